@@ -1,0 +1,90 @@
+//! How soon does a sleeping receiver learn that its sender was killed?
+//!
+//! From just before `kill(SIGKILL)` to the receiver's return with `Disconnected`. A pipe, whose reader
+//! finds the end of the file, is what the kernel itself does.
+
+use std::io::{self, Read};
+
+use sysvring::RecvError;
+use sysvring::spsc::{Receiver, Sender};
+
+use crate::contest::rotated;
+use crate::link::{self, Way};
+use crate::machine::Cores;
+use crate::pair::{self, Orders, hear, say};
+use crate::table::{Goal, Series, Table};
+use crate::{Extent, clock};
+
+const WAYS: &[Way] = &[Way::Pipe, Way::Balanced];
+
+pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
+    let kills: usize = extent.pick(3, 50, 200);
+    let mut times = vec![Series::default(); WAYS.len()];
+    for round in 0..kills {
+        for i in rotated(WAYS.len(), round) {
+            let (mut sender, mut receiver) = pair::start("death", WAYS[i], cores.apart, &[])?;
+            receiver.wait_asleep()?;
+            let before = clock::now();
+            sender.kill()?;
+            let [after] = receiver.figures()?;
+            times[i].push((after - before as f64) / 1e6);
+        }
+    }
+    let title =
+        format!("Death of the sender: milliseconds until the receiver knows, {kills} kills each");
+    let mut table =
+        Table::new(title, &["", "p50", "p99", "least", "most", "p50 of the pipe's", "goal", ""]);
+    for (i, &way) in WAYS.iter().enumerate() {
+        let time = &times[i];
+        let figures = [time.median(), time.quantile(0.99), time.least(), time.most()];
+        let mut cells = figures.map(|ms| format!("{ms:.3}")).to_vec();
+        if way != Way::Pipe {
+            cells.push(format!("{:.2}", time.over(&times[0]).median()));
+            cells.extend(Goal::AtMost(0.2).cells(time.median()));
+        }
+        table.row(way.label(), cells);
+    }
+    table.print();
+    Ok(())
+}
+
+pub fn worker(orders: &mut Orders<'_>) {
+    let (role, way): (String, Way) = (orders.next(), orders.next());
+    match role.as_str() {
+        "send" => live(way),
+        "receive" => learn(way, &orders.next::<String>()),
+        other => panic!("no such role: {other}"),
+    }
+}
+
+/// Holds the sending end until killed.
+fn live(way: Way) {
+    if way == Way::Pipe {
+        let (_tx, address) = link::pipe_sender();
+        say(address);
+        hear();
+    } else {
+        let tx: Sender<u64> = link::sender(way);
+        say(tx.id());
+        hear();
+    }
+}
+
+/// Waits for a message that never comes.
+fn learn(way: Way, address: &str) {
+    if way == Way::Pipe {
+        let mut rx = link::pipe_receiver(address);
+        say("ready");
+        let end = rx.read(&mut [0; 8]);
+        let time = clock::now();
+        assert_eq!(end.expect("read"), 0);
+        say(time);
+    } else {
+        let mut rx: Receiver<u64> = link::receiver(way, address);
+        say("ready");
+        let end = rx.recv();
+        let time = clock::now();
+        assert!(matches!(end, Err(RecvError::Disconnected)), "{end:?}");
+        say(time);
+    }
+}

@@ -1,0 +1,97 @@
+//! The ways a message can go from one process to another, and how the ends of each are opened.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{PipeWriter, pipe};
+use std::os::fd::AsRawFd;
+use std::str::FromStr;
+
+use clap::ValueEnum;
+use sysvring::spsc::{Receiver, Sender};
+use sysvring::{Message, Options, Wait};
+
+/// What carries the messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Way {
+    /// The yardstick.
+    Raw,
+    /// One cache line.
+    Line,
+    /// A pipe, written and read with one call a message.
+    Pipe,
+    /// A channel as it is by default.
+    Balanced,
+    /// A channel whose members never sleep.
+    Spin,
+    /// A channel whose members sleep at once.
+    Park,
+    /// A channel, messages written and read in place.
+    InPlace,
+    /// A channel, messages sent and received 16 at a time.
+    Batch,
+}
+
+impl Way {
+    /// How it is named in a table.
+    pub fn label(self) -> &'static str {
+        match self {
+            Way::Raw => "raw two-index ring",
+            Way::Line => "one cache line, the limit",
+            Way::Pipe => "pipe",
+            Way::Balanced => "sysvring",
+            Way::Spin => "sysvring, Wait::Spin",
+            Way::Park => "sysvring, Wait::Park",
+            Way::InPlace => "sysvring, in place",
+            Way::Batch => "sysvring, batches of 16",
+        }
+    }
+
+    /// How the members of such a channel wait.
+    pub fn wait(self) -> Wait {
+        match self {
+            Way::Spin => Wait::Spin,
+            Way::Park => Wait::Park,
+            _ => Wait::Balanced,
+        }
+    }
+}
+
+/// As a child is told.
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.to_possible_value().expect("none is skipped").get_name())
+    }
+}
+
+impl FromStr for Way {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Way, String> {
+        ValueEnum::from_str(name, false)
+    }
+}
+
+/// A new private channel, which nothing is left of when its members are gone, however they went.
+pub fn sender<M: Message>(way: Way) -> Sender<M> {
+    Options::private().wait(way.wait()).create().expect("create a channel")
+}
+
+/// The other end of it.
+pub fn receiver<M: Message>(way: Way, address: &str) -> Receiver<M> {
+    let id = address.parse().expect("a channel's id");
+    Options::id(id).wait(way.wait()).attach().expect("attach to the channel")
+}
+
+/// A new pipe's writing end, and where a process can open its reading end.
+pub fn pipe_sender() -> (PipeWriter, String) {
+    let (reader, writer) = pipe().expect("create a pipe");
+    // An open end leads to the pipe; which of its two ends the opener gets is the opener's choice.
+    let address = format!("/proc/{}/fd/{}", std::process::id(), writer.as_raw_fd());
+    drop(reader);
+    (writer, address)
+}
+
+/// The reading end of it.
+pub fn pipe_receiver(address: &str) -> File {
+    File::open(address).expect("open the pipe")
+}

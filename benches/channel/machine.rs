@@ -1,0 +1,70 @@
+//! The machine: what it is, and two processors of it.
+
+use std::fs;
+
+use crate::Extent;
+
+/// Where senders and receivers run.
+pub struct Cores {
+    /// Two different processors, if there are two.
+    pub apart: (usize, usize),
+    /// Processors this process may use.
+    pub usable: usize,
+    /// The two are threads of one core.
+    pub siblings: bool,
+}
+
+/// The first two usable processors, of two cores if possible.
+pub fn cores() -> Cores {
+    // SAFETY: `cpu_set_t` is a set of bits, empty when zero, and lives through the calls; every
+    // number asked for is below its size.
+    let usable: Vec<usize> = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set);
+        (0..libc::CPU_SETSIZE as usize).filter(|&cpu| libc::CPU_ISSET(cpu, &set)).collect()
+    };
+    let core = |cpu: usize| {
+        let path = format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
+        fs::read_to_string(path).unwrap_or_else(|_| cpu.to_string())
+    };
+    let first = usable.first().copied().unwrap_or(0);
+    let other = usable.iter().copied().find(|&cpu| core(cpu) != core(first));
+    let second = other.or(usable.get(1).copied()).unwrap_or(first);
+    let siblings = other.is_none() && second != first;
+    Cores { apart: (first, second), usable: usable.len(), siblings }
+}
+
+/// The heading of every run.
+pub fn introduce(cores: &Cores, extent: Extent) {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo
+        .lines()
+        .find_map(|line| line.strip_prefix("model name").and_then(|l| l.split_once(": ")))
+        .map_or("unknown processor", |(_, name)| name);
+    let line = |path: &str| fs::read_to_string(path).unwrap_or_default().trim_end().to_owned();
+    let kernel = line("/proc/sys/kernel/osrelease");
+    let load = line("/proc/loadavg");
+    let load = load.split(' ').next().unwrap_or_default();
+    let virtual_machine = if cpuinfo.contains(" hypervisor") { ", a virtual machine" } else { "" };
+    println!(
+        "{model}{virtual_machine}, {} of its processors usable, Linux {kernel}, load {load} at the start",
+        cores.usable
+    );
+    let (a, b) = cores.apart;
+    if a == b {
+        println!(
+            "One processor only: both processes share it, and the goals, made for two, mean little."
+        );
+    } else {
+        println!("Two processes, pinned to processors {a} and {b}; rounds in rotated order.");
+    }
+    if cores.siblings {
+        println!("The two are threads of one core: times between cores are longer.");
+    }
+    if extent == Extent::Smoke {
+        println!("A smoke run: the figures mean nothing.");
+    }
+    if cfg!(debug_assertions) {
+        println!("A debug build: the figures mean nothing.");
+    }
+}

@@ -1,0 +1,154 @@
+//! What a channel costs, and whether the goals are met. Two processes, pinned to two processors, send to each
+//! other through sysvring and through a yardstick, turn by turn in one run.
+//!
+//! ```text
+//! cargo bench --bench channel                     everything, about a minute and a half
+//! cargo bench --bench channel -- --quick          the same, shorter
+//! cargo bench --bench channel -- stream wake      some parts
+//! ```
+//!
+//! Figures of different runs, let alone machines, are not to be compared: look at the ratios. Every
+//! ratio is taken within a round, where both ran a moment apart, and the table shows their median.
+//!
+//! Without `--bench`, which cargo passes, it is a test: every part runs once and briefly, and the
+//! figures mean nothing.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "those are for the library; a bench pins, traces and kills processes"
+)]
+
+mod clock;
+mod contest;
+mod death;
+mod idle;
+mod link;
+mod machine;
+mod one_way;
+mod pair;
+mod stream;
+mod syscalls;
+mod table;
+mod trace;
+mod wake;
+mod yardstick;
+
+use std::io;
+
+use clap::{Parser, ValueEnum};
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Messages a second, 8 B to 1 KiB
+    Stream,
+    /// Time from send to receive, both awake
+    OneWay,
+    /// System calls while both are awake
+    Syscalls,
+    /// Time to wake a parked receiver
+    Wake,
+    /// Time to learn of the other side's death
+    Death,
+    /// Processor time of a parked receiver
+    Idle,
+}
+
+/// How much to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    Smoke,
+    Quick,
+    Full,
+}
+
+impl Extent {
+    /// One of three amounts.
+    pub(crate) fn pick<T>(self, smoke: T, quick: T, full: T) -> T {
+        match self {
+            Extent::Smoke => smoke,
+            Extent::Quick => quick,
+            Extent::Full => full,
+        }
+    }
+
+    /// Rounds of the parts that go by rounds.
+    pub(crate) fn rounds(self) -> usize {
+        self.pick(1, 5, 9)
+    }
+}
+
+/// Measures sysvring against yardsticks, between two pinned processes.
+#[derive(Parser)]
+struct Arguments {
+    /// Parts to run; all when none is named
+    parts: Vec<Part>,
+    /// Fewer rounds, fewer messages
+    #[arg(long)]
+    quick: bool,
+    /// Passed by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+    /// Run every part briefly, as `cargo test --benches` does
+    #[arg(long)]
+    test: bool,
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let given = |name: &str| arguments.iter().any(|a| a == name);
+    if let Some((first, rest)) = arguments.split_first()
+        && first == pair::WORKER
+    {
+        return worker(rest);
+    }
+    if given("--list") {
+        return; // a test runner asks for tests; there are none
+    }
+    let (parts, extent) = if given("--bench") || given("--help") || given("-h") {
+        let arguments = Arguments::parse();
+        let extent = match (arguments.test, arguments.quick) {
+            (true, _) => Extent::Smoke,
+            (false, true) => Extent::Quick,
+            (false, false) => Extent::Full,
+        };
+        (arguments.parts, extent)
+    } else {
+        // `cargo test --benches` passes what is meant for libtest; nothing of it concerns us.
+        (Vec::new(), Extent::Smoke)
+    };
+    let cores = machine::cores();
+    machine::introduce(&cores, extent);
+    for part in Part::value_variants() {
+        if !parts.is_empty() && !parts.contains(part) {
+            continue;
+        }
+        if let Err(error) = run(*part, &cores, extent) {
+            println!("\nFAILED: {error}");
+        }
+    }
+}
+
+fn run(part: Part, cores: &machine::Cores, extent: Extent) -> io::Result<()> {
+    match part {
+        Part::Stream => stream::run(cores, extent),
+        Part::OneWay => one_way::run(cores, extent),
+        Part::Syscalls => syscalls::run(cores, extent),
+        Part::Wake => wake::run(cores, extent),
+        Part::Death => death::run(cores, extent),
+        Part::Idle => idle::run(cores, extent),
+    }
+}
+
+/// The whole life of a child: this executable again, with orders instead of arguments.
+fn worker(orders: &[String]) {
+    let mut orders = pair::Orders::new(orders);
+    pair::settle(orders.next());
+    match orders.next::<String>().as_str() {
+        "stream" => stream::worker(&mut orders),
+        "one-way" => one_way::worker(&mut orders),
+        "wake" => wake::worker(&mut orders),
+        "death" => death::worker(&mut orders),
+        "idle" => idle::worker(&mut orders),
+        other => panic!("no such work: {other}"),
+    }
+}

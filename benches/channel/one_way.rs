@@ -1,0 +1,174 @@
+//! How long is a message on its way, when the receiver is awake and waiting for it?
+//!
+//! Ping-pong through two channels: half of the time there and back. Both sides stay awake.
+
+use std::io;
+
+use sysvring::spsc::{Receiver, Sender};
+
+use crate::contest::{Outcome, contest};
+use crate::link::{self, Way};
+use crate::machine::Cores;
+use crate::pair::{Orders, Worker, hear, say};
+use crate::table::{Goal, Table};
+use crate::yardstick::{Consumer, Line, Producer};
+use crate::{Extent, clock, contest};
+
+const WAYS: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin, Way::Line];
+
+pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
+    let count: u64 = extent.pick(2_000, 20_000, 30_000);
+    let extent = contest::Extent { rounds: extent.rounds(), turns: extent.pick(1, 7, 9) };
+    let start = |way| {
+        let (first, second) = cores.apart;
+        let mut server = Worker::start(first, &[&"one-way", &"serve", &way, &count])?;
+        let there = server.hear()?;
+        let mut returner = Worker::start(second, &[&"one-way", &"return", &way, &count, &there])?;
+        server.tell(&returner.hear()?)?;
+        Ok((server, returner))
+    };
+    let outcomes = contest(WAYS, extent, start, |(server, returner)| {
+        returner.tell("go")?;
+        server.tell("go")?;
+        server.figures::<2>()
+    })?;
+    let title = format!(
+        "One way of a message of 8 B, both awake: ns, half of there and back; {} rounds of {} turns of {count}",
+        extent.rounds, extent.turns
+    );
+    let heads =
+        ["", "p50", "least", "most", "p99", "p50 of the raw ring's", "least", "most", "goal", ""];
+    let mut table = Table::new(title, &heads);
+    for (&way, Outcome { figures: [p50, p99], ratios: [ratio, _] }) in WAYS.iter().zip(&outcomes) {
+        let mut cells = p50.cells(0).to_vec();
+        cells.push(format!("{:.0}", p99.median()));
+        if way != Way::Raw {
+            cells.extend(ratio.cells(2));
+            if way != Way::Line {
+                cells.extend(Goal::AtMost(0.7).cells(ratio.median()));
+            }
+        }
+        table.row(way.label(), cells);
+    }
+    table.print();
+    Ok(())
+}
+
+pub fn worker(orders: &mut Orders<'_>) {
+    let (role, way): (String, Way) = (orders.next(), orders.next());
+    let count: u64 = orders.next();
+    match role.as_str() {
+        "serve" => serve(way, count),
+        "return" => give_back(way, count, &orders.next::<String>()),
+        other => panic!("no such role: {other}"),
+    }
+}
+
+/// Sends, waits for the answer, takes the time.
+fn serve(way: Way, count: u64) {
+    match way {
+        Way::Raw => {
+            let mut tx = Producer::<u64>::create();
+            say(tx.address());
+            let mut rx = Consumer::<u64>::attach(&hear());
+            let mut answer = 0;
+            timed_turns(count, |n| {
+                tx.send(&n);
+                rx.recv(&mut answer);
+                answer
+            });
+        }
+        Way::Line => {
+            let tx = Line::create();
+            say(tx.address());
+            let rx = Line::attach(&hear());
+            timed_turns(count, |n| {
+                tx.send(n);
+                rx.recv(n - 1)
+            });
+        }
+        _ => {
+            let mut tx: Sender<u64> = link::sender(way);
+            say(tx.id());
+            let mut rx: Receiver<u64> = link::receiver(way, &hear());
+            timed_turns(count, |n| {
+                tx.send(&n).expect("send");
+                rx.recv().expect("receive")
+            });
+        }
+    }
+}
+
+/// Answers with what it received.
+fn give_back(way: Way, count: u64, address: &str) {
+    match way {
+        Way::Raw => {
+            let mut rx = Consumer::<u64>::attach(address);
+            let mut tx = Producer::<u64>::create();
+            say(tx.address());
+            let mut message = 0;
+            turns(count, || {
+                rx.recv(&mut message);
+                tx.send(&message);
+            });
+        }
+        Way::Line => {
+            let rx = Line::attach(address);
+            let tx = Line::create();
+            say(tx.address());
+            let mut message = 0;
+            turns(count, || {
+                message = rx.recv(message);
+                tx.send(message);
+            });
+        }
+        _ => {
+            let mut rx: Receiver<u64> = link::receiver(way, address);
+            let mut tx: Sender<u64> = link::sender(way);
+            say(tx.id());
+            turns(count, || {
+                let message = rx.recv().expect("receive");
+                tx.send(&message).expect("send");
+            });
+        }
+    }
+}
+
+/// The returning side's course: told to go, it answers a turn's messages and those to warm up.
+fn turns(count: u64, mut answer: impl FnMut()) {
+    loop {
+        hear();
+        for _ in 0..count + count / 10 {
+            answer();
+        }
+    }
+}
+
+/// The serving side's course, and the result of each turn: median and 99th percentile, in
+/// nanoseconds. One look at the clock for each message, so that it costs every way the same.
+fn timed_turns(count: u64, mut there_and_back: impl FnMut(u64) -> u64) {
+    let mut samples = vec![0u32; count as usize];
+    let mut next = 1;
+    let mut one = || {
+        assert_eq!(there_and_back(next), next);
+        next += 1;
+    };
+    loop {
+        hear();
+        for _ in 0..count / 10 {
+            one();
+        }
+        let (start, first) = (clock::now(), clock::ticks());
+        let mut last = first;
+        for sample in &mut samples {
+            one();
+            let now = clock::ticks();
+            *sample = (now - last).try_into().unwrap_or(u32::MAX);
+            last = now;
+        }
+        let tick = (clock::now() - start) as f64 / (last - first) as f64;
+        samples.sort_unstable();
+        let half = |part: usize| f64::from(samples[samples.len() * part / 100]) * tick / 2.0;
+        say(format!("{} {}", half(50), half(99)));
+    }
+}

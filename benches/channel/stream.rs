@@ -1,0 +1,234 @@
+//! How many messages a second go through, the sender sending and the receiver receiving without a pause?
+//!
+//! Both work alike whatever carries the messages: the sender writes every word of each message, the
+//! receiver looks at every word and checks the sequence. The receiver takes the time of each turn, from the
+//! end of the first tenth to its last message.
+
+use std::hint::black_box;
+use std::io;
+use std::ops::Range;
+
+use sysvring::spsc::{Receiver, Sender};
+
+use crate::contest::{Outcome, contest};
+use crate::link::{self, Way};
+use crate::machine::Cores;
+use crate::pair::{self, Orders, hear, say};
+use crate::table::{Goal, Table};
+use crate::yardstick::{Consumer, Producer};
+use crate::{Extent, clock, contest, trace};
+
+const SMALL: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin, Way::Batch];
+const MIDDLE: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin];
+const LARGE: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin, Way::InPlace];
+
+/// Messages in a batch.
+const BATCH: usize = 16;
+
+pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
+    size::<1>(SMALL, extent.pick(20_000, 1_000_000, 2_000_000), 0.9, cores, extent)?;
+    size::<8>(MIDDLE, extent.pick(20_000, 500_000, 1_000_000), 0.9, cores, extent)?;
+    size::<128>(LARGE, extent.pick(20_000, 100_000, 200_000), 0.95, cores, extent)
+}
+
+/// Messages of `N` words.
+fn size<const N: usize>(
+    ways: &[Way],
+    count: u64,
+    goal: f64,
+    cores: &Cores,
+    extent: Extent,
+) -> io::Result<()> {
+    let extent = contest::Extent { rounds: extent.rounds(), turns: extent.pick(1, 7, 9) };
+    let start = |way| pair::start("stream", way, cores.apart, &[&(N * 8), &count]);
+    let outcomes = contest(ways, extent, start, |(sender, receiver)| {
+        receiver.tell("go")?;
+        sender.tell("go")?;
+        receiver.figures::<1>()
+    })?;
+    let title = format!(
+        "Stream of messages of {} B: million messages a second; {} rounds of {} turns of {count}",
+        N * 8,
+        extent.rounds,
+        extent.turns
+    );
+    let heads =
+        ["", "median", "least", "most", "ns each", "of the raw ring", "least", "most", "goal", ""];
+    let mut table = Table::new(title, &heads);
+    for (&way, Outcome { figures: [rate], ratios: [ratio] }) in ways.iter().zip(&outcomes) {
+        let mut cells = rate.cells(1).to_vec();
+        cells.push(format!("{:.2}", 1e3 / rate.median()));
+        if way != Way::Raw {
+            cells.extend(ratio.cells(2));
+            if matches!(way, Way::Balanced | Way::Spin) {
+                cells.extend(Goal::AtLeast(goal).cells(ratio.median()));
+            }
+        }
+        table.row(way.label(), cells);
+    }
+    table.print();
+    Ok(())
+}
+
+pub fn worker(orders: &mut Orders<'_>) {
+    let (role, way, bytes): (String, Way, usize) = (orders.next(), orders.next(), orders.next());
+    let count: u64 = orders.next();
+    match (role.as_str(), bytes) {
+        ("send", 8) => send::<1>(way, count),
+        ("send", 64) => send::<8>(way, count),
+        ("send", 1024) => send::<128>(way, count),
+        ("receive", 8) => receive::<1>(way, count, &orders.next::<String>()),
+        ("receive", 64) => receive::<8>(way, count, &orders.next::<String>()),
+        ("receive", 1024) => receive::<128>(way, count, &orders.next::<String>()),
+        other => panic!("no such stream: {other:?}"),
+    }
+}
+
+fn send<const N: usize>(way: Way, count: u64) {
+    match way {
+        Way::Raw => {
+            let mut tx = Producer::<[u64; N]>::create();
+            say(tx.address());
+            turns(count, |sequence| {
+                for n in sequence {
+                    tx.send(shown(&message(n)));
+                }
+            });
+        }
+        Way::InPlace => {
+            let mut tx: Sender<[u64; N]> = link::sender(way);
+            say(tx.id());
+            turns(count, |sequence| {
+                for n in sequence {
+                    let mut loan = tx.loan().expect("loan");
+                    *loan = message(n);
+                    loan.commit();
+                }
+            });
+        }
+        Way::Batch => {
+            let mut tx: Sender<[u64; N]> = link::sender(way);
+            say(tx.id());
+            turns(count, |sequence| {
+                for n in sequence.clone().step_by(BATCH) {
+                    let many: [[u64; N]; BATCH] = std::array::from_fn(|i| message(n + i as u64));
+                    let left = (sequence.end - n).min(BATCH as u64) as usize;
+                    tx.send_batch(&shown(&many)[..left]).expect("send a batch");
+                }
+            });
+        }
+        _ => {
+            let mut tx: Sender<[u64; N]> = link::sender(way);
+            say(tx.id());
+            turns(count, |sequence| {
+                for n in sequence {
+                    tx.send(shown(&message(n))).expect("send");
+                }
+            });
+        }
+    }
+}
+
+fn receive<const N: usize>(way: Way, count: u64, address: &str) {
+    match way {
+        Way::Raw => {
+            let mut rx = Consumer::<[u64; N]>::attach(address);
+            let mut message = [0; N];
+            timed_turns(count, |sequence| {
+                for n in sequence {
+                    rx.recv(&mut message);
+                    check(&message, n);
+                }
+            });
+        }
+        Way::InPlace => {
+            let mut rx: Receiver<[u64; N]> = link::receiver(way, address);
+            timed_turns(count, |sequence| {
+                for n in sequence {
+                    check(&rx.recv_ref().expect("receive in place"), n);
+                }
+            });
+        }
+        Way::Batch => {
+            let mut rx: Receiver<[u64; N]> = link::receiver(way, address);
+            let mut many = Vec::with_capacity(BATCH);
+            timed_turns(count, |sequence| {
+                let mut n = sequence.start;
+                while n < sequence.end {
+                    many.clear();
+                    let left = (sequence.end - n).min(BATCH as u64) as usize;
+                    rx.recv_batch(&mut many, left).expect("receive a batch");
+                    for message in &many {
+                        check(message, n);
+                        n += 1;
+                    }
+                }
+            });
+        }
+        _ => {
+            let mut rx: Receiver<[u64; N]> = link::receiver(way, address);
+            timed_turns(count, |sequence| {
+                for n in sequence {
+                    match &rx.recv() {
+                        Ok(message) => check(message, n),
+                        Err(error) => panic!("receive: {error}"),
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// The sender's course. Told to go, it takes a turn: a tenth to warm up, the rest between two marks
+/// for the tracer.
+fn turns(count: u64, mut send: impl FnMut(Range<u64>)) {
+    let mut next = 1;
+    loop {
+        hear();
+        send(next..next + count / 10);
+        trace::mark(trace::START);
+        send(next + count / 10..next + count);
+        trace::mark(trace::END);
+        next += count;
+    }
+}
+
+/// The receiver's course, likewise, and the result of each turn: million messages a second.
+fn timed_turns(count: u64, mut receive: impl FnMut(Range<u64>)) {
+    say("ready");
+    let mut next = 1;
+    loop {
+        hear();
+        receive(next..next + count / 10);
+        trace::mark(trace::START);
+        let start = clock::now();
+        receive(next + count / 10..next + count);
+        let ns = clock::now() - start;
+        trace::mark(trace::END);
+        say((count - count / 10) as f64 / ns as f64 * 1e3);
+        next += count;
+    }
+}
+
+/// The `n`th message: its number, counted on from word to word.
+#[inline(always)]
+fn message<const N: usize>(n: u64) -> [u64; N] {
+    std::array::from_fn(|i| n + i as u64)
+}
+
+/// Looks at every word: the first is the number, and the sum is right.
+#[inline(always)]
+fn check<const N: usize>(message: &[u64; N], n: u64) {
+    let message = shown(message);
+    let sum = message.iter().fold(0u64, |sum, word| sum.wrapping_add(*word));
+    let words = N as u64;
+    let right = n.wrapping_mul(words).wrapping_add(words * (words - 1) / 2);
+    assert!(message[0] == n && sum == right, "message {n} is wrong: {:?}", &message[..1]);
+}
+
+/// Keeps the compiler from merging the work on a message with its way through the channel. Those that
+/// travel in a register may stay there.
+#[inline(always)]
+fn shown<T>(message: &T) -> &T {
+    if size_of::<T>() > 8 { black_box(message) } else { message }
+}

@@ -1,0 +1,76 @@
+//! Does a stream make system calls while both sides are awake?
+//!
+//! The stream of [`crate::stream`] at 8 B, with both children traced. The raw ring, which can make none,
+//! shows that tracing itself adds none. Each call found stops its maker, for which the other side must
+//! wait, long enough to sleep; what is counted is therefore at least as much as without the tracer.
+
+use std::io;
+
+use crate::Extent;
+use crate::contest::rotated;
+use crate::link::Way;
+use crate::machine::Cores;
+use crate::pair;
+use crate::table::{Goal, Series, Table};
+use crate::trace::{Counts, Tracer};
+
+const WAYS: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin];
+
+pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
+    let count: u64 = extent.pick(20_000, 5_000_000, 10_000_000);
+    let rounds = extent.pick(1, 3, 5);
+    let mut calls = vec![Series::default(); WAYS.len()];
+    let mut rates = calls.clone();
+    let mut kinds = vec![Counts::new(); WAYS.len()];
+    for round in 0..rounds {
+        for i in rotated(WAYS.len(), round) {
+            let (mut sender, mut receiver) =
+                pair::start("stream", WAYS[i], cores.apart, &[&8, &count])?;
+            let tracer = Tracer::attach(&[sender.pid(), receiver.pid()])?;
+            receiver.tell("go")?;
+            sender.tell("go")?;
+            let found = tracer.count()?;
+            let [rate] = receiver.figures()?;
+            let traced = (count - count / 10) as f64;
+            rates[i].push(rate);
+            calls[i].push(found.values().sum::<u64>() as f64 / traced * 1e4);
+            for (number, n) in found {
+                *kinds[i].entry(number).or_default() += n;
+            }
+        }
+    }
+    let title = format!(
+        "System calls of both sides in a stream of {count} messages of 8 B: for 10,000 messages, {rounds} rounds"
+    );
+    let heads = ["", "median", "least", "most", "traced M/s", "goal", "", "which, all rounds"];
+    let mut table = Table::new(title, &heads);
+    for (i, &way) in WAYS.iter().enumerate() {
+        let mut cells = calls[i].cells(4).to_vec();
+        cells.push(format!("{:.1}", rates[i].median()));
+        let goal = if way == Way::Raw { Goal::None } else { Goal::AtMost(1.0) };
+        // Held to the worst round.
+        cells.extend(goal.cells(calls[i].most()));
+        cells.push(list(&kinds[i]));
+        table.row(way.label(), cells);
+    }
+    table.print();
+    Ok(())
+}
+
+/// The calls found, by name where a channel might make them.
+fn list(kinds: &Counts) -> String {
+    if kinds.is_empty() {
+        return "none".to_owned();
+    }
+    let name = |number| match number {
+        libc::SYS_semop => "semop".to_owned(),
+        libc::SYS_semtimedop => "semtimedop".to_owned(),
+        libc::SYS_semctl => "semctl".to_owned(),
+        libc::SYS_membarrier => "membarrier".to_owned(),
+        libc::SYS_sched_yield => "sched_yield".to_owned(),
+        libc::SYS_clock_gettime => "clock_gettime".to_owned(),
+        other => format!("call {other}"),
+    };
+    let each = kinds.iter().map(|(&number, n)| format!("{n} {}", name(number)));
+    each.collect::<Vec<_>>().join(", ")
+}

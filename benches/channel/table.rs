@@ -1,0 +1,103 @@
+//! Medians, ratios, and tables of them.
+
+/// One figure for each round.
+#[derive(Clone, Default)]
+pub struct Series(Vec<f64>);
+
+impl Series {
+    pub fn push(&mut self, figure: f64) {
+        self.0.push(figure);
+    }
+
+    /// The figure that a part (0 to 1) of all do not exceed; between two of them at the median.
+    pub fn quantile(&self, part: f64) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        match sorted.len() {
+            0 => f64::NAN,
+            n if part == 0.5 && n % 2 == 0 => (sorted[n / 2 - 1] + sorted[n / 2]) / 2.0,
+            n => sorted[((n as f64 * part) as usize).min(n - 1)],
+        }
+    }
+
+    pub fn median(&self) -> f64 {
+        self.quantile(0.5)
+    }
+
+    pub fn least(&self) -> f64 {
+        self.quantile(0.0)
+    }
+
+    pub fn most(&self) -> f64 {
+        self.quantile(1.0)
+    }
+
+    /// Round by round, this over that.
+    pub fn over(&self, that: &Series) -> Series {
+        Series(self.0.iter().zip(&that.0).map(|(a, b)| a / b).collect())
+    }
+
+    /// Median, least and most, as three cells of a table.
+    pub fn cells(&self, digits: usize) -> [String; 3] {
+        [self.median(), self.least(), self.most()].map(|x| format!("{x:.digits$}"))
+    }
+}
+
+impl FromIterator<f64> for Series {
+    fn from_iter<I: IntoIterator<Item = f64>>(figures: I) -> Series {
+        Series(figures.into_iter().collect())
+    }
+}
+
+/// What a figure is to reach.
+#[derive(Clone, Copy)]
+pub enum Goal {
+    AtLeast(f64),
+    AtMost(f64),
+    None,
+}
+
+impl Goal {
+    /// Two cells: the goal, and whether the figure meets it.
+    pub fn cells(self, figure: f64) -> [String; 2] {
+        let (goal, met) = match self {
+            Goal::AtLeast(goal) => (format!(">= {goal}"), figure >= goal),
+            Goal::AtMost(goal) => (format!("<= {goal}"), figure <= goal),
+            Goal::None => return [String::new(), String::new()],
+        };
+        [goal, if met { "met" } else { "MISSED" }.to_owned()]
+    }
+}
+
+/// A title and aligned columns: the first to the left, the others to the right.
+pub struct Table {
+    title: String,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub fn new(title: impl Into<String>, heads: &[&str]) -> Table {
+        Table { title: title.into(), rows: vec![heads.iter().map(|h| h.to_string()).collect()] }
+    }
+
+    pub fn row(&mut self, name: impl ToString, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(std::iter::once(name.to_string()).chain(cells).collect());
+    }
+
+    pub fn print(&self) {
+        println!("\n{}", self.title);
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        for row in &self.rows {
+            let mut line = format!("  {:<1$}", row[0], widths[0]);
+            for (cell, width) in row.iter().zip(&widths).skip(1) {
+                line += &format!("  {cell:>width$}");
+            }
+            println!("{}", line.trim_end());
+        }
+    }
+}

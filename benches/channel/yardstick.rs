@@ -1,0 +1,186 @@
+//! The yardstick: the classic ring of two indexes, as fast as it can be made, and no more than that.
+//! No wake-ups, no checks, no life but two pointers: who waits burns its processor, and the death of
+//! a side hangs the other. What a message costs here is what memory between two cores costs.
+//!
+//! Tail and head lie on lines of their own, 128 bytes apart; each side keeps its own index and the
+//! last value seen of the other's, and looks again only when it seems full or empty. The capacity is a
+//! constant; a message is one copy in and one copy out.
+
+use std::hint::spin_loop;
+use std::io;
+use std::marker::PhantomData;
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+/// Slots, as in a sysvring channel by default.
+const CAPACITY: u64 = 1024;
+
+#[repr(C, align(128))]
+struct Apart(AtomicU64);
+
+/// What lies at the start of the segment; the slots follow.
+#[repr(C)]
+struct Indexes {
+    tail: Apart,
+    head: Apart,
+}
+
+/// A private System V segment, the same memory as sysvring's. Already marked for removal: it goes with
+/// its last user, however that one ends.
+struct Segment {
+    start: *mut u8,
+    id: i32,
+}
+
+impl Segment {
+    fn create(len: usize) -> Segment {
+        // SAFETY: numbers only.
+        let id = unsafe { libc::shmget(libc::IPC_PRIVATE, len, 0o600) };
+        assert!(id >= 0, "shmget: {}", io::Error::last_os_error());
+        let segment = Segment::attach(id);
+        // SAFETY: this command looks at no memory. Linux still lets others attach by the id.
+        unsafe { libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut()) };
+        // SAFETY: `len` bytes were just attached and nobody else knows of them. Touching every page
+        // now keeps the faults out of the measurement.
+        unsafe { segment.start.write_bytes(0, len) };
+        segment
+    }
+
+    fn attach(id: i32) -> Segment {
+        // SAFETY: the kernel chooses a free address.
+        let start = unsafe { libc::shmat(id, std::ptr::null(), 0) }.cast::<u8>();
+        assert!(start.addr() != usize::MAX, "shmat: {}", io::Error::last_os_error());
+        Segment { start, id }
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        // SAFETY: it was attached there, and what points into it borrows or owns this.
+        unsafe { libc::shmdt(self.start.cast()) };
+    }
+}
+
+/// One end of a ring.
+struct End<M> {
+    segment: Segment,
+    /// Own index: the next to write or to read.
+    next: u64,
+    /// The other's, when last looked at.
+    seen: u64,
+    message: PhantomData<M>,
+}
+
+impl<M: Copy> End<M> {
+    fn new(segment: Segment) -> End<M> {
+        End { segment, next: 0, seen: 0, message: PhantomData }
+    }
+
+    const LEN: usize = size_of::<Indexes>() + CAPACITY as usize * size_of::<M>();
+
+    #[inline(always)]
+    fn indexes(&self) -> &Indexes {
+        // SAFETY: every segment starts with them, page-aligned, all zero at first, and lives as long
+        // as `self`; they are only accessed as atomics.
+        unsafe { &*self.segment.start.cast::<Indexes>() }
+    }
+
+    #[inline(always)]
+    fn slot(&self) -> *mut M {
+        let index = (self.next % CAPACITY) as usize;
+        // SAFETY: `LEN` has room for so many slots behind the indexes.
+        unsafe { self.segment.start.add(size_of::<Indexes>()).cast::<M>().add(index) }
+    }
+}
+
+/// The sending end.
+pub struct Producer<M>(End<M>);
+
+impl<M: Copy> Producer<M> {
+    pub fn create() -> Producer<M> {
+        Producer(End::new(Segment::create(End::<M>::LEN)))
+    }
+
+    pub fn address(&self) -> String {
+        self.0.segment.id.to_string()
+    }
+
+    #[inline(always)]
+    pub fn send(&mut self, message: &M) {
+        let end = &mut self.0;
+        while end.next - end.seen == CAPACITY {
+            end.seen = end.indexes().head.0.load(Acquire);
+            if end.next - end.seen == CAPACITY {
+                spin_loop();
+            }
+        }
+        // SAFETY: the slot is inside, aligned to 8 like every `M` here, and the consumer released it.
+        unsafe { end.slot().copy_from_nonoverlapping(message, 1) };
+        end.next += 1;
+        end.indexes().tail.0.store(end.next, Release);
+    }
+}
+
+/// The receiving end.
+pub struct Consumer<M>(End<M>);
+
+impl<M: Copy> Consumer<M> {
+    pub fn attach(address: &str) -> Consumer<M> {
+        Consumer(End::new(Segment::attach(address.parse().expect("a segment's id"))))
+    }
+
+    #[inline(always)]
+    pub fn recv(&mut self, message: &mut M) {
+        let end = &mut self.0;
+        while end.next == end.seen {
+            end.seen = end.indexes().tail.0.load(Acquire);
+            if end.next == end.seen {
+                spin_loop();
+            }
+        }
+        // SAFETY: the slot is inside and aligned, and the producer published a whole `M` there.
+        unsafe { end.slot().copy_to_nonoverlapping(message, 1) };
+        end.next += 1;
+        end.indexes().head.0.store(end.next, Release);
+    }
+}
+
+/// The least there can be: one word on one cache line. Every message must differ from the last, and
+/// may be sent only when that one was received.
+pub struct Line(Segment);
+
+impl Line {
+    pub fn create() -> Line {
+        Line(Segment::create(size_of::<Apart>()))
+    }
+
+    pub fn attach(address: &str) -> Line {
+        Line(Segment::attach(address.parse().expect("a segment's id")))
+    }
+
+    pub fn address(&self) -> String {
+        self.0.id.to_string()
+    }
+
+    #[inline(always)]
+    fn word(&self) -> &AtomicU64 {
+        // SAFETY: every such segment is that long, zero at first, and lives as long as `self`.
+        unsafe { &(*self.0.start.cast::<Apart>()).0 }
+    }
+
+    #[inline(always)]
+    pub fn send(&self, word: u64) {
+        self.word().store(word, Release);
+    }
+
+    /// Waits for another word than `last`.
+    #[inline(always)]
+    pub fn recv(&self, last: u64) -> u64 {
+        while self.word().load(Relaxed) == last {
+            spin_loop();
+        }
+        self.word().load(Acquire)
+    }
+}

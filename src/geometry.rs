@@ -1,0 +1,117 @@
+//! Geometry: how many slots, how large, where. A total function of the options, checked arithmetic.
+
+use crate::layout::{self, SLOTS_ALIGN};
+use crate::message::Shape;
+use crate::ring::SlotHead;
+
+/// Most slots a ring may have.
+pub(crate) const CAPACITY_MAX: usize = 1 << 40;
+
+/// The private copy of a channel's measures: whatever is written into the segment later, every
+/// address is computed from these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    pub(crate) shape: Shape,
+    pub(crate) seats: usize,
+    /// Slots, a power of two.
+    pub(crate) capacity: usize,
+    /// Longest message, bytes.
+    pub(crate) slot_size: usize,
+    /// From the start of a slot to its payload, bytes.
+    pub(crate) payload_at: usize,
+    /// From one slot to the next, bytes.
+    pub(crate) stride: usize,
+    /// From offset zero to the first slot, bytes.
+    pub(crate) header_size: usize,
+    /// Header and slots, bytes.
+    pub(crate) total: usize,
+}
+
+impl Geometry {
+    /// The geometry for these wishes, or which of them cannot be and why.
+    pub(crate) fn new(
+        shape: Shape,
+        seats: usize,
+        capacity: usize,
+        slot_size: usize,
+    ) -> Result<Geometry, (&'static str, String)> {
+        let wrong = |option, reason: String| Err((option, reason));
+        if shape.align == 0 {
+            return wrong("message", format!("aligned to more than {SLOTS_ALIGN} bytes"));
+        }
+        if capacity == 0 || capacity > CAPACITY_MAX {
+            return wrong("capacity", format!("{capacity} slots; it must be 1 to {CAPACITY_MAX}"));
+        }
+        if !shape.variable && slot_size != shape.size {
+            return wrong(
+                "slot_size",
+                format!(
+                    "{slot_size} bytes; every message of this type has {}: leave the option out",
+                    shape.size
+                ),
+            );
+        }
+        if shape.variable && slot_size < shape.size.max(1) {
+            return wrong(
+                "slot_size",
+                format!(
+                    "{slot_size} bytes; a message of this type has at least {}",
+                    shape.size.max(1)
+                ),
+            );
+        }
+        let capacity = capacity.next_power_of_two();
+        let head = size_of::<SlotHead>() + if shape.variable { size_of::<u64>() } else { 0 };
+        let payload_at = head.next_multiple_of(shape.align.max(8));
+        let header_size = layout::header_size(seats);
+        let sizes = || {
+            let stride =
+                payload_at.checked_add(slot_size)?.checked_next_multiple_of(shape.align.max(8))?;
+            let total = stride.checked_mul(capacity)?.checked_add(header_size)?;
+            (total <= isize::MAX as usize).then_some((stride, total))
+        };
+        let Some((stride, total)) = sizes() else {
+            return wrong(
+                "capacity",
+                format!("{capacity} slots of {slot_size} bytes are more than the address space"),
+            );
+        };
+        Ok(Geometry { shape, seats, capacity, slot_size, payload_at, stride, header_size, total })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of<T: crate::Message + ?Sized>(
+        capacity: usize,
+        slot: usize,
+    ) -> Result<Geometry, &'static str> {
+        Geometry::new(Shape::of::<T>(), 2, capacity, slot).map_err(|(option, _)| option)
+    }
+
+    #[test]
+    #[cfg(not(loom))]
+    fn slots_are_the_word_and_the_message() {
+        let g = of::<u64>(1000, 8).unwrap();
+        assert_eq!((g.capacity, g.payload_at, g.stride), (1024, 8, 16));
+        assert_eq!(g.total, 4096 + 1024 * 16);
+        let g = of::<[u8]>(1, 3).unwrap();
+        assert_eq!((g.capacity, g.payload_at, g.stride), (1, 16, 24));
+        let g = of::<u128>(4, 16).unwrap();
+        assert_eq!((g.payload_at, g.stride), (16, 32));
+        let g = of::<()>(4, 0).unwrap();
+        assert_eq!((g.payload_at, g.stride), (8, 8));
+    }
+
+    #[test]
+    fn refusals_name_the_option() {
+        assert_eq!(of::<u64>(0, 8), Err("capacity"));
+        assert_eq!(of::<u64>(usize::MAX, 8), Err("capacity"));
+        assert_eq!(of::<[u8]>(CAPACITY_MAX, 1 << 30), Err("capacity"));
+        assert_eq!(of::<u64>(8, 9), Err("slot_size"));
+        assert_eq!(of::<[u8]>(8, 0), Err("slot_size"));
+        assert_eq!(of::<[u8]>(8, usize::MAX), Err("capacity"));
+    }
+}

@@ -1,0 +1,213 @@
+//! What lies in the segment: the header at offset zero. `docs/layout.md` draws it byte by byte.
+//!
+//! Who may write what:
+//!
+//! * [`Identity`] and the name: the process that holds the lifecycle semaphore and finds no users;
+//!   never changed while there are members. The magic is stored last (Release), read first (Acquire).
+//! * `tail`: the sender. `head`, `credit`: the receiver.
+//! * a [`Parking`] line: its own side announces, leaves and joins there; the other side takes the
+//!   announcement off when it wakes it. A sender reads `receivers` at every message, so nothing that
+//!   is written often may ever share that line.
+//! * a [`Member`] line: whoever holds that seat.
+//!
+//! Only fixed-width integers, all of them atomics. Offsets are computed from the types, so that the
+//! same code runs over loom's atomics, which have another size; the numbers of the wire format are
+//! asserted below for every ordinary build.
+
+use crate::sync::plain;
+use crate::sync::{AtomicU32, AtomicU64};
+
+/// "SYSVRING" as it is seen in a dump of the segment.
+pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"SYSVRING");
+/// Changes with any change of the layout; attaching to another version is refused.
+pub(crate) const VERSION: u32 = 1;
+/// Longest channel name, bytes.
+pub(crate) const NAME_MAX: usize = 128;
+/// Longest member label, bytes.
+pub(crate) const LABEL_MAX: usize = 32;
+/// The slots begin at a multiple of this, so that any message alignment up to it works.
+pub(crate) const SLOTS_ALIGN: usize = 4096;
+
+/// A value alone on its pair of cache lines (the prefetcher pulls pairs).
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(crate) struct Line<T>(pub(crate) T);
+
+/// The facts of a channel, written once.
+#[derive(Debug, Default)]
+#[repr(C, align(128))]
+pub(crate) struct Identity {
+    pub(crate) magic: plain::AtomicU64,
+    pub(crate) version: plain::AtomicU32,
+    /// Bytes from offset zero to the first slot.
+    pub(crate) header_size: plain::AtomicU32,
+    /// 1 one to one.
+    pub(crate) flavor: plain::AtomicU32,
+    /// Lines in the members' table.
+    pub(crate) seats: plain::AtomicU32,
+    /// Slots in the ring, a power of two.
+    pub(crate) capacity: plain::AtomicU64,
+    /// Longest message, bytes.
+    pub(crate) slot_size: plain::AtomicU64,
+    /// From one slot to the next, bytes.
+    pub(crate) stride: plain::AtomicU64,
+    /// 1 every message has the same size, 2 up to the slot size.
+    pub(crate) shape: plain::AtomicU32,
+    /// Alignment of the message type, bytes.
+    pub(crate) align: plain::AtomicU32,
+    /// Shape 1: size of a message. Shape 2: bytes before the trailing slice.
+    pub(crate) size: plain::AtomicU64,
+    /// Shape 2: size of one element of the trailing slice.
+    pub(crate) element: plain::AtomicU64,
+    /// The users' own number for the message type; 0 for none.
+    pub(crate) schema: plain::AtomicU64,
+    /// Identifier of the semaphore set.
+    pub(crate) set: plain::AtomicU32,
+    /// The same 30 bits lie in two semaphores of that set.
+    pub(crate) nonce: plain::AtomicU32,
+    /// Wall clock at creation, nanoseconds since 1970.
+    pub(crate) created: plain::AtomicU64,
+    /// 1 kept until removed, 2 removed with the last member.
+    pub(crate) lifetime: plain::AtomicU32,
+    /// Bytes used of the name.
+    pub(crate) name_len: plain::AtomicU32,
+    /// Header and slots, bytes.
+    pub(crate) total: plain::AtomicU64,
+}
+
+/// One side's sleepers, and how that side came and went.
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(crate) struct Parking {
+    /// See `wait.rs`: the parked count and the flags beside it.
+    pub(crate) word: AtomicU32,
+    /// How often this side was joined.
+    pub(crate) joins: plain::AtomicU32,
+    /// Monotonic nanoseconds of the last wake: sleepers learn from it what a wake costs.
+    pub(crate) woken_at: plain::AtomicU64,
+}
+
+/// One line of the members' table. Facts and counters for observers; no protocol reads them.
+#[derive(Debug, Default)]
+#[repr(C, align(128))]
+pub(crate) struct Member {
+    pub(crate) pid: plain::AtomicU32,
+    /// 1 sender, 2 receiver.
+    pub(crate) role: plain::AtomicU32,
+    /// 0 never taken, 1 here (or died here), 2 left.
+    pub(crate) state: plain::AtomicU32,
+    pub(crate) label_len: plain::AtomicU32,
+    /// Wall clock, nanoseconds since 1970.
+    pub(crate) joined: plain::AtomicU64,
+    pub(crate) label: [plain::AtomicU64; LABEL_MAX / 8],
+    /// The position it began at.
+    pub(crate) first: plain::AtomicU64,
+    /// Its next position when it last wrote this line.
+    pub(crate) position: plain::AtomicU64,
+    /// Since it joined, of messages of variable length.
+    pub(crate) bytes: plain::AtomicU64,
+    pub(crate) parks: plain::AtomicU64,
+    pub(crate) wakes: plain::AtomicU64,
+    pub(crate) repairs: plain::AtomicU64,
+}
+
+/// Offset zero of the segment. The members' table follows, then the slots.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Header {
+    pub(crate) identity: Identity,
+    pub(crate) name: Line<[plain::AtomicU64; NAME_MAX / 8]>,
+    /// Next position to send.
+    pub(crate) tail: Line<AtomicU64>,
+    /// Next position to receive: every position below it is acknowledged. Exact.
+    pub(crate) head: Line<AtomicU64>,
+    /// What the sender is told of `head`, lazily.
+    pub(crate) credit: Line<AtomicU64>,
+    pub(crate) receivers: Parking,
+    pub(crate) senders: Parking,
+    reserved: Line<[plain::AtomicU64; 2]>,
+}
+
+/// Bytes before the first slot of a channel with `seats` seats.
+pub(crate) const fn header_size(seats: usize) -> usize {
+    (size_of::<Header>() + seats * size_of::<Member>()).next_multiple_of(SLOTS_ALIGN)
+}
+
+impl Header {
+    /// A header at its first position. The magic stays zero: whoever builds the channel stores it
+    /// last.
+    #[cfg(any(test, loom))]
+    pub(crate) fn new() -> Header {
+        let zeros = || core::array::from_fn(|_| plain::AtomicU64::new(0));
+        let parking = || Parking {
+            word: AtomicU32::new(0),
+            joins: plain::AtomicU32::new(0),
+            woken_at: plain::AtomicU64::new(0),
+        };
+        Header {
+            identity: Identity::default(),
+            name: Line(zeros()),
+            tail: Line(AtomicU64::new(0)),
+            head: Line(AtomicU64::new(0)),
+            credit: Line(AtomicU64::new(0)),
+            receivers: parking(),
+            senders: parking(),
+            reserved: Line([plain::AtomicU64::new(0), plain::AtomicU64::new(0)]),
+        }
+    }
+}
+
+/// Stores up to eight bytes a word; returns the number stored.
+pub(crate) fn store_text(words: &[plain::AtomicU64], text: &str) -> u32 {
+    let bytes = &text.as_bytes()[..text.len().min(words.len() * 8)];
+    for (i, word) in words.iter().enumerate() {
+        let mut eight = [0u8; 8];
+        let part = bytes.get(i * 8..).unwrap_or_default();
+        let n = part.len().min(8);
+        eight[..n].copy_from_slice(&part[..n]);
+        word.store(u64::from_le_bytes(eight), plain::Ordering::Relaxed);
+    }
+    bytes.len() as u32
+}
+
+/// Reads `len` bytes of text; what is no UTF-8 is replaced, what is too long is cut.
+pub(crate) fn load_text(words: &[plain::AtomicU64], len: u32) -> String {
+    let bytes: Vec<u8> =
+        words.iter().flat_map(|w| w.load(plain::Ordering::Relaxed).to_le_bytes()).collect();
+    String::from_utf8_lossy(&bytes[..bytes.len().min(len as usize)]).into_owned()
+}
+
+/// The wire format: every number of `docs/layout.md`.
+#[cfg(not(loom))]
+mod wire {
+    use super::{Header, Identity, Line, Member, Parking, header_size};
+    use crate::ring::SlotHead;
+    use memoffset::offset_of;
+    use static_assertions::{const_assert, const_assert_eq};
+
+    macro_rules! at {
+        ($ty:ty { $($field:ident : $offset:expr),* $(,)? } size $size:expr) => {
+            $(const_assert_eq!(offset_of!($ty, $field), $offset);)*
+            const_assert_eq!(size_of::<$ty>(), $size);
+        };
+    }
+
+    at!(Identity {
+        magic: 0, version: 8, header_size: 12, flavor: 16, seats: 20, capacity: 24, slot_size: 32,
+        stride: 40, shape: 48, align: 52, size: 56, element: 64, schema: 72, set: 80, nonce: 84,
+        created: 88, lifetime: 96, name_len: 100, total: 104,
+    } size 128);
+    at!(Parking { word: 0, joins: 4, woken_at: 8 } size 128);
+    at!(Member {
+        pid: 0, role: 4, state: 8, label_len: 12, joined: 16, label: 24, first: 56, position: 64,
+        bytes: 72, parks: 80, wakes: 88, repairs: 96,
+    } size 128);
+    at!(Header {
+        identity: 0, name: 128, tail: 256, head: 384, credit: 512, receivers: 640, senders: 768,
+        reserved: 896,
+    } size 1024);
+    at!(SlotHead { word: 0, tracked: 8 } size 8);
+    const_assert_eq!(align_of::<Line<u64>>(), 128);
+    const_assert_eq!(header_size(2), 4096);
+    const_assert!(cfg!(target_endian = "little"));
+}

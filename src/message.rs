@@ -1,0 +1,236 @@
+//! What may be a message, and how its bytes go in and out of a slot.
+
+use core::alloc::Layout;
+use core::fmt;
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+use std::alloc::{alloc, dealloc, handle_alloc_error};
+
+use zerocopy::error::TryCastError;
+use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
+
+use crate::layout::SLOTS_ALIGN;
+use crate::sync::plain::{AtomicU64, Ordering};
+
+/// A type whose bytes may travel: implemented for every type with these four traits of [`zerocopy`].
+///
+/// Derive them (`TryFromBytes` or `FromBytes`, `IntoBytes`, `Immutable`, `KnownLayout`) on a
+/// `#[repr(C)]` struct or a fieldless enum with a fixed representation, or use the integers, floats,
+/// arrays, `[u8]`, `str` or a struct that ends in a slice. Sized types travel in slots of exactly
+/// their size; types that end in a slice in slots of [`Options::slot_size`](crate::Options::slot_size).
+/// What arrives is validated: a foreign `bool` of 7 is [`RecvError::Invalid`](crate::RecvError::Invalid).
+pub trait Message: TryFromBytes + IntoBytes + Immutable + KnownLayout {}
+
+impl<T: TryFromBytes + IntoBytes + Immutable + KnownLayout + ?Sized> Message for T {}
+
+/// What both sides must agree on; compared at attach, never by type name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Length differs from message to message.
+    pub(crate) variable: bool,
+    /// Size; of variable messages: bytes before the trailing slice.
+    pub(crate) size: usize,
+    /// Size of one element of the trailing slice, 0 for sized types.
+    pub(crate) element: usize,
+    /// Alignment.
+    pub(crate) align: usize,
+}
+
+impl Shape {
+    pub(crate) fn of<T: Message + ?Sized>() -> Shape {
+        let variable = is_variable::<T>();
+        let size = size_with::<T>(0).unwrap_or(usize::MAX);
+        let element = if variable { element_of::<T>(size) } else { 0 };
+        Shape { variable, size, element, align: align_of_message::<T>(size) }
+    }
+}
+
+/// Whether messages of this type differ in length.
+#[inline(always)]
+pub(crate) const fn is_variable<T: Message + ?Sized>() -> bool {
+    size_of::<T::PointerMetadata>() != 0
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shape { variable, size, element, align } = self;
+        match variable {
+            false => write!(f, "{size} bytes aligned to {align}"),
+            true => write!(f, "{size} bytes and elements of {element}, aligned to {align}"),
+        }
+    }
+}
+
+/// Size of a `T` whose trailing slice has `elements` elements (ignored for sized types).
+pub(crate) fn size_with<T: Message + ?Sized>(elements: usize) -> Option<usize> {
+    // SAFETY: pointer metadata is `()` for sized types and `usize` for those that end in a slice
+    // (documented by zerocopy); `()` reads nothing of the value.
+    let metadata = unsafe { core::mem::transmute_copy(&elements) };
+    T::size_for_metadata(metadata)
+}
+
+/// How much one more element adds: types that are all bytes have no padding behind the slice.
+fn element_of<T: Message + ?Sized>(base: usize) -> usize {
+    size_with::<T>(1).map_or(0, |size| size.saturating_sub(base))
+}
+
+/// Alignment of `T`, or 0 when it is over [`SLOTS_ALIGN`].
+///
+/// A type that ends in a slice has no value here to ask and zerocopy names no alignment, but it
+/// tells a misaligned reference from every other refusal.
+fn align_of_message<T: Message + ?Sized>(size: usize) -> usize {
+    const FIRST: usize = 2 * SLOTS_ALIGN;
+    let Some(len) = size.checked_add(2 * FIRST).filter(|&len| len <= isize::MAX as usize) else {
+        return 0;
+    };
+    let zeros = vec![0u8; len];
+    let start = zeros.as_ptr().align_offset(FIRST);
+    let mut align = 1;
+    while align <= SLOTS_ALIGN {
+        let bytes = &zeros[start + align..][..size];
+        if !matches!(T::try_ref_from_bytes(bytes), Err(TryCastError::Alignment(_))) {
+            return align;
+        }
+        align *= 2;
+    }
+    0
+}
+
+/// Copies `len` bytes of a slot to private memory.
+///
+/// The words are read as relaxed atomics: another process may write at the same time against the
+/// protocol, and then the copy holds some bytes or others, which are validated afterwards.
+///
+/// # Safety
+/// `from` is aligned to 8 and valid for reads of `len` rounded up to 8, `to` for writes of `len`.
+#[inline(always)]
+pub(crate) unsafe fn copy_out(from: NonNull<u8>, to: *mut u8, len: usize) {
+    let words = len / 8;
+    for i in 0..words {
+        // SAFETY: inside `from` by the contract; every bit pattern is a u64.
+        let word = unsafe { &*from.as_ptr().cast::<AtomicU64>().add(i) }.load(Ordering::Relaxed);
+        // SAFETY: inside `to` by the contract.
+        unsafe { to.add(i * 8).cast::<u64>().write_unaligned(word) };
+    }
+    let rest = len % 8;
+    if rest != 0 {
+        // SAFETY: the slot is padded to whole words.
+        let word =
+            unsafe { &*from.as_ptr().cast::<AtomicU64>().add(words) }.load(Ordering::Relaxed);
+        // SAFETY: `rest` bytes are left in `to`, and a word has at least as many.
+        unsafe { to.add(words * 8).copy_from_nonoverlapping(word.to_ne_bytes().as_ptr(), rest) };
+    }
+}
+
+/// Copies a message out of its slot and validates it there, in private memory.
+///
+/// # Safety
+/// As [`copy_out`], for the size of `T`.
+#[inline(always)]
+pub(crate) unsafe fn read<T: Message>(from: NonNull<u8>) -> Option<T> {
+    let mut message = MaybeUninit::<T>::uninit();
+    // SAFETY: the caller's contract; `message` has room for a `T`.
+    unsafe { copy_out(from, message.as_mut_ptr().cast(), size_of::<T>()) };
+    // SAFETY: all its bytes were just written.
+    let bytes =
+        unsafe { core::slice::from_raw_parts(message.as_ptr().cast::<u8>(), size_of::<T>()) };
+    T::try_ref_from_bytes(bytes).is_ok().then(||
+        // SAFETY: these very bytes were found to be a valid `T`, and nobody else sees them.
+        unsafe { message.assume_init() })
+}
+
+/// As [`read`], for a message of any kind and `len` bytes.
+///
+/// # Safety
+/// As [`copy_out`].
+pub(crate) unsafe fn read_boxed<T: Message + ?Sized>(
+    from: NonNull<u8>,
+    len: usize,
+    align: usize,
+) -> Option<Box<T>> {
+    let layout = Layout::from_size_align(len, align).ok()?;
+    let start = match len {
+        // As a box of something without a size is made.
+        0 => layout.dangling_ptr(),
+        // SAFETY: a layout of some size.
+        _ => NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout)),
+    };
+    // SAFETY: the caller's contract; `start` has room for `len` bytes.
+    unsafe { copy_out(from, start.as_ptr(), len) };
+    // SAFETY: all of them were just written, and nobody else knows them.
+    let bytes = unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), len) };
+    match T::try_mut_from_bytes(bytes) {
+        // SAFETY: a value of exactly `len` bytes and this alignment, in memory of that layout.
+        Ok(message) => Some(unsafe { Box::from_raw(message) }),
+        Err(_) if len == 0 => None,
+        Err(_) => {
+            // SAFETY: allocated above, with this layout.
+            unsafe { dealloc(start.as_ptr(), layout) };
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+    #[repr(C)]
+    struct Lines {
+        file: u32,
+        first: u32,
+        text: [u32],
+    }
+
+    #[derive(TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+    #[repr(C, align(64))]
+    struct Wide([u8; 64]);
+
+    #[derive(TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+    #[repr(C, align(8192))]
+    struct TooWide([u8; 8192]);
+
+    fn shape(variable: bool, size: usize, element: usize, align: usize) -> Shape {
+        Shape { variable, size, element, align }
+    }
+
+    #[test]
+    fn shapes() {
+        assert_eq!(Shape::of::<u64>(), shape(false, 8, 0, 8));
+        assert_eq!(Shape::of::<()>(), shape(false, 0, 0, 1));
+        assert_eq!(Shape::of::<[u8; 5]>(), shape(false, 5, 0, 1));
+        assert_eq!(Shape::of::<u128>(), shape(false, 16, 0, align_of::<u128>()));
+        assert_eq!(Shape::of::<bool>(), shape(false, 1, 0, 1));
+        assert_eq!(Shape::of::<Wide>(), shape(false, 64, 0, 64));
+        assert_eq!(Shape::of::<TooWide>().align, 0);
+        assert_eq!(Shape::of::<[u8]>(), shape(true, 0, 1, 1));
+        assert_eq!(Shape::of::<str>(), shape(true, 0, 1, 1));
+        assert_eq!(Shape::of::<[u32]>(), shape(true, 0, 4, 4));
+        assert_eq!(Shape::of::<Lines>(), shape(true, 8, 4, 4));
+    }
+
+    #[test]
+    fn copies_every_length() {
+        let words: Vec<u64> =
+            (0..9).map(|i| 0x0807_0605_0403_0201u64.wrapping_mul(i + 1)).collect();
+        let from = NonNull::from(words.as_slice()).cast::<u8>();
+        for len in 0..=72 {
+            let mut to = vec![0xEEu8; len + 1];
+            // SAFETY: 72 bytes lie behind `from`, `len` and more behind `to`.
+            unsafe { copy_out(from, to.as_mut_ptr(), len) };
+            assert_eq!(to[..len], words.as_bytes()[..len]);
+            assert_eq!(to[len], 0xEE);
+        }
+    }
+
+    #[test]
+    fn invalid_bytes_are_refused() {
+        let words = [7u64];
+        // SAFETY: one word lies there.
+        unsafe {
+            assert_eq!(read::<bool>(NonNull::from(&words).cast()), None);
+            assert_eq!(read::<u8>(NonNull::from(&words).cast()), Some(7));
+        }
+    }
+}

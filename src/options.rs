@@ -1,0 +1,238 @@
+//! What users ask for: an address, sizes, a mode; and the way to a handle.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::address::{Address, ChannelId};
+use crate::channel::Channel;
+use crate::error::Error;
+use crate::message::Shape;
+use crate::open;
+use crate::segment::Lifetime;
+use crate::wait::{Side, Wait};
+
+/// Which channel, and what it is to be like where it does not exist yet.
+///
+/// What is not set is taken from an existing channel, or has its default in a new one; what is set
+/// must be so in an existing one, or opening fails with [`Error::OptionMismatch`]. Mode, huge pages
+/// and locking are for new segments only and not compared.
+///
+/// ```
+/// use sysvring::{Lifetime, Options, spsc};
+/// # fn main() -> Result<(), sysvring::Error> {
+/// let mut tx: spsc::Sender<u64> =
+///     Options::named("doc-options").capacity(64).lifetime(Lifetime::LastMember).open()?;
+/// let mut rx: spsc::Receiver<u64> = Options::named("doc-options").attach()?;
+/// tx.send(&7)?;
+/// assert_eq!(rx.recv()?, 7);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "options do nothing until open, create or attach"]
+pub struct Options {
+    /// `None`: private.
+    pub(crate) address: Option<Address>,
+    pub(crate) capacity: Option<usize>,
+    pub(crate) slot_size: Option<usize>,
+    pub(crate) mode: u32,
+    pub(crate) prefault: Option<bool>,
+    pub(crate) huge_pages: bool,
+    pub(crate) lock_memory: bool,
+    pub(crate) label: String,
+    pub(crate) lifetime: Option<Lifetime>,
+    pub(crate) schema: Option<u64>,
+    pub(crate) wait: Wait,
+    pub(crate) timeout: Duration,
+}
+
+/// Slots of a new channel unless asked otherwise.
+pub(crate) const CAPACITY: usize = 1024;
+/// Bytes of the longest message of a new channel of variable-length messages unless asked otherwise.
+pub(crate) const SLOT_SIZE: usize = 1024;
+/// Segments up to this many bytes are touched at attach unless asked otherwise.
+pub(crate) const PREFAULT_UP_TO: usize = 16 << 20;
+
+impl Options {
+    fn at(address: Option<Address>) -> Options {
+        Options {
+            address,
+            capacity: None,
+            slot_size: None,
+            mode: 0o600,
+            prefault: None,
+            huge_pages: false,
+            lock_memory: false,
+            label: String::new(),
+            lifetime: None,
+            schema: None,
+            wait: Wait::default(),
+            timeout: Duration::from_secs(10),
+        }
+    }
+
+    /// The channel of this name of the calling user; see [`owner`](Options::owner) for others'.
+    /// 1 to 128 bytes.
+    pub fn named(name: impl Into<String>) -> Options {
+        Options::at(Some(Address::named(name)))
+    }
+
+    /// The channel with this System V key, as `ipcs` shows it. Not 0.
+    pub fn key(key: i32) -> Options {
+        Options::at(Some(Address::Key(key)))
+    }
+
+    /// The channel with the key of an existing file and a project number (not 0), as `ftok` makes it.
+    pub fn file(path: impl Into<PathBuf>, project: u8) -> Options {
+        Options::at(Some(Address::File { path: path.into(), project }))
+    }
+
+    /// A new channel without a key. It leaves nothing behind: the kernel removes the segment with its
+    /// last user. Others attach [by id](Options::id), which travels in an argument or a variable.
+    pub fn private() -> Options {
+        Options::at(None)
+    }
+
+    /// The channel with this identifier: [`attach`](Options::attach) to it.
+    pub fn id(id: ChannelId) -> Options {
+        Options::at(Some(Address::Id(id)))
+    }
+
+    /// The channel at any address.
+    pub fn address(address: impl Into<Address>) -> Options {
+        Options::at(Some(address.into()))
+    }
+
+    /// The named channel of another user, whose mode must let us in.
+    pub fn owner(mut self, owner: u32) -> Options {
+        if let Some(Address::Name { uid, .. }) = &mut self.address {
+            *uid = owner;
+        }
+        self
+    }
+
+    /// Slots of the ring, rounded up to a power of two; at least 1. Default 1024. Small rings are
+    /// slower: below some 256 slots the two sides get in each other's way.
+    pub fn capacity(mut self, slots: usize) -> Options {
+        self.capacity = Some(slots);
+        self
+    }
+
+    /// Longest message, bytes, for messages of variable length. Default 1024. For sized types it is
+    /// the size of the type and need not be set.
+    pub fn slot_size(mut self, bytes: usize) -> Options {
+        self.slot_size = Some(bytes);
+        self
+    }
+
+    /// Who may use a new channel, as in `chmod`: read for looking, read and write for sending and
+    /// receiving. Default `0o600`. The umask does not apply.
+    pub fn mode(mut self, mode: u32) -> Options {
+        self.mode = mode;
+        self
+    }
+
+    /// Whether to touch every page at attach, so that no page fault comes later. Default: segments
+    /// up to 16 MiB.
+    pub fn prefault(mut self, yes: bool) -> Options {
+        self.prefault = Some(yes);
+        self
+    }
+
+    /// A new segment in huge pages (`SHM_HUGETLB`). The system must have some: see `vm.nr_hugepages`.
+    pub fn huge_pages(mut self, yes: bool) -> Options {
+        self.huge_pages = yes;
+        self
+    }
+
+    /// Keep the segment out of swap (`SHM_LOCK`). Needs `RLIMIT_MEMLOCK` or `CAP_IPC_LOCK`.
+    pub fn lock_memory(mut self, yes: bool) -> Options {
+        self.lock_memory = yes;
+        self
+    }
+
+    /// What others see of this member in a [`Stat`](crate::Stat); up to 32 bytes, more are cut.
+    pub fn label(mut self, label: impl Into<String>) -> Options {
+        self.label = label.into();
+        self
+    }
+
+    /// How long the channel lives. Default [`Lifetime::Kept`]; private channels always end with
+    /// their last member.
+    pub fn lifetime(mut self, lifetime: Lifetime) -> Options {
+        self.lifetime = Some(lifetime);
+        self
+    }
+
+    /// A number for the message type, of your choice: a version, a hash. Types of equal size and
+    /// alignment cannot be told apart otherwise. Default 0.
+    pub fn schema(mut self, schema: u64) -> Options {
+        self.schema = Some(schema);
+        self
+    }
+
+    /// How this handle waits. Default [`Wait::Balanced`].
+    pub fn wait(mut self, wait: Wait) -> Options {
+        self.wait = wait;
+        self
+    }
+
+    /// How long to wait for another process in the middle of creating, joining or removing this
+    /// channel, which takes microseconds unless it is stopped. Default 10 seconds.
+    pub fn timeout(mut self, timeout: Duration) -> Options {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Opens the channel, creating it if it is not there. The type asked for chooses the role.
+    ///
+    /// # Errors
+    /// Every [`Error`] but [`AlreadyExists`](Error::AlreadyExists); above all
+    /// [`SeatTaken`](Error::SeatTaken), [`TypeMismatch`](Error::TypeMismatch),
+    /// [`OptionMismatch`](Error::OptionMismatch), [`PermissionDenied`](Error::PermissionDenied),
+    /// [`Limit`](Error::Limit).
+    pub fn open<H: Handle>(self) -> Result<H, Error> {
+        self.reach(open::How::Open)
+    }
+
+    /// Creates the channel; fails if it is there.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`], and as [`open`](Options::open).
+    pub fn create<H: Handle>(self) -> Result<H, Error> {
+        self.reach(open::How::Create)
+    }
+
+    /// Attaches to the channel; fails if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and as [`open`](Options::open).
+    pub fn attach<H: Handle>(self) -> Result<H, Error> {
+        self.reach(open::How::Attach)
+    }
+
+    fn reach<H: Handle>(self, how: open::How) -> Result<H, Error> {
+        let channel = open::open(&self, how, H::SIDE, H::shape())?;
+        H::from_channel(channel, self.wait)
+    }
+}
+
+/// What [`Options`] open: [`spsc::Sender`](crate::spsc::Sender) and
+/// [`spsc::Receiver`](crate::spsc::Receiver).
+pub trait Handle: sealed::Sealed + Sized {}
+
+pub(crate) mod sealed {
+    use super::{Channel, Error, Shape, Side, Wait};
+
+    /// What a handle is made of; out of reach for users, so that there are no other handles.
+    pub trait Sealed: Sized {
+        #[doc(hidden)]
+        #[expect(private_interfaces, reason = "sealed")]
+        const SIDE: Side;
+        #[doc(hidden)]
+        #[expect(private_interfaces, reason = "sealed")]
+        fn shape() -> Shape;
+        #[doc(hidden)]
+        #[expect(private_interfaces, reason = "sealed")]
+        fn from_channel(channel: Channel, wait: Wait) -> Result<Self, Error>;
+    }
+}

@@ -1,0 +1,218 @@
+//! Removing: one channel by its address, or whatever dead processes left.
+
+use std::time::Duration;
+
+use crate::address::{Address, ChannelId};
+use crate::error::Error;
+use crate::inspect::{self, Found};
+use crate::members::{self, Members};
+use crate::segment::{self, Lifetime, State, is_marked};
+use crate::sysv::sem::{self, Set, SetStat};
+use crate::sysv::shm::{self, Access, Get, Mapping, SegmentStat};
+use crate::sysv::time::Deadline;
+use crate::sysv::{self, Errno, process};
+
+/// How long removing waits for a process that is creating or joining.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Something [`reap`] removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reaped {
+    /// Its System V key, 0 for private channels.
+    pub key: i32,
+    /// The name in the header, if it got that far and had one.
+    pub name: String,
+    /// The segment's identifier, if there was one.
+    pub segment: Option<i32>,
+    /// The set's identifier, if there was one.
+    pub set: Option<i32>,
+}
+
+/// Removes a segment or set; that somebody else did so already is fine.
+fn gone(result: sysv::Result<()>) -> sysv::Result<()> {
+    match result {
+        Err(Errno::EIDRM | Errno::EINVAL) => Ok(()),
+        other => other,
+    }
+}
+
+/// Removes a channel without members. Whoever holds the lifecycle semaphore of a set without users
+/// is alone, and sleepers on that semaphore get EIDRM and start again.
+pub(crate) fn remove_if_unused(members: Members, segment: i32, key: i32) -> sysv::Result<()> {
+    match members.try_exclusive() {
+        Ok(true) => {}
+        // Somebody came, or somebody else is at it.
+        Ok(false) | Err(Errno::EIDRM | Errno::EINVAL) => return Ok(()),
+        Err(errno) => return Err(errno),
+    }
+    // A private segment is marked since its first attach and goes with its last.
+    if key != 0 && shm::stat(segment).is_ok_and(|stat| stat.key == key) {
+        gone(shm::remove(segment))?;
+    }
+    gone(members.set.remove())
+}
+
+/// Removes a channel, whoever uses it: its segment and its set, and with them the messages in it.
+///
+/// Members that sleep are woken, and every member's next call that finds nothing to do returns
+/// [`Fault::Removed`](crate::Fault::Removed); messages that are in the ring can still be received by
+/// those who have it attached. A name or key can be used again at once.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::NotOurs`] (nothing is ever removed that is not a channel of this
+/// crate), [`Error::PermissionDenied`] (only the owner or creator may remove),
+/// [`Error::Busy`] when a process that creates or joins does not finish for 10 seconds.
+pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
+    let address = address.into();
+    let channel = address.to_string();
+    let Found { segment, set, .. } = inspect::find(&address)?;
+    let refused = |call: &'static str| {
+        let channel = channel.clone();
+        move |errno: Errno| match errno {
+            Errno::EACCES | Errno::EPERM => {
+                Error::PermissionDenied { channel: channel.clone(), call }
+            }
+            Errno::EAGAIN => Error::Busy { channel: channel.clone(), pid: 0 },
+            errno => Error::System { call, channel: channel.clone(), source: errno.into() },
+        }
+    };
+    if let Some(set) = set {
+        let members = Members::new(Set::from_id(set.id));
+        match members.lock(Deadline::after(PATIENCE)) {
+            Ok(()) | Err(Errno::EIDRM | Errno::EINVAL) => {}
+            Err(Errno::EAGAIN) => {
+                let pid = members.set.pid(members::LIFECYCLE).unwrap_or(0) as u32;
+                return Err(Error::Busy { channel, pid });
+            }
+            Err(errno) => return Err(refused("semop")(errno)),
+        }
+    }
+    let result = (|| {
+        if let Some(stat) = &segment {
+            if let Ok(mapping) = Mapping::attach(stat.id, Access::ReadWrite) {
+                if matches!(segment::examine(&mapping, stat, &channel), Ok(State::Ready(_))) {
+                    segment::doom(&mapping);
+                }
+            }
+            gone(shm::remove(stat.id)).map_err(refused("shmctl(IPC_RMID)"))?;
+        }
+        Ok(())
+    })();
+    if let Some(set) = set {
+        let set = Set::from_id(set.id);
+        if result.is_err() {
+            let _ = Members::new(set).unlock();
+        } else {
+            gone(set.remove()).map_err(refused("semctl(IPC_RMID)"))?;
+        }
+    }
+    result
+}
+
+/// Removes what dead processes left: channels that were never finished, channels that live only as
+/// long as their members and have none alive, and the sets of private channels whose segment is gone.
+///
+/// A whole channel of [`Lifetime::Kept`] is never touched, with or without members; see
+/// [`remove`]. Processes of other users are none of our business unless we may remove their objects.
+///
+/// # Errors
+/// [`Error::System`] when the kernel's tables cannot be read; what cannot be removed is left out.
+pub fn reap() -> Result<Vec<Reaped>, Error> {
+    let system = |call| {
+        move |errno: Errno| Error::System { call, channel: "any".into(), source: errno.into() }
+    };
+    let segments = shm::list().map_err(system("shmctl(SHM_STAT)"))?;
+    let sets = sem::list().map_err(system("semctl(SEM_STAT)"))?;
+    let mut reaped = Vec::new();
+    for stat in &sets {
+        if is_ours(stat) && may_remove(stat.uid, stat.cuid) {
+            reaped.extend(reap_set(stat));
+        }
+    }
+    for stat in &segments {
+        if is_marked(stat.raw_mode) && may_remove(stat.uid, stat.cuid) {
+            reaped.extend(reap_segment(stat));
+        }
+    }
+    Ok(reaped)
+}
+
+fn may_remove(uid: u32, cuid: u32) -> bool {
+    let me = process::euid();
+    me == 0 || me == uid || me == cuid
+}
+
+/// Whether a set is one of ours: marked, and of a size we make.
+pub(crate) fn is_ours(stat: &SetStat) -> bool {
+    is_marked(stat.raw_mode)
+        && stat.semaphores as usize == members::semaphores(members::SPSC_SEATS) as usize
+}
+
+fn reap_set(stat: &SetStat) -> Option<Reaped> {
+    let members = Members::new(Set::from_id(stat.id));
+    // A creator that is alive and between its calls finds its set gone and starts again.
+    if !members.try_exclusive().ok()? {
+        return None;
+    }
+    let keep = || {
+        let _ = members.unlock();
+        None
+    };
+    let mut reaped =
+        Reaped { key: stat.key, name: String::new(), segment: None, set: Some(stat.id) };
+    if stat.key != 0 {
+        match shm::get(stat.key, 0, Get::Existing) {
+            Err(Errno::ENOENT) => {}
+            Err(_) => return keep(),
+            Ok(id) => {
+                let (Ok(segment), Ok(mapping)) =
+                    (shm::stat(id), Mapping::attach(id, Access::ReadOnly))
+                else {
+                    return keep();
+                };
+                match segment::examine(&mapping, &segment, "") {
+                    Ok(State::HalfMade) => {}
+                    Ok(State::Ready(facts)) if facts.lifetime == Lifetime::LastMember => {
+                        reaped.name = facts.name;
+                    }
+                    _ => return keep(),
+                }
+                if gone(shm::remove(id)).is_err() {
+                    return keep();
+                }
+                reaped.segment = Some(id);
+            }
+        }
+    }
+    gone(members.set.remove()).ok()?;
+    Some(reaped)
+}
+
+/// Segments without a set: never finished, or their set was removed by hand.
+fn reap_segment(stat: &SegmentStat) -> Option<Reaped> {
+    let fresh = shm::stat(stat.id).ok()?;
+    if fresh.attached != 0 || fresh.marked_for_removal {
+        return None;
+    }
+    if fresh.key != 0 && Set::get(fresh.key, 0, sem::How::Existing) != Err(Errno::ENOENT) {
+        return None;
+    }
+    let mapping = Mapping::attach(stat.id, Access::ReadOnly).ok()?;
+    let name = match segment::examine(&mapping, &fresh, "") {
+        Ok(State::HalfMade) => String::new(),
+        Ok(State::Ready(facts)) if fresh.key == 0 || facts.lifetime == Lifetime::LastMember => {
+            facts.name
+        }
+        _ => return None,
+    };
+    // A private one between its making and its marking has the mark of a live creator's next call
+    // at most: that creator finds it gone and starts again.
+    gone(shm::remove(stat.id)).ok()?;
+    Some(Reaped { key: fresh.key, name, segment: Some(stat.id), set: None })
+}
+
+impl From<&ChannelId> for Address {
+    fn from(id: &ChannelId) -> Self {
+        Address::Id(*id)
+    }
+}

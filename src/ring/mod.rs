@@ -1,0 +1,131 @@
+//! The ring: positions and slots over a header somewhere in this process' memory. No system call,
+//! no waiting; it neither maps nor frees. The same code runs over a segment and, for the model
+//! checker and the tests, over a block of the heap.
+
+pub(crate) mod spsc;
+
+use core::ptr::NonNull;
+
+use crate::geometry::Geometry;
+use crate::layout::Header;
+use crate::sync::{AtomicU64, Tracked};
+use crate::word::Word;
+
+/// The segment holds what no honest member writes; the handle that sees it stops for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Corrupt(pub(crate) &'static str);
+
+/// What stands in front of a payload. A message of variable length has its length behind this.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct SlotHead {
+    pub(crate) word: AtomicU64,
+    pub(crate) tracked: Tracked,
+}
+
+/// The header and the slots of one channel, found by the private copy of its geometry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ring {
+    header: NonNull<Header>,
+    slots: NonNull<u8>,
+    mask: u64,
+    shift: u32,
+    stride: usize,
+    payload_at: usize,
+    slot_size: usize,
+}
+
+// SAFETY: a ring is addresses and numbers; what lies there is atomics, and payloads that the
+// protocol gives to one owner at a time.
+unsafe impl Send for Ring {}
+
+/// One slot, at one position.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot<'a> {
+    head: &'a SlotHead,
+    payload: NonNull<u8>,
+}
+
+impl Ring {
+    /// # Safety
+    /// At `base`, aligned to [`SLOTS_ALIGN`](crate::layout::SLOTS_ALIGN), lie a header and slots of
+    /// exactly this geometry, and stay there while this ring or a copy of it is used.
+    pub(crate) unsafe fn new(base: NonNull<u8>, geometry: &Geometry) -> Ring {
+        Ring {
+            header: base.cast(),
+            // SAFETY: the header is part of what lies at `base`.
+            slots: unsafe { base.add(geometry.header_size) },
+            mask: geometry.capacity as u64 - 1,
+            shift: geometry.capacity.trailing_zeros(),
+            stride: geometry.stride,
+            payload_at: geometry.payload_at,
+            slot_size: geometry.slot_size,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn header(&self) -> &Header {
+        // SAFETY: `new`'s contract; the header is all atomics.
+        unsafe { self.header.as_ref() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn capacity(&self) -> u64 {
+        self.mask + 1
+    }
+
+    #[inline(always)]
+    pub(crate) fn slot_size(&self) -> usize {
+        self.slot_size
+    }
+
+    #[inline(always)]
+    pub(crate) fn slot(&self, position: u64) -> Slot<'_> {
+        let offset = (position & self.mask) as usize * self.stride;
+        // SAFETY: the index is masked, so the slot lies inside, whatever the position.
+        unsafe {
+            let at = self.slots.add(offset);
+            Slot { head: at.cast().as_ref(), payload: at.add(self.payload_at) }
+        }
+    }
+
+    /// The word that says: the message of this position is here.
+    #[inline(always)]
+    pub(crate) fn full(&self, position: u64) -> Word {
+        Word::full(position >> self.shift)
+    }
+
+    /// The word a sender finds at `position` when no message was put there yet: that of one lap
+    /// before, or what a fresh segment holds.
+    fn is_before(&self, word: Word, position: u64) -> bool {
+        word == Word::UNUSED || word == self.full(position.wrapping_sub(self.capacity()))
+    }
+}
+
+impl Slot<'_> {
+    /// Where the message lies: aligned as its type wants, with room for the slot size rounded up to 8.
+    #[inline(always)]
+    pub(crate) fn payload(&self) -> NonNull<u8> {
+        self.payload
+    }
+
+    /// The length word of a message of variable length.
+    #[inline(always)]
+    pub(crate) fn length(&self) -> &crate::sync::plain::AtomicU64 {
+        // SAFETY: geometry of variable shape leaves these 8 bytes in front of the payload; the
+        // payload is aligned to 8 at least.
+        unsafe { self.payload.sub(8).cast().as_ref() }
+    }
+
+    /// Tells the model checker that the payload is read here.
+    #[inline(always)]
+    pub(crate) fn reading(&self) {
+        self.head.tracked.reading();
+    }
+
+    /// Tells the model checker that the payload is written here.
+    #[inline(always)]
+    pub(crate) fn writing(&self) {
+        self.head.tracked.writing();
+    }
+}

@@ -1,0 +1,258 @@
+//! One segment: making it a channel, and finding out what it is.
+
+use core::fmt;
+use std::time::{Duration, SystemTime};
+
+use crate::error::{Error, Fault};
+use crate::geometry::Geometry;
+use crate::layout::{self, Header, MAGIC, VERSION, header_size};
+use crate::message::Shape;
+use crate::sync::plain::Ordering::{Acquire, Relaxed, Release};
+use crate::sysv::process;
+use crate::sysv::shm::{Mapping, SegmentStat};
+use crate::sysv::time;
+use crate::wait::REMOVED;
+
+/// Set in the mode of our segments and sets, where it permits nothing: "others may execute", and
+/// nobody else. It marks them as ours from the very call that makes them, before anything could be
+/// written there, so that what a creator killed in that moment leaves is known for what it is.
+pub(crate) const MARK: u32 = 0o001;
+
+/// Whether a mode carries the mark.
+pub(crate) fn is_marked(raw_mode: u32) -> bool {
+    raw_mode & 0o111 == MARK
+}
+
+/// One to one.
+pub(crate) const SPSC: u32 = 1;
+
+/// How long a channel lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lifetime {
+    /// Until [`remove`](crate::remove), as System V users expect: a writer may end before its reader
+    /// starts. Messages outlive every process, not the machine.
+    #[default]
+    Kept,
+    /// Until its last member leaves. After a death of all members the next open takes the channel
+    /// over with its messages, or [`reap`](crate::reap) removes it.
+    LastMember,
+}
+
+impl fmt::Display for Lifetime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Lifetime::Kept => "kept",
+            Lifetime::LastMember => "until its last member leaves",
+        })
+    }
+}
+
+impl Lifetime {
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Lifetime::Kept => 1,
+            Lifetime::LastMember => 2,
+        }
+    }
+
+    fn from_number(number: u32) -> Option<Lifetime> {
+        [Lifetime::Kept, Lifetime::LastMember].into_iter().find(|l| l.number() == number)
+    }
+}
+
+/// The private copy of what a header says, validated.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Facts {
+    pub(crate) flavor: u32,
+    pub(crate) geometry: Geometry,
+    pub(crate) schema: u64,
+    pub(crate) set: i32,
+    pub(crate) nonce: u32,
+    pub(crate) created: SystemTime,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) name: String,
+}
+
+/// What a segment is to us.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// A channel.
+    Ready(Facts),
+    /// Ours, its creator died or is still at it.
+    HalfMade,
+}
+
+/// The header at the start of a mapping at least as long as a header.
+pub(crate) fn header(mapping: &Mapping) -> &Header {
+    // SAFETY: mappings are aligned to pages, this one is long enough (checked by `examine` or made
+    // so by `initialise`), and a header is all atomics: any bytes are one.
+    unsafe { mapping.base().cast().as_ref() }
+}
+
+/// Finds out what a segment is. Every field is read once; nothing is used that does not fit the rest
+/// and the size the kernel tells.
+pub(crate) fn examine(
+    mapping: &Mapping,
+    stat: &SegmentStat,
+    channel: &str,
+) -> Result<State, Error> {
+    let not_ours = |what: String| Err(Error::NotOurs { channel: channel.into(), what });
+    if stat.size < size_of::<Header>() as u64 {
+        return not_ours(format!("a segment of {} bytes, too small for a header", stat.size));
+    }
+    let header = header(mapping);
+    let identity = &header.identity;
+    match identity.magic.load(Acquire) {
+        MAGIC => {}
+        0 if is_marked(stat.raw_mode) => return Ok(State::HalfMade),
+        _ => return not_ours("a segment without our magic".into()),
+    }
+    let found = identity.version.load(Relaxed);
+    if found != VERSION {
+        return Err(Error::LayoutVersion { expected: VERSION, found });
+    }
+    let facts = read(header).map_err(|what| Error::Fault(Fault::Corrupt { what }))?;
+    let total = facts.geometry.total as u64;
+    if total > stat.size {
+        return Err(Error::Truncated { expected: total, found: stat.size });
+    }
+    Ok(State::Ready(facts))
+}
+
+fn read(header: &Header) -> Result<Facts, &'static str> {
+    let id = &header.identity;
+    let size = |word: &crate::sync::plain::AtomicU64| {
+        usize::try_from(word.load(Relaxed)).map_err(|_| "a size is larger than the address space")
+    };
+    let flavor = id.flavor.load(Relaxed);
+    if flavor != SPSC {
+        return Err("the flavor is unknown");
+    }
+    let seats = id.seats.load(Relaxed) as usize;
+    if seats != crate::members::SPSC_SEATS {
+        return Err("the number of seats cannot be");
+    }
+    let shape = Shape {
+        variable: match id.shape.load(Relaxed) {
+            1 => false,
+            2 => true,
+            _ => return Err("the shape is unknown"),
+        },
+        size: size(&id.size)?,
+        element: size(&id.element)?,
+        align: id.align.load(Relaxed) as usize,
+    };
+    if !shape.align.is_power_of_two() || shape.align > layout::SLOTS_ALIGN {
+        return Err("the alignment cannot be");
+    }
+    let capacity = size(&id.capacity)?;
+    let geometry = Geometry::new(shape, seats, capacity, size(&id.slot_size)?)
+        .map_err(|_| "the geometry cannot be")?;
+    let told =
+        (capacity, size(&id.stride)?, id.header_size.load(Relaxed) as usize, size(&id.total)?);
+    if told != (geometry.capacity, geometry.stride, geometry.header_size, geometry.total) {
+        return Err("the sizes do not fit together");
+    }
+    Ok(Facts {
+        flavor,
+        geometry,
+        schema: id.schema.load(Relaxed),
+        set: id.set.load(Relaxed) as i32,
+        nonce: id.nonce.load(Relaxed),
+        created: SystemTime::UNIX_EPOCH + Duration::from_nanos(id.created.load(Relaxed)),
+        lifetime: Lifetime::from_number(id.lifetime.load(Relaxed))
+            .ok_or("the lifetime is unknown")?,
+        name: layout::load_text(&header.name.0, id.name_len.load(Relaxed)),
+    })
+}
+
+/// What a new channel is to be.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    pub(crate) geometry: Geometry,
+    pub(crate) schema: u64,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) name: &'a str,
+}
+
+/// Makes a fresh segment, all zero as the kernel gives it, a channel. Whoever sees the magic sees all.
+pub(crate) fn initialise(mapping: &Mapping, plan: &Plan<'_>, set: i32, nonce: u32) {
+    let header = header(mapping);
+    let Geometry { shape, seats, capacity, slot_size, stride, header_size, total, .. } =
+        plan.geometry;
+    let id = &header.identity;
+    id.version.store(VERSION, Relaxed);
+    id.header_size.store(header_size as u32, Relaxed);
+    id.flavor.store(SPSC, Relaxed);
+    id.seats.store(seats as u32, Relaxed);
+    id.capacity.store(capacity as u64, Relaxed);
+    id.slot_size.store(slot_size as u64, Relaxed);
+    id.stride.store(stride as u64, Relaxed);
+    id.shape.store(if shape.variable { 2 } else { 1 }, Relaxed);
+    id.align.store(shape.align as u32, Relaxed);
+    id.size.store(shape.size as u64, Relaxed);
+    id.element.store(shape.element as u64, Relaxed);
+    id.schema.store(plan.schema, Relaxed);
+    id.created.store(time::wall_ns(), Relaxed);
+    id.lifetime.store(plan.lifetime.number(), Relaxed);
+    id.name_len.store(layout::store_text(&header.name.0, plan.name), Relaxed);
+    id.total.store(total as u64, Relaxed);
+    bind(mapping, set, nonce);
+    id.magic.store(MAGIC, Release);
+}
+
+/// Ties the segment to a set. Only while the lifecycle semaphore of that set is held and it has no
+/// users.
+pub(crate) fn bind(mapping: &Mapping, set: i32, nonce: u32) {
+    let identity = &header(mapping).identity;
+    identity.set.store(set as u32, Relaxed);
+    identity.nonce.store(nonce, Relaxed);
+}
+
+/// The set a segment is tied to, and the nonce they share.
+pub(crate) fn binding(mapping: &Mapping) -> (i32, u32) {
+    let identity = &header(mapping).identity;
+    (identity.set.load(Relaxed) as i32, identity.nonce.load(Relaxed))
+}
+
+/// Marks the channel as removed: its members find out without a system call, and whoever opens it
+/// finishes what a remover began.
+pub(crate) fn doom(mapping: &Mapping) {
+    let header = header(mapping);
+    header.senders.set(REMOVED);
+    header.receivers.set(REMOVED);
+}
+
+/// Whether [`doom`] was called, at least in part.
+pub(crate) fn is_doomed(mapping: &Mapping) -> bool {
+    header(mapping).senders.is_removed() || header(mapping).receivers.is_removed()
+}
+
+/// Clears what the members of a former life announced. Only while there are none.
+pub(crate) fn forget_sleepers(mapping: &Mapping) {
+    header(mapping).senders.forget_sleepers();
+    header(mapping).receivers.forget_sleepers();
+}
+
+/// The line of a seat.
+pub(crate) fn member(mapping: &Mapping, seat: usize) -> &layout::Member {
+    debug_assert!(
+        size_of::<Header>() + (seat + 1) * size_of::<layout::Member>() <= header_size(seat + 1)
+    );
+    // SAFETY: geometry counts the seats into the header size, `examine` checked it against the
+    // segment; a line is all atomics.
+    unsafe { mapping.base().add(size_of::<Header>()).cast::<layout::Member>().add(seat).as_ref() }
+}
+
+/// Signs the line of a seat that was just taken.
+pub(crate) fn sign(member: &layout::Member, role: u32, label: &str) {
+    for counter in [&member.bytes, &member.parks, &member.wakes, &member.repairs] {
+        counter.store(0, Relaxed);
+    }
+    member.label_len.store(layout::store_text(&member.label, label), Relaxed);
+    member.joined.store(time::wall_ns(), Relaxed);
+    member.role.store(role, Relaxed);
+    member.pid.store(process::pid(), Relaxed);
+    member.state.store(1, Release);
+}

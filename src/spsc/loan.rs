@@ -1,0 +1,96 @@
+//! A slot to write in.
+
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+use core::{fmt, slice};
+
+use zerocopy::{FromBytes, KnownLayout};
+
+use super::Sender;
+use crate::message::Message;
+
+/// The next slot of the ring, to be written in place. [`commit`](Loan::commit) sends it; dropped
+/// without, nothing was sent and the next loan or send takes the same slot.
+///
+/// It is memory that other processes have mapped: no honest member touches it meanwhile, but see
+/// [Trust](crate#trust).
+#[must_use = "what is written into a loan is sent by commit"]
+pub struct Loan<'a, T: Message + ?Sized> {
+    sender: &'a mut Sender<T>,
+    message: NonNull<T>,
+    /// Of the trailing slice, where there is one.
+    elements: usize,
+}
+
+impl<'a, T: Message + FromBytes> Loan<'a, T> {
+    #[inline(always)]
+    pub(super) fn new(sender: &'a mut Sender<T>) -> Loan<'a, T> {
+        let message = sender.payload().cast();
+        Loan { sender, message, elements: 0 }
+    }
+}
+
+impl<'a, T> Loan<'a, T>
+where
+    T: Message + FromBytes + KnownLayout<PointerMetadata = usize> + ?Sized,
+{
+    /// `None` when so many elements do not fit a slot.
+    pub(super) fn with_elements(sender: &'a mut Sender<T>, elements: usize) -> Option<Loan<'a, T>> {
+        let message = place(sender, elements)?;
+        Some(Loan { sender, message, elements })
+    }
+
+    /// Makes the message shorter: so many elements of its trailing slice. One that has no more stays
+    /// as it is.
+    pub fn truncate(&mut self, elements: usize) {
+        let elements = elements.min(self.elements);
+        if let Some(message) = place(self.sender, elements) {
+            (self.message, self.elements) = (message, elements);
+        }
+    }
+}
+
+/// A message of so many elements at the start of the claimed slot.
+fn place<T>(sender: &Sender<T>, elements: usize) -> Option<NonNull<T>>
+where
+    T: Message + FromBytes + KnownLayout<PointerMetadata = usize> + ?Sized,
+{
+    let len = T::size_for_metadata(elements).filter(|&len| len <= sender.slot_size())?;
+    // SAFETY: the claimed slot is ours, as long as the slot size, and initialised by the kernel.
+    let bytes = unsafe { slice::from_raw_parts_mut(sender.payload().as_ptr(), len) };
+    T::mut_from_bytes_with_elems(bytes, elements).ok().map(NonNull::from)
+}
+
+impl<T: Message + ?Sized> Loan<'_, T> {
+    /// Sends the message.
+    #[inline]
+    pub fn commit(self) {
+        let len = size_of_val::<T>(&self);
+        self.sender.commit(len);
+    }
+}
+
+impl<T: Message + ?Sized> Deref for Loan<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the claimed slot is ours as long as the sender is borrowed; any bytes are a `T`,
+        // for there are loans of such types only.
+        unsafe { self.message.as_ref() }
+    }
+}
+
+impl<T: Message + ?Sized> DerefMut for Loan<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above.
+        unsafe { self.message.as_mut() }
+    }
+}
+
+impl<T: Message + fmt::Debug + ?Sized> fmt::Debug for Loan<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Loan").field(&&**self).finish()
+    }
+}

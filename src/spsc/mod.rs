@@ -1,0 +1,74 @@
+//! One to one: a channel with one [`Sender`] and one [`Receiver`].
+//!
+//! Each side is a seat. A second sender is refused with the process that sits there; when that
+//! process ends, however it does, its seat is free at once, and whoever takes it goes on where the
+//! dead one stopped: what was sent is delivered, what was not acknowledged is delivered again.
+//!
+//! | call | by | acknowledges | for |
+//! |---|---|---|---|
+//! | [`send`](Sender::send), [`recv`](Receiver::recv) | value | before it returns | sized messages |
+//! | [`send`](Sender::send), [`recv_boxed`](Receiver::recv_boxed) | value | before it returns | any message |
+//! | [`loan`](Sender::loan), [`recv_ref`](Receiver::recv_ref) | place | when the [`Guard`] is dropped | large messages, work that must not be lost |
+//! | [`send_batch`](Sender::send_batch), [`recv_batch`](Receiver::recv_batch) | value | once for all | many small messages |
+//!
+//! Receiving by value is at most once for the application: a receiver killed after the call returned
+//! has had the message. Work done under a [`Guard`] is at least once.
+//!
+//! Every blocking call has a `try_` form that never waits and a `_timeout` form.
+
+mod guard;
+mod iter;
+mod loan;
+mod receiver;
+mod sender;
+
+use std::time::Duration;
+
+pub use guard::Guard;
+pub use iter::{IntoIter, Iter, TryIter};
+pub use loan::Loan;
+pub use receiver::Receiver;
+pub use sender::Sender;
+
+use crate::sysv::time::{self, Deadline};
+
+/// How long a call may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// Not at all.
+    Now,
+    At(Duration),
+    Forever,
+}
+
+impl Patience {
+    /// Counted from here; the fast path has no time to look at the clock. A time beyond the clock's
+    /// reach is for ever.
+    fn deadline(self) -> Option<Deadline> {
+        match self {
+            Patience::Now => Deadline::after(Duration::ZERO),
+            Patience::At(time) => Deadline::after(time),
+            Patience::Forever => None,
+        }
+    }
+}
+
+/// Lets something costly happen once in a while.
+#[derive(Debug, Default)]
+struct Seldom {
+    next_ns: u64,
+}
+
+impl Seldom {
+    const EVERY_NS: u64 = 1_000_000;
+
+    /// Whether it is time; by a clock that is cheap and a few milliseconds coarse.
+    fn is_due(&mut self) -> bool {
+        let now = time::coarse_ns();
+        let due = now >= self.next_ns;
+        if due {
+            self.next_ns = now + Seldom::EVERY_NS;
+        }
+        due
+    }
+}

@@ -1,0 +1,519 @@
+//! The sending handle.
+
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use core::time::Duration;
+
+use zerocopy::{FromBytes, KnownLayout};
+
+use super::{Loan, Patience, Seldom};
+use crate::address::ChannelId;
+use crate::channel::{Channel, Peer};
+use crate::error::{BatchError, Error, Fault, SendError};
+use crate::inspect::Stat;
+use crate::message::{Message, Shape, is_variable};
+use crate::options::{Handle, sealed::Sealed};
+use crate::ring::spsc::Producer;
+use crate::sync::plain::Ordering::Relaxed;
+use crate::wait::{self, Ended, Look, Pace, Place, SLICE, Side, Wait};
+
+/// The sending side of a one-to-one channel. [`Options`](crate::Options) open it.
+///
+/// Sending borrows the message: on an error it was not sent and is still yours. A sender may be
+/// moved to another thread. Dropping it leaves the channel; what was sent stays in it.
+#[derive(Debug)]
+pub struct Sender<T: Message + ?Sized> {
+    producer: Producer,
+    /// The receivers' word while there is nothing to do about it.
+    quiet: u32,
+    pace: Pace,
+    /// Bytes sent since the seat was taken.
+    bytes: u64,
+    seldom: Seldom,
+    /// Last: the ring lies in its mapping.
+    channel: Channel,
+    message: PhantomData<fn(&T)>,
+}
+
+impl<T: Message + ?Sized> Sender<T> {
+    /// Sends a message; waits while the channel is full.
+    ///
+    /// `Ok` means that the message is in the channel and outlives this process. That somebody
+    /// received it is what [`flush`](Sender::flush) tells.
+    ///
+    /// # Errors
+    /// [`SendError::Disconnected`] when the receiver was there and is gone, at the latest when the
+    /// channel is full; [`SendError::TooLong`]; [`SendError::Fault`].
+    #[inline]
+    pub fn send(&mut self, message: &T) -> Result<(), SendError> {
+        self.put(message, Patience::Forever)
+    }
+
+    /// Sends a message if there is room.
+    ///
+    /// # Errors
+    /// [`SendError::Full`], and as [`send`](Sender::send).
+    #[inline]
+    pub fn try_send(&mut self, message: &T) -> Result<(), SendError> {
+        self.put(message, Patience::Now)
+    }
+
+    /// Sends a message; waits for room for at most `timeout`. Years are fine.
+    ///
+    /// # Errors
+    /// [`SendError::Timeout`], and as [`send`](Sender::send).
+    #[inline]
+    pub fn send_timeout(&mut self, message: &T, timeout: Duration) -> Result<(), SendError> {
+        self.put(message, Patience::At(timeout))
+    }
+
+    #[inline(always)]
+    fn put(&mut self, message: &T, patience: Patience) -> Result<(), SendError> {
+        self.check_length(message)?;
+        self.claim(patience)?;
+        self.write(message);
+        self.announce();
+        Ok(())
+    }
+
+    /// Sends messages in order; waits while the channel is full. The receiver is looked after once
+    /// for the batch, not for each message.
+    ///
+    /// # Errors
+    /// A [`BatchError`] tells how many were sent and why the next one was not, as
+    /// [`send`](Sender::send) would.
+    pub fn send_batch<'m>(
+        &mut self,
+        messages: impl IntoIterator<Item = &'m T>,
+    ) -> Result<(), BatchError>
+    where
+        T: 'm,
+    {
+        self.put_batch(messages, Patience::Forever)
+    }
+
+    /// Sends messages in order while there is room.
+    ///
+    /// # Errors
+    /// As [`send_batch`](Sender::send_batch), with [`SendError::Full`] when not all had room.
+    pub fn try_send_batch<'m>(
+        &mut self,
+        messages: impl IntoIterator<Item = &'m T>,
+    ) -> Result<(), BatchError>
+    where
+        T: 'm,
+    {
+        self.put_batch(messages, Patience::Now)
+    }
+
+    #[inline(always)]
+    fn put_batch<'m>(
+        &mut self,
+        messages: impl IntoIterator<Item = &'m T>,
+        patience: Patience,
+    ) -> Result<(), BatchError>
+    where
+        T: 'm,
+    {
+        let mut sent = 0;
+        let mut error = None;
+        for message in messages {
+            if let Err(e) = self.check_length(message).and_then(|()| self.claim(patience)) {
+                error = Some(e);
+                break;
+            }
+            self.write(message);
+            self.producer.publish();
+            sent += 1;
+        }
+        if sent != 0 {
+            self.look_after_receiver();
+        }
+        match error {
+            Some(error) => Err(BatchError { sent, error }),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until everything sent was acknowledged, for at most `timeout`.
+    ///
+    /// # Errors
+    /// [`SendError::Timeout`]; [`SendError::Disconnected`] when the receiver is gone and left
+    /// something; [`SendError::Fault`].
+    pub fn flush(&mut self, timeout: Duration) -> Result<(), SendError> {
+        self.channel.check()?;
+        self.look_after_receiver();
+        // A receiver posts when it finds the ring empty; one that still works on the last message
+        // does not, so the naps grow with the wait.
+        let mut nap = Duration::from_millis(1);
+        let deadline = Patience::At(timeout).deadline();
+        loop {
+            let part = deadline.map_or(nap, |d| d.remaining().min(nap));
+            let drained = self.wait(Patience::At(part), nap, |producer, channel, _| {
+                if producer.is_drained() {
+                    return Ok(true);
+                }
+                match channel.is_abandoned()? {
+                    // Looked at again: its last acknowledgement is visible by now.
+                    true if !producer.is_drained() => Err(SendError::Disconnected),
+                    drained => Ok(drained),
+                }
+            });
+            match drained {
+                Err(SendError::Timeout) if deadline.is_none_or(|d| !d.passed()) => {
+                    nap = (nap * 2).min(Duration::from_millis(16));
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Waits until a receiver is there, for at most `timeout`; its process.
+    ///
+    /// # Errors
+    /// [`SendError::Timeout`], [`SendError::Fault`].
+    pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<u32, SendError> {
+        self.channel.check()?;
+        let mut pid = 0;
+        self.wait(Patience::At(timeout), SLICE, |_, channel, look| {
+            Ok(channel.meets_peer(look, &mut pid)?)
+        })?;
+        Ok(pid)
+    }
+
+    /// Who is on the other side, by the kernel's word.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub fn peer(&mut self) -> Result<Peer, Fault> {
+        self.channel.check()?;
+        self.channel.peer()
+    }
+
+    /// Messages sent and not yet acknowledged.
+    pub fn len(&self) -> usize {
+        self.producer.unacknowledged() as usize
+    }
+
+    /// Whether everything sent was acknowledged.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether a send would have to wait.
+    pub fn is_full(&self) -> bool {
+        self.len() >= self.capacity()
+    }
+
+    /// Slots of the ring.
+    pub fn capacity(&self) -> usize {
+        self.channel.geometry.capacity
+    }
+
+    /// Longest message, bytes.
+    pub fn slot_size(&self) -> usize {
+        self.channel.geometry.slot_size
+    }
+
+    /// The position of the next message in the sequence of all messages of this channel.
+    pub fn position(&self) -> u64 {
+        self.producer.position()
+    }
+
+    /// What others need to attach by identifier.
+    pub fn id(&self) -> ChannelId {
+        self.channel.id
+    }
+
+    /// Everything about the channel.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] with [`Fault::Removed`] or [`Fault::Corrupt`].
+    pub fn stat(&self) -> Result<Stat, Error> {
+        self.account();
+        self.channel.stat()
+    }
+
+    /// Leaves the channel, as `drop` does, and tells what went wrong. Messages stay.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] with [`Fault::Removed`] when there was nothing left to leave, or
+    /// [`Fault::LivenessLost`].
+    pub fn close(mut self) -> Result<(), Error> {
+        self.account();
+        self.channel.leave()
+    }
+
+    /// Makes sure of a free slot at the next position.
+    #[inline(always)]
+    pub(super) fn claim(&mut self, patience: Patience) -> Result<(), SendError> {
+        if self.producer.has_room() && !self.channel.guard.forked() {
+            return Ok(());
+        }
+        self.make_room(patience)
+    }
+
+    #[inline(always)]
+    fn check_length(&self, message: &T) -> Result<(), SendError> {
+        let (len, max) = (size_of_val(message), self.producer.ring().slot_size());
+        if is_variable::<T>() && len > max {
+            return Err(SendError::TooLong { len, max });
+        }
+        Ok(())
+    }
+
+    /// Writes a message of checked length into the claimed slot.
+    #[inline(always)]
+    fn write(&mut self, message: &T) {
+        let bytes = message.as_bytes();
+        let slot = self.producer.slot();
+        slot.writing();
+        // SAFETY: the slot is ours until it is published, and has room: sized messages have the size
+        // both sides agreed on, the length of others was checked.
+        unsafe { slot.payload().as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        self.set_length(bytes.len());
+    }
+
+    /// Says how long the message in the claimed slot is, where that is not known.
+    #[inline(always)]
+    fn set_length(&mut self, len: usize) {
+        if is_variable::<T>() {
+            self.producer.slot().length().store(len as u64, Relaxed);
+            self.bytes += len as u64;
+        }
+    }
+
+    /// Publishes the message that was written into a loan.
+    #[inline(always)]
+    pub(super) fn commit(&mut self, len: usize) {
+        self.set_length(len);
+        self.announce();
+    }
+
+    /// Where the message of the claimed slot goes.
+    #[inline(always)]
+    pub(super) fn payload(&self) -> NonNull<u8> {
+        let slot = self.producer.slot();
+        slot.writing();
+        slot.payload()
+    }
+
+    /// Publishes the message in the claimed slot.
+    #[inline(always)]
+    fn announce(&mut self) {
+        self.producer.publish();
+        self.look_after_receiver();
+    }
+
+    /// The waker's half of the order in `wait.rs`: it was published, now look.
+    #[inline(always)]
+    fn look_after_receiver(&mut self) {
+        wait::light_fence();
+        if self.producer.ring().header().receivers.flags() != self.quiet {
+            self.see_receiver();
+        }
+    }
+
+    /// The receiver sleeps, or left, or there is something else about it.
+    #[cold]
+    #[inline(never)]
+    fn see_receiver(&mut self) {
+        // What fails here fails again in the next call, which can say so: the message is sent.
+        let _ = self.channel.wake_peer();
+        self.quiet = 0;
+        let parking = self.channel.peer_parking();
+        if parking.is_removed() {
+            return self.producer.forget_room();
+        }
+        if parking.has_left() {
+            match self.channel.peer() {
+                // It left before we came: so things are until somebody comes.
+                Ok(Peer::Absent) => self.quiet = wait::LEFT,
+                // About to go, or another one came.
+                Ok(Peer::Present { .. }) => {}
+                _ => self.producer.forget_room(),
+            }
+        }
+    }
+
+    /// The slow half of [`claim`](Sender::claim).
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self, patience: Patience) -> Result<(), SendError> {
+        self.channel.check()?;
+        self.channel.check_removed()?;
+        self.account();
+        if self.channel.peer_parking().has_left() && self.channel.is_abandoned()? {
+            return Err(SendError::Disconnected);
+        }
+        // By credit: a look at the exact head would slow down a busy receiver.
+        if self.refresh(patience == Patience::Now)? {
+            return Ok(());
+        }
+        // A batch that filled the ring was not announced yet.
+        self.look_after_receiver();
+        if patience == Patience::Now {
+            return Err(match self.seldom.is_due() && self.channel.is_abandoned()? {
+                true => SendError::Disconnected,
+                false => SendError::Full,
+            });
+        }
+        self.wait(patience, SLICE, |producer, channel, look| {
+            if producer.refresh(look != Look::Quick).map_err(Fault::from)? {
+                let half = producer.ring().capacity().div_ceil(2);
+                return Ok(look != Look::BeforeSleep || producer.room() >= half);
+            }
+            if look == Look::Quick {
+                return Ok(false);
+            }
+            channel.check_life()?;
+            match channel.is_abandoned()? {
+                true => Err(SendError::Disconnected),
+                false => Ok(false),
+            }
+        })
+    }
+
+    fn refresh(&mut self, exact: bool) -> Result<bool, SendError> {
+        self.producer.refresh(exact).map_err(|corrupt| self.channel.stop(corrupt.into()).into())
+    }
+
+    /// Waits where senders wait.
+    fn wait(
+        &mut self,
+        patience: Patience,
+        slice: Duration,
+        mut look: impl FnMut(&mut Producer, &mut Channel, Look) -> Result<bool, SendError>,
+    ) -> Result<(), SendError> {
+        let Sender { producer, channel, pace, .. } = self;
+        let (ring, members) = (*producer.ring(), channel.members);
+        let parking = &ring.header().senders;
+        let place = Place { gate: &members, parking, side: Side::Senders, slice };
+        let waited =
+            wait::wait(place, pace, patience.deadline(), |how| look(producer, channel, how));
+        let ended = match waited {
+            Ok(()) => return Ok(()),
+            Err(Ended::TimedOut) => SendError::Timeout,
+            Err(Ended::Failed(SendError::Fault(fault))) => self.channel.stop(fault).into(),
+            Err(Ended::Failed(error)) => error,
+        };
+        self.account();
+        Err(ended)
+    }
+
+    /// Brings our line of the members' table up to date.
+    fn account(&self) {
+        if self.channel.is_seated() {
+            self.channel.account(self.producer.position(), self.bytes, self.pace.parks);
+        }
+    }
+}
+
+/// Writing in place, for types of which any bytes are a value. What a slot holds at first is some
+/// former message, or zeros.
+impl<T: Message + FromBytes> Sender<T> {
+    /// Lends the next slot, to be written in place; waits while the channel is full.
+    ///
+    /// # Errors
+    /// As [`send`](Sender::send).
+    #[inline]
+    pub fn loan(&mut self) -> Result<Loan<'_, T>, SendError> {
+        self.claim(Patience::Forever)?;
+        Ok(Loan::new(self))
+    }
+
+    /// Lends the next slot if there is one.
+    ///
+    /// # Errors
+    /// As [`try_send`](Sender::try_send).
+    #[inline]
+    pub fn try_loan(&mut self) -> Result<Loan<'_, T>, SendError> {
+        self.claim(Patience::Now)?;
+        Ok(Loan::new(self))
+    }
+
+    /// Lends the next slot; waits for one for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`send_timeout`](Sender::send_timeout).
+    #[inline]
+    pub fn loan_timeout(&mut self, timeout: Duration) -> Result<Loan<'_, T>, SendError> {
+        self.claim(Patience::At(timeout))?;
+        Ok(Loan::new(self))
+    }
+}
+
+/// Writing messages of variable length in place.
+impl<T> Sender<T>
+where
+    T: Message + FromBytes + KnownLayout<PointerMetadata = usize> + ?Sized,
+{
+    /// Lends the next slot for a message whose trailing slice has `elements` elements, which
+    /// [`Loan::truncate`] can make fewer; waits while the channel is full.
+    ///
+    /// # Errors
+    /// As [`send`](Sender::send).
+    pub fn loan_with(&mut self, elements: usize) -> Result<Loan<'_, T>, SendError> {
+        self.lend(elements, Patience::Forever)
+    }
+
+    /// Lends the next slot for a message of that many elements, if there is one.
+    ///
+    /// # Errors
+    /// As [`try_send`](Sender::try_send).
+    pub fn try_loan_with(&mut self, elements: usize) -> Result<Loan<'_, T>, SendError> {
+        self.lend(elements, Patience::Now)
+    }
+
+    /// Lends the next slot for a message of that many elements; waits for one for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`send_timeout`](Sender::send_timeout).
+    pub fn loan_with_timeout(
+        &mut self,
+        elements: usize,
+        timeout: Duration,
+    ) -> Result<Loan<'_, T>, SendError> {
+        self.lend(elements, Patience::At(timeout))
+    }
+
+    fn lend(&mut self, elements: usize, patience: Patience) -> Result<Loan<'_, T>, SendError> {
+        let (len, max) = (T::size_for_metadata(elements).unwrap_or(usize::MAX), self.slot_size());
+        if len > max {
+            return Err(SendError::TooLong { len, max });
+        }
+        self.claim(patience)?;
+        Loan::with_elements(self, elements).ok_or(SendError::TooLong { len, max })
+    }
+}
+
+impl<T: Message + ?Sized> Handle for Sender<T> {}
+
+#[expect(private_interfaces, reason = "sealed")]
+impl<T: Message + ?Sized> Sealed for Sender<T> {
+    const SIDE: Side = Side::Senders;
+
+    fn shape() -> Shape {
+        Shape::of::<T>()
+    }
+
+    fn from_channel(channel: Channel, wait: Wait) -> Result<Self, Error> {
+        let producer = Producer::new(channel.ring()).map_err(Fault::from)?;
+        channel.begin_at(producer.position());
+        Ok(Sender {
+            producer,
+            quiet: 0,
+            pace: Pace::new(wait),
+            bytes: 0,
+            seldom: Seldom::default(),
+            channel,
+            message: PhantomData,
+        })
+    }
+}
+
+impl<T: Message + ?Sized> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.account();
+    }
+}

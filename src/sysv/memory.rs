@@ -1,0 +1,104 @@
+//! Pages: their sizes, and having them before they are needed.
+
+use std::hint::black_box;
+use std::ptr::NonNull;
+
+use super::{Errno, Result, check};
+use crate::sync::plain::{AtomicU64, Ordering};
+
+/// The size of a page in bytes.
+pub(crate) fn page_size() -> usize {
+    // SAFETY: takes and returns plain numbers.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size).unwrap_or(4096)
+}
+
+/// A line of /proc/meminfo such as `Hugepagesize:    2048 kB`, without its unit.
+fn meminfo(name: &str) -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// The size in bytes of the huge pages that segments get; `None` where there are none.
+pub(crate) fn huge_page_size() -> Option<usize> {
+    meminfo("Hugepagesize")?.checked_mul(1024).filter(|size| size.is_power_of_two())
+}
+
+/// How many huge pages are neither in use nor promised to somebody.
+pub(crate) fn free_huge_pages() -> usize {
+    let promised = meminfo("HugePages_Rsvd").unwrap_or(0);
+    meminfo("HugePages_Free").unwrap_or(0).saturating_sub(promised)
+}
+
+/// Makes all pages of a range present and writable, without changing what they hold.
+///
+/// # Safety
+/// The range is mapped, writable and starts on a page. Others may use it meanwhile, atomically.
+pub(crate) unsafe fn prefault(base: NonNull<u8>, len: usize) -> Result<()> {
+    let address = base.as_ptr();
+    // SAFETY: populating a mapped range changes no byte of it.
+    match check(unsafe { libc::madvise(address.cast(), len, libc::MADV_POPULATE_WRITE) }) {
+        // Before Linux 5.14.
+        Err(Errno::EINVAL) => {
+            // SAFETY: the caller's promise.
+            unsafe { touch(base, len) };
+            Ok(())
+        }
+        other => other.map(drop),
+    }
+}
+
+/// Writes to every page without changing it, whoever else writes there.
+///
+/// # Safety
+/// As for [`prefault`].
+unsafe fn touch(base: NonNull<u8>, len: usize) {
+    for offset in (0..len).step_by(page_size()) {
+        // SAFETY: inside the range, and the start of a page is aligned for any word.
+        let word = unsafe { base.add(offset).cast::<AtomicU64>().as_ref() };
+        // The compiler may drop a sum with a zero that it knows of.
+        word.fetch_add(black_box(0), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::shm::{self, Access, Get, Mapping};
+    use super::super::tests::eventually;
+    use super::*;
+
+    #[test]
+    fn sizes_are_powers_of_two() {
+        assert!(page_size().is_power_of_two() && page_size() >= 4096);
+        assert!(huge_page_size().is_none_or(|size| size > page_size()));
+        assert!(free_huge_pages() < 1 << 40);
+        assert!(meminfo("MemTotal").is_some() && meminfo("NoSuchLine").is_none());
+    }
+
+    #[test]
+    fn prefaulted_pages_are_there_and_unchanged() {
+        let len = 64 * page_size();
+        for by_hand in [false, true] {
+            let how = Get::New { mode: 0o600, huge: false };
+            let id = shm::get(libc::IPC_PRIVATE, len, how).unwrap();
+            let mapping = Mapping::attach(id, Access::ReadWrite);
+            shm::remove(id).unwrap();
+            let mapping = mapping.unwrap();
+            let base = mapping.base();
+            // SAFETY: inside the segment, which nobody else has.
+            unsafe { base.write_volatile(9) };
+            // SAFETY: the whole segment, which is attached for writing.
+            unsafe { if by_hand { touch(base, len) } else { prefault(base, len).unwrap() } };
+            let mut present = [0u8; 64];
+            // SAFETY: one byte for each page of the range.
+            check(unsafe { libc::mincore(base.as_ptr().cast(), len, present.as_mut_ptr()) })
+                .unwrap();
+            assert!(present.iter().all(|page| page & 1 == 1));
+            // SAFETY: inside the segment.
+            assert_eq!(unsafe { base.read_volatile() }, 9);
+            // Still one range: the kernel counts ranges, not processes.
+            eventually(|| shm::stat(id).unwrap().attached == 1);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The process and its processors.
+
+use super::fork::per_process;
+use super::time;
+use crate::sync::plain::{AtomicU64, Ordering};
+
+/// This process' identifier, asked from the kernel each time: a fork changes it.
+pub(crate) fn pid() -> u32 {
+    std::process::id()
+}
+
+/// The effective user, whose permissions count.
+pub(crate) fn euid() -> u32 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// A number nobody guesses. While the kernel has no entropy yet, one that merely nobody else has.
+pub(crate) fn random_u64() -> u64 {
+    let mut bytes = [0u8; 8];
+    let (start, length) = (bytes.as_mut_ptr().cast(), bytes.len());
+    // SAFETY: writes at most as many bytes as there are.
+    let got = unsafe { libc::getrandom(start, length, libc::GRND_NONBLOCK) };
+    if got == length as isize { u64::from_ne_bytes(bytes) } else { makeshift_u64() }
+}
+
+/// Different for any two calls on a machine: the mixing function of splitmix64 over what differs.
+fn makeshift_u64() -> u64 {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    let calls = CALLS.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let address = (&raw const calls).addr() as u64;
+    let mut x = time::wall_ns() ^ u64::from(pid()) << 40 ^ address << 16;
+    x = x.wrapping_add(calls);
+    x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ x >> 31
+}
+
+/// Lets another thread run on this processor.
+pub(crate) fn yield_now() {
+    std::thread::yield_now();
+}
+
+/// How many processors this thread may run on; at least 1.
+pub(crate) fn usable_cpus() -> usize {
+    // Room for 8192, the most that Linux can be built for; a `cpu_set_t` has it for 1024.
+    let mut mask = [0u64; 128];
+    // SAFETY: writes at most as many bytes as the mask has.
+    unsafe { libc::sched_getaffinity(0, size_of_val(&mask), (&raw mut mask).cast()) };
+    mask.iter().map(|word| word.count_ones() as usize).sum::<usize>().max(1)
+}
+
+const QUERY: libc::c_int = 0;
+const GLOBAL_EXPEDITED: libc::c_int = 1 << 1;
+const REGISTER_GLOBAL_EXPEDITED: libc::c_int = 1 << 2;
+
+fn membarrier_call(command: libc::c_int) -> libc::c_int {
+    // SAFETY: takes and returns plain numbers.
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) as libc::c_int }
+}
+
+/// Makes this process one of those whose processors a [`membarrier`] of any process fences. Whether
+/// that works here; asked once in a process, and again in its children.
+pub(crate) fn register_membarrier() -> bool {
+    const YES: u32 = 1;
+    const NO: u32 = 2;
+    let known = &per_process().membarrier;
+    if known.load(Ordering::Relaxed) == 0 {
+        let needed = GLOBAL_EXPEDITED | REGISTER_GLOBAL_EXPEDITED;
+        let offered = membarrier_call(QUERY);
+        let works = offered != -1
+            && offered & needed == needed
+            && membarrier_call(REGISTER_GLOBAL_EXPEDITED) == 0
+            && membarrier();
+        // Two threads at once ask twice and store the same.
+        known.store(if works { YES } else { NO }, Ordering::Relaxed);
+    }
+    known.load(Ordering::Relaxed) == YES
+}
+
+/// A full fence on every processor that runs a registered process. False when the kernel has none.
+pub(crate) fn membarrier() -> bool {
+    membarrier_call(GLOBAL_EXPEDITED) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::*;
+    use super::*;
+
+    #[test]
+    fn identities_follow_a_fork() {
+        let parent = pid();
+        assert_eq!(parent, std::process::id());
+        let child = fork(|| pid() != parent);
+        assert!(wait(child));
+        // The owner of our own entry in /proc is the effective user.
+        use std::os::unix::fs::MetadataExt;
+        assert_eq!(euid(), std::fs::metadata("/proc/self").unwrap().uid());
+    }
+
+    #[test]
+    fn random_numbers_differ() {
+        for source in [random_u64, makeshift_u64] {
+            let mut numbers: Vec<u64> = (0..1000).map(|_| source()).collect();
+            numbers.sort_unstable();
+            numbers.dedup();
+            assert_eq!(numbers.len(), 1000);
+        }
+    }
+
+    #[test]
+    fn processors_are_counted() {
+        yield_now();
+        assert!((1..=8192).contains(&usable_cpus()));
+        assert!(usable_cpus() >= std::thread::available_parallelism().unwrap().get());
+    }
+
+    #[test]
+    fn a_pinned_thread_has_one() {
+        std::thread::spawn(|| {
+            let mut mask = [0u64; 128];
+            // SAFETY: as in usable_cpus.
+            let bytes =
+                unsafe { libc::sched_getaffinity(0, size_of_val(&mask), (&raw mut mask).cast()) };
+            assert_eq!(bytes, 0);
+            let word = mask.iter().position(|word| *word != 0).unwrap();
+            let mut one = [0u64; 128];
+            one[word] = mask[word] & mask[word].wrapping_neg();
+            // SAFETY: a mask of the size that is given.
+            let set =
+                unsafe { libc::sched_setaffinity(0, size_of_val(&one), (&raw const one).cast()) };
+            assert_eq!(set, 0);
+            assert_eq!(usable_cpus(), 1);
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn children_register_again() {
+        let works = register_membarrier();
+        assert_eq!(register_membarrier(), works);
+        assert!(!works || membarrier());
+        let child = fork(|| {
+            let fresh = per_process().membarrier.load(Ordering::Relaxed) == 0;
+            fresh && register_membarrier() == works && membarrier() == works
+        });
+        assert!(wait(child));
+    }
+}

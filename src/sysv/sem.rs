@@ -1,0 +1,462 @@
+//! Semaphore sets.
+
+use std::ptr;
+use std::time::{Duration, SystemTime};
+
+use super::time::Deadline;
+use super::{Errno, Perm, Result, check, system_time};
+
+// Of the kernel's ABI, the same on every architecture; the libc crate has them only lately.
+const SEM_UNDO: i16 = 0x1000;
+const GETPID: libc::c_int = 11;
+const GETVAL: libc::c_int = 12;
+#[cfg(test)]
+const GETALL: libc::c_int = 13;
+#[cfg(test)]
+const GETNCNT: libc::c_int = 14;
+const SETVAL: libc::c_int = 16;
+const SEM_STAT: libc::c_int = 18;
+const SEM_INFO: libc::c_int = 19;
+const SEM_STAT_ANY: libc::c_int = 20;
+
+/// One operation on one semaphore.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Op(libc::sembuf);
+
+impl Op {
+    /// Adds `n`. A negative one waits until the value suffices.
+    pub(crate) const fn add(sem: u16, n: i16) -> Op {
+        Op(libc::sembuf { sem_num: sem, sem_op: n, sem_flg: 0 })
+    }
+
+    /// Waits until the value is 0.
+    pub(crate) const fn zero(sem: u16) -> Op {
+        Op::add(sem, 0)
+    }
+
+    /// Taken back by the kernel when the process ends.
+    pub(crate) const fn undo(mut self) -> Op {
+        self.0.sem_flg |= SEM_UNDO;
+        self
+    }
+
+    /// Fails with `EAGAIN` instead of waiting.
+    pub(crate) const fn nowait(mut self) -> Op {
+        self.0.sem_flg |= libc::IPC_NOWAIT as i16;
+        self
+    }
+}
+
+/// How [`Set::get`] finds a set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum How {
+    /// It must exist.
+    Existing,
+    /// It must not exist. All its values start at 0.
+    New { mode: u32 },
+}
+
+/// A semaphore set, by its identifier; it does not own it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Set {
+    id: i32,
+}
+
+impl Set {
+    /// The set with this identifier, if there is one.
+    pub(crate) const fn from_id(id: i32) -> Set {
+        Set { id }
+    }
+
+    /// Its identifier.
+    pub(crate) const fn id(&self) -> i32 {
+        self.id
+    }
+
+    /// The set with this key, of at least `n` semaphores.
+    pub(crate) fn get(key: i32, n: i32, how: How) -> Result<Set> {
+        let flags = match how {
+            How::Existing => 0,
+            How::New { mode } => libc::IPC_CREAT | libc::IPC_EXCL | (mode & 0o777) as libc::c_int,
+        };
+        // SAFETY: takes and returns plain numbers.
+        check(unsafe { libc::semget(key, n, flags) }).map(Set::from_id)
+    }
+
+    /// The set with this key, of any size.
+    pub(crate) fn lookup(key: i32) -> Result<Set> {
+        Set::get(key, 0, How::Existing)
+    }
+
+    /// All of the operations or none; waits for as long as it takes, through signals.
+    pub(crate) fn op(&self, ops: &[Op]) -> Result<()> {
+        loop {
+            // SAFETY: as many operations as said, of the kernel's type; it only reads them.
+            let result = unsafe { libc::semop(self.id, ops.as_ptr().cast_mut().cast(), ops.len()) };
+            match check(result) {
+                Err(Errno::EINTR) => {}
+                other => return other.map(drop),
+            }
+        }
+    }
+
+    /// One try of all of the operations, for at most so long: `EAGAIN` when that was not enough,
+    /// `EINTR` when a signal came, or a stop and its continuation.
+    pub(crate) fn op_timeout(&self, ops: &[Op], at_most: Option<Duration>) -> Result<()> {
+        let limit = at_most.map(|time| libc::timespec {
+            // 68 years stand for all that is longer, which kernels might not be able to add to now.
+            tv_sec: time.as_secs().min(i32::MAX as u64) as _,
+            tv_nsec: time.subsec_nanos().into(),
+        });
+        let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: as many operations as said, and a limit that outlives the call or none; the
+        // kernel only reads them.
+        let result =
+            unsafe { libc::syscall(libc::SYS_semtimedop, self.id, ops.as_ptr(), ops.len(), limit) };
+        check(result as libc::c_int).map(drop)
+    }
+
+    /// All of the operations or none; waits through signals until the deadline, then `EAGAIN`.
+    /// Tries once even when the deadline has passed.
+    pub(crate) fn op_until(&self, ops: &[Op], deadline: Option<Deadline>) -> Result<()> {
+        let Some(deadline) = deadline else {
+            return self.op(ops);
+        };
+        loop {
+            let left = deadline.remaining();
+            match self.op_timeout(ops, Some(left)) {
+                // It would have waited, but there is no time left.
+                Err(Errno::EINTR) if left.is_zero() => return Err(Errno::EAGAIN),
+                Err(Errno::EINTR) => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// A command that takes a number or nothing.
+    fn control(&self, sem: u16, command: libc::c_int, argument: i32) -> Result<i32> {
+        // SAFETY: none of the commands passed here takes a pointer.
+        check(unsafe { libc::semctl(self.id, sem.into(), command, libc::c_long::from(argument)) })
+    }
+
+    /// The value of semaphore `n`.
+    pub(crate) fn value(&self, n: u16) -> Result<i32> {
+        self.control(n, GETVAL, 0)
+    }
+
+    /// The process that last operated on semaphore `n`, or whose end did; 0 when nobody has, or
+    /// nobody in this pid namespace.
+    pub(crate) fn pid(&self, n: u16) -> Result<i32> {
+        self.control(n, GETPID, 0)
+    }
+
+    /// How many threads wait for semaphore `n` to grow.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self, n: u16) -> Result<i32> {
+        self.control(n, GETNCNT, 0)
+    }
+
+    /// Sets a value. The kernel forgets what any process was to undo on this semaphore, so never
+    /// where something was.
+    pub(crate) fn set_value(&self, n: u16, value: i32) -> Result<()> {
+        self.control(n, SETVAL, value).map(drop)
+    }
+
+    /// All values at one instant. `count` is what the caller believes the set has.
+    #[cfg(test)]
+    pub(crate) fn values(&self, count: usize) -> Result<Vec<u16>> {
+        let real = self.stat()?.semaphores as usize;
+        let mut values = vec![0u16; real.max(count)];
+        // SAFETY: room for all values, for a set never changes its size; and the kernel hands out
+        // billions of other identifiers before it gives this one to another set.
+        check(unsafe { libc::semctl(self.id, 0, GETALL, values.as_mut_ptr()) })?;
+        values.truncate(real);
+        Ok(values)
+    }
+
+    /// The facts about it; needs read permission.
+    pub(crate) fn stat(&self) -> Result<SetStat> {
+        query(self.id, libc::IPC_STAT).map(|(_, raw)| describe(self.id, &raw))
+    }
+
+    /// Removes it at once: who waits gets `EIDRM`.
+    pub(crate) fn remove(&self) -> Result<()> {
+        self.control(0, libc::IPC_RMID, 0).map(drop)
+    }
+}
+
+/// The kernel's facts about a semaphore set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SetStat {
+    /// The identifier, as `ipcs -s` shows it.
+    pub id: i32,
+    /// The key; 0 for private sets.
+    pub key: i32,
+    /// The owner's user id.
+    pub uid: u32,
+    /// The owner's group id.
+    pub gid: u32,
+    /// The creator's user id.
+    pub cuid: u32,
+    /// The creator's group id.
+    pub cgid: u32,
+    /// The permission bits: nine, as in `chmod`.
+    pub mode: u32,
+    /// The mode with the kernel's own bits, as it came.
+    pub raw_mode: u32,
+    /// How many semaphores it has.
+    pub semaphores: u32,
+    /// When a semaphore was last operated on, to the second.
+    pub operation_time: Option<SystemTime>,
+    /// When it was created, its owner or mode changed or a value was set, to the second.
+    pub change_time: Option<SystemTime>,
+}
+
+/// The kernel's `semid64_ds` of 64-bit machines.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Raw {
+    perm: Perm,
+    operation_time: i64,
+    #[cfg(target_arch = "x86_64")]
+    unused1: u64,
+    change_time: i64,
+    #[cfg(target_arch = "x86_64")]
+    unused2: u64,
+    semaphores: u64,
+    unused: [u64; 2],
+}
+
+/// The answer of a `semctl` command that fills a [`Raw`], or the smaller `seminfo`.
+fn query(id: i32, command: libc::c_int) -> Result<(i32, Raw)> {
+    let mut raw = Raw::default();
+    // SAFETY: every command passed here writes at most a `semid64_ds`; any bytes are valid for it.
+    let answer = check(unsafe { libc::semctl(id, 0, command, &raw mut raw) })?;
+    Ok((answer, raw))
+}
+
+fn describe(id: i32, raw: &Raw) -> SetStat {
+    let perm = &raw.perm;
+    SetStat {
+        id,
+        key: perm.key,
+        uid: perm.uid,
+        gid: perm.gid,
+        cuid: perm.cuid,
+        cgid: perm.cgid,
+        mode: perm.mode & 0o777,
+        raw_mode: perm.mode,
+        semaphores: raw.semaphores as u32,
+        operation_time: system_time(raw.operation_time),
+        change_time: system_time(raw.change_time),
+    }
+}
+
+/// All sets of this IPC namespace. Those that vanish meanwhile are left out, and before Linux 4.17
+/// those we may not read.
+pub(crate) fn list() -> Result<Vec<SetStat>> {
+    let (highest, _) = query(0, SEM_INFO)?;
+    // A kernel without SEM_STAT_ANY and an index without a set give the same error.
+    let look = |index| {
+        query(index, SEM_STAT_ANY).or_else(|errno| match errno {
+            Errno::EINVAL => query(index, SEM_STAT),
+            _ => Err(errno),
+        })
+    };
+    Ok((0..=highest)
+        .filter_map(|index| look(index).ok())
+        .map(|(id, raw)| describe(id, &raw))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::*;
+    use super::*;
+    use std::os::unix::thread::JoinHandleExt;
+    use std::thread;
+    use std::time::Instant;
+
+    struct Temporary(Set);
+
+    impl Temporary {
+        fn new(n: i32) -> Temporary {
+            Temporary(Set::get(libc::IPC_PRIVATE, n, How::New { mode: 0o600 }).unwrap())
+        }
+    }
+
+    impl Drop for Temporary {
+        fn drop(&mut self) {
+            let _ = self.0.remove();
+        }
+    }
+
+    fn in_ms(ms: u64) -> Option<Deadline> {
+        Deadline::after(Duration::from_millis(ms))
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn the_layout_is_that_of_the_c_library() {
+        #[cfg(target_env = "gnu")]
+        {
+            use std::mem::offset_of;
+            assert_eq!(size_of::<Raw>(), size_of::<libc::semid_ds>());
+            assert_eq!(offset_of!(Raw, change_time), offset_of!(libc::semid_ds, sem_ctime));
+            assert_eq!(offset_of!(Raw, semaphores), offset_of!(libc::semid_ds, sem_nsems));
+            assert!(size_of::<Raw>() >= size_of::<libc::seminfo>());
+        }
+    }
+
+    #[test]
+    fn a_set_lives_and_goes() {
+        let set = Temporary::new(5).0;
+        let temporary = Temporary::new(5);
+        assert_eq!(set.value(0), Err(Errno::EINVAL), "the first one was dropped at once");
+        let set = temporary.0;
+        let fresh = set.stat().unwrap();
+        assert_eq!((fresh.id, fresh.key, fresh.semaphores), (set.id(), 0, 5));
+        assert_eq!((fresh.mode, fresh.raw_mode, fresh.operation_time), (0o600, 0o600, None));
+        assert_eq!(set.values(5), Ok(vec![0; 5]));
+        assert_eq!(set.pid(1), Ok(0));
+
+        set.op(&[Op::zero(1).nowait(), Op::add(1, 3), Op::add(2, 1)]).unwrap();
+        set.set_value(4, 32_767).unwrap();
+        for count in [0, 5, 50] {
+            assert_eq!(set.values(count), Ok(vec![0, 3, 1, 0, 32_767]));
+        }
+        assert_eq!((set.value(1), set.pid(1)), (Ok(3), Ok(std::process::id() as i32)));
+        assert!(set.stat().unwrap().operation_time.is_some());
+        assert_eq!(set.op(&[Op::add(4, 1)]), Err(Errno::ERANGE));
+        // All or none.
+        let ops = [Op::add(1, -3).nowait(), Op::add(2, -2).nowait()];
+        assert_eq!(set.op(&ops), Err(Errno::EAGAIN));
+        assert_eq!(set.value(1), Ok(3));
+        assert_eq!(list().unwrap().into_iter().find(|s| s.id == set.id()), set.stat().ok());
+    }
+
+    #[test]
+    fn keys_are_found_and_exclusive() {
+        let key = 0x7b00_0000 | std::process::id() as i32;
+        assert_eq!(Set::lookup(key), Err(Errno::ENOENT));
+        let set = Temporary(Set::get(key, 3, How::New { mode: 0o620 }).unwrap());
+        assert_eq!(Set::lookup(key), Ok(set.0));
+        assert_eq!(Set::from_id(set.0.id()), set.0);
+        assert_eq!(Set::get(key, 3, How::New { mode: 0o600 }), Err(Errno::EEXIST));
+        assert_eq!(Set::get(key, 4, How::Existing), Err(Errno::EINVAL));
+        let stat = set.0.stat().unwrap();
+        assert_eq!((stat.key, stat.mode), (key, 0o620));
+    }
+
+    #[test]
+    fn deadlines_are_kept() {
+        let set = Temporary::new(1);
+        let take = [Op::add(0, -1)];
+        let start = Instant::now();
+        assert_eq!(set.0.op_until(&take, in_ms(20)), Err(Errno::EAGAIN));
+        assert!(start.elapsed() >= Duration::from_millis(20));
+        assert_eq!(set.0.op_timeout(&take, Some(Duration::from_millis(1))), Err(Errno::EAGAIN));
+        // A passed deadline still allows what need not wait.
+        assert_eq!(set.0.op_until(&take, in_ms(0)), Err(Errno::EAGAIN));
+        set.0.op(&[Op::add(0, 2)]).unwrap();
+        assert_eq!(set.0.op_until(&take, in_ms(0)), Ok(()));
+        assert_eq!(set.0.op_timeout(&take, Some(Duration::ZERO)), Ok(()));
+    }
+
+    #[test]
+    fn ages_are_waited_for() {
+        let temporary = Temporary::new(1);
+        let set = temporary.0;
+        for time in [Some(Duration::MAX), Some(Duration::from_secs(1 << 62)), None] {
+            let sleeper = thread::spawn(move || set.op_timeout(&[Op::add(0, -1)], time));
+            eventually(|| set.waiting(0) == Ok(1));
+            set.op(&[Op::add(0, 1)]).unwrap();
+            assert_eq!(sleeper.join().unwrap(), Ok(()));
+        }
+    }
+
+    extern "C" fn nothing(_: libc::c_int) {}
+
+    /// Signals a sleeping thread until it has noticed.
+    fn interrupt<T>(set: Set, sleeper: &thread::JoinHandle<T>, times: usize) {
+        // SAFETY: all zeros is a valid sigaction; the handler does nothing.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as usize;
+            action.sa_flags = libc::SA_RESTART;
+            libc::sigaction(libc::SIGUSR1, &action, ptr::null_mut());
+        }
+        for _ in 0..times {
+            eventually(|| set.waiting(0) == Ok(1));
+            // SAFETY: a thread that was not joined yet.
+            unsafe { libc::pthread_kill(sleeper.as_pthread_t() as _, libc::SIGUSR1) };
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn one_try_ends_with_a_signal() {
+        let temporary = Temporary::new(1);
+        let set = temporary.0;
+        let sleeper = thread::spawn(move || set.op_timeout(&[Op::add(0, -1)], Some(LONG)));
+        interrupt(set, &sleeper, 1);
+        assert_eq!(sleeper.join().unwrap(), Err(Errno::EINTR));
+    }
+
+    #[test]
+    fn the_others_go_on_after_a_signal() {
+        let temporary = Temporary::new(1);
+        let set = temporary.0;
+        let ways: [fn(Set) -> Result<()>; 3] = [
+            |set| set.op(&[Op::add(0, -1)]),
+            |set| set.op_until(&[Op::add(0, -1)], None),
+            |set| set.op_until(&[Op::add(0, -1)], Deadline::after(LONG)),
+        ];
+        for way in ways {
+            let sleeper = thread::spawn(move || way(set));
+            interrupt(set, &sleeper, 3);
+            eventually(|| set.waiting(0) == Ok(1));
+            set.op(&[Op::add(0, 1)]).unwrap();
+            assert_eq!(sleeper.join().unwrap(), Ok(()));
+        }
+        let sleeper = thread::spawn(move || set.op_until(&[Op::add(0, -1)], in_ms(200)));
+        interrupt(set, &sleeper, 3);
+        assert_eq!(sleeper.join().unwrap(), Err(Errno::EAGAIN));
+    }
+
+    #[test]
+    fn removal_ends_the_wait() {
+        let temporary = Temporary::new(1);
+        let set = temporary.0;
+        let sleeper = thread::spawn(move || set.op_timeout(&[Op::add(0, -1)], Some(LONG)));
+        eventually(|| set.waiting(0) == Ok(1));
+        set.remove().unwrap();
+        assert_eq!(sleeper.join().unwrap(), Err(Errno::EIDRM));
+        assert!(matches!(set.op(&[Op::add(0, 1)]), Err(Errno::EINVAL | Errno::EIDRM)));
+        assert!(set.stat().is_err() && set.values(1).is_err() && set.remove().is_err());
+    }
+
+    #[test]
+    fn the_kernel_undoes_for_the_killed() {
+        let temporary = Temporary::new(2);
+        let set = temporary.0;
+        // A seat, and a post that only the death makes: +1, and -1 to be undone.
+        let child = fork(|| {
+            let seat = [Op::zero(0).nowait(), Op::add(0, 1).undo()];
+            let post = [Op::add(1, 1), Op::add(1, -1).undo()];
+            set.op(&[seat, post].concat()).is_ok() && set.op(&[Op::add(1, -1)]).is_ok()
+        });
+        eventually(|| set.value(0) == Ok(1) && set.waiting(1) == Ok(1));
+        assert_eq!((set.pid(0), set.value(1)), (Ok(child), Ok(0)));
+        let taken = [Op::zero(0).nowait(), Op::add(0, 1).undo()];
+        assert_eq!(set.op(&taken), Err(Errno::EAGAIN));
+        // SAFETY: our own child, not waited for yet.
+        unsafe { libc::kill(child, libc::SIGKILL) };
+        set.op_until(&[Op::add(1, -1)], Deadline::after(LONG)).unwrap();
+        assert_eq!((set.value(0), set.pid(0)), (Ok(0), Ok(child)));
+        assert!(!wait(child));
+    }
+}

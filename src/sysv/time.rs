@@ -1,0 +1,82 @@
+//! Clocks and deadlines, in nanoseconds.
+
+use std::time::Duration;
+
+fn read(clock: libc::clockid_t) -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a place for the answer. The clocks used here always exist.
+    unsafe { libc::clock_gettime(clock, &mut time) };
+    (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
+}
+
+/// The monotonic clock, the same for all processes of a machine that share a time namespace.
+pub(crate) fn now_ns() -> u64 {
+    read(libc::CLOCK_MONOTONIC)
+}
+
+/// The monotonic clock as of the last tick: a few milliseconds late, but cheaper to read.
+pub(crate) fn coarse_ns() -> u64 {
+    read(libc::CLOCK_MONOTONIC_COARSE)
+}
+
+/// Since 1970. It may jump.
+pub(crate) fn wall_ns() -> u64 {
+    read(libc::CLOCK_REALTIME)
+}
+
+/// A point of the monotonic clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Deadline(u64);
+
+impl Deadline {
+    /// So long from now. `None`, which is never, when the clock does not reach that far.
+    pub(crate) fn after(time: Duration) -> Option<Deadline> {
+        let ns = u64::try_from(time.as_nanos()).ok()?;
+        now_ns().checked_add(ns).map(Deadline)
+    }
+
+    /// How long it still takes; zero once it has passed.
+    pub(crate) fn remaining(&self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(now_ns()))
+    }
+
+    /// Whether it has passed.
+    pub(crate) fn passed(&self) -> bool {
+        self.passed_at(now_ns())
+    }
+
+    /// Whether it has passed at this point of the monotonic clock.
+    pub(crate) fn passed_at(&self, now_ns: u64) -> bool {
+        self.0 <= now_ns
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_run() {
+        let (coarse, now) = (coarse_ns(), now_ns());
+        assert!(coarse <= now && now <= now_ns());
+        let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        assert!(Duration::from_nanos(wall_ns()).abs_diff(wall) < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn deadlines_pass_once() {
+        let soon = Deadline::after(Duration::from_millis(5)).unwrap();
+        assert!(!soon.passed() && soon.remaining() <= Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(6));
+        assert!(soon.passed() && soon.remaining().is_zero());
+        assert!(soon.passed_at(u64::MAX) && !soon.passed_at(0));
+        assert!(Deadline::after(Duration::ZERO).unwrap().passed());
+    }
+
+    #[test]
+    fn what_overflows_never_comes() {
+        assert_eq!(Deadline::after(Duration::MAX), None);
+        assert_eq!(Deadline::after(Duration::from_nanos(u64::MAX)), None);
+        assert!(Deadline::after(Duration::from_secs(86_400 * 365 * 100)).is_some());
+    }
+}

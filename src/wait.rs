@@ -1,0 +1,353 @@
+//! Waiting: spin, yield, park; and waking without a system call or a fence while nobody sleeps.
+//!
+//! # Why no wake-up is lost
+//!
+//! The waker does: *publish* (a Release store to the ring), then *look* at the other side's parked
+//! word. The sleeper does: *announce* itself there, then *look again* at the ring, then sleep. One of
+//! the two must see the other. That takes a store-load barrier on both sides, and a full one on the
+//! waker's costs most of a message's time. So the sleeper buys both: `membarrier(GLOBAL_EXPEDITED)`
+//! between announcing and looking again makes every running thread of every registered process pass a
+//! full barrier. A waker whose look came before that barrier has published before it too, and the
+//! sleeper sees the message; a waker whose look comes after it sees the announcement. On the waker's
+//! side it is enough that the compiler keeps the order ([`light_fence`]).
+//!
+//! A process that cannot register (seccomp, old kernel) would silently get no barrier. It switches
+//! the channel to fences before it sends or sleeps: the flag FENCE in the parked words, which each
+//! waker reads anyway and which sends it to [`wake`], where a real fence stands in front of a second
+//! look. A peer that was between its store and its look in that instant is covered by the next slice.
+//!
+//! The semaphore's value is a hint, not a count of messages. The waker takes the announcement off
+//! before it posts, so one sleep costs one post; who returns from sleeping takes its announcement
+//! back and looks again, whatever woke it. A waker killed between taking and posting wakes the sleeper
+//! all the same: its death posts (`members.rs`). Against everything else (a waker stopped there, a
+//! segment removed by hand) sleeping is in slices of [`SLICE`].
+
+use std::time::Duration;
+
+use crate::error::Fault;
+use crate::layout::Parking;
+use crate::sync::Ordering::{AcqRel, Relaxed, SeqCst};
+use crate::sync::{fence, plain, spin_loop};
+use crate::sysv::time::{self, Deadline};
+
+/// The other side is parked, or about to.
+const PARKED: u32 = 1;
+/// This side left by its own will and nobody came since.
+pub(crate) const LEFT: u32 = 1 << 29;
+/// The channel was removed.
+pub(crate) const REMOVED: u32 = 1 << 30;
+/// A member could not register for membarrier: wakers need a fence.
+const FENCE: u32 = 1 << 31;
+
+/// The longest a sleeper sleeps without a look of its own.
+pub(crate) const SLICE: Duration = Duration::from_millis(200);
+
+/// How a handle waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Wait {
+    /// Never sleep: the lowest latency, one processor at 100 %. Only with a processor to spare for
+    /// each handle that waits so.
+    Spin,
+    /// Spin for about as long as a sleep and a wake would cost (learnt from the last ones), then
+    /// give up the processor a few times, then sleep. With one usable processor it does not spin.
+    #[default]
+    Balanced,
+    /// Sleep at once when there is nothing to do.
+    Park,
+}
+
+/// The two sides of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Senders,
+    Receivers,
+}
+
+impl Side {
+    /// What a member of this side is called.
+    pub(crate) fn role(self) -> &'static str {
+        match self {
+            Side::Senders => "sender",
+            Side::Receivers => "receiver",
+        }
+    }
+
+    pub(crate) fn other(self) -> Side {
+        match self {
+            Side::Senders => Side::Receivers,
+            Side::Receivers => Side::Senders,
+        }
+    }
+}
+
+/// Where sleepers sleep: the channel's semaphore set, or the model checker's.
+pub(crate) trait Gate {
+    /// Sleeps until a post of this side comes or the time is over; whether a post came. May
+    /// return early.
+    fn sleep(&self, side: Side, at_most: Duration) -> Result<bool, Fault>;
+    /// Lets one sleeper of this side go, now or when it comes to sleep.
+    fn post(&self, side: Side) -> Result<(), Fault>;
+    /// A full barrier in every thread of every member; false where that is not to be had.
+    fn barrier(&self) -> bool;
+}
+
+/// The waker's half of the order: publish, then look. See the top of this file.
+#[inline(always)]
+pub(crate) fn light_fence() {
+    #[cfg(not(loom))]
+    crate::sync::compiler_fence(SeqCst);
+    // The model has no membarrier: both sides fence.
+    #[cfg(loom)]
+    fence(SeqCst);
+}
+
+impl Parking {
+    /// What a waker sees with one plain load: zero while there is nothing to do for it.
+    #[inline(always)]
+    pub(crate) fn flags(&self) -> u32 {
+        self.word.load(Relaxed)
+    }
+
+    /// Whether that side left and nobody came since. Acquire: what it sent before is visible.
+    pub(crate) fn has_left(&self) -> bool {
+        self.word.load(crate::sync::Ordering::Acquire) & LEFT != 0
+    }
+
+    pub(crate) fn is_removed(&self) -> bool {
+        self.flags() & REMOVED != 0
+    }
+
+    /// AcqRel: a flag set is seen with all that was done before.
+    pub(crate) fn set(&self, flag: u32) {
+        self.word.fetch_or(flag, AcqRel);
+    }
+
+    pub(crate) fn clear(&self, flag: u32) {
+        self.word.fetch_and(!flag, AcqRel);
+    }
+
+    /// Takes off what only living members need.
+    pub(crate) fn forget_sleepers(&self) {
+        self.clear(PARKED | FENCE);
+    }
+
+    /// Tells the waking side to use fences from now on.
+    pub(crate) fn require_fences(&self) {
+        self.set(FENCE);
+    }
+
+    /// Announces a sleeper. Written by RMW only, like every use of this word: a plain store could
+    /// undo a flag.
+    fn announce(&self) {
+        self.word.fetch_or(PARKED, SeqCst);
+    }
+
+    /// Takes an announcement off; whether there was one. The sleeper's way back and the waker's
+    /// right to post.
+    fn take(&self) -> bool {
+        self.word.fetch_and(!PARKED, AcqRel) & PARKED != 0
+    }
+}
+
+/// The waker's slow half: somebody is parked, or fences are required. Whether a post was made.
+#[cold]
+pub(crate) fn wake<G: Gate>(gate: &G, parking: &Parking, side: Side) -> Result<bool, Fault> {
+    if parking.flags() & FENCE != 0 {
+        fence(SeqCst);
+    }
+    if parking.flags() & PARKED == 0 || !parking.take() {
+        return Ok(false);
+    }
+    parking.woken_at.store(time::now_ns(), plain::Ordering::Relaxed);
+    gate.post(side)?;
+    Ok(true)
+}
+
+/// How closely to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// At the ring; no system call.
+    Quick,
+    /// As closely as can be: at the ring, the peer's life and the flags.
+    Exact,
+    /// As closely, but content to sleep until there is enough to be worth waking for.
+    BeforeSleep,
+}
+
+/// Why waiting ended without what was waited for.
+#[derive(Debug)]
+pub(crate) enum Ended<E> {
+    TimedOut,
+    Failed(E),
+}
+
+/// What a handle knows about waiting.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    pub(crate) wait: Wait,
+    /// How long to spin: twice what the last wakes took, between 2 and 100 microseconds.
+    spin_ns: u64,
+    /// With one processor a spinning waiter keeps away the very process it waits for.
+    alone: bool,
+    /// Sleeps since the handle was made.
+    pub(crate) parks: u64,
+}
+
+/// Looks between two looks at the clock.
+const POLLS: u32 = 32;
+const SPIN_MIN_NS: u64 = 2_000;
+const SPIN_MAX_NS: u64 = 100_000;
+/// A spinning waiter that never parks looks after its peer this often.
+const LIFE_NS: u64 = 1_000_000;
+const YIELDS: u32 = 3;
+
+impl Pace {
+    pub(crate) fn new(wait: Wait) -> Pace {
+        Pace {
+            wait,
+            spin_ns: SPIN_MAX_NS / 2,
+            alone: crate::sysv::process::usable_cpus() < 2,
+            parks: 0,
+        }
+    }
+
+    /// Remembers what a wake cost: from the waker's post to here.
+    fn learn(&mut self, woken_at: u64) {
+        let cost = time::now_ns().saturating_sub(woken_at);
+        // Older than any wake: the post was no waker's.
+        if cost < 10_000_000 {
+            self.spin_ns = ((self.spin_ns * 7 + 2 * cost) / 8).clamp(SPIN_MIN_NS, SPIN_MAX_NS);
+        }
+    }
+}
+
+/// One side's place to wait.
+#[derive(Debug)]
+pub(crate) struct Place<'a, G> {
+    pub(crate) gate: &'a G,
+    pub(crate) parking: &'a Parking,
+    pub(crate) side: Side,
+    /// Sleep no longer than this at a time, where nobody is sure to post.
+    pub(crate) slice: Duration,
+}
+
+/// Waits until `look` finds what it wants.
+#[inline(never)]
+pub(crate) fn wait<G: Gate, E: From<Fault>>(
+    place: Place<'_, G>,
+    pace: &mut Pace,
+    deadline: Option<Deadline>,
+    mut look: impl FnMut(Look) -> Result<bool, E>,
+) -> Result<(), Ended<E>> {
+    let mut look = |how| look(how).map_err(Ended::Failed);
+    if pace.wait != Wait::Park && !pace.alone && spin(pace, deadline, &mut look)? {
+        return Ok(());
+    }
+    if pace.wait != Wait::Park {
+        for _ in 0..YIELDS {
+            if look(Look::Quick)? {
+                return Ok(());
+            }
+            crate::sysv::process::yield_now();
+        }
+    }
+    loop {
+        let left = deadline.map_or(place.slice, |d| d.remaining().min(place.slice));
+        if left.is_zero() {
+            return if look(Look::Exact)? { Ok(()) } else { Err(Ended::TimedOut) };
+        }
+        let posted = match park(&place, pace, left, &mut look)? {
+            Parked::Found => return Ok(()),
+            Parked::Woken => true,
+            Parked::Overslept => false,
+        };
+        // Nobody woke us, and perhaps nobody will for what is there now.
+        if look(if posted { Look::Quick } else { Look::Exact })? {
+            return Ok(());
+        }
+    }
+}
+
+/// Spins for the budget, or as long as it takes when the handle never parks.
+fn spin<E>(
+    pace: &Pace,
+    deadline: Option<Deadline>,
+    look: &mut impl FnMut(Look) -> Result<bool, Ended<E>>,
+) -> Result<bool, Ended<E>> {
+    let start = time::now_ns();
+    let mut life = start + LIFE_NS;
+    loop {
+        for _ in 0..POLLS {
+            if look(Look::Quick)? {
+                return Ok(true);
+            }
+            spin_loop();
+        }
+        let now = time::now_ns();
+        if deadline.is_some_and(|d| d.passed_at(now)) {
+            return Ok(false);
+        }
+        if pace.wait != Wait::Spin {
+            if now - start >= pace.spin_ns {
+                return Ok(false);
+            }
+        } else if now >= life {
+            if look(Look::Exact)? {
+                return Ok(true);
+            }
+            life = now + LIFE_NS;
+        }
+    }
+}
+
+/// How one sleep ended.
+enum Parked {
+    /// What was waited for is there.
+    Found,
+    /// Somebody posted.
+    Woken,
+    /// The slice is over, or a signal came.
+    Overslept,
+}
+
+/// One sleep.
+fn park<G: Gate, E: From<Fault>>(
+    place: &Place<'_, G>,
+    pace: &mut Pace,
+    at_most: Duration,
+    look: &mut impl FnMut(Look) -> Result<bool, Ended<E>>,
+) -> Result<Parked, Ended<E>> {
+    place.parking.announce();
+    // Between announcing and looking again: see the top of this file.
+    if place.parking.flags() & FENCE != 0 {
+        fence(SeqCst);
+    } else if !place.gate.barrier() {
+        place.parking.require_fences();
+        fence(SeqCst);
+    }
+    match look(Look::BeforeSleep) {
+        Ok(false) => {}
+        other => {
+            place.parking.take();
+            return other.map(|_| Parked::Found);
+        }
+    }
+    pace.parks += 1;
+    let posted = place.gate.sleep(place.side, at_most);
+    let announced = place.parking.take();
+    match posted {
+        Ok(true) => {
+            if !announced {
+                pace.learn(place.parking.woken_at.load(plain::Ordering::Relaxed));
+            }
+            Ok(Parked::Woken)
+        }
+        Ok(false) => Ok(Parked::Overslept),
+        // What was sent before the set went away is still to be had.
+        Err(fault) => match look(Look::Quick)? {
+            true => Ok(Parked::Found),
+            false => Err(Ended::Failed(fault.into())),
+        },
+    }
+}

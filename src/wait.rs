@@ -50,7 +50,8 @@ pub enum Wait {
     /// each handle that waits so.
     Spin,
     /// Spin for about as long as a sleep and a wake would cost (learnt from the last ones), then
-    /// give up the processor a few times, then sleep. With one usable processor it does not spin.
+    /// give up the processor a few times, then sleep. On a machine with one processor it does not
+    /// spin.
     #[default]
     Balanced,
     /// Sleep at once when there is nothing to do.
@@ -207,7 +208,7 @@ impl Pace {
         Pace {
             wait,
             spin_ns: SPIN_MAX_NS / 2,
-            alone: crate::sysv::process::usable_cpus() < 2,
+            alone: crate::sysv::process::processors() < 2,
             parks: 0,
         }
     }

@@ -99,14 +99,14 @@ impl Producer {
     pub(crate) fn refresh(&mut self, exact: bool) -> Result<bool, Corrupt> {
         let header = self.ring.header();
         let acknowledged = if exact { &header.head.0 } else { &header.credit.0 }.load(Acquire);
+        // Credit may be older than a head seen before, by less than a ring: then it tells nothing new.
         let unread = self.position.wrapping_sub(acknowledged);
-        if unread > self.ring.capacity() {
+        if unread > 2 * self.ring.capacity() {
             return Err(Corrupt("the receiver acknowledges what was not sent"));
         }
-        let limit = acknowledged.wrapping_add(self.ring.capacity());
-        // Credit may be older than a head seen before; the limit never goes back.
-        if limit.wrapping_sub(self.position) > self.room() {
-            self.limit = limit;
+        let room = self.ring.capacity().saturating_sub(unread);
+        if room > self.room() {
+            self.limit = self.position.wrapping_add(room);
         }
         Ok(self.has_room())
     }

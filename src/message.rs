@@ -98,45 +98,100 @@ fn align_of_message<T: Message + ?Sized>(size: usize) -> usize {
 
 /// Copies `len` bytes of a slot to private memory.
 ///
-/// The words are read as relaxed atomics: another process may write at the same time against the
-/// protocol, and then the copy holds some bytes or others, which are validated afterwards.
+/// Another process may write there at the same time against the protocol. To the language such a
+/// read is undefined unless it is atomic or not the compiler's: words are read as relaxed atomics,
+/// whole blocks in assembly. The copy then holds some bytes or others, and is validated afterwards.
 ///
 /// # Safety
 /// `from` is aligned to 8 and valid for reads of `len` rounded up to 8, `to` for writes of `len`.
 #[inline(always)]
 pub(crate) unsafe fn copy_out(from: NonNull<u8>, to: *mut u8, len: usize) {
-    let words = len / 8;
-    for i in 0..words {
-        // SAFETY: inside `from` by the contract; every bit pattern is a u64.
-        let word = unsafe { &*from.as_ptr().cast::<AtomicU64>().add(i) }.load(Ordering::Relaxed);
-        // SAFETY: inside `to` by the contract.
-        unsafe { to.add(i * 8).cast::<u64>().write_unaligned(word) };
+    let mut done = 0;
+    #[cfg(target_arch = "x86_64")]
+    while len - done >= BLOCK {
+        // SAFETY: a whole block is left on both sides.
+        unsafe { copy_block(from.as_ptr().add(done), to.add(done)) };
+        done += BLOCK;
     }
-    let rest = len % 8;
-    if rest != 0 {
-        // SAFETY: the slot is padded to whole words.
-        let word =
-            unsafe { &*from.as_ptr().cast::<AtomicU64>().add(words) }.load(Ordering::Relaxed);
-        // SAFETY: `rest` bytes are left in `to`, and a word has at least as many.
-        unsafe { to.add(words * 8).copy_from_nonoverlapping(word.to_ne_bytes().as_ptr(), rest) };
+    while len - done >= 8 {
+        // SAFETY: a whole word is left on both sides.
+        unsafe { to.add(done).cast::<u64>().write_unaligned(word(from, done)) };
+        done += 8;
+    }
+    if done != len {
+        // SAFETY: the slot is padded to whole words; fewer bytes than a word has are left in `to`.
+        unsafe {
+            let rest = word(from, done).to_ne_bytes();
+            to.add(done).copy_from_nonoverlapping(rest.as_ptr(), len - done);
+        }
     }
 }
 
-/// Copies a message out of its slot and validates it there, in private memory.
+/// One word of a slot.
+///
+/// # Safety
+/// `offset` is a multiple of 8, and a word lies there.
+#[inline(always)]
+unsafe fn word(from: NonNull<u8>, offset: usize) -> u64 {
+    // SAFETY: the caller's contract; every bit pattern is a u64.
+    unsafe { from.add(offset).cast::<AtomicU64>().as_ref() }.load(Ordering::Relaxed)
+}
+
+#[cfg(target_arch = "x86_64")]
+const BLOCK: usize = 64;
+
+/// Copies a block with SSE2, which every x86-64 has: measured against single words, a receiver of
+/// 64 B gains a quarter, one of 1 KiB a third.
+///
+/// # Safety
+/// A block may be read at `from` and written at `to`.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn copy_block(from: *const u8, to: *mut u8) {
+    // SAFETY: reads and writes one block, as the caller allows, and registers named here.
+    unsafe {
+        core::arch::asm!(
+            "movups {a}, [{from}]",
+            "movups {b}, [{from} + 16]",
+            "movups {c}, [{from} + 32]",
+            "movups {d}, [{from} + 48]",
+            "movups [{to}], {a}",
+            "movups [{to} + 16], {b}",
+            "movups [{to} + 32], {c}",
+            "movups [{to} + 48], {d}",
+            from = in(reg) from,
+            to = in(reg) to,
+            a = out(xmm_reg) _,
+            b = out(xmm_reg) _,
+            c = out(xmm_reg) _,
+            d = out(xmm_reg) _,
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
+/// Copies a message out of its slot, to be validated there by [`is_valid`], in private memory.
 ///
 /// # Safety
 /// As [`copy_out`], for the size of `T`.
 #[inline(always)]
-pub(crate) unsafe fn read<T: Message>(from: NonNull<u8>) -> Option<T> {
+pub(crate) unsafe fn read<T: Message>(from: NonNull<u8>) -> MaybeUninit<T> {
     let mut message = MaybeUninit::<T>::uninit();
     // SAFETY: the caller's contract; `message` has room for a `T`.
     unsafe { copy_out(from, message.as_mut_ptr().cast(), size_of::<T>()) };
-    // SAFETY: all its bytes were just written.
+    message
+}
+
+/// Whether a copy is a `T`.
+///
+/// # Safety
+/// All its bytes were written.
+#[inline(always)]
+pub(crate) unsafe fn is_valid<T: Message>(message: &MaybeUninit<T>) -> bool {
+    // SAFETY: the caller's contract.
     let bytes =
         unsafe { core::slice::from_raw_parts(message.as_ptr().cast::<u8>(), size_of::<T>()) };
-    T::try_ref_from_bytes(bytes).is_ok().then(||
-        // SAFETY: these very bytes were found to be a valid `T`, and nobody else sees them.
-        unsafe { message.assume_init() })
+    T::try_ref_from_bytes(bytes).is_ok()
 }
 
 /// As [`read`], for a message of any kind and `len` bytes.
@@ -213,11 +268,11 @@ mod tests {
     #[test]
     fn copies_every_length() {
         let words: Vec<u64> =
-            (0..9).map(|i| 0x0807_0605_0403_0201u64.wrapping_mul(i + 1)).collect();
+            (0..25).map(|i| 0x0807_0605_0403_0201u64.wrapping_mul(i + 1)).collect();
         let from = NonNull::from(words.as_slice()).cast::<u8>();
-        for len in 0..=72 {
+        for len in 0..=200 {
             let mut to = vec![0xEEu8; len + 1];
-            // SAFETY: 72 bytes lie behind `from`, `len` and more behind `to`.
+            // SAFETY: 200 bytes lie behind `from`, `len` and more behind `to`.
             unsafe { copy_out(from, to.as_mut_ptr(), len) };
             assert_eq!(to[..len], words.as_bytes()[..len]);
             assert_eq!(to[len], 0xEE);
@@ -229,8 +284,10 @@ mod tests {
         let words = [7u64];
         // SAFETY: one word lies there.
         unsafe {
-            assert_eq!(read::<bool>(NonNull::from(&words).cast()), None);
-            assert_eq!(read::<u8>(NonNull::from(&words).cast()), Some(7));
+            let from = NonNull::from(&words).cast();
+            assert!(!is_valid(&read::<bool>(from)));
+            let byte = read::<u8>(from);
+            assert!(is_valid(&byte) && byte.assume_init() == 7);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The receiving handle.
 
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use core::slice;
 use core::time::Duration;
@@ -68,9 +69,11 @@ impl<T: Message> Receiver<T> {
         self.arrive(patience)?;
         let message = self.copy();
         self.acknowledge(size_of::<T>());
-        match message {
-            Some(message) => Ok(message),
-            None => Err(self.invalid()),
+        // SAFETY: copied whole.
+        match unsafe { message::is_valid(&message) } {
+            // SAFETY: these very bytes were found to be a `T`, and nobody else sees them.
+            true => Ok(unsafe { message.assume_init() }),
+            false => Err(self.invalid()),
         }
     }
 
@@ -124,8 +127,13 @@ impl<T: Message> Receiver<T> {
         let max = max.min(self.capacity());
         let mut taken = 0;
         while taken < max && self.consumer.has_message() {
-            let Some(message) = self.copy() else { break };
-            messages.push(message);
+            let message = self.copy();
+            // SAFETY: copied whole.
+            if !unsafe { message::is_valid(&message) } {
+                break;
+            }
+            // SAFETY: these very bytes were found to be a `T`, and nobody else sees them.
+            messages.push(unsafe { message.assume_init() });
             self.consumer.pass();
             taken += 1;
         }
@@ -150,7 +158,7 @@ impl<T: Message> Receiver<T> {
     }
 
     #[inline(always)]
-    fn copy(&self) -> Option<T> {
+    fn copy(&self) -> MaybeUninit<T> {
         let slot = self.consumer.slot();
         slot.reading();
         // SAFETY: a slot of sized messages has room for one, rounded up to 8, and is aligned to 8.

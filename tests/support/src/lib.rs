@@ -1,0 +1,10 @@
+//! What the tests and the benches of sysvring share.
+//!
+//! A program that uses this runs itself again for its child processes: [`worker::orders`] tells
+//! whether it is one. Tests come as [`suite::Test`]s to [`suite::run`], which gives each a watchdog
+//! and makes sure that nothing of System V is left.
+
+pub mod inject;
+pub mod name;
+pub mod suite;
+pub mod worker;

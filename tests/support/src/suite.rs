@@ -1,0 +1,88 @@
+//! A suite of tests, each with a watchdog, and nothing of System V left behind.
+
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Trial};
+
+use crate::name;
+
+/// No test takes longer.
+const WATCHDOG: Duration = Duration::from_secs(120);
+
+/// A test: its name and what it does. It fails by a panic.
+pub type Test = (&'static str, fn());
+
+/// Names of functions as tests of a module: `tests![sends, receives]`.
+#[macro_export]
+macro_rules! tests {
+    ($($test:ident),* $(,)?) => {
+        /// The tests of this module.
+        pub fn tests() -> Vec<$crate::suite::Test> {
+            vec![$((concat!(module_path!(), "::", stringify!($test)), $test as fn())),*]
+        }
+    };
+}
+
+/// Runs the tests as the command line asks; afterwards no segment and no set of this process or its
+/// children may be there.
+pub fn run(tests: Vec<Test>) -> ExitCode {
+    let arguments = Arguments::from_args();
+    let before = ours();
+    let trials = tests.into_iter().map(|(name, body)| {
+        // Without the name of the program.
+        let short = name.split_once("::").map_or(name, |(_, rest)| rest).to_owned();
+        Trial::test(short.clone(), move || {
+            watched(&short, body);
+            Ok(())
+        })
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    // Of killed processes with private channels the sets remain, until somebody reaps.
+    if let Err(error) = sysvring::reap() {
+        eprintln!("reaping failed: {error}");
+        return ExitCode::FAILURE;
+    }
+    let left: Vec<String> = ours().into_iter().filter(|line| !before.contains(line)).collect();
+    if !left.is_empty() {
+        eprintln!("left behind:\n{}", left.join("\n"));
+        return ExitCode::FAILURE;
+    }
+    conclusion.exit_code()
+}
+
+/// The kernel's lines of segments and sets with the mark of this crate.
+fn ours() -> Vec<String> {
+    let mut lines = Vec::new();
+    for table in ["shm", "sem"] {
+        let text = std::fs::read_to_string(format!("/proc/sysvipc/{table}")).unwrap_or_default();
+        for line in text.lines().skip(1) {
+            let mut fields = line.split_whitespace();
+            let (key, id, mode) = (fields.next(), fields.next(), fields.next());
+            let mode = mode.and_then(|m| u32::from_str_radix(m, 8).ok()).unwrap_or(0);
+            if mode & 0o111 == 0o001 {
+                lines.push(format!("{table} {} {}", key.unwrap_or(""), id.unwrap_or("")));
+            }
+        }
+    }
+    lines
+}
+
+fn watched(name: &str, body: fn()) {
+    let (done, over) = mpsc::channel::<()>();
+    let name = name.to_owned();
+    let dog = std::thread::spawn(move || {
+        if over.recv_timeout(WATCHDOG) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("{name} takes longer than {WATCHDOG:?}: the suite ends here");
+            name::remove_all();
+            std::process::exit(101);
+        }
+    });
+    let result = std::panic::catch_unwind(body);
+    drop(done);
+    let _ = dog.join();
+    if let Err(panic) = result {
+        std::panic::resume_unwind(panic);
+    }
+}

@@ -1,0 +1,181 @@
+//! Child processes: this executable again, with orders on its command line, and lines through pipes.
+
+use std::fmt::Debug;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// First argument of a child.
+const WORKER: &str = "worker";
+
+/// No child lives longer, whatever happens, seconds.
+const WATCHDOG: u32 = 60;
+
+/// A child. Killed, if it still lives, and waited for when dropped.
+pub struct Worker {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    orders: String,
+}
+
+impl Worker {
+    /// Starts this executable again with orders.
+    pub fn start(orders: &[&dyn ToString]) -> io::Result<Worker> {
+        let orders: Vec<String> = orders.iter().map(|o| o.to_string()).collect();
+        let mut child = Command::new("/proc/self/exe")
+            .arg(WORKER)
+            .args(&orders)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let input = child.stdin.take();
+        let output = BufReader::new(child.stdout.take().expect("asked for above"));
+        Ok(Worker { child, input, output, orders: orders.join(" ") })
+    }
+
+    /// Its next line.
+    pub fn hear(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        if self.output.read_line(&mut line)? == 0 {
+            let end = self.child.wait()?;
+            return Err(io::Error::other(format!("\"{}\" ended early: {end}", self.orders)));
+        }
+        Ok(line.trim_end().to_owned())
+    }
+
+    /// Its next line, which must be this.
+    pub fn expect(&mut self, line: &str) {
+        let heard = self.hear().unwrap_or_else(|e| panic!("instead of {line:?}: {e}"));
+        assert_eq!(heard, line, "from {:?}", self.orders);
+    }
+
+    /// Its next line, a list of numbers.
+    pub fn figures<const N: usize>(&mut self) -> io::Result<[f64; N]> {
+        let line = self.hear()?;
+        let figures: Option<Vec<f64>> = line.split(' ').map(|f| f.parse().ok()).collect();
+        figures.and_then(|f| f.try_into().ok()).ok_or_else(|| {
+            io::Error::other(format!("\"{}\" said \"{line}\", not {N} numbers", self.orders))
+        })
+    }
+
+    pub fn tell(&mut self, line: &str) -> io::Result<()> {
+        writeln!(self.input.as_mut().expect("open until dropped"), "{line}")
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    /// SIGKILL; it may live on for some microseconds.
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.child.kill()
+    }
+
+    /// SIGKILL, and waits until it is gone.
+    pub fn kill_and_wait(&mut self) -> io::Result<()> {
+        self.kill()?;
+        self.child.wait().map(drop)
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: our own child, not waited for yet.
+        unsafe { libc::kill(self.pid(), signal) };
+    }
+
+    /// Waits for its end, which must be a good one.
+    pub fn finish(mut self) {
+        let end = self.child.wait().expect("our child");
+        assert!(end.success(), "{:?} ended with {end}", self.orders);
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait()
+    }
+
+    /// Waits until it sleeps in the kernel: twice asleep, two milliseconds apart.
+    pub fn wait_asleep(&self) -> io::Result<()> {
+        let mut asleep = 0;
+        for _ in 0..2_000 {
+            std::thread::sleep(Duration::from_millis(2));
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
+            // The state follows the name, which is in parentheses and may contain some.
+            let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+            asleep = if state == Some('S') { asleep + 1 } else { 0 };
+            if asleep == 2 {
+                return Ok(());
+            }
+        }
+        Err(io::Error::other(format!("\"{}\" does not go to sleep", self.orders)))
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // Nothing to be done if it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether an end was by this signal.
+pub fn killed_by(end: ExitStatus, signal: i32) -> bool {
+    end.signal() == Some(signal)
+}
+
+/// The orders of a child; `None` in the process that was started by hand. A child never outlives its
+/// parent or the watchdog.
+pub fn orders() -> Option<Orders> {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next()? != WORKER {
+        return None;
+    }
+    // SAFETY: numbers only.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        libc::alarm(WATCHDOG);
+    }
+    Some(Orders(arguments.collect::<Vec<_>>().into_iter()))
+}
+
+/// What a child was told on its command line.
+pub struct Orders(std::vec::IntoIter<String>);
+
+impl Orders {
+    pub fn next<T: FromStr<Err: Debug>>(&mut self) -> T {
+        let order = self.0.next().expect("another order");
+        order.parse().unwrap_or_else(|error| panic!("order {order:?}: {error:?}"))
+    }
+}
+
+/// A child binds itself to a processor.
+pub fn pin(core: usize) {
+    // SAFETY: `cpu_set_t` is a set of bits, empty when zero, and lives through the call; the core
+    // came from such a set.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(core, &mut set);
+        let pinned = libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set);
+        assert!(pinned == 0, "cannot pin to processor {core}: {}", io::Error::last_os_error());
+    }
+}
+
+/// A child says a line.
+pub fn say(line: impl ToString) {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", line.to_string()).expect("the parent listens");
+    out.flush().expect("the parent listens");
+}
+
+/// A child hears a line; with its parent gone, it goes too.
+pub fn hear() -> String {
+    let mut line = String::new();
+    match io::stdin().read_line(&mut line) {
+        Ok(n) if n > 0 => line.trim_end().to_owned(),
+        _ => std::process::exit(1),
+    }
+}

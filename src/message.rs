@@ -170,27 +170,17 @@ unsafe fn copy_block(from: *const u8, to: *mut u8) {
     }
 }
 
-/// Copies a message out of its slot, to be validated there by [`is_valid`], in private memory.
+/// Copies a message out of its slot; whether the copy, private by then, is a `T`.
 ///
 /// # Safety
 /// As [`copy_out`], for the size of `T`.
 #[inline(always)]
-pub(crate) unsafe fn read<T: Message>(from: NonNull<u8>) -> MaybeUninit<T> {
-    let mut message = MaybeUninit::<T>::uninit();
-    // SAFETY: the caller's contract; `message` has room for a `T`.
-    unsafe { copy_out(from, message.as_mut_ptr().cast(), size_of::<T>()) };
-    message
-}
-
-/// Whether a copy is a `T`.
-///
-/// # Safety
-/// All its bytes were written.
-#[inline(always)]
-pub(crate) unsafe fn is_valid<T: Message>(message: &MaybeUninit<T>) -> bool {
-    // SAFETY: the caller's contract.
-    let bytes =
-        unsafe { core::slice::from_raw_parts(message.as_ptr().cast::<u8>(), size_of::<T>()) };
+pub(crate) unsafe fn read<T: Message>(from: NonNull<u8>, to: &mut MaybeUninit<T>) -> bool {
+    let start = to.as_mut_ptr().cast::<u8>();
+    // SAFETY: the caller's contract; `to` has room for a `T`.
+    unsafe { copy_out(from, start, size_of::<T>()) };
+    // SAFETY: all of them were just written.
+    let bytes = unsafe { core::slice::from_raw_parts(start, size_of::<T>()) };
     T::try_ref_from_bytes(bytes).is_ok()
 }
 
@@ -285,9 +275,9 @@ mod tests {
         // SAFETY: one word lies there.
         unsafe {
             let from = NonNull::from(&words).cast();
-            assert!(!is_valid(&read::<bool>(from)));
-            let byte = read::<u8>(from);
-            assert!(is_valid(&byte) && byte.assume_init() == 7);
+            assert!(!read::<bool>(from, &mut MaybeUninit::uninit()));
+            let mut byte = MaybeUninit::uninit();
+            assert!(read::<u8>(from, &mut byte) && byte.assume_init() == 7);
         }
     }
 }

@@ -7,13 +7,8 @@ use std::process::ExitCode;
 use sysvring_support::{suite, worker};
 
 fn main() -> ExitCode {
-    if let Some(mut orders) = worker::orders() {
-        let work: String = orders.next();
-        match work.as_str() {
-            "count-up" => messages::count_up(&mut orders),
-            other => panic!("no such work: {other}"),
-        }
-        return ExitCode::SUCCESS;
+    if let Some(orders) = worker::orders() {
+        return worker::work(&[messages::workers()].concat(), orders);
     }
     suite::run([messages::tests()].concat())
 }

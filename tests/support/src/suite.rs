@@ -25,14 +25,25 @@ macro_rules! tests {
     };
 }
 
+/// Names of functions as the work that children of this module may be started for:
+/// `workers![count_up]`; started as `Worker::start(&[&"module::count_up", ...])`.
+#[macro_export]
+macro_rules! workers {
+    ($($work:ident),* $(,)?) => {
+        /// What children of this module do.
+        pub fn workers() -> Vec<$crate::worker::Work> {
+            vec![$((concat!(module_path!(), "::", stringify!($work)), $work as _)),*]
+        }
+    };
+}
+
 /// Runs the tests as the command line asks; afterwards no segment and no set of this process or its
 /// children may be there.
 pub fn run(tests: Vec<Test>) -> ExitCode {
     let arguments = Arguments::from_args();
     let before = ours();
     let trials = tests.into_iter().map(|(name, body)| {
-        // Without the name of the program.
-        let short = name.split_once("::").map_or(name, |(_, rest)| rest).to_owned();
+        let short = short(name).to_owned();
         Trial::test(short.clone(), move || {
             watched(&short, body);
             Ok(())
@@ -50,6 +61,11 @@ pub fn run(tests: Vec<Test>) -> ExitCode {
         return ExitCode::FAILURE;
     }
     conclusion.exit_code()
+}
+
+/// A path without the name of the program.
+pub(crate) fn short(path: &str) -> &str {
+    path.split_once("::").map_or(path, |(_, rest)| rest)
 }
 
 /// The kernel's lines of segments and sets with the mark of this crate.

@@ -3,9 +3,11 @@
 use std::fmt::Debug;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
 use std::str::FromStr;
 use std::time::Duration;
+
+use crate::suite;
 
 /// First argument of a child.
 const WORKER: &str = "worker";
@@ -150,6 +152,19 @@ impl Orders {
         let order = self.0.next().expect("another order");
         order.parse().unwrap_or_else(|error| panic!("order {order:?}: {error:?}"))
     }
+}
+
+/// What a child can be started for: its name and what it does.
+pub type Work = (&'static str, fn(&mut Orders));
+
+/// A child does the work that its first order names, and ends.
+pub fn work(works: &[Work], mut orders: Orders) -> ExitCode {
+    let name: String = orders.next();
+    match works.iter().find(|(path, _)| suite::short(path) == name) {
+        Some((_, work)) => work(&mut orders),
+        None => panic!("no such work: {name}"),
+    }
+    ExitCode::SUCCESS
 }
 
 /// A child binds itself to a processor.

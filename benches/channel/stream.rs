@@ -19,7 +19,7 @@ use crate::yardstick::{Consumer, Producer};
 use crate::{Extent, clock, contest, trace};
 
 const SMALL: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin, Way::Batch];
-const MIDDLE: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin];
+const MIDDLE: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin, Way::InPlace, Way::Batch];
 const LARGE: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin, Way::InPlace];
 
 /// Messages in a batch.

@@ -39,6 +39,18 @@ pub(crate) struct Ring {
 // protocol gives to one owner at a time.
 unsafe impl Send for Ring {}
 
+/// A position with its slot and the word that will announce its message: kept beside each other and
+/// moved on together, so that no message pays for a multiplication.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor {
+    position: u64,
+    slot: NonNull<u8>,
+    full: Word,
+}
+
+// SAFETY: as for the ring.
+unsafe impl Send for Cursor {}
+
 /// One slot, at one position.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Slot<'a> {
@@ -79,13 +91,36 @@ impl Ring {
         self.slot_size
     }
 
-    #[inline(always)]
+    /// The slot of a position.
     pub(crate) fn slot(&self, position: u64) -> Slot<'_> {
+        self.slot_at(&self.cursor(position))
+    }
+
+    pub(crate) fn cursor(&self, position: u64) -> Cursor {
         let offset = (position & self.mask) as usize * self.stride;
         // SAFETY: the index is masked, so the slot lies inside, whatever the position.
+        let slot = unsafe { self.slots.add(offset) };
+        Cursor { position, slot, full: self.full(position) }
+    }
+
+    /// Moves a cursor of this ring on to the next position.
+    #[inline(always)]
+    pub(crate) fn advance(&self, cursor: &mut Cursor) {
+        cursor.position = cursor.position.wrapping_add(1);
+        if cursor.position & self.mask == 0 {
+            *cursor = self.cursor(cursor.position);
+        } else {
+            // SAFETY: not the last slot's: another one lies behind it.
+            cursor.slot = unsafe { cursor.slot.add(self.stride) };
+        }
+    }
+
+    /// The slot of a cursor of this ring.
+    #[inline(always)]
+    pub(crate) fn slot_at(&self, cursor: &Cursor) -> Slot<'_> {
+        // SAFETY: the cursor is at a whole slot of this ring.
         unsafe {
-            let at = self.slots.add(offset);
-            Slot { head: at.cast().as_ref(), payload: at.add(self.payload_at) }
+            Slot { head: cursor.slot.cast().as_ref(), payload: cursor.slot.add(self.payload_at) }
         }
     }
 

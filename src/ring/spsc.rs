@@ -23,7 +23,7 @@
 //! After Giacomoni, Moseley and Vachharajani, "FastForward" (PPoPP 2008), for the word in the slot;
 //! the receiver here never writes the slot back.
 
-use super::{Corrupt, Ring, Slot};
+use super::{Corrupt, Cursor, Ring, Slot};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::word::Word;
 
@@ -31,8 +31,8 @@ use crate::word::Word;
 #[derive(Debug)]
 pub(crate) struct Producer {
     ring: Ring,
-    /// The next position to send.
-    position: u64,
+    /// At the next position to send.
+    next: Cursor,
     /// The first position there is no room for, as far as we know.
     limit: u64,
 }
@@ -41,8 +41,8 @@ pub(crate) struct Producer {
 #[derive(Debug)]
 pub(crate) struct Consumer {
     ring: Ring,
-    /// The next position to receive.
-    position: u64,
+    /// At the next position to receive.
+    next: Cursor,
     /// The position at which credit is next to be published.
     due: u64,
     /// What was last published.
@@ -70,7 +70,7 @@ impl Producer {
             position = position.wrapping_add(1);
         }
         header.tail.0.store(position, Release);
-        Ok(Producer { ring, position, limit: end })
+        Ok(Producer { ring, next: ring.cursor(position), limit: end })
     }
 
     pub(crate) fn ring(&self) -> &Ring {
@@ -79,19 +79,19 @@ impl Producer {
 
     #[inline(always)]
     pub(crate) fn position(&self) -> u64 {
-        self.position
+        self.next.position
     }
 
     /// Whether the next slot is free, as far as is known without a look at the receiver's line.
     #[inline(always)]
     pub(crate) fn has_room(&self) -> bool {
-        self.position != self.limit
+        self.next.position != self.limit
     }
 
     /// How many slots are known to be free.
     #[inline(always)]
     pub(crate) fn room(&self) -> u64 {
-        self.limit.wrapping_sub(self.position)
+        self.limit.wrapping_sub(self.next.position)
     }
 
     /// Sees how far the receiver is: by its lazy credit, or `exact`ly, on a line it writes at every
@@ -100,13 +100,13 @@ impl Producer {
         let header = self.ring.header();
         let acknowledged = if exact { &header.head.0 } else { &header.credit.0 }.load(Acquire);
         // Credit may be older than a head seen before, by less than a ring: then it tells nothing new.
-        let unread = self.position.wrapping_sub(acknowledged);
+        let unread = self.next.position.wrapping_sub(acknowledged);
         if unread > 2 * self.ring.capacity() {
             return Err(Corrupt("the receiver acknowledges what was not sent"));
         }
         let room = self.ring.capacity().saturating_sub(unread);
         if room > self.room() {
-            self.limit = self.position.wrapping_add(room);
+            self.limit = self.next.position.wrapping_add(room);
         }
         Ok(self.has_room())
     }
@@ -114,19 +114,19 @@ impl Producer {
     /// No room from now on until the next [`refresh`](Producer::refresh): sends the next send to
     /// its slow path without a test of its own.
     pub(crate) fn forget_room(&mut self) {
-        self.limit = self.position;
+        self.limit = self.next.position;
     }
 
     /// The slot of the next position. It is ours until [`publish`](Producer::publish) while there is room.
     #[inline(always)]
     pub(crate) fn slot(&self) -> Slot<'_> {
-        self.ring.slot(self.position)
+        self.ring.slot_at(&self.next)
     }
 
     /// Messages sent and not yet acknowledged. Exact.
     pub(crate) fn unacknowledged(&self) -> u64 {
         let head = self.ring.header().head.0.load(Acquire);
-        self.position.wrapping_sub(head).min(self.ring.capacity())
+        self.next.position.wrapping_sub(head).min(self.ring.capacity())
     }
 
     /// Whether everything sent was acknowledged.
@@ -137,10 +137,9 @@ impl Producer {
     /// Announces the message in the next slot.
     #[inline(always)]
     pub(crate) fn publish(&mut self) {
-        let word = self.ring.full(self.position);
-        self.slot().head.word.store(word.0, Release);
-        self.position = self.position.wrapping_add(1);
-        self.ring.header().tail.0.store(self.position, Relaxed);
+        self.slot().head.word.store(self.next.full.0, Release);
+        self.ring.advance(&mut self.next);
+        self.ring.header().tail.0.store(self.next.position, Relaxed);
     }
 }
 
@@ -148,7 +147,8 @@ impl Consumer {
     /// Takes over at the first message that was not acknowledged.
     pub(crate) fn new(ring: Ring) -> Consumer {
         let position = ring.header().head.0.load(Acquire);
-        let mut consumer = Consumer { ring, position, due: position, credited: position };
+        let next = ring.cursor(position);
+        let mut consumer = Consumer { ring, next, due: position, credited: position };
         consumer.publish_credit();
         consumer
     }
@@ -159,28 +159,28 @@ impl Consumer {
 
     #[inline(always)]
     pub(crate) fn position(&self) -> u64 {
-        self.position
+        self.next.position
     }
 
     /// Whether the next message is there.
     #[inline(always)]
     pub(crate) fn has_message(&self) -> bool {
         let word = self.slot().head.word.load(Acquire);
-        word == self.ring.full(self.position).0
+        word == self.next.full.0
     }
 
     /// The slot of the next position. Its message is ours until it is acknowledged.
     #[inline(always)]
     pub(crate) fn slot(&self) -> Slot<'_> {
-        self.ring.slot(self.position)
+        self.ring.slot_at(&self.next)
     }
 
     /// Whether the next message is there; finds words that cannot be.
     pub(crate) fn is_ready(&self) -> Result<bool, Corrupt> {
         let word = Word(self.slot().head.word.load(Acquire));
-        if word == self.ring.full(self.position) {
+        if word == self.next.full {
             Ok(true)
-        } else if self.ring.is_before(word, self.position) {
+        } else if self.ring.is_before(word, self.next.position) {
             Ok(false)
         } else {
             Err(Corrupt("a slot's word is of a lap that cannot be"))
@@ -190,37 +190,38 @@ impl Consumer {
     /// Acknowledges the message at the next position; whether credit is due.
     #[inline(always)]
     pub(crate) fn acknowledge(&mut self) -> bool {
-        self.position = self.position.wrapping_add(1);
+        self.ring.advance(&mut self.next);
         // Release: the payload was read before anybody may write there again.
-        self.ring.header().head.0.store(self.position, Release);
-        self.position == self.due
+        self.ring.header().head.0.store(self.next.position, Release);
+        self.next.position == self.due
     }
 
     /// Moves past the message at the next position without acknowledging it yet.
     #[inline(always)]
     pub(crate) fn pass(&mut self) {
-        self.position = self.position.wrapping_add(1);
+        self.ring.advance(&mut self.next);
     }
 
     /// Acknowledges all that was passed; whether credit is due.
     #[inline(always)]
     pub(crate) fn acknowledge_passed(&mut self) -> bool {
-        self.ring.header().head.0.store(self.position, Release);
-        self.due.wrapping_sub(self.position) > self.ring.capacity() || self.position == self.due
+        self.ring.header().head.0.store(self.next.position, Release);
+        self.due.wrapping_sub(self.next.position) > self.ring.capacity()
+            || self.next.position == self.due
     }
 
     /// Tells the sender how far we are.
     pub(crate) fn publish_credit(&mut self) {
-        self.ring.header().credit.0.store(self.position, Release);
-        self.credited = self.position;
+        self.ring.header().credit.0.store(self.next.position, Release);
+        self.credited = self.next.position;
         // Measured: rarer is not faster, more often costs the sender a line.
-        self.due = self.position.wrapping_add((self.ring.capacity() / 4).clamp(1, 64));
+        self.due = self.next.position.wrapping_add((self.ring.capacity() / 4).clamp(1, 64));
     }
 
     /// Whether there is credit the sender has not been told of.
     #[inline(always)]
     pub(crate) fn owes_credit(&self) -> bool {
-        self.credited != self.position
+        self.credited != self.next.position
     }
 }
 

@@ -8,8 +8,9 @@
 
 use std::io;
 
+use sysvring_support::worker::Worker;
+
 use crate::link::Way;
-use crate::pair::Worker;
 use crate::table::Series;
 
 /// Two processes and what carries the messages between them.

@@ -7,11 +7,12 @@ use std::io::{self, Read};
 
 use sysvring::RecvError;
 use sysvring::spsc::{Receiver, Sender};
+use sysvring_support::worker::{Orders, hear, say};
 
 use crate::contest::rotated;
 use crate::link::{self, Way};
 use crate::machine::Cores;
-use crate::pair::{self, Orders, hear, say};
+use crate::pair;
 use crate::table::{Goal, Series, Table};
 use crate::{Extent, clock};
 
@@ -48,7 +49,7 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
     Ok(())
 }
 
-pub fn worker(orders: &mut Orders<'_>) {
+pub fn worker(orders: &mut Orders) {
     let (role, way): (String, Way) = (orders.next(), orders.next());
     match role.as_str() {
         "send" => live(way),

@@ -8,10 +8,11 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
+use sysvring_support::worker::{Orders, hear, say};
 
 use crate::link::{self, Way};
 use crate::machine::Cores;
-use crate::pair::{self, Orders, hear, say};
+use crate::pair;
 use crate::table::{Goal, Table};
 use crate::{Extent, clock};
 
@@ -54,7 +55,7 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
     Ok(())
 }
 
-pub fn worker(orders: &mut Orders<'_>) {
+pub fn worker(orders: &mut Orders) {
     let (role, way, sleeper): (String, Way, String) = (orders.next(), orders.next(), orders.next());
     match (role.as_str(), way) {
         ("send", Way::Pipe) => {

@@ -71,7 +71,7 @@ impl FromStr for Way {
     }
 }
 
-/// A new private channel, which nothing is left of when its members are gone, however they went.
+/// A new private channel: its segment goes with its members, however they end.
 pub fn sender<M: Message>(way: Way) -> Sender<M> {
     Options::private().wait(way.wait()).create().expect("create a channel")
 }

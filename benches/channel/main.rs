@@ -34,8 +34,10 @@ mod wake;
 mod yardstick;
 
 use std::io;
+use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use sysvring_support::worker::{self, Orders};
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
@@ -93,16 +95,15 @@ struct Arguments {
     test: bool,
 }
 
-fn main() {
+fn main() -> ExitCode {
+    if let Some(mut orders) = worker::orders() {
+        work(&mut orders);
+        return ExitCode::SUCCESS;
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let given = |name: &str| arguments.iter().any(|a| a == name);
-    if let Some((first, rest)) = arguments.split_first()
-        && first == pair::WORKER
-    {
-        return worker(rest);
-    }
     if given("--list") {
-        return; // a test runner asks for tests; there are none
+        return ExitCode::SUCCESS; // a test runner asks for tests; there are none
     }
     let (parts, extent) = if given("--bench") || given("--help") || given("-h") {
         let arguments = Arguments::parse();
@@ -118,14 +119,22 @@ fn main() {
     };
     let cores = machine::cores();
     machine::introduce(&cores, extent);
+    let mut failed = false;
     for part in Part::value_variants() {
         if !parts.is_empty() && !parts.contains(part) {
             continue;
         }
         if let Err(error) = run(*part, &cores, extent) {
             println!("\nFAILED: {error}");
+            failed = true;
         }
     }
+    // The workers are killed when they have done their part, and their sets are left.
+    if let Err(error) = sysvring::reap() {
+        println!("\nFAILED: {error}");
+        failed = true;
+    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn run(part: Part, cores: &machine::Cores, extent: Extent) -> io::Result<()> {
@@ -139,16 +148,15 @@ fn run(part: Part, cores: &machine::Cores, extent: Extent) -> io::Result<()> {
     }
 }
 
-/// The whole life of a child: this executable again, with orders instead of arguments.
-fn worker(orders: &[String]) {
-    let mut orders = pair::Orders::new(orders);
-    pair::settle(orders.next());
+/// The whole life of a child.
+fn work(orders: &mut Orders) {
+    worker::pin(orders.next());
     match orders.next::<String>().as_str() {
-        "stream" => stream::worker(&mut orders),
-        "one-way" => one_way::worker(&mut orders),
-        "wake" => wake::worker(&mut orders),
-        "death" => death::worker(&mut orders),
-        "idle" => idle::worker(&mut orders),
+        "stream" => stream::worker(orders),
+        "one-way" => one_way::worker(orders),
+        "wake" => wake::worker(orders),
+        "death" => death::worker(orders),
+        "idle" => idle::worker(orders),
         other => panic!("no such work: {other}"),
     }
 }

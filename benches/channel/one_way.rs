@@ -5,11 +5,12 @@
 use std::io;
 
 use sysvring::spsc::{Receiver, Sender};
+use sysvring_support::worker::{Orders, hear, say};
 
 use crate::contest::{Outcome, contest};
 use crate::link::{self, Way};
 use crate::machine::Cores;
-use crate::pair::{Orders, Worker, hear, say};
+use crate::pair;
 use crate::table::{Goal, Table};
 use crate::yardstick::{Consumer, Line, Producer};
 use crate::{Extent, clock, contest};
@@ -21,9 +22,9 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
     let extent = contest::Extent { rounds: extent.rounds(), turns: extent.pick(1, 7, 9) };
     let start = |way| {
         let (first, second) = cores.apart;
-        let mut server = Worker::start(first, &[&"one-way", &"serve", &way, &count])?;
+        let mut server = pair::worker(first, &[&"one-way", &"serve", &way, &count])?;
         let there = server.hear()?;
-        let mut returner = Worker::start(second, &[&"one-way", &"return", &way, &count, &there])?;
+        let mut returner = pair::worker(second, &[&"one-way", &"return", &way, &count, &there])?;
         server.tell(&returner.hear()?)?;
         Ok((server, returner))
     };
@@ -54,7 +55,7 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
     Ok(())
 }
 
-pub fn worker(orders: &mut Orders<'_>) {
+pub fn worker(orders: &mut Orders) {
     let (role, way): (String, Way) = (orders.next(), orders.next());
     let count: u64 = orders.next();
     match role.as_str() {

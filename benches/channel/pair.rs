@@ -1,99 +1,16 @@
-//! Two processes and what they say to each other: this executable again, pinned, with orders on its
-//! command line, a line at a time through pipes.
+//! Two processes, each bound to a processor.
 
-use std::fmt::Debug;
-use std::io::{self, BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::str::FromStr;
-use std::time::Duration;
+use std::io;
+
+use sysvring_support::worker::Worker;
 
 use crate::link::Way;
 
-/// First argument of a child.
-pub const WORKER: &str = "worker";
-
-/// No child lives longer, whatever happens, seconds.
-const WATCHDOG: u32 = 60;
-
-/// A child. Killed, if it still lives, and waited for when dropped.
-pub struct Worker {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-    orders: String,
-}
-
-impl Worker {
-    /// Starts this executable again on a processor, with orders.
-    pub fn start(core: usize, orders: &[&dyn ToString]) -> io::Result<Worker> {
-        let orders: Vec<String> = orders.iter().map(|o| o.to_string()).collect();
-        let mut child = Command::new("/proc/self/exe")
-            .arg(WORKER)
-            .arg(core.to_string())
-            .args(&orders)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let input = child.stdin.take().expect("asked for above");
-        let output = BufReader::new(child.stdout.take().expect("asked for above"));
-        Ok(Worker { child, input, output, orders: orders.join(" ") })
-    }
-
-    /// Its next line.
-    pub fn hear(&mut self) -> io::Result<String> {
-        let mut line = String::new();
-        if self.output.read_line(&mut line)? == 0 {
-            let end = self.child.wait()?;
-            return Err(io::Error::other(format!("\"{}\" ended early: {end}", self.orders)));
-        }
-        Ok(line.trim_end().to_owned())
-    }
-
-    /// Its next line, a list of numbers.
-    pub fn figures<const N: usize>(&mut self) -> io::Result<[f64; N]> {
-        let line = self.hear()?;
-        let figures: Option<Vec<f64>> = line.split(' ').map(|f| f.parse().ok()).collect();
-        figures.and_then(|f| f.try_into().ok()).ok_or_else(|| {
-            io::Error::other(format!("\"{}\" said \"{line}\", not {N} numbers", self.orders))
-        })
-    }
-
-    pub fn tell(&mut self, line: &str) -> io::Result<()> {
-        writeln!(self.input, "{line}")
-    }
-
-    pub fn pid(&self) -> i32 {
-        self.child.id() as i32
-    }
-
-    /// SIGKILL.
-    pub fn kill(&mut self) -> io::Result<()> {
-        self.child.kill()
-    }
-
-    /// Waits until it sleeps in the kernel: twice asleep, two milliseconds apart.
-    pub fn wait_asleep(&self) -> io::Result<()> {
-        let mut asleep = 0;
-        for _ in 0..2_000 {
-            std::thread::sleep(Duration::from_millis(2));
-            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
-            // The state follows the name, which is in parentheses and may contain some.
-            let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-            asleep = if state == Some('S') { asleep + 1 } else { 0 };
-            if asleep == 2 {
-                return Ok(());
-            }
-        }
-        Err(io::Error::other(format!("\"{}\" does not go to sleep", self.orders)))
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        // Nothing to be done if it is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Starts this executable again on a processor, with orders.
+pub fn worker(core: usize, orders: &[&dyn ToString]) -> io::Result<Worker> {
+    let mut all: Vec<&dyn ToString> = vec![&core];
+    all.extend(orders);
+    Worker::start(&all)
 }
 
 /// Starts the two ends of a link: the sender makes it and says its address, the receiver is given it
@@ -106,56 +23,12 @@ pub fn start(
 ) -> io::Result<(Worker, Worker)> {
     let mut orders: Vec<&dyn ToString> = vec![&part, &"send", &way];
     orders.extend(more);
-    let mut sender = Worker::start(cores.0, &orders)?;
+    let mut sender = worker(cores.0, &orders)?;
     let address = sender.hear()?;
     let mut orders: Vec<&dyn ToString> = vec![&part, &"receive", &way];
     orders.extend(more);
     orders.push(&address);
-    let mut receiver = Worker::start(cores.1, &orders)?;
+    let mut receiver = worker(cores.1, &orders)?;
     receiver.hear()?;
     Ok((sender, receiver))
-}
-
-/// What a child was told on its command line.
-pub struct Orders<'a>(std::slice::Iter<'a, String>);
-
-impl Orders<'_> {
-    pub fn new(orders: &[String]) -> Orders<'_> {
-        Orders(orders.iter())
-    }
-
-    pub fn next<T: FromStr<Err: Debug>>(&mut self) -> T {
-        let order = self.0.next().expect("another order");
-        order.parse().unwrap_or_else(|error| panic!("order {order:?}: {error:?}"))
-    }
-}
-
-/// A child's first act: to its processor, and never to outlive the parent or the watchdog.
-pub fn settle(core: usize) {
-    // SAFETY: `cpu_set_t` is a set of bits, empty when zero, and lives through the call; the core
-    // came from such a set. The other calls take numbers.
-    unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(core, &mut set);
-        let pinned = libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set);
-        assert!(pinned == 0, "cannot pin to processor {core}: {}", io::Error::last_os_error());
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        libc::alarm(WATCHDOG);
-    }
-}
-
-/// A child says a line.
-pub fn say(line: impl ToString) {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{}", line.to_string()).expect("the parent listens");
-    out.flush().expect("the parent listens");
-}
-
-/// A child hears a line; with its parent gone, it goes too.
-pub fn hear() -> String {
-    let mut line = String::new();
-    match io::stdin().read_line(&mut line) {
-        Ok(n) if n > 0 => line.trim_end().to_owned(),
-        _ => std::process::exit(1),
-    }
 }

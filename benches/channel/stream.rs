@@ -9,11 +9,12 @@ use std::io;
 use std::ops::Range;
 
 use sysvring::spsc::{Receiver, Sender};
+use sysvring_support::worker::{Orders, hear, say};
 
 use crate::contest::{Outcome, contest};
 use crate::link::{self, Way};
 use crate::machine::Cores;
-use crate::pair::{self, Orders, hear, say};
+use crate::pair;
 use crate::table::{Goal, Table};
 use crate::yardstick::{Consumer, Producer};
 use crate::{Extent, clock, contest, trace};
@@ -70,7 +71,7 @@ fn size<const N: usize>(
     Ok(())
 }
 
-pub fn worker(orders: &mut Orders<'_>) {
+pub fn worker(orders: &mut Orders) {
     let (role, way, bytes): (String, Way, usize) = (orders.next(), orders.next(), orders.next());
     let count: u64 = orders.next();
     match (role.as_str(), bytes) {

@@ -8,11 +8,12 @@ use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
+use sysvring_support::worker::{Orders, hear, say};
 
 use crate::contest::{Outcome, contest};
 use crate::link::{self, Way};
 use crate::machine::Cores;
-use crate::pair::{self, Orders, hear, say};
+use crate::pair;
 use crate::table::{Goal, Series, Table};
 use crate::{Extent, clock, contest};
 
@@ -69,7 +70,7 @@ fn place(name: &str, cores: (usize, usize), extent: Extent) -> io::Result<()> {
     Ok(())
 }
 
-pub fn worker(orders: &mut Orders<'_>) {
+pub fn worker(orders: &mut Orders) {
     let (role, way): (String, Way) = (orders.next(), orders.next());
     let count: u64 = orders.next();
     match role.as_str() {

@@ -7,18 +7,22 @@ use crate::error::Error;
 use crate::geometry::Geometry;
 use crate::message::Shape;
 use crate::options::{self, Options};
-use crate::segment::{Facts, Plan};
+use crate::segment::{Facts, Lifetime, Plan};
 
 /// What a new channel with these options would be.
 ///
 /// # Errors
 /// [`Error::Invalid`] for options that no channel can have.
 pub(crate) fn plan<'a>(options: &'a Options, shape: Shape) -> Result<Plan<'a>, Error> {
-    if options.mode & !0o777 != 0 {
-        return Err(Error::Invalid {
-            option: "mode",
-            reason: format!("{:#o} has more than the nine bits of chmod", options.mode),
-        });
+    let invalid = |option, reason| Err(Error::Invalid { option, reason });
+    if options.mode & !0o666 != 0 {
+        let reason = format!("{:#o} has more than read and write in it (0o666)", options.mode);
+        return invalid("mode", reason);
+    }
+    let private = options.address.is_none();
+    if private && options.lifetime == Some(Lifetime::Kept) {
+        let reason = "a private channel ends with its last member; leave the option out".into();
+        return invalid("lifetime", reason);
     }
     let usual = if shape.variable { options::SLOT_SIZE.max(shape.size) } else { shape.size };
     let geometry = Geometry::new(
@@ -31,7 +35,10 @@ pub(crate) fn plan<'a>(options: &'a Options, shape: Shape) -> Result<Plan<'a>, E
     Ok(Plan {
         geometry,
         schema: options.schema.unwrap_or(0),
-        lifetime: options.lifetime.unwrap_or_default(),
+        lifetime: match private {
+            true => Lifetime::LastMember,
+            false => options.lifetime.unwrap_or_default(),
+        },
         name: options.address.as_ref().and_then(|a| a.name()).unwrap_or_default(),
     })
 }

@@ -265,6 +265,10 @@ impl Channel {
 
     /// Whether the peer was there and is gone.
     pub(crate) fn is_abandoned(&mut self) -> Result<bool, Fault> {
+        // Nobody came yet: that takes no call to see.
+        if self.peer_joins == Some(self.peer_parking().joins.load(Relaxed)) {
+            return Ok(false);
+        }
         Ok(matches!(self.peer()?, Peer::Left | Peer::Died { .. }))
     }
 

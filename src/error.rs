@@ -213,7 +213,7 @@ pub enum Error {
     Busy {
         /// Which.
         channel: String,
-        /// That process, as far as known.
+        /// That process; 0 when it is not known.
         pid: u32,
     },
     /// The mode of the segment or set does not let this user in. Ask its owner for another mode.
@@ -320,6 +320,11 @@ impl fmt::Display for Error {
                     "{channel} is no channel of this crate ({what}); choose another key or name"
                 )
             }
+            Error::Busy { channel, pid: 0 } => write!(
+                f,
+                "another process is creating, joining or removing channel {channel} and did not \
+                 finish in time; continue or end it, then try again"
+            ),
             Error::Busy { channel, pid } => write!(
                 f,
                 "process {pid} is creating, joining or removing channel {channel} and did not finish in \

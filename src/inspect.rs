@@ -375,7 +375,7 @@ impl fmt::Display for Stat {
             "segment   {} bytes, mode {:03o}, owner {}:{}, creator {}:{}, {} attached, created by {}, \
              last used by {}{}{}",
             s.size,
-            s.mode & 0o666,
+            s.mode,
             s.uid,
             s.gid,
             s.cuid,

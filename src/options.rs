@@ -86,8 +86,9 @@ impl Options {
         Options::at(Some(Address::File { path: path.into(), project }))
     }
 
-    /// A new channel without a key. It leaves nothing behind: the kernel removes the segment with its
-    /// last user. Others attach [by id](Options::id), which travels in an argument or a variable.
+    /// A new channel without a key. The kernel removes the segment with its last user, however that
+    /// ends; the set goes when the last member leaves, or, if it was killed, with the next
+    /// [`reap`](crate::reap). Others attach [by id](Options::id), which travels in an argument or a variable.
     pub fn private() -> Options {
         Options::at(None)
     }
@@ -124,8 +125,8 @@ impl Options {
         self
     }
 
-    /// Who may use a new channel, as in `chmod`: read for looking, read and write for sending and
-    /// receiving. Default `0o600`. The umask does not apply.
+    /// Who may use a new channel, as in `chmod`, of read and write only: read for looking, both for
+    /// sending and receiving. Default `0o600`. The umask does not apply.
     pub fn mode(mut self, mode: u32) -> Options {
         self.mode = mode;
         self

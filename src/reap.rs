@@ -87,17 +87,20 @@ pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
             Err(errno) => return Err(refused("semop")(errno)),
         }
     }
-    let result = (|| {
-        if let Some(stat) = &segment {
-            if let Ok(mapping) = Mapping::attach(stat.id, Access::ReadWrite) {
-                if matches!(segment::examine(&mapping, stat, &channel), Ok(State::Ready(_))) {
-                    segment::doom(&mapping);
-                }
+    let result = match &segment {
+        None => Ok(()),
+        Some(stat) => {
+            let attached = Mapping::attach(stat.id, Access::ReadWrite);
+            let removed = gone(shm::remove(stat.id)).map_err(refused("shmctl(IPC_RMID)"));
+            // Who may not even attach leaves it to the set's removal to wake the members.
+            if let (Ok(()), Ok(mapping)) = (&removed, attached)
+                && matches!(segment::examine(&mapping, stat, &channel), Ok(State::Ready(_)))
+            {
+                segment::doom(&mapping);
             }
-            gone(shm::remove(stat.id)).map_err(refused("shmctl(IPC_RMID)"))?;
+            removed
         }
-        Ok(())
-    })();
+    };
     if let Some(set) = set {
         let set = Set::from_id(set.id);
         if result.is_err() {

@@ -216,17 +216,12 @@ pub(crate) fn binding(mapping: &Mapping) -> (i32, u32) {
     (identity.set.load(Relaxed) as i32, identity.nonce.load(Relaxed))
 }
 
-/// Marks the channel as removed: its members find out without a system call, and whoever opens it
-/// finishes what a remover began.
+/// Tells the members that the channel was removed, without a system call of theirs. After it was:
+/// a segment found by its key is never doomed.
 pub(crate) fn doom(mapping: &Mapping) {
     let header = header(mapping);
     header.senders.set(REMOVED);
     header.receivers.set(REMOVED);
-}
-
-/// Whether [`doom`] was called, at least in part.
-pub(crate) fn is_doomed(mapping: &Mapping) -> bool {
-    header(mapping).senders.is_removed() || header(mapping).receivers.is_removed()
 }
 
 /// Clears what the members of a former life announced. Only while there are none.

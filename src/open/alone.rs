@@ -82,18 +82,16 @@ impl Opening<'_> {
             Ok(()) => Stop::Again,
             Err(errno) => self.stop("shmctl(IPC_RMID)", errno),
         };
-        let facts = match state {
-            State::Ready(facts) if !segment::is_doomed(&mapping) => facts,
-            // Its creator, or its remover, died in the middle.
-            _ => return Err(remove()),
-        };
+        // Without magic, its creator died in the middle.
+        let State::Ready(facts) = state else { return Err(remove()) };
         self.check(&facts)?;
         if facts.set != alone.members.set.id() || self.nonce(&alone.members)? != facts.nonce {
             // The old set was taken away. Its members may not know that yet; without any, the
             // messages are still good.
             if shm::stat(stat.id).map_or(0, |stat| stat.attached) != 1 {
+                let stop = remove();
                 segment::doom(&mapping);
-                return Err(remove());
+                return Err(stop);
             }
             let bound = alone.members.set_nonce(facts.nonce);
             bound.map_err(|errno| self.stop("semctl(SETVAL)", errno))?;
@@ -106,7 +104,7 @@ impl Opening<'_> {
     fn build(&self, alone: &Alone, key: i32) -> Try<Finished> {
         let Options { mode, huge_pages, lock_memory, .. } = *self.options;
         let total = self.plan.geometry.total;
-        let how = Get::New { mode: mode & 0o666 | segment::MARK, huge: huge_pages };
+        let how = Get::New { mode: mode | segment::MARK, huge: huge_pages };
         let id = shm::get(key, total, how).map_err(|errno| match errno {
             Errno::EEXIST => Stop::Again,
             errno => self.call("shmget").segment(errno, total, huge_pages).into(),

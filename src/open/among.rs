@@ -12,9 +12,7 @@ use crate::sysv::shm::{self, Get};
 impl Opening<'_> {
     pub(super) fn among(&self, members: Members, key: i32) -> Try<Channel> {
         match self.look_for(key)? {
-            Some(Looked { stat, mapping, state: State::Ready(facts) })
-                if !segment::is_doomed(&mapping) =>
-            {
+            Some(Looked { stat, mapping, state: State::Ready(facts) }) => {
                 self.check(&facts)?;
                 let found = Finished { stat, mapping, facts };
                 if found.facts.set != members.set.id() || self.nonce(&members)? != found.facts.nonce
@@ -23,7 +21,7 @@ impl Opening<'_> {
                 }
                 self.join(members, found)
             }
-            // Its creator is at it; or its remover is, or died; or its segment was taken away.
+            // Its creator is at it; or its remover is, or died; or the segment was taken away.
             _ => {
                 self.wait_settled(&members)?;
                 self.finish_removal(members, key)?;
@@ -53,14 +51,9 @@ impl Opening<'_> {
     /// away by hand, or its remover died in the middle. Removing the set tells its members.
     fn finish_removal(&self, members: Members, key: i32) -> Try<()> {
         members.lock(self.deadline).map_err(|errno| self.busy(&members, errno))?;
-        // Dropped, it removes a set that no segment belongs to.
-        let _alone = Alone { members, key: Some(key) };
-        match self.look_for(key)? {
-            Some(looked) if segment::is_doomed(&looked.mapping) => {
-                shm::remove(looked.stat.id).map_err(|errno| self.stop("shmctl(IPC_RMID)", errno))
-            }
-            _ => Ok(()),
-        }
+        // It removes a set that no segment belongs to.
+        drop(Alone { members, key: Some(key) });
+        Ok(())
     }
 
     /// Takes a seat among others.

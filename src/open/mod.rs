@@ -197,7 +197,7 @@ impl Opening<'_> {
 
     fn make_set(&self, key: i32) -> Try<Set> {
         let n = members::semaphores(self.plan.geometry.seats);
-        let mode = self.options.mode & 0o666 | segment::MARK;
+        let mode = self.options.mode | segment::MARK;
         Set::get(key, n, Make::New { mode }).map_err(|errno| match errno {
             Errno::EEXIST => Stop::Again,
             errno => self.call("semget").set(errno).into(),

@@ -98,7 +98,7 @@ pub struct SegmentStat {
     pub cuid: u32,
     /// The creator's group id.
     pub cgid: u32,
-    /// The permission bits: nine, as in `chmod`.
+    /// Who may read and write, as in `chmod`.
     pub mode: u32,
     /// The mode with the kernel's own bits, as it came.
     pub raw_mode: u32,
@@ -160,7 +160,7 @@ fn describe(id: i32, raw: &Raw) -> SegmentStat {
         gid: perm.gid,
         cuid: perm.cuid,
         cgid: perm.cgid,
-        mode: perm.mode & 0o777,
+        mode: perm.mode & 0o666,
         raw_mode: perm.mode,
         size: raw.size as u64,
         attached: raw.attached,

@@ -4,6 +4,8 @@
 //! whether it is one. Tests come as [`suite::Test`]s to [`suite::run`], which gives each a watchdog
 //! and makes sure that nothing of System V is left.
 
+pub mod board;
+pub mod fork;
 pub mod inject;
 pub mod name;
 pub mod suite;

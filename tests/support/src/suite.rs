@@ -1,7 +1,7 @@
 //! A suite of tests, each with a watchdog, and nothing of System V left behind.
 
 use std::process::ExitCode;
-use std::sync::mpsc;
+use std::sync::{RwLock, mpsc};
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Trial};
@@ -11,16 +11,35 @@ use crate::name;
 /// No test takes longer.
 const WATCHDOG: Duration = Duration::from_secs(120);
 
-/// A test: its name and what it does. It fails by a panic.
-pub type Test = (&'static str, fn());
+/// A test: its name, what it does, and what it needs. It fails by a panic.
+pub type Test = (&'static str, fn(), Needs);
 
-/// Names of functions as tests of a module: `tests![sends, receives]`.
+/// What a test needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    Nothing,
+    /// No other test beside it: it measures times, or reaps.
+    Quiet,
+    /// To run as root; else it is shown as ignored.
+    Root,
+}
+
+/// Names of functions as tests of a module: `tests![sends, receives; alone: measures; root: chowns]`.
 #[macro_export]
 macro_rules! tests {
-    ($($test:ident),* $(,)?) => {
+    (
+        $($test:ident),* $(,)?
+        $(; alone: $($alone:ident),* $(,)?)?
+        $(; root: $($root:ident),* $(,)?)?
+    ) => {
         /// The tests of this module.
         pub fn tests() -> Vec<$crate::suite::Test> {
-            vec![$((concat!(module_path!(), "::", stringify!($test)), $test as fn())),*]
+            use $crate::suite::Needs;
+            vec![
+                $((concat!(module_path!(), "::", stringify!($test)), $test, Needs::Nothing),)*
+                $($((concat!(module_path!(), "::", stringify!($alone)), $alone, Needs::Quiet),)*)?
+                $($((concat!(module_path!(), "::", stringify!($root)), $root, Needs::Root),)*)?
+            ]
         }
     };
 }
@@ -39,15 +58,22 @@ macro_rules! workers {
 
 /// Runs the tests as the command line asks; afterwards no segment and no set of this process or its
 /// children may be there.
-pub fn run(tests: Vec<Test>) -> ExitCode {
+pub fn run(mut tests: Vec<Test>) -> ExitCode {
     let arguments = Arguments::from_args();
+    // Other programs' segments and sets are then out of reach. Where that is not allowed, the tests
+    // share the machine's with whoever else is there.
+    // SAFETY: takes numbers; this process has one thread and uses nothing of System V yet.
+    unsafe { libc::unshare(libc::CLONE_NEWIPC) };
     let before = ours();
-    let trials = tests.into_iter().map(|(name, body)| {
+    // Those that would hold the others up come last.
+    tests.sort_by_key(|(_, _, needs)| *needs == Needs::Quiet);
+    let trials = tests.into_iter().map(|(name, body, needs)| {
         let short = short(name).to_owned();
         Trial::test(short.clone(), move || {
-            watched(&short, body);
+            watched(&short, body, needs);
             Ok(())
         })
+        .with_ignored_flag(needs == Needs::Root && !is_root())
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     // Of killed processes with private channels the sets remain, until somebody reaps.
@@ -85,7 +111,16 @@ fn ours() -> Vec<String> {
     lines
 }
 
-fn watched(name: &str, body: fn()) {
+fn is_root() -> bool {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+fn watched(name: &str, body: fn(), needs: Needs) {
+    static QUIET: RwLock<()> = RwLock::new(());
+    let alone = needs == Needs::Quiet;
+    let _beside_others = (!alone).then(|| QUIET.read().unwrap_or_else(|e| e.into_inner()));
+    let _alone = alone.then(|| QUIET.write().unwrap_or_else(|e| e.into_inner()));
     let (done, over) = mpsc::channel::<()>();
     let name = name.to_owned();
     let dog = std::thread::spawn(move || {

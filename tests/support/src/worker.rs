@@ -99,21 +99,26 @@ impl Worker {
         self.child.wait()
     }
 
-    /// Waits until it sleeps in the kernel: twice asleep, two milliseconds apart.
+    /// Waits until it sleeps in the kernel.
     pub fn wait_asleep(&self) -> io::Result<()> {
-        let mut asleep = 0;
-        for _ in 0..2_000 {
-            std::thread::sleep(Duration::from_millis(2));
-            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
-            // The state follows the name, which is in parentheses and may contain some.
-            let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-            asleep = if state == Some('S') { asleep + 1 } else { 0 };
-            if asleep == 2 {
-                return Ok(());
-            }
-        }
-        Err(io::Error::other(format!("\"{}\" does not go to sleep", self.orders)))
+        wait_asleep(self.pid())
     }
+}
+
+/// Waits until a process sleeps in the kernel: twice asleep, two milliseconds apart.
+pub(crate) fn wait_asleep(pid: i32) -> io::Result<()> {
+    let mut asleep = 0;
+    for _ in 0..2_000 {
+        std::thread::sleep(Duration::from_millis(2));
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        // The state follows the name, which is in parentheses and may contain some.
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        asleep = if state == Some('S') { asleep + 1 } else { 0 };
+        if asleep == 2 {
+            return Ok(());
+        }
+    }
+    Err(io::Error::other(format!("process {pid} does not go to sleep")))
 }
 
 impl Drop for Worker {
@@ -136,12 +141,18 @@ pub fn orders() -> Option<Orders> {
     if arguments.next()? != WORKER {
         return None;
     }
+    end_with_parent();
+    Some(Orders(arguments.collect::<Vec<_>>().into_iter()))
+}
+
+/// Makes sure that this process does not outlive its parent or the watchdog. To be said again after
+/// a change of the user, which makes the kernel forget it.
+pub fn end_with_parent() {
     // SAFETY: numbers only.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         libc::alarm(WATCHDOG);
     }
-    Some(Orders(arguments.collect::<Vec<_>>().into_iter()))
 }
 
 /// What a child was told on its command line.

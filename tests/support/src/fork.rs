@@ -1,0 +1,92 @@
+//! Forked children of a process with one thread: cheaper than starting the program again, for tests
+//! that kill hundreds. A worker is such a process, the program that was started by hand is not.
+
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitStatus;
+
+/// A forked child. Killed, if it still lives, and waited for when dropped.
+#[derive(Debug)]
+pub struct Fork {
+    pid: libc::pid_t,
+    ended: bool,
+}
+
+impl Fork {
+    /// Runs `body` in a child, which then ends: well unless it panics.
+    pub fn start(body: impl FnOnce()) -> Fork {
+        let threads = std::fs::read_dir("/proc/self/task").expect("our threads").count();
+        assert_eq!(threads, 1, "the locks of other threads stay locked in a child");
+        let parent = std::process::id();
+        // SAFETY: no other thread holds a lock or is in the middle of anything.
+        match unsafe { libc::fork() } {
+            -1 => panic!("fork: {}", io::Error::last_os_error()),
+            0 => {
+                crate::worker::end_with_parent();
+                let orphan = std::os::unix::process::parent_id() != parent;
+                let ended = !orphan && catch_unwind(AssertUnwindSafe(body)).is_ok();
+                // SAFETY: ends the child at once; what the parent would do at its end is not ours.
+                unsafe { libc::_exit(if ended { 0 } else { 101 }) }
+            }
+            pid => Fork { pid, ended: false },
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.pid as u32
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: i32) {
+        assert!(!self.ended, "its number may be another's by now");
+        // SAFETY: our own child, not waited for yet.
+        unsafe { libc::kill(self.pid, signal) };
+    }
+
+    /// SIGKILL; it may live on for some microseconds.
+    pub fn kill(&self) {
+        self.signal(libc::SIGKILL);
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        assert!(!self.ended, "waited for already");
+        let mut status = 0;
+        // SAFETY: our own child, and a place for its status.
+        while unsafe { libc::waitpid(self.pid, &mut status, 0) } == -1 {
+            let error = io::Error::last_os_error();
+            assert_eq!(error.kind(), io::ErrorKind::Interrupted, "waitpid: {error}");
+        }
+        self.ended = true;
+        ExitStatus::from_raw(status)
+    }
+
+    /// SIGKILL, and waits until it is gone. Whether that ended it, and not its own end before.
+    pub fn kill_and_wait(&mut self) -> bool {
+        self.kill();
+        let end = self.wait();
+        assert!(end.signal() == Some(libc::SIGKILL) || end.success(), "it ended with {end}");
+        !end.success()
+    }
+
+    /// Waits for its end, which must be a good one.
+    pub fn finish(mut self) {
+        let end = self.wait();
+        assert!(end.success(), "a forked child ended with {end}");
+    }
+
+    /// Waits until it sleeps in the kernel.
+    pub fn wait_asleep(&self) {
+        crate::worker::wait_asleep(self.pid).expect("it goes to sleep");
+    }
+}
+
+impl Drop for Fork {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.kill();
+            self.wait();
+        }
+    }
+}

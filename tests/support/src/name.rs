@@ -4,6 +4,9 @@ use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use sysvring::Message;
+use sysvring::spsc::{Receiver, Sender};
+
 /// Every name in use, for the watchdog.
 static IN_USE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
@@ -28,6 +31,13 @@ impl Name {
     /// Options with that name.
     pub fn options(&self) -> sysvring::Options {
         sysvring::Options::named(&*self.0)
+    }
+
+    /// Both ends of a channel of so many slots, in this process.
+    pub fn pair<T: Message + ?Sized>(&self, capacity: usize) -> (Sender<T>, Receiver<T>) {
+        let tx = self.options().capacity(capacity).open().expect("a sender");
+        let rx = self.options().attach().expect("a receiver");
+        (tx, rx)
     }
 }
 

@@ -135,6 +135,15 @@ impl Ring {
     fn is_before(&self, word: Word, position: u64) -> bool {
         word == Word::UNUSED || word == self.full(position.wrapping_sub(self.capacity()))
     }
+
+    /// Whether all before `position` can have been sent: the slot before it holds the word of that
+    /// message, or of the one a lap later.
+    fn is_reached(&self, position: u64) -> bool {
+        let last = position.wrapping_sub(1);
+        let word = Word(self.slot(last).head.word.load(crate::sync::Ordering::Acquire));
+        let later = last.wrapping_add(self.capacity());
+        position == 0 || word == self.full(last) || word == self.full(later)
+    }
 }
 
 impl Slot<'_> {

@@ -64,6 +64,9 @@ impl Producer {
         } else {
             return Err(Corrupt("tail and head are further apart than the ring is long"));
         };
+        if !ring.is_reached(start) {
+            return Err(Corrupt("the tail is past a message that was never sent"));
+        }
         let end = head.wrapping_add(ring.capacity());
         let mut position = start;
         while position != end && ring.word(position) == ring.full(position) {
@@ -144,6 +147,14 @@ impl Producer {
 }
 
 impl Consumer {
+    /// Whether there can be a receiver at the head. To be asked before there is one.
+    pub(crate) fn check(ring: &Ring) -> Result<(), Corrupt> {
+        match ring.is_reached(ring.header().head.0.load(Acquire)) {
+            true => Ok(()),
+            false => Err(Corrupt("the head is past a message that was never sent")),
+        }
+    }
+
     /// Takes over at the first message that was not acknowledged.
     pub(crate) fn new(ring: Ring) -> Consumer {
         let position = ring.header().head.0.load(Acquire);

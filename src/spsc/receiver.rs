@@ -406,8 +406,11 @@ impl<T: Message + ?Sized> Receiver<T> {
         }
         if patience == Patience::Now {
             self.channel.check_removed()?;
-            let left = self.channel.peer_parking().has_left();
-            if (left || self.seldom.is_due()) && self.channel.is_abandoned()? && !self.look()? {
+            let gone = match self.seldom.is_due() {
+                true => self.channel.look_around()?,
+                false => self.channel.peer_parking().has_left() && self.channel.is_abandoned()?,
+            };
+            if gone && !self.look()? {
                 return Err(RecvError::Disconnected);
             }
             // The look may have found what was sent just before the sender went.
@@ -475,6 +478,7 @@ impl<T: Message + ?Sized> Sealed for Receiver<T> {
     }
 
     fn from_channel(channel: Channel, wait: Wait) -> Result<Self, Error> {
+        Consumer::check(&channel.ring()).map_err(Fault::from)?;
         let consumer = Consumer::new(channel.ring());
         channel.begin_at(consumer.position());
         Ok(Receiver {

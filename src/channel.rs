@@ -154,7 +154,9 @@ impl Channel {
         if self.peer_parking().flags() != 0
             && wait::wake(&self.members, self.peer_parking(), self.side.other())?
         {
-            self.line().wakes.store(self.line().wakes.load(Relaxed) + 1, Relaxed);
+            let wakes = self.line().wakes.load(Relaxed);
+            // Whatever lies there.
+            self.line().wakes.store(wakes.wrapping_add(1), Relaxed);
         }
         Ok(())
     }
@@ -270,6 +272,12 @@ impl Channel {
             return Ok(false);
         }
         Ok(matches!(self.peer()?, Peer::Left | Peer::Died { .. }))
+    }
+
+    /// For who polls: whether the peer was there and is gone, after a look at our own life.
+    pub(crate) fn look_around(&mut self) -> Result<bool, Fault> {
+        let gone = self.check_life().and_then(|()| self.is_abandoned());
+        gone.map_err(|fault| self.stop(fault))
     }
 
     /// Gives the seat back, and removes the channel if this was the last member of one that lives

@@ -149,9 +149,12 @@ impl<T: Message + ?Sized> Sender<T> {
         let deadline = Patience::At(timeout).deadline();
         loop {
             let part = deadline.map_or(nap, |d| d.remaining().min(nap));
-            let drained = self.wait(Patience::At(part), nap, |producer, channel, _| {
+            let drained = self.wait(Patience::At(part), nap, |producer, channel, look| {
                 if producer.is_drained() {
                     return Ok(true);
+                }
+                if look != Look::Quick {
+                    channel.check_life()?;
                 }
                 match channel.is_abandoned()? {
                     // Looked at again: its last acknowledgement is visible by now.
@@ -353,7 +356,7 @@ impl<T: Message + ?Sized> Sender<T> {
         // A batch that filled the ring was not announced yet.
         self.look_after_receiver();
         if patience == Patience::Now {
-            return Err(match self.seldom.is_due() && self.channel.is_abandoned()? {
+            return Err(match self.seldom.is_due() && self.channel.look_around()? {
                 true => SendError::Disconnected,
                 false => SendError::Full,
             });

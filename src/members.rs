@@ -40,8 +40,14 @@ pub(crate) const FIRST_SEAT: u16 = 8;
 /// Seats of a one-to-one channel: the sender's and the receiver's.
 pub(crate) const SPSC_SEATS: usize = 2;
 
+/// The nonce has as many bits as two semaphores can hold.
+pub(crate) const NONCE_MAX: u32 = (1 << 30) - 1;
+
 /// Wake tokens that trimming leaves.
 const TOKENS_LEFT: i32 = 64;
+
+/// Trimming helps at once or, where somebody set another semaphore to its limit, never.
+const TRIMS: usize = 8;
 
 /// The set of one channel.
 #[derive(Clone, Copy, Debug)]
@@ -132,7 +138,7 @@ impl Members {
     pub(crate) fn unlock_and_join(&self, side: Side) -> sysv::Result<()> {
         let mut ops = vec![Op::add(LIFECYCLE, -1).undo().nowait()];
         ops.extend(sit(side));
-        self.trimming(&ops)
+        self.trimming(|| self.set.op(&ops))
     }
 
     /// Joins a channel that has members.
@@ -140,13 +146,10 @@ impl Members {
         let mut ops =
             vec![Op::zero(LIFECYCLE), Op::add(USERS, -1).nowait(), Op::add(USERS, 1).nowait()];
         ops.extend(sit(side));
-        loop {
-            match self.set.op_until(&ops, deadline) {
-                Ok(()) => return Ok(Joined::Seated),
-                Err(Errno::ERANGE) => self.trim()?,
-                Err(Errno::EAGAIN) => break,
-                Err(errno) => return Err(errno),
-            }
+        match self.trimming(|| self.set.op_until(&ops, deadline)) {
+            Ok(()) => return Ok(Joined::Seated),
+            Err(Errno::EAGAIN) => {}
+            Err(errno) => return Err(errno),
         }
         // It could not be at that moment; what is in the way now?
         if self.set.value(LIFECYCLE)? != 0 {
@@ -161,11 +164,12 @@ impl Members {
 
     /// Gives the seat back and wakes the other side, in one step.
     pub(crate) fn leave(&self, side: Side) -> sysv::Result<()> {
-        self.trimming(&[
+        let ops = [
             Op::add(FIRST_SEAT + seat_of(side), -1).undo().nowait(),
             Op::add(USERS, -1).undo().nowait(),
             Op::add(wake(side.other()), 1).undo(),
-        ])
+        ];
+        self.trimming(|| self.set.op(&ops))
     }
 
     /// Whether somebody alive has this seat.
@@ -215,19 +219,21 @@ impl Members {
         Ok(())
     }
 
-    fn trimming(&self, ops: &[Op]) -> sysv::Result<()> {
-        loop {
-            match self.set.op(ops) {
+    /// Tries, and trims where tokens are in the way.
+    fn trimming(&self, one: impl Fn() -> sysv::Result<()>) -> sysv::Result<()> {
+        for _ in 0..TRIMS {
+            match one() {
                 Err(Errno::ERANGE) => self.trim()?,
                 other => return other,
             }
         }
+        Err(Errno::ERANGE)
     }
 }
 
 /// A nonce for a new channel: 30 bits, never 0.
 pub(crate) fn fresh_nonce() -> u32 {
-    (process::random_u64() as u32 & 0x3fff_ffff).max(1)
+    (process::random_u64() as u32 & NONCE_MAX).max(1)
 }
 
 /// What an errno of a call on a set that we are a member of means.

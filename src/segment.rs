@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use crate::error::{Error, Fault};
 use crate::geometry::Geometry;
 use crate::layout::{self, Header, MAGIC, VERSION, header_size};
+use crate::members::NONCE_MAX;
 use crate::message::Shape;
 use crate::sync::plain::Ordering::{Acquire, Relaxed, Release};
 use crate::sysv::process;
@@ -154,12 +155,16 @@ fn read(header: &Header) -> Result<Facts, &'static str> {
     if told != (geometry.capacity, geometry.stride, geometry.header_size, geometry.total) {
         return Err("the sizes do not fit together");
     }
+    let nonce = id.nonce.load(Relaxed);
+    if nonce == 0 || nonce > NONCE_MAX {
+        return Err("the nonce cannot be");
+    }
     Ok(Facts {
         flavor,
         geometry,
         schema: id.schema.load(Relaxed),
         set: id.set.load(Relaxed) as i32,
-        nonce: id.nonce.load(Relaxed),
+        nonce,
         created: SystemTime::UNIX_EPOCH + Duration::from_nanos(id.created.load(Relaxed)),
         lifetime: Lifetime::from_number(id.lifetime.load(Relaxed))
             .ok_or("the lifetime is unknown")?,
@@ -224,7 +229,8 @@ pub(crate) fn doom(mapping: &Mapping) {
     header.receivers.set(REMOVED);
 }
 
-/// Clears what the members of a former life announced. Only while there are none.
+/// Clears what the members of a former life announced, and what else lies there. Only while there
+/// are none.
 pub(crate) fn forget_sleepers(mapping: &Mapping) {
     header(mapping).senders.forget_sleepers();
     header(mapping).receivers.forget_sleepers();

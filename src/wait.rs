@@ -128,9 +128,9 @@ impl Parking {
         self.word.fetch_and(!flag, AcqRel);
     }
 
-    /// Takes off what only living members need.
+    /// Takes off all that only living members need, or never wrote.
     pub(crate) fn forget_sleepers(&self) {
-        self.clear(PARKED | FENCE);
+        self.clear(!LEFT);
     }
 
     /// Tells the waking side to use fences from now on.

@@ -51,9 +51,17 @@ impl Opening<'_> {
     /// away by hand, or its remover died in the middle. Removing the set tells its members.
     fn finish_removal(&self, members: Members, key: i32) -> Try<()> {
         members.lock(self.deadline).map_err(|errno| self.busy(&members, errno))?;
-        // It removes a set that no segment belongs to.
-        drop(Alone { members, key: Some(key) });
-        Ok(())
+        // Dropped, it removes a set that no segment belongs to.
+        let _alone = Alone { members, key: Some(key) };
+        match self.look_for(key)? {
+            // Nobody builds where there are members.
+            Some(Looked { state: State::HalfMade, .. })
+                if members.set.value(USERS).is_ok_and(|users| users > 0) =>
+            {
+                Err(Error::Fault(Fault::Corrupt { what: "its magic is gone" }).into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes a seat among others.

@@ -95,6 +95,9 @@ impl<E: Into<Error>> From<E> for Stop {
 
 type Try<T> = Result<T, Stop>;
 
+/// So many tries are made whatever the timeout: to clear away what the dead left takes no waiting.
+const TRIES: usize = 4;
+
 /// Between two tries.
 const BREATH: Duration = Duration::from_micros(50);
 
@@ -126,10 +129,13 @@ struct Finished {
 impl Opening<'_> {
     /// Tries until it is decided or the time is over.
     fn until_decided(&self, one: impl Fn() -> Try<Channel>) -> Result<Channel, Error> {
+        let mut tries = 0;
         loop {
+            tries += 1;
             match one() {
                 Ok(channel) => return Ok(channel),
                 Err(Stop::Failed(error)) => return Err(error),
+                Err(Stop::Again) if tries < TRIES => {}
                 Err(Stop::Again) if self.deadline.is_some_and(|d| d.passed()) => {
                     return Err(Error::Busy { channel: self.channel.clone(), pid: 0 });
                 }

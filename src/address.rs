@@ -90,7 +90,7 @@ impl Address {
                 invalid("name", format!("{} bytes; it must have 1 to {NAME_MAX}", name.len()))
             }
             Address::Name { name, .. } if name.contains('\0') => {
-                invalid("name", "it holds a zero byte".into())
+                invalid("name", "it holds a zero byte; leave that out".into())
             }
             Address::Name { name, uid } => Ok(Some(hash(*uid, name))),
             Address::Key(0) => {
@@ -102,9 +102,13 @@ impl Address {
                     invalid("file", "its key is 0, which is no key; take another project".into())
                 }
                 Ok(key) => Ok(Some(key)),
-                Err(errno) => {
-                    invalid("file", format!("{} (project {project}): {errno}", path.display()))
-                }
+                Err(errno) => invalid(
+                    "file",
+                    format!(
+                        "{} with project {project} ({errno}); the file must exist, the project not be 0",
+                        path.display()
+                    ),
+                ),
             },
             Address::Id(_) => Ok(None),
         }
@@ -160,7 +164,7 @@ impl FromStr for Address {
             return u32::from_str_radix(hex, 16).map(|key| Address::Key(key as i32)).map_err(
                 |_| Error::Invalid {
                     option: "key",
-                    reason: format!("{text:?} is no 32-bit number"),
+                    reason: format!("{text:?} is no 32-bit number; use up to eight hex digits"),
                 },
             );
         }

@@ -16,7 +16,10 @@ use crate::segment::{Facts, Lifetime, Plan};
 pub(crate) fn plan<'a>(options: &'a Options, shape: Shape) -> Result<Plan<'a>, Error> {
     let invalid = |option, reason| Err(Error::Invalid { option, reason });
     if options.mode & !0o666 != 0 {
-        let reason = format!("{:#o} has more than read and write in it (0o666)", options.mode);
+        let reason = format!(
+            "{:#o}; read and write are all there is (0o666), leave the other bits out",
+            options.mode
+        );
         return invalid("mode", reason);
     }
     let private = options.address.is_none();

@@ -48,7 +48,8 @@ impl fmt::Display for Fault {
                  set); open the channel again",
             ),
             Fault::System { call, errno } => {
-                write!(f, "{call} failed: {}", io::Error::from_raw_os_error(*errno))
+                let error = io::Error::from_raw_os_error(*errno);
+                write!(f, "{call} failed ({error}); open the channel again")
             }
         }
     }
@@ -84,7 +85,7 @@ impl fmt::Display for SendError {
         match self {
             SendError::Full => f.write_str("the channel is full; try again later"),
             SendError::Timeout => {
-                f.write_str("the time is over and the channel still full; try again")
+                f.write_str("the time is over and the receiver did not do its part; try again")
             }
             SendError::Disconnected => {
                 f.write_str("the receiver is gone; wait for another or close the channel")
@@ -126,7 +127,7 @@ impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RecvError::Empty => f.write_str("the channel is empty; try again later"),
-            RecvError::Timeout => f.write_str("the time is over and no message came; try again"),
+            RecvError::Timeout => f.write_str("the time is over and nothing came; try again"),
             RecvError::Disconnected => f.write_str(
                 "the channel is drained and the sender gone; wait for another or close it",
             ),
@@ -366,7 +367,10 @@ impl fmt::Display for Error {
                 write!(f, "{call} failed ({}); {advice}", io::Error::from_raw_os_error(*errno))
             }
             Error::System { call, channel, source } => {
-                write!(f, "{call} failed for channel {channel}: {source}")
+                write!(
+                    f,
+                    "{call} failed for channel {channel} ({source}); look the reason up in its manual page"
+                )
             }
             Error::Fault(e) => e.fmt(f),
             Error::Send(e) => e.fmt(f),

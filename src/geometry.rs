@@ -37,7 +37,10 @@ impl Geometry {
     ) -> Result<Geometry, (&'static str, String)> {
         let wrong = |option, reason: String| Err((option, reason));
         if shape.align == 0 {
-            return wrong("message", format!("aligned to more than {SLOTS_ALIGN} bytes"));
+            return wrong(
+                "message",
+                format!("aligned to more than {SLOTS_ALIGN} bytes; use a type with less"),
+            );
         }
         if capacity == 0 || capacity > CAPACITY_MAX {
             return wrong("capacity", format!("{capacity} slots; it must be 1 to {CAPACITY_MAX}"));
@@ -55,7 +58,7 @@ impl Geometry {
             return wrong(
                 "slot_size",
                 format!(
-                    "{slot_size} bytes; a message of this type has at least {}",
+                    "{slot_size} bytes; it must be at least {}, the least of this type",
                     shape.size.max(1)
                 ),
             );
@@ -73,7 +76,10 @@ impl Geometry {
         let Some((stride, total)) = sizes() else {
             return wrong(
                 "capacity",
-                format!("{capacity} slots of {slot_size} bytes are more than the address space"),
+                format!(
+                    "{capacity} slots of {slot_size} bytes are more than the address space; take \
+                     fewer or smaller slots"
+                ),
             );
         };
         Ok(Geometry { shape, seats, capacity, slot_size, payload_at, stride, header_size, total })

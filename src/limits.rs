@@ -23,6 +23,19 @@ impl Call<'_> {
                 "a kernel limit on semaphore undo records is reached; end other users of semaphores",
             ),
             Errno::ENOMEM => self.limit(errno, "the system is out of memory; free some"),
+            Errno::E2BIG => self.limit(
+                errno,
+                "the kernel allows fewer operations at once than joining takes (kernel.sem: SEMOPM); \
+                 raise it",
+            ),
+            Errno::ERANGE => self.limit(
+                errno,
+                "a semaphore of the channel is at its limit, where somebody set it; remove the channel",
+            ),
+            Errno::ENOSYS => self.limit(
+                errno,
+                "this kernel, or a sandbox, has no such call; allow it, or run elsewhere",
+            ),
             errno => Error::System { call, channel: channel.into(), source: errno.into() },
         }
     }

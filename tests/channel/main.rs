@@ -1,6 +1,11 @@
 //! Channels between real processes: this program runs itself again for each of them.
 
+mod advice;
+mod bad_objects;
+mod bad_options;
+mod bad_times;
 mod messages;
+mod raw;
 
 use std::process::ExitCode;
 
@@ -8,7 +13,10 @@ use sysvring_support::{suite, worker};
 
 fn main() -> ExitCode {
     if let Some(orders) = worker::orders() {
-        return worker::work(&[messages::workers()].concat(), orders);
+        let workers =
+            [bad_options::workers(), bad_times::workers(), messages::workers(), raw::workers()];
+        return worker::work(&workers.concat(), orders);
     }
-    suite::run([messages::tests()].concat())
+    let tests = [bad_objects::tests(), bad_options::tests(), bad_times::tests(), messages::tests()];
+    suite::run(tests.concat())
 }

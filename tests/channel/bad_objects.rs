@@ -1,0 +1,421 @@
+//! What lies under a channel's key and is no channel: foreign, half-made, cut, of another version; and
+//! headers with every field and every byte changed.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use sysvring::spsc::{Receiver, Sender};
+use sysvring::{Error, Fault, Observer, Options, RecvError};
+use sysvring_support::name::Name;
+use sysvring_support::tests;
+use sysvring_support::worker::Worker;
+
+use crate::advice::{advises, refusal};
+use crate::raw::{self, HEADER_USED, Key, Memory, at};
+
+tests![
+    another_version,
+    cut_to_a_smaller_segment,
+    two_names_with_one_key,
+    segment_and_set_of_different_channels,
+    each_field_of_the_header,
+    each_byte_of_the_header_without_members,
+    each_byte_of_the_header_under_a_member;
+    alone:
+    foreign_segments,
+    foreign_sets,
+    half_made,
+    half_made_and_still_at_it,
+];
+
+const SHORT: Duration = Duration::from_millis(300);
+
+/// Whatever is asked of this key is refused as not ours, and nothing is changed.
+fn is_not_ours(key: &Key, what_is_there: &str) {
+    let before = (key.segment(), key.set());
+    let not_ours = |error: Error| match &error {
+        Error::NotOurs { channel, what } => {
+            assert_eq!(*channel, format!("{:#010x}", key.0));
+            assert!(what.contains(what_is_there), "{what}");
+        }
+        other => panic!("not NotOurs but {other:?}"),
+    };
+    not_ours(refusal(key.options().open::<Sender<u64>>()));
+    not_ours(refusal(key.options().open::<Receiver<[u8]>>()));
+    not_ours(refusal(key.options().create::<Sender<u64>>()));
+    not_ours(refusal(key.options().attach::<Sender<u64>>()));
+    not_ours(refusal(Observer::open(key.address())));
+    not_ours(refusal(sysvring::stat(key.address())));
+    not_ours(refusal(sysvring::remove(key.address())));
+    sysvring::reap().expect("reap");
+    assert_eq!((key.segment(), key.set()), before);
+    let listed = sysvring::list().expect("list");
+    assert!(listed.iter().all(|stat| stat.key != key.0));
+}
+
+fn foreign_segments() {
+    for (bytes, mode, filler, what) in [
+        (1, 0o600, 0u8, "too small for a header"),
+        (1023, 0o666, 7, "too small for a header"),
+        (1024, 0o600, 0, "without our magic"),
+        (8192, 0o600, 0, "without our magic"),
+        (8192, 0o644, b'S', "without our magic"),
+        // Marked like ours, perhaps by chance.
+        (100, 0o601, 0, "too small for a header"),
+        (8192, 0o601, 0xff, "without our magic"),
+        // Executable for more than "others": not our mark.
+        (8192, 0o755, 0, "without our magic"),
+    ] {
+        let key = Key::new();
+        let id = key.make_segment(bytes, mode);
+        let memory = Memory::of(id);
+        memory.load(&vec![filler; bytes]);
+        is_not_ours(&key, what);
+        assert!(memory.save(bytes).iter().all(|byte| *byte == filler));
+    }
+}
+
+fn foreign_sets() {
+    for (semaphores, mode) in [(1, 0o600), (10, 0o600), (10, 0o644), (9, 0o601), (11, 0o601)] {
+        let key = Key::new();
+        let set = key.make_set(semaphores, mode);
+        is_not_ours(&key, "semaphore set");
+        raw::set_semaphore(set, 0, 1);
+        is_not_ours(&key, "semaphore set");
+        // Beside a segment of ours, too.
+        key.make_segment(8192, 0o601);
+        is_not_ours(&key, "semaphore set");
+    }
+}
+
+/// What creators leave when they are killed at one point or another.
+fn leftovers() -> Vec<fn(&Key)> {
+    fn segment(key: &Key) {
+        key.make_segment(8192, 0o601);
+    }
+    fn set(key: &Key) {
+        key.make_set(10, 0o601);
+    }
+    fn both(key: &Key) {
+        set(key);
+        segment(key);
+    }
+    fn all_but_the_magic(key: &Key) {
+        let tx: Sender<u64> = key.options().create().expect("create");
+        Memory::of(tx.id().segment()).u64(at::MAGIC).store(0, Relaxed);
+    }
+    vec![segment, set, both, all_but_the_magic]
+}
+
+fn half_made() {
+    for leave in leftovers() {
+        let key = Key::new();
+        leave(&key);
+        let error = refusal(key.options().attach::<Sender<u64>>());
+        assert!(matches!(error, Error::NotFound { .. }), "{error:?}");
+
+        leave_afresh(&key, leave);
+        assert!(matches!(refusal(sysvring::stat(key.address())), Error::NotFound { .. }));
+        sysvring::remove(key.address()).expect("remove");
+        key.assert_free();
+
+        leave_afresh(&key, leave);
+        let mut tx: Sender<u64> = key.options().create().expect("create over it");
+        let mut rx: Receiver<u64> = key.options().attach().expect("attach");
+        tx.send(&5).expect("send");
+        assert_eq!(rx.recv(), Ok(5));
+        drop((tx, rx));
+
+        leave_afresh(&key, leave);
+        sysvring::reap().expect("reap");
+        key.assert_free();
+    }
+}
+
+fn leave_afresh(key: &Key, leave: fn(&Key)) {
+    if key.segment().is_some() || key.set().is_some() {
+        sysvring::remove(key.address()).expect("remove");
+    }
+    leave(key);
+}
+
+/// Somebody who is stopped in the middle of creating, and continues.
+fn half_made_and_still_at_it() {
+    let key = Key::new();
+    let set = key.make_set(10, 0o601);
+    let mut builder =
+        Worker::start(&[&"raw::hold_semaphore", &set, &raw::LIFECYCLE]).expect("start");
+    builder.expect("held");
+    let options = || key.options().timeout(Duration::from_millis(100));
+    let busy = |error: Error| match error {
+        Error::Busy { channel, pid } => {
+            assert_eq!(channel, format!("{:#010x}", key.0));
+            assert_eq!(pid, builder.pid() as u32);
+        }
+        other => panic!("not Busy but {other:?}"),
+    };
+    for with_segment in [false, true] {
+        if with_segment {
+            key.make_segment(8192, 0o601);
+        }
+        for how in [Options::open::<Sender<u64>>, Options::create, Options::attach] {
+            let start = Instant::now();
+            busy(refusal(how(options())));
+            let took = start.elapsed();
+            assert!(
+                took >= Duration::from_millis(100) && took < Duration::from_secs(1),
+                "{took:?}"
+            );
+        }
+        busy(refusal(key.options().timeout(Duration::ZERO).open::<Sender<u64>>()));
+    }
+    // Reaping leaves it alone: somebody is at it.
+    sysvring::reap().expect("reap");
+    assert!(key.set() == Some(set) && key.segment().is_some());
+    // It dies, and is in nobody's way.
+    builder.kill_and_wait().expect("kill");
+    let tx: Sender<u64> = key.options().create().expect("create");
+    // And somebody who holds up a whole channel.
+    let set = key.set().expect("a set");
+    let mut builder =
+        Worker::start(&[&"raw::hold_semaphore", &set, &raw::LIFECYCLE]).expect("start");
+    builder.expect("held");
+    match refusal(options().open::<Receiver<u64>>()) {
+        Error::Busy { pid, .. } => assert_eq!(pid, builder.pid() as u32),
+        other => panic!("not Busy but {other:?}"),
+    }
+    builder.kill_and_wait().expect("kill");
+    drop(key.options().attach::<Receiver<u64>>().expect("attach"));
+    drop(tx);
+}
+
+fn another_version() {
+    for members in [false, true] {
+        let key = Key::new();
+        let tx: Sender<u64> = key.options().create().expect("create");
+        let memory = Memory::of(tx.id().segment());
+        memory.u32(at::VERSION).store(7, Relaxed);
+        let kept = members.then_some(tx);
+        let version = |error: Error| match error {
+            Error::LayoutVersion { expected: 1, found: 7 } => {}
+            other => panic!("not LayoutVersion but {other:?}"),
+        };
+        version(refusal(key.options().open::<Receiver<u64>>()));
+        version(refusal(key.options().create::<Receiver<u64>>()));
+        version(refusal(key.options().attach::<Receiver<[u8]>>()));
+        version(refusal(sysvring::stat(key.address())));
+        // The advice can be followed.
+        sysvring::remove(key.address()).expect("remove");
+        key.assert_free();
+        drop(kept);
+    }
+}
+
+/// System V segments cannot be cut; but a header can lie in a segment that is smaller.
+fn cut_to_a_smaller_segment() {
+    let (whole, cut) = (Key::new(), Key::new());
+    let tx: Sender<u64> = whole.options().capacity(1024).create().expect("create");
+    let total = 4096 + 1024 * 16;
+    let header = Memory::of(tx.id().segment()).save(4096);
+    for (bytes, mode) in [(1024, 0o601), (4096, 0o600), (total - 1, 0o601)] {
+        let id = cut.make_segment(bytes, mode);
+        Memory::of(id).load(&header[..bytes.min(4096)]);
+        let truncated = |error: Error| match error {
+            Error::Truncated { expected, found } => {
+                assert_eq!((expected, found), (total as u64, bytes as u64));
+            }
+            other => panic!("not Truncated but {other:?}"),
+        };
+        truncated(refusal(cut.options().open::<Sender<u64>>()));
+        truncated(refusal(cut.options().attach::<Receiver<u64>>()));
+        truncated(refusal(cut.options().create::<Receiver<u64>>()));
+        truncated(refusal(Observer::open(cut.address())));
+        // The advice can be followed.
+        sysvring::remove(cut.address()).expect("remove");
+        cut.assert_free();
+    }
+}
+
+fn two_names_with_one_key() {
+    let name = Name::new();
+    let tx: Sender<u64> = name.options().create().expect("create");
+    let memory = Memory::of(tx.id().segment());
+    memory.u8(at::NAME).store(b'S', Relaxed);
+    let other = format!("S{}", &name.as_str()[1..]);
+    let collides = |error: Error| match error {
+        Error::NameCollision { wanted, found } => {
+            assert_eq!((wanted.as_str(), found.as_str()), (name.as_str(), other.as_str()));
+        }
+        error => panic!("not NameCollision but {error:?}"),
+    };
+    collides(refusal(name.options().open::<Receiver<u64>>()));
+    collides(refusal(name.options().attach::<Receiver<u64>>()));
+    collides(refusal(sysvring::stat(name.as_str())));
+    // Above all, nobody removes another's channel.
+    collides(refusal(sysvring::remove(name.as_str())));
+    assert!(sysvring::stat(tx.id()).is_ok());
+    memory.u8(at::NAME).store(name.as_str().as_bytes()[0], Relaxed);
+}
+
+fn segment_and_set_of_different_channels() {
+    let (one, two) = (Key::new(), Key::new());
+    let tx: Sender<u64> = one.options().create().expect("create");
+    let other: Sender<u64> = two.options().create().expect("create");
+    let memory = Memory::of(tx.id().segment());
+    let set = memory.u32(at::SET).swap(two.set().expect("a set") as u32, Relaxed);
+    let error = refusal(one.options().timeout(SHORT).open::<Receiver<u64>>());
+    let Error::Fault(Fault::Corrupt { what }) = error else { panic!("{error:?}") };
+    assert!(what.contains("do not belong together"), "{what}");
+    // To look at it is no harm.
+    let stat = sysvring::stat(one.address()).expect("stat");
+    assert!(stat.set.is_none() && stat.members.iter().all(|member| !member.alive));
+    // Removing it removes nothing of the other one.
+    sysvring::remove(one.address()).expect("remove");
+    one.assert_free();
+    drop(two.options().attach::<Receiver<u64>>().expect("attach"));
+    assert_ne!(set, two.set().expect("a set") as u32);
+    drop((tx, other));
+}
+
+fn each_field_of_the_header() {
+    let key = Key::new();
+    drop(key.options().capacity(8).create::<Sender<u64>>().expect("create"));
+    let memory = Memory::of(key.segment().expect("a segment"));
+    let corrupt = |at: usize, wide: bool, values: &[u64]| {
+        let good = memory.save(HEADER_USED);
+        for &value in values {
+            match wide {
+                true => memory.u64(at).store(value, Relaxed),
+                false => memory.u32(at).store(value as u32, Relaxed),
+            }
+            let unusable = |error: Error| match error {
+                Error::Fault(Fault::Corrupt { what }) => assert!(!what.is_empty()),
+                other => panic!("{value:#x} at {at}: not Corrupt but {other:?}"),
+            };
+            unusable(refusal(key.options().open::<Sender<u64>>()));
+            unusable(refusal(key.options().attach::<Receiver<u64>>()));
+            unusable(refusal(sysvring::stat(key.address())));
+            memory.load(&good);
+        }
+        drop(key.options().attach::<Receiver<u64>>().expect("as good as before"));
+    };
+    const HALF: u64 = 1 << 31;
+    corrupt(at::HEADER_SIZE, false, &[0, 1, 4095, 8192, u32::MAX.into()]);
+    corrupt(at::FLAVOR, false, &[0, 2, 3, u32::MAX.into()]);
+    corrupt(at::SEATS, false, &[0, 1, 3, HALF, u32::MAX.into()]);
+    let sizes = [0, 1, 7, 1 << 32, 1 << 40, 1 << 63, u64::MAX - 7, u64::MAX];
+    corrupt(at::CAPACITY, true, &sizes);
+    corrupt(at::SLOT_SIZE, true, &sizes);
+    corrupt(at::STRIDE, true, &sizes);
+    corrupt(at::SHAPE, false, &[0, 2, 3, u32::MAX.into()]);
+    corrupt(at::ALIGN, false, &[0, 3, 16, 8192, HALF, u32::MAX.into()]);
+    corrupt(at::SIZE, true, &sizes);
+    corrupt(at::LIFETIME, false, &[0, 3, u32::MAX.into()]);
+    corrupt(at::TOTAL, true, &sizes);
+    corrupt(at::NONCE, false, &[0, 1 << 30, HALF, u32::MAX.into()]);
+}
+
+/// What came of opening both ends of a changed channel and sending a message.
+fn use_channel(options: &dyn Fn() -> Options) -> Result<(), String> {
+    let start = Instant::now();
+    let ends = (|| -> Result<_, Error> {
+        let rx: Receiver<u64> = options().timeout(SHORT).open()?;
+        let tx: Sender<u64> = options().timeout(SHORT).open()?;
+        Ok((tx, rx))
+    })();
+    let result = match ends {
+        Err(error) => Err(advises(&error)),
+        Ok((mut tx, mut rx)) => converse(&mut tx, &mut rx),
+    };
+    assert!(start.elapsed() < Duration::from_secs(4), "{result:?} took {:?}", start.elapsed());
+    result
+}
+
+/// A message goes through, or an error says why not; but nobody waits for what never comes.
+fn converse(tx: &mut Sender<u64>, rx: &mut Receiver<u64>) -> Result<(), String> {
+    for n in 100..103 {
+        tx.send_timeout(&n, SHORT).map_err(|error| advises(&error))?;
+        // Older messages may be in the ring.
+        for _ in 0..=rx.capacity() {
+            match rx.recv_timeout(SHORT) {
+                Ok(got) if got == n => break,
+                Ok(_) => {}
+                Err(RecvError::Timeout) => panic!("{n} was sent and never comes"),
+                Err(error) => return Err(advises(&error)),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a byte is changed to.
+fn changes(byte: u8) -> Vec<u8> {
+    let mut values = vec![0, 0xff, byte ^ 1, byte ^ 0x40, byte.wrapping_add(3)];
+    values.retain(|value| *value != byte);
+    values.dedup();
+    values
+}
+
+/// A new channel of eight slots under the key, with two messages in it; and its memory.
+fn sample(key: &Key) -> Memory {
+    key.clear();
+    let mut tx: Sender<u64> = key.options().capacity(8).label("sample").create().expect("create");
+    for n in 0..2 {
+        tx.send(&n).expect("send");
+    }
+    Memory::of(tx.id().segment())
+}
+
+/// Every byte of the header in turn is changed to every value; `use_it` says whether the channel then
+/// worked.
+fn change_each_byte(mut use_it: impl FnMut(&Key, &Memory, usize, u8) -> bool) {
+    let key = Key::new();
+    let good = sample(&key).save(HEADER_USED);
+    let (mut works, mut refused) = (0, 0);
+    for (byte, old) in good.into_iter().enumerate() {
+        for value in changes(old) {
+            let memory = sample(&key);
+            match use_it(&key, &memory, byte, value) {
+                true => works += 1,
+                false => refused += 1,
+            }
+        }
+    }
+    // Texts, counters and what is reserved are most of it.
+    assert!(works > 3000 && refused > 300, "{works} worked, {refused} were refused");
+}
+
+fn each_byte_of_the_header_without_members() {
+    change_each_byte(|key, memory, byte, value| {
+        memory.u8(byte).store(value, Relaxed);
+        // Looking does no harm and never panics.
+        let _ = sysvring::stat(key.address()).map(|stat| stat.to_string());
+        use_channel(&|| key.options()).is_ok()
+    });
+}
+
+fn each_byte_of_the_header_under_a_member() {
+    let mut receiver_first = false;
+    change_each_byte(|key, memory, byte, value| {
+        receiver_first = !receiver_first;
+        let start = Instant::now();
+        let options = || key.options().timeout(SHORT);
+        let change = || memory.u8(byte).store(value, Relaxed);
+        let ends = if receiver_first {
+            let rx: Receiver<u64> = options().open().expect("not yet changed");
+            change();
+            options().open().map(|tx: Sender<u64>| (tx, rx))
+        } else {
+            let tx: Sender<u64> = options().open().expect("not yet changed");
+            change();
+            options().open().map(|rx: Receiver<u64>| (tx, rx))
+        };
+        let result = match ends {
+            Err(error) => Err(advises(&error)),
+            Ok((mut tx, mut rx)) => converse(&mut tx, &mut rx),
+        };
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(4), "{value:#x} at {byte}: {result:?} took {took:?}");
+        result.is_ok()
+    });
+}

@@ -1,0 +1,97 @@
+//! The page against the code: the same fields at the same places, and drawings of just those.
+
+use crate::page::{self, find};
+
+/// The names in the body of a struct of `src/layout.rs`, in order.
+fn declared<'a>(code: &'a str, structure: &str) -> Vec<&'a str> {
+    let (_, body) = code.split_once(&format!("struct {structure} {{")).expect("its declaration");
+    let (body, _) = body.split_once("\n}").expect("its end");
+    body.lines()
+        .map(|line| line.trim().trim_start_matches("pub(crate) "))
+        .filter(|line| !line.starts_with("//"))
+        .filter_map(|line| Some(line.split_once(": ")?.0))
+        .collect()
+}
+
+/// The names and offsets asserted for a struct in `src/layout.rs`, and its size.
+fn asserted<'a>(code: &'a str, structure: &str) -> (Vec<(&'a str, usize)>, usize) {
+    let (_, rest) = code.split_once(&format!("at!({structure} {{")).expect("its assertion");
+    let (fields, rest) = rest.split_once("} size ").expect("its size");
+    let (size, _) = rest.split_once(')').expect("the end");
+    let field = |text: &'a str| {
+        let (name, offset) = text.trim().split_once(": ")?;
+        Some((name, page::number(offset)))
+    };
+    (fields.split(',').filter_map(field).collect(), page::number(size))
+}
+
+#[test]
+fn no_field_is_missing_on_either_side() {
+    let code = include_str!("../../src/layout.rs");
+    for structure in page::structures() {
+        let drawn: Vec<(&str, usize)> =
+            structure.fields.iter().map(|field| (&*field.name, field.offset)).collect();
+        assert_eq!(asserted(code, &structure.name), (drawn, structure.bytes), "{}", structure.name);
+        let names: Vec<&str> = structure.fields.iter().map(|field| &*field.name).collect();
+        assert_eq!(declared(code, &structure.name), names, "{}", structure.name);
+    }
+}
+
+#[test]
+fn structures_are_drawn_as_their_tables_say() {
+    for structure in page::structures() {
+        let mut end = 0;
+        for field in &structure.fields {
+            assert!(field.offset >= end, "{} lies in another field", field.name);
+            end = field.offset + field.bytes;
+        }
+        assert!(end <= structure.bytes);
+        match &structure.drawing {
+            Some(drawing) => {
+                let right = page::draw(&structure);
+                assert_eq!(*drawing, right, "{} is drawn so:\n{right}", structure.name);
+            }
+            None => assert_eq!(structure.name, "Header", "only the header is drawn elsewhere"),
+        }
+    }
+}
+
+#[test]
+fn the_segment_is_drawn_as_the_tables_say() {
+    // A line with an offset, then one with the name of what begins there.
+    let lines: Vec<&str> = page::TEXT.lines().collect();
+    let drawn: Vec<(usize, &str)> = lines
+        .windows(2)
+        .filter_map(|pair| {
+            let offset = pair[0].trim_start().split_once("  +-----")?.0.parse().ok()?;
+            Some((offset, pair[1].trim_start().strip_prefix("| ")?.split_whitespace().next()?))
+        })
+        .take_while(|(_, name)| *name != "slot")
+        .collect();
+    let (header, member) = (find("Header"), find("Member"));
+    let mut right: Vec<(usize, &str)> =
+        header.fields.iter().map(|field| (field.offset, &*field.name)).collect();
+    right.extend(member.at.iter().map(|&at| (at, "member")));
+    right.push((member.at[1] + member.bytes, "zero,"));
+    assert_eq!(drawn, right);
+
+    let parking = ["receivers", "senders"].map(|side| header.field(side).offset);
+    assert_eq!(find("Parking").at, parking);
+    assert_eq!(member.at, [header.bytes, header.bytes + member.bytes]);
+}
+
+#[test]
+fn flags_and_bits_are_those_of_the_code() {
+    let code = include_str!("../../src/wait.rs");
+    for (flag, value) in page::flags() {
+        let bit = value.trailing_zeros();
+        let declared = [format!("{flag}: u32 = 1;"), format!("{flag}: u32 = 1 << {bit};")];
+        let place = usize::from(bit != 0);
+        assert!(code.contains(&declared[place]), "{flag}");
+    }
+    let word = include_str!("../../src/word.rs");
+    let drawing = word.lines().filter_map(|line| line.strip_prefix("//! "));
+    for line in drawing.filter(|line| line.starts_with(['6', '+', '|'])) {
+        assert!(page::TEXT.contains(line), "the word is drawn otherwise in the code: {line}");
+    }
+}

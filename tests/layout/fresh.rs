@@ -1,0 +1,132 @@
+//! Every byte of a fresh channel.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sysvring::{Lifetime, spsc};
+use sysvring_support::name::Name;
+
+use crate::page::{self, flag, place};
+use crate::raw::Raw;
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as u64
+}
+
+/// What was compared with the page.
+struct Comparison {
+    raw: Raw,
+    seen: Vec<(usize, usize)>,
+}
+
+impl Comparison {
+    /// A field holds this number.
+    fn is(&mut self, structure: &str, n: usize, field: &str, right: u64) {
+        self.seen.push(place(structure, n, field));
+        assert_eq!(self.raw.value(structure, n, field), right, "{structure} {n} {field}");
+    }
+
+    /// A field holds this text.
+    fn says(&mut self, structure: &str, n: usize, field: &str, right: &str) {
+        self.seen.push(place(structure, n, field));
+        assert_eq!(self.raw.text(structure, n, field), right, "{structure} {n} {field}");
+    }
+
+    /// A field holds a time since then.
+    fn is_since(&mut self, structure: &str, n: usize, field: &str, then: u64) {
+        self.seen.push(place(structure, n, field));
+        let time = self.raw.value(structure, n, field);
+        assert!((then..=now()).contains(&time), "{structure} {n} {field}: {time}");
+    }
+
+    /// Every field of the page was compared, and no other byte is set.
+    fn finish(self) {
+        for structure in page::structures().iter().filter(|s| s.name != "Header") {
+            for (n, field) in
+                (0..structure.at.len()).flat_map(|n| structure.fields.iter().map(move |f| (n, f)))
+            {
+                let place = place(&structure.name, n, &field.name);
+                assert!(self.seen.contains(&place), "{} {n} {}", structure.name, field.name);
+            }
+        }
+        for (offset, byte) in self.raw.all().into_iter().enumerate() {
+            let named = self.seen.iter().any(|(at, bytes)| (*at..at + bytes).contains(&offset));
+            assert!(named || byte == 0, "byte {offset} is {byte:#x}; the page does not name it");
+        }
+    }
+}
+
+#[test]
+fn every_byte_is_as_the_page_says() {
+    let name = Name::new();
+    let options = || name.options().capacity(16).schema(0x5eed).lifetime(Lifetime::LastMember);
+    let before = now();
+    let mut tx: spsc::Sender<u64> = options().label("the sender").create().expect("create");
+    let mut rx: spsc::Receiver<u64> = options().label("the receiver").attach().expect("attach");
+    for message in [11, 22, 33] {
+        tx.send(&message).expect("send");
+    }
+    assert_eq!(rx.recv(), Ok(11));
+    // Who asks brings its line of the members' table up to date.
+    rx.stat().expect("stat");
+    let set = tx.stat().expect("stat").set.expect("its set");
+    let id = tx.id().to_string();
+    let (_, nonce) = id.split_once(':').expect("segment:nonce");
+    let nonce = u64::from_str_radix(nonce, 16).expect("hexadecimal");
+
+    let mut page = Comparison { raw: Raw::attach(tx.id().segment()), seen: Vec::new() };
+    for (field, right) in [
+        ("magic", u64::from_le_bytes(*b"SYSVRING")),
+        ("version", 1),
+        ("header_size", 4096),
+        ("flavor", 1),
+        ("seats", 2),
+        ("capacity", 16),
+        ("slot_size", 8),
+        ("stride", 16),
+        ("shape", 1),
+        ("align", 8),
+        ("size", 8),
+        ("element", 0),
+        ("schema", 0x5eed),
+        ("set", set.id as u64),
+        ("nonce", nonce),
+        ("lifetime", 2),
+        ("name_len", name.as_str().len() as u64),
+        ("total", 4096 + 16 * 16),
+    ] {
+        page.is("Identity", 0, field, right);
+    }
+    page.is_since("Identity", 0, "created", before);
+    page.says("Header", 0, "name", name.as_str());
+    page.is("Header", 0, "tail", 3);
+    page.is("Header", 0, "head", 1);
+    // Less than a quarter of the ring was received.
+    page.is("Header", 0, "credit", 0);
+    for (side, role, position, label) in [(0, 1, 3, "the sender"), (1, 2, 1, "the receiver")] {
+        // Nobody slept. Whether there is membarrier, the machine decides.
+        let fence = page.raw.value("Parking", side, "word") & u64::from(flag("FENCE"));
+        page.is("Parking", side, "word", fence);
+        page.is("Parking", side, "joins", 1);
+        page.is("Parking", side, "woken_at", 0);
+        page.is("Member", side, "pid", std::process::id().into());
+        page.is("Member", side, "role", role);
+        page.is("Member", side, "state", 1);
+        page.is("Member", side, "label_len", label.len() as u64);
+        page.says("Member", side, "label", label);
+        page.is_since("Member", side, "joined", before);
+        page.is("Member", side, "first", 0);
+        page.is("Member", side, "position", position);
+        for counter in ["bytes", "parks", "wakes", "repairs"] {
+            page.is("Member", side, counter, 0);
+        }
+    }
+    for (position, message) in [(0, 11), (1, 22), (2, 33)] {
+        let at = page.raw.slot(position);
+        let word = page.raw.word(at, 8);
+        let bits = ["phase", "owner", "deliveries", "lap"].map(|field| page::bits(field, word));
+        assert_eq!(bits, [2, 0, 0, 0]);
+        assert_eq!(page.raw.word(at + 8, 8), message);
+        page.seen.push((at, 16));
+    }
+    page.finish();
+}

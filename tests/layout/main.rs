@@ -1,0 +1,7 @@
+//! `docs/layout.md` against the code's assertions and the bytes of real channels.
+
+mod agreement;
+mod fresh;
+mod page;
+mod raw;
+mod used;

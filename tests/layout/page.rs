@@ -1,0 +1,142 @@
+//! `docs/layout.md`, read by a program.
+
+/// The page itself.
+pub const TEXT: &str = include_str!("../../docs/layout.md");
+
+/// One row of a structure's table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    pub offset: usize,
+    pub bytes: usize,
+    pub name: String,
+}
+
+/// One structure: its heading, its table, its drawing.
+#[derive(Clone, Debug)]
+pub struct Structure {
+    pub name: String,
+    pub bytes: usize,
+    /// Where it lies in a segment.
+    pub at: Vec<usize>,
+    pub fields: Vec<Field>,
+    pub drawing: Option<String>,
+}
+
+impl Structure {
+    /// The field of this name.
+    pub fn field(&self, name: &str) -> &Field {
+        self.fields.iter().find(|field| field.name == name).unwrap_or_else(|| {
+            panic!("the page has no field {name} in {}", self.name);
+        })
+    }
+}
+
+/// The structures of the page: headings such as "### `Member`: 128 bytes at 1024 and 1152".
+pub fn structures() -> Vec<Structure> {
+    let structures: Vec<_> = sections().iter().filter_map(|section| structure(section)).collect();
+    assert_eq!(structures.len(), 4, "the page draws four structures");
+    structures
+}
+
+/// The structure of this name.
+pub fn find(name: &str) -> Structure {
+    structures().into_iter().find(|s| s.name == name).expect("a structure of the page")
+}
+
+/// Where a field lies in the segment, in the `n`th structure of that name, and its bytes. A line that
+/// holds one word counts as that word.
+pub fn place(structure: &str, n: usize, field: &str) -> (usize, usize) {
+    let structure = find(structure);
+    let &Field { offset, bytes, .. } = structure.field(field);
+    let word = bytes == 128 && field != "name";
+    (structure.at[n] + offset, if word { 8 } else { bytes })
+}
+
+fn sections() -> Vec<&'static str> {
+    TEXT.split("\n## ").flat_map(|part| part.split("\n### ")).collect()
+}
+
+fn structure(section: &str) -> Option<Structure> {
+    let (heading, body) = section.split_once('\n')?;
+    let (name, rest) = heading.strip_prefix('`')?.split_once("`: ")?;
+    let (bytes, at) = rest.split_once(" bytes at ")?;
+    let fields = rows(body, "| offset | bytes | field | what |").into_iter();
+    Some(Structure {
+        name: name.to_owned(),
+        bytes: number(bytes),
+        at: at.split(" and ").map(number).collect(),
+        fields: fields
+            .map(|row| Field {
+                offset: number(row[0]),
+                bytes: number(row[1]),
+                name: row[2].trim_matches('`').to_owned(),
+            })
+            .collect(),
+        drawing: body
+            .split_once("```text\n")
+            .and_then(|(_, rest)| rest.split_once("```"))
+            .map(|(drawing, _)| drawing.to_owned()),
+    })
+}
+
+/// The rows of the table with this heading.
+pub fn rows<'a>(text: &'a str, heading: &str) -> Vec<Vec<&'a str>> {
+    let mut lines = text.lines().skip_while(|line| *line != heading).skip(2);
+    let mut rows = Vec::new();
+    while let Some(row) = lines.next().and_then(|line| line.strip_prefix("| ")) {
+        rows.push(row.trim_end_matches(" |").split(" | ").collect());
+    }
+    assert!(!rows.is_empty(), "the page has no table {heading}");
+    rows
+}
+
+pub fn number(text: &str) -> usize {
+    text.parse().unwrap_or_else(|_| panic!("{text:?} is no number of the page"))
+}
+
+/// The flags of a parking word: name and value.
+pub fn flags() -> Vec<(String, u32)> {
+    rows(TEXT, "| bit | flag | means |")
+        .iter()
+        .map(|row| (row[1].trim_matches('`').to_owned(), 1 << number(row[0])))
+        .collect()
+}
+
+/// The flag of this name.
+pub fn flag(name: &str) -> u32 {
+    flags().into_iter().find(|(flag, _)| flag == name).expect("a flag of the page").1
+}
+
+/// One field of a slot's word.
+pub fn bits(name: &str, word: u64) -> u64 {
+    let rows = rows(TEXT, "| bits | field | one to one |");
+    let row = rows.iter().find(|row| row[1].trim_matches('`') == name).expect("bits of the page");
+    let (low, high) = row[0].split_once(" to ").expect("two bits");
+    let (low, high) = (number(low), number(high));
+    (word >> low) & (u64::MAX >> (63 - (high - low)))
+}
+
+/// A structure as the page draws it: sixteen bytes a row, up to the first row of which nothing is used.
+pub fn draw(structure: &Structure) -> String {
+    let owner = |byte: usize| {
+        let holds = |field: &&Field| (field.offset..field.offset + field.bytes).contains(&byte);
+        structure.fields.iter().find(holds).map_or("-", |field| &*field.name)
+    };
+    let mut text =
+        "      +0                  +4                  +8                  +12\n".to_owned();
+    for row in (0..structure.bytes).step_by(16) {
+        text += &format!("{row:4}  |");
+        let mut column = 0;
+        while column < 16 {
+            let name = owner(row + column);
+            let words = (column..16).step_by(4).take_while(|c| owner(row + c) == name).count();
+            text += &format!(" {name:<width$}|", width = words * 20 - 2);
+            column += words * 4;
+        }
+        text.push('\n');
+        if (row..row + 16).all(|byte| owner(byte) == "-") {
+            break;
+        }
+    }
+    text
+}

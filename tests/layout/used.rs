@@ -1,0 +1,180 @@
+//! What changes in a channel that is used.
+
+use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use sysvring::{Message, spsc};
+use sysvring_support::name::Name;
+
+use crate::page::{self, flag};
+use crate::raw::{Raw, semaphore};
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(64))]
+struct Wide([u64; 8]);
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct Lines {
+    file: u32,
+    first: u32,
+    lengths: [u32],
+}
+
+/// Sends a message through a channel of so many slots: the segment, where its payload begins, and
+/// what `size`, `element`, `align`, `slot_size`, `stride` and `total` are.
+fn slot_of<T: Message + ?Sized>(
+    message: &T,
+    slots: usize,
+    slot_size: Option<usize>,
+) -> (Raw, usize, [u64; 6]) {
+    let name = Name::new();
+    let mut options = name.options().capacity(slots);
+    if let Some(bytes) = slot_size {
+        options = options.slot_size(bytes);
+    }
+    let mut tx: spsc::Sender<T> = options.create().expect("create");
+    tx.send(message).expect("send");
+    let raw = Raw::attach(tx.id().segment());
+    let facts = ["size", "element", "align", "slot_size", "stride", "total"]
+        .map(|field| raw.value("Identity", 0, field));
+    // As the page computes them.
+    let variable = raw.value("Identity", 0, "shape") == 2;
+    let align = facts[2].max(8);
+    let payload_at = if variable { 16u64 } else { 8 }.next_multiple_of(align);
+    let stride = (payload_at + facts[3]).next_multiple_of(align);
+    let header = raw.value("Identity", 0, "header_size");
+    assert_eq!(facts[4..], [stride, header + stride * raw.value("Identity", 0, "capacity")]);
+    assert_eq!(page::bits("phase", raw.word(raw.slot(0), 8)), 2);
+    let at = raw.slot(0) + payload_at as usize;
+    if variable {
+        assert_eq!(raw.word(at - 8, 8), size_of_val(message) as u64);
+    }
+    (raw, at, facts)
+}
+
+#[test]
+fn messages_lie_where_the_page_says() {
+    let (raw, at, facts) = slot_of(&Wide([7, 8, 9, 10, 11, 12, 13, 14]), 3, None);
+    assert_eq!(facts, [64, 0, 64, 64, 128, 4096 + 4 * 128]);
+    assert_eq!((raw.word(at, 8), raw.word(at + 56, 8)), (7, 14));
+
+    let (raw, at, facts) = slot_of::<[u8]>(b"some text", 2, Some(100));
+    assert_eq!(facts, [0, 1, 1, 100, 120, 4096 + 2 * 120]);
+    assert_eq!(raw.bytes(at, 9), b"some text");
+
+    let bytes: Vec<u8> = (1u32..=5).flat_map(u32::to_le_bytes).collect();
+    let mut words = [0u32; 5];
+    words.as_mut_bytes().copy_from_slice(&bytes);
+    let lines = Lines::ref_from_bytes(words.as_bytes()).expect("two words and three more");
+    let (raw, at, facts) = slot_of(lines, 1, Some(30));
+    assert_eq!(facts, [8, 4, 4, 30, 48, 4096 + 48]);
+    assert_eq!(raw.bytes(at, 20), bytes);
+}
+
+#[test]
+fn laps_credit_and_counters_go_on() {
+    let name = Name::new();
+    let mut tx: spsc::Sender<[u8]> = name.options().capacity(8).create().expect("create");
+    let mut rx: spsc::Receiver<[u8]> = name.options().attach().expect("attach");
+    let raw = Raw::attach(tx.id().segment());
+    for n in 0..20u8 {
+        tx.send(&[n; 3]).expect("send");
+        assert_eq!(*rx.recv_boxed().expect("receive"), [n; 3]);
+        // A quarter of eight slots.
+        let told = u64::from(n + 1) / 2 * 2;
+        assert_eq!(raw.value("Header", 0, "credit"), told, "after {n}");
+    }
+    for position in 12..20 {
+        assert_eq!(page::bits("lap", raw.word(raw.slot(position), 8)), position / 8);
+    }
+    rx.stat().and(tx.stat()).expect("their lines are up to date");
+    for side in 0..2 {
+        assert_eq!(raw.value("Member", side, "position"), 20);
+        assert_eq!(raw.value("Member", side, "bytes"), 60);
+    }
+}
+
+#[test]
+fn who_leaves_says_so_and_who_removes_too() {
+    let name = Name::new();
+    let tx: spsc::Sender<u64> = name.options().create().expect("create");
+    let rx: spsc::Receiver<u64> = name.options().attach().expect("attach");
+    let raw = Raw::attach(tx.id().segment());
+    let says = |side, name| raw.value("Parking", side, "word") & u64::from(flag(name)) != 0;
+    let (receivers, senders) = (0, 1);
+    assert!(!says(senders, "LEFT") && !says(receivers, "LEFT"));
+    drop(tx);
+    assert!(says(senders, "LEFT") && !says(receivers, "LEFT"));
+    assert_eq!([0, 1].map(|seat| raw.value("Member", seat, "state")), [2, 1]);
+    let tx: spsc::Sender<u64> = name.options().attach().expect("attach");
+    assert!(!says(senders, "LEFT"));
+    assert_eq!(raw.value("Member", 0, "state"), 1);
+    assert_eq!([senders, receivers].map(|side| raw.value("Parking", side, "joins")), [2, 1]);
+
+    assert!(!says(senders, "REMOVED") && !says(receivers, "REMOVED"));
+    sysvring::remove(name.as_str()).expect("remove");
+    assert!(says(senders, "REMOVED") && says(receivers, "REMOVED"));
+    drop((tx, rx));
+}
+
+#[test]
+fn the_set_is_that_of_the_page() {
+    let name = Name::new();
+    let tx: spsc::Sender<u64> = name.options().create().expect("create");
+    let stat = tx.stat().expect("stat");
+    let set = stat.set.expect("its set");
+    assert_eq!((stat.segment.raw_mode & 0o777, set.raw_mode & 0o777), (0o601, 0o601));
+    let nonce = Raw::attach(tx.id().segment()).value("Identity", 0, "nonce") as usize;
+    let rows = page::rows(page::TEXT, "| semaphore | name | value |");
+    assert_eq!(rows.len(), set.semaphores as usize);
+    let check = |users, receivers, tokens| {
+        for (n, row) in rows.iter().enumerate() {
+            assert_eq!(page::number(row[0]), n);
+            let right = match row[1] {
+                "lifecycle" | "wake receivers" | "spare" => 0,
+                "users" => users,
+                "wake senders" => tokens,
+                "nonce, low" => nonce & 0x7fff,
+                "nonce, high" => nonce >> 15,
+                "seat 0" => 1,
+                "seat 1" => receivers,
+                other => panic!("what is {other}?"),
+            };
+            assert_eq!(semaphore(set.id, n), right, "{}", row[1]);
+        }
+    };
+    check(1, 0, 0);
+    let rx: spsc::Receiver<u64> = name.options().attach().expect("attach");
+    check(2, 1, 0);
+    drop(rx);
+    // Who leaves posts.
+    check(1, 0, 1);
+}
+
+#[test]
+fn it_may_be_attached_anywhere_and_twice() {
+    let name = Name::new();
+    // Each handle attaches for itself: these two are at two addresses already.
+    let mut tx: spsc::Sender<u64> = name.options().create().expect("create");
+    let mut rx: spsc::Receiver<u64> = name.options().attach().expect("attach");
+    let (one, two) = (Raw::attach(tx.id().segment()), Raw::attach(tx.id().segment()));
+    assert_ne!(one.address(), two.address());
+    assert_eq!(rx.stat().expect("stat").segment.attached, 4);
+    for n in 0..5_000 {
+        tx.send(&n).expect("send");
+        assert_eq!(rx.recv(), Ok(n));
+    }
+    assert_eq!(one.all(), two.all());
+    assert_eq!(two.value("Header", 0, "head"), 5_000);
+    // At a third address, for the receiver's old one is not given back first.
+    tx.send(&5_000).expect("send");
+    let id = tx.id().segment();
+    drop(rx);
+    let between = Raw::attach(id);
+    let mut rx: spsc::Receiver<u64> = name.options().attach().expect("attach");
+    assert_eq!(rx.recv(), Ok(5_000));
+    assert_eq!(between.value("Header", 0, "head"), 5_001);
+    // No word is the address of anything: none points near where it is attached.
+    let near = |word: u64| (word as usize).abs_diff(one.address()) < 1 << 30;
+    let words = one.all();
+    assert!(!words.chunks_exact(8).any(|w| near(u64::from_le_bytes(w.try_into().expect("eight")))));
+}

@@ -188,10 +188,11 @@ pub(crate) unsafe fn read_boxed<T: Message + ?Sized>(
     let layout = Layout::from_size_align(len, align).ok()?;
     let start = match len {
         // As a box of something without a size is made.
-        0 => layout.dangling_ptr(),
+        0 => NonNull::new(core::ptr::without_provenance_mut(align)),
         // SAFETY: a layout of some size.
-        _ => NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout)),
-    };
+        _ => NonNull::new(unsafe { alloc(layout) }),
+    }
+    .unwrap_or_else(|| handle_alloc_error(layout));
     // SAFETY: the caller's contract; `start` has room for `len` bytes.
     unsafe { copy_out(from, start.as_ptr(), len) };
     // SAFETY: all of them were just written, and nobody else knows them.

@@ -283,7 +283,10 @@ impl Channel {
     /// Gives the seat back, and removes the channel if this was the last member of one that lives
     /// only so long. Done once; in a forked child, where the seat is the parent's, never.
     pub(crate) fn leave(&mut self) -> Result<(), Error> {
-        if !self.is_seated() {
+        if self.home.forked() {
+            return Err(Fault::Forked.into());
+        }
+        if !self.seated {
             return Ok(());
         }
         self.seated = false;

@@ -10,7 +10,8 @@ use crate::message::Message;
 /// A received message, in its slot. Dropped, it is acknowledged: whatever is done under the guard is
 /// done at least once, for if this process dies meanwhile the next receiver gets the message again.
 ///
-/// Forgotten (`mem::forget`), it is not acknowledged, and the next call receives it again.
+/// Forgotten (`mem::forget`), it is not acknowledged, and the next call receives it again. Dropped by
+/// a forked child, whose it is not, it is not acknowledged either.
 ///
 /// It is memory that other processes have mapped: no honest member touches it meanwhile, but see
 /// [Trust](crate#trust).
@@ -47,7 +48,7 @@ impl<T: Message + ?Sized> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         let len = size_of_val::<T>(self);
-        self.receiver.acknowledge(len);
+        self.receiver.give_back(len);
     }
 }
 

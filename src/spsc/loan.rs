@@ -62,7 +62,7 @@ where
 }
 
 impl<T: Message + ?Sized> Loan<'_, T> {
-    /// Sends the message.
+    /// Sends the message. In a forked child, where the loan is the parent's, nothing is sent.
     #[inline]
     pub fn commit(self) {
         let len = size_of_val::<T>(&self);

@@ -316,8 +316,8 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// Leaves the channel, as `drop` does, and tells what went wrong. What was not acknowledged stays.
     ///
     /// # Errors
-    /// [`Error::Fault`] with [`Fault::Removed`] when there was nothing left to leave, or
-    /// [`Fault::LivenessLost`].
+    /// [`Error::Fault`] with [`Fault::Removed`] when there was nothing left to leave,
+    /// [`Fault::LivenessLost`], or [`Fault::Forked`] in a forked child, which leaves nothing.
     pub fn close(mut self) -> Result<(), Error> {
         self.settle();
         self.channel.leave()
@@ -351,12 +351,20 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     /// Acknowledges the message at the next position.
     #[inline(always)]
-    pub(super) fn acknowledge(&mut self, len: usize) {
+    fn acknowledge(&mut self, len: usize) {
         if is_variable::<T>() {
             self.bytes += len as u64;
         }
         if self.consumer.acknowledge() {
             self.give_credit();
+        }
+    }
+
+    /// Acknowledges a message that was lent. In a forked child it is the parent's to acknowledge.
+    #[inline(always)]
+    pub(super) fn give_back(&mut self, len: usize) {
+        if !self.channel.guard.forked() {
+            self.acknowledge(len);
         }
     }
 

@@ -240,8 +240,8 @@ impl<T: Message + ?Sized> Sender<T> {
     /// Leaves the channel, as `drop` does, and tells what went wrong. Messages stay.
     ///
     /// # Errors
-    /// [`Error::Fault`] with [`Fault::Removed`] when there was nothing left to leave, or
-    /// [`Fault::LivenessLost`].
+    /// [`Error::Fault`] with [`Fault::Removed`] when there was nothing left to leave,
+    /// [`Fault::LivenessLost`], or [`Fault::Forked`] in a forked child, which leaves nothing.
     pub fn close(mut self) -> Result<(), Error> {
         self.account();
         self.channel.leave()
@@ -286,9 +286,13 @@ impl<T: Message + ?Sized> Sender<T> {
         }
     }
 
-    /// Publishes the message that was written into a loan.
+    /// Publishes the message that was written into a loan. In a forked child it is the parent's to
+    /// publish.
     #[inline(always)]
     pub(super) fn commit(&mut self, len: usize) {
+        if self.channel.guard.forked() {
+            return;
+        }
         self.set_length(len);
         self.announce();
     }

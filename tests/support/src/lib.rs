@@ -7,6 +7,7 @@
 pub mod board;
 pub mod fork;
 pub mod inject;
+pub mod ipc;
 pub mod name;
 pub mod suite;
 pub mod worker;

@@ -38,6 +38,11 @@ impl Worker {
         Ok(Worker { child, input, output, orders: orders.join(" ") })
     }
 
+    /// Starts one and waits for its good end.
+    pub fn run(orders: &[&dyn ToString]) {
+        Worker::start(orders).expect("start").finish();
+    }
+
     /// Its next line.
     pub fn hear(&mut self) -> io::Result<String> {
         let mut line = String::new();

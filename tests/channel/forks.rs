@@ -1,0 +1,307 @@
+//! Forked children and threads: an inherited handle is not the child's, a moved one is the thread's.
+
+use std::time::Duration;
+
+use static_assertions::{assert_impl_all, assert_not_impl_any};
+use sysvring::spsc::{Receiver, Sender};
+use sysvring::{Error, Fault, Lifetime, Options, Peer, RecvError, SendError};
+use sysvring_support::fork::Fork;
+use sysvring_support::name::Name;
+use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::{ipc, tests, workers};
+
+tests![
+    every_call_of_a_child_says_forked,
+    a_child_gives_no_seat_back,
+    a_child_neither_sends_a_loan_nor_acknowledges_a_guard,
+    a_child_attaches_anew,
+    generations_attach_anew,
+    a_child_does_not_keep_the_seat_of_a_killed_parent,
+    handles_move_between_threads,
+    a_seat_outlives_the_thread_that_took_it,
+];
+workers![
+    call_everything,
+    drop_everything,
+    keep_places,
+    attach_anew,
+    attach_by_generations,
+    leave_a_child,
+];
+
+const SOON: Duration = Duration::from_millis(20);
+const LONG: Duration = Duration::from_secs(20);
+
+assert_impl_all!(Sender<u64>: Send);
+assert_impl_all!(Receiver<[u8]>: Send);
+assert_not_impl_any!(Sender<u64>: Sync, Clone);
+assert_not_impl_any!(Receiver<[u8]>: Sync, Clone);
+
+fn pair(orders: &mut Orders) -> (Sender<u64>, Receiver<u64>) {
+    let name: String = orders.next();
+    let tx = Options::named(&name).capacity(8).open().expect("open");
+    let rx = Options::named(&name).attach().expect("attach");
+    (tx, rx)
+}
+
+/// The whole state of a channel: the segment's bytes and the semaphores.
+fn state(tx: &Sender<u64>) -> (Vec<u8>, Vec<u16>) {
+    let stat = tx.stat().expect("stat");
+    (ipc::bytes(stat.segment.id), ipc::values(stat.set.expect("a set").id))
+}
+
+fn every_call_of_a_child_says_forked() {
+    Worker::run(&[&"forks::call_everything", &Name::new()]);
+}
+
+/// A child calls everything there is on what it inherited.
+fn call_everything(orders: &mut Orders) {
+    let (mut tx, rx) = pair(orders);
+    // Neither full nor empty: nothing else is in the way of a call.
+    tx.send_batch(&[1, 2, 3]).expect("room");
+    let before = state(&tx);
+    // What the child takes out of its copy stays in the parent's.
+    let mut handles = Some((tx, rx));
+    Fork::start(|| {
+        let (mut tx, mut rx) = handles.take().expect("inherited");
+        let sent = Err(SendError::Fault(Fault::Forked));
+        for _ in 0..2 {
+            assert_eq!(tx.send(&9), sent);
+            assert_eq!(tx.try_send(&9), sent);
+            assert_eq!(tx.send_timeout(&9, LONG), sent);
+            assert_eq!(tx.loan().map(drop), sent);
+            assert_eq!(tx.try_loan().map(drop), sent);
+            assert_eq!(tx.loan_timeout(LONG).map(drop), sent);
+            assert_eq!(tx.send_batch(&[9, 9]).map_err(|e| e.error), sent);
+            assert_eq!(tx.try_send_batch(&[9]).map_err(|e| e.error), sent);
+            assert_eq!(tx.flush(LONG), sent);
+            assert_eq!(tx.wait_for_peer(LONG).map(drop), sent);
+            assert_eq!(tx.peer(), Err(Fault::Forked));
+        }
+        let fault = RecvError::Fault(Fault::Forked);
+        let none = Err(fault);
+        for _ in 0..2 {
+            assert_eq!(rx.recv().map(drop), none);
+            assert_eq!(rx.try_recv().map(drop), none);
+            assert_eq!(rx.recv_timeout(LONG).map(drop), none);
+            assert_eq!(rx.recv_boxed().map(drop), none);
+            assert_eq!(rx.try_recv_boxed().map(drop), none);
+            assert_eq!(rx.recv_boxed_timeout(LONG).map(drop), none);
+            assert_eq!(rx.recv_ref().map(drop), none);
+            assert_eq!(rx.try_recv_ref().map(drop), none);
+            assert_eq!(rx.recv_ref_timeout(LONG).map(drop), none);
+            assert_eq!(rx.recv_batch(&mut Vec::new(), 9).map(drop), none);
+            assert_eq!(rx.try_recv_batch(&mut Vec::new(), 9).map(drop), none);
+            assert_eq!(rx.recv_batch_timeout(&mut Vec::new(), 9, LONG).map(drop), none);
+            assert_eq!(rx.iter().collect::<Vec<_>>(), [Err(fault)]);
+            assert_eq!(rx.try_iter().collect::<Vec<_>>(), [Err(fault)]);
+            assert_eq!(rx.wait_for_peer(LONG).map(drop), none);
+            assert_eq!(rx.peer(), Err(Fault::Forked));
+        }
+        // Looking is free.
+        assert_eq!((tx.len(), tx.stat().expect("stat").depth, rx.len()), (3, 3, 3));
+        assert!(matches!(tx.close(), Err(Error::Fault(Fault::Forked))));
+        assert!(matches!(rx.close(), Err(Error::Fault(Fault::Forked))));
+    })
+    .finish();
+    let (mut tx, mut rx) = handles.take().expect("the parent's");
+    assert!(state(&tx) == before, "a child wrote something");
+    // The parent never noticed.
+    tx.send(&4).expect("send");
+    assert!((1..=4).all(|n| rx.recv() == Ok(n)));
+}
+
+fn a_child_gives_no_seat_back() {
+    Worker::run(&[&"forks::drop_everything", &Name::new()]);
+}
+
+/// A child drops what it inherited, of a channel that lives as long as its members.
+fn drop_everything(orders: &mut Orders) {
+    let name: String = orders.next();
+    let options = || Options::named(&name).lifetime(Lifetime::LastMember);
+    let mut tx: Sender<u64> = options().open().expect("open");
+    let rx: Receiver<u64> = options().open().expect("open");
+    tx.send(&1).expect("send");
+    let before = state(&tx);
+    let mut handles = Some((tx, rx));
+    Fork::start(|| drop(handles.take())).finish();
+    let (mut tx, mut rx) = handles.take().expect("the parent's");
+    assert!(state(&tx) == before, "a child wrote something");
+    assert_eq!(rx.peer(), Ok(Peer::Present { pid: std::process::id() }));
+    tx.send(&2).expect("send");
+    assert_eq!((rx.recv(), rx.recv()), (Ok(1), Ok(2)));
+    // A child of one that ends without dropping, as the members of a killed one would be.
+    Fork::start(|| ()).finish();
+    tx.send(&3).expect("send");
+    assert_eq!(rx.recv(), Ok(3));
+    drop((tx, rx));
+    assert!(matches!(sysvring::stat(&*name), Err(Error::NotFound { .. })));
+}
+
+fn a_child_neither_sends_a_loan_nor_acknowledges_a_guard() {
+    Worker::run(&[&"forks::keep_places", &Name::new()]);
+}
+
+/// A child finishes what its parent has begun in place.
+fn keep_places(orders: &mut Orders) {
+    let (mut tx, mut rx) = pair(orders);
+    tx.send_batch(&[1, 2]).expect("room");
+    let id = tx.stat().expect("stat").segment.id;
+    let guard = rx.recv_ref().expect("a message");
+    let mut loan = tx.loan().expect("room");
+    *loan = 3;
+    let before = ipc::bytes(id);
+    let mut places = Some((loan, guard));
+    Fork::start(|| {
+        let (loan, guard) = places.take().expect("a copy of the parent's");
+        assert_eq!(*guard, 1, "still to be read");
+        loan.commit();
+        drop(guard);
+    })
+    .finish();
+    assert!(ipc::bytes(id) == before, "a child wrote something");
+    let (loan, guard) = places.take().expect("the parent's own");
+    loan.commit();
+    drop(guard);
+    drop(places);
+    assert_eq!(tx.len(), 2);
+    assert!(rx.try_iter().map(|n| n.expect("a message")).eq([2, 3]));
+}
+
+fn a_child_attaches_anew() {
+    Worker::run(&[&"forks::attach_anew", &Name::new()]);
+}
+
+/// A child takes the other seat, then a seat that its parent gave back.
+fn attach_anew(orders: &mut Orders) {
+    let name: String = orders.next();
+    let tx: Sender<u64> = Options::named(&name).capacity(4).open().expect("open");
+    let mut handle = Some(tx);
+    let child = Fork::start(|| {
+        let mut tx = handle.take().expect("inherited");
+        assert_eq!(tx.try_send(&9), Err(SendError::Fault(Fault::Forked)));
+        let taken = Options::named(&name).attach::<Sender<u64>>();
+        let parent = std::os::unix::process::parent_id();
+        assert!(matches!(taken, Err(Error::SeatTaken { pid, .. }) if pid == parent));
+        let mut rx: Receiver<u64> = Options::named(&name).attach().expect("attach");
+        assert_eq!(rx.peer(), Ok(Peer::Present { pid: parent }));
+        for n in 0..1_000 {
+            assert_eq!(rx.recv(), Ok(n));
+        }
+        assert_eq!(rx.recv(), Err(RecvError::Disconnected));
+        // The handle of the parent, which left, is still no handle here.
+        assert_eq!(tx.try_send(&9), Err(SendError::Fault(Fault::Forked)));
+        drop(tx);
+        let mut tx: Sender<u64> = Options::named(&name).attach().expect("attach");
+        tx.send(&1_000).expect("send");
+        assert_eq!(rx.recv(), Ok(1_000));
+    });
+    let mut tx = handle.take().expect("the parent's");
+    assert_eq!(tx.wait_for_peer(LONG), Ok(child.pid()));
+    for n in 0..1_000 {
+        tx.send(&n).expect("send");
+    }
+    tx.close().expect("closed");
+    child.finish();
+}
+
+fn generations_attach_anew() {
+    Worker::run(&[&"forks::attach_by_generations", &Name::new()]);
+}
+
+/// Each generation has all handles of its fathers, none of which works, and one of its own.
+fn attach_by_generations(orders: &mut Orders) {
+    fn live(name: &str, inherited: &mut Vec<Sender<u64>>, left: u64) {
+        for tx in inherited.iter_mut() {
+            assert_eq!(tx.send(&666), Err(SendError::Fault(Fault::Forked)));
+        }
+        if left == 0 {
+            return;
+        }
+        let name = format!("{name}{left}");
+        let mut tx: Sender<u64> = Options::named(&name).open().expect("open");
+        tx.send(&left).expect("send");
+        let id = tx.id();
+        inherited.push(tx);
+        Fork::start(|| live(&name, inherited, left - 1)).finish();
+        drop(inherited.pop());
+        let mut rx: Receiver<u64> = Options::id(id).attach().expect("attach");
+        assert_eq!((rx.recv(), rx.try_recv()), (Ok(left), Err(RecvError::Disconnected)));
+        sysvring::remove(&*name).expect("removed");
+    }
+    live(&orders.next::<String>(), &mut Vec::new(), 4);
+}
+
+fn a_child_does_not_keep_the_seat_of_a_killed_parent() {
+    let name = Name::new();
+    let mut rx: Receiver<u64> = name.options().open().expect("open");
+    let mut worker = Worker::start(&[&"forks::leave_a_child", &name]).expect("start");
+    assert_eq!(rx.recv(), Ok(1));
+    let attached = || rx.stat().expect("stat").segment.attached;
+    let child: i32 = worker.hear().expect("a child").parse().expect("its number");
+    assert_eq!(attached(), 3, "the receiver, the sender and its child");
+    worker.kill_and_wait().expect("kill");
+    assert_eq!(attached(), 2, "the child lives");
+    let pid = worker.pid() as u32;
+    let mut rx = rx;
+    assert_eq!(rx.peer(), Ok(Peer::Died { pid }));
+    assert_eq!(rx.recv(), Err(RecvError::Disconnected));
+    let mut tx: Sender<u64> = name.options().attach().expect("the seat is free");
+    tx.send(&2).expect("send");
+    assert_eq!(rx.recv(), Ok(2));
+    // SAFETY: the kernel may have given the number to nobody else: the child waits for this.
+    unsafe { libc::kill(child, libc::SIGKILL) };
+}
+
+/// Sends, forks a child that lives on, and waits to be killed.
+fn leave_a_child(orders: &mut Orders) {
+    let mut tx: Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
+    let child = Fork::start(|| {
+        // SAFETY: numbers only. It ends by the watchdog at the latest.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0) };
+        loop {
+            std::thread::sleep(LONG);
+        }
+    });
+    tx.send(&1).expect("send");
+    say(child.pid());
+    hear();
+}
+
+fn handles_move_between_threads() {
+    let name = Name::new();
+    let (tx, rx) = name.pair::<u64>(16);
+    let sender = std::thread::spawn(move || {
+        let mut tx = tx;
+        for n in 0..10_000 {
+            tx.send(&n).expect("send");
+        }
+        tx
+    });
+    let receiver = std::thread::spawn(move || {
+        let mut rx = rx;
+        for n in 0..10_000 {
+            assert_eq!(rx.recv(), Ok(n));
+        }
+        rx
+    });
+    let (mut tx, mut rx) = (sender.join().expect("sent"), receiver.join().expect("received"));
+    tx.send(&7).expect("send");
+    assert_eq!(rx.recv(), Ok(7));
+}
+
+fn a_seat_outlives_the_thread_that_took_it() {
+    let name = Name::new();
+    let options = name.options();
+    let mut tx = std::thread::spawn(move || options.open::<Sender<u64>>().expect("open"))
+        .join()
+        .expect("opened");
+    let mut rx: Receiver<u64> = name.options().attach().expect("attach");
+    std::thread::sleep(SOON);
+    assert_eq!(rx.peer(), Ok(Peer::Present { pid: std::process::id() }));
+    assert!(matches!(name.options().attach::<Sender<u64>>(), Err(Error::SeatTaken { .. })));
+    tx.send(&1).expect("send");
+    assert_eq!(rx.recv(), Ok(1));
+    std::thread::spawn(move || drop(tx)).join().expect("dropped");
+    assert_eq!(rx.peer(), Ok(Peer::Left));
+}

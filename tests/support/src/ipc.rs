@@ -1,0 +1,49 @@
+//! What the kernel itself knows of segments and sets: asked without the crate under test.
+
+use std::io;
+
+/// The values of all semaphores of a set.
+pub fn values(set: i32) -> Vec<u16> {
+    const GETALL: libc::c_int = 13;
+    let mut values = vec![0u16; 32];
+    // SAFETY: a channel's set has far fewer semaphores than there is room for.
+    let result = unsafe { libc::semctl(set, 0, GETALL, values.as_mut_ptr()) };
+    assert_ne!(result, -1, "semctl(GETALL): {}", io::Error::last_os_error());
+    values
+}
+
+/// How many threads wait for a semaphore to grow.
+pub fn waiting(set: i32, semaphore: i32) -> i32 {
+    const GETNCNT: libc::c_int = 14;
+    // SAFETY: numbers only.
+    unsafe { libc::semctl(set, semaphore, GETNCNT) }
+}
+
+/// The bytes of a segment, copied through an attachment of its own, read-only.
+pub fn bytes(segment: i32) -> Vec<u8> {
+    // SAFETY: the kernel fills the zeros and picks a free range; all of the segment is mapped there
+    // until it is detached. What is being written meanwhile is read as some bytes or others.
+    unsafe {
+        let mut stat: libc::shmid_ds = std::mem::zeroed();
+        let result = libc::shmctl(segment, libc::IPC_STAT, &mut stat);
+        assert_ne!(result, -1, "shmctl(IPC_STAT): {}", io::Error::last_os_error());
+        let base = libc::shmat(segment, std::ptr::null(), libc::SHM_RDONLY);
+        assert_ne!(base.addr(), usize::MAX, "shmat: {}", io::Error::last_os_error());
+        let start = base.cast::<u8>();
+        let copy = (0..stat.shm_segsz).map(|at| start.add(at).read_volatile()).collect();
+        libc::shmdt(base);
+        copy
+    }
+}
+
+/// Where this process has a segment attached, as lines of its map.
+pub fn attachments(segment: i32) -> Vec<String> {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("our map");
+    // Address, mode, offset, device, and the inode, which is the segment's identifier.
+    let is_it = |line: &&str| {
+        let mut fields = line.split_whitespace().skip(4);
+        fields.next() == Some(&segment.to_string())
+            && fields.next().is_some_and(|path| path.starts_with("/SYSV"))
+    };
+    maps.lines().filter(is_it).map(str::to_owned).collect()
+}

@@ -4,8 +4,12 @@ mod advice;
 mod bad_objects;
 mod bad_options;
 mod bad_times;
+mod edges;
+mod forks;
 mod messages;
+mod places;
 mod raw;
+mod types;
 
 use std::process::ExitCode;
 
@@ -13,10 +17,27 @@ use sysvring_support::{suite, worker};
 
 fn main() -> ExitCode {
     if let Some(orders) = worker::orders() {
-        let workers =
-            [bad_options::workers(), bad_times::workers(), messages::workers(), raw::workers()];
+        let workers = [
+            bad_options::workers(),
+            bad_times::workers(),
+            edges::workers(),
+            forks::workers(),
+            messages::workers(),
+            places::workers(),
+            raw::workers(),
+            types::workers(),
+        ];
         return worker::work(&workers.concat(), orders);
     }
-    let tests = [bad_objects::tests(), bad_options::tests(), bad_times::tests(), messages::tests()];
+    let tests = [
+        bad_objects::tests(),
+        bad_options::tests(),
+        bad_times::tests(),
+        edges::tests(),
+        forks::tests(),
+        messages::tests(),
+        places::tests(),
+        types::tests(),
+    ];
     suite::run(tests.concat())
 }

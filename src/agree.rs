@@ -22,6 +22,10 @@ pub(crate) fn plan<'a>(options: &'a Options, shape: Shape) -> Result<Plan<'a>, E
         );
         return invalid("mode", reason);
     }
+    if options.mode & 0o600 != 0o600 {
+        let reason = format!("{:#o}; it must let the owner read and write (0o600)", options.mode);
+        return invalid("mode", reason);
+    }
     let private = options.address.is_none();
     if private && options.lifetime == Some(Lifetime::Kept) {
         let reason = "a private channel ends with its last member; leave the option out".into();

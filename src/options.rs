@@ -126,7 +126,7 @@ impl Options {
     }
 
     /// Who may use a new channel, as in `chmod`, of read and write only: read for looking, both for
-    /// sending and receiving. Default `0o600`. The umask does not apply.
+    /// sending and receiving; always both for the owner. Default `0o600`. The umask does not apply.
     pub fn mode(mut self, mode: u32) -> Options {
         self.mode = mode;
         self

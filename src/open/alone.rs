@@ -20,7 +20,11 @@ pub(super) struct Alone {
 impl Drop for Alone {
     fn drop(&mut self) {
         let has_segment = |key| match shm::get(key, 0, Get::Existing) {
-            Ok(id) => shm::stat(id).is_ok_and(|stat| segment::is_marked(stat.raw_mode)),
+            Ok(id) => match shm::stat(id) {
+                Ok(stat) => segment::is_marked(stat.raw_mode),
+                // Whoever may not look must not decide.
+                Err(errno) => !matches!(errno, Errno::EIDRM | Errno::EINVAL),
+            },
             Err(errno) => errno != Errno::ENOENT,
         };
         // What cannot be done here, the next one who opens, or `reap`, does.

@@ -11,7 +11,7 @@ use sysvring_support::tests;
 use sysvring_support::worker::Worker;
 
 use crate::advice::{advises, refusal};
-use crate::raw::{self, HEADER_USED, Key, Memory, at};
+use crate::raw::{self, HEADER_USED, Key, MOMENT as SHORT, Memory, at};
 
 tests![
     another_version,
@@ -27,8 +27,6 @@ tests![
     half_made,
     half_made_and_still_at_it,
 ];
-
-const SHORT: Duration = Duration::from_millis(300);
 
 /// Whatever is asked of this key is refused as not ours, and nothing is changed.
 fn is_not_ours(key: &Key, what_is_there: &str) {

@@ -3,6 +3,7 @@
 mod advice;
 mod bad_objects;
 mod bad_options;
+mod bad_permission;
 mod bad_times;
 mod edges;
 mod forks;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     if let Some(orders) = worker::orders() {
         let workers = [
             bad_options::workers(),
+            bad_permission::workers(),
             bad_times::workers(),
             edges::workers(),
             forks::workers(),
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
     let tests = [
         bad_objects::tests(),
         bad_options::tests(),
+        bad_permission::tests(),
         bad_times::tests(),
         edges::tests(),
         forks::tests(),

@@ -4,6 +4,7 @@ use std::io;
 use std::process::{Command, Stdio};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use sysvring::{Address, Options};
 use sysvring_support::worker::{Orders, hear, say};
@@ -49,6 +50,9 @@ pub const HEADER_USED: usize = at::MEMBERS + 2 * 128;
 pub fn full(lap: u64) -> u64 {
     lap << 16 | 2
 }
+
+/// Long for what should be at once, short for a test.
+pub const MOMENT: Duration = Duration::from_millis(300);
 
 /// The semaphores of a channel's set.
 pub const LIFECYCLE: u16 = 0;
@@ -174,24 +178,24 @@ pub fn set_semaphore(set: i32, semaphore: u16, value: i32) {
     check(unsafe { libc::semctl(set, semaphore.into(), libc::SETVAL, value) }).expect("SETVAL");
 }
 
-/// Changes the mode of a segment.
+/// Changes the mode of a segment of ours.
 pub fn chmod_segment(id: i32, mode: u16) {
-    // SAFETY: the kernel fills all of it, then reads it; zeros are valid.
+    // SAFETY: zeros are valid, and the kernel reads owner and mode of it.
     unsafe {
         let mut stat: libc::shmid_ds = std::mem::zeroed();
-        check(libc::shmctl(id, libc::IPC_STAT, &mut stat)).expect("IPC_STAT");
-        stat.shm_perm.mode = mode;
+        (stat.shm_perm.uid, stat.shm_perm.gid) = (libc::geteuid(), libc::getegid());
+        stat.shm_perm.mode = mode as _;
         check(libc::shmctl(id, libc::IPC_SET, &mut stat)).expect("IPC_SET");
     }
 }
 
-/// Changes the mode of a set.
+/// Changes the mode of a set of ours.
 pub fn chmod_set(id: i32, mode: u16) {
     // SAFETY: as above.
     unsafe {
         let mut stat: libc::semid_ds = std::mem::zeroed();
-        check(libc::semctl(id, 0, libc::IPC_STAT, &mut stat)).expect("IPC_STAT");
-        stat.sem_perm.mode = mode;
+        (stat.sem_perm.uid, stat.sem_perm.gid) = (libc::geteuid(), libc::getegid());
+        stat.sem_perm.mode = mode as _;
         check(libc::semctl(id, 0, libc::IPC_SET, &mut stat)).expect("IPC_SET");
     }
 }

@@ -183,9 +183,9 @@ impl Channel {
     }
 
     /// Stops this handle for good. The guard then sends every later call to its slow path, where
-    /// [`check`](Channel::check) says why.
+    /// [`check`](Channel::check) says why. A receiver of a removed channel still has what is there.
     pub(crate) fn stop(&mut self, fault: Fault) -> Fault {
-        if fault != Fault::Removed {
+        if fault != Fault::Removed || self.side == Side::Senders {
             self.fault = Some(fault);
             self.guard = ForkGuard::broken();
         }

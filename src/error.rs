@@ -3,8 +3,8 @@
 use core::fmt;
 use std::io;
 
-/// Why a handle cannot go on. Every later call on it says the same, except
-/// [`Removed`](Fault::Removed): messages that are still in the ring are delivered first.
+/// Why a handle cannot go on. Every later call on it says the same; only a receiver of a
+/// [removed](Fault::Removed) channel still gets the messages that are in the ring first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {

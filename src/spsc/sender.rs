@@ -347,6 +347,13 @@ impl<T: Message + ?Sized> Sender<T> {
     #[cold]
     #[inline(never)]
     fn make_room(&mut self, patience: Patience) -> Result<(), SendError> {
+        self.find_room(patience).map_err(|error| match error {
+            SendError::Fault(fault) => self.channel.stop(fault).into(),
+            error => error,
+        })
+    }
+
+    fn find_room(&mut self, patience: Patience) -> Result<(), SendError> {
         self.channel.check()?;
         self.channel.check_removed()?;
         self.account();
@@ -354,7 +361,7 @@ impl<T: Message + ?Sized> Sender<T> {
             return Err(SendError::Disconnected);
         }
         // By credit: a look at the exact head would slow down a busy receiver.
-        if self.refresh(patience == Patience::Now)? {
+        if self.producer.refresh(patience == Patience::Now).map_err(Fault::from)? {
             return Ok(());
         }
         // A batch that filled the ring was not announced yet.
@@ -379,10 +386,6 @@ impl<T: Message + ?Sized> Sender<T> {
                 false => Ok(false),
             }
         })
-    }
-
-    fn refresh(&mut self, exact: bool) -> Result<bool, SendError> {
-        self.producer.refresh(exact).map_err(|corrupt| self.channel.stop(corrupt.into()).into())
     }
 
     /// Waits where senders wait.

@@ -4,6 +4,7 @@ mod advice;
 mod bad_objects;
 mod bad_options;
 mod bad_permission;
+mod bad_removal;
 mod bad_times;
 mod edges;
 mod forks;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         let workers = [
             bad_options::workers(),
             bad_permission::workers(),
+            bad_removal::workers(),
             bad_times::workers(),
             edges::workers(),
             forks::workers(),
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         bad_objects::tests(),
         bad_options::tests(),
         bad_permission::tests(),
+        bad_removal::tests(),
         bad_times::tests(),
         edges::tests(),
         forks::tests(),

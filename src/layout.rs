@@ -136,7 +136,7 @@ pub(crate) const fn header_size(seats: usize) -> usize {
 impl Header {
     /// A header at its first position. The magic stays zero: whoever builds the channel stores it
     /// last.
-    #[cfg(any(test, loom))]
+    #[cfg(test)]
     pub(crate) fn new() -> Header {
         let zeros = || core::array::from_fn(|_| plain::AtomicU64::new(0));
         let parking = || Parking {

@@ -4,7 +4,13 @@
 //! the types named here, so that loom sees every step of the shipped code. Words that only carry
 //! facts or counters, and the words of the kernel-facing layer, use [`plain`]: they order nothing.
 
+#[cfg(test)]
+pub(crate) mod mortal;
+
 pub(crate) use imp::*;
+// The unit tests' words can be the last a process writes.
+#[cfg(test)]
+pub(crate) use mortal::{AtomicU32, AtomicU64, Tracked};
 
 /// Core's atomics whatever the build: for facts, counters and the fork guard.
 #[allow(clippy::disallowed_types)]
@@ -24,6 +30,7 @@ mod imp {
     pub(crate) struct Tracked(());
 
     impl Tracked {
+        #[cfg(test)]
         pub(crate) fn new() -> Self {
             Tracked(())
         }
@@ -40,20 +47,20 @@ mod imp {
     pub(crate) use loom::hint::spin_loop;
     pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-    /// loom has no compiler fence and needs none: its schedule is the program order.
-    pub(crate) fn compiler_fence(_: Ordering) {}
-
     /// See the other `Tracked`.
     #[derive(Debug)]
     pub(crate) struct Tracked(loom::cell::UnsafeCell<()>);
 
     impl Tracked {
+        #[cfg(test)]
         pub(crate) fn new() -> Self {
             Tracked(loom::cell::UnsafeCell::new(()))
         }
+        #[track_caller]
         pub(crate) fn reading(&self) {
             self.0.with(|_| ());
         }
+        #[track_caller]
         pub(crate) fn writing(&self) {
             self.0.with_mut(|_| ());
         }

@@ -3,6 +3,8 @@
 //! checker and the tests, over a block of the heap.
 
 pub(crate) mod spsc;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use core::ptr::NonNull;
 

@@ -251,3 +251,6 @@ impl Ring {
         if depth > u64::MAX / 2 { 0 } else { depth.min(self.capacity()) }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -1,0 +1,150 @@
+//! A ring without processes: header and slots in a block of the heap, for unit tests and models.
+//!
+//! The words are constructed in place, so that loom, whose atomics are values of its own and of
+//! another size, can watch them; every offset is the geometry's, which computes it from the types.
+
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+
+use super::{Ring, Slot, SlotHead};
+use crate::geometry::Geometry;
+use crate::layout::{Header, SLOTS_ALIGN};
+use crate::members::SPSC_SEATS;
+use crate::message::{self, Shape};
+use crate::sync::{AtomicU64, Tracked, mortal};
+
+/// What travels: a number said twice, so that a torn message contradicts itself.
+type Twice = [u64; 2];
+
+/// The block.
+#[derive(Debug)]
+pub(crate) struct HeapRing {
+    base: NonNull<u8>,
+    geometry: Geometry,
+}
+
+// SAFETY: owned memory that holds atomics and, between them, payloads that the protocol gives to one
+// owner at a time.
+unsafe impl Send for HeapRing {}
+// SAFETY: as above.
+unsafe impl Sync for HeapRing {}
+
+impl HeapRing {
+    /// As a fresh segment is.
+    pub(crate) fn new(capacity: usize) -> HeapRing {
+        let shape = Shape::of::<Twice>();
+        let geometry = Geometry::new(shape, SPSC_SEATS, capacity, size_of::<Twice>())
+            .expect("a geometry that can be");
+        let layout = HeapRing::layout(&geometry);
+        // SAFETY: a layout of some size.
+        let Some(base) = NonNull::new(unsafe { alloc_zeroed(layout) }) else {
+            handle_alloc_error(layout)
+        };
+        let ring = HeapRing { base, geometry };
+        // SAFETY: geometry begins with room for a header. The members' lines behind it hold plain
+        // words, for which zeros do.
+        unsafe { base.cast().write(Header::new()) };
+        for index in 0..geometry.capacity {
+            let head = SlotHead { word: AtomicU64::new(0), tracked: Tracked::new() };
+            // SAFETY: a slot begins with room for its head.
+            unsafe { ring.slot_head(index).write(head) };
+        }
+        ring
+    }
+
+    /// As after `position` messages, all of them received.
+    #[cfg(not(loom))]
+    pub(crate) fn at(capacity: usize, position: u64) -> HeapRing {
+        use crate::sync::Ordering::Relaxed;
+
+        let block = HeapRing::new(capacity);
+        // SAFETY: used here only.
+        let ring = unsafe { block.ring() };
+        let header = ring.header();
+        for word in [&header.tail.0, &header.head.0, &header.credit.0] {
+            word.store(position, Relaxed);
+        }
+        for back in 1..=ring.capacity() {
+            let sent = position.wrapping_sub(back);
+            ring.slot(sent).head.word.store(ring.full(sent).0, Relaxed);
+        }
+        block
+    }
+
+    /// # Safety
+    /// The block outlives the ring and its copies.
+    pub(crate) unsafe fn ring(&self) -> Ring {
+        // SAFETY: header and slots of this geometry were constructed at this base.
+        unsafe { Ring::new(self.base, &self.geometry) }
+    }
+
+    fn slot_head(&self, index: usize) -> NonNull<SlotHead> {
+        // SAFETY: the block has that many slots.
+        unsafe { self.base.add(self.geometry.header_size + index * self.geometry.stride).cast() }
+    }
+
+    fn layout(geometry: &Geometry) -> Layout {
+        Layout::from_size_align(geometry.total, SLOTS_ALIGN).expect("a layout that can be")
+    }
+}
+
+impl Drop for HeapRing {
+    fn drop(&mut self) {
+        // SAFETY: constructed by `new`, and no ring uses them any more.
+        unsafe {
+            self.base.cast::<Header>().drop_in_place();
+            for index in 0..self.geometry.capacity {
+                self.slot_head(index).drop_in_place();
+            }
+            dealloc(self.base.as_ptr(), HeapRing::layout(&self.geometry));
+        }
+    }
+}
+
+/// Writes the message `number` into a slot that the caller has claimed. A process can die half-way.
+pub(crate) fn write(slot: Slot<'_>, number: u64) {
+    slot.writing();
+    let payload = slot.payload().cast::<u64>();
+    // SAFETY: the slot is the caller's, and two words long.
+    unsafe { payload.write(number) };
+    mortal::step();
+    // SAFETY: as above.
+    unsafe { payload.add(1).write(number) };
+}
+
+/// Reads the message in a slot that the caller may read, as receivers do.
+pub(crate) fn read(slot: Slot<'_>) -> u64 {
+    slot.reading();
+    let mut message = MaybeUninit::<Twice>::uninit();
+    // SAFETY: a slot has room for one message and is aligned to 8.
+    let valid = unsafe { message::read(slot.payload(), &mut message) };
+    assert!(valid);
+    // SAFETY: just read, and found to be a message.
+    let [number, again] = unsafe { message.assume_init() };
+    assert_eq!(number, again, "a torn message");
+    number
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::sync::Ordering::Relaxed;
+
+    #[test]
+    fn a_new_block_is_what_a_fresh_segment_is() {
+        for capacity in [1, 2, 8, 300] {
+            let block = HeapRing::new(capacity);
+            assert!(block.base.addr().get().is_multiple_of(SLOTS_ALIGN));
+            // SAFETY: dropped before the block.
+            let ring = unsafe { block.ring() };
+            let header = ring.header();
+            let words = [&header.tail.0, &header.head.0, &header.credit.0];
+            assert!(words.iter().all(|word| word.load(Relaxed) == 0));
+            assert_eq!((header.senders.flags(), header.receivers.flags()), (0, 0));
+            for position in 0..ring.capacity() {
+                assert_eq!(ring.slot(position).head.word.load(Relaxed), 0);
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Death at any step, for tests: atomics that end their thread's work in front of a chosen step.
+//!
+//! A killed process stops between two instructions, and what it wrote before is there for all to
+//! see by the time the kernel calls it dead. What others can tell apart are its steps: accesses of
+//! shared words and of payloads. So a death is a place in that sequence, and [`killed_at`] can try
+//! every one of them on the shipped code. Words are written as usual before and not at all after;
+//! private memory is lost with the stack.
+
+use core::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use super::{Ordering, imp};
+
+/// What the unwinding of a killed thread carries.
+struct Killed;
+
+const IMMORTAL: u32 = u32::MAX;
+
+#[cfg(not(loom))]
+use std::thread_local as local;
+
+#[cfg(loom)]
+use loom::thread_local as local;
+
+local! {
+    /// Steps this thread may still take.
+    static STEPS: Cell<u32> = Cell::new(IMMORTAL);
+}
+
+/// Does `work`, but dies in front of its step number `step`, the first being 0. `None`: it died.
+pub(crate) fn killed_at<R>(step: u32, work: impl FnOnce() -> R) -> Option<R> {
+    STEPS.with(|left| left.set(step));
+    let done = catch_unwind(AssertUnwindSafe(work));
+    STEPS.with(|left| left.set(IMMORTAL));
+    match done {
+        Ok(result) => Some(result),
+        Err(cause) if cause.is::<Killed>() => None,
+        Err(cause) => resume_unwind(cause),
+    }
+}
+
+/// A step that others may see.
+pub(crate) fn step() {
+    STEPS.with(|left| match left.get() {
+        IMMORTAL => {}
+        // Past the panic hook: nothing is wrong.
+        0 => resume_unwind(Box::new(Killed)),
+        some => left.set(some - 1),
+    });
+}
+
+macro_rules! mortal {
+    ($name:ident: $int:ty) => {
+        /// As the facade's, each access a [`step`].
+        #[derive(Debug)]
+        #[repr(transparent)]
+        pub(crate) struct $name(imp::$name);
+
+        #[allow(dead_code, reason = "not every word is used in every way")]
+        impl $name {
+            #[track_caller]
+            pub(crate) fn new(value: $int) -> $name {
+                $name(imp::$name::new(value))
+            }
+
+            #[track_caller]
+            pub(crate) fn load(&self, order: Ordering) -> $int {
+                step();
+                self.0.load(order)
+            }
+
+            #[track_caller]
+            pub(crate) fn store(&self, value: $int, order: Ordering) {
+                step();
+                self.0.store(value, order);
+            }
+
+            #[track_caller]
+            pub(crate) fn fetch_or(&self, bits: $int, order: Ordering) -> $int {
+                step();
+                self.0.fetch_or(bits, order)
+            }
+
+            #[track_caller]
+            pub(crate) fn fetch_and(&self, bits: $int, order: Ordering) -> $int {
+                step();
+                self.0.fetch_and(bits, order)
+            }
+        }
+    };
+}
+
+mortal!(AtomicU32: u32);
+mortal!(AtomicU64: u64);
+
+/// As the facade's, each access a [`step`].
+#[derive(Debug)]
+#[repr(transparent)]
+pub(crate) struct Tracked(imp::Tracked);
+
+impl Tracked {
+    #[track_caller]
+    pub(crate) fn new() -> Tracked {
+        Tracked(imp::Tracked::new())
+    }
+
+    #[track_caller]
+    pub(crate) fn reading(&self) {
+        step();
+        self.0.reading();
+    }
+
+    #[track_caller]
+    pub(crate) fn writing(&self) {
+        step();
+        self.0.writing();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use Ordering::Relaxed;
+
+    #[test]
+    fn every_step_can_be_the_last() {
+        for step in 0..=3 {
+            let word = AtomicU64::new(0);
+            let done = killed_at(step, || {
+                word.store(1, Relaxed);
+                word.store(2, Relaxed);
+                word.fetch_or(4, Relaxed)
+            });
+            assert_eq!(done, (step == 3).then_some(2));
+            assert_eq!(word.load(Relaxed), [0, 1, 2, 6][step as usize]);
+        }
+    }
+
+    #[test]
+    fn a_failure_is_no_death() {
+        let failed =
+            std::panic::catch_unwind(|| killed_at(9, || std::panic::resume_unwind(Box::new(7))));
+        assert_eq!(failed.unwrap_err().downcast_ref(), Some(&7));
+        step();
+    }
+}

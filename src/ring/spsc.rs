@@ -103,8 +103,9 @@ impl Producer {
         let header = self.ring.header();
         let acknowledged = if exact { &header.head.0 } else { &header.credit.0 }.load(Acquire);
         // Credit may be older than a head seen before, by less than a ring: then it tells nothing new.
+        let oldest = if exact { 1 } else { 2 } * self.ring.capacity();
         let unread = self.next.position.wrapping_sub(acknowledged);
-        if unread > 2 * self.ring.capacity() {
+        if unread > oldest {
             return Err(Corrupt("the receiver acknowledges what was not sent"));
         }
         let room = self.ring.capacity().saturating_sub(unread);

@@ -403,6 +403,15 @@ impl<T: Message + ?Sized> Receiver<T> {
     #[cold]
     #[inline(never)]
     fn await_message(&mut self, patience: Patience) -> Result<(), RecvError> {
+        match self.seek_message(patience) {
+            // Sent before the channel was removed, and seen after.
+            Err(RecvError::Fault(Fault::Removed)) if self.look()? => Ok(()),
+            Err(RecvError::Fault(fault)) => Err(self.channel.stop(fault).into()),
+            other => other,
+        }
+    }
+
+    fn seek_message(&mut self, patience: Patience) -> Result<(), RecvError> {
         self.channel.check()?;
         if self.consumer.owes_credit() {
             self.consumer.publish_credit();

@@ -1,6 +1,8 @@
 //! Channels between real processes: this program runs itself again for each of them.
 
 mod advice;
+mod bad_memory;
+mod bad_messages;
 mod bad_objects;
 mod bad_options;
 mod bad_permission;
@@ -20,6 +22,7 @@ use sysvring_support::{suite, worker};
 fn main() -> ExitCode {
     if let Some(orders) = worker::orders() {
         let workers = [
+            bad_memory::workers(),
             bad_options::workers(),
             bad_permission::workers(),
             bad_removal::workers(),
@@ -34,6 +37,8 @@ fn main() -> ExitCode {
         return worker::work(&workers.concat(), orders);
     }
     let tests = [
+        bad_memory::tests(),
+        bad_messages::tests(),
         bad_objects::tests(),
         bad_options::tests(),
         bad_permission::tests(),

@@ -213,13 +213,18 @@ unsafe impl Sync for Memory {}
 
 impl Memory {
     pub fn of(segment: i32) -> Memory {
+        Memory::try_of(segment).unwrap_or_else(|| panic!("shmat: {}", io::Error::last_os_error()))
+    }
+
+    /// `None` where it is gone.
+    pub fn try_of(segment: i32) -> Option<Memory> {
         // SAFETY: the kernel fills the zeros; without an address it picks a free range.
         unsafe {
             let mut stat: libc::shmid_ds = std::mem::zeroed();
-            check(libc::shmctl(segment, libc::IPC_STAT, &mut stat)).expect("IPC_STAT");
+            check(libc::shmctl(segment, libc::IPC_STAT, &mut stat)).ok()?;
             let base = libc::shmat(segment, ptr::null(), 0);
-            assert_ne!(base.addr(), usize::MAX, "shmat: {}", io::Error::last_os_error());
-            Memory { base: NonNull::new(base.cast()).expect("an address"), len: stat.shm_segsz }
+            let base = NonNull::new(base.cast()).filter(|base| base.addr().get() != usize::MAX)?;
+            Some(Memory { base, len: stat.shm_segsz })
         }
     }
 

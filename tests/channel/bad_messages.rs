@@ -1,0 +1,363 @@
+//! Messages too long, messages that are no value of their type, and slots that hold what nobody sends.
+
+use std::fmt::Debug;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use sysvring::spsc::{Receiver, Sender};
+use sysvring::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
+use sysvring::{BatchError, Fault, RecvError, SendError};
+use sysvring_support::tests;
+
+use crate::advice::advises;
+use crate::raw::{Key, MOMENT, Memory, at, full};
+
+tests![
+    too_long,
+    invalid_bytes_are_set_aside,
+    invalid_bytes_in_every_call,
+    invalid_text_and_lengths,
+    a_length_longer_than_the_slot,
+    a_word_that_cannot_be,
+    a_word_that_cannot_be_wakes_who_waits,
+    ends_that_cannot_be,
+    flags_that_nobody_set,
+];
+
+#[derive(TryFromBytes, IntoBytes, Immutable, KnownLayout, Debug, PartialEq, Clone, Copy)]
+#[zerocopy(crate = "sysvring::zerocopy")]
+#[repr(u8)]
+enum Colour {
+    _Red = 1,
+    _Green = 2,
+}
+
+#[derive(TryFromBytes, IntoBytes, Immutable, KnownLayout, Debug, PartialEq)]
+#[zerocopy(crate = "sysvring::zerocopy")]
+#[repr(C)]
+struct Light {
+    on: bool,
+    colour: Colour,
+    level: u16,
+}
+
+#[derive(TryFromBytes, IntoBytes, Immutable, KnownLayout, Debug)]
+#[zerocopy(crate = "sysvring::zerocopy")]
+#[repr(C)]
+struct Letter {
+    to: [u8; 4],
+    urgent: bool,
+    text: [u8],
+}
+
+fn too_long() {
+    let key = Key::new();
+    let mut tx: Sender<[u8]> = key.options().capacity(4).slot_size(10).open().expect("open");
+    let mut rx: Receiver<[u8]> = key.options().open().expect("open");
+    let long = [7; 11];
+    let refused = SendError::TooLong { len: 11, max: 10 };
+    assert_eq!(tx.send(&long), Err(refused));
+    assert_eq!(tx.try_send(&long), Err(refused));
+    assert_eq!(tx.send_timeout(&long, MOMENT), Err(refused));
+    let huge = vec![0; 1 << 20];
+    assert_eq!(tx.send(&huge), Err(SendError::TooLong { len: 1 << 20, max: 10 }));
+    assert_eq!(tx.loan_with(11).map(drop), Err(refused));
+    assert_eq!(tx.try_loan_with(11).map(drop), Err(refused));
+    assert_eq!(tx.loan_with_timeout(11, MOMENT).map(drop), Err(refused));
+    assert!(matches!(tx.loan_with(usize::MAX).map(drop), Err(SendError::TooLong { max: 10, .. })));
+    let text = advises(&refused);
+    assert!(text.contains("11 bytes") && text.contains("of 10") && text.contains("slot_size"));
+    // Nothing was sent, and the handle goes on.
+    assert_eq!((tx.len(), tx.position()), (0, 0));
+    let batch: [&[u8]; 4] = [b"one", b"two", &long, b"three"];
+    let ended = BatchError { sent: 2, error: refused };
+    assert_eq!(tx.send_batch(batch), Err(ended));
+    assert!(advises(&ended).contains("after 2 messages"));
+    assert_eq!(tx.send(&long[..10]), Ok(()));
+    for sent in [&b"one"[..], b"two", &long[..10]] {
+        assert_eq!(&*rx.recv_boxed().expect("recv"), sent);
+    }
+    assert_eq!(rx.try_recv_boxed(), Err(RecvError::Empty));
+}
+
+/// A sender that says the same of its type but not the same by it.
+fn liars<S, R>() -> (Sender<S>, Receiver<R>, Key)
+where
+    S: sysvring::Message + ?Sized,
+    R: sysvring::Message + ?Sized,
+{
+    let key = Key::new();
+    let tx = key.options().capacity(8).open().expect("open");
+    let rx = key.options().open().expect("types are compared by their bytes");
+    (tx, rx, key)
+}
+
+/// Sends `good`, `bad`, `good`; whoever receives gets the first, the truth about the second, the last.
+fn lies<S, R>(good: S, bad: S)
+where
+    S: sysvring::Message + Copy,
+    R: sysvring::Message + Debug,
+{
+    let (mut tx, mut rx, _key) = liars::<S, R>();
+    for round in 0..5 {
+        for message in [good, bad, good] {
+            tx.send(&message).expect("send");
+        }
+        let position = round * 3 + 1;
+        assert!(rx.recv().is_ok());
+        let told = rx.recv().expect_err("no value of its type");
+        assert_eq!(told, RecvError::Invalid { position });
+        assert!(advises(&told).contains(&format!("message {position} ")));
+        assert!(rx.recv().is_ok());
+        // It was acknowledged.
+        assert_eq!(tx.flush(Duration::ZERO), Ok(()));
+    }
+}
+
+fn invalid_bytes_are_set_aside() {
+    lies::<u8, bool>(1, 7);
+    lies::<u8, bool>(0, 255);
+    lies::<u8, Colour>(2, 0);
+    lies::<u8, Colour>(1, 3);
+    lies::<u32, char>(0x61, 0xd800);
+    lies::<u32, char>(0x10_ffff, 0x11_0000);
+    lies::<[u16; 2], Light>([0x0201, 0], [0x0202, 0]);
+    lies::<[u16; 2], Light>([0x0100, 9], [0x0000, 9]);
+    // Types that any bytes are a value of tell nothing apart.
+    let (mut tx, mut rx, _key) = liars::<i64, f64>();
+    tx.send(&-1).expect("send");
+    assert!(rx.recv().is_ok_and(f64::is_nan));
+}
+
+fn invalid_bytes_in_every_call() {
+    let (mut tx, mut rx, _key) = liars::<u8, bool>();
+    let mut position = 0;
+    let mut batch = Vec::new();
+    for call in 0..9 {
+        tx.send_batch(&[9, 1]).expect("send");
+        let told = match call {
+            0 => rx.recv().map(drop),
+            1 => rx.try_recv().map(drop),
+            2 => rx.recv_timeout(MOMENT).map(drop),
+            3 => rx.recv_boxed().map(drop),
+            4 => rx.try_recv_boxed().map(drop),
+            5 => rx.recv_ref().map(drop),
+            6 => rx.recv_ref_timeout(MOMENT).map(drop),
+            7 => rx.recv_batch(&mut batch, 8).map(drop),
+            _ => rx.iter().next().expect("not the end").map(drop),
+        };
+        assert_eq!(told, Err(RecvError::Invalid { position }), "call {call}");
+        assert_eq!(rx.recv(), Ok(true), "call {call}");
+        position += 2;
+    }
+    // A batch ends before it, and the next one begins with it.
+    tx.send_batch(&[1, 0, 2, 1, 1]).expect("send");
+    assert_eq!(rx.recv_batch(&mut batch, 8), Ok(2));
+    assert_eq!(rx.recv_batch(&mut batch, 8), Err(RecvError::Invalid { position: position + 2 }));
+    assert_eq!(rx.try_recv_batch(&mut batch, 8), Ok(2));
+    assert_eq!(batch, [true, false, true, true]);
+    // An iterator goes on after it.
+    tx.send_batch(&[1, 2, 1]).expect("send");
+    drop(tx);
+    let all: Vec<_> = rx.iter().collect();
+    assert_eq!(all, [Ok(true), Err(RecvError::Invalid { position: position + 6 }), Ok(true)]);
+}
+
+fn invalid_text_and_lengths() {
+    let (mut tx, mut rx, _key) = liars::<[u8], str>();
+    for bad in [&b"\xff"[..], b"caf\xc3", b"\xed\xa0\x80"] {
+        let position = tx.position();
+        tx.send(bad).expect("send");
+        tx.send("café".as_bytes()).expect("send");
+        assert_eq!(rx.recv_boxed(), Err(RecvError::Invalid { position }));
+        assert_eq!(&*rx.recv_ref().expect("recv"), "café");
+        tx.send(bad).expect("send");
+        assert!(matches!(rx.recv_ref().map(drop), Err(RecvError::Invalid { .. })));
+    }
+    // Shorter than what precedes the slice, or not a whole number of elements.
+    let key = Key::new();
+    let mut tx: Sender<Letter> = key.options().slot_size(16).open().expect("open");
+    let mut rx: Receiver<Letter> = key.options().open().expect("open");
+    let memory = Memory::of(tx.id().segment());
+    let letter = Letter::try_ref_from_bytes(b"you!\x01hello").expect("a letter");
+    for (slot, len) in [0, 1, 4].into_iter().enumerate() {
+        tx.send(letter).expect("send");
+        memory.u64(at::SLOTS + slot * 32 + 8).store(len, Relaxed);
+        let told = rx.recv_boxed().map(drop);
+        assert_eq!(told, Err(RecvError::Invalid { position: slot as u64 }), "length {len}");
+    }
+    tx.send(letter).expect("send");
+    assert_eq!(rx.recv_boxed().expect("recv").text, *b"hello");
+
+    let key = Key::new();
+    let mut tx: Sender<[u32]> = key.options().slot_size(16).open().expect("open");
+    let mut rx: Receiver<[u32]> = key.options().open().expect("open");
+    let memory = Memory::of(tx.id().segment());
+    for slot in 0..3 {
+        tx.send(&[1, 2]).expect("send");
+        memory.u64(at::SLOTS + slot * 32 + 8).store(5 + slot as u64, Relaxed);
+        let told = rx.recv_ref().map(drop);
+        assert_eq!(told, Err(RecvError::Invalid { position: slot as u64 }));
+    }
+}
+
+/// A receiver that was told of corruption says so for ever, whatever it is asked.
+fn stays_corrupt(rx: &mut Receiver<[u8]>, what: &str) {
+    let start = Instant::now();
+    let corrupt = |fault: Fault| match fault {
+        Fault::Corrupt { what: found } => assert!(found.contains(what), "{found}"),
+        other => panic!("not Corrupt but {other:?}"),
+    };
+    let told = |error: RecvError| match error {
+        RecvError::Fault(fault) => {
+            advises(&fault);
+            corrupt(fault);
+        }
+        other => panic!("not a fault but {other:?}"),
+    };
+    for _ in 0..2 {
+        told(rx.recv_boxed().expect_err("corrupt"));
+        told(rx.try_recv_boxed().expect_err("corrupt"));
+        told(rx.recv_boxed_timeout(Duration::MAX).expect_err("corrupt"));
+        told(rx.recv_ref().map(drop).expect_err("corrupt"));
+        told(rx.try_recv_ref().map(drop).expect_err("corrupt"));
+        told(rx.wait_for_peer(Duration::MAX).expect_err("corrupt"));
+        corrupt(rx.peer().expect_err("corrupt"));
+    }
+    assert!(start.elapsed() < MOMENT, "it took {:?}", start.elapsed());
+}
+
+fn a_length_longer_than_the_slot() {
+    for len in [11, 16, 1 << 32, u64::MAX / 2, u64::MAX - 7, u64::MAX] {
+        for by_reference in [false, true] {
+            let key = Key::new();
+            let options = || key.options().slot_size(10);
+            let mut tx: Sender<[u8]> = options().open().expect("open");
+            let mut rx: Receiver<[u8]> = options().open().expect("open");
+            let memory = Memory::of(tx.id().segment());
+            tx.send(b"good").expect("send");
+            tx.send(b"bad").expect("send");
+            tx.send(b"good").expect("send");
+            memory.u64(at::SLOTS + 32 + 8).store(len, Relaxed);
+            assert_eq!(&*rx.recv_boxed().expect("recv"), b"good");
+            let first = match by_reference {
+                false => rx.recv_boxed().map(drop),
+                true => rx.recv_ref().map(drop),
+            };
+            assert!(matches!(first, Err(RecvError::Fault(Fault::Corrupt { .. }))), "{first:?}");
+            stays_corrupt(&mut rx, "longer than its slot");
+            // Nothing was acknowledged, and the rest of the handle works.
+            assert_eq!((rx.len(), rx.position(), tx.len()), (2, 1, 2));
+            rx.close().expect("close");
+            // The advice can be followed.
+            sysvring::remove(key.address()).expect("remove");
+        }
+    }
+}
+
+fn a_word_that_cannot_be() {
+    // Of a lap to come, of phases and owners that one-to-one channels do not have, noise.
+    for word in [1, 3, full(1), full(1) | 8, 2 | 1 << 11, 1 << 16, full(1 << 40), u64::MAX] {
+        let key = Key::new();
+        let mut tx: Sender<[u8]> = key.options().capacity(4).open().expect("open");
+        let mut rx: Receiver<[u8]> = key.options().open().expect("open");
+        let memory = Memory::of(tx.id().segment());
+        tx.send(b"good").expect("send");
+        memory.u64(at::SLOTS + (16 + 1024)).store(word, Relaxed);
+        assert_eq!(&*rx.recv_boxed().expect("recv"), b"good");
+        stays_corrupt(&mut rx, "word");
+    }
+}
+
+fn a_word_that_cannot_be_wakes_who_waits() {
+    for wait in [sysvring::Wait::Spin, sysvring::Wait::Balanced, sysvring::Wait::Park] {
+        let key = Key::new();
+        let _tx: Sender<u64> = key.options().capacity(4).open().expect("open");
+        let mut rx: Receiver<u64> = key.options().wait(wait).open().expect("open");
+        let memory = Memory::of(rx.id().segment());
+        let waiter = std::thread::spawn(move || rx.recv());
+        std::thread::sleep(Duration::from_millis(20));
+        memory.u64(at::SLOTS).store(u64::MAX, Relaxed);
+        let start = Instant::now();
+        let told = waiter.join().expect("no panic");
+        assert!(matches!(told, Err(RecvError::Fault(Fault::Corrupt { .. }))), "{told:?}");
+        assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+    }
+}
+
+/// Garbage in head, credit and tail while both sides are there.
+fn ends_that_cannot_be() {
+    for garbage in [5, 1000, 1 << 40, 1 << 63, u64::MAX - 4] {
+        for field in [at::HEAD, at::CREDIT] {
+            let key = Key::new();
+            let mut tx: Sender<u64> = key.options().capacity(4).open().expect("open");
+            let mut rx: Receiver<u64> = key.options().open().expect("open");
+            let memory = Memory::of(tx.id().segment());
+            tx.send_batch(&[0, 1, 2, 3]).expect("send");
+            memory.u64(field).store(garbage, Relaxed);
+            assert!(tx.len() <= 4 && rx.len() <= 4);
+            // The sender reads credit when it may wait, the exact head when it may not.
+            let told = match field {
+                at::HEAD => tx.try_send(&4),
+                _ => tx.send_timeout(&4, MOMENT),
+            };
+            let Err(SendError::Fault(fault @ Fault::Corrupt { .. })) = told else {
+                panic!("{garbage:#x} at {field}: {told:?}")
+            };
+            advises(&fault);
+            for _ in 0..2 {
+                assert_eq!(tx.send(&4), Err(SendError::Fault(fault)));
+                assert_eq!(tx.try_loan().map(drop), Err(SendError::Fault(fault)));
+                assert_eq!(tx.flush(Duration::MAX), Err(SendError::Fault(fault)));
+                let ended = BatchError { sent: 0, error: SendError::Fault(fault) };
+                assert_eq!(tx.send_batch(&[4]), Err(ended));
+            }
+            tx.close().expect("close");
+            // A receiver knows by itself how far it is.
+            assert_eq!(rx.recv(), Ok(0));
+            assert_eq!((rx.recv(), rx.recv(), rx.recv()), (Ok(1), Ok(2), Ok(3)));
+            assert_eq!(rx.recv(), Err(RecvError::Disconnected));
+        }
+        // The tail is for those who come later, and only they are told.
+        let key = Key::new();
+        let mut tx: Sender<u64> = key.options().capacity(4).open().expect("open");
+        let mut rx: Receiver<u64> = key.options().open().expect("open");
+        let memory = Memory::of(tx.id().segment());
+        tx.send(&0).expect("send");
+        memory.u64(at::TAIL).store(garbage, Relaxed);
+        assert_eq!(rx.recv(), Ok(0));
+        assert!(tx.len() <= 4 && rx.len() <= 4 && tx.stat().expect("stat").depth <= 4);
+        drop(tx);
+        let told = key.options().attach::<Sender<u64>>().expect_err("corrupt");
+        assert!(matches!(told, sysvring::Error::Fault(Fault::Corrupt { .. })), "{told:?}");
+        advises(&told);
+    }
+}
+
+/// Garbage in the words where sides park: nothing is lost but time.
+fn flags_that_nobody_set() {
+    let key = Key::new();
+    for field in [at::RECEIVERS, at::SENDERS] {
+        for bit in 0..32 {
+            let mut tx: Sender<u64> = key.options().capacity(2).open().expect("open");
+            let mut rx: Receiver<u64> = key.options().open().expect("open");
+            let memory = Memory::of(tx.id().segment());
+            for n in 0..8 {
+                memory.u32(field).fetch_xor(1 << bit, Relaxed);
+                // How often that side came, and when it was woken.
+                memory.u32(field + 4).store(n as u32 * 77, Relaxed);
+                memory.u64(field + 8).store(u64::MAX - n, Relaxed);
+                match tx.send_timeout(&n, MOMENT) {
+                    Ok(()) => assert_eq!(rx.recv_timeout(MOMENT), Ok(n), "bit {bit} at {field}"),
+                    Err(SendError::Fault(Fault::Removed)) if bit == 30 => break,
+                    Err(error) => panic!("bit {bit} at {field}: {error:?}"),
+                }
+            }
+            drop((tx, rx));
+            // The next life knows nothing of it.
+            let mut rx: Receiver<u64> = key.options().open().expect("open");
+            let mut tx: Sender<u64> = key.options().open().expect("open");
+            assert_eq!((tx.send(&9), rx.recv()), (Ok(()), Ok(9)), "bit {bit} at {field}");
+        }
+    }
+}

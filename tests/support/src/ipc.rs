@@ -19,6 +19,14 @@ pub fn waiting(set: i32, semaphore: i32) -> i32 {
     unsafe { libc::semctl(set, semaphore, GETNCNT) }
 }
 
+/// Adds to a semaphore, as a wake-up does.
+pub fn add(set: i32, semaphore: i32, n: i16) {
+    let mut op = libc::sembuf { sem_num: semaphore as u16, sem_op: n, sem_flg: 0 };
+    // SAFETY: one operation, read during the call.
+    let result = unsafe { libc::semop(set, &mut op, 1) };
+    assert_ne!(result, -1, "semop: {}", io::Error::last_os_error());
+}
+
 /// The bytes of a segment, copied through an attachment of its own, read-only.
 pub fn bytes(segment: i32) -> Vec<u8> {
     // SAFETY: the kernel fills the zeros and picks a free range; all of the segment is mapped there

@@ -8,12 +8,14 @@ mod bad_options;
 mod bad_permission;
 mod bad_removal;
 mod bad_times;
+mod deaths;
 mod edges;
 mod forks;
 mod messages;
 mod places;
 mod raw;
 mod types;
+mod verdicts;
 
 use std::process::ExitCode;
 
@@ -27,12 +29,14 @@ fn main() -> ExitCode {
             bad_permission::workers(),
             bad_removal::workers(),
             bad_times::workers(),
+            deaths::workers(),
             edges::workers(),
             forks::workers(),
             messages::workers(),
             places::workers(),
             raw::workers(),
             types::workers(),
+            verdicts::workers(),
         ];
         return worker::work(&workers.concat(), orders);
     }
@@ -44,11 +48,13 @@ fn main() -> ExitCode {
         bad_permission::tests(),
         bad_removal::tests(),
         bad_times::tests(),
+        deaths::tests(),
         edges::tests(),
         forks::tests(),
         messages::tests(),
         places::tests(),
         types::tests(),
+        verdicts::tests(),
     ];
     suite::run(tests.concat())
 }

@@ -46,10 +46,16 @@ pub(crate) fn remove_if_unused(members: Members, segment: i32, key: i32) -> sysv
         Err(errno) => return Err(errno),
     }
     // A private segment is marked since its first attach and goes with its last.
-    if key != 0 && shm::stat(segment).is_ok_and(|stat| stat.key == key) {
-        gone(shm::remove(segment))?;
+    let removed = match key != 0 && shm::stat(segment).is_ok_and(|stat| stat.key == key) {
+        true => gone(shm::remove(segment)),
+        false => Ok(()),
+    };
+    let removed = removed.and_then(|()| gone(members.set.remove()));
+    if removed.is_err() {
+        // Another user's, and not ours to remove: let it be, and hold up nobody.
+        let _ = members.unlock();
     }
-    gone(members.set.remove())
+    removed
 }
 
 /// Removes a channel, whoever uses it: its segment and its set, and with them the messages in it.

@@ -11,10 +11,12 @@ mod bad_times;
 mod deaths;
 mod edges;
 mod forks;
+mod life;
 mod messages;
 mod places;
 mod raw;
 mod types;
+mod users;
 mod verdicts;
 
 use std::process::ExitCode;
@@ -32,10 +34,12 @@ fn main() -> ExitCode {
             deaths::workers(),
             edges::workers(),
             forks::workers(),
+            life::workers(),
             messages::workers(),
             places::workers(),
             raw::workers(),
             types::workers(),
+            users::workers(),
             verdicts::workers(),
         ];
         return worker::work(&workers.concat(), orders);
@@ -51,9 +55,11 @@ fn main() -> ExitCode {
         deaths::tests(),
         edges::tests(),
         forks::tests(),
+        life::tests(),
         messages::tests(),
         places::tests(),
         types::tests(),
+        users::tests(),
         verdicts::tests(),
     ];
     suite::run(tests.concat())

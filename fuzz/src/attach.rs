@@ -1,0 +1,324 @@
+//! Whatever lies in a segment and a set: who opens or looks gets an error with a name, or a handle
+//! that works or says so; never a panic, never a hang; and what is not a channel stays as it is.
+//!
+//! The input: a byte of flags ([`Plan`]), a byte and a half-word of sizes, a list of values for the
+//! set, then patches over a real channel, or the bytes of a segment that never was one.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
+
+use sysvring::{Address, ChannelId, Error, Message, Observer, Options, spsc};
+
+use crate::input::Input;
+use crate::raw::{Segment, Set, is_free, marked_segment, remove_segment};
+
+/// Of another process' creating, joining and removing, of which there is none.
+const TIMEOUT: Duration = Duration::from_millis(2);
+/// All calls together, on a machine that does other things too.
+const TOO_LONG: Duration = Duration::from_secs(8);
+
+/// The target.
+pub fn attach(data: &[u8]) {
+    // One key at a time: what is left behind is then known to be this input's.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
+    let start = Instant::now();
+    let mut input = Input::new(data);
+    let plan = Plan::read(&mut input);
+    if plan.text {
+        run::<[u8]>(&plan, input, b"any")
+    } else {
+        run::<u64>(&plan, input, &7)
+    }
+    let took = start.elapsed();
+    assert!(took < TOO_LONG, "it took {took:?}: {plan:?}");
+}
+
+/// What is to be there.
+#[derive(Debug)]
+struct Plan {
+    /// A channel that the crate made, patched; else objects made by hand.
+    real: bool,
+    segment: bool,
+    segment_marked: bool,
+    set: bool,
+    set_marked: bool,
+    /// Identifier and nonce in the header are made right after all.
+    bound: bool,
+    /// Handles that were opened before live on.
+    live: bool,
+    /// Messages of variable length.
+    text: bool,
+    /// Neither has a key.
+    private: bool,
+    semaphores: u16,
+    bytes: usize,
+    values: Vec<(u16, u16)>,
+}
+
+impl Plan {
+    fn read(input: &mut Input<'_>) -> Plan {
+        let (flags, sizes) = (input.byte(), input.byte());
+        let is = |bit: u8| flags & bit != 0;
+        Plan {
+            real: is(1),
+            segment: is(2),
+            segment_marked: is(4),
+            set: is(8),
+            set_marked: is(16),
+            bound: is(32),
+            live: is(64),
+            text: is(128),
+            private: sizes & 1 != 0,
+            // Mostly the right number.
+            semaphores: if sizes < 192 { 10 } else { u16::from(sizes - 191) },
+            bytes: usize::from(input.half()).max(1),
+            values: {
+                let count = input.byte() % 12;
+                (0..count).map(|_| (u16::from(input.byte() % 12), input.half() & 0x7fff)).collect()
+            },
+        }
+    }
+}
+
+/// What the input made, taken away at its end.
+struct Ground {
+    key: i32,
+    segment: Option<Segment>,
+    set: Option<Set>,
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        if let Some(segment) = self.segment.take() {
+            remove_segment(segment.id);
+        }
+        if let Some(set) = self.set {
+            set.remove();
+        }
+        // What the crate itself made there.
+        if let Some(id) = marked_segment(self.key) {
+            remove_segment(id);
+        }
+        if let Some(set) = Set::marked(self.key) {
+            set.remove();
+        }
+    }
+}
+
+/// A key without a segment or a set.
+fn free_key() -> i32 {
+    static NEXT: AtomicI32 = AtomicI32::new(0);
+    loop {
+        let n = NEXT.fetch_add(1, Ordering::Relaxed) & 0xf;
+        let key = 0x4600_0000 | (std::process::id() as i32 & 0x000f_ffff) << 4 | n;
+        if is_free(key) {
+            return key;
+        }
+    }
+}
+
+fn run<T: Message + ?Sized>(plan: &Plan, mut input: Input<'_>, message: &T) {
+    let mut ground = Ground { key: free_key(), segment: None, set: None };
+    let key = ground.key;
+    let mut tx: Option<spsc::Sender<T>> = None;
+    let mut rx: Option<spsc::Receiver<T>> = None;
+    if plan.real {
+        let options = if plan.private { Options::private() } else { Options::key(key) };
+        let options = if plan.text { options.slot_size(24) } else { options };
+        let made: Result<spsc::Sender<T>, Error> = options.capacity(4).create();
+        let mut first = made.expect("a new channel");
+        let id = first.id();
+        ground.segment = Some(Segment::attach(id.segment()).expect("it is there"));
+        ground.set = first.stat().expect("stat").set.map(|set| Set { id: set.id });
+        for _ in 0..3 {
+            first.send(message).expect("there is room");
+        }
+        if plan.live || plan.private {
+            rx = Some(Options::id(id).timeout(TIMEOUT).attach().expect("its other side"));
+            tx = Some(first);
+        }
+    } else {
+        let key = if plan.private { libc::IPC_PRIVATE } else { key };
+        if plan.segment {
+            let made = Segment::make(key, plan.bytes, plan.segment_marked);
+            ground.segment = Some(made.expect("a new segment"));
+        }
+        if plan.set {
+            let made = Set::make(key, plan.semaphores, plan.set_marked);
+            ground.set = Some(made.expect("a new set"));
+        }
+    }
+    if let Some(segment) = &ground.segment {
+        lay(plan, segment, ground.set, &mut input);
+    }
+    if let Some(set) = ground.set {
+        plan.values.iter().for_each(|&(n, value)| set.set_value(n, value));
+    }
+
+    let foreign = Foreign::of(plan, &ground);
+    let id = ground.segment.as_ref().and_then(identifier);
+    look(key, id);
+    if let Some(tx) = &mut tx {
+        send(tx, message);
+    }
+    if let Some(rx) = &mut rx {
+        receive(rx);
+    }
+    drop((tx, rx));
+    let by_key = || Options::key(key).timeout(TIMEOUT);
+    let opened = [
+        id.is_some_and(|id| join::<T>(|| Options::id(id).timeout(TIMEOUT), true, message)),
+        join::<T>(by_key, true, message),
+        join::<T>(by_key, false, message),
+    ];
+    look(key, id);
+    // A lifecycle semaphore that was set, and that nobody holds, makes removing wait for 10 seconds.
+    if Set::marked(key).is_none_or(|set| set.value(0) == Some(0)) {
+        checked(sysvring::remove(Address::Key(key)));
+    }
+    foreign.check(&ground, opened);
+    drop(ground);
+    assert!(is_free(key), "something is left of {plan:?}");
+}
+
+/// The bytes of the segment.
+fn lay(plan: &Plan, segment: &Segment, set: Option<Set>, input: &mut Input<'_>) {
+    if plan.real {
+        while !input.is_empty() {
+            let (offset, len) = (input.half(), input.byte());
+            // Most of it is slots and gaps: the header's bytes are wanted more often.
+            segment.write(usize::from(offset % 4352), input.bytes(usize::from(len % 16) + 1));
+        }
+    } else {
+        segment.write(0, input.bytes(usize::MAX));
+    }
+    if let Some(set) = set.filter(|_| plan.bound) {
+        segment.write(80, &set.id.to_le_bytes());
+        let nonce = |at| i32::from_le_bytes(segment.bytes()[at..at + 4].try_into().expect("four"));
+        if segment.bytes().len() > 88 {
+            set.set_value(4, (nonce(84) & 0x7fff) as u16);
+            set.set_value(5, (nonce(84) >> 15 & 0x7fff) as u16);
+        }
+    }
+}
+
+/// The identifier by which a segment that looks like a channel would be attached.
+fn identifier(segment: &Segment) -> Option<ChannelId> {
+    let bytes = segment.bytes();
+    let nonce = u32::from_le_bytes(bytes.get(84..88)?.try_into().ok()?);
+    format!("{}:{nonce:08x}", segment.id).parse().ok()
+}
+
+/// What is nobody's business and must stay.
+struct Foreign {
+    segment: Option<Vec<u8>>,
+    set: Option<Vec<Option<i32>>>,
+}
+
+impl Foreign {
+    fn of(plan: &Plan, ground: &Ground) -> Foreign {
+        let by_hand = !plan.real;
+        let segment = ground.segment.as_ref().map(Segment::bytes);
+        let values = |set: Set| (0..plan.semaphores).map(|n| set.value(n)).collect();
+        Foreign {
+            segment: segment
+                .filter(|bytes| by_hand && !plan.segment_marked && !bytes.starts_with(b"SYSVRING")),
+            set: ground
+                .set
+                .filter(|_| by_hand && (!plan.set_marked || plan.semaphores != 10))
+                .map(values),
+        }
+    }
+
+    fn check(&self, ground: &Ground, opened: [bool; 3]) {
+        if let (Some(before), Some(segment)) = (&self.segment, &ground.segment) {
+            assert!(segment.is_there(), "a segment that is no channel was removed");
+            assert!(*before == segment.bytes(), "a segment that is no channel was written to");
+            assert!(!opened[0], "a segment that is no channel was joined");
+        }
+        if let (Some(before), Some(set)) = (&self.set, ground.set) {
+            let now: Vec<_> = (0..before.len() as u16).map(|n| set.value(n)).collect();
+            assert_eq!(*before, now, "a set that is no channel's was changed");
+        }
+    }
+}
+
+/// An error must speak; which one it is depends on the input.
+fn checked<T>(result: Result<T, Error>) -> Option<T> {
+    result.map_err(|error| assert!(!error.to_string().is_empty())).ok()
+}
+
+/// Looks in all ways.
+fn look(key: i32, id: Option<ChannelId>) {
+    for address in [Some(Address::Key(key)), id.map(Address::Id)].into_iter().flatten() {
+        if let Some(observer) = checked(Observer::open(address.clone()))
+            && let Some(stat) = checked(observer.stat())
+        {
+            assert!(stat.depth <= stat.capacity as u64 && !stat.to_string().is_empty());
+            assert!(stat.capacity as u64 * stat.stride as u64 <= stat.segment.size);
+        }
+        checked(sysvring::stat(address));
+    }
+    for stat in checked(sysvring::list()).into_iter().flatten() {
+        assert!(!stat.to_string().is_empty());
+    }
+}
+
+/// Opens both sides and uses them; whether one of them could be opened.
+fn join<T: Message + ?Sized>(options: impl Fn() -> Options, only: bool, message: &T) -> bool {
+    let mut rx: Option<spsc::Receiver<T>> =
+        checked(if only { options().attach() } else { options().open() });
+    if let Some(rx) = &mut rx {
+        receive(rx);
+    }
+    let mut tx: Option<spsc::Sender<T>> =
+        checked(if only { options().attach() } else { options().open() });
+    if let Some(tx) = &mut tx {
+        send(tx, message);
+    }
+    if let Some(rx) = &mut rx {
+        receive(rx);
+    }
+    rx.is_some() || tx.is_some()
+}
+
+/// Every way to receive; none of them waits for long.
+fn receive<T: Message + ?Sized>(rx: &mut spsc::Receiver<T>) {
+    for n in 0..8 {
+        let gone = match n % 3 {
+            0 => rx.try_recv_ref().map(drop).err(),
+            1 => rx.try_recv_boxed().map(drop).err(),
+            _ => rx.recv_boxed_timeout(Duration::from_micros(n * 50)).map(drop).err(),
+        };
+        if let Some(error) = gone {
+            assert!(!error.to_string().is_empty());
+        }
+        assert!(rx.len() <= rx.capacity());
+        let _ = (rx.is_empty(), rx.is_full(), rx.position());
+    }
+    let _ = rx.peer();
+    let _ = rx.wait_for_peer(Duration::ZERO);
+    checked(rx.stat());
+}
+
+/// Every way to send; none of them waits for long.
+fn send<T: Message + ?Sized>(tx: &mut spsc::Sender<T>, message: &T) {
+    for n in 0..6 {
+        let error = match n % 3 {
+            0 => tx.try_send(message).err(),
+            1 => tx.try_send_batch([message, message]).err().map(|batch| batch.error),
+            _ => tx.send_timeout(message, Duration::from_micros(n * 50)).err(),
+        };
+        if let Some(error) = error {
+            assert!(!error.to_string().is_empty());
+        }
+        assert!(tx.len() <= tx.capacity());
+        let _ = (tx.is_empty(), tx.is_full(), tx.position());
+    }
+    let _ = tx.flush(Duration::from_micros(50));
+    let _ = tx.peer();
+    let _ = tx.wait_for_peer(Duration::ZERO);
+    checked(tx.stat());
+}

@@ -1,0 +1,118 @@
+//! The targets on stable Rust: all seeds, and some seconds of random input.
+//!
+//! `FUZZ_SECONDS` says how many (default 3), `FUZZ_SEED` where the random input begins.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// What is run now, and since when.
+static NOW: Mutex<Option<(Vec<u8>, Instant)>> = Mutex::new(None);
+
+fn run(input: &[u8]) {
+    let now = || NOW.lock().unwrap_or_else(|e| e.into_inner());
+    *now() = Some((input.to_vec(), Instant::now()));
+    let result = std::panic::catch_unwind(|| sysvring_fuzz::attach(input));
+    *now() = None;
+    if let Err(panic) = result {
+        eprintln!("the input was {}", hexadecimal(input));
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Ends the program when an input hangs.
+fn watch() {
+    std::thread::spawn(|| {
+        loop {
+            std::thread::sleep(Duration::from_millis(500));
+            if let Some((input, since)) = &*NOW.lock().unwrap_or_else(|e| e.into_inner())
+                && since.elapsed() > Duration::from_secs(20)
+            {
+                eprintln!("this input hangs: {}", hexadecimal(input));
+                std::process::abort();
+            }
+        }
+    });
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn seeds() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/attach");
+    let files = std::fs::read_dir(folder).expect("the seeds");
+    let mut paths: Vec<_> = files.map(|file| file.expect("a seed").path()).collect();
+    paths.sort();
+    paths.iter().map(|path| std::fs::read(path).expect("a seed")).collect()
+}
+
+/// Numbers by splitmix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ x >> 31
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n.max(1) as u64) as usize
+    }
+
+    /// Bytes that are often at an edge.
+    fn byte(&mut self) -> u8 {
+        match self.below(8) {
+            0 => 0,
+            1 => 1,
+            2 => 0x7f,
+            3 => 0x80,
+            4 => 0xff,
+            _ => self.next() as u8,
+        }
+    }
+
+    /// A seed with changes, or something new.
+    fn input(&mut self, seeds: &[Vec<u8>]) -> Vec<u8> {
+        let mut input = match self.below(4) {
+            0 => (0..self.below(200)).map(|_| self.byte()).collect(),
+            _ => seeds[self.below(seeds.len())].clone(),
+        };
+        for _ in 0..self.below(6) {
+            let at = self.below(input.len());
+            match self.below(4) {
+                0 => input.insert(at, self.byte()),
+                1 if !input.is_empty() => _ = input.remove(at),
+                2 => input.extend((0..self.below(24)).map(|_| self.byte())),
+                _ if !input.is_empty() => input[at] = self.byte(),
+                _ => {}
+            }
+        }
+        input
+    }
+}
+
+#[test]
+fn seeds_and_random_input() {
+    watch();
+    let seeds = seeds();
+    assert!(!seeds.is_empty());
+    seeds.iter().for_each(|seed| run(seed));
+    let number = |name, or| {
+        std::env::var(name)
+            .map_or(or, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+    };
+    let (seconds, seed) = (number("FUZZ_SECONDS", 3), number("FUZZ_SEED", 0x5eed));
+    println!("{} seeds, then FUZZ_SECONDS={seconds} of FUZZ_SEED={seed}", seeds.len());
+    let mut random = Random(seed);
+    let (start, mut runs) = (Instant::now(), 0u64);
+    while start.elapsed() < Duration::from_secs(seconds) {
+        run(&random.input(&seeds));
+        runs += 1;
+    }
+    println!("{runs} random inputs");
+    assert!(runs > 0 || seconds == 0);
+}

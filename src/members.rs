@@ -59,8 +59,8 @@ pub(crate) struct Members {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Joined {
     Seated,
-    /// Nobody is a member: whoever comes next rebuilds.
-    NoUsers,
+    /// There were no members, whoever comes next rebuilds; or what was in the way is gone. Look again.
+    NotNow,
     /// Somebody alive sits there.
     Taken {
         pid: u32,
@@ -152,14 +152,16 @@ impl Members {
             Err(errno) => return Err(errno),
         }
         // It could not be at that moment; what is in the way now?
-        if self.set.value(LIFECYCLE)? != 0 {
-            return Ok(Joined::Busy { pid: self.set.pid(LIFECYCLE)? as u32 });
-        }
         let seat = FIRST_SEAT + seat_of(side);
         if self.set.value(seat)? != 0 {
-            return Ok(Joined::Taken { pid: self.set.pid(seat)? as u32 });
+            return Ok(Joined::Taken { pid: self.set.pid(seat).unwrap_or(0) as u32 });
         }
-        Ok(Joined::NoUsers)
+        // Somebody may have taken it only since.
+        let waited = deadline.is_some_and(|d| d.passed());
+        if waited && self.set.value(LIFECYCLE)? != 0 {
+            return Ok(Joined::Busy { pid: self.set.pid(LIFECYCLE).unwrap_or(0) as u32 });
+        }
+        Ok(Joined::NotNow)
     }
 
     /// Gives the seat back and wakes the other side, in one step.

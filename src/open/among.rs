@@ -69,7 +69,7 @@ impl Opening<'_> {
         let channel = || self.channel.clone();
         match members.join(self.side, self.deadline) {
             Ok(Joined::Seated) => {}
-            Ok(Joined::NoUsers) => return Err(Stop::Again),
+            Ok(Joined::NotNow) => return Err(Stop::Again),
             Ok(Joined::Taken { pid }) => {
                 let role = self.side.role();
                 return Err(Error::SeatTaken { channel: channel(), role, pid }.into());

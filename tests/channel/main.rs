@@ -14,6 +14,7 @@ mod forks;
 mod life;
 mod messages;
 mod places;
+mod races;
 mod raw;
 mod types;
 mod users;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
             life::workers(),
             messages::workers(),
             places::workers(),
+            races::workers(),
             raw::workers(),
             types::workers(),
             users::workers(),
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         life::tests(),
         messages::tests(),
         places::tests(),
+        races::tests(),
         types::tests(),
         users::tests(),
         verdicts::tests(),

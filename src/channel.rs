@@ -298,8 +298,7 @@ impl Channel {
         self.parking().set(wait::LEFT);
         self.members.leave(self.side).map_err(members::fault("semop"))?;
         if self.lifetime == Lifetime::LastMember || self.key == 0 {
-            let removed = reap::remove_if_unused(self.members, self.id.segment, self.key);
-            removed.map_err(members::fault("semop"))?;
+            reap::remove_if_unused(self.members, self.id.segment, self.key)?;
         }
         Ok(())
     }

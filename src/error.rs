@@ -231,7 +231,7 @@ pub enum Error {
         channel: String,
         /// "sender" or "receiver".
         role: &'static str,
-        /// The process that sits there.
+        /// The process that sits there; 0 when it is in a PID namespace that is not seen from here.
         pid: u32,
     },
     /// Two names have the same key. Rename one of the channels.
@@ -335,6 +335,11 @@ impl fmt::Display for Error {
                 f,
                 "{call} was refused for channel {channel}: its mode does not let this user in; ask its \
                  owner for another mode"
+            ),
+            Error::SeatTaken { channel, role, pid: 0 } => write!(
+                f,
+                "a process that is not seen from here is the {role} of channel {channel}; wait until it \
+                 ends, or end it"
             ),
             Error::SeatTaken { channel, role, pid } => write!(
                 f,

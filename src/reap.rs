@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::address::{Address, ChannelId};
-use crate::error::Error;
+use crate::error::{Error, Fault};
 use crate::inspect::{self, Found};
 use crate::members::{self, Members};
 use crate::segment::{self, Lifetime, State, is_marked};
@@ -38,19 +38,20 @@ fn gone(result: sysv::Result<()>) -> sysv::Result<()> {
 
 /// Removes a channel without members. Whoever holds the lifecycle semaphore of a set without users
 /// is alone, and sleepers on that semaphore get EIDRM and start again.
-pub(crate) fn remove_if_unused(members: Members, segment: i32, key: i32) -> sysv::Result<()> {
+pub(crate) fn remove_if_unused(members: Members, segment: i32, key: i32) -> Result<(), Fault> {
     match members.try_exclusive() {
         Ok(true) => {}
         // Somebody came, or somebody else is at it.
         Ok(false) | Err(Errno::EIDRM | Errno::EINVAL) => return Ok(()),
-        Err(errno) => return Err(errno),
+        Err(errno) => return Err(members::fault("semop")(errno)),
     }
     // A private segment is marked since its first attach and goes with its last.
     let removed = match key != 0 && shm::stat(segment).is_ok_and(|stat| stat.key == key) {
-        true => gone(shm::remove(segment)),
+        true => gone(shm::remove(segment)).map_err(members::fault("shmctl(IPC_RMID)")),
         false => Ok(()),
     };
-    let removed = removed.and_then(|()| gone(members.set.remove()));
+    let set = || gone(members.set.remove()).map_err(members::fault("semctl(IPC_RMID)"));
+    let removed = removed.and_then(|()| set());
     if removed.is_err() {
         // Another user's, and not ours to remove: let it be, and hold up nobody.
         let _ = members.unlock();

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Address, Error, Fault, Observer, Options, Peer, RecvError};
-use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::worker::{Orders, Worker, end_with_parent, hear, say};
 use sysvring_support::{tests, workers};
 
 use crate::advice::{advises, refusal};
@@ -30,9 +30,8 @@ fn become_nobody() {
             assert_eq!(libc::setgroups(0, std::ptr::null()), 0);
             assert_eq!((libc::setgid(NOBODY), libc::setuid(NOBODY)), (0, 0));
         }
-        // The kernel forgets this with the user.
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
     }
+    end_with_parent();
 }
 
 /// The call that was refused.

@@ -7,6 +7,7 @@ mod bad_objects;
 mod bad_options;
 mod bad_permission;
 mod bad_removal;
+mod bad_system;
 mod bad_times;
 mod deaths;
 mod edges;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
             bad_options::workers(),
             bad_permission::workers(),
             bad_removal::workers(),
+            bad_system::workers(),
             bad_times::workers(),
             deaths::workers(),
             edges::workers(),
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         bad_options::tests(),
         bad_permission::tests(),
         bad_removal::tests(),
+        bad_system::tests(),
         bad_times::tests(),
         deaths::tests(),
         edges::tests(),

@@ -158,6 +158,21 @@ fn hold_semaphore(orders: &mut Orders) {
     hear();
 }
 
+/// All segments and sets with this crate's mark, as the kernel tells of them.
+pub fn objects() -> Vec<String> {
+    let mut marked = Vec::new();
+    for table in ["shm", "sem"] {
+        let text = std::fs::read_to_string(format!("/proc/sysvipc/{table}")).expect("a table");
+        for line in text.lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().take(3).collect();
+            if i32::from_str_radix(fields[2], 8).expect("a mode") & 0o111 == 1 {
+                marked.push(format!("{table} {}", fields.join(" ")));
+            }
+        }
+    }
+    marked
+}
+
 /// `ipcrm -m`, or `-s`: by the program where it is installed, else by what it calls.
 pub fn ipcrm(option: &str, id: i32) {
     let program =

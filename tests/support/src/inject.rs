@@ -1,37 +1,65 @@
 //! Errors on purpose: the kernel itself answers a system call with an errno, by a seccomp filter.
 //! For children only, since a filter is for ever.
+//!
+//! The filters look at the call's number only, so they are for programs of one architecture, as tests
+//! are.
 
 use std::io;
 
+use libc::{BPF_ABS, BPF_ALU, BPF_AND, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
+
 /// From now on every one of these system calls of this process fails with `errno`, and does nothing.
-///
-/// The filter looks at the call's number only, so it is for programs of one architecture, as tests
-/// are.
 pub fn fail(calls: &[libc::c_long], errno: i32) -> io::Result<()> {
-    let load_number = libc::sock_filter {
-        code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16,
-        jt: 0,
-        jf: 0,
-        k: 0, // offset of the number in `seccomp_data`
-    };
-    let give = |action: u32| libc::sock_filter {
-        code: (libc::BPF_RET | libc::BPF_K) as u16,
-        jt: 0,
-        jf: 0,
-        k: action,
-    };
-    let mut program = vec![load_number];
+    let mut program = vec![load(0)];
     for (i, call) in calls.iter().enumerate() {
-        program.push(libc::sock_filter {
-            code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
-            // Over the other comparisons and the answer "allowed".
-            jt: (calls.len() - i) as u8,
-            jf: 0,
-            k: *call as u32,
-        });
+        // Over the other comparisons and the answer "allowed".
+        program.push(jump_if_equal(*call as u32, calls.len() - i, 0));
     }
     program.push(give(libc::SECCOMP_RET_ALLOW));
     program.push(give(libc::SECCOMP_RET_ERRNO | errno as u32));
+    install(program)
+}
+
+/// As [`fail`], where an argument of the call has this value in the bits of `mask`.
+pub fn fail_where(
+    call: libc::c_long,
+    (argument, mask, value): (usize, u32, u32),
+    errno: i32,
+) -> io::Result<()> {
+    // Number, architecture, instruction pointer; then the arguments, each with its lower half first.
+    let offset = 16 + 8 * argument as u32;
+    let bits = instruction(BPF_ALU | BPF_AND | BPF_K, mask);
+    install(vec![
+        load(0),
+        jump_if_equal(call as u32, 0, 3),
+        load(offset),
+        bits,
+        jump_if_equal(value, 1, 0),
+        give(libc::SECCOMP_RET_ALLOW),
+        give(libc::SECCOMP_RET_ERRNO | errno as u32),
+    ])
+}
+
+fn instruction(code: u32, k: u32) -> libc::sock_filter {
+    libc::sock_filter { code: code as u16, jt: 0, jf: 0, k }
+}
+
+/// Loads a word of `seccomp_data`, which begins with the call's number.
+fn load(offset: u32) -> libc::sock_filter {
+    instruction(BPF_LD | BPF_W | BPF_ABS, offset)
+}
+
+/// Skips so many instructions if the loaded word is `k`, and so many if not.
+fn jump_if_equal(k: u32, yes: usize, no: usize) -> libc::sock_filter {
+    let jump = instruction(BPF_JMP | BPF_JEQ | BPF_K, k);
+    libc::sock_filter { jt: yes as u8, jf: no as u8, ..jump }
+}
+
+fn give(answer: u32) -> libc::sock_filter {
+    instruction(BPF_RET | BPF_K, answer)
+}
+
+fn install(mut program: Vec<libc::sock_filter>) -> io::Result<()> {
     let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     // SAFETY: numbers, and a program that lives through the call.
     unsafe {

@@ -10,6 +10,8 @@ use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, hear, say};
 use sysvring_support::{ipc, tests, workers};
 
+use crate::life::becomes_attached;
+
 tests![
     every_call_of_a_child_says_forked,
     a_child_gives_no_seat_back,
@@ -237,13 +239,12 @@ fn a_child_does_not_keep_the_seat_of_a_killed_parent() {
     let mut rx: Receiver<u64> = name.options().open().expect("open");
     let mut worker = Worker::start(&[&"forks::leave_a_child", &name]).expect("start");
     assert_eq!(rx.recv(), Ok(1));
-    let attached = || rx.stat().expect("stat").segment.attached;
     let child: i32 = worker.hear().expect("a child").parse().expect("its number");
-    assert_eq!(attached(), 3, "the receiver, the sender and its child");
+    // The receiver, the sender and its child.
+    becomes_attached(name.as_str(), 4);
     worker.kill_and_wait().expect("kill");
-    assert_eq!(attached(), 2, "the child lives");
+    becomes_attached(name.as_str(), 3);
     let pid = worker.pid() as u32;
-    let mut rx = rx;
     assert_eq!(rx.peer(), Ok(Peer::Died { pid }));
     assert_eq!(rx.recv(), Err(RecvError::Disconnected));
     let mut tx: Sender<u64> = name.options().attach().expect("the seat is free");

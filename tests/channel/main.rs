@@ -12,7 +12,9 @@ mod bad_times;
 mod deaths;
 mod edges;
 mod forks;
+mod leftovers;
 mod life;
+mod look;
 mod messages;
 mod places;
 mod races;
@@ -37,7 +39,9 @@ fn main() -> ExitCode {
             deaths::workers(),
             edges::workers(),
             forks::workers(),
+            leftovers::workers(),
             life::workers(),
+            look::workers(),
             messages::workers(),
             places::workers(),
             races::workers(),
@@ -60,7 +64,9 @@ fn main() -> ExitCode {
         deaths::tests(),
         edges::tests(),
         forks::tests(),
+        leftovers::tests(),
         life::tests(),
+        look::tests(),
         messages::tests(),
         places::tests(),
         races::tests(),

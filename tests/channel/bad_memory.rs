@@ -12,6 +12,7 @@ use sysvring_support::{tests, workers};
 
 use crate::advice::advises;
 use crate::raw::{HEADER_USED, Key, Memory, at};
+use crate::watch::Watch;
 
 tests![scribbled_over_sized, scribbled_over_variable];
 workers![sends, receives];
@@ -38,10 +39,10 @@ impl Tally {
         call: impl FnOnce() -> Result<T, E>,
         goes_on: impl FnOnce(&E) -> bool,
     ) -> bool {
-        let start = Instant::now();
+        let watch = Watch::start();
         let result = call();
-        let took = start.elapsed();
-        assert!(took < SHORT + Duration::from_secs(2), "a call took {took:?}");
+        let took = watch.took();
+        assert!(took < SHORT + Duration::from_secs(1), "a call took {took:?}");
         match result {
             Ok(_) => {
                 self.done += 1;
@@ -56,10 +57,10 @@ impl Tally {
     }
 
     fn open<H: sysvring::Handle>(&mut self, options: Options) -> Option<H> {
-        let start = Instant::now();
+        let watch = Watch::start();
         let result = options.open();
-        let took = start.elapsed();
-        assert!(took < SHORT + Duration::from_secs(2), "opening took {took:?}");
+        let took = watch.took();
+        assert!(took < SHORT + Duration::from_secs(1), "opening took {took:?}");
         match result {
             Ok(handle) => {
                 self.opened += 1;

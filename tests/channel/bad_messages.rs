@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
@@ -11,6 +11,7 @@ use sysvring_support::tests;
 
 use crate::advice::advises;
 use crate::raw::{Key, MOMENT, Memory, at, full};
+use crate::watch::Watch;
 
 tests![
     too_long,
@@ -203,7 +204,7 @@ fn invalid_text_and_lengths() {
 
 /// A receiver that was told of corruption says so for ever, whatever it is asked.
 fn stays_corrupt(rx: &mut Receiver<[u8]>, what: &str) {
-    let start = Instant::now();
+    let watch = Watch::start();
     let corrupt = |fault: Fault| match fault {
         Fault::Corrupt { what: found } => assert!(found.contains(what), "{found}"),
         other => panic!("not Corrupt but {other:?}"),
@@ -224,7 +225,7 @@ fn stays_corrupt(rx: &mut Receiver<[u8]>, what: &str) {
         told(rx.wait_for_peer(Duration::MAX).expect_err("corrupt"));
         corrupt(rx.peer().expect_err("corrupt"));
     }
-    assert!(start.elapsed() < MOMENT, "it took {:?}", start.elapsed());
+    assert!(watch.took() < MOMENT, "it took {:?}", watch.took());
 }
 
 fn a_length_longer_than_the_slot() {
@@ -278,10 +279,10 @@ fn a_word_that_cannot_be_wakes_who_waits() {
         let waiter = std::thread::spawn(move || rx.recv());
         std::thread::sleep(Duration::from_millis(20));
         memory.u64(at::SLOTS).store(u64::MAX, Relaxed);
-        let start = Instant::now();
+        let watch = Watch::start();
         let told = waiter.join().expect("no panic");
         assert!(matches!(told, Err(RecvError::Fault(Fault::Corrupt { .. }))), "{told:?}");
-        assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+        assert!(watch.took() < Duration::from_millis(500), "{:?}", watch.took());
     }
 }
 

@@ -2,7 +2,7 @@
 //! `sysvring::remove`.
 
 use std::fmt::Debug;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Fault, Options, RecvError, SendError, Wait};
@@ -11,6 +11,7 @@ use sysvring_support::{tests, workers};
 
 use crate::advice::advises;
 use crate::raw::{Key, MOMENT, ipcrm};
+use crate::watch::Watch;
 
 tests![
     the_segment,
@@ -147,9 +148,9 @@ fn goes(take_away: impl Fn(&Key)) {
                 child.wait_asleep().expect("it sleeps");
             }
             take_away(&key);
-            let start = Instant::now();
+            let watch = Watch::with(child.pid());
             let told = child.hear().expect("it is told");
-            let took = start.elapsed();
+            let took = watch.took();
             assert_eq!(told, "Err(Fault(Removed))", "{call} {wait}");
             assert!(took < TOLD, "{call} {wait} was told after {took:?}");
 
@@ -265,11 +266,11 @@ fn a_sender_with_room_learns_of_it_too() {
             let _rx: Receiver<u64> = options().open().expect("open");
             tx.send(&0).expect("send");
             take_away(&key);
-            let start = Instant::now();
+            let watch = Watch::start();
             // At the latest when the ring is full.
             let told = (0..8).find_map(|n| tx.send(&n).err());
             assert_eq!(told, Some(SendError::Fault(Fault::Removed)));
-            assert!(start.elapsed() < TOLD, "told after {:?}", start.elapsed());
+            assert!(watch.took() < TOLD, "told after {:?}", watch.took());
             assert_eq!(tx.try_send(&0), Err(SendError::Fault(Fault::Removed)));
         }
     }
@@ -285,7 +286,7 @@ fn handles_that_are_left_over() {
         let id = tx.id();
         tx.send_batch(&[1, 2, 3]).expect("send");
         take_away(&key);
-        let start = Instant::now();
+        let watch = Watch::start();
         assert_eq!((tx.len(), rx.len(), tx.capacity(), rx.is_full()), (3, 3, 4, false));
         assert_eq!((rx.is_empty(), rx.position(), tx.position()), (false, 0, 3));
         for stat in [tx.stat(), rx.stat(), observer.stat()] {
@@ -312,7 +313,7 @@ fn handles_that_are_left_over() {
             // What has lost only its set can be looked at, and taken over with its messages.
             Some(_) => assert!(sysvring::stat(id).expect("stat").set.is_none()),
         }
-        assert!(start.elapsed() < TOLD, "it took {:?}", start.elapsed());
+        assert!(watch.took() < TOLD, "it took {:?}", watch.took());
     }
 }
 

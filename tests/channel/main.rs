@@ -22,6 +22,7 @@ mod raw;
 mod types;
 mod users;
 mod verdicts;
+mod watch;
 
 use std::process::ExitCode;
 

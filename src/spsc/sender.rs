@@ -375,7 +375,9 @@ impl<T: Message + ?Sized> Sender<T> {
         self.wait(patience, SLICE, |producer, channel, look| {
             if producer.refresh(look != Look::Quick).map_err(Fault::from)? {
                 let half = producer.ring().capacity().div_ceil(2);
-                return Ok(look != Look::BeforeSleep || producer.room() >= half);
+                let worth_waking = look != Look::BeforeSleep || producer.room() >= half;
+                // Of a receiver that is gone there is no more to wait for.
+                return Ok(worth_waking || channel.is_abandoned()?);
             }
             if look == Look::Quick {
                 return Ok(false);

@@ -157,9 +157,9 @@ impl Header {
     }
 }
 
-/// Stores up to eight bytes a word; returns the number stored.
+/// Stores up to eight bytes a word, cut between characters; returns the number stored.
 pub(crate) fn store_text(words: &[plain::AtomicU64], text: &str) -> u32 {
-    let bytes = &text.as_bytes()[..text.len().min(words.len() * 8)];
+    let bytes = &text.as_bytes()[..text.floor_char_boundary(words.len() * 8)];
     for (i, word) in words.iter().enumerate() {
         let mut eight = [0u8; 8];
         let part = bytes.get(i * 8..).unwrap_or_default();

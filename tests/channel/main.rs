@@ -9,6 +9,7 @@ mod bad_permission;
 mod bad_removal;
 mod bad_system;
 mod bad_times;
+mod cares;
 mod deaths;
 mod edges;
 mod forks;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
             bad_removal::workers(),
             bad_system::workers(),
             bad_times::workers(),
+            cares::workers(),
             deaths::workers(),
             edges::workers(),
             forks::workers(),
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         bad_removal::tests(),
         bad_system::tests(),
         bad_times::tests(),
+        cares::tests(),
         deaths::tests(),
         edges::tests(),
         forks::tests(),

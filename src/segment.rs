@@ -229,6 +229,12 @@ pub(crate) fn doom(mapping: &Mapping) {
     header.receivers.set(REMOVED);
 }
 
+/// Whether nobody ever joined.
+pub(crate) fn is_untouched(mapping: &Mapping) -> bool {
+    let header = header(mapping);
+    header.senders.joins.load(Relaxed) == 0 && header.receivers.joins.load(Relaxed) == 0
+}
+
 /// Clears what the members of a former life announced, and what else lies there. Only while there
 /// are none.
 pub(crate) fn forget_sleepers(mapping: &Mapping) {

@@ -80,7 +80,12 @@ impl Opening<'_> {
                 return Err(self.not_found());
             }
             let built = self.build(&alone, key)?;
-            return self.enter(alone, built);
+            let members = alone.members;
+            let entered = self.enter(alone, built);
+            if entered.is_err() {
+                self.take_back(members, key);
+            }
+            return entered;
         };
         let remove = || match shm::remove(stat.id) {
             Ok(()) => Stop::Again,
@@ -102,6 +107,21 @@ impl Opening<'_> {
             segment::bind(&mapping, alone.members.set.id(), facts.nonce);
         }
         self.enter(alone, Finished { stat, mapping, facts })
+    }
+
+    /// Removes what was built and could not be entered, if nobody else has done so meanwhile.
+    fn take_back(&self, members: Members, key: i32) {
+        if !matches!(members.try_exclusive(), Ok(true)) {
+            return;
+        }
+        // Dropped, it removes the set of a segment that is gone.
+        let _alone = Alone { members, key: Some(key) };
+        if let Ok(Some(Looked { stat, mapping, .. })) = self.look_for(key)
+            && segment::is_untouched(&mapping)
+        {
+            // What cannot be done here `remove` does.
+            let _ = shm::remove(stat.id);
+        }
     }
 
     /// A new segment, finished. Whatever fails, it goes again.

@@ -1,6 +1,7 @@
 //! Channels between real processes: this program runs itself again for each of them.
 
 mod advice;
+mod bad_limits;
 mod bad_memory;
 mod bad_messages;
 mod bad_objects;
@@ -32,6 +33,7 @@ use sysvring_support::{suite, worker};
 fn main() -> ExitCode {
     if let Some(orders) = worker::orders() {
         let workers = [
+            bad_limits::workers(),
             bad_memory::workers(),
             bad_options::workers(),
             bad_permission::workers(),
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         return worker::work(&workers.concat(), orders);
     }
     let tests = [
+        bad_limits::tests(),
         bad_memory::tests(),
         bad_messages::tests(),
         bad_objects::tests(),

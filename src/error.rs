@@ -417,3 +417,6 @@ impl From<BatchError> for Error {
         Error::Batch(e)
     }
 }
+
+#[cfg(test)]
+mod tests;

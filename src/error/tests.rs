@@ -1,0 +1,153 @@
+//! Every error there is, in words.
+
+use super::*;
+
+/// Every fault there is.
+fn faults() -> Vec<Fault> {
+    let all = vec![
+        Fault::Removed,
+        Fault::Corrupt { what: "a word that cannot be" },
+        Fault::Forked,
+        Fault::LivenessLost,
+        Fault::System { call: "semop", errno: 13 },
+    ];
+    for fault in &all {
+        // A new one is missing above.
+        match fault {
+            Fault::Removed
+            | Fault::Corrupt { .. }
+            | Fault::Forked
+            | Fault::LivenessLost
+            | Fault::System { .. } => {}
+        }
+    }
+    all
+}
+
+fn send_errors() -> Vec<SendError> {
+    let too_long = SendError::TooLong { len: 11, max: 10 };
+    let mut all = vec![SendError::Full, SendError::Timeout, SendError::Disconnected, too_long];
+    all.extend(faults().into_iter().map(SendError::Fault));
+    for error in &all {
+        match error {
+            SendError::Full
+            | SendError::Timeout
+            | SendError::Disconnected
+            | SendError::TooLong { .. }
+            | SendError::Fault(_) => {}
+        }
+    }
+    all
+}
+
+fn recv_errors() -> Vec<RecvError> {
+    let invalid = RecvError::Invalid { position: 77 };
+    let mut all = vec![RecvError::Empty, RecvError::Timeout, RecvError::Disconnected, invalid];
+    all.extend(faults().into_iter().map(RecvError::Fault));
+    for error in &all {
+        match error {
+            RecvError::Empty
+            | RecvError::Timeout
+            | RecvError::Disconnected
+            | RecvError::Invalid { .. }
+            | RecvError::Fault(_) => {}
+        }
+    }
+    all
+}
+
+fn errors() -> Vec<Error> {
+    let channel = || "\"ticks\"".to_owned();
+    let text = |text: &str| text.to_owned();
+    let mut all = vec![
+        Error::Invalid { option: "capacity", reason: text("0 slots; it must be at least 1") },
+        Error::NotFound { channel: channel() },
+        Error::AlreadyExists { channel: channel() },
+        Error::NotOurs { channel: channel(), what: text("a segment without our magic") },
+        Error::Busy { channel: channel(), pid: 0 },
+        Error::Busy { channel: channel(), pid: 77 },
+        Error::PermissionDenied { channel: channel(), call: "shmat" },
+        Error::SeatTaken { channel: channel(), role: "sender", pid: 77 },
+        Error::SeatTaken { channel: channel(), role: "sender", pid: 0 },
+        Error::NameCollision { wanted: text("ticks"), found: text("tocks") },
+        Error::LayoutVersion { expected: 1, found: 77 },
+        Error::TypeMismatch { expected: text("8 bytes"), found: text("77 bytes") },
+        Error::OptionMismatch { option: "capacity", expected: text("8"), found: text("77") },
+        Error::Truncated { expected: 4096, found: 77 },
+        Error::Limit { call: "semget", errno: 28, advice: text("raise SEMMNI") },
+        Error::System {
+            call: "semop",
+            channel: channel(),
+            source: io::Error::from_raw_os_error(22),
+        },
+    ];
+    all.extend(faults().into_iter().map(Error::from));
+    all.extend(send_errors().into_iter().map(Error::from));
+    all.extend(recv_errors().into_iter().map(Error::from));
+    all.extend(send_errors().into_iter().map(|error| BatchError { sent: 3, error }.into()));
+    for error in &all {
+        match error {
+            Error::Invalid { .. }
+            | Error::NotFound { .. }
+            | Error::AlreadyExists { .. }
+            | Error::NotOurs { .. }
+            | Error::Busy { .. }
+            | Error::PermissionDenied { .. }
+            | Error::SeatTaken { .. }
+            | Error::NameCollision { .. }
+            | Error::LayoutVersion { .. }
+            | Error::TypeMismatch { .. }
+            | Error::OptionMismatch { .. }
+            | Error::Truncated { .. }
+            | Error::Limit { .. }
+            | Error::System { .. }
+            | Error::Fault(_)
+            | Error::Send(_)
+            | Error::Recv(_)
+            | Error::Batch(_) => {}
+        }
+    }
+    all
+}
+
+/// A sentence that says what is wrong, and after a mark what to do.
+#[test]
+fn every_error_says_what_to_do() {
+    for error in errors() {
+        let text = error.to_string();
+        let (what, advice) = text.rsplit_once("; ").unwrap_or_default();
+        assert!(what.len() > 9 && advice.len() > 8, "{error:?}: {text:?}");
+        assert!(!text.contains(['\n', '{', '}']) && !text.ends_with('.'), "{text:?}");
+        assert!(!text.contains("process 0"), "{text:?}");
+    }
+}
+
+/// Every number and name in an error is in its text.
+#[test]
+fn every_error_says_what_it_knows() {
+    let numbers = |text: &str| -> Vec<String> {
+        let parts = text.split(|c: char| !c.is_ascii_digit());
+        parts.filter(|part| !part.is_empty() && *part != "0").map(str::to_owned).collect()
+    };
+    for error in errors() {
+        let (text, debug) = (error.to_string(), format!("{error:?}"));
+        for number in numbers(&debug) {
+            assert!(text.contains(&number), "{number} of {debug} is not in {text:?}");
+        }
+        if debug.contains("ticks") {
+            assert!(text.contains("ticks"), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn sources_are_kept() {
+    use std::error::Error as _;
+    let with = |error: &Error| error.source().is_some();
+    let source = io::Error::from_raw_os_error(22);
+    assert!(with(&Error::System { call: "semop", channel: "any".into(), source }));
+    let batch = BatchError { sent: 3, error: SendError::Full };
+    assert_eq!(batch.source().map(ToString::to_string), Some(SendError::Full.to_string()));
+    // Its text says all that these hold.
+    assert!(!with(&Error::Batch(batch)) && !with(&Error::Fault(Fault::Removed)));
+}

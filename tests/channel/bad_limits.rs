@@ -181,12 +181,8 @@ fn semaphores_at_their_limits() {
 /// A child gets an IPC namespace of its own, whose limits are its own.
 fn own_namespace() {
     // SAFETY: numbers only; this process has one thread and nothing of System V.
-    assert_eq!(
-        unsafe { libc::unshare(libc::CLONE_NEWIPC) },
-        0,
-        "{}",
-        std::io::Error::last_os_error()
-    );
+    let result = unsafe { libc::unshare(libc::CLONE_NEWIPC) };
+    assert_eq!(result, 0, "unshare: {}", std::io::Error::last_os_error());
 }
 
 fn sysctl(name: &str, value: &str) {

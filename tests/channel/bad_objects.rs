@@ -16,6 +16,7 @@ use crate::watch::Watch;
 
 tests![
     another_version,
+    a_magic_gone_under_a_member,
     cut_to_a_smaller_segment,
     two_names_with_one_key,
     segment_and_set_of_different_channels,
@@ -207,6 +208,25 @@ fn another_version() {
     }
 }
 
+/// Where there are members nobody is creating, so nobody waits for that.
+fn a_magic_gone_under_a_member() {
+    for (magic, members) in [(0, true), (1, true), (u64::MAX, false)] {
+        let key = Key::new();
+        let tx: Sender<u64> = key.options().create().expect("create");
+        let memory = Memory::of(tx.id().segment());
+        memory.u64(at::MAGIC).store(magic, Relaxed);
+        let kept = members.then_some(tx);
+        let watch = Watch::start();
+        let error = refusal(key.options().attach::<Receiver<u64>>());
+        match magic {
+            0 => assert!(matches!(error, Error::Fault(Fault::Corrupt { .. })), "{error:?}"),
+            _ => assert!(matches!(error, Error::NotOurs { .. }), "{error:?}"),
+        }
+        assert!(watch.took() < SHORT, "{:?}", watch.took());
+        drop(kept);
+    }
+}
+
 /// System V segments cannot be cut; but a header can lie in a segment that is smaller.
 fn cut_to_a_smaller_segment() {
     let (whole, cut) = (Key::new(), Key::new());
@@ -309,6 +329,21 @@ fn each_field_of_the_header() {
     corrupt(at::LIFETIME, false, &[0, 3, u32::MAX.into()]);
     corrupt(at::TOTAL, true, &sizes);
     corrupt(at::NONCE, false, &[0, 1 << 30, HALF, u32::MAX.into()]);
+
+    // What makes another type of it, and what anything may lie in.
+    memory.u64(at::ELEMENT).store(8, Relaxed);
+    let error = refusal(key.options().attach::<Sender<u64>>());
+    assert!(matches!(error, Error::TypeMismatch { .. }), "{error:?}");
+    memory.u64(at::ELEMENT).store(0, Relaxed);
+    for garbage in [1, HALF, u64::MAX - 1, u64::MAX] {
+        memory.u64(at::SCHEMA).store(garbage, Relaxed);
+        memory.u64(at::CREATED).store(garbage, Relaxed);
+        memory.u32(at::NAME_LEN).store(garbage as u32, Relaxed);
+        let stat = sysvring::stat(key.address()).expect("stat");
+        assert_eq!(stat.schema, garbage);
+        assert!(!stat.to_string().is_empty() && stat.name.len() <= 128);
+        drop(key.options().attach::<Receiver<u64>>().expect("attach"));
+    }
 }
 
 /// What came of opening both ends of a changed channel and sending a message.

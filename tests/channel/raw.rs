@@ -250,13 +250,13 @@ impl Memory {
     }
 
     pub fn u32(&self, at: usize) -> &AtomicU32 {
-        assert!(at + 4 <= self.len && at % 4 == 0);
+        assert!(at + 4 <= self.len && at.is_multiple_of(4));
         // SAFETY: inside the segment, aligned.
         unsafe { self.base.add(at).cast().as_ref() }
     }
 
     pub fn u64(&self, at: usize) -> &AtomicU64 {
-        assert!(at + 8 <= self.len && at % 8 == 0);
+        assert!(at + 8 <= self.len && at.is_multiple_of(8));
         // SAFETY: inside the segment, aligned.
         unsafe { self.base.add(at).cast().as_ref() }
     }

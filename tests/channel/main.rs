@@ -24,6 +24,8 @@ mod raw;
 mod types;
 mod users;
 mod verdicts;
+mod waiting;
+mod wakes;
 mod watch;
 
 use std::process::ExitCode;
@@ -54,6 +56,8 @@ fn main() -> ExitCode {
             types::workers(),
             users::workers(),
             verdicts::workers(),
+            waiting::workers(),
+            wakes::workers(),
         ];
         return worker::work(&workers.concat(), orders);
     }
@@ -80,6 +84,8 @@ fn main() -> ExitCode {
         types::tests(),
         users::tests(),
         verdicts::tests(),
+        waiting::tests(),
+        wakes::tests(),
     ];
     suite::run(tests.concat())
 }

@@ -72,3 +72,28 @@ impl Seldom {
         due
     }
 }
+
+/// A handle is one thread's at a time, and may be another's later.
+mod handles {
+    use core::fmt::Debug;
+
+    use static_assertions::{assert_impl_all, assert_not_impl_any};
+
+    use super::{Guard, IntoIter, Iter, Loan, Receiver, Sender, TryIter};
+
+    assert_impl_all!(Sender<u64>: Send, Debug);
+    assert_impl_all!(Sender<[u8]>: Send, Debug);
+    assert_impl_all!(Receiver<u64>: Send, Debug);
+    assert_impl_all!(Receiver<[u8]>: Send, Debug);
+    assert_impl_all!(Guard<'static, [u8]>: Debug);
+    assert_impl_all!(Loan<'static, [u8]>: Debug);
+    assert_impl_all!(Iter<'static, u64>: Send, Debug);
+    assert_impl_all!(TryIter<'static, u64>: Send, Debug);
+    assert_impl_all!(IntoIter<u64>: Send, Debug);
+    assert_not_impl_any!(Sender<u64>: Sync, Clone);
+    assert_not_impl_any!(Sender<[u8]>: Sync, Clone);
+    assert_not_impl_any!(Receiver<u64>: Sync, Clone);
+    assert_not_impl_any!(Receiver<[u8]>: Sync, Clone);
+    assert_not_impl_any!(Guard<'static, u64>: Sync, Clone);
+    assert_not_impl_any!(Loan<'static, u64>: Sync, Clone);
+}

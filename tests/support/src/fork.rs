@@ -10,7 +10,8 @@ use std::process::ExitStatus;
 #[derive(Debug)]
 pub struct Fork {
     pid: libc::pid_t,
-    ended: bool,
+    /// Waited for.
+    pub(crate) ended: bool,
 }
 
 impl Fork {

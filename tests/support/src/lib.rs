@@ -9,5 +9,7 @@ pub mod fork;
 pub mod inject;
 pub mod ipc;
 pub mod name;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub mod step;
 pub mod suite;
 pub mod worker;

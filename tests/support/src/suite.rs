@@ -8,7 +8,7 @@ use libtest_mimic::{Arguments, Trial};
 
 use crate::name;
 
-/// No test takes longer.
+/// No test takes longer unless asked for.
 const WATCHDOG: Duration = Duration::from_secs(120);
 
 /// A test: its name, what it does, and what it needs. It fails by a panic.
@@ -58,8 +58,17 @@ macro_rules! workers {
 
 /// Runs the tests as the command line asks; afterwards no segment and no set of this process or its
 /// children may be there.
-pub fn run(mut tests: Vec<Test>) -> ExitCode {
-    let arguments = Arguments::from_args();
+pub fn run(tests: Vec<Test>) -> ExitCode {
+    run_with(std::env::args(), WATCHDOG, tests)
+}
+
+/// The same with another command line, the program's name first, and another watchdog.
+pub fn run_with(
+    arguments: impl Iterator<Item = String>,
+    watchdog: Duration,
+    mut tests: Vec<Test>,
+) -> ExitCode {
+    let arguments = Arguments::from_iter(arguments);
     // Other programs' segments and sets are then out of reach. Where that is not allowed, the tests
     // share the machine's with whoever else is there.
     // SAFETY: takes numbers; this process has one thread and uses nothing of System V yet.
@@ -70,7 +79,7 @@ pub fn run(mut tests: Vec<Test>) -> ExitCode {
     let trials = tests.into_iter().map(|(name, body, needs)| {
         let short = short(name).to_owned();
         Trial::test(short.clone(), move || {
-            watched(&short, body, needs);
+            watched(&short, body, needs, watchdog);
             Ok(())
         })
         .with_ignored_flag(needs == Needs::Root && !is_root())
@@ -116,7 +125,7 @@ fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-fn watched(name: &str, body: fn(), needs: Needs) {
+fn watched(name: &str, body: fn(), needs: Needs, watchdog: Duration) {
     static QUIET: RwLock<()> = RwLock::new(());
     let alone = needs == Needs::Quiet;
     let _beside_others = (!alone).then(|| QUIET.read().unwrap_or_else(|e| e.into_inner()));
@@ -124,8 +133,8 @@ fn watched(name: &str, body: fn(), needs: Needs) {
     let (done, over) = mpsc::channel::<()>();
     let name = name.to_owned();
     let dog = std::thread::spawn(move || {
-        if over.recv_timeout(WATCHDOG) == Err(mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("{name} takes longer than {WATCHDOG:?}: the suite ends here");
+        if over.recv_timeout(watchdog) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("{name} takes longer than {watchdog:?}: the suite ends here");
             name::remove_all();
             std::process::exit(101);
         }

@@ -1,0 +1,370 @@
+//! The pipeline: right numbers, and nothing left of it however it ends.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Output;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::ground::Ground;
+use crate::program::{Folder, Running, example, run, signal_to};
+
+/// Files of all kinds; all of their text.
+fn odd_files(folder: &Folder) -> Vec<Vec<u8>> {
+    let letters: Vec<u8> = (0..50_000u32).map(|i| b'a' + (i % 7) as u8).collect();
+    let mut files: Vec<(&OsStr, Vec<u8>)> = [
+        ("empty", Vec::new()),
+        ("newline", b"\n".to_vec()),
+        ("one-line", b"the one line\n".to_vec()),
+        ("no-final-newline", b"the first\nthe second".to_vec()),
+        ("-option", b"the name is no option".to_vec()),
+        ("a/deep/folder/here", b"deep down\r\n\r\nindeed\n\n".to_vec()),
+        ("latin-1", b"na\xefve caf\xe9\n\xff\xfe\xfd".to_vec()),
+        ("utf-8", "naïve café, 日本語\n".into()),
+        ("binary", (0..=255).cycle().take(70_000).collect()),
+        ("zeros", vec![0; 70_000]),
+        ("long-line", "a line with the same words ".repeat(8_000).into()),
+        ("long-word", letters.clone()),
+        ("long-word-and-newline", [&letters[..], b"\n", &letters[..], b" end"].concat()),
+    ]
+    .map(|(name, text)| (OsStr::new(name), text))
+    .into();
+    // A name that is no text; texts that end around every border of slots.
+    files.push((OsStr::from_bytes(b"caf\xe9"), b"a file of no name".to_vec()));
+    let mut texts = Vec::new();
+    for (name, text) in files {
+        folder.file(name, &text);
+        texts.push(text);
+    }
+    for len in (500..520).chain(4085..4100) {
+        for (kind, text) in [
+            ("word", vec![b'w'; len]),
+            ("line", [vec![b'x'; len], vec![b'\n']].concat()),
+            ("lines", b"ab\n".iter().copied().cycle().take(len).collect()),
+            ("wide", b"ab ".iter().copied().cycle().take(len).collect()),
+        ] {
+            folder.file(format!("borders/{kind}-{len}"), &text);
+            texts.push(text);
+        }
+    }
+    // Not followed; followed, they would never end.
+    std::os::unix::fs::symlink("..", folder.0.join("a/deep/loop")).expect("a link");
+    texts
+}
+
+/// What there is in texts, by the words of the documentation.
+fn expected(texts: &[Vec<u8>]) -> (usize, usize, usize, Vec<(String, usize)>) {
+    let (mut lines, mut words, mut bytes) = (0, 0, 0);
+    let mut tally: HashMap<Vec<u8>, usize> = HashMap::new();
+    for text in texts {
+        bytes += text.len();
+        lines += text.split_inclusive(|byte| *byte == b'\n').count();
+        let mut word = Vec::new();
+        for byte in text.iter().chain(b" ") {
+            let belongs = matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | 128..);
+            if !word.is_empty() && (!belongs || word.len() == 255) {
+                words += 1;
+                *tally.entry(std::mem::take(&mut word)).or_default() += 1;
+            }
+            if belongs {
+                word.push(*byte);
+            }
+        }
+    }
+    let mut tally: Vec<_> = tally.into_iter().collect();
+    tally.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    let commonest =
+        tally.into_iter().take(10).map(|(w, n)| (String::from_utf8_lossy(&w).into(), n)).collect();
+    (lines, words, bytes, commonest)
+}
+
+/// What a report says.
+fn reported(output: &Output) -> (usize, usize, usize, Vec<(String, usize)>) {
+    let report = String::from_utf8(output.stdout.clone()).expect("text");
+    let figures: Vec<(&str, usize)> = report
+        .lines()
+        .filter_map(|line| line.trim_start().split_once(' '))
+        .filter_map(|(figure, of)| Some((of, figure.parse().ok()?)))
+        .collect();
+    let [("lines", lines), ("words", words), ("bytes", bytes), words_of @ ..] = &figures[..] else {
+        panic!("not the report that is documented:\n{report}");
+    };
+    // The figures end with those of the speed.
+    let commonest = words_of.iter().take_while(|(of, _)| !of.starts_with("messages, "));
+    (*lines, *words, *bytes, commonest.map(|(word, n)| ((*word).to_owned(), *n)).collect())
+}
+
+fn assert_equal(output: &Output) {
+    let report = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(errors, "");
+    assert!(output.status.success(), "{}\n{report}", output.status);
+    assert!(report.contains("\nequal to the count in one process by plain code"), "{report}");
+    assert!(report.contains(" messages/s, ") && report.contains(" MB/s"), "{report}");
+}
+
+#[test]
+fn odd_files_are_counted_right() {
+    let ground = Ground::new();
+    let folder = Folder::new("odd-files");
+    let expected = expected(&odd_files(&folder));
+    for (slots, size, wait) in [
+        ("64", "65536", "balanced"),
+        ("1", "512", "balanced"),
+        ("2", "513", "park"),
+        ("16", "4096", "park"),
+        ("1024", "767", "spin"),
+    ] {
+        let options = ["--slots", slots, "--slot-size", size, "--wait", wait].map(OsStr::new);
+        let output = run("pipeline", &[&options[..], &[folder.0.as_os_str()]].concat());
+        assert_equal(&output);
+        assert_eq!(reported(&output), expected, "{slots} slots of {size}");
+    }
+    ground.assert_clean();
+}
+
+#[test]
+fn each_odd_file_alone_is_counted_right() {
+    let ground = Ground::new();
+    let folder = Folder::new("odd-file");
+    for (n, text) in odd_files(&folder).into_iter().take(14).enumerate() {
+        let path = folder.0.join(format!("alone-{n}"));
+        fs::write(&path, &text).expect("a file");
+        let output = run("pipeline", &[OsStr::new("--slot-size=600"), path.as_os_str()]);
+        assert_equal(&output);
+        assert_eq!(reported(&output), expected(&[text]), "file {n}");
+    }
+    ground.assert_clean();
+}
+
+#[test]
+fn an_empty_folder_has_nothing() {
+    let ground = Ground::new();
+    let folder = Folder::new("empty");
+    let output = run("pipeline", &[&folder.0]);
+    assert_equal(&output);
+    assert_eq!(reported(&output), (0, 0, 0, vec![]));
+    ground.assert_clean();
+}
+
+#[test]
+fn a_difference_is_told() {
+    let ground = Ground::new();
+    // Another text each time it is read.
+    let output = run("pipeline", &["/proc/sys/kernel/random/uuid"]);
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(report.contains("DIFFERENT"), "{report}");
+    assert_eq!(output.status.code(), Some(1));
+    ground.assert_clean();
+}
+
+#[test]
+fn what_cannot_be_read_is_one_sentence() {
+    let ground = Ground::new();
+    for path in ["/nowhere", "/dev/null"] {
+        let output = run("pipeline", &[path]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(errors.contains(path) && errors.lines().count() == 1, "{errors}");
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    }
+    ground.assert_clean();
+}
+
+/// A file without end: a terabyte of zeros that takes no room.
+fn endless() -> Folder {
+    let folder = Folder::new(&format!("endless-{:?}", thread::current().id()));
+    folder.file("zeros", "the first words\n");
+    let file = fs::File::options().write(true).open(folder.0.join("zeros")).expect("a file");
+    file.set_len(1 << 40).expect("a file system with sparse files");
+    folder
+}
+
+fn start(folder: &Folder) -> Running {
+    Running::start(example("pipeline").arg(&folder.0))
+}
+
+/// The stages of a pipeline that are there: role and process.
+fn stages(pipeline: i32) -> HashMap<String, i32> {
+    let mut found = HashMap::new();
+    for entry in fs::read_dir("/proc").expect("/proc").flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let read = |what: &str| fs::read(entry.path().join(what)).unwrap_or_default();
+        let stat = String::from_utf8_lossy(&read("stat")).into_owned();
+        let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1));
+        if parent.and_then(|parent| parent.parse().ok()) != Some(pipeline) {
+            continue;
+        }
+        let line = read("cmdline");
+        let mut words = line.split(|byte| *byte == 0).skip_while(|word| *word != b"--stage");
+        if let Some(role) = words.nth(1) {
+            found.insert(String::from_utf8_lossy(role).into_owned(), pid);
+        }
+    }
+    found
+}
+
+/// Waits until all stages are at work.
+fn at_work(pipeline: &Running, ground: &Ground) -> HashMap<String, i32> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let stages = stages(pipeline.pid());
+        if stages.len() == 3 && !ground.is_clean() {
+            // Some of the way into the stream.
+            thread::sleep(Duration::from_millis(30));
+            return stages;
+        }
+        assert!(Instant::now() < deadline, "no stages: {stages:?}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn assert_gone(processes: impl IntoIterator<Item = i32>) {
+    for pid in processes {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Path::new(&format!("/proc/{pid}")).exists() {
+            assert!(Instant::now() < deadline, "process {pid} lives on");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+#[test]
+fn ctrl_c_ends_all_stages() {
+    let ground = Ground::new();
+    let folder = endless();
+    let pipeline = start(&folder);
+    let stages = at_work(&pipeline, &ground);
+    pipeline.signal_group(libc::SIGINT);
+    let (end, report, _) = pipeline.output();
+    assert_eq!((end.code(), &*report), (Some(130), ""));
+    assert_gone(stages.into_values());
+    ground.assert_clean();
+}
+
+#[test]
+fn signals_to_the_supervisor_alone_end_all_stages() {
+    let ground = Ground::new();
+    let folder = endless();
+    for (signal, code) in [(libc::SIGINT, 130), (libc::SIGTERM, 143), (libc::SIGHUP, 129)] {
+        let pipeline = start(&folder);
+        let stages = at_work(&pipeline, &ground);
+        pipeline.signal(signal);
+        let (end, report, _) = pipeline.output();
+        assert_eq!((end.code(), &*report), (Some(code), ""));
+        assert_gone(stages.into_values());
+        ground.assert_clean();
+    }
+}
+
+#[test]
+fn ctrl_c_at_any_moment_leaves_nothing() {
+    let ground = Ground::new();
+    let folder = endless();
+    for n in 0..40 {
+        let pipeline = start(&folder);
+        thread::sleep(Duration::from_micros(n * 600));
+        pipeline.signal_group(libc::SIGINT);
+        let (end, report, _) = pipeline.output();
+        // Before it listens to signals it is killed by this one, with no stages yet.
+        assert!(end.code() == Some(130) || end.signal() == Some(libc::SIGINT), "{end}");
+        assert_eq!(report, "");
+        ground.assert_clean();
+    }
+}
+
+#[test]
+fn a_killed_stage_ends_the_pipeline() {
+    let ground = Ground::new();
+    let folder = endless();
+    for role in ["reader", "counter", "collector"] {
+        let pipeline = start(&folder);
+        let stages = at_work(&pipeline, &ground);
+        let victim = stages[role];
+        signal_to(victim, libc::SIGKILL);
+        let (end, report, errors) = pipeline.output();
+        assert_eq!((end.code(), &*report), (Some(1), ""), "{role} killed");
+        let sentence = format!("the {role} (process {victim}) was killed by signal 9");
+        assert!(errors.contains(&sentence) && errors.lines().count() == 1, "{errors}");
+        assert_gone(stages.into_values());
+        ground.assert_clean();
+    }
+}
+
+#[test]
+fn a_stage_killed_at_any_moment_leaves_nothing() {
+    let ground = Ground::new();
+    let folder = endless();
+    let mut killed = 0;
+    for n in 0..40 {
+        let pipeline = start(&folder);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let role = ["reader", "collector", "counter"][n % 3];
+        let victim = loop {
+            if let Some(victim) = stages(pipeline.pid()).get(role) {
+                break *victim;
+            }
+            assert!(Instant::now() < deadline, "no {role}");
+        };
+        thread::sleep(Duration::from_micros(n as u64 / 3 * 200));
+        signal_to(victim, libc::SIGKILL);
+        let (end, report, errors) = pipeline.output();
+        assert_eq!((end.code(), &*report), (Some(1), ""), "{role} killed");
+        killed +=
+            usize::from(errors.contains(&format!("the {role} (process {victim}) was killed")));
+        ground.assert_clean();
+    }
+    assert_eq!(killed, 40, "each told by its role and process");
+}
+
+#[test]
+fn all_stages_killed_leave_nothing() {
+    let ground = Ground::new();
+    let folder = endless();
+    let pipeline = start(&folder);
+    let stages = at_work(&pipeline, &ground);
+    for victim in stages.values() {
+        signal_to(*victim, libc::SIGSTOP);
+    }
+    for victim in stages.values() {
+        signal_to(*victim, libc::SIGKILL);
+    }
+    let (end, report, errors) = pipeline.output();
+    assert_eq!((end.code(), &*report), (Some(1), ""));
+    assert!(errors.contains("was killed by signal 9"), "{errors}");
+    ground.assert_clean();
+}
+
+#[test]
+fn stages_do_not_outlive_their_supervisor() {
+    let ground = Ground::new();
+    let folder = endless();
+    let mut pipeline = start(&folder);
+    let stages = at_work(&pipeline, &ground);
+    pipeline.signal(libc::SIGKILL);
+    pipeline.end();
+    assert_gone(stages.into_values());
+    ground.assert_clean();
+}
+
+#[test]
+fn a_stopped_stage_does_not_keep_the_others() {
+    let ground = Ground::new();
+    let folder = endless();
+    let pipeline = start(&folder);
+    let stages = at_work(&pipeline, &ground);
+    signal_to(stages["reader"], libc::SIGSTOP);
+    // The others have nothing to do any more, and sleep.
+    thread::sleep(Duration::from_millis(100));
+    signal_to(stages["counter"], libc::SIGKILL);
+    let (end, _, errors) = pipeline.output();
+    assert_eq!(end.code(), Some(1));
+    assert!(errors.contains("the counter (process"), "{errors}");
+    assert_gone(stages.into_values());
+    ground.assert_clean();
+}

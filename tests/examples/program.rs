@@ -1,0 +1,151 @@
+//! The built examples as processes.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Nothing takes longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The command of an example. Cargo builds the examples for `cargo test`, beside the tests.
+pub fn example(name: &str) -> Command {
+    let mut path = std::env::current_exe().expect("this program");
+    path.pop();
+    path.pop();
+    path.extend(["examples", name]);
+    assert!(
+        path.exists(),
+        "{} is not built; run the whole `cargo test`, or `cargo build --examples` before",
+        path.display()
+    );
+    Command::new(path)
+}
+
+/// An example at work, in a process group of its own. Killed with all its children when dropped.
+pub struct Running {
+    child: Child,
+    lines: Receiver<String>,
+    errors: Receiver<String>,
+    end: Option<ExitStatus>,
+}
+
+impl Running {
+    pub fn start(command: &mut Command) -> Running {
+        let mut child = command
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start");
+        let lines = read(child.stdout.take().expect("a pipe"));
+        let errors = read(child.stderr.take().expect("a pipe"));
+        Running { child, lines, errors, end: None }
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    /// Its next line.
+    pub fn line(&self) -> String {
+        self.lines.recv_timeout(PATIENCE).expect("another line")
+    }
+
+    /// Lines that it said and nobody read yet.
+    pub fn rest(&self) -> Vec<String> {
+        self.lines.try_iter().collect()
+    }
+
+    /// A signal for itself.
+    pub fn signal(&self, signal: i32) {
+        signal_to(self.pid(), signal);
+    }
+
+    /// A signal for the whole group, as from a terminal.
+    pub fn signal_group(&self, signal: i32) {
+        signal_to(-self.pid(), signal);
+    }
+
+    /// Waits for its end.
+    pub fn end(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(end) = self.child.try_wait().expect("our child") {
+                self.end = Some(end);
+                return end;
+            }
+            assert!(Instant::now() < deadline, "it does not end");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Waits for its end; with what it said, and what it said of errors.
+    pub fn output(mut self) -> (ExitStatus, String, String) {
+        let end = self.end();
+        let all = |lines: &Receiver<String>| lines.iter().collect::<Vec<_>>().join("\n");
+        (end, all(&self.lines), all(&self.errors))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.end.is_none() {
+            self.signal_group(libc::SIGKILL);
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Lines as they come.
+fn read(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    lines
+}
+
+pub fn signal_to(pid: i32, signal: i32) {
+    // SAFETY: numbers; of processes that tests started.
+    let sent = unsafe { libc::kill(pid, signal) };
+    assert_eq!(sent, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Runs an example to its end.
+pub fn run(name: &str, arguments: &[impl AsRef<OsStr>]) -> Output {
+    example(name).args(arguments).output().expect("run")
+}
+
+/// A folder that goes with the test.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Folder {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        Folder(path)
+    }
+
+    pub fn file(&self, name: impl AsRef<OsStr>, text: impl AsRef<[u8]>) {
+        let path = self.0.join(name.as_ref());
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

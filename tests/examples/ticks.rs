@@ -1,0 +1,135 @@
+//! `producer` and `consumer`: in either order, and with either killed.
+
+use std::process::ExitStatus;
+
+use crate::ground::Ground;
+use crate::program::{Running, example};
+
+fn producer(name: &str) -> Running {
+    Running::start(example("producer").args([name, "5"]))
+}
+
+fn consumer(name: &str) -> Running {
+    Running::start(example("consumer").arg(name))
+}
+
+/// The number of the consumer's next tick.
+fn tick(consumer: &Running) -> u64 {
+    let line = consumer.line();
+    let number = line.split(" after ").next().and_then(|number| number.parse().ok());
+    number.unwrap_or_else(|| panic!("{line:?} is no tick"))
+}
+
+/// Ends both as Ctrl-C in two terminals does.
+fn interrupt(ground: &Ground, both: [Running; 2]) {
+    for mut one in both {
+        one.signal(libc::SIGINT);
+        assert!(ExitStatus::success(&one.end()));
+    }
+    ground.assert_clean();
+}
+
+#[test]
+fn the_producer_first() {
+    let (ground, name) = (Ground::new(), format!("ticks-a-{}", std::process::id()));
+    let producer = producer(&name);
+    for n in 0..5 {
+        assert_eq!(producer.line(), format!("sent {n}"));
+    }
+    let consumer = consumer(&name);
+    for n in 0..10 {
+        assert_eq!(tick(&consumer), n);
+    }
+    interrupt(&ground, [producer, consumer]);
+}
+
+#[test]
+fn the_consumer_first() {
+    let (ground, name) = (Ground::new(), format!("ticks-b-{}", std::process::id()));
+    let consumer = consumer(&name);
+    while ground.is_clean() {
+        std::thread::yield_now();
+    }
+    let producer = producer(&name);
+    for n in 0..10 {
+        assert_eq!(tick(&consumer), n);
+    }
+    interrupt(&ground, [consumer, producer]);
+}
+
+#[test]
+fn a_killed_consumer_is_replaced() {
+    let (ground, name) = (Ground::new(), format!("ticks-c-{}", std::process::id()));
+    let (producer, mut first) = (producer(&name), consumer(&name));
+    for n in 0..10 {
+        assert_eq!(tick(&first), n);
+    }
+    first.signal(libc::SIGKILL);
+    first.end();
+    let mut next = 10;
+    for line in first.rest() {
+        assert!(line.starts_with(&format!("{next} after ")), "{line}");
+        next += 1;
+    }
+    let second = consumer(&name);
+    // It may have been killed with a tick in hand, not yet printed.
+    let number = tick(&second);
+    assert!(number == next || number == next + 1, "{number} after {next}");
+    for n in number + 1..number + 10 {
+        assert_eq!(tick(&second), n);
+    }
+    interrupt(&ground, [producer, second]);
+}
+
+#[test]
+fn a_consumer_that_leaves_is_waited_for() {
+    let (ground, name) = (Ground::new(), format!("ticks-d-{}", std::process::id()));
+    let (producer, mut first) = (producer(&name), consumer(&name));
+    for n in 0..5 {
+        assert_eq!(tick(&first), n);
+    }
+    first.signal(libc::SIGINT);
+    assert!(first.end().success());
+    let printed = 5 + first.rest().len() as u64;
+    let second = consumer(&name);
+    for n in printed..printed + 10 {
+        assert_eq!(tick(&second), n);
+    }
+    interrupt(&ground, [second, producer]);
+}
+
+#[test]
+fn a_killed_producer_is_replaced() {
+    let (ground, name) = (Ground::new(), format!("ticks-e-{}", std::process::id()));
+    let (mut first, consumer) = (producer(&name), consumer(&name));
+    for n in 0..10 {
+        assert_eq!(tick(&consumer), n);
+    }
+    first.signal(libc::SIGKILL);
+    first.end();
+    let mut next = 10;
+    loop {
+        let line = consumer.line();
+        if line.contains("the producer is gone") {
+            break;
+        }
+        assert!(line.starts_with(&format!("{next} after ")), "{line}");
+        next += 1;
+    }
+    let second = producer(&name);
+    for n in next..next + 10 {
+        assert_eq!(tick(&consumer), n);
+    }
+    interrupt(&ground, [second, consumer]);
+}
+
+#[test]
+fn a_second_producer_is_refused() {
+    let (ground, name) = (Ground::new(), format!("ticks-f-{}", std::process::id()));
+    let (first, consumer) = (producer(&name), consumer(&name));
+    assert_eq!(tick(&consumer), 0);
+    let pid = first.pid();
+    let (end, _, error) = producer(&name).output();
+    assert!(!end.success() && error.contains(&format!("process {pid} is the sender")), "{error}");
+    interrupt(&ground, [first, consumer]);
+}

@@ -108,13 +108,12 @@ pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
             removed
         }
     };
-    if let Some(set) = set {
-        let set = Set::from_id(set.id);
-        if result.is_err() {
-            let _ = Members::new(set).unlock();
-        } else {
-            gone(set.remove()).map_err(refused("semctl(IPC_RMID)"))?;
-        }
+    let Some(set) = set else { return result };
+    let set = Set::from_id(set.id);
+    let result = result.and_then(|()| gone(set.remove()).map_err(refused("semctl(IPC_RMID)")));
+    if result.is_err() {
+        // What we may not remove must not be held up either.
+        let _ = Members::new(set).unlock();
     }
     result
 }
@@ -194,7 +193,9 @@ fn reap_set(stat: &SetStat) -> Option<Reaped> {
             }
         }
     }
-    gone(members.set.remove()).ok()?;
+    if gone(members.set.remove()).is_err() {
+        return keep();
+    }
     Some(reaped)
 }
 

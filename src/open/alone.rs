@@ -27,11 +27,13 @@ impl Drop for Alone {
             },
             Err(errno) => errno != Errno::ENOENT,
         };
-        // What cannot be done here, the next one who opens, or `reap`, does.
-        let _ = match self.key {
-            Some(key) if !has_segment(key) => self.members.set.remove(),
-            _ => self.members.unlock(),
-        };
+        // What cannot be done here, the next one who opens, or `reap`, does: another user's set is
+        // not ours to remove, but must not be held up either.
+        let removed =
+            self.key.is_some_and(|key| !has_segment(key) && self.members.set.remove().is_ok());
+        if !removed {
+            let _ = self.members.unlock();
+        }
     }
 }
 
@@ -97,7 +99,8 @@ impl Opening<'_> {
         if facts.set != alone.members.set.id() || self.nonce(&alone.members)? != facts.nonce {
             // The old set was taken away. Its members may not know that yet; without any, the
             // messages are still good.
-            if shm::stat(stat.id).map_or(0, |stat| stat.attached) != 1 {
+            let now = shm::stat(stat.id).map_err(|errno| self.stop("shmctl(IPC_STAT)", errno))?;
+            if now.attached != 1 {
                 let stop = remove();
                 segment::doom(&mapping);
                 return Err(stop);

@@ -336,7 +336,7 @@ impl Observer {
                 }
                 _ => Error::NotFound { channel: channel.clone() },
             })?;
-        describe(&mapping, segment.clone(), &channel)?;
+        describe(&mapping, segment, &channel)?;
         Ok(Observer { id: segment.id, channel, mapping })
     }
 

@@ -159,7 +159,11 @@ impl Header {
 
 /// Stores up to eight bytes a word, cut between characters; returns the number stored.
 pub(crate) fn store_text(words: &[plain::AtomicU64], text: &str) -> u32 {
-    let bytes = &text.as_bytes()[..text.floor_char_boundary(words.len() * 8)];
+    let mut end = text.len().min(words.len() * 8);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let bytes = &text.as_bytes()[..end];
     for (i, word) in words.iter().enumerate() {
         let mut eight = [0u8; 8];
         let part = bytes.get(i * 8..).unwrap_or_default();

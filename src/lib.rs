@@ -69,6 +69,13 @@
 //! 64-bit Linux, little-endian. The kernel's limits on segments and sets apply; see
 //! [`Error::Limit`].
 
+// Programs depend on this in their worst moments: it neither panics nor prints.
+#![cfg_attr(
+    not(any(test, loom)),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable),
+    deny(clippy::todo, clippy::dbg_macro, clippy::print_stdout, clippy::print_stderr)
+)]
+
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
 compile_error!("sysvring is for 64-bit little-endian Linux");
 
@@ -105,3 +112,8 @@ pub use sysv::sem::SetStat;
 pub use sysv::shm::SegmentStat;
 pub use wait::Wait;
 pub use zerocopy;
+
+/// The examples of the README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -250,6 +250,10 @@ pub(crate) fn wait<G: Gate, E: From<Fault>>(
             if look(Look::Quick)? {
                 return Ok(());
             }
+            // On a busy machine the processor may be back only much later.
+            if deadline.is_some_and(|d| d.passed()) {
+                break;
+            }
             crate::sysv::process::yield_now();
         }
     }

@@ -9,7 +9,7 @@ use sysvring_support::board::{board, now_ns, until, until_at_least};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{ipc, tests, workers};
+use sysvring_support::{ipc, tests, witness, workers};
 
 tests![
     a_death_is_seen_by_calls_that_do_not_wait,
@@ -30,6 +30,11 @@ const SLICE: Duration = Duration::from_millis(150);
 /// Where receivers and senders sleep, in a channel's set.
 const WAKE_RECEIVERS: i32 = 2;
 const WAKE_SENDERS: i32 = 3;
+
+fn must_be_within(time: Duration, start: u64) {
+    let took = Duration::from_nanos(now_ns() - start);
+    assert!(took < time + witness::excuse(start), "it took {took:?}");
+}
 
 /// The other side, held until it is told to leave.
 fn sit(orders: &mut Orders) {
@@ -64,9 +69,9 @@ fn a_death_is_seen_by_calls_that_do_not_wait() {
     assert_eq!(rx.try_recv(), Err(RecvError::Empty));
     sender.kill_and_wait().expect("kill");
     assert_eq!(rx.peer(), Ok(Peer::Died { pid }));
-    let start = Instant::now();
+    let start = now_ns();
     until(|| rx.try_recv() == Err(RecvError::Disconnected));
-    assert!(start.elapsed() < SOON, "noticed within milliseconds");
+    must_be_within(SOON, start);
     let mut tx: Sender<u64> = name.options().attach().expect("the seat is free");
     drop(rx);
     let mut receiver = seated(&name, "receiver");
@@ -85,10 +90,11 @@ fn every_wait_is_told_of_a_death() {
             let name = Name::new();
             let options = || name.options().capacity(1).wait(wait);
             let mut victim = seated(&one_slot(&name), side);
-            let killed = Instant::now() + SOON;
             let killer = std::thread::spawn(move || {
                 std::thread::sleep(SOON);
+                let killed_at = now_ns();
                 victim.kill_and_wait().expect("kill");
+                killed_at
             });
             if side == "sender" {
                 let mut rx: Receiver<u64> = options().open().expect("open");
@@ -98,8 +104,7 @@ fn every_wait_is_told_of_a_death() {
                 tx.send(&1).expect("room");
                 assert_eq!(tx.send_timeout(&2, LONG), Err(SendError::Disconnected), "{wait:?}");
             }
-            assert!(killed.elapsed() < SLICE, "{wait:?} {side}: {:?}", killed.elapsed());
-            killer.join().expect("killed");
+            must_be_within(SLICE, killer.join().expect("killed"));
         }
     }
 }
@@ -118,24 +123,29 @@ fn a_restarted_peer_is_waited_for() {
     assert!(start.elapsed() >= SOON);
     assert_eq!(rx.wait_for_peer(Duration::ZERO), Err(RecvError::Timeout));
     for _ in 0..5 {
+        let (met, killing) = std::sync::mpsc::channel();
         let starter = {
             let name = name.to_string();
-            // The thread lives on: with the one that started it, a child would end.
+            // The thread lives as long as the child, which would end with it.
             std::thread::spawn(move || {
                 std::thread::sleep(SOON);
                 let mut sender =
                     Worker::start(&[&"verdicts::sit", &name, &"sender"]).expect("start");
-                let asked = Instant::now();
                 sender.expect("here");
-                (asked, sender.pid() as u32, sender.kill_and_wait().expect("kill"))
+                let here = now_ns();
+                killing.recv().expect("it met the receiver");
+                sender.kill_and_wait().expect("kill");
+                (sender.pid() as u32, here)
             })
         };
         let pid = rx.wait_for_peer(LONG).expect("another sender");
-        let there = Instant::now();
+        let told = now_ns();
+        met.send(()).expect("the thread waits");
         assert_eq!(rx.recv(), Err(RecvError::Disconnected), "it was killed again");
-        let (asked, expected, ()) = starter.join().expect("started and killed");
+        let (expected, here) = starter.join().expect("started and killed");
         assert_eq!(pid, expected);
-        assert!(there - asked < SLICE, "told of it after {:?}", there - asked);
+        let late = Duration::from_nanos(told.saturating_sub(here));
+        assert!(late < SLICE + witness::excuse(here), "told of it after {late:?}");
     }
 }
 
@@ -198,10 +208,10 @@ fn sleep_and_die(orders: &mut Orders) {
         drop(left);
         assert_eq!(tx.wait_for_peer(Duration::ZERO), Err(SendError::Timeout));
         let woken = sleep(false);
-        let start = Instant::now();
+        let start = now_ns();
         tx.send(&round).expect("send");
         woken.finish();
-        assert!(start.elapsed() < SLICE, "woken after {:?}", start.elapsed());
+        must_be_within(SLICE, start);
     }
 }
 
@@ -244,12 +254,13 @@ fn a_blocked_sender_is_told_at_once() {
 
 /// Two hundred kills of the peer of a blocked process.
 fn told_at_once(side: &str) {
-    let name = Name::new();
+    let (name, start) = (Name::new(), now_ns());
     let mut worker = Worker::start(&[&"verdicts::tell_of_deaths", &name, &side]).expect("start");
     let [p50, p99] = worker.figures().expect("two figures");
     println!("a blocked {side} is told of a death after {p50:.0} us (p50), {p99:.0} us (p99)");
     assert!(p50 < 1_000.0, "p50 is {p50} us");
-    assert!(p99 < 50_000.0, "p99 is {p99} us");
+    let allowed = Duration::from_millis(50) + witness::excuse(start);
+    assert!(p99 < allowed.as_secs_f64() * 1e6, "p99 is {p99} us, {allowed:?} is allowed");
     worker.finish();
 }
 

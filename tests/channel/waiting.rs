@@ -2,15 +2,15 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, RecvError, Role, SendError, Wait};
-use sysvring_support::board::{board, until, until_at_least};
+use sysvring_support::board::{board, now_ns};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{tests, workers};
+use sysvring_support::{tests, witness, workers};
 
 tests![
     no_time_is_no_wait,
@@ -27,6 +27,14 @@ const LONG: Duration = Duration::from_secs(20);
 const STRATEGIES: [Wait; 3] = [Wait::Spin, Wait::Balanced, Wait::Park];
 /// What may come on top of a deadline on a busy machine.
 const LATE: Duration = Duration::from_millis(40);
+
+/// Fails when a call came back before its time was over, or much later.
+fn must_take(call: &str, start: u64, time: Duration) {
+    let took = Duration::from_nanos(now_ns() - start);
+    assert!(took >= time, "{call} came back early: {took:?} of {time:?}");
+    let allowed = time + LATE + witness::excuse(start);
+    assert!(took < allowed, "{call} is late: {took:?} of {time:?}");
+}
 
 fn strategy(text: &str) -> Wait {
     *STRATEGIES.iter().find(|wait| format!("{wait:?}") == text).expect("a strategy")
@@ -58,7 +66,7 @@ fn stuck(wait: Wait) -> Stuck {
 fn no_time_is_no_wait() {
     for wait in STRATEGIES {
         let mut stuck = stuck(wait);
-        let start = Instant::now();
+        let start = now_ns();
         for _ in 0..100 {
             assert_eq!(stuck.full.send_timeout(&2, Duration::ZERO), Err(SendError::Timeout));
             assert_eq!(stuck.full.try_send(&2), Err(SendError::Full));
@@ -66,7 +74,8 @@ fn no_time_is_no_wait() {
             assert_eq!(stuck.empty.recv_timeout(Duration::ZERO), Err(RecvError::Timeout));
             assert_eq!(stuck.empty.try_recv(), Err(RecvError::Empty));
         }
-        assert!(start.elapsed() < Duration::from_millis(500), "{wait:?}: {:?}", start.elapsed());
+        let took = Duration::from_nanos(now_ns() - start);
+        assert!(took < LATE + 5 * witness::excuse(start), "{wait:?}: {took:?} for 500 calls");
     }
 }
 
@@ -76,18 +85,17 @@ fn deadlines_are_kept() {
         // Within a slice of sleep, and over one.
         for millis in [1, 7, 20, 260] {
             let time = Duration::from_millis(millis);
-            let check = |call: &str, start: Instant| {
-                let took = start.elapsed();
-                assert!(took >= time, "{call} came back early: {took:?} of {time:?}, {wait:?}");
-                assert!(took < time + LATE, "{call} is late: {took:?} of {time:?}, {wait:?}");
+            let check = |call: &str, start: u64| {
+                let call = format!("{call}, {wait:?}");
+                must_take(&call, start, time);
             };
-            let start = Instant::now();
+            let start = now_ns();
             assert_eq!(stuck.empty.recv_timeout(time), Err(RecvError::Timeout));
             check("recv", start);
-            let start = Instant::now();
+            let start = now_ns();
             assert_eq!(stuck.full.send_timeout(&2, time), Err(SendError::Timeout));
             check("send", start);
-            let start = Instant::now();
+            let start = now_ns();
             assert_eq!(stuck.full.flush(time), Err(SendError::Timeout));
             check("flush", start);
         }
@@ -227,10 +235,9 @@ fn bear_signals(orders: &mut Orders) {
     // Deadlines are neither early nor late.
     for millis in [5, 50, 300] {
         let time = Duration::from_millis(millis);
-        let start = Instant::now();
+        let start = now_ns();
         assert_eq!(rx.recv_timeout(time), Err(RecvError::Timeout));
-        let took = start.elapsed();
-        assert!(took >= time && took < time + LATE, "{took:?} of {time:?}");
+        must_take("recv under signals", start, time);
     }
     assert!(SIGNALS.load(Relaxed) > 50, "hardly a signal: {SIGNALS:?}");
     // Messages come and go.
@@ -244,9 +251,7 @@ fn bear_signals(orders: &mut Orders) {
     for n in 0..2_000 {
         tx.send(&n).expect("send");
     }
-    let start = Instant::now();
     assert_eq!(tx.flush(LONG), Ok(()));
-    assert!(start.elapsed() < Duration::from_secs(1));
     say(SIGNALS.load(Relaxed));
     hear();
 }

@@ -12,4 +12,5 @@ pub mod name;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub mod step;
 pub mod suite;
+pub mod witness;
 pub mod worker;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use libtest_mimic::{Arguments, Trial};
 
-use crate::name;
+use crate::{name, witness};
 
 /// No test takes longer unless asked for.
 const WATCHDOG: Duration = Duration::from_secs(120);
@@ -73,6 +73,7 @@ pub fn run_with(
     // share the machine's with whoever else is there.
     // SAFETY: takes numbers; this process has one thread and uses nothing of System V yet.
     unsafe { libc::unshare(libc::CLONE_NEWIPC) };
+    witness::start();
     let before = ours();
     // Those that would hold the others up come last.
     tests.sort_by_key(|(_, _, needs)| *needs == Needs::Quiet);

@@ -1,0 +1,105 @@
+//! How late the machine itself is. A thread of the suite sleeps a millisecond over and over and notes
+//! every time that it came back late; tests of times grant as much on top. On a quiet machine that is
+//! next to nothing, on one that is busy with other things it keeps a test from blaming the crate.
+
+use std::fs::File;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::time::Duration;
+use std::{env, io, ptr, thread};
+
+use crate::board::now_ns;
+
+/// Where children find the notes.
+const VARIABLE: &str = "SYSVRING_TEST_WITNESS";
+const SLEEP: Duration = Duration::from_millis(1);
+/// Less is not noted.
+const LATE_NS: u64 = 500_000;
+const KEPT: usize = 4_096;
+
+/// What the witness saw, in memory that all processes of the suite map.
+struct Notes {
+    /// When it last began to sleep.
+    asleep_since: AtomicU64,
+    written: AtomicU64,
+    /// Sleeps that took too long: from, to.
+    late: [[AtomicU64; 2]; KEPT],
+}
+
+static NOTES: OnceLock<Option<&'static Notes>> = OnceLock::new();
+
+/// Starts the witness of this process and its children, if there is none.
+pub(crate) fn start() {
+    if NOTES.get().is_some() {
+        return;
+    }
+    // SAFETY: a name, and no flags.
+    let fd = unsafe { libc::memfd_create(c"witness".as_ptr(), 0) };
+    assert_ne!(fd, -1, "memfd_create: {}", io::Error::last_os_error());
+    // SAFETY: just made, and nobody else's.
+    let file = unsafe { File::from_raw_fd(fd) };
+    file.set_len(size_of::<Notes>() as u64).expect("as long as the notes");
+    let notes = map(&file).expect("the notes");
+    // SAFETY: no other thread runs yet.
+    unsafe { env::set_var(VARIABLE, format!("/proc/{}/fd/{fd}", std::process::id())) };
+    // Open as long as this process lives.
+    std::mem::forget(file);
+    assert!(NOTES.set(Some(notes)).is_ok(), "no other thread runs yet");
+    thread::spawn(move || {
+        for n in (0..KEPT).cycle() {
+            let (from, to) = loop {
+                let from = now_ns();
+                notes.asleep_since.store(from, Release);
+                thread::sleep(SLEEP);
+                let to = now_ns();
+                if to - from > SLEEP.as_nanos() as u64 + LATE_NS {
+                    break (from, to);
+                }
+            };
+            notes.late[n][0].store(from, Relaxed);
+            notes.late[n][1].store(to, Release);
+            notes.written.fetch_add(1, Release);
+        }
+    });
+}
+
+fn map(file: &File) -> io::Result<&'static Notes> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a new mapping of a file of that size, never unmapped; zeros are valid notes.
+    unsafe {
+        let length = size_of::<Notes>();
+        let page =
+            libc::mmap(ptr::null_mut(), length, protection, libc::MAP_SHARED, file.as_raw_fd(), 0);
+        if page == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(&*page.cast())
+    }
+}
+
+fn notes() -> Option<&'static Notes> {
+    *NOTES.get_or_init(|| {
+        let path = env::var_os(VARIABLE)?;
+        let file = File::options().read(true).write(true).open(path).expect("the witness lives");
+        Some(map(&file).expect("the notes"))
+    })
+}
+
+/// How much later than usual something that began at `from`, of the monotonic clock, may have ended
+/// just now: a few times as late as the witness was meanwhile, for several processes may have had to
+/// wait for a processor one after the other.
+pub fn excuse(from: u64) -> Duration {
+    let Some(notes) = notes() else { return Duration::ZERO };
+    let late = |from: u64, to: u64| (to - from).saturating_sub(SLEEP.as_nanos() as u64);
+    let written = notes.written.load(Acquire).min(KEPT as u64) as usize;
+    let seen = notes.late[..written].iter().filter_map(|entry| {
+        let (start, end) = (entry[0].load(Relaxed), entry[1].load(Acquire));
+        (end >= from && end > start).then(|| late(start, end))
+    });
+    let worst = seen.max().unwrap_or(0);
+    // It may be late right now.
+    let asleep = notes.asleep_since.load(Acquire);
+    Duration::from_nanos(4 * worst.max(late(asleep, now_ns().max(asleep))))
+}

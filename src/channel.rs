@@ -67,13 +67,15 @@ pub(crate) struct Parts {
     pub(crate) members: Members,
     pub(crate) lifetime: Lifetime,
     pub(crate) key: i32,
+    /// How often the other side had been joined before we were; `None` if somebody was there.
+    pub(crate) peer_joins: Option<u32>,
     pub(crate) mapping: Mapping,
 }
 
 impl Channel {
     /// Takes up a seat that the semaphores already gave us.
     pub(crate) fn new(parts: Parts, label: &str) -> Result<Channel, Fault> {
-        let Parts { id, geometry, side, members, lifetime, key, mapping } = parts;
+        let Parts { id, geometry, side, members, lifetime, key, peer_joins, mapping } = parts;
         let mut channel = Channel {
             id,
             geometry,
@@ -85,7 +87,7 @@ impl Channel {
             lifetime,
             key,
             seated: true,
-            peer_joins: None,
+            peer_joins,
             mapping,
         };
         let header = channel.header();
@@ -95,7 +97,6 @@ impl Channel {
             // Stores on their way while the flag was not yet seen drain in far less.
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
-        let peer = channel.peer_parking().joins.load(Relaxed);
         let ring = channel.ring();
         let role = match side {
             Side::Senders => 1,
@@ -106,9 +107,8 @@ impl Channel {
         own.clear(wait::LEFT);
         own.joins.store(own.joins.load(Relaxed).wrapping_add(1), Release);
         // A receiver that finds messages has met their sender, whoever that was.
-        let met = side == Side::Receivers && ring.depth() != 0;
-        if !met && !channel.members.is_seated(side.other()).map_err(members::fault("semctl"))? {
-            channel.peer_joins = Some(peer);
+        if side == Side::Receivers && ring.depth() != 0 {
+            channel.peer_joins = None;
         }
         // The peer may sleep in wait_for_peer.
         channel.wake_peer()?;

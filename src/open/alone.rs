@@ -171,8 +171,9 @@ impl Opening<'_> {
         // The dead sleep no more, and need no fences.
         segment::forget_sleepers(&found.mapping);
         let members = alone.members;
+        let peer_joins = self.peer_joins(&members, &found)?;
         members.unlock_and_join(self.side).map_err(|errno| self.stop("semop", errno))?;
         std::mem::forget(alone);
-        self.seated(members, found)
+        self.seated(members, found, peer_joins)
     }
 }

@@ -67,6 +67,7 @@ impl Opening<'_> {
     /// Takes a seat among others.
     pub(super) fn join(&self, members: Members, found: Finished) -> Try<Channel> {
         let channel = || self.channel.clone();
+        let peer_joins = self.peer_joins(&members, &found)?;
         match members.join(self.side, self.deadline) {
             Ok(Joined::Seated) => {}
             Ok(Joined::NotNow) => return Err(Stop::Again),
@@ -86,7 +87,7 @@ impl Opening<'_> {
             let _ = members.leave(self.side);
             return Err(Stop::Again);
         }
-        self.seated(members, found)
+        self.seated(members, found, peer_joins)
     }
 
     fn wait_settled(&self, members: &Members) -> Try<()> {

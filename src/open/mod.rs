@@ -36,6 +36,7 @@ use crate::message::Shape;
 use crate::options::{Options, PREFAULT_UP_TO};
 use crate::reap;
 use crate::segment::{self, Facts, Plan, State};
+use crate::sync::plain::Ordering::Relaxed;
 use crate::sysv::sem::{How as Make, Set};
 use crate::sysv::shm::{self, Access, Get, Mapping, SegmentStat};
 use crate::sysv::time::Deadline;
@@ -248,8 +249,23 @@ impl Opening<'_> {
         agree::check(self.options, &self.plan, facts)
     }
 
+    /// How often the other side had been joined, if nobody is there. Asked before the seat is taken:
+    /// from then on the peer meets us, and may leave again before we look.
+    fn peer_joins(&self, members: &Members, found: &Finished) -> Try<Option<u32>> {
+        let header = segment::header(&found.mapping);
+        let parking = match self.side.other() {
+            Side::Senders => &header.senders,
+            Side::Receivers => &header.receivers,
+        };
+        let joins = parking.joins.load(Relaxed);
+        match members.is_seated(self.side.other()) {
+            Ok(seated) => Ok((!seated).then_some(joins)),
+            Err(errno) => Err(self.stop("semctl(GETVAL)", errno)),
+        }
+    }
+
     /// The handle's share, with the seat in hand. A failure gives the seat back.
-    fn seated(&self, members: Members, found: Finished) -> Try<Channel> {
+    fn seated(&self, members: Members, found: Finished, peer_joins: Option<u32>) -> Try<Channel> {
         let Finished { stat, mapping, facts } = found;
         let Facts { geometry, nonce, lifetime, .. } = facts;
         if self.options.prefault.unwrap_or(geometry.total <= PREFAULT_UP_TO) {
@@ -263,7 +279,8 @@ impl Opening<'_> {
         }
         let id = ChannelId { segment: stat.id, nonce };
         let key = stat.key;
-        let parts = Parts { id, geometry, side: self.side, members, lifetime, key, mapping };
+        let parts =
+            Parts { id, geometry, side: self.side, members, lifetime, key, peer_joins, mapping };
         match Channel::new(parts, &self.options.label) {
             Ok(channel) => Ok(channel),
             Err(Fault::Removed) => Err(Stop::Again),

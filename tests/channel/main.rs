@@ -17,6 +17,7 @@ mod forks;
 mod leftovers;
 mod life;
 mod look;
+mod meetings;
 mod messages;
 mod places;
 mod races;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
             leftovers::workers(),
             life::workers(),
             look::workers(),
+            meetings::workers(),
             messages::workers(),
             places::workers(),
             races::workers(),
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
         leftovers::tests(),
         life::tests(),
         look::tests(),
+        meetings::tests(),
         messages::tests(),
         places::tests(),
         races::tests(),

@@ -89,6 +89,8 @@ mod layout;
 mod limits;
 mod members;
 mod message;
+#[cfg(test)]
+mod models;
 mod open;
 mod options;
 mod reap;

@@ -16,14 +16,13 @@ struct Killed;
 
 const IMMORTAL: u32 = u32::MAX;
 
+// Steps this thread may still take.
 #[cfg(not(loom))]
-use std::thread_local as local;
-
+std::thread_local! {
+    static STEPS: Cell<u32> = const { Cell::new(IMMORTAL) };
+}
 #[cfg(loom)]
-use loom::thread_local as local;
-
-local! {
-    /// Steps this thread may still take.
+loom::thread_local! {
     static STEPS: Cell<u32> = Cell::new(IMMORTAL);
 }
 

@@ -1,0 +1,63 @@
+//! Sleeping: does everyone who sleeps wake? Under loom, who does not is a deadlock.
+
+use super::ends::{Receiver, Sender};
+use super::gate::Order;
+use super::harness::{Scene, check, many, together};
+
+const ORDERS: [Order; 3] = [Order::Membarrier, Order::Fences, Order::Refused];
+
+/// `before` messages are there; `sent` are sent while `received` are received.
+fn exchange(capacity: usize, before: u64, sent: u64, received: u64, order: Order) {
+    let scene = Scene::new(capacity, order);
+    let (mut tx, mut rx) = (Sender::new(&scene), Receiver::new(&scene));
+    (0..before).for_each(|_| tx.send());
+    let receiver = move || (0..received).for_each(|next| assert_eq!(rx.recv(), next));
+    together(move || (0..sent).for_each(|_| tx.send()), receiver);
+}
+
+#[test]
+fn a_receiver_that_finds_nothing_is_woken() {
+    for order in ORDERS {
+        let n = many(2);
+        check(&format!("receiver sleeps, {order:?}"), move || {
+            exchange(n.next_power_of_two() as usize, 0, n, n, order);
+        });
+    }
+}
+
+#[test]
+fn a_sender_that_finds_no_room_is_woken() {
+    for order in ORDERS {
+        for capacity in [1, 2] {
+            let n = capacity as u64;
+            check(&format!("sender sleeps, capacity {capacity}, {order:?}"), move || {
+                exchange(capacity, n, n, n, order);
+            });
+        }
+    }
+}
+
+/// With more slots the receiver wakes late: when half of them are free.
+#[test]
+fn a_sender_is_woken_when_half_is_free() {
+    use Order::{Fences, Membarrier};
+    for (capacity, sent, order) in
+        [(4, 1, Membarrier), (4, 3, Membarrier), (8, 1, Membarrier), (4, 1, Fences)]
+    {
+        let name = format!("sender sleeps, capacity {capacity}, sends {sent}, {order:?}");
+        check(&name, move || exchange(capacity, capacity as u64, sent, capacity as u64, order));
+    }
+}
+
+#[test]
+fn both_sleep_and_both_are_woken() {
+    use Order::{Fences, Membarrier, Refused};
+    for (capacity, n, order) in
+        [(1, 2, Membarrier), (2, 3, Membarrier), (1, 2, Fences), (1, 2, Refused), (2, 3, Refused)]
+    {
+        let n = many(n);
+        check(&format!("both sleep, capacity {capacity}, {order:?}"), move || {
+            exchange(capacity, 0, n, n, order);
+        });
+    }
+}

@@ -1,0 +1,247 @@
+//! The ends of a model's channel: what `spsc::Sender` and `spsc::Receiver` do between ring and
+//! waiting, in the same order, without type, seat and account.
+
+use std::sync::Arc;
+
+use super::gate::Gate;
+use super::harness::Scene;
+use crate::error::Fault;
+use crate::layout::Parking;
+use crate::ring::Ring;
+use crate::ring::spsc::{Consumer, Producer};
+use crate::ring::testing::{read, write};
+use crate::wait::{self, Ended, Look, Pace, Place, SLICE, Side, Wait};
+
+/// As `Channel::wake_peer`.
+fn wake(gate: &Gate, parking: &Parking, side: Side) {
+    gate.light_fence();
+    if parking.flags() != 0 {
+        wait::wake(gate, parking, side).unwrap();
+    }
+}
+
+/// Parks until `look` finds what it wants.
+fn park(scene: &Scene, pace: &mut Pace, side: Side, look: impl FnMut(Look) -> Result<bool, Fault>) {
+    let ring = scene.ring();
+    let place = Place { gate: &scene.gate, parking: parking(&ring, side), side, slice: SLICE };
+    match wait::wait(place, pace, None, look) {
+        Ok(()) => {}
+        Err(Ended::TimedOut) => unreachable!("there is no deadline"),
+        Err(Ended::Failed(fault)) => panic!("{fault}"),
+    }
+}
+
+/// What ends waiting without what was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Until {
+    /// Nothing: it will come.
+    Ever,
+    /// The peer's flag.
+    Left,
+    /// The peer's empty seat.
+    Dead,
+}
+
+impl Until {
+    /// Whether the side that is waited for is gone.
+    fn is_gone(self, scene: &Scene, side: Side) -> bool {
+        match self {
+            Until::Ever => false,
+            Until::Left => parking(&scene.ring(), side).has_left(),
+            Until::Dead => scene.gate.is_dead(side),
+        }
+    }
+}
+
+fn parking(ring: &Ring, side: Side) -> &Parking {
+    match side {
+        Side::Senders => &ring.header().senders,
+        Side::Receivers => &ring.header().receivers,
+    }
+}
+
+/// The sending end. A message is its position.
+#[derive(Debug)]
+pub(super) struct Sender {
+    pub(super) producer: Producer,
+    pace: Pace,
+    /// Last: the ring lies in it.
+    scene: Arc<Scene>,
+}
+
+impl Sender {
+    pub(super) fn new(scene: &Arc<Scene>) -> Sender {
+        let producer = Producer::new(scene.ring()).expect("no corruption");
+        let sender = Sender { producer, pace: Pace::new(Wait::Park), scene: scene.clone() };
+        // Who joins wakes the other side.
+        sender.look_after_receiver();
+        sender
+    }
+
+    /// Sends; sleeps while the ring is full.
+    pub(super) fn send(&mut self) {
+        assert!(self.send_until(Until::Ever));
+    }
+
+    /// Sends; whether there was somebody to wait for.
+    pub(super) fn send_until(&mut self, until: Until) -> bool {
+        let claimed = self.claim(until);
+        if claimed {
+            self.put();
+            self.look_after_receiver();
+        }
+        claimed
+    }
+
+    /// Sends so many with one look at the sleepers; sleeps while the ring is full.
+    pub(super) fn send_batch(&mut self, many: u64) {
+        for _ in 0..many {
+            assert!(self.claim(Until::Ever));
+            self.put();
+        }
+        self.look_after_receiver();
+    }
+
+    /// Leaves, as `Channel::leave` does.
+    pub(super) fn leave(self) {
+        self.producer.ring().header().senders.set(wait::LEFT);
+        wait::Gate::post(&self.scene.gate, Side::Receivers).unwrap();
+    }
+
+    fn put(&mut self) {
+        write(self.producer.slot(), self.producer.position());
+        self.producer.publish();
+    }
+
+    fn look_after_receiver(&self) {
+        self.scene.gate.light_fence();
+        let receivers = &self.producer.ring().header().receivers;
+        if receivers.flags() != 0 {
+            wake(&self.scene.gate, receivers, Side::Receivers);
+        }
+    }
+
+    /// Whether there is a slot; sleeps until there is, or what `until` says.
+    fn claim(&mut self, until: Until) -> bool {
+        // By credit first, as a busy receiver is not to be disturbed.
+        if self.producer.has_room() || self.producer.refresh(false).unwrap() {
+            return true;
+        }
+        self.look_after_receiver();
+        let Sender { producer, pace, scene } = self;
+        let mut ended = false;
+        park(scene, pace, Side::Senders, |look| {
+            if producer.refresh(look != Look::Quick)? {
+                let half = producer.ring().capacity().div_ceil(2);
+                return Ok(look != Look::BeforeSleep || producer.room() >= half);
+            }
+            ended = look != Look::Quick && until.is_gone(scene, Side::Receivers);
+            Ok(ended)
+        });
+        !ended
+    }
+}
+
+/// The receiving end.
+#[derive(Debug)]
+pub(super) struct Receiver {
+    pub(super) consumer: Consumer,
+    pace: Pace,
+    /// Last: the ring lies in it.
+    scene: Arc<Scene>,
+}
+
+impl Receiver {
+    pub(super) fn new(scene: &Arc<Scene>) -> Receiver {
+        let consumer = Consumer::new(scene.ring());
+        let receiver = Receiver { consumer, pace: Pace::new(Wait::Park), scene: scene.clone() };
+        receiver.wake_sender();
+        receiver
+    }
+
+    /// Receives; sleeps while the ring is empty.
+    pub(super) fn recv(&mut self) -> u64 {
+        self.recv_until(Until::Ever).expect("a message")
+    }
+
+    /// Receives; `None` when there is none and will be none.
+    pub(super) fn recv_until(&mut self, until: Until) -> Option<u64> {
+        self.arrive(until).then(|| {
+            let number = read(self.consumer.slot());
+            self.acknowledge();
+            number
+        })
+    }
+
+    /// Looks at a message in place while `work` is done, then acknowledges it.
+    pub(super) fn recv_ref(&mut self, work: impl FnOnce(u64)) {
+        self.arrive(Until::Ever);
+        let number = read(self.consumer.slot());
+        work(number);
+        assert_eq!(read(self.consumer.slot()), number, "overwritten under the guard");
+        self.acknowledge();
+    }
+
+    /// Receives what is there, acknowledged together; sleeps while the ring is empty.
+    pub(super) fn recv_batch(&mut self) -> Vec<u64> {
+        self.arrive(Until::Ever);
+        let mut numbers = Vec::new();
+        while numbers.len() < self.consumer.ring().capacity() as usize
+            && self.consumer.has_message()
+        {
+            numbers.push(read(self.consumer.slot()));
+            self.consumer.pass();
+        }
+        if self.consumer.acknowledge_passed() {
+            self.give_credit();
+        }
+        numbers
+    }
+
+    fn acknowledge(&mut self) {
+        if self.consumer.acknowledge() {
+            self.give_credit();
+        }
+    }
+
+    fn give_credit(&mut self) {
+        self.consumer.publish_credit();
+        self.scene.gate.light_fence();
+        let ring = self.consumer.ring();
+        if ring.header().senders.flags() != 0
+            && ring.capacity() - ring.depth() >= ring.capacity().div_ceil(2)
+        {
+            self.wake_sender();
+        }
+    }
+
+    fn wake_sender(&self) {
+        wake(&self.scene.gate, &self.consumer.ring().header().senders, Side::Senders);
+    }
+
+    /// Whether there is a message; sleeps until there is, or what `until` says.
+    fn arrive(&mut self, until: Until) -> bool {
+        if self.consumer.has_message() {
+            return true;
+        }
+        if self.consumer.owes_credit() {
+            self.consumer.publish_credit();
+        }
+        self.wake_sender();
+        if self.consumer.is_ready().unwrap() {
+            return true;
+        }
+        let Receiver { consumer, pace, scene } = self;
+        let mut ended = false;
+        park(scene, pace, Side::Receivers, |look| {
+            if consumer.is_ready()? {
+                return Ok(true);
+            }
+            let gone = look != Look::Quick && until.is_gone(scene, Side::Senders);
+            // Once it is known to be gone, all that it sent is visible.
+            ended = gone && !consumer.is_ready()?;
+            Ok(gone)
+        });
+        !ended
+    }
+}

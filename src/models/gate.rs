@@ -1,0 +1,114 @@
+//! Where the models' sleepers sleep: what the semaphore set is to the shipped code.
+
+use std::time::Duration;
+
+use crate::error::Fault;
+use crate::sync::mortal;
+use crate::wait::{self, Side};
+
+#[cfg(loom)]
+use loom::sync::{Condvar, Mutex};
+#[cfg(not(loom))]
+use std::sync::{Condvar, Mutex};
+
+/// How the store-load order between a waker and a sleeper is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// By the sleeper alone, for both. loom knows nothing like it: in the model both fence.
+    Membarrier,
+    /// By fences, required from the start; the waker's light fence is none.
+    Fences,
+    /// By fences, required by the first sleeper, whose barrier is refused.
+    Refused,
+}
+
+/// Tokens, and who is seated: the wake semaphores and the seats.
+#[derive(Debug, Default)]
+struct State {
+    tokens: [u32; 2],
+    dead: [bool; 2],
+}
+
+/// The model's set.
+#[derive(Debug)]
+pub(super) struct Gate {
+    order: Order,
+    state: Mutex<State>,
+    changed: [Condvar; 2],
+}
+
+impl Gate {
+    pub(super) fn new(order: Order) -> Gate {
+        #[cfg(not(loom))]
+        assert!(crate::sysv::process::register_membarrier() || order == Order::Fences);
+        let changed = [Condvar::new(), Condvar::new()];
+        Gate { order, state: Mutex::new(State::default()), changed }
+    }
+
+    /// The waker's half: see `wait.rs`.
+    pub(super) fn light_fence(&self) {
+        if self.order != Order::Fences {
+            wait::light_fence();
+        }
+    }
+
+    /// What the kernel does when the process of this side ends: the seat is empty and the other
+    /// side woken, in one step.
+    pub(super) fn bury(&self, side: Side) {
+        let mut state = self.state.lock().unwrap();
+        state.dead[side as usize] = true;
+        state.tokens[side.other() as usize] += 1;
+        self.changed[side.other() as usize].notify_one();
+    }
+
+    pub(super) fn is_dead(&self, side: Side) -> bool {
+        mortal::step();
+        self.state.lock().unwrap().dead[side as usize]
+    }
+}
+
+impl wait::Gate for Gate {
+    fn sleep(&self, side: Side, at_most: Duration) -> Result<bool, Fault> {
+        mortal::step();
+        let (mut state, side) = (self.state.lock().unwrap(), side as usize);
+        // Under loom there is no time, and who is never woken is a deadlock.
+        #[cfg(loom)]
+        while state.tokens[side] == 0 {
+            state = self.changed[side].wait(state).unwrap();
+        }
+        #[cfg(not(loom))]
+        {
+            // Only where it takes a slice to be woken may a slice pass.
+            let refused = self.order == Order::Refused;
+            let time = if refused { at_most } else { Duration::from_secs(20) };
+            let empty = |state: &mut State| state.tokens[side] == 0;
+            let (woken, slept) = self.changed[side].wait_timeout_while(state, time, empty).unwrap();
+            if slept.timed_out() {
+                assert!(refused, "nobody woke a sleeper");
+                return Ok(false);
+            }
+            state = woken;
+        }
+        let _ = at_most;
+        state.tokens[side] -= 1;
+        Ok(true)
+    }
+
+    fn post(&self, side: Side) -> Result<(), Fault> {
+        mortal::step();
+        self.state.lock().unwrap().tokens[side as usize] += 1;
+        self.changed[side as usize].notify_one();
+        Ok(())
+    }
+
+    fn barrier(&self) -> bool {
+        if self.order != Order::Membarrier {
+            return false;
+        }
+        #[cfg(loom)]
+        crate::sync::fence(crate::sync::Ordering::SeqCst);
+        #[cfg(not(loom))]
+        assert!(crate::sysv::process::membarrier());
+        true
+    }
+}

@@ -1,0 +1,112 @@
+//! How a model runs: under loom, or on threads.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::gate::{Gate, Order};
+use crate::ring::Ring;
+use crate::ring::testing::HeapRing;
+use crate::sync::plain::AtomicU64;
+use crate::sync::plain::Ordering::Relaxed;
+
+#[cfg(loom)]
+use loom::thread;
+#[cfg(not(loom))]
+use std::thread;
+
+/// Forced switches of threads that loom tries in one execution, unless `LOOM_MAX_PREEMPTIONS` says
+/// another number.
+#[cfg(loom)]
+const PREEMPTIONS: usize = 2;
+
+/// How often a model runs on threads.
+#[cfg(not(loom))]
+const RUNS: u64 = 100;
+
+/// `small` under loom, whose work grows with every step; enough to be a stress on threads.
+pub(super) const fn many(small: u64) -> u64 {
+    if cfg!(loom) { small } else { 100 * small }
+}
+
+/// Runs `model` in every order of its steps; or often.
+pub(super) fn check(name: &str, model: impl Fn() + Send + Sync + 'static) {
+    let start = Instant::now();
+    report(name, "", executions_of(model), start);
+}
+
+/// Runs a model once for each step a process can die at, up to one that no execution reaches. The
+/// model says whether the process died.
+pub(super) fn check_deaths(name: &str, model: impl Fn(u32) -> bool + Copy + Send + Sync + 'static) {
+    let (start, mut executions) = (Instant::now(), 0);
+    for step in 0.. {
+        let deaths = Arc::new(AtomicU64::new(0));
+        let counted = deaths.clone();
+        executions += executions_of(move || {
+            counted.fetch_add(u64::from(model(step)), Relaxed);
+        });
+        if deaths.load(Relaxed) == 0 {
+            return report(name, &format!("{step} steps to die at, "), executions, start);
+        }
+    }
+}
+
+fn report(name: &str, deaths: &str, executions: u64, start: Instant) {
+    println!("{name}: {deaths}{executions} executions, {:.1} s", start.elapsed().as_secs_f64());
+}
+
+fn executions_of(model: impl Fn() + Send + Sync + 'static) -> u64 {
+    let executions = Arc::new(AtomicU64::new(0));
+    let counted = executions.clone();
+    explore(move || {
+        counted.fetch_add(1, Relaxed);
+        model();
+    });
+    executions.load(Relaxed)
+}
+
+#[cfg(loom)]
+fn explore(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(PREEMPTIONS));
+    builder.max_branches = 10_000;
+    builder.check(model);
+}
+
+#[cfg(not(loom))]
+fn explore(model: impl Fn() + Send + Sync + 'static) {
+    (0..RUNS).for_each(|_| model());
+}
+
+/// What the two threads of a model share.
+#[derive(Debug)]
+pub(super) struct Scene {
+    pub(super) gate: Gate,
+    block: HeapRing,
+}
+
+impl Scene {
+    pub(super) fn new(capacity: usize, order: Order) -> Arc<Scene> {
+        let scene = Scene { gate: Gate::new(order), block: HeapRing::new(capacity) };
+        if order == Order::Fences {
+            scene.ring().header().senders.require_fences();
+            scene.ring().header().receivers.require_fences();
+        }
+        Arc::new(scene)
+    }
+
+    /// To be kept beside a share of the scene.
+    pub(super) fn ring(&self) -> Ring {
+        // SAFETY: the ends keep the scene as long as the ring.
+        unsafe { self.block.ring() }
+    }
+}
+
+/// Does both at the same time; the second in a thread of its own.
+pub(super) fn together<A, B: Send + 'static>(
+    one: impl FnOnce() -> A,
+    other: impl FnOnce() -> B + Send + 'static,
+) -> (A, B) {
+    let other = thread::spawn(other);
+    let one = one();
+    (one, other.join().expect("the other thread failed"))
+}

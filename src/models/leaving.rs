@@ -1,0 +1,95 @@
+//! Leaving: does who sees the end see all that came before?
+
+use super::ends::{Receiver, Sender, Until};
+use super::gate::Order;
+use super::harness::{Scene, check, many, together};
+use crate::ring::spsc::{Consumer, Producer};
+use crate::ring::testing::{read, write};
+use crate::wait;
+
+/// Nothing but the flag: no seat and no post, which would order more.
+fn the_senders_flag(sent: u64) {
+    let scene = Scene::new(sent.next_power_of_two() as usize, Order::Membarrier);
+    let mut producer = Producer::new(scene.ring()).unwrap();
+    let mut consumer = Consumer::new(scene.ring());
+    let sender = move || {
+        for _ in 0..sent {
+            write(producer.slot(), producer.position());
+            producer.publish();
+        }
+        producer.ring().header().senders.set(wait::LEFT);
+    };
+    let receiver = move || {
+        let left = consumer.ring().header().senders.has_left();
+        let mut received = 0;
+        while consumer.is_ready().unwrap() {
+            assert_eq!(read(consumer.slot()), received);
+            consumer.acknowledge();
+            received += 1;
+        }
+        assert!(!left || received == sent, "left, and {received} of {sent} are there");
+    };
+    together(sender, receiver);
+}
+
+/// The other way round: who sees that the receiver left knows what it acknowledged.
+fn the_receivers_flag(sent: u64, acknowledged: u64) {
+    let scene = Scene::new(sent.next_power_of_two() as usize, Order::Membarrier);
+    let mut producer = Producer::new(scene.ring()).unwrap();
+    let mut consumer = Consumer::new(scene.ring());
+    for _ in 0..sent {
+        write(producer.slot(), producer.position());
+        producer.publish();
+    }
+    let sender = move || {
+        let left = producer.ring().header().receivers.has_left();
+        let kept = producer.unacknowledged();
+        assert!(!left || kept == sent - acknowledged, "left, and {kept} of {sent} are kept");
+    };
+    let receiver = move || {
+        for _ in 0..acknowledged {
+            assert!(consumer.is_ready().unwrap());
+            consumer.acknowledge();
+        }
+        consumer.ring().header().receivers.set(wait::LEFT);
+    };
+    together(sender, receiver);
+}
+
+/// A receiver that sleeps is told, and has everything first.
+fn drained(capacity: usize, sent: u64, order: Order) {
+    let scene = Scene::new(capacity, order);
+    let (mut tx, mut rx) = (Sender::new(&scene), Receiver::new(&scene));
+    let sender = move || {
+        (0..sent).for_each(|_| tx.send());
+        tx.leave();
+    };
+    let receiver = move || {
+        let mut next = 0;
+        while let Some(number) = rx.recv_until(Until::Left) {
+            assert_eq!(number, next);
+            next += 1;
+        }
+        assert_eq!(next, sent);
+    };
+    together(sender, receiver);
+}
+
+#[test]
+fn who_left_had_sent_everything_before() {
+    check("the sender's flag", || the_senders_flag(many(2)));
+}
+
+#[test]
+fn who_left_had_acknowledged_everything_before() {
+    check("the receiver's flag", || the_receivers_flag(many(3), many(2)));
+}
+
+#[test]
+fn a_channel_is_drained_before_it_ends() {
+    use Order::{Fences, Membarrier};
+    for (capacity, sent, order) in [(1, 2, Membarrier), (2, 2, Membarrier), (1, 1, Fences)] {
+        let name = format!("drained, capacity {capacity}, {order:?}");
+        check(&name, move || drained(capacity, many(sent), order));
+    }
+}

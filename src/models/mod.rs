@@ -1,0 +1,25 @@
+//! Models: the shipped ring and the shipped waiting, two threads, every order of their steps.
+//!
+//! With `--cfg loom` each model runs under the model checker; without, the same code runs again and
+//! again on real threads, so that it never rots. `docs/verification.md` says what each model is
+//! there for, what came of weakening each ordering, and what is not checked.
+//!
+//! | file | question |
+//! |---|---|
+//! | `transfer` | is a message whole, and its slot not written before it was read? |
+//! | `batch` | the same of messages acknowledged together; is one look at the sleepers enough? |
+//! | `in_place` | is a message left alone as long as a receiver looks at it? |
+//! | `blocking` | does everyone who sleeps wake? |
+//! | `leaving` | does who sees the end see all that was sent before? |
+//! | `takeover` | does a successor go on where the dead stopped, at whatever step? |
+
+mod ends;
+mod gate;
+mod harness;
+
+mod batch;
+mod blocking;
+mod in_place;
+mod leaving;
+mod takeover;
+mod transfer;

@@ -1,0 +1,178 @@
+//! Death: does a successor go on where the dead one stopped, at whatever step that was?
+//!
+//! The other side lives on meanwhile, and may sleep. The successor comes when the kernel has called
+//! the dead one dead, so all that it wrote is there: both run in one thread.
+
+use super::ends::{Receiver, Sender, Until};
+use super::gate::Order;
+use super::harness::{Scene, check_deaths, together};
+use crate::sync::mortal::killed_at;
+use crate::wait::Side;
+
+/// With the messages to send. Always fencing has many more executions.
+const WAYS: [(Order, u64); 2] = [(Order::Membarrier, 2), (Order::Fences, 1)];
+
+/// Whether the sender died. Each message comes once, whoever sent it.
+fn sender_dies(capacity: usize, messages: u64, step: u32, order: Order) -> bool {
+    let scene = Scene::new(capacity, order);
+    let mut rx = Receiver::new(&scene);
+    let sender = move || {
+        let mut told = 0;
+        let lived = killed_at(step, || {
+            let mut tx = Sender::new(&scene);
+            while told < messages {
+                tx.send();
+                told += 1;
+            }
+        });
+        scene.gate.bury(Side::Senders);
+        let mut tx = Sender::new(&scene);
+        let from = tx.producer.position();
+        assert!(from == told || from == told + 1, "{told} were sent, {from} are there");
+        (from..messages).for_each(|_| tx.send());
+        lived.is_none()
+    };
+    let receiver = move || (0..messages).for_each(|next| assert_eq!(rx.recv(), next));
+    together(sender, receiver).0
+}
+
+/// Whether the receiver died. What was not acknowledged comes again.
+fn receiver_dies(capacity: usize, messages: u64, step: u32, order: Order) -> bool {
+    let scene = Scene::new(capacity, order);
+    let mut tx = Sender::new(&scene);
+    let receiver = move || {
+        let mut told = 0;
+        let lived = killed_at(step, || {
+            let mut rx = Receiver::new(&scene);
+            while told < messages {
+                assert_eq!(rx.recv(), told);
+                told += 1;
+            }
+        });
+        scene.gate.bury(Side::Receivers);
+        let mut rx = Receiver::new(&scene);
+        let from = rx.consumer.position();
+        assert!(from == told || from == told + 1, "{told} were received, {from} are gone");
+        (from..messages).for_each(|next| assert_eq!(rx.recv(), next));
+        lived.is_none()
+    };
+    together(move || (0..messages).for_each(|_| tx.send()), receiver).1
+}
+
+/// Whether a receiver that works in place died. Every message was worked on to the end.
+fn worker_dies(capacity: usize, messages: u64, step: u32, order: Order) -> bool {
+    let scene = Scene::new(capacity, order);
+    let mut tx = Sender::new(&scene);
+    let receiver = move || {
+        let mut done = Vec::new();
+        let lived = killed_at(step, || {
+            let mut rx = Receiver::new(&scene);
+            (0..messages).for_each(|_| rx.recv_ref(|number| done.push(number)));
+        });
+        scene.gate.bury(Side::Receivers);
+        let mut rx = Receiver::new(&scene);
+        let from = rx.consumer.position();
+        assert!(from <= done.len() as u64, "{done:?} were worked on, {from} are gone");
+        (from..messages).for_each(|_| rx.recv_ref(|number| done.push(number)));
+        done.sort_unstable();
+        done.dedup();
+        assert!(done.into_iter().eq(0..messages));
+        lived.is_none()
+    };
+    together(move || (0..messages).for_each(|_| tx.send()), receiver).1
+}
+
+/// Whether the sender died. With no successor, the receiver drains what is there and is told.
+fn nobody_succeeds(capacity: usize, messages: u64, step: u32, order: Order) -> bool {
+    let scene = Scene::new(capacity, order);
+    let mut rx = Receiver::new(&scene);
+    let sender = move || {
+        let mut told = 0;
+        let lived = killed_at(step, || {
+            let mut tx = Sender::new(&scene);
+            while told < messages {
+                tx.send();
+                told += 1;
+            }
+        });
+        scene.gate.bury(Side::Senders);
+        (told, lived.is_none())
+    };
+    let receiver = move || {
+        let mut next = 0;
+        while let Some(number) = rx.recv_until(Until::Dead) {
+            assert_eq!(number, next);
+            next += 1;
+        }
+        next
+    };
+    let ((told, died), received) = together(sender, receiver);
+    assert!(received == told || received == told + 1, "{told} were sent, {received} received");
+    died
+}
+
+/// Whether the receiver died. With no successor, the sender is told and knows what is left.
+fn nobody_receives(capacity: usize, messages: u64, step: u32, order: Order) -> bool {
+    let scene = Scene::new(capacity, order);
+    let mut tx = Sender::new(&scene);
+    let receiver = move || {
+        let mut told = 0;
+        let lived = killed_at(step, || {
+            let mut rx = Receiver::new(&scene);
+            while told < messages {
+                assert_eq!(rx.recv(), told);
+                told += 1;
+            }
+        });
+        scene.gate.bury(Side::Receivers);
+        (told, lived.is_none())
+    };
+    let sender = move || {
+        while tx.send_until(Until::Dead) {}
+        (tx.producer.position(), tx.producer.unacknowledged())
+    };
+    let ((sent, kept), (told, died)) = together(sender, receiver);
+    let received = sent - kept;
+    assert!(received == told || received == told + 1, "{told} were received, {sent} sent");
+    died
+}
+
+#[test]
+fn a_sender_is_succeeded_at_every_step() {
+    for (order, messages) in WAYS {
+        let name = format!("the sender dies, {order:?}");
+        check_deaths(&name, move |step| sender_dies(1, messages, step, order));
+    }
+}
+
+#[test]
+fn a_receiver_is_succeeded_at_every_step() {
+    for (order, messages) in WAYS {
+        let name = format!("the receiver dies, {order:?}");
+        check_deaths(&name, move |step| receiver_dies(1, messages, step, order));
+    }
+}
+
+#[test]
+fn work_in_place_is_done_at_least_once() {
+    for (order, messages) in WAYS {
+        let name = format!("the worker dies, {order:?}");
+        check_deaths(&name, move |step| worker_dies(1, messages, step, order));
+    }
+}
+
+#[test]
+fn a_death_is_told_after_the_drain() {
+    for (order, messages) in WAYS {
+        let name = format!("the sender dies for good, {order:?}");
+        check_deaths(&name, move |step| nobody_succeeds(1, messages, step, order));
+    }
+}
+
+#[test]
+fn a_death_is_told_when_the_ring_is_full() {
+    for (order, messages) in WAYS {
+        let name = format!("the receiver dies for good, {order:?}");
+        check_deaths(&name, move |step| nobody_receives(1, messages, step, order));
+    }
+}

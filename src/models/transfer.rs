@@ -1,0 +1,71 @@
+//! The ring alone: is a message whole, and its slot not written again before it was read?
+
+use super::gate::Order;
+use super::harness::{Scene, check, many, together};
+use crate::ring::spsc::{Consumer, Producer};
+use crate::ring::testing::{read, write};
+
+/// How the two ends find out about each other: each pair of orderings is relied on alone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    /// The sender looks at the head instead of the credit.
+    pub(super) exact: bool,
+    /// The receiver looks for impossible words, too.
+    pub(super) checked: bool,
+}
+
+/// Both try so often; nobody waits, so the orderings of the ring are all there is.
+fn transfer(capacity: usize, tries: u64, way: Way) {
+    let scene = Scene::new(capacity, Order::Membarrier);
+    let mut producer = Producer::new(scene.ring()).unwrap();
+    let mut consumer = Consumer::new(scene.ring());
+    let sender = move || {
+        for _ in 0..tries {
+            if producer.has_room() || producer.refresh(way.exact).unwrap() {
+                write(producer.slot(), producer.position());
+                producer.publish();
+            }
+        }
+        producer.position()
+    };
+    let mut receive = move || {
+        let there = match way.checked {
+            true => consumer.is_ready().unwrap(),
+            false => consumer.has_message(),
+        };
+        there.then(|| {
+            let number = read(consumer.slot());
+            if consumer.acknowledge() {
+                consumer.publish_credit();
+            }
+            number
+        })
+    };
+    let receiver = move || {
+        let mut next = 0;
+        for _ in 0..tries {
+            if let Some(number) = receive() {
+                assert_eq!(number, next);
+                next += 1;
+            }
+        }
+        (receive, next)
+    };
+    let (sent, (mut receive, mut next)) = together(sender, receiver);
+    while let Some(number) = receive() {
+        assert_eq!(number, next);
+        next += 1;
+    }
+    assert_eq!(next, sent);
+}
+
+#[test]
+fn messages_arrive_whole_and_in_order() {
+    for (capacity, tries) in [(1, 3), (2, 4)] {
+        for (exact, checked) in [(false, false), (false, true), (true, false), (true, true)] {
+            let way = Way { exact, checked };
+            let name = format!("transfer, capacity {capacity}, {way:?}");
+            check(&name, move || transfer(capacity, many(tries), way));
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, RecvError, Role, SendError, Wait};
@@ -28,12 +28,21 @@ const STRATEGIES: [Wait; 3] = [Wait::Spin, Wait::Balanced, Wait::Park];
 /// What may come on top of a deadline on a busy machine.
 const LATE: Duration = Duration::from_millis(40);
 
-/// Fails when a call came back before its time was over, or much later.
-fn must_take(call: &str, start: u64, time: Duration) {
-    let took = Duration::from_nanos(now_ns() - start);
-    assert!(took >= time, "{call} came back early: {took:?} of {time:?}");
-    let allowed = time + LATE + witness::excuse(start);
-    assert!(took < allowed, "{call} is late: {took:?} of {time:?}");
+/// Fails when a call comes back before its time is over, ever; or when it comes back much later, ten
+/// times out of ten: once is the machine's doing, a spinning waiter's above all.
+fn must_take(what: &str, time: Duration, mut call: impl FnMut()) {
+    let mut took = Vec::new();
+    for _ in 0..10 {
+        let start = Instant::now();
+        call();
+        let last = start.elapsed();
+        assert!(last >= time, "{what} came back early: {last:?} of {time:?}");
+        if last < time + LATE {
+            return;
+        }
+        took.push(last);
+    }
+    panic!("{what} is late: {took:?} of {time:?}");
 }
 
 fn strategy(text: &str) -> Wait {
@@ -85,19 +94,16 @@ fn deadlines_are_kept() {
         // Within a slice of sleep, and over one.
         for millis in [1, 7, 20, 260] {
             let time = Duration::from_millis(millis);
-            let check = |call: &str, start: u64| {
-                let call = format!("{call}, {wait:?}");
-                must_take(&call, start, time);
-            };
-            let start = now_ns();
-            assert_eq!(stuck.empty.recv_timeout(time), Err(RecvError::Timeout));
-            check("recv", start);
-            let start = now_ns();
-            assert_eq!(stuck.full.send_timeout(&2, time), Err(SendError::Timeout));
-            check("send", start);
-            let start = now_ns();
-            assert_eq!(stuck.full.flush(time), Err(SendError::Timeout));
-            check("flush", start);
+            let what = |call: &str| format!("{call}, {wait:?}");
+            must_take(&what("recv"), time, || {
+                assert_eq!(stuck.empty.recv_timeout(time), Err(RecvError::Timeout));
+            });
+            must_take(&what("send"), time, || {
+                assert_eq!(stuck.full.send_timeout(&2, time), Err(SendError::Timeout));
+            });
+            must_take(&what("flush"), time, || {
+                assert_eq!(stuck.full.flush(time), Err(SendError::Timeout));
+            });
         }
     }
 }
@@ -235,9 +241,9 @@ fn bear_signals(orders: &mut Orders) {
     // Deadlines are neither early nor late.
     for millis in [5, 50, 300] {
         let time = Duration::from_millis(millis);
-        let start = now_ns();
-        assert_eq!(rx.recv_timeout(time), Err(RecvError::Timeout));
-        must_take("recv under signals", start, time);
+        must_take("recv under signals", time, || {
+            assert_eq!(rx.recv_timeout(time), Err(RecvError::Timeout));
+        });
     }
     assert!(SIGNALS.load(Relaxed) > 50, "hardly a signal: {SIGNALS:?}");
     // Messages come and go.

@@ -46,17 +46,19 @@ impl Ground {
     }
 }
 
-/// The segments and sets with the mark of this crate, as far as they do not change.
+/// The segments and sets of this user with the mark of this crate; of each what does not change.
 fn ours() -> Vec<String> {
+    // SAFETY: always succeeds.
+    let me = unsafe { libc::geteuid() }.to_string();
     let mut found = Vec::new();
-    for table in ["shm", "sem"] {
+    for (table, owner) in [("shm", 7), ("sem", 4)] {
         // The table of the calling thread's namespace.
         let text = std::fs::read_to_string(format!("/proc/sysvipc/{table}")).expect("the table");
         for line in text.lines().skip(1) {
-            let mut fields = line.split_whitespace();
-            let (key, id, mode) = (fields.next(), fields.next(), fields.next());
-            if mode.is_some_and(|mode| mode.ends_with('1')) {
-                found.push(format!("{table} {key:?} {id:?} {mode:?}"));
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let (key, id, mode) = (fields[0], fields[1], fields[2]);
+            if mode.ends_with('1') && fields[owner] == me {
+                found.push(format!("{table} key {key} id {id} mode {mode}"));
             }
         }
     }

@@ -282,21 +282,20 @@ fn members(mapping: &Mapping, facts: &Facts, has_set: bool) -> Vec<Member> {
 /// The channels of this IPC namespace that this user may read.
 ///
 /// # Errors
-/// [`Error::System`] when the kernel's table cannot be read.
+/// [`Error::System`] when the kernel's table cannot be read, or there is no room to attach a channel.
 pub fn list() -> Result<Vec<Stat>, Error> {
-    let segments = shm::list().map_err(|errno| Error::System {
-        call: "shmctl(SHM_STAT)",
-        channel: "any".into(),
-        source: errno.into(),
-    })?;
-    let look = |stat: SegmentStat| {
-        if !is_marked(stat.raw_mode) {
-            return None;
-        }
-        let mapping = Mapping::attach(stat.id, Access::ReadOnly).ok()?;
-        describe(&mapping, stat, "").ok()
+    let error = |call| {
+        move |errno: Errno| Error::System { call, channel: "any".into(), source: errno.into() }
     };
-    Ok(segments.into_iter().filter_map(look).collect())
+    let segments = shm::list().map_err(error("shmctl(SHM_STAT)"))?;
+    let look = |stat: SegmentStat| match Mapping::attach(stat.id, Access::ReadOnly) {
+        Ok(mapping) => Ok(describe(&mapping, stat, "").ok()),
+        // Not for us to read, or gone.
+        Err(Errno::EACCES | Errno::EIDRM | Errno::EINVAL) => Ok(None),
+        Err(errno) => Err(error("shmat")(errno)),
+    };
+    let ours = segments.into_iter().filter(|stat| is_marked(stat.raw_mode));
+    ours.filter_map(|stat| look(stat).transpose()).collect()
 }
 
 /// Everything about one channel, without joining it: one [`Observer`], one look.

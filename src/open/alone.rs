@@ -78,7 +78,7 @@ impl Opening<'_> {
     /// The channel of a key.
     pub(super) fn alone(&self, alone: Alone, key: i32) -> Try<Channel> {
         let Some(Looked { stat, mapping, state }) = self.look_for(key)? else {
-            if self.how == How::Attach {
+            if !self.may_create() {
                 return Err(self.not_found());
             }
             let built = self.build(&alone, key)?;

@@ -192,7 +192,7 @@ impl Opening<'_> {
                 match shm::get(key, 0, Get::Existing) {
                     // Nothing is made beside what is not ours: looking at it fails.
                     Ok(id) => _ = self.look(id)?,
-                    Err(Errno::ENOENT) if self.how != How::Attach => {}
+                    Err(Errno::ENOENT) if self.may_create() => {}
                     Err(Errno::ENOENT) => return Err(self.not_found()),
                     Err(errno) => return Err(self.stop("shmget", errno)),
                 }
@@ -236,6 +236,12 @@ impl Opening<'_> {
         };
         let state = segment::examine(&mapping, &stat, &self.channel)?;
         Ok(Some(Looked { stat, mapping, state }))
+    }
+
+    /// An identifier is of a channel that there is, or was.
+    fn may_create(&self) -> bool {
+        let by_id = matches!(self.options.address, Some(Address::Id(_)));
+        self.how != How::Attach && !by_id
     }
 
     /// Whether a channel that is there may be joined at all.

@@ -288,8 +288,12 @@ fn a_word_that_cannot_be_wakes_who_waits() {
 
 /// Garbage in head, credit and tail while both sides are there.
 fn ends_that_cannot_be() {
-    for garbage in [5, 1000, 1 << 40, 1 << 63, u64::MAX - 4] {
+    for garbage in [5, 1000, 1 << 40, 1 << 63, u64::MAX - 4, u64::MAX] {
         for field in [at::HEAD, at::CREDIT] {
+            if field == at::CREDIT && garbage == u64::MAX {
+                // Less than a ring behind the head: it could be old, and says nothing.
+                continue;
+            }
             let key = Key::new();
             let mut tx: Sender<u64> = key.options().capacity(4).open().expect("open");
             let mut rx: Receiver<u64> = key.options().open().expect("open");

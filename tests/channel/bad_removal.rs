@@ -2,7 +2,7 @@
 //! `sysvring::remove`.
 
 use std::fmt::Debug;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Fault, Options, RecvError, SendError, Wait};
@@ -23,6 +23,7 @@ tests![
     a_sender_with_room_learns_of_it_too,
     handles_that_are_left_over,
     messages_outlive_a_set,
+    an_identifier_outlives_its_channel,
 ];
 workers![blocked, drains];
 
@@ -314,6 +315,32 @@ fn handles_that_are_left_over() {
             Some(_) => assert!(sysvring::stat(id).expect("stat").set.is_none()),
         }
         assert!(watch.took() < TOLD, "it took {:?}", watch.took());
+    }
+}
+
+/// An identifier is of one channel: who opens it while that goes gets it, or an error, but never
+/// another one, nor makes one.
+fn an_identifier_outlives_its_channel() {
+    let start = Instant::now();
+    let (mut opened, mut refused) = (0, 0);
+    while start.elapsed() < Duration::from_millis(500) || opened < 3 || refused < 3 {
+        let key = Key::new();
+        let tx: Sender<u64> = key.options().create().expect("create");
+        let id = tx.id();
+        drop(tx);
+        let remover = std::thread::spawn(move || sysvring::remove(id));
+        while !remover.is_finished() {
+            match Options::id(id).timeout(MOMENT).open::<Receiver<u64>>() {
+                Ok(rx) => {
+                    assert_eq!(rx.id(), id);
+                    opened += 1;
+                }
+                Err(Error::NotFound { .. }) => refused += 1,
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        remover.join().expect("no panic").expect("remove");
+        key.assert_free();
     }
 }
 

@@ -160,21 +160,21 @@ fn receive_once(name: &str, timeout: Duration, came_back: &AtomicU64, got: &Atom
 }
 
 fn a_stopped_sleeper_is_woken_when_it_goes_on() {
-    Worker::run(&[&"wakes::stop_sleepers", &Name::new(), &20_000]);
+    Worker::run(&[&"wakes::stop_sleepers", &Name::new(), &20_000, &10]);
 }
 
 fn a_stopped_sleeper_keeps_its_deadline() {
-    Worker::run(&[&"wakes::stop_sleepers", &Name::new(), &60]);
+    Worker::run(&[&"wakes::stop_sleepers", &Name::new(), &500, &3]);
 }
 
 /// A sleeper is stopped and continued, again and again; then a message comes while it is stopped, or
 /// its time is over while it is.
 fn stop_sleepers(orders: &mut Orders) {
     let (name, timeout): (String, u64) = (orders.next(), orders.next());
-    let timeout = Duration::from_millis(timeout);
+    let (timeout, rounds) = (Duration::from_millis(timeout), orders.next::<u64>());
     let mut tx: Sender<u64> = Options::named(&name).open().expect("open");
     let set = tx.stat().expect("stat").set.expect("a set").id;
-    for round in 1..=10 {
+    for round in 1..=rounds {
         let [came_back, got] = board::<2>();
         let started = now_ns();
         let receiver = Fork::start(|| receive_once(&name, timeout, came_back, got));

@@ -10,7 +10,7 @@ use sysvring_support::worker::{Orders, Worker, end_with_parent};
 use sysvring_support::{ipc, tests, workers};
 
 use crate::advice::{advises, refusal};
-use crate::raw::{self, Key, objects};
+use crate::raw::{self, Key, objects, own_namespace};
 use crate::watch::Watch;
 
 tests![
@@ -178,13 +178,6 @@ fn semaphores_at_their_limits() {
     drop(tx);
 }
 
-/// A child gets an IPC namespace of its own, whose limits are its own.
-fn own_namespace() {
-    // SAFETY: numbers only; this process has one thread and nothing of System V.
-    let result = unsafe { libc::unshare(libc::CLONE_NEWIPC) };
-    assert_eq!(result, 0, "unshare: {}", std::io::Error::last_os_error());
-}
-
 fn sysctl(name: &str, value: &str) {
     fs::write(format!("/proc/sys/kernel/{name}"), value).expect(name);
 }
@@ -213,7 +206,7 @@ fn is_full_until_reaped(wanted: (&str, i32), named: &str) {
 }
 
 fn many_segments(_: &mut Orders) {
-    own_namespace();
+    assert!(own_namespace(), "{}", std::io::Error::last_os_error());
     sysctl("shmmni", "3");
     let _three = leave_three();
     is_full_until_reaped(("shmget", libc::ENOSPC), "kernel.shmmni");
@@ -231,7 +224,7 @@ fn as_many_segments_as_may_be() {
 }
 
 fn large_segments(_: &mut Orders) {
-    own_namespace();
+    assert!(own_namespace(), "{}", std::io::Error::last_os_error());
     sysctl("shmmax", "8192");
     let key = Key::new();
     limit(
@@ -258,7 +251,7 @@ fn segments_as_large_as_may_be() {
 }
 
 fn many_sets(_: &mut Orders) {
-    own_namespace();
+    assert!(own_namespace(), "{}", std::io::Error::last_os_error());
     // Semaphores in a set, in all, operations at once, sets.
     sysctl("sem", "250 32000 500 3");
     let _three = leave_three();
@@ -278,7 +271,7 @@ fn as_many_sets_as_may_be() {
 }
 
 fn few_operations(_: &mut Orders) {
-    own_namespace();
+    assert!(own_namespace(), "{}", std::io::Error::last_os_error());
     let key = Key::new();
     let tx: Sender<u64> = key.options().create().expect("create");
     // With fewer than three not even the question can be asked whether anybody is there.

@@ -11,7 +11,7 @@ use sysvring_support::worker::{Orders, Worker};
 use sysvring_support::{tests, workers};
 
 use crate::advice::advises;
-use crate::raw::{Key, MOMENT, objects};
+use crate::raw::{self, Key, MOMENT, objects};
 use crate::watch::Watch;
 
 tests![
@@ -229,6 +229,7 @@ fn must_fail(calls: &Calls) -> &'static [&'static str] {
 
 fn before(orders: &mut Orders) {
     let calls = &CALLS[orders.next::<usize>()];
+    let alone = raw::own_namespace();
     for errno in ERRNOS {
         let scene = Scene {
             joined: Key::new(),
@@ -267,8 +268,16 @@ fn before(orders: &mut Orders) {
         }
         // And what could not be taken back is.
         sysvring::reap().expect("reap");
-        assert_eq!(objects(), Vec::<String>::new(), "after {calls} {errno}");
+        let [a, b, c] = &scene.made;
+        let keys = [a, b, c, &scene.joined, &scene.removed];
+        is_clean(alone, &keys, &format!("{calls} {errno}"));
     }
+}
+
+/// Nothing is left: under these keys, and where nobody else is, at all.
+fn is_clean(alone: bool, keys: &[&Key], after: &str) {
+    keys.iter().for_each(|key| key.assert_free());
+    assert!(!alone || objects().is_empty(), "after {after}: {:?}", objects());
 }
 
 fn calls_that_fail_before_there_is_a_handle() {
@@ -327,6 +336,7 @@ fn play<T: Message>(
 
 fn under(orders: &mut Orders) {
     let calls = &CALLS[orders.next::<usize>()];
+    let alone = raw::own_namespace();
     for errno in ERRNOS {
         let key = Key::new();
         let options = || key.options().capacity(2).lifetime(Lifetime::LastMember);
@@ -338,8 +348,8 @@ fn under(orders: &mut Orders) {
         });
         child.finish();
         // Between processes: this one is told of the end of one whose calls all failed.
-        let key = Key::new();
-        let options = || key.options().lifetime(Lifetime::LastMember);
+        let other = Key::new();
+        let options = || other.options().lifetime(Lifetime::LastMember);
         let mut rx: Receiver<u64> = options().create().expect("create");
         let child = Fork::start(|| {
             let mut tx: Sender<u64> = options().attach().expect("attach");
@@ -353,7 +363,7 @@ fn under(orders: &mut Orders) {
         assert!(peer == Peer::Left || peer == Peer::Died { pid }, "{peer:?}");
         drop(rx);
         sysvring::reap().expect("reap");
-        assert_eq!(objects(), Vec::<String>::new(), "after {calls} {errno}");
+        is_clean(alone, &[&key, &other], &format!("{calls} {errno}"));
     }
 }
 

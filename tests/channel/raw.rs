@@ -158,6 +158,16 @@ fn hold_semaphore(orders: &mut Orders) {
     hear();
 }
 
+/// This process gets an IPC namespace of its own, with no objects of others in it. Whether it did: an
+/// ordinary user needs a user namespace for it, which not every system gives.
+pub fn own_namespace() -> bool {
+    // SAFETY: numbers only; for processes of one thread that have nothing of System V yet.
+    unsafe {
+        libc::unshare(libc::CLONE_NEWIPC) == 0
+            || libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWIPC) == 0
+    }
+}
+
 /// All segments and sets with this crate's mark, as the kernel tells of them.
 pub fn objects() -> Vec<String> {
     let mut marked = Vec::new();

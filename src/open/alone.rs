@@ -1,6 +1,6 @@
 //! With the lifecycle semaphore in hand and no users: build, or take over.
 
-use super::{Finished, How, Looked, Opening, Stop, Try};
+use super::{Finished, Looked, Opening, Stop, Try};
 use crate::channel::Channel;
 use crate::members::{self, Members};
 use crate::options::Options;

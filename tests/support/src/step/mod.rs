@@ -137,6 +137,12 @@ impl Stepper {
         self.fork.kill_and_wait();
     }
 
+    /// Stops it where it sleeps.
+    pub fn halt(&mut self) -> Stop {
+        self.fork.signal(libc::SIGSTOP);
+        self.wait(&mut || false)
+    }
+
     /// Leaves it where it is, stopped as by SIGSTOP and no longer traced.
     pub fn leave_stopped(self) -> Fork {
         ptrace(libc::PTRACE_DETACH as _, self.pid(), 0, libc::SIGSTOP as usize);

@@ -1,0 +1,155 @@
+//! Deaths at any time, on any machine: the sender and the receiver of one stream are killed over and
+//! over at random moments and started again, and the stream goes on without a gap.
+
+use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::time::{Duration, Instant};
+
+use sysvring::spsc::{Receiver, Sender};
+use sysvring::{Options, RecvError};
+use sysvring_support::board::{Dice, board, until};
+use sysvring_support::fork::Fork;
+use sysvring_support::name::Name;
+use sysvring_support::worker::{Orders, Worker, say};
+use sysvring_support::{tests, workers};
+
+workers![storm];
+
+tests![a_stream_goes_on_through_a_storm_of_kills];
+
+/// Lengths of the storm, and the least that must come of it.
+const STORM: Duration = Duration::from_secs(8);
+const KILLS: f64 = 400.0;
+
+/// Waits longer than this are not of a machine that is busy with other things.
+const STUCK: Duration = Duration::from_secs(5);
+
+/// A position and what follows from it, so that a torn message contradicts itself.
+type Said = [u64; 5];
+
+fn said(position: u64) -> Said {
+    [position, !position, position ^ 0x5555, position.rotate_left(17), position << 3]
+}
+
+fn a_stream_goes_on_through_a_storm_of_kills() {
+    let name = Name::new();
+    let mut storm = Worker::start(&[&"soak::storm", &name]).expect("start");
+    let [kills, messages, again] = storm.figures().expect("figures");
+    storm.finish();
+    println!(
+        "soak {kills} kills, {messages} messages received, each once and in order, {again} of them begun \
+         by one receiver and finished by the next"
+    );
+    assert!(kills >= KILLS, "{kills} kills are no storm");
+}
+
+/// What the two report.
+struct Shared {
+    /// Positions below are sent, for sure.
+    sent: AtomicU64,
+    /// Positions below are received and acknowledged, for sure.
+    received: AtomicU64,
+    /// Messages that were met again by another receiver.
+    again: AtomicU64,
+    /// Position in work under a guard, plus one.
+    at_work: AtomicU64,
+    /// The sender is to end.
+    over: AtomicU64,
+}
+
+fn storm(orders: &mut Orders) {
+    let name: String = orders.next();
+    // SAFETY: five numbers, shared with the children and never unmapped.
+    let shared: &Shared = unsafe { &*board::<5>().as_ptr().cast() };
+    let options = || Options::named(&*name).capacity(32);
+    let send = || Fork::start(|| send_on(options(), shared));
+    let receive = || Fork::start(|| receive_on(options(), shared));
+    let mut dice = Dice::new();
+    let (mut sender, mut receiver) = (send(), receive());
+    let mut kills = 0;
+    let start = Instant::now();
+    let mut last = (0, start);
+    while start.elapsed() < STORM {
+        dice.pause(22);
+        match dice.below(3) {
+            0 => {
+                kills += u64::from(sender.kill_and_wait());
+                sender = send();
+            }
+            1 => {
+                kills += u64::from(receiver.kill_and_wait());
+                receiver = receive();
+            }
+            _ => {
+                sender.kill();
+                receiver.kill();
+                kills += u64::from(sender.kill_and_wait()) + u64::from(receiver.kill_and_wait());
+                (receiver, sender) = (receive(), send());
+            }
+        }
+        let received = shared.received.load(Acquire);
+        if received != last.0 {
+            last = (received, Instant::now());
+        }
+        assert!(last.1.elapsed() < STUCK, "nothing has come since position {received}");
+    }
+    shared.over.store(1, Release);
+    sender.finish();
+    receiver.finish();
+    let (sent, received) = (shared.sent.load(Acquire), shared.received.load(Acquire));
+    assert_eq!(sent, received, "sent and received");
+    until(|| sysvring::stat(&*name).expect("stat").depth == 0);
+    say(format!("{kills} {received} {}", shared.again.load(Acquire)));
+}
+
+/// A successor is where its predecessor's report ends, or one further: it died between the two.
+fn goes_on(position: u64, report: &AtomicU64) {
+    let reported = report.load(Acquire);
+    assert!(position.wrapping_sub(reported) <= 1, "at {position}, reported {reported}");
+    report.store(position, Release);
+}
+
+fn send_on(options: Options, shared: &Shared) {
+    let mut tx: Sender<Said> = options.open().expect("the seat of the dead is free");
+    goes_on(tx.position(), &shared.sent);
+    while shared.over.load(Relaxed) == 0 {
+        let said = said(tx.position());
+        // The receiver is gone every other moment.
+        match tx.send_timeout(&said, Duration::from_millis(50)) {
+            Ok(()) => shared.sent.store(tx.position(), Release),
+            Err(sysvring::SendError::Timeout) => {}
+            Err(sysvring::SendError::Disconnected) => {
+                let _ = tx.wait_for_peer(Duration::from_millis(50));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn receive_on(options: Options, shared: &Shared) {
+    let mut rx: Receiver<Said> = options.open().expect("the seat of the dead is free");
+    goes_on(rx.position(), &shared.received);
+    if rx.position() + 1 == shared.at_work.load(Acquire) {
+        shared.again.fetch_add(1, Relaxed);
+    }
+    loop {
+        let error = match rx.recv_ref() {
+            Ok(message) => {
+                let position = message.position();
+                shared.at_work.store(position + 1, Release);
+                assert_eq!(*message, said(position));
+                assert_eq!(position, shared.received.load(Relaxed), "a gap, or a message twice");
+                drop(message);
+                shared.received.store(position + 1, Release);
+                continue;
+            }
+            Err(error) => error,
+        };
+        match error {
+            RecvError::Disconnected if shared.over.load(Acquire) != 0 => return,
+            RecvError::Disconnected => {
+                let _ = rx.wait_for_peer(Duration::from_millis(50));
+            }
+            error => panic!("{error}"),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Victims and survivors that do not keep to the protocol: the harness must see it. Each leaves out
+//! one thing that the crate does for the sake of deaths; there are no switches for that in the crate.
+
+use std::hint::black_box;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
+
+use sysvring_support::worker::{Orders, say};
+use sysvring_support::{tests, workers};
+
+use crate::steps::board::Board;
+use crate::steps::case::Case;
+use crate::steps::driver::{self, OVER};
+use crate::steps::kernel::{self, FIRST_SEAT, Memory, PARKED, Side, USERS, at, op, semop};
+use crate::steps::load::*;
+use crate::steps::operations::{After, End, Hands, OPERATION, Operation, find};
+use crate::steps::peer::Peer;
+use crate::steps::scene::Other::{Asleep, Nobody};
+use crate::steps::scene::Scene;
+use crate::steps::verify::Survivor;
+use crate::steps::violation::{Kind, Violation, no};
+use crate::steps::walk::{Plan, recorded};
+
+workers![walk_through];
+
+tests![
+    a_word_before_its_message_is_seen,
+    a_seat_without_undo_is_seen,
+    a_death_without_a_post_is_seen,
+    a_successor_without_repair_is_seen,
+];
+
+/// A channel without the crate.
+pub struct Raw {
+    memory: Memory,
+    set: i32,
+}
+
+/// Left out: the order of message and word.
+fn a_word_before_its_message_is_seen() {
+    control("early_word", Plan::Every(1), Kind::Wrong);
+}
+
+/// Left out: `SEM_UNDO` on the seat.
+fn a_seat_without_undo_is_seen() {
+    control("no_undo", Plan::Every(1), Kind::Held);
+}
+
+/// Left out: the post for the moment of death.
+fn a_death_without_a_post_is_seen() {
+    // Each that is found takes as long as a sleeper has to wake.
+    control("no_post", Plan::Points(100), Kind::Asleep);
+}
+
+/// Left out: a new sender's look at what its predecessor left half done.
+fn a_successor_without_repair_is_seen() {
+    control("no_repair", Plan::Every(1), Kind::Count);
+}
+
+fn control(name: &str, plan: Plan, kind: Kind) {
+    let report = driver::drive("controls::walk_through", &[&name, &plan, &(kind as u8)]);
+    report.must_be_clean();
+    let [killed, found, others] = [0, 1, 2].map(|at| report.sum(at));
+    println!(
+        "control {name:<11}{killed:>6} killed {found:>6} found, as {kind:?} {others:>3} others"
+    );
+    assert!(found > 0, "the harness does not see it");
+    assert_eq!(others, 0, "found for another reason");
+}
+
+/// Walks one control. For each case: victims, those of them where the kind of violation was found
+/// that was to be, and those where another one was.
+fn walk_through(orders: &mut Orders) {
+    driver::begin(orders);
+    let (name, plan, kind): (String, Plan, u8) = (orders.next(), orders.next(), orders.next());
+    let operation = operation(&name);
+    let board = Board::new();
+    for case in operation.cases {
+        let mut case = Case::new(&operation, *case, board);
+        // Undisturbed it is as good as any other.
+        let Some(way) = recorded(&mut case) else { continue };
+        let points = plan.points(&way);
+        let (mut found, mut others) = (0, 0);
+        for point in &points {
+            if let Err(violation) = case.kill_at(&way, *point) {
+                let expected = violation.0 as u8 == kind;
+                found += u32::from(expected);
+                others += u32::from(!expected);
+                if !expected {
+                    eprintln!("{}, {point:?}: {violation}", case.name());
+                }
+                case.clean_up();
+            }
+        }
+        say(format!("{} {found} {others}", points.len()));
+    }
+    say(OVER);
+}
+
+fn operation(name: &str) -> Operation {
+    match name {
+        "early_word" => Operation {
+            name: "early_word",
+            setup: attach,
+            act: |scene, hands| send(scene, hands, Raw::put_early),
+            cases: &[(EMPTY, Nobody), (MIDDLE, Nobody)],
+            ..OPERATION
+        },
+        "no_undo" => Operation {
+            name: "no_undo",
+            act: |scene, _| {
+                let set = kernel::set(scene.key).expect("a set");
+                sit(set, false);
+                // It leaves as it came: undisturbed, all is well.
+                semop(set, &mut [op(USERS, -1, false), op(FIRST_SEAT, -1, false)]);
+                Ok(())
+            },
+            cases: &[(MIDDLE, Nobody)],
+            ..OPERATION
+        },
+        "no_post" => Operation {
+            name: "no_post",
+            setup: join_without_post,
+            act: |scene, hands| send(scene, hands, Raw::put),
+            cases: &[(EMPTY, Asleep)],
+            ..OPERATION
+        },
+        "no_repair" => Operation {
+            name: "no_repair",
+            after: After::By(succeed_without_repair),
+            cases: &[(EMPTY, Asleep), (WRAPPED_EMPTY, Asleep)],
+            ..find("send")
+        },
+        other => panic!("no control {other}"),
+    }
+}
+
+fn attach(scene: &Scene) -> End {
+    let set = kernel::set(scene.key).expect("a set");
+    End::Raw(Raw { memory: Memory::of(scene.segment), set })
+}
+
+fn sit(set: i32, undo: bool) {
+    semop(set, &mut [op(USERS, 1, undo), op(FIRST_SEAT, 1, undo)]);
+}
+
+/// Sits down, and lets the receiver know.
+fn join_without_post(scene: &Scene) -> End {
+    let End::Raw(raw) = attach(scene) else { unreachable!("just made") };
+    sit(raw.set, true);
+    raw.memory.half(at::SENDERS + at::JOINS).fetch_add(1, AcqRel);
+    raw.wake();
+    End::Raw(raw)
+}
+
+/// One message, reported.
+fn send(scene: &Scene, hands: &mut Hands, put: fn(&Raw)) -> Result<(), String> {
+    let End::Raw(raw) = &hands.end else { panic!("the victim is not raw") };
+    scene.board.sent.begin(1);
+    put(raw);
+    scene.board.sent.end(1, 1);
+    Ok(())
+}
+
+impl Raw {
+    fn tail(&self) -> u64 {
+        self.memory.word(at::TAIL).load(Relaxed)
+    }
+
+    fn announce(&self, position: u64) {
+        self.memory.word(Memory::slot(position)).store(Memory::full(position), Release);
+    }
+
+    fn write(&self, position: u64) {
+        for (i, word) in load(position).into_iter().enumerate() {
+            // Word by word, and nothing moved past another.
+            self.memory.word(Memory::slot(position) + 8 * (1 + i)).store(black_box(word), Release);
+        }
+    }
+
+    fn put(&self) {
+        let position = self.tail();
+        self.write(position);
+        self.announce(position);
+        self.memory.word(at::TAIL).store(position.wrapping_add(1), Release);
+        self.wake();
+    }
+
+    fn put_early(&self) {
+        let position = self.tail();
+        self.announce(position);
+        self.write(position);
+        self.memory.word(at::TAIL).store(position.wrapping_add(1), Release);
+    }
+
+    fn wake(&self) {
+        let parked = self.memory.half(at::RECEIVERS);
+        if parked.load(Relaxed) & PARKED != 0 && parked.fetch_and(!PARKED, AcqRel) & PARKED != 0 {
+            semop(self.set, &mut [op(Side::Receiver.wake(), 1, false)]);
+        }
+    }
+}
+
+/// Goes on at the tail, whatever was announced behind it.
+fn succeed_without_repair(
+    survivor: &mut Survivor<'_>,
+    mut peer: Option<Peer>,
+    since: u64,
+) -> Result<(), Violation> {
+    let scene = survivor.scene;
+    survivor.peer(After::Stream, &mut peer, since)?;
+    let End::Raw(raw) = attach(scene) else { unreachable!("just made") };
+    raw.put();
+    let mut rx = scene.receiver();
+    let next = load(rx.position());
+    let got = rx.try_recv();
+    drop((rx, raw));
+    sysvring::remove(scene.address()).expect("removed");
+    match got {
+        Ok(got) if got == next => Ok(()),
+        other => no(Kind::Count, format!("the successor's message is lost: {other:?}")),
+    }
+}

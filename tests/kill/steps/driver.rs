@@ -1,0 +1,118 @@
+//! Drivers: children of the suite that make victims, walk them and look at what they leave. Each has
+//! one thread, so that it can fork, a namespace of its own where that is allowed, and a processor.
+
+use std::sync::{Mutex, OnceLock};
+
+use sysvring_support::fork::Fork;
+use sysvring_support::worker::{self, Orders, Worker};
+
+/// First word of a line that tells of a failure.
+const FAIL: &str = "fail ";
+/// A driver's last line.
+pub const OVER: &str = "over";
+
+/// A line that tells of a failure.
+pub fn fail(what: impl std::fmt::Display) -> String {
+    format!("{FAIL}{what}")
+}
+
+/// What a driver said.
+pub struct Report {
+    /// What does not hold.
+    pub failures: Vec<String>,
+    /// Lines of numbers.
+    pub numbers: Vec<Vec<u64>>,
+}
+
+impl Report {
+    /// The sum of the numbers at this place of all lines.
+    pub fn sum(&self, at: usize) -> u64 {
+        self.numbers.iter().map(|line| line[at]).sum()
+    }
+
+    pub fn max(&self, at: usize) -> u64 {
+        self.numbers.iter().map(|line| line[at]).max().unwrap_or(0)
+    }
+
+    /// Shows the failures, and fails when there are any.
+    pub fn must_be_clean(&self) {
+        for failure in &self.failures {
+            eprintln!("{failure}");
+        }
+        assert!(self.failures.is_empty(), "{} failures, see above", self.failures.len());
+    }
+}
+
+/// Has a driver do some work: the name of the work first.
+pub fn drive(work: &str, orders: &[&dyn ToString]) -> Report {
+    let mut report = Report { failures: Vec::new(), numbers: Vec::new() };
+    on_own_processor(|processor| {
+        let processor = processor.map_or(-1, |n| n as i64);
+        let work = format!("steps::{work}");
+        let mut all: Vec<&dyn ToString> = vec![&work, &processor];
+        all.extend(orders);
+        let mut driver = Worker::start(&all).expect("start");
+        loop {
+            let line = driver.hear().expect("a driver speaks to its end");
+            if line == OVER {
+                return driver.finish();
+            }
+            match line.strip_prefix(FAIL) {
+                Some(what) => report.failures.push(what.to_owned()),
+                None => {
+                    let numbers = line.split(' ').map(|n| n.parse().expect("a number"));
+                    report.numbers.push(numbers.collect());
+                }
+            }
+        }
+    });
+    report
+}
+
+/// A processor on which no other driver works. Driver, victim and peer share it, which makes a step
+/// half as long.
+fn on_own_processor(work: impl FnOnce(Option<usize>)) {
+    static FREE: OnceLock<Mutex<Vec<usize>>> = OnceLock::new();
+    let free = FREE.get_or_init(|| {
+        // SAFETY: a set of bits, empty when zero; the kernel fills it.
+        let allowed = unsafe {
+            let mut set: libc::cpu_set_t = std::mem::zeroed();
+            libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set);
+            set
+        };
+        // SAFETY: inside the set.
+        let usable = |n: &usize| unsafe { libc::CPU_ISSET(*n, &allowed) };
+        Mutex::new((0..libc::CPU_SETSIZE as usize).filter(usable).collect())
+    });
+    let lock = || free.lock().unwrap_or_else(|e| e.into_inner());
+    let mine = lock().pop();
+    work(mine);
+    lock().extend(mine);
+}
+
+/// How a driver begins.
+pub fn begin(orders: &mut Orders) {
+    let processor: i64 = orders.next();
+    if processor >= 0 {
+        worker::pin(processor as usize);
+    }
+    go_apart();
+    // It works longer than other children, and ends with its parent, who has a watchdog.
+    // SAFETY: takes a number.
+    unsafe { libc::alarm(0) };
+}
+
+/// Takes this process to segments and sets of its own; whether that is allowed.
+fn go_apart() -> bool {
+    // SAFETY: numbers; this process has one thread and uses nothing of System V yet.
+    unsafe {
+        libc::unshare(libc::CLONE_NEWIPC) == 0
+            || libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWIPC) == 0
+    }
+}
+
+/// Whether drivers can have namespaces of their own. Else they share the tables of the kernel, and
+/// only one may be at work.
+pub fn can_go_apart() -> bool {
+    Fork::start(|| assert!(go_apart())).wait().success()
+}

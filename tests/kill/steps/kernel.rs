@@ -1,0 +1,190 @@
+//! Segments and sets without the crate under test, by the numbers of `docs/layout.md`.
+
+use std::io;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use sysvring_support::ipc;
+
+use crate::steps::load::{CAPACITY, Load, State};
+
+/// Where the words lie.
+pub mod at {
+    pub const TAIL: usize = 256;
+    pub const HEAD: usize = 384;
+    pub const CREDIT: usize = 512;
+    pub const RECEIVERS: usize = 640;
+    pub const SENDERS: usize = 768;
+    pub const JOINS: usize = 4;
+    pub const SLOTS: usize = 4096;
+    /// Of the messages used here: the word and the message.
+    pub const STRIDE: usize = 8 + size_of::<super::Load>();
+}
+
+/// The other side sleeps, in a parked word.
+pub const PARKED: u32 = 1;
+
+/// The semaphores of a channel's set.
+pub const LIFECYCLE: usize = 0;
+pub const USERS: usize = 1;
+pub const FIRST_SEAT: usize = 8;
+const SEMAPHORES: i32 = 10;
+/// "Others may execute" marks what is ours.
+const MODE: i32 = 0o601;
+
+/// A side of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Sender,
+    Receiver,
+}
+
+impl Side {
+    pub fn other(self) -> Side {
+        match self {
+            Side::Sender => Side::Receiver,
+            Side::Receiver => Side::Sender,
+        }
+    }
+
+    /// The semaphore of its seat.
+    pub fn seat(self) -> usize {
+        FIRST_SEAT + self as usize
+    }
+
+    /// The semaphore it sleeps on.
+    pub fn wake(self) -> usize {
+        3 - self as usize
+    }
+}
+
+fn check(result: libc::c_int, call: &str) -> i32 {
+    assert_ne!(result, -1, "{call}: {}", io::Error::last_os_error());
+    result
+}
+
+/// The set of a key.
+pub fn set(key: i32) -> Option<i32> {
+    // SAFETY: numbers only.
+    Some(unsafe { libc::semget(key, 0, 0) }).filter(|id| *id != -1)
+}
+
+/// The segment of a key.
+pub fn segment(key: i32) -> Option<i32> {
+    // SAFETY: numbers only.
+    Some(unsafe { libc::shmget(key, 0, 0) }).filter(|id| *id != -1)
+}
+
+/// Whether somebody of this side sleeps.
+pub fn asleep(set: i32, side: Side) -> bool {
+    ipc::waiting(set, side.wake() as i32) > 0
+}
+
+/// A set as a creator makes it.
+pub fn make_set(key: i32) -> i32 {
+    let flags = libc::IPC_CREAT | libc::IPC_EXCL | MODE;
+    // SAFETY: numbers only.
+    check(unsafe { libc::semget(key, SEMAPHORES, flags) }, "semget")
+}
+
+/// A segment as a creator makes it, still all zero.
+pub fn make_segment(key: i32) -> i32 {
+    let flags = libc::IPC_CREAT | libc::IPC_EXCL | MODE;
+    // SAFETY: numbers only.
+    check(unsafe { libc::shmget(key, 8192, flags) }, "shmget")
+}
+
+/// `ipcrm -s`
+pub fn remove_set(set: i32) {
+    // SAFETY: numbers only.
+    check(unsafe { libc::semctl(set, 0, libc::IPC_RMID) }, "semctl(IPC_RMID)");
+}
+
+/// `ipcrm -m`
+pub fn remove_segment(segment: i32) {
+    // SAFETY: takes numbers only.
+    check(unsafe { libc::shmctl(segment, libc::IPC_RMID, ptr::null_mut()) }, "shmctl(IPC_RMID)");
+}
+
+/// One operation of a `semop`: semaphore, number, and whether the kernel takes it back at the end.
+pub fn op(semaphore: usize, n: i16, undo: bool) -> libc::sembuf {
+    const SEM_UNDO: i16 = 0x1000;
+    let flags = libc::IPC_NOWAIT as i16 | if undo { SEM_UNDO } else { 0 };
+    libc::sembuf { sem_num: semaphore as u16, sem_op: n, sem_flg: flags }
+}
+
+/// All of them in one call.
+pub fn semop(set: i32, ops: &mut [libc::sembuf]) {
+    // SAFETY: as many operations as said.
+    check(unsafe { libc::semop(set, ops.as_mut_ptr(), ops.len()) }, "semop");
+}
+
+/// The lines of all segments and sets with our mark.
+pub fn marked() -> Vec<String> {
+    let mut lines = Vec::new();
+    for table in ["shm", "sem"] {
+        let text = std::fs::read_to_string(format!("/proc/sysvipc/{table}")).expect("a table");
+        for line in text.lines().skip(1) {
+            let mode = line.split_whitespace().nth(2).unwrap_or_default();
+            if u32::from_str_radix(mode, 8).is_ok_and(|mode| mode & 0o111 == 0o001) {
+                lines.push(format!("{table} {line}"));
+            }
+        }
+    }
+    lines
+}
+
+/// An attached segment of messages as used here, without any protocol.
+pub struct Memory(NonNull<u8>);
+
+impl Memory {
+    pub fn of(segment: i32) -> Memory {
+        // SAFETY: without an address the kernel picks a free range.
+        let base = unsafe { libc::shmat(segment, ptr::null(), 0) };
+        assert_ne!(base.addr(), usize::MAX, "shmat: {}", io::Error::last_os_error());
+        Memory(NonNull::new(base.cast()).expect("an address"))
+    }
+
+    #[inline(always)]
+    pub fn word(&self, at: usize) -> &AtomicU64 {
+        debug_assert!(at + 8 <= at::SLOTS + CAPACITY as usize * at::STRIDE && at.is_multiple_of(8));
+        // SAFETY: inside the segment, aligned.
+        unsafe { self.0.add(at).cast().as_ref() }
+    }
+
+    #[inline(always)]
+    pub fn half(&self, at: usize) -> &AtomicU32 {
+        debug_assert!(at + 4 <= at::SLOTS && at.is_multiple_of(4));
+        // SAFETY: inside the header, aligned.
+        unsafe { self.0.add(at).cast().as_ref() }
+    }
+
+    /// Where the slot of a position begins.
+    #[inline(always)]
+    pub fn slot(position: u64) -> usize {
+        at::SLOTS + (position % CAPACITY) as usize * at::STRIDE
+    }
+
+    /// The word that announces the message of a position.
+    pub fn full(position: u64) -> u64 {
+        (position / CAPACITY) << 16 | 2
+    }
+
+    /// As after `state.base` messages, all of them received.
+    pub fn move_to(&self, state: State) {
+        for word in [at::TAIL, at::HEAD, at::CREDIT] {
+            self.word(word).store(state.base, Ordering::Relaxed);
+        }
+        for back in 1..=CAPACITY {
+            let sent = state.base.wrapping_sub(back);
+            self.word(Memory::slot(sent)).store(Memory::full(sent), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: attached once, by `of`.
+        unsafe { libc::shmdt(self.0.as_ptr().cast()) };
+    }
+}

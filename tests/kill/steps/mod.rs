@@ -1,0 +1,82 @@
+//! Deaths at chosen instructions.
+
+mod board;
+mod case;
+mod controls;
+mod driver;
+mod errno;
+mod kernel;
+mod load;
+mod operations;
+mod peer;
+mod scene;
+mod stopped;
+mod twice;
+mod verify;
+mod violation;
+mod walk;
+mod way;
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use sysvring_support::suite::{Needs, Test};
+use sysvring_support::worker::Work;
+use walk::Plan;
+
+/// Points of each case in the short setting.
+const POINTS: usize = 300;
+
+/// Pairs of deaths of each test in the short setting.
+const PAIRS: usize = 1_500;
+
+pub fn workers() -> Vec<Work> {
+    let each = [walk::workers(), controls::workers(), errno::workers(), stopped::workers()];
+    [each.concat(), twice::workers()].concat()
+}
+
+pub fn tests() -> Vec<Test> {
+    let each = [walk::tests(), controls::tests(), errno::tests(), stopped::tests()];
+    let mut tests = [each.concat(), twice::tests()].concat();
+    if !driver::can_go_apart() {
+        tests.iter_mut().for_each(|(_, _, needs)| *needs = Needs::Quiet);
+    }
+    tests
+}
+
+/// Takes what is ours out of the command line. Whether it asks for more than the short setting.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn set_up(arguments: &mut Vec<String>) -> Result<bool, String> {
+    let mut plan = Plan::Points(POINTS);
+    let mut pairs = PAIRS;
+    let mut long = false;
+    let mut rest = Vec::new();
+    let mut given = arguments.drain(..);
+    while let Some(argument) = given.next() {
+        let mut number = || given.next().ok_or(format!("{argument}: a number is missing"));
+        match argument.as_str() {
+            "--every" | "--points" | "--at" => {
+                plan = format!("{} {}", &argument[2..], number()?).parse()?;
+                long = true;
+            }
+            "--pairs" => {
+                pairs = number()?.parse().map_err(|e| format!("--pairs: {e}"))?;
+                long = true;
+            }
+            _ => rest.push(argument),
+        }
+    }
+    drop(given);
+    *arguments = rest;
+    walk::PLAN.set(plan).expect("set up once");
+    twice::PAIRS.set(pairs).expect("set up once");
+    Ok(long)
+}
+
+/// What was done in this run.
+pub fn summary() -> String {
+    let [killed, pairs, failed, stopped] =
+        [&walk::KILLED, &twice::KILLED, &errno::FAILED, &stopped::STOPPED].map(|n| n.load(Relaxed));
+    format!("{killed} kill points, {pairs} pairs of deaths, {failed} failed calls, {stopped} stops")
+}

@@ -1,0 +1,150 @@
+//! What victims do: the table that everything here walks through.
+
+mod life;
+mod moving;
+
+use sysvring::Lifetime;
+use sysvring::spsc::{Receiver, Sender};
+use sysvring_support::step;
+
+use crate::steps::board::{Board, victim};
+use crate::steps::controls::Raw;
+use crate::steps::kernel::Side;
+use crate::steps::load::{Load, State, load};
+use crate::steps::peer::Peer;
+use crate::steps::scene::{Before, Other, Scene};
+use crate::steps::verify::Survivor;
+use crate::steps::violation::Violation;
+
+/// What the victim has when its operation begins.
+pub enum End {
+    Nothing,
+    Sender(Sender<Load>),
+    Receiver(Receiver<Load>),
+    /// Not even a handle.
+    Raw(Raw),
+}
+
+/// The same, with what need not be made while it is walked.
+pub struct Hands {
+    pub end: End,
+    /// The next messages to send.
+    pub loads: Vec<Load>,
+    pub got: Vec<Load>,
+}
+
+impl Hands {
+    fn new(end: End) -> Hands {
+        let next = if let End::Sender(tx) = &end { tx.position() } else { 0 };
+        let loads = (0..4).map(|n| load(next.wrapping_add(n))).collect();
+        Hands { end, loads, got: Vec::with_capacity(8) }
+    }
+
+    fn tx(&mut self) -> &mut Sender<Load> {
+        let End::Sender(tx) = &mut self.end else { panic!("the victim is no sender") };
+        tx
+    }
+
+    fn rx(&mut self) -> &mut Receiver<Load> {
+        let End::Receiver(rx) = &mut self.end else { panic!("the victim is no receiver") };
+        rx
+    }
+}
+
+/// What must hold once the victim is dead.
+#[derive(Clone, Copy)]
+pub enum After {
+    /// The peer wakes; the stream is whole; the channel can be used and removed.
+    Stream,
+    /// The same, but a peer may not have noticed that anybody came: then it can be served.
+    Coming,
+    /// The channel, which ends with its last member, is whole or gone.
+    Gone,
+    /// What `reap` removes is gone after the next `reap`.
+    Reap,
+    /// The channel of the peer is whole, or removed; the next one can be opened,
+    Removed,
+    /// or what is left be removed.
+    RemovedAgain,
+    /// What this finds.
+    By(fn(&mut Survivor<'_>, Option<Peer>, u64) -> Result<(), Violation>),
+}
+
+/// An operation, and in which cases it is walked.
+pub struct Operation {
+    pub name: &'static str,
+    /// Of the victim; its peer has the other.
+    pub side: Side,
+    pub before: Before,
+    pub lifetime: Lifetime,
+    pub setup: fn(&Scene) -> End,
+    /// What is walked. An error's text where it failed.
+    pub act: fn(&Scene, &mut Hands) -> Result<(), String>,
+    pub after: After,
+    pub cases: &'static [(State, Other)],
+}
+
+/// Usual for operations on a channel that is there.
+pub const OPERATION: Operation = Operation {
+    name: "",
+    side: Side::Sender,
+    before: Before::Channel,
+    lifetime: Lifetime::Kept,
+    setup: nothing,
+    act: |_, _| Ok(()),
+    after: After::Stream,
+    cases: &[],
+};
+
+fn nothing(_: &Scene) -> End {
+    End::Nothing
+}
+
+fn sender(scene: &Scene) -> End {
+    End::Sender(scene.sender())
+}
+
+fn receiver(scene: &Scene) -> End {
+    End::Receiver(scene.receiver())
+}
+
+/// All of them.
+pub fn all() -> Vec<Operation> {
+    let mut all = moving::operations();
+    all.extend(life::operations());
+    all
+}
+
+/// The operation of this name.
+pub fn find(name: &str) -> Operation {
+    all().into_iter().find(|o| o.name == name).unwrap_or_else(|| panic!("no operation {name}"))
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+impl Operation {
+    /// A scene of it.
+    pub fn scene(&self, (state, other): (State, Other), key: i32, board: Board) -> Scene {
+        let Operation { side, before, lifetime, .. } = *self;
+        Scene { key, board, state, other, before, lifetime, side, segment: -1 }
+    }
+
+    /// The life of a victim.
+    pub fn suffer(&self, scene: &Scene) {
+        let mut hands = Hands::new((self.setup)(scene));
+        step::mark();
+        let result = (self.act)(scene, &mut hands);
+        match result {
+            Ok(()) => scene.board.victim.set(victim::SUCCEEDED),
+            Err(text) => {
+                scene.board.victim_text.set(&text);
+                scene.board.victim.set(victim::FAILED);
+            }
+        }
+        if scene.board.traced.get() != 0 {
+            step::mark();
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! One case: a channel in some state, an operation, and who is on the other side.
+
+use std::time::Duration;
+
+use sysvring::spsc::{Receiver, Sender};
+use sysvring::{Address, Lifetime, Options, Wait};
+use sysvring_support::board::now_ns;
+
+use crate::steps::board::{Board, Span};
+use crate::steps::kernel::{self, Memory, Side};
+use crate::steps::load::{CAPACITY, Load, State, load};
+
+/// Who is on the other side of the victim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Other {
+    Nobody,
+    /// A process that does nothing.
+    Idle,
+    /// A process asleep in `recv` or `send`.
+    Asleep,
+    /// A process that does nothing until the victim sleeps, and then wakes it.
+    Late,
+}
+
+/// What is there when the victim comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    Nothing,
+    /// A channel in the state of the case.
+    Channel,
+    /// The same, whose set was taken away.
+    WithoutSet,
+    /// A set, and a segment without magic: its creator died.
+    HalfMade,
+    /// Much that dead processes left.
+    Leftovers,
+    /// A private channel; its peer makes it.
+    Private,
+}
+
+/// See the top of this file.
+#[derive(Clone, Copy)]
+pub struct Scene {
+    pub key: i32,
+    pub board: Board,
+    pub state: State,
+    pub other: Other,
+    pub before: Before,
+    pub lifetime: Lifetime,
+    /// Of the victim.
+    pub side: Side,
+    pub segment: i32,
+}
+
+/// An opened end, how long that took, and when it began.
+pub struct Opened<H>(pub H, pub Duration, pub u64);
+
+impl Scene {
+    /// The options all sides open the channel with. Nobody spins: how often would depend on the
+    /// time, and the victim's goes slower.
+    pub fn options(&self) -> Options {
+        let id = self.board.id.get();
+        let options = match id.parse() {
+            Ok(id) => Options::id(id),
+            Err(_) => Options::key(self.key).lifetime(self.lifetime),
+        };
+        options.capacity(CAPACITY as usize).wait(Wait::Park)
+    }
+
+    pub fn sender(&self) -> Sender<Load> {
+        self.options().open().expect("a sender")
+    }
+
+    pub fn receiver(&self) -> Receiver<Load> {
+        self.options().open().expect("a receiver")
+    }
+
+    /// Opens an end as a survivor does.
+    pub fn open<H: sysvring::Handle>(&self) -> Result<Opened<H>, sysvring::Error> {
+        let since = now_ns();
+        let handle = self.options().open()?;
+        Ok(Opened(handle, Duration::from_nanos(now_ns() - since), since))
+    }
+
+    /// A successor took the victim's place at a position, which its report must allow for. From
+    /// there on it is known.
+    pub fn goes_on_at(&self, reported: Span, position: u64) {
+        let n = position.wrapping_sub(self.state.base);
+        let (least, most) = reported.get();
+        if !(least..=most).contains(&n) {
+            self.board.wrong.set(1);
+        }
+        reported.set(n);
+    }
+
+    pub fn address(&self) -> Address {
+        Address::Key(self.key)
+    }
+
+    /// Makes what is there when the victim comes.
+    pub fn prepare(&mut self) {
+        self.board.clear(self.state.fill);
+        match self.before {
+            Before::Nothing | Before::Private => self.board.clear(0),
+            Before::Channel => self.make_channel(),
+            Before::WithoutSet => {
+                self.make_channel();
+                kernel::remove_set(kernel::set(self.key).expect("a set"));
+            }
+            Before::HalfMade => {
+                kernel::make_set(self.key);
+                kernel::make_segment(self.key);
+                self.board.clear(0);
+            }
+            Before::Leftovers => {
+                self.make_channel();
+                self.leave_things();
+            }
+        }
+    }
+
+    fn make_channel(&mut self) {
+        let options = self.options().lifetime(Lifetime::Kept);
+        let tx: Sender<Load> = options.create().expect("a new channel");
+        drop(tx);
+        self.segment = kernel::segment(self.key).expect("a segment");
+        Memory::of(self.segment).move_to(self.state);
+        let mut tx: Sender<Load> = self.options().attach().expect("a sender");
+        for _ in 0..self.state.fill {
+            let load = load(tx.position());
+            tx.try_send(&load).expect("room");
+        }
+    }
+
+    /// One of everything that `reap` removes.
+    fn leave_things(&self) {
+        kernel::make_set(self.key + 1);
+        kernel::make_set(self.key + 2);
+        kernel::make_segment(self.key + 2);
+        kernel::make_segment(self.key + 3);
+        // Members of channels that end with them, killed.
+        let named = Options::key(self.key + 4).lifetime(Lifetime::LastMember);
+        for options in [named, Options::private()] {
+            let mut member = sysvring_support::fork::Fork::start(|| {
+                let _tx: Sender<Load> = options.open().expect("open");
+                self.board.order.set(1);
+                std::thread::sleep(Duration::from_secs(60));
+            });
+            while self.board.order.get() == 0 {
+                std::thread::yield_now();
+            }
+            member.kill_and_wait();
+            self.board.order.set(0);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Two deaths in a row: a victim is killed after so many instructions, then the one who comes to
+//! take over or to clear up after so many of its own, and a third one finds all as it should be.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+use sysvring_support::board::now_ns;
+use sysvring_support::step::Stepper;
+use sysvring_support::worker::{Orders, say};
+use sysvring_support::{tests, workers};
+
+use crate::steps::board::{Board, victim};
+use crate::steps::case::{Case, Pace, Pair, Point};
+use crate::steps::driver::{self, OVER, fail};
+use crate::steps::load::{EMPTY, State};
+use crate::steps::operations::{After, Operation, find};
+use crate::steps::scene::{Other, Scene};
+use crate::steps::violation::{Kind, Violation, no};
+use crate::steps::walk::recorded;
+use crate::steps::way::Way;
+
+workers![kill_pairs];
+
+tests![
+    senders_and_who_follows,
+    receivers_and_who_follows,
+    openers_and_who_follows,
+    removers_and_who_follows
+];
+
+/// Pairs of each test; set by the command line.
+pub static PAIRS: OnceLock<usize> = OnceLock::new();
+
+/// Pairs killed in this run.
+pub static KILLED: AtomicU64 = AtomicU64::new(0);
+
+const FOLLOWERS: &[&str] = &["succeed", "succeed_receiver", "remove"];
+
+fn senders_and_who_follows() {
+    pairs("senders", &["send", "try_send", "try_send_full", "loan", "send_batch"], FOLLOWERS);
+}
+
+fn receivers_and_who_follows() {
+    pairs("receivers", &["recv", "recv_ref", "recv_batch", "try_recv"], FOLLOWERS);
+}
+
+fn openers_and_who_follows() {
+    let openers =
+        ["create", "create_half_made", "open", "open_receiver", "open_without_set", "leave"];
+    pairs("openers", &openers, FOLLOWERS);
+}
+
+fn removers_and_who_follows() {
+    let last = ["create_reap", "create_private", "leave_last", "leave_private", "reap"];
+    pairs("removers", &last, &["reap"]);
+    pairs("removers", &["remove"], &["succeed", "succeed_receiver", "remove"]);
+}
+
+fn pairs(what: &str, first: &[&str], second: &[&str]) {
+    let start = Instant::now();
+    let pairs = PAIRS.get().expect("set by main");
+    let report = driver::drive("twice::kill_pairs", &[&first.join(","), &second.join(","), pairs]);
+    let [killed, strayed] = [0, 1].map(|at| report.sum(at));
+    KILLED.fetch_add(killed, Relaxed);
+    println!(
+        "two deaths, {what:<10}{killed:>7} pairs {:>3} failures {strayed:>5} with one death only {:>6.1} s",
+        report.failures.len(),
+        start.elapsed().as_secs_f64()
+    );
+    report.must_be_clean();
+    assert!(killed > 0, "nothing was tried");
+}
+
+/// For each two operations: pairs killed, and those where the second one came to its end.
+fn kill_pairs(orders: &mut Orders) {
+    driver::begin(orders);
+    let (first, second, pairs): (String, String, usize) =
+        (orders.next(), orders.next(), orders.next());
+    let board = Board::new();
+    let first: Vec<Operation> = first.split(',').map(find).collect();
+    let second: Vec<Operation> = second.split(',').map(find).collect();
+    let alone = |operation: &Operation| {
+        let cases = operation.cases.iter().copied();
+        // A channel that is removed and made again begins at zero.
+        let fits = move |case: &(State, Other)| case.1 == Other::Nobody;
+        cases.filter(fits).collect::<Vec<_>>()
+    };
+    let combinations: usize = first.iter().map(|one| alone(one).len() * second.len()).sum();
+    let each = pairs.div_ceil(combinations);
+    for one in &first {
+        for mut case in alone(one) {
+            if one.name == "remove" {
+                case.0 = EMPTY;
+            }
+            for two in &second {
+                let (killed, strayed) = kill_each(one, two, case, board, each);
+                say(format!("{killed} {strayed}"));
+            }
+        }
+    }
+    say(OVER);
+}
+
+fn kill_each(
+    one: &Operation,
+    two: &Operation,
+    case: (State, Other),
+    board: Board,
+    pairs: usize,
+) -> (usize, usize) {
+    let mut first = Case::new(one, case, board);
+    let Some(way) = recorded(&mut first) else { return (0, 0) };
+    let after = match two.after {
+        After::Removed => After::RemovedAgain,
+        other => other,
+    };
+    let two = Operation { after, ..*two };
+    let mut dice = Dice(one.name.len() as u64 * 31 + two.name.len() as u64);
+    let (mut killed, mut strayed) = (0, 0);
+    // The way of the second one depends on where the first one died: some of each.
+    for _ in 0..pairs.div_ceil(PAIRS_OF_A_WAY) {
+        let k = dice.below(way.len() + 1);
+        let second = match follow(&mut first, &two, &way, k, None) {
+            Ok((_, second)) => second,
+            Err(violation) => {
+                say(fail(format!("{} after {k}, then {}: {violation}", first.name(), two.name)));
+                first.clean_up();
+                continue;
+            }
+        };
+        for _ in 0..PAIRS_OF_A_WAY {
+            let (k, j) = (dice.below(way.len() + 1), dice.below(second.len()));
+            match follow(&mut first, &two, &way, k, Some((&second, j))) {
+                Ok((true, _)) => killed += 1,
+                Ok((false, _)) => strayed += 1,
+                Err(violation) => {
+                    let at = (way.place(k), second.place(j));
+                    let (one, two) = (first.name(), two.name);
+                    say(fail(format!("{one} after {k}, {two} after {j}, at {at:?}: {violation}")));
+                    first.clean_up();
+                }
+            }
+        }
+    }
+    (killed, strayed)
+}
+
+const PAIRS_OF_A_WAY: usize = 25;
+
+/// Kills the first one after `k` instructions, and the second one after some of the way it is known
+/// to take; or else finds out what way it takes. Whether the second one was killed on its way.
+fn follow(
+    first: &mut Case<'_>,
+    two: &Operation,
+    way: &Way,
+    k: usize,
+    second: Option<(&Way, usize)>,
+) -> Result<(bool, Way), Violation> {
+    let mut pair = first.start()?;
+    first.bring(&mut pair, way, Point::After(k), Pace::Run)?;
+    pair.victim.kill();
+    let mut case =
+        Case { operation: two, scene: first.scene, before: first.before.clone(), ..*first };
+    case.scene = Scene { side: two.side, ..first.scene };
+    let scene = &case.scene;
+    scene.board.victim.set(victim::AT_WORK);
+    let victim = match Stepper::start(|| two.suffer(scene)) {
+        Ok(victim) => victim,
+        Err(stop) => {
+            return no(Kind::Broken, format!("the second did not start: {stop:?}"));
+        }
+    };
+    let mut pair = Pair { victim, peer: None };
+    let (there, found) = match second {
+        Some((way, j)) => (case.bring(&mut pair, way, Point::After(j), Pace::Run)?, Way::default()),
+        None => (false, case.record_from(&mut pair)?),
+    };
+    pair.victim.kill();
+    case.survive(None, now_ns())?;
+    Ok((there, found))
+}
+
+/// The same numbers each time, so that a pair can be tried again.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        ((self.0 >> 33) % n as u64) as usize
+    }
+}

@@ -1,0 +1,328 @@
+//! What must hold when the victim is dead, as a survivor finds it: this process.
+
+use std::time::{Duration, Instant};
+
+use sysvring::spsc::{Receiver, Sender};
+use sysvring::{Error, Lifetime, RecvError, SendError};
+use sysvring_support::board::now_ns;
+use sysvring_support::ipc;
+use sysvring_support::witness::excuse;
+
+use crate::steps::board::peer;
+use crate::steps::kernel::{self, Side};
+use crate::steps::load::{CAPACITY, Load, load};
+use crate::steps::operations::After;
+use crate::steps::peer::Peer;
+use crate::steps::scene::{Before, Opened, Other, Scene};
+use crate::steps::violation::{Kind, Times, Violation, no};
+
+/// A sleeper looks by itself every 200 ms: who takes half of that was not woken.
+const WOKEN: Duration = Duration::from_millis(100);
+/// Opening waits for nobody dead: it takes a part of a millisecond on an idle machine.
+const OPENED: Duration = Duration::from_millis(100);
+
+/// A survivor at work.
+pub struct Survivor<'a> {
+    pub scene: &'a Scene,
+    /// What was in the kernel's tables before.
+    pub before: &'a [String],
+    pub times: Times,
+    tx: Option<Sender<Load>>,
+    rx: Option<Receiver<Load>>,
+}
+
+impl<'a> Survivor<'a> {
+    pub fn new(scene: &'a Scene, before: &'a [String]) -> Survivor<'a> {
+        Survivor { scene, before, times: Times::default(), tx: None, rx: None }
+    }
+
+    /// Everything. `since` is when the victim was killed.
+    pub fn check(
+        &mut self,
+        after: After,
+        mut peer: Option<Peer>,
+        since: u64,
+    ) -> Result<(), Violation> {
+        self.semaphores()?;
+        match after {
+            After::Stream | After::Coming => {
+                self.peer(after, &mut peer, since)?;
+                self.channel(peer)
+            }
+            After::Gone => match sysvring::stat(self.scene.address()) {
+                Ok(_) => self.channel(None),
+                Err(_) => self.new_channel(),
+            },
+            After::Reap => self.reap(),
+            After::Removed => self.removed(peer),
+            After::RemovedAgain => self.removed_again(peer),
+            After::By(check) => check(self, peer, since),
+        }?;
+        self.nothing_left()
+    }
+
+    /// Nobody holds what only the living may hold.
+    fn semaphores(&self) -> Result<(), Violation> {
+        let Some(set) = kernel::set(self.scene.key) else { return Ok(()) };
+        let values = ipc::values(set);
+        let seats = &values[kernel::FIRST_SEAT..kernel::FIRST_SEAT + 2];
+        let alone = self.scene.other == Other::Nobody && values[kernel::USERS] != 0;
+        if values[kernel::LIFECYCLE] != 0 || values[self.scene.side.seat()] != 0 || alone {
+            return no(Kind::Held, format!("the dead hold a semaphore: {values:?}"));
+        }
+        if values[kernel::USERS] != seats.iter().sum() {
+            return no(Kind::Held, format!("users and seats differ: {values:?}"));
+        }
+        Ok(())
+    }
+
+    /// A sleeping peer wakes, and is told what is so.
+    pub fn peer(
+        &mut self,
+        after: After,
+        peer: &mut Option<Peer>,
+        mut since: u64,
+    ) -> Result<(), Violation> {
+        let Some(sleeper) = peer.take_if(|_| self.scene.other == Other::Asleep) else {
+            return Ok(());
+        };
+        let board = &self.scene.board;
+        let returned = || board.peer.get() >= peer::SUCCEEDED;
+        if matches!(after, After::Coming) {
+            let settled = || returned() || sleeper.is_asleep(self.scene);
+            if !within(since, settled) {
+                return no(Kind::Asleep, "the sleeper neither sleeps nor returns");
+            }
+            if !returned() {
+                self.serve()?;
+                since = now_ns();
+            }
+        }
+        if !within(since, returned) {
+            return no(Kind::Asleep, format!("the {:?} still sleeps", sleeper.side));
+        }
+        let wake = Duration::from_nanos(board.peer_at.get().saturating_sub(since));
+        if wake > WOKEN && wake > WOKEN + excuse(since) {
+            return no(Kind::Asleep, format!("the {:?} slept for {wake:?}", sleeper.side));
+        }
+        self.times.wake = self.times.wake.max(wake);
+        sleeper.fork.finish();
+        match board.peer.get() {
+            peer::SUCCEEDED | peer::DISCONNECTED => Ok(()),
+            how => no(Kind::Told, format!("the sleeper was told {how} {}", board.peer_text.get())),
+        }
+    }
+
+    /// Takes the victim's place and does what the sleeper waits for.
+    fn serve(&mut self) -> Result<(), Violation> {
+        self.open(self.scene.side)?;
+        let board = &self.scene.board;
+        if let Some(tx) = &mut self.tx {
+            let next = load(tx.position());
+            board.sent.begin(1);
+            let sent = tx.try_send(&next);
+            board.sent.end(1, sent.is_ok().into());
+            return sent.or_else(|e| no(Kind::Broken, format!("sending: {e}")));
+        }
+        let rx = self.rx.as_mut().expect("a side");
+        for _ in 0..self.scene.state.fill {
+            crate::steps::peer::receive(self.scene, rx)
+                .or_else(|e| no(Kind::Broken, format!("receiving: {e}")))?;
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, side: Side) -> Result<(), Violation> {
+        fn opened<H>(result: Result<Opened<H>, Error>) -> Result<(H, Duration), Violation> {
+            match result {
+                Ok(Opened(_, time, since)) if time > OPENED && time > OPENED + excuse(since) => {
+                    no(Kind::Shut, format!("opening takes {time:?}"))
+                }
+                Ok(Opened(handle, time, _)) => Ok((handle, time)),
+                Err(error) => no(Kind::Shut, format!("opening: {error}")),
+            }
+        }
+        let time;
+        match side {
+            Side::Sender if self.tx.is_none() => {
+                let (tx, took) = opened(self.scene.open())?;
+                (self.tx, time) = (Some(tx), took);
+            }
+            Side::Receiver if self.rx.is_none() => {
+                let (rx, took) = opened(self.scene.open())?;
+                (self.rx, time) = (Some(rx), took);
+            }
+            _ => return Ok(()),
+        }
+        self.times.open = self.times.open.max(time);
+        Ok(())
+    }
+
+    /// The channel is whole and usable; then it is removed.
+    fn channel(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
+        // The victim's place first, while its peer still lives.
+        self.open(self.scene.side)?;
+        if let Some(mut peer) = peer {
+            peer.fork.kill_and_wait();
+        }
+        self.open(self.scene.side.other())?;
+        self.stream()?;
+        self.usable()?;
+        self.remove()
+    }
+
+    /// What is in the channel is what the victim and its peer reported.
+    fn stream(&mut self) -> Result<(), Violation> {
+        let Scene { board, state, .. } = self.scene;
+        let (tx, rx) = (self.tx.as_ref().expect("open"), self.rx.as_mut().expect("open"));
+        let sent = tx.position().wrapping_sub(state.base);
+        let taken = rx.position().wrapping_sub(state.base);
+        let inside = |n, (least, most)| least <= n && n <= most;
+        if !inside(sent, board.sent.get()) || !inside(taken, board.taken.get()) || taken > sent {
+            return no(
+                Kind::Count,
+                format!(
+                    "{sent} were sent, of {:?}, and {taken} received, of {:?}",
+                    board.sent.get(),
+                    board.taken.get()
+                ),
+            );
+        }
+        if board.wrong.get() != 0 {
+            return no(Kind::Wrong, "a message was not what its position says");
+        }
+        if board.peer.get() == peer::DISCONNECTED
+            && self.scene.side == Side::Sender
+            && sent != taken
+        {
+            return no(Kind::Told, "the receiver was told of the end before it had all");
+        }
+        Ok(())
+    }
+
+    /// The ring holds as many messages as it has slots, and gives them back.
+    fn usable(&mut self) -> Result<(), Violation> {
+        let (tx, rx) = (self.tx.as_mut().expect("open"), self.rx.as_mut().expect("open"));
+        for lap in 0..3 {
+            let there = tx.position().wrapping_sub(rx.position());
+            for n in there..=CAPACITY {
+                let next = load(tx.position());
+                match tx.try_send(&next) {
+                    Ok(()) if n < CAPACITY => {}
+                    Err(SendError::Full) if n == CAPACITY => {}
+                    other => return no(Kind::Broken, format!("lap {lap}, {n} sent: {other:?}")),
+                }
+            }
+            for n in 0..=CAPACITY {
+                let next = load(rx.position());
+                match rx.try_recv() {
+                    Ok(got) if n < CAPACITY && got == next => {}
+                    Ok(got) if n < CAPACITY => {
+                        return no(
+                            Kind::Wrong,
+                            format!("lap {lap}: {got:x?} instead of {next:x?}"),
+                        );
+                    }
+                    Err(RecvError::Empty) if n == CAPACITY => {}
+                    other => {
+                        return no(Kind::Broken, format!("lap {lap}, {n} received: {other:?}"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self) -> Result<(), Violation> {
+        (self.tx, self.rx) = (None, None);
+        if self.scene.lifetime == Lifetime::Kept && self.scene.before != Before::Private {
+            sysvring::remove(self.scene.address())
+                .or_else(|e| no(Kind::Left, format!("removing: {e}")))?;
+        }
+        Ok(())
+    }
+
+    /// Nothing of the old channel is there.
+    fn new_channel(&mut self) -> Result<(), Violation> {
+        for side in [Side::Sender, Side::Receiver] {
+            self.open(side)?;
+        }
+        let at = (
+            self.tx.as_ref().expect("open").position(),
+            self.rx.as_ref().expect("open").position(),
+        );
+        if at != (0, 0) {
+            return no(Kind::Broken, format!("a new channel is at {at:?}"));
+        }
+        self.usable()?;
+        self.remove()
+    }
+
+    /// One call removes what the dead left, and nothing else.
+    fn reap(&mut self) -> Result<(), Violation> {
+        if let Err(error) = sysvring::reap() {
+            return no(Kind::Left, format!("reaping: {error}"));
+        }
+        match self.scene.before {
+            Before::Leftovers => self.channel(None),
+            _ => Ok(()),
+        }
+    }
+
+    /// The victim was removing the channel. Then somebody opens it.
+    fn removed(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
+        self.open(self.scene.side)?;
+        if kernel::segment(self.scene.key) != Some(self.scene.segment) {
+            self.told_of_removal(peer, now_ns())?;
+            return self.new_channel();
+        }
+        // It did not get far: all is as it was.
+        match peer {
+            Some(_) => self.removed_again(peer),
+            None => self.channel(None),
+        }
+    }
+
+    /// The victim was removing the channel. Then somebody else does.
+    fn removed_again(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
+        match sysvring::remove(self.scene.address()) {
+            Ok(()) | Err(Error::NotFound { .. }) => {}
+            Err(error) => return no(Kind::Left, format!("removing again: {error}")),
+        }
+        self.told_of_removal(peer, now_ns())?;
+        (self.tx, self.rx) = (None, None);
+        self.nothing_left()?;
+        self.new_channel()
+    }
+
+    fn told_of_removal(&mut self, peer: Option<Peer>, since: u64) -> Result<(), Violation> {
+        let Some(peer) = peer else { return Ok(()) };
+        let board = &self.scene.board;
+        if !within(since, || board.peer.get() >= peer::SUCCEEDED) {
+            return no(Kind::Asleep, "the sleeper sleeps on in a removed channel");
+        }
+        peer.fork.finish();
+        match board.peer.get() {
+            peer::REMOVED => Ok(()),
+            how => no(Kind::Told, format!("the sleeper was told {how} {}", board.peer_text.get())),
+        }
+    }
+
+    fn nothing_left(&self) -> Result<(), Violation> {
+        let left: Vec<_> =
+            kernel::marked().into_iter().filter(|line| !self.before.contains(line)).collect();
+        if left.is_empty() { Ok(()) } else { no(Kind::Left, left.join("; ")) }
+    }
+}
+
+/// Whether it comes true in the time a sleeper has to wake.
+fn within(since: u64, what: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    while !what() {
+        if start.elapsed() > WOKEN && start.elapsed() > WOKEN + excuse(since) {
+            return what();
+        }
+        std::thread::yield_now();
+    }
+    true
+}

@@ -1,0 +1,199 @@
+//! The walk: for each operation in each of its cases a victim is killed after each number of
+//! instructions, or after every so many.
+
+use std::fmt::{self, Display};
+use std::str::FromStr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use sysvring_support::worker::{Orders, say};
+use sysvring_support::{tests, workers};
+
+use crate::steps::board::Board;
+use crate::steps::case::{Case, Point};
+use crate::steps::driver::{self, OVER, fail};
+use crate::steps::operations::{self, Operation};
+use crate::steps::way::Way;
+
+workers![walk_through];
+
+/// Which points are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Every so many instructions.
+    Every(usize),
+    /// At most so many points of each case, evenly spread.
+    Points(usize),
+    /// This one.
+    At(usize),
+}
+
+impl Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Plan::Every(n) => write!(f, "every {n}"),
+            Plan::Points(n) => write!(f, "points {n}"),
+            Plan::At(n) => write!(f, "at {n}"),
+        }
+    }
+}
+
+impl FromStr for Plan {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Plan, String> {
+        let (word, n) = text.split_once(' ').ok_or("it has two words")?;
+        let n: usize = n.parse().map_err(|e| format!("{n:?}: {e}"))?;
+        match word {
+            "every" if n > 0 => Ok(Plan::Every(n)),
+            "points" if n > 0 => Ok(Plan::Points(n)),
+            "at" => Ok(Plan::At(n)),
+            _ => Err("every, points or at, and a number".into()),
+        }
+    }
+}
+
+impl Plan {
+    pub fn points(self, way: &Way) -> Vec<Point> {
+        let every = match self {
+            Plan::Every(n) => n,
+            Plan::Points(n) => way.len().div_ceil(n),
+            Plan::At(n) => return vec![Point::After(n)],
+        };
+        let mut points: Vec<_> = (0..=way.len()).step_by(every).map(Point::After).collect();
+        points.extend(way.sleeps.then_some(Point::Asleep));
+        points
+    }
+}
+
+/// Set by the command line.
+pub static PLAN: OnceLock<Plan> = OnceLock::new();
+
+/// Victims killed on their way in this run.
+pub static KILLED: AtomicU64 = AtomicU64::new(0);
+
+macro_rules! walks {
+    ($($operation:ident),* $(,)?) => {
+        $(fn $operation() {
+            walk(stringify!($operation));
+        })*
+
+        tests![every_operation_is_walked, $($operation),*];
+
+        const WALKED: &[&str] = &[$(stringify!($operation)),*];
+    };
+}
+
+walks![
+    send,
+    send_waiting,
+    try_send,
+    try_send_full,
+    loan,
+    loan_waiting,
+    send_batch,
+    send_batch_waiting,
+    flush,
+    recv,
+    recv_waiting,
+    recv_ref,
+    recv_ref_waiting,
+    recv_batch,
+    recv_batch_waiting,
+    try_recv,
+    try_recv_empty,
+    create,
+    create_reap,
+    create_private,
+    create_half_made,
+    open,
+    open_receiver,
+    open_without_set,
+    join,
+    join_receiver,
+    join_private,
+    succeed,
+    succeed_receiver,
+    leave,
+    leave_receiver,
+    leave_last,
+    leave_private,
+    close,
+    close_receiver,
+    remove,
+    remove_again,
+    remove_sender,
+    reap,
+];
+
+fn every_operation_is_walked() {
+    for Operation { name, cases, .. } in operations::all() {
+        assert!(WALKED.contains(&name), "{name} has no test");
+        assert!(!cases.is_empty(), "{name} has no case");
+    }
+}
+
+fn walk(operation: &str) {
+    let start = Instant::now();
+    let report = driver::drive("walk::walk_through", &[&operation, PLAN.get().expect("set")]);
+    let [instructions, killed, strayed] = [0, 1, 2].map(|at| report.sum(at));
+    KILLED.fetch_add(killed, Relaxed);
+    println!(
+        "{operation:<19}{:>3} cases {instructions:>7} instructions {killed:>6} killed {:>3} failures \
+         {strayed:>3} strayed  open {:>6} us  wake {:>6} us {:>6.1} s",
+        report.numbers.len(),
+        report.failures.len(),
+        report.max(3),
+        report.max(4),
+        start.elapsed().as_secs_f64()
+    );
+    report.must_be_clean();
+    assert!(killed > 0, "nothing was tried");
+}
+
+/// Walks one operation. For each case: instructions, victims killed on their way, victims that took
+/// another way, and the longest times in microseconds to open and to wake.
+fn walk_through(orders: &mut Orders) {
+    driver::begin(orders);
+    let (operation, plan): (String, Plan) = (orders.next(), orders.next());
+    let operation = operations::find(&operation);
+    let board = Board::new();
+    for case in operation.cases {
+        let mut case = Case::new(&operation, *case, board);
+        let Some(way) = recorded(&mut case) else { continue };
+        let points = plan.points(&way);
+        for point in &points {
+            kill_at(&mut case, &way, *point);
+        }
+        let us = |time: Duration| time.as_micros();
+        let (open, wake) = (us(case.times.open), us(case.times.wake));
+        let killed = points.len() - case.strayed;
+        say(format!("{} {killed} {} {open} {wake}", way.len(), case.strayed));
+    }
+    say(OVER);
+}
+
+/// The way of an undisturbed victim; a failure is said.
+pub fn recorded(case: &mut Case<'_>) -> Option<Way> {
+    match case.record() {
+        Ok(way) => Some(way),
+        Err(violation) => {
+            say(fail(format!("{}, undisturbed: {violation}", case.name())));
+            case.clean_up();
+            None
+        }
+    }
+}
+
+/// Kills a victim at a point; a failure is said.
+pub fn kill_at(case: &mut Case<'_>, way: &Way, point: Point) {
+    if let Err(violation) = case.kill_at(way, point) {
+        let at = match point {
+            Point::After(n) => format!("after {n} instructions, at {}", way.place(n)),
+            Point::Asleep => "asleep".into(),
+        };
+        say(fail(format!("{}, {at}: {violation}", case.name())));
+        case.clean_up();
+    }
+}

@@ -1,4 +1,4 @@
-//! The state word of a slot: lap, owner seat, deliveries and phase in 64 bits.
+//! The state word of a slot: lap, deliveries, owner seat and phase in 64 bits.
 //!
 //! ```text
 //! 63                                    16 15      11 10         3 2     0
@@ -7,36 +7,144 @@
 //! +---------------------------------------+----------+------------+-------+
 //! ```
 //!
-//! The all-zero word is FREE at lap 0, so a fresh segment needs no pass over its slots. Laps are
-//! compared for equality only and wrap after 2^48; an error would need a process that sleeps for
-//! exactly that many laps in the middle of one operation.
+//! The all-zero word is FREE at lap 0, so a fresh segment needs no pass over its slots. One-to-one
+//! channels write FULL only, and compare whole words.
+//!
+//! Many-to-many channels move a slot through the phases of one lap, each step one compare-and-swap:
+//!
+//! ```text
+//! FREE(l) -> CLAIMED(l, sender) -> FULL(l) -> READING(l, receiver) -> FREE(l + 1)
+//!                 | died                          | died: again, by another receiver
+//!                 v                               v
+//!             SKIP(l) -> FREE(l + 1)          READING(l, other)
+//! ```
+//!
+//! Laps wrap after 2^48 and are compared by their distance; an error would need a process that sleeps
+//! for as many laps in the middle of one operation.
 
-/// What a slot is doing in the lap its word names. One-to-one channels write only FULL.
+/// What a slot is doing in the lap its word names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub(crate) enum Phase {
-    /// Never used, or free for a sender (many-to-many).
-    #[cfg_attr(not(test), expect(dead_code, reason = "read by eye: the all-zero word"))]
+    /// For a sender to claim.
     Free = 0,
+    /// A sender writes.
+    Claimed = 1,
     /// Holds the message of this lap.
     Full = 2,
+    /// A receiver reads.
+    Reading = 3,
+    /// Its sender died while it wrote: no message.
+    Skip = 4,
 }
 
-/// Bits below the lap.
+/// Where the fields begin.
+const OWNER_SHIFT: u32 = 3;
+const DELIVERIES_SHIFT: u32 = 11;
 pub(crate) const LAP_SHIFT: u32 = 16;
+
+/// The highest number of deliveries that a word can tell.
+pub(crate) const DELIVERIES_MAX: u8 = 31;
+
+/// The owner of what nobody alive owns. No seat has this number.
+pub(crate) const NOBODY: u8 = 255;
 
 /// A slot's state word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Word(pub(crate) u64);
 
+/// How a word's lap stands to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Age {
+    Older,
+    Same,
+    Newer,
+}
+
 impl Word {
     /// What a fresh segment holds.
     pub(crate) const UNUSED: Word = Word(0);
 
+    const fn of(lap: u64, deliveries: u8, owner: u8, phase: Phase) -> Word {
+        let deliveries = (deliveries & DELIVERIES_MAX) as u64;
+        Word(
+            lap << LAP_SHIFT
+                | deliveries << DELIVERIES_SHIFT
+                | (owner as u64) << OWNER_SHIFT
+                | phase as u64,
+        )
+    }
+
+    /// Free in `lap`.
+    #[inline(always)]
+    pub(crate) const fn free(lap: u64) -> Word {
+        Word::of(lap, 0, 0, Phase::Free)
+    }
+
+    /// A sender writes the message of `lap`.
+    #[inline(always)]
+    pub(crate) const fn claimed(lap: u64, owner: u8) -> Word {
+        Word::of(lap, 0, owner, Phase::Claimed)
+    }
+
     /// The word that announces the message of `lap`.
     #[inline(always)]
-    pub(crate) fn full(lap: u64) -> Word {
-        Word((lap << LAP_SHIFT) | Phase::Full as u64)
+    pub(crate) const fn full(lap: u64) -> Word {
+        Word::of(lap, 0, 0, Phase::Full)
+    }
+
+    /// A receiver reads the message of `lap`, for the how-manieth time.
+    #[inline(always)]
+    pub(crate) const fn reading(lap: u64, deliveries: u8, owner: u8) -> Word {
+        Word::of(lap, deliveries, owner, Phase::Reading)
+    }
+
+    /// No message in `lap`.
+    #[inline(always)]
+    pub(crate) const fn skip(lap: u64) -> Word {
+        Word::of(lap, 0, 0, Phase::Skip)
+    }
+
+    /// `None`: no honest member writes such a word.
+    #[inline(always)]
+    pub(crate) const fn phase(self) -> Option<Phase> {
+        Some(match self.0 & 7 {
+            0 => Phase::Free,
+            1 => Phase::Claimed,
+            2 => Phase::Full,
+            3 => Phase::Reading,
+            4 => Phase::Skip,
+            _ => return None,
+        })
+    }
+
+    /// The seat that claims or reads.
+    #[inline(always)]
+    pub(crate) const fn owner(self) -> u8 {
+        (self.0 >> OWNER_SHIFT) as u8
+    }
+
+    /// How often the message was delivered.
+    #[inline(always)]
+    pub(crate) const fn deliveries(self) -> u8 {
+        (self.0 >> DELIVERIES_SHIFT) as u8 & DELIVERIES_MAX
+    }
+
+    /// Its lap, of which it knows 48 bits.
+    #[inline(always)]
+    pub(crate) const fn lap(self) -> u64 {
+        self.0 >> LAP_SHIFT
+    }
+
+    /// How its lap stands to `lap`.
+    #[inline(always)]
+    pub(crate) const fn age(self, lap: u64) -> Age {
+        let distance = (self.0 & !0xffff).wrapping_sub(lap << LAP_SHIFT) as i64;
+        match distance {
+            0 => Age::Same,
+            1.. => Age::Newer,
+            _ => Age::Older,
+        }
     }
 }
 
@@ -46,7 +154,7 @@ mod tests {
 
     #[test]
     fn unused_is_free_at_lap_zero_and_never_full() {
-        assert_eq!(Word::UNUSED.0, Phase::Free as u64);
+        assert_eq!(Word::UNUSED, Word::free(0));
         for lap in [0, 1, 2, (1 << 48) - 1, 1 << 48, u64::MAX] {
             assert_ne!(Word::full(lap), Word::UNUSED);
             assert_ne!(Word::full(lap), Word::full(lap.wrapping_add(1)));
@@ -56,5 +164,30 @@ mod tests {
     #[test]
     fn laps_wrap_at_two_to_the_48th() {
         assert_eq!(Word::full(1 << 48), Word::full(0));
+        assert_eq!(Word::free(u64::MAX).age(0), Age::Older);
+        assert_eq!(Word::free(0).age(u64::MAX), Age::Newer);
+    }
+
+    /// Every owner, every number of deliveries, every phase, at laps all over: what goes in comes out.
+    #[test]
+    fn fields_do_not_touch_each_other() {
+        let phases = [Phase::Free, Phase::Claimed, Phase::Full, Phase::Reading, Phase::Skip];
+        for lap in [0, 1, 0x5555_5555_5555, (1 << 48) - 1] {
+            for owner in 0..=255 {
+                for deliveries in 0..=DELIVERIES_MAX {
+                    for phase in phases {
+                        let word = Word::of(lap, deliveries, owner, phase);
+                        let fields = (word.lap(), word.deliveries(), word.owner(), word.phase());
+                        assert_eq!(fields, (lap, deliveries, owner, Some(phase)));
+                        assert_eq!(word.age(lap), Age::Same);
+                        assert_eq!(word.age(lap.wrapping_add(1)), Age::Older);
+                        assert_eq!(word.age(lap.wrapping_sub(1)), Age::Newer);
+                    }
+                }
+            }
+        }
+        for bits in 5..8 {
+            assert_eq!(Word(bits).phase(), None);
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! no waiting; it neither maps nor frees. The same code runs over a segment and, for the model
 //! checker and the tests, over a block of the heap.
 
+pub(crate) mod mpmc;
 pub(crate) mod spsc;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -40,6 +41,8 @@ pub(crate) struct Ring {
 // SAFETY: a ring is addresses and numbers; what lies there is atomics, and payloads that the
 // protocol gives to one owner at a time.
 unsafe impl Send for Ring {}
+// SAFETY: as above.
+unsafe impl Sync for Ring {}
 
 /// A position with its slot and the word that will announce its message: kept beside each other and
 /// moved on together, so that no message pays for a multiplication.

@@ -81,6 +81,18 @@ macro_rules! mortal {
             }
 
             #[track_caller]
+            pub(crate) fn compare_exchange(
+                &self,
+                old: $int,
+                new: $int,
+                done: Ordering,
+                failed: Ordering,
+            ) -> Result<$int, $int> {
+                step();
+                self.0.compare_exchange(old, new, done, failed)
+            }
+
+            #[track_caller]
             pub(crate) fn fetch_and(&self, bits: $int, order: Ordering) -> $int {
                 step();
                 self.0.fetch_and(bits, order)

@@ -20,6 +20,8 @@ pub enum Fault {
     /// This is a forked child with its parent's handle. Open the channel anew in the child, or fork
     /// before opening.
     Forked,
+    /// The handle was closed, through a clone of it.
+    Closed,
     /// The kernel no longer counts this process as a member: it called `unshare` for System V
     /// semaphores or IPC, or somebody set the semaphore. Others take it for dead. Open the channel anew.
     LivenessLost,
@@ -43,6 +45,7 @@ impl fmt::Display for Fault {
             Fault::Forked => f.write_str(
                 "this handle belongs to the parent of this forked process; open the channel in the child",
             ),
+            Fault::Closed => f.write_str("this handle was closed through a clone of it; open another"),
             Fault::LivenessLost => f.write_str(
                 "the kernel no longer counts this process as a member (unshare, or a semaphore was \
                  set); open the channel again",
@@ -57,6 +60,18 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+/// How a process is named whose number may be unknown.
+struct Process(u32);
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("another process"),
+            pid => write!(f, "process {pid}"),
+        }
+    }
+}
+
 /// Why a message was not sent. Nothing was sent, and the message, borrowed, is still yours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -65,6 +80,13 @@ pub enum SendError {
     Full,
     /// No slot became free in time, or what was waited for did not happen. Try again.
     Timeout,
+    /// As [`Timeout`](SendError::Timeout), in a many-to-many channel: the next slot is in the hands
+    /// of a living member, which writes or reads there and holds up all behind it. If it is stopped,
+    /// continue or end it.
+    Behind {
+        /// Its process; 0 when it is not known.
+        pid: u32,
+    },
     /// The receiver left or died. [`wait_for_peer`](crate::spsc::Sender::wait_for_peer) waits for
     /// another, then sending works again; what is in the ring is kept for it.
     Disconnected,
@@ -87,6 +109,12 @@ impl fmt::Display for SendError {
             SendError::Timeout => {
                 f.write_str("the time is over and the receiver did not do its part; try again")
             }
+            SendError::Behind { pid } => write!(
+                f,
+                "the time is over and {} is at work in the next slot; continue or end it if it is \
+                 stopped, then try again",
+                Process(*pid)
+            ),
             SendError::Disconnected => {
                 f.write_str("the receiver is gone; wait for another or close the channel")
             }
@@ -109,6 +137,12 @@ pub enum RecvError {
     Empty,
     /// No message came in time, or what was waited for did not happen. Try again.
     Timeout,
+    /// As [`Timeout`](RecvError::Timeout), in a many-to-many channel: the next message is being
+    /// written by a living sender, and holds up all behind it. If that is stopped, continue or end it.
+    Behind {
+        /// Its process; 0 when it is not known.
+        pid: u32,
+    },
     /// The ring is drained, and the sender left or died.
     /// [`wait_for_peer`](crate::spsc::Receiver::wait_for_peer) waits for another, then receiving
     /// works again.
@@ -128,6 +162,12 @@ impl fmt::Display for RecvError {
         match self {
             RecvError::Empty => f.write_str("the channel is empty; try again later"),
             RecvError::Timeout => f.write_str("the time is over and nothing came; try again"),
+            RecvError::Behind { pid } => write!(
+                f,
+                "the time is over and {} is writing the next message; continue or end it if it is \
+                 stopped, then try again",
+                Process(*pid)
+            ),
             RecvError::Disconnected => f.write_str(
                 "the channel is drained and the sender gone; wait for another or close it",
             ),
@@ -233,6 +273,14 @@ pub enum Error {
         role: &'static str,
         /// The process that sits there; 0 when it is in a PID namespace that is not seen from here.
         pid: u32,
+    },
+    /// As many members as the channel has seats are there. Create it with more
+    /// [`members`](crate::Options::members), or end some.
+    NoSeat {
+        /// Which.
+        channel: String,
+        /// How many seats it has.
+        seats: usize,
     },
     /// Two names have the same key. Rename one of the channels.
     NameCollision {
@@ -344,6 +392,11 @@ impl fmt::Display for Error {
             Error::SeatTaken { channel, role, pid } => write!(
                 f,
                 "process {pid} is the {role} of channel {channel}; wait until it ends, or end it"
+            ),
+            Error::NoSeat { channel, seats } => write!(
+                f,
+                "channel {channel} has {seats} members, as many as it can have; end some, or create it \
+                 with more"
             ),
             Error::NameCollision { wanted, found } => write!(
                 f,

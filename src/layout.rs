@@ -73,6 +73,10 @@ pub(crate) struct Identity {
     pub(crate) name_len: plain::AtomicU32,
     /// Header and slots, bytes.
     pub(crate) total: plain::AtomicU64,
+    /// Many to many: what becomes of a message whose receiver died; 1 again, 2 dropped.
+    pub(crate) on_death: plain::AtomicU32,
+    /// Many to many: how often a message is delivered at most.
+    pub(crate) deliveries: plain::AtomicU32,
 }
 
 /// One side's sleepers, and how that side came and went.
@@ -85,6 +89,22 @@ pub(crate) struct Parking {
     pub(crate) joins: plain::AtomicU32,
     /// Monotonic nanoseconds of the last wake: sleepers learn from it what a wake costs.
     pub(crate) woken_at: plain::AtomicU64,
+}
+
+/// What was done about deaths in a many-to-many channel.
+#[derive(Debug, Default)]
+#[repr(C, align(128))]
+pub(crate) struct Repairs {
+    /// Changes whenever a message became nobody's: receivers look for it.
+    pub(crate) orphaned: plain::AtomicU64,
+    /// Messages delivered again.
+    pub(crate) redelivered: plain::AtomicU64,
+    /// Messages dropped with their receiver, by [`Identity::on_death`].
+    pub(crate) dropped: plain::AtomicU64,
+    /// Messages given up after [`Identity::deliveries`] deliveries.
+    pub(crate) set_aside: plain::AtomicU64,
+    /// The position of the last one of these.
+    pub(crate) last_set_aside: plain::AtomicU64,
 }
 
 /// One line of the members' table. Facts and counters for observers; no protocol reads them.
@@ -109,6 +129,8 @@ pub(crate) struct Member {
     pub(crate) parks: plain::AtomicU64,
     pub(crate) wakes: plain::AtomicU64,
     pub(crate) repairs: plain::AtomicU64,
+    /// Many to many: messages since it joined.
+    pub(crate) messages: plain::AtomicU64,
 }
 
 /// Offset zero of the segment. The members' table follows, then the slots.
@@ -125,7 +147,7 @@ pub(crate) struct Header {
     pub(crate) credit: Line<AtomicU64>,
     pub(crate) receivers: Parking,
     pub(crate) senders: Parking,
-    reserved: Line<[plain::AtomicU64; 2]>,
+    pub(crate) repairs: Repairs,
 }
 
 /// Bytes before the first slot of a channel with `seats` seats.
@@ -152,7 +174,7 @@ impl Header {
             credit: Line(AtomicU64::new(0)),
             receivers: parking(),
             senders: parking(),
-            reserved: Line([plain::AtomicU64::new(0), plain::AtomicU64::new(0)]),
+            repairs: Repairs::default(),
         }
     }
 }
@@ -184,7 +206,7 @@ pub(crate) fn load_text(words: &[plain::AtomicU64], len: u32) -> String {
 /// The wire format: every number of `docs/layout.md`.
 #[cfg(not(loom))]
 mod wire {
-    use super::{Header, Identity, Line, Member, Parking, header_size};
+    use super::{Header, Identity, Line, Member, Parking, Repairs, header_size};
     use crate::ring::SlotHead;
     use memoffset::offset_of;
     use static_assertions::{const_assert, const_assert_eq};
@@ -200,15 +222,20 @@ mod wire {
         magic: 0, version: 8, header_size: 12, flavor: 16, seats: 20, capacity: 24, slot_size: 32,
         stride: 40, shape: 48, align: 52, size: 56, element: 64, schema: 72, set: 80, nonce: 84,
         created: 88, lifetime: 96, name_len: 100, total: 104,
+        on_death: 112, deliveries: 116,
     } size 128);
     at!(Parking { word: 0, joins: 4, woken_at: 8 } size 128);
     at!(Member {
         pid: 0, role: 4, state: 8, label_len: 12, joined: 16, label: 24, first: 56, position: 64,
         bytes: 72, parks: 80, wakes: 88, repairs: 96,
+        messages: 104,
+    } size 128);
+    at!(Repairs {
+        orphaned: 0, redelivered: 8, dropped: 16, set_aside: 24, last_set_aside: 32,
     } size 128);
     at!(Header {
         identity: 0, name: 128, tail: 256, head: 384, credit: 512, receivers: 640, senders: 768,
-        reserved: 896,
+        repairs: 896,
     } size 1024);
     at!(SlotHead { word: 0, tracked: 8 } size 8);
     const_assert_eq!(align_of::<Line<u64>>(), 128);

@@ -17,6 +17,7 @@
 //! behind, and at 32767 arming would fail, so joining trims them, never to zero: one may belong to a
 //! peer that announced itself and is not yet asleep.
 
+use core::fmt;
 use std::time::Duration;
 
 use crate::error::Fault;
@@ -34,11 +35,14 @@ const WAKE_RECEIVERS: u16 = 2;
 const WAKE_SENDERS: u16 = 3;
 /// The channel's nonce, 15 bits each.
 const NONCE: [u16; 2] = [4, 5];
-/// The seats' tokens; 6 and 7 are spare.
-pub(crate) const FIRST_SEAT: u16 = 8;
+/// How many senders and receivers there are.
+const SENDERS: u16 = 6;
+const RECEIVERS: u16 = 7;
+/// The seats' tokens.
+const FIRST_SEAT: u16 = 8;
 
-/// Seats of a one-to-one channel: the sender's and the receiver's.
-pub(crate) const SPSC_SEATS: usize = 2;
+/// Most seats of a many-to-many channel: their numbers fit a slot's word, and leave one over.
+pub(crate) const SEATS_MAX: usize = 254;
 
 /// The nonce has as many bits as two semaphores can hold.
 pub(crate) const NONCE_MAX: u32 = (1 << 30) - 1;
@@ -49,6 +53,68 @@ const TOKENS_LEFT: i32 = 64;
 /// Trimming helps at once or, where somebody set another semaphore to its limit, never.
 const TRIMS: usize = 8;
 
+/// What kind of channel it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Flavor {
+    /// [One to one](crate::spsc).
+    Spsc,
+    /// [Many to many](crate::mpmc).
+    Mpmc,
+}
+
+impl Flavor {
+    /// As the header has it.
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Flavor::Spsc => 1,
+            Flavor::Mpmc => 2,
+        }
+    }
+
+    pub(crate) fn from_number(number: u32) -> Option<Flavor> {
+        [Flavor::Spsc, Flavor::Mpmc].into_iter().find(|flavor| flavor.number() == number)
+    }
+
+    /// Whether a channel of this kind can have so many seats.
+    pub(crate) fn allows(self, seats: usize) -> bool {
+        match self {
+            Flavor::Spsc => seats == SPSC_SEATS,
+            Flavor::Mpmc => (2..=SEATS_MAX).contains(&seats),
+        }
+    }
+}
+
+impl fmt::Display for Flavor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Flavor::Spsc => "a one-to-one channel (spsc)",
+            Flavor::Mpmc => "a many-to-many channel (mpmc)",
+        })
+    }
+}
+
+/// Seats of a one-to-one channel: the sender's and the receiver's.
+pub(crate) const SPSC_SEATS: usize = 2;
+
+/// A place in the members' table, and what its holder does there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seat {
+    pub(crate) number: u8,
+    pub(crate) side: Side,
+}
+
+impl Seat {
+    /// The seat of a side of a one-to-one channel.
+    pub(crate) fn of(side: Side) -> Seat {
+        let number = match side {
+            Side::Senders => 0,
+            Side::Receivers => 1,
+        };
+        Seat { number, side }
+    }
+}
+
 /// The set of one channel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Members {
@@ -58,30 +124,33 @@ pub(crate) struct Members {
 /// What came of trying to join.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Joined {
-    Seated,
+    Seated(Seat),
     /// There were no members, whoever comes next rebuilds; or what was in the way is gone. Look again.
     NotNow,
     /// Somebody alive sits there.
     Taken {
         pid: u32,
     },
+    /// Everywhere sits somebody alive.
+    Full,
     /// Somebody held the lifecycle semaphore until the deadline.
     Busy {
         pid: u32,
     },
 }
 
-/// The seat of a side of a one-to-one channel.
-pub(crate) fn seat_of(side: Side) -> u16 {
-    match side {
-        Side::Senders => 0,
-        Side::Receivers => 1,
-    }
-}
-
 /// Semaphores in the set of a channel with so many seats.
 pub(crate) fn semaphores(seats: usize) -> i32 {
     i32::from(FIRST_SEAT) + seats as i32
+}
+
+/// Whether a set of ours can have so many semaphores.
+pub(crate) fn can_be_ours(count: u32) -> bool {
+    (semaphores(SPSC_SEATS)..=semaphores(SEATS_MAX)).contains(&(count as i32))
+}
+
+fn token(seat: u8) -> u16 {
+    FIRST_SEAT + u16::from(seat)
 }
 
 fn wake(side: Side) -> u16 {
@@ -91,16 +160,33 @@ fn wake(side: Side) -> u16 {
     }
 }
 
-/// Takes the seat and arms its holder's death post for the other side.
-fn sit(side: Side) -> [Op; 5] {
-    let (seat, post) = (FIRST_SEAT + seat_of(side), wake(side.other()));
-    [
+fn count(side: Side) -> u16 {
+    match side {
+        Side::Receivers => RECEIVERS,
+        Side::Senders => SENDERS,
+    }
+}
+
+/// The sides that must hear of the end of a member. Of many, its own side too: somebody has to take
+/// over what it had in hand.
+fn mourners(flavor: Flavor, side: Side) -> impl Iterator<Item = u16> {
+    let own = (flavor == Flavor::Mpmc).then_some(wake(side));
+    [wake(side.other())].into_iter().chain(own)
+}
+
+/// Takes the seat and arms its holder's death posts.
+fn sit(flavor: Flavor, seat: Seat) -> Vec<Op> {
+    let token = token(seat.number);
+    let mut ops = vec![
         Op::add(USERS, 1).undo(),
-        Op::zero(seat).nowait(),
-        Op::add(seat, 1).undo(),
-        Op::add(post, 1),
-        Op::add(post, -1).undo(),
-    ]
+        Op::add(count(seat.side), 1).undo(),
+        Op::zero(token).nowait(),
+        Op::add(token, 1).undo(),
+    ];
+    for post in mourners(flavor, seat.side) {
+        ops.extend([Op::add(post, 1), Op::add(post, -1).undo()]);
+    }
+    ops
 }
 
 impl Members {
@@ -134,59 +220,89 @@ impl Members {
         self.set.op(&[Op::add(LIFECYCLE, -1).undo().nowait()])
     }
 
-    /// Gives the lifecycle semaphore back and joins, in one step.
-    pub(crate) fn unlock_and_join(&self, side: Side) -> sysv::Result<()> {
+    /// Gives the lifecycle semaphore back and takes the first seat, in one step.
+    pub(crate) fn unlock_and_join(&self, flavor: Flavor, side: Side) -> sysv::Result<Seat> {
+        let seat = match flavor {
+            Flavor::Spsc => Seat::of(side),
+            Flavor::Mpmc => Seat { number: 0, side },
+        };
         let mut ops = vec![Op::add(LIFECYCLE, -1).undo().nowait()];
-        ops.extend(sit(side));
-        self.trimming(|| self.set.op(&ops))
+        ops.extend(sit(flavor, seat));
+        self.trimming(|| self.set.op(&ops)).map(|()| seat)
     }
 
-    /// Joins a channel that has members.
-    pub(crate) fn join(&self, side: Side, deadline: Option<Deadline>) -> sysv::Result<Joined> {
+    /// Joins a channel that has members and `seats` seats.
+    pub(crate) fn join(
+        &self,
+        flavor: Flavor,
+        seats: usize,
+        side: Side,
+        deadline: Option<Deadline>,
+    ) -> sysv::Result<Joined> {
+        let seat = match flavor {
+            Flavor::Spsc => Seat::of(side),
+            Flavor::Mpmc => match self.tokens(seats)?.iter().position(|&token| token == 0) {
+                Some(free) => Seat { number: free as u8, side },
+                None => return Ok(Joined::Full),
+            },
+        };
         let mut ops =
             vec![Op::zero(LIFECYCLE), Op::add(USERS, -1).nowait(), Op::add(USERS, 1).nowait()];
-        ops.extend(sit(side));
+        ops.extend(sit(flavor, seat));
         match self.trimming(|| self.set.op_until(&ops, deadline)) {
-            Ok(()) => return Ok(Joined::Seated),
+            Ok(()) => return Ok(Joined::Seated(seat)),
             Err(Errno::EAGAIN) => {}
             Err(errno) => return Err(errno),
         }
         // It could not be at that moment; what is in the way now?
-        let seat = FIRST_SEAT + seat_of(side);
-        if self.set.value(seat)? != 0 {
-            return Ok(Joined::Taken { pid: self.set.pid(seat).unwrap_or(0) as u32 });
+        if flavor == Flavor::Spsc && self.is_taken(seat.number)? {
+            return Ok(Joined::Taken { pid: self.pid(seat.number).unwrap_or(0) });
         }
         // Somebody may have taken it only since.
         let waited = deadline.is_some_and(|d| d.passed());
         if waited && self.set.value(LIFECYCLE)? != 0 {
-            return Ok(Joined::Busy { pid: self.set.pid(LIFECYCLE).unwrap_or(0) as u32 });
+            return Ok(Joined::Busy { pid: self.builder().unwrap_or(0) });
         }
         Ok(Joined::NotNow)
     }
 
-    /// Gives the seat back and wakes the other side, in one step.
-    pub(crate) fn leave(&self, side: Side) -> sysv::Result<()> {
-        let ops = [
-            Op::add(FIRST_SEAT + seat_of(side), -1).undo().nowait(),
+    /// Gives the seat back and wakes whom it concerns, in one step.
+    pub(crate) fn leave(&self, flavor: Flavor, seat: Seat) -> sysv::Result<()> {
+        let mut ops = vec![
+            Op::add(token(seat.number), -1).undo().nowait(),
+            Op::add(count(seat.side), -1).undo().nowait(),
             Op::add(USERS, -1).undo().nowait(),
-            Op::add(wake(side.other()), 1).undo(),
         ];
+        ops.extend(mourners(flavor, seat.side).map(|post| Op::add(post, 1).undo()));
         self.trimming(|| self.set.op(&ops))
     }
 
+    /// Whether somebody alive is on this side.
+    pub(crate) fn is_there(&self, side: Side) -> sysv::Result<bool> {
+        Ok(self.set.value(count(side))? != 0)
+    }
+
     /// Whether somebody alive has this seat.
-    pub(crate) fn is_seated(&self, side: Side) -> sysv::Result<bool> {
-        Ok(self.set.value(FIRST_SEAT + seat_of(side))? != 0)
+    pub(crate) fn is_taken(&self, seat: u8) -> sysv::Result<bool> {
+        Ok(self.set.value(token(seat))? != 0)
     }
 
     /// Who sits there, or sat there last. 0 when nobody ever did.
-    pub(crate) fn pid(&self, side: Side) -> sysv::Result<u32> {
-        Ok(self.set.pid(FIRST_SEAT + seat_of(side))? as u32)
+    pub(crate) fn pid(&self, seat: u8) -> sysv::Result<u32> {
+        Ok(self.set.pid(token(seat))? as u32)
     }
 
     /// Whether the kernel still counts this process as the holder of its seat.
-    pub(crate) fn is_own(&self, side: Side) -> sysv::Result<bool> {
-        Ok(self.is_seated(side)? && self.pid(side)? == process::pid())
+    pub(crate) fn is_own(&self, seat: Seat) -> sysv::Result<bool> {
+        Ok(self.is_taken(seat.number)? && self.pid(seat.number)? == process::pid())
+    }
+
+    /// All seats at one instant; not 0 where somebody alive sits.
+    pub(crate) fn tokens(&self, seats: usize) -> sysv::Result<Vec<u16>> {
+        let mut values = self.set.values()?;
+        let tokens = values.split_off(usize::from(FIRST_SEAT).min(values.len()));
+        // A set that lost seats is another one.
+        if tokens.len() == seats { Ok(tokens) } else { Err(Errno::EIDRM) }
     }
 
     /// Who has the lifecycle semaphore, or had it last.

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::{Address, ChannelId};
-use crate::channel::Channel;
 use crate::error::Error;
+use crate::members::Flavor;
+use crate::membership::Membership;
 use crate::message::Shape;
 use crate::open;
-use crate::segment::Lifetime;
+use crate::segment::{Lifetime, Redelivery};
 use crate::wait::{Side, Wait};
 
 /// Which channel, and what it is to be like where it does not exist yet.
@@ -34,6 +35,8 @@ pub struct Options {
     pub(crate) address: Option<Address>,
     pub(crate) capacity: Option<usize>,
     pub(crate) slot_size: Option<usize>,
+    pub(crate) members: Option<usize>,
+    pub(crate) redelivery: Option<Redelivery>,
     pub(crate) mode: u32,
     pub(crate) prefault: Option<bool>,
     pub(crate) huge_pages: bool,
@@ -49,6 +52,8 @@ pub struct Options {
 pub(crate) const CAPACITY: usize = 1024;
 /// Bytes of the longest message of a new channel of variable-length messages unless asked otherwise.
 pub(crate) const SLOT_SIZE: usize = 1024;
+/// Seats of a new many-to-many channel unless asked otherwise.
+pub(crate) const MEMBERS: usize = 64;
 /// Segments up to this many bytes are touched at attach unless asked otherwise.
 pub(crate) const PREFAULT_UP_TO: usize = 16 << 20;
 
@@ -58,6 +63,8 @@ impl Options {
             address,
             capacity: None,
             slot_size: None,
+            members: None,
+            redelivery: None,
             mode: 0o600,
             prefault: None,
             huge_pages: false,
@@ -122,6 +129,20 @@ impl Options {
     /// the size of the type and need not be set.
     pub fn slot_size(mut self, bytes: usize) -> Options {
         self.slot_size = Some(bytes);
+        self
+    }
+
+    /// Most senders and receivers that a many-to-many channel has at once, together: 2 to 254.
+    /// Default 64. Each costs 128 bytes and a semaphore.
+    pub fn members(mut self, members: usize) -> Options {
+        self.members = Some(members);
+        self
+    }
+
+    /// What becomes of a message whose receiver died, in a many-to-many channel. Default: it is
+    /// delivered again, [up to 16 times](Redelivery::UpTo).
+    pub fn redelivery(mut self, redelivery: Redelivery) -> Options {
+        self.redelivery = Some(redelivery);
         self
     }
 
@@ -212,8 +233,8 @@ impl Options {
     }
 
     fn reach<H: Handle>(self, how: open::How) -> Result<H, Error> {
-        let channel = open::open(&self, how, H::SIDE, H::shape())?;
-        H::from_channel(channel, self.wait)
+        let membership = open::open(&self, how, H::FLAVOR, H::SIDE, H::shape())?;
+        H::from_membership(membership, self.wait)
     }
 }
 
@@ -222,10 +243,12 @@ impl Options {
 pub trait Handle: sealed::Sealed + Sized {}
 
 pub(crate) mod sealed {
-    use super::{Channel, Error, Shape, Side, Wait};
+    use super::{Error, Flavor, Membership, Shape, Side, Wait};
 
     /// What a handle is made of; out of reach for users, so that there are no other handles.
     pub trait Sealed: Sized {
+        #[doc(hidden)]
+        const FLAVOR: Flavor;
         #[doc(hidden)]
         #[expect(private_interfaces, reason = "sealed")]
         const SIDE: Side;
@@ -234,6 +257,6 @@ pub(crate) mod sealed {
         fn shape() -> Shape;
         #[doc(hidden)]
         #[expect(private_interfaces, reason = "sealed")]
-        fn from_channel(channel: Channel, wait: Wait) -> Result<Self, Error>;
+        fn from_membership(membership: Membership, wait: Wait) -> Result<Self, Error>;
     }
 }

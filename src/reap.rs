@@ -153,8 +153,7 @@ fn may_remove(uid: u32, cuid: u32) -> bool {
 
 /// Whether a set is one of ours: marked, and of a size we make.
 pub(crate) fn is_ours(stat: &SetStat) -> bool {
-    is_marked(stat.raw_mode)
-        && stat.semaphores as usize == members::semaphores(members::SPSC_SEATS) as usize
+    is_marked(stat.raw_mode) && members::can_be_ours(stat.semaphores)
 }
 
 fn reap_set(stat: &SetStat) -> Option<Reaped> {

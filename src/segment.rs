@@ -6,13 +6,19 @@ use std::time::{Duration, SystemTime};
 use crate::error::{Error, Fault};
 use crate::geometry::Geometry;
 use crate::layout::{self, Header, MAGIC, VERSION, header_size};
-use crate::members::NONCE_MAX;
+use crate::members::{Flavor, NONCE_MAX};
 use crate::message::Shape;
 use crate::sync::plain::Ordering::{Acquire, Relaxed, Release};
 use crate::sysv::process;
 use crate::sysv::shm::{Mapping, SegmentStat};
 use crate::sysv::time;
-use crate::wait::REMOVED;
+use crate::wait::{REMOVED, Side};
+use crate::word::DELIVERIES_MAX;
+
+/// The state of a line whose member is there, or died there.
+pub(crate) const HERE: u32 = 1;
+/// The state of a line whose member left.
+pub(crate) const LEFT: u32 = 2;
 
 /// Set in the mode of our segments and sets, where it permits nothing: "others may execute", and
 /// nobody else. It marks them as ours from the very call that makes them, before anything could be
@@ -23,9 +29,6 @@ pub(crate) const MARK: u32 = 0o001;
 pub(crate) fn is_marked(raw_mode: u32) -> bool {
     raw_mode & 0o111 == MARK
 }
-
-/// One to one.
-pub(crate) const SPSC: u32 = 1;
 
 /// How long a channel lives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,10 +65,65 @@ impl Lifetime {
     }
 }
 
+/// What becomes of a message whose receiver died before it acknowledged it.
+///
+/// Of one-to-one channels the next receiver gets it, always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Redelivery {
+    /// Another receiver gets it, until it was delivered so often (1 to 31): then it is set aside and
+    /// counted in [`Stat`](crate::Stat), for it may be what kills them.
+    UpTo(u8),
+    /// It is dropped and counted: no message is delivered twice.
+    Never,
+}
+
+impl Default for Redelivery {
+    fn default() -> Redelivery {
+        Redelivery::UpTo(16)
+    }
+}
+
+impl fmt::Display for Redelivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Redelivery::UpTo(times) => write!(f, "up to {times} times"),
+            Redelivery::Never => f.write_str("never"),
+        }
+    }
+}
+
+impl Redelivery {
+    fn numbers(self) -> (u32, u32) {
+        match self {
+            Redelivery::UpTo(times) => (1, times.into()),
+            Redelivery::Never => (2, 1),
+        }
+    }
+
+    fn from_numbers(on_death: u32, deliveries: u32) -> Option<Redelivery> {
+        match (on_death, u8::try_from(deliveries)) {
+            (1, Ok(times)) if Redelivery::UpTo(times).is_possible() => {
+                Some(Redelivery::UpTo(times))
+            }
+            (2, Ok(1)) => Some(Redelivery::Never),
+            _ => None,
+        }
+    }
+
+    /// Whether a slot's word can count so far.
+    pub(crate) fn is_possible(self) -> bool {
+        match self {
+            Redelivery::UpTo(times) => (1..=DELIVERIES_MAX).contains(&times),
+            Redelivery::Never => true,
+        }
+    }
+}
+
 /// The private copy of what a header says, validated.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Facts {
-    pub(crate) flavor: u32,
+    pub(crate) flavor: Flavor,
     pub(crate) geometry: Geometry,
     pub(crate) schema: u64,
     pub(crate) set: i32,
@@ -73,6 +131,7 @@ pub(crate) struct Facts {
     pub(crate) created: SystemTime,
     pub(crate) lifetime: Lifetime,
     pub(crate) name: String,
+    pub(crate) redelivery: Redelivery,
 }
 
 /// What a segment is to us.
@@ -126,12 +185,9 @@ fn read(header: &Header) -> Result<Facts, &'static str> {
     let size = |word: &crate::sync::plain::AtomicU64| {
         usize::try_from(word.load(Relaxed)).map_err(|_| "a size is larger than the address space")
     };
-    let flavor = id.flavor.load(Relaxed);
-    if flavor != SPSC {
-        return Err("the flavor is unknown");
-    }
+    let flavor = Flavor::from_number(id.flavor.load(Relaxed)).ok_or("the flavor is unknown")?;
     let seats = id.seats.load(Relaxed) as usize;
-    if seats != crate::members::SPSC_SEATS {
+    if !flavor.allows(seats) {
         return Err("the number of seats cannot be");
     }
     let shape = Shape {
@@ -169,16 +225,23 @@ fn read(header: &Header) -> Result<Facts, &'static str> {
         lifetime: Lifetime::from_number(id.lifetime.load(Relaxed))
             .ok_or("the lifetime is unknown")?,
         name: layout::load_text(&header.name.0, id.name_len.load(Relaxed)),
+        redelivery: Redelivery::from_numbers(
+            id.on_death.load(Relaxed),
+            id.deliveries.load(Relaxed),
+        )
+        .ok_or("the rule for deaths is unknown")?,
     })
 }
 
 /// What a new channel is to be.
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {
+    pub(crate) flavor: Flavor,
     pub(crate) geometry: Geometry,
     pub(crate) schema: u64,
     pub(crate) lifetime: Lifetime,
     pub(crate) name: &'a str,
+    pub(crate) redelivery: Redelivery,
 }
 
 /// Makes a fresh segment, all zero as the kernel gives it, a channel. Whoever sees the magic sees all.
@@ -189,7 +252,7 @@ pub(crate) fn initialise(mapping: &Mapping, plan: &Plan<'_>, set: i32, nonce: u3
     let id = &header.identity;
     id.version.store(VERSION, Relaxed);
     id.header_size.store(header_size as u32, Relaxed);
-    id.flavor.store(SPSC, Relaxed);
+    id.flavor.store(plan.flavor.number(), Relaxed);
     id.seats.store(seats as u32, Relaxed);
     id.capacity.store(capacity as u64, Relaxed);
     id.slot_size.store(slot_size as u64, Relaxed);
@@ -203,6 +266,9 @@ pub(crate) fn initialise(mapping: &Mapping, plan: &Plan<'_>, set: i32, nonce: u3
     id.lifetime.store(plan.lifetime.number(), Relaxed);
     id.name_len.store(layout::store_text(&header.name.0, plan.name), Relaxed);
     id.total.store(total as u64, Relaxed);
+    let (on_death, deliveries) = plan.redelivery.numbers();
+    id.on_death.store(on_death, Relaxed);
+    id.deliveries.store(deliveries, Relaxed);
     bind(mapping, set, nonce);
     id.magic.store(MAGIC, Release);
 }
@@ -252,14 +318,17 @@ pub(crate) fn member(mapping: &Mapping, seat: usize) -> &layout::Member {
     unsafe { mapping.base().add(size_of::<Header>()).cast::<layout::Member>().add(seat).as_ref() }
 }
 
-/// Signs the line of a seat that was just taken.
-pub(crate) fn sign(member: &layout::Member, role: u32, label: &str) {
-    for counter in [&member.bytes, &member.parks, &member.wakes, &member.repairs] {
+/// Signs the line of a seat that was just taken. Whether its last holder died in it.
+pub(crate) fn sign(member: &layout::Member, side: Side, label: &str) -> bool {
+    let inherited = member.state.load(Acquire) == HERE;
+    for counter in [&member.bytes, &member.parks, &member.wakes, &member.repairs, &member.messages]
+    {
         counter.store(0, Relaxed);
     }
     member.label_len.store(layout::store_text(&member.label, label), Relaxed);
     member.joined.store(time::wall_ns(), Relaxed);
-    member.role.store(role, Relaxed);
+    member.role.store(side.role_number(), Relaxed);
     member.pid.store(process::pid(), Relaxed);
-    member.state.store(1, Release);
+    member.state.store(HERE, Release);
+    inherited
 }

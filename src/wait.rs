@@ -30,8 +30,8 @@ use crate::sync::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::sync::{fence, plain, spin_loop};
 use crate::sysv::time::{self, Deadline};
 
-/// The other side is parked, or about to.
-const PARKED: u32 = 1;
+/// Bits of the parked count.
+const PARKED: u32 = 0xffff;
 /// This side left by its own will and nobody came since.
 pub(crate) const LEFT: u32 = 1 << 29;
 /// The channel was removed.
@@ -72,6 +72,19 @@ impl Side {
             Side::Senders => "sender",
             Side::Receivers => "receiver",
         }
+    }
+
+    /// As a line of the members' table has it.
+    pub(crate) fn role_number(self) -> u32 {
+        match self {
+            Side::Senders => 1,
+            Side::Receivers => 2,
+        }
+    }
+
+    /// The side of such a number.
+    pub(crate) fn from_role_number(number: u32) -> Option<Side> {
+        [Side::Senders, Side::Receivers].into_iter().find(|side| side.role_number() == number)
     }
 
     pub(crate) fn other(self) -> Side {
@@ -140,14 +153,39 @@ impl Parking {
 
     /// Announces a sleeper. Written by RMW only, like every use of this word: a plain store could
     /// undo a flag.
-    fn announce(&self) {
-        self.word.fetch_or(PARKED, SeqCst);
+    fn announce(&self, most: u32) {
+        if most == 1 {
+            self.word.fetch_or(1, SeqCst);
+            return;
+        }
+        let mut word = self.word.load(Relaxed);
+        while word & PARKED < most {
+            match self.word.compare_exchange(word, word + 1, SeqCst, Relaxed) {
+                Ok(_) => return,
+                Err(now) => word = now,
+            }
+        }
+        // More were announced than there can be, by some who died. A fence all the same.
+        fence(SeqCst);
     }
 
     /// Takes an announcement off; whether there was one. The sleeper's way back and the waker's
     /// right to post.
     fn take(&self) -> bool {
-        self.word.fetch_and(!PARKED, AcqRel) & PARKED != 0
+        let mut word = self.word.load(Relaxed);
+        while word & PARKED != 0 {
+            match self.word.compare_exchange(word, word - 1, AcqRel, Relaxed) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    /// Whether anybody of this side is parked, or about to.
+    #[inline(always)]
+    pub(crate) fn is_parked(&self) -> bool {
+        self.flags() & PARKED != 0
     }
 }
 
@@ -213,6 +251,16 @@ impl Pace {
         }
     }
 
+    /// As [`new`](Pace::new), with a budget that was learnt before.
+    pub(crate) fn with_spin(wait: Wait, spin_ns: u64) -> Pace {
+        Pace { spin_ns, ..Pace::new(wait) }
+    }
+
+    /// How long to spin.
+    pub(crate) fn spin_ns(&self) -> u64 {
+        self.spin_ns
+    }
+
     /// Remembers what a wake cost: from the waker's post to here.
     fn learn(&mut self, woken_at: u64) {
         let cost = time::now_ns().saturating_sub(woken_at);
@@ -231,6 +279,8 @@ pub(crate) struct Place<'a, G> {
     pub(crate) side: Side,
     /// Sleep no longer than this at a time, where nobody is sure to post.
     pub(crate) slice: Duration,
+    /// How many may sleep there at once.
+    pub(crate) most: u32,
 }
 
 /// Waits until `look` finds what it wants.
@@ -323,7 +373,7 @@ fn park<G: Gate, E: From<Fault>>(
     at_most: Duration,
     look: &mut impl FnMut(Look) -> Result<bool, Ended<E>>,
 ) -> Result<Parked, Ended<E>> {
-    place.parking.announce();
+    place.parking.announce(place.most);
     // Between announcing and looking again: see the top of this file.
     if place.parking.flags() & FENCE != 0 {
         fence(SeqCst);
@@ -340,7 +390,12 @@ fn park<G: Gate, E: From<Fault>>(
     }
     pace.parks += 1;
     let posted = place.gate.sleep(place.side, at_most);
-    let announced = place.parking.take();
+    // Of many, whoever was posted leaves the count to the waker who took one off: it may stand for
+    // another sleeper by now.
+    let announced = match posted {
+        Ok(true) if place.most > 1 => false,
+        _ => place.parking.take(),
+    };
     match posted {
         Ok(true) => {
             if !announced {

@@ -9,6 +9,7 @@ fn faults() -> Vec<Fault> {
         Fault::Corrupt { what: "a word that cannot be" },
         Fault::Forked,
         Fault::LivenessLost,
+        Fault::Closed,
         Fault::System { call: "semop", errno: 13 },
     ];
     for fault in &all {
@@ -18,6 +19,7 @@ fn faults() -> Vec<Fault> {
             | Fault::Corrupt { .. }
             | Fault::Forked
             | Fault::LivenessLost
+            | Fault::Closed
             | Fault::System { .. } => {}
         }
     }
@@ -27,12 +29,14 @@ fn faults() -> Vec<Fault> {
 fn send_errors() -> Vec<SendError> {
     let too_long = SendError::TooLong { len: 11, max: 10 };
     let mut all = vec![SendError::Full, SendError::Timeout, SendError::Disconnected, too_long];
+    all.extend([77, 0].map(|pid| SendError::Behind { pid }));
     all.extend(faults().into_iter().map(SendError::Fault));
     for error in &all {
         match error {
             SendError::Full
             | SendError::Timeout
             | SendError::Disconnected
+            | SendError::Behind { .. }
             | SendError::TooLong { .. }
             | SendError::Fault(_) => {}
         }
@@ -43,12 +47,14 @@ fn send_errors() -> Vec<SendError> {
 fn recv_errors() -> Vec<RecvError> {
     let invalid = RecvError::Invalid { position: 77 };
     let mut all = vec![RecvError::Empty, RecvError::Timeout, RecvError::Disconnected, invalid];
+    all.extend([77, 0].map(|pid| RecvError::Behind { pid }));
     all.extend(faults().into_iter().map(RecvError::Fault));
     for error in &all {
         match error {
             RecvError::Empty
             | RecvError::Timeout
             | RecvError::Disconnected
+            | RecvError::Behind { .. }
             | RecvError::Invalid { .. }
             | RecvError::Fault(_) => {}
         }
@@ -69,6 +75,7 @@ fn errors() -> Vec<Error> {
         Error::PermissionDenied { channel: channel(), call: "shmat" },
         Error::SeatTaken { channel: channel(), role: "sender", pid: 77 },
         Error::SeatTaken { channel: channel(), role: "sender", pid: 0 },
+        Error::NoSeat { channel: channel(), seats: 64 },
         Error::NameCollision { wanted: text("ticks"), found: text("tocks") },
         Error::LayoutVersion { expected: 1, found: 77 },
         Error::TypeMismatch { expected: text("8 bytes"), found: text("77 bytes") },
@@ -94,6 +101,7 @@ fn errors() -> Vec<Error> {
             | Error::Busy { .. }
             | Error::PermissionDenied { .. }
             | Error::SeatTaken { .. }
+            | Error::NoSeat { .. }
             | Error::NameCollision { .. }
             | Error::LayoutVersion { .. }
             | Error::TypeMismatch { .. }

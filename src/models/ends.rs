@@ -23,7 +23,8 @@ fn wake(gate: &Gate, parking: &Parking, side: Side) {
 /// Parks until `look` finds what it wants.
 fn park(scene: &Scene, pace: &mut Pace, side: Side, look: impl FnMut(Look) -> Result<bool, Fault>) {
     let ring = scene.ring();
-    let place = Place { gate: &scene.gate, parking: parking(&ring, side), side, slice: SLICE };
+    let place =
+        Place { gate: &scene.gate, parking: parking(&ring, side), side, slice: SLICE, most: 1 };
     match wait::wait(place, pace, None, look) {
         Ok(()) => {}
         Err(Ended::TimedOut) => unreachable!("there is no deadline"),

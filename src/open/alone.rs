@@ -1,8 +1,8 @@
 //! With the lifecycle semaphore in hand and no users: build, or take over.
 
 use super::{Finished, Looked, Opening, Stop, Try};
-use crate::channel::Channel;
 use crate::members::{self, Members};
+use crate::membership::Membership;
 use crate::options::Options;
 use crate::segment::{self, State};
 use crate::sysv::key::PRIVATE;
@@ -59,8 +59,8 @@ impl Drop for Unfinished {
 
 impl Opening<'_> {
     /// A new channel without a key.
-    pub(super) fn private(&self) -> Try<Channel> {
-        let members = Members::new(self.make_set(PRIVATE)?);
+    pub(super) fn private(&self) -> Try<Membership> {
+        let members = Members::new(self.make_set(PRIVATE, self.plan.geometry.seats)?);
         let set = PrivateSet(members);
         match members.try_exclusive() {
             Ok(true) => {}
@@ -76,10 +76,14 @@ impl Opening<'_> {
     }
 
     /// The channel of a key.
-    pub(super) fn alone(&self, alone: Alone, key: i32) -> Try<Channel> {
+    pub(super) fn alone(&self, alone: Alone, key: i32) -> Try<Membership> {
         let Some(Looked { stat, mapping, state }) = self.look_for(key)? else {
             if !self.may_create() {
                 return Err(self.not_found());
+            }
+            // Otherwise some dead creator's, of another kind; dropped, it goes.
+            if !self.fits(&alone.members, self.plan.geometry.seats)? {
+                return Err(Stop::Again);
             }
             let built = self.build(&alone, key)?;
             let members = alone.members;
@@ -96,6 +100,12 @@ impl Opening<'_> {
         // Without magic, its creator died in the middle.
         let State::Ready(facts) = state else { return Err(remove()) };
         self.check(&facts)?;
+        if !self.fits(&alone.members, facts.geometry.seats)? {
+            // Without users, there is nothing in it to be lost.
+            let removed = alone.members.set.remove();
+            removed.map_err(|errno| self.stop("semctl(IPC_RMID)", errno))?;
+            return Err(Stop::Again);
+        }
         if facts.set != alone.members.set.id() || self.nonce(&alone.members)? != facts.nonce {
             // The old set was taken away. Its members may not know that yet; without any, the
             // messages are still good.
@@ -167,13 +177,14 @@ impl Opening<'_> {
     }
 
     /// Gives the lifecycle semaphore back and sits down.
-    pub(super) fn enter(&self, alone: Alone, found: Finished) -> Try<Channel> {
+    pub(super) fn enter(&self, alone: Alone, found: Finished) -> Try<Membership> {
         // The dead sleep no more, and need no fences.
         segment::forget_sleepers(&found.mapping);
         let members = alone.members;
-        let peer_joins = self.peer_joins(&members, &found)?;
-        members.unlock_and_join(self.side).map_err(|errno| self.stop("semop", errno))?;
+        let unmet = self.unmet(&members, &found)?;
+        let joined = members.unlock_and_join(found.facts.flavor, self.side);
+        let seat = joined.map_err(|errno| self.stop("semop", errno))?;
         std::mem::forget(alone);
-        self.seated(members, found, peer_joins)
+        self.seated(members, seat, found, unmet)
     }
 }

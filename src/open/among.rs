@@ -2,20 +2,23 @@
 
 use super::alone::Alone;
 use super::{Finished, Looked, Opening, Stop, Try};
-use crate::channel::Channel;
 use crate::error::{Error, Fault};
 use crate::members::{Joined, Members, USERS};
-use crate::segment::{self, State};
+use crate::membership::Membership;
+use crate::segment::{self, Facts, State};
 use crate::sysv::Errno;
 use crate::sysv::shm::{self, Get};
 
 impl Opening<'_> {
-    pub(super) fn among(&self, members: Members, key: i32) -> Try<Channel> {
+    pub(super) fn among(&self, members: Members, key: i32) -> Try<Membership> {
         match self.look_for(key)? {
             Some(Looked { stat, mapping, state: State::Ready(facts) }) => {
                 self.check(&facts)?;
                 let found = Finished { stat, mapping, facts };
-                if found.facts.set != members.set.id() || self.nonce(&members)? != found.facts.nonce
+                let facts = &found.facts;
+                if facts.set != members.set.id()
+                    || self.nonce(&members)? != facts.nonce
+                    || !self.fits(&members, facts.geometry.seats)?
                 {
                     return Err(self.mismatched(&members, &found));
                 }
@@ -65,29 +68,33 @@ impl Opening<'_> {
     }
 
     /// Takes a seat among others.
-    pub(super) fn join(&self, members: Members, found: Finished) -> Try<Channel> {
+    pub(super) fn join(&self, members: Members, found: Finished) -> Try<Membership> {
         let channel = || self.channel.clone();
-        let peer_joins = self.peer_joins(&members, &found)?;
-        match members.join(self.side, self.deadline) {
-            Ok(Joined::Seated) => {}
+        let unmet = self.unmet(&members, &found)?;
+        let Facts { flavor, geometry, .. } = found.facts;
+        let seat = match members.join(flavor, geometry.seats, self.side, self.deadline) {
+            Ok(Joined::Seated(seat)) => seat,
             Ok(Joined::NotNow) => return Err(Stop::Again),
             Ok(Joined::Taken { pid }) => {
                 let role = self.side.role();
                 return Err(Error::SeatTaken { channel: channel(), role, pid }.into());
             }
+            Ok(Joined::Full) => {
+                return Err(Error::NoSeat { channel: channel(), seats: geometry.seats }.into());
+            }
             Ok(Joined::Busy { pid }) => return Err(Error::Busy { channel: channel(), pid }.into()),
             Err(errno) => return Err(self.stop("semop", errno)),
-        }
+        };
         // Between the look and the seat another one may have been built.
         let same = match found.stat.key {
             0 => true,
             key => shm::get(key, 0, Get::Existing) == Ok(found.stat.id),
         };
         if !same || members.nonce() != Ok(found.facts.nonce) {
-            let _ = members.leave(self.side);
+            let _ = members.leave(flavor, seat);
             return Err(Stop::Again);
         }
-        self.seated(members, found, peer_joins)
+        self.seated(members, seat, found, unmet)
     }
 
     fn wait_settled(&self, members: &Members) -> Try<()> {

@@ -27,11 +27,11 @@ use std::time::Duration;
 
 use crate::address::{Address, ChannelId};
 use crate::agree;
-use crate::channel::{Channel, Parts};
 use crate::error::{Error, Fault};
 use crate::inspect;
 use crate::limits::Call;
-use crate::members::{self, Members};
+use crate::members::{self, Flavor, Members, Seat};
+use crate::membership::Membership;
 use crate::message::Shape;
 use crate::options::{Options, PREFAULT_UP_TO};
 use crate::reap;
@@ -56,10 +56,11 @@ pub(crate) enum How {
 pub(crate) fn open(
     options: &Options,
     how: How,
+    flavor: Flavor,
     side: Side,
     shape: Shape,
-) -> Result<Channel, Error> {
-    let plan = agree::plan(options, shape)?;
+) -> Result<Membership, Error> {
+    let plan = agree::plan(options, flavor, shape)?;
     let address = options.address.as_ref();
     let channel = address.map_or_else(|| "private".to_owned(), Address::to_string);
     let deadline = Deadline::after(options.timeout);
@@ -129,7 +130,7 @@ struct Finished {
 
 impl Opening<'_> {
     /// Tries until it is decided or the time is over.
-    fn until_decided(&self, one: impl Fn() -> Try<Channel>) -> Result<Channel, Error> {
+    fn until_decided(&self, one: impl Fn() -> Try<Membership>) -> Result<Membership, Error> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -145,7 +146,7 @@ impl Opening<'_> {
         }
     }
 
-    fn keyed(&self, key: i32) -> Try<Channel> {
+    fn keyed(&self, key: i32) -> Try<Membership> {
         let members = Members::new(self.find_or_make_set(key)?);
         match members.try_exclusive() {
             Ok(true) => self.alone(Alone { members, key: Some(key) }, key),
@@ -154,7 +155,7 @@ impl Opening<'_> {
         }
     }
 
-    fn by_id(&self, id: ChannelId) -> Try<Channel> {
+    fn by_id(&self, id: ChannelId) -> Try<Membership> {
         let Some(Looked { stat, mapping, state: State::Ready(facts) }) = self.look(id.segment)?
         else {
             return Err(self.not_found());
@@ -189,26 +190,33 @@ impl Opening<'_> {
                 }
             }
             Err(Errno::ENOENT) => {
-                match shm::get(key, 0, Get::Existing) {
+                let seats = match self.look_for(key)? {
                     // Nothing is made beside what is not ours: looking at it fails.
-                    Ok(id) => _ = self.look(id)?,
-                    Err(Errno::ENOENT) if self.may_create() => {}
-                    Err(Errno::ENOENT) => return Err(self.not_found()),
-                    Err(errno) => return Err(self.stop("shmget", errno)),
-                }
-                self.make_set(key)
+                    Some(Looked { state: State::Ready(facts), .. }) => facts.geometry.seats,
+                    None if !self.may_create() => return Err(self.not_found()),
+                    _ => self.plan.geometry.seats,
+                };
+                self.make_set(key, seats)
             }
             Err(errno) => Err(self.stop("semget", errno)),
         }
     }
 
-    fn make_set(&self, key: i32) -> Try<Set> {
-        let n = members::semaphores(self.plan.geometry.seats);
+    fn make_set(&self, key: i32, seats: usize) -> Try<Set> {
+        let n = members::semaphores(seats);
         let mode = self.options.mode | segment::MARK;
         Set::get(key, n, Make::New { mode }).map_err(|errno| match errno {
             Errno::EEXIST => Stop::Again,
             errno => self.call("semget").set(errno).into(),
         })
+    }
+
+    /// Whether a set is as large as that of a channel with so many seats.
+    fn fits(&self, members: &Members, seats: usize) -> Try<bool> {
+        match members.set.stat() {
+            Ok(stat) => Ok(stat.semaphores as i32 == members::semaphores(seats)),
+            Err(errno) => Err(self.stop("semctl(IPC_STAT)", errno)),
+        }
     }
 
     /// The segment of a key, looked at; `None` where there is none.
@@ -257,38 +265,41 @@ impl Opening<'_> {
 
     /// How often the other side had been joined, if nobody is there. Asked before the seat is taken:
     /// from then on the peer meets us, and may leave again before we look.
-    fn peer_joins(&self, members: &Members, found: &Finished) -> Try<Option<u32>> {
+    fn unmet(&self, members: &Members, found: &Finished) -> Try<Option<u32>> {
         let header = segment::header(&found.mapping);
         let parking = match self.side.other() {
             Side::Senders => &header.senders,
             Side::Receivers => &header.receivers,
         };
         let joins = parking.joins.load(Relaxed);
-        match members.is_seated(self.side.other()) {
-            Ok(seated) => Ok((!seated).then_some(joins)),
+        match members.is_there(self.side.other()) {
+            Ok(there) => Ok((!there).then_some(joins)),
             Err(errno) => Err(self.stop("semctl(GETVAL)", errno)),
         }
     }
 
     /// The handle's share, with the seat in hand. A failure gives the seat back.
-    fn seated(&self, members: Members, found: Finished, peer_joins: Option<u32>) -> Try<Channel> {
+    fn seated(
+        &self,
+        members: Members,
+        seat: Seat,
+        found: Finished,
+        unmet: Option<u32>,
+    ) -> Try<Membership> {
         let Finished { stat, mapping, facts } = found;
-        let Facts { geometry, nonce, lifetime, .. } = facts;
-        if self.options.prefault.unwrap_or(geometry.total <= PREFAULT_UP_TO) {
+        let total = facts.geometry.total;
+        if self.options.prefault.unwrap_or(total <= PREFAULT_UP_TO) {
             // SAFETY: the whole segment, attached for writing; `examine` checked its length.
-            let done = unsafe { memory::prefault(mapping.base(), geometry.total) };
+            let done = unsafe { memory::prefault(mapping.base(), total) };
             if let Err(errno) = done {
                 // The seat goes back; what failed is the news.
-                let _ = members.leave(self.side);
-                return Err(self.call("madvise").segment(errno, geometry.total, false).into());
+                let _ = members.leave(facts.flavor, seat);
+                return Err(self.call("madvise").segment(errno, total, false).into());
             }
         }
-        let id = ChannelId { segment: stat.id, nonce };
-        let key = stat.key;
-        let parts =
-            Parts { id, geometry, side: self.side, members, lifetime, key, peer_joins, mapping };
-        match Channel::new(parts, &self.options.label) {
-            Ok(channel) => Ok(channel),
+        let label = &self.options.label;
+        match Membership::new(members, seat, &stat, facts, mapping, unmet, label) {
+            Ok(membership) => Ok(membership),
             Err(Fault::Removed) => Err(Stop::Again),
             Err(fault) => Err(fault.into()),
         }

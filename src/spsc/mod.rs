@@ -17,59 +17,25 @@
 //! Every blocking call has a `try_` form that never waits and a `_timeout` form.
 
 mod guard;
-mod iter;
 mod loan;
 mod receiver;
 mod sender;
 
-use std::time::Duration;
-
 pub use guard::Guard;
-pub use iter::{IntoIter, Iter, TryIter};
 pub use loan::Loan;
 pub use receiver::Receiver;
 pub use sender::Sender;
 
-use crate::sysv::time::{self, Deadline};
+use crate::message::Message;
 
-/// How long a call may wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Patience {
-    /// Not at all.
-    Now,
-    At(Duration),
-    Forever,
-}
+crate::iter::iterators!(Receiver, &'a mut Receiver<T>);
 
-impl Patience {
-    /// Counted from here; the fast path has no time to look at the clock. A time beyond the clock's
-    /// reach is for ever.
-    fn deadline(self) -> Option<Deadline> {
-        match self {
-            Patience::Now => Deadline::after(Duration::ZERO),
-            Patience::At(time) => Deadline::after(time),
-            Patience::Forever => None,
-        }
-    }
-}
+impl<'a, T: Message> IntoIterator for &'a mut Receiver<T> {
+    type Item = Result<T, crate::RecvError>;
+    type IntoIter = Iter<'a, T>;
 
-/// Lets something costly happen once in a while.
-#[derive(Debug, Default)]
-struct Seldom {
-    next_ns: u64,
-}
-
-impl Seldom {
-    const EVERY_NS: u64 = 1_000_000;
-
-    /// Whether it is time; by a clock that is cheap and a few milliseconds coarse.
-    fn is_due(&mut self) -> bool {
-        let now = time::coarse_ns();
-        let due = now >= self.next_ns;
-        if due {
-            self.next_ns = now + Seldom::EVERY_NS;
-        }
-        due
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
     }
 }
 

@@ -6,14 +6,17 @@ use core::ptr::NonNull;
 use core::slice;
 use core::time::Duration;
 
-use super::{Guard, Iter, Patience, Seldom, TryIter};
+use super::{Guard, Iter, TryIter};
 use crate::address::ChannelId;
 use crate::channel::{Channel, Peer};
 use crate::error::{Error, Fault, RecvError};
-use crate::inspect::Stat;
+use crate::members::Flavor;
+use crate::membership::Membership;
 use crate::message::{self, Message, Shape, is_variable};
 use crate::options::{Handle, sealed::Sealed};
+use crate::patience::{Patience, Seldom};
 use crate::ring::spsc::Consumer;
+use crate::stat::Stat;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::{self, Ended, Look, Pace, Place, SLICE, Side, Wait};
 
@@ -151,12 +154,12 @@ impl<T: Message> Receiver<T> {
 
     /// Waits for each message; ends when the channel is drained and its sender gone.
     pub fn iter(&mut self) -> Iter<'_, T> {
-        Iter::new(self)
+        Iter { receiver: self, ended: false }
     }
 
     /// The messages that are there now; never waits.
     pub fn try_iter(&mut self) -> TryIter<'_, T> {
-        TryIter::new(self)
+        TryIter { receiver: self, ended: false }
     }
 
     /// Copies the arrived message; whether it is a `T`.
@@ -198,8 +201,9 @@ impl<T: Message + ?Sized> Receiver<T> {
         self.arrive(patience)?;
         let (payload, len) = self.find()?;
         // SAFETY: `find` compared the length with the slot's.
-        let message =
-            unsafe { message::read_boxed(payload, len, self.channel.geometry.shape.align) };
+        let message = unsafe {
+            message::read_boxed(payload, len, self.channel.membership.geometry().shape.align)
+        };
         self.acknowledge(len);
         message.ok_or_else(|| self.invalid())
     }
@@ -285,12 +289,12 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     /// Slots of the ring.
     pub fn capacity(&self) -> usize {
-        self.channel.geometry.capacity
+        self.channel.membership.geometry().capacity
     }
 
     /// Longest message, bytes.
     pub fn slot_size(&self) -> usize {
-        self.channel.geometry.slot_size
+        self.channel.membership.geometry().slot_size
     }
 
     /// The position of the next message in the sequence of all messages of this channel: everything
@@ -301,7 +305,7 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     /// What others need to attach by identifier.
     pub fn id(&self) -> ChannelId {
-        self.channel.id
+        self.channel.membership.id
     }
 
     /// Everything about the channel.
@@ -310,7 +314,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// [`Error::Fault`] with [`Fault::Removed`] or [`Fault::Corrupt`].
     pub fn stat(&self) -> Result<Stat, Error> {
         self.account();
-        self.channel.stat()
+        self.channel.membership.stat()
     }
 
     /// Leaves the channel, as `drop` does, and tells what went wrong. What was not acknowledged stays.
@@ -337,7 +341,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     fn find(&mut self) -> Result<(NonNull<u8>, usize), RecvError> {
         let slot = self.consumer.slot();
         slot.reading();
-        let geometry = &self.channel.geometry;
+        let geometry = self.channel.membership.geometry();
         if !is_variable::<T>() {
             return Ok((slot.payload(), geometry.slot_size));
         }
@@ -380,7 +384,7 @@ impl<T: Message + ?Sized> Receiver<T> {
         self.consumer.publish_credit();
         self.account();
         wait::light_fence();
-        if self.channel.peer_parking().flags() != 0 {
+        if self.channel.membership.peer_parking().flags() != 0 {
             let ring = self.consumer.ring();
             if ring.capacity() - ring.depth() >= ring.capacity().div_ceil(2) {
                 // What fails here fails again in the next call that waits.
@@ -391,7 +395,7 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     /// All that was received is told to the sender, who is woken whatever it waits for.
     fn settle(&mut self) {
-        if self.channel.is_seated() {
+        if self.channel.membership.is_seated() {
             self.consumer.publish_credit();
             self.account();
             // What fails here fails again in whatever comes next.
@@ -422,10 +426,13 @@ impl<T: Message + ?Sized> Receiver<T> {
             return Ok(());
         }
         if patience == Patience::Now {
-            self.channel.check_removed()?;
+            self.channel.membership.check_removed()?;
             let gone = match self.seldom.is_due() {
                 true => self.channel.look_around()?,
-                false => self.channel.peer_parking().has_left() && self.channel.is_abandoned()?,
+                false => {
+                    self.channel.membership.peer_parking().has_left()
+                        && self.channel.is_abandoned()?
+                }
             };
             if gone && !self.look()? {
                 return Err(RecvError::Disconnected);
@@ -441,7 +448,7 @@ impl<T: Message + ?Sized> Receiver<T> {
             if look == Look::Quick {
                 return Ok(false);
             }
-            channel.check_life()?;
+            channel.membership.check_life()?;
             // Once it is known to be gone, all that it sent is visible.
             match channel.is_abandoned()? {
                 true if !ready()? => Err(RecvError::Disconnected),
@@ -461,9 +468,9 @@ impl<T: Message + ?Sized> Receiver<T> {
         mut look: impl FnMut(&mut Consumer, &mut Channel, Look) -> Result<bool, RecvError>,
     ) -> Result<(), RecvError> {
         let Receiver { consumer, channel, pace, .. } = self;
-        let (ring, members) = (*consumer.ring(), channel.members);
+        let (ring, members) = (*consumer.ring(), *channel.members());
         let parking = &ring.header().receivers;
-        let place = Place { gate: &members, parking, side: Side::Receivers, slice: SLICE };
+        let place = Place { gate: &members, parking, side: Side::Receivers, slice: SLICE, most: 1 };
         let waited =
             wait::wait(place, pace, patience.deadline(), |how| look(consumer, channel, how));
         let ended = match waited {
@@ -478,8 +485,8 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     /// Brings our line of the members' table up to date.
     fn account(&self) {
-        if self.channel.is_seated() {
-            self.channel.account(self.consumer.position(), self.bytes, self.pace.parks);
+        if self.channel.membership.is_seated() {
+            self.channel.membership.account(self.consumer.position(), self.bytes, self.pace.parks);
         }
     }
 }
@@ -488,22 +495,23 @@ impl<T: Message + ?Sized> Handle for Receiver<T> {}
 
 #[expect(private_interfaces, reason = "sealed")]
 impl<T: Message + ?Sized> Sealed for Receiver<T> {
+    const FLAVOR: Flavor = Flavor::Spsc;
     const SIDE: Side = Side::Receivers;
 
     fn shape() -> Shape {
         Shape::of::<T>()
     }
 
-    fn from_channel(channel: Channel, wait: Wait) -> Result<Self, Error> {
-        Consumer::check(&channel.ring()).map_err(Fault::from)?;
-        let consumer = Consumer::new(channel.ring());
-        channel.begin_at(consumer.position());
+    fn from_membership(membership: Membership, wait: Wait) -> Result<Self, Error> {
+        Consumer::check(&membership.ring()).map_err(Fault::from)?;
+        let consumer = Consumer::new(membership.ring());
+        membership.begin_at(consumer.position());
         Ok(Receiver {
             consumer,
             pace: Pace::new(wait),
             bytes: 0,
             seldom: Seldom::default(),
-            channel,
+            channel: Channel::new(membership),
             message: PhantomData,
         })
     }

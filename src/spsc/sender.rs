@@ -6,14 +6,17 @@ use core::time::Duration;
 
 use zerocopy::{FromBytes, KnownLayout};
 
-use super::{Loan, Patience, Seldom};
+use super::Loan;
 use crate::address::ChannelId;
 use crate::channel::{Channel, Peer};
 use crate::error::{BatchError, Error, Fault, SendError};
-use crate::inspect::Stat;
+use crate::members::Flavor;
+use crate::membership::Membership;
 use crate::message::{Message, Shape, is_variable};
 use crate::options::{Handle, sealed::Sealed};
+use crate::patience::{Patience, Seldom};
 use crate::ring::spsc::Producer;
+use crate::stat::Stat;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::{self, Ended, Look, Pace, Place, SLICE, Side, Wait};
 
@@ -154,7 +157,7 @@ impl<T: Message + ?Sized> Sender<T> {
                     return Ok(true);
                 }
                 if look != Look::Quick {
-                    channel.check_life()?;
+                    channel.membership.check_life()?;
                 }
                 match channel.is_abandoned()? {
                     // Looked at again: its last acknowledgement is visible by now.
@@ -210,12 +213,12 @@ impl<T: Message + ?Sized> Sender<T> {
 
     /// Slots of the ring.
     pub fn capacity(&self) -> usize {
-        self.channel.geometry.capacity
+        self.channel.membership.geometry().capacity
     }
 
     /// Longest message, bytes.
     pub fn slot_size(&self) -> usize {
-        self.channel.geometry.slot_size
+        self.channel.membership.geometry().slot_size
     }
 
     /// The position of the next message in the sequence of all messages of this channel.
@@ -225,7 +228,7 @@ impl<T: Message + ?Sized> Sender<T> {
 
     /// What others need to attach by identifier.
     pub fn id(&self) -> ChannelId {
-        self.channel.id
+        self.channel.membership.id
     }
 
     /// Everything about the channel.
@@ -234,7 +237,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// [`Error::Fault`] with [`Fault::Removed`] or [`Fault::Corrupt`].
     pub fn stat(&self) -> Result<Stat, Error> {
         self.account();
-        self.channel.stat()
+        self.channel.membership.stat()
     }
 
     /// Leaves the channel, as `drop` does, and tells what went wrong. Messages stay.
@@ -242,7 +245,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// # Errors
     /// [`Error::Fault`] with [`Fault::Removed`] when there was nothing left to leave,
     /// [`Fault::LivenessLost`], or [`Fault::Forked`] in a forked child, which leaves nothing.
-    pub fn close(mut self) -> Result<(), Error> {
+    pub fn close(self) -> Result<(), Error> {
         self.account();
         self.channel.leave()
     }
@@ -328,7 +331,7 @@ impl<T: Message + ?Sized> Sender<T> {
         // What fails here fails again in the next call, which can say so: the message is sent.
         let _ = self.channel.wake_peer();
         self.quiet = 0;
-        let parking = self.channel.peer_parking();
+        let parking = self.channel.membership.peer_parking();
         if parking.is_removed() {
             return self.producer.forget_room();
         }
@@ -355,9 +358,9 @@ impl<T: Message + ?Sized> Sender<T> {
 
     fn find_room(&mut self, patience: Patience) -> Result<(), SendError> {
         self.channel.check()?;
-        self.channel.check_removed()?;
+        self.channel.membership.check_removed()?;
         self.account();
-        if self.channel.peer_parking().has_left() && self.channel.is_abandoned()? {
+        if self.channel.membership.peer_parking().has_left() && self.channel.is_abandoned()? {
             return Err(SendError::Disconnected);
         }
         // By credit: a look at the exact head would slow down a busy receiver.
@@ -382,7 +385,7 @@ impl<T: Message + ?Sized> Sender<T> {
             if look == Look::Quick {
                 return Ok(false);
             }
-            channel.check_life()?;
+            channel.membership.check_life()?;
             match channel.is_abandoned()? {
                 true => Err(SendError::Disconnected),
                 false => Ok(false),
@@ -398,9 +401,9 @@ impl<T: Message + ?Sized> Sender<T> {
         mut look: impl FnMut(&mut Producer, &mut Channel, Look) -> Result<bool, SendError>,
     ) -> Result<(), SendError> {
         let Sender { producer, channel, pace, .. } = self;
-        let (ring, members) = (*producer.ring(), channel.members);
+        let (ring, members) = (*producer.ring(), *channel.members());
         let parking = &ring.header().senders;
-        let place = Place { gate: &members, parking, side: Side::Senders, slice };
+        let place = Place { gate: &members, parking, side: Side::Senders, slice, most: 1 };
         let waited =
             wait::wait(place, pace, patience.deadline(), |how| look(producer, channel, how));
         let ended = match waited {
@@ -415,8 +418,8 @@ impl<T: Message + ?Sized> Sender<T> {
 
     /// Brings our line of the members' table up to date.
     fn account(&self) {
-        if self.channel.is_seated() {
-            self.channel.account(self.producer.position(), self.bytes, self.pace.parks);
+        if self.channel.membership.is_seated() {
+            self.channel.membership.account(self.producer.position(), self.bytes, self.pace.parks);
         }
     }
 }
@@ -503,22 +506,23 @@ impl<T: Message + ?Sized> Handle for Sender<T> {}
 
 #[expect(private_interfaces, reason = "sealed")]
 impl<T: Message + ?Sized> Sealed for Sender<T> {
+    const FLAVOR: Flavor = Flavor::Spsc;
     const SIDE: Side = Side::Senders;
 
     fn shape() -> Shape {
         Shape::of::<T>()
     }
 
-    fn from_channel(channel: Channel, wait: Wait) -> Result<Self, Error> {
-        let producer = Producer::new(channel.ring()).map_err(Fault::from)?;
-        channel.begin_at(producer.position());
+    fn from_membership(membership: Membership, wait: Wait) -> Result<Self, Error> {
+        let producer = Producer::new(membership.ring()).map_err(Fault::from)?;
+        membership.begin_at(producer.position());
         Ok(Sender {
             producer,
             quiet: 0,
             pace: Pace::new(wait),
             bytes: 0,
             seldom: Seldom::default(),
-            channel,
+            channel: Channel::new(membership),
             message: PhantomData,
         })
     }

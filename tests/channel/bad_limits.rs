@@ -275,20 +275,20 @@ fn few_operations(_: &mut Orders) {
     let key = Key::new();
     let tx: Sender<u64> = key.options().create().expect("create");
     // With fewer than three not even the question can be asked whether anybody is there.
-    for most in 3..8 {
+    for most in 3..9 {
         sysctl("sem", &format!("250 32000 {most} 100"));
         let wanted = ("semop", libc::E2BIG);
         limit(refusal(key.options().attach::<Receiver<u64>>()), wanted, "SEMOPM");
         let new = Key::new();
         for lifetime in [Lifetime::Kept, Lifetime::LastMember] {
-            if most < 6 {
+            if most < 7 {
                 let options = new.options().lifetime(lifetime);
                 limit(refusal(options.create::<Sender<u64>>()), wanted, "SEMOPM");
                 new.assert_free();
             }
         }
     }
-    sysctl("sem", "250 32000 8 100");
+    sysctl("sem", "250 32000 9 100");
     let mut rx: Receiver<u64> = key.options().attach().expect("attach");
     let mut tx = { tx };
     assert_eq!((tx.send(&1), rx.recv()), (Ok(()), Ok(1)));

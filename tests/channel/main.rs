@@ -17,6 +17,7 @@ mod forks;
 mod leftovers;
 mod life;
 mod look;
+mod many;
 mod meetings;
 mod messages;
 mod places;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
             life::workers(),
             look::workers(),
             meetings::workers(),
+            many::workers(),
             messages::workers(),
             places::workers(),
             races::workers(),
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         life::tests(),
         look::tests(),
         meetings::tests(),
+        many::tests(),
         messages::tests(),
         places::tests(),
         races::tests(),

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
 use std::str::FromStr;
@@ -51,6 +52,14 @@ impl Worker {
             return Err(io::Error::other(format!("\"{}\" ended early: {end}", self.orders)));
         }
         Ok(line.trim_end().to_owned())
+    }
+
+    /// Whether it said something that was not heard yet, or ended.
+    pub fn has_line(&self) -> bool {
+        let fd = self.output.get_ref().as_raw_fd();
+        let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        // SAFETY: one `pollfd`, which lives through the call.
+        !self.output.buffer().is_empty() || unsafe { libc::poll(&mut poll, 1, 0) } > 0
     }
 
     /// Its next line, which must be this.

@@ -1,0 +1,73 @@
+//! Messages as iterators, for the receivers of every kind of channel.
+
+use crate::error::RecvError;
+
+/// A message, or why there is none. `None` at the end; after a fault, once it was told.
+pub(crate) fn next<T>(
+    result: Result<T, RecvError>,
+    ended: &mut bool,
+) -> Option<Result<T, RecvError>> {
+    match result {
+        Err(RecvError::Disconnected | RecvError::Empty) => {
+            *ended = true;
+            None
+        }
+        Err(RecvError::Fault(_)) => {
+            *ended = true;
+            Some(result)
+        }
+        other => Some(other),
+    }
+}
+
+/// The three iterators of a receiver, which is borrowed as the second argument says.
+macro_rules! iterators {
+    ($receiver:ident, $borrowed:ty) => {
+        $crate::iter::iterators! {
+            /// Waits for each message; ends when the channel is drained and nobody is left to send,
+            /// and after a fault. Made by [`Receiver::iter`].
+            Iter<'a>, $borrowed, recv
+        }
+        $crate::iter::iterators! {
+            /// The messages that are there; ends at the first moment without one. Made by
+            /// [`Receiver::try_iter`].
+            TryIter<'a>, $borrowed, try_recv
+        }
+        $crate::iter::iterators! {
+            /// As [`Iter`], of a receiver of its own.
+            IntoIter, $receiver<T>, recv
+        }
+
+        impl<T: $crate::Message> IntoIterator for $receiver<T> {
+            type Item = Result<T, $crate::RecvError>;
+            type IntoIter = IntoIter<T>;
+
+            fn into_iter(self) -> IntoIter<T> {
+                IntoIter { receiver: self, ended: false }
+            }
+        }
+    };
+    ($(#[$doc:meta])* $name:ident $(<$life:lifetime>)?, $receiver:ty, $call:ident) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name<$($life,)? T: $crate::Message> {
+            receiver: $receiver,
+            ended: bool,
+        }
+
+        impl<$($life,)? T: $crate::Message> Iterator for $name<$($life,)? T> {
+            type Item = Result<T, $crate::RecvError>;
+
+            fn next(&mut self) -> Option<Self::Item> {
+                if self.ended {
+                    return None;
+                }
+                $crate::iter::next(self.receiver.$call(), &mut self.ended)
+            }
+        }
+
+        impl<$($life,)? T: $crate::Message> core::iter::FusedIterator for $name<$($life,)? T> {}
+    };
+}
+
+pub(crate) use iterators;

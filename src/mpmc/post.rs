@@ -1,0 +1,247 @@
+//! One member's view of a many-to-many channel: what stopped it, who is there, who died.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use crate::error::{Error, Fault};
+use crate::layout;
+use crate::members::{self, SEATS_MAX};
+use crate::membership::Membership;
+use crate::patience::Seldom;
+use crate::segment;
+use crate::stat::Role;
+use crate::sync::plain::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::plain::{AtomicU32, AtomicU64};
+use crate::wait::{self, Pace, Side, Wait};
+
+/// A member that ended without leaving.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Death {
+    /// Its seat.
+    pub seat: u8,
+    /// What it did.
+    pub role: Role,
+    /// Its process, in this process' PID namespace (0: not visible there).
+    pub pid: u32,
+    /// The label it gave itself.
+    pub label: String,
+    /// The position behind the last message it had claimed or taken when it last slept or looked
+    /// around; it may have been further.
+    pub position: u64,
+    /// When it had joined.
+    pub joined: SystemTime,
+}
+
+/// The seats whose holders died, by when these had joined; 0 for all others.
+pub(super) type Dead = Vec<u64>;
+
+/// See the top of this file. Used by all threads of the process.
+#[derive(Debug)]
+pub(super) struct Post {
+    wait: Wait,
+    /// As in [`Pace`], learnt by all threads.
+    spin_ns: AtomicU64,
+    parks: AtomicU64,
+    messages: AtomicU64,
+    bytes: AtomicU64,
+    pub(super) seldom: Seldom,
+    /// 0 while nobody of the other side was seen.
+    met: AtomicU32,
+    stopped: AtomicU32,
+    fault: OnceLock<Fault>,
+    /// The deaths that were told of.
+    told: Mutex<Dead>,
+    pub(super) membership: Membership,
+}
+
+impl Post {
+    pub(super) fn new(membership: Membership, wait: Wait) -> Post {
+        let pace = Pace::new(wait);
+        let post = Post {
+            wait,
+            spin_ns: AtomicU64::new(pace.spin_ns()),
+            parks: AtomicU64::new(0),
+            messages: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            seldom: Seldom::default(),
+            met: AtomicU32::new(u32::from(membership.unmet().is_none())),
+            stopped: AtomicU32::new(0),
+            fault: OnceLock::new(),
+            told: Mutex::new(Vec::new()),
+            membership,
+        };
+        // What the last holder of our seat had in hand is nobody's, before we have anything in hand.
+        if post.membership.has_legacy() {
+            post.disown();
+        }
+        post
+    }
+
+    fn disown(&self) {
+        if self.membership.ring().disown(self.membership.seat.number) {
+            self.membership.header().repairs.orphaned.fetch_add(1, Release);
+            // What fails here fails again in the next call that waits.
+            let _ = self.membership.wake(Side::Receivers);
+        }
+    }
+
+    /// A pace for one wait, and what was learnt by it.
+    pub(super) fn with_pace<R>(&self, wait: impl FnOnce(&mut Pace) -> R) -> R {
+        let mut pace = Pace::with_spin(self.wait, self.spin_ns.load(Relaxed));
+        let result = wait(&mut pace);
+        self.spin_ns.store(pace.spin_ns(), Relaxed);
+        self.parks.fetch_add(pace.parks, Relaxed);
+        result
+    }
+
+    /// Counts a message. Not worth a locked instruction: of several threads at once some may be
+    /// missed.
+    #[inline(always)]
+    pub(super) fn count(&self, len: usize) {
+        let add = |counter: &AtomicU64, n| counter.store(counter.load(Relaxed) + n, Relaxed);
+        add(&self.messages, 1);
+        add(&self.bytes, len as u64);
+    }
+
+    /// What stopped this handle for good, if anything did.
+    #[inline(always)]
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        if self.stopped.load(Relaxed) == 0 && !self.membership.is_inherited() {
+            return Ok(());
+        }
+        Err(self.fault())
+    }
+
+    #[cold]
+    fn fault(&self) -> Fault {
+        self.fault.get().copied().unwrap_or(Fault::Forked)
+    }
+
+    /// Stops this handle for good. A receiver of a removed channel still has what is there.
+    pub(super) fn stop(&self, fault: Fault) -> Fault {
+        if fault == Fault::Removed && self.membership.seat.side == Side::Receivers {
+            return fault;
+        }
+        let first = *self.fault.get_or_init(|| fault);
+        self.stopped.store(1, Release);
+        first
+    }
+
+    /// The verdict over a seat, by the kernel's word.
+    pub(super) fn is_dead(&self, seat: u8) -> Result<bool, Fault> {
+        if usize::from(seat) >= self.membership.geometry().seats {
+            return Err(Fault::Corrupt { what: "a slot belongs to a seat that is not there" });
+        }
+        self.membership.members.is_taken(seat).map(|taken| !taken).map_err(members::fault("semctl"))
+    }
+
+    /// The process in a seat; 0 when it is not known.
+    pub(super) fn pid(&self, seat: u8) -> u32 {
+        match usize::from(seat) < SEATS_MAX {
+            true => self.membership.members.pid(seat).unwrap_or(0),
+            false => 0,
+        }
+    }
+
+    /// Somebody of the other side was seen, or something of theirs.
+    #[inline(always)]
+    pub(super) fn meet(&self) {
+        if self.met.load(Relaxed) == 0 {
+            self.met.store(1, Relaxed);
+        }
+    }
+
+    /// Whether nobody of the other side came yet, as far as can be seen without a call.
+    fn is_unmet(&self) -> bool {
+        self.met.load(Relaxed) == 0
+            && self.membership.unmet() == Some(self.membership.peer_parking().joins.load(Acquire))
+    }
+
+    /// Whether the other side was there and is gone, all of it.
+    pub(super) fn is_abandoned(&self) -> Result<bool, Fault> {
+        if self.is_unmet() {
+            return Ok(false);
+        }
+        let there = self.membership.is_peer_there()?;
+        if there && self.membership.peer_parking().has_left() {
+            // The flag of the last one who left came late.
+            self.membership.peer_parking().clear(wait::LEFT);
+        }
+        self.meet();
+        Ok(!there)
+    }
+
+    /// Whether somebody of the other side is there.
+    pub(super) fn meets_peer(&self) -> Result<bool, Fault> {
+        self.membership.check_life()?;
+        Ok(!self.is_unmet() && self.membership.is_peer_there()?)
+    }
+
+    /// The seats whose holders died in them, and did not get another holder since.
+    pub(super) fn dead(&self) -> Result<Dead, Fault> {
+        let seats = self.membership.geometry().seats;
+        let tokens = self.membership.members.tokens(seats).map_err(members::fault("semctl"))?;
+        let stamp = |seat: usize| {
+            let line = self.membership.line_of(seat as u8);
+            let died = tokens[seat] == 0 && line.state.load(Acquire) == segment::HERE;
+            if died { line.joined.load(Relaxed) } else { 0 }
+        };
+        Ok((0..seats).map(stamp).collect())
+    }
+
+    /// The deaths that were not told of yet.
+    pub(super) fn deaths(&self) -> Result<Vec<Death>, Fault> {
+        self.check()?;
+        let dead = self.dead()?;
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.resize(dead.len(), 0);
+        let mut news = Vec::new();
+        for (seat, (&stamp, told)) in dead.iter().zip(told.iter_mut()).enumerate() {
+            if stamp != 0 && stamp != *told {
+                news.extend(self.describe(seat as u8, stamp));
+                *told = stamp;
+            }
+        }
+        Ok(news)
+    }
+
+    fn describe(&self, seat: u8, stamp: u64) -> Option<Death> {
+        let line = self.membership.line_of(seat);
+        Some(Death {
+            seat,
+            role: Role::of(Side::from_role_number(line.role.load(Relaxed))?),
+            pid: self.pid(seat),
+            label: layout::load_text(&line.label, line.label_len.load(Relaxed)),
+            position: line.position.load(Relaxed),
+            joined: SystemTime::UNIX_EPOCH + Duration::from_nanos(stamp),
+        })
+    }
+
+    /// Brings our line of the members' table up to date.
+    pub(super) fn account(&self, position: u64) {
+        if self.membership.is_seated() {
+            let (bytes, parks) = (self.bytes.load(Relaxed), self.parks.load(Relaxed));
+            self.membership.account(position, bytes, parks);
+            self.membership.line().messages.store(self.messages.load(Relaxed), Relaxed);
+        }
+    }
+
+    /// Leaves for all clones of the handle.
+    pub(super) fn close(&self) -> Result<(), Error> {
+        self.check()?;
+        let left = self.leave();
+        self.stop(Fault::Closed);
+        left
+    }
+
+    /// Gives the seat back. The last of a side says so to those who look without a call.
+    pub(super) fn leave(&self) -> Result<(), Error> {
+        let side = self.membership.seat.side;
+        self.membership.leave()?;
+        if self.membership.members.is_there(side) == Ok(false) {
+            self.membership.parking().set(wait::LEFT);
+        }
+        Ok(())
+    }
+}

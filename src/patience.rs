@@ -1,0 +1,48 @@
+//! How long a call may wait, and what a polling one may do only once in a while.
+
+use std::time::Duration;
+
+use crate::sync::plain::AtomicU64;
+use crate::sync::plain::Ordering::Relaxed;
+use crate::sysv::time::{self, Deadline};
+
+/// How long a call may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Not at all.
+    Now,
+    At(Duration),
+    Forever,
+}
+
+impl Patience {
+    /// Counted from here; the fast path has no time to look at the clock. A time beyond the clock's
+    /// reach is for ever.
+    pub(crate) fn deadline(self) -> Option<Deadline> {
+        match self {
+            Patience::Now => Deadline::after(Duration::ZERO),
+            Patience::At(time) => Deadline::after(time),
+            Patience::Forever => None,
+        }
+    }
+}
+
+/// Lets something costly happen once in a while.
+#[derive(Debug, Default)]
+pub(crate) struct Seldom {
+    next_ns: AtomicU64,
+}
+
+impl Seldom {
+    const EVERY_NS: u64 = 1_000_000;
+
+    /// Whether it is time; by a clock that is cheap and a few milliseconds coarse.
+    pub(crate) fn is_due(&self) -> bool {
+        let now = time::coarse_ns();
+        let due = now >= self.next_ns.load(Relaxed);
+        if due {
+            self.next_ns.store(now + Seldom::EVERY_NS, Relaxed);
+        }
+        due
+    }
+}

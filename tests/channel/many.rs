@@ -1,0 +1,192 @@
+//! Many to many: every message once, in order of its sender, whoever dies.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use sysvring::{Options, RecvError, mpmc};
+use sysvring_support::name::Name;
+use sysvring_support::worker::{Orders, Worker, say};
+use sysvring_support::{tests, workers};
+
+tests![
+    every_message_once,
+    a_stream_survives_its_workers,
+    clones_are_one_member_and_try_clones_another,
+    the_slow_are_named,
+    the_seats_are_counted,
+];
+
+workers![send, receive, work_slowly];
+
+/// Sends `count` pairs of a number and its own.
+fn send(orders: &mut Orders) {
+    let (name, own, count): (String, u64, u64) = (orders.next(), orders.next(), orders.next());
+    let tx: mpmc::Sender<[u64; 3]> = Options::named(name).open().expect("open");
+    for n in 0..count {
+        tx.send(&[own, n, own ^ n]).expect("send");
+    }
+}
+
+/// Receives until the end, checks the order, and says how many and the sum.
+fn receive(orders: &mut Orders) {
+    let name: String = orders.next();
+    let rx: mpmc::Receiver<[u64; 3]> = Options::named(name).open().expect("open");
+    let (mut last, mut count, mut sum) = ([None::<u64>; 16], 0, 0);
+    for message in &rx {
+        let [own, n, both] = message.expect("receive");
+        assert_eq!(own ^ n, both, "torn");
+        assert!(last[own as usize].is_none_or(|last| last < n), "out of order");
+        last[own as usize] = Some(n);
+        (count, sum) = (count + 1, sum + n);
+    }
+    say(format!("{count} {sum}"));
+}
+
+fn every_message_once() {
+    for (senders, receivers, capacity) in [(1, 1, 1), (4, 4, 8), (4, 1, 1024), (1, 4, 64)] {
+        const EACH: u64 = 5_000;
+        let name = Name::new();
+        // Held until the end, so that the channel has its capacity.
+        let first: mpmc::Receiver<[u64; 3]> =
+            name.options().capacity(capacity).open().expect("open");
+        let mut rx: Vec<_> = (0..receivers)
+            .map(|_| Worker::start(&[&"many::receive", &name]).expect("start"))
+            .collect();
+        let tx: Vec<_> = (0..senders)
+            .map(|own| Worker::start(&[&"many::send", &name, &own, &EACH]).expect("start"))
+            .collect();
+        first.wait_for_peer(Duration::from_secs(20)).expect("a sender");
+        drop(first);
+        tx.into_iter().for_each(Worker::finish);
+        let (mut count, mut sum) = (0.0, 0.0);
+        for rx in &mut rx {
+            let [c, s] = rx.figures().expect("figures");
+            (count, sum) = (count + c, sum + s);
+        }
+        assert_eq!(count as u64, senders * EACH);
+        assert_eq!(sum as u64, senders * (EACH * (EACH - 1) / 2));
+    }
+}
+
+/// Takes messages under a guard, says each before it acknowledges.
+fn work_slowly(orders: &mut Orders) {
+    let name: String = orders.next();
+    let rx: mpmc::Receiver<[u64; 3]> = Options::named(name).open().expect("open");
+    say("here");
+    loop {
+        match rx.recv_ref() {
+            Ok(message) => say(message.position()),
+            Err(RecvError::Disconnected) => return say("end"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn a_stream_survives_its_workers() {
+    const COUNT: u64 = 3_000;
+    let name = Name::new();
+    let tx: mpmc::Sender<[u64; 3]> = name
+        .options()
+        .capacity(32)
+        .redelivery(sysvring::Redelivery::UpTo(31))
+        .open()
+        .expect("open");
+    let (done, all_seen) = std::sync::mpsc::channel::<()>();
+    let sender = std::thread::spawn(move || {
+        for n in 0..COUNT {
+            tx.send(&[0, n, n]).expect("send");
+        }
+        tx.flush(Duration::from_secs(60)).expect("flush");
+        // Who came after the last sender would wait for the next one.
+        let _ = all_seen.recv();
+    });
+    let mut done = Some(done);
+    let mut seen = HashSet::new();
+    let mut kills = 0;
+    let start = || {
+        let mut worker = Worker::start(&[&"many::work_slowly", &name]).expect("start");
+        worker.expect("here");
+        worker
+    };
+    let mut workers: Vec<Option<Worker>> = (0..3).map(|_| Some(start())).collect();
+    while workers.iter().any(Option::is_some) {
+        if seen.len() as u64 == COUNT {
+            done = None;
+        }
+        for slot in &mut workers {
+            let Some(worker) = slot else { continue };
+            // It may have acknowledged what it did not say in time, but never the other way round.
+            if kills < 60 && seen.len() as u64 > 40 * (kills + 1) {
+                worker.kill().expect("kill");
+                kills += 1;
+                while let Ok(line) = worker.hear() {
+                    seen.extend(line.parse::<u64>());
+                }
+                *slot = Some(start());
+                continue;
+            }
+            // One that has nothing to do would keep us from all others.
+            if done.is_some() && !worker.has_line() {
+                continue;
+            }
+            match worker.hear().expect("a line").as_str() {
+                "end" => *slot = None,
+                line => _ = seen.insert(line.parse::<u64>().expect("a position")),
+            }
+        }
+    }
+    sender.join().expect("all sent");
+    assert!(kills > 20, "only {kills} kills");
+    let missing: Vec<u64> = (0..COUNT).filter(|n| !seen.contains(n)).collect();
+    assert!(missing.is_empty(), "lost after {kills} kills: {missing:?}");
+}
+
+fn clones_are_one_member_and_try_clones_another() {
+    let name = Name::new();
+    let tx: mpmc::Sender<u64> = name.options().open().expect("open");
+    let clone = tx.clone();
+    assert_eq!(tx.stat().expect("stat").members.iter().filter(|m| m.alive).count(), 1);
+    let other = tx.try_clone().expect("another");
+    assert_eq!(tx.stat().expect("stat").members.iter().filter(|m| m.alive).count(), 2);
+    let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+    std::thread::scope(|scope| {
+        for tx in [&tx, &clone, &other] {
+            scope.spawn(move || (0..1000).for_each(|n| tx.send(&n).expect("send")));
+        }
+        let mut sum = 0;
+        for _ in 0..3000 {
+            sum += rx.recv().expect("receive");
+        }
+        assert_eq!(sum, 3 * 499_500);
+    });
+    drop((tx, clone));
+    assert_eq!(rx.try_recv(), Err(RecvError::Empty));
+    drop(other);
+    assert_eq!(rx.recv(), Err(RecvError::Disconnected));
+}
+
+fn the_slow_are_named() {
+    let name = Name::new();
+    let tx: mpmc::Sender<u64> = name.options().open().expect("open");
+    let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+    let loan = tx.loan().expect("a slot");
+    tx.send(&2).expect("send");
+    let start = Instant::now();
+    let pid = std::process::id();
+    assert_eq!(rx.recv_timeout(Duration::from_millis(50)), Err(RecvError::Behind { pid }));
+    assert!(start.elapsed() >= Duration::from_millis(50));
+    drop(loan);
+    assert_eq!(rx.recv(), Ok(2));
+}
+
+fn the_seats_are_counted() {
+    let name = Name::new();
+    let tx: mpmc::Sender<u64> = name.options().members(3).open().expect("open");
+    let all: Vec<_> = (0..2).map(|_| tx.try_clone().expect("a seat")).collect();
+    match tx.try_clone() {
+        Err(sysvring::Error::NoSeat { seats: 3, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    drop(all);
+    tx.try_clone().expect("a seat again");
+}

@@ -89,10 +89,9 @@ fn compare(text: &mut String, totals: &Totals, plain: &Totals) -> std::fmt::Resu
     ] {
         writeln!(text, "{theirs:>14} {of}, not {ours}")?;
     }
-    let differs = |(word, times): &(&Box<[u8]>, &u64)| plain.tally.get(*word) != Some(times);
-    if let Some((word, times)) = totals.tally.iter().find(differs) {
-        let theirs = plain.tally.get(word).unwrap_or(&0);
-        writeln!(text, "{theirs:>14} {}, not {times}", String::from_utf8_lossy(word))?;
+    let their = |word: &[u8]| plain.tally.get(word).copied().unwrap_or(0);
+    if let Some((word, times)) = totals.tally.iter().find(|(word, times)| their(word) != **times) {
+        writeln!(text, "{:>14} {}, not {times}", their(word), String::from_utf8_lossy(word))?;
     }
     writeln!(text, "(did a file change meanwhile?)")
 }

@@ -14,27 +14,34 @@ use crate::source::Files;
 /// Between two looks at the channel.
 const PACE: Duration = Duration::from_millis(100);
 
+/// While nobody knows how much there is; then; and when the stages are through.
+const STYLES: [&str; 3] = [
+    "{spinner} {decimal_bytes}, {decimal_bytes_per_sec}",
+    "{wide_bar} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left",
+    "{spinner} counting again in one process, to compare",
+];
+
 /// Shows how far the counter is.
 pub struct Progress {
     bar: ProgressBar,
     next: Instant,
+    over: bool,
 }
 
 impl Progress {
     pub fn new(path: &Path) -> Progress {
-        if !io::stderr().is_terminal() {
-            return Progress { bar: ProgressBar::hidden(), next: Instant::now() };
+        let shown = io::stderr().is_terminal();
+        let bar = if shown { ProgressBar::no_length() } else { ProgressBar::hidden() };
+        if shown {
+            set_style(&bar, 0);
+            let (bar, path) = (bar.clone(), path.to_owned());
+            // A large tree takes a while to add up.
+            thread::spawn(move || {
+                bar.set_length(size(&path));
+                set_style(&bar, 1);
+            });
         }
-        let bar = ProgressBar::no_length();
-        if let Ok(style) = ProgressStyle::with_template(
-            "{wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left {msg}",
-        ) {
-            bar.set_style(style);
-        }
-        let (whole, path) = (bar.clone(), path.to_owned());
-        // A large tree takes a while to add up; the bar is a bar from then on.
-        thread::spawn(move || whole.set_length(size(&path)));
-        Progress { bar, next: Instant::now() }
+        Progress { bar, next: Instant::now(), over: false }
     }
 
     /// Looks at the channel of lines, without joining it and without a word from the stages.
@@ -43,14 +50,23 @@ impl Progress {
             return;
         }
         self.next = Instant::now() + PACE;
-        let Ok(stat) = lines.stat() else { return };
-        if let Some(counter) = stat.members.iter().find(|m| m.role == Role::Receiver) {
-            let headers = counter.messages * Lines::HEADER as u64;
-            self.bar.set_position(counter.bytes.saturating_sub(headers));
-            if counter.left {
-                self.bar.set_message("(counting again in one process)");
-            }
+        if self.over {
+            return self.bar.tick();
         }
+        let Ok(stat) = lines.stat() else { return };
+        let Some(counter) = stat.members.iter().find(|m| m.role == Role::Receiver) else { return };
+        let headers = counter.messages * Lines::HEADER as u64;
+        self.bar.set_position(counter.bytes.saturating_sub(headers));
+        self.over = counter.left;
+        if self.over {
+            set_style(&self.bar, 2);
+        }
+    }
+}
+
+fn set_style(bar: &ProgressBar, style: usize) {
+    if let Ok(style) = ProgressStyle::with_template(STYLES[style]) {
+        bar.set_style(style);
     }
 }
 

@@ -1,12 +1,11 @@
 //! A writer ends, the segment stays, a reader comes later.
 
 use crate::ground::Ground;
-use crate::program::run;
+use crate::program::{Output, run};
 
 fn letter(name: &str, arguments: &[&str]) -> (bool, String, String) {
-    let output = run("letter", &[&["--name", name], arguments].concat());
-    let text = |bytes| String::from_utf8(bytes).expect("text");
-    (output.status.success(), text(output.stdout), text(output.stderr))
+    let Output { end, report, errors } = run("letter", &[&["--name", name], arguments].concat());
+    (end.success(), report, errors)
 }
 
 #[test]

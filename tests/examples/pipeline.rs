@@ -6,12 +6,11 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::Output;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::ground::Ground;
-use crate::program::{Folder, Running, example, run, signal_to};
+use crate::program::{Folder, Output, Running, example, run, signal_to};
 
 /// Files of all kinds; all of their text.
 fn odd_files(folder: &Folder) -> Vec<Vec<u8>> {
@@ -84,7 +83,7 @@ fn expected(texts: &[Vec<u8>]) -> (usize, usize, usize, Vec<(String, usize)>) {
 
 /// What a report says.
 fn reported(output: &Output) -> (usize, usize, usize, Vec<(String, usize)>) {
-    let report = String::from_utf8(output.stdout.clone()).expect("text");
+    let report = &output.report;
     let figures: Vec<(&str, usize)> = report
         .lines()
         .filter_map(|line| line.trim_start().split_once(' '))
@@ -99,10 +98,9 @@ fn reported(output: &Output) -> (usize, usize, usize, Vec<(String, usize)>) {
 }
 
 fn assert_equal(output: &Output) {
-    let report = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
+    let Output { end, report, errors } = output;
     assert_eq!(errors, "");
-    assert!(output.status.success(), "{}\n{report}", output.status);
+    assert!(end.success(), "{end}\n{report}");
     assert!(report.contains("\nequal to the count in one process by plain code"), "{report}");
     assert!(report.contains(" messages/s, ") && report.contains(" MB/s"), "{report}");
 }
@@ -156,9 +154,8 @@ fn a_difference_is_told() {
     let ground = Ground::new();
     // Another text each time it is read.
     let output = run("pipeline", &["/proc/sys/kernel/random/uuid"]);
-    let report = String::from_utf8_lossy(&output.stdout);
-    assert!(report.contains("DIFFERENT"), "{report}");
-    assert_eq!(output.status.code(), Some(1));
+    assert!(output.report.contains("DIFFERENT"), "{}", output.report);
+    assert_eq!(output.end.code(), Some(1));
     ground.assert_clean();
 }
 
@@ -166,10 +163,9 @@ fn a_difference_is_told() {
 fn what_cannot_be_read_is_one_sentence() {
     let ground = Ground::new();
     for path in ["/nowhere", "/dev/null"] {
-        let output = run("pipeline", &[path]);
-        let errors = String::from_utf8_lossy(&output.stderr);
+        let Output { end, report, errors } = run("pipeline", &[path]);
         assert!(errors.contains(path) && errors.lines().count() == 1, "{errors}");
-        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+        assert_eq!((end.code(), &*report), (Some(1), ""));
     }
     ground.assert_clean();
 }
@@ -241,7 +237,7 @@ fn ctrl_c_ends_all_stages() {
     let pipeline = start(&folder);
     let stages = at_work(&pipeline, &ground);
     pipeline.signal_group(libc::SIGINT);
-    let (end, report, _) = pipeline.output();
+    let Output { end, report, .. } = pipeline.output();
     assert_eq!((end.code(), &*report), (Some(130), ""));
     assert_gone(stages.into_values());
     ground.assert_clean();
@@ -255,7 +251,7 @@ fn signals_to_the_supervisor_alone_end_all_stages() {
         let pipeline = start(&folder);
         let stages = at_work(&pipeline, &ground);
         pipeline.signal(signal);
-        let (end, report, _) = pipeline.output();
+        let Output { end, report, .. } = pipeline.output();
         assert_eq!((end.code(), &*report), (Some(code), ""));
         assert_gone(stages.into_values());
         ground.assert_clean();
@@ -270,7 +266,7 @@ fn ctrl_c_at_any_moment_leaves_nothing() {
         let pipeline = start(&folder);
         thread::sleep(Duration::from_micros(n * 600));
         pipeline.signal_group(libc::SIGINT);
-        let (end, report, _) = pipeline.output();
+        let Output { end, report, .. } = pipeline.output();
         // Before it listens to signals it is killed by this one, with no stages yet.
         assert!(end.code() == Some(130) || end.signal() == Some(libc::SIGINT), "{end}");
         assert_eq!(report, "");
@@ -287,7 +283,7 @@ fn a_killed_stage_ends_the_pipeline() {
         let stages = at_work(&pipeline, &ground);
         let victim = stages[role];
         signal_to(victim, libc::SIGKILL);
-        let (end, report, errors) = pipeline.output();
+        let Output { end, report, errors } = pipeline.output();
         assert_eq!((end.code(), &*report), (Some(1), ""), "{role} killed");
         let sentence = format!("the {role} (process {victim}) was killed by signal 9");
         assert!(errors.contains(&sentence) && errors.lines().count() == 1, "{errors}");
@@ -313,7 +309,7 @@ fn a_stage_killed_at_any_moment_leaves_nothing() {
         };
         thread::sleep(Duration::from_micros(n as u64 / 3 * 200));
         signal_to(victim, libc::SIGKILL);
-        let (end, report, errors) = pipeline.output();
+        let Output { end, report, errors } = pipeline.output();
         assert_eq!((end.code(), &*report), (Some(1), ""), "{role} killed");
         killed +=
             usize::from(errors.contains(&format!("the {role} (process {victim}) was killed")));
@@ -334,7 +330,7 @@ fn all_stages_killed_leave_nothing() {
     for victim in stages.values() {
         signal_to(*victim, libc::SIGKILL);
     }
-    let (end, report, errors) = pipeline.output();
+    let Output { end, report, errors } = pipeline.output();
     assert_eq!((end.code(), &*report), (Some(1), ""));
     assert!(errors.contains("was killed by signal 9"), "{errors}");
     ground.assert_clean();
@@ -362,7 +358,7 @@ fn a_stopped_stage_does_not_keep_the_others() {
     // The others have nothing to do any more, and sleep.
     thread::sleep(Duration::from_millis(100));
     signal_to(stages["counter"], libc::SIGKILL);
-    let (end, _, errors) = pipeline.output();
+    let Output { end, errors, .. } = pipeline.output();
     assert_eq!(end.code(), Some(1));
     assert!(errors.contains("the counter (process"), "{errors}");
     assert_gone(stages.into_values());

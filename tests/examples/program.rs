@@ -1,10 +1,10 @@
 //! The built examples as processes.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,6 +26,13 @@ pub fn example(name: &str) -> Command {
     Command::new(path)
 }
 
+/// What there is of an example that ended.
+pub struct Output {
+    pub end: ExitStatus,
+    pub report: String,
+    pub errors: String,
+}
+
 /// An example at work, in a process group of its own. Killed with all its children when dropped.
 pub struct Running {
     child: Child,
@@ -36,6 +43,15 @@ pub struct Running {
 
 impl Running {
     pub fn start(command: &mut Command) -> Running {
+        let end_with_us = || {
+            // SAFETY: a number.
+            match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        };
+        // SAFETY: makes one system call.
+        unsafe { command.pre_exec(end_with_us) };
         let mut child = command
             .process_group(0)
             .stdin(Stdio::null())
@@ -85,11 +101,11 @@ impl Running {
         }
     }
 
-    /// Waits for its end; with what it said, and what it said of errors.
-    pub fn output(mut self) -> (ExitStatus, String, String) {
+    /// Waits for its end; with all that it said.
+    pub fn output(mut self) -> Output {
         let end = self.end();
-        let all = |lines: &Receiver<String>| lines.iter().collect::<Vec<_>>().join("\n");
-        (end, all(&self.lines), all(&self.errors))
+        let all = |lines: &Receiver<String>| lines.iter().map(|line| line + "\n").collect();
+        Output { end, report: all(&self.lines), errors: all(&self.errors) }
     }
 }
 
@@ -123,7 +139,7 @@ pub fn signal_to(pid: i32, signal: i32) {
 
 /// Runs an example to its end.
 pub fn run(name: &str, arguments: &[impl AsRef<OsStr>]) -> Output {
-    example(name).args(arguments).output().expect("run")
+    Running::start(example(name).args(arguments)).output()
 }
 
 /// A folder that goes with the test.

@@ -3,7 +3,7 @@
 use std::process::ExitStatus;
 
 use crate::ground::Ground;
-use crate::program::{Running, example};
+use crate::program::{Output, Running, example};
 
 fn producer(name: &str) -> Running {
     Running::start(example("producer").args([name, "5"]))
@@ -129,7 +129,7 @@ fn a_second_producer_is_refused() {
     let (first, consumer) = (producer(&name), consumer(&name));
     assert_eq!(tick(&consumer), 0);
     let pid = first.pid();
-    let (end, _, error) = producer(&name).output();
-    assert!(!end.success() && error.contains(&format!("process {pid} is the sender")), "{error}");
+    let Output { end, errors, .. } = producer(&name).output();
+    assert!(!end.success() && errors.contains(&format!("process {pid} is the sender")), "{errors}");
     interrupt(&ground, [first, consumer]);
 }

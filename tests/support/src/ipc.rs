@@ -2,11 +2,11 @@
 
 use std::io;
 
-/// The values of all semaphores of a set.
+/// The values of all semaphores of a set, and zeros behind them.
 pub fn values(set: i32) -> Vec<u16> {
     const GETALL: libc::c_int = 13;
-    let mut values = vec![0u16; 32];
-    // SAFETY: a channel's set has far fewer semaphores than there is room for.
+    let mut values = vec![0u16; 512];
+    // SAFETY: a channel's set has at most 262 semaphores, fewer than there is room for.
     let result = unsafe { libc::semctl(set, 0, GETALL, values.as_mut_ptr()) };
     assert_ne!(result, -1, "semctl(GETALL): {}", io::Error::last_os_error());
     values

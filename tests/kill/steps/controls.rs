@@ -10,7 +10,7 @@ use sysvring_support::{tests, workers};
 use crate::steps::board::Board;
 use crate::steps::case::Case;
 use crate::steps::driver::{self, OVER};
-use crate::steps::kernel::{self, FIRST_SEAT, Memory, PARKED, Side, USERS, at, op, semop};
+use crate::steps::kernel::{self, FIRST_SEAT, Memory, PARKED, SENDERS, Side, USERS, at, op, semop};
 use crate::steps::load::*;
 use crate::steps::operations::{After, End, Hands, OPERATION, Operation, find};
 use crate::steps::peer::Peer;
@@ -111,7 +111,7 @@ fn operation(name: &str) -> Operation {
                 let set = kernel::set(scene.key).expect("a set");
                 sit(set, false);
                 // It leaves as it came: undisturbed, all is well.
-                semop(set, &mut [op(USERS, -1, false), op(FIRST_SEAT, -1, false)]);
+                semop(set, &mut [USERS, SENDERS, FIRST_SEAT].map(|n| op(n, -1, false)));
                 Ok(())
             },
             cases: &[(MIDDLE, Nobody)],
@@ -140,7 +140,7 @@ fn attach(scene: &Scene) -> End {
 }
 
 fn sit(set: i32, undo: bool) {
-    semop(set, &mut [op(USERS, 1, undo), op(FIRST_SEAT, 1, undo)]);
+    semop(set, &mut [USERS, SENDERS, FIRST_SEAT].map(|n| op(n, 1, undo)));
 }
 
 /// Sits down, and lets the receiver know.

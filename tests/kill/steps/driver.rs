@@ -3,7 +3,9 @@
 
 use std::sync::{Mutex, OnceLock};
 
+use sysvring_support::board::now_ns;
 use sysvring_support::fork::Fork;
+use sysvring_support::witness;
 use sysvring_support::worker::{self, Orders, Worker};
 
 /// First word of a line that tells of a failure.
@@ -96,6 +98,8 @@ pub fn begin(orders: &mut Orders) {
     if processor >= 0 {
         worker::pin(processor as usize);
     }
+    // In a namespace of its own it could not open the witness's notes any more.
+    witness::excuse(now_ns());
     go_apart();
     // It works longer than other children, and ends with its parent, who has a watchdog.
     // SAFETY: takes a number.

@@ -27,6 +27,8 @@ pub const PARKED: u32 = 1;
 /// The semaphores of a channel's set.
 pub const LIFECYCLE: usize = 0;
 pub const USERS: usize = 1;
+pub const SENDERS: usize = 6;
+pub const RECEIVERS: usize = 7;
 pub const FIRST_SEAT: usize = 8;
 const SEMAPHORES: i32 = 10;
 /// "Others may execute" marks what is ours.

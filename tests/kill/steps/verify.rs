@@ -65,12 +65,13 @@ impl<'a> Survivor<'a> {
     fn semaphores(&self) -> Result<(), Violation> {
         let Some(set) = kernel::set(self.scene.key) else { return Ok(()) };
         let values = ipc::values(set);
-        let seats = &values[kernel::FIRST_SEAT..kernel::FIRST_SEAT + 2];
+        let seats = [Side::Sender, Side::Receiver].map(|side| values[side.seat()]);
+        let sides = [kernel::SENDERS, kernel::RECEIVERS].map(|n| values[n]);
         let alone = self.scene.other == Other::Nobody && values[kernel::USERS] != 0;
         if values[kernel::LIFECYCLE] != 0 || values[self.scene.side.seat()] != 0 || alone {
             return no(Kind::Held, format!("the dead hold a semaphore: {values:?}"));
         }
-        if values[kernel::USERS] != seats.iter().sum() {
+        if sides != seats || values[kernel::USERS] != seats.iter().sum() {
             return no(Kind::Held, format!("users and seats differ: {values:?}"));
         }
         Ok(())

@@ -93,6 +93,8 @@ fn every_byte_is_as_the_page_says() {
         ("lifetime", 2),
         ("name_len", name.as_str().len() as u64),
         ("total", 4096 + 16 * 16),
+        ("on_death", 1),
+        ("deliveries", 16),
     ] {
         page.is("Identity", 0, field, right);
     }
@@ -116,9 +118,12 @@ fn every_byte_is_as_the_page_says() {
         page.is_since("Member", side, "joined", before);
         page.is("Member", side, "first", 0);
         page.is("Member", side, "position", position);
-        for counter in ["bytes", "parks", "wakes", "repairs"] {
+        for counter in ["bytes", "parks", "wakes", "repairs", "messages"] {
             page.is("Member", side, counter, 0);
         }
+    }
+    for counter in ["orphaned", "redelivered", "dropped", "set_aside", "last_set_aside"] {
+        page.is("Repairs", 0, counter, 0);
     }
     for (position, message) in [(0, 11), (1, 22), (2, 33)] {
         let at = page.raw.slot(position);

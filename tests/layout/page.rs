@@ -34,7 +34,7 @@ impl Structure {
 /// The structures of the page: headings such as "### `Member`: 128 bytes at 1024 and 1152".
 pub fn structures() -> Vec<Structure> {
     let structures: Vec<_> = sections().iter().filter_map(|section| structure(section)).collect();
-    assert_eq!(structures.len(), 4, "the page draws four structures");
+    assert_eq!(structures.len(), 5, "the page draws five structures");
     structures
 }
 
@@ -94,11 +94,15 @@ pub fn number(text: &str) -> usize {
     text.parse().unwrap_or_else(|_| panic!("{text:?} is no number of the page"))
 }
 
-/// The flags of a parking word: name and value.
+/// The flags of a parking word: name and bits.
 pub fn flags() -> Vec<(String, u32)> {
+    let bits = |text: &str| match text.split_once(" to ") {
+        Some((low, high)) => (u32::MAX >> (31 - number(high))) & (u32::MAX << number(low)),
+        None => 1 << number(text),
+    };
     rows(TEXT, "| bit | flag | means |")
         .iter()
-        .map(|row| (row[1].trim_matches('`').to_owned(), 1 << number(row[0])))
+        .map(|row| (row[1].trim_matches('`').to_owned(), bits(row[0])))
         .collect()
 }
 
@@ -109,7 +113,7 @@ pub fn flag(name: &str) -> u32 {
 
 /// One field of a slot's word.
 pub fn bits(name: &str, word: u64) -> u64 {
-    let rows = rows(TEXT, "| bits | field | one to one |");
+    let rows = rows(TEXT, "| bits | field | one to one | many to many |");
     let row = rows.iter().find(|row| row[1].trim_matches('`') == name).expect("bits of the page");
     let (low, high) = row[0].split_once(" to ").expect("two bits");
     let (low, high) = (number(low), number(high));

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
@@ -276,13 +277,25 @@ fn a_word_that_cannot_be_wakes_who_waits() {
         let _tx: Sender<u64> = key.options().capacity(4).open().expect("open");
         let mut rx: Receiver<u64> = key.options().wait(wait).open().expect("open");
         let memory = Memory::of(rx.id().segment());
-        let waiter = std::thread::spawn(move || rx.recv());
+        let ((say, hear), (tell, told)) = (channel(), channel());
+        let (release, released) = channel::<()>();
+        let waiter = std::thread::spawn(move || {
+            // SAFETY: takes nothing and cannot fail.
+            say.send(unsafe { libc::gettid() }).expect("it is heard");
+            tell.send(rx.recv()).expect("it is heard");
+            // What it waited for a processor is known as long as it lives.
+            let _ = released.recv();
+        });
+        let thread = hear.recv().expect("it says its number");
         std::thread::sleep(Duration::from_millis(20));
+        let watch = Watch::with(thread);
         memory.u64(at::SLOTS).store(u64::MAX, Relaxed);
-        let watch = Watch::start();
-        let told = waiter.join().expect("no panic");
+        let told = told.recv().expect("no panic");
+        let took = watch.took();
+        drop(release);
+        waiter.join().expect("no panic");
         assert!(matches!(told, Err(RecvError::Fault(Fault::Corrupt { .. }))), "{told:?}");
-        assert!(watch.took() < Duration::from_millis(500), "{:?}", watch.took());
+        assert!(took < Duration::from_millis(500), "{wait:?} {took:?}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// A stop watch for this thread, and for a child that it waits for.
+/// A stop watch for this thread, and for a child or another thread that it waits for.
 pub struct Watch {
     start: Instant,
     tasks: Vec<String>,
@@ -14,8 +14,8 @@ impl Watch {
         Watch::of(vec!["thread-self".into()])
     }
 
-    pub fn with(child: i32) -> Watch {
-        Watch::of(vec!["thread-self".into(), child.to_string()])
+    pub fn with(other: i32) -> Watch {
+        Watch::of(vec!["thread-self".into(), other.to_string()])
     }
 
     fn of(tasks: Vec<String>) -> Watch {

@@ -441,8 +441,8 @@ mod tests {
         let ring = unsafe { block.ring() };
         let alive = |_: u8| Ok::<bool, Corrupt>(false);
         let total = u64::from(senders) * each;
-        let got = std::sync::atomic::AtomicU64::new(0);
-        let sum = std::sync::atomic::AtomicU64::new(0);
+        let got = crate::sync::plain::AtomicU64::new(0);
+        let sum = crate::sync::plain::AtomicU64::new(0);
         std::thread::scope(|scope| {
             for seat in 0..senders {
                 scope.spawn(move || {
@@ -466,7 +466,7 @@ mod tests {
                 scope.spawn(move || {
                     let rx = Consumer::new(ring, senders + seat);
                     let mut last = vec![None; usize::from(senders)];
-                    while got.load(std::sync::atomic::Ordering::Relaxed) < total {
+                    while got.load(crate::sync::plain::Ordering::Relaxed) < total {
                         match rx.take(alive).unwrap() {
                             Next::Message(held) => {
                                 let message = read(rx.slot(&held));
@@ -474,8 +474,8 @@ mod tests {
                                 let (from, n) = ((message >> 32) as usize, message as u32);
                                 assert!(last[from].is_none_or(|last| last < n));
                                 last[from] = Some(n);
-                                sum.fetch_add(u64::from(n), std::sync::atomic::Ordering::Relaxed);
-                                got.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                                sum.fetch_add(u64::from(n), crate::sync::plain::Ordering::Relaxed);
+                                got.fetch_add(1, crate::sync::plain::Ordering::Relaxed);
                             }
                             _ => std::thread::yield_now(),
                         }

@@ -1,0 +1,107 @@
+//! Rules of the house that neither the compiler nor clippy sees.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The files with this ending under a folder of the crate.
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == ending) {
+                found.push(path);
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no .{ending} in {folder}");
+    found
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path)
+}
+
+/// The places in the sources, comments aside, where a word stands.
+fn uses(word: &str) -> Vec<String> {
+    let mut places = Vec::new();
+    for path in files("src", "rs") {
+        for (n, line) in fs::read_to_string(&path).expect("a source").lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            let mut words = code.split(|c: char| !c.is_alphanumeric() && c != '_');
+            if words.any(|w| w == word) {
+                let path = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).expect("of this crate");
+                places.push(format!("{}:{}: {}", path.display(), n + 1, line.trim()));
+            }
+        }
+    }
+    assert!(!places.is_empty(), "nothing uses {word}: this test looks at nothing");
+    places
+}
+
+#[test]
+fn the_c_library_is_called_in_one_place() {
+    let elsewhere: Vec<String> =
+        uses("libc").into_iter().filter(|place| !place.starts_with("src/sysv/")).collect();
+    assert!(elsewhere.is_empty(), "libc outside src/sysv:\n{}", elsewhere.join("\n"));
+}
+
+#[test]
+fn atomics_come_from_one_place() {
+    // As a module's name it stands in every path to an atomic, and in no other code.
+    let elsewhere: Vec<String> =
+        uses("atomic").into_iter().filter(|place| !place.starts_with("src/sync")).collect();
+    assert!(
+        elsewhere.is_empty(),
+        "atomics that the model checker does not see:\n{}",
+        elsewhere.join("\n")
+    );
+}
+
+#[test]
+fn the_first_example_is_the_program_of_a_user() {
+    let readme = read("README.md");
+    let (_, example) = readme.split_once("```rust\n").expect("an example");
+    let (example, _) = example.split_once("```").expect("its end");
+    assert_eq!(example, read("tests/downstream/src/main.rs"));
+    assert!(example.lines().count() <= 15);
+    let manifest = read("tests/downstream/Cargo.toml");
+    let (_, dependencies) = manifest.split_once("[dependencies]\n").expect("its dependencies");
+    assert_eq!(dependencies.trim(), "sysvring = { path = \"../..\" }");
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let mut links = 0;
+    for page in ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/layout.md"] {
+        let folder = Path::new(page).parent().expect("a folder");
+        let text = read(page);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.starts_with("https://") || link.starts_with('#') {
+                continue;
+            }
+            let target = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(link);
+            assert!(target.exists(), "{page} links to {link}, which is not there");
+            links += 1;
+        }
+    }
+    assert!(links > 3);
+}
+
+#[test]
+fn versions_agree() {
+    let manifest = read("Cargo.toml");
+    let field = |name: &str| {
+        let line = manifest.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = "));
+        line.expect("a field").trim_matches('"').to_owned()
+    };
+    let (version, rust) = (field("version"), field("rust-version"));
+    assert!(
+        read("CHANGELOG.md").contains(&format!("[{version}]")),
+        "CHANGELOG.md has no {version}"
+    );
+    assert!(read("README.md").contains(&format!("Rust {rust} or\nlater")), "README.md: {rust}");
+}

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::{Message, Options, Wait};
+use sysvring::{Handle, Message, Options, Wait, mpmc};
 
 /// What carries the messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -29,6 +29,12 @@ pub enum Way {
     InPlace,
     /// A channel, messages sent and received 16 at a time.
     Batch,
+    /// The yardstick of many to many.
+    Vyukov,
+    /// A many-to-many channel.
+    Many,
+    /// A many-to-many channel, messages written and read in place.
+    ManyInPlace,
 }
 
 impl Way {
@@ -43,6 +49,9 @@ impl Way {
             Way::Park => "sysvring, Wait::Park",
             Way::InPlace => "sysvring, in place",
             Way::Batch => "sysvring, batches of 16",
+            Way::Vyukov => "Vyukov's ring",
+            Way::Many => "sysvring mpmc",
+            Way::ManyInPlace => "sysvring mpmc, in place",
         }
     }
 
@@ -74,6 +83,17 @@ impl FromStr for Way {
 /// A new private channel: its segment goes with its members, however they end.
 pub fn sender<M: Message>(way: Way) -> Sender<M> {
     Options::private().wait(way.wait()).create().expect("create a channel")
+}
+
+/// A new private many-to-many channel.
+pub fn many_sender<M: Message>(way: Way) -> mpmc::Sender<M> {
+    Options::private().wait(way.wait()).create().expect("create a channel")
+}
+
+/// Another member of it.
+pub fn many<H: Handle>(way: Way, address: &str) -> H {
+    let id = address.parse().expect("a channel's id");
+    Options::id(id).wait(way.wait()).attach().expect("attach to the channel")
 }
 
 /// The other end of it.

@@ -24,12 +24,14 @@ mod death;
 mod idle;
 mod link;
 mod machine;
+mod many;
 mod one_way;
 mod pair;
 mod stream;
 mod syscalls;
 mod table;
 mod trace;
+mod vyukov;
 mod wake;
 mod yardstick;
 
@@ -45,6 +47,8 @@ enum Part {
     Stream,
     /// Time from send to receive, both awake
     OneWay,
+    /// Many to many, messages a second
+    Many,
     /// System calls while both are awake
     Syscalls,
     /// Time to wake a parked receiver
@@ -141,6 +145,7 @@ fn run(part: Part, cores: &machine::Cores, extent: Extent) -> io::Result<()> {
     match part {
         Part::Stream => stream::run(cores, extent),
         Part::OneWay => one_way::run(cores, extent),
+        Part::Many => many::run(cores, extent),
         Part::Syscalls => syscalls::run(cores, extent),
         Part::Wake => wake::run(cores, extent),
         Part::Death => death::run(cores, extent),
@@ -154,6 +159,7 @@ fn work(orders: &mut Orders) {
     match orders.next::<String>().as_str() {
         "stream" => stream::worker(orders),
         "one-way" => one_way::worker(orders),
+        "many" => many::worker(orders),
         "wake" => wake::worker(orders),
         "death" => death::worker(orders),
         "idle" => idle::worker(orders),

@@ -17,8 +17,9 @@ use std::sync::atomic::{
 /// Slots, as in a sysvring channel by default.
 const CAPACITY: u64 = 1024;
 
+/// A word on a pair of cache lines of its own.
 #[repr(C, align(128))]
-struct Apart(AtomicU64);
+pub struct Apart(pub AtomicU64);
 
 /// What lies at the start of the segment; the slots follow.
 #[repr(C)]
@@ -29,13 +30,13 @@ struct Indexes {
 
 /// A private System V segment, the same memory as sysvring's. Already marked for removal: it goes with
 /// its last user, however that one ends.
-struct Segment {
+pub struct Segment {
     start: *mut u8,
     id: i32,
 }
 
 impl Segment {
-    fn create(len: usize) -> Segment {
+    pub fn create(len: usize) -> Segment {
         // SAFETY: numbers only.
         let id = unsafe { libc::shmget(libc::IPC_PRIVATE, len, 0o600) };
         assert!(id >= 0, "shmget: {}", io::Error::last_os_error());
@@ -48,11 +49,23 @@ impl Segment {
         segment
     }
 
-    fn attach(id: i32) -> Segment {
+    pub fn attach(id: i32) -> Segment {
         // SAFETY: the kernel chooses a free address.
         let start = unsafe { libc::shmat(id, std::ptr::null(), 0) }.cast::<u8>();
         assert!(start.addr() != usize::MAX, "shmat: {}", io::Error::last_os_error());
         Segment { start, id }
+    }
+}
+
+impl Segment {
+    /// Where it is attached.
+    #[inline(always)]
+    pub fn start(&self) -> *mut u8 {
+        self.start
+    }
+
+    pub fn id(&self) -> i32 {
+        self.id
     }
 }
 

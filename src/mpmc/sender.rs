@@ -144,7 +144,6 @@ impl<T: Message + ?Sized> Sender<T> {
     where
         T: 'm,
     {
-        let mut sent = 0;
         let one = |message: &T| {
             self.check_length(message)?;
             let claim = self.inner.claim(patience)?;
@@ -152,12 +151,11 @@ impl<T: Message + ?Sized> Sender<T> {
             self.publish(claim, len)
         };
         let mut result = Ok(());
-        for message in messages {
+        for (sent, message) in messages.into_iter().enumerate() {
             if let Err(error) = one(message) {
                 result = Err(BatchError { sent, error });
                 break;
             }
-            sent += 1;
         }
         self.inner.look_after_receivers();
         result

@@ -173,6 +173,7 @@ pub fn end_with_parent() {
 pub struct Orders(std::vec::IntoIter<String>);
 
 impl Orders {
+    #[expect(clippy::should_implement_trait, reason = "one more must be there, of any type")]
     pub fn next<T: FromStr<Err: Debug>>(&mut self) -> T {
         let order = self.0.next().expect("another order");
         order.parse().unwrap_or_else(|error| panic!("order {order:?}: {error:?}"))

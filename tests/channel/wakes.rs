@@ -1,7 +1,6 @@
 //! No wake-up is lost. A sleeper looks by itself only every 200 milliseconds: whoever waits that long
 //! for something that is there was not woken.
 
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
@@ -21,10 +20,11 @@ tests![
     sleepers_are_woken_when_the_receiver_has_no_membarrier,
     sleepers_are_woken_when_nobody_has_membarrier,
     fences_are_required_by_whoever_comes_later,
-    a_stopped_sleeper_is_woken_when_it_goes_on,
-    a_stopped_sleeper_keeps_its_deadline,
+    every_way_to_send_wakes,
+    every_way_to_receive_wakes,
+    a_blocked_sender_is_woken_for_half_a_ring,
 ];
-workers![wake_each_other, come_later, stop_sleepers];
+workers![wake_each_other, come_later, wake_by_sending, wake_by_receiving, free_slot_by_slot];
 
 /// Longer than any wake, shorter than a sleeper's own look.
 const SLICE: Duration = Duration::from_millis(150);
@@ -32,8 +32,9 @@ const LONG: Duration = Duration::from_secs(20);
 
 /// In a parked word: wakers need a fence.
 const FENCE: u32 = 1 << 31;
-/// Where receivers sleep, in a channel's set.
+/// Where receivers and senders sleep, in a channel's set.
 const WAKE_RECEIVERS: i32 = 2;
+const WAKE_SENDERS: i32 = 3;
 
 fn without_membarrier(yes: bool) {
     if yes {
@@ -152,58 +153,115 @@ fn come_later(orders: &mut Orders) {
     }
 }
 
-/// Receives with a deadline; notes that it came back, and with what.
-fn receive_once(name: &str, timeout: Duration, came_back: &AtomicU64, got: &AtomicU64) {
-    let mut rx: Receiver<u64> = Options::named(name).wait(Wait::Park).open().expect("open");
-    got.store(rx.recv_timeout(timeout).unwrap_or(0), Release);
-    came_back.store(now_ns(), Release);
+fn every_way_to_send_wakes() {
+    Worker::run(&[&"wakes::wake_by_sending", &Name::new()]);
 }
 
-fn a_stopped_sleeper_is_woken_when_it_goes_on() {
-    Worker::run(&[&"wakes::stop_sleepers", &Name::new(), &20_000, &10]);
-}
-
-fn a_stopped_sleeper_keeps_its_deadline() {
-    Worker::run(&[&"wakes::stop_sleepers", &Name::new(), &500, &3]);
-}
-
-/// A sleeper is stopped and continued, again and again; then a message comes while it is stopped, or
-/// its time is over while it is.
-fn stop_sleepers(orders: &mut Orders) {
-    let (name, timeout): (String, u64) = (orders.next(), orders.next());
-    let (timeout, rounds) = (Duration::from_millis(timeout), orders.next::<u64>());
+/// A receiver sleeps before each message.
+fn wake_by_sending(orders: &mut Orders) {
+    let name: String = orders.next();
+    let ways: [fn(&mut Sender<u64>); 6] = [
+        |tx| tx.send(&now_ns()).expect("send"),
+        |tx| tx.try_send(&now_ns()).expect("send"),
+        |tx| tx.send_timeout(&now_ns(), LONG).expect("send"),
+        |tx| tx.send_batch(&[now_ns(); 1]).expect("send"),
+        |tx| tx.try_send_batch(&[now_ns(); 1]).expect("send"),
+        |tx| {
+            let mut loan = tx.loan().expect("room");
+            *loan = now_ns();
+            loan.commit();
+        },
+    ];
     let mut tx: Sender<u64> = Options::named(&name).open().expect("open");
     let set = tx.stat().expect("stat").set.expect("a set").id;
-    for round in 1..=rounds {
-        let [came_back, got] = board::<2>();
-        let started = now_ns();
-        let receiver = Fork::start(|| receive_once(&name, timeout, came_back, got));
-        until(|| ipc::waiting(set, WAKE_RECEIVERS) == 1);
-        for _ in 0..3 {
-            receiver.signal(libc::SIGSTOP);
-            std::thread::sleep(Duration::from_millis(2));
-            receiver.signal(libc::SIGCONT);
-            std::thread::sleep(Duration::from_millis(2));
+    let receiver = Fork::start(|| {
+        let mut rx: Receiver<u64> = Options::named(&name).wait(Wait::Park).open().expect("open");
+        while let Ok(sent_at) = rx.recv() {
+            check("recv", 0, sent_at);
         }
-        receiver.signal(libc::SIGSTOP);
-        // A stopped process has left the semaphore's queue.
-        until(|| ipc::waiting(set, WAKE_RECEIVERS) == 0);
-        let expected = if timeout == LONG {
-            tx.send(&round).expect("send");
-            round
-        } else {
-            std::thread::sleep(timeout);
-            0
-        };
-        assert_eq!(came_back.load(Acquire), 0, "it is stopped");
-        let continued = now_ns();
-        receiver.signal(libc::SIGCONT);
-        receiver.finish();
-        assert_eq!(got.load(Acquire), expected);
-        let came_back = came_back.load(Acquire);
-        assert!(came_back >= continued);
-        let late = Duration::from_nanos(came_back - continued);
-        assert!(late < SLICE + witness::excuse(continued), "it came back {late:?} late");
-        assert!(expected != 0 || came_back - started >= timeout.as_nanos() as u64, "early");
+    });
+    for way in ways.iter().cycle().take(10 * ways.len()) {
+        until(|| tx.is_empty() && ipc::waiting(set, WAKE_RECEIVERS) == 1);
+        way(&mut tx);
+    }
+    drop(tx);
+    receiver.finish();
+}
+
+fn every_way_to_receive_wakes() {
+    Worker::run(&[&"wakes::wake_by_receiving", &Name::new()]);
+}
+
+/// A sender sleeps before each slot that becomes free.
+fn wake_by_receiving(orders: &mut Orders) {
+    let name: String = orders.next();
+    let ways: [fn(&mut Receiver<u64>); 6] = [
+        |rx| drop(rx.recv().expect("a message")),
+        |rx| drop(rx.try_recv().expect("a message")),
+        |rx| drop(rx.recv_boxed().expect("a message")),
+        |rx| drop(rx.recv_ref().expect("a message")),
+        |rx| drop(rx.recv_batch(&mut Vec::new(), 5).expect("a message")),
+        |rx| drop(rx.iter().next()),
+    ];
+    let [sent, sent_at] = board::<2>();
+    let options = || Options::named(&name).capacity(1).wait(Wait::Park);
+    let mut rx: Receiver<u64> = options().open().expect("open");
+    let set = rx.stat().expect("stat").set.expect("a set").id;
+    let _sender = Fork::start(|| {
+        let mut tx: Sender<u64> = options().open().expect("open");
+        loop {
+            tx.send(&0).expect("send");
+            sent_at.store(now_ns(), Release);
+            sent.store(tx.position(), Release);
+        }
+    });
+    for way in ways.iter().cycle().take(10 * ways.len()) {
+        until(|| rx.is_full() && ipc::waiting(set, WAKE_SENDERS) == 1);
+        let (before, freed_at) = (sent.load(Acquire), now_ns());
+        way(&mut rx);
+        until(|| sent.load(Acquire) > before);
+        let late = Duration::from_nanos(sent_at.load(Acquire).saturating_sub(freed_at));
+        assert!(late < SLICE + witness::excuse(freed_at), "woken after {late:?}");
+    }
+}
+
+fn a_blocked_sender_is_woken_for_half_a_ring() {
+    Worker::run(&[&"wakes::free_slot_by_slot", &Name::new()]);
+}
+
+/// A sender sleeps on while slots become free one by one, and is woken when half of them are: one
+/// wake for many messages, but not so late that the receiver would run dry.
+fn free_slot_by_slot(orders: &mut Orders) {
+    const CAPACITY: u64 = 8;
+    let name: String = orders.next();
+    let [sent] = board::<1>();
+    let mut rx: Receiver<u64> =
+        Options::named(&name).capacity(CAPACITY as usize).open().expect("open");
+    let set = rx.stat().expect("stat").set.expect("a set").id;
+    let _sender = Fork::start(|| {
+        let mut tx: Sender<u64> = Options::named(&name).wait(Wait::Park).open().expect("open");
+        loop {
+            tx.send(&0).expect("send");
+            sent.store(tx.position(), Release);
+        }
+    });
+    let mut awake = now_ns();
+    for round in 0..50 {
+        until(|| rx.is_full() && ipc::waiting(set, WAKE_SENDERS) == 1);
+        let full = sent.load(Acquire);
+        for _ in 0..CAPACITY / 2 - 1 {
+            rx.recv().expect("a message");
+        }
+        if round % 10 == 0 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // Unless its own look may have been due meanwhile.
+        if now_ns() - awake < SLICE.as_nanos() as u64 {
+            assert_eq!(sent.load(Acquire), full, "woken for less than half a ring");
+        }
+        awake = now_ns();
+        rx.recv().expect("a message");
+        until(|| sent.load(Acquire) > full);
+        check("send", awake, 0);
     }
 }

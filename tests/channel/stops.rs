@@ -1,0 +1,79 @@
+//! Sleepers that are stopped and continued.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::time::Duration;
+
+use sysvring::spsc::{Receiver, Sender};
+use sysvring::{Options, Wait};
+use sysvring_support::board::{board, now_ns, until};
+use sysvring_support::fork::Fork;
+use sysvring_support::name::Name;
+use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::{ipc, tests, witness, workers};
+
+tests![a_stopped_sleeper_is_woken_when_it_goes_on, a_stopped_sleeper_keeps_its_deadline];
+workers![stop_sleepers];
+
+/// Longer than any wake, shorter than a sleeper's own look.
+const SLICE: Duration = Duration::from_millis(150);
+const LONG: Duration = Duration::from_secs(20);
+
+/// Where receivers sleep, in a channel's set.
+const WAKE_RECEIVERS: i32 = 2;
+
+/// Receives with a deadline; notes that it came back, and with what.
+fn receive_once(name: &str, timeout: Duration, came_back: &AtomicU64, got: &AtomicU64) {
+    let mut rx: Receiver<u64> = Options::named(name).wait(Wait::Park).open().expect("open");
+    got.store(rx.recv_timeout(timeout).unwrap_or(0), Release);
+    came_back.store(now_ns(), Release);
+}
+
+fn a_stopped_sleeper_is_woken_when_it_goes_on() {
+    Worker::run(&[&"stops::stop_sleepers", &Name::new(), &20_000, &10]);
+}
+
+fn a_stopped_sleeper_keeps_its_deadline() {
+    Worker::run(&[&"stops::stop_sleepers", &Name::new(), &500, &3]);
+}
+
+/// A sleeper is stopped and continued, again and again; then a message comes while it is stopped, or
+/// its time is over while it is.
+fn stop_sleepers(orders: &mut Orders) {
+    let (name, timeout): (String, u64) = (orders.next(), orders.next());
+    let (timeout, rounds) = (Duration::from_millis(timeout), orders.next::<u64>());
+    let mut tx: Sender<u64> = Options::named(&name).open().expect("open");
+    let set = tx.stat().expect("stat").set.expect("a set").id;
+    for round in 1..=rounds {
+        let [came_back, got] = board::<2>();
+        let started = now_ns();
+        let receiver = Fork::start(|| receive_once(&name, timeout, came_back, got));
+        until(|| ipc::waiting(set, WAKE_RECEIVERS) == 1);
+        for _ in 0..3 {
+            receiver.signal(libc::SIGSTOP);
+            std::thread::sleep(Duration::from_millis(2));
+            receiver.signal(libc::SIGCONT);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        receiver.signal(libc::SIGSTOP);
+        // A stopped process has left the semaphore's queue.
+        until(|| ipc::waiting(set, WAKE_RECEIVERS) == 0);
+        let expected = if timeout == LONG {
+            tx.send(&round).expect("send");
+            round
+        } else {
+            std::thread::sleep(timeout);
+            0
+        };
+        assert_eq!(came_back.load(Acquire), 0, "it is stopped");
+        let continued = now_ns();
+        receiver.signal(libc::SIGCONT);
+        receiver.finish();
+        assert_eq!(got.load(Acquire), expected);
+        let came_back = came_back.load(Acquire);
+        assert!(came_back >= continued);
+        let late = Duration::from_nanos(came_back - continued);
+        assert!(late < SLICE + witness::excuse(continued), "it came back {late:?} late");
+        assert!(expected != 0 || came_back - started >= timeout.as_nanos() as u64, "early");
+    }
+}

@@ -23,6 +23,7 @@ mod messages;
 mod places;
 mod races;
 mod raw;
+mod stops;
 mod types;
 mod users;
 mod verdicts;
@@ -51,12 +52,13 @@ fn main() -> ExitCode {
             leftovers::workers(),
             life::workers(),
             look::workers(),
-            meetings::workers(),
             many::workers(),
+            meetings::workers(),
             messages::workers(),
             places::workers(),
             races::workers(),
             raw::workers(),
+            stops::workers(),
             types::workers(),
             users::workers(),
             verdicts::workers(),
@@ -82,11 +84,12 @@ fn main() -> ExitCode {
         leftovers::tests(),
         life::tests(),
         look::tests(),
-        meetings::tests(),
         many::tests(),
+        meetings::tests(),
         messages::tests(),
         places::tests(),
         races::tests(),
+        stops::tests(),
         types::tests(),
         users::tests(),
         verdicts::tests(),

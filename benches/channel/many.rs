@@ -183,7 +183,7 @@ fn receive<const N: usize>(way: Way, each: u64, address: &str) {
     }
     let rx: Receiver<[u64; N]> = link::many(way, address);
     if way == Way::ManyInPlace {
-        timed_turns(each, || check(&*rx.recv_ref().expect("receive in place")))
+        timed_turns(each, || check(&rx.recv_ref().expect("receive in place")))
     } else {
         timed_turns(each, || check(&rx.recv().expect("receive")))
     }

@@ -5,7 +5,6 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -190,19 +189,25 @@ fn stages(pipeline: i32) -> HashMap<String, i32> {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
-        let read = |what: &str| fs::read(entry.path().join(what)).unwrap_or_default();
-        let stat = String::from_utf8_lossy(&read("stat")).into_owned();
-        let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1));
-        if parent.and_then(|parent| parent.parse().ok()) != Some(pipeline) {
+        if state_and_parent(pid).is_none_or(|(_, parent)| parent != pipeline) {
             continue;
         }
-        let line = read("cmdline");
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let mut words = line.split(|byte| *byte == 0).skip_while(|word| *word != b"--stage");
         if let Some(role) = words.nth(1) {
             found.insert(String::from_utf8_lossy(role).into_owned(), pid);
         }
     }
     found
+}
+
+/// What the kernel tells of a process that is there.
+fn state_and_parent(pid: i32) -> Option<(char, i32)> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    // Behind the name, which is in parentheses and may contain some.
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
 /// Waits until all stages are at work.
@@ -223,7 +228,8 @@ fn at_work(pipeline: &Running, ground: &Ground) -> HashMap<String, i32> {
 fn assert_gone(processes: impl IntoIterator<Item = i32>) {
     for pid in processes {
         let deadline = Instant::now() + Duration::from_secs(10);
-        while Path::new(&format!("/proc/{pid}")).exists() {
+        // Of orphans the first process may take its time to take notice.
+        while state_and_parent(pid).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X')) {
             assert!(Instant::now() < deadline, "process {pid} lives on");
             thread::sleep(Duration::from_millis(1));
         }

@@ -73,9 +73,9 @@ impl Running {
         self.lines.recv_timeout(PATIENCE).expect("another line")
     }
 
-    /// Lines that it said and nobody read yet.
-    pub fn rest(&self) -> Vec<String> {
-        self.lines.try_iter().collect()
+    /// Waits for its end; with the lines that nobody read yet.
+    pub fn end_and_rest(&mut self) -> (ExitStatus, Vec<String>) {
+        (self.end(), self.lines.iter().collect())
     }
 
     /// A signal for itself.
@@ -104,6 +104,7 @@ impl Running {
     /// Waits for its end; with all that it said.
     pub fn output(mut self) -> Output {
         let end = self.end();
+        // They end with the pipes, and those with the last process that has them.
         let all = |lines: &Receiver<String>| lines.iter().map(|line| line + "\n").collect();
         Output { end, report: all(&self.lines), errors: all(&self.errors) }
     }

@@ -65,9 +65,9 @@ fn a_killed_consumer_is_replaced() {
         assert_eq!(tick(&first), n);
     }
     first.signal(libc::SIGKILL);
-    first.end();
+    let (_, rest) = first.end_and_rest();
     let mut next = 10;
-    for line in first.rest() {
+    for line in rest {
         assert!(line.starts_with(&format!("{next} after ")), "{line}");
         next += 1;
     }
@@ -89,8 +89,9 @@ fn a_consumer_that_leaves_is_waited_for() {
         assert_eq!(tick(&first), n);
     }
     first.signal(libc::SIGINT);
-    assert!(first.end().success());
-    let printed = 5 + first.rest().len() as u64;
+    let (end, rest) = first.end_and_rest();
+    assert!(end.success());
+    let printed = 5 + rest.len() as u64;
     let second = consumer(&name);
     for n in printed..printed + 10 {
         assert_eq!(tick(&second), n);

@@ -118,5 +118,6 @@ fn go_apart() -> bool {
 /// Whether drivers can have namespaces of their own. Else they share the tables of the kernel, and
 /// only one may be at work.
 pub fn can_go_apart() -> bool {
-    Fork::start(|| assert!(go_apart())).wait().success()
+    // SAFETY: ends the child, which has nothing to clear up.
+    Fork::start(|| unsafe { libc::_exit(i32::from(!go_apart())) }).wait().success()
 }

@@ -35,6 +35,9 @@ pub static PAIRS: OnceLock<usize> = OnceLock::new();
 /// Pairs killed in this run.
 pub static KILLED: AtomicU64 = AtomicU64::new(0);
 
+/// To find out a way takes as long as some fifty pairs.
+const PAIRS_OF_A_WAY: usize = 100;
+
 const FOLLOWERS: &[&str] = &["succeed", "succeed_receiver", "remove"];
 
 fn senders_and_who_follows() {
@@ -82,7 +85,6 @@ fn kill_pairs(orders: &mut Orders) {
     let second: Vec<Operation> = second.split(',').map(find).collect();
     let alone = |operation: &Operation| {
         let cases = operation.cases.iter().copied();
-        // A channel that is removed and made again begins at zero.
         let fits = move |case: &(State, Other)| case.1 == Other::Nobody;
         cases.filter(fits).collect::<Vec<_>>()
     };
@@ -91,6 +93,7 @@ fn kill_pairs(orders: &mut Orders) {
     for one in &first {
         for mut case in alone(one) {
             if one.name == "remove" {
+                // A channel that is removed and made again begins at zero.
                 case.0 = EMPTY;
             }
             for two in &second {
@@ -129,7 +132,7 @@ fn kill_each(
                 continue;
             }
         };
-        for _ in 0..PAIRS_OF_A_WAY {
+        for _ in 0..pairs.min(PAIRS_OF_A_WAY) {
             let (k, j) = (dice.below(way.len() + 1), dice.below(second.len()));
             match follow(&mut first, &two, &way, k, Some((&second, j))) {
                 Ok((true, _)) => killed += 1,
@@ -145,8 +148,6 @@ fn kill_each(
     }
     (killed, strayed)
 }
-
-const PAIRS_OF_A_WAY: usize = 25;
 
 /// Kills the first one after `k` instructions, and the second one after some of the way it is known
 /// to take; or else finds out what way it takes. Whether the second one was killed on its way.

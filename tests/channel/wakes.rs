@@ -172,6 +172,7 @@ fn wake_by_sending(orders: &mut Orders) {
             loan.commit();
         },
     ];
+    let [left_at] = board::<1>();
     let mut tx: Sender<u64> = Options::named(&name).open().expect("open");
     let set = tx.stat().expect("stat").set.expect("a set").id;
     let receiver = Fork::start(|| {
@@ -179,11 +180,15 @@ fn wake_by_sending(orders: &mut Orders) {
         while let Ok(sent_at) = rx.recv() {
             check("recv", 0, sent_at);
         }
+        check("the last recv", 0, left_at.load(Acquire));
     });
     for way in ways.iter().cycle().take(10 * ways.len()) {
         until(|| tx.is_empty() && ipc::waiting(set, WAKE_RECEIVERS) == 1);
         way(&mut tx);
     }
+    // To leave wakes, too.
+    until(|| tx.is_empty() && ipc::waiting(set, WAKE_RECEIVERS) == 1);
+    left_at.store(now_ns(), Release);
     drop(tx);
     receiver.finish();
 }
@@ -203,17 +208,17 @@ fn wake_by_receiving(orders: &mut Orders) {
         |rx| drop(rx.recv_batch(&mut Vec::new(), 5).expect("a message")),
         |rx| drop(rx.iter().next()),
     ];
-    let [sent, sent_at] = board::<2>();
+    let [sent, sent_at, left_at] = board::<3>();
     let options = || Options::named(&name).capacity(1).wait(Wait::Park);
     let mut rx: Receiver<u64> = options().open().expect("open");
     let set = rx.stat().expect("stat").set.expect("a set").id;
-    let _sender = Fork::start(|| {
+    let sender = Fork::start(|| {
         let mut tx: Sender<u64> = options().open().expect("open");
-        loop {
-            tx.send(&0).expect("send");
+        while tx.send(&0).is_ok() {
             sent_at.store(now_ns(), Release);
             sent.store(tx.position(), Release);
         }
+        check("the last send", 0, left_at.load(Acquire));
     });
     for way in ways.iter().cycle().take(10 * ways.len()) {
         until(|| rx.is_full() && ipc::waiting(set, WAKE_SENDERS) == 1);
@@ -223,6 +228,10 @@ fn wake_by_receiving(orders: &mut Orders) {
         let late = Duration::from_nanos(sent_at.load(Acquire).saturating_sub(freed_at));
         assert!(late < SLICE + witness::excuse(freed_at), "woken after {late:?}");
     }
+    until(|| rx.is_full() && ipc::waiting(set, WAKE_SENDERS) == 1);
+    left_at.store(now_ns(), Release);
+    drop(rx);
+    sender.finish();
 }
 
 fn a_blocked_sender_is_woken_for_half_a_ring() {

@@ -141,8 +141,8 @@ unsafe fn word(from: NonNull<u8>, offset: usize) -> u64 {
     unsafe { from.add(offset).cast::<AtomicU64>().as_ref() }.load(Ordering::Relaxed)
 }
 
-/// Two words of a slot in one load of SSE2, which every x86-64 has. Measured: a receiver of 64 B is
-/// a third faster than with single words, one of 1 KiB as well.
+/// Two words of a slot in one load of SSE2, which every x86-64 has. Measured in a
+/// stream, against single words: a third more messages of 64 B, a fifth more of 1 KiB.
 ///
 /// # Safety
 /// 16 bytes may be read there.

@@ -36,8 +36,8 @@ use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sync::{AtomicU64, plain};
 use crate::word::{Age, DELIVERIES_MAX, NOBODY, Phase, Word};
 
-/// Positions between two stores of a hint. Measured: a line of everybody's that is written at each
-/// message costs more than walking some slots now and then.
+/// Positions between two stores of a hint: a line that everybody writes would travel between the
+/// processors with each message, and walking over so few slots costs little, and not often.
 const HINT_EVERY: u64 = 16;
 
 /// The sending end of one member, for all its threads.

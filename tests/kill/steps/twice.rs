@@ -29,7 +29,7 @@ tests![
     removers_and_who_follows
 ];
 
-/// Pairs of each test; set by the command line.
+/// Pairs of all tests together; set by the command line.
 pub static PAIRS: OnceLock<usize> = OnceLock::new();
 
 /// Pairs killed in this run.
@@ -60,10 +60,13 @@ fn removers_and_who_follows() {
     pairs("removers", &["remove"], &["succeed", "succeed_receiver", "remove"]);
 }
 
+/// Calls of this.
+const GROUPS: usize = 5;
+
 fn pairs(what: &str, first: &[&str], second: &[&str]) {
     let start = Instant::now();
-    let pairs = PAIRS.get().expect("set by main");
-    let report = driver::drive("twice::kill_pairs", &[&first.join(","), &second.join(","), pairs]);
+    let pairs = PAIRS.get().expect("set by main").div_ceil(GROUPS);
+    let report = driver::drive("twice::kill_pairs", &[&first.join(","), &second.join(","), &pairs]);
     let [killed, strayed] = [0, 1].map(|at| report.sum(at));
     KILLED.fetch_add(killed, Relaxed);
     println!(
@@ -85,64 +88,55 @@ fn kill_pairs(orders: &mut Orders) {
     let second: Vec<Operation> = second.split(',').map(find).collect();
     let alone = |operation: &Operation| {
         let cases = operation.cases.iter().copied();
-        let fits = move |case: &(State, Other)| case.1 == Other::Nobody;
-        cases.filter(fits).collect::<Vec<_>>()
+        cases.filter(|(_, other)| *other == Other::Nobody).collect::<Vec<_>>()
     };
     let combinations: usize = first.iter().map(|one| alone(one).len() * second.len()).sum();
     let each = pairs.div_ceil(combinations);
     for one in &first {
-        for mut case in alone(one) {
+        let mut firsts = Vec::new();
+        for (mut state, other) in alone(one) {
             if one.name == "remove" {
                 // A channel that is removed and made again begins at zero.
-                case.0 = EMPTY;
+                state = EMPTY;
             }
-            for two in &second {
-                let (killed, strayed) = kill_each(one, two, case, board, each);
-                say(format!("{killed} {strayed}"));
-            }
+            let mut case = Case::new(one, (state, other), board);
+            let Some(way) = recorded(&mut case) else { continue };
+            firsts.push((case, way));
+        }
+        for two in &second {
+            let (killed, strayed) = kill_each(&mut firsts, two, each);
+            say(format!("{killed} {strayed}"));
         }
     }
     say(OVER);
 }
 
-fn kill_each(
-    one: &Operation,
-    two: &Operation,
-    case: (State, Other),
-    board: Board,
-    pairs: usize,
-) -> (usize, usize) {
-    let mut first = Case::new(one, case, board);
-    let Some(way) = recorded(&mut first) else { return (0, 0) };
+/// So many pairs of each case of the first.
+fn kill_each(firsts: &mut [(Case<'_>, Way)], two: &Operation, each: usize) -> (usize, usize) {
     let after = match two.after {
         After::Removed => After::RemovedAgain,
         other => other,
     };
     let two = Operation { after, ..*two };
-    let mut dice = Dice(one.name.len() as u64 * 31 + two.name.len() as u64);
+    let mut dice = Dice(two.name.len() as u64);
     let (mut killed, mut strayed) = (0, 0);
-    // The way of the second one depends on where the first one died: some of each.
-    for _ in 0..pairs.div_ceil(PAIRS_OF_A_WAY) {
+    let mut second = Way::default();
+    let len = firsts.len();
+    for n in 0..each * len {
+        let (first, way) = &mut firsts[n % len];
         let k = dice.below(way.len() + 1);
-        let second = match follow(&mut first, &two, &way, k, None) {
-            Ok((_, second)) => second,
+        // What way the second one takes depends on where the first one died: some of each.
+        let found_out = n % PAIRS_OF_A_WAY != 0;
+        let j = if found_out { dice.below(second.len().max(1)) } else { 0 };
+        match follow(first, &two, way, k, found_out.then_some((&second, j))) {
+            Ok((_, found)) if !found_out => second = found,
+            Ok((true, _)) => killed += 1,
+            Ok((false, _)) => strayed += 1,
             Err(violation) => {
-                say(fail(format!("{} after {k}, then {}: {violation}", first.name(), two.name)));
+                let at = (way.place(k), second.place(j));
+                let (one, two) = (first.name(), two.name);
+                say(fail(format!("{one} after {k}, {two} after {j}, at {at:?}: {violation}")));
                 first.clean_up();
-                continue;
-            }
-        };
-        for _ in 0..pairs.min(PAIRS_OF_A_WAY) {
-            let (k, j) = (dice.below(way.len() + 1), dice.below(second.len()));
-            match follow(&mut first, &two, &way, k, Some((&second, j))) {
-                Ok((true, _)) => killed += 1,
-                Ok((false, _)) => strayed += 1,
-                Err(violation) => {
-                    let at = (way.place(k), second.place(j));
-                    let (one, two) = (first.name(), two.name);
-                    say(fail(format!("{one} after {k}, {two} after {j}, at {at:?}: {violation}")));
-                    first.clean_up();
-                }
             }
         }
     }

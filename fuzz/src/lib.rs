@@ -4,5 +4,6 @@
 mod attach;
 mod input;
 mod raw;
+mod uses;
 
 pub use attach::attach;

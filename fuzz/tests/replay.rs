@@ -26,7 +26,7 @@ fn watch() {
         loop {
             std::thread::sleep(Duration::from_millis(500));
             if let Some((input, since)) = &*NOW.lock().unwrap_or_else(|e| e.into_inner())
-                && since.elapsed() > Duration::from_secs(20)
+                && since.elapsed() > Duration::from_secs(120)
             {
                 eprintln!("this input hangs: {}", hexadecimal(input));
                 std::process::abort();

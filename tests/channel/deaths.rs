@@ -84,7 +84,7 @@ fn send_on(tx: &mut Sender<Wide>, sent: &AtomicU64, dice: &mut Dice) {
 
 fn killed_senders_leave_no_gap() {
     for capacity in [1, 4, 64, 1024] {
-        Worker::run(&[&"deaths::kill_senders", &Name::new(), &capacity, &80]);
+        Worker::run(&[&"deaths::kill_senders", &Name::new(), &capacity, &50]);
     }
 }
 
@@ -134,7 +134,7 @@ fn kill_senders(orders: &mut Orders) {
 
 fn killed_receivers_leave_what_they_did_not_acknowledge() {
     for capacity in [1, 4, 64, 1024] {
-        Worker::run(&[&"deaths::kill_receivers", &Name::new(), &capacity, &80]);
+        Worker::run(&[&"deaths::kill_receivers", &Name::new(), &capacity, &50]);
     }
 }
 
@@ -228,7 +228,7 @@ fn kill_receivers(orders: &mut Orders) {
 
 fn both_sides_are_killed_in_turn() {
     for capacity in [1, 8, 256] {
-        Worker::run(&[&"deaths::kill_both", &Name::new(), &capacity, &80]);
+        Worker::run(&[&"deaths::kill_both", &Name::new(), &capacity, &70]);
     }
 }
 

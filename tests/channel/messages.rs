@@ -195,8 +195,8 @@ fn receive(orders: &mut Orders) {
 
 fn one_slot_is_enough() {
     let name = Name::new();
-    let (mut tx, receiver) = with_receiver(&name, 1, 5_000);
-    for n in 0..5_000 {
+    let (mut tx, receiver) = with_receiver(&name, 1, 1_000);
+    for n in 0..1_000 {
         tx.send(&n).expect("send");
         assert!(tx.len() <= 1);
     }
@@ -223,11 +223,11 @@ fn capacities_are_rounded_up() {
 
 fn rings_wrap_around_for_many_laps() {
     let name = Name::new();
-    let (mut tx, receiver) = with_receiver(&name, 4, 20_000);
-    for n in 0..20_000 {
+    let (mut tx, receiver) = with_receiver(&name, 4, 10_000);
+    for n in 0..10_000 {
         tx.send(&n).expect("send");
     }
     assert_eq!(tx.flush(LONG), Ok(()));
-    assert_eq!(tx.position(), 20_000);
+    assert_eq!(tx.position(), 10_000);
     receiver.finish();
 }

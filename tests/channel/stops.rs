@@ -41,14 +41,16 @@ fn a_stopped_sleeper_keeps_its_deadline() {
 /// its time is over while it is.
 fn stop_sleepers(orders: &mut Orders) {
     let (name, timeout): (String, u64) = (orders.next(), orders.next());
-    let (timeout, rounds) = (Duration::from_millis(timeout), orders.next::<u64>());
+    let (mut timeout, rounds) = (Duration::from_millis(timeout), orders.next::<u64>());
     let mut tx: Sender<u64> = Options::named(&name).open().expect("open");
     let set = tx.stat().expect("stat").set.expect("a set").id;
-    for round in 1..=rounds {
+    let mut round = 1;
+    while round <= rounds {
         let [came_back, got] = board::<2>();
         let started = now_ns();
         let receiver = Fork::start(|| receive_once(&name, timeout, came_back, got));
-        until(|| ipc::waiting(set, WAKE_RECEIVERS) == 1);
+        let is_back = || came_back.load(Acquire) != 0;
+        until(|| ipc::waiting(set, WAKE_RECEIVERS) == 1 || is_back());
         for _ in 0..3 {
             receiver.signal(libc::SIGSTOP);
             std::thread::sleep(Duration::from_millis(2));
@@ -65,7 +67,14 @@ fn stop_sleepers(orders: &mut Orders) {
             std::thread::sleep(timeout);
             0
         };
-        assert_eq!(came_back.load(Acquire), 0, "it is stopped");
+        if is_back() && timeout < LONG / 4 {
+            // Its time was over before it could be stopped, on a busy machine.
+            timeout *= 2;
+            receiver.signal(libc::SIGCONT);
+            receiver.finish();
+            continue;
+        }
+        assert!(!is_back(), "it is stopped");
         let continued = now_ns();
         receiver.signal(libc::SIGCONT);
         receiver.finish();
@@ -75,5 +84,6 @@ fn stop_sleepers(orders: &mut Orders) {
         let late = Duration::from_nanos(came_back - continued);
         assert!(late < SLICE + witness::excuse(continued), "it came back {late:?} late");
         assert!(expected != 0 || came_back - started >= timeout.as_nanos() as u64, "early");
+        round += 1;
     }
 }

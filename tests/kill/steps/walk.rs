@@ -159,8 +159,8 @@ fn walk_through(orders: &mut Orders) {
     let (operation, plan): (String, Plan) = (orders.next(), orders.next());
     let operation = operations::find(&operation);
     let board = Board::new();
-    for case in operation.cases {
-        let mut case = Case::new(&operation, *case, board);
+    for case in operation.walked() {
+        let mut case = Case::new(&operation, case, board);
         let Some(way) = recorded(&mut case) else { continue };
         let points = plan.points(&way);
         for point in &points {

@@ -1,4 +1,5 @@
-//! Sleeping: does everyone who sleeps wake? Under loom, who does not is a deadlock.
+//! Sleeping: does everyone who sleeps wake, and for no more than one post? Under loom, who does not
+//! wake is a deadlock.
 
 use super::ends::{Receiver, Sender};
 use super::gate::Order;
@@ -13,6 +14,7 @@ fn exchange(capacity: usize, before: u64, sent: u64, received: u64, order: Order
     (0..before).for_each(|_| tx.send());
     let receiver = move || (0..received).for_each(|next| assert_eq!(rx.recv(), next));
     together(move || (0..sent).for_each(|_| tx.send()), receiver);
+    scene.gate.check_posts();
 }
 
 #[test]

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use super::gate::Gate;
 use super::harness::Scene;
 use crate::error::Fault;
 use crate::layout::Parking;
@@ -12,11 +11,12 @@ use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 use crate::wait::{self, Ended, Look, Pace, Place, SLICE, Side, Wait};
 
-/// As `Channel::wake_peer`.
-fn wake(gate: &Gate, parking: &Parking, side: Side) {
-    gate.light_fence();
-    if parking.flags() != 0 {
-        wait::wake(gate, parking, side).unwrap();
+/// Wakes that side if it sleeps, as `Channel::wake_peer` does.
+fn wake(scene: &Scene, side: Side) {
+    scene.gate.light_fence();
+    let ring = scene.ring();
+    if parking(&ring, side).flags() != 0 {
+        wait::wake(&scene.gate, parking(&ring, side), side).unwrap();
     }
 }
 
@@ -72,11 +72,10 @@ pub(super) struct Sender {
 
 impl Sender {
     pub(super) fn new(scene: &Arc<Scene>) -> Sender {
+        // Who joins wakes the other side, before it looks at the ring.
+        wake(scene, Side::Receivers);
         let producer = Producer::new(scene.ring()).expect("no corruption");
-        let sender = Sender { producer, pace: Pace::new(Wait::Park), scene: scene.clone() };
-        // Who joins wakes the other side.
-        sender.look_after_receiver();
-        sender
+        Sender { producer, pace: Pace::new(Wait::Park), scene: scene.clone() }
     }
 
     /// Sends; sleeps while the ring is full.
@@ -116,9 +115,8 @@ impl Sender {
 
     fn look_after_receiver(&self) {
         self.scene.gate.light_fence();
-        let receivers = &self.producer.ring().header().receivers;
-        if receivers.flags() != 0 {
-            wake(&self.scene.gate, receivers, Side::Receivers);
+        if self.producer.ring().header().receivers.flags() != 0 {
+            wake(&self.scene, Side::Receivers);
         }
     }
 
@@ -134,7 +132,9 @@ impl Sender {
         park(scene, pace, Side::Senders, |look| {
             if producer.refresh(look != Look::Quick)? {
                 let half = producer.ring().capacity().div_ceil(2);
-                return Ok(look != Look::BeforeSleep || producer.room() >= half);
+                let worth_waking = look != Look::BeforeSleep || producer.room() >= half;
+                // Of a receiver that is gone there is no more to wait for.
+                return Ok(worth_waking || until.is_gone(scene, Side::Receivers));
             }
             ended = look != Look::Quick && until.is_gone(scene, Side::Receivers);
             Ok(ended)
@@ -154,10 +154,9 @@ pub(super) struct Receiver {
 
 impl Receiver {
     pub(super) fn new(scene: &Arc<Scene>) -> Receiver {
+        wake(scene, Side::Senders);
         let consumer = Consumer::new(scene.ring());
-        let receiver = Receiver { consumer, pace: Pace::new(Wait::Park), scene: scene.clone() };
-        receiver.wake_sender();
-        receiver
+        Receiver { consumer, pace: Pace::new(Wait::Park), scene: scene.clone() }
     }
 
     /// Receives; sleeps while the ring is empty.
@@ -212,12 +211,8 @@ impl Receiver {
         if ring.header().senders.flags() != 0
             && ring.capacity() - ring.depth() >= ring.capacity().div_ceil(2)
         {
-            self.wake_sender();
+            wake(&self.scene, Side::Senders);
         }
-    }
-
-    fn wake_sender(&self) {
-        wake(&self.scene.gate, &self.consumer.ring().header().senders, Side::Senders);
     }
 
     /// Whether there is a message; sleeps until there is, or what `until` says.
@@ -228,7 +223,7 @@ impl Receiver {
         if self.consumer.owes_credit() {
             self.consumer.publish_credit();
         }
-        self.wake_sender();
+        wake(&self.scene, Side::Senders);
         if self.consumer.is_ready().unwrap() {
             return true;
         }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::error::Fault;
 use crate::sync::mortal;
+use crate::sync::plain::AtomicU64;
+use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::{self, Side};
 
 #[cfg(loom)]
@@ -35,6 +37,9 @@ pub(super) struct Gate {
     order: Order,
     state: Mutex<State>,
     changed: [Condvar; 2],
+    /// Announcements, each of which comes with a barrier, and posts of wakers.
+    announced: AtomicU64,
+    posted: AtomicU64,
 }
 
 impl Gate {
@@ -42,7 +47,16 @@ impl Gate {
         #[cfg(not(loom))]
         assert!(crate::sysv::process::register_membarrier() || order == Order::Fences);
         let changed = [Condvar::new(), Condvar::new()];
-        Gate { order, state: Mutex::new(State::default()), changed }
+        let (announced, posted) = (AtomicU64::new(0), AtomicU64::new(0));
+        Gate { order, state: Mutex::new(State::default()), changed, announced, posted }
+    }
+
+    /// One announcement is worth one post at most. To be asked when all is over.
+    pub(super) fn check_posts(&self) {
+        if self.order == Order::Membarrier {
+            let (announced, posted) = (self.announced.load(Relaxed), self.posted.load(Relaxed));
+            assert!(posted <= announced, "{announced} announcements, {posted} posts");
+        }
     }
 
     /// The waker's half: see `wait.rs`.
@@ -96,12 +110,14 @@ impl wait::Gate for Gate {
 
     fn post(&self, side: Side) -> Result<(), Fault> {
         mortal::step();
+        self.posted.fetch_add(1, Relaxed);
         self.state.lock().unwrap().tokens[side as usize] += 1;
         self.changed[side as usize].notify_one();
         Ok(())
     }
 
     fn barrier(&self) -> bool {
+        self.announced.fetch_add(1, Relaxed);
         if self.order != Order::Membarrier {
             return false;
         }

@@ -156,9 +156,11 @@ fn an_acknowledgement_of_the_unsent_is_corruption() {
                 let word = if exact { &header.head.0 } else { &header.credit.0 };
                 word.store(pair.tx.position().wrapping_add(wrong), Relaxed);
                 pair.tx.refresh(exact).unwrap_err();
-                // And so is one that goes back by more than a late look explains.
-                let back = 2 * capacity as u64 + 1;
+                // And so is one that goes back; a late look explains a ring of lazy credit.
+                let back = if exact { 1 } else { 2 } * capacity as u64;
                 word.store(pair.tx.position().wrapping_sub(back), Relaxed);
+                pair.tx.refresh(exact).unwrap();
+                word.store(pair.tx.position().wrapping_sub(back + 1), Relaxed);
                 pair.tx.refresh(exact).unwrap_err();
             }
         }
@@ -225,6 +227,24 @@ fn ends_past_the_last_message_are_corruption() {
                 header.head.0.store(place, Relaxed);
                 header.tail.0.store(end.wrapping_add(1), Relaxed);
                 assert_eq!(Producer::new(pair.ring).is_err(), end != u64::MAX);
+            }
+        }
+    }
+}
+
+/// Whatever the words say, there is no room beyond the ring.
+#[test]
+fn a_successor_starts_at_the_end_at_the_latest() {
+    for capacity in CAPACITIES {
+        for place in places(capacity) {
+            let mut pair = Pair::at(capacity, place);
+            while pair.send() == Ok(true) {}
+            let end = pair.tx.position();
+            for position in 0..capacity as u64 - 1 {
+                let wrong = pair.ring.full(end.wrapping_add(position));
+                pair.ring.slot(place.wrapping_add(position)).head.word.store(wrong.0, Relaxed);
+                pair.succeed_sender().unwrap();
+                assert_eq!((pair.tx.position(), pair.tx.room()), (end, 0));
             }
         }
     }

@@ -39,7 +39,7 @@ fn sit(orders: &mut Orders) {
         }
         _ => {
             let mut rx: Receiver<u64> = options.open().expect("open");
-            (0..some).for_each(|_| drop(rx.recv().expect("a message")));
+            (0..some).for_each(|_| _ = rx.recv().expect("a message"));
             say("here");
             hear();
         }

@@ -75,6 +75,7 @@ fn a_forgotten_loan_is_lent_again() {
     let (mut tx, mut rx) = name.pair::<u64>(1);
     let mut loan = tx.loan().expect("room");
     *loan = 1;
+    #[expect(clippy::forget_non_drop, reason = "as users may, whatever it is made of")]
     std::mem::forget(loan);
     let mut loan = tx.try_loan().expect("still room");
     *loan = 2;

@@ -106,7 +106,7 @@ samples! {
     "tick": Tick, n, see => see(&Tick { id: n, price: n as f64 / 3.0 });
     "painted": Painted, n, see => see(&Painted {
         color: COLORS[n as usize % 3],
-        wet: n % 2 == 0,
+        wet: n.is_multiple_of(2),
         layers: n as u16,
         square_mm: !n as u32,
     });

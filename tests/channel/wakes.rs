@@ -1,16 +1,18 @@
 //! No wake-up is lost. A sleeper looks by itself only every 200 milliseconds: whoever waits that long
 //! for something that is there was not woken.
 
+use std::os::unix::process::parent_id;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::{Options, Role, Wait};
+use sysvring::{Options, Wait};
 use sysvring_support::board::{Dice, board, now_ns, until};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
+use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{inject, ipc, tests, witness, workers};
+use sysvring_support::{inject, ipc, tests, workers};
 
 use crate::raw::{Memory, at};
 
@@ -65,14 +67,6 @@ fn sleepers_are_woken_when_nobody_has_membarrier() {
     wake([true, true]);
 }
 
-/// Fails when a call came back too long after what it waited for was there.
-fn check(call: &str, started: u64, there: u64) {
-    let from = started.max(there);
-    let late = Duration::from_nanos(now_ns().saturating_sub(from));
-    let allowed = SLICE + witness::excuse(from);
-    assert!(late < allowed, "{call} came back {late:?} late");
-}
-
 /// Two processes that sleep whenever they have nothing to do, and have it at random moments: now the
 /// ring is empty, now it is full.
 fn wake_each_other(orders: &mut Orders) {
@@ -84,25 +78,27 @@ fn wake_each_other(orders: &mut Orders) {
     let sender = Fork::start(|| {
         without_membarrier(sender_without);
         let mut tx: Sender<u64> = options().open().expect("open");
-        tx.wait_for_peer(LONG).expect("a receiver");
-        let mut dice = Dice::new();
+        let peer = tx.wait_for_peer(LONG).expect("a receiver");
+        let (mut dice, mut watch) = (Dice::new(), Watch::start(&[peer]));
         for n in 0..MESSAGES {
             rest(&mut dice, n);
+            watch.restart();
             let started = now_ns();
             tx.send(&now_ns()).expect("send");
-            check("send", started, received_at.load(Acquire));
+            watch.must_be_within(SLICE, started.max(received_at.load(Acquire)));
         }
     });
     let receiver = Fork::start(|| {
         without_membarrier(receiver_without);
         let mut rx: Receiver<u64> = options().open().expect("open");
-        rx.wait_for_peer(LONG).expect("a sender");
-        let mut dice = Dice::new();
+        let peer = rx.wait_for_peer(LONG).expect("a sender");
+        let (mut dice, mut watch) = (Dice::new(), Watch::start(&[peer]));
         for n in 0..MESSAGES {
             rest(&mut dice, n + MESSAGES / 8);
+            watch.restart();
             let started = now_ns();
             let sent_at = rx.recv().expect("a message");
-            check("recv", started, sent_at);
+            watch.must_be_within(SLICE, started.max(sent_at));
             received_at.store(now_ns(), Release);
         }
     });
@@ -140,9 +136,11 @@ fn come_later(orders: &mut Orders) {
         let receiver = Fork::start(|| {
             without_membarrier(round % 2 == 1);
             let mut rx: Receiver<u64> = options().open().expect("open");
+            let mut watch = Watch::start(&[parent_id()]);
             for _ in 0..20 {
+                watch.restart();
                 let sent_at = rx.recv().expect("a message");
-                check("recv", 0, sent_at);
+                watch.must_be_within(SLICE, sent_at);
             }
         });
         for _ in 0..20 {
@@ -177,10 +175,12 @@ fn wake_by_sending(orders: &mut Orders) {
     let set = tx.stat().expect("stat").set.expect("a set").id;
     let receiver = Fork::start(|| {
         let mut rx: Receiver<u64> = Options::named(&name).wait(Wait::Park).open().expect("open");
+        let mut watch = Watch::start(&[parent_id()]);
         while let Ok(sent_at) = rx.recv() {
-            check("recv", 0, sent_at);
+            watch.must_be_within(SLICE, sent_at);
+            watch.restart();
         }
-        check("the last recv", 0, left_at.load(Acquire));
+        watch.must_be_within(SLICE, left_at.load(Acquire));
     });
     for way in ways.iter().cycle().take(10 * ways.len()) {
         until(|| tx.is_empty() && ipc::waiting(set, WAKE_RECEIVERS) == 1);
@@ -201,32 +201,34 @@ fn every_way_to_receive_wakes() {
 fn wake_by_receiving(orders: &mut Orders) {
     let name: String = orders.next();
     let ways: [fn(&mut Receiver<u64>); 6] = [
-        |rx| drop(rx.recv().expect("a message")),
-        |rx| drop(rx.try_recv().expect("a message")),
+        |rx| _ = rx.recv().expect("a message"),
+        |rx| _ = rx.try_recv().expect("a message"),
         |rx| drop(rx.recv_boxed().expect("a message")),
         |rx| drop(rx.recv_ref().expect("a message")),
-        |rx| drop(rx.recv_batch(&mut Vec::new(), 5).expect("a message")),
-        |rx| drop(rx.iter().next()),
+        |rx| _ = rx.recv_batch(&mut Vec::new(), 5).expect("a message"),
+        |rx| _ = rx.iter().next(),
     ];
-    let [sent, sent_at, left_at] = board::<3>();
+    let [sent, left_at] = board::<2>();
     let options = || Options::named(&name).capacity(1).wait(Wait::Park);
     let mut rx: Receiver<u64> = options().open().expect("open");
     let set = rx.stat().expect("stat").set.expect("a set").id;
     let sender = Fork::start(|| {
         let mut tx: Sender<u64> = options().open().expect("open");
+        let mut watch = Watch::start(&[parent_id()]);
         while tx.send(&0).is_ok() {
-            sent_at.store(now_ns(), Release);
+            watch.restart();
             sent.store(tx.position(), Release);
         }
-        check("the last send", 0, left_at.load(Acquire));
+        watch.must_be_within(SLICE, left_at.load(Acquire));
     });
+    let mut watch = Watch::start(&[sender.pid()]);
     for way in ways.iter().cycle().take(10 * ways.len()) {
         until(|| rx.is_full() && ipc::waiting(set, WAKE_SENDERS) == 1);
+        watch.restart();
         let (before, freed_at) = (sent.load(Acquire), now_ns());
         way(&mut rx);
         until(|| sent.load(Acquire) > before);
-        let late = Duration::from_nanos(sent_at.load(Acquire).saturating_sub(freed_at));
-        assert!(late < SLICE + witness::excuse(freed_at), "woken after {late:?}");
+        watch.must_be_within(SLICE, freed_at);
     }
     until(|| rx.is_full() && ipc::waiting(set, WAKE_SENDERS) == 1);
     left_at.store(now_ns(), Release);
@@ -247,14 +249,14 @@ fn free_slot_by_slot(orders: &mut Orders) {
     let mut rx: Receiver<u64> =
         Options::named(&name).capacity(CAPACITY as usize).open().expect("open");
     let set = rx.stat().expect("stat").set.expect("a set").id;
-    let _sender = Fork::start(|| {
+    let sender = Fork::start(|| {
         let mut tx: Sender<u64> = Options::named(&name).wait(Wait::Park).open().expect("open");
         loop {
             tx.send(&0).expect("send");
             sent.store(tx.position(), Release);
         }
     });
-    let mut awake = now_ns();
+    let (mut awake, mut watch) = (now_ns(), Watch::start(&[sender.pid()]));
     for round in 0..50 {
         until(|| rx.is_full() && ipc::waiting(set, WAKE_SENDERS) == 1);
         let full = sent.load(Acquire);
@@ -268,9 +270,10 @@ fn free_slot_by_slot(orders: &mut Orders) {
         if now_ns() - awake < SLICE.as_nanos() as u64 {
             assert_eq!(sent.load(Acquire), full, "woken for less than half a ring");
         }
+        watch.restart();
         awake = now_ns();
         rx.recv().expect("a message");
         until(|| sent.load(Acquire) > full);
-        check("send", awake, 0);
+        watch.must_be_within(SLICE, awake);
     }
 }

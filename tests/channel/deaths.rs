@@ -11,8 +11,9 @@ use sysvring::{Options, Peer, RecvError, SendError, Wait};
 use sysvring_support::board::{Dice, board, now_ns, until_at_least};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
+use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{tests, witness, workers};
+use sysvring_support::{tests, workers};
 
 tests![
     killed_senders_leave_no_gap,
@@ -31,11 +32,6 @@ type Wide = [u64; 24];
 /// The message of a position: torn, it would be that of none.
 fn wide(n: u64) -> Wide {
     array::from_fn(|i| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(i as u32))
-}
-
-fn must_be_soon(killed_at: u64) {
-    let took = Duration::from_nanos(now_ns() - killed_at);
-    assert!(took < SLICE + witness::excuse(killed_at), "told of a death after {took:?}");
 }
 
 fn options(name: &str, capacity: usize) -> Options {
@@ -112,7 +108,7 @@ fn kill_senders(orders: &mut Orders) {
         } else {
             dice.pause(21);
         }
-        let start = now_ns();
+        let (killed_at, watch) = (now_ns(), Watch::start(&[victim.pid()]));
         victim.kill();
         // Some are succeeded while they left messages, some after the drain. Where nobody ever came,
         // one may still come: that is no death.
@@ -124,7 +120,7 @@ fn kill_senders(orders: &mut Orders) {
                 }
             };
             assert_eq!(end, RecvError::Disconnected);
-            must_be_soon(start);
+            watch.must_be_within(SLICE, killed_at);
             assert!(rx.position() >= sent.load(Acquire), "lost what was sent");
             assert!(rx.position() <= sent.load(Acquire) + 3, "got what nobody sent");
         }
@@ -205,7 +201,7 @@ fn kill_receivers(orders: &mut Orders) {
         } else {
             dice.pause(21);
         }
-        let start = now_ns();
+        let (killed_at, watch) = (now_ns(), Watch::start(&[victim.pid()]));
         victim.kill();
         if dice.below(3) != 0 && tx.peer() != Ok(Peer::Absent) {
             let end = loop {
@@ -215,7 +211,7 @@ fn kill_receivers(orders: &mut Orders) {
                 }
             };
             assert_eq!(end, SendError::Disconnected);
-            must_be_soon(start);
+            watch.must_be_within(SLICE, killed_at);
         }
         killed += u64::from(!victim.wait().success());
         let (ahead, behind) = WAYS[way as usize];

@@ -9,8 +9,9 @@ use sysvring::{Options, RecvError, Role, SendError, Wait};
 use sysvring_support::board::{board, now_ns};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
+use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{tests, witness, workers};
+use sysvring_support::{tests, workers};
 
 tests![
     no_time_is_no_wait,
@@ -75,6 +76,7 @@ fn stuck(wait: Wait) -> Stuck {
 fn no_time_is_no_wait() {
     for wait in STRATEGIES {
         let mut stuck = stuck(wait);
+        let watch = Watch::start(&[]);
         let start = now_ns();
         for _ in 0..100 {
             assert_eq!(stuck.full.send_timeout(&2, Duration::ZERO), Err(SendError::Timeout));
@@ -83,8 +85,7 @@ fn no_time_is_no_wait() {
             assert_eq!(stuck.empty.recv_timeout(Duration::ZERO), Err(RecvError::Timeout));
             assert_eq!(stuck.empty.try_recv(), Err(RecvError::Empty));
         }
-        let took = Duration::from_nanos(now_ns() - start);
-        assert!(took < LATE + 5 * witness::excuse(start), "{wait:?}: {took:?} for 500 calls");
+        watch.must_be_within(LATE, start);
     }
 }
 

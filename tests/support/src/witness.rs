@@ -1,8 +1,13 @@
-//! How late the machine itself is. A thread of the suite sleeps a millisecond over and over and notes
-//! every time that it came back late; tests of times grant as much on top. On a quiet machine that is
-//! next to nothing, on one that is busy with other things it keeps a test from blaming the crate.
+//! How late the machine itself is, for tests of times to grant as much on top: next to nothing on a
+//! quiet machine; on one that is busy with other things it keeps a test from blaming the crate.
+//!
+//! Two witnesses: a thread of the suite that sleeps a millisecond over and over and notes every time
+//! that it came back late; and the kernel's account of how long each thread was ready to run and had
+//! to wait for a processor. Who sleeps because nobody woke it is not ready to run, so neither excuses
+//! a lost wake-up.
 
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
@@ -87,9 +92,59 @@ fn notes() -> Option<&'static Notes> {
     })
 }
 
+/// A time watched: this thread, and the first threads of other processes.
+pub struct Watch {
+    from: u64,
+    queues: Vec<File>,
+    queued: Duration,
+}
+
+impl Watch {
+    /// From now on.
+    pub fn start(others: &[u32]) -> Watch {
+        let others = others.iter().map(|pid| format!("/proc/{pid}/schedstat"));
+        let paths = others.chain(["/proc/thread-self/schedstat".to_owned()]);
+        // A kernel may do without this account.
+        let queues = paths.filter_map(|path| File::open(path).ok()).collect();
+        let mut watch = Watch { from: 0, queues, queued: Duration::ZERO };
+        watch.restart();
+        watch
+    }
+
+    /// The same again, from now on.
+    pub fn restart(&mut self) {
+        (self.from, self.queued) = (now_ns(), self.queued());
+    }
+
+    /// How much later than usual something may have ended just now.
+    pub fn excuse(&self) -> Duration {
+        excuse(self.from) + self.queued().saturating_sub(self.queued)
+    }
+
+    /// Fails when something that began at `since`, of the monotonic clock, took longer than that.
+    #[track_caller]
+    pub fn must_be_within(&self, time: Duration, since: u64) {
+        let took = Duration::from_nanos(now_ns().saturating_sub(since));
+        let excuse = self.excuse();
+        assert!(took < time + excuse, "it took {took:?}; the machine excuses {excuse:?}");
+    }
+
+    /// How long they were ready to run and did not, so far.
+    pub fn queued(&self) -> Duration {
+        let queued = |mut file: &File| -> io::Result<u64> {
+            let mut text = String::new();
+            file.seek(SeekFrom::Start(0))?;
+            file.read_to_string(&mut text)?;
+            let field = text.split_whitespace().nth(1).and_then(|field| field.parse().ok());
+            field.ok_or_else(|| io::Error::other(text))
+        };
+        Duration::from_nanos(self.queues.iter().map(|file| queued(file).unwrap_or(0)).sum())
+    }
+}
+
 /// How much later than usual something that began at `from`, of the monotonic clock, may have ended
-/// just now: a few times as late as the witness was meanwhile, for several processes may have had to
-/// wait for a processor one after the other.
+/// just now, by the sleeping witness: a few times as late as it was, for several processes may have
+/// had to wait one after the other.
 pub fn excuse(from: u64) -> Duration {
     let Some(notes) = notes() else { return Duration::ZERO };
     let late = |from: u64, to: u64| (to - from).saturating_sub(SLEEP.as_nanos() as u64);

@@ -21,6 +21,8 @@ workers![sends, receives];
 /// How long each pair has to bear it.
 const BEARS: Duration = Duration::from_secs(3);
 const SHORT: Duration = Duration::from_millis(20);
+/// No call takes so long, though the kernel may make it wait for others that wait for a processor.
+const LONG: Duration = Duration::from_secs(2);
 const CAPACITY: usize = 16;
 
 /// What came of all calls.
@@ -43,7 +45,8 @@ impl Tally {
         let watch = Watch::start();
         let result = call();
         let took = watch.took();
-        assert!(took < SHORT + Duration::from_secs(1), "a call took {took:?}");
+        let what = result.as_ref().map(drop);
+        assert!(took < LONG, "a call took {took:?}: {what:?}");
         match result {
             Ok(_) => {
                 self.done += 1;
@@ -61,7 +64,8 @@ impl Tally {
         let watch = Watch::start();
         let result = options.open();
         let took = watch.took();
-        assert!(took < SHORT + Duration::from_secs(1), "opening took {took:?}");
+        let what = result.as_ref().map(drop);
+        assert!(took < LONG, "opening took {took:?}: {what:?}");
         match result {
             Ok(handle) => {
                 self.opened += 1;

@@ -1,5 +1,6 @@
 //! The examples as users run them: real processes, real signals, and nothing left behind.
 
+mod ends;
 mod ground;
 mod letter;
 mod pipeline;

@@ -1,0 +1,213 @@
+//! The pipeline leaves nothing, however it ends: by Ctrl-C, by the death of any of its processes, at
+//! any moment.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::ground::Ground;
+use crate::program::{Folder, Output, Running, example, signal_to};
+
+/// A file without end: a terabyte of zeros that takes no room.
+fn endless() -> Folder {
+    let folder = Folder::new(&format!("endless-{:?}", thread::current().id()));
+    folder.file("zeros", "the first words\n");
+    let file = fs::File::options().write(true).open(folder.0.join("zeros")).expect("a file");
+    file.set_len(1 << 40).expect("a file system with sparse files");
+    folder
+}
+
+fn start(folder: &Folder) -> Running {
+    Running::start(example("pipeline").arg(&folder.0))
+}
+
+/// The stages of a pipeline that are there: role and process.
+fn stages(pipeline: i32) -> HashMap<String, i32> {
+    let mut found = HashMap::new();
+    for entry in fs::read_dir("/proc").expect("/proc").flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        if state_and_parent(pid).is_none_or(|(_, parent)| parent != pipeline) {
+            continue;
+        }
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let mut words = line.split(|byte| *byte == 0).skip_while(|word| *word != b"--stage");
+        if let Some(role) = words.nth(1) {
+            found.insert(String::from_utf8_lossy(role).into_owned(), pid);
+        }
+    }
+    found
+}
+
+/// What the kernel tells of a process that is there.
+fn state_and_parent(pid: i32) -> Option<(char, i32)> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    // Behind the name, which is in parentheses and may contain some.
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+}
+
+/// Waits until all stages are at work.
+fn at_work(pipeline: &Running, ground: &Ground) -> HashMap<String, i32> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let stages = stages(pipeline.pid());
+        if stages.len() == 3 && !ground.is_clean() {
+            // Some of the way into the stream.
+            thread::sleep(Duration::from_millis(30));
+            return stages;
+        }
+        assert!(Instant::now() < deadline, "no stages: {stages:?}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn assert_gone(processes: impl IntoIterator<Item = i32>) {
+    for pid in processes {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        // Of orphans the first process may take its time to take notice.
+        while state_and_parent(pid).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X')) {
+            assert!(Instant::now() < deadline, "process {pid} lives on");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+#[test]
+fn ctrl_c_ends_all_stages() {
+    let ground = Ground::new();
+    let folder = endless();
+    let pipeline = start(&folder);
+    let stages = at_work(&pipeline, &ground);
+    pipeline.signal_group(libc::SIGINT);
+    let Output { end, report, .. } = pipeline.output();
+    assert_eq!((end.code(), &*report), (Some(130), ""));
+    assert_gone(stages.into_values());
+    ground.assert_clean();
+}
+
+#[test]
+fn signals_to_the_supervisor_alone_end_all_stages() {
+    let ground = Ground::new();
+    let folder = endless();
+    for (signal, code) in [(libc::SIGINT, 130), (libc::SIGTERM, 143), (libc::SIGHUP, 129)] {
+        let pipeline = start(&folder);
+        let stages = at_work(&pipeline, &ground);
+        pipeline.signal(signal);
+        let Output { end, report, .. } = pipeline.output();
+        assert_eq!((end.code(), &*report), (Some(code), ""));
+        assert_gone(stages.into_values());
+        ground.assert_clean();
+    }
+}
+
+#[test]
+fn ctrl_c_at_any_moment_leaves_nothing() {
+    let ground = Ground::new();
+    let folder = endless();
+    for n in 0..40 {
+        let pipeline = start(&folder);
+        thread::sleep(Duration::from_micros(n * 600));
+        pipeline.signal_group(libc::SIGINT);
+        let Output { end, report, .. } = pipeline.output();
+        // Before it listens to signals it is killed by this one, with no stages yet.
+        assert!(end.code() == Some(130) || end.signal() == Some(libc::SIGINT), "{end}");
+        assert_eq!(report, "");
+        ground.assert_clean();
+    }
+}
+
+#[test]
+fn a_killed_stage_ends_the_pipeline() {
+    let ground = Ground::new();
+    let folder = endless();
+    for role in ["reader", "counter", "collector"] {
+        let pipeline = start(&folder);
+        let stages = at_work(&pipeline, &ground);
+        let victim = stages[role];
+        signal_to(victim, libc::SIGKILL);
+        let Output { end, report, errors } = pipeline.output();
+        assert_eq!((end.code(), &*report), (Some(1), ""), "{role} killed");
+        let sentence = format!("the {role} (process {victim}) was killed by signal 9");
+        assert!(errors.contains(&sentence) && errors.lines().count() == 1, "{errors}");
+        assert_gone(stages.into_values());
+        ground.assert_clean();
+    }
+}
+
+#[test]
+fn a_stage_killed_at_any_moment_leaves_nothing() {
+    let ground = Ground::new();
+    let folder = endless();
+    let mut killed = 0;
+    for n in 0..40 {
+        let pipeline = start(&folder);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let role = ["reader", "collector", "counter"][n % 3];
+        let victim = loop {
+            if let Some(victim) = stages(pipeline.pid()).get(role) {
+                break *victim;
+            }
+            assert!(Instant::now() < deadline, "no {role}");
+        };
+        thread::sleep(Duration::from_micros(n as u64 / 3 * 200));
+        signal_to(victim, libc::SIGKILL);
+        let Output { end, report, errors } = pipeline.output();
+        assert_eq!((end.code(), &*report), (Some(1), ""), "{role} killed");
+        killed +=
+            usize::from(errors.contains(&format!("the {role} (process {victim}) was killed")));
+        ground.assert_clean();
+    }
+    assert_eq!(killed, 40, "each told by its role and process");
+}
+
+#[test]
+fn all_stages_killed_leave_nothing() {
+    let ground = Ground::new();
+    let folder = endless();
+    let pipeline = start(&folder);
+    let stages = at_work(&pipeline, &ground);
+    for victim in stages.values() {
+        signal_to(*victim, libc::SIGSTOP);
+    }
+    for victim in stages.values() {
+        signal_to(*victim, libc::SIGKILL);
+    }
+    let Output { end, report, errors } = pipeline.output();
+    assert_eq!((end.code(), &*report), (Some(1), ""));
+    assert!(errors.contains("was killed by signal 9"), "{errors}");
+    ground.assert_clean();
+}
+
+#[test]
+fn stages_do_not_outlive_their_supervisor() {
+    let ground = Ground::new();
+    let folder = endless();
+    let mut pipeline = start(&folder);
+    let stages = at_work(&pipeline, &ground);
+    pipeline.signal(libc::SIGKILL);
+    pipeline.end();
+    assert_gone(stages.into_values());
+    ground.assert_clean();
+}
+
+#[test]
+fn a_stopped_stage_does_not_keep_the_others() {
+    let ground = Ground::new();
+    let folder = endless();
+    let pipeline = start(&folder);
+    let stages = at_work(&pipeline, &ground);
+    signal_to(stages["reader"], libc::SIGSTOP);
+    // The others have nothing to do any more, and sleep.
+    thread::sleep(Duration::from_millis(100));
+    signal_to(stages["counter"], libc::SIGKILL);
+    let Output { end, errors, .. } = pipeline.output();
+    assert_eq!(end.code(), Some(1));
+    assert!(errors.contains("the counter (process"), "{errors}");
+    assert_gone(stages.into_values());
+    ground.assert_clean();
+}

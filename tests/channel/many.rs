@@ -75,7 +75,10 @@ fn work_slowly(orders: &mut Orders) {
     say("here");
     loop {
         match rx.recv_ref() {
-            Ok(message) => say(message.position()),
+            Ok(message) => {
+                std::thread::sleep(Duration::from_micros(200));
+                say(message.position());
+            }
             Err(RecvError::Disconnected) => return say("end"),
             Err(error) => panic!("{error}"),
         }
@@ -116,7 +119,7 @@ fn a_stream_survives_its_workers() {
         for slot in &mut workers {
             let Some(worker) = slot else { continue };
             // It may have acknowledged what it did not say in time, but never the other way round.
-            if kills < 60 && seen.len() as u64 > 40 * (kills + 1) {
+            if done.is_some() && kills < 60 && seen.len() as u64 > 40 * (kills + 1) {
                 worker.kill().expect("kill");
                 kills += 1;
                 while let Ok(line) = worker.hear() {

@@ -31,6 +31,7 @@ fn send(orders: &mut Orders) {
 fn receive(orders: &mut Orders) {
     let name: String = orders.next();
     let rx: mpmc::Receiver<[u64; 3]> = Options::named(name).open().expect("open");
+    say("here");
     let (mut last, mut count, mut sum) = ([None::<u64>; 16], 0, 0);
     for message in &rx {
         let [own, n, both] = message.expect("receive");
@@ -46,18 +47,17 @@ fn every_message_once() {
     for (senders, receivers, capacity) in [(1, 1, 1), (4, 4, 8), (4, 1, 1024), (1, 4, 64)] {
         const EACH: u64 = 5_000;
         let name = Name::new();
-        // Held until the end, so that the channel has its capacity.
-        let first: mpmc::Receiver<[u64; 3]> =
-            name.options().capacity(capacity).open().expect("open");
+        // Held until the others have sent: between two of them there is always one.
+        let last: mpmc::Sender<[u64; 3]> = name.options().capacity(capacity).open().expect("open");
         let mut rx: Vec<_> = (0..receivers)
             .map(|_| Worker::start(&[&"many::receive", &name]).expect("start"))
             .collect();
+        rx.iter_mut().for_each(|rx| rx.expect("here"));
         let tx: Vec<_> = (0..senders)
             .map(|own| Worker::start(&[&"many::send", &name, &own, &EACH]).expect("start"))
             .collect();
-        first.wait_for_peer(Duration::from_secs(20)).expect("a sender");
-        drop(first);
         tx.into_iter().for_each(Worker::finish);
+        drop(last);
         let (mut count, mut sum) = (0.0, 0.0);
         for rx in &mut rx {
             let [c, s] = rx.figures().expect("figures");

@@ -240,19 +240,22 @@ fn bear_signals(orders: &mut Orders) {
     let mut rx: Receiver<u64> = options().open().expect("open");
     say("here");
     // Deadlines are neither early nor late.
-    for millis in [5, 50, 300] {
+    for millis in [5, 50, 300].into_iter().cycle() {
+        if millis == 5 && SIGNALS.load(Relaxed) > 100 {
+            break;
+        }
         let time = Duration::from_millis(millis);
         must_take("recv under signals", time, || {
             assert_eq!(rx.recv_timeout(time), Err(RecvError::Timeout));
         });
     }
-    assert!(SIGNALS.load(Relaxed) > 50, "hardly a signal: {SIGNALS:?}");
     // Messages come and go.
     say("ready");
     for n in 0..2_000 {
         assert_eq!(rx.recv(), Ok(n));
     }
     drop(rx);
+    say("left");
     hear();
     let mut tx: Sender<u64> = options().open().expect("open");
     for n in 0..2_000 {
@@ -289,8 +292,9 @@ fn signals_neither_break_nor_delay_a_call() {
             }
             tx.flush(LONG).expect("flush");
             drop(tx);
-            worker.tell("your turn").expect("tell");
+            worker.expect("left");
             let mut rx: Receiver<u64> = name.options().attach().expect("attach");
+            worker.tell("your turn").expect("tell");
             for n in 0..2_000 {
                 if n % 100 == 0 {
                     std::thread::sleep(Duration::from_millis(3));
@@ -301,7 +305,7 @@ fn signals_neither_break_nor_delay_a_call() {
         }));
         over.store(true, Relaxed);
         match told {
-            Ok(signals) => assert!(signals > 200, "hardly a signal: {signals}"),
+            Ok(signals) => assert!(signals > 110, "hardly a signal: {signals}"),
             Err(panic) => std::panic::resume_unwind(panic),
         }
     });

@@ -14,7 +14,7 @@ use crate::suite;
 const WORKER: &str = "worker";
 
 /// No child lives longer, whatever happens, seconds.
-const WATCHDOG: u32 = 60;
+const WATCHDOG: u32 = 180;
 
 /// A child. Killed, if it still lives, and waited for when dropped.
 pub struct Worker {

@@ -10,7 +10,7 @@ use crate::steps::operations::Operation;
 use crate::steps::peer::{Peer, order};
 use crate::steps::scene::{Other, Scene};
 use crate::steps::verify::Survivor;
-use crate::steps::violation::{Kind, Times, Violation, no};
+use crate::steps::violation::{Kind, Moment, Times, Violation, no};
 use crate::steps::way::Way;
 
 /// Where the victim is killed.
@@ -181,15 +181,16 @@ impl<'a> Case<'a> {
 
     /// Kills the victim where it is, and looks at what it leaves.
     pub fn kill(&mut self, pair: Pair) -> Result<(), Violation> {
-        let since = now_ns();
+        let begun = now_ns();
         pair.victim.kill();
-        self.survive(pair.peer, since)
+        let moment = Moment::since(begun, pair.peer.as_ref());
+        self.survive(pair.peer, moment)
     }
 
     /// Looks at what is there now that the victim is gone.
-    pub fn survive(&mut self, peer: Option<Peer>, since: u64) -> Result<(), Violation> {
-        let mut survivor = Survivor::new(&self.scene, &self.before);
-        let result = survivor.check(self.operation.after, peer, since);
+    pub fn survive(&mut self, peer: Option<Peer>, moment: Moment) -> Result<(), Violation> {
+        let mut survivor = Survivor::new(&self.scene, &self.before, moment);
+        let result = survivor.check(self.operation.after, peer);
         self.times.take(survivor.times);
         result
     }

@@ -204,10 +204,9 @@ impl Raw {
 fn succeed_without_repair(
     survivor: &mut Survivor<'_>,
     mut peer: Option<Peer>,
-    since: u64,
 ) -> Result<(), Violation> {
     let scene = survivor.scene;
-    survivor.peer(After::Stream, &mut peer, since)?;
+    survivor.peer(After::Stream, &mut peer)?;
     let End::Raw(raw) = attach(scene) else { unreachable!("just made") };
     raw.put();
     let mut rx = scene.receiver();

@@ -4,7 +4,6 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use sysvring_support::board::now_ns;
 use sysvring_support::ipc;
 use sysvring_support::step::Stop;
 use sysvring_support::worker::{Orders, say};
@@ -15,7 +14,7 @@ use crate::steps::case::{Case, Pair};
 use crate::steps::driver::{self, OVER, fail};
 use crate::steps::kernel;
 use crate::steps::operations;
-use crate::steps::violation::{Kind, Violation, no};
+use crate::steps::violation::{Kind, Moment, Violation, no};
 
 workers![fail_calls];
 
@@ -215,7 +214,8 @@ fn fail_one(
         Stop::Ended(status) if status.success() => {}
         stop => return stuck(stop),
     }
-    case.survive(pair.peer, now_ns())?;
+    let moment = Moment::now(pair.peer.as_ref());
+    case.survive(pair.peer, moment)?;
     Ok(done)
 }
 

@@ -1,10 +1,10 @@
 //! One case: a channel in some state, an operation, and who is on the other side.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Address, Lifetime, Options, Wait};
-use sysvring_support::board::now_ns;
+use sysvring_support::witness::Watch;
 
 use crate::steps::board::{Board, Span};
 use crate::steps::kernel::{self, Memory, Side};
@@ -52,8 +52,8 @@ pub struct Scene {
     pub segment: i32,
 }
 
-/// An opened end, how long that took, and when it began.
-pub struct Opened<H>(pub H, pub Duration, pub u64);
+/// An opened end, how long that took, and what the machine says to it.
+pub struct Opened<H>(pub H, pub Duration, pub Watch);
 
 impl Scene {
     /// The options all sides open the channel with. Nobody spins: how often would depend on the
@@ -77,9 +77,9 @@ impl Scene {
 
     /// Opens an end as a survivor does.
     pub fn open<H: sysvring::Handle>(&self) -> Result<Opened<H>, sysvring::Error> {
-        let since = now_ns();
+        let (watch, start) = (Watch::start(&[]), Instant::now());
         let handle = self.options().open()?;
-        Ok(Opened(handle, Duration::from_nanos(now_ns() - since), since))
+        Ok(Opened(handle, start.elapsed(), watch))
     }
 
     /// A successor took the victim's place at a position, which its report must allow for. From

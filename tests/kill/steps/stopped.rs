@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sysvring::Error;
 use sysvring::spsc::{Receiver, Sender};
-use sysvring_support::board::{now_ns, until};
+use sysvring_support::board::until;
 use sysvring_support::fork::Fork;
 use sysvring_support::ipc;
 use sysvring_support::worker::{Orders, say};
@@ -20,7 +20,7 @@ use crate::steps::load::Load;
 use crate::steps::operations;
 use crate::steps::peer::{Peer, order};
 use crate::steps::scene::Other;
-use crate::steps::violation::{Kind, Violation, no};
+use crate::steps::violation::{Kind, Moment, Violation, no};
 use crate::steps::walk::{Plan, recorded};
 use crate::steps::way::Way;
 
@@ -97,7 +97,8 @@ fn stop_at(case: &mut Case<'_>, way: &Way, point: Point, long: bool) -> Result<b
     }
     victim.signal(libc::SIGCONT);
     finish(case, &mut victim, peer.as_ref())?;
-    case.survive(peer, now_ns())?;
+    let moment = Moment::now(peer.as_ref());
+    case.survive(peer, moment)?;
     Ok(met)
 }
 

@@ -5,7 +5,6 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use sysvring_support::board::now_ns;
 use sysvring_support::step::Stepper;
 use sysvring_support::worker::{Orders, say};
 use sysvring_support::{tests, workers};
@@ -16,7 +15,7 @@ use crate::steps::driver::{self, OVER, fail};
 use crate::steps::load::EMPTY;
 use crate::steps::operations::{After, Operation, find};
 use crate::steps::scene::{Other, Scene};
-use crate::steps::violation::{Kind, Violation, no};
+use crate::steps::violation::{Kind, Moment, Violation, no};
 use crate::steps::walk::recorded;
 use crate::steps::way::Way;
 
@@ -174,7 +173,7 @@ fn follow(
         None => (false, case.record_from(&mut pair)?),
     };
     pair.victim.kill();
-    case.survive(None, now_ns())?;
+    case.survive(None, Moment::now(None))?;
     Ok((there, found))
 }
 

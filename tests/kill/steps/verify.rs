@@ -4,9 +4,7 @@ use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Lifetime, RecvError, SendError};
-use sysvring_support::board::now_ns;
 use sysvring_support::ipc;
-use sysvring_support::witness::excuse;
 
 use crate::steps::board::peer;
 use crate::steps::kernel::{self, Side};
@@ -14,39 +12,36 @@ use crate::steps::load::{CAPACITY, Load, load};
 use crate::steps::operations::After;
 use crate::steps::peer::Peer;
 use crate::steps::scene::{Before, Opened, Other, Scene};
-use crate::steps::violation::{Kind, Times, Violation, no};
+use crate::steps::violation::{Kind, Moment, Times, Violation, no};
 
-/// A sleeper looks by itself every 200 ms: who takes half of that was not woken.
-const WOKEN: Duration = Duration::from_millis(100);
 /// Opening waits for nobody dead: it takes a part of a millisecond on an idle machine.
 const OPENED: Duration = Duration::from_millis(100);
+/// Longer than anybody looks at a process.
+const LOOKED_AT: Duration = Duration::from_secs(2);
 
 /// A survivor at work.
 pub struct Survivor<'a> {
     pub scene: &'a Scene,
     /// What was in the kernel's tables before.
     pub before: &'a [String],
+    /// When the victim died, or what else a sleeper is to wake of.
+    pub moment: Moment,
     pub times: Times,
     tx: Option<Sender<Load>>,
     rx: Option<Receiver<Load>>,
 }
 
 impl<'a> Survivor<'a> {
-    pub fn new(scene: &'a Scene, before: &'a [String]) -> Survivor<'a> {
-        Survivor { scene, before, times: Times::default(), tx: None, rx: None }
+    pub fn new(scene: &'a Scene, before: &'a [String], moment: Moment) -> Survivor<'a> {
+        Survivor { scene, before, moment, times: Times::default(), tx: None, rx: None }
     }
 
-    /// Everything. `since` is when the victim was killed.
-    pub fn check(
-        &mut self,
-        after: After,
-        mut peer: Option<Peer>,
-        since: u64,
-    ) -> Result<(), Violation> {
+    /// Everything.
+    pub fn check(&mut self, after: After, mut peer: Option<Peer>) -> Result<(), Violation> {
         self.semaphores()?;
         match after {
             After::Stream | After::Coming => {
-                self.peer(after, &mut peer, since)?;
+                self.peer(after, &mut peer)?;
                 self.channel(peer)
             }
             After::Gone => match sysvring::stat(self.scene.address()) {
@@ -56,7 +51,7 @@ impl<'a> Survivor<'a> {
             After::Reap => self.reap(),
             After::Removed => self.removed(peer),
             After::RemovedAgain => self.removed_again(peer),
-            After::By(check) => check(self, peer, since),
+            After::By(check) => check(self, peer),
         }?;
         self.nothing_left()
     }
@@ -78,12 +73,7 @@ impl<'a> Survivor<'a> {
     }
 
     /// A sleeping peer wakes, and is told what is so.
-    pub fn peer(
-        &mut self,
-        after: After,
-        peer: &mut Option<Peer>,
-        mut since: u64,
-    ) -> Result<(), Violation> {
+    pub fn peer(&mut self, after: After, peer: &mut Option<Peer>) -> Result<(), Violation> {
         let Some(sleeper) = peer.take_if(|_| self.scene.other == Other::Asleep) else {
             return Ok(());
         };
@@ -91,19 +81,19 @@ impl<'a> Survivor<'a> {
         let returned = || board.peer.get() >= peer::SUCCEEDED;
         if matches!(after, After::Coming) {
             let settled = || returned() || sleeper.is_asleep(self.scene);
-            if !within(since, settled) {
+            if !self.moment.is_followed_by(settled) {
                 return no(Kind::Asleep, "the sleeper neither sleeps nor returns");
             }
             if !returned() {
                 self.serve()?;
-                since = now_ns();
+                self.moment = Moment::now(Some(&sleeper));
             }
         }
-        if !within(since, returned) {
+        if !self.moment.is_followed_by(returned) {
             return no(Kind::Asleep, format!("the {:?} still sleeps", sleeper.side));
         }
-        let wake = Duration::from_nanos(board.peer_at.get().saturating_sub(since));
-        if wake > WOKEN && wake > WOKEN + excuse(since) {
+        let wake = self.moment.until(board.peer_at.get());
+        if self.moment.is_too_late(board.peer_at.get()) {
             return no(Kind::Asleep, format!("the {:?} slept for {wake:?}", sleeper.side));
         }
         self.times.wake = self.times.wake.max(wake);
@@ -136,7 +126,7 @@ impl<'a> Survivor<'a> {
     fn open(&mut self, side: Side) -> Result<(), Violation> {
         fn opened<H>(result: Result<Opened<H>, Error>) -> Result<(H, Duration), Violation> {
             match result {
-                Ok(Opened(_, time, since)) if time > OPENED && time > OPENED + excuse(since) => {
+                Ok(Opened(_, time, watch)) if time > OPENED && time > OPENED + watch.excuse() => {
                     no(Kind::Shut, format!("opening takes {time:?}"))
                 }
                 Ok(Opened(handle, time, _)) => Ok((handle, time)),
@@ -274,7 +264,7 @@ impl<'a> Survivor<'a> {
     fn removed(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
         self.open(self.scene.side)?;
         if kernel::segment(self.scene.key) != Some(self.scene.segment) {
-            self.told_of_removal(peer, now_ns())?;
+            self.told_of_removal(peer)?;
             return self.new_channel();
         }
         // It did not get far: all is as it was.
@@ -290,16 +280,17 @@ impl<'a> Survivor<'a> {
             Ok(()) | Err(Error::NotFound { .. }) => {}
             Err(error) => return no(Kind::Left, format!("removing again: {error}")),
         }
-        self.told_of_removal(peer, now_ns())?;
+        self.told_of_removal(peer)?;
         (self.tx, self.rx) = (None, None);
         self.nothing_left()?;
         self.new_channel()
     }
 
-    fn told_of_removal(&mut self, peer: Option<Peer>, since: u64) -> Result<(), Violation> {
+    fn told_of_removal(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
         let Some(peer) = peer else { return Ok(()) };
         let board = &self.scene.board;
-        if !within(since, || board.peer.get() >= peer::SUCCEEDED) {
+        let moment = Moment::now(Some(&peer));
+        if !moment.is_followed_by(|| board.peer.get() >= peer::SUCCEEDED) {
             return no(Kind::Asleep, "the sleeper sleeps on in a removed channel");
         }
         peer.fork.finish();
@@ -310,20 +301,18 @@ impl<'a> Survivor<'a> {
     }
 
     fn nothing_left(&self) -> Result<(), Violation> {
-        let left: Vec<_> =
-            kernel::marked().into_iter().filter(|line| !self.before.contains(line)).collect();
-        if left.is_empty() { Ok(()) } else { no(Kind::Left, left.join("; ")) }
-    }
-}
-
-/// Whether it comes true in the time a sleeper has to wake.
-fn within(since: u64, what: impl Fn() -> bool) -> bool {
-    let start = Instant::now();
-    while !what() {
-        if start.elapsed() > WOKEN && start.elapsed() > WOKEN + excuse(since) {
-            return what();
+        let start = Instant::now();
+        loop {
+            let mut left = kernel::marked();
+            left.retain(|line| !self.before.contains(line));
+            if left.is_empty() {
+                return Ok(());
+            }
+            // The memory of the dead lives on while somebody looks at it, as `ps` does.
+            if start.elapsed() > LOOKED_AT {
+                return no(Kind::Left, left.join("; "));
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
-        std::thread::yield_now();
     }
-    true
 }

@@ -67,7 +67,7 @@ pub enum After {
     /// or what is left be removed.
     RemovedAgain,
     /// What this finds.
-    By(fn(&mut Survivor<'_>, Option<Peer>, u64) -> Result<(), Violation>),
+    By(fn(&mut Survivor<'_>, Option<Peer>) -> Result<(), Violation>),
 }
 
 /// An operation, and in which cases it is walked.

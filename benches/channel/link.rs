@@ -25,6 +25,8 @@ pub enum Way {
     Spin,
     /// A channel whose members sleep at once.
     Park,
+    /// A channel, messages received into the receiver's own place, as the yardstick does.
+    Into,
     /// A channel, messages written and read in place.
     InPlace,
     /// A channel, messages sent and received 16 at a time.
@@ -47,6 +49,7 @@ impl Way {
             Way::Balanced => "sysvring",
             Way::Spin => "sysvring, Wait::Spin",
             Way::Park => "sysvring, Wait::Park",
+            Way::Into => "sysvring, recv_into",
             Way::InPlace => "sysvring, in place",
             Way::Batch => "sysvring, batches of 16",
             Way::Vyukov => "Vyukov's ring",

@@ -21,7 +21,7 @@ use crate::{Extent, clock, contest, trace};
 
 const SMALL: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin, Way::Batch];
 const MIDDLE: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin, Way::InPlace, Way::Batch];
-const LARGE: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin, Way::InPlace];
+const LARGE: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin, Way::Into, Way::InPlace];
 
 /// Messages in a batch.
 const BATCH: usize = 16;
@@ -61,7 +61,7 @@ fn size<const N: usize>(
         cells.push(format!("{:.2}", 1e3 / rate.median()));
         if way != Way::Raw {
             cells.extend(ratio.cells(2));
-            if matches!(way, Way::Balanced | Way::Spin) {
+            if matches!(way, Way::Balanced | Way::Spin | Way::Into) {
                 cells.extend(Goal::AtLeast(goal).cells(ratio.median()));
             }
         }
@@ -138,6 +138,16 @@ fn receive<const N: usize>(way: Way, count: u64, address: &str) {
             timed_turns(count, |sequence| {
                 for n in sequence {
                     rx.recv(&mut message);
+                    check(&message, n);
+                }
+            });
+        }
+        Way::Into => {
+            let mut rx: Receiver<[u64; N]> = link::receiver(way, address);
+            let mut message = [0; N];
+            timed_turns(count, |sequence| {
+                for n in sequence {
+                    rx.recv_into(&mut message).expect("receive");
                     check(&message, n);
                 }
             });

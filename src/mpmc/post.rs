@@ -7,6 +7,7 @@ use crate::error::{Error, Fault};
 use crate::layout;
 use crate::members::{self, SEATS_MAX};
 use crate::membership::Membership;
+use crate::options::Options;
 use crate::patience::Seldom;
 use crate::segment;
 use crate::stat::Role;
@@ -76,6 +77,13 @@ impl Post {
             post.disown();
         }
         post
+    }
+
+    /// What makes another member like this one.
+    pub(super) fn like_this(&self) -> Options {
+        let line = self.membership.line();
+        let label = crate::layout::load_text(&line.label, line.label_len.load(Relaxed));
+        Options::id(self.membership.id).wait(self.wait).label(label)
     }
 
     fn disown(&self) {

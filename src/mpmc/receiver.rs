@@ -7,6 +7,8 @@ use core::slice;
 use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use zerocopy::FromBytes;
+
 use super::post::{Dead, Post};
 use super::{Death, Guard, Iter, TryIter};
 use crate::address::ChannelId;
@@ -14,7 +16,7 @@ use crate::error::{Error, Fault, RecvError};
 use crate::members::Flavor;
 use crate::membership::Membership;
 use crate::message::{self, Message, Shape, is_variable};
-use crate::options::{Handle, Options, sealed::Sealed};
+use crate::options::{Handle, sealed::Sealed};
 use crate::patience::Patience;
 use crate::ring::mpmc::{Consumer, Held, Next};
 use crate::segment::Redelivery;
@@ -200,13 +202,54 @@ impl<T: Message> Receiver<T> {
     }
 }
 
-impl<T: Message + ?Sized> Receiver<T> {
-    /// Another member of the same channel, with a seat of its own.
+/// Receiving into a place of the caller's, for types of which any bytes are a value. A large message
+/// is moved once; returned by value it is moved twice.
+impl<T: Message + FromBytes> Receiver<T> {
+    /// The next message, written over `message`; waits for one.
     ///
     /// # Errors
-    /// As [`Options::attach`], above all [`Error::NoSeat`].
+    /// As [`recv`](Receiver::recv).
+    #[inline]
+    pub fn recv_into(&self, message: &mut T) -> Result<(), RecvError> {
+        self.take_into(message, Patience::Forever)
+    }
+
+    /// The next message, written over `message`, if it is there.
+    ///
+    /// # Errors
+    /// As [`try_recv`](Receiver::try_recv).
+    #[inline]
+    pub fn try_recv_into(&self, message: &mut T) -> Result<(), RecvError> {
+        self.take_into(message, Patience::Now)
+    }
+
+    /// The next message, written over `message`; waits for one for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`recv_timeout`](Receiver::recv_timeout).
+    #[inline]
+    pub fn recv_into_timeout(&self, message: &mut T, timeout: Duration) -> Result<(), RecvError> {
+        self.take_into(message, Patience::At(timeout))
+    }
+
+    #[inline(always)]
+    fn take_into(&self, message: &mut T, patience: Patience) -> Result<(), RecvError> {
+        let held = self.inner.hold(patience)?;
+        // SAFETY: `FromBytes`: whatever arrives is a `T`, so a place of a `T` may hold it.
+        let message = unsafe { &mut *core::ptr::from_mut(message).cast::<MaybeUninit<T>>() };
+        self.copy_to(&held, message);
+        self.finish(&held, size_of::<T>())
+    }
+}
+
+impl<T: Message + ?Sized> Receiver<T> {
+    /// Another member of the same channel, with a seat of its own; it waits as this one and has its
+    /// label.
+    ///
+    /// # Errors
+    /// As [`Options::attach`](crate::Options::attach), above all [`Error::NoSeat`].
     pub fn try_clone(&self) -> Result<Receiver<T>, Error> {
-        Options::id(self.id()).attach()
+        self.inner.post.like_this().attach()
     }
 
     /// The next message, copied to the heap; waits for one. For messages of variable length.

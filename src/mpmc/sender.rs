@@ -14,7 +14,7 @@ use crate::error::{BatchError, Error, Fault, SendError};
 use crate::members::Flavor;
 use crate::membership::Membership;
 use crate::message::{Message, Shape, is_variable};
-use crate::options::{Handle, Options, sealed::Sealed};
+use crate::options::{Handle, sealed::Sealed};
 use crate::patience::Patience;
 use crate::ring::mpmc::{Claim, Producer, Room};
 use crate::stat::Stat;
@@ -57,12 +57,13 @@ impl<T: Message + ?Sized> Clone for Sender<T> {
 }
 
 impl<T: Message + ?Sized> Sender<T> {
-    /// Another member of the same channel, with a seat of its own.
+    /// Another member of the same channel, with a seat of its own; it waits as this one and has its
+    /// label.
     ///
     /// # Errors
-    /// As [`Options::attach`], above all [`Error::NoSeat`].
+    /// As [`Options::attach`](crate::Options::attach), above all [`Error::NoSeat`].
     pub fn try_clone(&self) -> Result<Sender<T>, Error> {
-        Options::id(self.id()).attach()
+        self.inner.post.like_this().attach()
     }
 
     /// Sends a message; waits while the channel is full.

@@ -6,6 +6,8 @@ use core::ptr::NonNull;
 use core::slice;
 use core::time::Duration;
 
+use zerocopy::FromBytes;
+
 use super::{Guard, Iter, TryIter};
 use crate::address::ChannelId;
 use crate::channel::{Channel, Peer};
@@ -169,6 +171,51 @@ impl<T: Message> Receiver<T> {
         slot.reading();
         // SAFETY: a slot of sized messages has room for one, rounded up to 8, and is aligned to 8.
         unsafe { message::read(slot.payload(), message) }
+    }
+}
+
+/// Receiving into a place of the caller's, for types of which any bytes are a value. A large message
+/// is moved once; returned by value it is moved twice.
+impl<T: Message + FromBytes> Receiver<T> {
+    /// The next message, written over `message`; waits for one.
+    ///
+    /// # Errors
+    /// As [`recv`](Receiver::recv); `message` is what it was.
+    #[inline]
+    pub fn recv_into(&mut self, message: &mut T) -> Result<(), RecvError> {
+        self.take_into(message, Patience::Forever)
+    }
+
+    /// The next message, written over `message`, if it is there.
+    ///
+    /// # Errors
+    /// As [`try_recv`](Receiver::try_recv); `message` is what it was.
+    #[inline]
+    pub fn try_recv_into(&mut self, message: &mut T) -> Result<(), RecvError> {
+        self.take_into(message, Patience::Now)
+    }
+
+    /// The next message, written over `message`; waits for one for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`recv_timeout`](Receiver::recv_timeout); `message` is what it was.
+    #[inline]
+    pub fn recv_into_timeout(
+        &mut self,
+        message: &mut T,
+        timeout: Duration,
+    ) -> Result<(), RecvError> {
+        self.take_into(message, Patience::At(timeout))
+    }
+
+    #[inline(always)]
+    fn take_into(&mut self, message: &mut T, patience: Patience) -> Result<(), RecvError> {
+        self.arrive(patience)?;
+        // SAFETY: `FromBytes`: whatever arrives is a `T`, so a place of a `T` may hold it.
+        let message = unsafe { &mut *core::ptr::from_mut(message).cast::<MaybeUninit<T>>() };
+        self.copy_to(message);
+        self.acknowledge(size_of::<T>());
+        Ok(())
     }
 }
 

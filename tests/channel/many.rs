@@ -14,6 +14,7 @@ tests![
     clones_are_one_member_and_try_clones_another,
     the_slow_are_named,
     the_seats_are_counted,
+    a_place_is_written_once,
 ];
 
 workers![send, receive, work_slowly];
@@ -146,11 +147,12 @@ fn a_stream_survives_its_workers() {
 
 fn clones_are_one_member_and_try_clones_another() {
     let name = Name::new();
-    let tx: mpmc::Sender<u64> = name.options().open().expect("open");
+    let tx: mpmc::Sender<u64> = name.options().label("a label").open().expect("open");
     let clone = tx.clone();
     assert_eq!(tx.stat().expect("stat").members.iter().filter(|m| m.alive).count(), 1);
     let other = tx.try_clone().expect("another");
-    assert_eq!(tx.stat().expect("stat").members.iter().filter(|m| m.alive).count(), 2);
+    let labels = tx.stat().expect("stat").members.into_iter().filter(|m| m.alive).map(|m| m.label);
+    assert_eq!(labels.collect::<Vec<_>>(), ["a label", "a label"]);
     let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
     std::thread::scope(|scope| {
         for tx in [&tx, &clone, &other] {
@@ -180,6 +182,26 @@ fn the_slow_are_named() {
     assert!(start.elapsed() >= Duration::from_millis(50));
     drop(loan);
     assert_eq!(rx.recv(), Ok(2));
+}
+
+fn a_place_is_written_once() {
+    let name = Name::new();
+    let tx: mpmc::Sender<[u64; 3]> = name.options().open().expect("open");
+    let rx: mpmc::Receiver<[u64; 3]> = name.options().attach().expect("attach");
+    let mut place = [7; 3];
+    assert_eq!(rx.try_recv_into(&mut place), Err(RecvError::Empty));
+    let soon = Duration::from_millis(1);
+    assert_eq!(rx.recv_into_timeout(&mut place, soon), Err(RecvError::Timeout));
+    assert_eq!(place, [7; 3]);
+    tx.send_batch(&[[1, 2, 3], [4, 5, 6], [7, 8, 9]]).expect("send");
+    rx.recv_into(&mut place).expect("receive");
+    assert_eq!(place, [1, 2, 3]);
+    rx.try_recv_into(&mut place).expect("receive");
+    assert_eq!(place, [4, 5, 6]);
+    rx.recv_into_timeout(&mut place, soon).expect("receive");
+    assert_eq!(place, [7, 8, 9]);
+    drop(tx);
+    assert_eq!(rx.recv_into(&mut place), Err(RecvError::Disconnected));
 }
 
 fn the_seats_are_counted() {

@@ -84,10 +84,13 @@ fn fill(mut loan: sysvring::spsc::Loan<'_, u64>, n: u64) {
     loan.commit();
 }
 
-const WAYS_TO_RECEIVE: [&str; 14] = [
+const WAYS_TO_RECEIVE: [&str; 17] = [
     "recv",
     "try_recv",
     "recv_timeout",
+    "recv_into",
+    "try_recv_into",
+    "recv_into_timeout",
     "recv_boxed",
     "try_recv_boxed",
     "recv_boxed_timeout",
@@ -101,12 +104,23 @@ const WAYS_TO_RECEIVE: [&str; 14] = [
     "try_iter",
 ];
 
+/// What was received into a place; an error leaves it alone.
+fn into(receive: impl FnOnce(&mut u64) -> Result<(), RecvError>) -> Result<u64, RecvError> {
+    let mut place = u64::MAX;
+    let received = receive(&mut place);
+    assert!(received.is_ok() || place == u64::MAX, "an error wrote {place}");
+    received.map(|()| place)
+}
+
 /// One or more messages; nothing when there are none now, an error at the end.
 fn receive_some(rx: &mut Receiver<u64>, way: &str, got: &mut Vec<u64>) -> Result<(), RecvError> {
     let one = match way {
         "recv" => rx.recv(),
         "try_recv" => rx.try_recv(),
         "recv_timeout" => rx.recv_timeout(LONG),
+        "recv_into" => into(|n| rx.recv_into(n)),
+        "try_recv_into" => into(|n| rx.try_recv_into(n)),
+        "recv_into_timeout" => into(|n| rx.recv_into_timeout(n, LONG)),
         "recv_boxed" => rx.recv_boxed().map(|n| *n),
         "try_recv_boxed" => rx.try_recv_boxed().map(|n| *n),
         "recv_boxed_timeout" => rx.recv_boxed_timeout(LONG).map(|n| *n),

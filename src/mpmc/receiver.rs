@@ -24,7 +24,7 @@ use crate::stat::Stat;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::{self, Ended, Look, Place, SLICE, Side, Wait};
 
-/// A receiver of a many-to-many channel. [`Options`] open it.
+/// A receiver of a many-to-many channel. [`Options`](crate::Options) open it.
 #[derive(Debug)]
 pub struct Receiver<T: Message + ?Sized> {
     inner: Arc<Inner>,

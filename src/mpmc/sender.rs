@@ -22,7 +22,7 @@ use crate::sync::plain::AtomicU32;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::{self, Ended, Look, Place, SLICE, Side, Wait};
 
-/// A sender of a many-to-many channel. [`Options`] open it.
+/// A sender of a many-to-many channel. [`Options`](crate::Options) open it.
 ///
 /// Sending borrows the message: on an error it was not sent and is still yours.
 #[derive(Debug)]

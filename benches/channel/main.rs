@@ -30,6 +30,7 @@ mod pair;
 mod stream;
 mod syscalls;
 mod table;
+mod teams;
 mod trace;
 mod vyukov;
 mod wake;

@@ -1,5 +1,5 @@
-//! Real processes, killed: at every instruction where the machine's registers are known, at random
-//! times everywhere.
+//! Real processes, killed at every instruction, where the machine's registers are known. At random
+//! times, everywhere: `tests/soak`.
 //!
 //! *The walk* (`steps/walk.rs`). For each operation of a channel (`steps/operations/`), with the ring
 //! in several states and the other side absent, idle, asleep or late, a victim is stepped through
@@ -39,7 +39,6 @@
 //! It needs `ptrace` of own children. Where IPC or user namespaces are allowed, it shares no
 //! segments with others; else run nothing beside it that reaps.
 
-mod soak;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod steps;
 
@@ -53,7 +52,7 @@ const WATCHDOGS: [Duration; 2] = [Duration::from_secs(600), Duration::from_secs(
 
 fn main() -> ExitCode {
     if let Some(orders) = worker::orders() {
-        return worker::work(&[soak::workers(), steps::workers()].concat(), orders);
+        return worker::work(&steps::workers(), orders);
     }
     let start = Instant::now();
     let mut arguments: Vec<String> = std::env::args().collect();
@@ -64,7 +63,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let tests = [soak::tests(), steps::tests()].concat();
+    let tests = steps::tests();
     let code = suite::run_with(arguments.into_iter(), WATCHDOGS[usize::from(long)], tests);
     println!("{}, {:.0} s", steps::summary(), start.elapsed().as_secs_f64());
     code

@@ -4,9 +4,10 @@ use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Zeros, in memory shared with all children forked later; for the life of the process.
+/// Zeros, in memory shared with all children forked later; for the life of the process. What is
+/// never touched takes no memory.
 pub fn board<const N: usize>() -> &'static [AtomicU64; N] {
-    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: new memory at a place the kernel picks, never unmapped; zeros are valid numbers.
     unsafe {

@@ -1,0 +1,135 @@
+//! What members of a channel did, in memory that survives them.
+//!
+//! A sender numbers its messages, and its successor goes on with fresh numbers. Before it sends some
+//! it notes the number behind them, and when the call has returned that they are sent. Those between
+//! the two notes of a dead sender may have been sent or not, all others must arrive. A receiver marks
+//! a number while it has the message under its guard: then it acknowledges.
+
+use std::ops::Range;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+
+use sysvring_support::board::board;
+
+/// Most members of a side.
+pub const MOST: usize = 4;
+/// Most messages of one sender. Each that is sent takes a bit.
+const NUMBERS: usize = 1 << 33;
+const WORDS: usize = NUMBERS / 64;
+
+/// One sender, all its lives.
+#[repr(C, align(128))]
+pub struct Sent {
+    /// Numbers below are sent, for sure, but for those that a dead one had begun with.
+    pub acknowledged: AtomicU64,
+    /// Numbers from here on are not used yet.
+    pub begun: AtomicU64,
+    /// How often it was started.
+    pub lives: AtomicU64,
+}
+
+/// One receiver, all its lives.
+#[repr(C, align(128))]
+pub struct Received {
+    /// Messages that nobody had marked before.
+    pub fresh: AtomicU64,
+    /// Messages that came by way of a dead receiver.
+    pub redelivered: AtomicU64,
+    /// What must not be.
+    pub torn: AtomicU64,
+    pub twice: AtomicU64,
+    pub disordered: AtomicU64,
+}
+
+/// What the members of one channel share with their supervisor.
+#[repr(C)]
+pub struct Ledger {
+    /// One: senders are to end. Two: receivers too.
+    pub over: AtomicUsize,
+    pub sent: [Sent; MOST],
+    pub received: [Received; MOST],
+    marks: [[AtomicU64; WORDS]; MOST],
+}
+
+/// Adds to a number with one writer.
+pub fn add(number: &AtomicU64) {
+    number.store(number.load(Relaxed) + 1, Relaxed);
+}
+
+impl Ledger {
+    /// An empty one, shared with the children forked later.
+    pub fn new() -> &'static Ledger {
+        const N: usize = size_of::<Ledger>() / 8;
+        // SAFETY: as long as a ledger, aligned to a page, never unmapped; zeros are valid numbers.
+        unsafe { &*board::<N>().as_ptr().cast() }
+    }
+
+    /// Marks a message as received; whether it was before.
+    pub fn mark(&self, sender: usize, number: u64) -> bool {
+        assert!((number as usize) < NUMBERS, "too many messages for the ledger");
+        let word = &self.marks[sender][number as usize / 64];
+        let bit = 1 << (number % 64);
+        word.fetch_or(bit, Relaxed) & bit != 0
+    }
+
+    /// The sum of one of the receivers' numbers.
+    pub fn sum(&self, number: fn(&Received) -> &AtomicU64) -> u64 {
+        self.received.iter().map(|line| number(line).load(Acquire)).sum()
+    }
+
+    /// Numbers of a dead sender that may have been sent or not. Its successor goes on behind them.
+    pub fn bury(&self, sender: usize) -> Range<u64> {
+        let line = &self.sent[sender];
+        let begun = line.begun.load(Acquire);
+        let doubtful = line.acknowledged.load(Acquire)..begun;
+        line.acknowledged.store(begun, Release);
+        doubtful
+    }
+
+    /// Looks through everything: how many were sent for sure and not received, how many were
+    /// received and never sent, and in how many lives a later message arrived and an earlier not.
+    pub fn close(&self, sender: usize, doubtful: &[Range<u64>]) -> Account {
+        let end = self.sent[sender].begun.load(Acquire);
+        let mut account = Account::default();
+        let mut at = 0;
+        for doubt in doubtful {
+            account.lost += self.missing(sender, at..doubt.start);
+            let arrived = doubt.clone().filter(|&n| self.missing(sender, n..n + 1) == 0).count();
+            let arrived_in_front = doubt.start..doubt.start + arrived as u64;
+            account.disordered += u64::from(self.missing(sender, arrived_in_front) != 0);
+            account.doubtful += doubt.end - doubt.start;
+            at = doubt.end;
+        }
+        account.lost += self.missing(sender, at..end);
+        account.sent = end - account.doubtful;
+        let behind = &self.marks[sender][(end as usize).div_ceil(64)..][..1_000];
+        account.invented =
+            behind.iter().map(|word| u64::from(word.load(Acquire).count_ones())).sum();
+        account
+    }
+
+    /// How many of these numbers have no mark.
+    fn missing(&self, sender: usize, numbers: Range<u64>) -> u64 {
+        let (mut at, mut missing) = (numbers.start, 0);
+        while at < numbers.end {
+            let end = numbers.end.min((at / 64 + 1) * 64);
+            let wanted = (u64::MAX >> (64 - (end - at))) << (at % 64);
+            let word = self.marks[sender][at as usize / 64].load(Acquire);
+            missing += u64::from((wanted & !word).count_ones());
+            at = end;
+        }
+        missing
+    }
+}
+
+/// What came of one sender's messages.
+#[derive(Debug, Default)]
+pub struct Account {
+    /// Sent for sure.
+    pub sent: u64,
+    /// Begun by a sender that died.
+    pub doubtful: u64,
+    pub lost: u64,
+    pub invented: u64,
+    pub disordered: u64,
+}

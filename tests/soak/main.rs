@@ -1,0 +1,49 @@
+//! Real processes, killed at random moments, hundreds a second, for as long as one likes.
+//!
+//! *The storm* (`many.rs`). Senders and receivers of one many-to-many channel are killed by SIGKILL
+//! and started again, alone, together, all at once; some are stopped for a while. What each did lies
+//! in memory that survives them (`ledger.rs`): every message whose call had returned was received,
+//! none is torn, none comes twice unless it says so itself, and those of a sender are in order. No
+//! quarter of a second passes without a message that the machine does not excuse. A receiver that
+//! acknowledges too early shows that losses are seen. The same for one sender and one receiver
+//! (`one.rs`).
+//!
+//! Short, for every day, some 20 seconds:
+//!
+//! ```text
+//! cargo test --release --test soak
+//! ```
+//!
+//! Two minutes; and as long as it takes, some ten minutes on two processors, and a gigabyte of memory:
+//!
+//! ```text
+//! cargo test --release --test soak -- --seconds 90
+//! cargo test --release --test soak -- --kills 200000 --messages 100000000
+//! ```
+//!
+//! The storm goes on until it has all that is asked for. Where IPC or user namespaces are allowed, it
+//! shares no segments with others; else run nothing beside it that reaps.
+
+mod ledger;
+mod many;
+mod member;
+mod one;
+mod scale;
+mod stall;
+
+use std::process::ExitCode;
+
+use sysvring_support::{suite, worker};
+
+fn main() -> ExitCode {
+    if let Some(orders) = worker::orders() {
+        return worker::work(&[many::workers(), one::workers()].concat(), orders);
+    }
+    let mut arguments: Vec<String> = std::env::args().collect();
+    if let Err(error) = scale::set_up(&mut arguments) {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
+    let tests = [many::tests(), one::tests()].concat();
+    suite::run_with(arguments.into_iter(), scale::WATCHDOG, tests)
+}

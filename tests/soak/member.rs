@@ -1,0 +1,137 @@
+//! What the members do until they are killed.
+
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::time::Duration;
+
+use sysvring::mpmc::{Receiver, Sender};
+use sysvring::{Options, RecvError, SendError, Wait};
+use sysvring_support::board::Dice;
+
+use crate::ledger::{Ledger, add};
+
+/// Most messages of a batch.
+const BATCH: u64 = 64;
+/// A wait that ends early enough to see that all is over.
+const PART: Duration = Duration::from_millis(50);
+
+/// Sender, life, number, and what follows from them, so that a torn message contradicts itself.
+pub type Said = [u64; 8];
+
+fn said(sender: usize, life: u64, number: u64) -> Said {
+    let from = (sender as u64) << 32 | life;
+    let mix = (number ^ from).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    [from, number, mix, !mix, mix.rotate_left(17), mix ^ 0x5555, mix.rotate_left(40), number << 3]
+}
+
+/// Half of the handles never spin.
+pub fn options(name: &str, dice: &mut Dice) -> Options {
+    let wait = [Wait::Park, Wait::Balanced][dice.below(2) as usize];
+    Options::named(name).wait(wait)
+}
+
+/// Sends in all ways, until it is over.
+pub fn send_on(options: Options, ledger: &Ledger, sender: usize, mut dice: Dice) {
+    let line = &ledger.sent[sender];
+    let life = line.lives.load(Acquire);
+    let tx: Sender<Said> = options.open().expect("a seat");
+    let mut batch = Vec::new();
+    while ledger.over.load(Relaxed) == 0 {
+        let first = line.acknowledged.load(Relaxed);
+        let way = dice.below(8);
+        let count = if way < 5 { 1 + dice.below(BATCH) } else { 1 };
+        line.begun.store(first + count, Release);
+        let message = |n| said(sender, life, n);
+        let (sent, result) = match way {
+            0..5 => {
+                batch.clear();
+                batch.extend((first..first + count).map(message));
+                match tx.send_batch(&batch) {
+                    Ok(()) => (count, Ok(())),
+                    Err(error) => (error.sent as u64, Err(error.error)),
+                }
+            }
+            5 => once(tx.send_timeout(&message(first), PART)),
+            6 => once(tx.loan_timeout(PART).and_then(|mut loan| {
+                *loan = message(first);
+                loan.commit()
+            })),
+            _ => {
+                // A place that was claimed and given back.
+                drop(tx.try_loan());
+                once(tx.try_send(&message(first)))
+            }
+        };
+        line.acknowledged.store(first + sent, Release);
+        match result {
+            Ok(()) | Err(SendError::Full | SendError::Timeout | SendError::Behind { .. }) => {}
+            // All receivers are dead at once, every now and then.
+            Err(SendError::Disconnected) => _ = tx.wait_for_peer(PART),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    // What was begun is sent: none is in doubt.
+    line.begun.store(line.acknowledged.load(Relaxed), Release);
+}
+
+fn once(result: Result<(), SendError>) -> (u64, Result<(), SendError>) {
+    (u64::from(result.is_ok()), result)
+}
+
+/// Receives under a guard, marks, then acknowledges, until it is over. A careless one acknowledges
+/// first.
+pub fn receive_on(
+    options: Options,
+    ledger: &Ledger,
+    receiver: usize,
+    careless: bool,
+    mut dice: Dice,
+) {
+    let line = &ledger.received[receiver];
+    let rx: Receiver<Said> = options.open().expect("a seat");
+    // The last message of each sender, and its position.
+    let mut last = [(0, 0, 0); crate::ledger::MOST];
+    loop {
+        let received = match dice.below(8) {
+            0 => rx.try_recv_ref(),
+            _ => rx.recv_ref_timeout(PART),
+        };
+        let guard = match received {
+            Ok(guard) => guard,
+            Err(RecvError::Disconnected) if ledger.over.load(Acquire) == 2 => return,
+            Err(RecvError::Disconnected) => {
+                let _ = rx.wait_for_peer(PART);
+                continue;
+            }
+            Err(RecvError::Timeout) if ledger.over.load(Acquire) == 2 => return,
+            Err(RecvError::Empty | RecvError::Timeout | RecvError::Behind { .. }) => continue,
+            Err(error) => panic!("{error}"),
+        };
+        let (position, again) = (guard.position(), guard.delivery_count() > 1);
+        let message = *guard;
+        if careless {
+            drop(guard);
+        }
+        let (sender, life, number) = ((message[0] >> 32) as usize, message[0] as u32, message[1]);
+        if sender >= last.len() || message != said(sender, life.into(), number) {
+            add(&line.torn);
+            continue;
+        }
+        if !again {
+            // Messages that come again come late.
+            let before = &mut last[sender];
+            let now = (u64::from(life), number + 1, position + 1);
+            if now.0 < before.0 || now.1 <= before.1 || now.2 <= before.2 {
+                add(&line.disordered);
+            }
+            *before = now;
+        }
+        match (ledger.mark(sender, number), again) {
+            (false, _) => add(&line.fresh),
+            (true, true) => {}
+            (true, false) => add(&line.twice),
+        }
+        if again {
+            add(&line.redelivered);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! How much of everything, by the command line.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// Of one test.
+pub const WATCHDOG: Duration = Duration::from_secs(4 * 3_600);
+
+/// What must come together before a test is over.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    /// Of the storm.
+    pub seconds: u64,
+    pub kills: u64,
+    pub messages: u64,
+}
+
+static SCALE: OnceLock<Scale> = OnceLock::new();
+
+/// The scale of this run.
+pub fn scale() -> Scale {
+    *SCALE.get().expect("set up first")
+}
+
+/// Takes the numbers off the command line.
+pub fn set_up(arguments: &mut Vec<String>) -> Result<(), String> {
+    let mut scale = Scale { seconds: 8, kills: 400, messages: 100_000 };
+    let mut rest = Vec::new();
+    let mut given = arguments.drain(..);
+    while let Some(argument) = given.next() {
+        let number = match argument.as_str() {
+            "--seconds" => &mut scale.seconds,
+            "--kills" => &mut scale.kills,
+            "--messages" => &mut scale.messages,
+            _ => {
+                rest.push(argument);
+                continue;
+            }
+        };
+        let text = given.next().ok_or(format!("{argument}: a number is missing"))?;
+        *number = text.parse().map_err(|error| format!("{argument} {text}: {error}"))?;
+    }
+    drop(given);
+    *arguments = rest;
+    SCALE.set(scale).expect("set up once");
+    Ok(())
+}

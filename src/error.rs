@@ -331,6 +331,13 @@ pub enum Error {
         /// What to do.
         advice: String,
     },
+    /// The kernel accepts `SEM_UNDO` and ignores it, as gVisor's does: it would tell nobody of a
+    /// death. Run the program on Linux's own kernel. Found out at the first attach of a process, where
+    /// nothing keeps it from calling `unshare(CLONE_SYSVSEM)` in a thread.
+    NoUndo {
+        /// Which channel was not joined.
+        channel: String,
+    },
     /// A system call failed in a way that has no name here.
     System {
         /// The call.
@@ -424,6 +431,11 @@ impl fmt::Display for Error {
             Error::Limit { call, errno, advice } => {
                 write!(f, "{call} failed ({}); {advice}", io::Error::from_raw_os_error(*errno))
             }
+            Error::NoUndo { channel } => write!(
+                f,
+                "this kernel ignores SEM_UNDO (gVisor's does), so nobody would notice a death in channel \
+                 {channel}; run the program on Linux's own kernel"
+            ),
             Error::System { call, channel, source } => {
                 write!(
                     f,

@@ -23,7 +23,7 @@ use std::time::Duration;
 use crate::error::Fault;
 use crate::sysv::sem::{Op, Set};
 use crate::sysv::time::Deadline;
-use crate::sysv::{self, Errno, process};
+use crate::sysv::{self, Errno, process, undo};
 use crate::wait::{Gate, Side};
 
 /// Held by whoever creates, rebuilds or removes.
@@ -264,6 +264,11 @@ impl Members {
             return Ok(Joined::Busy { pid: self.builder().unwrap_or(0) });
         }
         Ok(Joined::NotNow)
+    }
+
+    /// Whether the kernel would tell of our death. The seat is ours: nobody else moves its token.
+    pub(crate) fn is_mortal(&self, seat: Seat) -> bool {
+        undo::works(self.set, token(seat.number))
     }
 
     /// Gives the seat back and wakes whom it concerns, in one step.

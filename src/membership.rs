@@ -11,8 +11,8 @@ use crate::segment::{self, Facts, Lifetime};
 use crate::sync::plain::AtomicU32;
 use crate::sync::plain::Ordering::{AcqRel, Relaxed, Release};
 use crate::sysv::fork::ForkGuard;
-use crate::sysv::process;
 use crate::sysv::shm::{self, Mapping, SegmentStat};
+use crate::sysv::{Errno, process};
 use crate::wait::{self, Side};
 
 /// See the top of this file. Leaving is `Drop`'s work, or [`Membership::leave`]'s to hear of errors.
@@ -166,9 +166,7 @@ impl Membership {
     /// The kernel's view of us: is the channel still there, do we still count as a member?
     pub(crate) fn check_life(&self) -> Result<(), Fault> {
         self.check_removed()?;
-        if !self.members.is_own(self.seat).map_err(members::fault("semctl"))? {
-            return Err(Fault::LivenessLost);
-        }
+        self.check_seat()?;
         // `ipcrm -m` leaves a segment to those who have it attached, and no trace in it.
         if self.key != 0 {
             let segment = shm::stat(self.id.segment).map_err(members::fault("shmctl"))?;
@@ -177,6 +175,22 @@ impl Membership {
             }
         }
         Ok(())
+    }
+
+    /// Whether the kernel still has our token.
+    fn check_seat(&self) -> Result<(), Fault> {
+        match self.members.is_own(self.seat) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Fault::LivenessLost),
+            Err(errno) => match members::fault("semctl")(errno) {
+                // A removed segment stays known while it is attached, as it is here: who does not
+                // know it went to another IPC namespace, and left its tokens behind.
+                Fault::Removed if shm::stat(self.id.segment) == Err(Errno::EINVAL) => {
+                    Err(Fault::LivenessLost)
+                }
+                fault => Err(fault),
+            },
+        }
     }
 
     /// The position our seat goes on at.
@@ -203,9 +217,7 @@ impl Membership {
             return Ok(());
         }
         // A seat that was lost may be another's by now.
-        if !self.members.is_own(self.seat).map_err(members::fault("semctl"))? {
-            return Err(Fault::LivenessLost.into());
-        }
+        self.check_seat()?;
         let flavor = self.facts.flavor;
         self.line().state.store(segment::LEFT, Release);
         if flavor == Flavor::Spsc {

@@ -82,6 +82,7 @@ fn errors() -> Vec<Error> {
         Error::OptionMismatch { option: "capacity", expected: text("8"), found: text("77") },
         Error::Truncated { expected: 4096, found: 77 },
         Error::Limit { call: "semget", errno: 28, advice: text("raise SEMMNI") },
+        Error::NoUndo { channel: channel() },
         Error::System {
             call: "semop",
             channel: channel(),
@@ -108,6 +109,7 @@ fn errors() -> Vec<Error> {
             | Error::OptionMismatch { .. }
             | Error::Truncated { .. }
             | Error::Limit { .. }
+            | Error::NoUndo { .. }
             | Error::System { .. }
             | Error::Fault(_)
             | Error::Send(_)

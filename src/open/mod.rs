@@ -287,6 +287,10 @@ impl Opening<'_> {
         unmet: Option<u32>,
     ) -> Try<Membership> {
         let Finished { stat, mapping, facts } = found;
+        if !members.is_mortal(seat) {
+            let _ = members.leave(facts.flavor, seat);
+            return Err(Error::NoUndo { channel: self.channel.clone() }.into());
+        }
         let total = facts.geometry.total;
         if self.options.prefault.unwrap_or(total <= PREFAULT_UP_TO) {
             // SAFETY: the whole segment, attached for writing; `examine` checked its length.

@@ -9,6 +9,7 @@ pub(crate) mod process;
 pub(crate) mod sem;
 pub(crate) mod shm;
 pub(crate) mod time;
+pub(crate) mod undo;
 
 use std::fmt;
 use std::io;

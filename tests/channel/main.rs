@@ -13,6 +13,7 @@ mod bad_times;
 mod cares;
 mod deaths;
 mod edges;
+mod false_verdicts;
 mod forks;
 mod leftovers;
 mod life;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
             cares::workers(),
             deaths::workers(),
             edges::workers(),
+            false_verdicts::workers(),
             forks::workers(),
             leftovers::workers(),
             life::workers(),
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
         cares::tests(),
         deaths::tests(),
         edges::tests(),
+        false_verdicts::tests(),
         forks::tests(),
         leftovers::tests(),
         life::tests(),

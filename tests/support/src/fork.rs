@@ -25,7 +25,8 @@ impl Fork {
             -1 => panic!("fork: {}", io::Error::last_os_error()),
             0 => {
                 crate::worker::end_with_parent();
-                let orphan = std::os::unix::process::parent_id() != parent;
+                // The first of a PID namespace does not see its parent.
+                let orphan = ![parent, 0].contains(&std::os::unix::process::parent_id());
                 let ended = !orphan && catch_unwind(AssertUnwindSafe(body)).is_ok();
                 // SAFETY: ends the child at once; what the parent would do at its end is not ours.
                 unsafe { libc::_exit(if ended { 0 } else { 101 }) }

@@ -1,0 +1,109 @@
+//! Whether this kernel undoes semaphores when their holder ends. Without that no death is noticed,
+//! and there are kernels that accept `SEM_UNDO` and ignore it.
+//!
+//! An undo is seen by the dead only, as a rule. But a thread may leave its process' list of undos for
+//! one of its own, and leave that too: then the kernel does at once what it does at the end of a
+//! process. No process is made for it, so no parent hears of a child; and all signals are blocked, so
+//! no handler runs in that thread.
+
+use super::sem::{Op, Set};
+use crate::sync::plain::{AtomicU32, Ordering::Relaxed};
+
+/// 1 when it was seen to work, or cannot be known. Children inherit this: they have the same kernel.
+static ASKED: AtomicU32 = AtomicU32::new(0);
+
+const STACK: usize = 64 * 1024;
+/// More than the kernel takes to clear a thread away that has ended.
+const MOMENTS: u32 = 10_000;
+
+/// Whether undos work here; asked once in a process. `sem` is in the hands of this process alone.
+/// Where it cannot be found out (no thread is to be had, a filter refuses `unshare`), yes.
+pub(crate) fn works(set: Set, sem: u16) -> bool {
+    if ASKED.load(Relaxed) == 0 {
+        if !in_a_thread(move || probe(set, sem)).unwrap_or(true) {
+            return false;
+        }
+        ASKED.store(1, Relaxed);
+    }
+    true
+}
+
+/// What a thread without signals says, after which it is gone: who forks next, or asks for a user
+/// namespace, has no more threads than before.
+fn in_a_thread(what: impl FnOnce() -> Option<bool> + Send + 'static) -> Option<bool> {
+    // SAFETY: takes nothing and cannot fail.
+    let named = move || (unsafe { libc::gettid() }, what());
+    let quiet = Quiet::new();
+    let thread = std::thread::Builder::new().stack_size(STACK).spawn(named);
+    drop(quiet);
+    let (number, said) = thread.ok()?.join().ok()?;
+    for _ in 0..MOMENTS {
+        // SAFETY: numbers only, and no signal: asks whether that thread is there.
+        if unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), number, 0) } != 0 {
+            break;
+        }
+        std::thread::yield_now();
+    }
+    said
+}
+
+/// In a thread that is made for this. `None`: it is not to be known.
+fn probe(set: Set, sem: u16) -> Option<bool> {
+    // From here on what this thread does is undone apart from what its process did.
+    leave_list()?;
+    let before = set.value(sem).ok()?;
+    set.op(&[Op::add(sem, 1).undo().nowait()]).ok()?;
+    let left = leave_list();
+    if set.value(sem).ok()? == before {
+        return Some(true);
+    }
+    set.op(&[Op::add(sem, -1).undo().nowait()]).ok()?;
+    left.map(|()| false)
+}
+
+/// Leaves the list of undos. The last one to leave a list has them done.
+fn leave_list() -> Option<()> {
+    // SAFETY: takes a number, and concerns this thread only.
+    (unsafe { libc::unshare(libc::CLONE_SYSVSEM) } == 0).then_some(())
+}
+
+/// All signals are blocked in this thread, and in those that it starts, until dropped.
+struct Quiet(libc::sigset_t);
+
+impl Quiet {
+    fn new() -> Quiet {
+        // SAFETY: sets of signals are numbers, and both live through the calls, which cannot fail.
+        unsafe {
+            let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
+            libc::sigfillset(&mut all);
+            libc::pthread_sigmask(libc::SIG_BLOCK, &all, &mut before);
+            Quiet(before)
+        }
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, std::ptr::null_mut()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sem::How;
+    use super::*;
+
+    #[test]
+    fn an_undo_is_seen_and_others_stay() {
+        let set = Set::get(super::super::key::PRIVATE, 2, How::New { mode: 0o600 }).unwrap();
+        set.op(&[Op::add(0, 1).undo(), Op::add(1, 1).undo()]).unwrap();
+        for _ in 0..10 {
+            let seen = std::thread::spawn(move || probe(set, 0)).join().unwrap();
+            assert_eq!(seen, Some(true));
+            assert!(works(set, 1));
+            assert_eq!(set.values().unwrap(), [1, 1]);
+        }
+        set.remove().unwrap();
+    }
+}

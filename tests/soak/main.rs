@@ -8,6 +8,9 @@
 //! acknowledges too early shows that losses are seen. The same for one sender and one receiver
 //! (`one.rs`).
 //!
+//! *Masses* (`masses.rs`). Deaths that nobody sleeps through, and channels whose members are all
+//! killed while they make it.
+//!
 //! Short, for every day, some 20 seconds:
 //!
 //! ```text
@@ -19,6 +22,7 @@
 //! ```text
 //! cargo test --release --test soak -- --seconds 90
 //! cargo test --release --test soak -- --kills 200000 --messages 100000000
+//! cargo test --release --test soak -- --deaths 100000 --cycles 10000 masses
 //! ```
 //!
 //! The storm goes on until it has all that is asked for. Where IPC or user namespaces are allowed, it
@@ -26,6 +30,7 @@
 
 mod ledger;
 mod many;
+mod masses;
 mod member;
 mod one;
 mod scale;
@@ -37,13 +42,16 @@ use sysvring_support::{suite, worker};
 
 fn main() -> ExitCode {
     if let Some(orders) = worker::orders() {
-        return worker::work(&[many::workers(), one::workers()].concat(), orders);
+        return worker::work(
+            &[many::workers(), masses::workers(), one::workers()].concat(),
+            orders,
+        );
     }
     let mut arguments: Vec<String> = std::env::args().collect();
     if let Err(error) = scale::set_up(&mut arguments) {
         eprintln!("{error}");
         return ExitCode::FAILURE;
     }
-    let tests = [many::tests(), one::tests()].concat();
+    let tests = [many::tests(), masses::tests(), one::tests()].concat();
     suite::run_with(arguments.into_iter(), scale::WATCHDOG, tests)
 }

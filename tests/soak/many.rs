@@ -33,13 +33,14 @@ fn a_channel_goes_on_through_a_storm_of_kills() {
 }
 
 fn a_ring_of_four_slots_goes_on_through_a_storm_of_kills() {
-    let Scale { seconds, kills, messages } = scale();
-    let tenth = Scale { seconds: seconds / 4, kills: kills / 10, messages: messages / 100 };
+    let Scale { seconds, kills, messages, .. } = scale();
+    let tenth =
+        Scale { seconds: seconds / 4, kills: kills / 10, messages: messages / 100, ..scale() };
     storm_over(4, 4, 4, false, tenth).must_be_clean();
 }
 
 fn the_storm_sees_what_is_lost() {
-    let short = Scale { seconds: 3, kills: 500, messages: 0 };
+    let short = Scale { seconds: 3, kills: 500, messages: 0, ..scale() };
     let report = storm_over(3, 3, 256, true, short);
     assert!(report.lost > 0.0, "receivers that mark too late lose nothing?");
     assert_eq!([report.torn, report.twice, report.disordered], [0.0; 3]);
@@ -72,7 +73,7 @@ fn storm_over(
     scale: Scale,
 ) -> Report {
     let name = Name::new();
-    let Scale { seconds, kills, messages } = scale;
+    let Scale { seconds, kills, messages, .. } = scale;
     let mut storm = Worker::start(&[
         &"many::storm",
         &name,
@@ -170,7 +171,7 @@ fn storm(orders: &mut Orders) {
     let name: String = orders.next();
     let [senders, receivers, capacity] = [orders.next(), orders.next(), orders.next()];
     let careless: bool = orders.next();
-    let asked = Scale { seconds: orders.next(), kills: orders.next(), messages: orders.next() };
+    let [seconds, kills_asked, messages]: [u64; 3] = [orders.next(), orders.next(), orders.next()];
     // SAFETY: a number only. The suite's own watchdog is for storms of any length.
     unsafe { libc::alarm(0) };
     let ledger = Ledger::new();
@@ -197,8 +198,8 @@ fn storm(orders: &mut Orders) {
         let received = ledger.sum(|line| &line.fresh);
         stall.look(received);
         let elapsed = start.elapsed();
-        let enough = crew.kills >= asked.kills && received >= asked.messages;
-        if enough && elapsed >= Duration::from_secs(asked.seconds) && stopped.is_none() {
+        let enough = crew.kills >= kills_asked && received >= messages;
+        if enough && elapsed >= Duration::from_secs(seconds) && stopped.is_none() {
             break;
         }
         if told.elapsed() > Duration::from_secs(30) {

@@ -13,6 +13,10 @@ pub struct Scale {
     pub seconds: u64,
     pub kills: u64,
     pub messages: u64,
+    /// Deaths that nobody sleeps through.
+    pub deaths: u64,
+    /// Times that all are killed who make a channel.
+    pub cycles: u64,
 }
 
 static SCALE: OnceLock<Scale> = OnceLock::new();
@@ -24,7 +28,7 @@ pub fn scale() -> Scale {
 
 /// Takes the numbers off the command line.
 pub fn set_up(arguments: &mut Vec<String>) -> Result<(), String> {
-    let mut scale = Scale { seconds: 8, kills: 400, messages: 100_000 };
+    let mut scale = Scale { seconds: 8, kills: 400, messages: 100_000, deaths: 6_000, cycles: 400 };
     let mut rest = Vec::new();
     let mut given = arguments.drain(..);
     while let Some(argument) = given.next() {
@@ -32,6 +36,8 @@ pub fn set_up(arguments: &mut Vec<String>) -> Result<(), String> {
             "--seconds" => &mut scale.seconds,
             "--kills" => &mut scale.kills,
             "--messages" => &mut scale.messages,
+            "--deaths" => &mut scale.deaths,
+            "--cycles" => &mut scale.cycles,
             _ => {
                 rest.push(argument);
                 continue;

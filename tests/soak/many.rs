@@ -12,7 +12,7 @@ use sysvring_support::worker::{Orders, Worker, say};
 use sysvring_support::{tests, workers};
 
 use crate::ledger::{Account, Ledger};
-use crate::member::{options, receive_on, send_on};
+use crate::member::{Flaw, options, receive_on, send_on};
 use crate::scale::{Scale, scale};
 use crate::stall::Stall;
 
@@ -22,13 +22,14 @@ tests![
     ;alone: a_channel_goes_on_through_a_storm_of_kills,
     a_ring_of_four_slots_goes_on_through_a_storm_of_kills,
     the_storm_sees_what_is_lost,
+    the_storm_sees_what_is_wrong,
 ];
 
 /// The least that must come of a storm, each second.
 const KILLS: f64 = 50.0;
 
 fn a_channel_goes_on_through_a_storm_of_kills() {
-    let report = storm_over(3, 3, 256, false, scale());
+    let report = storm_over(3, 3, 256, Flaw::None, scale());
     report.must_be_clean();
 }
 
@@ -36,14 +37,21 @@ fn a_ring_of_four_slots_goes_on_through_a_storm_of_kills() {
     let Scale { seconds, kills, messages, .. } = scale();
     let tenth =
         Scale { seconds: seconds / 4, kills: kills / 10, messages: messages / 100, ..scale() };
-    storm_over(4, 4, 4, false, tenth).must_be_clean();
+    storm_over(4, 4, 4, Flaw::None, tenth).must_be_clean();
 }
 
 fn the_storm_sees_what_is_lost() {
-    let short = Scale { seconds: 3, kills: 500, messages: 0, ..scale() };
-    let report = storm_over(3, 3, 256, true, short);
+    let short = Scale { seconds: 2, kills: 500, messages: 0, ..scale() };
+    let report = storm_over(3, 3, 256, Flaw::Careless, short);
     assert!(report.lost > 0.0, "receivers that mark too late lose nothing?");
     assert_eq!([report.torn, report.twice, report.disordered], [0.0; 3]);
+}
+
+fn the_storm_sees_what_is_wrong() {
+    let short = Scale { seconds: 2, kills: 300, messages: 0, ..scale() };
+    let Report { torn, twice, disordered, stuck, .. } = storm_over(3, 3, 256, Flaw::Lying, short);
+    let seen = [torn, twice, disordered, stuck].map(|n| n > 0.0);
+    assert_eq!(seen, [true; 4], "torn, twice, out of order, stuck");
 }
 
 /// What a storm came to.
@@ -69,7 +77,7 @@ fn storm_over(
     senders: usize,
     receivers: usize,
     capacity: usize,
-    careless: bool,
+    flaw: Flaw,
     scale: Scale,
 ) -> Report {
     let name = Name::new();
@@ -80,7 +88,7 @@ fn storm_over(
         &senders,
         &receivers,
         &capacity,
-        &careless,
+        &(flaw as usize),
         &seconds,
         &kills,
         &messages,
@@ -115,7 +123,11 @@ fn storm_over(
          {stops} stops, {messages} messages received, {redelivered} of them redelivered, {lost} lost, \
          {torn} torn, {twice} twice, {disordered} out of order, longest stall {longest:.0} ms, {stuck} \
          stuck{}",
-        if careless { " (receivers that acknowledge too early)" } else { "" }
+        match flaw {
+            Flaw::None => "",
+            Flaw::Careless => " (receivers acknowledge too early)",
+            Flaw::Lying => " (senders lie, all are stopped once)",
+        }
     );
     Report { seconds, kills, lost, torn, twice, disordered, stuck }
 }
@@ -125,7 +137,7 @@ struct Crew<'a> {
     name: &'a str,
     ledger: &'static Ledger,
     senders: usize,
-    careless: bool,
+    flaw: Flaw,
     members: Vec<Fork>,
     doubtful: Vec<Vec<Range<u64>>>,
     dice: Dice,
@@ -135,7 +147,7 @@ struct Crew<'a> {
 impl Crew<'_> {
     fn start(&self, member: usize) -> Fork {
         // The child's dice are its own: it is another process at another time.
-        let (ledger, senders, careless) = (self.ledger, self.senders, self.careless);
+        let (ledger, senders, flaw) = (self.ledger, self.senders, self.flaw);
         if member < senders {
             let lives = &ledger.sent[member].lives;
             lives.store(lives.load(Acquire) + 1, Release);
@@ -144,8 +156,8 @@ impl Crew<'_> {
             let mut dice = Dice::new();
             let options = options(self.name, &mut dice);
             match member.checked_sub(senders) {
-                None => send_on(options, ledger, member, dice),
-                Some(receiver) => receive_on(options, ledger, receiver, careless, dice),
+                None => send_on(options, ledger, member, flaw, dice),
+                Some(receiver) => receive_on(options, ledger, receiver, flaw, dice),
             }
         })
     }
@@ -170,7 +182,7 @@ impl Crew<'_> {
 fn storm(orders: &mut Orders) {
     let name: String = orders.next();
     let [senders, receivers, capacity] = [orders.next(), orders.next(), orders.next()];
-    let careless: bool = orders.next();
+    let flaw = Flaw::ALL[orders.next::<usize>()];
     let [seconds, kills_asked, messages]: [u64; 3] = [orders.next(), orders.next(), orders.next()];
     // SAFETY: a number only. The suite's own watchdog is for storms of any length.
     unsafe { libc::alarm(0) };
@@ -182,7 +194,7 @@ fn storm(orders: &mut Orders) {
         name: &name,
         ledger,
         senders,
-        careless,
+        flaw,
         members: Vec::new(),
         doubtful: vec![Vec::new(); senders],
         dice: Dice::new(),
@@ -191,9 +203,18 @@ fn storm(orders: &mut Orders) {
     for member in 0..senders + receivers {
         crew.members.push(crew.start(member));
     }
+    if flaw == Flaw::Lying {
+        std::thread::sleep(Duration::from_millis(100));
+        crew.members.iter().for_each(|member| member.signal(libc::SIGSTOP));
+    }
     let (start, mut stall, mut stops) = (Instant::now(), Stall::new(), 0);
     let mut stopped: Option<(usize, Instant)> = None;
     let mut told = start;
+    if flaw == Flaw::Lying {
+        stall.look(ledger.sum(|line| &line.fresh));
+        std::thread::sleep(Duration::from_millis(500));
+        crew.members.iter().for_each(|member| member.signal(libc::SIGCONT));
+    }
     loop {
         let received = ledger.sum(|line| &line.fresh);
         stall.look(received);

@@ -23,6 +23,34 @@ fn said(sender: usize, life: u64, number: u64) -> Said {
     [from, number, mix, !mix, mix.rotate_left(17), mix ^ 0x5555, mix.rotate_left(40), number << 3]
 }
 
+/// What is wrong on purpose, for the storm to see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    None,
+    /// Receivers acknowledge before they mark.
+    Careless,
+    /// Senders send a torn message every now and then, and one twice; all are stopped for a while,
+    /// and nobody says so.
+    Lying,
+}
+
+impl Flaw {
+    pub const ALL: [Flaw; 3] = [Flaw::None, Flaw::Careless, Flaw::Lying];
+}
+
+/// A lie: every thousandth number is torn, another one is that before it.
+fn lie(sender: usize, life: u64, number: u64) -> Said {
+    match number % 1_000 {
+        500 => {
+            let mut torn = said(sender, life, number);
+            torn[5] ^= 1;
+            torn
+        }
+        700 => said(sender, life, number - 1),
+        _ => said(sender, life, number),
+    }
+}
+
 /// Half of the handles never spin.
 pub fn options(name: &str, dice: &mut Dice) -> Options {
     let wait = [Wait::Park, Wait::Balanced][dice.below(2) as usize];
@@ -30,10 +58,11 @@ pub fn options(name: &str, dice: &mut Dice) -> Options {
 }
 
 /// Sends in all ways, until it is over.
-pub fn send_on(options: Options, ledger: &Ledger, sender: usize, mut dice: Dice) {
+pub fn send_on(options: Options, ledger: &Ledger, sender: usize, flaw: Flaw, mut dice: Dice) {
     let line = &ledger.sent[sender];
     let life = line.lives.load(Acquire);
     let tx: Sender<Said> = options.open().expect("a seat");
+    let said = if flaw == Flaw::Lying { lie } else { said };
     let mut batch = Vec::new();
     while ledger.over.load(Relaxed) == 0 {
         let first = line.acknowledged.load(Relaxed);
@@ -77,15 +106,8 @@ fn once(result: Result<(), SendError>) -> (u64, Result<(), SendError>) {
     (u64::from(result.is_ok()), result)
 }
 
-/// Receives under a guard, marks, then acknowledges, until it is over. A careless one acknowledges
-/// first.
-pub fn receive_on(
-    options: Options,
-    ledger: &Ledger,
-    receiver: usize,
-    careless: bool,
-    mut dice: Dice,
-) {
+/// Receives under a guard, marks, then acknowledges, until it is over.
+pub fn receive_on(options: Options, ledger: &Ledger, receiver: usize, flaw: Flaw, mut dice: Dice) {
     let line = &ledger.received[receiver];
     let rx: Receiver<Said> = options.open().expect("a seat");
     // The last message of each sender, and its position.
@@ -108,7 +130,7 @@ pub fn receive_on(
         };
         let (position, again) = (guard.position(), guard.delivery_count() > 1);
         let message = *guard;
-        if careless {
+        if flaw == Flaw::Careless {
             drop(guard);
         }
         let (sender, life, number) = ((message[0] >> 32) as usize, message[0] as u32, message[1]);

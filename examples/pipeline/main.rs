@@ -1,34 +1,45 @@
 //! A job of several processes: counts the lines, words and bytes of a file or a folder tree.
 //!
 //! ```text
-//! cargo run --release --example pipeline [PATH]
+//! cargo run --release --example pipeline -- [--workers N] [--kill N] [PATH]
 //! ```
 //!
 //! ```text
-//! reader ── lines ──> counter ── counts ──> collector        three processes, two channels
-//!      \                 │                 /
-//!       `───────── supervisor ────────────'                   what you started
+//!              lines       ┌─> worker ─┐       counts
+//! reader ──────────────────┼─> worker ─┼──────────────────> collector      two channels
+//!    \                     └─> ...    ─┘                        /           many to many
+//!     \                          │                            /
+//!      `──────────────────── supervisor ─────────────────────'             what you started
 //! ```
 //!
-//! The reader lets the kernel read files right into the slots of a channel, the counter parses words
+//! The reader lets the kernel read files right into the slots of a channel, each worker parses words
 //! where they lie, the collector adds up and compares with the same count made by plain code. The
 //! supervisor is a member of no channel; it watches them read-only. Both channels are private: they
 //! have no names, and whatever dies, nothing of them stays.
+//!
+//! Any worker may be killed at any instruction, and `--kill N` does it N times: the supervisor starts
+//! another in its place, which attaches to the same channels by their identifiers. What the dead one
+//! had in hand is delivered again, so every block of lines is counted at least once; the collector
+//! goes by the blocks' positions, so it is counted exactly once.
 //!
 //! It ends with 0 if both counts are equal, with 1 if they differ or something failed, and with 130
 //! after Ctrl-C.
 
 mod collector;
-mod counter;
 mod failure;
+mod killer;
 mod messages;
+mod once;
 mod plain;
 mod progress;
 mod reader;
+mod report;
 mod source;
 mod stage;
+mod stages;
 mod supervisor;
 mod words;
+mod worker;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -45,11 +56,18 @@ struct Arguments {
     /// A file or a folder [default: the HTML documentation that came with Rust, or the sources of
     /// this crate]
     path: Option<PathBuf>,
+    /// How many processes count
+    // Each has a seat in both channels, which have 64.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=60))]
+    workers: u8,
+    /// How many workers to kill (SIGKILL), one after the other, spread over the job
+    #[arg(long, default_value_t = 0)]
+    kill: u32,
     /// Slots of each channel
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     slots: u32,
-    /// Bytes of a slot
-    #[arg(long, default_value_t = 64 << 10, value_parser = clap::value_parser!(u32).range(512..=1 << 30))]
+    /// Bytes of a slot for lines
+    #[arg(long, default_value_t = 64 << 10, value_parser = clap::value_parser!(u32).range(512..=1 << 28))]
     slot_size: u32,
     /// How the stages wait for each other
     #[arg(long, value_enum, default_value = "balanced")]
@@ -57,10 +75,10 @@ struct Arguments {
     /// Which stage this process is.
     #[arg(long, hide = true)]
     stage: Option<Role>,
-    /// The channel from the reader to the counter.
+    /// The channel from the reader to the workers.
     #[arg(long, hide = true)]
     lines: Option<ChannelId>,
-    /// The channel from the counter to the collector.
+    /// The channel from the workers to the collector.
     #[arg(long, hide = true)]
     counts: Option<ChannelId>,
 }
@@ -68,7 +86,7 @@ struct Arguments {
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Role {
     Reader,
-    Counter,
+    Worker,
     Collector,
 }
 
@@ -88,7 +106,7 @@ fn main() -> ExitCode {
     let result = match arguments.stage {
         None => supervisor::run(&arguments),
         Some(Role::Reader) => reader::run(&arguments).map(|()| ExitCode::SUCCESS),
-        Some(Role::Counter) => counter::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Some(Role::Worker) => worker::run(&arguments).map(|()| ExitCode::SUCCESS),
         Some(Role::Collector) => collector::run(&arguments)
             .map(|right| if right { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) }),
     };
@@ -102,11 +120,8 @@ impl Arguments {
     }
 
     /// A new channel without a name, as it is to be.
-    fn new_channel(&self) -> Options {
-        Options::private()
-            .capacity(self.slots as usize)
-            .slot_size(self.slot_size as usize)
-            .wait(self.wait.into())
+    fn new_channel(&self, slot_size: usize) -> Options {
+        Options::private().capacity(self.slots as usize).slot_size(slot_size).wait(self.wait.into())
     }
 
     /// A channel that another stage made.
@@ -132,7 +147,7 @@ impl Role {
     fn name(self) -> &'static str {
         match self {
             Role::Reader => "reader",
-            Role::Counter => "counter",
+            Role::Worker => "worker",
             Role::Collector => "collector",
         }
     }

@@ -5,7 +5,7 @@ use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::words::Tally;
 
-/// Some of the tree's text, from the reader to the counter: whole lines, or a part of a line that is
+/// Some of the tree's text, from the reader to a worker: whole lines, or a part of a line that is
 /// longer than a slot. Often of several files.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[zerocopy(crate = "sysvring::zerocopy")]
@@ -36,14 +36,15 @@ impl Lines {
     }
 }
 
-/// What was counted in one message of lines, from the counter to the collector. In several parts if
-/// its words do not fit a slot.
+/// What was counted in one message of lines, from a worker to the collector.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[zerocopy(crate = "sysvring::zerocopy")]
 #[repr(C)]
 pub struct Counts {
-    /// 1 in the last part; the numbers of the others are 0.
-    pub last: u8,
+    /// The position of the message of lines: who knows it counts each once.
+    pub position: U64,
+    /// How often that one was delivered, until then.
+    pub deliveries: u8,
     /// Lines begun.
     pub lines: U64,
     /// Words.
@@ -56,7 +57,13 @@ pub struct Counts {
 
 impl Counts {
     /// Bytes before the tally.
-    pub const HEADER: usize = 25;
+    pub const HEADER: usize = 33;
+
+    /// Bytes of a message that has room for the tally of any text of so many bytes. A word of one
+    /// letter, with the space behind it, becomes six bytes from two; longer ones grow less.
+    pub const fn room(text: usize) -> usize {
+        Counts::HEADER + 3 * (text + 1)
+    }
 
     /// The words and how often each was seen. Ends early where the bytes are no tally.
     pub fn tally(&self) -> impl Iterator<Item = (&[u8], u64)> {
@@ -71,21 +78,18 @@ impl Counts {
     }
 }
 
-/// Packs words into a tally until the next one has no room; how many bytes.
-pub fn pack<'a>(
-    mut room: &mut [u8],
-    words: &mut std::iter::Peekable<impl Iterator<Item = (&'a [u8], u64)>>,
-) -> usize {
-    let before = room.len();
-    while let Some((word, times)) = words.next_if(|(word, _)| 5 + word.len() <= room.len()) {
-        let (entry, rest) = room.split_at_mut(5 + word.len());
+/// Packs words into a tally that has [room](Counts::room) for them; how many bytes.
+pub fn pack<'a>(room: &mut [u8], words: impl Iterator<Item = (&'a [u8], u64)>) -> usize {
+    let mut len = 0;
+    for (word, times) in words {
+        let entry = &mut room[len..len + 5 + word.len()];
         // A message holds fewer words than a u32 counts, and none is longer than a u8 tells.
         entry[..4].copy_from_slice(&(times as u32).to_le_bytes());
         entry[4] = word.len() as u8;
         entry[5..].copy_from_slice(word);
-        room = rest;
+        len += entry.len();
     }
-    before - room.len()
+    len
 }
 
 /// The words of a tally in the form that [`pack`] takes.

@@ -21,7 +21,7 @@ const STYLES: [&str; 3] = [
     "{spinner} counting again in one process, to compare",
 ];
 
-/// Shows how far the counter is.
+/// Shows how far the workers are.
 pub struct Progress {
     bar: ProgressBar,
     next: Instant,
@@ -54,10 +54,10 @@ impl Progress {
             return self.bar.tick();
         }
         let Ok(stat) = lines.stat() else { return };
-        let Some(counter) = stat.members.iter().find(|m| m.role == Role::Receiver) else { return };
-        let headers = counter.messages * Lines::HEADER as u64;
-        self.bar.set_position(counter.bytes.saturating_sub(headers));
-        self.over = counter.left;
+        let block = stat.slot_size - Lines::HEADER;
+        self.bar.set_position(stat.head * block as u64);
+        // It stays until everything was acknowledged.
+        self.over = stat.members.iter().any(|m| m.role == Role::Sender && m.left);
         if self.over {
             set_style(&self.bar, 2);
         }
@@ -77,7 +77,7 @@ impl Drop for Progress {
 }
 
 /// Bytes of a tree, as far as they can be known.
-fn size(path: &Path) -> u64 {
+pub fn size(path: &Path) -> u64 {
     let Ok(files) = Files::of(path) else { return 0 };
     files.flatten().filter_map(|file| file.metadata().ok()).map(|data| data.len()).sum()
 }

@@ -2,32 +2,64 @@
 
 use std::time::Duration;
 
-use sysvring::spsc;
+use sysvring::mpmc::{Loan, Sender};
+use sysvring::{Redelivery, SendError};
 
 use crate::Arguments;
 use crate::failure::Failure;
-use crate::messages::Lines;
+use crate::messages::{Counts, Lines};
 use crate::source::Source;
 use crate::stage;
 
 /// Makes the channel of lines and fills it.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let mut lines: spsc::Sender<Lines> = arguments.new_channel().label("reader").create()?;
-    stage::end_with_supervisor(&[lines.id()])?;
+    let Some(counts) = arguments.counts else {
+        return Err(Failure::Sentence("the reader needs a channel".into()));
+    };
+    // No counts come from here. The reader is a member so that the channel has a sender as long as there are blocks
+    // to count, even if all workers are dead for a moment: the collector goes on waiting.
+    let counts: Sender<Counts> = arguments.channel(counts).label("reader").attach()?;
+    // A block whose worker was killed goes to another one, 31 times if need be: no channel does more.
+    let lines =
+        arguments.new_channel(arguments.slot_size as usize).redelivery(Redelivery::UpTo(31));
+    let lines: Sender<Lines> = lines.label("reader").create()?;
+    stage::end_with_supervisor(&[lines.id(), counts.id()])?;
     stage::say(lines.id())?;
     let mut source = Source::of(arguments.path())?;
-    let room = lines.slot_size() - Lines::HEADER;
     loop {
         // The kernel writes what it reads right into the slot.
-        let mut message = lines.loan_with(room)?;
+        let mut message = loan(&lines)?;
         let Some(piece) = source.fill(&mut message.text)? else { break };
         message.continued = piece.continued.into();
         message.added = piece.added.into();
         message.truncate(piece.len);
-        message.commit();
+        message.commit()?;
     }
-    // A private channel goes with its last member, and the counter may not even be there yet.
+    // A private channel goes with its last member, and the workers may not even be there yet.
     lines.wait_for_peer(Duration::MAX)?;
-    lines.flush(Duration::MAX)?;
-    Ok(lines.close()?)
+    while let Err(error) = lines.flush(Duration::MAX) {
+        await_worker(&lines, error)?;
+    }
+    // In this order: with the lines the workers end, with the counts the collector.
+    lines.close()?;
+    Ok(counts.close()?)
+}
+
+/// A slot to read into.
+fn loan(lines: &Sender<Lines>) -> Result<Loan<'_, Lines>, Failure> {
+    loop {
+        match lines.loan_with(lines.slot_size() - Lines::HEADER) {
+            Ok(loan) => return Ok(loan),
+            Err(error) => await_worker(lines, error)?,
+        }
+    }
+}
+
+/// The rule for a moment without workers: who sends waits for the next one. The supervisor starts
+/// one in the place of any that was killed; if it cannot, it ends us.
+fn await_worker(lines: &Sender<Lines>, error: SendError) -> Result<(), Failure> {
+    match error {
+        SendError::Disconnected => Ok(lines.wait_for_peer(Duration::MAX)?),
+        error => Err(error.into()),
+    }
 }

@@ -11,7 +11,7 @@ use crate::ground::Ground;
 use crate::program::{Folder, Output, Running, example, signal_to};
 
 /// A file without end: a terabyte of zeros that takes no room.
-fn endless() -> Folder {
+pub fn endless() -> Folder {
     let folder = Folder::new(&format!("endless-{:?}", thread::current().id()));
     folder.file("zeros", "the first words\n");
     let file = fs::File::options().write(true).open(folder.0.join("zeros")).expect("a file");
@@ -55,12 +55,12 @@ fn state_and_parent(pid: i32) -> Option<(char, i32)> {
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
-/// Waits until all stages are at work.
-fn at_work(pipeline: &Running, ground: &Ground) -> HashMap<String, i32> {
+/// Waits until all stages are at work: so many.
+pub fn at_work(pipeline: &Running, ground: &Ground, all: usize) -> HashMap<String, i32> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let stages = stages(pipeline.pid());
-        if stages.len() == 4 && !ground.is_clean() {
+        if stages.len() == all && !ground.is_clean() {
             // Some of the way into the stream.
             thread::sleep(Duration::from_millis(30));
             return stages;
@@ -86,7 +86,7 @@ fn ctrl_c_ends_all_stages() {
     let ground = Ground::new();
     let folder = endless();
     let pipeline = start(&folder);
-    let stages = at_work(&pipeline, &ground);
+    let stages = at_work(&pipeline, &ground, 4);
     pipeline.signal_group(libc::SIGINT);
     let Output { end, report, .. } = pipeline.output();
     assert_eq!((end.code(), &*report), (Some(130), ""));
@@ -100,7 +100,7 @@ fn signals_to_the_supervisor_alone_end_all_stages() {
     let folder = endless();
     for (signal, code) in [(libc::SIGINT, 130), (libc::SIGTERM, 143), (libc::SIGHUP, 129)] {
         let pipeline = start(&folder);
-        let stages = at_work(&pipeline, &ground);
+        let stages = at_work(&pipeline, &ground, 4);
         pipeline.signal(signal);
         let Output { end, report, .. } = pipeline.output();
         assert_eq!((end.code(), &*report), (Some(code), ""));
@@ -131,7 +131,7 @@ fn a_killed_reader_or_collector_ends_the_pipeline() {
     let folder = endless();
     for role in ["reader", "collector"] {
         let pipeline = start(&folder);
-        let stages = at_work(&pipeline, &ground);
+        let stages = at_work(&pipeline, &ground, 4);
         let victim = stages[role];
         signal_to(victim, libc::SIGKILL);
         let Output { end, report, errors } = pipeline.output();
@@ -174,7 +174,7 @@ fn all_stages_killed_leave_nothing() {
     let ground = Ground::new();
     let folder = endless();
     let pipeline = start(&folder);
-    let stages = at_work(&pipeline, &ground);
+    let stages = at_work(&pipeline, &ground, 4);
     for victim in stages.values() {
         signal_to(*victim, libc::SIGSTOP);
     }
@@ -192,7 +192,7 @@ fn stages_do_not_outlive_their_supervisor() {
     let ground = Ground::new();
     let folder = endless();
     let mut pipeline = start(&folder);
-    let stages = at_work(&pipeline, &ground);
+    let stages = at_work(&pipeline, &ground, 4);
     pipeline.signal(libc::SIGKILL);
     pipeline.end();
     assert_gone(stages.into_values());
@@ -204,7 +204,7 @@ fn a_stopped_stage_does_not_keep_the_others() {
     let ground = Ground::new();
     let folder = endless();
     let pipeline = start(&folder);
-    let stages = at_work(&pipeline, &ground);
+    let stages = at_work(&pipeline, &ground, 4);
     signal_to(stages["reader"], libc::SIGSTOP);
     // The others have nothing to do any more, and sleep.
     thread::sleep(Duration::from_millis(100));

@@ -52,7 +52,7 @@ fn odd_files(folder: &Folder) -> Vec<Vec<u8>> {
 }
 
 /// What there is in texts, by the words of the documentation.
-fn expected(texts: &[Vec<u8>]) -> (usize, usize, usize, Vec<(String, usize)>) {
+pub fn expected(texts: &[Vec<u8>]) -> (usize, usize, usize, Vec<(String, usize)>) {
     let (mut lines, mut words, mut bytes) = (0, 0, 0);
     let mut tally: HashMap<Vec<u8>, usize> = HashMap::new();
     for text in texts {
@@ -78,7 +78,7 @@ fn expected(texts: &[Vec<u8>]) -> (usize, usize, usize, Vec<(String, usize)>) {
 }
 
 /// What a report says.
-fn reported(output: &Output) -> (usize, usize, usize, Vec<(String, usize)>) {
+pub fn reported(output: &Output) -> (usize, usize, usize, Vec<(String, usize)>) {
     let report = &output.report;
     let figures: Vec<(&str, usize)> = report
         .lines()
@@ -93,7 +93,7 @@ fn reported(output: &Output) -> (usize, usize, usize, Vec<(String, usize)>) {
     (*lines, *words, *bytes, commonest.map(|(word, n)| ((*word).to_owned(), *n)).collect())
 }
 
-fn assert_equal(output: &Output) {
+pub fn assert_equal(output: &Output) {
     let Output { end, report, errors } = output;
     assert_eq!(errors, "");
     assert!(end.success(), "{end}\n{report}");

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sysvring_support::board;
 
+use crate::steps::many::ledger::Ledger;
+
 /// How many messages were moved, as far as a reporter that may die at any instruction can tell:
 /// those of calls that returned, and those of calls that were begun.
 #[derive(Clone, Copy)]
@@ -18,6 +20,10 @@ fn add(to: &AtomicU64, n: u64) {
 }
 
 impl Span {
+    pub fn new(least: &'static AtomicU64, most: &'static AtomicU64) -> Span {
+        Span { least, most }
+    }
+
     pub fn set(&self, n: u64) {
         self.least.store(n, Ordering::Release);
         self.most.store(n, Ordering::Release);
@@ -47,6 +53,10 @@ impl Span {
 pub struct Cell(&'static AtomicU64);
 
 impl Cell {
+    pub fn new(number: &'static AtomicU64) -> Cell {
+        Cell(number)
+    }
+
     #[inline(always)]
     pub fn set(&self, n: u64) {
         self.0.store(n, Ordering::Release);
@@ -126,6 +136,8 @@ pub struct Board {
     pub wrong: Cell,
     /// The identifier of a private channel.
     pub id: Text,
+    /// Of a many-to-many channel, instead of `sent` and `taken`.
+    pub many: Ledger,
 }
 
 impl Board {
@@ -144,6 +156,7 @@ impl Board {
             order: Cell(i),
             wrong: Cell(j),
             id: Text(board::board()),
+            many: Ledger::new(),
         }
     }
 
@@ -152,6 +165,7 @@ impl Board {
         self.sent.set(fill);
         self.taken.set(0);
         self.traced.set(1);
+        self.many.clear();
         for cell in [self.victim, self.peer, self.peer_at, self.order, self.wrong] {
             cell.set(0);
         }

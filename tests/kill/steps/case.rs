@@ -6,9 +6,10 @@ use sysvring_support::step::{Stepper, Stop};
 use crate::steps::board::{Board, victim};
 use crate::steps::kernel;
 use crate::steps::load::State;
+use crate::steps::many;
 use crate::steps::operations::Operation;
 use crate::steps::peer::{Peer, order};
-use crate::steps::scene::{Other, Scene};
+use crate::steps::scene::{Flavor, Other, Scene};
 use crate::steps::verify::Survivor;
 use crate::steps::violation::{Kind, Moment, Times, Violation, no};
 use crate::steps::way::Way;
@@ -69,7 +70,9 @@ impl<'a> Case<'a> {
     /// Makes the channel and starts the two.
     pub fn start(&mut self) -> Result<Pair, Violation> {
         self.scene.prepare();
-        let peer = Peer::start(&self.scene);
+        // A fellow comes when the victim has all in hand.
+        let late = self.scene.other == Other::Fellow;
+        let mut peer = if late { None } else { Peer::start(&self.scene) };
         let (operation, scene) = (self.operation, &self.scene);
         let victim = match Stepper::start(|| operation.suffer(scene)) {
             Ok(victim) => victim,
@@ -77,7 +80,9 @@ impl<'a> Case<'a> {
                 return no(Kind::Broken, format!("the victim did not get to its start: {stop:?}"));
             }
         };
-        if let Some(peer) = &peer {
+        if late {
+            peer = Peer::start(scene);
+        } else if let Some(peer) = &peer {
             // It was woken by the victim's coming.
             peer.settle(scene);
         }
@@ -189,6 +194,12 @@ impl<'a> Case<'a> {
 
     /// Looks at what is there now that the victim is gone.
     pub fn survive(&mut self, peer: Option<Peer>, moment: Moment) -> Result<(), Violation> {
+        if self.scene.flavor == Flavor::Many {
+            let mut survivor = many::verify::Survivor::new(&self.scene, &self.before, moment);
+            let result = survivor.check(self.operation.after, peer);
+            self.times.take(survivor.times);
+            return result;
+        }
         let mut survivor = Survivor::new(&self.scene, &self.before, moment);
         let result = survivor.check(self.operation.after, peer);
         self.times.take(survivor.times);

@@ -12,6 +12,7 @@ use crate::steps::case::Case;
 use crate::steps::driver::{self, OVER};
 use crate::steps::kernel::{self, FIRST_SEAT, Memory, PARKED, SENDERS, Side, USERS, at, op, semop};
 use crate::steps::load::*;
+use crate::steps::many;
 use crate::steps::operations::{After, End, Hands, OPERATION, Operation, find};
 use crate::steps::peer::Peer;
 use crate::steps::scene::Other::{Asleep, Nobody};
@@ -31,8 +32,8 @@ tests![
 
 /// A channel without the crate.
 pub struct Raw {
-    memory: Memory,
-    set: i32,
+    pub memory: Memory,
+    pub set: i32,
 }
 
 /// Left out: the order of message and word.
@@ -56,12 +57,12 @@ fn a_successor_without_repair_is_seen() {
     control("no_repair", Plan::Every(1), Kind::Count);
 }
 
-fn control(name: &str, plan: Plan, kind: Kind) {
+pub fn control(name: &str, plan: Plan, kind: Kind) {
     let report = driver::drive("controls::walk_through", &[&name, &plan, &(kind as u8)]);
     report.must_be_clean();
     let [killed, found, others] = [0, 1, 2].map(|at| report.sum(at));
     println!(
-        "control {name:<11}{killed:>6} killed {found:>6} found, as {kind:?} {others:>3} others"
+        "control {name:<17}{killed:>6} killed {found:>6} found, as {kind:?} {others:>3} others"
     );
     assert!(found > 0, "the harness does not see it");
     assert_eq!(others, 0, "found for another reason");
@@ -130,11 +131,11 @@ fn operation(name: &str) -> Operation {
             cases: &[(EMPTY, Asleep), (WRAPPED_EMPTY, Asleep)],
             ..find("send")
         },
-        other => panic!("no control {other}"),
+        other => many::controls::operation(other),
     }
 }
 
-fn attach(scene: &Scene) -> End {
+pub fn attach(scene: &Scene) -> End {
     let set = kernel::set(scene.key).expect("a set");
     End::Raw(Raw { memory: Memory::of(scene.segment), set })
 }
@@ -192,7 +193,7 @@ impl Raw {
         self.memory.word(at::TAIL).store(position.wrapping_add(1), Release);
     }
 
-    fn wake(&self) {
+    pub fn wake(&self) {
         let parked = self.memory.half(at::RECEIVERS);
         if parked.load(Relaxed) & PARKED != 0 && parked.fetch_and(!PARKED, AcqRel) & PARKED != 0 {
             semop(self.set, &mut [op(Side::Receiver.wake(), 1, false)]);

@@ -18,7 +18,12 @@ use crate::steps::violation::{Kind, Moment, Violation, no};
 
 workers![fail_calls];
 
-tests![calls_that_move_messages_fail, calls_of_opening_fail, calls_of_leaving_fail];
+tests![
+    calls_that_move_messages_fail,
+    calls_of_opening_fail,
+    calls_of_leaving_fail,
+    calls_of_many_fail,
+];
 
 const ERRNOS: &[(i32, &str)] = &[
     (libc::EINTR, "EINTR"),
@@ -98,6 +103,36 @@ fn calls_of_leaving_fail() {
             "remove_again",
             "remove_sender",
             "reap",
+        ],
+    );
+}
+
+fn calls_of_many_fail() {
+    all_fail(
+        "many",
+        &[
+            "many_send",
+            "many_send_waiting",
+            "many_try_send_full",
+            "many_commit",
+            "many_send_batch_waiting",
+            "many_recv_waiting",
+            "many_recv_ref_waiting",
+            "many_recv_batch",
+            "many_recv_batch_waiting",
+            "many_try_recv",
+            "many_acknowledge",
+            "many_repair",
+            "many_repair_full",
+            "many_take_over",
+            "many_seat_of_receiver",
+            "many_create",
+            "many_join",
+            "many_join_receiver",
+            "many_leave",
+            "many_leave_receiver",
+            "many_leave_last",
+            "many_close",
         ],
     );
 }

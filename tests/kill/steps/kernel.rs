@@ -16,6 +16,12 @@ pub mod at {
     pub const RECEIVERS: usize = 640;
     pub const SENDERS: usize = 768;
     pub const JOINS: usize = 4;
+    /// Lines of the members' table, and what lies in one.
+    pub const MEMBERS: usize = 1024;
+    pub const MEMBER: usize = 128;
+    pub const ROLE: usize = 4;
+    pub const STATE: usize = 8;
+    pub const JOINED: usize = 16;
     pub const SLOTS: usize = 4096;
     /// Of the messages used here: the word and the message.
     pub const STRIDE: usize = 8 + size_of::<super::Load>();
@@ -52,6 +58,11 @@ impl Side {
     /// The semaphore of its seat.
     pub fn seat(self) -> usize {
         FIRST_SEAT + self as usize
+    }
+
+    /// The semaphore that counts its members.
+    pub fn count(self) -> usize {
+        SENDERS + self as usize
     }
 
     /// The semaphore it sleeps on.
@@ -170,6 +181,17 @@ impl Memory {
     /// The word that announces the message of a position.
     pub fn full(position: u64) -> u64 {
         (position / CAPACITY) << 16 | 2
+    }
+
+    /// The same for a many-to-many channel: the slots are free in the lap of the next position.
+    pub fn move_to_many(&self, state: State) {
+        for word in [at::TAIL, at::HEAD] {
+            self.word(word).store(state.base, Ordering::Relaxed);
+        }
+        for position in (0..CAPACITY).map(|n| state.base.wrapping_add(n)) {
+            let free = (position / CAPACITY) << 16;
+            self.word(Memory::slot(position)).store(free, Ordering::Relaxed);
+        }
     }
 
     /// As after `state.base` messages, all of them received.

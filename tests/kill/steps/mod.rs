@@ -7,6 +7,7 @@ mod driver;
 mod errno;
 mod kernel;
 mod load;
+mod many;
 mod operations;
 mod peer;
 mod scene;
@@ -25,7 +26,7 @@ use walk::Plan;
 
 /// Points of each case, and pairs of deaths, in the short setting. See also `Operation::walked`.
 const POINTS: usize = if cfg!(debug_assertions) { 40 } else { 300 };
-const PAIRS: usize = if cfg!(debug_assertions) { 500 } else { 6_000 };
+const PAIRS: usize = if cfg!(debug_assertions) { 700 } else { 8_400 };
 
 pub fn workers() -> Vec<Work> {
     let each = [walk::workers(), controls::workers(), errno::workers(), stopped::workers()];
@@ -34,7 +35,7 @@ pub fn workers() -> Vec<Work> {
 
 pub fn tests() -> Vec<Test> {
     let each = [walk::tests(), controls::tests(), errno::tests(), stopped::tests()];
-    let mut tests = [each.concat(), twice::tests()].concat();
+    let mut tests = [each.concat(), twice::tests(), many::controls::tests()].concat();
     if !driver::can_go_apart() {
         tests.iter_mut().for_each(|(_, _, needs)| *needs = Needs::Quiet);
     }

@@ -10,7 +10,8 @@ use sysvring_support::fork::Fork;
 use crate::steps::board::peer::*;
 use crate::steps::kernel::{self, Side};
 use crate::steps::load::{CAPACITY, Load, load};
-use crate::steps::scene::{Before, Other, Scene};
+use crate::steps::many;
+use crate::steps::scene::{Before, Flavor, Other, Scene};
 
 /// Orders to an idle peer.
 pub mod order {
@@ -35,10 +36,12 @@ impl Peer {
         if scene.other == Other::Nobody {
             return None;
         }
-        let side = scene.side.other();
-        let fork = Fork::start(|| match side {
-            Side::Sender => be_sender(scene),
-            Side::Receiver => be_receiver(scene),
+        let own = scene.other == Other::Fellow;
+        let side = if own { scene.side } else { scene.side.other() };
+        let fork = Fork::start(|| match (scene.flavor, side) {
+            (Flavor::Many, side) => many::peer::be(scene, side),
+            (Flavor::One, Side::Sender) => be_sender(scene),
+            (Flavor::One, Side::Receiver) => be_receiver(scene),
         });
         let peer = Peer { fork, side };
         peer.settle(scene);
@@ -49,7 +52,7 @@ impl Peer {
     pub fn settle(&self, scene: &Scene) {
         let start = Instant::now();
         let there = || match scene.other {
-            Other::Asleep => self.is_asleep(scene),
+            other if other.sleeps() => self.is_asleep(scene),
             _ => scene.board.peer.get() >= HERE,
         };
         while !there() {
@@ -76,7 +79,7 @@ impl Peer {
 }
 
 /// How a call that slept returned, in a number of the board.
-trait Told: std::fmt::Display + PartialEq + Sized {
+pub trait Told: std::fmt::Display + PartialEq + Sized {
     const GONE: Self;
     const REMOVED: Self;
 }
@@ -91,7 +94,7 @@ impl Told for SendError {
     const REMOVED: Self = SendError::Fault(Fault::Removed);
 }
 
-fn returned<E: Told>(scene: &Scene, result: Result<(), E>) {
+pub fn returned<E: Told>(scene: &Scene, result: Result<(), E>) {
     scene.board.peer_at.set(now_ns());
     scene.board.peer.set(match result {
         Ok(()) => SUCCEEDED,
@@ -150,7 +153,7 @@ fn arrived(scene: &Scene, id: &ChannelId) {
     scene.board.peer.set(HERE);
 }
 
-fn next_order(scene: &Scene) -> u64 {
+pub fn next_order(scene: &Scene) -> u64 {
     loop {
         match scene.board.order.get() {
             0 => std::thread::sleep(Duration::from_micros(100)),

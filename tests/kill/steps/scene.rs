@@ -9,6 +9,7 @@ use sysvring_support::witness::Watch;
 use crate::steps::board::{Board, Span};
 use crate::steps::kernel::{self, Memory, Side};
 use crate::steps::load::{CAPACITY, Load, State, load};
+use crate::steps::many;
 
 /// Who is on the other side of the victim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,24 @@ pub enum Other {
     Asleep,
     /// A process that does nothing until the victim sleeps, and then wakes it.
     Late,
+    /// Many to many: a process of the victim's own side, that came when the victim had everything in
+    /// hand, and sleeps.
+    Fellow,
+}
+
+impl Other {
+    pub fn sleeps(self) -> bool {
+        matches!(self, Other::Asleep | Other::Fellow)
+    }
+}
+
+/// What kind of channel it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavor {
+    /// One to one.
+    One,
+    /// Many to many.
+    Many,
 }
 
 /// What is there when the victim comes.
@@ -36,11 +55,15 @@ pub enum Before {
     Leftovers,
     /// A private channel; its peer makes it.
     Private,
+    /// Many to many: a channel in which somebody of this side died in this seat, with something in
+    /// hand.
+    Dead(Side, usize),
 }
 
 /// See the top of this file.
 #[derive(Clone, Copy)]
 pub struct Scene {
+    pub flavor: Flavor,
     pub key: i32,
     pub board: Board,
     pub state: State,
@@ -64,7 +87,11 @@ impl Scene {
             Ok(id) => Options::id(id),
             Err(_) => Options::key(self.key).lifetime(self.lifetime),
         };
-        options.capacity(CAPACITY as usize).wait(Wait::Park)
+        let options = options.capacity(CAPACITY as usize).wait(Wait::Park);
+        match self.flavor {
+            Flavor::One => options,
+            Flavor::Many => options.members(many::MEMBERS),
+        }
     }
 
     pub fn sender(&self) -> Sender<Load> {
@@ -102,7 +129,7 @@ impl Scene {
         self.board.clear(self.state.fill);
         match self.before {
             Before::Nothing | Before::Private => self.board.clear(0),
-            Before::Channel => self.make_channel(),
+            Before::Channel | Before::Dead(..) => self.make_channel(),
             Before::WithoutSet => {
                 self.make_channel();
                 kernel::remove_set(kernel::set(self.key).expect("a set"));
@@ -120,6 +147,9 @@ impl Scene {
     }
 
     fn make_channel(&mut self) {
+        if self.flavor == Flavor::Many {
+            return many::make_channel(self);
+        }
         let options = self.options().lifetime(Lifetime::Kept);
         let tx: Sender<Load> = options.create().expect("a new channel");
         drop(tx);

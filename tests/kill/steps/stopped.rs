@@ -17,9 +17,10 @@ use crate::steps::case::{Case, Pace, Pair, Point};
 use crate::steps::driver::{self, OVER, fail};
 use crate::steps::kernel::{self, LIFECYCLE, Side};
 use crate::steps::load::Load;
+use crate::steps::many::meet as meet_many;
 use crate::steps::operations;
 use crate::steps::peer::{Peer, order};
-use crate::steps::scene::Other;
+use crate::steps::scene::{Flavor, Other};
 use crate::steps::violation::{Kind, Moment, Violation, no};
 use crate::steps::walk::{Plan, recorded};
 use crate::steps::way::Way;
@@ -111,6 +112,9 @@ fn state(pid: u32) -> Option<char> {
 /// What others find while the victim is stopped. Whether it has anything that stops them.
 fn meet(case: &Case<'_>, victim: u32, peer: Option<&Peer>) -> Result<bool, Violation> {
     let scene = &case.scene;
+    if scene.flavor == Flavor::Many {
+        return meet_many(scene, victim, peer);
+    }
     let Some(values) = kernel::set(scene.key).map(ipc::values) else { return Ok(false) };
     let seated = values[scene.side.seat()] != 0;
     if !seated && values[LIFECYCLE] == 0 {

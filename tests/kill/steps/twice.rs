@@ -25,6 +25,8 @@ tests![
     senders_and_who_follows,
     receivers_and_who_follows,
     openers_and_who_follows,
+    many_senders_and_who_follows,
+    many_receivers_and_who_follows,
     removers_and_who_follows
 ];
 
@@ -59,8 +61,20 @@ fn removers_and_who_follows() {
     pairs("removers", &["remove"], &["succeed", "succeed_receiver", "remove"]);
 }
 
+const FOLLOWERS_OF_MANY: &[&str] = &["many_succeed", "many_succeed_receiver"];
+
+fn many_senders_and_who_follows() {
+    let first = ["many_send", "many_try_send_full", "many_loan", "many_commit", "many_send_batch"];
+    pairs("many, senders", &first, FOLLOWERS_OF_MANY);
+}
+
+fn many_receivers_and_who_follows() {
+    let first = ["many_recv", "many_recv_ref", "many_recv_batch", "many_repair", "many_take_over"];
+    pairs("many, receivers", &first, FOLLOWERS_OF_MANY);
+}
+
 /// Calls of this.
-const GROUPS: usize = 5;
+const GROUPS: usize = 7;
 
 fn pairs(what: &str, first: &[&str], second: &[&str]) {
     let start = Instant::now();
@@ -72,7 +86,7 @@ fn pairs(what: &str, first: &[&str], second: &[&str]) {
     let [killed, strayed] = [0, 1].map(|at| report.sum(at));
     KILLED.fetch_add(killed, Relaxed);
     println!(
-        "two deaths, {what:<10}{killed:>7} pairs {:>3} failures {strayed:>5} with one death only {:>6.1} s",
+        "two deaths, {what:<16}{killed:>7} pairs {:>3} failures {strayed:>5} with one death only {:>6.1} s",
         report.failures.len(),
         start.elapsed().as_secs_f64()
     );

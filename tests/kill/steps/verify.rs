@@ -52,8 +52,9 @@ impl<'a> Survivor<'a> {
             After::Removed => self.removed(peer),
             After::RemovedAgain => self.removed_again(peer),
             After::By(check) => check(self, peer),
+            After::Unrepaired => unreachable!("of many-to-many channels"),
         }?;
-        self.nothing_left()
+        nothing_left(self.before)
     }
 
     /// Nobody holds what only the living may hold.
@@ -124,15 +125,6 @@ impl<'a> Survivor<'a> {
     }
 
     fn open(&mut self, side: Side) -> Result<(), Violation> {
-        fn opened<H>(result: Result<Opened<H>, Error>) -> Result<(H, Duration), Violation> {
-            match result {
-                Ok(Opened(_, time, watch)) if time > OPENED && time > OPENED + watch.excuse() => {
-                    no(Kind::Shut, format!("opening takes {time:?}"))
-                }
-                Ok(Opened(handle, time, _)) => Ok((handle, time)),
-                Err(error) => no(Kind::Shut, format!("opening: {error}")),
-            }
-        }
         let time;
         match side {
             Side::Sender if self.tx.is_none() => {
@@ -282,7 +274,7 @@ impl<'a> Survivor<'a> {
         }
         self.told_of_removal(peer)?;
         (self.tx, self.rx) = (None, None);
-        self.nothing_left()?;
+        nothing_left(self.before)?;
         self.new_channel()
     }
 
@@ -299,20 +291,32 @@ impl<'a> Survivor<'a> {
             how => no(Kind::Told, format!("the sleeper was told {how} {}", board.peer_text.get())),
         }
     }
+}
 
-    fn nothing_left(&self) -> Result<(), Violation> {
-        let start = Instant::now();
-        loop {
-            let mut left = kernel::marked();
-            left.retain(|line| !self.before.contains(line));
-            if left.is_empty() {
-                return Ok(());
-            }
-            // The memory of the dead lives on while somebody looks at it, as `ps` does.
-            if start.elapsed() > LOOKED_AT {
-                return no(Kind::Left, left.join("; "));
-            }
-            std::thread::sleep(Duration::from_millis(1));
+/// What came of opening: an end, at once.
+pub fn opened<H>(result: Result<Opened<H>, Error>) -> Result<(H, Duration), Violation> {
+    match result {
+        Ok(Opened(_, time, watch)) if time > OPENED && time > OPENED + watch.excuse() => {
+            no(Kind::Shut, format!("opening takes {time:?}"))
         }
+        Ok(Opened(handle, time, _)) => Ok((handle, time)),
+        Err(error) => no(Kind::Shut, format!("opening: {error}")),
+    }
+}
+
+/// Nothing is in the kernel's tables that was not there before.
+pub fn nothing_left(before: &[String]) -> Result<(), Violation> {
+    let start = Instant::now();
+    loop {
+        let mut left = kernel::marked();
+        left.retain(|line| !before.contains(line));
+        if left.is_empty() {
+            return Ok(());
+        }
+        // The memory of the dead lives on while somebody looks at it, as `ps` does.
+        if start.elapsed() > LOOKED_AT {
+            return no(Kind::Left, left.join("; "));
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -125,6 +125,40 @@ walks![
     remove_again,
     remove_sender,
     reap,
+    many_send,
+    many_send_waiting,
+    many_try_send,
+    many_try_send_full,
+    many_loan,
+    many_loan_waiting,
+    many_abandon,
+    many_commit,
+    many_send_batch,
+    many_send_batch_waiting,
+    many_recv,
+    many_recv_waiting,
+    many_recv_ref,
+    many_recv_ref_waiting,
+    many_recv_batch,
+    many_recv_batch_waiting,
+    many_try_recv,
+    many_acknowledge,
+    many_repair,
+    many_repair_full,
+    many_take_over,
+    many_full_orphaned,
+    many_seat_of_sender,
+    many_seat_of_receiver,
+    many_create,
+    many_join,
+    many_join_receiver,
+    many_succeed,
+    many_succeed_receiver,
+    many_leave,
+    many_leave_receiver,
+    many_leave_last,
+    many_close,
+    many_close_receiver,
 ];
 
 fn every_operation_is_walked() {
@@ -140,7 +174,7 @@ fn walk(operation: &str) {
     let [instructions, killed, strayed] = [0, 1, 2].map(|at| report.sum(at));
     KILLED.fetch_add(killed, Relaxed);
     println!(
-        "{operation:<19}{:>3} cases {instructions:>7} instructions {killed:>6} killed {:>3} failures \
+        "{operation:<23}{:>3} cases {instructions:>7} instructions {killed:>6} killed {:>3} failures \
          {strayed:>3} strayed  open {:>6} us  wake {:>6} us {:>6.1} s",
         report.numbers.len(),
         report.failures.len(),

@@ -16,7 +16,7 @@ use crate::steps::scene::{Before, Scene};
 const NEW: &[(State, Other)] = &[(EMPTY, Nobody)];
 
 /// A channel without members.
-const KEPT: &[(State, Other)] = &[
+pub(super) const KEPT: &[(State, Other)] = &[
     (EMPTY, Nobody),
     (MIDDLE, Nobody),
     (FULL, Nobody),
@@ -231,7 +231,7 @@ fn close(_: &Scene, hands: &mut Hands) -> Result<(), String> {
     match replace(&mut hands.end, End::Nothing) {
         End::Sender(tx) => tx.close().map_err(text),
         End::Receiver(rx) => rx.close().map_err(text),
-        End::Nothing | End::Raw(_) => Ok(()),
+        _ => Ok(()),
     }
 }
 

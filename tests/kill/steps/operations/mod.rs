@@ -1,9 +1,12 @@
 //! What victims do: the table that everything here walks through.
 
 mod life;
+pub mod many;
+mod many_life;
 mod moving;
 
 use sysvring::Lifetime;
+use sysvring::mpmc;
 use sysvring::spsc::{Receiver, Sender};
 use sysvring_support::step;
 
@@ -11,8 +14,9 @@ use crate::steps::board::{Board, victim};
 use crate::steps::controls::Raw;
 use crate::steps::kernel::Side;
 use crate::steps::load::{Load, State, load};
+use crate::steps::many::ledger::VICTIM;
 use crate::steps::peer::Peer;
-use crate::steps::scene::{Before, Other, Scene};
+use crate::steps::scene::{Before, Flavor, Other, Scene};
 use crate::steps::verify::Survivor;
 use crate::steps::violation::Violation;
 
@@ -21,6 +25,12 @@ pub enum End {
     Nothing,
     Sender(Sender<Load>),
     Receiver(Receiver<Load>),
+    ManySender(mpmc::Sender<Load>),
+    ManyReceiver(mpmc::Receiver<Load>),
+    /// A slot in hand,
+    Lent(mpmc::Loan<'static, Load>),
+    /// or messages.
+    Held(Vec<mpmc::Guard<'static, Load>>),
     /// Not even a handle.
     Raw(Raw),
 }
@@ -35,7 +45,11 @@ pub struct Hands {
 
 impl Hands {
     fn new(end: End) -> Hands {
-        let next = if let End::Sender(tx) = &end { tx.position() } else { 0 };
+        let next = match &end {
+            End::Sender(tx) => tx.position(),
+            End::ManySender(_) | End::Lent(_) => VICTIM,
+            _ => 0,
+        };
         let loads = (0..4).map(|n| load(next.wrapping_add(n))).collect();
         Hands { end, loads, got: Vec::with_capacity(8) }
     }
@@ -43,6 +57,16 @@ impl Hands {
     fn tx(&mut self) -> &mut Sender<Load> {
         let End::Sender(tx) = &mut self.end else { panic!("the victim is no sender") };
         tx
+    }
+
+    fn many_tx(&self) -> &mpmc::Sender<Load> {
+        let End::ManySender(tx) = &self.end else { panic!("the victim is no sender") };
+        tx
+    }
+
+    fn many_rx(&self) -> &mpmc::Receiver<Load> {
+        let End::ManyReceiver(rx) = &self.end else { panic!("the victim is no receiver") };
+        rx
     }
 
     fn rx(&mut self) -> &mut Receiver<Load> {
@@ -66,6 +90,8 @@ pub enum After {
     Removed,
     /// or what is left be removed.
     RemovedAgain,
+    /// Many to many: what a survivor finds that does nothing about the dead.
+    Unrepaired,
     /// What this finds.
     By(fn(&mut Survivor<'_>, Option<Peer>) -> Result<(), Violation>),
 }
@@ -73,6 +99,7 @@ pub enum After {
 /// An operation, and in which cases it is walked.
 pub struct Operation {
     pub name: &'static str,
+    pub flavor: Flavor,
     /// Of the victim; its peer has the other.
     pub side: Side,
     pub before: Before,
@@ -87,6 +114,7 @@ pub struct Operation {
 /// Usual for operations on a channel that is there.
 pub const OPERATION: Operation = Operation {
     name: "",
+    flavor: Flavor::One,
     side: Side::Sender,
     before: Before::Channel,
     lifetime: Lifetime::Kept,
@@ -112,12 +140,18 @@ fn receiver(scene: &Scene) -> End {
 pub fn all() -> Vec<Operation> {
     let mut all = moving::operations();
     all.extend(life::operations());
+    all.extend(many::operations());
+    all.extend(many_life::operations());
     all
 }
 
 /// The operation of this name.
 pub fn find(name: &str) -> Operation {
-    all().into_iter().find(|o| o.name == name).unwrap_or_else(|| panic!("no operation {name}"))
+    find_in(all(), name)
+}
+
+fn find_in(all: Vec<Operation>, name: &str) -> Operation {
+    all.into_iter().find(|o| o.name == name).unwrap_or_else(|| panic!("no operation {name}"))
 }
 
 fn text(error: impl std::fmt::Display) -> String {
@@ -133,8 +167,8 @@ impl Operation {
 
     /// A scene of it.
     pub fn scene(&self, (state, other): (State, Other), key: i32, board: Board) -> Scene {
-        let Operation { side, before, lifetime, .. } = *self;
-        Scene { key, board, state, other, before, lifetime, side, segment: -1 }
+        let Operation { flavor, side, before, lifetime, .. } = *self;
+        Scene { flavor, key, board, state, other, before, lifetime, side, segment: -1 }
     }
 
     /// The life of a victim.

@@ -14,7 +14,7 @@ use crate::steps::scene::Scene;
 const LONG: Duration = Duration::from_secs(20);
 
 /// With room for three.
-const ROOM: &[(State, Other)] = &[
+pub(super) const ROOM: &[(State, Other)] = &[
     (EMPTY, Nobody),
     (EMPTY, Idle),
     (EMPTY, Asleep),
@@ -30,10 +30,10 @@ const ROOM: &[(State, Other)] = &[
 ];
 
 /// Without.
-const NO_ROOM: &[(State, Other)] =
+pub(super) const NO_ROOM: &[(State, Other)] =
     &[(ALMOST, Late), (FULL, Late), (WRAPPED_FULL, Late), (LAST_LAP_FULL, Late)];
 
-const NO_WAY: &[(State, Other)] = &[
+pub(super) const NO_WAY: &[(State, Other)] = &[
     (ALMOST, Nobody),
     (FULL, Nobody),
     (FULL, Idle),
@@ -41,7 +41,7 @@ const NO_WAY: &[(State, Other)] = &[
     (LAST_LAP_FULL, Idle),
 ];
 
-const MESSAGES: &[(State, Other)] = &[
+pub(super) const MESSAGES: &[(State, Other)] = &[
     (ONE, Nobody),
     (MIDDLE, Nobody),
     (MIDDLE, Idle),
@@ -55,7 +55,7 @@ const MESSAGES: &[(State, Other)] = &[
     (LAST_POSITIONS, Idle),
 ];
 
-const NO_MESSAGES: &[(State, Other)] =
+pub(super) const NO_MESSAGES: &[(State, Other)] =
     &[(EMPTY, Late), (WRAPPED_EMPTY, Late), (LAST_LAP_EMPTY, Late), (LAST_POSITIONS_EMPTY, Late)];
 
 pub(super) fn operations() -> Vec<Operation> {

@@ -1,0 +1,58 @@
+//! What others find in a many-to-many channel while the victim is stopped.
+
+use std::time::Duration;
+
+use sysvring::mpmc::{Receiver, Sender};
+use sysvring::{Error, Options};
+use sysvring_support::ipc;
+
+use crate::steps::board::peer;
+use crate::steps::kernel::{self, LIFECYCLE, Side};
+use crate::steps::load::Load;
+use crate::steps::peer::{Peer, order};
+use crate::steps::scene::Scene;
+use crate::steps::violation::{Kind, Violation, no};
+
+/// Nobody takes it for dead, and it keeps nobody out but while it has the lifecycle semaphore.
+/// Whether it has anything.
+pub fn meet(scene: &Scene, victim: u32, peer: Option<&Peer>) -> Result<bool, Violation> {
+    let Some(values) = kernel::set(scene.key).map(ipc::values) else { return Ok(false) };
+    let builds = values[LIFECYCLE] != 0;
+    if !builds && values[scene.side.count()] == 0 {
+        return Ok(false);
+    }
+    let options = scene.options().timeout(Duration::from_millis(1));
+    // A receiver who comes and goes takes nothing.
+    let met = match scene.side {
+        Side::Sender => join(options, |tx: &Sender<Load>| tx.deaths()),
+        Side::Receiver => join(options, |rx: &Receiver<Load>| rx.deaths()),
+    };
+    match met {
+        Ok(dead) if !builds && !dead.contains(&victim) => {}
+        Err(Error::Busy { pid, .. }) if builds && pid == victim => {}
+        other => return no(Kind::Told, format!("joining: {other:?} ({values:?})")),
+    }
+    let board = &scene.board;
+    let told = board.peer.get();
+    if scene.other.sleeps() && ![peer::HERE, peer::SUCCEEDED].contains(&told) {
+        return no(Kind::Told, format!("the sleeper was told {told} {}", board.peer_text.get()));
+    }
+    if let Some(peer) = peer.filter(|_| !scene.other.sleeps()) {
+        peer.order(scene, order::LOOK);
+        let found = board.peer_text.get();
+        if !found.starts_with("Ok(") || found.contains(&victim.to_string()) {
+            return no(Kind::Told, format!("its peer was told of the deaths {found}"));
+        }
+    }
+    Ok(true)
+}
+
+/// Joins for a moment: whose deaths it is told of.
+fn join<H: sysvring::Handle>(
+    options: Options,
+    deaths: impl Fn(&H) -> Result<Vec<sysvring::mpmc::Death>, sysvring::Fault>,
+) -> Result<Vec<u32>, Error> {
+    let handle: H = options.open()?;
+    let deaths = deaths(&handle)?;
+    Ok(deaths.into_iter().map(|death| death.pid).collect())
+}

@@ -1,0 +1,65 @@
+//! The other process in a many-to-many channel: of the other side, or of the victim's own.
+
+use std::time::Duration;
+
+use sysvring::mpmc::{Receiver, Sender};
+
+use super::open;
+use crate::steps::board::peer::HERE;
+use crate::steps::kernel::Side;
+use crate::steps::load::{Load, load};
+use crate::steps::peer::{next_order, order, returned};
+use crate::steps::scene::Scene;
+
+/// Its life.
+pub fn be(scene: &Scene, side: Side) {
+    match side {
+        Side::Sender => be_sender(scene),
+        Side::Receiver => be_receiver(scene),
+    }
+}
+
+fn be_receiver(scene: &Scene) {
+    let (board, report) = (&scene.board, scene.board.many.peer);
+    let rx: Receiver<Load> = open(scene);
+    board.peer.set(HERE);
+    if scene.other.sleeps() {
+        let result = report.receiving(board, || rx.recv());
+        return returned(scene, result);
+    }
+    loop {
+        match next_order(scene) {
+            order::WAKE => {
+                while report.receiving(board, || rx.recv_timeout(Duration::ZERO)).is_ok() {}
+            }
+            _ => board.peer_text.set(&format!("{:?}", rx.deaths().map(pids))),
+        }
+        board.order.set(0);
+    }
+}
+
+fn be_sender(scene: &Scene) {
+    let (board, report) = (&scene.board, scene.board.many.peer);
+    let tx: Sender<Load> = open(scene);
+    board.peer.set(HERE);
+    let mut numbers = report.first..;
+    let mut send = || {
+        let load = load(numbers.next().expect("another"));
+        report.sending(|| tx.send(&load))
+    };
+    if scene.other.sleeps() {
+        return returned(scene, send());
+    }
+    loop {
+        match next_order(scene) {
+            order::WAKE => send().expect("the victim receives"),
+            _ => board.peer_text.set(&format!("{:?}", tx.deaths().map(pids))),
+        }
+        board.order.set(0);
+    }
+}
+
+/// Whose deaths it was told of.
+fn pids(deaths: Vec<sysvring::mpmc::Death>) -> Vec<u32> {
+    deaths.into_iter().map(|death| death.pid).collect()
+}

@@ -1,0 +1,60 @@
+//! A many-to-many channel without the crate: what is in its slots.
+
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
+
+use crate::steps::kernel::Memory;
+use crate::steps::load::{CAPACITY, Load};
+
+/// What a slot is doing, in its word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Free = 0,
+    Claimed = 1,
+    Full = 2,
+    Reading = 3,
+}
+
+/// The word of a position in this phase.
+pub fn word(position: u64, phase: Phase, deliveries: u64, seat: u64) -> u64 {
+    (position / CAPACITY) << 16 | deliveries << 11 | seat << 3 | phase as u64
+}
+
+/// The message in the slot of a position, word by word.
+pub fn message(memory: &Memory, position: u64) -> Load {
+    let mut load = [0; 6];
+    for (i, part) in load.iter_mut().enumerate() {
+        *part = memory.word(Memory::slot(position) + 8 * (1 + i)).load(Acquire);
+    }
+    load
+}
+
+/// Moves the slot of a position on; whether it was there.
+#[inline(always)]
+pub fn swap(memory: &Memory, position: u64, old: u64, new: u64) -> bool {
+    memory.word(Memory::slot(position)).compare_exchange(old, new, AcqRel, Acquire).is_ok()
+}
+
+/// Whether some slot holds a message, taken by somebody or not.
+pub fn holds_messages(memory: &Memory) -> bool {
+    (0..CAPACITY).any(|slot| {
+        let word = memory.word(Memory::slot(slot)).load(Acquire);
+        [Phase::Full as u64, Phase::Reading as u64].contains(&(word & 7))
+    })
+}
+
+/// Receives as one who does nothing about the dead: what somebody claimed is in the way, what somebody
+/// reads is his.
+pub fn drain(memory: &Memory, base: u64) -> Vec<Load> {
+    let mut all = Vec::new();
+    for position in (0..2 * CAPACITY).map(|n| base.wrapping_add(n)) {
+        let now = memory.word(Memory::slot(position)).load(Acquire);
+        let next = position.wrapping_add(CAPACITY);
+        if now == word(position, Phase::Full, 0, 0) {
+            all.push(message(memory, position));
+            swap(memory, position, now, word(next, Phase::Free, 0, 0));
+        } else if now & 7 == Phase::Claimed as u64 || now == word(position, Phase::Free, 0, 0) {
+            break;
+        }
+    }
+    all
+}

@@ -1,0 +1,291 @@
+//! What must hold in a many-to-many channel when the victim is dead, as a survivor finds it.
+
+use std::time::Duration;
+
+use sysvring::mpmc::{Receiver, Sender};
+use sysvring::{Lifetime, RecvError, SendError};
+use sysvring_support::ipc;
+
+use super::ledger::{Report, SURVIVOR};
+use super::{MEMBERS, raw};
+use crate::steps::board::peer;
+use crate::steps::kernel::{self, Memory, Side};
+use crate::steps::load::{CAPACITY, Load, load};
+use crate::steps::operations::After;
+use crate::steps::peer::Peer;
+use crate::steps::scene::{Other, Scene};
+use crate::steps::verify::{nothing_left, opened};
+use crate::steps::violation::{Kind, Moment, Times, Violation, no};
+
+/// A message that a survivor got.
+struct Got {
+    number: u64,
+    /// From the first position of the case on.
+    place: u64,
+    deliveries: u8,
+}
+
+/// A survivor at work.
+pub struct Survivor<'a> {
+    scene: &'a Scene,
+    /// What was in the kernel's tables before.
+    before: &'a [String],
+    moment: Moment,
+    pub times: Times,
+    tx: Option<Sender<Load>>,
+    rx: Option<Receiver<Load>>,
+    got: Vec<Got>,
+}
+
+impl<'a> Survivor<'a> {
+    pub fn new(scene: &'a Scene, before: &'a [String], moment: Moment) -> Survivor<'a> {
+        let times = Times::default();
+        Survivor { scene, before, moment, times, tx: None, rx: None, got: Vec::new() }
+    }
+
+    /// Everything.
+    pub fn check(&mut self, after: After, mut peer: Option<Peer>) -> Result<(), Violation> {
+        self.semaphores(peer.as_ref())?;
+        match after {
+            After::Stream | After::Coming => {
+                self.peer(after, &mut peer)?;
+                self.channel(peer)
+            }
+            After::Gone => {
+                if sysvring::stat(self.scene.address()).is_err() {
+                    // What was in it is gone with it.
+                    self.scene.board.many.clear();
+                }
+                self.channel(None)
+            }
+            After::Unrepaired => self.unrepaired(),
+            _ => unreachable!("not of many-to-many channels"),
+        }?;
+        nothing_left(self.before)
+    }
+
+    /// Nobody holds what only the living may hold.
+    fn semaphores(&self, peer: Option<&Peer>) -> Result<(), Violation> {
+        let Some(set) = kernel::set(self.scene.key) else { return Ok(()) };
+        let values = ipc::values(set);
+        let values = &values[..kernel::FIRST_SEAT + MEMBERS];
+        let seats: u16 = values[kernel::FIRST_SEAT..].iter().sum();
+        let sides = [Side::Sender, Side::Receiver].map(|side| values[side.count()]);
+        let living = u16::from(peer.is_some());
+        let dead = self.scene.side.count();
+        let fellows = if self.scene.other == Other::Fellow { living } else { 0 };
+        if values[kernel::LIFECYCLE] != 0 || seats > living || values[dead] > fellows {
+            return no(Kind::Held, format!("the dead hold a semaphore: {values:?}"));
+        }
+        if values[kernel::USERS] != seats || sides.iter().sum::<u16>() != seats {
+            return no(Kind::Held, format!("users and seats differ: {values:?}"));
+        }
+        Ok(())
+    }
+
+    /// A sleeping peer wakes, and is told what is so.
+    fn peer(&mut self, after: After, peer: &mut Option<Peer>) -> Result<(), Violation> {
+        let Some(sleeper) = peer.take_if(|_| self.scene.other.sleeps()) else { return Ok(()) };
+        let scene = self.scene;
+        let board = &scene.board;
+        let returned = || board.peer.get() >= peer::SUCCEEDED;
+        // Somebody who may not have noticed that the victim came, or for whom it left nothing.
+        let content = || match scene.other {
+            Other::Fellow => !raw::holds_messages(&Memory::of(scene.segment)),
+            _ => matches!(after, After::Coming),
+        };
+        let settled = || returned() || (content() && sleeper.is_asleep(scene));
+        if !self.moment.is_followed_by(settled) {
+            return no(Kind::Asleep, format!("the {:?} sleeps on", sleeper.side));
+        }
+        if !returned() {
+            self.serve(sleeper.side)?;
+            self.moment = Moment::now(Some(&sleeper));
+        }
+        if !self.moment.is_followed_by(returned) {
+            return no(Kind::Asleep, format!("the {:?} still sleeps", sleeper.side));
+        }
+        let wake = self.moment.until(board.peer_at.get());
+        if self.moment.is_too_late(board.peer_at.get()) {
+            return no(Kind::Asleep, format!("the {:?} slept for {wake:?}", sleeper.side));
+        }
+        self.times.wake = self.times.wake.max(wake);
+        sleeper.fork.finish();
+        match board.peer.get() {
+            peer::SUCCEEDED | peer::DISCONNECTED => Ok(()),
+            how => no(Kind::Told, format!("the sleeper was told {how} {}", board.peer_text.get())),
+        }
+    }
+
+    /// Does what a sleeper waits for.
+    fn serve(&mut self, sleeper: Side) -> Result<(), Violation> {
+        self.open(sleeper.other())?;
+        match &self.tx {
+            Some(tx) => {
+                tx.try_send(&load(SURVIVOR)).or_else(|e| no(Kind::Broken, format!("sending: {e}")))
+            }
+            None => self.drain(),
+        }
+    }
+
+    fn open(&mut self, side: Side) -> Result<(), Violation> {
+        let time;
+        match side {
+            Side::Sender if self.tx.is_none() => {
+                let (tx, took) = opened(self.scene.open())?;
+                (self.tx, time) = (Some(tx), took);
+            }
+            Side::Receiver if self.rx.is_none() => {
+                let (rx, took) = opened(self.scene.open())?;
+                (self.rx, time) = (Some(rx), took);
+            }
+            _ => return Ok(()),
+        }
+        self.times.open = self.times.open.max(time);
+        Ok(())
+    }
+
+    /// The channel is whole and usable; then it is removed.
+    fn channel(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
+        self.open(self.scene.side)?;
+        if let Some(mut peer) = peer {
+            peer.fork.kill_and_wait();
+        }
+        self.open(self.scene.side.other())?;
+        self.drain()?;
+        self.account()?;
+        self.usable()?;
+        self.remove()
+    }
+
+    /// Receives all that is there; what the dead claimed or read is in nobody's way.
+    fn drain(&mut self) -> Result<(), Violation> {
+        let rx = self.rx.as_ref().expect("open");
+        loop {
+            match rx.recv_ref_timeout(Duration::ZERO) {
+                Ok(guard) if *guard == load(guard[0]) => self.got.push(Got {
+                    number: guard[0],
+                    place: guard.position().wrapping_sub(self.scene.state.base),
+                    deliveries: guard.delivery_count(),
+                }),
+                Ok(guard) => return no(Kind::Wrong, format!("a torn message: {:x?}", *guard)),
+                // A sender that slept had room and left.
+                Err(RecvError::Timeout | RecvError::Disconnected) => break,
+                Err(error) => return no(Kind::Broken, format!("receiving: {error}")),
+            }
+            if self.got.len() > 64 {
+                return no(Kind::Count, "there is no end of messages");
+            }
+        }
+        match rx.len() {
+            0 => Ok(()),
+            n => no(Kind::Count, format!("{n} messages are there and nobody gets them")),
+        }
+    }
+
+    /// What was sent and what was received is what all of them reported.
+    fn account(&self) -> Result<(), Violation> {
+        let board = &self.scene.board;
+        let ledger = &board.many;
+        if board.wrong.get() != 0 {
+            return no(Kind::Wrong, "a message was torn, or received twice");
+        }
+        let or = |cell: fn(&Report) -> u64| ledger.reports().iter().fold(0, |a, r| a | cell(r));
+        let (returned, seen) = (or(|r| r.got.get()), or(|r| r.seen.get()));
+        let open = ledger.reports().map(|report| report.open());
+        let held = open[0].0 + open[1].0 + ledger.orphans.get();
+        let in_doubt = open[0].1 + open[1].1;
+        let mut mine = 0u64;
+        let mut again = 0;
+        for (i, Got { number, place, deliveries }) in self.got.iter().enumerate() {
+            if *number >= SURVIVOR {
+                continue;
+            }
+            let bit = 1 << number;
+            if !ledger.sent(*number).0 {
+                return no(Kind::Count, format!("message {number} is there, and its call failed"));
+            }
+            if (returned | mine) & bit != 0 {
+                return no(Kind::Count, format!("message {number} is there twice"));
+            }
+            if seen & bit != 0 && *deliveries < 2 {
+                return no(Kind::Count, format!("message {number} was seen before, and looks new"));
+            }
+            again += u64::from(*deliveries > 1);
+            mine |= bit;
+            let wrong = |before: &Got| {
+                let same_sender = before.number / 16 == number / 16;
+                let late = before.place > *place || same_sender && before.number > *number;
+                // Those that a dead one had in hand may come later.
+                let new = before.deliveries == 1 && *deliveries == 1;
+                before.place == *place || new && late
+            };
+            if self.got[..i].iter().any(wrong) {
+                return no(Kind::Wrong, format!("message {number} is out of order"));
+            }
+        }
+        if again > held {
+            return no(Kind::Count, format!("{again} messages again; {held} were in hand"));
+        }
+        let sent = (0..SURVIVOR).filter(|n| ledger.sent(*n).1);
+        let lost: Vec<u64> = sent.filter(|n| (returned | mine) & 1 << n == 0).collect();
+        if lost.len() as u64 > in_doubt {
+            return no(Kind::Count, format!("{lost:?} are lost; {in_doubt} are in doubt"));
+        }
+        let stays = self.got.iter().any(|got| got.number < SURVIVOR);
+        if board.peer.get() == peer::DISCONNECTED && self.scene.side == Side::Sender && stays {
+            return no(Kind::Told, "the receiver was told of the end before it had all");
+        }
+        Ok(())
+    }
+
+    /// The ring holds as many messages as it has slots, and gives them back.
+    fn usable(&self) -> Result<(), Violation> {
+        let (tx, rx) = (self.tx.as_ref().expect("open"), self.rx.as_ref().expect("open"));
+        for lap in 0..3 {
+            for n in 0..=CAPACITY {
+                match tx.try_send(&load(SURVIVOR + n)) {
+                    Ok(()) if n < CAPACITY => {}
+                    Err(SendError::Full) if n == CAPACITY => {}
+                    other => return no(Kind::Broken, format!("lap {lap}, {n} sent: {other:?}")),
+                }
+            }
+            for n in 0..=CAPACITY {
+                match rx.try_recv() {
+                    Ok(got) if n < CAPACITY && got == load(SURVIVOR + n) => {}
+                    Ok(got) if n < CAPACITY => {
+                        return no(Kind::Wrong, format!("lap {lap}, {n} received: {got:x?}"));
+                    }
+                    Err(RecvError::Empty) if n == CAPACITY => {}
+                    other => {
+                        return no(Kind::Broken, format!("lap {lap}, {n} received: {other:?}"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self) -> Result<(), Violation> {
+        (self.tx, self.rx) = (None, None);
+        if self.scene.lifetime == Lifetime::Kept {
+            sysvring::remove(self.scene.address())
+                .or_else(|e| no(Kind::Left, format!("removing: {e}")))?;
+        }
+        Ok(())
+    }
+
+    /// What a survivor gets that does nothing about the dead.
+    fn unrepaired(&mut self) -> Result<(), Violation> {
+        let all = raw::drain(&Memory::of(self.scene.segment), self.scene.state.base);
+        for (place, got) in (0..).zip(all) {
+            if got != load(got[0]) {
+                return no(Kind::Wrong, format!("a torn message: {got:x?}"));
+            }
+            self.got.push(Got { number: got[0], place, deliveries: 1 });
+        }
+        let account = self.account();
+        self.remove()?;
+        account
+    }
+}

@@ -27,10 +27,10 @@ use crate::steps::way::Way;
 
 workers![stop_all];
 
-tests![the_stopped_are_not_dead];
+tests![the_stopped_are_not_dead, the_stopped_of_many_are_not_dead];
 
-/// Points of each case.
-const POINTS: usize = 12;
+/// Points of each case. There are more cases of many-to-many channels.
+const POINTS: [usize; 2] = [12, 8];
 
 /// Longer than a sleeper sleeps without a look of its own.
 const A_LOOK: Duration = Duration::from_millis(250);
@@ -39,12 +39,20 @@ const A_LOOK: Duration = Duration::from_millis(250);
 pub static STOPPED: AtomicU64 = AtomicU64::new(0);
 
 fn the_stopped_are_not_dead() {
+    stopped("one", false);
+}
+
+fn the_stopped_of_many_are_not_dead() {
+    stopped("many", true);
+}
+
+fn stopped(what: &str, many: bool) {
     let start = Instant::now();
-    let report = driver::drive("stopped::stop_all", &[]);
+    let report = driver::drive("stopped::stop_all", &[&many]);
     let [stopped, seen] = [0, 1].map(|at| report.sum(at));
     STOPPED.fetch_add(stopped, Relaxed);
     println!(
-        "stopped and continued {stopped} victims, {seen} of them with a seat or the lifecycle semaphore, \
+        "stopped and continued, {what}: {stopped} victims, {seen} of them with a seat or the lifecycle semaphore, \
          {} failures {:.1} s",
         report.failures.len(),
         start.elapsed().as_secs_f64()
@@ -56,13 +64,16 @@ fn the_stopped_are_not_dead() {
 /// For each case: victims stopped, and those of them that others met.
 fn stop_all(orders: &mut Orders) {
     driver::begin(orders);
+    let many: bool = orders.next();
+    let flavor = if many { Flavor::Many } else { Flavor::One };
     let board = Board::new();
     let every = if cfg!(debug_assertions) { 4 } else { 1 };
-    for operation in operations::all().into_iter().step_by(every) {
+    let operations = operations::all().into_iter().filter(|o| o.flavor == flavor);
+    for operation in operations.step_by(every) {
         for case in operation.walked() {
             let mut case = Case::new(&operation, case, board);
             let Some(way) = recorded(&mut case) else { continue };
-            let points = Plan::Points(POINTS).points(&way);
+            let points = Plan::Points(POINTS[usize::from(many)]).points(&way);
             let mut seen = 0;
             for (i, point) in points.iter().enumerate() {
                 let long = i == points.len() / 2 && case.scene.other == Other::Asleep;

@@ -14,6 +14,7 @@ use crate::steps::board::Board;
 use crate::steps::case::{Case, Point};
 use crate::steps::driver::{self, OVER, fail};
 use crate::steps::operations::{self, Operation};
+use crate::steps::scene::Flavor;
 use crate::steps::way::Way;
 
 workers![walk_through];
@@ -55,6 +56,15 @@ impl FromStr for Plan {
 }
 
 impl Plan {
+    /// For so many cases as many-to-many channels have, a third of the points of each: all of them
+    /// together are as many as of one-to-one channels.
+    fn of(self, flavor: Flavor) -> Plan {
+        match (self, flavor) {
+            (Plan::Points(n), Flavor::Many) => Plan::Points(n.div_ceil(3)),
+            (plan, _) => plan,
+        }
+    }
+
     pub fn points(self, way: &Way) -> Vec<Point> {
         let every = match self {
             Plan::Every(n) => n,
@@ -72,6 +82,9 @@ pub static PLAN: OnceLock<Plan> = OnceLock::new();
 
 /// Victims killed on their way in this run.
 pub static KILLED: AtomicU64 = AtomicU64::new(0);
+
+/// Those of them that were members of many-to-many channels.
+pub static KILLED_OF_MANY: AtomicU64 = AtomicU64::new(0);
 
 macro_rules! walks {
     ($($operation:ident),* $(,)?) => {
@@ -173,6 +186,9 @@ fn walk(operation: &str) {
     let report = driver::drive("walk::walk_through", &[&operation, PLAN.get().expect("set")]);
     let [instructions, killed, strayed] = [0, 1, 2].map(|at| report.sum(at));
     KILLED.fetch_add(killed, Relaxed);
+    if operations::find(operation).flavor == Flavor::Many {
+        KILLED_OF_MANY.fetch_add(killed, Relaxed);
+    }
     println!(
         "{operation:<23}{:>3} cases {instructions:>7} instructions {killed:>6} killed {:>3} failures \
          {strayed:>3} strayed  open {:>6} us  wake {:>6} us {:>6.1} s",
@@ -196,7 +212,7 @@ fn walk_through(orders: &mut Orders) {
     for case in operation.walked() {
         let mut case = Case::new(&operation, case, board);
         let Some(way) = recorded(&mut case) else { continue };
-        let points = plan.points(&way);
+        let points = plan.of(operation.flavor).points(&way);
         for point in &points {
             kill_at(&mut case, &way, *point);
         }

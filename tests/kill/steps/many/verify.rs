@@ -14,7 +14,7 @@ use crate::steps::load::{CAPACITY, Load, load};
 use crate::steps::operations::After;
 use crate::steps::peer::Peer;
 use crate::steps::scene::{Other, Scene};
-use crate::steps::verify::{nothing_left, opened};
+use crate::steps::survivors::{nothing_left, opened};
 use crate::steps::violation::{Kind, Moment, Times, Violation, no};
 
 /// A message that a survivor got.

@@ -44,7 +44,8 @@ fn the_storm_sees_what_is_lost() {
     let short = Scale { seconds: 2, kills: 500, messages: 0, ..scale() };
     let report = storm_over(3, 3, 256, Flaw::Careless, short);
     assert!(report.lost > 0.0, "receivers that mark too late lose nothing?");
-    assert_eq!([report.torn, report.twice, report.disordered], [0.0; 3]);
+    // What is lost of a dead sender's last messages leaves a gap, which counts as out of order.
+    assert_eq!([report.torn, report.twice], [0.0; 2]);
 }
 
 fn the_storm_sees_what_is_wrong() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGKILL, SIGTERM};
 
-use crate::failure::{Failure, cannot};
+use crate::failure::{DIFFERS, Failure, cannot};
 use crate::killer::Killer;
 use crate::progress::Progress;
 use crate::source::Files;
@@ -62,7 +62,8 @@ fn watch(
         for (n, (role, end)) in stages.ends()?.into_iter().enumerate() {
             match end {
                 None => running = true,
-                Some(end) if end.success() => {}
+                // The collector's verdict; the others end by themselves.
+                Some(end) if end.success() || end.code() == Some(DIFFERS.into()) => {}
                 // Whoever killed it. One that fails by itself would do so again.
                 Some(end) if role == Role::Worker && end.signal() == Some(SIGKILL) => {
                     stages.replace(n, arguments)?;

@@ -102,14 +102,11 @@ impl Channel {
 
     /// One look of who waits for the other side: its process, once it is there.
     pub(crate) fn meets_peer(&mut self, look: Look, pid: &mut u32) -> Result<bool, Fault> {
-        if look == Look::Quick {
-            // Who joins posts; who joined before that is seen without a call.
-            if self.is_unmet() {
-                return Ok(false);
-            }
-        } else {
-            self.membership.check_life()?;
+        // Who joins posts; who joined before that is seen without a call.
+        if look == Look::Quick && self.is_unmet() {
+            return Ok(false);
         }
+        self.membership.check_life()?;
         match self.peer()? {
             Peer::Present { pid: found } => {
                 *pid = found;

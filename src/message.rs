@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 use std::alloc::{alloc, dealloc, handle_alloc_error};
 
 use zerocopy::error::TryCastError;
-use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
 use crate::layout::SLOTS_ALIGN;
 use crate::sync::plain::{AtomicU64, Ordering};
@@ -174,6 +174,16 @@ pub(crate) unsafe fn read<T: Message>(from: NonNull<u8>, to: &mut MaybeUninit<T>
     // SAFETY: all of them were just written.
     let bytes = unsafe { core::slice::from_raw_parts(start, size_of::<T>()) };
     T::try_ref_from_bytes(bytes).is_ok()
+}
+
+/// As [`read`], over a value of a type of which any bytes are one.
+///
+/// # Safety
+/// As [`copy_out`], for the size of `T`.
+#[inline(always)]
+pub(crate) unsafe fn read_over<T: Message + FromBytes>(from: NonNull<u8>, to: &mut T) {
+    // SAFETY: the caller's contract; `to` is a `T`, and remains one whatever is written.
+    unsafe { copy_out(from, core::ptr::from_mut(to).cast(), size_of::<T>()) };
 }
 
 /// As [`read`], for a message of any kind and `len` bytes.

@@ -82,7 +82,7 @@ impl Post {
     /// What makes another member like this one.
     pub(super) fn like_this(&self) -> Options {
         let line = self.membership.line();
-        let label = crate::layout::load_text(&line.label, line.label_len.load(Relaxed));
+        let label = layout::load_text(&line.label, line.label_len.load(Relaxed));
         Options::id(self.membership.id).wait(self.wait).label(label)
     }
 

@@ -1,26 +1,28 @@
 //! The sending handle.
 
+mod by_value;
+mod in_place;
+mod inner;
+
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::time::Duration;
 use std::sync::Arc;
 
-use zerocopy::{FromBytes, KnownLayout};
-
+use super::Death;
 use super::post::Post;
-use super::{Death, Loan};
 use crate::address::ChannelId;
-use crate::error::{BatchError, Error, Fault, SendError};
+use crate::error::{Error, Fault, SendError};
 use crate::members::Flavor;
 use crate::membership::Membership;
 use crate::message::{Message, Shape, is_variable};
 use crate::options::{Handle, sealed::Sealed};
 use crate::patience::Patience;
-use crate::ring::mpmc::{Claim, Producer, Room};
+use crate::ring::mpmc::{Claim, Producer};
 use crate::stat::Stat;
 use crate::sync::plain::AtomicU32;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::{self, Ended, Look, Place, SLICE, Side, Wait};
+use crate::wait::{Look, SLICE, Side, Wait};
 
 /// A sender of a many-to-many channel. [`Options`](crate::Options) open it.
 ///
@@ -64,102 +66,6 @@ impl<T: Message + ?Sized> Sender<T> {
     /// As [`Options::attach`](crate::Options::attach), above all [`Error::NoSeat`].
     pub fn try_clone(&self) -> Result<Sender<T>, Error> {
         self.inner.post.like_this().attach()
-    }
-
-    /// Sends a message; waits while the channel is full.
-    ///
-    /// `Ok` means that the message is in the channel and outlives this process.
-    ///
-    /// # Errors
-    /// [`SendError::Disconnected`] when receivers were there and all are gone, at the latest when
-    /// the channel is full; [`SendError::TooLong`]; [`SendError::Fault`].
-    #[inline]
-    pub fn send(&self, message: &T) -> Result<(), SendError> {
-        self.put(message, Patience::Forever)
-    }
-
-    /// Sends a message if there is room.
-    ///
-    /// # Errors
-    /// [`SendError::Full`], and as [`send`](Sender::send).
-    #[inline]
-    pub fn try_send(&self, message: &T) -> Result<(), SendError> {
-        self.put(message, Patience::Now)
-    }
-
-    /// Sends a message; waits for room for at most `timeout`. Years are fine.
-    ///
-    /// # Errors
-    /// [`SendError::Timeout`], or [`SendError::Behind`] when a living member is in the way; and as
-    /// [`send`](Sender::send).
-    #[inline]
-    pub fn send_timeout(&self, message: &T, timeout: Duration) -> Result<(), SendError> {
-        self.put(message, Patience::At(timeout))
-    }
-
-    #[inline(always)]
-    fn put(&self, message: &T, patience: Patience) -> Result<(), SendError> {
-        self.check_length(message)?;
-        let claim = self.inner.claim(patience)?;
-        let len = self.write(&claim, message);
-        self.publish(claim, len)?;
-        self.inner.look_after_receivers();
-        Ok(())
-    }
-
-    /// Sends messages in order, perhaps with those of others in between; waits while the channel is
-    /// full. The receivers are looked after once for the batch.
-    ///
-    /// # Errors
-    /// A [`BatchError`] tells how many were sent and why the next one was not, as
-    /// [`send`](Sender::send) would.
-    pub fn send_batch<'m>(
-        &self,
-        messages: impl IntoIterator<Item = &'m T>,
-    ) -> Result<(), BatchError>
-    where
-        T: 'm,
-    {
-        self.put_batch(messages, Patience::Forever)
-    }
-
-    /// Sends messages in order while there is room.
-    ///
-    /// # Errors
-    /// As [`send_batch`](Sender::send_batch), with [`SendError::Full`] when not all had room.
-    pub fn try_send_batch<'m>(
-        &self,
-        messages: impl IntoIterator<Item = &'m T>,
-    ) -> Result<(), BatchError>
-    where
-        T: 'm,
-    {
-        self.put_batch(messages, Patience::Now)
-    }
-
-    fn put_batch<'m>(
-        &self,
-        messages: impl IntoIterator<Item = &'m T>,
-        patience: Patience,
-    ) -> Result<(), BatchError>
-    where
-        T: 'm,
-    {
-        let one = |message: &T| {
-            self.check_length(message)?;
-            let claim = self.inner.claim(patience)?;
-            let len = self.write(&claim, message);
-            self.publish(claim, len)
-        };
-        let mut result = Ok(());
-        for (sent, message) in messages.into_iter().enumerate() {
-            if let Err(error) = one(message) {
-                result = Err(BatchError { sent, error });
-                break;
-            }
-        }
-        self.inner.look_after_receivers();
-        result
     }
 
     /// Waits until everything that anybody sent was acknowledged, for at most `timeout`.
@@ -328,208 +234,6 @@ impl<T: Message + ?Sized> Sender<T> {
         let slot = self.inner.producer.slot(claim);
         slot.writing();
         slot.payload()
-    }
-}
-
-impl Inner {
-    /// Claims a slot.
-    #[inline(always)]
-    fn claim(&self, patience: Patience) -> Result<Claim, SendError> {
-        self.post.check()?;
-        // The first look asks nobody: members in the middle of a message are alive, as a rule.
-        match self.producer.claim(|_| Ok::<bool, Fault>(false)) {
-            Ok(Room::Claimed(claim)) => Ok(claim),
-            _ => self.make_room(patience),
-        }
-    }
-
-    /// Who published looks: see `wait.rs`.
-    #[inline(always)]
-    fn look_after_receivers(&self) {
-        wait::light_fence();
-        if self.producer.ring().header().receivers.flags() != self.quiet.load(Relaxed) {
-            self.see_receivers();
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn see_receivers(&self) {
-        // What fails here fails again in the next call, which can say so: the message is sent.
-        let _ = self.post.membership.wake(Side::Receivers);
-        let left = self.post.membership.peer_parking().has_left();
-        // While nobody came since, that they left is how things are.
-        let quiet = left && matches!(self.post.is_abandoned(), Ok(false));
-        self.quiet.store(if quiet { wait::LEFT } else { 0 }, Relaxed);
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn make_room(&self, patience: Patience) -> Result<Claim, SendError> {
-        let stop = |error| match error {
-            SendError::Fault(fault) => self.post.stop(fault).into(),
-            error => error,
-        };
-        self.seek_room(patience).map_err(stop)
-    }
-
-    fn seek_room(&self, patience: Patience) -> Result<Claim, SendError> {
-        self.post.membership.check_removed()?;
-        self.account();
-        let left = self.post.membership.peer_parking().has_left();
-        if left && self.post.is_abandoned()? {
-            return Err(SendError::Disconnected);
-        }
-        let mut claimed = None;
-        let mut behind = None;
-        // Whether a slot was claimed; asks after the living only where it may take its time.
-        let mut look = |asking: bool| {
-            let room = self.producer.claim(|seat| match asking {
-                true => self.post.is_dead(seat),
-                false => Ok(false),
-            })?;
-            behind = None;
-            match room {
-                Room::Claimed(claim) => claimed = Some(claim),
-                Room::Full => {}
-                Room::Orphaned => self.post.membership.wake(Side::Receivers)?,
-                Room::Behind { seat } => behind = Some(seat),
-            }
-            Ok::<bool, SendError>(claimed.is_some())
-        };
-        // A batch that filled the ring was not announced yet.
-        self.look_after_receivers();
-        if patience == Patience::Now {
-            if !look(true)? {
-                let gone = self.post.seldom.is_due() && {
-                    self.post.membership.check_life()?;
-                    self.post.is_abandoned()?
-                };
-                return Err(if gone { SendError::Disconnected } else { SendError::Full });
-            }
-        } else {
-            let waited = self.wait(patience, SLICE, |how| {
-                if look(how != Look::Quick)? {
-                    return Ok(true);
-                }
-                if how == Look::Quick {
-                    return Ok(false);
-                }
-                self.post.membership.check_life()?;
-                match self.post.is_abandoned()? {
-                    true => Err(SendError::Disconnected),
-                    false => Ok(false),
-                }
-            });
-            match (waited, behind) {
-                (Err(SendError::Timeout), Some(seat)) => {
-                    return Err(SendError::Behind { pid: self.post.pid(seat) });
-                }
-                (waited, _) => waited?,
-            }
-        }
-        claimed.ok_or(SendError::Full)
-    }
-
-    /// Waits where senders wait.
-    fn wait(
-        &self,
-        patience: Patience,
-        slice: Duration,
-        look: impl FnMut(Look) -> Result<bool, SendError>,
-    ) -> Result<(), SendError> {
-        let membership = &self.post.membership;
-        let place = Place {
-            gate: &membership.members,
-            parking: &self.producer.ring().header().senders,
-            side: Side::Senders,
-            slice,
-            most: membership.geometry().seats as u32,
-        };
-        let waited = self.post.with_pace(|pace| wait::wait(place, pace, patience.deadline(), look));
-        match waited {
-            Ok(()) => Ok(()),
-            Err(Ended::TimedOut) => Err(SendError::Timeout),
-            Err(Ended::Failed(error)) => Err(error),
-        }
-    }
-
-    fn account(&self) {
-        self.post.account(self.producer.position());
-    }
-}
-
-/// Writing in place, for types of which any bytes are a value. What a slot holds at first is some
-/// former message, or zeros.
-impl<T: Message + FromBytes> Sender<T> {
-    /// Lends a slot, to be written in place; waits while the channel is full.
-    ///
-    /// The slot holds its place in the order: messages sent after it was lent wait for it.
-    ///
-    /// # Errors
-    /// As [`send`](Sender::send).
-    pub fn loan(&self) -> Result<Loan<'_, T>, SendError> {
-        self.inner.claim(Patience::Forever).map(|claim| Loan::new(self, claim))
-    }
-
-    /// Lends a slot if there is one.
-    ///
-    /// # Errors
-    /// As [`try_send`](Sender::try_send).
-    pub fn try_loan(&self) -> Result<Loan<'_, T>, SendError> {
-        self.inner.claim(Patience::Now).map(|claim| Loan::new(self, claim))
-    }
-
-    /// Lends a slot; waits for one for at most `timeout`.
-    ///
-    /// # Errors
-    /// As [`send_timeout`](Sender::send_timeout).
-    pub fn loan_timeout(&self, timeout: Duration) -> Result<Loan<'_, T>, SendError> {
-        self.inner.claim(Patience::At(timeout)).map(|claim| Loan::new(self, claim))
-    }
-}
-
-/// Writing messages of variable length in place.
-impl<T> Sender<T>
-where
-    T: Message + FromBytes + KnownLayout<PointerMetadata = usize> + ?Sized,
-{
-    /// Lends a slot for a message whose trailing slice has `elements` elements, which
-    /// [`Loan::truncate`] can make fewer; waits while the channel is full.
-    ///
-    /// # Errors
-    /// As [`send`](Sender::send).
-    pub fn loan_with(&self, elements: usize) -> Result<Loan<'_, T>, SendError> {
-        self.lend(elements, Patience::Forever)
-    }
-
-    /// Lends a slot for a message of that many elements, if there is one.
-    ///
-    /// # Errors
-    /// As [`try_send`](Sender::try_send).
-    pub fn try_loan_with(&self, elements: usize) -> Result<Loan<'_, T>, SendError> {
-        self.lend(elements, Patience::Now)
-    }
-
-    /// Lends a slot for a message of that many elements; waits for one for at most `timeout`.
-    ///
-    /// # Errors
-    /// As [`send_timeout`](Sender::send_timeout).
-    pub fn loan_with_timeout(
-        &self,
-        elements: usize,
-        timeout: Duration,
-    ) -> Result<Loan<'_, T>, SendError> {
-        self.lend(elements, Patience::At(timeout))
-    }
-
-    fn lend(&self, elements: usize, patience: Patience) -> Result<Loan<'_, T>, SendError> {
-        let (len, max) = (T::size_for_metadata(elements).unwrap_or(usize::MAX), self.slot_size());
-        if len > max {
-            return Err(SendError::TooLong { len, max });
-        }
-        let claim = self.inner.claim(patience)?;
-        Loan::with_elements(self, claim, elements).ok_or(SendError::TooLong { len, max })
     }
 }
 

@@ -2,6 +2,7 @@
 //! no waiting; it neither maps nor frees. The same code runs over a segment and, for the model
 //! checker and the tests, over a block of the heap.
 
+mod ahead;
 pub(crate) mod mpmc;
 pub(crate) mod spsc;
 #[cfg(test)]

@@ -23,6 +23,7 @@
 //! After Giacomoni, Moseley and Vachharajani, "FastForward" (PPoPP 2008), for the word in the slot;
 //! the receiver here never writes the slot back.
 
+use super::ahead::Ahead;
 use super::{Corrupt, Cursor, Ring, Slot};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::word::Word;
@@ -146,76 +147,8 @@ impl Producer {
         self.slot().head.word.store(self.next.full.0, Release);
         self.ring.advance(&mut self.next);
         self.ring.header().tail.0.store(self.next.position, Relaxed);
-        if self.room() > self.ahead.slots {
-            self.ahead.own(&self.next);
-        }
+        self.ahead.ask(&self.next, self.room());
     }
-}
-
-/// A sender's stores leave in order, so each cache line that the receiver read a lap ago would hold
-/// up all that follow. Asked for early, several come at once. Only slots that are free are asked for:
-/// taken from under a receiver that reads them, a line would cost both.
-///
-/// Measured in a stream: at 64 B five times the messages in place and twice by value, at 8 B a third
-/// more; the receiver no longer runs at the sender's heels, where each look at a slot takes away the
-/// line that is being written. From 256 to 2048 bytes ahead made no difference.
-#[derive(Clone, Copy, Debug)]
-struct Ahead {
-    /// Slots from the next one to the one asked for.
-    slots: u64,
-    /// The same in bytes.
-    bytes: usize,
-    /// Cache lines of a slot.
-    lines: usize,
-}
-
-impl Ahead {
-    const BYTES: usize = 512;
-    const LINE: usize = 64;
-
-    fn of(ring: &Ring) -> Ahead {
-        let slots = Ahead::BYTES.div_ceil(ring.stride);
-        Ahead {
-            slots: slots as u64,
-            bytes: slots * ring.stride,
-            lines: ring.stride.div_ceil(Ahead::LINE),
-        }
-    }
-
-    /// Asks for the lines of the slot that far from `next`; past the end of the ring for nothing.
-    #[inline(always)]
-    fn own(&self, next: &Cursor) {
-        let first = next.slot.as_ptr().wrapping_add(self.bytes);
-        for line in 0..self.lines {
-            prefetch_to_write(first.wrapping_add(line * Ahead::LINE));
-        }
-    }
-}
-
-/// Asks for a cache line, to write there soon. A hint: any address will do.
-#[inline(always)]
-fn prefetch_to_write(address: *const u8) {
-    // SAFETY: a prefetch reads and writes nothing that the program can see and never faults; where
-    // the processor has no such instruction, it does nothing.
-    #[cfg(target_arch = "x86_64")]
-    unsafe {
-        core::arch::asm!(
-            "prefetchw [{address}]",
-            address = in(reg) address,
-            options(nostack, preserves_flags, readonly),
-        );
-    }
-    // SAFETY: as above.
-    #[cfg(target_arch = "aarch64")]
-    unsafe {
-        core::arch::asm!(
-            "prfm pstl1keep, [{address}]",
-            address = in(reg) address,
-            options(nostack, preserves_flags, readonly),
-        );
-    }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    let _ = address;
 }
 
 impl Consumer {

@@ -1,15 +1,15 @@
 //! The sending handle.
 
+mod by_value;
+mod in_place;
+
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::time::Duration;
 
-use zerocopy::{FromBytes, KnownLayout};
-
-use super::Loan;
 use crate::address::ChannelId;
 use crate::channel::{Channel, Peer};
-use crate::error::{BatchError, Error, Fault, SendError};
+use crate::error::{Error, Fault, SendError};
 use crate::members::Flavor;
 use crate::membership::Membership;
 use crate::message::{Message, Shape, is_variable};
@@ -39,105 +39,6 @@ pub struct Sender<T: Message + ?Sized> {
 }
 
 impl<T: Message + ?Sized> Sender<T> {
-    /// Sends a message; waits while the channel is full.
-    ///
-    /// `Ok` means that the message is in the channel and outlives this process. That somebody
-    /// received it is what [`flush`](Sender::flush) tells.
-    ///
-    /// # Errors
-    /// [`SendError::Disconnected`] when the receiver was there and is gone, at the latest when the
-    /// channel is full; [`SendError::TooLong`]; [`SendError::Fault`].
-    #[inline]
-    pub fn send(&mut self, message: &T) -> Result<(), SendError> {
-        self.put(message, Patience::Forever)
-    }
-
-    /// Sends a message if there is room.
-    ///
-    /// # Errors
-    /// [`SendError::Full`], and as [`send`](Sender::send).
-    #[inline]
-    pub fn try_send(&mut self, message: &T) -> Result<(), SendError> {
-        self.put(message, Patience::Now)
-    }
-
-    /// Sends a message; waits for room for at most `timeout`. Years are fine.
-    ///
-    /// # Errors
-    /// [`SendError::Timeout`], and as [`send`](Sender::send).
-    #[inline]
-    pub fn send_timeout(&mut self, message: &T, timeout: Duration) -> Result<(), SendError> {
-        self.put(message, Patience::At(timeout))
-    }
-
-    #[inline(always)]
-    fn put(&mut self, message: &T, patience: Patience) -> Result<(), SendError> {
-        self.check_length(message)?;
-        self.claim(patience)?;
-        self.write(message);
-        self.announce();
-        Ok(())
-    }
-
-    /// Sends messages in order; waits while the channel is full. The receiver is looked after once
-    /// for the batch, not for each message.
-    ///
-    /// # Errors
-    /// A [`BatchError`] tells how many were sent and why the next one was not, as
-    /// [`send`](Sender::send) would.
-    pub fn send_batch<'m>(
-        &mut self,
-        messages: impl IntoIterator<Item = &'m T>,
-    ) -> Result<(), BatchError>
-    where
-        T: 'm,
-    {
-        self.put_batch(messages, Patience::Forever)
-    }
-
-    /// Sends messages in order while there is room.
-    ///
-    /// # Errors
-    /// As [`send_batch`](Sender::send_batch), with [`SendError::Full`] when not all had room.
-    pub fn try_send_batch<'m>(
-        &mut self,
-        messages: impl IntoIterator<Item = &'m T>,
-    ) -> Result<(), BatchError>
-    where
-        T: 'm,
-    {
-        self.put_batch(messages, Patience::Now)
-    }
-
-    #[inline(always)]
-    fn put_batch<'m>(
-        &mut self,
-        messages: impl IntoIterator<Item = &'m T>,
-        patience: Patience,
-    ) -> Result<(), BatchError>
-    where
-        T: 'm,
-    {
-        let mut sent = 0;
-        let mut error = None;
-        for message in messages {
-            if let Err(e) = self.check_length(message).and_then(|()| self.claim(patience)) {
-                error = Some(e);
-                break;
-            }
-            self.write(message);
-            self.producer.publish();
-            sent += 1;
-        }
-        if sent != 0 {
-            self.look_after_receiver();
-        }
-        match error {
-            Some(error) => Err(BatchError { sent, error }),
-            None => Ok(()),
-        }
-    }
-
     /// Waits until everything sent was acknowledged, for at most `timeout`.
     ///
     /// # Errors
@@ -421,84 +322,6 @@ impl<T: Message + ?Sized> Sender<T> {
         if self.channel.membership.is_seated() {
             self.channel.membership.account(self.producer.position(), self.bytes, self.pace.parks);
         }
-    }
-}
-
-/// Writing in place, for types of which any bytes are a value. What a slot holds at first is some
-/// former message, or zeros.
-impl<T: Message + FromBytes> Sender<T> {
-    /// Lends the next slot, to be written in place; waits while the channel is full.
-    ///
-    /// # Errors
-    /// As [`send`](Sender::send).
-    #[inline]
-    pub fn loan(&mut self) -> Result<Loan<'_, T>, SendError> {
-        self.claim(Patience::Forever)?;
-        Ok(Loan::new(self))
-    }
-
-    /// Lends the next slot if there is one.
-    ///
-    /// # Errors
-    /// As [`try_send`](Sender::try_send).
-    #[inline]
-    pub fn try_loan(&mut self) -> Result<Loan<'_, T>, SendError> {
-        self.claim(Patience::Now)?;
-        Ok(Loan::new(self))
-    }
-
-    /// Lends the next slot; waits for one for at most `timeout`.
-    ///
-    /// # Errors
-    /// As [`send_timeout`](Sender::send_timeout).
-    #[inline]
-    pub fn loan_timeout(&mut self, timeout: Duration) -> Result<Loan<'_, T>, SendError> {
-        self.claim(Patience::At(timeout))?;
-        Ok(Loan::new(self))
-    }
-}
-
-/// Writing messages of variable length in place.
-impl<T> Sender<T>
-where
-    T: Message + FromBytes + KnownLayout<PointerMetadata = usize> + ?Sized,
-{
-    /// Lends the next slot for a message whose trailing slice has `elements` elements, which
-    /// [`Loan::truncate`] can make fewer; waits while the channel is full.
-    ///
-    /// # Errors
-    /// As [`send`](Sender::send).
-    pub fn loan_with(&mut self, elements: usize) -> Result<Loan<'_, T>, SendError> {
-        self.lend(elements, Patience::Forever)
-    }
-
-    /// Lends the next slot for a message of that many elements, if there is one.
-    ///
-    /// # Errors
-    /// As [`try_send`](Sender::try_send).
-    pub fn try_loan_with(&mut self, elements: usize) -> Result<Loan<'_, T>, SendError> {
-        self.lend(elements, Patience::Now)
-    }
-
-    /// Lends the next slot for a message of that many elements; waits for one for at most `timeout`.
-    ///
-    /// # Errors
-    /// As [`send_timeout`](Sender::send_timeout).
-    pub fn loan_with_timeout(
-        &mut self,
-        elements: usize,
-        timeout: Duration,
-    ) -> Result<Loan<'_, T>, SendError> {
-        self.lend(elements, Patience::At(timeout))
-    }
-
-    fn lend(&mut self, elements: usize, patience: Patience) -> Result<Loan<'_, T>, SendError> {
-        let (len, max) = (T::size_for_metadata(elements).unwrap_or(usize::MAX), self.slot_size());
-        if len > max {
-            return Err(SendError::TooLong { len, max });
-        }
-        self.claim(patience)?;
-        Loan::with_elements(self, elements).ok_or(SendError::TooLong { len, max })
     }
 }
 

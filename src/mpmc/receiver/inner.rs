@@ -1,0 +1,228 @@
+//! How a receiver comes by a message, and gives it back.
+
+use std::sync::PoisonError;
+
+use super::{Inner, Searched};
+use crate::error::{Fault, RecvError};
+use crate::patience::Patience;
+use crate::ring::mpmc::{Held, Next};
+use crate::segment::Redelivery;
+use crate::sync::plain::Ordering::Relaxed;
+use crate::wait::{self, Ended, Look, Place, SLICE, Side};
+
+impl Inner {
+    /// Takes a message.
+    #[inline(always)]
+    pub(super) fn hold(&self, patience: Patience) -> Result<Held, RecvError> {
+        self.post.check()?;
+        // The first look asks nobody: members in the middle of a message are alive, as a rule.
+        match self.consumer.take(|_| Ok::<bool, Fault>(false)) {
+            Ok(Next::Message(held)) => {
+                self.post.meet();
+                self.pass_on();
+                Ok(held)
+            }
+            _ => self.await_message(patience),
+        }
+    }
+
+    /// We have a message in hand: where there is another one, another receiver shall be awake.
+    #[inline(always)]
+    pub(super) fn pass_on(&self) {
+        let ring = self.consumer.ring();
+        if ring.header().receivers.is_parked() && self.consumer.has_message() {
+            // What fails here fails again in the next call that waits.
+            let _ = self.post.membership.wake(Side::Receivers);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn acknowledge(&self, held: &Held) -> Result<(), RecvError> {
+        if self.post.membership.is_inherited() {
+            return Err(Fault::Forked.into());
+        }
+        if !self.consumer.acknowledge(held) {
+            // Somebody took us for dead: our token is gone, or was for a moment.
+            return Err(self.post.stop(Fault::LivenessLost).into());
+        }
+        wait::light_fence();
+        if self.consumer.ring().header().senders.flags() != 0 {
+            self.see_senders();
+        }
+        Ok(())
+    }
+
+    /// Senders sleep, or left, or there is something else about them.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn see_senders(&self) {
+        let ring = self.consumer.ring();
+        let senders = &ring.header().senders;
+        // Those who wait for room are woken when half of it is free: a burst for each, not a message.
+        if !senders.is_parked() || ring.depth() <= ring.capacity() / 2 || self.is_sparse() {
+            // What fails here fails again in the next call that waits.
+            let _ = self.post.membership.wake(Side::Senders);
+        }
+        // The other receivers end when the last message is acknowledged.
+        if senders.has_left() {
+            let _ = self.post.membership.wake(Side::Receivers);
+        }
+    }
+
+    /// Whether the depth is too coarse for this ring: it is known to within some positions.
+    pub(super) fn is_sparse(&self) -> bool {
+        self.consumer.ring().capacity() <= 64 || !self.consumer.has_message()
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn await_message(&self, patience: Patience) -> Result<Held, RecvError> {
+        let held = match self.seek_message(patience) {
+            // Sent before the channel was removed, and seen after.
+            Err(RecvError::Fault(Fault::Removed)) => {
+                match self.consumer.take(|_| Ok::<bool, Fault>(false)) {
+                    Ok(Next::Message(held)) => held,
+                    _ => return Err(self.post.stop(Fault::Removed).into()),
+                }
+            }
+            Err(RecvError::Fault(fault)) => return Err(self.post.stop(fault).into()),
+            other => other?,
+        };
+        self.post.meet();
+        self.pass_on();
+        Ok(held)
+    }
+
+    pub(super) fn seek_message(&self, patience: Patience) -> Result<Held, RecvError> {
+        self.account();
+        self.post.membership.wake(Side::Senders)?;
+        let mut found = None;
+        let mut behind = None;
+        // Whether a message was taken; asks after the living only where it may take its time.
+        let mut look = |asking: bool| {
+            let next = self.consumer.take(|seat| match asking {
+                true => self.post.is_dead(seat),
+                false => Ok(false),
+            })?;
+            behind = None;
+            match next {
+                Next::Message(held) => found = Some(held),
+                Next::Nothing if asking => found = self.inherit()?,
+                Next::Nothing => {}
+                Next::Behind { seat } => {
+                    behind = Some(seat);
+                    if asking {
+                        found = self.inherit()?;
+                    }
+                }
+            }
+            Ok::<bool, RecvError>(found.is_some())
+        };
+        if patience == Patience::Now {
+            self.post.membership.check_removed()?;
+            let left = self.post.membership.peer_parking().has_left();
+            let asking = left || self.post.seldom.is_due();
+            if asking {
+                self.post.membership.check_life()?;
+            }
+            let gone = asking && self.post.is_abandoned()?;
+            // What was sent before they went is visible by now.
+            if !look(asking)? {
+                return Err(match gone && self.is_drained() {
+                    true => RecvError::Disconnected,
+                    false => RecvError::Empty,
+                });
+            }
+        } else {
+            let waited = self.wait(patience, |how| {
+                if how == Look::Quick {
+                    return look(false);
+                }
+                self.post.membership.check_life()?;
+                let gone = self.post.is_abandoned()?;
+                // What was sent before they went is visible by now.
+                if look(true)? {
+                    return Ok(true);
+                }
+                match gone && self.is_drained() {
+                    true => Err(RecvError::Disconnected),
+                    false => Ok(false),
+                }
+            });
+            match (waited, behind) {
+                (Err(RecvError::Timeout), Some(seat)) => {
+                    return Err(RecvError::Behind { pid: self.post.pid(seat) });
+                }
+                (waited, _) => waited?,
+            }
+        }
+        found.ok_or(RecvError::Empty)
+    }
+
+    /// Whether every message was acknowledged, but for those that this process has in hand.
+    pub(super) fn is_drained(&self) -> bool {
+        self.consumer.ring().is_drained(self.post.membership.seat.number)
+    }
+
+    /// A message whose receiver died, if there is one. Looks through the slots only when somebody
+    /// died since it last did.
+    pub(super) fn inherit(&self) -> Result<Option<Held>, RecvError> {
+        let repairs = &self.post.membership.header().repairs;
+        let orphaned = repairs.orphaned.load(crate::sync::plain::Ordering::Acquire);
+        let now = Searched { dead: self.post.dead()?, orphaned };
+        let mut searched = self.searched.lock().unwrap_or_else(PoisonError::into_inner);
+        if *searched == now {
+            return Ok(None);
+        }
+        let limit = match self.post.membership.facts.redelivery {
+            Redelivery::UpTo(times) => times,
+            Redelivery::Never => 0,
+        };
+        let found = self.consumer.take_over(
+            limit,
+            |seat| self.post.is_dead(seat),
+            |position| {
+                if limit == 0 {
+                    repairs.dropped.fetch_add(1, Relaxed);
+                } else {
+                    repairs.set_aside.fetch_add(1, Relaxed);
+                    repairs.last_set_aside.store(position, Relaxed);
+                }
+            },
+        )?;
+        match &found {
+            Some(_) => {
+                repairs.redelivered.fetch_add(1, Relaxed);
+                self.post.membership.line().repairs.fetch_add(1, Relaxed);
+            }
+            None => *searched = now,
+        }
+        Ok(found)
+    }
+
+    /// Waits where receivers wait.
+    pub(super) fn wait(
+        &self,
+        patience: Patience,
+        look: impl FnMut(Look) -> Result<bool, RecvError>,
+    ) -> Result<(), RecvError> {
+        let membership = &self.post.membership;
+        let place = Place {
+            gate: &membership.members,
+            parking: &self.consumer.ring().header().receivers,
+            side: Side::Receivers,
+            slice: SLICE,
+            most: membership.geometry().seats as u32,
+        };
+        let waited = self.post.with_pace(|pace| wait::wait(place, pace, patience.deadline(), look));
+        match waited {
+            Ok(()) => Ok(()),
+            Err(Ended::TimedOut) => Err(RecvError::Timeout),
+            Err(Ended::Failed(error)) => Err(error),
+        }
+    }
+
+    pub(super) fn account(&self) {
+        self.post.account(self.consumer.position());
+    }
+}

@@ -1,0 +1,106 @@
+//! Sending messages that are copied into the channel, one or many.
+
+use core::time::Duration;
+
+use super::Sender;
+use crate::error::{BatchError, SendError};
+use crate::message::Message;
+use crate::patience::Patience;
+
+impl<T: Message + ?Sized> Sender<T> {
+    /// Sends a message; waits while the channel is full.
+    ///
+    /// `Ok` means that the message is in the channel and outlives this process.
+    ///
+    /// # Errors
+    /// [`SendError::Disconnected`] when receivers were there and all are gone, at the latest when
+    /// the channel is full; [`SendError::TooLong`]; [`SendError::Fault`].
+    #[inline]
+    pub fn send(&self, message: &T) -> Result<(), SendError> {
+        self.put(message, Patience::Forever)
+    }
+
+    /// Sends a message if there is room.
+    ///
+    /// # Errors
+    /// [`SendError::Full`], and as [`send`](Sender::send).
+    #[inline]
+    pub fn try_send(&self, message: &T) -> Result<(), SendError> {
+        self.put(message, Patience::Now)
+    }
+
+    /// Sends a message; waits for room for at most `timeout`. Years are fine.
+    ///
+    /// # Errors
+    /// [`SendError::Timeout`], or [`SendError::Behind`] when a living member is in the way; and as
+    /// [`send`](Sender::send).
+    #[inline]
+    pub fn send_timeout(&self, message: &T, timeout: Duration) -> Result<(), SendError> {
+        self.put(message, Patience::At(timeout))
+    }
+
+    #[inline(always)]
+    fn put(&self, message: &T, patience: Patience) -> Result<(), SendError> {
+        self.check_length(message)?;
+        let claim = self.inner.claim(patience)?;
+        let len = self.write(&claim, message);
+        self.publish(claim, len)?;
+        self.inner.look_after_receivers();
+        Ok(())
+    }
+
+    /// Sends messages in order, perhaps with those of others in between; waits while the channel is
+    /// full. The receivers are looked after once for the batch.
+    ///
+    /// # Errors
+    /// A [`BatchError`] tells how many were sent and why the next one was not, as
+    /// [`send`](Sender::send) would.
+    pub fn send_batch<'m>(
+        &self,
+        messages: impl IntoIterator<Item = &'m T>,
+    ) -> Result<(), BatchError>
+    where
+        T: 'm,
+    {
+        self.put_batch(messages, Patience::Forever)
+    }
+
+    /// Sends messages in order while there is room.
+    ///
+    /// # Errors
+    /// As [`send_batch`](Sender::send_batch), with [`SendError::Full`] when not all had room.
+    pub fn try_send_batch<'m>(
+        &self,
+        messages: impl IntoIterator<Item = &'m T>,
+    ) -> Result<(), BatchError>
+    where
+        T: 'm,
+    {
+        self.put_batch(messages, Patience::Now)
+    }
+
+    fn put_batch<'m>(
+        &self,
+        messages: impl IntoIterator<Item = &'m T>,
+        patience: Patience,
+    ) -> Result<(), BatchError>
+    where
+        T: 'm,
+    {
+        let one = |message: &T| {
+            self.check_length(message)?;
+            let claim = self.inner.claim(patience)?;
+            let len = self.write(&claim, message);
+            self.publish(claim, len)
+        };
+        let mut result = Ok(());
+        for (sent, message) in messages.into_iter().enumerate() {
+            if let Err(error) = one(message) {
+                result = Err(BatchError { sent, error });
+                break;
+            }
+        }
+        self.inner.look_after_receivers();
+        result
+    }
+}

@@ -1,0 +1,138 @@
+//! How a sender comes by a free slot, and looks after those who sleep.
+
+use core::time::Duration;
+
+use super::Inner;
+use crate::error::{Fault, SendError};
+use crate::patience::Patience;
+use crate::ring::mpmc::{Claim, Room};
+use crate::sync::plain::Ordering::Relaxed;
+use crate::wait::{self, Ended, Look, Place, SLICE, Side};
+
+impl Inner {
+    /// Claims a slot.
+    #[inline(always)]
+    pub(super) fn claim(&self, patience: Patience) -> Result<Claim, SendError> {
+        self.post.check()?;
+        // The first look asks nobody: members in the middle of a message are alive, as a rule.
+        match self.producer.claim(|_| Ok::<bool, Fault>(false)) {
+            Ok(Room::Claimed(claim)) => Ok(claim),
+            _ => self.make_room(patience),
+        }
+    }
+
+    /// Who published looks: see `wait.rs`.
+    #[inline(always)]
+    pub(super) fn look_after_receivers(&self) {
+        wait::light_fence();
+        if self.producer.ring().header().receivers.flags() != self.quiet.load(Relaxed) {
+            self.see_receivers();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn see_receivers(&self) {
+        // What fails here fails again in the next call, which can say so: the message is sent.
+        let _ = self.post.membership.wake(Side::Receivers);
+        let left = self.post.membership.peer_parking().has_left();
+        // While nobody came since, that they left is how things are.
+        let quiet = left && matches!(self.post.is_abandoned(), Ok(false));
+        self.quiet.store(if quiet { wait::LEFT } else { 0 }, Relaxed);
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn make_room(&self, patience: Patience) -> Result<Claim, SendError> {
+        let stop = |error| match error {
+            SendError::Fault(fault) => self.post.stop(fault).into(),
+            error => error,
+        };
+        self.seek_room(patience).map_err(stop)
+    }
+
+    pub(super) fn seek_room(&self, patience: Patience) -> Result<Claim, SendError> {
+        self.post.membership.check_removed()?;
+        self.account();
+        let left = self.post.membership.peer_parking().has_left();
+        if left && self.post.is_abandoned()? {
+            return Err(SendError::Disconnected);
+        }
+        let mut claimed = None;
+        let mut behind = None;
+        // Whether a slot was claimed; asks after the living only where it may take its time.
+        let mut look = |asking: bool| {
+            let room = self.producer.claim(|seat| match asking {
+                true => self.post.is_dead(seat),
+                false => Ok(false),
+            })?;
+            behind = None;
+            match room {
+                Room::Claimed(claim) => claimed = Some(claim),
+                Room::Full => {}
+                Room::Orphaned => self.post.membership.wake(Side::Receivers)?,
+                Room::Behind { seat } => behind = Some(seat),
+            }
+            Ok::<bool, SendError>(claimed.is_some())
+        };
+        // A batch that filled the ring was not announced yet.
+        self.look_after_receivers();
+        if patience == Patience::Now {
+            if !look(true)? {
+                let gone = self.post.seldom.is_due() && {
+                    self.post.membership.check_life()?;
+                    self.post.is_abandoned()?
+                };
+                return Err(if gone { SendError::Disconnected } else { SendError::Full });
+            }
+        } else {
+            let waited = self.wait(patience, SLICE, |how| {
+                if look(how != Look::Quick)? {
+                    return Ok(true);
+                }
+                if how == Look::Quick {
+                    return Ok(false);
+                }
+                self.post.membership.check_life()?;
+                match self.post.is_abandoned()? {
+                    true => Err(SendError::Disconnected),
+                    false => Ok(false),
+                }
+            });
+            match (waited, behind) {
+                (Err(SendError::Timeout), Some(seat)) => {
+                    return Err(SendError::Behind { pid: self.post.pid(seat) });
+                }
+                (waited, _) => waited?,
+            }
+        }
+        claimed.ok_or(SendError::Full)
+    }
+
+    /// Waits where senders wait.
+    pub(super) fn wait(
+        &self,
+        patience: Patience,
+        slice: Duration,
+        look: impl FnMut(Look) -> Result<bool, SendError>,
+    ) -> Result<(), SendError> {
+        let membership = &self.post.membership;
+        let place = Place {
+            gate: &membership.members,
+            parking: &self.producer.ring().header().senders,
+            side: Side::Senders,
+            slice,
+            most: membership.geometry().seats as u32,
+        };
+        let waited = self.post.with_pace(|pace| wait::wait(place, pace, patience.deadline(), look));
+        match waited {
+            Ok(()) => Ok(()),
+            Err(Ended::TimedOut) => Err(SendError::Timeout),
+            Err(Ended::Failed(error)) => Err(error),
+        }
+    }
+
+    pub(super) fn account(&self) {
+        self.post.account(self.producer.position());
+    }
+}

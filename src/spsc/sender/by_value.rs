@@ -1,0 +1,109 @@
+//! Sending messages that are copied into the channel, one or many.
+
+use core::time::Duration;
+
+use super::Sender;
+use crate::error::{BatchError, SendError};
+use crate::message::Message;
+use crate::patience::Patience;
+
+impl<T: Message + ?Sized> Sender<T> {
+    /// Sends a message; waits while the channel is full.
+    ///
+    /// `Ok` means that the message is in the channel and outlives this process. That somebody
+    /// received it is what [`flush`](Sender::flush) tells.
+    ///
+    /// # Errors
+    /// [`SendError::Disconnected`] when the receiver was there and is gone, at the latest when the
+    /// channel is full; [`SendError::TooLong`]; [`SendError::Fault`].
+    #[inline]
+    pub fn send(&mut self, message: &T) -> Result<(), SendError> {
+        self.put(message, Patience::Forever)
+    }
+
+    /// Sends a message if there is room.
+    ///
+    /// # Errors
+    /// [`SendError::Full`], and as [`send`](Sender::send).
+    #[inline]
+    pub fn try_send(&mut self, message: &T) -> Result<(), SendError> {
+        self.put(message, Patience::Now)
+    }
+
+    /// Sends a message; waits for room for at most `timeout`. Years are fine.
+    ///
+    /// # Errors
+    /// [`SendError::Timeout`], and as [`send`](Sender::send).
+    #[inline]
+    pub fn send_timeout(&mut self, message: &T, timeout: Duration) -> Result<(), SendError> {
+        self.put(message, Patience::At(timeout))
+    }
+
+    #[inline(always)]
+    fn put(&mut self, message: &T, patience: Patience) -> Result<(), SendError> {
+        self.check_length(message)?;
+        self.claim(patience)?;
+        self.write(message);
+        self.announce();
+        Ok(())
+    }
+
+    /// Sends messages in order; waits while the channel is full. The receiver is looked after once
+    /// for the batch, not for each message.
+    ///
+    /// # Errors
+    /// A [`BatchError`] tells how many were sent and why the next one was not, as
+    /// [`send`](Sender::send) would.
+    pub fn send_batch<'m>(
+        &mut self,
+        messages: impl IntoIterator<Item = &'m T>,
+    ) -> Result<(), BatchError>
+    where
+        T: 'm,
+    {
+        self.put_batch(messages, Patience::Forever)
+    }
+
+    /// Sends messages in order while there is room.
+    ///
+    /// # Errors
+    /// As [`send_batch`](Sender::send_batch), with [`SendError::Full`] when not all had room.
+    pub fn try_send_batch<'m>(
+        &mut self,
+        messages: impl IntoIterator<Item = &'m T>,
+    ) -> Result<(), BatchError>
+    where
+        T: 'm,
+    {
+        self.put_batch(messages, Patience::Now)
+    }
+
+    #[inline(always)]
+    fn put_batch<'m>(
+        &mut self,
+        messages: impl IntoIterator<Item = &'m T>,
+        patience: Patience,
+    ) -> Result<(), BatchError>
+    where
+        T: 'm,
+    {
+        let mut sent = 0;
+        let mut error = None;
+        for message in messages {
+            if let Err(e) = self.check_length(message).and_then(|()| self.claim(patience)) {
+                error = Some(e);
+                break;
+            }
+            self.write(message);
+            self.producer.publish();
+            sent += 1;
+        }
+        if sent != 0 {
+            self.look_after_receiver();
+        }
+        match error {
+            Some(error) => Err(BatchError { sent, error }),
+            None => Ok(()),
+        }
+    }
+}

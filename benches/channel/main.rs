@@ -21,6 +21,7 @@
 mod clock;
 mod contest;
 mod death;
+mod extent;
 mod idle;
 mod link;
 mod machine;
@@ -42,6 +43,8 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use sysvring_support::worker::{self, Orders};
 
+pub(crate) use crate::extent::Extent;
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
     /// Messages a second, 8 B to 1 KiB
@@ -58,30 +61,6 @@ enum Part {
     Death,
     /// Processor time of a parked receiver
     Idle,
-}
-
-/// How much to do.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Extent {
-    Smoke,
-    Quick,
-    Full,
-}
-
-impl Extent {
-    /// One of three amounts.
-    pub(crate) fn pick<T>(self, smoke: T, quick: T, full: T) -> T {
-        match self {
-            Extent::Smoke => smoke,
-            Extent::Quick => quick,
-            Extent::Full => full,
-        }
-    }
-
-    /// Rounds of the parts that go by rounds.
-    pub(crate) fn rounds(self) -> usize {
-        self.pick(1, 5, 9)
-    }
 }
 
 /// Measures sysvring against yardsticks, between two pinned processes.

@@ -1,8 +1,7 @@
 //! Models: the shipped ring and the shipped waiting, two threads, every order of their steps.
 //!
 //! With `--cfg loom` each model runs under the model checker; without, the same code runs again and
-//! again on real threads, so that it never rots. `docs/verification.md` says what each model is
-//! there for, what came of weakening each ordering, and what is not checked.
+//! again on real threads, so that it never rots. Many to many has no models yet.
 //!
 //! | file | question |
 //! |---|---|

@@ -12,6 +12,8 @@
 mod clock;
 #[path = "../../channel/contest.rs"]
 mod contest;
+#[path = "../../channel/extent.rs"]
+mod extent;
 mod link;
 #[path = "../../channel/machine.rs"]
 mod machine;
@@ -28,29 +30,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use sysvring_support::worker;
 
-/// How much to do.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Extent {
-    Smoke,
-    Quick,
-    Full,
-}
-
-impl Extent {
-    /// One of three amounts.
-    pub(crate) fn pick<T>(self, smoke: T, quick: T, full: T) -> T {
-        match self {
-            Extent::Smoke => smoke,
-            Extent::Quick => quick,
-            Extent::Full => full,
-        }
-    }
-
-    /// Rounds of a contest.
-    pub(crate) fn rounds(self) -> usize {
-        self.pick(1, 5, 9)
-    }
-}
+pub(crate) use crate::extent::Extent;
 
 /// Measures sysvring against its rivals, between processes pinned to two processors.
 #[derive(Parser)]

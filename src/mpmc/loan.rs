@@ -32,6 +32,7 @@ unsafe impl<T: Message + ?Sized + Send> Send for Loan<'_, T> {}
 unsafe impl<T: Message + ?Sized + Sync> Sync for Loan<'_, T> {}
 
 impl<'a, T: Message + FromBytes> Loan<'a, T> {
+    #[inline]
     pub(super) fn new(sender: &'a Sender<T>, claim: Claim) -> Loan<'a, T> {
         let message = sender.payload(&claim).cast();
         Loan { sender, claim: ManuallyDrop::new(claim), message, elements: 0 }
@@ -90,6 +91,7 @@ impl<T: Message + ?Sized> Loan<'_, T> {
     ///
     /// # Errors
     /// [`SendError::Fault`]: this process was taken for dead meanwhile, or is a forked child.
+    #[inline]
     pub fn commit(self) -> Result<(), SendError> {
         let len = size_of_val::<T>(&self);
         let mut this = ManuallyDrop::new(self);

@@ -213,6 +213,7 @@ impl<T: Message + ?Sized> Sender<T> {
         }
     }
 
+    #[inline(always)]
     pub(super) fn commit(&self, claim: Claim, len: usize) -> Result<(), SendError> {
         self.inner.post.check()?;
         self.publish(claim, len)?;

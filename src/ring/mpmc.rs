@@ -116,10 +116,12 @@ impl Held {
 }
 
 /// The word of a slot, to swap and to look at.
+#[inline(always)]
 fn swap(slot: &Slot<'_>, old: Word, new: Word, order: crate::sync::Ordering) -> bool {
     slot.head.word.compare_exchange(old.0, new.0, order, Relaxed).is_ok()
 }
 
+#[inline(always)]
 fn look(slot: &Slot<'_>) -> Word {
     Word(slot.head.word.load(Acquire))
 }
@@ -143,8 +145,27 @@ impl Producer {
         self.next.load(plain::Ordering::Relaxed)
     }
 
+    /// Claims the slot behind the last one, if it is free. As a rule it is, and all stays in registers.
+    #[inline(always)]
+    pub(crate) fn claim_next(&self) -> Option<Claim> {
+        let at = self.ring.cursor(self.next.load(plain::Ordering::Acquire));
+        self.try_claim(at, look(&self.ring.slot_at(&at)))
+    }
+
+    /// Claims that slot if `word` says that it is free, and still does.
+    #[inline(always)]
+    fn try_claim(&self, at: Cursor, word: Word) -> Option<Claim> {
+        let lap = self.ring.lap(at.position);
+        // Acquire: what the last receiver read there, it had read.
+        let claimed = word == Word::free(lap)
+            && swap(&self.ring.slot_at(&at), word, Word::claimed(lap, self.seat), Acquire);
+        claimed.then(|| {
+            self.pass(at);
+            Claim { at }
+        })
+    }
+
     /// Claims the first free slot. `is_dead` is the verdict over a seat.
-    #[inline]
     pub(crate) fn claim<E: From<Corrupt>>(
         &self,
         mut is_dead: impl FnMut(u8) -> Result<bool, E>,
@@ -157,10 +178,8 @@ impl Producer {
             let word = look(&slot);
             match word.age(lap) {
                 Age::Same if word == Word::free(lap) => {
-                    // Acquire: what the last receiver read there, it had read.
-                    if swap(&slot, word, Word::claimed(lap, self.seat), Acquire) {
-                        self.pass(at);
-                        return Ok(Room::Claimed(Claim { at }));
+                    if let Some(claim) = self.try_claim(at, word) {
+                        return Ok(Room::Claimed(claim));
                     }
                 }
                 Age::Same => self.ring.advance(&mut at),
@@ -239,8 +258,28 @@ impl Consumer {
         self.next.load(plain::Ordering::Relaxed)
     }
 
+    /// Takes the message behind the last one, if it is there. As a rule it is, and all stays in
+    /// registers.
+    #[inline(always)]
+    pub(crate) fn take_next(&self) -> Option<Held> {
+        let at = self.ring.cursor(self.next.load(plain::Ordering::Acquire));
+        self.try_take(at, look(&self.ring.slot_at(&at)))
+    }
+
+    /// Takes the message there if `word` says that it is sent, and still does.
+    #[inline(always)]
+    fn try_take(&self, at: Cursor, word: Word) -> Option<Held> {
+        let lap = self.ring.lap(at.position);
+        let ours = Word::reading(lap, 1, self.seat);
+        // Acquire: with the word comes the message.
+        let taken = word == Word::full(lap) && swap(&self.ring.slot_at(&at), word, ours, Acquire);
+        taken.then(|| {
+            self.pass(at);
+            Held { at, word: ours }
+        })
+    }
+
     /// Takes the first message that nobody took.
-    #[inline]
     pub(crate) fn take<E: From<Corrupt>>(
         &self,
         mut is_dead: impl FnMut(u8) -> Result<bool, E>,
@@ -252,11 +291,8 @@ impl Consumer {
             let word = look(&slot);
             match word.age(lap) {
                 Age::Same if word == Word::full(lap) => {
-                    let ours = Word::reading(lap, 1, self.seat);
-                    // Acquire: with the word comes the message.
-                    if swap(&slot, word, ours, Acquire) {
-                        self.pass(at);
-                        return Ok(Next::Message(Held { at, word: ours }));
+                    if let Some(held) = self.try_take(at, word) {
+                        return Ok(Next::Message(held));
                     }
                 }
                 Age::Same => match word.phase().ok_or(UNKNOWN)? {

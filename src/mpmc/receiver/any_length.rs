@@ -49,6 +49,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     ///
     /// # Errors
     /// As [`recv`](Receiver::recv).
+    #[inline]
     pub fn recv_ref(&self) -> Result<Guard<'_, T>, RecvError> {
         self.lend(Patience::Forever)
     }
@@ -57,6 +58,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     ///
     /// # Errors
     /// As [`try_recv`](Receiver::try_recv).
+    #[inline]
     pub fn try_recv_ref(&self) -> Result<Guard<'_, T>, RecvError> {
         self.lend(Patience::Now)
     }
@@ -65,10 +67,12 @@ impl<T: Message + ?Sized> Receiver<T> {
     ///
     /// # Errors
     /// As [`recv_timeout`](Receiver::recv_timeout).
+    #[inline]
     pub fn recv_ref_timeout(&self, timeout: Duration) -> Result<Guard<'_, T>, RecvError> {
         self.lend(Patience::At(timeout))
     }
 
+    #[inline(always)]
     fn lend(&self, patience: Patience) -> Result<Guard<'_, T>, RecvError> {
         let held = self.inner.hold(patience)?;
         let (payload, len) = self.find(&held)?;

@@ -116,9 +116,12 @@ impl<T: Message> Receiver<T> {
             if all.len() == max {
                 break;
             }
-            match self.inner.consumer.take(|_| Ok::<bool, Fault>(false)) {
-                Ok(Next::Message(held)) => all.push(held),
-                _ => break,
+            match self.inner.consumer.take_next() {
+                Some(held) => all.push(held),
+                None => match self.inner.consumer.take(|_| Ok::<bool, Fault>(false)) {
+                    Ok(Next::Message(held)) => all.push(held),
+                    _ => break,
+                },
             }
         }
         let mut result = Ok(());

@@ -15,6 +15,18 @@ impl Inner {
     #[inline(always)]
     pub(super) fn hold(&self, patience: Patience) -> Result<Held, RecvError> {
         self.post.check()?;
+        match self.consumer.take_next() {
+            Some(held) => {
+                self.post.meet();
+                self.pass_on();
+                Ok(held)
+            }
+            None => self.find_message(patience),
+        }
+    }
+
+    #[inline(never)]
+    fn find_message(&self, patience: Patience) -> Result<Held, RecvError> {
         // The first look asks nobody: members in the middle of a message are alive, as a rule.
         match self.consumer.take(|_| Ok::<bool, Fault>(false)) {
             Ok(Next::Message(held)) => {

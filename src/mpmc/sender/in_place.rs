@@ -19,6 +19,7 @@ impl<T: Message + FromBytes> Sender<T> {
     ///
     /// # Errors
     /// As [`send`](Sender::send).
+    #[inline]
     pub fn loan(&self) -> Result<Loan<'_, T>, SendError> {
         self.inner.claim(Patience::Forever).map(|claim| Loan::new(self, claim))
     }
@@ -27,6 +28,7 @@ impl<T: Message + FromBytes> Sender<T> {
     ///
     /// # Errors
     /// As [`try_send`](Sender::try_send).
+    #[inline]
     pub fn try_loan(&self) -> Result<Loan<'_, T>, SendError> {
         self.inner.claim(Patience::Now).map(|claim| Loan::new(self, claim))
     }
@@ -35,6 +37,7 @@ impl<T: Message + FromBytes> Sender<T> {
     ///
     /// # Errors
     /// As [`send_timeout`](Sender::send_timeout).
+    #[inline]
     pub fn loan_timeout(&self, timeout: Duration) -> Result<Loan<'_, T>, SendError> {
         self.inner.claim(Patience::At(timeout)).map(|claim| Loan::new(self, claim))
     }
@@ -50,6 +53,7 @@ where
     ///
     /// # Errors
     /// As [`send`](Sender::send).
+    #[inline]
     pub fn loan_with(&self, elements: usize) -> Result<Loan<'_, T>, SendError> {
         self.lend(elements, Patience::Forever)
     }
@@ -58,6 +62,7 @@ where
     ///
     /// # Errors
     /// As [`try_send`](Sender::try_send).
+    #[inline]
     pub fn try_loan_with(&self, elements: usize) -> Result<Loan<'_, T>, SendError> {
         self.lend(elements, Patience::Now)
     }
@@ -66,6 +71,7 @@ where
     ///
     /// # Errors
     /// As [`send_timeout`](Sender::send_timeout).
+    #[inline]
     pub fn loan_with_timeout(
         &self,
         elements: usize,
@@ -74,6 +80,7 @@ where
         self.lend(elements, Patience::At(timeout))
     }
 
+    #[inline(always)]
     fn lend(&self, elements: usize, patience: Patience) -> Result<Loan<'_, T>, SendError> {
         let (len, max) = (T::size_for_metadata(elements).unwrap_or(usize::MAX), self.slot_size());
         if len > max {

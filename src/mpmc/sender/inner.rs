@@ -14,6 +14,14 @@ impl Inner {
     #[inline(always)]
     pub(super) fn claim(&self, patience: Patience) -> Result<Claim, SendError> {
         self.post.check()?;
+        match self.producer.claim_next() {
+            Some(claim) => Ok(claim),
+            None => self.find_room(patience),
+        }
+    }
+
+    #[inline(never)]
+    fn find_room(&self, patience: Patience) -> Result<Claim, SendError> {
         // The first look asks nobody: members in the middle of a message are alive, as a rule.
         match self.producer.claim(|_| Ok::<bool, Fault>(false)) {
             Ok(Room::Claimed(claim)) => Ok(claim),

@@ -133,6 +133,11 @@ fn calls_of_many_fail() {
             "many_leave_receiver",
             "many_leave_last",
             "many_close",
+            "many_flush",
+            "many_create_private",
+            "many_join_private",
+            "many_remove",
+            "many_remove_again",
         ],
     );
 }

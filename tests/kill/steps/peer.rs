@@ -139,14 +139,17 @@ fn be_sender(scene: &Scene) {
     }
 }
 
-fn options(scene: &Scene) -> Options {
-    match scene.before {
-        Before::Private => Options::private().capacity(CAPACITY as usize).wait(Wait::Park),
+/// Who makes a private channel does not know its identifier.
+pub fn options(scene: &Scene) -> Options {
+    let private = || Options::private().capacity(CAPACITY as usize).wait(Wait::Park);
+    match (scene.before, scene.flavor) {
+        (Before::Private, Flavor::One) => private(),
+        (Before::Private, Flavor::Many) => private().members(many::MEMBERS),
         _ => scene.options(),
     }
 }
 
-fn arrived(scene: &Scene, id: &ChannelId) {
+pub fn arrived(scene: &Scene, id: &ChannelId) {
     if scene.before == Before::Private {
         scene.board.id.set(&id.to_string());
     }

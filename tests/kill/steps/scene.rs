@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::{Address, Lifetime, Options, Wait};
+use sysvring::{Address, Lifetime, Options, Redelivery, Wait, mpmc};
 use sysvring_support::witness::Watch;
 
 use crate::steps::board::{Board, Span};
@@ -70,6 +70,8 @@ pub struct Scene {
     pub other: Other,
     pub before: Before,
     pub lifetime: Lifetime,
+    /// Many to many: what becomes of a dead receiver's messages.
+    pub redelivery: Redelivery,
     /// Of the victim.
     pub side: Side,
     pub segment: i32,
@@ -90,7 +92,7 @@ impl Scene {
         let options = options.capacity(CAPACITY as usize).wait(Wait::Park);
         match self.flavor {
             Flavor::One => options,
-            Flavor::Many => options.members(many::MEMBERS),
+            Flavor::Many => options.members(many::MEMBERS).redelivery(self.redelivery),
         }
     }
 
@@ -170,17 +172,24 @@ impl Scene {
         kernel::make_segment(self.key + 3);
         // Members of channels that end with them, killed.
         let named = Options::key(self.key + 4).lifetime(Lifetime::LastMember);
-        for options in [named, Options::private()] {
-            let mut member = sysvring_support::fork::Fork::start(|| {
-                let _tx: Sender<Load> = options.open().expect("open");
-                self.board.order.set(1);
-                std::thread::sleep(Duration::from_secs(60));
-            });
-            while self.board.order.get() == 0 {
-                std::thread::yield_now();
-            }
-            member.kill_and_wait();
-            self.board.order.set(0);
+        self.leave_dead::<Sender<Load>>(named);
+        self.leave_dead::<Sender<Load>>(Options::private());
+        let named = Options::key(self.key + 5).lifetime(Lifetime::LastMember);
+        self.leave_dead::<mpmc::Sender<Load>>(named.members(many::MEMBERS));
+        self.leave_dead::<mpmc::Sender<Load>>(Options::private().members(many::MEMBERS));
+    }
+
+    /// A channel whose only member was killed.
+    fn leave_dead<H: sysvring::Handle>(&self, options: Options) {
+        let mut member = sysvring_support::fork::Fork::start(|| {
+            let _member: H = options.open().expect("open");
+            self.board.order.set(1);
+            std::thread::sleep(Duration::from_secs(60));
+        });
+        while self.board.order.get() == 0 {
+            std::thread::yield_now();
         }
+        member.kill_and_wait();
+        self.board.order.set(0);
     }
 }

@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use sysvring::Error;
 
+use crate::steps::board::peer;
 use crate::steps::kernel;
-use crate::steps::scene::Opened;
-use crate::steps::violation::{Kind, Violation, no};
+use crate::steps::peer::Peer;
+use crate::steps::scene::{Opened, Scene};
+use crate::steps::violation::{Kind, Moment, Violation, no};
 
 /// Opening waits for nobody dead: it takes a part of a millisecond on an idle machine.
 const OPENED: Duration = Duration::from_millis(100);
@@ -21,6 +23,29 @@ pub fn opened<H>(result: Result<Opened<H>, Error>) -> Result<(H, Duration), Viol
         }
         Ok(Opened(handle, time, _)) => Ok((handle, time)),
         Err(error) => no(Kind::Shut, format!("opening: {error}")),
+    }
+}
+
+/// Removes what is left of a channel that somebody was removing.
+pub fn remove_again(scene: &Scene) -> Result<(), Violation> {
+    match sysvring::remove(scene.address()) {
+        Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+        Err(error) => no(Kind::Left, format!("removing again: {error}")),
+    }
+}
+
+/// Who slept in a channel wakes when it is removed, and is told.
+pub fn told_of_removal(scene: &Scene, peer: Option<Peer>) -> Result<(), Violation> {
+    let Some(peer) = peer else { return Ok(()) };
+    let board = &scene.board;
+    let moment = Moment::now(Some(&peer));
+    if !moment.is_followed_by(|| board.peer.get() >= peer::SUCCEEDED) {
+        return no(Kind::Asleep, "the sleeper sleeps on in a removed channel");
+    }
+    peer.fork.finish();
+    match board.peer.get() {
+        peer::REMOVED => Ok(()),
+        how => no(Kind::Told, format!("the sleeper was told {how} {}", board.peer_text.get())),
     }
 }
 

@@ -59,7 +59,12 @@ fn removers_and_who_follows() {
     let last = ["create_reap", "create_private", "leave_last", "leave_private", "reap"];
     pairs("removers", &last, &["reap"]);
     pairs("removers", &["remove"], &["succeed", "succeed_receiver", "remove"]);
+    pairs("removers", &["many_create_private", "many_leave_last"], &["reap"]);
+    pairs("removers", &["many_remove"], &["many_succeed", "many_remove"]);
 }
+
+/// A receiver follows who takes nothing for its own that was given up.
+const GIVING_UP: &[&str] = &["many_never_again", "many_drop", "many_second_is_last"];
 
 const FOLLOWERS_OF_MANY: &[&str] = &["many_succeed", "many_succeed_receiver"];
 
@@ -71,10 +76,11 @@ fn many_senders_and_who_follows() {
 fn many_receivers_and_who_follows() {
     let first = ["many_recv", "many_recv_ref", "many_recv_batch", "many_repair", "many_take_over"];
     pairs("many, receivers", &first, FOLLOWERS_OF_MANY);
+    pairs("many, giving up", GIVING_UP, FOLLOWERS_OF_MANY);
 }
 
 /// Calls of this.
-const GROUPS: usize = 7;
+const GROUPS: usize = 10;
 
 fn pairs(what: &str, first: &[&str], second: &[&str]) {
     let start = Instant::now();
@@ -110,7 +116,7 @@ fn kill_pairs(orders: &mut Orders) {
     for one in &first {
         let mut firsts = Vec::new();
         for (mut state, other) in alone(one) {
-            if one.name == "remove" {
+            if one.name.ends_with("remove") {
                 // A channel that is removed and made again begins at zero.
                 state = EMPTY;
             }

@@ -1,7 +1,7 @@
 //! What must hold when the victim is dead, as a survivor finds it: this process.
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::{Error, Lifetime, RecvError, SendError};
+use sysvring::{Lifetime, RecvError, SendError};
 use sysvring_support::ipc;
 
 use crate::steps::board::peer;
@@ -10,7 +10,7 @@ use crate::steps::load::{CAPACITY, Load, load};
 use crate::steps::operations::After;
 use crate::steps::peer::Peer;
 use crate::steps::scene::{Before, Other, Scene};
-use crate::steps::survivors::{nothing_left, opened};
+use crate::steps::survivors::{nothing_left, opened, remove_again, told_of_removal};
 use crate::steps::violation::{Kind, Moment, Times, Violation, no};
 
 /// A survivor at work.
@@ -250,7 +250,7 @@ impl<'a> Survivor<'a> {
     fn removed(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
         self.open(self.scene.side)?;
         if kernel::segment(self.scene.key) != Some(self.scene.segment) {
-            self.told_of_removal(peer)?;
+            told_of_removal(self.scene, peer)?;
             return self.new_channel();
         }
         // It did not get far: all is as it was.
@@ -262,27 +262,10 @@ impl<'a> Survivor<'a> {
 
     /// The victim was removing the channel. Then somebody else does.
     fn removed_again(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
-        match sysvring::remove(self.scene.address()) {
-            Ok(()) | Err(Error::NotFound { .. }) => {}
-            Err(error) => return no(Kind::Left, format!("removing again: {error}")),
-        }
-        self.told_of_removal(peer)?;
+        remove_again(self.scene)?;
+        told_of_removal(self.scene, peer)?;
         (self.tx, self.rx) = (None, None);
         nothing_left(self.before)?;
         self.new_channel()
-    }
-
-    fn told_of_removal(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
-        let Some(peer) = peer else { return Ok(()) };
-        let board = &self.scene.board;
-        let moment = Moment::now(Some(&peer));
-        if !moment.is_followed_by(|| board.peer.get() >= peer::SUCCEEDED) {
-            return no(Kind::Asleep, "the sleeper sleeps on in a removed channel");
-        }
-        peer.fork.finish();
-        match board.peer.get() {
-            peer::REMOVED => Ok(()),
-            how => no(Kind::Told, format!("the sleeper was told {how} {}", board.peer_text.get())),
-        }
     }
 }

@@ -2,6 +2,7 @@
 //! what must hold afterwards.
 
 pub mod controls;
+mod gone;
 pub mod ledger;
 mod meet;
 pub mod peer;

@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use sysvring::mpmc::{Receiver, Sender};
 
-use super::open;
-use crate::steps::board::peer::HERE;
 use crate::steps::kernel::Side;
 use crate::steps::load::{Load, load};
-use crate::steps::peer::{next_order, order, returned};
+use crate::steps::peer::{arrived, next_order, options, order, returned};
 use crate::steps::scene::Scene;
 
 /// Its life.
@@ -21,8 +19,8 @@ pub fn be(scene: &Scene, side: Side) {
 
 fn be_receiver(scene: &Scene) {
     let (board, report) = (&scene.board, scene.board.many.peer);
-    let rx: Receiver<Load> = open(scene);
-    board.peer.set(HERE);
+    let rx: Receiver<Load> = options(scene).open().expect("a receiver");
+    arrived(scene, &rx.id());
     if scene.other.sleeps() {
         let result = report.receiving(board, || rx.recv());
         return returned(scene, result);
@@ -40,8 +38,8 @@ fn be_receiver(scene: &Scene) {
 
 fn be_sender(scene: &Scene) {
     let (board, report) = (&scene.board, scene.board.many.peer);
-    let tx: Sender<Load> = open(scene);
-    board.peer.set(HERE);
+    let tx: Sender<Load> = options(scene).open().expect("a sender");
+    arrived(scene, &tx.id());
     let mut numbers = report.first..;
     let mut send = || {
         let load = load(numbers.next().expect("another"));

@@ -42,6 +42,14 @@ pub fn holds_messages(memory: &Memory) -> bool {
     })
 }
 
+/// Whether every slot holds one.
+pub fn is_full(memory: &Memory) -> bool {
+    (0..CAPACITY).all(|slot| {
+        let word = memory.word(Memory::slot(slot)).load(Acquire);
+        [Phase::Full as u64, Phase::Reading as u64].contains(&(word & 7))
+    })
+}
+
 /// Receives as one who does nothing about the dead: what somebody claimed is in the way, what somebody
 /// reads is his.
 pub fn drain(memory: &Memory, base: u64) -> Vec<Load> {

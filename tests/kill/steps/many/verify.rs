@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sysvring::mpmc::{Receiver, Sender};
-use sysvring::{Lifetime, RecvError, SendError};
+use sysvring::{Lifetime, RecvError, Redelivery, SendError};
 use sysvring_support::ipc;
 
 use super::ledger::{Report, SURVIVOR};
@@ -13,7 +13,7 @@ use crate::steps::kernel::{self, Memory, Side};
 use crate::steps::load::{CAPACITY, Load, load};
 use crate::steps::operations::After;
 use crate::steps::peer::Peer;
-use crate::steps::scene::{Other, Scene};
+use crate::steps::scene::{Before, Other, Scene};
 use crate::steps::survivors::{nothing_left, opened};
 use crate::steps::violation::{Kind, Moment, Times, Violation, no};
 
@@ -27,13 +27,13 @@ struct Got {
 
 /// A survivor at work.
 pub struct Survivor<'a> {
-    scene: &'a Scene,
+    pub(super) scene: &'a Scene,
     /// What was in the kernel's tables before.
-    before: &'a [String],
+    pub(super) before: &'a [String],
     moment: Moment,
     pub times: Times,
-    tx: Option<Sender<Load>>,
-    rx: Option<Receiver<Load>>,
+    pub(super) tx: Option<Sender<Load>>,
+    pub(super) rx: Option<Receiver<Load>>,
     got: Vec<Got>,
 }
 
@@ -59,7 +59,10 @@ impl<'a> Survivor<'a> {
                 self.channel(None)
             }
             After::Unrepaired => self.unrepaired(),
-            _ => unreachable!("not of many-to-many channels"),
+            After::Reap => self.reap(),
+            After::Removed => self.removed(peer),
+            After::RemovedAgain => self.removed_again(peer),
+            After::By(_) => unreachable!("not of many-to-many channels"),
         }?;
         nothing_left(self.before)
     }
@@ -91,7 +94,10 @@ impl<'a> Survivor<'a> {
         let returned = || board.peer.get() >= peer::SUCCEEDED;
         // Somebody who may not have noticed that the victim came, or for whom it left nothing.
         let content = || match scene.other {
-            Other::Fellow => !raw::holds_messages(&Memory::of(scene.segment)),
+            Other::Fellow => match scene.side {
+                Side::Sender => raw::is_full(&Memory::of(scene.segment)),
+                Side::Receiver => !raw::holds_messages(&Memory::of(scene.segment)),
+            },
             _ => matches!(after, After::Coming),
         };
         let settled = || returned() || (content() && sleeper.is_asleep(scene));
@@ -129,7 +135,7 @@ impl<'a> Survivor<'a> {
         }
     }
 
-    fn open(&mut self, side: Side) -> Result<(), Violation> {
+    pub(super) fn open(&mut self, side: Side) -> Result<(), Violation> {
         let time;
         match side {
             Side::Sender if self.tx.is_none() => {
@@ -147,7 +153,7 @@ impl<'a> Survivor<'a> {
     }
 
     /// The channel is whole and usable; then it is removed.
-    fn channel(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
+    pub(super) fn channel(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
         self.open(self.scene.side)?;
         if let Some(mut peer) = peer {
             peer.fork.kill_and_wait();
@@ -202,6 +208,10 @@ impl<'a> Survivor<'a> {
         let open = ledger.reports().map(|report| report.open());
         let held = open[0].0 + open[1].0 + ledger.orphans.get();
         let in_doubt = open[0].1 + open[1].1;
+        let limit = match self.scene.redelivery {
+            Redelivery::UpTo(times) => times,
+            _ => 1,
+        };
         let mut mine = 0u64;
         let mut again = 0;
         for (i, Got { number, place, deliveries }) in self.got.iter().enumerate() {
@@ -217,6 +227,12 @@ impl<'a> Survivor<'a> {
             }
             if seen & bit != 0 && *deliveries < 2 {
                 return no(Kind::Count, format!("message {number} was seen before, and looks new"));
+            }
+            if *deliveries > limit {
+                return no(
+                    Kind::Count,
+                    format!("message {number} comes for the {deliveries}th time"),
+                );
             }
             again += u64::from(*deliveries > 1);
             mine |= bit;
@@ -236,8 +252,12 @@ impl<'a> Survivor<'a> {
         }
         let sent = (0..SURVIVOR).filter(|n| ledger.sent(*n).1);
         let lost: Vec<u64> = sent.filter(|n| (returned | mine) & 1 << n == 0).collect();
-        if lost.len() as u64 > in_doubt {
-            return no(Kind::Count, format!("{lost:?} are lost; {in_doubt} are in doubt"));
+        let given_up = self.given_up(held)?;
+        if lost.len() as u64 > in_doubt + given_up {
+            return no(
+                Kind::Count,
+                format!("{lost:?} are lost; {in_doubt} are in doubt, {given_up} were given up"),
+            );
         }
         let stays = self.got.iter().any(|got| got.number < SURVIVOR);
         if board.peer.get() == peer::DISCONNECTED && self.scene.side == Side::Sender && stays {
@@ -246,8 +266,28 @@ impl<'a> Survivor<'a> {
         Ok(())
     }
 
+    /// Messages that the dead had in hand too often, as the channel counts them.
+    fn given_up(&self, held: u64) -> Result<u64, Violation> {
+        let Some(rx) = &self.rx else { return Ok(0) };
+        let stat = rx.stat().or_else(|e| no(Kind::Broken, format!("stat: {e}")))?;
+        let (dropped, set_aside) = (stat.dropped, stat.set_aside);
+        let right = match self.scene.redelivery {
+            // No case has so many deaths in a row.
+            Redelivery::UpTo(16) => dropped + set_aside == 0,
+            Redelivery::UpTo(_) => dropped == 0 && set_aside <= held,
+            _ => set_aside == 0 && dropped <= held,
+        };
+        match right {
+            true => Ok(dropped + set_aside),
+            false => no(
+                Kind::Count,
+                format!("{dropped} dropped, {set_aside} set aside; {held} were in hand"),
+            ),
+        }
+    }
+
     /// The ring holds as many messages as it has slots, and gives them back.
-    fn usable(&self) -> Result<(), Violation> {
+    pub(super) fn usable(&self) -> Result<(), Violation> {
         let (tx, rx) = (self.tx.as_ref().expect("open"), self.rx.as_ref().expect("open"));
         for lap in 0..3 {
             for n in 0..=CAPACITY {
@@ -273,9 +313,9 @@ impl<'a> Survivor<'a> {
         Ok(())
     }
 
-    fn remove(&mut self) -> Result<(), Violation> {
+    pub(super) fn remove(&mut self) -> Result<(), Violation> {
         (self.tx, self.rx) = (None, None);
-        if self.scene.lifetime == Lifetime::Kept {
+        if self.scene.lifetime == Lifetime::Kept && self.scene.before != Before::Private {
             sysvring::remove(self.scene.address())
                 .or_else(|e| no(Kind::Left, format!("removing: {e}")))?;
         }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use sysvring::mpmc::{Guard, Receiver, Sender};
 use sysvring::{RecvError, SendError};
 
-use super::moving::{MESSAGES, NO_MESSAGES, NO_ROOM, NO_WAY, ROOM};
+use super::moving::{LONG, MESSAGES, NO_MESSAGES, NO_ROOM, NO_WAY, ROOM};
 use super::{End, Hands, OPERATION, Operation, text};
 use crate::steps::kernel::Side;
 use crate::steps::load::*;
 use crate::steps::many::ledger::{Report, note};
 use crate::steps::many::{FAR, NEAR, open};
-use crate::steps::scene::Other::{self, Asleep, Fellow, Idle, Nobody};
+use crate::steps::scene::Other::{self, Asleep, Fellow, Idle, Late, Nobody};
 use crate::steps::scene::{Before, Flavor, Scene};
 
 /// Usual for operations on a many-to-many channel that is there.
@@ -55,10 +55,24 @@ pub(super) fn operations() -> Vec<Operation> {
             cases: &[(EMPTY, Asleep), (EMPTY, Nobody), (WRAPPED_EMPTY, Asleep), (LAST_LAP, Nobody)],
             ..OF_MANY
         },
+        Operation {
+            name: "many_commit_beside",
+            setup: lent_full,
+            act: commit,
+            cases: &[(EMPTY, Fellow), (WRAPPED_EMPTY, Fellow), (LAST_LAP_EMPTY, Fellow)],
+            ..OF_MANY
+        },
+        Operation {
+            name: "many_flush",
+            act: |_, hands| hands.many_tx().flush(LONG).map_err(text),
+            cases: &[(EMPTY, Nobody), (WRAPPED_EMPTY, Idle), (MIDDLE, Late)],
+            ..sending()
+        },
         Operation { name: "many_send_batch", act: send_batch, cases: ROOM, ..sending() },
         Operation { name: "many_send_batch_waiting", act: send_batch, cases: NO_ROOM, ..sending() },
         Operation { name: "many_recv", act: recv, cases: MESSAGES, ..receiving() },
         Operation { name: "many_recv_waiting", act: recv, cases: NO_MESSAGES, ..receiving() },
+        Operation { name: "many_recv_into", act: recv_into, cases: MESSAGES, ..receiving() },
         Operation { name: "many_recv_ref", act: guard, cases: MESSAGES, ..receiving() },
         Operation { name: "many_recv_ref_waiting", act: guard, cases: NO_MESSAGES, ..receiving() },
         Operation { name: "many_recv_batch", act: recv_batch, cases: MESSAGES, ..receiving() },
@@ -144,6 +158,16 @@ fn lent(scene: &Scene) -> End {
     End::Lent(loan)
 }
 
+/// The same in a ring without another slot.
+fn lent_full(scene: &Scene) -> End {
+    let End::Lent(loan) = lent(scene) else { unreachable!("just lent") };
+    let other: Sender<Load> = open(scene);
+    while other.try_send(&load(scene.board.many.next_old())).is_ok() {}
+    // The last one was not sent.
+    scene.board.many.old.set(scene.board.many.old.get() - 1);
+    End::Lent(loan)
+}
+
 /// Has all messages in hand.
 fn held(scene: &Scene) -> End {
     let rx: &'static Receiver<Load> = Box::leak(Box::new(seated(scene)));
@@ -212,8 +236,17 @@ fn recv(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     scene.board.many.victim.receiving(&scene.board, || rx.recv()).map_err(text)
 }
 
+fn recv_into(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
+    let rx = hands.many_rx();
+    let recv = || {
+        let mut message = [0; 6];
+        rx.recv_into(&mut message).map(|()| message)
+    };
+    scene.board.many.victim.receiving(&scene.board, recv).map_err(text)
+}
+
 /// What is seen before it is acknowledged is seen again when this one dies meanwhile.
-fn guard(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
+pub(super) fn guard(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     let report = scene.board.many.victim;
     report.held.begin(1);
     let guard = match hands.many_rx().recv_ref() {
@@ -229,7 +262,7 @@ fn guard(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
 }
 
 #[inline(always)]
-fn done(scene: &Scene, report: &Report, guard: Guard<'_, Load>) {
+pub(super) fn done(scene: &Scene, report: &Report, guard: Guard<'_, Load>) {
     let message = *guard;
     report.taken.begin(1);
     drop(guard);
@@ -267,7 +300,7 @@ fn try_recv(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
 }
 
 /// The same, with a look at what the dead left.
-fn drain(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
+pub(super) fn drain(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     let rx = hands.many_rx();
     all(scene, &scene.board.many.victim, || rx.recv_timeout(Duration::ZERO))
 }

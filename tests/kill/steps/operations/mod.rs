@@ -3,11 +3,11 @@
 mod life;
 pub mod many;
 mod many_life;
+mod many_policies;
 mod moving;
 
-use sysvring::Lifetime;
-use sysvring::mpmc;
 use sysvring::spsc::{Receiver, Sender};
+use sysvring::{Lifetime, Redelivery, mpmc};
 use sysvring_support::step;
 
 use crate::steps::board::{Board, victim};
@@ -104,6 +104,8 @@ pub struct Operation {
     pub side: Side,
     pub before: Before,
     pub lifetime: Lifetime,
+    /// Many to many: what becomes of a dead receiver's messages.
+    pub redelivery: Redelivery,
     pub setup: fn(&Scene) -> End,
     /// What is walked. An error's text where it failed.
     pub act: fn(&Scene, &mut Hands) -> Result<(), String>,
@@ -118,6 +120,7 @@ pub const OPERATION: Operation = Operation {
     side: Side::Sender,
     before: Before::Channel,
     lifetime: Lifetime::Kept,
+    redelivery: Redelivery::UpTo(16),
     setup: nothing,
     act: |_, _| Ok(()),
     after: After::Stream,
@@ -142,6 +145,7 @@ pub fn all() -> Vec<Operation> {
     all.extend(life::operations());
     all.extend(many::operations());
     all.extend(many_life::operations());
+    all.extend(many_policies::operations());
     all
 }
 
@@ -167,8 +171,9 @@ impl Operation {
 
     /// A scene of it.
     pub fn scene(&self, (state, other): (State, Other), key: i32, board: Board) -> Scene {
-        let Operation { flavor, side, before, lifetime, .. } = *self;
-        Scene { flavor, key, board, state, other, before, lifetime, side, segment: -1 }
+        let Operation { flavor, side, before, lifetime, redelivery, .. } = *self;
+        let segment = -1;
+        Scene { flavor, key, board, state, other, before, lifetime, redelivery, side, segment }
     }
 
     /// The life of a victim.

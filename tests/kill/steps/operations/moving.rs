@@ -11,7 +11,7 @@ use crate::steps::peer::receive;
 use crate::steps::scene::Other::{self, Asleep, Idle, Late, Nobody};
 use crate::steps::scene::Scene;
 
-const LONG: Duration = Duration::from_secs(20);
+pub(super) const LONG: Duration = Duration::from_secs(20);
 
 /// With room for three.
 pub(super) const ROOM: &[(State, Other)] = &[

@@ -1,0 +1,53 @@
+//! What must hold when the victim removed a many-to-many channel, or its last member went.
+
+use super::verify::Survivor;
+use crate::steps::kernel::{self, Side};
+use crate::steps::peer::Peer;
+use crate::steps::survivors::{nothing_left, remove_again, told_of_removal};
+use crate::steps::violation::{Kind, Violation, no};
+
+impl Survivor<'_> {
+    /// One call removes what the dead left.
+    pub(super) fn reap(&self) -> Result<(), Violation> {
+        match sysvring::reap() {
+            Ok(_) => Ok(()),
+            Err(error) => no(Kind::Left, format!("reaping: {error}")),
+        }
+    }
+
+    /// The victim was removing the channel. Then somebody opens it.
+    pub(super) fn removed(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
+        self.open(self.scene.side)?;
+        if kernel::segment(self.scene.key) != Some(self.scene.segment) {
+            told_of_removal(self.scene, peer)?;
+            return self.new_channel();
+        }
+        // It did not get far: all is as it was.
+        match peer {
+            Some(_) => self.removed_again(peer),
+            None => self.channel(None),
+        }
+    }
+
+    /// The victim was removing the channel. Then somebody else does.
+    pub(super) fn removed_again(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
+        remove_again(self.scene)?;
+        told_of_removal(self.scene, peer)?;
+        (self.tx, self.rx) = (None, None);
+        nothing_left(self.before)?;
+        self.new_channel()
+    }
+
+    /// Nothing of the old channel is there.
+    fn new_channel(&mut self) -> Result<(), Violation> {
+        for side in [Side::Sender, Side::Receiver] {
+            self.open(side)?;
+        }
+        let depth = self.rx.as_ref().map_or(0, |rx| rx.len());
+        if depth != 0 {
+            return no(Kind::Broken, format!("a new channel holds {depth} messages"));
+        }
+        self.usable()?;
+        self.remove()
+    }
+}

@@ -11,6 +11,7 @@ mod bad_removal;
 mod bad_system;
 mod bad_times;
 mod cares;
+mod crowd;
 mod deaths;
 mod edges;
 mod false_verdicts;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
             bad_system::workers(),
             bad_times::workers(),
             cares::workers(),
+            crowd::workers(),
             deaths::workers(),
             edges::workers(),
             false_verdicts::workers(),
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
         bad_system::tests(),
         bad_times::tests(),
         cares::tests(),
+        crowd::tests(),
         deaths::tests(),
         edges::tests(),
         false_verdicts::tests(),

@@ -1,6 +1,7 @@
 //! The same for many-to-many channels: what is there when the victim comes, who else is there, and
 //! what must hold afterwards.
 
+mod account;
 pub mod controls;
 mod gone;
 pub mod ledger;

@@ -2,8 +2,6 @@
 
 mod life;
 pub mod many;
-mod many_life;
-mod many_policies;
 mod moving;
 
 use sysvring::spsc::{Receiver, Sender};
@@ -144,8 +142,6 @@ pub fn all() -> Vec<Operation> {
     let mut all = moving::operations();
     all.extend(life::operations());
     all.extend(many::operations());
-    all.extend(many_life::operations());
-    all.extend(many_policies::operations());
     all
 }
 

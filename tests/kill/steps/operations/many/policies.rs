@@ -7,13 +7,14 @@ use std::time::Duration;
 use sysvring::mpmc::Receiver;
 use sysvring::{Options, RecvError, Redelivery};
 
-use super::many::{OF_MANY, done, drain, guard, receiver};
-use super::moving::MESSAGES;
-use super::{After, End, Hands, Operation, text};
+use super::receiving::{done, drain, guard};
+use super::{End, Hands, OF_MANY, Operation, receiver, text};
 use crate::steps::kernel::Side;
 use crate::steps::load::*;
 use crate::steps::many::ledger::note;
 use crate::steps::many::{FAR, MEMBERS};
+use crate::steps::operations::After;
+use crate::steps::operations::moving::MESSAGES;
 use crate::steps::scene::Other::{self, Asleep, Idle, Nobody};
 use crate::steps::scene::{Before, Scene};
 

@@ -7,12 +7,13 @@ use sysvring::Lifetime::LastMember;
 use sysvring::SendError;
 use sysvring::mpmc::{Receiver, Sender};
 
-use super::life::KEPT;
-use super::many::{OF_MANY, all, receiver, sender};
-use super::{After, End, Hands, Operation, text};
+use super::receiving::all;
+use super::{End, Hands, OF_MANY, Operation, receiver, sender, text};
 use crate::steps::kernel::Side;
 use crate::steps::load::*;
 use crate::steps::many::open;
+use crate::steps::operations::After;
+use crate::steps::operations::life::KEPT;
 use crate::steps::scene::Other::{Asleep, Idle, Nobody};
 use crate::steps::scene::{Before, Scene};
 

@@ -143,7 +143,11 @@ fn kill_each(firsts: &mut [(Case<'_>, Way)], two: &Operation, each: usize) -> (u
     let (mut killed, mut strayed) = (0, 0);
     let mut second = Way::default();
     let len = firsts.len();
-    for n in 0..each * len {
+    // Some second ones come to their end first, and do not count.
+    for n in 0..3 * each * len {
+        if killed >= each * len {
+            break;
+        }
         let (first, way) = &mut firsts[n % len];
         let k = dice.below(way.len() + 1);
         // What way the second one takes depends on where the first one died: some of each.

@@ -189,6 +189,8 @@ impl fmt::Display for Address {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -220,6 +222,73 @@ mod tests {
             Address::File { path: "/".into(), project: 0 },
         ] {
             assert!(matches!(address.key(), Err(Error::Invalid { .. })), "{address}");
+        }
+    }
+
+    proptest! {
+        /// Every text either is a name and has a key, the same each time and never that of private
+        /// channels, or is refused as a name.
+        #[test]
+        fn a_name_has_a_key_or_an_error(name in "(?s).{0,150}|[a-z]{100,140}", uid in any::<u32>()) {
+            let address = Address::Name { name: name.clone(), uid };
+            let is_name = (1..=NAME_MAX).contains(&name.len()) && !name.contains('\0');
+            match address.key() {
+                Ok(key) => {
+                    prop_assert!(is_name);
+                    prop_assert!(key.is_some_and(|key| key > 0 && key != sysv::key::PRIVATE));
+                    prop_assert_eq!(address.clone().key().unwrap(), key);
+                    prop_assert_eq!(address.name(), Some(&*name));
+                }
+                Err(Error::Invalid { option, .. }) => prop_assert!(!is_name && option == "name"),
+                Err(error) => panic!("{error}"),
+            }
+        }
+
+        /// Every key but the private one is taken as it is, and comes back from its text.
+        #[test]
+        fn a_raw_key_is_itself(key in any::<i32>()) {
+            let address = Address::Key(key);
+            prop_assert_eq!(address.to_string().parse::<Address>().unwrap(), address.clone());
+            prop_assert_eq!(address.key().ok(), (key != 0).then_some(Some(key)));
+        }
+
+        #[test]
+        fn an_identifier_comes_back_from_its_text(segment in any::<i32>(), nonce in any::<u32>()) {
+            let id = ChannelId { segment, nonce };
+            prop_assert_eq!(id.to_string().parse::<ChannelId>().unwrap(), id);
+            prop_assert_eq!(id.to_string().parse::<Address>().unwrap(), Address::Id(id));
+            prop_assert_eq!(Address::Id(id).key().unwrap(), None);
+        }
+
+        /// Whatever is written there: it is a key, an identifier, a name, or a number that is none.
+        #[test]
+        fn any_text_is_an_address_or_an_error(text in "(?s).{0,40}|0x[0-9a-f]{0,10}|-?[0-9]{1,11}:[0-9a-f]{1,9}") {
+            match text.parse::<Address>() {
+                Ok(Address::Name { name, .. }) => prop_assert_eq!(name, text),
+                Ok(Address::Key(_)) => prop_assert!(text.starts_with("0x")),
+                Ok(Address::Id(id)) => prop_assert_eq!(text.parse::<ChannelId>().unwrap(), id),
+                Ok(other) => panic!("{other}"),
+                Err(Error::Invalid { option, .. }) => {
+                    prop_assert!(option == "key" && text.starts_with("0x"));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_has_a_key_of_each_project() {
+        for path in ["/", "/proc", "/dev/null", env!("CARGO_MANIFEST_DIR")] {
+            for project in 0..=255 {
+                let key = Address::File { path: path.into(), project }.key();
+                match project {
+                    0 => assert!(matches!(key, Err(Error::Invalid { option: "file", .. }))),
+                    // The project is in the key: it is never 0.
+                    _ => assert!(
+                        matches!(key, Ok(Some(key)) if key >> 24 == i32::from(project as i8))
+                    ),
+                }
+            }
         }
     }
 }

@@ -88,6 +88,8 @@ impl Geometry {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn of<T: crate::Message + ?Sized>(
@@ -119,5 +121,50 @@ mod tests {
         assert_eq!(of::<u64>(8, 9), Err("slot_size"));
         assert_eq!(of::<[u8]>(8, 0), Err("slot_size"));
         assert_eq!(of::<[u8]>(8, usize::MAX), Err("capacity"));
+    }
+
+    /// Numbers of every size, and the edges of each.
+    fn size() -> impl Strategy<Value = usize> {
+        let near = |(bits, off): (u32, i8)| (1usize << bits).wrapping_add_signed(off.into());
+        prop_oneof![0..300usize, (0..64u32, -2..3i8).prop_map(near), any::<usize>()]
+    }
+
+    proptest! {
+        /// Whatever is asked for: slots beside each other, each with room for a word and a message,
+        /// all of them in the segment; or an option that it is for.
+        #[test]
+        #[cfg(not(loom))]
+        fn any_wish_is_a_geometry_or_an_error(
+            (variable, size, element, align) in (any::<bool>(), size(), 1..9usize, 0..13u32),
+            (seats, capacity, slot_size, fits) in (2..=254usize, size(), size(), any::<bool>()),
+        ) {
+            let shape = Shape { variable, size, element, align: 1 << align };
+            let slot_size = if fits && !variable { size } else { slot_size };
+            // In numbers that cannot overflow.
+            let wide = |n: usize| n as u128;
+            let slots = wide(capacity).next_power_of_two();
+            let head = if variable { 16 } else { 8 };
+            let unit = wide(shape.align).max(8);
+            let stride = (wide(head).next_multiple_of(unit) + wide(slot_size)).next_multiple_of(unit);
+            let total = stride * slots + wide(layout::header_size(seats));
+            let possible = (1..=CAPACITY_MAX).contains(&capacity)
+                && (if variable { slot_size >= size.max(1) } else { slot_size == size })
+                && total <= isize::MAX as u128;
+            match Geometry::new(shape, seats, capacity, slot_size) {
+                Ok(g) => {
+                    prop_assert!(possible);
+                    prop_assert_eq!((wide(g.capacity), wide(g.stride)), (slots, stride));
+                    prop_assert_eq!((wide(g.total), g.slot_size), (total, slot_size));
+                    prop_assert!(g.payload_at >= head && g.payload_at + slot_size <= g.stride);
+                    prop_assert!(g.payload_at.is_multiple_of(shape.align));
+                    prop_assert!(g.stride.is_multiple_of(shape.align.max(8)));
+                    prop_assert!(g.header_size.is_multiple_of(SLOTS_ALIGN));
+                }
+                Err((option, reason)) => {
+                    prop_assert!(!possible && !reason.is_empty());
+                    prop_assert!(["capacity", "slot_size"].contains(&option));
+                }
+            }
+        }
     }
 }

@@ -4,6 +4,8 @@
 
 mod ahead;
 pub(crate) mod mpmc;
+#[cfg(all(test, not(loom)))]
+mod properties;
 pub(crate) mod spsc;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -258,4 +258,4 @@ impl Ring {
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests;
+pub(super) mod tests;

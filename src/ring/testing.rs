@@ -13,6 +13,8 @@ use crate::layout::{Header, SLOTS_ALIGN};
 use crate::members::SPSC_SEATS;
 use crate::message::{self, Shape};
 use crate::sync::{AtomicU64, Tracked, mortal};
+#[cfg(not(loom))]
+use crate::word::Word;
 
 /// What travels: a number said twice, so that a torn message contradicts itself.
 type Twice = [u64; 2];
@@ -53,9 +55,21 @@ impl HeapRing {
         ring
     }
 
-    /// As after `position` messages, all of them received.
+    /// As after `position` messages of one sender, all of them received.
     #[cfg(not(loom))]
     pub(crate) fn at(capacity: usize, position: u64) -> HeapRing {
+        HeapRing::after(capacity, position, Word::full)
+    }
+
+    /// As after `position` messages of many senders, all of them received.
+    #[cfg(not(loom))]
+    pub(crate) fn of_many_at(capacity: usize, position: u64) -> HeapRing {
+        HeapRing::after(capacity, position, |lap| Word::free(lap.wrapping_add(1)))
+    }
+
+    /// What is done with in a lap leaves this word.
+    #[cfg(not(loom))]
+    fn after(capacity: usize, position: u64, left: fn(u64) -> Word) -> HeapRing {
         use crate::sync::Ordering::Relaxed;
 
         let block = HeapRing::new(capacity);
@@ -67,7 +81,7 @@ impl HeapRing {
         }
         for back in 1..=ring.capacity() {
             let sent = position.wrapping_sub(back);
-            ring.slot(sent).head.word.store(ring.full(sent).0, Relaxed);
+            ring.slot(sent).head.word.store(left(sent >> ring.shift).0, Relaxed);
         }
         block
     }

@@ -5,6 +5,7 @@
 //! and makes sure that nothing of System V is left.
 
 pub mod board;
+pub mod commands;
 pub mod fork;
 pub mod inject;
 pub mod ipc;

@@ -1,0 +1,191 @@
+//! A one-to-one ring and its ends.
+
+use sysvring_support::commands::{Answer, Call, No, Progress, Rules, Side, View, What, World};
+
+use super::{received, refused};
+use crate::ring::Ring;
+use crate::ring::spsc::{Consumer, Producer};
+use crate::ring::testing::{HeapRing, read, write};
+use crate::sync::Ordering::Acquire;
+use crate::sync::mortal::killed_at;
+
+/// See the top of this file.
+pub(super) struct Heap {
+    tx: Option<(u32, Producer)>,
+    rx: Option<(u32, Consumer)>,
+    /// Whether the receiver has a message in hand.
+    lent: bool,
+    ring: Ring,
+    /// Last: the ends lie in it.
+    _block: HeapRing,
+}
+
+impl Heap {
+    pub(super) fn new(rules: Rules) -> Heap {
+        let block = HeapRing::at(rules.capacity as usize, rules.place);
+        // SAFETY: the block is dropped last.
+        let ring = unsafe { block.ring() };
+        Heap { tx: None, rx: None, lent: false, ring, _block: block }
+    }
+
+    fn send(tx: &mut Producer, number: u64) -> bool {
+        let room = tx.has_room() || tx.refresh(true).unwrap();
+        if room {
+            write(tx.slot(), number);
+            tx.publish();
+        }
+        room
+    }
+
+    fn call_sender(tx: &mut Producer, ring: &Ring, call: Call, number: u64) -> Answer {
+        // By the credit it may know of less room than there is, exactly it knows all.
+        if call.n & 1 != 0 {
+            tx.forget_room();
+        }
+        if call.n & 2 != 0 {
+            tx.refresh(call.n & 4 != 0).unwrap();
+        }
+        assert!(tx.room() <= ring.capacity() - ring.depth());
+        match call.what {
+            What::Send if Heap::send(tx, number) => Answer::Done,
+            What::Send => refused(call, false),
+            What::SendBatch => {
+                let sent = (0..call.many()).take_while(|n| Heap::send(tx, number + n)).count();
+                let all = sent as u64 == call.many();
+                Answer::Sent(sent as u64, (!all).then_some(No::Nothing))
+            }
+            What::Loan if tx.has_room() || tx.refresh(true).unwrap() => {
+                // Written, and perhaps never sent.
+                write(tx.slot(), number);
+                Answer::Lent(Some(tx.position()))
+            }
+            What::Loan => refused(call, false),
+            What::Commit => {
+                write(tx.slot(), number);
+                tx.publish();
+                Answer::Done
+            }
+            What::Abandon => Answer::Done,
+            What::Look => Answer::View(View { len: tx.unacknowledged(), ..View::default() }),
+            what => panic!("{what:?} of a sender"),
+        }
+    }
+
+    fn acknowledge(rx: &mut Consumer) {
+        if rx.acknowledge() {
+            rx.publish_credit();
+        }
+    }
+
+    fn call_receiver(&mut self, call: Call) -> Answer {
+        let (_, rx) = self.rx.as_mut().expect("a receiver");
+        if call.n & 1 != 0 {
+            rx.publish_credit();
+        }
+        match call.what {
+            What::Receive | What::ReceiveInto | What::ReceiveBoxed | What::Lend => {
+                assert_eq!(rx.is_ready(), Ok(rx.has_message()));
+                if !rx.has_message() {
+                    return refused(call, false);
+                }
+                let answer = received(read(rx.slot()), rx.position(), None);
+                match call.what {
+                    What::Lend => self.lent = true,
+                    _ => Heap::acknowledge(rx),
+                }
+                answer
+            }
+            What::ReceiveBatch => {
+                let (mut numbers, depth) = (Vec::new(), self.ring.depth());
+                while (numbers.len() as u64) < call.many() && rx.has_message() {
+                    numbers.push(read(rx.slot()));
+                    rx.pass();
+                }
+                assert_eq!(self.ring.depth(), depth, "nothing is acknowledged before all is");
+                if numbers.is_empty() && call.many() != 0 {
+                    return refused(call, false);
+                }
+                if rx.acknowledge_passed() {
+                    rx.publish_credit();
+                }
+                Answer::Messages(numbers)
+            }
+            What::GiveBack => {
+                self.lent = false;
+                Heap::acknowledge(rx);
+                Answer::Done
+            }
+            What::Forget => {
+                self.lent = false;
+                Answer::Done
+            }
+            What::Look => Answer::View(View { len: self.ring.depth(), ..View::default() }),
+            what => panic!("{what:?} of a receiver"),
+        }
+    }
+
+    fn is_sender(&self, id: u32) -> bool {
+        self.tx.as_ref().is_some_and(|(tx, _)| *tx == id)
+    }
+}
+
+impl World for Heap {
+    fn join(&mut self, id: u32, side: Side) -> Answer {
+        match side {
+            Side::Sender if self.tx.is_none() => {
+                self.tx = Some((id, Producer::new(self.ring).unwrap()));
+            }
+            Side::Receiver if self.rx.is_none() => {
+                Consumer::check(&self.ring).unwrap();
+                self.rx = Some((id, Consumer::new(self.ring)));
+            }
+            _ => return Answer::No(No::NoSeat),
+        }
+        Answer::Done
+    }
+
+    fn call(&mut self, id: u32, call: Call, number: u64) -> Answer {
+        match &mut self.tx {
+            Some((tx, end)) if *tx == id => Heap::call_sender(end, &self.ring, call, number),
+            _ => self.call_receiver(call),
+        }
+    }
+
+    fn leave(&mut self, id: u32) {
+        if self.is_sender(id) {
+            self.tx = None;
+        } else if let Some((_, mut rx)) = self.rx.take() {
+            if std::mem::take(&mut self.lent) {
+                rx.acknowledge();
+            }
+            rx.publish_credit();
+        }
+    }
+
+    fn die(&mut self, id: u32, during: Option<(u32, Call, u64)>) -> Progress {
+        let sends = self.is_sender(id);
+        let before = match (&self.tx, &self.rx) {
+            (Some((_, tx)), _) if sends => tx.position(),
+            _ => self.ring.header().head.0.load(Acquire),
+        };
+        let done =
+            during.and_then(|(step, call, number)| killed_at(step, || self.call(id, call, number)));
+        let after = if sends {
+            self.tx = None;
+            // Finds the end as a successor does.
+            Producer::new(self.ring).unwrap().position()
+        } else {
+            (self.rx, self.lent) = (None, false);
+            self.ring.header().head.0.load(Acquire)
+        };
+        match (after.wrapping_sub(before), done) {
+            (0, None | Some(Answer::No(_))) => Progress::None,
+            (1, None | Some(Answer::Done | Answer::Message { .. })) => Progress::Finished,
+            (moved, done) => panic!("{done:?} moved it by {moved}"),
+        }
+    }
+
+    fn is_mortal(&self) -> bool {
+        true
+    }
+}

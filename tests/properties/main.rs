@@ -1,0 +1,36 @@
+//! What holds whatever is done, tried with random input over System V. `PROPTEST_CASES` says how much.
+
+mod commands;
+mod options;
+
+use std::fmt::Debug;
+use std::process::ExitCode;
+
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, TestRunner};
+use sysvring_support::{suite, worker};
+
+/// Tries `holds` with so many inputs, unless `PROPTEST_CASES` says how many. What fails is made small,
+/// shown, and kept in `proptest-regressions` to be tried first from then on.
+fn for_all<S: Strategy<Value: Debug>>(
+    cases: u32,
+    file: &'static str,
+    input: S,
+    holds: impl Fn(S::Value),
+) {
+    let set = std::env::var_os("PROPTEST_CASES").is_some();
+    let cases = if set { Config::default().cases } else { cases };
+    let config = Config { cases, source_file: Some(file), ..Config::default() };
+    let tried = TestRunner::new(config).run(&input, |value| {
+        holds(value);
+        Ok(())
+    });
+    tried.unwrap_or_else(|error| panic!("{error}"));
+}
+
+fn main() -> ExitCode {
+    if let Some(orders) = worker::orders() {
+        return worker::work(&commands::workers(), orders);
+    }
+    suite::run([commands::tests(), options::tests()].concat())
+}

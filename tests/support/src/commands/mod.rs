@@ -1,0 +1,259 @@
+//! One vocabulary for everything that can be done to a channel, for tests that try it in any order.
+//!
+//! An [`Op`] comes from three bytes, so that a property test and a fuzzer mean the same by them. [`run`]
+//! lets a [`World`] do them one after another, and an [`Oracle`], a plain queue that knows whose each
+//! message is, says of every answer whether it can be. Worlds are a ring on the heap, handles in this
+//! process ([`here`]) and handles in processes that are killed ([`processes`]).
+
+pub mod here;
+pub mod members;
+mod oracle;
+pub mod processes;
+mod words;
+
+pub use oracle::{Oracle, Rules};
+
+/// The two kinds of channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavor {
+    Spsc,
+    Mpmc,
+}
+
+/// What a member does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Sender,
+    Receiver,
+}
+
+/// One thing to do. Members are meant by a number, of those of their side that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    Join(Side),
+    Leave(Side, u8),
+    /// Dies, in a world that can do it at this step of sending or receiving.
+    Die(Side, u8, u8),
+    /// A member of that side does this. If there is none, one joins instead.
+    Call(Side, u8, Call),
+}
+
+/// What one member does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    pub what: What,
+    /// How many, or which.
+    pub n: u8,
+    /// By a call with a timeout of zero instead of a `try_` form: it asks the kernel who lives.
+    pub timed: bool,
+}
+
+/// See [`Call`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    Send,
+    SendBatch,
+    Loan,
+    Commit,
+    Abandon,
+    Flush,
+    Receive,
+    ReceiveInto,
+    ReceiveBoxed,
+    ReceiveBatch,
+    Lend,
+    GiveBack,
+    Forget,
+    Look,
+    Deaths,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Done,
+    /// Lent for this position, where it is known.
+    Lent(Option<u64>),
+    /// So many of a batch, and why not more.
+    Sent(u64, Option<No>),
+    Message {
+        number: u64,
+        position: Option<u64>,
+        deliveries: Option<u8>,
+    },
+    Messages(Vec<u64>),
+    View(View),
+    /// The seats of the dead.
+    Deaths(Vec<u64>),
+    No(No),
+}
+
+/// Why nothing came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum No {
+    /// Full, empty, or the time was over.
+    Nothing,
+    /// A living member is in the way.
+    Behind,
+    Disconnected,
+    NoSeat,
+}
+
+/// What a member sees of its channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    pub len: u64,
+    /// Depth, redelivered, dropped, set aside; where there is a header to ask.
+    pub counts: Option<[u64; 4]>,
+    /// Of each seat 0 never taken, 1 a sender, 2 a receiver, 3 left, 4 died.
+    pub seats: Vec<u64>,
+}
+
+impl Call {
+    /// Messages of a batch.
+    pub fn many(&self) -> u64 {
+        u64::from(self.n % 12)
+    }
+
+    /// Which of so many.
+    pub fn which(&self, of: usize) -> usize {
+        usize::from(self.n) % of.max(1)
+    }
+}
+
+impl From<[u8; 3]> for Op {
+    fn from([kind, who, n]: [u8; 3]) -> Op {
+        use Side::{Receiver, Sender};
+
+        let (timed, who) = (who & 0x80 != 0, who & 0x7f);
+        let call = |side, what| Op::Call(side, who, Call { what, n, timed });
+        match kind % 72 {
+            0..=9 => call(Sender, What::Send),
+            10..=17 => call(Receiver, What::Receive),
+            18..=21 => call(Sender, What::SendBatch),
+            22..=25 => call(Receiver, What::ReceiveBatch),
+            26..=31 => call(Receiver, What::Lend),
+            32..=35 => call(Receiver, What::GiveBack),
+            36..=40 => call(Sender, What::Loan),
+            41..=44 => call(Sender, What::Commit),
+            45..=46 => call(Sender, What::Abandon),
+            47..=48 => call(Receiver, What::ReceiveInto),
+            49..=50 => call(Receiver, What::ReceiveBoxed),
+            51 => call(Receiver, What::Forget),
+            52..=53 => call(Sender, What::Flush),
+            54 => call(Sender, What::Look),
+            55 => call(Receiver, What::Look),
+            56 => call(Sender, What::Deaths),
+            57 => call(Receiver, What::Deaths),
+            58..=60 => Op::Join(Sender),
+            61..=63 => Op::Join(Receiver),
+            64..=65 => Op::Leave(Sender, who),
+            66..=67 => Op::Leave(Receiver, who),
+            68..=69 => Op::Die(Sender, who, n),
+            _ => Op::Die(Receiver, who, n),
+        }
+    }
+}
+
+/// Something that ops can be done to. Members have numbers of the caller's.
+pub trait World {
+    /// [`Answer::Done`], or why not.
+    fn join(&mut self, id: u32, side: Side) -> Answer;
+
+    /// `number` is the message to send, or the first of them.
+    fn call(&mut self, id: u32, call: Call, number: u64) -> Answer;
+
+    /// Gives everything back and leaves.
+    fn leave(&mut self, id: u32);
+
+    /// Dies with what it has in hand. `during` asks to do it at that step of this call, where the
+    /// world can: then how far the call came is told, [`Progress`].
+    fn die(&mut self, id: u32, during: Option<(u32, Call, u64)>) -> Progress;
+
+    /// Whether members can die here.
+    fn is_mortal(&self) -> bool;
+}
+
+/// How far a call came that ended in a death.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing to be seen of it.
+    None,
+    /// A slot was claimed, or a message taken.
+    Begun,
+    /// It was sent, or acknowledged.
+    Finished,
+}
+
+/// Does all of it, and lets the oracle judge every answer; in the end everything that is left is
+/// received.
+pub fn run(world: &mut impl World, rules: Rules, ops: &[Op]) {
+    let mut oracle = Oracle::new(rules);
+    let mut number = 0;
+    for op in ops {
+        number += 100;
+        match *op {
+            Op::Join(side) => join(world, &mut oracle, side),
+            Op::Leave(side, who) => {
+                if let Some(id) = oracle.pick(side, who) {
+                    world.leave(id);
+                    oracle.leave(id);
+                }
+            }
+            Op::Die(side, who, step) => {
+                if let Some(id) = oracle.pick(side, who).filter(|_| world.is_mortal()) {
+                    let during = oracle.last_call(id, side, step).map(|(s, c)| (s, c, number));
+                    let progress = world.die(id, during);
+                    oracle.die(id, during.map(|(_, call, number)| (call, number)), progress);
+                }
+            }
+            Op::Call(side, who, call) => match oracle.pick(side, who) {
+                None => join(world, &mut oracle, side),
+                Some(id) => {
+                    if let Some(call) = oracle.possible(id, call) {
+                        let answer = world.call(id, call, number);
+                        oracle.check(id, call, number, &answer);
+                    }
+                }
+            },
+        }
+    }
+    drain(world, &mut oracle);
+}
+
+fn join(world: &mut impl World, oracle: &mut Oracle, side: Side) {
+    let id = oracle.next_id();
+    let answer = world.join(id, side);
+    oracle.check_join(id, side, &answer);
+}
+
+/// One receiver gets all that is there.
+fn drain(world: &mut impl World, oracle: &mut Oracle) {
+    // The last one to go would take a channel without a key with it.
+    let stays = oracle.pick(Side::Receiver, 0).or(oracle.pick(Side::Sender, 0));
+    for id in oracle.all().into_iter().filter(|id| Some(*id) != stays) {
+        world.leave(id);
+        oracle.leave(id);
+    }
+    if oracle.pick(Side::Receiver, 0).is_none() {
+        join(world, oracle, Side::Receiver);
+    }
+    if let Some(id) = oracle.pick(Side::Sender, 0) {
+        world.leave(id);
+        oracle.leave(id);
+    }
+    let id = oracle.pick(Side::Receiver, 0).expect("a seat is free");
+    let mut call = |what| {
+        let call = Call { what, n: 0, timed: true };
+        let answer = world.call(id, call, 0);
+        oracle.check(id, call, 0, &answer);
+        (answer, oracle.has_lent(id))
+    };
+    while let (Answer::View(_), true) = call(What::Look) {
+        call(What::GiveBack);
+    }
+    while let (Answer::Message { .. }, _) = call(What::Receive) {}
+    call(What::Look);
+    assert!(oracle.is_empty(), "something was never delivered: {oracle:?}");
+    world.leave(id);
+}

@@ -1,0 +1,90 @@
+//! Handles in processes of their own, which are killed.
+
+use std::collections::HashMap;
+
+use sysvring::Options;
+
+use super::members::{Handle, options};
+use super::{Answer, Call, Flavor, Progress, Rules, Side, World};
+use crate::name::Name;
+use crate::worker::{Orders, Worker, hear, say};
+
+/// See the top of this file. The channel has a name and is kept.
+pub struct Processes {
+    rules: Rules,
+    /// What such a process is started for: its work is [`member`].
+    work: &'static str,
+    members: HashMap<u32, Worker>,
+    /// Last: it goes when they are gone.
+    name: Name,
+}
+
+impl Processes {
+    pub fn new(rules: Rules, work: &'static str) -> Processes {
+        assert!(rules.kept, "the segment goes with its last user, the set does not");
+        Processes { rules, work, members: HashMap::new(), name: Name::new() }
+    }
+}
+
+/// The work of one process: a member that says each answer and hears each call.
+pub fn member(orders: &mut Orders) {
+    let name: String = orders.next();
+    let (spsc, sender): (bool, bool) = (orders.next(), orders.next());
+    let rules = Rules {
+        flavor: if spsc { Flavor::Spsc } else { Flavor::Mpmc },
+        capacity: orders.next(),
+        deliveries: orders.next(),
+        seats: orders.next(),
+        place: 0,
+        kept: true,
+        peers: true,
+    };
+    let side = if sender { Side::Sender } else { Side::Receiver };
+    let options = options(Options::named(name), &rules);
+    match Handle::open(options, rules.flavor, side) {
+        Ok(handle) => handle.serve(&mut |answer| {
+            say(answer.to_line());
+            let line = hear();
+            (line != "leave").then(|| Call::from_line(&line))
+        }),
+        Err(no) => say(no.to_line()),
+    }
+}
+
+impl World for Processes {
+    fn join(&mut self, id: u32, side: Side) -> Answer {
+        let Rules { flavor, capacity, deliveries, seats, .. } = self.rules;
+        let (spsc, sender) = (flavor == Flavor::Spsc, side == Side::Sender);
+        let orders: [&dyn ToString; 7] =
+            [&self.work, &self.name, &spsc, &sender, &capacity, &deliveries, &seats];
+        let mut member = Worker::start(&orders).expect("a process");
+        let answer = Answer::from_line(&member.hear().expect("an answer"));
+        match answer {
+            Answer::No(_) => member.finish(),
+            _ => _ = self.members.insert(id, member),
+        }
+        answer
+    }
+
+    fn call(&mut self, id: u32, call: Call, number: u64) -> Answer {
+        let member = self.members.get_mut(&id).expect("a member");
+        member.tell(&call.to_line(number)).expect("it listens");
+        Answer::from_line(&member.hear().expect("an answer"))
+    }
+
+    fn leave(&mut self, id: u32) {
+        let mut member = self.members.remove(&id).expect("a member");
+        member.tell("leave").expect("it listens");
+        member.finish();
+    }
+
+    fn die(&mut self, id: u32, _: Option<(u32, Call, u64)>) -> Progress {
+        let mut member = self.members.remove(&id).expect("a member");
+        member.kill_and_wait().expect("it lives");
+        Progress::None
+    }
+
+    fn is_mortal(&self) -> bool {
+        true
+    }
+}

@@ -105,3 +105,27 @@ fn versions_agree() {
     );
     assert!(read("README.md").contains(&format!("Rust {rust} or\nlater")), "README.md: {rust}");
 }
+
+/// The lines of a table of a manifest.
+fn table(manifest: &str, name: &str) -> Vec<String> {
+    let lines = manifest.lines().skip_while(|line| *line != format!("[{name}]")).skip(1);
+    let lines = lines.take_while(|line| !line.starts_with('['));
+    lines.filter(|line| line.contains(" = ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_least_versions_are_those_of_the_manifest() {
+    let wanted = read("Cargo.toml");
+    let least = read("tests/minimal/Cargo.toml");
+    let wanted = table(&wanted, "dependencies");
+    for dependency in &wanted {
+        // "0.9" is 0.9.0 at least.
+        let (before, version) = dependency.split_once('"').expect("a version");
+        let (version, after) = version.split_once('"').expect("its end");
+        let zeros = ".0".repeat(2 - version.matches('.').count());
+        let line = format!("{before}\"={version}{zeros}\"{after}");
+        assert!(least.lines().any(|other| other == line), "tests/minimal/Cargo.toml lacks {line}");
+    }
+    // And the crate itself.
+    assert_eq!(table(&least, "dependencies").len(), wanted.len() + 1);
+}

@@ -63,8 +63,11 @@ fn is_dead(seats: &[Seat]) -> impl Fn(u8) -> Result<bool, Corrupt> {
     |seat| Ok(seats[usize::from(seat)] != Seat::Taken)
 }
 
-/// A message that is there, or of the dead.
-fn take(rx: &Consumer, seats: &[Seat], deliveries: u8) -> Result<Held, bool> {
+/// A message that is there, or of the dead; by the common way first if so wanted.
+fn take(rx: &Consumer, seats: &[Seat], deliveries: u8, common: bool) -> Result<Held, bool> {
+    if let Some(held) = common.then(|| rx.take_next()).flatten() {
+        return Ok(held);
+    }
     let behind = match rx.take(is_dead(seats)).unwrap() {
         Next::Message(held) => return Ok(held),
         Next::Nothing => false,
@@ -76,7 +79,10 @@ fn take(rx: &Consumer, seats: &[Seat], deliveries: u8) -> Result<Held, bool> {
     rx.take_over(deliveries, is_dead(seats), |_| ()).unwrap().ok_or(behind)
 }
 
-fn claim(tx: &Producer, seats: &[Seat]) -> Result<Claim, bool> {
+fn claim(tx: &Producer, seats: &[Seat], common: bool) -> Result<Claim, bool> {
+    if let Some(claim) = common.then(|| tx.claim_next()).flatten() {
+        return Ok(claim);
+    }
     match tx.claim(is_dead(seats)).unwrap() {
         Room::Claimed(claim) => Ok(claim),
         Room::Full | Room::Orphaned => Err(false),
@@ -87,8 +93,8 @@ fn claim(tx: &Producer, seats: &[Seat]) -> Result<Claim, bool> {
     }
 }
 
-fn send(tx: &Producer, seats: &[Seat], number: u64) -> Result<(), bool> {
-    let claim = claim(tx, seats)?;
+fn send(tx: &Producer, seats: &[Seat], number: u64, common: bool) -> Result<(), bool> {
+    let claim = claim(tx, seats, common)?;
     write(tx.slot(&claim), number);
     assert!(tx.publish(claim), "evicted alive");
     Ok(())
@@ -101,17 +107,20 @@ fn call_sender(
     call: Call,
     number: u64,
 ) -> Answer {
+    let common = call.n & 4 != 0;
     match call.what {
-        What::Send => match send(tx, seats, number) {
+        What::Send => match send(tx, seats, number, common) {
             Ok(()) => Answer::Done,
             Err(behind) => refused(call, behind),
         },
         What::SendBatch => {
-            let sent = (0..call.many()).take_while(|n| send(tx, seats, number + n).is_ok()).count();
+            let sent = (0..call.many())
+                .take_while(|n| send(tx, seats, number + n, common).is_ok())
+                .count();
             let all = sent as u64 == call.many();
             Answer::Sent(sent as u64, (!all).then_some(No::Nothing))
         }
-        What::Loan => match claim(tx, seats) {
+        What::Loan => match claim(tx, seats, common) {
             Ok(claim) => {
                 let position = claim.position();
                 claims.push(claim);
@@ -141,9 +150,10 @@ fn call_receiver(
     deliveries: u8,
     call: Call,
 ) -> Answer {
+    let common = call.n & 4 != 0;
     match call.what {
         What::Receive | What::ReceiveInto | What::ReceiveBoxed | What::Lend => {
-            match take(rx, seats, deliveries) {
+            match take(rx, seats, deliveries, common) {
                 Ok(message) => {
                     let number = read(rx.slot(&message));
                     let answer = received(number, message.position(), Some(message.deliveries()));
@@ -161,7 +171,7 @@ fn call_receiver(
             if most == 0 {
                 return Answer::Messages(Vec::new());
             }
-            let mut all = match take(rx, seats, deliveries) {
+            let mut all = match take(rx, seats, deliveries, common) {
                 Ok(first) => vec![first],
                 Err(behind) => return refused(call, behind),
             };

@@ -243,10 +243,9 @@ fn listing() -> String {
 fn list(out: &mut String, all: &Items, module: &[String], path: &[String], public: &[Vec<String>]) {
     let (name, before) = path.split_last().expect("a name");
     let at = [module, before].concat();
-    let found = all.iter().find_map(|(path, item)| match shown(item.clone()) {
-        Some((found, item)) if *path == at && found == *name => Some(item),
-        _ => None,
-    });
+    let inside = all.iter().filter(|(path, _)| *path == at);
+    let mut found = inside.filter_map(|(_, item)| shown(item.clone()));
+    let found = found.find(|(found, _)| found == name).map(|(_, item)| item);
     let Some(item) = found else {
         assert!(before.is_empty(), "{path:?} is nowhere");
         return writeln!(out, "pub use {name};\n").expect("a string");

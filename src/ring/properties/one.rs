@@ -39,7 +39,8 @@ impl Heap {
 
     fn call_sender(tx: &mut Producer, ring: &Ring, call: Call, number: u64) -> Answer {
         // By the credit it may know of less room than there is, exactly it knows all.
-        if call.n & 1 != 0 {
+        let has_loan = matches!(call.what, What::Commit | What::Abandon);
+        if call.n & 1 != 0 && !has_loan {
             tx.forget_room();
         }
         if call.n & 2 != 0 {

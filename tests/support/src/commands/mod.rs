@@ -243,17 +243,18 @@ fn drain(world: &mut impl World, oracle: &mut Oracle) {
         oracle.leave(id);
     }
     let id = oracle.pick(Side::Receiver, 0).expect("a seat is free");
-    let mut call = |what| {
-        let call = Call { what, n: 0, timed: true };
-        let answer = world.call(id, call, 0);
-        oracle.check(id, call, 0, &answer);
-        (answer, oracle.has_lent(id))
-    };
-    while let (Answer::View(_), true) = call(What::Look) {
-        call(What::GiveBack);
+    while oracle.has_lent(id) {
+        call(world, oracle, id, What::GiveBack);
     }
-    while let (Answer::Message { .. }, _) = call(What::Receive) {}
-    call(What::Look);
+    while let Answer::Message { .. } = call(world, oracle, id, What::Receive) {}
+    call(world, oracle, id, What::Look);
     assert!(oracle.is_empty(), "something was never delivered: {oracle:?}");
     world.leave(id);
+}
+
+fn call(world: &mut impl World, oracle: &mut Oracle, id: u32, what: What) -> Answer {
+    let call = Call { what, n: 0, timed: true };
+    let answer = world.call(id, call, 0);
+    oracle.check(id, call, 0, &answer);
+    answer
 }

@@ -20,6 +20,7 @@
 
 mod clock;
 mod contest;
+mod course;
 mod death;
 mod extent;
 mod idle;
@@ -33,6 +34,7 @@ mod syscalls;
 mod table;
 mod teams;
 mod trace;
+mod trip;
 mod vyukov;
 mod wake;
 mod yardstick;

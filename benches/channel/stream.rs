@@ -4,20 +4,19 @@
 //! receiver looks at every word and checks the sequence. The receiver takes the time of each turn, from the
 //! end of the first tenth to its last message.
 
-use std::hint::black_box;
 use std::io;
-use std::ops::Range;
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring_support::worker::{Orders, hear, say};
+use sysvring_support::worker::{Orders, say};
 
 use crate::contest::{Outcome, contest};
+use crate::course::{check, message, shown, timed_turns, turns};
 use crate::link::{self, Way};
 use crate::machine::Cores;
 use crate::pair;
 use crate::table::{Goal, Table};
 use crate::yardstick::{Consumer, Producer};
-use crate::{Extent, clock, contest, trace};
+use crate::{Extent, contest};
 
 const SMALL: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin, Way::Batch];
 const MIDDLE: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin, Way::InPlace, Way::Batch];
@@ -188,58 +187,4 @@ fn receive<const N: usize>(way: Way, count: u64, address: &str) {
             });
         }
     }
-}
-
-/// The sender's course. Told to go, it takes a turn: a tenth to warm up, the rest between two marks
-/// for the tracer.
-fn turns(count: u64, mut send: impl FnMut(Range<u64>)) {
-    let mut next = 1;
-    loop {
-        hear();
-        send(next..next + count / 10);
-        trace::mark(trace::START);
-        send(next + count / 10..next + count);
-        trace::mark(trace::END);
-        next += count;
-    }
-}
-
-/// The receiver's course, likewise, and the result of each turn: million messages a second.
-fn timed_turns(count: u64, mut receive: impl FnMut(Range<u64>)) {
-    say("ready");
-    let mut next = 1;
-    loop {
-        hear();
-        receive(next..next + count / 10);
-        trace::mark(trace::START);
-        let start = clock::now();
-        receive(next + count / 10..next + count);
-        let ns = clock::now() - start;
-        trace::mark(trace::END);
-        say((count - count / 10) as f64 / ns as f64 * 1e3);
-        next += count;
-    }
-}
-
-/// The `n`th message: its number, counted on from word to word.
-#[inline(always)]
-fn message<const N: usize>(n: u64) -> [u64; N] {
-    std::array::from_fn(|i| n + i as u64)
-}
-
-/// Looks at every word: the first is the number, and the sum is right.
-#[inline(always)]
-fn check<const N: usize>(message: &[u64; N], n: u64) {
-    let message = shown(message);
-    let sum = message.iter().fold(0u64, |sum, word| sum.wrapping_add(*word));
-    let words = N as u64;
-    let right = n.wrapping_mul(words).wrapping_add(words * (words - 1) / 2);
-    assert!(message[0] == n && sum == right, "message {n} is wrong: {:?}", &message[..1]);
-}
-
-/// Keeps the compiler from merging the work on a message with its way through the channel. Those that
-/// travel in a register may stay there.
-#[inline(always)]
-fn shown<T>(message: &T) -> &T {
-    if size_of::<T>() > 8 { black_box(message) } else { message }
 }

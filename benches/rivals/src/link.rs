@@ -1,5 +1,6 @@
 //! The rivals, and how the ends of each are opened.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsRawFd, FromRawFd};
@@ -7,23 +8,83 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 
+use crate::queues;
+
 /// What carries the messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Way {
-    /// shaq's queue of its kind: one to one, or many to many.
-    Shaq,
     /// A channel as it is by default.
     Sysvring,
+    /// shaq's queue of its kind: one to one, or many to many.
+    Shaq,
+    #[cfg(feature = "large")]
+    Iceoryx2,
+    #[cfg(feature = "large")]
+    IpcChannel,
+    Pipe,
+    Unix,
+    Tcp,
+    SysV,
+    Posix,
+    Rtrb,
+    Crossbeam,
+    Std,
 }
 
 impl Way {
     /// How it is named in a table.
     pub fn label(self) -> &'static str {
         match self {
-            Way::Shaq => "shaq 4.1",
             Way::Sysvring => "sysvring",
+            Way::Shaq => "shaq 4.1",
+            #[cfg(feature = "large")]
+            Way::Iceoryx2 => "iceoryx2 0.10",
+            #[cfg(feature = "large")]
+            Way::IpcChannel => "ipc-channel 0.20",
+            Way::Pipe => "pipe",
+            Way::Unix => "Unix stream socket",
+            Way::Tcp => "TCP, loopback",
+            Way::SysV => "System V message queue",
+            Way::Posix => "POSIX message queue",
+            Way::Rtrb => "within a process: rtrb",
+            Way::Crossbeam => "within a process: crossbeam",
+            Way::Std => "within a process: std mpsc",
         }
     }
+
+    /// Whether every message is a call of the kernel, or several.
+    pub fn calls(self) -> bool {
+        match self {
+            Way::Pipe | Way::Unix | Way::Tcp | Way::SysV | Way::Posix => true,
+            #[cfg(feature = "large")]
+            Way::IpcChannel => true,
+            _ => false,
+        }
+    }
+}
+
+/// Runs `$run` with the carrier of a way between processes, or `$local` with that of a way within
+/// one.
+#[macro_export]
+macro_rules! by_way {
+    ($way:expr, $run:ident :: <$n:ident> $args:tt, $local:ident $local_args:tt) => {
+        match $way {
+            $crate::link::Way::Sysvring => $run::<$crate::shared::Sysvring, $n> $args,
+            $crate::link::Way::Shaq => $run::<$crate::shared::Shaq, $n> $args,
+            #[cfg(feature = "large")]
+            $crate::link::Way::Iceoryx2 => $run::<$crate::large::Iceoryx2, $n> $args,
+            #[cfg(feature = "large")]
+            $crate::link::Way::IpcChannel => $run::<$crate::large::IpcChannel, $n> $args,
+            $crate::link::Way::Pipe => $run::<$crate::kernel::Pipe, $n> $args,
+            $crate::link::Way::Unix => $run::<$crate::kernel::Unix, $n> $args,
+            $crate::link::Way::Tcp => $run::<$crate::kernel::Tcp, $n> $args,
+            $crate::link::Way::SysV => $run::<$crate::queues::SysV, $n> $args,
+            $crate::link::Way::Posix => $run::<$crate::queues::Posix, $n> $args,
+            $crate::link::Way::Rtrb => $local::<$crate::threads::Rtrb, $n> $local_args,
+            $crate::link::Way::Crossbeam => $local::<$crate::threads::Crossbeam, $n> $local_args,
+            $crate::link::Way::Std => $local::<$crate::threads::Std, $n> $local_args,
+        }
+    };
 }
 
 /// As a child is told.
@@ -77,6 +138,30 @@ pub fn insist<T>(mut ask: impl FnMut() -> Option<T>) -> T {
         match asked < 1_000 {
             true => std::hint::spin_loop(),
             false => std::thread::yield_now(),
+        }
+    }
+}
+
+/// What stays when its users are gone; removed when this is dropped.
+#[derive(Default)]
+pub struct Leftovers(RefCell<Vec<(Way, String)>>);
+
+impl Leftovers {
+    /// A worker made something there.
+    pub fn note(&self, way: Way, address: &str) {
+        self.0.borrow_mut().push((way, address.to_owned()));
+    }
+}
+
+impl Drop for Leftovers {
+    fn drop(&mut self) {
+        for (way, address) in self.0.take() {
+            match way {
+                Way::SysV => queues::remove_sysv(&address),
+                #[cfg(feature = "large")]
+                Way::Iceoryx2 => crate::large::clean_up(),
+                _ => {}
+            }
         }
     }
 }

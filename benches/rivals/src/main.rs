@@ -1,40 +1,73 @@
 //! sysvring beside others of its kind, in one run, each used as its own documentation advises.
 //!
 //! ```text
-//! cargo run --release --manifest-path benches/rivals/Cargo.toml              half a minute
-//! cargo run --release --manifest-path benches/rivals/Cargo.toml -- --full    longer
+//! cargo run --release --manifest-path benches/rivals/Cargo.toml
+//! cargo run --release --manifest-path benches/rivals/Cargo.toml -- --full stream
+//! cargo run --release --manifest-path benches/rivals/Cargo.toml --features large
 //! ```
 //!
-//! Look at the ratios: they are taken within a round, where both ran a moment apart.
+//! The first takes some minutes, the second longer; the third has those rivals too that take minutes
+//! to build. Look at the ratios: they are taken within a round, where both ran a moment apart.
 #![allow(dead_code, reason = "what is shared with the other bench is not all used here")]
 
+mod carrier;
 #[path = "../../channel/clock.rs"]
 mod clock;
 #[path = "../../channel/contest.rs"]
 mod contest;
+#[path = "../../channel/course.rs"]
+mod course;
 #[path = "../../channel/extent.rs"]
 mod extent;
+mod kernel;
+#[cfg(feature = "large")]
+mod large;
 mod link;
 #[path = "../../channel/machine.rs"]
 mod machine;
 mod many;
+mod one_way;
 #[path = "../../channel/pair.rs"]
 mod pair;
+mod queues;
+mod shared;
+mod stream;
 #[path = "../../channel/table.rs"]
 mod table;
 #[path = "../../channel/teams.rs"]
 mod teams;
+mod threads;
+#[path = "../../channel/trace.rs"]
+mod trace;
+#[path = "../../channel/trip.rs"]
+mod trip;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use sysvring_support::worker;
 
 pub(crate) use crate::extent::Extent;
+use crate::link::Way;
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Messages a second, one to one, 8 B to 1 KiB
+    Stream,
+    /// Time from send to receive
+    OneWay,
+    /// Messages a second, many to many
+    Many,
+}
 
 /// Measures sysvring against its rivals, between processes pinned to two processors.
 #[derive(Parser)]
 struct Arguments {
+    /// Parts to run; all when none is named
+    parts: Vec<Part>,
+    /// Beside whom; beside all when nobody is named
+    #[arg(long)]
+    beside: Vec<Way>,
     /// More rounds, more messages
     #[arg(long)]
     full: bool,
@@ -47,6 +80,8 @@ fn main() -> ExitCode {
     if let Some(mut orders) = worker::orders() {
         worker::pin(orders.next());
         match orders.next::<String>().as_str() {
+            "stream" => stream::worker(&mut orders),
+            "one-way" => one_way::worker(&mut orders),
             "many" => many::worker(&mut orders),
             other => panic!("no such work: {other}"),
         }
@@ -60,7 +95,7 @@ fn main() -> ExitCode {
     };
     let cores = machine::cores();
     machine::introduce(&cores, extent);
-    let result = many::run(&cores, extent);
+    let result = run(&arguments, &cores, extent);
     // The workers are killed when they have done their part, and their sets are left.
     let reaped = sysvring::reap();
     match (result, reaped) {
@@ -70,4 +105,21 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(arguments: &Arguments, cores: &machine::Cores, extent: Extent) -> std::io::Result<()> {
+    let beside = |way: &Way| arguments.beside.is_empty() || arguments.beside.contains(way);
+    let rivals = Way::value_variants().iter().filter(|&&way| way != Way::Sysvring && beside(&way));
+    let ways: Vec<Way> = std::iter::once(Way::Sysvring).chain(rivals.copied()).collect();
+    let wanted = |part| arguments.parts.is_empty() || arguments.parts.contains(&part);
+    if wanted(Part::Stream) {
+        stream::run(cores, extent, &ways)?;
+    }
+    if wanted(Part::OneWay) {
+        one_way::run(cores, extent, &ways)?;
+    }
+    if wanted(Part::Many) && ways.contains(&Way::Shaq) {
+        many::run(cores, extent)?;
+    }
+    Ok(())
 }

@@ -67,6 +67,7 @@ fn send<const N: usize>(way: Way, each: u64, address: Option<&str>) {
             say(tx.id());
             turns(each, |n| tx.send(&message(n)).expect("send"))
         }
+        other => panic!("not many to many: {other}"),
     }
 }
 
@@ -85,5 +86,6 @@ fn receive<const N: usize>(way: Way, each: u64, address: Option<&str>) {
             let rx: ours::Receiver<[u64; N]> = Options::id(id).attach().expect("a receiver");
             timed_turns(each, || check(&rx.recv().expect("receive")));
         }
+        other => panic!("not many to many: {other}"),
     }
 }

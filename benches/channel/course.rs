@@ -1,0 +1,62 @@
+//! The course of a stream's two sides, and its messages.
+
+use std::hint::black_box;
+use std::ops::Range;
+
+use sysvring_support::worker::{hear, say};
+
+use crate::{clock, trace};
+
+/// The sender's course. Told to go, it takes a turn: a tenth to warm up, the rest between two marks
+/// for the tracer.
+pub fn turns(count: u64, mut send: impl FnMut(Range<u64>)) {
+    let mut next = 1;
+    loop {
+        hear();
+        send(next..next + count / 10);
+        trace::mark(trace::START);
+        send(next + count / 10..next + count);
+        trace::mark(trace::END);
+        next += count;
+    }
+}
+
+/// The receiver's course, likewise, and the result of each turn: million messages a second.
+pub fn timed_turns(count: u64, mut receive: impl FnMut(Range<u64>)) {
+    say("ready");
+    let mut next = 1;
+    loop {
+        hear();
+        receive(next..next + count / 10);
+        trace::mark(trace::START);
+        let start = clock::now();
+        receive(next + count / 10..next + count);
+        let ns = clock::now() - start;
+        trace::mark(trace::END);
+        say((count - count / 10) as f64 / ns as f64 * 1e3);
+        next += count;
+    }
+}
+
+/// The `n`th message: its number, counted on from word to word.
+#[inline(always)]
+pub fn message<const N: usize>(n: u64) -> [u64; N] {
+    std::array::from_fn(|i| n + i as u64)
+}
+
+/// Looks at every word: the first is the number, and the sum is right.
+#[inline(always)]
+pub fn check<const N: usize>(message: &[u64; N], n: u64) {
+    let message = shown(message);
+    let sum = message.iter().fold(0u64, |sum, word| sum.wrapping_add(*word));
+    let words = N as u64;
+    let right = n.wrapping_mul(words).wrapping_add(words * (words - 1) / 2);
+    assert!(message[0] == n && sum == right, "message {n} is wrong: {:?}", &message[..1]);
+}
+
+/// Keeps the compiler from merging the work on a message with its way through the channel. Those that
+/// travel in a register may stay there.
+#[inline(always)]
+pub fn shown<T>(message: &T) -> &T {
+    if size_of::<T>() > 8 { black_box(message) } else { message }
+}

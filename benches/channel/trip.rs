@@ -1,0 +1,44 @@
+//! The course of there and back, and its time.
+
+use sysvring_support::worker::{hear, say};
+
+use crate::clock;
+
+/// The returning side's course: told to go, it answers a turn's messages and those to warm up.
+pub fn turns(count: u64, mut answer: impl FnMut()) {
+    loop {
+        hear();
+        for _ in 0..count + count / 10 {
+            answer();
+        }
+    }
+}
+
+/// The serving side's course, and the result of each turn: median and 99th percentile, in
+/// nanoseconds. One look at the clock for each message, so that it costs every way the same.
+pub fn timed_turns(count: u64, mut there_and_back: impl FnMut(u64) -> u64) {
+    let mut samples = vec![0u32; count as usize];
+    let mut next = 1;
+    let mut one = || {
+        assert_eq!(there_and_back(next), next);
+        next += 1;
+    };
+    loop {
+        hear();
+        for _ in 0..count / 10 {
+            one();
+        }
+        let (start, first) = (clock::now(), clock::ticks());
+        let mut last = first;
+        for sample in &mut samples {
+            one();
+            let now = clock::ticks();
+            *sample = (now - last).try_into().unwrap_or(u32::MAX);
+            last = now;
+        }
+        let tick = (clock::now() - start) as f64 / (last - first) as f64;
+        samples.sort_unstable();
+        let half = |part: usize| f64::from(samples[samples.len() * part / 100]) * tick / 2.0;
+        say(format!("{} {}", half(50), half(99)));
+    }
+}

@@ -1,0 +1,107 @@
+//! What the kernel offers: a pipe and sockets, with one call a message.
+
+use std::fs::File;
+use std::io::{PipeWriter, Read, Write, pipe};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use sysvring::zerocopy::IntoBytes;
+
+use crate::carrier::{Carrier, Receive, Send};
+
+/// Whatever is a file.
+pub struct Stream<F>(F);
+
+impl<F: Write, const N: usize> Send<N> for Stream<F> {
+    fn send(&mut self, message: [u64; N]) {
+        self.0.write_all(message.as_bytes()).expect("write");
+    }
+}
+
+impl<F: Read, const N: usize> Receive<N> for Stream<F> {
+    fn receive(&mut self) -> [u64; N] {
+        let mut message = [0; N];
+        self.0.read_exact(message.as_mut_bytes()).expect("read");
+        message
+    }
+}
+
+pub struct Pipe;
+
+impl<const N: usize> Carrier<N> for Pipe {
+    type Offer = PipeWriter;
+    type Tx = Stream<PipeWriter>;
+    type Rx = Stream<File>;
+
+    fn offer() -> (PipeWriter, String) {
+        let (_, writer) = pipe().expect("a pipe");
+        // An open end leads to the pipe; which of its two ends the opener gets is the opener's choice.
+        let address = format!("/proc/{}/fd/{}", std::process::id(), writer.as_raw_fd());
+        (writer, address)
+    }
+
+    fn accept(offer: PipeWriter) -> Self::Tx {
+        Stream(offer)
+    }
+
+    fn attach(address: &str) -> Self::Rx {
+        Stream(File::open(address).expect("the pipe"))
+    }
+}
+
+/// A stream socket of the Unix domain.
+pub struct Unix;
+
+impl Unix {
+    fn address(name: &str) -> SocketAddr {
+        SocketAddr::from_abstract_name(name).expect("a name")
+    }
+}
+
+impl<const N: usize> Carrier<N> for Unix {
+    type Offer = UnixListener;
+    type Tx = Stream<UnixStream>;
+    type Rx = Stream<UnixStream>;
+
+    fn offer() -> (UnixListener, String) {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("rivals-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
+        (UnixListener::bind_addr(&Unix::address(&name)).expect("a socket"), name)
+    }
+
+    fn accept(offer: UnixListener) -> Self::Tx {
+        Stream(offer.accept().expect("a connection").0)
+    }
+
+    fn attach(address: &str) -> Self::Rx {
+        Stream(UnixStream::connect_addr(&Unix::address(address)).expect("the socket"))
+    }
+}
+
+/// TCP over the loopback device, without Nagle's delay.
+pub struct Tcp;
+
+impl<const N: usize> Carrier<N> for Tcp {
+    type Offer = TcpListener;
+    type Tx = Stream<TcpStream>;
+    type Rx = Stream<TcpStream>;
+
+    fn offer() -> (TcpListener, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
+        let address = listener.local_addr().expect("its address").to_string();
+        (listener, address)
+    }
+
+    fn accept(offer: TcpListener) -> Self::Tx {
+        let stream = offer.accept().expect("a connection").0;
+        stream.set_nodelay(true).expect("no delay");
+        Stream(stream)
+    }
+
+    fn attach(address: &str) -> Self::Rx {
+        Stream(TcpStream::connect(address).expect("the socket"))
+    }
+}

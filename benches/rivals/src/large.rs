@@ -1,0 +1,133 @@
+//! Libraries that take minutes to build.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use iceoryx2::node::{Node, NodeBuilder};
+use iceoryx2::port::publisher::Publisher;
+use iceoryx2::port::subscriber::Subscriber;
+use iceoryx2::prelude::{BackpressureStrategy, LogLevel, set_log_level};
+use iceoryx2::service::ipc::Service;
+use iceoryx2::service::port_factory::publish_subscribe::PortFactory;
+use ipc_channel::ipc::{self, IpcBytesReceiver, IpcBytesSender, IpcOneShotServer, IpcSender};
+use sysvring::zerocopy::{FromBytes, IntoBytes};
+
+use crate::carrier::{Carrier, Receive, Send};
+use crate::link::{self, CAPACITY};
+
+fn fresh_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("rivals/{}/{}", std::process::id(), NEXT.fetch_add(1, Relaxed))
+}
+
+/// Publish and subscribe with one of each; the publisher waits for room, the subscriber asks, as its
+/// own benchmark does.
+pub struct Iceoryx2;
+
+/// An end; all that it came from must live as long.
+pub struct End<P, const N: usize> {
+    port: P,
+    _service: PortFactory<Service, [u64; N], ()>,
+    _node: Node<Service>,
+}
+
+fn open<P, const N: usize>(
+    name: &str,
+    make: impl FnOnce(&PortFactory<Service, [u64; N], ()>) -> P,
+) -> End<P, N> {
+    set_log_level(LogLevel::Error);
+    let node = NodeBuilder::new().create::<Service>().expect("a node");
+    let service = node
+        .service_builder(&name.try_into().expect("a name"))
+        .publish_subscribe::<[u64; N]>()
+        .max_publishers(1)
+        .max_subscribers(1)
+        .history_size(0)
+        .subscriber_max_buffer_size(CAPACITY)
+        .enable_safe_overflow(false)
+        .open_or_create()
+        .expect("a service");
+    End { port: make(&service), _service: service, _node: node }
+}
+
+/// Of workers that were killed: who makes a node clears up after the dead.
+pub fn clean_up() {
+    set_log_level(LogLevel::Error);
+    drop(NodeBuilder::new().create::<Service>());
+}
+
+impl<const N: usize> Carrier<N> for Iceoryx2 {
+    type Offer = Self::Tx;
+    type Tx = End<Publisher<Service, [u64; N], ()>, N>;
+    type Rx = End<Subscriber<Service, [u64; N], ()>, N>;
+
+    fn offer() -> (Self::Offer, String) {
+        let name = fresh_name();
+        let tx = open(&name, |service| {
+            let publisher = service
+                .publisher_builder()
+                .backpressure_strategy(BackpressureStrategy::RetryUntilDelivered);
+            publisher.create().expect("a publisher")
+        });
+        (tx, name)
+    }
+
+    fn accept(offer: Self::Offer) -> Self::Tx {
+        offer
+    }
+
+    fn attach(address: &str) -> Self::Rx {
+        open(address, |service| service.subscriber_builder().create().expect("a subscriber"))
+    }
+}
+
+impl<const N: usize> Send<N> for End<Publisher<Service, [u64; N], ()>, N> {
+    #[inline]
+    fn send(&mut self, message: [u64; N]) {
+        let sample = self.port.loan_uninit().expect("a sample").write_payload(message);
+        sample.send().expect("send");
+    }
+}
+
+impl<const N: usize> Receive<N> for End<Subscriber<Service, [u64; N], ()>, N> {
+    #[inline]
+    fn receive(&mut self) -> [u64; N] {
+        link::insist(|| self.port.receive().expect("receive").map(|sample| *sample))
+    }
+}
+
+/// Its channel of bytes, which does not serialise.
+pub struct IpcChannel;
+
+impl<const N: usize> Carrier<N> for IpcChannel {
+    type Offer = IpcOneShotServer<IpcBytesSender>;
+    type Tx = IpcBytesSender;
+    type Rx = IpcBytesReceiver;
+
+    fn offer() -> (Self::Offer, String) {
+        IpcOneShotServer::new().expect("a server")
+    }
+
+    fn accept(offer: Self::Offer) -> IpcBytesSender {
+        offer.accept().expect("a connection").1
+    }
+
+    fn attach(address: &str) -> IpcBytesReceiver {
+        let (tx, rx) = ipc::bytes_channel().expect("a channel");
+        let server = IpcSender::connect(address.to_owned()).expect("the server");
+        server.send(tx).expect("send");
+        rx
+    }
+}
+
+impl<const N: usize> Send<N> for IpcBytesSender {
+    fn send(&mut self, message: [u64; N]) {
+        IpcBytesSender::send(self, message.as_bytes()).expect("send");
+    }
+}
+
+impl<const N: usize> Receive<N> for IpcBytesReceiver {
+    fn receive(&mut self) -> [u64; N] {
+        let bytes = self.recv().expect("receive");
+        <[u64; N]>::read_from_bytes(&bytes).expect("a whole message")
+    }
+}

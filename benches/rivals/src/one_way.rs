@@ -1,0 +1,117 @@
+//! How long is a message of 8 bytes on its way, when the receiver waits for it as it is wont to?
+//!
+//! There and back through two carriers: half of the time.
+
+use std::io;
+
+use sysvring_support::worker::{self, Orders, hear, say};
+
+use crate::carrier::{Carrier, Local, Receive, Send};
+use crate::contest::{Extent as Rounds, Outcome, contest};
+use crate::link::{Leftovers, Way};
+use crate::machine::Cores;
+use crate::table::Table;
+use crate::trip::{timed_turns, turns};
+use crate::{Extent, by_way, pair};
+
+/// Words of a message.
+const ONE: usize = 1;
+
+pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
+    let count: u64 = extent.pick(500, 10_000, 30_000);
+    let rounds = Rounds { rounds: extent.rounds(), turns: extent.pick(1, 5, 9) };
+    let leftovers = Leftovers::default();
+    let start = |way: Way| {
+        let count = if way.calls() { count / 10 } else { count };
+        let (first, second) = cores.apart;
+        let mut server = pair::worker(first, &[&"one-way", &"serve", &way, &count, &second])?;
+        let there = server.hear()?;
+        leftovers.note(way, &there);
+        let orders: [&dyn ToString; 6] = [&"one-way", &"return", &way, &count, &first, &there];
+        let mut returner = pair::worker(second, &orders)?;
+        let back = returner.hear()?;
+        leftovers.note(way, &back);
+        server.tell(&back)?;
+        Ok((server, returner))
+    };
+    let outcomes = contest(ways, rounds, start, |(server, returner)| {
+        returner.tell("go")?;
+        server.tell("go")?;
+        server.figures::<2>()
+    })?;
+    let title = format!(
+        "One way of a message of 8 B: ns, half of there and back; {} rounds of {} turns of {count}; a tenth where a \
+         message is a call",
+        rounds.rounds, rounds.turns
+    );
+    let mut table = Table::new(
+        title,
+        &["", "p50", "least", "most", "p99", "p50 of sysvring's", "least", "most"],
+    );
+    for (&way, Outcome { figures: [p50, p99], ratios: [ratio, _] }) in ways.iter().zip(&outcomes) {
+        let mut cells = p50.cells(0).to_vec();
+        cells.push(format!("{:.0}", p99.median()));
+        if way != ways[0] {
+            cells.extend(ratio.cells(2));
+        }
+        table.row(way.label(), cells);
+    }
+    table.print();
+    Ok(())
+}
+
+pub fn worker(orders: &mut Orders) {
+    let (role, way): (String, Way) = (orders.next(), orders.next());
+    let (count, core): (u64, usize) = (orders.next(), orders.next());
+    match role.as_str() {
+        "serve" => by_way!(way, serve::<ONE>(count), both(count, core)),
+        "return" => {
+            let address: String = orders.next();
+            by_way!(way, give_back::<ONE>(count, &address), stand_by())
+        }
+        other => panic!("no such role: {other}"),
+    }
+}
+
+fn serve<C: Carrier<N>, const N: usize>(count: u64) {
+    let (offer, address) = C::offer();
+    say(address);
+    let back = hear();
+    let (mut tx, mut rx) = (C::accept(offer), C::attach(&back));
+    timed_turns(count, |n| {
+        tx.send([n; N]);
+        rx.receive()[0]
+    });
+}
+
+fn give_back<C: Carrier<N>, const N: usize>(count: u64, address: &str) {
+    let mut rx = C::attach(address);
+    let (offer, address) = C::offer();
+    say(address);
+    let mut tx = C::accept(offer);
+    turns(count, || tx.send(rx.receive()));
+}
+
+/// Both sides are threads of the other worker.
+fn stand_by<L: Local<N>, const N: usize>() {
+    say("within a process");
+    loop {
+        hear();
+    }
+}
+
+fn both<L: Local<N>, const N: usize>(count: u64, core: usize) {
+    let ((mut tx, mut there), (mut back, mut rx)) = (L::pair(), L::pair());
+    say("within a process");
+    hear();
+    std::thread::spawn(move || {
+        worker::pin(core);
+        loop {
+            back.send(there.receive());
+        }
+    });
+    timed_turns(count, |n| {
+        tx.send([n; N]);
+        rx.receive()[0]
+    });
+}

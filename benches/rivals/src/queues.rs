@@ -1,0 +1,142 @@
+//! The kernel's message queues, System V's and POSIX's, as large as they are by default.
+
+use std::ffi::CString;
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use sysvring::zerocopy::IntoBytes;
+
+use crate::carrier::{Carrier, Receive, Send};
+
+/// Messages of all kinds are of this one.
+const KIND: libc::c_long = 1;
+
+/// A message as the calls want it.
+#[repr(C)]
+struct Envelope<const N: usize> {
+    kind: libc::c_long,
+    message: [u64; N],
+}
+
+pub struct SysV;
+
+/// The queue's identifier.
+pub struct Queue(i32);
+
+/// Removes a queue, which stays when its users are gone.
+pub fn remove_sysv(address: &str) {
+    let id = address.parse().expect("a queue's identifier");
+    // SAFETY: numbers only; this command takes no buffer.
+    unsafe { libc::msgctl(id, libc::IPC_RMID, std::ptr::null_mut()) };
+}
+
+impl<const N: usize> Carrier<N> for SysV {
+    type Offer = Queue;
+    type Tx = Queue;
+    type Rx = Queue;
+
+    fn offer() -> (Queue, String) {
+        // SAFETY: numbers only.
+        let id = unsafe { libc::msgget(libc::IPC_PRIVATE, 0o600) };
+        assert!(id >= 0, "msgget: {}", io::Error::last_os_error());
+        (Queue(id), id.to_string())
+    }
+
+    fn accept(offer: Queue) -> Queue {
+        offer
+    }
+
+    fn attach(address: &str) -> Queue {
+        Queue(address.parse().expect("a queue's identifier"))
+    }
+}
+
+impl<const N: usize> Send<N> for Queue {
+    fn send(&mut self, message: [u64; N]) {
+        let envelope = Envelope { kind: KIND, message };
+        // SAFETY: the envelope lives through the call and has so many bytes behind its kind.
+        let sent = unsafe { libc::msgsnd(self.0, (&raw const envelope).cast(), N * 8, 0) };
+        assert!(sent == 0, "msgsnd: {}", io::Error::last_os_error());
+    }
+}
+
+impl<const N: usize> Receive<N> for Queue {
+    fn receive(&mut self) -> [u64; N] {
+        let mut envelope = Envelope { kind: KIND, message: [0; N] };
+        // SAFETY: as above.
+        let len = unsafe { libc::msgrcv(self.0, (&raw mut envelope).cast(), N * 8, 0, 0) };
+        assert!(len == (N * 8) as isize, "msgrcv: {}", io::Error::last_os_error());
+        envelope.message
+    }
+}
+
+pub struct Posix;
+
+/// The queue's descriptor.
+pub struct Descriptor(libc::mqd_t);
+
+/// Opens a queue, a new one with room for `size` bytes a message.
+fn open(name: &str, size: Option<usize>) -> Descriptor {
+    let name = CString::new(name).expect("a name");
+    // SAFETY: the attributes are numbers and may be zero; name and attributes live through the call.
+    let queue = unsafe {
+        let mut attributes: libc::mq_attr = std::mem::zeroed();
+        // As many as anybody may have without privileges.
+        attributes.mq_maxmsg = 10;
+        match size {
+            Some(size) => {
+                attributes.mq_msgsize = size as libc::c_long;
+                let flags = libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY;
+                libc::mq_open(name.as_ptr(), flags, 0o600, &raw mut attributes)
+            }
+            None => libc::mq_open(name.as_ptr(), libc::O_RDONLY),
+        }
+    };
+    assert!(queue >= 0, "mq_open: {}", io::Error::last_os_error());
+    Descriptor(queue)
+}
+
+impl<const N: usize> Carrier<N> for Posix {
+    type Offer = Descriptor;
+    type Tx = Descriptor;
+    type Rx = Descriptor;
+
+    fn offer() -> (Descriptor, String) {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("/rivals-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
+        (open(&name, Some(N * 8)), name)
+    }
+
+    fn accept(offer: Descriptor) -> Descriptor {
+        offer
+    }
+
+    fn attach(address: &str) -> Descriptor {
+        let queue = open(address, None);
+        let name = CString::new(address).expect("a name");
+        // SAFETY: the name lives through the call. The queue lives as long as its users.
+        unsafe { libc::mq_unlink(name.as_ptr()) };
+        queue
+    }
+}
+
+impl<const N: usize> Send<N> for Descriptor {
+    fn send(&mut self, message: [u64; N]) {
+        let bytes = message.as_bytes();
+        // SAFETY: so many bytes live through the call.
+        let sent = unsafe { libc::mq_send(self.0, bytes.as_ptr().cast(), bytes.len(), 0) };
+        assert!(sent == 0, "mq_send: {}", io::Error::last_os_error());
+    }
+}
+
+impl<const N: usize> Receive<N> for Descriptor {
+    fn receive(&mut self) -> [u64; N] {
+        let mut message = [0u64; N];
+        let bytes = message.as_mut_bytes();
+        let (start, len) = (bytes.as_mut_ptr().cast(), bytes.len());
+        // SAFETY: there is room for so many bytes, and it lives through the call.
+        let got = unsafe { libc::mq_receive(self.0, start, len, std::ptr::null_mut()) };
+        assert!(got == len as isize, "mq_receive: {}", io::Error::last_os_error());
+        message
+    }
+}

@@ -1,0 +1,81 @@
+//! Rings and channels within a process.
+
+use std::sync::mpsc;
+
+use crate::carrier::{Local, Receive, Send};
+use crate::link::{self, CAPACITY};
+
+pub struct Rtrb;
+
+impl<const N: usize> Local<N> for Rtrb {
+    type Tx = rtrb::Producer<[u64; N]>;
+    type Rx = rtrb::Consumer<[u64; N]>;
+
+    fn pair() -> (Self::Tx, Self::Rx) {
+        rtrb::RingBuffer::new(CAPACITY)
+    }
+}
+
+impl<const N: usize> Send<N> for rtrb::Producer<[u64; N]> {
+    #[inline]
+    fn send(&mut self, message: [u64; N]) {
+        link::insist(|| self.push(message).ok());
+    }
+}
+
+impl<const N: usize> Receive<N> for rtrb::Consumer<[u64; N]> {
+    #[inline]
+    fn receive(&mut self) -> [u64; N] {
+        link::insist(|| self.pop().ok())
+    }
+}
+
+pub struct Crossbeam;
+
+impl<const N: usize> Local<N> for Crossbeam {
+    type Tx = crossbeam_channel::Sender<[u64; N]>;
+    type Rx = crossbeam_channel::Receiver<[u64; N]>;
+
+    fn pair() -> (Self::Tx, Self::Rx) {
+        crossbeam_channel::bounded(CAPACITY)
+    }
+}
+
+impl<const N: usize> Send<N> for crossbeam_channel::Sender<[u64; N]> {
+    #[inline]
+    fn send(&mut self, message: [u64; N]) {
+        crossbeam_channel::Sender::send(self, message).expect("a receiver");
+    }
+}
+
+impl<const N: usize> Receive<N> for crossbeam_channel::Receiver<[u64; N]> {
+    #[inline]
+    fn receive(&mut self) -> [u64; N] {
+        self.recv().expect("a sender")
+    }
+}
+
+pub struct Std;
+
+impl<const N: usize> Local<N> for Std {
+    type Tx = mpsc::SyncSender<[u64; N]>;
+    type Rx = mpsc::Receiver<[u64; N]>;
+
+    fn pair() -> (Self::Tx, Self::Rx) {
+        mpsc::sync_channel(CAPACITY)
+    }
+}
+
+impl<const N: usize> Send<N> for mpsc::SyncSender<[u64; N]> {
+    #[inline]
+    fn send(&mut self, message: [u64; N]) {
+        mpsc::SyncSender::send(self, message).expect("a receiver");
+    }
+}
+
+impl<const N: usize> Receive<N> for mpsc::Receiver<[u64; N]> {
+    #[inline]
+    fn receive(&mut self) -> [u64; N] {
+        self.recv().expect("a sender")
+    }
+}

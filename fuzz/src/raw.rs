@@ -49,15 +49,27 @@ impl Segment {
         }
     }
 
+    /// Lays all of its bytes there at once.
+    pub(crate) fn restore(&self, bytes: &[u8]) {
+        let len = bytes.len().min(self.len);
+        // SAFETY: inside what is attached; nobody else writes meanwhile.
+        unsafe { self.base.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), len) };
+    }
+
     /// All bytes.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         // SAFETY: inside what is attached.
         (0..self.len).map(|at| unsafe { self.base.add(at).read_volatile() }).collect()
     }
 
+    /// Its mode with the kernel's bits, of which one says that it was removed, while it is known.
+    pub(crate) fn mode(&self) -> Option<u32> {
+        segment_stat(self.id).ok().map(|stat| stat.shm_perm.mode.into())
+    }
+
     /// Whether nobody removed it.
     pub(crate) fn is_there(&self) -> bool {
-        segment_stat(self.id).is_ok_and(|stat| stat.shm_perm.mode as i32 & 0o1000 == 0)
+        self.mode().is_some_and(|mode| mode & 0o1000 == 0)
     }
 }
 
@@ -124,6 +136,22 @@ impl Set {
     pub(crate) fn value(self, n: u16) -> Option<i32> {
         // SAFETY: no pointer is passed.
         check(unsafe { libc::semctl(self.id, n.into(), libc::GETVAL) }).ok()
+    }
+
+    /// All values, of a set of at most so many semaphores.
+    pub(crate) fn values<const N: usize>(self) -> Option<[u16; N]> {
+        const GETALL: libc::c_int = 13;
+        let mut values = [0u16; N];
+        // SAFETY: room for all values, as the caller says.
+        check(unsafe { libc::semctl(self.id, 0, GETALL, values.as_mut_ptr()) }).ok()?;
+        Some(values)
+    }
+
+    /// Sets all values, as [`values`](Set::values) told them.
+    pub(crate) fn set_values<const N: usize>(self, values: &[u16; N]) {
+        const SETALL: libc::c_int = 17;
+        // SAFETY: the kernel reads as many values as the set has, and there are so many.
+        unsafe { libc::semctl(self.id, 0, SETALL, values.as_ptr()) };
     }
 
     /// Removes it, if it is there.

@@ -1,50 +1,68 @@
-//! The targets on stable Rust: all seeds, and some seconds of random input.
+//! The targets on stable Rust: all seeds, and some seconds of random input for each.
 //!
 //! `FUZZ_SECONDS` says how many (default 3), `FUZZ_SEED` where the random input begins.
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// What is run now, and since when.
-static NOW: Mutex<Option<(Vec<u8>, Instant)>> = Mutex::new(None);
+/// One test for each target.
+macro_rules! replay {
+    ($($target:ident),* $(,)?) => {
+        $(
+            #[test]
+            fn $target() {
+                Target { name: stringify!($target), run: sysvring_fuzz::$target }.try_out();
+            }
+        )*
 
-fn run(input: &[u8]) {
-    let now = || NOW.lock().unwrap_or_else(|e| e.into_inner());
-    *now() = Some((input.to_vec(), Instant::now()));
-    let result = std::panic::catch_unwind(|| sysvring_fuzz::attach(input));
-    *now() = None;
-    if let Err(panic) = result {
-        eprintln!("the input was {}", hexadecimal(input));
-        std::panic::resume_unwind(panic);
-    }
+        #[test]
+        fn every_folder_of_seeds_is_a_target() {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
+            let names = std::fs::read_dir(folder).expect("the seeds").map(|entry| {
+                entry.expect("a folder").file_name().into_string().expect("a name")
+            });
+            let mut names: Vec<_> = names.collect();
+            names.sort();
+            let mut targets = vec![$(stringify!($target)),*];
+            targets.sort();
+            assert_eq!(names, targets);
+        }
+    };
 }
 
+replay![attach, live, messages];
+
+/// A target of that name.
+#[derive(Clone, Copy)]
+struct Target {
+    name: &'static str,
+    run: fn(&[u8]),
+}
+
+/// What is run now, and since when.
+type Now = Arc<Mutex<Option<(Vec<u8>, Instant)>>>;
+
 /// Ends the program when an input hangs.
-fn watch() {
-    std::thread::spawn(|| {
+fn watch(name: &'static str) -> Now {
+    let now = Now::default();
+    let watched = Arc::clone(&now);
+    std::thread::spawn(move || {
         loop {
             std::thread::sleep(Duration::from_millis(500));
-            if let Some((input, since)) = &*NOW.lock().unwrap_or_else(|e| e.into_inner())
+            if let Some((input, since)) = &*watched.lock().unwrap_or_else(|e| e.into_inner())
                 && since.elapsed() > Duration::from_secs(120)
             {
-                eprintln!("this input hangs: {}", hexadecimal(input));
+                eprintln!("{name} hangs with {}", hexadecimal(input));
                 std::process::abort();
             }
         }
     });
+    now
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn seeds() -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/attach");
-    let files = std::fs::read_dir(folder).expect("the seeds");
-    let mut paths: Vec<_> = files.map(|file| file.expect("a seed").path()).collect();
-    paths.sort();
-    paths.iter().map(|path| std::fs::read(path).expect("a seed")).collect()
 }
 
 /// Numbers by splitmix64.
@@ -95,24 +113,47 @@ impl Random {
     }
 }
 
-#[test]
-fn seeds_and_random_input() {
-    watch();
-    let seeds = seeds();
-    assert!(!seeds.is_empty());
-    seeds.iter().for_each(|seed| run(seed));
-    let number = |name, or| {
-        std::env::var(name)
-            .map_or(or, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
-    };
-    let (seconds, seed) = (number("FUZZ_SECONDS", 3), number("FUZZ_SEED", 0x5eed));
-    println!("{} seeds, then FUZZ_SECONDS={seconds} of FUZZ_SEED={seed}", seeds.len());
-    let mut random = Random(seed);
-    let (start, mut runs) = (Instant::now(), 0u64);
-    while start.elapsed() < Duration::from_secs(seconds) {
-        run(&random.input(&seeds));
-        runs += 1;
+fn number(name: &str, or: u64) -> u64 {
+    std::env::var(name).map_or(or, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+}
+
+impl Target {
+    fn seeds(self) -> Vec<Vec<u8>> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(self.name);
+        let files = std::fs::read_dir(folder).expect("the seeds");
+        let mut paths: Vec<_> = files.map(|file| file.expect("a seed").path()).collect();
+        paths.sort();
+        paths.iter().map(|path| std::fs::read(path).expect("a seed")).collect()
     }
-    println!("{runs} random inputs");
-    assert!(runs > 0 || seconds == 0);
+
+    /// Seeds, and some seconds of random input.
+    fn try_out(self) {
+        let now = watch(self.name);
+        let run = |input: &[u8]| {
+            let set = |what| *now.lock().unwrap_or_else(|e| e.into_inner()) = what;
+            set(Some((input.to_vec(), Instant::now())));
+            let result = std::panic::catch_unwind(|| (self.run)(input));
+            set(None);
+            if let Err(panic) = result {
+                eprintln!("the input of {} was {}", self.name, hexadecimal(input));
+                std::panic::resume_unwind(panic);
+            }
+        };
+        let seeds = self.seeds();
+        assert!(!seeds.is_empty());
+        seeds.iter().for_each(|seed| run(seed));
+        let (seconds, seed) = (number("FUZZ_SECONDS", 3), number("FUZZ_SEED", 0x5eed));
+        let mut random = Random(seed);
+        let (start, mut runs) = (Instant::now(), 0u64);
+        while start.elapsed() < Duration::from_secs(seconds) {
+            run(&random.input(&seeds));
+            runs += 1;
+        }
+        println!(
+            "{}: {} seeds, then {runs} random inputs in FUZZ_SECONDS={seconds} of FUZZ_SEED={seed}",
+            self.name,
+            seeds.len()
+        );
+        assert!(runs > 0 || seconds == 0);
+    }
 }

@@ -113,6 +113,87 @@ mod tests {
         assert_eq!((g.payload_at, g.stride), (8, 8));
     }
 
+    /// The edges of what fits in so many bits, and their neighbours.
+    fn edges(bits: impl Iterator<Item = u32>) -> Vec<usize> {
+        let mut edges: Vec<usize> = bits
+            .flat_map(|bit| {
+                let edge = 1usize << bit;
+                [edge - 1, edge, edge + 1]
+            })
+            .chain([0, isize::MAX as usize, usize::MAX - 4096, usize::MAX])
+            .collect();
+        edges.sort();
+        edges.dedup();
+        edges
+    }
+
+    /// All small values and all edges with their neighbours, beside arithmetic that cannot overflow.
+    #[test]
+    #[cfg(not(loom))]
+    fn a_geometry_is_right_or_refused() {
+        let capacities = edges((0..7).chain([20, 39, 40, 41, 47, 62, 63]));
+        let sizes = edges((0..8).chain([12, 31, 32, 53, 62, 63]));
+        let (mut made, mut refused) = (0u64, 0u64);
+        for align in (0..=12).map(|bit| 1usize << bit).chain([0]) {
+            for variable in [false, true] {
+                for &size in &sizes {
+                    for &slot_size in &sizes {
+                        for &capacity in &capacities {
+                            for seats in [2, 3, 254] {
+                                let shape = Shape { variable, size, element: 0, align };
+                                let result = Geometry::new(shape, seats, capacity, slot_size);
+                                match check(shape, seats, capacity, slot_size, result) {
+                                    true => made += 1,
+                                    false => refused += 1,
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert!(made > 10_000 && refused > 10_000, "{made} and {refused}");
+    }
+
+    /// Whether it was made; it is as it must be, or there is a reason that it was not.
+    #[cfg(not(loom))]
+    fn check(
+        shape: Shape,
+        seats: usize,
+        capacity: usize,
+        slot_size: usize,
+        result: Result<Geometry, (&'static str, String)>,
+    ) -> bool {
+        let round = |n: u128, to: usize| n.div_ceil(to as u128) * to as u128;
+        let unit = shape.align.max(8);
+        let payload_at = round(if shape.variable { 16 } else { 8 }, unit);
+        let stride = round(payload_at + slot_size as u128, unit);
+        let header = round(1024 + 128 * seats as u128, SLOTS_ALIGN);
+        let slots = (capacity as u128).next_power_of_two();
+        let total = stride * slots + header;
+        let fits = shape.align != 0
+            && (1..=CAPACITY_MAX).contains(&capacity)
+            && if shape.variable {
+                slot_size >= shape.size.max(1)
+            } else {
+                slot_size == shape.size
+            }
+            && total <= isize::MAX as u128;
+        let Ok(made) = result else {
+            assert!(!fits, "{shape:?}, {capacity} slots of {slot_size} were refused");
+            return false;
+        };
+        assert!(fits, "{made:?}");
+        let sizes = [made.capacity, made.payload_at, made.stride, made.header_size, made.total];
+        assert_eq!(sizes.map(|size| size as u128), [slots, payload_at, stride, header, total]);
+        // The last slot ends where the segment does, and every payload is aligned, with room for its
+        // last word.
+        assert!(made.payload_at.is_multiple_of(unit) && made.stride.is_multiple_of(unit));
+        assert!(made.header_size.is_multiple_of(unit));
+        assert!(made.payload_at + slot_size.next_multiple_of(8) <= made.stride);
+        true
+    }
+
     #[test]
     fn refusals_name_the_option() {
         assert_eq!(of::<u64>(0, 8), Err("capacity"));

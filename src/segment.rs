@@ -332,3 +332,6 @@ pub(crate) fn sign(member: &layout::Member, side: Side, label: &str) -> bool {
     member.state.store(HERE, Release);
     inherited
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -168,6 +168,50 @@ mod tests {
         assert_eq!(Word::free(0).age(u64::MAX), Age::Newer);
     }
 
+    /// Every word: what its fields say makes that word again, or its phase is none.
+    #[test]
+    fn every_word_is_read_as_it_is_written() {
+        for lap in [0, 1, 0x5555_5555_5555, (1 << 47) - 1, 1 << 47, (1 << 48) - 1] {
+            for low in 0..1u64 << LAP_SHIFT {
+                let word = Word(lap << LAP_SHIFT | low);
+                assert_eq!(word.lap(), lap);
+                match word.phase() {
+                    Some(phase) => {
+                        assert_eq!(Word::of(lap, word.deliveries(), word.owner(), phase), word);
+                    }
+                    None => assert!(low & 7 > Phase::Skip as u64),
+                }
+            }
+        }
+    }
+
+    /// Of any two laps, at the edges and beside them, one is older, or they are the same to a word;
+    /// and what is older the one way is newer the other.
+    #[test]
+    fn ages_are_an_order() {
+        let edges = [0u64, 1 << 16, 1 << 32, 1 << 46, 1 << 47, 1 << 48, 1 << 63];
+        let laps = || {
+            edges
+                .into_iter()
+                .flat_map(|e| (0..7u64).map(move |n| e.wrapping_add(n).wrapping_sub(3)))
+        };
+        for one in laps() {
+            for other in laps() {
+                let there = Word::reading(one, 31, 255).age(other);
+                let back = Word::free(other).age(one);
+                let distance = one.wrapping_sub(other) << LAP_SHIFT;
+                let expected = match distance {
+                    0 => [Age::Same, Age::Same],
+                    // As far as can be, both ways.
+                    0x8000_0000_0000_0000 => [Age::Older, Age::Older],
+                    1..0x8000_0000_0000_0000 => [Age::Newer, Age::Older],
+                    _ => [Age::Older, Age::Newer],
+                };
+                assert_eq!([there, back], expected, "{one:#x} and {other:#x}");
+            }
+        }
+    }
+
     /// Every owner, every number of deliveries, every phase, at laps all over: what goes in comes out.
     #[test]
     fn fields_do_not_touch_each_other() {

@@ -3,6 +3,8 @@
 //! checker and the tests, over a block of the heap.
 
 mod ahead;
+#[cfg(all(test, not(loom)))]
+mod exhaustive;
 pub(crate) mod mpmc;
 #[cfg(all(test, not(loom)))]
 mod properties;

@@ -1,0 +1,317 @@
+//! Every state word there is, laps near and far, whatever lies in head, tail and credit: the ring's
+//! functions are total, and leave what the table in `word.rs` allows. One thread, over a block of the
+//! heap.
+
+use super::mpmc::{self, Next, Room};
+use super::testing::HeapRing;
+use super::{Corrupt, Ring, spsc};
+use crate::sync::Ordering::Relaxed;
+use crate::word::{Age, DELIVERIES_MAX, LAP_SHIFT, NOBODY, Phase, Word};
+
+/// Who asks, who died, and a limit of deliveries.
+const ME: u8 = 3;
+const DEAD: u8 = 5;
+const LIMIT: u8 = 4;
+
+fn is_dead(seat: u8) -> Result<bool, Corrupt> {
+    Ok(seat == DEAD)
+}
+
+fn is_gone(word: Word) -> bool {
+    [DEAD, NOBODY].contains(&word.owner())
+}
+
+/// Laps from one and the same, their distances, and how many patterns of the lower bits are tried:
+/// all where it matters, some where a walk takes long.
+const LAPS: [(i64, usize); 9] = [
+    (-2, 1),
+    (-1, 1),
+    (0, 1),
+    (1, 1),
+    (2, 1),
+    (-(1 << 46), 251),
+    (1 << 46, 251),
+    (1 << 47, 251),
+    ((1 << 47) - 1, 251),
+];
+
+/// Every word of these laps.
+fn words(lap: u64) -> impl Iterator<Item = Word> {
+    LAPS.into_iter().flat_map(move |(distance, step)| {
+        let lap = lap.wrapping_add(distance as u64);
+        (0..1u64 << LAP_SHIFT).step_by(step).map(move |low| Word(lap << LAP_SHIFT | low))
+    })
+}
+
+fn places(capacity: u64) -> [u64; 4] {
+    let wrap = (1u64 << 48).wrapping_mul(capacity);
+    [0, 3 * capacity + 1, wrap.wrapping_sub(1), u64::MAX]
+}
+
+/// A many-to-many ring whose hints say `position`, every slot free.
+fn free(block: &HeapRing, position: u64) -> Ring {
+    // SAFETY: the callers drop the block last.
+    let ring = unsafe { block.ring() };
+    for at in 0..ring.capacity() {
+        let at = position.wrapping_add(at);
+        ring.slot(at).head.word.store(Word::free(at >> ring.shift).0, Relaxed);
+    }
+    ring
+}
+
+/// What one step of anybody makes of a word.
+fn steps(word: Word) -> Vec<Word> {
+    let lap = word.lap();
+    let next = Word::free(lap.wrapping_add(1));
+    match word.phase() {
+        Some(Phase::Free) if word == Word::free(lap) => vec![Word::claimed(lap, ME)],
+        Some(Phase::Claimed) if is_gone(word) => vec![Word::skip(lap)],
+        Some(Phase::Skip) => vec![next],
+        Some(Phase::Full) if word == Word::full(lap) => vec![Word::reading(lap, 1, ME)],
+        Some(Phase::Reading) if is_gone(word) && word.deliveries() < LIMIT => {
+            vec![Word::reading(lap, word.deliveries() + 1, ME)]
+        }
+        Some(Phase::Reading) if is_gone(word) => vec![next],
+        _ => vec![],
+    }
+}
+
+/// Whether a word comes of another by such steps.
+fn is_reachable(from: Word, to: Word) -> bool {
+    from == to || steps(from).into_iter().any(|word| is_reachable(word, to))
+}
+
+/// For each word in the slot of the position: the ring with it, and the word.
+fn for_each_word(mut check: impl FnMut(&Ring, u64, Word)) {
+    for capacity in [1, 4] {
+        for position in places(capacity as u64) {
+            let block = HeapRing::at(capacity, position);
+            let ring = free(&block, position);
+            let slot = ring.slot(position);
+            for word in words(position >> ring.shift) {
+                slot.head.word.store(word.0, Relaxed);
+                check(&ring, position, word);
+            }
+        }
+    }
+}
+
+fn found(ring: &Ring, position: u64) -> Word {
+    Word(ring.slot(position).head.word.load(Relaxed))
+}
+
+/// Puts the other slots back where a call walked on.
+fn put_back(ring: &Ring, position: u64) {
+    for at in 1..ring.capacity() {
+        let at = position.wrapping_add(at);
+        ring.slot(at).head.word.store(Word::free(at >> ring.shift).0, Relaxed);
+    }
+    for hint in [&ring.header().tail.0, &ring.header().head.0] {
+        hint.store(position, Relaxed);
+    }
+}
+
+#[test]
+fn claims_of_every_word() {
+    for_each_word(|ring, position, word| {
+        let tx = mpmc::Producer::new(*ring, ME);
+        let room = tx.claim(is_dead);
+        let left = found(ring, position);
+        assert!(is_reachable(word, left), "{word:?} became {left:?}");
+        let lap = position >> ring.shift;
+        if word == Word::free(lap) {
+            assert!(matches!(&room, Ok(Room::Claimed(claim)) if claim.position() == position));
+        }
+        match room {
+            Ok(Room::Claimed(claim)) => {
+                let lap = claim.position() >> ring.shift;
+                assert_eq!(found(ring, claim.position()), Word::claimed(lap, ME));
+                let at = claim.position();
+                assert!(tx.publish(claim));
+                assert_eq!(found(ring, at), Word::full(lap));
+            }
+            Ok(Room::Full) => assert_eq!(left.phase(), Some(Phase::Full)),
+            Ok(Room::Orphaned) => {
+                assert!(left.phase() == Some(Phase::Reading) && is_gone(left));
+            }
+            Ok(Room::Behind { seat }) => {
+                assert!(matches!(left.phase(), Some(Phase::Reading | Phase::Claimed)));
+                assert!(left.owner() == seat && !is_gone(left));
+            }
+            Err(Corrupt(what)) => assert!(!what.is_empty()),
+        }
+        put_back(ring, position);
+    });
+}
+
+#[test]
+fn takes_of_every_word() {
+    for_each_word(|ring, position, word| {
+        let rx = mpmc::Consumer::new(*ring, ME);
+        let next = rx.take(is_dead);
+        let left = found(ring, position);
+        assert!(is_reachable(word, left), "{word:?} became {left:?}");
+        let lap = position >> ring.shift;
+        if word == Word::full(lap) {
+            assert!(matches!(&next, Ok(Next::Message(held)) if held.position() == position));
+        }
+        match next {
+            Ok(Next::Message(held)) => {
+                let (at, lap) = (held.position(), held.position() >> ring.shift);
+                assert_eq!(found(ring, at), Word::reading(lap, 1, ME));
+                assert!(rx.acknowledge(&held));
+                assert_eq!(found(ring, at), Word::free(lap.wrapping_add(1)));
+            }
+            Ok(Next::Nothing) => {}
+            Ok(Next::Behind { seat }) => {
+                assert!(left.phase() == Some(Phase::Claimed));
+                assert!(left.owner() == seat && !is_gone(left));
+            }
+            Err(Corrupt(what)) => assert!(!what.is_empty()),
+        }
+        put_back(ring, position);
+    });
+}
+
+#[test]
+fn repairs_of_every_word() {
+    for_each_word(|ring, position, word| {
+        let rx = mpmc::Consumer::new(*ring, ME);
+        let mut aside = None;
+        let taken = rx.take_over(LIMIT, is_dead, |at| aside = Some(at)).expect("no verdict fails");
+        let left = found(ring, position);
+        let orphan = word.phase() == Some(Phase::Reading) && is_gone(word);
+        // The place, wherever the lap is, is that of the slot and of that lap.
+        let is_place = |at: u64| {
+            at & ring.mask == position & ring.mask && word.age(at >> ring.shift) == Age::Same
+        };
+        match taken {
+            Some(held) => {
+                assert!(orphan && word.deliveries() < LIMIT && is_place(held.position()));
+                assert_eq!(left, Word::reading(word.lap(), word.deliveries() + 1, ME));
+                assert!(rx.acknowledge(&held));
+            }
+            None if orphan => {
+                assert!(word.deliveries() >= LIMIT && aside.is_some_and(is_place));
+                assert_eq!(left, Word::free(word.lap().wrapping_add(1)));
+            }
+            None => assert_eq!(left, word),
+        }
+
+        ring.slot(position).head.word.store(word.0, Relaxed);
+        let orphans = ring.disown(DEAD);
+        let left = found(ring, position);
+        let expected = match word.phase() {
+            Some(Phase::Claimed) if word.owner() == DEAD => Word::skip(word.lap()),
+            Some(Phase::Reading) if word.owner() == DEAD => {
+                Word::reading(word.lap(), word.deliveries(), NOBODY)
+            }
+            _ => word,
+        };
+        assert_eq!(left, expected);
+        assert_eq!(orphans, left.phase() == Some(Phase::Reading) && left != word);
+        let holds = matches!(left.phase(), Some(Phase::Full | Phase::Reading));
+        assert_eq!(ring.count_messages(), u64::from(holds));
+    });
+}
+
+/// The limit of a word's own count is kept whatever limit is asked for.
+#[test]
+fn deliveries_never_wrap() {
+    let block = HeapRing::at(1, 0);
+    let ring = free(&block, 0);
+    let rx = mpmc::Consumer::new(ring, ME);
+    for limit in 0..=u8::MAX {
+        for deliveries in 0..=DELIVERIES_MAX {
+            let word = Word::reading(0, deliveries, DEAD);
+            ring.slot(0).head.word.store(word.0, Relaxed);
+            let taken = rx.take_over(limit, is_dead, |_| ()).expect("no verdict fails");
+            assert_eq!(taken.is_some(), deliveries < limit.min(DELIVERIES_MAX));
+            if let Some(held) = taken {
+                assert_eq!(held.deliveries(), deliveries + 1);
+            }
+        }
+    }
+}
+
+/// A cursor is where its position says, inside the ring, however it came there.
+#[test]
+fn cursors_stay_inside() {
+    for shift in 0..12 {
+        let capacity = 1u64 << shift;
+        let block = HeapRing::new(capacity as usize);
+        // SAFETY: dropped before the block.
+        let ring = unsafe { block.ring() };
+        let edges = [0, capacity, 1 << 48, 1 << 63, u64::MAX - capacity];
+        for position in
+            edges.into_iter().flat_map(|e| (0..=2 * capacity).map(move |n| e.wrapping_add(n)))
+        {
+            let mut cursor = ring.cursor(position);
+            let index = position % capacity;
+            let at = |slot: core::ptr::NonNull<u8>| slot.addr().get() - ring.slots.addr().get();
+            assert_eq!(at(cursor.slot), index as usize * ring.stride);
+            assert_eq!(cursor.full, Word::full(position / capacity));
+            ring.advance(&mut cursor);
+            let next = ring.cursor(position.wrapping_add(1));
+            assert_eq!((cursor.position, cursor.slot), (next.position, next.slot));
+            assert_eq!(cursor.full, next.full);
+        }
+    }
+}
+
+/// One to one: any tail, head, credit and words near each other, and far.
+#[test]
+fn one_to_one_with_any_header() {
+    const FAR: [u64; 3] = [1 << 40, 1 << 63, u64::MAX];
+    for capacity in [1u64, 2, 4] {
+        for position in places(capacity) {
+            let block = HeapRing::at(capacity as usize, position);
+            // SAFETY: dropped before the block.
+            let ring = unsafe { block.ring() };
+            let header = ring.header();
+            let near = (0..=4 * capacity).map(|n| n.wrapping_sub(2 * capacity));
+            let offsets: Vec<u64> = near.chain(FAR).collect();
+            let word = |at: u64, what: u8| match what {
+                0 => Word::UNUSED,
+                1 => ring.full(at.wrapping_sub(capacity)),
+                2 => ring.full(at),
+                3 => ring.full(at.wrapping_add(capacity)),
+                _ => Word(u64::MAX),
+            };
+            for (&tail, &head) in offsets.iter().flat_map(|t| offsets.iter().map(move |h| (t, h))) {
+                let (tail, head) = (position.wrapping_add(tail), position.wrapping_add(head));
+                for what in 0..25u8 {
+                    header.tail.0.store(tail, Relaxed);
+                    header.head.0.store(head, Relaxed);
+                    ring.slot(head).head.word.store(word(head, what / 5).0, Relaxed);
+                    let last = tail.wrapping_sub(1);
+                    ring.slot(last).head.word.store(word(last, what % 5).0, Relaxed);
+                    if let Ok(mut tx) = spsc::Producer::new(ring) {
+                        let free = |tx: &spsc::Producer| {
+                            assert!(tx.room() <= capacity && tx.unacknowledged() <= capacity);
+                        };
+                        // Nothing that is not acknowledged will be written over.
+                        assert!(tx.position().wrapping_sub(head) <= capacity);
+                        free(&tx);
+                        for &credit in &offsets {
+                            header.credit.0.store(position.wrapping_add(credit), Relaxed);
+                            header.head.0.store(position.wrapping_add(credit), Relaxed);
+                            for exact in [false, true] {
+                                let _ = tx.refresh(exact);
+                                free(&tx);
+                            }
+                        }
+                        header.head.0.store(head, Relaxed);
+                    }
+                    if spsc::Consumer::check(&ring).is_ok() {
+                        let rx = spsc::Consumer::new(ring);
+                        assert_eq!(rx.position(), head);
+                        let ready = rx.is_ready();
+                        assert_eq!(ready == Ok(true), rx.has_message());
+                    }
+                    assert!(ring.depth() <= capacity);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What a header says, whatever its bytes: facts that fit together, or a reason against them.
+
+use super::*;
+use crate::layout::{Identity, NAME_MAX};
+use crate::sync::plain::AtomicU64;
+
+/// The header of a many-to-many channel of text, as `initialise` writes it.
+fn sample() -> Box<Header> {
+    let shape = Shape { variable: true, size: 4, element: 2, align: 2 };
+    let geometry = Geometry::new(shape, 3, 8, 40).expect("a geometry");
+    let header = Box::new(Header::new());
+    let id = &header.identity;
+    id.version.store(VERSION, Relaxed);
+    id.header_size.store(geometry.header_size as u32, Relaxed);
+    id.flavor.store(Flavor::Mpmc.number(), Relaxed);
+    id.seats.store(geometry.seats as u32, Relaxed);
+    id.capacity.store(geometry.capacity as u64, Relaxed);
+    id.slot_size.store(geometry.slot_size as u64, Relaxed);
+    id.stride.store(geometry.stride as u64, Relaxed);
+    id.shape.store(2, Relaxed);
+    id.align.store(shape.align as u32, Relaxed);
+    id.size.store(shape.size as u64, Relaxed);
+    id.element.store(shape.element as u64, Relaxed);
+    id.set.store(5, Relaxed);
+    id.nonce.store(0x1234_5678, Relaxed);
+    id.lifetime.store(1, Relaxed);
+    id.name_len.store(layout::store_text(&header.name.0, "grüße"), Relaxed);
+    id.total.store(geometry.total as u64, Relaxed);
+    id.on_death.store(1, Relaxed);
+    id.deliveries.store(16, Relaxed);
+    header
+}
+
+/// The words of identity and name.
+fn words(header: &Header) -> &[AtomicU64] {
+    let bytes = size_of::<Identity>() + NAME_MAX;
+    assert_eq!(bytes, memoffset::offset_of!(Header, tail));
+    // SAFETY: so many bytes of atomics, aligned to more than a word; all access to them is atomic.
+    unsafe { core::slice::from_raw_parts(core::ptr::from_ref(header).cast(), bytes / 8) }
+}
+
+/// Whether facts were read; they fit together and say what lies there.
+fn check(header: &Header) -> bool {
+    let id = &header.identity;
+    let facts = match read(header) {
+        Ok(facts) => facts,
+        Err(what) => {
+            assert!(!what.is_empty());
+            return false;
+        }
+    };
+    let Geometry { shape, seats, capacity, slot_size, total, .. } = facts.geometry;
+    assert_eq!(Geometry::new(shape, seats, capacity, slot_size).ok(), Some(facts.geometry));
+    assert!(facts.flavor.allows(seats) && capacity.is_power_of_two());
+    assert!(shape.align.is_power_of_two() && shape.align <= layout::SLOTS_ALIGN);
+    assert_eq!(
+        [total as u64, capacity as u64],
+        [id.total.load(Relaxed), id.capacity.load(Relaxed)]
+    );
+    assert!((1..=NONCE_MAX).contains(&facts.nonce) && facts.redelivery.is_possible());
+    // A byte that is no UTF-8 becomes three.
+    assert!(facts.name.len() <= 3 * NAME_MAX);
+    true
+}
+
+#[test]
+fn every_value_of_every_byte() {
+    let header = sample();
+    assert!(check(&header), "as it was made");
+    let (mut fine, mut refused) = (0, 0);
+    for word in words(&header) {
+        for byte in 0..8 {
+            for mask in 1..=255u64 {
+                let before = word.fetch_xor(mask << (byte * 8), Relaxed);
+                *if check(&header) { &mut fine } else { &mut refused } += 1;
+                word.store(before, Relaxed);
+            }
+        }
+    }
+    assert_eq!(fine + refused, (size_of::<Identity>() + NAME_MAX) * 255);
+    // Texts and what has no right value are most of it, sizes the rest.
+    assert!(fine > 10_000 && refused > 10_000, "{fine} and {refused}");
+}
+
+#[test]
+fn every_pair_of_bits() {
+    let header = sample();
+    let words = words(&header);
+    let flip = |bit: usize| words[bit / 64].fetch_xor(1 << (bit % 64), Relaxed);
+    let (mut fine, mut refused) = (0u64, 0u64);
+    for one in 0..words.len() * 64 {
+        flip(one);
+        check(&header);
+        for other in one + 1..words.len() * 64 {
+            flip(other);
+            *if check(&header) { &mut fine } else { &mut refused } += 1;
+            flip(other);
+        }
+        flip(one);
+    }
+    let bits = words.len() as u64 * 64;
+    assert_eq!(fine + refused, bits * (bits - 1) / 2);
+    assert!(fine > 100_000 && refused > 100_000, "{fine} and {refused}");
+}

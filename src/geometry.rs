@@ -134,12 +134,12 @@ mod tests {
         let capacities = edges((0..7).chain([20, 39, 40, 41, 47, 62, 63]));
         let sizes = edges((0..8).chain([12, 31, 32, 53, 62, 63]));
         let (mut made, mut refused) = (0u64, 0u64);
-        for align in (0..=12).map(|bit| 1usize << bit).chain([0]) {
+        for align in [0, 1, 8, 16, 64, SLOTS_ALIGN] {
             for variable in [false, true] {
                 for &size in &sizes {
                     for &slot_size in &sizes {
                         for &capacity in &capacities {
-                            for seats in [2, 3, 254] {
+                            for seats in [2, 254] {
                                 let shape = Shape { variable, size, element: 0, align };
                                 let result = Geometry::new(shape, seats, capacity, slot_size);
                                 match check(shape, seats, capacity, slot_size, result) {

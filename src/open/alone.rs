@@ -183,7 +183,11 @@ impl Opening<'_> {
         let members = alone.members;
         let unmet = self.unmet(&members, &found)?;
         let joined = members.unlock_and_join(found.facts.flavor, self.side);
-        let seat = joined.map_err(|errno| self.stop("semop", errno))?;
+        let seat = joined.map_err(|errno| match errno {
+            // Alone, nobody but a stranger could set one of these semaphores: look again.
+            Errno::EAGAIN => Stop::Again,
+            errno => self.stop("semop", errno),
+        })?;
         std::mem::forget(alone);
         self.seated(members, seat, found, unmet)
     }

@@ -12,11 +12,14 @@ use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, hear, say};
 use sysvring_support::{inject, ipc, tests, workers};
 
+use crate::raw::{self, Key};
+
 tests![
     exec_keeps_a_seat,
     exec_keeps_a_claim,
     a_sender_without_a_token_is_told,
     many_go_on_without_one_that_lost_its_token,
+    whoever_asks_first_what_is_lost_stays_lost,
     a_process_whose_main_thread_is_gone_lives,
     a_forked_child_is_no_member_of_many,
     a_kernel_without_undo_is_refused,
@@ -214,6 +217,22 @@ fn many_go_on_without_one_that_lost_its_token() {
     assert_eq!(tx.len(), 1, "still ours");
     drop(guard);
     assert_eq!((tx.len(), rx.try_recv()), (0, Err(RecvError::Empty)));
+}
+
+/// It is noticed by the calls that only wait, too, and from then on by all.
+fn whoever_asks_first_what_is_lost_stays_lost() {
+    let key = Key::new();
+    let tx: mpmc::Sender<u64> = key.options().open().expect("open");
+    let rx: mpmc::Receiver<u64> = key.options().attach().expect("attach");
+    let set = key.set().expect("a set");
+    tx.send(&1).expect("send");
+    for seat in [8, 9] {
+        raw::set_semaphore(set, seat, 0);
+    }
+    assert_eq!(tx.flush(SOON), Err(SendError::Fault(Fault::LivenessLost)));
+    assert_eq!(rx.wait_for_peer(SOON), Err(RecvError::Fault(Fault::LivenessLost)));
+    assert_eq!(tx.try_send(&2), Err(SendError::Fault(Fault::LivenessLost)));
+    assert_eq!(rx.try_recv(), Err(RecvError::Fault(Fault::LivenessLost)));
 }
 
 fn change_the_namespace(orders: &mut Orders) {

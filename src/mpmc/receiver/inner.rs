@@ -230,6 +230,7 @@ impl Inner {
         match waited {
             Ok(()) => Ok(()),
             Err(Ended::TimedOut) => Err(RecvError::Timeout),
+            Err(Ended::Failed(RecvError::Fault(fault))) => Err(self.post.stop(fault).into()),
             Err(Ended::Failed(error)) => Err(error),
         }
     }

@@ -136,6 +136,7 @@ impl Inner {
         match waited {
             Ok(()) => Ok(()),
             Err(Ended::TimedOut) => Err(SendError::Timeout),
+            Err(Ended::Failed(SendError::Fault(fault))) => Err(self.post.stop(fault).into()),
             Err(Ended::Failed(error)) => Err(error),
         }
     }

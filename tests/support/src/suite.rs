@@ -9,7 +9,7 @@ use libtest_mimic::{Arguments, Trial};
 use crate::{name, witness};
 
 /// No test takes longer unless asked for.
-const WATCHDOG: Duration = Duration::from_secs(240);
+pub const WATCHDOG: Duration = Duration::from_secs(240);
 
 /// A test: its name, what it does, and what it needs. It fails by a panic.
 pub type Test = (&'static str, fn(), Needs);

@@ -1,0 +1,141 @@
+//! Counting, and the figures that are stored.
+
+use std::fmt::Write;
+use std::process::{Command, ExitCode};
+
+use sysvring_support::step::{Stepper, Stop};
+use sysvring_support::worker::{Orders, Worker, say};
+use sysvring_support::{tests, workers};
+
+use crate::messages::{ALL, COUNT, Course, nothing};
+
+tests![no_message_is_a_system_call, a_message_costs_what_it_did];
+
+// Children are forked from a process of one thread.
+workers![count_calls, count_instructions];
+
+const OVER: &str = "over";
+
+const STORED: &str = include_str!("figures.txt");
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cost/figures.txt");
+
+/// How far a figure may be off, of the stored one.
+const SLACK: f64 = 0.03;
+
+/// Instructions or system calls of a child between its marks, by stepping on with `step`.
+fn count(course: Course, step: fn(&mut Stepper) -> Stop, counted: Stop) -> u64 {
+    let mut child = Stepper::start(course).unwrap_or_else(|stop| panic!("no start: {stop:?}"));
+    let mut n = 0;
+    loop {
+        match step(&mut child) {
+            stop if stop == counted => n += 1,
+            Stop::Marked => return n,
+            stop => panic!("after {n}: {stop:?}"),
+        }
+    }
+}
+
+fn calls(course: Course) -> u64 {
+    count(course, |child| child.run_to_call(&mut || false), Stop::Call)
+}
+
+/// Instructions for each message, without those of the marks.
+fn instructions(course: Course) -> f64 {
+    let step = |child: &mut Stepper| child.step(&mut || false);
+    let [all, marks] = [course, nothing].map(|course| count(course, step, Stop::There));
+    (all - marks) as f64 / COUNT as f64
+}
+
+fn no_message_is_a_system_call() {
+    Worker::run(&[&"figures::count_calls"]);
+}
+
+/// Between the marks is no system call but those of the second mark.
+fn count_calls(_: &mut Orders) {
+    let marks = calls(nothing);
+    assert!(marks > 0, "a mark is a system call");
+    for (name, course) in ALL {
+        assert_eq!(calls(*course) - marks, 0, "{name}: system calls in {COUNT} messages");
+    }
+}
+
+/// The compiler's name for itself.
+fn compiler() -> String {
+    let said = Command::new("rustc").arg("--version").output();
+    said.ok().and_then(|out| String::from_utf8(out.stdout).ok()).unwrap_or_default().trim().into()
+}
+
+/// Why the figures cannot be compared with the stored ones.
+fn incomparable() -> Option<String> {
+    let stored = STORED.lines().next().unwrap_or_default();
+    if !cfg!(target_arch = "x86_64") {
+        return Some("the stored figures are of x86-64".into());
+    }
+    if cfg!(debug_assertions) {
+        return Some("the stored figures are of --release".into());
+    }
+    (stored != compiler())
+        .then(|| format!("the stored figures are of {stored}, not {}", compiler()))
+}
+
+/// Instructions of each, by name.
+fn all_instructions() -> Vec<(String, f64)> {
+    let mut worker = Worker::start(&[&"figures::count_instructions"]).expect("start");
+    let mut all = Vec::new();
+    loop {
+        let line = worker.hear().expect("a line");
+        if line == OVER {
+            worker.finish();
+            return all;
+        }
+        let (name, figure) = line.rsplit_once(' ').expect("a name and a figure");
+        all.push((name.to_owned(), figure.parse().expect("a figure")));
+    }
+}
+
+fn count_instructions(_: &mut Orders) {
+    for (name, course) in ALL {
+        say(format!("{name} {}", instructions(*course)));
+    }
+    say(OVER);
+}
+
+fn a_message_costs_what_it_did() {
+    if let Some(why) = incomparable() {
+        println!("NOT COMPARED: {why}");
+        return;
+    }
+    let stored: Vec<(&str, f64)> = STORED
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.rsplit_once(' '))
+        .map(|(name, figure)| (name.trim(), figure.parse().expect("a figure")))
+        .collect();
+    let mut off = Vec::new();
+    let all = all_instructions();
+    for (name, now) in &all {
+        let (_, before) =
+            *stored.iter().find(|(of, _)| of == name).expect("store the figures anew");
+        println!("{name:<24}{now:>8.2} instructions, stored {before:.2}");
+        if (now / before - 1.0).abs() > SLACK {
+            off.push(format!("{name}: {now:.2} instead of {before:.2}"));
+        }
+    }
+    assert_eq!(stored.len(), all.len(), "figures of what is no longer counted");
+    assert!(off.is_empty(), "{off:?}; if that is meant, store them: -- --store");
+}
+
+pub fn store() -> ExitCode {
+    let mut text = format!("{}\n", compiler());
+    for (name, figure) in all_instructions() {
+        writeln!(text, "{name:<24}{figure:>8.2}").expect("to a string");
+    }
+    print!("{text}");
+    match std::fs::write(FILE, text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{FILE}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

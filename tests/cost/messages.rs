@@ -1,0 +1,134 @@
+//! The ways of a message that are counted. Each is done in a child of its own, between two marks.
+
+use sysvring::{Message, Options, mpmc, spsc};
+use sysvring_support::step::mark;
+
+/// Messages between the marks: fewer than a lap.
+pub const COUNT: usize = 64;
+const BATCH: usize = 16;
+
+type Small = u64;
+type Middle = [u64; 8];
+type Large = [u64; 128];
+
+/// What a child does.
+pub type Course = fn();
+
+/// All of them, by name.
+pub const ALL: &[(&str, Course)] = &[
+    ("spsc send 8 B", || one::<Small>(7, |tx, m| tx.send(m).expect("room"), |_| {})),
+    ("spsc recv 8 B", || one_received::<Small>(7, |rx| rx.recv().map(drop).expect("a message"))),
+    ("spsc send 64 B", || one::<Middle>([7; 8], |tx, m| tx.send(m).expect("room"), |_| {})),
+    ("spsc recv 64 B", || {
+        one_received::<Middle>([7; 8], |rx| rx.recv().map(drop).expect("a message"));
+    }),
+    ("spsc loan 64 B", || {
+        let write = |tx: &mut spsc::Sender<Middle>, m: &Middle| {
+            let mut loan = tx.loan().expect("room");
+            *loan = *m;
+            loan.commit();
+        };
+        one([7; 8], write, |_| {});
+    }),
+    ("spsc recv_ref 64 B", || {
+        let read = |rx: &mut spsc::Receiver<Middle>| {
+            std::hint::black_box(&*rx.recv_ref().expect("a message"));
+        };
+        one_received([7; 8], read);
+    }),
+    ("spsc recv_into 1 KiB", || {
+        let mut place = Box::new([0; 128]);
+        one_received::<Large>([7; 128], move |rx| rx.recv_into(&mut place).expect("a message"));
+    }),
+    ("spsc send_batch 8 B", || {
+        let send = |tx: &mut spsc::Sender<Small>| {
+            for _ in 0..COUNT / BATCH {
+                tx.send_batch(&[7; BATCH]).expect("room");
+            }
+        };
+        one(7, |_, _| {}, send);
+    }),
+    ("mpmc send 8 B", || many::<Small>(7, |tx, m| tx.send(m).expect("room"))),
+    ("mpmc recv 8 B", || many_received::<Small>(7, |rx| rx.recv().map(drop).expect("a message"))),
+    ("mpmc send 64 B", || many::<Middle>([7; 8], |tx, m| tx.send(m).expect("room"))),
+    ("mpmc recv 64 B", || {
+        many_received::<Middle>([7; 8], |rx| rx.recv().map(drop).expect("a message"));
+    }),
+    ("mpmc loan 64 B", || {
+        let write = |tx: &mpmc::Sender<Middle>, m: &Middle| {
+            let mut loan = tx.loan().expect("room");
+            *loan = *m;
+            loan.commit().expect("it is ours");
+        };
+        many([7; 8], write);
+    }),
+    ("mpmc recv_ref 64 B", || {
+        let read = |rx: &mpmc::Receiver<Middle>| {
+            std::hint::black_box(&*rx.recv_ref().expect("a message"));
+        };
+        many_received([7; 8], read);
+    }),
+];
+
+/// Nothing between the marks.
+pub fn nothing() {
+    mark();
+    mark();
+}
+
+/// Both ends of a channel that has been round twice, and knows its peer.
+fn pair<M: Message + Copy>(message: M) -> (spsc::Sender<M>, spsc::Receiver<M>) {
+    let mut tx: spsc::Sender<M> = Options::private().create().expect("a channel");
+    let mut rx: spsc::Receiver<M> = Options::id(tx.id()).attach().expect("its other side");
+    for _ in 0..2 * tx.capacity() {
+        tx.send(&message).expect("room");
+        rx.recv().map(drop).expect("a message");
+    }
+    (tx, rx)
+}
+
+fn one<M: Message + Copy>(
+    message: M,
+    send: impl Fn(&mut spsc::Sender<M>, &M),
+    send_all: impl Fn(&mut spsc::Sender<M>),
+) {
+    let (mut tx, _rx) = pair(message);
+    mark();
+    (0..COUNT).for_each(|_| send(&mut tx, &message));
+    send_all(&mut tx);
+    mark();
+}
+
+fn one_received<M: Message + Copy>(message: M, mut receive: impl FnMut(&mut spsc::Receiver<M>)) {
+    let (mut tx, mut rx) = pair(message);
+    (0..COUNT).for_each(|_| tx.send(&message).expect("room"));
+    mark();
+    (0..COUNT).for_each(|_| receive(&mut rx));
+    mark();
+}
+
+/// As [`pair`].
+fn members<M: Message + Copy>(message: M) -> (mpmc::Sender<M>, mpmc::Receiver<M>) {
+    let tx: mpmc::Sender<M> = Options::private().create().expect("a channel");
+    let rx: mpmc::Receiver<M> = Options::id(tx.id()).attach().expect("another member");
+    for _ in 0..2 * tx.capacity() {
+        tx.send(&message).expect("room");
+        rx.recv().map(drop).expect("a message");
+    }
+    (tx, rx)
+}
+
+fn many<M: Message + Copy>(message: M, send: impl Fn(&mpmc::Sender<M>, &M)) {
+    let (tx, _rx) = members(message);
+    mark();
+    (0..COUNT).for_each(|_| send(&tx, &message));
+    mark();
+}
+
+fn many_received<M: Message + Copy>(message: M, receive: impl Fn(&mpmc::Receiver<M>)) {
+    let (tx, rx) = members(message);
+    (0..COUNT).for_each(|_| tx.send(&message).expect("room"));
+    mark();
+    (0..COUNT).for_each(|_| receive(&rx));
+    mark();
+}

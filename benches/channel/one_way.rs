@@ -32,7 +32,7 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
     let outcomes = contest(WAYS, extent, start, |(server, returner)| {
         returner.tell("go")?;
         server.tell("go")?;
-        server.figures::<2>()
+        server.figures::<4>()
     })?;
     let title = format!(
         "One way of a message of 8 B, both awake: ns, half of there and back; {} rounds of {} turns of {count}",
@@ -41,7 +41,9 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
     let heads =
         ["", "p50", "least", "most", "p99", "p50 of the raw ring's", "least", "most", "goal", ""];
     let mut table = Table::new(title, &heads);
-    for (&way, Outcome { figures: [p50, p99], ratios: [ratio, _] }) in WAYS.iter().zip(&outcomes) {
+    for (&way, Outcome { figures: [p50, p99, ..], ratios: [ratio, ..] }) in
+        WAYS.iter().zip(&outcomes)
+    {
         let mut cells = p50.cells(0).to_vec();
         cells.push(format!("{:.0}", p99.median()));
         if way != Way::Raw {

@@ -52,6 +52,11 @@ impl Way {
         }
     }
 
+    /// Whether it goes from one process to another.
+    pub fn is_between(self) -> bool {
+        !matches!(self, Way::Rtrb | Way::Crossbeam | Way::Std)
+    }
+
     /// Whether every message is a call of the kernel, or several.
     pub fn calls(self) -> bool {
         match self {

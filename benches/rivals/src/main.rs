@@ -27,6 +27,7 @@ mod link;
 mod machine;
 mod many;
 mod one_way;
+mod paced;
 #[path = "../../channel/pair.rs"]
 mod pair;
 mod queues;
@@ -56,6 +57,8 @@ enum Part {
     Stream,
     /// Time from send to receive
     OneWay,
+    /// Time of messages that are sent at a steady pace
+    Paced,
     /// Messages a second, many to many
     Many,
 }
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         match orders.next::<String>().as_str() {
             "stream" => stream::worker(&mut orders),
             "one-way" => one_way::worker(&mut orders),
+            "paced" => paced::worker(&mut orders),
             "many" => many::worker(&mut orders),
             other => panic!("no such work: {other}"),
         }
@@ -117,6 +121,9 @@ fn run(arguments: &Arguments, cores: &machine::Cores, extent: Extent) -> std::io
     }
     if wanted(Part::OneWay) {
         one_way::run(cores, extent, &ways)?;
+    }
+    if wanted(Part::Paced) {
+        paced::run(cores, extent, &ways)?;
     }
     if wanted(Part::Many) && ways.contains(&Way::Shaq) {
         many::run(cores, extent)?;

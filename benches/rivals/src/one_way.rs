@@ -37,7 +37,7 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
     let outcomes = contest(ways, rounds, start, |(server, returner)| {
         returner.tell("go")?;
         server.tell("go")?;
-        server.figures::<2>()
+        server.figures::<4>()
     })?;
     let title = format!(
         "One way of a message of 8 B: ns, half of there and back; {} rounds of {} turns of {count}; a tenth where a \
@@ -46,11 +46,24 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
     );
     let mut table = Table::new(
         title,
-        &["", "p50", "least", "most", "p99", "p50 of sysvring's", "least", "most"],
+        &[
+            "",
+            "p50",
+            "least",
+            "most",
+            "p99",
+            "p99.9",
+            "longest",
+            "p50 of sysvring's",
+            "least",
+            "most",
+        ],
     );
-    for (&way, Outcome { figures: [p50, p99], ratios: [ratio, _] }) in ways.iter().zip(&outcomes) {
+    for (&way, Outcome { figures: [p50, p99, p999, most], ratios: [ratio, ..] }) in
+        ways.iter().zip(&outcomes)
+    {
         let mut cells = p50.cells(0).to_vec();
-        cells.push(format!("{:.0}", p99.median()));
+        cells.extend([p99, p999, most].map(|series| format!("{:.0}", series.median())));
         if way != ways[0] {
             cells.extend(ratio.cells(2));
         }

@@ -2,11 +2,12 @@
 
 use std::io;
 use std::process::{Command, Stdio};
-use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sysvring::{Address, Options};
+pub use sysvring_support::memory::Memory;
 use sysvring_support::worker::{Orders, hear, say};
 use sysvring_support::workers;
 
@@ -222,71 +223,5 @@ pub fn chmod_set(id: i32, mode: u16) {
         (stat.sem_perm.uid, stat.sem_perm.gid) = (libc::geteuid(), libc::getegid());
         stat.sem_perm.mode = mode as _;
         check(libc::semctl(id, 0, libc::IPC_SET, &mut stat)).expect("IPC_SET");
-    }
-}
-
-/// A segment attached by hand, read and written without any protocol.
-pub struct Memory {
-    base: NonNull<u8>,
-    len: usize,
-}
-
-// SAFETY: an address range of the whole process, touched by atomics only.
-unsafe impl Send for Memory {}
-// SAFETY: as above.
-unsafe impl Sync for Memory {}
-
-impl Memory {
-    pub fn of(segment: i32) -> Memory {
-        Memory::try_of(segment).unwrap_or_else(|| panic!("shmat: {}", io::Error::last_os_error()))
-    }
-
-    /// `None` where it is gone.
-    pub fn try_of(segment: i32) -> Option<Memory> {
-        // SAFETY: the kernel fills the zeros; without an address it picks a free range.
-        unsafe {
-            let mut stat: libc::shmid_ds = std::mem::zeroed();
-            check(libc::shmctl(segment, libc::IPC_STAT, &mut stat)).ok()?;
-            let base = libc::shmat(segment, ptr::null(), 0);
-            let base = NonNull::new(base.cast()).filter(|base| base.addr().get() != usize::MAX)?;
-            Some(Memory { base, len: stat.shm_segsz })
-        }
-    }
-
-    pub fn u8(&self, at: usize) -> &AtomicU8 {
-        assert!(at < self.len);
-        // SAFETY: inside the segment.
-        unsafe { self.base.add(at).cast().as_ref() }
-    }
-
-    pub fn u32(&self, at: usize) -> &AtomicU32 {
-        assert!(at + 4 <= self.len && at.is_multiple_of(4));
-        // SAFETY: inside the segment, aligned.
-        unsafe { self.base.add(at).cast().as_ref() }
-    }
-
-    pub fn u64(&self, at: usize) -> &AtomicU64 {
-        assert!(at + 8 <= self.len && at.is_multiple_of(8));
-        // SAFETY: inside the segment, aligned.
-        unsafe { self.base.add(at).cast().as_ref() }
-    }
-
-    /// The first `len` bytes.
-    pub fn save(&self, len: usize) -> Vec<u8> {
-        (0..len).map(|at| self.u8(at).load(Ordering::Relaxed)).collect()
-    }
-
-    /// Writes bytes to the start.
-    pub fn load(&self, bytes: &[u8]) {
-        for (at, byte) in bytes.iter().enumerate() {
-            self.u8(at).store(*byte, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        // SAFETY: attached once, by `of`.
-        unsafe { libc::shmdt(self.base.as_ptr().cast()) };
     }
 }

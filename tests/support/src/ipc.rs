@@ -12,6 +12,15 @@ pub fn values(set: i32) -> Vec<u16> {
     values
 }
 
+/// Sets all semaphores of a set. The kernel then forgets what any process was to undo.
+pub fn set_values(set: i32, values: &[u16]) {
+    const SETALL: libc::c_int = 17;
+    assert_eq!(values.len(), 512, "as many as `values` tells, more than any set has");
+    // SAFETY: the kernel reads as many values as the set has, which is fewer.
+    let result = unsafe { libc::semctl(set, 0, SETALL, values.as_ptr()) };
+    assert_ne!(result, -1, "semctl(SETALL): {}", io::Error::last_os_error());
+}
+
 /// How many threads wait for a semaphore to grow.
 pub fn waiting(set: i32, semaphore: i32) -> i32 {
     const GETNCNT: libc::c_int = 14;

@@ -9,6 +9,7 @@ pub mod commands;
 pub mod fork;
 pub mod inject;
 pub mod ipc;
+pub mod memory;
 pub mod name;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub mod step;

@@ -1,0 +1,160 @@
+//! Both ends of a channel of either kind: opened, and used in ways that never wait for long.
+
+use std::time::Duration;
+
+use sysvring::{Error, Fault, Options, RecvError, SendError, mpmc, spsc};
+use sysvring_support::board::now_ns;
+
+use crate::ground::is_late;
+
+/// What a call may be late; the machine's excuse comes on top.
+pub const GRACE: Duration = Duration::from_millis(100);
+/// Of opening and of calls that wait.
+pub const SHORT: Duration = Duration::from_millis(20);
+/// Slots of the ring.
+pub const CAPACITY: usize = 2;
+/// Seats of a many-to-many channel.
+pub const SEATS: usize = 3;
+
+/// What came of using a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Works,
+    /// It says why not.
+    Refused,
+    /// Nothing wrong, but not as it should be either: late news of the other side.
+    Odd,
+}
+
+/// Whether opening may give this error for a channel whose bytes were changed.
+pub fn is_documented(error: &Error) -> bool {
+    assert!(!error.to_string().is_empty());
+    matches!(
+        error,
+        Error::NotOurs { .. }
+            | Error::LayoutVersion { .. }
+            | Error::Truncated { .. }
+            | Error::TypeMismatch { .. }
+            | Error::NotFound { .. }
+            | Error::Busy { .. }
+            | Error::Fault(Fault::Removed | Fault::Corrupt { .. })
+    )
+}
+
+/// Runs a call that may take so long.
+pub fn timed<R>(time: Duration, call: impl FnOnce() -> R) -> (R, bool) {
+    let since = now_ns();
+    let result = call();
+    (result, is_late(time + GRACE, since))
+}
+
+/// Both ends.
+pub trait Ends: Sized {
+    const MANY: bool;
+
+    fn options(options: Options) -> Options;
+    /// Opens both; the receiver first, or the sender.
+    fn open(options: &dyn Fn() -> Options, receiver_first: bool) -> Result<Self, Error>;
+    /// Sends and receives without waiting, more than the ring holds.
+    fn poke(&mut self) -> Outcome;
+    /// Sends and receives with deadlines; whether no call was late.
+    fn converse(&mut self) -> (Outcome, bool);
+}
+
+macro_rules! ends {
+    ($name:ident, $module:ident, $many:expr, |$options:ident| $build:expr) => {
+        #[derive(Debug)]
+        pub struct $name {
+            tx: $module::Sender<u64>,
+            rx: $module::Receiver<u64>,
+        }
+
+        impl Ends for $name {
+            const MANY: bool = $many;
+
+            fn options($options: Options) -> Options {
+                $build
+            }
+
+            fn open(options: &dyn Fn() -> Options, receiver_first: bool) -> Result<Self, Error> {
+                Ok(match receiver_first {
+                    true => {
+                        let rx = options().open()?;
+                        $name { tx: options().open()?, rx }
+                    }
+                    false => {
+                        let tx = options().open()?;
+                        $name { rx: options().open()?, tx }
+                    }
+                })
+            }
+
+            fn poke(&mut self) -> Outcome {
+                let mut outcome = Outcome::Works;
+                for n in 0..=CAPACITY as u64 {
+                    outcome = sent(self.tx.try_send(&n), outcome);
+                }
+                let _ = (self.tx.len(), self.rx.len(), self.tx.is_full(), self.rx.is_empty());
+                for _ in 0..=CAPACITY as u64 + 1 {
+                    outcome = received(self.rx.try_recv(), outcome);
+                }
+                outcome
+            }
+
+            fn converse(&mut self) -> (Outcome, bool) {
+                let mut outcome = Outcome::Works;
+                let mut late = false;
+                for n in 100..103 {
+                    let (result, was_late) = timed(SHORT, || self.tx.send_timeout(&n, SHORT));
+                    (outcome, late) = (sent(result, outcome), late || was_late);
+                    // Older messages may be in the ring.
+                    for _ in 0..=CAPACITY {
+                        if outcome != Outcome::Works {
+                            break;
+                        }
+                        let (result, was_late) = timed(SHORT, || self.rx.recv_timeout(SHORT));
+                        late |= was_late;
+                        if result == Ok(n) {
+                            break;
+                        }
+                        outcome = received(result.map(drop), outcome);
+                    }
+                }
+                (outcome, late)
+            }
+        }
+    };
+}
+
+ends!(OneToOne, spsc, false, |options| options);
+ends!(Many, mpmc, true, |options| options.members(SEATS));
+
+/// The worse of what was and what this sending says.
+fn sent(result: Result<(), SendError>, before: Outcome) -> Outcome {
+    match result {
+        Ok(()) | Err(SendError::Full) => before,
+        Err(SendError::Fault(fault)) => refused(fault),
+        Err(SendError::Timeout | SendError::Behind { .. } | SendError::Disconnected)
+            if before != Outcome::Refused =>
+        {
+            Outcome::Odd
+        }
+        Err(_) => before,
+    }
+}
+
+fn received<T>(result: Result<T, RecvError>, before: Outcome) -> Outcome {
+    match result {
+        Ok(_) | Err(RecvError::Empty) => before,
+        Err(RecvError::Fault(fault)) => refused(fault),
+        Err(RecvError::Invalid { .. }) => panic!("any bytes are a number"),
+        Err(_) if before != Outcome::Refused => Outcome::Odd,
+        Err(_) => before,
+    }
+}
+
+fn refused(fault: Fault) -> Outcome {
+    // Nobody touched a semaphore, and no call was refused.
+    assert!(matches!(fault, Fault::Corrupt { .. } | Fault::Removed), "{fault:?}");
+    Outcome::Refused
+}

@@ -1,0 +1,320 @@
+//! What members do while somebody scribbles: send and receive by value in all ways, with deadlines,
+//! and open the channel again whenever a handle stopped.
+//!
+//! Nothing is lent here: who borrows memory that others write to trusts them, as the documentation
+//! says.
+
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU64, fence};
+use std::time::Duration;
+
+use sysvring::{Error, Fault, Handle, Options, RecvError, SendError, Wait, mpmc, spsc};
+use sysvring_support::board::{Dice, now_ns};
+use sysvring_support::witness::Watch;
+
+use crate::ends::GRACE;
+use crate::peer::Flaw;
+
+/// Of opening.
+const TIMEOUT: Duration = Duration::from_millis(20);
+/// Of messages of variable length.
+pub const SLOT_SIZE: usize = 100;
+
+/// What a member reports, in memory that all share.
+#[repr(C)]
+pub struct Report {
+    /// Since when the present call runs; 0 between calls.
+    pub since: AtomicU64,
+    /// What that call may take.
+    pub allowed: AtomicU64,
+    pub calls: AtomicU64,
+    pub messages: AtomicU64,
+    pub nothing: AtomicU64,
+    pub corrupt: AtomicU64,
+    pub removed: AtomicU64,
+    pub lost: AtomicU64,
+    pub gone: AtomicU64,
+    pub opened: AtomicU64,
+    pub refused: AtomicU64,
+    /// Calls that outlived their deadline, and by how much the worst, all but the machine's excuse.
+    pub late: AtomicU64,
+    pub latest: AtomicU64,
+    /// Errors that no document names.
+    pub undocumented: AtomicU64,
+}
+
+pub fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
+}
+
+/// A member at work.
+pub struct Member<'a> {
+    report: &'a Report,
+    over: &'a AtomicU64,
+    key: i32,
+    flaw: Flaw,
+    watch: Watch,
+    dice: Dice,
+}
+
+impl Member<'_> {
+    pub fn new<'a>(report: &'a Report, over: &'a AtomicU64, key: i32, flaw: Flaw) -> Member<'a> {
+        Member { report, over, key, flaw, watch: Watch::start(&[]), dice: Dice::new() }
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Acquire) != 0
+    }
+
+    /// Runs a call that may take so long, and looks whether it took longer.
+    fn timed<R>(&mut self, time: Duration, call: impl FnOnce() -> R) -> R {
+        let allowed = time + GRACE;
+        self.watch.restart();
+        let since = now_ns();
+        self.report.allowed.store(allowed.as_nanos() as u64, Relaxed);
+        self.report.since.store(since, Release);
+        fence(Acquire);
+        let result = call();
+        if self.flaw == Flaw::Late && self.dice.below(100) == 0 {
+            std::thread::sleep(allowed * 2);
+        }
+        let took = Duration::from_nanos(now_ns() - since);
+        self.report.since.store(0, Release);
+        add(&self.report.calls);
+        if took > allowed {
+            let over = took.saturating_sub(allowed + self.watch.excuse());
+            if !over.is_zero() {
+                add(&self.report.late);
+                self.report.latest.fetch_max(over.as_nanos() as u64, Relaxed);
+            }
+        }
+        result
+    }
+
+    /// What is wrong on purpose, once in a while.
+    fn be_flawed(&mut self) {
+        if self.dice.below(200) != 0 {
+            return;
+        }
+        match self.flaw {
+            Flaw::None | Flaw::Late => {}
+            Flaw::Panicking => panic!("on purpose"),
+            // SAFETY: a signal to ourselves, which ends us as a crash does.
+            Flaw::Crashing => _ = unsafe { libc::raise(libc::SIGSEGV) },
+            Flaw::Hanging => self.timed(Duration::ZERO, || {
+                loop {
+                    std::thread::park();
+                }
+            }),
+        }
+    }
+
+    fn open<H: Handle>(&mut self, text: bool) -> Option<H> {
+        let wait = [Wait::Park, Wait::Balanced, Wait::Balanced][self.dice.below(3) as usize];
+        let options = Options::key(self.key).capacity(8).timeout(TIMEOUT).wait(wait);
+        let options = if text { options.slot_size(SLOT_SIZE) } else { options };
+        match self.timed(TIMEOUT, || options.open()) {
+            Ok(handle) => {
+                add(&self.report.opened);
+                Some(handle)
+            }
+            Err(error) => {
+                add(&self.report.refused);
+                self.opening_failed(&error);
+                self.dice.pause(20);
+                None
+            }
+        }
+    }
+
+    fn opening_failed(&self, error: &Error) {
+        assert!(!error.to_string().is_empty());
+        match error {
+            Error::NotOurs { .. }
+            | Error::LayoutVersion { .. }
+            | Error::Truncated { .. }
+            | Error::TypeMismatch { .. }
+            | Error::OptionMismatch { .. }
+            | Error::NotFound { .. }
+            | Error::NoSeat { .. }
+            | Error::SeatTaken { .. }
+            | Error::Limit { .. }
+            | Error::Busy { .. } => {}
+            Error::Fault(fault) => self.fault(*fault),
+            error => self.undocumented(error),
+        }
+    }
+
+    fn undocumented(&self, error: &dyn std::fmt::Debug) {
+        eprintln!("no document names {error:?}");
+        add(&self.report.undocumented);
+    }
+
+    fn fault(&self, fault: Fault) {
+        match fault {
+            Fault::Corrupt { .. } => add(&self.report.corrupt),
+            Fault::Removed => add(&self.report.removed),
+            Fault::LivenessLost => add(&self.report.lost),
+            fault => self.undocumented(&fault),
+        }
+    }
+
+    /// Whether the handle may go on.
+    fn sent(&mut self, result: Result<(), SendError>) -> bool {
+        match result {
+            Ok(()) => add(&self.report.messages),
+            Err(SendError::Full | SendError::Timeout | SendError::Behind { .. }) => {
+                add(&self.report.nothing);
+            }
+            Err(SendError::Disconnected) => {
+                add(&self.report.gone);
+                self.dice.pause(18);
+            }
+            Err(SendError::Fault(fault)) => {
+                self.fault(fault);
+                return false;
+            }
+            Err(error) => self.undocumented(&error),
+        }
+        self.dice.below(2_000) != 0
+    }
+
+    fn received(&mut self, result: Result<usize, RecvError>) -> bool {
+        match result {
+            Ok(_) => add(&self.report.messages),
+            Err(RecvError::Empty | RecvError::Timeout | RecvError::Behind { .. }) => {
+                add(&self.report.nothing);
+            }
+            Err(RecvError::Disconnected) => {
+                add(&self.report.gone);
+                self.dice.pause(18);
+            }
+            Err(RecvError::Fault(fault)) => {
+                self.fault(fault);
+                return false;
+            }
+            Err(error) => self.undocumented(&error),
+        }
+        self.dice.below(2_000) != 0
+    }
+
+    /// A time to wait: none, or up to some ten milliseconds.
+    fn patience(&mut self) -> Duration {
+        self.dice.time(24)
+    }
+}
+
+/// The same for both kinds of channels; the handles of the other one need not be `mut`.
+macro_rules! members {
+    ($module:ident, $send_numbers:ident, $receive_numbers:ident, $send_text:ident,
+     $receive_text:ident) => {
+        #[allow(unused_mut)]
+        pub fn $send_numbers(member: &mut Member<'_>) {
+            while !member.is_over() {
+                let Some(mut tx) = member.open::<$module::Sender<u64>>(false) else { continue };
+                let mut n = 0u64;
+                while !member.is_over() {
+                    n += 1;
+                    let time = member.patience();
+                    let result = match member.dice.below(8) {
+                        0 => member.timed(time, || tx.flush(time)),
+                        1 => member.timed(time, || tx.wait_for_peer(time).map(drop)),
+                        2 => member
+                            .timed(Duration::ZERO, || tx.try_send_batch(&[n; 5]))
+                            .map_err(|error| error.error),
+                        3 | 4 => member.timed(time, || tx.send_timeout(&n, time)),
+                        5 => {
+                            let stat = member.timed(Duration::ZERO, || tx.stat());
+                            if let Err(error) = stat {
+                                member.opening_failed(&error);
+                            }
+                            Ok(())
+                        }
+                        _ => member.timed(Duration::ZERO, || tx.try_send(&n)),
+                    };
+                    member.be_flawed();
+                    if !member.sent(result) {
+                        break;
+                    }
+                }
+                member.timed(Duration::ZERO, || drop(tx));
+            }
+        }
+
+        #[allow(unused_mut)]
+        pub fn $receive_numbers(member: &mut Member<'_>) {
+            let mut batch = Vec::new();
+            while !member.is_over() {
+                let Some(mut rx) = member.open::<$module::Receiver<u64>>(false) else { continue };
+                while !member.is_over() {
+                    let time = member.patience();
+                    batch.clear();
+                    let result = match member.dice.below(8) {
+                        0 => member.timed(time, || rx.wait_for_peer(time).map(|_| 0)),
+                        1 => member.timed(time, || rx.recv_batch_timeout(&mut batch, 5, time)),
+                        2 => member.timed(time, || rx.recv_into_timeout(&mut 0, time).map(|()| 1)),
+                        3 | 4 => member.timed(time, || rx.recv_timeout(time).map(|_| 1)),
+                        5 => {
+                            let len = member.timed(Duration::ZERO, || rx.len());
+                            assert!(len <= rx.capacity());
+                            Ok(0)
+                        }
+                        _ => member.timed(Duration::ZERO, || rx.try_recv().map(|_| 1)),
+                    };
+                    if !member.received(result) {
+                        break;
+                    }
+                }
+                member.timed(Duration::ZERO, || drop(rx));
+            }
+        }
+
+        #[allow(unused_mut)]
+        pub fn $send_text(member: &mut Member<'_>) {
+            let text = [7; SLOT_SIZE];
+            while !member.is_over() {
+                let Some(mut tx) = member.open::<$module::Sender<[u8]>>(true) else { continue };
+                while !member.is_over() {
+                    let text = &text[..member.dice.below(SLOT_SIZE as u64 + 1) as usize];
+                    let time = member.patience();
+                    let result = match member.dice.below(4) {
+                        0 => member.timed(time, || tx.send_timeout(text, time)),
+                        1 => member
+                            .timed(Duration::ZERO, || tx.try_send_batch([text, text]))
+                            .map_err(|error| error.error),
+                        _ => member.timed(Duration::ZERO, || tx.try_send(text)),
+                    };
+                    member.be_flawed();
+                    if !member.sent(result) {
+                        break;
+                    }
+                }
+                member.timed(Duration::ZERO, || drop(tx));
+            }
+        }
+
+        #[allow(unused_mut)]
+        pub fn $receive_text(member: &mut Member<'_>) {
+            while !member.is_over() {
+                let Some(mut rx) = member.open::<$module::Receiver<[u8]>>(true) else { continue };
+                while !member.is_over() {
+                    let time = member.patience();
+                    let result = match member.dice.below(2) {
+                        0 => member.timed(time, || rx.recv_boxed_timeout(time)),
+                        _ => member.timed(Duration::ZERO, || rx.try_recv_boxed()),
+                    };
+                    if let Ok(text) = &result {
+                        assert!(text.len() <= SLOT_SIZE);
+                    }
+                    if !member.received(result.map(|text| text.len())) {
+                        break;
+                    }
+                }
+                member.timed(Duration::ZERO, || drop(rx));
+            }
+        }
+    };
+}
+
+members!(spsc, send_one, receive_one, send_text_to_one, receive_text_of_one);
+members!(mpmc, send_many, receive_many, send_text_to_many, receive_text_of_many);

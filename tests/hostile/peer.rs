@@ -1,0 +1,262 @@
+//! Members of a channel, and beside them a process that scribbles over it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::time::{Duration, Instant};
+
+use sysvring_support::board::{board, now_ns};
+use sysvring_support::fork::Fork;
+use sysvring_support::witness;
+use sysvring_support::worker::{Orders, Worker, say};
+use sysvring_support::{tests, workers};
+
+use crate::ground::Key;
+use crate::member::{self, Member, Report};
+use crate::scale::scale;
+use crate::scribbler;
+
+workers![play];
+
+tests![numbers_of_one, text_of_one, numbers_of_many, text_of_many];
+
+/// Members on each side of a many-to-many channel.
+const MANY: usize = 2;
+/// The longest play, seconds.
+const PART: u64 = 60;
+/// As many as report, at most.
+const MOST: usize = 2 * MANY;
+/// A call that is late by so much never returns.
+const STUCK: Duration = Duration::from_secs(5);
+
+/// What is wrong with a member on purpose, for the test to see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    None,
+    Late,
+    Panicking,
+    Crashing,
+    Hanging,
+}
+
+impl Flaw {
+    pub const ALL: [Flaw; 5] =
+        [Flaw::None, Flaw::Late, Flaw::Panicking, Flaw::Crashing, Flaw::Hanging];
+}
+
+impl FromStr for Flaw {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Flaw, String> {
+        let named = Flaw::ALL.into_iter().find(|flaw| format!("{flaw:?}") == text);
+        named.ok_or_else(|| text.to_owned())
+    }
+}
+
+/// What is sent, between whom.
+const KINDS: [&str; 4] = ["numbers of one", "text of one", "numbers of many", "text of many"];
+
+type Part = fn(&mut Member<'_>);
+
+fn parts(kind: usize) -> (Part, Part, usize) {
+    match kind {
+        0 => (member::send_one, member::receive_one, 1),
+        1 => (member::send_text_to_one, member::receive_text_of_one, 1),
+        2 => (member::send_many, member::receive_many, MANY),
+        _ => (member::send_text_to_many, member::receive_text_of_many, MANY),
+    }
+}
+
+/// What all share.
+#[repr(C)]
+struct Shared {
+    over: AtomicU64,
+    writes: AtomicU64,
+    members: [Report; MOST],
+}
+
+/// What was seen in a play.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    pub calls: f64,
+    pub messages: f64,
+    pub corrupt: f64,
+    pub removed: f64,
+    pub opened: f64,
+    pub writes: f64,
+    pub late: f64,
+    pub latest_ms: f64,
+    pub undocumented: f64,
+    /// Members that panicked or crashed.
+    pub failed: f64,
+    /// Members whose call never returned.
+    pub stuck: f64,
+}
+
+impl Seen {
+    /// All of them, for what happens in a play to be told of and added up in one order.
+    fn figures(&mut self) -> [&mut f64; 11] {
+        [
+            &mut self.calls,
+            &mut self.messages,
+            &mut self.corrupt,
+            &mut self.removed,
+            &mut self.opened,
+            &mut self.writes,
+            &mut self.late,
+            &mut self.latest_ms,
+            &mut self.undocumented,
+            &mut self.failed,
+            &mut self.stuck,
+        ]
+    }
+}
+
+/// Plays in a process of its own, which has one thread and may fork; in several, one after the other,
+/// where it takes longer than a worker may live.
+pub fn watch(kind: usize, seconds: u64, flaw: Flaw) -> Seen {
+    let mut seen = Seen::default();
+    let mut left = seconds;
+    while left > 0 {
+        let part = left.min(PART);
+        left -= part;
+        let key = Key::new();
+        let orders: [&dyn ToString; 5] =
+            [&"peer::play", &kind, &part, &format!("{flaw:?}"), &key.0];
+        let mut worker = Worker::start(&orders).expect("start");
+        let figures: [f64; 11] = worker.figures().expect("figures");
+        worker.finish();
+        for (sum, figure) in seen.figures().into_iter().zip(figures) {
+            *sum += figure;
+        }
+    }
+    seen
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Seen { calls, messages, corrupt, removed, opened, writes, .. } = self;
+        write!(
+            f,
+            "{writes} writes; {calls} calls, {messages} messages, {corrupt} times corrupt, {removed} \
+             removed, opened {opened} times"
+        )
+    }
+}
+
+fn bears_it(kind: usize) {
+    let seen = watch(kind, scale().seconds, Flaw::None);
+    println!("hostile peer, {}: {seen}", KINDS[kind]);
+    let bad = [seen.late, seen.undocumented, seen.failed, seen.stuck];
+    assert!(bad.iter().all(|n| *n == 0.0), "{seen:?}");
+    // Else nothing was tried.
+    let tried = [seen.writes, seen.messages, seen.corrupt, seen.removed, seen.opened];
+    assert!(tried.iter().all(|n| *n > 10.0), "{seen:?}");
+}
+
+fn numbers_of_one() {
+    bears_it(0);
+}
+
+fn text_of_one() {
+    bears_it(1);
+}
+
+fn numbers_of_many() {
+    bears_it(2);
+}
+
+fn text_of_many() {
+    bears_it(3);
+}
+
+fn play(orders: &mut Orders) {
+    let (kind, seconds): (usize, u64) = (orders.next(), orders.next());
+    let (flaw, key): (Flaw, i32) = (orders.next(), orders.next());
+    const WORDS: usize = size_of::<Shared>() / 8;
+    // SAFETY: as many numbers as it is long, shared with the children and never unmapped.
+    let shared: &'static Shared = unsafe { &*board::<WORDS>().as_ptr().cast() };
+    let (send, receive, each) = parts(kind);
+    let mut members = Vec::new();
+    for n in 0..2 * each {
+        let part = if n < each { send } else { receive };
+        // One is enough to be seen.
+        let flaw = if n == 0 { flaw } else { Flaw::None };
+        members.push(Some(Fork::start(move || {
+            part(&mut Member::new(&shared.members[n], &shared.over, key, flaw));
+        })));
+    }
+    let scribbler = Fork::start(|| scribbler::scribble(key, &shared.over, &shared.writes));
+    let start = Instant::now();
+    let mut stuck = 0u64;
+    while start.elapsed() < Duration::from_secs(seconds) {
+        std::thread::sleep(Duration::from_millis(50));
+        stuck += end_stuck(&mut members, shared);
+    }
+    shared.over.store(1, Release);
+    scribbler.finish();
+    let end = Instant::now();
+    // Calls in progress have their deadlines; then nobody calls any more.
+    while end.elapsed() < Duration::from_secs(1) {
+        std::thread::sleep(Duration::from_millis(50));
+        stuck += end_stuck(&mut members, shared);
+    }
+    let mut failed = 0u64;
+    for (n, member) in members.into_iter().enumerate() {
+        let Some(mut member) = member else { continue };
+        while shared.members[n].since.load(Acquire) != 0 && stuck_for(&shared.members[n]) < STUCK {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        if stuck_for(&shared.members[n]) >= STUCK {
+            member.kill_and_wait();
+            stuck += 1;
+            continue;
+        }
+        failed += u64::from(!member.wait().success());
+    }
+    let sum = |what: fn(&Report) -> &AtomicU64| -> u64 {
+        shared.members.iter().map(|report| what(report).load(Relaxed)).sum()
+    };
+    let latest = shared.members.iter().map(|report| report.latest.load(Relaxed)).max().unwrap_or(0);
+    let mut seen = Seen {
+        calls: sum(|r| &r.calls) as f64,
+        messages: sum(|r| &r.messages) as f64,
+        corrupt: sum(|r| &r.corrupt) as f64,
+        removed: sum(|r| &r.removed) as f64,
+        opened: sum(|r| &r.opened) as f64,
+        writes: shared.writes.load(Relaxed) as f64,
+        late: sum(|r| &r.late) as f64,
+        latest_ms: latest as f64 / 1e6,
+        undocumented: sum(|r| &r.undocumented) as f64,
+        failed: failed as f64,
+        stuck: stuck as f64,
+    };
+    say(seen.figures().map(|figure| figure.to_string()).join(" "));
+}
+
+/// How long the present call of a member is over its time, the machine's excuse taken off.
+fn stuck_for(report: &Report) -> Duration {
+    let since = report.since.load(Acquire);
+    if since == 0 {
+        return Duration::ZERO;
+    }
+    let allowed = Duration::from_nanos(report.allowed.load(Relaxed));
+    let took = Duration::from_nanos(now_ns().saturating_sub(since));
+    took.saturating_sub(allowed + witness::excuse(since))
+}
+
+/// Ends members whose call does not return; how many.
+fn end_stuck(members: &mut [Option<Fork>], shared: &Shared) -> u64 {
+    let mut ended = 0;
+    for (member, report) in members.iter_mut().zip(&shared.members) {
+        if stuck_for(report) >= STUCK
+            && let Some(mut stuck) = member.take()
+        {
+            stuck.kill_and_wait();
+            report.since.store(0, Release);
+            ended += 1;
+        }
+    }
+    ended
+}

@@ -1,0 +1,98 @@
+//! Segments as anybody with write access may use them.
+
+use std::io;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+/// A segment attached by hand, read and written without any protocol.
+#[derive(Debug)]
+pub struct Memory {
+    base: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: an address range of the whole process, touched by atomics only.
+unsafe impl Send for Memory {}
+// SAFETY: as above.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    pub fn of(segment: i32) -> Memory {
+        Memory::try_of(segment).unwrap_or_else(|| panic!("shmat: {}", io::Error::last_os_error()))
+    }
+
+    /// `None` where it is gone.
+    pub fn try_of(segment: i32) -> Option<Memory> {
+        // SAFETY: the kernel fills the zeros; without an address it picks a free range.
+        unsafe {
+            let mut stat: libc::shmid_ds = std::mem::zeroed();
+            if libc::shmctl(segment, libc::IPC_STAT, &mut stat) == -1 {
+                return None;
+            }
+            let base = libc::shmat(segment, ptr::null(), 0);
+            let base = NonNull::new(base.cast()).filter(|base| base.addr().get() != usize::MAX)?;
+            Some(Memory { base, len: stat.shm_segsz })
+        }
+    }
+
+    pub fn u8(&self, at: usize) -> &AtomicU8 {
+        assert!(at < self.len);
+        // SAFETY: inside the segment.
+        unsafe { self.base.add(at).cast().as_ref() }
+    }
+
+    pub fn u32(&self, at: usize) -> &AtomicU32 {
+        assert!(at + 4 <= self.len && at.is_multiple_of(4));
+        // SAFETY: inside the segment, aligned.
+        unsafe { self.base.add(at).cast().as_ref() }
+    }
+
+    pub fn u64(&self, at: usize) -> &AtomicU64 {
+        assert!(at + 8 <= self.len && at.is_multiple_of(8));
+        // SAFETY: inside the segment, aligned.
+        unsafe { self.base.add(at).cast().as_ref() }
+    }
+
+    /// The first `len` bytes.
+    pub fn save(&self, len: usize) -> Vec<u8> {
+        (0..len).map(|at| self.u8(at).load(Ordering::Relaxed)).collect()
+    }
+
+    /// How long it is.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// All of it, in words; the segments of channels are made of whole ones.
+    pub fn words(&self) -> Vec<u64> {
+        (0..self.len / 8).map(|n| self.u64(n * 8).load(Ordering::Relaxed)).collect()
+    }
+
+    /// Writes words to the start.
+    pub fn restore(&self, words: &[u64]) {
+        assert!(words.len() * 8 <= self.len);
+        for (n, word) in words.iter().enumerate() {
+            // SAFETY: inside the segment, which is aligned to pages.
+            unsafe { self.base.cast::<AtomicU64>().add(n).as_ref() }
+                .store(*word, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes bytes to the start.
+    pub fn load(&self, bytes: &[u8]) {
+        for (at, byte) in bytes.iter().enumerate() {
+            self.u8(at).store(*byte, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: attached once, by `of`.
+        unsafe { libc::shmdt(self.base.as_ptr().cast()) };
+    }
+}

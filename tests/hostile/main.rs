@@ -7,6 +7,7 @@
 //!
 //! *A live peer* (`peer.rs`). A process scribbles over header, slots and semaphores and removes the
 //! objects now and then, while others send and receive with deadlines, leave and come again.
+//! What is received by value is validated where no peer can reach it (`copies.rs`).
 //! Members that are late, panic, crash or hang on purpose show that this is seen (`controls.rs`).
 //!
 //! Short, for every day:
@@ -25,6 +26,7 @@
 //! Where IPC or user namespaces are allowed, it shares no segments with others.
 
 mod controls;
+mod copies;
 mod ends;
 mod ground;
 mod header;
@@ -49,6 +51,6 @@ fn main() -> ExitCode {
         eprintln!("{error}");
         return ExitCode::FAILURE;
     }
-    let tests = [controls::tests(), header::tests(), peer::tests()].concat();
+    let tests = [controls::tests(), copies::tests(), header::tests(), peer::tests()].concat();
     suite::run_with(arguments.into_iter(), scale::WATCHDOG, tests)
 }

@@ -1,0 +1,102 @@
+//! What is received by value was validated in private memory: no writer, however fast, gets a byte in
+//! between. A look in place, and another one after it, show that there is one who tries.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use sysvring::zerocopy::IntoBytes;
+use sysvring::{RecvError, mpmc, spsc};
+use sysvring_support::memory::Memory;
+use sysvring_support::tests;
+
+use crate::ground::Key;
+
+tests![one_to_one, many_to_many];
+
+/// So long that a writer gets in between: a bit for each byte that is 1, and a 7 that is no bool.
+type Flags = [bool; 256];
+const GOOD: u64 = 0x0101_0101_0101_0101;
+const BAD: u64 = 0x0107_0101_0701_0101;
+
+const SLOTS: usize = 4096;
+const TIME: Duration = Duration::from_millis(700);
+/// So many of each kind at least.
+const ENOUGH: u64 = 50;
+
+/// Writes good and bad bytes over all payloads, over and over.
+fn scribble(memory: &Memory, stride: usize, over: &AtomicBool) {
+    let payloads: Vec<usize> = (SLOTS..memory.len())
+        .step_by(8)
+        .filter(|at| !(at - SLOTS).is_multiple_of(stride))
+        .collect();
+    while !over.load(Relaxed) {
+        for value in [GOOD, BAD] {
+            payloads.iter().for_each(|at| memory.u64(*at).store(value, Relaxed));
+        }
+    }
+}
+
+/// Whether a message in a slot was all good at one look and is not at the next.
+fn changes_in_place(memory: &Memory) -> bool {
+    let is_good = || (1..=32).all(|n| memory.u64(SLOTS + 8 * n).load(Relaxed) == GOOD);
+    is_good() && !is_good()
+}
+
+/// How many messages were good, and how many were refused.
+fn receive(mut next: impl FnMut() -> Result<Vec<Flags>, RecvError>) -> (u64, u64) {
+    let (mut good, mut bad) = (0, 0);
+    match next() {
+        Ok(messages) => {
+            for flags in &messages {
+                let bytes = flags.as_bytes();
+                assert!(bytes.iter().all(|byte| *byte <= 1), "no bool was received: {bytes:?}");
+                good += 1;
+            }
+        }
+        Err(RecvError::Invalid { .. }) => bad += 1,
+        Err(error) => panic!("{error}"),
+    }
+    (good, bad)
+}
+
+macro_rules! copies {
+    ($test:ident, $module:ident) => {
+        #[allow(unused_mut)]
+        fn $test() {
+            let key = Key::new();
+            let mut tx: $module::Sender<Flags> = key.options().capacity(2).create().expect("new");
+            let mut rx: $module::Receiver<Flags> = key.options().attach().expect("its other side");
+            let memory = Memory::of(tx.id().segment());
+            let stride = tx.stat().expect("stat").stride;
+            let over = AtomicBool::new(false);
+            let (mut good, mut bad, mut changed) = (0, 0, 0);
+            std::thread::scope(|scope| {
+                scope.spawn(|| scribble(&memory, stride, &over));
+                let start = Instant::now();
+                let enough = |good, bad, changed| {
+                    start.elapsed() > TIME && [good, bad, changed].iter().all(|n| *n > ENOUGH)
+                };
+                let mut way = 0;
+                while !enough(good, bad, changed) && start.elapsed() < 50 * TIME {
+                    tx.try_send(&[true; 256]).expect("there is room");
+                    way += 1;
+                    let mut batch = Vec::new();
+                    let (g, b) = receive(|| match way % 3 {
+                        0 => rx.try_recv().map(|flags| vec![flags]),
+                        1 => rx.try_recv_boxed().map(|flags| vec![*flags]),
+                        _ => rx.try_recv_batch(&mut batch, 1).map(|_| std::mem::take(&mut batch)),
+                    });
+                    (good, bad) = (good + g, bad + b);
+                    changed += u64::from(changes_in_place(&memory));
+                }
+                over.store(true, Relaxed);
+            });
+            println!("{good} good, {bad} refused; in place, {changed} changed after a look");
+            assert!([good, bad, changed].iter().all(|n| *n > ENOUGH), "{good}, {bad}, {changed}");
+        }
+    };
+}
+
+copies!(one_to_one, spsc);
+copies!(many_to_many, mpmc);

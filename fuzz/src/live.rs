@@ -131,8 +131,12 @@ struct Ground {
 }
 
 impl Ground {
-    fn put_back(&self) {
+    fn put_memory_back(&self) {
         self.segment.restore(&self.bytes);
+    }
+
+    fn put_back(&self) {
+        self.put_memory_back();
         self.set.set_values(&self.values);
     }
 
@@ -246,10 +250,10 @@ where
         // One after the other: the channel is never without members.
         self.ground.put_back();
         self.tx = None;
-        self.ground.put_back();
+        self.ground.put_memory_back();
         self.tx = self.join();
         self.rx = None;
-        self.ground.put_back();
+        self.ground.put_memory_back();
         self.rx = self.join();
         self.ground.put_back();
         self.tx.is_some() && self.rx.is_some() && self.ground.is_there()

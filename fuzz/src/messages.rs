@@ -20,7 +20,6 @@ const TOO_LONG: Duration = Duration::from_secs(2);
 /// Of types of variable length.
 const SLOT_SIZE: usize = 40;
 const CAPACITY: u64 = 4;
-const SLOTS: usize = 4096;
 
 /// An enum without fields.
 #[derive(Clone, Copy, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -223,6 +222,7 @@ struct Channel<E, M> {
 /// The segment by hand. Dropped, it goes; its set went with the members.
 struct Ground {
     segment: Segment,
+    slots_at: usize,
     payload_at: usize,
     stride: usize,
     slot_size: usize,
@@ -238,12 +238,14 @@ impl Ground {
     fn new(id: ChannelId, payload_at: usize) -> Ground {
         let stat = sysvring::stat(id).expect("stat");
         let segment = Segment::attach(id.segment()).expect("it is there");
-        Ground { segment, payload_at, stride: stat.stride, slot_size: stat.slot_size }
+        // The slots end where the segment does.
+        let slots_at = stat.segment.size as usize - CAPACITY as usize * stat.stride;
+        Ground { segment, slots_at, payload_at, stride: stat.stride, slot_size: stat.slot_size }
     }
 
     /// Where the payload of a position lies.
     fn payload(&self, position: u64) -> usize {
-        SLOTS + (position % CAPACITY) as usize * self.stride + self.payload_at
+        self.slots_at + (position % CAPACITY) as usize * self.stride + self.payload_at
     }
 }
 

@@ -19,28 +19,36 @@ type Flags = [bool; 256];
 const GOOD: u64 = 0x0101_0101_0101_0101;
 const BAD: u64 = 0x0107_0101_0701_0101;
 
-const SLOTS: usize = 4096;
+const CAPACITY: usize = 2;
 const TIME: Duration = Duration::from_millis(700);
 /// So many of each kind at least.
 const ENOUGH: u64 = 50;
 
-/// Writes good and bad bytes over all payloads, over and over.
-fn scribble(memory: &Memory, stride: usize, over: &AtomicBool) {
-    let payloads: Vec<usize> = (SLOTS..memory.len())
-        .step_by(8)
-        .filter(|at| !(at - SLOTS).is_multiple_of(stride))
-        .collect();
-    while !over.load(Relaxed) {
-        for value in [GOOD, BAD] {
-            payloads.iter().for_each(|at| memory.u64(*at).store(value, Relaxed));
+/// The words of the payloads: of each slot all but the first.
+struct Payloads(Vec<usize>);
+
+impl Payloads {
+    fn of(memory: &Memory, stride: usize) -> Payloads {
+        // The slots end where the segment does.
+        let slots = memory.len() - CAPACITY * stride;
+        let words = (0..CAPACITY * stride).step_by(8).filter(|at| !at.is_multiple_of(stride));
+        Payloads(words.map(|at| slots + at).collect())
+    }
+
+    /// Writes good and bad bytes over all of them, over and over.
+    fn scribble(&self, memory: &Memory, over: &AtomicBool) {
+        while !over.load(Relaxed) {
+            for value in [GOOD, BAD] {
+                self.0.iter().for_each(|at| memory.u64(*at).store(value, Relaxed));
+            }
         }
     }
-}
 
-/// Whether a message in a slot was all good at one look and is not at the next.
-fn changes_in_place(memory: &Memory) -> bool {
-    let is_good = || (1..=32).all(|n| memory.u64(SLOTS + 8 * n).load(Relaxed) == GOOD);
-    is_good() && !is_good()
+    /// Whether they were all good at one look and are not at the next.
+    fn change(&self, memory: &Memory) -> bool {
+        let are_good = || self.0.iter().all(|at| memory.u64(*at).load(Relaxed) == GOOD);
+        are_good() && !are_good()
+    }
 }
 
 /// How many messages were good, and how many were refused.
@@ -65,14 +73,15 @@ macro_rules! copies {
         #[allow(unused_mut)]
         fn $test() {
             let key = Key::new();
-            let mut tx: $module::Sender<Flags> = key.options().capacity(2).create().expect("new");
+            let mut tx: $module::Sender<Flags> =
+                key.options().capacity(CAPACITY).create().expect("new");
             let mut rx: $module::Receiver<Flags> = key.options().attach().expect("its other side");
             let memory = Memory::of(tx.id().segment());
-            let stride = tx.stat().expect("stat").stride;
+            let payloads = Payloads::of(&memory, tx.stat().expect("stat").stride);
             let over = AtomicBool::new(false);
             let (mut good, mut bad, mut changed) = (0, 0, 0);
             std::thread::scope(|scope| {
-                scope.spawn(|| scribble(&memory, stride, &over));
+                scope.spawn(|| payloads.scribble(&memory, &over));
                 let start = Instant::now();
                 let enough = |good, bad, changed| {
                     start.elapsed() > TIME && [good, bad, changed].iter().all(|n| *n > ENOUGH)
@@ -88,7 +97,7 @@ macro_rules! copies {
                         _ => rx.try_recv_batch(&mut batch, 1).map(|_| std::mem::take(&mut batch)),
                     });
                     (good, bad) = (good + g, bad + b);
-                    changed += u64::from(changes_in_place(&memory));
+                    changed += u64::from(payloads.change(&memory));
                 }
                 over.store(true, Relaxed);
             });

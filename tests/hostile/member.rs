@@ -17,6 +17,8 @@ use crate::peer::Flaw;
 
 /// Of opening.
 const TIMEOUT: Duration = Duration::from_millis(20);
+/// Of many-to-many channels: as many as there are members.
+pub const SEATS: usize = 4;
 /// Of messages of variable length.
 pub const SLOT_SIZE: usize = 100;
 
@@ -75,7 +77,7 @@ impl Member<'_> {
         self.report.since.store(since, Release);
         fence(Acquire);
         let result = call();
-        if self.flaw == Flaw::Late && self.dice.below(100) == 0 {
+        if self.flaw == Flaw::Late && self.dice.below(20) == 0 {
             std::thread::sleep(allowed * 2);
         }
         let took = Duration::from_nanos(now_ns() - since);
@@ -93,7 +95,7 @@ impl Member<'_> {
 
     /// What is wrong on purpose, once in a while.
     fn be_flawed(&mut self) {
-        if self.dice.below(200) != 0 {
+        if self.dice.below(20) != 0 {
             return;
         }
         match self.flaw {
@@ -109,9 +111,10 @@ impl Member<'_> {
         }
     }
 
-    fn open<H: Handle>(&mut self, text: bool) -> Option<H> {
+    fn open<H: Handle>(&mut self, many: bool, text: bool) -> Option<H> {
         let wait = [Wait::Park, Wait::Balanced, Wait::Balanced][self.dice.below(3) as usize];
         let options = Options::key(self.key).capacity(8).timeout(TIMEOUT).wait(wait);
+        let options = if many { options.members(SEATS) } else { options };
         let options = if text { options.slot_size(SLOT_SIZE) } else { options };
         match self.timed(TIMEOUT, || options.open()) {
             Ok(handle) => {
@@ -121,7 +124,7 @@ impl Member<'_> {
             Err(error) => {
                 add(&self.report.refused);
                 self.opening_failed(&error);
-                self.dice.pause(20);
+                self.dice.pause(17);
                 None
             }
         }
@@ -206,12 +209,14 @@ impl Member<'_> {
 
 /// The same for both kinds of channels; the handles of the other one need not be `mut`.
 macro_rules! members {
-    ($module:ident, $send_numbers:ident, $receive_numbers:ident, $send_text:ident,
+    ($module:ident, $many:expr, $send_numbers:ident, $receive_numbers:ident, $send_text:ident,
      $receive_text:ident) => {
         #[allow(unused_mut)]
         pub fn $send_numbers(member: &mut Member<'_>) {
             while !member.is_over() {
-                let Some(mut tx) = member.open::<$module::Sender<u64>>(false) else { continue };
+                let Some(mut tx) = member.open::<$module::Sender<u64>>($many, false) else {
+                    continue;
+                };
                 let mut n = 0u64;
                 while !member.is_over() {
                     n += 1;
@@ -245,7 +250,9 @@ macro_rules! members {
         pub fn $receive_numbers(member: &mut Member<'_>) {
             let mut batch = Vec::new();
             while !member.is_over() {
-                let Some(mut rx) = member.open::<$module::Receiver<u64>>(false) else { continue };
+                let Some(mut rx) = member.open::<$module::Receiver<u64>>($many, false) else {
+                    continue;
+                };
                 while !member.is_over() {
                     let time = member.patience();
                     batch.clear();
@@ -273,7 +280,9 @@ macro_rules! members {
         pub fn $send_text(member: &mut Member<'_>) {
             let text = [7; SLOT_SIZE];
             while !member.is_over() {
-                let Some(mut tx) = member.open::<$module::Sender<[u8]>>(true) else { continue };
+                let Some(mut tx) = member.open::<$module::Sender<[u8]>>($many, true) else {
+                    continue;
+                };
                 while !member.is_over() {
                     let text = &text[..member.dice.below(SLOT_SIZE as u64 + 1) as usize];
                     let time = member.patience();
@@ -296,7 +305,9 @@ macro_rules! members {
         #[allow(unused_mut)]
         pub fn $receive_text(member: &mut Member<'_>) {
             while !member.is_over() {
-                let Some(mut rx) = member.open::<$module::Receiver<[u8]>>(true) else { continue };
+                let Some(mut rx) = member.open::<$module::Receiver<[u8]>>($many, true) else {
+                    continue;
+                };
                 while !member.is_over() {
                     let time = member.patience();
                     let result = match member.dice.below(2) {
@@ -316,5 +327,5 @@ macro_rules! members {
     };
 }
 
-members!(spsc, send_one, receive_one, send_text_to_one, receive_text_of_one);
-members!(mpmc, send_many, receive_many, send_text_to_many, receive_text_of_many);
+members!(spsc, false, send_one, receive_one, send_text_to_one, receive_text_of_one);
+members!(mpmc, true, send_many, receive_many, send_text_to_many, receive_text_of_many);

@@ -11,7 +11,7 @@ use crate::ground::Key;
 use crate::{header, page};
 
 /// How long a channel is scribbled on before it is removed, so that a new one can be made.
-const LIFE: u64 = 40;
+const LIFE: u64 = 20;
 /// Where the slots of so few members begin.
 const SLOTS: usize = 4096;
 
@@ -80,7 +80,7 @@ fn write(memory: &Memory, words: &Words, dice: &mut Dice) {
         _ => dice.below(u64::MAX),
     };
     match dice.below(8) {
-        0 if dice.below(50) == 0 => {
+        0 if dice.below(200) == 0 => {
             let word = memory.u64(one_of(&words.once, dice));
             word.fetch_xor(1 << dice.below(64), Relaxed);
         }

@@ -76,7 +76,9 @@ fn the_first_example_is_the_program_of_a_user() {
 #[test]
 fn links_between_pages_lead_somewhere() {
     let mut links = 0;
-    for page in ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/layout.md"] {
+    for page in
+        ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/layout.md", "docs/verification.md"]
+    {
         let folder = Path::new(page).parent().expect("a folder");
         let text = read(page);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

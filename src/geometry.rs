@@ -205,6 +205,7 @@ mod tests {
     }
 
     /// Numbers of every size, and the edges of each.
+    #[cfg(not(loom))]
     fn size() -> impl Strategy<Value = usize> {
         let near = |(bits, off): (u32, i8)| (1usize << bits).wrapping_add_signed(off.into());
         prop_oneof![0..300usize, (0..64u32, -2..3i8).prop_map(near), any::<usize>()]

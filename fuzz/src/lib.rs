@@ -5,6 +5,7 @@
 //! with its entry in `Cargo.toml`, and a folder of seeds.
 
 mod attach;
+mod commands;
 mod input;
 mod live;
 mod messages;
@@ -14,6 +15,7 @@ mod time;
 mod uses;
 
 pub use attach::attach;
+pub use commands::commands;
 pub use live::live;
 pub use messages::messages;
 

@@ -31,7 +31,7 @@ macro_rules! replay {
     };
 }
 
-replay![attach, live, messages];
+replay![attach, commands, live, messages];
 
 /// A target of that name.
 #[derive(Clone, Copy)]

@@ -20,6 +20,7 @@ mod leftovers;
 mod life;
 mod look;
 mod many;
+mod many_ways;
 mod meetings;
 mod messages;
 mod places;
@@ -91,6 +92,7 @@ fn main() -> ExitCode {
         life::tests(),
         look::tests(),
         many::tests(),
+        many_ways::tests(),
         meetings::tests(),
         messages::tests(),
         places::tests(),

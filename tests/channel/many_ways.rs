@@ -1,0 +1,114 @@
+//! Many to many: every way to send and to receive, and what it says when it cannot.
+
+use std::time::Duration;
+
+use sysvring::{Address, Error, Fault, Flavor, Options, RecvError, SendError, mpmc, spsc};
+use sysvring_support::name::Name;
+use sysvring_support::tests;
+
+tests![
+    messages_of_any_length_are_written_in_place,
+    what_is_no_value_is_set_aside,
+    a_closed_member_is_closed_for_its_clones,
+    each_side_waits_for_the_other,
+    the_other_kind_is_refused,
+];
+
+const SOON: Duration = Duration::from_millis(1);
+
+fn messages_of_any_length_are_written_in_place() {
+    let name = Name::new();
+    let options = || name.options().slot_size(8);
+    let tx: mpmc::Sender<[u8]> = options().capacity(4).open().expect("open");
+    let rx: mpmc::Receiver<[u8]> = options().attach().expect("attach");
+    assert_eq!((tx.slot_size(), rx.slot_size()), (8, 8));
+    let mut loan = tx.loan_with(8).expect("a slot");
+    loan.copy_from_slice(b"whatever");
+    loan.truncate(4);
+    // Not longer again.
+    loan.truncate(6);
+    assert_eq!((&*loan, format!("{loan:?}")), (&b"what"[..], "Loan([119, 104, 97, 116])".into()));
+    loan.commit().expect("commit");
+    tx.try_loan_with(0).expect("a slot").commit().expect("commit");
+    drop(tx.loan_with_timeout(3, SOON).expect("a slot"));
+    tx.send(b"ever").expect("send");
+    for too_long in [tx.loan_with(9), tx.try_loan_with(9), tx.loan_with_timeout(usize::MAX, SOON)] {
+        assert!(matches!(too_long, Err(SendError::TooLong { max: 8, .. })), "{too_long:?}");
+    }
+    assert_eq!(tx.try_send(b"much more"), Err(SendError::TooLong { len: 9, max: 8 }));
+    assert_eq!(*rx.recv_boxed().expect("receive"), b"what"[..]);
+    assert_eq!(*rx.try_recv_boxed().expect("receive"), b""[..]);
+    // The dropped one is stepped over.
+    let guard = rx.recv_ref().expect("receive");
+    assert_eq!((guard.position(), guard.delivery_count()), (3, 1));
+    assert_eq!(
+        (&*guard, format!("{guard:?}")),
+        (&b"ever"[..], "Guard([101, 118, 101, 114])".into())
+    );
+    assert_eq!(tx.flush(SOON), Err(SendError::Timeout), "it is in hand");
+    drop(guard);
+    tx.flush(SOON).expect("flush");
+    let text = rx.stat().expect("stat").to_string();
+    assert!(text.contains("8 bytes a slot at most") && text.contains("redelivery"), "{text}");
+}
+
+fn what_is_no_value_is_set_aside() {
+    let name = Name::new();
+    // Of the same size, and therefore the same to a channel.
+    let tx: mpmc::Sender<u8> = name.options().open().expect("open");
+    let rx: mpmc::Receiver<bool> = name.options().attach().expect("attach");
+    tx.send_batch(&[7, 1, 8, 9, 0]).expect("send");
+    assert_eq!(rx.recv(), Err(RecvError::Invalid { position: 0 }));
+    assert_eq!(rx.recv(), Ok(true));
+    let lent = rx.recv_ref().map(|guard| *guard);
+    assert_eq!(lent, Err(RecvError::Invalid { position: 2 }));
+    let mut all = Vec::new();
+    // Left out of a batch, and an error where there is nothing else.
+    assert_eq!((rx.recv_batch(&mut all, 9), &*all), (Ok(1), &[false][..]));
+    tx.send(&3).expect("send");
+    assert_eq!(rx.try_recv_batch(&mut all, 9), Err(RecvError::Invalid { position: 5 }));
+    tx.send(&4).expect("send");
+    assert_eq!(rx.recv_boxed(), Err(RecvError::Invalid { position: 6 }));
+    assert_eq!((rx.len(), rx.try_recv()), (0, Err(RecvError::Empty)));
+}
+
+fn a_closed_member_is_closed_for_its_clones() {
+    let name = Name::new();
+    let tx: mpmc::Sender<u64> = name.options().open().expect("open");
+    let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+    let (sends, receives) = (tx.clone(), rx.clone());
+    let other = rx.try_clone().expect("another");
+    rx.close().expect("close");
+    assert_eq!(receives.try_recv(), Err(RecvError::Fault(Fault::Closed)));
+    assert!(matches!(receives.close(), Err(Error::Fault(Fault::Closed))));
+    tx.send(&1).expect("the other one is there");
+    tx.close().expect("close");
+    assert_eq!(sends.try_send(&2), Err(SendError::Fault(Fault::Closed)));
+    assert_eq!((other.recv(), other.recv()), (Ok(1), Err(RecvError::Disconnected)));
+}
+
+fn each_side_waits_for_the_other() {
+    let name = Name::new();
+    let tx: mpmc::Sender<u64> = name.options().open().expect("open");
+    assert_eq!(tx.wait_for_peer(SOON), Err(SendError::Timeout));
+    let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+    tx.wait_for_peer(SOON).expect("it is there");
+    rx.wait_for_peer(SOON).expect("it is there");
+    drop(tx);
+    assert_eq!(rx.wait_for_peer(SOON), Err(RecvError::Timeout));
+}
+
+fn the_other_kind_is_refused() {
+    let name = Name::new();
+    let tx: mpmc::Sender<u64> = name.options().open().expect("open");
+    let Err(Error::TypeMismatch { expected, found }) =
+        name.options().attach::<spsc::Receiver<u64>>()
+    else {
+        panic!("joined a channel of another kind")
+    };
+    let kinds = (Flavor::Spsc.to_string(), Flavor::Mpmc.to_string());
+    assert_eq!((expected, found), kinds);
+    let same: mpmc::Receiver<u64> =
+        Options::address(Address::from(&tx.id())).attach().expect("attach");
+    assert_eq!(same.id(), tx.id());
+}

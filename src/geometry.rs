@@ -170,7 +170,8 @@ mod tests {
         let stride = round(payload_at + slot_size as u128, unit);
         let header = round(1024 + 128 * seats as u128, SLOTS_ALIGN);
         let slots = (capacity as u128).next_power_of_two();
-        let total = stride * slots + header;
+        // Both may be 2 to the 64th.
+        let total = stride.saturating_mul(slots).saturating_add(header);
         let fits = shape.align != 0
             && (1..=CAPACITY_MAX).contains(&capacity)
             && if shape.variable {
@@ -228,7 +229,7 @@ mod tests {
             let head = if variable { 16 } else { 8 };
             let unit = wide(shape.align).max(8);
             let stride = (wide(head).next_multiple_of(unit) + wide(slot_size)).next_multiple_of(unit);
-            let total = stride * slots + wide(layout::header_size(seats));
+            let total = stride.saturating_mul(slots).saturating_add(wide(layout::header_size(seats)));
             let possible = (1..=CAPACITY_MAX).contains(&capacity)
                 && (if variable { slot_size >= size.max(1) } else { slot_size == size })
                 && total <= isize::MAX as u128;

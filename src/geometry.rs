@@ -114,6 +114,7 @@ mod tests {
     }
 
     /// The edges of what fits in so many bits, and their neighbours.
+    #[cfg(not(loom))]
     fn edges(bits: impl Iterator<Item = u32>) -> Vec<usize> {
         let mut edges: Vec<usize> = bits
             .flat_map(|bit| {

@@ -16,7 +16,7 @@
 //! cargo test --release --test hostile
 //! ```
 //!
-//! All values of all bytes, and all pairs of bits, some hours; minutes of scribbling:
+//! All values of all bytes, and all pairs of bits, about an hour; minutes of scribbling:
 //!
 //! ```text
 //! cargo test --release --test hostile -- --every 1 header

@@ -55,9 +55,9 @@ fn among_the_mortal(flavor: Flavor, cases: u32) {
 }
 
 fn a_one_to_one_channel_survives_its_members() {
-    among_the_mortal(Flavor::Spsc, 25);
+    among_the_mortal(Flavor::Spsc, 40);
 }
 
 fn a_many_to_many_channel_survives_its_members() {
-    among_the_mortal(Flavor::Mpmc, 25);
+    among_the_mortal(Flavor::Mpmc, 100);
 }

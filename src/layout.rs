@@ -96,7 +96,7 @@ pub(crate) struct Parking {
 #[repr(C, align(128))]
 pub(crate) struct Repairs {
     /// Changes whenever a message became nobody's: receivers look for it.
-    pub(crate) orphaned: plain::AtomicU64,
+    pub(crate) orphaned: AtomicU64,
     /// Messages delivered again.
     pub(crate) redelivered: plain::AtomicU64,
     /// Messages dropped with their receiver, by [`Identity::on_death`].

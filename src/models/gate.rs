@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::Fault;
+use crate::members::Seat;
 use crate::sync::mortal;
 use crate::sync::plain::AtomicU64;
 use crate::sync::plain::Ordering::Relaxed;
@@ -24,11 +25,26 @@ pub(super) enum Order {
     Refused,
 }
 
-/// Tokens, and who is seated: the wake semaphores and the seats.
+/// Seats of the models.
+pub(super) const SEATS: usize = 4;
+
+/// What the kernel and the members' table know of a seat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Sitting {
+    /// Nobody came, or the last one left.
+    #[default]
+    Empty,
+    Taken(Side),
+    /// Its holder died, as the how-manieth.
+    Dead(u64),
+}
+
+/// The wake semaphores' tokens and the seats.
 #[derive(Debug, Default)]
 struct State {
     tokens: [u32; 2],
-    dead: [bool; 2],
+    seats: [Sitting; SEATS],
+    deaths: u64,
 }
 
 /// The model's set.
@@ -66,18 +82,76 @@ impl Gate {
         }
     }
 
-    /// What the kernel does when the process of this side ends: the seat is empty and the other
-    /// side woken, in one step.
+    /// What the kernel does when the process of this side of a one-to-one channel ends: the seat is
+    /// empty and the other side woken, in one step.
     pub(super) fn bury(&self, side: Side) {
+        self.end(Seat::of(side).number, true, &[side.other()]);
+    }
+
+    /// The same of a member of many. Both sides are woken; nothing, if it sat nowhere yet.
+    pub(super) fn bury_member(&self, seat: u8) {
+        if self.is_taken(seat) {
+            self.end(seat, true, &[Side::Senders, Side::Receivers]);
+        }
+    }
+
+    /// A member of many gives its seat back.
+    pub(super) fn leave(&self, seat: u8) {
+        mortal::step();
+        self.end(seat, false, &[Side::Senders, Side::Receivers]);
+    }
+
+    /// Takes away what was posted before a model begins: hints, which would only make it larger.
+    pub(super) fn forget_posts(&self) {
+        self.state.lock().unwrap().tokens = [0; 2];
+    }
+
+    fn end(&self, seat: u8, dies: bool, mourners: &[Side]) {
         let mut state = self.state.lock().unwrap();
-        state.dead[side as usize] = true;
-        state.tokens[side.other() as usize] += 1;
-        self.changed[side.other() as usize].notify_one();
+        state.deaths += u64::from(dies);
+        let sitting = if dies { Sitting::Dead(state.deaths) } else { Sitting::Empty };
+        state.seats[usize::from(seat)] = sitting;
+        for &side in mourners {
+            state.tokens[side as usize] += 1;
+            self.changed[side as usize].notify_one();
+        }
+    }
+
+    /// Takes a seat; whether its last holder died in it.
+    pub(super) fn sit(&self, seat: Seat) -> bool {
+        mortal::step();
+        let mut state = self.state.lock().unwrap();
+        let sitting = &mut state.seats[usize::from(seat.number)];
+        assert!(!matches!(sitting, Sitting::Taken(_)), "somebody sits there");
+        let last = std::mem::replace(sitting, Sitting::Taken(seat.side));
+        matches!(last, Sitting::Dead(_))
     }
 
     pub(super) fn is_dead(&self, side: Side) -> bool {
         mortal::step();
-        self.state.lock().unwrap().dead[side as usize]
+        let state = self.state.lock().unwrap();
+        matches!(state.seats[usize::from(Seat::of(side).number)], Sitting::Dead(_))
+    }
+
+    /// Whether somebody alive has this seat.
+    pub(super) fn is_taken(&self, seat: u8) -> bool {
+        mortal::step();
+        let state = self.state.lock().unwrap();
+        matches!(state.seats[usize::from(seat)], Sitting::Taken(_))
+    }
+
+    /// Whether somebody alive is on this side.
+    pub(super) fn is_there(&self, side: Side) -> bool {
+        mortal::step();
+        self.state.lock().unwrap().seats.contains(&Sitting::Taken(side))
+    }
+
+    /// For each seat in which somebody died and that nobody took since, the number of the death; 0
+    /// for the others.
+    pub(super) fn dead(&self) -> [u64; SEATS] {
+        mortal::step();
+        let state = self.state.lock().unwrap();
+        state.seats.map(|sitting| if let Sitting::Dead(number) = sitting { number } else { 0 })
     }
 }
 

@@ -77,7 +77,7 @@ fn explore(model: impl Fn() + Send + Sync + 'static) {
     (0..RUNS).for_each(|_| model());
 }
 
-/// What the two threads of a model share.
+/// What the threads of a model share.
 #[derive(Debug)]
 pub(super) struct Scene {
     pub(super) gate: Gate,
@@ -110,3 +110,16 @@ pub(super) fn together<A, B: Send + 'static>(
     let one = one();
     (one, other.join().expect("the other thread failed"))
 }
+
+/// Does all at the same time; the first here, each of the others in a thread of its own.
+pub(super) fn all_of<T: Send + 'static>(jobs: Vec<Job<T>>) -> Vec<T> {
+    let mut jobs = jobs.into_iter();
+    let first = jobs.next();
+    let others: Vec<_> = jobs.map(thread::spawn).collect();
+    let first = first.map(|job| job());
+    let others = others.into_iter().map(|other| other.join().expect("another thread failed"));
+    first.into_iter().chain(others).collect()
+}
+
+/// What one thread does.
+pub(super) type Job<T> = Box<dyn FnOnce() -> T + Send>;

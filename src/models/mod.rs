@@ -15,6 +15,7 @@
 mod ends;
 mod gate;
 mod harness;
+mod many;
 
 mod batch;
 mod blocking;

@@ -88,7 +88,6 @@ impl Post {
 
     fn disown(&self) {
         if self.membership.ring().disown(self.membership.seat.number) {
-            self.membership.header().repairs.orphaned.fetch_add(1, Release);
             // What fails here fails again in the next call that waits.
             let _ = self.membership.wake(Side::Receivers);
         }

@@ -38,7 +38,7 @@ use crate::word::{Age, DELIVERIES_MAX, NOBODY, Phase, Word};
 
 /// Positions between two stores of a hint: a line that everybody writes would travel between the
 /// processors with each message, and walking over so few slots costs little, and not often.
-const HINT_EVERY: u64 = 16;
+pub(crate) const HINT_EVERY: u64 = 16;
 
 /// The sending end of one member, for all its threads.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(crate) struct Producer {
     ring: Ring,
     seat: u8,
     /// No position before it is free. As the tail: any former value is as true.
-    next: plain::AtomicU64,
+    next: AtomicU64,
 }
 
 /// The receiving end of one member, for all its threads.
@@ -55,7 +55,7 @@ pub(crate) struct Consumer {
     ring: Ring,
     seat: u8,
     /// No position before it holds a message that nobody took.
-    next: plain::AtomicU64,
+    next: AtomicU64,
 }
 
 /// What came of a try to claim a slot.
@@ -132,7 +132,7 @@ const ENDLESS: Corrupt = Corrupt("no slot of the ring is where it can be");
 
 impl Producer {
     pub(crate) fn new(ring: Ring, seat: u8) -> Producer {
-        let next = plain::AtomicU64::new(ring.header().tail.0.load(Acquire));
+        let next = AtomicU64::new(ring.header().tail.0.load(Acquire));
         Producer { ring, seat, next }
     }
 
@@ -239,7 +239,7 @@ impl Producer {
 
 impl Consumer {
     pub(crate) fn new(ring: Ring, seat: u8) -> Consumer {
-        let next = plain::AtomicU64::new(ring.header().head.0.load(Acquire));
+        let next = AtomicU64::new(ring.header().head.0.load(Acquire));
         Consumer { ring, seat, next }
     }
 
@@ -423,7 +423,7 @@ impl Ring {
 
     /// Clears what the last holder of a seat left in the slots, before another one uses the seat:
     /// its claims hold no message, what it read is nobody's until a receiver takes it over. Whether
-    /// there is any of these.
+    /// there is any of these: then [`orphaned`](Ring::orphaned) is another.
     pub(crate) fn disown(&self, seat: u8) -> bool {
         let mut orphans = false;
         for at in self.all_slots() {
@@ -441,7 +441,16 @@ impl Ring {
                 _ => {}
             }
         }
+        if orphans {
+            // Release: who sees the new number sees what is nobody's.
+            self.header().repairs.orphaned.fetch_add(1, Release);
+        }
         orphans
+    }
+
+    /// Changes whenever messages became nobody's.
+    pub(crate) fn orphaned(&self) -> u64 {
+        self.header().repairs.orphaned.load(Acquire)
     }
 
     /// Whether every message was acknowledged, but for those that `seat` reads.

@@ -51,7 +51,7 @@ pub(crate) fn step() {
 macro_rules! mortal {
     ($name:ident: $int:ty) => {
         /// As the facade's, each access a [`step`].
-        #[derive(Debug)]
+        #[derive(Debug, Default)]
         #[repr(transparent)]
         pub(crate) struct $name(imp::$name);
 
@@ -72,6 +72,12 @@ macro_rules! mortal {
             pub(crate) fn store(&self, value: $int, order: Ordering) {
                 step();
                 self.0.store(value, order);
+            }
+
+            #[track_caller]
+            pub(crate) fn fetch_add(&self, more: $int, order: Ordering) -> $int {
+                step();
+                self.0.fetch_add(more, order)
             }
 
             #[track_caller]

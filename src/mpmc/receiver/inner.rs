@@ -180,7 +180,7 @@ impl Inner {
     /// died since it last did.
     pub(super) fn inherit(&self) -> Result<Option<Held>, RecvError> {
         let repairs = &self.post.membership.header().repairs;
-        let orphaned = repairs.orphaned.load(crate::sync::plain::Ordering::Acquire);
+        let orphaned = self.consumer.ring().orphaned();
         let now = Searched { dead: self.post.dead()?, orphaned };
         let mut searched = self.searched.lock().unwrap_or_else(PoisonError::into_inner);
         if *searched == now {

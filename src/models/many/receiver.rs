@@ -1,0 +1,155 @@
+//! The receiving end of a model's channel: what `mpmc::Receiver` does between ring and waiting, in the
+//! same order, without type and counters.
+
+use std::sync::Arc;
+
+use super::member::{Member, Until};
+use crate::error::Fault;
+use crate::members::Seat;
+use crate::models::gate::SEATS;
+use crate::models::harness::Scene;
+use crate::ring::mpmc::{Consumer, Held, Next};
+use crate::ring::testing::read;
+use crate::wait::{Look, Pace, Side, Wait};
+use crate::word::DELIVERIES_MAX;
+
+/// What a receiver saw when it last looked through the slots for messages of the dead.
+#[derive(Debug, Default, PartialEq)]
+struct Searched {
+    dead: [u64; SEATS],
+    orphaned: u64,
+}
+
+/// A receiving end.
+#[derive(Debug)]
+pub(super) struct Receiver {
+    consumer: Consumer,
+    pace: Pace,
+    /// A message is delivered so often at most.
+    pub(super) limit: u8,
+    /// Positions of messages that were delivered as often.
+    pub(super) set_aside: Vec<u64>,
+    searched: Option<Searched>,
+    /// Last: the ring lies in its scene.
+    member: Member,
+}
+
+impl Receiver {
+    pub(super) fn join(scene: &Arc<Scene>, seat: u8, until: Until) -> Receiver {
+        let member = Member::join(scene, Seat { number: seat, side: Side::Receivers }, until);
+        let consumer = Consumer::new(scene.ring(), seat);
+        let (pace, limit) = (Pace::new(Wait::Park), DELIVERIES_MAX);
+        Receiver { consumer, pace, limit, set_aside: Vec::new(), searched: None, member }
+    }
+
+    /// Receives; sleeps while there is nothing. `None`: the ring is drained and all senders are gone.
+    pub(super) fn recv(&mut self) -> Option<u64> {
+        self.recv_ref(|_, _| ())
+    }
+
+    /// Looks at a message in place while `work` is done, then acknowledges it. `work` is told how
+    /// often it was delivered.
+    pub(super) fn recv_ref(&mut self, work: impl FnOnce(u64, u8)) -> Option<u64> {
+        let held = self.hold()?;
+        let message = read(self.consumer.slot(&held));
+        work(message, held.deliveries());
+        self.acknowledge(&held);
+        Some(message)
+    }
+
+    /// Receives what is there, up to `most`, acknowledged when all are copied.
+    pub(super) fn recv_batch(&mut self, most: usize) -> Vec<u64> {
+        let mut all: Vec<Held> = self.hold().into_iter().collect();
+        let mut messages = Vec::new();
+        while let Some(held) = all.last() {
+            messages.push(read(self.consumer.slot(held)));
+            if all.len() == most {
+                break;
+            }
+            match self.consumer.take(|_| Ok::<bool, Fault>(false)).unwrap() {
+                Next::Message(held) => all.push(held),
+                _ => break,
+            }
+        }
+        all.iter().for_each(|held| self.acknowledge(held));
+        messages
+    }
+
+    pub(super) fn leave(self) {
+        self.member.leave();
+    }
+
+    fn acknowledge(&self, held: &Held) {
+        assert!(self.consumer.acknowledge(held), "evicted");
+        self.member.scene.gate.light_fence();
+        let senders = self.member.parking(Side::Senders);
+        if senders.flags() != 0 {
+            // In so small a ring at the first free slot.
+            self.member.wake(Side::Senders);
+            if senders.has_left() {
+                self.member.wake(Side::Receivers);
+            }
+        }
+    }
+
+    /// A message; sleeps until there is one.
+    pub(super) fn hold(&mut self) -> Option<Held> {
+        let held = match self.consumer.take(|_| Ok::<bool, Fault>(false)).unwrap() {
+            Next::Message(held) => held,
+            _ => self.seek()?,
+        };
+        if self.member.parking(Side::Receivers).is_parked() && self.consumer.has_message() {
+            self.member.wake(Side::Receivers);
+        }
+        Some(held)
+    }
+
+    fn seek(&mut self) -> Option<Held> {
+        self.member.wake(Side::Senders);
+        let Receiver { consumer, pace, limit, set_aside, searched, member } = self;
+        let mut found = None;
+        let mut look = |asking: bool| {
+            found = match consumer.take(|seat| member.is_dead(asking, seat))? {
+                Next::Message(held) => Some(held),
+                _ if asking => inherit(consumer, member, *limit, set_aside, searched)?,
+                _ => None,
+            };
+            Ok::<bool, Fault>(found.is_some())
+        };
+        member.wait(pace, |how| {
+            if how == Look::Quick {
+                return look(false);
+            }
+            let gone = member.is_abandoned();
+            Ok(look(true)? || gone && consumer.ring().is_drained(member.seat.number))
+        });
+        found
+    }
+}
+
+/// A message whose receiver died, if there is one and somebody died since this was last asked.
+fn inherit(
+    consumer: &Consumer,
+    member: &Member,
+    limit: u8,
+    set_aside: &mut Vec<u64>,
+    searched: &mut Option<Searched>,
+) -> Result<Option<Held>, Fault> {
+    if member.until != Until::Dead {
+        return Ok(None);
+    }
+    let orphaned = consumer.ring().orphaned();
+    let now = Some(Searched { dead: member.scene.gate.dead(), orphaned });
+    if *searched == now {
+        return Ok(None);
+    }
+    let found = consumer.take_over(
+        limit,
+        |seat| member.is_dead(true, seat),
+        |position| set_aside.push(position),
+    )?;
+    if found.is_none() {
+        *searched = now;
+    }
+    Ok(found)
+}

@@ -1,0 +1,93 @@
+//! The sending end of a model's channel: what `mpmc::Sender` does between ring and waiting, in the
+//! same order, without type and counters.
+
+use std::sync::Arc;
+
+use super::member::{Member, Until, message};
+use crate::error::Fault;
+use crate::members::Seat;
+use crate::models::harness::Scene;
+use crate::ring::mpmc::{Claim, Producer, Room};
+use crate::ring::testing::write;
+use crate::wait::{Look, Pace, Side, Wait};
+
+/// A sending end.
+#[derive(Debug)]
+pub(super) struct Sender {
+    producer: Producer,
+    pace: Pace,
+    /// Last: the ring lies in its scene.
+    member: Member,
+}
+
+impl Sender {
+    pub(super) fn join(scene: &Arc<Scene>, seat: u8, until: Until) -> Sender {
+        let member = Member::join(scene, Seat { number: seat, side: Side::Senders }, until);
+        let producer = Producer::new(scene.ring(), seat);
+        Sender { producer, pace: Pace::new(Wait::Park), member }
+    }
+
+    /// Sends its message of this number; sleeps while the ring is full. False: all receivers are
+    /// gone.
+    pub(super) fn send(&mut self, number: u64) -> bool {
+        let sent = self.put(number);
+        if sent {
+            self.look_after_receivers();
+        }
+        sent
+    }
+
+    /// Sends so many with one look at the sleepers.
+    pub(super) fn send_batch(&mut self, numbers: u64) {
+        for number in 0..numbers {
+            assert!(self.put(number));
+        }
+        self.look_after_receivers();
+    }
+
+    /// Lends a slot and takes it back without a message.
+    pub(super) fn lend_in_vain(&mut self) {
+        let claim = self.claim().expect("a receiver");
+        write(self.producer.slot(&claim), u64::MAX);
+        assert!(self.producer.abandon(claim));
+        self.look_after_receivers();
+    }
+
+    pub(super) fn leave(self) {
+        self.member.leave();
+    }
+
+    fn put(&mut self, number: u64) -> bool {
+        let Some(claim) = self.claim() else { return false };
+        write(self.producer.slot(&claim), message(self.member.seat.number, number));
+        assert!(self.producer.publish(claim), "evicted");
+        true
+    }
+
+    fn look_after_receivers(&self) {
+        self.member.scene.gate.light_fence();
+        if self.member.parking(Side::Receivers).flags() != 0 {
+            self.member.wake(Side::Receivers);
+        }
+    }
+
+    /// A slot; sleeps until there is one. `None`: all receivers are gone.
+    pub(super) fn claim(&mut self) -> Option<Claim> {
+        if let Room::Claimed(claim) = self.producer.claim(|_| Ok::<bool, Fault>(false)).unwrap() {
+            return Some(claim);
+        }
+        self.look_after_receivers();
+        let Sender { producer, pace, member } = self;
+        let mut claimed = None;
+        member.wait(pace, |how| {
+            let asking = how != Look::Quick;
+            match producer.claim(|seat| member.is_dead(asking, seat))? {
+                Room::Claimed(claim) => claimed = Some(claim),
+                Room::Orphaned => member.wake(Side::Receivers),
+                Room::Full | Room::Behind { .. } => {}
+            }
+            Ok(claimed.is_some() || asking && member.is_abandoned())
+        });
+        claimed
+    }
+}

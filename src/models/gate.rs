@@ -43,6 +43,8 @@ enum Sitting {
 #[derive(Debug, Default)]
 struct State {
     tokens: [u32; 2],
+    /// Sleeps that a signal ends at once, or the end of a slice.
+    disturbed: [u32; 2],
     seats: [Sitting; SEATS],
     deaths: u64,
 }
@@ -99,6 +101,11 @@ impl Gate {
     pub(super) fn leave(&self, seat: u8) {
         mortal::step();
         self.end(seat, false, &[Side::Senders, Side::Receivers]);
+    }
+
+    /// The next sleep of this side ends at once, whatever was posted.
+    pub(super) fn disturb(&self, side: Side) {
+        self.state.lock().unwrap().disturbed[side as usize] += 1;
     }
 
     /// Takes away what was posted before a model begins: hints, which would only make it larger.
@@ -159,6 +166,10 @@ impl wait::Gate for Gate {
     fn sleep(&self, side: Side, at_most: Duration) -> Result<bool, Fault> {
         mortal::step();
         let (mut state, side) = (self.state.lock().unwrap(), side as usize);
+        if state.disturbed[side] > 0 {
+            state.disturbed[side] -= 1;
+            return Ok(false);
+        }
         // Under loom there is no time, and who is never woken is a deadlock.
         #[cfg(loom)]
         while state.tokens[side] == 0 {

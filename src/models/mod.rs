@@ -1,7 +1,10 @@
-//! Models: the shipped ring and the shipped waiting, two threads, every order of their steps.
+//! Models: the shipped ring and the shipped waiting, two to four threads, every order of their steps.
 //!
 //! With `--cfg loom` each model runs under the model checker; without, the same code runs again and
-//! again on real threads, so that it never rots. Many to many has no models yet.
+//! again on real threads, so that it never rots. `docs/verification.md` has what came of it, and which
+//! model fails for which ordering.
+//!
+//! Of one-to-one channels:
 //!
 //! | file | question |
 //! |---|---|
@@ -11,6 +14,8 @@
 //! | `blocking` | does everyone who sleeps wake? |
 //! | `leaving` | does who sees the end see all that was sent before? |
 //! | `takeover` | does a successor go on where the dead stopped, at whatever step? |
+//!
+//! Many-to-many channels are in `many`.
 
 mod ends;
 mod gate;

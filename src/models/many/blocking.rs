@@ -7,6 +7,7 @@ use super::receiver::Receiver;
 use super::sender::Sender;
 use crate::models::gate::Order;
 use crate::models::harness::{Job, Scene, all_of, check, many, together};
+use crate::wait::Side;
 
 /// What each sender sends and each receiver receives; the sums are equal, but for `before`.
 #[derive(Clone, Copy, Debug)]
@@ -18,10 +19,16 @@ struct Work {
     received: &'static [u64],
     /// Sent and received together.
     batch: bool,
+    /// The first sleep of each side is disturbed.
+    disturbed: bool,
 }
 
 fn exchange(work: Work, order: Order) {
     let scene = Scene::new(work.capacity, order);
+    if work.disturbed {
+        scene.gate.disturb(Side::Senders);
+        scene.gate.disturb(Side::Receivers);
+    }
     let mut all = Vec::new();
     let mut jobs: Vec<Job<Vec<u64>>> = Vec::new();
     let mut seat = 0;
@@ -67,10 +74,14 @@ fn exchange(work: Work, order: Order) {
 fn check_all(works: &[Work], orders: &[Order]) {
     for &work in works {
         for &order in orders {
-            let Work { capacity, before, sent, received, batch } = work;
-            let batch = if batch { ", batch" } else { "" };
+            let Work { capacity, before, sent, received, batch, disturbed } = work;
+            let how = match (batch, disturbed) {
+                (false, false) => "",
+                (true, _) => ", batch",
+                (false, true) => ", disturbed",
+            };
             let name = format!(
-                "{sent:?} to {received:?}, capacity {capacity}, {before} before{batch}, {order:?}"
+                "{sent:?} to {received:?}, capacity {capacity}, {before} before{how}, {order:?}"
             );
             check(&name, move || exchange(work, order));
         }
@@ -92,7 +103,8 @@ fn lends_in_vain(capacity: usize, order: Order) {
     together(sender, receiver);
 }
 
-const ONE: Work = Work { capacity: 1, before: 0, sent: &[], received: &[], batch: false };
+const ONE: Work =
+    Work { capacity: 1, before: 0, sent: &[], received: &[], batch: false, disturbed: false };
 
 #[test]
 fn one_and_one_sleep_and_wake() {
@@ -129,6 +141,17 @@ fn two_and_two_sleep_and_wake() {
     let works = [
         Work { sent: &[1, 1], received: &[1, 1], ..ONE },
         Work { capacity: 2, sent: &[1, 1], received: &[1, 1], ..ONE },
+    ];
+    check_all(&works, &[Order::Membarrier]);
+}
+
+/// Who wakes for nothing takes an announcement back, which may be another one's.
+#[test]
+fn who_is_disturbed_keeps_nobody_asleep() {
+    let works = [
+        Work { sent: &[2], received: &[2], disturbed: true, ..ONE },
+        Work { sent: &[2], received: &[1, 1], disturbed: true, ..ONE },
+        Work { before: 1, sent: &[1, 1], received: &[3], disturbed: true, ..ONE },
     ];
     check_all(&works, &[Order::Membarrier]);
 }

@@ -1,4 +1,4 @@
-//! Models of many-to-many channels: the shipped ring and the shipped waiting, up to five threads.
+//! Models of many-to-many channels: the shipped ring and the shipped waiting, two to four threads.
 //!
 //! | file | question |
 //! |---|---|

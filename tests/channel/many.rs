@@ -15,6 +15,7 @@ tests![
     the_slow_are_named,
     the_seats_are_counted,
     a_place_is_written_once,
+    what_was_forgotten_in_hand_is_given_back,
 ];
 
 workers![send, receive, work_slowly];
@@ -214,4 +215,32 @@ fn the_seats_are_counted() {
     }
     drop(all);
     tx.try_clone().expect("a seat again");
+}
+
+/// A guard and a loan that were forgotten end with their handle: the message comes again, the slot is
+/// stepped over, also when another member has the seat by then.
+fn what_was_forgotten_in_hand_is_given_back() {
+    for again in [false, true] {
+        let name = Name::new();
+        let options = name.options().capacity(2);
+        let tx: mpmc::Sender<u64> = options.open().expect("open");
+        let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+        let forgetful: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+        tx.send(&1).expect("send");
+        std::mem::forget(forgetful.recv_ref().expect("a message"));
+        // Looks through the slots while there is nothing for it.
+        assert_eq!(rx.recv_timeout(Duration::from_millis(1)), Err(RecvError::Timeout));
+        drop(forgetful);
+        let other = again.then(|| name.options().attach::<mpmc::Receiver<u64>>().expect("attach"));
+        assert_eq!(rx.recv_timeout(Duration::from_secs(5)), Ok(1), "again {again}");
+        drop(other);
+        let forgetful: mpmc::Sender<u64> = name.options().attach().expect("attach");
+        std::mem::forget(forgetful.loan().expect("a slot"));
+        tx.send(&2).expect("send");
+        drop(forgetful);
+        let other = again.then(|| name.options().attach::<mpmc::Sender<u64>>().expect("attach"));
+        assert_eq!(rx.recv_timeout(Duration::from_secs(5)), Ok(2), "again {again}");
+        drop((other, tx));
+        assert_eq!(rx.recv_timeout(Duration::from_secs(5)), Err(RecvError::Disconnected));
+    }
 }

@@ -66,9 +66,9 @@ impl Receiver {
             if all.len() == most {
                 break;
             }
-            match self.consumer.take(|_| Ok::<bool, Fault>(false)).unwrap() {
-                Next::Message(held) => all.push(held),
-                _ => break,
+            match self.take() {
+                Some(held) => all.push(held),
+                None => break,
             }
         }
         all.iter().for_each(|held| self.acknowledge(held));
@@ -92,11 +92,21 @@ impl Receiver {
         }
     }
 
+    /// A message that is there.
+    fn take(&self) -> Option<Held> {
+        self.consumer.take_next().or_else(|| {
+            match self.consumer.take(|_| Ok::<bool, Fault>(false)).unwrap() {
+                Next::Message(held) => Some(held),
+                _ => None,
+            }
+        })
+    }
+
     /// A message; sleeps until there is one.
     pub(super) fn hold(&mut self) -> Option<Held> {
-        let held = match self.consumer.take(|_| Ok::<bool, Fault>(false)).unwrap() {
-            Next::Message(held) => held,
-            _ => self.seek()?,
+        let held = match self.take() {
+            Some(held) => held,
+            None => self.seek()?,
         };
         if self.member.parking(Side::Receivers).is_parked() && self.consumer.has_message() {
             self.member.wake(Side::Receivers);

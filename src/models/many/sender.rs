@@ -73,6 +73,9 @@ impl Sender {
 
     /// A slot; sleeps until there is one. `None`: all receivers are gone.
     pub(super) fn claim(&mut self) -> Option<Claim> {
+        if let Some(claim) = self.producer.claim_next() {
+            return Some(claim);
+        }
         if let Room::Claimed(claim) = self.producer.claim(|_| Ok::<bool, Fault>(false)).unwrap() {
             return Some(claim);
         }

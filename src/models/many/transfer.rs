@@ -14,17 +14,38 @@ fn alive(_: u8) -> Result<bool, Corrupt> {
     Ok(false)
 }
 
+/// How a slot is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Behind the last one, or not at all.
+    Next,
+    Walk,
+}
+
 /// Sends if there is room.
-fn try_send(producer: &Producer, message: u64) -> bool {
-    let Room::Claimed(claim) = producer.claim(alive).unwrap() else { return false };
+fn try_send(producer: &Producer, message: u64, way: Way) -> bool {
+    let claim = match way {
+        Way::Next => producer.claim_next(),
+        Way::Walk => match producer.claim(alive).unwrap() {
+            Room::Claimed(claim) => Some(claim),
+            _ => None,
+        },
+    };
+    let Some(claim) = claim else { return false };
     write(producer.slot(&claim), message);
     assert!(producer.publish(claim), "evicted");
     true
 }
 
 /// Receives if there is a message, which it looks at twice.
-fn try_recv(consumer: &Consumer) -> Option<u64> {
-    let Next::Message(held) = consumer.take(alive).unwrap() else { return None };
+fn try_recv(consumer: &Consumer, way: Way) -> Option<u64> {
+    let held = match way {
+        Way::Next => consumer.take_next()?,
+        Way::Walk => match consumer.take(alive).unwrap() {
+            Next::Message(held) => held,
+            _ => return None,
+        },
+    };
     assert_eq!(held.deliveries(), 1);
     let message = read(consumer.slot(&held));
     assert_eq!(read(consumer.slot(&held)), message, "overwritten in its slot");
@@ -33,7 +54,7 @@ fn try_recv(consumer: &Consumer) -> Option<u64> {
 }
 
 /// All try so often; nobody waits, so the orderings of the ring are all there is.
-fn transfer(senders: u8, receivers: u8, capacity: usize, tries: u64) {
+fn transfer(senders: u8, receivers: u8, capacity: usize, tries: u64, way: Way) {
     let scene = Scene::new(capacity, Order::Membarrier);
     let mut jobs: Vec<Job<Vec<u64>>> = Vec::new();
     for seat in 0..senders {
@@ -43,7 +64,7 @@ fn transfer(senders: u8, receivers: u8, capacity: usize, tries: u64) {
             let mut sent = Vec::new();
             for _ in 0..tries {
                 let next = message(seat, sent.len() as u64);
-                sent.extend(try_send(&producer, next).then_some(next));
+                sent.extend(try_send(&producer, next, way).then_some(next));
             }
             sent
         }));
@@ -52,13 +73,13 @@ fn transfer(senders: u8, receivers: u8, capacity: usize, tries: u64) {
         let (consumer, scene) = (Consumer::new(scene.ring(), seat), scene.clone());
         jobs.push(Box::new(move || {
             let _scene = scene;
-            (0..tries).filter_map(|_| try_recv(&consumer)).collect()
+            (0..tries).filter_map(|_| try_recv(&consumer, way)).collect()
         }));
     }
     let mut sent = all_of(jobs);
     let mut received = sent.split_off(usize::from(senders));
     let rest = Consumer::new(scene.ring(), senders + receivers);
-    received.push(std::iter::from_fn(|| try_recv(&rest)).collect());
+    received.push(std::iter::from_fn(|| try_recv(&rest, Way::Walk)).collect());
     check_exchange(&sent.concat(), &received);
 }
 
@@ -81,12 +102,13 @@ fn lent_in_vain(capacity: usize, tries: u64) {
         }),
         Box::new(move || {
             let _scene = behind;
-            let numbers = (0..tries).filter(|&number| try_send(&other, message(2, number)));
+            let numbers =
+                (0..tries).filter(|&number| try_send(&other, message(2, number), Way::Walk));
             numbers.map(|number| message(2, number)).collect()
         }),
     ];
     let sent = all_of(jobs);
-    let received = std::iter::from_fn(|| try_recv(&consumer)).collect();
+    let received = std::iter::from_fn(|| try_recv(&consumer, Way::Walk)).collect();
     check_exchange(&sent.concat(), &[received]);
 }
 
@@ -95,8 +117,10 @@ fn each_message_comes_to_one() {
     for (senders, receivers, capacity, tries) in
         [(1, 1, 1, 3), (1, 1, 2, 3), (2, 1, 1, 2), (2, 1, 2, 2), (1, 2, 1, 2), (1, 2, 2, 2)]
     {
-        let name = format!("{senders} to {receivers}, capacity {capacity}");
-        check(&name, move || transfer(senders, receivers, capacity, many(tries)));
+        for way in [Way::Next, Way::Walk] {
+            let name = format!("{senders} to {receivers}, capacity {capacity}, {way:?}");
+            check(&name, move || transfer(senders, receivers, capacity, many(tries), way));
+        }
     }
 }
 
@@ -104,7 +128,7 @@ fn each_message_comes_to_one() {
 fn each_message_of_two_comes_to_one_of_two() {
     for capacity in [1, 2] {
         let name = format!("2 to 2, capacity {capacity}");
-        check(&name, move || transfer(2, 2, capacity, many(1)));
+        check(&name, move || transfer(2, 2, capacity, many(1), Way::Walk));
     }
 }
 

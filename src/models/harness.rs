@@ -16,7 +16,6 @@ use std::thread;
 
 /// Forced switches of threads that loom tries in one execution, unless `LOOM_MAX_PREEMPTIONS` says
 /// another number.
-#[cfg(loom)]
 const PREEMPTIONS: usize = 2;
 
 /// How often a model runs on threads.
@@ -30,18 +29,32 @@ pub(super) const fn many(small: u64) -> u64 {
 
 /// Runs `model` in every order of its steps; or often.
 pub(super) fn check(name: &str, model: impl Fn() + Send + Sync + 'static) {
+    check_bounded(name, PREEMPTIONS, model);
+}
+
+/// The same with a bound of its own for the forced switches in one execution.
+pub(super) fn check_bounded(name: &str, bound: usize, model: impl Fn() + Send + Sync + 'static) {
     let start = Instant::now();
-    report(name, "", executions_of(model), start);
+    report(name, "", executions_of(bound, model), start);
 }
 
 /// Runs a model once for each step a process can die at, up to one that no execution reaches. The
 /// model says whether the process died.
 pub(super) fn check_deaths(name: &str, model: impl Fn(u32) -> bool + Copy + Send + Sync + 'static) {
+    check_deaths_bounded(name, PREEMPTIONS, model);
+}
+
+/// The same with a bound of its own for the forced switches in one execution.
+pub(super) fn check_deaths_bounded(
+    name: &str,
+    bound: usize,
+    model: impl Fn(u32) -> bool + Copy + Send + Sync + 'static,
+) {
     let (start, mut executions) = (Instant::now(), 0);
     for step in 0.. {
         let deaths = Arc::new(AtomicU64::new(0));
         let counted = deaths.clone();
-        executions += executions_of(move || {
+        executions += executions_of(bound, move || {
             counted.fetch_add(u64::from(model(step)), Relaxed);
         });
         if deaths.load(Relaxed) == 0 {
@@ -54,10 +67,10 @@ fn report(name: &str, deaths: &str, executions: u64, start: Instant) {
     println!("{name}: {deaths}{executions} executions, {:.1} s", start.elapsed().as_secs_f64());
 }
 
-fn executions_of(model: impl Fn() + Send + Sync + 'static) -> u64 {
+fn executions_of(bound: usize, model: impl Fn() + Send + Sync + 'static) -> u64 {
     let executions = Arc::new(AtomicU64::new(0));
     let counted = executions.clone();
-    explore(move || {
+    explore(bound, move || {
         counted.fetch_add(1, Relaxed);
         model();
     });
@@ -65,15 +78,17 @@ fn executions_of(model: impl Fn() + Send + Sync + 'static) -> u64 {
 }
 
 #[cfg(loom)]
-fn explore(model: impl Fn() + Send + Sync + 'static) {
+fn explore(bound: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(PREEMPTIONS));
+    builder.preemption_bound = builder.preemption_bound.or(Some(bound));
     builder.max_branches = 10_000;
     builder.check(model);
 }
 
 #[cfg(not(loom))]
-fn explore(model: impl Fn() + Send + Sync + 'static) {
+fn explore(bound: usize, model: impl Fn() + Send + Sync + 'static) {
+    // The system switches as it likes.
+    let _ = bound;
     (0..RUNS).for_each(|_| model());
 }
 

@@ -11,7 +11,8 @@ use crate::ring::mpmc::Held;
 /// A received message, in its slot. Dropped, it is acknowledged: whatever is done under the guard is
 /// done at least once, for if this process dies meanwhile another receiver gets the message.
 ///
-/// Forgotten (`mem::forget`), its slot is lost to the ring until this process ends.
+/// Forgotten (`mem::forget`), its slot is lost to the ring until the last clone of its receiver is
+/// dropped; then another receiver gets the message.
 ///
 /// It is memory that other processes have mapped: no honest member touches it meanwhile, but see
 /// [Trust](crate#trust).

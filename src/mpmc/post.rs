@@ -86,6 +86,15 @@ impl Post {
         Options::id(self.membership.id).wait(self.wait).label(label)
     }
 
+    /// Gives back what was forgotten in hand. Only by the last handle, of which nobody has a guard or
+    /// a loan any more.
+    pub(super) fn let_go(&self) {
+        // A seat that was lost may be another's by now.
+        if self.membership.is_seated() && self.membership.check_life().is_ok() {
+            self.disown();
+        }
+    }
+
     fn disown(&self) {
         if self.membership.ring().disown(self.membership.seat.number) {
             // What fails here fails again in the next call that waits.

@@ -49,6 +49,7 @@ struct Searched {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.account();
+        self.post.let_go();
         // Who wants to hear of errors calls `close`.
         let _ = self.post.leave();
     }

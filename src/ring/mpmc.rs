@@ -38,7 +38,8 @@ use crate::word::{Age, DELIVERIES_MAX, NOBODY, Phase, Word};
 
 /// Positions between two stores of a hint: a line that everybody writes would travel between the
 /// processors with each message, and walking over so few slots costs little, and not often.
-pub(crate) const HINT_EVERY: u64 = 16;
+/// Under loom, whose work grows with every step, it is the least.
+pub(crate) const HINT_EVERY: u64 = if cfg!(loom) { 2 } else { 16 };
 
 /// The sending end of one member, for all its threads.
 #[derive(Debug)]
@@ -429,15 +430,16 @@ impl Ring {
         for at in self.all_slots() {
             let slot = self.slot_at(&at);
             let word = look(&slot);
-            if word.owner() != seat {
-                continue;
-            }
-            match word.phase() {
-                Some(Phase::Claimed) => _ = swap(&slot, word, Word::skip(word.lap()), AcqRel),
-                Some(Phase::Reading) => {
+            match (word.phase(), word.owner()) {
+                (Some(Phase::Claimed), owner) if owner == seat => {
+                    swap(&slot, word, Word::skip(word.lap()), AcqRel);
+                }
+                (Some(Phase::Reading), owner) if owner == seat => {
                     let nobody = Word::reading(word.lap(), word.deliveries(), NOBODY);
                     orphans |= swap(&slot, word, nobody, AcqRel);
                 }
+                // Whoever did so may have died before it was counted.
+                (Some(Phase::Reading), NOBODY) => orphans = true,
                 _ => {}
             }
         }

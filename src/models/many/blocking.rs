@@ -6,7 +6,7 @@ use super::member::{Until, message};
 use super::receiver::Receiver;
 use super::sender::Sender;
 use crate::models::gate::Order;
-use crate::models::harness::{Job, Scene, all_of, check, many, together};
+use crate::models::harness::{Job, Scene, all_of, check, check_bounded, many, together};
 use crate::wait::Side;
 
 /// What each sender sends and each receiver receives; the sums are equal, but for `before`.
@@ -71,6 +71,11 @@ fn exchange(work: Work, order: Order) {
     scene.gate.check_posts();
 }
 
+/// Of more than two threads that sleep, every order with one forced switch is enough to wait for.
+const fn bound(threads: usize) -> usize {
+    if threads > 2 { 1 } else { 2 }
+}
+
 fn check_all(works: &[Work], orders: &[Order]) {
     for &work in works {
         for &order in orders {
@@ -83,7 +88,8 @@ fn check_all(works: &[Work], orders: &[Order]) {
             let name = format!(
                 "{sent:?} to {received:?}, capacity {capacity}, {before} before{how}, {order:?}"
             );
-            check(&name, move || exchange(work, order));
+            let threads = sent.len() + received.len();
+            check_bounded(&name, bound(threads), move || exchange(work, order));
         }
     }
 }
@@ -151,7 +157,6 @@ fn who_is_disturbed_keeps_nobody_asleep() {
     let works = [
         Work { sent: &[2], received: &[2], disturbed: true, ..ONE },
         Work { sent: &[2], received: &[1, 1], disturbed: true, ..ONE },
-        Work { before: 1, sent: &[1, 1], received: &[3], disturbed: true, ..ONE },
     ];
     check_all(&works, &[Order::Membarrier]);
 }

@@ -6,6 +6,7 @@
 //! have nothing to do.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::check_order;
@@ -13,7 +14,7 @@ use super::member::{Until, message};
 use super::receiver::Receiver;
 use super::sender::Sender;
 use crate::models::gate::Order;
-use crate::models::harness::{Job, Scene, all_of, check_deaths};
+use crate::models::harness::{Job, Scene, all_of, check_deaths_bounded};
 use crate::sync::mortal::killed_at;
 use crate::wait::Side;
 
@@ -32,8 +33,8 @@ struct Told {
 }
 
 impl Told {
-    fn send(&mut self, tx: &mut Sender, seat: u8, messages: u64) {
-        for number in 0..messages {
+    fn send(&mut self, tx: &mut Sender, seat: u8, numbers: Range<u64>) {
+        for number in numbers {
             assert!(tx.send(number), "there is a receiver");
             self.sent.push(message(seat, number));
         }
@@ -108,7 +109,7 @@ fn scene(capacity: usize, before: Before, order: Order) -> (Arc<Scene>, Told) {
         }
         Before::InHand => {
             let mut tx = Sender::join(&scene, FIRST, Until::Ever);
-            told.send(&mut tx, FIRST, 1);
+            told.send(&mut tx, FIRST, 0..1);
             tx.leave();
             let mut rx = Receiver::join(&scene, FIRST, Until::Ever);
             assert!(rx.hold().is_some());
@@ -119,7 +120,7 @@ fn scene(capacity: usize, before: Before, order: Order) -> (Arc<Scene>, Told) {
     (scene, told)
 }
 
-/// A sender dies, another one and a receiver live.
+/// A sender dies; when it is buried another one sends. A receiver lives.
 fn sender_dies(
     capacity: usize,
     of_each: [u64; 2],
@@ -138,14 +139,11 @@ fn sender_dies(
             told
         }),
         Box::new(move || {
-            Told::default().until_killed(&scene, 1, step, |told| {
-                told.send(&mut dying, 1, first);
+            let mut told = Told::default().until_killed(&scene, 1, step, |told| {
+                told.send(&mut dying, 1, 0..first);
                 dying.leave();
-            })
-        }),
-        Box::new(move || {
-            let mut told = Told::default();
-            told.send(&mut living, 2, second);
+            });
+            told.send(&mut living, 2, 0..second);
             living.leave();
             told
         }),
@@ -153,32 +151,44 @@ fn sender_dies(
     verify(&all_of(jobs))
 }
 
-/// A receiver dies, another one and a sender live.
-fn receiver_dies(capacity: usize, messages: u64, before: Before, order: Order, step: u32) -> bool {
+/// A receiver dies beside another one. What there is to receive was sent before, or is sent by one
+/// who lives.
+fn receiver_dies(capacity: usize, sent: [u64; 2], before: Before, order: Order, step: u32) -> bool {
     let (scene, mut told) = scene(capacity, before, order);
     let mut dying = Receiver::join(&scene, 1, Until::Dead);
     let mut tx = Sender::join(&scene, 2, Until::Dead);
     let mut living = Receiver::join(&scene, 3, Until::Dead);
-    let jobs: Vec<Job<Told>> = vec![
-        Box::new(move || {
-            told.send(&mut tx, 2, messages);
-            tx.leave();
-            told
-        }),
-        Box::new(move || {
-            Told::default().until_killed(&scene, 1, step, |told| {
-                told.receive(&mut dying);
-                dying.leave();
-            })
-        }),
+    let [first, second] = sent;
+    told.send(&mut tx, 2, 0..first);
+    let beside = scene.clone();
+    let mut jobs: Vec<Job<Told>> = vec![
         Box::new(move || {
             let mut told = Told::default();
             told.receive(&mut living);
             living.leave();
             told
         }),
+        Box::new(move || {
+            Told::default().until_killed(&beside, 1, step, |told| {
+                told.receive(&mut dying);
+                dying.leave();
+            })
+        }),
     ];
-    verify(&all_of(jobs))
+    if second == 0 {
+        tx.leave();
+        scene.gate.forget_posts();
+    } else {
+        jobs.push(Box::new(move || {
+            let mut told = Told::default();
+            told.send(&mut tx, 2, first..first + second);
+            tx.leave();
+            told
+        }));
+    }
+    let mut all = all_of(jobs);
+    all.push(told);
+    verify(&all)
 }
 
 /// In the seat of one who died comes another one and dies, too; then a third one. A receiver lives,
@@ -216,22 +226,34 @@ fn successor_dies(capacity: usize, before: Before, side: Side, order: Order, ste
 fn a_sender_dies_at_every_step() {
     use Order::{Fences, Membarrier};
     for (capacity, of_each, order) in
-        [(1, [1, 1], Membarrier), (2, [2, 0], Membarrier), (1, [1, 0], Fences)]
+        [(1, [1, 1], Membarrier), (2, [1, 1], Membarrier), (1, [1, 0], Fences)]
     {
         let name = format!("a sender of {of_each:?} dies, capacity {capacity}, {order:?}");
         let before = Before::Nothing;
-        check_deaths(&name, move |step| sender_dies(capacity, of_each, before, order, step));
+        let model = move |step| sender_dies(capacity, of_each, before, order, step);
+        check_deaths_bounded(&name, 1, model);
     }
 }
 
 #[test]
 fn a_receiver_dies_at_every_step() {
     use Order::{Fences, Membarrier};
-    for (capacity, messages, order) in [(1, 1, Membarrier), (2, 2, Membarrier), (1, 1, Fences)] {
-        let name = format!("a receiver of {messages} dies, capacity {capacity}, {order:?}");
+    for (capacity, sent, order) in
+        [(1, [1, 0], Membarrier), (2, [2, 0], Membarrier), (1, [1, 0], Fences)]
+    {
+        let name = format!("a receiver of {sent:?} dies, capacity {capacity}, {order:?}");
         let before = Before::Nothing;
-        check_deaths(&name, move |step| receiver_dies(capacity, messages, before, order, step));
+        let model = move |step| receiver_dies(capacity, sent, before, order, step);
+        check_deaths_bounded(&name, 1, model);
     }
+}
+
+/// Three threads, in every order that needs no force.
+#[test]
+fn a_receiver_dies_while_a_sender_sends() {
+    let name = "a receiver dies while a sender sends";
+    let model = |step| receiver_dies(1, [0, 1], Before::Nothing, Order::Membarrier, step);
+    check_deaths_bounded(name, 0, model);
 }
 
 #[test]
@@ -239,19 +261,23 @@ fn who_repairs_dies_at_every_step() {
     let order = Order::Membarrier;
     for before in [Before::Claimed, Before::InHand] {
         let name = format!("a receiver that finds {before:?} dies");
-        check_deaths(&name, move |step| receiver_dies(1, 1, before, order, step));
+        let model = move |step| receiver_dies(2, [1, 0], before, order, step);
+        check_deaths_bounded(&name, 1, model);
         let name = format!("a sender that finds {before:?} dies");
-        check_deaths(&name, move |step| sender_dies(1, [1, 0], before, order, step));
+        let model = move |step| sender_dies(1, [1, 0], before, order, step);
+        check_deaths_bounded(&name, 1, model);
     }
 }
 
+/// Who comes as a receiver does nothing but clear up after the last one in its seat.
 #[test]
 fn a_successor_dies_at_every_step() {
     let order = Order::Membarrier;
-    for side in [Side::Senders, Side::Receivers] {
+    for (side, bound) in [(Side::Receivers, 2), (Side::Senders, 1)] {
         for before in [Before::Claimed, Before::InHand] {
             let name = format!("one of the {side:?} that comes after {before:?} dies");
-            check_deaths(&name, move |step| successor_dies(2, before, side, order, step));
+            let model = move |step| successor_dies(2, before, side, order, step);
+            check_deaths_bounded(&name, bound, model);
         }
     }
 }

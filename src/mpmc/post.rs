@@ -243,12 +243,28 @@ impl Post {
         }
     }
 
-    /// Leaves for all clones of the handle.
+    /// Leaves, for the last handle.
     pub(super) fn close(&self) -> Result<(), Error> {
         self.check()?;
+        self.let_go();
         let left = self.leave();
         self.stop(Fault::Closed);
         left
+    }
+
+    /// Closes for the other handles of this member too. The seat stays until the last of them is gone:
+    /// a guard or a loan of theirs is in memory that belongs to it.
+    pub(super) fn close_for_others(&self) -> Result<(), Error> {
+        self.check()?;
+        self.stop(Fault::Closed);
+        // Those that sleep look again.
+        self.membership.wake(self.membership.seat.side).map_err(Error::from)
+    }
+
+    /// Whether this handle may go on waiting.
+    pub(super) fn check_waiting(&self) -> Result<(), Fault> {
+        self.check()?;
+        self.membership.check_life()
     }
 
     /// Gives the seat back. The last of a side says so to those who look without a call.

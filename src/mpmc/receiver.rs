@@ -133,15 +133,19 @@ impl<T: Message + ?Sized> Receiver<T> {
         self.inner.post.membership.stat()
     }
 
-    /// Leaves the channel, as `drop` of the last clone does, and tells what went wrong. For all
-    /// clones: those say [`Fault::Closed`] afterwards.
+    /// Leaves the channel, as `drop` of the last clone does, and tells what went wrong. Other clones
+    /// say [`Fault::Closed`] from now on; while there are any, the seat is kept for what they may have
+    /// in hand, and given back with the last of them.
     ///
     /// # Errors
     /// [`Error::Fault`] with [`Fault::Removed`] when there was nothing left to leave, or
     /// [`Fault::LivenessLost`].
     pub fn close(self) -> Result<(), Error> {
         self.inner.account();
-        self.inner.post.close()
+        match Arc::try_unwrap(self.inner) {
+            Ok(inner) => inner.post.close(),
+            Err(inner) => inner.post.close_for_others(),
+        }
     }
 
     /// Where a held message lies, and how many bytes it has: never more than a slot.

@@ -89,7 +89,7 @@ impl<T: Message + ?Sized> Sender<T> {
                 if look == Look::Quick {
                     return Ok(false);
                 }
-                inner.post.membership.check_life()?;
+                inner.post.check_waiting()?;
                 match inner.post.is_abandoned()? {
                     true => Err(SendError::Disconnected),
                     false => Ok(false),
@@ -165,15 +165,19 @@ impl<T: Message + ?Sized> Sender<T> {
         self.inner.post.membership.stat()
     }
 
-    /// Leaves the channel, as `drop` of the last clone does, and tells what went wrong. For all
-    /// clones: those say [`Fault::Closed`] afterwards. Messages stay.
+    /// Leaves the channel, as `drop` of the last clone does, and tells what went wrong. Messages stay.
+    /// Other clones say [`Fault::Closed`] from now on; while there are any, the seat is kept for what
+    /// they may have in hand, and given back with the last of them.
     ///
     /// # Errors
     /// [`Error::Fault`] with [`Fault::Removed`] when there was nothing left to leave, or
     /// [`Fault::LivenessLost`].
     pub fn close(self) -> Result<(), Error> {
         self.inner.account();
-        self.inner.post.close()
+        match Arc::try_unwrap(self.inner) {
+            Ok(inner) => inner.post.close(),
+            Err(inner) => inner.post.close_for_others(),
+        }
     }
 
     #[inline(always)]

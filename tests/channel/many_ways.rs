@@ -10,6 +10,8 @@ tests![
     messages_of_any_length_are_written_in_place,
     what_is_no_value_is_set_aside,
     a_closed_member_is_closed_for_its_clones,
+    who_waits_while_a_clone_closes_is_told,
+    what_a_clone_has_in_hand_outlives_a_close,
     each_side_waits_for_the_other,
     the_other_kind_is_refused,
 ];
@@ -84,7 +86,47 @@ fn a_closed_member_is_closed_for_its_clones() {
     tx.send(&1).expect("the other one is there");
     tx.close().expect("close");
     assert_eq!(sends.try_send(&2), Err(SendError::Fault(Fault::Closed)));
-    assert_eq!((other.recv(), other.recv()), (Ok(1), Err(RecvError::Disconnected)));
+    // The seat goes with the last clone.
+    assert_eq!((other.recv(), other.try_recv()), (Ok(1), Err(RecvError::Empty)));
+    drop(sends);
+    assert_eq!(other.recv(), Err(RecvError::Disconnected));
+}
+
+fn who_waits_while_a_clone_closes_is_told() {
+    let name = Name::new();
+    let _tx: mpmc::Sender<u64> = name.options().open().expect("open");
+    let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+    let clone = rx.clone();
+    let waiting = std::thread::spawn(move || clone.recv());
+    std::thread::sleep(SOON);
+    rx.close().expect("close");
+    assert_eq!(waiting.join().expect("no panic"), Err(RecvError::Fault(Fault::Closed)));
+}
+
+fn what_a_clone_has_in_hand_outlives_a_close() {
+    let name = Name::new();
+    let tx: mpmc::Sender<u64> = name.options().capacity(2).open().expect("open");
+    let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+    let (clone, other) = (rx.clone(), rx.try_clone().expect("another"));
+    tx.send(&1).expect("send");
+    let guard = clone.recv_ref().expect("a message");
+    rx.close().expect("close");
+    assert_eq!(other.recv_timeout(Duration::ZERO), Err(RecvError::Timeout), "it was taken over");
+    tx.send(&2).expect("the other slot");
+    assert!(tx.try_send(&3).is_err(), "it is written over");
+    assert_eq!((*guard, guard.delivery_count()), (1, 1));
+    drop(guard);
+    tx.send(&3).expect("its slot is free");
+    let sends = tx.clone();
+    assert_eq!(sends.try_loan().err(), Some(SendError::Full));
+    assert_eq!((other.recv(), other.recv()), (Ok(2), Ok(3)));
+    let mut loan = sends.loan().expect("a slot");
+    tx.close().expect("close");
+    *loan = 4;
+    assert_eq!(other.recv_timeout(SOON), Err(RecvError::Behind { pid: std::process::id() }));
+    assert_eq!(loan.commit(), Err(SendError::Fault(Fault::Closed)));
+    drop(sends);
+    assert_eq!(other.recv(), Err(RecvError::Disconnected));
 }
 
 fn each_side_waits_for_the_other() {

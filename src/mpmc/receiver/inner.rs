@@ -150,7 +150,7 @@ impl Inner {
                 if how == Look::Quick {
                     return look(false);
                 }
-                self.post.membership.check_life()?;
+                self.post.check_waiting()?;
                 let gone = self.post.is_abandoned()?;
                 // What was sent before they went is visible by now.
                 if look(true)? {

@@ -101,7 +101,7 @@ impl Inner {
                 if how == Look::Quick {
                     return Ok(false);
                 }
-                self.post.membership.check_life()?;
+                self.post.check_waiting()?;
                 match self.post.is_abandoned()? {
                     true => Err(SendError::Disconnected),
                     false => Ok(false),

@@ -90,15 +90,21 @@ impl Running {
 
     /// Waits for its end.
     pub fn end(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+        assert!(self.ends_within(PATIENCE), "it does not end");
+        self.end.expect("it ended")
+    }
+
+    /// Whether it ends so soon.
+    pub fn ends_within(&mut self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
             if let Some(end) = self.child.try_wait().expect("our child") {
                 self.end = Some(end);
-                return end;
+                return true;
             }
-            assert!(Instant::now() < deadline, "it does not end");
             thread::sleep(Duration::from_millis(2));
         }
+        false
     }
 
     /// Waits for its end; with all that it said.

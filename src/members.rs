@@ -215,9 +215,14 @@ impl Members {
         self.set.op_until(&[Op::zero(LIFECYCLE)], deadline)
     }
 
-    /// Gives the lifecycle semaphore back.
+    /// Gives the lifecycle semaphore back. A failure that does not mean that the set is gone has no
+    /// reason that lasts, and as long as this process lives everybody would be kept out: once more.
     pub(crate) fn unlock(&self) -> sysv::Result<()> {
-        self.set.op(&[Op::add(LIFECYCLE, -1).undo().nowait()])
+        let back = || self.set.op(&[Op::add(LIFECYCLE, -1).undo().nowait()]);
+        match back() {
+            Err(errno) if errno != Errno::EIDRM && errno != Errno::EINVAL => back(),
+            other => other,
+        }
     }
 
     /// Gives the lifecycle semaphore back and takes the first seat, in one step.

@@ -164,8 +164,8 @@ fn fail_calls(orders: &mut Orders) {
     let board = Board::new();
     for name in names.split(',') {
         let operation = operations::find(name);
-        for case in operation.cases {
-            let mut case = Case::new(&operation, *case, board);
+        for case in operation.walked() {
+            let mut case = Case::new(&operation, case, board);
             let (mut failed, mut errors) = (0, 0);
             let calls = (0..).find(|n| {
                 let mut there = true;

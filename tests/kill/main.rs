@@ -14,7 +14,7 @@
 //! survivors that leave out one part of the protocol show that all this is seen when it happens
 //! (`controls.rs`, `many/controls.rs`).
 //!
-//! Short, for every day: some 45 000 kill points, a third of them of many-to-many channels, in some
+//! Short, for every day: some 35 000 kill points, a third of them of many-to-many channels, in some
 //! three minutes on two processors.
 //!
 //! ```text

@@ -26,8 +26,8 @@ use sysvring_support::worker::Work;
 use walk::Plan;
 
 /// Points of each case, and pairs of deaths, in the short setting. See also `Operation::walked`.
-const POINTS: usize = if cfg!(debug_assertions) { 40 } else { 195 };
-const PAIRS: usize = if cfg!(debug_assertions) { 700 } else { 5_000 };
+const POINTS: usize = if cfg!(debug_assertions) { 40 } else { 150 };
+const PAIRS: usize = if cfg!(debug_assertions) { 700 } else { 4_000 };
 
 pub fn workers() -> Vec<Work> {
     let each = [walk::workers(), controls::workers(), errno::workers(), stopped::workers()];

@@ -14,8 +14,8 @@
 //! survivors that leave out one part of the protocol show that all this is seen when it happens
 //! (`controls.rs`, `many/controls.rs`).
 //!
-//! Short, for every day: some 35 000 kill points, a third of them of many-to-many channels, in some
-//! three minutes on two processors.
+//! Short, for every day: some tens of thousands of kill points, a third of them of many-to-many channels,
+//! in some minutes on two processors.
 //!
 //! ```text
 //! cargo test --release --test kill

@@ -58,6 +58,16 @@ impl Way {
         }
     }
 
+    /// Whether it shows what can be had without what a channel is for.
+    pub fn is_yardstick(self) -> bool {
+        matches!(self, Way::Raw | Way::Vyukov)
+    }
+
+    /// Rivals have a bench of their own.
+    pub fn is_rival(self) -> bool {
+        false
+    }
+
     /// How the members of such a channel wait.
     pub fn wait(self) -> Wait {
         match self {

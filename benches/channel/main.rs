@@ -2,7 +2,7 @@
 //! other through sysvring and through a yardstick, turn by turn in one run.
 //!
 //! ```text
-//! cargo bench --bench channel                     everything, about a minute and a half
+//! cargo bench --bench channel                     everything, about three minutes
 //! cargo bench --bench channel -- --quick          the same, shorter
 //! cargo bench --bench channel -- stream wake      some parts
 //! ```
@@ -32,11 +32,13 @@ mod pair;
 mod stream;
 mod syscalls;
 mod table;
-mod teams;
+mod team;
 mod trace;
 mod trip;
+mod verdict;
 mod vyukov;
 mod wake;
+mod window;
 mod yardstick;
 
 use std::io;
@@ -142,6 +144,7 @@ fn work(orders: &mut Orders) {
         "stream" => stream::worker(orders),
         "one-way" => one_way::worker(orders),
         "many" => many::worker(orders),
+        "window" => many::member(orders),
         "wake" => wake::worker(orders),
         "death" => death::worker(orders),
         "idle" => idle::worker(orders),

@@ -1,49 +1,86 @@
 //! Many to many: how many messages a second go through, from some processes to some others?
 //!
-//! Each sender numbers its messages; each receiver looks at every word, and takes its share until its
-//! sender's worth of them was received.
+//! Two take turns, as one to one; larger teams are given a window of time. The sender writes every word
+//! of each message, the receiver looks at every word and checks the sequence.
 
 use std::io;
 
 use sysvring::mpmc::{Receiver, Sender};
 use sysvring_support::worker::{Orders, say};
 
-use crate::Extent;
+use crate::contest::{Outcome, contest};
 use crate::link::{self, Way};
 use crate::machine::Cores;
-use crate::teams::{Match, Task, check, message, timed_turns, turns};
+use crate::table::{Goal, Series};
+use crate::team::{Course, Turns, check, message};
+use crate::verdict::{Aim, Standing, print_rates};
 use crate::vyukov::Queue;
+use crate::window::{SHAPES, Task, Window};
+use crate::{Extent, contest, pair};
 
 const WAYS: &[Way] = &[Way::Vyukov, Way::Many, Way::ManyInPlace];
 
 pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
-    let each = extent.pick(4_000, 200_000, 400_000);
-    let one = Match { ways: WAYS, goal: Some((Way::Many, 0.6)), n: 1, bytes: 8, each };
-    one.run(cores, extent)?;
-    Match { goal: None, bytes: 64, ..one }.run(cores, extent)?;
-    Match { goal: None, n: 4, each: each / 4, ..one }.run(cores, extent)
+    let count = extent.pick(4_000, 200_000, 400_000);
+    let aim = Aim { whose: Way::Many, over: Way::Vyukov, goal: Goal::AtLeast(0.8) };
+    turns(8, count, &[aim], cores, extent)?;
+    turns(64, count, &[], cores, extent)?;
+    for shape in SHAPES.into_iter().filter(|shape| shape.is_crowd()) {
+        Window { ways: WAYS, shape, aims: &[] }.run(cores, extent)?;
+    }
+    Ok(())
+}
+
+/// One to one.
+fn turns(bytes: usize, count: u64, aims: &[Aim], cores: &Cores, extent: Extent) -> io::Result<()> {
+    let extent = contest::Extent { rounds: extent.rounds(), turns: extent.pick(1, 5, 9) };
+    let start = |way| pair::start("many", way, cores.apart, &[&bytes, &count]);
+    let outcomes = contest(WAYS, extent, start, |(sender, receiver)| {
+        sender.tell("go")?;
+        receiver.tell("go")?;
+        receiver.figures::<1>()
+    })?;
+    let title = format!(
+        "Many to many, 1 to 1, {bytes} B: million messages a second; {} rounds of {} turns of {count}",
+        extent.rounds, extent.turns
+    );
+    let (rates, ratios): (Vec<Series>, Vec<Series>) = outcomes
+        .into_iter()
+        .map(|Outcome { figures: [rate], ratios: [ratio] }| (rate, ratio))
+        .unzip();
+    print_rates(title, &Standing::rates(WAYS, &rates, &ratios), aims);
+    Ok(())
 }
 
 pub fn worker(orders: &mut Orders) {
-    let Task { sends, way, bytes, each, address } = Task::hear(orders);
-    let address = address.as_deref();
-    match (sends, bytes) {
-        (true, 8) => send::<1>(way, each, address),
-        (true, 64) => send::<8>(way, each, address),
-        (false, 8) => receive::<1>(way, each, address),
-        (false, 64) => receive::<8>(way, each, address),
+    let (role, way, bytes): (String, Way, usize) = (orders.next(), orders.next(), orders.next());
+    let turns = Turns(orders.next());
+    match (role.as_str(), bytes) {
+        ("send", 8) => send::<1>(way, None, &turns),
+        ("send", 64) => send::<8>(way, None, &turns),
+        ("receive", 8) => receive::<1>(way, &orders.next::<String>(), &turns),
+        ("receive", 64) => receive::<8>(way, &orders.next::<String>(), &turns),
         other => panic!("no such work: {other:?}"),
     }
 }
 
-fn send<const N: usize>(way: Way, each: u64, address: Option<&str>) {
+/// A member of a larger team.
+pub fn member(orders: &mut Orders) {
+    let task = Task::hear(orders);
+    match (task.sends, task.address.as_deref()) {
+        (true, address) => send::<1>(task.way, address, &task),
+        (false, address) => receive::<1>(task.way, address.expect("the sender's address"), &task),
+    }
+}
+
+fn send<const N: usize>(way: Way, address: Option<&str>, course: &impl Course) {
     if way == Way::Vyukov {
         let queue = match address {
             None => Queue::<N>::create(),
             Some(address) => Queue::attach(address),
         };
         say(queue.address());
-        return turns(each, |n| queue.send(&message(n)));
+        return course.send(|n| queue.send(&message(n)));
     }
     let tx: Sender<[u64; N]> = match address {
         None => link::many_sender(way),
@@ -51,26 +88,25 @@ fn send<const N: usize>(way: Way, each: u64, address: Option<&str>) {
     };
     say(tx.id());
     if way == Way::ManyInPlace {
-        turns(each, |n| {
+        course.send(|n| {
             let mut loan = tx.loan().expect("loan");
             *loan = message(n);
             loan.commit().expect("commit");
         })
     } else {
-        turns(each, |n| tx.send(&message(n)).expect("send"))
+        course.send(|n| tx.send(&message(n)).expect("send"))
     }
 }
 
-fn receive<const N: usize>(way: Way, each: u64, address: Option<&str>) {
-    let address = address.expect("the sender's address");
+fn receive<const N: usize>(way: Way, address: &str, course: &impl Course) {
     if way == Way::Vyukov {
         let queue = Queue::<N>::attach(address);
-        return timed_turns(each, || check(&queue.recv()));
+        return course.receive(|| check(&queue.recv()));
     }
     let rx: Receiver<[u64; N]> = link::many(way, address);
     if way == Way::ManyInPlace {
-        timed_turns(each, || check(&rx.recv_ref().expect("receive in place")))
+        course.receive(|| check(&rx.recv_ref().expect("receive in place")))
     } else {
-        timed_turns(each, || check(&rx.recv().expect("receive")))
+        course.receive(|| check(&rx.recv().expect("receive")))
     }
 }

@@ -37,6 +37,16 @@ impl Series {
         Series(self.0.iter().zip(&that.0).map(|(a, b)| a / b).collect())
     }
 
+    /// Median, least and most of ratios, in one cell.
+    pub fn range(&self) -> String {
+        let [median, least, most] = [self.median(), self.least(), self.most()].map(|x| match x {
+            x if x < 10.0 => format!("{x:.2}"),
+            x if x < 100.0 => format!("{x:.1}"),
+            x => format!("{x:.0}"),
+        });
+        format!("{median} ({least} to {most})")
+    }
+
     /// Median, least and most, as three cells of a table.
     pub fn cells(&self, digits: usize) -> [String; 3] {
         [self.median(), self.least(), self.most()].map(|x| format!("{x:.digits$}"))
@@ -76,7 +86,7 @@ pub struct Table {
 }
 
 impl Table {
-    pub fn new(title: impl Into<String>, heads: &[&str]) -> Table {
+    pub fn new(title: impl Into<String>, heads: &[impl ToString]) -> Table {
         Table { title: title.into(), rows: vec![heads.iter().map(|h| h.to_string()).collect()] }
     }
 

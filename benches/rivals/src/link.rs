@@ -15,6 +15,10 @@ use crate::queues;
 pub enum Way {
     /// A channel as it is by default.
     Sysvring,
+    /// The same, messages written and read in place.
+    InPlace,
+    /// The yardstick of many to many.
+    Vyukov,
     /// shaq's queue of its kind: one to one, or many to many.
     Shaq,
     #[cfg(feature = "large")]
@@ -36,6 +40,8 @@ impl Way {
     pub fn label(self) -> &'static str {
         match self {
             Way::Sysvring => "sysvring",
+            Way::InPlace => "sysvring, in place",
+            Way::Vyukov => "Vyukov's ring",
             Way::Shaq => "shaq 4.1",
             #[cfg(feature = "large")]
             Way::Iceoryx2 => "iceoryx2 0.10",
@@ -55,6 +61,31 @@ impl Way {
     /// Whether it goes from one process to another.
     pub fn is_between(self) -> bool {
         !matches!(self, Way::Rtrb | Way::Crossbeam | Way::Std)
+    }
+
+    /// Whether it is the crate itself.
+    pub fn is_ours(self) -> bool {
+        matches!(self, Way::Sysvring | Way::InPlace)
+    }
+
+    /// Whether it shows what can be had without what a channel is for.
+    pub fn is_yardstick(self) -> bool {
+        matches!(self, Way::Vyukov)
+    }
+
+    /// Another's, for the same use.
+    pub fn is_rival(self) -> bool {
+        self.is_between() && !self.is_ours() && !self.is_yardstick()
+    }
+
+    /// Whether it goes from one to one.
+    pub fn is_single(self) -> bool {
+        !matches!(self, Way::InPlace | Way::Vyukov)
+    }
+
+    /// Whether it goes from many to many.
+    pub fn is_many(self) -> bool {
+        matches!(self, Way::Sysvring | Way::InPlace | Way::Vyukov | Way::Shaq | Way::Crossbeam)
     }
 
     /// Whether every message is a call of the kernel, or several.
@@ -88,6 +119,7 @@ macro_rules! by_way {
             $crate::link::Way::Rtrb => $local::<$crate::threads::Rtrb, $n> $local_args,
             $crate::link::Way::Crossbeam => $local::<$crate::threads::Crossbeam, $n> $local_args,
             $crate::link::Way::Std => $local::<$crate::threads::Std, $n> $local_args,
+            way => panic!("not one to one: {way}"),
         }
     };
 }

@@ -35,13 +35,21 @@ mod shared;
 mod stream;
 #[path = "../../channel/table.rs"]
 mod table;
-#[path = "../../channel/teams.rs"]
-mod teams;
+#[path = "../../channel/team.rs"]
+mod team;
 mod threads;
 #[path = "../../channel/trace.rs"]
 mod trace;
 #[path = "../../channel/trip.rs"]
 mod trip;
+#[path = "../../channel/verdict.rs"]
+mod verdict;
+#[path = "../../channel/vyukov.rs"]
+mod vyukov;
+#[path = "../../channel/window.rs"]
+mod window;
+#[path = "../../channel/yardstick.rs"]
+mod yardstick;
 
 use std::process::ExitCode;
 
@@ -87,6 +95,7 @@ fn main() -> ExitCode {
             "one-way" => one_way::worker(&mut orders),
             "paced" => paced::worker(&mut orders),
             "many" => many::worker(&mut orders),
+            "window" => many::member(&mut orders),
             other => panic!("no such work: {other}"),
         }
         return ExitCode::SUCCESS;
@@ -112,21 +121,25 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments, cores: &machine::Cores, extent: Extent) -> std::io::Result<()> {
-    let beside = |way: &Way| arguments.beside.is_empty() || arguments.beside.contains(way);
-    let rivals = Way::value_variants().iter().filter(|&&way| way != Way::Sysvring && beside(&way));
-    let ways: Vec<Way> = std::iter::once(Way::Sysvring).chain(rivals.copied()).collect();
+    let beside =
+        |way: Way| way.is_ours() || arguments.beside.is_empty() || arguments.beside.contains(&way);
+    let ways = |of: fn(Way) -> bool| -> Vec<Way> {
+        let all = Way::value_variants().iter().copied();
+        all.filter(|&way| of(way) && beside(way)).collect()
+    };
+    let single = ways(Way::is_single);
     let wanted = |part| arguments.parts.is_empty() || arguments.parts.contains(&part);
     if wanted(Part::Stream) {
-        stream::run(cores, extent, &ways)?;
+        stream::run(cores, extent, &single)?;
     }
     if wanted(Part::OneWay) {
-        one_way::run(cores, extent, &ways)?;
+        one_way::run(cores, extent, &single)?;
     }
     if wanted(Part::Paced) {
-        paced::run(cores, extent, &ways)?;
+        paced::run(cores, extent, &single)?;
     }
-    if wanted(Part::Many) && ways.contains(&Way::Shaq) {
-        many::run(cores, extent)?;
+    if wanted(Part::Many) {
+        many::run(cores, extent, &ways(Way::is_many))?;
     }
     Ok(())
 }

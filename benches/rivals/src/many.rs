@@ -1,45 +1,159 @@
-//! Many to many.
+//! Many to many: how many messages a second go through, from some to some others?
 
 use std::io;
+use std::thread;
 
 use shaq::mpmc;
-use sysvring::{Options, mpmc as ours};
-use sysvring_support::worker::{Orders, say};
+use sysvring::{Handle, Options, mpmc as ours};
+use sysvring_support::worker::{self, Orders, hear, say};
 
-use crate::Extent;
+use crate::contest::{Outcome, contest};
 use crate::link::{self, CAPACITY, Way};
 use crate::machine::Cores;
-use crate::teams::{Match, Task, check, message, timed_turns, turns};
+use crate::table::{Goal, Series};
+use crate::team::{Course, Turns, check, message};
+use crate::verdict::{Aim, Standing, print_rates};
+use crate::vyukov::Queue;
+use crate::window::{self, SHAPES, Shape, Task, Window};
+use crate::{Extent, contest, pair};
 
-pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
-    let each = extent.pick(4_000, 200_000, 400_000);
-    let ways = &[Way::Shaq, Way::Sysvring];
-    let one = Match { ways, goal: Some((Way::Sysvring, 3.0)), n: 1, bytes: 8, each };
-    one.run(cores, extent)?;
-    Match { goal: None, bytes: 64, ..one }.run(cores, extent)?;
-    // More than the ring holds, or nobody would meet anybody.
-    let four = Match { goal: Some((Way::Sysvring, 5.0)), n: 4, each: each / 40, ..one };
-    four.run(cores, extent).or_else(|error| {
-        // The rival's, where its members share processors: whoever is interrupted stops all.
-        println!("\nMany to many, 4 to 4: not to be compared, {error}");
-        Ok(())
-    })
+/// Sysvring is to come to so much of it.
+fn aim(over: Way, times: f64) -> Aim {
+    Aim { whose: Way::Sysvring, over, goal: Goal::AtLeast(times) }
+}
+
+/// The rates of every shape.
+pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<Vec<(Shape, Vec<Series>)>> {
+    let count = extent.pick(4_000, 200_000, 400_000);
+    // In turns, where members are not interrupted.
+    let between: Vec<Way> = ways.iter().copied().filter(|way| way.is_between()).collect();
+    let aims = [aim(Way::Shaq, 4.0), aim(Way::Vyukov, 0.8)];
+    turns(8, count, &between, &aims, cores, extent)?;
+    turns(64, count, &between, &[], cores, extent)?;
+    let aims = [aim(Way::Shaq, 5.0), aim(Way::Crossbeam, 1.0)];
+    let mut shapes = Vec::new();
+    for shape in SHAPES {
+        let aims = if shape.senders == 4 { &aims[..] } else { &[] };
+        shapes.push((shape, Window { ways, shape, aims }.run(cores, extent)?));
+    }
+    Ok(shapes)
+}
+
+/// One to one.
+fn turns(
+    bytes: usize,
+    count: u64,
+    ways: &[Way],
+    aims: &[Aim],
+    cores: &Cores,
+    extent: Extent,
+) -> io::Result<()> {
+    let extent = contest::Extent { rounds: extent.rounds(), turns: extent.pick(1, 5, 9) };
+    let start = |way| pair::start("many", way, cores.apart, &[&bytes, &count]);
+    let outcomes = contest(ways, extent, start, |(sender, receiver)| {
+        sender.tell("go")?;
+        receiver.tell("go")?;
+        receiver.figures::<1>()
+    })?;
+    let title = format!(
+        "Many to many, 1 to 1, {bytes} B: million messages a second; {} rounds of {} turns of {count}",
+        extent.rounds, extent.turns
+    );
+    let (rates, ratios): (Vec<Series>, Vec<Series>) = outcomes
+        .into_iter()
+        .map(|Outcome { figures: [rate], ratios: [ratio] }| (rate, ratio))
+        .unzip();
+    print_rates(title, &Standing::rates(ways, &rates, &ratios), aims);
+    Ok(())
 }
 
 pub fn worker(orders: &mut Orders) {
-    let Task { sends, way, bytes, each, address } = Task::hear(orders);
-    let address = address.as_deref();
-    match (sends, bytes) {
-        (true, 8) => send::<1>(way, each, address),
-        (true, 64) => send::<8>(way, each, address),
-        (false, 8) => receive::<1>(way, each, address),
-        (false, 64) => receive::<8>(way, each, address),
+    let (role, way, bytes): (String, Way, usize) = (orders.next(), orders.next(), orders.next());
+    let turns = Turns(orders.next());
+    match (role.as_str(), bytes) {
+        ("send", 8) => send::<1>(way, None, &turns),
+        ("send", 64) => send::<8>(way, None, &turns),
+        ("receive", 8) => receive::<1>(way, &orders.next::<String>(), &turns),
+        ("receive", 64) => receive::<8>(way, &orders.next::<String>(), &turns),
         other => panic!("no such work: {other:?}"),
     }
 }
 
-fn send<const N: usize>(way: Way, each: u64, address: Option<&str>) {
+/// A member of a larger team.
+pub fn member(orders: &mut Orders) {
+    let task = Task::hear(orders);
+    match (task.way, task.sends, task.address.as_deref()) {
+        (Way::Crossbeam, false, _) if task.index == 0 => all(task),
+        (Way::Crossbeam, ..) => stand_by(),
+        (_, true, address) => send::<1>(task.way, address, &task),
+        (_, false, address) => {
+            receive::<1>(task.way, address.expect("the sender's address"), &task)
+        }
+    }
+}
+
+/// All members are threads of another process.
+fn stand_by() {
+    say("within a process");
+    loop {
+        hear();
+    }
+}
+
+/// All members, as threads of this process.
+fn all(task: Task) {
+    let (tx, rx) = crossbeam_channel::bounded(CAPACITY);
+    let Task { shape, cores, counts, .. } = task;
+    say("ready");
+    hear();
+    thread::scope(|scope| {
+        for index in 0..shape.senders {
+            let tx = tx.clone();
+            scope.spawn(move || {
+                worker::pin(shape.core(cores, true, index));
+                window::send_on(index, |first| tx.send(first).expect("a receiver"));
+            });
+        }
+        for index in 0..shape.receivers {
+            let (rx, count) = (rx.clone(), counts.of(index));
+            scope.spawn(move || {
+                worker::pin(shape.core(cores, false, index));
+                window::receive_on(count, || rx.recv().expect("a sender"));
+            });
+        }
+    });
+}
+
+/// A member of a channel, a new one where nobody made it yet.
+fn join<H: Handle>(address: Option<&str>) -> H {
+    match address {
+        None => Options::private().create(),
+        Some(address) => Options::id(address.parse().expect("an id")).attach(),
+    }
+    .expect("a member")
+}
+
+fn send<const N: usize>(way: Way, address: Option<&str>, course: &impl Course) {
     match way {
+        Way::Sysvring => {
+            let tx: ours::Sender<[u64; N]> = join(address);
+            say(tx.id());
+            course.send(|first| tx.send(&message(first)).expect("send"));
+        }
+        Way::InPlace => {
+            let tx: ours::Sender<[u64; N]> = join(address);
+            say(tx.id());
+            course.send(|first| {
+                let mut loan = tx.loan().expect("loan");
+                *loan = message(first);
+                loan.commit().expect("commit");
+            });
+        }
+        Way::Vyukov => {
+            let queue = address.map_or_else(Queue::<N>::create, Queue::attach);
+            say(queue.address());
+            course.send(|first| queue.send(&message(first)));
+        }
         Way::Shaq => {
             let file = match address {
                 None => link::memory(mpmc::minimum_file_size::<[u64; N]>(CAPACITY)),
@@ -56,35 +170,32 @@ fn send<const N: usize>(way: Way, each: u64, address: Option<&str>) {
             }
             .expect("a producer");
             say(link::address(&file));
-            turns(each, |n| link::insist(|| queue.try_write(message::<N>(n)).ok()));
-        }
-        Way::Sysvring => {
-            let tx: ours::Sender<[u64; N]> = match address {
-                None => Options::private().create(),
-                Some(address) => Options::id(address.parse().expect("an id")).attach(),
-            }
-            .expect("a sender");
-            say(tx.id());
-            turns(each, |n| tx.send(&message(n)).expect("send"))
+            course.send(|first| link::insist(|| queue.try_write(message::<N>(first)).ok()));
         }
         other => panic!("not many to many: {other}"),
     }
 }
 
-fn receive<const N: usize>(way: Way, each: u64, address: Option<&str>) {
-    let address = address.expect("the sender's address");
+fn receive<const N: usize>(way: Way, address: &str, course: &impl Course) {
     match way {
+        Way::Sysvring => {
+            let rx: ours::Receiver<[u64; N]> = join(Some(address));
+            course.receive(|| check(&rx.recv().expect("receive")));
+        }
+        Way::InPlace => {
+            let rx: ours::Receiver<[u64; N]> = join(Some(address));
+            course.receive(|| check(&rx.recv_ref().expect("receive in place")));
+        }
+        Way::Vyukov => {
+            let queue = Queue::<N>::attach(address);
+            course.receive(|| check(&queue.recv()));
+        }
         Way::Shaq => {
             // SAFETY: all ends use the same type, which is plain words.
             let queue = unsafe { mpmc::Consumer::<[u64; N]>::join(&link::same_memory(address)) }
                 .expect("a consumer");
             // Its waiting call stalls for seconds where members share processors; asking does not.
-            timed_turns(each, || check(&link::insist(|| queue.try_read())));
-        }
-        Way::Sysvring => {
-            let id = address.parse().expect("an id");
-            let rx: ours::Receiver<[u64; N]> = Options::id(id).attach().expect("a receiver");
-            timed_turns(each, || check(&rx.recv().expect("receive")));
+            course.receive(|| check(&link::insist(|| queue.try_read())));
         }
         other => panic!("not many to many: {other}"),
     }

@@ -47,6 +47,29 @@ impl Ahead {
     }
 }
 
+/// Asks for the line of a slot's word some 192 bytes on, whether it is free or not: its sender would have to
+/// look at the word to know, which is the very miss that this avoids.
+///
+/// For senders of many, whose claim waits for the line, and all that follows for the claim. Measured turn
+/// by turn: 8 B a tenth more, at 128 or 192 bytes; receivers that ask likewise add nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Few {
+    bytes: usize,
+}
+
+impl Few {
+    const BYTES: usize = 192;
+
+    pub(super) fn of(ring: &Ring) -> Few {
+        Few { bytes: Few::BYTES.next_multiple_of(ring.stride) }
+    }
+
+    #[inline(always)]
+    pub(super) fn ask(&self, next: &Cursor) {
+        prefetch_to_write(next.slot.as_ptr().wrapping_add(self.bytes));
+    }
+}
+
 /// Asks for a cache line, to write there soon. A hint: any address will do.
 #[inline(always)]
 fn prefetch_to_write(address: *const u8) {

@@ -15,25 +15,20 @@ impl Inner {
     #[inline(always)]
     pub(super) fn hold(&self, patience: Patience) -> Result<Held, RecvError> {
         self.post.check()?;
-        match self.consumer.take_next() {
-            Some(held) => {
-                self.post.meet();
-                self.pass_on();
-                Ok(held)
-            }
-            None => self.find_message(patience),
-        }
+        let held = match self.consumer.take_next() {
+            Some(held) => held,
+            None => self.find_message(patience)?,
+        };
+        self.post.meet();
+        self.pass_on();
+        Ok(held)
     }
 
     #[inline(never)]
     fn find_message(&self, patience: Patience) -> Result<Held, RecvError> {
         // The first look asks nobody: members in the middle of a message are alive, as a rule.
         match self.consumer.take(|_| Ok::<bool, Fault>(false)) {
-            Ok(Next::Message(held)) => {
-                self.post.meet();
-                self.pass_on();
-                Ok(held)
-            }
+            Ok(Next::Message(held)) => Ok(held),
             _ => self.await_message(patience),
         }
     }
@@ -89,20 +84,17 @@ impl Inner {
     #[cold]
     #[inline(never)]
     pub(super) fn await_message(&self, patience: Patience) -> Result<Held, RecvError> {
-        let held = match self.seek_message(patience) {
+        match self.seek_message(patience) {
             // Sent before the channel was removed, and seen after.
             Err(RecvError::Fault(Fault::Removed)) => {
                 match self.consumer.take(|_| Ok::<bool, Fault>(false)) {
-                    Ok(Next::Message(held)) => held,
-                    _ => return Err(self.post.stop(Fault::Removed).into()),
+                    Ok(Next::Message(held)) => Ok(held),
+                    _ => Err(self.post.stop(Fault::Removed).into()),
                 }
             }
-            Err(RecvError::Fault(fault)) => return Err(self.post.stop(fault).into()),
-            other => other?,
-        };
-        self.post.meet();
-        self.pass_on();
-        Ok(held)
+            Err(RecvError::Fault(fault)) => Err(self.post.stop(fault).into()),
+            other => other,
+        }
     }
 
     pub(super) fn seek_message(&self, patience: Patience) -> Result<Held, RecvError> {

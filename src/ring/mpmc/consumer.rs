@@ -1,0 +1,151 @@
+//! Receivers: taking the first message that nobody took, and acknowledging it.
+
+use super::{ENDLESS, HINT_EVERY, IMPOSSIBLE, UNKNOWN, is_gone, look, swap};
+use crate::ring::{Corrupt, Cursor, Ring, Slot};
+use crate::sync::Ordering::{AcqRel, Acquire, Release};
+use crate::sync::{AtomicU64, plain};
+use crate::word::{Age, Phase, Word};
+
+/// The receiving end of one member, for all its threads.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    pub(super) ring: Ring,
+    pub(super) seat: u8,
+    /// No position before it holds a message that nobody took.
+    next: AtomicU64,
+}
+
+/// What came of a try to take a message.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Message(Held),
+    Nothing,
+    /// The next message is being written by a living member.
+    Behind {
+        seat: u8,
+    },
+}
+
+/// A message that this member reads.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(super) at: Cursor,
+    pub(super) word: Word,
+}
+
+impl Held {
+    /// Its place in the sequence.
+    pub(crate) fn position(&self) -> u64 {
+        self.at.position
+    }
+
+    /// How often it was delivered, this time included.
+    pub(crate) fn deliveries(&self) -> u8 {
+        self.word.deliveries()
+    }
+}
+
+impl Consumer {
+    pub(crate) fn new(ring: Ring, seat: u8) -> Consumer {
+        let next = AtomicU64::new(ring.header().head.0.load(Acquire));
+        Consumer { ring, seat, next }
+    }
+
+    pub(crate) fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// Whether the next message is there for somebody to take.
+    pub(crate) fn has_message(&self) -> bool {
+        let at = self.ring.cursor(self.next.load(plain::Ordering::Acquire));
+        look(&self.ring.slot_at(&at)) == Word::full(self.ring.lap(at.position))
+    }
+
+    /// The position behind the last one taken here.
+    pub(crate) fn position(&self) -> u64 {
+        self.next.load(plain::Ordering::Relaxed)
+    }
+
+    /// Takes the message behind the last one, if it is there. As a rule it is, and all stays in
+    /// registers.
+    #[inline(always)]
+    pub(crate) fn take_next(&self) -> Option<Held> {
+        let at = self.ring.cursor(self.next.load(plain::Ordering::Acquire));
+        self.try_take(at, look(&self.ring.slot_at(&at)))
+    }
+
+    /// Takes the message there if `word` says that it is sent, and still does.
+    #[inline(always)]
+    fn try_take(&self, at: Cursor, word: Word) -> Option<Held> {
+        let lap = self.ring.lap(at.position);
+        let ours = Word::reading(lap, 1, self.seat);
+        // Acquire: with the word comes the message.
+        let taken = word == Word::full(lap) && swap(&self.ring.slot_at(&at), word, ours, Acquire);
+        taken.then(|| {
+            self.pass(at);
+            Held { at, word: ours }
+        })
+    }
+
+    /// Takes the first message that nobody took.
+    pub(crate) fn take<E: From<Corrupt>>(
+        &self,
+        mut is_dead: impl FnMut(u8) -> Result<bool, E>,
+    ) -> Result<Next, E> {
+        let mut at = self.ring.cursor(self.next.load(plain::Ordering::Acquire));
+        for _ in 0..self.ring.walk_limit() {
+            let lap = self.ring.lap(at.position);
+            let slot = self.ring.slot_at(&at);
+            let word = look(&slot);
+            match word.age(lap) {
+                Age::Same if word == Word::full(lap) => {
+                    if let Some(held) = self.try_take(at, word) {
+                        return Ok(Next::Message(held));
+                    }
+                }
+                Age::Same => match word.phase().ok_or(UNKNOWN)? {
+                    Phase::Free => return Ok(Next::Nothing),
+                    Phase::Claimed if is_gone(word, &mut is_dead)? => {
+                        swap(&slot, word, Word::skip(lap), AcqRel);
+                    }
+                    Phase::Claimed => return Ok(Next::Behind { seat: word.owner() }),
+                    Phase::Skip => {
+                        swap(&slot, word, Word::free(lap.wrapping_add(1)), AcqRel);
+                    }
+                    Phase::Full | Phase::Reading => self.ring.advance(&mut at),
+                },
+                Age::Newer => self.ring.jump(&mut at, &self.ring.header().head.0),
+                // Not claimed in this lap: nothing was sent there.
+                Age::Older if word.age(lap.wrapping_sub(1)) == Age::Same => {
+                    return Ok(Next::Nothing);
+                }
+                Age::Older => return Err(IMPOSSIBLE.into()),
+            }
+        }
+        Err(ENDLESS.into())
+    }
+
+    /// Release: who starts behind `at` may trust that all before was taken.
+    #[inline(always)]
+    fn pass(&self, at: Cursor) {
+        let next = at.position.wrapping_add(1);
+        self.next.store(next, plain::Ordering::Release);
+        if next.is_multiple_of(HINT_EVERY) {
+            self.ring.header().head.0.store(next, Release);
+        }
+    }
+
+    /// The slot of a held message.
+    #[inline(always)]
+    pub(crate) fn slot(&self, held: &Held) -> Slot<'_> {
+        self.ring.slot_at(&held.at)
+    }
+
+    /// Acknowledges a held message. False: we were taken for dead, and another receiver has it.
+    #[inline(always)]
+    pub(crate) fn acknowledge(&self, held: &Held) -> bool {
+        let free = Word::free(self.ring.lap(held.at.position).wrapping_add(1));
+        // Release: the payload was read before anybody may write there again.
+        swap(&self.slot(held), held.word, free, Release)
+    }
+}

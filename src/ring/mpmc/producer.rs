@@ -1,0 +1,154 @@
+//! Senders: claiming the first free slot, and announcing what was written there.
+
+use super::{ENDLESS, HINT_EVERY, IMPOSSIBLE, UNKNOWN, is_gone, look, swap};
+use crate::ring::ahead::Few;
+use crate::ring::{Corrupt, Cursor, Ring, Slot};
+use crate::sync::Ordering::{AcqRel, Acquire, Release};
+use crate::sync::{AtomicU64, plain};
+use crate::word::{Age, Phase, Word};
+
+/// The sending end of one member, for all its threads.
+#[derive(Debug)]
+pub(crate) struct Producer {
+    ring: Ring,
+    seat: u8,
+    /// No position before it is free. As the tail: any former value is as true.
+    next: AtomicU64,
+    /// How far ahead the memory of slots is asked for.
+    ahead: Few,
+}
+
+/// What came of a try to claim a slot.
+#[derive(Debug)]
+pub(crate) enum Room {
+    Claimed(Claim),
+    /// The message there was not taken yet.
+    Full,
+    /// It was taken by a receiver that died: another receiver must see to it.
+    Orphaned,
+    /// A living member is at work there.
+    Behind {
+        seat: u8,
+    },
+}
+
+/// A slot that this member writes.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    at: Cursor,
+}
+
+impl Claim {
+    /// Its place in the sequence.
+    pub(crate) fn position(&self) -> u64 {
+        self.at.position
+    }
+}
+
+impl Producer {
+    pub(crate) fn new(ring: Ring, seat: u8) -> Producer {
+        let next = AtomicU64::new(ring.header().tail.0.load(Acquire));
+        Producer { ring, seat, next, ahead: Few::of(&ring) }
+    }
+
+    pub(crate) fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// The position behind the last one claimed here.
+    pub(crate) fn position(&self) -> u64 {
+        self.next.load(plain::Ordering::Relaxed)
+    }
+
+    /// Claims the slot behind the last one, if it is free. As a rule it is, and all stays in registers.
+    #[inline(always)]
+    pub(crate) fn claim_next(&self) -> Option<Claim> {
+        let at = self.ring.cursor(self.next.load(plain::Ordering::Acquire));
+        self.ahead.ask(&at);
+        self.try_claim(at, look(&self.ring.slot_at(&at)))
+    }
+
+    /// Claims that slot if `word` says that it is free, and still does.
+    #[inline(always)]
+    fn try_claim(&self, at: Cursor, word: Word) -> Option<Claim> {
+        let lap = self.ring.lap(at.position);
+        // Acquire: what the last receiver read there, it had read.
+        let claimed = word == Word::free(lap)
+            && swap(&self.ring.slot_at(&at), word, Word::claimed(lap, self.seat), Acquire);
+        claimed.then(|| {
+            self.pass(at);
+            Claim { at }
+        })
+    }
+
+    /// Claims the first free slot. `is_dead` is the verdict over a seat.
+    pub(crate) fn claim<E: From<Corrupt>>(
+        &self,
+        mut is_dead: impl FnMut(u8) -> Result<bool, E>,
+    ) -> Result<Room, E> {
+        let mut at = self.ring.cursor(self.next.load(plain::Ordering::Acquire));
+        for _ in 0..self.ring.walk_limit() {
+            let lap = self.ring.lap(at.position);
+            let before = lap.wrapping_sub(1);
+            let slot = self.ring.slot_at(&at);
+            let word = look(&slot);
+            match word.age(lap) {
+                Age::Same if word == Word::free(lap) => {
+                    if let Some(claim) = self.try_claim(at, word) {
+                        return Ok(Room::Claimed(claim));
+                    }
+                }
+                Age::Same => self.ring.advance(&mut at),
+                Age::Newer => self.ring.jump(&mut at, &self.ring.header().tail.0),
+                Age::Older if word.age(before) != Age::Same => return Err(IMPOSSIBLE.into()),
+                Age::Older => match word.phase().ok_or(UNKNOWN)? {
+                    Phase::Full => return Ok(Room::Full),
+                    Phase::Reading if is_gone(word, &mut is_dead)? => return Ok(Room::Orphaned),
+                    Phase::Claimed if is_gone(word, &mut is_dead)? => {
+                        swap(&slot, word, Word::skip(before), AcqRel);
+                    }
+                    Phase::Reading | Phase::Claimed => {
+                        return Ok(Room::Behind { seat: word.owner() });
+                    }
+                    Phase::Skip => _ = swap(&slot, word, Word::free(lap), AcqRel),
+                    Phase::Free => return Err(IMPOSSIBLE.into()),
+                },
+            }
+        }
+        Err(ENDLESS.into())
+    }
+
+    /// Release: who starts behind `at` may trust that all before was claimed.
+    #[inline(always)]
+    fn pass(&self, at: Cursor) {
+        let next = at.position.wrapping_add(1);
+        self.next.store(next, plain::Ordering::Release);
+        if next.is_multiple_of(HINT_EVERY) {
+            self.ring.header().tail.0.store(next, Release);
+        }
+    }
+
+    /// The claimed slot.
+    #[inline(always)]
+    pub(crate) fn slot(&self, claim: &Claim) -> Slot<'_> {
+        self.ring.slot_at(&claim.at)
+    }
+
+    /// Announces the message in a claimed slot. False: we were taken for dead, and it was not sent.
+    #[inline(always)]
+    pub(crate) fn publish(&self, claim: Claim) -> bool {
+        // Release: with the word goes the message.
+        self.finish(&claim, Word::full(self.ring.lap(claim.at.position)))
+    }
+
+    /// Gives a claimed slot up without a message. False: it was taken from us already.
+    pub(crate) fn abandon(&self, claim: Claim) -> bool {
+        self.finish(&claim, Word::skip(self.ring.lap(claim.at.position)))
+    }
+
+    #[inline(always)]
+    fn finish(&self, claim: &Claim, word: Word) -> bool {
+        let ours = Word::claimed(self.ring.lap(claim.at.position), self.seat);
+        swap(&self.slot(claim), ours, word, Release)
+    }
+}

@@ -1,0 +1,110 @@
+//! What looks at every slot: messages whose receiver died, slots of a seat that changes hands, and how
+//! many messages there are.
+
+use super::consumer::{Consumer, Held};
+use super::{is_gone, look, swap};
+use crate::ring::{Cursor, Ring};
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::word::{DELIVERIES_MAX, NOBODY, Phase, Word};
+
+impl Consumer {
+    /// Takes over a message whose receiver died, if there is one. Looks at every slot.
+    pub(crate) fn take_over<E>(
+        &self,
+        limit: u8,
+        mut is_dead: impl FnMut(u8) -> Result<bool, E>,
+        mut set_aside: impl FnMut(u64),
+    ) -> Result<Option<Held>, E> {
+        for at in self.ring.all_slots() {
+            let slot = self.ring.slot_at(&at);
+            let word = look(&slot);
+            if word.phase() != Some(Phase::Reading) || !is_gone(word, &mut is_dead)? {
+                continue;
+            }
+            let at = self.ring.cursor(self.ring.position_of(word.lap(), &at));
+            let deliveries = word.deliveries();
+            if deliveries >= limit.min(DELIVERIES_MAX) {
+                if swap(&slot, word, Word::free(word.lap().wrapping_add(1)), AcqRel) {
+                    set_aside(at.position);
+                }
+                continue;
+            }
+            let ours = Word::reading(word.lap(), deliveries + 1, self.seat);
+            // Acquire: the dead one's own acquire of the message is none of ours.
+            if swap(&slot, word, ours, AcqRel) {
+                return Ok(Some(Held { at, word: ours }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Ring {
+    /// A cursor at every slot, at whatever position.
+    fn all_slots(&self) -> impl Iterator<Item = Cursor> {
+        (0..self.capacity()).map(|index| self.cursor(index))
+    }
+
+    /// The position of a word's lap at a slot: a word knows 48 bits of its lap, the rest is that of
+    /// the head, or of the lap beside it.
+    fn position_of(&self, lap: u64, at: &Cursor) -> u64 {
+        let near = self.lap(self.header().head.0.load(Relaxed));
+        let distance = (lap.wrapping_sub(near) << 16) as i64 >> 16;
+        let lap = near.wrapping_add(distance as u64);
+        lap << self.shift | (at.position & self.mask)
+    }
+
+    /// Clears what the last holder of a seat left in the slots, before another one uses the seat:
+    /// its claims hold no message, what it read is nobody's until a receiver takes it over. Whether
+    /// there is any of these: then [`orphaned`](Ring::orphaned) is another.
+    pub(crate) fn disown(&self, seat: u8) -> bool {
+        let mut orphans = false;
+        for at in self.all_slots() {
+            let slot = self.slot_at(&at);
+            let word = look(&slot);
+            match (word.phase(), word.owner()) {
+                (Some(Phase::Claimed), owner) if owner == seat => {
+                    swap(&slot, word, Word::skip(word.lap()), AcqRel);
+                }
+                (Some(Phase::Reading), owner) if owner == seat => {
+                    let nobody = Word::reading(word.lap(), word.deliveries(), NOBODY);
+                    orphans |= swap(&slot, word, nobody, AcqRel);
+                }
+                // Whoever did so may have died before it was counted.
+                (Some(Phase::Reading), NOBODY) => orphans = true,
+                _ => {}
+            }
+        }
+        if orphans {
+            // Release: who sees the new number sees what is nobody's.
+            self.header().repairs.orphaned.fetch_add(1, Release);
+        }
+        orphans
+    }
+
+    /// Changes whenever messages became nobody's.
+    pub(crate) fn orphaned(&self) -> u64 {
+        self.header().repairs.orphaned.load(Acquire)
+    }
+
+    /// Whether every message was acknowledged, but for those that `seat` reads.
+    pub(crate) fn is_drained(&self, seat: u8) -> bool {
+        self.all_slots().all(|at| {
+            let word = look(&self.slot_at(&at));
+            match word.phase() {
+                Some(Phase::Full) => false,
+                Some(Phase::Reading) => word.owner() == seat,
+                _ => true,
+            }
+        })
+    }
+
+    /// Messages sent and not yet acknowledged, by a look at every slot.
+    pub(crate) fn count_messages(&self) -> u64 {
+        let holds = |at| {
+            let phase = look(&self.slot_at(&at)).phase();
+            matches!(phase, Some(Phase::Full | Phase::Reading))
+        };
+        self.all_slots().map(|at| u64::from(holds(at))).sum()
+    }
+}

@@ -1,0 +1,65 @@
+//! Many threads on one ring.
+
+use super::super::testing::{HeapRing, read, write};
+use super::*;
+
+fn stress(capacity: usize, senders: u8, receivers: u8, each: u64) {
+    let block = HeapRing::new(capacity);
+    // SAFETY: the block outlives the scope.
+    let ring = unsafe { block.ring() };
+    let alive = |_: u8| Ok::<bool, Corrupt>(false);
+    let total = u64::from(senders) * each;
+    let got = crate::sync::plain::AtomicU64::new(0);
+    let sum = crate::sync::plain::AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for seat in 0..senders {
+            scope.spawn(move || {
+                let tx = Producer::new(ring, seat);
+                for n in 0..each {
+                    loop {
+                        match tx.claim(alive).unwrap() {
+                            Room::Claimed(claim) => {
+                                write(tx.slot(&claim), u64::from(seat) << 32 | n);
+                                assert!(tx.publish(claim));
+                                break;
+                            }
+                            _ => std::thread::yield_now(),
+                        }
+                    }
+                }
+            });
+        }
+        for seat in 0..receivers {
+            let (got, sum) = (&got, &sum);
+            scope.spawn(move || {
+                let rx = Consumer::new(ring, senders + seat);
+                let mut last = vec![None; usize::from(senders)];
+                while got.load(crate::sync::plain::Ordering::Relaxed) < total {
+                    match rx.take(alive).unwrap() {
+                        Next::Message(held) => {
+                            let message = read(rx.slot(&held));
+                            assert!(rx.acknowledge(&held));
+                            let (from, n) = ((message >> 32) as usize, message as u32);
+                            assert!(last[from].is_none_or(|last| last < n));
+                            last[from] = Some(n);
+                            sum.fetch_add(u64::from(n), crate::sync::plain::Ordering::Relaxed);
+                            got.fetch_add(1, crate::sync::plain::Ordering::Relaxed);
+                        }
+                        _ => std::thread::yield_now(),
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(sum.into_inner(), u64::from(senders) * (each * (each - 1) / 2));
+    assert_eq!(ring.count_messages(), 0);
+}
+
+#[test]
+fn every_message_once() {
+    for (capacity, senders, receivers) in
+        [(1, 1, 1), (1, 3, 3), (2, 2, 2), (8, 4, 4), (64, 1, 4), (64, 4, 1), (1024, 2, 2)]
+    {
+        stress(capacity, senders, receivers, 20_000);
+    }
+}

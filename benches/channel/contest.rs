@@ -10,7 +10,6 @@ use std::io;
 
 use sysvring_support::worker::Worker;
 
-use crate::link::Way;
 use crate::table::Series;
 
 /// Two processes and what carries the messages between them.
@@ -33,10 +32,10 @@ pub struct Extent {
 
 /// Starts a pair for every way, lets them take turns in rotated order, one at a time; the
 /// others sleep meanwhile.
-pub fn contest<const F: usize>(
-    ways: &[Way],
+pub fn contest<W: Copy, const F: usize>(
+    ways: &[W],
     extent: Extent,
-    start: impl Fn(Way) -> io::Result<Pair>,
+    start: impl Fn(W) -> io::Result<Pair>,
     mut turn: impl FnMut(&mut Pair) -> io::Result<[f64; F]>,
 ) -> io::Result<Vec<Outcome<F>>> {
     let none = || std::array::from_fn(|_| Series::default());

@@ -44,6 +44,15 @@ pub fn message<const N: usize>(n: u64) -> [u64; N] {
     std::array::from_fn(|i| n + i as u64)
 }
 
+/// The same, written into a place.
+#[allow(dead_code, reason = "not all that share this write in place")]
+#[inline(always)]
+pub fn write<const N: usize>(place: &mut [u64; N], n: u64) {
+    for (word, n) in place.iter_mut().zip(n..) {
+        *word = n;
+    }
+}
+
 /// Looks at every word: the first is the number, and the sum is right.
 #[inline(always)]
 pub fn check<const N: usize>(message: &[u64; N], n: u64) {

@@ -33,10 +33,6 @@ impl<'a> Standing<'a> {
         Standing { ways, figures, relative, more: false }
     }
 
-    fn yardstick(&self) -> Option<usize> {
-        self.ways.iter().position(|way| way.is_yardstick())
-    }
-
     fn best_rival(&self) -> Option<usize> {
         let rivals = (0..self.ways.len()).filter(|&i| self.ways[i].is_rival());
         let median = |&i: &usize| self.figures[i].median() * if self.more { 1.0 } else { -1.0 };
@@ -45,7 +41,8 @@ impl<'a> Standing<'a> {
 
     /// Whom everybody stands beside.
     fn beside(&self) -> impl Iterator<Item = usize> {
-        self.yardstick().into_iter().chain(self.best_rival())
+        let yardsticks = (0..self.ways.len()).filter(|&i| self.ways[i].is_yardstick());
+        yardsticks.chain(self.best_rival())
     }
 
     /// Of one way over another, round by round.

@@ -3,8 +3,8 @@
 //! a side hangs the other. What a message costs here is what memory between two cores costs.
 //!
 //! Tail and head lie on lines of their own, 128 bytes apart; each side keeps its own index and the
-//! last value seen of the other's, and looks again only when it seems full or empty. The capacity is a
-//! constant; a message is one copy in and one copy out.
+//! last value seen of the other's, and looks again only when it seems full or empty. A
+//! message is one copy in and one copy out.
 
 use std::hint::spin_loop;
 use std::io;
@@ -15,7 +15,7 @@ use std::sync::atomic::{
 };
 
 /// Slots, as in a sysvring channel by default.
-const CAPACITY: u64 = 1024;
+const CAPACITY: usize = 1024;
 
 /// A word on a pair of cache lines of its own.
 #[repr(C, align(128))]
@@ -83,15 +83,21 @@ struct End<M> {
     next: u64,
     /// The other's, when last looked at.
     seen: u64,
+    /// Slots, a power of two.
+    capacity: u64,
     message: PhantomData<M>,
 }
 
 impl<M: Copy> End<M> {
-    fn new(segment: Segment) -> End<M> {
-        End { segment, next: 0, seen: 0, message: PhantomData }
+    fn new(segment: Segment, capacity: usize) -> End<M> {
+        assert!(capacity.is_power_of_two());
+        End { segment, next: 0, seen: 0, capacity: capacity as u64, message: PhantomData }
     }
 
-    const LEN: usize = size_of::<Indexes>() + CAPACITY as usize * size_of::<M>();
+    /// Of the segment.
+    const fn len(capacity: usize) -> usize {
+        size_of::<Indexes>() + capacity * size_of::<M>()
+    }
 
     #[inline(always)]
     fn indexes(&self) -> &Indexes {
@@ -102,8 +108,8 @@ impl<M: Copy> End<M> {
 
     #[inline(always)]
     fn slot(&self) -> *mut M {
-        let index = (self.next % CAPACITY) as usize;
-        // SAFETY: `LEN` has room for so many slots behind the indexes.
+        let index = (self.next & (self.capacity - 1)) as usize;
+        // SAFETY: `len` has room for so many slots behind the indexes.
         unsafe { self.segment.start.add(size_of::<Indexes>()).cast::<M>().add(index) }
     }
 }
@@ -113,7 +119,11 @@ pub struct Producer<M>(End<M>);
 
 impl<M: Copy> Producer<M> {
     pub fn create() -> Producer<M> {
-        Producer(End::new(Segment::create(End::<M>::LEN)))
+        Producer::with_capacity(CAPACITY)
+    }
+
+    pub fn with_capacity(capacity: usize) -> Producer<M> {
+        Producer(End::new(Segment::create(End::<M>::len(capacity)), capacity))
     }
 
     pub fn address(&self) -> String {
@@ -123,9 +133,9 @@ impl<M: Copy> Producer<M> {
     #[inline(always)]
     pub fn send(&mut self, message: &M) {
         let end = &mut self.0;
-        while end.next - end.seen == CAPACITY {
+        while end.next - end.seen == end.capacity {
             end.seen = end.indexes().head.0.load(Acquire);
-            if end.next - end.seen == CAPACITY {
+            if end.next - end.seen == end.capacity {
                 spin_loop();
             }
         }
@@ -141,7 +151,11 @@ pub struct Consumer<M>(End<M>);
 
 impl<M: Copy> Consumer<M> {
     pub fn attach(address: &str) -> Consumer<M> {
-        Consumer(End::new(Segment::attach(address.parse().expect("a segment's id"))))
+        Consumer::with_capacity(address, CAPACITY)
+    }
+
+    pub fn with_capacity(address: &str, capacity: usize) -> Consumer<M> {
+        Consumer(End::new(Segment::attach(address.parse().expect("a segment's id")), capacity))
     }
 
     #[inline(always)]

@@ -1,5 +1,7 @@
 //! One way to carry messages from one process to another.
 
+use crate::course::{shown, write};
+
 /// Messages of `N` words, one to one. Which process offers and which attaches is the sender's and the
 /// receiver's part.
 pub trait Carrier<const N: usize> {
@@ -8,13 +10,15 @@ pub trait Carrier<const N: usize> {
     type Tx: Send<N>;
     type Rx: Receive<N>;
 
-    /// Makes it, and says where the receiver finds it.
-    fn offer() -> (Self::Offer, String);
+    /// Makes it, with room for so many messages where that is the user's choice, and says where the
+    /// receiver finds it.
+    fn offer(capacity: usize) -> (Self::Offer, String);
 
     /// The sending end, when the receiver has attached.
     fn accept(offer: Self::Offer) -> Self::Tx;
 
-    fn attach(address: &str) -> Self::Rx;
+    /// The receiving end, of the same capacity.
+    fn attach(address: &str, capacity: usize) -> Self::Rx;
 }
 
 /// One within a process, from one thread to another: what no channel between processes can be faster
@@ -23,13 +27,27 @@ pub trait Local<const N: usize> {
     type Tx: Send<N> + core::marker::Send + 'static;
     type Rx: Receive<N> + core::marker::Send + 'static;
 
-    fn pair() -> (Self::Tx, Self::Rx);
+    fn pair(capacity: usize) -> (Self::Tx, Self::Rx);
 }
 
 pub trait Send<const N: usize> {
-    fn send(&mut self, message: [u64; N]);
+    fn send(&mut self, message: &[u64; N]);
+
+    /// Writes the `n`th message and sends it: where it will be read, or in `place` first.
+    #[inline(always)]
+    fn make(&mut self, place: &mut [u64; N], n: u64) {
+        write(place, n);
+        self.send(shown(place));
+    }
 }
 
 pub trait Receive<const N: usize> {
-    fn receive(&mut self) -> [u64; N];
+    fn receive(&mut self, place: &mut [u64; N]);
+
+    /// Looks at the next message: where it was written, or in `place`.
+    #[inline(always)]
+    fn look<R>(&mut self, place: &mut [u64; N], look: impl FnOnce(&[u64; N]) -> R) -> R {
+        self.receive(place);
+        look(place)
+    }
 }

@@ -16,16 +16,14 @@ use crate::carrier::{Carrier, Receive, Send};
 pub struct Stream<F>(F);
 
 impl<F: Write, const N: usize> Send<N> for Stream<F> {
-    fn send(&mut self, message: [u64; N]) {
+    fn send(&mut self, message: &[u64; N]) {
         self.0.write_all(message.as_bytes()).expect("write");
     }
 }
 
 impl<F: Read, const N: usize> Receive<N> for Stream<F> {
-    fn receive(&mut self) -> [u64; N] {
-        let mut message = [0; N];
-        self.0.read_exact(message.as_mut_bytes()).expect("read");
-        message
+    fn receive(&mut self, place: &mut [u64; N]) {
+        self.0.read_exact(place.as_mut_bytes()).expect("read");
     }
 }
 
@@ -36,7 +34,7 @@ impl<const N: usize> Carrier<N> for Pipe {
     type Tx = Stream<PipeWriter>;
     type Rx = Stream<File>;
 
-    fn offer() -> (PipeWriter, String) {
+    fn offer(_: usize) -> (PipeWriter, String) {
         let (_, writer) = pipe().expect("a pipe");
         // An open end leads to the pipe; which of its two ends the opener gets is the opener's choice.
         let address = format!("/proc/{}/fd/{}", std::process::id(), writer.as_raw_fd());
@@ -47,7 +45,7 @@ impl<const N: usize> Carrier<N> for Pipe {
         Stream(offer)
     }
 
-    fn attach(address: &str) -> Self::Rx {
+    fn attach(address: &str, _: usize) -> Self::Rx {
         Stream(File::open(address).expect("the pipe"))
     }
 }
@@ -66,7 +64,7 @@ impl<const N: usize> Carrier<N> for Unix {
     type Tx = Stream<UnixStream>;
     type Rx = Stream<UnixStream>;
 
-    fn offer() -> (UnixListener, String) {
+    fn offer(_: usize) -> (UnixListener, String) {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("rivals-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
         (UnixListener::bind_addr(&Unix::address(&name)).expect("a socket"), name)
@@ -76,7 +74,7 @@ impl<const N: usize> Carrier<N> for Unix {
         Stream(offer.accept().expect("a connection").0)
     }
 
-    fn attach(address: &str) -> Self::Rx {
+    fn attach(address: &str, _: usize) -> Self::Rx {
         Stream(UnixStream::connect_addr(&Unix::address(address)).expect("the socket"))
     }
 }
@@ -89,7 +87,7 @@ impl<const N: usize> Carrier<N> for Tcp {
     type Tx = Stream<TcpStream>;
     type Rx = Stream<TcpStream>;
 
-    fn offer() -> (TcpListener, String) {
+    fn offer(_: usize) -> (TcpListener, String) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
         let address = listener.local_addr().expect("its address").to_string();
         (listener, address)
@@ -101,7 +99,7 @@ impl<const N: usize> Carrier<N> for Tcp {
         Stream(stream)
     }
 
-    fn attach(address: &str) -> Self::Rx {
+    fn attach(address: &str, _: usize) -> Self::Rx {
         Stream(TcpStream::connect(address).expect("the socket"))
     }
 }

@@ -9,10 +9,11 @@ use iceoryx2::prelude::{BackpressureStrategy, LogLevel, set_log_level};
 use iceoryx2::service::ipc::Service;
 use iceoryx2::service::port_factory::publish_subscribe::PortFactory;
 use ipc_channel::ipc::{self, IpcBytesReceiver, IpcBytesSender, IpcOneShotServer, IpcSender};
-use sysvring::zerocopy::{FromBytes, IntoBytes};
+use sysvring::zerocopy::IntoBytes;
 
 use crate::carrier::{Carrier, Receive, Send};
-use crate::link::{self, CAPACITY};
+use crate::course::message;
+use crate::link;
 
 fn fresh_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -32,6 +33,7 @@ pub struct End<P, const N: usize> {
 
 fn open<P, const N: usize>(
     name: &str,
+    capacity: usize,
     make: impl FnOnce(&PortFactory<Service, [u64; N], ()>) -> P,
 ) -> End<P, N> {
     set_log_level(LogLevel::Error);
@@ -42,7 +44,7 @@ fn open<P, const N: usize>(
         .max_publishers(1)
         .max_subscribers(1)
         .history_size(0)
-        .subscriber_max_buffer_size(CAPACITY)
+        .subscriber_max_buffer_size(capacity)
         .enable_safe_overflow(false)
         .open_or_create()
         .expect("a service");
@@ -60,9 +62,9 @@ impl<const N: usize> Carrier<N> for Iceoryx2 {
     type Tx = End<Publisher<Service, [u64; N], ()>, N>;
     type Rx = End<Subscriber<Service, [u64; N], ()>, N>;
 
-    fn offer() -> (Self::Offer, String) {
+    fn offer(capacity: usize) -> (Self::Offer, String) {
         let name = fresh_name();
-        let tx = open(&name, |service| {
+        let tx = open(&name, capacity, |service| {
             let publisher = service
                 .publisher_builder()
                 .backpressure_strategy(BackpressureStrategy::RetryUntilDelivered);
@@ -75,23 +77,34 @@ impl<const N: usize> Carrier<N> for Iceoryx2 {
         offer
     }
 
-    fn attach(address: &str) -> Self::Rx {
-        open(address, |service| service.subscriber_builder().create().expect("a subscriber"))
+    fn attach(address: &str, capacity: usize) -> Self::Rx {
+        open(address, capacity, |service| {
+            service.subscriber_builder().create().expect("a subscriber")
+        })
     }
 }
 
 impl<const N: usize> Send<N> for End<Publisher<Service, [u64; N], ()>, N> {
+    fn send(&mut self, message: &[u64; N]) {
+        let sample = self.port.loan_uninit().expect("a sample").write_payload(*message);
+        sample.send().expect("send");
+    }
+
     #[inline]
-    fn send(&mut self, message: [u64; N]) {
-        let sample = self.port.loan_uninit().expect("a sample").write_payload(message);
+    fn make(&mut self, _: &mut [u64; N], n: u64) {
+        let sample = self.port.loan_uninit().expect("a sample").write_payload(message(n));
         sample.send().expect("send");
     }
 }
 
 impl<const N: usize> Receive<N> for End<Subscriber<Service, [u64; N], ()>, N> {
+    fn receive(&mut self, place: &mut [u64; N]) {
+        self.look(&mut [0; N], |message| *place = *message);
+    }
+
     #[inline]
-    fn receive(&mut self) -> [u64; N] {
-        link::insist(|| self.port.receive().expect("receive").map(|sample| *sample))
+    fn look<R>(&mut self, _: &mut [u64; N], look: impl FnOnce(&[u64; N]) -> R) -> R {
+        look(&link::insist(|| self.port.receive().expect("receive")))
     }
 }
 
@@ -103,7 +116,7 @@ impl<const N: usize> Carrier<N> for IpcChannel {
     type Tx = IpcBytesSender;
     type Rx = IpcBytesReceiver;
 
-    fn offer() -> (Self::Offer, String) {
+    fn offer(_: usize) -> (Self::Offer, String) {
         IpcOneShotServer::new().expect("a server")
     }
 
@@ -111,7 +124,7 @@ impl<const N: usize> Carrier<N> for IpcChannel {
         offer.accept().expect("a connection").1
     }
 
-    fn attach(address: &str) -> IpcBytesReceiver {
+    fn attach(address: &str, _: usize) -> IpcBytesReceiver {
         let (tx, rx) = ipc::bytes_channel().expect("a channel");
         let server = IpcSender::connect(address.to_owned()).expect("the server");
         server.send(tx).expect("send");
@@ -120,14 +133,14 @@ impl<const N: usize> Carrier<N> for IpcChannel {
 }
 
 impl<const N: usize> Send<N> for IpcBytesSender {
-    fn send(&mut self, message: [u64; N]) {
+    fn send(&mut self, message: &[u64; N]) {
         IpcBytesSender::send(self, message.as_bytes()).expect("send");
     }
 }
 
 impl<const N: usize> Receive<N> for IpcBytesReceiver {
-    fn receive(&mut self) -> [u64; N] {
+    fn receive(&mut self, place: &mut [u64; N]) {
         let bytes = self.recv().expect("receive");
-        <[u64; N]>::read_from_bytes(&bytes).expect("a whole message")
+        place.as_mut_bytes().copy_from_slice(&bytes);
     }
 }

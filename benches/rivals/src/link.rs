@@ -17,8 +17,12 @@ pub enum Way {
     Sysvring,
     /// The same, messages written and read in place.
     InPlace,
+    /// The yardstick of one to one.
+    Raw,
     /// The yardstick of many to many.
     Vyukov,
+    /// The yardstick of large messages: bytes copied from a warm place into memory as large as a ring.
+    Copy,
     /// shaq's queue of its kind: one to one, or many to many.
     Shaq,
     #[cfg(feature = "large")]
@@ -41,7 +45,9 @@ impl Way {
         match self {
             Way::Sysvring => "sysvring",
             Way::InPlace => "sysvring, in place",
+            Way::Raw => "raw two-index ring",
             Way::Vyukov => "Vyukov's ring",
+            Way::Copy => "copied, one processor",
             Way::Shaq => "shaq 4.1",
             #[cfg(feature = "large")]
             Way::Iceoryx2 => "iceoryx2 0.10",
@@ -70,7 +76,7 @@ impl Way {
 
     /// Whether it shows what can be had without what a channel is for.
     pub fn is_yardstick(self) -> bool {
-        matches!(self, Way::Vyukov)
+        matches!(self, Way::Raw | Way::Vyukov | Way::Copy)
     }
 
     /// Another's, for the same use.
@@ -80,7 +86,13 @@ impl Way {
 
     /// Whether it goes from one to one.
     pub fn is_single(self) -> bool {
-        !matches!(self, Way::InPlace | Way::Vyukov)
+        !matches!(self, Way::Vyukov | Way::Copy)
+    }
+
+    /// Whether it takes messages that are so large.
+    pub fn takes(self, bytes: usize) -> bool {
+        // The kernel's queues as they are by default.
+        bytes <= 8192 || !matches!(self, Way::SysV | Way::Posix)
     }
 
     /// Whether it goes from many to many.
@@ -106,6 +118,8 @@ macro_rules! by_way {
     ($way:expr, $run:ident :: <$n:ident> $args:tt, $local:ident $local_args:tt) => {
         match $way {
             $crate::link::Way::Sysvring => $run::<$crate::shared::Sysvring, $n> $args,
+            $crate::link::Way::InPlace => $run::<$crate::shared::InPlace, $n> $args,
+            $crate::link::Way::Raw => $run::<$crate::shared::Raw, $n> $args,
             $crate::link::Way::Shaq => $run::<$crate::shared::Shaq, $n> $args,
             #[cfg(feature = "large")]
             $crate::link::Way::Iceoryx2 => $run::<$crate::large::Iceoryx2, $n> $args,
@@ -141,6 +155,11 @@ impl FromStr for Way {
 
 /// Slots, as in a sysvring channel by default.
 pub const CAPACITY: usize = 1024;
+
+/// Slots of a ring of messages so large: fewer of those that would not stay in a cache.
+pub fn capacity(bytes: usize) -> usize {
+    if bytes > 8192 { 16 } else { CAPACITY }
+}
 
 /// Memory without a name, which goes with its users.
 pub fn memory(len: usize) -> File {

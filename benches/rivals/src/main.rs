@@ -128,15 +128,16 @@ fn run(arguments: &Arguments, cores: &machine::Cores, extent: Extent) -> std::io
         all.filter(|&way| of(way) && beside(way)).collect()
     };
     let single = ways(Way::is_single);
+    let by_value = ways(|way| way.is_single() && way != Way::InPlace);
     let wanted = |part| arguments.parts.is_empty() || arguments.parts.contains(&part);
     if wanted(Part::Stream) {
         stream::run(cores, extent, &single)?;
     }
     if wanted(Part::OneWay) {
-        one_way::run(cores, extent, &single)?;
+        one_way::run(cores, extent, &by_value)?;
     }
     if wanted(Part::Paced) {
-        paced::run(cores, extent, &single)?;
+        paced::run(cores, extent, &by_value)?;
     }
     if wanted(Part::Many) {
         many::run(cores, extent, &ways(Way::is_many))?;

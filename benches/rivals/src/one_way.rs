@@ -8,7 +8,7 @@ use sysvring_support::worker::{self, Orders, hear, say};
 
 use crate::carrier::{Carrier, Local, Receive, Send};
 use crate::contest::{Extent as Rounds, Outcome, contest};
-use crate::link::{Leftovers, Way};
+use crate::link::{CAPACITY, Leftovers, Way};
 use crate::machine::Cores;
 use crate::table::Table;
 use crate::trip::{timed_turns, turns};
@@ -86,23 +86,30 @@ pub fn worker(orders: &mut Orders) {
     }
 }
 
+#[inline(always)]
+fn one<const N: usize>(rx: &mut impl Receive<N>) -> [u64; N] {
+    let mut message = [0; N];
+    rx.receive(&mut message);
+    message
+}
+
 fn serve<C: Carrier<N>, const N: usize>(count: u64) {
-    let (offer, address) = C::offer();
+    let (offer, address) = C::offer(CAPACITY);
     say(address);
     let back = hear();
-    let (mut tx, mut rx) = (C::accept(offer), C::attach(&back));
+    let (mut tx, mut rx) = (C::accept(offer), C::attach(&back, CAPACITY));
     timed_turns(count, |n| {
-        tx.send([n; N]);
-        rx.receive()[0]
+        tx.send(&[n; N]);
+        one(&mut rx)[0]
     });
 }
 
 fn give_back<C: Carrier<N>, const N: usize>(count: u64, address: &str) {
-    let mut rx = C::attach(address);
-    let (offer, address) = C::offer();
+    let mut rx = C::attach(address, CAPACITY);
+    let (offer, address) = C::offer(CAPACITY);
     say(address);
     let mut tx = C::accept(offer);
-    turns(count, || tx.send(rx.receive()));
+    turns(count, || tx.send(&one(&mut rx)));
 }
 
 /// Both sides are threads of the other worker.
@@ -114,17 +121,17 @@ fn stand_by<L: Local<N>, const N: usize>() {
 }
 
 fn both<L: Local<N>, const N: usize>(count: u64, core: usize) {
-    let ((mut tx, mut there), (mut back, mut rx)) = (L::pair(), L::pair());
+    let ((mut tx, mut there), (mut back, mut rx)) = (L::pair(CAPACITY), L::pair(CAPACITY));
     say("within a process");
     hear();
     std::thread::spawn(move || {
         worker::pin(core);
         loop {
-            back.send(there.receive());
+            back.send(&one(&mut there));
         }
     });
     timed_turns(count, |n| {
-        tx.send([n; N]);
-        rx.receive()[0]
+        tx.send(&[n; N]);
+        one(&mut rx)[0]
     });
 }

@@ -11,7 +11,7 @@ use sysvring_support::worker::{Orders, Worker, hear, say};
 
 use crate::carrier::{Carrier, Local, Receive, Send};
 use crate::contest::rotated;
-use crate::link::Way;
+use crate::link::{CAPACITY, Way};
 use crate::machine::Cores;
 use crate::table::{Series, Table};
 use crate::{Extent, by_way, clock, pair};
@@ -116,7 +116,7 @@ fn tick() -> f64 {
 }
 
 fn send<C: Carrier<N>, const N: usize>(count: u64) {
-    let (offer, address) = C::offer();
+    let (offer, address) = C::offer(CAPACITY);
     say(address);
     let (mut offer, mut tx, tick) = (Some(offer), None, tick());
     loop {
@@ -129,7 +129,7 @@ fn send<C: Carrier<N>, const N: usize>(count: u64) {
             while clock::ticks() < due {}
             let mut message = [0; N];
             (message[0], message[1]) = (due, n);
-            tx.send(message);
+            tx.send(&message);
             due += interval;
         }
     }
@@ -137,15 +137,16 @@ fn send<C: Carrier<N>, const N: usize>(count: u64) {
 
 /// Says how late messages were, or how many million a second there were.
 fn receive<C: Carrier<N>, const N: usize>(count: u64, address: &str) {
-    let (mut rx, tick) = (C::attach(address), tick());
+    let (mut rx, tick) = (C::attach(address, CAPACITY), tick());
     let mut late = Histogram::<u64>::new(3).expect("three digits");
+    let mut message = [0; N];
     say("ready");
     loop {
         let interval: f64 = hear().trim().parse().expect("a pace");
         late.reset();
         let start = clock::now();
         for n in 0..count {
-            let message = rx.receive();
+            rx.receive(&mut message);
             assert_eq!(message[1], n, "out of order");
             // The first ones find the receiver asleep.
             if n > count / 10 {

@@ -35,7 +35,7 @@ impl<const N: usize> Carrier<N> for SysV {
     type Tx = Queue;
     type Rx = Queue;
 
-    fn offer() -> (Queue, String) {
+    fn offer(_: usize) -> (Queue, String) {
         // SAFETY: numbers only.
         let id = unsafe { libc::msgget(libc::IPC_PRIVATE, 0o600) };
         assert!(id >= 0, "msgget: {}", io::Error::last_os_error());
@@ -46,14 +46,14 @@ impl<const N: usize> Carrier<N> for SysV {
         offer
     }
 
-    fn attach(address: &str) -> Queue {
+    fn attach(address: &str, _: usize) -> Queue {
         Queue(address.parse().expect("a queue's identifier"))
     }
 }
 
 impl<const N: usize> Send<N> for Queue {
-    fn send(&mut self, message: [u64; N]) {
-        let envelope = Envelope { kind: KIND, message };
+    fn send(&mut self, message: &[u64; N]) {
+        let envelope = Envelope { kind: KIND, message: *message };
         // SAFETY: the envelope lives through the call and has so many bytes behind its kind.
         let sent = unsafe { libc::msgsnd(self.0, (&raw const envelope).cast(), N * 8, 0) };
         assert!(sent == 0, "msgsnd: {}", io::Error::last_os_error());
@@ -61,12 +61,12 @@ impl<const N: usize> Send<N> for Queue {
 }
 
 impl<const N: usize> Receive<N> for Queue {
-    fn receive(&mut self) -> [u64; N] {
+    fn receive(&mut self, place: &mut [u64; N]) {
         let mut envelope = Envelope { kind: KIND, message: [0; N] };
         // SAFETY: as above.
         let len = unsafe { libc::msgrcv(self.0, (&raw mut envelope).cast(), N * 8, 0, 0) };
         assert!(len == (N * 8) as isize, "msgrcv: {}", io::Error::last_os_error());
-        envelope.message
+        *place = envelope.message;
     }
 }
 
@@ -101,7 +101,7 @@ impl<const N: usize> Carrier<N> for Posix {
     type Tx = Descriptor;
     type Rx = Descriptor;
 
-    fn offer() -> (Descriptor, String) {
+    fn offer(_: usize) -> (Descriptor, String) {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("/rivals-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
         (open(&name, Some(N * 8)), name)
@@ -111,7 +111,7 @@ impl<const N: usize> Carrier<N> for Posix {
         offer
     }
 
-    fn attach(address: &str) -> Descriptor {
+    fn attach(address: &str, _: usize) -> Descriptor {
         let queue = open(address, None);
         let name = CString::new(address).expect("a name");
         // SAFETY: the name lives through the call. The queue lives as long as its users.
@@ -121,7 +121,7 @@ impl<const N: usize> Carrier<N> for Posix {
 }
 
 impl<const N: usize> Send<N> for Descriptor {
-    fn send(&mut self, message: [u64; N]) {
+    fn send(&mut self, message: &[u64; N]) {
         let bytes = message.as_bytes();
         // SAFETY: so many bytes live through the call.
         let sent = unsafe { libc::mq_send(self.0, bytes.as_ptr().cast(), bytes.len(), 0) };
@@ -130,13 +130,11 @@ impl<const N: usize> Send<N> for Descriptor {
 }
 
 impl<const N: usize> Receive<N> for Descriptor {
-    fn receive(&mut self) -> [u64; N] {
-        let mut message = [0u64; N];
-        let bytes = message.as_mut_bytes();
+    fn receive(&mut self, place: &mut [u64; N]) {
+        let bytes = place.as_mut_bytes();
         let (start, len) = (bytes.as_mut_ptr().cast(), bytes.len());
         // SAFETY: there is room for so many bytes, and it lives through the call.
         let got = unsafe { libc::mq_receive(self.0, start, len, std::ptr::null_mut()) };
         assert!(got == len as isize, "mq_receive: {}", io::Error::last_os_error());
-        message
     }
 }

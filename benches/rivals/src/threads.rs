@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 
 use crate::carrier::{Local, Receive, Send};
-use crate::link::{self, CAPACITY};
+use crate::link;
 
 pub struct Rtrb;
 
@@ -11,22 +11,22 @@ impl<const N: usize> Local<N> for Rtrb {
     type Tx = rtrb::Producer<[u64; N]>;
     type Rx = rtrb::Consumer<[u64; N]>;
 
-    fn pair() -> (Self::Tx, Self::Rx) {
-        rtrb::RingBuffer::new(CAPACITY)
+    fn pair(capacity: usize) -> (Self::Tx, Self::Rx) {
+        rtrb::RingBuffer::new(capacity)
     }
 }
 
 impl<const N: usize> Send<N> for rtrb::Producer<[u64; N]> {
     #[inline]
-    fn send(&mut self, message: [u64; N]) {
-        link::insist(|| self.push(message).ok());
+    fn send(&mut self, message: &[u64; N]) {
+        link::insist(|| self.push(*message).ok());
     }
 }
 
 impl<const N: usize> Receive<N> for rtrb::Consumer<[u64; N]> {
     #[inline]
-    fn receive(&mut self) -> [u64; N] {
-        link::insist(|| self.pop().ok())
+    fn receive(&mut self, place: &mut [u64; N]) {
+        *place = link::insist(|| self.pop().ok());
     }
 }
 
@@ -36,22 +36,22 @@ impl<const N: usize> Local<N> for Crossbeam {
     type Tx = crossbeam_channel::Sender<[u64; N]>;
     type Rx = crossbeam_channel::Receiver<[u64; N]>;
 
-    fn pair() -> (Self::Tx, Self::Rx) {
-        crossbeam_channel::bounded(CAPACITY)
+    fn pair(capacity: usize) -> (Self::Tx, Self::Rx) {
+        crossbeam_channel::bounded(capacity)
     }
 }
 
 impl<const N: usize> Send<N> for crossbeam_channel::Sender<[u64; N]> {
     #[inline]
-    fn send(&mut self, message: [u64; N]) {
-        crossbeam_channel::Sender::send(self, message).expect("a receiver");
+    fn send(&mut self, message: &[u64; N]) {
+        crossbeam_channel::Sender::send(self, *message).expect("a receiver");
     }
 }
 
 impl<const N: usize> Receive<N> for crossbeam_channel::Receiver<[u64; N]> {
     #[inline]
-    fn receive(&mut self) -> [u64; N] {
-        self.recv().expect("a sender")
+    fn receive(&mut self, place: &mut [u64; N]) {
+        *place = self.recv().expect("a sender");
     }
 }
 
@@ -61,21 +61,21 @@ impl<const N: usize> Local<N> for Std {
     type Tx = mpsc::SyncSender<[u64; N]>;
     type Rx = mpsc::Receiver<[u64; N]>;
 
-    fn pair() -> (Self::Tx, Self::Rx) {
-        mpsc::sync_channel(CAPACITY)
+    fn pair(capacity: usize) -> (Self::Tx, Self::Rx) {
+        mpsc::sync_channel(capacity)
     }
 }
 
 impl<const N: usize> Send<N> for mpsc::SyncSender<[u64; N]> {
     #[inline]
-    fn send(&mut self, message: [u64; N]) {
-        mpsc::SyncSender::send(self, message).expect("a receiver");
+    fn send(&mut self, message: &[u64; N]) {
+        mpsc::SyncSender::send(self, *message).expect("a receiver");
     }
 }
 
 impl<const N: usize> Receive<N> for mpsc::Receiver<[u64; N]> {
     #[inline]
-    fn receive(&mut self) -> [u64; N] {
-        self.recv().expect("a sender")
+    fn receive(&mut self, place: &mut [u64; N]) {
+        *place = self.recv().expect("a sender");
     }
 }

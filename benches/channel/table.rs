@@ -32,6 +32,12 @@ impl Series {
         self.quantile(1.0)
     }
 
+    /// Each figure so many times.
+    #[allow(dead_code, reason = "not all that share this have another unit")]
+    pub fn times(&self, factor: f64) -> Series {
+        self.0.iter().map(|x| x * factor).collect()
+    }
+
     /// Round by round, this over that.
     pub fn over(&self, that: &Series) -> Series {
         Series(self.0.iter().zip(&that.0).map(|(a, b)| a / b).collect())
@@ -39,15 +45,16 @@ impl Series {
 
     /// Median, least and most of ratios, in one cell.
     pub fn range(&self) -> String {
-        let [median, least, most] = [self.median(), self.least(), self.most()].map(|x| match x {
-            x if x < 10.0 => format!("{x:.2}"),
-            x if x < 100.0 => format!("{x:.1}"),
-            x => format!("{x:.0}"),
-        });
+        let [median, least, most] = self.three();
         format!("{median} ({least} to {most})")
     }
 
     /// Median, least and most, as three cells of a table.
+    pub fn three(&self) -> [String; 3] {
+        [self.median(), self.least(), self.most()].map(figure)
+    }
+
+    /// The same, with so many digits.
     pub fn cells(&self, digits: usize) -> [String; 3] {
         [self.median(), self.least(), self.most()].map(|x| format!("{x:.digits$}"))
     }
@@ -57,6 +64,19 @@ impl FromIterator<f64> for Series {
     fn from_iter<I: IntoIterator<Item = f64>>(figures: I) -> Series {
         Series(figures.into_iter().collect())
     }
+}
+
+/// A figure with two to three digits that count.
+pub fn figure(x: f64) -> String {
+    let digits = match x.abs() {
+        0.0 => 0,
+        x if x < 0.01 => 4,
+        x if x < 0.1 => 3,
+        x if x < 10.0 => 2,
+        x if x < 100.0 => 1,
+        _ => 0,
+    };
+    format!("{x:.digits$}")
 }
 
 /// What a figure is to reach.

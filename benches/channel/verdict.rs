@@ -1,7 +1,7 @@
 //! Where every way stands: beside the yardstick, beside the best rival, and beside what was aimed at.
 
 use crate::link::Way;
-use crate::table::{Goal, Series, Table};
+use crate::table::{Goal, Series, Table, figure};
 
 /// One way is to come to so much of another.
 #[derive(Clone, Copy)]
@@ -84,8 +84,8 @@ pub fn print_rates(title: String, standing: &Standing, aims: &[Aim]) {
     let mut table = Table::new(title, &heads);
     for (i, way) in standing.ways.iter().enumerate() {
         let rate = &standing.figures[i];
-        let mut cells = rate.cells(2).to_vec();
-        cells.push(format!("{:.1}", 1e3 / rate.median()));
+        let mut cells = rate.three().to_vec();
+        cells.push(figure(1e3 / rate.median()));
         cells.extend(standing.cells(i));
         table.row(way.label(), cells);
     }

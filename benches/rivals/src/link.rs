@@ -3,12 +3,15 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::str::FromStr;
 
 use clap::ValueEnum;
 
-use crate::queues;
+use crate::contest::Pair;
+use crate::machine::Cores;
+use crate::{pair, queues};
 
 /// What carries the messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -165,7 +168,7 @@ pub fn capacity(bytes: usize) -> usize {
 pub fn memory(len: usize) -> File {
     // SAFETY: a constant string; the result is a new descriptor or -1.
     let file = unsafe { libc::memfd_create(c"rival".as_ptr(), 0) };
-    assert!(file >= 0, "memfd_create: {}", std::io::Error::last_os_error());
+    assert!(file >= 0, "memfd_create: {}", io::Error::last_os_error());
     // SAFETY: nobody else knows of this descriptor.
     let file = unsafe { File::from_raw_fd(file) };
     file.set_len(len as u64).expect("size the memory");
@@ -196,6 +199,24 @@ pub fn insist<T>(mut ask: impl FnMut() -> Option<T>) -> T {
             false => std::thread::yield_now(),
         }
     }
+}
+
+/// Starts the two ends of a link, the sender first. `more` is ordered of both.
+pub fn start(
+    part: &str,
+    way: Way,
+    cores: &Cores,
+    more: &[&dyn ToString],
+    leftovers: &Leftovers,
+) -> io::Result<Pair> {
+    let orders: [&dyn ToString; 3] = [&part, &"send", &way];
+    let mut sender = pair::worker(cores.apart.0, &[&orders[..], more].concat())?;
+    let address = sender.hear()?;
+    leftovers.note(way, &address);
+    let orders: [&dyn ToString; 3] = [&part, &"receive", &way];
+    let mut receiver = pair::worker(cores.apart.1, &[&orders[..], more, &[&address]].concat())?;
+    receiver.hear()?;
+    Ok((sender, receiver))
 }
 
 /// What stays when its users are gone; removed when this is dropped.

@@ -10,6 +10,7 @@
 //! to build. Look at the ratios: they are taken within a round, where both ran a moment apart.
 #![allow(dead_code, reason = "what is shared with the other bench is not all used here")]
 
+mod capacity;
 mod carrier;
 #[path = "../../channel/clock.rs"]
 mod clock;
@@ -31,7 +32,9 @@ mod paced;
 #[path = "../../channel/pair.rs"]
 mod pair;
 mod queues;
+mod rest;
 mod shared;
+mod size;
 mod stream;
 #[path = "../../channel/table.rs"]
 mod table;
@@ -61,14 +64,20 @@ use crate::link::Way;
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// Messages a second, one to one, 8 B to 1 KiB
+    /// Messages a second, one to one, 8 B to 64 KiB
     Stream,
+    /// Bytes a second in messages of 64 KiB and 1 MiB
+    Size,
+    /// Messages a second by the capacity of the ring
+    Capacity,
     /// Time from send to receive
     OneWay,
     /// Time of messages that are sent at a steady pace
     Paced,
     /// Messages a second, many to many
     Many,
+    /// Processor time of a side that waits
+    Rest,
 }
 
 /// Measures sysvring against its rivals, between processes pinned to two processors.
@@ -93,6 +102,7 @@ fn main() -> ExitCode {
         match orders.next::<String>().as_str() {
             "stream" => stream::worker(&mut orders),
             "one-way" => one_way::worker(&mut orders),
+            "rest" => rest::worker(&mut orders),
             "paced" => paced::worker(&mut orders),
             "many" => many::worker(&mut orders),
             "window" => many::member(&mut orders),
@@ -133,6 +143,12 @@ fn run(arguments: &Arguments, cores: &machine::Cores, extent: Extent) -> std::io
     if wanted(Part::Stream) {
         stream::run(cores, extent, &single)?;
     }
+    if wanted(Part::Size) {
+        size::run(cores, extent)?;
+    }
+    if wanted(Part::Capacity) {
+        capacity::run(cores, extent)?;
+    }
     if wanted(Part::OneWay) {
         one_way::run(cores, extent, &by_value)?;
     }
@@ -141,6 +157,9 @@ fn run(arguments: &Arguments, cores: &machine::Cores, extent: Extent) -> std::io
     }
     if wanted(Part::Many) {
         many::run(cores, extent, &ways(Way::is_many))?;
+    }
+    if wanted(Part::Rest) {
+        rest::run(cores, extent, &by_value)?;
     }
     Ok(())
 }

@@ -6,13 +6,14 @@ use std::sync::mpsc;
 use sysvring_support::worker::{self, Orders, hear, say};
 
 use crate::carrier::{Carrier, Local, Receive, Send};
-use crate::contest::{Extent as Rounds, Outcome, contest};
+use crate::contest::{Extent as Rounds, Outcome, Pair, contest};
 use crate::course::{check, timed_turns, turns};
 use crate::link::{self, Leftovers, Way};
 use crate::machine::Cores;
+use crate::shared::{InPlace, Raw, Sysvring};
 use crate::table::Series;
 use crate::verdict::{Standing, print_rates};
-use crate::{Extent, by_way, pair};
+use crate::{Extent, by_way, size};
 
 /// The rates of one size, in bytes, of each way that takes it.
 pub struct Rates {
@@ -23,15 +24,15 @@ pub struct Rates {
 
 pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<Vec<Rates>> {
     Ok(vec![
-        size::<1>(cores, extent, ways, extent.pick(2_000, 400_000, 1_000_000))?,
-        size::<8>(cores, extent, ways, extent.pick(2_000, 200_000, 500_000))?,
-        size::<128>(cores, extent, ways, extent.pick(2_000, 50_000, 100_000))?,
-        size::<8192>(cores, extent, ways, extent.pick(100, 1_000, 2_000))?,
+        of_size::<1>(cores, extent, ways, extent.pick(2_000, 400_000, 1_000_000))?,
+        of_size::<8>(cores, extent, ways, extent.pick(2_000, 200_000, 500_000))?,
+        of_size::<128>(cores, extent, ways, extent.pick(2_000, 50_000, 100_000))?,
+        of_size::<8192>(cores, extent, ways, extent.pick(100, 1_000, 2_000))?,
     ])
 }
 
 /// Messages of `N` words, so many in a turn; fewer of those that are calls of the kernel.
-fn size<const N: usize>(
+fn of_size<const N: usize>(
     cores: &Cores,
     extent: Extent,
     ways: &[Way],
@@ -43,27 +44,12 @@ fn size<const N: usize>(
     let ways: Vec<Way> = ways.iter().copied().filter(fits).collect();
     let rounds = Rounds { rounds: extent.rounds(), turns: extent.pick(1, 5, 9) };
     let leftovers = Leftovers::default();
+    let capacity = link::capacity(bytes);
     let start = |way: Way| {
         let count = if way.calls() { count / 20 } else { count };
-        let (sender, receiver) = cores.apart;
-        let more: [&dyn ToString; 3] = [&bytes, &count, &sender];
-        let mut first = pair::worker(
-            sender,
-            &[&[&"stream" as &dyn ToString, &"send", &way], &more[..]].concat(),
-        )?;
-        let address = first.hear()?;
-        leftovers.note(way, &address);
-        let orders =
-            [&[&"stream" as &dyn ToString, &"receive", &way], &more[..], &[&address]].concat();
-        let mut second = pair::worker(receiver, &orders)?;
-        second.hear()?;
-        Ok((first, second))
+        pair(way, bytes, capacity, count, cores, &leftovers)
     };
-    let outcomes = contest(&ways, rounds, start, |(sender, receiver)| {
-        receiver.tell("go")?;
-        sender.tell("go")?;
-        receiver.figures::<1>()
-    })?;
+    let outcomes = contest(&ways, rounds, start, turn)?;
     let title = format!(
         "Stream of messages of {}, one to one: million messages a second; {} rounds of {} turns of {count}; a \
          twentieth where a message is a call",
@@ -79,6 +65,26 @@ fn size<const N: usize>(
     Ok(Rates { bytes, ways, rates })
 }
 
+/// The two ends of a stream, with so many messages in a turn.
+pub fn pair(
+    way: Way,
+    bytes: usize,
+    capacity: usize,
+    count: u64,
+    cores: &Cores,
+    leftovers: &Leftovers,
+) -> io::Result<Pair> {
+    let more: [&dyn ToString; 4] = [&bytes, &capacity, &count, &cores.apart.0];
+    link::start("stream", way, cores, &more, leftovers)
+}
+
+/// One turn: million messages a second.
+pub fn turn((sender, receiver): &mut Pair) -> io::Result<[f64; 1]> {
+    receiver.tell("go")?;
+    sender.tell("go")?;
+    receiver.figures()
+}
+
 /// A size, in the unit that suits it.
 pub fn named(bytes: usize) -> String {
     match bytes {
@@ -90,61 +96,91 @@ pub fn named(bytes: usize) -> String {
 
 pub fn worker(orders: &mut Orders) {
     let (role, way, bytes): (String, Way, usize) = (orders.next(), orders.next(), orders.next());
-    match bytes {
-        8 => work::<1>(&role, way, orders),
-        64 => work::<8>(&role, way, orders),
-        1024 => work::<128>(&role, way, orders),
-        65536 => work::<8192>(&role, way, orders),
-        other => panic!("no such stream: {other}"),
+    let task = Task { capacity: orders.next(), count: orders.next(), core: orders.next::<usize>() };
+    match (way, bytes) {
+        (Way::Copy, _) if role == "receive" => size::copy(bytes, task.capacity, task.count),
+        (Way::Copy, _) => stand_by(),
+        (Way::InPlace, size::LARGEST) => large::<InPlace>(&role, task, orders),
+        (Way::Sysvring, size::LARGEST) => large::<Sysvring>(&role, task, orders),
+        (Way::Raw, size::LARGEST) => large::<Raw>(&role, task, orders),
+        (_, 8) => work::<1>(&role, way, task, orders),
+        (_, 64) => work::<8>(&role, way, task, orders),
+        (_, 1024) => work::<128>(&role, way, task, orders),
+        (_, 65536) => work::<8192>(&role, way, task, orders),
+        other => panic!("no such stream: {other:?}"),
     }
 }
 
-fn work<const N: usize>(role: &str, way: Way, orders: &mut Orders) {
-    let (count, core): (u64, usize) = (orders.next(), orders.next());
+/// What a side is told.
+#[derive(Clone, Copy)]
+struct Task {
+    /// Slots.
+    capacity: usize,
+    /// Messages of a turn.
+    count: u64,
+    /// Where the sender runs.
+    core: usize,
+}
+
+/// The largest messages, which few carry.
+fn large<C: Carrier<{ size::LARGEST / 8 }>>(role: &str, task: Task, orders: &mut Orders) {
     match role {
-        "send" => by_way!(way, send::<N>(count), stand_by()),
+        "send" => send::<C, _>(task),
+        "receive" => receive::<C, _>(task, &orders.next::<String>()),
+        other => panic!("no such role: {other}"),
+    }
+}
+
+fn work<const N: usize>(role: &str, way: Way, task: Task, orders: &mut Orders) {
+    match role {
+        "send" => by_way!(way, send::<N>(task), idle()),
         "receive" => {
             let address: String = orders.next();
-            by_way!(way, receive::<N>(count, &address), both(count, core))
+            by_way!(way, receive::<N>(task, &address), both(task))
         }
         other => panic!("no such role: {other}"),
     }
 }
 
-fn send<C: Carrier<N>, const N: usize>(count: u64) {
-    let (offer, address) = C::offer(link::capacity(N * 8));
+fn send<C: Carrier<N>, const N: usize>(task: Task) {
+    let (offer, address) = C::offer(task.capacity);
     say(address);
     let mut place = [0; N];
     let mut tx = None;
     let mut offer = Some(offer);
-    turns(count, |sequence| {
+    turns(task.count, |sequence| {
         // Once it is told to go, the receiver is there.
         let tx = tx.get_or_insert_with(|| C::accept(offer.take().expect("once")));
         sequence.for_each(|n| tx.make(&mut place, n));
     });
 }
 
-fn receive<C: Carrier<N>, const N: usize>(count: u64, address: &str) {
-    let mut rx = C::attach(address, link::capacity(N * 8));
+fn receive<C: Carrier<N>, const N: usize>(task: Task, address: &str) {
+    let mut rx = C::attach(address, task.capacity);
     let mut place = [0; N];
-    timed_turns(count, |sequence| {
+    timed_turns(task.count, |sequence| {
         sequence.for_each(|n| rx.look(&mut place, |message| check(message, n)));
     });
 }
 
 /// Both sides are threads of the other worker.
-fn stand_by<L: Local<N>, const N: usize>() {
+fn idle<L: Local<N>, const N: usize>() {
+    stand_by();
+}
+
+/// The other worker does it all.
+fn stand_by() {
     say("within a process");
     loop {
         hear();
     }
 }
 
-fn both<L: Local<N>, const N: usize>(count: u64, core: usize) {
-    let (mut tx, mut rx) = L::pair(link::capacity(N * 8));
+fn both<L: Local<N>, const N: usize>(task: Task) {
+    let (mut tx, mut rx) = L::pair(task.capacity);
     let (go, told) = mpsc::channel();
     std::thread::spawn(move || {
-        worker::pin(core);
+        worker::pin(task.core);
         let mut place = [0; N];
         while let Ok(sequence) = told.recv() {
             let sequence: std::ops::Range<u64> = sequence;
@@ -152,7 +188,7 @@ fn both<L: Local<N>, const N: usize>(count: u64, core: usize) {
         }
     });
     let mut place = [0; N];
-    timed_turns(count, |sequence| {
+    timed_turns(task.count, |sequence| {
         go.send(sequence.clone()).expect("the other thread");
         sequence.for_each(|n| rx.look(&mut place, |message| check(message, n)));
     });

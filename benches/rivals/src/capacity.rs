@@ -1,0 +1,56 @@
+//! Does a message cost more in a larger ring?
+
+use std::io;
+
+use crate::Extent;
+use crate::contest::{Extent as Rounds, contest};
+use crate::link::{CAPACITY, Leftovers, Way};
+use crate::machine::Cores;
+use crate::stream;
+use crate::table::{Table, figure};
+
+const WAYS: [Way; 3] = [Way::Sysvring, Way::Raw, Way::Rtrb];
+
+/// Slots.
+const CAPACITIES: [usize; 6] = [16, 64, 256, CAPACITY, 16 * CAPACITY, 1024 * CAPACITY];
+
+pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
+    let rounds = Rounds { rounds: extent.rounds(), turns: extent.pick(1, 5, 9) };
+    // At least twice around; the first turn of a ring, which meets fresh pages, is one of several.
+    let count = |capacity: usize| match extent {
+        Extent::Smoke => 2_000,
+        _ => extent.pick(0, 100_000, 200_000).max(2 * capacity as u64),
+    };
+    let cases: Vec<(Way, usize)> =
+        CAPACITIES.iter().flat_map(|&capacity| WAYS.map(|way| (way, capacity))).collect();
+    // Nothing stays of these ways.
+    let leftovers = Leftovers::default();
+    let start =
+        |(way, capacity)| stream::pair(way, 8, capacity, count(capacity), cores, &leftovers);
+    let outcomes = contest(&cases, rounds, start, stream::turn)?;
+    let of = |way, capacity| {
+        let place = cases.iter().position(|&case| case == (way, capacity));
+        &outcomes[place.expect("one of the cases")]
+    };
+    let title = format!(
+        "Stream of messages of 8 B by capacity: ns each; {} rounds of {} turns",
+        rounds.rounds, rounds.turns
+    );
+    let mut heads = vec!["slots".to_owned()];
+    for way in WAYS {
+        heads.extend([way.label().to_owned(), format!("over that at {CAPACITY}")]);
+    }
+    let mut table = Table::new(title, &heads);
+    for capacity in CAPACITIES {
+        let cells = WAYS.iter().flat_map(|&way| {
+            let (this, usual) = (of(way, capacity), of(way, CAPACITY));
+            let ns = figure(1e3 / this.figures[0].median());
+            // Rates are had; times are the other way round.
+            let ratio = usual.ratios[0].over(&this.ratios[0]);
+            [ns, if capacity == CAPACITY { "1".to_owned() } else { ratio.range() }]
+        });
+        table.row(capacity, cells);
+    }
+    table.print();
+    Ok(())
+}

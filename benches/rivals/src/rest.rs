@@ -1,0 +1,106 @@
+//! What does a receiver cost that waits, and one that has little to do?
+//!
+//! Processor time, in user code and in the kernel: of a call that waits for seconds, and of both sides
+//! of a link with 1,000 messages a second.
+
+use std::io;
+use std::thread::sleep;
+use std::time::Duration;
+
+use sysvring_support::worker::{Orders, hear, say};
+
+use crate::carrier::{Carrier, Local, Receive, Send};
+use crate::contest::rotated;
+use crate::link::{self, CAPACITY, Leftovers, Way};
+use crate::machine::Cores;
+use crate::table::{Series, Table, figure};
+use crate::{Extent, by_way, clock};
+
+/// Words of a message.
+const ONE: usize = 1;
+/// From one message to the next.
+const PAUSE: Duration = Duration::from_millis(1);
+
+pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
+    let ways: Vec<Way> = ways.iter().copied().filter(|way| way.is_between()).collect();
+    let rounds = extent.pick(1, 3, 5);
+    let count: u64 = extent.pick(50, 300, 1_000);
+    // Of a processor while it waits; microseconds a message, receiver and sender.
+    let mut figures = vec![<[Series; 3]>::default(); ways.len()];
+    for round in 0..rounds {
+        for i in rotated(ways.len(), round) {
+            let leftovers = Leftovers::default();
+            let (mut sender, mut receiver) =
+                link::start("rest", ways[i], cores, &[&count], &leftovers)?;
+            // Waits for the first message.
+            let begin = clock::now();
+            sleep(PAUSE * count as u32);
+            sender.tell("go")?;
+            let [waited] = receiver.figures()?;
+            let share = waited / (clock::now() - begin) as f64 * 100.0;
+            let ([received], [sent]) = (receiver.figures()?, sender.figures()?);
+            let each = [share, received / 1e3 / count as f64, sent / 1e3 / count as f64];
+            figures[i].iter_mut().zip(each).for_each(|(series, x)| series.push(x));
+        }
+    }
+    let title = format!(
+        "Rest: processor time of a receiver that waits {} s, and of each of {count} messages sent one a \
+         millisecond; {rounds} rounds",
+        PAUSE.as_secs_f64() * count as f64
+    );
+    let heads = ["", "waiting, %", "receiver, us each", "sender, us each"];
+    let mut table = Table::new(title, &heads);
+    for (way, series) in ways.iter().zip(&figures) {
+        table.row(way.label(), series.iter().map(|series| figure(series.median())));
+    }
+    table.print();
+    Ok(())
+}
+
+pub fn worker(orders: &mut Orders) {
+    let (role, way, count): (String, Way, u64) = (orders.next(), orders.next(), orders.next());
+    match role.as_str() {
+        "send" => by_way!(way, send::<ONE>(count), within()),
+        "receive" => {
+            let address: String = orders.next();
+            by_way!(way, receive::<ONE>(count, &address), within())
+        }
+        other => panic!("no such role: {other}"),
+    }
+}
+
+fn within<L: Local<N>, const N: usize>() {
+    panic!("not between processes");
+}
+
+fn send<C: Carrier<N>, const N: usize>(count: u64) {
+    let (offer, address) = C::offer(CAPACITY);
+    say(address);
+    hear();
+    let mut tx = C::accept(offer);
+    tx.send(&[0; N]);
+    let before = clock::worked();
+    for n in 1..=count {
+        sleep(PAUSE);
+        tx.send(&[n; N]);
+    }
+    say(clock::worked() - before);
+    hear();
+}
+
+fn receive<C: Carrier<N>, const N: usize>(count: u64, address: &str) {
+    let mut rx = C::attach(address, CAPACITY);
+    let mut message = [0; N];
+    let mut one = |n| {
+        rx.receive(&mut message);
+        assert_eq!(message, [n; N]);
+    };
+    say("ready");
+    let before = clock::worked();
+    one(0);
+    let then = clock::worked();
+    say(then - before);
+    (1..=count).for_each(one);
+    say(clock::worked() - then);
+    hear();
+}

@@ -1,0 +1,69 @@
+//! How many bytes a second go through in large messages, and how many could?
+//!
+//! The sender writes every word, the receiver adds them all up. Where nothing is written in place, the
+//! message is made in a place of the sender's first, and received into one of the receiver's.
+
+use std::hint::black_box;
+use std::io;
+
+use crate::Extent;
+use crate::contest::{Extent as Rounds, Outcome, contest};
+use crate::course::timed_turns;
+use crate::link::{self, Leftovers, Way};
+use crate::machine::Cores;
+use crate::stream::{self, named};
+use crate::table::{Series, Table};
+use crate::verdict::Standing;
+
+const WAYS: [Way; 4] = [Way::InPlace, Way::Sysvring, Way::Raw, Way::Copy];
+
+/// Bytes of a message that only these ways carry.
+pub const LARGEST: usize = 0x10_0000;
+
+pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
+    size(0x1_0000, extent.pick(50, 1_000, 2_000), cores, extent)?;
+    size(LARGEST, extent.pick(10, 60, 150), cores, extent)
+}
+
+fn size(bytes: usize, count: u64, cores: &Cores, extent: Extent) -> io::Result<()> {
+    let rounds = Rounds { rounds: extent.rounds(), turns: extent.pick(1, 5, 9) };
+    let capacity = link::capacity(bytes);
+    // Nothing stays of these ways.
+    let leftovers = Leftovers::default();
+    let start = |way| stream::pair(way, bytes, capacity, count, cores, &leftovers);
+    let outcomes = contest(&WAYS, rounds, start, stream::turn)?;
+    let (rates, ratios): (Vec<Series>, Vec<Series>) = outcomes
+        .into_iter()
+        .map(|Outcome { figures: [rate], ratios: [ratio] }| (rate.times(bytes as f64 / 1e3), ratio))
+        .unzip();
+    let standing = Standing::rates(&WAYS, &rates, &ratios);
+    let title = format!(
+        "Messages of {} through {capacity} slots: gigabytes a second; {} rounds of {} turns of {count}",
+        named(bytes),
+        rounds.rounds,
+        rounds.turns
+    );
+    let mut heads = ["", "median", "least", "most"].map(str::to_owned).to_vec();
+    heads.extend(standing.heads());
+    let mut table = Table::new(title, &heads);
+    for (i, way) in WAYS.iter().enumerate() {
+        let mut cells = rates[i].three().to_vec();
+        cells.extend(standing.cells(i));
+        table.row(way.label(), cells);
+    }
+    table.print();
+    Ok(())
+}
+
+/// The receiver's course that only copies: from one place that stays warm, round and round a ring.
+pub fn copy(bytes: usize, capacity: usize, count: u64) {
+    let from = vec![1_u8; bytes];
+    let mut ring = vec![2_u8; bytes * capacity];
+    timed_turns(count, |sequence| {
+        for n in sequence {
+            let at = n as usize % capacity * bytes;
+            ring[at..at + bytes].copy_from_slice(black_box(&from));
+            black_box(&mut ring);
+        }
+    });
+}

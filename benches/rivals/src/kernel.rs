@@ -57,6 +57,17 @@ impl Unix {
     fn address(name: &str) -> SocketAddr {
         SocketAddr::from_abstract_name(name).expect("a name")
     }
+
+    /// A new socket and its name.
+    pub fn listen() -> (UnixListener, String) {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("rivals-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
+        (UnixListener::bind_addr(&Unix::address(&name)).expect("a socket"), name)
+    }
+
+    pub fn connect(name: &str) -> UnixStream {
+        UnixStream::connect_addr(&Unix::address(name)).expect("the socket")
+    }
 }
 
 impl<const N: usize> Carrier<N> for Unix {
@@ -65,9 +76,7 @@ impl<const N: usize> Carrier<N> for Unix {
     type Rx = Stream<UnixStream>;
 
     fn offer(_: usize) -> (UnixListener, String) {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("rivals-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
-        (UnixListener::bind_addr(&Unix::address(&name)).expect("a socket"), name)
+        Unix::listen()
     }
 
     fn accept(offer: UnixListener) -> Self::Tx {
@@ -75,7 +84,7 @@ impl<const N: usize> Carrier<N> for Unix {
     }
 
     fn attach(address: &str, _: usize) -> Self::Rx {
-        Stream(UnixStream::connect_addr(&Unix::address(address)).expect("the socket"))
+        Stream(Unix::connect(address))
     }
 }
 

@@ -20,6 +20,10 @@ pub enum Way {
     Sysvring,
     /// The same, messages written and read in place.
     InPlace,
+    /// A channel that is opened by its name.
+    Named,
+    /// A many-to-many channel where the others are one to one.
+    Many,
     /// The yardstick of one to one.
     Raw,
     /// The yardstick of many to many.
@@ -28,6 +32,10 @@ pub enum Way {
     Copy,
     /// shaq's queue of its kind: one to one, or many to many.
     Shaq,
+    /// shmem-ipc's shared ring.
+    ShmemIpc,
+    /// Its messages pass serde.
+    Ipmpsc,
     #[cfg(feature = "large")]
     Iceoryx2,
     #[cfg(feature = "large")]
@@ -48,10 +56,14 @@ impl Way {
         match self {
             Way::Sysvring => "sysvring",
             Way::InPlace => "sysvring, in place",
+            Way::Named => "sysvring, by name",
+            Way::Many => "sysvring, many to many",
             Way::Raw => "raw two-index ring",
             Way::Vyukov => "Vyukov's ring",
             Way::Copy => "copied, one processor",
             Way::Shaq => "shaq 4.1",
+            Way::ShmemIpc => "shmem-ipc 0.3",
+            Way::Ipmpsc => "ipmpsc 0.5",
             #[cfg(feature = "large")]
             Way::Iceoryx2 => "iceoryx2 0.10",
             #[cfg(feature = "large")]
@@ -74,7 +86,7 @@ impl Way {
 
     /// Whether it is the crate itself.
     pub fn is_ours(self) -> bool {
-        matches!(self, Way::Sysvring | Way::InPlace)
+        matches!(self, Way::Sysvring | Way::InPlace | Way::Named | Way::Many)
     }
 
     /// Whether it shows what can be had without what a channel is for.
@@ -89,7 +101,7 @@ impl Way {
 
     /// Whether it goes from one to one.
     pub fn is_single(self) -> bool {
-        !matches!(self, Way::Vyukov | Way::Copy)
+        !matches!(self, Way::Named | Way::Many | Way::Vyukov | Way::Copy)
     }
 
     /// Whether it takes messages that are so large.
@@ -103,14 +115,21 @@ impl Way {
         matches!(self, Way::Sysvring | Way::InPlace | Way::Vyukov | Way::Shaq | Way::Crossbeam)
     }
 
-    /// Whether every message is a call of the kernel, or several.
+    /// Whether a message is a call of the kernel, or several.
     pub fn calls(self) -> bool {
         match self {
             Way::Pipe | Way::Unix | Way::Tcp | Way::SysV | Way::Posix => true,
+            // A lock that both sides wait for.
+            Way::Ipmpsc => true,
             #[cfg(feature = "large")]
             Way::IpcChannel => true,
             _ => false,
         }
+    }
+
+    /// Whether a message is one where the other side has nothing else to do.
+    pub fn calls_when_idle(self) -> bool {
+        self.calls() || self == Way::ShmemIpc
     }
 }
 
@@ -122,8 +141,12 @@ macro_rules! by_way {
         match $way {
             $crate::link::Way::Sysvring => $run::<$crate::shared::Sysvring, $n> $args,
             $crate::link::Way::InPlace => $run::<$crate::shared::InPlace, $n> $args,
+            $crate::link::Way::Named => $run::<$crate::shared::Named, $n> $args,
+            $crate::link::Way::Many => $run::<$crate::shared::Many, $n> $args,
             $crate::link::Way::Raw => $run::<$crate::shared::Raw, $n> $args,
             $crate::link::Way::Shaq => $run::<$crate::shared::Shaq, $n> $args,
+            $crate::link::Way::ShmemIpc => $run::<$crate::others::ShmemIpc, $n> $args,
+            $crate::link::Way::Ipmpsc => $run::<$crate::others::Ipmpsc, $n> $args,
             #[cfg(feature = "large")]
             $crate::link::Way::Iceoryx2 => $run::<$crate::large::Iceoryx2, $n> $args,
             #[cfg(feature = "large")]

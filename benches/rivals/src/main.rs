@@ -23,11 +23,13 @@ mod extent;
 mod kernel;
 #[cfg(feature = "large")]
 mod large;
+mod life;
 mod link;
 #[path = "../../channel/machine.rs"]
 mod machine;
 mod many;
 mod one_way;
+mod others;
 mod paced;
 #[path = "../../channel/pair.rs"]
 mod pair;
@@ -78,6 +80,8 @@ enum Part {
     Many,
     /// Processor time of a side that waits
     Rest,
+    /// Time and memory to open and close, and after a death
+    Life,
 }
 
 /// Measures sysvring against its rivals, between processes pinned to two processors.
@@ -102,6 +106,7 @@ fn main() -> ExitCode {
         match orders.next::<String>().as_str() {
             "stream" => stream::worker(&mut orders),
             "one-way" => one_way::worker(&mut orders),
+            "life" => life::worker(&mut orders),
             "rest" => rest::worker(&mut orders),
             "paced" => paced::worker(&mut orders),
             "many" => many::worker(&mut orders),
@@ -160,6 +165,13 @@ fn run(arguments: &Arguments, cores: &machine::Cores, extent: Extent) -> std::io
     }
     if wanted(Part::Rest) {
         rest::run(cores, extent, &by_value)?;
+    }
+    if wanted(Part::Life) {
+        life::run(
+            cores,
+            extent,
+            &ways(|way| !matches!(way, Way::InPlace | Way::Vyukov | Way::Copy)),
+        )?;
     }
     Ok(())
 }

@@ -19,10 +19,10 @@ const ONE: usize = 1;
 
 pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
     let count: u64 = extent.pick(500, 10_000, 30_000);
-    let rounds = Rounds { rounds: extent.rounds(), turns: extent.pick(1, 5, 9) };
+    let rounds = Rounds { rounds: extent.rounds(), turns: extent.pick(1, 3, 9) };
     let leftovers = Leftovers::default();
     let start = |way: Way| {
-        let count = if way.calls() { count / 10 } else { count };
+        let count = if way.calls_when_idle() { count / 10 } else { count };
         let (first, second) = cores.apart;
         let mut server = pair::worker(first, &[&"one-way", &"serve", &way, &count, &second])?;
         let there = server.hear()?;

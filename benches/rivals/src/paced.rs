@@ -18,15 +18,17 @@ use crate::{Extent, by_way, clock, pair};
 
 /// Words of a message: its time and its number.
 const WORDS: usize = 2;
+/// More ticks than a turn takes.
+const LONGEST: u64 = 1 << 40;
 /// Parts of what the slowest can do.
 const LOADS: [f64; 3] = [0.1, 0.5, 0.9];
 
 pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
     // Those that are calls of the kernel would set everybody's pace.
     let ways: Vec<Way> =
-        ways.iter().copied().filter(|way| way.is_between() && !way.calls()).collect();
-    let count: u64 = extent.pick(2_000, 200_000, 1_000_000);
-    let (rounds, turns) = (extent.rounds(), extent.pick(1, 3, 5));
+        ways.iter().copied().filter(|way| way.is_between() && !way.calls_when_idle()).collect();
+    let count: u64 = extent.pick(2_000, 50_000, 400_000);
+    let (rounds, turns) = (extent.rounds(), extent.pick(1, 3, 3));
     let mut late = vec![vec![<[Series; 4]>::default(); LOADS.len()]; ways.len()];
     let mut rates = Series::default();
     for round in 0..rounds {
@@ -138,7 +140,7 @@ fn send<C: Carrier<N>, const N: usize>(count: u64) {
 /// Says how late messages were, or how many million a second there were.
 fn receive<C: Carrier<N>, const N: usize>(count: u64, address: &str) {
     let (mut rx, tick) = (C::attach(address, CAPACITY), tick());
-    let mut late = Histogram::<u64>::new(3).expect("three digits");
+    let mut late = Histogram::<u64>::new_with_max(LONGEST, 3).expect("three digits");
     let mut message = [0; N];
     say("ready");
     loop {

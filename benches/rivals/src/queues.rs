@@ -75,6 +75,13 @@ pub struct Posix;
 /// The queue's descriptor.
 pub struct Descriptor(libc::mqd_t);
 
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        // SAFETY: a number only, of a descriptor that nobody else has.
+        unsafe { libc::mq_close(self.0) };
+    }
+}
+
 /// Opens a queue, a new one with room for `size` bytes a message.
 fn open(name: &str, size: Option<usize>) -> Descriptor {
     let name = CString::new(name).expect("a name");

@@ -23,8 +23,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
     let ways: Vec<Way> = ways.iter().copied().filter(|way| way.is_between()).collect();
-    let rounds = extent.pick(1, 3, 5);
-    let count: u64 = extent.pick(50, 300, 1_000);
+    let rounds = extent.pick(1, 2, 5);
+    let count: u64 = extent.pick(50, 200, 1_000);
     // Of a processor while it waits; microseconds a message, receiver and sender.
     let mut figures = vec![<[Series; 3]>::default(); ways.len()];
     for round in 0..rounds {

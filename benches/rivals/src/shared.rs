@@ -1,9 +1,10 @@
 //! Rings in shared memory: ours, the yardstick, and shaq's.
 
 use std::fs::File;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use shaq::spsc;
-use sysvring::{Options, spsc as ours};
+use sysvring::{Lifetime, Options, mpmc, spsc as ours};
 
 use crate::carrier::{Carrier, Receive, Send};
 use crate::course::write;
@@ -56,7 +57,69 @@ impl<const N: usize> Receive<N> for ours::Receiver<[u64; N]> {
     }
 }
 
-/// Such a channel, its messages written and read where they lie.
+/// Such a channel, opened by a name.
+pub struct Named;
+
+impl<const N: usize> Carrier<N> for Named {
+    type Offer = ours::Sender<[u64; N]>;
+    type Tx = ours::Sender<[u64; N]>;
+    type Rx = ours::Receiver<[u64; N]>;
+
+    fn offer(capacity: usize) -> (Self::Offer, String) {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("rivals-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
+        let options = Options::named(&*name).lifetime(Lifetime::LastMember).capacity(capacity);
+        (options.create().expect("a channel"), name)
+    }
+
+    fn accept(offer: Self::Offer) -> Self::Tx {
+        offer
+    }
+
+    fn attach(address: &str, _: usize) -> Self::Rx {
+        Options::named(address).attach().expect("the channel")
+    }
+}
+
+/// A many-to-many channel.
+pub struct Many;
+
+impl<const N: usize> Carrier<N> for Many {
+    type Offer = mpmc::Sender<[u64; N]>;
+    type Tx = mpmc::Sender<[u64; N]>;
+    type Rx = mpmc::Receiver<[u64; N]>;
+
+    fn offer(capacity: usize) -> (Self::Offer, String) {
+        let tx: mpmc::Sender<[u64; N]> =
+            Options::private().capacity(capacity).create().expect("a channel");
+        let id = tx.id().to_string();
+        (tx, id)
+    }
+
+    fn accept(offer: Self::Offer) -> Self::Tx {
+        offer
+    }
+
+    fn attach(address: &str, _: usize) -> Self::Rx {
+        Options::id(address.parse().expect("an id")).attach().expect("the channel")
+    }
+}
+
+impl<const N: usize> Send<N> for mpmc::Sender<[u64; N]> {
+    #[inline]
+    fn send(&mut self, message: &[u64; N]) {
+        mpmc::Sender::send(self, message).expect("send");
+    }
+}
+
+impl<const N: usize> Receive<N> for mpmc::Receiver<[u64; N]> {
+    #[inline]
+    fn receive(&mut self, place: &mut [u64; N]) {
+        *place = self.recv().expect("receive");
+    }
+}
+
+/// A channel as it is by default, its messages written and read where they lie.
 pub struct InPlace;
 
 /// An end.

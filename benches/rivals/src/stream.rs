@@ -42,7 +42,7 @@ fn of_size<const N: usize>(
     // In place is worth it where a message is more than a word.
     let fits = |way: &Way| way.takes(bytes) && (N > 1 || *way != Way::InPlace);
     let ways: Vec<Way> = ways.iter().copied().filter(fits).collect();
-    let rounds = Rounds { rounds: extent.rounds(), turns: extent.pick(1, 5, 9) };
+    let rounds = Rounds { rounds: extent.rounds(), turns: extent.pick(1, 3, 9) };
     let leftovers = Leftovers::default();
     let capacity = link::capacity(bytes);
     let start = |way: Way| {

@@ -1,0 +1,243 @@
+//! What does a channel cost before and after its messages?
+//!
+//! Time to make one, to open its other side and to close both, all in one process; a thousand of them
+//! open at once; and the time until a successor has the message that a killed receiver had in hand.
+
+use std::fs;
+use std::hint::black_box;
+use std::io;
+
+use sysvring::{ChannelId, Options, mpmc, spsc};
+use sysvring_support::name::Name;
+use sysvring_support::worker::{Orders, Worker, hear, say};
+
+use crate::carrier::{Carrier, Local};
+use crate::link::{CAPACITY, Leftovers, Way};
+use crate::machine::Cores;
+use crate::table::{Series, Table, figure};
+use crate::{Extent, by_way, clock, pair};
+
+/// Words of a message.
+const ONE: usize = 1;
+/// Those in whose memory one can look.
+const IN_MEMORY: [Way; 3] = [Way::Sysvring, Way::Many, Way::Shaq];
+
+pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
+    times(cores, extent, ways)?;
+    thousand(cores, extent)?;
+    recovery(cores, extent)
+}
+
+fn times(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
+    let count: usize = extent.pick(10, 300, 1_000);
+    let title = format!("Life: median microseconds of {count} times");
+    let heads = ["", "create", "open the other side", "close the receiver", "close the sender"];
+    let mut table = Table::new(title, &heads);
+    for &way in ways.iter().filter(|way| way.is_between()) {
+        let mut worker = pair::worker(cores.apart.0, &[&"life", &"times", &way, &count])?;
+        table.row(way.label(), worker.figures::<4>()?.map(|ns| figure(ns / 1e3)));
+    }
+    table.print();
+    Ok(())
+}
+
+fn thousand(cores: &Cores, extent: Extent) -> io::Result<()> {
+    let count: usize = extent.pick(20, 1_000, 1_000);
+    let title = format!(
+        "{count} channels of {CAPACITY} slots of 8 B open in one process, both sides of each: bytes, and \
+         microseconds to open a side"
+    );
+    let heads = [
+        "",
+        "header",
+        "each slot",
+        "segment",
+        "resident, the first side",
+        "the second",
+        "open, the first tenth",
+        "the last tenth",
+    ];
+    let mut table = Table::new(title, &heads);
+    for way in IN_MEMORY {
+        let mut worker = pair::worker(cores.apart.0, &[&"life", &"thousand", &way, &count])?;
+        let [usual, double, first, second, early, late] = worker.figures()?;
+        let slot = (double - usual) / CAPACITY as f64;
+        let header = usual - slot * CAPACITY as f64;
+        let bytes = [header, slot, usual, first, second].map(|bytes| format!("{bytes:.0}"));
+        table.row(way.label(), bytes.into_iter().chain([early, late].map(|ns| figure(ns / 1e3))));
+    }
+    table.print();
+    Ok(())
+}
+
+fn recovery(cores: &Cores, extent: Extent) -> io::Result<()> {
+    let kills: u64 = extent.pick(2, 30, 200);
+    let title = format!(
+        "A receiver is killed with a message in hand, {kills} times: microseconds until its successor, a new \
+         process under the same name, has that message"
+    );
+    let heads = ["", "since the kill", "least", "most", "since it opens", "least", "most"];
+    let mut table = Table::new(title, &heads);
+    let mut row = |way: Way, send: &mut dyn FnMut(u64), name: &Name| -> io::Result<()> {
+        let (mut since_kill, mut since_open) = (Series::default(), Series::default());
+        let start = || pair::worker(cores.apart.1, &[&"life", &"hold", &way, name]);
+        send(0);
+        let mut holder: Worker = start()?;
+        holder.figures::<3>()?;
+        for n in 0..kills {
+            let before = clock::now();
+            holder.kill_and_wait()?;
+            holder = start()?;
+            let [number, opens, has] = holder.figures()?;
+            assert_eq!(number, n as f64, "another message");
+            since_kill.push((has - before as f64) / 1e3);
+            since_open.push((has - opens) / 1e3);
+            send(n + 1);
+            holder.tell("next")?;
+            assert_eq!(holder.figures()?, [(n + 1) as f64], "another message");
+        }
+        let cells = since_kill.three().into_iter().chain(since_open.three());
+        table.row(way.label(), cells);
+        Ok(())
+    };
+    let name = Name::new();
+    let mut tx: spsc::Sender<u64> = name.options().create().map_err(io::Error::other)?;
+    row(Way::Sysvring, &mut |n| tx.send(&n).expect("send"), &name)?;
+    let name = Name::new();
+    let tx: mpmc::Sender<u64> = name.options().create().map_err(io::Error::other)?;
+    row(Way::Many, &mut |n| tx.send(&n).expect("send"), &name)?;
+    table.print();
+    Ok(())
+}
+
+pub fn worker(orders: &mut Orders) {
+    let (work, way): (String, Way) = (orders.next(), orders.next());
+    match work.as_str() {
+        "times" => {
+            let count: usize = orders.next();
+            by_way!(way, live::<ONE>(way, count), within())
+        }
+        "thousand" => {
+            let count: usize = orders.next();
+            by_way!(way, crowd::<ONE>(way, count), within())
+        }
+        "hold" => hold(way, &orders.next::<String>()),
+        other => panic!("no such work: {other}"),
+    }
+}
+
+fn within<L: Local<N>, const N: usize>() {
+    panic!("not between processes");
+}
+
+/// One after the other.
+fn live<C: Carrier<N>, const N: usize>(way: Way, count: usize) {
+    let mut times = <[Series; 4]>::default();
+    for _ in 0..count {
+        let mut marks = [clock::now(); 5];
+        let (offer, address) = C::offer(CAPACITY);
+        marks[1] = clock::now();
+        let rx = C::attach(&address, CAPACITY);
+        let tx = C::accept(offer);
+        marks[2] = clock::now();
+        drop(rx);
+        marks[3] = clock::now();
+        drop(tx);
+        marks[4] = clock::now();
+        for (series, mark) in times.iter_mut().zip(marks.windows(2)) {
+            series.push((mark[1] - mark[0]) as f64);
+        }
+        if way == Way::SysV {
+            Leftovers::default().note(way, &address);
+        }
+    }
+    say(times.map(|series| series.median().to_string()).join(" "));
+    hear();
+}
+
+/// All at once: bytes of memory of the usual and of twice the usual capacity, resident bytes of each
+/// side, nanoseconds to open the early and the late ones.
+fn crowd<C: Carrier<N>, const N: usize>(way: Way, count: usize) {
+    raise_limit();
+    let bytes = [CAPACITY, 2 * CAPACITY].map(|capacity| {
+        let (_offer, address) = C::offer(capacity);
+        in_memory(way, &address)
+    });
+    let before = resident();
+    let made: Vec<_> = (0..count).map(|_| C::offer(CAPACITY)).collect();
+    let half = resident();
+    let mut times = Vec::new();
+    let opened: Vec<_> = made
+        .iter()
+        .map(|(_, address)| {
+            let start = clock::now();
+            let rx = C::attach(address, CAPACITY);
+            times.push((clock::now() - start) as f64);
+            rx
+        })
+        .collect();
+    let after = resident();
+    black_box(&opened);
+    let tenth = count / 10;
+    let median = |times: &[f64]| times.iter().copied().collect::<Series>().median();
+    let (early, late) = (median(&times[..tenth]), median(&times[count - tenth..]));
+    let each = |bytes: u64| bytes / count as u64;
+    let (first, second) = (each(half - before), each(after - half));
+    say(format!("{} {} {first} {second} {early} {late}", bytes[0], bytes[1]));
+    hear();
+}
+
+/// Bytes of shared memory.
+fn in_memory(way: Way, address: &str) -> u64 {
+    if way == Way::Shaq {
+        return fs::metadata(address).expect("its memory").len();
+    }
+    let id: ChannelId = address.parse().expect("an id");
+    sysvring::stat(id).expect("the channel").segment.size as u64
+}
+
+/// Bytes of this process in memory.
+fn resident() -> u64 {
+    let statm = fs::read_to_string("/proc/self/statm").expect("procfs");
+    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    // SAFETY: a number only.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    pages.expect("a number of pages") * page as u64
+}
+
+/// As many files as there may be: some rivals have several a channel.
+fn raise_limit() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a place for the answer, and the same again with another number.
+    unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
+        limit.rlim_cur = limit.rlim_max;
+        libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+    }
+}
+
+/// Has a message in hand, says which, when it opened and when it had it; told to, it takes the next.
+fn hold(way: Way, name: &str) {
+    let opens = clock::now();
+    let had = |number: u64| say(format!("{number} {opens} {}", clock::now()));
+    let options = Options::named(name);
+    if way == Way::Many {
+        let rx: mpmc::Receiver<u64> = options.open().expect("a receiver");
+        let message = rx.recv_ref().expect("a message");
+        had(*message);
+        hear();
+        drop(message);
+        let message = rx.recv_ref().expect("a message");
+        say(*message);
+        hear();
+    } else {
+        let mut rx: spsc::Receiver<u64> = options.open().expect("a receiver");
+        let message = rx.recv_ref().expect("a message");
+        had(*message);
+        hear();
+        drop(message);
+        let message = rx.recv_ref().expect("a message");
+        say(*message);
+        hear();
+    }
+}

@@ -1,0 +1,143 @@
+//! Rings in shared memory whose sides sleep in the kernel: shmem-ipc's and ipmpsc's.
+
+use std::fs::{self, File};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::thread;
+
+use ipmpsc::SharedRingBuffer;
+use serde_bytes::Bytes;
+use shmem_ipc::sharedring;
+use sysvring::zerocopy::IntoBytes;
+use uds::UnixStreamExt;
+use zerocopy_03 as zerocopy;
+
+use crate::carrier::{Carrier, Receive, Send};
+use crate::kernel::Unix;
+
+/// A message, as shmem-ipc wants it: a type with the traits of an older zerocopy.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Words<const N: usize>([u64; N]);
+
+// SAFETY: plain words, every byte of them of any value.
+unsafe impl<const N: usize> zerocopy::FromBytes for Words<N> {
+    fn only_derive_is_allowed_to_implement_this_trait() {}
+}
+
+// SAFETY: plain words, without a gap.
+unsafe impl<const N: usize> zerocopy::AsBytes for Words<N> {
+    fn only_derive_is_allowed_to_implement_this_trait() {}
+}
+
+/// shmem-ipc's `sharedring`, blocking by its own calls; descriptors go through a socket, as it advises.
+pub struct ShmemIpc;
+
+/// Its memory and the two signals.
+const DESCRIPTORS: usize = 3;
+
+impl<const N: usize> Carrier<N> for ShmemIpc {
+    type Offer = Self::Tx;
+    type Tx = sharedring::Sender<Words<N>>;
+    type Rx = sharedring::Receiver<Words<N>>;
+
+    fn offer(capacity: usize) -> (Self::Offer, String) {
+        let tx = sharedring::Sender::new(capacity).expect("a sender");
+        let own = [tx.memfd().as_file(), tx.empty_signal(), tx.full_signal()];
+        let own = own.map(|file| file.try_clone().expect("another descriptor"));
+        let (listener, address) = Unix::listen();
+        thread::spawn(move || {
+            let stream = listener.accept().expect("a connection").0;
+            let descriptors = own.each_ref().map(AsRawFd::as_raw_fd);
+            stream.send_fds(b"ring", &descriptors).expect("send descriptors");
+        });
+        (tx, address)
+    }
+
+    fn accept(offer: Self::Offer) -> Self::Tx {
+        offer
+    }
+
+    fn attach(address: &str, capacity: usize) -> Self::Rx {
+        let stream: UnixStream = Unix::connect(address);
+        let mut descriptors = [-1; DESCRIPTORS];
+        let got = stream.recv_fds(&mut [0; 4], &mut descriptors).expect("receive descriptors");
+        assert_eq!(got.1, DESCRIPTORS);
+        // SAFETY: new ones of this process, and nobody else knows of them.
+        let [memory, empty, full] = descriptors.map(|fd| unsafe { File::from_raw_fd(fd) });
+        sharedring::Receiver::open(capacity, memory, empty, full).expect("a receiver")
+    }
+}
+
+impl<const N: usize> Send<N> for sharedring::Sender<Words<N>> {
+    #[inline]
+    fn send(&mut self, message: &[u64; N]) {
+        self.block_until_writable().expect("room");
+        let write = |place: *mut Words<N>, _| {
+            // SAFETY: there is room for one, which nobody reads before it is said to be there.
+            unsafe { place.write(Words(*message)) };
+            1
+        };
+        self.send_raw(write).expect("send");
+    }
+}
+
+impl<const N: usize> Receive<N> for sharedring::Receiver<Words<N>> {
+    #[inline]
+    fn receive(&mut self, place: &mut [u64; N]) {
+        self.block_until_readable().expect("a message");
+        let read = |message: *const Words<N>, _| {
+            // SAFETY: one is there, and nobody writes to it before it is said to be read.
+            *place = unsafe { message.read() }.0;
+            1
+        };
+        self.receive_raw(read).expect("receive");
+    }
+}
+
+/// ipmpsc, with borrowed bytes through its context without copies, as it advises.
+pub struct Ipmpsc;
+
+/// Bytes of a message beside its own: two lengths.
+const ENVELOPE: usize = 16;
+
+impl<const N: usize> Carrier<N> for Ipmpsc {
+    type Offer = ipmpsc::Sender;
+    type Tx = ipmpsc::Sender;
+    type Rx = ipmpsc::Receiver;
+
+    fn offer(capacity: usize) -> (ipmpsc::Sender, String) {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        // Its files are mapped, so they belong into memory.
+        let address =
+            format!("/dev/shm/rivals-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
+        let bytes = u32::try_from(capacity * (N * 8 + ENVELOPE)).expect("not so large");
+        let ring = SharedRingBuffer::create(&address, bytes).expect("a ring");
+        (ipmpsc::Sender::new(ring), address)
+    }
+
+    fn accept(offer: ipmpsc::Sender) -> ipmpsc::Sender {
+        offer
+    }
+
+    fn attach(address: &str, _: usize) -> ipmpsc::Receiver {
+        let ring = SharedRingBuffer::open(address).expect("the ring");
+        fs::remove_file(address).expect("its file");
+        ipmpsc::Receiver::new(ring)
+    }
+}
+
+impl<const N: usize> Send<N> for ipmpsc::Sender {
+    fn send(&mut self, message: &[u64; N]) {
+        ipmpsc::Sender::send(self, &Bytes::new(message.as_bytes())).expect("send");
+    }
+}
+
+impl<const N: usize> Receive<N> for ipmpsc::Receiver {
+    fn receive(&mut self, place: &mut [u64; N]) {
+        let mut context = self.zero_copy_context();
+        let bytes: &Bytes = context.recv().expect("receive");
+        place.as_mut_bytes().copy_from_slice(bytes);
+    }
+}

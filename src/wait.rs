@@ -233,6 +233,8 @@ pub(crate) struct Pace {
     pub(crate) parks: u64,
 }
 
+/// Looks before the first thing that is not a look. In a model they would be looks more, of no use.
+const GLANCES: u32 = if cfg!(loom) { 0 } else { 64 };
 /// Looks between two looks at the clock.
 const POLLS: u32 = 32;
 const SPIN_MIN_NS: u64 = 2_000;
@@ -251,9 +253,26 @@ impl Pace {
         }
     }
 
-    /// As [`new`](Pace::new), with a budget that was learnt before.
-    pub(crate) fn with_spin(wait: Wait, spin_ns: u64) -> Pace {
-        Pace { spin_ns, ..Pace::new(wait) }
+    /// The same with a budget that was learnt before. Asks nobody for the number of processors, which
+    /// takes several system calls.
+    pub(crate) fn with_spin(&self, spin_ns: u64) -> Pace {
+        Pace { wait: self.wait, spin_ns, alone: self.alone, parks: 0 }
+    }
+
+    /// Looks a few times before anything is done that takes as long as a message that is on its way.
+    /// Whether it came.
+    #[inline(always)]
+    pub(crate) fn glance(&self, mut came: impl FnMut() -> bool) -> bool {
+        if self.wait == Wait::Park || self.alone {
+            return false;
+        }
+        for _ in 0..GLANCES {
+            if came() {
+                return true;
+            }
+            spin_loop();
+        }
+        false
     }
 
     /// How long to spin.

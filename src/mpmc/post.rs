@@ -40,7 +40,8 @@ pub(super) type Dead = Vec<u64>;
 /// See the top of this file. Used by all threads of the process.
 #[derive(Debug)]
 pub(super) struct Post {
-    wait: Wait,
+    /// That of every wait, but for what is learnt.
+    pace: Pace,
     /// As in [`Pace`], learnt by all threads.
     spin_ns: AtomicU64,
     parks: AtomicU64,
@@ -60,8 +61,8 @@ impl Post {
     pub(super) fn new(membership: Membership, wait: Wait) -> Post {
         let pace = Pace::new(wait);
         let post = Post {
-            wait,
             spin_ns: AtomicU64::new(pace.spin_ns()),
+            pace,
             parks: AtomicU64::new(0),
             messages: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -83,7 +84,7 @@ impl Post {
     pub(super) fn like_this(&self) -> Options {
         let line = self.membership.line();
         let label = layout::load_text(&line.label, line.label_len.load(Relaxed));
-        Options::id(self.membership.id).wait(self.wait).label(label)
+        Options::id(self.membership.id).wait(self.pace.wait).label(label)
     }
 
     /// Gives back what was forgotten in hand. Only by the last handle, of which nobody has a guard or
@@ -102,9 +103,15 @@ impl Post {
         }
     }
 
+    /// Whether something comes within a few looks.
+    #[inline(always)]
+    pub(super) fn glance(&self, came: impl FnMut() -> bool) -> bool {
+        self.pace.glance(came)
+    }
+
     /// A pace for one wait, and what was learnt by it.
     pub(super) fn with_pace<R>(&self, wait: impl FnOnce(&mut Pace) -> R) -> R {
-        let mut pace = Pace::with_spin(self.wait, self.spin_ns.load(Relaxed));
+        let mut pace = self.pace.with_spin(self.spin_ns.load(Relaxed));
         let result = wait(&mut pace);
         self.spin_ns.store(pace.spin_ns(), Relaxed);
         self.parks.fetch_add(pace.parks, Relaxed);

@@ -144,10 +144,13 @@ impl Producer {
     /// Announces the message in the next slot.
     #[inline(always)]
     pub(crate) fn publish(&mut self) {
-        self.slot().head.word.store(self.next.full.0, Release);
+        let now = self.next;
+        // Our own copy first: what lies behind a Release store, the compiler reads once more.
         self.ring.advance(&mut self.next);
-        self.ring.header().tail.0.store(self.next.position, Relaxed);
-        self.ahead.ask(&self.next, self.room());
+        let (next, room) = (self.next, self.room());
+        self.ring.slot_at(&now).head.word.store(now.full.0, Release);
+        self.ring.header().tail.0.store(next.position, Relaxed);
+        self.ahead.ask(&next, room);
     }
 }
 

@@ -204,8 +204,14 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     fn seek_message(&mut self, patience: Patience) -> Result<(), RecvError> {
         self.channel.check()?;
-        if self.consumer.owes_credit() {
+        let owes = self.consumer.owes_credit();
+        if owes {
             self.consumer.publish_credit();
+        }
+        if patience != Patience::Now && self.pace.glance(|| self.consumer.has_message()) {
+            return Ok(());
+        }
+        if owes {
             self.account();
         }
         self.channel.wake_peer()?;

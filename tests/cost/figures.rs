@@ -7,12 +7,12 @@ use sysvring_support::step::{Stepper, Stop};
 use sysvring_support::worker::{Orders, Worker, say};
 use sysvring_support::{tests, workers};
 
-use crate::messages::{ALL, COUNT, Course, nothing};
+use crate::messages::{ALL, COUNT, Course, WAITS, nothing};
 
-tests![no_message_is_a_system_call, a_message_costs_what_it_did];
+tests![no_message_is_a_system_call, waiting_awake_is_no_system_call, a_message_costs_what_it_did];
 
 // Children are forked from a process of one thread.
-workers![count_calls, count_instructions];
+workers![count_calls, count_calls_of_waits, count_instructions];
 
 const OVER: &str = "over";
 
@@ -21,6 +21,9 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cost/figures.txt"
 
 /// How far a figure may be off, of the stored one.
 const SLACK: f64 = 0.03;
+
+/// System calls of one who gives up waiting: it looks at its own seat, at the other side's, and at the set.
+const AT_THE_END: f64 = 7.0;
 
 /// Instructions or system calls of a child between its marks, by stepping on with `step`.
 fn count(course: Course, step: fn(&mut Stepper) -> Stop, counted: Stop) -> u64 {
@@ -59,6 +62,22 @@ fn count_calls(_: &mut Orders) {
     }
 }
 
+fn waiting_awake_is_no_system_call() {
+    for (name, calls) in figures_of("figures::count_calls_of_waits") {
+        println!("{name}: {calls:.2} system calls each time that nothing came");
+        assert!(calls <= AT_THE_END, "{name}: {calls} system calls to wait awake and give up");
+    }
+}
+
+fn count_calls_of_waits(_: &mut Orders) {
+    let marks = calls(nothing);
+    for (name, course) in WAITS {
+        // A call is seen twice, on its way in and out.
+        say(format!("{name} {}", (calls(*course) - marks) as f64 / COUNT as f64 / 2.0));
+    }
+    say(OVER);
+}
+
 /// The compiler's name for itself.
 fn compiler() -> String {
     let said = Command::new("rustc").arg("--version").output();
@@ -80,7 +99,12 @@ fn incomparable() -> Option<String> {
 
 /// Instructions of each, by name.
 fn all_instructions() -> Vec<(String, f64)> {
-    let mut worker = Worker::start(&[&"figures::count_instructions"]).expect("start");
+    figures_of("figures::count_instructions")
+}
+
+/// What a worker counted, by name.
+fn figures_of(work: &str) -> Vec<(String, f64)> {
+    let mut worker = Worker::start(&[&work]).expect("start");
     let mut all = Vec::new();
     loop {
         let line = worker.hear().expect("a line");

@@ -1,6 +1,8 @@
 //! The ways of a message that are counted. Each is done in a child of its own, between two marks.
 
-use sysvring::{Message, Options, mpmc, spsc};
+use std::time::Duration;
+
+use sysvring::{Message, Options, RecvError, SendError, mpmc, spsc};
 use sysvring_support::step::mark;
 
 /// Messages between the marks: fewer than a lap.
@@ -69,6 +71,35 @@ pub const ALL: &[(&str, Course)] = &[
         many_received([7; 8], read);
     }),
 ];
+
+/// Waiting awake for what does not come, until the time is over, as often.
+pub const WAITS: &[(&str, Course)] = &[
+    ("spsc receiver", || {
+        let (_tx, mut rx) = pair::<Small>(7);
+        waits(|time| rx.recv_timeout(time).err() == Some(RecvError::Timeout));
+    }),
+    ("mpmc receiver", || {
+        let (_tx, rx) = members::<Small>(7);
+        waits(|time| rx.recv_timeout(time).err() == Some(RecvError::Timeout));
+    }),
+    ("spsc sender", || {
+        let (mut tx, _rx) = pair::<Small>(7);
+        (0..tx.capacity()).for_each(|_| tx.send(&7).expect("room"));
+        waits(|time| tx.send_timeout(&7, time) == Err(SendError::Timeout));
+    }),
+    ("mpmc sender", || {
+        let (tx, _rx) = members::<Small>(7);
+        (0..tx.capacity()).for_each(|_| tx.send(&7).expect("room"));
+        waits(|time| tx.send_timeout(&7, time) == Err(SendError::Timeout));
+    }),
+];
+
+/// Shorter than anybody spins before it yields and sleeps.
+fn waits(mut wait: impl FnMut(Duration) -> bool) {
+    mark();
+    (0..COUNT).for_each(|_| assert!(wait(Duration::from_nanos(500))));
+    mark();
+}
 
 /// Nothing between the marks.
 pub fn nothing() {

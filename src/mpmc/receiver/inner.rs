@@ -26,6 +26,9 @@ impl Inner {
 
     #[inline(never)]
     fn find_message(&self, patience: Patience) -> Result<Held, RecvError> {
+        if patience != Patience::Now {
+            self.post.glance(|| self.consumer.has_message());
+        }
         // The first look asks nobody: members in the middle of a message are alive, as a rule.
         match self.consumer.take(|_| Ok::<bool, Fault>(false)) {
             Ok(Next::Message(held)) => Ok(held),

@@ -9,6 +9,9 @@ use crate::ring::mpmc::{Claim, Room};
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::{self, Ended, Look, Place, SLICE, Side};
 
+/// Quick looks at whether much is free, before one slot is enough.
+const FAR_LOOKS: u32 = 1_000;
+
 impl Inner {
     /// Claims a slot.
     #[inline(always)]
@@ -94,7 +97,12 @@ impl Inner {
                 return Err(if gone { SendError::Disconnected } else { SendError::Full });
             }
         } else {
+            let mut looks = 0;
             let waited = self.wait(patience, SLICE, |how| {
+                if how == Look::Quick && looks < FAR_LOOKS && !self.producer.has_much_room() {
+                    looks += 1;
+                    return Ok(false);
+                }
                 if look(how != Look::Quick)? {
                     return Ok(true);
                 }

@@ -7,6 +7,9 @@ use crate::sync::Ordering::{AcqRel, Acquire, Release};
 use crate::sync::{AtomicU64, plain};
 use crate::word::{Age, Phase, Word};
 
+/// Slots that are much, however large the ring.
+const MUCH: u64 = 256;
+
 /// The sending end of one member, for all its threads.
 #[derive(Debug)]
 pub(crate) struct Producer {
@@ -58,6 +61,15 @@ impl Producer {
     /// The position behind the last one claimed here.
     pub(crate) fn position(&self) -> u64 {
         self.next.load(plain::Ordering::Relaxed)
+    }
+
+    /// Whether a quarter of the ring is free, or much of a large one. It looks at the last slot of that
+    /// quarter, far from those that receivers are at work on: at the next one, it would take their line
+    /// from them with each look, for one slot.
+    pub(crate) fn has_much_room(&self) -> bool {
+        let far = (self.ring.capacity() / 4).min(MUCH);
+        let at = self.ring.cursor(self.next.load(plain::Ordering::Acquire).wrapping_add(far));
+        look(&self.ring.slot_at(&at)).age(self.ring.lap(at.position)) != Age::Older
     }
 
     /// Claims the slot behind the last one, if it is free. As a rule it is, and all stays in registers.

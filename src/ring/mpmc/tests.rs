@@ -63,3 +63,25 @@ fn every_message_once() {
         stress(capacity, senders, receivers, 20_000);
     }
 }
+
+#[test]
+fn much_room_is_a_quarter_of_the_ring() {
+    let alive = |_: u8| Ok::<bool, Corrupt>(false);
+    for (capacity, wanted) in [(1, 1), (2, 1), (8, 3), (64, 17), (2048, 257)] {
+        let block = HeapRing::new(capacity);
+        // SAFETY: the block outlives both ends.
+        let ring = unsafe { block.ring() };
+        let (tx, rx) = (Producer::new(ring, 0), Consumer::new(ring, 1));
+        assert!(tx.has_much_room());
+        while let Room::Claimed(claim) = tx.claim(alive).unwrap() {
+            write(tx.slot(&claim), 7);
+            assert!(tx.publish(claim));
+        }
+        for taken in 0..wanted {
+            assert!(!tx.has_much_room(), "capacity {capacity}, {taken} taken");
+            let Next::Message(held) = rx.take(alive).unwrap() else { panic!("a message") };
+            assert!(rx.acknowledge(&held));
+        }
+        assert!(tx.has_much_room(), "capacity {capacity}");
+    }
+}

@@ -15,6 +15,9 @@ use crate::sysv::shm::{self, Mapping, SegmentStat};
 use crate::sysv::{Errno, process};
 use crate::wait::{self, Side};
 
+/// Messages of a member that is never idle between two updates of its line.
+const LONG: u64 = 64;
+
 /// See the top of this file. Leaving is `Drop`'s work, or [`Membership::leave`]'s to hear of errors.
 #[derive(Debug)]
 pub(crate) struct Membership {
@@ -205,6 +208,11 @@ impl Membership {
         line.position.store(position, Relaxed);
         line.bytes.store(bytes, Relaxed);
         line.parks.store(parks, Relaxed);
+    }
+
+    /// Whether our line tells of a position long before this one.
+    pub(crate) fn is_behind(&self, position: u64) -> bool {
+        position.wrapping_sub(self.line().position.load(Relaxed)) >= LONG
     }
 
     /// Gives the seat back, and removes the channel if this was the last member of one that lives

@@ -208,6 +208,10 @@ impl<T: Message + ?Sized> Receiver<T> {
         if owes {
             self.consumer.publish_credit();
         }
+        // Not each time: it takes as long as a message that is on its way.
+        if self.channel.membership.is_behind(self.consumer.position()) {
+            self.account();
+        }
         if patience != Patience::Now && self.pace.glance(|| self.consumer.has_message()) {
             return Ok(());
         }

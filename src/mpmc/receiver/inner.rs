@@ -27,6 +27,10 @@ impl Inner {
     #[inline(never)]
     fn find_message(&self, patience: Patience) -> Result<Held, RecvError> {
         if patience != Patience::Now {
+            // Not each time: it takes as long as a message that is on its way.
+            if self.post.membership.is_behind(self.consumer.position()) {
+                self.account();
+            }
             self.post.glance(|| self.consumer.has_message());
         }
         // The first look asks nobody: members in the middle of a message are alive, as a rule.

@@ -4,6 +4,7 @@ use sysvring_support::commands::here::Here;
 use sysvring_support::commands::{Flavor, Op, Rules, run};
 
 use crate::input::Input;
+use crate::kernel::at_the_same_time;
 
 /// More would only take longer.
 const MOST: usize = 400;
@@ -29,5 +30,5 @@ pub fn commands(input: &[u8]) {
     while !input.is_empty() && ops.len() < MOST {
         ops.push(Op::from([input.byte(), input.byte(), input.byte()]));
     }
-    run(&mut Here::new(rules), rules, &ops);
+    at_the_same_time(|| run(&mut Here::new(rules), rules, &ops));
 }

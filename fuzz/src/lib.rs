@@ -7,6 +7,7 @@
 mod attach;
 mod commands;
 mod input;
+pub mod kernel;
 mod live;
 mod messages;
 mod raw;
@@ -27,7 +28,10 @@ pub use libfuzzer_sys;
 macro_rules! program {
     ($target:ident) => {
         #[cfg(fuzzing)]
-        $crate::libfuzzer_sys::fuzz_target!(|data: &[u8]| $crate::$target(data));
+        $crate::libfuzzer_sys::fuzz_target!(
+            init: $crate::kernel::from_environment(),
+            |data: &[u8]| $crate::$target(data)
+        );
 
         #[cfg(not(fuzzing))]
         fn main() -> std::io::Result<()> {
@@ -41,6 +45,7 @@ macro_rules! program {
 /// # Errors
 /// A file that cannot be read.
 pub fn replay(target: fn(&[u8])) -> std::io::Result<()> {
+    kernel::from_environment();
     for file in std::env::args_os().skip(1) {
         target(&std::fs::read(&file)?);
         println!("{}: no complaint", file.display());

@@ -1,4 +1,5 @@
-//! The targets on stable Rust: all seeds, and some seconds of random input for each.
+//! The targets on stable Rust: all seeds, and some seconds of random input for each; once with the
+//! kernel, once with the model of it.
 //!
 //! `FUZZ_SECONDS` says how many (default 3), `FUZZ_SEED` where the random input begins.
 
@@ -12,7 +13,15 @@ macro_rules! replay {
         $(
             #[test]
             fn $target() {
-                Target { name: stringify!($target), run: sysvring_fuzz::$target }.try_out();
+                let target = Target { name: stringify!($target), run: sysvring_fuzz::$target };
+                target.try_out("the kernel");
+                let modelled = move || {
+                    sysvring_fuzz::kernel::model();
+                    target.try_out("the model");
+                };
+                if let Err(panic) = std::thread::spawn(modelled).join() {
+                    std::panic::resume_unwind(panic);
+                }
             }
         )*
 
@@ -127,7 +136,7 @@ impl Target {
     }
 
     /// Seeds, and some seconds of random input.
-    fn try_out(self) {
+    fn try_out(self, with: &str) {
         let now = watch(self.name);
         let run = |input: &[u8]| {
             let set = |what| *now.lock().unwrap_or_else(|e| e.into_inner()) = what;
@@ -135,7 +144,7 @@ impl Target {
             let result = std::panic::catch_unwind(|| (self.run)(input));
             set(None);
             if let Err(panic) = result {
-                eprintln!("the input of {} was {}", self.name, hexadecimal(input));
+                eprintln!("with {with} the input of {} was {}", self.name, hexadecimal(input));
                 std::panic::resume_unwind(panic);
             }
         };
@@ -150,7 +159,8 @@ impl Target {
             runs += 1;
         }
         println!(
-            "{}: {} seeds, then {runs} random inputs in FUZZ_SECONDS={seconds} of FUZZ_SEED={seed}",
+            "{} with {with}: {} seeds, then {runs} random inputs in FUZZ_SECONDS={seconds} of \
+             FUZZ_SEED={seed}",
             self.name,
             seeds.len()
         );

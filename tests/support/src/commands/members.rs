@@ -1,6 +1,7 @@
-//! Handles that do what they are told, each in a thread or a process of its own: a loan or a guard
-//! borrows its handle, and other members go on meanwhile.
+//! Handles that do what they are told. A loan or a guard borrows its handle, and other members go on
+//! meanwhile: so a member keeps both.
 
+use std::ptr::NonNull;
 use std::time::Duration;
 
 use sysvring::{
@@ -65,12 +66,61 @@ impl Handle {
 
     /// Does what it is told, and leaves.
     pub(super) fn serve(self, next: &mut Next<'_>) {
-        match self {
-            Handle::SpscSender(tx) => spsc_sender(tx, next),
-            Handle::SpscReceiver(rx) => spsc_receiver(rx, next),
-            Handle::MpmcSender(tx) => mpmc_sender(&tx, next),
-            Handle::MpmcReceiver(rx) => mpmc_receiver(&rx, next),
+        let mut member = self.member();
+        let mut answer = Answer::Done;
+        while let Some((call, number)) = next(answer) {
+            answer = member.call(call, number);
         }
+    }
+
+    /// What does as it is told.
+    pub(super) fn member(self) -> Box<dyn Member> {
+        match self {
+            Handle::SpscSender(tx) => Box::new(Lender::<_, spsc::Loan<'_, Twice>>::new(tx)),
+            Handle::SpscReceiver(rx) => Box::new(Lender::<_, spsc::Guard<'_, Twice>>::new(rx)),
+            Handle::MpmcSender(tx) => Box::new(Lender::<_, mpmc::Loan<'_, Twice>>::new(tx)),
+            Handle::MpmcReceiver(rx) => Box::new(Lender::<_, mpmc::Guard<'_, Twice>>::new(rx)),
+        }
+    }
+}
+
+/// A handle and what it lent. Dropped, it gives everything back and leaves.
+pub(super) trait Member {
+    /// `n` is the message to send, or the first of them.
+    fn call(&mut self, call: Call, n: u64) -> Answer;
+}
+
+struct Lender<H, L> {
+    lent: Vec<L>,
+    /// From a box, which is ours again when nothing is lent.
+    handle: NonNull<H>,
+}
+
+impl<H, L> Lender<H, L> {
+    fn new(handle: H) -> Lender<H, L> {
+        Lender { lent: Vec::new(), handle: NonNull::from(Box::leak(Box::new(handle))) }
+    }
+
+    /// The handle, for as long as what it lends: that goes before it.
+    fn shared<'a>(&self) -> &'a H {
+        // SAFETY: it lives until this is dropped, which drops all that is lent first; nobody has it
+        // exclusively, for those who take it so do that each time.
+        unsafe { self.handle.as_ref() }
+    }
+
+    /// As [`shared`](Lender::shared), of a handle that lends once at a time.
+    fn exclusive<'a>(&mut self) -> &'a mut H {
+        assert!(self.lent.is_empty(), "a call beside what is lent");
+        // SAFETY: as above; nothing is lent, so nobody else has it.
+        unsafe { self.handle.as_mut() }
+    }
+}
+
+impl<H, L> Drop for Lender<H, L> {
+    fn drop(&mut self) {
+        self.lent.clear();
+        // SAFETY: from a box, once, and nothing is lent any more.
+        drop(unsafe { Box::from_raw(self.handle.as_ptr()) });
     }
 }
 
@@ -205,62 +255,76 @@ macro_rules! receive {
     };
 }
 
-fn spsc_sender(mut tx: spsc::Sender<Twice>, next: &mut Next<'_>) {
-    let mut answer = Answer::Done;
-    while let Some((call, n)) = next(answer) {
-        if call.what != What::Loan {
-            answer = send!(tx, call, n);
-            continue;
-        }
-        let position = tx.position();
-        let lent = match call.timed {
-            true => tx.loan_timeout(AT_ONCE),
-            false => tx.try_loan(),
-        };
-        answer = match lent {
-            Ok(mut loan) => {
-                // Half of it is written whatever comes of it.
-                loan[0] = n;
-                match next(Answer::Lent(Some(position))) {
-                    Some((Call { what: What::Commit, .. }, n)) => {
-                        *loan = twice(n);
-                        loan.commit();
-                    }
-                    Some((Call { what: What::Abandon, .. }, _)) => drop(loan),
-                    Some((call, _)) => panic!("{call:?} with a loan"),
-                    None => return,
-                }
+impl Member for Lender<spsc::Sender<Twice>, spsc::Loan<'_, Twice>> {
+    fn call(&mut self, call: Call, n: u64) -> Answer {
+        match (call.what, self.lent.pop()) {
+            (What::Commit, Some(mut loan)) => {
+                *loan = twice(n);
+                loan.commit();
                 Answer::Done
             }
-            Err(error) => Answer::No(not_sent(error)),
-        };
+            (What::Abandon, Some(loan)) => {
+                drop(loan);
+                Answer::Done
+            }
+            (_, Some(_)) => panic!("{call:?} with a loan"),
+            (What::Loan, None) => {
+                let tx = self.exclusive();
+                let position = tx.position();
+                let lent = match call.timed {
+                    true => tx.loan_timeout(AT_ONCE),
+                    false => tx.try_loan(),
+                };
+                match lent {
+                    Ok(mut loan) => {
+                        // Half of it is written whatever comes of it.
+                        loan[0] = n;
+                        self.lent.push(loan);
+                        Answer::Lent(Some(position))
+                    }
+                    Err(error) => Answer::No(not_sent(error)),
+                }
+            }
+            (_, None) => {
+                let tx = self.exclusive();
+                send!(tx, call, n)
+            }
+        }
     }
 }
 
-fn spsc_receiver(mut rx: spsc::Receiver<Twice>, next: &mut Next<'_>) {
-    let mut answer = Answer::Done;
-    while let Some((call, _)) = next(answer) {
-        if call.what != What::Lend {
-            answer = receive!(rx, call);
-            continue;
-        }
-        let lent = match call.timed {
-            true => rx.recv_ref_timeout(AT_ONCE),
-            false => rx.try_recv_ref(),
-        };
-        answer = match lent {
-            Ok(guard) => {
-                let (number, position) = (number(*guard), Some(guard.position()));
-                match next(Answer::Message { number, position, deliveries: None }) {
-                    Some((Call { what: What::GiveBack, .. }, _)) => drop(guard),
-                    Some((Call { what: What::Forget, .. }, _)) => std::mem::forget(guard),
-                    Some((call, _)) => panic!("{call:?} with a guard"),
-                    None => return,
-                }
+impl Member for Lender<spsc::Receiver<Twice>, spsc::Guard<'_, Twice>> {
+    fn call(&mut self, call: Call, _: u64) -> Answer {
+        match (call.what, self.lent.pop()) {
+            (What::GiveBack, Some(guard)) => {
+                drop(guard);
                 Answer::Done
             }
-            Err(error) => not_received(error),
-        };
+            (What::Forget, Some(guard)) => {
+                std::mem::forget(guard);
+                Answer::Done
+            }
+            (_, Some(_)) => panic!("{call:?} with a guard"),
+            (What::Lend, None) => {
+                let rx = self.exclusive();
+                let lent = match call.timed {
+                    true => rx.recv_ref_timeout(AT_ONCE),
+                    false => rx.try_recv_ref(),
+                };
+                match lent {
+                    Ok(guard) => {
+                        let (number, position) = (number(*guard), Some(guard.position()));
+                        self.lent.push(guard);
+                        Answer::Message { number, position, deliveries: None }
+                    }
+                    Err(error) => not_received(error),
+                }
+            }
+            (_, None) => {
+                let rx = self.exclusive();
+                receive!(rx, call)
+            }
+        }
     }
 }
 
@@ -268,11 +332,10 @@ fn deaths(deaths: Result<Vec<mpmc::Death>, sysvring::Fault>) -> Answer {
     Answer::Deaths(deaths.expect("a channel").iter().map(|death| death.seat.into()).collect())
 }
 
-fn mpmc_sender(tx: &mpmc::Sender<Twice>, next: &mut Next<'_>) {
-    let mut loans = Vec::new();
-    let mut answer = Answer::Done;
-    while let Some((call, n)) = next(answer) {
-        answer = match call.what {
+impl Member for Lender<mpmc::Sender<Twice>, mpmc::Loan<'_, Twice>> {
+    fn call(&mut self, call: Call, n: u64) -> Answer {
+        let tx = self.shared();
+        match call.what {
             What::Loan => {
                 let lent = match call.timed {
                     true => tx.loan_timeout(AT_ONCE),
@@ -282,32 +345,31 @@ fn mpmc_sender(tx: &mpmc::Sender<Twice>, next: &mut Next<'_>) {
                     Ok(mut loan) => {
                         loan[0] = n;
                         let position = loan.position();
-                        loans.push(loan);
+                        self.lent.push(loan);
                         Answer::Lent(Some(position))
                     }
                     Err(error) => Answer::No(not_sent(error)),
                 }
             }
             What::Commit => {
-                let mut loan = loans.remove(call.which(loans.len()));
+                let mut loan = self.lent.remove(call.which(self.lent.len()));
                 *loan = twice(n);
                 sent(loan.commit())
             }
             What::Abandon => {
-                drop(loans.remove(call.which(loans.len())));
+                drop(self.lent.remove(call.which(self.lent.len())));
                 Answer::Done
             }
             What::Deaths => deaths(tx.deaths()),
             _ => send!(tx, call, n),
-        };
+        }
     }
 }
 
-fn mpmc_receiver(rx: &mpmc::Receiver<Twice>, next: &mut Next<'_>) {
-    let mut guards = Vec::new();
-    let mut answer = Answer::Done;
-    while let Some((call, _)) = next(answer) {
-        answer = match call.what {
+impl Member for Lender<mpmc::Receiver<Twice>, mpmc::Guard<'_, Twice>> {
+    fn call(&mut self, call: Call, _: u64) -> Answer {
+        let rx = self.shared();
+        match call.what {
             What::Lend => {
                 let lent = match call.timed {
                     true => rx.recv_ref_timeout(AT_ONCE),
@@ -317,7 +379,7 @@ fn mpmc_receiver(rx: &mpmc::Receiver<Twice>, next: &mut Next<'_>) {
                     Ok(guard) => {
                         let (position, deliveries) = (guard.position(), guard.delivery_count());
                         let number = number(*guard);
-                        guards.push(guard);
+                        self.lent.push(guard);
                         let (position, deliveries) = (Some(position), Some(deliveries));
                         Answer::Message { number, position, deliveries }
                     }
@@ -325,11 +387,11 @@ fn mpmc_receiver(rx: &mpmc::Receiver<Twice>, next: &mut Next<'_>) {
                 }
             }
             What::GiveBack => {
-                drop(guards.remove(call.which(guards.len())));
+                drop(self.lent.remove(call.which(self.lent.len())));
                 Answer::Done
             }
             What::Deaths => deaths(rx.deaths()),
             _ => receive!(rx, call),
-        };
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use sysvring::{Address, ChannelId, Message, Observer, Options, mpmc, spsc};
+use sysvring::{Address, ChannelId, Message, Observer, Options, Wait, mpmc, spsc};
 
 use crate::input::Input;
 use crate::kernel;
@@ -67,6 +67,7 @@ struct Plan {
     private: bool,
     /// Many to many.
     many: bool,
+    wait: Wait,
     semaphores: u16,
     bytes: usize,
     values: Vec<(u16, u16)>,
@@ -87,6 +88,7 @@ impl Plan {
             text: is(128),
             private: sizes & 1 != 0,
             many: sizes & 2 != 0,
+            wait: if sizes & 4 != 0 { Wait::Park } else { Wait::Balanced },
             // Mostly the right number.
             semaphores: match sizes {
                 192.. => u16::from(sizes - 191) * 5,
@@ -152,13 +154,15 @@ where
         let options = if plan.private { Options::private() } else { Options::key(key) };
         let options = if plan.text { options.slot_size(24) } else { options };
         let options = if plan.many { options.members(MEMBERS) } else { options };
-        let mut tx: Tx = options.capacity(4).timeout(TIMEOUT).create().expect("a new channel");
+        let mut tx: Tx =
+            options.capacity(4).timeout(TIMEOUT).wait(plan.wait).create().expect("a new channel");
         let id = tx.id();
         ground.segment = Some(Segment::attach(id.segment()).expect("it is there"));
         ground.set = tx.stat().expect("stat").set.map(|set| Set { id: set.id });
         tx.use_up(message);
         if plan.live || plan.private {
-            let rx = Options::id(id).timeout(TIMEOUT).attach().expect("its other side");
+            let rx =
+                Options::id(id).timeout(TIMEOUT).wait(plan.wait).attach().expect("its other side");
             live = Some((tx, rx));
         }
     } else {
@@ -187,9 +191,10 @@ where
         rx.use_up(message);
     }
     drop(live);
-    let by_key = || Options::key(key).timeout(TIMEOUT);
+    let by_key = || Options::key(key).timeout(TIMEOUT).wait(plan.wait);
+    let by_id = |id| Options::id(id).timeout(TIMEOUT).wait(plan.wait);
     let opened = [
-        id.is_some_and(|id| join::<T, Tx, Rx>(|| Options::id(id).timeout(TIMEOUT), true, message)),
+        id.is_some_and(|id| join::<T, Tx, Rx>(|| by_id(id), true, message)),
         join::<T, Tx, Rx>(by_key, true, message),
         join::<T, Tx, Rx>(by_key, false, message),
     ];

@@ -25,12 +25,12 @@ macro_rules! uses {
                     let _ = match n % 3 {
                         0 => checked(self.try_send(message)),
                         1 => checked(self.try_send_batch([message, message])),
-                        _ => checked(self.send_timeout(message, Duration::from_micros(n * 50))),
+                        _ => checked(self.send_timeout(message, Duration::from_micros(n * 3))),
                     };
                     assert!(self.len() <= self.capacity());
                     let _ = (self.is_empty(), self.is_full());
                 }
-                checked(self.flush(Duration::from_micros(50)));
+                checked(self.flush(Duration::from_micros(5)));
                 checked(self.wait_for_peer(Duration::ZERO));
                 let $tx = &mut *self;
                 $sending;
@@ -52,7 +52,7 @@ macro_rules! uses {
                     match n % 3 {
                         0 => drop(checked(self.try_recv_ref())),
                         1 => drop(checked(self.try_recv_boxed())),
-                        _ => drop(checked(self.recv_boxed_timeout(Duration::from_micros(n * 50)))),
+                        _ => drop(checked(self.recv_boxed_timeout(Duration::from_micros(n * 3)))),
                     }
                     assert!(self.len() <= self.capacity());
                     let _ = (self.is_empty(), self.is_full());

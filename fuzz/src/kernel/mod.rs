@@ -3,7 +3,7 @@
 //!
 //! With the kernel an input of most targets is a few hundred system calls, and a few thousand are
 //! done in a second; with the model ten times as many, and always in the same way: time is what the
-//! model says, each look at a clock a microsecond later. The names below are those of the C library,
+//! model says, each look at a clock is later than the last. The names below are those of the C library,
 //! and a program takes its own functions first.
 //!
 //! `tests/kernel.rs` compares both, call by call.
@@ -16,6 +16,7 @@ use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use model::{Errno, Model};
+use sets::Set;
 
 const GETPID: c_int = 11;
 const GETVAL: c_int = 12;
@@ -28,6 +29,9 @@ const SEM_STAT_ANY: c_int = 20;
 const SHM_STAT: c_int = 13;
 const SHM_INFO: c_int = 14;
 const SHM_STAT_ANY: c_int = 15;
+
+/// What a look at the clock takes, in nanoseconds: a spinning wait of some microseconds is soon over.
+const LOOK: u64 = 4000;
 
 thread_local! {
     static MODEL: Cell<Option<&'static RefCell<Model>>> = const { Cell::new(None) };
@@ -193,6 +197,9 @@ extern "C" fn semctl(id: c_int, n: c_int, command: c_int, argument: usize) -> c_
             argument
         );
     };
+    if id < 0 {
+        return answer(Err(libc::EINVAL), -1);
+    }
     let mut model = model.borrow_mut();
     let stat = |model: &mut Model, id| {
         let stat = model.set(id)?.stat();
@@ -208,7 +215,9 @@ extern "C" fn semctl(id: c_int, n: c_int, command: c_int, argument: usize) -> c_
             SEM_INFO => Ok(model.highest_set()),
             GETVAL => model.set(id).and_then(|set| set.value(n)),
             GETPID => model.set(id).and_then(|set| set.pid(n)),
-            SETVAL => model.set(id).and_then(|set| set.set_value(n, argument as c_int)),
+            SETVAL => {
+                Set::check(argument as c_int).and_then(|value| model.set(id)?.set_value(n, value))
+            }
             GETALL => model.set(id).map(|set| {
                 for (at, value) in set.values().enumerate() {
                     // SAFETY: room for all values of the set.
@@ -310,7 +319,7 @@ extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -
     let Some(now) = CLOCK.try_with(Cell::get).ok().flatten() else {
         return forward!(c"clock_gettime", fn(libc::clockid_t, Time) -> c_int, clock, time);
     };
-    CLOCK.set(Some(now + 1000));
+    CLOCK.set(Some(now + LOOK));
     let (tv_sec, tv_nsec) = ((now / 1_000_000_000) as _, (now % 1_000_000_000) as _);
     // SAFETY: a place for the answer.
     unsafe { time.write(libc::timespec { tv_sec, tv_nsec }) };
@@ -337,6 +346,14 @@ extern "C" fn sched_yield() -> c_int {
     match MODEL.get() {
         Some(_) => 0,
         None => forward!(c"sched_yield", fn() -> c_int,),
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn getpid() -> libc::pid_t {
+    match MODEL.get() {
+        Some(_) => model::pid(),
+        None => forward!(c"getpid", fn() -> libc::pid_t,),
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use super::sets::Set;
 
@@ -56,6 +57,15 @@ impl Drop for Segment {
         // SAFETY: allocated with that layout, and attached nowhere any more.
         unsafe { dealloc(self.base, Segment::layout(self.len)) };
     }
+}
+
+/// This process, which does not fork.
+pub(super) fn pid() -> i32 {
+    static PID: LazyLock<i32> = LazyLock::new(|| {
+        // SAFETY: takes nothing and cannot fail. Not `getpid`, which asks here.
+        unsafe { libc::syscall(libc::SYS_getpid) as i32 }
+    });
+    *PID
 }
 
 /// What `shmget` and `semget` do alike: the object of a key, or a new one.
@@ -142,7 +152,7 @@ impl Model {
         stat.shm_perm.mode = segment.mode as _;
         stat.shm_segsz = segment.len;
         stat.shm_nattch = segment.attached;
-        stat.shm_cpid = std::process::id() as i32;
+        stat.shm_cpid = pid();
         stat.shm_lpid = if segment.was_attached { stat.shm_cpid } else { 0 };
         stat.shm_ctime = 1;
         stat.shm_atime = segment.was_attached.into();

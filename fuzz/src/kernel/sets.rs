@@ -1,6 +1,6 @@
 //! One semaphore set of the model, with the limits of the kernel.
 
-use super::model::Errno;
+use super::model::{Errno, pid};
 
 /// Most that a semaphore holds, and most that the end of its process takes back.
 const MAX: i32 = 32767;
@@ -60,7 +60,7 @@ impl Set {
                 return Err(errno);
             }
         }
-        let pid = std::process::id() as i32;
+        let pid = pid();
         ops.iter().for_each(|op| self.semaphores[usize::from(op.sem_num)].pid = pid);
         self.was_used = true;
         Ok(0)
@@ -79,11 +79,13 @@ impl Set {
         Ok(self.semaphore(n)?.pid)
     }
 
+    /// What a semaphore can hold, looked at before anything else.
+    pub(super) fn check(value: i32) -> Result<i32, Errno> {
+        if (0..=MAX).contains(&value) { Ok(value) } else { Err(libc::ERANGE) }
+    }
+
     pub(super) fn set_value(&mut self, n: i32, value: i32) -> Result<i32, Errno> {
-        if !(0..=MAX).contains(&value) {
-            return Err(libc::ERANGE);
-        }
-        *self.semaphore(n)? = Semaphore { value, undo: 0, pid: std::process::id() as i32 };
+        *self.semaphore(n)? = Semaphore { value, undo: 0, pid: pid() };
         Ok(0)
     }
 
@@ -95,7 +97,7 @@ impl Set {
         if values.iter().any(|value| i32::from(*value) > MAX) {
             return Err(libc::ERANGE);
         }
-        let pid = std::process::id() as i32;
+        let pid = pid();
         for (semaphore, value) in self.semaphores.iter_mut().zip(values) {
             *semaphore = Semaphore { value: (*value).into(), undo: 0, pid };
         }

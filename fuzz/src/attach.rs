@@ -68,6 +68,8 @@ struct Plan {
     /// Many to many.
     many: bool,
     wait: Wait,
+    /// After everything was opened.
+    looks_again: bool,
     semaphores: u16,
     bytes: usize,
     values: Vec<(u16, u16)>,
@@ -89,6 +91,7 @@ impl Plan {
             private: sizes & 1 != 0,
             many: sizes & 2 != 0,
             wait: if sizes & 4 != 0 { Wait::Park } else { Wait::Balanced },
+            looks_again: sizes & 8 == 0,
             // Mostly the right number.
             semaphores: match sizes {
                 192.. => u16::from(sizes - 191) * 5,
@@ -198,7 +201,9 @@ where
         join::<T, Tx, Rx>(by_key, true, message),
         join::<T, Tx, Rx>(by_key, false, message),
     ];
-    look(key, id);
+    if plan.looks_again {
+        look(key, id);
+    }
     // A lifecycle semaphore that was set, and that nobody holds, makes removing wait for 10 seconds:
     // nothing by the model's clock.
     if kernel::is_model() || Set::marked(key).is_none_or(|set| set.value(0) == Some(0)) {
@@ -222,18 +227,16 @@ fn lay(plan: &Plan, segment: &Segment, set: Option<Set>, input: &mut Input<'_>) 
     }
     if let Some(set) = set.filter(|_| plan.bound) {
         segment.write(80, &set.id.to_le_bytes());
-        let nonce = |at| i32::from_le_bytes(segment.bytes()[at..at + 4].try_into().expect("four"));
-        if segment.bytes().len() > 88 {
-            set.set_value(4, (nonce(84) & 0x7fff) as u16);
-            set.set_value(5, (nonce(84) >> 15 & 0x7fff) as u16);
+        if let Some(nonce) = segment.word(84) {
+            set.set_value(4, (nonce & 0x7fff) as u16);
+            set.set_value(5, (nonce >> 15 & 0x7fff) as u16);
         }
     }
 }
 
 /// The identifier by which a segment that looks like a channel would be attached.
 fn identifier(segment: &Segment) -> Option<ChannelId> {
-    let bytes = segment.bytes();
-    let nonce = u32::from_le_bytes(bytes.get(84..88)?.try_into().ok()?);
+    let nonce = segment.word(84)?;
     format!("{}:{nonce:08x}", segment.id).parse().ok()
 }
 
@@ -246,11 +249,10 @@ struct Foreign {
 impl Foreign {
     fn of(plan: &Plan, ground: &Ground) -> Foreign {
         let by_hand = !plan.real;
-        let segment = ground.segment.as_ref().map(Segment::bytes);
+        let segment = ground.segment.as_ref().filter(|_| by_hand && !plan.segment_marked);
         let values = |set: Set| (0..plan.semaphores).map(|n| set.value(n)).collect();
         Foreign {
-            segment: segment
-                .filter(|bytes| by_hand && !plan.segment_marked && !bytes.starts_with(b"SYSVRING")),
+            segment: segment.map(Segment::bytes).filter(|bytes| !bytes.starts_with(b"SYSVRING")),
             set: ground
                 .set
                 .filter(|_| by_hand && (!plan.set_marked || !SEMAPHORES.contains(&plan.semaphores)))

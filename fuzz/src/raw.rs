@@ -58,8 +58,24 @@ impl Segment {
 
     /// All bytes.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        // SAFETY: inside what is attached.
-        (0..self.len).map(|at| unsafe { self.base.add(at).read_volatile() }).collect()
+        let mut bytes: Vec<u8> = Vec::with_capacity(self.len);
+        // SAFETY: what is attached, into as much room; nobody else writes meanwhile.
+        unsafe {
+            bytes.as_mut_ptr().copy_from_nonoverlapping(self.base.as_ptr(), self.len);
+            bytes.set_len(self.len);
+        }
+        bytes
+    }
+
+    /// The four bytes there, as a number.
+    pub(crate) fn word(&self, at: usize) -> Option<u32> {
+        let mut bytes = [0u8; 4];
+        if at + bytes.len() > self.len {
+            return None;
+        }
+        // SAFETY: inside what is attached; nobody else writes meanwhile.
+        unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(self.base.as_ptr().add(at), 4) };
+        Some(u32::from_le_bytes(bytes))
     }
 
     /// Its mode with the kernel's bits, of which one says that it was removed, while it is known.

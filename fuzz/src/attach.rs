@@ -98,7 +98,8 @@ impl Plan {
                 _ if sizes & 2 != 0 => MANY,
                 _ => ONE_TO_ONE,
             },
-            bytes: usize::from(input.half()).max(1),
+            // Of a larger one there are only more slots.
+            bytes: usize::from(input.half() % 8192).max(1),
             values: {
                 let count = input.byte() % 12;
                 (0..count).map(|_| (u16::from(input.byte() % 12), input.half() & 0x7fff)).collect()

@@ -342,6 +342,44 @@ extern "C" fn nanosleep(time: *const libc::timespec, left: *mut libc::timespec) 
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn clock_nanosleep(
+    clock: libc::clockid_t,
+    flags: c_int,
+    time: *const libc::timespec,
+    left: *mut libc::timespec,
+) -> c_int {
+    type Time = *const libc::timespec;
+    type Left = *mut libc::timespec;
+    if CLOCK.get().is_none() {
+        return forward!(
+            c"clock_nanosleep",
+            fn(libc::clockid_t, c_int, Time, Left) -> c_int,
+            clock,
+            flags,
+            time,
+            left
+        );
+    }
+    // SAFETY: the caller's time.
+    let time = nanoseconds(unsafe { &*time });
+    match flags & libc::TIMER_ABSTIME {
+        0 => pass(time),
+        _ => CLOCK.set(CLOCK.get().map(|now| now.max(time))),
+    }
+    0
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn madvise(place: *mut c_void, len: usize, advice: c_int) -> c_int {
+    type Place = *mut c_void;
+    match (advice, CLOCK.get()) {
+        // A segment of the heap, there already.
+        (libc::MADV_POPULATE_WRITE, Some(_)) => 0,
+        _ => forward!(c"madvise", fn(Place, usize, c_int) -> c_int, place, len, advice),
+    }
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn sched_yield() -> c_int {
     match MODEL.get() {
         Some(_) => 0,

@@ -70,6 +70,10 @@ struct Plan {
     wait: Wait,
     /// After everything was opened.
     looks_again: bool,
+    /// Who opens asks for what a new channel here would have; else for nothing.
+    asks: bool,
+    by_id: bool,
+    by_key: bool,
     semaphores: u16,
     bytes: usize,
     values: Vec<(u16, u16)>,
@@ -92,6 +96,9 @@ impl Plan {
             many: sizes & 2 != 0,
             wait: if sizes & 4 != 0 { Wait::Park } else { Wait::Balanced },
             looks_again: sizes & 8 == 0,
+            asks: sizes & 16 == 0,
+            by_id: sizes & 32 == 0,
+            by_key: sizes & 64 == 0,
             // Mostly the right number.
             semaphores: match sizes {
                 192.. => u16::from(sizes - 191) * 5,
@@ -105,6 +112,15 @@ impl Plan {
                 (0..count).map(|_| (u16::from(input.byte() % 12), input.half() & 0x7fff)).collect()
             },
         }
+    }
+}
+
+impl Plan {
+    /// The options of a channel that the crate makes here.
+    fn ask(&self, options: Options) -> Options {
+        let options = if self.text { options.slot_size(24) } else { options };
+        let options = if self.many { options.members(MEMBERS) } else { options };
+        options.capacity(4)
     }
 }
 
@@ -195,12 +211,14 @@ where
         rx.use_up(message);
     }
     drop(live);
-    let by_key = || Options::key(key).timeout(TIMEOUT).wait(plan.wait);
-    let by_id = |id| Options::id(id).timeout(TIMEOUT).wait(plan.wait);
+    let address = |options: Options| options.timeout(TIMEOUT).wait(plan.wait);
+    let by_key = || address(Options::key(key));
+    let by_id = |id| join::<T, Tx, Rx>(|| address(Options::id(id)), true, message);
+    let asking = || if plan.asks { plan.ask(by_key()) } else { by_key() };
     let opened = [
-        id.is_some_and(|id| join::<T, Tx, Rx>(|| by_id(id), true, message)),
-        join::<T, Tx, Rx>(by_key, true, message),
-        join::<T, Tx, Rx>(by_key, false, message),
+        plan.by_id && id.is_some_and(by_id),
+        plan.by_key && join::<T, Tx, Rx>(by_key, true, message),
+        join::<T, Tx, Rx>(asking, false, message),
     ];
     if plan.looks_again {
         look(key, id);

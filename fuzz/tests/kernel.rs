@@ -184,12 +184,14 @@ fn operate(set: c_int, random: &mut Random) -> Said {
         .collect();
     let moment = libc::timespec { tv_sec: 0, tv_nsec: 1 };
     let (data, len) = (ops.as_mut_ptr(), ops.len());
-    // SAFETY: so many operations, and a time that outlives the call.
-    let result = match waits {
-        true => unsafe {
+    let result = if waits {
+        // SAFETY: so many operations, and a time that outlives the call.
+        unsafe {
             libc::syscall(libc::SYS_semtimedop, set, data, len, ptr::from_ref(&moment)) as c_int
-        },
-        false => unsafe { libc::semop(set, data, len) },
+        }
+    } else {
+        // SAFETY: as above.
+        unsafe { libc::semop(set, data, len) }
     };
     check(result).map(|_| vec![])
 }

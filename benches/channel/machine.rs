@@ -34,22 +34,27 @@ pub fn cores() -> Cores {
     Cores { apart: (first, second), usable: usable.len(), siblings }
 }
 
-/// The heading of every run.
-pub fn introduce(cores: &Cores, extent: Extent) {
+/// What machine it is.
+pub fn name(cores: &Cores) -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo
         .lines()
         .find_map(|line| line.strip_prefix("model name").and_then(|l| l.split_once(": ")))
         .map_or("unknown processor", |(_, name)| name);
-    let line = |path: &str| fs::read_to_string(path).unwrap_or_default().trim_end().to_owned();
-    let kernel = line("/proc/sys/kernel/osrelease");
-    let load = line("/proc/loadavg");
-    let load = load.split(' ').next().unwrap_or_default();
     let virtual_machine = if cpuinfo.contains(" hypervisor") { ", a virtual machine" } else { "" };
-    println!(
-        "{model}{virtual_machine}, {} of its processors usable, Linux {kernel}, load {load} at the start",
-        cores.usable
-    );
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!(
+        "{model}{virtual_machine}, {} of its processors usable, Linux {}",
+        cores.usable,
+        kernel.trim_end()
+    )
+}
+
+/// The heading of every run.
+pub fn introduce(cores: &Cores, extent: Extent) {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or_default();
+    println!("{}, load {load} at the start", name(cores));
     let (a, b) = cores.apart;
     if a == b {
         println!(

@@ -65,7 +65,7 @@ impl Window<'_> {
     pub fn run(&self, cores: &Cores, extent: Extent) -> io::Result<Vec<Series>> {
         let Window { ways, shape, aims } = *self;
         let rounds = extent.rounds();
-        let span = Duration::from_millis(extent.pick(50, 100, 400));
+        let span = Duration::from_millis(extent.pick(50, 200, 400));
         let mut rates = vec![Series::default(); ways.len()];
         for round in 0..rounds {
             for i in rotated(ways.len(), round) {
@@ -97,7 +97,10 @@ impl Window<'_> {
         let (before, start) = counts.read();
         sleep(span);
         let (after, end) = counts.read();
-        // All at once, or who is left would wait for the dead.
+        // All at once, or who is left would be told of the dead.
+        for worker in &team {
+            worker.signal(libc::SIGSTOP);
+        }
         for worker in &mut team {
             worker.kill()?;
         }

@@ -1,13 +1,14 @@
 //! sysvring beside others of its kind, in one run, each used as its own documentation advises.
 //!
 //! ```text
-//! cargo run --release --manifest-path benches/rivals/Cargo.toml
-//! cargo run --release --manifest-path benches/rivals/Cargo.toml -- --full stream
-//! cargo run --release --manifest-path benches/rivals/Cargo.toml --features large
+//! cargo run --release --manifest-path benches/rivals/Cargo.toml                     about two minutes
+//! cargo run --release --manifest-path benches/rivals/Cargo.toml -- stream many      some parts
+//! cargo run --release --manifest-path benches/rivals/Cargo.toml --features large -- --full --plots docs/plots
 //! ```
 //!
-//! The first takes some minutes, the second longer; the third has those rivals too that take minutes
-//! to build. Look at the ratios: they are taken within a round, where both ran a moment apart.
+//! The last has more rounds, those rivals too that take minutes to build, and draws the plots: these are
+//! the tables and plots of the README and of `docs/performance.md`. Look at the ratios: they are
+//! taken within a round, where both ran a moment apart.
 #![allow(dead_code, reason = "what is shared with the other bench is not all used here")]
 
 mod capacity;
@@ -33,6 +34,7 @@ mod others;
 mod paced;
 #[path = "../../channel/pair.rs"]
 mod pair;
+mod plot;
 mod queues;
 mod rest;
 mod shared;
@@ -56,6 +58,7 @@ mod window;
 #[path = "../../channel/yardstick.rs"]
 mod yardstick;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
@@ -63,6 +66,7 @@ use sysvring_support::worker;
 
 pub(crate) use crate::extent::Extent;
 use crate::link::Way;
+use crate::plot::Plots;
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
@@ -85,6 +89,9 @@ enum Part {
 }
 
 /// Measures sysvring against its rivals, between processes pinned to two processors.
+///
+/// As it is it takes about two minutes; `--full --plots docs/plots` prints the tables and draws the plots of
+/// the documentation.
 #[derive(Parser)]
 struct Arguments {
     /// Parts to run; all when none is named
@@ -95,6 +102,9 @@ struct Arguments {
     /// More rounds, more messages
     #[arg(long)]
     full: bool,
+    /// Draw the plots of the parts that have one, as SVG, into this folder
+    #[arg(long, value_name = "FOLDER")]
+    plots: Option<PathBuf>,
     /// Everything once and briefly; the figures mean nothing
     #[arg(long)]
     smoke: bool,
@@ -145,8 +155,10 @@ fn run(arguments: &Arguments, cores: &machine::Cores, extent: Extent) -> std::io
     let single = ways(Way::is_single);
     let by_value = ways(|way| way.is_single() && way != Way::InPlace);
     let wanted = |part| arguments.parts.is_empty() || arguments.parts.contains(&part);
+    let plots = arguments.plots.as_deref().map(|folder| Plots::new(folder, cores)).transpose()?;
     if wanted(Part::Stream) {
-        stream::run(cores, extent, &single)?;
+        let rates = stream::run(cores, extent, &single)?;
+        plots.as_ref().map_or(Ok(()), |plots| plots.stream(&rates))?;
     }
     if wanted(Part::Size) {
         size::run(cores, extent)?;
@@ -155,13 +167,16 @@ fn run(arguments: &Arguments, cores: &machine::Cores, extent: Extent) -> std::io
         capacity::run(cores, extent)?;
     }
     if wanted(Part::OneWay) {
-        one_way::run(cores, extent, &by_value)?;
+        let times = one_way::run(cores, extent, &by_value)?;
+        plots.as_ref().map_or(Ok(()), |plots| plots.one_way(&times))?;
     }
     if wanted(Part::Paced) {
         paced::run(cores, extent, &by_value)?;
     }
     if wanted(Part::Many) {
-        many::run(cores, extent, &ways(Way::is_many))?;
+        let ways = ways(Way::is_many);
+        let shapes = many::run(cores, extent, &ways)?;
+        plots.as_ref().map_or(Ok(()), |plots| plots.shapes(&ways, &shapes))?;
     }
     if wanted(Part::Rest) {
         rest::run(cores, extent, &by_value)?;

@@ -10,14 +10,18 @@ use crate::carrier::{Carrier, Local, Receive, Send};
 use crate::contest::{Extent as Rounds, Outcome, contest};
 use crate::link::{CAPACITY, Leftovers, Way};
 use crate::machine::Cores;
-use crate::table::Table;
+use crate::table::{Series, Table};
 use crate::trip::{timed_turns, turns};
+use crate::verdict::Standing;
 use crate::{Extent, by_way, pair};
 
 /// Words of a message.
 const ONE: usize = 1;
 
-pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
+/// Nanoseconds of one way: median, 99th and 99.9th percentile.
+pub type Times = (Way, [f64; 3]);
+
+pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<Vec<Times>> {
     let count: u64 = extent.pick(500, 10_000, 30_000);
     let rounds = Rounds { rounds: extent.rounds(), turns: extent.pick(1, 3, 9) };
     let leftovers = Leftovers::default();
@@ -44,33 +48,27 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
          message is a call",
         rounds.rounds, rounds.turns
     );
-    let mut table = Table::new(
-        title,
-        &[
-            "",
-            "p50",
-            "least",
-            "most",
-            "p99",
-            "p99.9",
-            "longest",
-            "p50 of sysvring's",
-            "least",
-            "most",
-        ],
-    );
-    for (&way, Outcome { figures: [p50, p99, p999, most], ratios: [ratio, ..] }) in
-        ways.iter().zip(&outcomes)
-    {
+    let (times, ratios): (Vec<Series>, Vec<Series>) = outcomes
+        .iter()
+        .map(|Outcome { figures: [p50, ..], ratios: [ratio, ..] }| (p50.clone(), ratio.clone()))
+        .unzip();
+    let standing = Standing::times(ways, &times, &ratios);
+    let heads = ["", "p50", "least", "most", "p99", "p99.9", "longest"].map(str::to_owned);
+    let heads: Vec<String> =
+        heads.into_iter().chain(standing.heads().iter().map(|of| format!("p50 {of}"))).collect();
+    let mut table = Table::new(title, &heads);
+    for (i, Outcome { figures: [p50, p99, p999, most], .. }) in outcomes.iter().enumerate() {
         let mut cells = p50.cells(0).to_vec();
         cells.extend([p99, p999, most].map(|series| format!("{:.0}", series.median())));
-        if way != ways[0] {
-            cells.extend(ratio.cells(2));
-        }
-        table.row(way.label(), cells);
+        cells.extend(standing.cells(i));
+        table.row(ways[i].label(), cells);
     }
     table.print();
-    Ok(())
+    let three = |outcome: &Outcome<4>| {
+        let [p50, p99, p999, _] = &outcome.figures;
+        [p50, p99, p999].map(Series::median)
+    };
+    Ok(ways.iter().zip(&outcomes).map(|(&way, outcome)| (way, three(outcome))).collect())
 }
 
 pub fn worker(orders: &mut Orders) {

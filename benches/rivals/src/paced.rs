@@ -13,7 +13,8 @@ use crate::carrier::{Carrier, Local, Receive, Send};
 use crate::contest::rotated;
 use crate::link::{CAPACITY, Way};
 use crate::machine::Cores;
-use crate::table::{Series, Table};
+use crate::table::{Series, Table, figure};
+use crate::verdict::Standing;
 use crate::{Extent, by_way, clock, pair};
 
 /// Words of a message: its time and its number.
@@ -62,21 +63,21 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
     }
     for (load, part) in LOADS.iter().enumerate() {
         let title = format!(
-            "Paced, {:.0} % of {:.1} million messages a second: ns from when a message was to be sent; \
-             {rounds} rounds of {turns} turns of {count}",
+            "Paced, {:.0} % of {} million messages a second: ns from when a message was to be sent; {rounds} rounds of \
+             {turns} turns of {count}",
             part * 100.0,
-            rates.median()
+            figure(rates.median())
         );
-        let heads = ["", "p50", "p99", "p99.9", "longest", "p99.9 of sysvring's", "least", "most"];
+        let times: Vec<Series> = late.iter().map(|of_way| of_way[load][2].clone()).collect();
+        let ratios: Vec<Series> = times.iter().map(|p999| p999.over(&times[0])).collect();
+        let standing = Standing::times(&ways, &times, &ratios);
+        let heads = ["", "p50", "p99", "p99.9", "longest"].map(str::to_owned).into_iter();
+        let heads: Vec<String> =
+            heads.chain(standing.heads().iter().map(|of| format!("p99.9 {of}"))).collect();
         let mut table = Table::new(title, &heads);
-        for (i, &way) in ways.iter().enumerate() {
-            let [p50, p99, p999, most] = &late[i][load];
-            let mut cells =
-                [p50, p99, p999, most].map(|series| format!("{:.0}", series.median())).to_vec();
-            if i != 0 {
-                cells.extend(p999.over(&late[0][load][2]).cells(2));
-            }
-            table.row(way.label(), cells);
+        for (i, way) in ways.iter().enumerate() {
+            let cells = late[i][load].iter().map(|series| format!("{:.0}", series.median()));
+            table.row(way.label(), cells.chain(standing.cells(i)));
         }
         table.print();
     }

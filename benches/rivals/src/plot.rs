@@ -1,0 +1,268 @@
+//! Plots of what was measured: SVG without a background, of colours that show on a light page and on a
+//! dark one.
+
+use std::error::Error;
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::*;
+
+use crate::link::Way;
+use crate::machine::{self, Cores};
+use crate::one_way::Times;
+use crate::stream::{Rates, named};
+use crate::table::Series;
+use crate::window::Shape;
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+const SIZE: (u32, u32) = (880, 480);
+/// Of the plot; who is who stands beside it.
+const WIDTH: u32 = 650;
+/// Of lines that belong to nobody.
+const GREY: RGBColor = RGBColor(128, 128, 128);
+/// Text is as the page's would be. Its colour in the elements gives way to that of the style.
+const STYLE: &str =
+    "<style>text{fill:#1f2328}@media(prefers-color-scheme:dark){text{fill:#e6edf3}}</style>";
+
+/// Where they go, and what machine they tell of.
+pub struct Plots {
+    folder: PathBuf,
+    machine: String,
+}
+
+/// An axis with marks at some places.
+struct Places {
+    span: Range<f64>,
+    places: Vec<f64>,
+}
+
+impl Ranged for Places {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        RangedCoordf64::from(self.span.clone()).map(value, limit)
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
+        self.places.clone()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.span.clone()
+    }
+}
+
+/// Points, one beside the other: figure, least and most.
+struct Line {
+    way: Way,
+    points: Vec<(f64, [f64; 3])>,
+}
+
+impl Plots {
+    pub fn new(folder: &Path, cores: &Cores) -> io::Result<Plots> {
+        fs::create_dir_all(folder)?;
+        Ok(Plots { folder: folder.to_owned(), machine: machine::name(cores) })
+    }
+
+    /// Rates by size.
+    pub fn stream(&self, sizes: &[Rates]) -> io::Result<()> {
+        let mut lines: Vec<Line> = Vec::new();
+        for Rates { bytes, ways, rates } in sizes {
+            for (&way, rate) in ways.iter().zip(rates) {
+                let point = ((*bytes as f64).log2(), three(rate));
+                match lines.iter_mut().find(|line| line.way == way) {
+                    Some(line) => line.points.push(point),
+                    None => lines.push(Line { way, points: vec![point] }),
+                }
+            }
+        }
+        lines.sort_by_key(|line| !line.way.is_ours());
+        let places: Vec<f64> = sizes.iter().map(|size| (size.bytes as f64).log2()).collect();
+        let title = "One to one: million messages a second, by size";
+        let label = |place: &f64| named(place.exp2().round() as usize);
+        self.save("stream.svg", title, |area| draw_lines(area, &lines, &places, &label))
+    }
+
+    /// Rates by shape.
+    pub fn shapes(&self, ways: &[Way], shapes: &[(Shape, Vec<Series>)]) -> io::Result<()> {
+        let line = |(i, &way): (usize, &Way)| {
+            let points = shapes.iter().enumerate();
+            let points = points.map(|(x, (_, rates))| (x as f64, three(&rates[i]))).collect();
+            Line { way, points }
+        };
+        let lines: Vec<Line> = ways.iter().enumerate().map(line).collect();
+        let places: Vec<f64> = (0..shapes.len()).map(|x| x as f64).collect();
+        let title = "Many to many on two processors, 8 B: million messages a second";
+        let label = |place: &f64| {
+            let shape = shapes[place.round() as usize].0;
+            format!("{} to {}", shape.senders, shape.receivers)
+        };
+        self.save("many.svg", title, |area| draw_lines(area, &lines, &places, &label))
+    }
+
+    /// Percentiles.
+    pub fn one_way(&self, times: &[Times]) -> io::Result<()> {
+        let title = "One way of 8 B: p50, p99 and p99.9";
+        self.save("one-way.svg", title, |area| draw_times(area, times))
+    }
+
+    fn save(&self, name: &str, title: &str, draw: impl FnOnce(&Area) -> Result) -> io::Result<()> {
+        let mut svg = String::new();
+        let drawn = || -> Result {
+            let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+            area.draw(&Text::new(title, (14, 12), font(17)))?;
+            area.draw(&Text::new(self.machine.as_str(), (14, 36), font(12)))?;
+            draw(&area.margin(58, 10, 8, 8))?;
+            area.present()?;
+            Ok(())
+        };
+        // The error is not one that other threads may have.
+        drawn().map_err(|error| io::Error::other(error.to_string()))?;
+        let head = svg.find('>').map_or(0, |end| end + 1);
+        svg.insert_str(head, STYLE);
+        let path = self.folder.join(name);
+        fs::write(&path, svg)?;
+        println!("\n  drawn: {}", path.display());
+        Ok(())
+    }
+}
+
+/// Median, least and most.
+fn three(series: &Series) -> [f64; 3] {
+    [series.median(), series.least(), series.most()]
+}
+
+fn font(size: i32) -> TextStyle<'static> {
+    ("sans-serif", size).into_font().color(&BLACK)
+}
+
+/// Powers of ten around all figures; what stood still is at the bottom.
+fn decades(figures: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+    let moved = figures.filter(|&x| x > 0.0);
+    let (low, high) = moved.fold((f64::MAX, 0.0_f64), |(low, high), x| (low.min(x), high.max(x)));
+    (10_f64.powf(low.log10().floor()), 10_f64.powf(high.log10().ceil()))
+}
+
+fn draw_lines(
+    area: &Area,
+    lines: &[Line],
+    places: &[f64],
+    label: &dyn Fn(&f64) -> String,
+) -> Result {
+    let (left, right) = area.split_horizontally(WIDTH);
+    let all = lines.iter().flat_map(|line| line.points.iter().flat_map(|(_, three)| *three));
+    let (low, high) = decades(all);
+    let (first, last) = (places[0], places[places.len() - 1]);
+    let edge = (last - first) * 0.03;
+    let mut chart =
+        ChartBuilder::on(&left).x_label_area_size(28).y_label_area_size(56).build_cartesian_2d(
+            Places { span: first - edge..last + edge, places: places.to_vec() },
+            (low..high).log_scale(),
+        )?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GREY.mix(0.25))
+        .axis_style(GREY)
+        .label_style(font(13))
+        .x_label_formatter(label)
+        .y_label_formatter(&|y| y.to_string())
+        .draw()?;
+    for Line { way, points } in lines {
+        let (colour, width) = (colour(*way), width(*way));
+        let style = colour.stroke_width(width);
+        let points = points.iter().map(|&(x, three)| (x, three.map(|y| y.max(low))));
+        let middle: Vec<(f64, f64)> = points.clone().map(|(x, [median, ..])| (x, median)).collect();
+        chart.draw_series(middle.iter().map(|&point| Circle::new(point, 3, colour.filled())))?;
+        chart.draw_series([PathElement::new(middle, style)])?;
+        let ranges = points.map(|(x, [_, least, most])| {
+            PathElement::new([(x, least), (x, most)], colour.mix(0.5).stroke_width(1))
+        });
+        chart.draw_series(ranges)?;
+    }
+    for (i, line) in lines.iter().enumerate() {
+        let y = 20 + 22 * i as i32;
+        let style = colour(line.way).stroke_width(width(line.way));
+        right.draw(&PathElement::new([(14, y), (36, y)], style))?;
+        right.draw(&Text::new(line.way.label(), (44, y - 5), font(13)))?;
+    }
+    Ok(())
+}
+
+fn draw_times(area: &Area, times: &[Times]) -> Result {
+    let (low, high) = decades(times.iter().flat_map(|(_, three)| *three));
+    let rows: Vec<f64> = (0..times.len()).map(|row| row as f64).collect();
+    let mut chart = ChartBuilder::on(area)
+        .margin_right(30)
+        .x_label_area_size(28)
+        .y_label_area_size(190)
+        .build_cartesian_2d(
+            (low..high).log_scale(),
+            // From the top down.
+            Places { span: rows.len() as f64 - 0.5..-0.5, places: rows },
+        )?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GREY.mix(0.25))
+        .axis_style(GREY)
+        .label_style(font(13))
+        .x_label_formatter(&|ns| time(*ns))
+        .y_label_formatter(&|y| times[y.round() as usize].0.label().to_owned())
+        .draw()?;
+    for (row, (way, three)) in times.iter().enumerate() {
+        let colour = colour(*way);
+        let points = three.map(|x| (x, row as f64));
+        chart.draw_series([PathElement::new(points, colour.stroke_width(width(*way)))])?;
+        // The median is the largest.
+        let dots = points.iter().zip([6, 4, 3]);
+        chart.draw_series(dots.map(|(&point, size)| Circle::new(point, size, colour.filled())))?;
+    }
+    Ok(())
+}
+
+/// A time, in the unit that suits it.
+fn time(ns: f64) -> String {
+    match ns {
+        ns if ns < 1e3 => format!("{ns} ns"),
+        ns if ns < 1e6 => format!("{} us", ns / 1e3),
+        ns => format!("{} ms", ns / 1e6),
+    }
+}
+
+/// Ours stand out.
+fn width(way: Way) -> u32 {
+    if way.is_ours() { 3 } else { 1 }
+}
+
+fn colour(way: Way) -> RGBColor {
+    match way {
+        Way::Sysvring => RGBColor(229, 72, 77),
+        Way::InPlace => RGBColor(247, 107, 21),
+        Way::Named | Way::Many => RGBColor(200, 60, 120),
+        Way::Raw | Way::Vyukov | Way::Copy => GREY,
+        Way::Shaq => RGBColor(0, 110, 255),
+        Way::ShmemIpc => RGBColor(18, 165, 148),
+        Way::Ipmpsc => RGBColor(214, 64, 159),
+        #[cfg(feature = "large")]
+        Way::Iceoryx2 => RGBColor(142, 78, 198),
+        #[cfg(feature = "large")]
+        Way::IpcChannel => RGBColor(120, 100, 150),
+        Way::Pipe => RGBColor(70, 167, 88),
+        Way::Unix => RGBColor(130, 190, 90),
+        Way::Tcp => RGBColor(90, 140, 60),
+        Way::SysV => RGBColor(210, 160, 20),
+        Way::Posix => RGBColor(184, 115, 51),
+        Way::Rtrb => RGBColor(120, 150, 220),
+        Way::Crossbeam => RGBColor(60, 190, 225),
+        Way::Std => RGBColor(150, 140, 190),
+    }
+}

@@ -83,6 +83,8 @@ impl Plan {
     fn read(input: &mut Input<'_>) -> Plan {
         let (flags, sizes) = (input.byte(), input.byte());
         let is = |bit: u8| flags & bit != 0;
+        // A number of semaphores needs them all.
+        let less = if sizes < 192 { sizes } else { 0 };
         Plan {
             real: is(1),
             segment: is(2),
@@ -94,11 +96,11 @@ impl Plan {
             text: is(128),
             private: sizes & 1 != 0,
             many: sizes & 2 != 0,
-            wait: if sizes & 4 != 0 { Wait::Park } else { Wait::Balanced },
-            looks_again: sizes & 8 == 0,
-            asks: sizes & 16 == 0,
-            by_id: sizes & 32 == 0,
-            by_key: sizes & 64 == 0,
+            wait: if less & 4 != 0 { Wait::Park } else { Wait::Balanced },
+            looks_again: less & 8 == 0,
+            asks: less & 16 == 0,
+            by_id: less & 32 == 0,
+            by_key: less & 64 == 0,
             // Mostly the right number.
             semaphores: match sizes {
                 192.. => u16::from(sizes - 191) * 5,

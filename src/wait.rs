@@ -233,7 +233,8 @@ pub(crate) struct Pace {
     pub(crate) parks: u64,
 }
 
-/// Looks before the first thing that is not a look. In a model they would be looks more, of no use.
+/// Looks before the first thing that is not a look: a microsecond or two, many times what a message is on
+/// its way. In a model they would be looks more, of no use.
 const GLANCES: u32 = if cfg!(loom) { 0 } else { 64 };
 /// Looks between two looks at the clock.
 const POLLS: u32 = 32;

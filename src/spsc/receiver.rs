@@ -208,7 +208,7 @@ impl<T: Message + ?Sized> Receiver<T> {
         if owes {
             self.consumer.publish_credit();
         }
-        // Not each time: it takes as long as a message that is on its way.
+        // Seldom, since it takes as long as a message that is on its way.
         if self.channel.membership.is_behind(self.consumer.position()) {
             self.account();
         }

@@ -27,7 +27,7 @@ impl Inner {
     #[inline(never)]
     fn find_message(&self, patience: Patience) -> Result<Held, RecvError> {
         if patience != Patience::Now {
-            // Not each time: it takes as long as a message that is on its way.
+            // Seldom, since it takes as long as a message that is on its way.
             if self.post.membership.is_behind(self.consumer.position()) {
                 self.account();
             }

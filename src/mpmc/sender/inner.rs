@@ -9,7 +9,8 @@ use crate::ring::mpmc::{Claim, Room};
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::{self, Ended, Look, Place, SLICE, Side};
 
-/// Quick looks at whether much is free, before one slot is enough.
+/// Quick looks at whether much is free, before one slot is enough: some twenty microseconds, less than a
+/// sleep would cost, while three quarters of the ring are still there for receivers.
 const FAR_LOOKS: u32 = 1_000;
 
 impl Inner {

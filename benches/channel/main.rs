@@ -22,6 +22,7 @@ mod clock;
 mod contest;
 mod course;
 mod death;
+mod duel;
 mod extent;
 mod idle;
 mod link;

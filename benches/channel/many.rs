@@ -8,47 +8,27 @@ use std::io;
 use sysvring::mpmc::{Receiver, Sender};
 use sysvring_support::worker::{Orders, say};
 
-use crate::contest::{Outcome, contest};
+use crate::Extent;
+use crate::duel::Duel;
 use crate::link::{self, Way};
 use crate::machine::Cores;
-use crate::table::{Goal, Series};
+use crate::table::Goal;
 use crate::team::{Course, Turns, check, message};
-use crate::verdict::{Aim, Standing, print_rates};
+use crate::verdict::Aim;
 use crate::vyukov::Queue;
 use crate::window::{SHAPES, Task, Window};
-use crate::{Extent, contest, pair};
 
 const WAYS: &[Way] = &[Way::Vyukov, Way::Many, Way::ManyInPlace];
 
 pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
     let count = extent.pick(4_000, 200_000, 400_000);
     let aim = Aim { whose: Way::Many, over: Way::Vyukov, goal: Goal::AtLeast(0.8) };
-    turns(8, count, &[aim], cores, extent)?;
-    turns(64, count, &[], cores, extent)?;
+    let eight = Duel { ways: WAYS, bytes: 8, count, aims: &[aim] };
+    eight.run(cores, extent)?;
+    Duel { bytes: 64, aims: &[], ..eight }.run(cores, extent)?;
     for shape in SHAPES.into_iter().filter(|shape| shape.is_crowd()) {
         Window { ways: WAYS, shape, aims: &[] }.run(cores, extent)?;
     }
-    Ok(())
-}
-
-/// One to one.
-fn turns(bytes: usize, count: u64, aims: &[Aim], cores: &Cores, extent: Extent) -> io::Result<()> {
-    let extent = contest::Extent { rounds: extent.rounds(), turns: extent.pick(1, 5, 9) };
-    let start = |way| pair::start("many", way, cores.apart, &[&bytes, &count]);
-    let outcomes = contest(WAYS, extent, start, |(sender, receiver)| {
-        sender.tell("go")?;
-        receiver.tell("go")?;
-        receiver.figures::<1>()
-    })?;
-    let title = format!(
-        "Many to many, 1 to 1, {bytes} B: million messages a second; {} rounds of {} turns of {count}",
-        extent.rounds, extent.turns
-    );
-    let (rates, ratios): (Vec<Series>, Vec<Series>) = outcomes
-        .into_iter()
-        .map(|Outcome { figures: [rate], ratios: [ratio] }| (rate, ratio))
-        .unzip();
-    print_rates(title, &Standing::rates(WAYS, &rates, &ratios), aims);
     Ok(())
 }
 

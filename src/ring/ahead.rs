@@ -9,6 +9,9 @@
 
 use super::{Cursor, Ring};
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
 /// How far ahead, and how much.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ahead {
@@ -23,14 +26,13 @@ pub(super) struct Ahead {
 
 impl Ahead {
     const BYTES: usize = 512;
-    const LINE: usize = 64;
     /// Of larger slots the first ones: by then the processor has seen where the stores go. At 16 KiB in
     /// place, these gain a twentieth, and all of them would cost one.
     const LINES: usize = 32;
 
     pub(super) fn of(ring: &Ring) -> Ahead {
         let slots = Ahead::BYTES.div_ceil(ring.stride);
-        let lines = ring.stride.div_ceil(Ahead::LINE).min(Ahead::LINES);
+        let lines = ring.stride.div_ceil(LINE).min(Ahead::LINES);
         Ahead { stride: ring.stride, slots: slots as u64, bytes: slots * ring.stride, lines }
     }
 
@@ -40,8 +42,7 @@ impl Ahead {
     #[inline(always)]
     pub(super) fn ask(&self, next: &Cursor, room: u64) {
         let first = next.slot.as_ptr().wrapping_add(self.bytes);
-        // Of the slots that share a line, one asks for it: asking is a quarter of a message of 8 B.
-        if first.addr() % Ahead::LINE < self.stride && room > self.slots {
+        if opens_line(first, self.stride) && room > self.slots {
             prefetch_to_write(first);
             if self.lines > 1 {
                 self.ask_more(first);
@@ -51,7 +52,7 @@ impl Ahead {
 
     fn ask_more(&self, first: *const u8) {
         for line in 1..self.lines {
-            prefetch_to_write(first.wrapping_add(line * Ahead::LINE));
+            prefetch_to_write(first.wrapping_add(line * LINE));
         }
     }
 }
@@ -77,10 +78,17 @@ impl Few {
     #[inline(always)]
     pub(super) fn ask(&self, next: &Cursor) {
         let word = next.slot.as_ptr().wrapping_add(self.bytes);
-        if word.addr() % Ahead::LINE < self.stride {
+        if opens_line(word, self.stride) {
             prefetch_to_write(word);
         }
     }
+}
+
+/// Whether a slot is the first of a line. Of those that share one, it asks: asking is a quarter of a message
+/// of 8 B.
+#[inline(always)]
+fn opens_line(slot: *const u8, stride: usize) -> bool {
+    slot.addr() % LINE < stride
 }
 
 /// Asks for a cache line, to write there soon. A hint: any address will do.

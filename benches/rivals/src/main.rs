@@ -19,6 +19,8 @@ mod clock;
 mod contest;
 #[path = "../../channel/course.rs"]
 mod course;
+#[path = "../../channel/duel.rs"]
+mod duel;
 #[path = "../../channel/extent.rs"]
 mod extent;
 mod kernel;

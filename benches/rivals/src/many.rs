@@ -7,15 +7,15 @@ use shaq::mpmc;
 use sysvring::{Handle, Options, mpmc as ours};
 use sysvring_support::worker::{self, Orders, hear, say};
 
-use crate::contest::{Outcome, contest};
+use crate::Extent;
+use crate::duel::Duel;
 use crate::link::{self, CAPACITY, Way};
 use crate::machine::Cores;
 use crate::table::{Goal, Series};
 use crate::team::{Course, Turns, check, message};
-use crate::verdict::{Aim, Standing, print_rates};
+use crate::verdict::Aim;
 use crate::vyukov::Queue;
 use crate::window::{self, SHAPES, Shape, Task, Window};
-use crate::{Extent, contest, pair};
 
 /// Sysvring is to come to so much of it.
 fn aim(over: Way, times: f64) -> Aim {
@@ -28,8 +28,9 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<Vec<(Shape
     // In turns, where members are not interrupted.
     let between: Vec<Way> = ways.iter().copied().filter(|way| way.is_between()).collect();
     let aims = [aim(Way::Shaq, 4.0), aim(Way::Vyukov, 0.8)];
-    turns(8, count, &between, &aims, cores, extent)?;
-    turns(64, count, &between, &[], cores, extent)?;
+    let eight = Duel { ways: &between, bytes: 8, count, aims: &aims };
+    eight.run(cores, extent)?;
+    Duel { bytes: 64, aims: &[], ..eight }.run(cores, extent)?;
     let aims = [aim(Way::Shaq, 5.0), aim(Way::Crossbeam, 1.0)];
     let mut shapes = Vec::new();
     for shape in SHAPES {
@@ -37,34 +38,6 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<Vec<(Shape
         shapes.push((shape, Window { ways, shape, aims }.run(cores, extent)?));
     }
     Ok(shapes)
-}
-
-/// One to one.
-fn turns(
-    bytes: usize,
-    count: u64,
-    ways: &[Way],
-    aims: &[Aim],
-    cores: &Cores,
-    extent: Extent,
-) -> io::Result<()> {
-    let extent = contest::Extent { rounds: extent.rounds(), turns: extent.pick(1, 5, 9) };
-    let start = |way| pair::start("many", way, cores.apart, &[&bytes, &count]);
-    let outcomes = contest(ways, extent, start, |(sender, receiver)| {
-        sender.tell("go")?;
-        receiver.tell("go")?;
-        receiver.figures::<1>()
-    })?;
-    let title = format!(
-        "Many to many, 1 to 1, {bytes} B: million messages a second; {} rounds of {} turns of {count}",
-        extent.rounds, extent.turns
-    );
-    let (rates, ratios): (Vec<Series>, Vec<Series>) = outcomes
-        .into_iter()
-        .map(|Outcome { figures: [rate], ratios: [ratio] }| (rate, ratio))
-        .unzip();
-    print_rates(title, &Standing::rates(ways, &rates, &ratios), aims);
-    Ok(())
 }
 
 pub fn worker(orders: &mut Orders) {

@@ -1,0 +1,43 @@
+//! One sender, one receiver of a many-to-many way, in turns of so many messages.
+
+use std::io;
+
+use crate::contest::{Extent as Times, Outcome, contest};
+use crate::link::Way;
+use crate::machine::Cores;
+use crate::table::Series;
+use crate::verdict::{Aim, Standing, print_rates};
+use crate::{Extent, pair};
+
+/// What is compared.
+pub struct Duel<'a> {
+    /// The first is the measure.
+    pub ways: &'a [Way],
+    pub bytes: usize,
+    /// Messages of a turn.
+    pub count: u64,
+    pub aims: &'a [Aim],
+}
+
+impl Duel<'_> {
+    pub fn run(&self, cores: &Cores, extent: Extent) -> io::Result<()> {
+        let Duel { ways, bytes, count, aims } = *self;
+        let times = Times { rounds: extent.rounds(), turns: extent.pick(1, 5, 9) };
+        let start = |way| pair::start("many", way, cores.apart, &[&bytes, &count]);
+        let outcomes = contest(ways, times, start, |(sender, receiver)| {
+            sender.tell("go")?;
+            receiver.tell("go")?;
+            receiver.figures::<1>()
+        })?;
+        let title = format!(
+            "Many to many, 1 to 1, {bytes} B: million messages a second; {} rounds of {} turns of {count}",
+            times.rounds, times.turns
+        );
+        let (rates, ratios): (Vec<Series>, Vec<Series>) = outcomes
+            .into_iter()
+            .map(|Outcome { figures: [rate], ratios: [ratio] }| (rate, ratio))
+            .unzip();
+        print_rates(title, &Standing::rates(ways, &rates, &ratios), aims);
+        Ok(())
+    }
+}

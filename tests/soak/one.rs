@@ -92,6 +92,9 @@ fn storm(orders: &mut Orders) {
         }
         assert!(last.1.elapsed() < STUCK, "nothing has come since position {received}");
     }
+    // A receiver that opens only after the last sender has left waits for the next one.
+    let before = shared.received.load(Acquire);
+    until(|| shared.received.load(Acquire) != before);
     shared.over.store(1, Release);
     sender.finish();
     receiver.finish();

@@ -40,3 +40,11 @@ pub fn ticks() -> u64 {
 pub fn ticks() -> u64 {
     now()
 }
+
+/// Nanoseconds of a tick; takes some milliseconds to find out.
+#[allow(dead_code, reason = "not all that share this need it")]
+pub fn tick() -> f64 {
+    let (start, first) = (now(), ticks());
+    while now() - start < 5_000_000 {}
+    (now() - start) as f64 / (ticks() - first) as f64
+}

@@ -36,7 +36,7 @@ pub fn contest<W: Copy, const F: usize>(
     ways: &[W],
     extent: Extent,
     start: impl Fn(W) -> io::Result<Pair>,
-    mut turn: impl FnMut(&mut Pair) -> io::Result<[f64; F]>,
+    mut turn: impl FnMut(W, &mut Pair) -> io::Result<[f64; F]>,
 ) -> io::Result<Vec<Outcome<F>>> {
     let none = || std::array::from_fn(|_| Series::default());
     let mut outcomes: Vec<Outcome<F>> =
@@ -46,7 +46,7 @@ pub fn contest<W: Copy, const F: usize>(
         let mut turns: Vec<[Series; F]> = ways.iter().map(|_| none()).collect();
         for t in 0..extent.turns {
             for i in rotated(ways.len(), round + t) {
-                let figures = turn(&mut pairs[i])?;
+                let figures = turn(ways[i], &mut pairs[i])?;
                 for (series, figure) in turns[i].iter_mut().zip(figures) {
                     series.push(figure);
                 }

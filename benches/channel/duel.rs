@@ -16,7 +16,7 @@ pub struct Duel<'a> {
     pub bytes: usize,
     /// Messages of a turn.
     pub count: u64,
-    pub aims: &'a [Aim],
+    pub aims: &'a [Aim<Way>],
 }
 
 impl Duel<'_> {
@@ -24,7 +24,7 @@ impl Duel<'_> {
         let Duel { ways, bytes, count, aims } = *self;
         let times = Times { rounds: extent.rounds(), turns: extent.pick(1, 5, 9) };
         let start = |way| pair::start("many", way, cores.apart, &[&bytes, &count]);
-        let outcomes = contest(ways, times, start, |(sender, receiver)| {
+        let outcomes = contest(ways, times, start, |_, (sender, receiver)| {
             sender.tell("go")?;
             receiver.tell("go")?;
             receiver.figures::<1>()

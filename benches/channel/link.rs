@@ -10,6 +10,8 @@ use clap::ValueEnum;
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Handle, Message, Options, Wait, mpmc};
 
+use crate::verdict::Contender;
+
 /// What carries the messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Way {
@@ -58,16 +60,6 @@ impl Way {
         }
     }
 
-    /// Whether it shows what can be had without what a channel is for.
-    pub fn is_yardstick(self) -> bool {
-        matches!(self, Way::Raw | Way::Vyukov)
-    }
-
-    /// Rivals have a bench of their own.
-    pub fn is_rival(self) -> bool {
-        false
-    }
-
     /// How the members of such a channel wait.
     pub fn wait(self) -> Wait {
         match self {
@@ -75,6 +67,21 @@ impl Way {
             Way::Park => Wait::Park,
             _ => Wait::Balanced,
         }
+    }
+}
+
+impl Contender for Way {
+    fn name(self) -> String {
+        self.label().to_owned()
+    }
+
+    fn is_yardstick(self) -> bool {
+        matches!(self, Way::Raw | Way::Vyukov)
+    }
+
+    /// Rivals have a bench of their own.
+    fn is_rival(self) -> bool {
+        false
     }
 }
 

@@ -29,7 +29,7 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
         server.tell(&returner.hear()?)?;
         Ok((server, returner))
     };
-    let outcomes = contest(WAYS, extent, start, |(server, returner)| {
+    let outcomes = contest(WAYS, extent, start, |_, (server, returner)| {
         returner.tell("go")?;
         server.tell("go")?;
         server.figures::<4>()

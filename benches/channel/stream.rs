@@ -41,7 +41,7 @@ fn size<const N: usize>(
 ) -> io::Result<()> {
     let extent = contest::Extent { rounds: extent.rounds(), turns: extent.pick(1, 7, 9) };
     let start = |way| pair::start("stream", way, cores.apart, &[&(N * 8), &count]);
-    let outcomes = contest(ways, extent, start, |(sender, receiver)| {
+    let outcomes = contest(ways, extent, start, |_, (sender, receiver)| {
         receiver.tell("go")?;
         sender.tell("go")?;
         receiver.figures::<1>()

@@ -43,10 +43,19 @@ impl Series {
         Series(self.0.iter().zip(&that.0).map(|(a, b)| a / b).collect())
     }
 
+    /// Round by round, this and that.
+    #[allow(dead_code, reason = "not all that share this add up")]
+    pub fn plus(&self, that: &Series) -> Series {
+        Series(self.0.iter().zip(&that.0).map(|(a, b)| a + b).collect())
+    }
+
     /// Median, least and most of ratios, in one cell.
     pub fn range(&self) -> String {
         let [median, least, most] = self.three();
-        format!("{median} ({least} to {most})")
+        match self.0.len() {
+            1 => median,
+            _ => format!("{median} ({least} to {most})"),
+        }
     }
 
     /// Median, least and most, as three cells of a table.
@@ -99,7 +108,8 @@ impl Goal {
     }
 }
 
-/// A title and aligned columns: the first to the left, the others to the right.
+/// A title and columns, as Markdown that can be read as it is: the first to the left, the others to the
+/// right.
 pub struct Table {
     title: String,
     rows: Vec<Vec<String>>,
@@ -107,7 +117,8 @@ pub struct Table {
 
 impl Table {
     pub fn new(title: impl Into<String>, heads: &[impl ToString]) -> Table {
-        Table { title: title.into(), rows: vec![heads.iter().map(|h| h.to_string()).collect()] }
+        let heads = heads.iter().map(|head| head.to_string()).collect();
+        Table { title: title.into(), rows: vec![heads] }
     }
 
     pub fn row(&mut self, name: impl ToString, cells: impl IntoIterator<Item = String>) {
@@ -115,19 +126,31 @@ impl Table {
     }
 
     pub fn print(&self) {
-        println!("\n{}", self.title);
+        println!("\n{}:\n", self.title);
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let cell = |row: &Vec<String>, column: usize| row.get(column).cloned().unwrap_or_default();
         let width = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+            let widths = self.rows.iter().map(|row| cell(row, column).chars().count());
+            widths.max().unwrap_or(0).max(3)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
-        for row in &self.rows {
-            let mut line = format!("  {:<1$}", row[0], widths[0]);
-            for (cell, width) in row.iter().zip(&widths).skip(1) {
-                line += &format!("  {cell:>width$}");
+        for (number, row) in self.rows.iter().enumerate() {
+            let cells = widths.iter().enumerate().map(|(column, &width)| {
+                let cell = cell(row, column);
+                if column == 0 {
+                    format!(" {cell:<width$} |")
+                } else {
+                    format!(" {cell:>width$} |")
+                }
+            });
+            println!("|{}", cells.collect::<String>());
+            if number == 0 {
+                let rules = widths.iter().enumerate().map(|(column, &width)| {
+                    let side = if column == 0 { "-" } else { ":" };
+                    format!("-{}{side}|", "-".repeat(width))
+                });
+                println!("|{}", rules.collect::<String>());
             }
-            println!("{}", line.trim_end());
         }
     }
 }

@@ -31,7 +31,7 @@ fn place(name: &str, cores: (usize, usize), extent: Extent) -> io::Result<()> {
     let count: u64 = extent.pick(10, 20, 30);
     let extent = contest::Extent { rounds: extent.rounds(), turns: extent.pick(1, 3, 3) };
     let start = |way| pair::start("wake", way, cores, &[&count]);
-    let outcomes = contest(WAYS, extent, start, |(sender, receiver)| {
+    let outcomes = contest(WAYS, extent, start, |_, (sender, receiver)| {
         receiver.tell("go")?;
         sender.tell("go")?;
         receiver.figures::<3>()

@@ -57,7 +57,7 @@ impl Shape {
 pub struct Window<'a> {
     pub ways: &'a [Way],
     pub shape: Shape,
-    pub aims: &'a [Aim],
+    pub aims: &'a [Aim<Way>],
 }
 
 impl Window<'_> {

@@ -144,6 +144,26 @@ impl<M: Copy> Producer<M> {
         end.next += 1;
         end.indexes().tail.0.store(end.next, Release);
     }
+
+    /// Sends so many at once, with one store of the index.
+    #[allow(dead_code, reason = "not all that share this send batches")]
+    #[inline(always)]
+    pub fn send_batch(&mut self, messages: &[M]) {
+        let end = &mut self.0;
+        let last = end.next + messages.len() as u64;
+        while last - end.seen > end.capacity {
+            end.seen = end.indexes().head.0.load(Acquire);
+            if last - end.seen > end.capacity {
+                spin_loop();
+            }
+        }
+        for message in messages {
+            // SAFETY: as above; there is room for all of them.
+            unsafe { end.slot().copy_from_nonoverlapping(message, 1) };
+            end.next += 1;
+        }
+        end.indexes().tail.0.store(end.next, Release);
+    }
 }
 
 /// The receiving end.
@@ -171,6 +191,28 @@ impl<M: Copy> Consumer<M> {
         unsafe { end.slot().copy_to_nonoverlapping(message, 1) };
         end.next += 1;
         end.indexes().head.0.store(end.next, Release);
+    }
+
+    /// Receives what is there, at least one and at most as many as there are places, with one store of
+    /// the index.
+    #[allow(dead_code, reason = "not all that share this receive batches")]
+    #[inline(always)]
+    pub fn recv_batch(&mut self, places: &mut [M]) -> usize {
+        let end = &mut self.0;
+        while end.next == end.seen {
+            end.seen = end.indexes().tail.0.load(Acquire);
+            if end.next == end.seen {
+                spin_loop();
+            }
+        }
+        let many = places.len().min((end.seen - end.next) as usize);
+        for place in &mut places[..many] {
+            // SAFETY: as above; so many were published.
+            unsafe { end.slot().copy_to_nonoverlapping(place, 1) };
+            end.next += 1;
+        }
+        end.indexes().head.0.store(end.next, Release);
+        many
     }
 }
 

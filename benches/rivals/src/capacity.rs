@@ -6,10 +6,10 @@ use crate::Extent;
 use crate::contest::{Extent as Rounds, contest};
 use crate::link::{CAPACITY, Leftovers, Way};
 use crate::machine::Cores;
-use crate::stream;
+use crate::stream::{self, Flow};
 use crate::table::{Table, figure};
 
-const WAYS: [Way; 3] = [Way::Sysvring, Way::Raw, Way::Rtrb];
+const WAYS: [Way; 4] = [Way::Sysvring, Way::Raw, Way::Shaq, Way::Rtrb];
 
 /// Slots.
 const CAPACITIES: [usize; 6] = [16, 64, 256, CAPACITY, 16 * CAPACITY, 1024 * CAPACITY];
@@ -25,9 +25,11 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
         CAPACITIES.iter().flat_map(|&capacity| WAYS.map(|way| (way, capacity))).collect();
     // Nothing stays of these ways.
     let leftovers = Leftovers::default();
-    let start =
-        |(way, capacity)| stream::pair(way, 8, capacity, count(capacity), cores, &leftovers);
-    let outcomes = contest(&cases, rounds, start, stream::turn)?;
+    let start = |(way, capacity)| {
+        let flow = Flow { way, bytes: 8, capacity, count: count(capacity), batches: false };
+        stream::pair(flow, cores, &leftovers)
+    };
+    let outcomes = contest(&cases, rounds, start, |_, pair| stream::turn(pair))?;
     let of = |way, capacity| {
         let place = cases.iter().position(|&case| case == (way, capacity));
         &outcomes[place.expect("one of the cases")]
@@ -40,6 +42,8 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
     for way in WAYS {
         heads.extend([way.label().to_owned(), format!("over that at {CAPACITY}")]);
     }
+    heads
+        .extend([Way::Raw, Way::Shaq].map(|way| format!("{} of {}", WAYS[0].label(), way.label())));
     let mut table = Table::new(title, &heads);
     for capacity in CAPACITIES {
         let cells = WAYS.iter().flat_map(|&way| {
@@ -49,7 +53,11 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
             let ratio = usual.ratios[0].over(&this.ratios[0]);
             [ns, if capacity == CAPACITY { "1".to_owned() } else { ratio.range() }]
         });
-        table.row(capacity, cells);
+        let beside = [Way::Raw, Way::Shaq].map(|way| {
+            let (ours, other) = (of(WAYS[0], capacity), of(way, capacity));
+            other.ratios[0].over(&ours.ratios[0]).range()
+        });
+        table.row(capacity, cells.chain(beside));
     }
     table.print();
     Ok(())

@@ -1,6 +1,11 @@
 //! One way to carry messages from one process to another.
 
+use std::hint::black_box;
+
 use crate::course::{shown, write};
+
+/// Messages in a batch.
+pub const BATCH: usize = 16;
 
 /// Messages of `N` words, one to one. Which process offers and which attaches is the sender's and the
 /// receiver's part.
@@ -39,6 +44,20 @@ pub trait Send<const N: usize> {
         write(place, n);
         self.send(shown(place));
     }
+
+    /// Sends a batch, where there is a way to: with one look at what it costs to look at.
+    fn send_batch(&mut self, messages: &[[u64; N]]) {
+        messages.iter().for_each(|message| self.send(message));
+    }
+
+    /// Writes the messages from the `n`th on, as many as there are places, and sends them.
+    #[inline(always)]
+    fn make_batch(&mut self, places: &mut [[u64; N]], n: u64) {
+        for (place, n) in places.iter_mut().zip(n..) {
+            write(place, n);
+        }
+        self.send_batch(black_box(places));
+    }
 }
 
 pub trait Receive<const N: usize> {
@@ -49,5 +68,13 @@ pub trait Receive<const N: usize> {
     fn look<R>(&mut self, place: &mut [u64; N], look: impl FnOnce(&[u64; N]) -> R) -> R {
         self.receive(place);
         look(place)
+    }
+
+    /// Receives what is there, one message at least and at most as many as there are places, and says how
+    /// many. What it leaves in other places is its own business, and it may keep them elsewhere.
+    fn receive_batch(&mut self, places: &mut Vec<[u64; N]>, most: usize) -> usize {
+        debug_assert!(most > 0);
+        self.receive(&mut places[0]);
+        1
     }
 }

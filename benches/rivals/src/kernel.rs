@@ -19,11 +19,25 @@ impl<F: Write, const N: usize> Send<N> for Stream<F> {
     fn send(&mut self, message: &[u64; N]) {
         self.0.write_all(message.as_bytes()).expect("write");
     }
+
+    fn send_batch(&mut self, messages: &[[u64; N]]) {
+        self.0.write_all(messages.as_bytes()).expect("write");
+    }
 }
 
 impl<F: Read, const N: usize> Receive<N> for Stream<F> {
     fn receive(&mut self, place: &mut [u64; N]) {
         self.0.read_exact(place.as_mut_bytes()).expect("read");
+    }
+
+    fn receive_batch(&mut self, places: &mut Vec<[u64; N]>, most: usize) -> usize {
+        let bytes = places[..most].as_mut_bytes();
+        let got = self.0.read(bytes).expect("read");
+        assert!(got > 0, "the sender is gone");
+        // It may end within a message.
+        let whole = got.next_multiple_of(N * 8);
+        self.0.read_exact(&mut bytes[got..whole]).expect("read");
+        whole / (N * 8)
     }
 }
 

@@ -3,11 +3,13 @@
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use iceoryx2::node::{Node, NodeBuilder};
+use iceoryx2::port::listener::Listener;
+use iceoryx2::port::notifier::Notifier;
 use iceoryx2::port::publisher::Publisher;
 use iceoryx2::port::subscriber::Subscriber;
 use iceoryx2::prelude::{BackpressureStrategy, LogLevel, set_log_level};
 use iceoryx2::service::ipc::Service;
-use iceoryx2::service::port_factory::publish_subscribe::PortFactory;
+use iceoryx2::service::port_factory::{event, publish_subscribe::PortFactory};
 use ipc_channel::ipc::{self, IpcBytesReceiver, IpcBytesSender, IpcOneShotServer, IpcSender};
 use sysvring::zerocopy::IntoBytes;
 
@@ -28,7 +30,7 @@ pub struct Iceoryx2;
 pub struct End<P, const N: usize> {
     port: P,
     _service: PortFactory<Service, [u64; N], ()>,
-    _node: Node<Service>,
+    node: Node<Service>,
 }
 
 fn open<P, const N: usize>(
@@ -48,7 +50,7 @@ fn open<P, const N: usize>(
         .enable_safe_overflow(false)
         .open_or_create()
         .expect("a service");
-    End { port: make(&service), _service: service, _node: node }
+    End { port: make(&service), _service: service, node }
 }
 
 /// Of workers that were killed: who makes a node clears up after the dead.
@@ -105,6 +107,76 @@ impl<const N: usize> Receive<N> for End<Subscriber<Service, [u64; N], ()>, N> {
     #[inline]
     fn look<R>(&mut self, _: &mut [u64; N], look: impl FnOnce(&[u64; N]) -> R) -> R {
         look(&link::insist(|| self.port.receive().expect("receive")))
+    }
+}
+
+/// The same with an event for each message, for which the subscriber sleeps, as its event-based examples do.
+pub struct Iceoryx2Events;
+
+/// An end of both.
+pub struct Signalled<P, S, const N: usize> {
+    end: End<P, N>,
+    signal: S,
+    _service: event::PortFactory<Service>,
+}
+
+fn signalled<P, S, const N: usize>(
+    end: End<P, N>,
+    name: &str,
+    make: impl FnOnce(&event::PortFactory<Service>) -> S,
+) -> Signalled<P, S, N> {
+    let service = end
+        .node
+        .service_builder(&name.try_into().expect("a name"))
+        .event()
+        .max_notifiers(1)
+        .max_listeners(1)
+        .open_or_create()
+        .expect("a service");
+    Signalled { end, signal: make(&service), _service: service }
+}
+
+impl<const N: usize> Carrier<N> for Iceoryx2Events {
+    type Offer = Self::Tx;
+    type Tx = Signalled<Publisher<Service, [u64; N], ()>, Notifier<Service>, N>;
+    type Rx = Signalled<Subscriber<Service, [u64; N], ()>, Listener<Service>, N>;
+
+    fn offer(capacity: usize) -> (Self::Offer, String) {
+        let (end, name) = Iceoryx2::offer(capacity);
+        let notifier = |service: &event::PortFactory<Service>| {
+            service.notifier_builder().create().expect("a notifier")
+        };
+        (signalled(end, &name, notifier), name)
+    }
+
+    fn accept(offer: Self::Offer) -> Self::Tx {
+        offer
+    }
+
+    fn attach(address: &str, capacity: usize) -> Self::Rx {
+        let end = Iceoryx2::attach(address, capacity);
+        signalled(end, address, |service| service.listener_builder().create().expect("a listener"))
+    }
+}
+
+impl<const N: usize> Send<N> for Signalled<Publisher<Service, [u64; N], ()>, Notifier<Service>, N> {
+    fn send(&mut self, message: &[u64; N]) {
+        self.end.send(message);
+        self.signal.notify().expect("notify");
+    }
+}
+
+impl<const N: usize> Receive<N>
+    for Signalled<Subscriber<Service, [u64; N], ()>, Listener<Service>, N>
+{
+    fn receive(&mut self, place: &mut [u64; N]) {
+        loop {
+            if let Some(sample) = self.end.port.receive().expect("receive") {
+                *place = *sample;
+                return;
+            }
+            self.signal.blocking_wait(|_| {}).expect("wait");
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::carrier::{Carrier, Local};
 use crate::link::{CAPACITY, Leftovers, Way};
 use crate::machine::Cores;
 use crate::table::{Series, Table, figure};
+use crate::verdict::Standing;
 use crate::{Extent, by_way, clock, pair};
 
 /// Words of a message.
@@ -31,14 +32,31 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
 fn times(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
     let count: usize = extent.pick(10, 300, 1_000);
     let title = format!("Life: median microseconds of {count} times");
+    let ways: Vec<Way> = ways.iter().copied().filter(|way| way.is_between()).collect();
+    let times = |way: &Way| -> io::Result<[f64; 4]> {
+        pair::worker(cores.apart.0, &[&"life", &"times", way, &count])?.figures()
+    };
+    let times = ways.iter().map(times).collect::<io::Result<Vec<_>>>()?;
+    let all: Vec<Series> = times.iter().map(|times| once(times.iter().sum())).collect();
+    let ratios: Vec<Series> = all.iter().map(|series| series.over(&all[0])).collect();
+    let standing = Standing::times(&ways, &all, &ratios);
     let heads = ["", "create", "open the other side", "close the receiver", "close the sender"];
-    let mut table = Table::new(title, &heads);
-    for &way in ways.iter().filter(|way| way.is_between()) {
-        let mut worker = pair::worker(cores.apart.0, &[&"life", &"times", &way, &count])?;
-        table.row(way.label(), worker.figures::<4>()?.map(|ns| figure(ns / 1e3)));
+    let of = standing.heads().into_iter().map(|of| format!("all {of}"));
+    let heads = heads.map(str::to_owned).into_iter().chain(of);
+    let mut table = Table::new(title, &heads.collect::<Vec<_>>());
+    for (i, times) in times.iter().enumerate() {
+        table.row(
+            ways[i].label(),
+            times.map(|ns| figure(ns / 1e3)).into_iter().chain(standing.cells(i)),
+        );
     }
     table.print();
     Ok(())
+}
+
+/// A figure that there is once.
+fn once(figure: f64) -> Series {
+    std::iter::once(figure).collect()
 }
 
 fn thousand(cores: &Cores, extent: Extent) -> io::Result<()> {
@@ -56,15 +74,21 @@ fn thousand(cores: &Cores, extent: Extent) -> io::Result<()> {
         "the second",
         "open, the first tenth",
         "the last tenth",
+        "of shaq's",
     ];
     let mut table = Table::new(title, &heads);
-    for way in IN_MEMORY {
-        let mut worker = pair::worker(cores.apart.0, &[&"life", &"thousand", &way, &count])?;
-        let [usual, double, first, second, early, late] = worker.figures()?;
+    let figures = |way: &Way| -> io::Result<[f64; 6]> {
+        pair::worker(cores.apart.0, &[&"life", &"thousand", way, &count])?.figures()
+    };
+    let all = IN_MEMORY.iter().map(figures).collect::<io::Result<Vec<_>>>()?;
+    // The last is the rival.
+    let of = all[all.len() - 1][5];
+    for (way, [usual, double, first, second, early, late]) in IN_MEMORY.iter().zip(all) {
         let slot = (double - usual) / CAPACITY as f64;
         let header = usual - slot * CAPACITY as f64;
         let bytes = [header, slot, usual, first, second].map(|bytes| format!("{bytes:.0}"));
-        table.row(way.label(), bytes.into_iter().chain([early, late].map(|ns| figure(ns / 1e3))));
+        let times = [early / 1e3, late / 1e3, late / of].map(figure);
+        table.row(way.label(), bytes.into_iter().chain(times));
     }
     table.print();
     Ok(())
@@ -219,25 +243,26 @@ fn raise_limit() {
 /// Has a message in hand, says which, when it opened and when it had it; told to, it takes the next.
 fn hold(way: Way, name: &str) {
     let opens = clock::now();
-    let had = |number: u64| say(format!("{number} {opens} {}", clock::now()));
+    let mut is_first = true;
+    let mut with = |number: u64| {
+        match is_first {
+            true => say(format!("{number} {opens} {}", clock::now())),
+            false => say(number),
+        }
+        is_first = false;
+        hear();
+    };
+    // Each is in hand until its line is over.
     let options = Options::named(name);
     if way == Way::Many {
         let rx: mpmc::Receiver<u64> = options.open().expect("a receiver");
-        let message = rx.recv_ref().expect("a message");
-        had(*message);
-        hear();
-        drop(message);
-        let message = rx.recv_ref().expect("a message");
-        say(*message);
-        hear();
+        loop {
+            with(*rx.recv_ref().expect("a message"));
+        }
     } else {
         let mut rx: spsc::Receiver<u64> = options.open().expect("a receiver");
-        let message = rx.recv_ref().expect("a message");
-        had(*message);
-        hear();
-        drop(message);
-        let message = rx.recv_ref().expect("a message");
-        say(*message);
-        hear();
+        loop {
+            with(*rx.recv_ref().expect("a message"));
+        }
     }
 }

@@ -11,6 +11,7 @@
 //! taken within a round, where both ran a moment apart.
 #![allow(dead_code, reason = "what is shared with the other bench is not all used here")]
 
+mod batches;
 mod capacity;
 mod carrier;
 #[path = "../../channel/clock.rs"]
@@ -33,12 +34,15 @@ mod machine;
 mod many;
 mod one_way;
 mod others;
+mod ours;
 mod paced;
 #[path = "../../channel/pair.rs"]
 mod pair;
 mod plot;
 mod queues;
+mod rates;
 mod rest;
+mod round_trip;
 mod shared;
 mod size;
 mod stream;
@@ -55,6 +59,7 @@ mod trip;
 mod verdict;
 #[path = "../../channel/vyukov.rs"]
 mod vyukov;
+mod way;
 #[path = "../../channel/window.rs"]
 mod window;
 #[path = "../../channel/yardstick.rs"]
@@ -80,6 +85,8 @@ enum Part {
     Capacity,
     /// Time from send to receive
     OneWay,
+    /// Time there and back, by how both sides wait and where
+    RoundTrip,
     /// Time of messages that are sent at a steady pace
     Paced,
     /// Messages a second, many to many
@@ -118,6 +125,7 @@ fn main() -> ExitCode {
         match orders.next::<String>().as_str() {
             "stream" => stream::worker(&mut orders),
             "one-way" => one_way::worker(&mut orders),
+            "round-trip" => round_trip::worker(&mut orders),
             "life" => life::worker(&mut orders),
             "rest" => rest::worker(&mut orders),
             "paced" => paced::worker(&mut orders),
@@ -135,7 +143,9 @@ fn main() -> ExitCode {
     };
     let cores = machine::cores();
     machine::introduce(&cores, extent);
+    let start = clock::now();
     let result = run(&arguments, &cores, extent);
+    println!("\n{:.0} s in all.", (clock::now() - start) as f64 / 1e9);
     // The workers are killed when they have done their part, and their sets are left.
     let reaped = sysvring::reap();
     match (result, reaped) {
@@ -154,13 +164,13 @@ fn run(arguments: &Arguments, cores: &machine::Cores, extent: Extent) -> std::io
         let all = Way::value_variants().iter().copied();
         all.filter(|&way| of(way) && beside(way)).collect()
     };
-    let single = ways(Way::is_single);
-    let by_value = ways(|way| way.is_single() && way != Way::InPlace);
+    let by_value = ways(Way::is_plain);
     let wanted = |part| arguments.parts.is_empty() || arguments.parts.contains(&part);
     let plots = arguments.plots.as_deref().map(|folder| Plots::new(folder, cores)).transpose()?;
     if wanted(Part::Stream) {
-        let rates = stream::run(cores, extent, &single)?;
+        let rates = stream::run(cores, extent, &ways(Way::has_stream))?;
         plots.as_ref().map_or(Ok(()), |plots| plots.stream(&rates))?;
+        batches::run(cores, extent, &by_value)?;
     }
     if wanted(Part::Size) {
         size::run(cores, extent)?;
@@ -169,8 +179,15 @@ fn run(arguments: &Arguments, cores: &machine::Cores, extent: Extent) -> std::io
         capacity::run(cores, extent)?;
     }
     if wanted(Part::OneWay) {
-        let times = one_way::run(cores, extent, &by_value)?;
+        let ways = ways(Way::has_one_way);
+        let times = one_way::run(cores, extent, &ways)?;
         plots.as_ref().map_or(Ok(()), |plots| plots.one_way(&times))?;
+    }
+    if wanted(Part::RoundTrip) {
+        let ways = ways(Way::has_round_trip);
+        for (place, times) in round_trip::run(cores, extent, &ways)? {
+            plots.as_ref().map_or(Ok(()), |plots| plots.round_trip(place, &times))?;
+        }
     }
     if wanted(Part::Paced) {
         paced::run(cores, extent, &by_value)?;
@@ -181,14 +198,10 @@ fn run(arguments: &Arguments, cores: &machine::Cores, extent: Extent) -> std::io
         plots.as_ref().map_or(Ok(()), |plots| plots.shapes(&ways, &shapes))?;
     }
     if wanted(Part::Rest) {
-        rest::run(cores, extent, &by_value)?;
+        rest::run(cores, extent, &ways(Way::has_rest))?;
     }
     if wanted(Part::Life) {
-        life::run(
-            cores,
-            extent,
-            &ways(|way| !matches!(way, Way::InPlace | Way::Vyukov | Way::Copy)),
-        )?;
+        life::run(cores, extent, &ways(Way::has_life))?;
     }
     Ok(())
 }

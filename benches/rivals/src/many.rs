@@ -18,7 +18,7 @@ use crate::vyukov::Queue;
 use crate::window::{self, SHAPES, Shape, Task, Window};
 
 /// Sysvring is to come to so much of it.
-fn aim(over: Way, times: f64) -> Aim {
+fn aim(over: Way, times: f64) -> Aim<Way> {
     Aim { whose: Way::Sysvring, over, goal: Goal::AtLeast(times) }
 }
 

@@ -8,12 +8,12 @@ use sysvring_support::worker::{self, Orders, hear, say};
 
 use crate::carrier::{Carrier, Local, Receive, Send};
 use crate::contest::{Extent as Rounds, Outcome, contest};
-use crate::link::{CAPACITY, Leftovers, Way};
+use crate::link::{self, CAPACITY, Leftovers, Way};
 use crate::machine::Cores;
-use crate::table::{Series, Table};
+use crate::table::{Goal, Series, Table};
 use crate::trip::{timed_turns, turns};
-use crate::verdict::Standing;
-use crate::{Extent, by_way, pair};
+use crate::verdict::{Aim, Standing};
+use crate::{Extent, by_way};
 
 /// Words of a message.
 const ONE: usize = 1;
@@ -27,18 +27,9 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<Vec<Times>
     let leftovers = Leftovers::default();
     let start = |way: Way| {
         let count = if way.calls_when_idle() { count / 10 } else { count };
-        let (first, second) = cores.apart;
-        let mut server = pair::worker(first, &[&"one-way", &"serve", &way, &count, &second])?;
-        let there = server.hear()?;
-        leftovers.note(way, &there);
-        let orders: [&dyn ToString; 6] = [&"one-way", &"return", &way, &count, &first, &there];
-        let mut returner = pair::worker(second, &orders)?;
-        let back = returner.hear()?;
-        leftovers.note(way, &back);
-        server.tell(&back)?;
-        Ok((server, returner))
+        link::start_back("one-way", way, cores.apart, &[&count], &leftovers)
     };
-    let outcomes = contest(ways, rounds, start, |(server, returner)| {
+    let outcomes = contest(ways, rounds, start, |_, (server, returner)| {
         returner.tell("go")?;
         server.tell("go")?;
         server.figures::<4>()
@@ -64,6 +55,8 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<Vec<Times>
         table.row(ways[i].label(), cells);
     }
     table.print();
+    let aim = |over, times| Aim { whose: Way::Sysvring, over, goal: Goal::AtMost(times) };
+    standing.judge(&[aim(Way::Shaq, 0.65), aim(Way::Line, 1.1)]);
     let three = |outcome: &Outcome<4>| {
         let [p50, p99, p999, _] = &outcome.figures;
         [p50, p99, p999].map(Series::median)
@@ -73,7 +66,7 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<Vec<Times>
 
 pub fn worker(orders: &mut Orders) {
     let (role, way): (String, Way) = (orders.next(), orders.next());
-    let (count, core): (u64, usize) = (orders.next(), orders.next());
+    let (core, count): (usize, u64) = (orders.next(), orders.next());
     match role.as_str() {
         "serve" => by_way!(way, serve::<ONE>(count), both(count, core)),
         "return" => {
@@ -111,7 +104,7 @@ fn give_back<C: Carrier<N>, const N: usize>(count: u64, address: &str) {
 }
 
 /// Both sides are threads of the other worker.
-fn stand_by<L: Local<N>, const N: usize>() {
+pub fn stand_by<L: Local<N>, const N: usize>() {
     say("within a process");
     loop {
         hear();

@@ -81,6 +81,23 @@ impl<const N: usize> Send<N> for sharedring::Sender<Words<N>> {
         };
         self.send_raw(write).expect("send");
     }
+
+    #[inline]
+    fn send_batch(&mut self, messages: &[[u64; N]]) {
+        let mut left = messages;
+        while !left.is_empty() {
+            self.block_until_writable().expect("room");
+            let write = |place: *mut Words<N>, room: usize| {
+                let (now, later) = left.split_at(room.min(left.len()));
+                // SAFETY: there is room for so many, which nobody reads before they are said to be
+                // there, and a message is nothing but its words.
+                unsafe { place.copy_from_nonoverlapping(now.as_ptr().cast(), now.len()) };
+                left = later;
+                now.len()
+            };
+            self.send_raw(write).expect("send");
+        }
+    }
 }
 
 impl<const N: usize> Receive<N> for sharedring::Receiver<Words<N>> {
@@ -93,6 +110,22 @@ impl<const N: usize> Receive<N> for sharedring::Receiver<Words<N>> {
             1
         };
         self.receive_raw(read).expect("receive");
+    }
+
+    #[inline]
+    fn receive_batch(&mut self, places: &mut Vec<[u64; N]>, most: usize) -> usize {
+        self.block_until_readable().expect("a message");
+        let mut many = 0;
+        let read = |messages: *const Words<N>, there: usize| {
+            many = there.min(most);
+            let places = places[..many].as_mut_ptr();
+            // SAFETY: so many are there, nobody writes to them before they are said to be read, and a
+            // message is nothing but its words.
+            unsafe { places.copy_from_nonoverlapping(messages.cast(), many) };
+            many
+        };
+        self.receive_raw(read).expect("receive");
+        many
     }
 }
 

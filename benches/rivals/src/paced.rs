@@ -2,128 +2,156 @@
 //!
 //! A sender that falls behind its pace goes on at once, and the time of a message counts from when it was
 //! to be sent: waiting for room is not left out. All ways are given the same pace, a part of what the
-//! slowest of them can do at all.
+//! slowest of three can do at all: sysvring, the raw ring, and shaq. Who cannot keep it is saturated.
 
 use std::io;
 
 use hdrhistogram::Histogram;
-use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::worker::{Orders, hear, say};
 
 use crate::carrier::{Carrier, Local, Receive, Send};
-use crate::contest::rotated;
-use crate::link::{CAPACITY, Way};
+use crate::contest::{Pair, rotated};
+use crate::link::{self, CAPACITY, Leftovers, Way};
 use crate::machine::Cores;
-use crate::table::{Series, Table, figure};
-use crate::verdict::Standing;
-use crate::{Extent, by_way, clock, pair};
+use crate::table::{Goal, Series, Table, figure};
+use crate::verdict::{Aim, Standing};
+use crate::{Extent, by_way, clock};
 
 /// Words of a message: its time and its number.
 const WORDS: usize = 2;
 /// More ticks than a turn takes.
 const LONGEST: u64 = 1 << 40;
-/// Parts of what the slowest can do.
+/// Parts of what the slowest pacemaker can do.
 const LOADS: [f64; 3] = [0.1, 0.5, 0.9];
+const PACEMAKERS: [Way; 3] = [Way::Sysvring, Way::Raw, Way::Shaq];
+/// No turn is to take longer, seconds.
+const SPAN: f64 = 0.25;
+
+/// What one way came to.
+#[derive(Clone, Default)]
+struct Late {
+    /// Million messages a second at full speed.
+    rate: Series,
+    /// Median, 99th and 99.9th percentile and most, of each load.
+    times: [[Series; 4]; LOADS.len()],
+    /// It could not keep that pace in some round.
+    saturated: [bool; LOADS.len()],
+}
 
 pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
-    // Those that are calls of the kernel would set everybody's pace.
-    let ways: Vec<Way> =
-        ways.iter().copied().filter(|way| way.is_between() && !way.calls_when_idle()).collect();
-    let count: u64 = extent.pick(2_000, 50_000, 400_000);
+    let ways: Vec<Way> = ways.iter().copied().filter(|way| way.is_between()).collect();
+    let most: u64 = extent.pick(2_000, 50_000, 400_000);
     let (rounds, turns) = (extent.rounds(), extent.pick(1, 3, 3));
-    let mut late = vec![vec![<[Series; 4]>::default(); LOADS.len()]; ways.len()];
-    let mut rates = Series::default();
+    let mut all = vec![Late::default(); ways.len()];
+    let mut slowest = Series::default();
     for round in 0..rounds {
-        let mut pairs =
-            ways.iter().map(|&way| start(way, cores, count)).collect::<io::Result<Vec<_>>>()?;
-        let mut slowest = f64::MAX;
-        for pair in &mut pairs {
-            let most: Series = (0..turns)
-                .map(|_| go(pair, 0.0).map(|[rate, ..]| rate))
-                .collect::<io::Result<_>>()?;
-            slowest = slowest.min(most.median());
+        let leftovers = Leftovers::default();
+        let start = |&way: &Way| link::start("paced", way, cores, &[], &leftovers);
+        let mut pairs = ways.iter().map(start).collect::<io::Result<Vec<Pair>>>()?;
+        let mut rates = Vec::new();
+        for (way, pair) in ways.iter().zip(&mut pairs) {
+            let count = if way.calls() { most / 20 } else { most };
+            let speed: Series =
+                (0..turns).map(|_| Ok(go(pair, 0.0, count)?[0])).collect::<io::Result<_>>()?;
+            rates.push(speed.median());
         }
-        rates.push(slowest);
+        let of_pacemakers = ways.iter().zip(&rates).filter(|(way, _)| PACEMAKERS.contains(way));
+        let full = of_pacemakers.map(|(_, &rate)| rate).fold(f64::MAX, f64::min);
+        slowest.push(full);
+        for (late, rate) in all.iter_mut().zip(rates) {
+            late.rate.push(rate);
+            for (saturated, part) in late.saturated.iter_mut().zip(LOADS) {
+                *saturated |= rate < full * part;
+            }
+        }
         for (load, part) in LOADS.iter().enumerate() {
+            let pace = full * part;
+            let count = most.min((pace * 1e6 * SPAN) as u64);
             let mut of_turns = vec![<[Series; 4]>::default(); ways.len()];
             for turn in 0..turns {
                 for i in rotated(ways.len(), round + turn) {
-                    let figures = go(&mut pairs[i], 1e3 / (slowest * part))?;
-                    of_turns[i]
-                        .iter_mut()
-                        .zip(figures)
-                        .for_each(|(series, figure)| series.push(figure));
+                    if !all[i].saturated[load] {
+                        let figures = go(&mut pairs[i], 1e3 / pace, count)?;
+                        let series = of_turns[i].iter_mut().zip(figures);
+                        series.for_each(|(series, figure)| series.push(figure));
+                    }
                 }
             }
-            for (i, of_turns) in of_turns.iter().enumerate() {
-                for (f, series) in of_turns.iter().enumerate() {
-                    late[i][load][f].push(series.median());
-                }
+            for (late, of_turns) in all.iter_mut().zip(of_turns) {
+                let series = late.times[load].iter_mut().zip(&of_turns);
+                series.for_each(|(series, of_turns)| series.push(of_turns.median()));
             }
         }
     }
     for (load, part) in LOADS.iter().enumerate() {
         let title = format!(
             "Paced, {:.0} % of {} million messages a second: ns from when a message was to be sent; {rounds} rounds of \
-             {turns} turns of {count}",
+             {turns} turns of {most}, less where they would take longer than {SPAN} s",
             part * 100.0,
-            figure(rates.median())
+            figure(slowest.median())
         );
-        let times: Vec<Series> = late.iter().map(|of_way| of_way[load][2].clone()).collect();
-        let ratios: Vec<Series> = times.iter().map(|p999| p999.over(&times[0])).collect();
-        let standing = Standing::times(&ways, &times, &ratios);
-        let heads = ["", "p50", "p99", "p99.9", "longest"].map(str::to_owned).into_iter();
-        let heads: Vec<String> =
-            heads.chain(standing.heads().iter().map(|of| format!("p99.9 {of}"))).collect();
-        let mut table = Table::new(title, &heads);
-        for (i, way) in ways.iter().enumerate() {
-            let cells = late[i][load].iter().map(|series| format!("{:.0}", series.median()));
-            table.row(way.label(), cells.chain(standing.cells(i)));
-        }
-        table.print();
+        print(title, load, &ways, &all);
     }
     Ok(())
 }
 
-fn start(way: Way, cores: &Cores, count: u64) -> io::Result<(Worker, Worker)> {
-    pair::start("paced", way, cores.apart, &[&count])
+/// Those that kept the pace of a load, then the others.
+fn print(title: String, load: usize, ways: &[Way], all: &[Late]) {
+    let (saturated, kept): (Vec<usize>, Vec<usize>) =
+        (0..ways.len()).partition(|&i| all[i].saturated[load]);
+    let of_kept: Vec<Way> = kept.iter().map(|&i| ways[i]).collect();
+    let times: Vec<Series> = kept.iter().map(|&i| all[i].times[load][2].clone()).collect();
+    let ratios: Vec<Series> = times.iter().map(|p999| p999.over(&times[0])).collect();
+    let standing = Standing::times(&of_kept, &times, &ratios);
+    let heads = ["", "M/s at full speed", "p50", "p99", "p99.9", "longest"].map(str::to_owned);
+    let of = standing.heads().into_iter().map(|of| format!("p99.9 {of}"));
+    let mut table = Table::new(title, &heads.into_iter().chain(of).collect::<Vec<_>>());
+    for (row, &i) in kept.iter().enumerate() {
+        let mut cells = vec![figure(all[i].rate.median())];
+        cells.extend(all[i].times[load].iter().map(|series| format!("{:.0}", series.median())));
+        cells.extend(standing.cells(row));
+        table.row(ways[i].label(), cells);
+    }
+    for i in saturated {
+        table.row(ways[i].label(), [figure(all[i].rate.median()), "saturated".to_owned()]);
+    }
+    table.print();
+    if LOADS[load] == 0.5 {
+        let goal = Goal::AtMost(1.0);
+        standing.judge(&[Aim { whose: Way::Sysvring, over: Way::Shaq, goal }]);
+    }
 }
 
-/// One turn at so many nanoseconds a message, or as fast as it goes: what the receiver says.
-fn go((sender, receiver): &mut (Worker, Worker), interval: f64) -> io::Result<[f64; 4]> {
-    receiver.tell(&interval.to_string())?;
-    sender.tell(&interval.to_string())?;
+/// One turn of so many messages at so many nanoseconds each, or as fast as it goes: what the receiver says.
+fn go((sender, receiver): &mut Pair, interval: f64, count: u64) -> io::Result<[f64; 4]> {
+    let orders = format!("{interval} {count}");
+    receiver.tell(&orders)?;
+    sender.tell(&orders)?;
     receiver.figures()
 }
 
 pub fn worker(orders: &mut Orders) {
-    let (role, way, count): (String, Way, u64) = (orders.next(), orders.next(), orders.next());
+    let (role, way): (String, Way) = (orders.next(), orders.next());
     match role.as_str() {
-        "send" => by_way!(way, send::<WORDS>(count), within(count)),
+        "send" => by_way!(way, send::<WORDS>(), within()),
         "receive" => {
             let address: String = orders.next();
-            by_way!(way, receive::<WORDS>(count, &address), within(count))
+            by_way!(way, receive::<WORDS>(&address), within())
         }
         other => panic!("no such role: {other}"),
     }
 }
 
-fn within<L: Local<N>, const N: usize>(_: u64) {
+fn within<L: Local<N>, const N: usize>() {
     panic!("not between processes");
 }
 
-/// Nanoseconds of a tick.
-fn tick() -> f64 {
-    let (start, first) = (clock::now(), clock::ticks());
-    while clock::now() - start < 5_000_000 {}
-    (clock::now() - start) as f64 / (clock::ticks() - first) as f64
-}
-
-fn send<C: Carrier<N>, const N: usize>(count: u64) {
+fn send<C: Carrier<N>, const N: usize>() {
     let (offer, address) = C::offer(CAPACITY);
     say(address);
-    let (mut offer, mut tx, tick) = (Some(offer), None, tick());
+    let (mut offer, mut tx, tick) = (Some(offer), None, clock::tick());
     loop {
-        let interval: f64 = hear().trim().parse().expect("a pace");
+        let (interval, count) = pace();
         // Once it is told to go, the receiver is there.
         let tx = tx.get_or_insert_with(|| C::accept(offer.take().expect("once")));
         let interval = (interval / tick) as u64;
@@ -138,14 +166,21 @@ fn send<C: Carrier<N>, const N: usize>(count: u64) {
     }
 }
 
+/// What a side is told of a turn: nanoseconds from one message to the next, and how many.
+fn pace() -> (f64, u64) {
+    let line = hear();
+    let (interval, count) = line.split_once(' ').expect("a pace and a number");
+    (interval.parse().expect("a pace"), count.parse().expect("a number"))
+}
+
 /// Says how late messages were, or how many million a second there were.
-fn receive<C: Carrier<N>, const N: usize>(count: u64, address: &str) {
-    let (mut rx, tick) = (C::attach(address, CAPACITY), tick());
+fn receive<C: Carrier<N>, const N: usize>(address: &str) {
+    let (mut rx, tick) = (C::attach(address, CAPACITY), clock::tick());
     let mut late = Histogram::<u64>::new_with_max(LONGEST, 3).expect("three digits");
     let mut message = [0; N];
     say("ready");
     loop {
-        let interval: f64 = hear().trim().parse().expect("a pace");
+        let (interval, count) = pace();
         late.reset();
         let start = clock::now();
         for n in 0..count {

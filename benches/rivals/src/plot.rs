@@ -7,15 +7,17 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use plotters::chart::MeshStyle;
 use plotters::coord::Shift;
-use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint};
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, ValueFormatter};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use crate::link::Way;
 use crate::machine::{self, Cores};
 use crate::one_way::Times;
-use crate::stream::{Rates, named};
+use crate::rates::{Rates, named};
+use crate::round_trip::Place;
 use crate::table::Series;
 use crate::window::Shape;
 
@@ -75,7 +77,7 @@ impl Plots {
     /// Rates by size.
     pub fn stream(&self, sizes: &[Rates]) -> io::Result<()> {
         let mut lines: Vec<Line> = Vec::new();
-        for Rates { bytes, ways, rates } in sizes {
+        for Rates { bytes, ways, rates, .. } in sizes {
             for (&way, rate) in ways.iter().zip(rates) {
                 let point = ((*bytes as f64).log2(), three(rate));
                 match lines.iter_mut().find(|line| line.way == way) {
@@ -114,6 +116,16 @@ impl Plots {
         self.save("one-way.svg", title, |area| draw_times(area, times))
     }
 
+    /// Percentiles, at one place.
+    pub fn round_trip(&self, place: Place, times: &[Times]) -> io::Result<()> {
+        let title = format!("There and back, 8 B, on {}: p50, p99 and p99.9", place.name());
+        let name = match place {
+            Place::Apart => "round-trip.svg",
+            Place::Together => "round-trip-together.svg",
+        };
+        self.save(name, &title, |area| draw_times(area, times))
+    }
+
     fn save(&self, name: &str, title: &str, draw: impl FnOnce(&Area) -> Result) -> io::Result<()> {
         let mut svg = String::new();
         let drawn = || -> Result {
@@ -144,6 +156,21 @@ fn font(size: i32) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&BLACK)
 }
 
+/// Lines and labels as all plots have them.
+fn plain<'m, 'a, 'b, X, Y, D>(
+    mesh: &'m mut MeshStyle<'a, 'b, X, Y, D>,
+) -> &'m mut MeshStyle<'a, 'b, X, Y, D>
+where
+    X: Ranged<ValueType = f64> + ValueFormatter<f64>,
+    Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
+    D: DrawingBackend,
+{
+    mesh.light_line_style(TRANSPARENT)
+        .bold_line_style(GREY.mix(0.25))
+        .axis_style(GREY)
+        .label_style(font(13))
+}
+
 /// Powers of ten around all figures; what stood still is at the bottom.
 fn decades(figures: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     let moved = figures.filter(|&x| x > 0.0);
@@ -167,12 +194,7 @@ fn draw_lines(
             Places { span: first - edge..last + edge, places: places.to_vec() },
             (low..high).log_scale(),
         )?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GREY.mix(0.25))
-        .axis_style(GREY)
-        .label_style(font(13))
+    plain(&mut chart.configure_mesh())
         .x_label_formatter(label)
         .y_label_formatter(&|y| y.to_string())
         .draw()?;
@@ -209,12 +231,7 @@ fn draw_times(area: &Area, times: &[Times]) -> Result {
             // From the top down.
             Places { span: rows.len() as f64 - 0.5..-0.5, places: rows },
         )?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GREY.mix(0.25))
-        .axis_style(GREY)
-        .label_style(font(13))
+    plain(&mut chart.configure_mesh())
         .x_label_formatter(&|ns| time(*ns))
         .y_label_formatter(&|y| times[y.round() as usize].0.label().to_owned())
         .draw()?;
@@ -245,15 +262,15 @@ fn width(way: Way) -> u32 {
 
 fn colour(way: Way) -> RGBColor {
     match way {
-        Way::Sysvring => RGBColor(229, 72, 77),
+        Way::Sysvring | Way::Spin | Way::Park => RGBColor(229, 72, 77),
         Way::InPlace => RGBColor(247, 107, 21),
         Way::Named | Way::Many => RGBColor(200, 60, 120),
-        Way::Raw | Way::Vyukov | Way::Copy => GREY,
-        Way::Shaq => RGBColor(0, 110, 255),
+        Way::Raw | Way::Line | Way::Vyukov | Way::Copy => GREY,
+        Way::Shaq | Way::ShaqBlocking => RGBColor(0, 110, 255),
         Way::ShmemIpc => RGBColor(18, 165, 148),
         Way::Ipmpsc => RGBColor(214, 64, 159),
         #[cfg(feature = "large")]
-        Way::Iceoryx2 => RGBColor(142, 78, 198),
+        Way::Iceoryx2 | Way::Iceoryx2Events => RGBColor(142, 78, 198),
         #[cfg(feature = "large")]
         Way::IpcChannel => RGBColor(120, 100, 150),
         Way::Pipe => RGBColor(70, 167, 88),

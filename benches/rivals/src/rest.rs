@@ -14,6 +14,7 @@ use crate::contest::rotated;
 use crate::link::{self, CAPACITY, Leftovers, Way};
 use crate::machine::Cores;
 use crate::table::{Series, Table, figure};
+use crate::verdict::Standing;
 use crate::{Extent, by_way, clock};
 
 /// Words of a message.
@@ -48,10 +49,15 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
          millisecond; {rounds} rounds",
         PAUSE.as_secs_f64() * count as f64
     );
-    let heads = ["", "waiting, %", "receiver, us each", "sender, us each"];
-    let mut table = Table::new(title, &heads);
-    for (way, series) in ways.iter().zip(&figures) {
-        table.row(way.label(), series.iter().map(|series| figure(series.median())));
+    let both: Vec<Series> = figures.iter().map(|[_, rx, tx]| rx.plus(tx)).collect();
+    let ratios: Vec<Series> = both.iter().map(|series| series.over(&both[0])).collect();
+    let standing = Standing::times(&ways, &both, &ratios);
+    let heads = ["", "waiting, %", "receiver, us each", "sender, us each"].map(str::to_owned);
+    let of = standing.heads().into_iter().map(|of| format!("both {of}"));
+    let mut table = Table::new(title, &heads.into_iter().chain(of).collect::<Vec<_>>());
+    for (i, series) in figures.iter().enumerate() {
+        let cells = series.iter().map(|series| figure(series.median()));
+        table.row(ways[i].label(), cells.chain(standing.cells(i)));
     }
     table.print();
     Ok(())

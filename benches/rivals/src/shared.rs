@@ -1,172 +1,14 @@
-//! Rings in shared memory: ours, the yardstick, and shaq's.
+//! Rings in shared memory: the yardsticks, and shaq's.
 
 use std::fs::File;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use shaq::spsc;
-use sysvring::{Lifetime, Options, mpmc, spsc as ours};
 
 use crate::carrier::{Carrier, Receive, Send};
-use crate::course::write;
 use crate::link;
-use crate::yardstick::{Consumer, Producer};
-
-pub struct Sysvring;
-
-/// A new channel, and its identifier.
-fn create<const N: usize>(capacity: usize) -> (ours::Sender<[u64; N]>, String) {
-    let tx: ours::Sender<[u64; N]> =
-        Options::private().capacity(capacity).create().expect("a channel");
-    let id = tx.id().to_string();
-    (tx, id)
-}
-
-fn attach<const N: usize>(address: &str) -> ours::Receiver<[u64; N]> {
-    Options::id(address.parse().expect("an id")).attach().expect("the channel")
-}
-
-impl<const N: usize> Carrier<N> for Sysvring {
-    type Offer = ours::Sender<[u64; N]>;
-    type Tx = ours::Sender<[u64; N]>;
-    type Rx = ours::Receiver<[u64; N]>;
-
-    fn offer(capacity: usize) -> (Self::Offer, String) {
-        create(capacity)
-    }
-
-    fn accept(offer: Self::Offer) -> Self::Tx {
-        offer
-    }
-
-    fn attach(address: &str, _: usize) -> Self::Rx {
-        attach(address)
-    }
-}
-
-impl<const N: usize> Send<N> for ours::Sender<[u64; N]> {
-    #[inline]
-    fn send(&mut self, message: &[u64; N]) {
-        ours::Sender::send(self, message).expect("send");
-    }
-}
-
-impl<const N: usize> Receive<N> for ours::Receiver<[u64; N]> {
-    #[inline]
-    fn receive(&mut self, place: &mut [u64; N]) {
-        self.recv_into(place).expect("receive");
-    }
-}
-
-/// Such a channel, opened by a name.
-pub struct Named;
-
-impl<const N: usize> Carrier<N> for Named {
-    type Offer = ours::Sender<[u64; N]>;
-    type Tx = ours::Sender<[u64; N]>;
-    type Rx = ours::Receiver<[u64; N]>;
-
-    fn offer(capacity: usize) -> (Self::Offer, String) {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("rivals-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
-        let options = Options::named(&*name).lifetime(Lifetime::LastMember).capacity(capacity);
-        (options.create().expect("a channel"), name)
-    }
-
-    fn accept(offer: Self::Offer) -> Self::Tx {
-        offer
-    }
-
-    fn attach(address: &str, _: usize) -> Self::Rx {
-        Options::named(address).attach().expect("the channel")
-    }
-}
-
-/// A many-to-many channel.
-pub struct Many;
-
-impl<const N: usize> Carrier<N> for Many {
-    type Offer = mpmc::Sender<[u64; N]>;
-    type Tx = mpmc::Sender<[u64; N]>;
-    type Rx = mpmc::Receiver<[u64; N]>;
-
-    fn offer(capacity: usize) -> (Self::Offer, String) {
-        let tx: mpmc::Sender<[u64; N]> =
-            Options::private().capacity(capacity).create().expect("a channel");
-        let id = tx.id().to_string();
-        (tx, id)
-    }
-
-    fn accept(offer: Self::Offer) -> Self::Tx {
-        offer
-    }
-
-    fn attach(address: &str, _: usize) -> Self::Rx {
-        Options::id(address.parse().expect("an id")).attach().expect("the channel")
-    }
-}
-
-impl<const N: usize> Send<N> for mpmc::Sender<[u64; N]> {
-    #[inline]
-    fn send(&mut self, message: &[u64; N]) {
-        mpmc::Sender::send(self, message).expect("send");
-    }
-}
-
-impl<const N: usize> Receive<N> for mpmc::Receiver<[u64; N]> {
-    #[inline]
-    fn receive(&mut self, place: &mut [u64; N]) {
-        *place = self.recv().expect("receive");
-    }
-}
-
-/// A channel as it is by default, its messages written and read where they lie.
-pub struct InPlace;
-
-/// An end.
-pub struct There<E>(E);
-
-impl<const N: usize> Carrier<N> for InPlace {
-    type Offer = Self::Tx;
-    type Tx = There<ours::Sender<[u64; N]>>;
-    type Rx = There<ours::Receiver<[u64; N]>>;
-
-    fn offer(capacity: usize) -> (Self::Offer, String) {
-        let (tx, id) = create(capacity);
-        (There(tx), id)
-    }
-
-    fn accept(offer: Self::Offer) -> Self::Tx {
-        offer
-    }
-
-    fn attach(address: &str, _: usize) -> Self::Rx {
-        There(attach(address))
-    }
-}
-
-impl<const N: usize> Send<N> for There<ours::Sender<[u64; N]>> {
-    fn send(&mut self, message: &[u64; N]) {
-        self.0.send(message).expect("send");
-    }
-
-    #[inline]
-    fn make(&mut self, _: &mut [u64; N], n: u64) {
-        let mut loan = self.0.loan().expect("loan");
-        write(&mut loan, n);
-        loan.commit();
-    }
-}
-
-impl<const N: usize> Receive<N> for There<ours::Receiver<[u64; N]>> {
-    fn receive(&mut self, place: &mut [u64; N]) {
-        self.0.recv_into(place).expect("receive");
-    }
-
-    #[inline]
-    fn look<R>(&mut self, _: &mut [u64; N], look: impl FnOnce(&[u64; N]) -> R) -> R {
-        look(&self.0.recv_ref().expect("receive in place"))
-    }
-}
+use crate::yardstick::{self, Consumer, Producer};
 
 /// The raw ring of two indexes.
 pub struct Raw;
@@ -196,12 +38,64 @@ impl<const N: usize> Send<N> for Producer<[u64; N]> {
     fn send(&mut self, message: &[u64; N]) {
         Producer::send(self, message);
     }
+
+    #[inline]
+    fn send_batch(&mut self, messages: &[[u64; N]]) {
+        Producer::send_batch(self, messages);
+    }
 }
 
 impl<const N: usize> Receive<N> for Consumer<[u64; N]> {
     #[inline]
     fn receive(&mut self, place: &mut [u64; N]) {
         self.recv(place);
+    }
+
+    #[inline]
+    fn receive_batch(&mut self, places: &mut Vec<[u64; N]>, most: usize) -> usize {
+        self.recv_batch(&mut places[..most])
+    }
+}
+
+/// One cache line, which holds a message's first word: the least that two processors can say to each other.
+/// Only for messages that are answered one by one.
+pub struct Line;
+
+/// The receiving end, and what it last received.
+pub struct Watched(yardstick::Line, u64);
+
+impl<const N: usize> Carrier<N> for Line {
+    type Offer = yardstick::Line;
+    type Tx = yardstick::Line;
+    type Rx = Watched;
+
+    fn offer(_: usize) -> (Self::Offer, String) {
+        let line = yardstick::Line::create();
+        let address = line.address();
+        (line, address)
+    }
+
+    fn accept(offer: Self::Offer) -> Self::Tx {
+        offer
+    }
+
+    fn attach(address: &str, _: usize) -> Self::Rx {
+        Watched(yardstick::Line::attach(address), 0)
+    }
+}
+
+impl<const N: usize> Send<N> for yardstick::Line {
+    #[inline]
+    fn send(&mut self, message: &[u64; N]) {
+        yardstick::Line::send(self, message[0]);
+    }
+}
+
+impl<const N: usize> Receive<N> for Watched {
+    #[inline]
+    fn receive(&mut self, place: &mut [u64; N]) {
+        self.1 = self.0.recv(self.1);
+        *place = [self.1; N];
     }
 }
 
@@ -237,11 +131,66 @@ impl<const N: usize> Send<N> for (spsc::Producer<[u64; N]>, File) {
     fn send(&mut self, message: &[u64; N]) {
         link::insist(|| self.0.try_write(*message).ok());
     }
+
+    #[inline]
+    fn send_batch(&mut self, messages: &[[u64; N]]) {
+        let mut left = messages.iter().peekable();
+        link::insist(|| {
+            let mut batch = self.0.write_batch();
+            while let Some(message) = left.peek() {
+                batch.try_write(**message).ok()?;
+                left.next();
+            }
+            Some(())
+        });
+    }
 }
 
 impl<const N: usize> Receive<N> for spsc::Consumer<[u64; N]> {
     #[inline]
     fn receive(&mut self, place: &mut [u64; N]) {
         *place = link::insist(|| self.try_read());
+    }
+
+    #[inline]
+    fn receive_batch(&mut self, places: &mut Vec<[u64; N]>, most: usize) -> usize {
+        let most = NonZeroUsize::new(most).expect("at least one");
+        link::insist(|| {
+            let batch = self.try_reserve_read_batch(most)?;
+            places.iter_mut().zip(&batch).for_each(|(place, message)| *place = *message);
+            Some(batch.len())
+        })
+    }
+}
+
+/// The same, its receiver waiting by the queue's own call. A sender that waits for room has none.
+pub struct ShaqBlocking;
+
+/// The receiving end.
+pub struct Blocking<const N: usize>(spsc::Consumer<[u64; N]>);
+
+impl<const N: usize> Carrier<N> for ShaqBlocking {
+    type Offer = <Shaq as Carrier<N>>::Offer;
+    type Tx = <Shaq as Carrier<N>>::Tx;
+    type Rx = Blocking<N>;
+
+    fn offer(capacity: usize) -> (Self::Offer, String) {
+        Shaq::offer(capacity)
+    }
+
+    fn accept(offer: Self::Offer) -> Self::Tx {
+        <Shaq as Carrier<N>>::accept(offer)
+    }
+
+    fn attach(address: &str, capacity: usize) -> Self::Rx {
+        Blocking(Shaq::attach(address, capacity))
+    }
+}
+
+impl<const N: usize> Receive<N> for Blocking<N> {
+    #[inline]
+    fn receive(&mut self, place: &mut [u64; N]) {
+        // Longer than the clock counts is for ever.
+        *place = self.0.read_timeout(Duration::MAX).expect("a message");
     }
 }

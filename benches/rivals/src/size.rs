@@ -11,9 +11,10 @@ use crate::contest::{Extent as Rounds, Outcome, contest};
 use crate::course::timed_turns;
 use crate::link::{self, Leftovers, Way};
 use crate::machine::Cores;
-use crate::stream::{self, named};
-use crate::table::{Series, Table};
-use crate::verdict::Standing;
+use crate::rates::named;
+use crate::stream::{self, Flow};
+use crate::table::{Goal, Series, Table};
+use crate::verdict::{Aim, Standing};
 
 const WAYS: [Way; 4] = [Way::InPlace, Way::Sysvring, Way::Raw, Way::Copy];
 
@@ -21,17 +22,21 @@ const WAYS: [Way; 4] = [Way::InPlace, Way::Sysvring, Way::Raw, Way::Copy];
 pub const LARGEST: usize = 0x10_0000;
 
 pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
-    size(0x1_0000, extent.pick(50, 1_000, 2_000), cores, extent)?;
-    size(LARGEST, extent.pick(10, 60, 150), cores, extent)
+    size(0x1_0000, extent.pick(50, 1_000, 2_000), cores, extent, &[0.9])?;
+    size(LARGEST, extent.pick(10, 60, 150), cores, extent, &[])
 }
 
-fn size(bytes: usize, count: u64, cores: &Cores, extent: Extent) -> io::Result<()> {
+/// `least`: what sysvring in place is to come to, of bytes copied.
+fn size(bytes: usize, count: u64, cores: &Cores, extent: Extent, least: &[f64]) -> io::Result<()> {
     let rounds = Rounds { rounds: extent.rounds(), turns: extent.pick(1, 5, 9) };
     let capacity = link::capacity(bytes);
     // Nothing stays of these ways.
     let leftovers = Leftovers::default();
-    let start = |way| stream::pair(way, bytes, capacity, count, cores, &leftovers);
-    let outcomes = contest(&WAYS, rounds, start, stream::turn)?;
+    let start = |way| {
+        let flow = Flow { way, bytes, capacity, count, batches: false };
+        stream::pair(flow, cores, &leftovers)
+    };
+    let outcomes = contest(&WAYS, rounds, start, |_, pair| stream::turn(pair))?;
     let (rates, ratios): (Vec<Series>, Vec<Series>) = outcomes
         .into_iter()
         .map(|Outcome { figures: [rate], ratios: [ratio] }| (rate.times(bytes as f64 / 1e3), ratio))
@@ -52,6 +57,8 @@ fn size(bytes: usize, count: u64, cores: &Cores, extent: Extent) -> io::Result<(
         table.row(way.label(), cells);
     }
     table.print();
+    let aim = |&times| Aim { whose: Way::InPlace, over: Way::Copy, goal: Goal::AtLeast(times) };
+    standing.judge(&least.iter().map(aim).collect::<Vec<_>>());
     Ok(())
 }
 

@@ -1,34 +1,45 @@
 //! How many messages a second go through, one to one, both sides at work without a pause?
 
 use std::io;
+use std::ops::Range;
 use std::sync::mpsc;
 
 use sysvring_support::worker::{self, Orders, hear, say};
 
-use crate::carrier::{Carrier, Local, Receive, Send};
+use crate::carrier::{BATCH, Carrier, Local, Receive, Send};
 use crate::contest::{Extent as Rounds, Outcome, Pair, contest};
 use crate::course::{check, timed_turns, turns};
 use crate::link::{self, Leftovers, Way};
 use crate::machine::Cores;
-use crate::shared::{InPlace, Raw, Sysvring};
-use crate::table::Series;
-use crate::verdict::{Standing, print_rates};
+use crate::ours::{InPlace, Sysvring};
+use crate::rates::{self, Rates, named};
+use crate::shared::Raw;
+use crate::table::{Goal, Series};
+use crate::verdict::{Aim, print_rates};
 use crate::{Extent, by_way, size};
 
-/// The rates of one size, in bytes, of each way that takes it.
-pub struct Rates {
-    pub bytes: usize,
-    pub ways: Vec<Way>,
-    pub rates: Vec<Series>,
-}
-
 pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<Vec<Rates>> {
-    Ok(vec![
+    let sizes = vec![
         of_size::<1>(cores, extent, ways, extent.pick(2_000, 400_000, 1_000_000))?,
         of_size::<8>(cores, extent, ways, extent.pick(2_000, 200_000, 500_000))?,
         of_size::<128>(cores, extent, ways, extent.pick(2_000, 50_000, 100_000))?,
         of_size::<8192>(cores, extent, ways, extent.pick(100, 1_000, 2_000))?,
-    ])
+    ];
+    rates::print(ways, &sizes);
+    Ok(sizes)
+}
+
+/// What sysvring is to come to.
+fn aims(bytes: usize) -> Vec<Aim<Way>> {
+    use Way::{InPlace, Raw, Rtrb, Shaq, Spin, Sysvring};
+    let aim = |whose, over, times| Aim { whose, over, goal: Goal::AtLeast(times) };
+    let mut aims = match bytes {
+        8 => vec![aim(Sysvring, Raw, 1.3), aim(Sysvring, Shaq, 25.0), aim(Sysvring, Rtrb, 1.3)],
+        64 => vec![aim(Sysvring, Raw, 1.2), aim(Sysvring, Shaq, 7.0), aim(Sysvring, Rtrb, 1.5)],
+        _ => vec![aim(InPlace, Raw, 1.0)],
+    };
+    aims.push(aim(Sysvring, Spin, 0.97));
+    aims
 }
 
 /// Messages of `N` words, so many in a turn; fewer of those that are calls of the kernel.
@@ -47,9 +58,10 @@ fn of_size<const N: usize>(
     let capacity = link::capacity(bytes);
     let start = |way: Way| {
         let count = if way.calls() { count / 20 } else { count };
-        pair(way, bytes, capacity, count, cores, &leftovers)
+        let flow = Flow { way, bytes, capacity, count, batches: false };
+        pair(flow, cores, &leftovers)
     };
-    let outcomes = contest(&ways, rounds, start, turn)?;
+    let outcomes = contest(&ways, rounds, start, |_, pair| turn(pair))?;
     let title = format!(
         "Stream of messages of {}, one to one: million messages a second; {} rounds of {} turns of {count}; a \
          twentieth where a message is a call",
@@ -61,20 +73,29 @@ fn of_size<const N: usize>(
         .into_iter()
         .map(|Outcome { figures: [rate], ratios: [ratio] }| (rate, ratio))
         .unzip();
-    print_rates(title, &Standing::rates(&ways, &rates, &ratios), &[]);
-    Ok(Rates { bytes, ways, rates })
+    let rates = Rates { bytes, ways, rates, ratios };
+    print_rates(title, &rates.standing(), &aims(bytes));
+    Ok(rates)
 }
 
-/// The two ends of a stream, with so many messages in a turn.
-pub fn pair(
-    way: Way,
-    bytes: usize,
-    capacity: usize,
-    count: u64,
-    cores: &Cores,
-    leftovers: &Leftovers,
-) -> io::Result<Pair> {
-    let more: [&dyn ToString; 4] = [&bytes, &capacity, &count, &cores.apart.0];
+/// What flows.
+#[derive(Clone, Copy)]
+pub struct Flow {
+    pub way: Way,
+    /// Of a message.
+    pub bytes: usize,
+    /// Slots.
+    pub capacity: usize,
+    /// Messages of a turn.
+    pub count: u64,
+    /// Several at once.
+    pub batches: bool,
+}
+
+/// The two ends of a stream.
+pub fn pair(flow: Flow, cores: &Cores, leftovers: &Leftovers) -> io::Result<Pair> {
+    let Flow { way, bytes, capacity, count, batches } = flow;
+    let more: [&dyn ToString; 5] = [&bytes, &capacity, &count, &batches, &cores.apart.0];
     link::start("stream", way, cores, &more, leftovers)
 }
 
@@ -85,18 +106,14 @@ pub fn turn((sender, receiver): &mut Pair) -> io::Result<[f64; 1]> {
     receiver.figures()
 }
 
-/// A size, in the unit that suits it.
-pub fn named(bytes: usize) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} B"),
-        1024..0x10_0000 => format!("{} KiB", bytes / 1024),
-        _ => format!("{} MiB", bytes / 0x10_0000),
-    }
-}
-
 pub fn worker(orders: &mut Orders) {
     let (role, way, bytes): (String, Way, usize) = (orders.next(), orders.next(), orders.next());
-    let task = Task { capacity: orders.next(), count: orders.next(), core: orders.next::<usize>() };
+    let task = Task {
+        capacity: orders.next(),
+        count: orders.next(),
+        batches: orders.next(),
+        core: orders.next::<usize>(),
+    };
     match (way, bytes) {
         (Way::Copy, _) if role == "receive" => size::copy(bytes, task.capacity, task.count),
         (Way::Copy, _) => stand_by(),
@@ -118,6 +135,8 @@ struct Task {
     capacity: usize,
     /// Messages of a turn.
     count: u64,
+    /// Several at once.
+    batches: bool,
     /// Where the sender runs.
     core: usize,
 }
@@ -145,22 +164,67 @@ fn work<const N: usize>(role: &str, way: Way, task: Task, orders: &mut Orders) {
 fn send<C: Carrier<N>, const N: usize>(task: Task) {
     let (offer, address) = C::offer(task.capacity);
     say(address);
-    let mut place = [0; N];
     let mut tx = None;
     let mut offer = Some(offer);
-    turns(task.count, |sequence| {
-        // Once it is told to go, the receiver is there.
-        let tx = tx.get_or_insert_with(|| C::accept(offer.take().expect("once")));
-        sequence.for_each(|n| tx.make(&mut place, n));
-    });
+    // Once it is told to go, the receiver is there.
+    let mut accept = || C::accept(offer.take().expect("once"));
+    if task.batches {
+        let mut places = vec![[0; N]; BATCH];
+        turns(task.count, |sequence| {
+            send_batches(tx.get_or_insert_with(&mut accept), &mut places, sequence);
+        });
+    } else {
+        let mut place = [0; N];
+        turns(task.count, |sequence| {
+            let tx = tx.get_or_insert_with(&mut accept);
+            sequence.for_each(|n| tx.make(&mut place, n));
+        });
+    }
+}
+
+#[inline(always)]
+fn send_batches<const N: usize>(
+    tx: &mut impl Send<N>,
+    places: &mut [[u64; N]],
+    sequence: Range<u64>,
+) {
+    for n in sequence.clone().step_by(BATCH) {
+        let many = (sequence.end - n).min(BATCH as u64) as usize;
+        tx.make_batch(&mut places[..many], n);
+    }
 }
 
 fn receive<C: Carrier<N>, const N: usize>(task: Task, address: &str) {
-    let mut rx = C::attach(address, task.capacity);
-    let mut place = [0; N];
-    timed_turns(task.count, |sequence| {
-        sequence.for_each(|n| rx.look(&mut place, |message| check(message, n)));
-    });
+    receive_all(task, C::attach(address, task.capacity), |_| {});
+}
+
+/// The receiver's whole course; `begin` is told of each turn's messages.
+fn receive_all<const N: usize>(
+    task: Task,
+    mut rx: impl Receive<N>,
+    mut begin: impl FnMut(&Range<u64>),
+) {
+    if task.batches {
+        let mut places = vec![[0; N]; BATCH];
+        timed_turns(task.count, |sequence| {
+            begin(&sequence);
+            let mut n = sequence.start;
+            while n < sequence.end {
+                let left = (sequence.end - n).min(BATCH as u64) as usize;
+                let many = rx.receive_batch(&mut places, left);
+                for message in &places[..many] {
+                    check(message, n);
+                    n += 1;
+                }
+            }
+        });
+    } else {
+        let mut place = [0; N];
+        timed_turns(task.count, |sequence| {
+            begin(&sequence);
+            sequence.for_each(|n| rx.look(&mut place, |message| check(message, n)));
+        });
+    }
 }
 
 /// Both sides are threads of the other worker.
@@ -177,19 +241,19 @@ fn stand_by() {
 }
 
 fn both<L: Local<N>, const N: usize>(task: Task) {
-    let (mut tx, mut rx) = L::pair(task.capacity);
+    let (mut tx, rx) = L::pair(task.capacity);
     let (go, told) = mpsc::channel();
     std::thread::spawn(move || {
         worker::pin(task.core);
         let mut place = [0; N];
+        let mut places = if task.batches { vec![[0; N]; BATCH] } else { Vec::new() };
         while let Ok(sequence) = told.recv() {
-            let sequence: std::ops::Range<u64> = sequence;
-            sequence.for_each(|n| tx.make(&mut place, n));
+            let sequence: Range<u64> = sequence;
+            match task.batches {
+                true => send_batches(&mut tx, &mut places, sequence),
+                false => sequence.for_each(|n| tx.make(&mut place, n)),
+            }
         }
     });
-    let mut place = [0; N];
-    timed_turns(task.count, |sequence| {
-        go.send(sequence.clone()).expect("the other thread");
-        sequence.for_each(|n| rx.look(&mut place, |message| check(message, n)));
-    });
+    receive_all(task, rx, |sequence| go.send(sequence.clone()).expect("the other thread"));
 }

@@ -1,0 +1,57 @@
+//! The rates of streams of all sizes, in one table.
+
+use crate::link::Way;
+use crate::table::{Series, Table, figure};
+use crate::verdict::Standing;
+
+/// The rates of one size, in bytes, of each way that takes it.
+pub struct Rates {
+    pub bytes: usize,
+    pub ways: Vec<Way>,
+    pub rates: Vec<Series>,
+    /// Over the first way.
+    pub ratios: Vec<Series>,
+}
+
+impl Rates {
+    pub fn standing(&self) -> Standing<'_, Way> {
+        Standing::rates(&self.ways, &self.rates, &self.ratios)
+    }
+}
+
+/// All sizes in one table.
+pub fn print(ways: &[Way], sizes: &[Rates]) {
+    let heads: Vec<String> =
+        std::iter::once(String::new()).chain(sizes.iter().map(|size| named(size.bytes))).collect();
+    let title = "Streams, one to one: million messages a second, and what that is of the raw two-index ring and of \
+                 the best rival";
+    let mut table = Table::new(title, &heads);
+    for &way in ways {
+        let cell = |size: &Rates| {
+            let Some(i) = size.ways.iter().position(|&other| other == way) else {
+                return String::new();
+            };
+            let standing = size.standing();
+            let raw = size.ways.iter().position(|&other| other == Way::Raw);
+            let beside: Vec<String> = [raw, standing.best_rival()]
+                .into_iter()
+                .flatten()
+                .map(|j| figure(standing.ratio(i, j).median()))
+                .collect();
+            format!("{} ({})", figure(size.rates[i].median()), beside.join(", "))
+        };
+        table.row(way.label(), sizes.iter().map(cell));
+    }
+    let best = |size: &Rates| size.standing().best_rival().map_or("", |i| size.ways[i].label());
+    table.row("the best rival", sizes.iter().map(|size| best(size).to_owned()));
+    table.print();
+}
+
+/// A size, in the unit that suits it.
+pub fn named(bytes: usize) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..0x10_0000 => format!("{} KiB", bytes / 1024),
+        _ => format!("{} MiB", bytes / 0x10_0000),
+    }
+}

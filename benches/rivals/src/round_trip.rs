@@ -1,0 +1,267 @@
+//! How long does an answer take, by how both sides wait for each other and where they run?
+//!
+//! A message of 8 bytes there and the same back through two carriers, one at a time, for a span of time:
+//! who waits by keeping its processor busy has few trips where the other side needs that processor. All
+//! times of all rounds go into one histogram.
+
+use std::io;
+
+use hdrhistogram::Histogram;
+use sysvring_support::worker::{self, Orders, hear, say};
+
+use crate::carrier::{Carrier, Local, Receive, Send};
+use crate::contest::{Extent as Rounds, Outcome, contest};
+use crate::link::{self, CAPACITY, Leftovers, Way};
+use crate::machine::Cores;
+use crate::one_way::{Times, stand_by};
+use crate::table::{Series, Table};
+use crate::verdict::{Contender, Standing};
+use crate::{Extent, by_way, clock};
+
+/// Words of a message.
+const ONE: usize = 1;
+/// The first word of the last message of a turn.
+const LAST: u64 = u64::MAX;
+/// Longer than any trip, nanoseconds or ticks.
+const LONGEST: u64 = 1 << 40;
+/// Digits of a time.
+const DIGITS: u8 = 3;
+
+/// Where the two sides run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Apart,
+    Together,
+}
+
+impl Place {
+    /// As it is said in a title.
+    pub fn name(self) -> &'static str {
+        match self {
+            Place::Apart => "two processors",
+            Place::Together => "one processor",
+        }
+    }
+}
+
+/// Times of all ways at both places.
+pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<Vec<(Place, Vec<Times>)>> {
+    let (first, second) = cores.apart;
+    let mut all = Vec::new();
+    if first != second {
+        all.push((Place::Apart, place(Place::Apart, cores.apart, extent, ways)?));
+    }
+    all.push((Place::Together, place(Place::Together, (first, first), extent, ways)?));
+    Ok(all)
+}
+
+fn place(
+    place: Place,
+    cores: (usize, usize),
+    extent: Extent,
+    ways: &[Way],
+) -> io::Result<Vec<Times>> {
+    let rounds = Rounds { rounds: extent.rounds(), turns: extent.pick(1, 1, 3) };
+    let span: u64 = extent.pick(2, 20, 50);
+    let leftovers = Leftovers::default();
+    let start = |way: Way| {
+        let more: [&dyn ToString; 1] = [&(span * 1_000_000)];
+        link::start_back("round-trip", way, cores, &more, &leftovers)
+    };
+    let mut histograms: Vec<Histogram<u64>> = ways.iter().map(|_| histogram()).collect();
+    let outcomes = contest(ways, rounds, start, |way, (server, returner)| {
+        returner.tell("go")?;
+        server.tell("go")?;
+        let turn = parse(&server.hear()?)
+            .ok_or_else(|| io::Error::other(format!("{way}: not a histogram")))?;
+        let i = ways.iter().position(|&other| other == way).expect("one of them");
+        histograms[i].add(&turn).map_err(io::Error::other)?;
+        Ok([turn.value_at_quantile(0.5) as f64])
+    })?;
+    let each = |busy: bool, extra: Option<Way>| -> Vec<usize> {
+        (0..ways.len()).filter(|&i| ways[i].is_busy() == busy || Some(ways[i]) == extra).collect()
+    };
+    // Those that can sleep stand beside the ring that cannot, where it does not stand still.
+    let yardstick = (place == Place::Apart).then_some(Way::Raw);
+    for (manner, members) in [
+        ("both sides busy", each(true, None)),
+        ("who waits sleeps, at once or after a while", each(false, yardstick)),
+    ] {
+        let title = format!(
+            "Round trip of 8 B on {}, {manner}: ns there and back; {} rounds of {} turns of {span} ms",
+            place.name(),
+            rounds.rounds,
+            rounds.turns
+        );
+        print(title, &members, ways, &outcomes, &histograms);
+        if place == Place::Together && manner == "both sides busy" {
+            println!(
+                "\nWho spins there keeps the other from its work until the kernel takes the processor away: few \
+                 trips. Shaq's and iceoryx2's loops are those of this bench, which yield now and then."
+            );
+        }
+    }
+    let three =
+        |i: usize| [0.5, 0.99, 0.999].map(|part| histograms[i].value_at_quantile(part) as f64);
+    Ok(ways.iter().enumerate().map(|(i, &way)| (way, three(i))).collect())
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_max(LONGEST, DIGITS).expect("three digits")
+}
+
+/// Those of one manner, from the whole histogram but for what is compared round by round.
+fn print(
+    title: String,
+    members: &[usize],
+    ways: &[Way],
+    outcomes: &[Outcome<1>],
+    histograms: &[Histogram<u64>],
+) {
+    let of_members: Vec<Way> = members.iter().map(|&i| ways[i]).collect();
+    let times: Vec<Series> = members.iter().map(|&i| outcomes[i].figures[0].clone()).collect();
+    let ratios: Vec<Series> = members.iter().map(|&i| outcomes[i].ratios[0].clone()).collect();
+    let standing = Standing::times(&of_members, &times, &ratios);
+    let heads = ["", "p50", "least", "most", "p99", "p99.9", "longest", "trips"];
+    let heads: Vec<String> = heads
+        .map(str::to_owned)
+        .into_iter()
+        .chain(standing.heads().iter().map(|of| format!("p50 {of}")))
+        .collect();
+    let mut table = Table::new(title, &heads);
+    for (row, &i) in members.iter().enumerate() {
+        let (histogram, mut cells) = (&histograms[i], times[row].cells(0).to_vec());
+        // A percentile of fewer trips would be the longest.
+        cells.extend([(0.99, 100), (0.999, 1_000)].map(|(part, least)| match histogram.len() {
+            trips if trips < least => String::new(),
+            _ => histogram.value_at_quantile(part).to_string(),
+        }));
+        cells.extend([histogram.max(), histogram.len()].map(|number| number.to_string()));
+        cells.extend(standing.cells(row));
+        table.row(ways[i].name(), cells);
+    }
+    table.print();
+}
+
+pub fn worker(orders: &mut Orders) {
+    let (role, way): (String, Way) = (orders.next(), orders.next());
+    let (core, span): (usize, u64) = (orders.next(), orders.next());
+    match role.as_str() {
+        "serve" => by_way!(way, serve::<ONE>(span), both(span, core)),
+        "return" => {
+            let address: String = orders.next();
+            by_way!(way, give_back::<ONE>(&address), stand_by())
+        }
+        other => panic!("no such role: {other}"),
+    }
+}
+
+#[inline(always)]
+fn one<const N: usize>(rx: &mut impl Receive<N>) -> [u64; N] {
+    let mut message = [0; N];
+    rx.receive(&mut message);
+    message
+}
+
+fn serve<C: Carrier<N>, const N: usize>(span: u64) {
+    let (offer, address) = C::offer(CAPACITY);
+    say(address);
+    let back = hear();
+    let (mut tx, mut rx) = (C::accept(offer), C::attach(&back, CAPACITY));
+    timed_turns(span, |n| {
+        tx.send(&[n; N]);
+        one(&mut rx)[0]
+    });
+}
+
+fn give_back<C: Carrier<N>, const N: usize>(address: &str) {
+    let mut rx = C::attach(address, CAPACITY);
+    let (offer, address) = C::offer(CAPACITY);
+    say(address);
+    let mut tx = C::accept(offer);
+    loop {
+        hear();
+        answer(&mut tx, &mut rx);
+    }
+}
+
+/// The returning side's turn.
+fn answer<const N: usize>(tx: &mut impl Send<N>, rx: &mut impl Receive<N>) {
+    loop {
+        let message = one(rx);
+        tx.send(&message);
+        if message[0] == LAST {
+            return;
+        }
+    }
+}
+
+fn both<L: Local<N>, const N: usize>(span: u64, core: usize) {
+    let ((mut tx, mut there), (mut back, mut rx)) = (L::pair(CAPACITY), L::pair(CAPACITY));
+    say("within a process");
+    hear();
+    let (go, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        worker::pin(core);
+        while let Ok(()) = told.recv() {
+            answer(&mut back, &mut there);
+        }
+    });
+    let mut begun = false;
+    timed_turns(span, |n| {
+        if !begun {
+            go.send(()).expect("the other thread");
+        }
+        // Until the end of the turn.
+        begun = n != LAST;
+        tx.send(&[n; N]);
+        one(&mut rx)[0]
+    });
+}
+
+/// The serving side's course: told to go, it warms up for a tenth of the span, then takes the time of each trip
+/// until the span is over, and says the histogram.
+fn timed_turns(span: u64, mut there_and_back: impl FnMut(u64) -> u64) {
+    let tick = clock::tick();
+    let span = (span as f64 / tick) as u64;
+    let (mut times, mut next) = (histogram(), 0);
+    loop {
+        hear();
+        times.reset();
+        let start = clock::ticks();
+        loop {
+            next += 1;
+            let sent = clock::ticks();
+            assert_eq!(there_and_back(next), next);
+            let back = clock::ticks();
+            if back - start > span / 10 {
+                times.saturating_record(back - sent);
+            }
+            if back - start > span {
+                break;
+            }
+        }
+        assert_eq!(there_and_back(LAST), LAST);
+        say(written(&times, tick));
+    }
+}
+
+/// A histogram of ticks as a line: what a tick is in nanoseconds, then each time and how often.
+fn written(times: &Histogram<u64>, tick: f64) -> String {
+    let each = times.iter_recorded();
+    let each = each.map(|time| format!(" {}:{}", time.value_iterated_to(), time.count_at_value()));
+    tick.to_string() + &each.collect::<String>()
+}
+
+/// A histogram of nanoseconds from such a line.
+fn parse(line: &str) -> Option<Histogram<u64>> {
+    let mut words = line.split(' ');
+    let tick: f64 = words.next()?.parse().ok()?;
+    let mut times = histogram();
+    for word in words {
+        let (ticks, often) = word.split_once(':')?;
+        let ns = ticks.parse::<f64>().ok()? * tick;
+        times.saturating_record_n(ns.round() as u64, often.parse().ok()?);
+    }
+    Some(times)
+}

@@ -96,6 +96,7 @@ mod models;
 pub mod mpmc;
 mod open;
 mod options;
+mod pace;
 mod patience;
 mod reap;
 mod ring;
@@ -114,12 +115,13 @@ pub use inspect::{Observer, list, stat};
 pub use members::Flavor;
 pub use message::Message;
 pub use options::{Handle, Options};
+pub use pace::Wait;
 pub use reap::{Reaped, reap, remove};
 pub use segment::{Lifetime, Redelivery};
 pub use stat::{Member, Role, Stat};
 pub use sysv::sem::SetStat;
 pub use sysv::shm::SegmentStat;
-pub use wait::Wait;
+
 pub use zerocopy;
 
 /// The examples of the README, compiled and run.

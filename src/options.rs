@@ -9,8 +9,9 @@ use crate::members::Flavor;
 use crate::membership::Membership;
 use crate::message::Shape;
 use crate::open;
+use crate::pace::Wait;
 use crate::segment::{Lifetime, Redelivery};
-use crate::wait::{Side, Wait};
+use crate::wait::Side;
 
 /// Which channel, and what it is to be like where it does not exist yet.
 ///

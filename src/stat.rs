@@ -163,22 +163,24 @@ pub(crate) fn describe(
             Flavor::Mpmc => ring.count_messages(),
         },
         head: header.head.0.load(crate::sync::Ordering::Relaxed),
-        tail: header.tail.0.load(crate::sync::Ordering::Relaxed),
+        tail: match facts.flavor {
+            Flavor::Spsc => ring.tail(),
+            Flavor::Mpmc => header.tail.0.load(crate::sync::Ordering::Relaxed),
+        },
         redelivery: facts.redelivery,
         redelivered: header.repairs.redelivered.load(Relaxed),
         dropped: header.repairs.dropped.load(Relaxed),
         set_aside,
         last_set_aside: (set_aside != 0).then(|| header.repairs.last_set_aside.load(Relaxed)),
-        members: members(mapping, &facts, set.is_some()),
+        members: members(mapping, &ring, &facts, set.is_some()),
         name: facts.name,
         segment,
         set,
     })
 }
 
-fn members(mapping: &Mapping, facts: &Facts, has_set: bool) -> Vec<Member> {
+fn members(mapping: &Mapping, ring: &Ring, facts: &Facts, has_set: bool) -> Vec<Member> {
     let set = Members::new(Set::from_id(facts.set));
-    let header = segment::header(mapping);
     let mut found = Vec::new();
     for seat in 0..facts.geometry.seats {
         let line = segment::member(mapping, seat);
@@ -192,8 +194,8 @@ fn members(mapping: &Mapping, facts: &Facts, has_set: bool) -> Vec<Member> {
         let alive = has_set && set.is_taken(number).unwrap_or(false);
         let (position, messages) = match (facts.flavor, role) {
             // The header is exact where a member's own line lags.
-            (Flavor::Spsc, Role::Sender) => since(line, header.tail.0.load(Acquire)),
-            (Flavor::Spsc, Role::Receiver) => since(line, header.head.0.load(Acquire)),
+            (Flavor::Spsc, Role::Sender) => since(line, ring.tail()),
+            (Flavor::Spsc, Role::Receiver) => since(line, ring.header().head.0.load(Acquire)),
             (Flavor::Mpmc, _) => (line.position.load(Relaxed), line.messages.load(Relaxed)),
         };
         let bytes = match facts.geometry.shape.variable {

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use crate::error::Fault;
 use crate::layout::Parking;
+use crate::pace::{Pace, Wait};
 use crate::sync::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::sync::{fence, plain, spin_loop};
 use crate::sysv::time::{self, Deadline};
@@ -41,22 +42,6 @@ const FENCE: u32 = 1 << 31;
 
 /// The longest a sleeper sleeps without a look of its own.
 pub(crate) const SLICE: Duration = Duration::from_millis(200);
-
-/// How a handle waits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Wait {
-    /// Never sleep: the lowest latency, one processor at 100 %. Only with a processor to spare for
-    /// each handle that waits so.
-    Spin,
-    /// Spin for about as long as a sleep and a wake would cost (learnt from the last ones), then
-    /// give up the processor a few times, then sleep. On a machine with one processor it does not
-    /// spin.
-    #[default]
-    Balanced,
-    /// Sleep at once when there is nothing to do.
-    Park,
-}
 
 /// The two sides of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,75 +206,11 @@ pub(crate) enum Ended<E> {
     Failed(E),
 }
 
-/// What a handle knows about waiting.
-#[derive(Debug)]
-pub(crate) struct Pace {
-    pub(crate) wait: Wait,
-    /// How long to spin: twice what the last wakes took, between 2 and 100 microseconds.
-    spin_ns: u64,
-    /// With one processor a spinning waiter keeps away the very process it waits for.
-    alone: bool,
-    /// Sleeps since the handle was made.
-    pub(crate) parks: u64,
-}
-
-/// Looks before the first thing that is not a look: a microsecond or two, many times what a message is on
-/// its way. In a model they would be looks more, of no use.
-const GLANCES: u32 = if cfg!(loom) { 0 } else { 64 };
 /// Looks between two looks at the clock.
 const POLLS: u32 = 32;
-const SPIN_MIN_NS: u64 = 2_000;
-const SPIN_MAX_NS: u64 = 100_000;
 /// A spinning waiter that never parks looks after its peer this often.
 const LIFE_NS: u64 = 1_000_000;
 const YIELDS: u32 = 3;
-
-impl Pace {
-    pub(crate) fn new(wait: Wait) -> Pace {
-        Pace {
-            wait,
-            spin_ns: SPIN_MAX_NS / 2,
-            alone: crate::sysv::process::processors() < 2,
-            parks: 0,
-        }
-    }
-
-    /// The same with a budget that was learnt before. Asks nobody for the number of processors, which
-    /// takes several system calls.
-    pub(crate) fn with_spin(&self, spin_ns: u64) -> Pace {
-        Pace { wait: self.wait, spin_ns, alone: self.alone, parks: 0 }
-    }
-
-    /// Looks a few times before anything is done that takes as long as a message that is on its way.
-    /// Whether it came.
-    #[inline(always)]
-    pub(crate) fn glance(&self, mut came: impl FnMut() -> bool) -> bool {
-        if self.wait == Wait::Park || self.alone {
-            return false;
-        }
-        for _ in 0..GLANCES {
-            if came() {
-                return true;
-            }
-            spin_loop();
-        }
-        false
-    }
-
-    /// How long to spin.
-    pub(crate) fn spin_ns(&self) -> u64 {
-        self.spin_ns
-    }
-
-    /// Remembers what a wake cost: from the waker's post to here.
-    fn learn(&mut self, woken_at: u64) {
-        let cost = time::now_ns().saturating_sub(woken_at);
-        // Older than any wake: the post was no waker's.
-        if cost < 10_000_000 {
-            self.spin_ns = ((self.spin_ns * 7 + 2 * cost) / 8).clamp(SPIN_MIN_NS, SPIN_MAX_NS);
-        }
-    }
-}
 
 /// One side's place to wait.
 #[derive(Debug)]
@@ -312,12 +233,15 @@ pub(crate) fn wait<G: Gate, E: From<Fault>>(
     mut look: impl FnMut(Look) -> Result<bool, E>,
 ) -> Result<(), Ended<E>> {
     let mut look = |how| look(how).map_err(Ended::Failed);
-    if pace.wait != Wait::Park && !pace.alone && spin(pace, deadline, &mut look)? {
+    let start = time::now_ns();
+    if pace.wait != Wait::Park && !pace.alone && spin(pace, start, deadline, &mut look)? {
+        pace.learnt.took(0);
         return Ok(());
     }
     if pace.wait != Wait::Park {
         for _ in 0..YIELDS {
             if look(Look::Quick)? {
+                pace.learnt.took(0);
                 return Ok(());
             }
             // On a busy machine the processor may be back only much later.
@@ -332,7 +256,7 @@ pub(crate) fn wait<G: Gate, E: From<Fault>>(
         if left.is_zero() {
             return if look(Look::Exact)? { Ok(()) } else { Err(Ended::TimedOut) };
         }
-        let posted = match park(&place, pace, left, &mut look)? {
+        let posted = match park(&place, pace, start, left, &mut look)? {
             Parked::Found => return Ok(()),
             Parked::Woken => true,
             Parked::Overslept => false,
@@ -347,10 +271,11 @@ pub(crate) fn wait<G: Gate, E: From<Fault>>(
 /// Spins for the budget, or as long as it takes when the handle never parks.
 fn spin<E>(
     pace: &Pace,
+    start: u64,
     deadline: Option<Deadline>,
     look: &mut impl FnMut(Look) -> Result<bool, Ended<E>>,
 ) -> Result<bool, Ended<E>> {
-    let start = time::now_ns();
+    let budget = pace.learnt.budget();
     let mut life = start + LIFE_NS;
     loop {
         for _ in 0..POLLS {
@@ -364,7 +289,7 @@ fn spin<E>(
             return Ok(false);
         }
         if pace.wait != Wait::Spin {
-            if now - start >= pace.spin_ns {
+            if now - start >= budget {
                 return Ok(false);
             }
         } else if now >= life {
@@ -390,6 +315,7 @@ enum Parked {
 fn park<G: Gate, E: From<Fault>>(
     place: &Place<'_, G>,
     pace: &mut Pace,
+    start: u64,
     at_most: Duration,
     look: &mut impl FnMut(Look) -> Result<bool, Ended<E>>,
 ) -> Result<Parked, Ended<E>> {
@@ -418,8 +344,11 @@ fn park<G: Gate, E: From<Fault>>(
     };
     match posted {
         Ok(true) => {
+            let now = time::now_ns();
+            pace.learnt.took(now.saturating_sub(start));
             if !announced {
-                pace.learn(place.parking.woken_at.load(plain::Ordering::Relaxed));
+                let woken_at = place.parking.woken_at.load(plain::Ordering::Relaxed);
+                pace.learnt.woken(now.saturating_sub(woken_at));
             }
             Ok(Parked::Woken)
         }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::harness::Scene;
 use crate::error::Fault;
 use crate::layout::Parking;
+use crate::pace::{Pace, Wait};
 use crate::ring::Ring;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
-use crate::wait::{self, Ended, Look, Pace, Place, SLICE, Side, Wait};
+use crate::wait::{self, Ended, Look, Place, SLICE, Side};
 
 /// Wakes that side if it sleeps, as `Channel::wake_peer` does.
 fn wake(scene: &Scene, side: Side) {

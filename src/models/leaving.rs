@@ -14,6 +14,7 @@ fn the_senders_flag(sent: u64) {
     let mut consumer = Consumer::new(scene.ring());
     let sender = move || {
         for _ in 0..sent {
+            assert!(producer.has_room());
             write(producer.slot(), producer.position());
             producer.publish();
         }
@@ -38,6 +39,7 @@ fn the_receivers_flag(sent: u64, acknowledged: u64) {
     let mut producer = Producer::new(scene.ring()).unwrap();
     let mut consumer = Consumer::new(scene.ring());
     for _ in 0..sent {
+        assert!(producer.has_room());
         write(producer.slot(), producer.position());
         producer.publish();
     }

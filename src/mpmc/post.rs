@@ -8,12 +8,13 @@ use crate::layout;
 use crate::members::{self, SEATS_MAX};
 use crate::membership::Membership;
 use crate::options::Options;
+use crate::pace::{Learnt, Pace, Wait};
 use crate::patience::Seldom;
 use crate::segment;
 use crate::stat::Role;
 use crate::sync::plain::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::plain::{AtomicU32, AtomicU64};
-use crate::wait::{self, Pace, Side, Wait};
+use crate::wait::{self, Side};
 
 /// A member that ended without leaving.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub(super) struct Post {
     /// That of every wait, but for what is learnt.
     pace: Pace,
     /// As in [`Pace`], learnt by all threads.
-    spin_ns: AtomicU64,
+    learnt: AtomicU64,
     parks: AtomicU64,
     messages: AtomicU64,
     bytes: AtomicU64,
@@ -61,7 +62,7 @@ impl Post {
     pub(super) fn new(membership: Membership, wait: Wait) -> Post {
         let pace = Pace::new(wait);
         let post = Post {
-            spin_ns: AtomicU64::new(pace.spin_ns()),
+            learnt: AtomicU64::new(pace.learnt().number()),
             pace,
             parks: AtomicU64::new(0),
             messages: AtomicU64::new(0),
@@ -111,9 +112,9 @@ impl Post {
 
     /// A pace for one wait, and what was learnt by it.
     pub(super) fn with_pace<R>(&self, wait: impl FnOnce(&mut Pace) -> R) -> R {
-        let mut pace = self.pace.with_spin(self.spin_ns.load(Relaxed));
+        let mut pace = self.pace.with(Learnt::from_number(self.learnt.load(Relaxed)));
         let result = wait(&mut pace);
-        self.spin_ns.store(pace.spin_ns(), Relaxed);
+        self.learnt.store(pace.learnt().number(), Relaxed);
         self.parks.fetch_add(pace.parks, Relaxed);
         result
     }

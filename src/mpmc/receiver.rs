@@ -17,11 +17,12 @@ use crate::members::Flavor;
 use crate::membership::Membership;
 use crate::message::{Message, Shape, is_variable};
 use crate::options::{Handle, sealed::Sealed};
+use crate::pace::Wait;
 use crate::patience::Patience;
 use crate::ring::mpmc::{Consumer, Held};
 use crate::stat::Stat;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::{Look, Side, Wait};
+use crate::wait::{Look, Side};
 
 /// A receiver of a many-to-many channel. [`Options`](crate::Options) open it.
 #[derive(Debug)]

@@ -17,12 +17,13 @@ use crate::members::Flavor;
 use crate::membership::Membership;
 use crate::message::{Message, Shape, is_variable};
 use crate::options::{Handle, sealed::Sealed};
+use crate::pace::Wait;
 use crate::patience::Patience;
 use crate::ring::mpmc::{Claim, Producer};
 use crate::stat::Stat;
 use crate::sync::plain::AtomicU32;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::{Look, SLICE, Side, Wait};
+use crate::wait::{Look, SLICE, Side};
 
 /// A sender of a many-to-many channel. [`Options`](crate::Options) open it.
 ///

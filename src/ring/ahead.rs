@@ -16,12 +16,12 @@ const LINE: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ahead {
     stride: usize,
-    /// Slots from the next one to the one asked for.
-    slots: u64,
-    /// The same in bytes.
-    bytes: usize,
     /// Cache lines of a slot to ask for.
     lines: usize,
+    /// Slots from the one that is written to the one asked for.
+    slots: u64,
+    /// The same in bytes; 0 as long as there is nothing to ask for.
+    bytes: usize,
 }
 
 impl Ahead {
@@ -33,16 +33,30 @@ impl Ahead {
     pub(super) fn of(ring: &Ring) -> Ahead {
         let slots = Ahead::BYTES.div_ceil(ring.stride);
         let lines = ring.stride.div_ceil(LINE).min(Ahead::LINES);
-        Ahead { stride: ring.stride, slots: slots as u64, bytes: slots * ring.stride, lines }
+        Ahead { stride: ring.stride, lines, slots: slots as u64, bytes: 0 }
     }
 
-    /// Asks for the slot that far from `next`, of which `room` are free; past the end of the ring for
-    /// nothing. One that is not free is left alone: taken from under a receiver that reads it, a line
-    /// would cost both.
+    /// How many slots of `room`, the free ones from `position` on, to write before this is asked again;
+    /// `most` at most. Those that are not free are not asked for: taken from under a receiver that reads
+    /// it, a line would cost both.
+    pub(super) fn run(&mut self, ring: &Ring, position: u64, room: u64, most: u64) -> u64 {
+        let asked = room.saturating_sub(self.slots + 1).min(most);
+        if asked == 0 {
+            self.bytes = 0;
+            return room.min(most);
+        }
+        // From the end of the ring to its start it is a way back.
+        let [here, there] = [position, position.wrapping_add(self.slots + 1)]
+            .map(|p| ring.cursor(p).slot.addr().get());
+        self.bytes = there.wrapping_sub(here);
+        asked
+    }
+
+    /// Asks for the slot that is so far ahead of this one, which was just written.
     #[inline(always)]
-    pub(super) fn ask(&self, next: &Cursor, room: u64) {
-        let first = next.slot.as_ptr().wrapping_add(self.bytes);
-        if opens_line(first, self.stride) && room > self.slots {
+    pub(super) fn ask(&self, slot: *const u8) {
+        let first = slot.wrapping_add(self.bytes);
+        if opens_line(first, self.stride) {
             prefetch_to_write(first);
             if self.lines > 1 {
                 self.ask_more(first);

@@ -129,9 +129,17 @@ impl Ring {
     #[inline(always)]
     pub(crate) fn slot_at(&self, cursor: &Cursor) -> Slot<'_> {
         // SAFETY: the cursor is at a whole slot of this ring.
-        unsafe {
-            Slot { head: cursor.slot.cast().as_ref(), payload: cursor.slot.add(self.payload_at) }
-        }
+        unsafe { self.slot_from(cursor.slot) }
+    }
+
+    /// The slot that begins there.
+    ///
+    /// # Safety
+    /// A whole slot of this ring does.
+    #[inline(always)]
+    unsafe fn slot_from(&self, start: NonNull<u8>) -> Slot<'_> {
+        // SAFETY: a slot begins with its head and has room for its payload.
+        unsafe { Slot { head: start.cast().as_ref(), payload: start.add(self.payload_at) } }
     }
 
     /// The word that says: the message of this position is here.

@@ -14,11 +14,12 @@ use crate::members::Flavor;
 use crate::membership::Membership;
 use crate::message::{Message, Shape, is_variable};
 use crate::options::{Handle, sealed::Sealed};
+use crate::pace::{Pace, Wait};
 use crate::patience::{Patience, Seldom};
 use crate::ring::spsc::Consumer;
 use crate::stat::Stat;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::{self, Ended, Look, Pace, Place, SLICE, Side, Wait};
+use crate::wait::{self, Ended, Look, Place, SLICE, Side};
 
 /// The receiving side of a one-to-one channel. [`Options`](crate::Options) open it.
 ///

@@ -14,11 +14,12 @@ use crate::members::Flavor;
 use crate::membership::Membership;
 use crate::message::{Message, Shape, is_variable};
 use crate::options::{Handle, sealed::Sealed};
+use crate::pace::{Pace, Wait};
 use crate::patience::{Patience, Seldom};
 use crate::ring::spsc::Producer;
 use crate::stat::Stat;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::{self, Ended, Look, Pace, Place, SLICE, Side, Wait};
+use crate::wait::{self, Ended, Look, Place, SLICE, Side};
 
 /// The sending side of a one-to-one channel. [`Options`](crate::Options) open it.
 ///
@@ -154,7 +155,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// Makes sure of a free slot at the next position.
     #[inline(always)]
     pub(super) fn claim(&mut self, patience: Patience) -> Result<(), SendError> {
-        if self.producer.has_room() && !self.channel.guard.forked() {
+        if !self.channel.guard.forked() && self.producer.has_room() {
             return Ok(());
         }
         self.make_room(patience)
@@ -317,9 +318,10 @@ impl<T: Message + ?Sized> Sender<T> {
         Err(ended)
     }
 
-    /// Brings our line of the members' table up to date.
+    /// Brings our line of the members' table and the tail up to date.
     fn account(&self) {
         if self.channel.membership.is_seated() {
+            self.producer.publish_tail();
             self.channel.membership.account(self.producer.position(), self.bytes, self.pace.parks);
         }
     }

@@ -345,7 +345,9 @@ fn ends_that_cannot_be() {
         memory.u64(at::TAIL).store(garbage, Relaxed);
         assert_eq!(rx.recv(), Ok(0));
         assert!(tx.len() <= 4 && rx.len() <= 4 && tx.stat().expect("stat").depth <= 4);
+        // A sender that leaves puts it right; this one cannot.
         drop(tx);
+        memory.u64(at::TAIL).store(garbage, Relaxed);
         if garbage == u64::MAX {
             // Not far behind the head, it is put right.
             let mut tx: Sender<u64> = key.options().attach().expect("attach");

@@ -8,8 +8,9 @@ use crate::layout::Parking;
 use crate::members::Seat;
 use crate::models::gate::SEATS;
 use crate::models::harness::Scene;
+use crate::pace::Pace;
 use crate::ring::Ring;
-use crate::wait::{self, Ended, Look, Pace, Place, SLICE, Side};
+use crate::wait::{self, Ended, Look, Place, SLICE, Side};
 
 /// What a member reckons with while it waits: whatever does not happen in a model is not asked for,
 /// as every question is a step.

@@ -8,9 +8,10 @@ use crate::error::Fault;
 use crate::members::Seat;
 use crate::models::gate::SEATS;
 use crate::models::harness::Scene;
+use crate::pace::{Pace, Wait};
 use crate::ring::mpmc::{Consumer, Held, Next};
 use crate::ring::testing::read;
-use crate::wait::{Look, Pace, Side, Wait};
+use crate::wait::{Look, Side};
 use crate::word::DELIVERIES_MAX;
 
 /// What a receiver saw when it last looked through the slots for messages of the dead.

@@ -7,9 +7,10 @@ use super::member::{Member, Until, message};
 use crate::error::Fault;
 use crate::members::Seat;
 use crate::models::harness::Scene;
+use crate::pace::{Pace, Wait};
 use crate::ring::mpmc::{Claim, Producer, Room};
 use crate::ring::testing::write;
-use crate::wait::{Look, Pace, Side, Wait};
+use crate::wait::{Look, Side};
 
 /// A sending end.
 #[derive(Debug)]

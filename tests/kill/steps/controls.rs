@@ -179,7 +179,10 @@ impl Raw {
     }
 
     fn put(&self) {
-        let position = self.tail();
+        self.put_at(self.tail());
+    }
+
+    fn put_at(&self, position: u64) {
         self.write(position);
         self.announce(position);
         self.memory.word(at::TAIL).store(position.wrapping_add(1), Release);
@@ -201,7 +204,7 @@ impl Raw {
     }
 }
 
-/// Goes on at the tail, whatever was announced behind it.
+/// Goes on behind what its predecessor reported, whatever was announced there.
 fn succeed_without_repair(
     survivor: &mut Survivor<'_>,
     mut peer: Option<Peer>,
@@ -209,7 +212,8 @@ fn succeed_without_repair(
     let scene = survivor.scene;
     survivor.peer(After::Stream, &mut peer)?;
     let End::Raw(raw) = attach(scene) else { unreachable!("just made") };
-    raw.put();
+    // The tail is where the predecessor began.
+    raw.put_at(raw.tail() + scene.board.sent.get().0);
     let mut rx = scene.receiver();
     let next = load(rx.position());
     let got = rx.try_recv();

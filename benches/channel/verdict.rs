@@ -57,7 +57,7 @@ impl<'a, W: Contender> Standing<'a, W> {
     }
 
     /// Of one way over another, round by round.
-    pub fn ratio(&self, i: usize, j: usize) -> Series {
+    fn ratio(&self, i: usize, j: usize) -> Series {
         self.relative[i].over(&self.relative[j])
     }
 
@@ -73,6 +73,14 @@ impl<'a, W: Contender> Standing<'a, W> {
             false => self.ratio(i, j).range(),
         };
         self.beside().map(cell).collect()
+    }
+
+    /// The median of one way, and of its ratios, in one cell.
+    #[allow(dead_code, reason = "not all that share this have tables of tables")]
+    pub fn brief(&self, i: usize) -> String {
+        let ratios = self.beside().map(|j| figure(self.ratio(i, j).median()));
+        let ratios = ratios.collect::<Vec<_>>().join(", ");
+        format!("{} ({ratios})", figure(self.figures[i].median()))
     }
 
     /// Says what was aimed at, a line each, of the ways that are there.

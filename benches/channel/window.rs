@@ -38,6 +38,11 @@ pub const SHAPES: [Shape; 5] = [
 ];
 
 impl Shape {
+    /// As it is said.
+    pub fn name(self) -> String {
+        format!("{} to {}", self.senders, self.receivers)
+    }
+
     /// More than one processor each.
     pub fn is_crowd(self) -> bool {
         self.senders + self.receivers > 2
@@ -77,9 +82,8 @@ impl Window<'_> {
         let relative: Vec<Series> = rates.iter().map(|series| series.over(&rates[0])).collect();
         let standing = Standing::rates(ways, &rates, &relative);
         let title = format!(
-            "Many to many, {} to {} on two processors, 8 B: million messages a second in {} ms; {rounds} rounds",
-            shape.senders,
-            shape.receivers,
+            "Many to many, {} on two processors, 8 B: million messages a second in {} ms; {rounds} rounds",
+            shape.name(),
             span.as_millis()
         );
         print_rates(title, &standing, aims);

@@ -63,6 +63,14 @@ pub trait Send<const N: usize> {
 pub trait Receive<const N: usize> {
     fn receive(&mut self, place: &mut [u64; N]);
 
+    /// The next message.
+    #[inline(always)]
+    fn one(&mut self) -> [u64; N] {
+        let mut message = [0; N];
+        self.receive(&mut message);
+        message
+    }
+
     /// Looks at the next message: where it was written, or in `place`.
     #[inline(always)]
     fn look<R>(&mut self, place: &mut [u64; N], look: impl FnOnce(&[u64; N]) -> R) -> R {

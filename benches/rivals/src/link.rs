@@ -5,6 +5,9 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd};
 
+use sysvring_support::worker::{hear, say};
+
+use crate::carrier::Carrier;
 use crate::contest::Pair;
 use crate::machine::Cores;
 use crate::{pair, queues};
@@ -130,6 +133,22 @@ pub fn start_back(
     leftovers.note(way, &back);
     server.tell(&back)?;
     Ok((server, returner))
+}
+
+/// What the serving side does for that: its two ends.
+pub fn serving<C: Carrier<N>, const N: usize>() -> (C::Tx, C::Rx) {
+    let (offer, address) = C::offer(CAPACITY);
+    say(address);
+    let back = hear();
+    (C::accept(offer), C::attach(&back, CAPACITY))
+}
+
+/// What the other side does.
+pub fn returning<C: Carrier<N>, const N: usize>(address: &str) -> (C::Tx, C::Rx) {
+    let rx = C::attach(address, CAPACITY);
+    let (offer, address) = C::offer(CAPACITY);
+    say(address);
+    (C::accept(offer), rx)
 }
 
 /// What stays when its users are gone; removed when this is dropped.

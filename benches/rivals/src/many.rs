@@ -11,9 +11,9 @@ use crate::Extent;
 use crate::duel::Duel;
 use crate::link::{self, CAPACITY, Way};
 use crate::machine::Cores;
-use crate::table::{Goal, Series};
+use crate::table::{Goal, Series, Table};
 use crate::team::{Course, Turns, check, message};
-use crate::verdict::Aim;
+use crate::verdict::{Aim, Standing};
 use crate::vyukov::Queue;
 use crate::window::{self, SHAPES, Shape, Task, Window};
 
@@ -37,7 +37,25 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<Vec<(Shape
         let aims = if shape.senders == 4 { &aims[..] } else { &[] };
         shapes.push((shape, Window { ways, shape, aims }.run(cores, extent)?));
     }
+    print_all(ways, &shapes);
     Ok(shapes)
+}
+
+/// All shapes in one table.
+fn print_all(ways: &[Way], shapes: &[(Shape, Vec<Series>)]) {
+    let heads = shapes.iter().map(|(shape, _)| shape.name());
+    let heads: Vec<String> = std::iter::once(String::new()).chain(heads).collect();
+    let title = "Many to many on two processors, 8 B: million messages a second, and what that is of Vyukov's ring \
+                 and of the best rival";
+    let mut table = Table::new(title, &heads);
+    for (i, way) in ways.iter().enumerate() {
+        let cell = |(_, rates): &(Shape, Vec<Series>)| {
+            let relative: Vec<Series> = rates.iter().map(|rate| rate.over(&rates[0])).collect();
+            Standing::rates(ways, rates, &relative).brief(i)
+        };
+        table.row(way.label(), shapes.iter().map(cell));
+    }
+    table.print();
 }
 
 pub fn worker(orders: &mut Orders) {

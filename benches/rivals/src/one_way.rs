@@ -77,30 +77,17 @@ pub fn worker(orders: &mut Orders) {
     }
 }
 
-#[inline(always)]
-fn one<const N: usize>(rx: &mut impl Receive<N>) -> [u64; N] {
-    let mut message = [0; N];
-    rx.receive(&mut message);
-    message
-}
-
 fn serve<C: Carrier<N>, const N: usize>(count: u64) {
-    let (offer, address) = C::offer(CAPACITY);
-    say(address);
-    let back = hear();
-    let (mut tx, mut rx) = (C::accept(offer), C::attach(&back, CAPACITY));
+    let (mut tx, mut rx) = link::serving::<C, N>();
     timed_turns(count, |n| {
         tx.send(&[n; N]);
-        one(&mut rx)[0]
+        rx.one()[0]
     });
 }
 
 fn give_back<C: Carrier<N>, const N: usize>(count: u64, address: &str) {
-    let mut rx = C::attach(address, CAPACITY);
-    let (offer, address) = C::offer(CAPACITY);
-    say(address);
-    let mut tx = C::accept(offer);
-    turns(count, || tx.send(&one(&mut rx)));
+    let (mut tx, mut rx) = link::returning::<C, N>(address);
+    turns(count, || tx.send(&rx.one()));
 }
 
 /// Both sides are threads of the other worker.
@@ -118,11 +105,11 @@ fn both<L: Local<N>, const N: usize>(count: u64, core: usize) {
     std::thread::spawn(move || {
         worker::pin(core);
         loop {
-            back.send(&one(&mut there));
+            back.send(&there.one());
         }
     });
     timed_turns(count, |n| {
         tx.send(&[n; N]);
-        one(&mut rx)[0]
+        rx.one()[0]
     });
 }

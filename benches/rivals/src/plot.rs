@@ -103,10 +103,7 @@ impl Plots {
         let lines: Vec<Line> = ways.iter().enumerate().map(line).collect();
         let places: Vec<f64> = (0..shapes.len()).map(|x| x as f64).collect();
         let title = "Many to many on two processors, 8 B: million messages a second";
-        let label = |place: &f64| {
-            let shape = shapes[place.round() as usize].0;
-            format!("{} to {}", shape.senders, shape.receivers)
-        };
+        let label = |place: &f64| shapes[place.round() as usize].0.name();
         self.save("many.svg", title, |area| draw_lines(area, &lines, &places, &label))
     }
 

@@ -1,7 +1,7 @@
 //! The rates of streams of all sizes, in one table.
 
 use crate::link::Way;
-use crate::table::{Series, Table, figure};
+use crate::table::{Series, Table};
 use crate::verdict::Standing;
 
 /// The rates of one size, in bytes, of each way that takes it.
@@ -31,14 +31,7 @@ pub fn print(ways: &[Way], sizes: &[Rates]) {
             let Some(i) = size.ways.iter().position(|&other| other == way) else {
                 return String::new();
             };
-            let standing = size.standing();
-            let raw = size.ways.iter().position(|&other| other == Way::Raw);
-            let beside: Vec<String> = [raw, standing.best_rival()]
-                .into_iter()
-                .flatten()
-                .map(|j| figure(standing.ratio(i, j).median()))
-                .collect();
-            format!("{} ({})", figure(size.rates[i].median()), beside.join(", "))
+            size.standing().brief(i)
         };
         table.row(way.label(), sizes.iter().map(cell));
     }

@@ -156,29 +156,16 @@ pub fn worker(orders: &mut Orders) {
     }
 }
 
-#[inline(always)]
-fn one<const N: usize>(rx: &mut impl Receive<N>) -> [u64; N] {
-    let mut message = [0; N];
-    rx.receive(&mut message);
-    message
-}
-
 fn serve<C: Carrier<N>, const N: usize>(span: u64) {
-    let (offer, address) = C::offer(CAPACITY);
-    say(address);
-    let back = hear();
-    let (mut tx, mut rx) = (C::accept(offer), C::attach(&back, CAPACITY));
+    let (mut tx, mut rx) = link::serving::<C, N>();
     timed_turns(span, |n| {
         tx.send(&[n; N]);
-        one(&mut rx)[0]
+        rx.one()[0]
     });
 }
 
 fn give_back<C: Carrier<N>, const N: usize>(address: &str) {
-    let mut rx = C::attach(address, CAPACITY);
-    let (offer, address) = C::offer(CAPACITY);
-    say(address);
-    let mut tx = C::accept(offer);
+    let (mut tx, mut rx) = link::returning::<C, N>(address);
     loop {
         hear();
         answer(&mut tx, &mut rx);
@@ -188,7 +175,7 @@ fn give_back<C: Carrier<N>, const N: usize>(address: &str) {
 /// The returning side's turn.
 fn answer<const N: usize>(tx: &mut impl Send<N>, rx: &mut impl Receive<N>) {
     loop {
-        let message = one(rx);
+        let message = rx.one();
         tx.send(&message);
         if message[0] == LAST {
             return;
@@ -215,7 +202,7 @@ fn both<L: Local<N>, const N: usize>(span: u64, core: usize) {
         // Until the end of the turn.
         begun = n != LAST;
         tx.send(&[n; N]);
-        one(&mut rx)[0]
+        rx.one()[0]
     });
 }
 

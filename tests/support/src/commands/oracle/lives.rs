@@ -1,0 +1,80 @@
+//! Members that come, leave and die: who gets which seat, and what becomes of what they had.
+
+use std::collections::BTreeSet;
+
+use super::{Member, Met, Oracle, Seat, State};
+use crate::commands::{Answer, Call, Flavor, No, Progress, Side, What};
+
+impl Oracle {
+    pub(in crate::commands) fn check_join(&mut self, id: u32, side: Side, answer: &Answer) {
+        let is_free = |seat: &Seat| !matches!(seat, Seat::Taken(_));
+        let seat = match self.rules.flavor {
+            Flavor::Spsc => Some(side as usize).filter(|seat| is_free(&self.seats[*seat])),
+            Flavor::Mpmc => self.seats.iter().position(is_free),
+        };
+        let Some(seat) = seat else {
+            return assert_eq!(*answer, Answer::No(No::NoSeat));
+        };
+        assert_eq!(*answer, Answer::Done, "seat {seat} is free");
+        let other_is_there = self.members.values().any(|member| member.side != side);
+        let finds = side == Side::Receiver && !self.is_empty();
+        let met = match (other_is_there, self.rules.flavor) {
+            (true, _) => Met::Yes,
+            (false, Flavor::Spsc) if finds => Met::Yes,
+            (false, Flavor::Mpmc) if side == Side::Receiver && self.tail >= 16 => Met::Perhaps,
+            _ => Met::No,
+        };
+        let joins = self.joins[1 - side as usize];
+        self.joins[side as usize] += 1;
+        self.seats[seat] = Seat::Taken(id);
+        let (lent, told) = (Vec::new(), BTreeSet::new());
+        self.members.insert(id, Member { side, seat, met, joins, lent, told });
+    }
+
+    pub(in crate::commands) fn leave(&mut self, id: u32) {
+        for position in self.members[&id].lent.clone() {
+            self.entries.remove(&position);
+        }
+        let member = self.members.remove(&id).expect("a member");
+        self.seats[member.seat] = Seat::Left;
+        if self.members.is_empty() && !self.rules.kept {
+            *self = Oracle { ids: self.ids, ..Oracle::new(self.rules) };
+        }
+    }
+
+    pub(in crate::commands) fn die(
+        &mut self,
+        id: u32,
+        during: Option<(Call, u64)>,
+        progress: Progress,
+    ) {
+        match (during.map(|(call, number)| (call.what, number)), progress) {
+            (_, Progress::None) => {}
+            (Some((What::Send, number)), progress) => {
+                assert_eq!(self.room(), Ok(()), "sent in a full channel");
+                self.claim(id, number);
+                if progress == Progress::Finished {
+                    self.entry(self.tail - 1).state = State::Full;
+                }
+            }
+            (Some((What::Receive, _)), progress) => {
+                let position = self.take(id).expect("a message to take");
+                if progress == Progress::Finished {
+                    self.entries.remove(&position);
+                }
+            }
+            (during, progress) => panic!("{progress:?} of {during:?}"),
+        }
+        for entry in self.entries.values_mut() {
+            entry.state = match (entry.state, self.rules.flavor) {
+                (State::Claimed(by), _) if by == id => State::Dead,
+                (State::Reading(by, _), Flavor::Spsc) if by == id => State::Full,
+                (State::Reading(by, count), _) if by == id => State::Orphan(count),
+                (other, _) => other,
+            };
+        }
+        let member = self.members.remove(&id).expect("a member");
+        self.seats[member.seat] = Seat::Died(id);
+        self.died = true;
+    }
+}

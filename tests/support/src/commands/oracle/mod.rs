@@ -1,0 +1,280 @@
+//! What a channel should be: a queue of positions, each of which knows whose it is.
+
+mod lives;
+mod receives;
+mod sends;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Answer, Call, Flavor, No, Side, View, What};
+
+/// What kind of channel it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    pub flavor: Flavor,
+    /// A power of two.
+    pub capacity: u64,
+    /// How often a message is delivered at most; 0: what a dead receiver had is dropped.
+    pub deliveries: u8,
+    pub seats: usize,
+    /// The first position.
+    pub place: u64,
+    /// Whether it outlives its members.
+    pub kept: bool,
+    /// Whether its members know of each other. A bare ring's do not.
+    pub peers: bool,
+}
+
+/// A position that is not done with.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    number: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Claimed(u32),
+    /// By somebody who died: no message.
+    Dead,
+    Full,
+    Reading(u32, u8),
+    /// By somebody who died, or nobody.
+    Orphan(u8),
+}
+
+#[derive(Clone, Debug)]
+struct Member {
+    side: Side,
+    seat: usize,
+    met: Met,
+    /// How often the other side was joined when it came.
+    joins: u64,
+    /// Positions in hand.
+    lent: Vec<u64>,
+    /// The deaths it knows of.
+    told: BTreeSet<u32>,
+}
+
+/// Whether a member saw anybody of the other side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Met {
+    No,
+    /// It came to messages whose sender had left. How many there are is known to it coarsely.
+    Perhaps,
+    Yes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seat {
+    Never,
+    Taken(u32),
+    Left,
+    Died(u32),
+}
+
+/// See the top of this file.
+#[derive(Debug)]
+pub struct Oracle {
+    rules: Rules,
+    /// Counted from the place.
+    tail: u64,
+    entries: BTreeMap<u64, Entry>,
+    members: BTreeMap<u32, Member>,
+    seats: Vec<Seat>,
+    joins: [u64; 2],
+    ids: u32,
+    /// After a death, a call that does not ask the kernel may be behind.
+    died: bool,
+    redelivered: u64,
+    dropped: u64,
+    set_aside: u64,
+}
+
+/// Most that one member has in hand.
+const IN_HAND: usize = 3;
+
+impl Oracle {
+    pub fn new(rules: Rules) -> Oracle {
+        Oracle {
+            rules,
+            tail: 0,
+            entries: BTreeMap::new(),
+            members: BTreeMap::new(),
+            seats: vec![Seat::Never; rules.seats],
+            joins: [0; 2],
+            ids: 0,
+            died: false,
+            redelivered: 0,
+            dropped: 0,
+            set_aside: 0,
+        }
+    }
+
+    pub(super) fn next_id(&mut self) -> u32 {
+        self.ids += 1;
+        self.ids
+    }
+
+    /// A member of that side.
+    pub(super) fn pick(&self, side: Side, who: u8) -> Option<u32> {
+        let of_side = || self.members.iter().filter(|(_, m)| m.side == side).map(|(id, _)| *id);
+        of_side().nth(usize::from(who) % of_side().count().max(1))
+    }
+
+    pub(super) fn all(&self) -> Vec<u32> {
+        self.members.keys().copied().collect()
+    }
+
+    pub(super) fn side(&self, id: u32) -> Side {
+        self.members[&id].side
+    }
+
+    pub(super) fn has_lent(&self, id: u32) -> bool {
+        !self.members[&id].lent.is_empty()
+    }
+
+    /// Whether everything was delivered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The call as the member can make it.
+    pub(super) fn possible(&self, id: u32, mut call: Call) -> Option<Call> {
+        let (spsc, lent) = (self.rules.flavor == Flavor::Spsc, self.members[&id].lent.len());
+        call.timed |= self.died;
+        if spsc && lent != 0 {
+            // Its handle is borrowed.
+            call.what = match (self.side(id), call.what, call.n % 4) {
+                (Side::Sender, What::Abandon, _) | (Side::Sender, _, 0) => What::Abandon,
+                (Side::Sender, ..) => What::Commit,
+                (Side::Receiver, What::Forget, _) | (Side::Receiver, _, 0) => What::Forget,
+                (Side::Receiver, ..) => What::GiveBack,
+            };
+        }
+        match call.what {
+            What::Commit | What::Abandon | What::GiveBack => (lent != 0).then_some(call),
+            What::Loan | What::Lend => (lent < IN_HAND).then_some(call),
+            What::Forget => (spsc && lent != 0).then_some(call),
+            What::Deaths => (!spsc && self.rules.peers).then_some(call),
+            What::Flush => self.rules.peers.then_some(call),
+            _ => Some(call),
+        }
+    }
+
+    /// The call in the middle of which a member dies, and at which step.
+    pub(super) fn last_call(&self, id: u32, side: Side, step: u8) -> Option<(u32, Call)> {
+        let spsc = self.rules.flavor == Flavor::Spsc;
+        // Taking over is a call of its own, with an end of its own.
+        let takes_over = self.next() != Some(State::Full)
+            && self.entries.values().any(|entry| matches!(entry.state, State::Orphan(_)));
+        let what = match side {
+            Side::Sender => What::Send,
+            Side::Receiver => What::Receive,
+        };
+        let busy = spsc && self.has_lent(id) || side == Side::Receiver && takes_over;
+        (!busy && !step.is_multiple_of(4))
+            .then_some((u32::from(step / 4), Call { what, n: step, timed: true }))
+    }
+
+    /// Judges an answer, and follows it.
+    pub(super) fn check(&mut self, id: u32, call: Call, number: u64, answer: &Answer) {
+        match call.what {
+            What::Send => self.check_send(id, call, number, answer),
+            What::SendBatch => self.check_send_batch(id, call, number, answer),
+            What::Loan => self.check_loan(id, call, answer),
+            What::Commit => {
+                let position = self.give(id, call, answer);
+                if self.rules.flavor == Flavor::Spsc {
+                    self.claim(id, number);
+                }
+                *self.entry(position) = Entry { number, state: State::Full };
+            }
+            What::Abandon | What::GiveBack => {
+                let position = self.give(id, call, answer);
+                self.entries.remove(&position);
+            }
+            What::Forget => {
+                let position = self.give(id, call, answer);
+                self.entry(position).state = State::Full;
+            }
+            What::Flush => match answer {
+                Answer::Done => assert!(self.is_empty(), "flushed with messages in it"),
+                Answer::No(no) => {
+                    assert!(!self.is_empty(), "not flushed without a message in it");
+                    self.check_refusal(id, true, No::Nothing, *no);
+                }
+                other => panic!("{other:?}"),
+            },
+            What::Receive | What::ReceiveInto | What::ReceiveBoxed | What::Lend => {
+                self.check_receive(id, call, answer);
+            }
+            What::ReceiveBatch => self.check_receive_batch(id, call, answer),
+            What::Look => self.check_look(answer),
+            What::Deaths => self.check_deaths(id, answer),
+        }
+    }
+
+    fn entry(&mut self, position: u64) -> &mut Entry {
+        self.entries.get_mut(&position).expect("a position in use")
+    }
+
+    /// Messages sent and not acknowledged.
+    fn len(&self) -> u64 {
+        let is_message = |entry: &&Entry| !matches!(entry.state, State::Claimed(_) | State::Dead);
+        self.entries.values().filter(is_message).count() as u64
+    }
+
+    /// Whether the other side was there and is gone: surely, or perhaps.
+    fn gone(&self, id: u32) -> (bool, bool) {
+        let member = &self.members[&id];
+        let alone = self.rules.peers && !self.members.values().any(|m| m.side != member.side);
+        let came = self.joins[1 - member.side as usize] != member.joins;
+        (alone && (member.met == Met::Yes || came), alone && (member.met != Met::No || came))
+    }
+
+    /// Whether a refusal is right, for want of what else it could have been.
+    fn check_refusal(&self, id: u32, timed: bool, why: No, no: No) {
+        let (surely, perhaps) = self.gone(id);
+        if no == No::Disconnected {
+            return assert!(perhaps, "disconnected, but nobody is gone");
+        }
+        assert!(!surely, "{no:?}, but everybody is gone");
+        assert_eq!(no, if timed { why } else { No::Nothing });
+    }
+
+    /// The position that a member gives out of its hand.
+    fn give(&mut self, id: u32, call: Call, answer: &Answer) -> u64 {
+        assert_eq!(*answer, Answer::Done);
+        let lent = &mut self.members.get_mut(&id).expect("a member").lent;
+        lent.remove(call.which(lent.len()))
+    }
+
+    fn check_look(&self, answer: &Answer) {
+        let Answer::View(View { len, counts, seats }) = answer else { panic!("{answer:?}") };
+        assert_eq!(*len, self.len());
+        let Some(counts) = counts else { return };
+        let wanted = [self.len(), self.redelivered, self.dropped, self.set_aside];
+        assert_eq!(*counts, wanted, "depth, redelivered, dropped, set aside");
+        let wanted = self.seats.iter().map(|seat| match seat {
+            Seat::Never => 0,
+            Seat::Taken(id) => 1 + self.members[id].side as u64,
+            Seat::Left => 3,
+            Seat::Died(_) => 4,
+        });
+        assert_eq!(*seats, wanted.collect::<Vec<_>>(), "who sits where");
+    }
+
+    fn check_deaths(&mut self, id: u32, answer: &Answer) {
+        let member = self.members.get_mut(&id).expect("a member");
+        let mut wanted = Vec::new();
+        for (seat, state) in self.seats.iter().enumerate() {
+            if let Seat::Died(dead) = state
+                && member.told.insert(*dead)
+            {
+                wanted.push(seat as u64);
+            }
+        }
+        assert_eq!(*answer, Answer::Deaths(wanted));
+    }
+}

@@ -1,0 +1,73 @@
+//! Sending: when there is room, and what a sender may be told.
+
+use super::{Entry, Oracle, State};
+use crate::commands::{Answer, Call, Flavor, No};
+
+impl Oracle {
+    /// Whether the slot of the next position is free.
+    pub(super) fn room(&self) -> Result<(), No> {
+        let before = self.tail.checked_sub(self.rules.capacity);
+        match before.and_then(|before| self.entries.get(&before)).map(|entry| entry.state) {
+            None | Some(State::Dead) => Ok(()),
+            Some(State::Full | State::Orphan(_)) => Err(No::Nothing),
+            Some(_) if self.rules.flavor == Flavor::Spsc => Err(No::Nothing),
+            Some(State::Claimed(_) | State::Reading(..)) => Err(No::Behind),
+        }
+    }
+
+    pub(super) fn claim(&mut self, by: u32, number: u64) {
+        if let Some(before) = self.tail.checked_sub(self.rules.capacity) {
+            self.entries.remove(&before);
+        }
+        self.entries.insert(self.tail, Entry { number, state: State::Claimed(by) });
+        self.tail += 1;
+    }
+
+    pub(super) fn put(&mut self, id: u32, number: u64) {
+        assert_eq!(self.room(), Ok(()), "sent though it is full");
+        self.claim(id, number);
+        self.entry(self.tail - 1).state = State::Full;
+    }
+
+    pub(super) fn check_send(&mut self, id: u32, call: Call, number: u64, answer: &Answer) {
+        match (answer, self.room()) {
+            (Answer::Done, _) => self.put(id, number),
+            // With room in it a channel may be used without a receiver, or not.
+            (Answer::No(No::Disconnected), Ok(())) => {
+                self.check_refusal(id, call.timed, No::Nothing, No::Disconnected);
+            }
+            (Answer::No(no), Err(why)) => self.check_refusal(id, call.timed, why, *no),
+            (other, room) => panic!("{other:?} with room {room:?}"),
+        }
+    }
+
+    pub(super) fn check_send_batch(&mut self, id: u32, call: Call, number: u64, answer: &Answer) {
+        let Answer::Sent(sent, error) = *answer else { panic!("{answer:?}") };
+        assert!(sent <= call.many());
+        (0..sent).for_each(|n| self.put(id, number + n));
+        assert_eq!(error.is_none(), sent == call.many());
+        match (error, self.room()) {
+            (None, _) => {}
+            (Some(No::Disconnected), _) => {
+                self.check_refusal(id, false, No::Nothing, No::Disconnected);
+            }
+            // There is no form of it that asks the kernel.
+            (Some(no), Err(_)) if self.died => assert_eq!(no, No::Nothing),
+            (Some(no), Err(why)) => self.check_refusal(id, false, why, no),
+            (error, room) => panic!("{error:?} with room {room:?}"),
+        }
+    }
+
+    pub(super) fn check_loan(&mut self, id: u32, call: Call, answer: &Answer) {
+        let Answer::Lent(position) = *answer else {
+            return self.check_send(id, call, 0, answer);
+        };
+        assert_eq!(self.room(), Ok(()), "lent though it is full");
+        let tail = self.tail;
+        assert!(position.is_none_or(|at| at == self.rules.place.wrapping_add(tail)));
+        if self.rules.flavor == Flavor::Mpmc {
+            self.claim(id, 0);
+        }
+        self.members.get_mut(&id).expect("a member").lent.push(tail);
+    }
+}

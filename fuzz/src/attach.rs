@@ -217,11 +217,14 @@ where
     let by_key = || address(Options::key(key));
     let by_id = |id| join::<T, Tx, Rx>(|| address(Options::id(id)), true, message);
     let asking = || if plan.asks { plan.ask(by_key()) } else { by_key() };
-    let opened = [
+    let joined = [
         plan.by_id && id.is_some_and(by_id),
         plan.by_key && join::<T, Tx, Rx>(by_key, true, message),
-        join::<T, Tx, Rx>(asking, false, message),
     ];
+    if joined.contains(&true) {
+        check_binding(key, ground.segment.as_ref());
+    }
+    let opened = [joined[0], joined[1], join::<T, Tx, Rx>(asking, false, message)];
     if plan.looks_again {
         look(key, id);
     }
@@ -259,6 +262,17 @@ fn lay(plan: &Plan, segment: &Segment, set: Option<Set>, input: &mut Input<'_>) 
 fn identifier(segment: &Segment) -> Option<ChannelId> {
     let nonce = segment.word(84)?;
     format!("{}:{nonce:08x}", segment.id).parse().ok()
+}
+
+/// Whoever joined made sure that the set of the key is the one that the segment names.
+fn check_binding(key: i32, segment: Option<&Segment>) {
+    let segment = segment.filter(|segment| marked_segment(key) == Some(segment.id));
+    if let (Some(segment), Some(set)) = (segment, Set::marked(key)) {
+        let nonce = |n| set.value(n).map(|half| half as u32);
+        let kept = nonce(4).zip(nonce(5)).map(|(low, high)| low | high << 15);
+        assert_eq!(segment.word(80), Some(set.id as u32), "joined beside its set");
+        assert_eq!(segment.word(84), kept, "joined beside its set");
+    }
 }
 
 /// What is nobody's business and must stay.

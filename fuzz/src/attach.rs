@@ -4,6 +4,7 @@
 //! The input: a byte of flags ([`Plan`]), a byte and a half-word of sizes, a list of values for the
 //! set, then patches over a real channel, or the bytes of a segment that never was one.
 
+use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
@@ -31,13 +32,20 @@ const SEMAPHORES: std::ops::RangeInclusive<u16> = 10..=262;
 
 /// The target.
 pub fn attach(data: &[u8]) {
+    joins(data);
+}
+
+/// The same; whether somebody could attach to what the input laid there.
+pub fn joins(data: &[u8]) -> bool {
     // One key at a time: what is left behind is then known to be this input's.
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
-    within(TOO_LONG, || once(data));
+    let joined = Cell::new(false);
+    within(TOO_LONG, || joined.set(once(data)));
+    joined.get()
 }
 
-fn once(data: &[u8]) {
+fn once(data: &[u8]) -> bool {
     let mut input = Input::new(data);
     let plan = Plan::read(&mut input);
     match (plan.text, plan.many) {
@@ -163,7 +171,7 @@ fn free_key() -> i32 {
     }
 }
 
-fn run<T, Tx, Rx>(plan: &Plan, mut input: Input<'_>, message: &T)
+fn run<T, Tx, Rx>(plan: &Plan, mut input: Input<'_>, message: &T) -> bool
 where
     T: Message + ?Sized,
     Tx: Uses<T>,
@@ -236,6 +244,7 @@ where
     foreign.check(&ground, opened);
     drop(ground);
     assert!(is_free(key), "something is left of {plan:?}");
+    joined.contains(&true)
 }
 
 /// The bytes of the segment.

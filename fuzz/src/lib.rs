@@ -15,7 +15,7 @@ mod steps;
 mod time;
 mod uses;
 
-pub use attach::attach;
+pub use attach::{attach, joins};
 pub use commands::commands;
 pub use live::live;
 pub use messages::messages;

@@ -42,6 +42,16 @@ macro_rules! replay {
 
 replay![attach, commands, live, messages];
 
+/// Seeds that are channels by hand lead nowhere when the layout changes and they do not.
+#[test]
+fn channels_by_hand_are_channels() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/attach");
+    for name in ["by-hand", "by-hand-private", "by-hand-text", "by-hand-users"] {
+        let seed = std::fs::read(folder.join(name)).expect("a seed");
+        assert!(sysvring_fuzz::joins(&seed), "nobody could attach to {name}");
+    }
+}
+
 /// A target of that name.
 #[derive(Clone, Copy)]
 struct Target {

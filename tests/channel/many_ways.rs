@@ -12,6 +12,7 @@ tests![
     a_closed_member_is_closed_for_its_clones,
     who_waits_while_a_clone_closes_is_told,
     what_a_clone_has_in_hand_outlives_a_close,
+    who_closes_without_clones_has_left,
     each_side_waits_for_the_other,
     the_other_kind_is_refused,
 ];
@@ -72,6 +73,17 @@ fn what_is_no_value_is_set_aside() {
     tx.send(&4).expect("send");
     assert_eq!(rx.recv_boxed(), Err(RecvError::Invalid { position: 6 }));
     assert_eq!((rx.len(), rx.try_recv()), (0, Err(RecvError::Empty)));
+}
+
+fn who_closes_without_clones_has_left() {
+    let name = Name::new();
+    let tx: mpmc::Sender<u64> = name.options().open().expect("open");
+    let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+    tx.send(&1).expect("send");
+    tx.close().expect("close");
+    assert_eq!((rx.recv(), rx.recv()), (Ok(1), Err(RecvError::Disconnected)));
+    assert!(rx.deaths().expect("no fault").is_empty(), "it left, and did not die");
+    rx.close().expect("close");
 }
 
 fn a_closed_member_is_closed_for_its_clones() {

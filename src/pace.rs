@@ -2,8 +2,12 @@
 //!
 //! A wait of unknown length costs at most twice what it must when one spins for as long as a sleep and its
 //! wake would take, and then sleeps (Karlin, Manasse, McGeoch and Owicki, "Competitive randomized
-//! algorithms for non-uniform problems", SODA 1990). What that is the wakes tell. Where one wait after
-//! the other takes many times as long, the next will too, and spinning is left out.
+//! algorithms for non-uniform problems", SODA 1990). What that is the wakes tell.
+//!
+//! Spinning is in vain where messages come seldom, and where the other side needs this very
+//! processor. After some waits that outlast it, it is left out. Where later ones end so soon that
+//! it would have met them, it is tried once; if that is in vain too, the next try comes after twice
+//! as many, since on one processor each of them is like that.
 
 use crate::sync::spin_loop;
 
@@ -35,12 +39,14 @@ pub(crate) struct Pace {
 }
 
 /// What the last waits taught.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Learnt {
     /// How long to spin, nanoseconds: twice what the last wakes took, between 2 and 100 microseconds.
     spin: u32,
-    /// Waits in a row that took many times as long.
-    long: u32,
+    /// 0 as long as spinning pays; otherwise how many waits it would have met come before the next try.
+    pause: u16,
+    /// While spinning pays, waits in a row that outlasted it; otherwise waits still to come before the try.
+    count: u16,
 }
 
 /// Looks before the first thing that is not a look: a microsecond or two, many times what a message is on
@@ -48,27 +54,32 @@ pub(crate) struct Learnt {
 const GLANCES: u32 = if cfg!(loom) { 0 } else { 64 };
 const SPIN_MIN_NS: u32 = 2_000;
 const SPIN_MAX_NS: u32 = 100_000;
-/// A wait that took so many times as long as spinning would is a long one.
-const LONG_TIMES: u64 = 4;
-/// After so many long waits in a row the next will be one too, and spinning for it would be in vain.
-const LONG_WAITS: u32 = 8;
+/// Waits in a row that outlast spinning before it is left out, and those that it would have met before it is
+/// tried again.
+const IN_VAIN: u16 = 8;
+const PAUSE_MAX: u16 = 4_096;
 
 impl Learnt {
     /// As one number.
     pub(crate) fn number(self) -> u64 {
-        u64::from(self.spin) | u64::from(self.long) << 32
+        u64::from(self.spin) | u64::from(self.pause) << 32 | u64::from(self.count) << 48
     }
 
     pub(crate) fn from_number(number: u64) -> Learnt {
-        Learnt { spin: number as u32, long: (number >> 32) as u32 }
+        Learnt { spin: number as u32, pause: (number >> 32) as u16, count: (number >> 48) as u16 }
     }
 
-    /// How long to spin this time.
+    /// Whether spinning is left out this time.
+    fn is_in_vain(self) -> bool {
+        self.pause != 0 && self.count != 0
+    }
+
+    /// How long to spin this time, nanoseconds.
     pub(crate) fn budget(self) -> u64 {
-        u64::from(if self.long < LONG_WAITS { self.spin } else { SPIN_MIN_NS })
+        if self.is_in_vain() { 0 } else { u64::from(self.spin) }
     }
 
-    /// A wake came: what it cost, from the waker's post to here.
+    /// A wake came: what it cost, from the waker's post to here, nanoseconds.
     pub(crate) fn woken(&mut self, cost: u64) {
         // Older than any wake: the post was no waker's.
         if cost < 10_000_000 {
@@ -77,10 +88,24 @@ impl Learnt {
         }
     }
 
-    /// How long a wait took until its end.
-    pub(crate) fn took(&mut self, time: u64) {
-        let long = time > LONG_TIMES * u64::from(self.spin);
-        self.long = if long { self.long.saturating_add(1) } else { 0 };
+    /// A wait ended while it spun.
+    pub(crate) fn met(&mut self) {
+        (self.pause, self.count) = (0, 0);
+    }
+
+    /// A wait outlasted spinning, and took so many nanoseconds.
+    pub(crate) fn outlasted(&mut self, time: u64) {
+        if self.pause == 0 {
+            self.count += 1;
+            if self.count >= IN_VAIN {
+                (self.pause, self.count) = (IN_VAIN, IN_VAIN);
+            }
+        } else if self.count == 0 {
+            self.pause = self.pause.saturating_mul(2).min(PAUSE_MAX);
+            self.count = self.pause;
+        } else if time < u64::from(self.spin) {
+            self.count -= 1;
+        }
     }
 }
 
@@ -88,7 +113,7 @@ impl Pace {
     pub(crate) fn new(wait: Wait) -> Pace {
         Pace {
             wait,
-            learnt: Learnt { spin: SPIN_MAX_NS / 2, long: 0 },
+            learnt: Learnt { spin: SPIN_MAX_NS / 2, pause: 0, count: 0 },
             alone: crate::sysv::process::processors() < 2,
             parks: 0,
         }
@@ -103,12 +128,15 @@ impl Pace {
     /// Looks a few times before anything is done that takes as long as a message that is on its way.
     /// Whether it came.
     #[inline(always)]
-    pub(crate) fn glance(&self, mut came: impl FnMut() -> bool) -> bool {
-        if self.wait == Wait::Park || self.alone {
+    pub(crate) fn glance(&mut self, mut came: impl FnMut() -> bool) -> bool {
+        if self.wait == Wait::Park || self.alone || self.learnt.is_in_vain() {
             return false;
         }
         for _ in 0..GLANCES {
             if came() {
+                if self.learnt.pause != 0 {
+                    self.learnt.met();
+                }
                 return true;
             }
             spin_loop();
@@ -131,11 +159,13 @@ mod tests {
 
     #[test]
     fn what_was_learnt_is_a_number_and_back() {
-        for learnt in
-            [fresh(), Learnt { spin: u32::MAX, long: 0 }, Learnt { spin: 1, long: u32::MAX }]
-        {
-            let same = Learnt::from_number(learnt.number());
-            assert_eq!((same.spin, same.long), (learnt.spin, learnt.long));
+        for spin in [0, 1, u32::MAX] {
+            for pause in [0, 1, u16::MAX] {
+                for count in [0, 1, u16::MAX] {
+                    let learnt = Learnt { spin, pause, count };
+                    assert_eq!(Learnt::from_number(learnt.number()), learnt);
+                }
+            }
         }
     }
 
@@ -150,19 +180,47 @@ mod tests {
         }
     }
 
-    /// Not after a few, for a pause now and then says nothing; and a single short one is enough to go back.
+    /// How many of so many waits spin for all of their budget, when none of them is met by it.
+    fn spins(learnt: &mut Learnt, waits: usize, time: u64) -> usize {
+        (0..waits)
+            .filter(|_| {
+                let all = learnt.budget() == u64::from(learnt.spin);
+                learnt.outlasted(time);
+                all
+            })
+            .count()
+    }
+
     #[test]
-    fn after_long_waits_spinning_is_short() {
+    fn long_waits_end_spinning() {
         let mut learnt = fresh();
-        let spin = u64::from(learnt.spin);
-        for _ in 0..LONG_WAITS {
-            assert_eq!(learnt.budget(), spin);
-            learnt.took(spin * LONG_TIMES + 1);
+        assert_eq!(spins(&mut learnt, 1_000, 1_000_000), usize::from(IN_VAIN));
+        // Not after a pause now and then.
+        learnt.met();
+        for _ in 0..100 {
+            assert_eq!(
+                spins(&mut learnt, usize::from(IN_VAIN) - 1, 1_000_000),
+                usize::from(IN_VAIN) - 1
+            );
+            learnt.met();
         }
-        assert_eq!(learnt.budget(), u64::from(SPIN_MIN_NS));
-        learnt.took(u64::MAX);
-        assert_eq!(learnt.budget(), u64::from(SPIN_MIN_NS));
-        learnt.took(spin * LONG_TIMES);
-        assert_eq!(learnt.budget(), spin);
+    }
+
+    #[test]
+    fn short_waits_bring_it_back() {
+        let mut learnt = fresh();
+        spins(&mut learnt, 100, 1_000_000);
+        assert_eq!(spins(&mut learnt, usize::from(IN_VAIN), 10_000), 0);
+        assert_eq!(learnt.budget(), u64::from(learnt.spin), "not tried");
+        learnt.met();
+        assert_eq!(learnt, fresh());
+    }
+
+    /// Two that share a processor: each wait is short, and none is met by spinning.
+    #[test]
+    fn what_is_always_in_vain_is_tried_more_and_more_seldom() {
+        let mut learnt = fresh();
+        assert!(spins(&mut learnt, 10_000, 10_000) < usize::from(IN_VAIN) + 12);
+        assert!((1..=3).contains(&spins(&mut learnt, 10_000, 10_000)));
     }
 }

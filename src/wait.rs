@@ -235,13 +235,13 @@ pub(crate) fn wait<G: Gate, E: From<Fault>>(
     let mut look = |how| look(how).map_err(Ended::Failed);
     let start = time::now_ns();
     if pace.wait != Wait::Park && !pace.alone && spin(pace, start, deadline, &mut look)? {
-        pace.learnt.took(0);
+        pace.learnt.met();
         return Ok(());
     }
     if pace.wait != Wait::Park {
         for _ in 0..YIELDS {
             if look(Look::Quick)? {
-                pace.learnt.took(0);
+                pace.learnt.outlasted(time::now_ns().saturating_sub(start));
                 return Ok(());
             }
             // On a busy machine the processor may be back only much later.
@@ -345,7 +345,7 @@ fn park<G: Gate, E: From<Fault>>(
     match posted {
         Ok(true) => {
             let now = time::now_ns();
-            pace.learnt.took(now.saturating_sub(start));
+            pace.learnt.outlasted(now.saturating_sub(start));
             if !announced {
                 let woken_at = place.parking.woken_at.load(plain::Ordering::Relaxed);
                 pace.learnt.woken(now.saturating_sub(woken_at));

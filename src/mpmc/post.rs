@@ -107,12 +107,22 @@ impl Post {
     /// Whether something comes within a few looks.
     #[inline(always)]
     pub(super) fn glance(&self, came: impl FnMut() -> bool) -> bool {
-        self.pace.glance(came)
+        let learnt = self.learnt();
+        let mut pace = self.pace.with(learnt);
+        let came = pace.glance(came);
+        if pace.learnt() != learnt {
+            self.learnt.store(pace.learnt().number(), Relaxed);
+        }
+        came
+    }
+
+    fn learnt(&self) -> Learnt {
+        Learnt::from_number(self.learnt.load(Relaxed))
     }
 
     /// A pace for one wait, and what was learnt by it.
     pub(super) fn with_pace<R>(&self, wait: impl FnOnce(&mut Pace) -> R) -> R {
-        let mut pace = self.pace.with(Learnt::from_number(self.learnt.load(Relaxed)));
+        let mut pace = self.pace.with(self.learnt());
         let result = wait(&mut pace);
         self.learnt.store(pace.learnt().number(), Relaxed);
         self.parks.fetch_add(pace.parks, Relaxed);

@@ -73,7 +73,11 @@ impl Membership {
         own.clear(wait::LEFT);
         own.joins.fetch_add(1, AcqRel);
         // A receiver that finds messages has met their sender, whoever that was.
-        if seat.side == Side::Receivers && membership.ring().depth() != 0 {
+        let depth = match membership.facts.flavor {
+            Flavor::Spsc => membership.ring().depth(),
+            Flavor::Mpmc => membership.ring().depth_hint(),
+        };
+        if seat.side == Side::Receivers && depth != 0 {
             membership.unmet = None;
         }
         membership.inherited = inherited;

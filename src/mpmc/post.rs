@@ -43,8 +43,9 @@ pub(super) type Dead = Vec<u64>;
 pub(super) struct Post {
     /// That of every wait, but for what is learnt.
     pace: Pace,
-    /// As in [`Pace`], learnt by all threads.
-    learnt: AtomicU64,
+    /// How long to spin, nanoseconds, learnt by all threads. Spinning is never left out: where there are more
+    /// members than processors, a wait that outlasts it says little of the next one.
+    spin: AtomicU32,
     parks: AtomicU64,
     messages: AtomicU64,
     bytes: AtomicU64,
@@ -62,7 +63,7 @@ impl Post {
     pub(super) fn new(membership: Membership, wait: Wait) -> Post {
         let pace = Pace::new(wait);
         let post = Post {
-            learnt: AtomicU64::new(pace.learnt().number()),
+            spin: AtomicU32::new(pace.learnt().spin()),
             pace,
             parks: AtomicU64::new(0),
             messages: AtomicU64::new(0),
@@ -107,24 +108,19 @@ impl Post {
     /// Whether something comes within a few looks.
     #[inline(always)]
     pub(super) fn glance(&self, came: impl FnMut() -> bool) -> bool {
-        let learnt = self.learnt();
-        let mut pace = self.pace.with(learnt);
-        let came = pace.glance(came);
-        if pace.learnt() != learnt {
-            self.learnt.store(pace.learnt().number(), Relaxed);
-        }
-        came
+        self.pace().glance(came)
     }
 
-    fn learnt(&self) -> Learnt {
-        Learnt::from_number(self.learnt.load(Relaxed))
+    /// A pace for one wait.
+    fn pace(&self) -> Pace {
+        self.pace.with(Learnt::from_spin(self.spin.load(Relaxed)))
     }
 
-    /// A pace for one wait, and what was learnt by it.
+    /// Waits, and remembers what was learnt by it.
     pub(super) fn with_pace<R>(&self, wait: impl FnOnce(&mut Pace) -> R) -> R {
-        let mut pace = self.pace.with(self.learnt());
+        let mut pace = self.pace();
         let result = wait(&mut pace);
-        self.learnt.store(pace.learnt().number(), Relaxed);
+        self.spin.store(pace.learnt().spin(), Relaxed);
         self.parks.fetch_add(pace.parks, Relaxed);
         result
     }

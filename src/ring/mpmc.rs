@@ -79,6 +79,15 @@ impl Ring {
         position >> self.shift
     }
 
+    /// Messages in the ring, as the hints have it: within some positions of each member, and without a look at
+    /// any slot, which would take its line from who is at work there.
+    pub(crate) fn depth_hint(&self) -> u64 {
+        let header = self.header();
+        // Head first: the tail read after it is never behind an honest head.
+        let head = header.head.0.load(Acquire);
+        self.between(head, header.tail.0.load(Acquire))
+    }
+
     /// More slots than an honest walk passes: a hint is behind by so much, and each slot changes a
     /// few times meanwhile. Others may be faster than we walk, so what is over it is only taken for
     /// corrupt far beyond.

@@ -347,12 +347,16 @@ impl Ring {
         position
     }
 
+    /// Messages from `head` to `tail`, as far as there can be so many.
+    pub(super) fn between(&self, head: u64, tail: u64) -> u64 {
+        if is_past(head, tail) { 0 } else { tail.wrapping_sub(head).min(self.capacity()) }
+    }
+
     /// Messages sent and not yet acknowledged, as an observer sees them: exact at some moment.
     pub(crate) fn depth(&self) -> u64 {
         // Head first: the tail read after it is never behind an honest head.
         let head = self.header().head.0.load(Acquire);
-        let tail = self.tail();
-        if is_past(head, tail) { 0 } else { tail.wrapping_sub(head).min(self.capacity()) }
+        self.between(head, self.tail())
     }
 }
 

@@ -73,7 +73,7 @@ impl Inner {
         let ring = self.consumer.ring();
         let senders = &ring.header().senders;
         // Those who wait for room are woken when half of it is free: a burst for each, not a message.
-        if !senders.is_parked() || ring.depth() <= ring.capacity() / 2 || self.is_sparse() {
+        if !senders.is_parked() || ring.depth_hint() <= ring.capacity() / 2 || self.is_sparse() {
             // What fails here fails again in the next call that waits.
             let _ = self.post.membership.wake(Side::Senders);
         }

@@ -266,8 +266,10 @@ fn an_observer_sees_a_possible_depth() {
 #[test]
 fn a_slot_claimed_twice_is_the_same() {
     let mut pair = Pair::new(2);
+    assert!(pair.tx.has_room());
     write(pair.tx.slot(), 7);
     assert_eq!(pair.receive(), Ok(None));
+    assert!(pair.tx.has_room());
     write(pair.tx.slot(), 0);
     pair.tx.publish();
     assert_eq!(pair.receive(), Ok(Some(0)));

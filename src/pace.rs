@@ -20,7 +20,7 @@ pub enum Wait {
     Spin,
     /// Spin for about as long as a sleep and a wake would cost (learnt from the last ones), then
     /// give up the processor a few times, then sleep. On a machine with one processor it does not
-    /// spin.
+    /// spin, and one to one it leaves out spinning that was in vain several times in a row.
     #[default]
     Balanced,
     /// Sleep at once when there is nothing to do.
@@ -135,9 +135,7 @@ impl Pace {
         }
         for _ in 0..GLANCES {
             if came() {
-                if self.learnt.pause != 0 {
-                    self.learnt.met();
-                }
+                self.learnt.met();
                 return true;
             }
             spin_loop();

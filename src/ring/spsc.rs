@@ -72,7 +72,7 @@ impl Producer {
         let head = header.head.0.load(Acquire);
         let tail = header.tail.0.load(Acquire);
         let filled = tail.wrapping_sub(head);
-        // A predecessor may have died between a word and the tail: then the receiver can be past it.
+        // The tail may be a run behind: then the receiver can be past it.
         let start = if filled <= ring.capacity() {
             tail
         } else if filled.wrapping_neg() <= ring.capacity() {

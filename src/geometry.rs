@@ -27,6 +27,30 @@ pub(crate) struct Geometry {
     pub(crate) total: usize,
 }
 
+/// How a slot lies: where messages are of one size, this follows from their type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Steps {
+    /// From the start of a slot to its payload, bytes.
+    pub(crate) payload_at: usize,
+    /// From one slot to the next, bytes.
+    pub(crate) stride: usize,
+}
+
+impl Steps {
+    /// None for slots longer than the address space.
+    #[inline(always)]
+    pub(crate) const fn new(variable: bool, slot_size: usize, align: usize) -> Option<Steps> {
+        let unit = if align > 8 { align } else { 8 };
+        let head = size_of::<SlotHead>() + if variable { size_of::<u64>() } else { 0 };
+        let payload_at = head.next_multiple_of(unit);
+        let Some(end) = payload_at.checked_add(slot_size) else { return None };
+        match end.checked_next_multiple_of(unit) {
+            Some(stride) => Some(Steps { payload_at, stride }),
+            None => None,
+        }
+    }
+}
+
 impl Geometry {
     /// The geometry for these wishes, or which of them cannot be and why.
     pub(crate) fn new(
@@ -64,16 +88,13 @@ impl Geometry {
             );
         }
         let capacity = capacity.next_power_of_two();
-        let head = size_of::<SlotHead>() + if shape.variable { size_of::<u64>() } else { 0 };
-        let payload_at = head.next_multiple_of(shape.align.max(8));
         let header_size = layout::header_size(seats);
         let sizes = || {
-            let stride =
-                payload_at.checked_add(slot_size)?.checked_next_multiple_of(shape.align.max(8))?;
-            let total = stride.checked_mul(capacity)?.checked_add(header_size)?;
-            (total <= isize::MAX as usize).then_some((stride, total))
+            let steps = Steps::new(shape.variable, slot_size, shape.align)?;
+            let total = steps.stride.checked_mul(capacity)?.checked_add(header_size)?;
+            (total <= isize::MAX as usize).then_some((steps, total))
         };
-        let Some((stride, total)) = sizes() else {
+        let Some((Steps { payload_at, stride }, total)) = sizes() else {
             return wrong(
                 "capacity",
                 format!(

@@ -15,7 +15,6 @@ const LINE: usize = 64;
 /// How far ahead, and how much.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ahead {
-    stride: usize,
     /// Cache lines of a slot to ask for.
     lines: usize,
     /// Slots from the one that is written to the one asked for.
@@ -33,7 +32,7 @@ impl Ahead {
     pub(super) fn of(ring: &Ring) -> Ahead {
         let slots = Ahead::BYTES.div_ceil(ring.stride);
         let lines = ring.stride.div_ceil(LINE).min(Ahead::LINES);
-        Ahead { stride: ring.stride, lines, slots: slots as u64, bytes: 0 }
+        Ahead { lines, slots: slots as u64, bytes: 0 }
     }
 
     /// How many slots of `room`, the free ones from `position` on, to write before this is asked again;
@@ -54,9 +53,9 @@ impl Ahead {
 
     /// Asks for the slot that is so far ahead of this one, which was just written.
     #[inline(always)]
-    pub(super) fn ask(&self, slot: *const u8) {
+    pub(super) fn ask(&self, ring: &Ring, slot: *const u8) {
         let first = slot.wrapping_add(self.bytes);
-        if opens_line(first, self.stride) {
+        if opens_line(first, ring.stride) {
             prefetch_to_write(first);
             if self.lines > 1 {
                 self.ask_more(first);

@@ -14,7 +14,7 @@ pub(crate) mod testing;
 
 use core::ptr::NonNull;
 
-use crate::geometry::Geometry;
+use crate::geometry::{Geometry, Steps};
 use crate::layout::Header;
 use crate::sync::{AtomicU64, Tracked};
 use crate::word::Word;
@@ -94,6 +94,19 @@ impl Ring {
     #[inline(always)]
     pub(crate) fn capacity(&self) -> u64 {
         self.mask + 1
+    }
+
+    /// Tells the compiler how slots lie, so that it has not to ask.
+    ///
+    /// # Safety
+    /// These are the steps of this ring's geometry.
+    #[inline(always)]
+    pub(crate) unsafe fn assume(&self, steps: Steps) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            core::hint::assert_unchecked(self.payload_at == steps.payload_at);
+            core::hint::assert_unchecked(self.stride == steps.stride);
+        }
     }
 
     #[inline(always)]

@@ -193,7 +193,7 @@ impl Producer {
         self.slot = unsafe { now.add(self.ring.stride) };
         // SAFETY: a whole slot of this ring, as above.
         unsafe { self.ring.slot_from(now) }.head.word.store(full.0, Release);
-        self.ahead.ask(now.as_ptr());
+        self.ahead.ask(&self.ring, now.as_ptr());
     }
 }
 
@@ -229,6 +229,12 @@ impl Consumer {
     pub(crate) fn has_message(&self) -> bool {
         let word = self.slot().head.word.load(Acquire);
         word == self.next.full.0
+    }
+
+    /// Whether there are more than so many messages.
+    pub(crate) fn has_more_than(&self, messages: u64) -> bool {
+        let position = self.next.position.wrapping_add(messages);
+        self.ring.word(position) == self.ring.full(position)
     }
 
     /// The slot of the next position. Its message is ours until it is acknowledged.

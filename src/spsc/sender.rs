@@ -10,6 +10,7 @@ use core::time::Duration;
 use crate::address::ChannelId;
 use crate::channel::{Channel, Peer};
 use crate::error::{Error, Fault, SendError};
+use crate::geometry::Steps;
 use crate::members::Flavor;
 use crate::membership::Membership;
 use crate::message::{Message, Shape, is_variable};
@@ -174,12 +175,25 @@ impl<T: Message + ?Sized> Sender<T> {
     #[inline(always)]
     fn write(&mut self, message: &T) {
         let bytes = message.as_bytes();
+        self.know_steps(message);
         let slot = self.producer.slot();
         slot.writing();
         // SAFETY: the slot is ours until it is published, and has room: sized messages have the size
         // both sides agreed on, the length of others was checked.
         unsafe { slot.payload().as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         self.set_length(bytes.len());
+    }
+
+    /// Tells the compiler how slots lie, where every message is as long as this one. After each write into the
+    /// segment it has to be told again.
+    #[inline(always)]
+    pub(super) fn know_steps(&self, message: &T) {
+        if !is_variable::<T>()
+            && let Some(steps) = Steps::new(false, size_of_val(message), align_of_val(message))
+        {
+            // SAFETY: the ring's geometry is that of a `T`: attaching compared the shapes.
+            unsafe { self.producer.ring().assume(steps) };
+        }
     }
 
     /// Says how long the message in the claimed slot is, where that is not known.

@@ -7,6 +7,7 @@ use zerocopy::FromBytes;
 
 use super::Receiver;
 use crate::error::RecvError;
+use crate::geometry::Steps;
 use crate::message::{self, Message};
 use crate::patience::Patience;
 use crate::spsc::{Iter, TryIter};
@@ -141,10 +142,20 @@ impl<T: Message> Receiver<T> {
     /// Copies the arrived message; whether it is a `T`.
     #[inline(always)]
     fn copy_to(&self, message: &mut MaybeUninit<T>) -> bool {
+        self.know_steps();
         let slot = self.consumer.slot();
         slot.reading();
         // SAFETY: a slot of sized messages has room for one, rounded up to 8, and is aligned to 8.
         unsafe { message::read(slot.payload(), message) }
+    }
+
+    /// Tells the compiler how slots lie, since every message is a `T`.
+    #[inline(always)]
+    fn know_steps(&self) {
+        if let Some(steps) = Steps::new(false, size_of::<T>(), align_of::<T>()) {
+            // SAFETY: the ring's geometry is that of a `T`: attaching compared the shapes.
+            unsafe { self.consumer.ring().assume(steps) };
+        }
     }
 }
 
@@ -185,6 +196,7 @@ impl<T: Message + FromBytes> Receiver<T> {
     #[inline(always)]
     fn take_into(&mut self, message: &mut T, patience: Patience) -> Result<(), RecvError> {
         self.arrive(patience)?;
+        self.know_steps();
         let slot = self.consumer.slot();
         slot.reading();
         // SAFETY: as in `copy_to`.

@@ -44,6 +44,7 @@ impl<T: Message + ?Sized> Sender<T> {
         self.check_length(message)?;
         self.claim(patience)?;
         self.write(message);
+        self.know_steps(message);
         self.announce();
         Ok(())
     }
@@ -95,6 +96,7 @@ impl<T: Message + ?Sized> Sender<T> {
                 break;
             }
             self.write(message);
+            self.know_steps(message);
             self.producer.publish();
             sent += 1;
         }

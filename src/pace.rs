@@ -143,6 +143,12 @@ impl Pace {
         false
     }
 
+    /// Whether a receiver at the heels of its sender may look away for a moment: not where the latency is to
+    /// be the lowest, nor where spinning is of no use.
+    pub(crate) fn lets_lead(&self) -> bool {
+        self.wait == Wait::Balanced && !self.alone && !self.learnt.is_in_vain()
+    }
+
     pub(crate) fn learnt(&self) -> Learnt {
         self.learnt
     }

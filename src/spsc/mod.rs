@@ -17,6 +17,7 @@
 //! Every blocking call has a `try_` form that never waits and a `_timeout` form.
 
 mod guard;
+mod lead;
 mod loan;
 mod receiver;
 mod sender;

@@ -17,6 +17,7 @@ use crate::options::{Handle, sealed::Sealed};
 use crate::pace::{Pace, Wait};
 use crate::patience::{Patience, Seldom};
 use crate::ring::spsc::Consumer;
+use crate::spsc::lead::Lead;
 use crate::stat::Stat;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::{self, Ended, Look, Place, SLICE, Side};
@@ -31,6 +32,7 @@ pub struct Receiver<T: Message + ?Sized> {
     pace: Pace,
     /// Bytes received since the seat was taken.
     bytes: u64,
+    lead: Lead,
     seldom: Seldom,
     /// Last: the ring lies in its mapping.
     channel: Channel,
@@ -213,7 +215,7 @@ impl<T: Message + ?Sized> Receiver<T> {
         if self.channel.membership.is_behind(self.consumer.position()) {
             self.account();
         }
-        if patience != Patience::Now && self.pace.glance(|| self.consumer.has_message()) {
+        if patience != Patience::Now && self.comes_soon() {
             return Ok(());
         }
         if owes {
@@ -253,6 +255,17 @@ impl<T: Message + ?Sized> Receiver<T> {
                 abandoned => Ok(abandoned),
             }
         })
+    }
+
+    /// Whether the next message comes within a moment.
+    fn comes_soon(&mut self) -> bool {
+        let Receiver { consumer, lead, pace, .. } = self;
+        if lead.is_due(consumer.position()) && pace.lets_lead() {
+            lead.let_lead(consumer);
+        }
+        let soon = pace.glance(|| consumer.has_message());
+        lead.came(soon);
+        soon
     }
 
     fn look(&mut self) -> Result<bool, RecvError> {
@@ -304,10 +317,12 @@ impl<T: Message + ?Sized> Sealed for Receiver<T> {
         Consumer::check(&membership.ring()).map_err(Fault::from)?;
         let consumer = Consumer::new(membership.ring());
         membership.begin_at(consumer.position());
+        let lead = Lead::new(membership.geometry());
         Ok(Receiver {
             consumer,
             pace: Pace::new(wait),
             bytes: 0,
+            lead,
             seldom: Seldom::default(),
             channel: Channel::new(membership),
             message: PhantomData,

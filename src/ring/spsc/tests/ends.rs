@@ -120,6 +120,19 @@ fn credit_older_than_a_known_head_is_no_corruption() {
 }
 
 #[test]
+fn a_receiver_knows_how_far_it_is_behind() {
+    for place in places(16) {
+        let mut pair = Pair::at(16, place);
+        for sent in 0..16 {
+            assert_eq!((0..16).filter(|&n| pair.rx.has_more_than(n)).count(), sent);
+            assert_eq!(pair.send(), Ok(true));
+        }
+        pair.receive().unwrap();
+        assert!(pair.rx.has_more_than(14) && !pair.rx.has_more_than(15));
+    }
+}
+
+#[test]
 fn a_batch_is_acknowledged_at_once() {
     for (taken, due) in [(1, false), (3, false), (4, true), (5, true), (16, true)] {
         let mut pair = Pair::new(16);

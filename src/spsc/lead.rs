@@ -1,0 +1,171 @@
+//! A receiver at its sender's heels lets it get a lead.
+//!
+//! A receiver that is faster than its sender looks at each slot just when it is being written. Every such
+//! look takes the line away from the sender, whose stores leave in order: all that follow wait until it is
+//! back. Lines then go to and fro, with a few messages each time, at a fraction of what either side could do.
+//! So a receiver that has caught up again and again, each time after some messages and only for a moment,
+//! looks away until it is far behind.
+//!
+//! That costs the messages of a stream the time of the lead, a few microseconds at most. Where there is no
+//! stream it is not done: where messages come singly, and after a longer wait. And where the lead was not
+//! there in time, since the sender waits for something itself, it is left out, longer each time.
+
+use crate::geometry::Geometry;
+use crate::ring::spsc::Consumer;
+use crate::sync::spin_loop;
+
+/// When to let the sender get a lead, and how far.
+#[derive(Debug)]
+pub(super) struct Lead {
+    /// More messages than these are a lead; 0 where the ring is too short for one.
+    messages: u64,
+    /// Messages that a receiver at the heels finds at a time, at least.
+    some: u64,
+    /// The position at which there was nothing, last time.
+    dry_at: u64,
+    /// Whether there were some messages before that.
+    were_some: bool,
+    /// How sure it is that the receiver is at the heels, up to [`SURE`].
+    heels: u8,
+    /// How many leads to leave out after one that was not there in time, and how many are still to come.
+    pause: u16,
+    left_out: u16,
+}
+
+const SURE: u8 = 8;
+const PAUSE_MAX: u16 = 4_096;
+/// A lead is so many messages, or so many bytes of slots where that is less, but a few in any case.
+const MESSAGES: usize = 64;
+const BYTES: usize = 16 * 1024;
+const MESSAGES_MIN: usize = 8;
+/// Of messages in slots of so many bytes, a sender's processor holds several back when their line is taken
+/// away; of larger ones, one or two.
+const SMALL: usize = 128;
+/// Looks until the time is over, and pauses between them: half a microsecond, as a rule.
+const LOOKS: u32 = 16;
+const PAUSES: u32 = 16;
+
+impl Lead {
+    pub(super) fn new(geometry: &Geometry) -> Lead {
+        let messages = (BYTES / geometry.stride).clamp(MESSAGES_MIN, MESSAGES);
+        Lead {
+            messages: if messages <= geometry.capacity / 2 { messages as u64 } else { 0 },
+            some: if geometry.stride <= SMALL { 4 } else { 2 },
+            dry_at: 0,
+            were_some: false,
+            heels: 0,
+            pause: 0,
+            left_out: 0,
+        }
+    }
+
+    /// There is nothing at `position`. Whether to look away until there is a lead.
+    pub(super) fn is_due(&mut self, position: u64) -> bool {
+        self.were_some = position.wrapping_sub(self.dry_at) >= self.some;
+        self.dry_at = position;
+        if self.heels < SURE || !self.were_some || self.messages == 0 {
+            return false;
+        }
+        let due = self.left_out == 0;
+        self.left_out = self.left_out.saturating_sub(1);
+        due
+    }
+
+    /// Looks away until there is a lead, or the time is over, or nothing comes.
+    pub(super) fn let_lead(&mut self, consumer: &Consumer) {
+        let mut there = false;
+        for _ in 0..LOOKS {
+            (0..PAUSES).for_each(|_| spin_loop());
+            there = consumer.has_more_than(self.messages);
+            if there || !consumer.has_message() {
+                break;
+            }
+        }
+        self.was(there);
+    }
+
+    /// Whether the lead was there in time.
+    fn was(&mut self, there: bool) {
+        self.pause = if there { 0 } else { (self.pause * 2).clamp(1, PAUSE_MAX) };
+        self.left_out = self.pause;
+    }
+
+    /// Whether the next message came within a moment.
+    pub(super) fn came(&mut self, soon: bool) {
+        self.heels = match (soon, self.were_some) {
+            (true, true) => (self.heels + 1).min(SURE),
+            (true, false) => self.heels.saturating_sub(1),
+            (false, _) => 0,
+        };
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::message::Shape;
+
+    fn lead<T: crate::Message>(capacity: usize) -> Lead {
+        Lead::new(&Geometry::new(Shape::of::<T>(), 2, capacity, size_of::<T>()).unwrap())
+    }
+
+    /// So many times nothing, each time after `found` messages, and then something at once: how many of
+    /// them were leads, which came or not.
+    fn leads(lead: &mut Lead, times: u64, found: u64, came: bool) -> u64 {
+        (0..times)
+            .map(|_| {
+                let due = lead.is_due(lead.dry_at + found);
+                if due {
+                    lead.was(came);
+                }
+                lead.came(true);
+                u64::from(due)
+            })
+            .sum()
+    }
+
+    #[test]
+    fn a_stream_has_leads() {
+        let mut lead = lead::<u64>(1024);
+        assert_eq!(leads(&mut lead, u64::from(SURE), 4, true), 0);
+        assert_eq!(leads(&mut lead, 100, 4, true), 100);
+    }
+
+    #[test]
+    fn messages_that_come_singly_have_none() {
+        let mut lead = lead::<u64>(1024);
+        assert_eq!(leads(&mut lead, 100, 1, true), 0);
+        leads(&mut lead, 100, 4, true);
+        assert_eq!(leads(&mut lead, 100, 1, true), 0);
+        assert_eq!(leads(&mut lead, u64::from(SURE), 4, true), 0);
+    }
+
+    #[test]
+    fn after_a_longer_wait_there_are_none() {
+        let mut lead = lead::<u64>(1024);
+        leads(&mut lead, 100, 4, true);
+        lead.is_due(lead.dry_at + 4);
+        lead.came(false);
+        assert_eq!(leads(&mut lead, u64::from(SURE), 4, true), 0);
+    }
+
+    /// A sender that waits for an answer after each few messages.
+    #[test]
+    fn what_is_never_there_is_waited_for_more_and_more_seldom() {
+        let mut lead = lead::<u64>(1024);
+        assert!(leads(&mut lead, 10_000, 8, false) < 16);
+        assert!(leads(&mut lead, 10_000, 8, false) < 4);
+        // A stream again.
+        assert!(leads(&mut lead, 10_000, 8, true) > 5_000);
+    }
+
+    #[test]
+    fn a_lead_fits_the_ring() {
+        assert_eq!(lead::<u64>(1024).messages, 64);
+        assert_eq!(lead::<u64>(128).messages, 64);
+        assert_eq!(lead::<u64>(64).messages, 0);
+        assert_eq!(lead::<[u8; 1024]>(1024).messages, 15);
+        assert_eq!(lead::<[u8; 65536]>(16).messages, 8);
+        assert_eq!(lead::<[u8; 65536]>(8).messages, 0);
+    }
+}

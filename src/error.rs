@@ -9,7 +9,8 @@ use std::io;
 #[non_exhaustive]
 pub enum Fault {
     /// The channel was removed (by [`remove`](crate::remove), by `ipcrm`, by systemd's
-    /// `RemoveIPC=yes` at logout). Open it again.
+    /// `RemoveIPC=yes` at logout). Open it again. After `ipcrm` of the segment alone it is noticed when a
+    /// call has to wait: until then messages go into a ring that only members of old have.
     Removed,
     /// The segment holds what no member of this version writes: another program with write access
     /// wrote there. Remove the channel, look at its mode.
@@ -211,7 +212,7 @@ pub struct BatchError {
 
 impl fmt::Display for BatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the batch ended after {} messages: {}", self.sent, self.error)
+        write!(f, "the batch ended with {} of its messages sent: {}", self.sent, self.error)
     }
 }
 
@@ -232,7 +233,8 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// There is no such channel. Start its creator, or use [`open`](crate::Options::open).
+    /// There is no such channel. Start its creator, or use [`open`](crate::Options::open). Names are each
+    /// user's own: of another user's channel say the [`owner`](crate::Options::owner).
     NotFound {
         /// Which.
         channel: String,
@@ -257,7 +259,8 @@ pub enum Error {
         /// That process; 0 when it is not known.
         pid: u32,
     },
-    /// The mode of the segment or set does not let this user in. Ask its owner for another mode.
+    /// The mode of the segment or set does not let this user in. Ask its owner for another mode. To
+    /// [`remove`](crate::remove) is the owner's whatever the mode.
     PermissionDenied {
         /// Which.
         channel: String,
@@ -361,6 +364,12 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Invalid { option, reason } => write!(f, "{option}: {reason}"),
+            // A name without another user's: it is looked for among our own.
+            Error::NotFound { channel } if channel.ends_with('"') => write!(
+                f,
+                "there is no channel {channel} of this user; start its creator, open it instead of \
+                 attaching, or say whose it is (Options::owner)"
+            ),
             Error::NotFound { channel } => {
                 write!(
                     f,
@@ -386,6 +395,11 @@ impl fmt::Display for Error {
                 "process {pid} is creating, joining or removing channel {channel} and did not finish in \
                  time; continue or end it, then try again"
             ),
+            Error::PermissionDenied { channel, call } if call.ends_with("(IPC_RMID)") => write!(
+                f,
+                "{call} was refused for channel {channel}: whatever its mode, only its owner may remove \
+                 it; ask its owner"
+            ),
             Error::PermissionDenied { channel, call } => write!(
                 f,
                 "{call} was refused for channel {channel}: its mode does not let this user in; ask its \
@@ -395,6 +409,11 @@ impl fmt::Display for Error {
                 f,
                 "a process that is not seen from here is the {role} of channel {channel}; wait until it \
                  ends, or end it"
+            ),
+            Error::SeatTaken { channel, role, pid } if *pid == std::process::id() => write!(
+                f,
+                "this very process ({pid}) is the {role} of channel {channel} already; use the handle that \
+                 it has, or close it"
             ),
             Error::SeatTaken { channel, role, pid } => write!(
                 f,

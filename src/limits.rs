@@ -55,8 +55,8 @@ impl Call<'_> {
             ),
             Errno::ENOSPC => self.limit(
                 errno,
-                "there are kernel.shmmni segments already, or kernel.shmall pages of them; \
-                 sysvring::reap() removes what dead processes left, `ipcs -m` shows the rest",
+                "there are kernel.shmmni segments already, or kernel.shmall pages of them; raise that, or \
+                 remove some: sysvring::reap() what dead processes left, `ipcs -m` shows the rest",
             ),
             Errno::ENOMEM => self.limit(
                 errno,
@@ -78,8 +78,8 @@ impl Call<'_> {
             Errno::ENOSPC => self.limit(
                 errno,
                 "the kernel's limits on semaphore sets or semaphores (kernel.sem: SEMMNI, SEMMNS) \
-                 are reached; sysvring::reap() removes what dead processes left, `ipcs -s` shows \
-                 the rest",
+                 are reached; raise them, or remove some: sysvring::reap() what dead processes left, \
+                 `ipcs -s` shows the rest",
             ),
             Errno::EINVAL => self.limit(
                 errno,

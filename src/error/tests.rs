@@ -68,13 +68,16 @@ fn errors() -> Vec<Error> {
     let mut all = vec![
         Error::Invalid { option: "capacity", reason: text("0 slots; it must be at least 1") },
         Error::NotFound { channel: channel() },
+        Error::NotFound { channel: text("\"ticks\" of user 77") },
         Error::AlreadyExists { channel: channel() },
         Error::NotOurs { channel: channel(), what: text("a segment without our magic") },
         Error::Busy { channel: channel(), pid: 0 },
         Error::Busy { channel: channel(), pid: 77 },
         Error::PermissionDenied { channel: channel(), call: "shmat" },
+        Error::PermissionDenied { channel: channel(), call: "shmctl(IPC_RMID)" },
         Error::SeatTaken { channel: channel(), role: "sender", pid: 77 },
         Error::SeatTaken { channel: channel(), role: "sender", pid: 0 },
+        Error::SeatTaken { channel: channel(), role: "sender", pid: std::process::id() },
         Error::NoSeat { channel: channel(), seats: 64 },
         Error::NameCollision { wanted: text("ticks"), found: text("tocks") },
         Error::LayoutVersion { expected: 1, found: 77 },
@@ -148,6 +151,28 @@ fn every_error_says_what_it_knows() {
             assert!(text.contains("ticks"), "{text:?}");
         }
     }
+}
+
+/// Advice that would be wrong of another case of the same error.
+#[test]
+fn advice_fits_the_case() {
+    let channel = || "\"ticks\"".to_owned();
+    let advises = |error: Error, what: &str| {
+        let text = error.to_string();
+        assert!(text.contains(what), "{what:?} is not in {text:?}");
+    };
+    // No mode lets others remove a channel.
+    let denied = |call| Error::PermissionDenied { channel: channel(), call };
+    advises(denied("semctl(IPC_RMID)"), "only its owner");
+    advises(denied("shmat"), "another mode");
+    // Who is told to end it must not be the one who asks.
+    let taken = |pid| Error::SeatTaken { channel: channel(), role: "sender", pid };
+    advises(taken(std::process::id()), "close it");
+    advises(taken(std::process::id() + 1), "end it");
+    // Another user's channel has the same name.
+    advises(Error::NotFound { channel: channel() }, "Options::owner");
+    let of_another = Error::NotFound { channel: format!("{} of user 77", channel()) };
+    assert!(!of_another.to_string().contains("Options::owner"), "{of_another}");
 }
 
 #[test]

@@ -104,7 +104,8 @@ pub(crate) fn set_of(facts: &Facts, segment: &SegmentStat) -> Option<SetStat> {
     same.then_some(stat)
 }
 
-/// The channels of this IPC namespace that this user may read.
+/// The channels of this IPC namespace that this user may read. One that was removed is among them as
+/// long as a process has it attached.
 ///
 /// # Errors
 /// [`Error::System`] when the kernel's table cannot be read, or there is no room to attach a channel.

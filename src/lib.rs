@@ -6,7 +6,8 @@
 //! one cache line carries it across; while both sides are awake no system call is made, and a side
 //! with nothing to do sleeps in the kernel. Any process may be killed at any instruction: what was
 //! acknowledged is gone, what was sent is there, nothing is torn, the dead one's seat is free, and
-//! its peer wakes and is told.
+//! its peer wakes and is told. [`mpmc`] has any number of senders and receivers, where another receiver
+//! gets what a dead one had in hand.
 //!
 //! ```
 //! use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -41,8 +42,9 @@
 //!
 //! # Life of a channel
 //!
-//! A channel is found by a name, a raw System V key, a file and a project number, or, without any
-//! of them, by an identifier that its creator hands on. It is there from the first
+//! A channel is found by a name (each user has names of their own, see [`Options::owner`]), a raw
+//! System V key, a file and a project number, or, without any of them, by an identifier that its
+//! creator hands on. It is there from the first
 //! [`open`](Options::open) until [`remove`] ([`Lifetime::Kept`], the default), or until its last
 //! member leaves ([`Lifetime::LastMember`]). [`list`], [`stat`] and [`Observer`] look at channels
 //! without joining them; [`reap`] removes what dead processes left.

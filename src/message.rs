@@ -18,6 +18,10 @@ use crate::sync::plain::{AtomicU64, Ordering};
 /// `#[repr(C)]` struct or a fieldless enum with a fixed representation, or use the integers, floats,
 /// arrays, `[u8]`, `str` or a struct that ends in a slice. Sized types travel in slots of exactly
 /// their size; types that end in a slice in slots of [`Options::slot_size`](crate::Options::slot_size).
+///
+/// `IntoBytes` refuses padding. Fill gaps with fields (`_pad: [u8; 6]`); in front of a slice of bytes let no
+/// field be aligned to more than 1 (a [`U64`](zerocopy::native_endian::U64) is a `u64` that is not).
+///
 /// What arrives is validated: a foreign `bool` of 7 is [`RecvError::Invalid`](crate::RecvError::Invalid).
 pub trait Message: TryFromBytes + IntoBytes + Immutable + KnownLayout {}
 

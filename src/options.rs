@@ -111,7 +111,8 @@ impl Options {
         Options::at(Some(address.into()))
     }
 
-    /// The named channel of another user, whose mode must let us in.
+    /// The named channel of the user with this id, whose mode must let us in. Channels that are found
+    /// otherwise are the same for all users.
     pub fn owner(mut self, owner: u32) -> Options {
         if let Some(Address::Name { uid, .. }) = &mut self.address {
             *uid = owner;
@@ -141,14 +142,14 @@ impl Options {
     }
 
     /// What becomes of a message whose receiver died, in a many-to-many channel. Default: it is
-    /// delivered again, [up to 16 times](Redelivery::UpTo).
+    /// delivered again, until it was delivered [16 times](Redelivery::UpTo) in all.
     pub fn redelivery(mut self, redelivery: Redelivery) -> Options {
         self.redelivery = Some(redelivery);
         self
     }
 
     /// Who may use a new channel, as in `chmod`, of read and write only: read for looking, both for
-    /// sending and receiving; always both for the owner. Default `0o600`. The umask does not apply.
+    /// sending and receiving; the owner needs both. Default `0o600`. The umask does not apply.
     pub fn mode(mut self, mode: u32) -> Options {
         self.mode = mode;
         self
@@ -239,8 +240,8 @@ impl Options {
     }
 }
 
-/// What [`Options`] open: [`spsc::Sender`](crate::spsc::Sender) and
-/// [`spsc::Receiver`](crate::spsc::Receiver).
+/// What [`Options`] open: the senders and receivers of [`spsc`](crate::spsc) and
+/// [`mpmc`](crate::mpmc).
 pub trait Handle: sealed::Sealed + Sized {}
 
 pub(crate) mod sealed {

@@ -18,6 +18,19 @@
 //! A member that is merely slow or stopped is never taken for dead: the message it writes holds up
 //! those behind it, and a call that waits for it says whom it waits for, once its time is over
 //! ([`RecvError::Behind`](crate::RecvError::Behind)).
+//!
+//! ```
+//! use sysvring::{Options, mpmc};
+//!
+//! # fn main() -> Result<(), sysvring::Error> {
+//! let jobs: mpmc::Sender<u64> = Options::private().members(8).create()?;
+//! let worker: mpmc::Receiver<u64> = Options::id(jobs.id()).attach()?; // in each of some processes
+//! jobs.send(&7)?;
+//! let job = worker.recv_ref()?; // in hand: another worker gets it if this one is killed
+//! assert_eq!((*job, job.delivery_count()), (7, 1));
+//! drop(job); // done
+//! # Ok(()) }
+//! ```
 
 mod guard;
 mod loan;

@@ -14,7 +14,34 @@
 //! Receiving by value is at most once for the application: a receiver killed after the call returned
 //! has had the message. Work done under a [`Guard`] is at least once.
 //!
-//! Every blocking call has a `try_` form that never waits and a `_timeout` form.
+//! Every blocking call has a `try_` form that never waits and a `_timeout` form, but for batches to
+//! send, which have no `_timeout`.
+//!
+//! A large message is written and read in its slot, without a copy:
+//!
+//! ```
+//! use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+//! use sysvring::{Options, spsc};
+//!
+//! #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+//! #[zerocopy(crate = "sysvring::zerocopy")]
+//! #[repr(C)]
+//! struct Frame {
+//!     number: u64,
+//!     pixels: [u8; 65_528],
+//! }
+//!
+//! # fn main() -> Result<(), sysvring::Error> {
+//! let mut tx: spsc::Sender<Frame> = Options::private().capacity(16).create()?;
+//! let mut rx: spsc::Receiver<Frame> = Options::id(tx.id()).attach()?;
+//! let mut frame = tx.loan()?;
+//! frame.number = 1;
+//! frame.pixels.fill(7);
+//! frame.commit();
+//! let frame = rx.recv_ref()?;
+//! assert_eq!((frame.number, frame.pixels[65_527]), (1, 7));
+//! # Ok(()) }
+//! ```
 
 mod guard;
 mod lead;

@@ -29,7 +29,9 @@ impl<T: Message> Receiver<T> {
     /// The next message if it is there.
     ///
     /// # Errors
-    /// [`RecvError::Empty`], and as [`recv`](Receiver::recv).
+    /// [`RecvError::Empty`], and as [`recv`](Receiver::recv). Who lives is looked after once in some
+    /// milliseconds: the calls between are `Empty` also where all senders were killed, or a receiver with a
+    /// message in hand.
     #[inline]
     pub fn try_recv(&self) -> Result<T, RecvError> {
         self.take(Patience::Now)
@@ -60,8 +62,8 @@ impl<T: Message> Receiver<T> {
         result.map(|message| unsafe { message.assume_init() })
     }
 
-    /// Up to `max` messages that are there, appended to `messages`; waits for the first. They are
-    /// acknowledged when all are copied. How many.
+    /// Up to `max` messages that are there, at most a ring full, appended to `messages`; waits for the first,
+    /// unless `max` is 0. They are acknowledged when all are copied. How many.
     ///
     /// # Errors
     /// As [`recv`](Receiver::recv). An invalid message is left out, and is an error when there was

@@ -23,7 +23,8 @@ impl<T: Message + ?Sized> Sender<T> {
     /// Sends a message if there is room.
     ///
     /// # Errors
-    /// [`SendError::Full`], and as [`send`](Sender::send).
+    /// [`SendError::Full`], and as [`send`](Sender::send). Who lives is looked after once in some
+    /// milliseconds: the calls between are `Full` also where all receivers were killed.
     #[inline]
     pub fn try_send(&self, message: &T) -> Result<(), SendError> {
         self.put(message, Patience::Now)

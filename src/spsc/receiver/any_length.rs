@@ -48,6 +48,27 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     /// The next message, where it lies; waits for one. It is acknowledged when the guard is dropped.
     ///
+    /// The receiver is borrowed until then, and in all arms of a `match`: take the error out of it.
+    ///
+    /// ```
+    /// # use sysvring::{Options, RecvError, spsc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let mut tx: spsc::Sender<u64> = Options::private().create()?;
+    /// # let mut rx: spsc::Receiver<u64> = Options::id(tx.id()).attach()?;
+    /// # tx.send(&7)?;
+    /// # drop(tx);
+    /// let ended = loop {
+    ///     match rx.recv_ref() {
+    ///         Ok(message) => println!("{} at {}", *message, message.position()),
+    ///         Err(error) => break error,
+    ///     }
+    /// };
+    /// // Here the receiver is free again, to `wait_for_peer` or `close`.
+    /// assert_eq!(ended, RecvError::Disconnected);
+    /// rx.close()
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`recv`](Receiver::recv).
     #[inline]

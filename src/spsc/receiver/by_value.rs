@@ -28,8 +28,9 @@ impl<T: Message> Receiver<T> {
     /// The next message if it is there.
     ///
     /// # Errors
-    /// [`RecvError::Empty`], and as [`recv`](Receiver::recv). That a sender was killed is noticed
-    /// within milliseconds, that it left at once.
+    /// [`RecvError::Empty`], and as [`recv`](Receiver::recv). That the sender left is noticed at once.
+    /// Whether it lives is looked after once in some milliseconds: the calls between are `Empty` also where
+    /// it was killed.
     #[inline]
     pub fn try_recv(&mut self) -> Result<T, RecvError> {
         self.take(Patience::Now)
@@ -60,8 +61,8 @@ impl<T: Message> Receiver<T> {
         result.map(|message| unsafe { message.assume_init() })
     }
 
-    /// Up to `max` messages that are there, appended to `messages`; waits for the first. All are
-    /// acknowledged together. How many.
+    /// Up to `max` messages that are there, at most a ring full, appended to `messages`; waits for the first,
+    /// unless `max` is 0. All are acknowledged together. How many.
     ///
     /// # Errors
     /// As [`recv`](Receiver::recv). An invalid message ends a batch before it, and is an error when

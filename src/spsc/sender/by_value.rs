@@ -24,7 +24,8 @@ impl<T: Message + ?Sized> Sender<T> {
     /// Sends a message if there is room.
     ///
     /// # Errors
-    /// [`SendError::Full`], and as [`send`](Sender::send).
+    /// [`SendError::Full`], and as [`send`](Sender::send). Whether the receiver lives is looked after once
+    /// in some milliseconds: the calls between are `Full` also where it was killed.
     #[inline]
     pub fn try_send(&mut self, message: &T) -> Result<(), SendError> {
         self.put(message, Patience::Now)

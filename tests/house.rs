@@ -76,17 +76,17 @@ fn the_first_example_is_the_program_of_a_user() {
 #[test]
 fn links_between_pages_lead_somewhere() {
     let mut links = 0;
-    for page in
-        ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/layout.md", "docs/verification.md"]
-    {
-        let folder = Path::new(page).parent().expect("a folder");
-        let text = read(page);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = files("docs", "md");
+    pages.extend(["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(|page| root.join(page)));
+    for page in pages {
+        let text = fs::read_to_string(&page).expect("a page");
+        let (folder, page) = (page.parent().expect("a folder"), page.display());
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if link.starts_with("https://") || link.starts_with('#') {
                 continue;
             }
-            let target = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(link);
-            assert!(target.exists(), "{page} links to {link}, which is not there");
+            assert!(folder.join(link).exists(), "{page} links to {link}, which is not there");
             links += 1;
         }
     }

@@ -89,6 +89,7 @@ mod geometry;
 mod inspect;
 mod iter;
 mod layout;
+mod lead;
 mod limits;
 mod members;
 mod membership;

@@ -16,12 +16,12 @@ use crate::sync::spin_loop;
 #[non_exhaustive]
 pub enum Wait {
     /// Never sleep: the lowest latency, one processor at 100 %. Only with a processor to spare for
-    /// each handle that waits so. A one-to-one receiver takes each message the moment it is there, which
-    /// slows down a sender that writes without a pause: for the most messages a second, `Balanced`.
+    /// each handle that waits so. A receiver takes each message the moment it is there, which slows down
+    /// a sender that writes without a pause: for the most messages a second, `Balanced`.
     Spin,
     /// Spin for about as long as a sleep and a wake would cost (learnt from the last ones), then
     /// give up the processor a few times, then sleep. On a machine with one processor it does not
-    /// spin, and one to one it leaves out spinning that was in vain several times in a row. A one-to-one
+    /// spin, and one to one it leaves out spinning that was in vain several times in a row. A
     /// receiver that catches up with a stream again and again lets its sender get some messages ahead,
     /// a few microseconds at most.
     #[default]

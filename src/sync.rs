@@ -15,7 +15,7 @@ pub(crate) use mortal::{AtomicU32, AtomicU64, Tracked};
 /// Core's atomics whatever the build: for facts, counters and the fork guard.
 #[allow(clippy::disallowed_types)]
 pub(crate) mod plain {
-    pub(crate) use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+    pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 }
 
 #[cfg(not(loom))]

@@ -111,6 +111,11 @@ impl Post {
         self.pace().glance(came)
     }
 
+    /// Whether a receiver may look away for a moment.
+    pub(super) fn lets_lead(&self) -> bool {
+        self.pace.lets_lead()
+    }
+
     /// A pace for one wait.
     fn pace(&self) -> Pace {
         self.pace.with(Learnt::from_spin(self.spin.load(Relaxed)))

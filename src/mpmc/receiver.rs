@@ -13,6 +13,7 @@ use super::Death;
 use super::post::{Dead, Post};
 use crate::address::ChannelId;
 use crate::error::{Error, Fault, RecvError};
+use crate::lead::Lead;
 use crate::members::Flavor;
 use crate::membership::Membership;
 use crate::message::{Message, Shape, is_variable};
@@ -35,6 +36,7 @@ pub struct Receiver<T: Message + ?Sized> {
 #[derive(Debug)]
 struct Inner {
     consumer: Consumer,
+    lead: Lead,
     /// What was seen when the slots were last looked through for messages of the dead.
     searched: Mutex<Searched>,
     /// Last: the ring lies in its mapping.
@@ -189,7 +191,8 @@ impl<T: Message + ?Sized> Sealed for Receiver<T> {
         let post = Post::new(membership, wait);
         let consumer = Consumer::new(post.membership.ring(), post.membership.seat.number);
         post.membership.begin_at(consumer.position());
-        let inner = Inner { consumer, searched: Mutex::default(), post };
+        let lead = Lead::new(post.membership.geometry());
+        let inner = Inner { consumer, lead, searched: Mutex::default(), post };
         Ok(Receiver { inner: Arc::new(inner), message: PhantomData })
     }
 }

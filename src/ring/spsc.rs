@@ -63,6 +63,8 @@ pub(crate) struct Consumer {
     turn: u64,
     /// What was last published.
     credited: u64,
+    /// Where there was nothing, last time.
+    dry_at: u64,
 }
 
 impl Producer {
@@ -210,7 +212,8 @@ impl Consumer {
     pub(crate) fn new(ring: Ring) -> Consumer {
         let position = ring.header().head.0.load(Acquire);
         let next = ring.cursor(position);
-        let mut consumer = Consumer { ring, next, turn: position, credited: position };
+        let mut consumer =
+            Consumer { ring, next, turn: position, credited: position, dry_at: position };
         consumer.publish_credit();
         consumer
     }
@@ -229,6 +232,13 @@ impl Consumer {
     pub(crate) fn has_message(&self) -> bool {
         let word = self.slot().head.word.load(Acquire);
         word == self.next.full.0
+    }
+
+    /// There is nothing at the next position; how many messages there were since it was so the last time.
+    pub(crate) fn dry(&mut self) -> u64 {
+        let found = self.next.position.wrapping_sub(self.dry_at);
+        self.dry_at = self.next.position;
+        found
     }
 
     /// Whether there are more than so many messages.

@@ -44,7 +44,6 @@
 //! ```
 
 mod guard;
-mod lead;
 mod loan;
 mod receiver;
 mod sender;

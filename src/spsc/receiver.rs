@@ -10,6 +10,7 @@ use core::time::Duration;
 use crate::address::ChannelId;
 use crate::channel::{Channel, Peer};
 use crate::error::{Error, Fault, RecvError};
+use crate::lead::Lead;
 use crate::members::Flavor;
 use crate::membership::Membership;
 use crate::message::{Message, Shape, is_variable};
@@ -17,7 +18,6 @@ use crate::options::{Handle, sealed::Sealed};
 use crate::pace::{Pace, Wait};
 use crate::patience::{Patience, Seldom};
 use crate::ring::spsc::Consumer;
-use crate::spsc::lead::Lead;
 use crate::stat::Stat;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::{self, Ended, Look, Place, SLICE, Side};
@@ -260,8 +260,8 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// Whether the next message comes within a moment.
     fn comes_soon(&mut self) -> bool {
         let Receiver { consumer, lead, pace, .. } = self;
-        if lead.is_due(consumer.position()) && pace.lets_lead() {
-            lead.let_lead(consumer);
+        if pace.lets_lead() && lead.is_due(consumer.dry()) {
+            lead.let_lead(|messages| consumer.has_more_than(messages), || consumer.has_message());
         }
         let soon = pace.glance(|| consumer.has_message());
         lead.came(soon);

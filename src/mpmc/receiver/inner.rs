@@ -31,13 +31,26 @@ impl Inner {
             if self.post.membership.is_behind(self.consumer.position()) {
                 self.account();
             }
-            self.post.glance(|| self.consumer.has_message());
+            self.comes_soon();
         }
         // The first look asks nobody: members in the middle of a message are alive, as a rule.
         match self.consumer.take(|_| Ok::<bool, Fault>(false)) {
             Ok(Next::Message(held)) => Ok(held),
             _ => self.await_message(patience),
         }
+    }
+
+    /// Waits a moment, or longer where senders shall get a lead.
+    fn comes_soon(&self) {
+        let Inner { consumer, lead, post, .. } = self;
+        let found = consumer.dry();
+        if post.lets_lead()
+            && lead.is_due(found)
+            && lead.let_lead(|messages| consumer.has_more_than(messages), || consumer.has_message())
+        {
+            consumer.ask();
+        }
+        lead.came(post.glance(|| consumer.has_message()));
     }
 
     /// We have a message in hand: where there is another one, another receiver shall be awake.

@@ -1,10 +1,14 @@
 //! Receivers: taking the first message that nobody took, and acknowledging it.
 
 use super::{ENDLESS, HINT_EVERY, IMPOSSIBLE, UNKNOWN, is_gone, look, swap};
+use crate::ring::ahead::Few;
 use crate::ring::{Corrupt, Cursor, Ring, Slot};
 use crate::sync::Ordering::{AcqRel, Acquire, Release};
 use crate::sync::{AtomicU64, plain};
 use crate::word::{Age, Phase, Word};
+
+/// Messages after which a receiver takes it that more are there.
+const MANY: u64 = 64;
 
 /// The receiving end of one member, for all its threads.
 #[derive(Debug)]
@@ -13,6 +17,11 @@ pub(crate) struct Consumer {
     pub(super) seat: u8,
     /// No position before it holds a message that nobody took.
     next: AtomicU64,
+    /// Where there was nothing, last time.
+    dry_at: AtomicU64,
+    /// How far ahead the memory of slots is asked for, and whether it is.
+    ahead: Few,
+    asks: plain::AtomicBool,
 }
 
 /// What came of a try to take a message.
@@ -47,8 +56,10 @@ impl Held {
 
 impl Consumer {
     pub(crate) fn new(ring: Ring, seat: u8) -> Consumer {
-        let next = AtomicU64::new(ring.header().head.0.load(Acquire));
-        Consumer { ring, seat, next }
+        let head = ring.header().head.0.load(Acquire);
+        let [next, dry_at] = [head; 2].map(AtomicU64::new);
+        let ahead = Few::to_take(&ring);
+        Consumer { ring, seat, next, dry_at, ahead, asks: plain::AtomicBool::new(false) }
     }
 
     pub(crate) fn ring(&self) -> &Ring {
@@ -61,6 +72,28 @@ impl Consumer {
         look(&self.ring.slot_at(&at)) == Word::full(self.ring.lap(at.position))
     }
 
+    /// Whether so many positions on, a message is there or about to be, or was.
+    pub(crate) fn has_more_than(&self, messages: u64) -> bool {
+        let next = self.next.load(plain::Ordering::Acquire);
+        let at = self.ring.cursor(next.wrapping_add(messages));
+        let (word, lap) = (look(&self.ring.slot_at(&at)), self.ring.lap(at.position));
+        word.age(lap) != Age::Older && word != Word::free(lap)
+    }
+
+    /// There is nothing at the next position; how many were taken since it was so the last time.
+    pub(crate) fn dry(&self) -> u64 {
+        let next = self.position();
+        self.asks.store(false, plain::Ordering::Relaxed);
+        let found = next.wrapping_sub(self.dry_at.load(plain::Ordering::Relaxed));
+        self.dry_at.store(next, plain::Ordering::Relaxed);
+        found
+    }
+
+    /// Many messages are there: from now on their memory is asked for early.
+    pub(crate) fn ask(&self) {
+        self.asks.store(true, plain::Ordering::Relaxed);
+    }
+
     /// The position behind the last one taken here.
     pub(crate) fn position(&self) -> u64 {
         self.next.load(plain::Ordering::Relaxed)
@@ -71,6 +104,9 @@ impl Consumer {
     #[inline(always)]
     pub(crate) fn take_next(&self) -> Option<Held> {
         let at = self.ring.cursor(self.next.load(plain::Ordering::Acquire));
+        if self.asks.load(plain::Ordering::Relaxed) {
+            self.ahead.ask(&at);
+        }
         self.try_take(at, look(&self.ring.slot_at(&at)))
     }
 
@@ -132,6 +168,10 @@ impl Consumer {
         self.next.store(next, plain::Ordering::Release);
         if next.is_multiple_of(HINT_EVERY) {
             self.ring.header().head.0.store(next, Release);
+            // What came without a stop comes from a sender that is ahead.
+            if next.wrapping_sub(self.dry_at.load(plain::Ordering::Relaxed)) > MANY {
+                self.ask();
+            }
         }
     }
 

@@ -51,7 +51,7 @@ impl Claim {
 impl Producer {
     pub(crate) fn new(ring: Ring, seat: u8) -> Producer {
         let next = AtomicU64::new(ring.header().tail.0.load(Acquire));
-        Producer { ring, seat, next, ahead: Few::of(&ring) }
+        Producer { ring, seat, next, ahead: Few::to_claim(&ring) }
     }
 
     pub(crate) fn ring(&self) -> &Ring {

@@ -85,3 +85,27 @@ fn much_room_is_a_quarter_of_the_ring() {
         assert!(tx.has_much_room(), "capacity {capacity}");
     }
 }
+
+#[test]
+fn a_receiver_knows_how_far_it_is_behind() {
+    let alive = |_: u8| Ok::<bool, Corrupt>(false);
+    let block = HeapRing::new(16);
+    // SAFETY: the block outlives both ends.
+    let ring = unsafe { block.ring() };
+    let (tx, rx) = (Producer::new(ring, 0), Consumer::new(ring, 1));
+    for lap in 0..3 {
+        for sent in 0..16 {
+            assert_eq!((0..16).filter(|&n| rx.has_more_than(n)).count(), sent, "in lap {lap}");
+            let Room::Claimed(claim) = tx.claim(alive).unwrap() else { panic!("no room") };
+            // One that is claimed is about to be there.
+            assert!(rx.has_more_than(sent as u64));
+            write(tx.slot(&claim), 7);
+            assert!(tx.publish(claim));
+        }
+        for _ in 0..16 {
+            let Next::Message(held) = rx.take(alive).unwrap() else { panic!("no message") };
+            assert!(rx.acknowledge(&held));
+        }
+        assert_eq!((rx.dry(), rx.dry()), (16, 0));
+    }
+}

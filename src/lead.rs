@@ -11,29 +11,29 @@
 //! there in time, since the sender waits for something itself, it is left out, longer each time.
 
 use crate::geometry::Geometry;
-use crate::ring::spsc::Consumer;
+use crate::sync::plain::AtomicU32;
+use crate::sync::plain::Ordering::Relaxed;
 use crate::sync::spin_loop;
 
-/// When to let the sender get a lead, and how far.
+/// When to let the sender get a lead, and how far. Of one handle; where threads share it, what they know of
+/// each other may be a little old.
 #[derive(Debug)]
-pub(super) struct Lead {
+pub(crate) struct Lead {
     /// More messages than these are a lead; 0 where the ring is too short for one.
     messages: u64,
     /// Messages that a receiver at the heels finds at a time, at least.
     some: u64,
-    /// The position at which there was nothing, last time.
-    dry_at: u64,
-    /// Whether there were some messages before that.
-    were_some: bool,
+    /// Whether there were some before there was nothing.
+    were_some: AtomicU32,
     /// How sure it is that the receiver is at the heels, up to [`SURE`].
-    heels: u8,
+    heels: AtomicU32,
     /// How many leads to leave out after one that was not there in time, and how many are still to come.
-    pause: u16,
-    left_out: u16,
+    pause: AtomicU32,
+    left_out: AtomicU32,
 }
 
-const SURE: u8 = 8;
-const PAUSE_MAX: u16 = 4_096;
+const SURE: u32 = 8;
+const PAUSE_MAX: u32 = 4_096;
 /// A lead is so many messages, or so many bytes of slots where that is less, but a few in any case.
 const MESSAGES: usize = 64;
 const BYTES: usize = 16 * 1024;
@@ -46,57 +46,65 @@ const LOOKS: u32 = 16;
 const PAUSES: u32 = 16;
 
 impl Lead {
-    pub(super) fn new(geometry: &Geometry) -> Lead {
+    pub(crate) fn new(geometry: &Geometry) -> Lead {
         let messages = (BYTES / geometry.stride).clamp(MESSAGES_MIN, MESSAGES);
         Lead {
             messages: if messages <= geometry.capacity / 2 { messages as u64 } else { 0 },
             some: if geometry.stride <= SMALL { 4 } else { 2 },
-            dry_at: 0,
-            were_some: false,
-            heels: 0,
-            pause: 0,
-            left_out: 0,
+            were_some: AtomicU32::new(0),
+            heels: AtomicU32::new(0),
+            pause: AtomicU32::new(0),
+            left_out: AtomicU32::new(0),
         }
     }
 
-    /// There is nothing at `position`. Whether to look away until there is a lead.
-    pub(super) fn is_due(&mut self, position: u64) -> bool {
-        self.were_some = position.wrapping_sub(self.dry_at) >= self.some;
-        self.dry_at = position;
-        if self.heels < SURE || !self.were_some || self.messages == 0 {
+    /// There is nothing, after `found` messages. Whether to look away until there is a lead.
+    pub(crate) fn is_due(&self, found: u64) -> bool {
+        let some = found >= self.some;
+        self.were_some.store(some.into(), Relaxed);
+        if !some || self.heels.load(Relaxed) < SURE || self.messages == 0 {
             return false;
         }
-        let due = self.left_out == 0;
-        self.left_out = self.left_out.saturating_sub(1);
-        due
+        let left_out = self.left_out.load(Relaxed);
+        self.left_out.store(left_out.saturating_sub(1), Relaxed);
+        left_out == 0
     }
 
-    /// Looks away until there is a lead, or the time is over, or nothing comes.
-    pub(super) fn let_lead(&mut self, consumer: &Consumer) {
+    /// Looks away until `has_more_than` so many messages, or the time is over, or nothing comes. Whether the
+    /// lead is there.
+    pub(crate) fn let_lead(
+        &self,
+        has_more_than: impl Fn(u64) -> bool,
+        has_message: impl Fn() -> bool,
+    ) -> bool {
         let mut there = false;
         for _ in 0..LOOKS {
             (0..PAUSES).for_each(|_| spin_loop());
-            there = consumer.has_more_than(self.messages);
-            if there || !consumer.has_message() {
+            there = has_more_than(self.messages);
+            if there || !has_message() {
                 break;
             }
         }
         self.was(there);
+        there
     }
 
     /// Whether the lead was there in time.
-    fn was(&mut self, there: bool) {
-        self.pause = if there { 0 } else { (self.pause * 2).clamp(1, PAUSE_MAX) };
-        self.left_out = self.pause;
+    fn was(&self, there: bool) {
+        let pause = if there { 0 } else { (self.pause.load(Relaxed) * 2).clamp(1, PAUSE_MAX) };
+        self.pause.store(pause, Relaxed);
+        self.left_out.store(pause, Relaxed);
     }
 
     /// Whether the next message came within a moment.
-    pub(super) fn came(&mut self, soon: bool) {
-        self.heels = match (soon, self.were_some) {
-            (true, true) => (self.heels + 1).min(SURE),
-            (true, false) => self.heels.saturating_sub(1),
+    pub(crate) fn came(&self, soon: bool) {
+        let heels = self.heels.load(Relaxed);
+        let heels = match (soon, self.were_some.load(Relaxed) != 0) {
+            (true, true) => (heels + 1).min(SURE),
+            (true, false) => heels.saturating_sub(1),
             (false, _) => 0,
         };
+        self.heels.store(heels, Relaxed);
     }
 }
 
@@ -111,10 +119,10 @@ mod tests {
 
     /// So many times nothing, each time after `found` messages, and then something at once: how many of
     /// them were leads, which came or not.
-    fn leads(lead: &mut Lead, times: u64, found: u64, came: bool) -> u64 {
+    fn leads(lead: &Lead, times: u64, found: u64, came: bool) -> u64 {
         (0..times)
             .map(|_| {
-                let due = lead.is_due(lead.dry_at + found);
+                let due = lead.is_due(found);
                 if due {
                     lead.was(came);
                 }
@@ -126,37 +134,37 @@ mod tests {
 
     #[test]
     fn a_stream_has_leads() {
-        let mut lead = lead::<u64>(1024);
-        assert_eq!(leads(&mut lead, u64::from(SURE), 4, true), 0);
-        assert_eq!(leads(&mut lead, 100, 4, true), 100);
+        let lead = lead::<u64>(1024);
+        assert_eq!(leads(&lead, u64::from(SURE), 4, true), 0);
+        assert_eq!(leads(&lead, 100, 4, true), 100);
     }
 
     #[test]
     fn messages_that_come_singly_have_none() {
-        let mut lead = lead::<u64>(1024);
-        assert_eq!(leads(&mut lead, 100, 1, true), 0);
-        leads(&mut lead, 100, 4, true);
-        assert_eq!(leads(&mut lead, 100, 1, true), 0);
-        assert_eq!(leads(&mut lead, u64::from(SURE), 4, true), 0);
+        let lead = lead::<u64>(1024);
+        assert_eq!(leads(&lead, 100, 1, true), 0);
+        leads(&lead, 100, 4, true);
+        assert_eq!(leads(&lead, 100, 1, true), 0);
+        assert_eq!(leads(&lead, u64::from(SURE), 4, true), 0);
     }
 
     #[test]
     fn after_a_longer_wait_there_are_none() {
-        let mut lead = lead::<u64>(1024);
-        leads(&mut lead, 100, 4, true);
-        lead.is_due(lead.dry_at + 4);
+        let lead = lead::<u64>(1024);
+        leads(&lead, 100, 4, true);
+        lead.is_due(4);
         lead.came(false);
-        assert_eq!(leads(&mut lead, u64::from(SURE), 4, true), 0);
+        assert_eq!(leads(&lead, u64::from(SURE), 4, true), 0);
     }
 
     /// A sender that waits for an answer after each few messages.
     #[test]
     fn what_is_never_there_is_waited_for_more_and_more_seldom() {
-        let mut lead = lead::<u64>(1024);
-        assert!(leads(&mut lead, 10_000, 8, false) < 16);
-        assert!(leads(&mut lead, 10_000, 8, false) < 4);
+        let lead = lead::<u64>(1024);
+        assert!(leads(&lead, 10_000, 8, false) < 16);
+        assert!(leads(&lead, 10_000, 8, false) < 4);
         // A stream again.
-        assert!(leads(&mut lead, 10_000, 8, true) > 5_000);
+        assert!(leads(&lead, 10_000, 8, true) > 5_000);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub enum Wait {
     Spin,
     /// Spin for about as long as a sleep and a wake would cost (learnt from the last ones), then
     /// give up the processor a few times, then sleep. On a machine with one processor it does not
-    /// spin, and one to one it leaves out spinning that was in vain several times in a row. A
+    /// spin, and it leaves out spinning that was in vain several times in a row. A
     /// receiver that catches up with a stream again and again lets its sender get some messages ahead,
     /// a few microseconds at most.
     #[default]
@@ -63,14 +63,19 @@ const IN_VAIN: u16 = 8;
 const PAUSE_MAX: u16 = 4_096;
 
 impl Learnt {
-    /// As at first, with a budget that was learnt before.
-    pub(crate) fn from_spin(spin: u32) -> Learnt {
+    /// As at first, with a budget.
+    fn new(spin: u32) -> Learnt {
         Learnt { spin, pause: 0, count: 0 }
     }
 
-    /// How long to spin as long as that pays, nanoseconds.
-    pub(crate) fn spin(self) -> u32 {
-        self.spin
+    /// In one word, for threads that learn together.
+    pub(crate) fn to_bits(self) -> u64 {
+        u64::from(self.spin) | u64::from(self.pause) << 32 | u64::from(self.count) << 48
+    }
+
+    /// From such a word.
+    pub(crate) fn from_bits(bits: u64) -> Learnt {
+        Learnt { spin: bits as u32, pause: (bits >> 32) as u16, count: (bits >> 48) as u16 }
     }
 
     /// Whether spinning is left out this time.
@@ -117,7 +122,7 @@ impl Pace {
     pub(crate) fn new(wait: Wait) -> Pace {
         Pace {
             wait,
-            learnt: Learnt::from_spin(SPIN_MAX_NS / 2),
+            learnt: Learnt::new(SPIN_MAX_NS / 2),
             alone: crate::sysv::process::processors() < 2,
             parks: 0,
         }
@@ -160,6 +165,14 @@ impl Pace {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_share_what_is_learnt() {
+        for (spin, pause, count) in [(0, 0, 0), (u32::MAX, 0, u16::MAX), (2_000, 8, 3)] {
+            let learnt = Learnt { spin, pause, count };
+            assert_eq!(Learnt::from_bits(learnt.to_bits()), learnt);
+        }
+    }
 
     fn fresh() -> Learnt {
         Pace::new(Wait::Balanced).learnt()

@@ -43,9 +43,8 @@ pub(super) type Dead = Vec<u64>;
 pub(super) struct Post {
     /// That of every wait, but for what is learnt.
     pace: Pace,
-    /// How long to spin, nanoseconds, learnt by all threads. Spinning is never left out: where there are more
-    /// members than processors, a wait that outlasts it says little of the next one.
-    spin: AtomicU32,
+    /// What all threads learnt of waiting.
+    learnt: AtomicU64,
     parks: AtomicU64,
     messages: AtomicU64,
     bytes: AtomicU64,
@@ -63,7 +62,7 @@ impl Post {
     pub(super) fn new(membership: Membership, wait: Wait) -> Post {
         let pace = Pace::new(wait);
         let post = Post {
-            spin: AtomicU32::new(pace.learnt().spin()),
+            learnt: AtomicU64::new(pace.learnt().to_bits()),
             pace,
             parks: AtomicU64::new(0),
             messages: AtomicU64::new(0),
@@ -108,24 +107,35 @@ impl Post {
     /// Whether something comes within a few looks.
     #[inline(always)]
     pub(super) fn glance(&self, came: impl FnMut() -> bool) -> bool {
-        self.pace().glance(came)
+        let mut pace = self.pace();
+        let came = pace.glance(came);
+        self.keep(&pace);
+        came
+    }
+
+    /// Keeps what a wait taught.
+    fn keep(&self, pace: &Pace) {
+        let bits = pace.learnt().to_bits();
+        if bits != self.learnt.load(Relaxed) {
+            self.learnt.store(bits, Relaxed);
+        }
     }
 
     /// Whether a receiver may look away for a moment.
     pub(super) fn lets_lead(&self) -> bool {
-        self.pace.lets_lead()
+        self.pace().lets_lead()
     }
 
     /// A pace for one wait.
     fn pace(&self) -> Pace {
-        self.pace.with(Learnt::from_spin(self.spin.load(Relaxed)))
+        self.pace.with(Learnt::from_bits(self.learnt.load(Relaxed)))
     }
 
     /// Waits, and remembers what was learnt by it.
     pub(super) fn with_pace<R>(&self, wait: impl FnOnce(&mut Pace) -> R) -> R {
         let mut pace = self.pace();
         let result = wait(&mut pace);
-        self.spin.store(pace.learnt().spin(), Relaxed);
+        self.keep(&pace);
         self.parks.fetch_add(pace.parks, Relaxed);
         result
     }

@@ -5,9 +5,9 @@
 //! algorithms for non-uniform problems", SODA 1990). What that is the wakes tell.
 //!
 //! Spinning is in vain where messages come seldom, and where the other side needs this very
-//! processor. After some waits that outlast it, it is left out. Where later ones end so soon that
-//! it would have met them, it is tried once; if that is in vain too, the next try comes after twice
-//! as many, since on one processor each of them is like that.
+//! processor. After some waits that outlast it, or end without anything, it is left out. Where later
+//! ones end so soon that it would have met them, it is tried once; if that is in vain too, the next
+//! try comes after twice as many, since on one processor each of them is like that.
 
 use crate::sync::spin_loop;
 
@@ -102,6 +102,14 @@ impl Learnt {
         (self.pause, self.count) = (0, 0);
     }
 
+    /// A wait ended without what it waited for, after so many nanoseconds. What is shorter than spinning
+    /// says nothing of it.
+    pub(crate) fn timed_out(&mut self, time: u64) {
+        if time >= u64::from(self.spin) {
+            self.outlasted(time);
+        }
+    }
+
     /// A wait outlasted spinning, and took so many nanoseconds.
     pub(crate) fn outlasted(&mut self, time: u64) {
         if self.pause == 0 {
@@ -156,10 +164,6 @@ impl Pace {
     pub(crate) fn lets_lead(&self) -> bool {
         self.wait == Wait::Balanced && !self.alone && !self.learnt.is_in_vain()
     }
-
-    pub(crate) fn learnt(&self) -> Learnt {
-        self.learnt
-    }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -175,7 +179,7 @@ mod tests {
     }
 
     fn fresh() -> Learnt {
-        Pace::new(Wait::Balanced).learnt()
+        Pace::new(Wait::Balanced).learnt
     }
 
     #[test]

@@ -254,7 +254,13 @@ pub(crate) fn wait<G: Gate, E: From<Fault>>(
     loop {
         let left = deadline.map_or(place.slice, |d| d.remaining().min(place.slice));
         if left.is_zero() {
-            return if look(Look::Exact)? { Ok(()) } else { Err(Ended::TimedOut) };
+            if look(Look::Exact)? {
+                return Ok(());
+            }
+            if pace.wait == Wait::Balanced {
+                pace.learnt.timed_out(time::now_ns().saturating_sub(start));
+            }
+            return Err(Ended::TimedOut);
         }
         let posted = match park(&place, pace, start, left, &mut look)? {
             Parked::Found => return Ok(()),
@@ -345,9 +351,11 @@ fn park<G: Gate, E: From<Fault>>(
     match posted {
         Ok(true) => {
             let now = time::now_ns();
-            pace.learnt.outlasted(now.saturating_sub(start));
+            let woken_at = place.parking.woken_at.load(plain::Ordering::Relaxed);
+            // Spinning would have met what came when the waker posted, however long the way back took.
+            let by_waker = !announced && (start..now).contains(&woken_at);
+            pace.learnt.outlasted(if by_waker { woken_at } else { now } - start);
             if !announced {
-                let woken_at = place.parking.woken_at.load(plain::Ordering::Relaxed);
                 pace.learnt.woken(now.saturating_sub(woken_at));
             }
             Ok(Parked::Woken)
@@ -360,3 +368,6 @@ fn park<G: Gate, E: From<Fault>>(
         },
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -62,7 +62,7 @@ impl Post {
     pub(super) fn new(membership: Membership, wait: Wait) -> Post {
         let pace = Pace::new(wait);
         let post = Post {
-            learnt: AtomicU64::new(pace.learnt().to_bits()),
+            learnt: AtomicU64::new(pace.learnt.to_bits()),
             pace,
             parks: AtomicU64::new(0),
             messages: AtomicU64::new(0),
@@ -115,7 +115,7 @@ impl Post {
 
     /// Keeps what a wait taught.
     fn keep(&self, pace: &Pace) {
-        let bits = pace.learnt().to_bits();
+        let bits = pace.learnt.to_bits();
         if bits != self.learnt.load(Relaxed) {
             self.learnt.store(bits, Relaxed);
         }

@@ -73,11 +73,11 @@ impl Membership {
         own.clear(wait::LEFT);
         own.joins.fetch_add(1, AcqRel);
         // A receiver that finds messages has met their sender, whoever that was.
-        let depth = match membership.facts.flavor {
-            Flavor::Spsc => membership.ring().depth(),
-            Flavor::Mpmc => membership.ring().depth_hint(),
+        let holds_messages = || match membership.facts.flavor {
+            Flavor::Spsc => membership.ring().depth() != 0,
+            Flavor::Mpmc => membership.ring().holds_messages(),
         };
-        if seat.side == Side::Receivers && depth != 0 {
+        if seat.side == Side::Receivers && holds_messages() {
             membership.unmet = None;
         }
         membership.inherited = inherited;

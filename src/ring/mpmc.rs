@@ -41,8 +41,8 @@ pub(crate) use self::consumer::{Consumer, Held, Next};
 pub(crate) use self::producer::{Claim, Producer, Room};
 use super::{Corrupt, Cursor, Ring, Slot};
 use crate::sync::AtomicU64;
-use crate::sync::Ordering::{Acquire, Relaxed};
-use crate::word::{NOBODY, Word};
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
+use crate::word::{Age, NOBODY, Phase, Word};
 
 /// Positions between two stores of a hint: a line that everybody writes would travel between the
 /// processors with each message, and walking over so few slots costs little, and not often.
@@ -86,6 +86,33 @@ impl Ring {
         // Head first: the tail read after it is never behind an honest head.
         let head = header.head.0.load(Acquire);
         self.between(head, header.tail.0.load(Acquire))
+    }
+
+    /// Stores the hint at every position that is its turn, be it taken or stepped over: one that stayed behind for
+    /// good would be a longer walk with each message. Whether this was one. Release: who starts there may trust
+    /// that all before was taken.
+    #[inline(always)]
+    fn hint_head(&self, head: u64) -> bool {
+        let turn = head.is_multiple_of(HINT_EVERY);
+        if turn {
+            self.header().head.0.store(head, Release);
+        }
+        turn
+    }
+
+    /// Whether a message is in the ring that was not acknowledged, by a walk from the hint to the first slot that
+    /// nobody claimed. One that a receiver has in hand behind the hint is not seen.
+    pub(crate) fn holds_messages(&self) -> bool {
+        let mut at = self.cursor(self.header().head.0.load(Acquire));
+        for _ in 0..self.walk_limit() {
+            let word = look(&self.slot_at(&at));
+            match (word.age(self.lap(at.position)), word.phase()) {
+                (Age::Older, _) | (Age::Same, Some(Phase::Free) | None) => return false,
+                (Age::Same, Some(Phase::Full | Phase::Reading)) => return true,
+                _ => self.advance(&mut at),
+            }
+        }
+        false
     }
 
     /// More slots than an honest walk passes: a hint is behind by so much, and each slot changes a

@@ -16,6 +16,8 @@ tests![
     the_seats_are_counted,
     a_place_is_written_once,
     what_was_forgotten_in_hand_is_given_back,
+    what_was_given_up_is_no_message,
+    what_was_given_up_keeps_nobody_out,
 ];
 
 workers![send, receive, work_slowly];
@@ -242,5 +244,58 @@ fn what_was_forgotten_in_hand_is_given_back() {
         assert_eq!(rx.recv_timeout(Duration::from_secs(5)), Ok(2), "again {again}");
         drop((other, tx));
         assert_eq!(rx.recv_timeout(Duration::from_secs(5)), Err(RecvError::Disconnected));
+    }
+}
+
+/// A receiver that finds the channel empty waits for the next sender, whatever happened there before.
+fn what_was_given_up_is_no_message() {
+    for sent in 0..40 {
+        let name = Name::new();
+        let tx: mpmc::Sender<u64> = name.options().capacity(64).open().expect("open");
+        let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+        for n in 0..sent {
+            tx.send(&n).expect("send");
+            assert_eq!(rx.recv(), Ok(n));
+        }
+        drop(tx.loan().expect("a slot"));
+        assert_eq!(rx.try_recv(), Err(RecvError::Empty));
+        drop((tx, rx));
+        let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+        let soon = Duration::from_millis(5);
+        assert_eq!(rx.recv_timeout(soon), Err(RecvError::Timeout), "after {sent}");
+        drop(rx);
+        let tx: mpmc::Sender<u64> = name.options().attach().expect("attach");
+        tx.send(&7).expect("send");
+        drop(tx);
+        // With a message in it, it is another one's turn to end.
+        let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+        let other: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+        assert_eq!(rx.recv(), Ok(7), "after {sent}");
+        assert_eq!(rx.recv_timeout(soon), Err(RecvError::Disconnected), "after {sent}");
+        assert_eq!(other.recv_timeout(soon), Err(RecvError::Disconnected), "after {sent}");
+    }
+}
+
+/// However many slots were given up, and whoever stepped over them: who comes, and who comes back, finds
+/// the place where the next message is.
+fn what_was_given_up_keeps_nobody_out() {
+    for between in [0, 1, 3] {
+        let name = Name::new();
+        let tx: mpmc::Sender<u64> = name.options().capacity(4).open().expect("open");
+        let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+        let idle: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+        for n in 0..4_000 {
+            if between != 0 && n % between == 0 {
+                tx.send(&n).expect("send");
+                assert_eq!(rx.recv(), Ok(n));
+            }
+            drop(tx.loan().expect("a slot"));
+        }
+        let new: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+        for rx in [&idle, &new, &rx] {
+            assert_eq!(rx.try_recv(), Err(RecvError::Empty), "one message for {between}");
+            tx.send(&between).expect("send");
+            assert_eq!(rx.recv(), Ok(between));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Receivers: taking the first message that nobody took, and acknowledging it.
 
-use super::{ENDLESS, HINT_EVERY, IMPOSSIBLE, UNKNOWN, is_gone, look, swap};
+use super::{ENDLESS, IMPOSSIBLE, UNKNOWN, is_gone, look, swap};
 use crate::ring::ahead::Few;
 use crate::ring::{Corrupt, Cursor, Ring, Slot};
 use crate::sync::Ordering::{AcqRel, Acquire, Release};
@@ -146,7 +146,9 @@ impl Consumer {
                     }
                     Phase::Claimed => return Ok(Next::Behind { seat: word.owner() }),
                     Phase::Skip => {
-                        swap(&slot, word, Word::free(lap.wrapping_add(1)), AcqRel);
+                        if swap(&slot, word, Word::free(lap.wrapping_add(1)), AcqRel) {
+                            self.ring.hint_head(at.position.wrapping_add(1));
+                        }
                     }
                     Phase::Full | Phase::Reading => self.ring.advance(&mut at),
                 },
@@ -166,12 +168,11 @@ impl Consumer {
     fn pass(&self, at: Cursor) {
         let next = at.position.wrapping_add(1);
         self.next.store(next, plain::Ordering::Release);
-        if next.is_multiple_of(HINT_EVERY) {
-            self.ring.header().head.0.store(next, Release);
-            // What came without a stop comes from a sender that is ahead.
-            if next.wrapping_sub(self.dry_at.load(plain::Ordering::Relaxed)) > MANY {
-                self.ask();
-            }
+        // What came without a stop comes from a sender that is ahead.
+        if self.ring.hint_head(next)
+            && next.wrapping_sub(self.dry_at.load(plain::Ordering::Relaxed)) > MANY
+        {
+            self.ask();
         }
     }
 

@@ -122,7 +122,13 @@ impl Producer {
                     Phase::Reading | Phase::Claimed => {
                         return Ok(Room::Behind { seat: word.owner() });
                     }
-                    Phase::Skip => _ = swap(&slot, word, Word::free(lap), AcqRel),
+                    Phase::Skip => {
+                        if swap(&slot, word, Word::free(lap), AcqRel) {
+                            // Of the lap before, and all before that is done with, or there were no room.
+                            let position = at.position.wrapping_sub(self.ring.capacity());
+                            self.ring.hint_head(position.wrapping_add(1));
+                        }
+                    }
                     Phase::Free => return Err(IMPOSSIBLE.into()),
                 },
             }

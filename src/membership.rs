@@ -15,6 +15,11 @@ use crate::sysv::shm::{self, Mapping, SegmentStat};
 use crate::sysv::{Errno, process};
 use crate::wait::{self, Side};
 
+/// What became of our seat.
+const GONE: u32 = 0;
+const SEATED: u32 = 1;
+const LOST: u32 = 2;
+
 /// Messages of a member that is never idle between two updates of its line.
 const LONG: u64 = 64;
 
@@ -28,7 +33,7 @@ pub(crate) struct Membership {
     /// Where a handle is inherited, nothing of it may be given back.
     home: ForkGuard,
     key: i32,
-    /// 1 until we leave.
+    /// `SEATED` until we leave, or lost the seat.
     seated: AtomicU32,
     /// How often the other side had been joined when we came, if nobody was there.
     unmet: Option<u32>,
@@ -56,7 +61,7 @@ impl Membership {
             members,
             home: ForkGuard::new(),
             key: stat.key,
-            seated: AtomicU32::new(1),
+            seated: AtomicU32::new(SEATED),
             unmet,
             inherited: false,
             mapping,
@@ -162,7 +167,13 @@ impl Membership {
 
     /// Whether this handle still has a seat to write for.
     pub(crate) fn is_seated(&self) -> bool {
-        self.seated.load(Relaxed) != 0 && !self.is_inherited()
+        self.seated.load(Relaxed) == SEATED && !self.is_inherited()
+    }
+
+    /// Whether it has one by the kernel's word, too: of what others sit on by now, nothing is ours to
+    /// write in leaving.
+    pub(crate) fn keeps_seat(&self) -> bool {
+        self.is_seated() && self.check_seat() != Err(Fault::LivenessLost)
     }
 
     /// Whether the channel was removed, as far as a flag in the segment tells.
@@ -184,20 +195,34 @@ impl Membership {
         Ok(())
     }
 
-    /// Whether the kernel still has our token.
-    fn check_seat(&self) -> Result<(), Fault> {
-        match self.members.is_own(self.seat) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Fault::LivenessLost),
+    /// Whether the kernel still has our token. Once it had not, a token there is another's, be it of
+    /// this very process.
+    pub(crate) fn check_seat(&self) -> Result<(), Fault> {
+        if self.seated.load(Relaxed) == LOST {
+            return Err(Fault::LivenessLost);
+        }
+        let fault = match self.members.is_own(self.seat) {
+            Ok(true) => return Ok(()),
+            Ok(false) => Fault::LivenessLost,
             Err(errno) => match members::fault("semctl")(errno) {
                 // A removed segment stays known while it is attached, as it is here: who does not
                 // know it went to another IPC namespace, and left its tokens behind.
                 Fault::Removed if shm::stat(self.id.segment) == Err(Errno::EINVAL) => {
-                    Err(Fault::LivenessLost)
+                    Fault::LivenessLost
                 }
-                fault => Err(fault),
+                fault => fault,
             },
+        };
+        if fault == Fault::LivenessLost {
+            self.lose_seat();
         }
+        Err(fault)
+    }
+
+    /// The seat is no longer ours, and never will be again.
+    pub(crate) fn lose_seat(&self) {
+        // Who left has none to lose.
+        let _ = self.seated.compare_exchange(SEATED, LOST, Relaxed, Relaxed);
     }
 
     /// The position our seat goes on at.
@@ -225,11 +250,12 @@ impl Membership {
         if self.is_inherited() {
             return Err(Fault::Forked.into());
         }
-        if self.seated.swap(0, Relaxed) == 0 {
-            return Ok(());
+        match self.seated.swap(GONE, Relaxed) {
+            GONE => return Ok(()),
+            // It may be another's by now.
+            LOST => return Err(Fault::LivenessLost.into()),
+            _ => self.check_seat()?,
         }
-        // A seat that was lost may be another's by now.
-        self.check_seat()?;
         let flavor = self.facts.flavor;
         self.line().state.store(segment::LEFT, Release);
         if flavor == Flavor::Spsc {

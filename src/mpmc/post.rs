@@ -168,6 +168,10 @@ impl Post {
         if fault == Fault::Removed && self.membership.seat.side == Side::Receivers {
             return fault;
         }
+        if fault == Fault::LivenessLost {
+            // Whoever sits there by now, and be it this very process.
+            self.membership.lose_seat();
+        }
         let first = *self.fault.get_or_init(|| fault);
         self.stopped.store(1, Release);
         first
@@ -269,6 +273,13 @@ impl Post {
             let (bytes, parks) = (self.bytes.load(Relaxed), self.parks.load(Relaxed));
             self.membership.account(position, bytes, parks);
             self.membership.line().messages.store(self.messages.load(Relaxed), Relaxed);
+        }
+    }
+
+    /// The same for the last time.
+    pub(super) fn settle(&self, position: u64) {
+        if self.membership.keeps_seat() {
+            self.account(position);
         }
     }
 

@@ -51,7 +51,7 @@ struct Searched {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.account();
+        self.post.settle(self.consumer.position());
         self.post.let_go();
         // Who wants to hear of errors calls `close`.
         let _ = self.post.leave();
@@ -144,7 +144,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// [`Error::Fault`] with [`Fault::Removed`] when there was nothing left to leave, or
     /// [`Fault::LivenessLost`].
     pub fn close(self) -> Result<(), Error> {
-        self.inner.account();
+        self.inner.post.settle(self.inner.consumer.position());
         match Arc::try_unwrap(self.inner) {
             Ok(inner) => inner.post.close(),
             Err(inner) => inner.post.close_for_others(),

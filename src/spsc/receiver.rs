@@ -185,7 +185,7 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     /// All that was received is told to the sender, who is woken whatever it waits for.
     fn settle(&mut self) {
-        if self.channel.membership.is_seated() {
+        if self.channel.membership.keeps_seat() {
             self.consumer.publish_credit();
             self.account();
             // What fails here fails again in whatever comes next.

@@ -149,7 +149,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// [`Error::Fault`] with [`Fault::Removed`] when there was nothing left to leave,
     /// [`Fault::LivenessLost`], or [`Fault::Forked`] in a forked child, which leaves nothing.
     pub fn close(self) -> Result<(), Error> {
-        self.account();
+        self.settle();
         self.channel.leave()
     }
 
@@ -339,6 +339,13 @@ impl<T: Message + ?Sized> Sender<T> {
             self.channel.membership.account(self.producer.position(), self.bytes, self.pace.parks);
         }
     }
+
+    /// The same for the last time.
+    fn settle(&self) {
+        if self.channel.membership.keeps_seat() {
+            self.account();
+        }
+    }
 }
 
 impl<T: Message + ?Sized> Handle for Sender<T> {}
@@ -369,6 +376,6 @@ impl<T: Message + ?Sized> Sealed for Sender<T> {
 
 impl<T: Message + ?Sized> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.account();
+        self.settle();
     }
 }

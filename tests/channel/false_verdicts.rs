@@ -18,6 +18,8 @@ tests![
     exec_keeps_a_seat,
     exec_keeps_a_claim,
     a_sender_without_a_token_is_told,
+    who_lost_a_seat_leaves_without_a_trace,
+    who_comes_again_keeps_the_new_seat,
     many_go_on_without_one_that_lost_its_token,
     whoever_asks_first_what_is_lost_stays_lost,
     a_process_whose_main_thread_is_gone_lives,
@@ -31,6 +33,9 @@ workers![
     claim_and_exec,
     sit_still,
     lose_a_seat,
+    lose_a_seat_and_leave,
+    send_many_and_sit,
+    come_again,
     lose_a_claim,
     lose_a_guard,
     change_the_namespace,
@@ -163,6 +168,131 @@ fn a_sender_without_a_token_is_told() {
     other.finish();
     tx.send(&3).expect("send");
     assert_eq!(rx.recv(), Ok(3));
+}
+
+/// Messages that a successor sends and receives: many times a ring.
+const MANY: u64 = 40;
+
+/// Sends or receives one message, is a member no more, and leaves when others are far ahead.
+fn lose_a_seat_and_leave(orders: &mut Orders) {
+    let (name, side, told): (String, String, bool) = (orders.next(), orders.next(), orders.next());
+    let lost = Fault::LivenessLost;
+    if side == "sender" {
+        let mut tx: spsc::Sender<u64> = Options::named(name).open().expect("open");
+        tx.send(&0).expect("send");
+        lose_tokens();
+        say("lost");
+        hear();
+        if told {
+            assert_eq!(tx.flush(SOON), Err(SendError::Fault(lost)));
+        }
+    } else {
+        let mut rx: spsc::Receiver<u64> = Options::named(name).open().expect("open");
+        assert_eq!(rx.recv(), Ok(0));
+        lose_tokens();
+        say("lost");
+        hear();
+        if told {
+            assert_eq!(rx.wait_for_peer(SOON), Err(RecvError::Fault(lost)));
+        }
+    }
+}
+
+/// Sends as many as are asked for, and then sits there until it is killed.
+fn send_many_and_sit(orders: &mut Orders) {
+    let mut tx: spsc::Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
+    (1..=MANY).for_each(|n| tx.send(&n).expect("send"));
+    tx.flush(LONG).expect("received");
+    say("sent");
+    hear();
+}
+
+/// Where its ends are by now is its successors' business.
+fn who_lost_a_seat_leaves_without_a_trace() {
+    for told in [false, true] {
+        let name = Name::new();
+        let mut rx: spsc::Receiver<u64> = name.options().capacity(4).open().expect("open");
+        let lose = |side: &str| {
+            let orders: [&dyn ToString; 4] =
+                [&"false_verdicts::lose_a_seat_and_leave", &name, &side, &told];
+            let mut other = Worker::start(&orders).expect("start");
+            other.expect("lost");
+            other
+        };
+        let leave = |mut other: Worker| {
+            other.tell("go on").expect("tell");
+            other.finish();
+        };
+        let other = lose("sender");
+        assert_eq!(rx.recv(), Ok(0));
+        let mut next =
+            Worker::start(&[&"false_verdicts::send_many_and_sit", &name]).expect("start");
+        (1..=MANY).for_each(|n| assert_eq!(rx.recv(), Ok(n)));
+        next.expect("sent");
+        leave(other);
+        // Killed before it says once more how far it is.
+        next.kill_and_wait().expect("kill");
+        let mut tx: spsc::Sender<u64> = name.options().attach().expect("its end is found");
+        assert_eq!(tx.position(), MANY + 1);
+        drop(rx);
+
+        tx.send(&0).expect("send");
+        let other = lose("receiver");
+        let mut rx: spsc::Receiver<u64> = name.options().attach().expect("its seat is free");
+        for n in 1..=MANY {
+            tx.send(&n).expect("send");
+            assert_eq!(rx.recv(), Ok(n));
+        }
+        leave(other);
+        (0..4).for_each(|n| tx.send(&n).expect("send"));
+        assert_eq!(tx.send_timeout(&4, SOON), Err(SendError::Timeout), "full, and nothing else");
+        assert!(rx.try_iter().map(|n| n.expect("a message")).eq(0..4));
+    }
+}
+
+/// Takes another seat where a handle says that it lost its own, and only then lets go of that one.
+fn come_again(orders: &mut Orders) {
+    let name: String = orders.next();
+    let many = format!("{name}-many");
+    let options = || Options::named(&name);
+    let mut tx: spsc::Sender<u64> = options().capacity(4).open().expect("open");
+    let mut rx: spsc::Receiver<u64> = options().open().expect("open");
+    let options = || Options::named(&many);
+    let mut many_tx: mpmc::Sender<u64> = options().capacity(4).open().expect("open");
+    let mut many_rx: mpmc::Receiver<u64> = options().open().expect("open");
+    let many_loan = many_tx.loan().expect("a slot");
+    lose_tokens();
+    let lost = Fault::LivenessLost;
+    assert_eq!(tx.wait_for_peer(SOON), Err(SendError::Fault(lost)));
+    assert_eq!(rx.wait_for_peer(SOON), Err(RecvError::Fault(lost)));
+    tx = Options::named(&name).attach().expect("its seat is free");
+    rx = Options::named(&name).attach().expect("its seat is free");
+    assert_eq!(many_rx.wait_for_peer(SOON), Err(RecvError::Fault(lost)));
+    let next: mpmc::Receiver<u64> = options().attach().expect("a seat");
+    // Of many, the claim of whoever sat there is cleared.
+    let next_tx: mpmc::Sender<u64> = options().attach().expect("a seat");
+    assert_eq!(many_loan.commit(), Err(SendError::Fault(lost)));
+    (many_tx, many_rx) = (next_tx, next);
+    for n in 0..MANY {
+        tx.send_timeout(&n, LONG).expect("send");
+        assert_eq!(rx.recv_timeout(LONG), Ok(n));
+        many_tx.send_timeout(&n, LONG).expect("send");
+        assert_eq!(many_rx.recv_timeout(LONG), Ok(n));
+    }
+    let pid = std::process::id();
+    assert_eq!((tx.peer(), rx.peer()), (Ok(Peer::Present { pid }), Ok(Peer::Present { pid })));
+    assert_eq!((tx.flush(LONG), many_tx.flush(LONG)), (Ok(()), Ok(())));
+    let taken = Options::named(&name).attach::<spsc::Sender<u64>>();
+    assert!(matches!(taken, Err(Error::SeatTaken { pid: p, .. }) if p == pid));
+    tx.close().expect("ours");
+    rx.close().expect("ours");
+    many_tx.close().expect("ours");
+    many_rx.close().expect("ours");
+    sysvring::remove(&*many).expect("removed");
+}
+
+fn who_comes_again_keeps_the_new_seat() {
+    Worker::run(&[&"false_verdicts::come_again", &Name::new()]);
 }
 
 fn lose_a_claim(orders: &mut Orders) {

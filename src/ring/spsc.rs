@@ -170,7 +170,8 @@ impl Producer {
     /// [`has_room`](Producer::has_room) said so.
     #[inline(always)]
     pub(crate) fn slot(&self) -> Slot<'_> {
-        // SAFETY: a whole slot of this ring: runs end before it does, and so many are left.
+        debug_assert!(self.slot != self.end, "no slot was found free");
+        // SAFETY: inside the run, a whole slot of this ring lies there.
         unsafe { self.ring.slot_from(self.slot) }
     }
 
@@ -368,7 +369,8 @@ impl Ring {
         if is_past(head, tail) { 0 } else { tail.wrapping_sub(head).min(self.capacity()) }
     }
 
-    /// Messages sent and not yet acknowledged, as an observer sees them: exact at some moment.
+    /// Messages sent and not yet acknowledged, as an observer sees them: exact if no end moves meanwhile, and for
+    /// the receiver itself.
     pub(crate) fn depth(&self) -> u64 {
         // Head first: the tail read after it is never behind an honest head.
         let head = self.header().head.0.load(Acquire);

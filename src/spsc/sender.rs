@@ -59,9 +59,10 @@ impl<T: Message + ?Sized> Sender<T> {
                 if producer.is_drained() {
                     return Ok(true);
                 }
-                if look != Look::Quick {
-                    channel.membership.check_life()?;
+                if look == Look::Quick {
+                    return Ok(false);
                 }
+                channel.membership.check_life()?;
                 match channel.is_abandoned()? {
                     // Looked at again: its last acknowledgement is visible by now.
                     true if !producer.is_drained() => Err(SendError::Disconnected),

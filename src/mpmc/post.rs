@@ -140,13 +140,19 @@ impl Post {
         result
     }
 
-    /// Counts a message. Not worth a locked instruction: of several threads at once some may be
-    /// missed.
+    /// Counts a message.
     #[inline(always)]
     pub(super) fn count(&self, len: usize) {
+        self.count_all(1, len);
+    }
+
+    /// Counts messages of that length. Not worth a locked instruction: of several threads at once some may
+    /// be missed.
+    #[inline(always)]
+    pub(super) fn count_all(&self, messages: usize, len: usize) {
         let add = |counter: &AtomicU64, n| counter.store(counter.load(Relaxed) + n, Relaxed);
-        add(&self.messages, 1);
-        add(&self.bytes, len as u64);
+        add(&self.messages, messages as u64);
+        add(&self.bytes, (messages * len) as u64);
     }
 
     /// What stopped this handle for good, if anything did.

@@ -18,6 +18,7 @@ tests![
     what_was_forgotten_in_hand_is_given_back,
     what_was_given_up_is_no_message,
     what_was_given_up_keeps_nobody_out,
+    a_batch_is_as_long_as_there_are_messages,
 ];
 
 workers![send, receive, work_slowly];
@@ -298,4 +299,26 @@ fn what_was_given_up_keeps_nobody_out() {
             assert_eq!(rx.recv(), Ok(between));
         }
     }
+}
+
+/// Longer, too, than what is acknowledged together; what is not wanted stays.
+fn a_batch_is_as_long_as_there_are_messages() {
+    let tx: mpmc::Sender<u64> = Options::private().capacity(256).open().expect("open");
+    let rx: mpmc::Receiver<u64> = Options::id(tx.id()).open().expect("open");
+    let (mut sent, mut messages) = (0, Vec::new());
+    for there in [1, 31, 32, 33, 64, 65, 200, 256] {
+        for max in [1, 31, 32, 33, 64, 255, 256, 1_000] {
+            let before = messages.len();
+            tx.send_batch(&(sent..sent + there as u64).collect::<Vec<_>>()).expect("room");
+            sent += there as u64;
+            let got = rx.recv_batch(&mut messages, max).expect("a batch");
+            assert_eq!((got, tx.len()), (there.min(max), there - there.min(max)));
+            while !tx.is_empty() {
+                rx.try_recv_batch(&mut messages, max).expect("the rest");
+            }
+            assert_eq!(messages.len() - before, there);
+        }
+    }
+    assert!(messages.into_iter().eq(0..sent));
+    assert_eq!(rx.try_recv_batch(&mut Vec::new(), 8), Err(RecvError::Empty));
 }

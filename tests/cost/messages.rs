@@ -1,5 +1,6 @@
 //! The ways of a message that are counted. Each is done in a child of its own, between two marks.
 
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use sysvring::{Message, Options, RecvError, SendError, mpmc, spsc};
@@ -50,6 +51,14 @@ pub const ALL: &[(&str, Course)] = &[
         };
         one(7, |_, _| {}, send);
     }),
+    ("spsc recv_batch 8 B", || {
+        let mut batch = Vec::with_capacity(COUNT);
+        one_received::<Small>(7, move |rx| {
+            while batch.len() < COUNT {
+                rx.recv_batch(&mut batch, BATCH).expect("messages");
+            }
+        });
+    }),
     ("mpmc send 8 B", || many::<Small>(7, |tx, m| tx.send(m).expect("room"))),
     ("mpmc recv 8 B", || many_received::<Small>(7, |rx| rx.recv().map(drop).expect("a message"))),
     ("mpmc send 64 B", || many::<Middle>([7; 8], |tx, m| tx.send(m).expect("room"))),
@@ -69,6 +78,24 @@ pub const ALL: &[(&str, Course)] = &[
             std::hint::black_box(&*rx.recv_ref().expect("a message"));
         };
         many_received([7; 8], read);
+    }),
+    ("mpmc send_batch 8 B", || {
+        let left = Cell::new(COUNT);
+        many::<Small>(7, move |tx, m| {
+            while left.get() != 0 {
+                tx.send_batch(&[*m; BATCH]).expect("room");
+                left.set(left.get() - BATCH);
+            }
+        });
+    }),
+    ("mpmc recv_batch 8 B", || {
+        let batch = RefCell::new(Vec::with_capacity(COUNT));
+        many_received::<Small>(7, move |rx| {
+            let mut batch = batch.borrow_mut();
+            while batch.len() < COUNT {
+                rx.recv_batch(&mut batch, BATCH).expect("messages");
+            }
+        });
     }),
 ];
 

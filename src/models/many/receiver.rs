@@ -58,7 +58,7 @@ impl Receiver {
         Some(message)
     }
 
-    /// Receives what is there, up to `most`, acknowledged when all are copied.
+    /// Receives what is there, up to `most`, acknowledged when all are copied (of the handle's batches, so many as it acknowledges together).
     pub(super) fn recv_batch(&mut self, most: usize) -> Vec<u64> {
         let mut all: Vec<Held> = self.hold().into_iter().collect();
         let mut messages = Vec::new();

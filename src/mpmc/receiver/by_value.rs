@@ -6,11 +6,14 @@ use core::time::Duration;
 use zerocopy::FromBytes;
 
 use super::Receiver;
-use crate::error::{Fault, RecvError};
+use crate::error::RecvError;
 use crate::message::{self, Message};
 use crate::mpmc::{Iter, TryIter};
 use crate::patience::Patience;
-use crate::ring::mpmc::{Held, Next};
+use crate::ring::mpmc::Held;
+
+/// Messages of a batch that are acknowledged together.
+const TOGETHER: usize = 32;
 
 /// Receiving by value: the message is copied, acknowledged and returned.
 impl<T: Message> Receiver<T> {
@@ -63,7 +66,7 @@ impl<T: Message> Receiver<T> {
     }
 
     /// Up to `max` messages that are there, at most a ring full, appended to `messages`; waits for the first,
-    /// unless `max` is 0. They are acknowledged when all are copied. How many.
+    /// unless `max` is 0. They are acknowledged when they are copied, up to 32 at a time. How many.
     ///
     /// # Errors
     /// As [`recv`](Receiver::recv). An invalid message is left out, and is an error when there was
@@ -104,34 +107,42 @@ impl<T: Message> Receiver<T> {
         }
         let max = max.min(self.capacity());
         let before = messages.len();
-        let mut all = vec![self.inner.hold(patience)?];
         let mut invalid = None;
-        loop {
-            if let Some(held) = all.last() {
-                let mut message = MaybeUninit::uninit();
-                match self.copy_to(held, &mut message) {
-                    // SAFETY: these very bytes were found to be a `T`, and nobody else sees them.
-                    true => messages.push(unsafe { message.assume_init() }),
-                    false => invalid = Some(held.position()),
-                }
+        let mut copy = |held: &Held| {
+            let mut message = MaybeUninit::uninit();
+            match self.copy_to(held, &mut message) {
+                // SAFETY: these very bytes were found to be a `T`, and nobody else sees them.
+                true => messages.push(unsafe { message.assume_init() }),
+                false => invalid = Some(held.position()),
             }
-            if all.len() == max {
-                break;
+        };
+        let mut taken = 0;
+        let mut next = Some(self.inner.hold(patience)?);
+        while let Some(first) = next.take() {
+            let most = (max - taken).min(TOGETHER);
+            let mut others = [0; TOGETHER];
+            let mut count = 0;
+            copy(&first);
+            while count + 1 < most
+                && let Some(held) = self.inner.find_another()
+            {
+                copy(&held);
+                others[count] = held.position();
+                count += 1;
             }
-            match self.inner.consumer.take_next() {
-                Some(held) => all.push(held),
-                None => match self.inner.consumer.take(|_| Ok::<bool, Fault>(false)) {
-                    Ok(Next::Message(held)) => all.push(held),
-                    _ => break,
-                },
+            let mut result = self.finish(&first, size_of::<T>());
+            for &position in &others[..count] {
+                // All of them, whatever comes of one.
+                let held = self.inner.consumer.held(position);
+                result = result.and(self.inner.acknowledge(&held));
+            }
+            self.inner.post.count_all(count, size_of::<T>());
+            result?;
+            taken += count + 1;
+            if count + 1 == most && taken < max {
+                next = self.inner.find_another();
             }
         }
-        let mut result = Ok(());
-        for held in &all {
-            // All of them, whatever comes of one.
-            result = result.and(self.finish(held, size_of::<T>()));
-        }
-        result?;
         match (messages.len() - before, invalid) {
             (0, Some(position)) => Err(RecvError::Invalid { position }),
             (taken, _) => Ok(taken),

@@ -24,6 +24,21 @@ impl Inner {
         Ok(held)
     }
 
+    /// Another message, if it is there.
+    #[inline(always)]
+    pub(super) fn find_another(&self) -> Option<Held> {
+        self.consumer.take_next().or_else(|| self.take_now())
+    }
+
+    #[inline(never)]
+    fn take_now(&self) -> Option<Held> {
+        match self.consumer.take(|_| Ok::<bool, Fault>(false)) {
+            Ok(Next::Message(held)) => Some(held),
+            // What is wrong is wrong in the next call, too, which says so.
+            _ => None,
+        }
+    }
+
     #[inline(never)]
     fn find_message(&self, patience: Patience) -> Result<Held, RecvError> {
         if patience != Patience::Now {

@@ -176,6 +176,12 @@ impl Consumer {
         }
     }
 
+    /// The message at a position that was taken here, for the first time that it was delivered.
+    pub(crate) fn held(&self, position: u64) -> Held {
+        let at = self.ring.cursor(position);
+        Held { at, word: Word::reading(self.ring.lap(position), 1, self.seat) }
+    }
+
     /// The slot of a held message.
     #[inline(always)]
     pub(crate) fn slot(&self, held: &Held) -> Slot<'_> {

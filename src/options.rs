@@ -162,7 +162,8 @@ impl Options {
         self
     }
 
-    /// A new segment in huge pages (`SHM_HUGETLB`). The system must have some: see `vm.nr_hugepages`.
+    /// A new segment in huge pages (`SHM_HUGETLB`). The system must have some: see `vm.nr_hugepages`. Rings of
+    /// a few MiB and more gain by it, a quarter to a half as many messages a second; smaller ones do not.
     pub fn huge_pages(mut self, yes: bool) -> Options {
         self.huge_pages = yes;
         self

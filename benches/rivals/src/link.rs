@@ -23,6 +23,7 @@ macro_rules! by_way {
             $crate::link::Way::Sysvring => $run::<$crate::ours::Sysvring, $n> $args,
             $crate::link::Way::Spin => $run::<$crate::ours::Spin, $n> $args,
             $crate::link::Way::Park => $run::<$crate::ours::Park, $n> $args,
+            $crate::link::Way::Huge => $run::<$crate::ours::Huge, $n> $args,
             $crate::link::Way::InPlace => $run::<$crate::ours::InPlace, $n> $args,
             $crate::link::Way::Named => $run::<$crate::ours::Named, $n> $args,
             $crate::link::Way::Many => $run::<$crate::ours::Many, $n> $args,

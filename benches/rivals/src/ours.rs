@@ -136,19 +136,26 @@ impl<const N: usize> Receive<N> for mpmc::Receiver<[u64; N]> {
     }
 }
 
-/// A channel as it is by default, its messages written and read where they lie.
-pub struct InPlace;
+/// A channel, its messages written and read where they lie; in huge pages or not.
+pub struct Lying<const HUGE: bool>;
+
+/// As it is by default.
+pub type InPlace = Lying<false>;
+/// In huge pages, of which the system must have enough.
+pub type Huge = Lying<true>;
 
 /// An end.
 pub struct There<E>(E);
 
-impl<const N: usize> Carrier<N> for InPlace {
+impl<const HUGE: bool, const N: usize> Carrier<N> for Lying<HUGE> {
     type Offer = Self::Tx;
     type Tx = There<ours::Sender<[u64; N]>>;
     type Rx = There<ours::Receiver<[u64; N]>>;
 
     fn offer(capacity: usize) -> (Self::Offer, String) {
-        let (tx, id) = create(Wait::Balanced, capacity);
+        let options = Options::private().capacity(capacity).huge_pages(HUGE);
+        let tx: ours::Sender<[u64; N]> = options.create().expect("a channel");
+        let id = tx.id().to_string();
         (There(tx), id)
     }
 

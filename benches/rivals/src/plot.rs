@@ -260,7 +260,7 @@ fn width(way: Way) -> u32 {
 fn colour(way: Way) -> RGBColor {
     match way {
         Way::Sysvring | Way::Spin | Way::Park => RGBColor(229, 72, 77),
-        Way::InPlace => RGBColor(247, 107, 21),
+        Way::InPlace | Way::Huge => RGBColor(247, 107, 21),
         Way::Named | Way::Many => RGBColor(200, 60, 120),
         Way::Raw | Way::Line | Way::Vyukov | Way::Copy => GREY,
         Way::Shaq | Way::ShaqBlocking => RGBColor(0, 110, 255),

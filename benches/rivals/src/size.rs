@@ -18,6 +18,29 @@ use crate::verdict::{Aim, Standing};
 
 const WAYS: [Way; 4] = [Way::InPlace, Way::Sysvring, Way::Raw, Way::Copy];
 
+/// Those, and huge pages where there are enough for a ring.
+fn ways(ring: usize) -> Vec<Way> {
+    let mut ways = WAYS.to_vec();
+    match free_huge() >= ring + ring / 8 {
+        true => ways.insert(1, Way::Huge),
+        false => println!(
+            "\nWithout huge pages: the next table takes {} MB of them (see vm.nr_hugepages).",
+            (ring + ring / 8).div_ceil(1_000_000)
+        ),
+    }
+    ways
+}
+
+/// Bytes of huge pages that nobody has.
+fn free_huge() -> usize {
+    let all = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let of = |name: &str| {
+        let line = all.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        line.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0)
+    };
+    of("HugePages_Free:") * of("Hugepagesize:") * 1024
+}
+
 /// Bytes of a message that only these ways carry.
 pub const LARGEST: usize = 0x10_0000;
 
@@ -36,12 +59,13 @@ fn size(bytes: usize, count: u64, cores: &Cores, extent: Extent, least: &[f64]) 
         let flow = Flow { way, bytes, capacity, count, batches: false };
         stream::pair(flow, cores, &leftovers)
     };
-    let outcomes = contest(&WAYS, rounds, start, |_, pair| stream::turn(pair))?;
+    let ways = ways(bytes * capacity);
+    let outcomes = contest(&ways, rounds, start, |_, pair| stream::turn(pair))?;
     let (rates, ratios): (Vec<Series>, Vec<Series>) = outcomes
         .into_iter()
         .map(|Outcome { figures: [rate], ratios: [ratio] }| (rate.times(bytes as f64 / 1e3), ratio))
         .unzip();
-    let standing = Standing::rates(&WAYS, &rates, &ratios);
+    let standing = Standing::rates(&ways, &rates, &ratios);
     let title = format!(
         "Messages of {} through {capacity} slots: gigabytes a second; {} rounds of {} turns of {count}",
         named(bytes),
@@ -51,7 +75,7 @@ fn size(bytes: usize, count: u64, cores: &Cores, extent: Extent, least: &[f64]) 
     let mut heads = ["", "median", "least", "most"].map(str::to_owned).to_vec();
     heads.extend(standing.heads());
     let mut table = Table::new(title, &heads);
-    for (i, way) in WAYS.iter().enumerate() {
+    for (i, way) in ways.iter().enumerate() {
         let mut cells = rates[i].three().to_vec();
         cells.extend(standing.cells(i));
         table.row(way.label(), cells);

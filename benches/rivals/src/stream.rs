@@ -11,7 +11,7 @@ use crate::contest::{Extent as Rounds, Outcome, Pair, contest};
 use crate::course::{check, timed_turns, turns};
 use crate::link::{self, Leftovers, Way};
 use crate::machine::Cores;
-use crate::ours::{InPlace, Sysvring};
+use crate::ours::{Huge, InPlace, Sysvring};
 use crate::rates::{self, Rates, named};
 use crate::shared::Raw;
 use crate::table::{Goal, Series};
@@ -118,6 +118,7 @@ pub fn worker(orders: &mut Orders) {
         (Way::Copy, _) if role == "receive" => size::copy(bytes, task.capacity, task.count),
         (Way::Copy, _) => stand_by(),
         (Way::InPlace, size::LARGEST) => large::<InPlace>(&role, task, orders),
+        (Way::Huge, size::LARGEST) => large::<Huge>(&role, task, orders),
         (Way::Sysvring, size::LARGEST) => large::<Sysvring>(&role, task, orders),
         (Way::Raw, size::LARGEST) => large::<Raw>(&role, task, orders),
         (_, 8) => work::<1>(&role, way, task, orders),

@@ -18,6 +18,8 @@ pub enum Way {
     Park,
     /// The same as by default, messages written and read in place.
     InPlace,
+    /// The same in huge pages.
+    Huge,
     /// A channel that is opened by its name.
     Named,
     /// A many-to-many channel where the others are one to one.
@@ -63,6 +65,7 @@ impl Way {
             Way::Spin => "sysvring, Wait::Spin",
             Way::Park => "sysvring, Wait::Park",
             Way::InPlace => "sysvring, in place",
+            Way::Huge => "the same, in huge pages",
             Way::Named => "sysvring, by name",
             Way::Many => "sysvring, many to many",
             Way::Raw => "raw two-index ring",
@@ -99,13 +102,19 @@ impl Way {
     pub fn is_ours(self) -> bool {
         matches!(
             self,
-            Way::Sysvring | Way::Spin | Way::Park | Way::InPlace | Way::Named | Way::Many
+            Way::Sysvring
+                | Way::Spin
+                | Way::Park
+                | Way::InPlace
+                | Way::Huge
+                | Way::Named
+                | Way::Many
         )
     }
 
     /// Whether it goes from one to one.
     pub fn is_single(self) -> bool {
-        !matches!(self, Way::Named | Way::Many | Way::Vyukov | Way::Copy | Way::Line)
+        !matches!(self, Way::Huge | Way::Named | Way::Many | Way::Vyukov | Way::Copy | Way::Line)
     }
 
     /// Whether it is one of them as it usually is, by value.

@@ -21,7 +21,7 @@ impl Oracle {
         let met = match (other_is_there, self.rules.flavor) {
             (true, _) => Met::Yes,
             (false, Flavor::Spsc) if finds => Met::Yes,
-            (false, Flavor::Mpmc) if side == Side::Receiver && self.tail >= 16 => Met::Perhaps,
+            (false, Flavor::Mpmc) if finds => Met::Perhaps,
             _ => Met::No,
         };
         let joins = self.joins[1 - side as usize];

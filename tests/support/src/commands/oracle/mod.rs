@@ -60,7 +60,7 @@ struct Member {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Met {
     No,
-    /// It came to messages whose sender had left. How many there are is known to it coarsely.
+    /// It came to messages whose sender had left. Those that others have in hand it may not see.
     Perhaps,
     Yes,
 }

@@ -81,6 +81,8 @@ impl Ahead {
 pub(super) struct Few {
     stride: usize,
     bytes: usize,
+    /// Whether slots are longer than a line, and not longer than two: then a slot's second line is asked for, too.
+    two: bool,
 }
 
 impl Few {
@@ -97,7 +99,8 @@ impl Few {
     }
 
     fn of(ring: &Ring, bytes: usize) -> Few {
-        Few { stride: ring.stride, bytes: bytes.next_multiple_of(ring.stride) }
+        let two = (LINE + 1..=2 * LINE).contains(&ring.stride);
+        Few { stride: ring.stride, bytes: bytes.next_multiple_of(ring.stride), two }
     }
 
     #[inline(always)]
@@ -105,6 +108,9 @@ impl Few {
         let word = next.slot.as_ptr().wrapping_add(self.bytes);
         if opens_line(word, self.stride) {
             prefetch_to_write(word);
+            if self.two {
+                prefetch_to_write(word.wrapping_add(LINE));
+            }
         }
     }
 }

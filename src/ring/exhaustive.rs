@@ -2,7 +2,7 @@
 //! functions are total, and leave what the table in `word.rs` allows. One thread, over a block of the
 //! heap.
 
-use super::mpmc::{self, Next, Room};
+use super::mpmc::{self, IMPOSSIBLE, MORE, Next, Room, UNKNOWN};
 use super::testing::HeapRing;
 use super::{Corrupt, Ring, spsc};
 use crate::sync::Ordering::Relaxed;
@@ -114,6 +114,51 @@ fn put_back(ring: &Ring, position: u64) {
     }
 }
 
+/// Why nobody honest can have left a word of the very lap where a member stands there.
+fn wrong_in_its_lap(word: Word) -> Option<Corrupt> {
+    match word.phase() {
+        None => Some(UNKNOWN),
+        Some(Phase::Free) => (word != Word::free(word.lap())).then_some(MORE),
+        _ => None,
+    }
+}
+
+/// The same of a word that a sender finds, for its next position of that lap.
+fn wrong_for_a_sender(word: Word, lap: u64) -> Option<Corrupt> {
+    match word.age(lap) {
+        Age::Same => wrong_in_its_lap(word),
+        Age::Newer => None,
+        Age::Older if word.age(lap.wrapping_sub(1)) != Age::Same => Some(IMPOSSIBLE),
+        Age::Older => match word.phase() {
+            None => Some(UNKNOWN),
+            Some(Phase::Free) => Some(IMPOSSIBLE),
+            Some(Phase::Full) => (word != Word::full(word.lap())).then_some(MORE),
+            _ => None,
+        },
+    }
+}
+
+/// The same of a word that a receiver finds.
+fn wrong_for_a_receiver(word: Word, lap: u64) -> Option<Corrupt> {
+    match word.age(lap) {
+        Age::Same if word.phase() == Some(Phase::Full) => {
+            (word != Word::full(word.lap())).then_some(MORE)
+        }
+        Age::Same => wrong_in_its_lap(word),
+        Age::Newer => None,
+        Age::Older => (word.age(lap.wrapping_sub(1)) != Age::Same).then_some(IMPOSSIBLE),
+    }
+}
+
+/// What a word is wrong for is said by its name. And nothing else is, but for a ring of one slot, where
+/// a walk comes to the word again.
+fn must_say<T: core::fmt::Debug>(ring: &Ring, said: &Result<T, Corrupt>, wrong: Option<Corrupt>) {
+    let error = said.as_ref().err().copied();
+    if wrong.is_some() || ring.capacity() > 1 {
+        assert_eq!(error, wrong, "{said:?}");
+    }
+}
+
 #[test]
 fn claims_of_every_word() {
     for_each_word(|ring, position, word| {
@@ -122,6 +167,7 @@ fn claims_of_every_word() {
         let left = found(ring, position);
         assert!(is_reachable(word, left), "{word:?} became {left:?}");
         let lap = position >> ring.shift;
+        must_say(ring, &room, wrong_for_a_sender(word, lap));
         if word == Word::free(lap) {
             assert!(matches!(&room, Ok(Room::Claimed(claim)) if claim.position() == position));
         }
@@ -155,6 +201,7 @@ fn takes_of_every_word() {
         let left = found(ring, position);
         assert!(is_reachable(word, left), "{word:?} became {left:?}");
         let lap = position >> ring.shift;
+        must_say(ring, &next, wrong_for_a_receiver(word, lap));
         if word == Word::full(lap) {
             assert!(matches!(&next, Ok(Next::Message(held)) if held.position() == position));
         }

@@ -60,8 +60,10 @@ fn look(slot: &Slot<'_>) -> Word {
     Word(slot.head.word.load(Acquire))
 }
 
-const UNKNOWN: Corrupt = Corrupt("a slot's word is of no known phase");
-const IMPOSSIBLE: Corrupt = Corrupt("a slot's word is of a lap that cannot be");
+pub(super) const UNKNOWN: Corrupt = Corrupt("a slot's word is of no known phase");
+pub(super) const IMPOSSIBLE: Corrupt = Corrupt("a slot's word is of a lap that cannot be");
+/// An owner or a count of deliveries. Nobody would ever take such a word for the one that it looks like.
+pub(super) const MORE: Corrupt = Corrupt("a slot's word says more than its phase has");
 const ENDLESS: Corrupt = Corrupt("no slot of the ring is where it can be");
 
 /// Whether the owner of a claim or a reading is gone.

@@ -5,6 +5,8 @@
 //! given other values, and every bit and every pair of bits is flipped: before a channel is opened and
 //! while handles use it, one to one and many to many.
 //!
+//! *The words* (`words.rs`). A slot's word that nobody honest writes is named by whoever comes upon it.
+//!
 //! *A live peer* (`peer.rs`). A process scribbles over header, slots and semaphores and removes the
 //! objects now and then, while others send and receive with deadlines, leave and come again.
 //! What is received by value is validated where no peer can reach it (`copies.rs`).
@@ -37,6 +39,7 @@ mod page;
 mod peer;
 mod scale;
 mod scribbler;
+mod words;
 
 use std::process::ExitCode;
 
@@ -51,6 +54,8 @@ fn main() -> ExitCode {
         eprintln!("{error}");
         return ExitCode::FAILURE;
     }
-    let tests = [controls::tests(), copies::tests(), header::tests(), peer::tests()].concat();
+    let tests =
+        [controls::tests(), copies::tests(), header::tests(), peer::tests(), words::tests()]
+            .concat();
     suite::run_with(arguments.into_iter(), scale::WATCHDOG, tests)
 }

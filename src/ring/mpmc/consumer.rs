@@ -1,6 +1,6 @@
 //! Receivers: taking the first message that nobody took, and acknowledging it.
 
-use super::{ENDLESS, IMPOSSIBLE, UNKNOWN, is_gone, look, swap};
+use super::{ENDLESS, IMPOSSIBLE, MORE, UNKNOWN, is_gone, look, swap};
 use crate::ring::ahead::Few;
 use crate::ring::{Corrupt, Cursor, Ring, Slot};
 use crate::sync::Ordering::{AcqRel, Acquire, Release};
@@ -140,7 +140,7 @@ impl Consumer {
                     }
                 }
                 Age::Same => match word.phase().ok_or(UNKNOWN)? {
-                    Phase::Free => return Ok(Next::Nothing),
+                    Phase::Free if word == Word::free(lap) => return Ok(Next::Nothing),
                     Phase::Claimed if is_gone(word, &mut is_dead)? => {
                         swap(&slot, word, Word::skip(lap), AcqRel);
                     }
@@ -150,7 +150,9 @@ impl Consumer {
                             self.ring.hint_head(at.position.wrapping_add(1));
                         }
                     }
-                    Phase::Full | Phase::Reading => self.ring.advance(&mut at),
+                    Phase::Reading => self.ring.advance(&mut at),
+                    // Not the words that they should be.
+                    Phase::Free | Phase::Full => return Err(MORE.into()),
                 },
                 Age::Newer => self.ring.jump(&mut at, &self.ring.header().head.0),
                 // Not claimed in this lap: nothing was sent there.

@@ -1,6 +1,6 @@
 //! Senders: claiming the first free slot, and announcing what was written there.
 
-use super::{ENDLESS, HINT_EVERY, IMPOSSIBLE, UNKNOWN, is_gone, look, swap};
+use super::{ENDLESS, HINT_EVERY, IMPOSSIBLE, MORE, UNKNOWN, is_gone, look, swap};
 use crate::ring::ahead::Few;
 use crate::ring::{Corrupt, Cursor, Ring, Slot};
 use crate::sync::Ordering::{AcqRel, Acquire, Release};
@@ -110,11 +110,16 @@ impl Producer {
                         return Ok(Room::Claimed(claim));
                     }
                 }
-                Age::Same => self.ring.advance(&mut at),
+                Age::Same => match word.phase().ok_or(UNKNOWN)? {
+                    // Not the word that it should be.
+                    Phase::Free => return Err(MORE.into()),
+                    _ => self.ring.advance(&mut at),
+                },
                 Age::Newer => self.ring.jump(&mut at, &self.ring.header().tail.0),
                 Age::Older if word.age(before) != Age::Same => return Err(IMPOSSIBLE.into()),
                 Age::Older => match word.phase().ok_or(UNKNOWN)? {
-                    Phase::Full => return Ok(Room::Full),
+                    Phase::Full if word == Word::full(before) => return Ok(Room::Full),
+                    Phase::Full => return Err(MORE.into()),
                     Phase::Reading if is_gone(word, &mut is_dead)? => return Ok(Room::Orphaned),
                     Phase::Claimed if is_gone(word, &mut is_dead)? => {
                         swap(&slot, word, Word::skip(before), AcqRel);

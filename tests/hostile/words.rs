@@ -1,0 +1,155 @@
+//! A slot's word that nobody honest writes: who comes upon it says so, by its name, in every way to send
+//! and to receive, and says it again when the word is gone. Without that the channel would be empty to one
+//! side, full to the other, and stand still for ever.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use sysvring::{Fault, RecvError, SendError, mpmc, spsc};
+use sysvring_support::memory::Memory;
+use sysvring_support::tests;
+
+use crate::ends::SHORT;
+use crate::ground::Key;
+
+tests![
+    a_receiver_of_many_names_the_word,
+    a_sender_of_many_names_the_word,
+    a_receiver_of_one_names_the_word,
+];
+
+const CAPACITY: usize = 4;
+/// Messages that came and went before: the next one is of this lap, in this slot.
+const BEFORE: u64 = 9;
+const LAP: u64 = BEFORE / CAPACITY as u64;
+const SLOT: usize = BEFORE as usize % CAPACITY;
+
+const UNKNOWN: &str = "a slot's word is of no known phase";
+const IMPOSSIBLE: &str = "a slot's word is of a lap that cannot be";
+const MORE: &str = "a slot's word says more than its phase has";
+
+/// As `src/word.rs` has them.
+const FREE: u64 = 0;
+const FULL: u64 = 2;
+const PHASES: u64 = 5;
+
+/// Words of a lap with a phase that is none, whoever they name.
+fn unknown(lap: u64) -> impl Iterator<Item = (u64, &'static str)> {
+    let owners = [0, 1, 255];
+    let low = (PHASES..8).flat_map(move |phase| owners.map(move |owner| owner << 3 | phase));
+    low.map(move |low| (lap << 16 | low, UNKNOWN))
+}
+
+/// Words of a lap with a phase that has no owner and is not counted, and with either.
+fn more(lap: u64, phase: u64) -> impl Iterator<Item = (u64, &'static str)> {
+    let more = [1 << 3, 0xff << 3, 1 << 11, 31 << 11];
+    more.into_iter().map(move |more| (lap << 16 | more | phase, MORE))
+}
+
+/// Words of every phase, of laps that are over for good.
+fn impossible() -> impl Iterator<Item = (u64, &'static str)> {
+    let laps = [LAP - 2, LAP.wrapping_sub(1 << 40)];
+    let words = laps.into_iter().flat_map(|lap| (0..8).map(move |phase| lap << 16 | phase));
+    words.map(|word| (word, IMPOSSIBLE))
+}
+
+/// The word of the next slot, by hand.
+fn word(memory: &Memory, stride: usize) -> &std::sync::atomic::AtomicU64 {
+    // The slots end where the segment does.
+    memory.u64(memory.len() - (CAPACITY - SLOT) * stride)
+}
+
+/// Both ends of a new channel, once and again round its ring, and the word of the next slot.
+macro_rules! with_ends {
+    ($module:ident, |$tx:ident, $rx:ident, $word:ident| $body:expr) => {{
+        let key = Key::new();
+        #[allow(unused_mut)]
+        let mut $tx: $module::Sender<u64> = key.options().capacity(CAPACITY).create().expect("new");
+        #[allow(unused_mut)]
+        let mut $rx: $module::Receiver<u64> = key.options().attach().expect("its other side");
+        for n in 0..BEFORE {
+            $tx.try_send(&n).expect("there is room");
+            assert_eq!($rx.try_recv(), Ok(n));
+        }
+        let memory = Memory::of($tx.id().segment());
+        let $word = word(&memory, $tx.stat().expect("stat").stride);
+        $body
+    }};
+}
+
+/// Each way to receive. All but the last give up at once.
+macro_rules! receive {
+    ($rx:ident, $way:expr) => {
+        match $way {
+            0 => $rx.try_recv().map(drop),
+            1 => $rx.try_recv_batch(&mut Vec::new(), 2).map(drop),
+            2 => $rx.try_recv_ref().map(drop),
+            _ => $rx.recv_timeout(SHORT).map(drop),
+        }
+    };
+}
+
+fn send(tx: &mpmc::Sender<u64>, way: u8) -> Result<(), SendError> {
+    match way {
+        0 => tx.try_send(&7),
+        1 => tx.try_send_batch([&7, &7]).map(drop).map_err(|error| error.error),
+        2 => tx.try_loan().map(drop),
+        _ => tx.send_timeout(&7, SHORT),
+    }
+}
+
+fn a_receiver_of_many_names_the_word() {
+    let wrong = unknown(LAP).chain(more(LAP, FREE)).chain(more(LAP, FULL)).chain(impossible());
+    for (wrong, what) in wrong {
+        for way in 0..4 {
+            with_ends!(mpmc, |tx, rx, word| {
+                let free = word.swap(wrong, Relaxed);
+                let fault = Err(RecvError::Fault(Fault::Corrupt { what }));
+                assert_eq!(receive!(rx, way), fault, "{wrong:#x}, way {way}");
+                word.store(free, Relaxed);
+                // What comes now it does not take for good.
+                tx.try_send(&7).expect("the word is right again");
+                assert_eq!(receive!(rx, way), fault, "{wrong:#x}, way {way}, and then");
+            });
+        }
+    }
+}
+
+fn a_sender_of_many_names_the_word() {
+    // Of the last lap: the message there was taken, or else the receiver would not be where it is.
+    let of_this = unknown(LAP).chain(more(LAP, FREE));
+    let of_last = unknown(LAP - 1).chain(more(LAP - 1, FULL)).chain(more(LAP - 1, FREE).map(last));
+    for (wrong, what) in of_this.chain(of_last).chain(impossible()) {
+        for way in 0..4 {
+            with_ends!(mpmc, |tx, rx, word| {
+                let free = word.swap(wrong, Relaxed);
+                let fault = Err(SendError::Fault(Fault::Corrupt { what }));
+                assert_eq!(send(&tx, way), fault, "{wrong:#x}, way {way}");
+                word.store(free, Relaxed);
+                assert_eq!(send(&tx, way), fault, "{wrong:#x}, way {way}, and then");
+                drop(rx);
+            });
+        }
+    }
+}
+
+/// A free slot of the last lap is one that nobody wrote to, whatever else its word says.
+fn last((word, _): (u64, &'static str)) -> (u64, &'static str) {
+    (word, IMPOSSIBLE)
+}
+
+/// One to one, a word is that of the last lap, or of this one, or of a fresh slot, or it cannot be.
+fn a_receiver_of_one_names_the_word() {
+    let words = unknown(LAP).chain(more(LAP, FULL)).chain(impossible());
+    for (wrong, _) in words.filter(|(word, _)| *word != 0) {
+        for way in 0..4 {
+            with_ends!(spsc, |tx, rx, word| {
+                let last = word.swap(wrong, Relaxed);
+                let fault = Err(RecvError::Fault(Fault::Corrupt { what: IMPOSSIBLE }));
+                assert_eq!(receive!(rx, way), fault, "{wrong:#x}, way {way}");
+                word.store(last, Relaxed);
+                tx.try_send(&7).expect("there is room");
+                assert_eq!(receive!(rx, way), fault, "{wrong:#x}, way {way}, and then");
+            });
+        }
+    }
+}

@@ -201,6 +201,7 @@ fn lose_a_seat_and_leave(orders: &mut Orders) {
 /// Sends as many as are asked for, and then sits there until it is killed.
 fn send_many_and_sit(orders: &mut Orders) {
     let mut tx: spsc::Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
+    say("here");
     (1..=MANY).for_each(|n| tx.send(&n).expect("send"));
     tx.flush(LONG).expect("received");
     say("sent");
@@ -227,6 +228,8 @@ fn who_lost_a_seat_leaves_without_a_trace() {
         assert_eq!(rx.recv(), Ok(0));
         let mut next =
             Worker::start(&[&"false_verdicts::send_many_and_sit", &name]).expect("start");
+        // Until it is there, the receiver is told that its sender is gone.
+        next.expect("here");
         (1..=MANY).for_each(|n| assert_eq!(rx.recv(), Ok(n)));
         next.expect("sent");
         leave(other);

@@ -6,11 +6,12 @@ use sysvring::mpmc::{Receiver, Sender};
 use sysvring::{Error, Options};
 use sysvring_support::ipc;
 
+use super::raw;
 use crate::steps::board::peer;
-use crate::steps::kernel::{self, LIFECYCLE, Side};
+use crate::steps::kernel::{self, LIFECYCLE, Memory, Side};
 use crate::steps::load::Load;
 use crate::steps::peer::{Peer, order};
-use crate::steps::scene::Scene;
+use crate::steps::scene::{Other, Scene};
 use crate::steps::violation::{Kind, Violation, no};
 
 /// Nobody takes it for dead, and it keeps nobody out but while it has the lifecycle semaphore.
@@ -34,7 +35,16 @@ pub fn meet(scene: &Scene, victim: u32, peer: Option<&Peer>) -> Result<bool, Vio
     }
     let board = &scene.board;
     let told = board.peer.get();
-    if scene.other.sleeps() && ![peer::HERE, peer::SUCCEEDED].contains(&told) {
+    // A receiver that came while there was a message, and waits for the next one: nobody sends, and
+    // nothing is left that the victim could leave to it.
+    let is_end = (scene.other, scene.side) == (Other::Fellow, Side::Receiver)
+        && values[Side::Sender.count()] == 0
+        && !raw::holds_messages(&Memory::of(scene.segment));
+    let may = |told| match told {
+        peer::DISCONNECTED => is_end,
+        told => [peer::HERE, peer::SUCCEEDED].contains(&told),
+    };
+    if scene.other.sleeps() && !may(told) {
         return no(Kind::Told, format!("the sleeper was told {told} {}", board.peer_text.get()));
     }
     if let Some(peer) = peer.filter(|_| !scene.other.sleeps()) {

@@ -8,7 +8,7 @@
 //!
 //! That costs the messages of a stream the time of the lead, a few microseconds at most. Where there is no
 //! stream it is not done: where messages come singly, and after a longer wait. And where the lead was not
-//! there in time, since the sender waits for something itself, it is left out, longer each time.
+//! there in time, since the sender is slow or waits for something itself, it is left out, longer each time.
 
 use crate::geometry::Geometry;
 use crate::sync::plain::AtomicU32;

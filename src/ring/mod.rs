@@ -96,16 +96,19 @@ impl Ring {
         self.mask + 1
     }
 
-    /// Tells the compiler how slots lie, so that it has not to ask.
+    /// Tells the compiler how slots lie where every message is of this size and alignment, so that it has not
+    /// to ask. After each write into the segment it has to be told again.
     ///
     /// # Safety
-    /// These are the steps of this ring's geometry.
+    /// Every message of this ring is.
     #[inline(always)]
-    pub(crate) unsafe fn assume(&self, steps: Steps) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            core::hint::assert_unchecked(self.payload_at == steps.payload_at);
-            core::hint::assert_unchecked(self.stride == steps.stride);
+    pub(crate) unsafe fn assume_sized(&self, size: usize, align: usize) {
+        if let Some(steps) = Steps::new(false, size, align) {
+            // SAFETY: a geometry has the steps that follow from its messages.
+            unsafe {
+                core::hint::assert_unchecked(self.payload_at == steps.payload_at);
+                core::hint::assert_unchecked(self.stride == steps.stride);
+            }
         }
     }
 

@@ -10,7 +10,6 @@ use core::time::Duration;
 use crate::address::ChannelId;
 use crate::channel::{Channel, Peer};
 use crate::error::{Error, Fault, SendError};
-use crate::geometry::Steps;
 use crate::members::Flavor;
 use crate::membership::Membership;
 use crate::message::{Message, Shape, is_variable};
@@ -185,15 +184,13 @@ impl<T: Message + ?Sized> Sender<T> {
         self.set_length(bytes.len());
     }
 
-    /// Tells the compiler how slots lie, where every message is as long as this one. After each write into the
-    /// segment it has to be told again.
+    /// See [`Ring::assume_sized`](crate::ring::Ring::assume_sized).
     #[inline(always)]
     pub(super) fn know_steps(&self, message: &T) {
-        if !is_variable::<T>()
-            && let Some(steps) = Steps::new(false, size_of_val(message), align_of_val(message))
-        {
-            // SAFETY: the ring's geometry is that of a `T`: attaching compared the shapes.
-            unsafe { self.producer.ring().assume(steps) };
+        if !is_variable::<T>() {
+            let (size, align) = (size_of_val(message), align_of_val(message));
+            // SAFETY: every message is a `T`: attaching compared the shapes.
+            unsafe { self.producer.ring().assume_sized(size, align) };
         }
     }
 

@@ -19,6 +19,7 @@ mod forks;
 mod leftovers;
 mod life;
 mod look;
+mod lost_seats;
 mod many;
 mod many_ways;
 mod meetings;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
             leftovers::workers(),
             life::workers(),
             look::workers(),
+            lost_seats::workers(),
             many::workers(),
             meetings::workers(),
             messages::workers(),
@@ -87,6 +89,7 @@ fn main() -> ExitCode {
         deaths::tests(),
         edges::tests(),
         false_verdicts::tests(),
+        lost_seats::tests(),
         forks::tests(),
         leftovers::tests(),
         life::tests(),

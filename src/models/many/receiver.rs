@@ -58,21 +58,19 @@ impl Receiver {
         Some(message)
     }
 
-    /// Receives what is there, up to `most`, acknowledged when all are copied (of the handle's batches, so many as it acknowledges together).
+    /// Receives what is there, up to `most`, acknowledged when all are copied.
     pub(super) fn recv_batch(&mut self, most: usize) -> Vec<u64> {
-        let mut all: Vec<Held> = self.hold().into_iter().collect();
-        let mut messages = Vec::new();
-        while let Some(held) = all.last() {
-            messages.push(read(self.consumer.slot(held)));
-            if all.len() == most {
-                break;
-            }
-            match self.take() {
-                Some(held) => all.push(held),
-                None => break,
-            }
+        let Some(first) = self.hold() else { return Vec::new() };
+        let mut messages = vec![read(self.consumer.slot(&first))];
+        let mut others = Vec::new();
+        while messages.len() < most
+            && let Some(held) = self.take()
+        {
+            messages.push(read(self.consumer.slot(&held)));
+            others.push(held.position());
         }
-        all.iter().for_each(|held| self.acknowledge(held));
+        self.acknowledge(&first);
+        others.into_iter().for_each(|position| self.acknowledge(&self.consumer.held(position)));
         messages
     }
 

@@ -70,7 +70,7 @@ impl<T: Message> Receiver<T> {
     ///
     /// # Errors
     /// As [`recv`](Receiver::recv). An invalid message is left out, and is an error when there was
-    /// no other.
+    /// no other. After a [`Fault`](crate::Fault) messages may have been appended that others get again.
     pub fn recv_batch(&self, messages: &mut Vec<T>, max: usize) -> Result<usize, RecvError> {
         self.take_batch(messages, max, Patience::Forever)
     }

@@ -7,7 +7,6 @@ use zerocopy::FromBytes;
 
 use super::Receiver;
 use crate::error::RecvError;
-use crate::geometry::Steps;
 use crate::message::{self, Message};
 use crate::patience::Patience;
 use crate::spsc::{Iter, TryIter};
@@ -150,13 +149,11 @@ impl<T: Message> Receiver<T> {
         unsafe { message::read(slot.payload(), message) }
     }
 
-    /// Tells the compiler how slots lie, since every message is a `T`.
+    /// See [`Ring::assume_sized`](crate::ring::Ring::assume_sized).
     #[inline(always)]
     fn know_steps(&self) {
-        if let Some(steps) = Steps::new(false, size_of::<T>(), align_of::<T>()) {
-            // SAFETY: the ring's geometry is that of a `T`: attaching compared the shapes.
-            unsafe { self.consumer.ring().assume(steps) };
-        }
+        // SAFETY: every message is a `T`: attaching compared the shapes.
+        unsafe { self.consumer.ring().assume_sized(size_of::<T>(), align_of::<T>()) };
     }
 }
 

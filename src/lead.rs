@@ -169,6 +169,26 @@ mod tests {
     }
 
     #[test]
+    fn a_lead_is_waited_for_a_while() {
+        let lead = lead::<u64>(1024);
+        let looks = std::cell::Cell::new(0);
+        let comes_at = |look, anything| {
+            looks.set(0);
+            let has_more_than = |messages| {
+                assert_eq!(messages, 64);
+                looks.set(looks.get() + 1);
+                looks.get() >= look
+            };
+            (lead.let_lead(has_more_than, || anything), looks.get())
+        };
+        assert_eq!(comes_at(1, true), (true, 1));
+        assert_eq!(comes_at(LOOKS, true), (true, LOOKS));
+        // Later is in vain, and where nothing comes one look is enough.
+        assert_eq!(comes_at(LOOKS + 1, true), (false, LOOKS));
+        assert_eq!(comes_at(LOOKS, false), (false, 1));
+    }
+
+    #[test]
     fn a_lead_fits_the_ring() {
         assert_eq!(lead::<u64>(1024).messages, 64);
         assert_eq!(lead::<u64>(128).messages, 64);

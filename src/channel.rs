@@ -1,12 +1,16 @@
 //! The view of a one-to-one channel from one of its ends: what stopped the handle, and what is known
 //! of the peer.
 
+use core::cell::Cell;
+use core::time::Duration;
+
 use crate::error::{Error, Fault};
-use crate::members::{self, Members, Seat};
+use crate::members::{self, Members, Seat, Snapshot};
 use crate::membership::Membership;
-use crate::sync::plain::Ordering::{Acquire, Relaxed};
+use crate::patience::Patience;
+use crate::sync::plain::Ordering::Acquire;
 use crate::sysv::fork::ForkGuard;
-use crate::wait::{Look, Side};
+use crate::wait::{Ended, Side};
 
 /// What is known of the other side of a one-to-one channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,13 +42,13 @@ pub(crate) struct Channel {
     /// Why the handle cannot go on.
     fault: Option<Fault>,
     /// How often the other side had been joined when we came; `None` once we saw somebody there.
-    peer_joins: Option<u32>,
+    peer_joins: Cell<Option<u32>>,
     pub(crate) membership: Membership,
 }
 
 impl Channel {
     pub(crate) fn new(membership: Membership) -> Channel {
-        let peer_joins = membership.unmet();
+        let peer_joins = Cell::new(membership.unmet());
         Channel { guard: ForkGuard::new(), fault: None, peer_joins, membership }
     }
 
@@ -77,61 +81,67 @@ impl Channel {
         fault
     }
 
-    /// The peer, by the kernel's word.
-    pub(crate) fn peer(&mut self) -> Result<Peer, Fault> {
-        let pid = |channel: &Channel| {
-            let seat = Seat::of(channel.side().other()).number;
-            channel.members().pid(seat).map_err(members::fault("semctl"))
+    /// The peer, by the kernel's record.
+    pub(crate) fn peer(&self) -> Result<Peer, Fault> {
+        let pid = || {
+            let seat = Seat::of(self.side().other()).number;
+            self.members().pid(seat).map_err(members::fault("semctl"))
         };
         if self.membership.is_peer_there()? {
-            self.peer_joins = None;
-            return Ok(Peer::Present { pid: pid(self)? });
+            self.peer_joins.set(None);
+            return Ok(Peer::Present { pid: pid()? });
         }
-        // Read after the seat was seen empty: who took it and died since is counted.
-        if let Some(joins) = self.peer_joins {
-            if self.membership.peer_parking().joins.load(Acquire) == joins {
-                return Ok(Peer::Absent);
-            }
-            self.peer_joins = None;
+        if !self.was_there() {
+            return Ok(Peer::Absent);
         }
         Ok(match self.membership.peer_parking().has_left() {
             true => Peer::Left,
-            false => Peer::Died { pid: pid(self)? },
+            false => Peer::Died { pid: pid()? },
         })
     }
 
-    /// One look of who waits for the other side: its process, once it is there.
-    pub(crate) fn meets_peer(&mut self, look: Look, pid: &mut u32) -> Result<bool, Fault> {
-        // Who joins posts; who joined before that is seen without a call.
-        if look == Look::Quick && self.is_unmet() {
-            return Ok(false);
+    /// Whether a peer that is not there was there since this handle came. Asked after its seat was seen
+    /// empty: a peer that took it and died since is counted.
+    fn was_there(&self) -> bool {
+        let joins = self.membership.peer_parking().joins.load(Acquire);
+        let was = self.peer_joins.get() != Some(joins);
+        if was {
+            self.peer_joins.set(None);
         }
-        self.membership.check_life()?;
-        match self.peer()? {
-            Peer::Present { pid: found } => {
-                *pid = found;
-                Ok(true)
+        was
+    }
+
+    /// Waits for the other side; its process.
+    pub(crate) fn wait_for_peer(&self, timeout: Duration) -> Result<u32, Ended<Fault>> {
+        let deadline = Patience::At(timeout).deadline();
+        loop {
+            self.membership.await_peer(deadline, || Ok(()))?;
+            if let Peer::Present { pid } = self.peer().map_err(Ended::Failed)? {
+                return Ok(pid);
             }
-            _ => Ok(false),
         }
     }
 
-    /// Whether nobody came yet, as far as can be seen without a call.
-    fn is_unmet(&self) -> bool {
-        self.peer_joins == Some(self.membership.peer_parking().joins.load(Relaxed))
+    /// Whether the peer was there and is gone, as a look at the semaphores has it.
+    pub(crate) fn is_abandoned(&self, lives: &Snapshot) -> bool {
+        self.is_gone(lives.is_there(self.side().other()))
     }
 
-    /// Whether the peer was there and is gone.
-    pub(crate) fn is_abandoned(&mut self) -> Result<bool, Fault> {
-        if self.is_unmet() {
-            return Ok(false);
+    /// The same, with a look of its own.
+    pub(crate) fn has_lost_peer(&self) -> Result<bool, Fault> {
+        Ok(self.is_gone(self.membership.is_peer_there()?))
+    }
+
+    fn is_gone(&self, is_there: bool) -> bool {
+        if is_there {
+            self.peer_joins.set(None);
         }
-        Ok(matches!(self.peer()?, Peer::Left | Peer::Died { .. }))
+        !is_there && self.was_there()
     }
 
-    /// For who polls: whether the peer was there and is gone, after a look at our own life.
+    /// For a call that polls: whether the peer was there and is gone, after a look at our own life.
     pub(crate) fn look_around(&mut self) -> Result<bool, Fault> {
-        let gone = self.membership.check_life().and_then(|()| self.is_abandoned());
+        let gone = self.membership.look_at_lives().map(|lives| self.is_abandoned(&lives));
         gone.map_err(|fault| self.stop(fault))
     }
 

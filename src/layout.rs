@@ -5,10 +5,11 @@
 //! * [`Identity`] and the name: the process that holds the lifecycle semaphore and finds no users;
 //!   never changed while there are members. The magic is stored last (Release), read first (Acquire).
 //! * `tail`: the sender. `head`, `credit`: the receiver.
-//! * a [`Parking`] line: its own side announces, leaves and joins there; the other side takes the
-//!   announcement off when it wakes it. A sender reads `receivers` at every message, so nothing that
-//!   is written often may ever share that line.
-//! * a [`Member`] line: whoever holds that seat.
+//! * a [`Parking`] line: its own side parks, leaves and joins there; the other side takes PARKED off
+//!   when it wakes that side. A sender reads `receivers` at every message, so nothing that is written
+//!   often may ever share that line.
+//! * a [`Member`] line and a word of the waiting table: the member that has that seat. Others only
+//!   clear the count of waiting threads, of a seat that they found without a member.
 //!
 //! Only fixed-width integers, all of them atomics. Offsets are computed from the types, so that the
 //! same code runs over loom's atomics, which have another size; the numbers of the wire format are
@@ -20,7 +21,7 @@ use crate::sync::{AtomicU32, AtomicU64};
 /// "SYSVRING" as it is seen in a dump of the segment.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"SYSVRING");
 /// Changes with any change of the layout; attaching to another version is refused.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 /// Longest channel name, bytes.
 pub(crate) const NAME_MAX: usize = 128;
 /// Longest member label, bytes.
@@ -79,16 +80,19 @@ pub(crate) struct Identity {
     pub(crate) deliveries: plain::AtomicU32,
 }
 
-/// One side's sleepers, and how that side came and went.
+/// Whether members of one side are parked, and how that side came and went.
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(crate) struct Parking {
-    /// See `wait.rs`: the parked count and the flags beside it.
+    /// See `wait/parking.rs`: PARKED and the flags beside it.
     pub(crate) word: AtomicU32,
     /// How often this side was joined.
     pub(crate) joins: plain::AtomicU32,
-    /// Monotonic nanoseconds of the last wake: sleepers learn from it what a wake costs.
+    /// Monotonic nanoseconds of the last wake: waiters learn from it what a wake costs.
     pub(crate) woken_at: plain::AtomicU64,
+    /// Sleeps that ended by themselves beside something that nobody had woken them for: 0, unless a
+    /// member was stopped between two steps of a wake-up.
+    pub(crate) overslept: plain::AtomicU64,
 }
 
 /// What was done about deaths in a many-to-many channel.
@@ -150,9 +154,16 @@ pub(crate) struct Header {
     pub(crate) repairs: Repairs,
 }
 
+/// Where the waiting table lies, behind the members' table: a word for each seat, see
+/// `wait/waiting.rs`. The words lie side by side, unlike what is written for every message: they are
+/// written where a thread parks, and read all together.
+pub(crate) const fn waiting_at(seats: usize) -> usize {
+    size_of::<Header>() + seats * size_of::<Member>()
+}
+
 /// Bytes before the first slot of a channel with `seats` seats.
 pub(crate) const fn header_size(seats: usize) -> usize {
-    (size_of::<Header>() + seats * size_of::<Member>()).next_multiple_of(SLOTS_ALIGN)
+    (waiting_at(seats) + seats * size_of::<AtomicU64>()).next_multiple_of(SLOTS_ALIGN)
 }
 
 impl Header {
@@ -165,6 +176,7 @@ impl Header {
             word: AtomicU32::new(0),
             joins: plain::AtomicU32::new(0),
             woken_at: plain::AtomicU64::new(0),
+            overslept: plain::AtomicU64::new(0),
         };
         Header {
             identity: Identity::default(),
@@ -206,7 +218,7 @@ pub(crate) fn load_text(words: &[plain::AtomicU64], len: u32) -> String {
 /// The wire format: every number of `docs/layout.md`.
 #[cfg(not(loom))]
 mod wire {
-    use super::{Header, Identity, Line, Member, Parking, Repairs, header_size};
+    use super::{Header, Identity, Line, Member, Parking, Repairs, header_size, waiting_at};
     use crate::ring::SlotHead;
     use memoffset::offset_of;
     use static_assertions::{const_assert, const_assert_eq};
@@ -224,7 +236,7 @@ mod wire {
         created: 88, lifetime: 96, name_len: 100, total: 104,
         on_death: 112, deliveries: 116,
     } size 128);
-    at!(Parking { word: 0, joins: 4, woken_at: 8 } size 128);
+    at!(Parking { word: 0, joins: 4, woken_at: 8, overslept: 16 } size 128);
     at!(Member {
         pid: 0, role: 4, state: 8, label_len: 12, joined: 16, label: 24, first: 56, position: 64,
         bytes: 72, parks: 80, wakes: 88, repairs: 96,
@@ -239,6 +251,8 @@ mod wire {
     } size 1024);
     at!(SlotHead { word: 0, tracked: 8 } size 8);
     const_assert_eq!(align_of::<Line<u64>>(), 128);
+    const_assert_eq!(waiting_at(2), 1280);
     const_assert_eq!(header_size(2), 4096);
+    const_assert_eq!(header_size(254), 36864);
     const_assert!(cfg!(target_endian = "little"));
 }

@@ -1,4 +1,4 @@
-//! The semaphore set: who is a member, who died, and the gate where sleepers sleep.
+//! The semaphore set: who is a member, who died, and the semaphores that waiters sleep on.
 //!
 //! # Why no two own a seat, and why none is owned by the dead
 //!
@@ -14,23 +14,22 @@
 //! To leave turns it into an ordinary post, in the same `semop` that gives the seat back.
 //!
 //! The wake semaphores' tokens are hints (`wait.rs`). Deaths that nobody sleeps through leave tokens
-//! behind, and at 32767 arming would fail, so joining trims them, never to zero: one may belong to a
-//! peer that announced itself and is not yet asleep.
-
-use core::fmt;
-use std::time::Duration;
+//! behind, and at 32767 arming would fail, so joining trims them, never to zero: one may be for a
+//! waiter that is not yet asleep.
 
 use crate::error::Fault;
 use crate::sysv::sem::{Op, Set};
 use crate::sysv::time::Deadline;
 use crate::sysv::{self, Errno, process, undo};
-use crate::wait::{Gate, Side};
+use crate::wait::Side;
+use core::fmt;
+use core::time::Duration;
 
 /// Held by whoever creates, rebuilds or removes.
 pub(crate) const LIFECYCLE: u16 = 0;
 /// How many members there are.
 pub(crate) const USERS: u16 = 1;
-/// Where receivers and senders sleep.
+/// Wake tokens: receivers and senders sleep here.
 const WAKE_RECEIVERS: u16 = 2;
 const WAKE_SENDERS: u16 = 3;
 /// The channel's nonce, 15 bits each.
@@ -119,6 +118,49 @@ impl Seat {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Members {
     pub(crate) set: Set,
+}
+
+/// Semaphores of the largest channel.
+const SEMAPHORES_MAX: usize = FIRST_SEAT as usize + SEATS_MAX;
+
+/// All semaphores of a channel, at one instant.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot([u16; SEMAPHORES_MAX]);
+
+impl Snapshot {
+    /// Of a channel without members.
+    #[cfg(test)]
+    pub(crate) fn new() -> Snapshot {
+        Snapshot([0; SEMAPHORES_MAX])
+    }
+
+    /// With another member.
+    #[cfg(test)]
+    pub(crate) fn seat(&mut self, seat: Seat) {
+        self.0[usize::from(token(seat.number))] = 1;
+        self.0[usize::from(count(seat.side))] += 1;
+    }
+
+    /// With so many wake tokens.
+    #[cfg(test)]
+    pub(crate) fn set_tokens(&mut self, side: Side, tokens: u16) {
+        self.0[usize::from(wake(side))] = tokens;
+    }
+
+    /// Whether somebody alive has this seat.
+    pub(crate) fn is_taken(&self, seat: u8) -> bool {
+        self.0.get(usize::from(token(seat))).is_some_and(|&value| value != 0)
+    }
+
+    /// Whether somebody alive is on this side.
+    pub(crate) fn is_there(&self, side: Side) -> bool {
+        self.0[usize::from(count(side))] != 0
+    }
+
+    /// Wake tokens of this side.
+    pub(crate) fn tokens(&self, side: Side) -> u16 {
+        self.0[usize::from(wake(side))]
+    }
 }
 
 /// What came of trying to join.
@@ -315,6 +357,52 @@ impl Members {
         if tokens.len() == seats { Ok(tokens) } else { Err(Errno::EIDRM) }
     }
 
+    /// All semaphores of a channel with so many seats.
+    ///
+    /// # Safety
+    /// The set has no more semaphores than such a channel's.
+    pub(crate) unsafe fn snapshot(&self, seats: usize) -> sysv::Result<Snapshot> {
+        let mut snapshot = Snapshot([0; SEMAPHORES_MAX]);
+        let count = (semaphores(seats) as usize).min(SEMAPHORES_MAX);
+        // SAFETY: the caller's promise.
+        unsafe { self.set.values_of(&mut snapshot.0[..count])? };
+        Ok(snapshot)
+    }
+
+    /// Sleeps until there is a wake token of this side, for at most so long, and eats it.
+    ///
+    /// One operation at a time on the way of messages: several would put the whole set behind one lock
+    /// in the kernel.
+    pub(crate) fn sleep(&self, side: Side, at_most: Duration) -> sysv::Result<()> {
+        self.set.op_timeout(&[Op::add(wake(side), -1)], Some(at_most))
+    }
+
+    /// Posts a wake token.
+    pub(crate) fn post(&self, side: Side) -> sysv::Result<()> {
+        match self.set.op(&[Op::add(wake(side), 1)]) {
+            // Tens of thousands of tokens are there already.
+            Err(Errno::ERANGE) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Takes so many wake tokens, if they are still there.
+    pub(crate) fn drain(&self, side: Side, tokens: u16) -> sysv::Result<()> {
+        let tokens = i16::try_from(tokens).unwrap_or(i16::MAX);
+        match self.set.op(&[Op::add(wake(side), -tokens).nowait()]) {
+            // Somebody took some: as many are gone as were to go, or almost.
+            Err(Errno::EAGAIN) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Waits until somebody is on that side, for at most so long: for the state itself, so that
+    /// everybody who waits for it goes on.
+    pub(crate) fn await_side(&self, side: Side, at_most: Duration) -> sysv::Result<()> {
+        let ops = [Op::add(count(side), -1), Op::add(count(side), 1)];
+        self.set.op_timeout(&ops, Some(at_most))
+    }
+
     /// Who has the lifecycle semaphore, or had it last.
     pub(crate) fn builder(&self) -> sysv::Result<u32> {
         Ok(self.set.pid(LIFECYCLE)? as u32)
@@ -369,29 +457,5 @@ pub(crate) fn fault(call: &'static str) -> impl Fn(Errno) -> Fault {
     move |errno| match errno {
         Errno::EIDRM | Errno::EINVAL => Fault::Removed,
         Errno(errno) => Fault::System { call, errno },
-    }
-}
-
-impl Gate for Members {
-    fn sleep(&self, side: Side, at_most: Duration) -> Result<bool, Fault> {
-        // One operation at a time on the way of messages: several would put the whole set behind
-        // one lock in the kernel.
-        match self.set.op_timeout(&[Op::add(wake(side), -1)], Some(at_most)) {
-            Ok(()) => Ok(true),
-            Err(Errno::EAGAIN | Errno::EINTR) => Ok(false),
-            Err(errno) => Err(fault("semtimedop")(errno)),
-        }
-    }
-
-    fn post(&self, side: Side) -> Result<(), Fault> {
-        match self.set.op(&[Op::add(wake(side), 1)]) {
-            // Tens of thousands of tokens lie there already.
-            Ok(()) | Err(Errno::ERANGE) => Ok(()),
-            Err(errno) => Err(fault("semop")(errno)),
-        }
-    }
-
-    fn barrier(&self) -> bool {
-        process::membarrier()
     }
 }

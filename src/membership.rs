@@ -1,24 +1,35 @@
 //! One handle's membership of one channel: its mapping, its seat, its line in the table, its way out.
+//! What it asks the kernel about is in `membership/lives.rs`.
+
+mod lives;
+
+use core::time::Duration;
 
 use crate::address::ChannelId;
 use crate::error::{Error, Fault};
 use crate::geometry::Geometry;
 use crate::layout::{self, Header, Parking};
 use crate::members::{self, Flavor, Members, Seat};
+use crate::patience::Seldom;
 use crate::reap;
 use crate::ring::Ring;
 use crate::segment::{self, Facts, Lifetime};
+use crate::sync::Ordering::SeqCst;
+use crate::sync::fence;
 use crate::sync::plain::AtomicU32;
 use crate::sync::plain::Ordering::{AcqRel, Relaxed, Release};
 use crate::sysv::fork::ForkGuard;
+use crate::sysv::process;
 use crate::sysv::shm::{self, Mapping, SegmentStat};
-use crate::sysv::{Errno, process};
-use crate::wait::{self, Side};
+use crate::wait::{self, Gate, Holder, Place, Side, Table};
 
 /// What became of our seat.
 const GONE: u32 = 0;
 const SEATED: u32 = 1;
 const LOST: u32 = 2;
+
+/// How often threads of a closed handle are woken at most, about a second.
+const WAKES: u32 = 800;
 
 /// Messages of a member that is never idle between two updates of its line.
 const LONG: u64 = 64;
@@ -29,7 +40,12 @@ pub(crate) struct Membership {
     pub(crate) id: ChannelId,
     pub(crate) facts: Facts,
     pub(crate) seat: Seat,
+    /// The seat as the waiting table knows its holder.
+    holder: Holder,
     pub(crate) members: Members,
+    /// When the set and the segment are next to be looked at.
+    set_is_due: Seldom,
+    segment_is_due: Seldom,
     /// Where a handle is inherited, nothing of it may be given back.
     home: ForkGuard,
     key: i32,
@@ -58,7 +74,10 @@ impl Membership {
             id: ChannelId { segment: stat.id, nonce: facts.nonce },
             facts,
             seat,
+            holder: Holder { seat, incarnation: 0 },
             members,
+            set_is_due: Seldom::every(lives::SET_EVERY),
+            segment_is_due: Seldom::every(lives::SEGMENT_EVERY),
             home: ForkGuard::new(),
             key: stat.key,
             seated: AtomicU32::new(SEATED),
@@ -70,9 +89,10 @@ impl Membership {
         if !process::register_membarrier() {
             header.senders.require_fences();
             header.receivers.require_fences();
-            // Stores on their way while the flag was not yet seen drain in far less.
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            membership.settle();
         }
+        // From here on the seat is not the last holder's.
+        membership.holder = membership.waiting().sign(seat);
         let inherited = segment::sign(membership.line(), seat.side, label);
         let own = membership.parking();
         own.clear(wait::LEFT);
@@ -86,8 +106,6 @@ impl Membership {
             membership.unmet = None;
         }
         membership.inherited = inherited;
-        // The peer may sleep in wait_for_peer.
-        membership.wake(seat.side.other())?;
         Ok(membership)
     }
 
@@ -133,20 +151,47 @@ impl Membership {
         }
     }
 
+    /// The words of the waiting table.
+    pub(crate) fn waiting(&self) -> Table<'_> {
+        // SAFETY: geometry counts them into the header size, `examine` checked it against the segment.
+        unsafe { segment::waiting(&self.mapping, self.facts.geometry.seats) }
+    }
+
+    /// Where this member waits. Of one and one there is nobody on the same side to be counted for.
+    pub(crate) fn place(&self) -> Place<'_, Membership> {
+        let table = match self.facts.flavor {
+            Flavor::Spsc => Table(&[]),
+            Flavor::Mpmc => self.waiting(),
+        };
+        Place { gate: self, parking: self.parking(), table, holder: self.holder }
+    }
+
     /// Wakes one of a side if any is parked.
     pub(crate) fn wake(&self, side: Side) -> Result<(), Fault> {
         wait::light_fence();
         let parking = self.parking_of(side);
-        if parking.flags() != 0 && wait::wake(&self.members, parking, side)? {
+        if parking.flags() != 0 && wait::wake(self, parking, side)? {
             // Whatever lies there, it may go round.
             self.line().wakes.fetch_add(1, Relaxed);
         }
         Ok(())
     }
 
-    /// Whether somebody alive is on the other side, by the kernel's word.
-    pub(crate) fn is_peer_there(&self) -> Result<bool, Fault> {
-        self.members.is_there(self.seat.side.other()).map_err(members::fault("semctl"))
+    /// Has the threads of this member that wait look again: it will not go on. A token may be eaten by
+    /// another member, whom this does not concern, so more are posted until no thread waits.
+    pub(crate) fn wake_own_threads(&self) {
+        // Behind the flag that stops them, in front of their counts.
+        fence(SeqCst);
+        for nap_us in (0..WAKES).map(|n| 20 << n.min(6)) {
+            for _ in 0..self.waiting().threads_of(self.holder) {
+                // What fails here fails for those who wait, too.
+                let _ = self.post(self.seat.side);
+            }
+            if self.waiting().threads_of(self.holder) == 0 {
+                break;
+            }
+            std::thread::sleep(Duration::from_micros(nap_us));
+        }
     }
 
     /// How often the other side had been joined when we came, if nobody was there.
@@ -163,66 +208,6 @@ impl Membership {
     /// Whether the last holder of our seat died in it, with whatever it had in hand.
     pub(crate) fn has_legacy(&self) -> bool {
         self.inherited
-    }
-
-    /// Whether this handle still has a seat to write for.
-    pub(crate) fn is_seated(&self) -> bool {
-        self.seated.load(Relaxed) == SEATED && !self.is_inherited()
-    }
-
-    /// Whether it has one by the kernel's word, too: of what others sit on by now, nothing is ours to
-    /// write in leaving.
-    pub(crate) fn keeps_seat(&self) -> bool {
-        self.is_seated() && self.check_seat() != Err(Fault::LivenessLost)
-    }
-
-    /// Whether the channel was removed, as far as a flag in the segment tells.
-    pub(crate) fn check_removed(&self) -> Result<(), Fault> {
-        if self.parking().is_removed() { Err(Fault::Removed) } else { Ok(()) }
-    }
-
-    /// The kernel's view of us: is the channel still there, do we still count as a member?
-    pub(crate) fn check_life(&self) -> Result<(), Fault> {
-        self.check_removed()?;
-        self.check_seat()?;
-        // `ipcrm -m` leaves a segment to those who have it attached, and no trace in it.
-        if self.key != 0 {
-            let segment = shm::stat(self.id.segment).map_err(members::fault("shmctl"))?;
-            if segment.marked_for_removal {
-                return Err(Fault::Removed);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the kernel still has our token. Once it had not, a token there is another's, be it of
-    /// this very process.
-    pub(crate) fn check_seat(&self) -> Result<(), Fault> {
-        if self.seated.load(Relaxed) == LOST {
-            return Err(Fault::LivenessLost);
-        }
-        let fault = match self.members.is_own(self.seat) {
-            Ok(true) => return Ok(()),
-            Ok(false) => Fault::LivenessLost,
-            Err(errno) => match members::fault("semctl")(errno) {
-                // A removed segment stays known while it is attached, as it is here: who does not
-                // know it went to another IPC namespace, and left its tokens behind.
-                Fault::Removed if shm::stat(self.id.segment) == Err(Errno::EINVAL) => {
-                    Fault::LivenessLost
-                }
-                fault => fault,
-            },
-        };
-        if fault == Fault::LivenessLost {
-            self.lose_seat();
-        }
-        Err(fault)
-    }
-
-    /// The seat is no longer ours, and never will be again.
-    pub(crate) fn lose_seat(&self) {
-        // Who left has none to lose.
-        let _ = self.seated.compare_exchange(SEATED, LOST, Relaxed, Relaxed);
     }
 
     /// The position our seat goes on at.

@@ -28,21 +28,31 @@ impl Patience {
 }
 
 /// Lets something costly happen once in a while.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Seldom {
+    every_ns: u64,
     next_ns: AtomicU64,
 }
 
 impl Seldom {
-    const EVERY_NS: u64 = 1_000_000;
+    pub(crate) fn every(time: Duration) -> Seldom {
+        Seldom { every_ns: time.as_nanos() as u64, next_ns: AtomicU64::new(0) }
+    }
 
     /// Whether it is time; by a clock that is cheap and a few milliseconds coarse.
     pub(crate) fn is_due(&self) -> bool {
         let now = time::coarse_ns();
         let due = now >= self.next_ns.load(Relaxed);
         if due {
-            self.next_ns.store(now + Seldom::EVERY_NS, Relaxed);
+            self.next_ns.store(now + self.every_ns, Relaxed);
         }
         due
+    }
+}
+
+impl Default for Seldom {
+    /// As often as a polling call looks at who lives.
+    fn default() -> Seldom {
+        Seldom::every(Duration::from_millis(1))
     }
 }

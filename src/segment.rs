@@ -12,7 +12,7 @@ use crate::sync::plain::Ordering::{Acquire, Relaxed, Release};
 use crate::sysv::process;
 use crate::sysv::shm::{Mapping, SegmentStat};
 use crate::sysv::time;
-use crate::wait::{REMOVED, Side};
+use crate::wait::{REMOVED, Side, Table};
 use crate::word::DELIVERIES_MAX;
 
 /// The state of a line whose member is there, or died there.
@@ -301,11 +301,24 @@ pub(crate) fn is_untouched(mapping: &Mapping) -> bool {
     header.senders.joins.load(Relaxed) == 0 && header.receivers.joins.load(Relaxed) == 0
 }
 
-/// Clears what the members of a former life announced, and what else lies there. Only while there
-/// are none.
-pub(crate) fn forget_sleepers(mapping: &Mapping) {
-    header(mapping).senders.forget_sleepers();
-    header(mapping).receivers.forget_sleepers();
+/// Clears what the members of a former life left there while they waited. Only while there are none.
+///
+/// # Safety
+/// The segment has a waiting table of so many seats.
+pub(crate) unsafe fn forget_waiters(mapping: &Mapping, seats: usize) {
+    header(mapping).senders.forget();
+    header(mapping).receivers.forget();
+    // SAFETY: the caller's promise.
+    unsafe { waiting(mapping, seats) }.forget();
+}
+
+/// The words of the waiting table.
+///
+/// # Safety
+/// The segment has one of so many seats.
+pub(crate) unsafe fn waiting(mapping: &Mapping, seats: usize) -> Table<'_> {
+    // SAFETY: the caller's promise, and the mapping lives as long as the table.
+    unsafe { Table::at(mapping.base(), seats) }
 }
 
 /// The line of a seat.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::harness::Scene;
 use crate::error::Fault;
 use crate::layout::Parking;
+use crate::members::Seat;
 use crate::pace::{Pace, Wait};
 use crate::ring::Ring;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
-use crate::wait::{self, Ended, Look, Place, SLICE, Side};
+use crate::wait::{self, Ended, Holder, Look, Place, Side, Table};
 
 /// Wakes that side if it sleeps, as `Channel::wake_peer` does.
 fn wake(scene: &Scene, side: Side) {
@@ -24,8 +25,9 @@ fn wake(scene: &Scene, side: Side) {
 /// Parks until `look` finds what it wants.
 fn park(scene: &Scene, pace: &mut Pace, side: Side, look: impl FnMut(Look) -> Result<bool, Fault>) {
     let ring = scene.ring();
-    let place =
-        Place { gate: &scene.gate, parking: parking(&ring, side), side, slice: SLICE, most: 1 };
+    let holder = Holder { seat: Seat::of(side), incarnation: 0 };
+    let (gate, parking) = (&scene.gate, parking(&ring, side));
+    let place = Place { gate, parking, table: Table(&[]), holder };
     match wait::wait(place, pace, None, look) {
         Ok(()) => {}
         Err(Ended::TimedOut) => unreachable!("there is no deadline"),
@@ -133,9 +135,11 @@ impl Sender {
         park(scene, pace, Side::Senders, |look| {
             if producer.refresh(look != Look::Quick)? {
                 let half = producer.ring().capacity().div_ceil(2);
-                let worth_waking = look != Look::BeforeSleep || producer.room() >= half;
+                let content = matches!(look, Look::Quick | Look::Exact);
                 // Of a receiver that is gone there is no more to wait for.
-                return Ok(worth_waking || until.is_gone(scene, Side::Receivers));
+                return Ok(content
+                    || producer.room() >= half
+                    || until.is_gone(scene, Side::Receivers));
             }
             ended = look != Look::Quick && until.is_gone(scene, Side::Receivers);
             Ok(ended)

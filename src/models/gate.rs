@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::error::Fault;
-use crate::members::Seat;
+use crate::members::{Seat, Snapshot};
+use crate::ring::testing::SEATS;
 use crate::sync::mortal;
 use crate::sync::plain::AtomicU64;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::{self, Side};
+use crate::wait::{self, Side, Slept};
 
 #[cfg(loom)]
 use loom::sync::{Condvar, Mutex};
@@ -24,9 +25,6 @@ pub(super) enum Order {
     /// By fences, required by the first sleeper, whose barrier is refused.
     Refused,
 }
-
-/// Seats of the models.
-pub(super) const SEATS: usize = 4;
 
 /// What the kernel and the members' table know of a seat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,8 +53,8 @@ pub(super) struct Gate {
     order: Order,
     state: Mutex<State>,
     changed: [Condvar; 2],
-    /// Announcements, each of which comes with a barrier, and posts of wakers.
-    announced: AtomicU64,
+    /// Times that PARKED was set, each of which comes with a barrier, and posts of wakers.
+    parked: AtomicU64,
     posted: AtomicU64,
 }
 
@@ -65,15 +63,15 @@ impl Gate {
         #[cfg(not(loom))]
         assert!(crate::sysv::process::register_membarrier() || order == Order::Fences);
         let changed = [Condvar::new(), Condvar::new()];
-        let (announced, posted) = (AtomicU64::new(0), AtomicU64::new(0));
-        Gate { order, state: Mutex::new(State::default()), changed, announced, posted }
+        let (parked, posted) = (AtomicU64::new(0), AtomicU64::new(0));
+        Gate { order, state: Mutex::new(State::default()), changed, parked, posted }
     }
 
-    /// One announcement is worth one post at most. To be asked when all is over.
+    /// PARKED is worth one post at most. To be asked when all is over.
     pub(super) fn check_posts(&self) {
         if self.order == Order::Membarrier {
-            let (announced, posted) = (self.announced.load(Relaxed), self.posted.load(Relaxed));
-            assert!(posted <= announced, "{announced} announcements, {posted} posts");
+            let (parked, posted) = (self.parked.load(Relaxed), self.posted.load(Relaxed));
+            assert!(posted <= parked, "PARKED was set {parked} times, {posted} posts");
         }
     }
 
@@ -163,12 +161,12 @@ impl Gate {
 }
 
 impl wait::Gate for Gate {
-    fn sleep(&self, side: Side, at_most: Duration) -> Result<bool, Fault> {
+    fn sleep(&self, side: Side, at_most: Duration) -> Result<Slept, Fault> {
         mortal::step();
         let (mut state, side) = (self.state.lock().unwrap(), side as usize);
         if state.disturbed[side] > 0 {
             state.disturbed[side] -= 1;
-            return Ok(false);
+            return Ok(Slept::Interrupted);
         }
         // Under loom there is no time, and who is never woken is a deadlock.
         #[cfg(loom)]
@@ -177,20 +175,15 @@ impl wait::Gate for Gate {
         }
         #[cfg(not(loom))]
         {
-            // Only where it takes a slice to be woken may a slice pass.
-            let refused = self.order == Order::Refused;
-            let time = if refused { at_most } else { Duration::from_secs(20) };
-            let empty = |state: &mut State| state.tokens[side] == 0;
+            let (time, empty) =
+                (Duration::from_secs(20), |state: &mut State| state.tokens[side] == 0);
             let (woken, slept) = self.changed[side].wait_timeout_while(state, time, empty).unwrap();
-            if slept.timed_out() {
-                assert!(refused, "nobody woke a sleeper");
-                return Ok(false);
-            }
+            assert!(!slept.timed_out(), "nobody woke a sleeper");
             state = woken;
         }
         let _ = at_most;
         state.tokens[side] -= 1;
-        Ok(true)
+        Ok(Slept::Token)
     }
 
     fn post(&self, side: Side) -> Result<(), Fault> {
@@ -201,8 +194,35 @@ impl wait::Gate for Gate {
         Ok(())
     }
 
+    fn drain(&self, side: Side, tokens: u16) -> Result<(), Fault> {
+        mortal::step();
+        let there = &mut self.state.lock().unwrap().tokens[side as usize];
+        *there -= if *there >= tokens.into() { tokens.into() } else { 0 };
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, Fault> {
+        mortal::step();
+        let (state, mut snapshot) = (self.state.lock().unwrap(), Snapshot::new());
+        for (number, sitting) in (0..).zip(state.seats) {
+            if let Sitting::Taken(side) = sitting {
+                snapshot.seat(Seat { number, side });
+            }
+        }
+        for side in [Side::Senders, Side::Receivers] {
+            snapshot.set_tokens(side, state.tokens[side as usize] as u16);
+        }
+        Ok(snapshot)
+    }
+
+    /// Threads pass theirs when they are switched; under loom every fence is a real one.
+    fn settle(&self) {
+        #[cfg(not(loom))]
+        std::thread::sleep(Duration::from_millis(1));
+    }
+
     fn barrier(&self) -> bool {
-        self.announced.fetch_add(1, Relaxed);
+        self.parked.fetch_add(1, Relaxed);
         if self.order != Order::Membarrier {
             return false;
         }

@@ -8,6 +8,7 @@ use crate::ring::Ring;
 use crate::ring::testing::HeapRing;
 use crate::sync::plain::AtomicU64;
 use crate::sync::plain::Ordering::Relaxed;
+use crate::wait::Table;
 
 #[cfg(loom)]
 use loom::thread;
@@ -107,6 +108,11 @@ impl Scene {
             scene.ring().header().receivers.require_fences();
         }
         Arc::new(scene)
+    }
+
+    /// The words of the waiting table.
+    pub(super) fn waiting(&self) -> Table<'_> {
+        self.block.waiting()
     }
 
     /// To be kept beside a share of the scene.

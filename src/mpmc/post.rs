@@ -5,16 +5,17 @@ use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Fault};
 use crate::layout;
-use crate::members::{self, SEATS_MAX};
+use crate::members::{self, SEATS_MAX, Snapshot};
 use crate::membership::Membership;
 use crate::options::Options;
 use crate::pace::{Learnt, Pace, Wait};
-use crate::patience::Seldom;
+use crate::patience::{Patience, Seldom};
 use crate::segment;
 use crate::stat::Role;
 use crate::sync::plain::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::plain::{AtomicU32, AtomicU64};
-use crate::wait::{self, Side};
+use crate::sync::{Ordering::SeqCst, fence};
+use crate::wait::{self, Ended, Gate, Side};
 
 /// A member that ended without leaving.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,15 +93,17 @@ impl Post {
     /// a loan any more.
     pub(super) fn let_go(&self) {
         // A seat that was lost may be another's by now.
-        if self.membership.is_seated() && self.membership.check_life().is_ok() {
+        if self.membership.is_seated() && self.membership.look_at_lives().is_ok() {
             self.disown();
         }
     }
 
     fn disown(&self) {
-        if self.membership.ring().disown(self.membership.seat.number) {
-            // What fails here fails again in the next call that waits.
-            let _ = self.membership.wake(Side::Receivers);
+        self.membership.ring().disown(self.membership.seat.number);
+        for side in [Side::Receivers, Side::Senders] {
+            // Waiters took this seat for alive as it was. What fails here fails again in the next call
+            // that waits.
+            let _ = self.membership.wake(side);
         }
     }
 
@@ -176,7 +179,7 @@ impl Post {
         }
         if fault == Fault::LivenessLost {
             // Whoever sits there by now, and be it this very process.
-            self.membership.lose_seat();
+            let _ = self.membership.lose_seat();
         }
         let first = *self.fault.get_or_init(|| fault);
         self.stopped.store(1, Release);
@@ -213,42 +216,65 @@ impl Post {
             && self.membership.unmet() == Some(self.membership.peer_parking().joins.load(Acquire))
     }
 
-    /// Whether the other side was there and is gone, all of it.
-    pub(super) fn is_abandoned(&self) -> Result<bool, Fault> {
+    /// Whether the other side was there and is gone, all of it, as a look at the semaphores has it.
+    ///
+    /// Of those who wait for the end, nobody knows who will bring it: it comes with the last
+    /// acknowledgement. So whoever learns that the other side is gone leaves the flag that members look
+    /// at after each message, also for those that died.
+    pub(super) fn is_abandoned(&self, lives: &Snapshot) -> bool {
         if self.is_unmet() {
-            return Ok(false);
+            return false;
         }
-        let there = self.membership.is_peer_there()?;
-        if there && self.membership.peer_parking().has_left() {
-            // The flag of the last one who left came late.
-            self.membership.peer_parking().clear(wait::LEFT);
+        let peers = self.membership.peer_parking();
+        let there = lives.is_there(self.membership.seat.side.other());
+        match (there, peers.has_left()) {
+            // It came late.
+            (true, true) => peers.clear(wait::LEFT),
+            (false, false) => {
+                peers.set(wait::LEFT);
+                // As in `wait.rs`: who acknowledged without seeing it is seen by the look that follows.
+                if !self.membership.barrier() {
+                    fence(SeqCst);
+                }
+            }
+            _ => {}
         }
         self.meet();
-        Ok(!there)
+        !there
     }
 
-    /// Whether somebody of the other side is there.
-    pub(super) fn meets_peer(&self) -> Result<bool, Fault> {
-        self.membership.check_life()?;
-        Ok(!self.is_unmet() && self.membership.is_peer_there()?)
+    /// The same, with a look of its own.
+    pub(super) fn has_lost_peers(&self) -> Result<bool, Fault> {
+        Ok(!self.is_unmet() && self.is_abandoned(&self.membership.snapshot()?))
     }
 
-    /// The seats whose holders died in them, and did not get another holder since.
-    pub(super) fn dead(&self) -> Result<Dead, Fault> {
-        let seats = self.membership.geometry().seats;
-        let tokens = self.membership.members.tokens(seats).map_err(members::fault("semctl"))?;
+    /// Waits until somebody of the other side is there.
+    pub(super) fn wait_for_peer(&self, timeout: Duration) -> Result<(), Ended<Fault>> {
+        let deadline = Patience::At(timeout).deadline();
+        let met = self.membership.await_peer(deadline, || self.check());
+        match met {
+            Ok(()) => self.meet(),
+            Err(Ended::Failed(fault)) => return Err(Ended::Failed(self.stop(fault))),
+            Err(Ended::TimedOut) => return Err(Ended::TimedOut),
+        }
+        Ok(())
+    }
+
+    /// The seats whose holders died in them, and did not get another holder since, as a look at the
+    /// semaphores has it.
+    pub(super) fn dead(&self, lives: &Snapshot) -> Dead {
         let stamp = |seat: usize| {
             let line = self.membership.line_of(seat as u8);
-            let died = tokens[seat] == 0 && line.state.load(Acquire) == segment::HERE;
+            let died = !lives.is_taken(seat as u8) && line.state.load(Acquire) == segment::HERE;
             if died { line.joined.load(Relaxed) } else { 0 }
         };
-        Ok((0..seats).map(stamp).collect())
+        (0..self.membership.geometry().seats).map(stamp).collect()
     }
 
     /// The deaths that were not told of yet.
     pub(super) fn deaths(&self) -> Result<Vec<Death>, Fault> {
         self.check()?;
-        let dead = self.dead()?;
+        let dead = self.dead(&self.membership.snapshot()?);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.resize(dead.len(), 0);
         let mut news = Vec::new();
@@ -303,14 +329,14 @@ impl Post {
     pub(super) fn close_for_others(&self) -> Result<(), Error> {
         self.check()?;
         self.stop(Fault::Closed);
-        // Those that sleep look again.
-        self.membership.wake(self.membership.seat.side).map_err(Error::from)
+        self.membership.wake_own_threads();
+        Ok(())
     }
 
-    /// Whether this handle may go on waiting.
-    pub(super) fn check_waiting(&self) -> Result<(), Fault> {
+    /// Who lives, if this handle may go on waiting.
+    pub(super) fn look_at_lives(&self) -> Result<Snapshot, Fault> {
         self.check()?;
-        self.membership.check_life()
+        self.membership.look_at_lives()
     }
 
     /// Gives the seat back. The last of a side says so to those who look without a call.

@@ -19,11 +19,10 @@ use crate::membership::Membership;
 use crate::message::{Message, Shape, is_variable};
 use crate::options::{Handle, sealed::Sealed};
 use crate::pace::Wait;
-use crate::patience::Patience;
 use crate::ring::mpmc::{Consumer, Held};
 use crate::stat::Stat;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::{Look, Side};
+use crate::wait::Side;
 
 /// A receiver of a many-to-many channel. [`Options`](crate::Options) open it.
 #[derive(Debug)]
@@ -82,10 +81,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     pub fn wait_for_peer(&self, timeout: Duration) -> Result<(), RecvError> {
         let inner = &*self.inner;
         inner.post.check()?;
-        inner.wait(Patience::At(timeout), |look| match look {
-            Look::Quick => Ok(false),
-            _ => Ok(inner.post.meets_peer()?),
-        })
+        inner.post.wait_for_peer(timeout).map_err(|ended| inner.ended(ended.of_call()))
     }
 
     /// The members that died since this was last asked. One whose seat was taken again meanwhile is

@@ -23,7 +23,7 @@ use crate::ring::mpmc::{Claim, Producer};
 use crate::stat::Stat;
 use crate::sync::plain::AtomicU32;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::{Look, SLICE, Side};
+use crate::wait::{self, Look, Side};
 
 /// A sender of a many-to-many channel. [`Options`](crate::Options) open it.
 ///
@@ -79,30 +79,20 @@ impl<T: Message + ?Sized> Sender<T> {
         let inner = &*self.inner;
         inner.post.check()?;
         inner.look_after_receivers();
-        let mut nap = Duration::from_millis(1);
-        let deadline = Patience::At(timeout).deadline();
-        loop {
-            let part = deadline.map_or(nap, |d| d.remaining().min(nap));
-            let drained = inner.wait(Patience::At(part), nap, |look| {
-                if inner.producer.ring().count_messages() == 0 {
-                    return Ok(true);
-                }
-                if look == Look::Quick {
-                    return Ok(false);
-                }
-                inner.post.check_waiting()?;
-                match inner.post.is_abandoned()? {
-                    true => Err(SendError::Disconnected),
-                    false => Ok(false),
-                }
-            });
-            match drained {
-                Err(SendError::Timeout) if deadline.is_none_or(|d| !d.passed()) => {
-                    nap = (nap * 2).min(Duration::from_millis(16));
-                }
-                other => return other,
+        let drained = || inner.producer.ring().count_messages() == 0;
+        let look = |look| {
+            if drained() || look == Look::Quick {
+                return Ok(drained());
             }
-        }
+            match inner.post.is_abandoned(&inner.post.look_at_lives()?) {
+                // Looked at again: the last acknowledgement is visible by now.
+                true if !drained() => Err(SendError::Disconnected),
+                drained => Ok(drained),
+            }
+        };
+        let deadline = Patience::At(timeout).deadline();
+        let waited = inner.post.with_pace(|pace| wait::poll(pace, deadline, look));
+        waited.map_err(|ended| inner.ended(ended))
     }
 
     /// Waits until a receiver is there, for at most `timeout`.
@@ -112,10 +102,7 @@ impl<T: Message + ?Sized> Sender<T> {
     pub fn wait_for_peer(&self, timeout: Duration) -> Result<(), SendError> {
         let inner = &*self.inner;
         inner.post.check()?;
-        inner.wait(Patience::At(timeout), SLICE, |look| match look {
-            Look::Quick => Ok(false),
-            _ => Ok(inner.post.meets_peer()?),
-        })
+        inner.post.wait_for_peer(timeout).map_err(|ended| inner.ended(ended.of_call()))
     }
 
     /// The members that died since this was last asked. One whose seat was taken again meanwhile is

@@ -178,8 +178,9 @@ impl Opening<'_> {
 
     /// Gives the lifecycle semaphore back and sits down.
     pub(super) fn enter(&self, alone: Alone, found: Finished) -> Try<Membership> {
-        // The dead sleep no more, and need no fences.
-        segment::forget_sleepers(&found.mapping);
+        // The dead wait no more, and need no fences.
+        // SAFETY: the segment is as large as its facts say.
+        unsafe { segment::forget_waiters(&found.mapping, found.facts.geometry.seats) };
         let members = alone.members;
         let unmet = self.unmet(&members, &found)?;
         let joined = members.unlock_and_join(found.facts.flavor, self.side);

@@ -32,6 +32,7 @@
 //! Every call looks at a bounded number of slots, whatever the segment holds.
 
 mod consumer;
+mod peek;
 mod producer;
 mod repair;
 #[cfg(all(test, not(loom)))]

@@ -9,15 +9,18 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 
 use super::{Ring, Slot, SlotHead};
 use crate::geometry::Geometry;
-use crate::layout::{Header, SLOTS_ALIGN};
-use crate::members::SPSC_SEATS;
+use crate::layout::{self, Header, SLOTS_ALIGN};
 use crate::message::{self, Shape};
 use crate::sync::{AtomicU64, Tracked, mortal};
+use crate::wait::Table;
 #[cfg(not(loom))]
 use crate::word::Word;
 
 /// What travels: a number said twice, so that a torn message contradicts itself.
 type Twice = [u64; 2];
+
+/// Seats of the block's waiting table.
+pub(crate) const SEATS: usize = 4;
 
 /// The block.
 #[derive(Debug)]
@@ -36,7 +39,7 @@ impl HeapRing {
     /// As a fresh segment is.
     pub(crate) fn new(capacity: usize) -> HeapRing {
         let shape = Shape::of::<Twice>();
-        let geometry = Geometry::new(shape, SPSC_SEATS, capacity, size_of::<Twice>())
+        let geometry = Geometry::new(shape, SEATS, capacity, size_of::<Twice>())
             .expect("a geometry that can be");
         let layout = HeapRing::layout(&geometry);
         // SAFETY: a layout of some size.
@@ -47,6 +50,10 @@ impl HeapRing {
         // SAFETY: geometry begins with room for a header. The members' lines behind it hold plain
         // words, for which zeros do.
         unsafe { base.cast().write(Header::new()) };
+        for seat in 0..SEATS {
+            // SAFETY: the geometry has room for so many words behind the lines.
+            unsafe { ring.waiting_word(seat).write(AtomicU64::new(0)) };
+        }
         for index in 0..geometry.capacity {
             let head = SlotHead { word: AtomicU64::new(0), tracked: Tracked::new() };
             // SAFETY: a slot begins with room for its head.
@@ -93,6 +100,17 @@ impl HeapRing {
         unsafe { Ring::new(self.base, &self.geometry) }
     }
 
+    /// The words of the waiting table.
+    pub(crate) fn waiting(&self) -> Table<'_> {
+        // SAFETY: header and tables were constructed at this base.
+        unsafe { Table::at(self.base, SEATS) }
+    }
+
+    fn waiting_word(&self, seat: usize) -> NonNull<AtomicU64> {
+        // SAFETY: the block has that many words there.
+        unsafe { self.base.add(layout::waiting_at(SEATS)).cast::<AtomicU64>().add(seat) }
+    }
+
     fn slot_head(&self, index: usize) -> NonNull<SlotHead> {
         // SAFETY: the block has that many slots.
         unsafe { self.base.add(self.geometry.header_size + index * self.geometry.stride).cast() }
@@ -108,6 +126,9 @@ impl Drop for HeapRing {
         // SAFETY: constructed by `new`, and no ring uses them any more.
         unsafe {
             self.base.cast::<Header>().drop_in_place();
+            for seat in 0..SEATS {
+                self.waiting_word(seat).drop_in_place();
+            }
             for index in 0..self.geometry.capacity {
                 self.slot_head(index).drop_in_place();
             }

@@ -20,7 +20,7 @@ use crate::patience::{Patience, Seldom};
 use crate::ring::spsc::Consumer;
 use crate::stat::Stat;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::{self, Ended, Look, Place, SLICE, Side};
+use crate::wait::{self, Ended, Look, Side};
 
 /// The receiving side of a one-to-one channel. [`Options`](crate::Options) open it.
 ///
@@ -46,11 +46,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// [`RecvError::Timeout`], [`RecvError::Fault`].
     pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<u32, RecvError> {
         self.channel.check()?;
-        let mut pid = 0;
-        self.wait(Patience::At(timeout), |_, channel, look| {
-            Ok(channel.meets_peer(look, &mut pid)?)
-        })?;
-        Ok(pid)
+        self.channel.wait_for_peer(timeout).map_err(|ended| self.ended(ended.of_call()))
     }
 
     /// Who is on the other side, by the kernel's word.
@@ -231,7 +227,7 @@ impl<T: Message + ?Sized> Receiver<T> {
                 true => self.channel.look_around()?,
                 false => {
                     self.channel.membership.peer_parking().has_left()
-                        && self.channel.is_abandoned()?
+                        && self.channel.has_lost_peer()?
                 }
             };
             if gone && !self.look()? {
@@ -248,10 +244,10 @@ impl<T: Message + ?Sized> Receiver<T> {
             if look == Look::Quick {
                 return Ok(false);
             }
-            channel.membership.check_life()?;
+            let lives = channel.membership.look_at_lives()?;
             // Once it is known to be gone, all that it sent is visible.
-            match channel.is_abandoned()? {
-                true if !ready()? => Err(RecvError::Disconnected),
+            match channel.is_abandoned(&lives) {
+                true if look != Look::Peek && !ready()? => Err(RecvError::Disconnected),
                 abandoned => Ok(abandoned),
             }
         })
@@ -276,22 +272,23 @@ impl<T: Message + ?Sized> Receiver<T> {
     fn wait(
         &mut self,
         patience: Patience,
-        mut look: impl FnMut(&mut Consumer, &mut Channel, Look) -> Result<bool, RecvError>,
+        mut look: impl FnMut(&Consumer, &Channel, Look) -> Result<bool, RecvError>,
     ) -> Result<(), RecvError> {
         let Receiver { consumer, channel, pace, .. } = self;
-        let (ring, members) = (*consumer.ring(), *channel.members());
-        let parking = &ring.header().receivers;
-        let place = Place { gate: &members, parking, side: Side::Receivers, slice: SLICE, most: 1 };
-        let waited =
-            wait::wait(place, pace, patience.deadline(), |how| look(consumer, channel, how));
-        let ended = match waited {
-            Ok(()) => return Ok(()),
-            Err(Ended::TimedOut) => RecvError::Timeout,
-            Err(Ended::Failed(RecvError::Fault(fault))) => self.channel.stop(fault).into(),
-            Err(Ended::Failed(error)) => error,
+        let look = |how| look(consumer, channel, how);
+        let waited = wait::wait(channel.membership.place(), pace, patience.deadline(), look);
+        waited.map_err(|ended| self.ended(ended))
+    }
+
+    /// What a wait that ended in vain comes to.
+    fn ended(&mut self, ended: Ended<RecvError>) -> RecvError {
+        let ended = match ended {
+            Ended::TimedOut => RecvError::Timeout,
+            Ended::Failed(RecvError::Fault(fault)) => self.channel.stop(fault).into(),
+            Ended::Failed(error) => error,
         };
         self.account();
-        Err(ended)
+        ended
     }
 
     /// Brings our line of the members' table up to date.

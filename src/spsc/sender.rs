@@ -19,7 +19,7 @@ use crate::patience::{Patience, Seldom};
 use crate::ring::spsc::Producer;
 use crate::stat::Stat;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::{self, Ended, Look, Place, SLICE, Side};
+use crate::wait::{self, Ended, Look, Side};
 
 /// The sending side of a one-to-one channel. [`Options`](crate::Options) open it.
 ///
@@ -48,33 +48,19 @@ impl<T: Message + ?Sized> Sender<T> {
     pub fn flush(&mut self, timeout: Duration) -> Result<(), SendError> {
         self.channel.check()?;
         self.look_after_receiver();
-        // A receiver posts when it finds the ring empty; one that still works on the last message
-        // does not, so the naps grow with the wait.
-        let mut nap = Duration::from_millis(1);
-        let deadline = Patience::At(timeout).deadline();
-        loop {
-            let part = deadline.map_or(nap, |d| d.remaining().min(nap));
-            let drained = self.wait(Patience::At(part), nap, |producer, channel, look| {
-                if producer.is_drained() {
-                    return Ok(true);
-                }
-                if look == Look::Quick {
-                    return Ok(false);
-                }
-                channel.membership.check_life()?;
-                match channel.is_abandoned()? {
-                    // Looked at again: its last acknowledgement is visible by now.
-                    true if !producer.is_drained() => Err(SendError::Disconnected),
-                    drained => Ok(drained),
-                }
-            });
-            match drained {
-                Err(SendError::Timeout) if deadline.is_none_or(|d| !d.passed()) => {
-                    nap = (nap * 2).min(Duration::from_millis(16));
-                }
-                other => return other,
+        let Sender { producer, channel, pace, .. } = self;
+        let drained = wait::poll(pace, Patience::At(timeout).deadline(), |look| {
+            if producer.is_drained() || look == Look::Quick {
+                return Ok(producer.is_drained());
             }
-        }
+            let lives = channel.membership.look_at_lives()?;
+            match channel.is_abandoned(&lives) {
+                // Looked at again: its last acknowledgement is visible by now.
+                true if !producer.is_drained() => Err(SendError::Disconnected),
+                drained => Ok(drained),
+            }
+        });
+        drained.map_err(|ended| self.ended(ended))
     }
 
     /// Waits until a receiver is there, for at most `timeout`; its process.
@@ -83,11 +69,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// [`SendError::Timeout`], [`SendError::Fault`].
     pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<u32, SendError> {
         self.channel.check()?;
-        let mut pid = 0;
-        self.wait(Patience::At(timeout), SLICE, |_, channel, look| {
-            Ok(channel.meets_peer(look, &mut pid)?)
-        })?;
-        Ok(pid)
+        self.channel.wait_for_peer(timeout).map_err(|ended| self.ended(ended.of_call()))
     }
 
     /// Who is on the other side, by the kernel's word.
@@ -274,7 +256,7 @@ impl<T: Message + ?Sized> Sender<T> {
         self.channel.check()?;
         self.channel.membership.check_removed()?;
         self.account();
-        if self.channel.membership.peer_parking().has_left() && self.channel.is_abandoned()? {
+        if self.channel.membership.peer_parking().has_left() && self.channel.has_lost_peer()? {
             return Err(SendError::Disconnected);
         }
         // By credit: a look at the exact head would slow down a busy receiver.
@@ -289,18 +271,21 @@ impl<T: Message + ?Sized> Sender<T> {
                 false => SendError::Full,
             });
         }
-        self.wait(patience, SLICE, |producer, channel, look| {
-            if producer.refresh(look != Look::Quick).map_err(Fault::from)? {
-                let half = producer.ring().capacity().div_ceil(2);
-                let worth_waking = look != Look::BeforeSleep || producer.room() >= half;
-                // Of a receiver that is gone there is no more to wait for.
-                return Ok(worth_waking || channel.is_abandoned()?);
+        self.wait(patience, |producer, channel, look| {
+            let room = producer.refresh(look != Look::Quick).map_err(Fault::from)?;
+            if room {
+                let content = matches!(look, Look::Quick | Look::Exact);
+                if content || producer.room() >= producer.ring().capacity().div_ceil(2) {
+                    return Ok(true);
+                }
             }
             if look == Look::Quick {
                 return Ok(false);
             }
-            channel.membership.check_life()?;
-            match channel.is_abandoned()? {
+            let lives = channel.membership.look_at_lives()?;
+            match channel.is_abandoned(&lives) {
+                // Of a receiver that is gone there is no more room to wait for.
+                true if room || look == Look::Peek => Ok(true),
                 true => Err(SendError::Disconnected),
                 false => Ok(false),
             }
@@ -311,23 +296,23 @@ impl<T: Message + ?Sized> Sender<T> {
     fn wait(
         &mut self,
         patience: Patience,
-        slice: Duration,
-        mut look: impl FnMut(&mut Producer, &mut Channel, Look) -> Result<bool, SendError>,
+        mut look: impl FnMut(&mut Producer, &Channel, Look) -> Result<bool, SendError>,
     ) -> Result<(), SendError> {
         let Sender { producer, channel, pace, .. } = self;
-        let (ring, members) = (*producer.ring(), *channel.members());
-        let parking = &ring.header().senders;
-        let place = Place { gate: &members, parking, side: Side::Senders, slice, most: 1 };
-        let waited =
-            wait::wait(place, pace, patience.deadline(), |how| look(producer, channel, how));
-        let ended = match waited {
-            Ok(()) => return Ok(()),
-            Err(Ended::TimedOut) => SendError::Timeout,
-            Err(Ended::Failed(SendError::Fault(fault))) => self.channel.stop(fault).into(),
-            Err(Ended::Failed(error)) => error,
+        let look = |how| look(producer, channel, how);
+        let waited = wait::wait(channel.membership.place(), pace, patience.deadline(), look);
+        waited.map_err(|ended| self.ended(ended))
+    }
+
+    /// What a wait that ended in vain comes to.
+    fn ended(&mut self, ended: Ended<SendError>) -> SendError {
+        let ended = match ended {
+            Ended::TimedOut => SendError::Timeout,
+            Ended::Failed(SendError::Fault(fault)) => self.channel.stop(fault).into(),
+            Ended::Failed(error) => error,
         };
         self.account();
-        Err(ended)
+        ended
     }
 
     /// Brings our line of the members' table and the tail up to date.

@@ -171,6 +171,15 @@ impl Set {
         Ok(values)
     }
 
+    /// The same, written to `values`.
+    ///
+    /// # Safety
+    /// The set has no more semaphores than that: the kernel writes as many values as it has.
+    pub(crate) unsafe fn values_of(&self, values: &mut [u16]) -> Result<()> {
+        // SAFETY: the caller's promise.
+        check(unsafe { libc::semctl(self.id, 0, GETALL, values.as_mut_ptr()) }).map(drop)
+    }
+
     /// The facts about it; needs read permission.
     pub(crate) fn stat(&self) -> Result<SetStat> {
         query(self.id, libc::IPC_STAT).map(|(_, raw)| describe(self.id, &raw))

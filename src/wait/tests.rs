@@ -1,14 +1,20 @@
 //! What waits teach, with sleeps that are none of the kernel's.
 
+use std::cell::Cell;
+
 use super::*;
 use crate::layout::Header;
-use crate::sysv::time::now_ns;
+use crate::members::Seat;
+use crate::pace::{Pace, Wait};
+use crate::sync::spin_loop;
+use crate::sysv::time::{Deadline, now_ns};
 
-/// Where one sleeps for a while, until a post comes or the time is over.
+/// Where a thread sleeps for a while, until a post comes or the time is over.
 struct Bed<'a> {
     parking: &'a Parking,
     /// When a post comes, and how long it takes from there to the one who slept, nanoseconds.
     post: Option<(u64, u64)>,
+    slept: Cell<bool>,
 }
 
 /// Lets so many nanoseconds pass.
@@ -20,31 +26,46 @@ fn pass(time: u64) {
 }
 
 impl Bed<'_> {
+    fn new(header: &Header, post: Option<(u64, u64)>) -> Bed<'_> {
+        Bed { parking: &header.receivers, post, slept: Cell::new(false) }
+    }
+
     fn place(&self) -> Place<'_, Self> {
-        let side = Side::Receivers;
-        Place { gate: self, parking: self.parking, side, slice: SLICE, most: 1 }
+        let holder = Holder { seat: Seat::of(Side::Receivers), incarnation: 0 };
+        Place { gate: self, parking: self.parking, table: Table(&[]), holder }
     }
 }
 
 impl Gate for Bed<'_> {
-    fn sleep(&self, side: Side, at_most: Duration) -> Result<bool, Fault> {
+    fn sleep(&self, side: Side, at_most: Duration) -> Result<Slept, Fault> {
+        self.slept.set(true);
         let Some((after, way)) = self.post else {
             pass(at_most.as_nanos() as u64);
-            return Ok(false);
+            return Ok(Slept::TimedOut);
         };
         pass(after);
         assert!(wake(self, self.parking, side)?);
         pass(way);
-        Ok(true)
+        Ok(Slept::Token)
     }
 
     fn post(&self, _: Side) -> Result<(), Fault> {
         Ok(())
     }
 
+    fn drain(&self, _: Side, _: u16) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, Fault> {
+        Ok(Snapshot::new())
+    }
+
     fn barrier(&self) -> bool {
         true
     }
+
+    fn settle(&self) {}
 }
 
 fn pace() -> Pace {
@@ -55,14 +76,14 @@ fn pace() -> Pace {
 #[test]
 fn the_way_back_is_no_part_of_a_wait() {
     let header = Header::new();
-    let bed = Bed { parking: &header.receivers, post: Some((5_000, 200_000)) };
+    let bed = Bed::new(&header, Some((5_000, 200_000)));
     let mut pace = pace();
     let mut tried = 0;
     for _ in 0..200 {
         tried += u32::from(pace.learnt.budget() != 0);
-        let look = &mut |_| Ok::<bool, Ended<Fault>>(false);
-        let parked = park(&bed.place(), &mut pace, now_ns(), SLICE, look);
-        assert!(matches!(parked, Ok(Parked::Woken)));
+        bed.slept.set(false);
+        let look = |_| Ok::<bool, Fault>(bed.slept.get());
+        assert!(wait(bed.place(), &mut pace, None, look).is_ok());
     }
     // Left out after some, tried again since a spin would have met it, and then more and more seldom.
     assert!((9..30).contains(&tried), "spun {tried} times");
@@ -72,7 +93,7 @@ fn the_way_back_is_no_part_of_a_wait() {
 #[test]
 fn a_wait_that_times_out_was_in_vain() {
     let header = Header::new();
-    let bed = Bed { parking: &header.receivers, post: None };
+    let bed = Bed::new(&header, None);
     let mut pace = pace();
     let mut spun = |time, waits: u32| {
         let mut spins = |_| {
@@ -86,4 +107,27 @@ fn a_wait_that_times_out_was_in_vain() {
         (0..waits).filter(|&n| spins(n)).count()
     };
     assert!((1..9).contains(&spun(Duration::from_millis(1), 50)));
+}
+
+/// A sleep that ends by itself is a fault where something is there that nobody woke for.
+#[test]
+fn who_oversleeps_is_counted() {
+    let header = Header::new();
+    let bed = Bed::new(&header, None);
+    let overslept = || header.receivers.overslept.load(plain::Ordering::Relaxed);
+    // There from the first sleep on, for others and for this one.
+    let look = |look| Ok::<bool, Fault>(look != Look::BeforeSleep && bed.slept.get());
+    assert!(wait(bed.place(), &mut pace(), None, look).is_ok());
+    assert_eq!(overslept(), 1);
+    // It was not worth waking for.
+    bed.slept.set(false);
+    let look = |look| Ok::<bool, Fault>(look == Look::Exact && bed.slept.get());
+    assert!(wait(bed.place(), &mut pace(), None, look).is_ok());
+    // Its own time was over before.
+    bed.slept.set(false);
+    let look = |look| Ok::<bool, Fault>(look != Look::BeforeSleep && bed.slept.get());
+    let deadline = Deadline::after(Duration::from_millis(20));
+    assert!(wait(bed.place(), &mut pace(), deadline, look).is_ok());
+    assert_eq!(overslept(), 1);
+    assert!(!header.receivers.is_parked());
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use crate::error::Fault;
 use crate::layout::Parking;
 use crate::members::Seat;
-use crate::models::gate::SEATS;
 use crate::models::harness::Scene;
 use crate::pace::Pace;
 use crate::ring::Ring;
-use crate::wait::{self, Ended, Look, Place, SLICE, Side};
+use crate::sync::Ordering::SeqCst;
+use crate::sync::fence;
+use crate::wait::{self, Ended, Gate, Holder, Look, Place, Side};
 
 /// What a member reckons with while it waits: whatever does not happen in a model is not asked for,
 /// as every question is a step.
@@ -29,6 +30,7 @@ pub(super) enum Until {
 pub(super) struct Member {
     pub(super) seat: Seat,
     pub(super) until: Until,
+    holder: Holder,
     ring: Ring,
     /// Last: the ring lies in it.
     pub(super) scene: Arc<Scene>,
@@ -37,13 +39,15 @@ pub(super) struct Member {
 impl Member {
     pub(super) fn join(scene: &Arc<Scene>, seat: Seat, until: Until) -> Member {
         let last_died = scene.gate.sit(seat);
-        let member = Member { seat, until, ring: scene.ring(), scene: scene.clone() };
+        let holder = scene.waiting().sign(seat);
+        let member = Member { seat, until, holder, ring: scene.ring(), scene: scene.clone() };
         if until >= Until::Left {
             member.parking(seat.side).clear(wait::LEFT);
         }
-        member.wake(seat.side.other());
-        if last_died && member.ring.disown(seat.number) {
+        if last_died {
+            member.ring.disown(seat.number);
             member.wake(Side::Receivers);
+            member.wake(Side::Senders);
         }
         member
     }
@@ -75,8 +79,15 @@ impl Member {
         }
         let peer = self.seat.side.other();
         let there = self.scene.gate.is_there(peer);
-        if there && self.parking(peer).has_left() {
-            self.parking(peer).clear(wait::LEFT);
+        match (there, self.parking(peer).has_left()) {
+            (true, true) => self.parking(peer).clear(wait::LEFT),
+            (false, false) => {
+                self.parking(peer).set(wait::LEFT);
+                if !self.scene.gate.barrier() {
+                    fence(SeqCst);
+                }
+            }
+            _ => {}
         }
         !there
     }
@@ -85,7 +96,7 @@ impl Member {
     pub(super) fn wait(&self, pace: &mut Pace, look: impl FnMut(Look) -> Result<bool, Fault>) {
         let side = self.seat.side;
         let (gate, parking) = (&self.scene.gate, self.parking(side));
-        let place = Place { gate, parking, side, slice: SLICE, most: SEATS as u32 };
+        let place = Place { gate, parking, table: self.scene.waiting(), holder: self.holder };
         match wait::wait(place, pace, None, look) {
             Ok(()) => {}
             Err(Ended::TimedOut) => unreachable!("there is no deadline"),

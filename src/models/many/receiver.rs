@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::member::{Member, Until};
 use crate::error::Fault;
 use crate::members::Seat;
-use crate::models::gate::SEATS;
 use crate::models::harness::Scene;
 use crate::pace::{Pace, Wait};
 use crate::ring::mpmc::{Consumer, Held, Next};
+use crate::ring::testing::SEATS;
 use crate::ring::testing::read;
 use crate::wait::{Look, Side};
 use crate::word::DELIVERIES_MAX;
@@ -19,6 +19,15 @@ use crate::word::DELIVERIES_MAX;
 struct Searched {
     dead: [u64; SEATS],
     orphaned: u64,
+}
+
+impl Searched {
+    /// `None`: nobody dies.
+    fn now(consumer: &Consumer, member: &Member) -> Option<Searched> {
+        let orphaned = consumer.ring().orphaned();
+        let dead = || member.scene.gate.dead();
+        (member.until == Until::Dead).then(|| Searched { dead: dead(), orphaned })
+    }
 }
 
 /// A receiving end.
@@ -103,34 +112,31 @@ impl Receiver {
 
     /// A message; sleeps until there is one.
     pub(super) fn hold(&mut self) -> Option<Held> {
-        let held = match self.take() {
-            Some(held) => held,
-            None => self.seek()?,
-        };
-        if self.member.parking(Side::Receivers).is_parked() && self.consumer.has_message() {
-            self.member.wake(Side::Receivers);
-        }
-        Some(held)
+        self.take().or_else(|| self.seek())
     }
 
     fn seek(&mut self) -> Option<Held> {
         self.member.wake(Side::Senders);
         let Receiver { consumer, pace, limit, set_aside, searched, member } = self;
         let mut found = None;
-        let mut look = |asking: bool| {
-            found = match consumer.take(|seat| member.is_dead(asking, seat))? {
-                Next::Message(held) => Some(held),
-                _ if asking => inherit(consumer, member, *limit, set_aside, searched)?,
-                _ => None,
-            };
-            Ok::<bool, Fault>(found.is_some())
-        };
         member.wait(pace, |how| {
-            if how == Look::Quick {
-                return look(false);
-            }
-            let gone = member.is_abandoned();
-            Ok(look(true)? || gone && consumer.ring().is_drained(member.seat.number))
+            let asking = how != Look::Quick;
+            let gone = asking && member.is_abandoned();
+            let dead = |seat| member.is_dead(asking, seat);
+            let is_found = match how {
+                Look::Peek => {
+                    consumer.has_any(dead)? || *searched != Searched::now(consumer, member)
+                }
+                _ => {
+                    found = match consumer.take(dead)? {
+                        Next::Message(held) => Some(held),
+                        _ if asking => inherit(consumer, member, *limit, set_aside, searched)?,
+                        _ => None,
+                    };
+                    found.is_some()
+                }
+            };
+            Ok(is_found || gone && consumer.ring().is_drained(member.seat.number))
         });
         found
     }
@@ -144,11 +150,7 @@ fn inherit(
     set_aside: &mut Vec<u64>,
     searched: &mut Option<Searched>,
 ) -> Result<Option<Held>, Fault> {
-    if member.until != Until::Dead {
-        return Ok(None);
-    }
-    let orphaned = consumer.ring().orphaned();
-    let now = Some(Searched { dead: member.scene.gate.dead(), orphaned });
+    let now = Searched::now(consumer, member);
     if *searched == now {
         return Ok(None);
     }

@@ -85,6 +85,10 @@ impl Sender {
         let mut claimed = None;
         member.wait(pace, |how| {
             let asking = how != Look::Quick;
+            if how == Look::Peek {
+                let has_any = producer.has_any(|seat| member.is_dead(true, seat))?;
+                return Ok(has_any || member.is_abandoned());
+            }
             match producer.claim(|seat| member.is_dead(asking, seat))? {
                 Room::Claimed(claim) => claimed = Some(claim),
                 Room::Orphaned => member.wake(Side::Receivers),

@@ -4,11 +4,12 @@ use std::sync::PoisonError;
 
 use super::{Inner, Searched};
 use crate::error::{Fault, RecvError};
+use crate::members::Snapshot;
 use crate::patience::Patience;
 use crate::ring::mpmc::{Held, Next};
 use crate::segment::Redelivery;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::{self, Ended, Look, Place, SLICE, Side};
+use crate::wait::{self, Ended, Look, Side};
 
 impl Inner {
     /// Takes a message.
@@ -20,7 +21,6 @@ impl Inner {
             None => self.find_message(patience)?,
         };
         self.post.meet();
-        self.pass_on();
         Ok(held)
     }
 
@@ -68,16 +68,6 @@ impl Inner {
         lead.came(post.glance(|| consumer.has_message()));
     }
 
-    /// We have a message in hand: where there is another one, another receiver shall be awake.
-    #[inline(always)]
-    pub(super) fn pass_on(&self) {
-        let ring = self.consumer.ring();
-        if ring.header().receivers.is_parked() && self.consumer.has_message() {
-            // What fails here fails again in the next call that waits.
-            let _ = self.post.membership.wake(Side::Receivers);
-        }
-    }
-
     #[inline(always)]
     pub(super) fn acknowledge(&self, held: &Held) -> Result<(), RecvError> {
         if self.post.membership.is_inherited() {
@@ -100,8 +90,7 @@ impl Inner {
     pub(super) fn see_senders(&self) {
         let ring = self.consumer.ring();
         let senders = &ring.header().senders;
-        // Those who wait for room are woken when half of it is free: a burst for each, not a message.
-        if !senders.is_parked() || ring.depth_hint() <= ring.capacity() / 2 || self.is_sparse() {
+        if !senders.is_parked() || ring.is_half_free() || !self.consumer.has_message() {
             // What fails here fails again in the next call that waits.
             let _ = self.post.membership.wake(Side::Senders);
         }
@@ -109,11 +98,6 @@ impl Inner {
         if senders.has_left() {
             let _ = self.post.membership.wake(Side::Receivers);
         }
-    }
-
-    /// Whether the depth is too coarse for this ring: it is known to within some positions.
-    pub(super) fn is_sparse(&self) -> bool {
-        self.consumer.ring().capacity() <= 64 || !self.consumer.has_message()
     }
 
     #[cold]
@@ -138,35 +122,32 @@ impl Inner {
         let mut found = None;
         let mut behind = None;
         // Whether a message was taken; asks after the living only where it may take its time.
-        let mut look = |asking: bool| {
-            let next = self.consumer.take(|seat| match asking {
-                true => self.post.is_dead(seat),
-                false => Ok(false),
+        let mut look = |lives: Option<&Snapshot>| {
+            let next = self.consumer.take(|seat| match lives {
+                Some(_) => self.post.is_dead(seat),
+                None => Ok(false),
             })?;
             behind = None;
             match next {
                 Next::Message(held) => found = Some(held),
-                Next::Nothing if asking => found = self.inherit()?,
                 Next::Nothing => {}
-                Next::Behind { seat } => {
-                    behind = Some(seat);
-                    if asking {
-                        found = self.inherit()?;
-                    }
-                }
+                Next::Behind { seat } => behind = Some(seat),
+            }
+            if let (None, Some(lives)) = (&found, lives) {
+                found = self.inherit(lives)?;
             }
             Ok::<bool, RecvError>(found.is_some())
         };
         if patience == Patience::Now {
             self.post.membership.check_removed()?;
             let left = self.post.membership.peer_parking().has_left();
-            let asking = left || self.post.seldom.is_due();
-            if asking {
-                self.post.membership.check_life()?;
-            }
-            let gone = asking && self.post.is_abandoned()?;
+            let lives = match left || self.post.seldom.is_due() {
+                true => Some(self.post.membership.look_at_lives()?),
+                false => None,
+            };
+            let gone = lives.as_ref().is_some_and(|lives| self.post.is_abandoned(lives));
             // What was sent before they went is visible by now.
-            if !look(asking)? {
+            if !look(lives.as_ref())? {
                 return Err(match gone && self.is_drained() {
                     true => RecvError::Disconnected,
                     false => RecvError::Empty,
@@ -175,12 +156,15 @@ impl Inner {
         } else {
             let waited = self.wait(patience, |how| {
                 if how == Look::Quick {
-                    return look(false);
+                    return look(None);
                 }
-                self.post.check_waiting()?;
-                let gone = self.post.is_abandoned()?;
+                let lives = self.post.look_at_lives()?;
+                let gone = self.post.is_abandoned(&lives);
                 // What was sent before they went is visible by now.
-                if look(true)? {
+                if how == Look::Peek {
+                    return self.has_news(&lives, gone);
+                }
+                if look(Some(&lives))? {
                     return Ok(true);
                 }
                 match gone && self.is_drained() {
@@ -205,10 +189,10 @@ impl Inner {
 
     /// A message whose receiver died, if there is one. Looks through the slots only when somebody
     /// died since it last did.
-    pub(super) fn inherit(&self) -> Result<Option<Held>, RecvError> {
+    pub(super) fn inherit(&self, lives: &Snapshot) -> Result<Option<Held>, RecvError> {
         let repairs = &self.post.membership.header().repairs;
         let orphaned = self.consumer.ring().orphaned();
-        let now = Searched { dead: self.post.dead()?, orphaned };
+        let now = Searched { dead: self.post.dead(lives), orphaned };
         let mut searched = self.searched.lock().unwrap_or_else(PoisonError::into_inner);
         if *searched == now {
             return Ok(None);
@@ -239,26 +223,37 @@ impl Inner {
         Ok(found)
     }
 
+    /// Whether there is something for another receiver: a message, what a dead one left, the end.
+    fn has_news(&self, lives: &Snapshot, gone: bool) -> Result<bool, RecvError> {
+        let has_message = self.consumer.has_any(|seat| self.post.is_dead(seat))?;
+        Ok(has_message || self.may_inherit(lives) || gone && self.is_drained())
+    }
+
+    /// Whether somebody died, or left something to nobody, since this member last looked for that.
+    fn may_inherit(&self, lives: &Snapshot) -> bool {
+        let now =
+            Searched { dead: self.post.dead(lives), orphaned: self.consumer.ring().orphaned() };
+        *self.searched.lock().unwrap_or_else(PoisonError::into_inner) != now
+    }
+
     /// Waits where receivers wait.
-    pub(super) fn wait(
+    fn wait(
         &self,
         patience: Patience,
         look: impl FnMut(Look) -> Result<bool, RecvError>,
     ) -> Result<(), RecvError> {
-        let membership = &self.post.membership;
-        let place = Place {
-            gate: &membership.members,
-            parking: &self.consumer.ring().header().receivers,
-            side: Side::Receivers,
-            slice: SLICE,
-            most: membership.geometry().seats as u32,
-        };
-        let waited = self.post.with_pace(|pace| wait::wait(place, pace, patience.deadline(), look));
-        match waited {
-            Ok(()) => Ok(()),
-            Err(Ended::TimedOut) => Err(RecvError::Timeout),
-            Err(Ended::Failed(RecvError::Fault(fault))) => Err(self.post.stop(fault).into()),
-            Err(Ended::Failed(error)) => Err(error),
+        let waited = self.post.with_pace(|pace| {
+            wait::wait(self.post.membership.place(), pace, patience.deadline(), look)
+        });
+        waited.map_err(|ended| self.ended(ended))
+    }
+
+    /// What a wait that ended in vain comes to.
+    pub(super) fn ended(&self, ended: Ended<RecvError>) -> RecvError {
+        match ended {
+            Ended::TimedOut => RecvError::Timeout,
+            Ended::Failed(RecvError::Fault(fault)) => self.post.stop(fault).into(),
+            Ended::Failed(error) => error,
         }
     }
 

@@ -1,13 +1,11 @@
 //! How a sender comes by a free slot, and looks after those who sleep.
 
-use core::time::Duration;
-
 use super::Inner;
 use crate::error::{Fault, SendError};
 use crate::patience::Patience;
 use crate::ring::mpmc::{Claim, Room};
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::{self, Ended, Look, Place, SLICE, Side};
+use crate::wait::{self, Ended, Look, Side};
 
 /// Quick looks at whether much is free, before one slot is enough: some twenty microseconds, less than a
 /// sleep would cost, while three quarters of the ring are still there for receivers.
@@ -49,7 +47,7 @@ impl Inner {
         let _ = self.post.membership.wake(Side::Receivers);
         let left = self.post.membership.peer_parking().has_left();
         // While nobody came since, that they left is how things are.
-        let quiet = left && matches!(self.post.is_abandoned(), Ok(false));
+        let quiet = left && matches!(self.post.has_lost_peers(), Ok(false));
         self.quiet.store(if quiet { wait::LEFT } else { 0 }, Relaxed);
     }
 
@@ -67,7 +65,7 @@ impl Inner {
         self.post.membership.check_removed()?;
         self.account();
         let left = self.post.membership.peer_parking().has_left();
-        if left && self.post.is_abandoned()? {
+        if left && self.post.has_lost_peers()? {
             return Err(SendError::Disconnected);
         }
         let mut claimed = None;
@@ -92,17 +90,21 @@ impl Inner {
         if patience == Patience::Now {
             if !look(true)? {
                 let gone = self.post.seldom.is_due() && {
-                    self.post.membership.check_life()?;
-                    self.post.is_abandoned()?
+                    let lives = self.post.membership.look_at_lives()?;
+                    self.post.is_abandoned(&lives)
                 };
                 return Err(if gone { SendError::Disconnected } else { SendError::Full });
             }
         } else {
             let mut looks = 0;
-            let waited = self.wait(patience, SLICE, |how| {
+            let waited = self.wait(patience, |how| {
                 if how == Look::Quick && looks < FAR_LOOKS && !self.producer.has_much_room() {
                     looks += 1;
                     return Ok(false);
+                }
+                if how == Look::Peek {
+                    let gone = self.post.is_abandoned(&self.post.look_at_lives()?);
+                    return Ok(gone || self.has_room_for_others()?);
                 }
                 if look(how != Look::Quick)? {
                     return Ok(true);
@@ -110,8 +112,7 @@ impl Inner {
                 if how == Look::Quick {
                     return Ok(false);
                 }
-                self.post.check_waiting()?;
-                match self.post.is_abandoned()? {
+                match self.post.is_abandoned(&self.post.look_at_lives()?) {
                     true => Err(SendError::Disconnected),
                     false => Ok(false),
                 }
@@ -126,27 +127,30 @@ impl Inner {
         claimed.ok_or(SendError::Full)
     }
 
+    /// Whether another sender is to be woken.
+    fn has_room_for_others(&self) -> Result<bool, Fault> {
+        let ring = self.producer.ring();
+        Ok(ring.is_half_free() && self.producer.has_any(|seat| self.post.is_dead(seat))?)
+    }
+
     /// Waits where senders wait.
-    pub(super) fn wait(
+    fn wait(
         &self,
         patience: Patience,
-        slice: Duration,
         look: impl FnMut(Look) -> Result<bool, SendError>,
     ) -> Result<(), SendError> {
-        let membership = &self.post.membership;
-        let place = Place {
-            gate: &membership.members,
-            parking: &self.producer.ring().header().senders,
-            side: Side::Senders,
-            slice,
-            most: membership.geometry().seats as u32,
-        };
-        let waited = self.post.with_pace(|pace| wait::wait(place, pace, patience.deadline(), look));
-        match waited {
-            Ok(()) => Ok(()),
-            Err(Ended::TimedOut) => Err(SendError::Timeout),
-            Err(Ended::Failed(SendError::Fault(fault))) => Err(self.post.stop(fault).into()),
-            Err(Ended::Failed(error)) => Err(error),
+        let waited = self.post.with_pace(|pace| {
+            wait::wait(self.post.membership.place(), pace, patience.deadline(), look)
+        });
+        waited.map_err(|ended| self.ended(ended))
+    }
+
+    /// What a wait that ended in vain comes to.
+    pub(super) fn ended(&self, ended: Ended<SendError>) -> SendError {
+        match ended {
+            Ended::TimedOut => SendError::Timeout,
+            Ended::Failed(SendError::Fault(fault)) => self.post.stop(fault).into(),
+            Ended::Failed(error) => error,
         }
     }
 

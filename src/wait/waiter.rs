@@ -1,0 +1,213 @@
+//! One call that waits: spin, then announce, look, sleep, and pass on. The steps are those of `wait.rs`.
+
+use std::time::Duration;
+
+use super::{Ended, Gate, Holder, Look, Slept, Table, spin, wake};
+use crate::error::Fault;
+use crate::layout::Parking;
+use crate::pace::{Pace, Wait};
+use crate::sync::Ordering::SeqCst;
+use crate::sync::{fence, plain};
+use crate::sysv::time::{self, Deadline};
+
+/// The longest a waiter sleeps without a look of its own.
+pub(crate) const SLICE: Duration = Duration::from_millis(200);
+
+/// How long a waker may take from publishing to posting, on a busy machine.
+pub(super) const GRACE: Duration = Duration::from_millis(100);
+
+/// One member's place to wait.
+#[derive(Debug)]
+pub(crate) struct Place<'a, G> {
+    pub(crate) gate: &'a G,
+    pub(crate) parking: &'a Parking,
+    pub(crate) table: Table<'a>,
+    pub(crate) holder: Holder,
+}
+
+/// Waits until `look` finds what it wants.
+#[inline(never)]
+pub(crate) fn wait<G: Gate, E: From<Fault>>(
+    place: Place<'_, G>,
+    pace: &mut Pace,
+    deadline: Option<Deadline>,
+    mut look: impl FnMut(Look) -> Result<bool, E>,
+) -> Result<(), Ended<E>> {
+    let look = |how| look(how).map_err(Ended::Failed);
+    let mut waiter = Waiter { place, look, deadline, start: time::now_ns(), duty: false };
+    let waited = waiter.run(pace);
+    // Also where waiting failed: others may have to hear of it.
+    if waiter.duty {
+        waiter.pass_on();
+    }
+    waited
+}
+
+/// One thread in one call that waits.
+struct Waiter<'a, G, F> {
+    place: Place<'a, G>,
+    look: F,
+    deadline: Option<Deadline>,
+    /// Nanoseconds of the monotonic clock.
+    start: u64,
+    /// It ate a token, or took PARKED off, and has not passed that on.
+    duty: bool,
+}
+
+impl<G: Gate, E: From<Fault>, F: FnMut(Look) -> Result<bool, Ended<E>>> Waiter<'_, G, F> {
+    fn run(&mut self, pace: &mut Pace) -> Result<(), Ended<E>> {
+        if spin::spin(pace, self.start, self.deadline, &mut self.look)? {
+            return Ok(());
+        }
+        let mut parked = false;
+        loop {
+            let left = self.deadline.map_or(SLICE, |deadline| deadline.remaining().min(SLICE));
+            if left.is_zero() {
+                return self.give_up(pace, parked);
+            }
+            parked = true;
+            if self.park(pace, left)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// S1 to T1. Whether it found something.
+    fn park(&mut self, pace: &mut Pace, at_most: Duration) -> Result<bool, Ended<E>> {
+        self.announce()?;
+        match (self.look)(Look::BeforeSleep) {
+            Ok(false) => self.duty = false,
+            ended => {
+                self.withdraw();
+                self.duty |= self.place.parking.unpark();
+                return ended;
+            }
+        }
+        pace.parks += 1;
+        let slept = self.sleep(at_most);
+        self.withdraw();
+        match slept {
+            Ok(Slept::Token) => {
+                self.duty = true;
+                self.learn(pace);
+                if (self.look)(Look::Quick)? {
+                    return Ok(true);
+                }
+                self.tidy()?;
+                Ok(false)
+            }
+            // What is not worth waking for is worth to be taken by now.
+            Ok(Slept::TimedOut) => self.look_alone(),
+            Ok(Slept::Interrupted) => Ok(false),
+            // What was sent before the channel went away is still to be had.
+            Err(failed) => match (self.look)(Look::Quick)? {
+                true => Ok(true),
+                false => Err(failed),
+            },
+        }
+    }
+
+    /// The last look when the time is over.
+    fn give_up(&mut self, pace: &mut Pace, parked: bool) -> Result<(), Ended<E>> {
+        if parked && self.place.parking.unpark() {
+            // Nobody shall post for a waiter that is gone.
+            self.duty = true;
+        }
+        if (self.look)(Look::Exact)? {
+            return Ok(());
+        }
+        if pace.wait == Wait::Balanced {
+            pace.learnt.timed_out(time::now_ns().saturating_sub(self.start));
+        }
+        Err(Ended::TimedOut)
+    }
+
+    /// S1, S2, S3.
+    fn announce(&mut self) -> Result<(), Ended<E>> {
+        if !self.place.table.add(self.place.holder) {
+            return Err(Ended::Failed(Fault::LivenessLost.into()));
+        }
+        self.place.parking.park();
+        self.barrier();
+        Ok(())
+    }
+
+    fn withdraw(&self) {
+        self.place.table.remove(self.place.holder);
+    }
+
+    fn barrier(&self) {
+        let Place { gate, parking, .. } = &self.place;
+        if !parking.needs_fences() && !gate.barrier() {
+            parking.require_fences();
+            gate.settle();
+        }
+        if parking.needs_fences() {
+            fence(SeqCst);
+        }
+    }
+
+    /// S5.
+    fn sleep(&mut self, at_most: Duration) -> Result<Slept, Ended<E>> {
+        let (gate, side) = (self.place.gate, self.place.holder.seat.side);
+        let sleep = |time| gate.sleep(side, time).map_err(|fault| Ended::Failed(fault.into()));
+        let slept = sleep(at_most)?;
+        if slept != Slept::TimedOut || at_most < SLICE || !(self.look)(Look::Peek)? {
+            return Ok(slept);
+        }
+        // It came just now, or somebody is slow to wake, or nobody will.
+        let left = self.deadline.map_or(GRACE, |deadline| deadline.remaining().min(GRACE));
+        let slept = sleep(left)?;
+        if slept == Slept::TimedOut && left == GRACE {
+            self.place.parking.overslept.fetch_add(1, plain::Ordering::Relaxed);
+        }
+        Ok(slept)
+    }
+
+    /// A look that nobody asked for.
+    fn look_alone(&mut self) -> Result<bool, Ended<E>> {
+        let looked = (self.look)(Look::Exact);
+        if !matches!(looked, Ok(false)) {
+            self.duty |= self.place.parking.unpark();
+        }
+        looked
+    }
+
+    /// T1.
+    fn tidy(&self) -> Result<(), Ended<E>> {
+        let Place { gate, table, holder, .. } = &self.place;
+        let tidied = table.clear_dead(*holder, || gate.snapshot()).and_then(|snapshot| {
+            match snapshot.tokens(holder.seat.side) {
+                0 => Ok(()),
+                tokens => gate.drain(holder.seat.side, tokens),
+            }
+        });
+        tidied.map_err(|fault| Ended::Failed(fault.into()))
+    }
+
+    /// O1, O2, O3.
+    fn pass_on(&mut self) {
+        let side = self.place.holder.seat.side;
+        if !self.place.table.has_waiters(side) {
+            return;
+        }
+        self.place.parking.park();
+        self.barrier();
+        if !matches!((self.look)(Look::Peek), Ok(false)) {
+            // What fails here fails again in the next call that waits.
+            let _ = wake(self.place.gate, self.place.parking, side);
+        }
+    }
+
+    /// From a wake: how long spinning would have had to take, and what the way back took.
+    fn learn(&self, pace: &mut Pace) {
+        let now = time::now_ns();
+        let woken_at = self.place.parking.woken_at.load(plain::Ordering::Relaxed);
+        // Spinning would have met what came when the waker posted, however long the way back took.
+        let by_waker = (self.start..now).contains(&woken_at);
+        pace.learnt.outlasted(if by_waker { woken_at } else { now } - self.start);
+        if by_waker {
+            pace.learnt.woken(now - woken_at);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The waiting table: how many threads of each member wait, a word for each seat.
+//!
+//! ```text
+//! 63                     33   32  31                      0
+//! +------------------------+------+------------------------+
+//! |      incarnation       | side |    waiting threads     |
+//! +------------------------+------+------------------------+
+//! ```
+//!
+//! The member that has the seat writes its word: a new incarnation with no threads when it joins, one
+//! thread more or less where one waits. Others do one thing only: they clear the count of a member
+//! that died while it waited, by a compare-and-swap of a word that they read *before* they found the
+//! seat's semaphore at zero. A new member of that seat has another incarnation, so its count is safe
+//! from a cleaner that is late, and a count that is not the own one is never lowered: a member that
+//! lost its seat (`unshare`) finds another incarnation there, and learns of it by that.
+
+use core::ptr::NonNull;
+
+use super::Side;
+use crate::layout;
+use crate::members::{SEATS_MAX, Seat, Snapshot};
+use crate::sync::AtomicU64;
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+/// One thread in a word's count.
+const ONE: u64 = 1;
+const COUNT: u64 = 0xffff_ffff;
+const SIDE_SHIFT: u32 = 32;
+const INCARNATION_SHIFT: u32 = 33;
+
+/// The holder of a seat: another one in the same seat has another incarnation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Holder {
+    pub(crate) seat: Seat,
+    pub(crate) incarnation: u32,
+}
+
+impl Holder {
+    /// Its word, but for the count.
+    fn identity(self) -> u64 {
+        u64::from(self.incarnation) << INCARNATION_SHIFT | side_bit(self.seat.side)
+    }
+}
+
+fn side_bit(side: Side) -> u64 {
+    match side {
+        Side::Senders => 0,
+        Side::Receivers => 1 << SIDE_SHIFT,
+    }
+}
+
+/// How many threads of this side a word counts.
+fn threads(word: u64, side: Side) -> u32 {
+    if word & 1 << SIDE_SHIFT == side_bit(side) { (word & COUNT) as u32 } else { 0 }
+}
+
+/// The words of the seats; none where a side has one member that one thread uses, for then there is
+/// nobody to pass a wake-up on to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Table<'a>(pub(crate) &'a [AtomicU64]);
+
+impl<'a> Table<'a> {
+    /// The table of a channel with so many seats.
+    ///
+    /// # Safety
+    /// At `base` lie a header and the tables behind it, and stay there for as long as the table is used.
+    pub(crate) unsafe fn at(base: NonNull<u8>, seats: usize) -> Table<'a> {
+        // SAFETY: the caller's promise; the words are atomics.
+        Table(unsafe {
+            let first = base.add(layout::waiting_at(seats)).cast::<AtomicU64>();
+            NonNull::slice_from_raw_parts(first, seats).as_ref()
+        })
+    }
+
+    fn word(&self, seat: u8) -> Option<&AtomicU64> {
+        self.0.get(usize::from(seat))
+    }
+
+    /// Makes the word of a seat that was just taken its new holder's.
+    pub(crate) fn sign(&self, seat: Seat) -> Holder {
+        let Some(word) = self.word(seat.number) else { return Holder { seat, incarnation: 0 } };
+        let last = (word.load(Relaxed) >> INCARNATION_SHIFT) as u32;
+        let incarnation = last.wrapping_add(1) & (u32::MAX >> 1);
+        let holder = Holder { seat, incarnation };
+        // Only a late cleaner may be at this word, too, and the store wins either way.
+        word.store(holder.identity(), Release);
+        holder
+    }
+
+    /// The incarnation of a seat's last holder.
+    pub(crate) fn incarnation(&self, seat: u8) -> u32 {
+        self.word(seat).map_or(0, |word| (word.load(Acquire) >> INCARNATION_SHIFT) as u32)
+    }
+
+    /// Whether the seat is still that of its holder, as far as others signed there.
+    pub(crate) fn is_of(&self, holder: Holder) -> bool {
+        let word = self.word(holder.seat.number);
+        word.is_none_or(|word| word.load(Relaxed) & !COUNT == holder.identity())
+    }
+
+    /// Counts a thread that is about to park. False: the seat is another's.
+    pub(super) fn add(&self, holder: Holder) -> bool {
+        self.change(holder, |word| Some(word + ONE))
+    }
+
+    /// Counts it no more. It may have been taken for dead meanwhile, or lost its seat.
+    pub(super) fn remove(&self, holder: Holder) {
+        self.change(holder, |word| (word & COUNT != 0).then(|| word - ONE));
+    }
+
+    fn change(&self, holder: Holder, to: impl Fn(u64) -> Option<u64>) -> bool {
+        let Some(word) = self.word(holder.seat.number) else { return true };
+        let mut old = word.load(Relaxed);
+        while old & !COUNT == holder.identity()
+            && let Some(new) = to(old)
+        {
+            match word.compare_exchange(old, new, AcqRel, Relaxed) {
+                Ok(_) => return true,
+                Err(now) => old = now,
+            }
+        }
+        false
+    }
+
+    /// Waiting threads of a member.
+    pub(crate) fn threads_of(&self, holder: Holder) -> u32 {
+        self.word(holder.seat.number)
+            .map_or(0, |word| threads(word.load(Acquire), holder.seat.side))
+    }
+
+    /// Whether any thread of this side waits, be it of a member that died.
+    pub(super) fn has_waiters(&self, side: Side) -> bool {
+        self.0.iter().any(|word| threads(word.load(Acquire), side) != 0)
+    }
+
+    /// Clears the counts of members that died while they waited. `look` is a look at the semaphores,
+    /// made after the words were read: a member that comes later has another incarnation.
+    pub(super) fn clear_dead<E>(
+        &self,
+        own: Holder,
+        look: impl FnOnce() -> Result<Snapshot, E>,
+    ) -> Result<Snapshot, E> {
+        let mut words = [0; SEATS_MAX];
+        for (copy, word) in words.iter_mut().zip(self.0) {
+            *copy = word.load(Acquire);
+        }
+        let snapshot = look()?;
+        for ((seat, word), &old) in (0..).zip(self.0).zip(&words) {
+            if old & COUNT != 0 && seat != own.seat.number && !snapshot.is_taken(seat) {
+                // Somebody else cleared it, or a new member signed: either is as good.
+                let _ = word.compare_exchange(old, old & !COUNT, AcqRel, Relaxed);
+            }
+        }
+        Ok(snapshot)
+    }
+
+    /// Clears all counts. Only while there are no members.
+    pub(crate) fn forget(&self) {
+        for word in self.0 {
+            word.fetch_and(!COUNT, AcqRel);
+        }
+    }
+}

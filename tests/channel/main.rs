@@ -12,10 +12,12 @@ mod bad_system;
 mod bad_times;
 mod cares;
 mod crowd;
+mod cut_batches;
 mod deaths;
 mod edges;
 mod false_verdicts;
 mod forks;
+mod late_wakes;
 mod leftovers;
 mod life;
 mod look;
@@ -24,6 +26,8 @@ mod many;
 mod many_ways;
 mod meetings;
 mod messages;
+mod news;
+mod phantoms;
 mod places;
 mod races;
 mod raw;
@@ -51,10 +55,12 @@ fn main() -> ExitCode {
             bad_times::workers(),
             cares::workers(),
             crowd::workers(),
+            cut_batches::workers(),
             deaths::workers(),
             edges::workers(),
             false_verdicts::workers(),
             forks::workers(),
+            late_wakes::workers(),
             leftovers::workers(),
             life::workers(),
             look::workers(),
@@ -62,6 +68,8 @@ fn main() -> ExitCode {
             many::workers(),
             meetings::workers(),
             messages::workers(),
+            news::workers(),
+            phantoms::workers(),
             places::workers(),
             races::workers(),
             raw::workers(),
@@ -86,11 +94,13 @@ fn main() -> ExitCode {
         bad_times::tests(),
         cares::tests(),
         crowd::tests(),
+        cut_batches::tests(),
         deaths::tests(),
         edges::tests(),
         false_verdicts::tests(),
         lost_seats::tests(),
         forks::tests(),
+        late_wakes::tests(),
         leftovers::tests(),
         life::tests(),
         look::tests(),
@@ -98,6 +108,8 @@ fn main() -> ExitCode {
         many_ways::tests(),
         meetings::tests(),
         messages::tests(),
+        news::tests(),
+        phantoms::tests(),
         places::tests(),
         races::tests(),
         stops::tests(),

@@ -129,6 +129,13 @@ impl Watch {
         assert!(took < time + excuse, "it took {took:?}; the machine excuses {excuse:?}");
     }
 
+    /// How late something is now that was possible at `since`, of the monotonic clock: without what the
+    /// machine excuses since then.
+    pub fn late(&self, since: u64) -> Duration {
+        let took = Duration::from_nanos(now_ns().saturating_sub(since));
+        took.saturating_sub(excuse(since) + self.queued().saturating_sub(self.queued))
+    }
+
     /// How long they were ready to run and did not, so far.
     pub fn queued(&self) -> Duration {
         let queued = |mut file: &File| -> io::Result<u64> {

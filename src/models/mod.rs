@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `transfer` | is a message whole, and its slot not written before it was read? |
 //! | `batch` | the same of messages acknowledged together; is one look at the sleepers enough? |
+//! | `lap` | is credit that is more than a lap old no more than old news? |
 //! | `in_place` | is a message left alone as long as a receiver looks at it? |
 //! | `blocking` | does everyone who sleeps wake? |
 //! | `leaving` | does who sees the end see all that was sent before? |
@@ -25,6 +26,7 @@ mod many;
 mod batch;
 mod blocking;
 mod in_place;
+mod lap;
 mod leaving;
 mod takeover;
 mod transfer;

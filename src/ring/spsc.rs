@@ -11,6 +11,13 @@
 //! nobody reads in steady state. `credit` is what the sender reads, stored every quarter ring (64
 //! messages at most), when the ring is found empty, before a park and on leaving.
 //!
+//! *How old credit can be.* As old as it likes. A receiver that is stopped between `head` and `credit`
+//! has acknowledged up to a whole ring of which credit does not tell, a batch at once; a sender that
+//! saw that head fills the ring again. Credit can then be more than two rings behind the sender, and
+//! after a takeover it can be older still. So credit only ever adds room, within a ring of the
+//! sender's position, and proves nothing; a verdict comes from `head` alone, which the sender is never
+//! more than a ring ahead of.
+//!
 //! *Why nothing is torn or overwritten.* A receiver that reads FULL(lap) with Acquire sees the whole
 //! payload. A sender writes into a slot only at a position below `credit + capacity` or `head +
 //! capacity`, both read with Acquire and stored with Release after the receiver's last read of the slot.
@@ -141,20 +148,21 @@ impl Producer {
     }
 
     /// Sees how far the receiver is: by its lazy credit, or `exact`ly, on a line it writes at every
-    /// message. Whether there is room.
+    /// message. Returns whether there is room.
+    ///
+    /// Only the head can be wrong. Credit that is older than a ring, or ahead, is no news: see the top
+    /// of this file.
     pub(crate) fn refresh(&mut self, exact: bool) -> Result<bool, Corrupt> {
         let header = self.ring.header();
         let acknowledged = if exact { &header.head.0 } else { &header.credit.0 }.load(Acquire);
-        // Credit may be older than a head seen before, by less than a ring: then it tells nothing new.
-        let oldest = if exact { 1 } else { 2 } * self.ring.capacity();
         let position = self.position();
         let unread = position.wrapping_sub(acknowledged);
-        if unread > oldest {
-            return Err(Corrupt("the receiver acknowledges what was not sent"));
-        }
-        let room = self.ring.capacity().saturating_sub(unread);
-        if room > self.limit.wrapping_sub(position) {
-            self.limit = position.wrapping_add(room);
+        match self.ring.capacity().checked_sub(unread) {
+            Some(room) if room > self.limit.wrapping_sub(position) => {
+                self.limit = position.wrapping_add(room);
+            }
+            None if exact => return Err(Corrupt("the receiver acknowledges what was not sent")),
+            _ => {}
         }
         Ok(self.has_room())
     }

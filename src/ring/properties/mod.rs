@@ -2,6 +2,7 @@
 //! thread: the ops and the oracle of the tests over System V, at positions all over, and with deaths in
 //! the middle of sending and receiving.
 
+mod credit;
 mod many;
 mod one;
 

@@ -1,0 +1,57 @@
+//! A batch of a whole ring, then a lap: is credit from before both no more than old news?
+//!
+//! The receiver acknowledges a whole ring together and is stopped before it publishes its credit. The
+//! sender, by an exact look, goes on for a lap and then looks at that credit.
+
+use super::gate::Order;
+use super::harness::{Scene, check, together};
+use crate::ring::spsc::{Consumer, Producer};
+use crate::ring::testing::{read, write};
+
+/// The smallest ring whose credit is not published with every message.
+const CAPACITY: u64 = 8;
+
+fn send(producer: &mut Producer, most: u64) {
+    for _ in 0..most {
+        if !producer.has_room() {
+            return;
+        }
+        write(producer.slot(), producer.position());
+        producer.publish();
+    }
+}
+
+fn batch_then_lap() {
+    let scene = Scene::new(CAPACITY as usize, Order::Membarrier);
+    let mut producer = Producer::new(scene.ring()).unwrap();
+    let mut consumer = Consumer::new(scene.ring());
+    producer.refresh(true).unwrap();
+    send(&mut producer, CAPACITY);
+    assert!(!consumer.acknowledge(), "credit is not due");
+    producer.refresh(true).unwrap();
+    send(&mut producer, 1);
+    let beside = scene.clone();
+    let sender = move || {
+        let _scene = beside;
+        for exact in [true, false] {
+            producer.refresh(exact).expect("both ends are honest");
+            send(&mut producer, CAPACITY);
+        }
+    };
+    let receiver = move || {
+        let _scene = scene;
+        for _ in 0..CAPACITY {
+            assert!(consumer.has_message());
+            assert_eq!(read(consumer.slot()), consumer.position());
+            consumer.pass();
+        }
+        assert!(consumer.acknowledge_passed());
+        consumer.publish_credit();
+    };
+    together(sender, receiver);
+}
+
+#[test]
+fn old_credit_is_no_verdict() {
+    check("a batch of a whole ring, then a lap", batch_then_lap);
+}

@@ -403,6 +403,15 @@ impl Members {
         self.set.op_timeout(&ops, Some(at_most))
     }
 
+    /// Sleeps for a while: a member waits for a channel without members. What ends it early is the end of
+    /// the set.
+    pub(crate) fn nap(&self, time: Duration) -> sysv::Result<()> {
+        match self.set.op_timeout(&[Op::zero(USERS)], Some(time)) {
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(()),
+            other => other,
+        }
+    }
+
     /// Who has the lifecycle semaphore, or had it last.
     pub(crate) fn builder(&self) -> sysv::Result<u32> {
         Ok(self.set.pid(LIFECYCLE)? as u32)

@@ -113,6 +113,12 @@ impl Membership {
         there.map_err(|errno| self.fault("semctl", errno))
     }
 
+    /// Sleeps for a while, unless the channel goes away.
+    pub(crate) fn nap(&self, time: Duration) -> Result<(), Fault> {
+        self.check_set()?;
+        self.members.nap(time).map_err(|errno| self.fault("semtimedop", errno))
+    }
+
     /// Waits until somebody is on the other side; `may_go_on` is asked now and then.
     pub(crate) fn await_peer(
         &self,

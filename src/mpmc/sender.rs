@@ -91,7 +91,8 @@ impl<T: Message + ?Sized> Sender<T> {
             }
         };
         let deadline = Patience::At(timeout).deadline();
-        let waited = inner.post.with_pace(|pace| wait::poll(pace, deadline, look));
+        let nap = |time| Ok(inner.post.membership.nap(time)?);
+        let waited = inner.post.with_pace(|pace| wait::poll(pace, nap, deadline, look));
         waited.map_err(|ended| inner.ended(ended))
     }
 

@@ -49,7 +49,9 @@ impl<T: Message + ?Sized> Sender<T> {
         self.channel.check()?;
         self.look_after_receiver();
         let Sender { producer, channel, pace, .. } = self;
-        let drained = wait::poll(pace, Patience::At(timeout).deadline(), |look| {
+        let deadline = Patience::At(timeout).deadline();
+        let nap = |time| Ok(channel.membership.nap(time)?);
+        let drained = wait::poll(pace, nap, deadline, |look| {
             if producer.is_drained() || look == Look::Quick {
                 return Ok(producer.is_drained());
             }

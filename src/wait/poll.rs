@@ -14,6 +14,7 @@ const NAP_MAX: Duration = Duration::from_millis(16);
 /// often. It is late by an eighth of the time that it took, and 16 ms at most.
 pub(crate) fn poll<E>(
     pace: &mut Pace,
+    nap: impl Fn(Duration) -> Result<(), E>,
     deadline: Option<Deadline>,
     mut look: impl FnMut(Look) -> Result<bool, E>,
 ) -> Result<(), Ended<E>> {
@@ -27,8 +28,8 @@ pub(crate) fn poll<E>(
         if left.is_zero() {
             return Err(Ended::TimedOut);
         }
-        let nap = Duration::from_nanos((time::now_ns() - start) / 8).clamp(NAP_MIN, NAP_MAX);
-        std::thread::sleep(nap.min(left));
+        let eighth = Duration::from_nanos((time::now_ns() - start) / 8);
+        nap(eighth.clamp(NAP_MIN, NAP_MAX).min(left)).map_err(Ended::Failed)?;
     }
     pace.learnt.outlasted(time::now_ns() - start);
     Ok(())

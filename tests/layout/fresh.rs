@@ -76,7 +76,7 @@ fn every_byte_is_as_the_page_says() {
     let mut page = Comparison { raw: Raw::attach(tx.id().segment()), seen: Vec::new() };
     for (field, right) in [
         ("magic", u64::from_le_bytes(*b"SYSVRING")),
-        ("version", 1),
+        ("version", 2),
         ("header_size", 4096),
         ("flavor", 1),
         ("seats", 2),

@@ -50,8 +50,8 @@ impl<T: Message + ?Sized> Sender<T> {
         Ok(())
     }
 
-    /// Sends messages in order, perhaps with those of others in between; waits while the channel is
-    /// full. The receivers are looked after once for the batch.
+    /// Sends messages in order, each as soon as the iterator has it, perhaps with those of others in
+    /// between; waits while the channel is full.
     ///
     /// # Errors
     /// A [`BatchError`] tells how many were sent and why the next one was not, as
@@ -92,7 +92,10 @@ impl<T: Message + ?Sized> Sender<T> {
             self.check_length(message)?;
             let claim = self.inner.claim(patience)?;
             let len = self.write(&claim, message);
-            self.publish(claim, len)
+            self.publish(claim, len)?;
+            // The next one may take the iterator a while, or be a panic.
+            self.inner.look_after_receivers();
+            Ok(())
         };
         let mut result = Ok(());
         for (sent, message) in messages.into_iter().enumerate() {
@@ -101,7 +104,6 @@ impl<T: Message + ?Sized> Sender<T> {
                 break;
             }
         }
-        self.inner.look_after_receivers();
         result
     }
 }

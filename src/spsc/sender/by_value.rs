@@ -50,8 +50,7 @@ impl<T: Message + ?Sized> Sender<T> {
         Ok(())
     }
 
-    /// Sends messages in order; waits while the channel is full. The receiver is looked after once
-    /// for the batch, not for each message.
+    /// Sends messages in order, each as soon as the iterator has it; waits while the channel is full.
     ///
     /// # Errors
     /// A [`BatchError`] tells how many were sent and why the next one was not, as
@@ -98,11 +97,9 @@ impl<T: Message + ?Sized> Sender<T> {
             }
             self.write(message);
             self.know_steps(message);
-            self.producer.publish();
+            // The next one may take the iterator a while, or be a panic.
+            self.announce();
             sent += 1;
-        }
-        if sent != 0 {
-            self.look_after_receiver();
         }
         match error {
             Some(error) => Err(BatchError { sent, error }),

@@ -90,7 +90,11 @@ pub fn segment(key: i32) -> Option<i32> {
 
 /// Whether somebody of this side sleeps.
 pub fn asleep(set: i32, side: Side) -> bool {
-    ipc::waiting(set, side.wake() as i32) > 0
+    let waiting = |semaphore: usize| ipc::waiting(set, semaphore as i32) > 0;
+    // For a wake-up, for somebody on the other side, or for the next look of a flush.
+    waiting(side.wake())
+        || waiting(side.other().count())
+        || ipc::waiting_for_zero(set, USERS as i32) > 0
 }
 
 /// A set as a creator makes it.

@@ -28,6 +28,13 @@ pub fn waiting(set: i32, semaphore: i32) -> i32 {
     unsafe { libc::semctl(set, semaphore, GETNCNT) }
 }
 
+/// How many threads wait for a semaphore to be zero.
+pub fn waiting_for_zero(set: i32, semaphore: i32) -> i32 {
+    const GETZCNT: libc::c_int = 15;
+    // SAFETY: numbers only.
+    unsafe { libc::semctl(set, semaphore, GETZCNT) }
+}
+
 /// Adds to a semaphore, as a wake-up does.
 pub fn add(set: i32, semaphore: i32, n: i16) {
     let mut op = libc::sembuf { sem_num: semaphore as u16, sem_op: n, sem_flg: 0 };

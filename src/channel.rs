@@ -5,7 +5,7 @@ use core::cell::Cell;
 use core::time::Duration;
 
 use crate::error::{Error, Fault};
-use crate::members::{self, Members, Seat, Snapshot};
+use crate::members::{self, Lives, Members, Seat};
 use crate::membership::Membership;
 use crate::patience::Patience;
 use crate::sync::plain::Ordering::Acquire;
@@ -123,7 +123,7 @@ impl Channel {
     }
 
     /// Whether the peer was there and is gone, as a look at the semaphores has it.
-    pub(crate) fn is_abandoned(&self, lives: &Snapshot) -> bool {
+    pub(crate) fn is_abandoned(&self, lives: &Lives) -> bool {
         self.is_gone(lives.is_there(self.side().other()))
     }
 

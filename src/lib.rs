@@ -85,6 +85,7 @@ mod address;
 mod agree;
 mod channel;
 mod error;
+mod flush;
 mod geometry;
 mod inspect;
 mod iter;

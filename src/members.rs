@@ -125,13 +125,13 @@ const SEMAPHORES_MAX: usize = FIRST_SEAT as usize + SEATS_MAX;
 
 /// All semaphores of a channel, at one instant.
 #[derive(Clone, Debug)]
-pub(crate) struct Snapshot([u16; SEMAPHORES_MAX]);
+pub(crate) struct Lives([u16; SEMAPHORES_MAX]);
 
-impl Snapshot {
+impl Lives {
     /// Of a channel without members.
     #[cfg(test)]
-    pub(crate) fn new() -> Snapshot {
-        Snapshot([0; SEMAPHORES_MAX])
+    pub(crate) fn new() -> Lives {
+        Lives([0; SEMAPHORES_MAX])
     }
 
     /// With another member.
@@ -288,7 +288,7 @@ impl Members {
     ) -> sysv::Result<Joined> {
         let seat = match flavor {
             Flavor::Spsc => Seat::of(side),
-            Flavor::Mpmc => match self.tokens(seats)?.iter().position(|&token| token == 0) {
+            Flavor::Mpmc => match self.taken(seats)?[..seats].iter().position(|&taken| !taken) {
                 Some(free) => Seat { number: free as u8, side },
                 None => return Ok(Joined::Full),
             },
@@ -349,24 +349,26 @@ impl Members {
         Ok(self.is_taken(seat.number)? && self.pid(seat.number)? == process::pid())
     }
 
-    /// All seats at one instant; not 0 where somebody alive sits.
-    pub(crate) fn tokens(&self, seats: usize) -> sysv::Result<Vec<u16>> {
-        let mut values = self.set.values()?;
-        let tokens = values.split_off(usize::from(FIRST_SEAT).min(values.len()));
+    /// All seats at one instant: whether somebody alive sits there. On the stack, as a receiver asks
+    /// for it that may be in a signal handler. `seats` is at most [`SEATS_MAX`].
+    pub(crate) fn taken(&self, seats: usize) -> sysv::Result<[bool; SEATS_MAX]> {
+        const FIRST: usize = FIRST_SEAT as usize;
+        let mut values = [0; FIRST + SEATS_MAX];
         // A set that lost seats is another one.
-        if tokens.len() == seats { Ok(tokens) } else { Err(Errno::EIDRM) }
+        self.set.values_into(&mut values[..FIRST + seats])?;
+        Ok(core::array::from_fn(|seat| values[FIRST + seat] != 0))
     }
 
     /// All semaphores of a channel with so many seats.
     ///
     /// # Safety
     /// The set has no more semaphores than such a channel's.
-    pub(crate) unsafe fn snapshot(&self, seats: usize) -> sysv::Result<Snapshot> {
-        let mut snapshot = Snapshot([0; SEMAPHORES_MAX]);
+    pub(crate) unsafe fn lives(&self, seats: usize) -> sysv::Result<Lives> {
+        let mut lives = Lives([0; SEMAPHORES_MAX]);
         let count = (semaphores(seats) as usize).min(SEMAPHORES_MAX);
         // SAFETY: the caller's promise.
-        unsafe { self.set.values_of(&mut snapshot.0[..count])? };
-        Ok(snapshot)
+        unsafe { self.set.values_of(&mut lives.0[..count])? };
+        Ok(lives)
     }
 
     /// Sleeps until there is a wake token of this side, for at most so long, and eats it.

@@ -339,7 +339,9 @@ pub(crate) fn sign(member: &layout::Member, side: Side, label: &str) -> bool {
         counter.store(0, Relaxed);
     }
     member.label_len.store(layout::store_text(&member.label, label), Relaxed);
-    member.joined.store(time::wall_ns(), Relaxed);
+    // Also the holder's stamp: of two holders of a seat no two are the same, whatever the clock does.
+    let last = member.joined.load(Relaxed);
+    member.joined.store(time::wall_ns().max(last.wrapping_add(1)).max(1), Relaxed);
     member.role.store(side.role_number(), Relaxed);
     member.pid.store(process::pid(), Relaxed);
     member.state.store(HERE, Release);

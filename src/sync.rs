@@ -30,7 +30,6 @@ mod imp {
     pub(crate) struct Tracked(());
 
     impl Tracked {
-        #[cfg(test)]
         pub(crate) fn new() -> Self {
             Tracked(())
         }
@@ -52,7 +51,6 @@ mod imp {
     pub(crate) struct Tracked(loom::cell::UnsafeCell<()>);
 
     impl Tracked {
-        #[cfg(test)]
         pub(crate) fn new() -> Self {
             Tracked(loom::cell::UnsafeCell::new(()))
         }

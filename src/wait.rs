@@ -83,7 +83,7 @@ pub(crate) use self::waiter::{Place, SLICE, wait};
 pub(crate) use self::waiting::{Holder, Table};
 use crate::error::Fault;
 use crate::layout::Parking;
-use crate::members::Snapshot;
+use crate::members::Lives;
 use crate::sync::Ordering::SeqCst;
 use crate::sync::{fence, plain};
 use crate::sysv::time;
@@ -108,7 +108,7 @@ pub(crate) trait Gate {
     /// Eats so many tokens of this side, if they are still there.
     fn drain(&self, side: Side, tokens: u16) -> Result<(), Fault>;
     /// All semaphores at one instant.
-    fn snapshot(&self) -> Result<Snapshot, Fault>;
+    fn lives(&self) -> Result<Lives, Fault>;
     /// A full barrier in every thread of every member; false where that is not to be had.
     fn barrier(&self) -> bool;
     /// Lets so much time pass that what others stored before is visible.

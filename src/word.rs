@@ -136,6 +136,13 @@ impl Word {
         self.0 >> LAP_SHIFT
     }
 
+    /// How many laps its own is after `lap`, of which it knows 48 bits. Only of a word that is
+    /// [newer](Age::Newer).
+    #[inline]
+    pub(crate) const fn laps_after(self, lap: u64) -> u64 {
+        (self.lap() << LAP_SHIFT).wrapping_sub(lap << LAP_SHIFT) >> LAP_SHIFT
+    }
+
     /// How its lap stands to `lap`.
     #[inline(always)]
     pub(crate) const fn age(self, lap: u64) -> Age {
@@ -208,6 +215,16 @@ mod tests {
                     _ => [Age::Older, Age::Newer],
                 };
                 assert_eq!([there, back], expected, "{one:#x} and {other:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn laps_between_are_counted_round_the_end() {
+        for from in [0, 1, 7, (1 << 48) - 2, (1 << 48) - 1, 1 << 48, u64::MAX - 1, u64::MAX] {
+            for far in [1, 2, 1 << 20, (1 << 47) - 1] {
+                let word = Word::reading(from.wrapping_add(far), 31, 255);
+                assert_eq!((word.age(from), word.laps_after(from)), (Age::Newer, far));
             }
         }
     }

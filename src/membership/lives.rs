@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{LOST, Membership, SEATED};
 use crate::error::Fault;
-use crate::members::{self, Snapshot};
+use crate::members::{self, Lives};
 use crate::segment;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::sysv::shm;
@@ -42,10 +42,10 @@ impl Membership {
 
     /// All semaphores, and whether this handle may go on: the channel is still there, and this
     /// process a member of it. One system call, as a rule.
-    pub(crate) fn look_at_lives(&self) -> Result<Snapshot, Fault> {
+    pub(crate) fn look_at_lives(&self) -> Result<Lives, Fault> {
         self.check_removed()?;
         self.check_lost()?;
-        let lives = self.snapshot()?;
+        let lives = self.lives()?;
         // Another holder has another incarnation, be it of this very process.
         if !lives.is_taken(self.seat.number) || !self.waiting().is_of(self.holder) {
             return Err(self.lose_seat());
@@ -160,12 +160,12 @@ impl Gate for Membership {
         self.members.drain(side, tokens).map_err(|errno| self.fault("semop", errno))
     }
 
-    fn snapshot(&self) -> Result<Snapshot, Fault> {
+    fn lives(&self) -> Result<Lives, Fault> {
         self.check_set()?;
         // SAFETY: attaching compared the size of the set with the channel's. Its identifier is not that
         // of a larger one by now: that was looked at less than a second ago.
-        let snapshot = unsafe { self.members.snapshot(self.facts.geometry.seats) };
-        snapshot.map_err(|errno| self.fault("semctl", errno))
+        let lives = unsafe { self.members.lives(self.facts.geometry.seats) };
+        lives.map_err(|errno| self.fault("semctl", errno))
     }
 
     fn barrier(&self) -> bool {

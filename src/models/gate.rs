@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::Fault;
-use crate::members::{Seat, Snapshot};
+use crate::members::{Lives, Seat};
 use crate::ring::testing::SEATS;
 use crate::sync::mortal;
 use crate::sync::plain::AtomicU64;
@@ -201,18 +201,18 @@ impl wait::Gate for Gate {
         Ok(())
     }
 
-    fn snapshot(&self) -> Result<Snapshot, Fault> {
+    fn lives(&self) -> Result<Lives, Fault> {
         mortal::step();
-        let (state, mut snapshot) = (self.state.lock().unwrap(), Snapshot::new());
+        let (state, mut lives) = (self.state.lock().unwrap(), Lives::new());
         for (number, sitting) in (0..).zip(state.seats) {
             if let Sitting::Taken(side) = sitting {
-                snapshot.seat(Seat { number, side });
+                lives.seat(Seat { number, side });
             }
         }
         for side in [Side::Senders, Side::Receivers] {
-            snapshot.set_tokens(side, state.tokens[side as usize] as u16);
+            lives.set_tokens(side, state.tokens[side as usize] as u16);
         }
-        Ok(snapshot)
+        Ok(lives)
     }
 
     /// Threads pass theirs when they are switched; under loom every fence is a real one.

@@ -37,6 +37,7 @@ mod loan;
 mod post;
 mod receiver;
 mod sender;
+mod stop;
 
 pub use guard::Guard;
 pub use loan::Loan;

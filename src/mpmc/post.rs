@@ -1,18 +1,20 @@
 //! One member's view of a many-to-many channel: what stopped it, who is there, who died.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use super::stop::Stop;
 use crate::error::{Error, Fault};
 use crate::layout;
-use crate::members::{self, SEATS_MAX, Snapshot};
+use crate::members::{self, Lives, SEATS_MAX};
 use crate::membership::Membership;
 use crate::options::Options;
 use crate::pace::{Learnt, Pace, Wait};
 use crate::patience::{Patience, Seldom};
-use crate::segment;
+use crate::ring::mpmc::{Snapshot, Stamps, Watch};
+use crate::segment::{self, Redelivery};
 use crate::stat::Role;
-use crate::sync::plain::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::plain::Ordering::{Acquire, Relaxed};
 use crate::sync::plain::{AtomicU32, AtomicU64};
 use crate::sync::{Ordering::SeqCst, fence};
 use crate::wait::{self, Ended, Gate, Side};
@@ -36,8 +38,12 @@ pub struct Death {
     pub joined: SystemTime,
 }
 
-/// The seats whose holders died, by when these had joined; 0 for all others.
-pub(super) type Dead = Vec<u64>;
+/// One look at who lives and who died.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) lives: Lives,
+    pub(super) dead: Snapshot,
+}
 
 /// See the top of this file. Used by all threads of the process.
 #[derive(Debug)]
@@ -52,10 +58,10 @@ pub(super) struct Post {
     pub(super) seldom: Seldom,
     /// 0 while nobody of the other side was seen.
     met: AtomicU32,
-    stopped: AtomicU32,
-    fault: OnceLock<Fault>,
-    /// The deaths that were told of.
-    told: Mutex<Dead>,
+    stop: Stop,
+    /// The deaths that were told of. Locked by [`deaths`](Post::deaths) alone, which is on the way of no
+    /// message and not for signal handlers.
+    told: Mutex<Stamps>,
     pub(super) membership: Membership,
 }
 
@@ -70,9 +76,8 @@ impl Post {
             bytes: AtomicU64::new(0),
             seldom: Seldom::default(),
             met: AtomicU32::new(u32::from(membership.unmet().is_none())),
-            stopped: AtomicU32::new(0),
-            fault: OnceLock::new(),
-            told: Mutex::new(Vec::new()),
+            stop: Stop::new(),
+            told: Mutex::new([0; SEATS_MAX]),
             membership,
         };
         // What the last holder of our seat had in hand is nobody's, before we have anything in hand.
@@ -99,12 +104,29 @@ impl Post {
     }
 
     fn disown(&self) {
-        self.membership.ring().disown(self.membership.seat.number);
-        for side in [Side::Receivers, Side::Senders] {
-            // Waiters took this seat for alive as it was. What fails here fails again in the next call
-            // that waits.
-            let _ = self.membership.wake(side);
+        if self.membership.ring().disown(self.membership.seat.number).is_any() {
+            self.freed();
+            self.unblocked();
         }
+    }
+
+    /// A slot became free, in whatever way: one of the senders that sleep has room.
+    pub(super) fn freed(&self) {
+        // What fails here fails again in the next call that waits.
+        let _ = self.membership.wake(Side::Senders);
+    }
+
+    /// What held receivers up is out of their way: one of those that sleep has something to do.
+    pub(super) fn unblocked(&self) {
+        // As above.
+        let _ = self.membership.wake(Side::Receivers);
+    }
+
+    /// What a walk over the ring asks and tells. Members in the middle of a message are alive, as a
+    /// rule: whether one is dead is asked for by calls that take their time.
+    #[inline(always)]
+    pub(super) fn watch(&self, asks: bool) -> Watching<'_> {
+        Watching { post: self, asks }
     }
 
     /// Whether something comes within a few looks.
@@ -161,15 +183,20 @@ impl Post {
     /// What stopped this handle for good, if anything did.
     #[inline(always)]
     pub(super) fn check(&self) -> Result<(), Fault> {
-        if self.stopped.load(Relaxed) == 0 && !self.membership.is_inherited() {
+        if !self.stop.may_be_set() && !self.membership.is_inherited() {
             return Ok(());
         }
-        Err(self.fault())
+        self.look_closer()
     }
 
     #[cold]
-    fn fault(&self) -> Fault {
-        self.fault.get().copied().unwrap_or(Fault::Forked)
+    fn look_closer(&self) -> Result<(), Fault> {
+        match self.stop.get() {
+            Some(fault) => Err(fault),
+            None if self.membership.is_inherited() => Err(Fault::Forked),
+            // Another thread is about to say why.
+            None => Ok(()),
+        }
     }
 
     /// Stops this handle for good. A receiver of a removed channel still has what is there.
@@ -181,9 +208,7 @@ impl Post {
             // Whoever sits there by now, and be it this very process.
             let _ = self.membership.lose_seat();
         }
-        let first = *self.fault.get_or_init(|| fault);
-        self.stopped.store(1, Release);
-        first
+        self.stop.set(fault)
     }
 
     /// The verdict over a seat, by the kernel's word.
@@ -221,7 +246,7 @@ impl Post {
     /// Of those who wait for the end, nobody knows who will bring it: it comes with the last
     /// acknowledgement. So whoever learns that the other side is gone leaves the flag that members look
     /// at after each message, also for those that died.
-    pub(super) fn is_abandoned(&self, lives: &Snapshot) -> bool {
+    pub(super) fn is_abandoned(&self, lives: &Lives) -> bool {
         if self.is_unmet() {
             return false;
         }
@@ -245,7 +270,7 @@ impl Post {
 
     /// The same, with a look of its own.
     pub(super) fn has_lost_peers(&self) -> Result<bool, Fault> {
-        Ok(!self.is_unmet() && self.is_abandoned(&self.membership.snapshot()?))
+        Ok(!self.is_unmet() && self.is_abandoned(&self.membership.lives()?))
     }
 
     /// Waits until somebody of the other side is there.
@@ -260,27 +285,35 @@ impl Post {
         Ok(())
     }
 
-    /// The seats whose holders died in them, and did not get another holder since, as a look at the
-    /// semaphores has it.
-    pub(super) fn dead(&self, lives: &Snapshot) -> Dead {
-        let stamp = |seat: usize| {
-            let line = self.membership.line_of(seat as u8);
-            let died = !lives.is_taken(seat as u8) && line.state.load(Acquire) == segment::HERE;
-            if died { line.joined.load(Relaxed) } else { 0 }
-        };
-        (0..self.membership.geometry().seats).map(stamp).collect()
+    /// When the last holder of a seat had joined, if it did not leave; else 0. No two holders of a seat
+    /// have the same.
+    fn stamp(&self, seat: u8) -> u64 {
+        let line = self.membership.line_of(seat);
+        match line.state.load(Acquire) == segment::HERE {
+            true => line.joined.load(Relaxed),
+            false => 0,
+        }
+    }
+
+    /// Who lives, and what is known of the dead, if this handle may go on waiting.
+    pub(super) fn see(&self) -> Result<Seen, Fault> {
+        let ring = self.membership.ring();
+        // In this order: see `search.rs`.
+        let dead = Snapshot::before(&ring, self.membership.geometry().seats, |n| self.stamp(n));
+        let lives = self.look_at_lives()?;
+        Ok(Seen { dead: dead.without(|seat| lives.is_taken(seat)), lives })
     }
 
     /// The deaths that were not told of yet.
     pub(super) fn deaths(&self) -> Result<Vec<Death>, Fault> {
         self.check()?;
-        let dead = self.dead(&self.membership.snapshot()?);
+        let Seen { dead, .. } = self.see()?;
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.resize(dead.len(), 0);
         let mut news = Vec::new();
-        for (seat, (&stamp, told)) in dead.iter().zip(told.iter_mut()).enumerate() {
-            if stamp != 0 && stamp != *told {
-                news.extend(self.describe(seat as u8, stamp));
+        for (seat, (&stamp, told)) in (0..).zip(dead.stamps().iter().zip(told.iter_mut())) {
+            // Of another holder by now, the line tells nothing of this one.
+            if stamp != 0 && stamp != *told && stamp == self.stamp(seat) {
+                news.extend(self.describe(seat, stamp));
                 *told = stamp;
             }
         }
@@ -334,7 +367,7 @@ impl Post {
     }
 
     /// Who lives, if this handle may go on waiting.
-    pub(super) fn look_at_lives(&self) -> Result<Snapshot, Fault> {
+    pub(super) fn look_at_lives(&self) -> Result<Lives, Fault> {
         self.check()?;
         self.membership.look_at_lives()
     }
@@ -347,5 +380,43 @@ impl Post {
             self.membership.parking().set(wait::LEFT);
         }
         Ok(())
+    }
+}
+
+/// See [`Post::watch`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Watching<'a> {
+    post: &'a Post,
+    asks: bool,
+}
+
+impl Watch for Watching<'_> {
+    type Error = Fault;
+
+    #[inline]
+    fn is_dead(&mut self, seat: u8) -> Result<bool, Fault> {
+        if self.asks { self.post.is_dead(seat) } else { Ok(false) }
+    }
+
+    #[cold]
+    fn freed(&mut self) {
+        self.post.freed();
+    }
+
+    #[cold]
+    fn unblocked(&mut self) {
+        self.post.unblocked();
+    }
+
+    #[cold]
+    fn set_aside(&mut self, position: u64) {
+        let membership = &self.post.membership;
+        let repairs = &membership.header().repairs;
+        if membership.facts.redelivery == Redelivery::Never {
+            repairs.dropped.fetch_add(1, Relaxed);
+        } else {
+            repairs.set_aside.fetch_add(1, Relaxed);
+            repairs.last_set_aside.store(position, Relaxed);
+        }
     }
 }

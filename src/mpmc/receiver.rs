@@ -3,6 +3,7 @@
 mod any_length;
 mod by_value;
 mod inner;
+mod taken;
 
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -10,7 +11,7 @@ use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
 use super::Death;
-use super::post::{Dead, Post};
+use super::post::Post;
 use crate::address::ChannelId;
 use crate::error::{Error, Fault, RecvError};
 use crate::lead::Lead;
@@ -19,7 +20,7 @@ use crate::membership::Membership;
 use crate::message::{Message, Shape, is_variable};
 use crate::options::{Handle, sealed::Sealed};
 use crate::pace::Wait;
-use crate::ring::mpmc::{Consumer, Held};
+use crate::ring::mpmc::{Consumer, Held, Snapshot};
 use crate::stat::Stat;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::Side;
@@ -36,16 +37,11 @@ pub struct Receiver<T: Message + ?Sized> {
 struct Inner {
     consumer: Consumer,
     lead: Lead,
-    /// What was seen when the slots were last looked through for messages of the dead.
-    searched: Mutex<Searched>,
+    /// What was known when the slots were last searched in vain for messages of the dead. Never waited
+    /// for: a signal handler may receive while it interrupts a search of this very handle.
+    searched: Mutex<Option<Snapshot>>,
     /// Last: the ring lies in its mapping.
     post: Post,
-}
-
-#[derive(Debug, Default, PartialEq)]
-struct Searched {
-    dead: Dead,
-    orphaned: u64,
 }
 
 impl Drop for Inner {

@@ -1,25 +1,27 @@
 //! The sending handle.
 
 mod by_value;
+mod claimed;
 mod in_place;
 mod inner;
 
 use core::marker::PhantomData;
-use core::ptr::NonNull;
 use core::time::Duration;
 use std::sync::Arc;
 
+pub(super) use self::claimed::Claimed;
 use super::Death;
 use super::post::Post;
 use crate::address::ChannelId;
 use crate::error::{Error, Fault, SendError};
+use crate::flush::is_flushed;
 use crate::members::Flavor;
 use crate::membership::Membership;
 use crate::message::{Message, Shape, is_variable};
 use crate::options::{Handle, sealed::Sealed};
 use crate::pace::Wait;
 use crate::patience::Patience;
-use crate::ring::mpmc::{Claim, Producer};
+use crate::ring::mpmc::Producer;
 use crate::stat::Stat;
 use crate::sync::plain::AtomicU32;
 use crate::sync::plain::Ordering::Relaxed;
@@ -79,16 +81,15 @@ impl<T: Message + ?Sized> Sender<T> {
         let inner = &*self.inner;
         inner.post.check()?;
         inner.look_after_receivers();
-        let drained = || inner.producer.ring().count_messages() == 0;
+        let is_drained = || inner.producer.ring().count_messages() == 0;
         let look = |look| {
-            if drained() || look == Look::Quick {
-                return Ok(drained());
+            if look == Look::Quick {
+                return Ok(is_drained());
             }
-            match inner.post.is_abandoned(&inner.post.look_at_lives()?) {
-                // Looked at again: the last acknowledgement is visible by now.
-                true if !drained() => Err(SendError::Disconnected),
-                drained => Ok(drained),
-            }
+            is_flushed(is_drained, || {
+                let lives = inner.post.look_at_lives()?;
+                Ok::<bool, Fault>(inner.post.is_abandoned(&lives))
+            })
         };
         let deadline = Patience::At(timeout).deadline();
         let nap = |time| Ok(inner.post.membership.nap(time)?);
@@ -180,9 +181,9 @@ impl<T: Message + ?Sized> Sender<T> {
 
     /// Writes a message of checked length into a claimed slot; its length.
     #[inline(always)]
-    fn write(&self, claim: &Claim, message: &T) -> usize {
+    fn write(&self, claim: &Claimed<'_>, message: &T) -> usize {
         let bytes = message.as_bytes();
-        let slot = self.inner.producer.slot(claim);
+        let slot = claim.slot();
         slot.writing();
         // SAFETY: the slot is ours until it is published, and has room: sized messages have the size
         // both sides agreed on, the length of others was checked.
@@ -192,12 +193,12 @@ impl<T: Message + ?Sized> Sender<T> {
 
     /// Announces the message in a claimed slot.
     #[inline(always)]
-    fn publish(&self, claim: Claim, len: usize) -> Result<(), SendError> {
+    fn publish(&self, claim: Claimed<'_>, len: usize) -> Result<(), SendError> {
         let inner = &*self.inner;
         if is_variable::<T>() {
-            inner.producer.slot(&claim).length().store(len as u64, Relaxed);
+            claim.slot().length().store(len as u64, Relaxed);
         }
-        match inner.producer.publish(claim) {
+        match claim.publish() {
             true => {
                 inner.post.count(len);
                 Ok(())
@@ -208,27 +209,11 @@ impl<T: Message + ?Sized> Sender<T> {
     }
 
     #[inline(always)]
-    pub(super) fn commit(&self, claim: Claim, len: usize) -> Result<(), SendError> {
+    pub(super) fn commit(&self, claim: Claimed<'_>, len: usize) -> Result<(), SendError> {
         self.inner.post.check()?;
         self.publish(claim, len)?;
         self.inner.look_after_receivers();
         Ok(())
-    }
-
-    pub(super) fn abandon(&self, claim: Claim) {
-        // In a forked child it is the parent's.
-        if !self.inner.post.membership.is_inherited() {
-            self.inner.producer.abandon(claim);
-            self.inner.look_after_receivers();
-        }
-    }
-
-    /// Where the message of a claimed slot goes.
-    #[inline(always)]
-    pub(super) fn payload(&self, claim: &Claim) -> NonNull<u8> {
-        let slot = self.inner.producer.slot(claim);
-        slot.writing();
-        slot.payload()
     }
 }
 

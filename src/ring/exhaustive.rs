@@ -2,7 +2,7 @@
 //! functions are total, and leave what the table in `word.rs` allows. One thread, over a block of the
 //! heap.
 
-use super::mpmc::{self, IMPOSSIBLE, MORE, Next, Room, UNKNOWN};
+use super::mpmc::{self, Disowned, IMPOSSIBLE, MORE, Next, Room, UNKNOWN};
 use super::testing::HeapRing;
 use super::{Corrupt, Ring, spsc};
 use crate::sync::Ordering::Relaxed;
@@ -123,11 +123,17 @@ fn wrong_in_its_lap(word: Word) -> Option<Corrupt> {
     }
 }
 
+/// Whether there are other slots, with words of their own.
+fn has_others(ring: &Ring) -> bool {
+    ring.capacity() > 1
+}
+
 /// The same of a word that a sender finds, for its next position of that lap.
-fn wrong_for_a_sender(word: Word, lap: u64) -> Option<Corrupt> {
+fn wrong_for_a_sender(ring: &Ring, word: Word, lap: u64) -> Option<Corrupt> {
     match word.age(lap) {
         Age::Same => wrong_in_its_lap(word),
-        Age::Newer => None,
+        // The slots behind it are a lap behind what it says, or more.
+        Age::Newer => (has_others(ring) && word.laps_after(lap) > 1).then_some(IMPOSSIBLE),
         Age::Older if word.age(lap.wrapping_sub(1)) != Age::Same => Some(IMPOSSIBLE),
         Age::Older => match word.phase() {
             None => Some(UNKNOWN),
@@ -139,13 +145,14 @@ fn wrong_for_a_sender(word: Word, lap: u64) -> Option<Corrupt> {
 }
 
 /// The same of a word that a receiver finds.
-fn wrong_for_a_receiver(word: Word, lap: u64) -> Option<Corrupt> {
+fn wrong_for_a_receiver(ring: &Ring, word: Word, lap: u64) -> Option<Corrupt> {
     match word.age(lap) {
         Age::Same if word.phase() == Some(Phase::Full) => {
             (word != Word::full(word.lap())).then_some(MORE)
         }
         Age::Same => wrong_in_its_lap(word),
-        Age::Newer => None,
+        // The slots behind it are further behind than one that nobody claimed.
+        Age::Newer => (has_others(ring) && word.laps_after(lap) > 2).then_some(IMPOSSIBLE),
         Age::Older => (word.age(lap.wrapping_sub(1)) != Age::Same).then_some(IMPOSSIBLE),
     }
 }
@@ -154,7 +161,7 @@ fn wrong_for_a_receiver(word: Word, lap: u64) -> Option<Corrupt> {
 /// a walk comes to the word again.
 fn must_say<T: core::fmt::Debug>(ring: &Ring, said: &Result<T, Corrupt>, wrong: Option<Corrupt>) {
     let error = said.as_ref().err().copied();
-    if wrong.is_some() || ring.capacity() > 1 {
+    if wrong.is_some() || has_others(ring) {
         assert_eq!(error, wrong, "{said:?}");
     }
 }
@@ -167,7 +174,7 @@ fn claims_of_every_word() {
         let left = found(ring, position);
         assert!(is_reachable(word, left), "{word:?} became {left:?}");
         let lap = position >> ring.shift;
-        must_say(ring, &room, wrong_for_a_sender(word, lap));
+        must_say(ring, &room, wrong_for_a_sender(ring, word, lap));
         if word == Word::free(lap) {
             assert!(matches!(&room, Ok(Room::Claimed(claim)) if claim.position() == position));
         }
@@ -187,6 +194,7 @@ fn claims_of_every_word() {
                 assert!(matches!(left.phase(), Some(Phase::Reading | Phase::Claimed)));
                 assert!(left.owner() == seat && !is_gone(left));
             }
+            Ok(Room::Overtaken) => panic!("by nobody"),
             Err(Corrupt(what)) => assert!(!what.is_empty()),
         }
         put_back(ring, position);
@@ -201,7 +209,7 @@ fn takes_of_every_word() {
         let left = found(ring, position);
         assert!(is_reachable(word, left), "{word:?} became {left:?}");
         let lap = position >> ring.shift;
-        must_say(ring, &next, wrong_for_a_receiver(word, lap));
+        must_say(ring, &next, wrong_for_a_receiver(ring, word, lap));
         if word == Word::full(lap) {
             assert!(matches!(&next, Ok(Next::Message(held)) if held.position() == position));
         }
@@ -217,6 +225,7 @@ fn takes_of_every_word() {
                 assert!(left.phase() == Some(Phase::Claimed));
                 assert!(left.owner() == seat && !is_gone(left));
             }
+            Ok(Next::Overtaken) => panic!("by nobody"),
             Err(Corrupt(what)) => assert!(!what.is_empty()),
         }
         put_back(ring, position);
@@ -228,7 +237,8 @@ fn repairs_of_every_word() {
     for_each_word(|ring, position, word| {
         let rx = mpmc::Consumer::new(*ring, ME);
         let mut aside = None;
-        let taken = rx.take_over(LIMIT, is_dead, |at| aside = Some(at)).expect("no verdict fails");
+        let taken =
+            rx.take_over(LIMIT, (is_dead, |at| aside = Some(at))).expect("no verdict fails");
         let left = found(ring, position);
         let orphan = word.phase() == Some(Phase::Reading) && is_gone(word);
         // The place, wherever the lap is, is that of the slot and of that lap.
@@ -249,7 +259,7 @@ fn repairs_of_every_word() {
         }
 
         ring.slot(position).head.word.store(word.0, Relaxed);
-        let orphans = ring.disown(DEAD);
+        let Disowned { claims, orphans } = ring.disown(DEAD);
         let left = found(ring, position);
         let expected = match word.phase() {
             Some(Phase::Claimed) if word.owner() == DEAD => Word::skip(word.lap()),
@@ -261,6 +271,8 @@ fn repairs_of_every_word() {
         assert_eq!(left, expected);
         // Also when somebody died who had made it nobody's.
         assert_eq!(orphans, (left.phase(), left.owner()) == (Some(Phase::Reading), NOBODY));
+        let claim = word.phase() == Some(Phase::Claimed) && word.owner() == DEAD;
+        assert_eq!(claims, u64::from(claim));
         let holds = matches!(left.phase(), Some(Phase::Full | Phase::Reading));
         assert_eq!(ring.count_messages(), u64::from(holds));
     });
@@ -276,7 +288,7 @@ fn deliveries_never_wrap() {
         for deliveries in 0..=DELIVERIES_MAX {
             let word = Word::reading(0, deliveries, DEAD);
             ring.slot(0).head.word.store(word.0, Relaxed);
-            let taken = rx.take_over(limit, is_dead, |_| ()).expect("no verdict fails");
+            let taken = rx.take_over(limit, is_dead).expect("no verdict fails");
             assert_eq!(taken.is_some(), deliveries < limit.min(DELIVERIES_MAX));
             if let Some(held) = taken {
                 assert_eq!(held.deliveries(), deliveries + 1);

@@ -16,9 +16,18 @@
 //! which senders store now and then; from there it walks over slots whose word says that they were
 //! claimed in this lap or a later one. A receiver walks likewise from the head. So tail and head are
 //! hints: any former value of theirs is as true, only further away, and a plain store may take them
-//! back. They are stored with Release and read with Acquire, so that who starts from one sees the
-//! words that it stands for and never an older one. A walk never passes a slot whose word is of an *older* lap than the position: that slot was
-//! not claimed (senders) or not sent (receivers) yet.
+//! back. They are stored with Release and read with Acquire, so that a walk that starts from one sees
+//! the words that it stands for and never an older one. A walk never passes a slot whose word is of an
+//! *older* lap than the position: that slot was not claimed (senders) or not sent (receivers) yet.
+//!
+//! *Why a walk converges from any hint.* A thread that is stopped in front of the store of a hint may
+//! store it after any number of laps. A word of a *newer* lap `n` says where the walk should be: the
+//! slot was made free for lap `n`, so its position in lap `n - 1` was done with, and every position
+//! before that was claimed and taken. The walk goes on behind that position, in one step, and is then
+//! within a lap of the end. (All later words of the slot are swaps of that one, so an Acquire load of
+//! any of them sees what the member that made the slot free had seen.) What a walk can still meet is
+//! others that are faster. A walk that is overtaken again and again gives up, and says just that: it
+//! has found nothing out, least of all that anything is wrong.
 //!
 //! *Why nothing is lost by a death.* A claim of a dead sender becomes SKIP, which receivers step
 //! over: its message was never acknowledged to anybody. A message that a dead receiver read is taken
@@ -29,17 +38,26 @@
 //! dead and live (it gave its own token away, by `unshare`), its next swap fails, and it learns that
 //! it was evicted.
 //!
+//! *Why nobody sleeps beside a free slot.* A slot becomes free by an acknowledgement, by a step over a
+//! SKIP, and by a message that is set aside; a SKIP, made of an abandoned claim, is as good as free to
+//! the sender whose turn it is. Every such step is told to the [`Watch`] of the call, at once; what is
+//! not part of a walk (acknowledging, abandoning, [`disown`](Ring::disown)) is told by its caller.
+//!
 //! Every call looks at a bounded number of slots, whatever the segment holds.
 
 mod consumer;
 mod peek;
 mod producer;
 mod repair;
+mod search;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
 pub(crate) use self::consumer::{Consumer, Held, Next};
 pub(crate) use self::producer::{Claim, Producer, Room};
+#[cfg(test)]
+pub(crate) use self::repair::Disowned;
+pub(crate) use self::search::{Snapshot, Stamps};
 use super::{Corrupt, Cursor, Ring, Slot};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
@@ -65,14 +83,71 @@ pub(super) const UNKNOWN: Corrupt = Corrupt("a slot's word is of no known phase"
 pub(super) const IMPOSSIBLE: Corrupt = Corrupt("a slot's word is of a lap that cannot be");
 /// An owner or a count of deliveries. Nobody would ever take such a word for the one that it looks like.
 pub(super) const MORE: Corrupt = Corrupt("a slot's word says more than its phase has");
-const ENDLESS: Corrupt = Corrupt("no slot of the ring is where it can be");
+
+/// What a walk asks about members, and tells of what it changed.
+pub(crate) trait Watch {
+    type Error: From<Corrupt>;
+
+    /// The verdict over a seat.
+    fn is_dead(&mut self, seat: u8) -> Result<bool, Self::Error>;
+
+    /// A slot became free.
+    fn freed(&mut self);
+
+    /// A claim of a dead sender, which no receiver could pass, is out of their way.
+    fn unblocked(&mut self);
+
+    /// The message at this position was given up after its last delivery; its slot is free.
+    fn set_aside(&mut self, position: u64);
+}
+
+/// For tests without sleepers: the verdict alone.
+#[cfg(test)]
+impl<F, E: From<Corrupt>> Watch for F
+where
+    F: FnMut(u8) -> Result<bool, E>,
+{
+    type Error = E;
+
+    fn is_dead(&mut self, seat: u8) -> Result<bool, E> {
+        self(seat)
+    }
+
+    fn freed(&mut self) {}
+
+    fn unblocked(&mut self) {}
+
+    fn set_aside(&mut self, _: u64) {}
+}
+
+/// For tests: the verdict, and what is set aside.
+#[cfg(test)]
+impl<F, G, E: From<Corrupt>> Watch for (F, G)
+where
+    F: FnMut(u8) -> Result<bool, E>,
+    G: FnMut(u64),
+{
+    type Error = E;
+
+    fn is_dead(&mut self, seat: u8) -> Result<bool, E> {
+        self.0(seat)
+    }
+
+    fn freed(&mut self) {}
+
+    fn unblocked(&mut self) {}
+
+    fn set_aside(&mut self, position: u64) {
+        self.1(position);
+    }
+}
 
 /// Whether the owner of a claim or a reading is gone.
 #[inline(always)]
-fn is_gone<E>(word: Word, is_dead: &mut impl FnMut(u8) -> Result<bool, E>) -> Result<bool, E> {
+fn is_gone<W: Watch>(word: Word, watch: &mut W) -> Result<bool, W::Error> {
     match word.owner() {
         NOBODY => Ok(true),
-        seat => is_dead(seat),
+        seat => watch.is_dead(seat),
     }
 }
 
@@ -112,29 +187,28 @@ impl Ring {
             match (word.age(self.lap(at.position)), word.phase()) {
                 (Age::Older, _) | (Age::Same, Some(Phase::Free) | None) => return false,
                 (Age::Same, Some(Phase::Full | Phase::Reading)) => return true,
+                (Age::Newer, _) => self.jump(&mut at, word, &self.header().head.0),
                 _ => self.advance(&mut at),
             }
         }
         false
     }
 
-    /// More slots than an honest walk passes: a hint is behind by so much, and each slot changes a
-    /// few times meanwhile. Others may be faster than we walk, so what is over it is only taken for
-    /// corrupt far beyond.
+    /// More slots than a walk passes that nobody overtakes: within a lap of the end it is after one
+    /// step, and every slot changes a few times meanwhile.
     #[inline(always)]
     fn walk_limit(&self) -> u64 {
-        (self.capacity() + HINT_EVERY).saturating_mul(64)
+        (self.capacity() + HINT_EVERY).saturating_mul(4)
     }
 
-    /// Moves a cursor on, at least by one, to a hint if that is further.
+    /// Moves a cursor on from a slot whose word is of a later lap: behind the slot's last position that
+    /// is known to be done with, or to a hint if that is further. See the top of this file.
     #[cold]
-    fn jump(&self, cursor: &mut Cursor, hint: &AtomicU64) {
-        let hint = hint.load(Acquire);
-        let ahead = hint.wrapping_sub(cursor.position);
-        if (1..u64::MAX / 2).contains(&ahead) {
-            *cursor = self.cursor(hint);
-        } else {
-            self.advance(cursor);
-        }
+    fn jump(&self, cursor: &mut Cursor, word: Word, hint: &AtomicU64) {
+        let laps = word.laps_after(self.lap(cursor.position)).wrapping_sub(1);
+        let behind = (laps << self.shift).wrapping_add(1);
+        let hint = hint.load(Acquire).wrapping_sub(cursor.position);
+        let on = if (behind..u64::MAX / 2).contains(&hint) { hint } else { behind };
+        *cursor = self.cursor(cursor.position.wrapping_add(on));
     }
 }

@@ -10,6 +10,7 @@ use core::time::Duration;
 use crate::address::ChannelId;
 use crate::channel::{Channel, Peer};
 use crate::error::{Error, Fault, SendError};
+use crate::flush::is_flushed;
 use crate::members::Flavor;
 use crate::membership::Membership;
 use crate::message::{Message, Shape, is_variable};
@@ -52,15 +53,16 @@ impl<T: Message + ?Sized> Sender<T> {
         let deadline = Patience::At(timeout).deadline();
         let nap = |time| Ok(channel.membership.nap(time)?);
         let drained = wait::poll(pace, nap, deadline, |look| {
-            if producer.is_drained() || look == Look::Quick {
+            if look == Look::Quick {
                 return Ok(producer.is_drained());
             }
-            let lives = channel.membership.look_at_lives()?;
-            match channel.is_abandoned(&lives) {
-                // Looked at again: its last acknowledgement is visible by now.
-                true if !producer.is_drained() => Err(SendError::Disconnected),
-                drained => Ok(drained),
-            }
+            is_flushed(
+                || producer.is_drained(),
+                || {
+                    let lives = channel.membership.look_at_lives()?;
+                    Ok::<bool, Fault>(channel.is_abandoned(&lives))
+                },
+            )
         });
         drained.map_err(|ended| self.ended(ended))
     }

@@ -163,6 +163,7 @@ impl Set {
     }
 
     /// All values at one instant.
+    #[cfg(test)]
     pub(crate) fn values(&self) -> Result<Vec<u16>> {
         let mut values = vec![0u16; self.stat()?.semaphores as usize];
         // SAFETY: room for all values, for a set never changes its size; and the kernel hands out
@@ -171,7 +172,18 @@ impl Set {
         Ok(values)
     }
 
-    /// The same, written to `values`.
+    /// The same without a buffer from the heap: all values of a set of exactly so many semaphores as
+    /// `values` has room for; `EIDRM` of any other.
+    pub(crate) fn values_into(&self, values: &mut [u16]) -> Result<()> {
+        if self.stat()?.semaphores as usize != values.len() {
+            return Err(Errno::EIDRM);
+        }
+        // SAFETY: a set never changes its size; and the kernel hands out millions of other identifiers
+        // before it gives this one to another set.
+        unsafe { self.values_of(values) }
+    }
+
+    /// The same of a set whose size is known.
     ///
     /// # Safety
     /// The set has no more semaphores than that: the kernel writes as many values as it has.
@@ -331,6 +343,11 @@ mod tests {
         set.op(&[Op::zero(1).nowait(), Op::add(1, 3), Op::add(2, 1)]).unwrap();
         set.set_value(4, 32_767).unwrap();
         assert_eq!(set.values(), Ok(vec![0, 3, 1, 0, 32_767]));
+        let mut values = [7; 5];
+        assert_eq!((set.values_into(&mut values), values), (Ok(()), [0, 3, 1, 0, 32_767]));
+        for other in [0, 4, 6] {
+            assert_eq!(set.values_into(&mut vec![0; other]), Err(Errno::EIDRM));
+        }
         assert_eq!((set.value(1), set.pid(1)), (Ok(3), Ok(std::process::id() as i32)));
         assert!(set.stat().unwrap().operation_time.is_some());
         assert_eq!(set.op(&[Op::add(4, 1)]), Err(Errno::ERANGE));

@@ -57,8 +57,8 @@ impl Gate for Bed<'_> {
         Ok(())
     }
 
-    fn snapshot(&self) -> Result<Snapshot, Fault> {
-        Ok(Snapshot::new())
+    fn lives(&self) -> Result<Lives, Fault> {
+        Ok(Lives::new())
     }
 
     fn barrier(&self) -> bool {

@@ -176,8 +176,8 @@ impl<G: Gate, E: From<Fault>, F: FnMut(Look) -> Result<bool, Ended<E>>> Waiter<'
     /// T1.
     fn tidy(&self) -> Result<(), Ended<E>> {
         let Place { gate, table, holder, .. } = &self.place;
-        let tidied = table.clear_dead(*holder, || gate.snapshot()).and_then(|snapshot| {
-            match snapshot.tokens(holder.seat.side) {
+        let tidied = table.clear_dead(*holder, || gate.lives()).and_then(|lives| {
+            match lives.tokens(holder.seat.side) {
                 0 => Ok(()),
                 tokens => gate.drain(holder.seat.side, tokens),
             }

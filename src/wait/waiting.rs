@@ -18,7 +18,7 @@ use core::ptr::NonNull;
 
 use super::Side;
 use crate::layout;
-use crate::members::{SEATS_MAX, Seat, Snapshot};
+use crate::members::{Lives, SEATS_MAX, Seat};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -87,11 +87,6 @@ impl<'a> Table<'a> {
         holder
     }
 
-    /// The incarnation of a seat's last holder.
-    pub(crate) fn incarnation(&self, seat: u8) -> u32 {
-        self.word(seat).map_or(0, |word| (word.load(Acquire) >> INCARNATION_SHIFT) as u32)
-    }
-
     /// Whether the seat is still that of its holder, as far as others signed there.
     pub(crate) fn is_of(&self, holder: Holder) -> bool {
         let word = self.word(holder.seat.number);
@@ -138,20 +133,20 @@ impl<'a> Table<'a> {
     pub(super) fn clear_dead<E>(
         &self,
         own: Holder,
-        look: impl FnOnce() -> Result<Snapshot, E>,
-    ) -> Result<Snapshot, E> {
+        look: impl FnOnce() -> Result<Lives, E>,
+    ) -> Result<Lives, E> {
         let mut words = [0; SEATS_MAX];
         for (copy, word) in words.iter_mut().zip(self.0) {
             *copy = word.load(Acquire);
         }
-        let snapshot = look()?;
+        let lives = look()?;
         for ((seat, word), &old) in (0..).zip(self.0).zip(&words) {
-            if old & COUNT != 0 && seat != own.seat.number && !snapshot.is_taken(seat) {
+            if old & COUNT != 0 && seat != own.seat.number && !lives.is_taken(seat) {
                 // Somebody else cleared it, or a new member signed: either is as good.
                 let _ = word.compare_exchange(old, old & !COUNT, AcqRel, Relaxed);
             }
         }
-        Ok(snapshot)
+        Ok(lives)
     }
 
     /// Clears all counts. Only while there are no members.

@@ -9,6 +9,7 @@ use crate::members::Seat;
 use crate::models::harness::Scene;
 use crate::pace::Pace;
 use crate::ring::Ring;
+use crate::ring::mpmc::Watch;
 use crate::sync::Ordering::SeqCst;
 use crate::sync::fence;
 use crate::wait::{self, Ended, Gate, Holder, Look, Place, Side};
@@ -44,12 +45,16 @@ impl Member {
         if until >= Until::Left {
             member.parking(seat.side).clear(wait::LEFT);
         }
-        if last_died {
-            member.ring.disown(seat.number);
+        if last_died && member.ring.disown(seat.number).is_any() {
             member.wake(Side::Receivers);
             member.wake(Side::Senders);
         }
         member
+    }
+
+    /// What `Post::watch` is to the two ends.
+    pub(super) fn watch(&self, asks: bool) -> Watching<'_> {
+        Watching { member: self, asks, set_aside: None }
     }
 
     pub(super) fn parking(&self, side: Side) -> &Parking {
@@ -110,6 +115,34 @@ impl Member {
         if !self.scene.gate.is_there(side) {
             self.parking(side).set(wait::LEFT);
         }
+    }
+}
+
+/// See [`Member::watch`].
+#[derive(Debug)]
+pub(super) struct Watching<'a> {
+    member: &'a Member,
+    asks: bool,
+    pub(super) set_aside: Option<&'a mut Vec<u64>>,
+}
+
+impl Watch for Watching<'_> {
+    type Error = Fault;
+
+    fn is_dead(&mut self, seat: u8) -> Result<bool, Fault> {
+        self.member.is_dead(self.asks, seat)
+    }
+
+    fn freed(&mut self) {
+        self.member.wake(Side::Senders);
+    }
+
+    fn unblocked(&mut self) {
+        self.member.wake(Side::Receivers);
+    }
+
+    fn set_aside(&mut self, position: u64) {
+        self.set_aside.as_mut().expect("by a search only").push(position);
     }
 }
 

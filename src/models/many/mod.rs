@@ -5,8 +5,10 @@
 //! | `transfer` | does each message come to one receiver, whole and in order? |
 //! | `starts` | may one start from a hint, or from where another thread of its handle is? |
 //! | `blocking` | does everyone who sleeps wake? |
+//! | `freed` | does a sender sleep beside a slot that is free without an acknowledgement? |
 //! | `leaving` | does who sees the end see all that was done before? |
 //! | `repair` | what one leaves who died: is it given on whole, and from hand to hand? |
+//! | `search` | is a message of the dead found, whoever joins and dies while it is searched for? |
 //! | `killed` | do the others go on, at whatever step one dies: of a message, of a repair, of a start? |
 
 mod member;
@@ -14,9 +16,11 @@ mod receiver;
 mod sender;
 
 mod blocking;
+mod freed;
 mod killed;
 mod leaving;
 mod repair;
+mod search;
 mod starts;
 mod transfer;
 

@@ -8,27 +8,10 @@ use crate::error::Fault;
 use crate::members::Seat;
 use crate::models::harness::Scene;
 use crate::pace::{Pace, Wait};
-use crate::ring::mpmc::{Consumer, Held, Next};
-use crate::ring::testing::SEATS;
+use crate::ring::mpmc::{Consumer, Held, Next, Snapshot};
 use crate::ring::testing::read;
 use crate::wait::{Look, Side};
 use crate::word::DELIVERIES_MAX;
-
-/// What a receiver saw when it last looked through the slots for messages of the dead.
-#[derive(Debug, Default, PartialEq)]
-struct Searched {
-    dead: [u64; SEATS],
-    orphaned: u64,
-}
-
-impl Searched {
-    /// `None`: nobody dies.
-    fn now(consumer: &Consumer, member: &Member) -> Option<Searched> {
-        let orphaned = consumer.ring().orphaned();
-        let dead = || member.scene.gate.dead();
-        (member.until == Until::Dead).then(|| Searched { dead: dead(), orphaned })
-    }
-}
 
 /// A receiving end.
 #[derive(Debug)]
@@ -39,7 +22,7 @@ pub(super) struct Receiver {
     pub(super) limit: u8,
     /// Positions of messages that were delivered as often.
     pub(super) set_aside: Vec<u64>,
-    searched: Option<Searched>,
+    searched: Option<Snapshot>,
     /// Last: the ring lies in its scene.
     member: Member,
 }
@@ -103,7 +86,7 @@ impl Receiver {
     /// A message that is there.
     fn take(&self) -> Option<Held> {
         self.consumer.take_next().or_else(|| {
-            match self.consumer.take(|_| Ok::<bool, Fault>(false)).unwrap() {
+            match self.consumer.take(self.member.watch(false)).unwrap() {
                 Next::Message(held) => Some(held),
                 _ => None,
             }
@@ -122,13 +105,12 @@ impl Receiver {
         member.wait(pace, |how| {
             let asking = how != Look::Quick;
             let gone = asking && member.is_abandoned();
-            let dead = |seat| member.is_dead(asking, seat);
             let is_found = match how {
                 Look::Peek => {
-                    consumer.has_any(dead)? || *searched != Searched::now(consumer, member)
+                    consumer.has_any(member.watch(true))? || *searched != known(consumer, member)
                 }
                 _ => {
-                    found = match consumer.take(dead)? {
+                    found = match consumer.take(member.watch(asking))? {
                         Next::Message(held) => Some(held),
                         _ if asking => inherit(consumer, member, *limit, set_aside, searched)?,
                         _ => None,
@@ -148,19 +130,17 @@ fn inherit(
     member: &Member,
     limit: u8,
     set_aside: &mut Vec<u64>,
-    searched: &mut Option<Searched>,
+    searched: &mut Option<Snapshot>,
 ) -> Result<Option<Held>, Fault> {
-    let now = Searched::now(consumer, member);
-    if *searched == now {
-        return Ok(None);
-    }
-    let found = consumer.take_over(
-        limit,
-        |seat| member.is_dead(true, seat),
-        |position| set_aside.push(position),
-    )?;
-    if found.is_none() {
-        *searched = now;
-    }
-    Ok(found)
+    let Some(now) = known(consumer, member) else { return Ok(None) };
+    let mut watch = member.watch(true);
+    watch.set_aside = Some(set_aside);
+    consumer.inherit(limit, &now, searched, watch)
+}
+
+/// What is known of the dead. `None`: nobody dies.
+fn known(consumer: &Consumer, member: &Member) -> Option<Snapshot> {
+    let dead = || member.scene.gate.dead();
+    let now = || Snapshot::of(consumer.ring().orphaned(), &dead());
+    (member.until == Until::Dead).then(now)
 }

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use super::member::{Member, Until, message};
-use crate::error::Fault;
 use crate::members::Seat;
 use crate::models::harness::Scene;
 use crate::pace::{Pace, Wait};
@@ -50,7 +49,13 @@ impl Sender {
     pub(super) fn lend_in_vain(&mut self) {
         let claim = self.claim().expect("a receiver");
         write(self.producer.slot(&claim), u64::MAX);
+        self.abandon(claim);
+    }
+
+    /// Gives a claim up: receivers can pass it, and senders use its slot.
+    pub(super) fn abandon(&self, claim: Claim) {
         assert!(self.producer.abandon(claim));
+        self.member.wake(Side::Senders);
         self.look_after_receivers();
     }
 
@@ -77,7 +82,7 @@ impl Sender {
         if let Some(claim) = self.producer.claim_next() {
             return Some(claim);
         }
-        if let Room::Claimed(claim) = self.producer.claim(|_| Ok::<bool, Fault>(false)).unwrap() {
+        if let Room::Claimed(claim) = self.producer.claim(self.member.watch(false)).unwrap() {
             return Some(claim);
         }
         self.look_after_receivers();
@@ -86,13 +91,13 @@ impl Sender {
         member.wait(pace, |how| {
             let asking = how != Look::Quick;
             if how == Look::Peek {
-                let has_any = producer.has_any(|seat| member.is_dead(true, seat))?;
+                let has_any = producer.has_any(member.watch(true))?;
                 return Ok(has_any || member.is_abandoned());
             }
-            match producer.claim(|seat| member.is_dead(asking, seat))? {
+            match producer.claim(member.watch(asking))? {
                 Room::Claimed(claim) => claimed = Some(claim),
                 Room::Orphaned => member.wake(Side::Receivers),
-                Room::Full | Room::Behind { .. } => {}
+                Room::Full | Room::Overtaken | Room::Behind { .. } => {}
             }
             Ok(claimed.is_some() || asking && member.is_abandoned())
         });

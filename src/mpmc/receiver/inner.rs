@@ -1,23 +1,27 @@
 //! How a receiver comes by a message, and gives it back.
 
-use std::sync::PoisonError;
+use std::sync::TryLockError;
 
-use super::{Inner, Searched};
+use super::Inner;
+use super::taken::Taken;
 use crate::error::{Fault, RecvError};
-use crate::members::Snapshot;
+use crate::mpmc::post::Seen;
 use crate::patience::Patience;
 use crate::ring::mpmc::{Held, Next};
 use crate::segment::Redelivery;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::{self, Ended, Look, Side};
 
+/// Walks of one exact look at most, where each is overtaken by others.
+const WALKS: u32 = 8;
+
 impl Inner {
     /// Takes a message.
     #[inline(always)]
-    pub(super) fn hold(&self, patience: Patience) -> Result<Held, RecvError> {
+    pub(super) fn hold(&self, patience: Patience) -> Result<Taken<'_>, RecvError> {
         self.post.check()?;
         let held = match self.consumer.take_next() {
-            Some(held) => held,
+            Some(held) => Taken::new(self, held),
             None => self.find_message(patience)?,
         };
         self.post.meet();
@@ -32,7 +36,7 @@ impl Inner {
 
     #[inline(never)]
     fn take_now(&self) -> Option<Held> {
-        match self.consumer.take(|_| Ok::<bool, Fault>(false)) {
+        match self.consumer.take(self.post.watch(false)) {
             Ok(Next::Message(held)) => Some(held),
             // What is wrong is wrong in the next call, too, which says so.
             _ => None,
@@ -40,7 +44,7 @@ impl Inner {
     }
 
     #[inline(never)]
-    fn find_message(&self, patience: Patience) -> Result<Held, RecvError> {
+    fn find_message(&self, patience: Patience) -> Result<Taken<'_>, RecvError> {
         if patience != Patience::Now {
             // Seldom, since it takes as long as a message that is on its way.
             if self.post.membership.is_behind(self.consumer.position()) {
@@ -48,11 +52,22 @@ impl Inner {
             }
             self.comes_soon();
         }
-        // The first look asks nobody: members in the middle of a message are alive, as a rule.
-        match self.consumer.take(|_| Ok::<bool, Fault>(false)) {
-            Ok(Next::Message(held)) => Ok(held),
+        match self.consumer.take(self.post.watch(false)) {
+            Ok(Next::Message(held)) => Ok(Taken::new(self, held)),
             _ => self.await_message(patience),
         }
+    }
+
+    /// A walk; or some, for who takes its time, where they are overtaken.
+    fn walk(&self, asks: bool) -> Result<Next, Fault> {
+        for _ in 0..if asks { WALKS } else { 1 } {
+            match self.consumer.take(self.post.watch(asks))? {
+                Next::Overtaken => {}
+                next => return Ok(next),
+            }
+        }
+        // Those who are faster take what is there, and wake where there is more.
+        Ok(Next::Nothing)
     }
 
     /// Waits a moment, or longer where senders shall get a lead.
@@ -84,6 +99,15 @@ impl Inner {
         Ok(())
     }
 
+    /// Gives a message up that cannot be acknowledged: another receiver gets it.
+    #[cold]
+    pub(super) fn release(&self, held: &Held) {
+        // In a forked child it is the parent's.
+        if !self.post.membership.is_inherited() && self.consumer.release(held) {
+            self.post.unblocked();
+        }
+    }
+
     /// Senders sleep, or left, or there is something else about them.
     #[cold]
     #[inline(never)]
@@ -91,63 +115,57 @@ impl Inner {
         let ring = self.consumer.ring();
         let senders = &ring.header().senders;
         if !senders.is_parked() || ring.is_half_free() || !self.consumer.has_message() {
-            // What fails here fails again in the next call that waits.
-            let _ = self.post.membership.wake(Side::Senders);
+            self.post.freed();
         }
         // The other receivers end when the last message is acknowledged.
         if senders.has_left() {
-            let _ = self.post.membership.wake(Side::Receivers);
+            self.post.unblocked();
         }
     }
 
     #[cold]
     #[inline(never)]
-    pub(super) fn await_message(&self, patience: Patience) -> Result<Held, RecvError> {
+    pub(super) fn await_message(&self, patience: Patience) -> Result<Taken<'_>, RecvError> {
         match self.seek_message(patience) {
             // Sent before the channel was removed, and seen after.
-            Err(RecvError::Fault(Fault::Removed)) => {
-                match self.consumer.take(|_| Ok::<bool, Fault>(false)) {
-                    Ok(Next::Message(held)) => Ok(held),
-                    _ => Err(self.post.stop(Fault::Removed).into()),
-                }
-            }
+            Err(RecvError::Fault(Fault::Removed)) => match self.walk(false) {
+                Ok(Next::Message(held)) => Ok(Taken::new(self, held)),
+                _ => Err(self.post.stop(Fault::Removed).into()),
+            },
             Err(RecvError::Fault(fault)) => Err(self.post.stop(fault).into()),
             other => other,
         }
     }
 
-    pub(super) fn seek_message(&self, patience: Patience) -> Result<Held, RecvError> {
+    pub(super) fn seek_message(&self, patience: Patience) -> Result<Taken<'_>, RecvError> {
         self.account();
         self.post.membership.wake(Side::Senders)?;
         let mut found = None;
         let mut behind = None;
         // Whether a message was taken; asks after the living only where it may take its time.
-        let mut look = |lives: Option<&Snapshot>| {
-            let next = self.consumer.take(|seat| match lives {
-                Some(_) => self.post.is_dead(seat),
-                None => Ok(false),
-            })?;
+        let mut look = |seen: Option<&Seen>| {
+            let next = self.walk(seen.is_some())?;
             behind = None;
             match next {
-                Next::Message(held) => found = Some(held),
-                Next::Nothing => {}
+                Next::Message(held) => found = Some(Taken::new(self, held)),
+                Next::Nothing | Next::Overtaken => {}
                 Next::Behind { seat } => behind = Some(seat),
             }
-            if let (None, Some(lives)) = (&found, lives) {
-                found = self.inherit(lives)?;
+            if let (None, Some(seen)) = (&found, seen) {
+                found = self.inherit(seen)?;
             }
             Ok::<bool, RecvError>(found.is_some())
         };
         if patience == Patience::Now {
             self.post.membership.check_removed()?;
             let left = self.post.membership.peer_parking().has_left();
-            let lives = match left || self.post.seldom.is_due() {
-                true => Some(self.post.membership.look_at_lives()?),
+            let seen = match left || self.post.seldom.is_due() {
+                true => Some(self.post.see()?),
                 false => None,
             };
-            let gone = lives.as_ref().is_some_and(|lives| self.post.is_abandoned(lives));
+            let gone = seen.as_ref().is_some_and(|seen| self.post.is_abandoned(&seen.lives));
             // What was sent before they went is visible by now.
-            if !look(lives.as_ref())? {
+            if !look(seen.as_ref())? {
                 return Err(match gone && self.is_drained() {
                     true => RecvError::Disconnected,
                     false => RecvError::Empty,
@@ -158,13 +176,13 @@ impl Inner {
                 if how == Look::Quick {
                     return look(None);
                 }
-                let lives = self.post.look_at_lives()?;
-                let gone = self.post.is_abandoned(&lives);
+                let seen = self.post.see()?;
+                let gone = self.post.is_abandoned(&seen.lives);
                 // What was sent before they went is visible by now.
                 if how == Look::Peek {
-                    return self.has_news(&lives, gone);
+                    return self.has_news(&seen, gone);
                 }
-                if look(Some(&lives))? {
+                if look(Some(&seen))? {
                     return Ok(true);
                 }
                 match gone && self.is_drained() {
@@ -189,51 +207,40 @@ impl Inner {
 
     /// A message whose receiver died, if there is one. Looks through the slots only when somebody
     /// died since it last did.
-    pub(super) fn inherit(&self, lives: &Snapshot) -> Result<Option<Held>, RecvError> {
-        let repairs = &self.post.membership.header().repairs;
-        let orphaned = self.consumer.ring().orphaned();
-        let now = Searched { dead: self.post.dead(lives), orphaned };
-        let mut searched = self.searched.lock().unwrap_or_else(PoisonError::into_inner);
-        if *searched == now {
-            return Ok(None);
-        }
+    pub(super) fn inherit(&self, seen: &Seen) -> Result<Option<Taken<'_>>, RecvError> {
         let limit = match self.post.membership.facts.redelivery {
             Redelivery::UpTo(times) => times,
             Redelivery::Never => 0,
         };
-        let found = self.consumer.take_over(
-            limit,
-            |seat| self.post.is_dead(seat),
-            |position| {
-                if limit == 0 {
-                    repairs.dropped.fetch_add(1, Relaxed);
-                } else {
-                    repairs.set_aside.fetch_add(1, Relaxed);
-                    repairs.last_set_aside.store(position, Relaxed);
-                }
-            },
-        )?;
-        match &found {
-            Some(_) => {
-                repairs.redelivered.fetch_add(1, Relaxed);
-                self.post.membership.line().repairs.fetch_add(1, Relaxed);
-            }
-            None => *searched = now,
+        let (now, watch) = (&seen.dead, self.post.watch(true));
+        let search = |searched: &mut _| self.consumer.inherit(limit, now, searched, watch);
+        let found = match self.searched.try_lock() {
+            Ok(mut searched) => search(&mut searched),
+            Err(TryLockError::Poisoned(poisoned)) => search(&mut poisoned.into_inner()),
+            // Another thread searches, or the one that this handler interrupted.
+            Err(TryLockError::WouldBlock) => search(&mut None),
+        }?;
+        if found.is_some() {
+            self.post.membership.header().repairs.redelivered.fetch_add(1, Relaxed);
+            self.post.membership.line().repairs.fetch_add(1, Relaxed);
         }
-        Ok(found)
+        Ok(found.map(|held| Taken::new(self, held)))
     }
 
     /// Whether there is something for another receiver: a message, what a dead one left, the end.
-    fn has_news(&self, lives: &Snapshot, gone: bool) -> Result<bool, RecvError> {
-        let has_message = self.consumer.has_any(|seat| self.post.is_dead(seat))?;
-        Ok(has_message || self.may_inherit(lives) || gone && self.is_drained())
+    fn has_news(&self, seen: &Seen, gone: bool) -> Result<bool, RecvError> {
+        let has_message = self.consumer.has_any(self.post.watch(true))?;
+        Ok(has_message || self.may_inherit(seen) || gone && self.is_drained())
     }
 
     /// Whether somebody died, or left something to nobody, since this member last looked for that.
-    fn may_inherit(&self, lives: &Snapshot) -> bool {
-        let now =
-            Searched { dead: self.post.dead(lives), orphaned: self.consumer.ring().orphaned() };
-        *self.searched.lock().unwrap_or_else(PoisonError::into_inner) != now
+    fn may_inherit(&self, seen: &Seen) -> bool {
+        match self.searched.try_lock() {
+            Ok(searched) => *searched != Some(seen.dead),
+            Err(TryLockError::Poisoned(poisoned)) => *poisoned.into_inner() != Some(seen.dead),
+            // It is being searched for.
+            Err(TryLockError::WouldBlock) => true,
+        }
     }
 
     /// Waits where receivers wait.

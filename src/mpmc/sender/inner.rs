@@ -1,9 +1,9 @@
 //! How a sender comes by a free slot, and looks after those who sleep.
 
-use super::Inner;
+use super::{Claimed, Inner};
 use crate::error::{Fault, SendError};
 use crate::patience::Patience;
-use crate::ring::mpmc::{Claim, Room};
+use crate::ring::mpmc::Room;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::{self, Ended, Look, Side};
 
@@ -11,24 +11,38 @@ use crate::wait::{self, Ended, Look, Side};
 /// sleep would cost, while three quarters of the ring are still there for receivers.
 const FAR_LOOKS: u32 = 1_000;
 
+/// Walks of one exact look at most, where each is overtaken by others.
+const WALKS: u32 = 8;
+
 impl Inner {
     /// Claims a slot.
     #[inline(always)]
-    pub(super) fn claim(&self, patience: Patience) -> Result<Claim, SendError> {
+    pub(super) fn claim(&self, patience: Patience) -> Result<Claimed<'_>, SendError> {
         self.post.check()?;
         match self.producer.claim_next() {
-            Some(claim) => Ok(claim),
+            Some(claim) => Ok(Claimed::new(self, claim)),
             None => self.find_room(patience),
         }
     }
 
     #[inline(never)]
-    fn find_room(&self, patience: Patience) -> Result<Claim, SendError> {
-        // The first look asks nobody: members in the middle of a message are alive, as a rule.
-        match self.producer.claim(|_| Ok::<bool, Fault>(false)) {
-            Ok(Room::Claimed(claim)) => Ok(claim),
+    fn find_room(&self, patience: Patience) -> Result<Claimed<'_>, SendError> {
+        match self.producer.claim(self.post.watch(false)) {
+            Ok(Room::Claimed(claim)) => Ok(Claimed::new(self, claim)),
             _ => self.make_room(patience),
         }
+    }
+
+    /// A walk; or some, for who takes its time, where they are overtaken.
+    fn walk(&self, asks: bool) -> Result<Room, Fault> {
+        for _ in 0..if asks { WALKS } else { 1 } {
+            match self.producer.claim(self.post.watch(asks))? {
+                Room::Overtaken => {}
+                room => return Ok(room),
+            }
+        }
+        // Those who are faster free slots, and wake.
+        Ok(Room::Full)
     }
 
     /// Who published looks: see `wait.rs`.
@@ -45,7 +59,12 @@ impl Inner {
     pub(super) fn see_receivers(&self) {
         // What fails here fails again in the next call, which can say so: the message is sent.
         let _ = self.post.membership.wake(Side::Receivers);
-        let left = self.post.membership.peer_parking().has_left();
+        let parking = self.post.membership.peer_parking();
+        if parking.is_removed() {
+            self.post.stop(Fault::Removed);
+            return;
+        }
+        let left = parking.has_left();
         // While nobody came since, that they left is how things are.
         let quiet = left && matches!(self.post.has_lost_peers(), Ok(false));
         self.quiet.store(if quiet { wait::LEFT } else { 0 }, Relaxed);
@@ -53,7 +72,7 @@ impl Inner {
 
     #[cold]
     #[inline(never)]
-    pub(super) fn make_room(&self, patience: Patience) -> Result<Claim, SendError> {
+    pub(super) fn make_room(&self, patience: Patience) -> Result<Claimed<'_>, SendError> {
         let stop = |error| match error {
             SendError::Fault(fault) => self.post.stop(fault).into(),
             error => error,
@@ -61,7 +80,7 @@ impl Inner {
         self.seek_room(patience).map_err(stop)
     }
 
-    pub(super) fn seek_room(&self, patience: Patience) -> Result<Claim, SendError> {
+    pub(super) fn seek_room(&self, patience: Patience) -> Result<Claimed<'_>, SendError> {
         self.post.membership.check_removed()?;
         self.account();
         let left = self.post.membership.peer_parking().has_left();
@@ -72,14 +91,11 @@ impl Inner {
         let mut behind = None;
         // Whether a slot was claimed; asks after the living only where it may take its time.
         let mut look = |asking: bool| {
-            let room = self.producer.claim(|seat| match asking {
-                true => self.post.is_dead(seat),
-                false => Ok(false),
-            })?;
+            let room = self.walk(asking)?;
             behind = None;
             match room {
-                Room::Claimed(claim) => claimed = Some(claim),
-                Room::Full => {}
+                Room::Claimed(claim) => claimed = Some(Claimed::new(self, claim)),
+                Room::Full | Room::Overtaken => {}
                 Room::Orphaned => self.post.membership.wake(Side::Receivers)?,
                 Room::Behind { seat } => behind = Some(seat),
             }
@@ -130,7 +146,7 @@ impl Inner {
     /// Whether another sender is to be woken.
     fn has_room_for_others(&self) -> Result<bool, Fault> {
         let ring = self.producer.ring();
-        Ok(ring.is_half_free() && self.producer.has_any(|seat| self.post.is_dead(seat))?)
+        Ok(ring.is_half_free() && self.producer.has_any(self.post.watch(true))?)
     }
 
     /// Waits where senders wait.

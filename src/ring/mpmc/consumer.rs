@@ -1,11 +1,11 @@
 //! Receivers: taking the first message that nobody took, and acknowledging it.
 
-use super::{ENDLESS, IMPOSSIBLE, MORE, UNKNOWN, is_gone, look, swap};
+use super::{IMPOSSIBLE, MORE, UNKNOWN, Watch, is_gone, look, swap};
 use crate::ring::ahead::Few;
-use crate::ring::{Corrupt, Cursor, Ring, Slot};
+use crate::ring::{Cursor, Ring, Slot};
 use crate::sync::Ordering::{AcqRel, Acquire, Release};
 use crate::sync::{AtomicU64, plain};
-use crate::word::{Age, Phase, Word};
+use crate::word::{Age, NOBODY, Phase, Word};
 
 /// Messages after which a receiver takes it that more are there.
 const MANY: u64 = 64;
@@ -33,6 +33,8 @@ pub(crate) enum Next {
     Behind {
         seat: u8,
     },
+    /// Others were faster than this walk all the way: nothing was found out.
+    Overtaken,
 }
 
 /// A message that this member reads.
@@ -124,10 +126,7 @@ impl Consumer {
     }
 
     /// Takes the first message that nobody took.
-    pub(crate) fn take<E: From<Corrupt>>(
-        &self,
-        mut is_dead: impl FnMut(u8) -> Result<bool, E>,
-    ) -> Result<Next, E> {
+    pub(crate) fn take<W: Watch>(&self, mut watch: W) -> Result<Next, W::Error> {
         let mut at = self.ring.cursor(self.next.load(plain::Ordering::Acquire));
         for _ in 0..self.ring.walk_limit() {
             let lap = self.ring.lap(at.position);
@@ -141,20 +140,21 @@ impl Consumer {
                 }
                 Age::Same => match word.phase().ok_or(UNKNOWN)? {
                     Phase::Free if word == Word::free(lap) => return Ok(Next::Nothing),
-                    Phase::Claimed if is_gone(word, &mut is_dead)? => {
+                    Phase::Claimed if is_gone(word, &mut watch)? => {
                         swap(&slot, word, Word::skip(lap), AcqRel);
                     }
                     Phase::Claimed => return Ok(Next::Behind { seat: word.owner() }),
                     Phase::Skip => {
                         if swap(&slot, word, Word::free(lap.wrapping_add(1)), AcqRel) {
                             self.ring.hint_head(at.position.wrapping_add(1));
+                            watch.freed();
                         }
                     }
                     Phase::Reading => self.ring.advance(&mut at),
                     // Not the words that they should be.
                     Phase::Free | Phase::Full => return Err(MORE.into()),
                 },
-                Age::Newer => self.ring.jump(&mut at, &self.ring.header().head.0),
+                Age::Newer => self.ring.jump(&mut at, word, &self.ring.header().head.0),
                 // Not claimed in this lap: nothing was sent there.
                 Age::Older if word.age(lap.wrapping_sub(1)) == Age::Same => {
                     return Ok(Next::Nothing);
@@ -162,7 +162,7 @@ impl Consumer {
                 Age::Older => return Err(IMPOSSIBLE.into()),
             }
         }
-        Err(ENDLESS.into())
+        Ok(Next::Overtaken)
     }
 
     /// Release: who starts behind `at` may trust that all before was taken.
@@ -188,6 +188,17 @@ impl Consumer {
     #[inline(always)]
     pub(crate) fn slot(&self, held: &Held) -> Slot<'_> {
         self.ring.slot_at(&held.at)
+    }
+
+    /// Gives a held message up without acknowledging it: it is nobody's until a receiver takes it over,
+    /// this one too. False: we were taken for dead, and another receiver has it.
+    pub(crate) fn release(&self, held: &Held) -> bool {
+        let nobody = Word::reading(held.word.lap(), held.word.deliveries(), NOBODY);
+        let released = swap(&self.slot(held), held.word, nobody, AcqRel);
+        if released {
+            self.ring.count_orphans();
+        }
+        released
     }
 
     /// Acknowledges a held message. False: we were taken for dead, and another receiver has it.

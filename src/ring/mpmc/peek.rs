@@ -1,7 +1,7 @@
 //! Looking without taking: is there anything for another member of this side?
 
-use super::{Consumer, IMPOSSIBLE, Producer, UNKNOWN, is_gone, look};
-use crate::ring::{Corrupt, Ring};
+use super::{Consumer, IMPOSSIBLE, Producer, UNKNOWN, Watch, is_gone, look};
+use crate::ring::Ring;
 use crate::word::{Age, Phase};
 
 /// Rings of so few slots are never called half full: the depth is known to within some positions.
@@ -9,20 +9,17 @@ const SMALL: u64 = 64;
 
 impl Consumer {
     /// Whether a receiver would find a message, or a claim of a dead sender to step over.
-    pub(crate) fn has_any<E: From<Corrupt>>(
-        &self,
-        mut is_dead: impl FnMut(u8) -> Result<bool, E>,
-    ) -> Result<bool, E> {
+    pub(crate) fn has_any<W: Watch>(&self, mut watch: W) -> Result<bool, W::Error> {
         let mut at = self.ring.cursor(self.position());
         for _ in 0..self.ring.walk_limit() {
             let word = look(&self.ring.slot_at(&at));
             match word.age(self.ring.lap(at.position)) {
                 Age::Older => return Ok(false),
-                Age::Newer => self.ring.jump(&mut at, &self.ring.header().head.0),
+                Age::Newer => self.ring.jump(&mut at, word, &self.ring.header().head.0),
                 Age::Same => match word.phase().ok_or(UNKNOWN)? {
                     Phase::Free => return Ok(false),
                     Phase::Full => return Ok(true),
-                    Phase::Claimed => return is_gone(word, &mut is_dead),
+                    Phase::Claimed => return is_gone(word, &mut watch),
                     Phase::Reading | Phase::Skip => self.ring.advance(&mut at),
                 },
             }
@@ -34,10 +31,7 @@ impl Consumer {
 
 impl Producer {
     /// Whether a sender would find a free slot, or one that it can free.
-    pub(crate) fn has_any<E: From<Corrupt>>(
-        &self,
-        mut is_dead: impl FnMut(u8) -> Result<bool, E>,
-    ) -> Result<bool, E> {
+    pub(crate) fn has_any<W: Watch>(&self, mut watch: W) -> Result<bool, W::Error> {
         let ring = self.ring();
         let mut at = ring.cursor(self.position());
         for _ in 0..ring.walk_limit() {
@@ -46,9 +40,9 @@ impl Producer {
             match (word.age(lap), word.phase().ok_or(UNKNOWN)?) {
                 (Age::Same, Phase::Free) => return Ok(true),
                 (Age::Same, _) => ring.advance(&mut at),
-                (Age::Newer, _) => ring.jump(&mut at, &ring.header().tail.0),
+                (Age::Newer, _) => ring.jump(&mut at, word, &ring.header().tail.0),
                 (Age::Older, Phase::Skip) => return Ok(true),
-                (Age::Older, Phase::Claimed) => return is_gone(word, &mut is_dead),
+                (Age::Older, Phase::Claimed) => return is_gone(word, &mut watch),
                 (Age::Older, Phase::Full | Phase::Reading) => return Ok(false),
                 (Age::Older, Phase::Free) => return Err(IMPOSSIBLE.into()),
             }

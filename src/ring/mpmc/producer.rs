@@ -1,8 +1,8 @@
 //! Senders: claiming the first free slot, and announcing what was written there.
 
-use super::{ENDLESS, HINT_EVERY, IMPOSSIBLE, MORE, UNKNOWN, is_gone, look, swap};
+use super::{HINT_EVERY, IMPOSSIBLE, MORE, UNKNOWN, Watch, is_gone, look, swap};
 use crate::ring::ahead::Few;
-use crate::ring::{Corrupt, Cursor, Ring, Slot};
+use crate::ring::{Cursor, Ring, Slot};
 use crate::sync::Ordering::{AcqRel, Acquire, Release};
 use crate::sync::{AtomicU64, plain};
 use crate::word::{Age, Phase, Word};
@@ -33,6 +33,8 @@ pub(crate) enum Room {
     Behind {
         seat: u8,
     },
+    /// Others were faster than this walk all the way: nothing was found out.
+    Overtaken,
 }
 
 /// A slot that this member writes.
@@ -93,11 +95,8 @@ impl Producer {
         })
     }
 
-    /// Claims the first free slot. `is_dead` is the verdict over a seat.
-    pub(crate) fn claim<E: From<Corrupt>>(
-        &self,
-        mut is_dead: impl FnMut(u8) -> Result<bool, E>,
-    ) -> Result<Room, E> {
+    /// Claims the first free slot.
+    pub(crate) fn claim<W: Watch>(&self, mut watch: W) -> Result<Room, W::Error> {
         let mut at = self.ring.cursor(self.next.load(plain::Ordering::Acquire));
         for _ in 0..self.ring.walk_limit() {
             let lap = self.ring.lap(at.position);
@@ -115,14 +114,16 @@ impl Producer {
                     Phase::Free => return Err(MORE.into()),
                     _ => self.ring.advance(&mut at),
                 },
-                Age::Newer => self.ring.jump(&mut at, &self.ring.header().tail.0),
+                Age::Newer => self.ring.jump(&mut at, word, &self.ring.header().tail.0),
                 Age::Older if word.age(before) != Age::Same => return Err(IMPOSSIBLE.into()),
                 Age::Older => match word.phase().ok_or(UNKNOWN)? {
                     Phase::Full if word == Word::full(before) => return Ok(Room::Full),
                     Phase::Full => return Err(MORE.into()),
-                    Phase::Reading if is_gone(word, &mut is_dead)? => return Ok(Room::Orphaned),
-                    Phase::Claimed if is_gone(word, &mut is_dead)? => {
-                        swap(&slot, word, Word::skip(before), AcqRel);
+                    Phase::Reading if is_gone(word, &mut watch)? => return Ok(Room::Orphaned),
+                    Phase::Claimed if is_gone(word, &mut watch)? => {
+                        if swap(&slot, word, Word::skip(before), AcqRel) {
+                            watch.unblocked();
+                        }
                     }
                     Phase::Reading | Phase::Claimed => {
                         return Ok(Room::Behind { seat: word.owner() });
@@ -132,13 +133,15 @@ impl Producer {
                             // Of the lap before, and all before that is done with, or there were no room.
                             let position = at.position.wrapping_sub(self.ring.capacity());
                             self.ring.hint_head(position.wrapping_add(1));
+                            // Ours, if nobody is faster.
+                            watch.freed();
                         }
                     }
                     Phase::Free => return Err(IMPOSSIBLE.into()),
                 },
             }
         }
-        Err(ENDLESS.into())
+        Ok(Room::Overtaken)
     }
 
     /// Release: who starts behind `at` may trust that all before was claimed.

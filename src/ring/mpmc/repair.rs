@@ -2,30 +2,30 @@
 //! many messages there are.
 
 use super::consumer::{Consumer, Held};
-use super::{is_gone, look, swap};
+use super::{Watch, is_gone, look, swap};
 use crate::ring::{Cursor, Ring};
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::word::{DELIVERIES_MAX, NOBODY, Phase, Word};
 
 impl Consumer {
     /// Takes over a message whose receiver died, if there is one. Looks at every slot.
-    pub(crate) fn take_over<E>(
+    pub(crate) fn take_over<W: Watch>(
         &self,
         limit: u8,
-        mut is_dead: impl FnMut(u8) -> Result<bool, E>,
-        mut set_aside: impl FnMut(u64),
-    ) -> Result<Option<Held>, E> {
+        mut watch: W,
+    ) -> Result<Option<Held>, W::Error> {
         for at in self.ring.all_slots() {
             let slot = self.ring.slot_at(&at);
             let word = look(&slot);
-            if word.phase() != Some(Phase::Reading) || !is_gone(word, &mut is_dead)? {
+            if word.phase() != Some(Phase::Reading) || !is_gone(word, &mut watch)? {
                 continue;
             }
             let at = self.ring.cursor(self.ring.position_of(word.lap(), &at));
             let deliveries = word.deliveries();
             if deliveries >= limit.min(DELIVERIES_MAX) {
                 if swap(&slot, word, Word::free(word.lap().wrapping_add(1)), AcqRel) {
-                    set_aside(at.position);
+                    watch.set_aside(at.position);
+                    watch.freed();
                 }
                 continue;
             }
@@ -36,6 +36,22 @@ impl Consumer {
             }
         }
         Ok(None)
+    }
+}
+
+/// What there was to clear in the slots of a seat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Disowned {
+    /// Claims, which senders and receivers can step over now.
+    pub(crate) claims: u64,
+    /// Whether there are messages for another receiver.
+    pub(crate) orphans: bool,
+}
+
+impl Disowned {
+    /// Whether anything changed that somebody may wait for.
+    pub(crate) fn is_any(self) -> bool {
+        self.claims != 0 || self.orphans
     }
 }
 
@@ -55,31 +71,37 @@ impl Ring {
     }
 
     /// Clears what the last holder of a seat left in the slots, before another one uses the seat:
-    /// its claims hold no message, what it read is nobody's until a receiver takes it over. Whether
-    /// there is any of these: then [`orphaned`](Ring::orphaned) is another.
-    pub(crate) fn disown(&self, seat: u8) -> bool {
-        let mut orphans = false;
+    /// its claims hold no message, what it read is nobody's until a receiver takes it over. If there
+    /// is any of these, [`orphaned`](Ring::orphaned) is another afterwards.
+    pub(crate) fn disown(&self, seat: u8) -> Disowned {
+        let mut disowned = Disowned::default();
         for at in self.all_slots() {
             let slot = self.slot_at(&at);
             let word = look(&slot);
             match (word.phase(), word.owner()) {
                 (Some(Phase::Claimed), owner) if owner == seat => {
-                    swap(&slot, word, Word::skip(word.lap()), AcqRel);
+                    let skip = Word::skip(word.lap());
+                    disowned.claims += u64::from(swap(&slot, word, skip, AcqRel));
                 }
                 (Some(Phase::Reading), owner) if owner == seat => {
                     let nobody = Word::reading(word.lap(), word.deliveries(), NOBODY);
-                    orphans |= swap(&slot, word, nobody, AcqRel);
+                    disowned.orphans |= swap(&slot, word, nobody, AcqRel);
                 }
                 // Whoever did so may have died before it was counted.
-                (Some(Phase::Reading), NOBODY) => orphans = true,
+                (Some(Phase::Reading), NOBODY) => disowned.orphans = true,
                 _ => {}
             }
         }
-        if orphans {
-            // Release: who sees the new number sees what is nobody's.
-            self.header().repairs.orphaned.fetch_add(1, Release);
+        if disowned.orphans {
+            self.count_orphans();
         }
-        orphans
+        disowned
+    }
+
+    /// Tells receivers that a message became nobody's.
+    pub(super) fn count_orphans(&self) {
+        // Release: who sees the new number sees what is nobody's.
+        self.header().repairs.orphaned.fetch_add(1, Release);
     }
 
     /// Changes whenever messages became nobody's.

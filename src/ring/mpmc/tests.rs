@@ -1,5 +1,7 @@
 //! Many threads on one ring.
 
+mod hints;
+
 use super::super::testing::{HeapRing, read, write};
 use super::*;
 

@@ -75,8 +75,9 @@ fn take(rx: &Consumer, seats: &[Seat], deliveries: u8, common: bool) -> Result<H
             assert!(seats[usize::from(seat)] == Seat::Taken);
             true
         }
+        Next::Overtaken => panic!("by nobody"),
     };
-    rx.take_over(deliveries, is_dead(seats), |_| ()).unwrap().ok_or(behind)
+    rx.take_over(deliveries, is_dead(seats)).unwrap().ok_or(behind)
 }
 
 fn claim(tx: &Producer, seats: &[Seat], common: bool) -> Result<Claim, bool> {
@@ -90,6 +91,7 @@ fn claim(tx: &Producer, seats: &[Seat], common: bool) -> Result<Claim, bool> {
             assert!(seats[usize::from(seat)] == Seat::Taken);
             Err(true)
         }
+        Room::Overtaken => panic!("by nobody"),
     }
 }
 

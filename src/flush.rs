@@ -1,0 +1,55 @@
+//! The end of a wait for everything to be acknowledged.
+
+use crate::error::SendError;
+
+/// Whether everything was acknowledged; [`SendError::Disconnected`] where it was not, and nobody is left
+/// to do it.
+///
+/// The last receiver may acknowledge the last message and leave between the two questions. So the ring
+/// has the last word: it is asked again once it is known that they are gone, when all that they did is
+/// visible.
+pub(crate) fn is_flushed<E>(
+    is_drained: impl Fn() -> bool,
+    is_abandoned: impl FnOnce() -> Result<bool, E>,
+) -> Result<bool, SendError>
+where
+    SendError: From<E>,
+{
+    if is_drained() {
+        return Ok(true);
+    }
+    match is_abandoned()? {
+        true if !is_drained() => Err(SendError::Disconnected),
+        drained => Ok(drained),
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use core::cell::Cell;
+
+    use super::*;
+    use crate::error::Fault;
+
+    #[test]
+    fn the_ring_has_the_last_word() {
+        for (before, gone, after, expected) in [
+            (true, true, true, Ok(true)),
+            (false, false, false, Ok(false)),
+            // Drained since, but there is somebody who will be asked again.
+            (false, false, true, Ok(false)),
+            (false, true, true, Ok(true)),
+            (false, true, false, Err(SendError::Disconnected)),
+        ] {
+            let drained = Cell::new(before);
+            let asked = is_flushed(
+                || drained.get(),
+                || {
+                    drained.set(after);
+                    Ok::<bool, Fault>(gone)
+                },
+            );
+            assert_eq!(asked, expected);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The search for messages of dead receivers, and when it may be left out.
+//!
+//! A search looks at every slot, so a receiver remembers a search in vain, by what was known of the dead
+//! before it: for each seat the stamp of the holder that died in it, and the count of messages that
+//! became nobody's. While both are the same, there is nothing to be found.
+//!
+//! That holds because every way in which such a message comes up changes one of them:
+//!
+//! - A receiver dies: its seat has a stamp, where it had none or that of an earlier holder. Stamps of one
+//!   seat never repeat, and a member signs its line with its own before it takes a message.
+//! - Another member takes the seat, and clears up what the dead one left ([`disown`](Ring::disown)): the
+//!   count grows.
+//!
+//! Two looks that are not one must not be taken for one, however:
+//!
+//! - The search asks about each owner when it meets it, after the snapshot. A member that took a dead
+//!   one's seat in between is alive, and if it dies before it signs, all is again as it was in the
+//!   snapshot, with the message where it was. So a search is remembered only if it was *conclusive*:
+//!   every owner that it took for alive is alive in the snapshot as well.
+//! - Stamps are read before the kernel is asked who is there, never after: the stamp of a seat found
+//!   empty is that of the dead holder, or of one before it. Read after, it could be that of a living
+//!   successor, and its later death would look like one that was searched for.
+
+use super::consumer::{Consumer, Held};
+use super::{Ring, Watch};
+use crate::members::SEATS_MAX;
+
+/// For each seat in which somebody died and that nobody took since, the stamp of that holder; 0 for all
+/// others.
+pub(crate) type Stamps = [u64; SEATS_MAX];
+
+/// What was known of the dead at one moment. On the stack: a receiver in a signal handler must not
+/// allocate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    orphaned: u64,
+    dead: Stamps,
+}
+
+impl Snapshot {
+    /// Reads the count, then every seat's stamp, before anybody is asked which seats are taken. A
+    /// `stamp` is 0 for a seat that nobody sits in by the members' table.
+    pub(crate) fn before(ring: &Ring, seats: usize, stamp: impl Fn(u8) -> u64) -> Snapshot {
+        let (orphaned, mut dead) = (ring.orphaned(), [0; SEATS_MAX]);
+        for (seat, place) in (0..).zip(dead.iter_mut().take(seats)) {
+            *place = stamp(seat);
+        }
+        Snapshot { orphaned, dead }
+    }
+
+    /// Without those who live.
+    pub(crate) fn without(mut self, is_taken: impl Fn(u8) -> bool) -> Snapshot {
+        for (seat, stamp) in (0..).zip(&mut self.dead) {
+            if *stamp != 0 && is_taken(seat) {
+                *stamp = 0;
+            }
+        }
+        self
+    }
+
+    /// Who died.
+    pub(crate) fn stamps(&self) -> &Stamps {
+        &self.dead
+    }
+
+    /// For models, whose kernel tells of all seats and their holders at once.
+    #[cfg(test)]
+    pub(crate) fn of(orphaned: u64, stamps: &[u64]) -> Snapshot {
+        let mut dead = [0; SEATS_MAX];
+        dead[..stamps.len()].copy_from_slice(stamps);
+        Snapshot { orphaned, dead }
+    }
+
+    /// Whether this seat's holder had died.
+    fn is_dead(&self, seat: u8) -> bool {
+        self.dead.get(usize::from(seat)).is_some_and(|&stamp| stamp != 0)
+    }
+}
+
+impl Consumer {
+    /// A message whose receiver died, if there is one. Does not search again while `now` is what was
+    /// `searched` in vain.
+    pub(crate) fn inherit<W: Watch>(
+        &self,
+        limit: u8,
+        now: &Snapshot,
+        searched: &mut Option<Snapshot>,
+        watch: W,
+    ) -> Result<Option<Held>, W::Error> {
+        if searched.as_ref() == Some(now) {
+            return Ok(None);
+        }
+        let mut conclusive = true;
+        let search = Search { watch, now, conclusive: &mut conclusive };
+        let found = self.take_over(limit, search)?;
+        if found.is_none() && conclusive {
+            *searched = Some(*now);
+        }
+        Ok(found)
+    }
+}
+
+/// A search that knows the snapshot before it.
+struct Search<'a, W> {
+    watch: W,
+    now: &'a Snapshot,
+    conclusive: &'a mut bool,
+}
+
+impl<W: Watch> Watch for Search<'_, W> {
+    type Error = W::Error;
+
+    fn is_dead(&mut self, seat: u8) -> Result<bool, W::Error> {
+        let dead = self.watch.is_dead(seat)?;
+        if !dead && self.now.is_dead(seat) {
+            *self.conclusive = false;
+        }
+        Ok(dead)
+    }
+
+    fn freed(&mut self) {
+        self.watch.freed();
+    }
+
+    fn unblocked(&mut self) {
+        self.watch.unblocked();
+    }
+
+    fn set_aside(&mut self, position: u64) {
+        self.watch.set_aside(position);
+    }
+}

@@ -1,0 +1,152 @@
+//! Walks from hints of any age, and beside others that are faster.
+
+use super::*;
+use crate::ring::spsc::tests::places;
+use crate::sync::Ordering::Relaxed;
+
+/// Nobody dies.
+fn alive(_: u8) -> Result<bool, Corrupt> {
+    Ok(false)
+}
+
+/// How far back a thread that was stopped in front of its store can put a hint. Less than a slot's word
+/// can tell apart, and more than any walk passes step by step.
+fn backs(capacity: u64) -> impl Iterator<Item = u64> {
+    let near = 0..3 * capacity;
+    near.chain([64 * (capacity + HINT_EVERY), 1_000_003, 1 << 40])
+}
+
+#[test]
+fn a_walk_converges_from_any_hint() {
+    for capacity in [1, 2, 8, 64] {
+        let size = capacity as u64;
+        for place in places(capacity) {
+            for (tail, head) in backs(size).flat_map(|back| [(back, 0), (0, back), (back, back)]) {
+                for sent in [0, size / 2, size - 1] {
+                    let block = HeapRing::of_many_at(capacity, place);
+                    // SAFETY: the block outlives the ends.
+                    let ring = unsafe { block.ring() };
+                    let tx = Producer::new(ring, 0);
+                    for n in 0..sent {
+                        let Room::Claimed(claim) = tx.claim(alive).unwrap() else { panic!("room") };
+                        write(tx.slot(&claim), n);
+                        assert!(tx.publish(claim));
+                    }
+                    let end = place.wrapping_add(sent);
+                    ring.header().tail.0.store(end.wrapping_sub(tail), Relaxed);
+                    ring.header().head.0.store(place.wrapping_sub(head), Relaxed);
+                    assert_eq!(ring.holds_messages(), sent != 0, "{head} back");
+
+                    let tx = Producer::new(ring, 2);
+                    match tx.claim(alive).unwrap() {
+                        Room::Claimed(claim) => {
+                            assert_eq!(claim.position(), end, "{tail} back");
+                            write(tx.slot(&claim), sent);
+                            assert!(tx.publish(claim));
+                        }
+                        other => panic!("{other:?}, {tail} back"),
+                    }
+                    let rx = Consumer::new(ring, 1);
+                    for n in 0..=sent {
+                        match rx.take(alive).unwrap() {
+                            Next::Message(held) => {
+                                assert_eq!(held.position(), place.wrapping_add(n));
+                                assert_eq!(read(rx.slot(&held)), n);
+                                assert!(rx.acknowledge(&held));
+                            }
+                            other => panic!("{other:?}, {head} back"),
+                        }
+                    }
+                    assert!(matches!(rx.take(alive), Ok(Next::Nothing)));
+                }
+            }
+        }
+    }
+}
+
+/// Members that are always faster: while the walk asks about the one in its way, they go on for a lap,
+/// where another one is in the way.
+#[test]
+fn a_walk_that_is_overtaken_says_no_more_than_that() {
+    let block = HeapRing::of_many_at(1, 0);
+    // SAFETY: the block outlives the ends.
+    let ring = unsafe { block.ring() };
+    let mut asked = 0;
+    let faster = |lap| ring.slot(0).head.word.store(Word::claimed(lap, 7).0, Relaxed);
+    faster(0);
+    let next = Consumer::new(ring, 1).take(|_| {
+        asked += 1;
+        faster(asked);
+        Ok::<bool, Corrupt>(true)
+    });
+    assert!(matches!(next, Ok(Next::Overtaken)), "{next:?}");
+    assert!(asked > 10, "it looked again {asked} times");
+
+    faster(0);
+    let mut asked = 0;
+    // The position it wants is a lap on.
+    ring.header().tail.0.store(1, Relaxed);
+    let room = Producer::new(ring, 0).claim(|_| {
+        asked += 1;
+        faster(asked);
+        Ok::<bool, Corrupt>(true)
+    });
+    assert!(matches!(room, Ok(Room::Overtaken)), "{room:?}");
+    assert!(asked > 10, "it looked again {asked} times");
+}
+
+/// Every step that lets a sender or a receiver on is told.
+#[test]
+fn what_walks_change_is_told() {
+    #[derive(Default)]
+    struct Told {
+        freed: u32,
+        unblocked: u32,
+        aside: Vec<u64>,
+    }
+    impl Watch for &mut Told {
+        type Error = Corrupt;
+
+        fn is_dead(&mut self, seat: u8) -> Result<bool, Corrupt> {
+            Ok(seat == 7)
+        }
+
+        fn freed(&mut self) {
+            self.freed += 1;
+        }
+
+        fn unblocked(&mut self) {
+            self.unblocked += 1;
+        }
+
+        fn set_aside(&mut self, position: u64) {
+            self.aside.push(position);
+        }
+    }
+    let mut told = Told::default();
+    let block = HeapRing::of_many_at(2, 0);
+    // SAFETY: the block outlives the ends.
+    let ring = unsafe { block.ring() };
+    let set = |position, word: Word| ring.slot(position).head.word.store(word.0, Relaxed);
+    let rx = Consumer::new(ring, 1);
+    // A receiver steps over a claim of a dead sender and over one that was given up.
+    set(0, Word::claimed(0, 7));
+    set(1, Word::skip(0));
+    assert!(matches!(rx.take(&mut told), Ok(Next::Nothing)));
+    assert_eq!((told.freed, told.unblocked), (2, 0));
+    // A sender does.
+    set(0, Word::claimed(1, 7));
+    set(1, Word::full(1));
+    ring.header().tail.0.store(4, Relaxed);
+    let late = Producer::new(ring, 3);
+    assert!(matches!(late.claim(&mut told), Ok(Room::Claimed(_))));
+    assert_eq!((told.freed, told.unblocked), (3, 1));
+    // A message is set aside.
+    set(0, Word::reading(3, 4, 7));
+    assert!(rx.take_over(4, &mut told).unwrap().is_none());
+    assert_eq!((told.freed, told.aside), (4, vec![6]));
+    // The seat's claims are counted.
+    set(0, Word::claimed(4, 7));
+    set(1, Word::claimed(4, 7));
+    assert_eq!(ring.disown(7), Disowned { claims: 2, orphans: false });
+}

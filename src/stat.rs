@@ -62,6 +62,9 @@ pub struct Stat {
     pub set_aside: u64,
     /// The position of the last one of these.
     pub last_set_aside: Option<u64>,
+    /// How often a member that waited was not woken for what it waited for, and found it by a look of its
+    /// own. It stays 0 unless a process was stopped while it was about to wake another one.
+    pub overslept: u64,
     /// The kernel's facts about the segment.
     pub segment: SegmentStat,
     /// The kernel's facts about the set; `None` when it is gone, or another one.
@@ -172,6 +175,9 @@ pub(crate) fn describe(
         dropped: header.repairs.dropped.load(Relaxed),
         set_aside,
         last_set_aside: (set_aside != 0).then(|| header.repairs.last_set_aside.load(Relaxed)),
+        overslept: [&header.senders, &header.receivers]
+            .iter()
+            .fold(0, |sum, side| side.overslept.load(Relaxed).wrapping_add(sum)),
         members: members(mapping, &ring, &facts, set.is_some()),
         name: facts.name,
         segment,

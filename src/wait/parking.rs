@@ -4,7 +4,7 @@ use crate::layout::Parking;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 
 /// A member of this side is parked, or about to, and nobody is on the way to wake it.
-const PARKED: u32 = 1;
+const PARKED: u32 = 1 << 0;
 /// This side has no members, and had some.
 pub(crate) const LEFT: u32 = 1 << 29;
 /// The channel was removed.

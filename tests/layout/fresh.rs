@@ -110,6 +110,7 @@ fn every_byte_is_as_the_page_says() {
         page.is("Parking", side, "word", fence);
         page.is("Parking", side, "joins", 1);
         page.is("Parking", side, "woken_at", 0);
+        page.is("Parking", side, "overslept", 0);
         page.is("Member", side, "pid", std::process::id().into());
         page.is("Member", side, "role", role);
         page.is("Member", side, "state", 1);
@@ -121,6 +122,12 @@ fn every_byte_is_as_the_page_says() {
         for counter in ["bytes", "parks", "wakes", "repairs", "messages"] {
             page.is("Member", side, counter, 0);
         }
+    }
+    // The first holder of each seat, of which no thread waits.
+    for (seat, side) in [(0, 0), (1, 1)] {
+        let at = page::find("Member").at[1] + 128 + 8 * seat;
+        assert_eq!(page.raw.word(at, 8), 1 << 33 | side << 32);
+        page.seen.push((at, 8));
     }
     for counter in ["orphaned", "redelivered", "dropped", "set_aside", "last_set_aside"] {
         page.is("Repairs", 0, counter, 0);

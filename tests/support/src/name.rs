@@ -1,17 +1,30 @@
 //! Names of channels that go when the test does.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use sysvring::Message;
 use sysvring::spsc::{Receiver, Sender};
 
+use crate::board::now_ns;
+use crate::witness;
+
 /// Every name in use, for the watchdog.
 static IN_USE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// A channel name that nobody else has. Dropped, it removes the channel, if there is one.
-pub struct Name(String);
+/// How long a waker may take, by the library, before its sleeper counts as not woken.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// A channel name that nobody else has. Dropped, it removes the channel, if there is one; and fails where
+/// a member of it was not woken for what it waited for.
+pub struct Name {
+    name: String,
+    since: u64,
+    may_oversleep: AtomicBool,
+}
 
 impl Name {
     /// A fresh name.
@@ -20,17 +33,30 @@ impl Name {
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("sysvring-test-{}-{n}", std::process::id());
         IN_USE.lock().unwrap_or_else(|e| e.into_inner()).push(name.clone());
-        Name(name)
+        Name { name, since: now_ns(), may_oversleep: AtomicBool::new(false) }
+    }
+
+    /// For tests that stop a process while it may be about to wake another one.
+    pub fn may_oversleep(&self) {
+        self.may_oversleep.store(true, Ordering::Relaxed);
+    }
+
+    fn check_sleeps(&self) {
+        let Ok(stat) = sysvring::stat(&*self.name) else { return };
+        let is_excused = std::thread::panicking()
+            || self.may_oversleep.load(Ordering::Relaxed)
+            || witness::excuse(self.since) >= GRACE;
+        assert!(stat.overslept == 0 || is_excused, "{} sleeps were overslept", stat.overslept);
     }
 
     /// The name.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
     }
 
     /// Options with that name.
     pub fn options(&self) -> sysvring::Options {
-        sysvring::Options::named(&*self.0)
+        sysvring::Options::named(&*self.name)
     }
 
     /// Both ends of a channel of so many slots, in this process.
@@ -49,14 +75,18 @@ impl Default for Name {
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.name)
     }
 }
 
 impl Drop for Name {
     fn drop(&mut self) {
-        remove(&self.0);
-        IN_USE.lock().unwrap_or_else(|e| e.into_inner()).retain(|name| *name != self.0);
+        let check = std::panic::catch_unwind(AssertUnwindSafe(|| self.check_sleeps()));
+        remove(&self.name);
+        IN_USE.lock().unwrap_or_else(|e| e.into_inner()).retain(|name| *name != self.name);
+        if let Err(failed) = check {
+            std::panic::resume_unwind(failed);
+        }
     }
 }
 

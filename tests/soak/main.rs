@@ -11,7 +11,10 @@
 //! *Masses* (`masses.rs`). Deaths that nobody sleeps through, and channels whose members are all
 //! killed while they make it.
 //!
-//! Short, for every day, some 20 seconds:
+//! *Sleepers* (`sleepers.rs`). More threads wait than there are seats, and are killed; an auditor looks
+//! for what lies there while somebody sleeps.
+//!
+//! Short, for every day, some 30 seconds:
 //!
 //! ```text
 //! cargo test --release --test soak
@@ -34,6 +37,7 @@ mod masses;
 mod member;
 mod one;
 mod scale;
+mod sleepers;
 mod stall;
 
 use std::process::ExitCode;
@@ -43,7 +47,7 @@ use sysvring_support::{suite, worker};
 fn main() -> ExitCode {
     if let Some(orders) = worker::orders() {
         return worker::work(
-            &[many::workers(), masses::workers(), one::workers()].concat(),
+            &[many::workers(), masses::workers(), one::workers(), sleepers::workers()].concat(),
             orders,
         );
     }
@@ -52,6 +56,6 @@ fn main() -> ExitCode {
         eprintln!("{error}");
         return ExitCode::FAILURE;
     }
-    let tests = [many::tests(), masses::tests(), one::tests()].concat();
+    let tests = [many::tests(), masses::tests(), one::tests(), sleepers::tests()].concat();
     suite::run_with(arguments.into_iter(), scale::WATCHDOG, tests)
 }

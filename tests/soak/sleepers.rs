@@ -1,0 +1,239 @@
+//! Many threads of many processes sleep and wake each other while processes are killed: nothing lies
+//! there for long while somebody sleeps who waits for it.
+//!
+//! Two see it. A thread that slept when a message was sent, and receives this very message much later.
+//! And an auditor, which looks at the channel every millisecond: whether there is a message (room) and a
+//! receiver (sender) asleep at each look, and none was received (sent) meanwhile. No sleep is cut short
+//! by a timeout here: all that is late was found by the look that a sleeper takes by itself.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::time::Duration;
+
+use sysvring::{Options, Redelivery, Wait, mpmc};
+use sysvring_support::board::{Dice, board, now_ns};
+use sysvring_support::fork::Fork;
+use sysvring_support::name::Name;
+use sysvring_support::witness::Watch;
+use sysvring_support::worker::{Orders, Worker, say};
+use sysvring_support::{ipc, tests, workers};
+
+use crate::scale::scale;
+
+workers![sleep_and_wake];
+
+tests![
+    ;alone: one_slot_and_a_thread_for_each_seat,
+    two_slots_and_three_threads_for_each_seat,
+    four_slots_and_eight_threads_for_each_member,
+];
+
+/// Longer than any wake-up takes. Of several who sleep, one looks by itself much sooner than after the 200
+/// milliseconds that each of them sleeps.
+const LATE: Duration = Duration::from_millis(50);
+/// Where receivers and senders sleep, in a channel's set.
+const WAKE: [i32; 2] = [2, 3];
+/// A quarter of the time messages come at random moments: rests between them of up to 8 milliseconds.
+const REST_BITS: u64 = 23;
+/// Else all come together, when most sleep: at each tick two from each sending thread.
+const TICK_NS: u64 = 350_000_000;
+/// A receiver is busy so long with what came at a tick: others have to take the rest.
+const WORK_NS: u64 = 150_000_000;
+/// Anything is in hand for up to a tenth of a millisecond.
+const HOLD_BITS: u64 = 17;
+/// Milliseconds between two kills, at most.
+const KILL_MS: u64 = 100;
+
+/// When it was sent, and how long a receiver is busy with it.
+type Message = [u64; 2];
+
+fn one_slot_and_a_thread_for_each_seat() {
+    sleep_in(1, 7, 3, 4, 1);
+}
+
+fn two_slots_and_three_threads_for_each_seat() {
+    sleep_in(2, 8, 2, 4, 4);
+}
+
+fn four_slots_and_eight_threads_for_each_member() {
+    sleep_in(4, 6, 2, 3, 8);
+}
+
+fn sleep_in(capacity: usize, seats: usize, senders: usize, receivers: usize, threads: usize) {
+    let (name, seconds) = (Name::new(), scale().seconds.div_ceil(2));
+    let mut worker = Worker::start(&[
+        &"sleepers::sleep_and_wake",
+        &name,
+        &capacity,
+        &seats,
+        &senders,
+        &receivers,
+        &threads,
+        &seconds,
+    ])
+    .expect("start");
+    let [kills, sent, received, sleeps, late, latest, ready, free] =
+        worker.figures().expect("figures");
+    println!(
+        "sleepers {senders} senders, {receivers} receivers, {threads} threads each, {seats} seats, \
+         {capacity} slots, {seconds} s: {kills} kills, {sent} sent, {received} received, {sleeps} \
+         sleeps of the last members; {late} late, by {latest:.1} ms at most; {ready} times a message and \
+         {free} times room missed"
+    );
+    worker.finish();
+    assert!(received > 100.0 * seconds as f64 && kills > 5.0 * seconds as f64, "hardly anything");
+    assert_eq!([late, ready, free], [0.0; 3], "late, missed messages, missed room");
+}
+
+/// What all processes note.
+struct Notes {
+    over: &'static AtomicU64,
+    sent: &'static AtomicU64,
+    received: &'static AtomicU64,
+    late: &'static AtomicU64,
+    latest: &'static AtomicU64,
+}
+
+fn sleep_and_wake(orders: &mut Orders) {
+    let name: String = orders.next();
+    let [capacity, seats, senders, receivers, threads]: [usize; 5] =
+        std::array::from_fn(|_| orders.next());
+    let seconds: u64 = orders.next();
+    // SAFETY: a number only. The suite's own watchdog is for any number of seconds.
+    unsafe { libc::alarm(0) };
+    let [over, sent, received, late, latest] = board::<5>();
+    let notes = Notes { over, sent, received, late, latest };
+    let options = || {
+        let options = Options::named(&name).capacity(capacity).members(seats).wait(Wait::Park);
+        options.redelivery(Redelivery::UpTo(31))
+    };
+    drop(options().create::<mpmc::Sender<Message>>().expect("create"));
+    let start = |member: usize| {
+        Fork::start(|| match member < senders {
+            true => send(options(), threads, &notes),
+            false => receive(options(), threads, &notes),
+        })
+    };
+    let mut members: Vec<Fork> = (0..senders + receivers).map(&start).collect();
+    let set = sysvring::stat(&*name).expect("stat").set.expect("a set").id;
+    let (mut dice, mut kills) = (Dice::new(), 0);
+    let [mut ready, mut free] = [Audit::new(), Audit::new()];
+    let end = now_ns() + seconds * 1_000_000_000;
+    let mut next_kill = end.min(now_ns() + 200_000_000);
+    while now_ns() < end {
+        std::thread::sleep(Duration::from_millis(1));
+        let depth = sysvring::stat(&*name).expect("stat").depth;
+        let asleep = WAKE.map(|wake| ipc::waiting(set, wake) > 0);
+        ready.look(depth > 0 && asleep[0], received.load(Acquire));
+        free.look(depth < capacity as u64 && asleep[1], sent.load(Acquire));
+        if now_ns() > next_kill {
+            let victim = dice.below(members.len() as u64) as usize;
+            kills += u64::from(members[victim].kill_and_wait());
+            members[victim] = start(victim);
+            next_kill = now_ns() + dice.below(KILL_MS * 1_000_000);
+        }
+    }
+    over.store(1, Release);
+    let rest = members.split_off(senders);
+    members.into_iter().for_each(Fork::finish);
+    rest.into_iter().for_each(Fork::finish);
+    let stat = sysvring::stat(&*name).expect("stat");
+    let sleeps: u64 = stat.members.iter().map(|member| member.parks).sum();
+    let [sent, received, late] = [sent, received, late].map(|count| count.load(Acquire));
+    let latest = latest.load(Acquire) as f64 / 1e6;
+    let [ready, free] = [ready.missed, free.missed];
+    say(format!("{kills} {sent} {received} {sleeps} {late} {latest} {ready} {free}"));
+}
+
+/// Looks whether something is there for somebody who sleeps, and nothing happens.
+struct Audit {
+    watch: Watch,
+    since: u64,
+    count: u64,
+    missed: u64,
+}
+
+impl Audit {
+    fn new() -> Audit {
+        Audit { watch: Watch::start(&[]), since: now_ns(), count: 0, missed: 0 }
+    }
+
+    /// Whether it is so now, and how often it was done up to now.
+    fn look(&mut self, is_so: bool, count: u64) {
+        let missed = self.watch.late(self.since) > LATE;
+        if is_so && count == self.count && !missed {
+            return;
+        }
+        self.missed += u64::from(is_so && count == self.count);
+        (self.since, self.count) = (now_ns(), count);
+        self.watch.restart();
+    }
+}
+
+/// Sends now and then until all is over.
+fn send(options: Options, threads: usize, notes: &Notes) {
+    let tx: mpmc::Sender<Message> = options.open().expect("open");
+    each_in(threads, |mut dice| {
+        while notes.over.load(Acquire) == 0 {
+            let (messages, work) = if (now_ns() / TICK_NS).is_multiple_of(4) {
+                dice.pause(REST_BITS);
+                (1, 0)
+            } else {
+                std::thread::sleep(Duration::from_nanos(TICK_NS - now_ns() % TICK_NS));
+                (2, WORK_NS)
+            };
+            for _ in 0..messages {
+                // All receivers may be dead at the moment.
+                let Ok(mut loan) = tx.loan() else { continue };
+                *loan = [now_ns(), work];
+                loan.commit().expect("alive");
+                notes.sent.fetch_add(1, Release);
+            }
+        }
+    });
+}
+
+/// Receives until all is over, and is busy with it.
+fn receive(options: Options, threads: usize, notes: &Notes) {
+    let rx: mpmc::Receiver<Message> = options.open().expect("open");
+    each_in(threads, |mut dice| {
+        let mut watch = Watch::start(&[]);
+        loop {
+            watch.restart();
+            let waiting_since = now_ns();
+            let Ok(message) = rx.recv_ref() else {
+                // All senders may be dead at the moment.
+                match notes.over.load(Acquire) {
+                    0 => std::thread::sleep(Duration::from_millis(1)),
+                    _ => return,
+                }
+                continue;
+            };
+            let [sent_at, work] = *message;
+            // Another one had it in hand, and died: that took as long as it took.
+            if message.delivery_count() == 1 {
+                let late = watch.late(waiting_since.max(sent_at));
+                notes.latest.fetch_max(late.as_nanos() as u64, Relaxed);
+                notes.late.fetch_add(u64::from(late > LATE), Relaxed);
+            }
+            dice.pause(HOLD_BITS);
+            drop(message);
+            notes.received.fetch_add(1, Release);
+            if notes.over.load(Acquire) == 0 {
+                std::thread::sleep(Duration::from_nanos(work));
+            }
+        }
+    });
+}
+
+/// Runs it in so many threads, each with dice of its own.
+fn each_in(threads: usize, body: impl Fn(Dice) + Sync) {
+    std::thread::scope(|scope| {
+        for n in 0..threads as u64 {
+            // Threads that start at the same time would throw the same.
+            let mut dice = Dice::new();
+            (0..n).for_each(|_| _ = dice.below(1));
+            scope.spawn(|| body(dice));
+        }
+    });
+}

@@ -9,8 +9,12 @@ use std::io;
 #[non_exhaustive]
 pub enum Fault {
     /// The channel was removed (by [`remove`](crate::remove), by `ipcrm`, by systemd's
-    /// `RemoveIPC=yes` at logout). Open it again. After `ipcrm` of the segment alone it is noticed when a
-    /// call has to wait: until then messages go into a ring that only members of old have.
+    /// `RemoveIPC=yes` at logout). Open it again.
+    ///
+    /// After [`remove`](crate::remove) returned, each thread sends one message more at most, or what is
+    /// left of its batch. `ipcrm` leaves no trace in the segment: it is noticed when a call has to wait,
+    /// and until then messages go into a ring that only members of old have. The same holds after a
+    /// `remove` by a user who may not write to the segment.
     Removed,
     /// The segment holds what no member of this version writes: another program with write access
     /// wrote there. Remove the channel, look at its mode.

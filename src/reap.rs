@@ -61,9 +61,10 @@ pub(crate) fn remove_if_unused(members: Members, segment: i32, key: i32) -> Resu
 
 /// Removes a channel, whoever uses it: its segment and its set, and with them the messages in it.
 ///
-/// Members that sleep are woken, and every member's next call that finds nothing to do returns
-/// [`Fault::Removed`](crate::Fault::Removed); messages that are in the ring can still be received by
-/// those who have it attached. A name or key can be used again at once.
+/// Members that sleep are woken. Receivers get what is in the ring, then
+/// [`Fault::Removed`](crate::Fault::Removed). Senders get it at their next call but one at the latest: when
+/// this returns, a call may be under way, which sends its message or batch, and each thread's next send
+/// may succeed and notice. A name or key can be used again at once.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::NotOurs`] (nothing is ever removed that is not a channel of this

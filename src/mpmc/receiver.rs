@@ -188,3 +188,6 @@ impl<T: Message + ?Sized> Sealed for Receiver<T> {
         Ok(Receiver { inner: Arc::new(inner), message: PhantomData })
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

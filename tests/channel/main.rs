@@ -17,6 +17,8 @@ mod deaths;
 mod edges;
 mod false_verdicts;
 mod forks;
+mod freed;
+mod given_up;
 mod late_wakes;
 mod leftovers;
 mod life;
@@ -31,6 +33,7 @@ mod phantoms;
 mod places;
 mod races;
 mod raw;
+mod removed_senders;
 mod stops;
 mod types;
 mod users;
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
             edges::workers(),
             false_verdicts::workers(),
             forks::workers(),
+            freed::workers(),
             late_wakes::workers(),
             leftovers::workers(),
             life::workers(),
@@ -100,6 +104,8 @@ fn main() -> ExitCode {
         false_verdicts::tests(),
         lost_seats::tests(),
         forks::tests(),
+        freed::tests(),
+        given_up::tests(),
         late_wakes::tests(),
         leftovers::tests(),
         life::tests(),
@@ -112,6 +118,7 @@ fn main() -> ExitCode {
         phantoms::tests(),
         places::tests(),
         races::tests(),
+        removed_senders::tests(),
         stops::tests(),
         types::tests(),
         users::tests(),

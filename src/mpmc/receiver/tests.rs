@@ -1,0 +1,62 @@
+//! Receiving while the memory of the last search is in another call's hand: as in a signal handler that
+//! interrupts a search of the same handle, where waiting for it would be for ever.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use crate::mpmc::{Receiver, Sender};
+use crate::{Options, RecvError};
+
+const SOON: Duration = Duration::from_millis(5);
+/// Far more than the calls take.
+const LONG: Duration = Duration::from_secs(20);
+
+#[test]
+fn a_search_waits_for_no_other() {
+    let (done, ended) = mpsc::channel();
+    thread::spawn(move || {
+        let tx: Sender<u64> = Options::private().capacity(4).create().expect("create");
+        let rx: Receiver<u64> = Options::id(tx.id()).attach().expect("attach");
+        let forgetful: Receiver<u64> = rx.try_clone().expect("a seat");
+        tx.send(&7).expect("room");
+        std::mem::forget(forgetful.recv_ref().expect("a message"));
+        let searching = rx.inner.searched.lock().expect("nobody panicked");
+        assert_eq!(rx.recv_timeout(SOON), Err(RecvError::Timeout));
+        assert_eq!(rx.try_recv(), Err(RecvError::Empty));
+        // What is nobody's is found all the same.
+        drop(forgetful);
+        assert_eq!(rx.recv_timeout(LONG), Ok(7));
+        assert!(searching.is_none(), "remembered by whom?");
+        drop(searching);
+        assert_eq!(rx.recv_timeout(SOON), Err(RecvError::Timeout));
+        assert!(rx.inner.searched.lock().expect("nobody panicked").is_some());
+        done.send(()).expect("it is waited for");
+    });
+    ended.recv_timeout(LONG).expect("it waits for itself, or failed");
+}
+
+/// A message taken is given up when it is dropped, alone or in a batch: another receiver gets it.
+#[test]
+fn what_is_taken_and_dropped_is_another_receivers() {
+    use super::taken::{Others, Taken};
+
+    let tx: Sender<u64> = Options::private().capacity(8).create().expect("create");
+    let rx: Receiver<u64> = Options::id(tx.id()).attach().expect("attach");
+    let other: Receiver<u64> = rx.try_clone().expect("a seat");
+    for n in 0..3 {
+        tx.send(&n).expect("room");
+    }
+    let first = rx.inner.find_another().expect("a message");
+    let mut others = Others::new(&rx.inner);
+    for _ in 0..2 {
+        others.push(&rx.inner.find_another().expect("a message"));
+    }
+    assert_eq!(other.try_recv(), Err(RecvError::Empty), "they are in hand");
+    drop((Taken::new(&rx.inner, first), others));
+    for n in 0..3 {
+        let guard = other.recv_ref_timeout(LONG).expect("it was given up");
+        assert_eq!((*guard, guard.delivery_count()), (n, 2));
+    }
+    assert!(tx.is_empty());
+}

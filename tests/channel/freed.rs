@@ -1,0 +1,217 @@
+//! Slots that become free without an acknowledgement: a sender that sleeps for one is told at once, not
+//! when its sleep is over by itself.
+
+use std::os::unix::process::parent_id;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::time::Duration;
+
+use sysvring::{Options, RecvError, Redelivery, Wait, mpmc};
+use sysvring_support::board::{board, now_ns, until};
+use sysvring_support::fork::Fork;
+use sysvring_support::ipc;
+use sysvring_support::name::Name;
+use sysvring_support::witness::Watch;
+use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::{tests, workers};
+
+tests![
+    a_dropped_loan_wakes_a_sender,
+    a_discarded_message_wakes_a_sender,
+    a_message_delivered_too_often_wakes_a_sender,
+    a_step_over_a_dead_claim_wakes_a_sender,
+    a_step_over_a_dropped_loan_wakes_a_sender,
+    a_forgotten_loan_wakes_a_sender,
+];
+workers![drop_loans, discard, step_over, forget];
+
+/// Well below the time after which a sleeper looks by itself.
+const SOON: Duration = Duration::from_millis(90);
+const LONG: Duration = Duration::from_secs(20);
+/// Where senders sleep, in a channel's set.
+const WAKE_SENDERS: i32 = 3;
+const WAKE_RECEIVERS: i32 = 2;
+const ROUNDS: u64 = 8;
+
+fn options(name: &str, capacity: usize) -> Options {
+    Options::named(name).capacity(capacity).members(8).wait(Wait::Park)
+}
+
+fn set_of<T: sysvring::Message>(tx: &mpmc::Sender<T>) -> i32 {
+    tx.stat().expect("stat").set.expect("a set").id
+}
+
+fn a_dropped_loan_wakes_a_sender() {
+    Worker::run(&[&"freed::drop_loans", &Name::new()]);
+}
+
+/// The only slot is lent. Another process sleeps for it, and sends.
+fn drop_loans(orders: &mut Orders) {
+    let name: String = orders.next();
+    let tx: mpmc::Sender<u64> = options(&name, 1).open().expect("open");
+    let set = set_of(&tx);
+    let [dropped_at] = board::<1>();
+    let mut loan = Some(tx.loan().expect("a slot"));
+    let sender = Fork::start(|| {
+        let tx: mpmc::Sender<u64> = options(&name, 1).attach().expect("attach");
+        let mut watch = Watch::start(&[parent_id()]);
+        for n in 0..ROUNDS {
+            tx.send(&n).expect("send");
+            watch.must_be_within(SOON, dropped_at.load(Acquire));
+            watch.restart();
+        }
+    });
+    let rx: mpmc::Receiver<u64> = options(&name, 1).attach().expect("attach");
+    for n in 0..ROUNDS {
+        until(|| ipc::waiting(set, WAKE_SENDERS) == 1);
+        dropped_at.store(now_ns(), Release);
+        drop(loan.take());
+        assert_eq!(rx.recv_timeout(LONG), Ok(n));
+        if n + 1 < ROUNDS {
+            // Unless the other one was faster: then its message comes first.
+            match tx.loan_timeout(LONG) {
+                Ok(lent) => loan = Some(lent),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    sender.finish();
+}
+
+fn a_discarded_message_wakes_a_sender() {
+    Worker::run(&[&"freed::discard", &Name::new(), &false]);
+}
+
+fn a_message_delivered_too_often_wakes_a_sender() {
+    Worker::run(&[&"freed::discard", &Name::new(), &true]);
+}
+
+/// The only slot has a message whose receiver is killed. It is not delivered again, and a sender sleeps.
+fn discard(orders: &mut Orders) {
+    let (name, limit): (String, bool) = (orders.next(), orders.next());
+    let redelivery = if limit { Redelivery::UpTo(1) } else { Redelivery::Never };
+    let options = || options(&name, 1).redelivery(redelivery);
+    let tx: mpmc::Sender<u64> = options().open().expect("open");
+    let set = set_of(&tx);
+    let [killed_at, held] = board::<2>();
+    for round in 0..ROUNDS {
+        tx.send(&round).expect("send");
+        let mut holder = Fork::start(|| {
+            let rx: mpmc::Receiver<u64> = options().attach().expect("attach");
+            let _guard = rx.recv_ref().expect("a message");
+            held.store(round + 1, Release);
+            std::thread::sleep(LONG);
+        });
+        until(|| held.load(Acquire) == round + 1);
+        let sender = Fork::start(|| {
+            let tx: mpmc::Sender<u64> = options().attach().expect("attach");
+            let watch = Watch::start(&[parent_id()]);
+            tx.send(&(100 + round)).expect("send");
+            watch.must_be_within(SOON, killed_at.load(Acquire));
+        });
+        let receiver = Fork::start(|| {
+            let rx: mpmc::Receiver<u64> = options().attach().expect("attach");
+            assert_eq!(rx.recv_timeout(LONG), Ok(100 + round));
+        });
+        until(|| ipc::waiting(set, WAKE_SENDERS) == 1 && ipc::waiting(set, WAKE_RECEIVERS) == 1);
+        killed_at.store(now_ns(), Release);
+        holder.kill_and_wait();
+        sender.finish();
+        receiver.finish();
+    }
+}
+
+fn a_step_over_a_dead_claim_wakes_a_sender() {
+    Worker::run(&[&"freed::step_over", &Name::new(), &true]);
+}
+
+fn a_step_over_a_dropped_loan_wakes_a_sender() {
+    Worker::run(&[&"freed::step_over", &Name::new(), &false]);
+}
+
+/// Two slots: the first one is read, the second one claimed and given up, or its sender dies. Two
+/// senders sleep for the first one; the one that gets it leaves the other asleep. Then a receiver steps
+/// over the second one.
+fn step_over(orders: &mut Orders) {
+    let (name, dies): (String, bool) = (orders.next(), orders.next());
+    let tx: mpmc::Sender<u64> = options(&name, 2).open().expect("open");
+    let rx: mpmc::Receiver<u64> = options(&name, 2).attach().expect("attach");
+    let set = set_of(&tx);
+    let [stepped_at, claimed] = board::<2>();
+    for round in 0..ROUNDS {
+        tx.send(&round).expect("send");
+        let first = rx.recv_ref().expect("a message");
+        claimed.store(0, Release);
+        let mut claimer = Fork::start(|| {
+            let tx: mpmc::Sender<u64> = options(&name, 2).attach().expect("attach");
+            let _loan = tx.loan().expect("a slot");
+            claimed.store(1, Release);
+            until(|| claimed.load(Acquire) == 2);
+        });
+        until(|| claimed.load(Acquire) == 1);
+        stepped_at.store(u64::MAX, Release);
+        let senders = [1, 2].map(|n| {
+            Fork::start(|| {
+                let tx: mpmc::Sender<u64> = options(&name, 2).attach().expect("attach");
+                let watch = Watch::start(&[parent_id()]);
+                tx.send(&(100 * n)).expect("send");
+                // The first one is woken by what is acknowledged, before.
+                match stepped_at.load(Acquire) {
+                    u64::MAX => {}
+                    stepped_at => watch.must_be_within(SOON, stepped_at),
+                }
+            })
+        });
+        until(|| ipc::waiting(set, WAKE_SENDERS) == 2);
+        if dies {
+            claimer.kill_and_wait();
+        } else {
+            claimed.store(2, Release);
+            claimer.wait();
+        }
+        until(|| ipc::waiting(set, WAKE_SENDERS) == 2);
+        drop(first);
+        // Unless both were woken, and the other one stepped over it.
+        until(|| tx.len() + ipc::waiting(set, WAKE_SENDERS) as usize == 2);
+        stepped_at.store(now_ns(), Release);
+        // Held, so that no acknowledgement wakes.
+        let second = rx.recv_ref().expect("a message");
+        senders.into_iter().for_each(Fork::finish);
+        drop(second);
+        rx.recv_timeout(LONG).expect("the other one's");
+        assert_eq!(rx.try_recv(), Err(RecvError::Empty));
+    }
+}
+
+fn a_forgotten_loan_wakes_a_sender() {
+    Worker::run(&[&"freed::forget", &Name::new()]);
+}
+
+/// What a member forgot it had claimed is given up when it leaves: two senders sleep, and both go on.
+fn forget(orders: &mut Orders) {
+    let name: String = orders.next();
+    let tx: mpmc::Sender<u64> = options(&name, 2).open().expect("open");
+    let rx: mpmc::Receiver<u64> = options(&name, 2).attach().expect("attach");
+    let set = set_of(&tx);
+    let [dropped_at] = board::<1>();
+    for _ in 0..ROUNDS {
+        let forgetful: mpmc::Sender<u64> = options(&name, 2).attach().expect("attach");
+        for _ in 0..2 {
+            std::mem::forget(forgetful.loan().expect("a slot"));
+        }
+        let senders = [1, 2].map(|n| {
+            Fork::start(|| {
+                let tx: mpmc::Sender<u64> = options(&name, 2).attach().expect("attach");
+                let watch = Watch::start(&[parent_id()]);
+                tx.send(&n).expect("send");
+                watch.must_be_within(SOON, dropped_at.load(Acquire));
+            })
+        });
+        until(|| ipc::waiting(set, WAKE_SENDERS) == 2);
+        dropped_at.store(now_ns(), Release);
+        drop(forgetful);
+        senders.into_iter().for_each(Fork::finish);
+        for _ in 0..2 {
+            rx.recv_timeout(LONG).expect("a message");
+        }
+    }
+}

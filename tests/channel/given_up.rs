@@ -1,0 +1,92 @@
+//! Claims and messages in hand that their holder cannot finish: nobody waits behind them.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use sysvring::{Fault, Options, RecvError, SendError, mpmc};
+use sysvring_support::tests;
+
+use crate::raw::Memory;
+
+tests![
+    a_refused_commit_keeps_nobody_waiting,
+    a_refused_commit_of_any_length_keeps_nobody_waiting,
+    a_message_that_cannot_be_lent_is_another_receivers,
+    a_flush_beside_the_last_receiver_tells_the_truth,
+];
+
+const SOON: Duration = Duration::from_millis(20);
+const LONG: Duration = Duration::from_secs(20);
+
+fn a_refused_commit_keeps_nobody_waiting() {
+    for clones in 1..3 {
+        let tx: mpmc::Sender<u64> = Options::private().capacity(4).create().expect("create");
+        let rx: mpmc::Receiver<u64> = Options::id(tx.id()).attach().expect("attach");
+        let other = tx.try_clone().expect("a seat");
+        let lends: Vec<_> = (0..clones).map(|_| tx.clone()).collect();
+        let loans: Vec<_> = lends.iter().map(|tx| tx.loan().expect("a slot")).collect();
+        other.send(&7).expect("send");
+        tx.close().expect("close");
+        let pid = std::process::id();
+        assert_eq!(rx.recv_timeout(SOON), Err(RecvError::Behind { pid }), "they are lent");
+        for loan in loans {
+            assert_eq!(loan.commit(), Err(SendError::Fault(Fault::Closed)));
+        }
+        assert_eq!(rx.recv_timeout(SOON), Ok(7), "behind {clones} refused");
+        // And the slots are everybody's.
+        for n in 0..4 {
+            other.try_send(&n).expect("room");
+        }
+    }
+}
+
+fn a_refused_commit_of_any_length_keeps_nobody_waiting() {
+    let options = Options::private().capacity(2).slot_size(16);
+    let tx: mpmc::Sender<[u8]> = options.create().expect("create");
+    let rx: mpmc::Receiver<[u8]> = Options::id(tx.id()).attach().expect("attach");
+    let (other, lends) = (tx.try_clone().expect("a seat"), tx.clone());
+    let loan = lends.loan_with(3).expect("a slot");
+    other.send(b"next").expect("send");
+    tx.close().expect("close");
+    assert_eq!(loan.commit(), Err(SendError::Fault(Fault::Closed)));
+    assert_eq!(rx.recv_boxed_timeout(SOON).as_deref(), Ok(&b"next"[..]));
+}
+
+/// A length that cannot be stops the handle that meets it. When it is right again, another receiver gets
+/// the message, though the stopped one is still there.
+fn a_message_that_cannot_be_lent_is_another_receivers() {
+    const CAPACITY: usize = 2;
+    for boxed in [false, true] {
+        let options = Options::private().capacity(CAPACITY).slot_size(16);
+        let tx: mpmc::Sender<[u8]> = options.create().expect("create");
+        let stopped: mpmc::Receiver<[u8]> = Options::id(tx.id()).attach().expect("attach");
+        let rx = stopped.try_clone().expect("a seat");
+        tx.send(b"message").expect("send");
+        let stat = tx.stat().expect("stat");
+        let memory = Memory::of(tx.id().segment());
+        // The slots end where the channel does; a length is behind the word.
+        let slots = usize::try_from(stat.segment.size).expect("a size") - CAPACITY * stat.stride;
+        let length = memory.u64(slots + 8);
+        assert_eq!(length.swap(17, Relaxed), 7, "not the length");
+        let told = match boxed {
+            true => stopped.recv_boxed().map(drop),
+            false => stopped.recv_ref().map(drop),
+        };
+        assert!(matches!(told, Err(RecvError::Fault(Fault::Corrupt { .. }))), "{told:?}");
+        length.store(7, Relaxed);
+        let guard = rx.recv_ref_timeout(LONG).expect("it was given up");
+        assert_eq!((&*guard, guard.delivery_count()), (&b"message"[..], 2));
+    }
+}
+
+/// The last receiver acknowledges the last message and leaves: everything was acknowledged.
+fn a_flush_beside_the_last_receiver_tells_the_truth() {
+    for round in 0..500 {
+        let tx: mpmc::Sender<u64> = Options::private().capacity(2).create().expect("create");
+        let rx: mpmc::Receiver<u64> = Options::id(tx.id()).attach().expect("attach");
+        tx.send(&round).expect("send");
+        let receiver = std::thread::spawn(move || rx.recv());
+        assert_eq!(tx.flush(LONG), Ok(()), "round {round}");
+        assert_eq!(receiver.join().expect("no panic"), Ok(round));
+    }
+}

@@ -2,7 +2,8 @@
 //! when its sleep is over by itself.
 
 use std::os::unix::process::parent_id;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::time::Duration;
 
 use sysvring::{Options, RecvError, Redelivery, Wait, mpmc};
@@ -40,6 +41,12 @@ fn set_of<T: sysvring::Message>(tx: &mpmc::Sender<T>) -> i32 {
     tx.stat().expect("stat").set.expect("a set").id
 }
 
+/// Keeps a seat until both senders of this round have sent: to leave it would wake the other one.
+fn stay(sent: &AtomicU64, round: u64) {
+    sent.fetch_add(1, AcqRel);
+    until(|| sent.load(Acquire) >= 2 * round + 2);
+}
+
 fn a_dropped_loan_wakes_a_sender() {
     Worker::run(&[&"freed::drop_loans", &Name::new()]);
 }
@@ -49,30 +56,27 @@ fn drop_loans(orders: &mut Orders) {
     let name: String = orders.next();
     let tx: mpmc::Sender<u64> = options(&name, 1).open().expect("open");
     let set = set_of(&tx);
-    let [dropped_at] = board::<1>();
-    let mut loan = Some(tx.loan().expect("a slot"));
+    let [dropped_at, lent] = board::<2>();
     let sender = Fork::start(|| {
         let tx: mpmc::Sender<u64> = options(&name, 1).attach().expect("attach");
         let mut watch = Watch::start(&[parent_id()]);
         for n in 0..ROUNDS {
+            until(|| lent.load(Acquire) == n + 1);
+            watch.restart();
             tx.send(&n).expect("send");
             watch.must_be_within(SOON, dropped_at.load(Acquire));
-            watch.restart();
         }
     });
     let rx: mpmc::Receiver<u64> = options(&name, 1).attach().expect("attach");
     for n in 0..ROUNDS {
+        let loan = tx.loan_timeout(LONG).expect("a slot");
+        lent.store(n + 1, Release);
         until(|| ipc::waiting(set, WAKE_SENDERS) == 1);
         dropped_at.store(now_ns(), Release);
-        drop(loan.take());
+        drop(loan);
+        // Only then: a receiver would step over it, and wake.
+        until(|| tx.len() == 1);
         assert_eq!(rx.recv_timeout(LONG), Ok(n));
-        if n + 1 < ROUNDS {
-            // Unless the other one was faster: then its message comes first.
-            match tx.loan_timeout(LONG) {
-                Ok(lent) => loan = Some(lent),
-                Err(error) => panic!("{error}"),
-            }
-        }
     }
     sender.finish();
 }
@@ -136,7 +140,7 @@ fn step_over(orders: &mut Orders) {
     let tx: mpmc::Sender<u64> = options(&name, 2).open().expect("open");
     let rx: mpmc::Receiver<u64> = options(&name, 2).attach().expect("attach");
     let set = set_of(&tx);
-    let [stepped_at, claimed] = board::<2>();
+    let [stepped_at, claimed, sent] = board::<3>();
     for round in 0..ROUNDS {
         tx.send(&round).expect("send");
         let first = rx.recv_ref().expect("a message");
@@ -159,6 +163,7 @@ fn step_over(orders: &mut Orders) {
                     u64::MAX => {}
                     stepped_at => watch.must_be_within(SOON, stepped_at),
                 }
+                stay(sent, round);
             })
         });
         until(|| ipc::waiting(set, WAKE_SENDERS) == 2);
@@ -192,8 +197,8 @@ fn forget(orders: &mut Orders) {
     let tx: mpmc::Sender<u64> = options(&name, 2).open().expect("open");
     let rx: mpmc::Receiver<u64> = options(&name, 2).attach().expect("attach");
     let set = set_of(&tx);
-    let [dropped_at] = board::<1>();
-    for _ in 0..ROUNDS {
+    let [dropped_at, sent] = board::<2>();
+    for round in 0..ROUNDS {
         let forgetful: mpmc::Sender<u64> = options(&name, 2).attach().expect("attach");
         for _ in 0..2 {
             std::mem::forget(forgetful.loan().expect("a slot"));
@@ -204,6 +209,7 @@ fn forget(orders: &mut Orders) {
                 let watch = Watch::start(&[parent_id()]);
                 tx.send(&n).expect("send");
                 watch.must_be_within(SOON, dropped_at.load(Acquire));
+                stay(sent, round);
             })
         });
         until(|| ipc::waiting(set, WAKE_SENDERS) == 2);

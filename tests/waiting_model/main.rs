@@ -1,0 +1,198 @@
+//! Explicit-state model of `src/wait.rs`: how threads go to sleep, are woken, and give up, and how a
+//! wake-up is passed on. All interleavings are searched. A fault is a state in which nothing goes on by
+//! itself while a message, or one that a dead member held, is there and a thread sleeps.
+//!
+//! Modelled: one wake semaphore (the receivers'), the PARKED bit, one word per seat (incarnation and
+//! number of waiting threads), the duty to pass a wake-up on, store buffers of the senders (TSO),
+//! `membarrier`, death of any process between any two steps with its `SEM_UNDO` post, a successor that
+//! takes the seat of a dead member in several steps, and timeouts of sleeping threads. A thread that comes
+//! back from a sleep because of a signal takes the same steps as one whose time is over, and returns.
+//!
+//! The names of the steps (P1, S4, ...) are those of the argument at the top of `src/wait.rs`: P publish
+//! and wake, S go to sleep, F found something before the sleep, K woken, G give up, T woken for nothing, O
+//! pass on; a joining process is `Seated`, then `Signed`, then `Waking`.
+//!
+//! Not covered: memory orders weaker than TSO (the loom models in `src/models` look at those), channels
+//! that use fences because membarrier was refused, the senders' side (its steps are the same, with free
+//! slots in place of messages), the order of messages and the ring itself, the end of a stream, closing
+//! and removal, leaving (the same post as a death), SIGSTOP, wrap-around of the incarnation. A step of a
+//! look at the ring is atomic here. Settings are small: two or three members, up to three messages.
+
+mod protocol;
+mod receiver;
+mod search;
+mod state;
+
+use protocol::Change::*;
+use protocol::{Change, Setting};
+use search::{Verdict, search};
+
+/// Two messages from one sender to two members with one thread each; one process is killed, and a dead
+/// member may have a successor.
+const SMALL: Setting = Setting {
+    senders: 1,
+    messages: 2,
+    threads: &[1, 1],
+    kills: 1,
+    successors: 1,
+    timeouts: 0,
+    changes: &[],
+};
+
+/// The same without deaths, but with a timeout.
+const IMPATIENT: Setting = Setting { kills: 0, successors: 0, timeouts: 1, ..SMALL };
+
+#[track_caller]
+fn holds(setting: Setting) {
+    match search(&setting) {
+        Verdict::Holds(states) => println!("{setting:?} holds in all of {states} states"),
+        Verdict::Fails(way) => panic!("{setting:?} fails:\n  {}", way.join("\n  ")),
+    }
+}
+
+/// Fails unless the search finds a counterexample, which `--nocapture` shows.
+#[track_caller]
+fn fails(setting: Setting, changes: &'static [Change]) {
+    match search(&Setting { changes, ..setting }) {
+        Verdict::Holds(states) => panic!("{changes:?} holds in all of {states} states"),
+        Verdict::Fails(way) => println!("{changes:?} fails:\n  {}\n", way.join("\n  ")),
+    }
+}
+
+#[test]
+fn holds_with_a_death_and_a_successor() {
+    holds(SMALL);
+}
+
+#[test]
+fn holds_with_two_deaths() {
+    holds(Setting { kills: 2, ..SMALL });
+}
+
+#[test]
+fn holds_with_two_sending_threads() {
+    holds(Setting { senders: 2, messages: 1, ..SMALL });
+}
+
+#[test]
+fn holds_with_two_threads_of_one_member() {
+    holds(Setting { threads: &[2, 1], successors: 0, ..SMALL });
+}
+
+#[test]
+fn holds_with_three_members() {
+    holds(Setting { threads: &[1, 1, 1], messages: 1, ..SMALL });
+}
+
+#[test]
+fn holds_with_timeouts() {
+    holds(Setting { timeouts: 2, messages: 3, ..IMPATIENT });
+}
+
+#[test]
+fn holds_with_a_timeout_a_death_and_a_successor() {
+    holds(Setting { timeouts: 1, ..SMALL });
+}
+
+#[test]
+fn holds_with_a_timeout_and_two_threads_of_one_member() {
+    holds(Setting { threads: &[2, 1], messages: 1, kills: 1, ..IMPATIENT });
+}
+
+/// Larger settings, for changes of the protocol: `cargo test --release --test waiting_model -- --ignored`.
+#[test]
+#[ignore = "takes minutes, and some gigabytes of memory"]
+fn holds_in_larger_settings() {
+    holds(Setting { threads: &[1, 1, 1], successors: 0, ..SMALL });
+    holds(Setting { threads: &[2, 1], ..SMALL });
+    holds(Setting { threads: &[2, 1], kills: 1, ..IMPATIENT });
+    holds(Setting { threads: &[2, 1], messages: 1, timeouts: 1, ..SMALL });
+    holds(Setting { senders: 2, timeouts: 1, ..SMALL });
+}
+
+/// Variants that are equivalent as far as this model goes. Some of them fail together, see below.
+#[test]
+fn some_changes_hold_alone() {
+    let alone: [&[Change]; 4] = [
+        &[FinderLeavesParked],
+        &[FinderLeavesParkedToOthers],
+        &[DutyLostAtAnnouncing],
+        &[GivesUpAtOnce],
+    ];
+    for changes in alone {
+        holds(Setting { changes, ..SMALL });
+        holds(Setting { changes, ..IMPATIENT });
+    }
+}
+
+#[test]
+fn fails_if_nothing_is_passed_on() {
+    fails(SMALL, &[NoPassingOn]);
+}
+
+#[test]
+fn fails_if_passing_on_has_no_barrier() {
+    fails(SMALL, &[PassOnWithoutBarrier]);
+}
+
+#[test]
+fn fails_if_passing_on_looks_before_parked_is_set() {
+    fails(SMALL, &[PassOnLooksFirst]);
+}
+
+#[test]
+fn fails_if_passing_on_does_not_look() {
+    fails(SMALL, &[PassOnWithoutLook]);
+}
+
+#[test]
+fn fails_if_passing_on_overlooks_messages_of_the_dead() {
+    fails(Setting { threads: &[1, 1, 1], successors: 0, ..SMALL }, &[PassOnLooksQuickly]);
+    let setting = Setting { threads: &[2, 1], successors: 0, ..SMALL };
+    fails(setting, &[PassOnLooksQuickly, FinderLeavesParked]);
+}
+
+#[test]
+fn fails_if_only_threads_in_the_kernel_count_as_waiting() {
+    fails(SMALL, &[PassOnAsksTheKernel]);
+}
+
+#[test]
+fn fails_if_deaths_do_not_post() {
+    fails(SMALL, &[DeathsDoNotPost]);
+}
+
+#[test]
+fn fails_if_a_finder_drops_its_duty() {
+    fails(SMALL, &[FinderDropsDuty]);
+}
+
+#[test]
+fn fails_if_a_sleeper_has_no_barrier() {
+    fails(SMALL, &[SleeperWithoutBarrier]);
+}
+
+#[test]
+fn fails_if_parked_is_set_before_the_word() {
+    fails(SMALL, &[ParkedBeforeWord]);
+}
+
+#[test]
+fn fails_if_the_word_of_a_dead_seat_is_overwritten() {
+    fails(SMALL, &[WipesBlindly]);
+}
+
+#[test]
+fn fails_if_a_duty_is_lost_at_announcing_and_finders_leave_parked_on() {
+    fails(SMALL, &[DutyLostAtAnnouncing, FinderLeavesParkedToOthers]);
+}
+
+#[test]
+fn fails_if_giving_up_drops_the_duty() {
+    fails(IMPATIENT, &[GivesUpWithoutDuty]);
+}
+
+#[test]
+fn fails_if_a_successor_does_not_wake() {
+    fails(SMALL, &[JoinerDoesNotWake]);
+}

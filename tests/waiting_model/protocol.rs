@@ -1,0 +1,162 @@
+//! The steps of `src/wait.rs`, one atomic instruction or system call at a time, and the ways to weaken
+//! them.
+
+use crate::state::{Life, Member, Publish, Sender, State, Step, Thread, Word};
+
+/// A change of the protocol. "Holds alone": it takes another change for a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A thread that has a duty drops it.
+    NoPassingOn,
+    /// No membarrier between PARKED and the look of passing on.
+    PassOnWithoutBarrier,
+    /// The look of passing on comes before PARKED.
+    PassOnLooksFirst,
+    /// Passing on sets PARKED, and does not look.
+    PassOnWithoutLook,
+    /// Passing on looks at new messages, and not at those of dead members.
+    PassOnLooksQuickly,
+    /// Passing on asks the kernel for sleeping threads (GETNCNT) instead of reading the words.
+    PassOnAsksTheKernel,
+    /// A death posts no token.
+    DeathsDoNotPost,
+    /// A finder takes PARKED off and does not pass on.
+    FinderDropsDuty,
+    /// A finder does not touch PARKED. Holds alone.
+    FinderLeavesParked,
+    /// A finder leaves PARKED on where a word tells of others. Holds alone.
+    FinderLeavesParkedToOthers,
+    /// No membarrier before the look that precedes a sleep.
+    SleeperWithoutBarrier,
+    /// PARKED is set before the word counts the sleeper.
+    ParkedBeforeWord,
+    /// The word of a dead seat is overwritten without a comparison.
+    WipesBlindly,
+    /// A thread woken for nothing drops its duty when it announces itself again. Holds alone.
+    DutyLostAtAnnouncing,
+    /// A thread that gives up takes PARKED off and does not pass on.
+    GivesUpWithoutDuty,
+    /// A thread that gives up takes one off its word and does nothing else. Holds alone.
+    GivesUpAtOnce,
+    /// A process that takes over a seat does not wake.
+    JoinerDoesNotWake,
+}
+
+/// Numbers of members, threads, messages and events, and the changes.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    pub senders: usize,
+    /// Of each sender.
+    pub messages: u8,
+    /// Threads of each member.
+    pub threads: &'static [usize],
+    pub kills: u8,
+    /// Processes that take the seat of a dead member.
+    pub successors: u8,
+    pub timeouts: u8,
+    pub changes: &'static [Change],
+}
+
+impl Setting {
+    pub fn has(&self, change: Change) -> bool {
+        self.changes.contains(&change)
+    }
+
+    /// The seat of a thread.
+    pub fn seat_of(&self, thread: usize) -> usize {
+        let mut threads_before = 0;
+        let is_of = |threads: &usize| {
+            threads_before += threads;
+            thread < threads_before
+        };
+        self.threads.iter().position(is_of).expect("a thread of a member")
+    }
+
+    /// The threads of a seat.
+    pub fn threads_of(&self, seat: usize) -> std::ops::Range<usize> {
+        let first = self.threads[..seat].iter().sum();
+        first..first + self.threads[seat]
+    }
+
+    pub fn all_threads(&self) -> usize {
+        self.threads.iter().sum()
+    }
+
+    pub fn start(&self) -> State {
+        let member = |life| Member { life, word: Word::default(), orphans: 0 };
+        let mut state = State {
+            messages: 0,
+            parked: false,
+            tokens: 0,
+            members: [member(Life::Dead); _],
+            threads: [Thread::at(Step::Gone); _],
+            senders: [Sender::with(0); _],
+            kills: self.kills,
+            successors: self.successors,
+            timeouts: self.timeouts,
+        };
+        state.members[..self.threads.len()].fill(member(Life::Alive));
+        state.threads[..self.all_threads()].fill(Thread::at(Step::Look));
+        state.senders[..self.senders].fill(Sender::with(self.messages));
+        state
+    }
+
+    /// The next step of a sender, if there is one.
+    pub fn send(&self, mut state: State, sender: usize) -> Option<State> {
+        let Sender { step, unsent, buffered } = state.senders[sender];
+        state.senders[sender].step = match step {
+            Publish::P1Store => {
+                // One place in the store buffer is enough to be late.
+                if unsent == 0 || buffered {
+                    return None;
+                }
+                state.senders[sender].unsent -= 1;
+                state.senders[sender].buffered = true;
+                Publish::P1LookAtParked
+            }
+            Publish::P1LookAtParked if state.parked => Publish::P2TakeParkedOff,
+            Publish::P1LookAtParked => Publish::P1Store,
+            Publish::P2TakeParkedOff => {
+                // A locked instruction drains the store buffer.
+                state.make_visible(sender);
+                match state.take_parked_off() {
+                    true => Publish::P3Post,
+                    false => Publish::P1Store,
+                }
+            }
+            Publish::P3Post => {
+                state.post();
+                Publish::P1Store
+            }
+        };
+        Some(state)
+    }
+
+    /// The next step of a process on its way into a seat.
+    pub fn join(&self, mut state: State, seat: usize) -> Option<State> {
+        state.members[seat].life = match state.members[seat].life {
+            Life::Dead | Life::Alive => return None,
+            Life::Seated => {
+                let incarnation = state.members[seat].word.incarnation + 1;
+                state.members[seat].word = Word { incarnation, waiting: 0 };
+                match self.has(Change::JoinerDoesNotWake) {
+                    true => Life::Alive,
+                    false => Life::Signed,
+                }
+            }
+            Life::Signed => match state.take_parked_off() {
+                true => Life::Waking,
+                false => Life::Alive,
+            },
+            Life::Waking => {
+                state.post();
+                Life::Alive
+            }
+        };
+        if state.members[seat].life == Life::Alive {
+            // It need not call `recv`, now or ever.
+            state.threads[self.threads_of(seat)].fill(Thread::at(Step::Away));
+        }
+        Some(state)
+    }
+}

@@ -1,0 +1,223 @@
+//! The state: the ring, PARKED, the semaphore, the members, their threads, and the senders.
+
+/// Most of each, in any setting.
+pub const MEMBERS: usize = 3;
+pub const THREADS: usize = 4;
+pub const SENDERS: usize = 2;
+/// The semaphore's limit. More tokens make no difference.
+const TOKENS: u8 = 6;
+
+/// Everything that the next steps depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    /// Messages in the ring that every processor sees.
+    pub messages: u8,
+    pub parked: bool,
+    /// The value of the semaphore on which receivers sleep.
+    pub tokens: u8,
+    pub members: [Member; MEMBERS],
+    pub threads: [Thread; THREADS],
+    pub senders: [Sender; SENDERS],
+    /// How often these events may still happen.
+    pub kills: u8,
+    pub successors: u8,
+    pub timeouts: u8,
+}
+
+/// A seat, and the receiving process in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Member {
+    pub life: Life,
+    /// The seat's word of the receivers' side.
+    pub word: Word,
+    /// Messages that members in this seat held when they died.
+    pub orphans: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Life {
+    /// The seat's semaphore is zero.
+    Dead,
+    /// It has the seat, but the word and the orphans are still those of the previous member.
+    Seated,
+    /// It wrote its own word, and has to wake.
+    Signed,
+    /// It took PARKED off, and has to post.
+    Waking,
+    Alive,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Word {
+    pub incarnation: u8,
+    pub waiting: u8,
+}
+
+impl Word {
+    pub fn announce(&mut self) {
+        self.waiting = self.waiting.wrapping_add(1);
+    }
+
+    /// One fewer. Where the word was wiped meanwhile, that makes very many.
+    pub fn withdraw(&mut self) {
+        self.waiting = self.waiting.wrapping_sub(1);
+    }
+}
+
+/// A thread of a receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Thread {
+    pub step: Step,
+    /// It took a token, or took PARKED off, and did not pass this on yet.
+    pub duty: bool,
+    pub holds: bool,
+    /// The seat that it reads next.
+    pub seat: u8,
+    /// That seat's word, as it was.
+    pub word: Word,
+    /// Whether it saw more work, where it looks before it sets PARKED.
+    pub saw_more: bool,
+}
+
+/// What a receiver's thread does next; names and numbers as in the argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    Look,
+    S1Announce,
+    S2SetParked,
+    S3Barrier,
+    S4Recheck,
+    S5Sleep,
+    F1Withdraw,
+    F2TakeParkedOff,
+    /// Instead of F2: PARKED stays on if a word counts waiting threads.
+    F2Scan,
+    F3PassOnIfDue,
+    K1Withdraw,
+    K1Look,
+    G1Withdraw,
+    G2TakeParkedOff,
+    G3Recheck,
+    T1ReadWord,
+    T1AskForSeat,
+    T1Wipe,
+    T1Drain,
+    O0Begin,
+    O1Scan,
+    O2SetParked,
+    O2Barrier,
+    O3Look,
+    O3TakeParkedOff,
+    O3Post,
+    /// Outside of `recv`, with or without a message; perhaps for ever.
+    Away,
+    Gone,
+}
+
+/// A thread of the sending process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sender {
+    pub step: Publish,
+    pub unsent: u8,
+    /// A message in the store buffer, which only this processor sees.
+    pub buffered: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Publish {
+    P1Store,
+    P1LookAtParked,
+    P2TakeParkedOff,
+    P3Post,
+}
+
+impl State {
+    /// Posts a token. At the limit this has no effect.
+    pub fn post(&mut self) {
+        self.tokens = TOKENS.min(self.tokens + 1);
+    }
+
+    /// Takes PARKED off; returns whether it was on.
+    pub fn take_parked_off(&mut self) -> bool {
+        std::mem::replace(&mut self.parked, false)
+    }
+
+    /// What a sender published becomes visible to all.
+    pub fn make_visible(&mut self, sender: usize) {
+        self.messages += u8::from(std::mem::take(&mut self.senders[sender].buffered));
+    }
+
+    /// `membarrier`: every processor drains its store buffer.
+    pub fn barrier(&mut self) {
+        (0..SENDERS).for_each(|sender| self.make_visible(sender));
+    }
+
+    /// Takes a new message; returns whether there was one.
+    pub fn take_message(&mut self) -> bool {
+        let there = self.messages > 0;
+        self.messages -= u8::from(there);
+        there
+    }
+
+    /// A seat with messages of a dead member that can be taken over. Before a successor has signed, they
+    /// look like its own.
+    fn orphanage(&self) -> Option<usize> {
+        self.members.iter().position(|m| m.orphans > 0 && m.life != Life::Seated)
+    }
+
+    /// Takes a message, or one that a dead member held.
+    pub fn take_any(&mut self) -> bool {
+        if self.take_message() {
+            return true;
+        }
+        let Some(seat) = self.orphanage() else { return false };
+        self.members[seat].orphans -= 1;
+        true
+    }
+
+    /// Whether there is a message, or one that a dead member held.
+    pub fn has_any(&self) -> bool {
+        self.messages > 0 || self.orphanage().is_some()
+    }
+
+    /// Kills a member with all its threads.
+    pub fn kill(&mut self, seat: usize, threads: impl Iterator<Item = usize>, posts: bool) {
+        for thread in threads {
+            self.members[seat].orphans += u8::from(self.threads[thread].holds);
+            self.threads[thread] = Thread::at(Step::Gone);
+        }
+        self.members[seat].life = Life::Dead;
+        if posts {
+            self.post();
+        }
+    }
+
+    /// Kills the sending process: its stores become visible, its further steps do not happen.
+    pub fn kill_senders(&mut self, posts: bool) {
+        self.barrier();
+        self.senders = [Sender::with(0); SENDERS];
+        if posts {
+            self.post();
+        }
+    }
+}
+
+impl Thread {
+    /// A thread at that step, with nothing in hand.
+    pub fn at(step: Step) -> Thread {
+        let word = Word::default();
+        Thread { step, duty: false, holds: false, seat: 0, word, saw_more: false }
+    }
+}
+
+impl Sender {
+    /// A sender of so many messages.
+    pub fn with(unsent: u8) -> Sender {
+        Sender { step: Publish::P1Store, unsent, buffered: false }
+    }
+
+    /// Whether it has anything to do.
+    pub fn is_busy(&self) -> bool {
+        self.unsent > 0 || self.step != Publish::P1Store
+    }
+}

@@ -1,5 +1,5 @@
-//! News that concern all who wait reach all of them at once: that the last of the other side left or was
-//! killed, that the first came, that a handle was closed, that the channel was removed.
+//! News that concern all waiting threads reach all of them at once: that the last peer left or was killed,
+//! that the first came, that a handle was closed, that the channel was removed.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -235,8 +235,8 @@ fn drain_behind_senders(orders: &mut Orders) {
 
 /// Six threads of one handle wait for the first member of the other side.
 fn come(orders: &mut Orders) {
-    let (name, who): (String, String) = (orders.next(), orders.next());
-    let late = if who == "sender" {
+    let (name, role): (String, String) = (orders.next(), orders.next());
+    let late = if role == "sender" {
         let rx: mpmc::Receiver<u64> = options(&name).open().expect("open");
         let waits = || assert_eq!(rx.wait_for_peer(LONG), Ok(()));
         lateness(&name, waits, |since| {
@@ -256,10 +256,10 @@ fn come(orders: &mut Orders) {
 
 /// One clone of a handle is closed while threads wait with other clones of it.
 fn close(orders: &mut Orders) {
-    let (name, who): (String, String) = (orders.next(), orders.next());
+    let (name, role): (String, String) = (orders.next(), orders.next());
     let tx: mpmc::Sender<u64> = options(&name).open().expect("open");
     let rx: mpmc::Receiver<u64> = options(&name).open().expect("open");
-    let late = if who == "receiver" {
+    let late = if role == "receiver" {
         let waits = || assert_eq!(rx.clone().recv(), Err(RecvError::Fault(Fault::Closed)));
         let closed = rx.clone();
         lateness(&name, waits, |since| {

@@ -81,7 +81,7 @@ fn kill_asleep(set: i32, wake: i32, body: impl FnOnce()) {
     let mut victim = Fork::start(body);
     until(|| ipc::waiting(set, wake) == before + 1);
     assert!(victim.kill_and_wait(), "it ended by itself");
-    // A death wakes those who may have to take over; they find nothing.
+    // A death wakes a fellow member, which finds nothing and sleeps again.
     until(|| ipc::waiting(set, wake) == before);
 }
 

@@ -1,10 +1,11 @@
-//! Many threads of many processes sleep and wake each other while processes are killed: nothing lies
-//! there for long while somebody sleeps who waits for it.
+//! Many threads of many processes sleep and wake each other while processes are killed: no message and no
+//! free slot stays unused for long while a thread sleeps that waits for one.
 //!
-//! Two see it. A thread that slept when a message was sent, and receives this very message much later.
-//! And an auditor, which looks at the channel every millisecond: whether there is a message (room) and a
-//! receiver (sender) asleep at each look, and none was received (sent) meanwhile. No sleep is cut short
-//! by a timeout here: all that is late was found by the look that a sleeper takes by itself.
+//! Two checks. A thread that waited before a message was sent must not receive this very message much
+//! later. And an auditor looks at the channel every millisecond: it counts a miss when for some time there
+//! is a message (free slot) and a receiver (sender) asleep at each look, and no message is received
+//! (sent). All calls wait without a timeout, so what is late was found by the look that a sleeping thread
+//! takes by itself.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -28,8 +29,8 @@ tests![
     four_slots_and_eight_threads_for_each_member,
 ];
 
-/// Longer than any wake-up takes. Of several who sleep, one looks by itself much sooner than after the 200
-/// milliseconds that each of them sleeps.
+/// Longer than any wake-up takes. A sleeping thread looks by itself after 200 milliseconds, but one
+/// of several does so much sooner.
 const LATE: Duration = Duration::from_millis(50);
 /// Where receivers and senders sleep, in a channel's set.
 const WAKE: [i32; 2] = [2, 3];
@@ -145,7 +146,7 @@ fn sleep_and_wake(orders: &mut Orders) {
     say(format!("{kills} {sent} {received} {sleeps} {late} {latest} {ready} {free}"));
 }
 
-/// Looks whether something is there for somebody who sleeps, and nothing happens.
+/// Counts the times that something is there for a sleeping thread, and nothing happens.
 struct Audit {
     watch: Watch,
     since: u64,

@@ -16,6 +16,9 @@ pub(crate) const SLICE: Duration = Duration::from_millis(200);
 /// How long a waker may take from publishing to posting, on a busy machine.
 pub(super) const GRACE: Duration = Duration::from_millis(100);
 
+/// Looks in that time.
+const LOOKS: u32 = 20;
+
 /// One member's place to wait.
 #[derive(Debug)]
 pub(crate) struct Place<'a, G> {
@@ -152,15 +155,22 @@ impl<G: Gate, E: From<Fault>, F: FnMut(Look) -> Result<bool, Ended<E>>> Waiter<'
         let (gate, side) = (self.place.gate, self.place.holder.seat.side);
         let sleep = |time| gate.sleep(side, time).map_err(|fault| Ended::Failed(fault.into()));
         let slept = sleep(at_most)?;
-        if slept != Slept::TimedOut || at_most < SLICE || !(self.look)(Look::Peek)? {
+        if slept != Slept::TimedOut || at_most < SLICE {
             return Ok(slept);
         }
-        // It came just now, or somebody is slow to wake, or nobody will.
-        let left = self.deadline.map_or(GRACE, |deadline| deadline.remaining().min(GRACE));
-        let slept = sleep(left)?;
-        if slept == Slept::TimedOut && left == GRACE {
-            self.place.parking.overslept.fetch_add(1, plain::Ordering::Relaxed);
+        // What is there may have come just now, with a waker on its way; or others take it, and more comes
+        // all the time. A fault is what nobody takes, and nobody wakes for.
+        for _ in 0..LOOKS {
+            let left = self.deadline.map_or(GRACE, |deadline| deadline.remaining());
+            if left < GRACE / LOOKS || !(self.look)(Look::Peek)? {
+                return Ok(slept);
+            }
+            match sleep(GRACE / LOOKS)? {
+                Slept::TimedOut => {}
+                slept => return Ok(slept),
+            }
         }
+        self.place.parking.overslept.fetch_add(1, plain::Ordering::Relaxed);
         Ok(slept)
     }
 

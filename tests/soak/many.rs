@@ -273,6 +273,8 @@ fn storm(orders: &mut Orders) {
     }
     let stat = sysvring::stat(&*name).expect("stat");
     assert_eq!((stat.set_aside, stat.dropped), (0, 0), "set aside and dropped");
+    // Nobody is stopped for as long as a sleep and its grace take.
+    assert_eq!(stat.overslept, 0, "sleeps ended by themselves beside something");
     let Account { sent, doubtful, .. } = total;
     say(format!("{sent} sent for sure, {doubtful} begun by senders that died"));
     say(format!(

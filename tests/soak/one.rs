@@ -101,6 +101,8 @@ fn storm(orders: &mut Orders) {
     let (sent, received) = (shared.sent.load(Acquire), shared.received.load(Acquire));
     assert_eq!(sent, received, "sent and received");
     until(|| sysvring::stat(&*name).expect("stat").depth == 0);
+    let overslept = sysvring::stat(&*name).expect("stat").overslept;
+    assert_eq!(overslept, 0, "sleeps ended by themselves beside something");
     say(format!("{kills} {received} {}", shared.again.load(Acquire)));
 }
 

@@ -107,7 +107,10 @@ impl Receiver {
             let gone = asking && member.is_abandoned();
             let is_found = match how {
                 Look::Peek => {
-                    consumer.has_any(member.watch(true))? || *searched != known(consumer, member)
+                    let may_inherit =
+                        |now| consumer.may_inherit(&now, searched, member.watch(true));
+                    consumer.has_any(member.watch(true))?
+                        || known(consumer, member).map_or(Ok(false), may_inherit)?
                 }
                 _ => {
                     found = match consumer.take(member.watch(asking))? {

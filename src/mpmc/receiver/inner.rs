@@ -7,7 +7,7 @@ use super::taken::Taken;
 use crate::error::{Fault, RecvError};
 use crate::mpmc::post::Seen;
 use crate::patience::Patience;
-use crate::ring::mpmc::{Held, Next};
+use crate::ring::mpmc::{Held, Next, Snapshot};
 use crate::segment::Redelivery;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::{self, Ended, Look, Side};
@@ -212,14 +212,9 @@ impl Inner {
             Redelivery::UpTo(times) => times,
             Redelivery::Never => 0,
         };
-        let (now, watch) = (&seen.dead, self.post.watch(true));
-        let search = |searched: &mut _| self.consumer.inherit(limit, now, searched, watch);
-        let found = match self.searched.try_lock() {
-            Ok(mut searched) => search(&mut searched),
-            Err(TryLockError::Poisoned(poisoned)) => search(&mut poisoned.into_inner()),
-            // Another thread searches, or the one that this handler interrupted.
-            Err(TryLockError::WouldBlock) => search(&mut None),
-        }?;
+        let watch = self.post.watch(true);
+        let inherit = |searched: &mut _| self.consumer.inherit(limit, &seen.dead, searched, watch);
+        let found = self.with_searched(inherit)?;
         if found.is_some() {
             self.post.membership.header().repairs.redelivered.fetch_add(1, Relaxed);
             self.post.membership.line().repairs.fetch_add(1, Relaxed);
@@ -230,16 +225,22 @@ impl Inner {
     /// Whether there is something for another receiver: a message, what a dead one left, the end.
     fn has_news(&self, seen: &Seen, gone: bool) -> Result<bool, RecvError> {
         let has_message = self.consumer.has_any(self.post.watch(true))?;
-        Ok(has_message || self.may_inherit(seen) || gone && self.is_drained())
+        Ok(has_message || self.may_inherit(seen)? || gone && self.is_drained())
     }
 
-    /// Whether somebody died, or left something to nobody, since this member last looked for that.
-    fn may_inherit(&self, seen: &Seen) -> bool {
+    /// Whether there is a message whose receiver died.
+    fn may_inherit(&self, seen: &Seen) -> Result<bool, Fault> {
+        let watch = self.post.watch(true);
+        self.with_searched(|searched| self.consumer.may_inherit(&seen.dead, searched, watch))
+    }
+
+    /// With what was known when the slots were last searched in vain, if nobody has it in hand.
+    fn with_searched<R>(&self, search: impl FnOnce(&mut Option<Snapshot>) -> R) -> R {
         match self.searched.try_lock() {
-            Ok(searched) => *searched != Some(seen.dead),
-            Err(TryLockError::Poisoned(poisoned)) => *poisoned.into_inner() != Some(seen.dead),
-            // It is being searched for.
-            Err(TryLockError::WouldBlock) => true,
+            Ok(mut searched) => search(&mut searched),
+            Err(TryLockError::Poisoned(poisoned)) => search(&mut poisoned.into_inner()),
+            // Another thread searches, or the one that this handler interrupted.
+            Err(TryLockError::WouldBlock) => search(&mut None),
         }
     }
 

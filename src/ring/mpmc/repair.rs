@@ -8,6 +8,17 @@ use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::word::{DELIVERIES_MAX, NOBODY, Phase, Word};
 
 impl Consumer {
+    /// Whether there is a message whose receiver died. Looks at every slot.
+    pub(super) fn has_orphan<W: Watch>(&self, mut watch: W) -> Result<bool, W::Error> {
+        for at in self.ring.all_slots() {
+            let word = look(&self.ring.slot_at(&at));
+            if word.phase() == Some(Phase::Reading) && is_gone(word, &mut watch)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Takes over a message whose receiver died, if there is one. Looks at every slot.
     pub(crate) fn take_over<W: Watch>(
         &self,

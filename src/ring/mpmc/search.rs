@@ -87,12 +87,40 @@ impl Consumer {
         searched: &mut Option<Snapshot>,
         watch: W,
     ) -> Result<Option<Held>, W::Error> {
+        Search { now, searched, watch }.run(|watch| self.take_over(limit, watch))
+    }
+
+    /// Whether there is such a message, which is left to others.
+    pub(crate) fn may_inherit<W: Watch>(
+        &self,
+        now: &Snapshot,
+        searched: &mut Option<Snapshot>,
+        watch: W,
+    ) -> Result<bool, W::Error> {
+        let one = |watch: Searching<'_, W>| Ok(self.has_orphan(watch)?.then_some(()));
+        Ok(Search { now, searched, watch }.run(one)?.is_some())
+    }
+}
+
+/// A search, with what was known before it and before the last one in vain.
+struct Search<'a, W> {
+    now: &'a Snapshot,
+    searched: &'a mut Option<Snapshot>,
+    watch: W,
+}
+
+impl<W: Watch> Search<'_, W> {
+    /// Looks through the slots unless that was in vain already; remembers it if it is.
+    fn run<T>(
+        self,
+        look_through: impl FnOnce(Searching<'_, W>) -> Result<Option<T>, W::Error>,
+    ) -> Result<Option<T>, W::Error> {
+        let Search { now, searched, watch } = self;
         if searched.as_ref() == Some(now) {
             return Ok(None);
         }
         let mut conclusive = true;
-        let search = Search { watch, now, conclusive: &mut conclusive };
-        let found = self.take_over(limit, search)?;
+        let found = look_through(Searching { watch, now, conclusive: &mut conclusive })?;
         if found.is_none() && conclusive {
             *searched = Some(*now);
         }
@@ -100,14 +128,14 @@ impl Consumer {
     }
 }
 
-/// A search that knows the snapshot before it.
-struct Search<'a, W> {
+/// Compares what the walk hears about owners with the snapshot before it.
+struct Searching<'a, W> {
     watch: W,
     now: &'a Snapshot,
     conclusive: &'a mut bool,
 }
 
-impl<W: Watch> Watch for Search<'_, W> {
+impl<W: Watch> Watch for Searching<'_, W> {
     type Error = W::Error;
 
     fn is_dead(&mut self, seat: u8) -> Result<bool, W::Error> {

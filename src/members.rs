@@ -288,7 +288,7 @@ impl Members {
     ) -> sysv::Result<Joined> {
         let seat = match flavor {
             Flavor::Spsc => Seat::of(side),
-            Flavor::Mpmc => match self.taken(seats)?[..seats].iter().position(|&taken| !taken) {
+            Flavor::Mpmc => match self.tokens(seats)?.iter().position(|&token| token == 0) {
                 Some(free) => Seat { number: free as u8, side },
                 None => return Ok(Joined::Full),
             },
@@ -349,14 +349,12 @@ impl Members {
         Ok(self.is_taken(seat.number)? && self.pid(seat.number)? == process::pid())
     }
 
-    /// All seats at one instant: whether somebody alive sits there. On the stack, as a receiver asks
-    /// for it that may be in a signal handler. `seats` is at most [`SEATS_MAX`].
-    pub(crate) fn taken(&self, seats: usize) -> sysv::Result<[bool; SEATS_MAX]> {
-        const FIRST: usize = FIRST_SEAT as usize;
-        let mut values = [0; FIRST + SEATS_MAX];
+    /// All seats at one instant; not 0 where somebody alive sits.
+    fn tokens(&self, seats: usize) -> sysv::Result<Vec<u16>> {
+        let mut values = self.set.values()?;
+        let tokens = values.split_off(usize::from(FIRST_SEAT).min(values.len()));
         // A set that lost seats is another one.
-        self.set.values_into(&mut values[..FIRST + seats])?;
-        Ok(core::array::from_fn(|seat| values[FIRST + seat] != 0))
+        if tokens.len() == seats { Ok(tokens) } else { Err(Errno::EIDRM) }
     }
 
     /// All semaphores of a channel with so many seats.

@@ -8,6 +8,7 @@ use super::{Errno, Perm, Result, check, system_time};
 
 // Of the kernel's ABI, the same on every architecture; the libc crate has them only lately.
 const SEM_UNDO: i16 = 0x1000;
+const IPC_INFO: libc::c_int = 3;
 const GETPID: libc::c_int = 11;
 const GETVAL: libc::c_int = 12;
 const GETALL: libc::c_int = 13;
@@ -163,24 +164,14 @@ impl Set {
     }
 
     /// All values at one instant.
-    #[cfg(test)]
     pub(crate) fn values(&self) -> Result<Vec<u16>> {
-        let mut values = vec![0u16; self.stat()?.semaphores as usize];
-        // SAFETY: room for all values, for a set never changes its size; and the kernel hands out
-        // billions of other identifiers before it gives this one to another set.
+        let count = self.stat()?.semaphores as usize;
+        let mut values = vec![0u16; count.max(most_semaphores()?)];
+        // SAFETY: room for the values of any set. The set itself never changes its size, but may be
+        // removed and its identifier given to a larger one, which any user can bring about.
         check(unsafe { libc::semctl(self.id, 0, GETALL, values.as_mut_ptr()) })?;
+        values.truncate(count);
         Ok(values)
-    }
-
-    /// The same without a buffer from the heap: all values of a set of exactly so many semaphores as
-    /// `values` has room for; `EIDRM` of any other.
-    pub(crate) fn values_into(&self, values: &mut [u16]) -> Result<()> {
-        if self.stat()?.semaphores as usize != values.len() {
-            return Err(Errno::EIDRM);
-        }
-        // SAFETY: a set never changes its size; and the kernel hands out millions of other identifiers
-        // before it gives this one to another set.
-        unsafe { self.values_of(values) }
     }
 
     /// The same of a set whose size is known.
@@ -190,6 +181,14 @@ impl Set {
     pub(crate) unsafe fn values_of(&self, values: &mut [u16]) -> Result<()> {
         // SAFETY: the caller's promise.
         check(unsafe { libc::semctl(self.id, 0, GETALL, values.as_mut_ptr()) }).map(drop)
+    }
+
+    /// Gives the set to a user and a group, with this mode. Its creator stays what it is.
+    pub(crate) fn give(&self, uid: u32, gid: u32, mode: u32) -> Result<()> {
+        let perm = Perm { uid, gid, mode: mode & 0o777, ..Perm::default() };
+        let mut raw = Raw { perm, ..Raw::default() };
+        // SAFETY: the kernel reads a `semid64_ds`, and of it the owner and the mode.
+        check(unsafe { libc::semctl(self.id, 0, libc::IPC_SET, &raw mut raw) }).map(drop)
     }
 
     /// The facts about it; needs read permission.
@@ -244,6 +243,23 @@ struct Raw {
     unused2: u64,
     semaphores: u64,
     unused: [u64; 2],
+}
+
+/// The most semaphores that a set made now can have (SEMMSL).
+fn most_semaphores() -> Result<usize> {
+    let mut limits = Limits::default();
+    // SAFETY: writes one `seminfo`.
+    check(unsafe { libc::semctl(0, 0, IPC_INFO, &raw mut limits) })?;
+    Ok(usize::try_from(limits.semmsl).unwrap_or(0))
+}
+
+/// The kernel's `seminfo`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Limits {
+    before: [i32; 4],
+    semmsl: i32,
+    after: [i32; 5],
 }
 
 /// The answer of a `semctl` command that fills a [`Raw`], or the smaller `seminfo`.
@@ -325,6 +341,8 @@ mod tests {
             assert_eq!(offset_of!(Raw, change_time), offset_of!(libc::semid_ds, sem_ctime));
             assert_eq!(offset_of!(Raw, semaphores), offset_of!(libc::semid_ds, sem_nsems));
             assert!(size_of::<Raw>() >= size_of::<libc::seminfo>());
+            assert_eq!(size_of::<Limits>(), size_of::<libc::seminfo>());
+            assert_eq!(offset_of!(Limits, semmsl), offset_of!(libc::seminfo, semmsl));
         }
     }
 
@@ -343,11 +361,6 @@ mod tests {
         set.op(&[Op::zero(1).nowait(), Op::add(1, 3), Op::add(2, 1)]).unwrap();
         set.set_value(4, 32_767).unwrap();
         assert_eq!(set.values(), Ok(vec![0, 3, 1, 0, 32_767]));
-        let mut values = [7; 5];
-        assert_eq!((set.values_into(&mut values), values), (Ok(()), [0, 3, 1, 0, 32_767]));
-        for other in [0, 4, 6] {
-            assert_eq!(set.values_into(&mut vec![0; other]), Err(Errno::EIDRM));
-        }
         assert_eq!((set.value(1), set.pid(1)), (Ok(3), Ok(std::process::id() as i32)));
         assert!(set.stat().unwrap().operation_time.is_some());
         assert_eq!(set.op(&[Op::add(4, 1)]), Err(Errno::ERANGE));

@@ -8,6 +8,7 @@ use super::sets::{SLEEPS, Set};
 use super::time::{nanoseconds, pass};
 use super::{MODEL, answer, forward};
 
+const IPC_INFO: c_int = 3;
 const GETPID: c_int = 11;
 const GETVAL: c_int = 12;
 const GETALL: c_int = 13;
@@ -113,6 +114,19 @@ extern "C" fn semctl(id: c_int, n: c_int, command: c_int, argument: usize) -> c_
             libc::IPC_STAT => stat(&mut model, id).map(|_| 0),
             SEM_STAT | SEM_STAT_ANY => model.sem_at_index(id).and_then(|id| stat(&mut model, id)),
             SEM_INFO => Ok(model.highest_set()),
+            IPC_INFO => {
+                // SAFETY: numbers only, for which zeros are valid.
+                let mut limits: libc::seminfo = unsafe { std::mem::zeroed() };
+                limits.semmsl = 32_000;
+                // SAFETY: for this command, the place of a `seminfo`.
+                unsafe { (argument as *mut libc::seminfo).write(limits) };
+                Ok(0)
+            }
+            libc::IPC_SET => model.set(id).map(|set| {
+                // SAFETY: for this command, a `semid_ds`.
+                set.give(unsafe { (*(argument as *const libc::semid_ds)).sem_perm.mode as u32 });
+                0
+            }),
             GETVAL => model.set(id).and_then(|set| set.value(n)),
             GETPID => model.set(id).and_then(|set| set.pid(n)),
             SETVAL => {

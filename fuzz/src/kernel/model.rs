@@ -150,6 +150,7 @@ impl Model {
         let mut stat: libc::shmid_ds = unsafe { std::mem::zeroed() };
         stat.shm_perm.__key = segment.key;
         stat.shm_perm.mode = segment.mode as _;
+        (stat.shm_perm.uid, stat.shm_perm.cuid) = (user(), user());
         stat.shm_segsz = segment.len;
         stat.shm_nattch = segment.attached;
         stat.shm_cpid = pid();
@@ -193,4 +194,10 @@ impl Model {
     pub(super) fn highest_set(&self) -> i32 {
         highest_index(&self.sets)
     }
+}
+
+/// The user of this process, who owns everything there is.
+pub(super) fn user() -> u32 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
 }

@@ -1,6 +1,6 @@
 //! One semaphore set of the model, with the limits of the kernel.
 
-use super::model::{Errno, pid};
+use super::model::{Errno, pid, user};
 
 /// Most that a semaphore holds, and most that the end of its process takes back.
 const MAX: i32 = 32767;
@@ -104,11 +104,17 @@ impl Set {
         Ok(0)
     }
 
+    /// The owner stays: there is but one user.
+    pub(super) fn give(&mut self, mode: u32) {
+        self.mode = self.mode & !0o777 | mode & 0o777;
+    }
+
     pub(super) fn stat(&self) -> libc::semid_ds {
         // SAFETY: numbers only, for which zeros are valid.
         let mut stat: libc::semid_ds = unsafe { std::mem::zeroed() };
         stat.sem_perm.__key = self.key;
         stat.sem_perm.mode = self.mode as _;
+        (stat.sem_perm.uid, stat.sem_perm.cuid) = (user(), user());
         stat.sem_nsems = self.len() as u64;
         stat.sem_otime = self.was_used.into();
         stat.sem_ctime = 1;

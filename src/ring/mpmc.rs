@@ -46,6 +46,7 @@
 //! Every call looks at a bounded number of slots, whatever the segment holds.
 
 mod consumer;
+mod look;
 mod peek;
 mod producer;
 mod repair;

@@ -1,0 +1,40 @@
+//! Looking from outside, at a ring whose words may be anything.
+
+use super::look;
+use crate::ring::Ring;
+use crate::sync::Ordering::Acquire;
+use crate::word::{Age, Phase, Word};
+
+impl Ring {
+    /// Messages sent and not yet acknowledged: exact if no member moves meanwhile. `None` where that
+    /// takes a look at more than `at_most` slots.
+    ///
+    /// Forward from the tail's hint to the first slot that is not claimed, and from there back over
+    /// all slots that ever were. A slot that was never used ends either walk, whatever the header
+    /// says; so of the pages that nobody wrote yet, a look makes no more than two resident.
+    pub(crate) fn count_used(&self, at_most: u64) -> Option<u64> {
+        // Far more than an honest walk of both ways, however fast the members are meanwhile.
+        let mut left = at_most.min(self.walk_limit().saturating_add(self.capacity()));
+        let mut at = self.cursor(self.header().tail.0.load(Acquire));
+        loop {
+            let word = look(&self.slot_at(&at));
+            match (word.age(self.lap(at.position)), word.phase()) {
+                _ if word == Word::UNUSED => break,
+                (Age::Older, _) | (Age::Same, Some(Phase::Free) | None) => break,
+                (Age::Newer, _) => self.jump(&mut at, word, &self.header().tail.0),
+                (Age::Same, _) => self.advance(&mut at),
+            }
+            left = left.checked_sub(1)?;
+        }
+        let mut messages = 0;
+        for back in 1..=self.capacity() {
+            let word = look(&self.slot(at.position.wrapping_sub(back)));
+            if word == Word::UNUSED {
+                break;
+            }
+            left = left.checked_sub(1)?;
+            messages += u64::from(matches!(word.phase(), Some(Phase::Full | Phase::Reading)));
+        }
+        Some(messages)
+    }
+}

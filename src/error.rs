@@ -271,6 +271,19 @@ pub enum Error {
         /// The call that was refused.
         call: &'static str,
     },
+    /// The segment or the set of this channel belongs to another user, or was made by one, who may do
+    /// anything to it whatever its mode. Let that user open or [`remove`](crate::remove) the channel,
+    /// or choose another name or key.
+    ForeignOwner {
+        /// Which.
+        channel: String,
+        /// "segment" or "set".
+        object: &'static str,
+        /// The user found.
+        owner: u32,
+        /// The user it should belong to.
+        expected: u32,
+    },
     /// Somebody alive has this place. A one-to-one channel has one sender and one receiver; wait for
     /// that process to end or end it.
     SeatTaken {
@@ -368,6 +381,11 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Invalid { option, reason } => write!(f, "{option}: {reason}"),
+            // A name of another user.
+            Error::NotFound { channel } if channel.contains("\" of user ") => write!(
+                f,
+                "there is no channel {channel}, and only that user creates it; start its creator"
+            ),
             // A name without another user's: it is looked for among our own.
             Error::NotFound { channel } if channel.ends_with('"') => write!(
                 f,
@@ -408,6 +426,18 @@ impl fmt::Display for Error {
                 f,
                 "{call} was refused for channel {channel}: its mode does not let this user in; ask its \
                  owner for another mode"
+            ),
+            Error::ForeignOwner { channel, object, owner, expected } if owner == expected => {
+                write!(
+                    f,
+                    "the {object} of channel {channel} belongs to user {owner}, the number of all users that \
+                 have none in this user namespace; map them, or choose a key instead of a name"
+                )
+            }
+            Error::ForeignOwner { channel, object, owner, expected } => write!(
+                f,
+                "the {object} of channel {channel} belongs to user {owner} or was made by it, not by user \
+                 {expected}; let user {owner} open or remove it, or choose another name or key"
             ),
             Error::SeatTaken { channel, role, pid: 0 } => write!(
                 f,

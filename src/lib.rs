@@ -100,6 +100,7 @@ mod models;
 pub mod mpmc;
 mod open;
 mod options;
+mod owner;
 mod pace;
 mod patience;
 mod reap;

@@ -255,7 +255,7 @@ impl Membership {
 
     pub(crate) fn stat(&self) -> Result<crate::stat::Stat, Error> {
         let segment = shm::stat(self.id.segment).map_err(members::fault("shmctl"))?;
-        crate::stat::describe(&self.mapping, segment, &self.id.to_string())
+        Ok(crate::stat::describe_as(&self.mapping, segment, self.facts.clone()))
     }
 }
 

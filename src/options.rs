@@ -111,8 +111,14 @@ impl Options {
         Options::at(Some(address.into()))
     }
 
-    /// The named channel of the user with this id, whose mode must let us in. Channels that are found
-    /// otherwise are the same for all users.
+    /// The named channel of the user with this id, whose mode must let us in. It must be that user's:
+    /// segment and set that belong to another one, or were made by another one, are refused with
+    /// [`Error::ForeignOwner`]. Channels that are found otherwise are the same for all users, and may
+    /// be any user's.
+    ///
+    /// Each user creates only its own channels, and root is no exception: with another owner
+    /// [`open`](Options::open) is as [`attach`](Options::attach), and [`create`](Options::create)
+    /// fails. A process that is to create for another user becomes that user first.
     pub fn owner(mut self, owner: u32) -> Options {
         if let Some(Address::Name { uid, .. }) = &mut self.address {
             *uid = owner;
@@ -148,7 +154,7 @@ impl Options {
         self
     }
 
-    /// Who may use a new channel, as in `chmod`, of read and write only: read for looking, both for
+    /// Which users may use a new channel, as in `chmod`, of read and write only: read for looking, both for
     /// sending and receiving; the owner needs both. Default `0o600`. The umask does not apply.
     pub fn mode(mut self, mode: u32) -> Options {
         self.mode = mode;

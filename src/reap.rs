@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::address::{Address, ChannelId};
 use crate::error::{Error, Fault};
-use crate::inspect::{self, Found};
+use crate::inspect::{self, Found, FoundSegment};
 use crate::members::{self, Members};
+use crate::owner::Owner;
 use crate::segment::{self, Lifetime, State, is_marked};
 use crate::sysv::sem::{self, Set, SetStat};
 use crate::sysv::shm::{self, Access, Get, Mapping, SegmentStat};
@@ -69,11 +70,12 @@ pub(crate) fn remove_if_unused(members: Members, segment: i32, key: i32) -> Resu
 /// # Errors
 /// [`Error::NotFound`], [`Error::NotOurs`] (nothing is ever removed that is not a channel of this
 /// crate), [`Error::PermissionDenied`] (only the owner or creator may remove),
+/// [`Error::ForeignOwner`] when another user has put a segment or a set under the key of a name,
 /// [`Error::Busy`] when a process that creates or joins does not finish for 10 seconds.
 pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
     let address = address.into();
     let channel = address.to_string();
-    let Found { segment, set, .. } = inspect::find(&address)?;
+    let Found { segment, set } = inspect::find(&address)?;
     let refused = |call: &'static str| {
         let channel = channel.clone();
         move |errno: Errno| match errno {
@@ -84,7 +86,13 @@ pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
             errno => Error::System { call, channel: channel.clone(), source: errno.into() },
         }
     };
-    if let Some(set) = set {
+    // What lies beside the segment of a key and is another user's is of no concern to its members.
+    let is_beside = |set: &SetStat| {
+        segment.as_ref().is_some_and(|found| !Owner::from(&found.stat).is_same(set.into()))
+    };
+    if let Some(set) = set
+        && !is_beside(&set)
+    {
         let members = Members::new(Set::from_id(set.id));
         match members.lock(Deadline::after(PATIENCE)) {
             Ok(()) | Err(Errno::EIDRM | Errno::EINVAL) => {}
@@ -97,22 +105,21 @@ pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
     }
     let result = match &segment {
         None => Ok(()),
-        Some(stat) => {
+        // It is attached, so that the identifier stays its own.
+        Some(FoundSegment { stat, facts, .. }) => {
             let attached = Mapping::attach(stat.id, Access::ReadWrite);
             let removed = gone(shm::remove(stat.id)).map_err(refused("shmctl(IPC_RMID)"));
             // Who may not even attach leaves it to the set's removal to wake the members.
-            if let (Ok(()), Ok(mapping)) = (&removed, attached)
-                && matches!(segment::examine(&mapping, stat, &channel), Ok(State::Ready(_)))
-            {
+            if let (Ok(()), Ok(mapping), Ok(_)) = (&removed, attached, facts) {
                 segment::doom(&mapping);
             }
             removed
         }
     };
-    let Some(set) = set else { return result };
-    let set = Set::from_id(set.id);
+    let Some(stat) = set else { return result };
+    let set = Set::from_id(stat.id);
     let result = result.and_then(|()| gone(set.remove()).map_err(refused("semctl(IPC_RMID)")));
-    if result.is_err() {
+    if result.is_err() && !is_beside(&stat) {
         // What we may not remove must not be held up either.
         let _ = Members::new(set).unlock();
     }
@@ -170,27 +177,16 @@ fn reap_set(stat: &SetStat) -> Option<Reaped> {
     let mut reaped =
         Reaped { key: stat.key, name: String::new(), segment: None, set: Some(stat.id) };
     if stat.key != 0 {
-        match shm::get(stat.key, 0, Get::Existing) {
-            Err(Errno::ENOENT) => {}
-            Err(_) => return keep(),
-            Ok(id) => {
-                let (Ok(segment), Ok(mapping)) =
-                    (shm::stat(id), Mapping::attach(id, Access::ReadOnly))
-                else {
-                    return keep();
-                };
-                match segment::examine(&mapping, &segment, "") {
-                    Ok(State::HalfMade) => {}
-                    Ok(State::Ready(facts)) if facts.lifetime == Lifetime::LastMember => {
-                        reaped.name = facts.name;
-                    }
-                    _ => return keep(),
-                }
-                if gone(shm::remove(id)).is_err() {
+        match segment_of(stat) {
+            Ok(None) => {}
+            Ok(Some((mapping, segment, name))) => {
+                if gone(shm::remove(segment.id)).is_err() {
                     return keep();
                 }
-                reaped.segment = Some(id);
+                drop(mapping);
+                (reaped.segment, reaped.name) = (Some(segment.id), name);
             }
+            Err(Kept) => return keep(),
         }
     }
     if gone(members.set.remove()).is_err() {
@@ -199,16 +195,52 @@ fn reap_set(stat: &SetStat) -> Option<Reaped> {
     Some(reaped)
 }
 
+/// There is something that keeps a set from being reaped.
+struct Kept;
+
+/// The segment that is to go with a set, attached, and its name. `None`: the set goes alone. A segment
+/// of the same key that is another user's, or names another set, is none of this one's business, and
+/// this set is of no use to it.
+fn segment_of(set: &SetStat) -> Result<Option<(Mapping, SegmentStat, String)>, Kept> {
+    let id = match shm::get(set.key, 0, Get::Existing) {
+        Ok(id) => id,
+        Err(Errno::ENOENT) => return Ok(None),
+        Err(_) => return Err(Kept),
+    };
+    let (mapping, segment) = Mapping::attach_known(id, Access::ReadOnly).map_err(|_| Kept)?;
+    if segment.key != set.key {
+        return Err(Kept);
+    }
+    let nonce = Members::new(Set::from_id(set.id)).nonce().map_err(|_| Kept)?;
+    match segment::examine(&mapping, &segment, "") {
+        Ok(State::HalfMade) if Owner::from(&segment).is_same(set.into()) => {
+            Ok(Some((mapping, segment, String::new())))
+        }
+        Ok(State::HalfMade) => Ok(None),
+        Ok(State::Ready(facts)) if !inspect::belong_together(&segment, &facts, set, nonce) => {
+            Ok(None)
+        }
+        Ok(State::Ready(facts)) if facts.lifetime == Lifetime::LastMember => {
+            Ok(Some((mapping, segment, facts.name)))
+        }
+        _ => Err(Kept),
+    }
+}
+
 /// Segments without a set: never finished, or their set was removed by hand.
 fn reap_segment(stat: &SegmentStat) -> Option<Reaped> {
-    let fresh = shm::stat(stat.id).ok()?;
-    if fresh.attached != 0 || fresh.marked_for_removal {
+    if shm::stat(stat.id).ok()?.attached != 0 {
+        return None;
+    }
+    let (mapping, fresh) = Mapping::attach_known(stat.id, Access::ReadOnly).ok()?;
+    // Attached by this look alone, and still the segment that was listed.
+    let is_same = is_marked(fresh.raw_mode) && Owner::from(&fresh) == Owner::from(stat);
+    if fresh.attached != 1 || fresh.marked_for_removal || !is_same {
         return None;
     }
     if fresh.key != 0 && Set::get(fresh.key, 0, sem::How::Existing) != Err(Errno::ENOENT) {
         return None;
     }
-    let mapping = Mapping::attach(stat.id, Access::ReadOnly).ok()?;
     let name = match segment::examine(&mapping, &fresh, "") {
         Ok(State::HalfMade) => String::new(),
         Ok(State::Ready(facts)) if fresh.key == 0 || facts.lifetime == Lifetime::LastMember => {

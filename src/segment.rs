@@ -244,9 +244,14 @@ pub(crate) struct Plan<'a> {
     pub(crate) redelivery: Redelivery,
 }
 
-/// Makes a fresh segment, all zero as the kernel gives it, a channel. Whoever sees the magic sees all.
-pub(crate) fn initialise(mapping: &Mapping, plan: &Plan<'_>, set: i32, nonce: u32) {
+/// Makes a fresh segment, all zero as the kernel gives it, a channel; its facts. A process that sees
+/// the magic sees all.
+///
+/// The facts are the plan's, and nothing of them is read from the segment: any process that the mode
+/// lets write can write there from the moment that the segment exists.
+pub(crate) fn initialise(mapping: &Mapping, plan: &Plan<'_>, set: i32, nonce: u32) -> Facts {
     let header = header(mapping);
+    let created = time::wall_ns();
     let Geometry { shape, seats, capacity, slot_size, stride, header_size, total, .. } =
         plan.geometry;
     let id = &header.identity;
@@ -262,7 +267,7 @@ pub(crate) fn initialise(mapping: &Mapping, plan: &Plan<'_>, set: i32, nonce: u3
     id.size.store(shape.size as u64, Relaxed);
     id.element.store(shape.element as u64, Relaxed);
     id.schema.store(plan.schema, Relaxed);
-    id.created.store(time::wall_ns(), Relaxed);
+    id.created.store(created, Relaxed);
     id.lifetime.store(plan.lifetime.number(), Relaxed);
     id.name_len.store(layout::store_text(&header.name.0, plan.name), Relaxed);
     id.total.store(total as u64, Relaxed);
@@ -271,6 +276,17 @@ pub(crate) fn initialise(mapping: &Mapping, plan: &Plan<'_>, set: i32, nonce: u3
     id.deliveries.store(deliveries, Relaxed);
     bind(mapping, set, nonce);
     id.magic.store(MAGIC, Release);
+    Facts {
+        flavor: plan.flavor,
+        geometry: plan.geometry,
+        schema: plan.schema,
+        set,
+        nonce,
+        created: SystemTime::UNIX_EPOCH + Duration::from_nanos(created),
+        lifetime: plan.lifetime,
+        name: plan.name.to_owned(),
+        redelivery: plan.redelivery,
+    }
 }
 
 /// Ties the segment to a set. Only while the lifecycle semaphore of that set is held and it has no
@@ -279,12 +295,6 @@ pub(crate) fn bind(mapping: &Mapping, set: i32, nonce: u32) {
     let identity = &header(mapping).identity;
     identity.set.store(set as u32, Relaxed);
     identity.nonce.store(nonce, Relaxed);
-}
-
-/// The set a segment is tied to, and the nonce they share.
-pub(crate) fn binding(mapping: &Mapping) -> (i32, u32) {
-    let identity = &header(mapping).identity;
-    (identity.set.load(Relaxed) as i32, identity.nonce.load(Relaxed))
 }
 
 /// Tells the members that the channel was removed, without a system call of theirs. After it was:
@@ -299,6 +309,12 @@ pub(crate) fn doom(mapping: &Mapping) {
 pub(crate) fn is_untouched(mapping: &Mapping) -> bool {
     let header = header(mapping);
     header.senders.joins.load(Relaxed) == 0 && header.receivers.joins.load(Relaxed) == 0
+}
+
+/// Whether the members' table has a line of a member that is there, or died there. A member signs its
+/// line before it does anything else in the segment, and looks at its set once more after that.
+pub(crate) fn has_members(mapping: &Mapping, seats: usize) -> bool {
+    (0..seats).any(|seat| member(mapping, seat).state.load(Acquire) == HERE)
 }
 
 /// Clears what the members of a former life left there while they waited. Only while there are none.

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::inspect::set_of;
 use crate::layout;
 use crate::members::{Flavor, Members};
+use crate::owner::Owner;
 use crate::ring::Ring;
 use crate::segment::{self, Facts, Lifetime, Redelivery, State};
 use crate::sync::plain::Ordering::{Acquire, Relaxed};
@@ -21,7 +22,8 @@ use crate::wait::Side;
 pub struct Stat {
     /// What other processes need to attach by identifier.
     pub id: ChannelId,
-    /// The name, empty for raw keys, files and private channels.
+    /// The name, empty for raw keys, files and private channels. As everything here but what the
+    /// kernel tells in `segment` and `set`, it is what those who may write to the segment say.
     pub name: String,
     /// The System V key, 0 for private channels.
     pub key: i32,
@@ -45,8 +47,12 @@ pub struct Stat {
     pub message_align: usize,
     /// The users' own number for the message type, 0 for none.
     pub schema: u64,
-    /// Messages sent and not yet acknowledged.
+    /// Messages sent and not yet acknowledged; see [`depth_is_exact`](Stat::depth_is_exact).
     pub depth: u64,
+    /// Whether `depth` was counted, as is always done for channels of the calling user and for all
+    /// one-to-one channels. In a many-to-many channel of another user at most 4096 slots are looked
+    /// at; where that is not enough, `depth` is the difference of `tail` and `head`.
+    pub depth_is_exact: bool,
     /// The next position to receive; of many to many, one before it by 16 at most for each receiver.
     pub head: u64,
     /// The next position to send; of many to many, one before it by 16 at most for each sender.
@@ -132,23 +138,35 @@ impl fmt::Display for Role {
     }
 }
 
-/// Describes the channel in a mapping.
+/// Most slots that are looked at in a channel of another user, however many it says there are.
+const LOOKED_AT: u64 = 4096;
+
+/// Describes the channel in a mapping, of which the kernel told this while it was mapped.
 pub(crate) fn describe(
     mapping: &Mapping,
     segment: SegmentStat,
     channel: &str,
 ) -> Result<Stat, Error> {
-    let facts = match segment::examine(mapping, &segment, channel)? {
-        State::Ready(facts) => facts,
-        State::HalfMade => return Err(Error::NotFound { channel: channel.into() }),
-    };
+    match segment::examine(mapping, &segment, channel)? {
+        State::Ready(facts) => Ok(describe_as(mapping, segment, facts)),
+        State::HalfMade => Err(Error::NotFound { channel: channel.into() }),
+    }
+}
+
+/// Describes the channel in a mapping, of which these facts are known.
+pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Facts) -> Stat {
     let set = set_of(&facts, &segment);
     let header = segment::header(mapping);
     let geometry = facts.geometry;
-    // SAFETY: `examine` checked the geometry against this segment; the ring is gone before the mapping.
+    // SAFETY: the geometry was checked against this segment; the ring is gone before the mapping.
     let ring = unsafe { Ring::new(mapping.base(), &geometry) };
     let set_aside = header.repairs.set_aside.load(Relaxed);
-    Ok(Stat {
+    let at_most = if Owner::from(&segment).is_own() { u64::MAX } else { LOOKED_AT };
+    let counted = match facts.flavor {
+        Flavor::Spsc => Some(ring.depth()),
+        Flavor::Mpmc => ring.count_used(at_most),
+    };
+    Stat {
         id: ChannelId { segment: segment.id, nonce: facts.nonce },
         key: segment.key,
         flavor: facts.flavor,
@@ -161,10 +179,8 @@ pub(crate) fn describe(
         message_size: geometry.shape.size,
         message_align: geometry.shape.align,
         schema: facts.schema,
-        depth: match facts.flavor {
-            Flavor::Spsc => ring.depth(),
-            Flavor::Mpmc => ring.count_messages(),
-        },
+        depth: counted.unwrap_or_else(|| ring.depth_hint()),
+        depth_is_exact: counted.is_some(),
         head: header.head.0.load(crate::sync::Ordering::Relaxed),
         tail: match facts.flavor {
             Flavor::Spsc => ring.tail(),
@@ -182,7 +198,7 @@ pub(crate) fn describe(
         name: facts.name,
         segment,
         set,
-    })
+    }
 }
 
 fn members(mapping: &Mapping, ring: &Ring, facts: &Facts, has_set: bool) -> Vec<Member> {
@@ -233,9 +249,25 @@ fn since(line: &layout::Member, position: u64) -> (u64, u64) {
     (position, position.wrapping_sub(line.first.load(Relaxed)))
 }
 
+/// A text from the segment, in which another user can have put what moves a terminal's cursor.
+struct Printable<'a>(&'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in self.0.split_inclusive(char::is_control) {
+            f.write_str(part.trim_end_matches(char::is_control))?;
+            if part.ends_with(char::is_control) {
+                f.write_str("\u{fffd}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Stat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = if self.name.is_empty() { "(no name)" } else { &self.name };
+        let name = Printable(name);
         writeln!(
             f,
             "channel   {name}  key {:#010x}  id {}  {:?}",
@@ -243,7 +275,8 @@ impl fmt::Display for Stat {
         )?;
         writeln!(
             f,
-            "ring      {} of {} slots filled, {} bytes a slot{}, next to receive {}, next to send {}",
+            "ring      {}{} of {} slots filled, {} bytes a slot{}, next to receive {}, next to send {}",
+            if self.depth_is_exact { "" } else { "about " },
             self.depth,
             self.capacity,
             self.slot_size,
@@ -291,7 +324,7 @@ impl fmt::Display for Stat {
                 m.role.to_string(),
                 state,
                 m.pid,
-                m.label,
+                Printable(&m.label),
                 m.messages,
                 m.bytes,
                 m.position,

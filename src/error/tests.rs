@@ -75,6 +75,8 @@ fn errors() -> Vec<Error> {
         Error::Busy { channel: channel(), pid: 77 },
         Error::PermissionDenied { channel: channel(), call: "shmat" },
         Error::PermissionDenied { channel: channel(), call: "shmctl(IPC_RMID)" },
+        Error::ForeignOwner { channel: channel(), object: "set", owner: 77, expected: 78 },
+        Error::ForeignOwner { channel: channel(), object: "set", owner: 77, expected: 77 },
         Error::SeatTaken { channel: channel(), role: "sender", pid: 77 },
         Error::SeatTaken { channel: channel(), role: "sender", pid: 0 },
         Error::SeatTaken { channel: channel(), role: "sender", pid: std::process::id() },
@@ -104,6 +106,7 @@ fn errors() -> Vec<Error> {
             | Error::NotOurs { .. }
             | Error::Busy { .. }
             | Error::PermissionDenied { .. }
+            | Error::ForeignOwner { .. }
             | Error::SeatTaken { .. }
             | Error::NoSeat { .. }
             | Error::NameCollision { .. }

@@ -3,8 +3,10 @@
 use super::alone::Alone;
 use super::{Finished, Looked, Opening, Stop, Try};
 use crate::error::{Error, Fault};
+use crate::inspect;
 use crate::members::{Joined, Members, USERS};
 use crate::membership::Membership;
+use crate::owner::Owner;
 use crate::segment::{self, Facts, State};
 use crate::sysv::Errno;
 use crate::sysv::shm::{self, Get};
@@ -14,12 +16,11 @@ impl Opening<'_> {
         match self.look_for(key)? {
             Some(Looked { stat, mapping, state: State::Ready(facts) }) => {
                 self.check(&facts)?;
+                let set = self.stat_of(&members)?;
+                self.must_be_of_one(&stat, &set)?;
                 let found = Finished { stat, mapping, facts };
-                let facts = &found.facts;
-                if facts.set != members.set.id()
-                    || self.nonce(&members)? != facts.nonce
-                    || !self.fits(&members, facts.geometry.seats)?
-                {
+                let nonce = self.nonce_of(&members)?;
+                if !inspect::belong_together(&found.stat, &found.facts, &set, nonce) {
                     return Err(self.mismatched(&members, &found));
                 }
                 self.join(members, found)
@@ -35,18 +36,24 @@ impl Opening<'_> {
 
     /// The segment of the key names another set. While somebody puts that right, wait for them.
     fn mismatched(&self, members: &Members, found: &Finished) -> Stop {
-        if let Err(stop) = self.wait_settled(members) {
-            return stop;
-        }
-        let bound = segment::binding(&found.mapping);
-        match (members.set.value(USERS), members.nonce()) {
-            (Ok(users), Ok(nonce)) if users > 0 && bound != (members.set.id(), nonce) => {
+        let belong = || -> Try<bool> {
+            self.wait_settled(members)?;
+            let (set, nonce) = (self.stat_of(members)?, self.nonce_of(members)?);
+            match segment::examine(&found.mapping, &found.stat, &self.channel)? {
+                State::Ready(now) => Ok(inspect::belong_together(&found.stat, &now, &set, nonce)),
+                State::HalfMade => Ok(false),
+            }
+        };
+        match belong() {
+            // Asked last: without its set there is nothing to belong to.
+            Ok(false) if members.set.value(USERS).is_ok_and(|users| users > 0) => {
                 Error::Fault(Fault::Corrupt {
                     what: "the segment and the set of its key do not belong together",
                 })
                 .into()
             }
-            _ => Stop::Again,
+            Ok(_) => Stop::Again,
+            Err(stop) => stop,
         }
     }
 
@@ -57,6 +64,11 @@ impl Opening<'_> {
         // Dropped, it removes a set that no segment belongs to.
         let _alone = Alone { members, key: Some(key) };
         match self.look_for(key)? {
+            // It is another user's to remove, and its members' to leave.
+            None => {
+                let set = self.stat_of(&members)?;
+                Ok(self.must_be("set", &set, Owner::own())?)
+            }
             // Nobody builds where there are members.
             Some(Looked { state: State::HalfMade, .. })
                 if members.set.value(USERS).is_ok_and(|users| users > 0) =>

@@ -19,6 +19,12 @@
 //!
 //! Segments and sets can be taken away by hand at any moment (`ipcrm`). Every call that finds its
 //! object gone starts from the top, until the options' timeout.
+//!
+//! # What is believed
+//!
+//! Of the kernel, what it says of an object while that is attached: before that, an identifier can
+//! come round. Of owners, what `owner.rs` says. Of a header, one look, validated (`segment::examine`):
+//! the copy is what counts from then on. What this process decided itself it never reads back.
 
 mod alone;
 mod among;
@@ -34,13 +40,15 @@ use crate::members::{self, Flavor, Members, Seat};
 use crate::membership::Membership;
 use crate::message::Shape;
 use crate::options::{Options, PREFAULT_UP_TO};
+use crate::owner::Owner;
 use crate::reap;
 use crate::segment::{self, Facts, Plan, State};
 use crate::sync::plain::Ordering::Relaxed;
-use crate::sysv::sem::{How as Make, Set};
-use crate::sysv::shm::{self, Access, Get, Mapping, SegmentStat};
+use crate::sync::{Ordering::SeqCst, fence};
+use crate::sysv::sem::{How as Make, Set, SetStat};
+use crate::sysv::shm::{self, Access, Get, Mapping, Refused, SegmentStat};
 use crate::sysv::time::Deadline;
-use crate::sysv::{Errno, memory};
+use crate::sysv::{Errno, memory, process};
 use crate::wait::Side;
 use alone::Alone;
 
@@ -73,6 +81,12 @@ pub(crate) fn open(
         None => opening.until_decided(|| opening.private()),
         Some(Address::Id(_)) if how == How::Create => {
             invalid("id", "the kernel gives identifiers out; use Options::private to create")
+        }
+        Some(Address::Name { uid, .. }) if how == How::Create && *uid != process::euid() => {
+            invalid(
+                "owner",
+                "each user creates its own channels; attach, or create it as that user",
+            )
         }
         Some(Address::Id(id)) => opening.until_decided(|| opening.by_id(*id)),
         Some(address) => match address.key()? {
@@ -156,7 +170,8 @@ impl Opening<'_> {
     }
 
     fn by_id(&self, id: ChannelId) -> Try<Membership> {
-        let Some(Looked { stat, mapping, state: State::Ready(facts) }) = self.look(id.segment)?
+        let Some(Looked { stat, mapping, state: State::Ready(facts) }) =
+            self.look(id.segment, None)?
         else {
             return Err(self.not_found());
         };
@@ -180,7 +195,12 @@ impl Opening<'_> {
     fn find_or_make_set(&self, key: i32) -> Try<Set> {
         match Set::lookup(key) {
             Ok(set) => {
-                let stat = set.stat().map_err(|errno| self.stop("semctl(IPC_STAT)", errno))?;
+                let stat = set.stat().map_err(|errno| {
+                    let owner = || Owner::of_set(set.id());
+                    let foreign = self.foreign(errno, "set", owner);
+                    foreign.unwrap_or_else(|| self.stop("semctl(IPC_STAT)", errno))
+                })?;
+                self.check_owner("set", Owner::from(&stat))?;
                 match reap::is_ours(&stat) {
                     true => Ok(set),
                     false => {
@@ -190,66 +210,133 @@ impl Opening<'_> {
                 }
             }
             Err(Errno::ENOENT) => {
-                let seats = match self.look_for(key)? {
-                    // Nothing is made beside what is not ours: looking at it fails.
-                    Some(Looked { state: State::Ready(facts), .. }) => facts.geometry.seats,
+                // Nothing is made beside what is not ours: looking at it fails.
+                let (seats, mode) = match self.look_for(key)? {
+                    Some(Looked { state: State::Ready(facts), stat, .. }) => {
+                        self.check(&facts)?;
+                        self.must_be("segment", &stat, Owner::made_for(stat.uid))?;
+                        (facts.geometry.seats, stat.mode)
+                    }
                     None if !self.may_create() => return Err(self.not_found()),
-                    _ => self.plan.geometry.seats,
+                    looked => {
+                        if let Some(Looked { stat, .. }) = &looked {
+                            self.must_be("segment", stat, Owner::own())?;
+                        }
+                        (self.plan.geometry.seats, self.options.mode)
+                    }
                 };
-                self.make_set(key, seats)
+                self.make_set(key, seats, mode)
             }
             Err(errno) => Err(self.stop("semget", errno)),
         }
     }
 
-    fn make_set(&self, key: i32, seats: usize) -> Try<Set> {
+    fn make_set(&self, key: i32, seats: usize, mode: u32) -> Try<Set> {
         let n = members::semaphores(seats);
-        let mode = self.options.mode | segment::MARK;
+        let mode = mode | segment::MARK;
         Set::get(key, n, Make::New { mode }).map_err(|errno| match errno {
             Errno::EEXIST => Stop::Again,
             errno => self.call("semget").set(errno).into(),
         })
     }
 
-    /// Whether a set is as large as that of a channel with so many seats.
-    fn fits(&self, members: &Members, seats: usize) -> Try<bool> {
-        match members.set.stat() {
-            Ok(stat) => Ok(stat.semaphores as i32 == members::semaphores(seats)),
-            Err(errno) => Err(self.stop("semctl(IPC_STAT)", errno)),
+    fn stat_of(&self, members: &Members) -> Try<SetStat> {
+        members.set.stat().map_err(|errno| self.stop("semctl(IPC_STAT)", errno))
+    }
+
+    fn nonce_of(&self, members: &Members) -> Try<u32> {
+        members.nonce().map_err(|errno| self.stop("semctl(GETVAL)", errno))
+    }
+
+    /// Whether an object belongs to the user whose channel is asked for.
+    fn check_owner(&self, object: &'static str, owner: Owner) -> Result<(), Error> {
+        match &self.options.address {
+            Some(address) => inspect::check_owner(address, object, owner, &self.channel),
+            None => Ok(()),
         }
+    }
+
+    /// What a refused look at an object under the key of a name means if it is another user's.
+    fn foreign(
+        &self,
+        errno: Errno,
+        object: &'static str,
+        owner: impl FnOnce() -> Option<Owner>,
+    ) -> Option<Stop> {
+        let address = self.options.address.as_ref()?;
+        inspect::foreign(errno, address, object, owner, &self.channel).map(Stop::Failed)
+    }
+
+    /// Fails unless an object is of this owner: another user's is not built on, and not removed.
+    fn must_be(
+        &self,
+        object: &'static str,
+        found: impl Into<Owner>,
+        expected: Owner,
+    ) -> Result<(), Error> {
+        match found.into() {
+            found if found.is_same(expected) => Ok(()),
+            found => Err(self.foreign_owner(object, found, process::euid())),
+        }
+    }
+
+    /// Fails unless segment and set are of one owner.
+    fn must_be_of_one(&self, segment: &SegmentStat, set: &SetStat) -> Result<(), Error> {
+        let (segment, set) = (Owner::from(segment), Owner::from(set));
+        if segment.is_same(set) {
+            return Ok(());
+        }
+        Err(match set.is_same(Owner::own()) {
+            true => self.foreign_owner("segment", segment, process::euid()),
+            false => self.foreign_owner("set", set, segment.user()),
+        })
+    }
+
+    fn foreign_owner(&self, object: &'static str, found: Owner, expected: u32) -> Error {
+        let channel = self.channel.clone();
+        Error::ForeignOwner { channel, object, owner: found.besides(expected), expected }
     }
 
     /// The segment of a key, looked at; `None` where there is none.
     fn look_for(&self, key: i32) -> Try<Option<Looked>> {
         match shm::get(key, 0, Get::Existing) {
-            Ok(id) => self.look(id),
+            Ok(id) => self.look(id, Some(key)),
             Err(Errno::ENOENT) => Ok(None),
             Err(errno) => Err(self.stop("shmget", errno)),
         }
     }
 
-    /// Attaches a segment and looks at it. `None`: it went away.
-    fn look(&self, id: i32) -> Try<Option<Looked>> {
-        let stat = match shm::stat(id) {
-            Ok(stat) => stat,
-            Err(Errno::EIDRM | Errno::EINVAL) => return Ok(None),
-            Err(errno) => return Err(self.stop("shmctl(IPC_STAT)", errno)),
-        };
-        let mapping = match Mapping::attach(id, Access::ReadWrite) {
-            Ok(mapping) => mapping,
-            Err(Errno::EIDRM | Errno::EINVAL) => return Ok(None),
-            Err(errno) => {
-                return Err(self.call("shmat").segment(errno, stat.size as usize, false).into());
+    /// Attaches a segment, found by this key, and looks at it. `None`: it went away.
+    fn look(&self, id: i32, key: Option<i32>) -> Try<Option<Looked>> {
+        let (mapping, stat) = match Mapping::attach_known(id, Access::ReadWrite) {
+            Ok(found) => found,
+            Err(Refused { errno: Errno::EIDRM | Errno::EINVAL, .. }) => return Ok(None),
+            Err(Refused { call, errno }) => {
+                let foreign = self.foreign(errno, "segment", || Owner::of_segment(id));
+                return Err(foreign.unwrap_or_else(|| {
+                    let bytes = shm::stat(id).map_or(0, |stat| stat.size as usize);
+                    self.call(call).segment(errno, bytes, false).into()
+                }));
             }
         };
+        // It lost its key meanwhile, or the identifier came round before it was attached.
+        if key.is_some_and(|key| key != stat.key) {
+            return Err(Stop::Again);
+        }
+        self.check_owner("segment", Owner::from(&stat))?;
         let state = segment::examine(&mapping, &stat, &self.channel)?;
         Ok(Some(Looked { stat, mapping, state }))
     }
 
-    /// An identifier is of a channel that there is, or was.
+    /// An identifier is of a channel that there is, or was; and what is made belongs to the user that
+    /// makes it.
     fn may_create(&self) -> bool {
-        let by_id = matches!(self.options.address, Some(Address::Id(_)));
-        self.how != How::Attach && !by_id
+        let may = match &self.options.address {
+            Some(Address::Id(_)) => false,
+            Some(Address::Name { uid, .. }) => *uid == process::euid(),
+            _ => true,
+        };
+        may && self.how != How::Attach
     }
 
     /// Whether a channel that is there may be joined at all.
@@ -302,15 +389,26 @@ impl Opening<'_> {
             }
         }
         let label = &self.options.label;
-        match Membership::new(members, seat, &stat, facts, mapping, unmet, label) {
-            Ok(membership) => Ok(membership),
-            Err(Fault::Removed) => Err(Stop::Again),
-            Err(fault) => Err(fault.into()),
-        }
-    }
-
-    fn nonce(&self, members: &Members) -> Try<u32> {
-        members.nonce().map_err(|errno| self.stop("semctl(GETVAL)", errno))
+        let stop = |fault| match fault {
+            Fault::Removed => Stop::Again,
+            fault => fault.into(),
+        };
+        let flavor = facts.flavor;
+        let membership = Membership::new(members, seat, &stat, facts, mapping, unmet, label);
+        let membership = membership.map_err(stop)?;
+        // A process that binds the segment to another set looks at the members' table after ours was
+        // removed (`alone.rs`): either it sees our line, or we see here that the set is gone.
+        fence(SeqCst);
+        membership.check_seat().map_err(|fault| {
+            // What the last holder of the seat left in the slots is still to be looked for: the seat goes
+            // back, and its line goes on saying that its member died.
+            if membership.has_legacy() {
+                let _ = members.leave(flavor, seat);
+                membership.lose_seat();
+            }
+            stop(fault)
+        })?;
+        Ok(membership)
     }
 
     fn not_found(&self) -> Stop {

@@ -104,3 +104,32 @@ fn every_pair_of_bits() {
     assert!(fine + refused >= bits * (bits - 1) / 2 / EVERY as u64);
     assert!(fine > 50_000 && refused > 50_000, "{fine} and {refused}");
 }
+
+/// What the creator of a channel takes for its facts is what everybody else reads there.
+#[test]
+fn a_creator_knows_what_others_read() {
+    use crate::sysv::key::PRIVATE;
+    use crate::sysv::shm::{self, Access, Get};
+    let shape = Shape { variable: true, size: 4, element: 2, align: 2 };
+    let plan = Plan {
+        flavor: Flavor::Mpmc,
+        geometry: Geometry::new(shape, 3, 8, 40).expect("a geometry"),
+        schema: 0xfeed,
+        lifetime: Lifetime::LastMember,
+        name: "grüße",
+        redelivery: Redelivery::UpTo(7),
+    };
+    let how = Get::New { mode: 0o601, huge: false };
+    let id = shm::get(PRIVATE, plan.geometry.total, how).expect("a segment");
+    let attached = Mapping::attach_known(id, Access::ReadWrite);
+    shm::remove(id).expect("removed");
+    let (mapping, stat) = attached.expect("attached");
+    let facts = initialise(&mapping, &plan, 5, 0x1234_5678);
+    match examine(&mapping, &stat, "any").expect("a channel") {
+        State::Ready(read) => assert_eq!(read, facts),
+        State::HalfMade => panic!("not finished"),
+    }
+    // It asks the segment for nothing.
+    let unwritten = initialise(&mapping, &Plan { name: "other", ..plan }, 6, 1);
+    assert_eq!((unwritten.name.as_str(), unwritten.set, unwritten.nonce), ("other", 6, 1));
+}

@@ -15,6 +15,34 @@ pub(crate) fn euid() -> u32 {
     unsafe { libc::geteuid() }
 }
 
+/// What the kernel tells of every user that has no number in this user namespace, as configured
+/// unless somebody changed it.
+const OVERFLOW_UID: u32 = 65_534;
+
+/// Whether a user id stands for one user: not the number that stands for all those without one.
+pub(crate) fn is_a_user(uid: u32) -> bool {
+    uid != overflow_uid() || is_mapped(uid)
+}
+
+fn overflow_uid() -> u32 {
+    // The number is a compile-time constant of the kernel that only root changes; without `/proc` the
+    // usual one is taken.
+    let told = std::fs::read_to_string("/proc/sys/kernel/overflowuid");
+    told.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(OVERFLOW_UID)
+}
+
+/// Whether a number is a user's in this user namespace. Where that is not to be learnt it is not.
+fn is_mapped(uid: u32) -> bool {
+    let has = |line: &str| {
+        let mut fields = line.split_whitespace().map(|field| field.parse().ok());
+        let (first, _, count): (Option<u32>, _, Option<u32>) =
+            (fields.next()?, fields.next()?, fields.next()?);
+        Some(uid.checked_sub(first?)? < count?)
+    };
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.lines().any(|line| has(line) == Some(true))
+}
+
 /// A number nobody guesses. While the kernel has no entropy yet, one that merely nobody else has.
 pub(crate) fn random_u64() -> u64 {
     let mut bytes = [0u8; 8];
@@ -96,6 +124,22 @@ mod tests {
         // The owner of our own entry in /proc is the effective user.
         use std::os::unix::fs::MetadataExt;
         assert_eq!(euid(), std::fs::metadata("/proc/self").unwrap().uid());
+    }
+
+    #[test]
+    fn users_have_numbers() {
+        assert!(is_a_user(euid()) || euid() == overflow_uid());
+        assert!(is_a_user(0) && overflow_uid() > 1000);
+        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap();
+        let all = map.split_whitespace().eq(["0", "0", "4294967295"]);
+        assert!(!all || is_a_user(overflow_uid()), "nobody is a user where all are");
+        // A new user namespace has no numbers yet.
+        let child = fork(|| {
+            // SAFETY: numbers only, in a child of one thread.
+            let alone = unsafe { libc::unshare(libc::CLONE_NEWUSER) } == 0;
+            !alone || euid() == overflow_uid() && !is_a_user(euid())
+        });
+        assert!(wait(child));
     }
 
     #[test]

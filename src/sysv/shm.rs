@@ -42,6 +42,13 @@ pub(crate) enum Access {
     ReadOnly,
 }
 
+/// Which of two calls failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) call: &'static str,
+    pub(crate) errno: Errno,
+}
+
 /// An attached segment, detached on drop.
 #[derive(Debug)]
 pub(crate) struct Mapping {
@@ -66,6 +73,18 @@ impl Mapping {
             return Err(Errno::last());
         }
         NonNull::new(base.cast()).map(|base| Mapping { base }).ok_or(Errno::ENOMEM)
+    }
+
+    /// Attaches a segment, and then asks the kernel about it: attached, it cannot go away, nor can its
+    /// identifier come round, so what is told, above all the size, is of what is mapped.
+    pub(crate) fn attach_known(
+        id: i32,
+        access: Access,
+    ) -> std::result::Result<(Mapping, SegmentStat), Refused> {
+        let refused = |call| move |errno| Refused { call, errno };
+        let mapping = Mapping::attach(id, access).map_err(refused("shmat"))?;
+        let stat = stat(id).map_err(refused("shmctl(IPC_STAT)"))?;
+        Ok((mapping, stat))
     }
 
     /// Its first byte, page aligned.

@@ -9,6 +9,7 @@
 //!
 //! *A live peer* (`peer.rs`). A process scribbles over header, slots and semaphores and removes the
 //! objects now and then, while others send and receive with deadlines, leave and come again.
+//! Headers that change while their channel is created are no business of its creator (`creation.rs`).
 //! What is received by value is validated where no peer can reach it (`copies.rs`).
 //! Members that are late, panic, crash or hang on purpose show that this is seen (`controls.rs`).
 //!
@@ -29,6 +30,7 @@
 
 mod controls;
 mod copies;
+mod creation;
 mod ends;
 mod ground;
 mod header;
@@ -47,15 +49,21 @@ use sysvring_support::{suite, worker};
 
 fn main() -> ExitCode {
     if let Some(orders) = worker::orders() {
-        return worker::work(&peer::workers(), orders);
+        return worker::work(&[creation::workers(), peer::workers()].concat(), orders);
     }
     let mut arguments: Vec<String> = std::env::args().collect();
     if let Err(error) = scale::set_up(&mut arguments) {
         eprintln!("{error}");
         return ExitCode::FAILURE;
     }
-    let tests =
-        [controls::tests(), copies::tests(), header::tests(), peer::tests(), words::tests()]
-            .concat();
+    let tests = [
+        controls::tests(),
+        copies::tests(),
+        creation::tests(),
+        header::tests(),
+        peer::tests(),
+        words::tests(),
+    ]
+    .concat();
     suite::run_with(arguments.into_iter(), scale::WATCHDOG, tests)
 }

@@ -1,0 +1,129 @@
+//! A process with write access writes into a channel while it is being created: what its creator
+//! works with is what it asked for.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use sysvring::spsc::{Receiver, Sender};
+use sysvring::{Options, mpmc};
+use sysvring_support::board::board;
+use sysvring_support::fork::Fork;
+use sysvring_support::memory::Memory;
+use sysvring_support::step::{Stepper, Stop, mark};
+use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::{tests, workers};
+
+use crate::ground::Key;
+use crate::page;
+
+tests![a_header_that_changes_once_it_is_finished, a_header_that_changes_all_the_time];
+workers![change_once, change_all_the_time];
+
+type Large = [u8; 65_536];
+
+/// Another geometry, which fits together and into the segment: slots of 8 bytes where there is room for
+/// one of 65536.
+fn lies() -> Vec<(usize, usize, u64)> {
+    let identity = page::find("Identity");
+    let total = 4096 + 2048 * 16;
+    [("capacity", 2048), ("slot_size", 8), ("stride", 16), ("size", 8), ("total", total)]
+        .map(|(name, value)| {
+            let field = identity.field(name);
+            (identity.at[0] + field.offset, field.bytes, value)
+        })
+        .to_vec()
+}
+
+fn lie(memory: &Memory) {
+    for (at, bytes, value) in lies() {
+        match bytes {
+            4 => memory.u32(at).store(value as u32, Relaxed),
+            _ => memory.u64(at).store(value, Relaxed),
+        }
+    }
+}
+
+/// Creates both kinds of channels and uses what it asked for.
+fn create_and_use(key: &Key) {
+    let options = || Options::key(key.0).capacity(2).mode(0o666);
+    let mut tx: Sender<Large> = options().create().expect("create");
+    assert_eq!((tx.capacity(), tx.slot_size()), (2, 65_536), "not what was asked for");
+    tx.send(&[7; 65_536]).expect("send");
+    tx.send(&[8; 65_536]).expect("send");
+    assert_eq!(tx.stat().expect("stat").stride, 65_544);
+    drop(tx);
+    key.clear();
+    let tx: mpmc::Sender<Large> = options().create().expect("create");
+    assert_eq!((tx.capacity(), tx.slot_size()), (2, 65_536), "not what was asked for");
+    tx.send(&[7; 65_536]).expect("send");
+    drop(tx);
+    key.clear();
+}
+
+fn a_header_that_changes_once_it_is_finished() {
+    Worker::run(&[&"creation::change_once"]);
+}
+
+/// The creator is stopped at each system call; from the first one on at which the magic is there, the
+/// header says something else.
+fn change_once(_: &mut Orders) {
+    let key = Key::new();
+    let mut creator = Stepper::start(|| {
+        mark();
+        create_and_use(&key);
+        mark();
+    })
+    .expect("traced");
+    let mut told = Vec::new();
+    loop {
+        match creator.run_to_call(&mut || false) {
+            Stop::Call => {}
+            Stop::Marked => break,
+            other => panic!("the creator came to {other:?}"),
+        }
+        if let Some(id) = key.segment()
+            && !told.contains(&id)
+            && let Some(memory) = Memory::try_of(id)
+            && memory.u64(0).load(Relaxed) != 0
+        {
+            lie(&memory);
+            told.push(id);
+        }
+    }
+    assert_eq!(told.len(), 2, "a channel of each kind was there to be changed");
+    creator.kill();
+    key.clear();
+}
+
+fn a_header_that_changes_all_the_time() {
+    Worker::run(&[&"creation::change_all_the_time"]);
+}
+
+fn change_all_the_time(_: &mut Orders) {
+    let key = Key::new();
+    let [changes] = board::<1>();
+    let mut scribbler = Fork::start(|| {
+        loop {
+            if let Some(memory) = key.segment().and_then(Memory::try_of) {
+                // Until it is another one.
+                for _ in 0..200 {
+                    lie(&memory);
+                    changes.fetch_add(1, Relaxed);
+                }
+            }
+        }
+    });
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(700) || changes.load(Relaxed) < 10_000 {
+        let mut creator = Fork::start(|| {
+            // Its forked copy of the key removes nothing.
+            let key = std::mem::ManuallyDrop::new(Key(key.0));
+            (0..20).for_each(|_| create_and_use(&key));
+        });
+        let end = creator.wait();
+        assert!(end.success(), "the creator ended with {end}");
+    }
+    scribbler.kill_and_wait();
+    key.clear();
+    drop(Options::key(key.0).create::<Receiver<u64>>().expect("as good as before"));
+}

@@ -35,6 +35,8 @@ mod races;
 mod raw;
 mod removed_senders;
 mod stops;
+mod strangers;
+mod strangers_rings;
 mod types;
 mod users;
 mod verdicts;
@@ -78,6 +80,8 @@ fn main() -> ExitCode {
             races::workers(),
             raw::workers(),
             stops::workers(),
+            strangers::workers(),
+            strangers_rings::workers(),
             types::workers(),
             users::workers(),
             verdicts::workers(),
@@ -120,6 +124,8 @@ fn main() -> ExitCode {
         races::tests(),
         removed_senders::tests(),
         stops::tests(),
+        strangers::tests(),
+        strangers_rings::tests(),
         types::tests(),
         users::tests(),
         verdicts::tests(),

@@ -13,7 +13,7 @@ use sysvring_support::worker::{Orders, Worker, hear, say};
 use sysvring_support::{ipc, tests, workers};
 
 use crate::life::is_gone;
-use crate::raw::{Key, Memory, at};
+use crate::raw::{self, Key, Memory, at};
 
 tests![
     creators_are_killed_and_the_next_one_opens,
@@ -25,6 +25,7 @@ tests![
     a_channel_of_dead_members_is_reaped,
     private_sets_of_the_dead_are_reaped,
     others_and_kept_ones_are_never_reaped,
+    a_segment_that_names_another_set_is_not_reaped_with_this_one,
     reapers_are_killed_and_the_next_one_reaps,
 ];
 workers![sit, sit_in_private, kill_creators, kill_removers, kill_reapers];
@@ -197,6 +198,21 @@ fn others_and_kept_ones_are_never_reaped() {
     assert_eq!(alone.try_recv(), Err(RecvError::Empty), "a member's channel");
     let mut rx: Receiver<u64> = killed.options().attach().expect("it stays");
     assert_eq!((rx.recv(), rx.recv()), (Ok(1), Ok(2)));
+}
+
+/// Its members do not know yet that their set was taken away; a creator died after it made another.
+fn a_segment_that_names_another_set_is_not_reaped_with_this_one() {
+    let key = Key::new();
+    let options = || key.options().lifetime(Lifetime::LastMember);
+    let mut tx: Sender<u64> = options().create().expect("create");
+    let mut rx: Receiver<u64> = options().attach().expect("attach");
+    raw::ipcrm("-s", key.set().expect("a set"));
+    let (segment, set) = (key.segment(), key.make_set(SEMAPHORES, MARKED));
+    let expected = Reaped { key: key.0, name: String::new(), segment: None, set: Some(set) };
+    assert_eq!(reap(key.0), [expected]);
+    assert_eq!((key.segment(), key.set()), (segment, None));
+    assert_eq!((tx.send(&1), rx.recv()), (Ok(()), Ok(1)));
+    drop((tx, rx));
 }
 
 /// Kills a child that does something over and over, at random moments; looks after each.

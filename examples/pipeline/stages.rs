@@ -33,8 +33,8 @@ struct Stage {
 #[derive(Default)]
 pub struct Stages {
     stages: Vec<Stage>,
-    /// Attached read-only as long as we live: so a channel can be found, and removed, even when all
-    /// its members died. First that of counts, then that of lines.
+    /// First that of counts, then that of lines. To look at a channel keeps it from nothing: it goes
+    /// with its members.
     channels: Vec<(ChannelId, Observer)>,
 }
 
@@ -128,10 +128,9 @@ impl Stages {
             // Mostly gone: the last member takes it away.
             let _ = sysvring::remove(*channel);
         }
-        // Killed before we knew its channel: of a private one without members only a set is left,
-        // which has no name to remove it by.
-        let makers = self.stages.iter().filter(|stage| stage.role != Role::Worker).count();
-        if self.channels.len() < makers && self.what_failed().is_some() {
+        // All its members were killed: of a private channel then only a set is left, which has no
+        // name to remove it by.
+        if self.what_failed().is_some() {
             let _ = sysvring::reap();
         }
     }

@@ -59,12 +59,14 @@ fn drop_loans(orders: &mut Orders) {
     let [dropped_at, lent] = board::<2>();
     let sender = Fork::start(|| {
         let tx: mpmc::Sender<u64> = options(&name, 1).attach().expect("attach");
-        let mut watch = Watch::start(&[parent_id()]);
+        let mut watch = Watch::start(&[]);
         for n in 0..ROUNDS {
             until(|| lent.load(Acquire) == n + 1);
             watch.restart();
             tx.send(&n).expect("send");
-            watch.must_be_within(SOON, dropped_at.load(Acquire));
+            // Said after it was done: what the parent is late is not waited for.
+            until(|| dropped_at.load(Acquire) != 0);
+            watch.must_be_within(SOON, dropped_at.swap(0, AcqRel));
         }
     });
     let rx: mpmc::Receiver<u64> = options(&name, 1).attach().expect("attach");
@@ -72,8 +74,8 @@ fn drop_loans(orders: &mut Orders) {
         let loan = tx.loan_timeout(LONG).expect("a slot");
         lent.store(n + 1, Release);
         until(|| ipc::waiting(set, WAKE_SENDERS) == 1);
-        dropped_at.store(now_ns(), Release);
         drop(loan);
+        dropped_at.store(now_ns(), Release);
         // Only then: a receiver would step over it, and wake.
         until(|| tx.len() == 1);
         assert_eq!(rx.recv_timeout(LONG), Ok(n));

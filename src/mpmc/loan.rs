@@ -1,5 +1,6 @@
 //! A slot to write in.
 
+use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::{fmt, slice};
@@ -7,9 +8,9 @@ use core::{fmt, slice};
 use zerocopy::{FromBytes, KnownLayout};
 
 use super::Sender;
-use super::sender::Claimed;
 use crate::error::SendError;
 use crate::message::Message;
+use crate::ring::mpmc::Claim;
 
 /// A slot of the ring, to be written in place. [`commit`](Loan::commit) sends it; dropped without,
 /// receivers step over its position.
@@ -19,7 +20,7 @@ use crate::message::Message;
 #[must_use = "what is written into a loan is sent by commit"]
 pub struct Loan<'a, T: Message + ?Sized> {
     sender: &'a Sender<T>,
-    claim: Claimed<'a>,
+    claim: ManuallyDrop<Claim>,
     message: NonNull<T>,
     /// Of the trailing slice, where there is one.
     elements: usize,
@@ -32,9 +33,9 @@ unsafe impl<T: Message + ?Sized + Sync> Sync for Loan<'_, T> {}
 
 impl<'a, T: Message + FromBytes> Loan<'a, T> {
     #[inline]
-    pub(super) fn new(sender: &'a Sender<T>, claim: Claimed<'a>) -> Loan<'a, T> {
-        let message = claim.payload().cast();
-        Loan { sender, claim, message, elements: 0 }
+    pub(super) fn new(sender: &'a Sender<T>, claim: Claim) -> Loan<'a, T> {
+        let message = sender.payload(&claim).cast();
+        Loan { sender, claim: ManuallyDrop::new(claim), message, elements: 0 }
     }
 }
 
@@ -45,11 +46,18 @@ where
     /// `None` when so many elements do not fit a slot.
     pub(super) fn with_elements(
         sender: &'a Sender<T>,
-        claim: Claimed<'a>,
+        claim: Claim,
         elements: usize,
     ) -> Option<Loan<'a, T>> {
-        let message = place(sender, &claim, elements)?;
-        Some(Loan { sender, claim, message, elements })
+        match place(sender, &claim, elements) {
+            Some(message) => {
+                Some(Loan { sender, claim: ManuallyDrop::new(claim), message, elements })
+            }
+            None => {
+                sender.abandon(claim);
+                None
+            }
+        }
     }
 
     /// Makes the message shorter: so many elements of its trailing slice. One that has no more stays
@@ -63,13 +71,13 @@ where
 }
 
 /// A message of so many elements at the start of the claimed slot.
-fn place<T>(sender: &Sender<T>, claim: &Claimed<'_>, elements: usize) -> Option<NonNull<T>>
+fn place<T>(sender: &Sender<T>, claim: &Claim, elements: usize) -> Option<NonNull<T>>
 where
     T: Message + FromBytes + KnownLayout<PointerMetadata = usize> + ?Sized,
 {
     let len = T::size_for_metadata(elements).filter(|&len| len <= sender.slot_size())?;
     // SAFETY: the claimed slot is ours, as long as the slot size, and initialised by the kernel.
-    let bytes = unsafe { slice::from_raw_parts_mut(claim.payload().as_ptr(), len) };
+    let bytes = unsafe { slice::from_raw_parts_mut(sender.payload(claim).as_ptr(), len) };
     T::mut_from_bytes_with_elems(bytes, elements).ok().map(NonNull::from)
 }
 
@@ -87,7 +95,17 @@ impl<T: Message + ?Sized> Loan<'_, T> {
     #[inline]
     pub fn commit(self) -> Result<(), SendError> {
         let len = size_of_val::<T>(&self);
-        self.sender.commit(self.claim, len)
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: taken once: `this` is not dropped.
+        let claim = unsafe { ManuallyDrop::take(&mut this.claim) };
+        this.sender.commit(claim, len)
+    }
+}
+
+impl<T: Message + ?Sized> Drop for Loan<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: taken once: `commit`, which takes it too, does not drop.
+        self.sender.abandon(unsafe { ManuallyDrop::take(&mut self.claim) });
     }
 }
 

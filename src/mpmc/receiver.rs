@@ -143,7 +143,8 @@ impl<T: Message + ?Sized> Receiver<T> {
         }
     }
 
-    /// Where a held message lies, and how many bytes it has: never more than a slot.
+    /// Where a held message lies, and how many bytes it has: never more than a slot. On an error it is
+    /// another receiver's.
     #[inline(always)]
     fn find(&self, held: &Held) -> Result<(NonNull<u8>, usize), RecvError> {
         let slot = self.inner.consumer.slot(held);
@@ -154,6 +155,7 @@ impl<T: Message + ?Sized> Receiver<T> {
         }
         let len = slot.length().load(Relaxed);
         if len > slot_size as u64 {
+            self.inner.release(held);
             let what = "a message is longer than its slot";
             return Err(self.inner.post.stop(Fault::Corrupt { what }).into());
         }

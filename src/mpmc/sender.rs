@@ -6,10 +6,10 @@ mod in_place;
 mod inner;
 
 use core::marker::PhantomData;
+use core::ptr::NonNull;
 use core::time::Duration;
 use std::sync::Arc;
 
-pub(super) use self::claimed::Claimed;
 use super::Death;
 use super::post::Post;
 use crate::address::ChannelId;
@@ -21,7 +21,7 @@ use crate::message::{Message, Shape, is_variable};
 use crate::options::{Handle, sealed::Sealed};
 use crate::pace::Wait;
 use crate::patience::Patience;
-use crate::ring::mpmc::Producer;
+use crate::ring::mpmc::{Claim, Producer};
 use crate::stat::Stat;
 use crate::sync::plain::AtomicU32;
 use crate::sync::plain::Ordering::Relaxed;
@@ -181,9 +181,9 @@ impl<T: Message + ?Sized> Sender<T> {
 
     /// Writes a message of checked length into a claimed slot; its length.
     #[inline(always)]
-    fn write(&self, claim: &Claimed<'_>, message: &T) -> usize {
+    fn write(&self, claim: &Claim, message: &T) -> usize {
         let bytes = message.as_bytes();
-        let slot = claim.slot();
+        let slot = self.inner.producer.slot(claim);
         slot.writing();
         // SAFETY: the slot is ours until it is published, and has room: sized messages have the size
         // both sides agreed on, the length of others was checked.
@@ -193,12 +193,12 @@ impl<T: Message + ?Sized> Sender<T> {
 
     /// Announces the message in a claimed slot.
     #[inline(always)]
-    fn publish(&self, claim: Claimed<'_>, len: usize) -> Result<(), SendError> {
+    fn publish(&self, claim: Claim, len: usize) -> Result<(), SendError> {
         let inner = &*self.inner;
         if is_variable::<T>() {
-            claim.slot().length().store(len as u64, Relaxed);
+            inner.producer.slot(&claim).length().store(len as u64, Relaxed);
         }
-        match claim.publish() {
+        match inner.producer.publish(claim) {
             true => {
                 inner.post.count(len);
                 Ok(())
@@ -208,12 +208,29 @@ impl<T: Message + ?Sized> Sender<T> {
         }
     }
 
+    /// Sends what was written into a claimed slot; or gives the claim up.
     #[inline(always)]
-    pub(super) fn commit(&self, claim: Claimed<'_>, len: usize) -> Result<(), SendError> {
-        self.inner.post.check()?;
+    pub(super) fn commit(&self, claim: Claim, len: usize) -> Result<(), SendError> {
+        if let Err(fault) = self.inner.post.check() {
+            self.inner.give_up(claim.position());
+            return Err(fault.into());
+        }
         self.publish(claim, len)?;
         self.inner.look_after_receivers();
         Ok(())
+    }
+
+    /// Gives a claim up.
+    pub(super) fn abandon(&self, claim: Claim) {
+        self.inner.give_up(claim.position());
+    }
+
+    /// Where the message of a claimed slot goes.
+    #[inline(always)]
+    pub(super) fn payload(&self, claim: &Claim) -> NonNull<u8> {
+        let slot = self.inner.producer.slot(claim);
+        slot.writing();
+        slot.payload()
     }
 }
 

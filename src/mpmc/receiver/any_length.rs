@@ -36,12 +36,11 @@ impl<T: Message + ?Sized> Receiver<T> {
     }
 
     fn take_boxed(&self, patience: Patience) -> Result<Box<T>, RecvError> {
-        let taken = self.inner.hold(patience)?;
-        let (payload, len) = self.find(taken.held())?;
+        let held = self.inner.hold(patience)?;
+        let (payload, len) = self.find(&held)?;
         let align = self.inner.post.membership.geometry().shape.align;
         // SAFETY: `find` compared the length with the slot's.
         let message = unsafe { message::read_boxed(payload, len, align) };
-        let held = taken.into_held();
         self.finish(&held, len)?;
         message.ok_or(RecvError::Invalid { position: held.position() })
     }
@@ -75,14 +74,13 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     #[inline(always)]
     fn lend(&self, patience: Patience) -> Result<Guard<'_, T>, RecvError> {
-        let taken = self.inner.hold(patience)?;
-        let (payload, len) = self.find(taken.held())?;
+        let held = self.inner.hold(patience)?;
+        let (payload, len) = self.find(&held)?;
         // SAFETY: the message is ours until it is acknowledged, and lies in its slot.
         let bytes = unsafe { slice::from_raw_parts(payload.as_ptr(), len) };
         match T::try_ref_from_bytes(bytes).map(NonNull::from) {
-            Ok(message) => Ok(Guard::new(self, taken.into_held(), message)),
+            Ok(message) => Ok(Guard::new(self, held, message)),
             Err(_) => {
-                let held = taken.into_held();
                 self.finish(&held, len)?;
                 Err(RecvError::Invalid { position: held.position() })
             }

@@ -6,12 +6,14 @@ use core::time::Duration;
 use zerocopy::FromBytes;
 
 use super::Receiver;
-use super::taken::{Others, TOGETHER, Taken};
 use crate::error::RecvError;
 use crate::message::{self, Message};
 use crate::mpmc::{Iter, TryIter};
 use crate::patience::Patience;
 use crate::ring::mpmc::Held;
+
+/// Messages of a batch that are acknowledged together.
+const TOGETHER: usize = 32;
 
 /// Receiving by value: the message is copied, acknowledged and returned.
 impl<T: Message> Receiver<T> {
@@ -50,11 +52,10 @@ impl<T: Message> Receiver<T> {
 
     #[inline(always)]
     fn take(&self, patience: Patience) -> Result<T, RecvError> {
-        let taken = self.inner.hold(patience)?;
+        let held = self.inner.hold(patience)?;
         let mut result = Ok(MaybeUninit::uninit());
         if let Ok(message) = &mut result {
-            let valid = self.copy_to(taken.held(), message);
-            let held = taken.into_held();
+            let valid = self.copy_to(&held, message);
             self.finish(&held, size_of::<T>())?;
             if !valid {
                 result = Err(RecvError::Invalid { position: held.position() });
@@ -107,6 +108,8 @@ impl<T: Message> Receiver<T> {
         let max = max.min(self.capacity());
         let before = messages.len();
         let mut invalid = None;
+        // Nothing here fails while messages are in hand: a vector that cannot grow ends the process, and
+        // another receiver gets them.
         let mut copy = |held: &Held| {
             let mut message = MaybeUninit::uninit();
             match self.copy_to(held, &mut message) {
@@ -119,25 +122,27 @@ impl<T: Message> Receiver<T> {
         let mut next = Some(self.inner.hold(patience)?);
         while let Some(first) = next.take() {
             let most = (max - taken).min(TOGETHER);
-            let mut others = Others::new(&self.inner);
-            copy(first.held());
-            while others.count() + 1 < most
+            let mut others = [0; TOGETHER];
+            let mut count = 0;
+            copy(&first);
+            while count + 1 < most
                 && let Some(held) = self.inner.find_another()
             {
-                others.push(&held);
                 copy(&held);
+                others[count] = held.position();
+                count += 1;
             }
-            let count = others.count();
-            let mut result = self.finish(&first.into_held(), size_of::<T>());
-            for held in others.take() {
+            let mut result = self.finish(&first, size_of::<T>());
+            for &position in &others[..count] {
                 // All of them, whatever comes of one.
+                let held = self.inner.consumer.held(position);
                 result = result.and(self.inner.acknowledge(&held));
             }
             self.inner.post.count_all(count, size_of::<T>());
             result?;
             taken += count + 1;
             if count + 1 == most && taken < max {
-                next = self.inner.find_another().map(|held| Taken::new(&self.inner, held));
+                next = self.inner.find_another();
             }
         }
         match (messages.len() - before, invalid) {
@@ -198,11 +203,11 @@ impl<T: Message + FromBytes> Receiver<T> {
 
     #[inline(always)]
     fn take_into(&self, message: &mut T, patience: Patience) -> Result<(), RecvError> {
-        let taken = self.inner.hold(patience)?;
-        let slot = self.inner.consumer.slot(taken.held());
+        let held = self.inner.hold(patience)?;
+        let slot = self.inner.consumer.slot(&held);
         slot.reading();
         // SAFETY: as in `copy_to`.
         unsafe { message::read_over(slot.payload(), message) };
-        self.finish(&taken.into_held(), size_of::<T>())
+        self.finish(&held, size_of::<T>())
     }
 }

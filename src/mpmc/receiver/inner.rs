@@ -18,10 +18,10 @@ const WALKS: u32 = 8;
 impl Inner {
     /// Takes a message.
     #[inline(always)]
-    pub(super) fn hold(&self, patience: Patience) -> Result<Taken<'_>, RecvError> {
+    pub(super) fn hold(&self, patience: Patience) -> Result<Held, RecvError> {
         self.post.check()?;
         let held = match self.consumer.take_next() {
-            Some(held) => Taken::new(self, held),
+            Some(held) => held,
             None => self.find_message(patience)?,
         };
         self.post.meet();
@@ -44,7 +44,7 @@ impl Inner {
     }
 
     #[inline(never)]
-    fn find_message(&self, patience: Patience) -> Result<Taken<'_>, RecvError> {
+    fn find_message(&self, patience: Patience) -> Result<Held, RecvError> {
         if patience != Patience::Now {
             // Seldom, since it takes as long as a message that is on its way.
             if self.post.membership.is_behind(self.consumer.position()) {
@@ -53,7 +53,7 @@ impl Inner {
             self.comes_soon();
         }
         match self.consumer.take(self.post.watch(false)) {
-            Ok(Next::Message(held)) => Ok(Taken::new(self, held)),
+            Ok(Next::Message(held)) => Ok(held),
             _ => self.await_message(patience),
         }
     }
@@ -125,11 +125,11 @@ impl Inner {
 
     #[cold]
     #[inline(never)]
-    pub(super) fn await_message(&self, patience: Patience) -> Result<Taken<'_>, RecvError> {
+    pub(super) fn await_message(&self, patience: Patience) -> Result<Held, RecvError> {
         match self.seek_message(patience) {
             // Sent before the channel was removed, and seen after.
             Err(RecvError::Fault(Fault::Removed)) => match self.walk(false) {
-                Ok(Next::Message(held)) => Ok(Taken::new(self, held)),
+                Ok(Next::Message(held)) => Ok(held),
                 _ => Err(self.post.stop(Fault::Removed).into()),
             },
             Err(RecvError::Fault(fault)) => Err(self.post.stop(fault).into()),
@@ -137,7 +137,7 @@ impl Inner {
         }
     }
 
-    pub(super) fn seek_message(&self, patience: Patience) -> Result<Taken<'_>, RecvError> {
+    pub(super) fn seek_message(&self, patience: Patience) -> Result<Held, RecvError> {
         self.account();
         self.post.membership.wake(Side::Senders)?;
         let mut found = None;
@@ -197,7 +197,7 @@ impl Inner {
                 (waited, _) => waited?,
             }
         }
-        found.ok_or(RecvError::Empty)
+        found.map(Taken::into_held).ok_or(RecvError::Empty)
     }
 
     /// Whether every message was acknowledged, but for those that this process has in hand.

@@ -1,17 +1,18 @@
 //! A claimed slot, which must not be forgotten: every receiver would wait behind it.
 
 use core::mem::ManuallyDrop;
-use core::ptr::NonNull;
 
 use super::Inner;
-use crate::ring::Slot;
 use crate::ring::mpmc::Claim;
 
 /// A slot that this handle writes. Unless it is published it is given up when dropped, whatever the
 /// reason (a refused commit, a panic): receivers step over it, and senders may use it.
+///
+/// For waits, and for all that gives a claim up. Where a message is only copied between claiming and
+/// publishing, and in a loan, which gives up by itself, the bare [`Claim`] costs some instructions less.
 #[derive(Debug)]
 #[must_use = "a claim that is dropped is given up"]
-pub(in crate::mpmc) struct Claimed<'a> {
+pub(super) struct Claimed<'a> {
     inner: &'a Inner,
     claim: ManuallyDrop<Claim>,
 }
@@ -22,32 +23,12 @@ impl Claimed<'_> {
         Claimed { inner, claim: ManuallyDrop::new(claim) }
     }
 
-    /// Its place in the sequence.
-    pub(in crate::mpmc) fn position(&self) -> u64 {
-        self.claim.position()
-    }
-
+    /// For a caller that publishes it, with nothing in between that can fail.
     #[inline(always)]
-    pub(super) fn slot(&self) -> Slot<'_> {
-        self.inner.producer.slot(&self.claim)
-    }
-
-    /// Where the message goes.
-    #[inline(always)]
-    pub(in crate::mpmc) fn payload(&self) -> NonNull<u8> {
-        let slot = self.slot();
-        slot.writing();
-        slot.payload()
-    }
-
-    /// Announces the message that was written there. False: we were taken for dead, and it was not
-    /// sent.
-    #[inline(always)]
-    pub(super) fn publish(self) -> bool {
+    pub(super) fn into_claim(self) -> Claim {
         let mut this = ManuallyDrop::new(self);
         // SAFETY: taken once: `this` is not dropped.
-        let claim = unsafe { ManuallyDrop::take(&mut this.claim) };
-        this.inner.producer.publish(claim)
+        unsafe { ManuallyDrop::take(&mut this.claim) }
     }
 }
 

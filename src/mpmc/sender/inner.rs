@@ -1,9 +1,10 @@
 //! How a sender comes by a free slot, and looks after those who sleep.
 
-use super::{Claimed, Inner};
+use super::Inner;
+use super::claimed::Claimed;
 use crate::error::{Fault, SendError};
 use crate::patience::Patience;
-use crate::ring::mpmc::Room;
+use crate::ring::mpmc::{Claim, Room};
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::{self, Ended, Look, Side};
 
@@ -17,18 +18,26 @@ const WALKS: u32 = 8;
 impl Inner {
     /// Claims a slot.
     #[inline(always)]
-    pub(super) fn claim(&self, patience: Patience) -> Result<Claimed<'_>, SendError> {
+    pub(super) fn claim(&self, patience: Patience) -> Result<Claim, SendError> {
         self.post.check()?;
         match self.producer.claim_next() {
-            Some(claim) => Ok(Claimed::new(self, claim)),
+            Some(claim) => Ok(claim),
             None => self.find_room(patience),
         }
     }
 
+    /// Gives up what was claimed at a position, which fits a register: the claim need not be in memory for
+    /// it.
+    #[cold]
     #[inline(never)]
-    fn find_room(&self, patience: Patience) -> Result<Claimed<'_>, SendError> {
+    pub(super) fn give_up(&self, position: u64) {
+        drop(Claimed::new(self, self.producer.claimed(position)));
+    }
+
+    #[inline(never)]
+    fn find_room(&self, patience: Patience) -> Result<Claim, SendError> {
         match self.producer.claim(self.post.watch(false)) {
-            Ok(Room::Claimed(claim)) => Ok(Claimed::new(self, claim)),
+            Ok(Room::Claimed(claim)) => Ok(claim),
             _ => self.make_room(patience),
         }
     }
@@ -72,7 +81,7 @@ impl Inner {
 
     #[cold]
     #[inline(never)]
-    pub(super) fn make_room(&self, patience: Patience) -> Result<Claimed<'_>, SendError> {
+    pub(super) fn make_room(&self, patience: Patience) -> Result<Claim, SendError> {
         let stop = |error| match error {
             SendError::Fault(fault) => self.post.stop(fault).into(),
             error => error,
@@ -80,7 +89,7 @@ impl Inner {
         self.seek_room(patience).map_err(stop)
     }
 
-    pub(super) fn seek_room(&self, patience: Patience) -> Result<Claimed<'_>, SendError> {
+    pub(super) fn seek_room(&self, patience: Patience) -> Result<Claim, SendError> {
         self.post.membership.check_removed()?;
         self.account();
         let left = self.post.membership.peer_parking().has_left();
@@ -140,7 +149,7 @@ impl Inner {
                 (waited, _) => waited?,
             }
         }
-        claimed.ok_or(SendError::Full)
+        claimed.map(Claimed::into_claim).ok_or(SendError::Full)
     }
 
     /// Whether another sender is to be woken.

@@ -154,6 +154,11 @@ impl Producer {
         }
     }
 
+    /// The claim of a position that was claimed here.
+    pub(crate) fn claimed(&self, position: u64) -> Claim {
+        Claim { at: self.ring.cursor(position) }
+    }
+
     /// The claimed slot.
     #[inline(always)]
     pub(crate) fn slot(&self, claim: &Claim) -> Slot<'_> {

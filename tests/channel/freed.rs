@@ -19,7 +19,6 @@ tests![
     a_dropped_loan_wakes_a_sender,
     a_discarded_message_wakes_a_sender,
     a_message_delivered_too_often_wakes_a_sender,
-    a_step_over_a_dead_claim_wakes_a_sender,
     a_step_over_a_dropped_loan_wakes_a_sender,
     a_forgotten_loan_wakes_a_sender,
 ];
@@ -126,19 +125,15 @@ fn discard(orders: &mut Orders) {
     }
 }
 
-fn a_step_over_a_dead_claim_wakes_a_sender() {
-    Worker::run(&[&"freed::step_over", &Name::new(), &true]);
-}
-
 fn a_step_over_a_dropped_loan_wakes_a_sender() {
-    Worker::run(&[&"freed::step_over", &Name::new(), &false]);
+    Worker::run(&[&"freed::step_over", &Name::new()]);
 }
 
-/// Two slots: the first one is read, the second one claimed and given up, or its sender dies. Two
+/// Two slots: the first one is read, the second one claimed and given up. Two
 /// senders sleep for the first one; the one that gets it leaves the other asleep. Then a receiver steps
 /// over the second one.
 fn step_over(orders: &mut Orders) {
-    let (name, dies): (String, bool) = (orders.next(), orders.next());
+    let name: String = orders.next();
     let tx: mpmc::Sender<u64> = options(&name, 2).open().expect("open");
     let rx: mpmc::Receiver<u64> = options(&name, 2).attach().expect("attach");
     let set = set_of(&tx);
@@ -147,7 +142,7 @@ fn step_over(orders: &mut Orders) {
         tx.send(&round).expect("send");
         let first = rx.recv_ref().expect("a message");
         claimed.store(0, Release);
-        let mut claimer = Fork::start(|| {
+        let claimer = Fork::start(|| {
             let tx: mpmc::Sender<u64> = options(&name, 2).attach().expect("attach");
             let _loan = tx.loan().expect("a slot");
             claimed.store(1, Release);
@@ -169,12 +164,8 @@ fn step_over(orders: &mut Orders) {
             })
         });
         until(|| ipc::waiting(set, WAKE_SENDERS) == 2);
-        if dies {
-            claimer.kill_and_wait();
-        } else {
-            claimed.store(2, Release);
-            claimer.wait();
-        }
+        claimed.store(2, Release);
+        claimer.finish();
         until(|| ipc::waiting(set, WAKE_SENDERS) == 2);
         drop(first);
         // Unless both were woken, and the other one stepped over it.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::fs::File;
 use std::io::{PipeWriter, pipe};
 use std::os::fd::AsRawFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::str::FromStr;
 
 use clap::ValueEnum;
@@ -21,6 +23,8 @@ pub enum Way {
     Line,
     /// A pipe, written and read with one call a message.
     Pipe,
+    /// A Unix stream socket, likewise.
+    Socket,
     /// A channel as it is by default.
     Balanced,
     /// A channel whose members never sleep.
@@ -48,6 +52,7 @@ impl Way {
             Way::Raw => "raw two-index ring",
             Way::Line => "one cache line, the limit",
             Way::Pipe => "pipe",
+            Way::Socket => "Unix socket",
             Way::Balanced => "sysvring",
             Way::Spin => "sysvring, Wait::Spin",
             Way::Park => "sysvring, Wait::Park",
@@ -134,4 +139,19 @@ pub fn pipe_sender() -> (PipeWriter, String) {
 /// The reading end of it.
 pub fn pipe_receiver(address: &str) -> File {
     File::open(address).expect("open the pipe")
+}
+
+/// A new socket that a process can connect to, and its name, which is in no file system.
+pub fn socket_listener() -> (UnixListener, String) {
+    let name = format!("sysvring-bench-{}", std::process::id());
+    (UnixListener::bind_addr(&socket_address(&name)).expect("bind a socket"), name)
+}
+
+/// The other end of it.
+pub fn socket_receiver(name: &str) -> UnixStream {
+    UnixStream::connect_addr(&socket_address(name)).expect("connect the socket")
+}
+
+fn socket_address(name: &str) -> SocketAddr {
+    SocketAddr::from_abstract_name(name).expect("a short name")
 }

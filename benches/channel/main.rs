@@ -2,9 +2,10 @@
 //! other through sysvring and through a yardstick, turn by turn in one run.
 //!
 //! ```text
-//! cargo bench --bench channel                     everything, about three minutes
+//! cargo bench --bench channel                     everything, about ten minutes
 //! cargo bench --bench channel -- --quick          the same, shorter
 //! cargo bench --bench channel -- stream wake      some parts
+//! cargo bench --bench channel -- contended --only "one processor"
 //! ```
 //!
 //! Figures of different runs, let alone machines, are not to be compared: look at the ratios. Every
@@ -19,17 +20,21 @@
 )]
 
 mod clock;
+mod contended;
 mod contest;
 mod course;
 mod death;
 mod duel;
 mod extent;
 mod idle;
+mod late;
 mod link;
 mod machine;
 mod many;
+mod neighbours;
 mod one_way;
 mod pair;
+mod sparse;
 mod stream;
 mod syscalls;
 mod table;
@@ -66,6 +71,12 @@ enum Part {
     Death,
     /// Processor time of a parked receiver
     Idle,
+    /// Processor time and system calls of a message, at 100 and 1,000 a second
+    Sparse,
+    /// What each strategy of waiting makes of a shared processor
+    Contended,
+    /// How late a timed call returns on a shared processor
+    Late,
 }
 
 /// Measures sysvring against yardsticks, between two pinned processes.
@@ -76,6 +87,9 @@ struct Arguments {
     /// Fewer rounds, fewer messages
     #[arg(long)]
     quick: bool,
+    /// Lines of `contended` that contain this, such as "round trips: one processor"
+    #[arg(long)]
+    only: Option<String>,
     /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
@@ -94,17 +108,17 @@ fn main() -> ExitCode {
     if given("--list") {
         return ExitCode::SUCCESS; // a test runner asks for tests; there are none
     }
-    let (parts, extent) = if given("--bench") || given("--help") || given("-h") {
+    let (parts, extent, only) = if given("--bench") || given("--help") || given("-h") {
         let arguments = Arguments::parse();
         let extent = match (arguments.test, arguments.quick) {
             (true, _) => Extent::Smoke,
             (false, true) => Extent::Quick,
             (false, false) => Extent::Full,
         };
-        (arguments.parts, extent)
+        (arguments.parts, extent, arguments.only)
     } else {
         // `cargo test --benches` passes what is meant for libtest; nothing of it concerns us.
-        (Vec::new(), Extent::Smoke)
+        (Vec::new(), Extent::Smoke, None)
     };
     let cores = machine::cores();
     machine::introduce(&cores, extent);
@@ -113,7 +127,7 @@ fn main() -> ExitCode {
         if !parts.is_empty() && !parts.contains(part) {
             continue;
         }
-        if let Err(error) = run(*part, &cores, extent) {
+        if let Err(error) = run(*part, &cores, extent, only.as_deref()) {
             println!("\nFAILED: {error}");
             failed = true;
         }
@@ -126,7 +140,7 @@ fn main() -> ExitCode {
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn run(part: Part, cores: &machine::Cores, extent: Extent) -> io::Result<()> {
+fn run(part: Part, cores: &machine::Cores, extent: Extent, only: Option<&str>) -> io::Result<()> {
     match part {
         Part::Stream => stream::run(cores, extent),
         Part::OneWay => one_way::run(cores, extent),
@@ -135,6 +149,9 @@ fn run(part: Part, cores: &machine::Cores, extent: Extent) -> io::Result<()> {
         Part::Wake => wake::run(cores, extent),
         Part::Death => death::run(cores, extent),
         Part::Idle => idle::run(cores, extent),
+        Part::Sparse => sparse::run(cores, extent),
+        Part::Contended => contended::run(cores, extent, only),
+        Part::Late => late::run(cores, extent),
     }
 }
 
@@ -149,6 +166,10 @@ fn work(orders: &mut Orders) {
         "wake" => wake::worker(orders),
         "death" => death::worker(orders),
         "idle" => idle::worker(orders),
+        "sparse" => sparse::worker(orders),
+        "contended" => contended::worker(orders),
+        "late" => late::worker(orders),
+        "neighbour" => neighbours::worker(orders),
         other => panic!("no such work: {other}"),
     }
 }

@@ -62,15 +62,23 @@ fn list(kinds: &Counts) -> String {
     if kinds.is_empty() {
         return "none".to_owned();
     }
-    let name = |number| match number {
+    let each = kinds.iter().map(|(&number, n)| format!("{n} {}", name(number)));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// The name of a call.
+pub fn name(number: i64) -> String {
+    match number {
         libc::SYS_semop => "semop".to_owned(),
         libc::SYS_semtimedop => "semtimedop".to_owned(),
         libc::SYS_semctl => "semctl".to_owned(),
         libc::SYS_membarrier => "membarrier".to_owned(),
         libc::SYS_sched_yield => "sched_yield".to_owned(),
         libc::SYS_clock_gettime => "clock_gettime".to_owned(),
+        libc::SYS_read => "read".to_owned(),
+        libc::SYS_write => "write".to_owned(),
+        libc::SYS_getpid => "getpid".to_owned(),
+        libc::SYS_shmctl => "shmctl".to_owned(),
         other => format!("call {other}"),
-    };
-    let each = kinds.iter().map(|(&number, n)| format!("{n} {}", name(number)));
-    each.collect::<Vec<_>>().join(", ")
+    }
 }

@@ -50,9 +50,18 @@ impl Tracer {
     }
 
     /// Counts until every child made its second mark, with which its main thread is let go.
-    pub fn count(mut self) -> io::Result<Counts> {
-        let mut counting = HashSet::new();
+    pub fn count(self) -> io::Result<Counts> {
         let mut counts = Counts::new();
+        for (number, n) in self.count_each()?.into_values().flatten() {
+            *counts.entry(number).or_default() += n;
+        }
+        Ok(counts)
+    }
+
+    /// The same, for each child by itself.
+    pub fn count_each(mut self) -> io::Result<HashMap<i32, Counts>> {
+        let mut counting = HashSet::new();
+        let mut counts: HashMap<i32, Counts> = HashMap::new();
         let mut done = 0;
         while done < self.children {
             let thread = next_stop()?;
@@ -85,6 +94,7 @@ impl Tracer {
                     continue;
                 }
                 Some((number, _)) if counting.contains(&process) => {
+                    let counts = counts.entry(process).or_default();
                     *counts.entry(number).or_default() += 1;
                 }
                 _ => {}

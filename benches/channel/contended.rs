@@ -1,0 +1,252 @@
+//! What does each strategy of waiting make of a processor that it shares?
+//!
+//! Round trips, a stream through one slot and a stream through a ring as it is by default, of two processes or
+//! two threads, on two processors and on one, alone and beside busy loops. The goal of `Balanced`, which is the
+//! default, is to be nearly as good everywhere as the better of the other two is there. A turn ends by time,
+//! since a pair that spins on one processor beside busy loops moves but a few messages a second.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use sysvring::spsc::{Receiver, Sender};
+use sysvring::{Handle, Options};
+use sysvring_support::worker::{self, Orders, Worker, hear, say};
+
+use crate::contest::rotated;
+use crate::link::{self, Way};
+use crate::machine::Cores;
+use crate::neighbours::{self, NICE, NICED, Neighbours, ONE, QUIET, THREE};
+use crate::table::{Goal, Series, Table};
+use crate::{Extent, pair};
+
+const WAYS: &[Way] = &[Way::Balanced, Way::Spin, Way::Park];
+const GOAL: Goal = Goal::AtLeast(0.8);
+
+const TRIPS: &str = "round trips";
+const SINGLE: &str = "stream, 1 slot";
+const STREAM: &str = "stream, 1,024 slots";
+
+/// Ends a turn.
+const STOP: u64 = u64::MAX;
+
+/// With `only`, the lines whose course and name contain it.
+pub fn run(cores: &Cores, extent: Extent, only: Option<&str>) -> io::Result<()> {
+    let (millis, turns): (u64, usize) = extent.pick((10, 1), (100, 5), (150, 9));
+    let (first, second) = cores.apart;
+    let everywhere = [("two processors", (first, second)), ("one processor", (first, first))];
+    let places = if first == second { &everywhere[1..] } else { &everywhere[..] };
+    let neighbours: &[Neighbours] = match extent {
+        Extent::Smoke => &[QUIET, ONE],
+        _ => &[QUIET, ONE, THREE, NICED, NICE],
+    };
+    for course in [TRIPS, SINGLE, STREAM] {
+        let title = format!(
+            "Shared processors, {course}: thousands a second; {turns} turns of {millis} ms"
+        );
+        let heads = [
+            "",
+            "balanced",
+            "least",
+            "most",
+            "spin",
+            "least",
+            "most",
+            "park",
+            "least",
+            "most",
+            "balanced of the better",
+            "goal",
+            "",
+        ];
+        let mut table = Table::new(title, &heads);
+        for &(place, processors) in places {
+            for &beside in neighbours {
+                for threads in [false, true] {
+                    // Threads wait as processes do; some lines are enough to see that.
+                    if threads && (course != TRIPS || beside.is_about_nice()) {
+                        continue;
+                    }
+                    let cell = Cell { course, processors, beside, threads, millis };
+                    let kind = if threads { "threads" } else { "processes" };
+                    let name = format!("{place}, {kind}, {}", beside.name);
+                    if only.is_none_or(|only| format!("{course}: {name}").contains(only)) {
+                        table.row(name, cell.run(turns)?);
+                    }
+                }
+            }
+        }
+        table.print();
+    }
+    Ok(())
+}
+
+/// One line of a table.
+struct Cell {
+    course: &'static str,
+    processors: (usize, usize),
+    beside: Neighbours,
+    threads: bool,
+    millis: u64,
+}
+
+impl Cell {
+    fn run(&self, turns: usize) -> io::Result<Vec<String>> {
+        let mut pairs = WAYS.iter().map(|&way| self.start(way)).collect::<io::Result<Vec<_>>>()?;
+        let (first, second) = self.processors;
+        let places = [first, second];
+        let distinct = if first == second { 1 } else { 2 };
+        // Once the pairs are there: a start beside them takes long.
+        let _neighbours = self.beside.start(&places[..distinct])?;
+        let mut rates = vec![Series::default(); WAYS.len()];
+        for turn in 0..turns {
+            for i in rotated(WAYS.len(), turn) {
+                let (receiver, sender) = &mut pairs[i];
+                receiver.tell("go")?;
+                if let Some(sender) = sender {
+                    sender.tell("go")?;
+                }
+                let [rate] = receiver.figures()?;
+                rates[i].push(rate);
+            }
+        }
+        let better = if rates[1].median() > rates[2].median() { &rates[1] } else { &rates[2] };
+        let mut cells: Vec<String> = rates.iter().flat_map(Series::three).collect();
+        cells.push(rates[0].over(better).range());
+        // Turns beside busy loops differ much; the medians are compared.
+        cells.extend(GOAL.cells(rates[0].median() / better.median()));
+        Ok(cells)
+    }
+
+    /// The process of the receiver, and that of the sender if it is another.
+    fn start(&self, way: Way) -> io::Result<(Worker, Option<Worker>)> {
+        let Cell { course, processors: (first, second), beside, threads, millis } = self;
+        if *threads {
+            let orders: [&dyn ToString; 7] =
+                [&"contended", &"both", &way, course, &beside.ours, millis, second];
+            let mut both = pair::worker(*first, &orders)?;
+            both.hear()?;
+            return Ok((both, None));
+        }
+        let more: [&dyn ToString; 3] = [course, &beside.ours, millis];
+        let (sender, receiver) = pair::start("contended", way, self.processors, &more)?;
+        Ok((receiver, Some(sender)))
+    }
+}
+
+pub fn worker(orders: &mut Orders) {
+    let (role, way, course): (String, Way, String) = (orders.next(), orders.next(), orders.next());
+    neighbours::be_nice(orders.next());
+    let time = Duration::from_millis(orders.next());
+    match role.as_str() {
+        "send" => {
+            let (mut end, address) = End::first(way, &course);
+            say(address);
+            loop {
+                hear();
+                end.turn(time);
+            }
+        }
+        "receive" => {
+            let mut end = End::second(way, &course, &orders.next::<String>());
+            say("ready");
+            loop {
+                hear();
+                say(end.turn(time));
+            }
+        }
+        "both" => {
+            let processor: usize = orders.next();
+            let (mut first, address) = End::first(way, &course);
+            let mut second = End::second(way, &course, &address);
+            say("ready");
+            loop {
+                hear();
+                let rate = std::thread::scope(|scope| {
+                    let second = scope.spawn(|| {
+                        worker::pin(processor);
+                        second.turn(time)
+                    });
+                    first.turn(time);
+                    second.join().expect("the receiver")
+                });
+                say(rate);
+            }
+        }
+        other => panic!("no such role: {other}"),
+    }
+}
+
+/// One end of a course.
+enum End {
+    Asks(Sender<u64>, Receiver<u64>),
+    Answers(Receiver<u64>, Sender<u64>),
+    Sends(Sender<u64>),
+    Receives(Receiver<u64>),
+}
+
+fn create<H: Handle>(way: Way, course: &str) -> H {
+    let options = Options::private().wait(way.wait());
+    let options = if course == SINGLE { options.capacity(1) } else { options };
+    options.create().expect("create a channel")
+}
+
+impl End {
+    /// The end that makes the channels, and where they are.
+    fn first(way: Way, course: &str) -> (End, String) {
+        let tx: Sender<u64> = create(way, course);
+        let address = tx.id().to_string();
+        if course != TRIPS {
+            return (End::Sends(tx), address);
+        }
+        let rx: Receiver<u64> = create(way, course);
+        let address = format!("{address}-{}", rx.id());
+        (End::Asks(tx, rx), address)
+    }
+
+    fn second(way: Way, course: &str, address: &str) -> End {
+        if course != TRIPS {
+            return End::Receives(link::receiver(way, address));
+        }
+        let (there, back) = address.split_once('-').expect("two addresses");
+        End::Answers(link::receiver(way, there), link::many(way, back))
+    }
+
+    /// One turn; what came through, in thousands a second.
+    fn turn(&mut self, time: Duration) -> f64 {
+        let start = Instant::now();
+        let mut count = 0_u64;
+        match self {
+            End::Asks(tx, rx) => {
+                while start.elapsed() < time {
+                    tx.send(&count).expect("send");
+                    assert_eq!(rx.recv(), Ok(count));
+                    count += 1;
+                }
+                tx.send(&STOP).expect("send");
+            }
+            End::Answers(rx, tx) => loop {
+                let message = rx.recv().expect("receive");
+                if message == STOP {
+                    break;
+                }
+                tx.send(&message).expect("send");
+                count += 1;
+            },
+            End::Sends(tx) => {
+                // Where a message takes next to nothing the clock is not looked at for each.
+                let stride = if tx.capacity() > 64 { 64 } else { 1 };
+                while !count.is_multiple_of(stride) || start.elapsed() < time {
+                    tx.send(&count).expect("send");
+                    count += 1;
+                }
+                tx.send(&STOP).expect("send");
+            }
+            End::Receives(rx) => {
+                while rx.recv().expect("receive") != STOP {
+                    count += 1;
+                }
+            }
+        }
+        count as f64 / start.elapsed().as_secs_f64() / 1e3
+    }
+}

@@ -1,0 +1,168 @@
+//! What does a message cost where messages are so seldom that the receiver sleeps before each?
+//!
+//! The sender sleeps until the next is due, at 100 and at 1,000 a second. Processor time of each side for a
+//! message, in user code and in the kernel, beside a pipe and a Unix socket between the same two processors,
+//! and, in a run of its own, which system calls the two sides make for one.
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::time::{Duration, Instant};
+
+use sysvring::spsc::{Receiver, Sender};
+use sysvring_support::worker::{Orders, hear, say};
+
+use crate::contest::{self, Outcome, contest};
+use crate::link::{self, Way};
+use crate::machine::Cores;
+use crate::table::{Table, figure};
+use crate::trace::{self, Counts, Tracer};
+use crate::{Extent, clock, pair, syscalls};
+
+const WAYS: &[Way] = &[Way::Pipe, Way::Socket, Way::Balanced, Way::Park];
+
+/// Those before are to warm up.
+const WARM_UP: u64 = 20;
+
+pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
+    for rate in [100_u64, 1_000] {
+        time(cores, rate, extent)?;
+    }
+    calls(cores, extent)
+}
+
+fn time(cores: &Cores, rate: u64, extent: Extent) -> io::Result<()> {
+    let count = extent.pick(5, rate, rate);
+    let times = contest::Extent { rounds: extent.pick(1, 3, 5), turns: 1 };
+    let start = |way| pair::start("sparse", way, cores.apart, &[&rate, &count]);
+    let outcomes = contest(WAYS, times, start, |_, (sender, receiver)| {
+        receiver.tell("go")?;
+        sender.tell("go")?;
+        let ([sent], [received]) = (sender.figures::<1>()?, receiver.figures::<1>()?);
+        Ok([sent + received, sent, received])
+    })?;
+    let title = format!(
+        "Sparse: processor time of a message at {rate} a second, microseconds; {} rounds of {count}",
+        times.rounds
+    );
+    let heads =
+        ["", "both sides", "least", "most", "sender", "receiver", "of the pipe's", "least", "most"];
+    let mut table = Table::new(title, &heads);
+    for (way, outcome) in WAYS.iter().zip(&outcomes) {
+        let Outcome { figures: [both, sender, receiver], ratios: [ratio, ..] } = outcome;
+        let mut cells = both.cells(1).to_vec();
+        cells.extend([sender, receiver].map(|part| format!("{:.1}", part.median())));
+        cells.extend(ratio.cells(2));
+        table.row(way.label(), cells);
+    }
+    table.print();
+    Ok(())
+}
+
+/// System calls of each side. A traced call takes long enough to let any spinning end.
+fn calls(cores: &Cores, extent: Extent) -> io::Result<()> {
+    let (rate, count) = (200_u64, extent.pick(5, 100, 400));
+    let title = format!("System calls for a message that wakes a receiver, {count} of them");
+    let mut table = Table::new(title, &["", "sender", "receiver", "sender's", "receiver's"]);
+    for &way in WAYS {
+        let (mut sender, mut receiver) = pair::start("sparse", way, cores.apart, &[&rate, &count])?;
+        let (sending, receiving) = (sender.pid(), receiver.pid());
+        let tracer = Tracer::attach(&[sending, receiving])?;
+        receiver.tell("go")?;
+        sender.tell("go")?;
+        let found = tracer.count_each()?;
+        let [sums, lists]: [Vec<String>; 2] = {
+            let sides = [sending, receiving].map(|pid| describe(&found, pid, count));
+            [
+                sides.iter().map(|s| s.0.clone()).collect(),
+                sides.iter().map(|s| s.1.clone()).collect(),
+            ]
+        };
+        table.row(way.label(), sums.into_iter().chain(lists));
+    }
+    table.print();
+    Ok(())
+}
+
+/// Calls a message, but for the pause between two, and which.
+fn describe(found: &HashMap<i32, Counts>, pid: i32, count: u64) -> (String, String) {
+    let calls = found.get(&pid).cloned().unwrap_or_default();
+    let calls = calls.into_iter().filter(|(number, _)| *number != libc::SYS_clock_nanosleep);
+    let each: Vec<(String, f64)> =
+        calls.map(|(number, n)| (syscalls::name(number), n as f64 / count as f64)).collect();
+    let sum = each.iter().map(|(_, n)| n).sum::<f64>();
+    let list: Vec<String> = each.iter().map(|(name, n)| format!("{} {name}", figure(*n))).collect();
+    (format!("{sum:.2}"), list.join(", "))
+}
+
+pub fn worker(orders: &mut Orders) {
+    let (role, way): (String, Way) = (orders.next(), orders.next());
+    let (rate, count): (u64, u64) = (orders.next(), orders.next());
+    match (role.as_str(), way) {
+        ("send", Way::Pipe) => {
+            let (mut tx, address) = link::pipe_sender();
+            say(address);
+            send(rate, count, || tx.write_all(&[7; 8]).expect("write"));
+        }
+        ("send", Way::Socket) => {
+            let (listener, address) = link::socket_listener();
+            say(address);
+            let (mut tx, _) = listener.accept().expect("accept");
+            send(rate, count, || tx.write_all(&[7; 8]).expect("write"));
+        }
+        ("send", _) => {
+            let mut tx: Sender<u64> = link::sender(way);
+            say(tx.id());
+            send(rate, count, || tx.send(&7).expect("send"));
+        }
+        ("receive", Way::Pipe) => {
+            let mut rx = link::pipe_receiver(&orders.next::<String>());
+            receive(count, || rx.read_exact(&mut [0; 8]).expect("read"));
+        }
+        ("receive", Way::Socket) => {
+            let mut rx = link::socket_receiver(&orders.next::<String>());
+            receive(count, || rx.read_exact(&mut [0; 8]).expect("read"));
+        }
+        ("receive", _) => {
+            let mut rx: Receiver<u64> = link::receiver(way, &orders.next::<String>());
+            receive(count, || _ = rx.recv().expect("receive"));
+        }
+        other => panic!("no such role: {other:?}"),
+    }
+}
+
+/// The sender's course. What it works for the pauses is the same for every way.
+fn send(rate: u64, count: u64, mut send: impl FnMut()) {
+    let pause = Duration::from_nanos(1_000_000_000 / rate);
+    loop {
+        hear();
+        let mut due = Instant::now();
+        let mut some = |count| {
+            for _ in 0..count {
+                due += pause;
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                send();
+            }
+        };
+        some(WARM_UP);
+        measured(count, || some(count));
+    }
+}
+
+fn receive(count: u64, mut receive: impl FnMut()) {
+    say("ready");
+    loop {
+        hear();
+        (0..WARM_UP).for_each(|_| receive());
+        measured(count, || (0..count).for_each(|_| receive()));
+    }
+}
+
+/// Processor time of each of them, microseconds; marks for the tracer.
+fn measured(count: u64, all: impl FnOnce()) {
+    trace::mark(trace::START);
+    let worked = clock::worked();
+    all();
+    let worked = clock::worked() - worked;
+    trace::mark(trace::END);
+    say(worked as f64 / count as f64 / 1e3);
+}

@@ -20,10 +20,9 @@ pub enum Wait {
     /// a sender that writes without a pause: for the most messages a second, `Balanced`.
     Spin,
     /// Spin for about as long as a sleep and a wake would cost (learnt from the last ones), then
-    /// give up the processor a few times, then sleep. On a machine with one processor it does not
-    /// spin, and it leaves out spinning that was in vain several times in a row. A
-    /// receiver that catches up with a stream again and again lets its sender get some messages ahead,
-    /// a few microseconds at most.
+    /// sleep. On a machine with one processor it does not spin, and it leaves out spinning that was in
+    /// vain several times in a row, as on a processor that both sides share. A receiver that catches up
+    /// with a stream again and again lets its sender get some messages ahead, a few microseconds at most.
     #[default]
     Balanced,
     /// Sleep at once when there is nothing to do.
@@ -57,6 +56,8 @@ pub(crate) struct Learnt {
 const GLANCES: u32 = if cfg!(loom) { 0 } else { 64 };
 const SPIN_MIN_NS: u32 = 2_000;
 const SPIN_MAX_NS: u32 = 100_000;
+/// A spin that takes so much longer than it may was preempted; less is the time of some looks.
+const PREEMPTED_NS: u64 = 20_000;
 /// Waits in a row that outlast spinning before it is left out, and those that it would have met before it is
 /// tried again.
 const IN_VAIN: u16 = 8;
@@ -97,8 +98,14 @@ impl Learnt {
         }
     }
 
-    /// A wait ended while it spun.
-    pub(crate) fn met(&mut self) {
+    /// A wait ended while it spun, after so many nanoseconds. One that took longer than it may spin was
+    /// preempted: the message may have come because this processor was given to the other side.
+    pub(crate) fn spun(&mut self, time: u64) {
+        if time <= u64::from(self.spin) + PREEMPTED_NS { self.met() } else { self.outlasted(time) }
+    }
+
+    /// A wait ended while it spun, and soon.
+    fn met(&mut self) {
         (self.pause, self.count) = (0, 0);
     }
 
@@ -142,11 +149,17 @@ impl Pace {
         Pace { wait: self.wait, learnt, alone: self.alone, parks: 0 }
     }
 
+    /// Whether to spin this time. Where it was in vain not a single look more: they would be a good part of
+    /// what a park costs.
+    pub(crate) fn spins(&self) -> bool {
+        self.wait != Wait::Park && !self.alone && !self.learnt.is_in_vain()
+    }
+
     /// Looks a few times before anything is done that takes as long as a message that is on its way.
     /// Whether it came.
     #[inline(always)]
     pub(crate) fn glance(&mut self, mut came: impl FnMut() -> bool) -> bool {
-        if self.wait == Wait::Park || self.alone || self.learnt.is_in_vain() {
+        if !self.spins() {
             return false;
         }
         for _ in 0..GLANCES {
@@ -162,7 +175,7 @@ impl Pace {
     /// Whether a receiver at the heels of its sender may look away for a moment: not where the latency is to
     /// be the lowest, nor where spinning is of no use.
     pub(crate) fn lets_lead(&self) -> bool {
-        self.wait == Wait::Balanced && !self.alone && !self.learnt.is_in_vain()
+        self.wait == Wait::Balanced && self.spins()
     }
 }
 
@@ -227,6 +240,24 @@ mod tests {
         assert_eq!(learnt.budget(), u64::from(learnt.spin), "not tried");
         learnt.met();
         assert_eq!(learnt, fresh());
+    }
+
+    /// Beside busy processes a spin may be preempted; that the message is there afterwards is not its merit.
+    #[test]
+    fn preempted_spins_are_in_vain() {
+        let mut learnt = fresh();
+        let most = u64::from(learnt.spin) + PREEMPTED_NS;
+        (0..IN_VAIN).for_each(|_| learnt.spun(most + 1));
+        assert_eq!(learnt.budget(), 0);
+        // Nor does one of them bring spinning back.
+        learnt.spun(3_000_000);
+        assert_eq!(learnt.budget(), 0);
+        let mut learnt = fresh();
+        for _ in 0..100 {
+            (1..IN_VAIN).for_each(|_| learnt.spun(most + 1));
+            learnt.spun(most);
+            assert_eq!(learnt, fresh());
+        }
     }
 
     /// Two that share a processor: each wait is short, and none is met by spinning.

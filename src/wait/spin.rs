@@ -9,34 +9,21 @@ use crate::sysv::time::{self, Deadline};
 const POLLS: u32 = 32;
 /// A spinning waiter that never parks looks after its peer this often.
 const LIFE_NS: u64 = 1_000_000;
-const YIELDS: u32 = 3;
 
-/// Spins, and gives the processor up a few times. Whether that found something.
+/// Spins where that is worth it, and learns from it. Whether that found something.
+///
+/// No `sched_yield` follows it: beside a busy process that gives away a time slice, and a park does not.
 pub(super) fn spin<E>(
     pace: &mut Pace,
     start: u64,
     deadline: Option<Deadline>,
     look: &mut impl FnMut(Look) -> Result<bool, Ended<E>>,
 ) -> Result<bool, Ended<E>> {
-    if pace.wait == Wait::Park {
-        return Ok(false);
+    let found = pace.spins() && spin_budget(pace, start, deadline, look)?;
+    if found && pace.wait == Wait::Balanced {
+        pace.learnt.spun(time::now_ns().saturating_sub(start));
     }
-    if !pace.alone && spin_budget(pace, start, deadline, look)? {
-        pace.learnt.met();
-        return Ok(true);
-    }
-    for _ in 0..YIELDS {
-        if look(Look::Quick)? {
-            pace.learnt.outlasted(time::now_ns().saturating_sub(start));
-            return Ok(true);
-        }
-        // On a busy machine the processor may be back only much later.
-        if deadline.is_some_and(|d| d.passed()) {
-            break;
-        }
-        crate::sysv::process::yield_now();
-    }
-    Ok(false)
+    Ok(found)
 }
 
 /// Spins for the budget, or as long as it takes when the handle never parks.

@@ -81,6 +81,8 @@ impl<G: Gate, E: From<Fault>, F: FnMut(Look) -> Result<bool, Ended<E>>> Waiter<'
         match (self.look)(Look::BeforeSleep) {
             Ok(false) => self.duty = false,
             ended => {
+                // Otherwise spinning were never tried again where messages come as soon as this.
+                pace.learnt.outlasted(time::now_ns().saturating_sub(self.start));
                 self.withdraw();
                 self.duty |= self.place.parking.unpark();
                 return ended;

@@ -131,3 +131,19 @@ fn who_oversleeps_is_counted() {
     assert_eq!(overslept(), 1);
     assert!(!header.receivers.is_parked());
 }
+
+/// Who finds the message when the processor comes back from somebody else did not meet it by spinning.
+#[test]
+fn a_wait_that_is_preempted_was_in_vain() {
+    let header = Header::new();
+    let bed = Bed::new(&header, None);
+    let mut pace = pace();
+    for _ in 0..20 {
+        let look = |_| {
+            pass(250_000);
+            Ok::<bool, Fault>(true)
+        };
+        assert!(wait(bed.place(), &mut pace, None, look).is_ok());
+    }
+    assert_eq!(pace.learnt.budget(), 0, "it still spins");
+}

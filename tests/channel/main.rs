@@ -34,6 +34,7 @@ mod places;
 mod races;
 mod raw;
 mod removed_senders;
+mod shared;
 mod stops;
 mod strangers;
 mod strangers_rings;
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
             places::workers(),
             races::workers(),
             raw::workers(),
+            shared::workers(),
             stops::workers(),
             strangers::workers(),
             strangers_rings::workers(),
@@ -123,6 +125,7 @@ fn main() -> ExitCode {
         places::tests(),
         races::tests(),
         removed_senders::tests(),
+        shared::tests(),
         stops::tests(),
         strangers::tests(),
         strangers_rings::tests(),

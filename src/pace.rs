@@ -110,9 +110,13 @@ impl Learnt {
     }
 
     /// A wait ended without what it waited for, after so many nanoseconds. What is shorter than spinning
-    /// says nothing of it.
+    /// says nothing of it. Two of them in a row are enough to leave spinning out: beside busy processes it
+    /// uses up what the scheduler would grant at the end of the sleep, and the call returns that much later.
     pub(crate) fn timed_out(&mut self, time: u64) {
         if time >= u64::from(self.spin) {
+            if self.pause == 0 {
+                self.count = self.count.saturating_add(IN_VAIN / 2 - 1);
+            }
             self.outlasted(time);
         }
     }
@@ -240,6 +244,20 @@ mod tests {
         assert_eq!(learnt.budget(), u64::from(learnt.spin), "not tried");
         learnt.met();
         assert_eq!(learnt, fresh());
+    }
+
+    #[test]
+    fn two_time_outs_end_spinning() {
+        let mut learnt = fresh();
+        learnt.timed_out(u64::from(learnt.spin) - 1);
+        assert_eq!(learnt, fresh(), "shorter than a spin");
+        learnt.timed_out(1_000_000);
+        assert_ne!(learnt.budget(), 0);
+        learnt.timed_out(1_000_000);
+        assert_eq!(learnt.budget(), 0);
+        // And they do not put off the next try.
+        learnt.timed_out(1_000_000);
+        assert_eq!((learnt.pause, learnt.count), (IN_VAIN, IN_VAIN));
     }
 
     /// Beside busy processes a spin may be preempted; that the message is there afterwards is not its merit.

@@ -1,4 +1,4 @@
-//! Batches: are messages acknowledged together whole, and is one look at the sleepers enough?
+//! Batches: are messages acknowledged together whole, and is everyone woken who sleeps before one?
 
 use super::ends::{Receiver, Sender};
 use super::gate::Order;
@@ -35,14 +35,14 @@ fn acknowledged_together(tries: u64, exact: bool) {
     together(sender, receiver);
 }
 
-/// Batches of `many` messages, one after the other, to a receiver that takes what is there.
-fn one_look(capacity: usize, batches: u64, of: u64, order: Order) {
+/// So many messages, one after the other, to a receiver that takes what is there.
+fn taken_together(capacity: usize, messages: u64, order: Order) {
     let scene = Scene::new(capacity, order);
     let (mut tx, mut rx) = (Sender::new(&scene), Receiver::new(&scene));
-    let sender = move || (0..batches).for_each(|_| tx.send_batch(of));
+    let sender = move || (0..messages).for_each(|_| tx.send());
     let receiver = move || {
         let mut next = 0;
-        while next < batches * of {
+        while next < messages {
             for number in rx.recv_batch() {
                 assert_eq!(number, next);
                 next += 1;
@@ -61,12 +61,11 @@ fn batches_are_whole() {
 }
 
 #[test]
-fn one_look_at_the_sleepers_is_enough() {
+fn who_sleeps_before_a_batch_is_woken() {
     for order in [Order::Membarrier, Order::Fences] {
-        // The second does not fit the ring, and is looked after when it is full.
-        for (capacity, of) in [(2, 2), (1, 2)] {
-            let name = format!("batches of {of}, capacity {capacity}, {order:?}");
-            check(&name, move || one_look(capacity, many(1), of, order));
+        for capacity in [2, 1] {
+            let name = format!("batch that is waited for, capacity {capacity}, {order:?}");
+            check(&name, move || taken_together(capacity, many(2), order));
         }
     }
 }

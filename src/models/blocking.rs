@@ -5,7 +5,7 @@ use super::ends::{Receiver, Sender};
 use super::gate::Order;
 use super::harness::{Scene, check, many, together};
 
-const ORDERS: [Order; 3] = [Order::Membarrier, Order::Fences, Order::Refused];
+const ORDERS: [Order; 4] = [Order::Membarrier, Order::Fences, Order::Refused, Order::RefusedLater];
 
 /// `before` messages are there; `sent` are sent while `received` are received.
 fn exchange(capacity: usize, before: u64, sent: u64, received: u64, order: Order) {
@@ -53,10 +53,15 @@ fn a_sender_is_woken_when_half_is_free() {
 
 #[test]
 fn both_sleep_and_both_are_woken() {
-    use Order::{Fences, Membarrier, Refused};
-    for (capacity, n, order) in
-        [(1, 2, Membarrier), (2, 3, Membarrier), (1, 2, Fences), (1, 2, Refused), (2, 3, Refused)]
-    {
+    use Order::{Fences, Membarrier, Refused, RefusedLater};
+    for (capacity, n, order) in [
+        (1, 2, Membarrier),
+        (2, 3, Membarrier),
+        (1, 2, Fences),
+        (1, 2, Refused),
+        (2, 3, Refused),
+        (1, 2, RefusedLater),
+    ] {
         let n = many(n);
         check(&format!("both sleep, capacity {capacity}, {order:?}"), move || {
             exchange(capacity, 0, n, n, order);

@@ -96,15 +96,6 @@ impl Sender {
         claimed
     }
 
-    /// Sends so many with one look at the sleepers; sleeps while the ring is full.
-    pub(super) fn send_batch(&mut self, many: u64) {
-        for _ in 0..many {
-            assert!(self.claim(Until::Ever));
-            self.put();
-        }
-        self.look_after_receiver();
-    }
-
     /// Leaves, as `Channel::leave` does.
     pub(super) fn leave(self) {
         self.producer.ring().header().senders.set(wait::LEFT);

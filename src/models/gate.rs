@@ -24,6 +24,8 @@ pub(super) enum Order {
     Fences,
     /// By fences, required by the first sleeper, whose barrier is refused.
     Refused,
+    /// By the first sleeper alone; then its barrier is refused, and fences are required.
+    RefusedLater,
 }
 
 /// What the kernel and the members' table know of a seat.
@@ -56,6 +58,8 @@ pub(super) struct Gate {
     /// Times that PARKED was set, each of which comes with a barrier, and posts of wakers.
     parked: AtomicU64,
     posted: AtomicU64,
+    /// Barriers that were asked for.
+    barriers: AtomicU64,
 }
 
 impl Gate {
@@ -63,8 +67,8 @@ impl Gate {
         #[cfg(not(loom))]
         assert!(crate::sysv::process::register_membarrier() || order == Order::Fences);
         let changed = [Condvar::new(), Condvar::new()];
-        let (parked, posted) = (AtomicU64::new(0), AtomicU64::new(0));
-        Gate { order, state: Mutex::new(State::default()), changed, parked, posted }
+        let [parked, posted, barriers] = [0; 3].map(AtomicU64::new);
+        Gate { order, state: Mutex::new(State::default()), changed, parked, posted, barriers }
     }
 
     /// PARKED is worth one post at most. To be asked when all is over.
@@ -223,7 +227,12 @@ impl wait::Gate for Gate {
 
     fn barrier(&self) -> bool {
         self.parked.fetch_add(1, Relaxed);
-        if self.order != Order::Membarrier {
+        let granted = match self.order {
+            Order::Membarrier => true,
+            Order::RefusedLater => self.barriers.fetch_add(1, Relaxed) == 0,
+            Order::Fences | Order::Refused => false,
+        };
+        if !granted {
             return false;
         }
         #[cfg(loom)]

@@ -9,7 +9,7 @@
 //! | file | question |
 //! |---|---|
 //! | `transfer` | is a message whole, and its slot not written before it was read? |
-//! | `batch` | the same of messages acknowledged together; is one look at the sleepers enough? |
+//! | `batch` | the same of messages acknowledged together; does who sleeps before them wake? |
 //! | `lap` | is credit that is more than a lap old no more than old news? |
 //! | `in_place` | is a message left alone as long as a receiver looks at it? |
 //! | `blocking` | does everyone who sleeps wake? |

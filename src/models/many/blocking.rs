@@ -17,10 +17,12 @@ struct Work {
     before: u64,
     sent: &'static [u64],
     received: &'static [u64],
-    /// Sent and received together.
+    /// Received together.
     batch: bool,
     /// The first sleep of each side is disturbed.
     disturbed: bool,
+    /// Who sends are threads of one member, and who receive of another one.
+    threads: bool,
 }
 
 fn exchange(work: Work, order: Order) {
@@ -32,28 +34,33 @@ fn exchange(work: Work, order: Order) {
     let mut all = Vec::new();
     let mut jobs: Vec<Job<Vec<u64>>> = Vec::new();
     let mut seat = 0;
+    let member = work.threads.then(|| Sender::join(&scene, 2, Until::Ever));
     for &sent in work.sent {
-        let mut tx = Sender::join(&scene, seat, Until::Ever);
+        let mut tx = match &member {
+            Some(member) => member.thread(seat),
+            None => Sender::join(&scene, seat, Until::Ever),
+        };
         // The first one's come first.
         let before = if seat == 0 { work.before } else { 0 };
         (0..before).for_each(|number| assert!(tx.send(number)));
         let sent = many(sent);
         all.extend((0..before + sent).map(|number| message(seat, number)));
         jobs.push(Box::new(move || {
-            match work.batch {
-                true => tx.send_batch(sent),
-                false => (before..before + sent).for_each(|number| assert!(tx.send(number))),
-            }
+            (before..before + sent).for_each(|number| assert!(tx.send(number)));
             Vec::new()
         }));
         seat += 1;
     }
     // On threads the first receives what was there before, too.
+    let member = work.threads.then(|| Receiver::join(&scene, 3, Until::Ever));
     let mut rest = work.before + work.sent.iter().map(|&sent| many(sent)).sum::<u64>();
     for (n, &received) in work.received.iter().enumerate() {
         let received = if n + 1 == work.received.len() { rest } else { many(received) };
         rest -= received;
-        let mut rx = Receiver::join(&scene, seat, Until::Ever);
+        let mut rx = match &member {
+            Some(member) => member.thread(),
+            None => Receiver::join(&scene, seat, Until::Ever),
+        };
         jobs.push(Box::new(move || {
             let mut got = Vec::new();
             while got.len() < received as usize {
@@ -83,11 +90,12 @@ const fn bound(threads: usize) -> usize {
 fn check_all(works: &[Work], orders: &[Order]) {
     for &work in works {
         for &order in orders {
-            let Work { capacity, before, sent, received, batch, disturbed } = work;
-            let how = match (batch, disturbed) {
-                (false, false) => "",
-                (true, _) => ", batch",
-                (false, true) => ", disturbed",
+            let Work { capacity, before, sent, received, batch, disturbed, threads } = work;
+            let how = match (batch, disturbed, threads) {
+                (true, ..) => ", batch",
+                (_, true, _) => ", disturbed",
+                (.., true) => ", threads of one member",
+                _ => "",
             };
             let name = format!(
                 "{sent:?} to {received:?}, capacity {capacity}, {before} before{how}, {order:?}"
@@ -113,18 +121,27 @@ fn lends_in_vain(capacity: usize, order: Order) {
     together(sender, receiver);
 }
 
-const ONE: Work =
-    Work { capacity: 1, before: 0, sent: &[], received: &[], batch: false, disturbed: false };
+const ONE: Work = Work {
+    capacity: 1,
+    before: 0,
+    sent: &[],
+    received: &[],
+    batch: false,
+    disturbed: false,
+    threads: false,
+};
 
 #[test]
 fn one_and_one_sleep_and_wake() {
-    use Order::{Fences, Membarrier, Refused};
+    use Order::{Fences, Membarrier, Refused, RefusedLater};
     let works = [
         Work { capacity: 2, sent: &[2], received: &[2], ..ONE },
         Work { before: 1, sent: &[1], received: &[2], ..ONE },
         Work { sent: &[2], received: &[2], ..ONE },
     ];
-    check_all(&works, &[Membarrier, Fences, Refused]);
+    check_all(&works, &[Membarrier, Refused, RefusedLater]);
+    // With fences there are many more orders.
+    check_all(&works[..2], &[Fences]);
 }
 
 #[test]
@@ -151,6 +168,18 @@ fn two_and_two_sleep_and_wake() {
     let works = [
         Work { sent: &[1, 1], received: &[1, 1], ..ONE },
         Work { capacity: 2, sent: &[1, 1], received: &[1, 1], ..ONE },
+    ];
+    check_all(&works, &[Order::Membarrier]);
+}
+
+/// More threads wait than there are members.
+#[test]
+fn threads_of_one_member_sleep_and_wake() {
+    let works = [
+        Work { sent: &[2], received: &[1, 1], threads: true, ..ONE },
+        Work { capacity: 2, sent: &[2], received: &[1, 1], threads: true, ..ONE },
+        Work { sent: &[1, 1], received: &[2], threads: true, ..ONE },
+        Work { before: 1, sent: &[1, 1], received: &[3], threads: true, ..ONE },
     ];
     check_all(&works, &[Order::Membarrier]);
 }

@@ -36,8 +36,9 @@ fn drained_is_done() {
     together(worker, observer);
 }
 
-/// All senders send and leave; all receivers are told, after the last message.
-fn senders_leave(capacity: usize, senders: &[u64], receivers: u8, order: Order) {
+/// All senders send and leave; all receivers are told, after the last message, also where those who
+/// were told before do not leave.
+fn senders_leave(capacity: usize, senders: &[u64], receivers: u8, stay: bool, order: Order) {
     let scene = Scene::new(capacity, order);
     let mut sent = Vec::new();
     let mut jobs: Vec<Job<Vec<u64>>> = Vec::new();
@@ -54,8 +55,9 @@ fn senders_leave(capacity: usize, senders: &[u64], receivers: u8, order: Order) 
         let mut rx = Receiver::join(&scene, seat, Until::Left);
         jobs.push(Box::new(move || {
             let got = std::iter::from_fn(|| rx.recv()).collect();
-            // Another one may sleep until it hears of it.
-            rx.leave();
+            if !stay {
+                rx.leave();
+            }
             got
         }));
     }
@@ -116,18 +118,22 @@ fn who_sees_the_end_sees_what_was_done() {
 #[test]
 fn receivers_are_told_after_the_last_message() {
     use Order::{Fences, Membarrier};
-    for (capacity, senders, receivers, order) in [
-        (1, &[1][..], 1, Membarrier),
-        (1, &[2], 1, Membarrier),
-        (1, &[1], 1, Fences),
-        (1, &[1, 1], 1, Membarrier),
-        (1, &[1], 2, Membarrier),
+    for (capacity, senders, receivers, stay, order) in [
+        (1, &[1][..], 1, false, Membarrier),
+        (1, &[2], 1, false, Membarrier),
+        (1, &[1], 1, false, Fences),
+        (1, &[1, 1], 1, false, Membarrier),
+        (1, &[1], 2, false, Membarrier),
+        (1, &[0], 2, true, Membarrier),
+        (1, &[1], 2, true, Membarrier),
     ] {
-        let name =
-            format!("senders of {senders:?} leave {receivers}, capacity {capacity}, {order:?}");
+        let staying = if stay { ", who stay" } else { "" };
+        let name = format!(
+            "senders of {senders:?} leave {receivers}{staying}, capacity {capacity}, {order:?}"
+        );
         // Three threads that sleep, or two.
         let bound = if senders.len() + usize::from(receivers) > 2 { 1 } else { 2 };
-        let model = move || senders_leave(capacity, senders, receivers, order);
+        let model = move || senders_leave(capacity, senders, receivers, stay, order);
         check_bounded(&name, bound, model);
     }
 }

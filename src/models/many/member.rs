@@ -57,6 +57,12 @@ impl Member {
         Watching { member: self, asks, set_aside: None }
     }
 
+    /// Another thread of this member.
+    pub(super) fn thread(&self) -> Member {
+        let Member { seat, until, holder, ring, ref scene } = *self;
+        Member { seat, until, holder, ring, scene: scene.clone() }
+    }
+
     pub(super) fn parking(&self, side: Side) -> &Parking {
         match side {
             Side::Senders => &self.ring.header().senders,

@@ -35,6 +35,14 @@ impl Receiver {
         Receiver { consumer, pace, limit, set_aside: Vec::new(), searched: None, member }
     }
 
+    /// Another thread of this member.
+    pub(super) fn thread(&self) -> Receiver {
+        let consumer = Consumer::new(*self.consumer.ring(), self.member.seat.number);
+        let (pace, limit) = (Pace::new(Wait::Park), self.limit);
+        let member = self.member.thread();
+        Receiver { consumer, pace, limit, set_aside: Vec::new(), searched: None, member }
+    }
+
     /// Receives; sleeps while there is nothing. `None`: the ring is drained and all senders are gone.
     pub(super) fn recv(&mut self) -> Option<u64> {
         self.recv_ref(|_, _| ())

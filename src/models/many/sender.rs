@@ -16,6 +16,8 @@ use crate::wait::{Look, Side};
 pub(super) struct Sender {
     producer: Producer,
     pace: Pace,
+    /// Whose messages these are: its seat, or the number of a thread.
+    name: u8,
     /// Last: the ring lies in its scene.
     member: Member,
 }
@@ -24,7 +26,13 @@ impl Sender {
     pub(super) fn join(scene: &Arc<Scene>, seat: u8, until: Until) -> Sender {
         let member = Member::join(scene, Seat { number: seat, side: Side::Senders }, until);
         let producer = Producer::new(scene.ring(), seat);
-        Sender { producer, pace: Pace::new(Wait::Park), member }
+        Sender { producer, pace: Pace::new(Wait::Park), name: seat, member }
+    }
+
+    /// Another thread of this member.
+    pub(super) fn thread(&self, name: u8) -> Sender {
+        let producer = Producer::new(*self.producer.ring(), self.member.seat.number);
+        Sender { producer, pace: Pace::new(Wait::Park), name, member: self.member.thread() }
     }
 
     /// Sends its message of this number; sleeps while the ring is full. False: all receivers are
@@ -35,14 +43,6 @@ impl Sender {
             self.look_after_receivers();
         }
         sent
-    }
-
-    /// Sends so many with one look at the sleepers.
-    pub(super) fn send_batch(&mut self, numbers: u64) {
-        for number in 0..numbers {
-            assert!(self.put(number));
-        }
-        self.look_after_receivers();
     }
 
     /// Lends a slot and takes it back without a message.
@@ -65,7 +65,7 @@ impl Sender {
 
     fn put(&mut self, number: u64) -> bool {
         let Some(claim) = self.claim() else { return false };
-        write(self.producer.slot(&claim), message(self.member.seat.number, number));
+        write(self.producer.slot(&claim), message(self.name, number));
         assert!(self.producer.publish(claim), "evicted");
         true
     }
@@ -86,7 +86,7 @@ impl Sender {
             return Some(claim);
         }
         self.look_after_receivers();
-        let Sender { producer, pace, member } = self;
+        let Sender { producer, pace, member, .. } = self;
         let mut claimed = None;
         member.wait(pace, |how| {
             let asking = how != Look::Quick;

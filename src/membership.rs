@@ -69,7 +69,7 @@ impl Membership {
         mapping: Mapping,
         unmet: Option<u32>,
         label: &str,
-    ) -> Result<Membership, Fault> {
+    ) -> Membership {
         let mut membership = Membership {
             id: ChannelId { segment: stat.id, nonce: facts.nonce },
             facts,
@@ -106,7 +106,7 @@ impl Membership {
             membership.unmet = None;
         }
         membership.inherited = inherited;
-        Ok(membership)
+        membership
     }
 
     pub(crate) fn geometry(&self) -> &Geometry {

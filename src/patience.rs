@@ -48,6 +48,11 @@ impl Seldom {
         }
         due
     }
+
+    /// It is time again: what was done did not succeed.
+    pub(crate) fn again(&self) {
+        self.next_ns.store(0, Relaxed);
+    }
 }
 
 impl Default for Seldom {

@@ -89,11 +89,14 @@ impl Membership {
         if !self.set_is_due.is_due() {
             return Ok(());
         }
-        match self.members.nonce() {
-            Ok(nonce) if nonce == self.id.nonce => Ok(()),
-            Ok(_) => Err(Fault::Removed),
-            Err(errno) => Err(self.fault("semctl", errno)),
-        }
+        let fault = match self.members.nonce() {
+            Ok(nonce) if nonce == self.id.nonce => return Ok(()),
+            Ok(_) => Fault::Removed,
+            Err(errno) => self.fault("semctl", errno),
+        };
+        // Nor will it be.
+        self.set_is_due.again();
+        Err(fault)
     }
 
     /// What an errno of a call on the set means.

@@ -388,14 +388,8 @@ impl Opening<'_> {
                 return Err(self.call("madvise").segment(errno, total, false).into());
             }
         }
-        let label = &self.options.label;
-        let stop = |fault| match fault {
-            Fault::Removed => Stop::Again,
-            fault => fault.into(),
-        };
-        let flavor = facts.flavor;
+        let (flavor, label) = (facts.flavor, &self.options.label);
         let membership = Membership::new(members, seat, &stat, facts, mapping, unmet, label);
-        let membership = membership.map_err(stop)?;
         // A process that binds the segment to another set looks at the members' table after ours was
         // removed (`alone.rs`): either it sees our line, or we see here that the set is gone.
         fence(SeqCst);
@@ -406,7 +400,10 @@ impl Opening<'_> {
                 let _ = members.leave(flavor, seat);
                 membership.lose_seat();
             }
-            stop(fault)
+            match fault {
+                Fault::Removed => Stop::Again,
+                fault => fault.into(),
+            }
         })?;
         Ok(membership)
     }

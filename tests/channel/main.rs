@@ -35,6 +35,7 @@ mod races;
 mod raw;
 mod removed_senders;
 mod shared;
+mod stale_ids;
 mod stops;
 mod strangers;
 mod strangers_rings;
@@ -81,6 +82,7 @@ fn main() -> ExitCode {
             races::workers(),
             raw::workers(),
             shared::workers(),
+            stale_ids::workers(),
             stops::workers(),
             strangers::workers(),
             strangers_rings::workers(),
@@ -126,6 +128,7 @@ fn main() -> ExitCode {
         races::tests(),
         removed_senders::tests(),
         shared::tests(),
+        stale_ids::tests(),
         stops::tests(),
         strangers::tests(),
         strangers_rings::tests(),

@@ -1,0 +1,69 @@
+//! The kernel gives the identifier of a set out again, after some millions of others: a member whose set
+//! was removed leaves the stranger's set alone.
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use sysvring::spsc::{Receiver, Sender};
+use sysvring::{Fault, Options, SendError};
+use sysvring_support::ipc;
+use sysvring_support::name::Name;
+use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::{tests, workers};
+
+use crate::raw::{Memory, at};
+
+tests![;alone: a_set_that_has_the_identifier_by_now];
+workers![come_round];
+
+/// In the word of a side: a member of it is parked.
+const PARKED: u32 = 1;
+/// More sets than there are identifiers.
+const MOST: u32 = 20_000_000;
+
+fn a_set_that_has_the_identifier_by_now() {
+    Worker::run(&[&"stale_ids::come_round", &Name::new()]);
+}
+
+/// A set of four semaphores, as many as a wake-up needs.
+fn make_set() -> i32 {
+    // SAFETY: numbers only.
+    let id = unsafe { libc::semget(libc::IPC_PRIVATE, 4, 0o600) };
+    assert_ne!(id, -1, "semget: {}", std::io::Error::last_os_error());
+    id
+}
+
+fn remove_set(id: i32) {
+    // SAFETY: numbers only.
+    assert_eq!(unsafe { libc::semctl(id, 0, libc::IPC_RMID) }, 0);
+}
+
+fn come_round(orders: &mut Orders) {
+    // Only there are few enough sets.
+    // SAFETY: a number; this process has one thread and uses nothing of System V yet.
+    if unsafe { libc::unshare(libc::CLONE_NEWIPC) } != 0 {
+        println!("NOT CHECKED: no IPC namespace is to be had");
+        return;
+    }
+    let name: String = orders.next();
+    let mut tx: Sender<u64> = Options::named(&name).open().expect("open");
+    let rx: Receiver<u64> = Options::named(&name).attach().expect("attach");
+    tx.send(&1).expect("send");
+    let set = tx.stat().expect("stat").set.expect("a set").id;
+    let memory = Memory::of(tx.id().segment());
+    remove_set(set);
+    let came_round = (0..MOST).any(|_| {
+        let id = make_set();
+        if id != set {
+            remove_set(id);
+        }
+        id == set
+    });
+    assert!(came_round, "{set} is not given out again in {MOST} sets");
+    memory.u32(at::RECEIVERS).fetch_or(PARKED, SeqCst);
+    tx.send(&2).expect("the message is in the ring");
+    assert_eq!(ipc::values(set)[..4], [0; 4], "a stranger's semaphore was changed");
+    assert_eq!(tx.flush(std::time::Duration::ZERO), Err(SendError::Fault(Fault::Removed)));
+    drop((tx, rx));
+    assert_eq!(ipc::values(set)[..4], [0; 4], "a stranger's semaphore was changed on leaving");
+    remove_set(set);
+}

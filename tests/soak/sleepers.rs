@@ -62,7 +62,7 @@ fn four_slots_and_eight_threads_for_each_member() {
 }
 
 fn sleep_in(capacity: usize, seats: usize, senders: usize, receivers: usize, threads: usize) {
-    let (name, seconds) = (Name::new(), scale().seconds.div_ceil(2));
+    let (name, seconds) = (Name::new(), scale().seconds.div_ceil(6));
     let mut worker = Worker::start(&[
         &"sleepers::sleep_and_wake",
         &name,

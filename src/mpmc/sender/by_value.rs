@@ -88,22 +88,14 @@ impl<T: Message + ?Sized> Sender<T> {
     where
         T: 'm,
     {
-        let one = |message: &T| {
-            self.check_length(message)?;
-            let claim = self.inner.claim(patience)?;
-            let len = self.write(&claim, message);
-            self.publish(claim, len)?;
-            // The next one may take the iterator a while, or be a panic.
-            self.inner.look_after_receivers();
-            Ok(())
-        };
-        let mut result = Ok(());
-        for (sent, message) in messages.into_iter().enumerate() {
-            if let Err(error) = one(message) {
-                result = Err(BatchError { sent, error });
-                break;
+        let mut sent = 0;
+        for message in messages {
+            // Told at once: the next one may take the iterator a while, or be a panic.
+            if let Err(error) = self.put(message, patience) {
+                return Err(BatchError { sent, error });
             }
+            sent += 1;
         }
-        result
+        Ok(())
     }
 }

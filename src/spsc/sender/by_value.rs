@@ -89,21 +89,13 @@ impl<T: Message + ?Sized> Sender<T> {
         T: 'm,
     {
         let mut sent = 0;
-        let mut error = None;
         for message in messages {
-            if let Err(e) = self.check_length(message).and_then(|()| self.claim(patience)) {
-                error = Some(e);
-                break;
+            // Told at once: the next one may take the iterator a while, or be a panic.
+            if let Err(error) = self.put(message, patience) {
+                return Err(BatchError { sent, error });
             }
-            self.write(message);
-            self.know_steps(message);
-            // The next one may take the iterator a while, or be a panic.
-            self.announce();
             sent += 1;
         }
-        match error {
-            Some(error) => Err(BatchError { sent, error }),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }

@@ -284,6 +284,14 @@ pub enum Error {
         /// The user it should belong to.
         expected: u32,
     },
+    /// The semaphore set of this channel was removed by hand (`ipcrm -s`). Another user cannot make it anew:
+    /// let its owner or root open the channel once.
+    SetRemoved {
+        /// Which.
+        channel: String,
+        /// The user whose channel it is.
+        owner: u32,
+    },
     /// Somebody alive has this place. A one-to-one channel has one sender and one receiver; wait for
     /// that process to end or end it.
     SeatTaken {
@@ -426,6 +434,11 @@ impl fmt::Display for Error {
                 f,
                 "{call} was refused for channel {channel}: its mode does not let this user in; ask its \
                  owner for another mode"
+            ),
+            Error::SetRemoved { channel, owner } => write!(
+                f,
+                "the semaphore set of channel {channel} was removed; user {owner}, whose channel it is, or \
+                 root must open it once to make another"
             ),
             Error::ForeignOwner { channel, object, owner, expected } if owner == expected => {
                 write!(

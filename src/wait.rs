@@ -79,7 +79,7 @@ use std::time::Duration;
 pub(crate) use self::parking::{LEFT, REMOVED};
 pub(crate) use self::poll::poll;
 pub(crate) use self::side::Side;
-pub(crate) use self::waiter::{Place, SLICE, wait};
+pub(crate) use self::waiter::{Place, wait};
 pub(crate) use self::waiting::{Holder, Table};
 use crate::error::Fault;
 use crate::layout::Parking;

@@ -77,6 +77,7 @@ fn errors() -> Vec<Error> {
         Error::PermissionDenied { channel: channel(), call: "shmctl(IPC_RMID)" },
         Error::ForeignOwner { channel: channel(), object: "set", owner: 77, expected: 78 },
         Error::ForeignOwner { channel: channel(), object: "set", owner: 77, expected: 77 },
+        Error::SetRemoved { channel: channel(), owner: 77 },
         Error::SeatTaken { channel: channel(), role: "sender", pid: 77 },
         Error::SeatTaken { channel: channel(), role: "sender", pid: 0 },
         Error::SeatTaken { channel: channel(), role: "sender", pid: std::process::id() },
@@ -107,6 +108,7 @@ fn errors() -> Vec<Error> {
             | Error::Busy { .. }
             | Error::PermissionDenied { .. }
             | Error::ForeignOwner { .. }
+            | Error::SetRemoved { .. }
             | Error::SeatTaken { .. }
             | Error::NoSeat { .. }
             | Error::NameCollision { .. }

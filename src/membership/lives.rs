@@ -10,7 +10,7 @@ use crate::sync::plain::Ordering::Relaxed;
 use crate::sysv::shm;
 use crate::sysv::time::Deadline;
 use crate::sysv::{Errno, process};
-use crate::wait::{Ended, Gate, SLICE, Side, Slept};
+use crate::wait::{Ended, Gate, Side, Slept};
 
 /// The kernel gives an identifier out again after some millions of new sets, which takes it seconds. A
 /// set whose nonce was seen less than this ago is still this channel's, or gone.
@@ -19,6 +19,10 @@ pub(super) const SET_EVERY: Duration = Duration::from_secs(1);
 /// How often those who wait look whether the segment was removed: `ipcrm -m` leaves it to those who
 /// have it attached, and no trace in it.
 pub(super) const SEGMENT_EVERY: Duration = Duration::from_millis(100);
+
+/// The longest that a wait for the other side does not look whether its handle was closed by another
+/// thread: no token wakes it.
+const PEER_SLICE: Duration = Duration::from_millis(50);
 
 /// Stores that were made before somebody had to be told to fence are visible to all after far less.
 const SETTLED: Duration = Duration::from_millis(1);
@@ -130,7 +134,7 @@ impl Membership {
     ) -> Result<(), Ended<Fault>> {
         loop {
             may_go_on().and_then(|()| self.look_at_lives()).map_err(Ended::Failed)?;
-            let left = deadline.map_or(SLICE, |deadline| deadline.remaining().min(SLICE));
+            let left = deadline.map_or(PEER_SLICE, |d| d.remaining().min(PEER_SLICE));
             match self.members.await_side(self.seat.side.other(), left) {
                 Ok(()) => return Ok(()),
                 Err(Errno::EAGAIN) if deadline.is_some_and(|d| d.passed()) => {

@@ -214,7 +214,10 @@ impl Opening<'_> {
                 let (seats, mode) = match self.look_for(key)? {
                     Some(Looked { state: State::Ready(facts), stat, .. }) => {
                         self.check(&facts)?;
-                        self.must_be("segment", &stat, Owner::made_for(stat.uid))?;
+                        if !Owner::from(&stat).is_same(Owner::made_for(stat.uid)) {
+                            let channel = self.channel.clone();
+                            return Err(Error::SetRemoved { channel, owner: stat.uid }.into());
+                        }
                         (facts.geometry.seats, stat.mode)
                     }
                     None if !self.may_create() => return Err(self.not_found()),

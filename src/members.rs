@@ -357,15 +357,11 @@ impl Members {
         if tokens.len() == seats { Ok(tokens) } else { Err(Errno::EIDRM) }
     }
 
-    /// All semaphores of a channel with so many seats.
-    ///
-    /// # Safety
-    /// The set has no more semaphores than such a channel's.
-    pub(crate) unsafe fn lives(&self, seats: usize) -> sysv::Result<Lives> {
+    /// All semaphores of a channel with so many seats; `EFAULT` where the set has more.
+    pub(crate) fn lives(&self, seats: usize) -> sysv::Result<Lives> {
         let mut lives = Lives([0; SEMAPHORES_MAX]);
         let count = (semaphores(seats) as usize).min(SEMAPHORES_MAX);
-        // SAFETY: the caller's promise.
-        unsafe { self.set.values_of(&mut lives.0[..count])? };
+        self.set.values_into(&mut lives.0[..count])?;
         Ok(lives)
     }
 
@@ -464,7 +460,8 @@ pub(crate) fn fresh_nonce() -> u32 {
 /// What an errno of a call on a set that we are a member of means.
 pub(crate) fn fault(call: &'static str) -> impl Fn(Errno) -> Fault {
     move |errno| match errno {
-        Errno::EIDRM | Errno::EINVAL => Fault::Removed,
+        // The last: its identifier is a larger set's by now.
+        Errno::EIDRM | Errno::EINVAL | Errno::EFAULT => Fault::Removed,
         Errno(errno) => Fault::System { call, errno },
     }
 }

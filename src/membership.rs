@@ -31,6 +31,9 @@ const LOST: u32 = 2;
 /// How often threads of a closed handle are woken at most, about a second.
 const WAKES: u32 = 800;
 
+/// How many of them at a time: what the count says, others may have written.
+const THREADS: u32 = 64;
+
 /// Messages of a member that is never idle between two updates of its line.
 const LONG: u64 = 64;
 
@@ -60,21 +63,22 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    /// Takes up a seat that the semaphores already gave us.
+    /// Takes up a seat that the semaphores already gave us, and that was signed in the waiting table.
     pub(crate) fn new(
         members: Members,
-        seat: Seat,
+        holder: Holder,
         stat: &SegmentStat,
         facts: Facts,
         mapping: Mapping,
         unmet: Option<u32>,
         label: &str,
     ) -> Membership {
+        let seat = holder.seat;
         let mut membership = Membership {
             id: ChannelId { segment: stat.id, nonce: facts.nonce },
             facts,
             seat,
-            holder: Holder { seat, incarnation: 0 },
+            holder,
             members,
             set_is_due: Seldom::every(lives::SET_EVERY),
             segment_is_due: Seldom::every(lives::SEGMENT_EVERY),
@@ -91,8 +95,6 @@ impl Membership {
             header.receivers.require_fences();
             membership.settle();
         }
-        // From here on the seat is not the last holder's.
-        membership.holder = membership.waiting().sign(seat);
         let inherited = segment::sign(membership.line(), seat.side, label);
         let own = membership.parking();
         own.clear(wait::LEFT);
@@ -183,7 +185,7 @@ impl Membership {
         // Behind the flag that stops them, in front of their counts.
         fence(SeqCst);
         for nap_us in (0..WAKES).map(|n| 20 << n.min(6)) {
-            for _ in 0..self.waiting().threads_of(self.holder) {
+            for _ in 0..self.waiting().threads_of(self.holder).min(THREADS) {
                 // What fails here fails for those who wait, too.
                 let _ = self.post(self.seat.side);
             }

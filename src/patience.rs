@@ -39,19 +39,23 @@ impl Seldom {
         Seldom { every_ns: time.as_nanos() as u64, next_ns: AtomicU64::new(0) }
     }
 
-    /// Whether it is time; by a clock that is cheap and a few milliseconds coarse.
+    /// Whether it is time; then not again for a while.
     pub(crate) fn is_due(&self) -> bool {
-        let now = time::coarse_ns();
-        let due = now >= self.next_ns.load(Relaxed);
+        let due = self.is_past();
         if due {
-            self.next_ns.store(now + self.every_ns, Relaxed);
+            self.done();
         }
         due
     }
 
-    /// It is time again: what was done did not succeed.
-    pub(crate) fn again(&self) {
-        self.next_ns.store(0, Relaxed);
+    /// Whether it is time; by a clock that is cheap and a few milliseconds coarse.
+    pub(crate) fn is_past(&self) -> bool {
+        time::coarse_ns() >= self.next_ns.load(Relaxed)
+    }
+
+    /// It was done: not again for a while.
+    pub(crate) fn done(&self) {
+        self.next_ns.store(time::coarse_ns() + self.every_ns, Relaxed);
     }
 }
 

@@ -148,9 +148,12 @@ pub(crate) enum Look {
     Exact,
     /// As closely, but content to sleep until there is enough to be worth waking for.
     BeforeSleep,
-    /// As `BeforeSleep`, but for another waiter of this side: takes nothing. The end of the stream is
-    /// something, too.
+    /// As `BeforeSleep`, but takes nothing: is there what a waker would have woken this very waiter for?
+    /// The end of the stream is something, too.
     Peek,
+    /// As `Peek`, but for any waiter of this side: may there be something for one of them? Of the end, once
+    /// for each state of the channel.
+    Others,
 }
 
 /// Why waiting ended without what was waited for.

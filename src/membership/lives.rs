@@ -12,8 +12,9 @@ use crate::sysv::time::Deadline;
 use crate::sysv::{Errno, process};
 use crate::wait::{Ended, Gate, Side, Slept};
 
-/// The kernel gives an identifier out again after some millions of new sets, which takes it seconds. A
-/// set whose nonce was seen less than this ago is still this channel's, or gone.
+/// How often the nonce of the set is looked at. The kernel gives the identifier of a set that was removed
+/// out again after some millions of others, which takes seconds, unless somebody made most of them before.
+/// That somebody could have a stranger's semaphore raised by one, for this time at most.
 pub(super) const SET_EVERY: Duration = Duration::from_secs(1);
 
 /// How often those who wait look whether the segment was removed: `ipcrm -m` leaves it to those who
@@ -90,17 +91,17 @@ impl Membership {
 
     /// Makes sure that the identifier of the set is still that of this channel's set.
     fn check_set(&self) -> Result<(), Fault> {
-        if !self.set_is_due.is_due() {
+        if !self.set_is_due.is_past() {
             return Ok(());
         }
-        let fault = match self.members.nonce() {
-            Ok(nonce) if nonce == self.id.nonce => return Ok(()),
-            Ok(_) => Fault::Removed,
-            Err(errno) => self.fault("semctl", errno),
-        };
-        // Nor will it be.
-        self.set_is_due.again();
-        Err(fault)
+        match self.members.nonce() {
+            Ok(nonce) if nonce == self.id.nonce => {
+                self.set_is_due.done();
+                Ok(())
+            }
+            Ok(_) => Err(Fault::Removed),
+            Err(errno) => Err(self.fault("semctl", errno)),
+        }
     }
 
     /// What an errno of a call on the set means.
@@ -169,9 +170,7 @@ impl Gate for Membership {
 
     fn lives(&self) -> Result<Lives, Fault> {
         self.check_set()?;
-        // SAFETY: attaching compared the size of the set with the channel's. Its identifier is not that
-        // of a larger one by now: that was looked at less than a second ago.
-        let lives = unsafe { self.members.lives(self.facts.geometry.seats) };
+        let lives = self.members.lives(self.facts.geometry.seats);
         lives.map_err(|errno| self.fault("semctl", errno))
     }
 

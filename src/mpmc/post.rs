@@ -235,6 +235,11 @@ impl Post {
         }
     }
 
+    /// How often the other side was joined.
+    pub(super) fn peer_joins(&self) -> u32 {
+        self.membership.peer_parking().joins.load(Relaxed)
+    }
+
     /// Whether nobody of the other side came yet, as far as can be seen without a call.
     fn is_unmet(&self) -> bool {
         self.met.load(Relaxed) == 0
@@ -250,19 +255,19 @@ impl Post {
         if self.is_unmet() {
             return false;
         }
-        let peers = self.membership.peer_parking();
-        let there = lives.is_there(self.membership.seat.side.other());
-        match (there, peers.has_left()) {
-            // It came late.
-            (true, true) => peers.clear(wait::LEFT),
-            (false, false) => {
-                peers.set(wait::LEFT);
-                // As in `wait.rs`: who acknowledged without seeing it is seen by the look that follows.
-                if !self.membership.barrier() {
-                    fence(SeqCst);
-                }
+        let (peers, side) = (self.membership.peer_parking(), self.membership.seat.side.other());
+        let mut there = lives.is_there(side);
+        if there && peers.has_left() {
+            // It came late. Or that look is old, and they left since.
+            peers.clear(wait::LEFT);
+            there = self.membership.lives().map_or(true, |lives| lives.is_there(side));
+        }
+        if !there {
+            peers.set(wait::LEFT);
+            // As in `wait.rs`: who acknowledged without seeing the flag is seen by the look that follows.
+            if !self.membership.barrier() {
+                fence(SeqCst);
             }
-            _ => {}
         }
         self.meet();
         !there

@@ -248,7 +248,7 @@ impl Opening<'_> {
         // SAFETY: the segment is as large as its facts say.
         unsafe { segment::forget_waiters(&found.mapping, found.facts.geometry.seats) };
         let members = alone.members;
-        let unmet = self.unmet(&members, &found)?;
+        let before = self.before(&members, &found)?;
         let joined = members.unlock_and_join(found.facts.flavor, self.side);
         let seat = joined.map_err(|errno| match errno {
             // Alone, nobody but a stranger could set one of these semaphores: look again.
@@ -256,6 +256,6 @@ impl Opening<'_> {
             errno => self.stop("semop", errno),
         })?;
         std::mem::forget(alone);
-        self.seated(members, seat, found, unmet)
+        self.seated(members, seat, found, before)
     }
 }

@@ -82,7 +82,7 @@ impl Opening<'_> {
     /// Takes a seat among others.
     pub(super) fn join(&self, members: Members, found: Finished) -> Try<Membership> {
         let channel = || self.channel.clone();
-        let unmet = self.unmet(&members, &found)?;
+        let before = self.before(&members, &found)?;
         let Facts { flavor, geometry, .. } = found.facts;
         let seat = match members.join(flavor, geometry.seats, self.side, self.deadline) {
             Ok(Joined::Seated(seat)) => seat,
@@ -106,7 +106,7 @@ impl Opening<'_> {
             let _ = members.leave(flavor, seat);
             return Err(Stop::Again);
         }
-        self.seated(members, seat, found, unmet)
+        self.seated(members, seat, found, before)
     }
 
     fn wait_settled(&self, members: &Members) -> Try<()> {

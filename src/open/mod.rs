@@ -135,6 +135,15 @@ struct Looked {
     state: State,
 }
 
+/// What was so before a seat was taken.
+struct Before {
+    /// How often the other side had been joined, if nobody was there: from then on the peer meets us, and
+    /// may leave again before we look.
+    unmet: Option<u32>,
+    /// The last holders of the seats.
+    incarnations: Vec<u32>,
+}
+
 /// A finished one.
 struct Finished {
     stat: SegmentStat,
@@ -353,17 +362,19 @@ impl Opening<'_> {
         agree::check(self.options, &self.plan, facts)
     }
 
-    /// How often the other side had been joined, if nobody is there. Asked before the seat is taken:
-    /// from then on the peer meets us, and may leave again before we look.
-    fn unmet(&self, members: &Members, found: &Finished) -> Try<Option<u32>> {
+    /// What was so before the seat is taken.
+    fn before(&self, members: &Members, found: &Finished) -> Try<Before> {
         let header = segment::header(&found.mapping);
         let parking = match self.side.other() {
             Side::Senders => &header.senders,
             Side::Receivers => &header.receivers,
         };
         let joins = parking.joins.load(Relaxed);
+        // SAFETY: the segment is as large as its facts say.
+        let table = unsafe { segment::waiting(&found.mapping, found.facts.geometry.seats) };
+        let incarnations = table.incarnations();
         match members.is_there(self.side.other()) {
-            Ok(there) => Ok((!there).then_some(joins)),
+            Ok(there) => Ok(Before { unmet: (!there).then_some(joins), incarnations }),
             Err(errno) => Err(self.stop("semctl(GETVAL)", errno)),
         }
     }
@@ -374,7 +385,7 @@ impl Opening<'_> {
         members: Members,
         seat: Seat,
         found: Finished,
-        unmet: Option<u32>,
+        before: Before,
     ) -> Try<Membership> {
         let Finished { stat, mapping, facts } = found;
         if !members.is_mortal(seat) {
@@ -392,7 +403,16 @@ impl Opening<'_> {
             }
         }
         let (flavor, label) = (facts.flavor, &self.options.label);
-        let membership = Membership::new(members, seat, &stat, facts, mapping, unmet, label);
+        // Nothing of the seat's is written in the segment before: it may be another's by now, in another
+        // set (`alone.rs`).
+        // SAFETY: the segment is as large as its facts say.
+        let table = unsafe { segment::waiting(&mapping, facts.geometry.seats) };
+        let Some(holder) = table.sign(seat, &before.incarnations) else {
+            let _ = members.leave(flavor, seat);
+            return Err(Stop::Again);
+        };
+        let unmet = before.unmet;
+        let membership = Membership::new(members, holder, &stat, facts, mapping, unmet, label);
         // A process that binds the segment to another set looks at the members' table after ours was
         // removed (`alone.rs`): either it sees our line, or we see here that the set is gone.
         fence(SeqCst);

@@ -74,7 +74,11 @@ fn steps(word: Word) -> Vec<Word> {
         Some(Phase::Reading) if is_gone(word) && word.deliveries() < LIMIT => {
             vec![Word::reading(lap, word.deliveries() + 1, ME)]
         }
-        Some(Phase::Reading) if is_gone(word) => vec![next],
+        Some(Phase::Reading) if word.owner() == NOBODY => vec![next],
+        // Nobody's, for receivers to look for.
+        Some(Phase::Reading) if is_gone(word) => {
+            vec![next, Word::reading(word.lap(), word.deliveries(), NOBODY)]
+        }
         _ => vec![],
     }
 }

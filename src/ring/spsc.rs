@@ -342,7 +342,7 @@ impl Ring {
     }
 
     /// Messages from one credit to the next. Measured: rarer is not faster, more often costs the sender a line.
-    fn credit_every(&self) -> u64 {
+    pub(crate) fn credit_every(&self) -> u64 {
         (self.capacity() / 4).clamp(1, 64)
     }
 

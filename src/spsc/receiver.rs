@@ -247,7 +247,9 @@ impl<T: Message + ?Sized> Receiver<T> {
             let lives = channel.membership.look_at_lives()?;
             // Once it is known to be gone, all that it sent is visible.
             match channel.is_abandoned(&lives) {
-                true if look != Look::Peek && !ready()? => Err(RecvError::Disconnected),
+                true if !matches!(look, Look::Peek | Look::Others) && !ready()? => {
+                    Err(RecvError::Disconnected)
+                }
                 abandoned => Ok(abandoned),
             }
         })

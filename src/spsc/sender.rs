@@ -279,8 +279,14 @@ impl<T: Message + ?Sized> Sender<T> {
         self.wait(patience, |producer, channel, look| {
             let room = producer.refresh(look != Look::Quick).map_err(Fault::from)?;
             if room {
-                let content = matches!(look, Look::Quick | Look::Exact);
-                if content || producer.room() >= producer.ring().capacity().div_ceil(2) {
+                let half = producer.ring().capacity().div_ceil(2);
+                let enough = match look {
+                    Look::Quick | Look::Exact => 1,
+                    Look::BeforeSleep | Look::Others => half,
+                    // The receiver looks whether it is to wake when credit is due.
+                    Look::Peek => half + producer.ring().credit_every() - 1,
+                };
+                if producer.room() >= enough {
                     return Ok(true);
                 }
             }
@@ -290,7 +296,7 @@ impl<T: Message + ?Sized> Sender<T> {
             let lives = channel.membership.look_at_lives()?;
             match channel.is_abandoned(&lives) {
                 // Of a receiver that is gone there is no more room to wait for.
-                true if room || look == Look::Peek => Ok(true),
+                true if room || matches!(look, Look::Peek | Look::Others) => Ok(true),
                 true => Err(SendError::Disconnected),
                 false => Ok(false),
             }

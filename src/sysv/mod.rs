@@ -3,6 +3,7 @@
 //! Everything here reports a bare [`Errno`]; what it means for a channel is decided by the callers.
 
 pub(crate) mod fork;
+mod guarded;
 pub(crate) mod key;
 pub(crate) mod memory;
 pub(crate) mod process;
@@ -32,6 +33,7 @@ impl Errno {
     pub(crate) const EACCES: Errno = Errno(libc::EACCES);
     pub(crate) const EAGAIN: Errno = Errno(libc::EAGAIN);
     pub(crate) const EEXIST: Errno = Errno(libc::EEXIST);
+    pub(crate) const EFAULT: Errno = Errno(libc::EFAULT);
     pub(crate) const EFBIG: Errno = Errno(libc::EFBIG);
     pub(crate) const EIDRM: Errno = Errno(libc::EIDRM);
     pub(crate) const EINTR: Errno = Errno(libc::EINTR);

@@ -19,9 +19,9 @@ pub(crate) fn euid() -> u32 {
 /// unless somebody changed it.
 const OVERFLOW_UID: u32 = 65_534;
 
-/// Whether a user id stands for one user: not the number that stands for all those without one.
+/// Whether a user id stands for one user: not the number that stands for all those without one too.
 pub(crate) fn is_a_user(uid: u32) -> bool {
-    uid != overflow_uid() || is_mapped(uid)
+    uid != overflow_uid() || all_have_numbers()
 }
 
 fn overflow_uid() -> u32 {
@@ -31,16 +31,11 @@ fn overflow_uid() -> u32 {
     told.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(OVERFLOW_UID)
 }
 
-/// Whether a number is a user's in this user namespace. Where that is not to be learnt it is not.
-fn is_mapped(uid: u32) -> bool {
-    let has = |line: &str| {
-        let mut fields = line.split_whitespace().map(|field| field.parse().ok());
-        let (first, _, count): (Option<u32>, _, Option<u32>) =
-            (fields.next()?, fields.next()?, fields.next()?);
-        Some(uid.checked_sub(first?)? < count?)
-    };
+/// Whether every user has a number in this user namespace. Where that is not to be learnt, not.
+fn all_have_numbers() -> bool {
+    let count = |line: &str| line.split_whitespace().nth(2)?.parse::<u64>().ok();
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    map.lines().any(|line| has(line) == Some(true))
+    map.lines().filter_map(count).sum::<u64>() >= u64::from(u32::MAX)
 }
 
 /// A number nobody guesses. While the kernel has no entropy yet, one that merely nobody else has.

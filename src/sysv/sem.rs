@@ -3,6 +3,7 @@
 use std::ptr;
 use std::time::{Duration, SystemTime};
 
+use super::guarded::with_room;
 use super::time::Deadline;
 use super::{Errno, Perm, Result, check, system_time};
 
@@ -174,13 +175,20 @@ impl Set {
         Ok(values)
     }
 
-    /// The same of a set whose size is known.
-    ///
-    /// # Safety
-    /// The set has no more semaphores than that: the kernel writes as many values as it has.
-    pub(crate) unsafe fn values_of(&self, values: &mut [u16]) -> Result<()> {
-        // SAFETY: the caller's promise.
-        check(unsafe { libc::semctl(self.id, 0, GETALL, values.as_mut_ptr()) }).map(drop)
+    /// The same without a buffer from the heap, of a set with as many semaphores as there is room for.
+    /// `EFAULT` where it has more: then it is another one by now.
+    pub(crate) fn values_into(&self, values: &mut [u16]) -> Result<()> {
+        let (id, count) = (self.id, values.len());
+        with_room(size_of_val(values), |place| {
+            let place = place.cast::<u16>();
+            // SAFETY: there is room for so many, and behind it a page that stops the kernel.
+            unsafe {
+                place.write_bytes(0, count);
+                check(libc::semctl(id, 0, GETALL, place))?;
+                values.as_mut_ptr().copy_from_nonoverlapping(place, count);
+            }
+            Ok(())
+        })
     }
 
     /// Gives the set to a user and a group, with this mode. Its creator stays what it is.

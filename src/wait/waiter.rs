@@ -79,7 +79,7 @@ impl<G: Gate, E: From<Fault>, F: FnMut(Look) -> Result<bool, Ended<E>>> Waiter<'
     fn park(&mut self, pace: &mut Pace, at_most: Duration) -> Result<bool, Ended<E>> {
         self.announce()?;
         match (self.look)(Look::BeforeSleep) {
-            Ok(false) => self.duty = false,
+            Ok(false) => self.hand_on()?,
             ended => {
                 // Otherwise spinning were never tried again where messages come as soon as this.
                 pace.learnt.outlasted(time::now_ns().saturating_sub(self.start));
@@ -205,10 +205,23 @@ impl<G: Gate, E: From<Fault>, F: FnMut(Look) -> Result<bool, Ended<E>>> Waiter<'
         }
         self.place.parking.park();
         self.barrier();
-        if !matches!((self.look)(Look::Peek), Ok(false)) {
+        if !matches!((self.look)(Look::Others), Ok(false)) {
             // What fails here fails again in the next call that waits.
             let _ = wake(self.place.gate, self.place.parking, side);
         }
+    }
+
+    /// There is nothing for this waiter. Looks are not quite alike: for another one it may be the end of the
+    /// stream. Then whoever has the duty hands it on; the look says so once for each state of the channel,
+    /// so that nothing goes round for ever. Waiters that were asleep before are woken before this one.
+    fn hand_on(&mut self) -> Result<(), Ended<E>> {
+        let Place { gate, parking, table, holder } = &self.place;
+        if self.duty && table.has_waiters_beside(*holder) && (self.look)(Look::Others)? {
+            let woken = wake(*gate, parking, holder.seat.side);
+            woken.map_err(|fault| Ended::Failed(fault.into()))?;
+        }
+        self.duty = false;
+        Ok(())
     }
 
     /// From a wake: how long spinning would have had to take, and what the way back took.

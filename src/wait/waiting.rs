@@ -20,7 +20,7 @@ use super::Side;
 use crate::layout;
 use crate::members::{Lives, SEATS_MAX, Seat};
 use crate::sync::AtomicU64;
-use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
 
 /// One thread in a word's count.
 const ONE: u64 = 1;
@@ -47,6 +47,10 @@ fn side_bit(side: Side) -> u64 {
         Side::Senders => 0,
         Side::Receivers => 1 << SIDE_SHIFT,
     }
+}
+
+fn incarnation(word: u64) -> u32 {
+    (word >> INCARNATION_SHIFT) as u32
 }
 
 /// How many threads of this side a word counts.
@@ -76,15 +80,25 @@ impl<'a> Table<'a> {
         self.0.get(usize::from(seat))
     }
 
-    /// Makes the word of a seat that was just taken its new holder's.
-    pub(crate) fn sign(&self, seat: Seat) -> Holder {
-        let Some(word) = self.word(seat.number) else { return Holder { seat, incarnation: 0 } };
-        let last = (word.load(Relaxed) >> INCARNATION_SHIFT) as u32;
-        let incarnation = last.wrapping_add(1) & (u32::MAX >> 1);
-        let holder = Holder { seat, incarnation };
-        // Only a late cleaner may be at this word, too, and the store wins either way.
-        word.store(holder.identity(), Release);
-        holder
+    /// The last holders of all seats, to be looked at before a seat is taken.
+    pub(crate) fn incarnations(&self) -> Vec<u32> {
+        self.0.iter().map(|word| incarnation(word.load(Acquire))).collect()
+    }
+
+    /// Makes the word of a seat that was just taken its new holder's. `None` if it is not as it was
+    /// before: somebody signed there in between, in another set of this channel, or died since.
+    pub(crate) fn sign(&self, seat: Seat, before: &[u32]) -> Option<Holder> {
+        let (word, &last) = self.word(seat.number).zip(before.get(usize::from(seat.number)))?;
+        let holder = Holder { seat, incarnation: last.wrapping_add(1) & (u32::MAX >> 1) };
+        let mut old = word.load(Relaxed);
+        // Only a late cleaner may change it meanwhile.
+        while incarnation(old) == last {
+            match word.compare_exchange(old, holder.identity(), AcqRel, Relaxed) {
+                Ok(_) => return Some(holder),
+                Err(now) => old = now,
+            }
+        }
+        None
     }
 
     /// Whether the seat is still that of its holder, as far as others signed there.
@@ -95,7 +109,7 @@ impl<'a> Table<'a> {
 
     /// Counts a thread that is about to park. False: the seat is another's.
     pub(super) fn add(&self, holder: Holder) -> bool {
-        self.change(holder, |word| Some(word + ONE))
+        self.change(holder, |word| (word & COUNT != COUNT).then(|| word + ONE))
     }
 
     /// Counts it no more. It may have been taken for dead meanwhile, or lost its seat.
@@ -126,6 +140,15 @@ impl<'a> Table<'a> {
     /// Whether any thread of this side waits, be it of a member that died.
     pub(super) fn has_waiters(&self, side: Side) -> bool {
         self.0.iter().any(|word| threads(word.load(Acquire), side) != 0)
+    }
+
+    /// Whether any other thread of a waiting thread's side waits.
+    pub(super) fn has_waiters_beside(&self, own: Holder) -> bool {
+        let side = own.seat.side;
+        let others = |(seat, word): (u8, &AtomicU64)| {
+            threads(word.load(Acquire), side) > u32::from(seat == own.seat.number)
+        };
+        (0..).zip(self.0).any(others)
     }
 
     /// Clears the counts of members that died while they waited. `look` is a look at the semaphores,

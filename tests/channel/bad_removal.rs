@@ -449,4 +449,11 @@ fn joins_while_the_set_goes(_: &mut Orders) {
     child.kill();
     let mut rx: Receiver<u64> = key.options().attach().expect("attach");
     assert_eq!((rx.recv(), rx.recv(), rx.recv()), (Ok(1), Ok(2), Ok(3)));
+    // Nor did it write where this one sits.
+    for n in 4..12 {
+        tx.send(&n).expect("alive");
+        assert_eq!((rx.recv(), tx.flush(MOMENT)), (Ok(n), Ok(())));
+    }
+    drop(tx);
+    drop(key.options().attach::<Sender<u64>>().expect("the seat was given back"));
 }

@@ -40,6 +40,7 @@ mod stops;
 mod strangers;
 mod strangers_rings;
 mod types;
+mod unlike;
 mod users;
 mod verdicts;
 mod waiting;
@@ -133,6 +134,7 @@ fn main() -> ExitCode {
         strangers::tests(),
         strangers_rings::tests(),
         types::tests(),
+        unlike::tests(),
         users::tests(),
         verdicts::tests(),
         waiting::tests(),

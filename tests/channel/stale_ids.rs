@@ -2,9 +2,10 @@
 //! was removed leaves the stranger's set alone.
 
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::{Fault, Options, SendError};
+use sysvring::{Fault, Options, RecvError, SendError, mpmc};
 use sysvring_support::ipc;
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker};
@@ -12,8 +13,11 @@ use sysvring_support::{tests, workers};
 
 use crate::raw::{Memory, at};
 
-tests![;alone: a_set_that_has_the_identifier_by_now];
-workers![come_round];
+tests![
+    a_larger_set_that_has_the_identifier;
+    alone: a_set_that_has_the_identifier_by_now
+];
+workers![come_round, look_at_a_larger_one];
 
 /// In the word of a side: a member of it is parked.
 const PARKED: u32 = 1;
@@ -22,6 +26,33 @@ const MOST: u32 = 20_000_000;
 
 fn a_set_that_has_the_identifier_by_now() {
     Worker::run(&[&"stale_ids::come_round", &Name::new()]);
+}
+
+fn a_larger_set_that_has_the_identifier() {
+    Worker::run(&[&"stale_ids::look_at_a_larger_one"]);
+}
+
+/// In another IPC namespace identifiers begin anew: the set there has as many semaphores as there may be.
+fn look_at_a_larger_one(_: &mut Orders) {
+    let unshare = || {
+        // SAFETY: a number; this process has one thread.
+        unsafe { libc::unshare(libc::CLONE_NEWIPC) == 0 }
+    };
+    if !unshare() {
+        println!("NOT CHECKED: no IPC namespace is to be had");
+        return;
+    }
+    let tx: mpmc::Sender<u64> = Options::private().members(4).open().expect("open");
+    let rx: mpmc::Receiver<u64> = Options::id(tx.id()).attach().expect("attach");
+    assert_eq!(rx.try_recv(), Err(RecvError::Empty));
+    let set = tx.stat().expect("stat").set.expect("a set").id;
+    assert!(unshare());
+    // SAFETY: numbers only.
+    let larger = unsafe { libc::semget(libc::IPC_PRIVATE, 32_000, 0o600) };
+    assert_eq!(larger, set, "the first identifier of a namespace");
+    std::thread::sleep(Duration::from_millis(20));
+    assert_eq!(rx.try_recv(), Err(RecvError::Fault(Fault::LivenessLost)));
+    remove_set(larger);
 }
 
 /// A set of four semaphores, as many as a wake-up needs.
@@ -62,7 +93,7 @@ fn come_round(orders: &mut Orders) {
     memory.u32(at::RECEIVERS).fetch_or(PARKED, SeqCst);
     tx.send(&2).expect("the message is in the ring");
     assert_eq!(ipc::values(set)[..4], [0; 4], "a stranger's semaphore was changed");
-    assert_eq!(tx.flush(std::time::Duration::ZERO), Err(SendError::Fault(Fault::Removed)));
+    assert_eq!(tx.flush(Duration::ZERO), Err(SendError::Fault(Fault::Removed)));
     drop((tx, rx));
     assert_eq!(ipc::values(set)[..4], [0; 4], "a stranger's semaphore was changed on leaving");
     remove_set(set);

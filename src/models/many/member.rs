@@ -40,7 +40,8 @@ pub(super) struct Member {
 impl Member {
     pub(super) fn join(scene: &Arc<Scene>, seat: Seat, until: Until) -> Member {
         let last_died = scene.gate.sit(seat);
-        let holder = scene.waiting().sign(seat);
+        let before = scene.waiting().incarnations();
+        let holder = scene.waiting().sign(seat, &before).expect("nobody else signs there");
         let member = Member { seat, until, holder, ring: scene.ring(), scene: scene.clone() };
         if until >= Until::Left {
             member.parking(seat.side).clear(wait::LEFT);
@@ -89,16 +90,16 @@ impl Member {
             return false;
         }
         let peer = self.seat.side.other();
-        let there = self.scene.gate.is_there(peer);
-        match (there, self.parking(peer).has_left()) {
-            (true, true) => self.parking(peer).clear(wait::LEFT),
-            (false, false) => {
-                self.parking(peer).set(wait::LEFT);
-                if !self.scene.gate.barrier() {
-                    fence(SeqCst);
-                }
+        let mut there = self.scene.gate.is_there(peer);
+        if there && self.parking(peer).has_left() {
+            self.parking(peer).clear(wait::LEFT);
+            there = self.scene.gate.is_there(peer);
+        }
+        if !there {
+            self.parking(peer).set(wait::LEFT);
+            if !self.scene.gate.barrier() {
+                fence(SeqCst);
             }
-            _ => {}
         }
         !there
     }

@@ -109,12 +109,17 @@ impl Receiver {
     fn seek(&mut self) -> Option<Held> {
         self.member.wake(Side::Senders);
         let Receiver { consumer, pace, limit, set_aside, searched, member } = self;
-        let mut found = None;
+        let (mut found, mut told) = (None, None);
         member.wait(pace, |how| {
             let asking = how != Look::Quick;
             let gone = asking && member.is_abandoned();
             let is_found = match how {
-                Look::Peek => {
+                // Once for each number of messages in hand.
+                Look::Others if gone && !consumer.ring().has_untaken() => {
+                    let now = Some(consumer.ring().count_messages());
+                    std::mem::replace(&mut told, now) != now
+                }
+                Look::Peek | Look::Others => {
                     let may_inherit =
                         |now| consumer.may_inherit(&now, searched, member.watch(true));
                     consumer.has_any(member.watch(true))?

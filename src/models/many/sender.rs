@@ -90,7 +90,7 @@ impl Sender {
         let mut claimed = None;
         member.wait(pace, |how| {
             let asking = how != Look::Quick;
-            if how == Look::Peek {
+            if let Look::Peek | Look::Others = how {
                 let has_any = producer.has_any(member.watch(true))?;
                 return Ok(has_any || member.is_abandoned());
             }

@@ -172,6 +172,7 @@ impl Inner {
                 });
             }
         } else {
+            let mut told = None;
             let waited = self.wait(patience, |how| {
                 if how == Look::Quick {
                     return look(None);
@@ -179,8 +180,12 @@ impl Inner {
                 let seen = self.post.see()?;
                 let gone = self.post.is_abandoned(&seen.lives);
                 // What was sent before they went is visible by now.
-                if how == Look::Peek {
-                    return self.has_news(&seen, gone);
+                if let Look::Peek | Look::Others = how {
+                    let over = match how {
+                        Look::Peek => gone && self.is_drained(),
+                        _ => self.may_be_over(&seen, &mut told),
+                    };
+                    return Ok(over || self.has_message(&seen)?);
                 }
                 if look(Some(&seen))? {
                     return Ok(true);
@@ -222,10 +227,20 @@ impl Inner {
         Ok(found.map(|held| Taken::new(self, held)))
     }
 
-    /// Whether there is something for another receiver: a message, what a dead one left, the end.
-    fn has_news(&self, seen: &Seen, gone: bool) -> Result<bool, RecvError> {
-        let has_message = self.consumer.has_any(self.post.watch(true))?;
-        Ok(has_message || self.may_inherit(seen)? || gone && self.is_drained())
+    /// Whether it may be over for some receiver, if not for this one: nobody sends any more, and all was
+    /// taken. Once for each number of messages in hand.
+    fn may_be_over(&self, seen: &Seen, told: &mut Option<(u32, u64)>) -> bool {
+        let ring = self.consumer.ring();
+        if seen.lives.is_there(Side::Senders) || ring.has_untaken() {
+            return false;
+        }
+        let now = Some((self.post.peer_joins(), ring.count_messages()));
+        std::mem::replace(told, now) != now
+    }
+
+    /// Whether a receiver would find a message, or one that a dead one left.
+    fn has_message(&self, seen: &Seen) -> Result<bool, RecvError> {
+        Ok(self.consumer.has_any(self.post.watch(true))? || self.may_inherit(seen)?)
     }
 
     /// Whether there is a message whose receiver died.

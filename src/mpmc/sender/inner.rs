@@ -121,15 +121,24 @@ impl Inner {
                 return Err(if gone { SendError::Disconnected } else { SendError::Full });
             }
         } else {
-            let mut looks = 0;
+            let (mut looks, mut told) = (0, None);
             let waited = self.wait(patience, |how| {
                 if how == Look::Quick && looks < FAR_LOOKS && !self.producer.has_much_room() {
                     looks += 1;
                     return Ok(false);
                 }
-                if how == Look::Peek {
-                    let gone = self.post.is_abandoned(&self.post.look_at_lives()?);
-                    return Ok(gone || self.has_room_for_others()?);
+                if let Look::Peek | Look::Others = how {
+                    let lives = self.post.look_at_lives()?;
+                    let gone = match how {
+                        Look::Peek => self.post.is_abandoned(&lives),
+                        // Once for each time that they went.
+                        _ => {
+                            let now = Some(self.post.peer_joins());
+                            !lives.is_there(Side::Receivers)
+                                && std::mem::replace(&mut told, now) != now
+                        }
+                    };
+                    return Ok(gone || self.is_worth_waking(how)?);
                 }
                 if look(how != Look::Quick)? {
                     return Ok(true);
@@ -152,10 +161,12 @@ impl Inner {
         claimed.map(Claimed::into_claim).ok_or(SendError::Full)
     }
 
-    /// Whether another sender is to be woken.
-    fn has_room_for_others(&self) -> Result<bool, Fault> {
+    /// Whether so much is free that a sender is to be woken for it. While messages are in hand, the next
+    /// acknowledgement may be what wakes: who peeks knows it only without.
+    fn is_worth_waking(&self, how: Look) -> Result<bool, Fault> {
         let ring = self.producer.ring();
-        Ok(ring.is_half_free() && self.producer.has_any(self.post.watch(true))?)
+        let has_room = ring.is_half_free() && self.producer.has_any(self.post.watch(true))?;
+        Ok(has_room && (how != Look::Peek || !ring.has_taken()))
     }
 
     /// Waits where senders wait.

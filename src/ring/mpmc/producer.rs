@@ -5,7 +5,7 @@ use crate::ring::ahead::Few;
 use crate::ring::{Cursor, Ring, Slot};
 use crate::sync::Ordering::{AcqRel, Acquire, Release};
 use crate::sync::{AtomicU64, plain};
-use crate::word::{Age, Phase, Word};
+use crate::word::{Age, NOBODY, Phase, Word};
 
 /// Slots that are much, however large the ring.
 const MUCH: u64 = 256;
@@ -119,7 +119,15 @@ impl Producer {
                 Age::Older => match word.phase().ok_or(UNKNOWN)? {
                     Phase::Full if word == Word::full(before) => return Ok(Room::Full),
                     Phase::Full => return Err(MORE.into()),
-                    Phase::Reading if is_gone(word, &mut watch)? => return Ok(Room::Orphaned),
+                    Phase::Reading if is_gone(word, &mut watch)? => {
+                        // Receivers may have searched in vain: a member that lost its seat can have taken
+                        // it since. From now on they know.
+                        let nobody = Word::reading(word.lap(), word.deliveries(), NOBODY);
+                        if word.owner() != NOBODY && swap(&slot, word, nobody, AcqRel) {
+                            self.ring.count_orphans();
+                        }
+                        return Ok(Room::Orphaned);
+                    }
                     Phase::Claimed if is_gone(word, &mut watch)? => {
                         if swap(&slot, word, Word::skip(before), AcqRel) {
                             watch.unblocked();

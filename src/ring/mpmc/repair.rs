@@ -132,6 +132,16 @@ impl Ring {
         })
     }
 
+    /// Whether a message is there that nobody took yet, by a look at every slot.
+    pub(crate) fn has_untaken(&self) -> bool {
+        self.all_slots().any(|at| look(&self.slot_at(&at)).phase() == Some(Phase::Full))
+    }
+
+    /// Whether a member has a message in hand, by a look at every slot.
+    pub(crate) fn has_taken(&self) -> bool {
+        self.all_slots().any(|at| look(&self.slot_at(&at)).phase() == Some(Phase::Reading))
+    }
+
     /// Messages sent and not yet acknowledged, by a look at every slot.
     pub(crate) fn count_messages(&self) -> u64 {
         let holds = |at| {

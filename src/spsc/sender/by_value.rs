@@ -88,13 +88,11 @@ impl<T: Message + ?Sized> Sender<T> {
     where
         T: 'm,
     {
-        let mut sent = 0;
-        for message in messages {
+        for (sent, message) in messages.into_iter().enumerate() {
             // Told at once: the next one may take the iterator a while, or be a panic.
             if let Err(error) = self.put(message, patience) {
                 return Err(BatchError { sent, error });
             }
-            sent += 1;
         }
         Ok(())
     }

@@ -4,10 +4,12 @@
 //!
 //! * [`Identity`] and the name: the process that holds the lifecycle semaphore and finds no users;
 //!   never changed while there are members. The magic is stored last (Release), read first (Acquire).
-//! * `tail`: the sender. `head`, `credit`: the receiver.
-//! * a [`Parking`] line: its own side parks, leaves and joins there; the other side takes PARKED off
-//!   when it wakes that side. A sender reads `receivers` at every message, so nothing that is written
-//!   often may ever share that line.
+//! * `tail`: the sender. `head`, `credit`: the receiver. Of many to many, `tail` and `head` are hints that
+//!   every member may move.
+//! * a [`Parking`] line: its own side parks, leaves and joins there, and takes PARKED off where it found
+//!   something by itself; the other side takes PARKED off when it wakes that side, and sets and clears
+//!   LEFT where it finds that side empty or not. A sender reads `receivers` at every message, so nothing
+//!   that is written often may ever share that line.
 //! * a [`Member`] line and a word of the waiting table: the member that has that seat. Others only
 //!   clear the count of waiting threads, of a seat that they found without a member.
 //!
@@ -111,7 +113,8 @@ pub(crate) struct Repairs {
     pub(crate) last_set_aside: plain::AtomicU64,
 }
 
-/// One line of the members' table. Facts and counters for observers; no protocol reads them.
+/// One line of the members' table: facts and counters for observers. Of these, `state` and `joined` tell
+/// members who died in a seat.
 #[derive(Debug, Default)]
 #[repr(C, align(128))]
 pub(crate) struct Member {
@@ -145,7 +148,8 @@ pub(crate) struct Header {
     pub(crate) name: Line<[plain::AtomicU64; NAME_MAX / 8]>,
     /// Next position to send.
     pub(crate) tail: Line<AtomicU64>,
-    /// Next position to receive: every position below it is acknowledged. Exact.
+    /// Next position to receive: every position below it is acknowledged. Exact, one to one; of many to many
+    /// a hint.
     pub(crate) head: Line<AtomicU64>,
     /// What the sender is told of `head`, lazily.
     pub(crate) credit: Line<AtomicU64>,

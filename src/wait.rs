@@ -3,8 +3,9 @@
 //! # Why no wake-up is lost
 //!
 //! A side has one word with the bit PARKED, a count of waiting threads for each of its members
-//! (`waiting.rs`), and a wake semaphore. *Work* is what somebody of this side waits for: a message, a
-//! free slot, or news that stays true, such as the end of the stream.
+//! (`waiting.rs`), and a wake semaphore. *Work* is what a thread of this side waits for: a message, a
+//! free slot, or news that stays true, such as the end of the stream. Senders wait for a burst: a slot is
+//! work for them when half of the ring is free, in a small ring at once.
 //!
 //! | step | by | what |
 //! |---|---|---|
@@ -14,13 +15,15 @@
 //! | S1 | waiter | its own count + 1 |
 //! | S2 | waiter | sets PARKED |
 //! | S3 | waiter | `membarrier` |
-//! | S4 | waiter | an exact look, taking. It found something: F1. Nothing: it has no duty any more |
+//! | S4 | waiter | an exact look, taking. It found something: F1. Nothing: H1 |
+//! | H1 | waiter with the duty | what is no end for it may be one for another: P2 and P3, once for each state of the channel. It has no duty any more |
 //! | S5 | waiter | sleeps until a token comes, and eats it |
 //! | F1 | finder | its count - 1 |
 //! | F2 | finder | takes PARKED off; it was on: it has the duty |
 //! | F3 | finder | passes on if it has the duty |
 //! | K1 | woken | has the duty; its count - 1; a quick look, taking. It found something: O1 |
 //! | T1 | woken | found nothing: clears counts of the dead, eats all tokens left, keeps the duty; S1 |
+//! | G1 | whose time is over | its count - 1; F2; an exact look, taking; F3 |
 //! | O1 | who passes on | nobody of this side is counted: done |
 //! | O2 | who passes on | sets PARKED, `membarrier` |
 //! | O3 | who passes on | an exact look, taking nothing: work, P2 and P3 |
@@ -31,6 +34,10 @@
 //! PARKED is on, or a token is there, or somebody has the duty. While there is also work, a token is
 //! there, or somebody has the duty, or a publisher is between publishing and its look and will find
 //! PARKED on.
+//!
+//! A receiver that came when all senders were gone waits for the next one, and messages that its own
+//! member has in hand are no reason for a thread to wait. So the end of the stream is not the same for all,
+//! and who is woken for it is not always who it is for: H1.
 //!
 //! *PARKED* goes off in P2 and F2 only, and tokens go in S5 and T1 only: each of these makes a duty. A
 //! duty ends with a token (P3); with all counts at zero (O1), and then whoever commits later sets
@@ -65,7 +72,7 @@
 //! A process may be stopped (SIGSTOP) while it has the duty, and a segment may be removed by hand. So
 //! sleeping is in slices of [`SLICE`]. A sleep that ended by its slice, with work there that nobody
 //! woke it for within [`waiter::GRACE`], is counted in [`Parking::overslept`]; but for stopped processes the
-//! count stays 0.
+//! count stays 0: the tests of this crate demand it.
 
 mod parking;
 mod poll;

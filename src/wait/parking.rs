@@ -3,7 +3,8 @@
 use crate::layout::Parking;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 
-/// A member of this side is parked, or about to, and nobody is on the way to wake it.
+/// A member of this side may be parked, or about to, and nobody is on the way to wake it. It may stay on
+/// when that member is gone, which costs a post.
 const PARKED: u32 = 1 << 0;
 /// This side has no members, and had some.
 pub(crate) const LEFT: u32 = 1 << 29;

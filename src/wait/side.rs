@@ -1,6 +1,6 @@
-//! The two sides of a channel.
+//! Senders and receivers.
 
-/// See the top of this file.
+/// The two sides of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Senders,

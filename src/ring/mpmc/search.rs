@@ -10,6 +10,8 @@
 //!   seat never repeat, and a member signs its line with its own before it takes a message.
 //! - Another member takes the seat, and clears up what the dead one left ([`disown`](Ring::disown)): the
 //!   count grows.
+//! - A member that lost its seat, and does not know it yet, takes a message: nothing changes by that, nor
+//!   by its death. But a sender that comes upon the slot makes it nobody's: the count grows.
 //!
 //! Two looks that are not one must not be taken for one, however:
 //!

@@ -48,6 +48,9 @@ fn deaths_that_nobody_sleeps_through() {
     // After all that a sleeper is woken at once.
     let watch = Watch::start(&[worker.pid() as u32]);
     worker.tell("send").expect("tell");
+    // Before they are there, it is over.
+    rx.wait_for_peer(Duration::from_secs(20)).expect("a sender");
+    many_rx.wait_for_peer(Duration::from_secs(20)).expect("a sender");
     for _ in 0..2 {
         let sent_at = match rx.recv_timeout(Duration::from_secs(20)) {
             Ok(sent_at) => sent_at,

@@ -79,7 +79,12 @@ impl<G: Gate, E: From<Fault>, F: FnMut(Look) -> Result<bool, Ended<E>>> Waiter<'
     fn park(&mut self, pace: &mut Pace, at_most: Duration) -> Result<bool, Ended<E>> {
         self.announce()?;
         match (self.look)(Look::BeforeSleep) {
-            Ok(false) => self.hand_on()?,
+            Ok(false) => {
+                if let Err(failed) = self.hand_on() {
+                    self.withdraw();
+                    return Err(failed);
+                }
+            }
             ended => {
                 // Otherwise spinning were never tried again where messages come as soon as this.
                 pace.learnt.outlasted(time::now_ns().saturating_sub(self.start));

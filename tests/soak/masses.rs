@@ -211,13 +211,26 @@ fn open_and_use(options: impl Fn() -> Options, many: bool) {
     }
 }
 
-/// As long as it takes to start, to make a channel, and to be at work for a while; without sleep,
-/// which would always be longer.
-fn linger(dice: &mut Dice) {
-    let time = Duration::from_nanos(dice.below(400_000));
-    let start = Instant::now();
-    while start.elapsed() < time {
-        std::hint::spin_loop();
+/// How long to let somebody start and make a channel, at most, in ns. It follows what came of it, so that
+/// deaths are in the middle on a busy machine, too.
+struct Patience(u64);
+
+impl Patience {
+    /// Without sleep, which would always be longer.
+    fn linger(&self, dice: &mut Dice) {
+        let time = Duration::from_nanos(dice.below(self.0));
+        let start = Instant::now();
+        while start.elapsed() < time {
+            std::hint::spin_loop();
+        }
+    }
+
+    fn learn(&mut self, objects_made: usize) {
+        match objects_made {
+            0 => self.0 = (self.0 + self.0 / 10).min(50_000_000),
+            1 => {}
+            _ => self.0 = (self.0 - self.0 / 10).max(50_000),
+        }
     }
 }
 
@@ -225,7 +238,7 @@ fn make_and_die(orders: &mut Orders) {
     let (name, cycles): (String, u64) = (orders.next(), orders.next());
     // SAFETY: a number only. The suite's own watchdog is for any number of cycles.
     unsafe { libc::alarm(0) };
-    let mut dice = Dice::new();
+    let (mut dice, mut patience) = (Dice::new(), Patience(400_000));
     let (mut whole, mut parts, mut left) = (0, 0, 0);
     let before = objects();
     let remaining = || objects().difference(&before).count();
@@ -244,16 +257,18 @@ fn make_and_die(orders: &mut Orders) {
         let mut first = start(first_sends);
         let alone = dice.below(2) == 0;
         if alone {
-            linger(&mut dice);
+            patience.linger(&mut dice);
             first.kill();
         }
         let mut second = start(!first_sends);
-        linger(&mut dice);
+        patience.linger(&mut dice);
         second.kill();
         first.kill();
         assert!(first.kill_and_wait() && second.kill_and_wait(), "one ended by itself");
-        whole += u64::from(remaining() >= 2);
-        parts += u64::from(remaining() == 1);
+        let made = remaining();
+        patience.learn(made);
+        whole += u64::from(made >= 2);
+        parts += u64::from(made == 1);
         match way {
             0 | 1 => Fork::start(|| open_and_use(options, many)).finish(),
             _ => _ = sysvring::reap().expect("reap"),

@@ -48,9 +48,10 @@
 //! at everything. So one token for each side, posted by the kernel at the end of every member
 //! (`members.rs`), makes good whatever the dead one owed.
 //!
-//! Found by exhaustive search and stress: each of these steps, left out or moved, loses a wake-up
-//! (`tests/waiting_model`, which also tells the interleavings). In a channel of one and one there is
-//! nobody to pass on to, and no count is kept.
+//! Found by exhaustive search and stress: most of these steps, left out or moved, lose a wake-up
+//! (`tests/waiting_model`, which also tells the interleavings, and which of them hold alone and fail in
+//! pairs). H1 is not in that model; `tests/channel/unlike.rs` fails without it. In a channel of one and
+//! one there is nobody to pass on to, and no count is kept.
 //!
 //! # The barrier
 //!

@@ -181,4 +181,8 @@ impl Gate for Membership {
     fn settle(&self) {
         std::thread::sleep(SETTLED);
     }
+
+    fn rest(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
 }

@@ -225,6 +225,9 @@ impl wait::Gate for Gate {
         std::thread::sleep(Duration::from_millis(1));
     }
 
+    /// Any order of steps is one that a rest makes.
+    fn rest(&self, _: Duration) {}
+
     fn barrier(&self) -> bool {
         self.parked.fetch_add(1, Relaxed);
         let granted = match self.order {

@@ -15,6 +15,7 @@ struct Bed<'a> {
     /// When a post comes, and how long it takes from there to the one who slept, nanoseconds.
     post: Option<(u64, u64)>,
     slept: Cell<bool>,
+    rested: Cell<Duration>,
 }
 
 /// Lets so many nanoseconds pass.
@@ -27,7 +28,12 @@ fn pass(time: u64) {
 
 impl Bed<'_> {
     fn new(header: &Header, post: Option<(u64, u64)>) -> Bed<'_> {
-        Bed { parking: &header.receivers, post, slept: Cell::new(false) }
+        Bed {
+            parking: &header.receivers,
+            post,
+            slept: Cell::new(false),
+            rested: Cell::new(Duration::ZERO),
+        }
     }
 
     fn place(&self) -> Place<'_, Self> {
@@ -66,6 +72,10 @@ impl Gate for Bed<'_> {
     }
 
     fn settle(&self) {}
+
+    fn rest(&self, time: Duration) {
+        self.rested.set(self.rested.get() + time);
+    }
 }
 
 fn pace() -> Pace {
@@ -146,4 +156,23 @@ fn a_wait_that_is_preempted_was_in_vain() {
         assert!(wait(bed.place(), &mut pace, None, look).is_ok());
     }
     assert_eq!(pace.learnt.budget(), 0, "it still spins");
+}
+
+/// Who is woken for what others take gives them more and more time, and never more than a moment.
+#[test]
+fn who_is_woken_in_vain_rests() {
+    let header = Header::new();
+    let bed = Bed::new(&header, Some((0, 0)));
+    let rested_for = |wakes| {
+        let left = Cell::new(wakes);
+        bed.rested.set(Duration::ZERO);
+        let look = |look| {
+            let woken = look == Look::Quick && bed.slept.replace(false);
+            left.set(left.get() - i32::from(woken));
+            Ok::<bool, Fault>(left.get() == 0)
+        };
+        assert!(wait(bed.place(), &mut Pace::new(Wait::Park), None, look).is_ok());
+        bed.rested.get().as_micros()
+    };
+    assert_eq!([1, 2, 3, 4, 5, 6, 7, 8].map(rested_for), [0, 0, 50, 150, 350, 750, 1150, 1550]);
 }

@@ -94,7 +94,7 @@ impl Inner {
         }
         wait::light_fence();
         if self.consumer.ring().header().senders.flags() != 0 {
-            self.see_senders();
+            self.see_senders(held.position());
         }
         Ok(())
     }
@@ -108,13 +108,13 @@ impl Inner {
         }
     }
 
-    /// Senders sleep, or left, or there is something else about them.
+    /// After an acknowledgement: senders sleep, or left, or there is something else about them.
     #[cold]
     #[inline(never)]
-    pub(super) fn see_senders(&self) {
+    pub(super) fn see_senders(&self, position: u64) {
         let ring = self.consumer.ring();
         let senders = &ring.header().senders;
-        if !senders.is_parked() || ring.is_half_free() || !self.consumer.has_message() {
+        if !senders.is_parked() || ring.became_half_free(position) || !self.consumer.has_message() {
             self.post.freed();
         }
         // The other receivers end when the last message is acknowledged.

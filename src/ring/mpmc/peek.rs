@@ -1,6 +1,6 @@
 //! Looking without taking: is there anything for another member of this side?
 
-use super::{Consumer, IMPOSSIBLE, Producer, UNKNOWN, Watch, is_gone, look};
+use super::{Consumer, HINT_EVERY, IMPOSSIBLE, Producer, UNKNOWN, Watch, is_gone, look};
 use crate::ring::Ring;
 use crate::word::{Age, Phase};
 
@@ -56,5 +56,13 @@ impl Ring {
     /// a wake-up is for a burst and not for a message.
     pub(crate) fn is_half_free(&self) -> bool {
         self.capacity() <= SMALL || self.depth_hint() <= self.capacity() / 2
+    }
+
+    /// Whether the acknowledgement of a message at that position made half of the ring free. The hint of the
+    /// head moves with every so many messages only, and whoever took that message asks here once it is
+    /// acknowledged: in between there is no news, and to ask takes the senders' line.
+    pub(crate) fn became_half_free(&self, position: u64) -> bool {
+        let hint_moved = position.wrapping_add(1).is_multiple_of(HINT_EVERY);
+        (hint_moved || self.capacity() <= SMALL) && self.is_half_free()
     }
 }

@@ -39,8 +39,10 @@ use super::{Corrupt, Cursor, Ring, Slot};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::word::Word;
 
-/// The sending end.
+/// The sending end. In lines of its own: where else its fields lie depends on what a handle holds beside it,
+/// and 64 B messages by value went through at 0.7 of the pace where they lay badly.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct Producer {
     ring: Ring,
     /// The next slot to write.
@@ -60,8 +62,9 @@ pub(crate) struct Producer {
 // SAFETY: as for the ring.
 unsafe impl Send for Producer {}
 
-/// The receiving end.
+/// The receiving end, likewise.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct Consumer {
     ring: Ring,
     /// At the next position to receive.

@@ -52,8 +52,8 @@
 //! Found by exhaustive search and stress: most of these steps, left out or moved, lose a wake-up
 //! (`tests/waiting_model`, which also tells the interleavings, and which of them hold alone and fail in
 //! pairs). H1 is not in that model; `tests/channel/unlike.rs` fails without it. In a channel of one and
-//! one there is nobody to pass on to, and no count is kept. R1 adds nothing but time to that model: who rests
-//! is not committed, and has no duty.
+//! one there is nobody to pass on to, and no count is kept. Who rests in R1 is not committed and has no
+//! duty, so the model may let it rest for ever; with the duty it may not.
 //!
 //! # The barrier
 //!

@@ -9,8 +9,8 @@
 //! back from a sleep because of a signal takes the same steps as one whose time is over, and returns.
 //!
 //! The names of the steps (P1, S4, ...) are those of the argument at the top of `src/wait.rs`: P publish
-//! and wake, S go to sleep, F found something before the sleep, K woken, G give up, T woken for nothing, O
-//! pass on; a joining process is `Seated`, then `Signed`, then `Waking`.
+//! and wake, S go to sleep, F found something before the sleep, K woken, G give up, T woken for nothing, R
+//! rest, O pass on; a joining process is `Seated`, then `Signed`, then `Waking`.
 //!
 //! Not covered: memory orders weaker than TSO (the loom models in `src/models` look at those), channels
 //! that use fences because membarrier was refused, the senders' side (its steps are the same, with free
@@ -123,6 +123,19 @@ fn some_changes_hold_alone() {
         holds(Setting { changes, ..SMALL });
         holds(Setting { changes, ..IMPATIENT });
     }
+}
+
+#[test]
+fn holds_where_a_thread_woken_for_nothing_rests() {
+    holds(Setting { changes: &[Rests], ..SMALL });
+    holds(Setting { changes: &[Rests], ..IMPATIENT });
+    holds(Setting { changes: &[Rests], threads: &[1, 1, 1], messages: 1, ..SMALL });
+    holds(Setting { changes: &[Rests], threads: &[2, 1], successors: 0, ..SMALL });
+}
+
+#[test]
+fn fails_if_a_thread_rests_with_its_duty() {
+    fails(Setting { threads: &[1, 1, 1], successors: 0, ..SMALL }, &[RestsWithDuty]);
 }
 
 #[test]

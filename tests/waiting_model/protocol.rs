@@ -38,6 +38,11 @@ pub enum Change {
     GivesUpWithoutDuty,
     /// A thread that gives up takes one off its word and does nothing else. Holds alone.
     GivesUpAtOnce,
+    /// A thread woken for nothing passes on and rests, as long as it likes (R1). It is the protocol where it
+    /// was woken for nothing before.
+    Rests,
+    /// The same, and keeps its duty while it rests: what is there waits that long.
+    RestsWithDuty,
     /// A process that takes over a seat does not wake.
     JoinerDoesNotWake,
 }

@@ -128,7 +128,13 @@ impl Setting {
             Step::T1Drain => {
                 state.tokens = 0;
                 own.duty &= !self.has(Change::DutyLostAtAnnouncing);
-                first_of_two[0]
+                if self.has(Change::Rests) {
+                    Step::O0Begin
+                } else if self.has(Change::RestsWithDuty) {
+                    Step::Away
+                } else {
+                    first_of_two[0]
+                }
             }
 
             // Passing on. From here on the step itself stands for the duty.

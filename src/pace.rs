@@ -25,9 +25,8 @@ pub enum Wait {
     /// with a stream again and again lets its sender get some messages ahead, a few microseconds at most.
     #[default]
     Balanced,
-    /// Sleep at once when there is nothing to do. As with `Balanced`, a member of a many-to-many channel that
-    /// is woken in vain, for what another member took, again and again within one call rests before the next
-    /// sleep, for 0.4 ms at most.
+    /// Sleep at once when there is nothing to do. As with `Balanced`, a call that is woken in vain again and
+    /// again, for what other members took, rests before the next sleep, for 0.4 ms at most.
     Park,
 }
 

@@ -42,7 +42,7 @@
 //! SKIP, and by a message that is set aside; a SKIP, made of an abandoned claim, is as good as free to
 //! the sender whose turn it is. Every such step is told to the [`Watch`] of the call, at once; what is
 //! not part of a walk (abandoning, [`disown`](Ring::disown)) is told by its caller. An acknowledgement is
-//! told when half of the ring is free, or at once in a small one (`is_half_free`).
+//! told when half of the ring is free, or at once in a small one (`became_half_free`).
 //!
 //! Every call looks at a bounded number of slots, whatever the segment holds.
 

@@ -1,4 +1,4 @@
-//! Slots that become free without an acknowledgement: a sender that sleeps for one is told at once, not
+//! Slots that become free without an acknowledgement, or by one out of turn: a sender that sleeps for one is told at once, not
 //! when its sleep is over by itself.
 
 use std::os::unix::process::parent_id;
@@ -21,8 +21,9 @@ tests![
     a_message_delivered_too_often_wakes_a_sender,
     a_step_over_a_dropped_loan_wakes_a_sender,
     a_forgotten_loan_wakes_a_sender,
+    an_acknowledgement_out_of_turn_wakes_a_sender,
 ];
-workers![drop_loans, discard, step_over, forget];
+workers![drop_loans, discard, step_over, forget, out_of_turn];
 
 /// Well below the time after which a sleeper looks by itself.
 const SOON: Duration = Duration::from_millis(90);
@@ -212,5 +213,49 @@ fn forget(orders: &mut Orders) {
         for _ in 0..2 {
             rx.recv_timeout(LONG).expect("a message");
         }
+    }
+}
+
+fn an_acknowledgement_out_of_turn_wakes_a_sender() {
+    Worker::run(&[&"freed::out_of_turn", &Name::new()]);
+}
+
+/// The first message of a full ring is in hand while most of the others are received: all that is free lies
+/// behind it. Then it is acknowledged, with messages left that nobody receives.
+fn out_of_turn(orders: &mut Orders) {
+    const SLOTS: u64 = 128;
+    let name: String = orders.next();
+    let open = || options(&name, SLOTS as usize);
+    let tx: mpmc::Sender<u64> = open().open().expect("open");
+    let rx: mpmc::Receiver<u64> = open().attach().expect("attach");
+    let set = set_of(&tx);
+    // Others than the position whose turn it is to move a hint.
+    for skipped in [0, 3, 14] {
+        let [acknowledged_at] = board::<1>();
+        (0..SLOTS).for_each(|n| tx.send(&n).expect("send"));
+        (0..skipped).for_each(|n| assert_eq!(rx.recv(), Ok(n)));
+        (0..skipped).for_each(|n| tx.send(&(SLOTS + n)).expect("send"));
+        let held = rx.recv_ref().expect("a message");
+        (0..100).for_each(|n| assert_eq!(rx.recv(), Ok(skipped + 1 + n)));
+        let sender = Fork::start(|| {
+            let tx: mpmc::Sender<u64> = open().attach().expect("attach");
+            let watch = Watch::start(&[parent_id()]);
+            tx.send(&(SLOTS + skipped)).expect("send");
+            until(|| acknowledged_at.load(Acquire) != 0);
+            watch.must_be_within(SOON, acknowledged_at.load(Acquire));
+        });
+        until(|| ipc::waiting(set, WAKE_SENDERS) == 1);
+        drop(held);
+        acknowledged_at.store(now_ns(), Release);
+        sender.finish();
+        // The rest of this round; the next one begins where a lap does.
+        while !tx.is_empty() {
+            rx.recv().expect("what is left");
+        }
+        let place = SLOTS + skipped + 1;
+        (place..2 * SLOTS).for_each(|n| {
+            tx.send(&n).expect("send");
+            assert_eq!(rx.recv(), Ok(n));
+        });
     }
 }

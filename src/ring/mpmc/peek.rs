@@ -1,7 +1,8 @@
 //! Looking without taking: is there anything for another member of this side?
 
-use super::{Consumer, HINT_EVERY, IMPOSSIBLE, Producer, UNKNOWN, Watch, is_gone, look};
+use super::{Consumer, IMPOSSIBLE, Producer, UNKNOWN, Watch, is_gone, look};
 use crate::ring::Ring;
+use crate::sync::Ordering::Acquire;
 use crate::word::{Age, Phase};
 
 /// Rings of so few slots are never called half full: the depth is known to within some positions.
@@ -58,11 +59,12 @@ impl Ring {
         self.capacity() <= SMALL || self.depth_hint() <= self.capacity() / 2
     }
 
-    /// Whether the acknowledgement of a message at that position made half of the ring free. The hint of the
-    /// head moves with every so many messages only, and whoever took that message asks here once it is
-    /// acknowledged: in between there is no news, and to ask takes the senders' line.
+    /// Whether the acknowledgement of a message at that position made half of the ring free. What the hint of
+    /// the head did not pass cannot have, and the hint is on the receivers' line: the tail's is taken from the
+    /// senders only where it did, with the message that moved it or one that was in hand meanwhile.
     pub(crate) fn became_half_free(&self, position: u64) -> bool {
-        let hint_moved = position.wrapping_add(1).is_multiple_of(HINT_EVERY);
-        (hint_moved || self.capacity() <= SMALL) && self.is_half_free()
+        let head = self.header().head.0.load(Acquire);
+        let is_passed = head.wrapping_sub(position.wrapping_add(1)) <= u64::MAX / 2;
+        self.capacity() <= SMALL || is_passed && self.is_half_free()
     }
 }

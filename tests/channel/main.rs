@@ -24,6 +24,7 @@ mod leftovers;
 mod life;
 mod look;
 mod lost_seats;
+mod lost_sets;
 mod many;
 mod many_ways;
 mod meetings;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
             life::workers(),
             look::workers(),
             lost_seats::workers(),
+            lost_sets::workers(),
             many::workers(),
             meetings::workers(),
             messages::workers(),
@@ -112,6 +114,7 @@ fn main() -> ExitCode {
         edges::tests(),
         false_verdicts::tests(),
         lost_seats::tests(),
+        lost_sets::tests(),
         forks::tests(),
         freed::tests(),
         given_up::tests(),

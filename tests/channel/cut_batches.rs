@@ -5,6 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
+use crate::PROMPT;
+use crate::raw::WAKE_RECEIVERS;
 use sysvring::{Options, Wait, mpmc, spsc};
 use sysvring_support::board::{board, now_ns, until};
 use sysvring_support::fork::Fork;
@@ -21,17 +23,12 @@ tests![
 ];
 workers![one_to_one, many_to_many];
 
-/// Longer than a wake-up takes, much shorter than the 200 milliseconds after which a sleeper looks by
-/// itself.
-const PROMPT: Duration = Duration::from_millis(80);
 /// Longer than a sleeper's own look takes to come.
 const SLOW: Duration = Duration::from_millis(300);
 /// Messages before the batch is cut short.
 const SENT: u64 = 3;
 /// Batches, half of them by `try_send_batch`.
 const BATCHES: u64 = 4;
-/// Where receivers sleep, in a channel's set.
-const WAKE_RECEIVERS: i32 = 2;
 
 fn a_batch_of_one_to_one_that_panics() {
     Worker::run(&[&"cut_batches::one_to_one", &Name::new(), &true]);

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::time::Duration;
 
+use crate::raw::{WAKE_RECEIVERS, WAKE_SENDERS};
 use sysvring::{Options, RecvError, Redelivery, Wait, mpmc};
 use sysvring_support::board::{board, now_ns, until};
 use sysvring_support::fork::Fork;
@@ -28,9 +29,6 @@ workers![drop_loans, discard, step_over, forget, out_of_turn];
 /// Well below the time after which a sleeper looks by itself.
 const SOON: Duration = Duration::from_millis(90);
 const LONG: Duration = Duration::from_secs(20);
-/// Where senders sleep, in a channel's set.
-const WAKE_SENDERS: i32 = 3;
-const WAKE_RECEIVERS: i32 = 2;
 const ROUNDS: u64 = 8;
 
 fn options(name: &str, capacity: usize) -> Options {

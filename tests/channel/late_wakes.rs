@@ -6,6 +6,8 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
+use crate::PROMPT;
+use crate::raw::{WAKE_RECEIVERS, WAKE_SENDERS};
 use sysvring::{Options, Wait, mpmc};
 use sysvring_support::board::{now_ns, until};
 use sysvring_support::name::Name;
@@ -21,15 +23,9 @@ tests![
 ];
 workers![receive_by_threads, send_by_threads];
 
-/// Longer than a wake-up takes, much shorter than the 200 milliseconds after which a sleeper looks by
-/// itself.
-const PROMPT: Duration = Duration::from_millis(80);
 /// How long a thread is busy with a message: the others must take what is sent meanwhile.
 const WORK: Duration = Duration::from_millis(250);
 const ROUNDS: usize = 4;
-/// Where receivers and senders sleep, in a channel's set.
-const WAKE_RECEIVERS: i32 = 2;
-const WAKE_SENDERS: i32 = 3;
 
 fn eight_receiving_threads_on_two_seats() {
     Worker::run(&[&"late_wakes::receive_by_threads", &Name::new(), &2, &8]);

@@ -49,8 +49,13 @@ mod wakes;
 mod watch;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use sysvring_support::{suite, worker};
+
+/// Longer than it takes to wake six, much shorter than the 200 milliseconds after which a sleeper looks
+/// by itself.
+const PROMPT: Duration = Duration::from_millis(80);
 
 fn main() -> ExitCode {
     if let Some(orders) = worker::orders() {

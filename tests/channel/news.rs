@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
+use crate::PROMPT;
 use sysvring::{Fault, Options, RecvError, SendError, Wait, mpmc};
 use sysvring_support::board::{board, now_ns, until, until_at_least};
 use sysvring_support::fork::Fork;
@@ -31,9 +32,6 @@ tests![
 ];
 workers![end_for_threads, end_for_processes, drain_behind_senders, come, close, be_removed];
 
-/// Longer than it takes to wake six, much shorter than the 200 milliseconds after which a sleeper looks
-/// by itself.
-const PROMPT: Duration = Duration::from_millis(80);
 const LONG: Duration = Duration::from_secs(20);
 /// So many threads wait.
 const WAITING: usize = 6;

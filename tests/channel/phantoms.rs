@@ -3,6 +3,7 @@
 
 use std::sync::atomic::Ordering::{Acquire, Release};
 
+use crate::raw::{WAKE_RECEIVERS, WAKE_SENDERS};
 use sysvring::{Options, Wait, mpmc};
 use sysvring_support::board::{board, until, until_at_least};
 use sysvring_support::fork::Fork;
@@ -25,9 +26,6 @@ const BURSTS: u64 = 21;
 const DEATHS: u64 = 20;
 /// Posts, and sleeps, that a burst may cost beyond a fresh channel's.
 const MORE: u64 = 8;
-/// Where receivers and senders sleep, in a channel's set.
-const WAKE_RECEIVERS: i32 = 2;
-const WAKE_SENDERS: i32 = 3;
 
 fn a_burst_after_a_thousand_senders_left() {
     Worker::run(&[&"phantoms::burst", &Name::new(), &"senders left"]);

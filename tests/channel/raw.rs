@@ -13,6 +13,10 @@ use sysvring_support::workers;
 
 workers![hold_semaphore];
 
+/// Where receivers and senders sleep, in a channel's set.
+pub const WAKE_RECEIVERS: i32 = 2;
+pub const WAKE_SENDERS: i32 = 3;
+
 /// Where the fields lie, by the numbers of `docs/layout.md`.
 pub mod at {
     pub const MAGIC: usize = 0;

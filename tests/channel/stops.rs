@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::Duration;
 
+use crate::raw::WAKE_RECEIVERS;
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, Wait};
 use sysvring_support::board::{board, now_ns, until};
@@ -19,9 +20,6 @@ workers![stop_sleepers];
 /// Longer than any wake, shorter than a sleeper's own look.
 const SLICE: Duration = Duration::from_millis(150);
 const LONG: Duration = Duration::from_secs(20);
-
-/// Where receivers sleep, in a channel's set.
-const WAKE_RECEIVERS: i32 = 2;
 
 /// Receives with a deadline; notes that it came back, and with what.
 fn receive_once(name: &str, timeout: Duration, came_back: &AtomicU64, got: &AtomicU64) {

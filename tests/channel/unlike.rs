@@ -11,7 +11,8 @@ use sysvring_support::name::Name;
 use sysvring_support::witness::Watch;
 use sysvring_support::{ipc, tests};
 
-use crate::raw::Memory;
+use crate::PROMPT;
+use crate::raw::{Memory, WAKE_RECEIVERS};
 
 tests![
     one_that_never_met_a_sender_is_told_first,
@@ -22,9 +23,6 @@ tests![
 const LONG: Duration = Duration::from_secs(20);
 /// Longer than all that goes on here, for a receiver that waits for nothing.
 const MOMENT: Duration = Duration::from_millis(800);
-/// Longer than a wake-up takes, shorter than a sleeper's own look.
-const PROMPT: Duration = Duration::from_millis(80);
-const WAKE_RECEIVERS: i32 = 2;
 
 fn options(name: &Name) -> sysvring::Options {
     name.options().capacity(64).members(8).wait(Wait::Park)

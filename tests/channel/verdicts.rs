@@ -4,6 +4,7 @@ use std::os::unix::process::parent_id;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::{Duration, Instant};
 
+use crate::raw::{WAKE_RECEIVERS, WAKE_SENDERS};
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, Peer, RecvError, SendError, Wait};
 use sysvring_support::board::{board, now_ns, until, until_at_least};
@@ -28,10 +29,6 @@ const SOON: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(20);
 /// No sleeper looks by itself before.
 const SLICE: Duration = Duration::from_millis(150);
-
-/// Where receivers and senders sleep, in a channel's set.
-const WAKE_RECEIVERS: i32 = 2;
-const WAKE_SENDERS: i32 = 3;
 
 /// The other side, held until it is told to leave.
 fn sit(orders: &mut Orders) {

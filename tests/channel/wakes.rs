@@ -14,7 +14,7 @@ use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
 use sysvring_support::{inject, ipc, tests, workers};
 
-use crate::raw::{Memory, at};
+use crate::raw::{Memory, WAKE_RECEIVERS, WAKE_SENDERS, at};
 
 tests![
     sleepers_are_woken,
@@ -34,9 +34,6 @@ const LONG: Duration = Duration::from_secs(20);
 
 /// In a parked word: wakers need a fence.
 const FENCE: u32 = 1 << 31;
-/// Where receivers and senders sleep, in a channel's set.
-const WAKE_RECEIVERS: i32 = 2;
-const WAKE_SENDERS: i32 = 3;
 
 fn without_membarrier(yes: bool) {
     if yes {

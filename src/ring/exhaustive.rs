@@ -71,13 +71,16 @@ fn steps(word: Word) -> Vec<Word> {
         Some(Phase::Claimed) if is_gone(word) => vec![Word::skip(lap)],
         Some(Phase::Skip) => vec![next],
         Some(Phase::Full) if word == Word::full(lap) => vec![Word::reading(lap, 1, ME)],
-        Some(Phase::Reading) if is_gone(word) && word.deliveries() < LIMIT => {
-            vec![Word::reading(lap, word.deliveries() + 1, ME)]
-        }
-        Some(Phase::Reading) if word.owner() == NOBODY => vec![next],
-        // Nobody's, for receivers to look for.
         Some(Phase::Reading) if is_gone(word) => {
-            vec![next, Word::reading(word.lap(), word.deliveries(), NOBODY)]
+            let mut to = match word.deliveries() < LIMIT {
+                true => vec![Word::reading(lap, word.deliveries() + 1, ME)],
+                false => vec![next],
+            };
+            if word.owner() != NOBODY {
+                // Nobody's, for receivers to look for.
+                to.push(Word::reading(lap, word.deliveries(), NOBODY));
+            }
+            to
         }
         _ => vec![],
     }

@@ -13,7 +13,7 @@ use crate::error::{Error, Fault, SendError};
 use crate::flush::is_flushed;
 use crate::members::Flavor;
 use crate::membership::Membership;
-use crate::message::{Message, Shape, is_variable};
+use crate::message::{self, Message, Shape, is_variable};
 use crate::options::{Handle, sealed::Sealed};
 use crate::pace::{Pace, Wait};
 use crate::patience::{Patience, Seldom};
@@ -167,7 +167,7 @@ impl<T: Message + ?Sized> Sender<T> {
         slot.writing();
         // SAFETY: the slot is ours until it is published, and has room: sized messages have the size
         // both sides agreed on, the length of others was checked.
-        unsafe { slot.payload().as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        unsafe { message::copy_in(bytes, slot.payload()) };
         self.set_length(bytes.len());
     }
 

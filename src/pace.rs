@@ -26,7 +26,8 @@ pub enum Wait {
     #[default]
     Balanced,
     /// Sleep at once when there is nothing to do. As with `Balanced`, a call that is woken in vain again and
-    /// again, for what other members took, rests before the next sleep, for 0.4 ms at most.
+    /// again, for what other members took, rests before the next sleep: first for 50 us, then for about as long
+    /// as it was in vain so far, at most 3.2 ms.
     Park,
 }
 

@@ -23,7 +23,7 @@
 //! | F3 | finder | passes on if it has the duty |
 //! | K1 | woken | has the duty; its count - 1; a quick look, taking. It found something: O1 |
 //! | T1 | woken | found nothing: clears counts of the dead, eats all tokens left, keeps the duty; S1 |
-//! | R1 | woken in vain again | passes on (O1 to O3), does nothing for a while of at most 0.4 ms; S1 |
+//! | R1 | woken in vain again | passes on (O1 to O3), does nothing for a while, about as long as it was in vain so far, of at most 3.2 ms; S1 |
 //! | G1 | whose time is over | its count - 1; F2; an exact look, taking; F3 |
 //! | O1 | who passes on | nobody of this side is counted: done |
 //! | O2 | who passes on | sets PARKED, `membarrier` |

@@ -174,5 +174,8 @@ fn who_is_woken_in_vain_rests() {
         assert!(wait(bed.place(), &mut Pace::new(Wait::Park), None, look).is_ok());
         bed.rested.get().as_micros()
     };
-    assert_eq!([1, 2, 3, 4, 5, 6, 7, 8].map(rested_for), [0, 0, 50, 150, 350, 750, 1150, 1550]);
+    assert_eq!(
+        [1, 2, 3, 4, 5, 8, 9, 10, 11].map(rested_for),
+        [0, 0, 50, 150, 350, 3150, 6350, 9550, 12750]
+    );
 }

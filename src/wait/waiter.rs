@@ -19,10 +19,10 @@ pub(super) const GRACE: Duration = Duration::from_millis(100);
 /// Looks in that time.
 const LOOKS: u32 = 20;
 
-/// How long a waiter that was woken in vain rests: at first, and at most. A barrier takes 23 us where the
-/// other processors are busy virtual ones; so the most that such wakes use of a processor is a tenth.
+/// How long a waiter that was woken in vain rests: at first, and at most. Such a wake takes up to 50 us of a
+/// processor that its fellows or the other side could use, half of it for the barrier: a sixtieth at last.
 const REST_MIN: Duration = Duration::from_micros(50);
-const REST_MAX: Duration = Duration::from_micros(400);
+const REST_MAX: Duration = Duration::from_micros(3_200);
 
 /// One member's place to wait.
 #[derive(Debug)]

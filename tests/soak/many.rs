@@ -1,5 +1,6 @@
 //! Many to many: senders and receivers of one channel are killed over and over.
 
+use std::fs;
 use std::ops::Range;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::{Duration, Instant};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 use sysvring::Redelivery;
 use sysvring_support::board::{Dice, until};
 use sysvring_support::fork::Fork;
+use sysvring_support::ipc;
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, say};
 use sysvring_support::{tests, workers};
@@ -163,6 +165,29 @@ impl Crew<'_> {
         })
     }
 
+    /// What the members do, for a report.
+    fn state(&self) -> String {
+        let stat = match sysvring::stat(self.name) {
+            Ok(stat) => stat,
+            Err(error) => return error.to_string(),
+        };
+        let set = stat.set.as_ref().map(|set| set.id);
+        let values = set.map(|set| ipc::values(set)[..8 + 16].to_vec());
+        let asleep = set.map(|set| [2, 3].map(|semaphore| ipc::waiting(set, semaphore)));
+        let states = self.members.iter().map(|member| {
+            let line = fs::read_to_string(format!("/proc/{}/stat", member.pid()));
+            let line = line.unwrap_or_default();
+            line.rsplit(") ").next().and_then(|rest| rest.chars().next()).unwrap_or('?')
+        });
+        format!(
+            "head {} tail {} depth {}, semaphores {values:?}, asleep {asleep:?}, processes {}",
+            stat.head,
+            stat.tail,
+            stat.depth,
+            states.collect::<String>(),
+        )
+    }
+
     /// Kills all of these at once, and starts them again in any order.
     fn kill(&mut self, mut victims: Vec<usize>) {
         victims.iter().for_each(|&victim| self.members[victim].kill());
@@ -212,13 +237,15 @@ fn storm(orders: &mut Orders) {
     let mut stopped: Option<(usize, Instant)> = None;
     let mut told = start;
     if flaw == Flaw::Lying {
-        stall.look(ledger.sum(|line| &line.fresh));
-        std::thread::sleep(Duration::from_millis(500));
+        for millis in [0, 500] {
+            std::thread::sleep(Duration::from_millis(millis));
+            stall.look(ledger.sum(|line| &line.fresh), 0, || crew.state());
+        }
         crew.members.iter().for_each(|member| member.signal(libc::SIGCONT));
     }
     loop {
         let received = ledger.sum(|line| &line.fresh);
-        stall.look(received);
+        stall.look(received, crew.kills, || crew.state());
         let elapsed = start.elapsed();
         let enough = crew.kills >= kills_asked && received >= messages;
         if enough && elapsed >= Duration::from_secs(seconds) && stopped.is_none() {

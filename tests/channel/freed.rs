@@ -4,6 +4,7 @@
 use std::os::unix::process::parent_id;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::thread;
 use std::time::Duration;
 
 use crate::raw::{WAKE_RECEIVERS, WAKE_SENDERS};
@@ -23,6 +24,7 @@ tests![
     a_step_over_a_dropped_loan_wakes_a_sender,
     a_forgotten_loan_wakes_a_sender,
     an_acknowledgement_out_of_turn_wakes_a_sender,
+    a_message_in_hand_keeps_no_sender_asleep,
 ];
 workers![drop_loans, discard, step_over, forget, out_of_turn];
 
@@ -211,6 +213,35 @@ fn forget(orders: &mut Orders) {
         for _ in 0..2 {
             rx.recv_timeout(LONG).expect("a message");
         }
+    }
+}
+
+/// The receiver that took the message with which half of the ring got free keeps it, and others acknowledge.
+fn a_message_in_hand_keeps_no_sender_asleep() {
+    const SLOTS: u64 = 128;
+    let name = Name::new();
+    let open = || options(name.as_str(), SLOTS as usize);
+    for more in [1, 14, 15] {
+        let tx: mpmc::Sender<u64> = open().open().expect("open");
+        let [one, other] =
+            [(); 2].map(|()| open().attach::<mpmc::Receiver<u64>>().expect("attach"));
+        let set = set_of(&tx);
+        (0..SLOTS).for_each(|n| tx.send(&n).expect("send"));
+        thread::scope(|scope| {
+            let sender = scope.spawn(|| tx.send(&SLOTS).map(|()| now_ns()));
+            until(|| ipc::waiting(set, WAKE_SENDERS) == 1);
+            (0..SLOTS / 2 - 1).for_each(|n| assert_eq!(other.recv(), Ok(n)));
+            let guard = one.recv_ref().expect("a message");
+            let watch = Watch::start(&[]);
+            (0..more).for_each(|n| assert_eq!(other.recv(), Ok(SLOTS / 2 + n)));
+            let since = now_ns();
+            let woken_at = sender.join().expect("no panic").expect("sent");
+            let late = Duration::from_nanos(woken_at.saturating_sub(since));
+            let late = late.saturating_sub(watch.excuse());
+            assert!(late < SOON, "with {more} more: woken after {late:?}");
+            drop(guard);
+        });
+        sysvring::remove(name.as_str()).expect("removed");
     }
 }
 

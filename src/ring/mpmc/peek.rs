@@ -59,12 +59,20 @@ impl Ring {
         self.capacity() <= SMALL || self.depth_hint() <= self.capacity() / 2
     }
 
-    /// Whether the acknowledgement of a message at that position made half of the ring free. What the hint of
-    /// the head did not pass cannot have, and the hint is on the receivers' line: the tail's is taken from the
-    /// senders only where it did, with the message that moved it or one that was in hand meanwhile.
+    /// Whether the acknowledgement of a message at that position made half of the ring free. Half gets free where
+    /// the hint of the head moves, which a receiver does when it takes, and it asks when it acknowledges: what it
+    /// took lies before the hint. As long as it keeps that, all others ask for it. The hint is on the receivers'
+    /// line; the tail's is taken from the senders only for who is to ask.
     pub(crate) fn became_half_free(&self, position: u64) -> bool {
         let head = self.header().head.0.load(Acquire);
         let is_passed = head.wrapping_sub(position.wrapping_add(1)) <= u64::MAX / 2;
-        self.capacity() <= SMALL || is_passed && self.is_half_free()
+        self.capacity() <= SMALL
+            || (is_passed || self.is_taken(head.wrapping_sub(1))) && self.is_half_free()
+    }
+
+    /// Whether the message of that position is in hand.
+    fn is_taken(&self, position: u64) -> bool {
+        let word = look(&self.slot(position));
+        word.age(self.lap(position)) == Age::Same && word.phase() == Some(Phase::Reading)
     }
 }

@@ -121,11 +121,15 @@ impl Inner {
                 return Err(if gone { SendError::Disconnected } else { SendError::Full });
             }
         } else {
-            let (mut looks, mut told) = (0, None);
+            let (mut far_looks, mut told) = (FAR_LOOKS, None);
             let waited = self.wait(patience, |how| {
-                if how == Look::Quick && looks < FAR_LOOKS && !self.producer.has_much_room() {
-                    looks += 1;
+                if how == Look::Quick && far_looks != 0 && !self.producer.has_much_room() {
+                    far_looks -= 1;
                     return Ok(false);
+                }
+                if how == Look::BeforeSleep {
+                    // Who is woken takes what there is.
+                    far_looks = 0;
                 }
                 if let Look::Peek | Look::Others = how {
                     let lives = self.post.look_at_lives()?;

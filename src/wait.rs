@@ -16,7 +16,7 @@
 //! | S2 | waiter | sets PARKED |
 //! | S3 | waiter | `membarrier` |
 //! | S4 | waiter | an exact look, taking. It found something: F1. Nothing: H1 |
-//! | H1 | waiter with the duty | what is no end for it may be one for another: P2 and P3, once for each state of the channel. It has no duty any more |
+//! | H1 | waiter with the duty | what is no end for it may be one for another: P2 and P3, once for each state of the channel. It has no duty any more. It posted: its count - 1, B1 |
 //! | S5 | waiter | sleeps until a token comes, and eats it |
 //! | F1 | finder | its count - 1 |
 //! | F2 | finder | takes PARKED off; it was on: it has the duty |
@@ -24,6 +24,7 @@
 //! | K1 | woken | has the duty; its count - 1; a quick look, taking. It found something: O1 |
 //! | T1 | woken | found nothing: clears counts of the dead, eats all tokens left, keeps the duty; S1 |
 //! | R1 | woken in vain again | passes on (O1 to O3), does nothing for a while, about as long as it was in vain so far, of at most 3.2 ms; S1 |
+//! | B1 | who posted in H1 or R1 | until its token is eaten, for a slice at most: an exact look, taking, every 0.4 ms; S1 |
 //! | G1 | whose time is over | its count - 1; F2; an exact look, taking; F3 |
 //! | O1 | who passes on | nobody of this side is counted: done |
 //! | O2 | who passes on | sets PARKED, `membarrier` |
@@ -38,7 +39,8 @@
 //!
 //! A receiver that came when all senders were gone waits for the next one, and messages that its own
 //! member has in hand are no reason for a thread to wait. So the end of the stream is not the same for all,
-//! and who is woken for it is not always who it is for: H1.
+//! and who is woken for it is not always who it is for: H1. Nor may the one who hands on eat that token itself,
+//! before the other one comes from S4 to S5: B1.
 //!
 //! *PARKED* goes off in P2 and F2 only, and tokens go in S5 and T1 only: each of these makes a duty. A
 //! duty ends with a token (P3); with all counts at zero (O1), and then whoever commits later sets
@@ -125,6 +127,8 @@ pub(crate) trait Gate {
     fn settle(&self);
     /// Does nothing for so long.
     fn rest(&self, time: Duration);
+    /// Whether this is a forked child, and all this its parent's.
+    fn is_inherited(&self) -> bool;
 }
 
 /// P1, between publishing and looking. See the top of this file.

@@ -185,4 +185,8 @@ impl Gate for Membership {
     fn rest(&self, time: Duration) {
         std::thread::sleep(time);
     }
+
+    fn is_inherited(&self) -> bool {
+        Membership::is_inherited(self)
+    }
 }

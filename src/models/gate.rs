@@ -228,6 +228,10 @@ impl wait::Gate for Gate {
     /// Any order of steps is one that a rest makes.
     fn rest(&self, _: Duration) {}
 
+    fn is_inherited(&self) -> bool {
+        false
+    }
+
     fn barrier(&self) -> bool {
         self.parked.fetch_add(1, Relaxed);
         let granted = match self.order {

@@ -76,6 +76,10 @@ impl Gate for Bed<'_> {
     fn rest(&self, time: Duration) {
         self.rested.set(self.rested.get() + time);
     }
+
+    fn is_inherited(&self) -> bool {
+        false
+    }
 }
 
 fn pace() -> Pace {

@@ -24,6 +24,10 @@ const LOOKS: u32 = 20;
 const REST_MIN: Duration = Duration::from_micros(50);
 const REST_MAX: Duration = Duration::from_micros(3_200);
 
+/// A waiter that stands back for another one looks so often, and for a slice at most.
+const NAP: Duration = Duration::from_micros(400);
+const NAPS: u128 = SLICE.as_micros() / NAP.as_micros();
+
 /// One member's place to wait.
 #[derive(Debug)]
 pub(crate) struct Place<'a, G> {
@@ -41,7 +45,12 @@ pub(crate) fn wait<G: Gate, E: From<Fault>>(
     deadline: Option<Deadline>,
     mut look: impl FnMut(Look) -> Result<bool, E>,
 ) -> Result<(), Ended<E>> {
-    let look = |how| look(how).map_err(Ended::Failed);
+    let gate = place.gate;
+    // A handler may have forked since the last look: what comes is the parent's.
+    let look = |how| match gate.is_inherited() {
+        true => Err(Ended::Failed(Fault::Forked.into())),
+        false => look(how).map_err(Ended::Failed),
+    };
     let mut waiter =
         Waiter { place, look, deadline, start: time::now_ns(), duty: false, rest: Duration::ZERO };
     let waited = waiter.run(pace);
@@ -49,7 +58,10 @@ pub(crate) fn wait<G: Gate, E: From<Fault>>(
     if waiter.duty {
         waiter.pass_on();
     }
-    waited
+    match gate.is_inherited() {
+        true => Err(Ended::Failed(Fault::Forked.into())),
+        false => waited,
+    }
 }
 
 /// One thread in one call that waits.
@@ -87,17 +99,18 @@ impl<G: Gate, E: From<Fault>, F: FnMut(Look) -> Result<bool, Ended<E>>> Waiter<'
     fn park(&mut self, pace: &mut Pace, at_most: Duration) -> Result<bool, Ended<E>> {
         self.announce()?;
         match (self.look)(Look::BeforeSleep) {
-            Ok(false) => {
-                if let Err(failed) = self.hand_on() {
+            Ok(false) => match self.hand_on() {
+                Ok(false) => {}
+                handed_on => {
                     self.withdraw();
-                    return Err(failed);
+                    return handed_on.and_then(|_| self.stand_back());
                 }
-            }
+            },
             ended => {
                 // Otherwise spinning were never tried again where messages come as soon as this.
                 pace.learnt.outlasted(time::now_ns().saturating_sub(self.start));
                 self.withdraw();
-                self.duty |= self.place.parking.unpark();
+                self.unpark();
                 return ended;
             }
         }
@@ -112,8 +125,7 @@ impl<G: Gate, E: From<Fault>, F: FnMut(Look) -> Result<bool, Ended<E>>> Waiter<'
                     return Ok(true);
                 }
                 self.tidy()?;
-                self.rest();
-                Ok(false)
+                self.rest()
             }
             // What is not worth waking for is worth to be taken by now.
             Ok(Slept::TimedOut) => self.look_alone(),
@@ -128,9 +140,9 @@ impl<G: Gate, E: From<Fault>, F: FnMut(Look) -> Result<bool, Ended<E>>> Waiter<'
 
     /// The last look when the time is over.
     fn give_up(&mut self, pace: &mut Pace, parked: bool) -> Result<(), Ended<E>> {
-        if parked && self.place.parking.unpark() {
+        if parked {
             // Nobody shall post for a waiter that is gone.
-            self.duty = true;
+            self.unpark();
         }
         if (self.look)(Look::Exact)? {
             return Ok(());
@@ -151,8 +163,16 @@ impl<G: Gate, E: From<Fault>, F: FnMut(Look) -> Result<bool, Ended<E>>> Waiter<'
         Ok(())
     }
 
+    /// Not in a forked child, where the count is of its parent's thread.
     fn withdraw(&self) {
-        self.place.table.remove(self.place.holder);
+        if !self.place.gate.is_inherited() {
+            self.place.table.remove(self.place.holder);
+        }
+    }
+
+    /// F2; likewise.
+    fn unpark(&mut self) {
+        self.duty |= !self.place.gate.is_inherited() && self.place.parking.unpark();
     }
 
     fn barrier(&self) {
@@ -194,7 +214,7 @@ impl<G: Gate, E: From<Fault>, F: FnMut(Look) -> Result<bool, Ended<E>>> Waiter<'
     fn look_alone(&mut self) -> Result<bool, Ended<E>> {
         let looked = (self.look)(Look::Exact);
         if !matches!(looked, Ok(false)) {
-            self.duty |= self.place.parking.unpark();
+            self.unpark();
         }
         looked
     }
@@ -212,44 +232,68 @@ impl<G: Gate, E: From<Fault>, F: FnMut(Look) -> Result<bool, Ended<E>>> Waiter<'
     }
 
     /// R1: woken in vain again, since others of this side take what comes. Were PARKED set at once, the next
-    /// message would end in a post and a wake for nothing, too.
-    fn rest(&mut self) {
+    /// message would end in a post and a wake for nothing, too. Whether it found something.
+    fn rest(&mut self) -> Result<bool, Ended<E>> {
         let rest = self.rest;
         self.rest = (rest * 2).clamp(REST_MIN, REST_MAX);
         if rest.is_zero() {
-            return;
+            return Ok(false);
         }
-        self.pass_on();
+        let posted = self.pass_on();
         self.duty = false;
-        let left = self.deadline.map_or(rest, |deadline| deadline.remaining());
-        self.place.gate.rest(rest.min(left));
+        self.nap(rest);
+        if posted { self.stand_back() } else { Ok(false) }
     }
 
-    /// O1, O2, O3.
-    fn pass_on(&mut self) {
+    fn nap(&self, time: Duration) {
+        let left = self.deadline.map_or(time, |deadline| deadline.remaining());
+        self.place.gate.rest(time.min(left));
+    }
+
+    /// B1: the token just posted is for another one, who may be between its look and its sleep. It is left to
+    /// that one. Whether this one found something meanwhile; exactly, since another may stand back for it.
+    fn stand_back(&mut self) -> Result<bool, Ended<E>> {
         let side = self.place.holder.seat.side;
-        if !self.place.table.has_waiters(side) {
-            return;
+        for _ in 0..NAPS {
+            let lives = self.place.gate.lives().map_err(|fault| Ended::Failed(fault.into()))?;
+            if lives.tokens(side) == 0 || self.deadline.is_some_and(|d| d.remaining().is_zero()) {
+                break;
+            }
+            self.nap(NAP);
+            if (self.look)(Look::Exact)? {
+                return Ok(true);
+            }
         }
-        self.place.parking.park();
+        Ok(false)
+    }
+
+    /// O1, O2, O3. Whether that ended in a token.
+    fn pass_on(&mut self) -> bool {
+        let Place { gate, parking, table, holder } = &self.place;
+        if gate.is_inherited() || !table.has_waiters(holder.seat.side) {
+            return false;
+        }
+        parking.park();
         self.barrier();
-        if !matches!((self.look)(Look::Others), Ok(false)) {
-            // What fails here fails again in the next call that waits.
-            let _ = wake(self.place.gate, self.place.parking, side);
-        }
+        let Place { gate, parking, holder, .. } = &self.place;
+        // What fails here fails again in the next call that waits.
+        !matches!((self.look)(Look::Others), Ok(false))
+            && wake(*gate, parking, holder.seat.side).unwrap_or(false)
     }
 
     /// There is nothing for this waiter. Looks are not quite alike: for another one it may be the end of the
     /// stream. Then whoever has the duty hands it on; the look says so once for each state of the channel,
-    /// so that nothing goes round for ever. Waiters that were asleep before are woken before this one.
-    fn hand_on(&mut self) -> Result<(), Ended<E>> {
+    /// so that nothing goes round for ever. Whether that ended in a token.
+    fn hand_on(&mut self) -> Result<bool, Ended<E>> {
         let Place { gate, parking, table, holder } = &self.place;
-        if self.duty && table.has_waiters_beside(*holder) && (self.look)(Look::Others)? {
-            let woken = wake(*gate, parking, holder.seat.side);
-            woken.map_err(|fault| Ended::Failed(fault.into()))?;
-        }
+        let is_due = self.duty && table.has_waiters_beside(*holder) && (self.look)(Look::Others)?;
         self.duty = false;
-        Ok(())
+        match is_due {
+            true => {
+                wake(*gate, parking, holder.seat.side).map_err(|fault| Ended::Failed(fault.into()))
+            }
+            false => Ok(false),
+        }
     }
 
     /// From a wake: how long spinning would have had to take, and what the way back took.

@@ -1,21 +1,29 @@
 //! Forked children and threads: an inherited handle is not the child's, a moved one is the thread's.
 
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::{AtomicI32, AtomicU64};
+use std::thread;
 use std::time::Duration;
 
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::{Error, Fault, Lifetime, Options, Peer, RecvError, SendError};
+use sysvring::{Error, Fault, Lifetime, Options, Peer, RecvError, SendError, Wait, mpmc};
+use sysvring_support::board::{now_ns, until};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
+use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker, hear, say};
 use sysvring_support::{ipc, tests, workers};
 
+use crate::PROMPT;
 use crate::life::becomes_attached;
+use crate::raw::{WAKE_RECEIVERS, WAKE_SENDERS};
 
 tests![
     every_call_of_a_child_says_forked,
     a_child_gives_no_seat_back,
     a_child_neither_sends_a_loan_nor_acknowledges_a_guard,
+    a_child_of_a_handler_leaves_a_call_that_waits,
     a_child_attaches_anew,
     generations_attach_anew,
     a_child_does_not_keep_the_seat_of_a_killed_parent,
@@ -29,6 +37,7 @@ workers![
     attach_anew,
     attach_by_generations,
     leave_a_child,
+    fork_in_calls,
 ];
 
 const SOON: Duration = Duration::from_millis(20);
@@ -168,6 +177,100 @@ fn keep_places(orders: &mut Orders) {
     drop(places);
     assert_eq!(tx.len(), 2);
     assert!(rx.try_iter().map(|n| n.expect("a message")).eq([2, 3]));
+}
+
+/// The child of the handler's fork, in both; 0 in the child.
+static CHILD: AtomicI32 = AtomicI32::new(-1);
+
+extern "C" fn fork_here(_: i32) {
+    // SAFETY: what the child calls from here on is async-signal-safe, but for its report.
+    CHILD.store(unsafe { libc::fork() }, Release);
+}
+
+/// What a call that waits, here and in a child that a signal handler forked in it, comes to in the parent. The
+/// child must say that it was forked.
+fn fork_while<T: PartialEq + Send + Sync>(
+    set: i32,
+    semaphore: i32,
+    call: impl FnOnce() -> T + Send,
+    forked: T,
+    go_on: impl FnOnce(),
+) -> (T, Duration) {
+    let parent = std::process::id();
+    CHILD.store(-1, Release);
+    let thread = AtomicU64::new(0);
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| {
+            // SAFETY: a number only.
+            thread.store(unsafe { libc::pthread_self() }, Release);
+            let result = call();
+            if std::process::id() != parent {
+                let code = if result == forked { 0 } else { 1 };
+                // SAFETY: ends the child at once.
+                unsafe { libc::_exit(code) };
+            }
+            (result, now_ns())
+        });
+        until(|| ipc::waiting(set, semaphore) == 1);
+        // SAFETY: the thread is not joined yet.
+        unsafe { libc::pthread_kill(thread.load(Acquire), libc::SIGUSR1) };
+        until(|| CHILD.load(Acquire) > 0);
+        let mut status = 0;
+        // SAFETY: this process' own child.
+        unsafe { libc::waitpid(CHILD.load(Acquire), &mut status, 0) };
+        assert_eq!(status, 0, "the child's call did not say that it was forked");
+        until(|| ipc::waiting(set, semaphore) == 1);
+        let (watch, since) = (Watch::start(&[]), now_ns());
+        go_on();
+        let (result, at) = waits.join().expect("no panic");
+        (result, Duration::from_nanos(at.saturating_sub(since)).saturating_sub(watch.excuse()))
+    })
+}
+
+/// What the handler's child must not touch is its parent's: counts, flags, the message.
+fn a_child_of_a_handler_leaves_a_call_that_waits() {
+    Worker::run(&[&"forks::fork_in_calls"]);
+}
+
+/// In a process of its own, with a handler of its own.
+fn fork_in_calls(_: &mut Orders) {
+    // SAFETY: zeros are an action without flags.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = fork_here as *const () as usize;
+    // SAFETY: see the handler.
+    unsafe { libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()) };
+    let name = Name::new();
+    let forked = || Err(RecvError::Fault(Fault::Forked));
+    {
+        let tx: mpmc::Sender<u64> = name.options().wait(Wait::Park).open().expect("open");
+        let rx: mpmc::Receiver<u64> = name.options().wait(Wait::Park).attach().expect("attach");
+        let set = tx.stat().expect("stat").set.expect("a set").id;
+        let receive = || rx.recv_timeout(LONG);
+        let send = || tx.send(&7).expect("send");
+        let (result, late) = fork_while(set, WAKE_RECEIVERS, receive, forked(), send);
+        assert_eq!(result, Ok(7));
+        assert!(late < PROMPT, "woken after {late:?}");
+    }
+    sysvring::remove(name.as_str()).expect("removed");
+    let options = || name.options().capacity(2).wait(Wait::Park);
+    let mut tx: Sender<u64> = options().open().expect("open");
+    let mut rx: Receiver<u64> = options().attach().expect("attach");
+    let set = tx.stat().expect("stat").set.expect("a set").id;
+    let receive = || rx.recv_timeout(LONG);
+    let send = || tx.send(&7).expect("send");
+    let (result, late) = fork_while(set, WAKE_RECEIVERS, receive, forked(), send);
+    assert_eq!(result, Ok(7));
+    assert!(late < PROMPT, "woken after {late:?}");
+    (0..2).for_each(|n| tx.send(&n).expect("send"));
+    let forked = Err(SendError::Fault(Fault::Forked));
+    let send = || tx.send_timeout(&2, LONG);
+    let mut first = None;
+    let receive = || first = Some(rx.recv());
+    let (result, late) = fork_while(set, WAKE_SENDERS, send, forked, receive);
+    assert_eq!(result, Ok(()));
+    assert!(late < PROMPT, "woken after {late:?}");
+    assert_eq!(first, Some(Ok(0)));
+    assert_eq!([rx.recv(), rx.recv(), rx.try_recv()], [Ok(1), Ok(2), Err(RecvError::Empty)]);
 }
 
 fn a_child_attaches_anew() {

@@ -95,6 +95,7 @@ fn main() -> ExitCode {
             strangers::workers(),
             strangers_rings::workers(),
             types::workers(),
+            unlike::workers(),
             users::workers(),
             verdicts::workers(),
             waiting::workers(),

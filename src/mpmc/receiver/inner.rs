@@ -228,13 +228,13 @@ impl Inner {
     }
 
     /// Whether it may be over for some receiver, if not for this one: nobody sends any more, and all was
-    /// taken. Once for each number of messages in hand.
+    /// taken. Once for each way that messages are in hand.
     fn may_be_over(&self, seen: &Seen, told: &mut Option<(u32, u64)>) -> bool {
         let ring = self.consumer.ring();
         if seen.lives.is_there(Side::Senders) || ring.has_untaken() {
             return false;
         }
-        let now = Some((self.post.peer_joins(), ring.count_messages()));
+        let now = Some((self.post.peer_joins(), ring.hands()));
         std::mem::replace(told, now) != now
     }
 

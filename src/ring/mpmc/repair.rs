@@ -1,6 +1,8 @@
 //! What looks at every slot: messages whose receiver died, slots of a seat that changes hands, and how
 //! many messages there are.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use super::consumer::{Consumer, Held};
 use super::{Watch, is_gone, look, swap};
 use crate::ring::{Cursor, Ring};
@@ -140,6 +142,18 @@ impl Ring {
     /// Whether a member has a message in hand, by a look at every slot.
     pub(crate) fn has_taken(&self) -> bool {
         self.all_slots().any(|at| look(&self.slot_at(&at)).phase() == Some(Phase::Reading))
+    }
+
+    /// Which messages are in the ring and who has them in hand, in one number that does not come again.
+    pub(crate) fn hands(&self) -> u64 {
+        let mut hands = DefaultHasher::new();
+        for at in self.all_slots() {
+            let word = look(&self.slot_at(&at));
+            if let Some(Phase::Full | Phase::Reading) = word.phase() {
+                (at.position, word.0).hash(&mut hands);
+            }
+        }
+        hands.finish()
     }
 
     /// Messages sent and not yet acknowledged, by a look at every slot.

@@ -208,7 +208,12 @@ impl Post {
             // Whoever sits there by now, and be it this very process.
             let _ = self.membership.lose_seat();
         }
-        self.stop.set(fault)
+        let is_first = !self.stop.may_be_set();
+        let fault = self.stop.set(fault);
+        if is_first {
+            self.membership.wake_own_threads();
+        }
+        fault
     }
 
     /// The verdict over a seat, by the kernel's word.
@@ -367,7 +372,6 @@ impl Post {
     pub(super) fn close_for_others(&self) -> Result<(), Error> {
         self.check()?;
         self.stop(Fault::Closed);
-        self.membership.wake_own_threads();
         Ok(())
     }
 

@@ -1,12 +1,11 @@
 //! News that concern all waiting threads reach all of them at once: that the last peer left or was killed,
-//! that the first came, that a handle was closed, that the channel was removed.
+//! that the first came, that a handle was closed or cannot go on, that the channel was removed.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
-use crate::PROMPT;
 use sysvring::{Fault, Options, RecvError, SendError, Wait, mpmc};
 use sysvring_support::board::{board, now_ns, until, until_at_least};
 use sysvring_support::fork::Fork;
@@ -14,6 +13,9 @@ use sysvring_support::name::Name;
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
 use sysvring_support::{ipc, tests, workers};
+
+use crate::PROMPT;
+use crate::raw::{Memory, at};
 
 tests![
     ;alone: the_last_sender_leaves,
@@ -29,8 +31,17 @@ tests![
     a_receiver_is_closed,
     a_sender_is_closed,
     the_channel_is_removed,
+    one_thread_finds_a_fault,
 ];
-workers![end_for_threads, end_for_processes, drain_behind_senders, come, close, be_removed];
+workers![
+    end_for_threads,
+    end_for_processes,
+    drain_behind_senders,
+    come,
+    close,
+    be_removed,
+    be_stopped
+];
 
 const LONG: Duration = Duration::from_secs(20);
 /// So many threads wait.
@@ -88,6 +99,10 @@ fn a_sender_is_closed() {
 
 fn the_channel_is_removed() {
     Worker::run(&[&"news::be_removed", &Name::new()]);
+}
+
+fn one_thread_finds_a_fault() {
+    Worker::run(&[&"news::be_stopped", &Name::new()]);
 }
 
 fn options(name: &str) -> Options {
@@ -292,5 +307,24 @@ fn be_removed(orders: &mut Orders) {
         go.store(1, Release);
     });
     remover.finish();
+    must_be_prompt(&late);
+}
+
+/// A slot's word is overwritten while six threads of one handle wait, and a seventh finds it.
+fn be_stopped(orders: &mut Orders) {
+    let name: String = orders.next();
+    let options = || options(&name).members(2);
+    let tx: mpmc::Sender<u64> = options().open().expect("open");
+    let rx: mpmc::Receiver<u64> = options().open().expect("open");
+    let is_corrupt = |received| matches!(received, Err(RecvError::Fault(Fault::Corrupt { .. })));
+    let late = lateness(
+        &name,
+        || assert!(is_corrupt(rx.recv())),
+        |since| {
+            Memory::of(tx.id().segment()).u64(at::SLOTS).store(7, Release);
+            now(since);
+            assert!(is_corrupt(rx.try_recv()));
+        },
+    );
     must_be_prompt(&late);
 }

@@ -82,50 +82,40 @@
 compile_error!("sysvring is for 64-bit little-endian Linux");
 
 mod address;
-mod agree;
-mod channel;
+mod admin;
+mod endpoint;
 mod error;
-mod flush;
-mod geometry;
-mod inspect;
 mod iter;
 mod layout;
-mod lead;
-mod limits;
-mod members;
-mod membership;
+mod liveness;
 mod message;
 #[cfg(test)]
 mod models;
 pub mod mpmc;
 mod open;
 mod options;
-mod owner;
-mod pace;
-mod patience;
-mod reap;
+mod os_error;
 mod ring;
+mod role;
 mod segment;
 pub mod spsc;
-mod stat;
 mod sync;
 mod sysv;
 mod wait;
-mod word;
 
 pub use address::{Address, ChannelId};
-pub use channel::Peer;
+pub use admin::observer::{Observer, list, stat};
+pub use admin::reap::{Reaped, reap, remove};
+pub use admin::stat::{Member, Role, Stat};
+pub use endpoint::spsc::Peer;
 pub use error::{BatchError, Error, Fault, RecvError, SendError};
-pub use inspect::{Observer, list, stat};
-pub use members::Flavor;
+pub use liveness::Flavor;
 pub use message::Message;
 pub use options::{Handle, Options};
-pub use pace::Wait;
-pub use reap::{Reaped, reap, remove};
 pub use segment::{Lifetime, Redelivery};
-pub use stat::{Member, Role, Stat};
 pub use sysv::sem::SetStat;
 pub use sysv::shm::SegmentStat;
+pub use wait::adaptive_spin::Wait;
 
 pub use zerocopy;
 

@@ -1,8 +1,8 @@
 //! Batches: are messages acknowledged together whole, and is everyone woken who sleeps before one?
 
 use super::ends::{Receiver, Sender};
-use super::gate::Order;
 use super::harness::{Scene, check, many, together};
+use super::sim_kernel::Order;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 

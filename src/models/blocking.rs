@@ -2,8 +2,8 @@
 //! wake is a deadlock.
 
 use super::ends::{Receiver, Sender};
-use super::gate::Order;
 use super::harness::{Scene, check, many, together};
+use super::sim_kernel::Order;
 
 const ORDERS: [Order; 4] = [Order::Membarrier, Order::Fences, Order::Refused, Order::RefusedLater];
 

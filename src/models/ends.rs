@@ -6,12 +6,13 @@ use std::sync::Arc;
 use super::harness::Scene;
 use crate::error::Fault;
 use crate::layout::Parking;
-use crate::members::Seat;
-use crate::pace::{Pace, Wait};
+use crate::liveness::Seat;
 use crate::ring::Ring;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
-use crate::wait::{self, Ended, Holder, Look, Place, Side, Table};
+use crate::role::Side;
+use crate::wait::adaptive_spin::{Pace, Wait};
+use crate::wait::{self, Ended, Holder, Look, Place, Table};
 
 /// Wakes that side if it sleeps, as `Channel::wake_peer` does.
 fn wake(scene: &Scene, side: Side) {

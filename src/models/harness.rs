@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::gate::{Gate, Order};
+use super::sim_kernel::{Gate, Order};
 use crate::ring::Ring;
 use crate::ring::testing::HeapRing;
 use crate::sync::plain::AtomicU64;

@@ -1,7 +1,7 @@
 //! A message in place: is it left alone as long as a receiver looks at it?
 
-use super::gate::Order;
 use super::harness::{Scene, check, many, together};
+use super::sim_kernel::Order;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 

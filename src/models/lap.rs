@@ -3,8 +3,8 @@
 //! The receiver acknowledges a whole ring together and is stopped before it publishes its credit. The
 //! sender, by an exact look, goes on for a lap and then looks at that credit.
 
-use super::gate::Order;
 use super::harness::{Scene, check, together};
+use super::sim_kernel::Order;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 

@@ -1,8 +1,8 @@
 //! Leaving: does who sees the end see all that came before?
 
 use super::ends::{Receiver, Sender, Until};
-use super::gate::Order;
 use super::harness::{Scene, check, many, together};
+use super::sim_kernel::Order;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 use crate::wait;

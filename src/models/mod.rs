@@ -19,9 +19,9 @@
 //! Many-to-many channels are in `many`.
 
 mod ends;
-mod gate;
 mod harness;
-mod many;
+mod mpmc;
+mod sim_kernel;
 
 mod batch;
 mod blocking;

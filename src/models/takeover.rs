@@ -4,10 +4,10 @@
 //! the dead one dead, so all that it wrote is there: both run in one thread.
 
 use super::ends::{Receiver, Sender, Until};
-use super::gate::Order;
 use super::harness::{Scene, check_deaths, together};
-use crate::sync::mortal::killed_at;
-use crate::wait::Side;
+use super::sim_kernel::Order;
+use crate::role::Side;
+use crate::sync::crash_point::killed_at;
 
 /// With the messages to send. Always fencing has many more executions.
 const WAYS: [(Order, u64); 2] = [(Order::Membarrier, 2), (Order::Fences, 1)];

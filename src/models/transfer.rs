@@ -1,7 +1,7 @@
 //! The ring alone: is a message whole, and its slot not written again before it was read?
 
-use super::gate::Order;
 use super::harness::{Scene, check, many, together};
+use super::sim_kernel::Order;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 

@@ -34,14 +34,12 @@
 
 mod guard;
 mod loan;
-mod post;
 mod receiver;
 mod sender;
-mod stop;
 
+pub use crate::endpoint::mpmc::Death;
 pub use guard::Guard;
 pub use loan::Loan;
-pub use post::Death;
 pub use receiver::Receiver;
 pub use sender::Sender;
 

@@ -11,19 +11,19 @@ use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
 use super::Death;
-use super::post::Post;
 use crate::address::ChannelId;
+use crate::admin::stat::Stat;
+use crate::endpoint::attachment::Membership;
+use crate::endpoint::mpmc::Post;
 use crate::error::{Error, Fault, RecvError};
-use crate::lead::Lead;
-use crate::members::Flavor;
-use crate::membership::Membership;
+use crate::liveness::Flavor;
 use crate::message::{Message, Shape, is_variable};
 use crate::options::{Handle, sealed::Sealed};
-use crate::pace::Wait;
 use crate::ring::mpmc::{Consumer, Held, Snapshot};
-use crate::stat::Stat;
+use crate::role::Side;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::Side;
+use crate::wait::adaptive_spin::Wait;
+use crate::wait::backoff::Lead;
 
 /// A receiver of a many-to-many channel. [`Options`](crate::Options) open it.
 #[derive(Debug)]

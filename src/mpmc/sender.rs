@@ -11,21 +11,22 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::Death;
-use super::post::Post;
 use crate::address::ChannelId;
+use crate::admin::stat::Stat;
+use crate::endpoint::attachment::Membership;
+use crate::endpoint::flush::is_flushed;
+use crate::endpoint::mpmc::Post;
 use crate::error::{Error, Fault, SendError};
-use crate::flush::is_flushed;
-use crate::members::Flavor;
-use crate::membership::Membership;
+use crate::liveness::Flavor;
 use crate::message::{Message, Shape, is_variable};
 use crate::options::{Handle, sealed::Sealed};
-use crate::pace::Wait;
-use crate::patience::Patience;
 use crate::ring::mpmc::{Claim, Producer};
-use crate::stat::Stat;
+use crate::role::Side;
 use crate::sync::plain::AtomicU32;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::{self, Look, Side};
+use crate::wait::adaptive_spin::Wait;
+use crate::wait::blocking::Patience;
+use crate::wait::{self, Look};
 
 /// A sender of a many-to-many channel. [`Options`](crate::Options) open it.
 ///

@@ -23,25 +23,26 @@
 //! # What is believed
 //!
 //! Of the kernel, what it says of an object while that is attached: before that, an identifier can
-//! come round. Of owners, what `owner.rs` says. Of a header, one look, validated (`segment::examine`):
+//! come round. Of owners, what `segment/owner.rs` says. Of a header, one look, validated (`segment::examine`):
 //! the copy is what counts from then on. What this process decided itself it never reads back.
 
-mod alone;
-mod among;
+mod create;
+mod join;
 
 use std::time::Duration;
 
 use crate::address::{Address, ChannelId};
-use crate::agree;
+use crate::admin::observer;
+use crate::admin::reap;
+use crate::endpoint::attachment::Membership;
 use crate::error::{Error, Fault};
-use crate::inspect;
-use crate::limits::Call;
-use crate::members::{self, Flavor, Members, Seat};
-use crate::membership::Membership;
+use crate::liveness::{self, Flavor, Members, Seat};
 use crate::message::Shape;
+use crate::options::validate;
 use crate::options::{Options, PREFAULT_UP_TO};
-use crate::owner::Owner;
-use crate::reap;
+use crate::os_error::Call;
+use crate::role::Side;
+use crate::segment::owner::Owner;
 use crate::segment::{self, Facts, Plan, State};
 use crate::sync::plain::Ordering::Relaxed;
 use crate::sync::{Ordering::SeqCst, fence};
@@ -49,8 +50,7 @@ use crate::sysv::sem::{How as Make, Set, SetStat};
 use crate::sysv::shm::{self, Access, Get, Mapping, Refused, SegmentStat};
 use crate::sysv::time::Deadline;
 use crate::sysv::{Errno, memory, process};
-use crate::wait::Side;
-use alone::Alone;
+use create::Alone;
 
 /// Which of the three forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub(crate) fn open(
     side: Side,
     shape: Shape,
 ) -> Result<Membership, Error> {
-    let plan = agree::plan(options, flavor, shape)?;
+    let plan = validate::plan(options, flavor, shape)?;
     let address = options.address.as_ref();
     let channel = address.map_or_else(|| "private".to_owned(), Address::to_string);
     let deadline = Deadline::after(options.timeout);
@@ -189,7 +189,7 @@ impl Opening<'_> {
             return self.keyed(stat.key);
         }
         // A private channel's last member takes the set away.
-        let Some(set) = inspect::set_of(&facts, &stat) else { return Err(self.not_found()) };
+        let Some(set) = observer::set_of(&facts, &stat) else { return Err(self.not_found()) };
         let members = Members::new(Set::from_id(set.id));
         let found = Finished { stat, mapping, facts };
         match members.try_exclusive() {
@@ -244,7 +244,7 @@ impl Opening<'_> {
     }
 
     fn make_set(&self, key: i32, seats: usize, mode: u32) -> Try<Set> {
-        let n = members::semaphores(seats);
+        let n = liveness::semaphores(seats);
         let mode = mode | segment::MARK;
         Set::get(key, n, Make::New { mode }).map_err(|errno| match errno {
             Errno::EEXIST => Stop::Again,
@@ -263,7 +263,7 @@ impl Opening<'_> {
     /// Whether an object belongs to the user whose channel is asked for.
     fn check_owner(&self, object: &'static str, owner: Owner) -> Result<(), Error> {
         match &self.options.address {
-            Some(address) => inspect::check_owner(address, object, owner, &self.channel),
+            Some(address) => observer::check_owner(address, object, owner, &self.channel),
             None => Ok(()),
         }
     }
@@ -276,7 +276,7 @@ impl Opening<'_> {
         owner: impl FnOnce() -> Option<Owner>,
     ) -> Option<Stop> {
         let address = self.options.address.as_ref()?;
-        inspect::foreign(errno, address, object, owner, &self.channel).map(Stop::Failed)
+        observer::foreign(errno, address, object, owner, &self.channel).map(Stop::Failed)
     }
 
     /// Fails unless an object is of this owner: another user's is not built on, and not removed.
@@ -357,9 +357,9 @@ impl Opening<'_> {
             return Err(Error::AlreadyExists { channel: self.channel.clone() });
         }
         if let Some(address) = &self.options.address {
-            inspect::check_identity(address, facts, &self.channel)?;
+            observer::check_identity(address, facts, &self.channel)?;
         }
-        agree::check(self.options, &self.plan, facts)
+        validate::check(self.options, &self.plan, facts)
     }
 
     /// What was so before the seat is taken.

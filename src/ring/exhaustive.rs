@@ -1,12 +1,12 @@
 //! Every state word there is, laps near and far, whatever lies in head, tail and credit: the ring's
-//! functions are total, and leave what the table in `word.rs` allows. One thread, over a block of the
+//! functions are total, and leave what the table in `ring/slot_state.rs` allows. One thread, over a block of the
 //! heap.
 
 use super::mpmc::{self, Disowned, IMPOSSIBLE, MORE, Next, Room, UNKNOWN};
 use super::testing::HeapRing;
 use super::{Corrupt, Ring, spsc};
+use crate::ring::slot_state::{Age, DELIVERIES_MAX, LAP_SHIFT, NOBODY, Phase, Word};
 use crate::sync::Ordering::Relaxed;
-use crate::word::{Age, DELIVERIES_MAX, LAP_SHIFT, NOBODY, Phase, Word};
 
 /// Who asks, who died, and a limit of deliveries.
 const ME: u8 = 3;

@@ -2,22 +2,24 @@
 //! no waiting; it neither maps nor frees. The same code runs over a segment and, for the model
 //! checker and the tests, over a block of the heap.
 
-mod ahead;
 #[cfg(all(test, not(loom)))]
 mod exhaustive;
+pub(crate) mod geometry;
 pub(crate) mod mpmc;
+mod prefetch;
 #[cfg(all(test, not(loom)))]
 mod properties;
+pub(crate) mod slot_state;
 pub(crate) mod spsc;
 #[cfg(test)]
 pub(crate) mod testing;
 
 use core::ptr::NonNull;
 
-use crate::geometry::{Geometry, Steps};
 use crate::layout::Header;
+use crate::ring::geometry::{Geometry, Steps};
+use crate::ring::slot_state::Word;
 use crate::sync::{AtomicU64, Tracked};
-use crate::word::Word;
 
 /// The segment holds what no honest member writes; the handle that sees it stops for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

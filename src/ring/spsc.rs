@@ -27,17 +27,17 @@
 //! the stream as the first position from `head` on that is not FULL in its lap. A receiver killed
 //! before `head` was stored has received nothing; its successor starts at `head`. `tail` and `credit`
 //! may lag at a death and are re-derived. That there is one sender and one receiver at a time, and
-//! that a dead one writes no more, is the seats' business (`members.rs`).
+//! that a dead one writes no more, is the seats' business (`liveness/mod.rs`).
 //!
 //! After Giacomoni, Moseley and Vachharajani, "FastForward" (PPoPP 2008), for the word in the slot;
 //! the receiver here never writes the slot back.
 
 use core::ptr::NonNull;
 
-use super::ahead::Ahead;
+use super::prefetch::Ahead;
 use super::{Corrupt, Cursor, Ring, Slot};
+use crate::ring::slot_state::Word;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
-use crate::word::Word;
 
 /// The sending end.
 #[derive(Debug)]

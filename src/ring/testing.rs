@@ -8,13 +8,13 @@ use core::ptr::NonNull;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 
 use super::{Ring, Slot, SlotHead};
-use crate::geometry::Geometry;
 use crate::layout::{self, Header, SLOTS_ALIGN};
 use crate::message::{self, Shape};
-use crate::sync::{AtomicU64, Tracked, mortal};
-use crate::wait::Table;
+use crate::ring::geometry::Geometry;
 #[cfg(not(loom))]
-use crate::word::Word;
+use crate::ring::slot_state::Word;
+use crate::sync::{AtomicU64, Tracked, crash_point};
+use crate::wait::Table;
 
 /// What travels: a number said twice, so that a torn message contradicts itself.
 type Twice = [u64; 2];
@@ -143,7 +143,7 @@ pub(crate) fn write(slot: Slot<'_>, number: u64) {
     let payload = slot.payload().cast::<u64>();
     // SAFETY: the slot is the caller's, and two words long.
     unsafe { payload.write(number) };
-    mortal::step();
+    crash_point::step();
     // SAFETY: as above.
     unsafe { payload.add(1).write(number) };
 }

@@ -8,19 +8,20 @@ use core::ptr::NonNull;
 use core::time::Duration;
 
 use crate::address::ChannelId;
-use crate::channel::{Channel, Peer};
+use crate::admin::stat::Stat;
+use crate::endpoint::attachment::Membership;
+use crate::endpoint::spsc::{Channel, Peer};
 use crate::error::{Error, Fault, RecvError};
-use crate::lead::Lead;
-use crate::members::Flavor;
-use crate::membership::Membership;
+use crate::liveness::Flavor;
 use crate::message::{Message, Shape, is_variable};
 use crate::options::{Handle, sealed::Sealed};
-use crate::pace::{Pace, Wait};
-use crate::patience::{Patience, Seldom};
 use crate::ring::spsc::Consumer;
-use crate::stat::Stat;
+use crate::role::Side;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::{self, Ended, Look, Side};
+use crate::wait::adaptive_spin::{Pace, Wait};
+use crate::wait::backoff::Lead;
+use crate::wait::blocking::{Patience, Seldom};
+use crate::wait::{self, Ended, Look};
 
 /// The receiving side of a one-to-one channel. [`Options`](crate::Options) open it.
 ///

@@ -8,19 +8,20 @@ use core::ptr::NonNull;
 use core::time::Duration;
 
 use crate::address::ChannelId;
-use crate::channel::{Channel, Peer};
+use crate::admin::stat::Stat;
+use crate::endpoint::attachment::Membership;
+use crate::endpoint::flush::is_flushed;
+use crate::endpoint::spsc::{Channel, Peer};
 use crate::error::{Error, Fault, SendError};
-use crate::flush::is_flushed;
-use crate::members::Flavor;
-use crate::membership::Membership;
+use crate::liveness::Flavor;
 use crate::message::{self, Message, Shape, is_variable};
 use crate::options::{Handle, sealed::Sealed};
-use crate::pace::{Pace, Wait};
-use crate::patience::{Patience, Seldom};
 use crate::ring::spsc::Producer;
-use crate::stat::Stat;
+use crate::role::Side;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::{self, Ended, Look, Side};
+use crate::wait::adaptive_spin::{Pace, Wait};
+use crate::wait::blocking::{Patience, Seldom};
+use crate::wait::{self, Ended, Look};
 
 /// The sending side of a one-to-one channel. [`Options`](crate::Options) open it.
 ///
@@ -216,7 +217,7 @@ impl<T: Message + ?Sized> Sender<T> {
         self.look_after_receiver();
     }
 
-    /// The waker's half of the order in `wait.rs`: it was published, now look.
+    /// The waker's half of the order in `wait/mod.rs`: it was published, now look.
     #[inline(always)]
     fn look_after_receiver(&mut self) {
         wait::light_fence();

@@ -2,15 +2,15 @@
 //!
 //! Everything here reports a bare [`Errno`]; what it means for a channel is decided by the callers.
 
-pub(crate) mod fork;
+pub(crate) mod fork_guard;
 mod guarded;
 pub(crate) mod key;
 pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod sem;
+pub(crate) mod sem_undo_probe;
 pub(crate) mod shm;
 pub(crate) mod time;
-pub(crate) mod undo;
 
 use std::fmt;
 use std::io;

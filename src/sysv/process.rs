@@ -1,6 +1,6 @@
 //! The process and its processors.
 
-use super::fork::per_process;
+use super::fork_guard::per_process;
 use super::time;
 use crate::sync::plain::{AtomicU64, Ordering};
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Ended, Look, spin};
-use crate::pace::Pace;
 use crate::sysv::time::{self, Deadline};
+use crate::wait::adaptive_spin::Pace;
 
 /// Sleeps between two looks of [`poll`].
 const NAP_MIN: Duration = Duration::from_micros(50);

@@ -1,9 +1,9 @@
 //! Looking again and again before a sleep.
 
 use super::{Ended, Look};
-use crate::pace::{Pace, Wait};
 use crate::sync::spin_loop;
 use crate::sysv::time::{self, Deadline};
+use crate::wait::adaptive_spin::{Pace, Wait};
 
 /// Looks between two looks at the clock.
 const POLLS: u32 = 32;

@@ -4,10 +4,10 @@ use std::cell::Cell;
 
 use super::*;
 use crate::layout::Header;
-use crate::members::Seat;
-use crate::pace::{Pace, Wait};
+use crate::liveness::Seat;
 use crate::sync::spin_loop;
 use crate::sysv::time::{Deadline, now_ns};
+use crate::wait::adaptive_spin::{Pace, Wait};
 
 /// Where a thread sleeps for a while, until a post comes or the time is over.
 struct Bed<'a> {

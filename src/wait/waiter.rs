@@ -1,14 +1,14 @@
-//! One call that waits: spin, then announce, look, sleep, and pass on. The steps are those of `wait.rs`.
+//! One call that waits: spin, then announce, look, sleep, and pass on. The steps are those of `wait/mod.rs`.
 
 use std::time::Duration;
 
 use super::{Ended, Gate, Holder, Look, Slept, Table, spin, wake};
 use crate::error::Fault;
 use crate::layout::Parking;
-use crate::pace::{Pace, Wait};
 use crate::sync::Ordering::SeqCst;
 use crate::sync::{fence, plain};
 use crate::sysv::time::{self, Deadline};
+use crate::wait::adaptive_spin::{Pace, Wait};
 
 /// The longest a waiter sleeps without a look of its own.
 pub(crate) const SLICE: Duration = Duration::from_millis(200);

@@ -18,7 +18,7 @@ use core::ptr::NonNull;
 
 use super::Side;
 use crate::layout;
-use crate::members::{Lives, SEATS_MAX, Seat};
+use crate::liveness::{Lives, SEATS_MAX, Seat};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
 

@@ -27,7 +27,7 @@ const UNKNOWN: &str = "a slot's word is of no known phase";
 const IMPOSSIBLE: &str = "a slot's word is of a lap that cannot be";
 const MORE: &str = "a slot's word says more than its phase has";
 
-/// As `src/word.rs` has them.
+/// As `src/ring/slot_state.rs` has them.
 const FREE: u64 = 0;
 const FULL: u64 = 2;
 const PHASES: u64 = 5;

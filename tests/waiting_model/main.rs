@@ -1,4 +1,4 @@
-//! Explicit-state model of `src/wait.rs`: how threads go to sleep, are woken, and give up, and how a
+//! Explicit-state model of `src/wait/mod.rs`: how threads go to sleep, are woken, and give up, and how a
 //! wake-up is passed on. All interleavings are searched. A fault is a state in which nothing goes on by
 //! itself while a message, or one that a dead member held, is there and a thread sleeps.
 //!
@@ -8,7 +8,7 @@
 //! takes the seat of a dead member in several steps, and timeouts of sleeping threads. A thread that comes
 //! back from a sleep because of a signal takes the same steps as one whose time is over, and returns.
 //!
-//! The names of the steps (P1, S4, ...) are those of the argument at the top of `src/wait.rs`: P publish
+//! The names of the steps (P1, S4, ...) are those of the argument at the top of `src/wait/mod.rs`: P publish
 //! and wake, S go to sleep, F found something before the sleep, K woken, G give up, T woken for nothing, R
 //! rest, O pass on; a joining process is `Seated`, then `Signed`, then `Waking`.
 //!

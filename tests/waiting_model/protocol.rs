@@ -1,4 +1,4 @@
-//! The steps of `src/wait.rs`, one atomic instruction or system call at a time, and the ways to weaken
+//! The steps of `src/wait/mod.rs`, one atomic instruction or system call at a time, and the ways to weaken
 //! them.
 
 use crate::state::{Life, Member, Publish, Sender, State, Step, Thread, Word};

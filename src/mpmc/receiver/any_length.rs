@@ -8,7 +8,7 @@ use super::Receiver;
 use crate::error::RecvError;
 use crate::message::{self, Message};
 use crate::mpmc::Guard;
-use crate::patience::Patience;
+use crate::wait::blocking::Patience;
 
 impl<T: Message + ?Sized> Receiver<T> {
     /// The next message, copied to the heap; waits for one. For messages of variable length.

@@ -9,8 +9,8 @@ use super::Receiver;
 use crate::error::RecvError;
 use crate::message::{self, Message};
 use crate::mpmc::{Iter, TryIter};
-use crate::patience::Patience;
 use crate::ring::mpmc::Held;
+use crate::wait::blocking::Patience;
 
 /// Messages of a batch that are acknowledged together.
 const TOGETHER: usize = 32;

@@ -4,13 +4,14 @@ use std::sync::TryLockError;
 
 use super::Inner;
 use super::taken::Taken;
+use crate::endpoint::mpmc::Seen;
 use crate::error::{Fault, RecvError};
-use crate::mpmc::post::Seen;
-use crate::patience::Patience;
 use crate::ring::mpmc::{Held, Next, Snapshot};
+use crate::role::Side;
 use crate::segment::Redelivery;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::{self, Ended, Look, Side};
+use crate::wait::blocking::Patience;
+use crate::wait::{self, Ended, Look};
 
 /// Walks of one exact look at most, where each is overtaken by others.
 const WALKS: u32 = 8;

@@ -8,7 +8,7 @@ use super::Sender;
 use crate::error::SendError;
 use crate::message::Message;
 use crate::mpmc::Loan;
-use crate::patience::Patience;
+use crate::wait::blocking::Patience;
 
 /// Writing in place, for types of which any bytes are a value. What a slot holds at first is some
 /// former message, or zeros.

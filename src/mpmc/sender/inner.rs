@@ -3,10 +3,11 @@
 use super::Inner;
 use super::claimed::Claimed;
 use crate::error::{Fault, SendError};
-use crate::patience::Patience;
 use crate::ring::mpmc::{Claim, Room};
+use crate::role::Side;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::{self, Ended, Look, Side};
+use crate::wait::blocking::Patience;
+use crate::wait::{self, Ended, Look};
 
 /// Quick looks at whether much is free, before one slot is enough: some twenty microseconds, less than a
 /// sleep would cost, while three quarters of the ring are still there for receivers.
@@ -54,7 +55,7 @@ impl Inner {
         Ok(Room::Full)
     }
 
-    /// Who published looks: see `wait.rs`.
+    /// Who published looks: see `wait/mod.rs`.
     #[inline(always)]
     pub(super) fn look_after_receivers(&self) {
         wait::light_fence();

@@ -1,11 +1,11 @@
 //! Receivers: taking the first message that nobody took, and acknowledging it.
 
 use super::{IMPOSSIBLE, MORE, UNKNOWN, Watch, is_gone, look, swap};
-use crate::ring::ahead::Few;
+use crate::ring::prefetch::Few;
+use crate::ring::slot_state::{Age, NOBODY, Phase, Word};
 use crate::ring::{Cursor, Ring, Slot};
 use crate::sync::Ordering::{AcqRel, Acquire, Release};
 use crate::sync::{AtomicU64, plain};
-use crate::word::{Age, NOBODY, Phase, Word};
 
 /// Messages after which a receiver takes it that more are there.
 const MANY: u64 = 64;

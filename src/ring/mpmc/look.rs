@@ -2,8 +2,8 @@
 
 use super::look;
 use crate::ring::Ring;
+use crate::ring::slot_state::{Age, Phase, Word};
 use crate::sync::Ordering::Acquire;
-use crate::word::{Age, Phase, Word};
 
 impl Ring {
     /// Messages sent and not yet acknowledged: exact if no member moves meanwhile. `None` where that

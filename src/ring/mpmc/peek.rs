@@ -2,8 +2,8 @@
 
 use super::{Consumer, IMPOSSIBLE, Producer, UNKNOWN, Watch, is_gone, look};
 use crate::ring::Ring;
+use crate::ring::slot_state::{Age, Phase};
 use crate::sync::Ordering::Acquire;
-use crate::word::{Age, Phase};
 
 /// Rings of so few slots are never called half full: the depth is known to within some positions.
 const SMALL: u64 = 64;

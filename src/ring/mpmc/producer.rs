@@ -1,11 +1,11 @@
 //! Senders: claiming the first free slot, and announcing what was written there.
 
 use super::{HINT_EVERY, IMPOSSIBLE, MORE, UNKNOWN, Watch, is_gone, look, swap};
-use crate::ring::ahead::Few;
+use crate::ring::prefetch::Few;
+use crate::ring::slot_state::{Age, NOBODY, Phase, Word};
 use crate::ring::{Cursor, Ring, Slot};
 use crate::sync::Ordering::{AcqRel, Acquire, Release};
 use crate::sync::{AtomicU64, plain};
-use crate::word::{Age, NOBODY, Phase, Word};
 
 /// Slots that are much, however large the ring.
 const MUCH: u64 = 256;

@@ -6,11 +6,11 @@ use sysvring_support::commands::{Answer, Call, No, Progress, Rules, Side, View, 
 
 use super::{received, refused};
 use crate::ring::mpmc::{Claim, Consumer, Held, Next, Producer, Room};
+use crate::ring::slot_state::{Phase, Word};
 use crate::ring::testing::{HeapRing, read, write};
 use crate::ring::{Corrupt, Ring};
 use crate::sync::Ordering::Acquire;
-use crate::sync::mortal::killed_at;
-use crate::word::{Phase, Word};
+use crate::sync::crash_point::killed_at;
 
 /// See the top of this file.
 pub(super) struct Heap {

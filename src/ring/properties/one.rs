@@ -7,7 +7,7 @@ use crate::ring::Ring;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{HeapRing, read, write};
 use crate::sync::Ordering::Acquire;
-use crate::sync::mortal::killed_at;
+use crate::sync::crash_point::killed_at;
 
 /// See the top of this file.
 pub(super) struct Heap {

@@ -7,8 +7,8 @@ use core::time::Duration;
 use super::Receiver;
 use crate::error::RecvError;
 use crate::message::{self, Message};
-use crate::patience::Patience;
 use crate::spsc::Guard;
+use crate::wait::blocking::Patience;
 
 impl<T: Message + ?Sized> Receiver<T> {
     /// The next message, copied to the heap; waits for one. For messages of variable length.

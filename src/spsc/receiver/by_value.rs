@@ -8,8 +8,8 @@ use zerocopy::FromBytes;
 use super::Receiver;
 use crate::error::RecvError;
 use crate::message::{self, Message};
-use crate::patience::Patience;
 use crate::spsc::{Iter, TryIter};
+use crate::wait::blocking::Patience;
 
 /// Receiving by value: the message is copied, acknowledged and returned.
 impl<T: Message> Receiver<T> {

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::Sender;
 use crate::error::{BatchError, SendError};
 use crate::message::Message;
-use crate::patience::Patience;
+use crate::wait::blocking::Patience;
 
 impl<T: Message + ?Sized> Sender<T> {
     /// Sends a message; waits while the channel is full.

@@ -2,10 +2,10 @@
 
 use super::pair::Pair;
 use super::{CAPACITIES, places};
+use crate::ring::slot_state::{LAP_SHIFT, Phase, Word};
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 use crate::sync::Ordering::Relaxed;
-use crate::word::{LAP_SHIFT, Phase, Word};
 
 fn credit(pair: &Pair) -> u64 {
     pair.ring.header().credit.0.load(Relaxed)

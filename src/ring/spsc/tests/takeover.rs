@@ -5,7 +5,7 @@ use super::{CAPACITIES, places};
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 use crate::sync::Ordering::Relaxed;
-use crate::sync::mortal::killed_at;
+use crate::sync::crash_point::killed_at;
 
 /// More steps than any one piece of work here has.
 const STEPS: u32 = 64;

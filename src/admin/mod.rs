@@ -1,0 +1,5 @@
+//! Channels from outside: looking, listing, removing.
+
+pub(crate) mod observer;
+pub(crate) mod reap;
+pub(crate) mod stat;

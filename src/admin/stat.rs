@@ -1,0 +1,337 @@
+//! What there is to know of a channel, at one moment.
+
+use core::fmt;
+use std::time::SystemTime;
+
+use crate::address::ChannelId;
+use crate::admin::observer::set_of;
+use crate::error::Error;
+use crate::layout;
+use crate::liveness::{Flavor, Members};
+use crate::ring::Ring;
+use crate::role::Side;
+use crate::segment::owner::Owner;
+use crate::segment::{self, Facts, Lifetime, Redelivery, State};
+use crate::sync::plain::Ordering::{Acquire, Relaxed};
+use crate::sysv::sem::{Set, SetStat};
+use crate::sysv::shm::{Mapping, SegmentStat};
+
+/// Everything there is to know of a channel, at one moment.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stat {
+    /// What other processes need to attach by identifier.
+    pub id: ChannelId,
+    /// The name, empty for raw keys, files and private channels. As everything here but what the
+    /// kernel tells in `segment` and `set`, it is what those who may write to the segment say.
+    pub name: String,
+    /// The System V key, 0 for private channels.
+    pub key: i32,
+    /// What kind of channel it is.
+    pub flavor: Flavor,
+    /// How long it lives.
+    pub lifetime: Lifetime,
+    /// When it was created.
+    pub created: SystemTime,
+    /// Slots in the ring.
+    pub capacity: usize,
+    /// Longest message, bytes.
+    pub slot_size: usize,
+    /// From one slot to the next, bytes.
+    pub stride: usize,
+    /// Whether messages differ in length.
+    pub variable: bool,
+    /// Size of a message, or of what precedes its trailing slice; bytes.
+    pub message_size: usize,
+    /// Alignment of a message, bytes.
+    pub message_align: usize,
+    /// The users' own number for the message type, 0 for none.
+    pub schema: u64,
+    /// Messages sent and not yet acknowledged; see [`depth_is_exact`](Stat::depth_is_exact).
+    pub depth: u64,
+    /// Whether `depth` was counted, as is always done for channels of the calling user and for all
+    /// one-to-one channels. In a many-to-many channel of another user at most 4096 slots are looked
+    /// at; where that is not enough, `depth` is the difference of `tail` and `head`.
+    pub depth_is_exact: bool,
+    /// The next position to receive; of many to many, one before it by 16 at most for each receiver.
+    pub head: u64,
+    /// The next position to send; of many to many, one before it by 16 at most for each sender.
+    pub tail: u64,
+    /// Many to many: what becomes of a message whose receiver died.
+    pub redelivery: Redelivery,
+    /// Many to many: how many messages were delivered again, since the channel was created.
+    pub redelivered: u64,
+    /// Many to many: how many were [dropped](Redelivery::Never) with their receiver.
+    pub dropped: u64,
+    /// Many to many: how many were set aside after so many deliveries as
+    /// [allowed](Redelivery::UpTo).
+    pub set_aside: u64,
+    /// The position of the last one of these.
+    pub last_set_aside: Option<u64>,
+    /// How often a member that waited was not woken for what it waited for, and found it by a look of its
+    /// own. It stays 0 unless a process was stopped while it was about to wake another one.
+    pub overslept: u64,
+    /// The kernel's facts about the segment.
+    pub segment: SegmentStat,
+    /// The kernel's facts about the set; `None` when it is gone, or another one.
+    pub set: Option<SetStat>,
+    /// Who is attached, and who was last.
+    pub members: Vec<Member>,
+}
+
+/// One line of the members' table.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Member {
+    /// The seat's number.
+    pub seat: usize,
+    /// What it does there.
+    pub role: Role,
+    /// The process, in the PID namespace of whoever asks.
+    pub pid: u32,
+    /// The label it gave itself.
+    pub label: String,
+    /// Whether it is there now; by the kernel's word, not by the header's.
+    pub alive: bool,
+    /// Whether it left by its own will. Neither alive nor left: it died.
+    pub left: bool,
+    /// When it joined.
+    pub joined: SystemTime,
+    /// Its next position, or where it stopped. Of many to many, and the counters below, as of when
+    /// it last slept or looked around.
+    pub position: u64,
+    /// Messages since it joined.
+    pub messages: u64,
+    /// Payload bytes since it joined; of messages of variable length it may lag by a ring full.
+    pub bytes: u64,
+    /// How often it slept; may lag likewise.
+    pub parks: u64,
+    /// How often it woke the other side.
+    pub wakes: u64,
+}
+
+/// What a member does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Role {
+    /// Sends.
+    Sender,
+    /// Receives.
+    Receiver,
+}
+
+impl Role {
+    pub(crate) fn of(side: Side) -> Role {
+        match side {
+            Side::Senders => Role::Sender,
+            Side::Receivers => Role::Receiver,
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Role::Sender => "sender",
+            Role::Receiver => "receiver",
+        })
+    }
+}
+
+/// Most slots that are looked at in a channel of another user, however many it says there are.
+const LOOKED_AT: u64 = 4096;
+
+/// Describes the channel in a mapping, of which the kernel told this while it was mapped.
+pub(crate) fn describe(
+    mapping: &Mapping,
+    segment: SegmentStat,
+    channel: &str,
+) -> Result<Stat, Error> {
+    match segment::examine(mapping, &segment, channel)? {
+        State::Ready(facts) => Ok(describe_as(mapping, segment, facts)),
+        State::HalfMade => Err(Error::NotFound { channel: channel.into() }),
+    }
+}
+
+/// Describes the channel in a mapping, of which these facts are known.
+pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Facts) -> Stat {
+    let set = set_of(&facts, &segment);
+    let header = segment::header(mapping);
+    let geometry = facts.geometry;
+    // SAFETY: the geometry was checked against this segment; the ring is gone before the mapping.
+    let ring = unsafe { Ring::new(mapping.base(), &geometry) };
+    let set_aside = header.repairs.set_aside.load(Relaxed);
+    let at_most = if Owner::from(&segment).is_own() { u64::MAX } else { LOOKED_AT };
+    let counted = match facts.flavor {
+        Flavor::Spsc => Some(ring.depth()),
+        Flavor::Mpmc => ring.count_used(at_most),
+    };
+    Stat {
+        id: ChannelId { segment: segment.id, nonce: facts.nonce },
+        key: segment.key,
+        flavor: facts.flavor,
+        lifetime: facts.lifetime,
+        created: facts.created,
+        capacity: geometry.capacity,
+        slot_size: geometry.slot_size,
+        stride: geometry.stride,
+        variable: geometry.shape.variable,
+        message_size: geometry.shape.size,
+        message_align: geometry.shape.align,
+        schema: facts.schema,
+        depth: counted.unwrap_or_else(|| ring.depth_hint()),
+        depth_is_exact: counted.is_some(),
+        head: header.head.0.load(crate::sync::Ordering::Relaxed),
+        tail: match facts.flavor {
+            Flavor::Spsc => ring.tail(),
+            Flavor::Mpmc => header.tail.0.load(crate::sync::Ordering::Relaxed),
+        },
+        redelivery: facts.redelivery,
+        redelivered: header.repairs.redelivered.load(Relaxed),
+        dropped: header.repairs.dropped.load(Relaxed),
+        set_aside,
+        last_set_aside: (set_aside != 0).then(|| header.repairs.last_set_aside.load(Relaxed)),
+        overslept: [&header.senders, &header.receivers]
+            .iter()
+            .fold(0, |sum, side| side.overslept.load(Relaxed).wrapping_add(sum)),
+        members: members(mapping, &ring, &facts, set.is_some()),
+        name: facts.name,
+        segment,
+        set,
+    }
+}
+
+fn members(mapping: &Mapping, ring: &Ring, facts: &Facts, has_set: bool) -> Vec<Member> {
+    let set = Members::new(Set::from_id(facts.set));
+    let mut found = Vec::new();
+    for seat in 0..facts.geometry.seats {
+        let line = segment::member(mapping, seat);
+        let number = seat as u8;
+        let state = line.state.load(Acquire);
+        let role = match Side::from_role_number(line.role.load(Relaxed)) {
+            Some(Side::Senders) => Role::Sender,
+            Some(Side::Receivers) => Role::Receiver,
+            None => continue,
+        };
+        let alive = has_set && set.is_taken(number).unwrap_or(false);
+        let (position, messages) = match (facts.flavor, role) {
+            // The header is exact where a member's own line lags.
+            (Flavor::Spsc, Role::Sender) => since(line, ring.tail()),
+            (Flavor::Spsc, Role::Receiver) => since(line, ring.header().head.0.load(Acquire)),
+            (Flavor::Mpmc, _) => (line.position.load(Relaxed), line.messages.load(Relaxed)),
+        };
+        let bytes = match facts.geometry.shape.variable {
+            true => line.bytes.load(Relaxed),
+            false => messages.wrapping_mul(facts.geometry.shape.size as u64),
+        };
+        let known = if has_set { set.pid(number).unwrap_or(0) } else { 0 };
+        found.push(Member {
+            seat,
+            role,
+            pid: if known != 0 { known } else { line.pid.load(Relaxed) },
+            label: crate::layout::load_text(&line.label, line.label_len.load(Relaxed)),
+            alive,
+            left: !alive && state == segment::LEFT,
+            joined: SystemTime::UNIX_EPOCH
+                + std::time::Duration::from_nanos(line.joined.load(Relaxed)),
+            position,
+            messages,
+            bytes,
+            parks: line.parks.load(Relaxed),
+            wakes: line.wakes.load(Relaxed),
+        });
+    }
+    found
+}
+
+/// A position, and how many messages a member has come to it.
+fn since(line: &layout::Member, position: u64) -> (u64, u64) {
+    (position, position.wrapping_sub(line.first.load(Relaxed)))
+}
+
+/// A text from the segment, in which another user can have put what moves a terminal's cursor.
+struct Printable<'a>(&'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in self.0.split_inclusive(char::is_control) {
+            f.write_str(part.trim_end_matches(char::is_control))?;
+            if part.ends_with(char::is_control) {
+                f.write_str("\u{fffd}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Stat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = if self.name.is_empty() { "(no name)" } else { &self.name };
+        let name = Printable(name);
+        writeln!(
+            f,
+            "channel   {name}  key {:#010x}  id {}  {:?}",
+            self.key, self.id, self.lifetime
+        )?;
+        writeln!(
+            f,
+            "ring      {}{} of {} slots filled, {} bytes a slot{}, next to receive {}, next to send {}",
+            if self.depth_is_exact { "" } else { "about " },
+            self.depth,
+            self.capacity,
+            self.slot_size,
+            if self.variable { " at most" } else { "" },
+            self.head,
+            self.tail,
+        )?;
+        if self.flavor == Flavor::Mpmc {
+            writeln!(
+                f,
+                "deaths    redelivery {}: {} delivered again, {} dropped, {} set aside",
+                self.redelivery, self.redelivered, self.dropped, self.set_aside,
+            )?;
+        }
+        let s = &self.segment;
+        writeln!(
+            f,
+            "segment   {} bytes, mode {:03o}, owner {}:{}, creator {}:{}, {} attached, created by {}, \
+             last used by {}{}{}",
+            s.size,
+            s.mode,
+            s.uid,
+            s.gid,
+            s.cuid,
+            s.cgid,
+            s.attached,
+            s.creator_pid,
+            s.last_pid,
+            if s.marked_for_removal { ", goes with its last user" } else { "" },
+            if s.locked { ", locked in memory" } else { "" },
+        )?;
+        match &self.set {
+            None => writeln!(f, "set       gone")?,
+            Some(set) => writeln!(f, "set       id {}, {} semaphores", set.id, set.semaphores)?,
+        }
+        for m in &self.members {
+            let state = match (m.alive, m.left) {
+                (true, _) => "here",
+                (false, true) => "left",
+                (false, false) => "died",
+            };
+            writeln!(
+                f,
+                "{:<9} {} pid {} {}  {} messages, {} bytes, at {}, slept {}, woke {}",
+                m.role.to_string(),
+                state,
+                m.pid,
+                Printable(&m.label),
+                m.messages,
+                m.bytes,
+                m.position,
+                m.parks,
+                m.wakes,
+            )?;
+        }
+        Ok(())
+    }
+}

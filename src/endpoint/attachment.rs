@@ -1,0 +1,270 @@
+//! One handle's membership of one channel: its mapping, its seat, its line in the table, its way out.
+//! What it asks the kernel about is in `endpoint/attachment/lives.rs`.
+
+mod lives;
+
+use core::time::Duration;
+
+use crate::address::ChannelId;
+use crate::admin::reap;
+use crate::error::{Error, Fault};
+use crate::layout::{self, Header, Parking};
+use crate::liveness::{self, Flavor, Members, Seat};
+use crate::ring::Ring;
+use crate::ring::geometry::Geometry;
+use crate::role::Side;
+use crate::segment::{self, Facts, Lifetime};
+use crate::sync::Ordering::SeqCst;
+use crate::sync::fence;
+use crate::sync::plain::AtomicU32;
+use crate::sync::plain::Ordering::{AcqRel, Relaxed, Release};
+use crate::sysv::fork_guard::ForkGuard;
+use crate::sysv::process;
+use crate::sysv::shm::{self, Mapping, SegmentStat};
+use crate::wait::blocking::Seldom;
+use crate::wait::{self, Gate, Holder, Place, Table};
+
+/// What became of our seat.
+const GONE: u32 = 0;
+const SEATED: u32 = 1;
+const LOST: u32 = 2;
+
+/// How often threads of a closed handle are woken at most, about a second.
+const WAKES: u32 = 800;
+
+/// How many of them at a time: what the count says, others may have written.
+const THREADS: u32 = 64;
+
+/// Messages of a member that is never idle between two updates of its line.
+const LONG: u64 = 64;
+
+/// See the top of this file. Leaving is `Drop`'s work, or [`Membership::leave`]'s to hear of errors.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    pub(crate) id: ChannelId,
+    pub(crate) facts: Facts,
+    pub(crate) seat: Seat,
+    /// The seat as the waiting table knows its holder.
+    holder: Holder,
+    pub(crate) members: Members,
+    /// When the set and the segment are next to be looked at.
+    set_is_due: Seldom,
+    segment_is_due: Seldom,
+    /// Where a handle is inherited, nothing of it may be given back.
+    home: ForkGuard,
+    key: i32,
+    /// `SEATED` until we leave, or lost the seat.
+    seated: AtomicU32,
+    /// How often the other side had been joined when we came, if nobody was there.
+    unmet: Option<u32>,
+    /// The last holder of the seat died in it.
+    inherited: bool,
+    /// Last: everything above speaks of what is mapped here.
+    mapping: Mapping,
+}
+
+impl Membership {
+    /// Takes up a seat that the semaphores already gave us, and that was signed in the waiting table.
+    pub(crate) fn new(
+        members: Members,
+        holder: Holder,
+        stat: &SegmentStat,
+        facts: Facts,
+        mapping: Mapping,
+        unmet: Option<u32>,
+        label: &str,
+    ) -> Membership {
+        let seat = holder.seat;
+        let mut membership = Membership {
+            id: ChannelId { segment: stat.id, nonce: facts.nonce },
+            facts,
+            seat,
+            holder,
+            members,
+            set_is_due: Seldom::every(lives::SET_EVERY),
+            segment_is_due: Seldom::every(lives::SEGMENT_EVERY),
+            home: ForkGuard::new(),
+            key: stat.key,
+            seated: AtomicU32::new(SEATED),
+            unmet,
+            inherited: false,
+            mapping,
+        };
+        let header = membership.header();
+        if !process::register_membarrier() {
+            header.senders.require_fences();
+            header.receivers.require_fences();
+            membership.settle();
+        }
+        let inherited = segment::sign(membership.line(), seat.side, label);
+        let own = membership.parking();
+        own.clear(wait::LEFT);
+        own.joins.fetch_add(1, AcqRel);
+        // A receiver that finds messages has met their sender, whoever that was.
+        let holds_messages = || match membership.facts.flavor {
+            Flavor::Spsc => membership.ring().depth() != 0,
+            Flavor::Mpmc => membership.ring().holds_messages(),
+        };
+        if seat.side == Side::Receivers && holds_messages() {
+            membership.unmet = None;
+        }
+        membership.inherited = inherited;
+        membership
+    }
+
+    pub(crate) fn geometry(&self) -> &Geometry {
+        &self.facts.geometry
+    }
+
+    pub(crate) fn ring(&self) -> Ring {
+        // SAFETY: the geometry was validated against this segment, whose mapping lives as long as
+        // `self`; handles keep the ring beside the membership and drop it first.
+        unsafe { Ring::new(self.mapping.base(), &self.facts.geometry) }
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        segment::header(&self.mapping)
+    }
+
+    /// Our line of the members' table.
+    pub(crate) fn line(&self) -> &layout::Member {
+        self.line_of(self.seat.number)
+    }
+
+    /// A line of the members' table; `seat` is one of the channel's.
+    pub(crate) fn line_of(&self, seat: u8) -> &layout::Member {
+        segment::member(&self.mapping, usize::from(seat).min(self.facts.geometry.seats - 1))
+    }
+
+    /// Where we are parked.
+    pub(crate) fn parking(&self) -> &Parking {
+        self.parking_of(self.seat.side)
+    }
+
+    /// Where the other side is parked.
+    #[inline(always)]
+    pub(crate) fn peer_parking(&self) -> &Parking {
+        self.parking_of(self.seat.side.other())
+    }
+
+    fn parking_of(&self, side: Side) -> &Parking {
+        match side {
+            Side::Senders => &self.header().senders,
+            Side::Receivers => &self.header().receivers,
+        }
+    }
+
+    /// The words of the waiting table.
+    pub(crate) fn waiting(&self) -> Table<'_> {
+        // SAFETY: geometry counts them into the header size, `examine` checked it against the segment.
+        unsafe { segment::waiting(&self.mapping, self.facts.geometry.seats) }
+    }
+
+    /// Where this member waits. Of one and one there is nobody on the same side to be counted for.
+    pub(crate) fn place(&self) -> Place<'_, Membership> {
+        let table = match self.facts.flavor {
+            Flavor::Spsc => Table(&[]),
+            Flavor::Mpmc => self.waiting(),
+        };
+        Place { gate: self, parking: self.parking(), table, holder: self.holder }
+    }
+
+    /// Wakes one of a side if any is parked.
+    pub(crate) fn wake(&self, side: Side) -> Result<(), Fault> {
+        wait::light_fence();
+        let parking = self.parking_of(side);
+        if parking.flags() != 0 && wait::wake(self, parking, side)? {
+            // Whatever lies there, it may go round.
+            self.line().wakes.fetch_add(1, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Has the threads of this member that wait look again: it will not go on. A token may be eaten by
+    /// another member, whom this does not concern, so more are posted until no thread waits.
+    pub(crate) fn wake_own_threads(&self) {
+        // Behind the flag that stops them, in front of their counts.
+        fence(SeqCst);
+        for nap_us in (0..WAKES).map(|n| 20 << n.min(6)) {
+            for _ in 0..self.waiting().threads_of(self.holder).min(THREADS) {
+                // What fails here fails for those who wait, too.
+                let _ = self.post(self.seat.side);
+            }
+            if self.waiting().threads_of(self.holder) == 0 {
+                break;
+            }
+            std::thread::sleep(Duration::from_micros(nap_us));
+        }
+    }
+
+    /// How often the other side had been joined when we came, if nobody was there.
+    pub(crate) fn unmet(&self) -> Option<u32> {
+        self.unmet
+    }
+
+    /// Whether this is a forked child with its parent's handle.
+    #[inline(always)]
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.home.forked()
+    }
+
+    /// Whether the last holder of our seat died in it, with whatever it had in hand.
+    pub(crate) fn has_legacy(&self) -> bool {
+        self.inherited
+    }
+
+    /// The position our seat goes on at.
+    pub(crate) fn begin_at(&self, position: u64) {
+        self.line().first.store(position, Relaxed);
+        self.line().position.store(position, Relaxed);
+    }
+
+    /// Brings our line of the members' table up to date.
+    pub(crate) fn account(&self, position: u64, bytes: u64, parks: u64) {
+        let line = self.line();
+        line.position.store(position, Relaxed);
+        line.bytes.store(bytes, Relaxed);
+        line.parks.store(parks, Relaxed);
+    }
+
+    /// Whether our line tells of a position long before this one.
+    pub(crate) fn is_behind(&self, position: u64) -> bool {
+        position.wrapping_sub(self.line().position.load(Relaxed)) >= LONG
+    }
+
+    /// Gives the seat back, and removes the channel if this was the last member of one that lives
+    /// only so long. Done once; in a forked child, where the seat is the parent's, never.
+    pub(crate) fn leave(&self) -> Result<(), Error> {
+        if self.is_inherited() {
+            return Err(Fault::Forked.into());
+        }
+        match self.seated.swap(GONE, Relaxed) {
+            GONE => return Ok(()),
+            // It may be another's by now.
+            LOST => return Err(Fault::LivenessLost.into()),
+            _ => self.check_seat()?,
+        }
+        let flavor = self.facts.flavor;
+        self.line().state.store(segment::LEFT, Release);
+        if flavor == Flavor::Spsc {
+            self.parking().set(wait::LEFT);
+        }
+        self.members.leave(flavor, self.seat).map_err(liveness::fault("semop"))?;
+        if self.facts.lifetime == Lifetime::LastMember || self.key == 0 {
+            reap::remove_if_unused(self.members, self.id.segment, self.key)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn stat(&self) -> Result<crate::admin::stat::Stat, Error> {
+        let segment = shm::stat(self.id.segment).map_err(liveness::fault("shmctl"))?;
+        Ok(crate::admin::stat::describe_as(&self.mapping, segment, self.facts.clone()))
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        // Who wants to hear of errors calls `close`.
+        let _ = self.leave();
+    }
+}

@@ -1,0 +1,7 @@
+//! One handle's end of a channel: its mapping, its seat, and what it knows of the others.
+
+pub(crate) mod attachment;
+pub(crate) mod flush;
+pub(crate) mod mpmc;
+pub(crate) mod spsc;
+mod stop;

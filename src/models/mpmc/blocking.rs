@@ -1,0 +1,213 @@
+//! Sleeping: does everyone who sleeps wake, and for no more than one post? Under loom, who does not
+//! wake is a deadlock.
+
+use super::check_exchange;
+use super::member::{Until, message};
+use super::receiver::Receiver;
+use super::sender::Sender;
+use crate::models::harness::{Job, Scene, all_of, check, check_bounded, many, together};
+use crate::models::sim_kernel::Order;
+use crate::role::Side;
+
+/// What each sender sends and each receiver receives; the sums are equal, but for `before`.
+#[derive(Clone, Copy, Debug)]
+struct Work {
+    capacity: usize,
+    /// Messages that are there from the start.
+    before: u64,
+    sent: &'static [u64],
+    received: &'static [u64],
+    /// Received together.
+    batch: bool,
+    /// The first sleep of each side is disturbed.
+    disturbed: bool,
+    /// Who sends are threads of one member, and who receive of another one.
+    threads: bool,
+}
+
+fn exchange(work: Work, order: Order) {
+    let scene = Scene::new(work.capacity, order);
+    if work.disturbed {
+        scene.gate.disturb(Side::Senders);
+        scene.gate.disturb(Side::Receivers);
+    }
+    let mut all = Vec::new();
+    let mut jobs: Vec<Job<Vec<u64>>> = Vec::new();
+    let mut seat = 0;
+    let member = work.threads.then(|| Sender::join(&scene, 2, Until::Ever));
+    for &sent in work.sent {
+        let mut tx = match &member {
+            Some(member) => member.thread(seat),
+            None => Sender::join(&scene, seat, Until::Ever),
+        };
+        // The first one's come first.
+        let before = if seat == 0 { work.before } else { 0 };
+        (0..before).for_each(|number| assert!(tx.send(number)));
+        let sent = many(sent);
+        all.extend((0..before + sent).map(|number| message(seat, number)));
+        jobs.push(Box::new(move || {
+            (before..before + sent).for_each(|number| assert!(tx.send(number)));
+            Vec::new()
+        }));
+        seat += 1;
+    }
+    // On threads the first receives what was there before, too.
+    let member = work.threads.then(|| Receiver::join(&scene, 3, Until::Ever));
+    let mut rest = work.before + work.sent.iter().map(|&sent| many(sent)).sum::<u64>();
+    for (n, &received) in work.received.iter().enumerate() {
+        let received = if n + 1 == work.received.len() { rest } else { many(received) };
+        rest -= received;
+        let mut rx = match &member {
+            Some(member) => member.thread(),
+            None => Receiver::join(&scene, seat, Until::Ever),
+        };
+        jobs.push(Box::new(move || {
+            let mut got = Vec::new();
+            while got.len() < received as usize {
+                match work.batch {
+                    true => got.extend(rx.recv_batch(received as usize - got.len())),
+                    false => got.extend(rx.recv()),
+                }
+            }
+            got
+        }));
+        seat += 1;
+    }
+    let received = all_of(jobs);
+    check_exchange(&all, &received);
+    scene.gate.check_posts();
+}
+
+/// Forced switches in one execution: the work grows fast with the threads that sleep.
+const fn bound(threads: usize) -> usize {
+    match threads {
+        0..=2 => 2,
+        3 => 1,
+        _ => 0,
+    }
+}
+
+fn check_all(works: &[Work], orders: &[Order]) {
+    for &work in works {
+        for &order in orders {
+            let Work { capacity, before, sent, received, batch, disturbed, threads } = work;
+            let how = match (batch, disturbed, threads) {
+                (true, ..) => ", batch",
+                (_, true, _) => ", disturbed",
+                (.., true) => ", threads of one member",
+                _ => "",
+            };
+            let name = format!(
+                "{sent:?} to {received:?}, capacity {capacity}, {before} before{how}, {order:?}"
+            );
+            let threads = sent.len() + received.len();
+            check_bounded(&name, bound(threads), move || exchange(work, order));
+        }
+    }
+}
+
+/// A slot is lent in vain, then the message comes that the receiver sleeps for.
+fn lends_in_vain(capacity: usize, order: Order) {
+    let scene = Scene::new(capacity, order);
+    let mut tx = Sender::join(&scene, 0, Until::Ever);
+    let mut rx = Receiver::join(&scene, 1, Until::Ever);
+    let sender = move || {
+        for number in 0..many(1) {
+            tx.lend_in_vain();
+            assert!(tx.send(number));
+        }
+    };
+    let receiver = move || (0..many(1)).for_each(|n| assert_eq!(rx.recv(), Some(message(0, n))));
+    together(sender, receiver);
+}
+
+const ONE: Work = Work {
+    capacity: 1,
+    before: 0,
+    sent: &[],
+    received: &[],
+    batch: false,
+    disturbed: false,
+    threads: false,
+};
+
+#[test]
+fn one_and_one_sleep_and_wake() {
+    use Order::{Fences, Membarrier, Refused, RefusedLater};
+    let works = [
+        Work { capacity: 2, sent: &[2], received: &[2], ..ONE },
+        Work { before: 1, sent: &[1], received: &[2], ..ONE },
+        Work { sent: &[2], received: &[2], ..ONE },
+    ];
+    check_all(&works, &[Membarrier, Refused, RefusedLater]);
+    // With fences there are many more orders.
+    check_all(&works[..2], &[Fences]);
+}
+
+#[test]
+fn two_senders_sleep_and_wake() {
+    let works = [
+        Work { sent: &[1, 1], received: &[2], ..ONE },
+        Work { before: 1, sent: &[1, 1], received: &[3], ..ONE },
+        Work { capacity: 2, before: 2, sent: &[1, 1], received: &[4], ..ONE },
+    ];
+    check_all(&works, &[Order::Membarrier]);
+}
+
+#[test]
+fn two_receivers_sleep_and_wake() {
+    let works = [
+        Work { sent: &[2], received: &[1, 1], ..ONE },
+        Work { capacity: 2, sent: &[2], received: &[1, 1], ..ONE },
+    ];
+    check_all(&works, &[Order::Membarrier]);
+}
+
+#[test]
+fn two_and_two_sleep_and_wake() {
+    let works = [
+        Work { sent: &[1, 1], received: &[1, 1], ..ONE },
+        Work { capacity: 2, sent: &[1, 1], received: &[1, 1], ..ONE },
+    ];
+    check_all(&works, &[Order::Membarrier]);
+}
+
+/// More threads wait than there are members.
+#[test]
+fn threads_of_one_member_sleep_and_wake() {
+    let works = [
+        Work { sent: &[2], received: &[1, 1], threads: true, ..ONE },
+        Work { capacity: 2, sent: &[2], received: &[1, 1], threads: true, ..ONE },
+        Work { sent: &[1, 1], received: &[2], threads: true, ..ONE },
+        Work { before: 1, sent: &[1, 1], received: &[3], threads: true, ..ONE },
+    ];
+    check_all(&works, &[Order::Membarrier]);
+}
+
+/// Who wakes for nothing takes an announcement back, which may be another one's.
+#[test]
+fn who_is_disturbed_keeps_nobody_asleep() {
+    let works = [
+        Work { sent: &[2], received: &[2], disturbed: true, ..ONE },
+        Work { sent: &[2], received: &[1, 1], disturbed: true, ..ONE },
+    ];
+    check_all(&works, &[Order::Membarrier]);
+}
+
+#[test]
+fn batches_wake_as_many_as_they_are_for() {
+    let works = [
+        Work { capacity: 2, sent: &[2], received: &[2], batch: true, ..ONE },
+        Work { sent: &[2], received: &[2], batch: true, ..ONE },
+        Work { capacity: 2, sent: &[2], received: &[1, 1], batch: true, ..ONE },
+    ];
+    check_all(&works, &[Order::Membarrier]);
+}
+
+#[test]
+fn what_is_lent_in_vain_keeps_nobody_asleep() {
+    for (capacity, order) in [(1, Order::Membarrier), (2, Order::Membarrier), (1, Order::Fences)] {
+        let name = format!("sleeps behind what is lent in vain, capacity {capacity}, {order:?}");
+        check(&name, move || lends_in_vain(capacity, order));
+    }
+}

@@ -1,0 +1,283 @@
+//! Death: do the others go on, at whatever step a member dies?
+//!
+//! Each step of one member is tried as its last: of a message, of a start in the seat of one who died,
+//! of a repair after such a one. The kernel calls it dead when all that it wrote is there: what comes
+//! in its seat comes after it in the same thread. The others live on meanwhile, and sleep when they
+//! have nothing to do.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::check_order;
+use super::member::{Until, message};
+use super::receiver::Receiver;
+use super::sender::Sender;
+use crate::models::harness::{Job, Scene, all_of, check_deaths_bounded};
+use crate::models::sim_kernel::Order;
+use crate::role::Side;
+use crate::sync::crash_point::killed_at;
+
+/// What a member tells of itself. Of the dead: what it told before.
+#[derive(Debug, Default)]
+struct Told {
+    died: bool,
+    /// Messages whose sending came to its end.
+    sent: Vec<u64>,
+    /// Messages that were worked on to the end.
+    worked: Vec<u64>,
+    /// Those of them that are known to be acknowledged.
+    done: Vec<u64>,
+    /// Those of them that were not delivered for the first time.
+    again: Vec<u64>,
+}
+
+impl Told {
+    fn send(&mut self, tx: &mut Sender, seat: u8, numbers: Range<u64>) {
+        for number in numbers {
+            assert!(tx.send(number), "there is a receiver");
+            self.sent.push(message(seat, number));
+        }
+    }
+
+    fn receive(&mut self, rx: &mut Receiver) {
+        let Told { worked, done, again, .. } = self;
+        while let Some(message) = rx.recv_ref(|message, deliveries| {
+            worked.push(message);
+            if deliveries > 1 {
+                again.push(message);
+            }
+        }) {
+            done.push(message);
+        }
+    }
+
+    /// Does `work`, but dies at `step` of it, and is buried.
+    fn until_killed(
+        mut self,
+        scene: &Scene,
+        seat: u8,
+        step: u32,
+        work: impl FnOnce(&mut Told),
+    ) -> Told {
+        self.died = killed_at(step, || work(&mut self)).is_none();
+        scene.gate.bury_member(seat);
+        self
+    }
+}
+
+/// Every message that was sent was worked on; none came again that was acknowledged; one call of the
+/// dead may or may not have been done. Whether somebody died.
+fn verify(told: &[Told]) -> bool {
+    let all = |of: fn(&Told) -> &Vec<u64>| told.iter().flat_map(of).copied();
+    let sent: BTreeSet<u64> = all(|told| &told.sent).collect();
+    let worked: BTreeSet<u64> = all(|told| &told.worked).collect();
+    assert!(worked.is_superset(&sent), "sent {sent:x?}, worked on {told:x?}");
+    let died = told.iter().filter(|told| told.died).count();
+    assert!(worked.difference(&sent).count() <= died, "{told:x?}");
+    let mut once = BTreeSet::new();
+    assert!(all(|told| &told.done).all(|message| once.insert(message)), "doubled: {told:x?}");
+    for Told { worked, again, .. } in told {
+        let first: Vec<u64> = worked.iter().copied().filter(|m| !again.contains(m)).collect();
+        check_order(&first);
+    }
+    died != 0
+}
+
+/// What is there from the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    /// A slot that was claimed by one who died, in the first seat.
+    Claimed,
+    /// A message that was received by one who died, in the first seat.
+    InHand,
+}
+
+const FIRST: u8 = 0;
+
+fn scene(capacity: usize, before: Before, order: Order) -> (Arc<Scene>, Told) {
+    let scene = Scene::new(capacity, order);
+    let mut told = Told::default();
+    // Who sends before leaves before, or there would be a sender to wait for.
+    match before {
+        Before::Nothing => {}
+        Before::Claimed => {
+            let mut tx = Sender::join(&scene, FIRST, Until::Ever);
+            assert!(tx.claim().is_some());
+            scene.gate.bury_member(FIRST);
+        }
+        Before::InHand => {
+            let mut tx = Sender::join(&scene, FIRST, Until::Ever);
+            told.send(&mut tx, FIRST, 0..1);
+            tx.leave();
+            let mut rx = Receiver::join(&scene, FIRST, Until::Ever);
+            assert!(rx.hold().is_some());
+            scene.gate.bury_member(FIRST);
+        }
+    }
+    scene.gate.forget_posts();
+    (scene, told)
+}
+
+/// A sender dies; when it is buried another one sends. A receiver lives.
+fn sender_dies(
+    capacity: usize,
+    of_each: [u64; 2],
+    before: Before,
+    order: Order,
+    step: u32,
+) -> bool {
+    let (scene, mut told) = scene(capacity, before, order);
+    let mut dying = Sender::join(&scene, 1, Until::Dead);
+    let mut living = Sender::join(&scene, 2, Until::Dead);
+    let mut rx = Receiver::join(&scene, 3, Until::Dead);
+    let [first, second] = of_each;
+    let jobs: Vec<Job<Told>> = vec![
+        Box::new(move || {
+            told.receive(&mut rx);
+            told
+        }),
+        Box::new(move || {
+            let mut told = Told::default().until_killed(&scene, 1, step, |told| {
+                told.send(&mut dying, 1, 0..first);
+                dying.leave();
+            });
+            told.send(&mut living, 2, 0..second);
+            living.leave();
+            told
+        }),
+    ];
+    verify(&all_of(jobs))
+}
+
+/// A receiver dies beside another one. What there is to receive was sent before, or is sent by one
+/// who lives.
+fn receiver_dies(capacity: usize, sent: [u64; 2], before: Before, order: Order, step: u32) -> bool {
+    let (scene, mut told) = scene(capacity, before, order);
+    let mut dying = Receiver::join(&scene, 1, Until::Dead);
+    let mut tx = Sender::join(&scene, 2, Until::Dead);
+    let mut living = Receiver::join(&scene, 3, Until::Dead);
+    let [first, second] = sent;
+    told.send(&mut tx, 2, 0..first);
+    let beside = scene.clone();
+    let mut jobs: Vec<Job<Told>> = vec![
+        Box::new(move || {
+            let mut told = Told::default();
+            told.receive(&mut living);
+            living.leave();
+            told
+        }),
+        Box::new(move || {
+            Told::default().until_killed(&beside, 1, step, |told| {
+                told.receive(&mut dying);
+                dying.leave();
+            })
+        }),
+    ];
+    if second == 0 {
+        tx.leave();
+        scene.gate.forget_posts();
+    } else {
+        jobs.push(Box::new(move || {
+            let mut told = Told::default();
+            told.send(&mut tx, 2, first..first + second);
+            tx.leave();
+            told
+        }));
+    }
+    let mut all = all_of(jobs);
+    all.push(told);
+    verify(&all)
+}
+
+/// In the seat of one who died comes another one and dies, too; then a third one. A receiver lives,
+/// and a sender that keeps the channel up.
+fn successor_dies(capacity: usize, before: Before, side: Side, order: Order, step: u32) -> bool {
+    let (scene, mut told) = scene(capacity, before, order);
+    let keeper = Sender::join(&scene, 2, Until::Dead);
+    let mut rx = Receiver::join(&scene, 3, Until::Dead);
+    let comes = move |scene: &Arc<Scene>, told: &mut Told, number| match side {
+        Side::Senders => {
+            let mut tx = Sender::join(scene, FIRST, Until::Dead);
+            assert!(tx.send(number));
+            told.sent.push(message(FIRST, number));
+            tx.leave();
+        }
+        Side::Receivers => Receiver::join(scene, FIRST, Until::Dead).leave(),
+    };
+    let jobs: Vec<Job<Told>> = vec![
+        Box::new(move || {
+            told.receive(&mut rx);
+            told
+        }),
+        Box::new(move || {
+            let told = Told::default();
+            let mut told = told.until_killed(&scene, FIRST, step, |told| comes(&scene, told, 1));
+            comes(&scene, &mut told, 2);
+            keeper.leave();
+            told
+        }),
+    ];
+    verify(&all_of(jobs))
+}
+
+#[test]
+fn a_sender_dies_at_every_step() {
+    use Order::{Fences, Membarrier};
+    for (capacity, of_each, order) in
+        [(1, [1, 1], Membarrier), (2, [1, 1], Membarrier), (1, [1, 0], Fences)]
+    {
+        let name = format!("a sender of {of_each:?} dies, capacity {capacity}, {order:?}");
+        let before = Before::Nothing;
+        let model = move |step| sender_dies(capacity, of_each, before, order, step);
+        check_deaths_bounded(&name, 1, model);
+    }
+}
+
+#[test]
+fn a_receiver_dies_at_every_step() {
+    use Order::{Fences, Membarrier};
+    for (capacity, sent, order) in
+        [(1, [1, 0], Membarrier), (2, [2, 0], Membarrier), (1, [1, 0], Fences)]
+    {
+        let name = format!("a receiver of {sent:?} dies, capacity {capacity}, {order:?}");
+        let before = Before::Nothing;
+        let model = move |step| receiver_dies(capacity, sent, before, order, step);
+        check_deaths_bounded(&name, 1, model);
+    }
+}
+
+/// Three threads, in every order that needs no force.
+#[test]
+fn a_receiver_dies_while_a_sender_sends() {
+    let name = "a receiver dies while a sender sends";
+    let model = |step| receiver_dies(1, [0, 1], Before::Nothing, Order::Membarrier, step);
+    check_deaths_bounded(name, 0, model);
+}
+
+#[test]
+fn who_repairs_dies_at_every_step() {
+    let order = Order::Membarrier;
+    for before in [Before::Claimed, Before::InHand] {
+        let name = format!("a receiver that finds {before:?} dies");
+        let model = move |step| receiver_dies(2, [1, 0], before, order, step);
+        check_deaths_bounded(&name, 1, model);
+        let name = format!("a sender that finds {before:?} dies");
+        let model = move |step| sender_dies(1, [1, 0], before, order, step);
+        check_deaths_bounded(&name, 1, model);
+    }
+}
+
+/// Who comes as a receiver does nothing but clear up after the last one in its seat.
+#[test]
+fn a_successor_dies_at_every_step() {
+    let order = Order::Membarrier;
+    for (side, bound) in [(Side::Receivers, 2), (Side::Senders, 1)] {
+        for before in [Before::Claimed, Before::InHand] {
+            let name = format!("one of the {side:?} that comes after {before:?} dies");
+            let model = move |step| successor_dies(2, before, side, order, step);
+            check_deaths_bounded(&name, bound, model);
+        }
+    }
+}

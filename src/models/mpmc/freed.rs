@@ -1,0 +1,89 @@
+//! Slots that become free without an acknowledgement, and the end of a flush: does a sender that
+//! sleeps beside one wake, and does a flush beside a receiver that leaves tell the truth?
+
+use super::member::{Until, message};
+use super::receiver::Receiver;
+use super::sender::Sender;
+use crate::endpoint::flush::is_flushed;
+use crate::error::{Fault, SendError};
+use crate::liveness::Seat;
+use crate::models::harness::{Scene, check, together};
+use crate::models::sim_kernel::Order;
+use crate::ring::Corrupt;
+use crate::ring::mpmc::{Consumer, Next, Producer, Room};
+use crate::ring::testing::{read, write};
+use crate::role::Side;
+
+/// The only slot is lent; another sender sleeps for it; nobody receives.
+fn abandoned(order: Order) {
+    let scene = Scene::new(1, order);
+    let mut lends = Sender::join(&scene, 0, Until::Ever);
+    let mut sends = Sender::join(&scene, 1, Until::Ever);
+    let claim = lends.claim().expect("it is empty");
+    let (_, sent) = together(move || lends.abandon(claim), move || sends.send(1));
+    assert!(sent);
+}
+
+/// The only message was delivered often enough when its receiver died; a sender sleeps for its slot,
+/// a receiver for the next message.
+fn set_aside() {
+    let scene = Scene::new(1, Order::Membarrier);
+    let mut first = Sender::join(&scene, 2, Until::Dead);
+    assert!(first.send(1));
+    let mut dying = Receiver::join(&scene, 3, Until::Dead);
+    assert!(dying.hold().is_some());
+    let mut rx = Receiver::join(&scene, 1, Until::Dead);
+    rx.limit = 1;
+    scene.gate.bury_member(3);
+    scene.gate.forget_posts();
+    let receiver = move || {
+        let got = rx.recv();
+        (got, rx.set_aside.clone())
+    };
+    let (sent, (got, aside)) = together(move || first.send(2), receiver);
+    assert!(sent);
+    assert_eq!((got, aside), (Some(message(2, 2)), vec![0]));
+}
+
+/// A sender waits for the last message to be acknowledged by a receiver that leaves right after.
+fn flushed() {
+    let scene = Scene::new(1, Order::Membarrier);
+    let alive = |_| Ok::<bool, Corrupt>(false);
+    scene.gate.sit(Seat { number: 1, side: Side::Receivers });
+    let (producer, consumer) = (Producer::new(scene.ring(), 0), Consumer::new(scene.ring(), 1));
+    let Room::Claimed(claim) = producer.claim(alive).unwrap() else { unreachable!("it is empty") };
+    write(producer.slot(&claim), 7);
+    assert!(producer.publish(claim));
+    let beside = scene.clone();
+    let receiver = move || {
+        let Next::Message(held) = consumer.take(alive).unwrap() else { unreachable!("it is full") };
+        assert_eq!(read(consumer.slot(&held)), 7);
+        assert!(consumer.acknowledge(&held));
+        beside.gate.leave(1);
+    };
+    let sender = move || {
+        let drained = || producer.ring().count_messages() == 0;
+        let abandoned = || Ok::<bool, Fault>(!scene.gate.is_there(Side::Receivers));
+        assert_ne!(is_flushed(drained, abandoned), Err(SendError::Disconnected));
+    };
+    // The one that only looks comes second: see `docs/verification.md`, "What is not checked".
+    together(receiver, sender);
+}
+
+#[test]
+fn an_abandoned_slot_wakes_a_sender() {
+    for order in [Order::Membarrier, Order::Fences] {
+        let name = format!("abandon beside a sleeping sender, {order:?}");
+        check(&name, move || abandoned(order));
+    }
+}
+
+#[test]
+fn a_message_set_aside_wakes_a_sender() {
+    check("set aside beside a sleeping sender", set_aside);
+}
+
+#[test]
+fn a_flush_beside_the_last_receiver_is_no_end() {
+    check("a flush beside a receiver that leaves", flushed);
+}

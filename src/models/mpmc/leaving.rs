@@ -1,0 +1,159 @@
+//! Leaving: does who sees the end see all that was sent and done before, and is everyone told?
+
+use super::member::{Until, message};
+use super::receiver::Receiver;
+use super::sender::Sender;
+use super::{check_exchange, check_order};
+use crate::models::harness::{Job, Scene, all_of, check, check_bounded, many, together};
+use crate::models::sim_kernel::Order;
+use crate::ring::Corrupt;
+use crate::ring::mpmc::{Consumer, Next, Producer, Room};
+use crate::ring::slot_state::NOBODY;
+use crate::ring::testing::{read, write};
+
+/// Who sees the ring drained sees what was done under the last guard: here, in another ring's slot.
+fn drained_is_done() {
+    let scene = Scene::new(1, Order::Membarrier);
+    let elsewhere = Scene::new(1, Order::Membarrier);
+    let (producer, consumer) = (Producer::new(scene.ring(), 0), Consumer::new(scene.ring(), 1));
+    let alive = |_| Ok::<bool, Corrupt>(false);
+    let Room::Claimed(claim) = producer.claim(alive).unwrap() else { unreachable!("it is empty") };
+    write(producer.slot(&claim), 7);
+    assert!(producer.publish(claim));
+    let (ours, theirs) = (scene.clone(), elsewhere.clone());
+    let worker = move || {
+        let (_scene, elsewhere) = (ours, theirs.ring());
+        let Next::Message(held) = consumer.take(alive).unwrap() else { unreachable!("it is full") };
+        write(elsewhere.slot(0), read(consumer.slot(&held)));
+        assert!(consumer.acknowledge(&held));
+    };
+    let observer = move || {
+        if scene.ring().is_drained(NOBODY) {
+            assert_eq!(read(elsewhere.ring().slot(0)), 7);
+        }
+    };
+    // Who only looks comes second: see `docs/verification.md`, "What is not checked".
+    together(worker, observer);
+}
+
+/// All senders send and leave; all receivers are told, after the last message, also where those who
+/// were told before do not leave.
+fn senders_leave(capacity: usize, senders: &[u64], receivers: u8, stay: bool, order: Order) {
+    let scene = Scene::new(capacity, order);
+    let mut sent = Vec::new();
+    let mut jobs: Vec<Job<Vec<u64>>> = Vec::new();
+    for (seat, &some) in (0..).zip(senders) {
+        let (mut tx, some) = (Sender::join(&scene, seat, Until::Left), many(some));
+        sent.extend((0..some).map(|number| message(seat, number)));
+        jobs.push(Box::new(move || {
+            (0..some).for_each(|number| assert!(tx.send(number)));
+            tx.leave();
+            Vec::new()
+        }));
+    }
+    for seat in (senders.len() as u8..).take(receivers.into()) {
+        let mut rx = Receiver::join(&scene, seat, Until::Left);
+        jobs.push(Box::new(move || {
+            let got = std::iter::from_fn(|| rx.recv()).collect();
+            if !stay {
+                rx.leave();
+            }
+            got
+        }));
+    }
+    let received = all_of(jobs);
+    check_exchange(&sent, &received);
+}
+
+/// A receiver takes so many and leaves; the sender is told when the ring is full.
+fn receivers_leave(capacity: usize, taken: u64, order: Order) {
+    let scene = Scene::new(capacity, order);
+    let mut tx = Sender::join(&scene, 0, Until::Left);
+    let mut rx = Receiver::join(&scene, 1, Until::Left);
+    let receiver = move || {
+        let got: Vec<u64> = (0..taken).filter_map(|_| rx.recv()).collect();
+        check_order(&got);
+        rx.leave();
+        got.len() as u64
+    };
+    let (sent, received) = together(move || (0..).take_while(|&n| tx.send(n)).count(), receiver);
+    assert_eq!(received, taken);
+    // That nobody will receive what is sent may be seen before the room for it.
+    assert!((taken..=taken + capacity as u64).contains(&(sent as u64)), "sent {sent}");
+}
+
+/// Of two receivers one leaves after a message, or at once; the other one has all the rest.
+fn one_of_two_leaves(capacity: usize, sent: u64, taken: u64, order: Order) {
+    let scene = Scene::new(capacity, order);
+    let mut tx = Sender::join(&scene, 0, Until::Left);
+    let mut leaving = Receiver::join(&scene, 1, Until::Left);
+    let mut staying = Receiver::join(&scene, 2, Until::Left);
+    let jobs: Vec<Job<Vec<u64>>> = vec![
+        Box::new(move || {
+            (0..sent).for_each(|number| assert!(tx.send(number)));
+            tx.leave();
+            Vec::new()
+        }),
+        Box::new(move || {
+            let got = (0..taken).filter_map(|_| leaving.recv()).collect();
+            leaving.leave();
+            got
+        }),
+        Box::new(move || {
+            let got = std::iter::from_fn(|| staying.recv()).collect();
+            staying.leave();
+            got
+        }),
+    ];
+    let received = all_of(jobs);
+    let sent: Vec<u64> = (0..sent).map(|number| message(0, number)).collect();
+    check_exchange(&sent, &received);
+}
+
+#[test]
+fn who_sees_the_end_sees_what_was_done() {
+    check("drained is done", drained_is_done);
+}
+
+#[test]
+fn receivers_are_told_after_the_last_message() {
+    use Order::{Fences, Membarrier};
+    for (capacity, senders, receivers, stay, order) in [
+        (1, &[1][..], 1, false, Membarrier),
+        (1, &[2], 1, false, Membarrier),
+        (1, &[1], 1, false, Fences),
+        (1, &[1, 1], 1, false, Membarrier),
+        (1, &[1], 2, false, Membarrier),
+        (1, &[0], 2, true, Membarrier),
+        (1, &[1], 2, true, Membarrier),
+    ] {
+        let staying = if stay { ", who stay" } else { "" };
+        let name = format!(
+            "senders of {senders:?} leave {receivers}{staying}, capacity {capacity}, {order:?}"
+        );
+        // Three threads that sleep, or two.
+        let bound = if senders.len() + usize::from(receivers) > 2 { 1 } else { 2 };
+        let model = move || senders_leave(capacity, senders, receivers, stay, order);
+        check_bounded(&name, bound, model);
+    }
+}
+
+#[test]
+fn a_sender_is_told_when_the_ring_is_full() {
+    use Order::{Fences, Membarrier};
+    for (capacity, taken, order) in
+        [(1, 0, Membarrier), (1, 1, Membarrier), (2, 1, Membarrier), (1, 0, Fences)]
+    {
+        let name = format!("the receiver leaves after {taken}, capacity {capacity}, {order:?}");
+        check(&name, move || receivers_leave(capacity, taken, order));
+    }
+}
+
+#[test]
+fn who_stays_has_the_rest() {
+    for (capacity, sent, taken) in [(1, 1, 0), (1, 1, 1)] {
+        let name = format!("one of two leaves after {taken} of {sent}, capacity {capacity}");
+        let model = move || one_of_two_leaves(capacity, sent, taken, Order::Membarrier);
+        check_bounded(&name, 1, model);
+    }
+}

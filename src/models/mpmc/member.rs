@@ -1,0 +1,165 @@
+//! A member of a model's channel: what `Membership` and `mpmc::post::Post` are to the two ends, without
+//! counters, facts and deadline.
+
+use std::sync::Arc;
+
+use crate::error::Fault;
+use crate::layout::Parking;
+use crate::liveness::Seat;
+use crate::models::harness::Scene;
+use crate::ring::Ring;
+use crate::ring::mpmc::Watch;
+use crate::role::Side;
+use crate::sync::Ordering::SeqCst;
+use crate::sync::fence;
+use crate::wait::adaptive_spin::Pace;
+use crate::wait::{self, Ended, Gate, Holder, Look, Place};
+
+/// What a member reckons with while it waits: whatever does not happen in a model is not asked for,
+/// as every question is a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub(super) enum Until {
+    /// Nothing: what it waits for will come.
+    Ever,
+    /// The other side leaves.
+    Left,
+    /// Anybody dies.
+    Dead,
+}
+
+/// A seat, and what is done by one.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) seat: Seat,
+    pub(super) until: Until,
+    holder: Holder,
+    ring: Ring,
+    /// Last: the ring lies in it.
+    pub(super) scene: Arc<Scene>,
+}
+
+impl Member {
+    pub(super) fn join(scene: &Arc<Scene>, seat: Seat, until: Until) -> Member {
+        let last_died = scene.gate.sit(seat);
+        let before = scene.waiting().incarnations();
+        let holder = scene.waiting().sign(seat, &before).expect("nobody else signs there");
+        let member = Member { seat, until, holder, ring: scene.ring(), scene: scene.clone() };
+        if until >= Until::Left {
+            member.parking(seat.side).clear(wait::LEFT);
+        }
+        if last_died && member.ring.disown(seat.number).is_any() {
+            member.wake(Side::Receivers);
+            member.wake(Side::Senders);
+        }
+        member
+    }
+
+    /// What `Post::watch` is to the two ends.
+    pub(super) fn watch(&self, asks: bool) -> Watching<'_> {
+        Watching { member: self, asks, set_aside: None }
+    }
+
+    /// Another thread of this member.
+    pub(super) fn thread(&self) -> Member {
+        let Member { seat, until, holder, ring, ref scene } = *self;
+        Member { seat, until, holder, ring, scene: scene.clone() }
+    }
+
+    pub(super) fn parking(&self, side: Side) -> &Parking {
+        match side {
+            Side::Senders => &self.ring.header().senders,
+            Side::Receivers => &self.ring.header().receivers,
+        }
+    }
+
+    pub(super) fn wake(&self, side: Side) {
+        self.scene.gate.light_fence();
+        let parking = self.parking(side);
+        if parking.flags() != 0 {
+            wait::wake(&self.scene.gate, parking, side).unwrap();
+        }
+    }
+
+    /// The verdict over a seat, which is only asked for by who takes its time.
+    pub(super) fn is_dead(&self, asking: bool, seat: u8) -> Result<bool, Fault> {
+        Ok(asking && self.until == Until::Dead && !self.scene.gate.is_taken(seat))
+    }
+
+    /// Whether the other side is gone, all of it.
+    pub(super) fn is_abandoned(&self) -> bool {
+        if self.until < Until::Left {
+            return false;
+        }
+        let peer = self.seat.side.other();
+        let mut there = self.scene.gate.is_there(peer);
+        if there && self.parking(peer).has_left() {
+            self.parking(peer).clear(wait::LEFT);
+            there = self.scene.gate.is_there(peer);
+        }
+        if !there {
+            self.parking(peer).set(wait::LEFT);
+            if !self.scene.gate.barrier() {
+                fence(SeqCst);
+            }
+        }
+        !there
+    }
+
+    /// Waits where this side waits.
+    pub(super) fn wait(&self, pace: &mut Pace, look: impl FnMut(Look) -> Result<bool, Fault>) {
+        let side = self.seat.side;
+        let (gate, parking) = (&self.scene.gate, self.parking(side));
+        let place = Place { gate, parking, table: self.scene.waiting(), holder: self.holder };
+        match wait::wait(place, pace, None, look) {
+            Ok(()) => {}
+            Err(Ended::TimedOut) => unreachable!("there is no deadline"),
+            Err(Ended::Failed(fault)) => panic!("{fault}"),
+        }
+    }
+
+    pub(super) fn leave(self) {
+        let Seat { number, side } = self.seat;
+        self.scene.gate.leave(number);
+        if !self.scene.gate.is_there(side) {
+            self.parking(side).set(wait::LEFT);
+        }
+    }
+}
+
+/// See [`Member::watch`].
+#[derive(Debug)]
+pub(super) struct Watching<'a> {
+    member: &'a Member,
+    asks: bool,
+    pub(super) set_aside: Option<&'a mut Vec<u64>>,
+}
+
+impl Watch for Watching<'_> {
+    type Error = Fault;
+
+    fn is_dead(&mut self, seat: u8) -> Result<bool, Fault> {
+        self.member.is_dead(self.asks, seat)
+    }
+
+    fn freed(&mut self) {
+        self.member.wake(Side::Senders);
+    }
+
+    fn unblocked(&mut self) {
+        self.member.wake(Side::Receivers);
+    }
+
+    fn set_aside(&mut self, position: u64) {
+        self.set_aside.as_mut().expect("by a search only").push(position);
+    }
+}
+
+/// A message: who sent it, and the how-manieth of theirs it is.
+pub(super) fn message(sender: u8, number: u64) -> u64 {
+    u64::from(sender) << 32 | number
+}
+
+/// Who sent a message, and its number.
+pub(super) fn sender_of(message: u64) -> (u8, u64) {
+    ((message >> 32) as u8, message & 0xffff_ffff)
+}

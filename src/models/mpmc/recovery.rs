@@ -1,0 +1,195 @@
+//! What is left by one who died goes on from hand to hand: is it whole, and is the slot written again
+//! only after the last hand was off it?
+//!
+//! Nobody waits, and only one of the living has the kernel's word about the dead: what the others
+//! know of it came with the slot's word.
+
+use crate::liveness::Seat;
+use crate::models::harness::{Job, Scene, all_of, check, together};
+use crate::models::sim_kernel::Order;
+use crate::ring::Corrupt;
+use crate::ring::mpmc::{Consumer, Held, Next, Producer, Room};
+use crate::ring::testing::{read, write};
+use crate::role::Side;
+use std::sync::Arc;
+
+/// The seat of who dies.
+const DEAD: u8 = 0;
+
+/// Who does not ask.
+fn alive(_: u8) -> Result<bool, Corrupt> {
+    Ok(false)
+}
+
+/// Who asks the kernel.
+fn verdict(scene: &Scene) -> impl Fn(u8) -> Result<bool, Corrupt> {
+    |seat| Ok(!scene.gate.is_taken(seat))
+}
+
+/// A channel of one slot; somebody sits in the first seat.
+fn scene(side: Side) -> Arc<Scene> {
+    let scene = Scene::new(1, Order::Membarrier);
+    for (number, side) in [(DEAD, side), (1, Side::Receivers), (2, Side::Senders)] {
+        scene.gate.sit(Seat { number, side });
+    }
+    scene
+}
+
+/// Claims the slot, writes half a message there, and dies; unless the slot is another one's.
+fn die_writing(scene: &Scene) -> bool {
+    let producer = Producer::new(scene.ring(), DEAD);
+    let Room::Claimed(claim) = producer.claim(alive).unwrap() else { return false };
+    producer.slot(&claim).writing();
+    scene.gate.bury_member(DEAD);
+    true
+}
+
+/// Takes the message, reads it, and dies.
+fn die_reading(scene: &Scene) {
+    let consumer = Consumer::new(scene.ring(), DEAD);
+    let Next::Message(held) = consumer.take(alive).unwrap() else { return };
+    read(consumer.slot(&held));
+    scene.gate.bury_member(DEAD);
+}
+
+/// Sends what another member sent; whether there was room.
+fn send(scene: &Scene, seat: u8, number: u64) -> bool {
+    let producer = Producer::new(scene.ring(), seat);
+    let Room::Claimed(claim) = producer.claim(alive).unwrap() else { return false };
+    write(producer.slot(&claim), number);
+    assert!(producer.publish(claim));
+    true
+}
+
+fn receive(consumer: &Consumer, held: &Held) -> u64 {
+    let number = read(consumer.slot(held));
+    assert!(consumer.acknowledge(held));
+    number
+}
+
+/// Repairs as a receiver, who may find what was sent meanwhile.
+fn repair_receiving(scene: &Scene) {
+    let consumer = Consumer::new(scene.ring(), 1);
+    if let Next::Message(held) = consumer.take(verdict(scene)).unwrap() {
+        assert_eq!(receive(&consumer, &held), 2);
+    }
+}
+
+/// Repairs as a sender, and lends the slot in vain.
+fn repair_sending(scene: &Scene) {
+    let producer = Producer::new(scene.ring(), 1);
+    if let Room::Claimed(claim) = producer.claim(verdict(scene)).unwrap() {
+        write(producer.slot(&claim), u64::MAX);
+        assert!(producer.abandon(claim));
+    }
+}
+
+/// One dies in the middle of a message, another one repairs, a third one writes there.
+fn half_a_message(repair: fn(&Scene)) {
+    let scene = scene(Side::Senders);
+    let (dying, repairing) = (scene.clone(), scene.clone());
+    let jobs: Vec<Job<()>> = vec![
+        Box::new(move || _ = send(&scene, 2, 2)),
+        Box::new(move || _ = die_writing(&dying)),
+        Box::new(move || repair(&repairing)),
+    ];
+    all_of(jobs);
+}
+
+/// One dies with a message in hand, another one takes it over or sets it aside, a third one writes
+/// there.
+fn a_message_in_hand(limit: u8) {
+    let scene = scene(Side::Receivers);
+    assert!(send(&scene, 2, 1));
+    let (dying, repairing) = (scene.clone(), scene.clone());
+    let jobs: Vec<Job<()>> = vec![
+        Box::new(move || die_reading(&dying)),
+        Box::new(move || {
+            let consumer = Consumer::new(repairing.ring(), 1);
+            let dead = verdict(&repairing);
+            if let Some(held) = consumer.take_over(limit, dead).unwrap() {
+                assert_eq!((held.deliveries(), receive(&consumer, &held)), (2, 1));
+            }
+        }),
+        // Who may only look comes last: see `docs/verification.md`, "What is not checked".
+        Box::new(move || _ = send(&scene, 2, 2)),
+    ];
+    all_of(jobs);
+}
+
+/// One dies in the middle of a message; another one takes the seat, and a third one writes there.
+fn half_a_message_of_a_seat() {
+    let scene = scene(Side::Senders);
+    let dying = scene.clone();
+    let successor = move || {
+        if die_writing(&dying) {
+            dying.gate.sit(Seat { number: DEAD, side: Side::Senders });
+            // A receiver may have stepped over it.
+            assert!(!dying.ring().disown(DEAD).orphans);
+        }
+    };
+    together(successor, move || (0..2).for_each(|_| _ = send(&scene, 2, 2)));
+}
+
+/// One sends a message, and dies with it in hand; another one takes the seat. The count of what is
+/// nobody's says so, and who takes it over has it whole.
+fn a_message_in_hand_of_a_seat() {
+    let scene = scene(Side::Receivers);
+    let dying = scene.clone();
+    let successor = move || {
+        assert!(send(&dying, 2, 1));
+        die_reading(&dying);
+        dying.gate.sit(Seat { number: DEAD, side: Side::Receivers });
+        assert!(dying.ring().disown(DEAD).orphans);
+    };
+    let heir = move || {
+        let orphaned = scene.ring().orphaned();
+        let consumer = Consumer::new(scene.ring(), 1);
+        match consumer.take_over(9, alive).unwrap() {
+            Some(held) => {
+                assert_eq!((held.deliveries(), receive(&consumer, &held)), (2, 1));
+                assert!(send(&scene, 3, 3), "it is free");
+            }
+            None => assert_eq!(orphaned, 0, "counted, and not to be seen"),
+        }
+    };
+    together(successor, heir);
+}
+
+/// The same, but it was delivered too often.
+fn set_aside_of_a_seat() {
+    let scene = scene(Side::Receivers);
+    let dying = scene.clone();
+    let successor = move || {
+        assert!(send(&dying, 2, 1));
+        die_reading(&dying);
+        dying.gate.sit(Seat { number: DEAD, side: Side::Receivers });
+        assert!(dying.ring().disown(DEAD).orphans);
+    };
+    let heir = move || {
+        let consumer = Consumer::new(scene.ring(), 1);
+        let mut position = None;
+        let found = consumer.take_over(1, (alive, |at| position = Some(at))).unwrap();
+        assert!(found.is_none());
+        if position.is_some() {
+            assert_eq!(position, Some(0));
+            assert!(send(&scene, 3, 3), "it is free");
+        }
+    };
+    together(successor, heir);
+}
+
+#[test]
+fn half_a_message_is_stepped_over() {
+    check("half a message, a receiver repairs", || half_a_message(repair_receiving));
+    check("half a message, a sender repairs", || half_a_message(repair_sending));
+    check("half a message, the seat is taken", half_a_message_of_a_seat);
+}
+
+#[test]
+fn a_message_in_hand_is_taken_over() {
+    check("in hand, taken over", || a_message_in_hand(9));
+    check("in hand, set aside", || a_message_in_hand(1));
+    check("in hand, the seat is taken", a_message_in_hand_of_a_seat);
+    check("in hand, the seat is taken, set aside", set_aside_of_a_seat);
+}

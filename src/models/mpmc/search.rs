@@ -1,0 +1,140 @@
+//! The search for messages of the dead beside others that come and die: is one found in the end, at
+//! whatever step a joiner dies?
+//!
+//! A kernel of its own, smaller than the gate: one seat, and what its holders sign. The stamp of a
+//! holder is in a line that it writes itself, some steps after the kernel gave it the seat.
+
+use std::sync::Arc;
+
+use crate::models::harness::{Scene, check_deaths, together};
+use crate::models::sim_kernel::Order;
+use crate::ring::Corrupt;
+use crate::ring::mpmc::{Consumer, Next, Producer, Room, Snapshot};
+use crate::ring::testing::{read, write};
+use crate::sync::Ordering::Relaxed;
+use crate::sync::crash_point::{self, killed_at};
+use crate::sync::plain::AtomicBool;
+use crate::sync::{AtomicU64, plain};
+
+#[cfg(loom)]
+use loom::sync::Mutex;
+#[cfg(not(loom))]
+use std::sync::Mutex;
+
+/// The seat of those who die, the searcher's, and a sender's.
+const DEAD: u8 = 0;
+const SEARCHER: u8 = 1;
+const SENDER: u8 = 2;
+
+/// What the kernel and the members' table know of the seat.
+#[derive(Debug)]
+struct Kernel {
+    taken: Mutex<bool>,
+    /// What its holders signed, the last one's; never 0 here.
+    stamp: AtomicU64,
+    /// Whether the last one got so far as to take a message.
+    took: AtomicBool,
+}
+
+impl Kernel {
+    fn sit(&self) {
+        crash_point::step();
+        *self.taken.lock().unwrap() = true;
+    }
+
+    fn die(&self) {
+        *self.taken.lock().unwrap() = false;
+    }
+
+    fn is_dead(&self, seat: u8) -> Result<bool, Corrupt> {
+        Ok(seat == DEAD && !*self.taken.lock().unwrap())
+    }
+
+    fn snapshot(&self, scene: &Scene) -> Snapshot {
+        let stamp = |seat| if seat == DEAD { self.stamp.load(Relaxed) } else { 0 };
+        let before = Snapshot::before(&scene.ring(), 1, stamp);
+        let taken = *self.taken.lock().unwrap();
+        before.without(|_| taken)
+    }
+}
+
+fn alive(_: u8) -> Result<bool, Corrupt> {
+    Ok(false)
+}
+
+/// Somebody died in the seat, with the only message in hand or while it is still there for all. Another
+/// one joins there, takes what it gets, and dies: at this step, or in the end.
+fn joiner_dies(in_hand: bool, step: u32) -> bool {
+    let scene = Scene::new(1, Order::Membarrier);
+    let producer = Producer::new(scene.ring(), SENDER);
+    let Room::Claimed(claim) = producer.claim(alive).unwrap() else { unreachable!("it is empty") };
+    write(producer.slot(&claim), 7);
+    assert!(producer.publish(claim));
+    if in_hand {
+        let dying = Consumer::new(scene.ring(), DEAD);
+        assert!(matches!(dying.take(alive), Ok(Next::Message(_))));
+    }
+    let took = AtomicBool::new(false);
+    let kernel = Arc::new(Kernel { taken: Mutex::new(false), stamp: AtomicU64::new(1), took });
+    let consumer = Consumer::new(scene.ring(), SEARCHER);
+    let mut searched = None;
+
+    let (theirs, beside) = (kernel.clone(), scene.clone());
+    let joiner = move || {
+        let (kernel, scene) = (theirs, beside);
+        let done = killed_at(step, || {
+            kernel.sit();
+            kernel.stamp.store(2, Relaxed);
+            scene.ring().disown(DEAD);
+            let consumer = Consumer::new(scene.ring(), DEAD);
+            if let Next::Message(_) = consumer.take(alive).unwrap() {
+                kernel.took.store(true, plain::Ordering::Relaxed);
+            }
+        });
+        kernel.die();
+        done.is_none()
+    };
+    let (ours, beside) = (kernel.clone(), scene.clone());
+    let searcher = move || {
+        let now = ours.snapshot(&beside);
+        let dead = |seat| ours.is_dead(seat);
+        let found = consumer.inherit(9, &now, &mut searched, dead).unwrap();
+        (consumer, searched, found)
+    };
+    let ((consumer, mut searched, mut found), died) = together(searcher, joiner);
+    // All is quiet: what the dead have in hand is found by the next look.
+    if found.is_none() {
+        let now = kernel.snapshot(&scene);
+        let dead = |seat| kernel.is_dead(seat);
+        found = consumer.inherit(9, &now, &mut searched, dead).unwrap();
+    }
+    match found {
+        Some(held) => {
+            assert_eq!(read(consumer.slot(&held)), 7);
+            assert!(consumer.acknowledge(&held));
+        }
+        None => {
+            let never_taken = !in_hand && !kernel.took.load(plain::Ordering::Relaxed);
+            let Next::Message(_) = consumer.take(alive).unwrap() else {
+                panic!("the message of the dead was not found");
+            };
+            assert!(never_taken);
+        }
+    }
+    died
+}
+
+fn check_joiner(in_hand: bool) {
+    let name = format!("a joiner dies while another searches, in hand {in_hand}");
+    check_deaths(&name, move |step| joiner_dies(in_hand, step));
+}
+
+#[test]
+fn a_joiner_that_dies_before_it_signs_hides_no_message() {
+    check_joiner(true);
+}
+
+#[test]
+fn a_joiner_that_dies_after_it_signed_hides_no_message() {
+    check_joiner(false);
+}

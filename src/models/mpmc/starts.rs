@@ -1,0 +1,103 @@
+//! Where one starts: from a hint in the header, or from where another thread of the same handle is.
+//! Does it see the words that such a place stands for, and never an older one?
+//!
+//! An older word would be of a lap that cannot be, and stop the handle for good.
+
+use std::sync::Arc;
+
+use crate::models::harness::{Scene, check, many, together};
+use crate::models::sim_kernel::Order;
+use crate::ring::Corrupt;
+use crate::ring::mpmc::{Consumer, HINT_EVERY, Next, Producer, Room};
+use crate::ring::testing::{read, write};
+
+/// Laps of a ring of one slot that pass beside who starts: so many that the word before all of them
+/// cannot be at any position behind them.
+const LAPS: u64 = 2;
+
+/// Nobody dies.
+fn alive(_: u8) -> Result<bool, Corrupt> {
+    Ok(false)
+}
+
+/// Sends and receives a message, if nobody else does so; whether it did.
+fn pass(producer: &Producer, consumer: &Consumer) -> bool {
+    let Room::Claimed(claim) = producer.claim(alive).unwrap() else { return false };
+    write(producer.slot(&claim), claim.position());
+    assert!(producer.publish(claim));
+    let Next::Message(held) = consumer.take(alive).unwrap() else { return false };
+    assert_eq!(read(consumer.slot(&held)), held.position());
+    consumer.acknowledge(&held)
+}
+
+/// Somebody passes messages on until the hints are stored, while another one comes.
+fn comes_late(newcomer: fn(&Scene)) {
+    let scene = Scene::new(1, Order::Membarrier);
+    let (producer, consumer) = (Producer::new(scene.ring(), 0), Consumer::new(scene.ring(), 1));
+    for _ in 0..HINT_EVERY - LAPS {
+        assert!(pass(&producer, &consumer));
+    }
+    let beside = scene.clone();
+    let passing = move || {
+        let _scene = beside;
+        // The last one may be the newcomer's by then.
+        (0..LAPS).for_each(|_| _ = pass(&producer, &consumer));
+    };
+    // Who only looks comes second: see `docs/verification.md`, "What is not checked".
+    together(passing, move || newcomer(&scene));
+}
+
+fn a_sender_comes(scene: &Scene) {
+    let producer = Producer::new(scene.ring(), 2);
+    if let Room::Claimed(claim) = producer.claim(alive).unwrap() {
+        assert!(producer.abandon(claim));
+    }
+}
+
+fn a_receiver_comes(scene: &Scene) {
+    let consumer = Consumer::new(scene.ring(), 2);
+    if let Next::Message(held) = consumer.take(alive).unwrap() {
+        assert!(consumer.acknowledge(&held));
+    }
+}
+
+/// Two threads of one handle.
+fn shared(laps: u64, other: fn(&Producer, &Consumer)) {
+    let scene = Scene::new(1, Order::Membarrier);
+    let (producer, consumer) = (Producer::new(scene.ring(), 0), Consumer::new(scene.ring(), 1));
+    let ends = Arc::new((producer, consumer));
+    let (theirs, beside) = (ends.clone(), scene.clone());
+    let passing = move || {
+        let (ends, _scene) = (theirs, beside);
+        (0..laps).for_each(|_| _ = pass(&ends.0, &ends.1));
+    };
+    let other = move || {
+        let _scene = scene;
+        other(&ends.0, &ends.1);
+    };
+    together(passing, other);
+}
+
+fn sends(producer: &Producer, _: &Consumer) {
+    if let Room::Claimed(claim) = producer.claim(alive).unwrap() {
+        assert!(producer.abandon(claim));
+    }
+}
+
+fn receives(_: &Producer, consumer: &Consumer) {
+    if let Next::Message(held) = consumer.take(alive).unwrap() {
+        assert!(consumer.acknowledge(&held));
+    }
+}
+
+#[test]
+fn a_hint_is_as_good_as_a_walk() {
+    check("a sender starts from the tail", || comes_late(a_sender_comes));
+    check("a receiver starts from the head", || comes_late(a_receiver_comes));
+}
+
+#[test]
+fn threads_share_a_handle() {
+    check("threads share a sender", || shared(many(LAPS), sends));
+    check("threads share a receiver", || shared(many(LAPS), receives));
+}

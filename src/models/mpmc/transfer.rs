@@ -1,0 +1,141 @@
+//! The ring alone: does each message come to one receiver, whole and in order, and is its slot left
+//! alone as long as somebody has it?
+
+use super::check_exchange;
+use super::member::message;
+use crate::models::harness::{Job, Scene, all_of, check, many};
+use crate::models::sim_kernel::Order;
+use crate::ring::Corrupt;
+use crate::ring::mpmc::{Consumer, Next, Producer, Room};
+use crate::ring::testing::{read, write};
+
+/// Nobody dies.
+fn alive(_: u8) -> Result<bool, Corrupt> {
+    Ok(false)
+}
+
+/// How a slot is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Behind the last one, or not at all.
+    Next,
+    Walk,
+}
+
+/// Sends if there is room.
+fn try_send(producer: &Producer, message: u64, way: Way) -> bool {
+    let claim = match way {
+        Way::Next => producer.claim_next(),
+        Way::Walk => match producer.claim(alive).unwrap() {
+            Room::Claimed(claim) => Some(claim),
+            _ => None,
+        },
+    };
+    let Some(claim) = claim else { return false };
+    write(producer.slot(&claim), message);
+    assert!(producer.publish(claim), "evicted");
+    true
+}
+
+/// Receives if there is a message, which it looks at twice.
+fn try_recv(consumer: &Consumer, way: Way) -> Option<u64> {
+    let held = match way {
+        Way::Next => consumer.take_next()?,
+        Way::Walk => match consumer.take(alive).unwrap() {
+            Next::Message(held) => held,
+            _ => return None,
+        },
+    };
+    assert_eq!(held.deliveries(), 1);
+    let message = read(consumer.slot(&held));
+    assert_eq!(read(consumer.slot(&held)), message, "overwritten in its slot");
+    assert!(consumer.acknowledge(&held), "evicted");
+    Some(message)
+}
+
+/// All try so often; nobody waits, so the orderings of the ring are all there is.
+fn transfer(senders: u8, receivers: u8, capacity: usize, tries: u64, way: Way) {
+    let scene = Scene::new(capacity, Order::Membarrier);
+    let mut jobs: Vec<Job<Vec<u64>>> = Vec::new();
+    for seat in 0..senders {
+        let (producer, scene) = (Producer::new(scene.ring(), seat), scene.clone());
+        jobs.push(Box::new(move || {
+            let _scene = scene;
+            let mut sent = Vec::new();
+            for _ in 0..tries {
+                let next = message(seat, sent.len() as u64);
+                sent.extend(try_send(&producer, next, way).then_some(next));
+            }
+            sent
+        }));
+    }
+    for seat in senders..senders + receivers {
+        let (consumer, scene) = (Consumer::new(scene.ring(), seat), scene.clone());
+        jobs.push(Box::new(move || {
+            let _scene = scene;
+            (0..tries).filter_map(|_| try_recv(&consumer, way)).collect()
+        }));
+    }
+    let mut sent = all_of(jobs);
+    let mut received = sent.split_off(usize::from(senders));
+    let rest = Consumer::new(scene.ring(), senders + receivers);
+    received.push(std::iter::from_fn(|| try_recv(&rest, Way::Walk)).collect());
+    check_exchange(&sent.concat(), &received);
+}
+
+/// Every other slot is lent in vain: what was half written there is nobody's message.
+fn lent_in_vain(capacity: usize, tries: u64) {
+    let scene = Scene::new(capacity, Order::Membarrier);
+    let (producer, consumer) = (Producer::new(scene.ring(), 0), Consumer::new(scene.ring(), 1));
+    let other = Producer::new(scene.ring(), 2);
+    let (beside, behind) = (scene.clone(), scene.clone());
+    let jobs: Vec<Job<Vec<u64>>> = vec![
+        Box::new(move || {
+            let _scene = beside;
+            for _ in 0..tries {
+                if let Room::Claimed(claim) = producer.claim(alive).unwrap() {
+                    write(producer.slot(&claim), u64::MAX);
+                    assert!(producer.abandon(claim), "evicted");
+                }
+            }
+            Vec::new()
+        }),
+        Box::new(move || {
+            let _scene = behind;
+            let numbers =
+                (0..tries).filter(|&number| try_send(&other, message(2, number), Way::Walk));
+            numbers.map(|number| message(2, number)).collect()
+        }),
+    ];
+    let sent = all_of(jobs);
+    let received = std::iter::from_fn(|| try_recv(&consumer, Way::Walk)).collect();
+    check_exchange(&sent.concat(), &[received]);
+}
+
+#[test]
+fn each_message_comes_to_one() {
+    for (senders, receivers, capacity, tries) in
+        [(1, 1, 1, 3), (1, 1, 2, 3), (2, 1, 1, 2), (2, 1, 2, 2), (1, 2, 1, 2), (1, 2, 2, 2)]
+    {
+        for way in [Way::Next, Way::Walk] {
+            let name = format!("{senders} to {receivers}, capacity {capacity}, {way:?}");
+            check(&name, move || transfer(senders, receivers, capacity, many(tries), way));
+        }
+    }
+}
+
+#[test]
+fn each_message_of_two_comes_to_one_of_two() {
+    for capacity in [1, 2] {
+        let name = format!("2 to 2, capacity {capacity}");
+        check(&name, move || transfer(2, 2, capacity, many(1), Way::Walk));
+    }
+}
+
+#[test]
+fn what_was_lent_in_vain_is_no_message() {
+    for (capacity, tries) in [(1, 2), (2, 2)] {
+        let name = format!("lent in vain, capacity {capacity}");
+        check(&name, move || lent_in_vain(capacity, many(tries)));
+    }
+}

@@ -1,0 +1,125 @@
+//! The channel has members, or somebody is building or removing it: join, or wait.
+
+use super::create::Alone;
+use super::{Finished, Looked, Opening, Stop, Try};
+use crate::admin::observer;
+use crate::endpoint::attachment::Membership;
+use crate::error::{Error, Fault};
+use crate::liveness::{Joined, Members, USERS};
+use crate::segment::owner::Owner;
+use crate::segment::{self, Facts, State};
+use crate::sysv::Errno;
+use crate::sysv::shm::{self, Get};
+
+impl Opening<'_> {
+    pub(super) fn among(&self, members: Members, key: i32) -> Try<Membership> {
+        match self.look_for(key)? {
+            Some(Looked { stat, mapping, state: State::Ready(facts) }) => {
+                self.check(&facts)?;
+                let set = self.stat_of(&members)?;
+                self.must_be_of_one(&stat, &set)?;
+                let found = Finished { stat, mapping, facts };
+                let nonce = self.nonce_of(&members)?;
+                if !observer::belong_together(&found.stat, &found.facts, &set, nonce) {
+                    return Err(self.mismatched(&members, &found));
+                }
+                self.join(members, found)
+            }
+            // Its creator is at it; or its remover is, or died; or the segment was taken away.
+            _ => {
+                self.wait_settled(&members)?;
+                self.finish_removal(members, key)?;
+                Err(Stop::Again)
+            }
+        }
+    }
+
+    /// The segment of the key names another set. While somebody puts that right, wait for them.
+    fn mismatched(&self, members: &Members, found: &Finished) -> Stop {
+        let belong = || -> Try<bool> {
+            self.wait_settled(members)?;
+            let (set, nonce) = (self.stat_of(members)?, self.nonce_of(members)?);
+            match segment::examine(&found.mapping, &found.stat, &self.channel)? {
+                State::Ready(now) => Ok(observer::belong_together(&found.stat, &now, &set, nonce)),
+                State::HalfMade => Ok(false),
+            }
+        };
+        match belong() {
+            // Asked last: without its set there is nothing to belong to.
+            Ok(false) if members.set.value(USERS).is_ok_and(|users| users > 0) => {
+                Error::Fault(Fault::Corrupt {
+                    what: "the segment and the set of its key do not belong together",
+                })
+                .into()
+            }
+            Ok(_) => Stop::Again,
+            Err(stop) => stop,
+        }
+    }
+
+    /// A set with users and no segment to join, when nobody is at work on it: the segment was taken
+    /// away by hand, or its remover died in the middle. Removing the set tells its members.
+    fn finish_removal(&self, members: Members, key: i32) -> Try<()> {
+        members.lock(self.deadline).map_err(|errno| self.busy(&members, errno))?;
+        // Dropped, it removes a set that no segment belongs to.
+        let _alone = Alone { members, key: Some(key) };
+        match self.look_for(key)? {
+            // It is another user's to remove, and its members' to leave.
+            None => {
+                let set = self.stat_of(&members)?;
+                Ok(self.must_be("set", &set, Owner::own())?)
+            }
+            // Nobody builds where there are members.
+            Some(Looked { state: State::HalfMade, .. })
+                if members.set.value(USERS).is_ok_and(|users| users > 0) =>
+            {
+                Err(Error::Fault(Fault::Corrupt { what: "its magic is gone" }).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a seat among others.
+    pub(super) fn join(&self, members: Members, found: Finished) -> Try<Membership> {
+        let channel = || self.channel.clone();
+        let before = self.before(&members, &found)?;
+        let Facts { flavor, geometry, .. } = found.facts;
+        let seat = match members.join(flavor, geometry.seats, self.side, self.deadline) {
+            Ok(Joined::Seated(seat)) => seat,
+            Ok(Joined::NotNow) => return Err(Stop::Again),
+            Ok(Joined::Taken { pid }) => {
+                let role = self.side.role();
+                return Err(Error::SeatTaken { channel: channel(), role, pid }.into());
+            }
+            Ok(Joined::Full) => {
+                return Err(Error::NoSeat { channel: channel(), seats: geometry.seats }.into());
+            }
+            Ok(Joined::Busy { pid }) => return Err(Error::Busy { channel: channel(), pid }.into()),
+            Err(errno) => return Err(self.stop("semop", errno)),
+        };
+        // Between the look and the seat another one may have been built.
+        let same = match found.stat.key {
+            0 => true,
+            key => shm::get(key, 0, Get::Existing) == Ok(found.stat.id),
+        };
+        if !same || members.nonce() != Ok(found.facts.nonce) {
+            let _ = members.leave(flavor, seat);
+            return Err(Stop::Again);
+        }
+        self.seated(members, seat, found, before)
+    }
+
+    fn wait_settled(&self, members: &Members) -> Try<()> {
+        members.settled(self.deadline).map_err(|errno| self.busy(members, errno))
+    }
+
+    fn busy(&self, members: &Members, errno: Errno) -> Stop {
+        match errno {
+            Errno::EAGAIN => {
+                let channel = self.channel.clone();
+                Error::Busy { channel, pid: members.builder().unwrap_or(0) }.into()
+            }
+            errno => self.stop("semtimedop", errno),
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! One segment: making it a channel, and finding out what it is.
+
+pub(crate) mod owner;
+
+use core::fmt;
+use std::time::{Duration, SystemTime};
+
+use crate::error::{Error, Fault};
+use crate::layout::{self, Header, MAGIC, VERSION, header_size};
+use crate::liveness::{Flavor, NONCE_MAX};
+use crate::message::Shape;
+use crate::ring::geometry::Geometry;
+use crate::ring::slot_state::DELIVERIES_MAX;
+use crate::role::Side;
+use crate::sync::plain::Ordering::{Acquire, Relaxed, Release};
+use crate::sysv::process;
+use crate::sysv::shm::{Mapping, SegmentStat};
+use crate::sysv::time;
+use crate::wait::{REMOVED, Table};
+
+/// The state of a line whose member is there, or died there.
+pub(crate) const HERE: u32 = 1;
+/// The state of a line whose member left.
+pub(crate) const LEFT: u32 = 2;
+
+/// Set in the mode of our segments and sets, where it permits nothing: "others may execute", and
+/// nobody else. It marks them as ours from the very call that makes them, before anything could be
+/// written there, so that what a creator killed in that moment leaves is known for what it is.
+pub(crate) const MARK: u32 = 0o001;
+
+/// Whether a mode carries the mark.
+pub(crate) fn is_marked(raw_mode: u32) -> bool {
+    raw_mode & 0o111 == MARK
+}
+
+/// How long a channel lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lifetime {
+    /// Until [`remove`](crate::remove), as System V users expect: a writer may end before its reader
+    /// starts. Messages outlive every process, not the machine.
+    #[default]
+    Kept,
+    /// Until its last member leaves. After a death of all members the next open takes the channel
+    /// over with its messages, or [`reap`](crate::reap) removes it.
+    LastMember,
+}
+
+impl fmt::Display for Lifetime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Lifetime::Kept => "kept",
+            Lifetime::LastMember => "until its last member leaves",
+        })
+    }
+}
+
+impl Lifetime {
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Lifetime::Kept => 1,
+            Lifetime::LastMember => 2,
+        }
+    }
+
+    fn from_number(number: u32) -> Option<Lifetime> {
+        [Lifetime::Kept, Lifetime::LastMember].into_iter().find(|l| l.number() == number)
+    }
+}
+
+/// What becomes of a message whose receiver died before it acknowledged it.
+///
+/// Of one-to-one channels the next receiver gets it, always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Redelivery {
+    /// Another receiver gets it, until it was delivered so often (1 to 31): then it is set aside and
+    /// counted in [`Stat`](crate::Stat), for it may be what kills them.
+    UpTo(u8),
+    /// It is dropped and counted: no message is delivered twice.
+    Never,
+}
+
+impl Default for Redelivery {
+    fn default() -> Redelivery {
+        Redelivery::UpTo(16)
+    }
+}
+
+impl fmt::Display for Redelivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Redelivery::UpTo(times) => write!(f, "up to {times} times"),
+            Redelivery::Never => f.write_str("never"),
+        }
+    }
+}
+
+impl Redelivery {
+    fn numbers(self) -> (u32, u32) {
+        match self {
+            Redelivery::UpTo(times) => (1, times.into()),
+            Redelivery::Never => (2, 1),
+        }
+    }
+
+    fn from_numbers(on_death: u32, deliveries: u32) -> Option<Redelivery> {
+        match (on_death, u8::try_from(deliveries)) {
+            (1, Ok(times)) if Redelivery::UpTo(times).is_possible() => {
+                Some(Redelivery::UpTo(times))
+            }
+            (2, Ok(1)) => Some(Redelivery::Never),
+            _ => None,
+        }
+    }
+
+    /// Whether a slot's word can count so far.
+    pub(crate) fn is_possible(self) -> bool {
+        match self {
+            Redelivery::UpTo(times) => (1..=DELIVERIES_MAX).contains(&times),
+            Redelivery::Never => true,
+        }
+    }
+}
+
+/// The private copy of what a header says, validated.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Facts {
+    pub(crate) flavor: Flavor,
+    pub(crate) geometry: Geometry,
+    pub(crate) schema: u64,
+    pub(crate) set: i32,
+    pub(crate) nonce: u32,
+    pub(crate) created: SystemTime,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) name: String,
+    pub(crate) redelivery: Redelivery,
+}
+
+/// What a segment is to us.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// A channel.
+    Ready(Facts),
+    /// Ours, its creator died or is still at it.
+    HalfMade,
+}
+
+/// The header at the start of a mapping at least as long as a header.
+pub(crate) fn header(mapping: &Mapping) -> &Header {
+    // SAFETY: mappings are aligned to pages, this one is long enough (checked by `examine` or made
+    // so by `initialise`), and a header is all atomics: any bytes are one.
+    unsafe { mapping.base().cast().as_ref() }
+}
+
+/// Finds out what a segment is. Every field is read once; nothing is used that does not fit the rest
+/// and the size the kernel tells.
+pub(crate) fn examine(
+    mapping: &Mapping,
+    stat: &SegmentStat,
+    channel: &str,
+) -> Result<State, Error> {
+    let not_ours = |what: String| Err(Error::NotOurs { channel: channel.into(), what });
+    if stat.size < size_of::<Header>() as u64 {
+        return not_ours(format!("a segment of {} bytes, too small for a header", stat.size));
+    }
+    let header = header(mapping);
+    let identity = &header.identity;
+    match identity.magic.load(Acquire) {
+        MAGIC => {}
+        0 if is_marked(stat.raw_mode) => return Ok(State::HalfMade),
+        _ => return not_ours("a segment without our magic".into()),
+    }
+    let found = identity.version.load(Relaxed);
+    if found != VERSION {
+        return Err(Error::LayoutVersion { expected: VERSION, found });
+    }
+    let facts = read(header).map_err(|what| Error::Fault(Fault::Corrupt { what }))?;
+    let total = facts.geometry.total as u64;
+    if total > stat.size {
+        return Err(Error::Truncated { expected: total, found: stat.size });
+    }
+    Ok(State::Ready(facts))
+}
+
+fn read(header: &Header) -> Result<Facts, &'static str> {
+    let id = &header.identity;
+    let size = |word: &crate::sync::plain::AtomicU64| {
+        usize::try_from(word.load(Relaxed)).map_err(|_| "a size is larger than the address space")
+    };
+    let flavor = Flavor::from_number(id.flavor.load(Relaxed)).ok_or("the flavor is unknown")?;
+    let seats = id.seats.load(Relaxed) as usize;
+    if !flavor.allows(seats) {
+        return Err("the number of seats cannot be");
+    }
+    let shape = Shape {
+        variable: match id.shape.load(Relaxed) {
+            1 => false,
+            2 => true,
+            _ => return Err("the shape is unknown"),
+        },
+        size: size(&id.size)?,
+        element: size(&id.element)?,
+        align: id.align.load(Relaxed) as usize,
+    };
+    if !shape.align.is_power_of_two() || shape.align > layout::SLOTS_ALIGN {
+        return Err("the alignment cannot be");
+    }
+    let capacity = size(&id.capacity)?;
+    let geometry = Geometry::new(shape, seats, capacity, size(&id.slot_size)?)
+        .map_err(|_| "the geometry cannot be")?;
+    let told =
+        (capacity, size(&id.stride)?, id.header_size.load(Relaxed) as usize, size(&id.total)?);
+    if told != (geometry.capacity, geometry.stride, geometry.header_size, geometry.total) {
+        return Err("the sizes do not fit together");
+    }
+    let nonce = id.nonce.load(Relaxed);
+    if nonce == 0 || nonce > NONCE_MAX {
+        return Err("the nonce cannot be");
+    }
+    Ok(Facts {
+        flavor,
+        geometry,
+        schema: id.schema.load(Relaxed),
+        set: id.set.load(Relaxed) as i32,
+        nonce,
+        created: SystemTime::UNIX_EPOCH + Duration::from_nanos(id.created.load(Relaxed)),
+        lifetime: Lifetime::from_number(id.lifetime.load(Relaxed))
+            .ok_or("the lifetime is unknown")?,
+        name: layout::load_text(&header.name.0, id.name_len.load(Relaxed)),
+        redelivery: Redelivery::from_numbers(
+            id.on_death.load(Relaxed),
+            id.deliveries.load(Relaxed),
+        )
+        .ok_or("the rule for deaths is unknown")?,
+    })
+}
+
+/// What a new channel is to be.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    pub(crate) flavor: Flavor,
+    pub(crate) geometry: Geometry,
+    pub(crate) schema: u64,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) name: &'a str,
+    pub(crate) redelivery: Redelivery,
+}
+
+/// Makes a fresh segment, all zero as the kernel gives it, a channel; its facts. A process that sees
+/// the magic sees all.
+///
+/// The facts are the plan's, and nothing of them is read from the segment: any process that the mode
+/// lets write can write there from the moment that the segment exists.
+pub(crate) fn initialise(mapping: &Mapping, plan: &Plan<'_>, set: i32, nonce: u32) -> Facts {
+    let header = header(mapping);
+    let created = time::wall_ns();
+    let Geometry { shape, seats, capacity, slot_size, stride, header_size, total, .. } =
+        plan.geometry;
+    let id = &header.identity;
+    id.version.store(VERSION, Relaxed);
+    id.header_size.store(header_size as u32, Relaxed);
+    id.flavor.store(plan.flavor.number(), Relaxed);
+    id.seats.store(seats as u32, Relaxed);
+    id.capacity.store(capacity as u64, Relaxed);
+    id.slot_size.store(slot_size as u64, Relaxed);
+    id.stride.store(stride as u64, Relaxed);
+    id.shape.store(if shape.variable { 2 } else { 1 }, Relaxed);
+    id.align.store(shape.align as u32, Relaxed);
+    id.size.store(shape.size as u64, Relaxed);
+    id.element.store(shape.element as u64, Relaxed);
+    id.schema.store(plan.schema, Relaxed);
+    id.created.store(created, Relaxed);
+    id.lifetime.store(plan.lifetime.number(), Relaxed);
+    id.name_len.store(layout::store_text(&header.name.0, plan.name), Relaxed);
+    id.total.store(total as u64, Relaxed);
+    let (on_death, deliveries) = plan.redelivery.numbers();
+    id.on_death.store(on_death, Relaxed);
+    id.deliveries.store(deliveries, Relaxed);
+    bind(mapping, set, nonce);
+    id.magic.store(MAGIC, Release);
+    Facts {
+        flavor: plan.flavor,
+        geometry: plan.geometry,
+        schema: plan.schema,
+        set,
+        nonce,
+        created: SystemTime::UNIX_EPOCH + Duration::from_nanos(created),
+        lifetime: plan.lifetime,
+        name: plan.name.to_owned(),
+        redelivery: plan.redelivery,
+    }
+}
+
+/// Ties the segment to a set. Only while the lifecycle semaphore of that set is held and it has no
+/// users.
+pub(crate) fn bind(mapping: &Mapping, set: i32, nonce: u32) {
+    let identity = &header(mapping).identity;
+    identity.set.store(set as u32, Relaxed);
+    identity.nonce.store(nonce, Relaxed);
+}
+
+/// Tells the members that the channel was removed, without a system call of theirs. After it was:
+/// a segment found by its key is never doomed.
+pub(crate) fn doom(mapping: &Mapping) {
+    let header = header(mapping);
+    header.senders.set(REMOVED);
+    header.receivers.set(REMOVED);
+}
+
+/// Whether nobody ever joined.
+pub(crate) fn is_untouched(mapping: &Mapping) -> bool {
+    let header = header(mapping);
+    header.senders.joins.load(Relaxed) == 0 && header.receivers.joins.load(Relaxed) == 0
+}
+
+/// Whether the members' table has a line of a member that is there, or died there. A member signs its
+/// line before it does anything else in the segment, and looks at its set once more after that.
+pub(crate) fn has_members(mapping: &Mapping, seats: usize) -> bool {
+    (0..seats).any(|seat| member(mapping, seat).state.load(Acquire) == HERE)
+}
+
+/// Clears what the members of a former life left there while they waited. Only while there are none.
+///
+/// # Safety
+/// The segment has a waiting table of so many seats.
+pub(crate) unsafe fn forget_waiters(mapping: &Mapping, seats: usize) {
+    header(mapping).senders.forget();
+    header(mapping).receivers.forget();
+    // SAFETY: the caller's promise.
+    unsafe { waiting(mapping, seats) }.forget();
+}
+
+/// The words of the waiting table.
+///
+/// # Safety
+/// The segment has one of so many seats.
+pub(crate) unsafe fn waiting(mapping: &Mapping, seats: usize) -> Table<'_> {
+    // SAFETY: the caller's promise, and the mapping lives as long as the table.
+    unsafe { Table::at(mapping.base(), seats) }
+}
+
+/// The line of a seat.
+pub(crate) fn member(mapping: &Mapping, seat: usize) -> &layout::Member {
+    debug_assert!(
+        size_of::<Header>() + (seat + 1) * size_of::<layout::Member>() <= header_size(seat + 1)
+    );
+    // SAFETY: geometry counts the seats into the header size, `examine` checked it against the
+    // segment; a line is all atomics.
+    unsafe { mapping.base().add(size_of::<Header>()).cast::<layout::Member>().add(seat).as_ref() }
+}
+
+/// Signs the line of a seat that was just taken. Whether its last holder died in it.
+pub(crate) fn sign(member: &layout::Member, side: Side, label: &str) -> bool {
+    let inherited = member.state.load(Acquire) == HERE;
+    for counter in [&member.bytes, &member.parks, &member.wakes, &member.repairs, &member.messages]
+    {
+        counter.store(0, Relaxed);
+    }
+    member.label_len.store(layout::store_text(&member.label, label), Relaxed);
+    // Also the holder's stamp: of two holders of a seat no two are the same, whatever the clock does.
+    let last = member.joined.load(Relaxed);
+    member.joined.store(time::wall_ns().max(last.wrapping_add(1)).max(1), Relaxed);
+    member.role.store(side.role_number(), Relaxed);
+    member.pid.store(process::pid(), Relaxed);
+    member.state.store(HERE, Release);
+    inherited
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

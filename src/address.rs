@@ -187,6 +187,12 @@ impl fmt::Display for Address {
     }
 }
 
+impl From<&ChannelId> for Address {
+    fn from(id: &ChannelId) -> Self {
+        Address::Id(*id)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

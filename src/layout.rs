@@ -18,7 +18,7 @@
 //! asserted below for every ordinary build.
 
 use crate::sync::plain;
-use crate::sync::{AtomicU32, AtomicU64};
+use crate::sync::{AtomicU32, AtomicU64, Tracked};
 
 /// "SYSVRING" as it is seen in a dump of the segment.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"SYSVRING");
@@ -219,11 +219,20 @@ pub(crate) fn load_text(words: &[plain::AtomicU64], len: u32) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(len as usize)]).into_owned()
 }
 
+/// What stands in front of a payload. A message of variable length has its length behind this.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct SlotHead {
+    pub(crate) word: AtomicU64,
+    pub(crate) tracked: Tracked,
+}
+
 /// The wire format: every number of `docs/layout.md`.
 #[cfg(not(loom))]
 mod wire {
-    use super::{Header, Identity, Line, Member, Parking, Repairs, header_size, waiting_at};
-    use crate::ring::SlotHead;
+    use super::{
+        Header, Identity, Line, Member, Parking, Repairs, SlotHead, header_size, waiting_at,
+    };
     use memoffset::offset_of;
     use static_assertions::{const_assert, const_assert_eq};
 

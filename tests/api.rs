@@ -242,7 +242,10 @@ fn listing() -> String {
 /// One public name of a module, with all that is implemented for it.
 fn list(out: &mut String, all: &Items, module: &[String], path: &[String], public: &[Vec<String>]) {
     let (name, before) = path.split_last().expect("a name");
-    let at = [module, before].concat();
+    let at = match before.split_first() {
+        Some((first, rest)) if first == "crate" => rest.to_vec(),
+        _ => [module, before].concat(),
+    };
     let inside = all.iter().filter(|(path, _)| *path == at);
     let mut found = inside.filter_map(|(_, item)| shown(item.clone()));
     let found = found.find(|(found, _)| found == name).map(|(_, item)| item);

@@ -61,6 +61,71 @@ fn atomics_come_from_one_place() {
     );
 }
 
+/// The modules of the crate, each with what may use it behind it.
+const LAYERS: [&str; 19] = [
+    "sync", "sysv", "role", "flavor", "layout", "message", "ring", "error", "address", "liveness",
+    "wait", "segment", "os_error", "admin", "options", "endpoint", "open", "spsc", "mpmc",
+];
+
+/// The modules that a source uses, with the line each; tests and macros of the crate's own aside.
+fn imports(source: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (n, line) in source.lines().enumerate() {
+        if line.starts_with("#[cfg(") && line.contains("test") && !line.contains("not(test") {
+            break;
+        }
+        let code = line.split("//").next().unwrap_or_default();
+        for rest in code.split("crate::").skip(1) {
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            if LAYERS.contains(&&rest[..end]) {
+                found.push((n + 1, rest[..end].to_owned()));
+            }
+        }
+    }
+    found
+}
+
+/// Imports of `source`, a file of that layer, that go up.
+fn upward(layer: &str, source: &str) -> Vec<String> {
+    let rank = |name: &str| LAYERS.iter().position(|layer| *layer == name).expect("a layer");
+    let up = imports(source).into_iter().filter(|(_, used)| rank(used) > rank(layer));
+    up.map(|(line, used)| format!("{line}: {layer} uses {used}")).collect()
+}
+
+#[test]
+fn imports_go_down_only() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut up, mut imported) = (Vec::new(), 0);
+    for path in files("src", "rs") {
+        let inside = path.strip_prefix(&root).expect("of this crate").with_extension("");
+        let parts: Vec<_> = inside.iter().map(|part| part.to_str().expect("a name")).collect();
+        let test = ["tests", "testing", "properties", "exhaustive", "models"];
+        if matches!(parts[0], "lib" | "iter") || parts.iter().any(|part| test.contains(part)) {
+            continue;
+        }
+        assert!(LAYERS.contains(&parts[0]), "{} is of no layer: give it a place", parts[0]);
+        let source = fs::read_to_string(&path).expect("a source");
+        imported += imports(&source).len();
+        up.extend(
+            upward(parts[0], &source).into_iter().map(|at| format!("{}:{at}", inside.display())),
+        );
+    }
+    assert!(up.is_empty(), "imports that go up:\n{}", up.join("\n"));
+    assert!(imported > 100, "this test looks at nothing");
+}
+
+#[test]
+fn an_import_that_goes_up_is_seen() {
+    assert_eq!(upward("ring", "use crate::layout;\nuse crate::wait::Gate;"), ["2: ring uses wait"]);
+    assert_eq!(
+        upward("ring", "// crate::wait\nlet x = crate::open::open();"),
+        ["2: ring uses open"]
+    );
+    let tests_aside =
+        "use crate::layout;\n#[cfg(all(test, not(loom)))]\nmod tests { use crate::open; }";
+    assert_eq!(upward("ring", tests_aside), [""; 0]);
+}
+
 #[test]
 fn the_first_example_is_the_program_of_a_user() {
     let readme = read("README.md");

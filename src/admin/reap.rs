@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::address::{Address, ChannelId};
-use crate::admin::observer::{self, Found, FoundSegment};
+use super::locate::{self, Found, FoundSegment, is_ours};
+use crate::address::Address;
 use crate::error::{Error, Fault};
 use crate::liveness::{self, Members};
 use crate::segment::owner::Owner;
@@ -75,7 +75,7 @@ pub(crate) fn remove_if_unused(members: Members, segment: i32, key: i32) -> Resu
 pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
     let address = address.into();
     let channel = address.to_string();
-    let Found { segment, set } = observer::find(&address)?;
+    let Found { segment, set } = locate::find(&address)?;
     let refused = |call: &'static str| {
         let channel = channel.clone();
         move |errno: Errno| match errno {
@@ -159,11 +159,6 @@ fn may_remove(uid: u32, cuid: u32) -> bool {
     me == 0 || me == uid || me == cuid
 }
 
-/// Whether a set is one of ours: marked, and of a size we make.
-pub(crate) fn is_ours(stat: &SetStat) -> bool {
-    is_marked(stat.raw_mode) && liveness::can_be_ours(stat.semaphores)
-}
-
 fn reap_set(stat: &SetStat) -> Option<Reaped> {
     let members = Members::new(Set::from_id(stat.id));
     // A creator that is alive and between its calls finds its set gone and starts again.
@@ -217,7 +212,7 @@ fn segment_of(set: &SetStat) -> Result<Option<(Mapping, SegmentStat, String)>, K
             Ok(Some((mapping, segment, String::new())))
         }
         Ok(State::HalfMade) => Ok(None),
-        Ok(State::Ready(facts)) if !observer::belong_together(&segment, &facts, set, nonce) => {
+        Ok(State::Ready(facts)) if !locate::belong_together(&segment, &facts, set, nonce) => {
             Ok(None)
         }
         Ok(State::Ready(facts)) if facts.lifetime == Lifetime::LastMember => {
@@ -252,10 +247,4 @@ fn reap_segment(stat: &SegmentStat) -> Option<Reaped> {
     // at most: that creator finds it gone and starts again.
     gone(shm::remove(stat.id)).ok()?;
     Some(Reaped { key: fresh.key, name, segment: Some(stat.id), set: None })
-}
-
-impl From<&ChannelId> for Address {
-    fn from(id: &ChannelId) -> Self {
-        Address::Id(*id)
-    }
 }

@@ -4,10 +4,11 @@ use core::fmt;
 use std::time::SystemTime;
 
 use crate::address::ChannelId;
-use crate::admin::observer::set_of;
+use crate::admin::locate::set_of;
 use crate::error::Error;
+use crate::flavor::Flavor;
 use crate::layout;
-use crate::liveness::{Flavor, Members};
+use crate::liveness::Members;
 use crate::ring::Ring;
 use crate::role::Side;
 use crate::segment::owner::Owner;

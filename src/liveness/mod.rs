@@ -18,11 +18,11 @@
 //! waiter that is not yet asleep.
 
 use crate::error::Fault;
+use crate::flavor::{Flavor, SEATS_MAX, SPSC_SEATS};
 use crate::role::Side;
 use crate::sysv::sem::{Op, Set};
 use crate::sysv::time::Deadline;
 use crate::sysv::{self, Errno, process, sem_undo_probe};
-use core::fmt;
 use core::time::Duration;
 
 /// Held by whoever creates, rebuilds or removes.
@@ -40,9 +40,6 @@ const RECEIVERS: u16 = 7;
 /// The seats' tokens.
 const FIRST_SEAT: u16 = 8;
 
-/// Most seats of a many-to-many channel: their numbers fit a slot's word, and leave one over.
-pub(crate) const SEATS_MAX: usize = 254;
-
 /// The nonce has as many bits as two semaphores can hold.
 pub(crate) const NONCE_MAX: u32 = (1 << 30) - 1;
 
@@ -51,50 +48,6 @@ const TOKENS_LEFT: i32 = 64;
 
 /// Trimming helps at once or, where somebody set another semaphore to its limit, never.
 const TRIMS: usize = 8;
-
-/// What kind of channel it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Flavor {
-    /// [One to one](crate::spsc).
-    Spsc,
-    /// [Many to many](crate::mpmc).
-    Mpmc,
-}
-
-impl Flavor {
-    /// As the header has it.
-    pub(crate) fn number(self) -> u32 {
-        match self {
-            Flavor::Spsc => 1,
-            Flavor::Mpmc => 2,
-        }
-    }
-
-    pub(crate) fn from_number(number: u32) -> Option<Flavor> {
-        [Flavor::Spsc, Flavor::Mpmc].into_iter().find(|flavor| flavor.number() == number)
-    }
-
-    /// Whether a channel of this kind can have so many seats.
-    pub(crate) fn allows(self, seats: usize) -> bool {
-        match self {
-            Flavor::Spsc => seats == SPSC_SEATS,
-            Flavor::Mpmc => (2..=SEATS_MAX).contains(&seats),
-        }
-    }
-}
-
-impl fmt::Display for Flavor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Flavor::Spsc => "a one-to-one channel (spsc)",
-            Flavor::Mpmc => "a many-to-many channel (mpmc)",
-        })
-    }
-}
-
-/// Seats of a one-to-one channel: the sender's and the receiver's.
-pub(crate) const SPSC_SEATS: usize = 2;
 
 /// A place in the members' table, and what its holder does there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

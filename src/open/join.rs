@@ -2,7 +2,7 @@
 
 use super::create::Alone;
 use super::{Finished, Looked, Opening, Stop, Try};
-use crate::admin::observer;
+use crate::admin::locate;
 use crate::endpoint::attachment::Membership;
 use crate::error::{Error, Fault};
 use crate::liveness::{Joined, Members, USERS};
@@ -20,7 +20,7 @@ impl Opening<'_> {
                 self.must_be_of_one(&stat, &set)?;
                 let found = Finished { stat, mapping, facts };
                 let nonce = self.nonce_of(&members)?;
-                if !observer::belong_together(&found.stat, &found.facts, &set, nonce) {
+                if !locate::belong_together(&found.stat, &found.facts, &set, nonce) {
                     return Err(self.mismatched(&members, &found));
                 }
                 self.join(members, found)
@@ -40,7 +40,7 @@ impl Opening<'_> {
             self.wait_settled(members)?;
             let (set, nonce) = (self.stat_of(members)?, self.nonce_of(members)?);
             match segment::examine(&found.mapping, &found.stat, &self.channel)? {
-                State::Ready(now) => Ok(observer::belong_together(&found.stat, &now, &set, nonce)),
+                State::Ready(now) => Ok(locate::belong_together(&found.stat, &now, &set, nonce)),
                 State::HalfMade => Ok(false),
             }
         };

@@ -27,16 +27,18 @@
 //! the copy is what counts from then on. What this process decided itself it never reads back.
 
 mod create;
+pub(crate) mod handle;
 mod join;
 
 use std::time::Duration;
 
 use crate::address::{Address, ChannelId};
-use crate::admin::observer;
-use crate::admin::reap;
+use crate::admin::locate;
+
 use crate::endpoint::attachment::Membership;
 use crate::error::{Error, Fault};
-use crate::liveness::{self, Flavor, Members, Seat};
+use crate::flavor::Flavor;
+use crate::liveness::{self, Members, Seat};
 use crate::message::Shape;
 use crate::options::validate;
 use crate::options::{Options, PREFAULT_UP_TO};
@@ -189,7 +191,7 @@ impl Opening<'_> {
             return self.keyed(stat.key);
         }
         // A private channel's last member takes the set away.
-        let Some(set) = observer::set_of(&facts, &stat) else { return Err(self.not_found()) };
+        let Some(set) = locate::set_of(&facts, &stat) else { return Err(self.not_found()) };
         let members = Members::new(Set::from_id(set.id));
         let found = Finished { stat, mapping, facts };
         match members.try_exclusive() {
@@ -210,7 +212,7 @@ impl Opening<'_> {
                     foreign.unwrap_or_else(|| self.stop("semctl(IPC_STAT)", errno))
                 })?;
                 self.check_owner("set", Owner::from(&stat))?;
-                match reap::is_ours(&stat) {
+                match locate::is_ours(&stat) {
                     true => Ok(set),
                     false => {
                         let what = "its semaphore set is not one of ours".into();
@@ -263,7 +265,7 @@ impl Opening<'_> {
     /// Whether an object belongs to the user whose channel is asked for.
     fn check_owner(&self, object: &'static str, owner: Owner) -> Result<(), Error> {
         match &self.options.address {
-            Some(address) => observer::check_owner(address, object, owner, &self.channel),
+            Some(address) => locate::check_owner(address, object, owner, &self.channel),
             None => Ok(()),
         }
     }
@@ -276,7 +278,7 @@ impl Opening<'_> {
         owner: impl FnOnce() -> Option<Owner>,
     ) -> Option<Stop> {
         let address = self.options.address.as_ref()?;
-        observer::foreign(errno, address, object, owner, &self.channel).map(Stop::Failed)
+        locate::foreign(errno, address, object, owner, &self.channel).map(Stop::Failed)
     }
 
     /// Fails unless an object is of this owner: another user's is not built on, and not removed.
@@ -357,7 +359,7 @@ impl Opening<'_> {
             return Err(Error::AlreadyExists { channel: self.channel.clone() });
         }
         if let Some(address) = &self.options.address {
-            observer::check_identity(address, facts, &self.channel)?;
+            locate::check_identity(address, facts, &self.channel)?;
         }
         validate::check(self.options, &self.plan, facts)
     }

@@ -1,4 +1,4 @@
-//! What users ask for: an address, sizes, a mode; and the way to a handle.
+//! What users ask for: an address, sizes, a mode.
 
 pub(crate) mod validate;
 
@@ -6,19 +6,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::{Address, ChannelId};
-use crate::endpoint::attachment::Membership;
-use crate::error::Error;
-use crate::liveness::Flavor;
-use crate::message::Shape;
-use crate::open;
-use crate::role::Side;
 use crate::segment::{Lifetime, Redelivery};
 use crate::wait::adaptive_spin::Wait;
 
 /// Which channel, and what it is to be like where it does not exist yet.
 ///
 /// What is not set is taken from an existing channel, or has its default in a new one; what is set
-/// must be so in an existing one, or opening fails with [`Error::OptionMismatch`]. Mode, huge pages
+/// must be so in an existing one, or opening fails with [`Error::OptionMismatch`](crate::Error::OptionMismatch). Mode, huge pages
 /// and locking are for new segments only and not compared.
 ///
 /// ```
@@ -115,7 +109,7 @@ impl Options {
 
     /// The named channel of the user with this id, whose mode must let us in. It must be that user's:
     /// segment and set that belong to another one, or were made by another one, are refused with
-    /// [`Error::ForeignOwner`]. Channels that are found otherwise are the same for all users, and may
+    /// [`Error::ForeignOwner`](crate::Error::ForeignOwner). Channels that are found otherwise are the same for all users, and may
     /// be any user's.
     ///
     /// Each user creates only its own channels, and root is no exception: with another owner
@@ -214,60 +208,5 @@ impl Options {
     pub fn timeout(mut self, timeout: Duration) -> Options {
         self.timeout = timeout;
         self
-    }
-
-    /// Opens the channel, creating it if it is not there. The type asked for chooses the role.
-    ///
-    /// # Errors
-    /// Every [`Error`] but [`AlreadyExists`](Error::AlreadyExists); above all
-    /// [`SeatTaken`](Error::SeatTaken), [`TypeMismatch`](Error::TypeMismatch),
-    /// [`OptionMismatch`](Error::OptionMismatch), [`PermissionDenied`](Error::PermissionDenied),
-    /// [`Limit`](Error::Limit).
-    pub fn open<H: Handle>(self) -> Result<H, Error> {
-        self.reach(open::How::Open)
-    }
-
-    /// Creates the channel; fails if it is there.
-    ///
-    /// # Errors
-    /// [`Error::AlreadyExists`], and as [`open`](Options::open).
-    pub fn create<H: Handle>(self) -> Result<H, Error> {
-        self.reach(open::How::Create)
-    }
-
-    /// Attaches to the channel; fails if it is not there.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], and as [`open`](Options::open).
-    pub fn attach<H: Handle>(self) -> Result<H, Error> {
-        self.reach(open::How::Attach)
-    }
-
-    fn reach<H: Handle>(self, how: open::How) -> Result<H, Error> {
-        let membership = open::open(&self, how, H::FLAVOR, H::SIDE, H::shape())?;
-        H::from_membership(membership, self.wait)
-    }
-}
-
-/// What [`Options`] open: the senders and receivers of [`spsc`](crate::spsc) and
-/// [`mpmc`](crate::mpmc).
-pub trait Handle: sealed::Sealed + Sized {}
-
-pub(crate) mod sealed {
-    use super::{Error, Flavor, Membership, Shape, Side, Wait};
-
-    /// What a handle is made of; out of reach for users, so that there are no other handles.
-    pub trait Sealed: Sized {
-        #[doc(hidden)]
-        const FLAVOR: Flavor;
-        #[doc(hidden)]
-        #[expect(private_interfaces, reason = "sealed")]
-        const SIDE: Side;
-        #[doc(hidden)]
-        #[expect(private_interfaces, reason = "sealed")]
-        fn shape() -> Shape;
-        #[doc(hidden)]
-        #[expect(private_interfaces, reason = "sealed")]
-        fn from_membership(membership: Membership, wait: Wait) -> Result<Self, Error>;
     }
 }

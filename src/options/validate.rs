@@ -4,7 +4,7 @@
 use core::fmt::Display;
 
 use crate::error::Error;
-use crate::liveness::{Flavor, SEATS_MAX, SPSC_SEATS};
+use crate::flavor::{Flavor, SEATS_MAX, SPSC_SEATS};
 use crate::message::Shape;
 use crate::options::{self, Options};
 use crate::ring::geometry::Geometry;

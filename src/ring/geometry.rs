@@ -1,8 +1,7 @@
 //! Geometry: how many slots, how large, where. A total function of the options, checked arithmetic.
 
-use crate::layout::{self, SLOTS_ALIGN};
+use crate::layout::{self, SLOTS_ALIGN, SlotHead};
 use crate::message::Shape;
-use crate::ring::SlotHead;
 
 /// Most slots a ring may have.
 pub(crate) const CAPACITY_MAX: usize = 1 << 40;

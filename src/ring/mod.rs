@@ -16,22 +16,13 @@ pub(crate) mod testing;
 
 use core::ptr::NonNull;
 
-use crate::layout::Header;
+use crate::layout::{Header, SlotHead};
 use crate::ring::geometry::{Geometry, Steps};
 use crate::ring::slot_state::Word;
-use crate::sync::{AtomicU64, Tracked};
 
 /// The segment holds what no honest member writes; the handle that sees it stops for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Corrupt(pub(crate) &'static str);
-
-/// What stands in front of a payload. A message of variable length has its length behind this.
-#[derive(Debug)]
-#[repr(C)]
-pub(crate) struct SlotHead {
-    pub(crate) word: AtomicU64,
-    pub(crate) tracked: Tracked,
-}
 
 /// The header and the slots of one channel, found by the private copy of its geometry.
 #[derive(Clone, Copy, Debug)]

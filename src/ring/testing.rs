@@ -7,8 +7,8 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 
-use super::{Ring, Slot, SlotHead};
-use crate::layout::{self, Header, SLOTS_ALIGN};
+use super::{Ring, Slot};
+use crate::layout::{self, Header, SLOTS_ALIGN, SlotHead};
 use crate::message::{self, Shape};
 use crate::ring::geometry::Geometry;
 #[cfg(not(loom))]

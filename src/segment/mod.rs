@@ -6,8 +6,9 @@ use core::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Fault};
+use crate::flavor::Flavor;
 use crate::layout::{self, Header, MAGIC, VERSION, header_size};
-use crate::liveness::{Flavor, NONCE_MAX};
+use crate::liveness::NONCE_MAX;
 use crate::message::Shape;
 use crate::ring::geometry::Geometry;
 use crate::ring::slot_state::DELIVERIES_MAX;

@@ -17,8 +17,9 @@
 use core::ptr::NonNull;
 
 use super::Side;
+use crate::flavor::SEATS_MAX;
 use crate::layout;
-use crate::liveness::{Lives, SEATS_MAX, Seat};
+use crate::liveness::{Lives, Seat};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
 

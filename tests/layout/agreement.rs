@@ -88,7 +88,9 @@ fn flags_and_bits_are_those_of_the_code() {
         let declared = format!("{flag}: u32 = 1 << {};", value.trailing_zeros());
         assert!(code.contains(&declared), "{declared}");
     }
-    for code in [include_str!("../../src/ring/slot_state.rs"), include_str!("../../src/wait/waiting.rs")] {
+    for code in
+        [include_str!("../../src/ring/slot_state.rs"), include_str!("../../src/wait/waiting.rs")]
+    {
         let drawing = code.lines().filter_map(|line| line.strip_prefix("//! "));
         for line in drawing.filter(|line| line.starts_with(['6', '+', '|'])) {
             assert!(page::TEXT.contains(line), "a word is drawn otherwise in the code: {line}");

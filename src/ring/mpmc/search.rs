@@ -25,7 +25,7 @@
 
 use super::consumer::{Consumer, Held};
 use super::{Ring, Watch};
-use crate::liveness::SEATS_MAX;
+use crate::flavor::SEATS_MAX;
 
 /// For each seat in which somebody died and that nobody took since, the stamp of that holder; 0 for all
 /// others.

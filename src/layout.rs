@@ -1,4 +1,4 @@
-//! What lies in the segment: the header at offset zero. `docs/layout.md` draws it byte by byte.
+//! What lies in the segment: the header at offset zero. `docs/design/memory-layout.md` draws it byte by byte.
 //!
 //! Who may write what:
 //!
@@ -227,7 +227,7 @@ pub(crate) struct SlotHead {
     pub(crate) tracked: Tracked,
 }
 
-/// The wire format: every number of `docs/layout.md`.
+/// The wire format: every number of `docs/design/memory-layout.md`.
 #[cfg(not(loom))]
 mod wire {
     use super::{

@@ -1,7 +1,7 @@
 //! Models: the shipped ring and the shipped waiting, two to four threads, every order of their steps.
 //!
 //! With `--cfg loom` each model runs under the model checker; without, the same code runs again and
-//! again on real threads, so that it never rots. `docs/verification.md` has what came of it, and which
+//! again on real threads, so that it never rots. `docs/design/memory-ordering.md` has what came of it, and which
 //! model fails for which ordering.
 //!
 //! Of one-to-one channels:

@@ -17,7 +17,7 @@ workers![hold_semaphore];
 pub const WAKE_RECEIVERS: i32 = 2;
 pub const WAKE_SENDERS: i32 = 3;
 
-/// Where the fields lie, by the numbers of `docs/layout.md`.
+/// Where the fields lie, by the numbers of `docs/design/memory-layout.md`.
 pub mod at {
     pub const MAGIC: usize = 0;
     pub const VERSION: usize = 8;

@@ -1,4 +1,4 @@
-//! `docs/layout.md` against the code's assertions and the bytes of real channels.
+//! `docs/design/memory-layout.md` against the code's assertions and the bytes of real channels.
 
 mod agreement;
 mod fresh;

@@ -1,7 +1,7 @@
-//! `docs/layout.md`, read by a program.
+//! `docs/design/memory-layout.md`, read by a program.
 
 /// The page itself.
-pub const TEXT: &str = include_str!("../../docs/layout.md");
+pub const TEXT: &str = include_str!("../../docs/design/memory-layout.md");
 
 /// One row of a structure's table.
 #[derive(Clone, Debug, PartialEq, Eq)]

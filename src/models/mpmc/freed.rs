@@ -66,7 +66,7 @@ fn flushed() {
         let abandoned = || Ok::<bool, Fault>(!scene.gate.is_there(Side::Receivers));
         assert_ne!(is_flushed(drained, abandoned), Err(SendError::Disconnected));
     };
-    // The one that only looks comes second: see `docs/verification.md`, "What is not checked".
+    // The one that only looks comes second: see `docs/testing.md`, "What is not checked".
     together(receiver, sender);
 }
 

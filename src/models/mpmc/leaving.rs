@@ -32,7 +32,7 @@ fn drained_is_done() {
             assert_eq!(read(elsewhere.ring().slot(0)), 7);
         }
     };
-    // Who only looks comes second: see `docs/verification.md`, "What is not checked".
+    // Who only looks comes second: see `docs/testing.md`, "What is not checked".
     together(worker, observer);
 }
 

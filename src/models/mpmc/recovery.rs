@@ -111,7 +111,7 @@ fn a_message_in_hand(limit: u8) {
                 assert_eq!((held.deliveries(), receive(&consumer, &held)), (2, 1));
             }
         }),
-        // Who may only look comes last: see `docs/verification.md`, "What is not checked".
+        // Who may only look comes last: see `docs/testing.md`, "What is not checked".
         Box::new(move || _ = send(&scene, 2, 2)),
     ];
     all_of(jobs);

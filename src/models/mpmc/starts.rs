@@ -43,7 +43,7 @@ fn comes_late(newcomer: fn(&Scene)) {
         // The last one may be the newcomer's by then.
         (0..LAPS).for_each(|_| _ = pass(&producer, &consumer));
     };
-    // Who only looks comes second: see `docs/verification.md`, "What is not checked".
+    // Who only looks comes second: see `docs/testing.md`, "What is not checked".
     together(passing, move || newcomer(&scene));
 }
 

@@ -1,4 +1,4 @@
-//! Segments and sets without the crate under test, by the numbers of `docs/layout.md`.
+//! Segments and sets without the crate under test, by the numbers of `docs/design/memory-layout.md`.
 
 use std::io;
 use std::ptr::{self, NonNull};

@@ -34,7 +34,7 @@ pub(crate) const SLOTS_ALIGN: usize = 4096;
 /// A value alone on its pair of cache lines (the prefetcher pulls pairs).
 #[derive(Debug)]
 #[repr(C, align(128))]
-pub(crate) struct Line<T>(pub(crate) T);
+pub(crate) struct CachePadded<T>(pub(crate) T);
 
 /// The facts of a channel, written once.
 #[derive(Debug, Default)]
@@ -145,14 +145,14 @@ pub(crate) struct Member {
 #[repr(C)]
 pub(crate) struct Header {
     pub(crate) identity: Identity,
-    pub(crate) name: Line<[plain::AtomicU64; NAME_MAX / 8]>,
+    pub(crate) name: CachePadded<[plain::AtomicU64; NAME_MAX / 8]>,
     /// Next position to send.
-    pub(crate) tail: Line<AtomicU64>,
+    pub(crate) tail: CachePadded<AtomicU64>,
     /// Next position to receive: every position below it is acknowledged. Exact, one to one; of many to many
     /// a hint.
-    pub(crate) head: Line<AtomicU64>,
+    pub(crate) head: CachePadded<AtomicU64>,
     /// What the sender is told of `head`, lazily.
-    pub(crate) credit: Line<AtomicU64>,
+    pub(crate) credit: CachePadded<AtomicU64>,
     pub(crate) receivers: Parking,
     pub(crate) senders: Parking,
     pub(crate) repairs: Repairs,
@@ -184,10 +184,10 @@ impl Header {
         };
         Header {
             identity: Identity::default(),
-            name: Line(zeros()),
-            tail: Line(AtomicU64::new(0)),
-            head: Line(AtomicU64::new(0)),
-            credit: Line(AtomicU64::new(0)),
+            name: CachePadded(zeros()),
+            tail: CachePadded(AtomicU64::new(0)),
+            head: CachePadded(AtomicU64::new(0)),
+            credit: CachePadded(AtomicU64::new(0)),
             receivers: parking(),
             senders: parking(),
             repairs: Repairs::default(),
@@ -231,7 +231,7 @@ pub(crate) struct SlotHead {
 #[cfg(not(loom))]
 mod wire {
     use super::{
-        Header, Identity, Line, Member, Parking, Repairs, SlotHead, header_size, waiting_at,
+        CachePadded, Header, Identity, Member, Parking, Repairs, SlotHead, header_size, waiting_at,
     };
     use memoffset::offset_of;
     use static_assertions::{const_assert, const_assert_eq};
@@ -263,7 +263,7 @@ mod wire {
         repairs: 896,
     } size 1024);
     at!(SlotHead { word: 0, tracked: 8 } size 8);
-    const_assert_eq!(align_of::<Line<u64>>(), 128);
+    const_assert_eq!(align_of::<CachePadded<u64>>(), 128);
     const_assert_eq!(waiting_at(2), 1280);
     const_assert_eq!(header_size(2), 4096);
     const_assert_eq!(header_size(254), 36864);

@@ -29,7 +29,7 @@ impl<T: TryFromBytes + IntoBytes + Immutable + KnownLayout + ?Sized> Message for
 
 /// What both sides must agree on; compared at attach, never by type name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
+pub(crate) struct MessageLayout {
     /// Length differs from message to message.
     pub(crate) variable: bool,
     /// Size; of variable messages: bytes before the trailing slice.
@@ -40,12 +40,12 @@ pub(crate) struct Shape {
     pub(crate) align: usize,
 }
 
-impl Shape {
-    pub(crate) fn of<T: Message + ?Sized>() -> Shape {
+impl MessageLayout {
+    pub(crate) fn of<T: Message + ?Sized>() -> MessageLayout {
         let variable = is_variable::<T>();
         let size = size_with::<T>(0).unwrap_or(usize::MAX);
         let element = if variable { element_of::<T>(size) } else { 0 };
-        Shape { variable, size, element, align: align_of_message::<T>(size) }
+        MessageLayout { variable, size, element, align: align_of_message::<T>(size) }
     }
 }
 
@@ -55,9 +55,9 @@ pub(crate) const fn is_variable<T: Message + ?Sized>() -> bool {
     size_of::<T::PointerMetadata>() != 0
 }
 
-impl fmt::Display for Shape {
+impl fmt::Display for MessageLayout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shape { variable, size, element, align } = self;
+        let MessageLayout { variable, size, element, align } = self;
         match variable {
             false => write!(f, "{size} bytes aligned to {align}"),
             true => write!(f, "{size} bytes and elements of {element}, aligned to {align}"),
@@ -272,23 +272,23 @@ mod tests {
     #[repr(C, align(8192))]
     struct TooWide([u8; 8192]);
 
-    fn shape(variable: bool, size: usize, element: usize, align: usize) -> Shape {
-        Shape { variable, size, element, align }
+    fn shape(variable: bool, size: usize, element: usize, align: usize) -> MessageLayout {
+        MessageLayout { variable, size, element, align }
     }
 
     #[test]
     fn shapes() {
-        assert_eq!(Shape::of::<u64>(), shape(false, 8, 0, 8));
-        assert_eq!(Shape::of::<()>(), shape(false, 0, 0, 1));
-        assert_eq!(Shape::of::<[u8; 5]>(), shape(false, 5, 0, 1));
-        assert_eq!(Shape::of::<u128>(), shape(false, 16, 0, align_of::<u128>()));
-        assert_eq!(Shape::of::<bool>(), shape(false, 1, 0, 1));
-        assert_eq!(Shape::of::<Wide>(), shape(false, 64, 0, 64));
-        assert_eq!(Shape::of::<TooWide>().align, 0);
-        assert_eq!(Shape::of::<[u8]>(), shape(true, 0, 1, 1));
-        assert_eq!(Shape::of::<str>(), shape(true, 0, 1, 1));
-        assert_eq!(Shape::of::<[u32]>(), shape(true, 0, 4, 4));
-        assert_eq!(Shape::of::<Lines>(), shape(true, 8, 4, 4));
+        assert_eq!(MessageLayout::of::<u64>(), shape(false, 8, 0, 8));
+        assert_eq!(MessageLayout::of::<()>(), shape(false, 0, 0, 1));
+        assert_eq!(MessageLayout::of::<[u8; 5]>(), shape(false, 5, 0, 1));
+        assert_eq!(MessageLayout::of::<u128>(), shape(false, 16, 0, align_of::<u128>()));
+        assert_eq!(MessageLayout::of::<bool>(), shape(false, 1, 0, 1));
+        assert_eq!(MessageLayout::of::<Wide>(), shape(false, 64, 0, 64));
+        assert_eq!(MessageLayout::of::<TooWide>().align, 0);
+        assert_eq!(MessageLayout::of::<[u8]>(), shape(true, 0, 1, 1));
+        assert_eq!(MessageLayout::of::<str>(), shape(true, 0, 1, 1));
+        assert_eq!(MessageLayout::of::<[u32]>(), shape(true, 0, 4, 4));
+        assert_eq!(MessageLayout::of::<Lines>(), shape(true, 8, 4, 4));
     }
 
     #[test]

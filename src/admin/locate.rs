@@ -2,10 +2,10 @@
 
 use crate::address::Address;
 use crate::error::Error;
-use crate::liveness::{self, Members};
+use crate::liveness::{self, ChannelSemaphores};
 use crate::os_error::Call;
 use crate::segment::owner::Owner;
-use crate::segment::{self, Facts, State, is_marked};
+use crate::segment::{self, ChannelInfo, State, is_marked};
 use crate::sysv::Errno;
 use crate::sysv::sem::{Set, SetStat};
 use crate::sysv::shm::{self, Access, Get, Mapping, SegmentStat};
@@ -24,7 +24,7 @@ pub(crate) struct FoundSegment {
     pub(crate) stat: SegmentStat,
     /// What its header says; or how that cannot be used, which does not keep the segment from being
     /// removed.
-    pub(crate) facts: Result<Facts, Error>,
+    pub(crate) facts: Result<ChannelInfo, Error>,
 }
 
 /// Finds the segment and the set of an address.
@@ -90,7 +90,7 @@ fn find_segment(id: i32, address: &Address, channel: &str) -> Result<FoundSegmen
             check_identity(address, &facts, channel)?;
             Ok(facts)
         }
-        Ok(State::HalfMade) => Err(Error::NotFound { channel: channel.into() }),
+        Ok(State::Incomplete) => Err(Error::NotFound { channel: channel.into() }),
         Err(error @ (Error::LayoutVersion { .. } | Error::Truncated { .. } | Error::Fault(_))) => {
             Err(error)
         }
@@ -150,7 +150,11 @@ pub(crate) fn foreign(
 }
 
 /// Whether this is the channel that was asked for.
-pub(crate) fn check_identity(address: &Address, facts: &Facts, channel: &str) -> Result<(), Error> {
+pub(crate) fn check_identity(
+    address: &Address,
+    facts: &ChannelInfo,
+    channel: &str,
+) -> Result<(), Error> {
     match address {
         Address::Id(id) if id.nonce != facts.nonce => {
             Err(Error::NotFound { channel: channel.into() })
@@ -165,9 +169,9 @@ pub(crate) fn check_identity(address: &Address, facts: &Facts, channel: &str) ->
 }
 
 /// The set a header names, if it is still that set.
-pub(crate) fn set_of(facts: &Facts, segment: &SegmentStat) -> Option<SetStat> {
+pub(crate) fn set_of(facts: &ChannelInfo, segment: &SegmentStat) -> Option<SetStat> {
     let set = Set::from_id(facts.set);
-    let (stat, nonce) = (set.stat().ok()?, Members::new(set).nonce().ok()?);
+    let (stat, nonce) = (set.stat().ok()?, ChannelSemaphores::new(set).nonce().ok()?);
     belong_together(segment, facts, &stat, nonce).then_some(stat)
 }
 
@@ -176,7 +180,7 @@ pub(crate) fn set_of(facts: &Facts, segment: &SegmentStat) -> Option<SetStat> {
 /// same nonce.
 pub(crate) fn belong_together(
     segment: &SegmentStat,
-    facts: &Facts,
+    facts: &ChannelInfo,
     set: &SetStat,
     nonce: u32,
 ) -> bool {

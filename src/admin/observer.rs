@@ -6,7 +6,7 @@ use super::locate::{FoundSegment, failed, find_channel};
 use super::stat::{Stat, describe, describe_as};
 use crate::address::Address;
 use crate::error::{Error, Fault};
-use crate::segment::{self, Facts, State, is_marked};
+use crate::segment::{self, ChannelInfo, State, is_marked};
 use crate::sysv::Errno;
 use crate::sysv::shm::{self, Access, Mapping, SegmentStat};
 
@@ -64,7 +64,7 @@ struct Identity {
 }
 
 impl Identity {
-    fn of(stat: &SegmentStat, facts: &Facts) -> Identity {
+    fn of(stat: &SegmentStat, facts: &ChannelInfo) -> Identity {
         Identity { owner: stat.cuid, nonce: facts.nonce, created: facts.created }
     }
 }

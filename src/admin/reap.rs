@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::locate::{self, Found, FoundSegment, is_ours};
 use crate::address::Address;
 use crate::error::{Error, Fault};
-use crate::liveness::{self, Members};
+use crate::liveness::{self, ChannelSemaphores};
 use crate::segment::owner::Owner;
 use crate::segment::{self, Lifetime, State, is_marked};
 use crate::sysv::sem::{self, Set, SetStat};
@@ -39,7 +39,11 @@ fn gone(result: sysv::Result<()>) -> sysv::Result<()> {
 
 /// Removes a channel without members. Whoever holds the lifecycle semaphore of a set without users
 /// is alone, and sleepers on that semaphore get EIDRM and start again.
-pub(crate) fn remove_if_unused(members: Members, segment: i32, key: i32) -> Result<(), Fault> {
+pub(crate) fn remove_if_unused(
+    members: ChannelSemaphores,
+    segment: i32,
+    key: i32,
+) -> Result<(), Fault> {
     match members.try_exclusive() {
         Ok(true) => {}
         // Somebody came, or somebody else is at it.
@@ -93,7 +97,7 @@ pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
     if let Some(set) = set
         && !is_beside(&set)
     {
-        let members = Members::new(Set::from_id(set.id));
+        let members = ChannelSemaphores::new(Set::from_id(set.id));
         match members.lock(Deadline::after(PATIENCE)) {
             Ok(()) | Err(Errno::EIDRM | Errno::EINVAL) => {}
             Err(Errno::EAGAIN) => {
@@ -111,7 +115,7 @@ pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
             let removed = gone(shm::remove(stat.id)).map_err(refused("shmctl(IPC_RMID)"));
             // Who may not even attach leaves it to the set's removal to wake the members.
             if let (Ok(()), Ok(mapping), Ok(_)) = (&removed, attached, facts) {
-                segment::doom(&mapping);
+                segment::mark_removed(&mapping);
             }
             removed
         }
@@ -121,7 +125,7 @@ pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
     let result = result.and_then(|()| gone(set.remove()).map_err(refused("semctl(IPC_RMID)")));
     if result.is_err() && !is_beside(&stat) {
         // What we may not remove must not be held up either.
-        let _ = Members::new(set).unlock();
+        let _ = ChannelSemaphores::new(set).unlock();
     }
     result
 }
@@ -160,7 +164,7 @@ fn may_remove(uid: u32, cuid: u32) -> bool {
 }
 
 fn reap_set(stat: &SetStat) -> Option<Reaped> {
-    let members = Members::new(Set::from_id(stat.id));
+    let members = ChannelSemaphores::new(Set::from_id(stat.id));
     // A creator that is alive and between its calls finds its set gone and starts again.
     if !members.try_exclusive().ok()? {
         return None;
@@ -206,12 +210,12 @@ fn segment_of(set: &SetStat) -> Result<Option<(Mapping, SegmentStat, String)>, K
     if segment.key != set.key {
         return Err(Kept);
     }
-    let nonce = Members::new(Set::from_id(set.id)).nonce().map_err(|_| Kept)?;
+    let nonce = ChannelSemaphores::new(Set::from_id(set.id)).nonce().map_err(|_| Kept)?;
     match segment::examine(&mapping, &segment, "") {
-        Ok(State::HalfMade) if Owner::from(&segment).is_same(set.into()) => {
+        Ok(State::Incomplete) if Owner::from(&segment).is_same(set.into()) => {
             Ok(Some((mapping, segment, String::new())))
         }
-        Ok(State::HalfMade) => Ok(None),
+        Ok(State::Incomplete) => Ok(None),
         Ok(State::Ready(facts)) if !locate::belong_together(&segment, &facts, set, nonce) => {
             Ok(None)
         }
@@ -237,7 +241,7 @@ fn reap_segment(stat: &SegmentStat) -> Option<Reaped> {
         return None;
     }
     let name = match segment::examine(&mapping, &fresh, "") {
-        Ok(State::HalfMade) => String::new(),
+        Ok(State::Incomplete) => String::new(),
         Ok(State::Ready(facts)) if fresh.key == 0 || facts.lifetime == Lifetime::LastMember => {
             facts.name
         }

@@ -8,11 +8,11 @@ use crate::admin::locate::set_of;
 use crate::error::Error;
 use crate::flavor::Flavor;
 use crate::layout;
-use crate::liveness::Members;
+use crate::liveness::ChannelSemaphores;
 use crate::ring::Ring;
 use crate::role::Side;
 use crate::segment::owner::Owner;
-use crate::segment::{self, Facts, Lifetime, Redelivery, State};
+use crate::segment::{self, ChannelInfo, Lifetime, Redelivery, State};
 use crate::sync::plain::Ordering::{Acquire, Relaxed};
 use crate::sysv::sem::{Set, SetStat};
 use crate::sysv::shm::{Mapping, SegmentStat};
@@ -150,12 +150,12 @@ pub(crate) fn describe(
 ) -> Result<Stat, Error> {
     match segment::examine(mapping, &segment, channel)? {
         State::Ready(facts) => Ok(describe_as(mapping, segment, facts)),
-        State::HalfMade => Err(Error::NotFound { channel: channel.into() }),
+        State::Incomplete => Err(Error::NotFound { channel: channel.into() }),
     }
 }
 
 /// Describes the channel in a mapping, of which these facts are known.
-pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Facts) -> Stat {
+pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: ChannelInfo) -> Stat {
     let set = set_of(&facts, &segment);
     let header = segment::header(mapping);
     let geometry = facts.geometry;
@@ -202,8 +202,8 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Facts)
     }
 }
 
-fn members(mapping: &Mapping, ring: &Ring, facts: &Facts, has_set: bool) -> Vec<Member> {
-    let set = Members::new(Set::from_id(facts.set));
+fn members(mapping: &Mapping, ring: &Ring, facts: &ChannelInfo, has_set: bool) -> Vec<Member> {
+    let set = ChannelSemaphores::new(Set::from_id(facts.set));
     let mut found = Vec::new();
     for seat in 0..facts.geometry.seats {
         let line = segment::member(mapping, seat);

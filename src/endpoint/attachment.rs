@@ -10,11 +10,11 @@ use crate::admin::reap;
 use crate::error::{Error, Fault};
 use crate::flavor::Flavor;
 use crate::layout::{self, Header, Parking};
-use crate::liveness::{self, Members, Seat};
+use crate::liveness::{self, ChannelSemaphores, Seat};
 use crate::ring::Ring;
 use crate::ring::geometry::Geometry;
 use crate::role::Side;
-use crate::segment::{self, Facts, Lifetime};
+use crate::segment::{self, ChannelInfo, Lifetime};
 use crate::sync::Ordering::SeqCst;
 use crate::sync::fence;
 use crate::sync::plain::AtomicU32;
@@ -22,8 +22,8 @@ use crate::sync::plain::Ordering::{AcqRel, Relaxed, Release};
 use crate::sysv::fork_guard::ForkGuard;
 use crate::sysv::process;
 use crate::sysv::shm::{self, Mapping, SegmentStat};
-use crate::wait::blocking::Seldom;
-use crate::wait::{self, Gate, Holder, Place, Table};
+use crate::wait::blocking::Throttle;
+use crate::wait::{self, Holder, Parker, Table, WaitSite};
 
 /// What became of our seat.
 const GONE: u32 = 0;
@@ -39,18 +39,18 @@ const THREADS: u32 = 64;
 /// Messages of a member that is never idle between two updates of its line.
 const LONG: u64 = 64;
 
-/// See the top of this file. Leaving is `Drop`'s work, or [`Membership::leave`]'s to hear of errors.
+/// See the top of this file. Leaving is `Drop`'s work, or [`Attachment::leave`]'s to hear of errors.
 #[derive(Debug)]
-pub(crate) struct Membership {
+pub(crate) struct Attachment {
     pub(crate) id: ChannelId,
-    pub(crate) facts: Facts,
+    pub(crate) facts: ChannelInfo,
     pub(crate) seat: Seat,
     /// The seat as the waiting table knows its holder.
     holder: Holder,
-    pub(crate) members: Members,
+    pub(crate) members: ChannelSemaphores,
     /// When the set and the segment are next to be looked at.
-    set_is_due: Seldom,
-    segment_is_due: Seldom,
+    set_is_due: Throttle,
+    segment_is_due: Throttle,
     /// Where a handle is inherited, nothing of it may be given back.
     home: ForkGuard,
     key: i32,
@@ -64,26 +64,26 @@ pub(crate) struct Membership {
     mapping: Mapping,
 }
 
-impl Membership {
+impl Attachment {
     /// Takes up a seat that the semaphores already gave us, and that was signed in the waiting table.
     pub(crate) fn new(
-        members: Members,
+        members: ChannelSemaphores,
         holder: Holder,
         stat: &SegmentStat,
-        facts: Facts,
+        facts: ChannelInfo,
         mapping: Mapping,
         unmet: Option<u32>,
         label: &str,
-    ) -> Membership {
+    ) -> Attachment {
         let seat = holder.seat;
-        let mut membership = Membership {
+        let mut attachment = Attachment {
             id: ChannelId { segment: stat.id, nonce: facts.nonce },
             facts,
             seat,
             holder,
             members,
-            set_is_due: Seldom::every(lives::SET_EVERY),
-            segment_is_due: Seldom::every(lives::SEGMENT_EVERY),
+            set_is_due: Throttle::every(lives::SET_EVERY),
+            segment_is_due: Throttle::every(lives::SEGMENT_EVERY),
             home: ForkGuard::new(),
             key: stat.key,
             seated: AtomicU32::new(SEATED),
@@ -91,26 +91,26 @@ impl Membership {
             inherited: false,
             mapping,
         };
-        let header = membership.header();
+        let header = attachment.header();
         if !process::register_membarrier() {
             header.senders.require_fences();
             header.receivers.require_fences();
-            membership.settle();
+            attachment.settle();
         }
-        let inherited = segment::sign(membership.line(), seat.side, label);
-        let own = membership.parking();
+        let inherited = segment::sign(attachment.line(), seat.side, label);
+        let own = attachment.parking();
         own.clear(wait::LEFT);
         own.joins.fetch_add(1, AcqRel);
         // A receiver that finds messages has met their sender, whoever that was.
-        let holds_messages = || match membership.facts.flavor {
-            Flavor::Spsc => membership.ring().depth() != 0,
-            Flavor::Mpmc => membership.ring().holds_messages(),
+        let holds_messages = || match attachment.facts.flavor {
+            Flavor::Spsc => attachment.ring().depth() != 0,
+            Flavor::Mpmc => attachment.ring().holds_messages(),
         };
         if seat.side == Side::Receivers && holds_messages() {
-            membership.unmet = None;
+            attachment.unmet = None;
         }
-        membership.inherited = inherited;
-        membership
+        attachment.inherited = inherited;
+        attachment
     }
 
     pub(crate) fn geometry(&self) -> &Geometry {
@@ -162,17 +162,17 @@ impl Membership {
     }
 
     /// Where this member waits. Of one and one there is nobody on the same side to be counted for.
-    pub(crate) fn place(&self) -> Place<'_, Membership> {
+    pub(crate) fn place(&self) -> WaitSite<'_, Attachment> {
         let table = match self.facts.flavor {
             Flavor::Spsc => Table(&[]),
             Flavor::Mpmc => self.waiting(),
         };
-        Place { gate: self, parking: self.parking(), table, holder: self.holder }
+        WaitSite { gate: self, parking: self.parking(), table, holder: self.holder }
     }
 
     /// Wakes one of a side if any is parked.
     pub(crate) fn wake(&self, side: Side) -> Result<(), Fault> {
-        wait::light_fence();
+        wait::waker_fence();
         let parking = self.parking_of(side);
         if parking.flags() != 0 && wait::wake(self, parking, side)? {
             // Whatever lies there, it may go round.
@@ -205,12 +205,12 @@ impl Membership {
 
     /// Whether this is a forked child with its parent's handle.
     #[inline(always)]
-    pub(crate) fn is_inherited(&self) -> bool {
+    pub(crate) fn is_forked(&self) -> bool {
         self.home.forked()
     }
 
     /// Whether the last holder of our seat died in it, with whatever it had in hand.
-    pub(crate) fn has_legacy(&self) -> bool {
+    pub(crate) fn took_over_from_dead(&self) -> bool {
         self.inherited
     }
 
@@ -236,7 +236,7 @@ impl Membership {
     /// Gives the seat back, and removes the channel if this was the last member of one that lives
     /// only so long. Done once; in a forked child, where the seat is the parent's, never.
     pub(crate) fn leave(&self) -> Result<(), Error> {
-        if self.is_inherited() {
+        if self.is_forked() {
             return Err(Fault::Forked.into());
         }
         match self.seated.swap(GONE, Relaxed) {
@@ -263,7 +263,7 @@ impl Membership {
     }
 }
 
-impl Drop for Membership {
+impl Drop for Attachment {
     fn drop(&mut self) {
         // Who wants to hear of errors calls `close`.
         let _ = self.leave();

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::stop::Stop;
 use crate::admin::stat::Role;
-use crate::endpoint::attachment::Membership;
+use crate::endpoint::attachment::Attachment;
 use crate::error::{Error, Fault};
 use crate::flavor::SEATS_MAX;
 use crate::layout;
@@ -17,9 +17,9 @@ use crate::segment::{self, Redelivery};
 use crate::sync::plain::Ordering::{Acquire, Relaxed};
 use crate::sync::plain::{AtomicU32, AtomicU64};
 use crate::sync::{Ordering::SeqCst, fence};
-use crate::wait::adaptive_spin::{Learnt, Pace, Wait};
-use crate::wait::blocking::{Patience, Seldom};
-use crate::wait::{self, Ended, Gate};
+use crate::wait::adaptive_spin::{SpinEstimate, Wait, WaitPolicy};
+use crate::wait::blocking::{Blocking, Throttle};
+use crate::wait::{self, Parker, WaitError};
 
 /// A member that ended without leaving.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,64 +49,64 @@ pub(crate) struct Seen {
 
 /// See the top of this file. Used by all threads of the process.
 #[derive(Debug)]
-pub(crate) struct Post {
+pub(crate) struct Endpoint {
     /// That of every wait, but for what is learnt.
-    pace: Pace,
+    policy: WaitPolicy,
     /// What all threads learnt of waiting.
-    learnt: AtomicU64,
+    estimate: AtomicU64,
     parks: AtomicU64,
     messages: AtomicU64,
     bytes: AtomicU64,
-    pub(crate) seldom: Seldom,
+    pub(crate) throttle: Throttle,
     /// 0 while nobody of the other side was seen.
     met: AtomicU32,
     stop: Stop,
-    /// The deaths that were told of. Locked by [`deaths`](Post::deaths) alone, which is on the way of no
+    /// The deaths that were told of. Locked by [`deaths`](Endpoint::deaths) alone, which is on the way of no
     /// message and not for signal handlers.
     told: Mutex<Stamps>,
-    pub(crate) membership: Membership,
+    pub(crate) attachment: Attachment,
 }
 
-impl Post {
-    pub(crate) fn new(membership: Membership, wait: Wait) -> Post {
-        let pace = Pace::new(wait);
-        let post = Post {
-            learnt: AtomicU64::new(pace.learnt.to_bits()),
-            pace,
+impl Endpoint {
+    pub(crate) fn new(attachment: Attachment, wait: Wait) -> Endpoint {
+        let policy = WaitPolicy::new(wait);
+        let endpoint = Endpoint {
+            estimate: AtomicU64::new(policy.estimate.to_bits()),
+            policy,
             parks: AtomicU64::new(0),
             messages: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
-            seldom: Seldom::default(),
-            met: AtomicU32::new(u32::from(membership.unmet().is_none())),
+            throttle: Throttle::default(),
+            met: AtomicU32::new(u32::from(attachment.unmet().is_none())),
             stop: Stop::new(),
             told: Mutex::new([0; SEATS_MAX]),
-            membership,
+            attachment,
         };
         // What the last holder of our seat had in hand is nobody's, before we have anything in hand.
-        if post.membership.has_legacy() {
-            post.disown();
+        if endpoint.attachment.took_over_from_dead() {
+            endpoint.orphan_slots();
         }
-        post
+        endpoint
     }
 
     /// What makes another member like this one.
     pub(crate) fn like_this(&self) -> Options {
-        let line = self.membership.line();
+        let line = self.attachment.line();
         let label = layout::load_text(&line.label, line.label_len.load(Relaxed));
-        Options::id(self.membership.id).wait(self.pace.wait).label(label)
+        Options::id(self.attachment.id).wait(self.policy.wait).label(label)
     }
 
     /// Gives back what was forgotten in hand. Only by the last handle, of which nobody has a guard or
     /// a loan any more.
     pub(crate) fn let_go(&self) {
         // A seat that was lost may be another's by now.
-        if self.membership.is_seated() && self.membership.look_at_lives().is_ok() {
-            self.disown();
+        if self.attachment.is_seated() && self.attachment.look_at_lives().is_ok() {
+            self.orphan_slots();
         }
     }
 
-    fn disown(&self) {
-        if self.membership.ring().disown(self.membership.seat.number).is_any() {
+    fn orphan_slots(&self) {
+        if self.attachment.ring().orphan_slots(self.attachment.seat.number).is_any() {
             self.freed();
             self.unblocked();
         }
@@ -115,55 +115,55 @@ impl Post {
     /// A slot became free, in whatever way: one of the senders that sleep has room.
     pub(crate) fn freed(&self) {
         // What fails here fails again in the next call that waits.
-        let _ = self.membership.wake(Side::Senders);
+        let _ = self.attachment.wake(Side::Senders);
     }
 
     /// What held receivers up is out of their way: one of those that sleep has something to do.
     pub(crate) fn unblocked(&self) {
         // As above.
-        let _ = self.membership.wake(Side::Receivers);
+        let _ = self.attachment.wake(Side::Receivers);
     }
 
     /// What a walk over the ring asks and tells. Members in the middle of a message are alive, as a
     /// rule: whether one is dead is asked for by calls that take their time.
     #[inline(always)]
     pub(crate) fn watch(&self, asks: bool) -> Watching<'_> {
-        Watching { post: self, asks }
+        Watching { endpoint: self, asks }
     }
 
     /// Whether something comes within a few looks.
     #[inline(always)]
-    pub(crate) fn glance(&self, came: impl FnMut() -> bool) -> bool {
-        let mut pace = self.pace();
-        let came = pace.glance(came);
-        self.keep(&pace);
+    pub(crate) fn poll_briefly(&self, came: impl FnMut() -> bool) -> bool {
+        let mut policy = self.policy();
+        let came = policy.poll_briefly(came);
+        self.keep(&policy);
         came
     }
 
     /// Keeps what a wait taught.
-    fn keep(&self, pace: &Pace) {
-        let bits = pace.learnt.to_bits();
-        if bits != self.learnt.load(Relaxed) {
-            self.learnt.store(bits, Relaxed);
+    fn keep(&self, policy: &WaitPolicy) {
+        let bits = policy.estimate.to_bits();
+        if bits != self.estimate.load(Relaxed) {
+            self.estimate.store(bits, Relaxed);
         }
     }
 
     /// Whether a receiver may look away for a moment.
-    pub(crate) fn lets_lead(&self) -> bool {
-        self.pace().lets_lead()
+    pub(crate) fn backs_off(&self) -> bool {
+        self.policy().backs_off()
     }
 
     /// A pace for one wait.
-    fn pace(&self) -> Pace {
-        self.pace.with(Learnt::from_bits(self.learnt.load(Relaxed)))
+    fn policy(&self) -> WaitPolicy {
+        self.policy.with(SpinEstimate::from_bits(self.estimate.load(Relaxed)))
     }
 
     /// Waits, and remembers what was learnt by it.
-    pub(crate) fn with_pace<R>(&self, wait: impl FnOnce(&mut Pace) -> R) -> R {
-        let mut pace = self.pace();
-        let result = wait(&mut pace);
-        self.keep(&pace);
-        self.parks.fetch_add(pace.parks, Relaxed);
+    pub(crate) fn with_policy<R>(&self, wait: impl FnOnce(&mut WaitPolicy) -> R) -> R {
+        let mut policy = self.policy();
+        let result = wait(&mut policy);
+        self.keep(&policy);
+        self.parks.fetch_add(policy.parks, Relaxed);
         result
     }
 
@@ -185,7 +185,7 @@ impl Post {
     /// What stopped this handle for good, if anything did.
     #[inline(always)]
     pub(crate) fn check(&self) -> Result<(), Fault> {
-        if !self.stop.may_be_set() && !self.membership.is_inherited() {
+        if !self.stop.may_be_set() && !self.attachment.is_forked() {
             return Ok(());
         }
         self.look_closer()
@@ -195,7 +195,7 @@ impl Post {
     fn look_closer(&self) -> Result<(), Fault> {
         match self.stop.get() {
             Some(fault) => Err(fault),
-            None if self.membership.is_inherited() => Err(Fault::Forked),
+            None if self.attachment.is_forked() => Err(Fault::Forked),
             // Another thread is about to say why.
             None => Ok(()),
         }
@@ -203,27 +203,27 @@ impl Post {
 
     /// Stops this handle for good. A receiver of a removed channel still has what is there.
     pub(crate) fn stop(&self, fault: Fault) -> Fault {
-        if fault == Fault::Removed && self.membership.seat.side == Side::Receivers {
+        if fault == Fault::Removed && self.attachment.seat.side == Side::Receivers {
             return fault;
         }
         if fault == Fault::LivenessLost {
             // Whoever sits there by now, and be it this very process.
-            let _ = self.membership.lose_seat();
+            let _ = self.attachment.mark_seat_lost();
         }
         let is_first = !self.stop.may_be_set();
         let fault = self.stop.set(fault);
         if is_first {
-            self.membership.wake_own_threads();
+            self.attachment.wake_own_threads();
         }
         fault
     }
 
     /// The verdict over a seat, by the kernel's word.
     pub(crate) fn is_dead(&self, seat: u8) -> Result<bool, Fault> {
-        if usize::from(seat) >= self.membership.geometry().seats {
+        if usize::from(seat) >= self.attachment.geometry().seats {
             return Err(Fault::Corrupt { what: "a slot belongs to a seat that is not there" });
         }
-        self.membership
+        self.attachment
             .members
             .is_taken(seat)
             .map(|taken| !taken)
@@ -233,7 +233,7 @@ impl Post {
     /// The process in a seat; 0 when it is not known.
     pub(crate) fn pid(&self, seat: u8) -> u32 {
         match usize::from(seat) < SEATS_MAX {
-            true => self.membership.members.pid(seat).unwrap_or(0),
+            true => self.attachment.members.pid(seat).unwrap_or(0),
             false => 0,
         }
     }
@@ -248,13 +248,13 @@ impl Post {
 
     /// How often the other side was joined.
     pub(crate) fn peer_joins(&self) -> u32 {
-        self.membership.peer_parking().joins.load(Relaxed)
+        self.attachment.peer_parking().joins.load(Relaxed)
     }
 
     /// Whether nobody of the other side came yet, as far as can be seen without a call.
     fn is_unmet(&self) -> bool {
         self.met.load(Relaxed) == 0
-            && self.membership.unmet() == Some(self.membership.peer_parking().joins.load(Acquire))
+            && self.attachment.unmet() == Some(self.attachment.peer_parking().joins.load(Acquire))
     }
 
     /// Whether the other side was there and is gone, all of it, as a look at the semaphores has it.
@@ -266,17 +266,17 @@ impl Post {
         if self.is_unmet() {
             return false;
         }
-        let (peers, side) = (self.membership.peer_parking(), self.membership.seat.side.other());
+        let (peers, side) = (self.attachment.peer_parking(), self.attachment.seat.side.other());
         let mut there = lives.is_there(side);
         if there && peers.has_left() {
             // It came late. Or that look is old, and they left since.
             peers.clear(wait::LEFT);
-            there = self.membership.lives().map_or(true, |lives| lives.is_there(side));
+            there = self.attachment.lives().map_or(true, |lives| lives.is_there(side));
         }
         if !there {
             peers.set(wait::LEFT);
             // As in `wait/mod.rs`: who acknowledged without seeing the flag is seen by the look that follows.
-            if !self.membership.barrier() {
+            if !self.attachment.barrier() {
                 fence(SeqCst);
             }
         }
@@ -286,17 +286,17 @@ impl Post {
 
     /// The same, with a look of its own.
     pub(crate) fn has_lost_peers(&self) -> Result<bool, Fault> {
-        Ok(!self.is_unmet() && self.is_abandoned(&self.membership.lives()?))
+        Ok(!self.is_unmet() && self.is_abandoned(&self.attachment.lives()?))
     }
 
     /// Waits until somebody of the other side is there.
-    pub(crate) fn wait_for_peer(&self, timeout: Duration) -> Result<(), Ended<Fault>> {
-        let deadline = Patience::At(timeout).deadline();
-        let met = self.membership.await_peer(deadline, || self.check());
+    pub(crate) fn wait_for_peer(&self, timeout: Duration) -> Result<(), WaitError<Fault>> {
+        let deadline = Blocking::For(timeout).deadline();
+        let met = self.attachment.await_peer(deadline, || self.check());
         match met {
             Ok(()) => self.meet(),
-            Err(Ended::Failed(fault)) => return Err(Ended::Failed(self.stop(fault))),
-            Err(Ended::TimedOut) => return Err(Ended::TimedOut),
+            Err(WaitError::Failed(fault)) => return Err(WaitError::Failed(self.stop(fault))),
+            Err(WaitError::TimedOut) => return Err(WaitError::TimedOut),
         }
         Ok(())
     }
@@ -304,7 +304,7 @@ impl Post {
     /// When the last holder of a seat had joined, if it did not leave; else 0. No two holders of a seat
     /// have the same.
     fn stamp(&self, seat: u8) -> u64 {
-        let line = self.membership.line_of(seat);
+        let line = self.attachment.line_of(seat);
         match line.state.load(Acquire) == segment::HERE {
             true => line.joined.load(Relaxed),
             false => 0,
@@ -313,9 +313,9 @@ impl Post {
 
     /// Who lives, and what is known of the dead, if this handle may go on waiting.
     pub(crate) fn see(&self) -> Result<Seen, Fault> {
-        let ring = self.membership.ring();
+        let ring = self.attachment.ring();
         // In this order: see `search.rs`.
-        let dead = Snapshot::before(&ring, self.membership.geometry().seats, |n| self.stamp(n));
+        let dead = Snapshot::before(&ring, self.attachment.geometry().seats, |n| self.stamp(n));
         let lives = self.look_at_lives()?;
         Ok(Seen { dead: dead.without(|seat| lives.is_taken(seat)), lives })
     }
@@ -337,7 +337,7 @@ impl Post {
     }
 
     fn describe(&self, seat: u8, stamp: u64) -> Option<Death> {
-        let line = self.membership.line_of(seat);
+        let line = self.attachment.line_of(seat);
         Some(Death {
             seat,
             role: Role::of(Side::from_role_number(line.role.load(Relaxed))?),
@@ -350,16 +350,16 @@ impl Post {
 
     /// Brings our line of the members' table up to date.
     pub(crate) fn account(&self, position: u64) {
-        if self.membership.is_seated() {
+        if self.attachment.is_seated() {
             let (bytes, parks) = (self.bytes.load(Relaxed), self.parks.load(Relaxed));
-            self.membership.account(position, bytes, parks);
-            self.membership.line().messages.store(self.messages.load(Relaxed), Relaxed);
+            self.attachment.account(position, bytes, parks);
+            self.attachment.line().messages.store(self.messages.load(Relaxed), Relaxed);
         }
     }
 
     /// The same for the last time.
     pub(crate) fn settle(&self, position: u64) {
-        if self.membership.keeps_seat() {
+        if self.attachment.owns_seat() {
             self.account(position);
         }
     }
@@ -384,24 +384,24 @@ impl Post {
     /// Who lives, if this handle may go on waiting.
     pub(crate) fn look_at_lives(&self) -> Result<Lives, Fault> {
         self.check()?;
-        self.membership.look_at_lives()
+        self.attachment.look_at_lives()
     }
 
     /// Gives the seat back. The last of a side says so to those who look without a call.
     pub(crate) fn leave(&self) -> Result<(), Error> {
-        let side = self.membership.seat.side;
-        self.membership.leave()?;
-        if self.membership.members.is_there(side) == Ok(false) {
-            self.membership.parking().set(wait::LEFT);
+        let side = self.attachment.seat.side;
+        self.attachment.leave()?;
+        if self.attachment.members.is_there(side) == Ok(false) {
+            self.attachment.parking().set(wait::LEFT);
         }
         Ok(())
     }
 }
 
-/// See [`Post::watch`].
+/// See [`Endpoint::watch`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watching<'a> {
-    post: &'a Post,
+    endpoint: &'a Endpoint,
     asks: bool,
 }
 
@@ -410,24 +410,24 @@ impl Watch for Watching<'_> {
 
     #[inline]
     fn is_dead(&mut self, seat: u8) -> Result<bool, Fault> {
-        if self.asks { self.post.is_dead(seat) } else { Ok(false) }
+        if self.asks { self.endpoint.is_dead(seat) } else { Ok(false) }
     }
 
     #[cold]
     fn freed(&mut self) {
-        self.post.freed();
+        self.endpoint.freed();
     }
 
     #[cold]
     fn unblocked(&mut self) {
-        self.post.unblocked();
+        self.endpoint.unblocked();
     }
 
     #[cold]
     fn set_aside(&mut self, position: u64) {
-        let membership = &self.post.membership;
-        let repairs = &membership.header().repairs;
-        if membership.facts.redelivery == Redelivery::Never {
+        let attachment = &self.endpoint.attachment;
+        let repairs = &attachment.header().repairs;
+        if attachment.facts.redelivery == Redelivery::Never {
             repairs.dropped.fetch_add(1, Relaxed);
         } else {
             repairs.set_aside.fetch_add(1, Relaxed);

@@ -4,14 +4,14 @@
 use core::cell::Cell;
 use core::time::Duration;
 
-use crate::endpoint::attachment::Membership;
+use crate::endpoint::attachment::Attachment;
 use crate::error::{Error, Fault};
-use crate::liveness::{self, Lives, Members, Seat};
+use crate::liveness::{self, ChannelSemaphores, Lives, Seat};
 use crate::role::Side;
 use crate::sync::plain::Ordering::Acquire;
 use crate::sysv::fork_guard::ForkGuard;
-use crate::wait::Ended;
-use crate::wait::blocking::Patience;
+use crate::wait::WaitError;
+use crate::wait::blocking::Blocking;
 
 /// What is known of the other side of a one-to-one channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub enum Peer {
 
 /// See the top of this file.
 #[derive(Debug)]
-pub(crate) struct Channel {
+pub(crate) struct Endpoint {
     /// Says "forked" in a child, and everywhere once the handle cannot go on: one check on the way
     /// of a message for all reasons to stop.
     pub(crate) guard: ForkGuard,
@@ -44,21 +44,21 @@ pub(crate) struct Channel {
     fault: Option<Fault>,
     /// How often the other side had been joined when we came; `None` once we saw somebody there.
     peer_joins: Cell<Option<u32>>,
-    pub(crate) membership: Membership,
+    pub(crate) attachment: Attachment,
 }
 
-impl Channel {
-    pub(crate) fn new(membership: Membership) -> Channel {
-        let peer_joins = Cell::new(membership.unmet());
-        Channel { guard: ForkGuard::new(), fault: None, peer_joins, membership }
+impl Endpoint {
+    pub(crate) fn new(attachment: Attachment) -> Endpoint {
+        let peer_joins = Cell::new(attachment.unmet());
+        Endpoint { guard: ForkGuard::new(), fault: None, peer_joins, attachment }
     }
 
-    pub(crate) fn members(&self) -> &Members {
-        &self.membership.members
+    pub(crate) fn members(&self) -> &ChannelSemaphores {
+        &self.attachment.members
     }
 
     fn side(&self) -> Side {
-        self.membership.seat.side
+        self.attachment.seat.side
     }
 
     /// What stopped this handle for good, if anything did.
@@ -66,14 +66,14 @@ impl Channel {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        if self.membership.is_inherited() {
+        if self.attachment.is_forked() {
             return Err(self.stop(Fault::Forked));
         }
         Ok(())
     }
 
     /// Stops this handle for good. The guard then sends every later call to its slow path, where
-    /// [`check`](Channel::check) says why. A receiver of a removed channel still has what is there.
+    /// [`check`](Endpoint::check) says why. A receiver of a removed channel still has what is there.
     pub(crate) fn stop(&mut self, fault: Fault) -> Fault {
         if fault != Fault::Removed || self.side() == Side::Senders {
             self.fault = Some(fault);
@@ -88,14 +88,14 @@ impl Channel {
             let seat = Seat::of(self.side().other()).number;
             self.members().pid(seat).map_err(liveness::fault("semctl"))
         };
-        if self.membership.is_peer_there()? {
+        if self.attachment.is_peer_there()? {
             self.peer_joins.set(None);
             return Ok(Peer::Present { pid: pid()? });
         }
         if !self.was_there() {
             return Ok(Peer::Absent);
         }
-        Ok(match self.membership.peer_parking().has_left() {
+        Ok(match self.attachment.peer_parking().has_left() {
             true => Peer::Left,
             false => Peer::Died { pid: pid()? },
         })
@@ -104,7 +104,7 @@ impl Channel {
     /// Whether a peer that is not there was there since this handle came. Asked after its seat was seen
     /// empty: a peer that took it and died since is counted.
     fn was_there(&self) -> bool {
-        let joins = self.membership.peer_parking().joins.load(Acquire);
+        let joins = self.attachment.peer_parking().joins.load(Acquire);
         let was = self.peer_joins.get() != Some(joins);
         if was {
             self.peer_joins.set(None);
@@ -113,11 +113,11 @@ impl Channel {
     }
 
     /// Waits for the other side; its process.
-    pub(crate) fn wait_for_peer(&self, timeout: Duration) -> Result<u32, Ended<Fault>> {
-        let deadline = Patience::At(timeout).deadline();
+    pub(crate) fn wait_for_peer(&self, timeout: Duration) -> Result<u32, WaitError<Fault>> {
+        let deadline = Blocking::For(timeout).deadline();
         loop {
-            self.membership.await_peer(deadline, || Ok(()))?;
-            if let Peer::Present { pid } = self.peer().map_err(Ended::Failed)? {
+            self.attachment.await_peer(deadline, || Ok(()))?;
+            if let Peer::Present { pid } = self.peer().map_err(WaitError::Failed)? {
                 return Ok(pid);
             }
         }
@@ -130,7 +130,7 @@ impl Channel {
 
     /// The same, with a look of its own.
     pub(crate) fn has_lost_peer(&self) -> Result<bool, Fault> {
-        Ok(self.is_gone(self.membership.is_peer_there()?))
+        Ok(self.is_gone(self.attachment.is_peer_there()?))
     }
 
     fn is_gone(&self, is_there: bool) -> bool {
@@ -142,15 +142,15 @@ impl Channel {
 
     /// For a call that polls: whether the peer was there and is gone, after a look at our own life.
     pub(crate) fn look_around(&mut self) -> Result<bool, Fault> {
-        let gone = self.membership.look_at_lives().map(|lives| self.is_abandoned(&lives));
+        let gone = self.attachment.look_at_lives().map(|lives| self.is_abandoned(&lives));
         gone.map_err(|fault| self.stop(fault))
     }
 
     pub(crate) fn wake_peer(&self) -> Result<(), Fault> {
-        self.membership.wake(self.side().other())
+        self.attachment.wake(self.side().other())
     }
 
     pub(crate) fn leave(&self) -> Result<(), Error> {
-        self.membership.leave()
+        self.attachment.leave()
     }
 }

@@ -69,7 +69,7 @@ impl Seat {
 
 /// The set of one channel.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Members {
+pub(crate) struct ChannelSemaphores {
     pub(crate) set: Set,
 }
 
@@ -164,7 +164,7 @@ fn count(side: Side) -> u16 {
 
 /// The sides that must hear of the end of a member. Of many, its own side too: somebody has to take
 /// over what it had in hand.
-fn mourners(flavor: Flavor, side: Side) -> impl Iterator<Item = u16> {
+fn semaphores_to_notify(flavor: Flavor, side: Side) -> impl Iterator<Item = u16> {
     let own = (flavor == Flavor::Mpmc).then_some(wake(side));
     [wake(side.other())].into_iter().chain(own)
 }
@@ -178,15 +178,15 @@ fn sit(flavor: Flavor, seat: Seat) -> Vec<Op> {
         Op::zero(token).nowait(),
         Op::add(token, 1).undo(),
     ];
-    for post in mourners(flavor, seat.side) {
+    for post in semaphores_to_notify(flavor, seat.side) {
         ops.extend([Op::add(post, 1), Op::add(post, -1).undo()]);
     }
     ops
 }
 
-impl Members {
-    pub(crate) fn new(set: Set) -> Members {
-        Members { set }
+impl ChannelSemaphores {
+    pub(crate) fn new(set: Set) -> ChannelSemaphores {
+        ChannelSemaphores { set }
     }
 
     /// Takes the lifecycle semaphore if nobody has it and there are no users.
@@ -278,7 +278,7 @@ impl Members {
             Op::add(count(seat.side), -1).undo().nowait(),
             Op::add(USERS, -1).undo().nowait(),
         ];
-        ops.extend(mourners(flavor, seat.side).map(|post| Op::add(post, 1).undo()));
+        ops.extend(semaphores_to_notify(flavor, seat.side).map(|post| Op::add(post, 1).undo()));
         self.trimming(|| self.set.op(&ops))
     }
 

@@ -11,12 +11,12 @@ use crate::ring::Ring;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 use crate::role::Side;
-use crate::wait::adaptive_spin::{Pace, Wait};
-use crate::wait::{self, Ended, Holder, Look, Place, Table};
+use crate::wait::adaptive_spin::{Wait, WaitPolicy};
+use crate::wait::{self, Holder, Poll, Table, WaitError, WaitSite};
 
 /// Wakes that side if it sleeps, as `Channel::wake_peer` does.
 fn wake(scene: &Scene, side: Side) {
-    scene.gate.light_fence();
+    scene.gate.waker_fence();
     let ring = scene.ring();
     if parking(&ring, side).flags() != 0 {
         wait::wake(&scene.gate, parking(&ring, side), side).unwrap();
@@ -24,15 +24,20 @@ fn wake(scene: &Scene, side: Side) {
 }
 
 /// Parks until `look` finds what it wants.
-fn park(scene: &Scene, pace: &mut Pace, side: Side, look: impl FnMut(Look) -> Result<bool, Fault>) {
+fn park(
+    scene: &Scene,
+    policy: &mut WaitPolicy,
+    side: Side,
+    look: impl FnMut(Poll) -> Result<bool, Fault>,
+) {
     let ring = scene.ring();
     let holder = Holder { seat: Seat::of(side), incarnation: 0 };
     let (gate, parking) = (&scene.gate, parking(&ring, side));
-    let place = Place { gate, parking, table: Table(&[]), holder };
-    match wait::wait(place, pace, None, look) {
+    let place = WaitSite { gate, parking, table: Table(&[]), holder };
+    match wait::wait(place, policy, None, look) {
         Ok(()) => {}
-        Err(Ended::TimedOut) => unreachable!("there is no deadline"),
-        Err(Ended::Failed(fault)) => panic!("{fault}"),
+        Err(WaitError::TimedOut) => unreachable!("there is no deadline"),
+        Err(WaitError::Failed(fault)) => panic!("{fault}"),
     }
 }
 
@@ -69,7 +74,7 @@ fn parking(ring: &Ring, side: Side) -> &Parking {
 #[derive(Debug)]
 pub(super) struct Sender {
     pub(super) producer: Producer,
-    pace: Pace,
+    policy: WaitPolicy,
     /// Last: the ring lies in it.
     scene: Arc<Scene>,
 }
@@ -79,7 +84,7 @@ impl Sender {
         // Who joins wakes the other side, before it looks at the ring.
         wake(scene, Side::Receivers);
         let producer = Producer::new(scene.ring()).expect("no corruption");
-        Sender { producer, pace: Pace::new(Wait::Park), scene: scene.clone() }
+        Sender { producer, policy: WaitPolicy::new(Wait::Park), scene: scene.clone() }
     }
 
     /// Sends; sleeps while the ring is full.
@@ -100,7 +105,7 @@ impl Sender {
     /// Leaves, as `Channel::leave` does.
     pub(super) fn leave(self) {
         self.producer.ring().header().senders.set(wait::LEFT);
-        wait::Gate::post(&self.scene.gate, Side::Receivers).unwrap();
+        wait::Parker::post(&self.scene.gate, Side::Receivers).unwrap();
     }
 
     fn put(&mut self) {
@@ -109,7 +114,7 @@ impl Sender {
     }
 
     fn look_after_receiver(&self) {
-        self.scene.gate.light_fence();
+        self.scene.gate.waker_fence();
         if self.producer.ring().header().receivers.flags() != 0 {
             wake(&self.scene, Side::Receivers);
         }
@@ -122,18 +127,18 @@ impl Sender {
             return true;
         }
         self.look_after_receiver();
-        let Sender { producer, pace, scene } = self;
+        let Sender { producer, policy, scene } = self;
         let mut ended = false;
-        park(scene, pace, Side::Senders, |look| {
-            if producer.refresh(look != Look::Quick)? {
+        park(scene, policy, Side::Senders, |look| {
+            if producer.refresh(look != Poll::Quick)? {
                 let half = producer.ring().capacity().div_ceil(2);
-                let content = matches!(look, Look::Quick | Look::Exact);
+                let content = matches!(look, Poll::Quick | Poll::Exact);
                 // Of a receiver that is gone there is no more to wait for.
                 return Ok(content
                     || producer.room() >= half
                     || until.is_gone(scene, Side::Receivers));
             }
-            ended = look != Look::Quick && until.is_gone(scene, Side::Receivers);
+            ended = look != Poll::Quick && until.is_gone(scene, Side::Receivers);
             Ok(ended)
         });
         !ended
@@ -144,7 +149,7 @@ impl Sender {
 #[derive(Debug)]
 pub(super) struct Receiver {
     pub(super) consumer: Consumer,
-    pace: Pace,
+    policy: WaitPolicy,
     /// Last: the ring lies in it.
     scene: Arc<Scene>,
 }
@@ -153,7 +158,7 @@ impl Receiver {
     pub(super) fn new(scene: &Arc<Scene>) -> Receiver {
         wake(scene, Side::Senders);
         let consumer = Consumer::new(scene.ring());
-        Receiver { consumer, pace: Pace::new(Wait::Park), scene: scene.clone() }
+        Receiver { consumer, policy: WaitPolicy::new(Wait::Park), scene: scene.clone() }
     }
 
     /// Receives; sleeps while the ring is empty.
@@ -203,7 +208,7 @@ impl Receiver {
 
     fn give_credit(&mut self) {
         self.consumer.publish_credit();
-        self.scene.gate.light_fence();
+        self.scene.gate.waker_fence();
         let ring = self.consumer.ring();
         if ring.header().senders.flags() != 0
             && ring.capacity() - ring.depth() >= ring.capacity().div_ceil(2)
@@ -224,13 +229,13 @@ impl Receiver {
         if self.consumer.is_ready().unwrap() {
             return true;
         }
-        let Receiver { consumer, pace, scene } = self;
+        let Receiver { consumer, policy, scene } = self;
         let mut ended = false;
-        park(scene, pace, Side::Receivers, |look| {
+        park(scene, policy, Side::Receivers, |look| {
             if consumer.is_ready()? {
                 return Ok(true);
             }
-            let gone = look != Look::Quick && until.is_gone(scene, Side::Senders);
+            let gone = look != Poll::Quick && until.is_gone(scene, Side::Senders);
             // Once it is known to be gone, all that it sent is visible.
             ended = gone && !consumer.is_ready()?;
             Ok(gone)

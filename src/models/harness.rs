@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::sim_kernel::{Gate, Order};
+use super::sim_kernel::{Order, Parker};
 use crate::ring::Ring;
 use crate::ring::testing::HeapRing;
 use crate::sync::plain::AtomicU64;
@@ -96,13 +96,13 @@ fn explore(bound: usize, model: impl Fn() + Send + Sync + 'static) {
 /// What the threads of a model share.
 #[derive(Debug)]
 pub(super) struct Scene {
-    pub(super) gate: Gate,
+    pub(super) gate: Parker,
     block: HeapRing,
 }
 
 impl Scene {
     pub(super) fn new(capacity: usize, order: Order) -> Arc<Scene> {
-        let scene = Scene { gate: Gate::new(order), block: HeapRing::new(capacity) };
+        let scene = Scene { gate: Parker::new(order), block: HeapRing::new(capacity) };
         if order == Order::Fences {
             scene.ring().header().senders.require_fences();
             scene.ring().header().receivers.require_fences();

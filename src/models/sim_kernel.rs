@@ -52,7 +52,7 @@ struct State {
 
 /// The model's set.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct Parker {
     order: Order,
     state: Mutex<State>,
     changed: [Condvar; 2],
@@ -63,13 +63,13 @@ pub(super) struct Gate {
     barriers: AtomicU64,
 }
 
-impl Gate {
-    pub(super) fn new(order: Order) -> Gate {
+impl Parker {
+    pub(super) fn new(order: Order) -> Parker {
         #[cfg(not(loom))]
         assert!(crate::sysv::process::register_membarrier() || order == Order::Fences);
         let changed = [Condvar::new(), Condvar::new()];
         let [parked, posted, barriers] = [0; 3].map(AtomicU64::new);
-        Gate { order, state: Mutex::new(State::default()), changed, parked, posted, barriers }
+        Parker { order, state: Mutex::new(State::default()), changed, parked, posted, barriers }
     }
 
     /// PARKED is worth one post at most. To be asked when all is over.
@@ -81,9 +81,9 @@ impl Gate {
     }
 
     /// The waker's half: see `wait/mod.rs`.
-    pub(super) fn light_fence(&self) {
+    pub(super) fn waker_fence(&self) {
         if self.order != Order::Fences {
-            wait::light_fence();
+            wait::waker_fence();
         }
     }
 
@@ -116,12 +116,12 @@ impl Gate {
         self.state.lock().unwrap().tokens = [0; 2];
     }
 
-    fn end(&self, seat: u8, dies: bool, mourners: &[Side]) {
+    fn end(&self, seat: u8, dies: bool, semaphores_to_notify: &[Side]) {
         let mut state = self.state.lock().unwrap();
         state.deaths += u64::from(dies);
         let sitting = if dies { Sitting::Dead(state.deaths) } else { Sitting::Empty };
         state.seats[usize::from(seat)] = sitting;
-        for &side in mourners {
+        for &side in semaphores_to_notify {
             state.tokens[side as usize] += 1;
             self.changed[side as usize].notify_one();
         }
@@ -165,7 +165,7 @@ impl Gate {
     }
 }
 
-impl wait::Gate for Gate {
+impl wait::Parker for Parker {
     fn sleep(&self, side: Side, at_most: Duration) -> Result<Slept, Fault> {
         crash_point::step();
         let (mut state, side) = (self.state.lock().unwrap(), side as usize);
@@ -229,7 +229,7 @@ impl wait::Gate for Gate {
     /// Any order of steps is one that a rest makes.
     fn rest(&self, _: Duration) {}
 
-    fn is_inherited(&self) -> bool {
+    fn is_forked(&self) -> bool {
         false
     }
 

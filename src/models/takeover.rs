@@ -7,7 +7,7 @@ use super::ends::{Receiver, Sender, Until};
 use super::harness::{Scene, check_deaths, together};
 use super::sim_kernel::Order;
 use crate::role::Side;
-use crate::sync::crash_point::killed_at;
+use crate::sync::crash_point::crash_at;
 
 /// With the messages to send. Always fencing has many more executions.
 const WAYS: [(Order, u64); 2] = [(Order::Membarrier, 2), (Order::Fences, 1)];
@@ -18,7 +18,7 @@ fn sender_dies(capacity: usize, messages: u64, step: u32, order: Order) -> bool 
     let mut rx = Receiver::new(&scene);
     let sender = move || {
         let mut told = 0;
-        let lived = killed_at(step, || {
+        let lived = crash_at(step, || {
             let mut tx = Sender::new(&scene);
             while told < messages {
                 tx.send();
@@ -42,7 +42,7 @@ fn receiver_dies(capacity: usize, messages: u64, step: u32, order: Order) -> boo
     let mut tx = Sender::new(&scene);
     let receiver = move || {
         let mut told = 0;
-        let lived = killed_at(step, || {
+        let lived = crash_at(step, || {
             let mut rx = Receiver::new(&scene);
             while told < messages {
                 assert_eq!(rx.recv(), told);
@@ -65,7 +65,7 @@ fn worker_dies(capacity: usize, messages: u64, step: u32, order: Order) -> bool 
     let mut tx = Sender::new(&scene);
     let receiver = move || {
         let mut done = Vec::new();
-        let lived = killed_at(step, || {
+        let lived = crash_at(step, || {
             let mut rx = Receiver::new(&scene);
             (0..messages).for_each(|_| rx.recv_ref(|number| done.push(number)));
         });
@@ -88,7 +88,7 @@ fn nobody_succeeds(capacity: usize, messages: u64, step: u32, order: Order) -> b
     let mut rx = Receiver::new(&scene);
     let sender = move || {
         let mut told = 0;
-        let lived = killed_at(step, || {
+        let lived = crash_at(step, || {
             let mut tx = Sender::new(&scene);
             while told < messages {
                 tx.send();
@@ -119,7 +119,7 @@ fn nobody_receives(capacity: usize, messages: u64, step: u32, order: Order) -> b
     (0..capacity).for_each(|_| tx.send());
     let receiver = move || {
         let mut told = 0;
-        let lived = killed_at(step, || {
+        let lived = crash_at(step, || {
             let mut rx = Receiver::new(&scene);
             while told < messages {
                 assert_eq!(rx.recv(), told);

@@ -13,17 +13,17 @@ use std::sync::{Arc, Mutex};
 use super::Death;
 use crate::address::ChannelId;
 use crate::admin::stat::Stat;
-use crate::endpoint::attachment::Membership;
-use crate::endpoint::mpmc::Post;
+use crate::endpoint::attachment::Attachment;
+use crate::endpoint::mpmc::Endpoint;
 use crate::error::{Error, Fault, RecvError};
 use crate::flavor::Flavor;
-use crate::message::{Message, Shape, is_variable};
+use crate::message::{Message, MessageLayout, is_variable};
 use crate::open::handle::{Handle, sealed::Sealed};
 use crate::ring::mpmc::{Consumer, Held, Snapshot};
 use crate::role::Side;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::adaptive_spin::Wait;
-use crate::wait::backoff::Lead;
+use crate::wait::backoff::ReceiverBackoff;
 
 /// A receiver of a many-to-many channel. [`Options`](crate::Options) open it.
 #[derive(Debug)]
@@ -36,20 +36,20 @@ pub struct Receiver<T: Message + ?Sized> {
 #[derive(Debug)]
 struct Inner {
     consumer: Consumer,
-    lead: Lead,
+    backoff: ReceiverBackoff,
     /// What was known when the slots were last searched in vain for messages of the dead. Never waited
     /// for: a signal handler may receive while it interrupts a search of this very handle.
     searched: Mutex<Option<Snapshot>>,
     /// Last: the ring lies in its mapping.
-    post: Post,
+    endpoint: Endpoint,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.post.settle(self.consumer.position());
-        self.post.let_go();
+        self.endpoint.settle(self.consumer.position());
+        self.endpoint.let_go();
         // Who wants to hear of errors calls `close`.
-        let _ = self.post.leave();
+        let _ = self.endpoint.leave();
     }
 }
 
@@ -67,7 +67,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// # Errors
     /// As [`Options::attach`](crate::Options::attach), above all [`Error::NoSeat`].
     pub fn try_clone(&self) -> Result<Receiver<T>, Error> {
-        self.inner.post.like_this().attach()
+        self.inner.endpoint.like_this().attach()
     }
 
     /// Waits until a sender is there, for at most `timeout`.
@@ -76,8 +76,8 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// [`RecvError::Timeout`], [`RecvError::Fault`].
     pub fn wait_for_peer(&self, timeout: Duration) -> Result<(), RecvError> {
         let inner = &*self.inner;
-        inner.post.check()?;
-        inner.post.wait_for_peer(timeout).map_err(|ended| inner.ended(ended.of_call()))
+        inner.endpoint.check()?;
+        inner.endpoint.wait_for_peer(timeout).map_err(|ended| inner.ended(ended.of_call()))
     }
 
     /// The members that died since this was last asked. One whose seat was taken again meanwhile is
@@ -86,7 +86,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// # Errors
     /// A [`Fault`].
     pub fn deaths(&self) -> Result<Vec<Death>, Fault> {
-        self.inner.post.deaths()
+        self.inner.endpoint.deaths()
     }
 
     /// Messages sent and not yet acknowledged, by whatever receiver. Looks at every slot.
@@ -106,17 +106,17 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     /// Slots of the ring.
     pub fn capacity(&self) -> usize {
-        self.inner.post.membership.geometry().capacity
+        self.inner.endpoint.attachment.geometry().capacity
     }
 
     /// Longest message, bytes.
     pub fn slot_size(&self) -> usize {
-        self.inner.post.membership.geometry().slot_size
+        self.inner.endpoint.attachment.geometry().slot_size
     }
 
     /// What others need to attach by identifier.
     pub fn id(&self) -> ChannelId {
-        self.inner.post.membership.id
+        self.inner.endpoint.attachment.id
     }
 
     /// Everything about the channel.
@@ -125,7 +125,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// [`Error::Fault`] with [`Fault::Removed`] or [`Fault::Corrupt`].
     pub fn stat(&self) -> Result<Stat, Error> {
         self.inner.account();
-        self.inner.post.membership.stat()
+        self.inner.endpoint.attachment.stat()
     }
 
     /// Leaves the channel, as `drop` of the last clone does, and tells what went wrong. Other clones
@@ -136,10 +136,10 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// [`Error::Fault`] with [`Fault::Removed`] when there was nothing left to leave, or
     /// [`Fault::LivenessLost`].
     pub fn close(self) -> Result<(), Error> {
-        self.inner.post.settle(self.inner.consumer.position());
+        self.inner.endpoint.settle(self.inner.consumer.position());
         match Arc::try_unwrap(self.inner) {
-            Ok(inner) => inner.post.close(),
-            Err(inner) => inner.post.close_for_others(),
+            Ok(inner) => inner.endpoint.close(),
+            Err(inner) => inner.endpoint.close_for_others(),
         }
     }
 
@@ -157,7 +157,7 @@ impl<T: Message + ?Sized> Receiver<T> {
         if len > slot_size as u64 {
             self.inner.release(held);
             let what = "a message is longer than its slot";
-            return Err(self.inner.post.stop(Fault::Corrupt { what }).into());
+            return Err(self.inner.endpoint.stop(Fault::Corrupt { what }).into());
         }
         Ok((slot.payload(), len as usize))
     }
@@ -165,7 +165,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// Acknowledges a held message.
     #[inline(always)]
     pub(super) fn finish(&self, held: &Held, len: usize) -> Result<(), RecvError> {
-        self.inner.post.count(len);
+        self.inner.endpoint.count(len);
         self.inner.acknowledge(held)
     }
 }
@@ -177,16 +177,16 @@ impl<T: Message + ?Sized> Sealed for Receiver<T> {
     const FLAVOR: Flavor = Flavor::Mpmc;
     const SIDE: Side = Side::Receivers;
 
-    fn shape() -> Shape {
-        Shape::of::<T>()
+    fn shape() -> MessageLayout {
+        MessageLayout::of::<T>()
     }
 
-    fn from_membership(membership: Membership, wait: Wait) -> Result<Self, Error> {
-        let post = Post::new(membership, wait);
-        let consumer = Consumer::new(post.membership.ring(), post.membership.seat.number);
-        post.membership.begin_at(consumer.position());
-        let lead = Lead::new(post.membership.geometry());
-        let inner = Inner { consumer, lead, searched: Mutex::default(), post };
+    fn from_attachment(attachment: Attachment, wait: Wait) -> Result<Self, Error> {
+        let endpoint = Endpoint::new(attachment, wait);
+        let consumer = Consumer::new(endpoint.attachment.ring(), endpoint.attachment.seat.number);
+        endpoint.attachment.begin_at(consumer.position());
+        let backoff = ReceiverBackoff::new(endpoint.attachment.geometry());
+        let inner = Inner { consumer, backoff, searched: Mutex::default(), endpoint };
         Ok(Receiver { inner: Arc::new(inner), message: PhantomData })
     }
 }

@@ -13,20 +13,20 @@ use std::sync::Arc;
 use super::Death;
 use crate::address::ChannelId;
 use crate::admin::stat::Stat;
-use crate::endpoint::attachment::Membership;
+use crate::endpoint::attachment::Attachment;
 use crate::endpoint::flush::is_flushed;
-use crate::endpoint::mpmc::Post;
+use crate::endpoint::mpmc::Endpoint;
 use crate::error::{Error, Fault, SendError};
 use crate::flavor::Flavor;
-use crate::message::{Message, Shape, is_variable};
+use crate::message::{Message, MessageLayout, is_variable};
 use crate::open::handle::{Handle, sealed::Sealed};
 use crate::ring::mpmc::{Claim, Producer};
 use crate::role::Side;
 use crate::sync::plain::AtomicU32;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::adaptive_spin::Wait;
-use crate::wait::blocking::Patience;
-use crate::wait::{self, Look};
+use crate::wait::blocking::Blocking;
+use crate::wait::{self, Poll};
 
 /// A sender of a many-to-many channel. [`Options`](crate::Options) open it.
 ///
@@ -44,15 +44,15 @@ struct Inner {
     /// The receivers' word while there is nothing to do about it.
     quiet: AtomicU32,
     /// Last: the ring lies in its mapping.
-    post: Post,
+    endpoint: Endpoint,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.post.settle(self.producer.position());
-        self.post.let_go();
+        self.endpoint.settle(self.producer.position());
+        self.endpoint.let_go();
         // Who wants to hear of errors calls `close`.
-        let _ = self.post.leave();
+        let _ = self.endpoint.leave();
     }
 }
 
@@ -70,7 +70,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// # Errors
     /// As [`Options::attach`](crate::Options::attach), above all [`Error::NoSeat`].
     pub fn try_clone(&self) -> Result<Sender<T>, Error> {
-        self.inner.post.like_this().attach()
+        self.inner.endpoint.like_this().attach()
     }
 
     /// Waits until everything that anybody sent was acknowledged, for at most `timeout`. It looks now and
@@ -81,21 +81,21 @@ impl<T: Message + ?Sized> Sender<T> {
     /// something; [`SendError::Fault`].
     pub fn flush(&self, timeout: Duration) -> Result<(), SendError> {
         let inner = &*self.inner;
-        inner.post.check()?;
+        inner.endpoint.check()?;
         inner.look_after_receivers();
         let is_drained = || inner.producer.ring().count_messages() == 0;
         let look = |look| {
-            if look == Look::Quick {
+            if look == Poll::Quick {
                 return Ok(is_drained());
             }
             is_flushed(is_drained, || {
-                let lives = inner.post.look_at_lives()?;
-                Ok::<bool, Fault>(inner.post.is_abandoned(&lives))
+                let lives = inner.endpoint.look_at_lives()?;
+                Ok::<bool, Fault>(inner.endpoint.is_abandoned(&lives))
             })
         };
-        let deadline = Patience::At(timeout).deadline();
-        let nap = |time| Ok(inner.post.membership.nap(time)?);
-        let waited = inner.post.with_pace(|pace| wait::poll(pace, nap, deadline, look));
+        let deadline = Blocking::For(timeout).deadline();
+        let nap = |time| Ok(inner.endpoint.attachment.nap(time)?);
+        let waited = inner.endpoint.with_policy(|policy| wait::poll(policy, nap, deadline, look));
         waited.map_err(|ended| inner.ended(ended))
     }
 
@@ -105,8 +105,8 @@ impl<T: Message + ?Sized> Sender<T> {
     /// [`SendError::Timeout`], [`SendError::Fault`].
     pub fn wait_for_peer(&self, timeout: Duration) -> Result<(), SendError> {
         let inner = &*self.inner;
-        inner.post.check()?;
-        inner.post.wait_for_peer(timeout).map_err(|ended| inner.ended(ended.of_call()))
+        inner.endpoint.check()?;
+        inner.endpoint.wait_for_peer(timeout).map_err(|ended| inner.ended(ended.of_call()))
     }
 
     /// The members that died since this was last asked. One whose seat was taken again meanwhile is
@@ -115,7 +115,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// # Errors
     /// A [`Fault`].
     pub fn deaths(&self) -> Result<Vec<Death>, Fault> {
-        self.inner.post.deaths()
+        self.inner.endpoint.deaths()
     }
 
     /// Messages sent and not yet acknowledged. Looks at every slot.
@@ -135,17 +135,17 @@ impl<T: Message + ?Sized> Sender<T> {
 
     /// Slots of the ring.
     pub fn capacity(&self) -> usize {
-        self.inner.post.membership.geometry().capacity
+        self.inner.endpoint.attachment.geometry().capacity
     }
 
     /// Longest message, bytes.
     pub fn slot_size(&self) -> usize {
-        self.inner.post.membership.geometry().slot_size
+        self.inner.endpoint.attachment.geometry().slot_size
     }
 
     /// What others need to attach by identifier.
     pub fn id(&self) -> ChannelId {
-        self.inner.post.membership.id
+        self.inner.endpoint.attachment.id
     }
 
     /// Everything about the channel.
@@ -154,7 +154,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// [`Error::Fault`] with [`Fault::Removed`] or [`Fault::Corrupt`].
     pub fn stat(&self) -> Result<Stat, Error> {
         self.inner.account();
-        self.inner.post.membership.stat()
+        self.inner.endpoint.attachment.stat()
     }
 
     /// Leaves the channel, as `drop` of the last clone does, and tells what went wrong. Messages stay.
@@ -165,10 +165,10 @@ impl<T: Message + ?Sized> Sender<T> {
     /// [`Error::Fault`] with [`Fault::Removed`] when there was nothing left to leave, or
     /// [`Fault::LivenessLost`].
     pub fn close(self) -> Result<(), Error> {
-        self.inner.post.settle(self.inner.producer.position());
+        self.inner.endpoint.settle(self.inner.producer.position());
         match Arc::try_unwrap(self.inner) {
-            Ok(inner) => inner.post.close(),
-            Err(inner) => inner.post.close_for_others(),
+            Ok(inner) => inner.endpoint.close(),
+            Err(inner) => inner.endpoint.close_for_others(),
         }
     }
 
@@ -202,18 +202,18 @@ impl<T: Message + ?Sized> Sender<T> {
         }
         match inner.producer.publish(claim) {
             true => {
-                inner.post.count(len);
+                inner.endpoint.count(len);
                 Ok(())
             }
             // Somebody took us for dead: our token is gone, or was for a moment.
-            false => Err(inner.post.stop(Fault::LivenessLost).into()),
+            false => Err(inner.endpoint.stop(Fault::LivenessLost).into()),
         }
     }
 
     /// Sends what was written into a claimed slot; or gives the claim up.
     #[inline(always)]
     pub(super) fn commit(&self, claim: Claim, len: usize) -> Result<(), SendError> {
-        if let Err(fault) = self.inner.post.check() {
+        if let Err(fault) = self.inner.endpoint.check() {
             self.inner.give_up(claim.position());
             return Err(fault.into());
         }
@@ -243,15 +243,15 @@ impl<T: Message + ?Sized> Sealed for Sender<T> {
     const FLAVOR: Flavor = Flavor::Mpmc;
     const SIDE: Side = Side::Senders;
 
-    fn shape() -> Shape {
-        Shape::of::<T>()
+    fn shape() -> MessageLayout {
+        MessageLayout::of::<T>()
     }
 
-    fn from_membership(membership: Membership, wait: Wait) -> Result<Self, Error> {
-        let post = Post::new(membership, wait);
-        let producer = Producer::new(post.membership.ring(), post.membership.seat.number);
-        post.membership.begin_at(producer.position());
-        let inner = Inner { producer, quiet: AtomicU32::new(0), post };
+    fn from_attachment(attachment: Attachment, wait: Wait) -> Result<Self, Error> {
+        let endpoint = Endpoint::new(attachment, wait);
+        let producer = Producer::new(endpoint.attachment.ring(), endpoint.attachment.seat.number);
+        endpoint.attachment.begin_at(producer.position());
+        let inner = Inner { producer, quiet: AtomicU32::new(0), endpoint };
         Ok(Sender { inner: Arc::new(inner), message: PhantomData })
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{BREATH, Finished, Looked, Opening, Stop, Try};
-use crate::endpoint::attachment::Membership;
-use crate::liveness::{self, Members};
+use super::{Finished, Looked, Opening, RETRY_DELAY, Stop, Try};
+use crate::endpoint::attachment::Attachment;
+use crate::liveness::{self, ChannelSemaphores};
 use crate::options::Options;
 use crate::segment::owner::Owner;
 use crate::segment::{self, State};
@@ -20,13 +20,13 @@ const LEAVING: Duration = Duration::from_millis(200);
 
 /// The lifecycle semaphore in hand. Dropped, it goes back; and a set of this user, of a key under which
 /// there is no segment of ours, goes away, for nothing else belongs to it.
-pub(super) struct Alone {
-    pub(super) members: Members,
+pub(super) struct LifecycleLock {
+    pub(super) members: ChannelSemaphores,
     /// `None`: a private channel, whose set stays whatever happens.
     pub(super) key: Option<i32>,
 }
 
-impl Drop for Alone {
+impl Drop for LifecycleLock {
     fn drop(&mut self) {
         let has_segment = |key| match shm::get(key, 0, Get::Existing) {
             Ok(id) => match shm::stat(id) {
@@ -49,7 +49,7 @@ impl Drop for Alone {
 }
 
 /// A private channel's set until there is a member to take it away.
-struct PrivateSet(Members);
+struct PrivateSet(ChannelSemaphores);
 
 impl Drop for PrivateSet {
     fn drop(&mut self) {
@@ -70,9 +70,9 @@ impl Drop for Unfinished {
 
 impl Opening<'_> {
     /// A new channel without a key.
-    pub(super) fn private(&self) -> Try<Membership> {
+    pub(super) fn private(&self) -> Try<Attachment> {
         let seats = self.plan.geometry.seats;
-        let members = Members::new(self.make_set(PRIVATE, seats, self.options.mode)?);
+        let members = ChannelSemaphores::new(self.make_set(PRIVATE, seats, self.options.mode)?);
         let set = PrivateSet(members);
         match members.try_exclusive() {
             Ok(true) => {}
@@ -80,7 +80,7 @@ impl Opening<'_> {
             Ok(false) => return Err(Stop::Again),
             Err(errno) => return Err(self.stop("semop", errno)),
         }
-        let alone = Alone { members, key: None };
+        let alone = LifecycleLock { members, key: None };
         let built = self.build(&alone, PRIVATE)?;
         let channel = self.enter(alone, built)?;
         std::mem::forget(set);
@@ -88,7 +88,7 @@ impl Opening<'_> {
     }
 
     /// The channel of a key.
-    pub(super) fn alone(&self, alone: Alone, key: i32) -> Try<Membership> {
+    pub(super) fn alone(&self, alone: LifecycleLock, key: i32) -> Try<Attachment> {
         let set = self.stat_of(&alone.members)?;
         let Some(Looked { stat, mapping, state }) = self.look_for(key)? else {
             if !self.may_create() {
@@ -131,7 +131,7 @@ impl Opening<'_> {
                 self.must_be("segment", &stat, Owner::own())?;
                 let removed = shm::remove(stat.id);
                 removed.map_err(|errno| self.stop("shmctl(IPC_RMID)", errno))?;
-                segment::doom(&mapping);
+                segment::mark_removed(&mapping);
                 return Err(Stop::Again);
             }
             let bound = alone.members.set_nonce(facts.nonce);
@@ -144,7 +144,12 @@ impl Opening<'_> {
 
     /// Gives a set that root made anew, and that is bound to no segment yet, to the owner of the
     /// segment that it is for, with group and mode of that.
-    fn hand_over(&self, members: &Members, set: SetStat, segment: &SegmentStat) -> Try<SetStat> {
+    fn hand_over(
+        &self,
+        members: &ChannelSemaphores,
+        set: SetStat,
+        segment: &SegmentStat,
+    ) -> Try<SetStat> {
         let mode = segment.mode | segment::MARK;
         let is_alike = (set.uid, set.gid, set.raw_mode & 0o777) == (segment.uid, segment.gid, mode);
         let is_ours = set.cuid == process::euid()
@@ -180,17 +185,17 @@ impl Opening<'_> {
             if given_up.is_some_and(|deadline| deadline.passed()) {
                 return Ok(false);
             }
-            std::thread::sleep(BREATH);
+            std::thread::sleep(RETRY_DELAY);
         }
     }
 
     /// Removes what was built and could not be entered, if nobody else has done so meanwhile.
-    fn take_back(&self, members: Members, key: i32, id: i32) {
+    fn take_back(&self, members: ChannelSemaphores, key: i32, id: i32) {
         if !matches!(members.try_exclusive(), Ok(true)) {
             return;
         }
         // Dropped, it removes the set of a segment that is gone.
-        let _alone = Alone { members, key: Some(key) };
+        let _alone = LifecycleLock { members, key: Some(key) };
         if let Ok(Some(Looked { stat, mapping, .. })) = self.look_for(key)
             && stat.id == id
             && segment::is_untouched(&mapping)
@@ -201,7 +206,7 @@ impl Opening<'_> {
     }
 
     /// A new segment, finished. Whatever fails, it goes again.
-    fn build(&self, alone: &Alone, key: i32) -> Try<Finished> {
+    fn build(&self, alone: &LifecycleLock, key: i32) -> Try<Finished> {
         let Options { mode, huge_pages, lock_memory, .. } = *self.options;
         let total = self.plan.geometry.total;
         let how = Get::New { mode: mode | segment::MARK, huge: huge_pages };
@@ -243,7 +248,7 @@ impl Opening<'_> {
     }
 
     /// Gives the lifecycle semaphore back and sits down.
-    pub(super) fn enter(&self, alone: Alone, found: Finished) -> Try<Membership> {
+    pub(super) fn enter(&self, alone: LifecycleLock, found: Finished) -> Try<Attachment> {
         // The dead wait no more, and need no fences.
         // SAFETY: the segment is as large as its facts say.
         unsafe { segment::forget_waiters(&found.mapping, found.facts.geometry.seats) };

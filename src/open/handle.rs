@@ -1,10 +1,10 @@
 //! From options to a handle.
 
 use super::{How, open};
-use crate::endpoint::attachment::Membership;
+use crate::endpoint::attachment::Attachment;
 use crate::error::Error;
 use crate::flavor::Flavor;
-use crate::message::Shape;
+use crate::message::MessageLayout;
 use crate::options::Options;
 use crate::role::Side;
 use crate::wait::adaptive_spin::Wait;
@@ -38,8 +38,8 @@ impl Options {
     }
 
     fn reach<H: Handle>(self, how: How) -> Result<H, Error> {
-        let membership = open(&self, how, H::FLAVOR, H::SIDE, H::shape())?;
-        H::from_membership(membership, self.wait)
+        let attachment = open(&self, how, H::FLAVOR, H::SIDE, H::shape())?;
+        H::from_attachment(attachment, self.wait)
     }
 }
 
@@ -48,7 +48,7 @@ impl Options {
 pub trait Handle: sealed::Sealed + Sized {}
 
 pub(crate) mod sealed {
-    use super::{Error, Flavor, Membership, Shape, Side, Wait};
+    use super::{Attachment, Error, Flavor, MessageLayout, Side, Wait};
 
     /// What a handle is made of; out of reach for users, so that there are no other handles.
     pub trait Sealed: Sized {
@@ -59,9 +59,9 @@ pub(crate) mod sealed {
         const SIDE: Side;
         #[doc(hidden)]
         #[expect(private_interfaces, reason = "sealed")]
-        fn shape() -> Shape;
+        fn shape() -> MessageLayout;
         #[doc(hidden)]
         #[expect(private_interfaces, reason = "sealed")]
-        fn from_membership(membership: Membership, wait: Wait) -> Result<Self, Error>;
+        fn from_attachment(attachment: Attachment, wait: Wait) -> Result<Self, Error>;
     }
 }

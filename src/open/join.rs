@@ -1,18 +1,18 @@
 //! The channel has members, or somebody is building or removing it: join, or wait.
 
-use super::create::Alone;
+use super::create::LifecycleLock;
 use super::{Finished, Looked, Opening, Stop, Try};
 use crate::admin::locate;
-use crate::endpoint::attachment::Membership;
+use crate::endpoint::attachment::Attachment;
 use crate::error::{Error, Fault};
-use crate::liveness::{Joined, Members, USERS};
+use crate::liveness::{ChannelSemaphores, Joined, USERS};
 use crate::segment::owner::Owner;
-use crate::segment::{self, Facts, State};
+use crate::segment::{self, ChannelInfo, State};
 use crate::sysv::Errno;
 use crate::sysv::shm::{self, Get};
 
 impl Opening<'_> {
-    pub(super) fn among(&self, members: Members, key: i32) -> Try<Membership> {
+    pub(super) fn among(&self, members: ChannelSemaphores, key: i32) -> Try<Attachment> {
         match self.look_for(key)? {
             Some(Looked { stat, mapping, state: State::Ready(facts) }) => {
                 self.check(&facts)?;
@@ -35,13 +35,13 @@ impl Opening<'_> {
     }
 
     /// The segment of the key names another set. While somebody puts that right, wait for them.
-    fn mismatched(&self, members: &Members, found: &Finished) -> Stop {
+    fn mismatched(&self, members: &ChannelSemaphores, found: &Finished) -> Stop {
         let belong = || -> Try<bool> {
             self.wait_settled(members)?;
             let (set, nonce) = (self.stat_of(members)?, self.nonce_of(members)?);
             match segment::examine(&found.mapping, &found.stat, &self.channel)? {
                 State::Ready(now) => Ok(locate::belong_together(&found.stat, &now, &set, nonce)),
-                State::HalfMade => Ok(false),
+                State::Incomplete => Ok(false),
             }
         };
         match belong() {
@@ -59,10 +59,10 @@ impl Opening<'_> {
 
     /// A set with users and no segment to join, when nobody is at work on it: the segment was taken
     /// away by hand, or its remover died in the middle. Removing the set tells its members.
-    fn finish_removal(&self, members: Members, key: i32) -> Try<()> {
+    fn finish_removal(&self, members: ChannelSemaphores, key: i32) -> Try<()> {
         members.lock(self.deadline).map_err(|errno| self.busy(&members, errno))?;
         // Dropped, it removes a set that no segment belongs to.
-        let _alone = Alone { members, key: Some(key) };
+        let _alone = LifecycleLock { members, key: Some(key) };
         match self.look_for(key)? {
             // It is another user's to remove, and its members' to leave.
             None => {
@@ -70,7 +70,7 @@ impl Opening<'_> {
                 Ok(self.must_be("set", &set, Owner::own())?)
             }
             // Nobody builds where there are members.
-            Some(Looked { state: State::HalfMade, .. })
+            Some(Looked { state: State::Incomplete, .. })
                 if members.set.value(USERS).is_ok_and(|users| users > 0) =>
             {
                 Err(Error::Fault(Fault::Corrupt { what: "its magic is gone" }).into())
@@ -80,10 +80,10 @@ impl Opening<'_> {
     }
 
     /// Takes a seat among others.
-    pub(super) fn join(&self, members: Members, found: Finished) -> Try<Membership> {
+    pub(super) fn join(&self, members: ChannelSemaphores, found: Finished) -> Try<Attachment> {
         let channel = || self.channel.clone();
         let before = self.before(&members, &found)?;
-        let Facts { flavor, geometry, .. } = found.facts;
+        let ChannelInfo { flavor, geometry, .. } = found.facts;
         let seat = match members.join(flavor, geometry.seats, self.side, self.deadline) {
             Ok(Joined::Seated(seat)) => seat,
             Ok(Joined::NotNow) => return Err(Stop::Again),
@@ -109,11 +109,11 @@ impl Opening<'_> {
         self.seated(members, seat, found, before)
     }
 
-    fn wait_settled(&self, members: &Members) -> Try<()> {
+    fn wait_settled(&self, members: &ChannelSemaphores) -> Try<()> {
         members.settled(self.deadline).map_err(|errno| self.busy(members, errno))
     }
 
-    fn busy(&self, members: &Members, errno: Errno) -> Stop {
+    fn busy(&self, members: &ChannelSemaphores, errno: Errno) -> Stop {
         match errno {
             Errno::EAGAIN => {
                 let channel = self.channel.clone();

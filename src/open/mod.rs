@@ -35,24 +35,24 @@ use std::time::Duration;
 use crate::address::{Address, ChannelId};
 use crate::admin::locate;
 
-use crate::endpoint::attachment::Membership;
+use crate::endpoint::attachment::Attachment;
 use crate::error::{Error, Fault};
 use crate::flavor::Flavor;
-use crate::liveness::{self, Members, Seat};
-use crate::message::Shape;
+use crate::liveness::{self, ChannelSemaphores, Seat};
+use crate::message::MessageLayout;
 use crate::options::validate;
 use crate::options::{Options, PREFAULT_UP_TO};
 use crate::os_error::Call;
 use crate::role::Side;
 use crate::segment::owner::Owner;
-use crate::segment::{self, Facts, Plan, State};
+use crate::segment::{self, ChannelInfo, ChannelSpec, State};
 use crate::sync::plain::Ordering::Relaxed;
 use crate::sync::{Ordering::SeqCst, fence};
 use crate::sysv::sem::{How as Make, Set, SetStat};
 use crate::sysv::shm::{self, Access, Get, Mapping, Refused, SegmentStat};
 use crate::sysv::time::Deadline;
 use crate::sysv::{Errno, memory, process};
-use create::Alone;
+use create::LifecycleLock;
 
 /// Which of the three forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +68,8 @@ pub(crate) fn open(
     how: How,
     flavor: Flavor,
     side: Side,
-    shape: Shape,
-) -> Result<Membership, Error> {
+    shape: MessageLayout,
+) -> Result<Attachment, Error> {
     let plan = validate::plan(options, flavor, shape)?;
     let address = options.address.as_ref();
     let channel = address.map_or_else(|| "private".to_owned(), Address::to_string);
@@ -114,17 +114,17 @@ impl<E: Into<Error>> From<E> for Stop {
 type Try<T> = Result<T, Stop>;
 
 /// So many tries are made whatever the timeout: to clear away what the dead left takes no waiting.
-const TRIES: usize = 4;
+const MIN_ATTEMPTS: usize = 4;
 
 /// Between two tries.
-const BREATH: Duration = Duration::from_micros(50);
+const RETRY_DELAY: Duration = Duration::from_micros(50);
 
 /// What is wanted, through all tries.
 struct Opening<'a> {
     options: &'a Options,
     how: How,
     side: Side,
-    plan: Plan<'a>,
+    plan: ChannelSpec<'a>,
     /// The address as text, for errors.
     channel: String,
     deadline: Option<Deadline>,
@@ -150,37 +150,37 @@ struct Before {
 struct Finished {
     stat: SegmentStat,
     mapping: Mapping,
-    facts: Facts,
+    facts: ChannelInfo,
 }
 
 impl Opening<'_> {
     /// Tries until it is decided or the time is over.
-    fn until_decided(&self, one: impl Fn() -> Try<Membership>) -> Result<Membership, Error> {
+    fn until_decided(&self, one: impl Fn() -> Try<Attachment>) -> Result<Attachment, Error> {
         let mut tries = 0;
         loop {
             tries += 1;
             match one() {
                 Ok(channel) => return Ok(channel),
                 Err(Stop::Failed(error)) => return Err(error),
-                Err(Stop::Again) if tries < TRIES => {}
+                Err(Stop::Again) if tries < MIN_ATTEMPTS => {}
                 Err(Stop::Again) if self.deadline.is_some_and(|d| d.passed()) => {
                     return Err(Error::Busy { channel: self.channel.clone(), pid: 0 });
                 }
-                Err(Stop::Again) => std::thread::sleep(BREATH),
+                Err(Stop::Again) => std::thread::sleep(RETRY_DELAY),
             }
         }
     }
 
-    fn keyed(&self, key: i32) -> Try<Membership> {
-        let members = Members::new(self.find_or_make_set(key)?);
+    fn keyed(&self, key: i32) -> Try<Attachment> {
+        let members = ChannelSemaphores::new(self.find_or_make_set(key)?);
         match members.try_exclusive() {
-            Ok(true) => self.alone(Alone { members, key: Some(key) }, key),
+            Ok(true) => self.alone(LifecycleLock { members, key: Some(key) }, key),
             Ok(false) => self.among(members, key),
             Err(errno) => Err(self.stop("semop", errno)),
         }
     }
 
-    fn by_id(&self, id: ChannelId) -> Try<Membership> {
+    fn by_id(&self, id: ChannelId) -> Try<Attachment> {
         let Some(Looked { stat, mapping, state: State::Ready(facts) }) =
             self.look(id.segment, None)?
         else {
@@ -192,10 +192,10 @@ impl Opening<'_> {
         }
         // A private channel's last member takes the set away.
         let Some(set) = locate::set_of(&facts, &stat) else { return Err(self.not_found()) };
-        let members = Members::new(Set::from_id(set.id));
+        let members = ChannelSemaphores::new(Set::from_id(set.id));
         let found = Finished { stat, mapping, facts };
         match members.try_exclusive() {
-            Ok(true) => self.enter(Alone { members, key: None }, found),
+            Ok(true) => self.enter(LifecycleLock { members, key: None }, found),
             Ok(false) => self.join(members, found),
             Err(errno) => Err(self.stop("semop", errno)),
         }
@@ -254,11 +254,11 @@ impl Opening<'_> {
         })
     }
 
-    fn stat_of(&self, members: &Members) -> Try<SetStat> {
+    fn stat_of(&self, members: &ChannelSemaphores) -> Try<SetStat> {
         members.set.stat().map_err(|errno| self.stop("semctl(IPC_STAT)", errno))
     }
 
-    fn nonce_of(&self, members: &Members) -> Try<u32> {
+    fn nonce_of(&self, members: &ChannelSemaphores) -> Try<u32> {
         members.nonce().map_err(|errno| self.stop("semctl(GETVAL)", errno))
     }
 
@@ -354,7 +354,7 @@ impl Opening<'_> {
     }
 
     /// Whether a channel that is there may be joined at all.
-    fn check(&self, facts: &Facts) -> Result<(), Error> {
+    fn check(&self, facts: &ChannelInfo) -> Result<(), Error> {
         if self.how == How::Create {
             return Err(Error::AlreadyExists { channel: self.channel.clone() });
         }
@@ -365,7 +365,7 @@ impl Opening<'_> {
     }
 
     /// What was so before the seat is taken.
-    fn before(&self, members: &Members, found: &Finished) -> Try<Before> {
+    fn before(&self, members: &ChannelSemaphores, found: &Finished) -> Try<Before> {
         let header = segment::header(&found.mapping);
         let parking = match self.side.other() {
             Side::Senders => &header.senders,
@@ -384,11 +384,11 @@ impl Opening<'_> {
     /// The handle's share, with the seat in hand. A failure gives the seat back.
     fn seated(
         &self,
-        members: Members,
+        members: ChannelSemaphores,
         seat: Seat,
         found: Finished,
         before: Before,
-    ) -> Try<Membership> {
+    ) -> Try<Attachment> {
         let Finished { stat, mapping, facts } = found;
         if !members.is_mortal(seat) {
             let _ = members.leave(facts.flavor, seat);
@@ -414,23 +414,23 @@ impl Opening<'_> {
             return Err(Stop::Again);
         };
         let unmet = before.unmet;
-        let membership = Membership::new(members, holder, &stat, facts, mapping, unmet, label);
+        let attachment = Attachment::new(members, holder, &stat, facts, mapping, unmet, label);
         // A process that binds the segment to another set looks at the members' table after ours was
         // removed (`alone.rs`): either it sees our line, or we see here that the set is gone.
         fence(SeqCst);
-        membership.check_seat().map_err(|fault| {
+        attachment.check_seat().map_err(|fault| {
             // What the last holder of the seat left in the slots is still to be looked for: the seat goes
             // back, and its line goes on saying that its member died.
-            if membership.has_legacy() {
+            if attachment.took_over_from_dead() {
                 let _ = members.leave(flavor, seat);
-                membership.lose_seat();
+                attachment.mark_seat_lost();
             }
             match fault {
                 Fault::Removed => Stop::Again,
                 fault => fault.into(),
             }
         })?;
-        Ok(membership)
+        Ok(attachment)
     }
 
     fn not_found(&self) -> Stop {

@@ -5,11 +5,11 @@ use core::fmt::Display;
 
 use crate::error::Error;
 use crate::flavor::{Flavor, SEATS_MAX, SPSC_SEATS};
-use crate::message::Shape;
+use crate::message::MessageLayout;
 use crate::options::{self, Options};
 use crate::ring::geometry::Geometry;
 use crate::ring::slot_state::DELIVERIES_MAX;
-use crate::segment::{Facts, Lifetime, Plan};
+use crate::segment::{ChannelInfo, ChannelSpec, Lifetime};
 
 /// What a new channel with these options would be.
 ///
@@ -18,8 +18,8 @@ use crate::segment::{Facts, Lifetime, Plan};
 pub(crate) fn plan<'a>(
     options: &'a Options,
     flavor: Flavor,
-    shape: Shape,
-) -> Result<Plan<'a>, Error> {
+    shape: MessageLayout,
+) -> Result<ChannelSpec<'a>, Error> {
     let invalid = |option, reason| Err(Error::Invalid { option, reason });
     if options.mode & !0o666 != 0 {
         let reason = format!(
@@ -66,7 +66,7 @@ pub(crate) fn plan<'a>(
         options.slot_size.unwrap_or(usual),
     )
     .map_err(|(option, reason)| Error::Invalid { option, reason })?;
-    Ok(Plan {
+    Ok(ChannelSpec {
         flavor,
         geometry,
         schema: options.schema.unwrap_or(0),
@@ -83,7 +83,11 @@ pub(crate) fn plan<'a>(
 ///
 /// # Errors
 /// [`Error::TypeMismatch`], [`Error::OptionMismatch`].
-pub(crate) fn check(options: &Options, plan: &Plan<'_>, facts: &Facts) -> Result<(), Error> {
+pub(crate) fn check(
+    options: &Options,
+    plan: &ChannelSpec<'_>,
+    facts: &ChannelInfo,
+) -> Result<(), Error> {
     let (wanted, found) = (&plan.geometry, &facts.geometry);
     if plan.flavor != facts.flavor {
         return Err(Error::TypeMismatch {

@@ -2,10 +2,10 @@
 //! functions are total, and leave what the table in `ring/slot_state.rs` allows. One thread, over a block of the
 //! heap.
 
-use super::mpmc::{self, Disowned, IMPOSSIBLE, MORE, Next, Room, UNKNOWN};
+use super::mpmc::{self, BAD_LAP, BAD_OWNER, BAD_PHASE, Disowned, Next, Room};
 use super::testing::HeapRing;
 use super::{Corrupt, Ring, spsc};
-use crate::ring::slot_state::{Age, DELIVERIES_MAX, LAP_SHIFT, NOBODY, Phase, Word};
+use crate::ring::slot_state::{DELIVERIES_MAX, LAP_SHIFT, LapOrder, NO_OWNER, Phase, SlotState};
 use crate::sync::Ordering::Relaxed;
 
 /// Who asks, who died, and a limit of deliveries.
@@ -17,8 +17,8 @@ fn is_dead(seat: u8) -> Result<bool, Corrupt> {
     Ok(seat == DEAD)
 }
 
-fn is_gone(word: Word) -> bool {
-    [DEAD, NOBODY].contains(&word.owner())
+fn is_gone(word: SlotState) -> bool {
+    [DEAD, NO_OWNER].contains(&word.owner())
 }
 
 /// Laps from one and the same, their distances, and how many patterns of the lower bits are tried:
@@ -39,10 +39,10 @@ const LAPS: [(i64, usize); 9] = [
 const EVERY: usize = if cfg!(debug_assertions) { 5 } else { 1 };
 
 /// Every word of these laps.
-fn words(lap: u64) -> impl Iterator<Item = Word> {
+fn words(lap: u64) -> impl Iterator<Item = SlotState> {
     LAPS.into_iter().flat_map(move |(distance, step)| {
         let (lap, step) = (lap.wrapping_add(distance as u64), step * EVERY);
-        (0..1u64 << LAP_SHIFT).step_by(step).map(move |low| Word(lap << LAP_SHIFT | low))
+        (0..1u64 << LAP_SHIFT).step_by(step).map(move |low| SlotState(lap << LAP_SHIFT | low))
     })
 }
 
@@ -57,28 +57,28 @@ fn free(block: &HeapRing, position: u64) -> Ring {
     let ring = unsafe { block.ring() };
     for at in 0..ring.capacity() {
         let at = position.wrapping_add(at);
-        ring.slot(at).head.word.store(Word::free(at >> ring.shift).0, Relaxed);
+        ring.slot(at).head.word.store(SlotState::free(at >> ring.shift).0, Relaxed);
     }
     ring
 }
 
 /// What one step of anybody makes of a word.
-fn steps(word: Word) -> Vec<Word> {
+fn steps(word: SlotState) -> Vec<SlotState> {
     let lap = word.lap();
-    let next = Word::free(lap.wrapping_add(1));
+    let next = SlotState::free(lap.wrapping_add(1));
     match word.phase() {
-        Some(Phase::Free) if word == Word::free(lap) => vec![Word::claimed(lap, ME)],
-        Some(Phase::Claimed) if is_gone(word) => vec![Word::skip(lap)],
+        Some(Phase::Free) if word == SlotState::free(lap) => vec![SlotState::claimed(lap, ME)],
+        Some(Phase::Claimed) if is_gone(word) => vec![SlotState::skip(lap)],
         Some(Phase::Skip) => vec![next],
-        Some(Phase::Full) if word == Word::full(lap) => vec![Word::reading(lap, 1, ME)],
+        Some(Phase::Full) if word == SlotState::full(lap) => vec![SlotState::reading(lap, 1, ME)],
         Some(Phase::Reading) if is_gone(word) => {
             let mut to = match word.deliveries() < LIMIT {
-                true => vec![Word::reading(lap, word.deliveries() + 1, ME)],
+                true => vec![SlotState::reading(lap, word.deliveries() + 1, ME)],
                 false => vec![next],
             };
-            if word.owner() != NOBODY {
+            if word.owner() != NO_OWNER {
                 // Nobody's, for receivers to look for.
-                to.push(Word::reading(lap, word.deliveries(), NOBODY));
+                to.push(SlotState::reading(lap, word.deliveries(), NO_OWNER));
             }
             to
         }
@@ -87,12 +87,12 @@ fn steps(word: Word) -> Vec<Word> {
 }
 
 /// Whether a word comes of another by such steps.
-fn is_reachable(from: Word, to: Word) -> bool {
+fn is_reachable(from: SlotState, to: SlotState) -> bool {
     from == to || steps(from).into_iter().any(|word| is_reachable(word, to))
 }
 
 /// For each word in the slot of the position: the ring with it, and the word.
-fn for_each_word(mut check: impl FnMut(&Ring, u64, Word)) {
+fn for_each_word(mut check: impl FnMut(&Ring, u64, SlotState)) {
     for capacity in [1, 4] {
         for position in places(capacity as u64) {
             let block = HeapRing::at(capacity, position);
@@ -106,15 +106,15 @@ fn for_each_word(mut check: impl FnMut(&Ring, u64, Word)) {
     }
 }
 
-fn found(ring: &Ring, position: u64) -> Word {
-    Word(ring.slot(position).head.word.load(Relaxed))
+fn found(ring: &Ring, position: u64) -> SlotState {
+    SlotState(ring.slot(position).head.word.load(Relaxed))
 }
 
 /// Puts the other slots back where a call walked on.
 fn put_back(ring: &Ring, position: u64) {
     for at in 1..ring.capacity() {
         let at = position.wrapping_add(at);
-        ring.slot(at).head.word.store(Word::free(at >> ring.shift).0, Relaxed);
+        ring.slot(at).head.word.store(SlotState::free(at >> ring.shift).0, Relaxed);
     }
     for hint in [&ring.header().tail.0, &ring.header().head.0] {
         hint.store(position, Relaxed);
@@ -122,10 +122,10 @@ fn put_back(ring: &Ring, position: u64) {
 }
 
 /// Why nobody honest can have left a word of the very lap where a member stands there.
-fn wrong_in_its_lap(word: Word) -> Option<Corrupt> {
+fn wrong_in_its_lap(word: SlotState) -> Option<Corrupt> {
     match word.phase() {
-        None => Some(UNKNOWN),
-        Some(Phase::Free) => (word != Word::free(word.lap())).then_some(MORE),
+        None => Some(BAD_PHASE),
+        Some(Phase::Free) => (word != SlotState::free(word.lap())).then_some(BAD_OWNER),
         _ => None,
     }
 }
@@ -136,31 +136,31 @@ fn has_others(ring: &Ring) -> bool {
 }
 
 /// The same of a word that a sender finds, for its next position of that lap.
-fn wrong_for_a_sender(ring: &Ring, word: Word, lap: u64) -> Option<Corrupt> {
+fn wrong_for_a_sender(ring: &Ring, word: SlotState, lap: u64) -> Option<Corrupt> {
     match word.age(lap) {
-        Age::Same => wrong_in_its_lap(word),
+        LapOrder::Same => wrong_in_its_lap(word),
         // The slots behind it are a lap behind what it says, or more.
-        Age::Newer => (has_others(ring) && word.laps_after(lap) > 1).then_some(IMPOSSIBLE),
-        Age::Older if word.age(lap.wrapping_sub(1)) != Age::Same => Some(IMPOSSIBLE),
-        Age::Older => match word.phase() {
-            None => Some(UNKNOWN),
-            Some(Phase::Free) => Some(IMPOSSIBLE),
-            Some(Phase::Full) => (word != Word::full(word.lap())).then_some(MORE),
+        LapOrder::Newer => (has_others(ring) && word.laps_after(lap) > 1).then_some(BAD_LAP),
+        LapOrder::Older if word.age(lap.wrapping_sub(1)) != LapOrder::Same => Some(BAD_LAP),
+        LapOrder::Older => match word.phase() {
+            None => Some(BAD_PHASE),
+            Some(Phase::Free) => Some(BAD_LAP),
+            Some(Phase::Full) => (word != SlotState::full(word.lap())).then_some(BAD_OWNER),
             _ => None,
         },
     }
 }
 
 /// The same of a word that a receiver finds.
-fn wrong_for_a_receiver(ring: &Ring, word: Word, lap: u64) -> Option<Corrupt> {
+fn wrong_for_a_receiver(ring: &Ring, word: SlotState, lap: u64) -> Option<Corrupt> {
     match word.age(lap) {
-        Age::Same if word.phase() == Some(Phase::Full) => {
-            (word != Word::full(word.lap())).then_some(MORE)
+        LapOrder::Same if word.phase() == Some(Phase::Full) => {
+            (word != SlotState::full(word.lap())).then_some(BAD_OWNER)
         }
-        Age::Same => wrong_in_its_lap(word),
+        LapOrder::Same => wrong_in_its_lap(word),
         // The slots behind it are further behind than one that nobody claimed.
-        Age::Newer => (has_others(ring) && word.laps_after(lap) > 2).then_some(IMPOSSIBLE),
-        Age::Older => (word.age(lap.wrapping_sub(1)) != Age::Same).then_some(IMPOSSIBLE),
+        LapOrder::Newer => (has_others(ring) && word.laps_after(lap) > 2).then_some(BAD_LAP),
+        LapOrder::Older => (word.age(lap.wrapping_sub(1)) != LapOrder::Same).then_some(BAD_LAP),
     }
 }
 
@@ -182,16 +182,16 @@ fn claims_of_every_word() {
         assert!(is_reachable(word, left), "{word:?} became {left:?}");
         let lap = position >> ring.shift;
         must_say(ring, &room, wrong_for_a_sender(ring, word, lap));
-        if word == Word::free(lap) {
+        if word == SlotState::free(lap) {
             assert!(matches!(&room, Ok(Room::Claimed(claim)) if claim.position() == position));
         }
         match room {
             Ok(Room::Claimed(claim)) => {
                 let lap = claim.position() >> ring.shift;
-                assert_eq!(found(ring, claim.position()), Word::claimed(lap, ME));
+                assert_eq!(found(ring, claim.position()), SlotState::claimed(lap, ME));
                 let at = claim.position();
                 assert!(tx.publish(claim));
-                assert_eq!(found(ring, at), Word::full(lap));
+                assert_eq!(found(ring, at), SlotState::full(lap));
             }
             Ok(Room::Full) => assert_eq!(left.phase(), Some(Phase::Full)),
             Ok(Room::Orphaned) => {
@@ -217,15 +217,15 @@ fn takes_of_every_word() {
         assert!(is_reachable(word, left), "{word:?} became {left:?}");
         let lap = position >> ring.shift;
         must_say(ring, &next, wrong_for_a_receiver(ring, word, lap));
-        if word == Word::full(lap) {
+        if word == SlotState::full(lap) {
             assert!(matches!(&next, Ok(Next::Message(held)) if held.position() == position));
         }
         match next {
             Ok(Next::Message(held)) => {
                 let (at, lap) = (held.position(), held.position() >> ring.shift);
-                assert_eq!(found(ring, at), Word::reading(lap, 1, ME));
+                assert_eq!(found(ring, at), SlotState::reading(lap, 1, ME));
                 assert!(rx.acknowledge(&held));
-                assert_eq!(found(ring, at), Word::free(lap.wrapping_add(1)));
+                assert_eq!(found(ring, at), SlotState::free(lap.wrapping_add(1)));
             }
             Ok(Next::Nothing) => {}
             Ok(Next::Behind { seat }) => {
@@ -250,34 +250,34 @@ fn repairs_of_every_word() {
         let orphan = word.phase() == Some(Phase::Reading) && is_gone(word);
         // The place, wherever the lap is, is that of the slot and of that lap.
         let is_place = |at: u64| {
-            at & ring.mask == position & ring.mask && word.age(at >> ring.shift) == Age::Same
+            at & ring.mask == position & ring.mask && word.age(at >> ring.shift) == LapOrder::Same
         };
         match taken {
             Some(held) => {
                 assert!(orphan && word.deliveries() < LIMIT && is_place(held.position()));
-                assert_eq!(left, Word::reading(word.lap(), word.deliveries() + 1, ME));
+                assert_eq!(left, SlotState::reading(word.lap(), word.deliveries() + 1, ME));
                 assert!(rx.acknowledge(&held));
             }
             None if orphan => {
                 assert!(word.deliveries() >= LIMIT && aside.is_some_and(is_place));
-                assert_eq!(left, Word::free(word.lap().wrapping_add(1)));
+                assert_eq!(left, SlotState::free(word.lap().wrapping_add(1)));
             }
             None => assert_eq!(left, word),
         }
 
         ring.slot(position).head.word.store(word.0, Relaxed);
-        let Disowned { claims, orphans } = ring.disown(DEAD);
+        let Disowned { claims, orphans } = ring.orphan_slots(DEAD);
         let left = found(ring, position);
         let expected = match word.phase() {
-            Some(Phase::Claimed) if word.owner() == DEAD => Word::skip(word.lap()),
+            Some(Phase::Claimed) if word.owner() == DEAD => SlotState::skip(word.lap()),
             Some(Phase::Reading) if word.owner() == DEAD => {
-                Word::reading(word.lap(), word.deliveries(), NOBODY)
+                SlotState::reading(word.lap(), word.deliveries(), NO_OWNER)
             }
             _ => word,
         };
         assert_eq!(left, expected);
         // Also when somebody died who had made it nobody's.
-        assert_eq!(orphans, (left.phase(), left.owner()) == (Some(Phase::Reading), NOBODY));
+        assert_eq!(orphans, (left.phase(), left.owner()) == (Some(Phase::Reading), NO_OWNER));
         let claim = word.phase() == Some(Phase::Claimed) && word.owner() == DEAD;
         assert_eq!(claims, u64::from(claim));
         let holds = matches!(left.phase(), Some(Phase::Full | Phase::Reading));
@@ -293,7 +293,7 @@ fn deliveries_never_wrap() {
     let rx = mpmc::Consumer::new(ring, ME);
     for limit in 0..=u8::MAX {
         for deliveries in 0..=DELIVERIES_MAX {
-            let word = Word::reading(0, deliveries, DEAD);
+            let word = SlotState::reading(0, deliveries, DEAD);
             ring.slot(0).head.word.store(word.0, Relaxed);
             let taken = rx.take_over(limit, is_dead).expect("no verdict fails");
             assert_eq!(taken.is_some(), deliveries < limit.min(DELIVERIES_MAX));
@@ -320,7 +320,7 @@ fn cursors_stay_inside() {
             let index = position % capacity;
             let at = |slot: core::ptr::NonNull<u8>| slot.addr().get() - ring.slots.addr().get();
             assert_eq!(at(cursor.slot), index as usize * ring.stride);
-            assert_eq!(cursor.full, Word::full(position / capacity));
+            assert_eq!(cursor.full, SlotState::full(position / capacity));
             ring.advance(&mut cursor);
             let next = ring.cursor(position.wrapping_add(1));
             assert_eq!((cursor.position, cursor.slot), (next.position, next.slot));
@@ -342,11 +342,11 @@ fn one_to_one_with_any_header() {
             let near = (0..=4 * capacity).map(|n| n.wrapping_sub(2 * capacity));
             let offsets: Vec<u64> = near.chain(FAR).collect();
             let word = |at: u64, what: u8| match what {
-                0 => Word::UNUSED,
+                0 => SlotState::UNUSED,
                 1 => ring.full(at.wrapping_sub(capacity)),
                 2 => ring.full(at),
                 3 => ring.full(at.wrapping_add(capacity)),
-                _ => Word(u64::MAX),
+                _ => SlotState(u64::MAX),
             };
             for (&tail, &head) in offsets.iter().flat_map(|t| offsets.iter().map(move |h| (t, h))) {
                 let (tail, head) = (position.wrapping_add(tail), position.wrapping_add(head));

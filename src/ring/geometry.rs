@@ -1,7 +1,7 @@
 //! Geometry: how many slots, how large, where. A total function of the options, checked arithmetic.
 
 use crate::layout::{self, SLOTS_ALIGN, SlotHead};
-use crate::message::Shape;
+use crate::message::MessageLayout;
 
 /// Most slots a ring may have.
 pub(crate) const CAPACITY_MAX: usize = 1 << 40;
@@ -10,7 +10,7 @@ pub(crate) const CAPACITY_MAX: usize = 1 << 40;
 /// address is computed from these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
-    pub(crate) shape: Shape,
+    pub(crate) shape: MessageLayout,
     pub(crate) seats: usize,
     /// Slots, a power of two.
     pub(crate) capacity: usize,
@@ -28,23 +28,23 @@ pub(crate) struct Geometry {
 
 /// How a slot lies: where messages are of one size, this follows from their type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Steps {
+pub(crate) struct SlotLayout {
     /// From the start of a slot to its payload, bytes.
     pub(crate) payload_at: usize,
     /// From one slot to the next, bytes.
     pub(crate) stride: usize,
 }
 
-impl Steps {
+impl SlotLayout {
     /// None for slots longer than the address space.
     #[inline(always)]
-    pub(crate) const fn new(variable: bool, slot_size: usize, align: usize) -> Option<Steps> {
+    pub(crate) const fn new(variable: bool, slot_size: usize, align: usize) -> Option<SlotLayout> {
         let unit = if align > 8 { align } else { 8 };
         let head = size_of::<SlotHead>() + if variable { size_of::<u64>() } else { 0 };
         let payload_at = head.next_multiple_of(unit);
         let Some(end) = payload_at.checked_add(slot_size) else { return None };
         match end.checked_next_multiple_of(unit) {
-            Some(stride) => Some(Steps { payload_at, stride }),
+            Some(stride) => Some(SlotLayout { payload_at, stride }),
             None => None,
         }
     }
@@ -53,7 +53,7 @@ impl Steps {
 impl Geometry {
     /// The geometry for these wishes, or which of them cannot be and why.
     pub(crate) fn new(
-        shape: Shape,
+        shape: MessageLayout,
         seats: usize,
         capacity: usize,
         slot_size: usize,
@@ -89,11 +89,11 @@ impl Geometry {
         let capacity = capacity.next_power_of_two();
         let header_size = layout::header_size(seats);
         let sizes = || {
-            let steps = Steps::new(shape.variable, slot_size, shape.align)?;
+            let steps = SlotLayout::new(shape.variable, slot_size, shape.align)?;
             let total = steps.stride.checked_mul(capacity)?.checked_add(header_size)?;
             (total <= isize::MAX as usize).then_some((steps, total))
         };
-        let Some((Steps { payload_at, stride }, total)) = sizes() else {
+        let Some((SlotLayout { payload_at, stride }, total)) = sizes() else {
             return wrong(
                 "capacity",
                 format!(
@@ -116,7 +116,7 @@ mod tests {
         capacity: usize,
         slot: usize,
     ) -> Result<Geometry, &'static str> {
-        Geometry::new(Shape::of::<T>(), 2, capacity, slot).map_err(|(option, _)| option)
+        Geometry::new(MessageLayout::of::<T>(), 2, capacity, slot).map_err(|(option, _)| option)
     }
 
     #[test]
@@ -161,7 +161,7 @@ mod tests {
                     for &slot_size in &sizes {
                         for &capacity in &capacities {
                             for seats in [2, 254] {
-                                let shape = Shape { variable, size, element: 0, align };
+                                let shape = MessageLayout { variable, size, element: 0, align };
                                 let result = Geometry::new(shape, seats, capacity, slot_size);
                                 match check(shape, seats, capacity, slot_size, result) {
                                     true => made += 1,
@@ -179,7 +179,7 @@ mod tests {
     /// Whether it was made; it is as it must be, or there is a reason that it was not.
     #[cfg(not(loom))]
     fn check(
-        shape: Shape,
+        shape: MessageLayout,
         seats: usize,
         capacity: usize,
         slot_size: usize,
@@ -242,7 +242,7 @@ mod tests {
             (variable, size, element, align) in (any::<bool>(), size(), 1..9usize, 0..13u32),
             (seats, capacity, slot_size, fits) in (2..=254usize, size(), size(), any::<bool>()),
         ) {
-            let shape = Shape { variable, size, element, align: 1 << align };
+            let shape = MessageLayout { variable, size, element, align: 1 << align };
             let slot_size = if fits && !variable { size } else { slot_size };
             // In numbers that cannot overflow.
             let wide = |n: usize| n as u128;

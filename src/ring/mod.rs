@@ -17,8 +17,8 @@ pub(crate) mod testing;
 use core::ptr::NonNull;
 
 use crate::layout::{Header, SlotHead};
-use crate::ring::geometry::{Geometry, Steps};
-use crate::ring::slot_state::Word;
+use crate::ring::geometry::{Geometry, SlotLayout};
+use crate::ring::slot_state::SlotState;
 
 /// The segment holds what no honest member writes; the handle that sees it stops for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ unsafe impl Sync for Ring {}
 pub(crate) struct Cursor {
     position: u64,
     slot: NonNull<u8>,
-    full: Word,
+    full: SlotState,
 }
 
 // SAFETY: as for the ring.
@@ -95,8 +95,8 @@ impl Ring {
     /// # Safety
     /// Every message of this ring is.
     #[inline(always)]
-    pub(crate) unsafe fn assume_sized(&self, size: usize, align: usize) {
-        if let Some(steps) = Steps::new(false, size, align) {
+    pub(crate) unsafe fn assume_slot_layout(&self, size: usize, align: usize) {
+        if let Some(steps) = SlotLayout::new(false, size, align) {
             // SAFETY: a geometry has the steps that follow from its messages.
             unsafe {
                 core::hint::assert_unchecked(self.payload_at == steps.payload_at);
@@ -153,21 +153,21 @@ impl Ring {
 
     /// The word that says: the message of this position is here.
     #[inline(always)]
-    pub(crate) fn full(&self, position: u64) -> Word {
-        Word::full(position >> self.shift)
+    pub(crate) fn full(&self, position: u64) -> SlotState {
+        SlotState::full(position >> self.shift)
     }
 
     /// The word a sender finds at `position` when no message was put there yet: that of one lap
     /// before, or what a fresh segment holds.
-    fn is_before(&self, word: Word, position: u64) -> bool {
-        word == Word::UNUSED || word == self.full(position.wrapping_sub(self.capacity()))
+    fn is_before(&self, word: SlotState, position: u64) -> bool {
+        word == SlotState::UNUSED || word == self.full(position.wrapping_sub(self.capacity()))
     }
 
     /// Whether all before `position` can have been sent: the slot before it holds the word of that
     /// message, or of the one a lap later.
     fn is_reached(&self, position: u64) -> bool {
         let last = position.wrapping_sub(1);
-        let word = Word(self.slot(last).head.word.load(crate::sync::Ordering::Acquire));
+        let word = SlotState(self.slot(last).head.word.load(crate::sync::Ordering::Acquire));
         let later = last.wrapping_add(self.capacity());
         position == 0 || word == self.full(last) || word == self.full(later)
     }

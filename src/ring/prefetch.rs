@@ -14,7 +14,7 @@ const LINE: usize = 64;
 
 /// How far ahead, and how much.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ahead {
+pub(super) struct RunPrefetcher {
     /// Cache lines of a slot to ask for.
     lines: usize,
     /// Slots from the one that is written to the one asked for.
@@ -23,16 +23,16 @@ pub(super) struct Ahead {
     bytes: usize,
 }
 
-impl Ahead {
+impl RunPrefetcher {
     const BYTES: usize = 512;
     /// Of larger slots the first ones: by then the processor has seen where the stores go. At 16 KiB in
     /// place, these gain a twentieth, and all of them would cost one.
     const LINES: usize = 32;
 
-    pub(super) fn of(ring: &Ring) -> Ahead {
-        let slots = Ahead::BYTES.div_ceil(ring.stride);
-        let lines = ring.stride.div_ceil(LINE).min(Ahead::LINES);
-        Ahead { lines, slots: slots as u64, bytes: 0 }
+    pub(super) fn of(ring: &Ring) -> RunPrefetcher {
+        let slots = RunPrefetcher::BYTES.div_ceil(ring.stride);
+        let lines = ring.stride.div_ceil(LINE).min(RunPrefetcher::LINES);
+        RunPrefetcher { lines, slots: slots as u64, bytes: 0 }
     }
 
     /// How many slots of `room`, the free ones from `position` on, to write before this is asked again;
@@ -78,29 +78,29 @@ impl Ahead {
 /// 256, but only while they are far behind. At the heels of a sender they would take away what it writes: less
 /// than half as many.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Few {
+pub(super) struct SlotPrefetcher {
     stride: usize,
     bytes: usize,
     /// Whether slots are longer than a line, and not longer than two: then a slot's second line is asked for, too.
     two: bool,
 }
 
-impl Few {
+impl SlotPrefetcher {
     /// How far ahead a sender asks, and a receiver.
     const TO_CLAIM: usize = 192;
     const TO_TAKE: usize = 128;
 
-    pub(super) fn to_claim(ring: &Ring) -> Few {
-        Few::of(ring, Few::TO_CLAIM)
+    pub(super) fn to_claim(ring: &Ring) -> SlotPrefetcher {
+        SlotPrefetcher::of(ring, SlotPrefetcher::TO_CLAIM)
     }
 
-    pub(super) fn to_take(ring: &Ring) -> Few {
-        Few::of(ring, Few::TO_TAKE)
+    pub(super) fn to_take(ring: &Ring) -> SlotPrefetcher {
+        SlotPrefetcher::of(ring, SlotPrefetcher::TO_TAKE)
     }
 
-    fn of(ring: &Ring, bytes: usize) -> Few {
+    fn of(ring: &Ring, bytes: usize) -> SlotPrefetcher {
         let two = (LINE + 1..=2 * LINE).contains(&ring.stride);
-        Few { stride: ring.stride, bytes: bytes.next_multiple_of(ring.stride), two }
+        SlotPrefetcher { stride: ring.stride, bytes: bytes.next_multiple_of(ring.stride), two }
     }
 
     #[inline(always)]

@@ -47,27 +47,27 @@ pub(crate) const LAP_SHIFT: u32 = 16;
 pub(crate) const DELIVERIES_MAX: u8 = 31;
 
 /// The owner of what nobody alive owns. No seat has this number.
-pub(crate) const NOBODY: u8 = 255;
+pub(crate) const NO_OWNER: u8 = 255;
 
 /// A slot's state word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Word(pub(crate) u64);
+pub(crate) struct SlotState(pub(crate) u64);
 
 /// How a word's lap stands to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Age {
+pub(crate) enum LapOrder {
     Older,
     Same,
     Newer,
 }
 
-impl Word {
+impl SlotState {
     /// What a fresh segment holds.
-    pub(crate) const UNUSED: Word = Word(0);
+    pub(crate) const UNUSED: SlotState = SlotState(0);
 
-    const fn of(lap: u64, deliveries: u8, owner: u8, phase: Phase) -> Word {
+    const fn of(lap: u64, deliveries: u8, owner: u8, phase: Phase) -> SlotState {
         let deliveries = (deliveries & DELIVERIES_MAX) as u64;
-        Word(
+        SlotState(
             lap << LAP_SHIFT
                 | deliveries << DELIVERIES_SHIFT
                 | (owner as u64) << OWNER_SHIFT
@@ -77,32 +77,32 @@ impl Word {
 
     /// Free in `lap`.
     #[inline(always)]
-    pub(crate) const fn free(lap: u64) -> Word {
-        Word::of(lap, 0, 0, Phase::Free)
+    pub(crate) const fn free(lap: u64) -> SlotState {
+        SlotState::of(lap, 0, 0, Phase::Free)
     }
 
     /// A sender writes the message of `lap`.
     #[inline(always)]
-    pub(crate) const fn claimed(lap: u64, owner: u8) -> Word {
-        Word::of(lap, 0, owner, Phase::Claimed)
+    pub(crate) const fn claimed(lap: u64, owner: u8) -> SlotState {
+        SlotState::of(lap, 0, owner, Phase::Claimed)
     }
 
     /// The word that announces the message of `lap`.
     #[inline(always)]
-    pub(crate) const fn full(lap: u64) -> Word {
-        Word::of(lap, 0, 0, Phase::Full)
+    pub(crate) const fn full(lap: u64) -> SlotState {
+        SlotState::of(lap, 0, 0, Phase::Full)
     }
 
     /// A receiver reads the message of `lap`, for the how-manieth time.
     #[inline(always)]
-    pub(crate) const fn reading(lap: u64, deliveries: u8, owner: u8) -> Word {
-        Word::of(lap, deliveries, owner, Phase::Reading)
+    pub(crate) const fn reading(lap: u64, deliveries: u8, owner: u8) -> SlotState {
+        SlotState::of(lap, deliveries, owner, Phase::Reading)
     }
 
     /// No message in `lap`.
     #[inline(always)]
-    pub(crate) const fn skip(lap: u64) -> Word {
-        Word::of(lap, 0, 0, Phase::Skip)
+    pub(crate) const fn skip(lap: u64) -> SlotState {
+        SlotState::of(lap, 0, 0, Phase::Skip)
     }
 
     /// `None`: no honest member writes such a word.
@@ -137,7 +137,7 @@ impl Word {
     }
 
     /// How many laps its own is after `lap`, of which it knows 48 bits. Only of a word that is
-    /// [newer](Age::Newer).
+    /// [newer](LapOrder::Newer).
     #[inline]
     pub(crate) const fn laps_after(self, lap: u64) -> u64 {
         (self.lap() << LAP_SHIFT).wrapping_sub(lap << LAP_SHIFT) >> LAP_SHIFT
@@ -145,12 +145,12 @@ impl Word {
 
     /// How its lap stands to `lap`.
     #[inline(always)]
-    pub(crate) const fn age(self, lap: u64) -> Age {
+    pub(crate) const fn age(self, lap: u64) -> LapOrder {
         let distance = (self.0 & !0xffff).wrapping_sub(lap << LAP_SHIFT) as i64;
         match distance {
-            0 => Age::Same,
-            1.. => Age::Newer,
-            _ => Age::Older,
+            0 => LapOrder::Same,
+            1.. => LapOrder::Newer,
+            _ => LapOrder::Older,
         }
     }
 }
@@ -161,18 +161,18 @@ mod tests {
 
     #[test]
     fn unused_is_free_at_lap_zero_and_never_full() {
-        assert_eq!(Word::UNUSED, Word::free(0));
+        assert_eq!(SlotState::UNUSED, SlotState::free(0));
         for lap in [0, 1, 2, (1 << 48) - 1, 1 << 48, u64::MAX] {
-            assert_ne!(Word::full(lap), Word::UNUSED);
-            assert_ne!(Word::full(lap), Word::full(lap.wrapping_add(1)));
+            assert_ne!(SlotState::full(lap), SlotState::UNUSED);
+            assert_ne!(SlotState::full(lap), SlotState::full(lap.wrapping_add(1)));
         }
     }
 
     #[test]
     fn laps_wrap_at_two_to_the_48th() {
-        assert_eq!(Word::full(1 << 48), Word::full(0));
-        assert_eq!(Word::free(u64::MAX).age(0), Age::Older);
-        assert_eq!(Word::free(0).age(u64::MAX), Age::Newer);
+        assert_eq!(SlotState::full(1 << 48), SlotState::full(0));
+        assert_eq!(SlotState::free(u64::MAX).age(0), LapOrder::Older);
+        assert_eq!(SlotState::free(0).age(u64::MAX), LapOrder::Newer);
     }
 
     /// Every word: what its fields say makes that word again, or its phase is none.
@@ -180,11 +180,14 @@ mod tests {
     fn every_word_is_read_as_it_is_written() {
         for lap in [0, 1, 0x5555_5555_5555, (1 << 47) - 1, 1 << 47, (1 << 48) - 1] {
             for low in 0..1u64 << LAP_SHIFT {
-                let word = Word(lap << LAP_SHIFT | low);
+                let word = SlotState(lap << LAP_SHIFT | low);
                 assert_eq!(word.lap(), lap);
                 match word.phase() {
                     Some(phase) => {
-                        assert_eq!(Word::of(lap, word.deliveries(), word.owner(), phase), word);
+                        assert_eq!(
+                            SlotState::of(lap, word.deliveries(), word.owner(), phase),
+                            word
+                        );
                     }
                     None => assert!(low & 7 > Phase::Skip as u64),
                 }
@@ -204,15 +207,15 @@ mod tests {
         };
         for one in laps() {
             for other in laps() {
-                let there = Word::reading(one, 31, 255).age(other);
-                let back = Word::free(other).age(one);
+                let there = SlotState::reading(one, 31, 255).age(other);
+                let back = SlotState::free(other).age(one);
                 let distance = one.wrapping_sub(other) << LAP_SHIFT;
                 let expected = match distance {
-                    0 => [Age::Same, Age::Same],
+                    0 => [LapOrder::Same, LapOrder::Same],
                     // As far as can be, both ways.
-                    0x8000_0000_0000_0000 => [Age::Older, Age::Older],
-                    1..0x8000_0000_0000_0000 => [Age::Newer, Age::Older],
-                    _ => [Age::Older, Age::Newer],
+                    0x8000_0000_0000_0000 => [LapOrder::Older, LapOrder::Older],
+                    1..0x8000_0000_0000_0000 => [LapOrder::Newer, LapOrder::Older],
+                    _ => [LapOrder::Older, LapOrder::Newer],
                 };
                 assert_eq!([there, back], expected, "{one:#x} and {other:#x}");
             }
@@ -223,8 +226,8 @@ mod tests {
     fn laps_between_are_counted_round_the_end() {
         for from in [0, 1, 7, (1 << 48) - 2, (1 << 48) - 1, 1 << 48, u64::MAX - 1, u64::MAX] {
             for far in [1, 2, 1 << 20, (1 << 47) - 1] {
-                let word = Word::reading(from.wrapping_add(far), 31, 255);
-                assert_eq!((word.age(from), word.laps_after(from)), (Age::Newer, far));
+                let word = SlotState::reading(from.wrapping_add(far), 31, 255);
+                assert_eq!((word.age(from), word.laps_after(from)), (LapOrder::Newer, far));
             }
         }
     }
@@ -237,18 +240,18 @@ mod tests {
             for owner in 0..=255 {
                 for deliveries in 0..=DELIVERIES_MAX {
                     for phase in phases {
-                        let word = Word::of(lap, deliveries, owner, phase);
+                        let word = SlotState::of(lap, deliveries, owner, phase);
                         let fields = (word.lap(), word.deliveries(), word.owner(), word.phase());
                         assert_eq!(fields, (lap, deliveries, owner, Some(phase)));
-                        assert_eq!(word.age(lap), Age::Same);
-                        assert_eq!(word.age(lap.wrapping_add(1)), Age::Older);
-                        assert_eq!(word.age(lap.wrapping_sub(1)), Age::Newer);
+                        assert_eq!(word.age(lap), LapOrder::Same);
+                        assert_eq!(word.age(lap.wrapping_add(1)), LapOrder::Older);
+                        assert_eq!(word.age(lap.wrapping_sub(1)), LapOrder::Newer);
                     }
                 }
             }
         }
         for bits in 5..8 {
-            assert_eq!(Word(bits).phase(), None);
+            assert_eq!(SlotState(bits).phase(), None);
         }
     }
 }

@@ -34,9 +34,9 @@
 
 use core::ptr::NonNull;
 
-use super::prefetch::Ahead;
+use super::prefetch::RunPrefetcher;
 use super::{Corrupt, Cursor, Ring, Slot};
-use crate::ring::slot_state::Word;
+use crate::ring::slot_state::SlotState;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
 /// The sending end.
@@ -50,11 +50,11 @@ pub(crate) struct Producer {
     /// The position there.
     end_position: u64,
     /// What announces the messages of this run, which is of one lap.
-    full: Word,
+    full: SlotState,
     /// The first position there is no room for, as far as we know.
     limit: u64,
     /// How far ahead the memory of slots is asked for.
-    ahead: Ahead,
+    ahead: RunPrefetcher,
 }
 
 // SAFETY: as for the ring.
@@ -99,7 +99,7 @@ impl Producer {
         }
         header.tail.0.store(position, Release);
         let Cursor { slot, full, .. } = ring.cursor(position);
-        let ahead = Ahead::of(&ring);
+        let ahead = RunPrefetcher::of(&ring);
         Ok(Producer { ring, slot, end: slot, end_position: position, full, limit, ahead })
     }
 
@@ -264,7 +264,7 @@ impl Consumer {
 
     /// Whether the next message is there; finds words that cannot be.
     pub(crate) fn is_ready(&self) -> Result<bool, Corrupt> {
-        let word = Word(self.slot().head.word.load(Acquire));
+        let word = SlotState(self.slot().head.word.load(Acquire));
         if word == self.next.full {
             Ok(true)
         } else if self.ring.is_before(word, self.next.position) {
@@ -337,8 +337,8 @@ impl Consumer {
 }
 
 impl Ring {
-    fn word(&self, position: u64) -> Word {
-        Word(self.slot(position).head.word.load(Acquire))
+    fn word(&self, position: u64) -> SlotState {
+        SlotState(self.slot(position).head.word.load(Acquire))
     }
 
     /// Messages from one credit to the next. Measured: rarer is not faster, more often costs the sender a line.

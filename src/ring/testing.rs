@@ -9,10 +9,10 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 
 use super::{Ring, Slot};
 use crate::layout::{self, Header, SLOTS_ALIGN, SlotHead};
-use crate::message::{self, Shape};
+use crate::message::{self, MessageLayout};
 use crate::ring::geometry::Geometry;
 #[cfg(not(loom))]
-use crate::ring::slot_state::Word;
+use crate::ring::slot_state::SlotState;
 use crate::sync::{AtomicU64, Tracked, crash_point};
 use crate::wait::Table;
 
@@ -38,7 +38,7 @@ unsafe impl Sync for HeapRing {}
 impl HeapRing {
     /// As a fresh segment is.
     pub(crate) fn new(capacity: usize) -> HeapRing {
-        let shape = Shape::of::<Twice>();
+        let shape = MessageLayout::of::<Twice>();
         let geometry = Geometry::new(shape, SEATS, capacity, size_of::<Twice>())
             .expect("a geometry that can be");
         let layout = HeapRing::layout(&geometry);
@@ -65,18 +65,18 @@ impl HeapRing {
     /// As after `position` messages of one sender, all of them received.
     #[cfg(not(loom))]
     pub(crate) fn at(capacity: usize, position: u64) -> HeapRing {
-        HeapRing::after(capacity, position, Word::full)
+        HeapRing::after(capacity, position, SlotState::full)
     }
 
     /// As after `position` messages of many senders, all of them received.
     #[cfg(not(loom))]
     pub(crate) fn of_many_at(capacity: usize, position: u64) -> HeapRing {
-        HeapRing::after(capacity, position, |lap| Word::free(lap.wrapping_add(1)))
+        HeapRing::after(capacity, position, |lap| SlotState::free(lap.wrapping_add(1)))
     }
 
     /// What is done with in a lap leaves this word.
     #[cfg(not(loom))]
-    fn after(capacity: usize, position: u64, left: fn(u64) -> Word) -> HeapRing {
+    fn after(capacity: usize, position: u64, left: fn(u64) -> SlotState) -> HeapRing {
         use crate::sync::Ordering::Relaxed;
 
         let block = HeapRing::new(capacity);

@@ -9,7 +9,7 @@ use crate::error::{Error, Fault};
 use crate::flavor::Flavor;
 use crate::layout::{self, Header, MAGIC, VERSION, header_size};
 use crate::liveness::NONCE_MAX;
-use crate::message::Shape;
+use crate::message::MessageLayout;
 use crate::ring::geometry::Geometry;
 use crate::ring::slot_state::DELIVERIES_MAX;
 use crate::role::Side;
@@ -126,7 +126,7 @@ impl Redelivery {
 
 /// The private copy of what a header says, validated.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Facts {
+pub(crate) struct ChannelInfo {
     pub(crate) flavor: Flavor,
     pub(crate) geometry: Geometry,
     pub(crate) schema: u64,
@@ -142,9 +142,9 @@ pub(crate) struct Facts {
 #[derive(Debug)]
 pub(crate) enum State {
     /// A channel.
-    Ready(Facts),
+    Ready(ChannelInfo),
     /// Ours, its creator died or is still at it.
-    HalfMade,
+    Incomplete,
 }
 
 /// The header at the start of a mapping at least as long as a header.
@@ -169,7 +169,7 @@ pub(crate) fn examine(
     let identity = &header.identity;
     match identity.magic.load(Acquire) {
         MAGIC => {}
-        0 if is_marked(stat.raw_mode) => return Ok(State::HalfMade),
+        0 if is_marked(stat.raw_mode) => return Ok(State::Incomplete),
         _ => return not_ours("a segment without our magic".into()),
     }
     let found = identity.version.load(Relaxed);
@@ -184,7 +184,7 @@ pub(crate) fn examine(
     Ok(State::Ready(facts))
 }
 
-fn read(header: &Header) -> Result<Facts, &'static str> {
+fn read(header: &Header) -> Result<ChannelInfo, &'static str> {
     let id = &header.identity;
     let size = |word: &crate::sync::plain::AtomicU64| {
         usize::try_from(word.load(Relaxed)).map_err(|_| "a size is larger than the address space")
@@ -194,7 +194,7 @@ fn read(header: &Header) -> Result<Facts, &'static str> {
     if !flavor.allows(seats) {
         return Err("the number of seats cannot be");
     }
-    let shape = Shape {
+    let shape = MessageLayout {
         variable: match id.shape.load(Relaxed) {
             1 => false,
             2 => true,
@@ -219,7 +219,7 @@ fn read(header: &Header) -> Result<Facts, &'static str> {
     if nonce == 0 || nonce > NONCE_MAX {
         return Err("the nonce cannot be");
     }
-    Ok(Facts {
+    Ok(ChannelInfo {
         flavor,
         geometry,
         schema: id.schema.load(Relaxed),
@@ -239,7 +239,7 @@ fn read(header: &Header) -> Result<Facts, &'static str> {
 
 /// What a new channel is to be.
 #[derive(Debug)]
-pub(crate) struct Plan<'a> {
+pub(crate) struct ChannelSpec<'a> {
     pub(crate) flavor: Flavor,
     pub(crate) geometry: Geometry,
     pub(crate) schema: u64,
@@ -253,7 +253,12 @@ pub(crate) struct Plan<'a> {
 ///
 /// The facts are the plan's, and nothing of them is read from the segment: any process that the mode
 /// lets write can write there from the moment that the segment exists.
-pub(crate) fn initialise(mapping: &Mapping, plan: &Plan<'_>, set: i32, nonce: u32) -> Facts {
+pub(crate) fn initialise(
+    mapping: &Mapping,
+    plan: &ChannelSpec<'_>,
+    set: i32,
+    nonce: u32,
+) -> ChannelInfo {
     let header = header(mapping);
     let created = time::wall_ns();
     let Geometry { shape, seats, capacity, slot_size, stride, header_size, total, .. } =
@@ -280,7 +285,7 @@ pub(crate) fn initialise(mapping: &Mapping, plan: &Plan<'_>, set: i32, nonce: u3
     id.deliveries.store(deliveries, Relaxed);
     bind(mapping, set, nonce);
     id.magic.store(MAGIC, Release);
-    Facts {
+    ChannelInfo {
         flavor: plan.flavor,
         geometry: plan.geometry,
         schema: plan.schema,
@@ -303,7 +308,7 @@ pub(crate) fn bind(mapping: &Mapping, set: i32, nonce: u32) {
 
 /// Tells the members that the channel was removed, without a system call of theirs. After it was:
 /// a segment found by its key is never doomed.
-pub(crate) fn doom(mapping: &Mapping) {
+pub(crate) fn mark_removed(mapping: &Mapping) {
     let header = header(mapping);
     header.senders.set(REMOVED);
     header.receivers.set(REMOVED);

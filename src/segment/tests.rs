@@ -6,7 +6,7 @@ use crate::sync::plain::AtomicU64;
 
 /// The header of a many-to-many channel of text, as `initialise` writes it.
 fn sample() -> Box<Header> {
-    let shape = Shape { variable: true, size: 4, element: 2, align: 2 };
+    let shape = MessageLayout { variable: true, size: 4, element: 2, align: 2 };
     let geometry = Geometry::new(shape, 3, 8, 40).expect("a geometry");
     let header = Box::new(Header::new());
     let id = &header.identity;
@@ -110,8 +110,8 @@ fn every_pair_of_bits() {
 fn a_creator_knows_what_others_read() {
     use crate::sysv::key::PRIVATE;
     use crate::sysv::shm::{self, Access, Get};
-    let shape = Shape { variable: true, size: 4, element: 2, align: 2 };
-    let plan = Plan {
+    let shape = MessageLayout { variable: true, size: 4, element: 2, align: 2 };
+    let plan = ChannelSpec {
         flavor: Flavor::Mpmc,
         geometry: Geometry::new(shape, 3, 8, 40).expect("a geometry"),
         schema: 0xfeed,
@@ -127,9 +127,9 @@ fn a_creator_knows_what_others_read() {
     let facts = initialise(&mapping, &plan, 5, 0x1234_5678);
     match examine(&mapping, &stat, "any").expect("a channel") {
         State::Ready(read) => assert_eq!(read, facts),
-        State::HalfMade => panic!("not finished"),
+        State::Incomplete => panic!("not finished"),
     }
     // It asks the segment for nothing.
-    let unwritten = initialise(&mapping, &Plan { name: "other", ..plan }, 6, 1);
+    let unwritten = initialise(&mapping, &ChannelSpec { name: "other", ..plan }, 6, 1);
     assert_eq!((unwritten.name.as_str(), unwritten.set, unwritten.nonce), ("other", 6, 1));
 }

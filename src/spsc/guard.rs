@@ -48,7 +48,7 @@ impl<T: Message + ?Sized> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         let len = size_of_val::<T>(self);
-        self.receiver.give_back(len);
+        self.receiver.acknowledge_lent(len);
     }
 }
 

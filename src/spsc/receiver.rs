@@ -9,19 +9,19 @@ use core::time::Duration;
 
 use crate::address::ChannelId;
 use crate::admin::stat::Stat;
-use crate::endpoint::attachment::Membership;
-use crate::endpoint::spsc::{Channel, Peer};
+use crate::endpoint::attachment::Attachment;
+use crate::endpoint::spsc::{Endpoint, Peer};
 use crate::error::{Error, Fault, RecvError};
 use crate::flavor::Flavor;
-use crate::message::{Message, Shape, is_variable};
+use crate::message::{Message, MessageLayout, is_variable};
 use crate::open::handle::{Handle, sealed::Sealed};
 use crate::ring::spsc::Consumer;
 use crate::role::Side;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::adaptive_spin::{Pace, Wait};
-use crate::wait::backoff::Lead;
-use crate::wait::blocking::{Patience, Seldom};
-use crate::wait::{self, Ended, Look};
+use crate::wait::adaptive_spin::{Wait, WaitPolicy};
+use crate::wait::backoff::ReceiverBackoff;
+use crate::wait::blocking::{Blocking, Throttle};
+use crate::wait::{self, Poll, WaitError};
 
 /// The receiving side of a one-to-one channel. [`Options`](crate::Options) open it.
 ///
@@ -30,13 +30,13 @@ use crate::wait::{self, Ended, Look};
 #[derive(Debug)]
 pub struct Receiver<T: Message + ?Sized> {
     consumer: Consumer,
-    pace: Pace,
+    policy: WaitPolicy,
     /// Bytes received since the seat was taken.
     bytes: u64,
-    lead: Lead,
-    seldom: Seldom,
+    backoff: ReceiverBackoff,
+    throttle: Throttle,
     /// Last: the ring lies in its mapping.
-    channel: Channel,
+    endpoint: Endpoint,
     message: PhantomData<fn() -> Box<T>>,
 }
 
@@ -46,8 +46,8 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// # Errors
     /// [`RecvError::Timeout`], [`RecvError::Fault`].
     pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<u32, RecvError> {
-        self.channel.check()?;
-        self.channel.wait_for_peer(timeout).map_err(|ended| self.ended(ended.of_call()))
+        self.endpoint.check()?;
+        self.endpoint.wait_for_peer(timeout).map_err(|ended| self.ended(ended.of_call()))
     }
 
     /// Who is on the other side, by the kernel's word.
@@ -55,8 +55,8 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// # Errors
     /// A [`Fault`].
     pub fn peer(&mut self) -> Result<Peer, Fault> {
-        self.channel.check()?;
-        self.channel.peer()
+        self.endpoint.check()?;
+        self.endpoint.peer()
     }
 
     /// Messages sent and not yet acknowledged.
@@ -76,12 +76,12 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     /// Slots of the ring.
     pub fn capacity(&self) -> usize {
-        self.channel.membership.geometry().capacity
+        self.endpoint.attachment.geometry().capacity
     }
 
     /// Longest message, bytes.
     pub fn slot_size(&self) -> usize {
-        self.channel.membership.geometry().slot_size
+        self.endpoint.attachment.geometry().slot_size
     }
 
     /// The position of the next message in the sequence of all messages of this channel: everything
@@ -92,7 +92,7 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     /// What others need to attach by identifier.
     pub fn id(&self) -> ChannelId {
-        self.channel.membership.id
+        self.endpoint.attachment.id
     }
 
     /// Everything about the channel.
@@ -101,7 +101,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// [`Error::Fault`] with [`Fault::Removed`] or [`Fault::Corrupt`].
     pub fn stat(&self) -> Result<Stat, Error> {
         self.account();
-        self.channel.membership.stat()
+        self.endpoint.attachment.stat()
     }
 
     /// Leaves the channel, as `drop` does, and tells what went wrong. What was not acknowledged stays.
@@ -111,16 +111,16 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// [`Fault::LivenessLost`], or [`Fault::Forked`] in a forked child, which leaves nothing.
     pub fn close(mut self) -> Result<(), Error> {
         self.settle();
-        self.channel.leave()
+        self.endpoint.leave()
     }
 
     /// Makes sure of a message at the next position.
     #[inline(always)]
-    fn arrive(&mut self, patience: Patience) -> Result<(), RecvError> {
-        if self.consumer.has_message() && !self.channel.guard.forked() {
+    fn arrive(&mut self, blocking: Blocking) -> Result<(), RecvError> {
+        if self.consumer.has_message() && !self.endpoint.guard.forked() {
             return Ok(());
         }
-        self.await_message(patience)
+        self.await_message(blocking)
     }
 
     /// Where the arrived message lies, and how many bytes it has: never more than a slot.
@@ -128,14 +128,14 @@ impl<T: Message + ?Sized> Receiver<T> {
     fn find(&mut self) -> Result<(NonNull<u8>, usize), RecvError> {
         let slot = self.consumer.slot();
         slot.reading();
-        let geometry = self.channel.membership.geometry();
+        let geometry = self.endpoint.attachment.geometry();
         if !is_variable::<T>() {
             return Ok((slot.payload(), geometry.slot_size));
         }
         let len = slot.length().load(Relaxed);
         if len > geometry.slot_size as u64 {
             let what = "a message is longer than its slot";
-            return Err(self.channel.stop(Fault::Corrupt { what }).into());
+            return Err(self.endpoint.stop(Fault::Corrupt { what }).into());
         }
         Ok((slot.payload(), len as usize))
     }
@@ -153,8 +153,8 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     /// Acknowledges a message that was lent. In a forked child it is the parent's to acknowledge.
     #[inline(always)]
-    pub(super) fn give_back(&mut self, len: usize) {
-        if !self.channel.guard.forked() {
+    pub(super) fn acknowledge_lent(&mut self, len: usize) {
+        if !self.endpoint.guard.forked() {
             self.acknowledge(len);
         }
     }
@@ -170,65 +170,65 @@ impl<T: Message + ?Sized> Receiver<T> {
     fn give_credit(&mut self) {
         self.consumer.publish_credit();
         self.account();
-        wait::light_fence();
-        if self.channel.membership.peer_parking().flags() != 0 {
+        wait::waker_fence();
+        if self.endpoint.attachment.peer_parking().flags() != 0 {
             let ring = self.consumer.ring();
             if ring.capacity() - ring.depth() >= ring.capacity().div_ceil(2) {
                 // What fails here fails again in the next call that waits.
-                let _ = self.channel.wake_peer();
+                let _ = self.endpoint.wake_peer();
             }
         }
     }
 
     /// All that was received is told to the sender, who is woken whatever it waits for.
     fn settle(&mut self) {
-        if self.channel.membership.keeps_seat() {
+        if self.endpoint.attachment.owns_seat() {
             self.consumer.publish_credit();
             self.account();
             // What fails here fails again in whatever comes next.
-            let _ = self.channel.wake_peer();
+            let _ = self.endpoint.wake_peer();
         }
     }
 
     /// The slow half of [`arrive`](Receiver::arrive).
     #[cold]
     #[inline(never)]
-    fn await_message(&mut self, patience: Patience) -> Result<(), RecvError> {
-        match self.seek_message(patience) {
+    fn await_message(&mut self, blocking: Blocking) -> Result<(), RecvError> {
+        match self.seek_message(blocking) {
             // Sent before the channel was removed, and seen after.
             Err(RecvError::Fault(Fault::Removed)) if self.look()? => Ok(()),
-            Err(RecvError::Fault(fault)) => Err(self.channel.stop(fault).into()),
+            Err(RecvError::Fault(fault)) => Err(self.endpoint.stop(fault).into()),
             other => other,
         }
     }
 
-    fn seek_message(&mut self, patience: Patience) -> Result<(), RecvError> {
-        self.channel.check()?;
+    fn seek_message(&mut self, blocking: Blocking) -> Result<(), RecvError> {
+        self.endpoint.check()?;
         let owes = self.consumer.owes_credit();
         if owes {
             self.consumer.publish_credit();
         }
         // Seldom, since it takes as long as a message that is on its way.
-        if self.channel.membership.is_behind(self.consumer.position()) {
+        if self.endpoint.attachment.is_behind(self.consumer.position()) {
             self.account();
         }
-        if patience != Patience::Now && self.comes_soon() {
+        if blocking != Blocking::Never && self.comes_soon() {
             return Ok(());
         }
         if owes {
             self.account();
         }
-        self.channel.wake_peer()?;
+        self.endpoint.wake_peer()?;
         if self.look()? {
             return Ok(());
         }
-        if patience == Patience::Now {
-            self.channel.membership.check_removed()?;
-            let gone = match self.seldom.is_due() {
-                true => self.channel.look_around()?,
+        if blocking == Blocking::Never {
+            self.endpoint.attachment.check_removed()?;
+            let gone = match self.throttle.is_due() {
+                true => self.endpoint.look_around()?,
                 false => {
-                    self.channel.membership.peer_parking().has_left()
-                        && self.channel.has_lost_peer()?
+                    self.endpoint.attachment.peer_parking().has_left()
+                        && self.endpoint.has_lost_peer()?
                 }
             };
             if gone && !self.look()? {
@@ -237,18 +237,18 @@ impl<T: Message + ?Sized> Receiver<T> {
             // The look may have found what was sent just before the sender went.
             return if self.look()? { Ok(()) } else { Err(RecvError::Empty) };
         }
-        self.wait(patience, |consumer, channel, look| {
+        self.wait(blocking, |consumer, endpoint, look| {
             let ready = || consumer.is_ready().map_err(Fault::from);
             if ready()? {
                 return Ok(true);
             }
-            if look == Look::Quick {
+            if look == Poll::Quick {
                 return Ok(false);
             }
-            let lives = channel.membership.look_at_lives()?;
+            let lives = endpoint.attachment.look_at_lives()?;
             // Once it is known to be gone, all that it sent is visible.
-            match channel.is_abandoned(&lives) {
-                true if !matches!(look, Look::Peek | Look::Others) && !ready()? => {
+            match endpoint.is_abandoned(&lives) {
+                true if !matches!(look, Poll::Peek | Poll::Others) && !ready()? => {
                     Err(RecvError::Disconnected)
                 }
                 abandoned => Ok(abandoned),
@@ -258,37 +258,38 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     /// Whether the next message comes within a moment.
     fn comes_soon(&mut self) -> bool {
-        let Receiver { consumer, lead, pace, .. } = self;
-        if pace.lets_lead() && lead.is_due(consumer.dry()) {
-            lead.let_lead(|messages| consumer.has_more_than(messages), || consumer.has_message());
+        let Receiver { consumer, backoff, policy, .. } = self;
+        if policy.backs_off() && backoff.is_due(consumer.dry()) {
+            backoff
+                .back_off(|messages| consumer.has_more_than(messages), || consumer.has_message());
         }
-        let soon = pace.glance(|| consumer.has_message());
-        lead.came(soon);
+        let soon = policy.poll_briefly(|| consumer.has_message());
+        backoff.came(soon);
         soon
     }
 
     fn look(&mut self) -> Result<bool, RecvError> {
-        self.consumer.is_ready().map_err(|corrupt| self.channel.stop(corrupt.into()).into())
+        self.consumer.is_ready().map_err(|corrupt| self.endpoint.stop(corrupt.into()).into())
     }
 
     /// Waits where receivers wait.
     fn wait(
         &mut self,
-        patience: Patience,
-        mut look: impl FnMut(&Consumer, &Channel, Look) -> Result<bool, RecvError>,
+        blocking: Blocking,
+        mut look: impl FnMut(&Consumer, &Endpoint, Poll) -> Result<bool, RecvError>,
     ) -> Result<(), RecvError> {
-        let Receiver { consumer, channel, pace, .. } = self;
-        let look = |how| look(consumer, channel, how);
-        let waited = wait::wait(channel.membership.place(), pace, patience.deadline(), look);
+        let Receiver { consumer, endpoint, policy, .. } = self;
+        let look = |how| look(consumer, endpoint, how);
+        let waited = wait::wait(endpoint.attachment.place(), policy, blocking.deadline(), look);
         waited.map_err(|ended| self.ended(ended))
     }
 
     /// What a wait that ended in vain comes to.
-    fn ended(&mut self, ended: Ended<RecvError>) -> RecvError {
+    fn ended(&mut self, ended: WaitError<RecvError>) -> RecvError {
         let ended = match ended {
-            Ended::TimedOut => RecvError::Timeout,
-            Ended::Failed(RecvError::Fault(fault)) => self.channel.stop(fault).into(),
-            Ended::Failed(error) => error,
+            WaitError::TimedOut => RecvError::Timeout,
+            WaitError::Failed(RecvError::Fault(fault)) => self.endpoint.stop(fault).into(),
+            WaitError::Failed(error) => error,
         };
         self.account();
         ended
@@ -296,8 +297,12 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     /// Brings our line of the members' table up to date.
     fn account(&self) {
-        if self.channel.membership.is_seated() {
-            self.channel.membership.account(self.consumer.position(), self.bytes, self.pace.parks);
+        if self.endpoint.attachment.is_seated() {
+            self.endpoint.attachment.account(
+                self.consumer.position(),
+                self.bytes,
+                self.policy.parks,
+            );
         }
     }
 }
@@ -309,22 +314,22 @@ impl<T: Message + ?Sized> Sealed for Receiver<T> {
     const FLAVOR: Flavor = Flavor::Spsc;
     const SIDE: Side = Side::Receivers;
 
-    fn shape() -> Shape {
-        Shape::of::<T>()
+    fn shape() -> MessageLayout {
+        MessageLayout::of::<T>()
     }
 
-    fn from_membership(membership: Membership, wait: Wait) -> Result<Self, Error> {
-        Consumer::check(&membership.ring()).map_err(Fault::from)?;
-        let consumer = Consumer::new(membership.ring());
-        membership.begin_at(consumer.position());
-        let lead = Lead::new(membership.geometry());
+    fn from_attachment(attachment: Attachment, wait: Wait) -> Result<Self, Error> {
+        Consumer::check(&attachment.ring()).map_err(Fault::from)?;
+        let consumer = Consumer::new(attachment.ring());
+        attachment.begin_at(consumer.position());
+        let backoff = ReceiverBackoff::new(attachment.geometry());
         Ok(Receiver {
             consumer,
-            pace: Pace::new(wait),
+            policy: WaitPolicy::new(wait),
             bytes: 0,
-            lead,
-            seldom: Seldom::default(),
-            channel: Channel::new(membership),
+            backoff,
+            throttle: Throttle::default(),
+            endpoint: Endpoint::new(attachment),
             message: PhantomData,
         })
     }

@@ -9,19 +9,19 @@ use core::time::Duration;
 
 use crate::address::ChannelId;
 use crate::admin::stat::Stat;
-use crate::endpoint::attachment::Membership;
+use crate::endpoint::attachment::Attachment;
 use crate::endpoint::flush::is_flushed;
-use crate::endpoint::spsc::{Channel, Peer};
+use crate::endpoint::spsc::{Endpoint, Peer};
 use crate::error::{Error, Fault, SendError};
 use crate::flavor::Flavor;
-use crate::message::{self, Message, Shape, is_variable};
+use crate::message::{self, Message, MessageLayout, is_variable};
 use crate::open::handle::{Handle, sealed::Sealed};
 use crate::ring::spsc::Producer;
 use crate::role::Side;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::adaptive_spin::{Pace, Wait};
-use crate::wait::blocking::{Patience, Seldom};
-use crate::wait::{self, Ended, Look};
+use crate::wait::adaptive_spin::{Wait, WaitPolicy};
+use crate::wait::blocking::{Blocking, Throttle};
+use crate::wait::{self, Poll, WaitError};
 
 /// The sending side of a one-to-one channel. [`Options`](crate::Options) open it.
 ///
@@ -32,12 +32,12 @@ pub struct Sender<T: Message + ?Sized> {
     producer: Producer,
     /// The receivers' word while there is nothing to do about it.
     quiet: u32,
-    pace: Pace,
+    policy: WaitPolicy,
     /// Bytes sent since the seat was taken.
     bytes: u64,
-    seldom: Seldom,
+    throttle: Throttle,
     /// Last: the ring lies in its mapping.
-    channel: Channel,
+    endpoint: Endpoint,
     message: PhantomData<fn(&T)>,
 }
 
@@ -49,20 +49,20 @@ impl<T: Message + ?Sized> Sender<T> {
     /// [`SendError::Timeout`]; [`SendError::Disconnected`] when the receiver is gone and left
     /// something; [`SendError::Fault`].
     pub fn flush(&mut self, timeout: Duration) -> Result<(), SendError> {
-        self.channel.check()?;
+        self.endpoint.check()?;
         self.look_after_receiver();
-        let Sender { producer, channel, pace, .. } = self;
-        let deadline = Patience::At(timeout).deadline();
-        let nap = |time| Ok(channel.membership.nap(time)?);
-        let drained = wait::poll(pace, nap, deadline, |look| {
-            if look == Look::Quick {
+        let Sender { producer, endpoint, policy, .. } = self;
+        let deadline = Blocking::For(timeout).deadline();
+        let nap = |time| Ok(endpoint.attachment.nap(time)?);
+        let drained = wait::poll(policy, nap, deadline, |look| {
+            if look == Poll::Quick {
                 return Ok(producer.is_drained());
             }
             is_flushed(
                 || producer.is_drained(),
                 || {
-                    let lives = channel.membership.look_at_lives()?;
-                    Ok::<bool, Fault>(channel.is_abandoned(&lives))
+                    let lives = endpoint.attachment.look_at_lives()?;
+                    Ok::<bool, Fault>(endpoint.is_abandoned(&lives))
                 },
             )
         });
@@ -74,8 +74,8 @@ impl<T: Message + ?Sized> Sender<T> {
     /// # Errors
     /// [`SendError::Timeout`], [`SendError::Fault`].
     pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<u32, SendError> {
-        self.channel.check()?;
-        self.channel.wait_for_peer(timeout).map_err(|ended| self.ended(ended.of_call()))
+        self.endpoint.check()?;
+        self.endpoint.wait_for_peer(timeout).map_err(|ended| self.ended(ended.of_call()))
     }
 
     /// Who is on the other side, by the kernel's word.
@@ -83,8 +83,8 @@ impl<T: Message + ?Sized> Sender<T> {
     /// # Errors
     /// A [`Fault`].
     pub fn peer(&mut self) -> Result<Peer, Fault> {
-        self.channel.check()?;
-        self.channel.peer()
+        self.endpoint.check()?;
+        self.endpoint.peer()
     }
 
     /// Messages sent and not yet acknowledged.
@@ -104,12 +104,12 @@ impl<T: Message + ?Sized> Sender<T> {
 
     /// Slots of the ring.
     pub fn capacity(&self) -> usize {
-        self.channel.membership.geometry().capacity
+        self.endpoint.attachment.geometry().capacity
     }
 
     /// Longest message, bytes.
     pub fn slot_size(&self) -> usize {
-        self.channel.membership.geometry().slot_size
+        self.endpoint.attachment.geometry().slot_size
     }
 
     /// The position of the next message in the sequence of all messages of this channel.
@@ -119,7 +119,7 @@ impl<T: Message + ?Sized> Sender<T> {
 
     /// What others need to attach by identifier.
     pub fn id(&self) -> ChannelId {
-        self.channel.membership.id
+        self.endpoint.attachment.id
     }
 
     /// Everything about the channel.
@@ -128,7 +128,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// [`Error::Fault`] with [`Fault::Removed`] or [`Fault::Corrupt`].
     pub fn stat(&self) -> Result<Stat, Error> {
         self.account();
-        self.channel.membership.stat()
+        self.endpoint.attachment.stat()
     }
 
     /// Leaves the channel, as `drop` does, and tells what went wrong. Messages stay.
@@ -138,16 +138,16 @@ impl<T: Message + ?Sized> Sender<T> {
     /// [`Fault::LivenessLost`], or [`Fault::Forked`] in a forked child, which leaves nothing.
     pub fn close(self) -> Result<(), Error> {
         self.settle();
-        self.channel.leave()
+        self.endpoint.leave()
     }
 
     /// Makes sure of a free slot at the next position.
     #[inline(always)]
-    pub(super) fn claim(&mut self, patience: Patience) -> Result<(), SendError> {
-        if !self.channel.guard.forked() && self.producer.has_room() {
+    pub(super) fn claim(&mut self, blocking: Blocking) -> Result<(), SendError> {
+        if !self.endpoint.guard.forked() && self.producer.has_room() {
             return Ok(());
         }
-        self.make_room(patience)
+        self.make_room(blocking)
     }
 
     #[inline(always)]
@@ -163,7 +163,7 @@ impl<T: Message + ?Sized> Sender<T> {
     #[inline(always)]
     fn write(&mut self, message: &T) {
         let bytes = message.as_bytes();
-        self.know_steps(message);
+        self.assume_slot_layout(message);
         let slot = self.producer.slot();
         slot.writing();
         // SAFETY: the slot is ours until it is published, and has room: sized messages have the size
@@ -172,13 +172,13 @@ impl<T: Message + ?Sized> Sender<T> {
         self.set_length(bytes.len());
     }
 
-    /// See [`Ring::assume_sized`](crate::ring::Ring::assume_sized).
+    /// See [`Ring::assume_slot_layout`](crate::ring::Ring::assume_slot_layout).
     #[inline(always)]
-    pub(super) fn know_steps(&self, message: &T) {
+    pub(super) fn assume_slot_layout(&self, message: &T) {
         if !is_variable::<T>() {
             let (size, align) = (size_of_val(message), align_of_val(message));
             // SAFETY: every message is a `T`: attaching compared the shapes.
-            unsafe { self.producer.ring().assume_sized(size, align) };
+            unsafe { self.producer.ring().assume_slot_layout(size, align) };
         }
     }
 
@@ -195,7 +195,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// publish.
     #[inline(always)]
     pub(super) fn commit(&mut self, len: usize) {
-        if self.channel.guard.forked() {
+        if self.endpoint.guard.forked() {
             return;
         }
         self.set_length(len);
@@ -220,7 +220,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// The waker's half of the order in `wait/mod.rs`: it was published, now look.
     #[inline(always)]
     fn look_after_receiver(&mut self) {
-        wait::light_fence();
+        wait::waker_fence();
         if self.producer.ring().header().receivers.flags() != self.quiet {
             self.see_receiver();
         }
@@ -231,14 +231,14 @@ impl<T: Message + ?Sized> Sender<T> {
     #[inline(never)]
     fn see_receiver(&mut self) {
         // What fails here fails again in the next call, which can say so: the message is sent.
-        let _ = self.channel.wake_peer();
+        let _ = self.endpoint.wake_peer();
         self.quiet = 0;
-        let parking = self.channel.membership.peer_parking();
+        let parking = self.endpoint.attachment.peer_parking();
         if parking.is_removed() {
             return self.producer.forget_room();
         }
         if parking.has_left() {
-            match self.channel.peer() {
+            match self.endpoint.peer() {
                 // It left before we came: so things are until somebody comes.
                 Ok(Peer::Absent) => self.quiet = wait::LEFT,
                 // About to go, or another one came.
@@ -251,53 +251,53 @@ impl<T: Message + ?Sized> Sender<T> {
     /// The slow half of [`claim`](Sender::claim).
     #[cold]
     #[inline(never)]
-    fn make_room(&mut self, patience: Patience) -> Result<(), SendError> {
-        self.find_room(patience).map_err(|error| match error {
-            SendError::Fault(fault) => self.channel.stop(fault).into(),
+    fn make_room(&mut self, blocking: Blocking) -> Result<(), SendError> {
+        self.find_room(blocking).map_err(|error| match error {
+            SendError::Fault(fault) => self.endpoint.stop(fault).into(),
             error => error,
         })
     }
 
-    fn find_room(&mut self, patience: Patience) -> Result<(), SendError> {
-        self.channel.check()?;
-        self.channel.membership.check_removed()?;
+    fn find_room(&mut self, blocking: Blocking) -> Result<(), SendError> {
+        self.endpoint.check()?;
+        self.endpoint.attachment.check_removed()?;
         self.account();
-        if self.channel.membership.peer_parking().has_left() && self.channel.has_lost_peer()? {
+        if self.endpoint.attachment.peer_parking().has_left() && self.endpoint.has_lost_peer()? {
             return Err(SendError::Disconnected);
         }
         // By credit: a look at the exact head would slow down a busy receiver.
-        if self.producer.refresh(patience == Patience::Now).map_err(Fault::from)? {
+        if self.producer.refresh(blocking == Blocking::Never).map_err(Fault::from)? {
             return Ok(());
         }
         // A batch that filled the ring was not announced yet.
         self.look_after_receiver();
-        if patience == Patience::Now {
-            return Err(match self.seldom.is_due() && self.channel.look_around()? {
+        if blocking == Blocking::Never {
+            return Err(match self.throttle.is_due() && self.endpoint.look_around()? {
                 true => SendError::Disconnected,
                 false => SendError::Full,
             });
         }
-        self.wait(patience, |producer, channel, look| {
-            let room = producer.refresh(look != Look::Quick).map_err(Fault::from)?;
+        self.wait(blocking, |producer, endpoint, look| {
+            let room = producer.refresh(look != Poll::Quick).map_err(Fault::from)?;
             if room {
                 let half = producer.ring().capacity().div_ceil(2);
                 let enough = match look {
-                    Look::Quick | Look::Exact => 1,
-                    Look::BeforeSleep | Look::Others => half,
+                    Poll::Quick | Poll::Exact => 1,
+                    Poll::BeforePark | Poll::Others => half,
                     // The receiver looks whether it is to wake when credit is due.
-                    Look::Peek => half + producer.ring().credit_every() - 1,
+                    Poll::Peek => half + producer.ring().credit_every() - 1,
                 };
                 if producer.room() >= enough {
                     return Ok(true);
                 }
             }
-            if look == Look::Quick {
+            if look == Poll::Quick {
                 return Ok(false);
             }
-            let lives = channel.membership.look_at_lives()?;
-            match channel.is_abandoned(&lives) {
+            let lives = endpoint.attachment.look_at_lives()?;
+            match endpoint.is_abandoned(&lives) {
                 // Of a receiver that is gone there is no more room to wait for.
-                true if room || matches!(look, Look::Peek | Look::Others) => Ok(true),
+                true if room || matches!(look, Poll::Peek | Poll::Others) => Ok(true),
                 true => Err(SendError::Disconnected),
                 false => Ok(false),
             }
@@ -307,21 +307,21 @@ impl<T: Message + ?Sized> Sender<T> {
     /// Waits where senders wait.
     fn wait(
         &mut self,
-        patience: Patience,
-        mut look: impl FnMut(&mut Producer, &Channel, Look) -> Result<bool, SendError>,
+        blocking: Blocking,
+        mut look: impl FnMut(&mut Producer, &Endpoint, Poll) -> Result<bool, SendError>,
     ) -> Result<(), SendError> {
-        let Sender { producer, channel, pace, .. } = self;
-        let look = |how| look(producer, channel, how);
-        let waited = wait::wait(channel.membership.place(), pace, patience.deadline(), look);
+        let Sender { producer, endpoint, policy, .. } = self;
+        let look = |how| look(producer, endpoint, how);
+        let waited = wait::wait(endpoint.attachment.place(), policy, blocking.deadline(), look);
         waited.map_err(|ended| self.ended(ended))
     }
 
     /// What a wait that ended in vain comes to.
-    fn ended(&mut self, ended: Ended<SendError>) -> SendError {
+    fn ended(&mut self, ended: WaitError<SendError>) -> SendError {
         let ended = match ended {
-            Ended::TimedOut => SendError::Timeout,
-            Ended::Failed(SendError::Fault(fault)) => self.channel.stop(fault).into(),
-            Ended::Failed(error) => error,
+            WaitError::TimedOut => SendError::Timeout,
+            WaitError::Failed(SendError::Fault(fault)) => self.endpoint.stop(fault).into(),
+            WaitError::Failed(error) => error,
         };
         self.account();
         ended
@@ -329,15 +329,19 @@ impl<T: Message + ?Sized> Sender<T> {
 
     /// Brings our line of the members' table and the tail up to date.
     fn account(&self) {
-        if self.channel.membership.is_seated() {
+        if self.endpoint.attachment.is_seated() {
             self.producer.publish_tail();
-            self.channel.membership.account(self.producer.position(), self.bytes, self.pace.parks);
+            self.endpoint.attachment.account(
+                self.producer.position(),
+                self.bytes,
+                self.policy.parks,
+            );
         }
     }
 
     /// The same for the last time.
     fn settle(&self) {
-        if self.channel.membership.keeps_seat() {
+        if self.endpoint.attachment.owns_seat() {
             self.account();
         }
     }
@@ -350,20 +354,20 @@ impl<T: Message + ?Sized> Sealed for Sender<T> {
     const FLAVOR: Flavor = Flavor::Spsc;
     const SIDE: Side = Side::Senders;
 
-    fn shape() -> Shape {
-        Shape::of::<T>()
+    fn shape() -> MessageLayout {
+        MessageLayout::of::<T>()
     }
 
-    fn from_membership(membership: Membership, wait: Wait) -> Result<Self, Error> {
-        let producer = Producer::new(membership.ring()).map_err(Fault::from)?;
-        membership.begin_at(producer.position());
+    fn from_attachment(attachment: Attachment, wait: Wait) -> Result<Self, Error> {
+        let producer = Producer::new(attachment.ring()).map_err(Fault::from)?;
+        attachment.begin_at(producer.position());
         Ok(Sender {
             producer,
             quiet: 0,
-            pace: Pace::new(wait),
+            policy: WaitPolicy::new(wait),
             bytes: 0,
-            seldom: Seldom::default(),
-            channel: Channel::new(membership),
+            throttle: Throttle::default(),
+            endpoint: Endpoint::new(attachment),
             message: PhantomData,
         })
     }

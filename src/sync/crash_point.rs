@@ -2,7 +2,7 @@
 //!
 //! A killed process stops between two instructions, and what it wrote before is there for all to
 //! see by the time the kernel calls it dead. What others can tell apart are its steps: accesses of
-//! shared words and of payloads. So a death is a place in that sequence, and [`killed_at`] can try
+//! shared words and of payloads. So a death is a place in that sequence, and [`crash_at`] can try
 //! every one of them on the shipped code. Words are written as usual before and not at all after;
 //! private memory is lost with the stack.
 
@@ -27,7 +27,7 @@ loom::thread_local! {
 }
 
 /// Does `work`, but dies in front of its step number `step`, the first being 0. `None`: it died.
-pub(crate) fn killed_at<R>(step: u32, work: impl FnOnce() -> R) -> Option<R> {
+pub(crate) fn crash_at<R>(step: u32, work: impl FnOnce() -> R) -> Option<R> {
     STEPS.with(|left| left.set(step));
     let done = catch_unwind(AssertUnwindSafe(work));
     STEPS.with(|left| left.set(IMMORTAL));
@@ -143,7 +143,7 @@ mod tests {
     fn every_step_can_be_the_last() {
         for step in 0..=3 {
             let word = AtomicU64::new(0);
-            let done = killed_at(step, || {
+            let done = crash_at(step, || {
                 word.store(1, Relaxed);
                 word.store(2, Relaxed);
                 word.fetch_or(4, Relaxed)
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn a_failure_is_no_death() {
         let failed =
-            std::panic::catch_unwind(|| killed_at(9, || std::panic::resume_unwind(Box::new(7))));
+            std::panic::catch_unwind(|| crash_at(9, || std::panic::resume_unwind(Box::new(7))));
         assert_eq!(failed.unwrap_err().downcast_ref(), Some(&7));
         step();
     }

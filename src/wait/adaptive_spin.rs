@@ -33,9 +33,9 @@ pub enum Wait {
 
 /// What a handle knows about waiting.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct WaitPolicy {
     pub(crate) wait: Wait,
-    pub(crate) learnt: Learnt,
+    pub(crate) estimate: SpinEstimate,
     /// With one processor a spinning waiter keeps away the very process it waits for.
     pub(crate) alone: bool,
     /// Sleeps since the handle was made.
@@ -44,7 +44,7 @@ pub(crate) struct Pace {
 
 /// What the last waits taught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Learnt {
+pub(crate) struct SpinEstimate {
     /// How long to spin, nanoseconds: twice what the last wakes took, between 2 and 100 microseconds.
     spin: u32,
     /// 0 as long as spinning pays; otherwise how many waits it would have met come before the next try.
@@ -65,10 +65,10 @@ const PREEMPTED_NS: u64 = 20_000;
 const IN_VAIN: u16 = 8;
 const PAUSE_MAX: u16 = 4_096;
 
-impl Learnt {
+impl SpinEstimate {
     /// As at first, with a budget.
-    fn new(spin: u32) -> Learnt {
-        Learnt { spin, pause: 0, count: 0 }
+    fn new(spin: u32) -> SpinEstimate {
+        SpinEstimate { spin, pause: 0, count: 0 }
     }
 
     /// In one word, for threads that learn together.
@@ -77,18 +77,18 @@ impl Learnt {
     }
 
     /// From such a word.
-    pub(crate) fn from_bits(bits: u64) -> Learnt {
-        Learnt { spin: bits as u32, pause: (bits >> 32) as u16, count: (bits >> 48) as u16 }
+    pub(crate) fn from_bits(bits: u64) -> SpinEstimate {
+        SpinEstimate { spin: bits as u32, pause: (bits >> 32) as u16, count: (bits >> 48) as u16 }
     }
 
     /// Whether spinning is left out this time.
-    fn is_in_vain(self) -> bool {
+    fn is_suspended(self) -> bool {
         self.pause != 0 && self.count != 0
     }
 
     /// How long to spin this time, nanoseconds.
     pub(crate) fn budget(self) -> u64 {
-        if self.is_in_vain() { 0 } else { u64::from(self.spin) }
+        if self.is_suspended() { 0 } else { u64::from(self.spin) }
     }
 
     /// A wake came: what it cost, from the waker's post to here, nanoseconds.
@@ -139,11 +139,11 @@ impl Learnt {
     }
 }
 
-impl Pace {
-    pub(crate) fn new(wait: Wait) -> Pace {
-        Pace {
+impl WaitPolicy {
+    pub(crate) fn new(wait: Wait) -> WaitPolicy {
+        WaitPolicy {
             wait,
-            learnt: Learnt::new(SPIN_MAX_NS / 2),
+            estimate: SpinEstimate::new(SPIN_MAX_NS / 2),
             alone: crate::sysv::process::processors() < 2,
             parks: 0,
         }
@@ -151,26 +151,26 @@ impl Pace {
 
     /// The same with what was learnt before. Asks nobody for the number of processors, which takes
     /// several system calls.
-    pub(crate) fn with(&self, learnt: Learnt) -> Pace {
-        Pace { wait: self.wait, learnt, alone: self.alone, parks: 0 }
+    pub(crate) fn with(&self, estimate: SpinEstimate) -> WaitPolicy {
+        WaitPolicy { wait: self.wait, estimate, alone: self.alone, parks: 0 }
     }
 
     /// Whether to spin this time. Where it was in vain not a single look more: they would be a good part of
     /// what a park costs.
     pub(crate) fn spins(&self) -> bool {
-        self.wait != Wait::Park && !self.alone && !self.learnt.is_in_vain()
+        self.wait != Wait::Park && !self.alone && !self.estimate.is_suspended()
     }
 
     /// Looks a few times before anything is done that takes as long as a message that is on its way.
     /// Whether it came.
     #[inline(always)]
-    pub(crate) fn glance(&mut self, mut came: impl FnMut() -> bool) -> bool {
+    pub(crate) fn poll_briefly(&mut self, mut came: impl FnMut() -> bool) -> bool {
         if !self.spins() {
             return false;
         }
         for _ in 0..GLANCES {
             if came() {
-                self.learnt.met();
+                self.estimate.met();
                 return true;
             }
             spin_loop();
@@ -180,7 +180,7 @@ impl Pace {
 
     /// Whether a receiver at the heels of its sender may look away for a moment: not where the latency is to
     /// be the lowest, nor where spinning is of no use.
-    pub(crate) fn lets_lead(&self) -> bool {
+    pub(crate) fn backs_off(&self) -> bool {
         self.wait == Wait::Balanced && self.spins()
     }
 }
@@ -192,32 +192,32 @@ mod tests {
     #[test]
     fn threads_share_what_is_learnt() {
         for (spin, pause, count) in [(0, 0, 0), (u32::MAX, 0, u16::MAX), (2_000, 8, 3)] {
-            let learnt = Learnt { spin, pause, count };
-            assert_eq!(Learnt::from_bits(learnt.to_bits()), learnt);
+            let estimate = SpinEstimate { spin, pause, count };
+            assert_eq!(SpinEstimate::from_bits(estimate.to_bits()), estimate);
         }
     }
 
-    fn fresh() -> Learnt {
-        Pace::new(Wait::Balanced).learnt
+    fn fresh() -> SpinEstimate {
+        WaitPolicy::new(Wait::Balanced).estimate
     }
 
     #[test]
     fn wakes_teach_how_long_to_spin() {
         for (cost, spin) in [(0, SPIN_MIN_NS), (20_000, 40_000), (9_999_999, SPIN_MAX_NS)] {
-            let mut learnt = fresh();
-            (0..100).for_each(|_| learnt.woken(cost));
-            assert!(learnt.spin.abs_diff(spin) < 10, "{} for {cost}", learnt.spin);
-            learnt.woken(10_000_000);
-            assert!(learnt.spin.abs_diff(spin) < 10, "an old post taught something");
+            let mut estimate = fresh();
+            (0..100).for_each(|_| estimate.woken(cost));
+            assert!(estimate.spin.abs_diff(spin) < 10, "{} for {cost}", estimate.spin);
+            estimate.woken(10_000_000);
+            assert!(estimate.spin.abs_diff(spin) < 10, "an old post taught something");
         }
     }
 
     /// How many of so many waits spin for all of their budget, when none of them is met by it.
-    fn spins(learnt: &mut Learnt, waits: usize, time: u64) -> usize {
+    fn spins(estimate: &mut SpinEstimate, waits: usize, time: u64) -> usize {
         (0..waits)
             .filter(|_| {
-                let all = learnt.budget() == u64::from(learnt.spin);
-                learnt.outlasted(time);
+                let all = estimate.budget() == u64::from(estimate.spin);
+                estimate.outlasted(time);
                 all
             })
             .count()
@@ -225,66 +225,66 @@ mod tests {
 
     #[test]
     fn long_waits_end_spinning() {
-        let mut learnt = fresh();
-        assert_eq!(spins(&mut learnt, 1_000, 1_000_000), usize::from(IN_VAIN));
+        let mut estimate = fresh();
+        assert_eq!(spins(&mut estimate, 1_000, 1_000_000), usize::from(IN_VAIN));
         // Not after a pause now and then.
-        learnt.met();
+        estimate.met();
         for _ in 0..100 {
             assert_eq!(
-                spins(&mut learnt, usize::from(IN_VAIN) - 1, 1_000_000),
+                spins(&mut estimate, usize::from(IN_VAIN) - 1, 1_000_000),
                 usize::from(IN_VAIN) - 1
             );
-            learnt.met();
+            estimate.met();
         }
     }
 
     #[test]
     fn short_waits_bring_it_back() {
-        let mut learnt = fresh();
-        spins(&mut learnt, 100, 1_000_000);
-        assert_eq!(spins(&mut learnt, usize::from(IN_VAIN), 10_000), 0);
-        assert_eq!(learnt.budget(), u64::from(learnt.spin), "not tried");
-        learnt.met();
-        assert_eq!(learnt, fresh());
+        let mut estimate = fresh();
+        spins(&mut estimate, 100, 1_000_000);
+        assert_eq!(spins(&mut estimate, usize::from(IN_VAIN), 10_000), 0);
+        assert_eq!(estimate.budget(), u64::from(estimate.spin), "not tried");
+        estimate.met();
+        assert_eq!(estimate, fresh());
     }
 
     #[test]
     fn two_time_outs_end_spinning() {
-        let mut learnt = fresh();
-        learnt.timed_out(u64::from(learnt.spin) - 1);
-        assert_eq!(learnt, fresh(), "shorter than a spin");
-        learnt.timed_out(1_000_000);
-        assert_ne!(learnt.budget(), 0);
-        learnt.timed_out(1_000_000);
-        assert_eq!(learnt.budget(), 0);
+        let mut estimate = fresh();
+        estimate.timed_out(u64::from(estimate.spin) - 1);
+        assert_eq!(estimate, fresh(), "shorter than a spin");
+        estimate.timed_out(1_000_000);
+        assert_ne!(estimate.budget(), 0);
+        estimate.timed_out(1_000_000);
+        assert_eq!(estimate.budget(), 0);
         // And they do not put off the next try.
-        learnt.timed_out(1_000_000);
-        assert_eq!((learnt.pause, learnt.count), (IN_VAIN, IN_VAIN));
+        estimate.timed_out(1_000_000);
+        assert_eq!((estimate.pause, estimate.count), (IN_VAIN, IN_VAIN));
     }
 
     /// Beside busy processes a spin may be preempted; that the message is there afterwards is not its merit.
     #[test]
     fn preempted_spins_are_in_vain() {
-        let mut learnt = fresh();
-        let most = u64::from(learnt.spin) + PREEMPTED_NS;
-        (0..IN_VAIN).for_each(|_| learnt.spun(most + 1));
-        assert_eq!(learnt.budget(), 0);
+        let mut estimate = fresh();
+        let most = u64::from(estimate.spin) + PREEMPTED_NS;
+        (0..IN_VAIN).for_each(|_| estimate.spun(most + 1));
+        assert_eq!(estimate.budget(), 0);
         // Nor does one of them bring spinning back.
-        learnt.spun(3_000_000);
-        assert_eq!(learnt.budget(), 0);
-        let mut learnt = fresh();
+        estimate.spun(3_000_000);
+        assert_eq!(estimate.budget(), 0);
+        let mut estimate = fresh();
         for _ in 0..100 {
-            (1..IN_VAIN).for_each(|_| learnt.spun(most + 1));
-            learnt.spun(most);
-            assert_eq!(learnt, fresh());
+            (1..IN_VAIN).for_each(|_| estimate.spun(most + 1));
+            estimate.spun(most);
+            assert_eq!(estimate, fresh());
         }
     }
 
     /// Two that share a processor: each wait is short, and none is met by spinning.
     #[test]
     fn what_is_always_in_vain_is_tried_more_and_more_seldom() {
-        let mut learnt = fresh();
-        assert!(spins(&mut learnt, 10_000, 10_000) < usize::from(IN_VAIN) + 12);
-        assert!((1..=3).contains(&spins(&mut learnt, 10_000, 10_000)));
+        let mut estimate = fresh();
+        assert!(spins(&mut estimate, 10_000, 10_000) < usize::from(IN_VAIN) + 12);
+        assert!((1..=3).contains(&spins(&mut estimate, 10_000, 10_000)));
     }
 }

@@ -18,7 +18,7 @@ use crate::sync::spin_loop;
 /// When to let the sender get a lead, and how far. Of one handle; where threads share it, what they know of
 /// each other may be a little old.
 #[derive(Debug)]
-pub(crate) struct Lead {
+pub(crate) struct ReceiverBackoff {
     /// More messages than these are a lead; 0 where the ring is too short for one.
     messages: u64,
     /// Messages that a receiver at the heels finds at a time, at least.
@@ -46,10 +46,10 @@ const SMALL: usize = 128;
 const LOOKS: u32 = 6;
 const PAUSES: u32 = 16;
 
-impl Lead {
-    pub(crate) fn new(geometry: &Geometry) -> Lead {
+impl ReceiverBackoff {
+    pub(crate) fn new(geometry: &Geometry) -> ReceiverBackoff {
         let messages = (BYTES / geometry.stride).clamp(MESSAGES_MIN, MESSAGES);
-        Lead {
+        ReceiverBackoff {
             messages: if messages <= geometry.capacity / 2 { messages as u64 } else { 0 },
             some: if geometry.stride <= SMALL { 4 } else { 2 },
             were_some: AtomicU32::new(0),
@@ -73,7 +73,7 @@ impl Lead {
 
     /// Looks away until `has_more_than` so many messages, or the time is over, or nothing comes. Whether the
     /// lead is there.
-    pub(crate) fn let_lead(
+    pub(crate) fn back_off(
         &self,
         has_more_than: impl Fn(u64) -> bool,
         has_message: impl Fn() -> bool,
@@ -112,22 +112,24 @@ impl Lead {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::message::Shape;
+    use crate::message::MessageLayout;
 
-    fn lead<T: crate::Message>(capacity: usize) -> Lead {
-        Lead::new(&Geometry::new(Shape::of::<T>(), 2, capacity, size_of::<T>()).unwrap())
+    fn backoff<T: crate::Message>(capacity: usize) -> ReceiverBackoff {
+        ReceiverBackoff::new(
+            &Geometry::new(MessageLayout::of::<T>(), 2, capacity, size_of::<T>()).unwrap(),
+        )
     }
 
     /// So many times nothing, each time after `found` messages, and then something at once: how many of
     /// them were leads, which came or not.
-    fn leads(lead: &Lead, times: u64, found: u64, came: bool) -> u64 {
+    fn leads(backoff: &ReceiverBackoff, times: u64, found: u64, came: bool) -> u64 {
         (0..times)
             .map(|_| {
-                let due = lead.is_due(found);
+                let due = backoff.is_due(found);
                 if due {
-                    lead.was(came);
+                    backoff.was(came);
                 }
-                lead.came(true);
+                backoff.came(true);
                 u64::from(due)
             })
             .sum()
@@ -135,42 +137,42 @@ mod tests {
 
     #[test]
     fn a_stream_has_leads() {
-        let lead = lead::<u64>(1024);
-        assert_eq!(leads(&lead, u64::from(SURE), 4, true), 0);
-        assert_eq!(leads(&lead, 100, 4, true), 100);
+        let backoff = backoff::<u64>(1024);
+        assert_eq!(leads(&backoff, u64::from(SURE), 4, true), 0);
+        assert_eq!(leads(&backoff, 100, 4, true), 100);
     }
 
     #[test]
     fn messages_that_come_singly_have_none() {
-        let lead = lead::<u64>(1024);
-        assert_eq!(leads(&lead, 100, 1, true), 0);
-        leads(&lead, 100, 4, true);
-        assert_eq!(leads(&lead, 100, 1, true), 0);
-        assert_eq!(leads(&lead, u64::from(SURE), 4, true), 0);
+        let backoff = backoff::<u64>(1024);
+        assert_eq!(leads(&backoff, 100, 1, true), 0);
+        leads(&backoff, 100, 4, true);
+        assert_eq!(leads(&backoff, 100, 1, true), 0);
+        assert_eq!(leads(&backoff, u64::from(SURE), 4, true), 0);
     }
 
     #[test]
     fn after_a_longer_wait_there_are_none() {
-        let lead = lead::<u64>(1024);
-        leads(&lead, 100, 4, true);
-        lead.is_due(4);
-        lead.came(false);
-        assert_eq!(leads(&lead, u64::from(SURE), 4, true), 0);
+        let backoff = backoff::<u64>(1024);
+        leads(&backoff, 100, 4, true);
+        backoff.is_due(4);
+        backoff.came(false);
+        assert_eq!(leads(&backoff, u64::from(SURE), 4, true), 0);
     }
 
     /// A sender that waits for an answer after each few messages.
     #[test]
     fn what_is_never_there_is_waited_for_more_and_more_seldom() {
-        let lead = lead::<u64>(1024);
-        assert!(leads(&lead, 10_000, 8, false) < 16);
-        assert!(leads(&lead, 10_000, 8, false) < 4);
+        let backoff = backoff::<u64>(1024);
+        assert!(leads(&backoff, 10_000, 8, false) < 16);
+        assert!(leads(&backoff, 10_000, 8, false) < 4);
         // A stream again.
-        assert!(leads(&lead, 10_000, 8, true) > 5_000);
+        assert!(leads(&backoff, 10_000, 8, true) > 5_000);
     }
 
     #[test]
     fn a_lead_is_waited_for_a_while() {
-        let lead = lead::<u64>(1024);
+        let backoff = backoff::<u64>(1024);
         let looks = std::cell::Cell::new(0);
         let comes_at = |look, anything| {
             looks.set(0);
@@ -179,7 +181,7 @@ mod tests {
                 looks.set(looks.get() + 1);
                 looks.get() >= look
             };
-            (lead.let_lead(has_more_than, || anything), looks.get())
+            (backoff.back_off(has_more_than, || anything), looks.get())
         };
         assert_eq!(comes_at(1, true), (true, 1));
         assert_eq!(comes_at(LOOKS, true), (true, LOOKS));
@@ -190,11 +192,11 @@ mod tests {
 
     #[test]
     fn a_lead_fits_the_ring() {
-        assert_eq!(lead::<u64>(1024).messages, 64);
-        assert_eq!(lead::<u64>(128).messages, 64);
-        assert_eq!(lead::<u64>(64).messages, 0);
-        assert_eq!(lead::<[u8; 1024]>(1024).messages, 15);
-        assert_eq!(lead::<[u8; 65536]>(16).messages, 8);
-        assert_eq!(lead::<[u8; 65536]>(8).messages, 0);
+        assert_eq!(backoff::<u64>(1024).messages, 64);
+        assert_eq!(backoff::<u64>(128).messages, 64);
+        assert_eq!(backoff::<u64>(64).messages, 0);
+        assert_eq!(backoff::<[u8; 1024]>(1024).messages, 15);
+        assert_eq!(backoff::<[u8; 65536]>(16).messages, 8);
+        assert_eq!(backoff::<[u8; 65536]>(8).messages, 0);
     }
 }

@@ -8,35 +8,34 @@ use crate::sysv::time::{self, Deadline};
 
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
-    /// Not at all.
-    Now,
-    At(Duration),
+pub(crate) enum Blocking {
+    Never,
+    For(Duration),
     Forever,
 }
 
-impl Patience {
+impl Blocking {
     /// Counted from here; the fast path has no time to look at the clock. A time beyond the clock's
     /// reach is for ever.
     pub(crate) fn deadline(self) -> Option<Deadline> {
         match self {
-            Patience::Now => Deadline::after(Duration::ZERO),
-            Patience::At(time) => Deadline::after(time),
-            Patience::Forever => None,
+            Blocking::Never => Deadline::after(Duration::ZERO),
+            Blocking::For(time) => Deadline::after(time),
+            Blocking::Forever => None,
         }
     }
 }
 
 /// Lets something costly happen once in a while.
 #[derive(Debug)]
-pub(crate) struct Seldom {
+pub(crate) struct Throttle {
     every_ns: u64,
     next_ns: AtomicU64,
 }
 
-impl Seldom {
-    pub(crate) fn every(time: Duration) -> Seldom {
-        Seldom { every_ns: time.as_nanos() as u64, next_ns: AtomicU64::new(0) }
+impl Throttle {
+    pub(crate) fn every(time: Duration) -> Throttle {
+        Throttle { every_ns: time.as_nanos() as u64, next_ns: AtomicU64::new(0) }
     }
 
     /// Whether it is time; then not again for a while.
@@ -59,9 +58,9 @@ impl Seldom {
     }
 }
 
-impl Default for Seldom {
+impl Default for Throttle {
     /// As often as a polling call looks at who lives.
-    fn default() -> Seldom {
-        Seldom::every(Duration::from_millis(1))
+    fn default() -> Throttle {
+        Throttle::every(Duration::from_millis(1))
     }
 }

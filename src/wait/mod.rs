@@ -64,12 +64,12 @@
 //! `membarrier(GLOBAL_EXPEDITED)` makes every running thread of every registered process pass a full
 //! barrier. A publisher whose look came before it has published before it too, and the waiter's look
 //! sees that; one whose look comes after it sees PARKED. On its side it is enough that the compiler
-//! keeps the order ([`light_fence`]).
+//! keeps the order ([`waker_fence`]).
 //!
 //! A process that cannot register (seccomp, old kernel) would silently get no barrier. It switches
 //! the channel to fences before it sends or sleeps: the flag FENCE in the parking words, which each
 //! waker reads anyway and which sends it to [`wake`], where a real fence stands in front of a second
-//! look. Who sets the flag first lets a moment pass ([`Gate::settle`]), in which what others had
+//! look. Who sets the flag first lets a moment pass ([`Parker::settle`]), in which what others had
 //! stored when they did not see it yet becomes visible.
 //!
 //! # The last resort
@@ -92,7 +92,7 @@ use std::time::Duration;
 
 pub(crate) use self::parking::{LEFT, REMOVED};
 pub(crate) use self::poll::poll;
-pub(crate) use self::waiter::{Place, wait};
+pub(crate) use self::waiter::{WaitSite, wait};
 pub(crate) use self::waiting::{Holder, Table};
 use crate::error::Fault;
 use crate::layout::Parking;
@@ -114,7 +114,7 @@ pub(crate) enum Slept {
 }
 
 /// Where waiters sleep: the channel's semaphore set, or the model checker's.
-pub(crate) trait Gate {
+pub(crate) trait Parker {
     /// Sleeps until there is a token of this side, and eats it, or until the time is over.
     fn sleep(&self, side: Side, at_most: Duration) -> Result<Slept, Fault>;
     /// Adds a token: one waiter of this side goes on, now or when it comes to sleep.
@@ -130,12 +130,12 @@ pub(crate) trait Gate {
     /// Does nothing for so long.
     fn rest(&self, time: Duration);
     /// Whether this is a forked child, and all this its parent's.
-    fn is_inherited(&self) -> bool;
+    fn is_forked(&self) -> bool;
 }
 
 /// P1, between publishing and looking. See the top of this file.
 #[inline(always)]
-pub(crate) fn light_fence() {
+pub(crate) fn waker_fence() {
     #[cfg(not(loom))]
     crate::sync::compiler_fence(SeqCst);
     // The model has no membarrier: both sides fence.
@@ -145,7 +145,7 @@ pub(crate) fn light_fence() {
 
 /// P2 and P3: somebody is parked, or fences are required. Whether a token was posted.
 #[cold]
-pub(crate) fn wake<G: Gate>(gate: &G, parking: &Parking, side: Side) -> Result<bool, Fault> {
+pub(crate) fn wake<G: Parker>(gate: &G, parking: &Parking, side: Side) -> Result<bool, Fault> {
     if parking.needs_fences() {
         fence(SeqCst);
     }
@@ -159,14 +159,14 @@ pub(crate) fn wake<G: Gate>(gate: &G, parking: &Parking, side: Side) -> Result<b
 
 /// How closely to look, and what for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Look {
+pub(crate) enum Poll {
     /// At the ring; no system call.
     Quick,
     /// As closely as can be: at the ring, the peer's life and the flags.
     Exact,
     /// As closely, but content to sleep until there is enough to be worth waking for.
-    BeforeSleep,
-    /// As `BeforeSleep`, but takes nothing: is there what a waker would have woken this very waiter for?
+    BeforePark,
+    /// As `BeforePark`, but takes nothing: is there what a waker would have woken this very waiter for?
     /// The end of the stream is something, too.
     Peek,
     /// As `Peek`, but for any waiter of this side: may there be something for one of them? Of the end, once
@@ -176,17 +176,17 @@ pub(crate) enum Look {
 
 /// Why waiting ended without what was waited for.
 #[derive(Debug)]
-pub(crate) enum Ended<E> {
+pub(crate) enum WaitError<E> {
     TimedOut,
     Failed(E),
 }
 
-impl Ended<Fault> {
+impl WaitError<Fault> {
     /// The same of a call with errors of its own.
-    pub(crate) fn of_call<E: From<Fault>>(self) -> Ended<E> {
+    pub(crate) fn of_call<E: From<Fault>>(self) -> WaitError<E> {
         match self {
-            Ended::TimedOut => Ended::TimedOut,
-            Ended::Failed(fault) => Ended::Failed(fault.into()),
+            WaitError::TimedOut => WaitError::TimedOut,
+            WaitError::Failed(fault) => WaitError::Failed(fault.into()),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Ended, Look, spin};
+use super::{Poll, WaitError, spin};
 use crate::sysv::time::{self, Deadline};
-use crate::wait::adaptive_spin::Pace;
+use crate::wait::adaptive_spin::WaitPolicy;
 
 /// Sleeps between two looks of [`poll`].
 const NAP_MIN: Duration = Duration::from_micros(50);
@@ -13,24 +13,24 @@ const NAP_MAX: Duration = Duration::from_millis(16);
 /// Waits for what nobody wakes for, such as the last acknowledgement: looks now and then, at first
 /// often. It is late by an eighth of the time that it took, and 16 ms at most.
 pub(crate) fn poll<E>(
-    pace: &mut Pace,
+    policy: &mut WaitPolicy,
     nap: impl Fn(Duration) -> Result<(), E>,
     deadline: Option<Deadline>,
-    mut look: impl FnMut(Look) -> Result<bool, E>,
-) -> Result<(), Ended<E>> {
-    let mut look = |how| look(how).map_err(Ended::Failed);
+    mut look: impl FnMut(Poll) -> Result<bool, E>,
+) -> Result<(), WaitError<E>> {
+    let mut look = |how| look(how).map_err(WaitError::Failed);
     let start = time::now_ns();
-    if spin::spin(pace, start, deadline, &mut look)? {
+    if spin::spin(policy, start, deadline, &mut look)? {
         return Ok(());
     }
-    while !look(Look::Exact)? {
+    while !look(Poll::Exact)? {
         let left = deadline.map_or(NAP_MAX, |deadline| deadline.remaining());
         if left.is_zero() {
-            return Err(Ended::TimedOut);
+            return Err(WaitError::TimedOut);
         }
         let eighth = Duration::from_nanos((time::now_ns() - start) / 8);
-        nap(eighth.clamp(NAP_MIN, NAP_MAX).min(left)).map_err(Ended::Failed)?;
+        nap(eighth.clamp(NAP_MIN, NAP_MAX).min(left)).map_err(WaitError::Failed)?;
     }
-    pace.learnt.outlasted(time::now_ns() - start);
+    policy.estimate.outlasted(time::now_ns() - start);
     Ok(())
 }

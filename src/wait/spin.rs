@@ -1,9 +1,9 @@
 //! Looking again and again before a sleep.
 
-use super::{Ended, Look};
+use super::{Poll, WaitError};
 use crate::sync::spin_loop;
 use crate::sysv::time::{self, Deadline};
-use crate::wait::adaptive_spin::{Pace, Wait};
+use crate::wait::adaptive_spin::{Wait, WaitPolicy};
 
 /// Looks between two looks at the clock.
 const POLLS: u32 = 32;
@@ -14,30 +14,30 @@ const LIFE_NS: u64 = 1_000_000;
 ///
 /// No `sched_yield` follows it: beside a busy process that gives away a time slice, and a park does not.
 pub(super) fn spin<E>(
-    pace: &mut Pace,
+    policy: &mut WaitPolicy,
     start: u64,
     deadline: Option<Deadline>,
-    look: &mut impl FnMut(Look) -> Result<bool, Ended<E>>,
-) -> Result<bool, Ended<E>> {
-    let found = pace.spins() && spin_budget(pace, start, deadline, look)?;
-    if found && pace.wait == Wait::Balanced {
-        pace.learnt.spun(time::now_ns().saturating_sub(start));
+    look: &mut impl FnMut(Poll) -> Result<bool, WaitError<E>>,
+) -> Result<bool, WaitError<E>> {
+    let found = policy.spins() && spin_budget(policy, start, deadline, look)?;
+    if found && policy.wait == Wait::Balanced {
+        policy.estimate.spun(time::now_ns().saturating_sub(start));
     }
     Ok(found)
 }
 
 /// Spins for the budget, or as long as it takes when the handle never parks.
 fn spin_budget<E>(
-    pace: &Pace,
+    policy: &WaitPolicy,
     start: u64,
     deadline: Option<Deadline>,
-    look: &mut impl FnMut(Look) -> Result<bool, Ended<E>>,
-) -> Result<bool, Ended<E>> {
-    let budget = pace.learnt.budget();
+    look: &mut impl FnMut(Poll) -> Result<bool, WaitError<E>>,
+) -> Result<bool, WaitError<E>> {
+    let budget = policy.estimate.budget();
     let mut life = start + LIFE_NS;
     loop {
         for _ in 0..POLLS {
-            if look(Look::Quick)? {
+            if look(Poll::Quick)? {
                 return Ok(true);
             }
             spin_loop();
@@ -46,12 +46,12 @@ fn spin_budget<E>(
         if deadline.is_some_and(|d| d.passed_at(now)) {
             return Ok(false);
         }
-        if pace.wait != Wait::Spin {
+        if policy.wait != Wait::Spin {
             if now - start >= budget {
                 return Ok(false);
             }
         } else if now >= life {
-            if look(Look::Exact)? {
+            if look(Poll::Exact)? {
                 return Ok(true);
             }
             life = now + LIFE_NS;

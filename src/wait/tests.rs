@@ -7,7 +7,7 @@ use crate::layout::Header;
 use crate::liveness::Seat;
 use crate::sync::spin_loop;
 use crate::sysv::time::{Deadline, now_ns};
-use crate::wait::adaptive_spin::{Pace, Wait};
+use crate::wait::adaptive_spin::{Wait, WaitPolicy};
 
 /// Where a thread sleeps for a while, until a post comes or the time is over.
 struct Bed<'a> {
@@ -36,13 +36,13 @@ impl Bed<'_> {
         }
     }
 
-    fn place(&self) -> Place<'_, Self> {
+    fn place(&self) -> WaitSite<'_, Self> {
         let holder = Holder { seat: Seat::of(Side::Receivers), incarnation: 0 };
-        Place { gate: self, parking: self.parking, table: Table(&[]), holder }
+        WaitSite { gate: self, parking: self.parking, table: Table(&[]), holder }
     }
 }
 
-impl Gate for Bed<'_> {
+impl Parker for Bed<'_> {
     fn sleep(&self, side: Side, at_most: Duration) -> Result<Slept, Fault> {
         self.slept.set(true);
         let Some((after, way)) = self.post else {
@@ -77,13 +77,13 @@ impl Gate for Bed<'_> {
         self.rested.set(self.rested.get() + time);
     }
 
-    fn is_inherited(&self) -> bool {
+    fn is_forked(&self) -> bool {
         false
     }
 }
 
-fn pace() -> Pace {
-    Pace { alone: false, ..Pace::new(Wait::Balanced) }
+fn policy() -> WaitPolicy {
+    WaitPolicy { alone: false, ..WaitPolicy::new(Wait::Balanced) }
 }
 
 /// Where the way back from a sleep takes longer than anybody spins, the wait itself was not that long.
@@ -91,13 +91,13 @@ fn pace() -> Pace {
 fn the_way_back_is_no_part_of_a_wait() {
     let header = Header::new();
     let bed = Bed::new(&header, Some((5_000, 200_000)));
-    let mut pace = pace();
+    let mut policy = policy();
     let mut tried = 0;
     for _ in 0..200 {
-        tried += u32::from(pace.learnt.budget() != 0);
+        tried += u32::from(policy.estimate.budget() != 0);
         bed.slept.set(false);
         let look = |_| Ok::<bool, Fault>(bed.slept.get());
-        assert!(wait(bed.place(), &mut pace, None, look).is_ok());
+        assert!(wait(bed.place(), &mut policy, None, look).is_ok());
     }
     // Left out after some, tried again since a spin would have met it, and then more and more seldom.
     assert!((9..30).contains(&tried), "spun {tried} times");
@@ -108,14 +108,14 @@ fn the_way_back_is_no_part_of_a_wait() {
 fn a_wait_that_times_out_was_in_vain() {
     let header = Header::new();
     let bed = Bed::new(&header, None);
-    let mut pace = pace();
+    let mut policy = policy();
     let mut spun = |time, waits: u32| {
         let mut spins = |_| {
-            let spins = pace.learnt.budget() != 0;
+            let spins = policy.estimate.budget() != 0;
             let deadline = Deadline::after(time);
             let look = |_| Ok::<bool, Fault>(false);
-            let waited = wait(bed.place(), &mut pace, deadline, look);
-            assert!(matches!(waited, Err(Ended::TimedOut)));
+            let waited = wait(bed.place(), &mut policy, deadline, look);
+            assert!(matches!(waited, Err(WaitError::TimedOut)));
             spins
         };
         (0..waits).filter(|&n| spins(n)).count()
@@ -130,18 +130,18 @@ fn who_oversleeps_is_counted() {
     let bed = Bed::new(&header, None);
     let overslept = || header.receivers.overslept.load(plain::Ordering::Relaxed);
     // There from the first sleep on, for others and for this one.
-    let look = |look| Ok::<bool, Fault>(look != Look::BeforeSleep && bed.slept.get());
-    assert!(wait(bed.place(), &mut pace(), None, look).is_ok());
+    let look = |look| Ok::<bool, Fault>(look != Poll::BeforePark && bed.slept.get());
+    assert!(wait(bed.place(), &mut policy(), None, look).is_ok());
     assert_eq!(overslept(), 1);
     // It was not worth waking for.
     bed.slept.set(false);
-    let look = |look| Ok::<bool, Fault>(look == Look::Exact && bed.slept.get());
-    assert!(wait(bed.place(), &mut pace(), None, look).is_ok());
+    let look = |look| Ok::<bool, Fault>(look == Poll::Exact && bed.slept.get());
+    assert!(wait(bed.place(), &mut policy(), None, look).is_ok());
     // Its own time was over before.
     bed.slept.set(false);
-    let look = |look| Ok::<bool, Fault>(look != Look::BeforeSleep && bed.slept.get());
+    let look = |look| Ok::<bool, Fault>(look != Poll::BeforePark && bed.slept.get());
     let deadline = Deadline::after(Duration::from_millis(20));
-    assert!(wait(bed.place(), &mut pace(), deadline, look).is_ok());
+    assert!(wait(bed.place(), &mut policy(), deadline, look).is_ok());
     assert_eq!(overslept(), 1);
     assert!(!header.receivers.is_parked());
 }
@@ -151,15 +151,15 @@ fn who_oversleeps_is_counted() {
 fn a_wait_that_is_preempted_was_in_vain() {
     let header = Header::new();
     let bed = Bed::new(&header, None);
-    let mut pace = pace();
+    let mut policy = policy();
     for _ in 0..20 {
         let look = |_| {
             pass(250_000);
             Ok::<bool, Fault>(true)
         };
-        assert!(wait(bed.place(), &mut pace, None, look).is_ok());
+        assert!(wait(bed.place(), &mut policy, None, look).is_ok());
     }
-    assert_eq!(pace.learnt.budget(), 0, "it still spins");
+    assert_eq!(policy.estimate.budget(), 0, "it still spins");
 }
 
 /// Who is woken for what others take gives them more and more time, and never more than a moment.
@@ -171,11 +171,11 @@ fn who_is_woken_in_vain_rests() {
         let left = Cell::new(wakes);
         bed.rested.set(Duration::ZERO);
         let look = |look| {
-            let woken = look == Look::Quick && bed.slept.replace(false);
+            let woken = look == Poll::Quick && bed.slept.replace(false);
             left.set(left.get() - i32::from(woken));
             Ok::<bool, Fault>(left.get() == 0)
         };
-        assert!(wait(bed.place(), &mut Pace::new(Wait::Park), None, look).is_ok());
+        assert!(wait(bed.place(), &mut WaitPolicy::new(Wait::Park), None, look).is_ok());
         bed.rested.get().as_micros()
     };
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{LOST, Membership, SEATED};
+use super::{Attachment, LOST, SEATED};
 use crate::error::Fault;
 use crate::liveness::{self, Lives};
 use crate::role::Side;
@@ -11,7 +11,7 @@ use crate::sync::plain::Ordering::Relaxed;
 use crate::sysv::shm;
 use crate::sysv::time::Deadline;
 use crate::sysv::{Errno, process};
-use crate::wait::{Ended, Gate, Slept};
+use crate::wait::{Parker, Slept, WaitError};
 
 /// How often the nonce of the set is looked at. The kernel gives the identifier of a set that was removed
 /// out again after some millions of others, which takes seconds, unless somebody made most of them before.
@@ -29,15 +29,15 @@ const PEER_SLICE: Duration = Duration::from_millis(50);
 /// Stores that were made before somebody had to be told to fence are visible to all after far less.
 const SETTLED: Duration = Duration::from_millis(1);
 
-impl Membership {
+impl Attachment {
     /// Whether this handle still has a seat to write for.
     pub(crate) fn is_seated(&self) -> bool {
-        self.seated.load(Relaxed) == SEATED && !self.is_inherited()
+        self.seated.load(Relaxed) == SEATED && !self.is_forked()
     }
 
     /// Whether it has one by the kernel's record, too: of what others sit on by now, nothing is ours
     /// to write in leaving.
-    pub(crate) fn keeps_seat(&self) -> bool {
+    pub(crate) fn owns_seat(&self) -> bool {
         self.is_seated() && self.check_seat() != Err(Fault::LivenessLost)
     }
 
@@ -54,13 +54,13 @@ impl Membership {
         let lives = self.lives()?;
         // Another holder has another incarnation, be it of this very process.
         if !lives.is_taken(self.seat.number) || !self.waiting().is_of(self.holder) {
-            return Err(self.lose_seat());
+            return Err(self.mark_seat_lost());
         }
         if self.key != 0 && self.segment_is_due.is_due() {
             let stat = shm::stat(self.id.segment).map_err(liveness::fault("shmctl"))?;
             if stat.marked_for_removal {
                 // What one member found the others need not look for.
-                segment::doom(&self.mapping);
+                segment::mark_removed(&self.mapping);
                 return Err(Fault::Removed);
             }
         }
@@ -74,7 +74,7 @@ impl Membership {
         self.check_set()?;
         match self.members.is_own(self.seat) {
             Ok(true) if self.waiting().is_of(self.holder) => Ok(()),
-            Ok(_) => Err(self.lose_seat()),
+            Ok(_) => Err(self.mark_seat_lost()),
             Err(errno) => Err(self.fault("semctl", errno)),
         }
     }
@@ -84,7 +84,7 @@ impl Membership {
     }
 
     /// The seat is no longer ours, and never will be again.
-    pub(crate) fn lose_seat(&self) -> Fault {
+    pub(crate) fn mark_seat_lost(&self) -> Fault {
         // Who left has none to lose.
         let _ = self.seated.compare_exchange(SEATED, LOST, Relaxed, Relaxed);
         Fault::LivenessLost
@@ -110,7 +110,9 @@ impl Membership {
         match liveness::fault(call)(errno) {
             // A removed segment stays known while it is attached, as it is here: who does not know it
             // went to another IPC namespace, and left its tokens behind.
-            Fault::Removed if shm::stat(self.id.segment) == Err(Errno::EINVAL) => self.lose_seat(),
+            Fault::Removed if shm::stat(self.id.segment) == Err(Errno::EINVAL) => {
+                self.mark_seat_lost()
+            }
             fault => fault,
         }
     }
@@ -133,23 +135,23 @@ impl Membership {
         &self,
         deadline: Option<Deadline>,
         may_go_on: impl Fn() -> Result<(), Fault>,
-    ) -> Result<(), Ended<Fault>> {
+    ) -> Result<(), WaitError<Fault>> {
         loop {
-            may_go_on().and_then(|()| self.look_at_lives()).map_err(Ended::Failed)?;
+            may_go_on().and_then(|()| self.look_at_lives()).map_err(WaitError::Failed)?;
             let left = deadline.map_or(PEER_SLICE, |d| d.remaining().min(PEER_SLICE));
             match self.members.await_side(self.seat.side.other(), left) {
                 Ok(()) => return Ok(()),
                 Err(Errno::EAGAIN) if deadline.is_some_and(|d| d.passed()) => {
-                    return Err(Ended::TimedOut);
+                    return Err(WaitError::TimedOut);
                 }
                 Err(Errno::EAGAIN | Errno::EINTR) => {}
-                Err(errno) => return Err(Ended::Failed(self.fault("semtimedop", errno))),
+                Err(errno) => return Err(WaitError::Failed(self.fault("semtimedop", errno))),
             }
         }
     }
 }
 
-impl Gate for Membership {
+impl Parker for Attachment {
     fn sleep(&self, side: Side, at_most: Duration) -> Result<Slept, Fault> {
         self.check_set()?;
         match self.members.sleep(side, at_most) {
@@ -187,7 +189,7 @@ impl Gate for Membership {
         std::thread::sleep(time);
     }
 
-    fn is_inherited(&self) -> bool {
-        Membership::is_inherited(self)
+    fn is_forked(&self) -> bool {
+        Attachment::is_forked(self)
     }
 }

@@ -16,7 +16,7 @@ use super::sender::Sender;
 use crate::models::harness::{Job, Scene, all_of, check_deaths_bounded};
 use crate::models::sim_kernel::Order;
 use crate::role::Side;
-use crate::sync::crash_point::killed_at;
+use crate::sync::crash_point::crash_at;
 
 /// What a member tells of itself. Of the dead: what it told before.
 #[derive(Debug, Default)]
@@ -60,7 +60,7 @@ impl Told {
         step: u32,
         work: impl FnOnce(&mut Told),
     ) -> Told {
-        self.died = killed_at(step, || work(&mut self)).is_none();
+        self.died = crash_at(step, || work(&mut self)).is_none();
         scene.gate.bury_member(seat);
         self
     }

@@ -8,7 +8,7 @@ use crate::models::harness::{Job, Scene, all_of, check, check_bounded, many, tog
 use crate::models::sim_kernel::Order;
 use crate::ring::Corrupt;
 use crate::ring::mpmc::{Consumer, Next, Producer, Room};
-use crate::ring::slot_state::NOBODY;
+use crate::ring::slot_state::NO_OWNER;
 use crate::ring::testing::{read, write};
 
 /// Who sees the ring drained sees what was done under the last guard: here, in another ring's slot.
@@ -28,7 +28,7 @@ fn drained_is_done() {
         assert!(consumer.acknowledge(&held));
     };
     let observer = move || {
-        if scene.ring().is_drained(NOBODY) {
+        if scene.ring().is_drained(NO_OWNER) {
             assert_eq!(read(elsewhere.ring().slot(0)), 7);
         }
     };

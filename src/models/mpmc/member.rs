@@ -1,4 +1,4 @@
-//! A member of a model's channel: what `Membership` and `mpmc::post::Post` are to the two ends, without
+//! A member of a model's channel: what `Attachment` and `mpmc::post::Endpoint` are to the two ends, without
 //! counters, facts and deadline.
 
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::ring::mpmc::Watch;
 use crate::role::Side;
 use crate::sync::Ordering::SeqCst;
 use crate::sync::fence;
-use crate::wait::adaptive_spin::Pace;
-use crate::wait::{self, Ended, Gate, Holder, Look, Place};
+use crate::wait::adaptive_spin::WaitPolicy;
+use crate::wait::{self, Holder, Parker, Poll, WaitError, WaitSite};
 
 /// What a member reckons with while it waits: whatever does not happen in a model is not asked for,
 /// as every question is a step.
@@ -47,14 +47,14 @@ impl Member {
         if until >= Until::Left {
             member.parking(seat.side).clear(wait::LEFT);
         }
-        if last_died && member.ring.disown(seat.number).is_any() {
+        if last_died && member.ring.orphan_slots(seat.number).is_any() {
             member.wake(Side::Receivers);
             member.wake(Side::Senders);
         }
         member
     }
 
-    /// What `Post::watch` is to the two ends.
+    /// What `Endpoint::watch` is to the two ends.
     pub(super) fn watch(&self, asks: bool) -> Watching<'_> {
         Watching { member: self, asks, set_aside: None }
     }
@@ -73,7 +73,7 @@ impl Member {
     }
 
     pub(super) fn wake(&self, side: Side) {
-        self.scene.gate.light_fence();
+        self.scene.gate.waker_fence();
         let parking = self.parking(side);
         if parking.flags() != 0 {
             wait::wake(&self.scene.gate, parking, side).unwrap();
@@ -106,14 +106,18 @@ impl Member {
     }
 
     /// Waits where this side waits.
-    pub(super) fn wait(&self, pace: &mut Pace, look: impl FnMut(Look) -> Result<bool, Fault>) {
+    pub(super) fn wait(
+        &self,
+        policy: &mut WaitPolicy,
+        look: impl FnMut(Poll) -> Result<bool, Fault>,
+    ) {
         let side = self.seat.side;
         let (gate, parking) = (&self.scene.gate, self.parking(side));
-        let place = Place { gate, parking, table: self.scene.waiting(), holder: self.holder };
-        match wait::wait(place, pace, None, look) {
+        let place = WaitSite { gate, parking, table: self.scene.waiting(), holder: self.holder };
+        match wait::wait(place, policy, None, look) {
             Ok(()) => {}
-            Err(Ended::TimedOut) => unreachable!("there is no deadline"),
-            Err(Ended::Failed(fault)) => panic!("{fault}"),
+            Err(WaitError::TimedOut) => unreachable!("there is no deadline"),
+            Err(WaitError::Failed(fault)) => panic!("{fault}"),
         }
     }
 

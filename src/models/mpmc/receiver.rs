@@ -11,14 +11,14 @@ use crate::ring::mpmc::{Consumer, Held, Next, Snapshot};
 use crate::ring::slot_state::DELIVERIES_MAX;
 use crate::ring::testing::read;
 use crate::role::Side;
-use crate::wait::Look;
-use crate::wait::adaptive_spin::{Pace, Wait};
+use crate::wait::Poll;
+use crate::wait::adaptive_spin::{Wait, WaitPolicy};
 
 /// A receiving end.
 #[derive(Debug)]
 pub(super) struct Receiver {
     consumer: Consumer,
-    pace: Pace,
+    policy: WaitPolicy,
     /// A message is delivered so often at most.
     pub(super) limit: u8,
     /// Positions of messages that were delivered as often.
@@ -32,16 +32,16 @@ impl Receiver {
     pub(super) fn join(scene: &Arc<Scene>, seat: u8, until: Until) -> Receiver {
         let member = Member::join(scene, Seat { number: seat, side: Side::Receivers }, until);
         let consumer = Consumer::new(scene.ring(), seat);
-        let (pace, limit) = (Pace::new(Wait::Park), DELIVERIES_MAX);
-        Receiver { consumer, pace, limit, set_aside: Vec::new(), searched: None, member }
+        let (policy, limit) = (WaitPolicy::new(Wait::Park), DELIVERIES_MAX);
+        Receiver { consumer, policy, limit, set_aside: Vec::new(), searched: None, member }
     }
 
     /// Another thread of this member.
     pub(super) fn thread(&self) -> Receiver {
         let consumer = Consumer::new(*self.consumer.ring(), self.member.seat.number);
-        let (pace, limit) = (Pace::new(Wait::Park), self.limit);
+        let (policy, limit) = (WaitPolicy::new(Wait::Park), self.limit);
         let member = self.member.thread();
-        Receiver { consumer, pace, limit, set_aside: Vec::new(), searched: None, member }
+        Receiver { consumer, policy, limit, set_aside: Vec::new(), searched: None, member }
     }
 
     /// Receives; sleeps while there is nothing. `None`: the ring is drained and all senders are gone.
@@ -81,7 +81,7 @@ impl Receiver {
 
     fn acknowledge(&self, held: &Held) {
         assert!(self.consumer.acknowledge(held), "evicted");
-        self.member.scene.gate.light_fence();
+        self.member.scene.gate.waker_fence();
         let senders = self.member.parking(Side::Senders);
         if senders.flags() != 0 {
             // In so small a ring at the first free slot.
@@ -109,18 +109,18 @@ impl Receiver {
 
     fn seek(&mut self) -> Option<Held> {
         self.member.wake(Side::Senders);
-        let Receiver { consumer, pace, limit, set_aside, searched, member } = self;
+        let Receiver { consumer, policy, limit, set_aside, searched, member } = self;
         let (mut found, mut told) = (None, None);
-        member.wait(pace, |how| {
-            let asking = how != Look::Quick;
+        member.wait(policy, |how| {
+            let asking = how != Poll::Quick;
             let gone = asking && member.is_abandoned();
             let is_found = match how {
                 // Once for each number of messages in hand.
-                Look::Others if gone && !consumer.ring().has_untaken() => {
+                Poll::Others if gone && !consumer.ring().has_untaken() => {
                     let now = Some(consumer.ring().count_messages());
                     std::mem::replace(&mut told, now) != now
                 }
-                Look::Peek | Look::Others => {
+                Poll::Peek | Poll::Others => {
                     let may_inherit =
                         |now| consumer.may_inherit(&now, searched, member.watch(true));
                     consumer.has_any(member.watch(true))?

@@ -125,7 +125,7 @@ fn half_a_message_of_a_seat() {
         if die_writing(&dying) {
             dying.gate.sit(Seat { number: DEAD, side: Side::Senders });
             // A receiver may have stepped over it.
-            assert!(!dying.ring().disown(DEAD).orphans);
+            assert!(!dying.ring().orphan_slots(DEAD).orphans);
         }
     };
     together(successor, move || (0..2).for_each(|_| _ = send(&scene, 2, 2)));
@@ -140,7 +140,7 @@ fn a_message_in_hand_of_a_seat() {
         assert!(send(&dying, 2, 1));
         die_reading(&dying);
         dying.gate.sit(Seat { number: DEAD, side: Side::Receivers });
-        assert!(dying.ring().disown(DEAD).orphans);
+        assert!(dying.ring().orphan_slots(DEAD).orphans);
     };
     let heir = move || {
         let orphaned = scene.ring().orphaned();
@@ -164,7 +164,7 @@ fn set_aside_of_a_seat() {
         assert!(send(&dying, 2, 1));
         die_reading(&dying);
         dying.gate.sit(Seat { number: DEAD, side: Side::Receivers });
-        assert!(dying.ring().disown(DEAD).orphans);
+        assert!(dying.ring().orphan_slots(DEAD).orphans);
     };
     let heir = move || {
         let consumer = Consumer::new(scene.ring(), 1);

@@ -12,7 +12,7 @@ use crate::ring::Corrupt;
 use crate::ring::mpmc::{Consumer, Next, Producer, Room, Snapshot};
 use crate::ring::testing::{read, write};
 use crate::sync::Ordering::Relaxed;
-use crate::sync::crash_point::{self, killed_at};
+use crate::sync::crash_point::{self, crash_at};
 use crate::sync::plain::AtomicBool;
 use crate::sync::{AtomicU64, plain};
 
@@ -82,10 +82,10 @@ fn joiner_dies(in_hand: bool, step: u32) -> bool {
     let (theirs, beside) = (kernel.clone(), scene.clone());
     let joiner = move || {
         let (kernel, scene) = (theirs, beside);
-        let done = killed_at(step, || {
+        let done = crash_at(step, || {
             kernel.sit();
             kernel.stamp.store(2, Relaxed);
-            scene.ring().disown(DEAD);
+            scene.ring().orphan_slots(DEAD);
             let consumer = Consumer::new(scene.ring(), DEAD);
             if let Next::Message(_) = consumer.take(alive).unwrap() {
                 kernel.took.store(true, plain::Ordering::Relaxed);

@@ -9,14 +9,14 @@ use crate::models::harness::Scene;
 use crate::ring::mpmc::{Claim, Producer, Room};
 use crate::ring::testing::write;
 use crate::role::Side;
-use crate::wait::Look;
-use crate::wait::adaptive_spin::{Pace, Wait};
+use crate::wait::Poll;
+use crate::wait::adaptive_spin::{Wait, WaitPolicy};
 
 /// A sending end.
 #[derive(Debug)]
 pub(super) struct Sender {
     producer: Producer,
-    pace: Pace,
+    policy: WaitPolicy,
     /// Whose messages these are: its seat, or the number of a thread.
     name: u8,
     /// Last: the ring lies in its scene.
@@ -27,13 +27,13 @@ impl Sender {
     pub(super) fn join(scene: &Arc<Scene>, seat: u8, until: Until) -> Sender {
         let member = Member::join(scene, Seat { number: seat, side: Side::Senders }, until);
         let producer = Producer::new(scene.ring(), seat);
-        Sender { producer, pace: Pace::new(Wait::Park), name: seat, member }
+        Sender { producer, policy: WaitPolicy::new(Wait::Park), name: seat, member }
     }
 
     /// Another thread of this member.
     pub(super) fn thread(&self, name: u8) -> Sender {
         let producer = Producer::new(*self.producer.ring(), self.member.seat.number);
-        Sender { producer, pace: Pace::new(Wait::Park), name, member: self.member.thread() }
+        Sender { producer, policy: WaitPolicy::new(Wait::Park), name, member: self.member.thread() }
     }
 
     /// Sends its message of this number; sleeps while the ring is full. False: all receivers are
@@ -72,7 +72,7 @@ impl Sender {
     }
 
     fn look_after_receivers(&self) {
-        self.member.scene.gate.light_fence();
+        self.member.scene.gate.waker_fence();
         if self.member.parking(Side::Receivers).flags() != 0 {
             self.member.wake(Side::Receivers);
         }
@@ -87,11 +87,11 @@ impl Sender {
             return Some(claim);
         }
         self.look_after_receivers();
-        let Sender { producer, pace, member, .. } = self;
+        let Sender { producer, policy, member, .. } = self;
         let mut claimed = None;
-        member.wait(pace, |how| {
-            let asking = how != Look::Quick;
-            if let Look::Peek | Look::Others = how {
+        member.wait(policy, |how| {
+            let asking = how != Poll::Quick;
+            if let Poll::Peek | Poll::Others = how {
                 let has_any = producer.has_any(member.watch(true))?;
                 return Ok(has_any || member.is_abandoned());
             }

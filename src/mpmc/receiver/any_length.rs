@@ -8,7 +8,7 @@ use super::Receiver;
 use crate::error::RecvError;
 use crate::message::{self, Message};
 use crate::mpmc::Guard;
-use crate::wait::blocking::Patience;
+use crate::wait::blocking::Blocking;
 
 impl<T: Message + ?Sized> Receiver<T> {
     /// The next message, copied to the heap; waits for one. For messages of variable length.
@@ -16,7 +16,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// # Errors
     /// As [`recv`](Receiver::recv).
     pub fn recv_boxed(&self) -> Result<Box<T>, RecvError> {
-        self.take_boxed(Patience::Forever)
+        self.take_boxed(Blocking::Forever)
     }
 
     /// The next message if it is there, copied to the heap.
@@ -24,7 +24,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// # Errors
     /// As [`try_recv`](Receiver::try_recv).
     pub fn try_recv_boxed(&self) -> Result<Box<T>, RecvError> {
-        self.take_boxed(Patience::Now)
+        self.take_boxed(Blocking::Never)
     }
 
     /// The next message, copied to the heap; waits for one for at most `timeout`.
@@ -32,13 +32,13 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// # Errors
     /// As [`recv_timeout`](Receiver::recv_timeout).
     pub fn recv_boxed_timeout(&self, timeout: Duration) -> Result<Box<T>, RecvError> {
-        self.take_boxed(Patience::At(timeout))
+        self.take_boxed(Blocking::For(timeout))
     }
 
-    fn take_boxed(&self, patience: Patience) -> Result<Box<T>, RecvError> {
-        let held = self.inner.hold(patience)?;
+    fn take_boxed(&self, blocking: Blocking) -> Result<Box<T>, RecvError> {
+        let held = self.inner.hold(blocking)?;
         let (payload, len) = self.find(&held)?;
-        let align = self.inner.post.membership.geometry().shape.align;
+        let align = self.inner.endpoint.attachment.geometry().shape.align;
         // SAFETY: `find` compared the length with the slot's.
         let message = unsafe { message::read_boxed(payload, len, align) };
         self.finish(&held, len)?;
@@ -51,7 +51,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// As [`recv`](Receiver::recv).
     #[inline]
     pub fn recv_ref(&self) -> Result<Guard<'_, T>, RecvError> {
-        self.lend(Patience::Forever)
+        self.lend(Blocking::Forever)
     }
 
     /// The next message, where it lies, if it is there.
@@ -60,7 +60,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// As [`try_recv`](Receiver::try_recv).
     #[inline]
     pub fn try_recv_ref(&self) -> Result<Guard<'_, T>, RecvError> {
-        self.lend(Patience::Now)
+        self.lend(Blocking::Never)
     }
 
     /// The next message, where it lies; waits for one for at most `timeout`.
@@ -69,12 +69,12 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// As [`recv_timeout`](Receiver::recv_timeout).
     #[inline]
     pub fn recv_ref_timeout(&self, timeout: Duration) -> Result<Guard<'_, T>, RecvError> {
-        self.lend(Patience::At(timeout))
+        self.lend(Blocking::For(timeout))
     }
 
     #[inline(always)]
-    fn lend(&self, patience: Patience) -> Result<Guard<'_, T>, RecvError> {
-        let held = self.inner.hold(patience)?;
+    fn lend(&self, blocking: Blocking) -> Result<Guard<'_, T>, RecvError> {
+        let held = self.inner.hold(blocking)?;
         let (payload, len) = self.find(&held)?;
         // SAFETY: the message is ours until it is acknowledged, and lies in its slot.
         let bytes = unsafe { slice::from_raw_parts(payload.as_ptr(), len) };

@@ -10,7 +10,7 @@ use crate::error::RecvError;
 use crate::message::{self, Message};
 use crate::mpmc::{Iter, TryIter};
 use crate::ring::mpmc::Held;
-use crate::wait::blocking::Patience;
+use crate::wait::blocking::Blocking;
 
 /// Messages of a batch that are acknowledged together.
 const TOGETHER: usize = 32;
@@ -26,7 +26,7 @@ impl<T: Message> Receiver<T> {
     /// [`RecvError::Fault`].
     #[inline]
     pub fn recv(&self) -> Result<T, RecvError> {
-        self.take(Patience::Forever)
+        self.take(Blocking::Forever)
     }
 
     /// The next message if it is there.
@@ -37,7 +37,7 @@ impl<T: Message> Receiver<T> {
     /// message in hand.
     #[inline]
     pub fn try_recv(&self) -> Result<T, RecvError> {
-        self.take(Patience::Now)
+        self.take(Blocking::Never)
     }
 
     /// The next message; waits for one for at most `timeout`. Years are fine.
@@ -47,12 +47,12 @@ impl<T: Message> Receiver<T> {
     /// message and not sent it yet; and as [`recv`](Receiver::recv).
     #[inline]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvError> {
-        self.take(Patience::At(timeout))
+        self.take(Blocking::For(timeout))
     }
 
     #[inline(always)]
-    fn take(&self, patience: Patience) -> Result<T, RecvError> {
-        let held = self.inner.hold(patience)?;
+    fn take(&self, blocking: Blocking) -> Result<T, RecvError> {
+        let held = self.inner.hold(blocking)?;
         let mut result = Ok(MaybeUninit::uninit());
         if let Ok(message) = &mut result {
             let valid = self.copy_to(&held, message);
@@ -72,7 +72,7 @@ impl<T: Message> Receiver<T> {
     /// As [`recv`](Receiver::recv). An invalid message is left out, and is an error when there was
     /// no other. After a [`Fault`](crate::Fault) messages may have been appended that others get again.
     pub fn recv_batch(&self, messages: &mut Vec<T>, max: usize) -> Result<usize, RecvError> {
-        self.take_batch(messages, max, Patience::Forever)
+        self.take_batch(messages, max, Blocking::Forever)
     }
 
     /// Up to `max` messages that are there.
@@ -80,7 +80,7 @@ impl<T: Message> Receiver<T> {
     /// # Errors
     /// [`RecvError::Empty`] when there is none, and as [`recv_batch`](Receiver::recv_batch).
     pub fn try_recv_batch(&self, messages: &mut Vec<T>, max: usize) -> Result<usize, RecvError> {
-        self.take_batch(messages, max, Patience::Now)
+        self.take_batch(messages, max, Blocking::Never)
     }
 
     /// Up to `max` messages; waits for the first for at most `timeout`.
@@ -93,14 +93,14 @@ impl<T: Message> Receiver<T> {
         max: usize,
         timeout: Duration,
     ) -> Result<usize, RecvError> {
-        self.take_batch(messages, max, Patience::At(timeout))
+        self.take_batch(messages, max, Blocking::For(timeout))
     }
 
     fn take_batch(
         &self,
         messages: &mut Vec<T>,
         max: usize,
-        patience: Patience,
+        blocking: Blocking,
     ) -> Result<usize, RecvError> {
         if max == 0 {
             return Ok(0);
@@ -119,7 +119,7 @@ impl<T: Message> Receiver<T> {
             }
         };
         let mut taken = 0;
-        let mut next = Some(self.inner.hold(patience)?);
+        let mut next = Some(self.inner.hold(blocking)?);
         while let Some(first) = next.take() {
             let most = (max - taken).min(TOGETHER);
             let mut others = [0; TOGETHER];
@@ -138,7 +138,7 @@ impl<T: Message> Receiver<T> {
                 let held = self.inner.consumer.held(position);
                 result = result.and(self.inner.acknowledge(&held));
             }
-            self.inner.post.count_all(count, size_of::<T>());
+            self.inner.endpoint.count_all(count, size_of::<T>());
             result?;
             taken += count + 1;
             if count + 1 == most && taken < max {
@@ -180,7 +180,7 @@ impl<T: Message + FromBytes> Receiver<T> {
     /// As [`recv`](Receiver::recv).
     #[inline]
     pub fn recv_into(&self, message: &mut T) -> Result<(), RecvError> {
-        self.take_into(message, Patience::Forever)
+        self.take_into(message, Blocking::Forever)
     }
 
     /// The next message, written over `message`, if it is there.
@@ -189,7 +189,7 @@ impl<T: Message + FromBytes> Receiver<T> {
     /// As [`try_recv`](Receiver::try_recv).
     #[inline]
     pub fn try_recv_into(&self, message: &mut T) -> Result<(), RecvError> {
-        self.take_into(message, Patience::Now)
+        self.take_into(message, Blocking::Never)
     }
 
     /// The next message, written over `message`; waits for one for at most `timeout`.
@@ -198,12 +198,12 @@ impl<T: Message + FromBytes> Receiver<T> {
     /// As [`recv_timeout`](Receiver::recv_timeout).
     #[inline]
     pub fn recv_into_timeout(&self, message: &mut T, timeout: Duration) -> Result<(), RecvError> {
-        self.take_into(message, Patience::At(timeout))
+        self.take_into(message, Blocking::For(timeout))
     }
 
     #[inline(always)]
-    fn take_into(&self, message: &mut T, patience: Patience) -> Result<(), RecvError> {
-        let held = self.inner.hold(patience)?;
+    fn take_into(&self, message: &mut T, blocking: Blocking) -> Result<(), RecvError> {
+        let held = self.inner.hold(blocking)?;
         let slot = self.inner.consumer.slot(&held);
         slot.reading();
         // SAFETY: as in `copy_to`.

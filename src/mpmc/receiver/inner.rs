@@ -10,8 +10,8 @@ use crate::ring::mpmc::{Held, Next, Snapshot};
 use crate::role::Side;
 use crate::segment::Redelivery;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::blocking::Patience;
-use crate::wait::{self, Ended, Look};
+use crate::wait::blocking::Blocking;
+use crate::wait::{self, Poll, WaitError};
 
 /// Walks of one exact look at most, where each is overtaken by others.
 const WALKS: u32 = 8;
@@ -19,13 +19,13 @@ const WALKS: u32 = 8;
 impl Inner {
     /// Takes a message.
     #[inline(always)]
-    pub(super) fn hold(&self, patience: Patience) -> Result<Held, RecvError> {
-        self.post.check()?;
+    pub(super) fn hold(&self, blocking: Blocking) -> Result<Held, RecvError> {
+        self.endpoint.check()?;
         let held = match self.consumer.take_next() {
             Some(held) => held,
-            None => self.find_message(patience)?,
+            None => self.find_message(blocking)?,
         };
-        self.post.meet();
+        self.endpoint.meet();
         Ok(held)
     }
 
@@ -37,7 +37,7 @@ impl Inner {
 
     #[inline(never)]
     fn take_now(&self) -> Option<Held> {
-        match self.consumer.take(self.post.watch(false)) {
+        match self.consumer.take(self.endpoint.watch(false)) {
             Ok(Next::Message(held)) => Some(held),
             // What is wrong is wrong in the next call, too, which says so.
             _ => None,
@@ -45,24 +45,24 @@ impl Inner {
     }
 
     #[inline(never)]
-    fn find_message(&self, patience: Patience) -> Result<Held, RecvError> {
-        if patience != Patience::Now {
+    fn find_message(&self, blocking: Blocking) -> Result<Held, RecvError> {
+        if blocking != Blocking::Never {
             // Seldom, since it takes as long as a message that is on its way.
-            if self.post.membership.is_behind(self.consumer.position()) {
+            if self.endpoint.attachment.is_behind(self.consumer.position()) {
                 self.account();
             }
             self.comes_soon();
         }
-        match self.consumer.take(self.post.watch(false)) {
+        match self.consumer.take(self.endpoint.watch(false)) {
             Ok(Next::Message(held)) => Ok(held),
-            _ => self.await_message(patience),
+            _ => self.await_message(blocking),
         }
     }
 
     /// A walk; or some, for who takes its time, where they are overtaken.
     fn walk(&self, asks: bool) -> Result<Next, Fault> {
         for _ in 0..if asks { WALKS } else { 1 } {
-            match self.consumer.take(self.post.watch(asks))? {
+            match self.consumer.take(self.endpoint.watch(asks))? {
                 Next::Overtaken => {}
                 next => return Ok(next),
             }
@@ -73,27 +73,28 @@ impl Inner {
 
     /// Waits a moment, or longer where senders shall get a lead.
     fn comes_soon(&self) {
-        let Inner { consumer, lead, post, .. } = self;
+        let Inner { consumer, backoff, endpoint, .. } = self;
         let found = consumer.dry();
-        if post.lets_lead()
-            && lead.is_due(found)
-            && lead.let_lead(|messages| consumer.has_more_than(messages), || consumer.has_message())
+        if endpoint.backs_off()
+            && backoff.is_due(found)
+            && backoff
+                .back_off(|messages| consumer.has_more_than(messages), || consumer.has_message())
         {
             consumer.ask();
         }
-        lead.came(post.glance(|| consumer.has_message()));
+        backoff.came(endpoint.poll_briefly(|| consumer.has_message()));
     }
 
     #[inline(always)]
     pub(super) fn acknowledge(&self, held: &Held) -> Result<(), RecvError> {
-        if self.post.membership.is_inherited() {
+        if self.endpoint.attachment.is_forked() {
             return Err(Fault::Forked.into());
         }
         if !self.consumer.acknowledge(held) {
             // Somebody took us for dead: our token is gone, or was for a moment.
-            return Err(self.post.stop(Fault::LivenessLost).into());
+            return Err(self.endpoint.stop(Fault::LivenessLost).into());
         }
-        wait::light_fence();
+        wait::waker_fence();
         if self.consumer.ring().header().senders.flags() != 0 {
             self.see_senders(held.position());
         }
@@ -104,8 +105,8 @@ impl Inner {
     #[cold]
     pub(super) fn release(&self, held: &Held) {
         // In a forked child it is the parent's.
-        if !self.post.membership.is_inherited() && self.consumer.release(held) {
-            self.post.unblocked();
+        if !self.endpoint.attachment.is_forked() && self.consumer.release(held) {
+            self.endpoint.unblocked();
         }
     }
 
@@ -116,31 +117,31 @@ impl Inner {
         let ring = self.consumer.ring();
         let senders = &ring.header().senders;
         if !senders.is_parked() || ring.became_half_free(position) || !self.consumer.has_message() {
-            self.post.freed();
+            self.endpoint.freed();
         }
         // The other receivers end when the last message is acknowledged.
         if senders.has_left() {
-            self.post.unblocked();
+            self.endpoint.unblocked();
         }
     }
 
     #[cold]
     #[inline(never)]
-    pub(super) fn await_message(&self, patience: Patience) -> Result<Held, RecvError> {
-        match self.seek_message(patience) {
+    pub(super) fn await_message(&self, blocking: Blocking) -> Result<Held, RecvError> {
+        match self.seek_message(blocking) {
             // Sent before the channel was removed, and seen after.
             Err(RecvError::Fault(Fault::Removed)) => match self.walk(false) {
                 Ok(Next::Message(held)) => Ok(held),
-                _ => Err(self.post.stop(Fault::Removed).into()),
+                _ => Err(self.endpoint.stop(Fault::Removed).into()),
             },
-            Err(RecvError::Fault(fault)) => Err(self.post.stop(fault).into()),
+            Err(RecvError::Fault(fault)) => Err(self.endpoint.stop(fault).into()),
             other => other,
         }
     }
 
-    pub(super) fn seek_message(&self, patience: Patience) -> Result<Held, RecvError> {
+    pub(super) fn seek_message(&self, blocking: Blocking) -> Result<Held, RecvError> {
         self.account();
-        self.post.membership.wake(Side::Senders)?;
+        self.endpoint.attachment.wake(Side::Senders)?;
         let mut found = None;
         let mut behind = None;
         // Whether a message was taken; asks after the living only where it may take its time.
@@ -157,14 +158,14 @@ impl Inner {
             }
             Ok::<bool, RecvError>(found.is_some())
         };
-        if patience == Patience::Now {
-            self.post.membership.check_removed()?;
-            let left = self.post.membership.peer_parking().has_left();
-            let seen = match left || self.post.seldom.is_due() {
-                true => Some(self.post.see()?),
+        if blocking == Blocking::Never {
+            self.endpoint.attachment.check_removed()?;
+            let left = self.endpoint.attachment.peer_parking().has_left();
+            let seen = match left || self.endpoint.throttle.is_due() {
+                true => Some(self.endpoint.see()?),
                 false => None,
             };
-            let gone = seen.as_ref().is_some_and(|seen| self.post.is_abandoned(&seen.lives));
+            let gone = seen.as_ref().is_some_and(|seen| self.endpoint.is_abandoned(&seen.lives));
             // What was sent before they went is visible by now.
             if !look(seen.as_ref())? {
                 return Err(match gone && self.is_drained() {
@@ -174,16 +175,16 @@ impl Inner {
             }
         } else {
             let mut told = None;
-            let waited = self.wait(patience, |how| {
-                if how == Look::Quick {
+            let waited = self.wait(blocking, |how| {
+                if how == Poll::Quick {
                     return look(None);
                 }
-                let seen = self.post.see()?;
-                let gone = self.post.is_abandoned(&seen.lives);
+                let seen = self.endpoint.see()?;
+                let gone = self.endpoint.is_abandoned(&seen.lives);
                 // What was sent before they went is visible by now.
-                if let Look::Peek | Look::Others = how {
+                if let Poll::Peek | Poll::Others = how {
                     let over = match how {
-                        Look::Peek => gone && self.is_drained(),
+                        Poll::Peek => gone && self.is_drained(),
                         _ => self.may_be_over(&seen, &mut told),
                     };
                     return Ok(over || self.has_message(&seen)?);
@@ -198,7 +199,7 @@ impl Inner {
             });
             match (waited, behind) {
                 (Err(RecvError::Timeout), Some(seat)) => {
-                    return Err(RecvError::Behind { pid: self.post.pid(seat) });
+                    return Err(RecvError::Behind { pid: self.endpoint.pid(seat) });
                 }
                 (waited, _) => waited?,
             }
@@ -208,22 +209,22 @@ impl Inner {
 
     /// Whether every message was acknowledged, but for those that this process has in hand.
     pub(super) fn is_drained(&self) -> bool {
-        self.consumer.ring().is_drained(self.post.membership.seat.number)
+        self.consumer.ring().is_drained(self.endpoint.attachment.seat.number)
     }
 
     /// A message whose receiver died, if there is one. Looks through the slots only when somebody
     /// died since it last did.
     pub(super) fn inherit(&self, seen: &Seen) -> Result<Option<Taken<'_>>, RecvError> {
-        let limit = match self.post.membership.facts.redelivery {
+        let limit = match self.endpoint.attachment.facts.redelivery {
             Redelivery::UpTo(times) => times,
             Redelivery::Never => 0,
         };
-        let watch = self.post.watch(true);
+        let watch = self.endpoint.watch(true);
         let inherit = |searched: &mut _| self.consumer.inherit(limit, &seen.dead, searched, watch);
         let found = self.with_searched(inherit)?;
         if found.is_some() {
-            self.post.membership.header().repairs.redelivered.fetch_add(1, Relaxed);
-            self.post.membership.line().repairs.fetch_add(1, Relaxed);
+            self.endpoint.attachment.header().repairs.redelivered.fetch_add(1, Relaxed);
+            self.endpoint.attachment.line().repairs.fetch_add(1, Relaxed);
         }
         Ok(found.map(|held| Taken::new(self, held)))
     }
@@ -235,18 +236,18 @@ impl Inner {
         if seen.lives.is_there(Side::Senders) || ring.has_untaken() {
             return false;
         }
-        let now = Some((self.post.peer_joins(), ring.hands()));
+        let now = Some((self.endpoint.peer_joins(), ring.hands()));
         std::mem::replace(told, now) != now
     }
 
     /// Whether a receiver would find a message, or one that a dead one left.
     fn has_message(&self, seen: &Seen) -> Result<bool, RecvError> {
-        Ok(self.consumer.has_any(self.post.watch(true))? || self.may_inherit(seen)?)
+        Ok(self.consumer.has_any(self.endpoint.watch(true))? || self.may_inherit(seen)?)
     }
 
     /// Whether there is a message whose receiver died.
     fn may_inherit(&self, seen: &Seen) -> Result<bool, Fault> {
-        let watch = self.post.watch(true);
+        let watch = self.endpoint.watch(true);
         self.with_searched(|searched| self.consumer.may_inherit(&seen.dead, searched, watch))
     }
 
@@ -263,25 +264,25 @@ impl Inner {
     /// Waits where receivers wait.
     fn wait(
         &self,
-        patience: Patience,
-        look: impl FnMut(Look) -> Result<bool, RecvError>,
+        blocking: Blocking,
+        look: impl FnMut(Poll) -> Result<bool, RecvError>,
     ) -> Result<(), RecvError> {
-        let waited = self.post.with_pace(|pace| {
-            wait::wait(self.post.membership.place(), pace, patience.deadline(), look)
+        let waited = self.endpoint.with_policy(|policy| {
+            wait::wait(self.endpoint.attachment.place(), policy, blocking.deadline(), look)
         });
         waited.map_err(|ended| self.ended(ended))
     }
 
     /// What a wait that ended in vain comes to.
-    pub(super) fn ended(&self, ended: Ended<RecvError>) -> RecvError {
+    pub(super) fn ended(&self, ended: WaitError<RecvError>) -> RecvError {
         match ended {
-            Ended::TimedOut => RecvError::Timeout,
-            Ended::Failed(RecvError::Fault(fault)) => self.post.stop(fault).into(),
-            Ended::Failed(error) => error,
+            WaitError::TimedOut => RecvError::Timeout,
+            WaitError::Failed(RecvError::Fault(fault)) => self.endpoint.stop(fault).into(),
+            WaitError::Failed(error) => error,
         }
     }
 
     pub(super) fn account(&self) {
-        self.post.account(self.consumer.position());
+        self.endpoint.account(self.consumer.position());
     }
 }

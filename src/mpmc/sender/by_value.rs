@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::Sender;
 use crate::error::{BatchError, SendError};
 use crate::message::Message;
-use crate::wait::blocking::Patience;
+use crate::wait::blocking::Blocking;
 
 impl<T: Message + ?Sized> Sender<T> {
     /// Sends a message; waits while the channel is full.
@@ -17,7 +17,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// the channel is full; [`SendError::TooLong`]; [`SendError::Fault`].
     #[inline]
     pub fn send(&self, message: &T) -> Result<(), SendError> {
-        self.put(message, Patience::Forever)
+        self.put(message, Blocking::Forever)
     }
 
     /// Sends a message if there is room.
@@ -27,7 +27,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// milliseconds: the calls between are `Full` also where all receivers were killed.
     #[inline]
     pub fn try_send(&self, message: &T) -> Result<(), SendError> {
-        self.put(message, Patience::Now)
+        self.put(message, Blocking::Never)
     }
 
     /// Sends a message; waits for room for at most `timeout`. Years are fine.
@@ -37,13 +37,13 @@ impl<T: Message + ?Sized> Sender<T> {
     /// [`send`](Sender::send).
     #[inline]
     pub fn send_timeout(&self, message: &T, timeout: Duration) -> Result<(), SendError> {
-        self.put(message, Patience::At(timeout))
+        self.put(message, Blocking::For(timeout))
     }
 
     #[inline(always)]
-    fn put(&self, message: &T, patience: Patience) -> Result<(), SendError> {
+    fn put(&self, message: &T, blocking: Blocking) -> Result<(), SendError> {
         self.check_length(message)?;
-        let claim = self.inner.claim(patience)?;
+        let claim = self.inner.claim(blocking)?;
         let len = self.write(&claim, message);
         self.publish(claim, len)?;
         self.inner.look_after_receivers();
@@ -63,7 +63,7 @@ impl<T: Message + ?Sized> Sender<T> {
     where
         T: 'm,
     {
-        self.put_batch(messages, Patience::Forever)
+        self.put_batch(messages, Blocking::Forever)
     }
 
     /// Sends messages in order while there is room.
@@ -77,20 +77,20 @@ impl<T: Message + ?Sized> Sender<T> {
     where
         T: 'm,
     {
-        self.put_batch(messages, Patience::Now)
+        self.put_batch(messages, Blocking::Never)
     }
 
     fn put_batch<'m>(
         &self,
         messages: impl IntoIterator<Item = &'m T>,
-        patience: Patience,
+        blocking: Blocking,
     ) -> Result<(), BatchError>
     where
         T: 'm,
     {
         for (sent, message) in messages.into_iter().enumerate() {
             // Told at once: the next one may take the iterator a while, or be a panic.
-            if let Err(error) = self.put(message, patience) {
+            if let Err(error) = self.put(message, blocking) {
                 return Err(BatchError { sent, error });
             }
         }

@@ -34,17 +34,17 @@ impl Claimed<'_> {
 
 impl Drop for Claimed<'_> {
     fn drop(&mut self) {
-        let post = &self.inner.post;
+        let endpoint = &self.inner.endpoint;
         // In a forked child it is the parent's.
-        if post.membership.is_inherited() {
+        if endpoint.attachment.is_forked() {
             return;
         }
         // SAFETY: taken once: `publish`, which takes it too, does not drop.
         let claim = unsafe { ManuallyDrop::take(&mut self.claim) };
         // Refused where somebody took us for dead: then it was given up for us.
         if self.inner.producer.abandon(claim) {
-            post.freed();
-            post.unblocked();
+            endpoint.freed();
+            endpoint.unblocked();
         }
     }
 }

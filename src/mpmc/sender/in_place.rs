@@ -8,7 +8,7 @@ use super::Sender;
 use crate::error::SendError;
 use crate::message::Message;
 use crate::mpmc::Loan;
-use crate::wait::blocking::Patience;
+use crate::wait::blocking::Blocking;
 
 /// Writing in place, for types of which any bytes are a value. What a slot holds at first is some
 /// former message, or zeros.
@@ -21,7 +21,7 @@ impl<T: Message + FromBytes> Sender<T> {
     /// As [`send`](Sender::send).
     #[inline]
     pub fn loan(&self) -> Result<Loan<'_, T>, SendError> {
-        self.inner.claim(Patience::Forever).map(|claim| Loan::new(self, claim))
+        self.inner.claim(Blocking::Forever).map(|claim| Loan::new(self, claim))
     }
 
     /// Lends a slot if there is one.
@@ -30,7 +30,7 @@ impl<T: Message + FromBytes> Sender<T> {
     /// As [`try_send`](Sender::try_send).
     #[inline]
     pub fn try_loan(&self) -> Result<Loan<'_, T>, SendError> {
-        self.inner.claim(Patience::Now).map(|claim| Loan::new(self, claim))
+        self.inner.claim(Blocking::Never).map(|claim| Loan::new(self, claim))
     }
 
     /// Lends a slot; waits for one for at most `timeout`.
@@ -39,7 +39,7 @@ impl<T: Message + FromBytes> Sender<T> {
     /// As [`send_timeout`](Sender::send_timeout).
     #[inline]
     pub fn loan_timeout(&self, timeout: Duration) -> Result<Loan<'_, T>, SendError> {
-        self.inner.claim(Patience::At(timeout)).map(|claim| Loan::new(self, claim))
+        self.inner.claim(Blocking::For(timeout)).map(|claim| Loan::new(self, claim))
     }
 }
 
@@ -55,7 +55,7 @@ where
     /// As [`send`](Sender::send).
     #[inline]
     pub fn loan_with(&self, elements: usize) -> Result<Loan<'_, T>, SendError> {
-        self.lend(elements, Patience::Forever)
+        self.lend(elements, Blocking::Forever)
     }
 
     /// Lends a slot for a message of that many elements, if there is one.
@@ -64,7 +64,7 @@ where
     /// As [`try_send`](Sender::try_send).
     #[inline]
     pub fn try_loan_with(&self, elements: usize) -> Result<Loan<'_, T>, SendError> {
-        self.lend(elements, Patience::Now)
+        self.lend(elements, Blocking::Never)
     }
 
     /// Lends a slot for a message of that many elements; waits for one for at most `timeout`.
@@ -77,16 +77,16 @@ where
         elements: usize,
         timeout: Duration,
     ) -> Result<Loan<'_, T>, SendError> {
-        self.lend(elements, Patience::At(timeout))
+        self.lend(elements, Blocking::For(timeout))
     }
 
     #[inline(always)]
-    fn lend(&self, elements: usize, patience: Patience) -> Result<Loan<'_, T>, SendError> {
+    fn lend(&self, elements: usize, blocking: Blocking) -> Result<Loan<'_, T>, SendError> {
         let (len, max) = (T::size_for_metadata(elements).unwrap_or(usize::MAX), self.slot_size());
         if len > max {
             return Err(SendError::TooLong { len, max });
         }
-        let claim = self.inner.claim(patience)?;
+        let claim = self.inner.claim(blocking)?;
         Loan::with_elements(self, claim, elements).ok_or(SendError::TooLong { len, max })
     }
 }

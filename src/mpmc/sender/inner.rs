@@ -6,8 +6,8 @@ use crate::error::{Fault, SendError};
 use crate::ring::mpmc::{Claim, Room};
 use crate::role::Side;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::blocking::Patience;
-use crate::wait::{self, Ended, Look};
+use crate::wait::blocking::Blocking;
+use crate::wait::{self, Poll, WaitError};
 
 /// Quick looks at whether much is free, before one slot is enough: some twenty microseconds, less than a
 /// sleep would cost, while three quarters of the ring are still there for receivers.
@@ -19,11 +19,11 @@ const WALKS: u32 = 8;
 impl Inner {
     /// Claims a slot.
     #[inline(always)]
-    pub(super) fn claim(&self, patience: Patience) -> Result<Claim, SendError> {
-        self.post.check()?;
+    pub(super) fn claim(&self, blocking: Blocking) -> Result<Claim, SendError> {
+        self.endpoint.check()?;
         match self.producer.claim_next() {
             Some(claim) => Ok(claim),
-            None => self.find_room(patience),
+            None => self.find_room(blocking),
         }
     }
 
@@ -36,17 +36,17 @@ impl Inner {
     }
 
     #[inline(never)]
-    fn find_room(&self, patience: Patience) -> Result<Claim, SendError> {
-        match self.producer.claim(self.post.watch(false)) {
+    fn find_room(&self, blocking: Blocking) -> Result<Claim, SendError> {
+        match self.producer.claim(self.endpoint.watch(false)) {
             Ok(Room::Claimed(claim)) => Ok(claim),
-            _ => self.make_room(patience),
+            _ => self.make_room(blocking),
         }
     }
 
     /// A walk; or some, for who takes its time, where they are overtaken.
     fn walk(&self, asks: bool) -> Result<Room, Fault> {
         for _ in 0..if asks { WALKS } else { 1 } {
-            match self.producer.claim(self.post.watch(asks))? {
+            match self.producer.claim(self.endpoint.watch(asks))? {
                 Room::Overtaken => {}
                 room => return Ok(room),
             }
@@ -58,7 +58,7 @@ impl Inner {
     /// Who published looks: see `wait/mod.rs`.
     #[inline(always)]
     pub(super) fn look_after_receivers(&self) {
-        wait::light_fence();
+        wait::waker_fence();
         if self.producer.ring().header().receivers.flags() != self.quiet.load(Relaxed) {
             self.see_receivers();
         }
@@ -68,33 +68,33 @@ impl Inner {
     #[inline(never)]
     pub(super) fn see_receivers(&self) {
         // What fails here fails again in the next call, which can say so: the message is sent.
-        let _ = self.post.membership.wake(Side::Receivers);
-        let parking = self.post.membership.peer_parking();
+        let _ = self.endpoint.attachment.wake(Side::Receivers);
+        let parking = self.endpoint.attachment.peer_parking();
         if parking.is_removed() {
-            self.post.stop(Fault::Removed);
+            self.endpoint.stop(Fault::Removed);
             return;
         }
         let left = parking.has_left();
         // While nobody came since, that they left is how things are.
-        let quiet = left && matches!(self.post.has_lost_peers(), Ok(false));
+        let quiet = left && matches!(self.endpoint.has_lost_peers(), Ok(false));
         self.quiet.store(if quiet { wait::LEFT } else { 0 }, Relaxed);
     }
 
     #[cold]
     #[inline(never)]
-    pub(super) fn make_room(&self, patience: Patience) -> Result<Claim, SendError> {
+    pub(super) fn make_room(&self, blocking: Blocking) -> Result<Claim, SendError> {
         let stop = |error| match error {
-            SendError::Fault(fault) => self.post.stop(fault).into(),
+            SendError::Fault(fault) => self.endpoint.stop(fault).into(),
             error => error,
         };
-        self.seek_room(patience).map_err(stop)
+        self.seek_room(blocking).map_err(stop)
     }
 
-    pub(super) fn seek_room(&self, patience: Patience) -> Result<Claim, SendError> {
-        self.post.membership.check_removed()?;
+    pub(super) fn seek_room(&self, blocking: Blocking) -> Result<Claim, SendError> {
+        self.endpoint.attachment.check_removed()?;
         self.account();
-        let left = self.post.membership.peer_parking().has_left();
-        if left && self.post.has_lost_peers()? {
+        let left = self.endpoint.attachment.peer_parking().has_left();
+        if left && self.endpoint.has_lost_peers()? {
             return Err(SendError::Disconnected);
         }
         let mut claimed = None;
@@ -106,59 +106,59 @@ impl Inner {
             match room {
                 Room::Claimed(claim) => claimed = Some(Claimed::new(self, claim)),
                 Room::Full | Room::Overtaken => {}
-                Room::Orphaned => self.post.membership.wake(Side::Receivers)?,
+                Room::Orphaned => self.endpoint.attachment.wake(Side::Receivers)?,
                 Room::Behind { seat } => behind = Some(seat),
             }
             Ok::<bool, SendError>(claimed.is_some())
         };
         // A batch that filled the ring was not announced yet.
         self.look_after_receivers();
-        if patience == Patience::Now {
+        if blocking == Blocking::Never {
             if !look(true)? {
-                let gone = self.post.seldom.is_due() && {
-                    let lives = self.post.membership.look_at_lives()?;
-                    self.post.is_abandoned(&lives)
+                let gone = self.endpoint.throttle.is_due() && {
+                    let lives = self.endpoint.attachment.look_at_lives()?;
+                    self.endpoint.is_abandoned(&lives)
                 };
                 return Err(if gone { SendError::Disconnected } else { SendError::Full });
             }
         } else {
             let (mut far_looks, mut told) = (FAR_LOOKS, None);
-            let waited = self.wait(patience, |how| {
-                if how == Look::Quick && far_looks != 0 && !self.producer.has_much_room() {
+            let waited = self.wait(blocking, |how| {
+                if how == Poll::Quick && far_looks != 0 && !self.producer.has_quarter_free() {
                     far_looks -= 1;
                     return Ok(false);
                 }
-                if how == Look::BeforeSleep {
+                if how == Poll::BeforePark {
                     // Who is woken takes what there is.
                     far_looks = 0;
                 }
-                if let Look::Peek | Look::Others = how {
-                    let lives = self.post.look_at_lives()?;
+                if let Poll::Peek | Poll::Others = how {
+                    let lives = self.endpoint.look_at_lives()?;
                     let gone = match how {
-                        Look::Peek => self.post.is_abandoned(&lives),
+                        Poll::Peek => self.endpoint.is_abandoned(&lives),
                         // Once for each time that they went.
                         _ => {
-                            let now = Some(self.post.peer_joins());
+                            let now = Some(self.endpoint.peer_joins());
                             !lives.is_there(Side::Receivers)
                                 && std::mem::replace(&mut told, now) != now
                         }
                     };
                     return Ok(gone || self.is_worth_waking(how)?);
                 }
-                if look(how != Look::Quick)? {
+                if look(how != Poll::Quick)? {
                     return Ok(true);
                 }
-                if how == Look::Quick {
+                if how == Poll::Quick {
                     return Ok(false);
                 }
-                match self.post.is_abandoned(&self.post.look_at_lives()?) {
+                match self.endpoint.is_abandoned(&self.endpoint.look_at_lives()?) {
                     true => Err(SendError::Disconnected),
                     false => Ok(false),
                 }
             });
             match (waited, behind) {
                 (Err(SendError::Timeout), Some(seat)) => {
-                    return Err(SendError::Behind { pid: self.post.pid(seat) });
+                    return Err(SendError::Behind { pid: self.endpoint.pid(seat) });
                 }
                 (waited, _) => waited?,
             }
@@ -168,34 +168,34 @@ impl Inner {
 
     /// Whether so much is free that a sender is to be woken for it. While messages are in hand, the next
     /// acknowledgement may be what wakes: who peeks knows it only without.
-    fn is_worth_waking(&self, how: Look) -> Result<bool, Fault> {
+    fn is_worth_waking(&self, how: Poll) -> Result<bool, Fault> {
         let ring = self.producer.ring();
-        let has_room = ring.is_half_free() && self.producer.has_any(self.post.watch(true))?;
-        Ok(has_room && (how != Look::Peek || !ring.has_taken()))
+        let has_room = ring.is_half_free() && self.producer.has_any(self.endpoint.watch(true))?;
+        Ok(has_room && (how != Poll::Peek || !ring.has_taken()))
     }
 
     /// Waits where senders wait.
     fn wait(
         &self,
-        patience: Patience,
-        look: impl FnMut(Look) -> Result<bool, SendError>,
+        blocking: Blocking,
+        look: impl FnMut(Poll) -> Result<bool, SendError>,
     ) -> Result<(), SendError> {
-        let waited = self.post.with_pace(|pace| {
-            wait::wait(self.post.membership.place(), pace, patience.deadline(), look)
+        let waited = self.endpoint.with_policy(|policy| {
+            wait::wait(self.endpoint.attachment.place(), policy, blocking.deadline(), look)
         });
         waited.map_err(|ended| self.ended(ended))
     }
 
     /// What a wait that ended in vain comes to.
-    pub(super) fn ended(&self, ended: Ended<SendError>) -> SendError {
+    pub(super) fn ended(&self, ended: WaitError<SendError>) -> SendError {
         match ended {
-            Ended::TimedOut => SendError::Timeout,
-            Ended::Failed(SendError::Fault(fault)) => self.post.stop(fault).into(),
-            Ended::Failed(error) => error,
+            WaitError::TimedOut => SendError::Timeout,
+            WaitError::Failed(SendError::Fault(fault)) => self.endpoint.stop(fault).into(),
+            WaitError::Failed(error) => error,
         }
     }
 
     pub(super) fn account(&self) {
-        self.post.account(self.producer.position());
+        self.endpoint.account(self.producer.position());
     }
 }

@@ -1,8 +1,8 @@
 //! Receivers: taking the first message that nobody took, and acknowledging it.
 
-use super::{IMPOSSIBLE, MORE, UNKNOWN, Watch, is_gone, look, swap};
-use crate::ring::prefetch::Few;
-use crate::ring::slot_state::{Age, NOBODY, Phase, Word};
+use super::{BAD_LAP, BAD_OWNER, BAD_PHASE, Watch, is_gone, look, swap};
+use crate::ring::prefetch::SlotPrefetcher;
+use crate::ring::slot_state::{LapOrder, NO_OWNER, Phase, SlotState};
 use crate::ring::{Cursor, Ring, Slot};
 use crate::sync::Ordering::{AcqRel, Acquire, Release};
 use crate::sync::{AtomicU64, plain};
@@ -20,7 +20,7 @@ pub(crate) struct Consumer {
     /// Where there was nothing, last time.
     dry_at: AtomicU64,
     /// How far ahead the memory of slots is asked for, and whether it is.
-    ahead: Few,
+    ahead: SlotPrefetcher,
     asks: plain::AtomicBool,
 }
 
@@ -41,7 +41,7 @@ pub(crate) enum Next {
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(super) at: Cursor,
-    pub(super) word: Word,
+    pub(super) word: SlotState,
 }
 
 impl Held {
@@ -60,7 +60,7 @@ impl Consumer {
     pub(crate) fn new(ring: Ring, seat: u8) -> Consumer {
         let head = ring.header().head.0.load(Acquire);
         let [next, dry_at] = [head; 2].map(AtomicU64::new);
-        let ahead = Few::to_take(&ring);
+        let ahead = SlotPrefetcher::to_take(&ring);
         Consumer { ring, seat, next, dry_at, ahead, asks: plain::AtomicBool::new(false) }
     }
 
@@ -71,7 +71,7 @@ impl Consumer {
     /// Whether the next message is there for somebody to take.
     pub(crate) fn has_message(&self) -> bool {
         let at = self.ring.cursor(self.next.load(plain::Ordering::Acquire));
-        look(&self.ring.slot_at(&at)) == Word::full(self.ring.lap(at.position))
+        look(&self.ring.slot_at(&at)) == SlotState::full(self.ring.lap(at.position))
     }
 
     /// Whether so many positions on, a message is there or about to be, or was.
@@ -79,7 +79,7 @@ impl Consumer {
         let next = self.next.load(plain::Ordering::Acquire);
         let at = self.ring.cursor(next.wrapping_add(messages));
         let (word, lap) = (look(&self.ring.slot_at(&at)), self.ring.lap(at.position));
-        word.age(lap) != Age::Older && word != Word::free(lap)
+        word.age(lap) != LapOrder::Older && word != SlotState::free(lap)
     }
 
     /// There is nothing at the next position; how many were taken since it was so the last time.
@@ -114,11 +114,12 @@ impl Consumer {
 
     /// Takes the message there if `word` says that it is sent, and still does.
     #[inline(always)]
-    fn try_take(&self, at: Cursor, word: Word) -> Option<Held> {
+    fn try_take(&self, at: Cursor, word: SlotState) -> Option<Held> {
         let lap = self.ring.lap(at.position);
-        let ours = Word::reading(lap, 1, self.seat);
+        let ours = SlotState::reading(lap, 1, self.seat);
         // Acquire: with the word comes the message.
-        let taken = word == Word::full(lap) && swap(&self.ring.slot_at(&at), word, ours, Acquire);
+        let taken =
+            word == SlotState::full(lap) && swap(&self.ring.slot_at(&at), word, ours, Acquire);
         taken.then(|| {
             self.pass(at);
             Held { at, word: ours }
@@ -133,33 +134,33 @@ impl Consumer {
             let slot = self.ring.slot_at(&at);
             let word = look(&slot);
             match word.age(lap) {
-                Age::Same if word == Word::full(lap) => {
+                LapOrder::Same if word == SlotState::full(lap) => {
                     if let Some(held) = self.try_take(at, word) {
                         return Ok(Next::Message(held));
                     }
                 }
-                Age::Same => match word.phase().ok_or(UNKNOWN)? {
-                    Phase::Free if word == Word::free(lap) => return Ok(Next::Nothing),
+                LapOrder::Same => match word.phase().ok_or(BAD_PHASE)? {
+                    Phase::Free if word == SlotState::free(lap) => return Ok(Next::Nothing),
                     Phase::Claimed if is_gone(word, &mut watch)? => {
-                        swap(&slot, word, Word::skip(lap), AcqRel);
+                        swap(&slot, word, SlotState::skip(lap), AcqRel);
                     }
                     Phase::Claimed => return Ok(Next::Behind { seat: word.owner() }),
                     Phase::Skip => {
-                        if swap(&slot, word, Word::free(lap.wrapping_add(1)), AcqRel) {
+                        if swap(&slot, word, SlotState::free(lap.wrapping_add(1)), AcqRel) {
                             self.ring.hint_head(at.position.wrapping_add(1));
                             watch.freed();
                         }
                     }
                     Phase::Reading => self.ring.advance(&mut at),
                     // Not the words that they should be.
-                    Phase::Free | Phase::Full => return Err(MORE.into()),
+                    Phase::Free | Phase::Full => return Err(BAD_OWNER.into()),
                 },
-                Age::Newer => self.ring.jump(&mut at, word, &self.ring.header().head.0),
+                LapOrder::Newer => self.ring.jump(&mut at, word, &self.ring.header().head.0),
                 // Not claimed in this lap: nothing was sent there.
-                Age::Older if word.age(lap.wrapping_sub(1)) == Age::Same => {
+                LapOrder::Older if word.age(lap.wrapping_sub(1)) == LapOrder::Same => {
                     return Ok(Next::Nothing);
                 }
-                Age::Older => return Err(IMPOSSIBLE.into()),
+                LapOrder::Older => return Err(BAD_LAP.into()),
             }
         }
         Ok(Next::Overtaken)
@@ -181,7 +182,7 @@ impl Consumer {
     /// The message at a position that was taken here, for the first time that it was delivered.
     pub(crate) fn held(&self, position: u64) -> Held {
         let at = self.ring.cursor(position);
-        Held { at, word: Word::reading(self.ring.lap(position), 1, self.seat) }
+        Held { at, word: SlotState::reading(self.ring.lap(position), 1, self.seat) }
     }
 
     /// The slot of a held message.
@@ -193,7 +194,7 @@ impl Consumer {
     /// Gives a held message up without acknowledging it: it is nobody's until a receiver takes it over,
     /// this one too. False: we were taken for dead, and another receiver has it.
     pub(crate) fn release(&self, held: &Held) -> bool {
-        let nobody = Word::reading(held.word.lap(), held.word.deliveries(), NOBODY);
+        let nobody = SlotState::reading(held.word.lap(), held.word.deliveries(), NO_OWNER);
         let released = swap(&self.slot(held), held.word, nobody, AcqRel);
         if released {
             self.ring.count_orphans();
@@ -204,7 +205,7 @@ impl Consumer {
     /// Acknowledges a held message. False: we were taken for dead, and another receiver has it.
     #[inline(always)]
     pub(crate) fn acknowledge(&self, held: &Held) -> bool {
-        let free = Word::free(self.ring.lap(held.at.position).wrapping_add(1));
+        let free = SlotState::free(self.ring.lap(held.at.position).wrapping_add(1));
         // Release: the payload was read before anybody may write there again.
         swap(&self.slot(held), held.word, free, Release)
     }

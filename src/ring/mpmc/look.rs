@@ -2,7 +2,7 @@
 
 use super::look;
 use crate::ring::Ring;
-use crate::ring::slot_state::{Age, Phase, Word};
+use crate::ring::slot_state::{LapOrder, Phase, SlotState};
 use crate::sync::Ordering::Acquire;
 
 impl Ring {
@@ -19,17 +19,17 @@ impl Ring {
         loop {
             let word = look(&self.slot_at(&at));
             match (word.age(self.lap(at.position)), word.phase()) {
-                _ if word == Word::UNUSED => break,
-                (Age::Older, _) | (Age::Same, Some(Phase::Free) | None) => break,
-                (Age::Newer, _) => self.jump(&mut at, word, &self.header().tail.0),
-                (Age::Same, _) => self.advance(&mut at),
+                _ if word == SlotState::UNUSED => break,
+                (LapOrder::Older, _) | (LapOrder::Same, Some(Phase::Free) | None) => break,
+                (LapOrder::Newer, _) => self.jump(&mut at, word, &self.header().tail.0),
+                (LapOrder::Same, _) => self.advance(&mut at),
             }
             left = left.checked_sub(1)?;
         }
         let mut messages = 0;
         for back in 1..=self.capacity() {
             let word = look(&self.slot(at.position.wrapping_sub(back)));
-            if word == Word::UNUSED {
+            if word == SlotState::UNUSED {
                 break;
             }
             left = left.checked_sub(1)?;

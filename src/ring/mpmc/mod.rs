@@ -41,7 +41,7 @@
 //! *Why nobody sleeps beside a free slot.* A slot becomes free by an acknowledgement, by a step over a
 //! SKIP, and by a message that is set aside; a SKIP, made of an abandoned claim, is as good as free to
 //! the sender whose turn it is. Every such step is told to the [`Watch`] of the call, at once; what is
-//! not part of a walk (abandoning, [`disown`](Ring::disown)) is told by its caller. An acknowledgement is
+//! not part of a walk (abandoning, [`orphan_slots`](Ring::orphan_slots)) is told by its caller. An acknowledgement is
 //! told when half of the ring is free, or at once in a small one (`became_half_free`).
 //!
 //! Every call looks at a bounded number of slots, whatever the segment holds.
@@ -61,7 +61,7 @@ pub(crate) use self::producer::{Claim, Producer, Room};
 pub(crate) use self::recovery::Disowned;
 pub(crate) use self::search::{Snapshot, Stamps};
 use super::{Corrupt, Cursor, Ring, Slot};
-use crate::ring::slot_state::{Age, NOBODY, Phase, Word};
+use crate::ring::slot_state::{LapOrder, NO_OWNER, Phase, SlotState};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
@@ -72,19 +72,19 @@ pub(crate) const HINT_EVERY: u64 = if cfg!(loom) { 2 } else { 16 };
 
 /// The word of a slot, to swap and to look at.
 #[inline(always)]
-fn swap(slot: &Slot<'_>, old: Word, new: Word, order: crate::sync::Ordering) -> bool {
+fn swap(slot: &Slot<'_>, old: SlotState, new: SlotState, order: crate::sync::Ordering) -> bool {
     slot.head.word.compare_exchange(old.0, new.0, order, Relaxed).is_ok()
 }
 
 #[inline(always)]
-fn look(slot: &Slot<'_>) -> Word {
-    Word(slot.head.word.load(Acquire))
+fn look(slot: &Slot<'_>) -> SlotState {
+    SlotState(slot.head.word.load(Acquire))
 }
 
-pub(super) const UNKNOWN: Corrupt = Corrupt("a slot's word is of no known phase");
-pub(super) const IMPOSSIBLE: Corrupt = Corrupt("a slot's word is of a lap that cannot be");
+pub(super) const BAD_PHASE: Corrupt = Corrupt("a slot's word is of no known phase");
+pub(super) const BAD_LAP: Corrupt = Corrupt("a slot's word is of a lap that cannot be");
 /// An owner or a count of deliveries. Nobody would ever take such a word for the one that it looks like.
-pub(super) const MORE: Corrupt = Corrupt("a slot's word says more than its phase has");
+pub(super) const BAD_OWNER: Corrupt = Corrupt("a slot's word says more than its phase has");
 
 /// What a walk asks about members, and tells of what it changed.
 pub(crate) trait Watch {
@@ -146,9 +146,9 @@ where
 
 /// Whether the owner of a claim or a reading is gone.
 #[inline(always)]
-fn is_gone<W: Watch>(word: Word, watch: &mut W) -> Result<bool, W::Error> {
+fn is_gone<W: Watch>(word: SlotState, watch: &mut W) -> Result<bool, W::Error> {
     match word.owner() {
-        NOBODY => Ok(true),
+        NO_OWNER => Ok(true),
         seat => watch.is_dead(seat),
     }
 }
@@ -187,9 +187,9 @@ impl Ring {
         for _ in 0..self.walk_limit() {
             let word = look(&self.slot_at(&at));
             match (word.age(self.lap(at.position)), word.phase()) {
-                (Age::Older, _) | (Age::Same, Some(Phase::Free) | None) => return false,
-                (Age::Same, Some(Phase::Full | Phase::Reading)) => return true,
-                (Age::Newer, _) => self.jump(&mut at, word, &self.header().head.0),
+                (LapOrder::Older, _) | (LapOrder::Same, Some(Phase::Free) | None) => return false,
+                (LapOrder::Same, Some(Phase::Full | Phase::Reading)) => return true,
+                (LapOrder::Newer, _) => self.jump(&mut at, word, &self.header().head.0),
                 _ => self.advance(&mut at),
             }
         }
@@ -206,7 +206,7 @@ impl Ring {
     /// Moves a cursor on from a slot whose word is of a later lap: behind the slot's last position that
     /// is known to be done with, or to a hint if that is further. See the top of this file.
     #[cold]
-    fn jump(&self, cursor: &mut Cursor, word: Word, hint: &AtomicU64) {
+    fn jump(&self, cursor: &mut Cursor, word: SlotState, hint: &AtomicU64) {
         let laps = word.laps_after(self.lap(cursor.position)).wrapping_sub(1);
         let behind = (laps << self.shift).wrapping_add(1);
         let hint = hint.load(Acquire).wrapping_sub(cursor.position);

@@ -1,8 +1,8 @@
 //! Looking without taking: is there anything for another member of this side?
 
-use super::{Consumer, IMPOSSIBLE, Producer, UNKNOWN, Watch, is_gone, look};
+use super::{BAD_LAP, BAD_PHASE, Consumer, Producer, Watch, is_gone, look};
 use crate::ring::Ring;
-use crate::ring::slot_state::{Age, Phase};
+use crate::ring::slot_state::{LapOrder, Phase};
 use crate::sync::Ordering::Acquire;
 
 /// Rings of so few slots are never called half full: the depth is known to within some positions.
@@ -15,9 +15,9 @@ impl Consumer {
         for _ in 0..self.ring.walk_limit() {
             let word = look(&self.ring.slot_at(&at));
             match word.age(self.ring.lap(at.position)) {
-                Age::Older => return Ok(false),
-                Age::Newer => self.ring.jump(&mut at, word, &self.ring.header().head.0),
-                Age::Same => match word.phase().ok_or(UNKNOWN)? {
+                LapOrder::Older => return Ok(false),
+                LapOrder::Newer => self.ring.jump(&mut at, word, &self.ring.header().head.0),
+                LapOrder::Same => match word.phase().ok_or(BAD_PHASE)? {
                     Phase::Free => return Ok(false),
                     Phase::Full => return Ok(true),
                     Phase::Claimed => return is_gone(word, &mut watch),
@@ -38,14 +38,14 @@ impl Producer {
         for _ in 0..ring.walk_limit() {
             let lap = ring.lap(at.position);
             let word = look(&ring.slot_at(&at));
-            match (word.age(lap), word.phase().ok_or(UNKNOWN)?) {
-                (Age::Same, Phase::Free) => return Ok(true),
-                (Age::Same, _) => ring.advance(&mut at),
-                (Age::Newer, _) => ring.jump(&mut at, word, &ring.header().tail.0),
-                (Age::Older, Phase::Skip) => return Ok(true),
-                (Age::Older, Phase::Claimed) => return is_gone(word, &mut watch),
-                (Age::Older, Phase::Full | Phase::Reading) => return Ok(false),
-                (Age::Older, Phase::Free) => return Err(IMPOSSIBLE.into()),
+            match (word.age(lap), word.phase().ok_or(BAD_PHASE)?) {
+                (LapOrder::Same, Phase::Free) => return Ok(true),
+                (LapOrder::Same, _) => ring.advance(&mut at),
+                (LapOrder::Newer, _) => ring.jump(&mut at, word, &ring.header().tail.0),
+                (LapOrder::Older, Phase::Skip) => return Ok(true),
+                (LapOrder::Older, Phase::Claimed) => return is_gone(word, &mut watch),
+                (LapOrder::Older, Phase::Full | Phase::Reading) => return Ok(false),
+                (LapOrder::Older, Phase::Free) => return Err(BAD_LAP.into()),
             }
         }
         Ok(true)
@@ -73,6 +73,6 @@ impl Ring {
     /// Whether the message of that position is in hand.
     fn is_taken(&self, position: u64) -> bool {
         let word = look(&self.slot(position));
-        word.age(self.lap(position)) == Age::Same && word.phase() == Some(Phase::Reading)
+        word.age(self.lap(position)) == LapOrder::Same && word.phase() == Some(Phase::Reading)
     }
 }

@@ -1,14 +1,14 @@
 //! Senders: claiming the first free slot, and announcing what was written there.
 
-use super::{HINT_EVERY, IMPOSSIBLE, MORE, UNKNOWN, Watch, is_gone, look, swap};
-use crate::ring::prefetch::Few;
-use crate::ring::slot_state::{Age, NOBODY, Phase, Word};
+use super::{BAD_LAP, BAD_OWNER, BAD_PHASE, HINT_EVERY, Watch, is_gone, look, swap};
+use crate::ring::prefetch::SlotPrefetcher;
+use crate::ring::slot_state::{LapOrder, NO_OWNER, Phase, SlotState};
 use crate::ring::{Cursor, Ring, Slot};
 use crate::sync::Ordering::{AcqRel, Acquire, Release};
 use crate::sync::{AtomicU64, plain};
 
 /// Slots that are much, however large the ring.
-const MUCH: u64 = 256;
+const MAX_LOOKAHEAD: u64 = 256;
 
 /// The sending end of one member, for all its threads.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct Producer {
     /// No position before it is free. As the tail: any former value is as true.
     next: AtomicU64,
     /// How far ahead the memory of slots is asked for.
-    ahead: Few,
+    ahead: SlotPrefetcher,
 }
 
 /// What came of a try to claim a slot.
@@ -53,7 +53,7 @@ impl Claim {
 impl Producer {
     pub(crate) fn new(ring: Ring, seat: u8) -> Producer {
         let next = AtomicU64::new(ring.header().tail.0.load(Acquire));
-        Producer { ring, seat, next, ahead: Few::to_claim(&ring) }
+        Producer { ring, seat, next, ahead: SlotPrefetcher::to_claim(&ring) }
     }
 
     pub(crate) fn ring(&self) -> &Ring {
@@ -68,10 +68,10 @@ impl Producer {
     /// Whether a quarter of the ring is free, or much of a large one. It looks at the last slot of that
     /// quarter, far from those that receivers are at work on: at the next one, it would take their line
     /// from them with each look, for one slot.
-    pub(crate) fn has_much_room(&self) -> bool {
-        let far = (self.ring.capacity() / 4).min(MUCH);
+    pub(crate) fn has_quarter_free(&self) -> bool {
+        let far = (self.ring.capacity() / 4).min(MAX_LOOKAHEAD);
         let at = self.ring.cursor(self.next.load(plain::Ordering::Acquire).wrapping_add(far));
-        look(&self.ring.slot_at(&at)).age(self.ring.lap(at.position)) != Age::Older
+        look(&self.ring.slot_at(&at)).age(self.ring.lap(at.position)) != LapOrder::Older
     }
 
     /// Claims the slot behind the last one, if it is free. As a rule it is, and all stays in registers.
@@ -84,11 +84,11 @@ impl Producer {
 
     /// Claims that slot if `word` says that it is free, and still does.
     #[inline(always)]
-    fn try_claim(&self, at: Cursor, word: Word) -> Option<Claim> {
+    fn try_claim(&self, at: Cursor, word: SlotState) -> Option<Claim> {
         let lap = self.ring.lap(at.position);
         // Acquire: what the last receiver read there, it had read.
-        let claimed = word == Word::free(lap)
-            && swap(&self.ring.slot_at(&at), word, Word::claimed(lap, self.seat), Acquire);
+        let claimed = word == SlotState::free(lap)
+            && swap(&self.ring.slot_at(&at), word, SlotState::claimed(lap, self.seat), Acquire);
         claimed.then(|| {
             self.pass(at);
             Claim { at }
@@ -104,32 +104,32 @@ impl Producer {
             let slot = self.ring.slot_at(&at);
             let word = look(&slot);
             match word.age(lap) {
-                Age::Same if word == Word::free(lap) => {
+                LapOrder::Same if word == SlotState::free(lap) => {
                     if let Some(claim) = self.try_claim(at, word) {
                         return Ok(Room::Claimed(claim));
                     }
                 }
-                Age::Same => match word.phase().ok_or(UNKNOWN)? {
+                LapOrder::Same => match word.phase().ok_or(BAD_PHASE)? {
                     // Not the word that it should be.
-                    Phase::Free => return Err(MORE.into()),
+                    Phase::Free => return Err(BAD_OWNER.into()),
                     _ => self.ring.advance(&mut at),
                 },
-                Age::Newer => self.ring.jump(&mut at, word, &self.ring.header().tail.0),
-                Age::Older if word.age(before) != Age::Same => return Err(IMPOSSIBLE.into()),
-                Age::Older => match word.phase().ok_or(UNKNOWN)? {
-                    Phase::Full if word == Word::full(before) => return Ok(Room::Full),
-                    Phase::Full => return Err(MORE.into()),
+                LapOrder::Newer => self.ring.jump(&mut at, word, &self.ring.header().tail.0),
+                LapOrder::Older if word.age(before) != LapOrder::Same => return Err(BAD_LAP.into()),
+                LapOrder::Older => match word.phase().ok_or(BAD_PHASE)? {
+                    Phase::Full if word == SlotState::full(before) => return Ok(Room::Full),
+                    Phase::Full => return Err(BAD_OWNER.into()),
                     Phase::Reading if is_gone(word, &mut watch)? => {
                         // Receivers may have searched in vain: a member that lost its seat can have taken
                         // it since. From now on they know.
-                        let nobody = Word::reading(word.lap(), word.deliveries(), NOBODY);
-                        if word.owner() != NOBODY && swap(&slot, word, nobody, AcqRel) {
+                        let nobody = SlotState::reading(word.lap(), word.deliveries(), NO_OWNER);
+                        if word.owner() != NO_OWNER && swap(&slot, word, nobody, AcqRel) {
                             self.ring.count_orphans();
                         }
                         return Ok(Room::Orphaned);
                     }
                     Phase::Claimed if is_gone(word, &mut watch)? => {
-                        if swap(&slot, word, Word::skip(before), AcqRel) {
+                        if swap(&slot, word, SlotState::skip(before), AcqRel) {
                             watch.unblocked();
                         }
                     }
@@ -137,7 +137,7 @@ impl Producer {
                         return Ok(Room::Behind { seat: word.owner() });
                     }
                     Phase::Skip => {
-                        if swap(&slot, word, Word::free(lap), AcqRel) {
+                        if swap(&slot, word, SlotState::free(lap), AcqRel) {
                             // Of the lap before, and all before that is done with, or there were no room.
                             let position = at.position.wrapping_sub(self.ring.capacity());
                             self.ring.hint_head(position.wrapping_add(1));
@@ -145,7 +145,7 @@ impl Producer {
                             watch.freed();
                         }
                     }
-                    Phase::Free => return Err(IMPOSSIBLE.into()),
+                    Phase::Free => return Err(BAD_LAP.into()),
                 },
             }
         }
@@ -177,17 +177,17 @@ impl Producer {
     #[inline(always)]
     pub(crate) fn publish(&self, claim: Claim) -> bool {
         // Release: with the word goes the message.
-        self.finish(&claim, Word::full(self.ring.lap(claim.at.position)))
+        self.finish(&claim, SlotState::full(self.ring.lap(claim.at.position)))
     }
 
     /// Gives a claimed slot up without a message. False: it was taken from us already.
     pub(crate) fn abandon(&self, claim: Claim) -> bool {
-        self.finish(&claim, Word::skip(self.ring.lap(claim.at.position)))
+        self.finish(&claim, SlotState::skip(self.ring.lap(claim.at.position)))
     }
 
     #[inline(always)]
-    fn finish(&self, claim: &Claim, word: Word) -> bool {
-        let ours = Word::claimed(self.ring.lap(claim.at.position), self.seat);
+    fn finish(&self, claim: &Claim, word: SlotState) -> bool {
+        let ours = SlotState::claimed(self.ring.lap(claim.at.position), self.seat);
         swap(&self.slot(claim), ours, word, Release)
     }
 }

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::consumer::{Consumer, Held};
 use super::{Watch, is_gone, look, swap};
-use crate::ring::slot_state::{DELIVERIES_MAX, NOBODY, Phase, Word};
+use crate::ring::slot_state::{DELIVERIES_MAX, NO_OWNER, Phase, SlotState};
 use crate::ring::{Cursor, Ring};
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -36,13 +36,13 @@ impl Consumer {
             let at = self.ring.cursor(self.ring.position_of(word.lap(), &at));
             let deliveries = word.deliveries();
             if deliveries >= limit.min(DELIVERIES_MAX) {
-                if swap(&slot, word, Word::free(word.lap().wrapping_add(1)), AcqRel) {
+                if swap(&slot, word, SlotState::free(word.lap().wrapping_add(1)), AcqRel) {
                     watch.set_aside(at.position);
                     watch.freed();
                 }
                 continue;
             }
-            let ours = Word::reading(word.lap(), deliveries + 1, self.seat);
+            let ours = SlotState::reading(word.lap(), deliveries + 1, self.seat);
             // Acquire: the dead one's own acquire of the message is none of ours.
             if swap(&slot, word, ours, AcqRel) {
                 return Ok(Some(Held { at, word: ours }));
@@ -86,22 +86,22 @@ impl Ring {
     /// Clears what the last holder of a seat left in the slots, before another one uses the seat:
     /// its claims hold no message, what it read is nobody's until a receiver takes it over. If there
     /// is any of these, [`orphaned`](Ring::orphaned) is another afterwards.
-    pub(crate) fn disown(&self, seat: u8) -> Disowned {
+    pub(crate) fn orphan_slots(&self, seat: u8) -> Disowned {
         let mut disowned = Disowned::default();
         for at in self.all_slots() {
             let slot = self.slot_at(&at);
             let word = look(&slot);
             match (word.phase(), word.owner()) {
                 (Some(Phase::Claimed), owner) if owner == seat => {
-                    let skip = Word::skip(word.lap());
+                    let skip = SlotState::skip(word.lap());
                     disowned.claims += u64::from(swap(&slot, word, skip, AcqRel));
                 }
                 (Some(Phase::Reading), owner) if owner == seat => {
-                    let nobody = Word::reading(word.lap(), word.deliveries(), NOBODY);
+                    let nobody = SlotState::reading(word.lap(), word.deliveries(), NO_OWNER);
                     disowned.orphans |= swap(&slot, word, nobody, AcqRel);
                 }
                 // Whoever did so may have died before it was counted.
-                (Some(Phase::Reading), NOBODY) => disowned.orphans = true,
+                (Some(Phase::Reading), NO_OWNER) => disowned.orphans = true,
                 _ => {}
             }
         }

@@ -8,7 +8,7 @@
 //!
 //! - A receiver dies: its seat has a stamp, where it had none or that of an earlier holder. Stamps of one
 //!   seat never repeat, and a member signs its line with its own before it takes a message.
-//! - Another member takes the seat, and clears up what the dead one left ([`disown`](Ring::disown)): the
+//! - Another member takes the seat, and clears up what the dead one left ([`orphan_slots`](Ring::orphan_slots)): the
 //!   count grows.
 //! - A member that lost its seat, and does not know it yet, takes a message: nothing changes by that, nor
 //!   by its death. But a sender that comes upon the slot makes it nobody's: the count grows.

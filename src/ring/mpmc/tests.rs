@@ -74,17 +74,17 @@ fn much_room_is_a_quarter_of_the_ring() {
         // SAFETY: the block outlives both ends.
         let ring = unsafe { block.ring() };
         let (tx, rx) = (Producer::new(ring, 0), Consumer::new(ring, 1));
-        assert!(tx.has_much_room());
+        assert!(tx.has_quarter_free());
         while let Room::Claimed(claim) = tx.claim(alive).unwrap() {
             write(tx.slot(&claim), 7);
             assert!(tx.publish(claim));
         }
         for taken in 0..wanted {
-            assert!(!tx.has_much_room(), "capacity {capacity}, {taken} taken");
+            assert!(!tx.has_quarter_free(), "capacity {capacity}, {taken} taken");
             let Next::Message(held) = rx.take(alive).unwrap() else { panic!("a message") };
             assert!(rx.acknowledge(&held));
         }
-        assert!(tx.has_much_room(), "capacity {capacity}");
+        assert!(tx.has_quarter_free(), "capacity {capacity}");
     }
 }
 

@@ -6,11 +6,11 @@ use sysvring_support::commands::{Answer, Call, No, Progress, Rules, Side, View, 
 
 use super::{received, refused};
 use crate::ring::mpmc::{Claim, Consumer, Held, Next, Producer, Room};
-use crate::ring::slot_state::{Phase, Word};
+use crate::ring::slot_state::{Phase, SlotState};
 use crate::ring::testing::{HeapRing, read, write};
 use crate::ring::{Corrupt, Ring};
 use crate::sync::Ordering::Acquire;
-use crate::sync::crash_point::killed_at;
+use crate::sync::crash_point::crash_at;
 
 /// See the top of this file.
 pub(super) struct Heap {
@@ -54,7 +54,7 @@ impl Heap {
     /// How many slots a seat has in this phase.
     fn in_phase(&self, phase: Phase, seat: u8) -> usize {
         let words = (0..self.ring.capacity())
-            .map(|index| Word(self.ring.slot(index).head.word.load(Acquire)));
+            .map(|index| SlotState(self.ring.slot(index).head.word.load(Acquire)));
         words.filter(|word| word.phase() == Some(phase) && word.owner() == seat).count()
     }
 }
@@ -204,7 +204,7 @@ impl World for Heap {
         let inherited = std::mem::replace(&mut self.seats[seat], Seat::Taken) == Seat::Inherited;
         let seat = seat as u8;
         if inherited {
-            self.ring.disown(seat);
+            self.ring.orphan_slots(seat);
         }
         let end = match side {
             Side::Sender => End::Sends(Producer::new(self.ring, seat), Vec::new()),
@@ -241,7 +241,7 @@ impl World for Heap {
         let count = |heap: &Heap| (heap.in_phase(phase, seat), heap.ring.count_messages());
         let (in_hand, messages) = count(self);
         let done =
-            during.and_then(|(step, call, number)| killed_at(step, || self.call(id, call, number)));
+            during.and_then(|(step, call, number)| crash_at(step, || self.call(id, call, number)));
         let (in_hand_now, messages_now) = count(self);
         self.members.remove(&id);
         self.seats[usize::from(seat)] = Seat::Inherited;

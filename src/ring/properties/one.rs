@@ -7,7 +7,7 @@ use crate::ring::Ring;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{HeapRing, read, write};
 use crate::sync::Ordering::Acquire;
-use crate::sync::crash_point::killed_at;
+use crate::sync::crash_point::crash_at;
 
 /// See the top of this file.
 pub(super) struct Heap {
@@ -170,7 +170,7 @@ impl World for Heap {
             _ => self.ring.header().head.0.load(Acquire),
         };
         let done =
-            during.and_then(|(step, call, number)| killed_at(step, || self.call(id, call, number)));
+            during.and_then(|(step, call, number)| crash_at(step, || self.call(id, call, number)));
         let after = if sends {
             self.tx = None;
             // Finds the end as a successor does.

@@ -8,7 +8,7 @@ use super::Receiver;
 use crate::error::RecvError;
 use crate::message::{self, Message};
 use crate::spsc::Guard;
-use crate::wait::blocking::Patience;
+use crate::wait::blocking::Blocking;
 
 impl<T: Message + ?Sized> Receiver<T> {
     /// The next message, copied to the heap; waits for one. For messages of variable length.
@@ -16,7 +16,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// # Errors
     /// As [`recv`](Receiver::recv).
     pub fn recv_boxed(&mut self) -> Result<Box<T>, RecvError> {
-        self.take_boxed(Patience::Forever)
+        self.take_boxed(Blocking::Forever)
     }
 
     /// The next message if it is there, copied to the heap.
@@ -24,7 +24,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// # Errors
     /// As [`try_recv`](Receiver::try_recv).
     pub fn try_recv_boxed(&mut self) -> Result<Box<T>, RecvError> {
-        self.take_boxed(Patience::Now)
+        self.take_boxed(Blocking::Never)
     }
 
     /// The next message, copied to the heap; waits for one for at most `timeout`.
@@ -32,15 +32,15 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// # Errors
     /// As [`recv_timeout`](Receiver::recv_timeout).
     pub fn recv_boxed_timeout(&mut self, timeout: Duration) -> Result<Box<T>, RecvError> {
-        self.take_boxed(Patience::At(timeout))
+        self.take_boxed(Blocking::For(timeout))
     }
 
-    fn take_boxed(&mut self, patience: Patience) -> Result<Box<T>, RecvError> {
-        self.arrive(patience)?;
+    fn take_boxed(&mut self, blocking: Blocking) -> Result<Box<T>, RecvError> {
+        self.arrive(blocking)?;
         let (payload, len) = self.find()?;
         // SAFETY: `find` compared the length with the slot's.
         let message = unsafe {
-            message::read_boxed(payload, len, self.channel.membership.geometry().shape.align)
+            message::read_boxed(payload, len, self.endpoint.attachment.geometry().shape.align)
         };
         self.acknowledge(len);
         message.ok_or_else(|| self.invalid())
@@ -73,7 +73,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// As [`recv`](Receiver::recv).
     #[inline]
     pub fn recv_ref(&mut self) -> Result<Guard<'_, T>, RecvError> {
-        self.lend(Patience::Forever)
+        self.lend(Blocking::Forever)
     }
 
     /// The next message, where it lies, if it is there.
@@ -82,7 +82,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// As [`try_recv`](Receiver::try_recv).
     #[inline]
     pub fn try_recv_ref(&mut self) -> Result<Guard<'_, T>, RecvError> {
-        self.lend(Patience::Now)
+        self.lend(Blocking::Never)
     }
 
     /// The next message, where it lies; waits for one for at most `timeout`.
@@ -91,12 +91,12 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// As [`recv_timeout`](Receiver::recv_timeout).
     #[inline]
     pub fn recv_ref_timeout(&mut self, timeout: Duration) -> Result<Guard<'_, T>, RecvError> {
-        self.lend(Patience::At(timeout))
+        self.lend(Blocking::For(timeout))
     }
 
     #[inline(always)]
-    fn lend(&mut self, patience: Patience) -> Result<Guard<'_, T>, RecvError> {
-        self.arrive(patience)?;
+    fn lend(&mut self, blocking: Blocking) -> Result<Guard<'_, T>, RecvError> {
+        self.arrive(blocking)?;
         let (payload, len) = self.find()?;
         // SAFETY: the message is ours until it is acknowledged, and lies in its slot.
         let bytes = unsafe { slice::from_raw_parts(payload.as_ptr(), len) };

@@ -9,7 +9,7 @@ use super::Receiver;
 use crate::error::RecvError;
 use crate::message::{self, Message};
 use crate::spsc::{Iter, TryIter};
-use crate::wait::blocking::Patience;
+use crate::wait::blocking::Blocking;
 
 /// Receiving by value: the message is copied, acknowledged and returned.
 impl<T: Message> Receiver<T> {
@@ -21,7 +21,7 @@ impl<T: Message> Receiver<T> {
     /// [`RecvError::Invalid`], [`RecvError::Fault`].
     #[inline]
     pub fn recv(&mut self) -> Result<T, RecvError> {
-        self.take(Patience::Forever)
+        self.take(Blocking::Forever)
     }
 
     /// The next message if it is there.
@@ -32,7 +32,7 @@ impl<T: Message> Receiver<T> {
     /// it was killed.
     #[inline]
     pub fn try_recv(&mut self) -> Result<T, RecvError> {
-        self.take(Patience::Now)
+        self.take(Blocking::Never)
     }
 
     /// The next message; waits for one for at most `timeout`. Years are fine.
@@ -41,12 +41,12 @@ impl<T: Message> Receiver<T> {
     /// [`RecvError::Timeout`], and as [`recv`](Receiver::recv).
     #[inline]
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, RecvError> {
-        self.take(Patience::At(timeout))
+        self.take(Blocking::For(timeout))
     }
 
     #[inline(always)]
-    fn take(&mut self, patience: Patience) -> Result<T, RecvError> {
-        self.arrive(patience)?;
+    fn take(&mut self, blocking: Blocking) -> Result<T, RecvError> {
+        self.arrive(blocking)?;
         // Copied straight into what is returned: a large message is moved once, not three times.
         let mut result = Ok(MaybeUninit::uninit());
         if let Ok(message) = &mut result {
@@ -67,7 +67,7 @@ impl<T: Message> Receiver<T> {
     /// As [`recv`](Receiver::recv). An invalid message ends a batch before it, and is an error when
     /// it is the first.
     pub fn recv_batch(&mut self, messages: &mut Vec<T>, max: usize) -> Result<usize, RecvError> {
-        self.take_batch(messages, max, Patience::Forever)
+        self.take_batch(messages, max, Blocking::Forever)
     }
 
     /// Up to `max` messages that are there.
@@ -79,7 +79,7 @@ impl<T: Message> Receiver<T> {
         messages: &mut Vec<T>,
         max: usize,
     ) -> Result<usize, RecvError> {
-        self.take_batch(messages, max, Patience::Now)
+        self.take_batch(messages, max, Blocking::Never)
     }
 
     /// Up to `max` messages; waits for the first for at most `timeout`.
@@ -92,7 +92,7 @@ impl<T: Message> Receiver<T> {
         max: usize,
         timeout: Duration,
     ) -> Result<usize, RecvError> {
-        self.take_batch(messages, max, Patience::At(timeout))
+        self.take_batch(messages, max, Blocking::For(timeout))
     }
 
     #[inline(always)]
@@ -100,12 +100,12 @@ impl<T: Message> Receiver<T> {
         &mut self,
         messages: &mut Vec<T>,
         max: usize,
-        patience: Patience,
+        blocking: Blocking,
     ) -> Result<usize, RecvError> {
         if max == 0 {
             return Ok(0);
         }
-        self.arrive(patience)?;
+        self.arrive(blocking)?;
         // At most a ring full: the time a call takes is bounded.
         let max = max.min(self.capacity());
         let mut taken = 0;
@@ -142,18 +142,18 @@ impl<T: Message> Receiver<T> {
     /// Copies the arrived message; whether it is a `T`.
     #[inline(always)]
     fn copy_to(&self, message: &mut MaybeUninit<T>) -> bool {
-        self.know_steps();
+        self.assume_slot_layout();
         let slot = self.consumer.slot();
         slot.reading();
         // SAFETY: a slot of sized messages has room for one, rounded up to 8, and is aligned to 8.
         unsafe { message::read(slot.payload(), message) }
     }
 
-    /// See [`Ring::assume_sized`](crate::ring::Ring::assume_sized).
+    /// See [`Ring::assume_slot_layout`](crate::ring::Ring::assume_slot_layout).
     #[inline(always)]
-    fn know_steps(&self) {
+    fn assume_slot_layout(&self) {
         // SAFETY: every message is a `T`: attaching compared the shapes.
-        unsafe { self.consumer.ring().assume_sized(size_of::<T>(), align_of::<T>()) };
+        unsafe { self.consumer.ring().assume_slot_layout(size_of::<T>(), align_of::<T>()) };
     }
 }
 
@@ -166,7 +166,7 @@ impl<T: Message + FromBytes> Receiver<T> {
     /// As [`recv`](Receiver::recv); `message` is what it was.
     #[inline]
     pub fn recv_into(&mut self, message: &mut T) -> Result<(), RecvError> {
-        self.take_into(message, Patience::Forever)
+        self.take_into(message, Blocking::Forever)
     }
 
     /// The next message, written over `message`, if it is there.
@@ -175,7 +175,7 @@ impl<T: Message + FromBytes> Receiver<T> {
     /// As [`try_recv`](Receiver::try_recv); `message` is what it was.
     #[inline]
     pub fn try_recv_into(&mut self, message: &mut T) -> Result<(), RecvError> {
-        self.take_into(message, Patience::Now)
+        self.take_into(message, Blocking::Never)
     }
 
     /// The next message, written over `message`; waits for one for at most `timeout`.
@@ -188,13 +188,13 @@ impl<T: Message + FromBytes> Receiver<T> {
         message: &mut T,
         timeout: Duration,
     ) -> Result<(), RecvError> {
-        self.take_into(message, Patience::At(timeout))
+        self.take_into(message, Blocking::For(timeout))
     }
 
     #[inline(always)]
-    fn take_into(&mut self, message: &mut T, patience: Patience) -> Result<(), RecvError> {
-        self.arrive(patience)?;
-        self.know_steps();
+    fn take_into(&mut self, message: &mut T, blocking: Blocking) -> Result<(), RecvError> {
+        self.arrive(blocking)?;
+        self.assume_slot_layout();
         let slot = self.consumer.slot();
         slot.reading();
         // SAFETY: as in `copy_to`.

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::Sender;
 use crate::error::{BatchError, SendError};
 use crate::message::Message;
-use crate::wait::blocking::Patience;
+use crate::wait::blocking::Blocking;
 
 impl<T: Message + ?Sized> Sender<T> {
     /// Sends a message; waits while the channel is full.
@@ -18,7 +18,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// channel is full; [`SendError::TooLong`]; [`SendError::Fault`].
     #[inline]
     pub fn send(&mut self, message: &T) -> Result<(), SendError> {
-        self.put(message, Patience::Forever)
+        self.put(message, Blocking::Forever)
     }
 
     /// Sends a message if there is room.
@@ -28,7 +28,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// in some milliseconds: the calls between are `Full` also where it was killed.
     #[inline]
     pub fn try_send(&mut self, message: &T) -> Result<(), SendError> {
-        self.put(message, Patience::Now)
+        self.put(message, Blocking::Never)
     }
 
     /// Sends a message; waits for room for at most `timeout`. Years are fine.
@@ -37,15 +37,15 @@ impl<T: Message + ?Sized> Sender<T> {
     /// [`SendError::Timeout`], and as [`send`](Sender::send).
     #[inline]
     pub fn send_timeout(&mut self, message: &T, timeout: Duration) -> Result<(), SendError> {
-        self.put(message, Patience::At(timeout))
+        self.put(message, Blocking::For(timeout))
     }
 
     #[inline(always)]
-    fn put(&mut self, message: &T, patience: Patience) -> Result<(), SendError> {
+    fn put(&mut self, message: &T, blocking: Blocking) -> Result<(), SendError> {
         self.check_length(message)?;
-        self.claim(patience)?;
+        self.claim(blocking)?;
         self.write(message);
-        self.know_steps(message);
+        self.assume_slot_layout(message);
         self.announce();
         Ok(())
     }
@@ -62,7 +62,7 @@ impl<T: Message + ?Sized> Sender<T> {
     where
         T: 'm,
     {
-        self.put_batch(messages, Patience::Forever)
+        self.put_batch(messages, Blocking::Forever)
     }
 
     /// Sends messages in order while there is room.
@@ -76,21 +76,21 @@ impl<T: Message + ?Sized> Sender<T> {
     where
         T: 'm,
     {
-        self.put_batch(messages, Patience::Now)
+        self.put_batch(messages, Blocking::Never)
     }
 
     #[inline(always)]
     fn put_batch<'m>(
         &mut self,
         messages: impl IntoIterator<Item = &'m T>,
-        patience: Patience,
+        blocking: Blocking,
     ) -> Result<(), BatchError>
     where
         T: 'm,
     {
         for (sent, message) in messages.into_iter().enumerate() {
             // Told at once: the next one may take the iterator a while, or be a panic.
-            if let Err(error) = self.put(message, patience) {
+            if let Err(error) = self.put(message, blocking) {
                 return Err(BatchError { sent, error });
             }
         }

@@ -8,7 +8,7 @@ use super::Sender;
 use crate::error::SendError;
 use crate::message::Message;
 use crate::spsc::Loan;
-use crate::wait::blocking::Patience;
+use crate::wait::blocking::Blocking;
 
 /// Writing in place, for types of which any bytes are a value. What a slot holds at first is some
 /// former message, or zeros.
@@ -19,7 +19,7 @@ impl<T: Message + FromBytes> Sender<T> {
     /// As [`send`](Sender::send).
     #[inline]
     pub fn loan(&mut self) -> Result<Loan<'_, T>, SendError> {
-        self.claim(Patience::Forever)?;
+        self.claim(Blocking::Forever)?;
         Ok(Loan::new(self))
     }
 
@@ -29,7 +29,7 @@ impl<T: Message + FromBytes> Sender<T> {
     /// As [`try_send`](Sender::try_send).
     #[inline]
     pub fn try_loan(&mut self) -> Result<Loan<'_, T>, SendError> {
-        self.claim(Patience::Now)?;
+        self.claim(Blocking::Never)?;
         Ok(Loan::new(self))
     }
 
@@ -39,7 +39,7 @@ impl<T: Message + FromBytes> Sender<T> {
     /// As [`send_timeout`](Sender::send_timeout).
     #[inline]
     pub fn loan_timeout(&mut self, timeout: Duration) -> Result<Loan<'_, T>, SendError> {
-        self.claim(Patience::At(timeout))?;
+        self.claim(Blocking::For(timeout))?;
         Ok(Loan::new(self))
     }
 }
@@ -55,7 +55,7 @@ where
     /// # Errors
     /// As [`send`](Sender::send).
     pub fn loan_with(&mut self, elements: usize) -> Result<Loan<'_, T>, SendError> {
-        self.lend(elements, Patience::Forever)
+        self.lend(elements, Blocking::Forever)
     }
 
     /// Lends the next slot for a message of that many elements, if there is one.
@@ -63,7 +63,7 @@ where
     /// # Errors
     /// As [`try_send`](Sender::try_send).
     pub fn try_loan_with(&mut self, elements: usize) -> Result<Loan<'_, T>, SendError> {
-        self.lend(elements, Patience::Now)
+        self.lend(elements, Blocking::Never)
     }
 
     /// Lends the next slot for a message of that many elements; waits for one for at most `timeout`.
@@ -75,15 +75,15 @@ where
         elements: usize,
         timeout: Duration,
     ) -> Result<Loan<'_, T>, SendError> {
-        self.lend(elements, Patience::At(timeout))
+        self.lend(elements, Blocking::For(timeout))
     }
 
-    fn lend(&mut self, elements: usize, patience: Patience) -> Result<Loan<'_, T>, SendError> {
+    fn lend(&mut self, elements: usize, blocking: Blocking) -> Result<Loan<'_, T>, SendError> {
         let (len, max) = (T::size_for_metadata(elements).unwrap_or(usize::MAX), self.slot_size());
         if len > max {
             return Err(SendError::TooLong { len, max });
         }
-        self.claim(patience)?;
+        self.claim(blocking)?;
         Loan::with_elements(self, elements).ok_or(SendError::TooLong { len, max })
     }
 }

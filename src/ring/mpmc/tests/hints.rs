@@ -72,7 +72,7 @@ fn a_walk_that_is_overtaken_says_no_more_than_that() {
     // SAFETY: the block outlives the ends.
     let ring = unsafe { block.ring() };
     let mut asked = 0;
-    let faster = |lap| ring.slot(0).head.word.store(Word::claimed(lap, 7).0, Relaxed);
+    let faster = |lap| ring.slot(0).head.word.store(SlotState::claimed(lap, 7).0, Relaxed);
     faster(0);
     let next = Consumer::new(ring, 1).take(|_| {
         asked += 1;
@@ -127,26 +127,26 @@ fn what_walks_change_is_told() {
     let block = HeapRing::of_many_at(2, 0);
     // SAFETY: the block outlives the ends.
     let ring = unsafe { block.ring() };
-    let set = |position, word: Word| ring.slot(position).head.word.store(word.0, Relaxed);
+    let set = |position, word: SlotState| ring.slot(position).head.word.store(word.0, Relaxed);
     let rx = Consumer::new(ring, 1);
     // A receiver steps over a claim of a dead sender and over one that was given up.
-    set(0, Word::claimed(0, 7));
-    set(1, Word::skip(0));
+    set(0, SlotState::claimed(0, 7));
+    set(1, SlotState::skip(0));
     assert!(matches!(rx.take(&mut told), Ok(Next::Nothing)));
     assert_eq!((told.freed, told.unblocked), (2, 0));
     // A sender does.
-    set(0, Word::claimed(1, 7));
-    set(1, Word::full(1));
+    set(0, SlotState::claimed(1, 7));
+    set(1, SlotState::full(1));
     ring.header().tail.0.store(4, Relaxed);
     let late = Producer::new(ring, 3);
     assert!(matches!(late.claim(&mut told), Ok(Room::Claimed(_))));
     assert_eq!((told.freed, told.unblocked), (3, 1));
     // A message is set aside.
-    set(0, Word::reading(3, 4, 7));
+    set(0, SlotState::reading(3, 4, 7));
     assert!(rx.take_over(4, &mut told).unwrap().is_none());
     assert_eq!((told.freed, told.aside), (4, vec![6]));
     // The seat's claims are counted.
-    set(0, Word::claimed(4, 7));
-    set(1, Word::claimed(4, 7));
-    assert_eq!(ring.disown(7), Disowned { claims: 2, orphans: false });
+    set(0, SlotState::claimed(4, 7));
+    set(1, SlotState::claimed(4, 7));
+    assert_eq!(ring.orphan_slots(7), Disowned { claims: 2, orphans: false });
 }

@@ -2,7 +2,7 @@
 
 use super::pair::Pair;
 use super::{CAPACITIES, places};
-use crate::ring::slot_state::{LAP_SHIFT, Phase, Word};
+use crate::ring::slot_state::{LAP_SHIFT, Phase, SlotState};
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 use crate::sync::Ordering::Relaxed;
@@ -210,14 +210,14 @@ fn a_word_of_another_lap_is_corruption() {
                 pair.rx.is_ready()
             };
             for wrong in [1, 2, 1 << 20, (1 << 48) - 2] {
-                set(Word::full(lap.wrapping_add(wrong)).0).unwrap_err();
+                set(SlotState::full(lap.wrapping_add(wrong)).0).unwrap_err();
             }
             // Another phase, an owner: nothing a one-to-one channel writes.
-            set(Word::full(lap).0 & !(Phase::Full as u64) | 1).unwrap_err();
-            set(Word::full(lap).0 | 1 << 3).unwrap_err();
-            assert_eq!(set(Word::full(lap.wrapping_sub(1)).0), Ok(false));
-            assert_eq!(set(Word::UNUSED.0), Ok(false));
-            assert_eq!(set(Word::full(lap).0), Ok(true));
+            set(SlotState::full(lap).0 & !(Phase::Full as u64) | 1).unwrap_err();
+            set(SlotState::full(lap).0 | 1 << 3).unwrap_err();
+            assert_eq!(set(SlotState::full(lap.wrapping_sub(1)).0), Ok(false));
+            assert_eq!(set(SlotState::UNUSED.0), Ok(false));
+            assert_eq!(set(SlotState::full(lap).0), Ok(true));
         }
     }
 }

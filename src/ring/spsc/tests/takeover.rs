@@ -5,7 +5,7 @@ use super::{CAPACITIES, places};
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 use crate::sync::Ordering::Relaxed;
-use crate::sync::crash_point::killed_at;
+use crate::sync::crash_point::crash_at;
 
 /// More steps than any one piece of work here has.
 const STEPS: u32 = 64;
@@ -51,7 +51,7 @@ fn a_sender_can_die_anywhere() {
     for received_first in [false, true] {
         everywhere(|mut pair, held, step| {
             let (from, first) = (pair.tx.position(), pair.rx.position());
-            let done = killed_at(step, || pair.send().unwrap());
+            let done = crash_at(step, || pair.send().unwrap());
             // The word is the message's birth.
             let born = pair.ring.word(from) == pair.ring.full(from);
             assert!(done != Some(true) || born);
@@ -82,7 +82,7 @@ fn a_sender_can_die_anywhere() {
 fn a_sender_can_die_in_a_batch() {
     everywhere(|mut pair, _, step| {
         let (from, first) = (pair.tx.position(), pair.rx.position());
-        let done = killed_at(step, || {
+        let done = crash_at(step, || {
             while pair.tx.has_room() {
                 write(pair.tx.slot(), pair.tx.position());
                 pair.tx.publish();
@@ -106,7 +106,7 @@ fn a_receiver_can_die_anywhere() {
     let mut again = 0;
     everywhere(|mut pair, held, step| {
         let first = pair.rx.position();
-        let done = killed_at(step, || pair.receive().unwrap());
+        let done = crash_at(step, || pair.receive().unwrap());
         // The head is the message's end.
         let head = pair.ring.header().head.0.load(Relaxed);
         let ended = head.wrapping_sub(first);
@@ -126,7 +126,7 @@ fn a_receiver_can_die_anywhere() {
 fn a_receiver_that_dies_in_a_batch_has_received_all_or_nothing() {
     everywhere(|mut pair, held, step| {
         let first = pair.rx.position();
-        let done = killed_at(step, || {
+        let done = crash_at(step, || {
             while pair.rx.position() != first.wrapping_add(held) && pair.rx.has_message() {
                 read(pair.rx.slot());
                 pair.rx.pass();
@@ -150,7 +150,7 @@ fn a_successor_can_die_taking_over() {
         // A tail that is behind, so that there is something to do.
         pair.ring.header().tail.0.store(first, Relaxed);
         let from = pair.tx.position();
-        let done = killed_at(step, || {
+        let done = crash_at(step, || {
             Producer::new(pair.ring).unwrap();
             Consumer::new(pair.ring);
         });

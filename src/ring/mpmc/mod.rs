@@ -57,7 +57,7 @@ mod tests;
 
 pub(crate) use self::consumer::{Consumer, Held, Next};
 pub(crate) use self::producer::{Claim, Producer, Room};
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 pub(crate) use self::recovery::Disowned;
 pub(crate) use self::search::{Snapshot, Stamps};
 use super::{Corrupt, Cursor, Ring, Slot};

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The last has more rounds, those rivals too that take minutes to build, and draws the plots: these are
-//! the tables and plots of the README and of `docs/rivals.md`. Look at the ratios: they are
+//! the tables and plots of the README and of `docs/benchmarks.md`. Look at the ratios: they are
 //! taken within a round, where both ran a moment apart.
 #![allow(dead_code, reason = "what is shared with the other bench is not all used here")]
 

@@ -1,5 +1,5 @@
 //! Real processes, killed at every instruction, where the machine's registers are known. At random
-//! times, everywhere: `tests/soak`.
+//! times, everywhere: `tests/stress`.
 //!
 //! *The walk* (`steps/walk.rs`). For each operation of a channel, one to one or many to many
 //! (`steps/operations/`), with the ring in several states and the other side absent, idle, asleep or
@@ -18,7 +18,7 @@
 //! in some minutes on two processors.
 //!
 //! ```text
-//! cargo test --release --test kill
+//! cargo test --release --test crash
 //! ```
 //!
 //! Without `--release` ways are ten to twenty times as long, and some cases and few points are tried.
@@ -26,15 +26,15 @@
 //! Long: every instruction of every case, some 1 100 000 kill points, and 100 000 pairs of deaths.
 //!
 //! ```text
-//! cargo test --release --test kill -- --every 1 walk
-//! cargo test --release --test kill -- --pairs 100000 twice
+//! cargo test --release --test crash -- --every 1 walk
+//! cargo test --release --test crash -- --pairs 100000 twice
 //! ```
 //!
 //! A failure names the operation, its case and the instruction; that one again, by the numbers that
 //! were printed, and what lies at the place:
 //!
 //! ```text
-//! cargo test --release --test kill -- --at 312 walk::recv_batch
+//! cargo test --release --test crash -- --at 312 walk::recv_batch
 //! addr2line -fie target/release/deps/kill-... 0x5d93d
 //! ```
 //!

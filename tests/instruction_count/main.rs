@@ -2,8 +2,8 @@
 //! not times: however busy the machine is, they are the same.
 //!
 //! ```text
-//! cargo test --release --test cost
-//! cargo test --release --test cost -- --store
+//! cargo test --release --test instruction_count
+//! cargo test --release --test instruction_count -- --store
 //! ```
 //!
 //! The first compares the instructions with `figures.txt` and fails when they are more than 3 % off, in

@@ -16,14 +16,14 @@
 //! Short, for every day:
 //!
 //! ```text
-//! cargo test --release --test hostile
+//! cargo test --release --test corruption
 //! ```
 //!
 //! All values of all bytes, and all pairs of bits, about an hour; minutes of scribbling:
 //!
 //! ```text
-//! cargo test --release --test hostile -- --every 1 header
-//! cargo test --release --test hostile -- --seconds 300 peer
+//! cargo test --release --test corruption -- --every 1 header
+//! cargo test --release --test corruption -- --seconds 300 peer
 //! ```
 //!
 //! Where IPC or user namespaces are allowed, it shares no segments with others.
@@ -35,7 +35,7 @@ mod ends;
 mod ground;
 mod header;
 mod member;
-#[path = "../layout/page.rs"]
+#[path = "../format/page.rs"]
 #[allow(dead_code, reason = "the tests of the page need more of it")]
 mod page;
 mod peer;

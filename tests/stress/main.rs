@@ -17,15 +17,15 @@
 //! Short, for every day, some 30 seconds:
 //!
 //! ```text
-//! cargo test --release --test soak
+//! cargo test --release --test stress
 //! ```
 //!
 //! Two minutes; and as long as it takes, some ten minutes on two processors, and a gigabyte of memory:
 //!
 //! ```text
-//! cargo test --release --test soak -- --seconds 90
-//! cargo test --release --test soak -- --kills 200000 --messages 100000000
-//! cargo test --release --test soak -- --deaths 100000 --cycles 10000 masses
+//! cargo test --release --test stress -- --seconds 90
+//! cargo test --release --test stress -- --kills 200000 --messages 100000000
+//! cargo test --release --test stress -- --deaths 100000 --cycles 10000 masses
 //! ```
 //!
 //! The storm goes on until it has all that is asked for. Where IPC or user namespaces are allowed, it

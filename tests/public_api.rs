@@ -1,7 +1,7 @@
 //! The public interface, written out, against `docs/public-api.txt`: a change of it is seen as one.
 //!
 //! It is read from the sources, so no particular compiler is needed. What a macro makes stands there as
-//! the macro and its calls. After a change that is meant: `PUBLIC_API=write cargo test --test api`.
+//! the macro and its calls. After a change that is meant: `PUBLIC_API=write cargo test --test public_api`.
 
 use std::fmt::Write;
 use std::fs;
@@ -284,7 +284,7 @@ fn the_public_interface_is_as_listed() {
         };
         panic!(
             "the public interface is no longer as {} lists it, from line {}:\n{}\n\nnow:\n{}\n\nIf that \
-             is meant, `PUBLIC_API=write cargo test --test api` lists it anew; say it in the changelog.",
+             is meant, `PUBLIC_API=write cargo test --test public_api` lists it anew; say it in the changelog.",
             page.display(),
             line + 1,
             near(&listed),

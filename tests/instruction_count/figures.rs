@@ -17,7 +17,7 @@ workers![count_calls, count_calls_of_waits, count_instructions];
 const OVER: &str = "over";
 
 const STORED: &str = include_str!("figures.txt");
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cost/figures.txt");
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/instruction_count/figures.txt");
 
 /// How far a figure may be off, of the stored one.
 const SLACK: f64 = 0.03;

@@ -10,6 +10,7 @@ mod letter;
 mod messages;
 mod pipeline;
 mod program;
+mod short;
 mod ticks;
 #[path = "../../examples/pipeline/words.rs"]
 #[expect(dead_code, reason = "the reader's part")]

@@ -1,4 +1,4 @@
-//! From options to a handle.
+//! The public calls that turn [`Options`] into a handle.
 
 use super::{How, open};
 use crate::endpoint::attachment::Attachment;
@@ -10,29 +10,40 @@ use crate::role::Side;
 use crate::wait::adaptive_spin::Wait;
 
 impl Options {
-    /// Opens the channel, creating it if it is not there. The type asked for chooses the role.
+    /// Opens the channel, creating it if it does not exist. The handle type selects the role.
     ///
     /// # Errors
-    /// Every [`Error`] but [`AlreadyExists`](Error::AlreadyExists); above all
-    /// [`SeatTaken`](Error::SeatTaken), [`TypeMismatch`](Error::TypeMismatch),
-    /// [`OptionMismatch`](Error::OptionMismatch), [`PermissionDenied`](Error::PermissionDenied),
-    /// [`Limit`](Error::Limit).
+    /// Every [`Error`] except [`AlreadyExists`](Error::AlreadyExists). The most common are:
+    ///
+    /// - [`SeatTaken`](Error::SeatTaken) (SPSC) or [`NoSeat`](Error::NoSeat) (MPMC) if no seat is
+    ///   free: wait for a member to leave, or end it;
+    /// - [`TypeMismatch`](Error::TypeMismatch) and [`OptionMismatch`](Error::OptionMismatch) if the
+    ///   channel exists with another message type or option: use the same on both sides, or remove
+    ///   the channel;
+    /// - [`PermissionDenied`](Error::PermissionDenied) if the channel's mode excludes this user:
+    ///   ask its owner for another mode;
+    /// - [`Limit`](Error::Limit) if a limit of the system is reached: the error says which and what
+    ///   to do.
     pub fn open<H: Handle>(self) -> Result<H, Error> {
         self.reach(How::Open)
     }
 
-    /// Creates the channel; fails if it is there.
+    /// Creates the channel; fails if it already exists.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`], and as [`open`](Options::open).
+    /// [`Error::AlreadyExists`] if the channel exists: use [`open`](Options::open), or remove it
+    /// first. [`Error::Invalid`] for [`Options::id`], since the kernel chooses identifiers, and for
+    /// the name of another [`owner`](Options::owner). Otherwise as for [`open`](Options::open).
     pub fn create<H: Handle>(self) -> Result<H, Error> {
         self.reach(How::Create)
     }
 
-    /// Attaches to the channel; fails if it is not there.
+    /// Attaches to an existing channel; fails if it does not exist.
     ///
     /// # Errors
-    /// [`Error::NotFound`], and as [`open`](Options::open).
+    /// [`Error::NotFound`] if there is no such channel: start its creator first, or use
+    /// [`open`](Options::open). [`Error::Invalid`] for [`Options::private`], which has no address:
+    /// use [`Options::id`]. Otherwise as for [`open`](Options::open).
     pub fn attach<H: Handle>(self) -> Result<H, Error> {
         self.reach(How::Attach)
     }
@@ -43,14 +54,14 @@ impl Options {
     }
 }
 
-/// What [`Options`] open: the senders and receivers of [`spsc`](crate::spsc) and
+/// A type that [`Options`] can open: the senders and receivers of [`spsc`](crate::spsc) and
 /// [`mpmc`](crate::mpmc).
 pub trait Handle: sealed::Sealed + Sized {}
 
 pub(crate) mod sealed {
     use super::{Attachment, Error, Flavor, MessageLayout, Side, Wait};
 
-    /// What a handle is made of; out of reach for users, so that there are no other handles.
+    /// The parts of a handle; out of reach for users, so that no other type can be a handle.
     pub trait Sealed: Sized {
         #[doc(hidden)]
         const FLAVOR: Flavor;

@@ -1,4 +1,4 @@
-//! What users ask for: an address, sizes, a mode.
+//! What a user asks for: an address, sizes, a mode.
 
 pub(crate) mod validate;
 
@@ -9,11 +9,12 @@ use crate::address::{Address, ChannelId};
 use crate::segment::{Lifetime, Redelivery};
 use crate::wait::adaptive_spin::Wait;
 
-/// Which channel, and what it is to be like where it does not exist yet.
+/// A builder that selects a channel and configures it if it has to be created.
 ///
-/// What is not set is taken from an existing channel, or has its default in a new one; what is set
-/// must be so in an existing one, or opening fails with [`Error::OptionMismatch`](crate::Error::OptionMismatch). Mode, huge pages
-/// and locking are for new segments only and not compared.
+/// An option that is not set is taken from an existing channel, or has its default in a new one. An
+/// option that is set must match an existing channel, or opening fails with
+/// [`Error::OptionMismatch`](crate::Error::OptionMismatch). Mode, huge pages and locking apply to
+/// new segments only and are not compared.
 ///
 /// ```
 /// use sysvring::{Lifetime, Options, spsc};
@@ -28,7 +29,7 @@ use crate::wait::adaptive_spin::Wait;
 #[derive(Clone, Debug)]
 #[must_use = "options do nothing until open, create or attach"]
 pub struct Options {
-    /// `None`: private.
+    /// `None` means private.
     pub(crate) address: Option<Address>,
     pub(crate) capacity: Option<usize>,
     pub(crate) slot_size: Option<usize>,
@@ -45,13 +46,13 @@ pub struct Options {
     pub(crate) timeout: Duration,
 }
 
-/// Slots of a new channel unless asked otherwise.
+/// Slots of a new channel, unless the option is set.
 pub(crate) const CAPACITY: usize = 1024;
-/// Bytes of the longest message of a new channel of variable-length messages unless asked otherwise.
+/// Maximum message length of a new channel of variable-length messages, in bytes, unless set.
 pub(crate) const SLOT_SIZE: usize = 1024;
-/// Seats of a new many-to-many channel unless asked otherwise.
+/// Seats of a new MPMC channel, unless the option is set.
 pub(crate) const MEMBERS: usize = 64;
-/// Segments up to this many bytes are touched at attach unless asked otherwise.
+/// Segments up to this size in bytes are prefaulted when attaching, unless the option is set.
 pub(crate) const PREFAULT_UP_TO: usize = 16 << 20;
 
 impl Options {
@@ -74,47 +75,116 @@ impl Options {
         }
     }
 
-    /// The channel of this name of the calling user; see [`owner`](Options::owner) for others'.
-    /// 1 to 128 bytes.
+    /// Selects the calling user's channel of this name, which has 1 to 128 bytes.
+    ///
+    /// For the channel of another user, see [`owner`](Options::owner).
+    ///
+    /// ```
+    /// use sysvring::{Lifetime, Options, spsc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// let name = format!("doc-named-{}", std::process::id());
+    /// let ticks = || Options::named(&name).lifetime(Lifetime::LastMember);
+    /// let mut tx: spsc::Sender<u64> = ticks().open()?;
+    /// let mut rx: spsc::Receiver<u64> = ticks().open()?;
+    /// tx.send(&7)?;
+    /// assert_eq!(rx.recv()?, 7);
+    /// # Ok(()) }
+    /// ```
     pub fn named(name: impl Into<String>) -> Options {
         Options::at(Some(Address::named(name)))
     }
 
-    /// The channel with this System V key, as `ipcs` shows it. Not 0.
+    /// Selects the channel with this System V key, as `ipcs` shows it. The key must not be 0.
+    ///
+    /// ```
+    /// use sysvring::{Lifetime, Options, spsc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// let key = 0x5356_0000 | (std::process::id() & 0xffff) as i32;
+    /// let ticks = || Options::key(key).lifetime(Lifetime::LastMember);
+    /// let mut tx: spsc::Sender<u64> = ticks().open()?;
+    /// let mut rx: spsc::Receiver<u64> = ticks().open()?;
+    /// tx.send(&7)?;
+    /// assert_eq!(rx.recv()?, 7);
+    /// assert_eq!(rx.stat()?.key, key);
+    /// # Ok(()) }
+    /// ```
     pub fn key(key: i32) -> Options {
         Options::at(Some(Address::Key(key)))
     }
 
-    /// The channel with the key of an existing file and a project number (not 0), as `ftok` makes it.
+    /// Selects the channel with the key that `ftok` makes of an existing file and a project number.
+    ///
+    /// The project must not be 0. Keys of different files may be equal: prefer names.
+    ///
+    /// ```
+    /// use sysvring::{Lifetime, Options, spsc};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let program = std::env::current_exe()?;
+    /// let ticks = || Options::file(&program, 1).lifetime(Lifetime::LastMember);
+    /// let mut tx: spsc::Sender<u64> = ticks().open()?;
+    /// let mut rx: spsc::Receiver<u64> = ticks().open()?;
+    /// tx.send(&7)?;
+    /// assert_eq!(rx.recv()?, 7);
+    /// # Ok(()) }
+    /// ```
     pub fn file(path: impl Into<PathBuf>, project: u8) -> Options {
         Options::at(Some(Address::File { path: path.into(), project }))
     }
 
-    /// A new channel without a key. The kernel removes the segment with its last user, however that
-    /// ends; the set goes when the last member leaves, or, if it was killed, with the next
-    /// [`reap`](crate::reap). Others attach [by id](Options::id), which travels in an argument or a variable.
+    /// Configures a new private channel, which has no key.
+    ///
+    /// Other processes attach [by id](Options::id), which they get in an argument or an environment
+    /// variable. The kernel removes the segment when its last user ends in any way. The set is
+    /// removed when the last member leaves, or, if that member was killed, by the next
+    /// [`reap`](crate::reap).
+    ///
+    /// ```
+    /// use sysvring::{Options, spsc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// let mut tx: spsc::Sender<u64> = Options::private().create()?;
+    /// let mut rx: spsc::Receiver<u64> = Options::id(tx.id()).attach()?;
+    /// tx.send(&7)?;
+    /// assert_eq!(rx.recv()?, 7);
+    /// # Ok(()) }
+    /// ```
     pub fn private() -> Options {
         Options::at(None)
     }
 
-    /// The channel with this identifier: [`attach`](Options::attach) to it.
+    /// Selects the channel with this identifier, to [`attach`](Options::attach) to it.
+    ///
+    /// ```
+    /// use sysvring::{ChannelId, Options, spsc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// let mut tx: spsc::Sender<u64> = Options::private().create()?;
+    /// let text = tx.id().to_string(); // for example, an argument of a new process
+    /// let id: ChannelId = text.parse()?; // there
+    /// let mut rx: spsc::Receiver<u64> = Options::id(id).attach()?;
+    /// tx.send(&7)?;
+    /// assert_eq!(rx.recv()?, 7);
+    /// # Ok(()) }
+    /// ```
     pub fn id(id: ChannelId) -> Options {
         Options::at(Some(Address::Id(id)))
     }
 
-    /// The channel at any address.
+    /// Selects the channel at any kind of address.
     pub fn address(address: impl Into<Address>) -> Options {
         Options::at(Some(address.into()))
     }
 
-    /// The named channel of the user with this id, whose mode must let us in. It must be that user's:
-    /// segment and set that belong to another one, or were made by another one, are refused with
-    /// [`Error::ForeignOwner`](crate::Error::ForeignOwner). Channels that are found otherwise are the same for all users, and may
-    /// be any user's.
+    /// Selects the named channel of the user with this id, whose mode must grant access to the
+    /// caller.
     ///
-    /// Each user creates only its own channels, and root is no exception: with another owner
-    /// [`open`](Options::open) is as [`attach`](Options::attach), and [`create`](Options::create)
-    /// fails. A process that is to create for another user becomes that user first.
+    /// The channel must belong to that user: if the segment or the set belongs to another user, or
+    /// was made by another one, opening fails with
+    /// [`Error::ForeignOwner`](crate::Error::ForeignOwner). Channels with other kinds of addresses
+    /// are the same for all users, and may belong to any user.
+    ///
+    /// Each user creates only their own channels, and root is no exception: with another owner,
+    /// [`open`](Options::open) is the same as [`attach`](Options::attach), and
+    /// [`create`](Options::create) fails. A process that has to create for another user becomes
+    /// that user first.
     pub fn owner(mut self, owner: u32) -> Options {
         if let Some(Address::Name { uid, .. }) = &mut self.address {
             *uid = owner;
@@ -122,89 +192,96 @@ impl Options {
         self
     }
 
-    /// Slots of the ring, rounded up to a power of two; at least 1. Default 1024. Small rings are
-    /// slower: below some 256 slots the two sides get in each other's way.
+    /// Sets the number of slots, rounded up to a power of two; at least 1, by default 1024.
+    ///
+    /// Small rings are slower: below about 256 slots the two sides contend for the same cache
+    /// lines.
     pub fn capacity(mut self, slots: usize) -> Options {
         self.capacity = Some(slots);
         self
     }
 
-    /// Longest message, bytes, for messages of variable length. Default 1024. For sized types it is
-    /// the size of the type and need not be set.
+    /// Sets the maximum message length in bytes, for messages of variable length; by default 1024.
+    ///
+    /// For sized types it is the size of the type and need not be set.
     pub fn slot_size(mut self, bytes: usize) -> Options {
         self.slot_size = Some(bytes);
         self
     }
 
-    /// Most senders and receivers that a many-to-many channel has at once, together: 2 to 254.
-    /// Default 64. Each costs 128 bytes and a semaphore.
+    /// Sets the maximum number of members (senders plus receivers) of an MPMC channel: 2 to 254, by
+    /// default 64. Each seat costs 128 bytes and a semaphore.
     pub fn members(mut self, members: usize) -> Options {
         self.members = Some(members);
         self
     }
 
-    /// What becomes of a message whose receiver died, in a many-to-many channel. Default: it is
-    /// delivered again, until it was delivered [16 times](Redelivery::UpTo) in all.
+    /// Sets what happens to a message of an MPMC channel whose receiver died. By default it is
+    /// delivered again, up to [16 times](Redelivery::UpTo) in total.
     pub fn redelivery(mut self, redelivery: Redelivery) -> Options {
         self.redelivery = Some(redelivery);
         self
     }
 
-    /// Which users may use a new channel, as in `chmod`, of read and write only: read for looking, both for
-    /// sending and receiving; the owner needs both. Default `0o600`. The umask does not apply.
+    /// Sets the permission bits of a new channel, as for `chmod`, read and write only; by default
+    /// `0o600`. Read permission allows observing; sending and receiving need both. The owner must
+    /// have both. The umask does not apply.
     pub fn mode(mut self, mode: u32) -> Options {
         self.mode = mode;
         self
     }
 
-    /// Whether to touch every page at attach, so that no page fault comes later. Default: segments
-    /// up to 16 MiB.
+    /// Sets whether all pages are faulted in when attaching, so that no page fault occurs later. By
+    /// default this is done for segments up to 16 MiB.
     pub fn prefault(mut self, yes: bool) -> Options {
         self.prefault = Some(yes);
         self
     }
 
-    /// A new segment in huge pages (`SHM_HUGETLB`). The system must have some: see `vm.nr_hugepages`. Rings of
-    /// a few MiB and more gain by it, a quarter to a half as many messages a second; smaller ones do not.
+    /// Sets whether a new segment uses huge pages (`SHM_HUGETLB`). The system must have some: see
+    /// `vm.nr_hugepages`. Rings of a few MiB and more gain throughput, smaller ones do not; for
+    /// figures see docs/design/experiments.md.
     pub fn huge_pages(mut self, yes: bool) -> Options {
         self.huge_pages = yes;
         self
     }
 
-    /// Keep the segment out of swap (`SHM_LOCK`). Needs `RLIMIT_MEMLOCK` or `CAP_IPC_LOCK`.
+    /// Sets whether a new segment is kept out of swap (`SHM_LOCK`). This needs `RLIMIT_MEMLOCK` or
+    /// `CAP_IPC_LOCK`.
     pub fn lock_memory(mut self, yes: bool) -> Options {
         self.lock_memory = yes;
         self
     }
 
-    /// What others see of this member in a [`Stat`](crate::Stat); up to 32 bytes, more are cut.
+    /// Sets a label for this member, shown in [`Stat`](crate::Stat). It is cut to 32 bytes.
     pub fn label(mut self, label: impl Into<String>) -> Options {
         self.label = label.into();
         self
     }
 
-    /// How long the channel lives. Default [`Lifetime::Kept`]; private channels always end with
-    /// their last member.
+    /// Sets how long the channel lives; by default [`Lifetime::Kept`]. A private channel always
+    /// ends with its last member.
     pub fn lifetime(mut self, lifetime: Lifetime) -> Options {
         self.lifetime = Some(lifetime);
         self
     }
 
-    /// A number for the message type, of your choice: a version, a hash. Types of equal size and
-    /// alignment cannot be told apart otherwise. Default 0.
+    /// Sets a number for the message type, chosen by you: a version, a hash; by default 0. Types of
+    /// equal size and alignment cannot be distinguished otherwise.
     pub fn schema(mut self, schema: u64) -> Options {
         self.schema = Some(schema);
         self
     }
 
-    /// How this handle waits. Default [`Wait::Balanced`].
+    /// Sets how this handle waits; by default [`Wait::Balanced`].
     pub fn wait(mut self, wait: Wait) -> Options {
         self.wait = wait;
         self
     }
 
-    /// How long to wait for another process in the middle of creating, joining or removing this
-    /// channel, which takes microseconds unless it is stopped. Default 10 seconds.
+    /// Sets how long to wait for another process that is creating, joining or removing this
+    /// channel; by default 10 seconds. Those steps take microseconds unless that process is
+    /// stopped.
     pub fn timeout(mut self, timeout: Duration) -> Options {
         self.timeout = timeout;
         self

@@ -1,5 +1,5 @@
-//! What is asked for against what is there: the options and the message type of one side, compared
-//! with the facts of a channel.
+//! Validation: the options and the message type of one side, compared with the facts of an existing
+//! channel.
 
 use core::fmt::Display;
 
@@ -11,7 +11,7 @@ use crate::ring::geometry::Geometry;
 use crate::ring::slot_state::DELIVERIES_MAX;
 use crate::segment::{ChannelInfo, ChannelSpec, Lifetime};
 
-/// What a new channel with these options would be.
+/// Returns what a new channel with these options would be.
 ///
 /// # Errors
 /// [`Error::Invalid`] for options that no channel can have.
@@ -79,7 +79,7 @@ pub(crate) fn plan<'a>(
     })
 }
 
-/// Whether a channel is what the options and the message type ask for.
+/// Checks that a channel has what the options and the message type require.
 ///
 /// # Errors
 /// [`Error::TypeMismatch`], [`Error::OptionMismatch`].

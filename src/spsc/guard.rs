@@ -1,4 +1,4 @@
-//! A message where it lies.
+//! A received message, in place.
 
 use core::fmt;
 use core::ops::Deref;
@@ -7,14 +7,15 @@ use core::ptr::NonNull;
 use super::Receiver;
 use crate::message::Message;
 
-/// A received message, in its slot. Dropped, it is acknowledged: whatever is done under the guard is
-/// done at least once, for if this process dies meanwhile the next receiver gets the message again.
+/// A received message, borrowed from its slot.
 ///
-/// Forgotten (`mem::forget`), it is not acknowledged, and the next call receives it again. Dropped by
-/// a forked child, whose it is not, it is not acknowledged either.
+/// Dropping the guard acknowledges the message. Work done under the guard is therefore done at
+/// least once: if this process dies before, the next receiver gets the message again. If the guard
+/// is forgotten (`mem::forget`), the message is not acknowledged, and the next call receives it
+/// again. A forked child that drops its parent's guard acknowledges nothing.
 ///
-/// It is memory that other processes have mapped: no honest member touches it meanwhile, but see
-/// [Trust](crate#trust).
+/// The message is memory that other processes have mapped. No correct member touches it while the
+/// guard exists, but see [Trust](crate#trust).
 #[must_use = "dropped, a guard acknowledges its message"]
 pub struct Guard<'a, T: Message + ?Sized> {
     receiver: &'a mut Receiver<T>,
@@ -22,13 +23,13 @@ pub struct Guard<'a, T: Message + ?Sized> {
 }
 
 impl<'a, T: Message + ?Sized> Guard<'a, T> {
-    /// `message` lies in the slot at the receiver's position and was found to be a `T`.
+    /// `message` is in the slot at the receiver's position and was validated as a `T`.
     #[inline(always)]
     pub(super) fn new(receiver: &'a mut Receiver<T>, message: NonNull<T>) -> Guard<'a, T> {
         Guard { receiver, message }
     }
 
-    /// The message's place in the sequence of all messages of this channel.
+    /// Returns the message's position in the sequence of all messages of this channel.
     pub fn position(&self) -> u64 {
         self.receiver.position()
     }
@@ -39,7 +40,7 @@ impl<T: Message + ?Sized> Deref for Guard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: until it is acknowledged the slot is ours, and its bytes are a `T`.
+        // SAFETY: the slot is ours until it is acknowledged, and its bytes are a `T`.
         unsafe { self.message.as_ref() }
     }
 }

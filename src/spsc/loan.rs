@@ -1,4 +1,4 @@
-//! A slot to write in.
+//! A slot reserved for writing.
 
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
@@ -9,16 +9,18 @@ use zerocopy::{FromBytes, KnownLayout};
 use super::Sender;
 use crate::message::Message;
 
-/// The next slot of the ring, to be written in place. [`commit`](Loan::commit) sends it; dropped
-/// without, nothing was sent and the next loan or send takes the same slot.
+/// A slot reserved for writing a message in place.
 ///
-/// It is memory that other processes have mapped: no honest member touches it meanwhile, but see
-/// [Trust](crate#trust).
+/// [`commit`](Loan::commit) sends the message. If the loan is dropped without `commit`, nothing is
+/// sent, and the next loan or send uses the same slot.
+///
+/// The slot is memory that other processes have mapped. No correct member touches it while the loan
+/// exists, but see [Trust](crate#trust).
 #[must_use = "what is written into a loan is sent by commit"]
 pub struct Loan<'a, T: Message + ?Sized> {
     sender: &'a mut Sender<T>,
     message: NonNull<T>,
-    /// Of the trailing slice, where there is one.
+    /// Length of the trailing slice, for types that have one.
     elements: usize,
 }
 
@@ -34,14 +36,14 @@ impl<'a, T> Loan<'a, T>
 where
     T: Message + FromBytes + KnownLayout<PointerMetadata = usize> + ?Sized,
 {
-    /// `None` when so many elements do not fit a slot.
+    /// Returns `None` if a message of `elements` elements does not fit in a slot.
     pub(super) fn with_elements(sender: &'a mut Sender<T>, elements: usize) -> Option<Loan<'a, T>> {
         let message = place(sender, elements)?;
         Some(Loan { sender, message, elements })
     }
 
-    /// Makes the message shorter: so many elements of its trailing slice. One that has no more stays
-    /// as it is.
+    /// Shortens the trailing slice to `elements` elements. A message that is not longer than that
+    /// is left unchanged.
     pub fn truncate(&mut self, elements: usize) {
         let elements = elements.min(self.elements);
         if let Some(message) = place(self.sender, elements) {
@@ -50,7 +52,7 @@ where
     }
 }
 
-/// A message of so many elements at the start of the claimed slot.
+/// Returns a message of `elements` elements at the start of the claimed slot.
 fn place<T>(sender: &Sender<T>, elements: usize) -> Option<NonNull<T>>
 where
     T: Message + FromBytes + KnownLayout<PointerMetadata = usize> + ?Sized,
@@ -62,7 +64,7 @@ where
 }
 
 impl<T: Message + ?Sized> Loan<'_, T> {
-    /// Sends the message. In a forked child, where the loan is the parent's, nothing is sent.
+    /// Sends the message. In a forked child, where the loan belongs to the parent, nothing is sent.
     #[inline]
     pub fn commit(self) {
         let len = size_of_val::<T>(&self);
@@ -76,7 +78,7 @@ impl<T: Message + ?Sized> Deref for Loan<'_, T> {
     #[inline]
     fn deref(&self) -> &T {
         // SAFETY: the claimed slot is ours as long as the sender is borrowed; any bytes are a `T`,
-        // for there are loans of such types only.
+        // since loans exist only for such types.
         unsafe { self.message.as_ref() }
     }
 }

@@ -1,21 +1,30 @@
-//! One to one: a channel with one [`Sender`] and one [`Receiver`].
+//! SPSC channels, with one [`Sender`] and one [`Receiver`].
 //!
-//! Each side is a seat. A second sender is refused with the process that sits there; when that
-//! process ends, however it does, its seat is free at once, and whoever takes it goes on where the
-//! dead one stopped: what was sent is delivered, what was not acknowledged is delivered again.
+//! Each side is a seat. Opening a second sender fails with the pid of the process that holds the
+//! seat. When that process ends for any reason, its seat is free at once, and its successor
+//! continues where it stopped: sent messages are delivered, and messages that were not acknowledged
+//! are delivered again.
 //!
-//! | call | by | acknowledges | for |
+//! | calls | message | acknowledged | for |
 //! |---|---|---|---|
-//! | [`send`](Sender::send), [`recv`](Receiver::recv) | value | before it returns | sized messages |
-//! | [`send`](Sender::send), [`recv_boxed`](Receiver::recv_boxed) | value | before it returns | any message |
-//! | [`loan`](Sender::loan), [`recv_ref`](Receiver::recv_ref) | place | when the [`Guard`] is dropped | large messages, work that must not be lost |
-//! | [`send_batch`](Sender::send_batch), [`recv_batch`](Receiver::recv_batch) | value | once for all | many small messages |
+//! | [`send`], [`recv`] | by value | before the call returns | sized messages |
+//! | [`send`], [`recv_boxed`] | by value | before the call returns | any message |
+//! | [`loan`], [`recv_ref`] | in place | on drop of the [`Guard`] | large messages, no lost work |
+//! | [`send_batch`], [`recv_batch`] | by value | once for the batch | many small messages |
 //!
-//! Receiving by value is at most once for the application: a receiver killed after the call returned
-//! has had the message. Work done under a [`Guard`] is at least once.
+//! [`send`]: Sender::send
+//! [`recv`]: Receiver::recv
+//! [`recv_boxed`]: Receiver::recv_boxed
+//! [`loan`]: Sender::loan
+//! [`recv_ref`]: Receiver::recv_ref
+//! [`send_batch`]: Sender::send_batch
+//! [`recv_batch`]: Receiver::recv_batch
 //!
-//! Every blocking call has a `try_` form that never waits and a `_timeout` form, but for batches to
-//! send, which have no `_timeout`.
+//! Receiving by value gives at-most-once processing: if the receiver is killed after the call
+//! returned, the message is not delivered again. Work done under a [`Guard`] is done at least once.
+//!
+//! Each of these calls blocks, and has a `try_` form that never blocks and a `_timeout` form,
+//! except `send_batch`, which has no `_timeout` form.
 //!
 //! A large message is written and read in its slot, without a copy:
 //!
@@ -66,7 +75,7 @@ impl<'a, T: Message> IntoIterator for &'a mut Receiver<T> {
     }
 }
 
-/// A handle is one thread's at a time, and may be another's later.
+/// Assertions: a handle belongs to one thread at a time, and may move to another.
 mod handles {
     use core::fmt::Debug;
 

@@ -23,10 +23,10 @@ use crate::wait::backoff::ReceiverBackoff;
 use crate::wait::blocking::{Blocking, Throttle};
 use crate::wait::{self, Poll, WaitError};
 
-/// The receiving side of a one-to-one channel. [`Options`](crate::Options) open it.
+/// The receiving half of an SPSC channel, opened with [`Options`](crate::Options).
 ///
-/// A receiver may be moved to another thread. Dropping it leaves the channel; what was not
-/// acknowledged stays in it for the next receiver.
+/// A receiver may be moved to another thread. Dropping it leaves the channel; messages that were
+/// not acknowledged stay in it for the next receiver.
 #[derive(Debug)]
 pub struct Receiver<T: Message + ?Sized> {
     consumer: Consumer,
@@ -35,67 +35,68 @@ pub struct Receiver<T: Message + ?Sized> {
     bytes: u64,
     backoff: ReceiverBackoff,
     throttle: Throttle,
-    /// Last: the ring lies in its mapping.
+    /// Must be last: the ring is in its mapping.
     endpoint: Endpoint,
     message: PhantomData<fn() -> Box<T>>,
 }
 
 impl<T: Message + ?Sized> Receiver<T> {
-    /// Waits until a sender is there, for at most `timeout`; its process.
+    /// Blocks until a sender has joined, for at most `timeout`, and returns its pid.
     ///
     /// # Errors
-    /// [`RecvError::Timeout`], [`RecvError::Fault`].
+    /// [`RecvError::Timeout`] if no sender joined in time: try again. [`RecvError::Fault`] if the
+    /// handle cannot go on.
     pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<u32, RecvError> {
         self.endpoint.check()?;
         self.endpoint.wait_for_peer(timeout).map_err(|ended| self.ended(ended.of_call()))
     }
 
-    /// Who is on the other side, by the kernel's word.
+    /// Returns the state of the peer as reported by the kernel.
     ///
     /// # Errors
-    /// A [`Fault`].
+    /// A [`Fault`] if the handle cannot go on.
     pub fn peer(&mut self) -> Result<Peer, Fault> {
         self.endpoint.check()?;
         self.endpoint.peer()
     }
 
-    /// Messages sent and not yet acknowledged.
+    /// Returns the number of messages sent but not yet acknowledged.
     pub fn len(&self) -> usize {
         self.consumer.ring().depth() as usize
     }
 
-    /// Whether there is no message.
+    /// Returns whether no message is available.
     pub fn is_empty(&self) -> bool {
         !self.consumer.has_message()
     }
 
-    /// Whether a sender would have to wait.
+    /// Returns whether a send would block.
     pub fn is_full(&self) -> bool {
         self.len() >= self.capacity()
     }
 
-    /// Slots of the ring.
+    /// Returns the number of slots of the ring.
     pub fn capacity(&self) -> usize {
         self.endpoint.attachment.geometry().capacity
     }
 
-    /// Longest message, bytes.
+    /// Returns the maximum message length in bytes.
     pub fn slot_size(&self) -> usize {
         self.endpoint.attachment.geometry().slot_size
     }
 
-    /// The position of the next message in the sequence of all messages of this channel: everything
-    /// below it is acknowledged.
+    /// Returns the position of the next message in the sequence of all messages of this channel.
+    /// All messages at lower positions are acknowledged.
     pub fn position(&self) -> u64 {
         self.consumer.position()
     }
 
-    /// What others need to attach by identifier.
+    /// Returns the identifier that other processes can pass to [`Options::id`](crate::Options::id).
     pub fn id(&self) -> ChannelId {
         self.endpoint.attachment.id
     }
 
-    /// Everything about the channel.
+    /// Returns a snapshot of the channel's state.
     ///
     /// # Errors
     /// [`Error::Fault`] with [`Fault::Removed`] or [`Fault::Corrupt`].
@@ -104,17 +105,18 @@ impl<T: Message + ?Sized> Receiver<T> {
         self.endpoint.attachment.stat()
     }
 
-    /// Leaves the channel, as `drop` does, and tells what went wrong. What was not acknowledged stays.
+    /// Leaves the channel like `drop`, but reports errors. Messages that were not acknowledged
+    /// stay.
     ///
     /// # Errors
-    /// [`Error::Fault`] with [`Fault::Removed`] when there was nothing left to leave,
+    /// [`Error::Fault`] with [`Fault::Removed`] if there was nothing left to leave,
     /// [`Fault::LivenessLost`], or [`Fault::Forked`] in a forked child, which leaves nothing.
     pub fn close(mut self) -> Result<(), Error> {
         self.settle();
         self.endpoint.leave()
     }
 
-    /// Makes sure of a message at the next position.
+    /// Ensures that there is a message at the next position.
     #[inline(always)]
     fn arrive(&mut self, blocking: Blocking) -> Result<(), RecvError> {
         if self.consumer.has_message() && !self.endpoint.guard.forked() {
@@ -123,7 +125,7 @@ impl<T: Message + ?Sized> Receiver<T> {
         self.await_message(blocking)
     }
 
-    /// Where the arrived message lies, and how many bytes it has: never more than a slot.
+    /// Returns the address and length of the message that arrived; it never exceeds a slot.
     #[inline(always)]
     fn find(&mut self) -> Result<(NonNull<u8>, usize), RecvError> {
         let slot = self.consumer.slot();
@@ -151,7 +153,7 @@ impl<T: Message + ?Sized> Receiver<T> {
         }
     }
 
-    /// Acknowledges a message that was lent. In a forked child it is the parent's to acknowledge.
+    /// Acknowledges the message of a guard. In a forked child only the parent may acknowledge it.
     #[inline(always)]
     pub(super) fn acknowledge_lent(&mut self, len: usize) {
         if !self.endpoint.guard.forked() {
@@ -159,13 +161,14 @@ impl<T: Message + ?Sized> Receiver<T> {
         }
     }
 
-    /// The message just acknowledged was no `T`.
+    /// The error for the message just acknowledged, which was not a valid `T`.
     #[cold]
     fn invalid(&self) -> RecvError {
         RecvError::Invalid { position: self.consumer.position().wrapping_sub(1) }
     }
 
-    /// Tells the sender how far we are, and wakes it when it sleeps and enough is free for it.
+    /// Publishes our position to the sender, and wakes it if it is parked and enough slots are
+    /// free.
     #[inline(never)]
     fn give_credit(&mut self) {
         self.consumer.publish_credit();
@@ -174,28 +177,28 @@ impl<T: Message + ?Sized> Receiver<T> {
         if self.endpoint.attachment.peer_parking().flags() != 0 {
             let ring = self.consumer.ring();
             if ring.capacity() - ring.depth() >= ring.capacity().div_ceil(2) {
-                // What fails here fails again in the next call that waits.
+                // An error here recurs in the next call that blocks.
                 let _ = self.endpoint.wake_peer();
             }
         }
     }
 
-    /// All that was received is told to the sender, who is woken whatever it waits for.
+    /// Publishes everything received to the sender, and wakes it whatever it waits for.
     fn settle(&mut self) {
         if self.endpoint.attachment.owns_seat() {
             self.consumer.publish_credit();
             self.account();
-            // What fails here fails again in whatever comes next.
+            // An error here recurs in the next step.
             let _ = self.endpoint.wake_peer();
         }
     }
 
-    /// The slow half of [`arrive`](Receiver::arrive).
+    /// The slow path of [`arrive`](Receiver::arrive).
     #[cold]
     #[inline(never)]
     fn await_message(&mut self, blocking: Blocking) -> Result<(), RecvError> {
         match self.seek_message(blocking) {
-            // Sent before the channel was removed, and seen after.
+            // Sent before the channel was removed, and noticed after that.
             Err(RecvError::Fault(Fault::Removed)) if self.look()? => Ok(()),
             Err(RecvError::Fault(fault)) => Err(self.endpoint.stop(fault).into()),
             other => other,
@@ -208,7 +211,7 @@ impl<T: Message + ?Sized> Receiver<T> {
         if owes {
             self.consumer.publish_credit();
         }
-        // Seldom, since it takes as long as a message that is on its way.
+        // Not at every wait: it takes as long as a message in transit.
         if self.endpoint.attachment.is_behind(self.consumer.position()) {
             self.account();
         }
@@ -234,7 +237,7 @@ impl<T: Message + ?Sized> Receiver<T> {
             if gone && !self.look()? {
                 return Err(RecvError::Disconnected);
             }
-            // The look may have found what was sent just before the sender went.
+            // The liveness check may have revealed what was sent just before the sender left.
             return if self.look()? { Ok(()) } else { Err(RecvError::Empty) };
         }
         self.wait(blocking, |consumer, endpoint, look| {
@@ -246,7 +249,7 @@ impl<T: Message + ?Sized> Receiver<T> {
                 return Ok(false);
             }
             let lives = endpoint.attachment.look_at_lives()?;
-            // Once it is known to be gone, all that it sent is visible.
+            // Once the sender is known to be gone, everything it sent is visible.
             match endpoint.is_abandoned(&lives) {
                 true if !matches!(look, Poll::Peek | Poll::Others) && !ready()? => {
                     Err(RecvError::Disconnected)
@@ -256,7 +259,7 @@ impl<T: Message + ?Sized> Receiver<T> {
         })
     }
 
-    /// Whether the next message comes within a moment.
+    /// Returns whether the next message arrives within a moment.
     fn comes_soon(&mut self) -> bool {
         let Receiver { consumer, backoff, policy, .. } = self;
         if policy.backs_off() && backoff.is_due(consumer.dry()) {
@@ -272,7 +275,7 @@ impl<T: Message + ?Sized> Receiver<T> {
         self.consumer.is_ready().map_err(|corrupt| self.endpoint.stop(corrupt.into()).into())
     }
 
-    /// Waits where receivers wait.
+    /// Blocks where receivers wait.
     fn wait(
         &mut self,
         blocking: Blocking,
@@ -284,7 +287,7 @@ impl<T: Message + ?Sized> Receiver<T> {
         waited.map_err(|ended| self.ended(ended))
     }
 
-    /// What a wait that ended in vain comes to.
+    /// Converts the error of a wait to that of the call.
     fn ended(&mut self, ended: WaitError<RecvError>) -> RecvError {
         let ended = match ended {
             WaitError::TimedOut => RecvError::Timeout,
@@ -295,7 +298,7 @@ impl<T: Message + ?Sized> Receiver<T> {
         ended
     }
 
-    /// Brings our line of the members' table up to date.
+    /// Updates our line of the members' table.
     fn account(&self) {
         if self.endpoint.attachment.is_seated() {
             self.endpoint.attachment.account(

@@ -23,31 +23,48 @@ use crate::wait::adaptive_spin::{Wait, WaitPolicy};
 use crate::wait::blocking::{Blocking, Throttle};
 use crate::wait::{self, Poll, WaitError};
 
-/// The sending side of a one-to-one channel. [`Options`](crate::Options) open it.
+/// The sending half of an SPSC channel, opened with [`Options`](crate::Options).
 ///
 /// Sending borrows the message: on an error it was not sent and is still yours. A sender may be
-/// moved to another thread. Dropping it leaves the channel; what was sent stays in it.
+/// moved to another thread. Dropping it leaves the channel; messages that were sent stay in it.
 #[derive(Debug)]
 pub struct Sender<T: Message + ?Sized> {
     producer: Producer,
-    /// The receivers' word while there is nothing to do about it.
+    /// The flags of the receivers' parking line that require no action at present.
     quiet: u32,
     policy: WaitPolicy,
     /// Bytes sent since the seat was taken.
     bytes: u64,
     throttle: Throttle,
-    /// Last: the ring lies in its mapping.
+    /// Must be last: the ring is in its mapping.
     endpoint: Endpoint,
     message: PhantomData<fn(&T)>,
 }
 
 impl<T: Message + ?Sized> Sender<T> {
-    /// Waits until everything sent was acknowledged, for at most `timeout`. It looks now and then, so it is
-    /// late by an eighth of the time that it takes, and by 16 ms at most.
+    /// Blocks until every sent message is acknowledged, for at most `timeout`.
+    ///
+    /// It polls, so it returns late by up to one eighth of the time that it waited (at least 50 µs,
+    /// at most 16 ms).
+    ///
+    /// ```
+    /// # use sysvring::{Options, SendError, spsc};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let mut tx: spsc::Sender<u64> = Options::private().create()?;
+    /// # let mut rx: spsc::Receiver<u64> = Options::id(tx.id()).attach()?;
+    /// tx.send(&7)?;
+    /// assert_eq!(tx.flush(Duration::from_millis(1)), Err(SendError::Timeout));
+    /// assert_eq!(rx.recv()?, 7);
+    /// tx.flush(Duration::from_secs(10))?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`SendError::Timeout`]; [`SendError::Disconnected`] when the receiver is gone and left
-    /// something; [`SendError::Fault`].
+    /// - [`SendError::Timeout`] if some message was not acknowledged in time: try again;
+    /// - [`SendError::Disconnected`] if the receiver is gone and left messages unacknowledged:
+    ///   [`wait_for_peer`](Sender::wait_for_peer) waits for another receiver, which gets them;
+    /// - [`SendError::Fault`] if the handle cannot go on.
     pub fn flush(&mut self, timeout: Duration) -> Result<(), SendError> {
         self.endpoint.check()?;
         self.look_after_receiver();
@@ -69,60 +86,61 @@ impl<T: Message + ?Sized> Sender<T> {
         drained.map_err(|ended| self.ended(ended))
     }
 
-    /// Waits until a receiver is there, for at most `timeout`; its process.
+    /// Blocks until a receiver has joined, for at most `timeout`, and returns its pid.
     ///
     /// # Errors
-    /// [`SendError::Timeout`], [`SendError::Fault`].
+    /// [`SendError::Timeout`] if no receiver joined in time: try again. [`SendError::Fault`] if the
+    /// handle cannot go on.
     pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<u32, SendError> {
         self.endpoint.check()?;
         self.endpoint.wait_for_peer(timeout).map_err(|ended| self.ended(ended.of_call()))
     }
 
-    /// Who is on the other side, by the kernel's word.
+    /// Returns the state of the peer as reported by the kernel.
     ///
     /// # Errors
-    /// A [`Fault`].
+    /// A [`Fault`] if the handle cannot go on.
     pub fn peer(&mut self) -> Result<Peer, Fault> {
         self.endpoint.check()?;
         self.endpoint.peer()
     }
 
-    /// Messages sent and not yet acknowledged.
+    /// Returns the number of messages sent but not yet acknowledged.
     pub fn len(&self) -> usize {
         self.producer.unacknowledged() as usize
     }
 
-    /// Whether everything sent was acknowledged.
+    /// Returns whether every sent message was acknowledged.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether a send would have to wait.
+    /// Returns whether a send would block.
     pub fn is_full(&self) -> bool {
         self.len() >= self.capacity()
     }
 
-    /// Slots of the ring.
+    /// Returns the number of slots of the ring.
     pub fn capacity(&self) -> usize {
         self.endpoint.attachment.geometry().capacity
     }
 
-    /// Longest message, bytes.
+    /// Returns the maximum message length in bytes.
     pub fn slot_size(&self) -> usize {
         self.endpoint.attachment.geometry().slot_size
     }
 
-    /// The position of the next message in the sequence of all messages of this channel.
+    /// Returns the position of the next message in the sequence of all messages of this channel.
     pub fn position(&self) -> u64 {
         self.producer.position()
     }
 
-    /// What others need to attach by identifier.
+    /// Returns the identifier that other processes can pass to [`Options::id`](crate::Options::id).
     pub fn id(&self) -> ChannelId {
         self.endpoint.attachment.id
     }
 
-    /// Everything about the channel.
+    /// Returns a snapshot of the channel's state.
     ///
     /// # Errors
     /// [`Error::Fault`] with [`Fault::Removed`] or [`Fault::Corrupt`].
@@ -131,17 +149,17 @@ impl<T: Message + ?Sized> Sender<T> {
         self.endpoint.attachment.stat()
     }
 
-    /// Leaves the channel, as `drop` does, and tells what went wrong. Messages stay.
+    /// Leaves the channel like `drop`, but reports errors. Messages stay in the channel.
     ///
     /// # Errors
-    /// [`Error::Fault`] with [`Fault::Removed`] when there was nothing left to leave,
+    /// [`Error::Fault`] with [`Fault::Removed`] if there was nothing left to leave,
     /// [`Fault::LivenessLost`], or [`Fault::Forked`] in a forked child, which leaves nothing.
     pub fn close(self) -> Result<(), Error> {
         self.settle();
         self.endpoint.leave()
     }
 
-    /// Makes sure of a free slot at the next position.
+    /// Ensures that the slot at the next position is free.
     #[inline(always)]
     pub(super) fn claim(&mut self, blocking: Blocking) -> Result<(), SendError> {
         if !self.endpoint.guard.forked() && self.producer.has_room() {
@@ -166,13 +184,14 @@ impl<T: Message + ?Sized> Sender<T> {
         self.assume_slot_layout(message);
         let slot = self.producer.slot();
         slot.writing();
-        // SAFETY: the slot is ours until it is published, and has room: sized messages have the size
-        // both sides agreed on, the length of others was checked.
+        // SAFETY: the slot is ours until it is published, and has room: sized messages have the
+        // size that both sides agreed on, and the length of others was checked.
         unsafe { message::copy_in(bytes, slot.payload()) };
         self.set_length(bytes.len());
     }
 
-    /// See [`Ring::assume_slot_layout`](crate::ring::Ring::assume_slot_layout).
+    /// Promises the compiler the layout of a slot; see
+    /// [`Ring::assume_slot_layout`](crate::ring::Ring::assume_slot_layout).
     #[inline(always)]
     pub(super) fn assume_slot_layout(&self, message: &T) {
         if !is_variable::<T>() {
@@ -182,7 +201,7 @@ impl<T: Message + ?Sized> Sender<T> {
         }
     }
 
-    /// Says how long the message in the claimed slot is, where that is not known.
+    /// Stores the length of the message in the claimed slot, if messages have variable length.
     #[inline(always)]
     fn set_length(&mut self, len: usize) {
         if is_variable::<T>() {
@@ -191,8 +210,8 @@ impl<T: Message + ?Sized> Sender<T> {
         }
     }
 
-    /// Publishes the message that was written into a loan. In a forked child it is the parent's to
-    /// publish.
+    /// Publishes the message that was written into a loan. In a forked child only the parent may
+    /// publish it.
     #[inline(always)]
     pub(super) fn commit(&mut self, len: usize) {
         if self.endpoint.guard.forked() {
@@ -202,7 +221,7 @@ impl<T: Message + ?Sized> Sender<T> {
         self.announce();
     }
 
-    /// Where the message of the claimed slot goes.
+    /// Returns where the message of the claimed slot begins.
     #[inline(always)]
     pub(super) fn payload(&self) -> NonNull<u8> {
         let slot = self.producer.slot();
@@ -210,14 +229,15 @@ impl<T: Message + ?Sized> Sender<T> {
         slot.payload()
     }
 
-    /// Publishes the message in the claimed slot.
+    /// Publishes the message in the claimed slot and notifies the receiver.
     #[inline(always)]
     fn announce(&mut self) {
         self.producer.publish();
         self.look_after_receiver();
     }
 
-    /// The waker's half of the order in `wait/mod.rs`: it was published, now look.
+    /// The notifier's half of the order in `wait/mod.rs`: the message is published, now check the
+    /// flags.
     #[inline(always)]
     fn look_after_receiver(&mut self) {
         wait::waker_fence();
@@ -226,11 +246,11 @@ impl<T: Message + ?Sized> Sender<T> {
         }
     }
 
-    /// The receiver sleeps, or left, or there is something else about it.
+    /// Handles the case that the receiver is parked or left, or that another flag of it changed.
     #[cold]
     #[inline(never)]
     fn see_receiver(&mut self) {
-        // What fails here fails again in the next call, which can say so: the message is sent.
+        // An error here recurs in the next call, which can report it: the message is sent.
         let _ = self.endpoint.wake_peer();
         self.quiet = 0;
         let parking = self.endpoint.attachment.peer_parking();
@@ -239,16 +259,16 @@ impl<T: Message + ?Sized> Sender<T> {
         }
         if parking.has_left() {
             match self.endpoint.peer() {
-                // It left before we came: so things are until somebody comes.
+                // It left before we joined: nothing changes until another one joins.
                 Ok(Peer::Absent) => self.quiet = wait::LEFT,
-                // About to go, or another one came.
+                // It is about to leave, or another one joined.
                 Ok(Peer::Present { .. }) => {}
                 _ => self.producer.forget_room(),
             }
         }
     }
 
-    /// The slow half of [`claim`](Sender::claim).
+    /// The slow path of [`claim`](Sender::claim).
     #[cold]
     #[inline(never)]
     fn make_room(&mut self, blocking: Blocking) -> Result<(), SendError> {
@@ -265,11 +285,11 @@ impl<T: Message + ?Sized> Sender<T> {
         if self.endpoint.attachment.peer_parking().has_left() && self.endpoint.has_lost_peer()? {
             return Err(SendError::Disconnected);
         }
-        // By credit: a look at the exact head would slow down a busy receiver.
+        // By credit: loading the exact head would slow down a busy receiver.
         if self.producer.refresh(blocking == Blocking::Never).map_err(Fault::from)? {
             return Ok(());
         }
-        // A batch that filled the ring was not announced yet.
+        // The receiver may not have been notified yet of a batch that filled the ring.
         self.look_after_receiver();
         if blocking == Blocking::Never {
             return Err(match self.throttle.is_due() && self.endpoint.look_around()? {
@@ -284,7 +304,7 @@ impl<T: Message + ?Sized> Sender<T> {
                 let enough = match look {
                     Poll::Quick | Poll::Exact => 1,
                     Poll::BeforePark | Poll::Others => half,
-                    // The receiver looks whether it is to wake when credit is due.
+                    // The receiver checks whether to wake us when credit is due.
                     Poll::Peek => half + producer.ring().credit_every() - 1,
                 };
                 if producer.room() >= enough {
@@ -296,7 +316,7 @@ impl<T: Message + ?Sized> Sender<T> {
             }
             let lives = endpoint.attachment.look_at_lives()?;
             match endpoint.is_abandoned(&lives) {
-                // Of a receiver that is gone there is no more room to wait for.
+                // A receiver that is gone frees no more slots to wait for.
                 true if room || matches!(look, Poll::Peek | Poll::Others) => Ok(true),
                 true => Err(SendError::Disconnected),
                 false => Ok(false),
@@ -304,7 +324,7 @@ impl<T: Message + ?Sized> Sender<T> {
         })
     }
 
-    /// Waits where senders wait.
+    /// Blocks where senders wait.
     fn wait(
         &mut self,
         blocking: Blocking,
@@ -316,7 +336,7 @@ impl<T: Message + ?Sized> Sender<T> {
         waited.map_err(|ended| self.ended(ended))
     }
 
-    /// What a wait that ended in vain comes to.
+    /// Converts the error of a wait to that of the call.
     fn ended(&mut self, ended: WaitError<SendError>) -> SendError {
         let ended = match ended {
             WaitError::TimedOut => SendError::Timeout,
@@ -327,7 +347,7 @@ impl<T: Message + ?Sized> Sender<T> {
         ended
     }
 
-    /// Brings our line of the members' table and the tail up to date.
+    /// Updates our line of the members' table, and the tail.
     fn account(&self) {
         if self.endpoint.attachment.is_seated() {
             self.producer.publish_tail();
@@ -339,7 +359,7 @@ impl<T: Message + ?Sized> Sender<T> {
         }
     }
 
-    /// The same for the last time.
+    /// Updates them for the last time.
     fn settle(&self) {
         if self.endpoint.attachment.owns_seat() {
             self.account();

@@ -1,4 +1,4 @@
-//! Receiving messages of any length: copied to the heap, or lent where they lie.
+//! Receiving messages of any length: copied to the heap, or borrowed in place.
 
 use core::ptr::NonNull;
 use core::slice;
@@ -11,26 +11,37 @@ use crate::spsc::Guard;
 use crate::wait::blocking::Blocking;
 
 impl<T: Message + ?Sized> Receiver<T> {
-    /// The next message, copied to the heap; waits for one. For messages of variable length.
+    /// Receives the next message, of any length, into a `Box`, blocking until one arrives.
+    ///
+    /// ```
+    /// # use sysvring::{Options, spsc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// let mut tx: spsc::Sender<str> = Options::private().slot_size(64).create()?;
+    /// let mut rx: spsc::Receiver<str> = Options::id(tx.id()).attach()?;
+    /// tx.send("hello")?;
+    /// let message: Box<str> = rx.recv_boxed()?;
+    /// assert_eq!(&*message, "hello");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// As [`recv`](Receiver::recv).
+    /// As for [`recv`](Receiver::recv).
     pub fn recv_boxed(&mut self) -> Result<Box<T>, RecvError> {
         self.take_boxed(Blocking::Forever)
     }
 
-    /// The next message if it is there, copied to the heap.
+    /// Attempts to receive a message of any length into a `Box` without blocking.
     ///
     /// # Errors
-    /// As [`try_recv`](Receiver::try_recv).
+    /// As for [`try_recv`](Receiver::try_recv).
     pub fn try_recv_boxed(&mut self) -> Result<Box<T>, RecvError> {
         self.take_boxed(Blocking::Never)
     }
 
-    /// The next message, copied to the heap; waits for one for at most `timeout`.
+    /// Receives the next message, of any length, into a `Box`, blocking for at most `timeout`.
     ///
     /// # Errors
-    /// As [`recv_timeout`](Receiver::recv_timeout).
+    /// As for [`recv_timeout`](Receiver::recv_timeout).
     pub fn recv_boxed_timeout(&mut self, timeout: Duration) -> Result<Box<T>, RecvError> {
         self.take_boxed(Blocking::For(timeout))
     }
@@ -46,9 +57,10 @@ impl<T: Message + ?Sized> Receiver<T> {
         message.ok_or_else(|| self.invalid())
     }
 
-    /// The next message, where it lies; waits for one. It is acknowledged when the guard is dropped.
+    /// Receives the next message in place, blocking until one arrives. It is acknowledged when the
+    /// guard is dropped.
     ///
-    /// The receiver is borrowed until then, and in all arms of a `match`: take the error out of it.
+    /// The receiver is borrowed until then, and in all arms of a `match`: move the error out of it.
     ///
     /// ```
     /// # use sysvring::{Options, RecvError, spsc};
@@ -63,32 +75,32 @@ impl<T: Message + ?Sized> Receiver<T> {
     ///         Err(error) => break error,
     ///     }
     /// };
-    /// // Here the receiver is free again, to `wait_for_peer` or `close`.
+    /// // Here the receiver is no longer borrowed, and can `wait_for_peer` or `close`.
     /// assert_eq!(ended, RecvError::Disconnected);
     /// rx.close()
     /// # }
     /// ```
     ///
     /// # Errors
-    /// As [`recv`](Receiver::recv).
+    /// As for [`recv`](Receiver::recv).
     #[inline]
     pub fn recv_ref(&mut self) -> Result<Guard<'_, T>, RecvError> {
         self.lend(Blocking::Forever)
     }
 
-    /// The next message, where it lies, if it is there.
+    /// Attempts to receive a message in place without blocking.
     ///
     /// # Errors
-    /// As [`try_recv`](Receiver::try_recv).
+    /// As for [`try_recv`](Receiver::try_recv).
     #[inline]
     pub fn try_recv_ref(&mut self) -> Result<Guard<'_, T>, RecvError> {
         self.lend(Blocking::Never)
     }
 
-    /// The next message, where it lies; waits for one for at most `timeout`.
+    /// Receives the next message in place, blocking for at most `timeout`.
     ///
     /// # Errors
-    /// As [`recv_timeout`](Receiver::recv_timeout).
+    /// As for [`recv_timeout`](Receiver::recv_timeout).
     #[inline]
     pub fn recv_ref_timeout(&mut self, timeout: Duration) -> Result<Guard<'_, T>, RecvError> {
         self.lend(Blocking::For(timeout))
@@ -98,7 +110,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     fn lend(&mut self, blocking: Blocking) -> Result<Guard<'_, T>, RecvError> {
         self.arrive(blocking)?;
         let (payload, len) = self.find()?;
-        // SAFETY: the message is ours until it is acknowledged, and lies in its slot.
+        // SAFETY: the message is ours until it is acknowledged, and is inside its slot.
         let bytes = unsafe { slice::from_raw_parts(payload.as_ptr(), len) };
         match T::try_ref_from_bytes(bytes).map(NonNull::from) {
             Ok(message) => Ok(Guard::new(self, message)),

@@ -1,4 +1,4 @@
-//! Receiving messages of a fixed size: returned, appended to a vector, or into a place of the caller's.
+//! Receiving sized messages: returned, appended to a vector, or into a caller-provided buffer.
 
 use core::mem::MaybeUninit;
 use core::time::Duration;
@@ -13,32 +13,52 @@ use crate::wait::blocking::Blocking;
 
 /// Receiving by value: the message is copied, acknowledged and returned.
 impl<T: Message> Receiver<T> {
-    /// The next message; waits for one. It also waits for a first sender, or the next one if the last had
-    /// left when this receiver came.
+    /// Receives the next message, blocking until one arrives.
+    ///
+    /// If there was neither a message nor a sender when this receiver joined, it also waits for the
+    /// next sender, instead of returning [`RecvError::Disconnected`].
+    ///
+    /// ```
+    /// # use sysvring::{Options, RecvError, spsc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let mut tx: spsc::Sender<u64> = Options::private().create()?;
+    /// # let mut rx: spsc::Receiver<u64> = Options::id(tx.id()).attach()?;
+    /// tx.send(&7)?;
+    /// drop(tx);
+    /// assert_eq!(rx.recv(), Ok(7));
+    /// assert_eq!(rx.recv(), Err(RecvError::Disconnected));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`RecvError::Disconnected`] when the channel is drained and its sender gone;
-    /// [`RecvError::Invalid`], [`RecvError::Fault`].
+    /// - [`RecvError::Disconnected`] if the channel is drained and its sender is gone:
+    ///   [`wait_for_peer`](Receiver::wait_for_peer) waits for another sender;
+    /// - [`RecvError::Invalid`] if the bytes are not a valid message: that message is discarded,
+    ///   and the next call receives the next one;
+    /// - [`RecvError::Fault`] if the handle cannot go on.
     #[inline]
     pub fn recv(&mut self) -> Result<T, RecvError> {
         self.take(Blocking::Forever)
     }
 
-    /// The next message if it is there.
+    /// Attempts to receive a message without blocking.
     ///
     /// # Errors
-    /// [`RecvError::Empty`], and as [`recv`](Receiver::recv). That the sender left is noticed at once.
-    /// Whether it lives is looked after once in some milliseconds: the calls between are `Empty` also where
-    /// it was killed.
+    /// [`RecvError::Empty`] if no message is available: try again later. Otherwise as for
+    /// [`recv`](Receiver::recv). A sender that left is noticed at once. Whether it is alive is
+    /// checked at most once every few milliseconds, so `Empty` may be returned briefly after it was
+    /// killed.
     #[inline]
     pub fn try_recv(&mut self) -> Result<T, RecvError> {
         self.take(Blocking::Never)
     }
 
-    /// The next message; waits for one for at most `timeout`. Years are fine.
+    /// Receives the next message, blocking for at most `timeout`. Arbitrarily long timeouts are
+    /// accepted.
     ///
     /// # Errors
-    /// [`RecvError::Timeout`], and as [`recv`](Receiver::recv).
+    /// [`RecvError::Timeout`] if no message arrived in time: try again. Otherwise as for
+    /// [`recv`](Receiver::recv).
     #[inline]
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, RecvError> {
         self.take(Blocking::For(timeout))
@@ -47,7 +67,8 @@ impl<T: Message> Receiver<T> {
     #[inline(always)]
     fn take(&mut self, blocking: Blocking) -> Result<T, RecvError> {
         self.arrive(blocking)?;
-        // Copied straight into what is returned: a large message is moved once, not three times.
+        // Copied directly into the value that is returned: a large message is moved once, not three
+        // times.
         let mut result = Ok(MaybeUninit::uninit());
         if let Ok(message) = &mut result {
             let valid = self.copy_to(message);
@@ -56,24 +77,40 @@ impl<T: Message> Receiver<T> {
                 result = Err(self.invalid());
             }
         }
-        // SAFETY: these very bytes were found to be a `T`, and nobody else sees them.
+        // SAFETY: these very bytes were validated as a `T`, and nothing else can access them.
         result.map(|message| unsafe { message.assume_init() })
     }
 
-    /// Up to `max` messages that are there, at most a ring full, appended to `messages`; waits for the first,
-    /// unless `max` is 0. All are acknowledged together. How many.
+    /// Appends up to `max` available messages to `messages` and returns how many, blocking for the
+    /// first one.
+    ///
+    /// It takes at most [`capacity`](Receiver::capacity) messages, and does not block if `max` is
+    /// 0. All are acknowledged together.
+    ///
+    /// ```
+    /// # use sysvring::{Options, spsc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let mut tx: spsc::Sender<u64> = Options::private().create()?;
+    /// # let mut rx: spsc::Receiver<u64> = Options::id(tx.id()).attach()?;
+    /// tx.send_batch(&[1, 2, 3])?;
+    /// let mut messages = Vec::new();
+    /// assert_eq!(rx.recv_batch(&mut messages, 100)?, 3);
+    /// assert_eq!(messages, [1, 2, 3]);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// As [`recv`](Receiver::recv). An invalid message ends a batch before it, and is an error when
-    /// it is the first.
+    /// As for [`recv`](Receiver::recv). A batch ends before an invalid message, which is an error
+    /// only if it is the first.
     pub fn recv_batch(&mut self, messages: &mut Vec<T>, max: usize) -> Result<usize, RecvError> {
         self.take_batch(messages, max, Blocking::Forever)
     }
 
-    /// Up to `max` messages that are there.
+    /// Appends up to `max` available messages to `messages` and returns how many, without blocking.
     ///
     /// # Errors
-    /// [`RecvError::Empty`] when there is none, and as [`recv_batch`](Receiver::recv_batch).
+    /// [`RecvError::Empty`] if no message is available; otherwise as for
+    /// [`recv_batch`](Receiver::recv_batch).
     pub fn try_recv_batch(
         &mut self,
         messages: &mut Vec<T>,
@@ -82,10 +119,12 @@ impl<T: Message> Receiver<T> {
         self.take_batch(messages, max, Blocking::Never)
     }
 
-    /// Up to `max` messages; waits for the first for at most `timeout`.
+    /// Appends up to `max` available messages to `messages` and returns how many, blocking for the
+    /// first one for at most `timeout`.
     ///
     /// # Errors
-    /// [`RecvError::Timeout`], and as [`recv_batch`](Receiver::recv_batch).
+    /// [`RecvError::Timeout`] if no message arrived in time; otherwise as for
+    /// [`recv_batch`](Receiver::recv_batch).
     pub fn recv_batch_timeout(
         &mut self,
         messages: &mut Vec<T>,
@@ -106,7 +145,7 @@ impl<T: Message> Receiver<T> {
             return Ok(0);
         }
         self.arrive(blocking)?;
-        // At most a ring full: the time a call takes is bounded.
+        // At most as many messages as the ring has slots: this bounds the duration of a call.
         let max = max.min(self.capacity());
         let mut taken = 0;
         while taken < max && self.consumer.has_message() {
@@ -114,7 +153,7 @@ impl<T: Message> Receiver<T> {
             if !self.copy_to(&mut message) {
                 break;
             }
-            // SAFETY: these very bytes were found to be a `T`, and nobody else sees them.
+            // SAFETY: these very bytes were validated as a `T`, and nothing else can access them.
             messages.push(unsafe { message.assume_init() });
             self.consumer.pass();
             taken += 1;
@@ -129,17 +168,18 @@ impl<T: Message> Receiver<T> {
         Ok(taken)
     }
 
-    /// Waits for each message; ends when the channel is drained and its sender gone.
+    /// Returns a blocking iterator over messages; it ends when the channel is drained and its
+    /// sender is gone, and after a fault.
     pub fn iter(&mut self) -> Iter<'_, T> {
         Iter { receiver: self, ended: false }
     }
 
-    /// The messages that are there now; never waits.
+    /// Returns a non-blocking iterator over messages; it ends when no message is available.
     pub fn try_iter(&mut self) -> TryIter<'_, T> {
         TryIter { receiver: self, ended: false }
     }
 
-    /// Copies the arrived message; whether it is a `T`.
+    /// Copies the message that arrived and returns whether it is a valid `T`.
     #[inline(always)]
     fn copy_to(&self, message: &mut MaybeUninit<T>) -> bool {
         self.assume_slot_layout();
@@ -149,7 +189,8 @@ impl<T: Message> Receiver<T> {
         unsafe { message::read(slot.payload(), message) }
     }
 
-    /// See [`Ring::assume_slot_layout`](crate::ring::Ring::assume_slot_layout).
+    /// Promises the compiler the layout of a slot; see
+    /// [`Ring::assume_slot_layout`](crate::ring::Ring::assume_slot_layout).
     #[inline(always)]
     fn assume_slot_layout(&self) {
         // SAFETY: every message is a `T`: attaching compared the shapes.
@@ -157,31 +198,44 @@ impl<T: Message> Receiver<T> {
     }
 }
 
-/// Receiving into a place of the caller's, for types of which any bytes are a value. A large message
-/// is moved once; returned by value it is moved twice.
+/// Receiving into a caller-provided buffer, for types of which any bytes are a valid value. A large
+/// message is moved once; returned by value it is moved twice.
 impl<T: Message + FromBytes> Receiver<T> {
-    /// The next message, written over `message`; waits for one.
+    /// Receives the next message into `message`, blocking until one arrives.
+    ///
+    /// ```
+    /// # use sysvring::{Options, spsc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let mut tx: spsc::Sender<[u64; 4]> = Options::private().create()?;
+    /// # let mut rx: spsc::Receiver<[u64; 4]> = Options::id(tx.id()).attach()?;
+    /// tx.send(&[1, 2, 3, 4])?;
+    /// let mut message = [0; 4]; // reused for every message
+    /// rx.recv_into(&mut message)?;
+    /// assert_eq!(message, [1, 2, 3, 4]);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// As [`recv`](Receiver::recv); `message` is what it was.
+    /// As for [`recv`](Receiver::recv), except `Invalid`; `message` is unchanged then.
     #[inline]
     pub fn recv_into(&mut self, message: &mut T) -> Result<(), RecvError> {
         self.take_into(message, Blocking::Forever)
     }
 
-    /// The next message, written over `message`, if it is there.
+    /// Attempts to receive a message into `message` without blocking.
     ///
     /// # Errors
-    /// As [`try_recv`](Receiver::try_recv); `message` is what it was.
+    /// As for [`try_recv`](Receiver::try_recv), except `Invalid`; `message` is unchanged then.
     #[inline]
     pub fn try_recv_into(&mut self, message: &mut T) -> Result<(), RecvError> {
         self.take_into(message, Blocking::Never)
     }
 
-    /// The next message, written over `message`; waits for one for at most `timeout`.
+    /// Receives the next message into `message`, blocking for at most `timeout`.
     ///
     /// # Errors
-    /// As [`recv_timeout`](Receiver::recv_timeout); `message` is what it was.
+    /// As for [`recv_timeout`](Receiver::recv_timeout), except `Invalid`; `message` is unchanged
+    /// then.
     #[inline]
     pub fn recv_into_timeout(
         &mut self,

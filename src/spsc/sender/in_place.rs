@@ -10,33 +10,45 @@ use crate::message::Message;
 use crate::spsc::Loan;
 use crate::wait::blocking::Blocking;
 
-/// Writing in place, for types of which any bytes are a value. What a slot holds at first is some
-/// former message, or zeros.
+/// Writing in place, for types of which any bytes are a valid value. A slot initially holds some
+/// earlier message, or zeros.
 impl<T: Message + FromBytes> Sender<T> {
-    /// Lends the next slot, to be written in place; waits while the channel is full.
+    /// Borrows the next free slot for writing in place, blocking while the channel is full.
+    ///
+    /// ```
+    /// # use sysvring::{Options, spsc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let mut tx: spsc::Sender<[u64; 512]> = Options::private().capacity(16).create()?;
+    /// # let mut rx: spsc::Receiver<[u64; 512]> = Options::id(tx.id()).attach()?;
+    /// let mut loan = tx.loan()?;
+    /// loan.fill(7);
+    /// loan.commit(); // without this, nothing is sent
+    /// assert_eq!(rx.recv_ref()?[511], 7);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// As [`send`](Sender::send).
+    /// As for [`send`](Sender::send).
     #[inline]
     pub fn loan(&mut self) -> Result<Loan<'_, T>, SendError> {
         self.claim(Blocking::Forever)?;
         Ok(Loan::new(self))
     }
 
-    /// Lends the next slot if there is one.
+    /// Attempts to borrow the next free slot without blocking.
     ///
     /// # Errors
-    /// As [`try_send`](Sender::try_send).
+    /// As for [`try_send`](Sender::try_send).
     #[inline]
     pub fn try_loan(&mut self) -> Result<Loan<'_, T>, SendError> {
         self.claim(Blocking::Never)?;
         Ok(Loan::new(self))
     }
 
-    /// Lends the next slot; waits for one for at most `timeout`.
+    /// Borrows the next free slot, blocking for at most `timeout`.
     ///
     /// # Errors
-    /// As [`send_timeout`](Sender::send_timeout).
+    /// As for [`send_timeout`](Sender::send_timeout).
     #[inline]
     pub fn loan_timeout(&mut self, timeout: Duration) -> Result<Loan<'_, T>, SendError> {
         self.claim(Blocking::For(timeout))?;
@@ -49,27 +61,41 @@ impl<T> Sender<T>
 where
     T: Message + FromBytes + KnownLayout<PointerMetadata = usize> + ?Sized,
 {
-    /// Lends the next slot for a message whose trailing slice has `elements` elements, which
-    /// [`Loan::truncate`] can make fewer; waits while the channel is full.
+    /// Borrows the next free slot for a message whose trailing slice has `elements` elements,
+    /// blocking while the channel is full. [`Loan::truncate`] can shorten it.
+    ///
+    /// ```
+    /// # use sysvring::{Options, spsc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let mut tx: spsc::Sender<[u8]> = Options::private().slot_size(64).create()?;
+    /// # let mut rx: spsc::Receiver<[u8]> = Options::id(tx.id()).attach()?;
+    /// let mut loan = tx.loan_with(64)?;
+    /// loan[..5].copy_from_slice(b"hello");
+    /// loan.truncate(5);
+    /// loan.commit();
+    /// assert_eq!(&*rx.recv_ref()?, b"hello");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// As [`send`](Sender::send).
+    /// As for [`send`](Sender::send).
     pub fn loan_with(&mut self, elements: usize) -> Result<Loan<'_, T>, SendError> {
         self.lend(elements, Blocking::Forever)
     }
 
-    /// Lends the next slot for a message of that many elements, if there is one.
+    /// Attempts to borrow the next free slot for a message of `elements` elements without blocking.
     ///
     /// # Errors
-    /// As [`try_send`](Sender::try_send).
+    /// As for [`try_send`](Sender::try_send).
     pub fn try_loan_with(&mut self, elements: usize) -> Result<Loan<'_, T>, SendError> {
         self.lend(elements, Blocking::Never)
     }
 
-    /// Lends the next slot for a message of that many elements; waits for one for at most `timeout`.
+    /// Borrows the next free slot for a message of `elements` elements, blocking for at most
+    /// `timeout`.
     ///
     /// # Errors
-    /// As [`send_timeout`](Sender::send_timeout).
+    /// As for [`send_timeout`](Sender::send_timeout).
     pub fn loan_with_timeout(
         &mut self,
         elements: usize,

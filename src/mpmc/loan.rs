@@ -1,4 +1,4 @@
-//! A slot to write in.
+//! A slot reserved for writing.
 
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
@@ -12,23 +12,25 @@ use crate::error::SendError;
 use crate::message::Message;
 use crate::ring::mpmc::Claim;
 
-/// A slot of the ring, to be written in place. [`commit`](Loan::commit) sends it; dropped without,
-/// receivers step over its position.
+/// A slot reserved for writing a message in place.
 ///
-/// It is memory that other processes have mapped: no honest member touches it meanwhile, but see
-/// [Trust](crate#trust).
+/// [`commit`](Loan::commit) sends the message. If the loan is dropped without `commit`, nothing is
+/// sent, and receivers skip its position.
+///
+/// The slot is memory that other processes have mapped. No correct member touches it while the loan
+/// exists, but see [Trust](crate#trust).
 #[must_use = "what is written into a loan is sent by commit"]
 pub struct Loan<'a, T: Message + ?Sized> {
     sender: &'a Sender<T>,
     claim: ManuallyDrop<Claim>,
     message: NonNull<T>,
-    /// Of the trailing slice, where there is one.
+    /// Length of the trailing slice, for types that have one.
     elements: usize,
 }
 
-// SAFETY: as an exclusive reference to the message; the sender is for all threads.
+// SAFETY: as for an exclusive reference to the message; the sender may be used by all threads.
 unsafe impl<T: Message + ?Sized + Send> Send for Loan<'_, T> {}
-// SAFETY: as a reference to the message.
+// SAFETY: as for a reference to the message.
 unsafe impl<T: Message + ?Sized + Sync> Sync for Loan<'_, T> {}
 
 impl<'a, T: Message + FromBytes> Loan<'a, T> {
@@ -43,7 +45,7 @@ impl<'a, T> Loan<'a, T>
 where
     T: Message + FromBytes + KnownLayout<PointerMetadata = usize> + ?Sized,
 {
-    /// `None` when so many elements do not fit a slot.
+    /// Returns `None` if a message of `elements` elements does not fit in a slot.
     pub(super) fn with_elements(
         sender: &'a Sender<T>,
         claim: Claim,
@@ -60,8 +62,8 @@ where
         }
     }
 
-    /// Makes the message shorter: so many elements of its trailing slice. One that has no more stays
-    /// as it is.
+    /// Shortens the trailing slice to `elements` elements. A message that is not longer than that
+    /// is left unchanged.
     pub fn truncate(&mut self, elements: usize) {
         let elements = elements.min(self.elements);
         if let Some(message) = place(self.sender, &self.claim, elements) {
@@ -70,7 +72,7 @@ where
     }
 }
 
-/// A message of so many elements at the start of the claimed slot.
+/// Returns a message of `elements` elements at the start of the claimed slot.
 fn place<T>(sender: &Sender<T>, claim: &Claim, elements: usize) -> Option<NonNull<T>>
 where
     T: Message + FromBytes + KnownLayout<PointerMetadata = usize> + ?Sized,
@@ -82,7 +84,7 @@ where
 }
 
 impl<T: Message + ?Sized> Loan<'_, T> {
-    /// Its place in the sequence of all messages of this channel.
+    /// Returns the message's position in the sequence of all messages of this channel.
     pub fn position(&self) -> u64 {
         self.claim.position()
     }
@@ -90,8 +92,10 @@ impl<T: Message + ?Sized> Loan<'_, T> {
     /// Sends the message.
     ///
     /// # Errors
-    /// [`SendError::Fault`]: this process was taken for dead meanwhile, is a forked child, or closed the
-    /// sender through a clone. Nothing is sent then, and receivers step over the position.
+    /// [`SendError::Fault`] if the handle cannot go on, for example because this process lost its
+    /// seat, or because a clone of the sender was closed. Nothing is sent then, and receivers skip
+    /// the position. [`Fault::Forked`](crate::Fault::Forked) in a forked child, where the loan
+    /// belongs to the parent: nothing is sent, and the slot remains the parent's.
     #[inline]
     pub fn commit(self) -> Result<(), SendError> {
         let len = size_of_val::<T>(&self);
@@ -104,7 +108,7 @@ impl<T: Message + ?Sized> Loan<'_, T> {
 
 impl<T: Message + ?Sized> Drop for Loan<'_, T> {
     fn drop(&mut self) {
-        // SAFETY: taken once: `commit`, which takes it too, does not drop.
+        // SAFETY: taken once: `commit`, which takes it too, does not run this destructor.
         self.sender.abandon(unsafe { ManuallyDrop::take(&mut self.claim) });
     }
 }
@@ -114,8 +118,8 @@ impl<T: Message + ?Sized> Deref for Loan<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the claimed slot is ours until the loan ends; any bytes are a `T`, for there are
-        // loans of such types only.
+        // SAFETY: the claimed slot is ours until the loan ends; any bytes are a `T`, since loans
+        // exist only for such types.
         unsafe { self.message.as_ref() }
     }
 }

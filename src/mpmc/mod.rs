@@ -1,22 +1,23 @@
-//! Many to many: a channel with any number of [`Sender`]s and [`Receiver`]s, up to its
+//! MPMC channels, with any number of [`Sender`]s and [`Receiver`]s, up to the channel's
 //! [`members`](crate::Options::members).
 //!
-//! Every message goes to one receiver. They come in one order, by position: each receiver sees the
-//! messages of one sender in the order in which they were sent.
+//! Every message is delivered to one receiver. Messages have one order, by position: each receiver
+//! sees the messages of one sender in the order in which they were sent.
 //!
 //! A handle is used by reference, from all threads of its process, and cloned like an `Arc`: clones
-//! are the same member. [`try_clone`](Sender::try_clone) makes another member, with a seat and
-//! counters of its own.
+//! are the same member. [`try_clone`](Sender::try_clone) joins as another member, with its own seat
+//! and counters.
 //!
-//! Any member may be killed at any instruction. A message that was claimed but not sent is stepped
-//! over, by whoever meets it. One that was received but not acknowledged is delivered again to
-//! another receiver, or dropped, as the channel's [`Redelivery`](crate::Redelivery) says: work done
-//! under a [`Guard`] is done at least once, and [`Guard::delivery_count`] tells when it may have been
-//! begun before. Positions are unique: who keeps the last one it has seen, or a set of them, can make
-//! the effect exactly once. [`deaths`](Receiver::deaths) tells who died.
+//! Any member may be killed at any instruction. If a sender dies after it claimed a slot and before
+//! it published the message, the next member that reaches the slot skips it. A message that was
+//! received but not acknowledged is delivered again to another receiver, or dropped, according to
+//! the channel's [`Redelivery`](crate::Redelivery): work done under a [`Guard`] is done at least
+//! once, and [`Guard::delivery_count`] shows whether it may have been begun before. Positions are
+//! unique: a receiver that records the last position it has processed, or a set of them, can make
+//! the effect exactly once. [`deaths`](Receiver::deaths) returns the members that died.
 //!
-//! A member that is merely slow or stopped is never taken for dead: the message it writes holds up
-//! those behind it, and a call that waits for it says whom it waits for, once its time is over
+//! A member that is merely slow or stopped is never treated as dead. The message that it is writing
+//! delays those behind it, and a call that waits for it and times out returns its pid
 //! ([`RecvError::Behind`](crate::RecvError::Behind)).
 //!
 //! ```
@@ -24,11 +25,11 @@
 //!
 //! # fn main() -> Result<(), sysvring::Error> {
 //! let jobs: mpmc::Sender<u64> = Options::private().members(8).create()?;
-//! let worker: mpmc::Receiver<u64> = Options::id(jobs.id()).attach()?; // in each of some processes
+//! let worker: mpmc::Receiver<u64> = Options::id(jobs.id()).attach()?; // in each worker process
 //! jobs.send(&7)?;
-//! let job = worker.recv_ref()?; // in hand: another worker gets it if this one is killed
+//! let job = worker.recv_ref()?; // in flight: another worker gets it if this one is killed
 //! assert_eq!((*job, job.delivery_count()), (7, 1));
-//! drop(job); // done
+//! drop(job); // acknowledged
 //! # Ok(()) }
 //! ```
 

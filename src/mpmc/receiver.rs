@@ -25,22 +25,24 @@ use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::adaptive_spin::Wait;
 use crate::wait::backoff::ReceiverBackoff;
 
-/// A receiver of a many-to-many channel. [`Options`](crate::Options) open it.
+/// A receiving half of an MPMC channel, opened with [`Options`](crate::Options); it may be shared
+/// between threads and cloned.
 #[derive(Debug)]
 pub struct Receiver<T: Message + ?Sized> {
     inner: Arc<Inner>,
     message: PhantomData<fn() -> Box<T>>,
 }
 
-/// One member, for all clones of its handle.
+/// One member, shared by all clones of its handle.
 #[derive(Debug)]
 struct Inner {
     consumer: Consumer,
     backoff: ReceiverBackoff,
-    /// What was known when the slots were last searched in vain for messages of the dead. Never waited
-    /// for: a signal handler may receive while it interrupts a search of this very handle.
+    /// What was known when the last unsuccessful search for messages of dead receivers began.
+    /// Locked only by `try_lock`: a signal handler may receive while it interrupts a search of this
+    /// very handle.
     searched: Mutex<Option<Snapshot>>,
-    /// Last: the ring lies in its mapping.
+    /// Must be last: the ring is in its mapping.
     endpoint: Endpoint,
 }
 
@@ -48,78 +50,113 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.endpoint.settle(self.consumer.position());
         self.endpoint.let_go();
-        // Who wants to hear of errors calls `close`.
+        // A caller that needs the errors calls `close`.
         let _ = self.endpoint.leave();
     }
 }
 
 impl<T: Message + ?Sized> Clone for Receiver<T> {
-    /// The same member once more.
+    /// Creates another handle to the same member.
+    ///
+    /// ```
+    /// # use sysvring::{Options, mpmc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// let jobs: mpmc::Sender<u64> = Options::private().create()?;
+    /// let worker: mpmc::Receiver<u64> = Options::id(jobs.id()).attach()?;
+    /// let same = worker.clone(); // for another thread
+    /// jobs.send(&7)?;
+    /// assert_eq!(std::thread::spawn(move || same.recv()).join().unwrap(), Ok(7));
+    /// # Ok(()) }
+    /// ```
     fn clone(&self) -> Receiver<T> {
         Receiver { inner: Arc::clone(&self.inner), message: PhantomData }
     }
 }
 
 impl<T: Message + ?Sized> Receiver<T> {
-    /// Another member of the same channel, with a seat of its own; it waits as this one and has its
-    /// label.
+    /// Joins the same channel as an additional member, with its own seat. It waits like this one
+    /// and has the same label.
+    ///
+    /// ```
+    /// # use sysvring::{Options, mpmc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// let jobs: mpmc::Sender<u64> = Options::private().create()?;
+    /// let worker: mpmc::Receiver<u64> = Options::id(jobs.id()).attach()?;
+    /// let second = worker.try_clone()?;
+    /// assert_eq!(jobs.stat()?.members.iter().filter(|member| member.alive).count(), 3);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// As [`Options::attach`](crate::Options::attach), above all [`Error::NoSeat`].
+    /// As for [`Options::attach`](crate::Options::attach), above all [`Error::NoSeat`].
     pub fn try_clone(&self) -> Result<Receiver<T>, Error> {
         self.inner.endpoint.like_this().attach()
     }
 
-    /// Waits until a sender is there, for at most `timeout`.
+    /// Blocks until a sender has joined, for at most `timeout`.
     ///
     /// # Errors
-    /// [`RecvError::Timeout`], [`RecvError::Fault`].
+    /// [`RecvError::Timeout`] if no sender joined in time: try again. [`RecvError::Fault`] if the
+    /// handle cannot go on.
     pub fn wait_for_peer(&self, timeout: Duration) -> Result<(), RecvError> {
         let inner = &*self.inner;
         inner.endpoint.check()?;
         inner.endpoint.wait_for_peer(timeout).map_err(|ended| inner.ended(ended.of_call()))
     }
 
-    /// The members that died since this was last asked. One whose seat was taken again meanwhile is
-    /// not among them.
+    /// Returns the members that have died since the previous call. A death is not reported if
+    /// another member has taken the seat since.
+    ///
+    /// ```
+    /// # use sysvring::{Options, mpmc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let jobs: mpmc::Sender<u64> = Options::private().create()?;
+    /// # let worker: mpmc::Receiver<u64> = Options::id(jobs.id()).attach()?;
+    /// for death in worker.deaths()? {
+    ///     println!("{:?} {} died, pid {}", death.role, death.label, death.pid);
+    /// }
+    /// # assert!(worker.deaths()?.is_empty());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// A [`Fault`].
+    /// A [`Fault`] if the handle cannot go on.
     pub fn deaths(&self) -> Result<Vec<Death>, Fault> {
         self.inner.endpoint.deaths()
     }
 
-    /// Messages sent and not yet acknowledged, by whatever receiver. Looks at every slot.
+    /// Returns the number of messages sent but not yet acknowledged by any receiver. Loads the
+    /// state of every slot.
     pub fn len(&self) -> usize {
         self.inner.consumer.ring().count_messages() as usize
     }
 
-    /// Whether everything sent was acknowledged. Looks at every slot.
+    /// Returns whether every sent message was acknowledged. Loads the state of every slot.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether every slot holds a message. Looks at every slot.
+    /// Returns whether every slot holds a message. Loads the state of every slot.
     pub fn is_full(&self) -> bool {
         self.len() >= self.capacity()
     }
 
-    /// Slots of the ring.
+    /// Returns the number of slots of the ring.
     pub fn capacity(&self) -> usize {
         self.inner.endpoint.attachment.geometry().capacity
     }
 
-    /// Longest message, bytes.
+    /// Returns the maximum message length in bytes.
     pub fn slot_size(&self) -> usize {
         self.inner.endpoint.attachment.geometry().slot_size
     }
 
-    /// What others need to attach by identifier.
+    /// Returns the identifier that other processes can pass to [`Options::id`](crate::Options::id).
     pub fn id(&self) -> ChannelId {
         self.inner.endpoint.attachment.id
     }
 
-    /// Everything about the channel.
+    /// Returns a snapshot of the channel's state.
     ///
     /// # Errors
     /// [`Error::Fault`] with [`Fault::Removed`] or [`Fault::Corrupt`].
@@ -128,13 +165,16 @@ impl<T: Message + ?Sized> Receiver<T> {
         self.inner.endpoint.attachment.stat()
     }
 
-    /// Leaves the channel, as `drop` of the last clone does, and tells what went wrong. Other clones
-    /// say [`Fault::Closed`] from now on; while there are any, the seat is kept for what they may have
-    /// in hand, and given back with the last of them.
+    /// Leaves the channel like `drop` of the last clone, but reports errors.
+    ///
+    /// Calls on other clones return [`Fault::Closed`] from now on. While such clones exist, the
+    /// seat is kept for the messages that they may hold in guards; it is given back with the last
+    /// of them.
     ///
     /// # Errors
-    /// [`Error::Fault`] with [`Fault::Removed`] when there was nothing left to leave, or
-    /// [`Fault::LivenessLost`].
+    /// [`Error::Fault`] with [`Fault::Removed`] if there was nothing left to leave,
+    /// [`Fault::LivenessLost`], [`Fault::Forked`] in a forked child, which leaves nothing, or the
+    /// fault that stopped this handle before, such as [`Fault::Closed`].
     pub fn close(self) -> Result<(), Error> {
         self.inner.endpoint.settle(self.inner.consumer.position());
         match Arc::try_unwrap(self.inner) {
@@ -143,8 +183,8 @@ impl<T: Message + ?Sized> Receiver<T> {
         }
     }
 
-    /// Where a held message lies, and how many bytes it has: never more than a slot. On an error it is
-    /// another receiver's.
+    /// Returns the address and length of a held message; it never exceeds a slot. On an error the
+    /// message is released to other receivers.
     #[inline(always)]
     fn find(&self, held: &Held) -> Result<(NonNull<u8>, usize), RecvError> {
         let slot = self.inner.consumer.slot(held);

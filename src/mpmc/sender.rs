@@ -28,7 +28,8 @@ use crate::wait::adaptive_spin::Wait;
 use crate::wait::blocking::Blocking;
 use crate::wait::{self, Poll};
 
-/// A sender of a many-to-many channel. [`Options`](crate::Options) open it.
+/// A sending half of an MPMC channel, opened with [`Options`](crate::Options); it may be shared
+/// between threads and cloned.
 ///
 /// Sending borrows the message: on an error it was not sent and is still yours.
 #[derive(Debug)]
@@ -37,13 +38,13 @@ pub struct Sender<T: Message + ?Sized> {
     message: PhantomData<fn(&T)>,
 }
 
-/// One member, for all clones of its handle.
+/// One member, shared by all clones of its handle.
 #[derive(Debug)]
 struct Inner {
     producer: Producer,
-    /// The receivers' word while there is nothing to do about it.
+    /// The flags of the receivers' parking line that require no action at present.
     quiet: AtomicU32,
-    /// Last: the ring lies in its mapping.
+    /// Must be last: the ring is in its mapping.
     endpoint: Endpoint,
 }
 
@@ -51,34 +52,70 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.endpoint.settle(self.producer.position());
         self.endpoint.let_go();
-        // Who wants to hear of errors calls `close`.
+        // A caller that needs the errors calls `close`.
         let _ = self.endpoint.leave();
     }
 }
 
 impl<T: Message + ?Sized> Clone for Sender<T> {
-    /// The same member once more.
+    /// Creates another handle to the same member.
+    ///
+    /// ```
+    /// # use sysvring::{Options, mpmc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// let jobs: mpmc::Sender<u64> = Options::private().create()?;
+    /// let same = jobs.clone(); // for another thread
+    /// std::thread::spawn(move || same.send(&7)).join().unwrap()?;
+    /// assert_eq!(jobs.len(), 1);
+    /// # Ok(()) }
+    /// ```
     fn clone(&self) -> Sender<T> {
         Sender { inner: Arc::clone(&self.inner), message: PhantomData }
     }
 }
 
 impl<T: Message + ?Sized> Sender<T> {
-    /// Another member of the same channel, with a seat of its own; it waits as this one and has its
-    /// label.
+    /// Joins the same channel as an additional member, with its own seat. It waits like this one
+    /// and has the same label.
+    ///
+    /// ```
+    /// # use sysvring::{Options, mpmc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// let jobs: mpmc::Sender<u64> = Options::private().create()?;
+    /// let second = jobs.try_clone()?;
+    /// assert_eq!(jobs.stat()?.members.iter().filter(|member| member.alive).count(), 2);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// As [`Options::attach`](crate::Options::attach), above all [`Error::NoSeat`].
+    /// As for [`Options::attach`](crate::Options::attach), above all [`Error::NoSeat`].
     pub fn try_clone(&self) -> Result<Sender<T>, Error> {
         self.inner.endpoint.like_this().attach()
     }
 
-    /// Waits until everything that anybody sent was acknowledged, for at most `timeout`. It looks now and
-    /// then, so it is late by an eighth of the time that it takes, and by 16 ms at most.
+    /// Blocks until every message that any member sent is acknowledged, for at most `timeout`.
+    ///
+    /// It polls, so it returns late by up to one eighth of the time that it waited (at least 50 µs,
+    /// at most 16 ms).
+    ///
+    /// ```
+    /// # use sysvring::{Options, SendError, mpmc};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let tx: mpmc::Sender<u64> = Options::private().create()?;
+    /// # let rx: mpmc::Receiver<u64> = Options::id(tx.id()).attach()?;
+    /// tx.send(&7)?;
+    /// assert_eq!(tx.flush(Duration::from_millis(1)), Err(SendError::Timeout));
+    /// assert_eq!(rx.recv()?, 7);
+    /// tx.flush(Duration::from_secs(10))?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`SendError::Timeout`]; [`SendError::Disconnected`] when all receivers are gone and left
-    /// something; [`SendError::Fault`].
+    /// - [`SendError::Timeout`] if some message was not acknowledged in time: try again;
+    /// - [`SendError::Disconnected`] if all receivers are gone and left messages unacknowledged:
+    ///   [`wait_for_peer`](Sender::wait_for_peer) waits for another receiver;
+    /// - [`SendError::Fault`] if the handle cannot go on.
     pub fn flush(&self, timeout: Duration) -> Result<(), SendError> {
         let inner = &*self.inner;
         inner.endpoint.check()?;
@@ -99,56 +136,68 @@ impl<T: Message + ?Sized> Sender<T> {
         waited.map_err(|ended| inner.ended(ended))
     }
 
-    /// Waits until a receiver is there, for at most `timeout`.
+    /// Blocks until a receiver has joined, for at most `timeout`.
     ///
     /// # Errors
-    /// [`SendError::Timeout`], [`SendError::Fault`].
+    /// [`SendError::Timeout`] if no receiver joined in time: try again. [`SendError::Fault`] if the
+    /// handle cannot go on.
     pub fn wait_for_peer(&self, timeout: Duration) -> Result<(), SendError> {
         let inner = &*self.inner;
         inner.endpoint.check()?;
         inner.endpoint.wait_for_peer(timeout).map_err(|ended| inner.ended(ended.of_call()))
     }
 
-    /// The members that died since this was last asked. One whose seat was taken again meanwhile is
-    /// not among them.
+    /// Returns the members that have died since the previous call. A death is not reported if
+    /// another member has taken the seat since.
+    ///
+    /// ```
+    /// # use sysvring::{Options, mpmc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let jobs: mpmc::Sender<u64> = Options::private().create()?;
+    /// for death in jobs.deaths()? {
+    ///     println!("{:?} {} died, pid {}", death.role, death.label, death.pid);
+    /// }
+    /// # assert!(jobs.deaths()?.is_empty());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// A [`Fault`].
+    /// A [`Fault`] if the handle cannot go on.
     pub fn deaths(&self) -> Result<Vec<Death>, Fault> {
         self.inner.endpoint.deaths()
     }
 
-    /// Messages sent and not yet acknowledged. Looks at every slot.
+    /// Returns the number of messages sent but not yet acknowledged. Loads the state of every slot.
     pub fn len(&self) -> usize {
         self.inner.producer.ring().count_messages() as usize
     }
 
-    /// Whether everything sent was acknowledged. Looks at every slot.
+    /// Returns whether every sent message was acknowledged. Loads the state of every slot.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether every slot holds a message. Looks at every slot.
+    /// Returns whether every slot holds a message. Loads the state of every slot.
     pub fn is_full(&self) -> bool {
         self.len() >= self.capacity()
     }
 
-    /// Slots of the ring.
+    /// Returns the number of slots of the ring.
     pub fn capacity(&self) -> usize {
         self.inner.endpoint.attachment.geometry().capacity
     }
 
-    /// Longest message, bytes.
+    /// Returns the maximum message length in bytes.
     pub fn slot_size(&self) -> usize {
         self.inner.endpoint.attachment.geometry().slot_size
     }
 
-    /// What others need to attach by identifier.
+    /// Returns the identifier that other processes can pass to [`Options::id`](crate::Options::id).
     pub fn id(&self) -> ChannelId {
         self.inner.endpoint.attachment.id
     }
 
-    /// Everything about the channel.
+    /// Returns a snapshot of the channel's state.
     ///
     /// # Errors
     /// [`Error::Fault`] with [`Fault::Removed`] or [`Fault::Corrupt`].
@@ -157,13 +206,17 @@ impl<T: Message + ?Sized> Sender<T> {
         self.inner.endpoint.attachment.stat()
     }
 
-    /// Leaves the channel, as `drop` of the last clone does, and tells what went wrong. Messages stay.
-    /// Other clones say [`Fault::Closed`] from now on; while there are any, the seat is kept for what
-    /// they may have in hand, and given back with the last of them.
+    /// Leaves the channel like `drop` of the last clone, but reports errors. Messages stay in the
+    /// channel.
+    ///
+    /// Calls on other clones return [`Fault::Closed`] from now on. While such clones exist, the
+    /// seat is kept for the slots that they may have on loan; it is given back with the last of
+    /// them.
     ///
     /// # Errors
-    /// [`Error::Fault`] with [`Fault::Removed`] when there was nothing left to leave, or
-    /// [`Fault::LivenessLost`].
+    /// [`Error::Fault`] with [`Fault::Removed`] if there was nothing left to leave,
+    /// [`Fault::LivenessLost`], [`Fault::Forked`] in a forked child, which leaves nothing, or the
+    /// fault that stopped this handle before, such as [`Fault::Closed`].
     pub fn close(self) -> Result<(), Error> {
         self.inner.endpoint.settle(self.inner.producer.position());
         match Arc::try_unwrap(self.inner) {
@@ -181,19 +234,19 @@ impl<T: Message + ?Sized> Sender<T> {
         Ok(())
     }
 
-    /// Writes a message of checked length into a claimed slot; its length.
+    /// Writes a message of checked length into a claimed slot and returns its length.
     #[inline(always)]
     fn write(&self, claim: &Claim, message: &T) -> usize {
         let bytes = message.as_bytes();
         let slot = self.inner.producer.slot(claim);
         slot.writing();
-        // SAFETY: the slot is ours until it is published, and has room: sized messages have the size
-        // both sides agreed on, the length of others was checked.
+        // SAFETY: the slot is ours until it is published, and has room: sized messages have the
+        // size that both sides agreed on, and the length of others was checked.
         unsafe { slot.payload().as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         bytes.len()
     }
 
-    /// Announces the message in a claimed slot.
+    /// Publishes the message in a claimed slot.
     #[inline(always)]
     fn publish(&self, claim: Claim, len: usize) -> Result<(), SendError> {
         let inner = &*self.inner;
@@ -205,12 +258,12 @@ impl<T: Message + ?Sized> Sender<T> {
                 inner.endpoint.count(len);
                 Ok(())
             }
-            // Somebody took us for dead: our token is gone, or was for a moment.
+            // We were evicted: our token is gone, or was for a moment.
             false => Err(inner.endpoint.stop(Fault::LivenessLost).into()),
         }
     }
 
-    /// Sends what was written into a claimed slot; or gives the claim up.
+    /// Sends the message that was written into a claimed slot; on a fault, gives the claim up.
     #[inline(always)]
     pub(super) fn commit(&self, claim: Claim, len: usize) -> Result<(), SendError> {
         if let Err(fault) = self.inner.endpoint.check() {
@@ -227,7 +280,7 @@ impl<T: Message + ?Sized> Sender<T> {
         self.inner.give_up(claim.position());
     }
 
-    /// Where the message of a claimed slot goes.
+    /// Returns where the message of a claimed slot begins.
     #[inline(always)]
     pub(super) fn payload(&self, claim: &Claim) -> NonNull<u8> {
         let slot = self.inner.producer.slot(claim);

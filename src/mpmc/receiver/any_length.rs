@@ -1,4 +1,4 @@
-//! Receiving messages of any length: copied to the heap, or lent where they lie.
+//! Receiving messages of any length: copied to the heap, or borrowed in place.
 
 use core::ptr::NonNull;
 use core::slice;
@@ -11,26 +11,37 @@ use crate::mpmc::Guard;
 use crate::wait::blocking::Blocking;
 
 impl<T: Message + ?Sized> Receiver<T> {
-    /// The next message, copied to the heap; waits for one. For messages of variable length.
+    /// Receives the next message, of any length, into a `Box`, blocking until one arrives.
+    ///
+    /// ```
+    /// # use sysvring::{Options, mpmc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// let tx: mpmc::Sender<str> = Options::private().slot_size(64).create()?;
+    /// let rx: mpmc::Receiver<str> = Options::id(tx.id()).attach()?;
+    /// tx.send("hello")?;
+    /// let message: Box<str> = rx.recv_boxed()?;
+    /// assert_eq!(&*message, "hello");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// As [`recv`](Receiver::recv).
+    /// As for [`recv`](Receiver::recv).
     pub fn recv_boxed(&self) -> Result<Box<T>, RecvError> {
         self.take_boxed(Blocking::Forever)
     }
 
-    /// The next message if it is there, copied to the heap.
+    /// Attempts to receive a message of any length into a `Box` without blocking.
     ///
     /// # Errors
-    /// As [`try_recv`](Receiver::try_recv).
+    /// As for [`try_recv`](Receiver::try_recv).
     pub fn try_recv_boxed(&self) -> Result<Box<T>, RecvError> {
         self.take_boxed(Blocking::Never)
     }
 
-    /// The next message, copied to the heap; waits for one for at most `timeout`.
+    /// Receives the next message, of any length, into a `Box`, blocking for at most `timeout`.
     ///
     /// # Errors
-    /// As [`recv_timeout`](Receiver::recv_timeout).
+    /// As for [`recv_timeout`](Receiver::recv_timeout).
     pub fn recv_boxed_timeout(&self, timeout: Duration) -> Result<Box<T>, RecvError> {
         self.take_boxed(Blocking::For(timeout))
     }
@@ -45,28 +56,42 @@ impl<T: Message + ?Sized> Receiver<T> {
         message.ok_or(RecvError::Invalid { position: held.position() })
     }
 
-    /// The next message, where it lies; waits for one. It is acknowledged when the guard is dropped.
+    /// Receives the next message in place, blocking until one arrives. It is acknowledged when the
+    /// guard is dropped.
+    ///
+    /// ```
+    /// # use sysvring::{Options, mpmc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let tx: mpmc::Sender<u64> = Options::private().create()?;
+    /// # let rx: mpmc::Receiver<u64> = Options::id(tx.id()).attach()?;
+    /// tx.send(&7)?;
+    /// let message = rx.recv_ref()?;
+    /// assert_eq!((*message, rx.len()), (7, 1)); // in flight
+    /// drop(message);
+    /// assert_eq!(rx.len(), 0); // acknowledged
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// As [`recv`](Receiver::recv).
+    /// As for [`recv`](Receiver::recv).
     #[inline]
     pub fn recv_ref(&self) -> Result<Guard<'_, T>, RecvError> {
         self.lend(Blocking::Forever)
     }
 
-    /// The next message, where it lies, if it is there.
+    /// Attempts to receive a message in place without blocking.
     ///
     /// # Errors
-    /// As [`try_recv`](Receiver::try_recv).
+    /// As for [`try_recv`](Receiver::try_recv).
     #[inline]
     pub fn try_recv_ref(&self) -> Result<Guard<'_, T>, RecvError> {
         self.lend(Blocking::Never)
     }
 
-    /// The next message, where it lies; waits for one for at most `timeout`.
+    /// Receives the next message in place, blocking for at most `timeout`.
     ///
     /// # Errors
-    /// As [`recv_timeout`](Receiver::recv_timeout).
+    /// As for [`recv_timeout`](Receiver::recv_timeout).
     #[inline]
     pub fn recv_ref_timeout(&self, timeout: Duration) -> Result<Guard<'_, T>, RecvError> {
         self.lend(Blocking::For(timeout))
@@ -76,7 +101,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     fn lend(&self, blocking: Blocking) -> Result<Guard<'_, T>, RecvError> {
         let held = self.inner.hold(blocking)?;
         let (payload, len) = self.find(&held)?;
-        // SAFETY: the message is ours until it is acknowledged, and lies in its slot.
+        // SAFETY: the message is ours until it is acknowledged, and is inside its slot.
         let bytes = unsafe { slice::from_raw_parts(payload.as_ptr(), len) };
         match T::try_ref_from_bytes(bytes).map(NonNull::from) {
             Ok(message) => Ok(Guard::new(self, held, message)),

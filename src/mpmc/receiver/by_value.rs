@@ -1,4 +1,4 @@
-//! Receiving messages of a fixed size: returned, appended to a vector, or into a place of the caller's.
+//! Receiving sized messages: returned, appended to a vector, or into a caller-provided buffer.
 
 use core::mem::MaybeUninit;
 use core::time::Duration;
@@ -12,39 +12,59 @@ use crate::mpmc::{Iter, TryIter};
 use crate::ring::mpmc::Held;
 use crate::wait::blocking::Blocking;
 
-/// Messages of a batch that are acknowledged together.
+/// Maximum number of messages of a batch that are acknowledged together.
 const TOGETHER: usize = 32;
 
 /// Receiving by value: the message is copied, acknowledged and returned.
 impl<T: Message> Receiver<T> {
-    /// The next message; waits for one. It also waits for a first sender, or the next one if all had left
-    /// when this receiver came.
+    /// Receives the next message, blocking until one arrives.
+    ///
+    /// If there was neither a message nor a sender when this receiver joined, it also waits for the
+    /// next sender, instead of returning [`RecvError::Disconnected`].
+    ///
+    /// ```
+    /// # use sysvring::{Options, RecvError, mpmc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let tx: mpmc::Sender<u64> = Options::private().create()?;
+    /// # let rx: mpmc::Receiver<u64> = Options::id(tx.id()).attach()?;
+    /// tx.send(&7)?;
+    /// drop(tx);
+    /// assert_eq!(rx.recv(), Ok(7));
+    /// assert_eq!(rx.recv(), Err(RecvError::Disconnected));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`RecvError::Disconnected`] when the channel is drained and all senders are gone: every
-    /// message was acknowledged, by this or another receiver. [`RecvError::Invalid`],
-    /// [`RecvError::Fault`].
+    /// - [`RecvError::Disconnected`] if the channel is drained and all senders are gone: every
+    ///   message was acknowledged, by this or another receiver.
+    ///   [`wait_for_peer`](Receiver::wait_for_peer) waits for another sender;
+    /// - [`RecvError::Invalid`] if the bytes are not a valid message: that message is discarded,
+    ///   and the next call receives the next one;
+    /// - [`RecvError::Fault`] if the handle cannot go on.
     #[inline]
     pub fn recv(&self) -> Result<T, RecvError> {
         self.take(Blocking::Forever)
     }
 
-    /// The next message if it is there.
+    /// Attempts to receive a message without blocking.
     ///
     /// # Errors
-    /// [`RecvError::Empty`], and as [`recv`](Receiver::recv). Who lives is looked after once in some
-    /// milliseconds: the calls between are `Empty` also where all senders were killed, or a receiver with a
-    /// message in hand.
+    /// [`RecvError::Empty`] if no message is available: try again later. Otherwise as for
+    /// [`recv`](Receiver::recv). Liveness is checked at most once every few milliseconds, so
+    /// `Empty` may be returned briefly after all senders were killed, or a receiver whose message
+    /// was in flight.
     #[inline]
     pub fn try_recv(&self) -> Result<T, RecvError> {
         self.take(Blocking::Never)
     }
 
-    /// The next message; waits for one for at most `timeout`. Years are fine.
+    /// Receives the next message, blocking for at most `timeout`. Arbitrarily long timeouts are
+    /// accepted.
     ///
     /// # Errors
-    /// [`RecvError::Timeout`], or [`RecvError::Behind`] when a living sender has claimed the next
-    /// message and not sent it yet; and as [`recv`](Receiver::recv).
+    /// [`RecvError::Timeout`] if no message arrived in time: try again. [`RecvError::Behind`] if a
+    /// live sender has claimed the next slot and not published its message yet: if that process is
+    /// stopped, resume or kill it. Otherwise as for [`recv`](Receiver::recv).
     #[inline]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvError> {
         self.take(Blocking::For(timeout))
@@ -61,32 +81,51 @@ impl<T: Message> Receiver<T> {
                 result = Err(RecvError::Invalid { position: held.position() });
             }
         }
-        // SAFETY: these very bytes were found to be a `T`, and nobody else sees them.
+        // SAFETY: these very bytes were validated as a `T`, and nothing else can access them.
         result.map(|message| unsafe { message.assume_init() })
     }
 
-    /// Up to `max` messages that are there, at most a ring full, appended to `messages`; waits for the first,
-    /// unless `max` is 0. They are acknowledged when they are copied, up to 32 at a time. How many.
+    /// Appends up to `max` available messages to `messages` and returns how many, blocking for the
+    /// first one.
+    ///
+    /// It takes at most [`capacity`](Receiver::capacity) messages, and does not block if `max` is
+    /// 0. Messages are acknowledged in groups of up to 32 after they are copied.
+    ///
+    /// ```
+    /// # use sysvring::{Options, mpmc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let tx: mpmc::Sender<u64> = Options::private().create()?;
+    /// # let rx: mpmc::Receiver<u64> = Options::id(tx.id()).attach()?;
+    /// tx.send_batch(&[1, 2, 3])?;
+    /// let mut messages = Vec::new();
+    /// assert_eq!(rx.recv_batch(&mut messages, 100)?, 3);
+    /// assert_eq!(messages, [1, 2, 3]);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// As [`recv`](Receiver::recv). An invalid message is left out, and is an error when there was
-    /// no other. After a [`Fault`](crate::Fault) messages may have been appended that others get again.
+    /// As for [`recv`](Receiver::recv). An invalid message is left out, and is an error only if
+    /// there was no other. After a [`Fault`](crate::Fault), `messages` may contain messages that
+    /// are delivered again to other receivers.
     pub fn recv_batch(&self, messages: &mut Vec<T>, max: usize) -> Result<usize, RecvError> {
         self.take_batch(messages, max, Blocking::Forever)
     }
 
-    /// Up to `max` messages that are there.
+    /// Appends up to `max` available messages to `messages` and returns how many, without blocking.
     ///
     /// # Errors
-    /// [`RecvError::Empty`] when there is none, and as [`recv_batch`](Receiver::recv_batch).
+    /// [`RecvError::Empty`] if no message is available; otherwise as for
+    /// [`recv_batch`](Receiver::recv_batch).
     pub fn try_recv_batch(&self, messages: &mut Vec<T>, max: usize) -> Result<usize, RecvError> {
         self.take_batch(messages, max, Blocking::Never)
     }
 
-    /// Up to `max` messages; waits for the first for at most `timeout`.
+    /// Appends up to `max` available messages to `messages` and returns how many, blocking for the
+    /// first one for at most `timeout`.
     ///
     /// # Errors
-    /// [`RecvError::Timeout`], and as [`recv_batch`](Receiver::recv_batch).
+    /// [`RecvError::Timeout`] or [`RecvError::Behind`] if no message arrived in time; otherwise as
+    /// for [`recv_batch`](Receiver::recv_batch).
     pub fn recv_batch_timeout(
         &self,
         messages: &mut Vec<T>,
@@ -108,12 +147,13 @@ impl<T: Message> Receiver<T> {
         let max = max.min(self.capacity());
         let before = messages.len();
         let mut invalid = None;
-        // Nothing here fails while messages are in hand: a vector that cannot grow ends the process, and
-        // another receiver gets them.
+        // Nothing here fails while messages are in flight: a vector that cannot grow ends the
+        // process, and another receiver gets them.
         let mut copy = |held: &Held| {
             let mut message = MaybeUninit::uninit();
             match self.copy_to(held, &mut message) {
-                // SAFETY: these very bytes were found to be a `T`, and nobody else sees them.
+                // SAFETY: these very bytes were validated as a `T`, and nothing else can access
+                // them.
                 true => messages.push(unsafe { message.assume_init() }),
                 false => invalid = Some(held.position()),
             }
@@ -134,7 +174,7 @@ impl<T: Message> Receiver<T> {
             }
             let mut result = self.finish(&first, size_of::<T>());
             for &position in &others[..count] {
-                // All of them, whatever comes of one.
+                // Acknowledges all of them, even if one fails.
                 let held = self.inner.consumer.held(position);
                 result = result.and(self.inner.acknowledge(&held));
             }
@@ -151,17 +191,18 @@ impl<T: Message> Receiver<T> {
         }
     }
 
-    /// Waits for each message; ends when the channel is drained and all senders are gone.
+    /// Returns a blocking iterator over messages; it ends when the channel is drained and all
+    /// senders are gone, and after a fault.
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { receiver: self, ended: false }
     }
 
-    /// The messages that are there now; never waits.
+    /// Returns a non-blocking iterator over messages; it ends when no message is available.
     pub fn try_iter(&self) -> TryIter<'_, T> {
         TryIter { receiver: self, ended: false }
     }
 
-    /// Copies a held message; whether it is a `T`.
+    /// Copies a held message and returns whether it is a valid `T`.
     #[inline(always)]
     fn copy_to(&self, held: &Held, message: &mut MaybeUninit<T>) -> bool {
         let slot = self.inner.consumer.slot(held);
@@ -171,31 +212,47 @@ impl<T: Message> Receiver<T> {
     }
 }
 
-/// Receiving into a place of the caller's, for types of which any bytes are a value. A large message
-/// is moved once; returned by value it is moved twice.
+/// Receiving into a caller-provided buffer, for types of which any bytes are a valid value. A large
+/// message is moved once; returned by value it is moved twice.
 impl<T: Message + FromBytes> Receiver<T> {
-    /// The next message, written over `message`; waits for one.
+    /// Receives the next message into `message`, blocking until one arrives.
+    ///
+    /// ```
+    /// # use sysvring::{Options, mpmc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let tx: mpmc::Sender<[u64; 4]> = Options::private().create()?;
+    /// # let rx: mpmc::Receiver<[u64; 4]> = Options::id(tx.id()).attach()?;
+    /// tx.send(&[1, 2, 3, 4])?;
+    /// let mut message = [0; 4]; // reused for every message
+    /// rx.recv_into(&mut message)?;
+    /// assert_eq!(message, [1, 2, 3, 4]);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// As [`recv`](Receiver::recv).
+    /// As for [`recv`](Receiver::recv), except `Invalid`. After a [`Fault`](crate::Fault),
+    /// `message` may have been overwritten with a message that another receiver gets again;
+    /// otherwise it is unchanged.
     #[inline]
     pub fn recv_into(&self, message: &mut T) -> Result<(), RecvError> {
         self.take_into(message, Blocking::Forever)
     }
 
-    /// The next message, written over `message`, if it is there.
+    /// Attempts to receive a message into `message` without blocking.
     ///
     /// # Errors
-    /// As [`try_recv`](Receiver::try_recv).
+    /// As for [`try_recv`](Receiver::try_recv), except `Invalid`; `message` as for
+    /// [`recv_into`](Receiver::recv_into).
     #[inline]
     pub fn try_recv_into(&self, message: &mut T) -> Result<(), RecvError> {
         self.take_into(message, Blocking::Never)
     }
 
-    /// The next message, written over `message`; waits for one for at most `timeout`.
+    /// Receives the next message into `message`, blocking for at most `timeout`.
     ///
     /// # Errors
-    /// As [`recv_timeout`](Receiver::recv_timeout).
+    /// As for [`recv_timeout`](Receiver::recv_timeout), except `Invalid`; `message` as for
+    /// [`recv_into`](Receiver::recv_into).
     #[inline]
     pub fn recv_into_timeout(&self, message: &mut T, timeout: Duration) -> Result<(), RecvError> {
         self.take_into(message, Blocking::For(timeout))

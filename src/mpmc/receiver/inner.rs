@@ -1,4 +1,4 @@
-//! How a receiver comes by a message, and gives it back.
+//! How a receiver obtains a message, and how it acknowledges or releases it.
 
 use std::sync::TryLockError;
 
@@ -13,7 +13,7 @@ use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::blocking::Blocking;
 use crate::wait::{self, Poll, WaitError};
 
-/// Walks of one exact look at most, where each is overtaken by others.
+/// Maximum number of walks in one exact poll, if other members overtake each of them.
 const WALKS: u32 = 8;
 
 impl Inner {
@@ -29,7 +29,7 @@ impl Inner {
         Ok(held)
     }
 
-    /// Another message, if it is there.
+    /// Takes another message, if one is available.
     #[inline(always)]
     pub(super) fn find_another(&self) -> Option<Held> {
         self.consumer.take_next().or_else(|| self.take_now())
@@ -39,7 +39,7 @@ impl Inner {
     fn take_now(&self) -> Option<Held> {
         match self.consumer.take(self.endpoint.watch(false)) {
             Ok(Next::Message(held)) => Some(held),
-            // What is wrong is wrong in the next call, too, which says so.
+            // An error recurs in the next call, which reports it.
             _ => None,
         }
     }
@@ -47,7 +47,7 @@ impl Inner {
     #[inline(never)]
     fn find_message(&self, blocking: Blocking) -> Result<Held, RecvError> {
         if blocking != Blocking::Never {
-            // Seldom, since it takes as long as a message that is on its way.
+            // Not at every wait: it takes as long as a message in transit.
             if self.endpoint.attachment.is_behind(self.consumer.position()) {
                 self.account();
             }
@@ -59,7 +59,8 @@ impl Inner {
         }
     }
 
-    /// A walk; or some, for who takes its time, where they are overtaken.
+    /// Walks once; or, in a call that may take its time, again while other members overtake the
+    /// walk.
     fn walk(&self, asks: bool) -> Result<Next, Fault> {
         for _ in 0..if asks { WALKS } else { 1 } {
             match self.consumer.take(self.endpoint.watch(asks))? {
@@ -67,11 +68,11 @@ impl Inner {
                 next => return Ok(next),
             }
         }
-        // Those who are faster take what is there, and wake where there is more.
+        // The faster members take what is available, and wake others if there is more.
         Ok(Next::Nothing)
     }
 
-    /// Waits a moment, or longer where senders shall get a lead.
+    /// Polls for a moment, or backs off longer if senders should get ahead.
     fn comes_soon(&self) {
         let Inner { consumer, backoff, endpoint, .. } = self;
         let found = consumer.dry();
@@ -91,7 +92,7 @@ impl Inner {
             return Err(Fault::Forked.into());
         }
         if !self.consumer.acknowledge(held) {
-            // Somebody took us for dead: our token is gone, or was for a moment.
+            // We were evicted: our token is gone, or was for a moment.
             return Err(self.endpoint.stop(Fault::LivenessLost).into());
         }
         wait::waker_fence();
@@ -101,7 +102,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Gives a message up that cannot be acknowledged: another receiver gets it.
+    /// Releases a message that cannot be acknowledged: another receiver gets it.
     #[cold]
     pub(super) fn release(&self, held: &Held) {
         // In a forked child it is the parent's.
@@ -110,7 +111,8 @@ impl Inner {
         }
     }
 
-    /// After an acknowledgement: senders sleep, or left, or there is something else about them.
+    /// Called after an acknowledgement if senders are parked or left, or another flag of theirs
+    /// changed.
     #[cold]
     #[inline(never)]
     pub(super) fn see_senders(&self, position: u64) {
@@ -129,7 +131,7 @@ impl Inner {
     #[inline(never)]
     pub(super) fn await_message(&self, blocking: Blocking) -> Result<Held, RecvError> {
         match self.seek_message(blocking) {
-            // Sent before the channel was removed, and seen after.
+            // Sent before the channel was removed, and noticed after that.
             Err(RecvError::Fault(Fault::Removed)) => match self.walk(false) {
                 Ok(Next::Message(held)) => Ok(held),
                 _ => Err(self.endpoint.stop(Fault::Removed).into()),
@@ -144,7 +146,8 @@ impl Inner {
         self.endpoint.attachment.wake(Side::Senders)?;
         let mut found = None;
         let mut behind = None;
-        // Whether a message was taken; asks after the living only where it may take its time.
+        // Returns whether a message was taken; checks liveness only in a call that may take its
+        // time.
         let mut look = |seen: Option<&Seen>| {
             let next = self.walk(seen.is_some())?;
             behind = None;
@@ -166,7 +169,7 @@ impl Inner {
                 false => None,
             };
             let gone = seen.as_ref().is_some_and(|seen| self.endpoint.is_abandoned(&seen.lives));
-            // What was sent before they went is visible by now.
+            // Everything sent before the senders left is visible by now.
             if !look(seen.as_ref())? {
                 return Err(match gone && self.is_drained() {
                     true => RecvError::Disconnected,
@@ -181,7 +184,7 @@ impl Inner {
                 }
                 let seen = self.endpoint.see()?;
                 let gone = self.endpoint.is_abandoned(&seen.lives);
-                // What was sent before they went is visible by now.
+                // Everything sent before the senders left is visible by now.
                 if let Poll::Peek | Poll::Others = how {
                     let over = match how {
                         Poll::Peek => gone && self.is_drained(),
@@ -207,13 +210,13 @@ impl Inner {
         found.map(Taken::into_held).ok_or(RecvError::Empty)
     }
 
-    /// Whether every message was acknowledged, but for those that this process has in hand.
+    /// Returns whether every message was acknowledged, except those that this member has in flight.
     pub(super) fn is_drained(&self) -> bool {
         self.consumer.ring().is_drained(self.endpoint.attachment.seat.number)
     }
 
-    /// A message whose receiver died, if there is one. Looks through the slots only when somebody
-    /// died since it last did.
+    /// Takes a message whose receiver died, if there is one. Searches the slots only if a member
+    /// died since the last search.
     pub(super) fn inherit(&self, seen: &Seen) -> Result<Option<Taken<'_>>, RecvError> {
         let limit = match self.endpoint.attachment.facts.redelivery {
             Redelivery::UpTo(times) => times,
@@ -229,8 +232,8 @@ impl Inner {
         Ok(found.map(|held| Taken::new(self, held)))
     }
 
-    /// Whether it may be over for some receiver, if not for this one: nobody sends any more, and all was
-    /// taken. Once for each way that messages are in hand.
+    /// Returns whether the end may be reached for some receiver, if not for this one: no sender is
+    /// left, and every message was taken. Reported once for each state of the messages in flight.
     fn may_be_over(&self, seen: &Seen, told: &mut Option<(u32, u64)>) -> bool {
         let ring = self.consumer.ring();
         if seen.lives.is_there(Side::Senders) || ring.has_untaken() {
@@ -240,28 +243,29 @@ impl Inner {
         std::mem::replace(told, now) != now
     }
 
-    /// Whether a receiver would find a message, or one that a dead one left.
+    /// Returns whether a receiver would find a message, or one that a dead receiver left.
     fn has_message(&self, seen: &Seen) -> Result<bool, RecvError> {
         Ok(self.consumer.has_any(self.endpoint.watch(true))? || self.may_inherit(seen)?)
     }
 
-    /// Whether there is a message whose receiver died.
+    /// Returns whether there is a message whose receiver died.
     fn may_inherit(&self, seen: &Seen) -> Result<bool, Fault> {
         let watch = self.endpoint.watch(true);
         self.with_searched(|searched| self.consumer.may_inherit(&seen.dead, searched, watch))
     }
 
-    /// With what was known when the slots were last searched in vain, if nobody has it in hand.
+    /// Runs `search` with what was known before the last unsuccessful search, if no other call uses
+    /// it.
     fn with_searched<R>(&self, search: impl FnOnce(&mut Option<Snapshot>) -> R) -> R {
         match self.searched.try_lock() {
             Ok(mut searched) => search(&mut searched),
             Err(TryLockError::Poisoned(poisoned)) => search(&mut poisoned.into_inner()),
-            // Another thread searches, or the one that this handler interrupted.
+            // Another thread is searching, or the call that this signal handler interrupted.
             Err(TryLockError::WouldBlock) => search(&mut None),
         }
     }
 
-    /// Waits where receivers wait.
+    /// Blocks where receivers wait.
     fn wait(
         &self,
         blocking: Blocking,
@@ -273,7 +277,7 @@ impl Inner {
         waited.map_err(|ended| self.ended(ended))
     }
 
-    /// What a wait that ended in vain comes to.
+    /// Converts the error of a wait to that of the call.
     pub(super) fn ended(&self, ended: WaitError<RecvError>) -> RecvError {
         match ended {
             WaitError::TimedOut => RecvError::Timeout,

@@ -1,16 +1,16 @@
-//! Messages that were taken and are not acknowledged yet, which must not be forgotten: while this
-//! process lives nobody else gets them.
+//! Messages that were taken and are not acknowledged yet. They must not be forgotten: while this
+//! process lives, no other receiver gets them.
 
 use core::mem::ManuallyDrop;
 
 use super::Inner;
 use crate::ring::mpmc::Held;
 
-/// A message that this handle has. Unless it is taken out to be acknowledged, it is given up when
-/// dropped, whatever the reason: another receiver gets it.
+/// A message that this handle holds. Unless it is taken out to be acknowledged, it is released when
+/// dropped, for whatever reason: another receiver gets it.
 ///
-/// For waits. Where a message is only copied between taking and acknowledging, the bare [`Held`] costs a
-/// sixth of the instructions less; what can fail there [releases](Inner::release) it.
+/// Used in waits. Where a message is only copied between taking and acknowledging, the bare
+/// [`Held`] costs fewer instructions; code that can fail there [releases](Inner::release) it.
 #[derive(Debug)]
 #[must_use = "a message that is dropped is given up"]
 pub(super) struct Taken<'a> {
@@ -24,7 +24,7 @@ impl Taken<'_> {
         Taken { inner, held: ManuallyDrop::new(held) }
     }
 
-    /// For a caller that acknowledges it, or gives it up itself.
+    /// For a caller that acknowledges the message, or releases it itself.
     #[inline(always)]
     pub(super) fn into_held(self) -> Held {
         let mut this = ManuallyDrop::new(self);

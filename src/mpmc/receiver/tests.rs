@@ -1,5 +1,5 @@
-//! Receiving while the memory of the last search is in another call's hand: as in a signal handler that
-//! interrupts a search of the same handle, where waiting for it would be for ever.
+//! Receiving while another call holds the lock of the last search, as in a signal handler that
+//! interrupts a search of the same handle, where waiting for the lock would never end.
 
 use std::sync::mpsc;
 use std::thread;
@@ -9,7 +9,7 @@ use crate::mpmc::{Receiver, Sender};
 use crate::{Options, RecvError};
 
 const SOON: Duration = Duration::from_millis(5);
-/// Far more than the calls take.
+/// Far longer than the calls take.
 const LONG: Duration = Duration::from_secs(20);
 
 #[test]
@@ -24,7 +24,7 @@ fn a_search_waits_for_no_other() {
         let searching = rx.inner.searched.lock().expect("nobody panicked");
         assert_eq!(rx.recv_timeout(SOON), Err(RecvError::Timeout));
         assert_eq!(rx.try_recv(), Err(RecvError::Empty));
-        // What is nobody's is found all the same.
+        // An orphaned message is found nevertheless.
         drop(forgetful);
         assert_eq!(rx.recv_timeout(LONG), Ok(7));
         assert!(searching.is_none(), "remembered by whom?");
@@ -36,7 +36,7 @@ fn a_search_waits_for_no_other() {
     ended.recv_timeout(LONG).expect("it waits for itself, or failed");
 }
 
-/// A message taken is given up when it is dropped: another receiver gets it.
+/// A message that was taken is released when it is dropped: another receiver gets it.
 #[test]
 fn what_is_taken_and_dropped_is_another_receivers() {
     use super::taken::Taken;

@@ -1,4 +1,4 @@
-//! Sending messages that are copied into the channel, one or many.
+//! Sending messages by value, singly or in batches.
 
 use core::time::Duration;
 
@@ -8,33 +8,62 @@ use crate::message::Message;
 use crate::wait::blocking::Blocking;
 
 impl<T: Message + ?Sized> Sender<T> {
-    /// Sends a message; waits while the channel is full.
+    /// Sends a message, blocking while the channel is full.
     ///
-    /// `Ok` means that the message is in the channel and outlives this process.
+    /// `Ok` means that the message is in the channel and outlives this process. To learn whether it
+    /// was received, use [`flush`](Sender::flush).
+    ///
+    /// ```
+    /// # use sysvring::{Options, mpmc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let tx: mpmc::Sender<u64> = Options::private().create()?;
+    /// # let rx: mpmc::Receiver<u64> = Options::id(tx.id()).attach()?;
+    /// tx.send(&7)?;
+    /// assert_eq!(rx.recv()?, 7);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`SendError::Disconnected`] when receivers were there and all are gone, at the latest when
-    /// the channel is full; [`SendError::TooLong`]; [`SendError::Fault`].
+    /// - [`SendError::Disconnected`] if there were receivers and all are gone; this is detected
+    ///   when the channel is full, at the latest. [`wait_for_peer`](Sender::wait_for_peer) waits
+    ///   for another receiver;
+    /// - [`SendError::TooLong`] if the message is longer than a slot: create the channel with a
+    ///   larger [`slot_size`](crate::Options::slot_size), or shorten the message;
+    /// - [`SendError::Fault`] if the handle cannot go on.
     #[inline]
     pub fn send(&self, message: &T) -> Result<(), SendError> {
         self.put(message, Blocking::Forever)
     }
 
-    /// Sends a message if there is room.
+    /// Attempts to send a message without blocking.
+    ///
+    /// ```
+    /// # use sysvring::{Options, SendError, mpmc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// let tx: mpmc::Sender<u64> = Options::private().capacity(2).create()?;
+    /// # let rx: mpmc::Receiver<u64> = Options::id(tx.id()).attach()?;
+    /// tx.try_send(&1)?;
+    /// tx.try_send(&2)?;
+    /// assert_eq!(tx.try_send(&3), Err(SendError::Full));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`SendError::Full`], and as [`send`](Sender::send). Who lives is looked after once in some
-    /// milliseconds: the calls between are `Full` also where all receivers were killed.
+    /// [`SendError::Full`] if no slot is free: try again later. Otherwise as for
+    /// [`send`](Sender::send). Liveness is checked at most once every few milliseconds, so `Full`
+    /// may be returned briefly after all receivers were killed.
     #[inline]
     pub fn try_send(&self, message: &T) -> Result<(), SendError> {
         self.put(message, Blocking::Never)
     }
 
-    /// Sends a message; waits for room for at most `timeout`. Years are fine.
+    /// Sends a message, blocking for at most `timeout` while the channel is full. Arbitrarily long
+    /// timeouts are accepted.
     ///
     /// # Errors
-    /// [`SendError::Timeout`], or [`SendError::Behind`] when a living member is in the way; and as
-    /// [`send`](Sender::send).
+    /// [`SendError::Timeout`] if no slot became free in time: try again. [`SendError::Behind`] if a
+    /// live member still uses the next slot: if that process is stopped, resume or kill it.
+    /// Otherwise as for [`send`](Sender::send).
     #[inline]
     pub fn send_timeout(&self, message: &T, timeout: Duration) -> Result<(), SendError> {
         self.put(message, Blocking::For(timeout))
@@ -50,12 +79,24 @@ impl<T: Message + ?Sized> Sender<T> {
         Ok(())
     }
 
-    /// Sends messages in order, each as soon as the iterator has it, perhaps with those of others in
-    /// between; waits while the channel is full.
+    /// Sends messages in order, blocking while the channel is full.
+    ///
+    /// Each message is published as soon as the iterator returns it; messages of other senders may
+    /// come between them.
+    ///
+    /// ```
+    /// # use sysvring::{Options, mpmc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let tx: mpmc::Sender<u64> = Options::private().create()?;
+    /// # let rx: mpmc::Receiver<u64> = Options::id(tx.id()).attach()?;
+    /// tx.send_batch(&[1, 2, 3])?;
+    /// assert_eq!(rx.try_iter().collect::<Result<Vec<_>, _>>()?, [1, 2, 3]);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// A [`BatchError`] tells how many were sent and why the next one was not, as
-    /// [`send`](Sender::send) would.
+    /// A [`BatchError`], which contains the number of messages sent and the error of the next one,
+    /// as for [`send`](Sender::send).
     pub fn send_batch<'m>(
         &self,
         messages: impl IntoIterator<Item = &'m T>,
@@ -66,10 +107,11 @@ impl<T: Message + ?Sized> Sender<T> {
         self.put_batch(messages, Blocking::Forever)
     }
 
-    /// Sends messages in order while there is room.
+    /// Sends messages in order until no slot is free, without blocking.
     ///
     /// # Errors
-    /// As [`send_batch`](Sender::send_batch), with [`SendError::Full`] when not all had room.
+    /// As for [`send_batch`](Sender::send_batch), with [`SendError::Full`] if not all messages had
+    /// room.
     pub fn try_send_batch<'m>(
         &self,
         messages: impl IntoIterator<Item = &'m T>,
@@ -89,7 +131,8 @@ impl<T: Message + ?Sized> Sender<T> {
         T: 'm,
     {
         for (sent, message) in messages.into_iter().enumerate() {
-            // Told at once: the next one may take the iterator a while, or be a panic.
+            // Notified at once: the iterator may take long to return the next message, or may
+            // panic.
             if let Err(error) = self.put(message, blocking) {
                 return Err(BatchError { sent, error });
             }

@@ -1,15 +1,16 @@
-//! A claimed slot, which must not be forgotten: every receiver would wait behind it.
+//! A claimed slot. It must not be forgotten: every receiver would wait behind it.
 
 use core::mem::ManuallyDrop;
 
 use super::Inner;
 use crate::ring::mpmc::Claim;
 
-/// A slot that this handle writes. Unless it is published it is given up when dropped, whatever the
-/// reason (a refused commit, a panic): receivers step over it, and senders may use it.
+/// A slot that this handle writes. Unless it is published, it is given up when dropped, for
+/// whatever reason (a refused commit, a panic): receivers skip it, and senders may use it.
 ///
-/// For waits, and for all that gives a claim up. Where a message is only copied between claiming and
-/// publishing, and in a loan, which gives up by itself, the bare [`Claim`] costs some instructions less.
+/// Used in waits, and on every path that gives a claim up. Where a message is only copied between
+/// claiming and publishing, and in a loan, which gives up by itself, the bare [`Claim`] costs fewer
+/// instructions.
 #[derive(Debug)]
 #[must_use = "a claim that is dropped is given up"]
 pub(super) struct Claimed<'a> {
@@ -39,9 +40,9 @@ impl Drop for Claimed<'_> {
         if endpoint.attachment.is_forked() {
             return;
         }
-        // SAFETY: taken once: `publish`, which takes it too, does not drop.
+        // SAFETY: taken once: `into_claim`, which takes it too, does not run this destructor.
         let claim = unsafe { ManuallyDrop::take(&mut self.claim) };
-        // Refused where somebody took us for dead: then it was given up for us.
+        // Refused if we were evicted: then another member gave it up for us.
         if self.inner.producer.abandon(claim) {
             endpoint.freed();
             endpoint.unblocked();

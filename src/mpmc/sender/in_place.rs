@@ -10,33 +10,45 @@ use crate::message::Message;
 use crate::mpmc::Loan;
 use crate::wait::blocking::Blocking;
 
-/// Writing in place, for types of which any bytes are a value. What a slot holds at first is some
-/// former message, or zeros.
+/// Writing in place, for types of which any bytes are a valid value. A slot initially holds some
+/// earlier message, or zeros.
 impl<T: Message + FromBytes> Sender<T> {
-    /// Lends a slot, to be written in place; waits while the channel is full.
+    /// Borrows a free slot for writing in place, blocking while the channel is full.
     ///
-    /// The slot holds its place in the order: messages sent after it was lent wait for it.
+    /// The slot keeps its place in the order: messages sent after it was borrowed wait for it.
+    ///
+    /// ```
+    /// # use sysvring::{Options, mpmc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let tx: mpmc::Sender<[u64; 512]> = Options::private().capacity(16).create()?;
+    /// # let rx: mpmc::Receiver<[u64; 512]> = Options::id(tx.id()).attach()?;
+    /// let mut loan = tx.loan()?;
+    /// loan.fill(7);
+    /// loan.commit()?; // without this, nothing is sent
+    /// assert_eq!(rx.recv_ref()?[511], 7);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// As [`send`](Sender::send).
+    /// As for [`send`](Sender::send).
     #[inline]
     pub fn loan(&self) -> Result<Loan<'_, T>, SendError> {
         self.inner.claim(Blocking::Forever).map(|claim| Loan::new(self, claim))
     }
 
-    /// Lends a slot if there is one.
+    /// Attempts to borrow a free slot without blocking.
     ///
     /// # Errors
-    /// As [`try_send`](Sender::try_send).
+    /// As for [`try_send`](Sender::try_send).
     #[inline]
     pub fn try_loan(&self) -> Result<Loan<'_, T>, SendError> {
         self.inner.claim(Blocking::Never).map(|claim| Loan::new(self, claim))
     }
 
-    /// Lends a slot; waits for one for at most `timeout`.
+    /// Borrows a free slot, blocking for at most `timeout`.
     ///
     /// # Errors
-    /// As [`send_timeout`](Sender::send_timeout).
+    /// As for [`send_timeout`](Sender::send_timeout).
     #[inline]
     pub fn loan_timeout(&self, timeout: Duration) -> Result<Loan<'_, T>, SendError> {
         self.inner.claim(Blocking::For(timeout)).map(|claim| Loan::new(self, claim))
@@ -48,29 +60,42 @@ impl<T> Sender<T>
 where
     T: Message + FromBytes + KnownLayout<PointerMetadata = usize> + ?Sized,
 {
-    /// Lends a slot for a message whose trailing slice has `elements` elements, which
-    /// [`Loan::truncate`] can make fewer; waits while the channel is full.
+    /// Borrows a free slot for a message whose trailing slice has `elements` elements, blocking
+    /// while the channel is full. [`Loan::truncate`] can shorten it.
+    ///
+    /// ```
+    /// # use sysvring::{Options, mpmc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let tx: mpmc::Sender<[u8]> = Options::private().slot_size(64).create()?;
+    /// # let rx: mpmc::Receiver<[u8]> = Options::id(tx.id()).attach()?;
+    /// let mut loan = tx.loan_with(64)?;
+    /// loan[..5].copy_from_slice(b"hello");
+    /// loan.truncate(5);
+    /// loan.commit()?;
+    /// assert_eq!(&*rx.recv_ref()?, b"hello");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// As [`send`](Sender::send).
+    /// As for [`send`](Sender::send).
     #[inline]
     pub fn loan_with(&self, elements: usize) -> Result<Loan<'_, T>, SendError> {
         self.lend(elements, Blocking::Forever)
     }
 
-    /// Lends a slot for a message of that many elements, if there is one.
+    /// Attempts to borrow a free slot for a message of `elements` elements without blocking.
     ///
     /// # Errors
-    /// As [`try_send`](Sender::try_send).
+    /// As for [`try_send`](Sender::try_send).
     #[inline]
     pub fn try_loan_with(&self, elements: usize) -> Result<Loan<'_, T>, SendError> {
         self.lend(elements, Blocking::Never)
     }
 
-    /// Lends a slot for a message of that many elements; waits for one for at most `timeout`.
+    /// Borrows a free slot for a message of `elements` elements, blocking for at most `timeout`.
     ///
     /// # Errors
-    /// As [`send_timeout`](Sender::send_timeout).
+    /// As for [`send_timeout`](Sender::send_timeout).
     #[inline]
     pub fn loan_with_timeout(
         &self,

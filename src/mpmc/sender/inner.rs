@@ -1,4 +1,4 @@
-//! How a sender comes by a free slot, and looks after those who sleep.
+//! How a sender obtains a free slot, and how it notifies blocked receivers.
 
 use super::Inner;
 use super::claimed::Claimed;
@@ -9,11 +9,12 @@ use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::blocking::Blocking;
 use crate::wait::{self, Poll, WaitError};
 
-/// Quick looks at whether much is free, before one slot is enough: some twenty microseconds, less than a
-/// sleep would cost, while three quarters of the ring are still there for receivers.
+/// Quick polls for a quarter of the ring to be free, before one slot is enough: about twenty
+/// microseconds, less than blocking would cost, while receivers still have three quarters of the
+/// ring.
 const FAR_LOOKS: u32 = 1_000;
 
-/// Walks of one exact look at most, where each is overtaken by others.
+/// Maximum number of walks in one exact poll, if other members overtake each of them.
 const WALKS: u32 = 8;
 
 impl Inner {
@@ -27,8 +28,8 @@ impl Inner {
         }
     }
 
-    /// Gives up what was claimed at a position, which fits a register: the claim need not be in memory for
-    /// it.
+    /// Gives up the claim at a position. A position fits in a register: the claim need not be in
+    /// memory for this call.
     #[cold]
     #[inline(never)]
     pub(super) fn give_up(&self, position: u64) {
@@ -43,7 +44,8 @@ impl Inner {
         }
     }
 
-    /// A walk; or some, for who takes its time, where they are overtaken.
+    /// Walks once; or, in a call that may take its time, again while other members overtake the
+    /// walk.
     fn walk(&self, asks: bool) -> Result<Room, Fault> {
         for _ in 0..if asks { WALKS } else { 1 } {
             match self.producer.claim(self.endpoint.watch(asks))? {
@@ -51,11 +53,12 @@ impl Inner {
                 room => return Ok(room),
             }
         }
-        // Those who are faster free slots, and wake.
+        // The faster members free slots, and wake us.
         Ok(Room::Full)
     }
 
-    /// Who published looks: see `wait/mod.rs`.
+    /// The notifier's half of the order in `wait/mod.rs`: the message is published, now check the
+    /// flags.
     #[inline(always)]
     pub(super) fn look_after_receivers(&self) {
         wait::waker_fence();
@@ -67,7 +70,7 @@ impl Inner {
     #[cold]
     #[inline(never)]
     pub(super) fn see_receivers(&self) {
-        // What fails here fails again in the next call, which can say so: the message is sent.
+        // An error here recurs in the next call, which can report it: the message is sent.
         let _ = self.endpoint.attachment.wake(Side::Receivers);
         let parking = self.endpoint.attachment.peer_parking();
         if parking.is_removed() {
@@ -75,7 +78,7 @@ impl Inner {
             return;
         }
         let left = parking.has_left();
-        // While nobody came since, that they left is how things are.
+        // Unless a receiver has joined since, LEFT is the current state and requires no action.
         let quiet = left && matches!(self.endpoint.has_lost_peers(), Ok(false));
         self.quiet.store(if quiet { wait::LEFT } else { 0 }, Relaxed);
     }
@@ -99,7 +102,8 @@ impl Inner {
         }
         let mut claimed = None;
         let mut behind = None;
-        // Whether a slot was claimed; asks after the living only where it may take its time.
+        // Returns whether a slot was claimed; checks liveness only in a call that may take its
+        // time.
         let mut look = |asking: bool| {
             let room = self.walk(asking)?;
             behind = None;
@@ -111,7 +115,7 @@ impl Inner {
             }
             Ok::<bool, SendError>(claimed.is_some())
         };
-        // A batch that filled the ring was not announced yet.
+        // The receivers may not have been notified yet of a batch that filled the ring.
         self.look_after_receivers();
         if blocking == Blocking::Never {
             if !look(true)? {
@@ -129,14 +133,14 @@ impl Inner {
                     return Ok(false);
                 }
                 if how == Poll::BeforePark {
-                    // Who is woken takes what there is.
+                    // A sender that was woken takes what is free.
                     far_looks = 0;
                 }
                 if let Poll::Peek | Poll::Others = how {
                     let lives = self.endpoint.look_at_lives()?;
                     let gone = match how {
                         Poll::Peek => self.endpoint.is_abandoned(&lives),
-                        // Once for each time that they went.
+                        // Reported once for each time that the receivers left.
                         _ => {
                             let now = Some(self.endpoint.peer_joins());
                             !lives.is_there(Side::Receivers)
@@ -166,15 +170,15 @@ impl Inner {
         claimed.map(Claimed::into_claim).ok_or(SendError::Full)
     }
 
-    /// Whether so much is free that a sender is to be woken for it. While messages are in hand, the next
-    /// acknowledgement may be what wakes: who peeks knows it only without.
+    /// Returns whether enough slots are free to wake a sender. While messages are in flight, the
+    /// next acknowledgement may be what wakes it: a `Peek` is certain only without them.
     fn is_worth_waking(&self, how: Poll) -> Result<bool, Fault> {
         let ring = self.producer.ring();
         let has_room = ring.is_half_free() && self.producer.has_any(self.endpoint.watch(true))?;
         Ok(has_room && (how != Poll::Peek || !ring.has_taken()))
     }
 
-    /// Waits where senders wait.
+    /// Blocks where senders wait.
     fn wait(
         &self,
         blocking: Blocking,
@@ -186,7 +190,7 @@ impl Inner {
         waited.map_err(|ended| self.ended(ended))
     }
 
-    /// What a wait that ended in vain comes to.
+    /// Converts the error of a wait to that of the call.
     pub(super) fn ended(&self, ended: WaitError<SendError>) -> SendError {
         match ended {
             WaitError::TimedOut => SendError::Timeout,

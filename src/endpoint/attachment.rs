@@ -1,5 +1,5 @@
-//! One handle's membership of one channel: its mapping, its seat, its line in the table, its way out.
-//! What it asks the kernel about is in `endpoint/attachment/lives.rs`.
+//! One handle's membership of one channel: its mapping, its seat, its line in the members' table,
+//! and how it leaves. Its queries to the kernel are in `endpoint/attachment/lives.rs`.
 
 mod lives;
 
@@ -25,47 +25,48 @@ use crate::sysv::shm::{self, Mapping, SegmentStat};
 use crate::wait::blocking::Throttle;
 use crate::wait::{self, Holder, Parker, Table, WaitSite};
 
-/// What became of our seat.
+/// The state of our seat.
 const GONE: u32 = 0;
 const SEATED: u32 = 1;
 const LOST: u32 = 2;
 
-/// How often threads of a closed handle are woken at most, about a second.
+/// Maximum number of attempts to wake the threads of a closed handle, about a second in total.
 const WAKES: u32 = 800;
 
-/// How many of them at a time: what the count says, others may have written.
+/// Maximum number of tokens posted per attempt: other processes can write the count in the segment.
 const THREADS: u32 = 64;
 
-/// Messages of a member that is never idle between two updates of its line.
+/// Messages between two updates of the line of a member that is never idle.
 const LONG: u64 = 64;
 
-/// See the top of this file. Leaving is `Drop`'s work, or [`Attachment::leave`]'s to hear of errors.
+/// A member's attachment to a channel. `Drop` leaves the channel; [`Attachment::leave`] also
+/// reports errors.
 #[derive(Debug)]
 pub(crate) struct Attachment {
     pub(crate) id: ChannelId,
     pub(crate) facts: ChannelInfo,
     pub(crate) seat: Seat,
-    /// The seat as the waiting table knows its holder.
+    /// Identifies the holder of the seat in the waiting table.
     holder: Holder,
     pub(crate) members: ChannelSemaphores,
-    /// When the set and the segment are next to be looked at.
+    /// When the set and the segment are to be checked next.
     set_is_due: Throttle,
     segment_is_due: Throttle,
-    /// Where a handle is inherited, nothing of it may be given back.
+    /// In a process that inherited the handle, nothing of it may be given back.
     home: ForkGuard,
     key: i32,
-    /// `SEATED` until we leave, or lost the seat.
+    /// `SEATED` until we leave or lose the seat.
     seated: AtomicU32,
-    /// How often the other side had been joined when we came, if nobody was there.
+    /// How often the other side had been joined when we joined, if it was empty then.
     unmet: Option<u32>,
     /// The last holder of the seat died in it.
     inherited: bool,
-    /// Last: everything above speaks of what is mapped here.
+    /// Must be last: everything above refers to what is mapped here.
     mapping: Mapping,
 }
 
 impl Attachment {
-    /// Takes up a seat that the semaphores already gave us, and that was signed in the waiting table.
+    /// Takes up a seat that the semaphores already gave us and that is signed in the waiting table.
     pub(crate) fn new(
         members: ChannelSemaphores,
         holder: Holder,
@@ -101,7 +102,7 @@ impl Attachment {
         let own = attachment.parking();
         own.clear(wait::LEFT);
         own.joins.fetch_add(1, AcqRel);
-        // A receiver that finds messages has met their sender, whoever that was.
+        // A receiver that finds messages has met their sender, whichever member that was.
         let holds_messages = || match attachment.facts.flavor {
             Flavor::Spsc => attachment.ring().depth() != 0,
             Flavor::Mpmc => attachment.ring().holds_messages(),
@@ -119,7 +120,7 @@ impl Attachment {
 
     pub(crate) fn ring(&self) -> Ring {
         // SAFETY: the geometry was validated against this segment, whose mapping lives as long as
-        // `self`; handles keep the ring beside the membership and drop it first.
+        // `self`; handles keep the ring next to the attachment and drop it first.
         unsafe { Ring::new(self.mapping.base(), &self.facts.geometry) }
     }
 
@@ -132,17 +133,17 @@ impl Attachment {
         self.line_of(self.seat.number)
     }
 
-    /// A line of the members' table; `seat` is one of the channel's.
+    /// Returns a line of the members' table; `seat` is one of the channel's.
     pub(crate) fn line_of(&self, seat: u8) -> &layout::Member {
         segment::member(&self.mapping, usize::from(seat).min(self.facts.geometry.seats - 1))
     }
 
-    /// Where we are parked.
+    /// Returns the parking line of our side.
     pub(crate) fn parking(&self) -> &Parking {
         self.parking_of(self.seat.side)
     }
 
-    /// Where the other side is parked.
+    /// Returns the parking line of the other side.
     #[inline(always)]
     pub(crate) fn peer_parking(&self) -> &Parking {
         self.parking_of(self.seat.side.other())
@@ -155,13 +156,13 @@ impl Attachment {
         }
     }
 
-    /// The words of the waiting table.
+    /// Returns the words of the waiting table.
     pub(crate) fn waiting(&self) -> Table<'_> {
-        // SAFETY: geometry counts them into the header size, `examine` checked it against the segment.
+        // SAFETY: the geometry counts them into the header size, which `examine` checked.
         unsafe { segment::waiting(&self.mapping, self.facts.geometry.seats) }
     }
 
-    /// Where this member waits. Of one and one there is nobody on the same side to be counted for.
+    /// Returns where this member waits. An SPSC side has one member, so no count is kept for it.
     pub(crate) fn place(&self) -> WaitSite<'_, Attachment> {
         let table = match self.facts.flavor {
             Flavor::Spsc => Table(&[]),
@@ -170,25 +171,25 @@ impl Attachment {
         WaitSite { gate: self, parking: self.parking(), table, holder: self.holder }
     }
 
-    /// Wakes one of a side if any is parked.
+    /// Wakes one waiter of a side if any is parked.
     pub(crate) fn wake(&self, side: Side) -> Result<(), Fault> {
         wait::waker_fence();
         let parking = self.parking_of(side);
         if parking.flags() != 0 && wait::wake(self, parking, side)? {
-            // Whatever lies there, it may go round.
+            // A wrapping add: the segment may contain any value.
             self.line().wakes.fetch_add(1, Relaxed);
         }
         Ok(())
     }
 
-    /// Has the threads of this member that wait look again: it will not go on. A token may be eaten by
-    /// another member, whom this does not concern, so more are posted until no thread waits.
+    /// Makes the waiting threads of this member poll again: the handle is stopped. Another member,
+    /// which is not concerned, may consume a token, so more are posted until no thread waits.
     pub(crate) fn wake_own_threads(&self) {
-        // Behind the flag that stops them, in front of their counts.
+        // After the flag that stops them, before their counts.
         fence(SeqCst);
         for nap_us in (0..WAKES).map(|n| 20 << n.min(6)) {
             for _ in 0..self.waiting().threads_of(self.holder).min(THREADS) {
-                // What fails here fails for those who wait, too.
+                // An error here also occurs in the waiting threads.
                 let _ = self.post(self.seat.side);
             }
             if self.waiting().threads_of(self.holder) == 0 {
@@ -198,29 +199,29 @@ impl Attachment {
         }
     }
 
-    /// How often the other side had been joined when we came, if nobody was there.
+    /// Returns how often the other side had been joined when we joined, if it was empty then.
     pub(crate) fn unmet(&self) -> Option<u32> {
         self.unmet
     }
 
-    /// Whether this is a forked child with its parent's handle.
+    /// Returns whether this is a forked child with its parent's handle.
     #[inline(always)]
     pub(crate) fn is_forked(&self) -> bool {
         self.home.forked()
     }
 
-    /// Whether the last holder of our seat died in it, with whatever it had in hand.
+    /// Returns whether the last holder of our seat died in it, possibly with messages in flight.
     pub(crate) fn took_over_from_dead(&self) -> bool {
         self.inherited
     }
 
-    /// The position our seat goes on at.
+    /// Stores the position at which our seat continues.
     pub(crate) fn begin_at(&self, position: u64) {
         self.line().first.store(position, Relaxed);
         self.line().position.store(position, Relaxed);
     }
 
-    /// Brings our line of the members' table up to date.
+    /// Updates our line of the members' table.
     pub(crate) fn account(&self, position: u64, bytes: u64, parks: u64) {
         let line = self.line();
         line.position.store(position, Relaxed);
@@ -228,20 +229,21 @@ impl Attachment {
         line.parks.store(parks, Relaxed);
     }
 
-    /// Whether our line tells of a position long before this one.
+    /// Returns whether our line contains a position long before this one.
     pub(crate) fn is_behind(&self, position: u64) -> bool {
         position.wrapping_sub(self.line().position.load(Relaxed)) >= LONG
     }
 
-    /// Gives the seat back, and removes the channel if this was the last member of one that lives
-    /// only so long. Done once; in a forked child, where the seat is the parent's, never.
+    /// Gives the seat back, and removes the channel if this was the last member and the channel
+    /// lives only as long as its members. Done once; in a forked child, where the seat is the
+    /// parent's, never.
     pub(crate) fn leave(&self) -> Result<(), Error> {
         if self.is_forked() {
             return Err(Fault::Forked.into());
         }
         match self.seated.swap(GONE, Relaxed) {
             GONE => return Ok(()),
-            // It may be another's by now.
+            // It may belong to another member by now.
             LOST => return Err(Fault::LivenessLost.into()),
             _ => self.check_seat()?,
         }
@@ -265,7 +267,7 @@ impl Attachment {
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        // Who wants to hear of errors calls `close`.
+        // A caller that needs the errors calls `close`.
         let _ = self.leave();
     }
 }

@@ -1,13 +1,13 @@
-//! The end of a wait for everything to be acknowledged.
+//! The check that ends a wait for every message to be acknowledged.
 
 use crate::error::SendError;
 
-/// Whether everything was acknowledged; [`SendError::Disconnected`] where it was not, and nobody is left
-/// to do it.
+/// Returns whether every message was acknowledged, or [`SendError::Disconnected`] if some were not
+/// and no receiver is left to do it.
 ///
-/// The last receiver may acknowledge the last message and leave between the two questions. So the ring
-/// has the last word: it is asked again once it is known that they are gone, when all that they did is
-/// visible.
+/// The last receiver may acknowledge the last message and leave between the two checks. So the ring
+/// decides: it is checked again once the receivers are known to be gone, when everything that they
+/// did is visible.
 pub(crate) fn is_flushed<E>(
     is_drained: impl Fn() -> bool,
     is_abandoned: impl FnOnce() -> Result<bool, E>,
@@ -36,7 +36,7 @@ mod tests {
         for (before, gone, after, expected) in [
             (true, true, true, Ok(true)),
             (false, false, false, Ok(false)),
-            // Drained since, but there is somebody who will be asked again.
+            // Drained in the meantime, but a receiver is left, and the caller polls again.
             (false, false, true, Ok(false)),
             (false, true, true, Ok(true)),
             (false, true, false, Err(SendError::Disconnected)),

@@ -1,4 +1,4 @@
-//! One handle's end of a channel: its mapping, its seat, and what it knows of the others.
+//! One handle's end of a channel: its mapping, its seat, and what it knows of the other members.
 
 pub(crate) mod attachment;
 pub(crate) mod flush;

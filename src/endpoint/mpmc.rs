@@ -1,4 +1,5 @@
-//! One member's view of a many-to-many channel: what stopped it, who is there, who died.
+//! One member's end of an MPMC channel: the fault that stopped it, which members are alive, which
+//! died.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -25,44 +26,44 @@ use crate::wait::{self, Parker, WaitError};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Death {
-    /// Its seat.
+    /// The number of its seat.
     pub seat: u8,
-    /// What it did.
+    /// Whether it was a sender or a receiver.
     pub role: Role,
-    /// Its process, in this process' PID namespace (0: not visible there).
+    /// Its pid in this process' PID namespace (0: not visible there).
     pub pid: u32,
-    /// The label it gave itself.
+    /// The label that it was opened with.
     pub label: String,
-    /// The position behind the last message it had claimed or taken when it last slept or looked
-    /// around; it may have been further.
+    /// One past the last message that it is known to have claimed or taken. It is updated when the
+    /// member is about to block, for example, so it may lag.
     pub position: u64,
-    /// When it had joined.
+    /// When it joined.
     pub joined: SystemTime,
 }
 
-/// One look at who lives and who died.
+/// A snapshot of which members are alive and which died.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) lives: Lives,
     pub(crate) dead: Snapshot,
 }
 
-/// See the top of this file. Used by all threads of the process.
+/// The end of an MPMC channel that belongs to one member; shared by all threads of the process.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    /// That of every wait, but for what is learnt.
+    /// The policy of every wait, except for the estimate.
     policy: WaitPolicy,
-    /// What all threads learnt of waiting.
+    /// What all threads learnt from their waits: the bits of a [`SpinEstimate`].
     estimate: AtomicU64,
     parks: AtomicU64,
     messages: AtomicU64,
     bytes: AtomicU64,
     pub(crate) throttle: Throttle,
-    /// 0 while nobody of the other side was seen.
+    /// 0 until a member of the other side was seen.
     met: AtomicU32,
     stop: Stop,
-    /// The deaths that were told of. Locked by [`deaths`](Endpoint::deaths) alone, which is on the way of no
-    /// message and not for signal handlers.
+    /// The deaths already reported. Locked only by [`deaths`](Endpoint::deaths), which is not on
+    /// the hot path and not for signal handlers.
     told: Mutex<Stamps>,
     pub(crate) attachment: Attachment,
 }
@@ -82,24 +83,25 @@ impl Endpoint {
             told: Mutex::new([0; SEATS_MAX]),
             attachment,
         };
-        // What the last holder of our seat had in hand is nobody's, before we have anything in hand.
+        // What the last holder of our seat had in flight becomes orphaned before we have anything
+        // in flight.
         if endpoint.attachment.took_over_from_dead() {
             endpoint.orphan_slots();
         }
         endpoint
     }
 
-    /// What makes another member like this one.
+    /// Returns the options that open another member like this one.
     pub(crate) fn like_this(&self) -> Options {
         let line = self.attachment.line();
         let label = layout::load_text(&line.label, line.label_len.load(Relaxed));
         Options::id(self.attachment.id).wait(self.policy.wait).label(label)
     }
 
-    /// Gives back what was forgotten in hand. Only by the last handle, of which nobody has a guard or
-    /// a loan any more.
+    /// Orphans the slots of guards and loans that were forgotten. Called only by the last handle,
+    /// when no guard or loan of it exists any more.
     pub(crate) fn let_go(&self) {
-        // A seat that was lost may be another's by now.
+        // A seat that was lost may belong to another member by now.
         if self.attachment.is_seated() && self.attachment.look_at_lives().is_ok() {
             self.orphan_slots();
         }
@@ -112,26 +114,26 @@ impl Endpoint {
         }
     }
 
-    /// A slot became free, in whatever way: one of the senders that sleep has room.
+    /// Called when a slot became free in any way: wakes a blocked sender, which has room now.
     pub(crate) fn freed(&self) {
-        // What fails here fails again in the next call that waits.
+        // An error here recurs in the next call that blocks.
         let _ = self.attachment.wake(Side::Senders);
     }
 
-    /// What held receivers up is out of their way: one of those that sleep has something to do.
+    /// Called when what held receivers up is gone: wakes a blocked receiver, which has work now.
     pub(crate) fn unblocked(&self) {
         // As above.
         let _ = self.attachment.wake(Side::Receivers);
     }
 
-    /// What a walk over the ring asks and tells. Members in the middle of a message are alive, as a
-    /// rule: whether one is dead is asked for by calls that take their time.
+    /// Returns what a walk over the ring queries and reports. Members in the middle of a message
+    /// are usually alive: only calls that may take their time check whether one is dead (`asks`).
     #[inline(always)]
     pub(crate) fn watch(&self, asks: bool) -> Watching<'_> {
         Watching { endpoint: self, asks }
     }
 
-    /// Whether something comes within a few looks.
+    /// Returns whether something arrives within a few polls.
     #[inline(always)]
     pub(crate) fn poll_briefly(&self, came: impl FnMut() -> bool) -> bool {
         let mut policy = self.policy();
@@ -140,7 +142,7 @@ impl Endpoint {
         came
     }
 
-    /// Keeps what a wait taught.
+    /// Stores the estimate of a wait.
     fn keep(&self, policy: &WaitPolicy) {
         let bits = policy.estimate.to_bits();
         if bits != self.estimate.load(Relaxed) {
@@ -148,17 +150,17 @@ impl Endpoint {
         }
     }
 
-    /// Whether a receiver may look away for a moment.
+    /// Returns whether a receiver may back off.
     pub(crate) fn backs_off(&self) -> bool {
         self.policy().backs_off()
     }
 
-    /// A pace for one wait.
+    /// Returns the policy for one wait, with the current estimate.
     fn policy(&self) -> WaitPolicy {
         self.policy.with(SpinEstimate::from_bits(self.estimate.load(Relaxed)))
     }
 
-    /// Waits, and remembers what was learnt by it.
+    /// Runs a wait, and stores its estimate.
     pub(crate) fn with_policy<R>(&self, wait: impl FnOnce(&mut WaitPolicy) -> R) -> R {
         let mut policy = self.policy();
         let result = wait(&mut policy);
@@ -173,8 +175,8 @@ impl Endpoint {
         self.count_all(1, len);
     }
 
-    /// Counts messages of that length. Not worth a locked instruction: of several threads at once some may
-    /// be missed.
+    /// Counts messages of that length. Not worth a locked instruction: with several threads at
+    /// once, some may be missed.
     #[inline(always)]
     pub(crate) fn count_all(&self, messages: usize, len: usize) {
         let add = |counter: &AtomicU64, n| counter.store(counter.load(Relaxed) + n, Relaxed);
@@ -182,7 +184,7 @@ impl Endpoint {
         add(&self.bytes, (messages * len) as u64);
     }
 
-    /// What stopped this handle for good, if anything did.
+    /// Returns the fault that stopped this handle for good, if there is one.
     #[inline(always)]
     pub(crate) fn check(&self) -> Result<(), Fault> {
         if !self.stop.may_be_set() && !self.attachment.is_forked() {
@@ -196,18 +198,19 @@ impl Endpoint {
         match self.stop.get() {
             Some(fault) => Err(fault),
             None if self.attachment.is_forked() => Err(Fault::Forked),
-            // Another thread is about to say why.
+            // Another thread is about to store the reason.
             None => Ok(()),
         }
     }
 
-    /// Stops this handle for good. A receiver of a removed channel still has what is there.
+    /// Stops this handle for good. A receiver of a removed channel still receives the messages that
+    /// are in the ring.
     pub(crate) fn stop(&self, fault: Fault) -> Fault {
         if fault == Fault::Removed && self.attachment.seat.side == Side::Receivers {
             return fault;
         }
         if fault == Fault::LivenessLost {
-            // Whoever sits there by now, and be it this very process.
+            // Another member may hold the seat by now, even one in this very process.
             let _ = self.attachment.mark_seat_lost();
         }
         let is_first = !self.stop.may_be_set();
@@ -218,7 +221,7 @@ impl Endpoint {
         fault
     }
 
-    /// The verdict over a seat, by the kernel's word.
+    /// The liveness check of a seat: returns whether its holder is dead, according to the kernel.
     pub(crate) fn is_dead(&self, seat: u8) -> Result<bool, Fault> {
         if usize::from(seat) >= self.attachment.geometry().seats {
             return Err(Fault::Corrupt { what: "a slot belongs to a seat that is not there" });
@@ -230,7 +233,7 @@ impl Endpoint {
             .map_err(liveness::fault("semctl"))
     }
 
-    /// The process in a seat; 0 when it is not known.
+    /// Returns the pid of the process in a seat; 0 if it is unknown.
     pub(crate) fn pid(&self, seat: u8) -> u32 {
         match usize::from(seat) < SEATS_MAX {
             true => self.attachment.members.pid(seat).unwrap_or(0),
@@ -238,7 +241,7 @@ impl Endpoint {
         }
     }
 
-    /// Somebody of the other side was seen, or something of theirs.
+    /// Records that a member of the other side, or something it did, was seen.
     #[inline(always)]
     pub(crate) fn meet(&self) {
         if self.met.load(Relaxed) == 0 {
@@ -246,22 +249,24 @@ impl Endpoint {
         }
     }
 
-    /// How often the other side was joined.
+    /// Returns how often the other side was joined.
     pub(crate) fn peer_joins(&self) -> u32 {
         self.attachment.peer_parking().joins.load(Relaxed)
     }
 
-    /// Whether nobody of the other side came yet, as far as can be seen without a call.
+    /// Returns whether no member of the other side has joined yet, as far as can be seen without a
+    /// call.
     fn is_unmet(&self) -> bool {
         self.met.load(Relaxed) == 0
             && self.attachment.unmet() == Some(self.attachment.peer_parking().joins.load(Acquire))
     }
 
-    /// Whether the other side was there and is gone, all of it, as a look at the semaphores has it.
+    /// Returns whether the other side was present and is entirely gone, according to a snapshot of
+    /// the semaphores.
     ///
-    /// Of those who wait for the end, nobody knows who will bring it: it comes with the last
-    /// acknowledgement. So whoever learns that the other side is gone leaves the flag that members look
-    /// at after each message, also for those that died.
+    /// No waiter for the end of the stream knows which member will cause it: it comes with the last
+    /// acknowledgement. So a member that learns that the other side is gone sets the flag that
+    /// members check after each message, also on behalf of those that died.
     pub(crate) fn is_abandoned(&self, lives: &Lives) -> bool {
         if self.is_unmet() {
             return false;
@@ -269,13 +274,14 @@ impl Endpoint {
         let (peers, side) = (self.attachment.peer_parking(), self.attachment.seat.side.other());
         let mut there = lives.is_there(side);
         if there && peers.has_left() {
-            // It came late. Or that look is old, and they left since.
+            // It joined late. Or that snapshot is old, and it left since.
             peers.clear(wait::LEFT);
             there = self.attachment.lives().map_or(true, |lives| lives.is_there(side));
         }
         if !there {
             peers.set(wait::LEFT);
-            // As in `wait/mod.rs`: who acknowledged without seeing the flag is seen by the look that follows.
+            // As in `wait/mod.rs`: an acknowledgement made without seeing the flag is seen by the
+            // poll that follows.
             if !self.attachment.barrier() {
                 fence(SeqCst);
             }
@@ -284,12 +290,12 @@ impl Endpoint {
         !there
     }
 
-    /// The same, with a look of its own.
+    /// The same, with a snapshot of its own.
     pub(crate) fn has_lost_peers(&self) -> Result<bool, Fault> {
         Ok(!self.is_unmet() && self.is_abandoned(&self.attachment.lives()?))
     }
 
-    /// Waits until somebody of the other side is there.
+    /// Waits until the other side has a member.
     pub(crate) fn wait_for_peer(&self, timeout: Duration) -> Result<(), WaitError<Fault>> {
         let deadline = Blocking::For(timeout).deadline();
         let met = self.attachment.await_peer(deadline, || self.check());
@@ -301,8 +307,8 @@ impl Endpoint {
         Ok(())
     }
 
-    /// When the last holder of a seat had joined, if it did not leave; else 0. No two holders of a seat
-    /// have the same.
+    /// Returns when the last holder of a seat joined, if it did not leave; else 0. No two holders
+    /// of a seat have the same stamp.
     fn stamp(&self, seat: u8) -> u64 {
         let line = self.attachment.line_of(seat);
         match line.state.load(Acquire) == segment::HERE {
@@ -311,23 +317,24 @@ impl Endpoint {
         }
     }
 
-    /// Who lives, and what is known of the dead, if this handle may go on waiting.
+    /// Returns which members are alive and what is known of the dead, if this handle may go on
+    /// waiting.
     pub(crate) fn see(&self) -> Result<Seen, Fault> {
         let ring = self.attachment.ring();
-        // In this order: see `search.rs`.
+        // In this order: see `ring/mpmc/search.rs`.
         let dead = Snapshot::before(&ring, self.attachment.geometry().seats, |n| self.stamp(n));
         let lives = self.look_at_lives()?;
         Ok(Seen { dead: dead.without(|seat| lives.is_taken(seat)), lives })
     }
 
-    /// The deaths that were not told of yet.
+    /// Returns the deaths that were not reported yet.
     pub(crate) fn deaths(&self) -> Result<Vec<Death>, Fault> {
         self.check()?;
         let Seen { dead, .. } = self.see()?;
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let mut news = Vec::new();
         for (seat, (&stamp, told)) in (0..).zip(dead.stamps().iter().zip(told.iter_mut())) {
-            // Of another holder by now, the line tells nothing of this one.
+            // If the seat has another holder by now, the line says nothing about the dead one.
             if stamp != 0 && stamp != *told && stamp == self.stamp(seat) {
                 news.extend(self.describe(seat, stamp));
                 *told = stamp;
@@ -348,7 +355,7 @@ impl Endpoint {
         })
     }
 
-    /// Brings our line of the members' table up to date.
+    /// Updates our line of the members' table.
     pub(crate) fn account(&self, position: u64) {
         if self.attachment.is_seated() {
             let (bytes, parks) = (self.bytes.load(Relaxed), self.parks.load(Relaxed));
@@ -357,14 +364,14 @@ impl Endpoint {
         }
     }
 
-    /// The same for the last time.
+    /// Updates it for the last time.
     pub(crate) fn settle(&self, position: u64) {
         if self.attachment.owns_seat() {
             self.account(position);
         }
     }
 
-    /// Leaves, for the last handle.
+    /// Leaves the channel, for the last handle.
     pub(crate) fn close(&self) -> Result<(), Error> {
         self.check()?;
         self.let_go();
@@ -373,21 +380,22 @@ impl Endpoint {
         left
     }
 
-    /// Closes for the other handles of this member too. The seat stays until the last of them is gone:
-    /// a guard or a loan of theirs is in memory that belongs to it.
+    /// Closes for the other handles of this member too. The seat is kept until the last of them is
+    /// gone: their guards and loans are in memory that belongs to it.
     pub(crate) fn close_for_others(&self) -> Result<(), Error> {
         self.check()?;
         self.stop(Fault::Closed);
         Ok(())
     }
 
-    /// Who lives, if this handle may go on waiting.
+    /// Returns which members are alive, if this handle may go on waiting.
     pub(crate) fn look_at_lives(&self) -> Result<Lives, Fault> {
         self.check()?;
         self.attachment.look_at_lives()
     }
 
-    /// Gives the seat back. The last of a side says so to those who look without a call.
+    /// Gives the seat back. The last member of a side sets LEFT, for members that check without a
+    /// call.
     pub(crate) fn leave(&self) -> Result<(), Error> {
         let side = self.attachment.seat.side;
         self.attachment.leave()?;
@@ -398,7 +406,7 @@ impl Endpoint {
     }
 }
 
-/// See [`Endpoint::watch`].
+/// The queries and reports of a walk; see [`Endpoint::watch`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watching<'a> {
     endpoint: &'a Endpoint,

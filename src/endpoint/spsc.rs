@@ -1,5 +1,4 @@
-//! The view of a one-to-one channel from one of its ends: what stopped the handle, and what is known
-//! of the peer.
+//! One end of an SPSC channel: the fault that stopped the handle, and what is known of the peer.
 
 use core::cell::Cell;
 use core::time::Duration;
@@ -13,36 +12,36 @@ use crate::sysv::fork_guard::ForkGuard;
 use crate::wait::WaitError;
 use crate::wait::blocking::Blocking;
 
-/// What is known of the other side of a one-to-one channel.
+/// The state of the other side of an SPSC channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Peer {
-    /// Nobody has been there since this handle was opened; whoever was there before may have left
-    /// messages.
+    /// No peer has joined since this handle was opened. A receiver that finds messages when it is
+    /// opened reports the state of their sender instead.
     Absent,
-    /// There, and alive.
+    /// The peer is present and alive.
     Present {
-        /// Its process, in this process' PID namespace (0: not visible there).
+        /// The peer's pid in this process' PID namespace (0: not visible there).
         pid: u32,
     },
-    /// It closed or dropped its handle.
+    /// The peer closed or dropped its handle.
     Left,
-    /// Its process ended without leaving.
+    /// The peer's process ended without leaving.
     Died {
-        /// That process.
+        /// The pid of that process.
         pid: u32,
     },
 }
 
-/// See the top of this file.
+/// The end of an SPSC channel that belongs to one handle.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    /// Says "forked" in a child, and everywhere once the handle cannot go on: one check on the way
-    /// of a message for all reasons to stop.
+    /// Reports "forked" in a child, and in every process once the handle cannot go on: the hot path
+    /// makes one check for all reasons to stop.
     pub(crate) guard: ForkGuard,
     /// Why the handle cannot go on.
     fault: Option<Fault>,
-    /// How often the other side had been joined when we came; `None` once we saw somebody there.
+    /// How often the other side had been joined when we joined; `None` once we saw a peer.
     peer_joins: Cell<Option<u32>>,
     pub(crate) attachment: Attachment,
 }
@@ -61,7 +60,7 @@ impl Endpoint {
         self.attachment.seat.side
     }
 
-    /// What stopped this handle for good, if anything did.
+    /// Returns the fault that stopped this handle for good, if there is one.
     pub(crate) fn check(&mut self) -> Result<(), Fault> {
         if let Some(fault) = self.fault {
             return Err(fault);
@@ -73,7 +72,8 @@ impl Endpoint {
     }
 
     /// Stops this handle for good. The guard then sends every later call to its slow path, where
-    /// [`check`](Endpoint::check) says why. A receiver of a removed channel still has what is there.
+    /// [`check`](Endpoint::check) reports the reason. A receiver of a removed channel still
+    /// receives the messages that are in the ring.
     pub(crate) fn stop(&mut self, fault: Fault) -> Fault {
         if fault != Fault::Removed || self.side() == Side::Senders {
             self.fault = Some(fault);
@@ -82,7 +82,7 @@ impl Endpoint {
         fault
     }
 
-    /// The peer, by the kernel's record.
+    /// Returns the state of the peer, according to the kernel.
     pub(crate) fn peer(&self) -> Result<Peer, Fault> {
         let pid = || {
             let seat = Seat::of(self.side().other()).number;
@@ -101,8 +101,8 @@ impl Endpoint {
         })
     }
 
-    /// Whether a peer that is not there was there since this handle came. Asked after its seat was seen
-    /// empty: a peer that took it and died since is counted.
+    /// Returns whether a peer that is absent was present since this handle was opened. Called after
+    /// its seat was seen empty: a peer that took the seat and died since is counted.
     fn was_there(&self) -> bool {
         let joins = self.attachment.peer_parking().joins.load(Acquire);
         let was = self.peer_joins.get() != Some(joins);
@@ -112,7 +112,7 @@ impl Endpoint {
         was
     }
 
-    /// Waits for the other side; its process.
+    /// Waits for the other side and returns its pid.
     pub(crate) fn wait_for_peer(&self, timeout: Duration) -> Result<u32, WaitError<Fault>> {
         let deadline = Blocking::For(timeout).deadline();
         loop {
@@ -123,12 +123,12 @@ impl Endpoint {
         }
     }
 
-    /// Whether the peer was there and is gone, as a look at the semaphores has it.
+    /// Returns whether the peer was present and is gone, according to a snapshot of the semaphores.
     pub(crate) fn is_abandoned(&self, lives: &Lives) -> bool {
         self.is_gone(lives.is_there(self.side().other()))
     }
 
-    /// The same, with a look of its own.
+    /// The same, with a snapshot of its own.
     pub(crate) fn has_lost_peer(&self) -> Result<bool, Fault> {
         Ok(self.is_gone(self.attachment.is_peer_there()?))
     }
@@ -140,7 +140,8 @@ impl Endpoint {
         !is_there && self.was_there()
     }
 
-    /// For a call that polls: whether the peer was there and is gone, after a look at our own life.
+    /// For a non-blocking call: checks our own membership, then returns whether the peer was
+    /// present and is gone.
     pub(crate) fn look_around(&mut self) -> Result<bool, Fault> {
         let gone = self.attachment.look_at_lives().map(|lives| self.is_abandoned(&lives));
         gone.map_err(|fault| self.stop(fault))

@@ -1,8 +1,8 @@
 //! Why a handle cannot go on, for all its threads: set once, without a lock.
 //!
-//! A signal handler may send or receive while it interrupts a call of the same handle that is about to
-//! stop it. So nobody waits here for anybody: a thread that finds the reason half written goes on as if
-//! it were not there, and a thread that comes second keeps its own reason to itself.
+//! A signal handler may send or receive while it interrupts a call of the same handle that is about
+//! to stop it. So no thread waits here for another: a thread that finds the reason half written
+//! continues as if there were none, and a thread that comes second does not store its own reason.
 
 use core::cell::UnsafeCell;
 
@@ -10,12 +10,12 @@ use crate::error::Fault;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::{AtomicU32, Tracked};
 
-/// States. One thread moves it from the first to the second, and only that one to the third.
+/// States. One thread moves it from the first to the second, and only that thread to the third.
 const GOING: u32 = 0;
 const WRITING: u32 = 1;
 const STOPPED: u32 = 2;
 
-/// See the top of this file.
+/// The reason why a handle cannot go on, once there is one.
 #[derive(Debug)]
 pub(super) struct Stop {
     state: AtomicU32,
@@ -24,8 +24,8 @@ pub(super) struct Stop {
     fault: UnsafeCell<Fault>,
 }
 
-// SAFETY: the fault is written by the one thread that moved the state to WRITING, before it moves it to
-// STOPPED with Release, and read only by threads that saw STOPPED with Acquire.
+// SAFETY: the fault is written by the one thread that moved the state to WRITING, before it moves
+// it to STOPPED with Release, and read only by threads that saw STOPPED with Acquire.
 unsafe impl Sync for Stop {}
 
 impl Stop {
@@ -37,14 +37,14 @@ impl Stop {
         }
     }
 
-    /// Whether there can be a reason: what the way of every message asks. Relaxed: a thread that is told
-    /// a message later than another one learns nothing wrong.
+    /// Returns whether there can be a reason: the check of the hot path. Relaxed: a thread that
+    /// notices it one message later than another thread has done nothing wrong.
     #[inline(always)]
     pub(super) fn may_be_set(&self) -> bool {
         self.state.load(Relaxed) != GOING
     }
 
-    /// The reason, once it is whole.
+    /// Returns the reason, once it is completely written.
     #[cold]
     pub(super) fn get(&self) -> Option<Fault> {
         // Acquire: `may_be_set` orders nothing, and without this the state could be seen before the
@@ -56,16 +56,16 @@ impl Stop {
         })
     }
 
-    /// Stops for `fault`, unless there is a reason already. The reason.
+    /// Stops for `fault`, unless there is a reason already, and returns the reason.
     #[cold]
     pub(super) fn set(&self, fault: Fault) -> Fault {
         if self.state.compare_exchange(GOING, WRITING, Relaxed, Relaxed).is_err() {
             return self.get().unwrap_or(fault);
         }
         self.tracked.writing();
-        // SAFETY: nobody reads before STOPPED, and nobody else gets here.
+        // SAFETY: no thread reads before STOPPED, and no other thread gets here.
         unsafe { *self.fault.get() = fault };
-        // Release: the reason goes with it.
+        // Release: publishes the reason.
         self.state.store(STOPPED, Release);
         fault
     }
@@ -79,7 +79,8 @@ mod tests {
     #[cfg(loom)]
     use {loom::sync::Arc, loom::thread};
 
-    /// Two threads stop it, a third one looks: it sees no reason, or one of these, whole.
+    /// Two threads stop it while a third one checks: that one sees no reason, or one of these,
+    /// whole.
     fn all_see_one_reason() {
         let stop = Arc::new(Stop::new());
         let reasons = [Fault::Closed, Fault::Corrupt { what: "a word" }];
@@ -108,7 +109,7 @@ mod tests {
         (0..1000).for_each(|_| all_see_one_reason());
     }
 
-    /// A handler that interrupts the thread that writes the reason is not held up, and not misled.
+    /// A handler that interrupts the thread that writes the reason is neither blocked nor misled.
     #[cfg(not(loom))]
     #[test]
     fn a_half_written_reason_holds_nobody_up() {

@@ -1,4 +1,5 @@
-//! What a member asks the kernel about: is it still a member, who is there; and where it sleeps.
+//! A member's queries to the kernel: whether it is still a member, which members are alive; and
+//! where it blocks.
 
 use std::time::Duration;
 
@@ -13,53 +14,54 @@ use crate::sysv::time::Deadline;
 use crate::sysv::{Errno, process};
 use crate::wait::{Parker, Slept, WaitError};
 
-/// How often the nonce of the set is looked at. The kernel gives the identifier of a set that was removed
-/// out again after some millions of others, which takes seconds, unless somebody made most of them before.
-/// That somebody could have a stranger's semaphore raised by one, for this time at most.
+/// How often the nonce of the set is checked. The kernel reuses the identifier of a removed set
+/// after some millions of others, which takes seconds, unless a process made most of them before.
+/// Such a process could cause a semaphore of an unrelated set to be raised by one, for at most this
+/// time.
 pub(super) const SET_EVERY: Duration = Duration::from_secs(1);
 
-/// How often those who wait look whether the segment was removed: `ipcrm -m` leaves it to those who
-/// have it attached, and no trace in it.
+/// How often waiters check whether the segment was removed: `ipcrm -m` leaves it to the processes
+/// that have it attached, and leaves no trace in it.
 pub(super) const SEGMENT_EVERY: Duration = Duration::from_millis(100);
 
-/// The longest that a wait for the other side does not look whether its handle was closed by another
-/// thread: no token wakes it.
+/// The longest time that a wait for the other side does not check whether another thread closed its
+/// handle: no token wakes it.
 const PEER_SLICE: Duration = Duration::from_millis(50);
 
-/// Stores that were made before somebody had to be told to fence are visible to all after far less.
+/// Stores made before a process required fences are visible to all processes after far less time.
 const SETTLED: Duration = Duration::from_millis(1);
 
 impl Attachment {
-    /// Whether this handle still has a seat to write for.
+    /// Returns whether this handle still has a seat to write for.
     pub(crate) fn is_seated(&self) -> bool {
         self.seated.load(Relaxed) == SEATED && !self.is_forked()
     }
 
-    /// Whether it has one by the kernel's record, too: of what others sit on by now, nothing is ours
-    /// to write in leaving.
+    /// Like [`is_seated`](Attachment::is_seated), but also checks the kernel's record: once another
+    /// member holds the seat, we must not write to its line while leaving.
     pub(crate) fn owns_seat(&self) -> bool {
         self.is_seated() && self.check_seat() != Err(Fault::LivenessLost)
     }
 
-    /// Whether the channel was removed, as far as a flag in the segment tells.
+    /// Fails if the channel was removed, as far as a flag in the segment shows.
     pub(crate) fn check_removed(&self) -> Result<(), Fault> {
         if self.parking().is_removed() { Err(Fault::Removed) } else { Ok(()) }
     }
 
-    /// All semaphores, and whether this handle may go on: the channel is still there, and this
-    /// process a member of it. One system call, as a rule.
+    /// Returns all semaphores, and checks that this handle may go on: the channel still exists, and
+    /// this process is a member of it. Usually one system call.
     pub(crate) fn look_at_lives(&self) -> Result<Lives, Fault> {
         self.check_removed()?;
         self.check_lost()?;
         let lives = self.lives()?;
-        // Another holder has another incarnation, be it of this very process.
+        // Another holder has another incarnation, even in this very process.
         if !lives.is_taken(self.seat.number) || !self.waiting().is_of(self.holder) {
             return Err(self.mark_seat_lost());
         }
         if self.key != 0 && self.segment_is_due.is_due() {
             let stat = shm::stat(self.id.segment).map_err(liveness::fault("shmctl"))?;
             if stat.marked_for_removal {
-                // What one member found the others need not look for.
+                // What one member found, the others need not check.
                 segment::mark_removed(&self.mapping);
                 return Err(Fault::Removed);
             }
@@ -67,8 +69,8 @@ impl Attachment {
         Ok(lives)
     }
 
-    /// Whether the kernel still has this process' token. Once it had not, a token there is another's,
-    /// be it of this very process.
+    /// Checks that the kernel still counts this process' token. After a loss, a token on this seat
+    /// belongs to another member, possibly in this very process.
     pub(crate) fn check_seat(&self) -> Result<(), Fault> {
         self.check_lost()?;
         self.check_set()?;
@@ -83,14 +85,14 @@ impl Attachment {
         if self.seated.load(Relaxed) == LOST { Err(Fault::LivenessLost) } else { Ok(()) }
     }
 
-    /// The seat is no longer ours, and never will be again.
+    /// Records that the seat is no longer ours, and never will be again.
     pub(crate) fn mark_seat_lost(&self) -> Fault {
-        // Who left has none to lose.
+        // A member that left has no seat to lose.
         let _ = self.seated.compare_exchange(SEATED, LOST, Relaxed, Relaxed);
         Fault::LivenessLost
     }
 
-    /// Makes sure that the identifier of the set is still that of this channel's set.
+    /// Ensures that the identifier of the set is still that of this channel's set.
     fn check_set(&self) -> Result<(), Fault> {
         if !self.set_is_due.is_past() {
             return Ok(());
@@ -105,11 +107,11 @@ impl Attachment {
         }
     }
 
-    /// What an errno of a call on the set means.
+    /// Converts the errno of a call on the set to a fault.
     fn fault(&self, call: &'static str, errno: Errno) -> Fault {
         match liveness::fault(call)(errno) {
-            // A removed segment stays known while it is attached, as it is here: who does not know it
-            // went to another IPC namespace, and left its tokens behind.
+            // A removed segment remains known while it is attached, as it is here. If it is
+            // unknown, this process moved to another IPC namespace, and left its tokens behind.
             Fault::Removed if shm::stat(self.id.segment) == Err(Errno::EINVAL) => {
                 self.mark_seat_lost()
             }
@@ -117,20 +119,20 @@ impl Attachment {
         }
     }
 
-    /// Whether somebody alive is on the other side, by the kernel's record.
+    /// Returns whether a member of the other side is alive, according to the kernel.
     pub(crate) fn is_peer_there(&self) -> Result<bool, Fault> {
         self.check_set()?;
         let there = self.members.is_there(self.seat.side.other());
         there.map_err(|errno| self.fault("semctl", errno))
     }
 
-    /// Sleeps for a while, unless the channel goes away.
+    /// Sleeps for `time`, unless the channel is removed.
     pub(crate) fn nap(&self, time: Duration) -> Result<(), Fault> {
         self.check_set()?;
         self.members.nap(time).map_err(|errno| self.fault("semtimedop", errno))
     }
 
-    /// Waits until somebody is on the other side; `may_go_on` is asked now and then.
+    /// Waits until the other side has a member; calls `may_go_on` at intervals.
     pub(crate) fn await_peer(
         &self,
         deadline: Option<Deadline>,

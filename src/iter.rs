@@ -1,8 +1,9 @@
-//! Messages as iterators, for the receivers of every kind of channel.
+//! Iterators over messages, for the receivers of every kind of channel.
 
 use crate::error::RecvError;
 
-/// A message, or why there is none. `None` at the end; after a fault, once it was told.
+/// Converts the result of a receive call to an iterator's item and sets `ended` at the end. A fault
+/// is returned once; after it, and at the end, the iterator returns `None`.
 pub(crate) fn next<T>(
     result: Result<T, RecvError>,
     ended: &mut bool,

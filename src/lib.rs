@@ -1,13 +1,14 @@
 //! Channels between processes over one System V shared-memory segment and one System V semaphore
 //! set.
 //!
-//! [`spsc::Sender`] and [`spsc::Receiver`] feel like [`std::sync::mpsc`]'s, but sit in separate
-//! processes, started in either order. A message is written into a slot of the shared segment, and
-//! one cache line carries it across; while both sides are awake no system call is made, and a side
-//! with nothing to do sleeps in the kernel. Any process may be killed at any instruction: what was
-//! acknowledged is gone, what was sent is there, nothing is torn, the dead one's seat is free, and
-//! its peer wakes and is told. [`mpmc`] has any number of senders and receivers, where another receiver
-//! gets what a dead one had in hand.
+//! [`spsc::Sender`] and [`spsc::Receiver`] resemble those of [`std::sync::mpsc`], but live in
+//! separate processes, which may start in either order. A message is written into a slot of the
+//! shared segment, and one cache line carries it across. While neither side is blocked, a message
+//! needs no system call; a side that has nothing to do blocks in the kernel. Any process may be
+//! killed at any instruction: acknowledged messages are gone, sent messages are available, no
+//! message is torn, the seat of the dead process is free, and its peer wakes up and gets an error.
+//! [`mpmc`] channels have any number of senders and receivers; there, a message that was in flight
+//! in a receiver that died is delivered to another receiver.
 //!
 //! ```
 //! use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -33,45 +34,46 @@
 //!
 //! # Messages
 //!
-//! A [`Message`] is bytes that may travel: any type with four traits of [`zerocopy`], which this
-//! crate re-exports. Their derives name the crate `zerocopy`; with `zerocopy` among your own
-//! dependencies nothing more is needed, without it the attribute above tells them where it is.
-//! Received bytes are validated, so a `bool` of 7 is an error and not undefined behaviour. Types
-//! that end in a slice, `[u8]` and `str` among them, are messages of variable length, up to
-//! [`Options::slot_size`].
+//! A [`Message`] is any type that implements four traits of [`zerocopy`], which this crate
+//! re-exports. Their derive macros expect a crate named `zerocopy`: add it to your dependencies, or
+//! point the macros at the re-export with the attribute shown above. Received bytes are validated,
+//! so a `bool` of 7 is an error and not undefined behaviour. Types that end in a slice, including
+//! `[u8]` and `str`, are messages of variable length, up to [`Options::slot_size`].
 //!
 //! # Life of a channel
 //!
-//! A channel is found by a name (each user has names of their own, see [`Options::owner`]), a raw
-//! System V key, a file and a project number, or, without any of them, by an identifier that its
-//! creator hands on. It is there from the first
-//! [`open`](Options::open) until [`remove`] ([`Lifetime::Kept`], the default), or until its last
-//! member leaves ([`Lifetime::LastMember`]). [`list`], [`stat`] and [`Observer`] look at channels
-//! without joining them; [`reap`] removes what dead processes left.
+//! A channel is found by a name (names are per user, see [`Options::owner`]), by a raw System V
+//! key, by a file and a project number, or, if it has none of these, by an identifier that its
+//! creator passes on. It exists from the first [`open`](Options::open) until [`remove`]
+//! ([`Lifetime::Kept`], the default), or until its last member leaves ([`Lifetime::LastMember`]).
+//! [`list`], [`stat`] and [`Observer`] examine channels without joining them; [`reap`] removes what
+//! dead processes left behind.
 //!
 //! # Death
 //!
-//! That a process is alive is the kernel's word: each member holds a semaphore that the kernel gives
-//! back (`SEM_UNDO`) when the process ends, whatever ended it and after its last thread can no longer
-//! write. There are no heartbeats and no timeouts that could be wrong. The same step posts to the
-//! other side's sleepers. A process loses its seat, and is told so, if it calls `unshare` for IPC or
-//! System V semaphores. It keeps it over `exec`, though its memory is gone: close channels before.
-//! A process that dumps core is dead when the dump is written.
+//! The kernel tracks which processes are alive: each member holds a semaphore with `SEM_UNDO`,
+//! which the kernel gives back when the process ends for any reason, after its last thread can no
+//! longer write. There are no heartbeats and no timeouts that could be wrong. The same step posts
+//! to the blocked waiters of the other side. A process that calls `unshare` for IPC or System V
+//! semaphores loses its seat, and its calls return [`Fault::LivenessLost`]. After `exec`, a process
+//! keeps its seat although its mapping is gone: close channels before. A process that dumps core
+//! counts as dead once the dump is written.
 //!
 //! # Trust
 //!
-//! Whoever may write to the segment may write anything there. Receiving by value copies a message to
-//! private memory before it is validated, and no address or length is taken from the segment
-//! unchecked: a hostile member can withhold and invent messages, but not make this side undefined.
-//! References *into* the segment ([`spsc::Guard`], [`spsc::Loan`]) trust every process that the mode
-//! lets write. The default mode is `0o600`.
+//! A process that may write to the segment may write anything there. Receiving by value copies a
+//! message to private memory before it is validated, and no address or length is taken from the
+//! segment unchecked: a malicious member can withhold and forge messages, but cannot cause
+//! undefined behaviour in this process. References *into* the segment (a `Guard` or a `Loan`, such
+//! as [`spsc::Guard`] and [`spsc::Loan`]) trust every process that the mode lets write. The default
+//! mode is `0o600`.
 //!
 //! # Limits
 //!
 //! 64-bit Linux, little-endian. The kernel's limits on segments and sets apply; see
 //! [`Error::Limit`].
 
-// Programs depend on this in their worst moments: it neither panics nor prints.
+// Programs depend on this crate when other processes fail: it neither panics nor prints.
 #![cfg_attr(
     not(any(test, loom)),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable),
@@ -131,7 +133,7 @@ struct Readme;
 #[doc = include_str!("../docs/guide.md")]
 struct Guide;
 
-/// The examples of the page for operators, compiled and run.
+/// The examples of the document for operators, compiled and run.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/operations.md")]
 struct Operations;

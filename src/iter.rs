@@ -21,21 +21,21 @@ pub(crate) fn next<T>(
     }
 }
 
-/// The three iterators of a receiver, which is borrowed as the second argument says.
+/// Defines the three iterators of a receiver; the second argument is how they borrow it.
 macro_rules! iterators {
     ($receiver:ident, $borrowed:ty) => {
         $crate::iter::iterators! {
-            /// Waits for each message; ends when the channel is drained and nobody is left to send,
-            /// and after a fault. Made by [`Receiver::iter`].
+            /// A blocking iterator over messages; it ends when the channel is disconnected and
+            /// drained, and after a fault. Made by [`Receiver::iter`].
             Iter<'a>, $borrowed, recv
         }
         $crate::iter::iterators! {
-            /// The messages that are there; ends at the first moment without one. Made by
-            /// [`Receiver::try_iter`].
+            /// A non-blocking iterator over messages; it ends when no message is available, and
+            /// after a fault. Made by [`Receiver::try_iter`].
             TryIter<'a>, $borrowed, try_recv
         }
         $crate::iter::iterators! {
-            /// As [`Iter`], of a receiver of its own.
+            /// A blocking iterator like [`Iter`] that owns its receiver.
             IntoIter, $receiver<T>, recv
         }
 

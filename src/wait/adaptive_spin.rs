@@ -1,13 +1,15 @@
-//! How long to spin before a sleep, and what the last waits taught about it.
+//! Adaptive spinning: how long to spin before blocking, estimated from the last waits.
 //!
-//! A wait of unknown length costs at most twice what it must when one spins for as long as a sleep and its
-//! wake would take, and then sleeps (Karlin, Manasse, McGeoch and Owicki, "Competitive randomized
-//! algorithms for non-uniform problems", SODA 1990). What that is the wakes tell.
+//! A wait of unknown length costs at most twice the optimum when a thread spins for as long as
+//! blocking and the wake-up would take, and then blocks (Karlin, Manasse, McGeoch and Owicki,
+//! "Competitive randomized algorithms for non-uniform problems", SODA 1990). The cost of blocking
+//! is estimated from the wake-ups.
 //!
-//! Spinning is in vain where messages come seldom, and where the other side needs this very
-//! processor. After some waits that outlast it, or end without anything, it is left out. Where later
-//! ones end so soon that it would have met them, it is tried once; if that is in vain too, the next
-//! try comes after twice as many, since on one processor each of them is like that.
+//! Spinning is unsuccessful where messages are rare, and where the other side needs this very
+//! processor. After several waits that outlast the spin, or that time out, spinning is suspended.
+//! Once later waits end so soon that a spin would have met them, it is tried once; if that spin is
+//! unsuccessful too, the next try follows after twice as many such waits, since on a shared
+//! processor every one of them is like that.
 
 use crate::sync::spin_loop;
 
@@ -15,105 +17,115 @@ use crate::sync::spin_loop;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Wait {
-    /// Never sleep: the lowest latency, one processor at 100 %. Only with a processor to spare for
-    /// each handle that waits so. A receiver takes each message the moment it is there, which slows down
-    /// a sender that writes without a pause: for the most messages a second, `Balanced`.
+    /// Never blocks: the lowest latency, at 100 % of one processor. Use it only with a spare
+    /// processor for each handle that waits like this. A receiver takes each message the moment it
+    /// is available, which slows down a sender that writes without pause; for the highest
+    /// throughput use `Balanced`.
     Spin,
-    /// Spin for about as long as a sleep and a wake would cost (learnt from the last ones), then
-    /// sleep. On a machine with one processor it does not spin, and it leaves out spinning that was in
-    /// vain several times in a row, as on a processor that both sides share. A receiver that catches up
-    /// with a stream again and again lets its sender get some messages ahead, a few microseconds at most.
+    /// Spins for about as long as blocking and a wake-up would cost (estimated from the last ones),
+    /// then blocks. On a machine with one processor it does not spin, and it suspends spinning
+    /// after several unsuccessful spins in a row, as on a processor that both sides share. A
+    /// receiver that repeatedly catches up with a stream backs off until its sender is some
+    /// messages ahead, for a few microseconds at most.
     #[default]
     Balanced,
-    /// Sleep at once when there is nothing to do. As with `Balanced`, a call that is woken in vain again and
-    /// again, for what other members took, rests before the next sleep: first for 50 us, then for about as long
-    /// as it was in vain so far, at most 3.2 ms.
+    /// Blocks at once when there is nothing to do. As with `Balanced`, a call whose wake-ups are
+    /// repeatedly futile, because other members took the message or slot, rests before it blocks
+    /// again: first for 50 us, then for about as long as it has waited in vain so far, at most 3.2
+    /// ms.
     Park,
 }
 
-/// What a handle knows about waiting.
+/// How a handle waits, and its estimate from earlier waits.
 #[derive(Debug)]
 pub(crate) struct WaitPolicy {
     pub(crate) wait: Wait,
     pub(crate) estimate: SpinEstimate,
-    /// With one processor a spinning waiter keeps away the very process it waits for.
+    /// True on a machine with one processor, where spinning keeps the peer from running.
     pub(crate) alone: bool,
-    /// Sleeps since the handle was made.
+    /// The number of times that the handle has parked since it was made.
     pub(crate) parks: u64,
 }
 
-/// What the last waits taught.
+/// An estimate from the last waits: whether to spin, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SpinEstimate {
-    /// How long to spin, nanoseconds: twice what the last wakes took, between 2 and 100 microseconds.
+    /// How long to spin, in nanoseconds: twice what the last wake-ups took, between 2 and 100
+    /// microseconds.
     spin: u32,
-    /// 0 as long as spinning pays; otherwise how many waits it would have met come before the next try.
+    /// 0 while spinning is enabled; otherwise the number of waits to observe, of those that a spin
+    /// would have met, before the next try.
     pause: u16,
-    /// While spinning pays, waits in a row that outlasted it; otherwise waits still to come before the try.
+    /// While spinning is enabled, the number of consecutive waits that outlasted it; otherwise the
+    /// number of short waits still to observe before the next try.
     count: u16,
 }
 
-/// Looks before the first thing that is not a look: a microsecond or two, many times what a message is on
-/// its way. In a model they would be looks more, of no use.
+/// The number of polls before the first other action: a microsecond or two, many times the latency
+/// of a message in transit. In a model they would only add polls that check nothing new.
 const GLANCES: u32 = if cfg!(loom) { 0 } else { 64 };
 const SPIN_MIN_NS: u32 = 2_000;
 const SPIN_MAX_NS: u32 = 100_000;
-/// A spin that takes so much longer than it may was preempted; less is the time of some looks.
+/// A spin that exceeds its budget by more than this was preempted; a smaller excess is the time of
+/// some polls.
 const PREEMPTED_NS: u64 = 20_000;
-/// Waits in a row that outlast spinning before it is left out, and those that it would have met before it is
-/// tried again.
+/// The number of consecutive waits that outlast spinning before it is suspended, and the number of
+/// short waits that end the first suspension.
 const IN_VAIN: u16 = 8;
 const PAUSE_MAX: u16 = 4_096;
 
 impl SpinEstimate {
-    /// As at first, with a budget.
+    /// Returns the initial estimate with this budget.
     fn new(spin: u32) -> SpinEstimate {
         SpinEstimate { spin, pause: 0, count: 0 }
     }
 
-    /// In one word, for threads that learn together.
+    /// Packs the estimate into one word, for threads that share it.
     pub(crate) fn to_bits(self) -> u64 {
         u64::from(self.spin) | u64::from(self.pause) << 32 | u64::from(self.count) << 48
     }
 
-    /// From such a word.
+    /// Unpacks such a word.
     pub(crate) fn from_bits(bits: u64) -> SpinEstimate {
         SpinEstimate { spin: bits as u32, pause: (bits >> 32) as u16, count: (bits >> 48) as u16 }
     }
 
-    /// Whether spinning is left out this time.
+    /// Returns whether spinning is suspended this time.
     fn is_suspended(self) -> bool {
         self.pause != 0 && self.count != 0
     }
 
-    /// How long to spin this time, nanoseconds.
+    /// Returns how long to spin this time, in nanoseconds.
     pub(crate) fn budget(self) -> u64 {
         if self.is_suspended() { 0 } else { u64::from(self.spin) }
     }
 
-    /// A wake came: what it cost, from the waker's post to here, nanoseconds.
+    /// Records a wake-up and its cost, from the waker's post to the return from blocking, in
+    /// nanoseconds.
     pub(crate) fn woken(&mut self, cost: u64) {
-        // Older than any wake: the post was no waker's.
+        // Older than any wake-up takes: no waker made this post.
         if cost < 10_000_000 {
             let spin = (u64::from(self.spin) * 7 + 2 * cost) / 8;
             self.spin = spin.clamp(u64::from(SPIN_MIN_NS), u64::from(SPIN_MAX_NS)) as u32;
         }
     }
 
-    /// A wait ended while it spun, after so many nanoseconds. One that took longer than it may spin was
-    /// preempted: the message may have come because this processor was given to the other side.
+    /// Records a wait that ended during the spin, after `time` nanoseconds. A spin that exceeded
+    /// its budget was preempted: the message may have arrived because this processor was given to
+    /// the other side.
     pub(crate) fn spun(&mut self, time: u64) {
         if time <= u64::from(self.spin) + PREEMPTED_NS { self.met() } else { self.outlasted(time) }
     }
 
-    /// A wait ended while it spun, and soon.
+    /// Records a wait that ended during the spin, within its budget.
     fn met(&mut self) {
         (self.pause, self.count) = (0, 0);
     }
 
-    /// A wait ended without what it waited for, after so many nanoseconds. What is shorter than spinning
-    /// says nothing of it. Two of them in a row are enough to leave spinning out: beside busy processes it
-    /// uses up what the scheduler would grant at the end of the sleep, and the call returns that much later.
+    /// Records a wait that timed out after `time` nanoseconds. One shorter than a spin is no
+    /// evidence. Two in a row are enough to suspend spinning: next to busy processes, a spin uses
+    /// up what the scheduler would grant at the end of the blocking wait, and the call returns that
+    /// much later.
     pub(crate) fn timed_out(&mut self, time: u64) {
         if time >= u64::from(self.spin) {
             if self.pause == 0 {
@@ -123,7 +135,7 @@ impl SpinEstimate {
         }
     }
 
-    /// A wait outlasted spinning, and took so many nanoseconds.
+    /// Records a wait that outlasted spinning and took `time` nanoseconds.
     pub(crate) fn outlasted(&mut self, time: u64) {
         if self.pause == 0 {
             self.count += 1;
@@ -149,20 +161,20 @@ impl WaitPolicy {
         }
     }
 
-    /// The same with what was learnt before. Asks nobody for the number of processors, which takes
-    /// several system calls.
+    /// Returns the same policy with this estimate. It does not query the number of processors
+    /// again, which takes several system calls.
     pub(crate) fn with(&self, estimate: SpinEstimate) -> WaitPolicy {
         WaitPolicy { wait: self.wait, estimate, alone: self.alone, parks: 0 }
     }
 
-    /// Whether to spin this time. Where it was in vain not a single look more: they would be a good part of
-    /// what a park costs.
+    /// Returns whether to spin this time. While spinning is suspended, not even one extra poll is
+    /// made: the polls would be a good part of what parking costs.
     pub(crate) fn spins(&self) -> bool {
         self.wait != Wait::Park && !self.alone && !self.estimate.is_suspended()
     }
 
-    /// Looks a few times before anything is done that takes as long as a message that is on its way.
-    /// Whether it came.
+    /// Polls a few times before any action that takes as long as a message in transit. Returns
+    /// whether `came` reported success.
     #[inline(always)]
     pub(crate) fn poll_briefly(&mut self, mut came: impl FnMut() -> bool) -> bool {
         if !self.spins() {
@@ -178,8 +190,8 @@ impl WaitPolicy {
         false
     }
 
-    /// Whether a receiver at the heels of its sender may look away for a moment: not where the latency is to
-    /// be the lowest, nor where spinning is of no use.
+    /// Returns whether a receiver that keeps up with its sender may back off: not where the latency
+    /// is to be minimal, nor where spinning is useless.
     pub(crate) fn backs_off(&self) -> bool {
         self.wait == Wait::Balanced && self.spins()
     }
@@ -212,7 +224,8 @@ mod tests {
         }
     }
 
-    /// How many of so many waits spin for all of their budget, when none of them is met by it.
+    /// Returns how many of `waits` waits spin for their whole budget, when no spin meets any of
+    /// them.
     fn spins(estimate: &mut SpinEstimate, waits: usize, time: u64) -> usize {
         (0..waits)
             .filter(|_| {
@@ -227,7 +240,7 @@ mod tests {
     fn long_waits_end_spinning() {
         let mut estimate = fresh();
         assert_eq!(spins(&mut estimate, 1_000, 1_000_000), usize::from(IN_VAIN));
-        // Not after a pause now and then.
+        // Occasional pauses do not suspend it.
         estimate.met();
         for _ in 0..100 {
             assert_eq!(
@@ -257,19 +270,20 @@ mod tests {
         assert_ne!(estimate.budget(), 0);
         estimate.timed_out(1_000_000);
         assert_eq!(estimate.budget(), 0);
-        // And they do not put off the next try.
+        // And they do not postpone the next try.
         estimate.timed_out(1_000_000);
         assert_eq!((estimate.pause, estimate.count), (IN_VAIN, IN_VAIN));
     }
 
-    /// Beside busy processes a spin may be preempted; that the message is there afterwards is not its merit.
+    /// Next to busy processes a spin may be preempted; a message found afterwards is not its
+    /// success.
     #[test]
     fn preempted_spins_are_in_vain() {
         let mut estimate = fresh();
         let most = u64::from(estimate.spin) + PREEMPTED_NS;
         (0..IN_VAIN).for_each(|_| estimate.spun(most + 1));
         assert_eq!(estimate.budget(), 0);
-        // Nor does one of them bring spinning back.
+        // Nor does one of them re-enable spinning.
         estimate.spun(3_000_000);
         assert_eq!(estimate.budget(), 0);
         let mut estimate = fresh();
@@ -280,7 +294,7 @@ mod tests {
         }
     }
 
-    /// Two that share a processor: each wait is short, and none is met by spinning.
+    /// Two processes that share a processor: each wait is short, and spinning meets none.
     #[test]
     fn what_is_always_in_vain_is_tried_more_and_more_seldom() {
         let mut estimate = fresh();

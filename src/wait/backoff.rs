@@ -1,48 +1,53 @@
-//! A receiver at its sender's heels lets it get a lead.
+//! Receiver back-off.
 //!
-//! A receiver that is faster than its sender looks at each slot just when it is being written. Every such
-//! look takes the line away from the sender, whose stores leave in order: all that follow wait until it is
-//! back. Lines then go to and fro, with a few messages each time, at a fraction of what either side could do.
-//! So a receiver that has caught up again and again, each time after some messages and only for a moment,
-//! looks away until it is far behind.
+//! A receiver that keeps up with its sender polls each slot just while it is being written. Every
+//! such poll takes the cache line away from the sender; because stores become visible in program
+//! order, all later stores stall until the line is back. The two sides then exchange one line for
+//! every few messages, at a fraction of the throughput that either could reach. So a receiver that
+//! has caught up repeatedly, each time after a burst of messages and only for a moment, stops
+//! polling until the sender is well ahead.
 //!
-//! That costs the messages of a stream the time of the lead, a few microseconds at most. Where there is no
-//! stream it is not done: where messages come singly, and after a longer wait. And where the lead was not
-//! there in time, since the sender is slow or waits for something itself, it is left out, longer each time.
+//! Back-off delays the messages of a stream by the time that the sender takes to get ahead, a few
+//! microseconds at most. It is skipped where there is no stream: for isolated messages and after
+//! longer waits. If the sender did not get ahead in time, because it is slow or waits for something
+//! itself, back-off is suspended, for exponentially growing intervals.
 
 use crate::ring::geometry::Geometry;
 use crate::sync::plain::AtomicU32;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::sync::spin_loop;
 
-/// When to let the sender get a lead, and how far. Of one handle; where threads share it, what they know of
-/// each other may be a little old.
+/// When to back off, and for how many messages. The state belongs to one handle; threads that share
+/// the handle may see slightly outdated values.
 #[derive(Debug)]
 pub(crate) struct ReceiverBackoff {
-    /// More messages than these are a lead; 0 where the ring is too short for one.
+    /// Back-off ends when more than this number of messages is available; 0 disables it, where the
+    /// ring is too short.
     messages: u64,
-    /// Messages that a receiver at the heels finds at a time, at least.
+    /// The minimum burst (messages since the ring was last empty) that counts as streaming.
     some: u64,
-    /// Whether there were some before there was nothing.
+    /// Whether such a burst preceded the last empty poll.
     were_some: AtomicU32,
-    /// How sure it is that the receiver is at the heels, up to [`SURE`].
+    /// The confidence that the receiver keeps up with the sender, up to [`SURE`].
     heels: AtomicU32,
-    /// How many leads to leave out after one that was not there in time, and how many are still to come.
+    /// How many back-offs to skip after an unsuccessful one, and how many skips remain.
     pause: AtomicU32,
     left_out: AtomicU32,
 }
 
 const SURE: u32 = 8;
 const PAUSE_MAX: u32 = 4_096;
-/// A lead is so many messages, or so many bytes of slots where that is less, but a few in any case.
+/// The distance to wait for: this number of messages, or this number of bytes of slots if that is
+/// less, but at least [`MESSAGES_MIN`] messages.
 const MESSAGES: usize = 64;
 const BYTES: usize = 16 * 1024;
 const MESSAGES_MIN: usize = 8;
-/// Of messages in slots of so many bytes, a sender's processor holds several back when their line is taken
-/// away; of larger ones, one or two.
+/// Up to this slot size, one stolen cache line delays several buffered stores of the sender; above
+/// it, only one or two.
 const SMALL: usize = 128;
-/// Looks until the time is over, and pauses between them, together half a microsecond as a rule. A sender
-/// that takes longer for a lead than all of them is no faster with it.
+/// The number of polls before back-off gives up, and the spin-loop hints between them, together
+/// usually half a microsecond. A sender that takes longer than all of them to get ahead does not
+/// become faster.
 const LOOKS: u32 = 6;
 const PAUSES: u32 = 16;
 
@@ -59,7 +64,7 @@ impl ReceiverBackoff {
         }
     }
 
-    /// There is nothing, after `found` messages. Whether to look away until there is a lead.
+    /// Records that the ring is empty after `found` messages. Returns whether to back off now.
     pub(crate) fn is_due(&self, found: u64) -> bool {
         let some = found >= self.some;
         self.were_some.store(some.into(), Relaxed);
@@ -71,8 +76,8 @@ impl ReceiverBackoff {
         left_out == 0
     }
 
-    /// Looks away until `has_more_than` so many messages, or the time is over, or nothing comes. Whether the
-    /// lead is there.
+    /// Backs off until more than the wanted number of messages is available, or the polls are used
+    /// up, or no message is available. Returns whether the sender got ahead.
     pub(crate) fn back_off(
         &self,
         has_more_than: impl Fn(u64) -> bool,
@@ -90,14 +95,14 @@ impl ReceiverBackoff {
         there
     }
 
-    /// Whether the lead was there in time.
+    /// Records whether the sender got ahead in time.
     fn was(&self, there: bool) {
         let pause = if there { 0 } else { (self.pause.load(Relaxed) * 2).clamp(1, PAUSE_MAX) };
         self.pause.store(pause, Relaxed);
         self.left_out.store(pause, Relaxed);
     }
 
-    /// Whether the next message came within a moment.
+    /// Records whether the next message arrived within a moment.
     pub(crate) fn came(&self, soon: bool) {
         let heels = self.heels.load(Relaxed);
         let heels = match (soon, self.were_some.load(Relaxed) != 0) {
@@ -120,8 +125,8 @@ mod tests {
         )
     }
 
-    /// So many times nothing, each time after `found` messages, and then something at once: how many of
-    /// them were leads, which came or not.
+    /// Finds the ring empty `times` times, each time after `found` messages, with the next message
+    /// arriving at once. Returns how often the receiver backed off, successfully or not.
     fn leads(backoff: &ReceiverBackoff, times: u64, found: u64, came: bool) -> u64 {
         (0..times)
             .map(|_| {
@@ -160,13 +165,13 @@ mod tests {
         assert_eq!(leads(&backoff, u64::from(SURE), 4, true), 0);
     }
 
-    /// A sender that waits for an answer after each few messages.
+    /// A sender that waits for an answer after every few messages.
     #[test]
     fn what_is_never_there_is_waited_for_more_and_more_seldom() {
         let backoff = backoff::<u64>(1024);
         assert!(leads(&backoff, 10_000, 8, false) < 16);
         assert!(leads(&backoff, 10_000, 8, false) < 4);
-        // A stream again.
+        // The stream has resumed.
         assert!(leads(&backoff, 10_000, 8, true) > 5_000);
     }
 
@@ -185,7 +190,7 @@ mod tests {
         };
         assert_eq!(comes_at(1, true), (true, 1));
         assert_eq!(comes_at(LOOKS, true), (true, LOOKS));
-        // Later is in vain, and where nothing comes one look is enough.
+        // A later success is missed, and if no message is available one poll is enough.
         assert_eq!(comes_at(LOOKS + 1, true), (false, LOOKS));
         assert_eq!(comes_at(LOOKS, false), (false, 1));
     }

@@ -1,4 +1,4 @@
-//! How long a call may wait, and what a polling one may do only once in a while.
+//! The blocking mode of a call, and a rate limit for costly checks in non-blocking calls.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::sync::plain::AtomicU64;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::sysv::time::{self, Deadline};
 
-/// How long a call may wait.
+/// The blocking mode of a call: how long it may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blocking {
     Never,
@@ -15,8 +15,8 @@ pub(crate) enum Blocking {
 }
 
 impl Blocking {
-    /// Counted from here; the fast path has no time to look at the clock. A time beyond the clock's
-    /// reach is for ever.
+    /// Returns the deadline, counted from this call; the fast path does not read the clock. A
+    /// timeout beyond the range of the clock never expires.
     pub(crate) fn deadline(self) -> Option<Deadline> {
         match self {
             Blocking::Never => Deadline::after(Duration::ZERO),
@@ -26,7 +26,7 @@ impl Blocking {
     }
 }
 
-/// Lets something costly happen once in a while.
+/// A rate limit for a costly operation.
 #[derive(Debug)]
 pub(crate) struct Throttle {
     every_ns: u64,
@@ -38,7 +38,7 @@ impl Throttle {
         Throttle { every_ns: time.as_nanos() as u64, next_ns: AtomicU64::new(0) }
     }
 
-    /// Whether it is time; then not again for a while.
+    /// Returns whether the operation is due, and if so postpones the next one by the interval.
     pub(crate) fn is_due(&self) -> bool {
         let due = self.is_past();
         if due {
@@ -47,19 +47,20 @@ impl Throttle {
         due
     }
 
-    /// Whether it is time; by a clock that is cheap and a few milliseconds coarse.
+    /// Returns whether the operation is due, by a cheap clock with a resolution of a few
+    /// milliseconds.
     pub(crate) fn is_past(&self) -> bool {
         time::coarse_ns() >= self.next_ns.load(Relaxed)
     }
 
-    /// It was done: not again for a while.
+    /// Records that the operation was done: the next one is due after the interval.
     pub(crate) fn done(&self) {
         self.next_ns.store(time::coarse_ns() + self.every_ns, Relaxed);
     }
 }
 
 impl Default for Throttle {
-    /// As often as a polling call looks at who lives.
+    /// The interval of the liveness checks of a non-blocking call.
     fn default() -> Throttle {
         Throttle::every(Duration::from_millis(1))
     }

@@ -1,83 +1,103 @@
-//! Waiting: spin, park; and waking without a system call or a fence while nobody is parked.
+//! Waiting: spinning, parking, and wake-ups that cost neither a system call nor a fence while no
+//! thread is parked.
 //!
 //! # Why no wake-up is lost
 //!
-//! A side has one word with the bit PARKED, a count of waiting threads for each of its members
-//! (`waiting.rs`), and a wake semaphore. *Work* is what a thread of this side waits for: a message, a
-//! free slot, or news that stays true, such as the end of the stream. Senders wait for a burst: a slot is
-//! work for them when half of the ring is free, in a small ring at once.
+//! A side has one parking word with the bit PARKED, a count of waiting threads for each of its
+//! members (`waiting.rs`), and a wake semaphore. *Work* is what a thread of this side waits for: a
+//! message, a free slot, or a state that is permanent, such as the end of the stream. Senders wait
+//! for a burst: a free slot counts as work for them once half of the ring is free; in a small ring
+//! it counts at once.
 //!
-//! | step | by | what |
-//! |---|---|---|
-//! | P1 | publisher | publishes (a Release store to the ring), then looks at the word: zero, done |
-//! | P2 | waker | takes PARKED off; it was off: done, somebody else has the duty |
-//! | P3 | waker | posts one token |
-//! | S1 | waiter | its own count + 1 |
-//! | S2 | waiter | sets PARKED |
-//! | S3 | waiter | `membarrier` |
-//! | S4 | waiter | an exact look, taking. It found something: F1. Nothing: H1 |
-//! | H1 | waiter with the duty | what is no end for it may be one for another: P2 and P3, once for each state of the channel. It has no duty any more. It posted: its count - 1, B1 |
-//! | S5 | waiter | sleeps until a token comes, and eats it |
-//! | F1 | finder | its count - 1 |
-//! | F2 | finder | takes PARKED off; it was on: it has the duty |
-//! | F3 | finder | passes on if it has the duty |
-//! | K1 | woken | has the duty; its count - 1; a quick look, taking. It found something: O1 |
-//! | T1 | woken | found nothing: clears counts of the dead, eats all tokens left, keeps the duty; S1 |
-//! | R1 | woken in vain again | passes on (O1 to O3), does nothing for a while, about as long as it was in vain so far, of at most 3.2 ms; S1 |
-//! | B1 | who posted in H1 or R1 | until its token is eaten, for a slice at most: an exact look, taking, every 0.4 ms; S1 |
-//! | G1 | whose time is over | its count - 1; F2; an exact look, taking; F3 |
-//! | O1 | who passes on | nobody of this side is counted: done |
-//! | O2 | who passes on | sets PARKED, `membarrier` |
-//! | O3 | who passes on | an exact look, taking nothing: work, P2 and P3 |
+//! ```text
+//! P1  publisher        Publishes (a Release store to the ring), then loads the parking word.
+//!                      If it is zero: done.
+//! P2  waker            Clears PARKED. If it was clear already: done, another thread has the duty.
+//! P3  waker            Posts one token.
+//! S1  waiter           Adds 1 to its own count.
+//! S2  waiter           Sets PARKED.
+//! S3  waiter           Calls `membarrier`.
+//! S4  waiter           Polls exactly and takes what it finds. Found something: F1. Nothing: H1 if
+//!                      it has the duty, else S5.
+//! H1  waiter that has  A state that is not the end of the stream for it may be the end for another
+//!     the duty         waiter: P2 and P3, once for each state of the channel. It no longer has the
+//!                      duty. If it posted: subtracts 1 from its count, then B1. If not: S5.
+//! S5  waiter           Blocks until a token arrives, and consumes it.
+//! F1  finder           Subtracts 1 from its count.
+//! F2  finder           Clears PARKED. If it was set: the finder has the duty.
+//! F3  finder           Passes the wake-up on (O1) if it has the duty.
+//! K1  woken waiter     Has the duty. Subtracts 1 from its count; polls quickly and takes what it
+//!                      finds. Found something: O1.
+//! T1  woken waiter     Found nothing: clears the counts of dead members, drains all remaining
+//!                      tokens, keeps the duty; S1.
+//! R1  waiter after a   Passes the wake-up on (O1 to O3), rests for about as long as it has waited
+//!     second futile    in vain so far, at most 3.2 ms; S1.
+//!     wake-up
+//! B1  waiter that      Until its token is consumed, and for one slice at most: polls exactly every
+//!     posted in H1     0.4 ms and takes what it finds; S1.
+//!     or R1
+//! G1  waiter whose     Subtracts 1 from its count; F2; polls exactly and takes what it finds; F3.
+//!     time is over
+//! O1  thread that      If no thread of this side is counted: done.
+//!     passes on
+//! O2  same             Sets PARKED and calls `membarrier`.
+//! O3  same             Polls exactly without taking anything. If there is work: P2 and P3.
+//! ```
 //!
-//! **Invariant.** Call a thread *committed* from a look in S4 that found nothing until it is back from
-//! S5, and say that a process has *the duty* from P2, F2 or an eaten token on, until P3, or the end of
-//! O1 to O3, or a look in S4 that finds nothing. While a thread is committed, its count is not 0, and
-//! PARKED is on, or a token is there, or somebody has the duty. While there is also work, a token is
-//! there, or somebody has the duty, or a publisher is between publishing and its look and will find
-//! PARKED on.
+//! **Invariant.** A thread is *committed* from a poll in S4 that found nothing until it has
+//! returned from S5. A process has *the duty* from P2, F2 or a consumed token on, until P3, or the
+//! end of O1 to O3, or a poll in S4 that finds nothing. While a thread is committed, its count is
+//! not 0, and PARKED is set, or a token is available, or a process has the duty. While there is
+//! also work, a token is available, or a process has the duty, or a publisher is between its
+//! publication and its load of the parking word and will find PARKED set.
 //!
-//! A receiver that came when all senders were gone waits for the next one, and messages that its own
-//! member has in hand are no reason for a thread to wait. So the end of the stream is not the same for all,
-//! and who is woken for it is not always who it is for: H1. Nor may the one who hands on eat that token itself,
-//! before the other one comes from S4 to S5: B1.
+//! The end of the stream is not the same for all waiters: a receiver that joined after all senders
+//! had left waits for the next sender, and the messages that its own member has in flight are no
+//! reason for a thread to wait. So the thread that is woken for the end of the stream is not always
+//! the thread for which the stream has ended; H1 passes the wake-up on. The thread that passes it
+//! on must not consume that token itself before the other thread gets from S4 to S5; B1 prevents
+//! that.
 //!
-//! *PARKED* goes off in P2 and F2 only, and tokens go in S5 and T1 only: each of these makes a duty. A
-//! duty ends with a token (P3); with all counts at zero (O1), and then whoever commits later sets
-//! PARKED itself; or after PARKED was set by the very thread (O2, S2) and a barrier and an exact look
-//! followed, so that a publisher either is seen by that look, or looks after it and finds PARKED on,
-//! or finds it taken off by a third, who has a duty by that. Nothing has to balance: a token or a
-//! count too many costs a look, and one token stands for any number of duties, since who eats it looks
-//! at everything. So one token for each side, posted by the kernel at the end of every member
-//! (`liveness/mod.rs`), makes good whatever the dead one owed.
+//! *PARKED* is cleared in P2 and F2 only, and tokens are consumed in S5 and T1 only; each of these
+//! creates a duty. A duty ends in one of three ways. Either a token is posted (P3). Or all counts
+//! are zero (O1), and any thread that commits later sets PARKED itself. Or the same thread has set
+//! PARKED (O2, S2), and a barrier and an exact poll followed: then a publisher either is seen by
+//! that poll, or loads the parking word after it and finds PARKED set, or finds that a third thread
+//! has cleared it, which has a duty for that reason. Nothing has to balance: a surplus token or
+//! count costs one poll, and one token can stand for any number of duties, since the thread that
+//! consumes it polls for everything. So one token for each side, which the kernel posts at the end
+//! of every member (`liveness/mod.rs`), pays every duty that a dead member had.
 //!
-//! Found by exhaustive search and stress: most of these steps, left out or moved, lose a wake-up
-//! (`tests/waiting_model`, which also tells the interleavings, and which of them hold alone and fail in
-//! pairs). H1 is not in that model; `tests/channel/unlike.rs` fails without it. In a channel of one and
-//! one there is nobody to pass on to, and no count is kept. Who rests in R1 is not committed and has no
-//! duty, so the model may let it rest for ever; with the duty it may not.
+//! These steps were found by exhaustive search and stress tests: most of them, when left out or
+//! moved, lose a wake-up (`tests/waiting_model`, which also documents the interleavings, and the
+//! variants that hold alone and fail in pairs). H1 is not part of that model;
+//! `tests/channel/unlike.rs` fails without it. In an SPSC channel there is no other waiter to pass
+//! a wake-up on to, and no count is kept. A thread that rests in R1 is not committed and has no
+//! duty, so the model may let it rest for ever; while it has the duty it must not.
 //!
 //! # The barrier
 //!
-//! One of publisher and waiter must see the other: a store-load order on both sides, and a full
-//! barrier in each message costs most of its time. So the waiter buys both:
-//! `membarrier(GLOBAL_EXPEDITED)` makes every running thread of every registered process pass a full
-//! barrier. A publisher whose look came before it has published before it too, and the waiter's look
-//! sees that; one whose look comes after it sees PARKED. On its side it is enough that the compiler
-//! keeps the order ([`waker_fence`]).
+//! At least one of publisher and waiter must observe the other's store, which needs a store-load
+//! barrier on both sides. A full fence for each message would take most of a message's time. So the
+//! waiter pays for both: `membarrier(GLOBAL_EXPEDITED)` executes a full barrier in every running
+//! thread of every registered process. If the publisher's load precedes that barrier, its
+//! publication does too, and the waiter's poll sees the message; if its load follows the barrier,
+//! it sees PARKED. On the publisher's side it is enough that the compiler keeps the order
+//! ([`waker_fence`]).
 //!
-//! A process that cannot register (seccomp, old kernel) would silently get no barrier. It switches
-//! the channel to fences before it sends or sleeps: the flag FENCE in the parking words, which each
-//! waker reads anyway and which sends it to [`wake`], where a real fence stands in front of a second
-//! look. Who sets the flag first lets a moment pass ([`Parker::settle`]), in which what others had
-//! stored when they did not see it yet becomes visible.
+//! A process that cannot register (seccomp, an old kernel) would silently get no barrier. It
+//! switches the channel to fences before it sends or blocks: it sets the flag FENCE in the parking
+//! words. Every waker reads these words anyway, and the flag sends it to [`wake`], where a real
+//! fence precedes a second load. The first process that sets the flag lets a moment pass
+//! ([`Parker::settle`]); within it the stores of processes that had not yet seen the flag become
+//! visible.
 //!
 //! # The last resort
 //!
-//! A process may be stopped (SIGSTOP) while it has the duty, and a segment may be removed by hand. So
-//! sleeping is in slices of [`SLICE`]. A sleep that ended by its slice, with work there that nobody
-//! woke it for within [`waiter::GRACE`], is counted in [`Parking::overslept`]; but for stopped processes the
-//! count stays 0: the tests of this crate demand it.
+//! A process can be stopped (SIGSTOP) while it has the duty, and a segment can be removed by hand.
+//! So a waiter blocks in slices of [`SLICE`]. If a slice ends while there is work, and no waker
+//! posts for it within [`waiter::GRACE`], the event is counted in [`Parking::overslept`]. Unless a
+//! process was stopped, that count stays 0: the tests of this crate require it.
 
 pub(crate) mod adaptive_spin;
 pub(crate) mod backoff;
@@ -102,48 +122,52 @@ use crate::sync::Ordering::SeqCst;
 use crate::sync::{fence, plain};
 use crate::sysv::time;
 
-/// How a sleep ended.
+/// How a blocking wait in the kernel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slept {
-    /// It ate a token.
+    /// It consumed a token.
     Token,
-    /// The time is over.
+    /// The timeout elapsed.
     TimedOut,
-    /// A signal came, or a stop and its continuation.
+    /// A signal arrived, or the process was stopped and continued.
     Interrupted,
 }
 
-/// Where waiters sleep: the channel's semaphore set, or the model checker's.
+/// The place where waiters block: the channel's semaphore set, or the model checker's.
 pub(crate) trait Parker {
-    /// Sleeps until there is a token of this side, and eats it, or until the time is over.
+    /// Blocks until a token of this side is available and consumes it, or until the timeout
+    /// elapses.
     fn sleep(&self, side: Side, at_most: Duration) -> Result<Slept, Fault>;
-    /// Adds a token: one waiter of this side goes on, now or when it comes to sleep.
+    /// Adds a token: one waiter of this side continues, now or when it next blocks.
     fn post(&self, side: Side) -> Result<(), Fault>;
-    /// Eats so many tokens of this side, if they are still there.
+    /// Consumes up to `tokens` tokens of this side without blocking, if they are still available.
     fn drain(&self, side: Side, tokens: u16) -> Result<(), Fault>;
-    /// All semaphores at one instant.
+    /// Reads all semaphores at one instant.
     fn lives(&self) -> Result<Lives, Fault>;
-    /// A full barrier in every thread of every member; false where that is not to be had.
+    /// Executes a full barrier in every thread of every member; returns false where that is not
+    /// supported.
     fn barrier(&self) -> bool;
-    /// Lets so much time pass that what others stored before is visible.
+    /// Waits until the stores that other processes made before the call are visible.
     fn settle(&self);
-    /// Does nothing for so long.
+    /// Pauses for `time`.
     fn rest(&self, time: Duration);
-    /// Whether this is a forked child, and all this its parent's.
+    /// Returns whether this process is a forked child, so that the handle belongs to its parent.
     fn is_forked(&self) -> bool;
 }
 
-/// P1, between publishing and looking. See the top of this file.
+/// Orders the two halves of P1: the publication before the load of the parking word. The module's
+/// documentation explains why a compiler fence is enough outside the models.
 #[inline(always)]
 pub(crate) fn waker_fence() {
     #[cfg(not(loom))]
     crate::sync::compiler_fence(SeqCst);
-    // The model has no membarrier: both sides fence.
+    // The model has no membarrier: both sides execute a fence.
     #[cfg(loom)]
     fence(SeqCst);
 }
 
-/// P2 and P3: somebody is parked, or fences are required. Whether a token was posted.
+/// Performs P2 and P3: a waiter is parked, or fences are required. Returns whether it posted a
+/// token.
 #[cold]
 pub(crate) fn wake<G: Parker>(gate: &G, parking: &Parking, side: Side) -> Result<bool, Fault> {
     if parking.needs_fences() {
@@ -157,24 +181,25 @@ pub(crate) fn wake<G: Parker>(gate: &G, parking: &Parking, side: Side) -> Result
     Ok(true)
 }
 
-/// How closely to look, and what for.
+/// How thoroughly to poll, and for what purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Poll {
-    /// At the ring; no system call.
+    /// Polls the ring only; makes no system call.
     Quick,
-    /// As closely as can be: at the ring, the peer's life and the flags.
+    /// Polls the ring, the peer's liveness and the flags.
     Exact,
-    /// As closely, but content to sleep until there is enough to be worth waking for.
+    /// Polls as thoroughly as `Exact`, but accepts blocking until there is enough work for a
+    /// wake-up.
     BeforePark,
-    /// As `BeforePark`, but takes nothing: is there what a waker would have woken this very waiter for?
-    /// The end of the stream is something, too.
+    /// Like `BeforePark`, but takes nothing: is there work for which a waker would have woken this
+    /// very waiter? The end of the stream counts as work, too.
     Peek,
-    /// As `Peek`, but for any waiter of this side: may there be something for one of them? Of the end, once
-    /// for each state of the channel.
+    /// Like `Peek`, but for any waiter of this side: may there be work for one of them? The end of
+    /// the stream is reported once for each state of the channel.
     Others,
 }
 
-/// Why waiting ended without what was waited for.
+/// Why a wait ended without the event that it waited for.
 #[derive(Debug)]
 pub(crate) enum WaitError<E> {
     TimedOut,
@@ -182,7 +207,7 @@ pub(crate) enum WaitError<E> {
 }
 
 impl WaitError<Fault> {
-    /// The same of a call with errors of its own.
+    /// Converts the error to that of a call with its own error type.
     pub(crate) fn of_call<E: From<Fault>>(self) -> WaitError<E> {
         match self {
             WaitError::TimedOut => WaitError::TimedOut,

@@ -1,27 +1,29 @@
-//! The parking word of one side: whether anybody of it is parked, and flags beside that.
+//! The parking word of one side: whether a member of it is parked, and further flags.
 
 use crate::layout::Parking;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 
-/// A member of this side may be parked, or about to, and nobody is on the way to wake it. It may stay on
-/// when that member is gone, which costs a post.
+/// A member of this side may be parked, or about to park, and no waker has the duty to wake it. The
+/// bit may stay set after that member is gone, which costs one post.
 const PARKED: u32 = 1 << 0;
-/// This side has no members, and had some.
+/// This side has no members, but had some before.
 pub(crate) const LEFT: u32 = 1 << 29;
 /// The channel was removed.
 pub(crate) const REMOVED: u32 = 1 << 30;
 /// A member could not register for membarrier: wakers need a fence.
 const FENCE: u32 = 1 << 31;
 
-/// The word is written by read-modify-write only: a plain store could undo a flag.
+/// The word is written by read-modify-write operations only: a plain store could undo a flag.
 impl Parking {
-    /// What a waker sees with one plain load: zero while there is nothing to do for it.
+    /// Loads the word with one plain load, as a waker does: zero means that a waker has nothing to
+    /// do.
     #[inline(always)]
     pub(crate) fn flags(&self) -> u32 {
         self.word.load(Relaxed)
     }
 
-    /// Whether that side left and nobody came since. Acquire: what it sent before is visible.
+    /// Returns whether all members of that side have left and none has joined since. Acquire: what
+    /// that side sent before is visible.
     pub(crate) fn has_left(&self) -> bool {
         self.word.load(Acquire) & LEFT != 0
     }
@@ -30,18 +32,18 @@ impl Parking {
         self.flags() & REMOVED != 0
     }
 
-    /// Whether wakers need a fence.
+    /// Returns whether wakers need a fence.
     pub(super) fn needs_fences(&self) -> bool {
         self.flags() & FENCE != 0
     }
 
-    /// Whether a waker has something to do.
+    /// Returns whether a waker has something to do.
     #[inline(always)]
     pub(crate) fn is_parked(&self) -> bool {
         self.flags() & PARKED != 0
     }
 
-    /// AcqRel: a flag set is seen with all that was done before.
+    /// Sets a flag. AcqRel: a process that sees the flag sees everything done before it was set.
     pub(crate) fn set(&self, flag: u32) {
         self.word.fetch_or(flag, AcqRel);
     }
@@ -50,24 +52,25 @@ impl Parking {
         self.word.fetch_and(!flag, AcqRel);
     }
 
-    /// Tells the waking side to use fences from now on.
+    /// Makes the waking side use fences from now on.
     pub(crate) fn require_fences(&self) {
         self.set(FENCE);
     }
 
-    /// Says that somebody of this side is about to park. SeqCst: in front of the barrier, which is a
-    /// fence where there is no membarrier.
+    /// Announces that a thread of this side is about to park. SeqCst: this precedes the barrier,
+    /// which is a fence where membarrier is not available.
     pub(super) fn park(&self) {
         self.word.fetch_or(PARKED, SeqCst);
     }
 
-    /// Takes PARKED off; whether it was on. From then on the caller has the duty to wake somebody.
-    /// Acquire: with PARKED comes the count of who set it.
+    /// Clears PARKED and returns whether it was set. If so, the caller has the duty to wake a
+    /// waiter. Acquire: with PARKED comes the count of the thread that set it.
     pub(super) fn unpark(&self) -> bool {
         self.word.fetch_and(!PARKED, AcqRel) & PARKED != 0
     }
 
-    /// Takes off all that only living members need, or never wrote. Only while there are none.
+    /// Clears all flags that only living members need, or that were never written. Call it only
+    /// while there are no members.
     pub(crate) fn forget(&self) {
         self.clear(!LEFT);
     }

@@ -1,4 +1,4 @@
-//! Waiting for what nobody wakes for.
+//! Waiting for events that have no wake-up.
 
 use std::time::Duration;
 
@@ -6,12 +6,13 @@ use super::{Poll, WaitError, spin};
 use crate::sysv::time::{self, Deadline};
 use crate::wait::adaptive_spin::WaitPolicy;
 
-/// Sleeps between two looks of [`poll`].
+/// The pauses between two polls of [`poll`].
 const NAP_MIN: Duration = Duration::from_micros(50);
 const NAP_MAX: Duration = Duration::from_millis(16);
 
-/// Waits for what nobody wakes for, such as the last acknowledgement: looks now and then, at first
-/// often. It is late by an eighth of the time that it took, and 16 ms at most.
+/// Waits for an event that has no wake-up, such as the last acknowledgement, by polling: often at
+/// first, then less often. It notices the event late, by an eighth of the time waited and 16 ms at
+/// most.
 pub(crate) fn poll<E>(
     policy: &mut WaitPolicy,
     nap: impl Fn(Duration) -> Result<(), E>,

@@ -1,18 +1,19 @@
-//! Looking again and again before a sleep.
+//! Polling repeatedly before blocking.
 
 use super::{Poll, WaitError};
 use crate::sync::spin_loop;
 use crate::sysv::time::{self, Deadline};
 use crate::wait::adaptive_spin::{Wait, WaitPolicy};
 
-/// Looks between two looks at the clock.
+/// The number of polls between two readings of the clock.
 const POLLS: u32 = 32;
-/// A spinning waiter that never parks looks after its peer this often.
+/// The interval of the liveness checks of a spinning waiter that never parks.
 const LIFE_NS: u64 = 1_000_000;
 
-/// Spins where that is worth it, and learns from it. Whether that found something.
+/// Spins if the policy allows it, and updates the estimate. Returns whether a poll succeeded.
 ///
-/// No `sched_yield` follows it: beside a busy process that gives away a time slice, and a park does not.
+/// No `sched_yield` follows the spin: next to a busy process that gives away a time slice, which
+/// parking does not.
 pub(super) fn spin<E>(
     policy: &mut WaitPolicy,
     start: u64,
@@ -26,7 +27,7 @@ pub(super) fn spin<E>(
     Ok(found)
 }
 
-/// Spins for the budget, or as long as it takes when the handle never parks.
+/// Spins for the budget, or without limit when the handle never parks.
 fn spin_budget<E>(
     policy: &WaitPolicy,
     start: u64,

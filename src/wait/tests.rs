@@ -1,4 +1,4 @@
-//! What waits teach, with sleeps that are none of the kernel's.
+//! Estimates from waits, with a simulated parker instead of the kernel's.
 
 use std::cell::Cell;
 
@@ -9,16 +9,16 @@ use crate::sync::spin_loop;
 use crate::sysv::time::{Deadline, now_ns};
 use crate::wait::adaptive_spin::{Wait, WaitPolicy};
 
-/// Where a thread sleeps for a while, until a post comes or the time is over.
+/// A simulated parker: a thread blocks there until a post arrives or the timeout elapses.
 struct Bed<'a> {
     parking: &'a Parking,
-    /// When a post comes, and how long it takes from there to the one who slept, nanoseconds.
+    /// When a post arrives, and how long the wake-up takes from there, in nanoseconds.
     post: Option<(u64, u64)>,
     slept: Cell<bool>,
     rested: Cell<Duration>,
 }
 
-/// Lets so many nanoseconds pass.
+/// Spins for `time` nanoseconds.
 fn pass(time: u64) {
     let start = now_ns();
     while now_ns() - start < time {
@@ -86,7 +86,7 @@ fn policy() -> WaitPolicy {
     WaitPolicy { alone: false, ..WaitPolicy::new(Wait::Balanced) }
 }
 
-/// Where the way back from a sleep takes longer than anybody spins, the wait itself was not that long.
+/// If a wake-up takes longer than the longest spin, the wait itself was still short.
 #[test]
 fn the_way_back_is_no_part_of_a_wait() {
     let header = Header::new();
@@ -99,11 +99,13 @@ fn the_way_back_is_no_part_of_a_wait() {
         let look = |_| Ok::<bool, Fault>(bed.slept.get());
         assert!(wait(bed.place(), &mut policy, None, look).is_ok());
     }
-    // Left out after some, tried again since a spin would have met it, and then more and more seldom.
+    // Suspended after some waits, tried again because a spin would have met them, and then less and
+    // less often.
     assert!((9..30).contains(&tried), "spun {tried} times");
 }
 
-/// Who looks now and then for what does not come spins in vain like any other.
+/// A receiver that polls occasionally for messages that do not arrive spins without success like
+/// any other.
 #[test]
 fn a_wait_that_times_out_was_in_vain() {
     let header = Header::new();
@@ -123,21 +125,21 @@ fn a_wait_that_times_out_was_in_vain() {
     assert!((1..9).contains(&spun(Duration::from_millis(1), 50)));
 }
 
-/// A sleep that ends by itself is a fault where something is there that nobody woke for.
+/// A blocking wait that ends by its slice is a fault if there is work for which no waker posted.
 #[test]
 fn who_oversleeps_is_counted() {
     let header = Header::new();
     let bed = Bed::new(&header, None);
     let overslept = || header.receivers.overslept.load(plain::Ordering::Relaxed);
-    // There from the first sleep on, for others and for this one.
+    // Available from the first blocking wait on, for others and for this waiter.
     let look = |look| Ok::<bool, Fault>(look != Poll::BeforePark && bed.slept.get());
     assert!(wait(bed.place(), &mut policy(), None, look).is_ok());
     assert_eq!(overslept(), 1);
-    // It was not worth waking for.
+    // It was not worth a wake-up.
     bed.slept.set(false);
     let look = |look| Ok::<bool, Fault>(look == Poll::Exact && bed.slept.get());
     assert!(wait(bed.place(), &mut policy(), None, look).is_ok());
-    // Its own time was over before.
+    // Its own deadline had passed before.
     bed.slept.set(false);
     let look = |look| Ok::<bool, Fault>(look != Poll::BeforePark && bed.slept.get());
     let deadline = Deadline::after(Duration::from_millis(20));
@@ -146,7 +148,7 @@ fn who_oversleeps_is_counted() {
     assert!(!header.receivers.is_parked());
 }
 
-/// Who finds the message when the processor comes back from somebody else did not meet it by spinning.
+/// A thread that finds the message after it was preempted did not meet it by spinning.
 #[test]
 fn a_wait_that_is_preempted_was_in_vain() {
     let header = Header::new();
@@ -162,7 +164,7 @@ fn a_wait_that_is_preempted_was_in_vain() {
     assert_eq!(policy.estimate.budget(), 0, "it still spins");
 }
 
-/// Who is woken for what others take gives them more and more time, and never more than a moment.
+/// A waiter that is woken for messages that others take rests longer and longer, up to a limit.
 #[test]
 fn who_is_woken_in_vain_rests() {
     let header = Header::new();

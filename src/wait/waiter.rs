@@ -1,4 +1,5 @@
-//! One call that waits: spin, then announce, look, sleep, and pass on. The steps are those of `wait/mod.rs`.
+//! One blocking call: spin, announce, poll, block, and pass on. The step names are those of
+//! `wait/mod.rs`.
 
 use std::time::Duration;
 
@@ -10,25 +11,26 @@ use crate::sync::{fence, plain};
 use crate::sysv::time::{self, Deadline};
 use crate::wait::adaptive_spin::{Wait, WaitPolicy};
 
-/// The longest a waiter sleeps without a look of its own.
+/// The maximum time that a waiter blocks without polling by itself.
 pub(crate) const SLICE: Duration = Duration::from_millis(200);
 
-/// How long a waker may take from publishing to posting, on a busy machine.
+/// The maximum time that a waker may take from publishing to posting, on a busy machine.
 pub(super) const GRACE: Duration = Duration::from_millis(100);
 
-/// Looks in that time.
+/// The number of polls within that time.
 const LOOKS: u32 = 20;
 
-/// How long a waiter that was woken in vain rests: at first, and at most. Such a wake takes up to 50 us of a
-/// processor that its fellows or the other side could use, half of it for the barrier: a sixtieth at last.
+/// How long a waiter rests after a futile wake-up, one that finds nothing to take: at first, and at
+/// most. Such a wake-up takes up to 50 us of a processor that other waiters or the other side could
+/// use, half of it for the barrier; with the longest rest that is one sixtieth of the time.
 const REST_MIN: Duration = Duration::from_micros(50);
 const REST_MAX: Duration = Duration::from_micros(3_200);
 
-/// A waiter that stands back for another one looks so often, and for a slice at most.
+/// A waiter that leaves a token to another one polls at this interval, and for one slice at most.
 const NAP: Duration = Duration::from_micros(400);
 const NAPS: u128 = SLICE.as_micros() / NAP.as_micros();
 
-/// One member's place to wait.
+/// The place where one member waits.
 #[derive(Debug)]
 pub(crate) struct WaitSite<'a, G> {
     pub(crate) gate: &'a G,
@@ -37,7 +39,7 @@ pub(crate) struct WaitSite<'a, G> {
     pub(crate) holder: Holder,
 }
 
-/// Waits until `look` finds what it wants.
+/// Blocks until `look` succeeds.
 #[inline(never)]
 pub(crate) fn wait<G: Parker, E: From<Fault>>(
     place: WaitSite<'_, G>,
@@ -46,7 +48,7 @@ pub(crate) fn wait<G: Parker, E: From<Fault>>(
     mut look: impl FnMut(Poll) -> Result<bool, E>,
 ) -> Result<(), WaitError<E>> {
     let gate = place.gate;
-    // A handler may have forked since the last look: what comes is the parent's.
+    // A signal handler may have forked since the last poll: the handle belongs to the parent.
     let look = |how| match gate.is_forked() {
         true => Err(WaitError::Failed(Fault::Forked.into())),
         false => look(how).map_err(WaitError::Failed),
@@ -54,7 +56,7 @@ pub(crate) fn wait<G: Parker, E: From<Fault>>(
     let mut waiter =
         Waiter { place, look, deadline, start: time::now_ns(), duty: false, rest: Duration::ZERO };
     let waited = waiter.run(policy);
-    // Also where waiting failed: others may have to hear of it.
+    // Also after a failed wait: other waiters may need the wake-up.
     if waiter.duty {
         waiter.pass_on();
     }
@@ -64,16 +66,16 @@ pub(crate) fn wait<G: Parker, E: From<Fault>>(
     }
 }
 
-/// One thread in one call that waits.
+/// One thread in one blocking call.
 struct Waiter<'a, G, F> {
     place: WaitSite<'a, G>,
     look: F,
     deadline: Option<Deadline>,
-    /// Nanoseconds of the monotonic clock.
+    /// When the call began to wait, in nanoseconds of the monotonic clock.
     start: u64,
-    /// It ate a token, or took PARKED off, and has not passed that on.
+    /// It consumed a token or cleared PARKED, and has not passed that on.
     duty: bool,
-    /// How long to rest after the next wake in vain; not yet after the first one.
+    /// How long to rest after the next futile wake-up; zero before the first one.
     rest: Duration,
 }
 
@@ -95,7 +97,7 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
         }
     }
 
-    /// S1 to T1. Whether it found something.
+    /// Performs S1 to T1, and R1. Returns whether a poll succeeded.
     fn park(&mut self, policy: &mut WaitPolicy, at_most: Duration) -> Result<bool, WaitError<E>> {
         self.announce()?;
         match (self.look)(Poll::BeforePark) {
@@ -107,7 +109,8 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
                 }
             },
             ended => {
-                // Otherwise spinning were never tried again where messages come as soon as this.
+                // Otherwise spinning would never be tried again where messages arrive as soon as
+                // this.
                 policy.estimate.outlasted(time::now_ns().saturating_sub(self.start));
                 self.withdraw();
                 self.unpark();
@@ -127,10 +130,10 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
                 self.tidy()?;
                 self.rest()
             }
-            // What is not worth waking for is worth to be taken by now.
+            // Work too small for a wake-up is worth taking by now.
             Ok(Slept::TimedOut) => self.look_alone(),
             Ok(Slept::Interrupted) => Ok(false),
-            // What was sent before the channel went away is still to be had.
+            // Messages that were sent before the channel was removed are still delivered.
             Err(failed) => match (self.look)(Poll::Quick)? {
                 true => Ok(true),
                 false => Err(failed),
@@ -138,10 +141,10 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
         }
     }
 
-    /// The last look when the time is over.
+    /// Performs G1: the last poll after the deadline has passed.
     fn give_up(&mut self, policy: &mut WaitPolicy, parked: bool) -> Result<(), WaitError<E>> {
         if parked {
-            // Nobody shall post for a waiter that is gone.
+            // No waker shall post for a waiter that is gone.
             self.unpark();
         }
         if (self.look)(Poll::Exact)? {
@@ -153,7 +156,7 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
         Err(WaitError::TimedOut)
     }
 
-    /// S1, S2, S3.
+    /// Performs S1, S2 and S3.
     fn announce(&mut self) -> Result<(), WaitError<E>> {
         if !self.place.table.add(self.place.holder) {
             return Err(WaitError::Failed(Fault::LivenessLost.into()));
@@ -163,14 +166,15 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
         Ok(())
     }
 
-    /// Not in a forked child, where the count is of its parent's thread.
+    /// Subtracts this thread from the count (F1, K1), but not in a forked child, where the count
+    /// belongs to the parent's thread.
     fn withdraw(&self) {
         if !self.place.gate.is_forked() {
             self.place.table.remove(self.place.holder);
         }
     }
 
-    /// F2; likewise.
+    /// Performs F2, but not in a forked child.
     fn unpark(&mut self) {
         self.duty |= !self.place.gate.is_forked() && self.place.parking.unpark();
     }
@@ -186,7 +190,7 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
         }
     }
 
-    /// S5.
+    /// Performs S5, and counts a wake-up that did not come.
     fn sleep(&mut self, at_most: Duration) -> Result<Slept, WaitError<E>> {
         let (gate, side) = (self.place.gate, self.place.holder.seat.side);
         let sleep = |time| gate.sleep(side, time).map_err(|fault| WaitError::Failed(fault.into()));
@@ -194,8 +198,9 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
         if slept != Slept::TimedOut || at_most < SLICE {
             return Ok(slept);
         }
-        // What is there may have come just now, with a waker on its way; or others take it, and more comes
-        // all the time. A fault is what nobody takes, and nobody wakes for.
+        // The work may have arrived just now, with a waker about to post; or other members take it,
+        // and more arrives all the time. It is a fault only if no member takes it and no waker
+        // posts for it.
         for _ in 0..LOOKS {
             let left = self.deadline.map_or(GRACE, |deadline| deadline.remaining());
             if left < GRACE / LOOKS || !(self.look)(Poll::Peek)? {
@@ -210,7 +215,7 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
         Ok(slept)
     }
 
-    /// A look that nobody asked for.
+    /// Polls without having been woken.
     fn look_alone(&mut self) -> Result<bool, WaitError<E>> {
         let looked = (self.look)(Poll::Exact);
         if !matches!(looked, Ok(false)) {
@@ -219,7 +224,7 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
         looked
     }
 
-    /// T1.
+    /// Performs T1.
     fn tidy(&self) -> Result<(), WaitError<E>> {
         let WaitSite { gate, table, holder, .. } = &self.place;
         let tidied = table.clear_dead(*holder, || gate.lives()).and_then(|lives| {
@@ -231,8 +236,9 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
         tidied.map_err(|fault| WaitError::Failed(fault.into()))
     }
 
-    /// R1: woken in vain again, since others of this side take what comes. Were PARKED set at once, the next
-    /// message would end in a post and a wake for nothing, too. Whether it found something.
+    /// Performs R1, after a second futile wake-up: other members of this side take what arrives. If
+    /// PARKED were set at once, the next message would cause another post and another futile
+    /// wake-up. Returns whether a poll succeeded.
     fn rest(&mut self) -> Result<bool, WaitError<E>> {
         let rest = self.rest;
         self.rest = (rest * 2).clamp(REST_MIN, REST_MAX);
@@ -250,8 +256,9 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
         self.place.gate.rest(time.min(left));
     }
 
-    /// B1: the token just posted is for another one, who may be between its look and its sleep. It is left to
-    /// that one. Whether this one found something meanwhile; exactly, since another may stand back for it.
+    /// Performs B1: the token just posted is for another waiter, which may be between its poll and
+    /// its blocking; this waiter leaves it to that one. Returns whether this waiter found something
+    /// meanwhile. It polls exactly, since another waiter may leave a token to it in the same way.
     fn stand_back(&mut self) -> Result<bool, WaitError<E>> {
         let side = self.place.holder.seat.side;
         for _ in 0..NAPS {
@@ -267,7 +274,7 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
         Ok(false)
     }
 
-    /// O1, O2, O3. Whether that ended in a token.
+    /// Performs O1, O2 and O3. Returns whether it posted a token.
     fn pass_on(&mut self) -> bool {
         let WaitSite { gate, parking, table, holder } = &self.place;
         if gate.is_forked() || !table.has_waiters(holder.seat.side) {
@@ -276,14 +283,15 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
         parking.park();
         self.barrier();
         let WaitSite { gate, parking, holder, .. } = &self.place;
-        // What fails here fails again in the next call that waits.
+        // An error here occurs again in the next blocking call.
         !matches!((self.look)(Poll::Others), Ok(false))
             && wake(*gate, parking, holder.seat.side).unwrap_or(false)
     }
 
-    /// There is nothing for this waiter. Looks are not quite alike: for another one it may be the end of the
-    /// stream. Then whoever has the duty hands it on; the look says so once for each state of the channel,
-    /// so that nothing goes round for ever. Whether that ended in a token.
+    /// Performs H1: there is nothing for this waiter, but the polls of two waiters are not quite
+    /// alike. For another one the same state may be the end of the stream, so the thread that has
+    /// the duty hands it on. `look` reports that once for each state of the channel, so that no
+    /// wake-up circulates for ever. Returns whether it posted a token.
     fn hand_on(&mut self) -> Result<bool, WaitError<E>> {
         let WaitSite { gate, parking, table, holder } = &self.place;
         let is_due = self.duty && table.has_waiters_beside(*holder) && (self.look)(Poll::Others)?;
@@ -295,11 +303,12 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
         }
     }
 
-    /// From a wake: how long spinning would have had to take, and what the way back took.
+    /// Updates the estimate after a wake-up: how long a spin would have had to last, and how long
+    /// the wake-up took.
     fn learn(&self, policy: &mut WaitPolicy) {
         let now = time::now_ns();
         let woken_at = self.place.parking.woken_at.load(plain::Ordering::Relaxed);
-        // Spinning would have met what came when the waker posted, however long the way back took.
+        // Spinning would have met the event when the waker posted, however long the wake-up took.
         let by_waker = (self.start..now).contains(&woken_at);
         policy.estimate.outlasted(if by_waker { woken_at } else { now } - self.start);
         if by_waker {

@@ -1,4 +1,4 @@
-//! The waiting table: how many threads of each member wait, a word for each seat.
+//! The waiting table: the number of waiting threads of each member, in one word for each seat.
 //!
 //! ```text
 //! 63                     33   32  31                      0
@@ -7,12 +7,13 @@
 //! +------------------------+------+------------------------+
 //! ```
 //!
-//! The member that has the seat writes its word: a new incarnation with no threads when it joins, one
-//! thread more or less where one waits. Others do one thing only: they clear the count of a member
-//! that died while it waited, by a compare-and-swap of a word that they read *before* they found the
-//! seat's semaphore at zero. A new member of that seat has another incarnation, so its count is safe
-//! from a cleaner that is late, and a count that is not the own one is never lowered: a member that
-//! lost its seat (`unshare`) finds another incarnation there, and learns of it by that.
+//! The member that has the seat writes its word: a new incarnation with no threads when it joins,
+//! one thread more or less when a thread starts or ends waiting. Other members do one thing only:
+//! they clear the count of a member that died while it waited, by a compare-and-swap of a word that
+//! they read *before* they found the seat's semaphore at zero. A new member in that seat has
+//! another incarnation, so a late cleaner cannot clear its count. A member never lowers a count
+//! that is not its own: one that lost its seat (`unshare`) finds another incarnation there, and
+//! detects its eviction by that.
 
 use core::ptr::NonNull;
 
@@ -23,13 +24,13 @@ use crate::liveness::{Lives, Seat};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
 
-/// One thread in a word's count.
+/// One thread in the count of a word.
 const ONE: u64 = 1;
 const COUNT: u64 = 0xffff_ffff;
 const SIDE_SHIFT: u32 = 32;
 const INCARNATION_SHIFT: u32 = 33;
 
-/// The holder of a seat: another one in the same seat has another incarnation.
+/// The holder of a seat: a later holder of the same seat has another incarnation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Holder {
     pub(crate) seat: Seat,
@@ -37,7 +38,7 @@ pub(crate) struct Holder {
 }
 
 impl Holder {
-    /// Its word, but for the count.
+    /// Returns the holder's word without the count.
     fn identity(self) -> u64 {
         u64::from(self.incarnation) << INCARNATION_SHIFT | side_bit(self.seat.side)
     }
@@ -54,21 +55,22 @@ fn incarnation(word: u64) -> u32 {
     (word >> INCARNATION_SHIFT) as u32
 }
 
-/// How many threads of this side a word counts.
+/// Returns the number of threads of this side that a word counts.
 fn threads(word: u64, side: Side) -> u32 {
     if word & 1 << SIDE_SHIFT == side_bit(side) { (word & COUNT) as u32 } else { 0 }
 }
 
-/// The words of the seats; none where a side has one member that one thread uses, for then there is
-/// nobody to pass a wake-up on to.
+/// The words of the seats. The table is empty where a side has one member that one thread uses, for
+/// then there is no other waiter to pass a wake-up on to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Table<'a>(pub(crate) &'a [AtomicU64]);
 
 impl<'a> Table<'a> {
-    /// The table of a channel with so many seats.
+    /// Returns the table of a channel with this number of seats.
     ///
     /// # Safety
-    /// At `base` lie a header and the tables behind it, and stay there for as long as the table is used.
+    /// A header and the tables behind it must lie at `base`, and must stay there for as long as the
+    /// table is used.
     pub(crate) unsafe fn at(base: NonNull<u8>, seats: usize) -> Table<'a> {
         // SAFETY: the caller's promise; the words are atomics.
         Table(unsafe {
@@ -81,18 +83,20 @@ impl<'a> Table<'a> {
         self.0.get(usize::from(seat))
     }
 
-    /// The last holders of all seats, to be looked at before a seat is taken.
+    /// Returns the incarnations of the last holders of all seats; to be read before a seat is
+    /// taken.
     pub(crate) fn incarnations(&self) -> Vec<u32> {
         self.0.iter().map(|word| incarnation(word.load(Acquire))).collect()
     }
 
-    /// Makes the word of a seat that was just taken its new holder's. `None` if it is not as it was
-    /// before: somebody signed there in between, in another set of this channel, or died since.
+    /// Assigns the word of a seat that was just taken to its new holder. Returns `None` if the
+    /// incarnation is not what it was before: another member signed there in between, in another
+    /// set of this channel, or has died since.
     pub(crate) fn sign(&self, seat: Seat, before: &[u32]) -> Option<Holder> {
         let (word, &last) = self.word(seat.number).zip(before.get(usize::from(seat.number)))?;
         let holder = Holder { seat, incarnation: last.wrapping_add(1) & (u32::MAX >> 1) };
         let mut old = word.load(Relaxed);
-        // Only a late cleaner may change it meanwhile.
+        // Only a late cleaner can change it meanwhile.
         while incarnation(old) == last {
             match word.compare_exchange(old, holder.identity(), AcqRel, Relaxed) {
                 Ok(_) => return Some(holder),
@@ -102,18 +106,19 @@ impl<'a> Table<'a> {
         None
     }
 
-    /// Whether the seat is still that of its holder, as far as others signed there.
+    /// Returns whether the seat still belongs to its holder, as far as the table shows.
     pub(crate) fn is_of(&self, holder: Holder) -> bool {
         let word = self.word(holder.seat.number);
         word.is_none_or(|word| word.load(Relaxed) & !COUNT == holder.identity())
     }
 
-    /// Counts a thread that is about to park. False: the seat is another's.
+    /// Counts a thread that is about to park. Returns false if the seat belongs to another member.
     pub(super) fn add(&self, holder: Holder) -> bool {
         self.change(holder, |word| (word & COUNT != COUNT).then(|| word + ONE))
     }
 
-    /// Counts it no more. It may have been taken for dead meanwhile, or lost its seat.
+    /// Subtracts the thread from the count. The member may have been evicted meanwhile, or may have
+    /// lost its seat.
     pub(super) fn remove(&self, holder: Holder) {
         self.change(holder, |word| (word & COUNT != 0).then(|| word - ONE));
     }
@@ -132,18 +137,18 @@ impl<'a> Table<'a> {
         false
     }
 
-    /// Waiting threads of a member.
+    /// Returns the number of waiting threads of a member.
     pub(crate) fn threads_of(&self, holder: Holder) -> u32 {
         self.word(holder.seat.number)
             .map_or(0, |word| threads(word.load(Acquire), holder.seat.side))
     }
 
-    /// Whether any thread of this side waits, be it of a member that died.
+    /// Returns whether any thread of this side waits, dead members included.
     pub(super) fn has_waiters(&self, side: Side) -> bool {
         self.0.iter().any(|word| threads(word.load(Acquire), side) != 0)
     }
 
-    /// Whether any other thread of a waiting thread's side waits.
+    /// Returns whether any thread of this side other than the calling waiter waits.
     pub(super) fn has_waiters_beside(&self, own: Holder) -> bool {
         let side = own.seat.side;
         let others = |(seat, word): (u8, &AtomicU64)| {
@@ -152,8 +157,8 @@ impl<'a> Table<'a> {
         (0..).zip(self.0).any(others)
     }
 
-    /// Clears the counts of members that died while they waited. `look` is a look at the semaphores,
-    /// made after the words were read: a member that comes later has another incarnation.
+    /// Clears the counts of members that died while they waited. `look` reads the semaphores and is
+    /// called after the words were read: a member that joins later has another incarnation.
     pub(super) fn clear_dead<E>(
         &self,
         own: Holder,
@@ -166,14 +171,14 @@ impl<'a> Table<'a> {
         let lives = look()?;
         for ((seat, word), &old) in (0..).zip(self.0).zip(&words) {
             if old & COUNT != 0 && seat != own.seat.number && !lives.is_taken(seat) {
-                // Somebody else cleared it, or a new member signed: either is as good.
+                // Another thread cleared it, or a new member signed: both are fine.
                 let _ = word.compare_exchange(old, old & !COUNT, AcqRel, Relaxed);
             }
         }
         Ok(lives)
     }
 
-    /// Clears all counts. Only while there are no members.
+    /// Clears all counts. Call it only while there are no members.
     pub(crate) fn forget(&self) {
         for word in self.0 {
             word.fetch_and(!COUNT, AcqRel);

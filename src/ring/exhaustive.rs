@@ -1,6 +1,6 @@
-//! Every state word there is, laps near and far, whatever lies in head, tail and credit: the ring's
-//! functions are total, and leave what the table in `ring/slot_state.rs` allows. One thread, over a block of the
-//! heap.
+//! Exhaustive tests of every slot state, with near and far laps, and with any values of head, tail
+//! and credit: the ring's functions are total, and leave only states that the table in
+//! `ring/slot_state.rs` allows. One thread, over a block of the heap.
 
 use super::mpmc::{self, BAD_LAP, BAD_OWNER, BAD_PHASE, Disowned, Next, Room};
 use super::testing::HeapRing;
@@ -8,7 +8,7 @@ use super::{Corrupt, Ring, spsc};
 use crate::ring::slot_state::{DELIVERIES_MAX, LAP_SHIFT, LapOrder, NO_OWNER, Phase, SlotState};
 use crate::sync::Ordering::Relaxed;
 
-/// Who asks, who died, and a limit of deliveries.
+/// The calling seat, a dead seat, and a limit of deliveries.
 const ME: u8 = 3;
 const DEAD: u8 = 5;
 const LIMIT: u8 = 4;
@@ -21,8 +21,8 @@ fn is_gone(word: SlotState) -> bool {
     [DEAD, NO_OWNER].contains(&word.owner())
 }
 
-/// Laps from one and the same, their distances, and how many patterns of the lower bits are tried:
-/// all where it matters, some where a walk takes long.
+/// The distances of laps from a common one, and the step between the tried patterns of the lower
+/// bits: all patterns where it matters, some where a walk takes long.
 const LAPS: [(i64, usize); 9] = [
     (-2, 1),
     (-1, 1),
@@ -35,10 +35,10 @@ const LAPS: [(i64, usize); 9] = [
     ((1 << 47) - 1, 251),
 ];
 
-/// Without optimisation every fifth word must do.
+/// Without optimisation, every fifth word is tried.
 const EVERY: usize = if cfg!(debug_assertions) { 5 } else { 1 };
 
-/// Every word of these laps.
+/// Returns every word of these laps.
 fn words(lap: u64) -> impl Iterator<Item = SlotState> {
     LAPS.into_iter().flat_map(move |(distance, step)| {
         let (lap, step) = (lap.wrapping_add(distance as u64), step * EVERY);
@@ -51,7 +51,7 @@ fn places(capacity: u64) -> [u64; 4] {
     [0, 3 * capacity + 1, wrap.wrapping_sub(1), u64::MAX]
 }
 
-/// A many-to-many ring whose hints say `position`, every slot free.
+/// Returns an MPMC ring whose hints are `position`, with every slot free.
 fn free(block: &HeapRing, position: u64) -> Ring {
     // SAFETY: the callers drop the block last.
     let ring = unsafe { block.ring() };
@@ -62,7 +62,7 @@ fn free(block: &HeapRing, position: u64) -> Ring {
     ring
 }
 
-/// What one step of anybody makes of a word.
+/// Returns the states that one step of any member makes of a state.
 fn steps(word: SlotState) -> Vec<SlotState> {
     let lap = word.lap();
     let next = SlotState::free(lap.wrapping_add(1));
@@ -77,7 +77,7 @@ fn steps(word: SlotState) -> Vec<SlotState> {
                 false => vec![next],
             };
             if word.owner() != NO_OWNER {
-                // Nobody's, for receivers to look for.
+                // Orphaned, for receivers to find.
                 to.push(SlotState::reading(lap, word.deliveries(), NO_OWNER));
             }
             to
@@ -86,12 +86,12 @@ fn steps(word: SlotState) -> Vec<SlotState> {
     }
 }
 
-/// Whether a word comes of another by such steps.
+/// Returns whether such steps lead from one state to the other.
 fn is_reachable(from: SlotState, to: SlotState) -> bool {
     from == to || steps(from).into_iter().any(|word| is_reachable(word, to))
 }
 
-/// For each word in the slot of the position: the ring with it, and the word.
+/// Calls `check` for each word in the slot of the position, with the ring that holds it.
 fn for_each_word(mut check: impl FnMut(&Ring, u64, SlotState)) {
     for capacity in [1, 4] {
         for position in places(capacity as u64) {
@@ -110,7 +110,7 @@ fn found(ring: &Ring, position: u64) -> SlotState {
     SlotState(ring.slot(position).head.word.load(Relaxed))
 }
 
-/// Puts the other slots back where a call walked on.
+/// Restores the other slots after a call that walked on.
 fn put_back(ring: &Ring, position: u64) {
     for at in 1..ring.capacity() {
         let at = position.wrapping_add(at);
@@ -121,7 +121,7 @@ fn put_back(ring: &Ring, position: u64) {
     }
 }
 
-/// Why nobody honest can have left a word of the very lap where a member stands there.
+/// Returns why no honest member can have left this state, if its lap is that of the position.
 fn wrong_in_its_lap(word: SlotState) -> Option<Corrupt> {
     match word.phase() {
         None => Some(BAD_PHASE),
@@ -130,16 +130,16 @@ fn wrong_in_its_lap(word: SlotState) -> Option<Corrupt> {
     }
 }
 
-/// Whether there are other slots, with words of their own.
+/// Returns whether there are other slots, with states of their own.
 fn has_others(ring: &Ring) -> bool {
     ring.capacity() > 1
 }
 
-/// The same of a word that a sender finds, for its next position of that lap.
+/// The same for a state that a sender finds, for its next position of that lap.
 fn wrong_for_a_sender(ring: &Ring, word: SlotState, lap: u64) -> Option<Corrupt> {
     match word.age(lap) {
         LapOrder::Same => wrong_in_its_lap(word),
-        // The slots behind it are a lap behind what it says, or more.
+        // The slots after it are at least one lap behind what it claims.
         LapOrder::Newer => (has_others(ring) && word.laps_after(lap) > 1).then_some(BAD_LAP),
         LapOrder::Older if word.age(lap.wrapping_sub(1)) != LapOrder::Same => Some(BAD_LAP),
         LapOrder::Older => match word.phase() {
@@ -151,21 +151,21 @@ fn wrong_for_a_sender(ring: &Ring, word: SlotState, lap: u64) -> Option<Corrupt>
     }
 }
 
-/// The same of a word that a receiver finds.
+/// The same for a state that a receiver finds.
 fn wrong_for_a_receiver(ring: &Ring, word: SlotState, lap: u64) -> Option<Corrupt> {
     match word.age(lap) {
         LapOrder::Same if word.phase() == Some(Phase::Full) => {
             (word != SlotState::full(word.lap())).then_some(BAD_OWNER)
         }
         LapOrder::Same => wrong_in_its_lap(word),
-        // The slots behind it are further behind than one that nobody claimed.
+        // The slots after it are further behind than an unclaimed one.
         LapOrder::Newer => (has_others(ring) && word.laps_after(lap) > 2).then_some(BAD_LAP),
         LapOrder::Older => (word.age(lap.wrapping_sub(1)) != LapOrder::Same).then_some(BAD_LAP),
     }
 }
 
-/// What a word is wrong for is said by its name. And nothing else is, but for a ring of one slot, where
-/// a walk comes to the word again.
+/// An error names the actual fault of the state. No other error occurs, except in a ring of one
+/// slot, where a walk returns to the same state.
 fn must_say<T: core::fmt::Debug>(ring: &Ring, said: &Result<T, Corrupt>, wrong: Option<Corrupt>) {
     let error = said.as_ref().err().copied();
     if wrong.is_some() || has_others(ring) {
@@ -248,7 +248,7 @@ fn repairs_of_every_word() {
             rx.take_over(LIMIT, (is_dead, |at| aside = Some(at))).expect("no verdict fails");
         let left = found(ring, position);
         let orphan = word.phase() == Some(Phase::Reading) && is_gone(word);
-        // The place, wherever the lap is, is that of the slot and of that lap.
+        // The position is that of the slot in that lap, wherever the lap is.
         let is_place = |at: u64| {
             at & ring.mask == position & ring.mask && word.age(at >> ring.shift) == LapOrder::Same
         };
@@ -276,7 +276,7 @@ fn repairs_of_every_word() {
             _ => word,
         };
         assert_eq!(left, expected);
-        // Also when somebody died who had made it nobody's.
+        // Also if the member that orphaned it died.
         assert_eq!(orphans, (left.phase(), left.owner()) == (Some(Phase::Reading), NO_OWNER));
         let claim = word.phase() == Some(Phase::Claimed) && word.owner() == DEAD;
         assert_eq!(claims, u64::from(claim));
@@ -285,7 +285,7 @@ fn repairs_of_every_word() {
     });
 }
 
-/// The limit of a word's own count is kept whatever limit is asked for.
+/// The limit of the state's own count holds, whatever limit is requested.
 #[test]
 fn deliveries_never_wrap() {
     let block = HeapRing::at(1, 0);
@@ -304,7 +304,7 @@ fn deliveries_never_wrap() {
     }
 }
 
-/// A cursor is where its position says, inside the ring, however it came there.
+/// A cursor is at the slot of its position, inside the ring, however it got there.
 #[test]
 fn cursors_stay_inside() {
     for shift in 0..12 {
@@ -329,7 +329,7 @@ fn cursors_stay_inside() {
     }
 }
 
-/// One to one: any tail, head, credit and words near each other, and far.
+/// SPSC: any tail, head, credit and states, near each other and far apart.
 #[test]
 fn one_to_one_with_any_header() {
     const FAR: [u64; 3] = [1 << 40, 1 << 63, u64::MAX];
@@ -360,7 +360,7 @@ fn one_to_one_with_any_header() {
                         let free = |tx: &spsc::Producer| {
                             assert!(tx.room() <= capacity && tx.unacknowledged() <= capacity);
                         };
-                        // Nothing that is not acknowledged will be written over.
+                        // No unacknowledged message will be overwritten.
                         assert!(tx.position().wrapping_sub(head) <= capacity);
                         free(&tx);
                         for &credit in &offsets {

@@ -1,42 +1,43 @@
-//! Geometry: how many slots, how large, where. A total function of the options, checked arithmetic.
+//! Geometry: the number of slots, their size and their place. A total function of the options,
+//! computed with checked arithmetic.
 
 use crate::layout::{self, SLOTS_ALIGN, SlotHead};
 use crate::message::MessageLayout;
 
-/// Most slots a ring may have.
+/// The maximum number of slots of a ring.
 pub(crate) const CAPACITY_MAX: usize = 1 << 40;
 
-/// The private copy of a channel's measures: whatever is written into the segment later, every
-/// address is computed from these.
+/// The private copy of a channel's measures: every address is computed from these, whatever is
+/// written into the segment later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
     pub(crate) shape: MessageLayout,
     pub(crate) seats: usize,
-    /// Slots, a power of two.
+    /// The number of slots, a power of two.
     pub(crate) capacity: usize,
-    /// Longest message, bytes.
+    /// The maximum length of a message, in bytes.
     pub(crate) slot_size: usize,
-    /// From the start of a slot to its payload, bytes.
+    /// The offset of the payload in its slot, in bytes.
     pub(crate) payload_at: usize,
-    /// From one slot to the next, bytes.
+    /// The distance from one slot to the next, in bytes.
     pub(crate) stride: usize,
-    /// From offset zero to the first slot, bytes.
+    /// The size of the header, up to the first slot, in bytes.
     pub(crate) header_size: usize,
-    /// Header and slots, bytes.
+    /// The size of the header and the slots together, in bytes.
     pub(crate) total: usize,
 }
 
-/// How a slot lies: where messages are of one size, this follows from their type.
+/// The layout of a slot; for messages of one size, it follows from their type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotLayout {
-    /// From the start of a slot to its payload, bytes.
+    /// The offset of the payload in its slot, in bytes.
     pub(crate) payload_at: usize,
-    /// From one slot to the next, bytes.
+    /// The distance from one slot to the next, in bytes.
     pub(crate) stride: usize,
 }
 
 impl SlotLayout {
-    /// None for slots longer than the address space.
+    /// Returns `None` for slots longer than the address space.
     #[inline(always)]
     pub(crate) const fn new(variable: bool, slot_size: usize, align: usize) -> Option<SlotLayout> {
         let unit = if align > 8 { align } else { 8 };
@@ -51,7 +52,8 @@ impl SlotLayout {
 }
 
 impl Geometry {
-    /// The geometry for these wishes, or which of them cannot be and why.
+    /// Returns the geometry for these options, or the name of the option that is invalid and the
+    /// reason.
     pub(crate) fn new(
         shape: MessageLayout,
         seats: usize,
@@ -133,7 +135,7 @@ mod tests {
         assert_eq!((g.payload_at, g.stride), (8, 8));
     }
 
-    /// The edges of what fits in so many bits, and their neighbours.
+    /// The edges of what fits in each number of bits, and their neighbours.
     #[cfg(not(loom))]
     fn edges(bits: impl Iterator<Item = u32>) -> Vec<usize> {
         let mut edges: Vec<usize> = bits
@@ -148,7 +150,8 @@ mod tests {
         edges
     }
 
-    /// All small values and all edges with their neighbours, beside arithmetic that cannot overflow.
+    /// All small values and all edges with their neighbours, compared with arithmetic that cannot
+    /// overflow.
     #[test]
     #[cfg(not(loom))]
     fn a_geometry_is_right_or_refused() {
@@ -176,7 +179,8 @@ mod tests {
         assert!(made > 10_000 && refused > 10_000, "{made} and {refused}");
     }
 
-    /// Whether it was made; it is as it must be, or there is a reason that it was not.
+    /// Returns whether a geometry was made; checks that it is right, or that there was a reason to
+    /// refuse.
     #[cfg(not(loom))]
     fn check(
         shape: MessageLayout,
@@ -191,7 +195,7 @@ mod tests {
         let stride = round(payload_at + slot_size as u128, unit);
         let header = round(1024 + 128 * seats as u128, SLOTS_ALIGN);
         let slots = (capacity as u128).next_power_of_two();
-        // Both may be 2 to the 64th.
+        // Both may be 2^64.
         let total = stride.saturating_mul(slots).saturating_add(header);
         let fits = shape.align != 0
             && (1..=CAPACITY_MAX).contains(&capacity)
@@ -208,8 +212,8 @@ mod tests {
         assert!(fits, "{made:?}");
         let sizes = [made.capacity, made.payload_at, made.stride, made.header_size, made.total];
         assert_eq!(sizes.map(|size| size as u128), [slots, payload_at, stride, header, total]);
-        // The last slot ends where the segment does, and every payload is aligned, with room for its
-        // last word.
+        // The last slot ends where the segment ends, and every payload is aligned, with room for
+        // its last word.
         assert!(made.payload_at.is_multiple_of(unit) && made.stride.is_multiple_of(unit));
         assert!(made.header_size.is_multiple_of(unit));
         assert!(made.payload_at + slot_size.next_multiple_of(8) <= made.stride);
@@ -234,8 +238,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is asked for: slots beside each other, each with room for a word and a message,
-        /// all of them in the segment; or an option that it is for.
+        /// For any options: either the slots are adjacent, each with room for a state word and a
+        /// message, and all of them lie in the segment; or the error names the invalid option.
         #[test]
         #[cfg(not(loom))]
         fn any_wish_is_a_geometry_or_an_error(
@@ -244,7 +248,7 @@ mod tests {
         ) {
             let shape = MessageLayout { variable, size, element, align: 1 << align };
             let slot_size = if fits && !variable { size } else { slot_size };
-            // In numbers that cannot overflow.
+            // Computed with numbers that cannot overflow.
             let wide = |n: usize| n as u128;
             let slots = wide(capacity).next_power_of_two();
             let head = if variable { 16 } else { 8 };

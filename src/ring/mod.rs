@@ -1,6 +1,6 @@
-//! The ring: positions and slots over a header somewhere in this process' memory. No system call,
-//! no waiting; it neither maps nor frees. The same code runs over a segment and, for the model
-//! checker and the tests, over a block of the heap.
+//! The ring: positions and slots over a header in this process' memory. It makes no system call,
+//! never waits, and neither maps nor frees memory. The same code runs over a segment and, for the
+//! model checker and the tests, over a block of the heap.
 
 #[cfg(all(test, not(loom)))]
 mod exhaustive;
@@ -20,11 +20,11 @@ use crate::layout::{Header, SlotHead};
 use crate::ring::geometry::{Geometry, SlotLayout};
 use crate::ring::slot_state::SlotState;
 
-/// The segment holds what no honest member writes; the handle that sees it stops for good.
+/// The segment holds a value that no honest member writes; the handle that finds it stops for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Corrupt(pub(crate) &'static str);
 
-/// The header and the slots of one channel, found by the private copy of its geometry.
+/// The header and the slots of one channel, addressed by the private copy of its geometry.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ring {
     header: NonNull<Header>,
@@ -36,14 +36,14 @@ pub(crate) struct Ring {
     slot_size: usize,
 }
 
-// SAFETY: a ring is addresses and numbers; what lies there is atomics, and payloads that the
+// SAFETY: a ring consists of addresses and numbers; they refer to atomics, and to payloads that the
 // protocol gives to one owner at a time.
 unsafe impl Send for Ring {}
 // SAFETY: as above.
 unsafe impl Sync for Ring {}
 
-/// A position with its slot and the word that will announce its message: kept beside each other and
-/// moved on together, so that no message pays for a multiplication.
+/// A position with its slot and the state that will publish its message. The three are stored
+/// together and advance together, so that no message pays for a multiplication.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor {
     position: u64,
@@ -62,9 +62,12 @@ pub(crate) struct Slot<'a> {
 }
 
 impl Ring {
+    /// Returns the ring at `base`.
+    ///
     /// # Safety
-    /// At `base`, aligned to [`SLOTS_ALIGN`](crate::layout::SLOTS_ALIGN), lie a header and slots of
-    /// exactly this geometry, and stay there while this ring or a copy of it is used.
+    /// A header and slots of exactly this geometry must lie at `base`, aligned to
+    /// [`SLOTS_ALIGN`](crate::layout::SLOTS_ALIGN), and must stay there while this ring or a copy
+    /// of it is used.
     pub(crate) unsafe fn new(base: NonNull<u8>, geometry: &Geometry) -> Ring {
         Ring {
             header: base.cast(),
@@ -89,11 +92,12 @@ impl Ring {
         self.mask + 1
     }
 
-    /// Tells the compiler how slots lie where every message is of this size and alignment, so that it has not
-    /// to ask. After each write into the segment it has to be told again.
+    /// Tells the compiler the slot layout of a ring whose messages all have this size and
+    /// alignment, so that it need not load it. The hint has to be repeated after each write into
+    /// the segment.
     ///
     /// # Safety
-    /// Every message of this ring is.
+    /// Every message of this ring must have this size and alignment.
     #[inline(always)]
     pub(crate) unsafe fn assume_slot_layout(&self, size: usize, align: usize) {
         if let Some(steps) = SlotLayout::new(false, size, align) {
@@ -110,7 +114,7 @@ impl Ring {
         self.slot_size
     }
 
-    /// The slot of a position.
+    /// Returns the slot of a position.
     pub(crate) fn slot(&self, position: u64) -> Slot<'_> {
         self.slot_at(&self.cursor(position))
     }
@@ -122,49 +126,49 @@ impl Ring {
         Cursor { position, slot, full: self.full(position) }
     }
 
-    /// Moves a cursor of this ring on to the next position.
+    /// Advances a cursor of this ring to the next position.
     #[inline(always)]
     pub(crate) fn advance(&self, cursor: &mut Cursor) {
         cursor.position = cursor.position.wrapping_add(1);
         if cursor.position & self.mask == 0 {
             *cursor = self.cursor(cursor.position);
         } else {
-            // SAFETY: not the last slot's: another one lies behind it.
+            // SAFETY: this is not the last slot: another one follows it.
             cursor.slot = unsafe { cursor.slot.add(self.stride) };
         }
     }
 
-    /// The slot of a cursor of this ring.
+    /// Returns the slot of a cursor of this ring.
     #[inline(always)]
     pub(crate) fn slot_at(&self, cursor: &Cursor) -> Slot<'_> {
         // SAFETY: the cursor is at a whole slot of this ring.
         unsafe { self.slot_from(cursor.slot) }
     }
 
-    /// The slot that begins there.
+    /// Returns the slot that begins at `start`.
     ///
     /// # Safety
-    /// A whole slot of this ring does.
+    /// A whole slot of this ring must begin there.
     #[inline(always)]
     unsafe fn slot_from(&self, start: NonNull<u8>) -> Slot<'_> {
         // SAFETY: a slot begins with its head and has room for its payload.
         unsafe { Slot { head: start.cast().as_ref(), payload: start.add(self.payload_at) } }
     }
 
-    /// The word that says: the message of this position is here.
+    /// Returns the state that publishes the message of this position.
     #[inline(always)]
     pub(crate) fn full(&self, position: u64) -> SlotState {
         SlotState::full(position >> self.shift)
     }
 
-    /// The word a sender finds at `position` when no message was put there yet: that of one lap
-    /// before, or what a fresh segment holds.
+    /// Returns whether `word` is a state that a sender can find at `position` before it sends a
+    /// message there: that of one lap before, or that of a fresh segment.
     fn is_before(&self, word: SlotState, position: u64) -> bool {
         word == SlotState::UNUSED || word == self.full(position.wrapping_sub(self.capacity()))
     }
 
-    /// Whether all before `position` can have been sent: the slot before it holds the word of that
-    /// message, or of the one a lap later.
+    /// Returns whether everything before `position` can have been sent: the slot before it holds
+    /// the state of that message, or of the one a lap later.
     fn is_reached(&self, position: u64) -> bool {
         let last = position.wrapping_sub(1);
         let word = SlotState(self.slot(last).head.word.load(crate::sync::Ordering::Acquire));
@@ -174,17 +178,18 @@ impl Ring {
 }
 
 impl Slot<'_> {
-    /// Where the message lies: aligned as its type wants, with room for the slot size rounded up to 8.
+    /// Returns the address of the message: aligned for its type, with room for the slot size
+    /// rounded up to a multiple of 8.
     #[inline(always)]
     pub(crate) fn payload(&self) -> NonNull<u8> {
         self.payload
     }
 
-    /// The length word of a message of variable length.
+    /// Returns the length word of a message of variable length.
     #[inline(always)]
     pub(crate) fn length(&self) -> &crate::sync::plain::AtomicU64 {
-        // SAFETY: geometry of variable shape leaves these 8 bytes in front of the payload; the
-        // payload is aligned to 8 at least.
+        // SAFETY: the geometry of a variable shape leaves these 8 bytes in front of the payload;
+        // the payload is aligned to at least 8.
         unsafe { self.payload.sub(8).cast().as_ref() }
     }
 

@@ -1,32 +1,33 @@
-//! Asking early for the memory of the next slots to write.
+//! Prefetching the next slots to write.
 //!
-//! A sender's stores leave in order: each cache line that the receiver read a lap ago, and therefore
-//! has to be fetched, would hold up all that follow. Asked for early, several come at once.
-//!
-//! Measured in a stream, beside the same without: 64 B five times as many in place and nearly three times
-//! by value, 8 B nearly twice; from 256 to 2048 bytes ahead made no difference. The receiver no longer
-//! runs at the sender's heels, where each look at a slot takes away the line that is being written.
+//! A sender's stores become visible in program order. A cache line that the receiver read a lap ago
+//! has to be fetched, and would stall all later stores; prefetched, several lines arrive in
+//! parallel. The receiver then no longer keeps up with the sender, where each poll of a slot takes
+//! away the line that is being written. `docs/design/experiments.md` has the figures, and those of
+//! other distances.
 
 use super::{Cursor, Ring};
 
-/// Bytes of a cache line.
+/// The size of a cache line, in bytes.
 const LINE: usize = 64;
 
-/// How far ahead, and how much.
+/// Prefetching for the runs of an SPSC sender: how far ahead, and how much.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RunPrefetcher {
-    /// Cache lines of a slot to ask for.
+    /// The number of cache lines to prefetch for each slot.
     lines: usize,
-    /// Slots from the one that is written to the one asked for.
+    /// The distance in slots from the one that is written to the one that is prefetched.
     slots: u64,
-    /// The same in bytes; 0 as long as there is nothing to ask for.
+    /// The same distance in bytes; 0 while there is nothing to prefetch.
     bytes: usize,
 }
 
 impl RunPrefetcher {
+    /// The distance in bytes; from 256 to 2,048 bytes it makes no difference.
     const BYTES: usize = 512;
-    /// Of larger slots the first ones: by then the processor has seen where the stores go. At 16 KiB in
-    /// place, these gain a twentieth, and all of them would cost one.
+    /// The maximum number of lines for each slot: after that many, the processor's own prefetcher
+    /// has detected the stores. For messages of 16 KiB in place, 32 lines gain a twentieth of the
+    /// throughput, and all of them would cost a twentieth.
     const LINES: usize = 32;
 
     pub(super) fn of(ring: &Ring) -> RunPrefetcher {
@@ -35,23 +36,23 @@ impl RunPrefetcher {
         RunPrefetcher { lines, slots: slots as u64, bytes: 0 }
     }
 
-    /// How many slots of `room`, the free ones from `position` on, to write before this is asked again;
-    /// `most` at most. Those that are not free are not asked for: taken from under a receiver that reads
-    /// it, a line would cost both.
+    /// Returns the number of slots to write before the next call: of the `room` free slots from
+    /// `position` on, at most `most`. Slots that are not free are not prefetched: taking a line
+    /// from a receiver that is reading it would cost both sides.
     pub(super) fn run(&mut self, ring: &Ring, position: u64, room: u64, most: u64) -> u64 {
         let asked = room.saturating_sub(self.slots + 1).min(most);
         if asked == 0 {
             self.bytes = 0;
             return room.min(most);
         }
-        // From the end of the ring to its start it is a way back.
+        // From the end of the ring to its start, the distance is negative.
         let [here, there] = [position, position.wrapping_add(self.slots + 1)]
             .map(|p| ring.cursor(p).slot.addr().get());
         self.bytes = there.wrapping_sub(here);
         asked
     }
 
-    /// Asks for the slot that is so far ahead of this one, which was just written.
+    /// Prefetches the slot at that distance from this one, which was just written.
     #[inline(always)]
     pub(super) fn ask(&self, ring: &Ring, slot: *const u8) {
         let first = slot.wrapping_add(self.bytes);
@@ -70,23 +71,25 @@ impl RunPrefetcher {
     }
 }
 
-/// Asks for the line of a slot's word some bytes on, whatever the word is: to know, one would have to look at
-/// it, which is the very miss that this avoids.
+/// Prefetching for MPMC members: requests the cache line of the slot state at a fixed distance
+/// ahead, whatever the state is. To know the state, a member would have to load it, which is the
+/// very miss that this avoids.
 ///
-/// For members of many, whose claim or taking waits for the line, and all that follows for that. Measured turn
-/// by turn: senders 8 B a tenth more, at 128 or 192 bytes; receivers 8 B a sixth to three quarters more, at 64 to
-/// 256, but only while they are far behind. At the heels of a sender they would take away what it writes: less
-/// than half as many.
+/// A claim or a take waits for that line, and everything after it waits for the claim. Receivers
+/// prefetch only while they are far behind: a receiver that keeps up with a sender would take away
+/// the lines that the sender writes, and lower the throughput. `docs/design/experiments.md` has the
+/// figures for both distances.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SlotPrefetcher {
     stride: usize,
     bytes: usize,
-    /// Whether slots are longer than a line, and not longer than two: then a slot's second line is asked for, too.
+    /// Whether slots are longer than one line and at most two lines long: then a slot's second line
+    /// is prefetched, too.
     two: bool,
 }
 
 impl SlotPrefetcher {
-    /// How far ahead a sender asks, and a receiver.
+    /// The distance in bytes at which a sender prefetches, and a receiver.
     const TO_CLAIM: usize = 192;
     const TO_TAKE: usize = 128;
 
@@ -115,14 +118,14 @@ impl SlotPrefetcher {
     }
 }
 
-/// Whether a slot is the first of a line. Of those that share one, it asks: asking is a quarter of a message
-/// of 8 B.
+/// Returns whether a slot is the first of its line. Of the slots that share a line, only this one
+/// prefetches it: a prefetch costs a notable part of a small message.
 #[inline(always)]
 fn opens_line(slot: *const u8, stride: usize) -> bool {
     slot.addr() % LINE < stride
 }
 
-/// Asks for a cache line, to write there soon. A hint: any address will do.
+/// Prefetches a cache line for writing. It is a hint: any address is allowed.
 #[inline(always)]
 fn prefetch_to_write(address: *const u8) {
     // SAFETY: a prefetch reads and writes nothing that the program can see and never faults; where

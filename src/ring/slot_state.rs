@@ -1,4 +1,4 @@
-//! The state word of a slot: lap, deliveries, owner seat and phase in 64 bits.
+//! The state word of a slot: lap, delivery count, owner seat and phase in 64 bits.
 //!
 //! ```text
 //! 63                                    16 15      11 10         3 2     0
@@ -7,10 +7,10 @@
 //! +---------------------------------------+----------+------------+-------+
 //! ```
 //!
-//! The all-zero word is FREE at lap 0, so a fresh segment needs no pass over its slots. One-to-one
+//! The all-zero word is FREE at lap 0, so a fresh segment needs no pass over its slots. SPSC
 //! channels write FULL only, and compare whole words.
 //!
-//! Many-to-many channels move a slot through the phases of one lap, each step one compare-and-swap:
+//! MPMC channels move a slot through the phases of one lap, each step by one compare-and-swap:
 //!
 //! ```text
 //! FREE(l) -> CLAIMED(l, sender) -> FULL(l) -> READING(l, receiver) -> FREE(l + 1)
@@ -19,41 +19,41 @@
 //!             SKIP(l) -> FREE(l + 1)          READING(l, other)
 //! ```
 //!
-//! Laps wrap after 2^48 and are compared by their distance; an error would need a process that sleeps
-//! for as many laps in the middle of one operation.
+//! Laps wrap after 2^48 and are compared by their distance; an error would require a process that
+//! is suspended for that many laps in the middle of one operation.
 
 /// What a slot is doing in the lap its word names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub(crate) enum Phase {
-    /// For a sender to claim.
+    /// Free for a sender to claim.
     Free = 0,
-    /// A sender writes.
+    /// A sender is writing.
     Claimed = 1,
     /// Holds the message of this lap.
     Full = 2,
-    /// A receiver reads.
+    /// A receiver is reading.
     Reading = 3,
     /// Its sender died while it wrote: no message.
     Skip = 4,
 }
 
-/// Where the fields begin.
+/// The bit at which each field begins.
 const OWNER_SHIFT: u32 = 3;
 const DELIVERIES_SHIFT: u32 = 11;
 pub(crate) const LAP_SHIFT: u32 = 16;
 
-/// The highest number of deliveries that a word can tell.
+/// The maximum delivery count that a state can hold.
 pub(crate) const DELIVERIES_MAX: u8 = 31;
 
-/// The owner of what nobody alive owns. No seat has this number.
+/// The owner of an orphaned slot, which no living member owns. No seat has this number.
 pub(crate) const NO_OWNER: u8 = 255;
 
 /// A slot's state word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotState(pub(crate) u64);
 
-/// How a word's lap stands to another.
+/// How the lap of a state relates to another lap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LapOrder {
     Older,
@@ -62,7 +62,7 @@ pub(crate) enum LapOrder {
 }
 
 impl SlotState {
-    /// What a fresh segment holds.
+    /// The state of every slot in a fresh segment.
     pub(crate) const UNUSED: SlotState = SlotState(0);
 
     const fn of(lap: u64, deliveries: u8, owner: u8, phase: Phase) -> SlotState {
@@ -75,37 +75,37 @@ impl SlotState {
         )
     }
 
-    /// Free in `lap`.
+    /// The FREE state of `lap`.
     #[inline(always)]
     pub(crate) const fn free(lap: u64) -> SlotState {
         SlotState::of(lap, 0, 0, Phase::Free)
     }
 
-    /// A sender writes the message of `lap`.
+    /// The CLAIMED state of `lap`: `owner` is writing the message.
     #[inline(always)]
     pub(crate) const fn claimed(lap: u64, owner: u8) -> SlotState {
         SlotState::of(lap, 0, owner, Phase::Claimed)
     }
 
-    /// The word that announces the message of `lap`.
+    /// The FULL state, which publishes the message of `lap`.
     #[inline(always)]
     pub(crate) const fn full(lap: u64) -> SlotState {
         SlotState::of(lap, 0, 0, Phase::Full)
     }
 
-    /// A receiver reads the message of `lap`, for the how-manieth time.
+    /// The READING state of `lap`: `owner` is reading the message, at its `deliveries`-th delivery.
     #[inline(always)]
     pub(crate) const fn reading(lap: u64, deliveries: u8, owner: u8) -> SlotState {
         SlotState::of(lap, deliveries, owner, Phase::Reading)
     }
 
-    /// No message in `lap`.
+    /// The SKIP state: no message in `lap`.
     #[inline(always)]
     pub(crate) const fn skip(lap: u64) -> SlotState {
         SlotState::of(lap, 0, 0, Phase::Skip)
     }
 
-    /// `None`: no honest member writes such a word.
+    /// Returns the phase, or `None` for a word that no honest member writes.
     #[inline(always)]
     pub(crate) const fn phase(self) -> Option<Phase> {
         Some(match self.0 & 7 {
@@ -118,32 +118,32 @@ impl SlotState {
         })
     }
 
-    /// The seat that claims or reads.
+    /// Returns the seat that is writing or reading.
     #[inline(always)]
     pub(crate) const fn owner(self) -> u8 {
         (self.0 >> OWNER_SHIFT) as u8
     }
 
-    /// How often the message was delivered.
+    /// Returns how often the message was delivered.
     #[inline(always)]
     pub(crate) const fn deliveries(self) -> u8 {
         (self.0 >> DELIVERIES_SHIFT) as u8 & DELIVERIES_MAX
     }
 
-    /// Its lap, of which it knows 48 bits.
+    /// Returns the lap, of which the state holds 48 bits.
     #[inline(always)]
     pub(crate) const fn lap(self) -> u64 {
         self.0 >> LAP_SHIFT
     }
 
-    /// How many laps its own is after `lap`, of which it knows 48 bits. Only of a word that is
+    /// Returns how many laps this state is after `lap`, modulo 2^48. Only for a state that is
     /// [newer](LapOrder::Newer).
     #[inline]
     pub(crate) const fn laps_after(self, lap: u64) -> u64 {
         (self.lap() << LAP_SHIFT).wrapping_sub(lap << LAP_SHIFT) >> LAP_SHIFT
     }
 
-    /// How its lap stands to `lap`.
+    /// Compares the lap of this state with `lap`.
     #[inline(always)]
     pub(crate) const fn age(self, lap: u64) -> LapOrder {
         let distance = (self.0 & !0xffff).wrapping_sub(lap << LAP_SHIFT) as i64;
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(SlotState::free(0).age(u64::MAX), LapOrder::Newer);
     }
 
-    /// Every word: what its fields say makes that word again, or its phase is none.
+    /// For every word: its fields make the same word again, or its phase is invalid.
     #[test]
     fn every_word_is_read_as_it_is_written() {
         for lap in [0, 1, 0x5555_5555_5555, (1 << 47) - 1, 1 << 47, (1 << 48) - 1] {
@@ -195,8 +195,8 @@ mod tests {
         }
     }
 
-    /// Of any two laps, at the edges and beside them, one is older, or they are the same to a word;
-    /// and what is older the one way is newer the other.
+    /// Of any two laps at the edges and next to them, either one is older or a state cannot tell
+    /// them apart; and if the first is older than the second, the second is newer than the first.
     #[test]
     fn ages_are_an_order() {
         let edges = [0u64, 1 << 16, 1 << 32, 1 << 46, 1 << 47, 1 << 48, 1 << 63];
@@ -212,7 +212,7 @@ mod tests {
                 let distance = one.wrapping_sub(other) << LAP_SHIFT;
                 let expected = match distance {
                     0 => [LapOrder::Same, LapOrder::Same],
-                    // As far as can be, both ways.
+                    // The maximum distance, in both directions.
                     0x8000_0000_0000_0000 => [LapOrder::Older, LapOrder::Older],
                     1..0x8000_0000_0000_0000 => [LapOrder::Newer, LapOrder::Older],
                     _ => [LapOrder::Older, LapOrder::Newer],
@@ -232,7 +232,8 @@ mod tests {
         }
     }
 
-    /// Every owner, every number of deliveries, every phase, at laps all over: what goes in comes out.
+    /// Every owner, every delivery count and every phase, at many laps: the fields that go in come
+    /// out.
     #[test]
     fn fields_do_not_touch_each_other() {
         let phases = [Phase::Free, Phase::Claimed, Phase::Full, Phase::Reading, Phase::Skip];

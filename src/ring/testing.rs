@@ -1,7 +1,8 @@
 //! A ring without processes: header and slots in a block of the heap, for unit tests and models.
 //!
 //! The words are constructed in place, so that loom, whose atomics are values of its own and of
-//! another size, can watch them; every offset is the geometry's, which computes it from the types.
+//! another size, can track them; every offset comes from the geometry, which computes it from the
+//! types.
 
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -16,10 +17,10 @@ use crate::ring::slot_state::SlotState;
 use crate::sync::{AtomicU64, Tracked, crash_point};
 use crate::wait::Table;
 
-/// What travels: a number said twice, so that a torn message contradicts itself.
+/// The test message: the same number twice, so that a torn message is detected.
 type Twice = [u64; 2];
 
-/// Seats of the block's waiting table.
+/// The number of seats in the block's waiting table.
 pub(crate) const SEATS: usize = 4;
 
 /// The block.
@@ -29,29 +30,29 @@ pub(crate) struct HeapRing {
     geometry: Geometry,
 }
 
-// SAFETY: owned memory that holds atomics and, between them, payloads that the protocol gives to one
-// owner at a time.
+// SAFETY: owned memory that holds atomics and, between them, payloads that the protocol gives to
+// one owner at a time.
 unsafe impl Send for HeapRing {}
 // SAFETY: as above.
 unsafe impl Sync for HeapRing {}
 
 impl HeapRing {
-    /// As a fresh segment is.
+    /// Returns a block like a fresh segment.
     pub(crate) fn new(capacity: usize) -> HeapRing {
         let shape = MessageLayout::of::<Twice>();
         let geometry = Geometry::new(shape, SEATS, capacity, size_of::<Twice>())
             .expect("a geometry that can be");
         let layout = HeapRing::layout(&geometry);
-        // SAFETY: a layout of some size.
+        // SAFETY: the layout has a non-zero size.
         let Some(base) = NonNull::new(unsafe { alloc_zeroed(layout) }) else {
             handle_alloc_error(layout)
         };
         let ring = HeapRing { base, geometry };
-        // SAFETY: geometry begins with room for a header. The members' lines behind it hold plain
-        // words, for which zeros do.
+        // SAFETY: the geometry begins with room for a header. The members' records after it hold
+        // plain words, for which zeros are valid.
         unsafe { base.cast().write(Header::new()) };
         for seat in 0..SEATS {
-            // SAFETY: the geometry has room for so many words behind the lines.
+            // SAFETY: the geometry has room for this many words after the records.
             unsafe { ring.waiting_word(seat).write(AtomicU64::new(0)) };
         }
         for index in 0..geometry.capacity {
@@ -62,19 +63,19 @@ impl HeapRing {
         ring
     }
 
-    /// As after `position` messages of one sender, all of them received.
+    /// Returns a block as it is after `position` messages of an SPSC sender, all of them received.
     #[cfg(not(loom))]
     pub(crate) fn at(capacity: usize, position: u64) -> HeapRing {
         HeapRing::after(capacity, position, SlotState::full)
     }
 
-    /// As after `position` messages of many senders, all of them received.
+    /// Returns a block as it is after `position` messages of MPMC senders, all of them received.
     #[cfg(not(loom))]
     pub(crate) fn of_many_at(capacity: usize, position: u64) -> HeapRing {
         HeapRing::after(capacity, position, |lap| SlotState::free(lap.wrapping_add(1)))
     }
 
-    /// What is done with in a lap leaves this word.
+    /// Returns a block in which every slot holds `left` of its last lap before `position`.
     #[cfg(not(loom))]
     fn after(capacity: usize, position: u64, left: fn(u64) -> SlotState) -> HeapRing {
         use crate::sync::Ordering::Relaxed;
@@ -93,14 +94,16 @@ impl HeapRing {
         block
     }
 
+    /// Returns the ring in this block.
+    ///
     /// # Safety
-    /// The block outlives the ring and its copies.
+    /// The block must outlive the ring and its copies.
     pub(crate) unsafe fn ring(&self) -> Ring {
         // SAFETY: header and slots of this geometry were constructed at this base.
         unsafe { Ring::new(self.base, &self.geometry) }
     }
 
-    /// The words of the waiting table.
+    /// Returns the words of the waiting table.
     pub(crate) fn waiting(&self) -> Table<'_> {
         // SAFETY: header and tables were constructed at this base.
         unsafe { Table::at(self.base, SEATS) }
@@ -141,7 +144,7 @@ impl Drop for HeapRing {
 pub(crate) fn write(slot: Slot<'_>, number: u64) {
     slot.writing();
     let payload = slot.payload().cast::<u64>();
-    // SAFETY: the slot is the caller's, and two words long.
+    // SAFETY: the slot is owned by the caller and two words long.
     unsafe { payload.write(number) };
     crash_point::step();
     // SAFETY: as above.

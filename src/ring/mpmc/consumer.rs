@@ -1,4 +1,4 @@
-//! Receivers: taking the first message that nobody took, and acknowledging it.
+//! The receiving end: taking the first message that no receiver took, and acknowledging it.
 
 use super::{BAD_LAP, BAD_OWNER, BAD_PHASE, Watch, is_gone, look, swap};
 use crate::ring::prefetch::SlotPrefetcher;
@@ -7,24 +7,24 @@ use crate::ring::{Cursor, Ring, Slot};
 use crate::sync::Ordering::{AcqRel, Acquire, Release};
 use crate::sync::{AtomicU64, plain};
 
-/// Messages after which a receiver takes it that more are there.
+/// The number of consecutive messages after which a receiver assumes that more are available.
 const MANY: u64 = 64;
 
-/// The receiving end of one member, for all its threads.
+/// The receiving end of one member, shared by all its threads.
 #[derive(Debug)]
 pub(crate) struct Consumer {
     pub(super) ring: Ring,
     pub(super) seat: u8,
-    /// No position before it holds a message that nobody took.
+    /// Lower bound: no earlier position holds a message that was not taken.
     next: AtomicU64,
-    /// Where there was nothing, last time.
+    /// The position at which the ring was last found empty.
     dry_at: AtomicU64,
-    /// How far ahead the memory of slots is asked for, and whether it is.
+    /// Prefetches slots ahead of the next position, and whether prefetching is enabled.
     ahead: SlotPrefetcher,
     asks: plain::AtomicBool,
 }
 
-/// What came of a try to take a message.
+/// The result of an attempt to take a message.
 #[derive(Debug)]
 pub(crate) enum Next {
     Message(Held),
@@ -33,11 +33,11 @@ pub(crate) enum Next {
     Behind {
         seat: u8,
     },
-    /// Others were faster than this walk all the way: nothing was found out.
+    /// Other members overtook the walk all the way: it has found nothing out.
     Overtaken,
 }
 
-/// A message that this member reads.
+/// A message that this member holds, unacknowledged.
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(super) at: Cursor,
@@ -45,12 +45,12 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Its place in the sequence.
+    /// Returns the position of the message.
     pub(crate) fn position(&self) -> u64 {
         self.at.position
     }
 
-    /// How often it was delivered, this time included.
+    /// Returns how often the message was delivered, this delivery included.
     pub(crate) fn deliveries(&self) -> u8 {
         self.word.deliveries()
     }
@@ -68,13 +68,14 @@ impl Consumer {
         &self.ring
     }
 
-    /// Whether the next message is there for somebody to take.
+    /// Returns whether the next message is available to any receiver.
     pub(crate) fn has_message(&self) -> bool {
         let at = self.ring.cursor(self.next.load(plain::Ordering::Acquire));
         look(&self.ring.slot_at(&at)) == SlotState::full(self.ring.lap(at.position))
     }
 
-    /// Whether so many positions on, a message is there or about to be, or was.
+    /// Returns whether the slot `messages` positions ahead is or was claimed in its lap: it holds a
+    /// message, or will soon, or held one.
     pub(crate) fn has_more_than(&self, messages: u64) -> bool {
         let next = self.next.load(plain::Ordering::Acquire);
         let at = self.ring.cursor(next.wrapping_add(messages));
@@ -82,7 +83,8 @@ impl Consumer {
         word.age(lap) != LapOrder::Older && word != SlotState::free(lap)
     }
 
-    /// There is nothing at the next position; how many were taken since it was so the last time.
+    /// Records that the ring is empty at the next position. Returns how many messages were taken
+    /// since the last such record.
     pub(crate) fn dry(&self) -> u64 {
         let next = self.position();
         self.asks.store(false, plain::Ordering::Relaxed);
@@ -91,18 +93,18 @@ impl Consumer {
         found
     }
 
-    /// Many messages are there: from now on their memory is asked for early.
+    /// Enables prefetching: many messages are available.
     pub(crate) fn ask(&self) {
         self.asks.store(true, plain::Ordering::Relaxed);
     }
 
-    /// The position behind the last one taken here.
+    /// Returns the position after the last one taken here.
     pub(crate) fn position(&self) -> u64 {
         self.next.load(plain::Ordering::Relaxed)
     }
 
-    /// Takes the message behind the last one, if it is there. As a rule it is, and all stays in
-    /// registers.
+    /// Takes the message after the last one, if it is available. On this hot path it usually is,
+    /// and all values stay in registers.
     #[inline(always)]
     pub(crate) fn take_next(&self) -> Option<Held> {
         let at = self.ring.cursor(self.next.load(plain::Ordering::Acquire));
@@ -112,12 +114,13 @@ impl Consumer {
         self.try_take(at, look(&self.ring.slot_at(&at)))
     }
 
-    /// Takes the message there if `word` says that it is sent, and still does.
+    /// Takes the message at `at` if `word` shows that it was sent, and the slot still holds that
+    /// state.
     #[inline(always)]
     fn try_take(&self, at: Cursor, word: SlotState) -> Option<Held> {
         let lap = self.ring.lap(at.position);
         let ours = SlotState::reading(lap, 1, self.seat);
-        // Acquire: with the word comes the message.
+        // Acquire: the payload becomes visible with the state.
         let taken =
             word == SlotState::full(lap) && swap(&self.ring.slot_at(&at), word, ours, Acquire);
         taken.then(|| {
@@ -126,7 +129,7 @@ impl Consumer {
         })
     }
 
-    /// Takes the first message that nobody took.
+    /// Takes the first message that no receiver took.
     pub(crate) fn take<W: Watch>(&self, mut watch: W) -> Result<Next, W::Error> {
         let mut at = self.ring.cursor(self.next.load(plain::Ordering::Acquire));
         for _ in 0..self.ring.walk_limit() {
@@ -152,11 +155,11 @@ impl Consumer {
                         }
                     }
                     Phase::Reading => self.ring.advance(&mut at),
-                    // Not the words that they should be.
+                    // Not exactly the state that this phase has.
                     Phase::Free | Phase::Full => return Err(BAD_OWNER.into()),
                 },
                 LapOrder::Newer => self.ring.jump(&mut at, word, &self.ring.header().head.0),
-                // Not claimed in this lap: nothing was sent there.
+                // Not claimed in this lap: no message was sent there.
                 LapOrder::Older if word.age(lap.wrapping_sub(1)) == LapOrder::Same => {
                     return Ok(Next::Nothing);
                 }
@@ -166,12 +169,13 @@ impl Consumer {
         Ok(Next::Overtaken)
     }
 
-    /// Release: who starts behind `at` may trust that all before was taken.
+    /// Advances past `at`. Release: a thread that starts after `at` may rely on everything before
+    /// it having been taken.
     #[inline(always)]
     fn pass(&self, at: Cursor) {
         let next = at.position.wrapping_add(1);
         self.next.store(next, plain::Ordering::Release);
-        // What came without a stop comes from a sender that is ahead.
+        // An uninterrupted run of messages comes from a sender that is ahead.
         if self.ring.hint_head(next)
             && next.wrapping_sub(self.dry_at.load(plain::Ordering::Relaxed)) > MANY
         {
@@ -179,20 +183,21 @@ impl Consumer {
         }
     }
 
-    /// The message at a position that was taken here, for the first time that it was delivered.
+    /// Returns the message at a position that was taken here, at its first delivery.
     pub(crate) fn held(&self, position: u64) -> Held {
         let at = self.ring.cursor(position);
         Held { at, word: SlotState::reading(self.ring.lap(position), 1, self.seat) }
     }
 
-    /// The slot of a held message.
+    /// Returns the slot of a held message.
     #[inline(always)]
     pub(crate) fn slot(&self, held: &Held) -> Slot<'_> {
         self.ring.slot_at(&held.at)
     }
 
-    /// Gives a held message up without acknowledging it: it is nobody's until a receiver takes it over,
-    /// this one too. False: we were taken for dead, and another receiver has it.
+    /// Releases a held message without acknowledging it: it is orphaned until a receiver takes it
+    /// over, possibly this one. Returns false if this member was evicted and another receiver has
+    /// the message.
     pub(crate) fn release(&self, held: &Held) -> bool {
         let nobody = SlotState::reading(held.word.lap(), held.word.deliveries(), NO_OWNER);
         let released = swap(&self.slot(held), held.word, nobody, AcqRel);
@@ -202,11 +207,12 @@ impl Consumer {
         released
     }
 
-    /// Acknowledges a held message. False: we were taken for dead, and another receiver has it.
+    /// Acknowledges a held message. Returns false if this member was evicted and another receiver
+    /// has it.
     #[inline(always)]
     pub(crate) fn acknowledge(&self, held: &Held) -> bool {
         let free = SlotState::free(self.ring.lap(held.at.position).wrapping_add(1));
-        // Release: the payload was read before anybody may write there again.
+        // Release: the payload was read before any sender may write there again.
         swap(&self.slot(held), held.word, free, Release)
     }
 }

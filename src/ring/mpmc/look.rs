@@ -1,4 +1,4 @@
-//! Looking from outside, at a ring whose words may be anything.
+//! Inspection from outside, of a ring whose slots may hold anything.
 
 use super::look;
 use crate::ring::Ring;
@@ -6,14 +6,15 @@ use crate::ring::slot_state::{LapOrder, Phase, SlotState};
 use crate::sync::Ordering::Acquire;
 
 impl Ring {
-    /// Messages sent and not yet acknowledged: exact if no member moves meanwhile. `None` where that
-    /// takes a look at more than `at_most` slots.
+    /// Returns the number of messages sent and not yet acknowledged: exact if no member moves
+    /// meanwhile. Returns `None` if that takes more than `at_most` slots.
     ///
-    /// Forward from the tail's hint to the first slot that is not claimed, and from there back over
-    /// all slots that ever were. A slot that was never used ends either walk, whatever the header
-    /// says; so of the pages that nobody wrote yet, a look makes no more than two resident.
+    /// It walks forward from the tail's hint to the first slot that is not claimed, and from there
+    /// back over all slots that were ever used. A slot that was never used ends either walk,
+    /// whatever the header holds; so it makes at most two pages resident that were never written.
     pub(crate) fn count_used(&self, at_most: u64) -> Option<u64> {
-        // Far more than an honest walk of both ways, however fast the members are meanwhile.
+        // Far more than an honest walk in both directions takes, however fast the members are
+        // meanwhile.
         let mut left = at_most.min(self.walk_limit().saturating_add(self.capacity()));
         let mut at = self.cursor(self.header().tail.0.load(Acquire));
         loop {

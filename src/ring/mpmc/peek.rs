@@ -1,15 +1,16 @@
-//! Looking without taking: is there anything for another member of this side?
+//! Polling without taking: is there work for another member of this side?
 
 use super::{BAD_LAP, BAD_PHASE, Consumer, Producer, Watch, is_gone, look};
 use crate::ring::Ring;
 use crate::ring::slot_state::{LapOrder, Phase};
 use crate::sync::Ordering::Acquire;
 
-/// Rings of so few slots are never called half full: the depth is known to within some positions.
+/// Rings of up to this many slots always count as half free: their depth is known only to within
+/// some positions.
 const SMALL: u64 = 64;
 
 impl Consumer {
-    /// Whether a receiver would find a message, or a claim of a dead sender to step over.
+    /// Returns whether a receiver would find a message, or a claim of a dead sender to step over.
     pub(crate) fn has_any<W: Watch>(&self, mut watch: W) -> Result<bool, W::Error> {
         let mut at = self.ring.cursor(self.position());
         for _ in 0..self.ring.walk_limit() {
@@ -25,13 +26,13 @@ impl Consumer {
                 },
             }
         }
-        // Others are faster than this walk: one more look does no harm.
+        // Other members overtook this walk: one more poll does no harm.
         Ok(true)
     }
 }
 
 impl Producer {
-    /// Whether a sender would find a free slot, or one that it can free.
+    /// Returns whether a sender would find a free slot, or one that it can free.
     pub(crate) fn has_any<W: Watch>(&self, mut watch: W) -> Result<bool, W::Error> {
         let ring = self.ring();
         let mut at = ring.cursor(self.position());
@@ -53,16 +54,18 @@ impl Producer {
 }
 
 impl Ring {
-    /// Whether so much is free that a parked sender is to be woken for it: half of the ring, so that
-    /// a wake-up is for a burst and not for a message.
+    /// Returns whether enough is free to wake a parked sender: half of the ring, so that one
+    /// wake-up serves a burst and not a single message.
     pub(crate) fn is_half_free(&self) -> bool {
         self.capacity() <= SMALL || self.depth_hint() <= self.capacity() / 2
     }
 
-    /// Whether the acknowledgement of a message at that position made half of the ring free. Half gets free where
-    /// the hint of the head moves, which a receiver does when it takes, and it asks when it acknowledges: what it
-    /// took lies before the hint. As long as it keeps that, all others ask for it. The hint is on the receivers'
-    /// line; the tail's is taken from the senders only for who is to ask.
+    /// Returns whether the acknowledgement of the message at `position` made half of the ring free.
+    /// Half of the ring becomes free when the head hint moves. A receiver moves the hint when it
+    /// takes a message, and checks when it acknowledges: the message then lies before the hint. As
+    /// long as the receiver has not acknowledged it, all other receivers check in its place. The
+    /// head hint is on the receivers' line; the tail hint is loaded from the senders' line only by
+    /// the receiver that has to check.
     pub(crate) fn became_half_free(&self, position: u64) -> bool {
         let head = self.header().head.0.load(Acquire);
         let is_passed = head.wrapping_sub(position.wrapping_add(1)) <= u64::MAX / 2;
@@ -70,7 +73,7 @@ impl Ring {
             || (is_passed || self.is_taken(head.wrapping_sub(1))) && self.is_half_free()
     }
 
-    /// Whether the message of that position is in hand.
+    /// Returns whether the message at that position is in flight.
     fn is_taken(&self, position: u64) -> bool {
         let word = look(&self.slot(position));
         word.age(self.lap(position)) == LapOrder::Same && word.phase() == Some(Phase::Reading)

@@ -1,4 +1,4 @@
-//! Senders: claiming the first free slot, and announcing what was written there.
+//! The sending end: claiming the first free slot, and publishing the message written there.
 
 use super::{BAD_LAP, BAD_OWNER, BAD_PHASE, HINT_EVERY, Watch, is_gone, look, swap};
 use crate::ring::prefetch::SlotPrefetcher;
@@ -7,44 +7,45 @@ use crate::ring::{Cursor, Ring, Slot};
 use crate::sync::Ordering::{AcqRel, Acquire, Release};
 use crate::sync::{AtomicU64, plain};
 
-/// Slots that are much, however large the ring.
+/// The maximum lookahead of [`Producer::has_quarter_free`], in slots.
 const MAX_LOOKAHEAD: u64 = 256;
 
-/// The sending end of one member, for all its threads.
+/// The sending end of one member, shared by all its threads.
 #[derive(Debug)]
 pub(crate) struct Producer {
     ring: Ring,
     seat: u8,
-    /// No position before it is free. As the tail: any former value is as true.
+    /// Lower bound: no earlier position is free. As for the tail, a stale value is correct, only
+    /// slower.
     next: AtomicU64,
-    /// How far ahead the memory of slots is asked for.
+    /// Prefetches slots ahead of the next position.
     ahead: SlotPrefetcher,
 }
 
-/// What came of a try to claim a slot.
+/// The result of an attempt to claim a slot.
 #[derive(Debug)]
 pub(crate) enum Room {
     Claimed(Claim),
-    /// The message there was not taken yet.
+    /// The message in the next slot was not taken yet.
     Full,
-    /// It was taken by a receiver that died: another receiver must see to it.
+    /// The message was taken by a receiver that died: another receiver must recover it.
     Orphaned,
-    /// A living member is at work there.
+    /// A living member is writing or reading the next slot.
     Behind {
         seat: u8,
     },
-    /// Others were faster than this walk all the way: nothing was found out.
+    /// Other members overtook the walk all the way: it has found nothing out.
     Overtaken,
 }
 
-/// A slot that this member writes.
+/// A slot that this member has claimed.
 #[derive(Debug)]
 pub(crate) struct Claim {
     at: Cursor,
 }
 
 impl Claim {
-    /// Its place in the sequence.
+    /// Returns the position of the claim.
     pub(crate) fn position(&self) -> u64 {
         self.at.position
     }
@@ -60,21 +61,22 @@ impl Producer {
         &self.ring
     }
 
-    /// The position behind the last one claimed here.
+    /// Returns the position after the last one claimed here.
     pub(crate) fn position(&self) -> u64 {
         self.next.load(plain::Ordering::Relaxed)
     }
 
-    /// Whether a quarter of the ring is free, or much of a large one. It looks at the last slot of that
-    /// quarter, far from those that receivers are at work on: at the next one, it would take their line
-    /// from them with each look, for one slot.
+    /// Returns whether a quarter of the ring is free, or [`MAX_LOOKAHEAD`] slots of a large one. It
+    /// polls the last slot of that quarter, far from those that receivers use: polling the next
+    /// slot would take the receivers' line from them with each poll, for one slot.
     pub(crate) fn has_quarter_free(&self) -> bool {
         let far = (self.ring.capacity() / 4).min(MAX_LOOKAHEAD);
         let at = self.ring.cursor(self.next.load(plain::Ordering::Acquire).wrapping_add(far));
         look(&self.ring.slot_at(&at)).age(self.ring.lap(at.position)) != LapOrder::Older
     }
 
-    /// Claims the slot behind the last one, if it is free. As a rule it is, and all stays in registers.
+    /// Claims the slot after the last one, if it is free. On this hot path it usually is, and all
+    /// values stay in registers.
     #[inline(always)]
     pub(crate) fn claim_next(&self) -> Option<Claim> {
         let at = self.ring.cursor(self.next.load(plain::Ordering::Acquire));
@@ -82,11 +84,12 @@ impl Producer {
         self.try_claim(at, look(&self.ring.slot_at(&at)))
     }
 
-    /// Claims that slot if `word` says that it is free, and still does.
+    /// Claims the slot at `at` if `word` shows that it is free, and the slot still holds that
+    /// state.
     #[inline(always)]
     fn try_claim(&self, at: Cursor, word: SlotState) -> Option<Claim> {
         let lap = self.ring.lap(at.position);
-        // Acquire: what the last receiver read there, it had read.
+        // Acquire: the last receiver's reads of the slot come before our writes.
         let claimed = word == SlotState::free(lap)
             && swap(&self.ring.slot_at(&at), word, SlotState::claimed(lap, self.seat), Acquire);
         claimed.then(|| {
@@ -110,7 +113,7 @@ impl Producer {
                     }
                 }
                 LapOrder::Same => match word.phase().ok_or(BAD_PHASE)? {
-                    // Not the word that it should be.
+                    // Not exactly the state that this phase has.
                     Phase::Free => return Err(BAD_OWNER.into()),
                     _ => self.ring.advance(&mut at),
                 },
@@ -120,8 +123,8 @@ impl Producer {
                     Phase::Full if word == SlotState::full(before) => return Ok(Room::Full),
                     Phase::Full => return Err(BAD_OWNER.into()),
                     Phase::Reading if is_gone(word, &mut watch)? => {
-                        // Receivers may have searched in vain: a member that lost its seat can have taken
-                        // it since. From now on they know.
+                        // Receivers may have searched without success: a member that lost its seat
+                        // can have taken the message since. The new count makes them search again.
                         let nobody = SlotState::reading(word.lap(), word.deliveries(), NO_OWNER);
                         if word.owner() != NO_OWNER && swap(&slot, word, nobody, AcqRel) {
                             self.ring.count_orphans();
@@ -138,10 +141,11 @@ impl Producer {
                     }
                     Phase::Skip => {
                         if swap(&slot, word, SlotState::free(lap), AcqRel) {
-                            // Of the lap before, and all before that is done with, or there were no room.
+                            // A position of the previous lap; everything before it is finished, or
+                            // there would be no room.
                             let position = at.position.wrapping_sub(self.ring.capacity());
                             self.ring.hint_head(position.wrapping_add(1));
-                            // Ours, if nobody is faster.
+                            // Ours, unless another sender is faster.
                             watch.freed();
                         }
                     }
@@ -152,7 +156,8 @@ impl Producer {
         Ok(Room::Overtaken)
     }
 
-    /// Release: who starts behind `at` may trust that all before was claimed.
+    /// Advances past `at`. Release: a thread that starts after `at` may rely on everything before
+    /// it having been claimed.
     #[inline(always)]
     fn pass(&self, at: Cursor) {
         let next = at.position.wrapping_add(1);
@@ -162,25 +167,27 @@ impl Producer {
         }
     }
 
-    /// The claim of a position that was claimed here.
+    /// Returns the claim of a position that was claimed here.
     pub(crate) fn claimed(&self, position: u64) -> Claim {
         Claim { at: self.ring.cursor(position) }
     }
 
-    /// The claimed slot.
+    /// Returns the claimed slot.
     #[inline(always)]
     pub(crate) fn slot(&self, claim: &Claim) -> Slot<'_> {
         self.ring.slot_at(&claim.at)
     }
 
-    /// Announces the message in a claimed slot. False: we were taken for dead, and it was not sent.
+    /// Publishes the message in a claimed slot. Returns false if this member was evicted and the
+    /// message was not sent.
     #[inline(always)]
     pub(crate) fn publish(&self, claim: Claim) -> bool {
-        // Release: with the word goes the message.
+        // Release: the payload is published with the state.
         self.finish(&claim, SlotState::full(self.ring.lap(claim.at.position)))
     }
 
-    /// Gives a claimed slot up without a message. False: it was taken from us already.
+    /// Abandons a claimed slot without a message. Returns false if the slot was already taken from
+    /// us.
     pub(crate) fn abandon(&self, claim: Claim) -> bool {
         self.finish(&claim, SlotState::skip(self.ring.lap(claim.at.position)))
     }

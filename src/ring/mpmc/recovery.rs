@@ -1,5 +1,5 @@
-//! What looks at every slot: messages whose receiver died, slots of a seat that changes hands, and how
-//! many messages there are.
+//! Operations that scan every slot: messages whose receiver died, the slots of a seat that changes
+//! hands, and counting messages.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -10,7 +10,7 @@ use crate::ring::{Cursor, Ring};
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 impl Consumer {
-    /// Whether there is a message whose receiver died. Looks at every slot.
+    /// Returns whether there is a message whose receiver died. Scans every slot.
     pub(super) fn has_orphan<W: Watch>(&self, mut watch: W) -> Result<bool, W::Error> {
         for at in self.ring.all_slots() {
             let word = look(&self.ring.slot_at(&at));
@@ -21,7 +21,7 @@ impl Consumer {
         Ok(false)
     }
 
-    /// Takes over a message whose receiver died, if there is one. Looks at every slot.
+    /// Takes over a message whose receiver died, if there is one. Scans every slot.
     pub(crate) fn take_over<W: Watch>(
         &self,
         limit: u8,
@@ -43,7 +43,7 @@ impl Consumer {
                 continue;
             }
             let ours = SlotState::reading(word.lap(), deliveries + 1, self.seat);
-            // Acquire: the dead one's own acquire of the message is none of ours.
+            // Acquire: the dead receiver's Acquire of the message does not order our reads.
             if swap(&slot, word, ours, AcqRel) {
                 return Ok(Some(Held { at, word: ours }));
             }
@@ -52,30 +52,30 @@ impl Consumer {
     }
 }
 
-/// What there was to clear in the slots of a seat.
+/// What was cleared in the slots of a seat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Disowned {
-    /// Claims, which senders and receivers can step over now.
+    /// Claims, which senders and receivers can now step over.
     pub(crate) claims: u64,
-    /// Whether there are messages for another receiver.
+    /// Whether there are orphaned messages for another receiver.
     pub(crate) orphans: bool,
 }
 
 impl Disowned {
-    /// Whether anything changed that somebody may wait for.
+    /// Returns whether anything changed that a member may wait for.
     pub(crate) fn is_any(self) -> bool {
         self.claims != 0 || self.orphans
     }
 }
 
 impl Ring {
-    /// A cursor at every slot, at whatever position.
+    /// Returns a cursor at every slot, at an arbitrary position.
     fn all_slots(&self) -> impl Iterator<Item = Cursor> {
         (0..self.capacity()).map(|index| self.cursor(index))
     }
 
-    /// The position of a word's lap at a slot: a word knows 48 bits of its lap, the rest is that of
-    /// the head, or of the lap beside it.
+    /// Returns the position of a state's lap at a slot: a state holds 48 bits of its lap; the
+    /// remaining bits are those of the head's lap, or of an adjacent one.
     fn position_of(&self, lap: u64, at: &Cursor) -> u64 {
         let near = self.lap(self.header().head.0.load(Relaxed));
         let distance = (lap.wrapping_sub(near) << 16) as i64 >> 16;
@@ -83,9 +83,10 @@ impl Ring {
         lap << self.shift | (at.position & self.mask)
     }
 
-    /// Clears what the last holder of a seat left in the slots, before another one uses the seat:
-    /// its claims hold no message, what it read is nobody's until a receiver takes it over. If there
-    /// is any of these, [`orphaned`](Ring::orphaned) is another afterwards.
+    /// Clears what the last holder of a seat left in the slots, before another member uses the
+    /// seat: its claims hold no message, and the messages it was reading are orphaned until a
+    /// receiver takes them over. If there is any such message, [`orphaned`](Ring::orphaned) returns
+    /// another value afterwards.
     pub(crate) fn orphan_slots(&self, seat: u8) -> Disowned {
         let mut disowned = Disowned::default();
         for at in self.all_slots() {
@@ -100,7 +101,7 @@ impl Ring {
                     let nobody = SlotState::reading(word.lap(), word.deliveries(), NO_OWNER);
                     disowned.orphans |= swap(&slot, word, nobody, AcqRel);
                 }
-                // Whoever did so may have died before it was counted.
+                // The member that orphaned it may have died before it was counted.
                 (Some(Phase::Reading), NO_OWNER) => disowned.orphans = true,
                 _ => {}
             }
@@ -111,18 +112,18 @@ impl Ring {
         disowned
     }
 
-    /// Tells receivers that a message became nobody's.
+    /// Tells receivers that a message was orphaned.
     pub(super) fn count_orphans(&self) {
-        // Release: who sees the new number sees what is nobody's.
+        // Release: a receiver that sees the new count sees the orphaned message.
         self.header().repairs.orphaned.fetch_add(1, Release);
     }
 
-    /// Changes whenever messages became nobody's.
+    /// Returns a count that changes whenever a message was orphaned.
     pub(crate) fn orphaned(&self) -> u64 {
         self.header().repairs.orphaned.load(Acquire)
     }
 
-    /// Whether every message was acknowledged, but for those that `seat` reads.
+    /// Returns whether every message was acknowledged, except those that `seat` is reading.
     pub(crate) fn is_drained(&self, seat: u8) -> bool {
         self.all_slots().all(|at| {
             let word = look(&self.slot_at(&at));
@@ -134,17 +135,18 @@ impl Ring {
         })
     }
 
-    /// Whether a message is there that nobody took yet, by a look at every slot.
+    /// Returns whether there is a message that no receiver took yet. Scans every slot.
     pub(crate) fn has_untaken(&self) -> bool {
         self.all_slots().any(|at| look(&self.slot_at(&at)).phase() == Some(Phase::Full))
     }
 
-    /// Whether a member has a message in hand, by a look at every slot.
+    /// Returns whether any member has a message in flight. Scans every slot.
     pub(crate) fn has_taken(&self) -> bool {
         self.all_slots().any(|at| look(&self.slot_at(&at)).phase() == Some(Phase::Reading))
     }
 
-    /// Which messages are in the ring and who has them in hand, in one number that does not come again.
+    /// Returns a hash of the messages in the ring and of the members that have them in flight: a
+    /// number that does not recur.
     pub(crate) fn hands(&self) -> u64 {
         let mut hands = DefaultHasher::new();
         for at in self.all_slots() {
@@ -156,7 +158,7 @@ impl Ring {
         hands.finish()
     }
 
-    /// Messages sent and not yet acknowledged, by a look at every slot.
+    /// Returns the number of messages sent and not yet acknowledged. Scans every slot.
     pub(crate) fn count_messages(&self) -> u64 {
         let holds = |at| {
             let phase = look(&self.slot_at(&at)).phase();

@@ -1,38 +1,40 @@
-//! The search for messages of dead receivers, and when it may be left out.
+//! The search for messages of dead receivers, and when it can be skipped.
 //!
-//! A search looks at every slot, so a receiver remembers a search in vain, by what was known of the dead
-//! before it: for each seat the stamp of the holder that died in it, and the count of messages that
-//! became nobody's. While both are the same, there is nothing to be found.
+//! A search scans every slot, so a receiver remembers an unsuccessful search, by a snapshot of what
+//! was known of the dead before it: for each seat the stamp of the holder that died in it, and the
+//! count of messages that were orphaned. While both are unchanged, there is nothing to find.
 //!
-//! That holds because every way in which such a message comes up changes one of them:
+//! That holds because every way in which such a message arises changes one of them:
 //!
-//! - A receiver dies: its seat has a stamp, where it had none or that of an earlier holder. Stamps of one
-//!   seat never repeat, and a member signs its line with its own before it takes a message.
-//! - Another member takes the seat, and clears up what the dead one left ([`orphan_slots`](Ring::orphan_slots)): the
+//! - A receiver dies: its seat has a stamp, where it had none or that of an earlier holder. Stamps
+//!   of one seat never repeat, and a member signs its record with its own stamp before it takes a
+//!   message.
+//! - Another member takes the seat and clears what the dead one left
+//!   ([`orphan_slots`](Ring::orphan_slots)): the count grows.
+//! - A member that lost its seat, and has not noticed yet, takes a message: neither that nor its
+//!   death changes anything. But a sender that finds the slot in its way orphans the message: the
 //!   count grows.
-//! - A member that lost its seat, and does not know it yet, takes a message: nothing changes by that, nor
-//!   by its death. But a sender that comes upon the slot makes it nobody's: the count grows.
 //!
-//! Two looks that are not one must not be taken for one, however:
+//! Two different states must not be taken for the same one, however:
 //!
-//! - The search asks about each owner when it meets it, after the snapshot. A member that took a dead
-//!   one's seat in between is alive, and if it dies before it signs, all is again as it was in the
-//!   snapshot, with the message where it was. So a search is remembered only if it was *conclusive*:
-//!   every owner that it took for alive is alive in the snapshot as well.
-//! - Stamps are read before the kernel is asked who is there, never after: the stamp of a seat found
-//!   empty is that of the dead holder, or of one before it. Read after, it could be that of a living
-//!   successor, and its later death would look like one that was searched for.
+//! - The search checks each owner when it meets it, after the snapshot. A member that took a dead
+//!   one's seat in between is alive, and if it dies before it signs, everything is again as it was
+//!   in the snapshot, with the message still where it was. So a search is remembered only if it was
+//!   *conclusive*: every owner that it found alive is alive in the snapshot as well.
+//! - Stamps are read before the kernel is asked which seats are taken, never after: the stamp of a
+//!   seat found empty is that of the dead holder, or of one before it. Read after, it could be that
+//!   of a living successor, whose later death would look like one that was already searched for.
 
 use super::consumer::{Consumer, Held};
 use super::{Ring, Watch};
 use crate::flavor::SEATS_MAX;
 
-/// For each seat in which somebody died and that nobody took since, the stamp of that holder; 0 for all
-/// others.
+/// For each seat whose holder died and that no member took since, the stamp of that holder; 0 for
+/// all other seats.
 pub(crate) type Stamps = [u64; SEATS_MAX];
 
-/// What was known of the dead at one moment. On the stack: a receiver in a signal handler must not
-/// allocate.
+/// What was known of the dead at one moment. It lives on the stack: a receiver in a signal handler
+/// must not allocate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     orphaned: u64,
@@ -40,8 +42,8 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Reads the count, then every seat's stamp, before anybody is asked which seats are taken. A
-    /// `stamp` is 0 for a seat that nobody sits in by the members' table.
+    /// Reads the count, then every seat's stamp, before the kernel is asked which seats are taken.
+    /// `stamp` returns 0 for a seat that has no holder according to the members' table.
     pub(crate) fn before(ring: &Ring, seats: usize, stamp: impl Fn(u8) -> u64) -> Snapshot {
         let (orphaned, mut dead) = (ring.orphaned(), [0; SEATS_MAX]);
         for (seat, place) in (0..).zip(dead.iter_mut().take(seats)) {
@@ -50,7 +52,7 @@ impl Snapshot {
         Snapshot { orphaned, dead }
     }
 
-    /// Without those who live.
+    /// Removes the stamps of living members.
     pub(crate) fn without(mut self, is_taken: impl Fn(u8) -> bool) -> Snapshot {
         for (seat, stamp) in (0..).zip(&mut self.dead) {
             if *stamp != 0 && is_taken(seat) {
@@ -60,12 +62,12 @@ impl Snapshot {
         self
     }
 
-    /// Who died.
+    /// Returns the stamps of the dead.
     pub(crate) fn stamps(&self) -> &Stamps {
         &self.dead
     }
 
-    /// For models, whose kernel tells of all seats and their holders at once.
+    /// For models, whose kernel reports all seats and their holders at once.
     #[cfg(test)]
     pub(crate) fn of(orphaned: u64, stamps: &[u64]) -> Snapshot {
         let mut dead = [0; SEATS_MAX];
@@ -73,15 +75,15 @@ impl Snapshot {
         Snapshot { orphaned, dead }
     }
 
-    /// Whether this seat's holder had died.
+    /// Returns whether this seat's holder had died.
     fn is_dead(&self, seat: u8) -> bool {
         self.dead.get(usize::from(seat)).is_some_and(|&stamp| stamp != 0)
     }
 }
 
 impl Consumer {
-    /// A message whose receiver died, if there is one. Does not search again while `now` is what was
-    /// `searched` in vain.
+    /// Takes over a message whose receiver died, if there is one. Does not search again while `now`
+    /// equals the `searched` snapshot of the last unsuccessful search.
     pub(crate) fn inherit<W: Watch>(
         &self,
         limit: u8,
@@ -92,7 +94,7 @@ impl Consumer {
         Search { now, searched, watch }.run(|watch| self.take_over(limit, watch))
     }
 
-    /// Whether there is such a message, which is left to others.
+    /// Returns whether there is such a message, and leaves it to others.
     pub(crate) fn may_inherit<W: Watch>(
         &self,
         now: &Snapshot,
@@ -104,7 +106,7 @@ impl Consumer {
     }
 }
 
-/// A search, with what was known before it and before the last one in vain.
+/// A search, with the snapshot before it and the one before the last unsuccessful search.
 struct Search<'a, W> {
     now: &'a Snapshot,
     searched: &'a mut Option<Snapshot>,
@@ -112,7 +114,8 @@ struct Search<'a, W> {
 }
 
 impl<W: Watch> Search<'_, W> {
-    /// Looks through the slots unless that was in vain already; remembers it if it is.
+    /// Scans the slots unless an equal snapshot was searched without success; remembers this search
+    /// if it is unsuccessful and conclusive.
     fn run<T>(
         self,
         look_through: impl FnOnce(Searching<'_, W>) -> Result<Option<T>, W::Error>,
@@ -130,7 +133,7 @@ impl<W: Watch> Search<'_, W> {
     }
 }
 
-/// Compares what the walk hears about owners with the snapshot before it.
+/// Compares the liveness checks of the scan with the snapshot before it.
 struct Searching<'a, W> {
     watch: W,
     now: &'a Snapshot,

@@ -1,4 +1,4 @@
-//! Many threads on one ring.
+//! Stress tests with many threads on one ring.
 
 mod hints;
 
@@ -99,7 +99,7 @@ fn a_receiver_knows_how_far_it_is_behind() {
         for sent in 0..16 {
             assert_eq!((0..16).filter(|&n| rx.has_more_than(n)).count(), sent, "in lap {lap}");
             let Room::Claimed(claim) = tx.claim(alive).unwrap() else { panic!("no room") };
-            // One that is claimed is about to be there.
+            // A claimed slot counts: its message will soon be available.
             assert!(rx.has_more_than(sent as u64));
             write(tx.slot(&claim), 7);
             assert!(tx.publish(claim));

@@ -1,6 +1,6 @@
-//! Credit and head of a one-to-one ring as they are between two instructions of a receiver: whole
-//! rings acknowledged together, credit published late or never, exact and lazy looks in any order.
-//! No look is a verdict while both ends are honest, and none gives more room than there is.
+//! Credit and head of an SPSC ring as they are between two instructions of a receiver: whole rings
+//! acknowledged together, credit published late or never, exact and lazy refreshes in any order. No
+//! refresh reports corruption while both ends are honest, and none gives more room than there is.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -11,14 +11,14 @@ use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{HeapRing, read, write};
 use crate::sync::Ordering::Relaxed;
 
-/// What one end does next.
+/// The next step of one end.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// The sender looks, exactly or lazily, and sends up to so many.
+    /// The sender refreshes, exactly or lazily, and sends up to this many messages.
     Send { exact: bool, most: u64 },
-    /// The receiver takes up to so many and acknowledges them one by one.
+    /// The receiver takes up to this many messages and acknowledges them one by one.
     Receive { most: u64 },
-    /// The receiver takes up to so many and acknowledges them together.
+    /// The receiver takes up to this many messages and acknowledges them together.
     Batch { most: u64 },
     /// The receiver publishes its credit.
     Credit,
@@ -71,7 +71,7 @@ impl Ends {
                         break;
                     }
                     assert_eq!(read(rx.slot()), rx.position());
-                    // Stopped in front of the credit that may be due.
+                    // Stopped before it publishes the credit that may be due.
                     rx.acknowledge();
                 }
             }

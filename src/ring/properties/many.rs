@@ -1,4 +1,4 @@
-//! A many-to-many ring and its members.
+//! An MPMC ring and its members.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use crate::ring::{Corrupt, Ring};
 use crate::sync::Ordering::Acquire;
 use crate::sync::crash_point::crash_at;
 
-/// See the top of this file.
+/// An MPMC ring under test, with its members.
 pub(super) struct Heap {
     members: BTreeMap<u32, Member>,
     seats: Vec<Seat>,
     deliveries: u8,
     ring: Ring,
-    /// Last: the ends lie in it.
+    /// Declared last: the ends refer to it.
     _block: HeapRing,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Heap {
 enum Seat {
     Free,
     Taken,
-    /// Its holder died in it.
+    /// Its holder died.
     Inherited,
 }
 
@@ -35,7 +35,7 @@ struct Member {
     end: End,
 }
 
-/// An end of the ring, and what it has in hand.
+/// An end of the ring, and its messages in flight.
 enum End {
     Sends(Producer, Vec<Claim>),
     Receives(Consumer, Vec<Held>),
@@ -51,7 +51,7 @@ impl Heap {
         Heap { members, seats, deliveries, ring, _block: block }
     }
 
-    /// How many slots a seat has in this phase.
+    /// Returns the number of slots that a seat owns in this phase.
     fn in_phase(&self, phase: Phase, seat: u8) -> usize {
         let words = (0..self.ring.capacity())
             .map(|index| SlotState(self.ring.slot(index).head.word.load(Acquire)));
@@ -63,7 +63,7 @@ fn is_dead(seats: &[Seat]) -> impl Fn(u8) -> Result<bool, Corrupt> {
     |seat| Ok(seats[usize::from(seat)] != Seat::Taken)
 }
 
-/// A message that is there, or of the dead; by the common way first if so wanted.
+/// Takes an available message, or one of a dead member; by the fast path first if requested.
 fn take(rx: &Consumer, seats: &[Seat], deliveries: u8, common: bool) -> Result<Held, bool> {
     if let Some(held) = common.then(|| rx.take_next()).flatten() {
         return Ok(held);

@@ -1,6 +1,6 @@
-//! A bare ring of either kind, over a block of the heap, through anything that can happen in one
-//! thread: the ops and the oracle of the tests over System V, at positions all over, and with deaths in
-//! the middle of sending and receiving.
+//! Property tests of a bare SPSC or MPMC ring over a block of the heap, through any sequence of
+//! events that one thread can produce: the operations and the oracle of the tests over System V, at
+//! positions all over, and with deaths in the middle of sending and receiving.
 
 mod credit;
 mod many;
@@ -12,7 +12,7 @@ use sysvring_support::commands::{Answer, Call, Flavor, No, Op, Rules, World, run
 
 use super::spsc::tests::places;
 
-/// Nothing came of it, in a ring that does not know who is there.
+/// The operation had no result, in a ring that does not know which members exist.
 fn refused(call: Call, behind: bool) -> Answer {
     Answer::No(if behind && call.timed { No::Behind } else { No::Nothing })
 }
@@ -21,7 +21,7 @@ fn received(number: u64, position: u64, deliveries: Option<u8>) -> Answer {
     Answer::Message { number, position: Some(position), deliveries }
 }
 
-/// Any ops on a ring of any size, at any place where arithmetic could go wrong.
+/// Any operations on a ring of any size, at any position where arithmetic could go wrong.
 fn a_ring_is_a_queue<W: World>(flavor: Flavor, cases: u32, new: impl Fn(Rules) -> W) {
     let set = std::env::var_os("PROPTEST_CASES").is_some();
     let cases = if set { ProptestConfig::default().cases } else { cases };

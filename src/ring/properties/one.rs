@@ -1,4 +1,4 @@
-//! A one-to-one ring and its ends.
+//! An SPSC ring and its ends.
 
 use sysvring_support::commands::{Answer, Call, No, Progress, Rules, Side, View, What, World};
 
@@ -9,14 +9,14 @@ use crate::ring::testing::{HeapRing, read, write};
 use crate::sync::Ordering::Acquire;
 use crate::sync::crash_point::crash_at;
 
-/// See the top of this file.
+/// An SPSC ring under test, with both ends.
 pub(super) struct Heap {
     tx: Option<(u32, Producer)>,
     rx: Option<(u32, Consumer)>,
-    /// Whether the receiver has a message in hand.
+    /// Whether the receiver has an unacknowledged message.
     lent: bool,
     ring: Ring,
-    /// Last: the ends lie in it.
+    /// Declared last: the ends refer to it.
     _block: HeapRing,
 }
 
@@ -38,7 +38,7 @@ impl Heap {
     }
 
     fn call_sender(tx: &mut Producer, ring: &Ring, call: Call, number: u64) -> Answer {
-        // By the credit it may know of less room than there is, exactly it knows all.
+        // By the credit it may know of less room than there is; by the head it knows all.
         let has_loan = matches!(call.what, What::Commit | What::Abandon);
         if call.n & 1 != 0 && !has_loan {
             tx.forget_room();
@@ -56,7 +56,7 @@ impl Heap {
                 Answer::Sent(sent as u64, (!all).then_some(No::Nothing))
             }
             What::Loan if tx.has_room() || tx.refresh(true).unwrap() => {
-                // Written, and perhaps never sent.
+                // Written, and possibly never published.
                 write(tx.slot(), number);
                 Answer::Lent(Some(tx.position()))
             }
@@ -173,7 +173,7 @@ impl World for Heap {
             during.and_then(|(step, call, number)| crash_at(step, || self.call(id, call, number)));
         let after = if sends {
             self.tx = None;
-            // Finds the end as a successor does.
+            // Finds the end of the stream as a successor does.
             Producer::new(self.ring).unwrap().position()
         } else {
             (self.rx, self.lent) = (None, false);

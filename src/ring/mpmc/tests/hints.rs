@@ -1,16 +1,16 @@
-//! Walks from hints of any age, and beside others that are faster.
+//! Walks from hints of any age, and walks that other members overtake.
 
 use super::*;
 use crate::ring::spsc::tests::places;
 use crate::sync::Ordering::Relaxed;
 
-/// Nobody dies.
+/// No member dies.
 fn alive(_: u8) -> Result<bool, Corrupt> {
     Ok(false)
 }
 
-/// How far back a thread that was stopped in front of its store can put a hint. Less than a slot's word
-/// can tell apart, and more than any walk passes step by step.
+/// How far a thread that was stopped before its store can move a hint back. Fewer laps than a
+/// slot's state can tell apart, and more positions than any walk passes step by step.
 fn backs(capacity: u64) -> impl Iterator<Item = u64> {
     let near = 0..3 * capacity;
     near.chain([64 * (capacity + HINT_EVERY), 1_000_003, 1 << 40])
@@ -64,8 +64,8 @@ fn a_walk_converges_from_any_hint() {
     }
 }
 
-/// Members that are always faster: while the walk asks about the one in its way, they go on for a lap,
-/// where another one is in the way.
+/// Members that are always faster: while the walk checks the owner of the slot in its way, they
+/// advance by a lap, where another member is in the way.
 #[test]
 fn a_walk_that_is_overtaken_says_no_more_than_that() {
     let block = HeapRing::of_many_at(1, 0);
@@ -84,7 +84,7 @@ fn a_walk_that_is_overtaken_says_no_more_than_that() {
 
     faster(0);
     let mut asked = 0;
-    // The position it wants is a lap on.
+    // The position it wants is one lap further.
     ring.header().tail.0.store(1, Relaxed);
     let room = Producer::new(ring, 0).claim(|_| {
         asked += 1;
@@ -95,7 +95,7 @@ fn a_walk_that_is_overtaken_says_no_more_than_that() {
     assert!(asked > 10, "it looked again {asked} times");
 }
 
-/// Every step that lets a sender or a receiver on is told.
+/// Every step that unblocks a sender or a receiver is reported.
 #[test]
 fn what_walks_change_is_told() {
     #[derive(Default)]
@@ -129,19 +129,19 @@ fn what_walks_change_is_told() {
     let ring = unsafe { block.ring() };
     let set = |position, word: SlotState| ring.slot(position).head.word.store(word.0, Relaxed);
     let rx = Consumer::new(ring, 1);
-    // A receiver steps over a claim of a dead sender and over one that was given up.
+    // A receiver steps over a claim of a dead sender and over an abandoned one.
     set(0, SlotState::claimed(0, 7));
     set(1, SlotState::skip(0));
     assert!(matches!(rx.take(&mut told), Ok(Next::Nothing)));
     assert_eq!((told.freed, told.unblocked), (2, 0));
-    // A sender does.
+    // So does a sender.
     set(0, SlotState::claimed(1, 7));
     set(1, SlotState::full(1));
     ring.header().tail.0.store(4, Relaxed);
     let late = Producer::new(ring, 3);
     assert!(matches!(late.claim(&mut told), Ok(Room::Claimed(_))));
     assert_eq!((told.freed, told.unblocked), (3, 1));
-    // A message is set aside.
+    // A message is discarded as poison.
     set(0, SlotState::reading(3, 4, 7));
     assert!(rx.take_over(4, &mut told).unwrap().is_none());
     assert_eq!((told.freed, told.aside), (4, vec![6]));

@@ -1,4 +1,4 @@
-//! The two ends of a ring, in one thread.
+//! The two ends of an SPSC ring, in one thread.
 
 use super::pair::Pair;
 use super::{CAPACITIES, places};
@@ -99,7 +99,7 @@ fn owed_credit_is_paid_on_demand() {
     assert!(!pair.rx.owes_credit() && credit(&pair) == 1);
 }
 
-/// The sender may know the head, exactly, and then look at a credit from before.
+/// The sender may know the head exactly and then load an older credit.
 #[test]
 fn credit_older_than_a_known_head_is_no_corruption() {
     for place in places(16) {
@@ -112,7 +112,7 @@ fn credit_older_than_a_known_head_is_no_corruption() {
         assert_eq!(pair.tx.refresh(true), Ok(true));
         for left in (0..3).rev() {
             assert_eq!(pair.send(), Ok(true));
-            // It tells nothing new, and takes nothing back.
+            // It adds no room and takes none back.
             assert_eq!(pair.tx.refresh(false), Ok(left != 0));
             assert_eq!(pair.tx.room(), left);
         }
@@ -168,7 +168,7 @@ fn an_acknowledgement_of_the_unsent_is_corruption() {
                 let head = &pair.ring.header().head.0;
                 head.store(pair.tx.position().wrapping_add(wrong), Relaxed);
                 pair.tx.refresh(true).unwrap_err();
-                // And so is one that goes back.
+                // A head more than one ring behind is refused, too.
                 head.store(pair.tx.position().wrapping_sub(capacity as u64), Relaxed);
                 pair.tx.refresh(true).unwrap();
                 head.store(pair.tx.position().wrapping_sub(capacity as u64 + 1), Relaxed);
@@ -178,7 +178,7 @@ fn an_acknowledgement_of_the_unsent_is_corruption() {
     }
 }
 
-/// Of whatever age, and be it ahead: it gives no room, and is no verdict.
+/// Credit of any age, and even ahead, gives no room beyond the ring and proves no corruption.
 #[test]
 fn credit_that_tells_nothing_is_no_corruption() {
     for capacity in CAPACITIES {
@@ -212,7 +212,7 @@ fn a_word_of_another_lap_is_corruption() {
             for wrong in [1, 2, 1 << 20, (1 << 48) - 2] {
                 set(SlotState::full(lap.wrapping_add(wrong)).0).unwrap_err();
             }
-            // Another phase, an owner: nothing a one-to-one channel writes.
+            // Another phase or an owner: an SPSC channel never writes these.
             set(SlotState::full(lap).0 & !(Phase::Full as u64) | 1).unwrap_err();
             set(SlotState::full(lap).0 | 1 << 3).unwrap_err();
             assert_eq!(set(SlotState::full(lap.wrapping_sub(1)).0), Ok(false));
@@ -254,7 +254,7 @@ fn ends_past_the_last_message_are_corruption() {
                 header.head.0.store(end, Relaxed);
                 Consumer::check(&pair.ring).unwrap();
                 header.head.0.store(end.wrapping_add(1), Relaxed);
-                // Behind the end of `u64` is where a channel begins.
+                // After the end of `u64` comes the position where a channel begins.
                 assert_eq!(Consumer::check(&pair.ring).is_err(), end != u64::MAX);
                 header.head.0.store(place, Relaxed);
                 header.tail.0.store(end.wrapping_add(1), Relaxed);
@@ -264,7 +264,7 @@ fn ends_past_the_last_message_are_corruption() {
     }
 }
 
-/// Whatever the words say, there is no room beyond the ring.
+/// Whatever the states are, there is no room beyond the ring.
 #[test]
 fn a_successor_starts_at_the_end_at_the_latest() {
     for capacity in CAPACITIES {

@@ -10,7 +10,7 @@ pub(super) struct Pair {
     pub(super) tx: Producer,
     pub(super) rx: Consumer,
     pub(super) ring: Ring,
-    /// Last: the ends lie in it.
+    /// Declared last: the ends refer to it.
     _block: HeapRing,
 }
 
@@ -19,7 +19,7 @@ impl Pair {
         Pair::of(HeapRing::new(capacity))
     }
 
-    /// After `position` messages.
+    /// Returns both ends after `position` messages.
     pub(super) fn at(capacity: usize, position: u64) -> Pair {
         Pair::of(HeapRing::at(capacity, position))
     }
@@ -53,13 +53,13 @@ impl Pair {
         Ok(Some(number))
     }
 
-    /// The sender is gone, another takes its seat.
+    /// Replaces the sender by a successor in its seat.
     pub(super) fn succeed_sender(&mut self) -> Result<(), Corrupt> {
         self.tx = Producer::new(self.ring)?;
         Ok(())
     }
 
-    /// The receiver is gone, another takes its seat.
+    /// Replaces the receiver by a successor in its seat.
     pub(super) fn succeed_receiver(&mut self) {
         self.rx = Consumer::new(self.ring);
     }

@@ -1,4 +1,4 @@
-//! Taking over from the dead, at every step they can die at.
+//! Taking over from a dead peer, at every step at which it can die.
 
 use super::pair::Pair;
 use super::{CAPACITIES, places};
@@ -7,11 +7,11 @@ use crate::ring::testing::{read, write};
 use crate::sync::Ordering::Relaxed;
 use crate::sync::crash_point::crash_at;
 
-/// More steps than any one piece of work here has.
+/// More steps than any single operation here takes.
 const STEPS: u32 = 64;
 
-/// Every capacity, place and number of messages that wait; and a step to die at. Ends with a death
-/// that never comes.
+/// Every capacity, position and number of pending messages, with a step to die at. Ends with a
+/// death that is never reached.
 fn everywhere(mut case: impl FnMut(Pair, u64, u32) -> bool) {
     for capacity in CAPACITIES {
         for place in places(capacity) {
@@ -31,7 +31,7 @@ fn everywhere(mut case: impl FnMut(Pair, u64, u32) -> bool) {
     }
 }
 
-/// From here on, nothing is missing and nothing comes twice.
+/// From here on, no message is missing and none arrives twice.
 fn goes_on(pair: &mut Pair, mut next: u64) {
     while let Some(number) = pair.receive().unwrap() {
         assert_eq!(number, next);
@@ -52,7 +52,7 @@ fn a_sender_can_die_anywhere() {
         everywhere(|mut pair, held, step| {
             let (from, first) = (pair.tx.position(), pair.rx.position());
             let done = crash_at(step, || pair.send().unwrap());
-            // The word is the message's birth.
+            // A message begins with the store of its state.
             let born = pair.ring.word(from) == pair.ring.full(from);
             assert!(done != Some(true) || born);
             let tail = pair.ring.header().tail.0.load(Relaxed);
@@ -61,7 +61,7 @@ fn a_sender_can_die_anywhere() {
             tail_behind += u64::from(behind != 0);
             let mut next = first;
             if received_first {
-                // All of it, so that the receiver is past the tail where that is behind.
+                // All of it, so that the receiver is past the tail where the tail lags.
                 while let Some(number) = pair.receive().unwrap() {
                     assert_eq!(number, next);
                     next = next.wrapping_add(1);
@@ -107,7 +107,7 @@ fn a_receiver_can_die_anywhere() {
     everywhere(|mut pair, held, step| {
         let first = pair.rx.position();
         let done = crash_at(step, || pair.receive().unwrap());
-        // The head is the message's end.
+        // A message ends with the store of the head.
         let head = pair.ring.header().head.0.load(Relaxed);
         let ended = head.wrapping_sub(first);
         assert!(ended <= held.min(1) && (done.is_none() || ended == held.min(1)));
@@ -147,7 +147,7 @@ fn a_receiver_that_dies_in_a_batch_has_received_all_or_nothing() {
 fn a_successor_can_die_taking_over() {
     everywhere(|mut pair, _, step| {
         let first = pair.rx.position();
-        // A tail that is behind, so that there is something to do.
+        // A tail that lags, so that the successor has something to do.
         pair.ring.header().tail.0.store(first, Relaxed);
         let from = pair.tx.position();
         let done = crash_at(step, || {

@@ -1,178 +1,183 @@
-//! What lies in the segment: the header at offset zero. `docs/design/memory-layout.md` draws it byte by byte.
+//! The layout of the segment: the header at offset zero, then the tables and the slots.
+//! `docs/design/memory-layout.md` documents it byte by byte.
 //!
-//! Who may write what:
+//! Which process may write which part:
 //!
 //! * [`Identity`] and the name: the process that holds the lifecycle semaphore and finds no users;
-//!   never changed while there are members. The magic is stored last (Release), read first (Acquire).
-//! * `tail`: the sender. `head`, `credit`: the receiver. Of many to many, `tail` and `head` are hints that
-//!   every member may move.
-//! * a [`Parking`] line: its own side parks, leaves and joins there, and takes PARKED off where it found
-//!   something by itself; the other side takes PARKED off when it wakes that side, and sets and clears
-//!   LEFT where it finds that side empty or not. A sender reads `receivers` at every message, so nothing
-//!   that is written often may ever share that line.
-//! * a [`Member`] line and a word of the waiting table: the member that has that seat. Others only
-//!   clear the count of waiting threads, of a seat that they found without a member.
+//!   never changed while there are members. The magic is stored last (Release) and loaded first
+//!   (Acquire).
+//! * `tail`: the sender. `head`, `credit`: the receiver. In MPMC channels, `tail` and `head` are
+//!   hints that every member may move.
+//! * a [`Parking`] line: the members of its own side park, leave and join there, and clear PARKED
+//!   after they found work by themselves; the members of the other side clear PARKED when they wake
+//!   that side, and set and clear LEFT when they find that side empty or not. A sender reads
+//!   `receivers` for every message, so no frequently written field may ever share that line.
+//! * a [`Member`] record and a word of the waiting table: the member that has that seat. Others
+//!   only clear the count of waiting threads, of a seat that they found without a member.
 //!
-//! Only fixed-width integers, all of them atomics. Offsets are computed from the types, so that the
-//! same code runs over loom's atomics, which have another size; the numbers of the wire format are
-//! asserted below for every ordinary build.
+//! All fields are fixed-width integers, and all of them are atomics. Offsets are computed from the
+//! types, so that the same code runs over loom's atomics, which have another size; the numbers of
+//! the wire format are asserted below for every ordinary build.
 
 use crate::sync::plain;
 use crate::sync::{AtomicU32, AtomicU64, Tracked};
 
-/// "SYSVRING" as it is seen in a dump of the segment.
+/// "SYSVRING" as it appears in a dump of the segment.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"SYSVRING");
-/// Changes with any change of the layout; attaching to another version is refused.
+/// The layout version. It changes with every change of the layout; a process refuses to attach to a
+/// segment of another version.
 pub(crate) const VERSION: u32 = 2;
-/// Longest channel name, bytes.
+/// The maximum length of a channel name, in bytes.
 pub(crate) const NAME_MAX: usize = 128;
-/// Longest member label, bytes.
+/// The maximum length of a member label, in bytes.
 pub(crate) const LABEL_MAX: usize = 32;
-/// The slots begin at a multiple of this, so that any message alignment up to it works.
+/// The alignment of the first slot, and so the maximum alignment of a message.
 pub(crate) const SLOTS_ALIGN: usize = 4096;
 
-/// A value alone on its pair of cache lines (the prefetcher pulls pairs).
+/// A value alone on its pair of cache lines (the hardware prefetcher loads lines in pairs).
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(crate) struct CachePadded<T>(pub(crate) T);
 
-/// The facts of a channel, written once.
+/// The constant facts of a channel, written once.
 #[derive(Debug, Default)]
 #[repr(C, align(128))]
 pub(crate) struct Identity {
     pub(crate) magic: plain::AtomicU64,
     pub(crate) version: plain::AtomicU32,
-    /// Bytes from offset zero to the first slot.
+    /// The offset of the first slot, in bytes.
     pub(crate) header_size: plain::AtomicU32,
-    /// 1 one to one.
+    /// 1: SPSC, 2: MPMC.
     pub(crate) flavor: plain::AtomicU32,
-    /// Lines in the members' table.
+    /// The number of records in the members' table.
     pub(crate) seats: plain::AtomicU32,
-    /// Slots in the ring, a power of two.
+    /// The number of slots in the ring, a power of two.
     pub(crate) capacity: plain::AtomicU64,
-    /// Longest message, bytes.
+    /// The maximum length of a message, in bytes.
     pub(crate) slot_size: plain::AtomicU64,
-    /// From one slot to the next, bytes.
+    /// The distance from one slot to the next, in bytes.
     pub(crate) stride: plain::AtomicU64,
-    /// 1 every message has the same size, 2 up to the slot size.
+    /// 1: every message has the same size, 2: any length up to the slot size.
     pub(crate) shape: plain::AtomicU32,
-    /// Alignment of the message type, bytes.
+    /// The alignment of the message type, in bytes.
     pub(crate) align: plain::AtomicU32,
-    /// Shape 1: size of a message. Shape 2: bytes before the trailing slice.
+    /// Shape 1: the size of a message. Shape 2: the number of bytes before the trailing slice.
     pub(crate) size: plain::AtomicU64,
-    /// Shape 2: size of one element of the trailing slice.
+    /// Shape 2: the size of one element of the trailing slice.
     pub(crate) element: plain::AtomicU64,
-    /// The users' own number for the message type; 0 for none.
+    /// A number for the message type, chosen by the user; 0 for none.
     pub(crate) schema: plain::AtomicU64,
-    /// Identifier of the semaphore set.
+    /// The identifier of the semaphore set.
     pub(crate) set: plain::AtomicU32,
-    /// The same 30 bits lie in two semaphores of that set.
+    /// A random number; two semaphores of that set hold the same 30 bits.
     pub(crate) nonce: plain::AtomicU32,
-    /// Wall clock at creation, nanoseconds since 1970.
+    /// The wall clock at creation, in nanoseconds since 1970.
     pub(crate) created: plain::AtomicU64,
-    /// 1 kept until removed, 2 removed with the last member.
+    /// 1: kept until removed, 2: removed with the last member.
     pub(crate) lifetime: plain::AtomicU32,
-    /// Bytes used of the name.
+    /// The length of the name, in bytes.
     pub(crate) name_len: plain::AtomicU32,
-    /// Header and slots, bytes.
+    /// The size of the header and the slots together, in bytes.
     pub(crate) total: plain::AtomicU64,
-    /// Many to many: what becomes of a message whose receiver died; 1 again, 2 dropped.
+    /// MPMC: what happens to a message whose receiver died. 1: it is redelivered, 2: it is dropped.
     pub(crate) on_death: plain::AtomicU32,
-    /// Many to many: how often a message is delivered at most.
+    /// MPMC: the maximum number of deliveries of a message.
     pub(crate) deliveries: plain::AtomicU32,
 }
 
-/// Whether members of one side are parked, and how that side came and went.
+/// Whether members of one side are parked, and how often that side was joined.
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(crate) struct Parking {
-    /// See `wait/parking.rs`: PARKED and the flags beside it.
+    /// The bit PARKED and the flags of `wait/parking.rs`.
     pub(crate) word: AtomicU32,
-    /// How often this side was joined.
+    /// How often a member joined this side.
     pub(crate) joins: plain::AtomicU32,
-    /// Monotonic nanoseconds of the last wake: waiters learn from it what a wake costs.
+    /// The time of the last wake-up, in nanoseconds of the monotonic clock: waiters estimate from
+    /// it what a wake-up costs.
     pub(crate) woken_at: plain::AtomicU64,
-    /// Sleeps that ended by themselves beside something that nobody had woken them for: 0, unless a
-    /// member was stopped between two steps of a wake-up.
+    /// The number of blocking waits that ended by their slice while there was work for which no
+    /// waker had posted: 0, unless a member was stopped between two steps of a wake-up.
     pub(crate) overslept: plain::AtomicU64,
 }
 
-/// What was done about deaths in a many-to-many channel.
+/// The recovery counters of an MPMC channel.
 #[derive(Debug, Default)]
 #[repr(C, align(128))]
 pub(crate) struct Repairs {
-    /// Changes whenever a message became nobody's: receivers look for it.
+    /// Changes whenever a message is orphaned: receivers then search for it.
     pub(crate) orphaned: AtomicU64,
-    /// Messages delivered again.
+    /// The number of redelivered messages.
     pub(crate) redelivered: plain::AtomicU64,
-    /// Messages dropped with their receiver, by [`Identity::on_death`].
+    /// The number of messages dropped with their receiver, by [`Identity::on_death`].
     pub(crate) dropped: plain::AtomicU64,
-    /// Messages given up after [`Identity::deliveries`] deliveries.
+    /// The number of messages discarded as poison after [`Identity::deliveries`] deliveries.
     pub(crate) set_aside: plain::AtomicU64,
-    /// The position of the last one of these.
+    /// The position of the last discarded message.
     pub(crate) last_set_aside: plain::AtomicU64,
 }
 
-/// One line of the members' table: facts and counters for observers. Of these, `state` and `joined` tell
-/// members who died in a seat.
+/// One record of the members' table: facts and counters for observers. Members read only `state`
+/// and `joined`, to find out which holder of a seat died.
 #[derive(Debug, Default)]
 #[repr(C, align(128))]
 pub(crate) struct Member {
     pub(crate) pid: plain::AtomicU32,
-    /// 1 sender, 2 receiver.
+    /// 1: sender, 2: receiver.
     pub(crate) role: plain::AtomicU32,
-    /// 0 never taken, 1 here (or died here), 2 left.
+    /// 0: never taken, 1: present (or died there), 2: left.
     pub(crate) state: plain::AtomicU32,
     pub(crate) label_len: plain::AtomicU32,
-    /// Wall clock, nanoseconds since 1970.
+    /// The wall clock, in nanoseconds since 1970.
     pub(crate) joined: plain::AtomicU64,
     pub(crate) label: [plain::AtomicU64; LABEL_MAX / 8],
-    /// The position it began at.
+    /// The position at which the member began.
     pub(crate) first: plain::AtomicU64,
-    /// Its next position when it last wrote this line.
+    /// The member's next position when it last wrote this record.
     pub(crate) position: plain::AtomicU64,
-    /// Since it joined, of messages of variable length.
+    /// Bytes since it joined, in messages of variable length.
     pub(crate) bytes: plain::AtomicU64,
     pub(crate) parks: plain::AtomicU64,
     pub(crate) wakes: plain::AtomicU64,
     pub(crate) repairs: plain::AtomicU64,
-    /// Many to many: messages since it joined.
+    /// MPMC: the number of messages since it joined.
     pub(crate) messages: plain::AtomicU64,
 }
 
-/// Offset zero of the segment. The members' table follows, then the slots.
+/// The header, at offset zero of the segment. The members' table follows, then the waiting table,
+/// then the slots.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Header {
     pub(crate) identity: Identity,
     pub(crate) name: CachePadded<[plain::AtomicU64; NAME_MAX / 8]>,
-    /// Next position to send.
+    /// The next position to send.
     pub(crate) tail: CachePadded<AtomicU64>,
-    /// Next position to receive: every position below it is acknowledged. Exact, one to one; of many to many
-    /// a hint.
+    /// The next position to receive: every position below it is acknowledged. It is exact in SPSC
+    /// channels, and a hint in MPMC channels.
     pub(crate) head: CachePadded<AtomicU64>,
-    /// What the sender is told of `head`, lazily.
+    /// A lazily updated copy of `head`, for the sender.
     pub(crate) credit: CachePadded<AtomicU64>,
     pub(crate) receivers: Parking,
     pub(crate) senders: Parking,
     pub(crate) repairs: Repairs,
 }
 
-/// Where the waiting table lies, behind the members' table: a word for each seat, see
-/// `wait/waiting.rs`. The words lie side by side, unlike what is written for every message: they are
-/// written where a thread parks, and read all together.
+/// Returns the offset of the waiting table, which follows the members' table: one word for each
+/// seat, as `wait/waiting.rs` defines it. The words are adjacent, unlike the fields that are
+/// written for every message: they are written when a thread parks, and read all together.
 pub(crate) const fn waiting_at(seats: usize) -> usize {
     size_of::<Header>() + seats * size_of::<Member>()
 }
 
-/// Bytes before the first slot of a channel with `seats` seats.
+/// Returns the number of bytes before the first slot of a channel with `seats` seats.
 pub(crate) const fn header_size(seats: usize) -> usize {
     (waiting_at(seats) + seats * size_of::<AtomicU64>()).next_multiple_of(SLOTS_ALIGN)
 }
 
 impl Header {
-    /// A header at its first position. The magic stays zero: whoever builds the channel stores it
-    /// last.
+    /// Returns a header at its first position. The magic stays zero: the process that builds the
+    /// channel stores it last.
     #[cfg(test)]
     pub(crate) fn new() -> Header {
         let zeros = || core::array::from_fn(|_| plain::AtomicU64::new(0));
@@ -195,7 +200,8 @@ impl Header {
     }
 }
 
-/// Stores up to eight bytes a word, cut between characters; returns the number stored.
+/// Stores up to eight bytes in each word, cut at a character boundary; returns the number of bytes
+/// stored.
 pub(crate) fn store_text(words: &[plain::AtomicU64], text: &str) -> u32 {
     let mut end = text.len().min(words.len() * 8);
     while !text.is_char_boundary(end) {
@@ -212,14 +218,15 @@ pub(crate) fn store_text(words: &[plain::AtomicU64], text: &str) -> u32 {
     bytes.len() as u32
 }
 
-/// Reads `len` bytes of text; what is no UTF-8 is replaced, what is too long is cut.
+/// Loads `len` bytes of text; invalid UTF-8 is replaced, and text that is too long is cut.
 pub(crate) fn load_text(words: &[plain::AtomicU64], len: u32) -> String {
     let bytes: Vec<u8> =
         words.iter().flat_map(|w| w.load(plain::Ordering::Relaxed).to_le_bytes()).collect();
     String::from_utf8_lossy(&bytes[..bytes.len().min(len as usize)]).into_owned()
 }
 
-/// What stands in front of a payload. A message of variable length has its length behind this.
+/// The head of a slot, which precedes the payload. A message of variable length has its length
+/// after the head.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct SlotHead {
@@ -227,7 +234,7 @@ pub(crate) struct SlotHead {
     pub(crate) tracked: Tracked,
 }
 
-/// The wire format: every number of `docs/design/memory-layout.md`.
+/// The wire format: every number in `docs/design/memory-layout.md`.
 #[cfg(not(loom))]
 mod wire {
     use super::{

@@ -1,4 +1,4 @@
-//! What may be a message, and how its bytes go in and out of a slot.
+//! Which types can be messages, and how their bytes are copied into and out of a slot.
 
 use core::alloc::Layout;
 use core::fmt;
@@ -12,31 +12,36 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, TryFromBytes};
 use crate::layout::SLOTS_ALIGN;
 use crate::sync::plain::{AtomicU64, Ordering};
 
-/// A type whose bytes may travel: implemented for every type with these four traits of [`zerocopy`].
+/// A type that can be sent through a channel: implemented for every type with these four traits of
+/// [`zerocopy`].
 ///
 /// Derive them (`TryFromBytes` or `FromBytes`, `IntoBytes`, `Immutable`, `KnownLayout`) on a
-/// `#[repr(C)]` struct or a fieldless enum with a fixed representation, or use the integers, floats,
-/// arrays, `[u8]`, `str` or a struct that ends in a slice. Sized types travel in slots of exactly
-/// their size; types that end in a slice in slots of [`Options::slot_size`](crate::Options::slot_size).
+/// `#[repr(C)]` struct or a fieldless enum with a fixed representation, or use the integers,
+/// floats, arrays, `[u8]`, `str` or a struct that ends in a slice. Sized types are sent in slots of
+/// exactly their size; types that end in a slice are sent in slots of
+/// [`Options::slot_size`](crate::Options::slot_size).
 ///
-/// `IntoBytes` refuses padding. Fill gaps with fields (`_pad: [u8; 6]`); in front of a slice of bytes let no
-/// field be aligned to more than 1 (a [`U64`](zerocopy::native_endian::U64) is a `u64` that is not).
+/// `IntoBytes` rejects types with padding. Fill gaps with fields (`_pad: [u8; 6]`); before a slice
+/// of bytes, no field may have an alignment above 1 (a [`U64`](zerocopy::native_endian::U64) is a
+/// `u64` with an alignment of 1).
 ///
-/// What arrives is validated: a foreign `bool` of 7 is [`RecvError::Invalid`](crate::RecvError::Invalid).
+/// Received messages are validated: a foreign `bool` with the value 7 is
+/// [`RecvError::Invalid`](crate::RecvError::Invalid).
 pub trait Message: TryFromBytes + IntoBytes + Immutable + KnownLayout {}
 
 impl<T: TryFromBytes + IntoBytes + Immutable + KnownLayout + ?Sized> Message for T {}
 
-/// What both sides must agree on; compared at attach, never by type name.
+/// The layout of a message type, on which both sides must agree; compared at attach, never by type
+/// name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MessageLayout {
-    /// Length differs from message to message.
+    /// Whether the length differs from message to message.
     pub(crate) variable: bool,
-    /// Size; of variable messages: bytes before the trailing slice.
+    /// The size; for variable messages, the number of bytes before the trailing slice.
     pub(crate) size: usize,
-    /// Size of one element of the trailing slice, 0 for sized types.
+    /// The size of one element of the trailing slice, 0 for sized types.
     pub(crate) element: usize,
-    /// Alignment.
+    /// The alignment, in bytes.
     pub(crate) align: usize,
 }
 
@@ -49,7 +54,7 @@ impl MessageLayout {
     }
 }
 
-/// Whether messages of this type differ in length.
+/// Returns whether messages of this type differ in length.
 #[inline(always)]
 pub(crate) const fn is_variable<T: Message + ?Sized>() -> bool {
     size_of::<T::PointerMetadata>() != 0
@@ -65,7 +70,8 @@ impl fmt::Display for MessageLayout {
     }
 }
 
-/// Size of a `T` whose trailing slice has `elements` elements (ignored for sized types).
+/// Returns the size of a `T` whose trailing slice has `elements` elements (ignored for sized
+/// types).
 pub(crate) fn size_with<T: Message + ?Sized>(elements: usize) -> Option<usize> {
     // SAFETY: pointer metadata is `()` for sized types and `usize` for those that end in a slice
     // (documented by zerocopy); `()` reads nothing of the value.
@@ -73,15 +79,16 @@ pub(crate) fn size_with<T: Message + ?Sized>(elements: usize) -> Option<usize> {
     T::size_for_metadata(metadata)
 }
 
-/// How much one more element adds: types that are all bytes have no padding behind the slice.
+/// Returns the size of one more element: types that implement `IntoBytes` have no padding after the
+/// slice.
 fn element_of<T: Message + ?Sized>(base: usize) -> usize {
     size_with::<T>(1).map_or(0, |size| size.saturating_sub(base))
 }
 
-/// Alignment of `T`, or 0 when it is over [`SLOTS_ALIGN`].
+/// Returns the alignment of `T`, or 0 if it is above [`SLOTS_ALIGN`].
 ///
-/// A type that ends in a slice has no value here to ask and zerocopy names no alignment, but it
-/// tells a misaligned reference from every other refusal.
+/// For a type that ends in a slice there is no value here to query, and zerocopy does not expose
+/// the alignment; but its errors distinguish a misaligned reference from every other refusal.
 fn align_of_message<T: Message + ?Sized>(size: usize) -> usize {
     const FIRST: usize = 2 * SLOTS_ALIGN;
     let Some(len) = size.checked_add(2 * FIRST).filter(|&len| len <= isize::MAX as usize) else {
@@ -102,13 +109,14 @@ fn align_of_message<T: Message + ?Sized>(size: usize) -> usize {
 
 /// Copies `len` bytes of a slot to private memory.
 ///
-/// Another process may write there at the same time against the protocol. To the language such a
-/// read is undefined unless it is atomic or not the compiler's: words are read as relaxed atomics,
-/// and pairs of them, where that is faster, in assembly. The copy then holds some bytes or others,
-/// and is validated afterwards.
+/// Another process may violate the protocol and write there at the same time. In Rust such a read
+/// is undefined behaviour unless it is atomic or not made by compiled Rust code: words are read as
+/// relaxed atomics, and pairs of words, where that is faster, in assembly. The copy then holds
+/// arbitrary bytes, and is validated afterwards.
 ///
 /// # Safety
-/// `from` is aligned to 8 and valid for reads of `len` rounded up to 8, `to` for writes of `len`.
+/// `from` must be aligned to 8 and valid for reads of `len` rounded up to 8, `to` valid for writes
+/// of `len`.
 #[inline(always)]
 pub(crate) unsafe fn copy_out(from: NonNull<u8>, to: *mut u8, len: usize) {
     let mut done = 0;
@@ -127,7 +135,7 @@ pub(crate) unsafe fn copy_out(from: NonNull<u8>, to: *mut u8, len: usize) {
         done += 8;
     }
     if done != len {
-        // SAFETY: the slot is padded to whole words; fewer bytes than a word has are left in `to`.
+        // SAFETY: the slot is padded to whole words; fewer bytes than a word are left in `to`.
         unsafe {
             let rest = word(from, done).to_ne_bytes();
             to.add(done).copy_from_nonoverlapping(rest.as_ptr(), len - done);
@@ -135,14 +143,15 @@ pub(crate) unsafe fn copy_out(from: NonNull<u8>, to: *mut u8, len: usize) {
     }
 }
 
-/// Copies the bytes of a message to the slot of a one-to-one ring.
+/// Copies the bytes of a message to a slot of an SPSC ring.
 ///
-/// A short message was written a moment ago, field by field as a rule. A load of 16 bytes that spans two of
-/// those stores gets nothing from the store buffer: it waits until both are in the cache, behind all stores to
-/// the slots before, each of which waits for a line from the other processor. So words are copied one by one.
+/// A short message was usually written just before, field by field. A load of 16 bytes that spans
+/// two of those stores cannot be forwarded from the store buffer: it waits until both are in the
+/// cache, after all earlier stores to slots, each of which waits for a line from the other
+/// processor. So words are copied one by one.
 ///
 /// # Safety
-/// `to` is aligned to 8 and valid for writes of the bytes, and nobody reads there.
+/// `to` must be aligned to 8 and valid for writes of the bytes, and no process may read there.
 #[inline(always)]
 pub(crate) unsafe fn copy_in(message: &[u8], to: NonNull<u8>) {
     let (from, len) = (message.as_ptr(), message.len());
@@ -155,30 +164,30 @@ pub(crate) unsafe fn copy_in(message: &[u8], to: NonNull<u8>) {
         // SAFETY: a whole word is left on both sides.
         unsafe {
             let word = from.add(offset).cast::<u64>().read_unaligned();
-            // An atomic store, for the compiler makes larger ones of others.
+            // An atomic store, because the compiler would merge others into larger ones.
             to.add(offset).cast::<AtomicU64>().as_ref().store(word, Ordering::Relaxed);
         }
     }
 }
 
-/// The longest message that is copied by words.
+/// The maximum length of a message that is copied by words, in bytes.
 const BY_WORDS: usize = 128;
 
-/// One word of a slot.
+/// Loads one word of a slot.
 ///
 /// # Safety
-/// `offset` is a multiple of 8, and a word lies there.
+/// `offset` must be a multiple of 8, and a word must lie there.
 #[inline(always)]
 unsafe fn word(from: NonNull<u8>, offset: usize) -> u64 {
     // SAFETY: the caller's contract; every bit pattern is a u64.
     unsafe { from.add(offset).cast::<AtomicU64>().as_ref() }.load(Ordering::Relaxed)
 }
 
-/// Two words of a slot in one load of SSE2, which every x86-64 has. Measured in a
-/// stream, against single words: a third more messages of 64 B, a fifth more of 1 KiB.
+/// Loads two words of a slot with one SSE2 load, which every x86-64 processor supports. It is
+/// faster than single words (docs/design/experiments.md).
 ///
 /// # Safety
-/// 16 bytes may be read there.
+/// 16 bytes must be readable there.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 unsafe fn pair(from: *const u8) -> core::arch::x86_64::__m128i {
@@ -195,10 +204,10 @@ unsafe fn pair(from: *const u8) -> core::arch::x86_64::__m128i {
     pair
 }
 
-/// Copies a message out of its slot; whether the copy, private by then, is a `T`.
+/// Copies a message out of its slot. Returns whether the copy, private by then, is a valid `T`.
 ///
 /// # Safety
-/// As [`copy_out`], for the size of `T`.
+/// As for [`copy_out`], with the size of `T`.
 #[inline(always)]
 pub(crate) unsafe fn read<T: Message>(from: NonNull<u8>, to: &mut MaybeUninit<T>) -> bool {
     let start = to.as_mut_ptr().cast::<u8>();
@@ -209,20 +218,20 @@ pub(crate) unsafe fn read<T: Message>(from: NonNull<u8>, to: &mut MaybeUninit<T>
     T::try_ref_from_bytes(bytes).is_ok()
 }
 
-/// As [`read`], over a value of a type of which any bytes are one.
+/// Like [`read`], into an existing value of a type for which all bytes are valid.
 ///
 /// # Safety
-/// As [`copy_out`], for the size of `T`.
+/// As for [`copy_out`], with the size of `T`.
 #[inline(always)]
 pub(crate) unsafe fn read_over<T: Message + FromBytes>(from: NonNull<u8>, to: &mut T) {
     // SAFETY: the caller's contract; `to` is a `T`, and remains one whatever is written.
     unsafe { copy_out(from, core::ptr::from_mut(to).cast(), size_of::<T>()) };
 }
 
-/// As [`read`], for a message of any kind and `len` bytes.
+/// Like [`read`], for a message of any kind and `len` bytes.
 ///
 /// # Safety
-/// As [`copy_out`].
+/// As for [`copy_out`].
 pub(crate) unsafe fn read_boxed<T: Message + ?Sized>(
     from: NonNull<u8>,
     len: usize,
@@ -230,15 +239,15 @@ pub(crate) unsafe fn read_boxed<T: Message + ?Sized>(
 ) -> Option<Box<T>> {
     let layout = Layout::from_size_align(len, align).ok()?;
     let start = match len {
-        // As a box of something without a size is made.
+        // As `Box` does for a value of size zero.
         0 => NonNull::new(core::ptr::without_provenance_mut(align)),
-        // SAFETY: a layout of some size.
+        // SAFETY: the layout has a non-zero size.
         _ => NonNull::new(unsafe { alloc(layout) }),
     }
     .unwrap_or_else(|| handle_alloc_error(layout));
     // SAFETY: the caller's contract; `start` has room for `len` bytes.
     unsafe { copy_out(from, start.as_ptr(), len) };
-    // SAFETY: all of them were just written, and nobody else knows them.
+    // SAFETY: all of them were just written, and there is no other reference to them.
     let bytes = unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), len) };
     match T::try_mut_from_bytes(bytes) {
         // SAFETY: a value of exactly `len` bytes and this alignment, in memory of that layout.
@@ -310,7 +319,7 @@ mod tests {
         let message: Vec<u8> = (0..=200).collect();
         for len in 0..=200 {
             let mut slot = [0xEEEE_EEEE_EEEE_EEEEu64; 26];
-            // At an odd address, which a message may have.
+            // At an odd address, which a message can have.
             let bytes = &message[1..][..len];
             // SAFETY: 208 bytes lie there.
             unsafe { copy_in(bytes, NonNull::from(&mut slot).cast()) };

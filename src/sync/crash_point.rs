@@ -1,22 +1,22 @@
-//! Death at any step, for tests: atomics that end their thread's work in front of a chosen step.
+//! Crash injection for tests: atomics that unwind the current thread before a chosen step.
 //!
-//! A killed process stops between two instructions, and what it wrote before is there for all to
-//! see by the time the kernel calls it dead. What others can tell apart are its steps: accesses of
-//! shared words and of payloads. So a death is a place in that sequence, and [`crash_at`] can try
-//! every one of them on the shipped code. Words are written as usual before and not at all after;
-//! private memory is lost with the stack.
+//! A killed process stops between two instructions, and everything that it wrote before is visible
+//! to all others by the time the kernel reports its death. The other processes can distinguish only
+//! its steps: accesses of shared words and of payloads. So a death is a place in that sequence, and
+//! [`crash_at`] can try every one of them on the shipped code. Words are written as usual before
+//! that place and not at all after it; private memory is lost with the stack.
 
 use core::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::{Ordering, imp};
 
-/// What the unwinding of a killed thread carries.
+/// The payload of the unwinding of a killed thread.
 struct Killed;
 
 const IMMORTAL: u32 = u32::MAX;
 
-// Steps this thread may still take.
+// The number of steps that this thread may still take.
 #[cfg(not(loom))]
 std::thread_local! {
     static STEPS: Cell<u32> = const { Cell::new(IMMORTAL) };
@@ -26,7 +26,8 @@ loom::thread_local! {
     static STEPS: Cell<u32> = Cell::new(IMMORTAL);
 }
 
-/// Does `work`, but dies in front of its step number `step`, the first being 0. `None`: it died.
+/// Runs `work`, but crashes before its step number `step`, the first step being 0. Returns `None`
+/// if it crashed.
 pub(crate) fn crash_at<R>(step: u32, work: impl FnOnce() -> R) -> Option<R> {
     STEPS.with(|left| left.set(step));
     let done = catch_unwind(AssertUnwindSafe(work));
@@ -38,11 +39,11 @@ pub(crate) fn crash_at<R>(step: u32, work: impl FnOnce() -> R) -> Option<R> {
     }
 }
 
-/// A step that others may see.
+/// Counts a step that other processes may see, and crashes there if it is the chosen one.
 pub(crate) fn step() {
     STEPS.with(|left| match left.get() {
         IMMORTAL => {}
-        // Past the panic hook: nothing is wrong.
+        // Bypasses the panic hook: this is not a failure.
         0 => resume_unwind(Box::new(Killed)),
         some => left.set(some - 1),
     });
@@ -50,7 +51,7 @@ pub(crate) fn step() {
 
 macro_rules! mortal {
     ($name:ident: $int:ty) => {
-        /// As the facade's, each access a [`step`].
+        /// The facade's type of this name, with a [`step`] before each access.
         #[derive(Debug, Default)]
         #[repr(transparent)]
         pub(crate) struct $name(imp::$name);
@@ -110,7 +111,7 @@ macro_rules! mortal {
 mortal!(AtomicU32: u32);
 mortal!(AtomicU64: u64);
 
-/// As the facade's, each access a [`step`].
+/// The facade's `Tracked`, with a [`step`] before each access.
 #[derive(Debug)]
 #[repr(transparent)]
 pub(crate) struct Tracked(imp::Tracked);

@@ -1,35 +1,35 @@
-//! Knowing that one is a forked child.
+//! Detecting that this process is a forked child.
 //!
-//! A child inherits a handle's memory but not its semaphore adjustments: to the kernel it never
-//! took the seat. Such a handle must notice before it writes anything, on the hottest path there
-//! is, so the check is one load of a word that the fork itself clears.
+//! A child inherits a handle's memory but not its semaphore adjustments: for the kernel, the child
+//! never took the seat. Such a handle must notice that before it writes anything, on the hottest
+//! path, so the check is one load of a word that the fork itself clears.
 //!
-//! The word lies in a private page that the kernel empties in a child (`MADV_WIPEONFORK`), whatever
-//! call made the child. Where the kernel refuses that, the word is on the heap and a handler of
-//! `pthread_atfork` clears it, which sees every `fork` but no bare `clone`. Either way a word that
-//! was cleared stays so: a child that makes a guard of its own gets a fresh word, the inherited
-//! guards keep the old one and go on saying "forked". A child of `vfork` shares its parent's
-//! memory, word included, and is not told apart; it may only exec or exit anyway.
+//! The word lies in a private page that the kernel clears in a child (`MADV_WIPEONFORK`), whatever
+//! call made the child. Where the kernel does not support that, the word is on the heap and a
+//! handler of `pthread_atfork` clears it, which covers every `fork` but no bare `clone`. Either
+//! way, a cleared word stays cleared: a child that makes a guard of its own gets a fresh word; the
+//! inherited guards keep the old one and continue to report a fork. A child of `vfork` shares its
+//! parent's memory, including the word, and is not distinguished; it may only exec or exit anyway.
 
 use std::ptr;
 
 use super::memory;
 use crate::sync::plain::{AtomicPtr, AtomicU32, Ordering};
 
-/// What belongs to one process and must start afresh in its children.
+/// Values that belong to one process and must be initialized again in its children.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct PerProcess {
-    /// 1, and 0 in a child.
+    /// 1 in the process that made it, 0 in a child.
     alive: AtomicU32,
-    /// For the answer of `process::register_membarrier`; 0 at first.
+    /// Caches the result of `process::register_membarrier`; 0 at first.
     pub(crate) membarrier: AtomicU32,
 }
 
-/// This process' words, or those of the process it was forked from.
+/// The words of this process, or those of the process from which it was forked.
 static CURRENT: AtomicPtr<PerProcess> = AtomicPtr::new(ptr::null_mut());
 
-/// The words of this process, made on first use.
+/// Returns the words of this process, made on first use.
 pub(crate) fn per_process() -> &'static PerProcess {
     loop {
         let current = CURRENT.load(Ordering::Acquire);
@@ -41,7 +41,8 @@ pub(crate) fn per_process() -> &'static PerProcess {
         }
         let fresh = wiped_page().unwrap_or_else(cleared_by_handler);
         fresh.alive.store(1, Ordering::Relaxed);
-        // Whoever loses this race leaves a page behind: once in a process, and too rare to matter.
+        // The thread that loses this race leaks a page: once in a process, and too rarely to
+        // matter.
         let _ = CURRENT.compare_exchange(
             current,
             ptr::from_ref(fresh).cast_mut(),
@@ -51,18 +52,18 @@ pub(crate) fn per_process() -> &'static PerProcess {
     }
 }
 
-/// Words in a page that reads as zeros in a child.
+/// Makes words in a page that reads as zeros in a child.
 fn wiped_page() -> Option<&'static PerProcess> {
     let (length, protection) = (memory::page_size(), libc::PROT_READ | libc::PROT_WRITE);
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    // SAFETY: new memory at a place the kernel picks.
+    // SAFETY: new memory at an address that the kernel picks.
     let page = unsafe { libc::mmap(ptr::null_mut(), length, protection, flags, -1, 0) };
     if page == libc::MAP_FAILED {
         return None;
     }
     // SAFETY: the page just made, which holds nothing yet.
     if unsafe { libc::madvise(page, length, libc::MADV_WIPEONFORK) } == -1 {
-        // SAFETY: as above; nobody else knows it.
+        // SAFETY: as above; there is no other reference to it.
         unsafe { libc::munmap(page, length) };
         return None;
     }
@@ -70,7 +71,7 @@ fn wiped_page() -> Option<&'static PerProcess> {
     unsafe { page.cast::<PerProcess>().as_ref() }
 }
 
-/// Words that a handler clears in a child.
+/// Makes words that a handler clears in a child.
 fn cleared_by_handler() -> &'static PerProcess {
     extern "C" fn clear() {
         // SAFETY: null, or words that are never freed.
@@ -79,8 +80,8 @@ fn cleared_by_handler() -> &'static PerProcess {
         }
     }
     static REGISTERED: AtomicU32 = AtomicU32::new(0);
-    // Registered by two threads at once it would run twice, which does no harm; a lock could be
-    // held for ever in a child.
+    // If two threads register it at once, it runs twice, which does no harm; a lock could be held
+    // for ever in a child.
     if REGISTERED.load(Ordering::Relaxed) == 0 {
         // SAFETY: the handler only touches atomics, as a child of a threaded process must.
         let result = unsafe { libc::pthread_atfork(None, None, Some(clear)) };
@@ -89,25 +90,25 @@ fn cleared_by_handler() -> &'static PerProcess {
     Box::leak(Box::new(PerProcess { alive: AtomicU32::new(0), membarrier: AtomicU32::new(0) }))
 }
 
-/// Tells whether this process was forked from the one that made the guard.
+/// Detects whether this process was forked from the one that made the guard.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ForkGuard {
     alive: &'static AtomicU32,
 }
 
 impl ForkGuard {
-    /// A guard of the present process.
+    /// Returns a guard of the current process.
     pub(crate) fn new() -> ForkGuard {
         ForkGuard { alive: &per_process().alive }
     }
 
-    /// A guard that says "forked" in every process: one check for all reasons to stop.
+    /// Returns a guard that reports a fork in every process: one check for all reasons to stop.
     pub(crate) fn broken() -> ForkGuard {
         static NEVER: AtomicU32 = AtomicU32::new(0);
         ForkGuard { alive: &NEVER }
     }
 
-    /// Whether this is a child of the process that made the guard.
+    /// Returns whether this process is a child of the one that made the guard.
     #[inline(always)]
     pub(crate) fn forked(&self) -> bool {
         self.alive.load(Ordering::Relaxed) == 0
@@ -143,7 +144,7 @@ mod tests {
     fn the_handler_clears_too() {
         let words = cleared_by_handler();
         words.alive.store(1, Ordering::Relaxed);
-        // Only a child of its own may exchange the words of the process.
+        // Only a dedicated child may exchange the words of the process.
         let child = fork(|| {
             CURRENT.store(ptr::from_ref(words).cast_mut(), Ordering::Release);
             let guard = ForkGuard::new();

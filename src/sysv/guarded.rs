@@ -1,29 +1,29 @@
-//! Room for an answer of the kernel whose length nobody can be sure of: it ends where a page begins that
-//! cannot be written. A longer answer is `EFAULT`, and overwrites nothing.
+//! A buffer for an answer of the kernel whose length is not certain: it ends where a page begins
+//! that cannot be written. A longer answer fails with `EFAULT`, and overwrites nothing.
 
 use std::ptr;
 
 use super::{Errno, Result, check, memory};
 use crate::sync::plain::{AtomicPtr, AtomicU32, Ordering};
 
-/// The room of this process, made on first use; nobody touches it who has not set `BUSY`.
+/// The buffer of this process, made on first use; only a thread that has set `BUSY` may touch it.
 static ROOM: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());
 static BUSY: AtomicU32 = AtomicU32::new(0);
 
-/// Calls `ask` with a place for so many bytes, a page at most, aligned to two. Neither locks nor allocates:
-/// where another thread is at it, or the call that a signal handler interrupted, or was when this
-/// process was forked, the room is a new one.
+/// Calls `ask` with a buffer of `bytes` bytes, one page at most, aligned to two. It neither locks
+/// nor allocates: if the buffer is in use, by another thread, by the call that a signal handler
+/// interrupted, or by a thread that was using it when this process was forked, a new one is mapped.
 pub(crate) fn with_room<R>(bytes: usize, ask: impl FnOnce(*mut u8) -> Result<R>) -> Result<R> {
     let page = memory::page_size();
     if bytes > page || !bytes.is_multiple_of(2) {
         return Err(Errno::EINVAL);
     }
-    // SAFETY: the room is a page, so the place lies in it.
+    // SAFETY: the buffer is one page, so the address lies in it.
     let place = |room: *mut u8| unsafe { room.add(page - bytes) };
     if BUSY.swap(1, Ordering::Acquire) != 0 {
         let room = map(page)?;
         let answer = ask(place(room));
-        // SAFETY: mapped just now, and nobody else knows it.
+        // SAFETY: mapped just now, and there is no other reference to it.
         unsafe { libc::munmap(room.cast(), 2 * page) };
         return answer;
     }
@@ -37,10 +37,10 @@ pub(crate) fn with_room<R>(bytes: usize, ask: impl FnOnce(*mut u8) -> Result<R>)
     answer
 }
 
-/// A page, and one behind it that nobody can touch.
+/// Maps a page, followed by one that cannot be accessed.
 fn map(page: usize) -> Result<*mut u8> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    // SAFETY: new memory at a place the kernel picks.
+    // SAFETY: new memory at an address that the kernel picks.
     let room = unsafe { libc::mmap(ptr::null_mut(), 2 * page, libc::PROT_NONE, flags, -1, 0) };
     if room == libc::MAP_FAILED {
         return Err(Errno::last());
@@ -48,7 +48,7 @@ fn map(page: usize) -> Result<*mut u8> {
     // SAFETY: the first of the two pages just mapped.
     let opened = check(unsafe { libc::mprotect(room, page, libc::PROT_READ | libc::PROT_WRITE) });
     if let Err(errno) = opened {
-        // SAFETY: as above; nobody else knows it.
+        // SAFETY: as above; there is no other reference to it.
         unsafe { libc::munmap(room, 2 * page) };
         return Err(errno);
     }

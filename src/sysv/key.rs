@@ -5,11 +5,11 @@ use std::path::Path;
 
 use super::{Errno, Result};
 
-/// No key: every segment or set made with it is a new one that nobody else finds.
+/// No key: every segment or set made with it is a new one that no other process finds by key.
 pub(crate) const PRIVATE: i32 = libc::IPC_PRIVATE;
 
-/// The key of a file, by the rule of the C library, so that C programs find the same one. Different
-/// files may share a key: it has 16 bits of the inode and 8 of the device.
+/// Returns the key of a file, by the rule of the C library, so that C programs find the same one.
+/// Different files may share a key: it holds 16 bits of the inode and 8 of the device.
 pub(crate) fn ftok(path: &Path, project: u8) -> Result<i32> {
     if project == 0 {
         return Err(Errno::EINVAL);

@@ -1,4 +1,4 @@
-//! Pages: their sizes, and having them before they are needed.
+//! Pages: their sizes, and populating them in advance.
 
 use std::hint::black_box;
 use std::ptr::NonNull;
@@ -6,40 +6,42 @@ use std::ptr::NonNull;
 use super::{Errno, Result, check};
 use crate::sync::plain::{AtomicU64, Ordering};
 
-/// The size of a page in bytes.
+/// Returns the size of a page in bytes.
 pub(crate) fn page_size() -> usize {
     // SAFETY: takes and returns plain numbers.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     usize::try_from(size).unwrap_or(4096)
 }
 
-/// A line of /proc/meminfo such as `Hugepagesize:    2048 kB`, without its unit.
+/// Returns the value of a line of /proc/meminfo such as `Hugepagesize:    2048 kB`, without its
+/// unit.
 fn meminfo(name: &str) -> Option<usize> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// The size in bytes of the huge pages that segments get; `None` where there are none.
+/// Returns the size in bytes of the huge pages that segments get, or `None` without huge pages.
 pub(crate) fn huge_page_size() -> Option<usize> {
     meminfo("Hugepagesize")?.checked_mul(1024).filter(|size| size.is_power_of_two())
 }
 
-/// How many huge pages are neither in use nor promised to somebody.
+/// Returns the number of huge pages that are neither in use nor reserved.
 pub(crate) fn free_huge_pages() -> usize {
     let promised = meminfo("HugePages_Rsvd").unwrap_or(0);
     meminfo("HugePages_Free").unwrap_or(0).saturating_sub(promised)
 }
 
-/// Makes all pages of a range present and writable, without changing what they hold.
+/// Makes all pages of a range present and writable, without changing their contents.
 ///
 /// # Safety
-/// The range is mapped, writable and starts on a page. Others may use it meanwhile, atomically.
+/// The range must be mapped and writable, and must start on a page. Other processes may use it
+/// meanwhile, atomically.
 pub(crate) unsafe fn prefault(base: NonNull<u8>, len: usize) -> Result<()> {
     let address = base.as_ptr();
     // SAFETY: populating a mapped range changes no byte of it.
     match check(unsafe { libc::madvise(address.cast(), len, libc::MADV_POPULATE_WRITE) }) {
-        // Before Linux 5.14, or where a sandbox knows no such advice.
+        // Before Linux 5.14, or in a sandbox that does not support this advice.
         Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM | Errno::EACCES) => {
             // SAFETY: the caller's promise.
             unsafe { touch(base, len) };
@@ -49,7 +51,7 @@ pub(crate) unsafe fn prefault(base: NonNull<u8>, len: usize) -> Result<()> {
     }
 }
 
-/// Writes to every page without changing it, whoever else writes there.
+/// Writes to every page without changing it, whatever other processes write there.
 ///
 /// # Safety
 /// As for [`prefault`].
@@ -57,7 +59,7 @@ unsafe fn touch(base: NonNull<u8>, len: usize) {
     for offset in (0..len).step_by(page_size()) {
         // SAFETY: inside the range, and the start of a page is aligned for any word.
         let word = unsafe { base.add(offset).cast::<AtomicU64>().as_ref() };
-        // The compiler may drop a sum with a zero that it knows of.
+        // The compiler may remove the addition of a zero that it knows.
         word.fetch_add(black_box(0), Ordering::Relaxed);
     }
 }
@@ -86,7 +88,7 @@ mod tests {
             shm::remove(id).unwrap();
             let mapping = mapping.unwrap();
             let base = mapping.base();
-            // SAFETY: inside the segment, which nobody else has.
+            // SAFETY: inside the segment, which no other process uses.
             unsafe { base.write_volatile(9) };
             // SAFETY: the whole segment, which is attached for writing.
             unsafe { if by_hand { touch(base, len) } else { prefault(base, len).unwrap() } };
@@ -97,7 +99,7 @@ mod tests {
             assert!(present.iter().all(|page| page & 1 == 1));
             // SAFETY: inside the segment.
             assert_eq!(unsafe { base.read_volatile() }, 9);
-            // Still one range: the kernel counts ranges, not processes.
+            // Still one range: the kernel counts mappings, not processes.
             eventually(|| shm::stat(id).unwrap().attached == 1);
         }
     }

@@ -1,6 +1,6 @@
-//! The kernel's calls, and nothing above them: the only place of this crate that uses libc.
+//! The system calls, and nothing above them: the only part of this crate that uses libc.
 //!
-//! Everything here reports a bare [`Errno`]; what it means for a channel is decided by the callers.
+//! Everything here reports a bare [`Errno`]; its meaning for a channel is decided by the callers.
 
 pub(crate) mod fork_guard;
 mod guarded;
@@ -20,10 +20,10 @@ use std::time::{Duration, SystemTime};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Errno(pub(crate) i32);
 
-/// What every call here returns.
+/// The result of every call here.
 pub(crate) type Result<T> = std::result::Result<T, Errno>;
 
-/// The numbers that callers tell apart.
+/// The error numbers that callers distinguish.
 #[allow(
     dead_code,
     reason = "a list of names, complete for these calls rather than for their users"
@@ -46,7 +46,7 @@ impl Errno {
     pub(crate) const EPERM: Errno = Errno(libc::EPERM);
     pub(crate) const ERANGE: Errno = Errno(libc::ERANGE);
 
-    /// This thread's last error.
+    /// Returns this thread's last error.
     pub(crate) fn last() -> Errno {
         Errno::from(io::Error::last_os_error())
     }
@@ -72,7 +72,7 @@ impl From<io::Error> for Errno {
     }
 }
 
-/// The result of a call that returns -1 for failure.
+/// Converts the result of a call that returns -1 for failure.
 pub(crate) fn check(result: libc::c_int) -> Result<libc::c_int> {
     if result == -1 { Err(Errno::last()) } else { Ok(result) }
 }
@@ -93,7 +93,7 @@ struct Perm {
     unused: [u64; 2],
 }
 
-/// A time of the kernel's tables, where 0 stands for "never".
+/// Converts a time from the kernel's tables, where 0 stands for "never".
 fn system_time(seconds: i64) -> Option<SystemTime> {
     let seconds = u64::try_from(seconds).ok().filter(|&seconds| seconds != 0)?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
@@ -104,10 +104,11 @@ pub(crate) mod tests {
     use super::*;
     use std::time::Instant;
 
-    /// Runs `body` in a forked child; its pid. The other threads of the test program do not exist
-    /// there, so it must not allocate or panic.
+    /// Runs `body` in a forked child and returns its pid. The other threads of the test program do
+    /// not exist there, so it must not allocate or panic.
     pub(crate) fn fork(body: impl FnOnce() -> bool) -> libc::pid_t {
-        // SAFETY: the child calls nothing that needs a lock of another thread, and leaves by _exit.
+        // SAFETY: the child calls nothing that needs a lock of another thread, and exits by
+        // `_exit`.
         match unsafe { libc::fork() } {
             0 => {
                 let code = i32::from(!body());
@@ -118,7 +119,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Whether a forked child ended well.
+    /// Waits for a forked child and returns whether it exited successfully.
     pub(crate) fn wait(pid: libc::pid_t) -> bool {
         let mut status = 0;
         // SAFETY: our own child, and a place for its status.
@@ -126,7 +127,8 @@ pub(crate) mod tests {
         libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
     }
 
-    /// Waits for what other threads, or children of other tests, are about to bring about.
+    /// Waits for a condition that other threads, or the children of other tests, are about to
+    /// establish.
     pub(crate) fn eventually(what: impl Fn() -> bool) {
         let start = Instant::now();
         while !what() {

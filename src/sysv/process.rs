@@ -4,41 +4,44 @@ use super::fork_guard::per_process;
 use super::time;
 use crate::sync::plain::{AtomicU64, Ordering};
 
-/// This process' identifier, asked from the kernel each time: a fork changes it.
+/// Returns the identifier of this process, queried from the kernel each time: a fork changes it.
 pub(crate) fn pid() -> u32 {
     std::process::id()
 }
 
-/// The effective user, whose permissions count.
+/// Returns the effective user, whose permissions count.
 pub(crate) fn euid() -> u32 {
     // SAFETY: takes nothing and cannot fail.
     unsafe { libc::geteuid() }
 }
 
-/// What the kernel tells of every user that has no number in this user namespace, as configured
-/// unless somebody changed it.
+/// The user id that the kernel reports for every user without a mapping in this user namespace,
+/// unless it is configured otherwise.
 const OVERFLOW_UID: u32 = 65_534;
 
-/// Whether a user id stands for one user: not the number that stands for all those without one too.
+/// Returns whether a user id stands for one user: it is not the one that stands for all users
+/// without a mapping.
 pub(crate) fn is_a_user(uid: u32) -> bool {
     uid != overflow_uid() || all_have_numbers()
 }
 
 fn overflow_uid() -> u32 {
-    // The number is a compile-time constant of the kernel that only root changes; without `/proc` the
-    // usual one is taken.
+    // The number is a compile-time constant of the kernel that only root can change; without
+    // `/proc` the usual one is assumed.
     let told = std::fs::read_to_string("/proc/sys/kernel/overflowuid");
     told.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(OVERFLOW_UID)
 }
 
-/// Whether every user has a number in this user namespace. Where that is not to be learnt, not.
+/// Returns whether every user has a mapping in this user namespace; false where that cannot be
+/// determined.
 fn all_have_numbers() -> bool {
     let count = |line: &str| line.split_whitespace().nth(2)?.parse::<u64>().ok();
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     map.lines().filter_map(count).sum::<u64>() >= u64::from(u32::MAX)
 }
 
-/// A number nobody guesses. While the kernel has no entropy yet, one that merely nobody else has.
+/// Returns a number that cannot be guessed. While the kernel has no entropy yet, it is merely
+/// unique.
 pub(crate) fn random_u64() -> u64 {
     let mut bytes = [0u8; 8];
     let (start, length) = (bytes.as_mut_ptr().cast(), bytes.len());
@@ -47,7 +50,8 @@ pub(crate) fn random_u64() -> u64 {
     if got == length as isize { u64::from_ne_bytes(bytes) } else { makeshift_u64() }
 }
 
-/// Different for any two calls on a machine: the mixing function of splitmix64 over what differs.
+/// Returns a different number for any two calls on a machine: the mixing function of splitmix64
+/// over values that differ.
 fn makeshift_u64() -> u64 {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     let calls = CALLS.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -59,8 +63,9 @@ fn makeshift_u64() -> u64 {
     x ^ x >> 31
 }
 
-/// How many processors the machine has at work; at least 1. Not how many this thread may use: one
-/// that is bound to a processor may well wait for one bound to another.
+/// Returns the number of online processors of the machine, at least 1. This is not the number that
+/// this thread may use: a thread that is bound to one processor may well wait for one bound to
+/// another.
 pub(crate) fn processors() -> usize {
     // SAFETY: takes and returns plain numbers.
     let online = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) };
@@ -76,8 +81,8 @@ fn membarrier_call(command: libc::c_int) -> libc::c_int {
     unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) as libc::c_int }
 }
 
-/// Makes this process one of those whose processors a [`membarrier`] of any process fences. Whether
-/// that works here; asked once in a process, and again in its children.
+/// Registers this process as one whose processors a [`membarrier`] of any process fences. Returns
+/// whether that works here; it is tried once in a process, and again in its children.
 pub(crate) fn register_membarrier() -> bool {
     const YES: u32 = 1;
     const NO: u32 = 2;
@@ -89,13 +94,14 @@ pub(crate) fn register_membarrier() -> bool {
             && offered & needed == needed
             && membarrier_call(REGISTER_GLOBAL_EXPEDITED) == 0
             && membarrier();
-        // Two threads at once ask twice and store the same.
+        // Two threads at once try twice and store the same result.
         known.store(if works { YES } else { NO }, Ordering::Relaxed);
     }
     known.load(Ordering::Relaxed) == YES
 }
 
-/// A full fence on every processor that runs a registered process. False when the kernel has none.
+/// Executes a full fence on every processor that runs a registered process. Returns false if the
+/// kernel does not support it.
 pub(crate) fn membarrier() -> bool {
     membarrier_call(GLOBAL_EXPEDITED) == 0
 }
@@ -123,9 +129,9 @@ mod tests {
         let map = std::fs::read_to_string("/proc/self/uid_map").unwrap();
         let all = map.split_whitespace().eq(["0", "0", "4294967295"]);
         assert!(!all || is_a_user(overflow_uid()), "nobody is a user where all are");
-        // A new user namespace has no numbers yet.
+        // A new user namespace has no mappings yet.
         let child = fork(|| {
-            // SAFETY: numbers only, in a child of one thread.
+            // SAFETY: numbers only, in a child with one thread.
             let alone = unsafe { libc::unshare(libc::CLONE_NEWUSER) } == 0;
             !alone || euid() == overflow_uid() && !is_a_user(euid())
         });

@@ -7,7 +7,8 @@ use super::guarded::with_room;
 use super::time::Deadline;
 use super::{Errno, Perm, Result, check, system_time};
 
-// Of the kernel's ABI, the same on every architecture; the libc crate has them only lately.
+// Part of the kernel's ABI, the same on every architecture; the libc crate has had them only
+// recently.
 const SEM_UNDO: i16 = 0x1000;
 const IPC_INFO: libc::c_int = 3;
 const GETPID: libc::c_int = 11;
@@ -26,7 +27,7 @@ const SEM_STAT_ANY: libc::c_int = 20;
 pub(crate) struct Op(libc::sembuf);
 
 impl Op {
-    /// Adds `n`. A negative one waits until the value suffices.
+    /// Adds `n`. A negative `n` waits until the value is large enough.
     pub(crate) const fn add(sem: u16, n: i16) -> Op {
         Op(libc::sembuf { sem_num: sem, sem_op: n, sem_flg: 0 })
     }
@@ -36,13 +37,13 @@ impl Op {
         Op::add(sem, 0)
     }
 
-    /// Taken back by the kernel when the process ends.
+    /// Makes the kernel undo the operation when the process exits.
     pub(crate) const fn undo(mut self) -> Op {
         self.0.sem_flg |= SEM_UNDO;
         self
     }
 
-    /// Fails with `EAGAIN` instead of waiting.
+    /// Makes the operation fail with `EAGAIN` instead of waiting.
     pub(crate) const fn nowait(mut self) -> Op {
         self.0.sem_flg |= libc::IPC_NOWAIT as i16;
         self
@@ -65,17 +66,17 @@ pub(crate) struct Set {
 }
 
 impl Set {
-    /// The set with this identifier, if there is one.
+    /// Returns the set with this identifier, which need not exist.
     pub(crate) const fn from_id(id: i32) -> Set {
         Set { id }
     }
 
-    /// Its identifier.
+    /// Returns its identifier.
     pub(crate) const fn id(&self) -> i32 {
         self.id
     }
 
-    /// The set with this key, of at least `n` semaphores.
+    /// Returns the set with this key, with at least `n` semaphores.
     pub(crate) fn get(key: i32, n: i32, how: How) -> Result<Set> {
         let flags = match how {
             How::Existing => 0,
@@ -85,15 +86,16 @@ impl Set {
         check(unsafe { libc::semget(key, n, flags) }).map(Set::from_id)
     }
 
-    /// The set with this key, of any size.
+    /// Returns the set with this key, of any size.
     pub(crate) fn lookup(key: i32) -> Result<Set> {
         Set::get(key, 0, How::Existing)
     }
 
-    /// All of the operations or none; waits for as long as it takes, through signals.
+    /// Performs all of the operations or none; waits without limit, through signals.
     pub(crate) fn op(&self, ops: &[Op]) -> Result<()> {
         loop {
-            // SAFETY: as many operations as said, of the kernel's type; it only reads them.
+            // SAFETY: the array has as many operations as stated, of the kernel's type; it only
+            // reads them.
             let result = unsafe { libc::semop(self.id, ops.as_ptr().cast_mut().cast(), ops.len()) };
             match check(result) {
                 Err(Errno::EINTR) => {}
@@ -102,24 +104,25 @@ impl Set {
         }
     }
 
-    /// One try of all of the operations, for at most so long: `EAGAIN` when that was not enough,
-    /// `EINTR` when a signal came, or a stop and its continuation.
+    /// Tries all of the operations once, waiting for at most this time: `EAGAIN` when that was not
+    /// enough, `EINTR` after a signal, or a stop and its continuation.
     pub(crate) fn op_timeout(&self, ops: &[Op], at_most: Option<Duration>) -> Result<()> {
         let limit = at_most.map(|time| libc::timespec {
-            // 68 years stand for all that is longer, which kernels might not be able to add to now.
+            // 68 years replace anything longer, which some kernels might be unable to add to the
+            // current time.
             tv_sec: time.as_secs().min(i32::MAX as u64) as _,
             tv_nsec: time.subsec_nanos().into(),
         });
         let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
-        // SAFETY: as many operations as said, and a limit that outlives the call or none; the
-        // kernel only reads them.
+        // SAFETY: the array has as many operations as stated, and the limit outlives the call or is
+        // null; the kernel only reads them.
         let result =
             unsafe { libc::syscall(libc::SYS_semtimedop, self.id, ops.as_ptr(), ops.len(), limit) };
         check(result as libc::c_int).map(drop)
     }
 
-    /// All of the operations or none; waits through signals until the deadline, then `EAGAIN`.
-    /// Tries once even when the deadline has passed.
+    /// Performs all of the operations or none; waits through signals until the deadline, then
+    /// returns `EAGAIN`. It tries once even if the deadline has passed.
     pub(crate) fn op_until(&self, ops: &[Op], deadline: Option<Deadline>) -> Result<()> {
         let Some(deadline) = deadline else {
             return self.op(ops);
@@ -127,7 +130,7 @@ impl Set {
         loop {
             let left = deadline.remaining();
             match self.op_timeout(ops, Some(left)) {
-                // It would have waited, but there is no time left.
+                // It would have waited, but no time is left.
                 Err(Errno::EINTR) if left.is_zero() => return Err(Errno::EAGAIN),
                 Err(Errno::EINTR) => {}
                 other => return other,
@@ -135,53 +138,54 @@ impl Set {
         }
     }
 
-    /// A command that takes a number or nothing.
+    /// Performs a command that takes a number or nothing.
     fn control(&self, sem: u16, command: libc::c_int, argument: i32) -> Result<i32> {
         // SAFETY: none of the commands passed here takes a pointer.
         check(unsafe { libc::semctl(self.id, sem.into(), command, libc::c_long::from(argument)) })
     }
 
-    /// The value of semaphore `n`.
+    /// Returns the value of semaphore `n`.
     pub(crate) fn value(&self, n: u16) -> Result<i32> {
         self.control(n, GETVAL, 0)
     }
 
-    /// The process that last operated on semaphore `n`, or whose end did; 0 when nobody has, or
-    /// nobody in this pid namespace.
+    /// Returns the process that last operated on semaphore `n`, be it by its exit; 0 if there is
+    /// none in this pid namespace.
     pub(crate) fn pid(&self, n: u16) -> Result<i32> {
         self.control(n, GETPID, 0)
     }
 
-    /// How many threads wait for semaphore `n` to grow.
+    /// Returns the number of threads that wait for semaphore `n` to grow.
     #[cfg(test)]
     pub(crate) fn waiting(&self, n: u16) -> Result<i32> {
         self.control(n, GETNCNT, 0)
     }
 
-    /// Sets a value. The kernel forgets what any process was to undo on this semaphore, so never
-    /// where something was.
+    /// Sets a value. The kernel discards the pending undo operations of all processes on this
+    /// semaphore, so never use it where there are any.
     pub(crate) fn set_value(&self, n: u16, value: i32) -> Result<()> {
         self.control(n, SETVAL, value).map(drop)
     }
 
-    /// All values at one instant.
+    /// Returns all values at one instant.
     pub(crate) fn values(&self) -> Result<Vec<u16>> {
         let count = self.stat()?.semaphores as usize;
         let mut values = vec![0u16; count.max(most_semaphores()?)];
-        // SAFETY: room for the values of any set. The set itself never changes its size, but may be
-        // removed and its identifier given to a larger one, which any user can bring about.
+        // SAFETY: there is room for the values of any set. The set itself never changes its size,
+        // but it can be removed and its identifier given to a larger one, which any user can cause.
         check(unsafe { libc::semctl(self.id, 0, GETALL, values.as_mut_ptr()) })?;
         values.truncate(count);
         Ok(values)
     }
 
-    /// The same without a buffer from the heap, of a set with as many semaphores as there is room for.
-    /// `EFAULT` where it has more: then it is another one by now.
+    /// The same without a heap buffer, for a set with as many semaphores as `values` has elements.
+    /// Returns `EFAULT` if it has more: then it has been replaced by another set.
     pub(crate) fn values_into(&self, values: &mut [u16]) -> Result<()> {
         let (id, count) = (self.id, values.len());
         with_room(size_of_val(values), |place| {
             let place = place.cast::<u16>();
-            // SAFETY: there is room for so many, and behind it a page that stops the kernel.
+            // SAFETY: there is room for `count` values, followed by a page that the kernel cannot
+            // write.
             unsafe {
                 place.write_bytes(0, count);
                 check(libc::semctl(id, 0, GETALL, place))?;
@@ -191,20 +195,20 @@ impl Set {
         })
     }
 
-    /// Gives the set to a user and a group, with this mode. Its creator stays what it is.
+    /// Gives the set to a user and a group, with this mode. Its creator does not change.
     pub(crate) fn give(&self, uid: u32, gid: u32, mode: u32) -> Result<()> {
         let perm = Perm { uid, gid, mode: mode & 0o777, ..Perm::default() };
         let mut raw = Raw { perm, ..Raw::default() };
-        // SAFETY: the kernel reads a `semid64_ds`, and of it the owner and the mode.
+        // SAFETY: the kernel reads a `semid64_ds`, and uses its owner and mode.
         check(unsafe { libc::semctl(self.id, 0, libc::IPC_SET, &raw mut raw) }).map(drop)
     }
 
-    /// The facts about it; needs read permission.
+    /// Returns the kernel's facts about the set; needs read permission.
     pub(crate) fn stat(&self) -> Result<SetStat> {
         query(self.id, libc::IPC_STAT).map(|(_, raw)| describe(self.id, &raw))
     }
 
-    /// Removes it at once: who waits gets `EIDRM`.
+    /// Removes it at once: waiting threads get `EIDRM`.
     pub(crate) fn remove(&self) -> Result<()> {
         self.control(0, libc::IPC_RMID, 0).map(drop)
     }
@@ -226,15 +230,15 @@ pub struct SetStat {
     pub cuid: u32,
     /// The creator's group id.
     pub cgid: u32,
-    /// Who may read and write, as in `chmod`.
+    /// The permission bits, as in `chmod`.
     pub mode: u32,
-    /// The mode with the kernel's own bits, as it came.
+    /// The mode with the kernel's own bits, unchanged.
     pub raw_mode: u32,
-    /// How many semaphores it has.
+    /// The number of semaphores.
     pub semaphores: u32,
     /// When a semaphore was last operated on, to the second.
     pub operation_time: Option<SystemTime>,
-    /// When it was created, its owner or mode changed or a value was set, to the second.
+    /// When it was created, its owner or mode was changed, or a value was set, to the second.
     pub change_time: Option<SystemTime>,
 }
 
@@ -253,7 +257,7 @@ struct Raw {
     unused: [u64; 2],
 }
 
-/// The most semaphores that a set made now can have (SEMMSL).
+/// Returns the maximum number of semaphores of a set made now (SEMMSL).
 fn most_semaphores() -> Result<usize> {
     let mut limits = Limits::default();
     // SAFETY: writes one `seminfo`.
@@ -270,7 +274,7 @@ struct Limits {
     after: [i32; 5],
 }
 
-/// The answer of a `semctl` command that fills a [`Raw`], or the smaller `seminfo`.
+/// Returns the answer of a `semctl` command that fills a [`Raw`], or the smaller `seminfo`.
 fn query(id: i32, command: libc::c_int) -> Result<(i32, Raw)> {
     let mut raw = Raw::default();
     // SAFETY: every command passed here writes at most a `semid64_ds`; any bytes are valid for it.
@@ -295,8 +299,8 @@ fn describe(id: i32, raw: &Raw) -> SetStat {
     }
 }
 
-/// All sets of this IPC namespace. Those that vanish meanwhile are left out, and before Linux 4.17
-/// those we may not read.
+/// Returns all sets of this IPC namespace, except those that vanish meanwhile and, before Linux
+/// 4.17, those that we may not read.
 pub(crate) fn list() -> Result<Vec<SetStat>> {
     let (highest, _) = query(0, SEM_INFO)?;
     // A kernel without SEM_STAT_ANY and an index without a set give the same error.
@@ -372,7 +376,7 @@ mod tests {
         assert_eq!((set.value(1), set.pid(1)), (Ok(3), Ok(std::process::id() as i32)));
         assert!(set.stat().unwrap().operation_time.is_some());
         assert_eq!(set.op(&[Op::add(4, 1)]), Err(Errno::ERANGE));
-        // All or none.
+        // All operations or none.
         let ops = [Op::add(1, -3).nowait(), Op::add(2, -2).nowait()];
         assert_eq!(set.op(&ops), Err(Errno::EAGAIN));
         assert_eq!(set.value(1), Ok(3));
@@ -400,7 +404,7 @@ mod tests {
         assert_eq!(set.0.op_until(&take, in_ms(20)), Err(Errno::EAGAIN));
         assert!(start.elapsed() >= Duration::from_millis(20));
         assert_eq!(set.0.op_timeout(&take, Some(Duration::from_millis(1))), Err(Errno::EAGAIN));
-        // A passed deadline still allows what need not wait.
+        // After the deadline, operations that need not wait are still performed.
         assert_eq!(set.0.op_until(&take, in_ms(0)), Err(Errno::EAGAIN));
         set.0.op(&[Op::add(0, 2)]).unwrap();
         assert_eq!(set.0.op_until(&take, in_ms(0)), Ok(()));
@@ -421,7 +425,7 @@ mod tests {
 
     extern "C" fn nothing(_: libc::c_int) {}
 
-    /// Signals a sleeping thread until it has noticed.
+    /// Signals a blocked thread until it has noticed.
     fn interrupt<T>(set: Set, sleeper: &thread::JoinHandle<T>, times: usize) {
         // SAFETY: all zeros is a valid sigaction; the handler does nothing.
         unsafe {

@@ -1,23 +1,25 @@
-//! Whether this kernel undoes semaphores when their holder ends. Without that no death is noticed,
-//! and there are kernels that accept `SEM_UNDO` and ignore it.
+//! Probing whether this kernel undoes semaphore operations when their process exits. Without that,
+//! no death is detected, and there are kernels that accept `SEM_UNDO` and ignore it.
 //!
-//! An undo is seen by the dead only, as a rule. But a thread may leave its process' list of undos for
-//! one of its own, and leave that too: then the kernel does at once what it does at the end of a
-//! process. No process is made for it, so no parent hears of a child; and all signals are blocked, so
-//! no handler runs in that thread.
+//! Undo normally runs at process exit, so only a dead process could observe it. But a thread may
+//! leave its process' undo list for one of its own, and leave that too: then the kernel does at
+//! once what it does at the exit of a process. No process is created for the probe, so no parent is
+//! notified of a child; and all signals are blocked, so no handler runs in that thread.
 
 use super::sem::{Op, Set};
 use crate::sync::plain::{AtomicU32, Ordering::Relaxed};
 
-/// 1 when it was seen to work, or cannot be known. Children inherit this: they have the same kernel.
+/// 1 if it was observed to work, or cannot be determined. Children inherit this: they run on the
+/// same kernel.
 static ASKED: AtomicU32 = AtomicU32::new(0);
 
 const STACK: usize = 64 * 1024;
-/// More than the kernel takes to clear a thread away that has ended.
+/// A bound on the polls until the kernel has removed a thread that has ended.
 const MOMENTS: u32 = 10_000;
 
-/// Whether undos work here; asked once in a process. `sem` is in the hands of this process alone.
-/// Where it cannot be found out (no thread is to be had, a filter refuses `unshare`), yes.
+/// Returns whether undo works here; probed once in a process. `sem` is used by this process alone.
+/// Returns true where it cannot be determined (no thread can be started, a filter refuses
+/// `unshare`).
 pub(crate) fn works(set: Set, sem: u16) -> bool {
     if ASKED.load(Relaxed) == 0 {
         if !in_a_thread(move || probe(set, sem)).unwrap_or(true) {
@@ -28,8 +30,8 @@ pub(crate) fn works(set: Set, sem: u16) -> bool {
     true
 }
 
-/// What a thread without signals says, after which it is gone: who forks next, or asks for a user
-/// namespace, has no more threads than before.
+/// Returns the result of `what` in a thread with all signals blocked, after that thread is gone: a
+/// caller that forks next, or asks for a user namespace, has no more threads than before.
 fn in_a_thread(what: impl FnOnce() -> Option<bool> + Send + 'static) -> Option<bool> {
     // SAFETY: takes nothing and cannot fail.
     let named = move || (unsafe { libc::gettid() }, what());
@@ -38,7 +40,7 @@ fn in_a_thread(what: impl FnOnce() -> Option<bool> + Send + 'static) -> Option<b
     drop(quiet);
     let (number, said) = thread.ok()?.join().ok()?;
     for _ in 0..MOMENTS {
-        // SAFETY: numbers only, and no signal: asks whether that thread is there.
+        // SAFETY: numbers only, and no signal: asks whether that thread exists.
         if unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), number, 0) } != 0 {
             break;
         }
@@ -47,9 +49,9 @@ fn in_a_thread(what: impl FnOnce() -> Option<bool> + Send + 'static) -> Option<b
     said
 }
 
-/// In a thread that is made for this. `None`: it is not to be known.
+/// Probes in a dedicated thread. Returns `None` if it cannot be determined.
 fn probe(set: Set, sem: u16) -> Option<bool> {
-    // From here on what this thread does is undone apart from what its process did.
+    // From here on, the operations of this thread are undone separately from those of its process.
     leave_list()?;
     let before = set.value(sem).ok()?;
     set.op(&[Op::add(sem, 1).undo().nowait()]).ok()?;
@@ -61,18 +63,18 @@ fn probe(set: Set, sem: u16) -> Option<bool> {
     left.map(|()| false)
 }
 
-/// Leaves the list of undos. The last one to leave a list has them done.
+/// Leaves the undo list. When the last thread leaves a list, the kernel performs it.
 fn leave_list() -> Option<()> {
     // SAFETY: takes a number, and concerns this thread only.
     (unsafe { libc::unshare(libc::CLONE_SYSVSEM) } == 0).then_some(())
 }
 
-/// All signals are blocked in this thread, and in those that it starts, until dropped.
+/// Blocks all signals in this thread, and in those that it starts, until it is dropped.
 struct Quiet(libc::sigset_t);
 
 impl Quiet {
     fn new() -> Quiet {
-        // SAFETY: sets of signals are numbers, and both live through the calls, which cannot fail.
+        // SAFETY: signal sets are numbers, and both live through the calls, which cannot fail.
         unsafe {
             let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
             libc::sigfillset(&mut all);

@@ -21,7 +21,7 @@ pub(crate) enum Get {
     New { mode: u32, huge: bool },
 }
 
-/// The identifier of the segment with this key, of at least `size` bytes.
+/// Returns the identifier of the segment with this key, of at least `size` bytes.
 pub(crate) fn get(key: i32, size: usize, how: Get) -> Result<i32> {
     let flags = match how {
         Get::Existing => 0,
@@ -34,7 +34,7 @@ pub(crate) fn get(key: i32, size: usize, how: Get) -> Result<i32> {
     check(unsafe { libc::shmget(key, size, flags) })
 }
 
-/// What an attached segment may be used for.
+/// The permitted use of an attached segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     ReadWrite,
@@ -55,19 +55,20 @@ pub(crate) struct Mapping {
     base: NonNull<u8>,
 }
 
-// SAFETY: an address range of the whole process; what is done through it is the users' matter.
+// SAFETY: an address range of the whole process; its users are responsible for accesses through it.
 unsafe impl Send for Mapping {}
 // SAFETY: as above; this type itself never touches the memory.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Attaches a segment where the kernel likes.
+    /// Attaches a segment at an address that the kernel picks.
     pub(crate) fn attach(id: i32, access: Access) -> Result<Mapping> {
         let flags = match access {
             Access::ReadWrite => 0,
             Access::ReadOnly => libc::SHM_RDONLY,
         };
-        // SAFETY: without an address the kernel picks a free range, so nothing of ours is replaced.
+        // SAFETY: without an address the kernel picks a free range, so no mapping of ours is
+        // replaced.
         let base = unsafe { libc::shmat(id, ptr::null(), flags) };
         if base.addr() == usize::MAX {
             return Err(Errno::last());
@@ -75,8 +76,9 @@ impl Mapping {
         NonNull::new(base.cast()).map(|base| Mapping { base }).ok_or(Errno::ENOMEM)
     }
 
-    /// Attaches a segment, and then asks the kernel about it: attached, it cannot go away, nor can its
-    /// identifier come round, so what is told, above all the size, is of what is mapped.
+    /// Attaches a segment, and then queries the kernel about it. While it is attached, it cannot
+    /// disappear and its identifier cannot be reused, so the facts, above all the size, belong to
+    /// what is mapped.
     pub(crate) fn attach_known(
         id: i32,
         access: Access,
@@ -87,7 +89,7 @@ impl Mapping {
         Ok((mapping, stat))
     }
 
-    /// Its first byte, page aligned.
+    /// Returns the address of its first byte, which is page aligned.
     #[inline(always)]
     pub(crate) fn base(&self) -> NonNull<u8> {
         self.base
@@ -96,7 +98,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: attached by us, once, and nobody can use it any more through this value.
+        // SAFETY: attached by us, once, and it can no longer be used through this value.
         unsafe { libc::shmdt(self.base.as_ptr().cast()) };
     }
 }
@@ -117,25 +119,25 @@ pub struct SegmentStat {
     pub cuid: u32,
     /// The creator's group id.
     pub cgid: u32,
-    /// Who may read and write, as in `chmod`.
+    /// The permission bits, as in `chmod`.
     pub mode: u32,
-    /// The mode with the kernel's own bits, as it came.
+    /// The mode with the kernel's own bits, unchanged.
     pub raw_mode: u32,
-    /// The size in bytes, as asked for at creation.
+    /// The size in bytes, as requested at creation.
     pub size: u64,
-    /// How many times it is attached now. A forked child counts too.
+    /// How often it is currently attached. A forked child counts too.
     pub attached: u64,
     /// The process that created it, in this process' pid namespace; 0 when it is not visible there.
     pub creator_pid: u32,
-    /// The process that last attached or detached it; 0 when nobody has.
+    /// The process that last attached or detached it; 0 if there was none.
     pub last_pid: u32,
     /// When it was last attached, to the second.
     pub attach_time: Option<SystemTime>,
     /// When it was last detached, to the second.
     pub detach_time: Option<SystemTime>,
-    /// When it was created or its owner or mode changed, to the second.
+    /// When it was created or its owner or mode was changed, to the second.
     pub change_time: Option<SystemTime>,
-    /// It goes with its last attachment.
+    /// It will be removed with its last attachment.
     pub marked_for_removal: bool,
     /// It is locked in memory and never swapped out.
     pub locked: bool,
@@ -156,7 +158,7 @@ struct Raw {
     unused: [u64; 2],
 }
 
-/// The answer of a `shmctl` command that fills a [`Raw`], or the smaller `shm_info`.
+/// Returns the answer of a `shmctl` command that fills a [`Raw`], or the smaller `shm_info`.
 fn query(id: i32, command: libc::c_int) -> Result<(i32, Raw)> {
     let mut raw = Raw::default();
     // SAFETY: every command passed here writes at most a `shmid64_ds`; any bytes are valid for it.
@@ -164,9 +166,9 @@ fn query(id: i32, command: libc::c_int) -> Result<(i32, Raw)> {
     Ok((answer, raw))
 }
 
-/// A command that takes no argument.
+/// Performs a command that takes no argument.
 fn control(id: i32, command: libc::c_int) -> Result<()> {
-    // SAFETY: the kernel does not look at the pointer.
+    // SAFETY: the kernel does not use the pointer.
     check(unsafe { libc::shmctl(id, command, ptr::null_mut()) }).map(drop)
 }
 
@@ -193,7 +195,7 @@ fn describe(id: i32, raw: &Raw) -> SegmentStat {
     }
 }
 
-/// The facts about one segment; needs read permission.
+/// Returns the kernel's facts about one segment; needs read permission.
 pub(crate) fn stat(id: i32) -> Result<SegmentStat> {
     query(id, libc::IPC_STAT).map(|(_, raw)| describe(id, &raw))
 }
@@ -203,13 +205,13 @@ pub(crate) fn remove(id: i32) -> Result<()> {
     control(id, libc::IPC_RMID)
 }
 
-/// Keeps a segment's pages from being swapped out, those not yet touched included once they are.
+/// Keeps a segment's pages from being swapped out, including pages not yet touched, once they are.
 pub(crate) fn lock(id: i32) -> Result<()> {
     control(id, libc::SHM_LOCK)
 }
 
-/// All segments of this IPC namespace. Those that vanish meanwhile are left out, and before Linux
-/// 4.17 those we may not read.
+/// Returns all segments of this IPC namespace, except those that vanish meanwhile and, before Linux
+/// 4.17, those that we may not read.
 pub(crate) fn list() -> Result<Vec<SegmentStat>> {
     let (highest, _) = query(0, SHM_INFO)?;
     // A kernel without SHM_STAT_ANY and an index without a segment give the same error.
@@ -286,7 +288,7 @@ mod tests {
         let segment = Temporary::new(4096);
         let writer = Mapping::attach(segment.0, Access::ReadWrite).unwrap();
         let reader = Mapping::attach(segment.0, Access::ReadOnly).unwrap();
-        // SAFETY: inside the segment, and nobody else uses it.
+        // SAFETY: inside the segment, and no other process uses it.
         unsafe { writer.base().write_volatile(7) };
         // SAFETY: as above.
         assert_eq!(unsafe { reader.base().read_volatile() }, 7);

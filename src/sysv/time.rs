@@ -4,22 +4,23 @@ use std::time::Duration;
 
 fn read(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: a place for the answer. The clocks used here always exist.
+    // SAFETY: a valid address for the answer. The clocks used here always exist.
     unsafe { libc::clock_gettime(clock, &mut time) };
     (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
 }
 
-/// The monotonic clock, the same for all processes of a machine that share a time namespace.
+/// Reads the monotonic clock, which is the same for all processes of a machine that share a time
+/// namespace.
 pub(crate) fn now_ns() -> u64 {
     read(libc::CLOCK_MONOTONIC)
 }
 
-/// The monotonic clock as of the last tick: a few milliseconds late, but cheaper to read.
+/// Reads the monotonic clock as of the last tick: a few milliseconds late, but cheaper to read.
 pub(crate) fn coarse_ns() -> u64 {
     read(libc::CLOCK_MONOTONIC_COARSE)
 }
 
-/// Since 1970. It may jump.
+/// Reads the wall clock, in nanoseconds since 1970. It may jump.
 pub(crate) fn wall_ns() -> u64 {
     read(libc::CLOCK_REALTIME)
 }
@@ -29,23 +30,24 @@ pub(crate) fn wall_ns() -> u64 {
 pub(crate) struct Deadline(u64);
 
 impl Deadline {
-    /// So long from now. `None`, which is never, when the clock does not reach that far.
+    /// Returns the deadline `time` from now, or `None`, which means never, if the clock does not
+    /// reach that far.
     pub(crate) fn after(time: Duration) -> Option<Deadline> {
         let ns = u64::try_from(time.as_nanos()).ok()?;
         now_ns().checked_add(ns).map(Deadline)
     }
 
-    /// How long it still takes; zero once it has passed.
+    /// Returns the time left; zero once it has passed.
     pub(crate) fn remaining(&self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(now_ns()))
     }
 
-    /// Whether it has passed.
+    /// Returns whether it has passed.
     pub(crate) fn passed(&self) -> bool {
         self.passed_at(now_ns())
     }
 
-    /// Whether it has passed at this point of the monotonic clock.
+    /// Returns whether it has passed at this point of the monotonic clock.
     pub(crate) fn passed_at(&self, now_ns: u64) -> bool {
         self.0 <= now_ns
     }

@@ -1,4 +1,5 @@
-//! Batches: are messages acknowledged together whole, and is everyone woken who sleeps before one?
+//! Batches: are messages that are acknowledged together whole, and does every waiter blocked before
+//! one wake up?
 
 use super::ends::{Receiver, Sender};
 use super::harness::{Scene, check, many, together};
@@ -6,7 +7,7 @@ use super::sim_kernel::Order;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 
-/// Nobody waits: the orderings of the ring are all there is.
+/// No thread waits, so only the orderings of the ring are tested.
 fn acknowledged_together(tries: u64, exact: bool) {
     let scene = Scene::new(2, Order::Membarrier);
     let mut producer = Producer::new(scene.ring()).unwrap();
@@ -35,7 +36,7 @@ fn acknowledged_together(tries: u64, exact: bool) {
     together(sender, receiver);
 }
 
-/// So many messages, one after the other, to a receiver that takes what is there.
+/// Sends this many messages one after the other, to a receiver that takes what is available.
 fn taken_together(capacity: usize, messages: u64, order: Order) {
     let scene = Scene::new(capacity, order);
     let (mut tx, mut rx) = (Sender::new(&scene), Receiver::new(&scene));

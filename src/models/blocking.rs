@@ -1,5 +1,5 @@
-//! Sleeping: does everyone who sleeps wake, and for no more than one post? Under loom, who does not
-//! wake is a deadlock.
+//! Blocking: does every blocked waiter wake up, with at most one post for each time that PARKED was
+//! set? Under loom, a waiter that never wakes up is a deadlock.
 
 use super::ends::{Receiver, Sender};
 use super::harness::{Scene, check, many, together};
@@ -7,7 +7,7 @@ use super::sim_kernel::Order;
 
 const ORDERS: [Order; 4] = [Order::Membarrier, Order::Fences, Order::Refused, Order::RefusedLater];
 
-/// `before` messages are there; `sent` are sent while `received` are received.
+/// `before` messages are available at the start; `sent` are sent while `received` are received.
 fn exchange(capacity: usize, before: u64, sent: u64, received: u64, order: Order) {
     let scene = Scene::new(capacity, order);
     let (mut tx, mut rx) = (Sender::new(&scene), Receiver::new(&scene));
@@ -39,7 +39,7 @@ fn a_sender_that_finds_no_room_is_woken() {
     }
 }
 
-/// With more slots the receiver wakes late: when half of them are free.
+/// With more slots the receiver wakes the sender late: when half of them are free.
 #[test]
 fn a_sender_is_woken_when_half_is_free() {
     use Order::{Fences, Membarrier};

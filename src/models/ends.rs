@@ -1,5 +1,5 @@
 //! The ends of a model's channel: what `spsc::Sender` and `spsc::Receiver` do between ring and
-//! waiting, in the same order, without type, seat and account.
+//! waiting, in the same order, without type, seat and counters.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::role::Side;
 use crate::wait::adaptive_spin::{Wait, WaitPolicy};
 use crate::wait::{self, Holder, Poll, Table, WaitError, WaitSite};
 
-/// Wakes that side if it sleeps, as `Channel::wake_peer` does.
+/// Wakes that side if it is parked, as `Endpoint::wake_peer` does.
 fn wake(scene: &Scene, side: Side) {
     scene.gate.waker_fence();
     let ring = scene.ring();
@@ -41,10 +41,10 @@ fn park(
     }
 }
 
-/// What ends waiting without what was waited for.
+/// What ends a wait without the event that it waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Until {
-    /// Nothing: it will come.
+    /// Nothing: the event will occur.
     Ever,
     /// The peer's flag.
     Left,
@@ -53,7 +53,7 @@ pub(super) enum Until {
 }
 
 impl Until {
-    /// Whether the side that is waited for is gone.
+    /// Returns whether the side that is waited for is gone.
     fn is_gone(self, scene: &Scene, side: Side) -> bool {
         match self {
             Until::Ever => false,
@@ -75,24 +75,24 @@ fn parking(ring: &Ring, side: Side) -> &Parking {
 pub(super) struct Sender {
     pub(super) producer: Producer,
     policy: WaitPolicy,
-    /// Last: the ring lies in it.
+    /// Declared last: the ring refers to it.
     scene: Arc<Scene>,
 }
 
 impl Sender {
     pub(super) fn new(scene: &Arc<Scene>) -> Sender {
-        // Who joins wakes the other side, before it looks at the ring.
+        // A joining member wakes the other side before it polls the ring.
         wake(scene, Side::Receivers);
         let producer = Producer::new(scene.ring()).expect("no corruption");
         Sender { producer, policy: WaitPolicy::new(Wait::Park), scene: scene.clone() }
     }
 
-    /// Sends; sleeps while the ring is full.
+    /// Sends, blocking while the ring is full.
     pub(super) fn send(&mut self) {
         assert!(self.send_until(Until::Ever));
     }
 
-    /// Sends; whether there was somebody to wait for.
+    /// Sends; returns whether there was a peer to wait for.
     pub(super) fn send_until(&mut self, until: Until) -> bool {
         let claimed = self.claim(until);
         if claimed {
@@ -102,7 +102,7 @@ impl Sender {
         claimed
     }
 
-    /// Leaves, as `Channel::leave` does.
+    /// Leaves the channel, as the endpoints do.
     pub(super) fn leave(self) {
         self.producer.ring().header().senders.set(wait::LEFT);
         wait::Parker::post(&self.scene.gate, Side::Receivers).unwrap();
@@ -120,9 +120,10 @@ impl Sender {
         }
     }
 
-    /// Whether there is a slot; sleeps until there is, or what `until` says.
+    /// Returns whether there is a free slot; blocks until there is one, or until `until` ends the
+    /// wait.
     fn claim(&mut self, until: Until) -> bool {
-        // By credit first, as a busy receiver is not to be disturbed.
+        // By credit first, since a busy receiver is not to be disturbed.
         if self.producer.has_room() || self.producer.refresh(false).unwrap() {
             return true;
         }
@@ -133,7 +134,7 @@ impl Sender {
             if producer.refresh(look != Poll::Quick)? {
                 let half = producer.ring().capacity().div_ceil(2);
                 let content = matches!(look, Poll::Quick | Poll::Exact);
-                // Of a receiver that is gone there is no more to wait for.
+                // Once the receiver is gone, no more acknowledgements will arrive.
                 return Ok(content
                     || producer.room() >= half
                     || until.is_gone(scene, Side::Receivers));
@@ -150,7 +151,7 @@ impl Sender {
 pub(super) struct Receiver {
     pub(super) consumer: Consumer,
     policy: WaitPolicy,
-    /// Last: the ring lies in it.
+    /// Declared last: the ring refers to it.
     scene: Arc<Scene>,
 }
 
@@ -161,12 +162,12 @@ impl Receiver {
         Receiver { consumer, policy: WaitPolicy::new(Wait::Park), scene: scene.clone() }
     }
 
-    /// Receives; sleeps while the ring is empty.
+    /// Receives, blocking while the ring is empty.
     pub(super) fn recv(&mut self) -> u64 {
         self.recv_until(Until::Ever).expect("a message")
     }
 
-    /// Receives; `None` when there is none and will be none.
+    /// Receives; returns `None` if there is no message and there will be none.
     pub(super) fn recv_until(&mut self, until: Until) -> Option<u64> {
         self.arrive(until).then(|| {
             let number = read(self.consumer.slot());
@@ -175,7 +176,7 @@ impl Receiver {
         })
     }
 
-    /// Looks at a message in place while `work` is done, then acknowledges it.
+    /// Reads a message in place while `work` runs, then acknowledges it.
     pub(super) fn recv_ref(&mut self, work: impl FnOnce(u64)) {
         self.arrive(Until::Ever);
         let number = read(self.consumer.slot());
@@ -184,7 +185,8 @@ impl Receiver {
         self.acknowledge();
     }
 
-    /// Receives what is there, acknowledged together; sleeps while the ring is empty.
+    /// Receives the available messages and acknowledges them together; blocks while the ring is
+    /// empty.
     pub(super) fn recv_batch(&mut self) -> Vec<u64> {
         self.arrive(Until::Ever);
         let mut numbers = Vec::new();
@@ -217,7 +219,8 @@ impl Receiver {
         }
     }
 
-    /// Whether there is a message; sleeps until there is, or what `until` says.
+    /// Returns whether there is a message; blocks until there is one, or until `until` ends the
+    /// wait.
     fn arrive(&mut self, until: Until) -> bool {
         if self.consumer.has_message() {
             return true;
@@ -236,7 +239,7 @@ impl Receiver {
                 return Ok(true);
             }
             let gone = look != Poll::Quick && until.is_gone(scene, Side::Senders);
-            // Once it is known to be gone, all that it sent is visible.
+            // Once the peer is known to be gone, all that it sent is visible.
             ended = gone && !consumer.is_ready()?;
             Ok(gone)
         });

@@ -1,4 +1,4 @@
-//! How a model runs: under loom, or on threads.
+//! Running a model: under loom, or on threads.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,37 +15,38 @@ use loom::thread;
 #[cfg(not(loom))]
 use std::thread;
 
-/// Forced switches of threads that loom tries in one execution, unless `LOOM_MAX_PREEMPTIONS` says
+/// The number of preemptions that loom tries in one execution, unless `LOOM_MAX_PREEMPTIONS` sets
 /// another number.
 const PREEMPTIONS: usize = 2;
 
-/// How often a model runs on threads.
+/// The number of runs of a model on threads.
 #[cfg(not(loom))]
 const RUNS: u64 = 30;
 
-/// `small` under loom, whose work grows with every step; enough to be a stress on threads.
+/// Returns `small` under loom, whose work grows with every step, and on threads a number large
+/// enough for a stress test.
 pub(super) const fn many(small: u64) -> u64 {
     if cfg!(loom) { small } else { 100 * small }
 }
 
-/// Runs `model` in every order of its steps; or often.
+/// Runs `model` in every order of its steps; on threads, repeatedly.
 pub(super) fn check(name: &str, model: impl Fn() + Send + Sync + 'static) {
     check_bounded(name, PREEMPTIONS, model);
 }
 
-/// The same with a bound of its own for the forced switches in one execution.
+/// The same with its own bound on the preemptions in one execution.
 pub(super) fn check_bounded(name: &str, bound: usize, model: impl Fn() + Send + Sync + 'static) {
     let start = Instant::now();
     report(name, "", executions_of(bound, model), start);
 }
 
-/// Runs a model once for each step a process can die at, up to one that no execution reaches. The
-/// model says whether the process died.
+/// Runs a model once for each step at which a process can die, up to one that no execution reaches.
+/// The model returns whether the process died.
 pub(super) fn check_deaths(name: &str, model: impl Fn(u32) -> bool + Copy + Send + Sync + 'static) {
     check_deaths_bounded(name, PREEMPTIONS, model);
 }
 
-/// The same with a bound of its own for the forced switches in one execution.
+/// The same with its own bound on the preemptions in one execution.
 pub(super) fn check_deaths_bounded(
     name: &str,
     bound: usize,
@@ -88,12 +89,12 @@ fn explore(bound: usize, model: impl Fn() + Send + Sync + 'static) {
 
 #[cfg(not(loom))]
 fn explore(bound: usize, model: impl Fn() + Send + Sync + 'static) {
-    // The system switches as it likes.
+    // The system switches threads as it likes.
     let _ = bound;
     (0..RUNS).for_each(|_| model());
 }
 
-/// What the threads of a model share.
+/// The state that the threads of a model share.
 #[derive(Debug)]
 pub(super) struct Scene {
     pub(super) gate: Parker,
@@ -110,19 +111,19 @@ impl Scene {
         Arc::new(scene)
     }
 
-    /// The words of the waiting table.
+    /// Returns the words of the waiting table.
     pub(super) fn waiting(&self) -> Table<'_> {
         self.block.waiting()
     }
 
-    /// To be kept beside a share of the scene.
+    /// Returns the ring; the caller must keep a share of the scene as long as the ring.
     pub(super) fn ring(&self) -> Ring {
         // SAFETY: the ends keep the scene as long as the ring.
         unsafe { self.block.ring() }
     }
 }
 
-/// Does both at the same time; the second in a thread of its own.
+/// Runs both concurrently; the second in a thread of its own.
 pub(super) fn together<A, B: Send + 'static>(
     one: impl FnOnce() -> A,
     other: impl FnOnce() -> B + Send + 'static,
@@ -132,7 +133,8 @@ pub(super) fn together<A, B: Send + 'static>(
     (one, other.join().expect("the other thread failed"))
 }
 
-/// Does all at the same time; the first here, each of the others in a thread of its own.
+/// Runs all of them concurrently; the first in this thread, each of the others in a thread of its
+/// own.
 pub(super) fn all_of<T: Send + 'static>(jobs: Vec<Job<T>>) -> Vec<T> {
     let mut jobs = jobs.into_iter();
     let first = jobs.next();
@@ -142,5 +144,5 @@ pub(super) fn all_of<T: Send + 'static>(jobs: Vec<Job<T>>) -> Vec<T> {
     first.into_iter().chain(others).collect()
 }
 
-/// What one thread does.
+/// The work of one thread.
 pub(super) type Job<T> = Box<dyn FnOnce() -> T + Send>;

@@ -1,12 +1,12 @@
-//! A message in place: is it left alone as long as a receiver looks at it?
+//! In-place receiving: is a message left alone as long as a receiver reads it?
 
 use super::harness::{Scene, check, many, together};
 use super::sim_kernel::Order;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 
-/// Nobody waits. The receiver looks at each message when it comes and again before it lets it go;
-/// every other guard is forgotten at first.
+/// No thread waits. The receiver reads each message when it arrives and again before it releases
+/// it; every other guard is forgotten at first.
 fn guarded(capacity: usize, tries: u64, exact: bool) {
     let scene = Scene::new(capacity, Order::Membarrier);
     let mut producer = Producer::new(scene.ring()).unwrap();
@@ -25,7 +25,7 @@ fn guarded(capacity: usize, tries: u64, exact: bool) {
             if consumer.has_message() {
                 let number = read(consumer.slot());
                 assert_eq!(number, consumer.position());
-                // Anything may happen meanwhile.
+                // Any other step may happen meanwhile.
                 consumer.ring().depth();
                 assert_eq!(read(consumer.slot()), number, "overwritten under the guard");
                 if !forget && consumer.acknowledge() {

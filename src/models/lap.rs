@@ -1,7 +1,7 @@
-//! A batch of a whole ring, then a lap: is credit from before both no more than old news?
+//! A batch of a whole ring, then a lap: is credit from before both ignored?
 //!
-//! The receiver acknowledges a whole ring together and is stopped before it publishes its credit. The
-//! sender, by an exact look, goes on for a lap and then looks at that credit.
+//! The receiver acknowledges a whole ring together and is stopped before it publishes its credit.
+//! The sender refreshes exactly, continues for a lap and then loads that credit.
 
 use super::harness::{Scene, check, together};
 use super::sim_kernel::Order;

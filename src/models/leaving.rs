@@ -1,4 +1,4 @@
-//! Leaving: does who sees the end see all that came before?
+//! Leaving: does a process that sees the end of the stream see all that came before?
 
 use super::ends::{Receiver, Sender, Until};
 use super::harness::{Scene, check, many, together};
@@ -7,7 +7,7 @@ use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 use crate::wait;
 
-/// Nothing but the flag: no seat and no post, which would order more.
+/// The flag alone: no seat and no post, which would impose more ordering.
 fn the_senders_flag(sent: u64) {
     let scene = Scene::new(sent.next_power_of_two() as usize, Order::Membarrier);
     let mut producer = Producer::new(scene.ring()).unwrap();
@@ -33,7 +33,7 @@ fn the_senders_flag(sent: u64) {
     together(sender, receiver);
 }
 
-/// The other way round: who sees that the receiver left knows what it acknowledged.
+/// The reverse: a sender that sees that the receiver left knows what it acknowledged.
 fn the_receivers_flag(sent: u64, acknowledged: u64) {
     let scene = Scene::new(sent.next_power_of_two() as usize, Order::Membarrier);
     let mut producer = Producer::new(scene.ring()).unwrap();
@@ -58,7 +58,7 @@ fn the_receivers_flag(sent: u64, acknowledged: u64) {
     together(sender, receiver);
 }
 
-/// A receiver that sleeps is told, and has everything first.
+/// A blocked receiver is notified, and receives every message first.
 fn drained(capacity: usize, sent: u64, order: Order) {
     let scene = Scene::new(capacity, order);
     let (mut tx, mut rx) = (Sender::new(&scene), Receiver::new(&scene));

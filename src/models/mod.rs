@@ -1,22 +1,23 @@
-//! Models: the shipped ring and the shipped waiting, two to four threads, every order of their steps.
+//! Models: the shipped ring and the shipped waiting, with two to four threads, in every order of
+//! their steps.
 //!
-//! With `--cfg loom` each model runs under the model checker; without, the same code runs again and
-//! again on real threads, so that it never rots. `docs/design/memory-ordering.md` has what came of it, and which
-//! model fails for which ordering.
+//! With `--cfg loom` each model runs under the model checker; without it, the same code runs
+//! repeatedly on real threads, so that it never rots. `docs/design/memory-ordering.md` has the
+//! results, and the model that fails for each ordering.
 //!
-//! Of one-to-one channels:
+//! Models of SPSC channels:
 //!
 //! | file | question |
 //! |---|---|
 //! | `transfer` | is a message whole, and its slot not written before it was read? |
-//! | `batch` | the same of messages acknowledged together; does who sleeps before them wake? |
-//! | `lap` | is credit that is more than a lap old no more than old news? |
-//! | `in_place` | is a message left alone as long as a receiver looks at it? |
-//! | `blocking` | does everyone who sleeps wake? |
-//! | `leaving` | does who sees the end see all that was sent before? |
-//! | `takeover` | does a successor go on where the dead stopped, at whatever step? |
+//! | `batch` | the same for a batch; does a receiver blocked before it wake up? |
+//! | `lap` | is credit that is more than a lap old ignored? |
+//! | `in_place` | is a message left alone as long as a receiver reads it in place? |
+//! | `blocking` | does every blocked waiter wake up? |
+//! | `leaving` | does a process that sees the end of the stream see all that was sent? |
+//! | `takeover` | does a successor continue where a dead process stopped, at any step? |
 //!
-//! Many-to-many channels are in `many`.
+//! Models of MPMC channels are in `mpmc`.
 
 mod ends;
 mod harness;

@@ -1,4 +1,5 @@
-//! Where the models' sleepers sleep: what the semaphore set is to the shipped code.
+//! The simulated kernel: the place where the models' waiters block, in the role that the semaphore
+//! set has for the shipped code.
 
 use std::time::Duration;
 
@@ -16,27 +17,27 @@ use loom::sync::{Condvar, Mutex};
 #[cfg(not(loom))]
 use std::sync::{Condvar, Mutex};
 
-/// How the store-load order between a waker and a sleeper is made.
+/// How the store-load order between a waker and a waiter is established.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
-    /// By the sleeper alone, for both. loom knows nothing like it: in the model both fence.
+    /// By the waiter alone, for both. Loom has no equivalent: in the model both fence.
     Membarrier,
-    /// By fences, required from the start; the waker's light fence is none.
+    /// By fences, required from the start; the waker's compiler fence does nothing.
     Fences,
-    /// By fences, required by the first sleeper, whose barrier is refused.
+    /// By fences, required by the first waiter, whose barrier is refused.
     Refused,
-    /// By the first sleeper alone; then its barrier is refused, and fences are required.
+    /// By the first waiter alone; then its barrier is refused, and fences are required.
     RefusedLater,
 }
 
-/// What the kernel and the members' table know of a seat.
+/// What the kernel and the members' table record about a seat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Sitting {
-    /// Nobody came, or the last one left.
+    /// No member joined, or the last one left.
     #[default]
     Empty,
     Taken(Side),
-    /// Its holder died, as the how-manieth.
+    /// Its holder died; the number counts the deaths.
     Dead(u64),
 }
 
@@ -44,7 +45,7 @@ enum Sitting {
 #[derive(Debug, Default)]
 struct State {
     tokens: [u32; 2],
-    /// Sleeps that a signal ends at once, or the end of a slice.
+    /// The number of blocking waits that end at once, by a signal or by the end of a slice.
     disturbed: [u32; 2],
     seats: [Sitting; SEATS],
     deaths: u64,
@@ -56,10 +57,10 @@ pub(super) struct Parker {
     order: Order,
     state: Mutex<State>,
     changed: [Condvar; 2],
-    /// Times that PARKED was set, each of which comes with a barrier, and posts of wakers.
+    /// How often PARKED was set, each time with a barrier, and the number of posts of wakers.
     parked: AtomicU64,
     posted: AtomicU64,
-    /// Barriers that were asked for.
+    /// The number of requested barriers.
     barriers: AtomicU64,
 }
 
@@ -72,7 +73,7 @@ impl Parker {
         Parker { order, state: Mutex::new(State::default()), changed, parked, posted, barriers }
     }
 
-    /// PARKED is worth one post at most. To be asked when all is over.
+    /// Checks that each time PARKED was set caused at most one post. Call it at the end of a model.
     pub(super) fn check_posts(&self) {
         if self.order == Order::Membarrier {
             let (parked, posted) = (self.parked.load(Relaxed), self.posted.load(Relaxed));
@@ -80,38 +81,39 @@ impl Parker {
         }
     }
 
-    /// The waker's half: see `wait/mod.rs`.
+    /// The waker's half of the barrier, which `wait/mod.rs` describes.
     pub(super) fn waker_fence(&self) {
         if self.order != Order::Fences {
             wait::waker_fence();
         }
     }
 
-    /// What the kernel does when the process of this side of a one-to-one channel ends: the seat is
-    /// empty and the other side woken, in one step.
+    /// Does what the kernel does when the process of this side of an SPSC channel ends: it empties
+    /// the seat and wakes the other side, in one step.
     pub(super) fn bury(&self, side: Side) {
         self.end(Seat::of(side).number, true, &[side.other()]);
     }
 
-    /// The same of a member of many. Both sides are woken; nothing, if it sat nowhere yet.
+    /// The same for an MPMC member: it wakes both sides; it does nothing if the member had no seat
+    /// yet.
     pub(super) fn bury_member(&self, seat: u8) {
         if self.is_taken(seat) {
             self.end(seat, true, &[Side::Senders, Side::Receivers]);
         }
     }
 
-    /// A member of many gives its seat back.
+    /// Gives back the seat of an MPMC member.
     pub(super) fn leave(&self, seat: u8) {
         crash_point::step();
         self.end(seat, false, &[Side::Senders, Side::Receivers]);
     }
 
-    /// The next sleep of this side ends at once, whatever was posted.
+    /// Makes the next blocking wait of this side end at once, whatever was posted.
     pub(super) fn disturb(&self, side: Side) {
         self.state.lock().unwrap().disturbed[side as usize] += 1;
     }
 
-    /// Takes away what was posted before a model begins: hints, which would only make it larger.
+    /// Removes the tokens that were posted before a model begins: hints that would only enlarge it.
     pub(super) fn forget_posts(&self) {
         self.state.lock().unwrap().tokens = [0; 2];
     }
@@ -127,7 +129,7 @@ impl Parker {
         }
     }
 
-    /// Takes a seat; whether its last holder died in it.
+    /// Takes a seat; returns whether its last holder died in it.
     pub(super) fn sit(&self, seat: Seat) -> bool {
         crash_point::step();
         let mut state = self.state.lock().unwrap();
@@ -143,21 +145,21 @@ impl Parker {
         matches!(state.seats[usize::from(Seat::of(side).number)], Sitting::Dead(_))
     }
 
-    /// Whether somebody alive has this seat.
+    /// Returns whether a living member has this seat.
     pub(super) fn is_taken(&self, seat: u8) -> bool {
         crash_point::step();
         let state = self.state.lock().unwrap();
         matches!(state.seats[usize::from(seat)], Sitting::Taken(_))
     }
 
-    /// Whether somebody alive is on this side.
+    /// Returns whether this side has a living member.
     pub(super) fn is_there(&self, side: Side) -> bool {
         crash_point::step();
         self.state.lock().unwrap().seats.contains(&Sitting::Taken(side))
     }
 
-    /// For each seat in which somebody died and that nobody took since, the number of the death; 0
-    /// for the others.
+    /// Returns, for each seat whose holder died and that no member took since, the number of the
+    /// death; 0 for the others.
     pub(super) fn dead(&self) -> [u64; SEATS] {
         crash_point::step();
         let state = self.state.lock().unwrap();
@@ -173,7 +175,7 @@ impl wait::Parker for Parker {
             state.disturbed[side] -= 1;
             return Ok(Slept::Interrupted);
         }
-        // Under loom there is no time, and who is never woken is a deadlock.
+        // Under loom there is no time, and a waiter that is never woken is a deadlock.
         #[cfg(loom)]
         while state.tokens[side] == 0 {
             state = self.changed[side].wait(state).unwrap();
@@ -220,13 +222,13 @@ impl wait::Parker for Parker {
         Ok(lives)
     }
 
-    /// Threads pass theirs when they are switched; under loom every fence is a real one.
+    /// Threads pass a barrier when they are switched; under loom every fence is a real one.
     fn settle(&self) {
         #[cfg(not(loom))]
         std::thread::sleep(Duration::from_millis(1));
     }
 
-    /// Any order of steps is one that a rest makes.
+    /// A rest permits any order of steps.
     fn rest(&self, _: Duration) {}
 
     fn is_forked(&self) -> bool {

@@ -1,7 +1,7 @@
-//! Death: does a successor go on where the dead one stopped, at whatever step that was?
+//! Death: does a successor continue where the dead process stopped, at whatever step that was?
 //!
-//! The other side lives on meanwhile, and may sleep. The successor comes when the kernel has called
-//! the dead one dead, so all that it wrote is there: both run in one thread.
+//! The other side lives on meanwhile, and may be blocked. The successor joins after the kernel has
+//! reported the death, so all that the dead process wrote is visible: both run in one thread.
 
 use super::ends::{Receiver, Sender, Until};
 use super::harness::{Scene, check_deaths, together};
@@ -9,10 +9,11 @@ use super::sim_kernel::Order;
 use crate::role::Side;
 use crate::sync::crash_point::crash_at;
 
-/// With the messages to send. Always fencing has many more executions.
+/// Orders, with the number of messages to send. With fences from the start there are many more
+/// executions.
 const WAYS: [(Order, u64); 2] = [(Order::Membarrier, 2), (Order::Fences, 1)];
 
-/// Whether the sender died. Each message comes once, whoever sent it.
+/// Returns whether the sender died. Each message arrives once, whichever process sent it.
 fn sender_dies(capacity: usize, messages: u64, step: u32, order: Order) -> bool {
     let scene = Scene::new(capacity, order);
     let mut rx = Receiver::new(&scene);
@@ -36,7 +37,7 @@ fn sender_dies(capacity: usize, messages: u64, step: u32, order: Order) -> bool 
     together(sender, receiver).0
 }
 
-/// Whether the receiver died. What was not acknowledged comes again.
+/// Returns whether the receiver died. Unacknowledged messages are delivered again.
 fn receiver_dies(capacity: usize, messages: u64, step: u32, order: Order) -> bool {
     let scene = Scene::new(capacity, order);
     let mut tx = Sender::new(&scene);
@@ -59,7 +60,7 @@ fn receiver_dies(capacity: usize, messages: u64, step: u32, order: Order) -> boo
     together(move || (0..messages).for_each(|_| tx.send()), receiver).1
 }
 
-/// Whether a receiver that works in place died. Every message was worked on to the end.
+/// Returns whether a receiver that works in place died. Every message was processed to the end.
 fn worker_dies(capacity: usize, messages: u64, step: u32, order: Order) -> bool {
     let scene = Scene::new(capacity, order);
     let mut tx = Sender::new(&scene);
@@ -82,7 +83,8 @@ fn worker_dies(capacity: usize, messages: u64, step: u32, order: Order) -> bool 
     together(move || (0..messages).for_each(|_| tx.send()), receiver).1
 }
 
-/// Whether the sender died. With no successor, the receiver drains what is there and is told.
+/// Returns whether the sender died. With no successor, the receiver drains the available messages
+/// and is notified.
 fn nobody_succeeds(capacity: usize, messages: u64, step: u32, order: Order) -> bool {
     let scene = Scene::new(capacity, order);
     let mut rx = Receiver::new(&scene);
@@ -111,11 +113,12 @@ fn nobody_succeeds(capacity: usize, messages: u64, step: u32, order: Order) -> b
     died
 }
 
-/// Whether the receiver died. With no successor, the sender is told and knows what is left.
+/// Returns whether the receiver died. With no successor, the sender is notified and knows what is
+/// left.
 fn nobody_receives(capacity: usize, messages: u64, step: u32, order: Order) -> bool {
     let scene = Scene::new(capacity, order);
     let mut tx = Sender::new(&scene);
-    // So that the sender sleeps from the start, and with room for less than half a ring.
+    // So that the sender blocks from the start, and with room for less than half a ring.
     (0..capacity).for_each(|_| tx.send());
     let receiver = move || {
         let mut told = 0;

@@ -1,20 +1,21 @@
-//! The ring alone: is a message whole, and its slot not written again before it was read?
+//! The SPSC ring alone: is a message whole, and its slot not written again before it was read?
 
 use super::harness::{Scene, check, many, together};
 use super::sim_kernel::Order;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 
-/// How the two ends find out about each other: each pair of orderings is relied on alone.
+/// How the two ends learn about each other: each pair of orderings is tested alone.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Way {
-    /// The sender looks at the head instead of the credit.
+    /// The sender loads the head instead of the credit.
     pub(super) exact: bool,
-    /// The receiver looks for impossible words, too.
+    /// The receiver checks for impossible states, too.
     pub(super) checked: bool,
 }
 
-/// Both try so often; nobody waits, so the orderings of the ring are all there is.
+/// Runs both ends, with `tries` attempts each; no thread waits, so only the orderings of the ring
+/// are tested.
 fn transfer(capacity: usize, tries: u64, way: Way) {
     let scene = Scene::new(capacity, Order::Membarrier);
     let mut producer = Producer::new(scene.ring()).unwrap();

@@ -1,5 +1,5 @@
-//! Sleeping: does everyone who sleeps wake, and for no more than one post? Under loom, who does not
-//! wake is a deadlock.
+//! Blocking: does every blocked waiter wake up, with at most one post for each time that PARKED was
+//! set? Under loom, a waiter that never wakes up is a deadlock.
 
 use super::check_exchange;
 use super::member::{Until, message};
@@ -9,19 +9,19 @@ use crate::models::harness::{Job, Scene, all_of, check, check_bounded, many, tog
 use crate::models::sim_kernel::Order;
 use crate::role::Side;
 
-/// What each sender sends and each receiver receives; the sums are equal, but for `before`.
+/// What each sender sends and each receiver receives; the sums are equal, except for `before`.
 #[derive(Clone, Copy, Debug)]
 struct Work {
     capacity: usize,
-    /// Messages that are there from the start.
+    /// The number of messages available from the start.
     before: u64,
     sent: &'static [u64],
     received: &'static [u64],
-    /// Received together.
+    /// Whether they are received as a batch.
     batch: bool,
-    /// The first sleep of each side is disturbed.
+    /// Whether the first blocking wait of each side is disturbed.
     disturbed: bool,
-    /// Who sends are threads of one member, and who receive of another one.
+    /// Whether the senders are threads of one member, and the receivers threads of another one.
     threads: bool,
 }
 
@@ -40,7 +40,7 @@ fn exchange(work: Work, order: Order) {
             Some(member) => member.thread(seat),
             None => Sender::join(&scene, seat, Until::Ever),
         };
-        // The first one's come first.
+        // The messages of the first sender come first.
         let before = if seat == 0 { work.before } else { 0 };
         (0..before).for_each(|number| assert!(tx.send(number)));
         let sent = many(sent);
@@ -51,7 +51,7 @@ fn exchange(work: Work, order: Order) {
         }));
         seat += 1;
     }
-    // On threads the first receives what was there before, too.
+    // On threads, the first receiver also receives the messages from before.
     let member = work.threads.then(|| Receiver::join(&scene, 3, Until::Ever));
     let mut rest = work.before + work.sent.iter().map(|&sent| many(sent)).sum::<u64>();
     for (n, &received) in work.received.iter().enumerate() {
@@ -78,7 +78,8 @@ fn exchange(work: Work, order: Order) {
     scene.gate.check_posts();
 }
 
-/// Forced switches in one execution: the work grows fast with the threads that sleep.
+/// Returns the bound on preemptions in one execution: the work grows fast with the number of
+/// blocking threads.
 const fn bound(threads: usize) -> usize {
     match threads {
         0..=2 => 2,
@@ -106,7 +107,7 @@ fn check_all(works: &[Work], orders: &[Order]) {
     }
 }
 
-/// A slot is lent in vain, then the message comes that the receiver sleeps for.
+/// A loan is abandoned; then the message arrives for which the receiver is blocked.
 fn lends_in_vain(capacity: usize, order: Order) {
     let scene = Scene::new(capacity, order);
     let mut tx = Sender::join(&scene, 0, Until::Ever);
@@ -140,7 +141,7 @@ fn one_and_one_sleep_and_wake() {
         Work { sent: &[2], received: &[2], ..ONE },
     ];
     check_all(&works, &[Membarrier, Refused, RefusedLater]);
-    // With fences there are many more orders.
+    // With fences there are many more executions.
     check_all(&works[..2], &[Fences]);
 }
 
@@ -184,7 +185,8 @@ fn threads_of_one_member_sleep_and_wake() {
     check_all(&works, &[Order::Membarrier]);
 }
 
-/// Who wakes for nothing takes an announcement back, which may be another one's.
+/// A waiter that wakes up without a token withdraws an announcement, which may be that of another
+/// waiter.
 #[test]
 fn who_is_disturbed_keeps_nobody_asleep() {
     let works = [

@@ -1,9 +1,9 @@
-//! Death: do the others go on, at whatever step a member dies?
+//! Death: do the other members continue, at whatever step a member dies?
 //!
-//! Each step of one member is tried as its last: of a message, of a start in the seat of one who died,
-//! of a repair after such a one. The kernel calls it dead when all that it wrote is there: what comes
-//! in its seat comes after it in the same thread. The others live on meanwhile, and sleep when they
-//! have nothing to do.
+//! Each step of one member is tried as its last: of sending or receiving a message, of a start in
+//! the seat of a dead member, of a recovery after one. The kernel reports the death when all that
+//! the member wrote is visible: its successor in the seat follows in the same thread. The other
+//! members live on meanwhile, and block when they have nothing to do.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -18,17 +18,17 @@ use crate::models::sim_kernel::Order;
 use crate::role::Side;
 use crate::sync::crash_point::crash_at;
 
-/// What a member tells of itself. Of the dead: what it told before.
+/// What a member records about itself; for a dead member, what it recorded before.
 #[derive(Debug, Default)]
 struct Told {
     died: bool,
-    /// Messages whose sending came to its end.
+    /// Messages for which the send completed.
     sent: Vec<u64>,
-    /// Messages that were worked on to the end.
+    /// Messages that were processed to the end.
     worked: Vec<u64>,
     /// Those of them that are known to be acknowledged.
     done: Vec<u64>,
-    /// Those of them that were not delivered for the first time.
+    /// Those of them that were redelivered.
     again: Vec<u64>,
 }
 
@@ -52,7 +52,7 @@ impl Told {
         }
     }
 
-    /// Does `work`, but dies at `step` of it, and is buried.
+    /// Runs `work`, but dies at `step` of it and is buried.
     fn until_killed(
         mut self,
         scene: &Scene,
@@ -66,8 +66,8 @@ impl Told {
     }
 }
 
-/// Every message that was sent was worked on; none came again that was acknowledged; one call of the
-/// dead may or may not have been done. Whether somebody died.
+/// Checks that every sent message was processed, and that no acknowledged one was delivered again;
+/// one call of each dead member may or may not have taken effect. Returns whether a member died.
 fn verify(told: &[Told]) -> bool {
     let all = |of: fn(&Told) -> &Vec<u64>| told.iter().flat_map(of).copied();
     let sent: BTreeSet<u64> = all(|told| &told.sent).collect();
@@ -84,13 +84,13 @@ fn verify(told: &[Told]) -> bool {
     died != 0
 }
 
-/// What is there from the start.
+/// What the ring holds from the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
     Nothing,
-    /// A slot that was claimed by one who died, in the first seat.
+    /// A slot claimed by a member that died, in the first seat.
     Claimed,
-    /// A message that was received by one who died, in the first seat.
+    /// A message in flight at a member that died, in the first seat.
     InHand,
 }
 
@@ -99,7 +99,7 @@ const FIRST: u8 = 0;
 fn scene(capacity: usize, before: Before, order: Order) -> (Arc<Scene>, Told) {
     let scene = Scene::new(capacity, order);
     let mut told = Told::default();
-    // Who sends before leaves before, or there would be a sender to wait for.
+    // A sender from before leaves before, or there would be a sender to wait for.
     match before {
         Before::Nothing => {}
         Before::Claimed => {
@@ -120,7 +120,7 @@ fn scene(capacity: usize, before: Before, order: Order) -> (Arc<Scene>, Told) {
     (scene, told)
 }
 
-/// A sender dies; when it is buried another one sends. A receiver lives.
+/// A sender dies; after its burial another one sends. A receiver lives.
 fn sender_dies(
     capacity: usize,
     of_each: [u64; 2],
@@ -151,8 +151,8 @@ fn sender_dies(
     verify(&all_of(jobs))
 }
 
-/// A receiver dies beside another one. What there is to receive was sent before, or is sent by one
-/// who lives.
+/// A receiver dies next to another one. The messages were sent before, or are sent by a living
+/// sender.
 fn receiver_dies(capacity: usize, sent: [u64; 2], before: Before, order: Order, step: u32) -> bool {
     let (scene, mut told) = scene(capacity, before, order);
     let mut dying = Receiver::join(&scene, 1, Until::Dead);
@@ -191,8 +191,8 @@ fn receiver_dies(capacity: usize, sent: [u64; 2], before: Before, order: Order, 
     verify(&all)
 }
 
-/// In the seat of one who died comes another one and dies, too; then a third one. A receiver lives,
-/// and a sender that keeps the channel up.
+/// Another member takes the seat of a dead one and dies, too; then a third one takes it. A receiver
+/// lives, and a sender that keeps the channel open.
 fn successor_dies(capacity: usize, before: Before, side: Side, order: Order, step: u32) -> bool {
     let (scene, mut told) = scene(capacity, before, order);
     let keeper = Sender::join(&scene, 2, Until::Dead);
@@ -248,7 +248,7 @@ fn a_receiver_dies_at_every_step() {
     }
 }
 
-/// Three threads, in every order that needs no force.
+/// Three threads, in every order without preemptions.
 #[test]
 fn a_receiver_dies_while_a_sender_sends() {
     let name = "a receiver dies while a sender sends";
@@ -269,7 +269,7 @@ fn who_repairs_dies_at_every_step() {
     }
 }
 
-/// Who comes as a receiver does nothing but clear up after the last one in its seat.
+/// A joining receiver only clears up after the last holder of its seat.
 #[test]
 fn a_successor_dies_at_every_step() {
     let order = Order::Membarrier;

@@ -1,5 +1,5 @@
-//! Slots that become free without an acknowledgement, and the end of a flush: does a sender that
-//! sleeps beside one wake, and does a flush beside a receiver that leaves tell the truth?
+//! Slots that become free without an acknowledgement, and the end of a flush: does a sender that is
+//! blocked next to such a slot wake up, and does a flush report the truth while a receiver leaves?
 
 use super::member::{Until, message};
 use super::receiver::Receiver;
@@ -14,7 +14,7 @@ use crate::ring::mpmc::{Consumer, Next, Producer, Room};
 use crate::ring::testing::{read, write};
 use crate::role::Side;
 
-/// The only slot is lent; another sender sleeps for it; nobody receives.
+/// The only slot is loaned; another sender is blocked for it; no receiver exists.
 fn abandoned(order: Order) {
     let scene = Scene::new(1, order);
     let mut lends = Sender::join(&scene, 0, Until::Ever);
@@ -24,7 +24,7 @@ fn abandoned(order: Order) {
     assert!(sent);
 }
 
-/// The only message was delivered often enough when its receiver died; a sender sleeps for its slot,
+/// The only message had its last delivery when its receiver died; a sender is blocked for its slot,
 /// a receiver for the next message.
 fn set_aside() {
     let scene = Scene::new(1, Order::Membarrier);
@@ -66,7 +66,7 @@ fn flushed() {
         let abandoned = || Ok::<bool, Fault>(!scene.gate.is_there(Side::Receivers));
         assert_ne!(is_flushed(drained, abandoned), Err(SendError::Disconnected));
     };
-    // The one that only looks comes second: see `docs/testing.md`, "What is not checked".
+    // The thread that only polls comes second: see `docs/testing.md`, "What is not checked".
     together(receiver, sender);
 }
 

@@ -1,4 +1,5 @@
-//! Leaving: does who sees the end see all that was sent and done before, and is everyone told?
+//! Leaving: does a process that sees the end of the stream see all that was sent and done before,
+//! and is every waiter notified?
 
 use super::member::{Until, message};
 use super::receiver::Receiver;
@@ -11,7 +12,8 @@ use crate::ring::mpmc::{Consumer, Next, Producer, Room};
 use crate::ring::slot_state::NO_OWNER;
 use crate::ring::testing::{read, write};
 
-/// Who sees the ring drained sees what was done under the last guard: here, in another ring's slot.
+/// A process that sees the ring drained sees what was done under the last guard: here, in another
+/// ring's slot.
 fn drained_is_done() {
     let scene = Scene::new(1, Order::Membarrier);
     let elsewhere = Scene::new(1, Order::Membarrier);
@@ -32,12 +34,12 @@ fn drained_is_done() {
             assert_eq!(read(elsewhere.ring().slot(0)), 7);
         }
     };
-    // Who only looks comes second: see `docs/testing.md`, "What is not checked".
+    // The thread that only polls comes second: see `docs/testing.md`, "What is not checked".
     together(worker, observer);
 }
 
-/// All senders send and leave; all receivers are told, after the last message, also where those who
-/// were told before do not leave.
+/// All senders send and leave; all receivers are notified, after the last message, even if the
+/// receivers that were notified before do not leave.
 fn senders_leave(capacity: usize, senders: &[u64], receivers: u8, stay: bool, order: Order) {
     let scene = Scene::new(capacity, order);
     let mut sent = Vec::new();
@@ -65,7 +67,7 @@ fn senders_leave(capacity: usize, senders: &[u64], receivers: u8, stay: bool, or
     check_exchange(&sent, &received);
 }
 
-/// A receiver takes so many and leaves; the sender is told when the ring is full.
+/// A receiver takes this many messages and leaves; the sender is notified when the ring is full.
 fn receivers_leave(capacity: usize, taken: u64, order: Order) {
     let scene = Scene::new(capacity, order);
     let mut tx = Sender::join(&scene, 0, Until::Left);
@@ -78,11 +80,11 @@ fn receivers_leave(capacity: usize, taken: u64, order: Order) {
     };
     let (sent, received) = together(move || (0..).take_while(|&n| tx.send(n)).count(), receiver);
     assert_eq!(received, taken);
-    // That nobody will receive what is sent may be seen before the room for it.
+    // The sender may see that there is no receiver before it sees the room.
     assert!((taken..=taken + capacity as u64).contains(&(sent as u64)), "sent {sent}");
 }
 
-/// Of two receivers one leaves after a message, or at once; the other one has all the rest.
+/// Of two receivers, one leaves after a message, or at once; the other one gets all the rest.
 fn one_of_two_leaves(capacity: usize, sent: u64, taken: u64, order: Order) {
     let scene = Scene::new(capacity, order);
     let mut tx = Sender::join(&scene, 0, Until::Left);
@@ -131,7 +133,7 @@ fn receivers_are_told_after_the_last_message() {
         let name = format!(
             "senders of {senders:?} leave {receivers}{staying}, capacity {capacity}, {order:?}"
         );
-        // Three threads that sleep, or two.
+        // Three blocking threads, or two.
         let bound = if senders.len() + usize::from(receivers) > 2 { 1 } else { 2 };
         let model = move || senders_leave(capacity, senders, receivers, stay, order);
         check_bounded(&name, bound, model);

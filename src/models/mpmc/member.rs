@@ -1,5 +1,5 @@
-//! A member of a model's channel: what `Attachment` and `mpmc::post::Endpoint` are to the two ends, without
-//! counters, facts and deadline.
+//! A member of a model's channel: what `Attachment` and the MPMC endpoint are to the two ends,
+//! without counters, facts and deadline.
 
 use std::sync::Arc;
 
@@ -15,26 +15,26 @@ use crate::sync::fence;
 use crate::wait::adaptive_spin::WaitPolicy;
 use crate::wait::{self, Holder, Parker, Poll, WaitError, WaitSite};
 
-/// What a member reckons with while it waits: whatever does not happen in a model is not asked for,
-/// as every question is a step.
+/// What a member expects while it waits: whatever does not happen in a model is not checked, since
+/// every check is a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub(super) enum Until {
-    /// Nothing: what it waits for will come.
+    /// Nothing: the event will occur.
     Ever,
     /// The other side leaves.
     Left,
-    /// Anybody dies.
+    /// Any member dies.
     Dead,
 }
 
-/// A seat, and what is done by one.
+/// A seat and its holder.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) seat: Seat,
     pub(super) until: Until,
     holder: Holder,
     ring: Ring,
-    /// Last: the ring lies in it.
+    /// Declared last: the ring refers to it.
     pub(super) scene: Arc<Scene>,
 }
 
@@ -54,12 +54,12 @@ impl Member {
         member
     }
 
-    /// What `Endpoint::watch` is to the two ends.
+    /// Returns what `Endpoint::watch` is to the two ends.
     pub(super) fn watch(&self, asks: bool) -> Watching<'_> {
         Watching { member: self, asks, set_aside: None }
     }
 
-    /// Another thread of this member.
+    /// Returns a handle for another thread of this member.
     pub(super) fn thread(&self) -> Member {
         let Member { seat, until, holder, ring, ref scene } = *self;
         Member { seat, until, holder, ring, scene: scene.clone() }
@@ -80,12 +80,12 @@ impl Member {
         }
     }
 
-    /// The verdict over a seat, which is only asked for by who takes its time.
+    /// Checks whether the owner of a seat is dead; only a slow path asks for that.
     pub(super) fn is_dead(&self, asking: bool, seat: u8) -> Result<bool, Fault> {
         Ok(asking && self.until == Until::Dead && !self.scene.gate.is_taken(seat))
     }
 
-    /// Whether the other side is gone, all of it.
+    /// Returns whether all members of the other side are gone.
     pub(super) fn is_abandoned(&self) -> bool {
         if self.until < Until::Left {
             return false;
@@ -105,7 +105,7 @@ impl Member {
         !there
     }
 
-    /// Waits where this side waits.
+    /// Waits at the place of this side.
     pub(super) fn wait(
         &self,
         policy: &mut WaitPolicy,
@@ -130,7 +130,7 @@ impl Member {
     }
 }
 
-/// See [`Member::watch`].
+/// The watch of a call, which [`Member::watch`] returns.
 #[derive(Debug)]
 pub(super) struct Watching<'a> {
     member: &'a Member,
@@ -158,12 +158,12 @@ impl Watch for Watching<'_> {
     }
 }
 
-/// A message: who sent it, and the how-manieth of theirs it is.
+/// Returns a message that holds its sender and its number among that sender's messages.
 pub(super) fn message(sender: u8, number: u64) -> u64 {
     u64::from(sender) << 32 | number
 }
 
-/// Who sent a message, and its number.
+/// Returns the sender of a message, and its number.
 pub(super) fn sender_of(message: u64) -> (u8, u64) {
     ((message >> 32) as u8, message & 0xffff_ffff)
 }

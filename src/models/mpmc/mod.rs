@@ -1,15 +1,15 @@
-//! Models of many-to-many channels: the shipped ring and the shipped waiting, two to four threads.
+//! Models of MPMC channels: the shipped ring and the shipped waiting, with two to four threads.
 //!
 //! | file | question |
 //! |---|---|
-//! | `transfer` | does each message come to one receiver, whole and in order? |
-//! | `starts` | may one start from a hint, or from where another thread of its handle is? |
-//! | `blocking` | does everyone who sleeps wake? |
-//! | `freed` | does a sender sleep beside a slot that is free without an acknowledgement? |
-//! | `leaving` | does who sees the end see all that was done before? |
-//! | `repair` | what one leaves who died: is it given on whole, and from hand to hand? |
-//! | `search` | is a message of the dead found, whoever joins and dies while it is searched for? |
-//! | `killed` | do the others go on, at whatever step one dies: of a message, of a repair, of a start? |
+//! | `transfer` | does each message reach one receiver, whole and in order? |
+//! | `starts` | may a member start from a hint, or from its handle's other thread? |
+//! | `blocking` | does every blocked waiter wake up? |
+//! | `freed` | does a sender stay blocked next to a slot freed without an acknowledgement? |
+//! | `leaving` | does a process that sees the end of the stream see all that was done? |
+//! | `recovery` | is what a dead member leaves passed on whole, from member to member? |
+//! | `search` | is a dead receiver's message found, whatever joins and dies meanwhile? |
+//! | `crash` | do the others continue, at any step a member dies: message, recovery, start? |
 
 mod member;
 mod receiver;
@@ -26,8 +26,8 @@ mod transfer;
 
 use member::sender_of;
 
-/// Each of `sent` came once, to one of the receivers; to each of them those of a sender in their
-/// order.
+/// Checks that each message of `sent` arrived once, at one of the receivers, and that each receiver
+/// got the messages of a sender in their order.
 fn check_exchange(sent: &[u64], received: &[Vec<u64>]) {
     received.iter().for_each(|got| check_order(got));
     let mut all = received.concat();
@@ -37,7 +37,7 @@ fn check_exchange(sent: &[u64], received: &[Vec<u64>]) {
     assert_eq!(all, sent, "received, sent");
 }
 
-/// Messages of one sender are in their order.
+/// Checks that the messages of each sender are in their order.
 fn check_order(received: &[u64]) {
     for (n, &later) in received.iter().enumerate() {
         let in_order = |&earlier: &u64| {

@@ -1,5 +1,5 @@
-//! The receiving end of a model's channel: what `mpmc::Receiver` does between ring and waiting, in the
-//! same order, without type and counters.
+//! The receiving end of a model's channel: what `mpmc::Receiver` does between ring and waiting, in
+//! the same order, without type and counters.
 
 use std::sync::Arc;
 
@@ -19,12 +19,12 @@ use crate::wait::adaptive_spin::{Wait, WaitPolicy};
 pub(super) struct Receiver {
     consumer: Consumer,
     policy: WaitPolicy,
-    /// A message is delivered so often at most.
+    /// The maximum number of deliveries of a message.
     pub(super) limit: u8,
-    /// Positions of messages that were delivered as often.
+    /// Positions of messages that reached that number.
     pub(super) set_aside: Vec<u64>,
     searched: Option<Snapshot>,
-    /// Last: the ring lies in its scene.
+    /// Declared last: the ring refers to its scene.
     member: Member,
 }
 
@@ -36,7 +36,7 @@ impl Receiver {
         Receiver { consumer, policy, limit, set_aside: Vec::new(), searched: None, member }
     }
 
-    /// Another thread of this member.
+    /// Returns a handle for another thread of this member.
     pub(super) fn thread(&self) -> Receiver {
         let consumer = Consumer::new(*self.consumer.ring(), self.member.seat.number);
         let (policy, limit) = (WaitPolicy::new(Wait::Park), self.limit);
@@ -44,13 +44,14 @@ impl Receiver {
         Receiver { consumer, policy, limit, set_aside: Vec::new(), searched: None, member }
     }
 
-    /// Receives; sleeps while there is nothing. `None`: the ring is drained and all senders are gone.
+    /// Receives, blocking while there is no message. Returns `None` if the ring is drained and all
+    /// senders are gone.
     pub(super) fn recv(&mut self) -> Option<u64> {
         self.recv_ref(|_, _| ())
     }
 
-    /// Looks at a message in place while `work` is done, then acknowledges it. `work` is told how
-    /// often it was delivered.
+    /// Reads a message in place while `work` runs, then acknowledges it. `work` gets the delivery
+    /// count.
     pub(super) fn recv_ref(&mut self, work: impl FnOnce(u64, u8)) -> Option<u64> {
         let held = self.hold()?;
         let message = read(self.consumer.slot(&held));
@@ -59,7 +60,7 @@ impl Receiver {
         Some(message)
     }
 
-    /// Receives what is there, up to `most`, acknowledged when all are copied.
+    /// Receives up to `most` available messages, acknowledged when all are copied.
     pub(super) fn recv_batch(&mut self, most: usize) -> Vec<u64> {
         let Some(first) = self.hold() else { return Vec::new() };
         let mut messages = vec![read(self.consumer.slot(&first))];
@@ -84,7 +85,7 @@ impl Receiver {
         self.member.scene.gate.waker_fence();
         let senders = self.member.parking(Side::Senders);
         if senders.flags() != 0 {
-            // In so small a ring at the first free slot.
+            // In so small a ring, at the first free slot.
             self.member.wake(Side::Senders);
             if senders.has_left() {
                 self.member.wake(Side::Receivers);
@@ -92,7 +93,7 @@ impl Receiver {
         }
     }
 
-    /// A message that is there.
+    /// Takes an available message.
     fn take(&self) -> Option<Held> {
         self.consumer.take_next().or_else(|| {
             match self.consumer.take(self.member.watch(false)).unwrap() {
@@ -102,7 +103,7 @@ impl Receiver {
         })
     }
 
-    /// A message; sleeps until there is one.
+    /// Takes a message, blocking until there is one.
     pub(super) fn hold(&mut self) -> Option<Held> {
         self.take().or_else(|| self.seek())
     }
@@ -115,7 +116,7 @@ impl Receiver {
             let asking = how != Poll::Quick;
             let gone = asking && member.is_abandoned();
             let is_found = match how {
-                // Once for each number of messages in hand.
+                // Once for each number of unacknowledged messages.
                 Poll::Others if gone && !consumer.ring().has_untaken() => {
                     let now = Some(consumer.ring().count_messages());
                     std::mem::replace(&mut told, now) != now
@@ -141,7 +142,7 @@ impl Receiver {
     }
 }
 
-/// A message whose receiver died, if there is one and somebody died since this was last asked.
+/// Takes over a message whose receiver died, if there is one and a member died since the last call.
 fn inherit(
     consumer: &Consumer,
     member: &Member,
@@ -155,7 +156,7 @@ fn inherit(
     consumer.inherit(limit, &now, searched, watch)
 }
 
-/// What is known of the dead. `None`: nobody dies.
+/// Returns what is known of the dead, or `None` if no member dies in this model.
 fn known(consumer: &Consumer, member: &Member) -> Option<Snapshot> {
     let dead = || member.scene.gate.dead();
     let now = || Snapshot::of(consumer.ring().orphaned(), &dead());

@@ -1,8 +1,8 @@
-//! What is left by one who died goes on from hand to hand: is it whole, and is the slot written again
-//! only after the last hand was off it?
+//! Recovery: what a dead member leaves is passed from member to member. Is it whole, and is the
+//! slot written again only after the last member released it?
 //!
-//! Nobody waits, and only one of the living has the kernel's word about the dead: what the others
-//! know of it came with the slot's word.
+//! No thread waits, and only one of the living members asks the kernel about the dead: what the
+//! others know of a death came with the slot's state.
 
 use crate::liveness::Seat;
 use crate::models::harness::{Job, Scene, all_of, check, together};
@@ -13,20 +13,20 @@ use crate::ring::testing::{read, write};
 use crate::role::Side;
 use std::sync::Arc;
 
-/// The seat of who dies.
+/// The seat of the member that dies.
 const DEAD: u8 = 0;
 
-/// Who does not ask.
+/// The liveness check of a member that does not ask the kernel.
 fn alive(_: u8) -> Result<bool, Corrupt> {
     Ok(false)
 }
 
-/// Who asks the kernel.
+/// The liveness check of a member that asks the kernel.
 fn verdict(scene: &Scene) -> impl Fn(u8) -> Result<bool, Corrupt> {
     |seat| Ok(!scene.gate.is_taken(seat))
 }
 
-/// A channel of one slot; somebody sits in the first seat.
+/// A channel of one slot, with a member in the first seat.
 fn scene(side: Side) -> Arc<Scene> {
     let scene = Scene::new(1, Order::Membarrier);
     for (number, side) in [(DEAD, side), (1, Side::Receivers), (2, Side::Senders)] {
@@ -35,7 +35,8 @@ fn scene(side: Side) -> Arc<Scene> {
     scene
 }
 
-/// Claims the slot, writes half a message there, and dies; unless the slot is another one's.
+/// Claims the slot, writes half a message there, and dies, unless the slot belongs to another
+/// member.
 fn die_writing(scene: &Scene) -> bool {
     let producer = Producer::new(scene.ring(), DEAD);
     let Room::Claimed(claim) = producer.claim(alive).unwrap() else { return false };
@@ -52,7 +53,7 @@ fn die_reading(scene: &Scene) {
     scene.gate.bury_member(DEAD);
 }
 
-/// Sends what another member sent; whether there was room.
+/// Sends what another member sent; returns whether there was room.
 fn send(scene: &Scene, seat: u8, number: u64) -> bool {
     let producer = Producer::new(scene.ring(), seat);
     let Room::Claimed(claim) = producer.claim(alive).unwrap() else { return false };
@@ -67,7 +68,7 @@ fn receive(consumer: &Consumer, held: &Held) -> u64 {
     number
 }
 
-/// Repairs as a receiver, who may find what was sent meanwhile.
+/// Recovers as a receiver, which may find what was sent meanwhile.
 fn repair_receiving(scene: &Scene) {
     let consumer = Consumer::new(scene.ring(), 1);
     if let Next::Message(held) = consumer.take(verdict(scene)).unwrap() {
@@ -75,7 +76,7 @@ fn repair_receiving(scene: &Scene) {
     }
 }
 
-/// Repairs as a sender, and lends the slot in vain.
+/// Recovers as a sender, and abandons a loan of the slot.
 fn repair_sending(scene: &Scene) {
     let producer = Producer::new(scene.ring(), 1);
     if let Room::Claimed(claim) = producer.claim(verdict(scene)).unwrap() {
@@ -84,7 +85,7 @@ fn repair_sending(scene: &Scene) {
     }
 }
 
-/// One dies in the middle of a message, another one repairs, a third one writes there.
+/// One member dies in the middle of a message, another one recovers, a third one writes there.
 fn half_a_message(repair: fn(&Scene)) {
     let scene = scene(Side::Senders);
     let (dying, repairing) = (scene.clone(), scene.clone());
@@ -96,8 +97,8 @@ fn half_a_message(repair: fn(&Scene)) {
     all_of(jobs);
 }
 
-/// One dies with a message in hand, another one takes it over or sets it aside, a third one writes
-/// there.
+/// One member dies with a message in flight, another one takes it over or discards it, a third one
+/// writes there.
 fn a_message_in_hand(limit: u8) {
     let scene = scene(Side::Receivers);
     assert!(send(&scene, 2, 1));
@@ -111,13 +112,14 @@ fn a_message_in_hand(limit: u8) {
                 assert_eq!((held.deliveries(), receive(&consumer, &held)), (2, 1));
             }
         }),
-        // Who may only look comes last: see `docs/testing.md`, "What is not checked".
+        // A thread that may only poll comes last: see `docs/testing.md`, "What is not checked".
         Box::new(move || _ = send(&scene, 2, 2)),
     ];
     all_of(jobs);
 }
 
-/// One dies in the middle of a message; another one takes the seat, and a third one writes there.
+/// One member dies in the middle of a message; another one takes the seat, and a third one writes
+/// there.
 fn half_a_message_of_a_seat() {
     let scene = scene(Side::Senders);
     let dying = scene.clone();
@@ -131,8 +133,8 @@ fn half_a_message_of_a_seat() {
     together(successor, move || (0..2).for_each(|_| _ = send(&scene, 2, 2)));
 }
 
-/// One sends a message, and dies with it in hand; another one takes the seat. The count of what is
-/// nobody's says so, and who takes it over has it whole.
+/// One member sends a message, and dies with it in flight; another one takes the seat. The count of
+/// orphaned messages changes, and the receiver that takes the message over gets it whole.
 fn a_message_in_hand_of_a_seat() {
     let scene = scene(Side::Receivers);
     let dying = scene.clone();
@@ -156,7 +158,7 @@ fn a_message_in_hand_of_a_seat() {
     together(successor, heir);
 }
 
-/// The same, but it was delivered too often.
+/// The same, but the message had its last delivery.
 fn set_aside_of_a_seat() {
     let scene = scene(Side::Receivers);
     let dying = scene.clone();

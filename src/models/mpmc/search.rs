@@ -1,8 +1,9 @@
-//! The search for messages of the dead beside others that come and die: is one found in the end, at
-//! whatever step a joiner dies?
+//! The search for messages of the dead, next to members that join and die: is such a message found
+//! in the end, at whatever step a joining member dies?
 //!
-//! A kernel of its own, smaller than the gate: one seat, and what its holders sign. The stamp of a
-//! holder is in a line that it writes itself, some steps after the kernel gave it the seat.
+//! This model has its own kernel, smaller than the simulated one: one seat, and what its holders
+//! sign. The stamp of a holder is in a record that it writes itself, some steps after the kernel
+//! gave it the seat.
 
 use std::sync::Arc;
 
@@ -21,18 +22,18 @@ use loom::sync::Mutex;
 #[cfg(not(loom))]
 use std::sync::Mutex;
 
-/// The seat of those who die, the searcher's, and a sender's.
+/// The seat of the members that die, the searcher's, and a sender's.
 const DEAD: u8 = 0;
 const SEARCHER: u8 = 1;
 const SENDER: u8 = 2;
 
-/// What the kernel and the members' table know of the seat.
+/// What the kernel and the members' table record about the seat.
 #[derive(Debug)]
 struct Kernel {
     taken: Mutex<bool>,
-    /// What its holders signed, the last one's; never 0 here.
+    /// The stamp that its last holder signed; never 0 here.
     stamp: AtomicU64,
-    /// Whether the last one got so far as to take a message.
+    /// Whether the last holder got far enough to take a message.
     took: AtomicBool,
 }
 
@@ -62,8 +63,8 @@ fn alive(_: u8) -> Result<bool, Corrupt> {
     Ok(false)
 }
 
-/// Somebody died in the seat, with the only message in hand or while it is still there for all. Another
-/// one joins there, takes what it gets, and dies: at this step, or in the end.
+/// A member died in the seat, with the only message in flight or while it is still available to
+/// all. Another member joins there, takes what it gets, and dies: at this step, or at the end.
 fn joiner_dies(in_hand: bool, step: u32) -> bool {
     let scene = Scene::new(1, Order::Membarrier);
     let producer = Producer::new(scene.ring(), SENDER);
@@ -102,7 +103,7 @@ fn joiner_dies(in_hand: bool, step: u32) -> bool {
         (consumer, searched, found)
     };
     let ((consumer, mut searched, mut found), died) = together(searcher, joiner);
-    // All is quiet: what the dead have in hand is found by the next look.
+    // No other thread runs any more: the next search finds the messages in flight at the dead.
     if found.is_none() {
         let now = kernel.snapshot(&scene);
         let dead = |seat| kernel.is_dead(seat);

@@ -17,9 +17,9 @@ use crate::wait::adaptive_spin::{Wait, WaitPolicy};
 pub(super) struct Sender {
     producer: Producer,
     policy: WaitPolicy,
-    /// Whose messages these are: its seat, or the number of a thread.
+    /// The sender number in its messages: its seat, or the number of a thread.
     name: u8,
-    /// Last: the ring lies in its scene.
+    /// Declared last: the ring refers to its scene.
     member: Member,
 }
 
@@ -30,14 +30,14 @@ impl Sender {
         Sender { producer, policy: WaitPolicy::new(Wait::Park), name: seat, member }
     }
 
-    /// Another thread of this member.
+    /// Returns a handle for another thread of this member.
     pub(super) fn thread(&self, name: u8) -> Sender {
         let producer = Producer::new(*self.producer.ring(), self.member.seat.number);
         Sender { producer, policy: WaitPolicy::new(Wait::Park), name, member: self.member.thread() }
     }
 
-    /// Sends its message of this number; sleeps while the ring is full. False: all receivers are
-    /// gone.
+    /// Sends its message of this number, blocking while the ring is full. Returns false if all
+    /// receivers are gone.
     pub(super) fn send(&mut self, number: u64) -> bool {
         let sent = self.put(number);
         if sent {
@@ -46,14 +46,14 @@ impl Sender {
         sent
     }
 
-    /// Lends a slot and takes it back without a message.
+    /// Loans a slot and abandons the loan.
     pub(super) fn lend_in_vain(&mut self) {
         let claim = self.claim().expect("a receiver");
         write(self.producer.slot(&claim), u64::MAX);
         self.abandon(claim);
     }
 
-    /// Gives a claim up: receivers can pass it, and senders use its slot.
+    /// Abandons a claim: receivers can pass it, and senders can use its slot.
     pub(super) fn abandon(&self, claim: Claim) {
         assert!(self.producer.abandon(claim));
         self.member.wake(Side::Senders);
@@ -78,7 +78,7 @@ impl Sender {
         }
     }
 
-    /// A slot; sleeps until there is one. `None`: all receivers are gone.
+    /// Claims a slot, blocking until one is free. Returns `None` if all receivers are gone.
     pub(super) fn claim(&mut self) -> Option<Claim> {
         if let Some(claim) = self.producer.claim_next() {
             return Some(claim);

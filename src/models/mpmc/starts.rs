@@ -1,7 +1,7 @@
-//! Where one starts: from a hint in the header, or from where another thread of the same handle is.
-//! Does it see the words that such a place stands for, and never an older one?
+//! Where a member starts: from a hint in the header, or from the position of another thread of the
+//! same handle. Does it see the states that such a position stands for, and never an older one?
 //!
-//! An older word would be of a lap that cannot be, and stop the handle for good.
+//! An older state would have an impossible lap, and would stop the handle for good.
 
 use std::sync::Arc;
 
@@ -11,16 +11,16 @@ use crate::ring::Corrupt;
 use crate::ring::mpmc::{Consumer, HINT_EVERY, Next, Producer, Room};
 use crate::ring::testing::{read, write};
 
-/// Laps of a ring of one slot that pass beside who starts: so many that the word before all of them
-/// cannot be at any position behind them.
+/// Laps of a ring of one slot that pass next to a starting member: so many that the state before
+/// all of them is impossible at any position after them.
 const LAPS: u64 = 2;
 
-/// Nobody dies.
+/// No member dies.
 fn alive(_: u8) -> Result<bool, Corrupt> {
     Ok(false)
 }
 
-/// Sends and receives a message, if nobody else does so; whether it did.
+/// Sends and receives a message, if no other member does so; returns whether it did.
 fn pass(producer: &Producer, consumer: &Consumer) -> bool {
     let Room::Claimed(claim) = producer.claim(alive).unwrap() else { return false };
     write(producer.slot(&claim), claim.position());
@@ -30,7 +30,7 @@ fn pass(producer: &Producer, consumer: &Consumer) -> bool {
     consumer.acknowledge(&held)
 }
 
-/// Somebody passes messages on until the hints are stored, while another one comes.
+/// A member passes messages on until the hints are stored, while another one joins.
 fn comes_late(newcomer: fn(&Scene)) {
     let scene = Scene::new(1, Order::Membarrier);
     let (producer, consumer) = (Producer::new(scene.ring(), 0), Consumer::new(scene.ring(), 1));
@@ -40,10 +40,10 @@ fn comes_late(newcomer: fn(&Scene)) {
     let beside = scene.clone();
     let passing = move || {
         let _scene = beside;
-        // The last one may be the newcomer's by then.
+        // The last message may be the newcomer's by then.
         (0..LAPS).for_each(|_| _ = pass(&producer, &consumer));
     };
-    // Who only looks comes second: see `docs/testing.md`, "What is not checked".
+    // The thread that only polls comes second: see `docs/testing.md`, "What is not checked".
     together(passing, move || newcomer(&scene));
 }
 

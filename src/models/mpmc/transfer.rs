@@ -1,5 +1,5 @@
-//! The ring alone: does each message come to one receiver, whole and in order, and is its slot left
-//! alone as long as somebody has it?
+//! The MPMC ring alone: does each message reach one receiver, whole and in order, and is its slot
+//! left alone as long as a member owns it?
 
 use super::check_exchange;
 use super::member::message;
@@ -9,7 +9,7 @@ use crate::ring::Corrupt;
 use crate::ring::mpmc::{Consumer, Next, Producer, Room};
 use crate::ring::testing::{read, write};
 
-/// Nobody dies.
+/// No member dies.
 fn alive(_: u8) -> Result<bool, Corrupt> {
     Ok(false)
 }
@@ -17,7 +17,7 @@ fn alive(_: u8) -> Result<bool, Corrupt> {
 /// How a slot is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
-    /// Behind the last one, or not at all.
+    /// After the last one, or not at all.
     Next,
     Walk,
 }
@@ -37,7 +37,7 @@ fn try_send(producer: &Producer, message: u64, way: Way) -> bool {
     true
 }
 
-/// Receives if there is a message, which it looks at twice.
+/// Receives if there is a message, which it reads twice.
 fn try_recv(consumer: &Consumer, way: Way) -> Option<u64> {
     let held = match way {
         Way::Next => consumer.take_next()?,
@@ -53,7 +53,8 @@ fn try_recv(consumer: &Consumer, way: Way) -> Option<u64> {
     Some(message)
 }
 
-/// All try so often; nobody waits, so the orderings of the ring are all there is.
+/// Runs all members, with `tries` attempts each; no thread waits, so only the orderings of the ring
+/// are tested.
 fn transfer(senders: u8, receivers: u8, capacity: usize, tries: u64, way: Way) {
     let scene = Scene::new(capacity, Order::Membarrier);
     let mut jobs: Vec<Job<Vec<u64>>> = Vec::new();
@@ -83,7 +84,7 @@ fn transfer(senders: u8, receivers: u8, capacity: usize, tries: u64, way: Way) {
     check_exchange(&sent.concat(), &received);
 }
 
-/// Every other slot is lent in vain: what was half written there is nobody's message.
+/// Every other loan is abandoned: what was half written there belongs to no message.
 fn lent_in_vain(capacity: usize, tries: u64) {
     let scene = Scene::new(capacity, Order::Membarrier);
     let (producer, consumer) = (Producer::new(scene.ring(), 0), Consumer::new(scene.ring(), 1));

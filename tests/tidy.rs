@@ -198,3 +198,59 @@ fn the_least_versions_are_those_of_the_manifest() {
     // And the crate itself.
     assert_eq!(table(&least, "dependencies").len(), wanted.len() + 1);
 }
+
+/// Phrases of the project's early dialect, each with what to write instead.
+const BANNED: [(&str, &str); 14] = [
+    ("one to one", "SPSC"),
+    ("many to many", "MPMC"),
+    ("there and back", "round trip"),
+    ("in hand", "in flight"),
+    ("where it lies", "in place"),
+    ("the kernel's word", "liveness check"),
+    ("who waits", "a waiter"),
+    ("whoever", "a process that"),
+    ("sleeper", "a parked waiter"),
+    ("yardstick", "baseline"),
+    ("at the heels", "close behind"),
+    ("half made", "incomplete"),
+    ("see the top of this file", "a sentence that stands alone"),
+    ("nobody's", "orphaned"),
+];
+
+/// The banned phrases in a text, with their lines.
+fn dialect(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (n, line) in text.lines().enumerate() {
+        let lower = line.to_lowercase();
+        for (phrase, instead) in BANNED {
+            if lower.contains(phrase) {
+                found.push(format!("{}: \"{phrase}\"; write: {instead}", n + 1));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_fields_terms_are_used() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths = [files("src", "rs"), files("docs", "md"), files("examples", "rs")].concat();
+    paths.push(root.join("README.md"));
+    let mut found = Vec::new();
+    for path in paths {
+        // A generated report, and the layout page, whose tables a test reads.
+        let name = path.strip_prefix(root).expect("of this crate").display().to_string();
+        if ["docs/benchmarks.md", "docs/design/memory-layout.md"].contains(&name.as_str()) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("a text");
+        found.extend(dialect(&text).into_iter().map(|at| format!("{name}:{at}")));
+    }
+    assert!(found.is_empty(), "{} banned phrases:\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn a_banned_phrase_is_seen() {
+    assert_eq!(dialect("fine\nIt is Nobody's").len(), 1);
+    assert_eq!(dialect("a parked waiter"), [""; 0]);
+}

@@ -7,19 +7,19 @@
 //! ```text
 //!              lines       ┌─> worker ─┐       counts
 //! reader ──────────────────┼─> worker ─┼──────────────────> collector      two channels
-//!    \                     └─> ...    ─┘                        /           many to many
+//!    \                     └─> ...    ─┘                        /           MPMC
 //!     \                          │                            /
 //!      `──────────────────── supervisor ─────────────────────'             what you started
 //! ```
 //!
 //! The reader lets the kernel read files right into the slots of a channel, each worker parses words
-//! where they lie, the collector adds up and compares with the same count made by plain code. The
+//! in place, the collector adds up and compares with the same count made by plain code. The
 //! supervisor is a member of no channel; it watches them read-only. Both channels are private: they
 //! have no names, and whatever dies, nothing of them stays.
 //!
 //! Any worker may be killed at any instruction, and `--kill N` does it N times: the supervisor starts
 //! another in its place, which attaches to the same channels by their identifiers. What the dead one
-//! had in hand is delivered again, so every block of lines is counted at least once; the collector
+//! had in flight is delivered again, so every block of lines is counted at least once; the collector
 //! goes by the blocks' positions, so it is counted exactly once.
 //!
 //! It ends with 0 if both counts are equal, with 1 if they differ or something failed, and with 130

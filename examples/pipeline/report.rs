@@ -11,7 +11,7 @@ pub struct Run {
     pub took: Duration,
     /// Blocks that were counted.
     pub messages: u64,
-    /// How many of them were delivered more than once, for a worker died that had them in hand.
+    /// How many of them were delivered more than once, because the worker that had them in flight died.
     pub again: usize,
     /// Counts of blocks that had been counted already.
     pub dropped: u64,

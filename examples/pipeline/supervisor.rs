@@ -64,7 +64,7 @@ fn watch(
                 None => running = true,
                 // The collector's verdict; the others end by themselves.
                 Some(end) if end.success() || end.code() == Some(DIFFERS.into()) => {}
-                // Whoever killed it. One that fails by itself would do so again.
+                // It was killed from outside. A worker that fails by itself would do so again.
                 Some(end) if role == Role::Worker && end.signal() == Some(SIGKILL) => {
                     stages.replace(n, arguments)?;
                     running = true;

@@ -185,7 +185,7 @@ impl wait::Parker for Parker {
             let (time, empty) =
                 (Duration::from_secs(20), |state: &mut State| state.tokens[side] == 0);
             let (woken, slept) = self.changed[side].wait_timeout_while(state, time, empty).unwrap();
-            assert!(!slept.timed_out(), "nobody woke a sleeper");
+            assert!(!slept.timed_out(), "nobody woke a parked waiter");
             state = woken;
         }
         let _ = at_most;

@@ -416,17 +416,17 @@ mod tests {
         let temporary = Temporary::new(1);
         let set = temporary.0;
         for time in [Some(Duration::MAX), Some(Duration::from_secs(1 << 62)), None] {
-            let sleeper = thread::spawn(move || set.op_timeout(&[Op::add(0, -1)], time));
+            let waiter = thread::spawn(move || set.op_timeout(&[Op::add(0, -1)], time));
             eventually(|| set.waiting(0) == Ok(1));
             set.op(&[Op::add(0, 1)]).unwrap();
-            assert_eq!(sleeper.join().unwrap(), Ok(()));
+            assert_eq!(waiter.join().unwrap(), Ok(()));
         }
     }
 
     extern "C" fn nothing(_: libc::c_int) {}
 
     /// Signals a blocked thread until it has noticed.
-    fn interrupt<T>(set: Set, sleeper: &thread::JoinHandle<T>, times: usize) {
+    fn interrupt<T>(set: Set, waiter: &thread::JoinHandle<T>, times: usize) {
         // SAFETY: all zeros is a valid sigaction; the handler does nothing.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
@@ -437,7 +437,7 @@ mod tests {
         for _ in 0..times {
             eventually(|| set.waiting(0) == Ok(1));
             // SAFETY: a thread that was not joined yet.
-            unsafe { libc::pthread_kill(sleeper.as_pthread_t() as _, libc::SIGUSR1) };
+            unsafe { libc::pthread_kill(waiter.as_pthread_t() as _, libc::SIGUSR1) };
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -446,9 +446,9 @@ mod tests {
     fn one_try_ends_with_a_signal() {
         let temporary = Temporary::new(1);
         let set = temporary.0;
-        let sleeper = thread::spawn(move || set.op_timeout(&[Op::add(0, -1)], Some(LONG)));
-        interrupt(set, &sleeper, 1);
-        assert_eq!(sleeper.join().unwrap(), Err(Errno::EINTR));
+        let waiter = thread::spawn(move || set.op_timeout(&[Op::add(0, -1)], Some(LONG)));
+        interrupt(set, &waiter, 1);
+        assert_eq!(waiter.join().unwrap(), Err(Errno::EINTR));
     }
 
     #[test]
@@ -461,25 +461,25 @@ mod tests {
             |set| set.op_until(&[Op::add(0, -1)], Deadline::after(LONG)),
         ];
         for way in ways {
-            let sleeper = thread::spawn(move || way(set));
-            interrupt(set, &sleeper, 3);
+            let waiter = thread::spawn(move || way(set));
+            interrupt(set, &waiter, 3);
             eventually(|| set.waiting(0) == Ok(1));
             set.op(&[Op::add(0, 1)]).unwrap();
-            assert_eq!(sleeper.join().unwrap(), Ok(()));
+            assert_eq!(waiter.join().unwrap(), Ok(()));
         }
-        let sleeper = thread::spawn(move || set.op_until(&[Op::add(0, -1)], in_ms(1_500)));
-        interrupt(set, &sleeper, 3);
-        assert_eq!(sleeper.join().unwrap(), Err(Errno::EAGAIN));
+        let waiter = thread::spawn(move || set.op_until(&[Op::add(0, -1)], in_ms(1_500)));
+        interrupt(set, &waiter, 3);
+        assert_eq!(waiter.join().unwrap(), Err(Errno::EAGAIN));
     }
 
     #[test]
     fn removal_ends_the_wait() {
         let temporary = Temporary::new(1);
         let set = temporary.0;
-        let sleeper = thread::spawn(move || set.op_timeout(&[Op::add(0, -1)], Some(LONG)));
+        let waiter = thread::spawn(move || set.op_timeout(&[Op::add(0, -1)], Some(LONG)));
         eventually(|| set.waiting(0) == Ok(1));
         set.remove().unwrap();
-        assert_eq!(sleeper.join().unwrap(), Err(Errno::EIDRM));
+        assert_eq!(waiter.join().unwrap(), Err(Errno::EIDRM));
         assert!(matches!(set.op(&[Op::add(0, 1)]), Err(Errno::EINVAL | Errno::EIDRM)));
         assert!(set.stat().is_err() && set.values().is_err() && set.remove().is_err());
     }

@@ -126,7 +126,7 @@ fn joiner_dies(in_hand: bool, step: u32) -> bool {
 }
 
 fn check_joiner(in_hand: bool) {
-    let name = format!("a joiner dies while another searches, in hand {in_hand}");
+    let name = format!("a joiner dies while another searches, in flight {in_hand}");
     check_deaths(&name, move |step| joiner_dies(in_hand, step));
 }
 

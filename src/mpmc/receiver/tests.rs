@@ -46,7 +46,7 @@ fn what_is_taken_and_dropped_is_another_receivers() {
     let other: Receiver<u64> = rx.try_clone().expect("a seat");
     tx.send(&7).expect("room");
     let held = rx.inner.find_another().expect("a message");
-    assert_eq!(other.try_recv(), Err(RecvError::Empty), "it is in hand");
+    assert_eq!(other.try_recv(), Err(RecvError::Empty), "it is in flight");
     drop(Taken::new(&rx.inner, held));
     let guard = other.recv_ref_timeout(LONG).expect("it was given up");
     assert_eq!((*guard, guard.delivery_count()), (7, 2));

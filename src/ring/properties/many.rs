@@ -260,7 +260,7 @@ impl World for Heap {
                 Progress::None
             }
             (1, None) => Progress::Begun,
-            (more, done) => panic!("{done:?} has {more} more in hand"),
+            (more, done) => panic!("{done:?} has {more} more in flight"),
         }
     }
 

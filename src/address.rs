@@ -1,4 +1,4 @@
-//! Names to keys: how a channel is found.
+//! Addresses of channels, and the System V keys computed from them.
 
 use core::fmt;
 use core::str::FromStr;
@@ -8,37 +8,38 @@ use crate::error::Error;
 use crate::layout::NAME_MAX;
 use crate::sysv;
 
-/// Where a channel is.
+/// The address of a channel.
 ///
-/// `"name".into()` is a name of the calling user. `0x1234` written as text is a raw key and
-/// `id:nonce` an identifier when parsed with [`str::parse`].
+/// `"name".into()` is a name of the calling user. With [`str::parse`], the text `0x1234` is a raw
+/// key and `id:nonce` an identifier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Address {
-    /// A text of 1 to 128 bytes, separate for each user. The key is a hash; the whole name lies in
-    /// the header and is compared.
+    /// A name of 1 to 128 bytes; each user has separate names. The key is a hash of user and name;
+    /// the header contains the whole name, which is compared.
     Name {
         /// The name.
         name: String,
-        /// The user whose channel it is.
+        /// The id of the user that owns the channel.
         uid: u32,
     },
-    /// A raw System V key, as `ipcs` shows it. Not 0, which is no key.
+    /// A raw System V key, as `ipcs` shows it. 0 is not a usable key.
     Key(i32),
-    /// The key of a file that exists and a project number (not 0), as `ftok` makes it. Keys of
-    /// different files may be equal: prefer names.
+    /// The key that `ftok` derives from an existing file and a project number other than 0.
+    /// Different files may have equal keys: prefer names.
     File {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The project.
+        /// The project number.
         project: u8,
     },
-    /// One segment, by its identifier: for private channels.
+    /// The identifier of a channel; the only address of a private channel.
     Id(ChannelId),
 }
 
-/// The identity of one channel, to hand to another process in an argument or a variable: it prints
-/// and parses as text. Valid until the channel is gone; never valid for another one.
+/// The identifier of one channel, to be passed to another process in an argument or an environment
+/// variable: it is displayed and parsed as text. It is valid as long as the channel exists, and
+/// never for another channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ChannelId {
     pub(crate) segment: i32,
@@ -46,7 +47,7 @@ pub struct ChannelId {
 }
 
 impl ChannelId {
-    /// The segment's System V identifier, as `ipcs -m` shows it.
+    /// Returns the segment's System V identifier, as `ipcs -m` shows it.
     pub fn segment(&self) -> i32 {
         self.segment
     }
@@ -71,41 +72,46 @@ impl FromStr for ChannelId {
         };
         parse().ok_or_else(|| Error::Invalid {
             option: "id",
-            reason: format!("{text:?} is no channel identifier; it looks like 32769:0badcafe"),
+            reason: format!(
+                "{text:?} is not a channel identifier; it must have the form 32769:0badcafe"
+            ),
         })
     }
 }
 
 impl Address {
-    /// The calling user's channel of this name.
+    /// Returns the address of the calling user's channel of this name.
     pub fn named(name: impl Into<String>) -> Self {
         Address::Name { name: name.into(), uid: sysv::process::euid() }
     }
 
-    /// The System V key, or why there is none. `None` for channels found by identifier.
+    /// Returns the System V key, or the reason why there is none. `None` for channels found by
+    /// identifier.
     pub(crate) fn key(&self) -> Result<Option<i32>, Error> {
         let invalid = |option, reason: String| Err(Error::Invalid { option, reason });
         match self {
             Address::Name { name, .. } if name.is_empty() || name.len() > NAME_MAX => {
-                invalid("name", format!("{} bytes; it must have 1 to {NAME_MAX}", name.len()))
+                invalid("name", format!("{} bytes; it must have 1 to {NAME_MAX} bytes", name.len()))
             }
             Address::Name { name, .. } if name.contains('\0') => {
-                invalid("name", "it holds a zero byte; leave that out".into())
+                invalid("name", "contains a NUL byte; use a name without one".into())
             }
             Address::Name { name, uid } => Ok(Some(hash(*uid, name))),
             Address::Key(0) => {
-                invalid("key", "0 is no key but IPC_PRIVATE; use Options::private".into())
+                invalid("key", "0 is IPC_PRIVATE, not a usable key; use Options::private".into())
             }
             Address::Key(key) => Ok(Some(*key)),
             Address::File { path, project } => match sysv::key::ftok(path, *project) {
-                Ok(0) => {
-                    invalid("file", "its key is 0, which is no key; take another project".into())
-                }
+                Ok(0) => invalid(
+                    "file",
+                    "its key is 0, which cannot be used; choose another project number".into(),
+                ),
                 Ok(key) => Ok(Some(key)),
                 Err(errno) => invalid(
                     "file",
                     format!(
-                        "{} with project {project} ({errno}); the file must exist, the project not be 0",
+                        "cannot derive a key from {} and project {project}: {errno}; the file must \
+                         exist and the project must not be 0",
                         path.display()
                     ),
                 ),
@@ -114,7 +120,7 @@ impl Address {
         }
     }
 
-    /// The name the header must hold.
+    /// Returns the name that the header must contain.
     pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Address::Name { name, .. } => Some(name),
@@ -123,7 +129,7 @@ impl Address {
     }
 }
 
-/// A key of 31 bits: FNV-1a over user and name, folded. Never 0.
+/// Returns a key of 31 bits: FNV-1a over user and name, folded. Never 0.
 fn hash(uid: u32, name: &str) -> i32 {
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
     for byte in b"sysvring".iter().chain(&uid.to_le_bytes()).chain(name.as_bytes()) {
@@ -164,7 +170,9 @@ impl FromStr for Address {
             return u32::from_str_radix(hex, 16).map(|key| Address::Key(key as i32)).map_err(
                 |_| Error::Invalid {
                     option: "key",
-                    reason: format!("{text:?} is no 32-bit number; use up to eight hex digits"),
+                    reason: format!(
+                        "{text:?} is not a 32-bit hexadecimal key; use up to eight hex digits"
+                    ),
                 },
             );
         }
@@ -232,8 +240,8 @@ mod tests {
     }
 
     proptest! {
-        /// Every text either is a name and has a key, the same each time and never that of private
-        /// channels, or is refused as a name.
+        /// Every text is either a name and has a key, which is always the same and never that of
+        /// private channels, or is refused as a name.
         #[test]
         fn a_name_has_a_key_or_an_error(name in "(?s).{0,150}|[a-z]{100,140}", uid in any::<u32>()) {
             let address = Address::Name { name: name.clone(), uid };
@@ -250,7 +258,7 @@ mod tests {
             }
         }
 
-        /// Every key but the private one is taken as it is, and comes back from its text.
+        /// Every key except the private one is used unchanged, and its text parses to the same key.
         #[test]
         fn a_raw_key_is_itself(key in any::<i32>()) {
             let address = Address::Key(key);
@@ -266,7 +274,7 @@ mod tests {
             prop_assert_eq!(Address::Id(id).key().unwrap(), None);
         }
 
-        /// Whatever is written there: it is a key, an identifier, a name, or a number that is none.
+        /// Any text is a key, an identifier, a name, or an invalid key.
         #[test]
         fn any_text_is_an_address_or_an_error(text in "(?s).{0,40}|0x[0-9a-f]{0,10}|-?[0-9]{1,11}:[0-9a-f]{1,9}") {
             match text.parse::<Address>() {
@@ -289,7 +297,7 @@ mod tests {
                 let key = Address::File { path: path.into(), project }.key();
                 match project {
                     0 => assert!(matches!(key, Err(Error::Invalid { option: "file", .. }))),
-                    // The project is in the key: it is never 0.
+                    // The project is part of the key, which is therefore never 0.
                     _ => assert!(
                         matches!(key, Ok(Some(key)) if key >> 24 == i32::from(project as i8))
                     ),

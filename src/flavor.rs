@@ -1,25 +1,26 @@
-//! The kinds of channels, and how many members each can have.
+//! The kinds of channels, and the number of members that each can have.
 
 use core::fmt;
 
-/// Most seats of a many-to-many channel: their numbers fit a slot's word, and leave one over.
+/// Maximum number of seats of an MPMC channel: seat numbers fit into a slot state, and one value is
+/// left over.
 pub(crate) const SEATS_MAX: usize = 254;
 
-/// Seats of a one-to-one channel: the sender's and the receiver's.
+/// Number of seats of an SPSC channel: the sender's and the receiver's.
 pub(crate) const SPSC_SEATS: usize = 2;
 
-/// What kind of channel it is.
+/// The kind of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Flavor {
-    /// [One to one](crate::spsc).
+    /// A channel with one sender and one receiver; see [`spsc`](crate::spsc).
     Spsc,
-    /// [Many to many](crate::mpmc).
+    /// A channel with any number of senders and receivers; see [`mpmc`](crate::mpmc).
     Mpmc,
 }
 
 impl Flavor {
-    /// As the header has it.
+    /// Returns the number that represents the flavor in the header.
     pub(crate) fn number(self) -> u32 {
         match self {
             Flavor::Spsc => 1,
@@ -31,7 +32,7 @@ impl Flavor {
         [Flavor::Spsc, Flavor::Mpmc].into_iter().find(|flavor| flavor.number() == number)
     }
 
-    /// Whether a channel of this kind can have so many seats.
+    /// Returns whether a channel of this kind can have `seats` seats.
     pub(crate) fn allows(self, seats: usize) -> bool {
         match self {
             Flavor::Spsc => seats == SPSC_SEATS,
@@ -43,8 +44,8 @@ impl Flavor {
 impl fmt::Display for Flavor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Flavor::Spsc => "a one-to-one channel (spsc)",
-            Flavor::Mpmc => "a many-to-many channel (mpmc)",
+            Flavor::Spsc => "an SPSC channel",
+            Flavor::Mpmc => "an MPMC channel",
         })
     }
 }

@@ -1,9 +1,9 @@
-//! What the errno of a call that makes something means, and what to do about it.
+//! The meaning of the errno of a call that creates or attaches an object, and its remedy.
 
 use crate::error::Error;
 use crate::sysv::{Errno, memory};
 
-/// Which call failed on which channel.
+/// A failed call and the channel it was made for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) name: &'static str,
@@ -11,7 +11,7 @@ pub(crate) struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// The error for an errno without a better name.
+    /// Returns the error for an errno that has no more specific meaning.
     pub(crate) fn error(self, errno: Errno) -> Error {
         let Call { name: call, channel } = self;
         match errno {
@@ -20,27 +20,30 @@ impl Call<'_> {
             }
             Errno::ENOSPC => self.limit(
                 errno,
-                "a kernel limit on semaphore undo records is reached; end other users of semaphores",
+                "the kernel's limit on semaphore undo records is reached; close channels, or stop \
+                 other processes that use SEM_UNDO",
             ),
-            Errno::ENOMEM => self.limit(errno, "the system is out of memory; free some"),
+            Errno::ENOMEM => self.limit(errno, "out of memory; free some and try again"),
             Errno::E2BIG => self.limit(
                 errno,
-                "the kernel allows fewer operations at once than joining takes (kernel.sem: SEMOPM); \
-                 raise it",
+                "joining needs more operations per semop than the kernel allows; raise SEMOPM \
+                 (third value of kernel.sem)",
             ),
             Errno::ERANGE => self.limit(
                 errno,
-                "a semaphore of the channel is at its limit, where somebody set it; remove the channel",
+                "a semaphore of this channel was set to its maximum from outside; remove the \
+                 channel",
             ),
             Errno::ENOSYS => self.limit(
                 errno,
-                "this kernel, or a sandbox, has no such call; allow it, or run elsewhere",
+                "the system call is missing in this kernel or blocked by a sandbox; allow it, or \
+                 use another kernel",
             ),
             errno => Error::System { call, channel: channel.into(), source: errno.into() },
         }
     }
 
-    /// A segment of `bytes` could not be made or attached.
+    /// Returns the error for a segment of `bytes` that could not be created or attached.
     pub(crate) fn segment(self, errno: Errno, bytes: usize, huge: bool) -> Error {
         match errno {
             Errno::ENOMEM | Errno::EINVAL | Errno::ENOSYS | Errno::EPERM if huge => {
@@ -49,52 +52,53 @@ impl Call<'_> {
             Errno::EINVAL => self.limit(
                 errno,
                 format!(
-                    "a segment of {bytes} bytes is more than kernel.shmmax allows; raise it, or take \
-                     fewer or smaller slots"
+                    "a segment of {bytes} bytes exceeds kernel.shmmax; raise it, or use fewer or \
+                     smaller slots"
                 ),
             ),
             Errno::ENOSPC => self.limit(
                 errno,
-                "there are kernel.shmmni segments already, or kernel.shmall pages of them; raise that, or \
-                 remove some: sysvring::reap() what dead processes left, `ipcs -m` shows the rest",
+                "the limit on segments (kernel.shmmni) or on shared pages (kernel.shmall) is \
+                 reached; raise it, or remove segments: sysvring::reap() removes those of dead \
+                 processes, `ipcs -m` lists the rest",
             ),
             Errno::ENOMEM => self.limit(
                 errno,
                 format!(
-                    "there is no memory or address space for {bytes} bytes; take fewer or smaller \
-                     slots, or look at the limits of this process and its control group"
+                    "there is not enough memory or address space for {bytes} bytes; use fewer \
+                     or smaller slots, or raise the memory limits of this process or cgroup"
                 ),
             ),
             Errno::EMFILE => {
-                self.limit(errno, "this process has too many segments attached; close some channels")
+                self.limit(errno, "too many segments are attached to this process; close channels")
             }
             errno => self.error(errno),
         }
     }
 
-    /// A set could not be made.
+    /// Returns the error for a semaphore set that could not be created.
     pub(crate) fn set(self, errno: Errno) -> Error {
         match errno {
             Errno::ENOSPC => self.limit(
                 errno,
-                "the kernel's limits on semaphore sets or semaphores (kernel.sem: SEMMNI, SEMMNS) \
-                 are reached; raise them, or remove some: sysvring::reap() what dead processes left, \
-                 `ipcs -s` shows the rest",
+                "the limit on semaphore sets (SEMMNI) or semaphores (SEMMNS, both in kernel.sem) \
+                 is reached; raise it, or remove sets: sysvring::reap() removes those of dead \
+                 processes, `ipcs -s` lists the rest",
             ),
             Errno::EINVAL => self.limit(
                 errno,
-                "the kernel allows fewer semaphores in a set than a channel has (kernel.sem: \
-                 SEMMSL); raise it",
+                "the channel needs more semaphores per set than the kernel allows; raise SEMMSL \
+                 (first value of kernel.sem), or use fewer members",
             ),
             errno => self.error(errno),
         }
     }
 
-    /// A segment could not be locked in memory.
+    /// Returns the error for a segment that could not be locked in memory.
     pub(crate) fn lock(self, errno: Errno, bytes: usize) -> Error {
         let advice = format!(
-            "locking {bytes} bytes needs RLIMIT_MEMLOCK that large, or CAP_IPC_LOCK; raise it, or do \
-             without lock_memory"
+            "locking {bytes} bytes exceeds RLIMIT_MEMLOCK, and the process lacks CAP_IPC_LOCK; \
+             raise the limit, or do without lock_memory"
         );
         match errno {
             Errno::EPERM | Errno::ENOMEM => self.limit(errno, advice),
@@ -109,16 +113,16 @@ impl Call<'_> {
 
 fn huge_pages(errno: Errno, bytes: usize) -> String {
     let Some(size) = memory::huge_page_size() else {
-        return "this kernel has no huge pages; do without huge_pages".into();
+        return "this kernel does not support huge pages; do without huge_pages".into();
     };
     if errno == Errno::EPERM {
-        return "huge pages need CAP_IPC_LOCK or the group in vm.hugetlb_shm_group; do without \
-                huge_pages otherwise"
+        return "huge pages need CAP_IPC_LOCK or membership of the group in vm.hugetlb_shm_group; \
+                add one of these, or do without huge_pages"
             .into();
     }
     format!(
-        "the segment needs {} huge pages of {} KiB and {} are free; raise vm.nr_hugepages, or do \
-         without huge_pages",
+        "the segment needs {} huge pages of {} KiB, but only {} are free; raise \
+         vm.nr_hugepages, or do without huge_pages",
         bytes.div_ceil(size),
         size / 1024,
         memory::free_huge_pages(),

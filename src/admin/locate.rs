@@ -1,4 +1,4 @@
-//! Finding the kernel's objects of a channel, and making sure that they are its own.
+//! Finding the segment and the semaphore set of a channel, and checking that they belong to it.
 
 use crate::address::Address;
 use crate::error::Error;
@@ -10,20 +10,21 @@ use crate::sysv::Errno;
 use crate::sysv::sem::{Set, SetStat};
 use crate::sysv::shm::{self, Access, Get, Mapping, SegmentStat};
 
-/// The kernel's objects behind an address, made sure to be ours.
+/// The segment and the set found at an address, checked to be ours.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) segment: Option<FoundSegment>,
     pub(crate) set: Option<SetStat>,
 }
 
-/// A segment, attached: as long as this is there, its identifier is of no other one.
+/// An attached segment. As long as this value exists, its identifier cannot be reused for another
+/// segment.
 #[derive(Debug)]
 pub(crate) struct FoundSegment {
     pub(crate) mapping: Mapping,
     pub(crate) stat: SegmentStat,
-    /// What its header says; or how that cannot be used, which does not keep the segment from being
-    /// removed.
+    /// The validated header; or the reason why it cannot be used, which does not prevent the
+    /// segment from being removed.
     pub(crate) facts: Result<ChannelInfo, Error>,
 }
 
@@ -68,7 +69,7 @@ fn find_set(set: Set, address: &Address, channel: &str) -> Result<SetStat, Error
     })?;
     check_owner(address, "set", Owner::from(&stat), channel)?;
     if !is_ours(&stat) {
-        let what = "its semaphore set is not one of ours".into();
+        let what = "its semaphore set was not created by sysvring".into();
         return Err(Error::NotOurs { channel: channel.into(), what });
     }
     Ok(stat)
@@ -80,7 +81,8 @@ fn find_segment(id: i32, address: &Address, channel: &str) -> Result<FoundSegmen
         foreign(refused.errno, address, "segment", owner, channel)
             .unwrap_or_else(|| failed(refused.call, refused.errno, channel))
     })?;
-    // It lost the key since it was found by that, or the identifier came round before it was attached.
+    // Since the lookup the segment lost its key, or its identifier was reused before it was
+    // attached.
     if address.key()?.is_some_and(|key| key != stat.key) {
         return Err(Error::NotFound { channel: channel.into() });
     }
@@ -99,21 +101,22 @@ fn find_segment(id: i32, address: &Address, channel: &str) -> Result<FoundSegmen
     Ok(FoundSegment { mapping, stat, facts })
 }
 
-/// What a failed call on an object that was found means.
+/// Returns the error for a failed call on an object that was found before.
 pub(super) fn failed(call: &'static str, errno: Errno, channel: &str) -> Error {
     match errno {
         Errno::ENOENT | Errno::EIDRM | Errno::EINVAL => Error::NotFound { channel: channel.into() },
         Errno::EACCES => Error::PermissionDenied { channel: channel.into(), call },
-        // Of address space or memory, as a rule; a stranger's segment can be as large as that.
+        // Address space or memory is exhausted, as a rule; another program's segment can be that
+        // large.
         Errno::ENOMEM => Call { name: call, channel }.error(errno),
         errno => Error::System { call, channel: channel.into(), source: errno.into() },
     }
 }
 
-/// Whether an object under the key of a name belongs to the user of the name.
+/// Checks that an object under the key of a name belongs to the user of the name.
 ///
 /// # Errors
-/// [`Error::ForeignOwner`].
+/// [`Error::ForeignOwner`] if it does not.
 pub(crate) fn check_owner(
     address: &Address,
     object: &'static str,
@@ -131,8 +134,8 @@ pub(crate) fn check_owner(
     }
 }
 
-/// The error for an object under the key of a name that cannot even be looked at, if it is there
-/// because it is another user's.
+/// Returns the error for an object under the key of a name that cannot even be inspected, if the
+/// reason is that it belongs to another user.
 pub(crate) fn foreign(
     errno: Errno,
     address: &Address,
@@ -149,7 +152,7 @@ pub(crate) fn foreign(
     }
 }
 
-/// Whether this is the channel that was asked for.
+/// Checks that this is the channel that was asked for.
 pub(crate) fn check_identity(
     address: &Address,
     facts: &ChannelInfo,
@@ -168,16 +171,16 @@ pub(crate) fn check_identity(
     }
 }
 
-/// The set a header names, if it is still that set.
+/// Returns the set that a header names, if it is still that set.
 pub(crate) fn set_of(facts: &ChannelInfo, segment: &SegmentStat) -> Option<SetStat> {
     let set = Set::from_id(facts.set);
     let (stat, nonce) = (set.stat().ok()?, ChannelSemaphores::new(set).nonce().ok()?);
     belong_together(segment, facts, &stat, nonce).then_some(stat)
 }
 
-/// Whether a segment, of which these facts are known, and a set with this nonce are one channel: the
-/// header names the set, which is ours, as large as the channel needs, of the same owner, and has the
-/// same nonce.
+/// Returns whether a segment with these facts and a set with this nonce are one channel: the header
+/// names the set, and the set is ours, is as large as the channel needs, has the same owner and has
+/// the same nonce.
 pub(crate) fn belong_together(
     segment: &SegmentStat,
     facts: &ChannelInfo,
@@ -191,13 +194,13 @@ pub(crate) fn belong_together(
         && nonce == facts.nonce
 }
 
-/// The segment of an address, which must be there.
+/// Finds the segment of an address; fails if it does not exist.
 pub(super) fn find_channel(address: &Address) -> Result<FoundSegment, Error> {
     let not_found = || Error::NotFound { channel: address.to_string() };
     find(address)?.segment.ok_or_else(not_found)
 }
 
-/// Whether a set is one of ours: marked, and of a size we make.
+/// Returns whether a set is ours: marked, and of a size that this crate creates.
 pub(crate) fn is_ours(stat: &SetStat) -> bool {
     is_marked(stat.raw_mode) && liveness::can_be_ours(stat.semaphores)
 }

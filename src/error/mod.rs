@@ -1,36 +1,39 @@
-//! What can go wrong, and what to do about it. Each message is a sentence that says both.
+//! Error types. Each message states what is wrong and what to do about it.
 
 use core::fmt;
 use std::io;
 
-/// Why a handle cannot go on. Every later call on it says the same; only a receiver of a
-/// [removed](Fault::Removed) channel still gets the messages that are in the ring first.
+/// A condition that makes a handle unusable. Every later call on the handle returns the same fault;
+/// only a receiver of a [removed](Fault::Removed) channel still gets the messages that are in the
+/// ring first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
     /// The channel was removed (by [`remove`](crate::remove), by `ipcrm`, by systemd's
     /// `RemoveIPC=yes` at logout). Open it again.
     ///
-    /// After [`remove`](crate::remove) returned, each thread sends one message more at most, or what is
-    /// left of its batch. `ipcrm` leaves no trace in the segment: it is noticed when a call has to wait,
-    /// and until then messages go into a ring that only members of old have. The same holds after a
-    /// `remove` by a user who may not write to the segment.
+    /// After [`remove`](crate::remove) returned, each thread sends at most one more message, or
+    /// what is left of its batch. `ipcrm` leaves no trace in the segment: the removal is noticed
+    /// when a call has to wait, and until then messages go into a ring that only the previous
+    /// members have attached. The same holds after a `remove` by a user without write permission
+    /// for the segment.
     Removed,
-    /// The segment holds what no member of this version writes: another program with write access
-    /// wrote there. Remove the channel, look at its mode.
+    /// The segment contains something that no member of this version writes: another program with
+    /// write access has written to it. Remove the channel and check its mode.
     Corrupt {
         /// What was found.
         what: &'static str,
     },
-    /// This is a forked child with its parent's handle. Open the channel anew in the child, or fork
-    /// before opening.
+    /// The handle was inherited across `fork` and belongs to the parent process. Open the channel
+    /// again in the child, or fork before opening.
     Forked,
-    /// The handle was closed, through a clone of it.
+    /// The handle was closed through one of its clones.
     Closed,
-    /// The kernel no longer counts this process as a member: it called `unshare` for System V
-    /// semaphores or IPC, or somebody set the semaphore. Others take it for dead. Open the channel anew.
+    /// The kernel no longer counts this process as a member: the process called `unshare` for
+    /// System V semaphores or IPC, or another process set the semaphore. The other members treat
+    /// this one as dead. Open the channel again.
     LivenessLost,
-    /// A system call failed in a way that has no name here.
+    /// A system call failed with an error that has no variant of its own.
     System {
         /// The call.
         call: &'static str,
@@ -45,19 +48,23 @@ impl fmt::Display for Fault {
             Fault::Removed => f.write_str("the channel was removed; open it again"),
             Fault::Corrupt { what } => write!(
                 f,
-                "the segment is corrupt ({what}); remove the channel and look at who may write to it"
+                "the segment is corrupt: {what}; remove the channel and check which processes can \
+                 write to it"
             ),
             Fault::Forked => f.write_str(
-                "this handle belongs to the parent of this forked process; open the channel in the child",
+                "this handle was inherited across fork; open the channel again in the child \
+                 process",
             ),
-            Fault::Closed => f.write_str("this handle was closed through a clone of it; open another"),
+            Fault::Closed => f.write_str(
+                "this handle was closed through one of its clones; open the channel again",
+            ),
             Fault::LivenessLost => f.write_str(
-                "the kernel no longer counts this process as a member (unshare, or a semaphore was \
-                 set); open the channel again",
+                "this process lost its seat (unshare was called, or a semaphore was set from \
+                 outside); open the channel again",
             ),
             Fault::System { call, errno } => {
                 let error = io::Error::from_raw_os_error(*errno);
-                write!(f, "{call} failed ({error}); open the channel again")
+                write!(f, "{call} failed: {error}; open the channel again")
             }
         }
     }
@@ -65,7 +72,7 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// How a process is named whose number may be unknown.
+/// The text for a process whose pid may be unknown.
 struct Process(u32);
 
 impl fmt::Display for Process {
@@ -77,33 +84,33 @@ impl fmt::Display for Process {
     }
 }
 
-/// Why a message was not sent. Nothing was sent, and the message, borrowed, is still yours.
+/// The reason why a message was not sent. Nothing was sent, and the message was only borrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// No slot is free (`try_` calls only). Try again when the receiver was at work.
+    /// No slot is free (`try_` calls only). Try again when the receiver has made progress.
     Full,
-    /// No slot became free in time, or what was waited for did not happen. Try again.
+    /// No slot became free in time, or the awaited event did not happen. Try again.
     Timeout,
-    /// As [`Timeout`](SendError::Timeout), in a many-to-many channel: the next slot is in the hands
-    /// of a living member, which writes or reads there and holds up all behind it. If it is stopped,
-    /// continue or end it.
+    /// As [`Timeout`](SendError::Timeout), in an MPMC channel: a living member holds the next slot,
+    /// writes or reads in it, and blocks all slots behind it. If that process is stopped, resume or
+    /// kill it.
     Behind {
-        /// Its process; 0 when it is not known.
+        /// The pid of that member; 0 if it is not known.
         pid: u32,
     },
     /// The receiver left or died. [`wait_for_peer`](crate::spsc::Sender::wait_for_peer) waits for
-    /// another, then sending works again; what is in the ring is kept for it.
+    /// another one, after which sending works again; the messages in the ring are kept for it.
     Disconnected,
     /// The message is longer than a slot. Open the channel with a larger
-    /// [`slot_size`](crate::Options::slot_size), or cut the message.
+    /// [`slot_size`](crate::Options::slot_size), or split the message.
     TooLong {
-        /// Bytes of the message.
+        /// Length of the message in bytes.
         len: usize,
-        /// Bytes a slot holds.
+        /// Size of a slot in bytes.
         max: usize,
     },
-    /// The handle cannot go on.
+    /// The handle is unusable.
     Fault(Fault),
 }
 
@@ -111,21 +118,20 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SendError::Full => f.write_str("the channel is full; try again later"),
-            SendError::Timeout => {
-                f.write_str("the time is over and the receiver did not do its part; try again")
-            }
+            SendError::Timeout => f.write_str("timed out waiting for the receiver; try again"),
             SendError::Behind { pid } => write!(
                 f,
-                "the time is over and {} is at work in the next slot; continue or end it if it is \
-                 stopped, then try again",
+                "timed out: {} holds the next slot; if it is stopped, resume or kill it, then try \
+                 again",
                 Process(*pid)
             ),
             SendError::Disconnected => {
-                f.write_str("the receiver is gone; wait for another or close the channel")
+                f.write_str("the receiver disconnected; wait for another one or close the channel")
             }
             SendError::TooLong { len, max } => write!(
                 f,
-                "a message of {len} bytes is longer than a slot of {max}; open with a larger slot_size"
+                "a message of {len} bytes exceeds the slot size of {max}; remove the channel and \
+                 open it with a larger slot_size"
             ),
             SendError::Fault(fault) => fault.fmt(f),
         }
@@ -134,31 +140,32 @@ impl fmt::Display for SendError {
 
 impl std::error::Error for SendError {}
 
-/// Why there is no message.
+/// The reason why no message was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecvError {
-    /// No message is there now (`try_` calls only). Try again.
+    /// No message is available (`try_` calls only). Try again.
     Empty,
-    /// No message came in time, or what was waited for did not happen. Try again.
+    /// No message arrived in time, or the awaited event did not happen. Try again.
     Timeout,
-    /// As [`Timeout`](RecvError::Timeout), in a many-to-many channel: the next message is being
-    /// written by a living sender, and holds up all behind it. If that is stopped, continue or end it.
+    /// As [`Timeout`](RecvError::Timeout), in an MPMC channel: a living sender is still writing the
+    /// next message, and blocks all messages behind it. If that process is stopped, resume or kill
+    /// it.
     Behind {
-        /// Its process; 0 when it is not known.
+        /// The pid of that sender; 0 if it is not known.
         pid: u32,
     },
-    /// The ring is drained, and the sender left or died.
-    /// [`wait_for_peer`](crate::spsc::Receiver::wait_for_peer) waits for another, then receiving
-    /// works again.
+    /// Every message was received, and the sender left or died.
+    /// [`wait_for_peer`](crate::spsc::Receiver::wait_for_peer) waits for another one, after which
+    /// receiving works again.
     Disconnected,
-    /// The bytes of a message are no value of its type: the sender lied about it. That message is
-    /// set aside (acknowledged), the next call receives the next one.
+    /// The bytes of a message are not a valid value of the message type: the sender wrote something
+    /// else. The message was discarded (acknowledged); the next call receives the next one.
     Invalid {
-        /// Its place in the sequence of all messages.
+        /// Its position in the sequence of all messages.
         position: u64,
     },
-    /// The handle cannot go on.
+    /// The handle is unusable.
     Fault(Fault),
 }
 
@@ -166,19 +173,21 @@ impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RecvError::Empty => f.write_str("the channel is empty; try again later"),
-            RecvError::Timeout => f.write_str("the time is over and nothing came; try again"),
+            RecvError::Timeout => f.write_str("timed out: no message arrived; try again"),
             RecvError::Behind { pid } => write!(
                 f,
-                "the time is over and {} is writing the next message; continue or end it if it is \
-                 stopped, then try again",
+                "timed out: {} has not finished writing the next message; if it is stopped, resume \
+                 or kill it, then try again",
                 Process(*pid)
             ),
             RecvError::Disconnected => f.write_str(
-                "the channel is drained and the sender gone; wait for another or close it",
+                "the sender disconnected and every message was received; wait for another sender \
+                 or close the channel",
             ),
             RecvError::Invalid { position } => write!(
                 f,
-                "message {position} is no value of its type and was set aside; receive the next one"
+                "message {position} is not a valid value of the message type and was discarded; \
+                 receive the next one"
             ),
             RecvError::Fault(fault) => fault.fmt(f),
         }
@@ -205,18 +214,18 @@ impl From<crate::ring::Corrupt> for Fault {
     }
 }
 
-/// A batch that ended early. The messages before it are sent.
+/// A batch that stopped early. The messages before the failed one were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchError {
-    /// How many messages of the batch were sent.
+    /// Number of messages of the batch that were sent.
     pub sent: usize,
-    /// Why the next one was not.
+    /// The reason why the next one was not sent.
     pub error: SendError,
 }
 
 impl fmt::Display for BatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the batch ended with {} of its messages sent: {}", self.sent, self.error)
+        write!(f, "the batch stopped after {} messages: {}", self.sent, self.error)
     }
 }
 
@@ -226,56 +235,58 @@ impl std::error::Error for BatchError {
     }
 }
 
-/// Why a channel could not be opened, looked at or removed. `channel` is its address as text.
+/// The reason why a channel could not be opened, inspected or removed, or why a call on a handle
+/// failed. The field `channel` is the address of the channel as text.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// An option, a name or a path cannot be used. Correct it as `reason` says.
+    /// An option, a name or a path cannot be used. Correct it as `reason` describes.
     Invalid {
         /// The option.
         option: &'static str,
         /// What is wrong with it.
         reason: String,
     },
-    /// There is no such channel. Start its creator, or use [`open`](crate::Options::open). Names are each
-    /// user's own: of another user's channel say the [`owner`](crate::Options::owner).
+    /// The channel does not exist. Start its creator, or use [`open`](crate::Options::open). Names
+    /// are per user: to open another user's channel set its [`owner`](crate::Options::owner).
     NotFound {
-        /// Which.
+        /// The channel.
         channel: String,
     },
-    /// The channel exists. Use [`open`](crate::Options::open), or remove it first.
+    /// The channel already exists. Use [`open`](crate::Options::open), or remove it first.
     AlreadyExists {
-        /// Which.
+        /// The channel.
         channel: String,
     },
-    /// The key is used by something that is no channel. Choose another key or name; `ipcs` shows it.
+    /// The key is used by something that is not a channel of this crate. Choose another key or
+    /// name; `ipcs` shows what uses it.
     NotOurs {
-        /// Which.
+        /// The channel.
         channel: String,
         /// What was found there.
         what: String,
     },
-    /// Another process creates, joins or removes this channel and did not finish in time. If it is
-    /// stopped, continue or end it; then try again.
+    /// Another process is creating, joining or removing this channel and did not finish in time. If
+    /// it is stopped, resume or kill it; then try again.
     Busy {
-        /// Which.
+        /// The channel.
         channel: String,
-        /// That process; 0 when it is not known.
+        /// The pid of that process; 0 if it is not known.
         pid: u32,
     },
-    /// The mode of the segment or set does not let this user in. Ask its owner for another mode. To
-    /// [`remove`](crate::remove) is the owner's whatever the mode.
+    /// The mode of the segment or set does not grant this user access. Ask the owner for another
+    /// mode. Whatever the mode, only the owner or creator can [`remove`](crate::remove) a channel.
     PermissionDenied {
-        /// Which.
+        /// The channel.
         channel: String,
         /// The call that was refused.
         call: &'static str,
     },
-    /// The segment or the set of this channel belongs to another user, or was made by one, who may do
-    /// anything to it whatever its mode. Let that user open or [`remove`](crate::remove) the channel,
-    /// or choose another name or key.
+    /// The segment or the set of this channel belongs to another user or was created by one, who
+    /// has all rights to it whatever its mode. Let that user open or [`remove`](crate::remove) the
+    /// channel, or choose another name or key.
     ForeignOwner {
-        /// Which.
+        /// The channel.
         channel: String,
         /// "segment" or "set".
         object: &'static str,
@@ -284,104 +295,105 @@ pub enum Error {
         /// The user it should belong to.
         expected: u32,
     },
-    /// The semaphore set of this channel was removed by hand (`ipcrm -s`). Another user cannot make it anew:
-    /// let its owner or root open the channel once.
+    /// The semaphore set of this channel was removed by hand (`ipcrm -s`). Another user cannot
+    /// create it again: let its owner or root open the channel once.
     SetRemoved {
-        /// Which.
+        /// The channel.
         channel: String,
-        /// The user whose channel it is.
+        /// The user who owns the channel.
         owner: u32,
     },
-    /// Somebody alive has this place. A one-to-one channel has one sender and one receiver; wait for
-    /// that process to end or end it.
+    /// A living process has this seat. An SPSC channel has one sender and one receiver; wait for
+    /// that process to exit, or stop it.
     SeatTaken {
-        /// Which.
+        /// The channel.
         channel: String,
         /// "sender" or "receiver".
         role: &'static str,
-        /// The process that sits there; 0 when it is in a PID namespace that is not seen from here.
+        /// The pid of the process that has the seat; 0 if it is in a PID namespace that is not
+        /// visible from here.
         pid: u32,
     },
-    /// As many members as the channel has seats are there. Create it with more
-    /// [`members`](crate::Options::members), or end some.
+    /// Every seat of the channel is taken. Create it with more
+    /// [`members`](crate::Options::members), or close some.
     NoSeat {
-        /// Which.
+        /// The channel.
         channel: String,
-        /// How many seats it has.
+        /// Number of its seats.
         seats: usize,
     },
-    /// Two names have the same key. Rename one of the channels.
+    /// Two names hash to the same key. Rename one of the channels.
     NameCollision {
         /// The name asked for.
         wanted: String,
         /// The name of the channel that has the key.
         found: String,
     },
-    /// The channel was made by another version of the layout. Build both sides with the same version
-    /// of this crate, or remove the channel.
+    /// The channel was created with another version of the layout. Build both sides with the same
+    /// version of this crate, or remove the channel.
     LayoutVersion {
         /// The version of this build.
         expected: u32,
         /// The version of the segment.
         found: u32,
     },
-    /// The other side uses another message type. Use the same type on both sides, or remove the
-    /// channel if it is an old one.
+    /// The channel is of the other kind, or has another message type or schema. Use the same type
+    /// on both sides, or remove the channel if it is stale.
     TypeMismatch {
-        /// This side's type.
+        /// The type of this side.
         expected: String,
-        /// The channel's.
+        /// The type of the channel.
         found: String,
     },
-    /// The channel exists with another value of an option. Leave the option out to take what is
-    /// there, or remove the channel.
+    /// The channel exists with another value of an option. Leave the option unset to accept the
+    /// existing value, or remove the channel.
     OptionMismatch {
         /// The option.
         option: &'static str,
-        /// What was asked for.
+        /// The value asked for.
         expected: String,
-        /// What the channel has.
+        /// The value of the channel.
         found: String,
     },
-    /// The segment is smaller than its header says. Remove the channel.
+    /// The segment is smaller than its header requires. Remove the channel.
     Truncated {
-        /// Bytes the header tells.
+        /// Size that the header requires, in bytes.
         expected: u64,
-        /// Bytes there are.
+        /// Size of the segment in bytes.
         found: u64,
     },
-    /// A limit of the system is reached. `advice` says which and what to do.
+    /// A limit of the system is reached. `advice` names the limit and the remedy.
     Limit {
         /// The call that failed.
         call: &'static str,
         /// Its `errno`.
         errno: i32,
-        /// What to do.
+        /// The remedy.
         advice: String,
     },
-    /// The kernel accepts `SEM_UNDO` and ignores it, as gVisor's does: it would tell nobody of a
-    /// death. Run the program on Linux's own kernel. Found out at the first attach of a process, where
-    /// nothing keeps it from calling `unshare(CLONE_SYSVSEM)` in a thread.
+    /// The kernel accepts `SEM_UNDO` and ignores it, as gVisor does: it would report no death. Use
+    /// a standard Linux kernel. This is detected at the first attach of a process, unless the
+    /// process is prevented from calling `unshare(CLONE_SYSVSEM)` in a thread.
     NoUndo {
-        /// Which channel was not joined.
+        /// The channel that was not joined.
         channel: String,
     },
-    /// A system call failed in a way that has no name here.
+    /// A system call failed with an error that has no variant of its own.
     System {
         /// The call.
         call: &'static str,
-        /// Which channel.
+        /// The channel.
         channel: String,
-        /// Its error.
+        /// The error of the call.
         source: io::Error,
     },
-    /// A handle cannot go on.
+    /// A handle is unusable.
     Fault(Fault),
     /// Sending failed.
     Send(SendError),
     /// Receiving failed.
     Recv(RecvError),
-    /// A batch ended early.
+    /// A batch stopped early.
     Batch(BatchError),
 }
 
@@ -389,125 +401,125 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Invalid { option, reason } => write!(f, "{option}: {reason}"),
-            // A name of another user.
+            // The name belongs to another user.
             Error::NotFound { channel } if channel.contains("\" of user ") => write!(
                 f,
-                "there is no channel {channel}, and only that user creates it; start its creator"
+                "channel {channel} does not exist, and only that user can create it; start its \
+                 creator"
             ),
-            // A name without another user's: it is looked for among our own.
+            // A name without a user was looked up among those of the calling user.
             Error::NotFound { channel } if channel.ends_with('"') => write!(
                 f,
-                "there is no channel {channel} of this user; start its creator, open it instead of \
-                 attaching, or say whose it is (Options::owner)"
+                "channel {channel} does not exist for this user; start its creator, use open() \
+                 instead of attach(), or set Options::owner"
             ),
-            Error::NotFound { channel } => {
-                write!(
-                    f,
-                    "there is no channel {channel}; start its creator, or open it instead of attaching"
-                )
-            }
+            Error::NotFound { channel } => write!(
+                f,
+                "channel {channel} does not exist; start its creator, or use open() instead of \
+                 attach()"
+            ),
             Error::AlreadyExists { channel } => {
-                write!(f, "channel {channel} exists; open it, or remove it first")
+                write!(f, "channel {channel} already exists; open it, or remove it first")
             }
-            Error::NotOurs { channel, what } => {
-                write!(
-                    f,
-                    "{channel} is no channel of this crate ({what}); choose another key or name"
-                )
-            }
+            Error::NotOurs { channel, what } => write!(
+                f,
+                "{channel} is not a sysvring channel ({what}); choose another key or name"
+            ),
             Error::Busy { channel, pid: 0 } => write!(
                 f,
-                "another process is creating, joining or removing channel {channel} and did not \
-                 finish in time; continue or end it, then try again"
+                "timed out: another process is creating, joining or removing channel {channel}; if \
+                 it is stopped, resume or kill it, then try again"
             ),
             Error::Busy { channel, pid } => write!(
                 f,
-                "process {pid} is creating, joining or removing channel {channel} and did not finish in \
-                 time; continue or end it, then try again"
+                "timed out: process {pid} is creating, joining or removing channel {channel}; if \
+                 it is stopped, resume or kill it, then try again"
             ),
             Error::PermissionDenied { channel, call } if call.ends_with("(IPC_RMID)") => write!(
                 f,
-                "{call} was refused for channel {channel}: whatever its mode, only its owner may remove \
-                 it; ask its owner"
+                "{call} denied for channel {channel}: only its owner or creator can remove it; ask \
+                 the owner"
             ),
             Error::PermissionDenied { channel, call } => write!(
                 f,
-                "{call} was refused for channel {channel}: its mode does not let this user in; ask its \
-                 owner for another mode"
+                "{call} denied for channel {channel}: its mode does not grant this user access; \
+                 ask the owner to change it"
             ),
             Error::SetRemoved { channel, owner } => write!(
                 f,
-                "the semaphore set of channel {channel} was removed; user {owner}, whose channel it is, or \
-                 root must open it once to make another"
+                "the semaphore set of channel {channel} was removed; its owner, user {owner}, or \
+                 root must open the channel once to create another"
             ),
             Error::ForeignOwner { channel, object, owner, expected } if owner == expected => {
                 write!(
                     f,
-                    "the {object} of channel {channel} belongs to user {owner}, the number of all users that \
-                 have none in this user namespace; map them, or choose a key instead of a name"
+                    "the {object} of channel {channel} belongs to user {owner}, the overflow uid \
+                     of all users without a mapping in this user namespace; map them, or choose a \
+                     key instead of a name"
                 )
             }
             Error::ForeignOwner { channel, object, owner, expected } => write!(
                 f,
-                "the {object} of channel {channel} belongs to user {owner} or was made by it, not by user \
-                 {expected}; let user {owner} open or remove it, or choose another name or key"
+                "the {object} of channel {channel} belongs to or was created by user {owner}, not \
+                 user {expected}; let user {owner} open or remove it, or choose another name or key"
             ),
             Error::SeatTaken { channel, role, pid: 0 } => write!(
                 f,
-                "a process that is not seen from here is the {role} of channel {channel}; wait until it \
-                 ends, or end it"
+                "a process in another PID namespace is the {role} of channel {channel}; wait for \
+                 it to exit, or stop it"
             ),
             Error::SeatTaken { channel, role, pid } if *pid == std::process::id() => write!(
                 f,
-                "this very process ({pid}) is the {role} of channel {channel} already; use the handle that \
-                 it has, or close it"
+                "this process ({pid}) is already the {role} of channel {channel}; use the existing \
+                 handle, or close it first"
             ),
             Error::SeatTaken { channel, role, pid } => write!(
                 f,
-                "process {pid} is the {role} of channel {channel}; wait until it ends, or end it"
+                "process {pid} is the {role} of channel {channel}; wait for it to exit, or stop it"
             ),
             Error::NoSeat { channel, seats } => write!(
                 f,
-                "channel {channel} has {seats} members, as many as it can have; end some, or create it \
-                 with more"
+                "channel {channel} is at its limit of {seats} members; close one, or recreate the \
+                 channel with a higher `members` limit"
             ),
             Error::NameCollision { wanted, found } => write!(
                 f,
-                "the names {wanted:?} and {found:?} have the same System V key; rename one of the channels"
+                "channel names {wanted:?} and {found:?} hash to the same System V key; rename one \
+                 of them"
             ),
             Error::LayoutVersion { expected, found } => write!(
                 f,
-                "the channel has layout version {found}, this build {expected}; build both sides with the \
-                 same version, or remove the channel"
+                "the channel uses layout version {found}, but this build supports {expected}; \
+                 build both sides with the same sysvring version, or remove the channel"
             ),
             Error::TypeMismatch { expected, found } => write!(
                 f,
-                "the message types differ: expected {expected}, found {found}; use one type on both \
-                 sides, or remove the channel if it is an old one"
+                "channel or message type mismatch: expected {expected}, found {found}; use the \
+                 same types on both sides, or remove the channel if it is stale"
             ),
             Error::OptionMismatch { option, expected, found } => write!(
                 f,
-                "the channel exists with {option} {found}, not {expected}; leave the option out to take \
-                 what is there, or remove the channel"
+                "the existing channel has {option} = {found}, not {expected}; leave the option \
+                 unset to accept it, or remove the channel"
             ),
             Error::Truncated { expected, found } => write!(
                 f,
-                "the segment has {found} bytes, its header says {expected}; remove the channel"
+                "the segment is {found} bytes long, but its header requires {expected}; remove the \
+                 channel"
             ),
             Error::Limit { call, errno, advice } => {
-                write!(f, "{call} failed ({}); {advice}", io::Error::from_raw_os_error(*errno))
+                write!(f, "{call} failed: {}; {advice}", io::Error::from_raw_os_error(*errno))
             }
             Error::NoUndo { channel } => write!(
                 f,
-                "this kernel ignores SEM_UNDO (gVisor's does), so nobody would notice a death in channel \
-                 {channel}; run the program on Linux's own kernel"
+                "this kernel ignores SEM_UNDO (as gVisor does), so crashes in channel {channel} \
+                 could not be detected; use a standard Linux kernel"
             ),
-            Error::System { call, channel, source } => {
-                write!(
-                    f,
-                    "{call} failed for channel {channel} ({source}); look the reason up in its manual page"
-                )
-            }
+            Error::System { call, channel, source } => write!(
+                f,
+                "{call} failed for channel {channel}: {source}; look it up in the man page of the \
+                 call"
+            ),
             Error::Fault(e) => e.fmt(f),
             Error::Send(e) => e.fmt(f),
             Error::Recv(e) => e.fmt(f),

@@ -1,19 +1,19 @@
-//! Every error there is, in words.
+//! The texts of all errors.
 
 use super::*;
 
-/// Every fault there is.
+/// All faults.
 fn faults() -> Vec<Fault> {
     let all = vec![
         Fault::Removed,
-        Fault::Corrupt { what: "a word that cannot be" },
+        Fault::Corrupt { what: "an invalid slot state" },
         Fault::Forked,
         Fault::LivenessLost,
         Fault::Closed,
         Fault::System { call: "semop", errno: 13 },
     ];
     for fault in &all {
-        // A new one is missing above.
+        // Does not compile while a new variant is missing above.
         match fault {
             Fault::Removed
             | Fault::Corrupt { .. }
@@ -70,7 +70,7 @@ fn errors() -> Vec<Error> {
         Error::NotFound { channel: channel() },
         Error::NotFound { channel: text("\"ticks\" of user 77") },
         Error::AlreadyExists { channel: channel() },
-        Error::NotOurs { channel: channel(), what: text("a segment without our magic") },
+        Error::NotOurs { channel: channel(), what: text("its magic number is missing") },
         Error::Busy { channel: channel(), pid: 0 },
         Error::Busy { channel: channel(), pid: 77 },
         Error::PermissionDenied { channel: channel(), call: "shmat" },
@@ -128,7 +128,7 @@ fn errors() -> Vec<Error> {
     all
 }
 
-/// A sentence that says what is wrong, and after a mark what to do.
+/// Each text states what is wrong and, after a semicolon, what to do.
 #[test]
 fn every_error_says_what_to_do() {
     for error in errors() {
@@ -140,7 +140,7 @@ fn every_error_says_what_to_do() {
     }
 }
 
-/// Every number and name in an error is in its text.
+/// The text of an error contains each of its numbers and names.
 #[test]
 fn every_error_says_what_it_knows() {
     let numbers = |text: &str| -> Vec<String> {
@@ -158,7 +158,7 @@ fn every_error_says_what_it_knows() {
     }
 }
 
-/// Advice that would be wrong of another case of the same error.
+/// Advice that would be wrong in another case of the same error.
 #[test]
 fn advice_fits_the_case() {
     let channel = || "\"ticks\"".to_owned();
@@ -166,15 +166,15 @@ fn advice_fits_the_case() {
         let text = error.to_string();
         assert!(text.contains(what), "{what:?} is not in {text:?}");
     };
-    // No mode lets others remove a channel.
+    // Whatever the mode, other users cannot remove a channel.
     let denied = |call| Error::PermissionDenied { channel: channel(), call };
     advises(denied("semctl(IPC_RMID)"), "only its owner");
-    advises(denied("shmat"), "another mode");
-    // Who is told to end it must not be the one who asks.
+    advises(denied("shmat"), "the owner to change it");
+    // A process is not advised to stop itself.
     let taken = |pid| Error::SeatTaken { channel: channel(), role: "sender", pid };
-    advises(taken(std::process::id()), "close it");
-    advises(taken(std::process::id() + 1), "end it");
-    // Another user's channel has the same name.
+    advises(taken(std::process::id()), "close it first");
+    advises(taken(std::process::id() + 1), "stop it");
+    // The channel may be another user's, under the same name.
     advises(Error::NotFound { channel: channel() }, "Options::owner");
     let of_another = Error::NotFound { channel: format!("{} of user 77", channel()) };
     assert!(!of_another.to_string().contains("Options::owner"), "{of_another}");
@@ -188,6 +188,6 @@ fn sources_are_kept() {
     assert!(with(&Error::System { call: "semop", channel: "any".into(), source }));
     let batch = BatchError { sent: 3, error: SendError::Full };
     assert_eq!(batch.source().map(ToString::to_string), Some(SendError::Full.to_string()));
-    // Its text says all that these hold.
+    // The text of the outer error already contains that of the inner one.
     assert!(!with(&Error::Batch(batch)) && !with(&Error::Fault(Fault::Removed)));
 }

@@ -1,4 +1,4 @@
-//! With the lifecycle semaphore in hand and no users: build, or take over.
+//! Building a channel, or taking over one without users, while holding the lifecycle semaphore.
 
 use std::time::Duration;
 
@@ -14,15 +14,16 @@ use crate::sysv::shm::{self, Access, Get, Mapping, Refused, SegmentStat};
 use crate::sysv::time::Deadline;
 use crate::sysv::{self, Errno, process};
 
-/// So long is looked once more whether a segment whose set was taken away still has members: those that
-/// sleep are told at once and leave, and observers look for less.
+/// Maximum time to wait until a segment whose set was removed by hand has no members: blocked
+/// members are woken immediately and leave, and observers attach for less than this.
 const LEAVING: Duration = Duration::from_millis(200);
 
-/// The lifecycle semaphore in hand. Dropped, it goes back; and a set of this user, of a key under which
-/// there is no segment of ours, goes away, for nothing else belongs to it.
+/// A guard that holds the lifecycle semaphore. Dropping it releases the semaphore, or removes the
+/// set if the set belongs to this user and no segment of ours exists under its key, because then
+/// nothing else belongs to it.
 pub(super) struct LifecycleLock {
     pub(super) members: ChannelSemaphores,
-    /// `None`: a private channel, whose set stays whatever happens.
+    /// `None`: a private channel, whose set is never removed by this guard.
     pub(super) key: Option<i32>,
 }
 
@@ -31,13 +32,15 @@ impl Drop for LifecycleLock {
         let has_segment = |key| match shm::get(key, 0, Get::Existing) {
             Ok(id) => match shm::stat(id) {
                 Ok(stat) => segment::is_marked(stat.raw_mode),
-                // Whoever may not look must not decide; what is gone by now the next one finds so.
+                // A process that cannot inspect the segment must not decide; if the segment has
+                // been removed, the next process finds out.
                 Err(_) => true,
             },
             Err(errno) => errno != Errno::ENOENT,
         };
-        // What is not done here, the next process of its owner that opens, or `reap`, does: another
-        // user's set is not ours to remove, not even for root, but must not be held up either.
+        // A set that is not removed here is removed by the next open of its owner, or by `reap`:
+        // another user's set must not be removed, not even by root, but must not stay locked
+        // either.
         let set = self.members.set;
         let is_own = || set.stat().is_ok_and(|stat| Owner::from(&stat).is_same(Owner::own()));
         let removed =
@@ -48,35 +51,35 @@ impl Drop for LifecycleLock {
     }
 }
 
-/// A private channel's set until there is a member to take it away.
+/// The set of a private channel that has no member yet; dropping it removes the set.
 struct PrivateSet(ChannelSemaphores);
 
 impl Drop for PrivateSet {
     fn drop(&mut self) {
-        // Gone already is fine.
+        // It may have been removed already.
         let _ = self.0.set.remove();
     }
 }
 
-/// A segment until it is a channel.
+/// A segment that is not a channel yet; dropping it removes the segment.
 struct Unfinished(i32);
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // Gone already is fine.
+        // It may have been removed already.
         let _ = shm::remove(self.0);
     }
 }
 
 impl Opening<'_> {
-    /// A new channel without a key.
+    /// Creates a channel without a key and joins it.
     pub(super) fn private(&self) -> Try<Attachment> {
         let seats = self.plan.geometry.seats;
         let members = ChannelSemaphores::new(self.make_set(PRIVATE, seats, self.options.mode)?);
         let set = PrivateSet(members);
         match members.try_exclusive() {
             Ok(true) => {}
-            // Somebody reaps it.
+            // Another process is reaping it.
             Ok(false) => return Err(Stop::Again),
             Err(errno) => return Err(self.stop("semop", errno)),
         }
@@ -87,7 +90,7 @@ impl Opening<'_> {
         Ok(channel)
     }
 
-    /// The channel of a key.
+    /// Takes over the channel of a key, or builds it if it does not exist, and joins it.
     pub(super) fn alone(&self, alone: LifecycleLock, key: i32) -> Try<Attachment> {
         let set = self.stat_of(&alone.members)?;
         let Some(Looked { stat, mapping, state }) = self.look_for(key)? else {
@@ -95,7 +98,8 @@ impl Opening<'_> {
                 return Err(self.not_found());
             }
             self.must_be("set", &set, Owner::own())?;
-            // Otherwise some dead creator's, of another kind; dropped, it goes.
+            // Otherwise a dead creator left it, for a channel of another size; the guard removes
+            // it.
             if set.semaphores as i32 != liveness::semaphores(self.plan.geometry.seats) {
                 return Err(Stop::Again);
             }
@@ -108,7 +112,7 @@ impl Opening<'_> {
             return entered;
         };
         let State::Ready(mut facts) = state else {
-            // Without magic, its creator died in the middle.
+            // Without magic number: its creator died before it finished.
             self.must_be("segment", &stat, Owner::own())?;
             let removed = shm::remove(stat.id);
             removed.map_err(|errno| self.stop("shmctl(IPC_RMID)", errno))?;
@@ -118,15 +122,15 @@ impl Opening<'_> {
         let set = self.hand_over(&alone.members, set, &stat)?;
         self.must_be_of_one(&stat, &set)?;
         if set.semaphores as i32 != liveness::semaphores(facts.geometry.seats) {
-            // Without users, there is nothing in it to be lost.
+            // Without users, removing it loses nothing.
             self.must_be("set", &set, Owner::own())?;
             let removed = alone.members.set.remove();
             removed.map_err(|errno| self.stop("semctl(IPC_RMID)", errno))?;
             return Err(Stop::Again);
         }
         if facts.set != set.id || self.nonce_of(&alone.members)? != facts.nonce {
-            // The old set was taken away. Its members may not know that yet; without any, the
-            // messages are still good.
+            // The old set was removed by hand. Its members may not have noticed yet; if there are
+            // none, the messages are still valid.
             if !self.is_deserted(&mapping, facts.geometry.seats, stat.id)? {
                 self.must_be("segment", &stat, Owner::own())?;
                 let removed = shm::remove(stat.id);
@@ -142,8 +146,8 @@ impl Opening<'_> {
         self.enter(alone, Finished { stat, mapping, facts })
     }
 
-    /// Gives a set that root made anew, and that is bound to no segment yet, to the owner of the
-    /// segment that it is for, with group and mode of that.
+    /// Gives a set that root re-created, and that is not yet bound to a segment, to the owner of
+    /// the segment for which it was created, with the group and mode of that segment.
     fn hand_over(
         &self,
         members: &ChannelSemaphores,
@@ -160,7 +164,7 @@ impl Opening<'_> {
         }
         match members.set.give(segment.uid, segment.gid, mode) {
             Ok(()) => self.stat_of(members),
-            // Not that the set is gone: a user or a group has no number in this user namespace.
+            // The set still exists: the user or the group has no mapping in this user namespace.
             Err(errno) if self.stat_of(members).is_ok() => {
                 Err(self.call("semctl(IPC_SET)").error(errno).into())
             }
@@ -168,10 +172,11 @@ impl Opening<'_> {
         }
     }
 
-    /// Whether no member of a former set can be at work in a segment. A member signs the table before it
-    /// works, and then makes sure of its set: one that is not in the table by now never works with that.
-    /// One that is there may have died; then nobody but this process has the segment attached, apart
-    /// from observers, for as long as one look takes, and from forked children.
+    /// Returns whether no member of a former set can still work in a segment. A member signs the
+    /// table before it works, and then checks its set: a member that is not in the table by now
+    /// never works with the former set. A member that is in the table may have died; then no
+    /// process but this one has the segment attached, except observers, for the duration of one
+    /// `stat`, and forked children.
     fn is_deserted(&self, mapping: &Mapping, seats: usize, id: i32) -> Try<bool> {
         let given_up = Deadline::after(LEAVING.min(self.options.timeout));
         loop {
@@ -189,23 +194,24 @@ impl Opening<'_> {
         }
     }
 
-    /// Removes what was built and could not be entered, if nobody else has done so meanwhile.
+    /// Removes a channel that was built and could not be joined, unless another process has removed
+    /// or joined it in the meantime.
     fn take_back(&self, members: ChannelSemaphores, key: i32, id: i32) {
         if !matches!(members.try_exclusive(), Ok(true)) {
             return;
         }
-        // Dropped, it removes the set of a segment that is gone.
+        // When dropped, it removes the set of a segment that no longer exists.
         let _alone = LifecycleLock { members, key: Some(key) };
         if let Ok(Some(Looked { stat, mapping, .. })) = self.look_for(key)
             && stat.id == id
             && segment::is_untouched(&mapping)
         {
-            // What cannot be done here `remove` does.
+            // If this fails, the user can still call `remove`.
             let _ = shm::remove(stat.id);
         }
     }
 
-    /// A new segment, finished. Whatever fails, it goes again.
+    /// Creates and initialises a segment. If a step fails, the segment is removed again.
     fn build(&self, alone: &LifecycleLock, key: i32) -> Try<Finished> {
         let Options { mode, huge_pages, lock_memory, .. } = *self.options;
         let total = self.plan.geometry.total;
@@ -223,8 +229,8 @@ impl Opening<'_> {
                 }
                 self.call(call).segment(errno, total, huge_pages).into()
             })?;
-        // It was taken away at once; then it goes by itself, or its identifier has come round, and it is
-        // another one.
+        // Otherwise the segment was removed by hand right after its creation: it disappears with
+        // its last detach, or its identifier was reused and this is another segment.
         let is_it = (stat.key, stat.size) == (key, total as u64);
         if !is_it || Owner::from(&stat) != Owner::own() {
             std::mem::forget(unfinished);
@@ -233,7 +239,8 @@ impl Opening<'_> {
         let kernel =
             |call, result: sysv::Result<()>| result.map_err(|errno| self.stop(call, errno));
         if key == PRIVATE {
-            // Attached, it stays until the last detach; others still find it by its identifier.
+            // An attached segment exists until the last detach; others still find it by its
+            // identifier.
             kernel("shmctl(IPC_RMID)", shm::remove(id))?;
         }
         if lock_memory {
@@ -247,16 +254,17 @@ impl Opening<'_> {
         Ok(Finished { stat, mapping, facts })
     }
 
-    /// Gives the lifecycle semaphore back and sits down.
+    /// Releases the lifecycle semaphore and takes a seat, in one step.
     pub(super) fn enter(&self, alone: LifecycleLock, found: Finished) -> Try<Attachment> {
-        // The dead wait no more, and need no fences.
-        // SAFETY: the segment is as large as its facts say.
+        // Dead members no longer wait, and no fences are needed for them.
+        // SAFETY: the segment is as large as its facts state.
         unsafe { segment::forget_waiters(&found.mapping, found.facts.geometry.seats) };
         let members = alone.members;
         let before = self.before(&members, &found)?;
         let joined = members.unlock_and_join(found.facts.flavor, self.side);
         let seat = joined.map_err(|errno| match errno {
-            // Alone, nobody but a stranger could set one of these semaphores: look again.
+            // This process is alone, so only a program that is not a member can have set one of
+            // these semaphores: start again.
             Errno::EAGAIN => Stop::Again,
             errno => self.stop("semop", errno),
         })?;

@@ -1,4 +1,4 @@
-//! The channel has members, or somebody is building or removing it: join, or wait.
+//! Joining a channel that has members, or waiting while another process builds or removes it.
 
 use super::create::LifecycleLock;
 use super::{Finished, Looked, Opening, Stop, Try};
@@ -25,7 +25,8 @@ impl Opening<'_> {
                 }
                 self.join(members, found)
             }
-            // Its creator is at it; or its remover is, or died; or the segment was taken away.
+            // Its creator or its remover is still working, or its remover died, or the segment was
+            // removed by hand.
             _ => {
                 self.wait_settled(&members)?;
                 self.finish_removal(members, key)?;
@@ -34,7 +35,8 @@ impl Opening<'_> {
         }
     }
 
-    /// The segment of the key names another set. While somebody puts that right, wait for them.
+    /// Handles a segment that names another set than that of its key: waits while another process
+    /// is rebinding it.
     fn mismatched(&self, members: &ChannelSemaphores, found: &Finished) -> Stop {
         let belong = || -> Try<bool> {
             self.wait_settled(members)?;
@@ -45,10 +47,10 @@ impl Opening<'_> {
             }
         };
         match belong() {
-            // Asked last: without its set there is nothing to belong to.
+            // Checked last: without its set there is nothing to match.
             Ok(false) if members.set.value(USERS).is_ok_and(|users| users > 0) => {
                 Error::Fault(Fault::Corrupt {
-                    what: "the segment and the set of its key do not belong together",
+                    what: "segment and semaphore set under this key do not match",
                 })
                 .into()
             }
@@ -57,29 +59,31 @@ impl Opening<'_> {
         }
     }
 
-    /// A set with users and no segment to join, when nobody is at work on it: the segment was taken
-    /// away by hand, or its remover died in the middle. Removing the set tells its members.
+    /// Handles a set with users but no segment to join while no process is working on it: the
+    /// segment was removed by hand, or its remover died before it finished. Removing the set
+    /// notifies its members.
     fn finish_removal(&self, members: ChannelSemaphores, key: i32) -> Try<()> {
         members.lock(self.deadline).map_err(|errno| self.busy(&members, errno))?;
-        // Dropped, it removes a set that no segment belongs to.
+        // When dropped, it removes a set without a segment.
         let _alone = LifecycleLock { members, key: Some(key) };
         match self.look_for(key)? {
-            // It is another user's to remove, and its members' to leave.
+            // A set of another user must be removed by that user, or left by its members.
             None => {
                 let set = self.stat_of(&members)?;
                 Ok(self.must_be("set", &set, Owner::own())?)
             }
-            // Nobody builds where there are members.
+            // No process builds while there are members.
             Some(Looked { state: State::Incomplete, .. })
                 if members.set.value(USERS).is_ok_and(|users| users > 0) =>
             {
-                Err(Error::Fault(Fault::Corrupt { what: "its magic is gone" }).into())
+                Err(Error::Fault(Fault::Corrupt { what: "its magic number was overwritten" })
+                    .into())
             }
             _ => Ok(()),
         }
     }
 
-    /// Takes a seat among others.
+    /// Takes a seat in a channel that has members.
     pub(super) fn join(&self, members: ChannelSemaphores, found: Finished) -> Try<Attachment> {
         let channel = || self.channel.clone();
         let before = self.before(&members, &found)?;
@@ -97,7 +101,7 @@ impl Opening<'_> {
             Ok(Joined::Busy { pid }) => return Err(Error::Busy { channel: channel(), pid }.into()),
             Err(errno) => return Err(self.stop("semop", errno)),
         };
-        // Between the look and the seat another one may have been built.
+        // Another channel may have been built between examining this one and taking the seat.
         let same = match found.stat.key {
             0 => true,
             key => shm::get(key, 0, Get::Existing) == Ok(found.stat.id),

@@ -1,30 +1,33 @@
-//! From options to a seat: create, open, attach.
+//! Opening a channel: from options to a seat, by creating, opening or attaching.
 //!
-//! # Why there is no initialisation race, and why no dead creator is in the way
+//! # Why there is no initialisation race, and why a dead creator blocks no other process
 //!
-//! A set is ready the moment the kernel has made it: all its semaphores are zero, and zero means
-//! free. So everybody who comes finds or makes the set first, and then asks it one question in one
-//! `semop`: is the lifecycle semaphore free, and has the channel no users?
+//! A set is ready as soon as the kernel has created it: all its semaphores are zero, and zero means
+//! free. Therefore each process first finds or creates the set, and then asks it one question in
+//! one `semop`: is the lifecycle semaphore free, and does the channel have no users?
 //!
-//! *Yes* (`alone.rs`) takes the lifecycle semaphore and makes this process the only one that may
-//! build: it finds the segment of that key, or makes one, writes the header, its magic last, and then
-//! gives the lifecycle semaphore back and takes its seat in one step. Everything it holds is undone
-//! if it dies, so the next one gets the same answer and finds what it left: no segment; a segment
-//! without magic, marked as ours by its very mode (`segment::MARK`), which is removed; or a finished
-//! one, which is taken over with the messages in it.
+//! *Yes* (`create.rs`): the `semop` takes the lifecycle semaphore, and this process is the only one
+//! that may build. It finds the segment of the key or creates one, writes the header, the magic
+//! number last, and then releases the lifecycle semaphore and takes its seat in one step. If it
+//! dies, the kernel undoes everything that it holds, so the next process gets the same answer and
+//! finds one of three things: no segment; a segment without magic number, marked as ours by its
+//! mode (`segment::MARK`), which is removed; or a finished segment, which is taken over with its
+//! messages.
 //!
-//! *No* (`among.rs`) means that there are members, or somebody is building. A finished segment is
-//! looked at first, so that who has the wrong type never takes a seat, and then joined, in one step
-//! that fails if the channel lost its last user meanwhile. Then the question is asked again.
+//! *No* (`join.rs`): there are members, or another process is building. A finished segment is
+//! examined first, so that a process with the wrong message type never takes a seat, and then
+//! joined in one step that fails if the channel has lost its last user in the meantime. In that
+//! case the question is asked again.
 //!
-//! Segments and sets can be taken away by hand at any moment (`ipcrm`). Every call that finds its
-//! object gone starts from the top, until the options' timeout.
+//! Segments and sets can be removed by hand at any moment (`ipcrm`). Every call that finds its
+//! object removed starts from the beginning, until the timeout of the options.
 //!
-//! # What is believed
+//! # What is trusted
 //!
-//! Of the kernel, what it says of an object while that is attached: before that, an identifier can
-//! come round. Of owners, what `segment/owner.rs` says. Of a header, one look, validated (`segment::examine`):
-//! the copy is what counts from then on. What this process decided itself it never reads back.
+//! What the kernel reports about an object is trusted only while the object is attached: before
+//! that, an identifier can be reused. Owners are checked as `segment/owner.rs` describes. A header
+//! is read and validated once (`segment::examine`); from then on only the copy is used. What this
+//! process decided itself it never reads back from the segment.
 
 mod create;
 pub(crate) mod handle;
@@ -54,7 +57,7 @@ use crate::sysv::time::Deadline;
 use crate::sysv::{Errno, memory, process};
 use create::LifecycleLock;
 
-/// Which of the three forms.
+/// The call that opens a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum How {
     Open,
@@ -62,7 +65,7 @@ pub(crate) enum How {
     Attach,
 }
 
-/// A member of the channel that the options ask for.
+/// Joins the channel that the options select, and returns the attachment of the new member.
 pub(crate) fn open(
     options: &Options,
     how: How,
@@ -78,16 +81,17 @@ pub(crate) fn open(
     let invalid = |option, reason: &str| Err(Error::Invalid { option, reason: reason.into() });
     match address {
         None if how == How::Attach => {
-            invalid("private", "a private channel has no key to find it by; use Options::id")
+            invalid("private", "a private channel cannot be attached by key; use Options::id")
         }
         None => opening.until_decided(|| opening.private()),
-        Some(Address::Id(_)) if how == How::Create => {
-            invalid("id", "the kernel gives identifiers out; use Options::private to create")
-        }
+        Some(Address::Id(_)) if how == How::Create => invalid(
+            "id",
+            "identifiers are assigned by the kernel; use Options::private to create a channel",
+        ),
         Some(Address::Name { uid, .. }) if how == How::Create && *uid != process::euid() => {
             invalid(
                 "owner",
-                "each user creates its own channels; attach, or create it as that user",
+                "only that user can create the channel; use attach(), or create it as that user",
             )
         }
         Some(Address::Id(id)) => opening.until_decided(|| opening.by_id(*id)),
@@ -98,9 +102,9 @@ pub(crate) fn open(
     }
 }
 
-/// Why a try at opening ended.
+/// The reason why an attempt to open ended.
 enum Stop {
-    /// Something went away or came under us; look again.
+    /// An object was removed or created in the meantime; start again.
     Again,
     Failed(Error),
 }
@@ -113,13 +117,14 @@ impl<E: Into<Error>> From<E> for Stop {
 
 type Try<T> = Result<T, Stop>;
 
-/// So many tries are made whatever the timeout: to clear away what the dead left takes no waiting.
+/// Minimum number of attempts regardless of the timeout, because recovering from dead processes
+/// does not block.
 const MIN_ATTEMPTS: usize = 4;
 
-/// Between two tries.
+/// Delay between two attempts.
 const RETRY_DELAY: Duration = Duration::from_micros(50);
 
-/// What is wanted, through all tries.
+/// The parameters of an open, shared by all its attempts.
 struct Opening<'a> {
     options: &'a Options,
     how: How,
@@ -130,23 +135,23 @@ struct Opening<'a> {
     deadline: Option<Deadline>,
 }
 
-/// A segment of ours that is attached and was looked at.
+/// An attached segment of ours whose state was examined.
 struct Looked {
     stat: SegmentStat,
     mapping: Mapping,
     state: State,
 }
 
-/// What was so before a seat was taken.
+/// The state of the channel before a seat was taken.
 struct Before {
-    /// How often the other side had been joined, if nobody was there: from then on the peer meets us, and
-    /// may leave again before we look.
+    /// The number of joins of the other side so far, if it had no member: from then on a peer that
+    /// joins meets us, and may leave again before we check.
     unmet: Option<u32>,
-    /// The last holders of the seats.
+    /// The incarnations of the last holders of the seats.
     incarnations: Vec<u32>,
 }
 
-/// A finished one.
+/// An attached segment that is a complete channel.
 struct Finished {
     stat: SegmentStat,
     mapping: Mapping,
@@ -154,7 +159,7 @@ struct Finished {
 }
 
 impl Opening<'_> {
-    /// Tries until it is decided or the time is over.
+    /// Repeats an attempt until it succeeds or fails, or the timeout expires.
     fn until_decided(&self, one: impl Fn() -> Try<Attachment>) -> Result<Attachment, Error> {
         let mut tries = 0;
         loop {
@@ -190,7 +195,7 @@ impl Opening<'_> {
         if stat.key != 0 {
             return self.keyed(stat.key);
         }
-        // A private channel's last member takes the set away.
+        // The last member of a private channel removes the set.
         let Some(set) = locate::set_of(&facts, &stat) else { return Err(self.not_found()) };
         let members = ChannelSemaphores::new(Set::from_id(set.id));
         let found = Finished { stat, mapping, facts };
@@ -201,8 +206,8 @@ impl Opening<'_> {
         }
     }
 
-    /// The set of a key. It is made for who may create, and for who attaches to a segment whose set
-    /// was taken away.
+    /// Returns the set of a key. The set is created if this call may create the channel, or
+    /// attaches to a segment whose set was removed by hand.
     fn find_or_make_set(&self, key: i32) -> Try<Set> {
         match Set::lookup(key) {
             Ok(set) => {
@@ -215,13 +220,14 @@ impl Opening<'_> {
                 match locate::is_ours(&stat) {
                     true => Ok(set),
                     false => {
-                        let what = "its semaphore set is not one of ours".into();
+                        let what = "its semaphore set was not created by sysvring".into();
                         Err(Error::NotOurs { channel: self.channel.clone(), what }.into())
                     }
                 }
             }
             Err(Errno::ENOENT) => {
-                // Nothing is made beside what is not ours: looking at it fails.
+                // No set is created next to a segment that is not ours: examining that segment
+                // fails.
                 let (seats, mode) = match self.look_for(key)? {
                     Some(Looked { state: State::Ready(facts), stat, .. }) => {
                         self.check(&facts)?;
@@ -262,7 +268,7 @@ impl Opening<'_> {
         members.nonce().map_err(|errno| self.stop("semctl(GETVAL)", errno))
     }
 
-    /// Whether an object belongs to the user whose channel is asked for.
+    /// Checks that an object belongs to the user whose channel is to be opened.
     fn check_owner(&self, object: &'static str, owner: Owner) -> Result<(), Error> {
         match &self.options.address {
             Some(address) => locate::check_owner(address, object, owner, &self.channel),
@@ -270,7 +276,8 @@ impl Opening<'_> {
         }
     }
 
-    /// What a refused look at an object under the key of a name means if it is another user's.
+    /// Returns the error for an object under the key of a name that could not be inspected because
+    /// it belongs to another user.
     fn foreign(
         &self,
         errno: Errno,
@@ -281,7 +288,8 @@ impl Opening<'_> {
         locate::foreign(errno, address, object, owner, &self.channel).map(Stop::Failed)
     }
 
-    /// Fails unless an object is of this owner: another user's is not built on, and not removed.
+    /// Fails unless an object has this owner: an object of another user is neither used for
+    /// building nor removed.
     fn must_be(
         &self,
         object: &'static str,
@@ -294,7 +302,7 @@ impl Opening<'_> {
         }
     }
 
-    /// Fails unless segment and set are of one owner.
+    /// Fails unless segment and set have the same owner.
     fn must_be_of_one(&self, segment: &SegmentStat, set: &SetStat) -> Result<(), Error> {
         let (segment, set) = (Owner::from(segment), Owner::from(set));
         if segment.is_same(set) {
@@ -311,7 +319,7 @@ impl Opening<'_> {
         Error::ForeignOwner { channel, object, owner: found.besides(expected), expected }
     }
 
-    /// The segment of a key, looked at; `None` where there is none.
+    /// Attaches and examines the segment of a key; `None` if it does not exist.
     fn look_for(&self, key: i32) -> Try<Option<Looked>> {
         match shm::get(key, 0, Get::Existing) {
             Ok(id) => self.look(id, Some(key)),
@@ -320,7 +328,7 @@ impl Opening<'_> {
         }
     }
 
-    /// Attaches a segment, found by this key, and looks at it. `None`: it went away.
+    /// Attaches and examines a segment, found by this key; `None` if it was removed.
     fn look(&self, id: i32, key: Option<i32>) -> Try<Option<Looked>> {
         let (mapping, stat) = match Mapping::attach_known(id, Access::ReadWrite) {
             Ok(found) => found,
@@ -333,7 +341,7 @@ impl Opening<'_> {
                 }));
             }
         };
-        // It lost its key meanwhile, or the identifier came round before it was attached.
+        // It has lost its key, or the identifier was reused before it was attached.
         if key.is_some_and(|key| key != stat.key) {
             return Err(Stop::Again);
         }
@@ -342,8 +350,8 @@ impl Opening<'_> {
         Ok(Some(Looked { stat, mapping, state }))
     }
 
-    /// An identifier is of a channel that there is, or was; and what is made belongs to the user that
-    /// makes it.
+    /// Returns whether this call may create the channel. An identifier refers to a channel that
+    /// exists or existed, and what a process creates belongs to its user.
     fn may_create(&self) -> bool {
         let may = match &self.options.address {
             Some(Address::Id(_)) => false,
@@ -353,7 +361,7 @@ impl Opening<'_> {
         may && self.how != How::Attach
     }
 
-    /// Whether a channel that is there may be joined at all.
+    /// Checks that an existing channel may be joined and matches the options.
     fn check(&self, facts: &ChannelInfo) -> Result<(), Error> {
         if self.how == How::Create {
             return Err(Error::AlreadyExists { channel: self.channel.clone() });
@@ -364,7 +372,7 @@ impl Opening<'_> {
         validate::check(self.options, &self.plan, facts)
     }
 
-    /// What was so before the seat is taken.
+    /// Records the state of the channel before the seat is taken.
     fn before(&self, members: &ChannelSemaphores, found: &Finished) -> Try<Before> {
         let header = segment::header(&found.mapping);
         let parking = match self.side.other() {
@@ -372,7 +380,7 @@ impl Opening<'_> {
             Side::Receivers => &header.receivers,
         };
         let joins = parking.joins.load(Relaxed);
-        // SAFETY: the segment is as large as its facts say.
+        // SAFETY: the segment is as large as its facts state.
         let table = unsafe { segment::waiting(&found.mapping, found.facts.geometry.seats) };
         let incarnations = table.incarnations();
         match members.is_there(self.side.other()) {
@@ -381,7 +389,7 @@ impl Opening<'_> {
         }
     }
 
-    /// The handle's share, with the seat in hand. A failure gives the seat back.
+    /// Builds the attachment of a member that has taken its seat. A failure gives the seat back.
     fn seated(
         &self,
         members: ChannelSemaphores,
@@ -399,15 +407,15 @@ impl Opening<'_> {
             // SAFETY: the whole segment, attached for writing; `examine` checked its length.
             let done = unsafe { memory::prefault(mapping.base(), total) };
             if let Err(errno) = done {
-                // The seat goes back; what failed is the news.
+                // The seat is given back; the error reports the failed call.
                 let _ = members.leave(facts.flavor, seat);
                 return Err(self.call("madvise").segment(errno, total, false).into());
             }
         }
         let (flavor, label) = (facts.flavor, &self.options.label);
-        // Nothing of the seat's is written in the segment before: it may be another's by now, in another
-        // set (`alone.rs`).
-        // SAFETY: the segment is as large as its facts say.
+        // Nothing that belongs to the seat is written to the segment before this point: the seat
+        // may already belong to another process, by another set (`create.rs`).
+        // SAFETY: the segment is as large as its facts state.
         let table = unsafe { segment::waiting(&mapping, facts.geometry.seats) };
         let Some(holder) = table.sign(seat, &before.incarnations) else {
             let _ = members.leave(flavor, seat);
@@ -415,12 +423,12 @@ impl Opening<'_> {
         };
         let unmet = before.unmet;
         let attachment = Attachment::new(members, holder, &stat, facts, mapping, unmet, label);
-        // A process that binds the segment to another set looks at the members' table after ours was
-        // removed (`alone.rs`): either it sees our line, or we see here that the set is gone.
+        // A process that binds the segment to another set scans the members' table after our set
+        // was removed (`create.rs`): either it sees our entry, or we see here that the set is gone.
         fence(SeqCst);
         attachment.check_seat().map_err(|fault| {
-            // What the last holder of the seat left in the slots is still to be looked for: the seat goes
-            // back, and its line goes on saying that its member died.
+            // The slots that the last holder of the seat owned are still to be recovered: the seat
+            // is given back, and its entry keeps stating that its member died.
             if attachment.took_over_from_dead() {
                 let _ = members.leave(flavor, seat);
                 attachment.mark_seat_lost();
@@ -441,7 +449,7 @@ impl Opening<'_> {
         Call { name, channel: &self.channel }
     }
 
-    /// What a failed call means for this try.
+    /// Returns whether a failed call starts a new attempt or fails the open.
     fn stop(&self, call: &'static str, errno: Errno) -> Stop {
         match errno {
             Errno::EIDRM | Errno::EINVAL | Errno::ENOENT => Stop::Again,

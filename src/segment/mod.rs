@@ -1,4 +1,4 @@
-//! One segment: making it a channel, and finding out what it is.
+//! Segments: initialising one as a channel, and validating the header of an existing one.
 
 pub(crate) mod owner;
 
@@ -19,31 +19,31 @@ use crate::sysv::shm::{Mapping, SegmentStat};
 use crate::sysv::time;
 use crate::wait::{REMOVED, Table};
 
-/// The state of a line whose member is there, or died there.
+/// The state of a members' table entry whose member is alive, or died without leaving.
 pub(crate) const HERE: u32 = 1;
-/// The state of a line whose member left.
+/// The state of an entry whose member left.
 pub(crate) const LEFT: u32 = 2;
 
-/// Set in the mode of our segments and sets, where it permits nothing: "others may execute", and
-/// nobody else. It marks them as ours from the very call that makes them, before anything could be
-/// written there, so that what a creator killed in that moment leaves is known for what it is.
+/// The mark in the mode of our segments and sets: "others may execute", and no other execute bit,
+/// which grants nothing. It marks an object as ours from the call that creates it, before anything
+/// can be written to it, so that an object whose creator was killed at that moment is recognised.
 pub(crate) const MARK: u32 = 0o001;
 
-/// Whether a mode carries the mark.
+/// Returns whether a mode carries the mark.
 pub(crate) fn is_marked(raw_mode: u32) -> bool {
     raw_mode & 0o111 == MARK
 }
 
-/// How long a channel lives.
+/// The lifetime of a channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lifetime {
-    /// Until [`remove`](crate::remove), as System V users expect: a writer may end before its reader
-    /// starts. Messages outlive every process, not the machine.
+    /// The channel exists until [`remove`](crate::remove), as System V users expect: a sender may
+    /// exit before its receiver starts. Messages outlive every process, but not a reboot.
     #[default]
     Kept,
-    /// Until its last member leaves. After a death of all members the next open takes the channel
-    /// over with its messages, or [`reap`](crate::reap) removes it.
+    /// The channel exists until its last member leaves. If all members died instead, the next open
+    /// takes the channel over with its messages, or [`reap`](crate::reap) removes it.
     LastMember,
 }
 
@@ -69,16 +69,17 @@ impl Lifetime {
     }
 }
 
-/// What becomes of a message whose receiver died before it acknowledged it.
+/// The policy for a message whose receiver died before acknowledging it.
 ///
-/// Of one-to-one channels the next receiver gets it, always.
+/// In SPSC channels the next receiver always gets the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Redelivery {
-    /// Another receiver gets it, until it was delivered so often (1 to 31): then it is set aside and
-    /// counted in [`Stat`](crate::Stat), for it may be what kills them.
+    /// Another receiver gets it, up to this many deliveries in total (1 to 31). After that the
+    /// message is discarded as poison, because it may be what kills its receivers, and counted in
+    /// [`Stat`](crate::Stat).
     UpTo(u8),
-    /// It is dropped and counted: no message is delivered twice.
+    /// The message is dropped and counted; no message is ever delivered twice.
     Never,
 }
 
@@ -115,7 +116,7 @@ impl Redelivery {
         }
     }
 
-    /// Whether a slot's word can count so far.
+    /// Returns whether a slot state can count that many deliveries.
     pub(crate) fn is_possible(self) -> bool {
         match self {
             Redelivery::UpTo(times) => (1..=DELIVERIES_MAX).contains(&times),
@@ -124,7 +125,7 @@ impl Redelivery {
     }
 }
 
-/// The private copy of what a header says, validated.
+/// A private, validated copy of a header.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ChannelInfo {
     pub(crate) flavor: Flavor,
@@ -138,24 +139,25 @@ pub(crate) struct ChannelInfo {
     pub(crate) redelivery: Redelivery,
 }
 
-/// What a segment is to us.
+/// The state of one of our segments.
 #[derive(Debug)]
 pub(crate) enum State {
-    /// A channel.
+    /// The segment is a channel.
     Ready(ChannelInfo),
-    /// Ours, its creator died or is still at it.
+    /// The segment is ours, but its creator died or has not finished.
     Incomplete,
 }
 
-/// The header at the start of a mapping at least as long as a header.
+/// Returns the header at the start of a mapping, which is at least as long as a header.
 pub(crate) fn header(mapping: &Mapping) -> &Header {
-    // SAFETY: mappings are aligned to pages, this one is long enough (checked by `examine` or made
-    // so by `initialise`), and a header is all atomics: any bytes are one.
+    // SAFETY: mappings are page-aligned, this one is long enough (`examine` checked it or the
+    // caller of `initialise` created it so), and a header consists of atomics only: any bytes are
+    // valid.
     unsafe { mapping.base().cast().as_ref() }
 }
 
-/// Finds out what a segment is. Every field is read once; nothing is used that does not fit the rest
-/// and the size the kernel tells.
+/// Determines the state of a segment. Every field is read once; nothing is used that is
+/// inconsistent with the other fields or with the size that the kernel reports.
 pub(crate) fn examine(
     mapping: &Mapping,
     stat: &SegmentStat,
@@ -163,14 +165,17 @@ pub(crate) fn examine(
 ) -> Result<State, Error> {
     let not_ours = |what: String| Err(Error::NotOurs { channel: channel.into(), what });
     if stat.size < size_of::<Header>() as u64 {
-        return not_ours(format!("a segment of {} bytes, too small for a header", stat.size));
+        return not_ours(format!(
+            "the segment of {} bytes is smaller than a channel header",
+            stat.size
+        ));
     }
     let header = header(mapping);
     let identity = &header.identity;
     match identity.magic.load(Acquire) {
         MAGIC => {}
         0 if is_marked(stat.raw_mode) => return Ok(State::Incomplete),
-        _ => return not_ours("a segment without our magic".into()),
+        _ => return not_ours("the segment has no sysvring magic number".into()),
     }
     let found = identity.version.load(Relaxed);
     if found != VERSION {
@@ -187,37 +192,37 @@ pub(crate) fn examine(
 fn read(header: &Header) -> Result<ChannelInfo, &'static str> {
     let id = &header.identity;
     let size = |word: &crate::sync::plain::AtomicU64| {
-        usize::try_from(word.load(Relaxed)).map_err(|_| "a size is larger than the address space")
+        usize::try_from(word.load(Relaxed)).map_err(|_| "a size exceeds the address space")
     };
-    let flavor = Flavor::from_number(id.flavor.load(Relaxed)).ok_or("the flavor is unknown")?;
+    let flavor = Flavor::from_number(id.flavor.load(Relaxed)).ok_or("unknown flavor")?;
     let seats = id.seats.load(Relaxed) as usize;
     if !flavor.allows(seats) {
-        return Err("the number of seats cannot be");
+        return Err("invalid seat count");
     }
     let shape = MessageLayout {
         variable: match id.shape.load(Relaxed) {
             1 => false,
             2 => true,
-            _ => return Err("the shape is unknown"),
+            _ => return Err("unknown message layout"),
         },
         size: size(&id.size)?,
         element: size(&id.element)?,
         align: id.align.load(Relaxed) as usize,
     };
     if !shape.align.is_power_of_two() || shape.align > layout::SLOTS_ALIGN {
-        return Err("the alignment cannot be");
+        return Err("invalid alignment");
     }
     let capacity = size(&id.capacity)?;
     let geometry = Geometry::new(shape, seats, capacity, size(&id.slot_size)?)
-        .map_err(|_| "the geometry cannot be")?;
+        .map_err(|_| "invalid geometry")?;
     let told =
         (capacity, size(&id.stride)?, id.header_size.load(Relaxed) as usize, size(&id.total)?);
     if told != (geometry.capacity, geometry.stride, geometry.header_size, geometry.total) {
-        return Err("the sizes do not fit together");
+        return Err("inconsistent sizes");
     }
     let nonce = id.nonce.load(Relaxed);
     if nonce == 0 || nonce > NONCE_MAX {
-        return Err("the nonce cannot be");
+        return Err("invalid nonce");
     }
     Ok(ChannelInfo {
         flavor,
@@ -226,18 +231,17 @@ fn read(header: &Header) -> Result<ChannelInfo, &'static str> {
         set: id.set.load(Relaxed) as i32,
         nonce,
         created: SystemTime::UNIX_EPOCH + Duration::from_nanos(id.created.load(Relaxed)),
-        lifetime: Lifetime::from_number(id.lifetime.load(Relaxed))
-            .ok_or("the lifetime is unknown")?,
+        lifetime: Lifetime::from_number(id.lifetime.load(Relaxed)).ok_or("unknown lifetime")?,
         name: layout::load_text(&header.name.0, id.name_len.load(Relaxed)),
         redelivery: Redelivery::from_numbers(
             id.on_death.load(Relaxed),
             id.deliveries.load(Relaxed),
         )
-        .ok_or("the rule for deaths is unknown")?,
+        .ok_or("unknown redelivery policy")?,
     })
 }
 
-/// What a new channel is to be.
+/// The properties of a channel to create.
 #[derive(Debug)]
 pub(crate) struct ChannelSpec<'a> {
     pub(crate) flavor: Flavor,
@@ -248,11 +252,11 @@ pub(crate) struct ChannelSpec<'a> {
     pub(crate) redelivery: Redelivery,
 }
 
-/// Makes a fresh segment, all zero as the kernel gives it, a channel; its facts. A process that sees
-/// the magic sees all.
+/// Initialises a new segment, all zero as the kernel provides it, as a channel, and returns its
+/// facts. A process that observes the magic number observes the whole header.
 ///
-/// The facts are the plan's, and nothing of them is read from the segment: any process that the mode
-/// lets write can write there from the moment that the segment exists.
+/// The facts come from the plan and none of them is read from the segment: any process that the
+/// mode allows to write can write there from the moment that the segment exists.
 pub(crate) fn initialise(
     mapping: &Mapping,
     plan: &ChannelSpec<'_>,
@@ -298,65 +302,67 @@ pub(crate) fn initialise(
     }
 }
 
-/// Ties the segment to a set. Only while the lifecycle semaphore of that set is held and it has no
-/// users.
+/// Binds the segment to a set. Must be called only while this process holds the lifecycle semaphore
+/// of that set and the set has no users.
 pub(crate) fn bind(mapping: &Mapping, set: i32, nonce: u32) {
     let identity = &header(mapping).identity;
     identity.set.store(set as u32, Relaxed);
     identity.nonce.store(nonce, Relaxed);
 }
 
-/// Tells the members that the channel was removed, without a system call of theirs. After it was:
-/// a segment found by its key is never doomed.
+/// Marks the channel as removed, so that its members notice without a system call. Must be called
+/// after the removal: a segment found by its key is never marked as removed.
 pub(crate) fn mark_removed(mapping: &Mapping) {
     let header = header(mapping);
     header.senders.set(REMOVED);
     header.receivers.set(REMOVED);
 }
 
-/// Whether nobody ever joined.
+/// Returns whether no member ever joined.
 pub(crate) fn is_untouched(mapping: &Mapping) -> bool {
     let header = header(mapping);
     header.senders.joins.load(Relaxed) == 0 && header.receivers.joins.load(Relaxed) == 0
 }
 
-/// Whether the members' table has a line of a member that is there, or died there. A member signs its
-/// line before it does anything else in the segment, and looks at its set once more after that.
+/// Returns whether the members' table has an entry of a member that is alive or died without
+/// leaving. A member signs its entry before it does anything else in the segment, and checks its
+/// set again after that.
 pub(crate) fn has_members(mapping: &Mapping, seats: usize) -> bool {
     (0..seats).any(|seat| member(mapping, seat).state.load(Acquire) == HERE)
 }
 
-/// Clears what the members of a former life left there while they waited. Only while there are none.
+/// Clears the words of former members that died while they waited. Must be called only while the
+/// channel has no members.
 ///
 /// # Safety
-/// The segment has a waiting table of so many seats.
+/// The segment has a waiting table of `seats` seats.
 pub(crate) unsafe fn forget_waiters(mapping: &Mapping, seats: usize) {
     header(mapping).senders.forget();
     header(mapping).receivers.forget();
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { waiting(mapping, seats) }.forget();
 }
 
-/// The words of the waiting table.
+/// Returns the waiting table.
 ///
 /// # Safety
-/// The segment has one of so many seats.
+/// The segment has a waiting table of `seats` seats.
 pub(crate) unsafe fn waiting(mapping: &Mapping, seats: usize) -> Table<'_> {
-    // SAFETY: the caller's promise, and the mapping lives as long as the table.
+    // SAFETY: guaranteed by the caller, and the mapping outlives the table.
     unsafe { Table::at(mapping.base(), seats) }
 }
 
-/// The line of a seat.
+/// Returns the members' table entry of a seat.
 pub(crate) fn member(mapping: &Mapping, seat: usize) -> &layout::Member {
     debug_assert!(
         size_of::<Header>() + (seat + 1) * size_of::<layout::Member>() <= header_size(seat + 1)
     );
-    // SAFETY: geometry counts the seats into the header size, `examine` checked it against the
-    // segment; a line is all atomics.
+    // SAFETY: the geometry includes the seats in the header size, which `examine` checked against
+    // the segment; an entry consists of atomics only.
     unsafe { mapping.base().add(size_of::<Header>()).cast::<layout::Member>().add(seat).as_ref() }
 }
 
-/// Signs the line of a seat that was just taken. Whether its last holder died in it.
+/// Signs the entry of a seat that was just taken. Returns whether its last holder died in it.
 pub(crate) fn sign(member: &layout::Member, side: Side, label: &str) -> bool {
     let inherited = member.state.load(Acquire) == HERE;
     for counter in [&member.bytes, &member.parks, &member.wakes, &member.repairs, &member.messages]
@@ -364,7 +370,8 @@ pub(crate) fn sign(member: &layout::Member, side: Side, label: &str) -> bool {
         counter.store(0, Relaxed);
     }
     member.label_len.store(layout::store_text(&member.label, label), Relaxed);
-    // Also the holder's stamp: of two holders of a seat no two are the same, whatever the clock does.
+    // This is also the holder's stamp: no two holders of a seat have the same one, even if the
+    // clock goes backwards.
     let last = member.joined.load(Relaxed);
     member.joined.store(time::wall_ns().max(last.wrapping_add(1)).max(1), Relaxed);
     member.role.store(side.role_number(), Relaxed);

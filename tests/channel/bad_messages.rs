@@ -74,7 +74,7 @@ fn too_long() {
     let batch: [&[u8]; 4] = [b"one", b"two", &long, b"three"];
     let ended = BatchError { sent: 2, error: refused };
     assert_eq!(tx.send_batch(batch), Err(ended));
-    assert!(advises(&ended).contains("2 of its messages sent"));
+    assert!(advises(&ended).contains("stopped after 2 messages"));
     assert_eq!(tx.send(&long[..10]), Ok(()));
     for sent in [&b"one"[..], b"two", &long[..10]] {
         assert_eq!(&*rx.recv_boxed().expect("recv"), sent);

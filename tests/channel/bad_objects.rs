@@ -55,16 +55,16 @@ fn is_not_ours(key: &Key, what_is_there: &str) {
 
 fn foreign_segments() {
     for (bytes, mode, filler, what) in [
-        (1, 0o600, 0u8, "too small for a header"),
-        (1023, 0o666, 7, "too small for a header"),
-        (1024, 0o600, 0, "without our magic"),
-        (8192, 0o600, 0, "without our magic"),
-        (8192, 0o644, b'S', "without our magic"),
+        (1, 0o600, 0u8, "smaller than a channel header"),
+        (1023, 0o666, 7, "smaller than a channel header"),
+        (1024, 0o600, 0, "no sysvring magic number"),
+        (8192, 0o600, 0, "no sysvring magic number"),
+        (8192, 0o644, b'S', "no sysvring magic number"),
         // Marked like ours, perhaps by chance.
-        (100, 0o601, 0, "too small for a header"),
-        (8192, 0o601, 0xff, "without our magic"),
+        (100, 0o601, 0, "smaller than a channel header"),
+        (8192, 0o601, 0xff, "no sysvring magic number"),
         // Executable for more than "others": not our mark.
-        (8192, 0o755, 0, "without our magic"),
+        (8192, 0o755, 0, "no sysvring magic number"),
     ] {
         let key = Key::new();
         let id = key.make_segment(bytes, mode);
@@ -281,7 +281,7 @@ fn segment_and_set_of_different_channels() {
     let set = memory.u32(at::SET).swap(two.set().expect("a set") as u32, Relaxed);
     let error = refusal(one.options().timeout(SHORT).open::<Receiver<u64>>());
     let Error::Fault(Fault::Corrupt { what }) = error else { panic!("{error:?}") };
-    assert!(what.contains("do not belong together"), "{what}");
+    assert!(what.contains("do not match"), "{what}");
     // To look at it is no harm.
     let stat = sysvring::stat(one.address()).expect("stat");
     assert!(stat.set.is_none() && stat.members.iter().all(|member| !member.alive));

@@ -307,7 +307,7 @@ fn attach_without_undo(orders: &mut Orders) {
         for error in [opened.map(drop), other.map(drop)] {
             let Err(error @ Error::NoUndo { .. }) = error else { panic!("{error:?}") };
             let text = error.to_string();
-            assert!(text.contains("SEM_UNDO") && text.contains("; run"), "{text}");
+            assert!(text.contains("SEM_UNDO") && text.contains("; use"), "{text}");
         }
     }
     if errno != 0 {

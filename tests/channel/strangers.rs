@@ -290,7 +290,7 @@ fn nobody_creates_for_another_user() {
     for absent in [options().open::<Sender<u64>>(), options().attach()] {
         let absent = refusal(absent);
         assert!(matches!(absent, Error::NotFound { .. }), "{absent:?}");
-        assert!(absent.to_string().contains("only that user creates it"), "{absent}");
+        assert!(absent.to_string().contains("only that user can create it"), "{absent}");
     }
 }
 

@@ -25,9 +25,9 @@ fn a_letter_outlives_its_writer() {
     assert_eq!(letter(&name, &["read"]), (true, "Dear reader,\nünd so on\n".into(), "".into()));
     ground.assert_clean();
     let (found, _, error) = letter(&name, &["read"]);
-    assert!(!found && error.contains("there is no channel"), "{error}");
+    assert!(!found && error.contains("does not exist"), "{error}");
     let (found, _, error) = letter(&name, &["show"]);
-    assert!(!found && error.contains("there is no channel"), "{error}");
+    assert!(!found && error.contains("does not exist"), "{error}");
 }
 
 #[test]

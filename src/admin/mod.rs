@@ -1,4 +1,4 @@
-//! Channels from outside: looking, listing, removing.
+//! Inspecting, listing and removing channels without joining them.
 
 pub(crate) mod locate;
 pub(crate) mod observer;

@@ -1,4 +1,4 @@
-//! Looking at channels without joining them: `list`, `stat` and the read-only [`Observer`].
+//! Inspecting channels without joining them: `list`, `stat` and the read-only [`Observer`].
 
 use std::time::SystemTime;
 
@@ -10,13 +10,22 @@ use crate::segment::{self, ChannelInfo, State, is_marked};
 use crate::sysv::Errno;
 use crate::sysv::shm::{self, Access, Mapping, SegmentStat};
 
-/// The channels of this IPC namespace that this user may read. One that was removed is among them as
-/// long as a process has it attached.
+/// Lists all channels in this IPC namespace that the calling user may read. A removed channel is
+/// included as long as a process has it attached.
 ///
-/// One that cannot be looked at, whatever the reason, is left out: it may be another user's doing.
+/// A channel that cannot be inspected is left out, whatever the reason: another user may have
+/// caused it.
 ///
 /// # Errors
-/// [`Error::System`] when the kernel's table cannot be read.
+/// [`Error::System`] if the kernel's table cannot be read.
+///
+/// ```
+/// use sysvring::{Options, spsc};
+/// # fn main() -> Result<(), sysvring::Error> {
+/// let tx: spsc::Sender<u64> = Options::private().create()?;
+/// assert!(sysvring::list()?.iter().any(|stat| stat.id == tx.id()));
+/// # Ok(()) }
+/// ```
 pub fn list() -> Result<Vec<Stat>, Error> {
     let segments = shm::list().map_err(|errno| Error::System {
         call: "shmctl(SHM_STAT)",
@@ -31,33 +40,57 @@ pub fn list() -> Result<Vec<Stat>, Error> {
     Ok(ours.filter_map(|stat| look(stat.id)).collect())
 }
 
-/// Everything about one channel, without joining it: one [`Observer`], one look.
+/// Returns a snapshot of a channel's state without joining the channel, as one [`Observer::stat`]
+/// does.
 ///
 /// # Errors
 /// As [`Observer::open`] and [`Observer::stat`].
+///
+/// ```
+/// use sysvring::{Options, spsc};
+/// # fn main() -> Result<(), sysvring::Error> {
+/// let mut tx: spsc::Sender<u64> = Options::private().capacity(8).create()?;
+/// tx.send(&7)?;
+/// let stat = sysvring::stat(tx.id())?;
+/// assert_eq!((stat.capacity, stat.depth), (8, 1));
+/// # Ok(()) }
+/// ```
 pub fn stat(address: impl Into<Address>) -> Result<Stat, Error> {
     let address = address.into();
     let FoundSegment { mapping, stat, facts } = find_channel(&address)?;
     Ok(describe_as(&mapping, stat, facts?))
 }
 
-/// Looks at one channel, again and again: it takes no seat, wakes nobody and cannot disturb anybody,
-/// not even by mistake. Read permission is enough.
+/// A read-only view of one channel that does not join it. It takes no seat, wakes no waiter and
+/// cannot disturb a member, not even by mistake. Read permission is sufficient.
 ///
-/// The channel is attached, read-only, only while [`stat`](Observer::stat) runs: between two looks
-/// nothing is held, and a channel that is gone meanwhile is gone.
+/// The channel is attached, read-only, only while [`stat`](Observer::stat) runs: between two calls
+/// nothing is held, and the observer does not keep a channel alive.
+///
+/// ```
+/// use sysvring::{Observer, Options, spsc};
+/// # fn main() -> Result<(), sysvring::Error> {
+/// let mut tx: spsc::Sender<u64> = Options::private().create()?;
+/// let observer = Observer::open(tx.id())?;
+/// tx.send(&7)?;
+/// assert_eq!(observer.stat()?.depth, 1);
+/// tx.send(&8)?;
+/// assert_eq!(observer.stat()?.depth, 2);
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Observer {
     channel: String,
     id: i32,
-    /// What another segment does not have that gets this identifier later.
+    /// Distinguishes the channel from a segment that gets the same identifier later.
     identity: Identity,
 }
 
-/// What tells a channel from all others that ever have its segment's identifier.
+/// The properties that distinguish a channel from all others that ever have its segment's
+/// identifier.
 #[derive(Debug, PartialEq)]
 struct Identity {
-    /// The creator, which never changes.
+    /// The user id of the creator, which never changes.
     owner: u32,
     nonce: u32,
     created: SystemTime,
@@ -70,12 +103,12 @@ impl Identity {
 }
 
 impl Observer {
-    /// Finds the channel.
+    /// Finds the channel and remembers its identity.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::NotOurs`], [`Error::PermissionDenied`], [`Error::NameCollision`],
-    /// [`Error::ForeignOwner`], and what is wrong with the header: [`Error::LayoutVersion`],
-    /// [`Error::Truncated`], a [`Fault::Corrupt`].
+    /// [`Error::NotFound`], [`Error::NotOurs`], [`Error::PermissionDenied`],
+    /// [`Error::NameCollision`], [`Error::ForeignOwner`], and for an unusable header:
+    /// [`Error::LayoutVersion`], [`Error::Truncated`], a [`Fault::Corrupt`].
     pub fn open(address: impl Into<Address>) -> Result<Observer, Error> {
         let address = address.into();
         let FoundSegment { stat, facts, .. } = find_channel(&address)?;
@@ -83,12 +116,12 @@ impl Observer {
         Ok(Observer { channel: address.to_string(), id: stat.id, identity })
     }
 
-    /// One look.
+    /// Returns a snapshot of the channel's state.
     ///
     /// # Errors
-    /// [`Error::Fault`] with [`Fault::Removed`] when the channel was removed and no member has it
-    /// attached any more, [`Error::PermissionDenied`] when its mode was changed, else what is wrong
-    /// with the header.
+    /// [`Error::Fault`] with [`Fault::Removed`] if the channel was removed and no member has it
+    /// attached any more, [`Error::PermissionDenied`] if its mode was changed, otherwise the errors
+    /// of [`open`](Observer::open) for an unusable header.
     pub fn stat(&self) -> Result<Stat, Error> {
         let attached = Mapping::attach_known(self.id, Access::ReadOnly);
         let (mapping, stat) = attached.map_err(|refused| match refused.errno {
@@ -99,7 +132,7 @@ impl Observer {
             State::Ready(facts) if Identity::of(&stat, &facts) == self.identity => {
                 Ok(describe_as(&mapping, stat, facts))
             }
-            // The identifier came round.
+            // The identifier was reused.
             _ => Err(Fault::Removed.into()),
         }
     }

@@ -1,4 +1,4 @@
-//! Removing: one channel by its address, or whatever dead processes left.
+//! Removing one channel by its address, or everything that dead processes left behind.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use crate::sysv::shm::{self, Access, Get, Mapping, SegmentStat};
 use crate::sysv::time::Deadline;
 use crate::sysv::{self, Errno, process};
 
-/// How long removing waits for a process that is creating or joining.
+/// Maximum time that `remove` waits for a process that is creating or joining the channel.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Something [`reap`] removed.
+/// A channel, or a part of one, that [`reap`] removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reaped {
     /// Its System V key, 0 for private channels.
     pub key: i32,
-    /// The name in the header, if it got that far and had one.
+    /// The name in the header; empty if the header was never finished or has no name.
     pub name: String,
     /// The segment's identifier, if there was one.
     pub segment: Option<i32>,
@@ -29,7 +29,7 @@ pub struct Reaped {
     pub set: Option<i32>,
 }
 
-/// Removes a segment or set; that somebody else did so already is fine.
+/// Ignores the error of a removal whose segment or set was already removed by another process.
 fn gone(result: sysv::Result<()>) -> sysv::Result<()> {
     match result {
         Err(Errno::EIDRM | Errno::EINVAL) => Ok(()),
@@ -37,8 +37,9 @@ fn gone(result: sysv::Result<()>) -> sysv::Result<()> {
     }
 }
 
-/// Removes a channel without members. Whoever holds the lifecycle semaphore of a set without users
-/// is alone, and sleepers on that semaphore get EIDRM and start again.
+/// Removes a channel without members. The process that holds the lifecycle semaphore of a set
+/// without users is the only one that works on the channel; processes that are blocked on that
+/// semaphore get EIDRM and start again.
 pub(crate) fn remove_if_unused(
     members: ChannelSemaphores,
     segment: i32,
@@ -46,11 +47,11 @@ pub(crate) fn remove_if_unused(
 ) -> Result<(), Fault> {
     match members.try_exclusive() {
         Ok(true) => {}
-        // Somebody came, or somebody else is at it.
+        // Another process has joined, or is already removing the channel.
         Ok(false) | Err(Errno::EIDRM | Errno::EINVAL) => return Ok(()),
         Err(errno) => return Err(liveness::fault("semop")(errno)),
     }
-    // A private segment is marked since its first attach and goes with its last.
+    // A private segment is marked for removal at its first attach and removed with its last detach.
     let removed = match key != 0 && shm::stat(segment).is_ok_and(|stat| stat.key == key) {
         true => gone(shm::remove(segment)).map_err(liveness::fault("shmctl(IPC_RMID)")),
         false => Ok(()),
@@ -58,24 +59,37 @@ pub(crate) fn remove_if_unused(
     let set = || gone(members.set.remove()).map_err(liveness::fault("semctl(IPC_RMID)"));
     let removed = removed.and_then(|()| set());
     if removed.is_err() {
-        // Another user's, and not ours to remove: let it be, and hold up nobody.
+        // It belongs to another user, who alone may remove it: leave it, and block no other
+        // process.
         let _ = members.unlock();
     }
     removed
 }
 
-/// Removes a channel, whoever uses it: its segment and its set, and with them the messages in it.
+/// Removes a channel and its messages, even if it is in use: both its segment and its set.
 ///
-/// Members that sleep are woken. Receivers get what is in the ring, then
-/// [`Fault::Removed`](crate::Fault::Removed). Senders get it at their next call but one at the latest: when
-/// this returns, a call may be under way, which sends its message or batch, and each thread's next send
-/// may succeed and notice. A name or key can be used again at once.
+/// Blocked members are woken. Receivers get the messages in the ring, then [`Fault::Removed`].
+/// Senders get that fault at their next call but one at the latest: when `remove` returns, a call
+/// may be in progress, which sends its message or batch, and the next send of each thread may still
+/// succeed while it notices the removal. The name or key can be used again immediately.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::NotOurs`] (nothing is ever removed that is not a channel of this
-/// crate), [`Error::PermissionDenied`] (only the owner or creator may remove),
-/// [`Error::ForeignOwner`] when another user has put a segment or a set under the key of a name,
-/// [`Error::Busy`] when a process that creates or joins does not finish for 10 seconds.
+/// [`Error::NotFound`], [`Error::NotOurs`] (an object that is not a channel of this crate is never
+/// removed), [`Error::PermissionDenied`] (only the owner or creator can remove a channel),
+/// [`Error::ForeignOwner`] if another user has placed a segment or a set under the key of a name,
+/// [`Error::Busy`] if a process that is creating or joining does not finish within 10 seconds.
+///
+/// ```
+/// use sysvring::{Error, Options, spsc};
+/// # fn main() -> Result<(), Error> {
+/// # let name = format!("doc-remove-{}", std::process::id());
+/// # let name = name.as_str();
+/// let tx: spsc::Sender<u64> = Options::named(name).create()?;
+/// drop(tx); // the channel and its messages are kept
+/// sysvring::remove(name)?;
+/// assert!(matches!(sysvring::remove(name), Err(Error::NotFound { .. })));
+/// # Ok(()) }
+/// ```
 pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
     let address = address.into();
     let channel = address.to_string();
@@ -90,7 +104,7 @@ pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
             errno => Error::System { call, channel: channel.clone(), source: errno.into() },
         }
     };
-    // What lies beside the segment of a key and is another user's is of no concern to its members.
+    // A set of another user under the key of the segment does not concern the segment's members.
     let is_beside = |set: &SetStat| {
         segment.as_ref().is_some_and(|found| !Owner::from(&found.stat).is_same(set.into()))
     };
@@ -109,11 +123,11 @@ pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
     }
     let result = match &segment {
         None => Ok(()),
-        // It is attached, so that the identifier stays its own.
+        // The segment is attached, so that its identifier cannot be reused.
         Some(FoundSegment { stat, facts, .. }) => {
             let attached = Mapping::attach(stat.id, Access::ReadWrite);
             let removed = gone(shm::remove(stat.id)).map_err(refused("shmctl(IPC_RMID)"));
-            // Who may not even attach leaves it to the set's removal to wake the members.
+            // If this process may not even attach, removing the set is what wakes the members.
             if let (Ok(()), Ok(mapping), Ok(_)) = (&removed, attached, facts) {
                 segment::mark_removed(&mapping);
             }
@@ -124,20 +138,33 @@ pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
     let set = Set::from_id(stat.id);
     let result = result.and_then(|()| gone(set.remove()).map_err(refused("semctl(IPC_RMID)")));
     if result.is_err() && !is_beside(&stat) {
-        // What we may not remove must not be held up either.
+        // A set that we may not remove must not stay locked either.
         let _ = ChannelSemaphores::new(set).unlock();
     }
     result
 }
 
-/// Removes what dead processes left: channels that were never finished, channels that live only as
-/// long as their members and have none alive, and the sets of private channels whose segment is gone.
+/// Removes channels and semaphore sets left behind by dead processes: channels that were never
+/// finished, channels of [`Lifetime::LastMember`] without a living member, and the sets of private
+/// channels whose segment no longer exists. Returns what was removed.
 ///
-/// A whole channel of [`Lifetime::Kept`] is never touched, with or without members; see
-/// [`remove`]. Processes of other users are none of our business unless we may remove their objects.
+/// A complete channel of [`Lifetime::Kept`] is never touched, with or without members; see
+/// [`remove`]. Objects of other users are ignored unless the calling user may remove them.
 ///
 /// # Errors
-/// [`Error::System`] when the kernel's tables cannot be read; what cannot be removed is left out.
+/// [`Error::System`] if the kernel's tables cannot be read; an object that cannot be removed is
+/// left out.
+///
+/// ```
+/// use sysvring::{Options, spsc};
+/// # fn main() -> Result<(), sysvring::Error> {
+/// let tx: spsc::Sender<u64> = Options::private().create()?;
+/// for reaped in sysvring::reap()? {
+///     println!("removed {reaped:?}");
+/// }
+/// assert_eq!(sysvring::stat(tx.id())?.id, tx.id()); // a channel in use is not touched
+/// # Ok(()) }
+/// ```
 pub fn reap() -> Result<Vec<Reaped>, Error> {
     let system = |call| {
         move |errno: Errno| Error::System { call, channel: "any".into(), source: errno.into() }
@@ -165,7 +192,7 @@ fn may_remove(uid: u32, cuid: u32) -> bool {
 
 fn reap_set(stat: &SetStat) -> Option<Reaped> {
     let members = ChannelSemaphores::new(Set::from_id(stat.id));
-    // A creator that is alive and between its calls finds its set gone and starts again.
+    // A living creator that is between two calls finds its set removed and starts again.
     if !members.try_exclusive().ok()? {
         return None;
     }
@@ -194,12 +221,12 @@ fn reap_set(stat: &SetStat) -> Option<Reaped> {
     Some(reaped)
 }
 
-/// There is something that keeps a set from being reaped.
+/// The set must not be reaped.
 struct Kept;
 
-/// The segment that is to go with a set, attached, and its name. `None`: the set goes alone. A segment
-/// of the same key that is another user's, or names another set, is none of this one's business, and
-/// this set is of no use to it.
+/// Attaches the segment that is to be removed together with a set, and returns it with its name.
+/// `None`: the set is removed alone. A segment of the same key that belongs to another user or
+/// names another set has nothing to do with this set, and does not use it.
 fn segment_of(set: &SetStat) -> Result<Option<(Mapping, SegmentStat, String)>, Kept> {
     let id = match shm::get(set.key, 0, Get::Existing) {
         Ok(id) => id,
@@ -226,13 +253,13 @@ fn segment_of(set: &SetStat) -> Result<Option<(Mapping, SegmentStat, String)>, K
     }
 }
 
-/// Segments without a set: never finished, or their set was removed by hand.
+/// Removes a segment without a set: one that was never finished, or whose set was removed by hand.
 fn reap_segment(stat: &SegmentStat) -> Option<Reaped> {
     if shm::stat(stat.id).ok()?.attached != 0 {
         return None;
     }
     let (mapping, fresh) = Mapping::attach_known(stat.id, Access::ReadOnly).ok()?;
-    // Attached by this look alone, and still the segment that was listed.
+    // Attached by this process only, and still the segment that was listed.
     let is_same = is_marked(fresh.raw_mode) && Owner::from(&fresh) == Owner::from(stat);
     if fresh.attached != 1 || fresh.marked_for_removal || !is_same {
         return None;
@@ -247,8 +274,8 @@ fn reap_segment(stat: &SegmentStat) -> Option<Reaped> {
         }
         _ => return None,
     };
-    // A private one between its making and its marking has the mark of a live creator's next call
-    // at most: that creator finds it gone and starts again.
+    // A private segment may be between its creation and its marking for removal by a living
+    // creator: that creator finds at its next call that the segment is gone, and starts again.
     gone(shm::remove(stat.id)).ok()?;
     Some(Reaped { key: fresh.key, name, segment: Some(stat.id), set: None })
 }

@@ -1,4 +1,4 @@
-//! What there is to know of a channel, at one moment.
+//! A snapshot of a channel's state: how it is read from the segment, and its text form.
 
 use core::fmt;
 use std::time::SystemTime;
@@ -17,107 +17,115 @@ use crate::sync::plain::Ordering::{Acquire, Relaxed};
 use crate::sysv::sem::{Set, SetStat};
 use crate::sysv::shm::{Mapping, SegmentStat};
 
-/// Everything there is to know of a channel, at one moment.
+/// A snapshot of a channel's state.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stat {
-    /// What other processes need to attach by identifier.
+    /// The identifier that other processes can pass to [`Options::id`](crate::Options::id).
     pub id: ChannelId,
-    /// The name, empty for raw keys, files and private channels. As everything here but what the
-    /// kernel tells in `segment` and `set`, it is what those who may write to the segment say.
+    /// The name; empty for raw keys, files and private channels. Like every field except `segment`
+    /// and `set`, which the kernel reports, it can be forged by any process that may write to the
+    /// segment.
     pub name: String,
     /// The System V key, 0 for private channels.
     pub key: i32,
-    /// What kind of channel it is.
+    /// The kind of channel.
     pub flavor: Flavor,
-    /// How long it lives.
+    /// The lifetime of the channel.
     pub lifetime: Lifetime,
-    /// When it was created.
+    /// The time at which it was created.
     pub created: SystemTime,
-    /// Slots in the ring.
+    /// Number of slots in the ring.
     pub capacity: usize,
-    /// Longest message, bytes.
+    /// Size of the longest message in bytes.
     pub slot_size: usize,
-    /// From one slot to the next, bytes.
+    /// Distance from one slot to the next in bytes.
     pub stride: usize,
-    /// Whether messages differ in length.
+    /// Whether messages have variable length.
     pub variable: bool,
-    /// Size of a message, or of what precedes its trailing slice; bytes.
+    /// Size in bytes of a message, or of the part before its trailing slice.
     pub message_size: usize,
-    /// Alignment of a message, bytes.
+    /// Alignment of a message in bytes.
     pub message_align: usize,
-    /// The users' own number for the message type, 0 for none.
+    /// The schema number that users chose for the message type; 0 for none.
     pub schema: u64,
-    /// Messages sent and not yet acknowledged; see [`depth_is_exact`](Stat::depth_is_exact).
+    /// Number of messages sent and not yet acknowledged; see
+    /// [`depth_is_exact`](Stat::depth_is_exact).
     pub depth: u64,
-    /// Whether `depth` was counted, as is always done for channels of the calling user and for all
-    /// one-to-one channels. In a many-to-many channel of another user at most 4096 slots are looked
-    /// at; where that is not enough, `depth` is the difference of `tail` and `head`.
+    /// Whether `depth` was counted, which is always the case for channels of the calling user and
+    /// for all SPSC channels. In an MPMC channel of another user at most 4096 slots are inspected;
+    /// where that is not enough, `depth` is the difference of `tail` and `head`.
     pub depth_is_exact: bool,
-    /// The next position to receive; of many to many, one before it by 16 at most for each receiver.
+    /// The next position to receive. For MPMC channels this is a hint that lags by at most 16
+    /// positions per receiver.
     pub head: u64,
-    /// The next position to send; of many to many, one before it by 16 at most for each sender.
+    /// The next position to send. For MPMC channels this is a hint that lags by at most 16
+    /// positions per sender.
     pub tail: u64,
-    /// Many to many: what becomes of a message whose receiver died.
+    /// MPMC: what happens to a message whose receiver died.
     pub redelivery: Redelivery,
-    /// Many to many: how many messages were delivered again, since the channel was created.
+    /// MPMC: number of redeliveries since the channel was created.
     pub redelivered: u64,
-    /// Many to many: how many were [dropped](Redelivery::Never) with their receiver.
+    /// MPMC: number of messages that were [dropped](Redelivery::Never) with their receiver.
     pub dropped: u64,
-    /// Many to many: how many were set aside after so many deliveries as
-    /// [allowed](Redelivery::UpTo).
+    /// MPMC: number of messages that were discarded as poison after the
+    /// [maximum number](Redelivery::UpTo) of deliveries.
     pub set_aside: u64,
-    /// The position of the last one of these.
+    /// The position of the last message discarded as poison.
     pub last_set_aside: Option<u64>,
-    /// How often a member that waited was not woken for what it waited for, and found it by a look of its
-    /// own. It stays 0 unless a process was stopped while it was about to wake another one.
+    /// Number of times that a waiting member missed its wake-up and found by its own periodic check
+    /// that the awaited event had happened. It stays 0 unless a process was stopped while it was
+    /// about to wake another one.
     pub overslept: u64,
-    /// The kernel's facts about the segment.
+    /// The kernel's information about the segment.
     pub segment: SegmentStat,
-    /// The kernel's facts about the set; `None` when it is gone, or another one.
+    /// The kernel's information about the set; `None` if the set was removed or is not the
+    /// channel's.
     pub set: Option<SetStat>,
-    /// Who is attached, and who was last.
+    /// The current members, and the last members of free seats.
     pub members: Vec<Member>,
 }
 
-/// One line of the members' table.
+/// An entry of the members' table.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Member {
-    /// The seat's number.
+    /// The number of the seat.
     pub seat: usize,
-    /// What it does there.
+    /// Whether the member sends or receives.
     pub role: Role,
-    /// The process, in the PID namespace of whoever asks.
+    /// The pid of its process, in the PID namespace of the calling process.
     pub pid: u32,
-    /// The label it gave itself.
+    /// The label that the member chose.
     pub label: String,
-    /// Whether it is there now; by the kernel's word, not by the header's.
+    /// Whether the member is alive now, according to the kernel and not to the header.
     pub alive: bool,
-    /// Whether it left by its own will. Neither alive nor left: it died.
+    /// Whether it left of its own accord. A member that is neither alive nor left died.
     pub left: bool,
-    /// When it joined.
+    /// The time at which it joined.
     pub joined: SystemTime,
-    /// Its next position, or where it stopped. Of many to many, and the counters below, as of when
-    /// it last slept or looked around.
+    /// Its next position, or the position where it stopped. For MPMC channels this field and the
+    /// counters below are updated only when the member blocks or checks the other members'
+    /// liveness.
     pub position: u64,
-    /// Messages since it joined.
+    /// Number of messages since it joined.
     pub messages: u64,
-    /// Payload bytes since it joined; of messages of variable length it may lag by a ring full.
+    /// Number of payload bytes since it joined; for messages of variable length it may lag by up to
+    /// the contents of a full ring.
     pub bytes: u64,
-    /// How often it slept; may lag likewise.
+    /// Number of times that it parked; may lag likewise.
     pub parks: u64,
-    /// How often it woke the other side.
+    /// Number of times that it woke the other side.
     pub wakes: u64,
 }
 
-/// What a member does.
+/// The role of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Role {
-    /// Sends.
+    /// The member sends.
     Sender,
-    /// Receives.
+    /// The member receives.
     Receiver,
 }
 
@@ -139,10 +147,11 @@ impl fmt::Display for Role {
     }
 }
 
-/// Most slots that are looked at in a channel of another user, however many it says there are.
+/// Maximum number of slots that are inspected in a channel of another user, whatever capacity its
+/// header claims.
 const LOOKED_AT: u64 = 4096;
 
-/// Describes the channel in a mapping, of which the kernel told this while it was mapped.
+/// Describes the channel in a mapping; `segment` was reported by the kernel while it was attached.
 pub(crate) fn describe(
     mapping: &Mapping,
     segment: SegmentStat,
@@ -154,12 +163,13 @@ pub(crate) fn describe(
     }
 }
 
-/// Describes the channel in a mapping, of which these facts are known.
+/// Describes the channel in a mapping whose header was read and validated before.
 pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: ChannelInfo) -> Stat {
     let set = set_of(&facts, &segment);
     let header = segment::header(mapping);
     let geometry = facts.geometry;
-    // SAFETY: the geometry was checked against this segment; the ring is gone before the mapping.
+    // SAFETY: the geometry was checked against this segment; the ring is dropped before the
+    // mapping.
     let ring = unsafe { Ring::new(mapping.base(), &geometry) };
     let set_aside = header.repairs.set_aside.load(Relaxed);
     let at_most = if Owner::from(&segment).is_own() { u64::MAX } else { LOOKED_AT };
@@ -216,7 +226,7 @@ fn members(mapping: &Mapping, ring: &Ring, facts: &ChannelInfo, has_set: bool) -
         };
         let alive = has_set && set.is_taken(number).unwrap_or(false);
         let (position, messages) = match (facts.flavor, role) {
-            // The header is exact where a member's own line lags.
+            // The header is exact where a member's own entry lags.
             (Flavor::Spsc, Role::Sender) => since(line, ring.tail()),
             (Flavor::Spsc, Role::Receiver) => since(line, ring.header().head.0.load(Acquire)),
             (Flavor::Mpmc, _) => (line.position.load(Relaxed), line.messages.load(Relaxed)),
@@ -245,12 +255,12 @@ fn members(mapping: &Mapping, ring: &Ring, facts: &ChannelInfo, has_set: bool) -
     found
 }
 
-/// A position, and how many messages a member has come to it.
+/// Returns a position, and the number of messages from the member's first one up to it.
 fn since(line: &layout::Member, position: u64) -> (u64, u64) {
     (position, position.wrapping_sub(line.first.load(Relaxed)))
 }
 
-/// A text from the segment, in which another user can have put what moves a terminal's cursor.
+/// A text from the segment, into which another user may have written terminal control sequences.
 struct Printable<'a>(&'a str);
 
 impl fmt::Display for Printable<'_> {
@@ -276,7 +286,8 @@ impl fmt::Display for Stat {
         )?;
         writeln!(
             f,
-            "ring      {}{} of {} slots filled, {} bytes a slot{}, next to receive {}, next to send {}",
+            "ring      {}{} of {} slots filled, {} bytes a slot{}, next to receive {}, next to \
+             send {}",
             if self.depth_is_exact { "" } else { "about " },
             self.depth,
             self.capacity,
@@ -288,15 +299,15 @@ impl fmt::Display for Stat {
         if self.flavor == Flavor::Mpmc {
             writeln!(
                 f,
-                "deaths    redelivery {}: {} delivered again, {} dropped, {} set aside",
+                "deaths    redelivery {}: {} delivered again, {} dropped, {} discarded as poison",
                 self.redelivery, self.redelivered, self.dropped, self.set_aside,
             )?;
         }
         let s = &self.segment;
         writeln!(
             f,
-            "segment   {} bytes, mode {:03o}, owner {}:{}, creator {}:{}, {} attached, created by {}, \
-             last used by {}{}{}",
+            "segment   {} bytes, mode {:03o}, owner {}:{}, creator {}:{}, {} attached, created by \
+             {}, last used by {}{}{}",
             s.size,
             s.mode,
             s.uid,
@@ -306,22 +317,22 @@ impl fmt::Display for Stat {
             s.attached,
             s.creator_pid,
             s.last_pid,
-            if s.marked_for_removal { ", goes with its last user" } else { "" },
+            if s.marked_for_removal { ", removed with its last detach" } else { "" },
             if s.locked { ", locked in memory" } else { "" },
         )?;
         match &self.set {
-            None => writeln!(f, "set       gone")?,
+            None => writeln!(f, "set       removed")?,
             Some(set) => writeln!(f, "set       id {}, {} semaphores", set.id, set.semaphores)?,
         }
         for m in &self.members {
             let state = match (m.alive, m.left) {
-                (true, _) => "here",
+                (true, _) => "live",
                 (false, true) => "left",
                 (false, false) => "died",
             };
             writeln!(
                 f,
-                "{:<9} {} pid {} {}  {} messages, {} bytes, at {}, slept {}, woke {}",
+                "{:<9} {} pid {} {}  {} messages, {} bytes, at {}, parked {}, woke {}",
                 m.role.to_string(),
                 state,
                 m.pid,

@@ -168,7 +168,7 @@ fn a_stat_reads_well() {
         "2 of 8 slots filled",
         "mode 600",
         &format!("sender    died pid {pid} a sender"),
-        &format!("receiver  here pid {mine} me"),
+        &format!("receiver  live pid {mine} me"),
     ] {
         assert!(text.contains(part), "no {part:?} in\n{text}");
     }

@@ -1,6 +1,6 @@
-//! Senders and receivers.
+//! The two sides of a channel.
 
-/// The two sides of a channel.
+/// A side of a channel: its senders or its receivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Senders,
@@ -8,7 +8,7 @@ pub(crate) enum Side {
 }
 
 impl Side {
-    /// What a member of this side is called.
+    /// Returns the name of a member of this side, for error texts.
     pub(crate) fn role(self) -> &'static str {
         match self {
             Side::Senders => "sender",
@@ -16,7 +16,7 @@ impl Side {
         }
     }
 
-    /// As a line of the members' table has it.
+    /// Returns the number that represents the side in the members' table.
     pub(crate) fn role_number(self) -> u32 {
         match self {
             Side::Senders => 1,
@@ -24,7 +24,7 @@ impl Side {
         }
     }
 
-    /// The side of such a number.
+    /// Returns the side that a number in the members' table represents.
     pub(crate) fn from_role_number(number: u32) -> Option<Side> {
         [Side::Senders, Side::Receivers].into_iter().find(|side| side.role_number() == number)
     }

@@ -1,21 +1,23 @@
-//! The semaphore set: who is a member, who died, and the semaphores that waiters sleep on.
+//! The semaphore set: membership, liveness checks, and the semaphores that waiters block on.
 //!
-//! # Why no two own a seat, and why none is owned by the dead
+//! # Why no two processes own a seat, and why no dead process owns one
 //!
-//! Every semaphore starts at the zero the kernel gives it, and zero means free, so there is nothing
-//! to initialise that a death could interrupt. To join is one `semop`, all of it or nothing: the
-//! lifecycle semaphore is free, there are users, the seat is free; then one user more, the seat taken,
-//! and the death posts armed. All of it is marked `SEM_UNDO`: when the process ends, whatever ended it
-//! and after its last thread can no longer write, the kernel takes its token from the seat, takes it
-//! from the users and posts to the other side's sleepers, in one step. So a zero on a seat is the
-//! verdict of death, and nothing else is ever used as one.
+//! Every semaphore starts at zero when the kernel creates it, and zero means free, so no
+//! initialisation is needed that a death could interrupt. A process joins with one atomic `semop`.
+//! It requires that the lifecycle semaphore is free, that there are users and that the seat is
+//! free; it then increments the number of users, takes the seat and arms the death posts. All of
+//! this is marked `SEM_UNDO`: when the process ends, for any reason and after its last thread can
+//! no longer write, the kernel in one step takes the process' token from the seat, decrements the
+//! number of users and posts to the blocked waiters of the other side. Therefore a zero on a seat
+//! proves that its holder has ended, and no liveness check uses any other evidence.
 //!
-//! A post for the moment of death is armed by `{W,+1},{W,-1,UNDO}`: nothing now, one up at the end.
-//! To leave turns it into an ordinary post, in the same `semop` that gives the seat back.
+//! A post for the moment of death is armed by `{W,+1},{W,-1,UNDO}`: it changes nothing now, and
+//! adds one when the process ends. Leaving turns it into an ordinary post, in the same `semop` that
+//! gives the seat back.
 //!
-//! The wake semaphores' tokens are hints (`wait/mod.rs`). Deaths that nobody sleeps through leave tokens
-//! behind, and at 32767 arming would fail, so joining trims them, never to zero: one may be for a
-//! waiter that is not yet asleep.
+//! The tokens of the wake semaphores are hints (`wait/mod.rs`). Deaths during which no waiter is
+//! blocked leave tokens behind, and at 32767 tokens arming would fail. Therefore joining trims
+//! them, but never to zero: one token may be for a waiter that is about to block.
 
 use crate::error::Fault;
 use crate::flavor::{Flavor, SEATS_MAX, SPSC_SEATS};
@@ -25,31 +27,32 @@ use crate::sysv::time::Deadline;
 use crate::sysv::{self, Errno, process, sem_undo_probe};
 use core::time::Duration;
 
-/// Held by whoever creates, rebuilds or removes.
+/// The semaphore held by the process that creates, rebuilds or removes the channel.
 pub(crate) const LIFECYCLE: u16 = 0;
-/// How many members there are.
+/// The number of members.
 pub(crate) const USERS: u16 = 1;
-/// Wake tokens: receivers and senders sleep here.
+/// The wake tokens: parked receivers and senders block on these.
 const WAKE_RECEIVERS: u16 = 2;
 const WAKE_SENDERS: u16 = 3;
 /// The channel's nonce, 15 bits each.
 const NONCE: [u16; 2] = [4, 5];
-/// How many senders and receivers there are.
+/// The numbers of senders and of receivers.
 const SENDERS: u16 = 6;
 const RECEIVERS: u16 = 7;
-/// The seats' tokens.
+/// The token of the first seat.
 const FIRST_SEAT: u16 = 8;
 
-/// The nonce has as many bits as two semaphores can hold.
+/// The largest nonce that two semaphores can hold.
 pub(crate) const NONCE_MAX: u32 = (1 << 30) - 1;
 
-/// Wake tokens that trimming leaves.
+/// Number of wake tokens that trimming leaves.
 const TOKENS_LEFT: i32 = 64;
 
-/// Trimming helps at once or, where somebody set another semaphore to its limit, never.
+/// Maximum number of attempts with trimming. Trimming succeeds at once or, if another semaphore was
+/// set to its maximum from outside, never.
 const TRIMS: usize = 8;
 
-/// A place in the members' table, and what its holder does there.
+/// A seat in the members' table, and the side of its holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seat {
     pub(crate) number: u8,
@@ -57,7 +60,7 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    /// The seat of a side of a one-to-one channel.
+    /// Returns the seat of a side of an SPSC channel.
     pub(crate) fn of(side: Side) -> Seat {
         let number = match side {
             Side::Senders => 0,
@@ -67,79 +70,80 @@ impl Seat {
     }
 }
 
-/// The set of one channel.
+/// The semaphore set of a channel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ChannelSemaphores {
     pub(crate) set: Set,
 }
 
-/// Semaphores of the largest channel.
+/// Number of semaphores of the largest channel.
 const SEMAPHORES_MAX: usize = FIRST_SEAT as usize + SEATS_MAX;
 
-/// All semaphores of a channel, at one instant.
+/// The values of all semaphores of a channel at one instant.
 #[derive(Clone, Debug)]
 pub(crate) struct Lives([u16; SEMAPHORES_MAX]);
 
 impl Lives {
-    /// Of a channel without members.
+    /// Returns the values of a channel without members.
     #[cfg(test)]
     pub(crate) fn new() -> Lives {
         Lives([0; SEMAPHORES_MAX])
     }
 
-    /// With another member.
+    /// Adds a member.
     #[cfg(test)]
     pub(crate) fn seat(&mut self, seat: Seat) {
         self.0[usize::from(token(seat.number))] = 1;
         self.0[usize::from(count(seat.side))] += 1;
     }
 
-    /// With so many wake tokens.
+    /// Sets the number of wake tokens of a side.
     #[cfg(test)]
     pub(crate) fn set_tokens(&mut self, side: Side, tokens: u16) {
         self.0[usize::from(wake(side))] = tokens;
     }
 
-    /// Whether somebody alive has this seat.
+    /// Returns whether a living process has this seat.
     pub(crate) fn is_taken(&self, seat: u8) -> bool {
         self.0.get(usize::from(token(seat))).is_some_and(|&value| value != 0)
     }
 
-    /// Whether somebody alive is on this side.
+    /// Returns whether this side has a living member.
     pub(crate) fn is_there(&self, side: Side) -> bool {
         self.0[usize::from(count(side))] != 0
     }
 
-    /// Wake tokens of this side.
+    /// Returns the number of wake tokens of this side.
     pub(crate) fn tokens(&self, side: Side) -> u16 {
         self.0[usize::from(wake(side))]
     }
 }
 
-/// What came of trying to join.
+/// The result of an attempt to join.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Joined {
     Seated(Seat),
-    /// There were no members, whoever comes next rebuilds; or what was in the way is gone. Look again.
+    /// The channel had no members, and the next process that opens it rebuilds it; or the obstacle
+    /// has disappeared. Start again.
     NotNow,
-    /// Somebody alive sits there.
+    /// A living process has the seat.
     Taken {
         pid: u32,
     },
-    /// Everywhere sits somebody alive.
+    /// A living process has each seat.
     Full,
-    /// Somebody held the lifecycle semaphore until the deadline.
+    /// Another process held the lifecycle semaphore until the deadline.
     Busy {
         pid: u32,
     },
 }
 
-/// Semaphores in the set of a channel with so many seats.
+/// Returns the number of semaphores in the set of a channel with `seats` seats.
 pub(crate) fn semaphores(seats: usize) -> i32 {
     i32::from(FIRST_SEAT) + seats as i32
 }
 
-/// Whether a set of ours can have so many semaphores.
+/// Returns whether a set of ours can have `count` semaphores.
 pub(crate) fn can_be_ours(count: u32) -> bool {
     (semaphores(SPSC_SEATS)..=semaphores(SEATS_MAX)).contains(&(count as i32))
 }
@@ -162,14 +166,14 @@ fn count(side: Side) -> u16 {
     }
 }
 
-/// The sides that must hear of the end of a member. Of many, its own side too: somebody has to take
-/// over what it had in hand.
+/// Returns the wake semaphores to post to when a member ends: that of the other side and, in MPMC
+/// channels, that of its own side, because another member has to recover the slots that it owned.
 fn semaphores_to_notify(flavor: Flavor, side: Side) -> impl Iterator<Item = u16> {
     let own = (flavor == Flavor::Mpmc).then_some(wake(side));
     [wake(side.other())].into_iter().chain(own)
 }
 
-/// Takes the seat and arms its holder's death posts.
+/// Returns the operations that take a seat and arm the death posts of its holder.
 fn sit(flavor: Flavor, seat: Seat) -> Vec<Op> {
     let token = token(seat.number);
     let mut ops = vec![
@@ -189,7 +193,7 @@ impl ChannelSemaphores {
         ChannelSemaphores { set }
     }
 
-    /// Takes the lifecycle semaphore if nobody has it and there are no users.
+    /// Takes the lifecycle semaphore if no process has it and there are no users.
     pub(crate) fn try_exclusive(&self) -> sysv::Result<bool> {
         let ops =
             [Op::zero(LIFECYCLE).nowait(), Op::zero(USERS).nowait(), Op::add(LIFECYCLE, 1).undo()];
@@ -200,18 +204,19 @@ impl ChannelSemaphores {
         }
     }
 
-    /// Takes the lifecycle semaphore whoever uses the channel.
+    /// Takes the lifecycle semaphore even if the channel has users.
     pub(crate) fn lock(&self, deadline: Option<Deadline>) -> sysv::Result<()> {
         self.set.op_until(&[Op::zero(LIFECYCLE), Op::add(LIFECYCLE, 1).undo()], deadline)
     }
 
-    /// Waits until nobody has the lifecycle semaphore.
+    /// Waits until no process has the lifecycle semaphore.
     pub(crate) fn settled(&self, deadline: Option<Deadline>) -> sysv::Result<()> {
         self.set.op_until(&[Op::zero(LIFECYCLE)], deadline)
     }
 
-    /// Gives the lifecycle semaphore back. A failure that does not mean that the set is gone has no
-    /// reason that lasts, and as long as this process lives everybody would be kept out: once more.
+    /// Releases the lifecycle semaphore. A failure that does not mean that the set was removed has
+    /// no lasting reason, and would keep all other processes out as long as this one lives; so the
+    /// operation is tried once more.
     pub(crate) fn unlock(&self) -> sysv::Result<()> {
         let back = || self.set.op(&[Op::add(LIFECYCLE, -1).undo().nowait()]);
         match back() {
@@ -220,7 +225,7 @@ impl ChannelSemaphores {
         }
     }
 
-    /// Gives the lifecycle semaphore back and takes the first seat, in one step.
+    /// Releases the lifecycle semaphore and takes the first seat, in one step.
     pub(crate) fn unlock_and_join(&self, flavor: Flavor, side: Side) -> sysv::Result<Seat> {
         let seat = match flavor {
             Flavor::Spsc => Seat::of(side),
@@ -254,11 +259,11 @@ impl ChannelSemaphores {
             Err(Errno::EAGAIN) => {}
             Err(errno) => return Err(errno),
         }
-        // It could not be at that moment; what is in the way now?
+        // A condition did not hold at that moment: find out which one does not hold now.
         if flavor == Flavor::Spsc && self.is_taken(seat.number)? {
             return Ok(Joined::Taken { pid: self.pid(seat.number).unwrap_or(0) });
         }
-        // Somebody may have taken it only since.
+        // Another process may have taken the lifecycle semaphore only after that.
         let waited = deadline.is_some_and(|d| d.passed());
         if waited && self.set.value(LIFECYCLE)? != 0 {
             return Ok(Joined::Busy { pid: self.builder().unwrap_or(0) });
@@ -266,12 +271,13 @@ impl ChannelSemaphores {
         Ok(Joined::NotNow)
     }
 
-    /// Whether the kernel would tell of our death. The seat is ours: nobody else moves its token.
+    /// Returns whether the kernel would report our death. The seat is ours, so no other process
+    /// changes its token.
     pub(crate) fn is_mortal(&self, seat: Seat) -> bool {
         sem_undo_probe::works(self.set, token(seat.number))
     }
 
-    /// Gives the seat back and wakes whom it concerns, in one step.
+    /// Gives the seat back and wakes the affected waiters, in one step.
     pub(crate) fn leave(&self, flavor: Flavor, seat: Seat) -> sysv::Result<()> {
         let mut ops = vec![
             Op::add(token(seat.number), -1).undo().nowait(),
@@ -282,35 +288,36 @@ impl ChannelSemaphores {
         self.trimming(|| self.set.op(&ops))
     }
 
-    /// Whether somebody alive is on this side.
+    /// Returns whether this side has a living member.
     pub(crate) fn is_there(&self, side: Side) -> sysv::Result<bool> {
         Ok(self.set.value(count(side))? != 0)
     }
 
-    /// Whether somebody alive has this seat.
+    /// Returns whether a living process has this seat.
     pub(crate) fn is_taken(&self, seat: u8) -> sysv::Result<bool> {
         Ok(self.set.value(token(seat))? != 0)
     }
 
-    /// Who sits there, or sat there last. 0 when nobody ever did.
+    /// Returns the pid of the seat's holder or last holder; 0 if it never had one.
     pub(crate) fn pid(&self, seat: u8) -> sysv::Result<u32> {
         Ok(self.set.pid(token(seat))? as u32)
     }
 
-    /// Whether the kernel still counts this process as the holder of its seat.
+    /// Returns whether the kernel still counts this process as the holder of its seat.
     pub(crate) fn is_own(&self, seat: Seat) -> sysv::Result<bool> {
         Ok(self.is_taken(seat.number)? && self.pid(seat.number)? == process::pid())
     }
 
-    /// All seats at one instant; not 0 where somebody alive sits.
+    /// Returns the tokens of all seats at one instant; a token is not 0 if a living process has the
+    /// seat.
     fn tokens(&self, seats: usize) -> sysv::Result<Vec<u16>> {
         let mut values = self.set.values()?;
         let tokens = values.split_off(usize::from(FIRST_SEAT).min(values.len()));
-        // A set that lost seats is another one.
+        // A set with another number of seats is another channel's.
         if tokens.len() == seats { Ok(tokens) } else { Err(Errno::EIDRM) }
     }
 
-    /// All semaphores of a channel with so many seats; `EFAULT` where the set has more.
+    /// Returns all semaphores of a channel with `seats` seats; `EFAULT` if the set has more.
     pub(crate) fn lives(&self, seats: usize) -> sysv::Result<Lives> {
         let mut lives = Lives([0; SEMAPHORES_MAX]);
         let count = (semaphores(seats) as usize).min(SEMAPHORES_MAX);
@@ -318,10 +325,10 @@ impl ChannelSemaphores {
         Ok(lives)
     }
 
-    /// Sleeps until there is a wake token of this side, for at most so long, and eats it.
+    /// Blocks until a wake token of this side is available, for at most `at_most`, and consumes it.
     ///
-    /// One operation at a time on the way of messages: several would put the whole set behind one lock
-    /// in the kernel.
+    /// The `semop` consists of a single operation, because this is on the path of messages: several
+    /// operations would make the kernel lock the whole set.
     pub(crate) fn sleep(&self, side: Side, at_most: Duration) -> sysv::Result<()> {
         self.set.op_timeout(&[Op::add(wake(side), -1)], Some(at_most))
     }
@@ -329,31 +336,31 @@ impl ChannelSemaphores {
     /// Posts a wake token.
     pub(crate) fn post(&self, side: Side) -> sysv::Result<()> {
         match self.set.op(&[Op::add(wake(side), 1)]) {
-            // Tens of thousands of tokens are there already.
+            // Tens of thousands of tokens are already available.
             Err(Errno::ERANGE) => Ok(()),
             other => other,
         }
     }
 
-    /// Takes so many wake tokens, if they are still there.
+    /// Consumes `tokens` wake tokens if that many are still available.
     pub(crate) fn drain(&self, side: Side, tokens: u16) -> sysv::Result<()> {
         let tokens = i16::try_from(tokens).unwrap_or(i16::MAX);
         match self.set.op(&[Op::add(wake(side), -tokens).nowait()]) {
-            // Somebody took some: as many are gone as were to go, or almost.
+            // Another process consumed some of them: about as many are gone as were to be removed.
             Err(Errno::EAGAIN) => Ok(()),
             other => other,
         }
     }
 
-    /// Waits until somebody is on that side, for at most so long: for the state itself, so that
-    /// everybody who waits for it goes on.
+    /// Waits until this side has a member, for at most `at_most`. It waits for the state itself and
+    /// consumes nothing, so that every process that waits for it continues.
     pub(crate) fn await_side(&self, side: Side, at_most: Duration) -> sysv::Result<()> {
         let ops = [Op::add(count(side), -1), Op::add(count(side), 1)];
         self.set.op_timeout(&ops, Some(at_most))
     }
 
-    /// Sleeps for a while: a member waits for a channel without members. What ends it early is the end of
-    /// the set.
+    /// Blocks for `time`. It waits until the channel has no members, which never happens while the
+    /// caller is a member; only the removal of the set ends the wait early.
     pub(crate) fn nap(&self, time: Duration) -> sysv::Result<()> {
         match self.set.op_timeout(&[Op::zero(USERS)], Some(time)) {
             Err(Errno::EAGAIN | Errno::EINTR) => Ok(()),
@@ -361,30 +368,32 @@ impl ChannelSemaphores {
         }
     }
 
-    /// Who has the lifecycle semaphore, or had it last.
+    /// Returns the pid of the process that has or last had the lifecycle semaphore.
     pub(crate) fn builder(&self) -> sysv::Result<u32> {
         Ok(self.set.pid(LIFECYCLE)? as u32)
     }
 
+    /// Returns the nonce.
     pub(crate) fn nonce(&self) -> sysv::Result<u32> {
         let low = self.set.value(NONCE[0])? as u32;
         let high = self.set.value(NONCE[1])? as u32;
         Ok(low | high << 15)
     }
 
-    /// Only while the lifecycle semaphore is held; these semaphores are never undone.
+    /// Stores the nonce. Must be called only while the lifecycle semaphore is held; these
+    /// semaphores are never undone.
     pub(crate) fn set_nonce(&self, nonce: u32) -> sysv::Result<()> {
         self.set.set_value(NONCE[0], (nonce & 0x7fff) as i32)?;
         self.set.set_value(NONCE[1], (nonce >> 15 & 0x7fff) as i32)
     }
 
-    /// Makes room where tokens piled up.
+    /// Removes surplus wake tokens.
     fn trim(&self) -> sysv::Result<()> {
         for sem in [WAKE_RECEIVERS, WAKE_SENDERS] {
             let spare = self.set.value(sem)? - TOKENS_LEFT;
             if spare > 0 {
                 match self.set.op(&[Op::add(sem, -(spare as i16)).nowait()]) {
-                    // Somebody else took some: fewer than we saw, and that is all we want.
+                    // Another process consumed some, so there are fewer than we read, as intended.
                     Ok(()) | Err(Errno::EAGAIN) => {}
                     Err(errno) => return Err(errno),
                 }
@@ -393,7 +402,7 @@ impl ChannelSemaphores {
         Ok(())
     }
 
-    /// Tries, and trims where tokens are in the way.
+    /// Performs an operation, trimming the wake tokens if they prevent it.
     fn trimming(&self, one: impl Fn() -> sysv::Result<()>) -> sysv::Result<()> {
         for _ in 0..TRIMS {
             match one() {
@@ -405,15 +414,15 @@ impl ChannelSemaphores {
     }
 }
 
-/// A nonce for a new channel: 30 bits, never 0.
+/// Returns a nonce for a new channel: 30 bits, never 0.
 pub(crate) fn fresh_nonce() -> u32 {
     (process::random_u64() as u32 & NONCE_MAX).max(1)
 }
 
-/// What an errno of a call on a set that we are a member of means.
+/// Returns the fault for an errno of a call on the set of a channel that we are a member of.
 pub(crate) fn fault(call: &'static str) -> impl Fn(Errno) -> Fault {
     move |errno| match errno {
-        // The last: its identifier is a larger set's by now.
+        // EFAULT: the identifier was reused for a larger set.
         Errno::EIDRM | Errno::EINVAL | Errno::EFAULT => Fault::Removed,
         Errno(errno) => Fault::System { call, errno },
     }

@@ -1,10 +1,10 @@
-//! What a header says, whatever its bytes: facts that fit together, or a reason against them.
+//! Reading a header with arbitrary bytes returns consistent facts or the reason for refusing it.
 
 use super::*;
 use crate::layout::{Identity, NAME_MAX};
 use crate::sync::plain::AtomicU64;
 
-/// The header of a many-to-many channel of text, as `initialise` writes it.
+/// Returns the header of an MPMC channel of text, as `initialise` writes it.
 fn sample() -> Box<Header> {
     let shape = MessageLayout { variable: true, size: 4, element: 2, align: 2 };
     let geometry = Geometry::new(shape, 3, 8, 40).expect("a geometry");
@@ -31,15 +31,15 @@ fn sample() -> Box<Header> {
     header
 }
 
-/// The words of identity and name.
+/// Returns the words of identity and name.
 fn words(header: &Header) -> &[AtomicU64] {
     let bytes = size_of::<Identity>() + NAME_MAX;
     assert_eq!(bytes, memoffset::offset_of!(Header, tail));
-    // SAFETY: so many bytes of atomics, aligned to more than a word; all access to them is atomic.
+    // SAFETY: `bytes` bytes of atomics, aligned to more than a word; all access to them is atomic.
     unsafe { core::slice::from_raw_parts(core::ptr::from_ref(header).cast(), bytes / 8) }
 }
 
-/// Whether facts were read; they fit together and say what lies there.
+/// Returns whether facts were read, and checks that they are consistent and equal to the header's.
 fn check(header: &Header) -> bool {
     let id = &header.identity;
     let facts = match read(header) {
@@ -58,7 +58,7 @@ fn check(header: &Header) -> bool {
         [id.total.load(Relaxed), id.capacity.load(Relaxed)]
     );
     assert!((1..=NONCE_MAX).contains(&facts.nonce) && facts.redelivery.is_possible());
-    // A byte that is no UTF-8 becomes three.
+    // A byte that is not valid UTF-8 becomes three.
     assert!(facts.name.len() <= 3 * NAME_MAX);
     true
 }
@@ -78,11 +78,11 @@ fn every_value_of_every_byte() {
         }
     }
     assert_eq!(fine + refused, (size_of::<Identity>() + NAME_MAX) * 255);
-    // Texts and what has no right value are most of it, sizes the rest.
+    // Most bytes belong to texts and to fields that accept any value; the rest are sizes.
     assert!(fine > 10_000 && refused > 10_000, "{fine} and {refused}");
 }
 
-/// Without optimisation every seventh pair must do.
+/// Without optimisation only every seventh pair is tested.
 #[test]
 fn every_pair_of_bits() {
     const EVERY: usize = if cfg!(debug_assertions) { 7 } else { 1 };
@@ -105,7 +105,7 @@ fn every_pair_of_bits() {
     assert!(fine > 50_000 && refused > 50_000, "{fine} and {refused}");
 }
 
-/// What the creator of a channel takes for its facts is what everybody else reads there.
+/// The facts that the creator of a channel uses are those that every other process reads.
 #[test]
 fn a_creator_knows_what_others_read() {
     use crate::sysv::key::PRIVATE;
@@ -129,7 +129,7 @@ fn a_creator_knows_what_others_read() {
         State::Ready(read) => assert_eq!(read, facts),
         State::Incomplete => panic!("not finished"),
     }
-    // It asks the segment for nothing.
+    // Nothing is read from the segment.
     let unwritten = initialise(&mapping, &ChannelSpec { name: "other", ..plan }, 6, 1);
     assert_eq!((unwritten.name.as_str(), unwritten.set, unwritten.nonce), ("other", 6, 1));
 }

@@ -70,7 +70,7 @@ impl FromStr for ChannelId {
                 nonce: u32::from_str_radix(nonce, 16).ok()?,
             })
         };
-        parse().ok_or_else(|| Error::Invalid {
+        parse().ok_or_else(|| Error::InvalidOption {
             option: "id",
             reason: format!(
                 "{text:?} is not a channel identifier; it must have the form 32769:0badcafe"
@@ -88,7 +88,7 @@ impl Address {
     /// Returns the System V key, or the reason why there is none. `None` for channels found by
     /// identifier.
     pub(crate) fn key(&self) -> Result<Option<i32>, Error> {
-        let invalid = |option, reason: String| Err(Error::Invalid { option, reason });
+        let invalid = |option, reason: String| Err(Error::InvalidOption { option, reason });
         match self {
             Address::Name { name, .. } if name.is_empty() || name.len() > NAME_MAX => {
                 invalid("name", format!("{} bytes; it must have 1 to {NAME_MAX} bytes", name.len()))
@@ -168,7 +168,7 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, Error> {
         if let Some(hex) = text.strip_prefix("0x") {
             return u32::from_str_radix(hex, 16).map(|key| Address::Key(key as i32)).map_err(
-                |_| Error::Invalid {
+                |_| Error::InvalidOption {
                     option: "key",
                     reason: format!(
                         "{text:?} is not a 32-bit hexadecimal key; use up to eight hex digits"
@@ -235,7 +235,7 @@ mod tests {
             Address::File { path: "/nowhere".into(), project: 1 },
             Address::File { path: "/".into(), project: 0 },
         ] {
-            assert!(matches!(address.key(), Err(Error::Invalid { .. })), "{address}");
+            assert!(matches!(address.key(), Err(Error::InvalidOption { .. })), "{address}");
         }
     }
 
@@ -253,7 +253,7 @@ mod tests {
                     prop_assert_eq!(address.clone().key().unwrap(), key);
                     prop_assert_eq!(address.name(), Some(&*name));
                 }
-                Err(Error::Invalid { option, .. }) => prop_assert!(!is_name && option == "name"),
+                Err(Error::InvalidOption { option, .. }) => prop_assert!(!is_name && option == "name"),
                 Err(error) => panic!("{error}"),
             }
         }
@@ -282,7 +282,7 @@ mod tests {
                 Ok(Address::Key(_)) => prop_assert!(text.starts_with("0x")),
                 Ok(Address::Id(id)) => prop_assert_eq!(text.parse::<ChannelId>().unwrap(), id),
                 Ok(other) => panic!("{other}"),
-                Err(Error::Invalid { option, .. }) => {
+                Err(Error::InvalidOption { option, .. }) => {
                     prop_assert!(option == "key" && text.starts_with("0x"));
                 }
                 Err(error) => panic!("{error}"),
@@ -296,7 +296,7 @@ mod tests {
             for project in 0..=255 {
                 let key = Address::File { path: path.into(), project }.key();
                 match project {
-                    0 => assert!(matches!(key, Err(Error::Invalid { option: "file", .. }))),
+                    0 => assert!(matches!(key, Err(Error::InvalidOption { option: "file", .. }))),
                     // The project is part of the key, which is therefore never 0.
                     _ => assert!(
                         matches!(key, Ok(Some(key)) if key >> 24 == i32::from(project as i8))

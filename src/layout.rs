@@ -112,9 +112,9 @@ pub(crate) struct Repairs {
     /// The number of messages dropped with their receiver, by [`Identity::on_death`].
     pub(crate) dropped: plain::AtomicU64,
     /// The number of messages discarded as poison after [`Identity::deliveries`] deliveries.
-    pub(crate) set_aside: plain::AtomicU64,
+    pub(crate) poisoned: plain::AtomicU64,
     /// The position of the last discarded message.
-    pub(crate) last_set_aside: plain::AtomicU64,
+    pub(crate) last_poisoned: plain::AtomicU64,
 }
 
 /// One record of the members' table: facts and counters for observers. Members read only `state`
@@ -263,7 +263,7 @@ mod wire {
         messages: 104,
     } size 128);
     at!(Repairs {
-        orphaned: 0, redelivered: 8, dropped: 16, set_aside: 24, last_set_aside: 32,
+        orphaned: 0, redelivered: 8, dropped: 16, poisoned: 24, last_poisoned: 32,
     } size 128);
     at!(Header {
         identity: 0, name: 128, tail: 256, head: 384, credit: 512, receivers: 640, senders: 768,

@@ -129,7 +129,7 @@ impl Plan {
     /// The options of a channel that the crate makes here.
     fn ask(&self, options: Options) -> Options {
         let options = if self.text { options.slot_size(24) } else { options };
-        let options = if self.many { options.members(MEMBERS) } else { options };
+        let options = if self.many { options.max_members(MEMBERS) } else { options };
         options.capacity(4)
     }
 }
@@ -183,16 +183,16 @@ where
     if plan.real {
         let options = if plan.private { Options::private() } else { Options::key(key) };
         let options = if plan.text { options.slot_size(24) } else { options };
-        let options = if plan.many { options.members(MEMBERS) } else { options };
+        let options = if plan.many { options.max_members(MEMBERS) } else { options };
         let mut tx: Tx =
-            options.capacity(4).timeout(TIMEOUT).wait(plan.wait).create().expect("a new channel");
+            options.capacity(4).open_timeout(TIMEOUT).wait(plan.wait).create().expect("a new channel");
         let id = tx.id();
         ground.segment = Some(Segment::attach(id.segment()).expect("it is there"));
         ground.set = tx.stat().expect("stat").set.map(|set| Set { id: set.id });
         tx.use_up(message);
         if plan.live || plan.private {
             let rx =
-                Options::id(id).timeout(TIMEOUT).wait(plan.wait).attach().expect("its other side");
+                Options::id(id).open_timeout(TIMEOUT).wait(plan.wait).attach().expect("its other side");
             live = Some((tx, rx));
         }
     } else {
@@ -221,7 +221,7 @@ where
         rx.use_up(message);
     }
     drop(live);
-    let address = |options: Options| options.timeout(TIMEOUT).wait(plan.wait);
+    let address = |options: Options| options.open_timeout(TIMEOUT).wait(plan.wait);
     let by_key = || address(Options::key(key));
     let by_id = |id| join::<T, Tx, Rx>(|| address(Options::id(id)), true, message);
     let asking = || if plan.asks { plan.ask(by_key()) } else { by_key() };

@@ -99,7 +99,7 @@ impl Kind {
             false => Options::private(),
         };
         let options = if self.text { options.slot_size(SLOT_SIZE) } else { options };
-        let options = if self.many { options.members(MEMBERS) } else { options };
+        let options = if self.many { options.max_members(MEMBERS) } else { options };
         options.capacity(CAPACITY)
     }
 }
@@ -216,7 +216,7 @@ where
             values: [0; SEMAPHORES],
         };
         let id = stat.id;
-        let mut rx: Rx = Options::id(id).timeout(TIMEOUT).attach().expect("its other side");
+        let mut rx: Rx = Options::id(id).open_timeout(TIMEOUT).attach().expect("its other side");
         // Once round the ring, and two messages in it.
         for n in 0..7 {
             assert_eq!(tx.send(0, n, &mut || ()), Some(Ok(())));
@@ -235,7 +235,7 @@ where
     }
 
     fn join<H: Handle>(&self) -> Option<H> {
-        let options = Options::id(self.id).timeout(TIMEOUT).wait(self.kind.wait);
+        let options = Options::id(self.id).open_timeout(TIMEOUT).wait(self.kind.wait);
         checked(options.prefault(false).attach())
     }
 }

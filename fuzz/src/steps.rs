@@ -37,7 +37,7 @@ fn sent(result: Result<(), SendError>, waits: Waits) -> Step {
     Some(match checked_ref(&result) {
         Ok(()) | Err(SendError::Disconnected) => Ok(()),
         Err(SendError::Full) if waits == Waits::Never => Ok(()),
-        Err(SendError::Timeout | SendError::Behind { .. }) if waits == Waits::Shortly => Ok(()),
+        Err(SendError::Timeout | SendError::Blocked { .. }) if waits == Waits::Shortly => Ok(()),
         Err(SendError::Fault(fault)) => Err(*fault),
         Err(error) => panic!("{waits:?} waiting, it says {error:?}"),
     })
@@ -47,7 +47,7 @@ fn received<M>(result: Result<M, RecvError>, waits: Waits) -> Step {
     Some(match checked_ref(&result) {
         Ok(_) | Err(RecvError::Disconnected) => Ok(()),
         Err(RecvError::Empty) if waits == Waits::Never => Ok(()),
-        Err(RecvError::Timeout | RecvError::Behind { .. }) if waits == Waits::Shortly => Ok(()),
+        Err(RecvError::Timeout | RecvError::Blocked { .. }) if waits == Waits::Shortly => Ok(()),
         Err(RecvError::Fault(fault)) => Err(*fault),
         // Any bytes are a message here.
         Err(error) => panic!("{waits:?} waiting, it says {error:?}"),

@@ -70,7 +70,7 @@ fn find_set(set: Set, address: &Address, channel: &str) -> Result<SetStat, Error
     check_owner(address, "set", Owner::from(&stat), channel)?;
     if !is_ours(&stat) {
         let what = "its semaphore set was not created by sysvring".into();
-        return Err(Error::NotOurs { channel: channel.into(), what });
+        return Err(Error::ForeignObject { channel: channel.into(), what });
     }
     Ok(stat)
 }

@@ -106,7 +106,7 @@ impl Observer {
     /// Finds the channel and remembers its identity.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::NotOurs`], [`Error::PermissionDenied`],
+    /// [`Error::NotFound`], [`Error::ForeignObject`], [`Error::PermissionDenied`],
     /// [`Error::NameCollision`], [`Error::ForeignOwner`], and for an unusable header:
     /// [`Error::LayoutVersion`], [`Error::Truncated`], a [`Fault::Corrupt`].
     pub fn open(address: impl Into<Address>) -> Result<Observer, Error> {

@@ -74,7 +74,7 @@ pub(crate) fn remove_if_unused(
 /// succeed while it notices the removal. The name or key can be used again immediately.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::NotOurs`] (an object that is not a channel of this crate is never
+/// [`Error::NotFound`], [`Error::ForeignObject`] (an object that is not a channel of this crate is never
 /// removed), [`Error::PermissionDenied`] (only the owner or creator can remove a channel),
 /// [`Error::ForeignOwner`] if another user has placed a segment or a set under the key of a name,
 /// [`Error::Busy`] if a process that is creating or joining does not finish within 10 seconds.

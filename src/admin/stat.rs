@@ -70,9 +70,9 @@ pub struct Stat {
     pub dropped: u64,
     /// MPMC: number of messages that were discarded as poison after the
     /// [maximum number](Redelivery::UpTo) of deliveries.
-    pub set_aside: u64,
+    pub poisoned: u64,
     /// The position of the last message discarded as poison.
-    pub last_set_aside: Option<u64>,
+    pub last_poisoned: Option<u64>,
     /// Number of times that a waiting member missed its wake-up and found by its own periodic check
     /// that the awaited event had happened. It stays 0 unless a process was stopped while it was
     /// about to wake another one.
@@ -171,7 +171,7 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
     // SAFETY: the geometry was checked against this segment; the ring is dropped before the
     // mapping.
     let ring = unsafe { Ring::new(mapping.base(), &geometry) };
-    let set_aside = header.repairs.set_aside.load(Relaxed);
+    let poisoned = header.repairs.poisoned.load(Relaxed);
     let at_most = if Owner::from(&segment).is_own() { u64::MAX } else { LOOKED_AT };
     let counted = match facts.flavor {
         Flavor::Spsc => Some(ring.depth()),
@@ -200,8 +200,8 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
         redelivery: facts.redelivery,
         redelivered: header.repairs.redelivered.load(Relaxed),
         dropped: header.repairs.dropped.load(Relaxed),
-        set_aside,
-        last_set_aside: (set_aside != 0).then(|| header.repairs.last_set_aside.load(Relaxed)),
+        poisoned,
+        last_poisoned: (poisoned != 0).then(|| header.repairs.last_poisoned.load(Relaxed)),
         overslept: [&header.senders, &header.receivers]
             .iter()
             .fold(0, |sum, side| side.overslept.load(Relaxed).wrapping_add(sum)),
@@ -300,7 +300,7 @@ impl fmt::Display for Stat {
             writeln!(
                 f,
                 "deaths    redelivery {}: {} delivered again, {} dropped, {} discarded as poison",
-                self.redelivery, self.redelivered, self.dropped, self.set_aside,
+                self.redelivery, self.redelivered, self.dropped, self.poisoned,
             )?;
         }
         let s = &self.segment;

@@ -432,14 +432,14 @@ impl Watch for Watching<'_> {
     }
 
     #[cold]
-    fn set_aside(&mut self, position: u64) {
+    fn poisoned(&mut self, position: u64) {
         let attachment = &self.endpoint.attachment;
         let repairs = &attachment.header().repairs;
         if attachment.facts.redelivery == Redelivery::Never {
             repairs.dropped.fetch_add(1, Relaxed);
         } else {
-            repairs.set_aside.fetch_add(1, Relaxed);
-            repairs.last_set_aside.store(position, Relaxed);
+            repairs.poisoned.fetch_add(1, Relaxed);
+            repairs.last_poisoned.store(position, Relaxed);
         }
     }
 }

@@ -95,7 +95,7 @@ pub enum SendError {
     /// As [`Timeout`](SendError::Timeout), in an MPMC channel: a living member holds the next slot,
     /// writes or reads in it, and blocks all slots behind it. If that process is stopped, resume or
     /// kill it.
-    Behind {
+    Blocked {
         /// The pid of that member; 0 if it is not known.
         pid: u32,
     },
@@ -119,7 +119,7 @@ impl fmt::Display for SendError {
         match self {
             SendError::Full => f.write_str("the channel is full; try again later"),
             SendError::Timeout => f.write_str("timed out waiting for the receiver; try again"),
-            SendError::Behind { pid } => write!(
+            SendError::Blocked { pid } => write!(
                 f,
                 "timed out: {} holds the next slot; if it is stopped, resume or kill it, then try \
                  again",
@@ -151,7 +151,7 @@ pub enum RecvError {
     /// As [`Timeout`](RecvError::Timeout), in an MPMC channel: a living sender is still writing the
     /// next message, and blocks all messages behind it. If that process is stopped, resume or kill
     /// it.
-    Behind {
+    Blocked {
         /// The pid of that sender; 0 if it is not known.
         pid: u32,
     },
@@ -174,7 +174,7 @@ impl fmt::Display for RecvError {
         match self {
             RecvError::Empty => f.write_str("the channel is empty; try again later"),
             RecvError::Timeout => f.write_str("timed out: no message arrived; try again"),
-            RecvError::Behind { pid } => write!(
+            RecvError::Blocked { pid } => write!(
                 f,
                 "timed out: {} has not finished writing the next message; if it is stopped, resume \
                  or kill it, then try again",
@@ -241,7 +241,7 @@ impl std::error::Error for BatchError {
 #[non_exhaustive]
 pub enum Error {
     /// An option, a name or a path cannot be used. Correct it as `reason` describes.
-    Invalid {
+    InvalidOption {
         /// The option.
         option: &'static str,
         /// What is wrong with it.
@@ -260,7 +260,7 @@ pub enum Error {
     },
     /// The key is used by something that is not a channel of this crate. Choose another key or
     /// name; `ipcs` shows what uses it.
-    NotOurs {
+    ForeignObject {
         /// The channel.
         channel: String,
         /// What was found there.
@@ -315,7 +315,7 @@ pub enum Error {
         pid: u32,
     },
     /// Every seat of the channel is taken. Create it with more
-    /// [`members`](crate::Options::members), or close some.
+    /// [`members`](crate::Options::max_members), or close some.
     NoSeat {
         /// The channel.
         channel: String,
@@ -374,7 +374,7 @@ pub enum Error {
     /// The kernel accepts `SEM_UNDO` and ignores it, as gVisor does: it would report no death. Use
     /// a standard Linux kernel. This is detected at the first attach of a process, unless the
     /// process is prevented from calling `unshare(CLONE_SYSVSEM)` in a thread.
-    NoUndo {
+    SemUndoUnsupported {
         /// The channel that was not joined.
         channel: String,
     },
@@ -400,7 +400,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Invalid { option, reason } => write!(f, "{option}: {reason}"),
+            Error::InvalidOption { option, reason } => write!(f, "{option}: {reason}"),
             // The name belongs to another user.
             Error::NotFound { channel } if channel.contains("\" of user ") => write!(
                 f,
@@ -421,7 +421,7 @@ impl fmt::Display for Error {
             Error::AlreadyExists { channel } => {
                 write!(f, "channel {channel} already exists; open it, or remove it first")
             }
-            Error::NotOurs { channel, what } => write!(
+            Error::ForeignObject { channel, what } => write!(
                 f,
                 "{channel} is not a sysvring channel ({what}); choose another key or name"
             ),
@@ -510,7 +510,7 @@ impl fmt::Display for Error {
             Error::Limit { call, errno, advice } => {
                 write!(f, "{call} failed: {}; {advice}", io::Error::from_raw_os_error(*errno))
             }
-            Error::NoUndo { channel } => write!(
+            Error::SemUndoUnsupported { channel } => write!(
                 f,
                 "this kernel ignores SEM_UNDO (as gVisor does), so crashes in channel {channel} \
                  could not be detected; use a standard Linux kernel"

@@ -29,14 +29,14 @@ fn faults() -> Vec<Fault> {
 fn send_errors() -> Vec<SendError> {
     let too_long = SendError::TooLong { len: 11, max: 10 };
     let mut all = vec![SendError::Full, SendError::Timeout, SendError::Disconnected, too_long];
-    all.extend([77, 0].map(|pid| SendError::Behind { pid }));
+    all.extend([77, 0].map(|pid| SendError::Blocked { pid }));
     all.extend(faults().into_iter().map(SendError::Fault));
     for error in &all {
         match error {
             SendError::Full
             | SendError::Timeout
             | SendError::Disconnected
-            | SendError::Behind { .. }
+            | SendError::Blocked { .. }
             | SendError::TooLong { .. }
             | SendError::Fault(_) => {}
         }
@@ -47,14 +47,14 @@ fn send_errors() -> Vec<SendError> {
 fn recv_errors() -> Vec<RecvError> {
     let invalid = RecvError::Invalid { position: 77 };
     let mut all = vec![RecvError::Empty, RecvError::Timeout, RecvError::Disconnected, invalid];
-    all.extend([77, 0].map(|pid| RecvError::Behind { pid }));
+    all.extend([77, 0].map(|pid| RecvError::Blocked { pid }));
     all.extend(faults().into_iter().map(RecvError::Fault));
     for error in &all {
         match error {
             RecvError::Empty
             | RecvError::Timeout
             | RecvError::Disconnected
-            | RecvError::Behind { .. }
+            | RecvError::Blocked { .. }
             | RecvError::Invalid { .. }
             | RecvError::Fault(_) => {}
         }
@@ -66,11 +66,11 @@ fn errors() -> Vec<Error> {
     let channel = || "\"ticks\"".to_owned();
     let text = |text: &str| text.to_owned();
     let mut all = vec![
-        Error::Invalid { option: "capacity", reason: text("0 slots; it must be at least 1") },
+        Error::InvalidOption { option: "capacity", reason: text("0 slots; it must be at least 1") },
         Error::NotFound { channel: channel() },
         Error::NotFound { channel: text("\"ticks\" of user 77") },
         Error::AlreadyExists { channel: channel() },
-        Error::NotOurs { channel: channel(), what: text("its magic number is missing") },
+        Error::ForeignObject { channel: channel(), what: text("its magic number is missing") },
         Error::Busy { channel: channel(), pid: 0 },
         Error::Busy { channel: channel(), pid: 77 },
         Error::PermissionDenied { channel: channel(), call: "shmat" },
@@ -88,7 +88,7 @@ fn errors() -> Vec<Error> {
         Error::OptionMismatch { option: "capacity", expected: text("8"), found: text("77") },
         Error::Truncated { expected: 4096, found: 77 },
         Error::Limit { call: "semget", errno: 28, advice: text("raise SEMMNI") },
-        Error::NoUndo { channel: channel() },
+        Error::SemUndoUnsupported { channel: channel() },
         Error::System {
             call: "semop",
             channel: channel(),
@@ -101,10 +101,10 @@ fn errors() -> Vec<Error> {
     all.extend(send_errors().into_iter().map(|error| BatchError { sent: 3, error }.into()));
     for error in &all {
         match error {
-            Error::Invalid { .. }
+            Error::InvalidOption { .. }
             | Error::NotFound { .. }
             | Error::AlreadyExists { .. }
-            | Error::NotOurs { .. }
+            | Error::ForeignObject { .. }
             | Error::Busy { .. }
             | Error::PermissionDenied { .. }
             | Error::ForeignOwner { .. }
@@ -117,7 +117,7 @@ fn errors() -> Vec<Error> {
             | Error::OptionMismatch { .. }
             | Error::Truncated { .. }
             | Error::Limit { .. }
-            | Error::NoUndo { .. }
+            | Error::SemUndoUnsupported { .. }
             | Error::System { .. }
             | Error::Fault(_)
             | Error::Send(_)

@@ -1,5 +1,5 @@
 //! MPMC channels, with any number of [`Sender`]s and [`Receiver`]s, up to the channel's
-//! [`members`](crate::Options::members).
+//! [`members`](crate::Options::max_members).
 //!
 //! Every message is delivered to one receiver. Messages have one order, by position: each receiver
 //! sees the messages of one sender in the order in which they were sent.
@@ -18,13 +18,13 @@
 //!
 //! A member that is merely slow or stopped is never treated as dead. The message that it is writing
 //! delays those behind it, and a call that waits for it and times out returns its pid
-//! ([`RecvError::Behind`](crate::RecvError::Behind)).
+//! ([`RecvError::Blocked`](crate::RecvError::Blocked)).
 //!
 //! ```
 //! use sysvring::{Options, mpmc};
 //!
 //! # fn main() -> Result<(), sysvring::Error> {
-//! let jobs: mpmc::Sender<u64> = Options::private().members(8).create()?;
+//! let jobs: mpmc::Sender<u64> = Options::private().max_members(8).create()?;
 //! let worker: mpmc::Receiver<u64> = Options::id(jobs.id()).attach()?; // in each worker process
 //! jobs.send(&7)?;
 //! let job = worker.recv_ref()?; // in flight: another worker gets it if this one is killed

@@ -32,7 +32,7 @@ impl Options {
     ///
     /// # Errors
     /// [`Error::AlreadyExists`] if the channel exists: use [`open`](Options::open), or remove it
-    /// first. [`Error::Invalid`] for [`Options::id`], since the kernel chooses identifiers, and for
+    /// first. [`Error::InvalidOption`] for [`Options::id`], since the kernel chooses identifiers, and for
     /// the name of another [`owner`](Options::owner). Otherwise as for [`open`](Options::open).
     pub fn create<H: Handle>(self) -> Result<H, Error> {
         self.reach(How::Create)
@@ -42,7 +42,7 @@ impl Options {
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such channel: start its creator first, or use
-    /// [`open`](Options::open). [`Error::Invalid`] for [`Options::private`], which has no address:
+    /// [`open`](Options::open). [`Error::InvalidOption`] for [`Options::private`], which has no address:
     /// use [`Options::id`]. Otherwise as for [`open`](Options::open).
     pub fn attach<H: Handle>(self) -> Result<H, Error> {
         self.reach(How::Attach)

@@ -78,7 +78,8 @@ pub(crate) fn open(
     let channel = address.map_or_else(|| "private".to_owned(), Address::to_string);
     let deadline = Deadline::after(options.timeout);
     let opening = Opening { options, how, side, plan, channel, deadline };
-    let invalid = |option, reason: &str| Err(Error::Invalid { option, reason: reason.into() });
+    let invalid =
+        |option, reason: &str| Err(Error::InvalidOption { option, reason: reason.into() });
     match address {
         None if how == How::Attach => {
             invalid("private", "a private channel cannot be attached by key; use Options::id")
@@ -221,7 +222,7 @@ impl Opening<'_> {
                     true => Ok(set),
                     false => {
                         let what = "its semaphore set was not created by sysvring".into();
-                        Err(Error::NotOurs { channel: self.channel.clone(), what }.into())
+                        Err(Error::ForeignObject { channel: self.channel.clone(), what }.into())
                     }
                 }
             }
@@ -400,7 +401,7 @@ impl Opening<'_> {
         let Finished { stat, mapping, facts } = found;
         if !members.is_mortal(seat) {
             let _ = members.leave(facts.flavor, seat);
-            return Err(Error::NoUndo { channel: self.channel.clone() }.into());
+            return Err(Error::SemUndoUnsupported { channel: self.channel.clone() }.into());
         }
         let total = facts.geometry.total;
         if self.options.prefault.unwrap_or(total <= PREFAULT_UP_TO) {

@@ -211,7 +211,7 @@ impl Options {
 
     /// Sets the maximum number of members (senders plus receivers) of an MPMC channel: 2 to 254, by
     /// default 64. Each seat costs 128 bytes and a semaphore.
-    pub fn members(mut self, members: usize) -> Options {
+    pub fn max_members(mut self, members: usize) -> Options {
         self.members = Some(members);
         self
     }
@@ -282,7 +282,7 @@ impl Options {
     /// Sets how long to wait for another process that is creating, joining or removing this
     /// channel; by default 10 seconds. Those steps take microseconds unless that process is
     /// stopped.
-    pub fn timeout(mut self, timeout: Duration) -> Options {
+    pub fn open_timeout(mut self, timeout: Duration) -> Options {
         self.timeout = timeout;
         self
     }

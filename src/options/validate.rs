@@ -14,13 +14,13 @@ use crate::segment::{ChannelInfo, ChannelSpec, Lifetime};
 /// Returns what a new channel with these options would be.
 ///
 /// # Errors
-/// [`Error::Invalid`] for options that no channel can have.
+/// [`Error::InvalidOption`] for options that no channel can have.
 pub(crate) fn plan<'a>(
     options: &'a Options,
     flavor: Flavor,
     shape: MessageLayout,
 ) -> Result<ChannelSpec<'a>, Error> {
-    let invalid = |option, reason| Err(Error::Invalid { option, reason });
+    let invalid = |option, reason| Err(Error::InvalidOption { option, reason });
     if options.mode & !0o666 != 0 {
         let reason = format!(
             "{:#o}; read and write are all there is (0o666), leave the other bits out",
@@ -42,11 +42,11 @@ pub(crate) fn plan<'a>(
         (Flavor::Mpmc, members) => members.unwrap_or(options::MEMBERS),
         (Flavor::Spsc, Some(_)) => {
             let reason = "a one-to-one channel has two members; leave the option out".into();
-            return invalid("members", reason);
+            return invalid("max_members", reason);
         }
     };
     if !flavor.allows(seats) {
-        return invalid("members", format!("{seats}; it must be 2 to {SEATS_MAX}"));
+        return invalid("max_members", format!("{seats}; it must be 2 to {SEATS_MAX}"));
     }
     if let Some(redelivery) = options.redelivery {
         if flavor == Flavor::Spsc {
@@ -65,7 +65,7 @@ pub(crate) fn plan<'a>(
         options.capacity.unwrap_or(options::CAPACITY),
         options.slot_size.unwrap_or(usual),
     )
-    .map_err(|(option, reason)| Error::Invalid { option, reason })?;
+    .map_err(|(option, reason)| Error::InvalidOption { option, reason })?;
     Ok(ChannelSpec {
         flavor,
         geometry,
@@ -120,7 +120,7 @@ pub(crate) fn check(
         return differs("slot_size", &wanted.slot_size, &found.slot_size);
     }
     if options.members.is_some() && wanted.seats != found.seats {
-        return differs("members", &wanted.seats, &found.seats);
+        return differs("max_members", &wanted.seats, &found.seats);
     }
     if let Some(redelivery) = options.redelivery
         && redelivery != facts.redelivery

@@ -163,7 +163,7 @@ pub(crate) fn examine(
     stat: &SegmentStat,
     channel: &str,
 ) -> Result<State, Error> {
-    let not_ours = |what: String| Err(Error::NotOurs { channel: channel.into(), what });
+    let not_ours = |what: String| Err(Error::ForeignObject { channel: channel.into(), what });
     if stat.size < size_of::<Header>() as u64 {
         return not_ours(format!(
             "the segment of {} bytes is smaller than a channel header",

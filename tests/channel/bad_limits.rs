@@ -143,7 +143,7 @@ fn semaphores_at_their_limits() {
     let key = Key::new();
     let tx: Sender<u64> = key.options().create().expect("create");
     let set = key.set().expect("a set");
-    let attach = || key.options().timeout(raw::MOMENT).attach::<Receiver<u64>>();
+    let attach = || key.options().open_timeout(raw::MOMENT).attach::<Receiver<u64>>();
     // Wake-ups piled up on both sides: room is made where it is needed.
     for semaphore in [2, 3] {
         raw::set_semaphore(set, semaphore, MOST);

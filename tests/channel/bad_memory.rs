@@ -73,7 +73,7 @@ impl Tally {
             }
             Err(error) => {
                 assert!(
-                    !matches!(error, Error::Invalid { .. } | Error::System { .. }),
+                    !matches!(error, Error::InvalidOption { .. } | Error::System { .. }),
                     "{error:?}"
                 );
                 advises(&error);
@@ -95,7 +95,7 @@ impl Tally {
 }
 
 fn options(key: i32) -> Options {
-    Options::key(key).capacity(CAPACITY).timeout(SHORT)
+    Options::key(key).capacity(CAPACITY).open_timeout(SHORT)
 }
 
 fn sends(orders: &mut Orders) {

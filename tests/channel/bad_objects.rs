@@ -34,11 +34,11 @@ tests![
 fn is_not_ours(key: &Key, what_is_there: &str) {
     let before = (key.segment(), key.set());
     let not_ours = |error: Error| match &error {
-        Error::NotOurs { channel, what } => {
+        Error::ForeignObject { channel, what } => {
             assert_eq!(*channel, format!("{:#010x}", key.0));
             assert!(what.contains(what_is_there), "{what}");
         }
-        other => panic!("not NotOurs but {other:?}"),
+        other => panic!("not ForeignObject but {other:?}"),
     };
     not_ours(refusal(key.options().open::<Sender<u64>>()));
     not_ours(refusal(key.options().open::<Receiver<[u8]>>()));
@@ -146,7 +146,7 @@ fn half_made_and_still_at_it() {
     let mut builder =
         Worker::start(&[&"raw::hold_semaphore", &set, &raw::LIFECYCLE]).expect("start");
     builder.expect("held");
-    let options = || key.options().timeout(Duration::from_millis(100));
+    let options = || key.options().open_timeout(Duration::from_millis(100));
     let busy = |error: Error| match error {
         Error::Busy { channel, pid } => {
             assert_eq!(channel, format!("{:#010x}", key.0));
@@ -164,7 +164,7 @@ fn half_made_and_still_at_it() {
             assert!(start.elapsed() >= Duration::from_millis(100));
             assert!(watch.took() < Duration::from_secs(1), "{:?}", watch.took());
         }
-        busy(refusal(key.options().timeout(Duration::ZERO).open::<Sender<u64>>()));
+        busy(refusal(key.options().open_timeout(Duration::ZERO).open::<Sender<u64>>()));
     }
     // Reaping leaves it alone: somebody is at it.
     sysvring::reap().expect("reap");
@@ -220,7 +220,7 @@ fn a_magic_gone_under_a_member() {
         let error = refusal(key.options().attach::<Receiver<u64>>());
         match magic {
             0 => assert!(matches!(error, Error::Fault(Fault::Corrupt { .. })), "{error:?}"),
-            _ => assert!(matches!(error, Error::NotOurs { .. }), "{error:?}"),
+            _ => assert!(matches!(error, Error::ForeignObject { .. }), "{error:?}"),
         }
         assert!(watch.took() < SHORT, "{:?}", watch.took());
         drop(kept);
@@ -279,7 +279,7 @@ fn segment_and_set_of_different_channels() {
     let other: Sender<u64> = two.options().create().expect("create");
     let memory = Memory::of(tx.id().segment());
     let set = memory.u32(at::SET).swap(two.set().expect("a set") as u32, Relaxed);
-    let error = refusal(one.options().timeout(SHORT).open::<Receiver<u64>>());
+    let error = refusal(one.options().open_timeout(SHORT).open::<Receiver<u64>>());
     let Error::Fault(Fault::Corrupt { what }) = error else { panic!("{error:?}") };
     assert!(what.contains("do not match"), "{what}");
     // To look at it is no harm.
@@ -350,8 +350,8 @@ fn each_field_of_the_header() {
 fn use_channel(options: &dyn Fn() -> Options) -> Result<(), String> {
     let watch = Watch::start();
     let ends = (|| -> Result<_, Error> {
-        let rx: Receiver<u64> = options().timeout(SHORT).open()?;
-        let tx: Sender<u64> = options().timeout(SHORT).open()?;
+        let rx: Receiver<u64> = options().open_timeout(SHORT).open()?;
+        let tx: Sender<u64> = options().open_timeout(SHORT).open()?;
         Ok((tx, rx))
     })();
     let result = match ends {
@@ -430,7 +430,7 @@ fn each_byte_of_the_header_under_a_member() {
     change_each_byte(|key, memory, byte, value| {
         receiver_first = !receiver_first;
         let watch = Watch::start();
-        let options = || key.options().timeout(SHORT);
+        let options = || key.options().open_timeout(SHORT);
         let change = || memory.u8(byte).store(value, Relaxed);
         let ends = if receiver_first {
             let rx: Receiver<u64> = options().open().expect("not yet changed");

@@ -30,7 +30,7 @@ workers![sit];
 
 fn invalid(error: Error) -> &'static str {
     match error {
-        Error::Invalid { option, reason } => {
+        Error::InvalidOption { option, reason } => {
             assert!(!reason.is_empty());
             option
         }
@@ -129,8 +129,8 @@ fn addresses_that_are_none() {
     }
     // The same for those who only look or remove.
     for address in [Address::named(""), Address::Key(0)] {
-        assert!(matches!(refusal(sysvring::stat(&address)), Error::Invalid { .. }));
-        assert!(matches!(refusal(sysvring::remove(&address)), Error::Invalid { .. }));
+        assert!(matches!(refusal(sysvring::stat(&address)), Error::InvalidOption { .. }));
+        assert!(matches!(refusal(sysvring::remove(&address)), Error::InvalidOption { .. }));
     }
     let path = Path::new("/no/such/file").into();
     let error = refusal(sysvring::remove(Address::File { path, project: 1 }));
@@ -289,7 +289,7 @@ fn no_time_and_all_the_time_to_open() {
     let stat = |key: &Key| -> Option<Stat> { sysvring::stat(key.address()).ok() };
     for timeout in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
         let key = Key::new();
-        let options = || key.options().timeout(timeout);
+        let options = || key.options().open_timeout(timeout);
         // Nobody is in the way, so no time is needed.
         let mut tx: Sender<u64> = options().create().expect("create");
         let mut rx: Receiver<u64> = options().attach().expect("attach");

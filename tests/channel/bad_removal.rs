@@ -130,7 +130,7 @@ fn goes(take_away: impl Fn(&Key)) {
     for call in CALLS {
         for wait in ["Spin", "Balanced", "Park"] {
             let key = Key::new();
-            let options = || key.options().timeout(MOMENT);
+            let options = || key.options().open_timeout(MOMENT);
             let (mut tx, mut rx) = (None, None);
             match call {
                 "wait_for_sender" | "wait_for_receiver" => {}
@@ -329,7 +329,7 @@ fn an_identifier_outlives_its_channel() {
         drop(tx);
         let remover = std::thread::spawn(move || sysvring::remove(id));
         while !remover.is_finished() {
-            match Options::id(id).timeout(MOMENT).open::<Receiver<u64>>() {
+            match Options::id(id).open_timeout(MOMENT).open::<Receiver<u64>>() {
                 Ok(rx) => {
                     assert_eq!(rx.id(), id);
                     opened += 1;

@@ -173,9 +173,9 @@ impl Scene {
         let mut attempt = |what, act: &mut dyn FnMut() -> Result<(), Error>| {
             done.push((what, attempt(calls, errno, what, act)));
         };
-        let keyed = |key: &Key| key.options().timeout(TIMEOUT);
+        let keyed = |key: &Key| key.options().open_timeout(TIMEOUT);
         let made = |n: usize| keyed(&self.made[n]).lifetime(Lifetime::LastMember);
-        let private = || Options::private().timeout(TIMEOUT);
+        let private = || Options::private().open_timeout(TIMEOUT);
         let id = sysvring::stat(self.joined.address()).map(|stat| stat.id);
         attempt("create", &mut || made(0).create().map(drop::<Sender<u64>>));
         attempt("open", &mut || made(1).open().map(drop::<Receiver<[u8]>>));
@@ -184,7 +184,7 @@ impl Scene {
         attempt("private", &mut || private().create().map(drop::<Sender<u64>>));
         attempt("attach", &mut || keyed(&self.joined).attach().map(drop::<Sender<u64>>));
         if let Ok(id) = id {
-            let by_id = || Options::id(id).timeout(TIMEOUT);
+            let by_id = || Options::id(id).open_timeout(TIMEOUT);
             attempt("id", &mut || by_id().attach().map(drop::<Sender<u64>>));
         }
         attempt("stat", &mut || sysvring::stat(self.joined.address()).map(drop));

@@ -28,7 +28,7 @@ fn message(own: u64, n: u64) -> Message {
 
 fn open<H: sysvring::Handle>(orders: &mut Orders) -> H {
     let name: String = orders.next();
-    Options::named(name).capacity(CAPACITY).members(20).open().expect("open")
+    Options::named(name).capacity(CAPACITY).max_members(20).open().expect("open")
 }
 
 /// Says whom it waits for, when that is somebody else than before.
@@ -50,7 +50,7 @@ fn send_all(tx: &mpmc::Sender<Message>, own: u64, first: u64) {
         loop {
             match tx.send_timeout(&message(own, n), PATIENCE) {
                 Ok(()) => break,
-                Err(SendError::Behind { pid }) => tell_of(pid, &mut known),
+                Err(SendError::Blocked { pid }) => tell_of(pid, &mut known),
                 Err(SendError::Timeout) => {}
                 Err(error) => panic!("{error}"),
             }
@@ -83,7 +83,7 @@ fn receive_all(rx: &mpmc::Receiver<Message>, holds: bool) {
     loop {
         match rx.recv_timeout(PATIENCE) {
             Ok(message) => take(message),
-            Err(RecvError::Behind { pid }) => tell_of(pid, &mut known),
+            Err(RecvError::Blocked { pid }) => tell_of(pid, &mut known),
             Err(RecvError::Timeout) => {}
             Err(RecvError::Disconnected) => break,
             Err(error) => panic!("{error}"),
@@ -121,7 +121,7 @@ struct Crowd {
 impl Crowd {
     fn new() -> Crowd {
         let name = Name::new();
-        let options = name.options().capacity(CAPACITY).members(20);
+        let options = name.options().capacity(CAPACITY).max_members(20);
         Crowd { last: options.open().expect("open"), senders: vec![], receivers: vec![], name }
     }
 
@@ -167,7 +167,7 @@ impl Crowd {
             sum += of.parse::<u64>().expect("a number");
         }
         assert_eq!((count, sum), (EACH_SIDE * EACH, EACH_SIDE * (EACH * (EACH - 1) / 2)));
-        assert_eq!((stat.redelivered, stat.dropped, stat.set_aside), (0, 0, 0), "taken for dead");
+        assert_eq!((stat.redelivered, stat.dropped, stat.poisoned), (0, 0, 0), "taken for dead");
     }
 }
 

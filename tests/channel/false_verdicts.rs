@@ -88,7 +88,7 @@ fn exec_keeps_a_claim() {
     tx.send(&2).expect("send");
     assert_eq!(
         rx.recv_timeout(SOON),
-        Err(RecvError::Behind { pid }),
+        Err(RecvError::Blocked { pid }),
         "it holds them up, and is named"
     );
     other.kill_and_wait().expect("kill");
@@ -187,7 +187,7 @@ fn end_the_main_thread(orders: &mut Orders) {
     }
     let taken = Options::named(&name).attach::<spsc::Sender<u64>>();
     assert!(matches!(taken, Err(Error::SeatTaken { pid, .. }) if pid == child.pid()));
-    let behind = Err(RecvError::Behind { pid: child.pid() });
+    let behind = Err(RecvError::Blocked { pid: child.pid() });
     assert_eq!(other_rx.recv_timeout(SOON), behind, "its claim stands");
     assert!(child.kill_and_wait());
     while rx.recv().is_ok() {}
@@ -305,7 +305,7 @@ fn attach_without_undo(orders: &mut Orders) {
             continue;
         }
         for error in [opened.map(drop), other.map(drop)] {
-            let Err(error @ Error::NoUndo { .. }) = error else { panic!("{error:?}") };
+            let Err(error @ Error::SemUndoUnsupported { .. }) = error else { panic!("{error:?}") };
             let text = error.to_string();
             assert!(text.contains("SEM_UNDO") && text.contains("; use"), "{text}");
         }

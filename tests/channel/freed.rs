@@ -34,7 +34,7 @@ const LONG: Duration = Duration::from_secs(20);
 const ROUNDS: u64 = 8;
 
 fn options(name: &str, capacity: usize) -> Options {
-    Options::named(name).capacity(capacity).members(8).wait(Wait::Park)
+    Options::named(name).capacity(capacity).max_members(8).wait(Wait::Park)
 }
 
 fn set_of<T: sysvring::Message>(tx: &mpmc::Sender<T>) -> i32 {

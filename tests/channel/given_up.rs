@@ -28,7 +28,7 @@ fn a_refused_commit_keeps_nobody_waiting() {
         other.send(&7).expect("send");
         tx.close().expect("close");
         let pid = std::process::id();
-        assert_eq!(rx.recv_timeout(SOON), Err(RecvError::Behind { pid }), "they are lent");
+        assert_eq!(rx.recv_timeout(SOON), Err(RecvError::Blocked { pid }), "they are lent");
         for loan in loans {
             assert_eq!(loan.commit(), Err(SendError::Fault(Fault::Closed)));
         }

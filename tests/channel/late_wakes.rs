@@ -48,7 +48,7 @@ fn eight_sending_threads_and_two_slots() {
 fn receive_by_threads(orders: &mut Orders) {
     let (name, seats, threads): (String, usize, usize) =
         (orders.next(), orders.next(), orders.next());
-    let options = || Options::named(&name).capacity(128).members(seats).wait(Wait::Park);
+    let options = || Options::named(&name).capacity(128).max_members(seats).wait(Wait::Park);
     let tx: mpmc::Sender<u64> = options().open().expect("open");
     let rx: mpmc::Receiver<u64> = options().open().expect("open");
     let set = tx.stat().expect("stat").set.expect("a set").id;
@@ -84,7 +84,7 @@ fn receive_by_threads(orders: &mut Orders) {
 fn send_by_threads(orders: &mut Orders) {
     const THREADS: usize = 8;
     let (name, capacity): (String, usize) = (orders.next(), orders.next());
-    let options = || Options::named(&name).capacity(capacity).members(2).wait(Wait::Park);
+    let options = || Options::named(&name).capacity(capacity).max_members(2).wait(Wait::Park);
     let tx: mpmc::Sender<u64> = options().open().expect("open");
     let rx: mpmc::Receiver<u64> = options().open().expect("open");
     let set = tx.stat().expect("stat").set.expect("a set").id;

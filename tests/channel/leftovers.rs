@@ -73,7 +73,7 @@ fn a_living_creator_is_left_alone() {
     ipc::add(set, 0, 1);
     assert_eq!(reap(key.0), []);
     assert_eq!((key.set(), key.segment()), (Some(set), Some(segment)));
-    let busy = key.options().timeout(Duration::from_millis(20)).open::<Sender<u64>>();
+    let busy = key.options().open_timeout(Duration::from_millis(20)).open::<Sender<u64>>();
     assert!(matches!(busy, Err(Error::Busy { .. })), "{busy:?}");
     // It died.
     ipc::add(set, 0, -1);

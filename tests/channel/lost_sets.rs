@@ -101,7 +101,7 @@ fn joins_while_the_set_goes(_: &mut Orders) {
     let set = key.set().expect("a set");
     let mut child = Stepper::start(|| {
         mark();
-        let second = key.options().timeout(MOMENT).attach::<Sender<u64>>();
+        let second = key.options().open_timeout(MOMENT).attach::<Sender<u64>>();
         assert!(matches!(second, Err(Error::SeatTaken { .. })), "{second:?}");
         mark();
     })

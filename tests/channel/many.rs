@@ -182,7 +182,7 @@ fn the_slow_are_named() {
     tx.send(&2).expect("send");
     let start = Instant::now();
     let pid = std::process::id();
-    assert_eq!(rx.recv_timeout(Duration::from_millis(50)), Err(RecvError::Behind { pid }));
+    assert_eq!(rx.recv_timeout(Duration::from_millis(50)), Err(RecvError::Blocked { pid }));
     assert!(start.elapsed() >= Duration::from_millis(50));
     drop(loan);
     assert_eq!(rx.recv(), Ok(2));
@@ -210,7 +210,7 @@ fn a_place_is_written_once() {
 
 fn the_seats_are_counted() {
     let name = Name::new();
-    let tx: mpmc::Sender<u64> = name.options().members(3).open().expect("open");
+    let tx: mpmc::Sender<u64> = name.options().max_members(3).open().expect("open");
     let all: Vec<_> = (0..2).map(|_| tx.try_clone().expect("a seat")).collect();
     match tx.try_clone() {
         Err(sysvring::Error::NoSeat { seats: 3, .. }) => {}

@@ -135,7 +135,7 @@ fn what_a_clone_has_in_hand_outlives_a_close() {
     let mut loan = sends.loan().expect("a slot");
     tx.close().expect("close");
     *loan = 4;
-    assert_eq!(other.recv_timeout(SOON), Err(RecvError::Behind { pid: std::process::id() }));
+    assert_eq!(other.recv_timeout(SOON), Err(RecvError::Blocked { pid: std::process::id() }));
     assert_eq!(loan.commit(), Err(SendError::Fault(Fault::Closed)));
     drop(sends);
     assert_eq!(other.recv(), Err(RecvError::Disconnected));

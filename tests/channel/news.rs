@@ -313,7 +313,7 @@ fn be_removed(orders: &mut Orders) {
 /// A slot's word is overwritten while six threads of one handle wait, and a seventh finds it.
 fn be_stopped(orders: &mut Orders) {
     let name: String = orders.next();
-    let options = || options(&name).members(2);
+    let options = || options(&name).max_members(2);
     let tx: mpmc::Sender<u64> = options().open().expect("open");
     let rx: mpmc::Receiver<u64> = options().open().expect("open");
     let is_corrupt = |received| matches!(received, Err(RecvError::Fault(Fault::Corrupt { .. })));

@@ -86,7 +86,7 @@ fn kill_asleep(set: i32, wake: i32, body: impl FnOnce()) {
 /// One receiver sleeps; 64 messages come at once.
 fn burst(orders: &mut Orders) {
     let (name, what): (String, String) = (orders.next(), orders.next());
-    let options = || Options::named(&name).capacity(128).members(64).wait(Wait::Park);
+    let options = || Options::named(&name).capacity(128).max_members(64).wait(Wait::Park);
     let tx: mpmc::Sender<u64> = options().open().expect("open");
     let set = tx.stat().expect("stat").set.expect("a set").id;
     let receive = || {
@@ -135,7 +135,8 @@ fn burst(orders: &mut Orders) {
 /// One sender sleeps before a full ring; the receiver empties it.
 fn drain(orders: &mut Orders) {
     let (name, what): (String, String) = (orders.next(), orders.next());
-    let options = || Options::named(&name).capacity(BURST as usize).members(64).wait(Wait::Park);
+    let options =
+        || Options::named(&name).capacity(BURST as usize).max_members(64).wait(Wait::Park);
     let [asked, sent] = board::<2>();
     let rx: mpmc::Receiver<u64> = options().open().expect("open");
     let tx: mpmc::Sender<u64> = options().open().expect("open");

@@ -42,7 +42,7 @@ fn look_at_a_larger_one(_: &mut Orders) {
         println!("NOT CHECKED: no IPC namespace is to be had");
         return;
     }
-    let tx: mpmc::Sender<u64> = Options::private().members(4).open().expect("open");
+    let tx: mpmc::Sender<u64> = Options::private().max_members(4).open().expect("open");
     let rx: mpmc::Receiver<u64> = Options::id(tx.id()).attach().expect("attach");
     assert_eq!(rx.try_recv(), Err(RecvError::Empty));
     let set = tx.stat().expect("stat").set.expect("a set").id;

@@ -286,7 +286,7 @@ fn nobody_creates_for_another_user() {
     let name = Name::new();
     let options = || name.options().owner(NOBODY);
     let created = refusal(options().create::<Sender<u64>>());
-    assert!(matches!(created, Error::Invalid { option: "owner", .. }), "{created:?}");
+    assert!(matches!(created, Error::InvalidOption { option: "owner", .. }), "{created:?}");
     for absent in [options().open::<Sender<u64>>(), options().attach()] {
         let absent = refusal(absent);
         assert!(matches!(absent, Error::NotFound { .. }), "{absent:?}");

@@ -75,7 +75,7 @@ fn a_look_makes_nothing_resident() {
 /// What is received is counted out, what is in hand is counted in; wherever the hints are.
 fn a_depth_is_counted() {
     let key = Key::new();
-    let options = || key.options().capacity(1024).members(4);
+    let options = || key.options().capacity(1024).max_members(4);
     let tx: mpmc::Sender<u64> = options().create().expect("create");
     let rx: mpmc::Receiver<u64> = key.options().attach().expect("attach");
     let other: mpmc::Receiver<u64> = key.options().attach().expect("attach");
@@ -134,7 +134,7 @@ fn own_giant(orders: &mut Orders) {
     let (key, bytes): (i32, usize) = (orders.next(), orders.next());
     become_nobody();
     let small = Key::new();
-    let tx: mpmc::Sender<[u64; 7]> = small.options().members(2).create().expect("create");
+    let tx: mpmc::Sender<[u64; 7]> = small.options().max_members(2).create().expect("create");
     let mut header = Memory::of(tx.id().segment()).save(4096);
     let capacity = (bytes - 4096) / 64;
     let capacity =
@@ -216,7 +216,7 @@ fn look_while_it_comes_round(orders: &mut Orders) {
     for turn in 0..4 {
         let key = Key::new();
         let tx: mpmc::Sender<u64> =
-            key.options().capacity(1 << 16).members(2).mode(0o666).create().expect("create");
+            key.options().capacity(1 << 16).max_members(2).mode(0o666).create().expect("create");
         let id = tx.id();
         drop(tx);
         let header = Memory::of(id.segment()).save(4096);

@@ -31,7 +31,7 @@ const LONG: Duration = Duration::from_secs(20);
 const MOMENT: Duration = Duration::from_millis(800);
 
 fn options(name: &Name) -> sysvring::Options {
-    name.options().capacity(64).members(8).wait(Wait::Park)
+    name.options().capacity(64).max_members(8).wait(Wait::Park)
 }
 
 /// Two threads wait, in this order, when the end comes for the second.

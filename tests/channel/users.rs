@@ -86,7 +86,7 @@ fn a_last_member_that_may_not_remove() {
     assert!(closed.starts_with("Err("), "it cannot do what was asked for: {closed}");
     // It holds nothing that would be in the way of others.
     let start = Instant::now();
-    let rx: Receiver<u64> = options().timeout(LONG).open().expect("open");
+    let rx: Receiver<u64> = options().open_timeout(LONG).open().expect("open");
     assert!(start.elapsed() < Duration::from_secs(1));
     rx.close().expect("closed, and removed");
     assert!(is_gone(name.as_str()));

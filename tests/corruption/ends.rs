@@ -31,7 +31,7 @@ pub fn is_documented(error: &Error) -> bool {
     assert!(!error.to_string().is_empty());
     matches!(
         error,
-        Error::NotOurs { .. }
+        Error::ForeignObject { .. }
             | Error::LayoutVersion { .. }
             | Error::Truncated { .. }
             | Error::TypeMismatch { .. }
@@ -127,14 +127,14 @@ macro_rules! ends {
 }
 
 ends!(OneToOne, spsc, false, |options| options);
-ends!(Many, mpmc, true, |options| options.members(SEATS));
+ends!(Many, mpmc, true, |options| options.max_members(SEATS));
 
 /// The worse of what was and what this sending says.
 fn sent(result: Result<(), SendError>, before: Outcome) -> Outcome {
     match result {
         Ok(()) | Err(SendError::Full) => before,
         Err(SendError::Fault(fault)) => refused(fault),
-        Err(SendError::Timeout | SendError::Behind { .. } | SendError::Disconnected)
+        Err(SendError::Timeout | SendError::Blocked { .. } | SendError::Disconnected)
             if before != Outcome::Refused =>
         {
             Outcome::Odd

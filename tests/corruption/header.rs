@@ -183,13 +183,13 @@ fn sample<E: Ends>(key: &Key) -> Sample {
 }
 
 fn open<E: Ends>(key: &Key, receiver_first: bool) -> Result<E, sysvring::Error> {
-    let options = || E::options(key.options().capacity(CAPACITY)).timeout(SHORT);
+    let options = || E::options(key.options().capacity(CAPACITY)).open_timeout(SHORT);
     E::open(&options, receiver_first)
 }
 
 /// As before, with what is there: capacity and seats are the header's.
 fn join<E: Ends>(key: &Key, receiver_first: bool) -> Result<E, sysvring::Error> {
-    E::open(&|| key.options().timeout(SHORT), receiver_first)
+    E::open(&|| key.options().open_timeout(SHORT), receiver_first)
 }
 
 /// Runs a case that says whether it was late; a busy machine is late once.

@@ -113,8 +113,8 @@ impl Member<'_> {
 
     fn open<H: Handle>(&mut self, many: bool, text: bool) -> Option<H> {
         let wait = [Wait::Park, Wait::Balanced, Wait::Balanced][self.dice.below(3) as usize];
-        let options = Options::key(self.key).capacity(8).timeout(TIMEOUT).wait(wait);
-        let options = if many { options.members(SEATS) } else { options };
+        let options = Options::key(self.key).capacity(8).open_timeout(TIMEOUT).wait(wait);
+        let options = if many { options.max_members(SEATS) } else { options };
         let options = if text { options.slot_size(SLOT_SIZE) } else { options };
         match self.timed(TIMEOUT, || options.open()) {
             Ok(handle) => {
@@ -133,7 +133,7 @@ impl Member<'_> {
     fn opening_failed(&self, error: &Error) {
         assert!(!error.to_string().is_empty());
         match error {
-            Error::NotOurs { .. }
+            Error::ForeignObject { .. }
             | Error::LayoutVersion { .. }
             | Error::Truncated { .. }
             | Error::TypeMismatch { .. }
@@ -166,7 +166,7 @@ impl Member<'_> {
     fn sent(&mut self, result: Result<(), SendError>) -> bool {
         match result {
             Ok(()) => add(&self.report.messages),
-            Err(SendError::Full | SendError::Timeout | SendError::Behind { .. }) => {
+            Err(SendError::Full | SendError::Timeout | SendError::Blocked { .. }) => {
                 add(&self.report.nothing);
             }
             Err(SendError::Disconnected) => {
@@ -185,7 +185,7 @@ impl Member<'_> {
     fn received(&mut self, result: Result<usize, RecvError>) -> bool {
         match result {
             Ok(_) => add(&self.report.messages),
-            Err(RecvError::Empty | RecvError::Timeout | RecvError::Behind { .. }) => {
+            Err(RecvError::Empty | RecvError::Timeout | RecvError::Blocked { .. }) => {
                 add(&self.report.nothing);
             }
             Err(RecvError::Disconnected) => {

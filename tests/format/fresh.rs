@@ -129,7 +129,7 @@ fn every_byte_is_as_the_page_says() {
         assert_eq!(page.raw.word(at, 8), 1 << 33 | side << 32);
         page.seen.push((at, 8));
     }
-    for counter in ["orphaned", "redelivered", "dropped", "set_aside", "last_set_aside"] {
+    for counter in ["orphaned", "redelivered", "dropped", "poisoned", "last_poisoned"] {
         page.is("Repairs", 0, counter, 0);
     }
     for (position, message) in [(0, 11), (1, 22), (2, 33)] {

@@ -119,7 +119,7 @@ impl Wish {
             options = options.slot_size(bytes);
         }
         if let Some(members) = self.members {
-            options = options.members(members);
+            options = options.max_members(members);
         }
         if let Some(redelivery) = self.redelivery {
             options = options.redelivery(redelivery);
@@ -145,7 +145,7 @@ impl Wish {
         }
         // Each slot would be good, all of them more than there are addresses.
         must(!(shape.variable && self.slot_size == Some(usize::MAX)), "capacity");
-        must(self.members.is_none_or(|n| self.many && (2..=254).contains(&n)), "members");
+        must(self.members.is_none_or(|n| self.many && (2..=254).contains(&n)), "max_members");
         must(
             self.redelivery.is_none_or(|redelivery| {
                 self.many
@@ -212,7 +212,7 @@ impl Wish {
         }
         let option = match self.change {
             1 => "capacity",
-            2 if self.many => "members",
+            2 if self.many => "max_members",
             3 if self.many => "redelivery",
             4 if !self.private => "lifetime",
             _ => "schema",
@@ -245,7 +245,7 @@ fn try_ends<Tx: End, Rx: End>(wish: &Wish, shape: Shape) {
     let made = wish.options(address()).create::<Tx>();
     if !wrong.is_empty() {
         match made {
-            Err(Error::Invalid { option, reason }) => {
+            Err(Error::InvalidOption { option, reason }) => {
                 assert!(wrong.contains(option), "{option}, not one of {wrong:?}");
                 assert!(!reason.is_empty());
             }

@@ -214,7 +214,7 @@ fn storm(orders: &mut Orders) {
     unsafe { libc::alarm(0) };
     let ledger = Ledger::new();
     let options = options(&name, &mut Dice::new());
-    let options = options.capacity(capacity).members(16).redelivery(Redelivery::UpTo(31));
+    let options = options.capacity(capacity).max_members(16).redelivery(Redelivery::UpTo(31));
     drop(options.create::<sysvring::mpmc::Sender<crate::member::Said>>().expect("create"));
     let mut crew = Crew {
         name: &name,
@@ -299,7 +299,7 @@ fn storm(orders: &mut Orders) {
         assert_eq!(account.invented, 0, "received and never sent, from sender {sender}");
     }
     let stat = sysvring::stat(&*name).expect("stat");
-    assert_eq!((stat.set_aside, stat.dropped), (0, 0), "set aside and dropped");
+    assert_eq!((stat.poisoned, stat.dropped), (0, 0), "set aside and dropped");
     // Nobody is stopped for as long as a sleep and its grace take.
     assert_eq!(stat.overslept, 0, "sleeps ended by themselves beside something");
     let Account { sent, doubtful, .. } = total;

@@ -195,7 +195,7 @@ fn be_private(many: bool) {
 
 /// The next who open it, in no time worth speaking of, and use it.
 fn open_and_use(options: impl Fn() -> Options, many: bool) {
-    let options = || options().timeout(Duration::ZERO);
+    let options = || options().open_timeout(Duration::ZERO);
     if many {
         let rx: mpmc::Receiver<u64> = options().open().expect("open");
         let tx: mpmc::Sender<u64> = options().open().expect("open");

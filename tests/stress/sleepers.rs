@@ -107,7 +107,7 @@ fn sleep_and_wake(orders: &mut Orders) {
     let [over, sent, received, late, latest] = board::<5>();
     let notes = Notes { over, sent, received, late, latest };
     let options = || {
-        let options = Options::named(&name).capacity(capacity).members(seats).wait(Wait::Park);
+        let options = Options::named(&name).capacity(capacity).max_members(seats).wait(Wait::Park);
         options.redelivery(Redelivery::UpTo(31))
     };
     drop(options().create::<mpmc::Sender<Message>>().expect("create"));

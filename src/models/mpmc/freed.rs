@@ -26,7 +26,7 @@ fn abandoned(order: Order) {
 
 /// The only message had its last delivery when its receiver died; a sender is blocked for its slot,
 /// a receiver for the next message.
-fn set_aside() {
+fn poisoned() {
     let scene = Scene::new(1, Order::Membarrier);
     let mut first = Sender::join(&scene, 2, Until::Dead);
     assert!(first.send(1));
@@ -38,7 +38,7 @@ fn set_aside() {
     scene.gate.forget_posts();
     let receiver = move || {
         let got = rx.recv();
-        (got, rx.set_aside.clone())
+        (got, rx.poisoned.clone())
     };
     let (sent, (got, aside)) = together(move || first.send(2), receiver);
     assert!(sent);
@@ -80,7 +80,7 @@ fn an_abandoned_slot_wakes_a_sender() {
 
 #[test]
 fn a_message_set_aside_wakes_a_sender() {
-    check("set aside beside a sleeping sender", set_aside);
+    check("set aside beside a sleeping sender", poisoned);
 }
 
 #[test]

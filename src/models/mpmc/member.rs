@@ -56,7 +56,7 @@ impl Member {
 
     /// Returns what `Endpoint::watch` is to the two ends.
     pub(super) fn watch(&self, asks: bool) -> Watching<'_> {
-        Watching { member: self, asks, set_aside: None }
+        Watching { member: self, asks, poisoned: None }
     }
 
     /// Returns a handle for another thread of this member.
@@ -135,7 +135,7 @@ impl Member {
 pub(super) struct Watching<'a> {
     member: &'a Member,
     asks: bool,
-    pub(super) set_aside: Option<&'a mut Vec<u64>>,
+    pub(super) poisoned: Option<&'a mut Vec<u64>>,
 }
 
 impl Watch for Watching<'_> {
@@ -153,8 +153,8 @@ impl Watch for Watching<'_> {
         self.member.wake(Side::Receivers);
     }
 
-    fn set_aside(&mut self, position: u64) {
-        self.set_aside.as_mut().expect("by a search only").push(position);
+    fn poisoned(&mut self, position: u64) {
+        self.poisoned.as_mut().expect("by a search only").push(position);
     }
 }
 

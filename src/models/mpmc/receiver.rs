@@ -22,7 +22,7 @@ pub(super) struct Receiver {
     /// The maximum number of deliveries of a message.
     pub(super) limit: u8,
     /// Positions of messages that reached that number.
-    pub(super) set_aside: Vec<u64>,
+    pub(super) poisoned: Vec<u64>,
     searched: Option<Snapshot>,
     /// Declared last: the ring refers to its scene.
     member: Member,
@@ -33,7 +33,7 @@ impl Receiver {
         let member = Member::join(scene, Seat { number: seat, side: Side::Receivers }, until);
         let consumer = Consumer::new(scene.ring(), seat);
         let (policy, limit) = (WaitPolicy::new(Wait::Park), DELIVERIES_MAX);
-        Receiver { consumer, policy, limit, set_aside: Vec::new(), searched: None, member }
+        Receiver { consumer, policy, limit, poisoned: Vec::new(), searched: None, member }
     }
 
     /// Returns a handle for another thread of this member.
@@ -41,7 +41,7 @@ impl Receiver {
         let consumer = Consumer::new(*self.consumer.ring(), self.member.seat.number);
         let (policy, limit) = (WaitPolicy::new(Wait::Park), self.limit);
         let member = self.member.thread();
-        Receiver { consumer, policy, limit, set_aside: Vec::new(), searched: None, member }
+        Receiver { consumer, policy, limit, poisoned: Vec::new(), searched: None, member }
     }
 
     /// Receives, blocking while there is no message. Returns `None` if the ring is drained and all
@@ -110,7 +110,7 @@ impl Receiver {
 
     fn seek(&mut self) -> Option<Held> {
         self.member.wake(Side::Senders);
-        let Receiver { consumer, policy, limit, set_aside, searched, member } = self;
+        let Receiver { consumer, policy, limit, poisoned, searched, member } = self;
         let (mut found, mut told) = (None, None);
         member.wait(policy, |how| {
             let asking = how != Poll::Quick;
@@ -130,7 +130,7 @@ impl Receiver {
                 _ => {
                     found = match consumer.take(member.watch(asking))? {
                         Next::Message(held) => Some(held),
-                        _ if asking => inherit(consumer, member, *limit, set_aside, searched)?,
+                        _ if asking => inherit(consumer, member, *limit, poisoned, searched)?,
                         _ => None,
                     };
                     found.is_some()
@@ -147,12 +147,12 @@ fn inherit(
     consumer: &Consumer,
     member: &Member,
     limit: u8,
-    set_aside: &mut Vec<u64>,
+    poisoned: &mut Vec<u64>,
     searched: &mut Option<Snapshot>,
 ) -> Result<Option<Held>, Fault> {
     let Some(now) = known(consumer, member) else { return Ok(None) };
     let mut watch = member.watch(true);
-    watch.set_aside = Some(set_aside);
+    watch.poisoned = Some(poisoned);
     consumer.inherit(limit, &now, searched, watch)
 }
 

@@ -62,7 +62,7 @@ impl<T: Message> Receiver<T> {
     /// accepted.
     ///
     /// # Errors
-    /// [`RecvError::Timeout`] if no message arrived in time: try again. [`RecvError::Behind`] if a
+    /// [`RecvError::Timeout`] if no message arrived in time: try again. [`RecvError::Blocked`] if a
     /// live sender has claimed the next slot and not published its message yet: if that process is
     /// stopped, resume or kill it. Otherwise as for [`recv`](Receiver::recv).
     #[inline]
@@ -124,7 +124,7 @@ impl<T: Message> Receiver<T> {
     /// first one for at most `timeout`.
     ///
     /// # Errors
-    /// [`RecvError::Timeout`] or [`RecvError::Behind`] if no message arrived in time; otherwise as
+    /// [`RecvError::Timeout`] or [`RecvError::Blocked`] if no message arrived in time; otherwise as
     /// for [`recv_batch`](Receiver::recv_batch).
     pub fn recv_batch_timeout(
         &self,

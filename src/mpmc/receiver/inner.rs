@@ -202,7 +202,7 @@ impl Inner {
             });
             match (waited, behind) {
                 (Err(RecvError::Timeout), Some(seat)) => {
-                    return Err(RecvError::Behind { pid: self.endpoint.pid(seat) });
+                    return Err(RecvError::Blocked { pid: self.endpoint.pid(seat) });
                 }
                 (waited, _) => waited?,
             }

@@ -61,7 +61,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// timeouts are accepted.
     ///
     /// # Errors
-    /// [`SendError::Timeout`] if no slot became free in time: try again. [`SendError::Behind`] if a
+    /// [`SendError::Timeout`] if no slot became free in time: try again. [`SendError::Blocked`] if a
     /// live member still uses the next slot: if that process is stopped, resume or kill it.
     /// Otherwise as for [`send`](Sender::send).
     #[inline]

@@ -162,7 +162,7 @@ impl Inner {
             });
             match (waited, behind) {
                 (Err(SendError::Timeout), Some(seat)) => {
-                    return Err(SendError::Behind { pid: self.endpoint.pid(seat) });
+                    return Err(SendError::Blocked { pid: self.endpoint.pid(seat) });
                 }
                 (waited, _) => waited?,
             }

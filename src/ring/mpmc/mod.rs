@@ -105,7 +105,7 @@ pub(crate) trait Watch {
 
     /// Reports that the message at this position was discarded after its last delivery; its slot is
     /// free.
-    fn set_aside(&mut self, position: u64);
+    fn poisoned(&mut self, position: u64);
 }
 
 /// For tests without parked waiters: the liveness check alone.
@@ -124,7 +124,7 @@ where
 
     fn unblocked(&mut self) {}
 
-    fn set_aside(&mut self, _: u64) {}
+    fn poisoned(&mut self, _: u64) {}
 }
 
 /// For tests: the liveness check, and the messages that are discarded.
@@ -144,7 +144,7 @@ where
 
     fn unblocked(&mut self) {}
 
-    fn set_aside(&mut self, position: u64) {
+    fn poisoned(&mut self, position: u64) {
         self.1(position);
     }
 }

@@ -37,7 +37,7 @@ impl Consumer {
             let deliveries = word.deliveries();
             if deliveries >= limit.min(DELIVERIES_MAX) {
                 if swap(&slot, word, SlotState::free(word.lap().wrapping_add(1)), AcqRel) {
-                    watch.set_aside(at.position);
+                    watch.poisoned(at.position);
                     watch.freed();
                 }
                 continue;

@@ -159,7 +159,7 @@ impl<W: Watch> Watch for Searching<'_, W> {
         self.watch.unblocked();
     }
 
-    fn set_aside(&mut self, position: u64) {
-        self.watch.set_aside(position);
+    fn poisoned(&mut self, position: u64) {
+        self.watch.poisoned(position);
     }
 }

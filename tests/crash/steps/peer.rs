@@ -144,7 +144,7 @@ pub fn options(scene: &Scene) -> Options {
     let private = || Options::private().capacity(CAPACITY as usize).wait(Wait::Park);
     match (scene.before, scene.flavor) {
         (Before::Private, Flavor::One) => private(),
-        (Before::Private, Flavor::Many) => private().members(many::MEMBERS),
+        (Before::Private, Flavor::Many) => private().max_members(many::MEMBERS),
         _ => scene.options(),
     }
 }

@@ -92,7 +92,7 @@ impl Scene {
         let options = options.capacity(CAPACITY as usize).wait(Wait::Park);
         match self.flavor {
             Flavor::One => options,
-            Flavor::Many => options.members(many::MEMBERS).redelivery(self.redelivery),
+            Flavor::Many => options.max_members(many::MEMBERS).redelivery(self.redelivery),
         }
     }
 
@@ -175,8 +175,8 @@ impl Scene {
         self.leave_dead::<Sender<Load>>(named);
         self.leave_dead::<Sender<Load>>(Options::private());
         let named = Options::key(self.key + 5).lifetime(Lifetime::LastMember);
-        self.leave_dead::<mpmc::Sender<Load>>(named.members(many::MEMBERS));
-        self.leave_dead::<mpmc::Sender<Load>>(Options::private().members(many::MEMBERS));
+        self.leave_dead::<mpmc::Sender<Load>>(named.max_members(many::MEMBERS));
+        self.leave_dead::<mpmc::Sender<Load>>(Options::private().max_members(many::MEMBERS));
     }
 
     /// A channel whose only member was killed.

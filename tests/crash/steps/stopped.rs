@@ -131,7 +131,7 @@ fn meet(case: &Case<'_>, victim: u32, peer: Option<&Peer>) -> Result<bool, Viola
     if !seated && values[LIFECYCLE] == 0 {
         return Ok(false);
     }
-    let options = || scene.options().timeout(Duration::from_millis(1));
+    let options = || scene.options().open_timeout(Duration::from_millis(1));
     let opened = match scene.side {
         Side::Sender => options().open::<Sender<Load>>().map(drop),
         Side::Receiver => options().open::<Receiver<Load>>().map(drop),

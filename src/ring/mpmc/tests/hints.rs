@@ -119,7 +119,7 @@ fn what_walks_change_is_told() {
             self.unblocked += 1;
         }
 
-        fn set_aside(&mut self, position: u64) {
+        fn poisoned(&mut self, position: u64) {
             self.aside.push(position);
         }
     }

@@ -91,18 +91,18 @@ impl Survivor<'_> {
     fn given_up(&self, held: u64) -> Result<u64, Violation> {
         let Some(rx) = &self.rx else { return Ok(0) };
         let stat = rx.stat().or_else(|e| no(Kind::Broken, format!("stat: {e}")))?;
-        let (dropped, set_aside) = (stat.dropped, stat.set_aside);
+        let (dropped, poisoned) = (stat.dropped, stat.poisoned);
         let right = match self.scene.redelivery {
             // No case has so many deaths in a row.
-            Redelivery::UpTo(16) => dropped + set_aside == 0,
-            Redelivery::UpTo(_) => dropped == 0 && set_aside <= held,
-            _ => set_aside == 0 && dropped <= held,
+            Redelivery::UpTo(16) => dropped + poisoned == 0,
+            Redelivery::UpTo(_) => dropped == 0 && poisoned <= held,
+            _ => poisoned == 0 && dropped <= held,
         };
         match right {
-            true => Ok(dropped + set_aside),
+            true => Ok(dropped + poisoned),
             false => no(
                 Kind::Count,
-                format!("{dropped} dropped, {set_aside} set aside; {held} were in hand"),
+                format!("{dropped} dropped, {poisoned} set aside; {held} were in hand"),
             ),
         }
     }

@@ -22,7 +22,7 @@ pub fn meet(scene: &Scene, victim: u32, peer: Option<&Peer>) -> Result<bool, Vio
     if !builds && values[scene.side.count()] == 0 {
         return Ok(false);
     }
-    let options = scene.options().timeout(Duration::from_millis(1));
+    let options = scene.options().open_timeout(Duration::from_millis(1));
     // A receiver who comes and goes takes nothing.
     let met = match scene.side {
         Side::Sender => join(options, |tx: &Sender<Load>| tx.deaths()),

@@ -124,7 +124,7 @@ impl<'a> Survivor<'a> {
                 tx.try_send(&load(SURVIVOR)).or_else(|e| no(Kind::Broken, format!("sending: {e}")))
             }
             // It may be at work by now: what it sends comes when it is gone.
-            None => self.receive(Some(RecvError::Behind { pid: sleeper.fork.pid() })),
+            None => self.receive(Some(RecvError::Blocked { pid: sleeper.fork.pid() })),
         }
     }
 

@@ -27,8 +27,10 @@ pub(super) fn options(address: Options, rules: &Rules) -> Options {
     };
     match (rules.flavor, rules.deliveries) {
         (Flavor::Spsc, _) => options,
-        (Flavor::Mpmc, 0) => options.members(rules.seats).redelivery(Redelivery::Never),
-        (Flavor::Mpmc, times) => options.members(rules.seats).redelivery(Redelivery::UpTo(times)),
+        (Flavor::Mpmc, 0) => options.max_members(rules.seats).redelivery(Redelivery::Never),
+        (Flavor::Mpmc, times) => {
+            options.max_members(rules.seats).redelivery(Redelivery::UpTo(times))
+        }
     }
 }
 
@@ -136,7 +138,7 @@ fn number([number, again]: Twice) -> u64 {
 fn not_sent(error: SendError) -> No {
     match error {
         SendError::Full | SendError::Timeout => No::Nothing,
-        SendError::Behind { .. } => No::Behind,
+        SendError::Blocked { .. } => No::Behind,
         SendError::Disconnected => No::Disconnected,
         error => panic!("{error}"),
     }
@@ -159,7 +161,7 @@ fn batch(many: u64, result: Result<(), BatchError>) -> Answer {
 fn not_received(error: RecvError) -> Answer {
     Answer::No(match error {
         RecvError::Empty | RecvError::Timeout => No::Nothing,
-        RecvError::Behind { .. } => No::Behind,
+        RecvError::Blocked { .. } => No::Behind,
         RecvError::Disconnected => No::Disconnected,
         error => panic!("{error}"),
     })
@@ -196,7 +198,7 @@ fn view(len: usize, is_empty: bool, is_full: bool, stat: Result<Stat, Error>) ->
             _ => 4,
         };
     }
-    let counts = [stat.depth, stat.redelivered, stat.dropped, stat.set_aside];
+    let counts = [stat.depth, stat.redelivered, stat.dropped, stat.poisoned];
     Answer::View(View { len: len as u64, counts: Some(counts), seats })
 }
 

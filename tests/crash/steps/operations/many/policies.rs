@@ -106,7 +106,7 @@ pub(super) fn operations() -> Vec<Operation> {
 
 /// A private channel.
 fn own() -> Options {
-    Options::private().capacity(CAPACITY as usize).members(MEMBERS)
+    Options::private().capacity(CAPACITY as usize).max_members(MEMBERS)
 }
 
 fn remove(scene: &Scene, _: &mut Hands) -> Result<(), String> {

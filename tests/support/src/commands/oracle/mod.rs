@@ -88,7 +88,7 @@ pub struct Oracle {
     died: bool,
     redelivered: u64,
     dropped: u64,
-    set_aside: u64,
+    poisoned: u64,
 }
 
 /// Most that one member has in hand.
@@ -107,7 +107,7 @@ impl Oracle {
             died: false,
             redelivered: 0,
             dropped: 0,
-            set_aside: 0,
+            poisoned: 0,
         }
     }
 
@@ -254,7 +254,7 @@ impl Oracle {
         let Answer::View(View { len, counts, seats }) = answer else { panic!("{answer:?}") };
         assert_eq!(*len, self.len());
         let Some(counts) = counts else { return };
-        let wanted = [self.len(), self.redelivered, self.dropped, self.set_aside];
+        let wanted = [self.len(), self.redelivered, self.dropped, self.poisoned];
         assert_eq!(*counts, wanted, "depth, redelivered, dropped, set aside");
         let wanted = self.seats.iter().map(|seat| match seat {
             Seat::Never => 0,

@@ -47,7 +47,7 @@ impl Oracle {
             self.entries.remove(&position);
             match self.rules.deliveries {
                 0 => self.dropped += 1,
-                _ => self.set_aside += 1,
+                _ => self.poisoned += 1,
             }
         }
         None

@@ -224,7 +224,7 @@ impl Endpoint {
     /// The liveness check of a seat: returns whether its holder is dead, according to the kernel.
     pub(crate) fn is_dead(&self, seat: u8) -> Result<bool, Fault> {
         if usize::from(seat) >= self.attachment.geometry().seats {
-            return Err(Fault::Corrupt { what: "a slot belongs to a seat that is not there" });
+            return Err(Fault::Corrupt { what: "a slot belongs to a seat that does not exist" });
         }
         self.attachment
             .members

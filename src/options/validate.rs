@@ -23,25 +23,29 @@ pub(crate) fn plan<'a>(
     let invalid = |option, reason| Err(Error::InvalidOption { option, reason });
     if options.mode & !0o666 != 0 {
         let reason = format!(
-            "{:#o}; read and write are all there is (0o666), leave the other bits out",
+            "{:#o}; only read and write permissions are allowed (0o666); leave the other bits out",
             options.mode
         );
         return invalid("mode", reason);
     }
     if options.mode & 0o600 != 0o600 {
-        let reason = format!("{:#o}; it must let the owner read and write (0o600)", options.mode);
+        let reason = format!(
+            "{:#o}; it must give the owner read and write permission (0o600)",
+            options.mode
+        );
         return invalid("mode", reason);
     }
     let private = options.address.is_none();
     if private && options.lifetime == Some(Lifetime::Kept) {
-        let reason = "a private channel ends with its last member; leave the option out".into();
+        let reason =
+            "a private channel is removed with its last member; leave the option out".into();
         return invalid("lifetime", reason);
     }
     let seats = match (flavor, options.members) {
         (Flavor::Spsc, None) => SPSC_SEATS,
         (Flavor::Mpmc, members) => members.unwrap_or(options::MEMBERS),
         (Flavor::Spsc, Some(_)) => {
-            let reason = "a one-to-one channel has two members; leave the option out".into();
+            let reason = "an SPSC channel has two members; leave the option out".into();
             return invalid("max_members", reason);
         }
     };
@@ -50,7 +54,7 @@ pub(crate) fn plan<'a>(
     }
     if let Some(redelivery) = options.redelivery {
         if flavor == Flavor::Spsc {
-            let reason = "it is for many-to-many channels; leave the option out".into();
+            let reason = "it applies to MPMC channels only; leave the option out".into();
             return invalid("redelivery", reason);
         }
         if !redelivery.is_possible() {

@@ -64,7 +64,9 @@ impl Geometry {
         if shape.align == 0 {
             return wrong(
                 "message",
-                format!("aligned to more than {SLOTS_ALIGN} bytes; use a type with less"),
+                format!(
+                    "aligned to more than {SLOTS_ALIGN} bytes; use a type with a smaller alignment"
+                ),
             );
         }
         if capacity == 0 || capacity > CAPACITY_MAX {
@@ -83,7 +85,7 @@ impl Geometry {
             return wrong(
                 "slot_size",
                 format!(
-                    "{slot_size} bytes; it must be at least {}, the least of this type",
+                    "{slot_size} bytes; it must be at least {}, the smallest message of this type",
                     shape.size.max(1)
                 ),
             );

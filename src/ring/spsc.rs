@@ -278,7 +278,7 @@ impl Consumer {
         } else if self.ring.is_before(word, self.next.position) {
             Ok(false)
         } else {
-            Err(Corrupt("a slot's word is of a lap that cannot be"))
+            Err(Corrupt("a slot state has an impossible lap"))
         }
     }
 

@@ -258,7 +258,7 @@ fn a_length_longer_than_the_slot() {
 }
 
 fn a_word_that_cannot_be() {
-    // Of a lap to come, of phases and owners that one-to-one channels do not have, noise.
+    // Of a lap to come, of phases and owners that SPSC channels do not have, noise.
     for word in [1, 3, full(1), full(1) | 8, 2 | 1 << 11, 1 << 16, full(1 << 40), u64::MAX] {
         let key = Key::new();
         let mut tx: Sender<[u8]> = key.options().capacity(4).open().expect("open");
@@ -267,7 +267,7 @@ fn a_word_that_cannot_be() {
         tx.send(b"good").expect("send");
         memory.u64(at::SLOTS + (16 + 1024)).store(word, Relaxed);
         assert_eq!(&*rx.recv_boxed().expect("recv"), b"good");
-        stays_corrupt(&mut rx, "word");
+        stays_corrupt(&mut rx, "slot state");
     }
 }
 

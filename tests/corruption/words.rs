@@ -23,9 +23,9 @@ const BEFORE: u64 = 9;
 const LAP: u64 = BEFORE / CAPACITY as u64;
 const SLOT: usize = BEFORE as usize % CAPACITY;
 
-const UNKNOWN: &str = "a slot's word is of no known phase";
-const IMPOSSIBLE: &str = "a slot's word is of a lap that cannot be";
-const MORE: &str = "a slot's word says more than its phase has";
+const UNKNOWN: &str = "a slot state has an unknown phase";
+const IMPOSSIBLE: &str = "a slot state has an impossible lap";
+const MORE: &str = "a slot state has an owner or a count that its phase does not have";
 
 /// As `src/ring/slot_state.rs` has them.
 const FREE: u64 = 0;

@@ -84,11 +84,12 @@ fn look(slot: &Slot<'_>) -> SlotState {
     SlotState(slot.head.word.load(Acquire))
 }
 
-pub(super) const BAD_PHASE: Corrupt = Corrupt("a slot's word is of no known phase");
-pub(super) const BAD_LAP: Corrupt = Corrupt("a slot's word is of a lap that cannot be");
+pub(super) const BAD_PHASE: Corrupt = Corrupt("a slot state has an unknown phase");
+pub(super) const BAD_LAP: Corrupt = Corrupt("a slot state has an impossible lap");
 /// An owner or a delivery count in a phase that has none. No compare-and-swap would ever match such
 /// a state in place of the one that it resembles.
-pub(super) const BAD_OWNER: Corrupt = Corrupt("a slot's word says more than its phase has");
+pub(super) const BAD_OWNER: Corrupt =
+    Corrupt("a slot state has an owner or a count that its phase does not have");
 
 /// What a walk asks about members, and where it reports what it changed.
 pub(crate) trait Watch {

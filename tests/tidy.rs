@@ -235,7 +235,7 @@ fn dialect(text: &str) -> Vec<String> {
 fn the_fields_terms_are_used() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = [files("src", "rs"), files("docs", "md"), files("examples", "rs")].concat();
-    paths.push(root.join("README.md"));
+    paths.extend(["README.md", "CHANGELOG.md"].map(|page| root.join(page)));
     let mut found = Vec::new();
     for path in paths {
         // A generated report, and the layout page, whose tables a test reads.

@@ -1,25 +1,26 @@
-//! Clocks: one that all processes share, one of a process' own work, one that costs little to read.
+//! Clocks: one shared by all processes, one of this process's CPU time, and one that is cheap to
+//! read.
 
-/// Nanoseconds that mean the same in every process (`CLOCK_MONOTONIC`).
+/// Returns nanoseconds of `CLOCK_MONOTONIC`, which are comparable between processes.
 pub fn now() -> u64 {
     read(libc::CLOCK_MONOTONIC)
 }
 
-/// Nanoseconds of processor time of this process, in user code and in the kernel.
+/// Returns the CPU time of this process in nanoseconds, user and system.
 pub fn worked() -> u64 {
     read(libc::CLOCK_PROCESS_CPUTIME_ID)
 }
 
 fn read(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` lives through the call. It cannot fail for these clocks.
+    // SAFETY: `time` outlives the call, which cannot fail for these clocks.
     unsafe { libc::clock_gettime(clock, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// How often this process gave up its processor to sleep.
+/// Returns the number of voluntary context switches of this process.
 pub fn sleeps() -> u64 {
-    // SAFETY: a `rusage` is numbers, may be zero, and lives through the call.
+    // SAFETY: a `rusage` consists of numbers, may be zero, and outlives the call.
     unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
         libc::getrusage(libc::RUSAGE_SELF, &mut usage);
@@ -27,7 +28,7 @@ pub fn sleeps() -> u64 {
     }
 }
 
-/// Ticks of the processor's own counter; their length comes from [`now`], read at both ends.
+/// Returns the processor's time-stamp counter; [`tick`] returns the length of a tick.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub fn ticks() -> u64 {
@@ -35,14 +36,14 @@ pub fn ticks() -> u64 {
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
-/// As above; elsewhere the shared clock serves, at a few nanoseconds more.
+/// Returns the shared clock, which costs a few nanoseconds more, on other architectures.
 #[cfg(not(target_arch = "x86_64"))]
 pub fn ticks() -> u64 {
     now()
 }
 
-/// Nanoseconds of a tick; takes some milliseconds to find out.
-#[allow(dead_code, reason = "not all that share this need it")]
+/// Measures the length of a tick in nanoseconds; takes some milliseconds.
+#[allow(dead_code, reason = "not used by every benchmark that includes this file")]
 pub fn tick() -> f64 {
     let (start, first) = (now(), ticks());
     while now() - start < 5_000_000 {}

@@ -1,10 +1,12 @@
-//! Who is faster? Every way gets its turn, again and again, and the first of them is the measure.
+//! Interleaved benchmark runner. All contenders run round-robin, and ratios are relative to the
+//! first one.
 //!
-//! On a virtual machine the two processors move about the host: for some tenths of a second they share
-//! a cache and a line takes 50 ns from one to the other, then they do not and it takes 200. So the turns
-//! are short, some milliseconds, and a ratio is taken of turns that follow each other. A round is
-//! several turns of the same processes; for the next there are new ones, with their memory elsewhere.
-//! A round's figure is the median of its turns; the tables show median, least and most of the rounds.
+//! On a virtual machine the two virtual processors migrate between host cores. For some tenths of a
+//! second they share a cache, then they do not, and the cost of transferring a cache line changes
+//! severalfold. Turns therefore last only some milliseconds, and ratios compare turns that follow
+//! each other. A round is several turns of the same processes; the next round starts new processes
+//! with memory elsewhere. The figure of a round is the median of its turns; tables show the median,
+//! minimum and maximum of the rounds.
 
 use std::io;
 
@@ -12,26 +14,26 @@ use sysvring_support::worker::Worker;
 
 use crate::table::Series;
 
-/// Two processes and what carries the messages between them.
+/// The two processes at the ends of a transport.
 pub type Pair = (Worker, Worker);
 
-/// What one way came to, in `F` figures.
+/// The results of one contender, `F` figures each.
 pub struct Outcome<const F: usize> {
-    /// One for each round.
+    /// One value per round.
     pub figures: [Series; F],
-    /// One for each round: over the same figure of the first way.
+    /// One value per round: the ratio to the same figure of the first contender.
     pub ratios: [Series; F],
 }
 
-/// How often.
+/// The number of rounds, and of turns per round.
 #[derive(Clone, Copy)]
 pub struct Extent {
     pub rounds: usize,
     pub turns: usize,
 }
 
-/// Starts a pair for every way, lets them take turns in rotated order, one at a time; the
-/// others sleep meanwhile.
+/// Starts a pair for every contender and runs their turns in rotated order, one at a time, while
+/// the other pairs are blocked.
 pub fn contest<W: Copy, const F: usize>(
     ways: &[W],
     extent: Extent,
@@ -62,7 +64,7 @@ pub fn contest<W: Copy, const F: usize>(
     Ok(outcomes)
 }
 
-/// The order of `n` things in a round: everybody is first once.
+/// Returns the order of `n` contenders in a round, rotated so that each is first in turn.
 pub fn rotated(n: usize, round: usize) -> impl Iterator<Item = usize> {
     (0..n).map(move |i| (i + round) % n)
 }

@@ -1,4 +1,4 @@
-//! The course of a stream's two sides, and its messages.
+//! The stream workload of both sides, and its messages.
 
 use std::hint::black_box;
 use std::ops::Range;
@@ -7,8 +7,8 @@ use sysvring_support::worker::{hear, say};
 
 use crate::{clock, trace};
 
-/// The sender's course. Told to go, it takes a turn: a tenth to warm up, the rest between two marks
-/// for the tracer.
+/// Runs the sender: on `go`, it sends a turn, the first tenth to warm up and the rest between two
+/// marks for the tracer.
 pub fn turns(count: u64, mut send: impl FnMut(Range<u64>)) {
     let mut next = 1;
     loop {
@@ -21,7 +21,7 @@ pub fn turns(count: u64, mut send: impl FnMut(Range<u64>)) {
     }
 }
 
-/// The receiver's course, likewise, and the result of each turn: million messages a second.
+/// Runs the receiver likewise and reports the throughput of each turn in Mmsg/s.
 pub fn timed_turns(count: u64, mut receive: impl FnMut(Range<u64>)) {
     say("ready");
     let mut next = 1;
@@ -38,14 +38,14 @@ pub fn timed_turns(count: u64, mut receive: impl FnMut(Range<u64>)) {
     }
 }
 
-/// The `n`th message: its number, counted on from word to word.
+/// Returns the `n`th message: consecutive numbers from `n`, one per word.
 #[inline(always)]
 pub fn message<const N: usize>(n: u64) -> [u64; N] {
     std::array::from_fn(|i| n + i as u64)
 }
 
-/// The same, written into a place.
-#[allow(dead_code, reason = "not all that share this write in place")]
+/// Writes the `n`th message into a buffer.
+#[allow(dead_code, reason = "not used by every benchmark that includes this file")]
 #[inline(always)]
 pub fn write<const N: usize>(place: &mut [u64; N], n: u64) {
     for (word, n) in place.iter_mut().zip(n..) {
@@ -53,7 +53,7 @@ pub fn write<const N: usize>(place: &mut [u64; N], n: u64) {
     }
 }
 
-/// Looks at every word: the first is the number, and the sum is right.
+/// Checks the first word and the sum of all words.
 #[inline(always)]
 pub fn check<const N: usize>(message: &[u64; N], n: u64) {
     let message = shown(message);
@@ -63,8 +63,8 @@ pub fn check<const N: usize>(message: &[u64; N], n: u64) {
     assert!(message[0] == n && sum == right, "message {n} is wrong: {:?}", &message[..1]);
 }
 
-/// Keeps the compiler from merging the work on a message with its way through the channel. Those that
-/// travel in a register may stay there.
+/// Keeps the compiler from merging the work on a message with its transport. Messages that fit into
+/// a register may stay there.
 #[inline(always)]
 pub fn shown<T>(message: &T) -> &T {
     if size_of::<T>() > 8 { black_box(message) } else { message }

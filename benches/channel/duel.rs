@@ -1,4 +1,4 @@
-//! One sender, one receiver of a many-to-many way, in turns of so many messages.
+//! MPMC with one sender and one receiver, in turns of a fixed message count.
 
 use std::io;
 
@@ -9,12 +9,12 @@ use crate::table::Series;
 use crate::verdict::{Aim, Standing, print_rates};
 use crate::{Extent, pair};
 
-/// What is compared.
+/// A comparison of MPMC transports.
 pub struct Duel<'a> {
-    /// The first is the measure.
+    /// Ratios are relative to the first.
     pub ways: &'a [Way],
     pub bytes: usize,
-    /// Messages of a turn.
+    /// Messages per turn.
     pub count: u64,
     pub aims: &'a [Aim<Way>],
 }
@@ -30,7 +30,7 @@ impl Duel<'_> {
             receiver.figures::<1>()
         })?;
         let title = format!(
-            "Many to many, 1 to 1, {bytes} B: million messages a second; {} rounds of {} turns of {count}",
+            "MPMC 1x1, {bytes} B, fixed count: Mmsg/s; {} rounds x {} turns of {count} messages",
             times.rounds, times.turns
         );
         let (rates, ratios): (Vec<Series>, Vec<Series>) = outcomes

@@ -1,6 +1,6 @@
-//! How much of everything.
+//! The effort of a run.
 
-/// How much to do.
+/// The effort of a run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
     Smoke,
@@ -9,7 +9,7 @@ pub(crate) enum Extent {
 }
 
 impl Extent {
-    /// One of three amounts.
+    /// Returns the amount for this effort.
     pub(crate) fn pick<T>(self, smoke: T, quick: T, full: T) -> T {
         match self {
             Extent::Smoke => smoke,
@@ -18,7 +18,7 @@ impl Extent {
         }
     }
 
-    /// Rounds of the parts that go by rounds.
+    /// Returns the number of rounds, for the parts that run in rounds.
     pub(crate) fn rounds(self) -> usize {
         self.pick(1, 5, 9)
     }

@@ -1,23 +1,23 @@
-//! The machine: what it is, and two processors of it.
+//! The machine, and the choice of two of its processors.
 
 use std::fs;
 
 use crate::Extent;
 
-/// Where senders and receivers run.
+/// The processors on which senders and receivers run.
 pub struct Cores {
-    /// Two different processors, if there are two.
+    /// Two different processors, if available.
     pub apart: (usize, usize),
-    /// Processors this process may use.
+    /// Number of processors that this process may use.
     pub usable: usize,
-    /// The two are threads of one core.
+    /// Whether the two are hardware threads of one core.
     pub siblings: bool,
 }
 
-/// The first two usable processors, of two cores if possible.
+/// Returns the first two usable processors, on different cores if possible.
 pub fn cores() -> Cores {
-    // SAFETY: `cpu_set_t` is a set of bits, empty when zero, and lives through the calls; every
-    // number asked for is below its size.
+    // SAFETY: `cpu_set_t` is a bit set, empty when zero, and outlives the calls; every CPU number
+    // tested is below its size.
     let usable: Vec<usize> = unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set);
@@ -34,7 +34,7 @@ pub fn cores() -> Cores {
     Cores { apart: (first, second), usable: usable.len(), siblings }
 }
 
-/// What machine it is.
+/// Describes the machine.
 pub fn name(cores: &Cores) -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo
@@ -50,7 +50,7 @@ pub fn name(cores: &Cores) -> String {
     )
 }
 
-/// The heading of every run.
+/// Prints the heading of a run.
 pub fn introduce(cores: &Cores, extent: Extent) {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or_default();
@@ -58,18 +58,21 @@ pub fn introduce(cores: &Cores, extent: Extent) {
     let (a, b) = cores.apart;
     if a == b {
         println!(
-            "One processor only: both processes share it, and the goals, made for two, mean little."
+            "One processor only: both processes share it, and the targets, meant for two, do not apply."
         );
     } else {
         println!("Two processes, pinned to processors {a} and {b}; rounds in rotated order.");
     }
+    println!(
+        "The baseline is a raw two-index ring without blocking, validation or crash recovery."
+    );
     if cores.siblings {
-        println!("The two are threads of one core: times between cores are longer.");
+        println!("The two are hardware threads of one core: latency between cores is higher.");
     }
     if extent == Extent::Smoke {
-        println!("A smoke run: the figures mean nothing.");
+        println!("Smoke run: the figures are meaningless.");
     }
     if cfg!(debug_assertions) {
-        println!("A debug build: the figures mean nothing.");
+        println!("Debug build: the figures are meaningless.");
     }
 }

@@ -1,4 +1,4 @@
-//! Two processes, each bound to a processor.
+//! Starting two processes, each pinned to a processor.
 
 use std::io;
 
@@ -6,15 +6,15 @@ use sysvring_support::worker::Worker;
 
 use crate::link::Way;
 
-/// Starts this executable again on a processor, with orders.
+/// Starts this executable again, pinned to a processor, with arguments.
 pub fn worker(core: usize, orders: &[&dyn ToString]) -> io::Result<Worker> {
     let mut all: Vec<&dyn ToString> = vec![&core];
     all.extend(orders);
     Worker::start(&all)
 }
 
-/// Starts the two ends of a link: the sender makes it and says its address, the receiver is given it
-/// and says that it is there. `more` is ordered of both.
+/// Starts the two ends of a link. The sender creates it and prints its address; the receiver
+/// attaches to that address and reports that it is ready. Both receive the arguments `more`.
 pub fn start(
     part: &str,
     way: Way,

@@ -1,6 +1,6 @@
-//! Medians, ratios, and tables of them.
+//! Series of figures, their medians and ratios, and tables of them.
 
-/// One figure for each round.
+/// A series of figures, one per round.
 #[derive(Clone, Default)]
 pub struct Series(Vec<f64>);
 
@@ -9,7 +9,8 @@ impl Series {
         self.0.push(figure);
     }
 
-    /// The figure that a part (0 to 1) of all do not exceed; between two of them at the median.
+    /// Returns the quantile `part` (0 to 1); the median of an even number is the mean of the middle
+    /// two.
     pub fn quantile(&self, part: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -32,24 +33,24 @@ impl Series {
         self.quantile(1.0)
     }
 
-    /// Each figure so many times.
-    #[allow(dead_code, reason = "not all that share this have another unit")]
+    /// Multiplies each figure by `factor`.
+    #[allow(dead_code, reason = "not used by every benchmark that includes this file")]
     pub fn times(&self, factor: f64) -> Series {
         self.0.iter().map(|x| x * factor).collect()
     }
 
-    /// Round by round, this over that.
+    /// Divides this by that, round by round.
     pub fn over(&self, that: &Series) -> Series {
         Series(self.0.iter().zip(&that.0).map(|(a, b)| a / b).collect())
     }
 
-    /// Round by round, this and that.
-    #[allow(dead_code, reason = "not all that share this add up")]
+    /// Adds this and that, round by round.
+    #[allow(dead_code, reason = "not used by every benchmark that includes this file")]
     pub fn plus(&self, that: &Series) -> Series {
         Series(self.0.iter().zip(&that.0).map(|(a, b)| a + b).collect())
     }
 
-    /// Median, least and most of ratios, in one cell.
+    /// Returns the median, minimum and maximum of ratios, in one cell.
     pub fn range(&self) -> String {
         let [median, least, most] = self.three();
         match self.0.len() {
@@ -58,12 +59,12 @@ impl Series {
         }
     }
 
-    /// Median, least and most, as three cells of a table.
+    /// Returns the median, minimum and maximum as three cells of a table.
     pub fn three(&self) -> [String; 3] {
         [self.median(), self.least(), self.most()].map(figure)
     }
 
-    /// The same, with so many digits.
+    /// Returns the same with `digits` decimals.
     pub fn cells(&self, digits: usize) -> [String; 3] {
         [self.median(), self.least(), self.most()].map(|x| format!("{x:.digits$}"))
     }
@@ -75,7 +76,7 @@ impl FromIterator<f64> for Series {
     }
 }
 
-/// A figure with two to three digits that count.
+/// Formats a figure with two to three significant digits.
 pub fn figure(x: f64) -> String {
     let digits = match x.abs() {
         0.0 => 0,
@@ -88,7 +89,7 @@ pub fn figure(x: f64) -> String {
     format!("{x:.digits$}")
 }
 
-/// What a figure is to reach.
+/// The target of a figure.
 #[derive(Clone, Copy)]
 pub enum Goal {
     AtLeast(f64),
@@ -97,7 +98,7 @@ pub enum Goal {
 }
 
 impl Goal {
-    /// Two cells: the goal, and whether the figure meets it.
+    /// Returns two cells: the target, and whether the figure meets it.
     pub fn cells(self, figure: f64) -> [String; 2] {
         let (goal, met) = match self {
             Goal::AtLeast(goal) => (format!(">= {goal}"), figure >= goal),
@@ -108,8 +109,8 @@ impl Goal {
     }
 }
 
-/// A title and columns, as Markdown that can be read as it is: the first to the left, the others to the
-/// right.
+/// A titled Markdown table, readable as plain text: the first column is left-aligned, the others
+/// are right-aligned.
 pub struct Table {
     title: String,
     rows: Vec<Vec<String>>,

@@ -1,19 +1,19 @@
-//! Members of a many-to-many channel: their messages, and how they go on.
+//! Members of an MPMC channel: their messages and workloads.
 
 use sysvring_support::worker::{hear, say};
 
 use crate::clock;
 
-/// How a member goes on once it is there; it never comes back.
+/// The workload of a member once it has joined; it runs until the process is killed.
 pub trait Course {
-    /// Sends messages that begin with a word.
+    /// Sends messages, each identified by its first word.
     fn send(&self, send: impl FnMut(u64));
 
-    /// Receives messages: their first words.
+    /// Receives messages; `receive` returns the first word of each.
     fn receive(&self, receive: impl FnMut() -> u64);
 }
 
-/// Turns of so many messages; a tenth to warm up.
+/// Turns of a fixed message count, after a tenth as many to warm up.
 pub struct Turns(pub u64);
 
 impl Course for Turns {
@@ -24,7 +24,7 @@ impl Course for Turns {
         }
     }
 
-    /// The result of each turn: million messages a second.
+    /// Reports the throughput of each turn in Mmsg/s.
     fn receive(&self, mut receive: impl FnMut() -> u64) {
         say("ready");
         loop {
@@ -37,12 +37,12 @@ impl Course for Turns {
     }
 }
 
-/// The message that begins with a word.
+/// Returns the message that begins with `first`.
 pub fn message<const N: usize>(first: u64) -> [u64; N] {
     std::array::from_fn(|i| first + i as u64)
 }
 
-/// Looks at every word: the first is given back.
+/// Checks every word and returns the first.
 pub fn check<const N: usize>(message: &[u64; N]) -> u64 {
     let first = message[0];
     assert!(message.iter().zip(first..).all(|(word, right)| *word == right), "a torn message");

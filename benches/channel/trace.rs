@@ -1,37 +1,37 @@
-//! Counts the system calls of traced children between two marks, with ptrace as `strace` does.
+//! Counts the system calls of traced children between two marks, using ptrace as `strace` does.
 //!
-//! A mark is a system call that nobody makes for another reason and that does nothing: `getpgid` of
-//! an impossible process. A child that makes the second without the first is an error, so a count of
-//! nothing means that nothing was called, not that nothing was seen.
+//! A mark is a system call that has no effect and is made for no other purpose: `getpgid` of an
+//! invalid process. A child that sets the second mark without the first is an error, so a count of
+//! zero means that no call was made, not that none was seen.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::c_long;
 use std::io;
 use std::mem::MaybeUninit;
 
-/// The phase begins.
+/// Marks the start of the phase.
 pub const START: i32 = -0x5152;
-/// The phase ends.
+/// Marks the end of the phase.
 pub const END: i32 = -0x5153;
 
-/// A child marks the start or the end of the phase.
+/// Sets a mark, in a child.
 pub fn mark(mark: i32) {
-    // SAFETY: numbers only; the kernel knows no such process and says so.
+    // SAFETY: numbers only; no such process exists, so the call returns an error.
     unsafe { libc::syscall(libc::SYS_getpgid, mark) };
 }
 
 /// System calls by number.
 pub type Counts = BTreeMap<i64, u64>;
 
-/// This thread as the tracer of some children.
+/// The calling thread as the tracer of its children.
 pub struct Tracer {
-    /// The process of each traced thread.
+    /// Maps each traced thread to its process.
     threads: HashMap<i32, i32>,
     children: usize,
 }
 
 impl Tracer {
-    /// Traces all threads that the children have now or start later. They go on.
+    /// Traces all current and future threads of the children, which continue to run.
     pub fn attach(children: &[i32]) -> io::Result<Tracer> {
         let mut threads = HashMap::new();
         let options = libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_TRACECLONE;
@@ -49,7 +49,7 @@ impl Tracer {
         Ok(Tracer { threads, children: children.len() })
     }
 
-    /// Counts until every child made its second mark, with which its main thread is let go.
+    /// Counts until every child has set its second mark, which detaches its main thread.
     pub fn count(self) -> io::Result<Counts> {
         let mut counts = Counts::new();
         for (number, n) in self.count_each()?.into_values().flatten() {
@@ -58,7 +58,7 @@ impl Tracer {
         Ok(counts)
     }
 
-    /// The same, for each child by itself.
+    /// Counts likewise, separately for each child.
     pub fn count_each(mut self) -> io::Result<HashMap<i32, Counts>> {
         let mut counting = HashSet::new();
         let mut counts: HashMap<i32, Counts> = HashMap::new();
@@ -68,12 +68,12 @@ impl Tracer {
             let status = stop_of(thread)?;
             let (signal, event) = (libc::WSTOPSIG(status), status >> 16);
             if event != 0 {
-                // A thread starts, or its start is reported; nothing to count.
+                // A thread started, or its start is reported: nothing to count.
                 request(libc::PTRACE_SYSCALL, thread, 0)?;
                 continue;
             }
             if signal != libc::SIGTRAP | 0x80 {
-                // A signal on its way: let it arrive.
+                // A pending signal: deliver it.
                 request(libc::PTRACE_SYSCALL, thread, signal)?;
                 continue;
             }
@@ -105,10 +105,10 @@ impl Tracer {
     }
 }
 
-/// The next traced thread to stop. A child that ends is an error; it is left to be waited for.
+/// Waits for the next traced thread to stop. A child that exits is an error; it is not reaped here.
 fn next_stop() -> io::Result<i32> {
-    // SAFETY: a `siginfo_t` may be zero and lives through the call; the fields read are those of a
-    // child's change, which a successful call writes.
+    // SAFETY: a `siginfo_t` may be zero and outlives the call; the fields read are those of a
+    // child's state change, which a successful call writes.
     let (thread, change) = unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
         let what = libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT | libc::__WALL;
@@ -125,10 +125,10 @@ fn next_stop() -> io::Result<i32> {
     }
 }
 
-/// Waits for a traced thread to stop; how it did.
+/// Waits for a traced thread to stop and returns its wait status.
 fn stop_of(thread: i32) -> io::Result<i32> {
     let mut status = 0;
-    // SAFETY: `status` lives through the call.
+    // SAFETY: `status` outlives the call.
     match unsafe { libc::waitpid(thread, &mut status, libc::__WALL) } {
         -1 => Err(io::Error::last_os_error()),
         _ if libc::WIFSTOPPED(status) => Ok(status),
@@ -136,8 +136,8 @@ fn stop_of(thread: i32) -> io::Result<i32> {
     }
 }
 
-/// Number and first argument of the system call that a stopped thread enters; `None` when it
-/// leaves one.
+/// Returns the number and the first argument of the system call that a stopped thread enters, or
+/// `None` when it leaves one.
 fn entered(thread: i32) -> io::Result<Option<(c_long, i32)>> {
     let mut info = MaybeUninit::<libc::ptrace_syscall_info>::zeroed();
     let len = size_of::<libc::ptrace_syscall_info>();
@@ -145,26 +145,26 @@ fn entered(thread: i32) -> io::Result<Option<(c_long, i32)>> {
     if unsafe { libc::ptrace(libc::PTRACE_GET_SYSCALL_INFO, thread, len, info.as_mut_ptr()) } < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: it may be zero, and was before the kernel wrote to it.
+    // SAFETY: all-zero is valid, and it was zeroed before the kernel wrote to it.
     let info = unsafe { info.assume_init() };
     if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
         return Ok(None);
     }
-    // SAFETY: at this kind of stop these are the fields.
+    // SAFETY: at a syscall-entry stop, `entry` is the active field.
     let entry = unsafe { info.u.entry };
     Ok(Some((entry.nr as c_long, entry.args[0] as i32)))
 }
 
-/// The process a thread belongs to.
+/// Returns the process to which a thread belongs.
 fn process_of(thread: i32) -> io::Result<i32> {
     let status = std::fs::read_to_string(format!("/proc/{thread}/status"))?;
     let process = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
     process.and_then(|p| p.trim().parse().ok()).ok_or_else(|| io::Error::other("no Tgid"))
 }
 
-/// A request without an address.
+/// Makes a ptrace request without an address.
 fn request(request: libc::c_uint, thread: i32, data: i32) -> io::Result<()> {
-    // SAFETY: the requests of this file take numbers: options or a signal.
+    // SAFETY: the requests of this file take numbers only: options or a signal.
     let done = unsafe { libc::ptrace(request, thread, 0 as c_long, c_long::from(data)) };
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -1,10 +1,10 @@
-//! The course of there and back, and its time.
+//! The round-trip workload and its latencies.
 
 use sysvring_support::worker::{hear, say};
 
 use crate::clock;
 
-/// The returning side's course: told to go, it answers a turn's messages and those to warm up.
+/// Runs the returning side: on `go`, it answers the warm-up messages and those of a turn.
 pub fn turns(count: u64, mut answer: impl FnMut()) {
     loop {
         hear();
@@ -14,8 +14,9 @@ pub fn turns(count: u64, mut answer: impl FnMut()) {
     }
 }
 
-/// The serving side's course, and the result of each turn: median, 99th and 99.9th percentile
-/// and most, in nanoseconds. One look at the clock for each message, so that it costs every way the same.
+/// Runs the initiating side and reports, for each turn, half of the round trip: median, 99th and
+/// 99.9th percentile and maximum, in nanoseconds. Each message reads the clock once, so the cost of
+/// reading it is the same for every transport.
 pub fn timed_turns(count: u64, mut there_and_back: impl FnMut(u64) -> u64) {
     let mut samples = vec![0u32; count as usize];
     let mut next = 1;

@@ -1,20 +1,20 @@
-//! Where every way stands: beside the yardstick, beside the best rival, and beside what was aimed at.
+//! Comparison of each contender with the baseline, the best competitor, and the targets.
 
 use crate::table::{Goal, Series, Table, figure};
 
-/// Who takes part: a way, or one way of using it.
+/// A contender: a transport, or one mode of using it.
 pub trait Contender: Copy + PartialEq {
-    /// How it is named in a table.
+    /// Returns its name in tables.
     fn name(self) -> String;
 
-    /// Whether it shows what can be had without what a channel is for.
+    /// Returns whether it is a baseline: the cost without the features of a channel.
     fn is_yardstick(self) -> bool;
 
-    /// Another's, for the same use.
+    /// Returns whether it is a competitor: another implementation for the same use.
     fn is_rival(self) -> bool;
 }
 
-/// One of them is to come to so much of another.
+/// A target: a bound on the ratio of one contender to another.
 #[derive(Clone, Copy)]
 pub struct Aim<W> {
     pub whose: W,
@@ -22,24 +22,24 @@ pub struct Aim<W> {
     pub goal: Goal,
 }
 
-/// Figures of several ways that took turns.
+/// Results of several contenders of one interleaved run.
 pub struct Standing<'a, W> {
     ways: &'a [W],
     figures: &'a [Series],
-    /// Over the first way, round by round.
+    /// Relative to the first contender, round by round.
     relative: &'a [Series],
-    /// Whether more is better.
+    /// Whether higher is better.
     more: bool,
 }
 
 impl<'a, W: Contender> Standing<'a, W> {
-    /// Of rates.
+    /// Creates a comparison of rates.
     pub fn rates(ways: &'a [W], figures: &'a [Series], relative: &'a [Series]) -> Self {
         Standing { ways, figures, relative, more: true }
     }
 
-    /// Of times.
-    #[allow(dead_code, reason = "not all that share this have tables of times")]
+    /// Creates a comparison of times.
+    #[allow(dead_code, reason = "not used by every benchmark that includes this file")]
     pub fn times(ways: &'a [W], figures: &'a [Series], relative: &'a [Series]) -> Self {
         Standing { ways, figures, relative, more: false }
     }
@@ -50,23 +50,23 @@ impl<'a, W: Contender> Standing<'a, W> {
         rivals.max_by(|i, j| median(i).total_cmp(&median(j)))
     }
 
-    /// Whom everybody stands beside.
+    /// Returns the contenders to compare with: the baselines and the best competitor.
     fn beside(&self) -> impl Iterator<Item = usize> {
         let yardsticks = (0..self.ways.len()).filter(|&i| self.ways[i].is_yardstick());
         yardsticks.chain(self.best_rival())
     }
 
-    /// Of one way over another, round by round.
+    /// Returns the ratio of contender `i` to contender `j`, round by round.
     fn ratio(&self, i: usize, j: usize) -> Series {
         self.relative[i].over(&self.relative[j])
     }
 
-    /// The heads of its columns.
+    /// Returns the headings of the ratio columns.
     pub fn heads(&self) -> Vec<String> {
-        self.beside().map(|j| format!("of {}", self.ways[j].name())).collect()
+        self.beside().map(|j| format!("vs {}", self.ways[j].name())).collect()
     }
 
-    /// The cells of one way: median, least and most of its ratios.
+    /// Returns the ratio cells of one contender: median, minimum and maximum.
     pub fn cells(&self, i: usize) -> Vec<String> {
         let cell = |j: usize| match i == j {
             true => "1".to_owned(),
@@ -75,15 +75,15 @@ impl<'a, W: Contender> Standing<'a, W> {
         self.beside().map(cell).collect()
     }
 
-    /// The median of one way, and of its ratios, in one cell.
-    #[allow(dead_code, reason = "not all that share this have tables of tables")]
+    /// Returns the median of one contender and of its ratios, in one cell.
+    #[allow(dead_code, reason = "not used by every benchmark that includes this file")]
     pub fn brief(&self, i: usize) -> String {
         let ratios = self.beside().map(|j| figure(self.ratio(i, j).median()));
         let ratios = ratios.collect::<Vec<_>>().join(", ");
         format!("{} ({ratios})", figure(self.figures[i].median()))
     }
 
-    /// Says what was aimed at, a line each, of the ways that are there.
+    /// Prints one line per target whose contenders took part.
     pub fn judge(&self, aims: &[Aim<W>]) {
         let mut gap = "\n";
         for aim in aims {
@@ -92,15 +92,15 @@ impl<'a, W: Contender> Standing<'a, W> {
             let ratio = self.ratio(i, j);
             let [goal, met] = aim.goal.cells(ratio.median());
             let (whose, over) = (aim.whose.name(), aim.over.name());
-            println!("{gap}- goal: {whose} {goal} of {over}: {}, {met}", ratio.range());
+            println!("{gap}- target: {whose} {goal} x {over}: {}, {met}", ratio.range());
             gap = "";
         }
     }
 }
 
-/// Prints a table of rates, million messages a second.
+/// Prints a table of rates in Mmsg/s.
 pub fn print_rates<W: Contender>(title: String, standing: &Standing<W>, aims: &[Aim<W>]) {
-    let mut heads = ["", "median", "least", "most", "ns each"].map(str::to_owned).to_vec();
+    let mut heads = ["", "median", "min", "max", "ns/msg"].map(str::to_owned).to_vec();
     heads.extend(standing.heads());
     let mut table = Table::new(title, &heads);
     for (i, way) in standing.ways.iter().enumerate() {

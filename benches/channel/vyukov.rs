@@ -1,6 +1,6 @@
-//! The yardstick for many to many: Vyukov's bounded queue, as fast as it can be made. Each slot has a
-//! sequence number; an index is moved first, and the slot written after. It cannot survive a death:
-//! nobody can tell whose a claimed slot is. No wake-ups, no checks.
+//! The baseline for MPMC: Vyukov's bounded queue, optimized. Each slot has a sequence number; a
+//! member first advances the index and then writes the slot. The queue cannot survive a crash,
+//! because a claimed slot does not record its owner. It has no wake-ups and no validation.
 //!
 //! After D. Vyukov, "Bounded MPMC queue" (1024cores.net).
 
@@ -12,7 +12,7 @@ use std::sync::atomic::{
 
 use crate::yardstick::{Apart, Segment};
 
-/// Slots, as in a sysvring channel by default.
+/// Slots: the default capacity of a sysvring channel.
 const CAPACITY: u64 = 1024;
 
 #[repr(C)]
@@ -21,7 +21,7 @@ struct Indexes {
     head: Apart,
 }
 
-/// Both ends of it, for any number of processes.
+/// A handle for sending and receiving, for any number of processes.
 pub struct Queue<const N: usize>(Segment);
 
 impl<const N: usize> Queue<N> {
@@ -46,15 +46,15 @@ impl<const N: usize> Queue<N> {
 
     #[inline(always)]
     fn indexes(&self) -> &Indexes {
-        // SAFETY: every segment starts with them, page-aligned, all zero at first, and lives as long
-        // as `self`; they are only accessed as atomics.
+        // SAFETY: every segment starts with the indexes, page-aligned and initially zero, and lives
+        // as long as `self`; they are only accessed as atomics.
         unsafe { &*self.0.start().cast::<Indexes>() }
     }
 
     #[inline(always)]
     fn slot(&self, position: u64) -> *mut u8 {
         let index = (position % CAPACITY) as usize;
-        // SAFETY: `LEN` has room for so many slots behind the indexes.
+        // SAFETY: `LEN` includes `CAPACITY` slots after the indexes.
         unsafe { self.0.start().add(size_of::<Indexes>() + index * Self::STRIDE) }
     }
 
@@ -64,7 +64,7 @@ impl<const N: usize> Queue<N> {
         unsafe { &*self.slot(position).cast::<AtomicU64>() }
     }
 
-    /// The position of a slot whose sequence number is `ahead` of it, claimed by moving the index.
+    /// Claims the position of a slot whose sequence number is `ahead` of it by advancing the index.
     #[inline(always)]
     fn claim(&self, index: &AtomicU64, ahead: u64) -> u64 {
         let mut position = index.load(Relaxed);
@@ -87,7 +87,8 @@ impl<const N: usize> Queue<N> {
     #[inline(always)]
     pub fn send(&self, message: &[u64; N]) {
         let position = self.claim(&self.indexes().tail.0, 0);
-        // SAFETY: the slot is ours until its sequence number is stored, aligned to 8 and long enough.
+        // SAFETY: the slot is owned until its sequence number is stored, aligned to 8 and long
+        // enough.
         unsafe { self.slot(position).add(8).cast::<[u64; N]>().write(*message) };
         self.sequence(position).store(position + 1, Release);
     }

@@ -1,8 +1,9 @@
-//! How many messages a second go through a team in a window of time, whatever holds it up?
+//! MPMC throughput over a fixed duration, stalls included.
 //!
-//! A turn of so many messages ends when the last one does, or never where a member that is interrupted
-//! holds up all others. Here new processes work on for ever; each receiver counts in a line of its
-//! own, and who started them reads all counts and the clock twice. A stall counts as what it is.
+//! A turn of a fixed count ends with its last message, which may never arrive if a preempted member
+//! blocks all others. Here new processes run until they are killed. Each receiver counts in a cache
+//! line of its own, and the parent reads all counts and the clock twice, so a stall lowers the
+//! throughput by its whole length.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -21,14 +22,14 @@ use crate::verdict::{Aim, Standing, print_rates};
 use crate::yardstick::{Apart, Segment};
 use crate::{Extent, clock};
 
-/// How many there are of each kind.
+/// A topology: the number of senders and of receivers.
 #[derive(Clone, Copy)]
 pub struct Shape {
     pub senders: usize,
     pub receivers: usize,
 }
 
-/// Those that are measured.
+/// The topologies measured.
 pub const SHAPES: [Shape; 5] = [
     Shape { senders: 1, receivers: 1 },
     Shape { senders: 2, receivers: 1 },
@@ -38,18 +39,18 @@ pub const SHAPES: [Shape; 5] = [
 ];
 
 impl Shape {
-    /// As it is said.
+    /// Returns its name: senders x receivers.
     pub fn name(self) -> String {
-        format!("{} to {}", self.senders, self.receivers)
+        format!("{}x{}", self.senders, self.receivers)
     }
 
-    /// More than one processor each.
+    /// Returns whether members share processors.
     pub fn is_crowd(self) -> bool {
         self.senders + self.receivers > 2
     }
 
-    /// Where a member runs: senders on one processor and receivers on another; with more than two
-    /// members both kinds on both, one after the other.
+    /// Returns the processor of a member: senders run on one and receivers on the other; with more
+    /// than two members, both kinds alternate between both.
     pub fn core(self, cores: (usize, usize), sends: bool, index: usize) -> usize {
         match sends == (self.is_crowd() && index % 2 == 1) {
             true => cores.1,
@@ -58,7 +59,7 @@ impl Shape {
     }
 }
 
-/// What is compared, with messages of 8 B.
+/// A comparison of MPMC transports, with messages of 8 B.
 pub struct Window<'a> {
     pub ways: &'a [Way],
     pub shape: Shape,
@@ -66,7 +67,7 @@ pub struct Window<'a> {
 }
 
 impl Window<'_> {
-    /// Million messages a second of each way, one figure a round.
+    /// Returns the throughput of each transport in Mmsg/s, one figure per round.
     pub fn run(&self, cores: &Cores, extent: Extent) -> io::Result<Vec<Series>> {
         let Window { ways, shape, aims } = *self;
         let rounds = extent.rounds();
@@ -76,13 +77,13 @@ impl Window<'_> {
             for i in rotated(ways.len(), round) {
                 rates[i].push(self.once(ways[i], cores, span)?);
             }
-            // Of those that were killed.
+            // Removes what the killed members left.
             sysvring::reap().map_err(io::Error::other)?;
         }
         let relative: Vec<Series> = rates.iter().map(|series| series.over(&rates[0])).collect();
         let standing = Standing::rates(ways, &rates, &relative);
         let title = format!(
-            "Many to many, {} on two processors, 8 B: million messages a second in {} ms; {rounds} rounds",
+            "MPMC {} (senders x receivers) on two processors, 8 B, fixed duration {} ms: Mmsg/s; {rounds} rounds",
             shape.name(),
             span.as_millis()
         );
@@ -90,7 +91,7 @@ impl Window<'_> {
         Ok(rates)
     }
 
-    /// New processes, one window.
+    /// Runs new processes for one measurement.
     fn once(&self, way: Way, cores: &Cores, span: Duration) -> io::Result<f64> {
         let counts = Counts::create(self.shape.receivers);
         let mut team = self.start(way, cores, &counts)?;
@@ -101,7 +102,7 @@ impl Window<'_> {
         let (before, start) = counts.read();
         sleep(span);
         let (after, end) = counts.read();
-        // All at once, or who is left would be told of the dead.
+        // Stops all before the kills, or the survivors would detect the deaths.
         for worker in &team {
             worker.signal(libc::SIGSTOP);
         }
@@ -111,7 +112,7 @@ impl Window<'_> {
         Ok((after - before) as f64 / (end - start) as f64 * 1e3)
     }
 
-    /// The senders, then the receivers. The first sender makes what the others attach to.
+    /// Starts the senders, then the receivers. The first sender creates what the others attach to.
     fn start(&self, way: Way, cores: &Cores, counts: &Counts) -> io::Result<Vec<Worker>> {
         let Shape { senders, receivers } = self.shape;
         let mut team = Vec::new();
@@ -143,7 +144,7 @@ impl Window<'_> {
     }
 }
 
-/// A count for each receiver.
+/// A counter per receiver.
 pub struct Counts(Segment, usize);
 
 impl Counts {
@@ -152,23 +153,23 @@ impl Counts {
     }
 
     fn all(&self) -> &[Apart] {
-        // SAFETY: the segment was made for so many, zero at first, is aligned to pages and lives as
-        // long as `self`; they are only accessed as atomics.
+        // SAFETY: the segment was created for that many counters, is zero at first, page-aligned,
+        // and lives as long as `self`; they are only accessed as atomics.
         unsafe { std::slice::from_raw_parts(self.0.start().cast::<Apart>(), self.1) }
     }
 
-    /// Of one receiver.
+    /// Returns the counter of one receiver.
     pub fn of(&self, index: usize) -> &AtomicU64 {
         &self.all()[index].0
     }
 
-    /// Their sum and the time, read together.
+    /// Returns their sum and the time, read together.
     fn read(&self) -> (u64, u64) {
         loop {
             let before = clock::now();
             let sum = self.all().iter().map(|count| count.0.load(Relaxed)).sum();
             let after = clock::now();
-            // Otherwise interrupted in between.
+            // Otherwise this process was preempted in between.
             if after - before < 20_000 {
                 return (sum, after);
             }
@@ -176,20 +177,20 @@ impl Counts {
     }
 }
 
-/// The address of what is not there yet.
+/// The address before the first sender created the queue.
 const NONE: &str = "none";
 
-/// What a member is told.
+/// The arguments of a member.
 #[allow(dead_code, reason = "members that are threads of one process need all of it")]
 pub struct Task {
     pub sends: bool,
-    /// Among its kind.
+    /// Its index among the senders or receivers.
     pub index: usize,
     pub way: Way,
     pub shape: Shape,
     pub cores: (usize, usize),
     pub counts: Counts,
-    /// Where to attach; nobody made it yet otherwise.
+    /// Where to attach, or `None` for the member that creates the queue.
     pub address: Option<String>,
 }
 
@@ -217,10 +218,10 @@ impl Course for Task {
     }
 }
 
-/// A message's first word: whose it is, in the upper half, and its number.
+/// The first word of a message holds its sender from this bit on, and its number below.
 const WHOSE: u32 = 32;
 
-/// Sends for ever.
+/// Sends forever.
 pub fn send_on(index: usize, mut send: impl FnMut(u64)) -> ! {
     let mut next = (index as u64) << WHOSE;
     loop {
@@ -229,7 +230,7 @@ pub fn send_on(index: usize, mut send: impl FnMut(u64)) -> ! {
     }
 }
 
-/// Receives for ever: each sender's messages must come in order.
+/// Receives forever and checks that the messages of each sender arrive in order.
 pub fn receive_on(count: &AtomicU64, mut receive: impl FnMut() -> u64) -> ! {
     let mut last = [0_u64; 16];
     let mut n = 0;

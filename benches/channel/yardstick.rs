@@ -1,10 +1,10 @@
-//! The yardstick: the classic ring of two indexes, as fast as it can be made, and no more than that.
-//! No wake-ups, no checks, no life but two pointers: who waits burns its processor, and the death of
-//! a side hangs the other. What a message costs here is what memory between two cores costs.
+//! The baseline: a raw two-index ring, the classic SPSC ring, optimized. It has no wake-ups, no
+//! validation and no lifecycle beyond two pointers: a waiting side spins, and the death of one side
+//! hangs the other. Its cost per message is the cost of moving memory between two cores.
 //!
-//! Tail and head lie on lines of their own, 128 bytes apart; each side keeps its own index and the
-//! last value seen of the other's, and looks again only when it seems full or empty. A
-//! message is one copy in and one copy out.
+//! Tail and head are on cache lines of their own, 128 bytes apart. Each side keeps its own index
+//! and caches the other's, which it reloads only when the ring seems full or empty. A message is
+//! copied once in and once out.
 
 use std::hint::spin_loop;
 use std::io;
@@ -14,22 +14,22 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-/// Slots, as in a sysvring channel by default.
+/// Slots: the default capacity of a sysvring channel.
 const CAPACITY: usize = 1024;
 
-/// A word on a pair of cache lines of its own.
+/// A word padded to two cache lines.
 #[repr(C, align(128))]
 pub struct Apart(pub AtomicU64);
 
-/// What lies at the start of the segment; the slots follow.
+/// The start of the segment; the slots follow.
 #[repr(C)]
 struct Indexes {
     tail: Apart,
     head: Apart,
 }
 
-/// A private System V segment, the same memory as sysvring's. Already marked for removal: it goes with
-/// its last user, however that one ends.
+/// A private System V segment, the same kind of memory as sysvring's. It is already marked for
+/// removal, so it disappears with its last user, however that user ends.
 pub struct Segment {
     start: *mut u8,
     id: i32,
@@ -41,10 +41,10 @@ impl Segment {
         let id = unsafe { libc::shmget(libc::IPC_PRIVATE, len, 0o600) };
         assert!(id >= 0, "shmget: {}", io::Error::last_os_error());
         let segment = Segment::attach(id);
-        // SAFETY: this command looks at no memory. Linux still lets others attach by the id.
+        // SAFETY: this command accesses no buffer. Linux still lets others attach by the id.
         unsafe { libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut()) };
-        // SAFETY: `len` bytes were just attached and nobody else knows of them. Touching every page
-        // now keeps the faults out of the measurement.
+        // SAFETY: `len` bytes were just attached, and no other process has the id yet. Touching
+        // every page now keeps page faults out of the measurement.
         unsafe { segment.start.write_bytes(0, len) };
         segment
     }
@@ -58,7 +58,7 @@ impl Segment {
 }
 
 impl Segment {
-    /// Where it is attached.
+    /// Returns the address at which it is attached.
     #[inline(always)]
     pub fn start(&self) -> *mut u8 {
         self.start
@@ -71,7 +71,7 @@ impl Segment {
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        // SAFETY: it was attached there, and what points into it borrows or owns this.
+        // SAFETY: it is attached there, and every pointer into it borrows or owns `self`.
         unsafe { libc::shmdt(self.start.cast()) };
     }
 }
@@ -79,9 +79,9 @@ impl Drop for Segment {
 /// One end of a ring.
 struct End<M> {
     segment: Segment,
-    /// Own index: the next to write or to read.
+    /// Own index: the next position to write or to read.
     next: u64,
-    /// The other's, when last looked at.
+    /// The other side's index, as last loaded.
     seen: u64,
     /// Slots, a power of two.
     capacity: u64,
@@ -94,22 +94,22 @@ impl<M: Copy> End<M> {
         End { segment, next: 0, seen: 0, capacity: capacity as u64, message: PhantomData }
     }
 
-    /// Of the segment.
+    /// Returns the length of the segment.
     const fn len(capacity: usize) -> usize {
         size_of::<Indexes>() + capacity * size_of::<M>()
     }
 
     #[inline(always)]
     fn indexes(&self) -> &Indexes {
-        // SAFETY: every segment starts with them, page-aligned, all zero at first, and lives as long
-        // as `self`; they are only accessed as atomics.
+        // SAFETY: every segment starts with the indexes, page-aligned and initially zero, and lives
+        // as long as `self`; they are only accessed as atomics.
         unsafe { &*self.segment.start.cast::<Indexes>() }
     }
 
     #[inline(always)]
     fn slot(&self) -> *mut M {
         let index = (self.next & (self.capacity - 1)) as usize;
-        // SAFETY: `len` has room for so many slots behind the indexes.
+        // SAFETY: `len` includes `capacity` slots after the indexes.
         unsafe { self.segment.start.add(size_of::<Indexes>()).cast::<M>().add(index) }
     }
 }
@@ -139,14 +139,15 @@ impl<M: Copy> Producer<M> {
                 spin_loop();
             }
         }
-        // SAFETY: the slot is inside, aligned to 8 like every `M` here, and the consumer released it.
+        // SAFETY: the slot is within the segment, aligned to 8 like every `M` here, and released by
+        // the consumer.
         unsafe { end.slot().copy_from_nonoverlapping(message, 1) };
         end.next += 1;
         end.indexes().tail.0.store(end.next, Release);
     }
 
-    /// Sends so many at once, with one store of the index.
-    #[allow(dead_code, reason = "not all that share this send batches")]
+    /// Sends a batch, with one store of the index.
+    #[allow(dead_code, reason = "not used by every benchmark that includes this file")]
     #[inline(always)]
     pub fn send_batch(&mut self, messages: &[M]) {
         let end = &mut self.0;
@@ -158,7 +159,7 @@ impl<M: Copy> Producer<M> {
             }
         }
         for message in messages {
-            // SAFETY: as above; there is room for all of them.
+            // SAFETY: as in `send`; there is room for all of them.
             unsafe { end.slot().copy_from_nonoverlapping(message, 1) };
             end.next += 1;
         }
@@ -187,15 +188,16 @@ impl<M: Copy> Consumer<M> {
                 spin_loop();
             }
         }
-        // SAFETY: the slot is inside and aligned, and the producer published a whole `M` there.
+        // SAFETY: the slot is within the segment and aligned, and the producer published an `M`
+        // there.
         unsafe { end.slot().copy_to_nonoverlapping(message, 1) };
         end.next += 1;
         end.indexes().head.0.store(end.next, Release);
     }
 
-    /// Receives what is there, at least one and at most as many as there are places, with one store of
+    /// Receives the available messages, at least one and at most `places.len()`, with one store of
     /// the index.
-    #[allow(dead_code, reason = "not all that share this receive batches")]
+    #[allow(dead_code, reason = "not used by every benchmark that includes this file")]
     #[inline(always)]
     pub fn recv_batch(&mut self, places: &mut [M]) -> usize {
         let end = &mut self.0;
@@ -207,7 +209,7 @@ impl<M: Copy> Consumer<M> {
         }
         let many = places.len().min((end.seen - end.next) as usize);
         for place in &mut places[..many] {
-            // SAFETY: as above; so many were published.
+            // SAFETY: as in `recv`; `many` messages were published.
             unsafe { end.slot().copy_to_nonoverlapping(place, 1) };
             end.next += 1;
         }
@@ -216,8 +218,8 @@ impl<M: Copy> Consumer<M> {
     }
 }
 
-/// The least there can be: one word on one cache line. Every message must differ from the last, and
-/// may be sent only when that one was received.
+/// The lower bound: one word on one cache line. Every message must differ from the last, and may be
+/// sent only after that one was received.
 pub struct Line(Segment);
 
 impl Line {
@@ -235,7 +237,7 @@ impl Line {
 
     #[inline(always)]
     fn word(&self) -> &AtomicU64 {
-        // SAFETY: every such segment is that long, zero at first, and lives as long as `self`.
+        // SAFETY: every such segment is that long, initially zero, and lives as long as `self`.
         unsafe { &(*self.0.start.cast::<Apart>()).0 }
     }
 
@@ -244,7 +246,7 @@ impl Line {
         self.word().store(word, Release);
     }
 
-    /// Waits for another word than `last`.
+    /// Spins until the word differs from `last`, and returns it.
     #[inline(always)]
     pub fn recv(&self, last: u64) -> u64 {
         while self.word().load(Relaxed) == last {

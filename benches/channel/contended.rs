@@ -1,9 +1,10 @@
-//! What does each strategy of waiting make of a processor that it shares?
+//! Throughput of each wait strategy on shared processors.
 //!
-//! Round trips, a stream through one slot and a stream through a ring as it is by default, of two processes or
-//! two threads, on two processors and on one, alone and beside busy loops. The goal of `Balanced`, which is the
-//! default, is to be nearly as good everywhere as the better of the other two is there. A turn ends by time,
-//! since a pair that spins on one processor beside busy loops moves but a few messages a second.
+//! Round trips, a stream through one slot, and a stream through a ring of default capacity, between
+//! two processes or two threads, on two processors and on one, alone and next to busy loops. The
+//! target of `Balanced`, the default, is to be nearly as good everywhere as the better of the other
+//! two. Turns have a fixed duration, because a pair that spins on one processor next to busy loops
+//! transfers only a few messages per second.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -26,10 +27,10 @@ const TRIPS: &str = "round trips";
 const SINGLE: &str = "stream, 1 slot";
 const STREAM: &str = "stream, 1,024 slots";
 
-/// Ends a turn.
+/// The message that ends a turn.
 const STOP: u64 = u64::MAX;
 
-/// With `only`, the lines whose course and name contain it.
+/// Runs all rows, or with `only` those whose workload and name contain it.
 pub fn run(cores: &Cores, extent: Extent, only: Option<&str>) -> io::Result<()> {
     let (millis, turns): (u64, usize) = extent.pick((10, 1), (100, 5), (150, 9));
     let (first, second) = cores.apart;
@@ -41,28 +42,28 @@ pub fn run(cores: &Cores, extent: Extent, only: Option<&str>) -> io::Result<()> 
     };
     for course in [TRIPS, SINGLE, STREAM] {
         let title = format!(
-            "Shared processors, {course}: thousands a second; {turns} turns of {millis} ms"
+            "Shared processors, {course}: thousands per second; {turns} turns of {millis} ms"
         );
         let heads = [
             "",
             "balanced",
-            "least",
-            "most",
+            "min",
+            "max",
             "spin",
-            "least",
-            "most",
+            "min",
+            "max",
             "park",
-            "least",
-            "most",
-            "balanced of the better",
-            "goal",
+            "min",
+            "max",
+            "balanced vs the better",
+            "target",
             "",
         ];
         let mut table = Table::new(title, &heads);
         for &(place, processors) in places {
             for &beside in neighbours {
                 for threads in [false, true] {
-                    // Threads wait as processes do; some lines are enough to see that.
+                    // Threads wait as processes do; some rows are enough to show that.
                     if threads && (course != TRIPS || beside.is_about_nice()) {
                         continue;
                     }
@@ -80,7 +81,7 @@ pub fn run(cores: &Cores, extent: Extent, only: Option<&str>) -> io::Result<()> 
     Ok(())
 }
 
-/// One line of a table.
+/// One row of a table.
 struct Cell {
     course: &'static str,
     processors: (usize, usize),
@@ -95,7 +96,7 @@ impl Cell {
         let (first, second) = self.processors;
         let places = [first, second];
         let distinct = if first == second { 1 } else { 2 };
-        // Once the pairs are there: a start beside them takes long.
+        // Started after the pairs, which would take long to start next to busy loops.
         let _neighbours = self.beside.start(&places[..distinct])?;
         let mut rates = vec![Series::default(); WAYS.len()];
         for turn in 0..turns {
@@ -112,12 +113,12 @@ impl Cell {
         let better = if rates[1].median() > rates[2].median() { &rates[1] } else { &rates[2] };
         let mut cells: Vec<String> = rates.iter().flat_map(Series::three).collect();
         cells.push(rates[0].over(better).range());
-        // Turns beside busy loops differ much; the medians are compared.
+        // Turns next to busy loops vary widely, so the medians are compared.
         cells.extend(GOAL.cells(rates[0].median() / better.median()));
         Ok(cells)
     }
 
-    /// The process of the receiver, and that of the sender if it is another.
+    /// Starts the process of the receiver, and that of the sender if it is separate.
     fn start(&self, way: Way) -> io::Result<(Worker, Option<Worker>)> {
         let Cell { course, processors: (first, second), beside, threads, millis } = self;
         if *threads {
@@ -172,11 +173,11 @@ pub fn worker(orders: &mut Orders) {
                 say(rate);
             }
         }
-        other => panic!("no such role: {other}"),
+        other => panic!("unknown role: {other}"),
     }
 }
 
-/// One end of a course.
+/// One end of a workload.
 enum End {
     Asks(Sender<u64>, Receiver<u64>),
     Answers(Receiver<u64>, Sender<u64>),
@@ -191,7 +192,7 @@ fn create<H: Handle>(way: Way, course: &str) -> H {
 }
 
 impl End {
-    /// The end that makes the channels, and where they are.
+    /// Creates the channels and returns this end and their addresses.
     fn first(way: Way, course: &str) -> (End, String) {
         let tx: Sender<u64> = create(way, course);
         let address = tx.id().to_string();
@@ -211,7 +212,7 @@ impl End {
         End::Answers(link::receiver(way, there), link::many(way, back))
     }
 
-    /// One turn; what came through, in thousands a second.
+    /// Runs one turn and returns its throughput in thousands per second.
     fn turn(&mut self, time: Duration) -> f64 {
         let start = Instant::now();
         let mut count = 0_u64;
@@ -233,7 +234,7 @@ impl End {
                 count += 1;
             },
             End::Sends(tx) => {
-                // Where a message takes next to nothing the clock is not looked at for each.
+                // Where messages are cheap, the clock is not read for each.
                 let stride = if tx.capacity() > 64 { 64 } else { 1 };
                 while !count.is_multiple_of(stride) || start.elapsed() < time {
                     tx.send(&count).expect("send");

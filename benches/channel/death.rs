@@ -1,7 +1,7 @@
-//! How soon does a sleeping receiver learn that its sender was killed?
+//! Time until a blocked receiver detects that its sender was killed.
 //!
-//! From just before `kill(SIGKILL)` to the receiver's return with `Disconnected`. A pipe, whose reader
-//! finds the end of the file, is what the kernel itself does.
+//! Measured from just before `kill(SIGKILL)` until the receiver returns `Disconnected`. The
+//! reference is a pipe, whose reader gets end-of-file: the kernel's own mechanism.
 
 use std::io::{self, Read};
 
@@ -31,10 +31,11 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
             times[i].push((after - before as f64) / 1e6);
         }
     }
-    let title =
-        format!("Death of the sender: milliseconds until the receiver knows, {kills} kills each");
+    let title = format!(
+        "Crash detection: ms from the kill of the sender until the receiver returns; {kills} kills each"
+    );
     let mut table =
-        Table::new(title, &["", "p50", "p99", "least", "most", "p50 of the pipe's", "goal", ""]);
+        Table::new(title, &["", "p50", "p99", "min", "max", "p50 vs pipe", "target", ""]);
     for (i, &way) in WAYS.iter().enumerate() {
         let time = &times[i];
         let figures = [time.median(), time.quantile(0.99), time.least(), time.most()];
@@ -54,7 +55,7 @@ pub fn worker(orders: &mut Orders) {
     match role.as_str() {
         "send" => live(way),
         "receive" => learn(way, &orders.next::<String>()),
-        other => panic!("no such role: {other}"),
+        other => panic!("unknown role: {other}"),
     }
 }
 
@@ -71,7 +72,7 @@ fn live(way: Way) {
     }
 }
 
-/// Waits for a message that never comes.
+/// Blocks until the sender is dead, and reports when the call returned.
 fn learn(way: Way, address: &str) {
     if way == Way::Pipe {
         let mut rx = link::pipe_receiver(address);

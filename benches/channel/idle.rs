@@ -1,7 +1,7 @@
-//! What does a side cost that sleeps?
+//! Idle CPU usage of a blocked call.
 //!
-//! Processor time of one blocked call over some seconds, in user code and in the kernel, from its
-//! spinning at the start to its waking at the end. All wait at once: they need no processor.
+//! CPU time, user and system, of one blocked call over some seconds, from its initial spinning to
+//! its wake-up. All calls block at the same time, since they need no processor.
 
 use std::io::{self, Read, Write};
 use std::thread::sleep;
@@ -22,21 +22,22 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
     let time = Duration::from_millis(extent.pick(100, 3_000, 10_000));
     let mut waiting = Vec::new();
     for &way in WAYS {
-        for sleeper in ["receiver", "sender"] {
-            let (mut sender, receiver) = pair::start("idle", way, cores.apart, &[&sleeper])?;
+        for blocked in ["receiver", "sender"] {
+            let (mut sender, receiver) = pair::start("idle", way, cores.apart, &[&blocked])?;
             sender.tell("go")?;
-            waiting.push((way, sleeper, sender, receiver));
+            waiting.push((way, blocked, sender, receiver));
         }
     }
     sleep(time);
     let title = format!(
-        "Idle: processor time of a call that blocks for {} s (a receiver's on an empty channel, a sender's \
-         on a full one)",
+        "Idle CPU: CPU time of a call that blocks for {} s (receiver: empty channel, sender: full \
+         channel)",
         time.as_secs_f64()
     );
-    let mut table = Table::new(title, &["", "ms", "% of a processor", "sleeps", "goal, %", ""]);
-    for (way, sleeper, mut sender, mut receiver) in waiting {
-        let [worked, sleeps] = if sleeper == "receiver" {
+    let mut table =
+        Table::new(title, &["", "ms", "% of one CPU", "context switches", "target, %", ""]);
+    for (way, blocked, mut sender, mut receiver) in waiting {
+        let [worked, sleeps] = if blocked == "receiver" {
             sender.tell("send one")?;
             receiver.figures()?
         } else {
@@ -49,45 +50,45 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
         if way != Way::Pipe {
             cells.extend(Goal::AtMost(0.1).cells(share));
         }
-        table.row(format!("{}, {sleeper}", way.label()), cells);
+        table.row(format!("{}, {blocked}", way.label()), cells);
     }
     table.print();
     Ok(())
 }
 
 pub fn worker(orders: &mut Orders) {
-    let (role, way, sleeper): (String, Way, String) = (orders.next(), orders.next(), orders.next());
+    let (role, way, blocked): (String, Way, String) = (orders.next(), orders.next(), orders.next());
     match (role.as_str(), way) {
         ("send", Way::Pipe) => {
             let (mut tx, address) = link::pipe_sender();
             say(address);
-            // Filled page by page, then one more.
-            send(&sleeper, 16, || tx.write_all(&[0; 4096]).expect("write"));
+            // Fills the pipe page by page, then blocks on one more.
+            send(&blocked, 16, || tx.write_all(&[0; 4096]).expect("write"));
         }
         ("send", _) => {
             let mut tx: Sender<u64> = link::sender(way);
             say(tx.id());
             let capacity = tx.capacity();
-            send(&sleeper, capacity, || tx.send(&7).expect("send"));
+            send(&blocked, capacity, || tx.send(&7).expect("send"));
         }
         ("receive", Way::Pipe) => {
             let mut rx = link::pipe_receiver(&orders.next::<String>());
-            // What one call of the sender wrote.
-            receive(&sleeper, 1, || rx.read_exact(&mut [0; 4096]).expect("read"));
+            // Reads what one call of the sender wrote.
+            receive(&blocked, 1, || rx.read_exact(&mut [0; 4096]).expect("read"));
         }
         ("receive", _) => {
             let mut rx: Receiver<u64> = link::receiver(way, &orders.next::<String>());
             let half = rx.capacity() / 2 + 1;
-            receive(&sleeper, half, || _ = rx.recv().expect("receive"));
+            receive(&blocked, half, || _ = rx.recv().expect("receive"));
         }
-        other => panic!("no such role: {other:?}"),
+        other => panic!("unknown role: {other:?}"),
     }
 }
 
-/// `fill` calls fill the link. A channel's sender is woken when half of it is free again.
-fn send(sleeper: &str, fill: usize, mut call: impl FnMut()) {
+/// `fill` calls fill the link. A blocked channel sender is woken when half of the slots are free.
+fn send(blocked: &str, fill: usize, mut call: impl FnMut()) {
     hear();
-    if sleeper == "sender" {
+    if blocked == "sender" {
         for _ in 0..fill {
             call();
         }
@@ -99,9 +100,9 @@ fn send(sleeper: &str, fill: usize, mut call: impl FnMut()) {
     hear();
 }
 
-fn receive(sleeper: &str, free: usize, mut call: impl FnMut()) {
+fn receive(blocked: &str, free: usize, mut call: impl FnMut()) {
     say("ready");
-    if sleeper == "receiver" {
+    if blocked == "receiver" {
         measured(call);
     } else {
         hear();
@@ -112,7 +113,7 @@ fn receive(sleeper: &str, free: usize, mut call: impl FnMut()) {
     hear();
 }
 
-/// One call that blocks: its processor time and how often it slept.
+/// Runs one blocking call and reports its CPU time and number of context switches.
 fn measured(mut call: impl FnMut()) {
     let (worked, sleeps) = (clock::worked(), clock::sleeps());
     call();

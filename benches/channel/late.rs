@@ -1,7 +1,7 @@
-//! How late does a call return whose time is over, where the processor is shared?
+//! Overshoot of timed calls on a shared processor.
 //!
-//! The yardstick is a call of the standard library that sleeps for the same time: what the kernel takes to give
-//! a processor back cannot be saved.
+//! The reference is a call of the standard library that sleeps for the same time: the time that the
+//! kernel takes to reschedule a process is unavoidable.
 
 use std::io;
 use std::sync::mpsc;
@@ -18,16 +18,15 @@ use crate::neighbours::{self, NICE, NICED, ONE, QUIET, THREE};
 use crate::table::{Series, Table};
 use crate::{Extent, pair};
 
-/// The first stands for the standard library's channel.
+/// The first represents the standard library's channel.
 const WAYS: &[Way] = &[Way::Raw, Way::Balanced, Way::Park];
 
 pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
     let (millis, count): (u64, u64) = extent.pick((5, 1), (100, 3), (100, 5));
     let turns = extent.pick(1, 5, 9);
-    let title = format!(
-        "Late: milliseconds that `recv_timeout({millis} ms)` returns after its time; {turns} turns of {count}"
-    );
-    let heads = ["", "median", "least", "most", "worst, median", "worst, most"];
+    let title =
+        format!("Overshoot of `recv_timeout({millis} ms)`: ms; {turns} turns of {count} calls");
+    let heads = ["", "median", "min", "max", "worst, median", "worst, max"];
     let mut table = Table::new(title, &heads);
     let core = cores.apart.0;
     for beside in [QUIET, ONE, THREE, NICED, NICE] {
@@ -77,7 +76,7 @@ pub fn worker(orders: &mut Orders) {
     }
 }
 
-/// The result of each turn: median and worst delay, milliseconds.
+/// Reports the median and the worst overshoot of each turn, in milliseconds.
 fn turns(count: u64, time: Duration, mut call: impl FnMut()) {
     say("ready");
     loop {

@@ -1,4 +1,4 @@
-//! The ways a message can go from one process to another, and how the ends of each are opened.
+//! The transports between two processes, and how to open their ends.
 
 use std::fmt;
 use std::fs::File;
@@ -14,43 +14,43 @@ use sysvring::{Handle, Message, Options, Wait, mpmc};
 
 use crate::verdict::Contender;
 
-/// What carries the messages.
+/// A transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Way {
-    /// The yardstick.
+    /// The SPSC baseline: a raw two-index ring.
     Raw,
     /// One cache line.
     Line,
-    /// A pipe, written and read with one call a message.
+    /// A pipe, one system call per message on each side.
     Pipe,
     /// A Unix stream socket, likewise.
     Socket,
-    /// A channel as it is by default.
+    /// A channel with default options.
     Balanced,
-    /// A channel whose members never sleep.
+    /// A channel whose members only spin.
     Spin,
-    /// A channel whose members sleep at once.
+    /// A channel whose members park at once.
     Park,
-    /// A channel, messages received into the receiver's own place, as the yardstick does.
+    /// A channel, messages received into a caller-provided buffer, as the baseline does.
     Into,
     /// A channel, messages written and read in place.
     InPlace,
     /// A channel, messages sent and received 16 at a time.
     Batch,
-    /// The yardstick of many to many.
+    /// The MPMC baseline.
     Vyukov,
-    /// A many-to-many channel.
+    /// An MPMC channel.
     Many,
-    /// A many-to-many channel, messages written and read in place.
+    /// An MPMC channel, messages written and read in place.
     ManyInPlace,
 }
 
 impl Way {
-    /// How it is named in a table.
+    /// Returns its name in tables.
     pub fn label(self) -> &'static str {
         match self {
-            Way::Raw => "raw two-index ring",
-            Way::Line => "one cache line, the limit",
+            Way::Raw => "baseline",
+            Way::Line => "one cache line (lower bound)",
             Way::Pipe => "pipe",
             Way::Socket => "Unix socket",
             Way::Balanced => "sysvring",
@@ -60,12 +60,12 @@ impl Way {
             Way::InPlace => "sysvring, in place",
             Way::Batch => "sysvring, batches of 16",
             Way::Vyukov => "Vyukov's ring",
-            Way::Many => "sysvring mpmc",
-            Way::ManyInPlace => "sysvring mpmc, in place",
+            Way::Many => "sysvring MPMC",
+            Way::ManyInPlace => "sysvring MPMC, in place",
         }
     }
 
-    /// How the members of such a channel wait.
+    /// Returns the wait strategy of the channel.
     pub fn wait(self) -> Wait {
         match self {
             Way::Spin => Wait::Spin,
@@ -84,13 +84,13 @@ impl Contender for Way {
         matches!(self, Way::Raw | Way::Vyukov)
     }
 
-    /// Rivals have a bench of their own.
+    /// Competitors have a benchmark of their own, `benches/rivals`.
     fn is_rival(self) -> bool {
         false
     }
 }
 
-/// As a child is told.
+/// The form in which it is passed to a child process.
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.to_possible_value().expect("none is skipped").get_name())
@@ -105,49 +105,49 @@ impl FromStr for Way {
     }
 }
 
-/// A new private channel: its segment goes with its members, however they end.
+/// Creates a private channel, whose segment disappears with its members, however they end.
 pub fn sender<M: Message>(way: Way) -> Sender<M> {
     Options::private().wait(way.wait()).create().expect("create a channel")
 }
 
-/// A new private many-to-many channel.
+/// Creates a private MPMC channel.
 pub fn many_sender<M: Message>(way: Way) -> mpmc::Sender<M> {
     Options::private().wait(way.wait()).create().expect("create a channel")
 }
 
-/// Another member of it.
+/// Attaches another member to it.
 pub fn many<H: Handle>(way: Way, address: &str) -> H {
     let id = address.parse().expect("a channel's id");
     Options::id(id).wait(way.wait()).attach().expect("attach to the channel")
 }
 
-/// The other end of it.
+/// Attaches the receiver to it.
 pub fn receiver<M: Message>(way: Way, address: &str) -> Receiver<M> {
     let id = address.parse().expect("a channel's id");
     Options::id(id).wait(way.wait()).attach().expect("attach to the channel")
 }
 
-/// A new pipe's writing end, and where a process can open its reading end.
+/// Creates a pipe and returns its writing end and the path under which to open its reading end.
 pub fn pipe_sender() -> (PipeWriter, String) {
     let (reader, writer) = pipe().expect("create a pipe");
-    // An open end leads to the pipe; which of its two ends the opener gets is the opener's choice.
+    // The path leads to the pipe; the mode of the open selects the end.
     let address = format!("/proc/{}/fd/{}", std::process::id(), writer.as_raw_fd());
     drop(reader);
     (writer, address)
 }
 
-/// The reading end of it.
+/// Opens its reading end.
 pub fn pipe_receiver(address: &str) -> File {
     File::open(address).expect("open the pipe")
 }
 
-/// A new socket that a process can connect to, and its name, which is in no file system.
+/// Creates a listening socket in the abstract namespace and returns it and its name.
 pub fn socket_listener() -> (UnixListener, String) {
     let name = format!("sysvring-bench-{}", std::process::id());
     (UnixListener::bind_addr(&socket_address(&name)).expect("bind a socket"), name)
 }
 
-/// The other end of it.
+/// Connects to it.
 pub fn socket_receiver(name: &str) -> UnixStream {
     UnixStream::connect_addr(&socket_address(name)).expect("connect the socket")
 }

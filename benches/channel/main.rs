@@ -1,22 +1,24 @@
-//! What a channel costs, and whether the goals are met. Two processes, pinned to two processors, send to each
-//! other through sysvring and through a yardstick, turn by turn in one run.
+//! Measures what a channel costs and checks the targets. Two processes, pinned to two processors,
+//! exchange messages through sysvring and through a baseline, interleaved in one run. The baseline
+//! is a raw two-index ring without blocking, validation or crash recovery; for MPMC it is Vyukov's
+//! queue.
 //!
 //! ```text
-//! cargo bench --bench channel                     everything, about ten minutes
-//! cargo bench --bench channel -- --quick          the same, shorter
-//! cargo bench --bench channel -- stream wake      some parts
+//! cargo bench --bench channel                     all parts, about ten minutes
+//! cargo bench --bench channel -- --quick          all parts, fewer rounds
+//! cargo bench --bench channel -- stream wake      selected parts
 //! cargo bench --bench channel -- contended --only "one processor"
 //! ```
 //!
-//! Figures of different runs, let alone machines, are not to be compared: look at the ratios. Every
-//! ratio is taken within a round, where both ran a moment apart, and the table shows their median.
+//! Absolute figures differ between runs and machines: compare only rows of one table. Every ratio
+//! is taken within a round, in which both contenders ran a moment apart; tables show the median.
 //!
-//! Without `--bench`, which cargo passes, it is a test: every part runs once and briefly, and the
-//! figures mean nothing.
+//! Without `--bench`, which `cargo bench` passes, this is a smoke test: every part runs once and
+//! briefly, and the figures are meaningless.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "those are for the library; a bench pins, traces and kills processes"
+    reason = "for the library only; a benchmark pins, traces and kills processes"
 )]
 
 mod clock;
@@ -57,37 +59,37 @@ pub(crate) use crate::extent::Extent;
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// Messages a second, 8 B to 1 KiB
+    /// SPSC throughput, 8 B to 1 KiB
     Stream,
-    /// Time from send to receive, both awake
+    /// One-way latency, both sides awake
     OneWay,
-    /// Many to many, messages a second
+    /// MPMC throughput
     Many,
-    /// System calls while both are awake
+    /// System calls while both sides are awake
     Syscalls,
-    /// Time to wake a parked receiver
+    /// Wake-up latency of a parked receiver
     Wake,
-    /// Time to learn of the other side's death
+    /// Time until the death of the peer is detected
     Death,
-    /// Processor time of a parked receiver
+    /// CPU time of a parked receiver and of a parked sender
     Idle,
-    /// Processor time and system calls of a message, at 100 and 1,000 a second
+    /// CPU time and system calls per message, at 100 and 1,000 messages per second
     Sparse,
-    /// What each strategy of waiting makes of a shared processor
+    /// Throughput of each wait strategy on shared processors
     Contended,
-    /// How late a timed call returns on a shared processor
+    /// Overshoot of timed calls on a shared processor
     Late,
 }
 
-/// Measures sysvring against yardsticks, between two pinned processes.
+/// Measures sysvring against a baseline, between two pinned processes.
 #[derive(Parser)]
 struct Arguments {
-    /// Parts to run; all when none is named
+    /// Parts to run [default: all]
     parts: Vec<Part>,
     /// Fewer rounds, fewer messages
     #[arg(long)]
     quick: bool,
-    /// Lines of `contended` that contain this, such as "round trips: one processor"
+    /// Run only the rows of `contended` that contain this text, e.g. "round trips: one processor"
     #[arg(long)]
     only: Option<String>,
     /// Passed by cargo
@@ -106,7 +108,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let given = |name: &str| arguments.iter().any(|a| a == name);
     if given("--list") {
-        return ExitCode::SUCCESS; // a test runner asks for tests; there are none
+        return ExitCode::SUCCESS; // a test runner lists the tests; there are none
     }
     let (parts, extent, only) = if given("--bench") || given("--help") || given("-h") {
         let arguments = Arguments::parse();
@@ -117,7 +119,7 @@ fn main() -> ExitCode {
         };
         (arguments.parts, extent, arguments.only)
     } else {
-        // `cargo test --benches` passes what is meant for libtest; nothing of it concerns us.
+        // `cargo test --benches` passes the arguments of libtest, none of which applies here.
         (Vec::new(), Extent::Smoke, None)
     };
     let cores = machine::cores();
@@ -132,7 +134,7 @@ fn main() -> ExitCode {
             failed = true;
         }
     }
-    // The workers are killed when they have done their part, and their sets are left.
+    // Workers are killed when they are done, which leaves their semaphore sets behind.
     if let Err(error) = sysvring::reap() {
         println!("\nFAILED: {error}");
         failed = true;
@@ -155,7 +157,7 @@ fn run(part: Part, cores: &machine::Cores, extent: Extent, only: Option<&str>) -
     }
 }
 
-/// The whole life of a child.
+/// Runs a child process.
 fn work(orders: &mut Orders) {
     worker::pin(orders.next());
     match orders.next::<String>().as_str() {
@@ -170,6 +172,6 @@ fn work(orders: &mut Orders) {
         "contended" => contended::worker(orders),
         "late" => late::worker(orders),
         "neighbour" => neighbours::worker(orders),
-        other => panic!("no such work: {other}"),
+        other => panic!("unknown task: {other}"),
     }
 }

@@ -1,7 +1,8 @@
-//! Many to many: how many messages a second go through, from some processes to some others?
+//! MPMC throughput, for several numbers of senders and receivers.
 //!
-//! Two take turns, as one to one; larger teams are given a window of time. The sender writes every word
-//! of each message, the receiver looks at every word and checks the sequence.
+//! One sender and one receiver run in turns of a fixed count, as in SPSC; larger numbers run for a
+//! fixed duration. The sender writes every word of each message; the receiver reads every word and
+//! checks the sequence.
 
 use std::io;
 
@@ -40,11 +41,11 @@ pub fn worker(orders: &mut Orders) {
         ("send", 64) => send::<8>(way, None, &turns),
         ("receive", 8) => receive::<1>(way, &orders.next::<String>(), &turns),
         ("receive", 64) => receive::<8>(way, &orders.next::<String>(), &turns),
-        other => panic!("no such work: {other:?}"),
+        other => panic!("unknown task: {other:?}"),
     }
 }
 
-/// A member of a larger team.
+/// Runs a member in a run of fixed duration.
 pub fn member(orders: &mut Orders) {
     let task = Task::hear(orders);
     match (task.sends, task.address.as_deref()) {

@@ -1,4 +1,4 @@
-//! Busy loops that want the processors which the measured processes run on.
+//! Busy loops that compete for the processors of the measured processes.
 
 use std::io;
 
@@ -6,24 +6,24 @@ use sysvring_support::worker::{Orders, Worker, hear, say};
 
 use crate::pair;
 
-/// What the measured processes share their processors with.
+/// The load with which the measured processes share their processors.
 #[derive(Clone, Copy)]
 pub struct Neighbours {
     pub name: &'static str,
-    /// Busy loops on each of the processors.
+    /// Busy loops per processor.
     loops: usize,
-    /// How nice they are.
+    /// Nice value of the busy loops.
     theirs: i32,
-    /// How nice the measured processes are.
+    /// Nice value of the measured processes.
     pub ours: i32,
 }
 
 pub const QUIET: Neighbours = Neighbours { name: "quiet", loops: 0, theirs: 0, ours: 0 };
 pub const ONE: Neighbours = Neighbours { name: "1 loop", loops: 1, theirs: 0, ours: 0 };
 pub const THREE: Neighbours = Neighbours { name: "3 loops", loops: 3, theirs: 0, ours: 0 };
-/// Processes of nice 15 beside a loop that is not.
+/// The measured processes have nice 15, the busy loop has nice 0.
 pub const NICED: Neighbours = Neighbours { name: "nice 15, 1 loop", loops: 1, theirs: 0, ours: 15 };
-/// The other way round.
+/// The busy loop has nice 15, the measured processes have nice 0.
 pub const NICE: Neighbours =
     Neighbours { name: "1 loop of nice 15", loops: 1, theirs: 15, ours: 0 };
 
@@ -32,7 +32,7 @@ impl Neighbours {
         self.theirs != self.ours
     }
 
-    /// Starts them; they end when they are dropped.
+    /// Starts the busy loops, which stop when the result is dropped.
     pub fn start(self, cores: &[usize]) -> io::Result<Vec<Worker>> {
         let mut started = Vec::new();
         for &core in cores {
@@ -47,7 +47,7 @@ impl Neighbours {
     }
 }
 
-/// A busy loop.
+/// Runs a busy loop.
 pub fn worker(orders: &mut Orders) {
     be_nice(orders.next());
     say("ready");
@@ -57,7 +57,7 @@ pub fn worker(orders: &mut Orders) {
     }
 }
 
-/// Makes this thread, and those that it starts, so nice.
+/// Sets the nice value of this thread, which threads that it starts inherit.
 pub fn be_nice(nice: i32) {
     // SAFETY: numbers only.
     let set = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };

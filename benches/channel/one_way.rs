@@ -1,6 +1,6 @@
-//! How long is a message on its way, when the receiver is awake and waiting for it?
+//! One-way latency of a message while the receiver is awake and spinning.
 //!
-//! Ping-pong through two channels: half of the time there and back. Both sides stay awake.
+//! Ping-pong through two channels: half of the round trip. Both sides stay awake.
 
 use std::io;
 
@@ -35,11 +35,10 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
         server.figures::<4>()
     })?;
     let title = format!(
-        "One way of a message of 8 B, both awake: ns, half of there and back; {} rounds of {} turns of {count}",
+        "One-way latency of 8 B, both awake: ns, half of the round trip; {} rounds x {} turns of {count} messages",
         extent.rounds, extent.turns
     );
-    let heads =
-        ["", "p50", "least", "most", "p99", "p50 of the raw ring's", "least", "most", "goal", ""];
+    let heads = ["", "p50", "min", "max", "p99", "p50 vs baseline", "min", "max", "target", ""];
     let mut table = Table::new(title, &heads);
     for (&way, Outcome { figures: [p50, p99, ..], ratios: [ratio, ..] }) in
         WAYS.iter().zip(&outcomes)
@@ -64,11 +63,11 @@ pub fn worker(orders: &mut Orders) {
     match role.as_str() {
         "serve" => serve(way, count),
         "return" => give_back(way, count, &orders.next::<String>()),
-        other => panic!("no such role: {other}"),
+        other => panic!("unknown role: {other}"),
     }
 }
 
-/// Sends, waits for the answer, takes the time.
+/// Sends, receives the answer, and measures the round trip.
 fn serve(way: Way, count: u64) {
     match way {
         Way::Raw => {
@@ -103,7 +102,7 @@ fn serve(way: Way, count: u64) {
     }
 }
 
-/// Answers with what it received.
+/// Returns each received message.
 fn give_back(way: Way, count: u64, address: &str) {
     match way {
         Way::Raw => {

@@ -1,8 +1,8 @@
-//! What does a message cost where messages are so seldom that the receiver sleeps before each?
+//! CPU time and system calls per message at low rates, when the receiver parks before each message.
 //!
-//! The sender sleeps until the next is due, at 100 and at 1,000 a second. Processor time of each side for a
-//! message, in user code and in the kernel, beside a pipe and a Unix socket between the same two processors,
-//! and, in a run of its own, which system calls the two sides make for one.
+//! The sender sleeps until the next message is due, at 100 and at 1,000 per second. Reported are
+//! the CPU time per message of each side, user and system, compared with a pipe and a Unix socket
+//! between the same two processors, and, in a separate run, the system calls of both sides.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -20,7 +20,7 @@ use crate::{Extent, clock, pair, syscalls};
 
 const WAYS: &[Way] = &[Way::Pipe, Way::Socket, Way::Balanced, Way::Park];
 
-/// Those before are to warm up.
+/// Messages that warm up.
 const WARM_UP: u64 = 20;
 
 pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
@@ -41,11 +41,10 @@ fn time(cores: &Cores, rate: u64, extent: Extent) -> io::Result<()> {
         Ok([sent + received, sent, received])
     })?;
     let title = format!(
-        "Sparse: processor time of a message at {rate} a second, microseconds; {} rounds of {count}",
+        "Low rate: CPU time per message at {rate} msg/s, us; {} rounds of {count} messages",
         times.rounds
     );
-    let heads =
-        ["", "both sides", "least", "most", "sender", "receiver", "of the pipe's", "least", "most"];
+    let heads = ["", "both sides", "min", "max", "sender", "receiver", "vs pipe", "min", "max"];
     let mut table = Table::new(title, &heads);
     for (way, outcome) in WAYS.iter().zip(&outcomes) {
         let Outcome { figures: [both, sender, receiver], ratios: [ratio, ..] } = outcome;
@@ -58,11 +57,14 @@ fn time(cores: &Cores, rate: u64, extent: Extent) -> io::Result<()> {
     Ok(())
 }
 
-/// System calls of each side. A traced call takes long enough to let any spinning end.
+/// Counts the system calls of each side. A traced call takes long enough for any spinning to end.
 fn calls(cores: &Cores, extent: Extent) -> io::Result<()> {
     let (rate, count) = (200_u64, extent.pick(5, 100, 400));
-    let title = format!("System calls for a message that wakes a receiver, {count} of them");
-    let mut table = Table::new(title, &["", "sender", "receiver", "sender's", "receiver's"]);
+    let title = format!("System calls per message that wakes a receiver; {count} messages");
+    let mut table = Table::new(
+        title,
+        &["", "sender", "receiver", "calls of the sender", "calls of the receiver"],
+    );
     for &way in WAYS {
         let (mut sender, mut receiver) = pair::start("sparse", way, cores.apart, &[&rate, &count])?;
         let (sending, receiving) = (sender.pid(), receiver.pid());
@@ -83,7 +85,7 @@ fn calls(cores: &Cores, extent: Extent) -> io::Result<()> {
     Ok(())
 }
 
-/// Calls a message, but for the pause between two, and which.
+/// Describes the calls per message, without the pause between two: the number, and which calls.
 fn describe(found: &HashMap<i32, Counts>, pid: i32, count: u64) -> (String, String) {
     let calls = found.get(&pid).cloned().unwrap_or_default();
     let calls = calls.into_iter().filter(|(number, _)| *number != libc::SYS_clock_nanosleep);
@@ -126,11 +128,11 @@ pub fn worker(orders: &mut Orders) {
             let mut rx: Receiver<u64> = link::receiver(way, &orders.next::<String>());
             receive(count, || _ = rx.recv().expect("receive"));
         }
-        other => panic!("no such role: {other:?}"),
+        other => panic!("unknown role: {other:?}"),
     }
 }
 
-/// The sender's course. What it works for the pauses is the same for every way.
+/// Runs the sender. The CPU time of its pauses is the same for every transport.
 fn send(rate: u64, count: u64, mut send: impl FnMut()) {
     let pause = Duration::from_nanos(1_000_000_000 / rate);
     loop {
@@ -157,7 +159,7 @@ fn receive(count: u64, mut receive: impl FnMut()) {
     }
 }
 
-/// Processor time of each of them, microseconds; marks for the tracer.
+/// Reports the CPU time per message in microseconds; sets marks for the tracer.
 fn measured(count: u64, all: impl FnOnce()) {
     trace::mark(trace::START);
     let worked = clock::worked();

@@ -1,8 +1,8 @@
-//! How many messages a second go through, the sender sending and the receiver receiving without a pause?
+//! SPSC throughput while both sides work without a pause.
 //!
-//! Both work alike whatever carries the messages: the sender writes every word of each message, the
-//! receiver looks at every word and checks the sequence. The receiver takes the time of each turn, from the
-//! end of the first tenth to its last message.
+//! The work is the same for every transport: the sender writes every word of each message; the
+//! receiver reads every word and checks the sequence. The receiver measures each turn from the end
+//! of its first tenth to its last message.
 
 use std::io;
 
@@ -22,7 +22,7 @@ const SMALL: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin, Way::Batch];
 const MIDDLE: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin, Way::InPlace, Way::Batch];
 const LARGE: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin, Way::Into, Way::InPlace];
 
-/// Messages in a batch.
+/// Messages per batch.
 const BATCH: usize = 16;
 
 pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
@@ -47,13 +47,12 @@ fn size<const N: usize>(
         receiver.figures::<1>()
     })?;
     let title = format!(
-        "Stream of messages of {} B: million messages a second; {} rounds of {} turns of {count}",
+        "SPSC throughput, {} B: Mmsg/s; {} rounds x {} turns of {count} messages",
         N * 8,
         extent.rounds,
         extent.turns
     );
-    let heads =
-        ["", "median", "least", "most", "ns each", "of the raw ring", "least", "most", "goal", ""];
+    let heads = ["", "median", "min", "max", "ns/msg", "vs baseline", "min", "max", "target", ""];
     let mut table = Table::new(title, &heads);
     for (&way, Outcome { figures: [rate], ratios: [ratio] }) in ways.iter().zip(&outcomes) {
         let mut cells = rate.cells(1).to_vec();
@@ -80,7 +79,7 @@ pub fn worker(orders: &mut Orders) {
         ("receive", 8) => receive::<1>(way, count, &orders.next::<String>()),
         ("receive", 64) => receive::<8>(way, count, &orders.next::<String>()),
         ("receive", 1024) => receive::<128>(way, count, &orders.next::<String>()),
-        other => panic!("no such stream: {other:?}"),
+        other => panic!("unknown stream: {other:?}"),
     }
 }
 

@@ -1,8 +1,8 @@
-//! Does a stream make system calls while both sides are awake?
+//! System calls of a stream while both sides are awake.
 //!
-//! The stream of [`crate::stream`] at 8 B, with both children traced. The raw ring, which can make none,
-//! shows that tracing itself adds none. Each call found stops its maker, for which the other side must
-//! wait, long enough to sleep; what is counted is therefore at least as much as without the tracer.
+//! Runs the stream of [`crate::stream`] at 8 B with both children traced. The baseline makes no
+//! system calls, which shows that tracing adds none. Every traced call stops its caller long enough
+//! for the other side to park, so the count is an upper bound of that without the tracer.
 
 use std::io;
 
@@ -40,15 +40,15 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
         }
     }
     let title = format!(
-        "System calls of both sides in a stream of {count} messages of 8 B: for a million messages, {rounds} rounds"
+        "System calls of both sides per million messages, in a stream of {count} messages of 8 B; {rounds} rounds"
     );
-    let heads = ["", "median", "least", "most", "traced M/s", "goal", "", "which, all rounds"];
+    let heads = ["", "median", "min", "max", "traced Mmsg/s", "target", "", "calls, all rounds"];
     let mut table = Table::new(title, &heads);
     for (i, &way) in WAYS.iter().enumerate() {
         let mut cells = calls[i].cells(2).to_vec();
         cells.push(format!("{:.1}", rates[i].median()));
         let goal = if way == Way::Raw { Goal::None } else { Goal::AtMost(100.0) };
-        // Held to the worst round.
+        // The target applies to the worst round.
         cells.extend(goal.cells(calls[i].most()));
         cells.push(list(&kinds[i]));
         table.row(way.label(), cells);
@@ -57,7 +57,7 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
     Ok(())
 }
 
-/// The calls found, by name where a channel might make them.
+/// Lists the calls found, by name where a channel might make them.
 fn list(kinds: &Counts) -> String {
     if kinds.is_empty() {
         return "none".to_owned();
@@ -66,7 +66,7 @@ fn list(kinds: &Counts) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// The name of a call.
+/// Returns the name of a system call.
 pub fn name(number: i64) -> String {
     match number {
         libc::SYS_semop => "semop".to_owned(),

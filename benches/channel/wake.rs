@@ -1,8 +1,8 @@
-//! How long does it take to wake a receiver that sleeps?
+//! Wake-up latency of a parked receiver.
 //!
-//! The sender pauses for 2 to 5 milliseconds, longer than anybody spins, then sends its clock; the
-//! receiver looks at its own when it has the message. A pipe between the same two processors is the
-//! yardstick: what the kernel takes to put a process to sleep and wake it cannot be saved.
+//! The sender pauses for 2 to 5 milliseconds, longer than any wait strategy spins, then sends its
+//! clock; the receiver reads its own clock when it has the message. The reference is a pipe between
+//! the same two processors: the kernel's cost to block and wake a process is unavoidable.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -37,20 +37,20 @@ fn place(name: &str, cores: (usize, usize), extent: Extent) -> io::Result<()> {
         receiver.figures::<3>()
     })?;
     let title = format!(
-        "Wake from sleep, {name}: microseconds from before send to after receive; {} rounds of {} turns of {count}",
+        "Wake-up latency, {name}: us from before send to after receive; {} rounds x {} turns of {count} messages",
         extent.rounds, extent.turns
     );
     let heads = [
         "",
         "p50",
-        "least",
-        "most",
+        "min",
+        "max",
         "p99",
-        "sleeps each",
-        "p50 of the pipe's",
-        "least",
-        "most",
-        "goal",
+        "context switches/msg",
+        "p50 vs pipe",
+        "min",
+        "max",
+        "target",
         "",
     ];
     let mut table = Table::new(title, &heads);
@@ -76,7 +76,7 @@ pub fn worker(orders: &mut Orders) {
     match role.as_str() {
         "send" => send(way, count),
         "receive" => receive(way, count, &orders.next::<String>()),
-        other => panic!("no such role: {other}"),
+        other => panic!("unknown role: {other}"),
     }
 }
 
@@ -106,10 +106,10 @@ fn receive(way: Way, count: u64, address: &str) {
     }
 }
 
-/// The first ones of a turn only warm up.
+/// Messages at the start of a turn that only warm up.
 const WARM_UP: u64 = 5;
 
-/// The sender's course: told to go, it sends its clock after each pause.
+/// Runs the sender: on `go`, it sends its clock after each pause.
 fn now_and_then(count: u64, mut send: impl FnMut(u64)) {
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     loop {
@@ -124,8 +124,8 @@ fn now_and_then(count: u64, mut send: impl FnMut(u64)) {
     }
 }
 
-/// The receiver's course, and the result of each turn: median and 99th percentile in microseconds,
-/// and how often it slept for each message.
+/// Runs the receiver and reports, for each turn, the median and the 99th percentile in microseconds
+/// and the number of context switches per message.
 fn delays(count: u64, mut receive: impl FnMut() -> u64) {
     say("ready");
     let mut delay = || {

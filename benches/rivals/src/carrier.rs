@@ -1,33 +1,33 @@
-//! One way to carry messages from one process to another.
+//! The traits that a transport implements.
 
 use std::hint::black_box;
 
 use crate::course::{shown, write};
 
-/// Messages in a batch.
+/// Messages per batch.
 pub const BATCH: usize = 16;
 
-/// Messages of `N` words, one to one. Which process offers and which attaches is the sender's and the
-/// receiver's part.
+/// An SPSC transport between processes, for messages of `N` words. The sender's process offers, the
+/// receiver's process attaches.
 pub trait Carrier<const N: usize> {
-    /// What is there before the receiver came.
+    /// The state before the receiver attaches.
     type Offer;
     type Tx: Send<N>;
     type Rx: Receive<N>;
 
-    /// Makes it, with room for so many messages where that is the user's choice, and says where the
-    /// receiver finds it.
+    /// Creates it, with this capacity where it is configurable, and returns the address at which
+    /// the receiver attaches.
     fn offer(capacity: usize) -> (Self::Offer, String);
 
-    /// The sending end, when the receiver has attached.
+    /// Returns the sending end once the receiver has attached.
     fn accept(offer: Self::Offer) -> Self::Tx;
 
-    /// The receiving end, of the same capacity.
+    /// Attaches the receiving end, of the same capacity.
     fn attach(address: &str, capacity: usize) -> Self::Rx;
 }
 
-/// One within a process, from one thread to another: what no channel between processes can be faster
-/// than for free.
+/// A transport between two threads of one process: a reference for what is possible without sharing
+/// memory between processes.
 pub trait Local<const N: usize> {
     type Tx: Send<N> + core::marker::Send + 'static;
     type Rx: Receive<N> + core::marker::Send + 'static;
@@ -38,19 +38,19 @@ pub trait Local<const N: usize> {
 pub trait Send<const N: usize> {
     fn send(&mut self, message: &[u64; N]);
 
-    /// Writes the `n`th message and sends it: where it will be read, or in `place` first.
+    /// Writes the `n`th message and sends it: in place, or through `place`.
     #[inline(always)]
     fn make(&mut self, place: &mut [u64; N], n: u64) {
         write(place, n);
         self.send(shown(place));
     }
 
-    /// Sends a batch, where there is a way to: with one look at what it costs to look at.
+    /// Sends a batch; transports that can do so check for room once per batch.
     fn send_batch(&mut self, messages: &[[u64; N]]) {
         messages.iter().for_each(|message| self.send(message));
     }
 
-    /// Writes the messages from the `n`th on, as many as there are places, and sends them.
+    /// Writes one message per place, from the `n`th on, and sends them.
     #[inline(always)]
     fn make_batch(&mut self, places: &mut [[u64; N]], n: u64) {
         for (place, n) in places.iter_mut().zip(n..) {
@@ -63,7 +63,7 @@ pub trait Send<const N: usize> {
 pub trait Receive<const N: usize> {
     fn receive(&mut self, place: &mut [u64; N]);
 
-    /// The next message.
+    /// Receives the next message.
     #[inline(always)]
     fn one(&mut self) -> [u64; N] {
         let mut message = [0; N];
@@ -71,15 +71,15 @@ pub trait Receive<const N: usize> {
         message
     }
 
-    /// Looks at the next message: where it was written, or in `place`.
+    /// Passes the next message to `look`: in place, or through `place`.
     #[inline(always)]
     fn look<R>(&mut self, place: &mut [u64; N], look: impl FnOnce(&[u64; N]) -> R) -> R {
         self.receive(place);
         look(place)
     }
 
-    /// Receives what is there, one message at least and at most as many as there are places, and says how
-    /// many. What it leaves in other places is its own business, and it may keep them elsewhere.
+    /// Receives the available messages, at least one and at most `most`, and returns their number.
+    /// The contents of the other places are unspecified, and the buffer may be replaced.
     fn receive_batch(&mut self, places: &mut Vec<[u64; N]>, most: usize) -> usize {
         debug_assert!(most > 0);
         self.receive(&mut places[0]);

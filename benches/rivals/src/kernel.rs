@@ -1,4 +1,4 @@
-//! What the kernel offers: a pipe and sockets, with one call a message.
+//! Kernel transports: a pipe and sockets, one system call per message.
 
 use std::fs::File;
 use std::io::{PipeWriter, Read, Write, pipe};
@@ -12,7 +12,7 @@ use sysvring::zerocopy::IntoBytes;
 
 use crate::carrier::{Carrier, Receive, Send};
 
-/// Whatever is a file.
+/// An end that is a file.
 pub struct Stream<F>(F);
 
 impl<F: Write, const N: usize> Send<N> for Stream<F> {
@@ -34,7 +34,7 @@ impl<F: Read, const N: usize> Receive<N> for Stream<F> {
         let bytes = places[..most].as_mut_bytes();
         let got = self.0.read(bytes).expect("read");
         assert!(got > 0, "the sender is gone");
-        // It may end within a message.
+        // The read may end within a message.
         let whole = got.next_multiple_of(N * 8);
         self.0.read_exact(&mut bytes[got..whole]).expect("read");
         whole / (N * 8)
@@ -50,7 +50,7 @@ impl<const N: usize> Carrier<N> for Pipe {
 
     fn offer(_: usize) -> (PipeWriter, String) {
         let (_, writer) = pipe().expect("a pipe");
-        // An open end leads to the pipe; which of its two ends the opener gets is the opener's choice.
+        // The path leads to the pipe; the mode of the open selects the end.
         let address = format!("/proc/{}/fd/{}", std::process::id(), writer.as_raw_fd());
         (writer, address)
     }
@@ -64,7 +64,7 @@ impl<const N: usize> Carrier<N> for Pipe {
     }
 }
 
-/// A stream socket of the Unix domain.
+/// A Unix stream socket.
 pub struct Unix;
 
 impl Unix {
@@ -72,7 +72,7 @@ impl Unix {
         SocketAddr::from_abstract_name(name).expect("a name")
     }
 
-    /// A new socket and its name.
+    /// Creates a listening socket and returns its name.
     pub fn listen() -> (UnixListener, String) {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("rivals-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
@@ -102,7 +102,7 @@ impl<const N: usize> Carrier<N> for Unix {
     }
 }
 
-/// TCP over the loopback device, without Nagle's delay.
+/// TCP over the loopback device, with `TCP_NODELAY`.
 pub struct Tcp;
 
 impl<const N: usize> Carrier<N> for Tcp {

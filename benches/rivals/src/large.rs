@@ -1,4 +1,4 @@
-//! Libraries that take minutes to build.
+//! Competitors that take minutes to build.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -22,11 +22,11 @@ fn fresh_name() -> String {
     format!("rivals/{}/{}", std::process::id(), NEXT.fetch_add(1, Relaxed))
 }
 
-/// Publish and subscribe with one of each; the publisher waits for room, the subscriber asks, as its
-/// own benchmark does.
+/// Publish and subscribe, one of each. The publisher waits for room; the subscriber polls, as
+/// iceoryx2's own benchmark does.
 pub struct Iceoryx2;
 
-/// An end; all that it came from must live as long.
+/// One end, with all that it was created from, which must outlive it.
 pub struct End<P, const N: usize> {
     port: P,
     _service: PortFactory<Service, [u64; N], ()>,
@@ -53,7 +53,7 @@ fn open<P, const N: usize>(
     End { port: make(&service), _service: service, node }
 }
 
-/// Of workers that were killed: who makes a node clears up after the dead.
+/// Removes what killed workers left: creating a node cleans up after dead ones.
 pub fn clean_up() {
     set_log_level(LogLevel::Error);
     drop(NodeBuilder::new().create::<Service>());
@@ -110,10 +110,11 @@ impl<const N: usize> Receive<N> for End<Subscriber<Service, [u64; N], ()>, N> {
     }
 }
 
-/// The same with an event for each message, for which the subscriber sleeps, as its event-based examples do.
+/// The same with an event per message, on which the subscriber blocks, as in its event-based
+/// examples.
 pub struct Iceoryx2Events;
 
-/// An end of both.
+/// One end of the service and of the event.
 pub struct Signalled<P, S, const N: usize> {
     end: End<P, N>,
     signal: S,
@@ -180,7 +181,7 @@ impl<const N: usize> Receive<N>
     }
 }
 
-/// Its channel of bytes, which does not serialise.
+/// Its bytes channel, which does not serialize.
 pub struct IpcChannel;
 
 impl<const N: usize> Carrier<N> for IpcChannel {

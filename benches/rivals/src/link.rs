@@ -1,4 +1,4 @@
-//! How the two ends of a way are opened.
+//! Opening the two ends of a transport.
 
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
@@ -14,8 +14,8 @@ use crate::{pair, queues};
 
 pub use crate::way::Way;
 
-/// Runs `$run` with the carrier of a way between processes, or `$local` with that of a way within
-/// one.
+/// Runs `$run` with the implementation of a transport between processes, or `$local` with that of a
+/// transport within one process.
 #[macro_export]
 macro_rules! by_way {
     ($way:expr, $run:ident :: <$n:ident> $args:tt, $local:ident $local_args:tt) => {
@@ -47,42 +47,43 @@ macro_rules! by_way {
             $crate::link::Way::Rtrb => $local::<$crate::threads::Rtrb, $n> $local_args,
             $crate::link::Way::Crossbeam => $local::<$crate::threads::Crossbeam, $n> $local_args,
             $crate::link::Way::Std => $local::<$crate::threads::Std, $n> $local_args,
-            way => panic!("not one to one: {way}"),
+            way => panic!("not SPSC: {way}"),
         }
     };
 }
 
-/// Slots, as in a sysvring channel by default.
+/// Slots: the default capacity of a sysvring channel.
 pub const CAPACITY: usize = 1024;
 
-/// Slots of a ring of messages so large: fewer of those that would not stay in a cache.
+/// Returns the number of slots for messages of this size: fewer where they would not fit into a
+/// cache.
 pub fn capacity(bytes: usize) -> usize {
     if bytes > 8192 { 16 } else { CAPACITY }
 }
 
-/// Memory without a name, which goes with its users.
+/// Creates anonymous memory, which disappears with its users.
 pub fn memory(len: usize) -> File {
     // SAFETY: a constant string; the result is a new descriptor or -1.
     let file = unsafe { libc::memfd_create(c"rival".as_ptr(), 0) };
     assert!(file >= 0, "memfd_create: {}", io::Error::last_os_error());
-    // SAFETY: nobody else knows of this descriptor.
+    // SAFETY: the descriptor is new, and nothing else owns it.
     let file = unsafe { File::from_raw_fd(file) };
     file.set_len(len as u64).expect("size the memory");
     file
 }
 
-/// Where another process opens the same memory.
+/// Returns the path at which another process opens the same memory.
 pub fn address(file: &File) -> String {
     format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
 }
 
-/// The same memory, in another process.
+/// Opens the same memory in another process.
 pub fn same_memory(address: &str) -> File {
     OpenOptions::new().read(true).write(true).open(address).expect("open the memory")
 }
 
-/// Asks until there is an answer: spins for a while, then gives up the processor, as its own
-/// examples do where a queue has no waiting call.
+/// Polls until there is a result: spins for a while, then yields the processor between polls. Used
+/// where a queue has no blocking call, as the examples of those queues do.
 pub fn insist<T>(mut ask: impl FnMut() -> Option<T>) -> T {
     let mut asked = 0_u32;
     loop {
@@ -97,7 +98,7 @@ pub fn insist<T>(mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Starts the two ends of a link, the sender first. `more` is ordered of both.
+/// Starts the two ends of a link, the sender first. Both receive the arguments `more`.
 pub fn start(
     part: &str,
     way: Way,
@@ -115,8 +116,8 @@ pub fn start(
     Ok((sender, receiver))
 }
 
-/// Starts the two ends of a link and of another one back. Each is told where the other runs, then `more`; the
-/// one that serves waits to be told to go, as the one that answers does.
+/// Starts the two ends of a link and of another one back. Each receives the processor of the other,
+/// then `more`. Both the initiating and the answering side wait for `go`.
 pub fn start_back(
     part: &str,
     way: Way,
@@ -136,7 +137,7 @@ pub fn start_back(
     Ok((server, returner))
 }
 
-/// What the serving side does for that: its two ends.
+/// Opens both ends on the initiating side.
 pub fn serving<C: Carrier<N>, const N: usize>() -> (C::Tx, C::Rx) {
     let (offer, address) = C::offer(CAPACITY);
     say(address);
@@ -144,7 +145,7 @@ pub fn serving<C: Carrier<N>, const N: usize>() -> (C::Tx, C::Rx) {
     (C::accept(offer), C::attach(&back, CAPACITY))
 }
 
-/// What the other side does.
+/// Opens both ends on the answering side.
 pub fn returning<C: Carrier<N>, const N: usize>(address: &str) -> (C::Tx, C::Rx) {
     let rx = C::attach(address, CAPACITY);
     let (offer, address) = C::offer(CAPACITY);
@@ -152,12 +153,12 @@ pub fn returning<C: Carrier<N>, const N: usize>(address: &str) -> (C::Tx, C::Rx)
     (C::accept(offer), rx)
 }
 
-/// What stays when its users are gone; removed when this is dropped.
+/// Objects that outlive their users; removed when this is dropped.
 #[derive(Default)]
 pub struct Leftovers(RefCell<Vec<(Way, String)>>);
 
 impl Leftovers {
-    /// A worker made something there.
+    /// Notes an object that a worker created.
     pub fn note(&self, way: Way, address: &str) {
         self.0.borrow_mut().push((way, address.to_owned()));
     }

@@ -1,4 +1,4 @@
-//! Rings in shared memory whose sides sleep in the kernel: shmem-ipc's and ipmpsc's.
+//! Shared-memory rings whose sides block in the kernel: shmem-ipc and ipmpsc.
 
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd, FromRawFd};
@@ -16,25 +16,26 @@ use zerocopy_03 as zerocopy;
 use crate::carrier::{Carrier, Receive, Send};
 use crate::kernel::Unix;
 
-/// A message, as shmem-ipc wants it: a type with the traits of an older zerocopy.
+/// A message as shmem-ipc requires it: a type with the traits of an older zerocopy.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct Words<const N: usize>([u64; N]);
 
-// SAFETY: plain words, every byte of them of any value.
+// SAFETY: plain words, for which any byte values are valid.
 unsafe impl<const N: usize> zerocopy::FromBytes for Words<N> {
     fn only_derive_is_allowed_to_implement_this_trait() {}
 }
 
-// SAFETY: plain words, without a gap.
+// SAFETY: plain words, without padding.
 unsafe impl<const N: usize> zerocopy::AsBytes for Words<N> {
     fn only_derive_is_allowed_to_implement_this_trait() {}
 }
 
-/// shmem-ipc's `sharedring`, blocking by its own calls; descriptors go through a socket, as it advises.
+/// shmem-ipc's `sharedring`, blocking through its own calls; its descriptors are passed over a
+/// socket, as it advises.
 pub struct ShmemIpc;
 
-/// Its memory and the two signals.
+/// Descriptors of a ring: its memory and two signals.
 const DESCRIPTORS: usize = 3;
 
 impl<const N: usize> Carrier<N> for ShmemIpc {
@@ -64,7 +65,7 @@ impl<const N: usize> Carrier<N> for ShmemIpc {
         let mut descriptors = [-1; DESCRIPTORS];
         let got = stream.recv_fds(&mut [0; 4], &mut descriptors).expect("receive descriptors");
         assert_eq!(got.1, DESCRIPTORS);
-        // SAFETY: new ones of this process, and nobody else knows of them.
+        // SAFETY: they were just received, and nothing else in this process owns them.
         let [memory, empty, full] = descriptors.map(|fd| unsafe { File::from_raw_fd(fd) });
         sharedring::Receiver::open(capacity, memory, empty, full).expect("a receiver")
     }
@@ -75,7 +76,7 @@ impl<const N: usize> Send<N> for sharedring::Sender<Words<N>> {
     fn send(&mut self, message: &[u64; N]) {
         self.block_until_writable().expect("room");
         let write = |place: *mut Words<N>, _| {
-            // SAFETY: there is room for one, which nobody reads before it is said to be there.
+            // SAFETY: there is room for one, which the receiver reads only after it is published.
             unsafe { place.write(Words(*message)) };
             1
         };
@@ -89,8 +90,8 @@ impl<const N: usize> Send<N> for sharedring::Sender<Words<N>> {
             self.block_until_writable().expect("room");
             let write = |place: *mut Words<N>, room: usize| {
                 let (now, later) = left.split_at(room.min(left.len()));
-                // SAFETY: there is room for so many, which nobody reads before they are said to be
-                // there, and a message is nothing but its words.
+                // SAFETY: there is room for `now.len()` messages, which the receiver reads only
+                // after they are published, and a message consists of its words only.
                 unsafe { place.copy_from_nonoverlapping(now.as_ptr().cast(), now.len()) };
                 left = later;
                 now.len()
@@ -105,7 +106,8 @@ impl<const N: usize> Receive<N> for sharedring::Receiver<Words<N>> {
     fn receive(&mut self, place: &mut [u64; N]) {
         self.block_until_readable().expect("a message");
         let read = |message: *const Words<N>, _| {
-            // SAFETY: one is there, and nobody writes to it before it is said to be read.
+            // SAFETY: a message is available, and the sender writes there only after it is
+            // released.
             *place = unsafe { message.read() }.0;
             1
         };
@@ -119,8 +121,8 @@ impl<const N: usize> Receive<N> for sharedring::Receiver<Words<N>> {
         let read = |messages: *const Words<N>, there: usize| {
             many = there.min(most);
             let places = places[..many].as_mut_ptr();
-            // SAFETY: so many are there, nobody writes to them before they are said to be read, and a
-            // message is nothing but its words.
+            // SAFETY: `many` messages are available, the sender writes there only after they are
+            // released, and a message consists of its words only.
             unsafe { places.copy_from_nonoverlapping(messages.cast(), many) };
             many
         };
@@ -129,10 +131,10 @@ impl<const N: usize> Receive<N> for sharedring::Receiver<Words<N>> {
     }
 }
 
-/// ipmpsc, with borrowed bytes through its context without copies, as it advises.
+/// ipmpsc, with borrowed bytes through its zero-copy context, as it advises.
 pub struct Ipmpsc;
 
-/// Bytes of a message beside its own: two lengths.
+/// Bytes per message in addition to its own: two lengths.
 const ENVELOPE: usize = 16;
 
 impl<const N: usize> Carrier<N> for Ipmpsc {
@@ -142,7 +144,7 @@ impl<const N: usize> Carrier<N> for Ipmpsc {
 
     fn offer(capacity: usize) -> (ipmpsc::Sender, String) {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        // Its files are mapped, so they belong into memory.
+        // Its files are mapped, so they are placed in memory.
         let address =
             format!("/dev/shm/rivals-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
         let bytes = u32::try_from(capacity * (N * 8 + ENVELOPE)).expect("not so large");

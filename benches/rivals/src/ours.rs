@@ -1,4 +1,4 @@
-//! Our own channels.
+//! sysvring's own channels.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -7,19 +7,19 @@ use sysvring::{Lifetime, Options, Wait, mpmc, spsc as ours};
 use crate::carrier::{Carrier, Receive, Send};
 use crate::course::write;
 
-/// A channel, its members waiting in one of these manners.
+/// A channel with one of the wait strategies.
 pub struct Waiting<const MANNER: usize>;
 
 const MANNERS: [Wait; 3] = [Wait::Balanced, Wait::Spin, Wait::Park];
 
-/// As it is by default.
+/// With default options.
 pub type Sysvring = Waiting<0>;
-/// Nobody ever sleeps.
+/// Waits by spinning only.
 pub type Spin = Waiting<1>;
-/// Who waits sleeps at once.
+/// Parks at once.
 pub type Park = Waiting<2>;
 
-/// A new channel, and its identifier.
+/// Creates a channel and returns its identifier.
 fn create<const N: usize>(wait: Wait, capacity: usize) -> (ours::Sender<[u64; N]>, String) {
     let tx: ours::Sender<[u64; N]> =
         Options::private().wait(wait).capacity(capacity).create().expect("a channel");
@@ -74,7 +74,7 @@ impl<const N: usize> Receive<N> for ours::Receiver<[u64; N]> {
     }
 }
 
-/// Such a channel, opened by a name.
+/// A channel opened by name.
 pub struct Named;
 
 impl<const N: usize> Carrier<N> for Named {
@@ -98,7 +98,7 @@ impl<const N: usize> Carrier<N> for Named {
     }
 }
 
-/// A many-to-many channel.
+/// An MPMC channel.
 pub struct Many;
 
 impl<const N: usize> Carrier<N> for Many {
@@ -136,15 +136,15 @@ impl<const N: usize> Receive<N> for mpmc::Receiver<[u64; N]> {
     }
 }
 
-/// A channel, its messages written and read where they lie; in huge pages or not.
+/// A channel, messages written and read in place, with or without huge pages.
 pub struct Lying<const HUGE: bool>;
 
-/// As it is by default.
+/// With default options.
 pub type InPlace = Lying<false>;
-/// In huge pages, of which the system must have enough.
+/// In huge pages; the system must have enough of them.
 pub type Huge = Lying<true>;
 
-/// An end.
+/// One end.
 pub struct There<E>(E);
 
 impl<const HUGE: bool, const N: usize> Carrier<N> for Lying<HUGE> {

@@ -1,4 +1,4 @@
-//! The kernel's message queues, System V's and POSIX's, as large as they are by default.
+//! System V and POSIX message queues, at their default size limits.
 
 use std::ffi::CString;
 use std::io;
@@ -8,10 +8,10 @@ use sysvring::zerocopy::IntoBytes;
 
 use crate::carrier::{Carrier, Receive, Send};
 
-/// Messages of all kinds are of this one.
+/// The type of all messages.
 const KIND: libc::c_long = 1;
 
-/// A message as the calls want it.
+/// A message in the form that the calls take.
 #[repr(C)]
 struct Envelope<const N: usize> {
     kind: libc::c_long,
@@ -23,7 +23,7 @@ pub struct SysV;
 /// The queue's identifier.
 pub struct Queue(i32);
 
-/// Removes a queue, which stays when its users are gone.
+/// Removes a queue, which outlives its users.
 pub fn remove_sysv(address: &str) {
     let id = address.parse().expect("a queue's identifier");
     // SAFETY: numbers only; this command takes no buffer.
@@ -54,7 +54,7 @@ impl<const N: usize> Carrier<N> for SysV {
 impl<const N: usize> Send<N> for Queue {
     fn send(&mut self, message: &[u64; N]) {
         let envelope = Envelope { kind: KIND, message: *message };
-        // SAFETY: the envelope lives through the call and has so many bytes behind its kind.
+        // SAFETY: the envelope outlives the call and has `N * 8` bytes after its type.
         let sent = unsafe { libc::msgsnd(self.0, (&raw const envelope).cast(), N * 8, 0) };
         assert!(sent == 0, "msgsnd: {}", io::Error::last_os_error());
     }
@@ -63,7 +63,7 @@ impl<const N: usize> Send<N> for Queue {
 impl<const N: usize> Receive<N> for Queue {
     fn receive(&mut self, place: &mut [u64; N]) {
         let mut envelope = Envelope { kind: KIND, message: [0; N] };
-        // SAFETY: as above.
+        // SAFETY: as in `send`.
         let len = unsafe { libc::msgrcv(self.0, (&raw mut envelope).cast(), N * 8, 0, 0) };
         assert!(len == (N * 8) as isize, "msgrcv: {}", io::Error::last_os_error());
         *place = envelope.message;
@@ -77,18 +77,18 @@ pub struct Descriptor(libc::mqd_t);
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        // SAFETY: a number only, of a descriptor that nobody else has.
+        // SAFETY: a number only; nothing else owns this descriptor.
         unsafe { libc::mq_close(self.0) };
     }
 }
 
-/// Opens a queue, a new one with room for `size` bytes a message.
+/// Opens a queue, or creates one for messages of `size` bytes.
 fn open(name: &str, size: Option<usize>) -> Descriptor {
     let name = CString::new(name).expect("a name");
-    // SAFETY: the attributes are numbers and may be zero; name and attributes live through the call.
+    // SAFETY: the attributes are numbers and may be zero; name and attributes outlive the call.
     let queue = unsafe {
         let mut attributes: libc::mq_attr = std::mem::zeroed();
-        // As many as anybody may have without privileges.
+        // The maximum without privileges.
         attributes.mq_maxmsg = 10;
         match size {
             Some(size) => {
@@ -121,7 +121,7 @@ impl<const N: usize> Carrier<N> for Posix {
     fn attach(address: &str, _: usize) -> Descriptor {
         let queue = open(address, None);
         let name = CString::new(address).expect("a name");
-        // SAFETY: the name lives through the call. The queue lives as long as its users.
+        // SAFETY: the name outlives the call. The queue exists until its last user closes it.
         unsafe { libc::mq_unlink(name.as_ptr()) };
         queue
     }
@@ -130,7 +130,7 @@ impl<const N: usize> Carrier<N> for Posix {
 impl<const N: usize> Send<N> for Descriptor {
     fn send(&mut self, message: &[u64; N]) {
         let bytes = message.as_bytes();
-        // SAFETY: so many bytes live through the call.
+        // SAFETY: `bytes` outlives the call.
         let sent = unsafe { libc::mq_send(self.0, bytes.as_ptr().cast(), bytes.len(), 0) };
         assert!(sent == 0, "mq_send: {}", io::Error::last_os_error());
     }
@@ -140,7 +140,7 @@ impl<const N: usize> Receive<N> for Descriptor {
     fn receive(&mut self, place: &mut [u64; N]) {
         let bytes = place.as_mut_bytes();
         let (start, len) = (bytes.as_mut_ptr().cast(), bytes.len());
-        // SAFETY: there is room for so many bytes, and it lives through the call.
+        // SAFETY: `start` has room for `len` bytes and outlives the call.
         let got = unsafe { libc::mq_receive(self.0, start, len, std::ptr::null_mut()) };
         assert!(got == len as isize, "mq_receive: {}", io::Error::last_os_error());
     }

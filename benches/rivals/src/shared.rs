@@ -1,4 +1,4 @@
-//! Rings in shared memory: the yardsticks, and shaq's.
+//! Shared-memory rings: the baselines, and shaq.
 
 use std::fs::File;
 use std::num::NonZeroUsize;
@@ -10,7 +10,7 @@ use crate::carrier::{Carrier, Receive, Send};
 use crate::link;
 use crate::yardstick::{self, Consumer, Producer};
 
-/// The raw ring of two indexes.
+/// The SPSC baseline: a raw two-index ring.
 pub struct Raw;
 
 impl<const N: usize> Carrier<N> for Raw {
@@ -57,11 +57,11 @@ impl<const N: usize> Receive<N> for Consumer<[u64; N]> {
     }
 }
 
-/// One cache line, which holds a message's first word: the least that two processors can say to each other.
-/// Only for messages that are answered one by one.
+/// One cache line, which holds the first word of a message: the lower bound of communication
+/// between two processors. Only for messages that are answered one by one.
 pub struct Line;
 
-/// The receiving end, and what it last received.
+/// The receiving end, and the word that it last received.
 pub struct Watched(yardstick::Line, u64);
 
 impl<const N: usize> Carrier<N> for Line {
@@ -99,7 +99,7 @@ impl<const N: usize> Receive<N> for Watched {
     }
 }
 
-/// shaq's queue from one to one.
+/// shaq's SPSC queue.
 pub struct Shaq;
 
 impl<const N: usize> Carrier<N> for Shaq {
@@ -110,7 +110,8 @@ impl<const N: usize> Carrier<N> for Shaq {
     fn offer(capacity: usize) -> (Self::Offer, String) {
         let len = spsc::minimum_file_size::<[u64; N]>(capacity);
         let file = link::memory(len);
-        // SAFETY: made here, once; the other end uses the same type, which is plain words.
+        // SAFETY: created here, once; the other end uses the same type, which consists of plain
+        // words.
         let tx = unsafe { spsc::Producer::create(&file, len) }.expect("a producer");
         let address = link::address(&file);
         ((tx, file), address)
@@ -121,7 +122,7 @@ impl<const N: usize> Carrier<N> for Shaq {
     }
 
     fn attach(address: &str, _: usize) -> Self::Rx {
-        // SAFETY: the only other end uses the same type, which is plain words.
+        // SAFETY: the only other end uses the same type, which consists of plain words.
         unsafe { spsc::Consumer::join(&link::same_memory(address)) }.expect("a consumer")
     }
 }
@@ -163,7 +164,8 @@ impl<const N: usize> Receive<N> for spsc::Consumer<[u64; N]> {
     }
 }
 
-/// The same, its receiver waiting by the queue's own call. A sender that waits for room has none.
+/// shaq's SPSC queue, its receiver blocking in the queue's own call. There is no such call for
+/// senders.
 pub struct ShaqBlocking;
 
 /// The receiving end.
@@ -190,7 +192,7 @@ impl<const N: usize> Carrier<N> for ShaqBlocking {
 impl<const N: usize> Receive<N> for Blocking<N> {
     #[inline]
     fn receive(&mut self, place: &mut [u64; N]) {
-        // Longer than the clock counts is for ever.
+        // The longest possible timeout means forever.
         *place = self.0.read_timeout(Duration::MAX).expect("a message");
     }
 }

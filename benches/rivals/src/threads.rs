@@ -1,4 +1,4 @@
-//! Rings and channels within a process.
+//! Rings and channels between threads of one process.
 
 use std::sync::mpsc;
 

@@ -1,4 +1,4 @@
-//! The rivals: what each is called, and where it has its place.
+//! The transports compared: their names, and the parts in which each takes part.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,42 +7,43 @@ use clap::ValueEnum;
 
 use crate::verdict::Contender;
 
-/// What carries the messages.
+/// A transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Way {
-    /// A channel as it is by default.
+    /// A channel with default options.
     Sysvring,
-    /// The same, whose members never sleep.
+    /// A channel whose members only spin.
     Spin,
-    /// The same, whose members sleep at once.
+    /// A channel whose members park at once.
     Park,
-    /// The same as by default, messages written and read in place.
+    /// A channel with default options, messages written and read in place.
     InPlace,
-    /// The same in huge pages.
+    /// A channel in huge pages, messages written and read in place.
     Huge,
-    /// A channel that is opened by its name.
+    /// A channel opened by name.
     Named,
-    /// A many-to-many channel where the others are one to one.
+    /// An MPMC channel, used where the others are SPSC.
     Many,
-    /// The yardstick of one to one.
+    /// The SPSC baseline: a raw two-index ring.
     Raw,
-    /// The yardstick of answers.
+    /// The lower bound of latency: one cache line.
     Line,
-    /// The yardstick of many to many.
+    /// The MPMC baseline.
     Vyukov,
-    /// The yardstick of large messages: bytes copied from a warm place into memory as large as a ring.
+    /// The upper bound for large messages: bytes copied from a warm buffer into memory as large as
+    /// a ring.
     Copy,
-    /// shaq's queue of its kind: one to one, or many to many.
+    /// shaq's SPSC or MPMC queue.
     Shaq,
-    /// The one to one, whose receiver sleeps.
+    /// shaq's SPSC queue, whose receiver blocks.
     ShaqBlocking,
     /// shmem-ipc's shared ring.
     ShmemIpc,
-    /// Its messages pass serde.
+    /// ipmpsc, whose messages pass through serde.
     Ipmpsc,
     #[cfg(feature = "large")]
     Iceoryx2,
-    /// The same, whose subscriber sleeps.
+    /// iceoryx2 with events, on which the subscriber blocks.
     #[cfg(feature = "large")]
     Iceoryx2Events,
     #[cfg(feature = "large")]
@@ -58,20 +59,20 @@ pub enum Way {
 }
 
 impl Way {
-    /// How it is named in a table.
+    /// Returns its name in tables and plots.
     pub fn label(self) -> &'static str {
         match self {
             Way::Sysvring => "sysvring",
             Way::Spin => "sysvring, Wait::Spin",
             Way::Park => "sysvring, Wait::Park",
             Way::InPlace => "sysvring, in place",
-            Way::Huge => "the same, in huge pages",
+            Way::Huge => "sysvring, in place, huge pages",
             Way::Named => "sysvring, by name",
-            Way::Many => "sysvring, many to many",
-            Way::Raw => "raw two-index ring",
+            Way::Many => "sysvring, MPMC",
+            Way::Raw => "baseline",
             Way::Line => "one cache line",
             Way::Vyukov => "Vyukov's ring",
-            Way::Copy => "copied, one processor",
+            Way::Copy => "plain copy, one processor",
             Way::Shaq => "shaq 4.1",
             Way::ShaqBlocking => "shaq 4.1, blocking",
             Way::ShmemIpc => "shmem-ipc 0.3",
@@ -79,7 +80,7 @@ impl Way {
             #[cfg(feature = "large")]
             Way::Iceoryx2 => "iceoryx2 0.10",
             #[cfg(feature = "large")]
-            Way::Iceoryx2Events => "iceoryx2 0.10, by events",
+            Way::Iceoryx2Events => "iceoryx2 0.10, events",
             #[cfg(feature = "large")]
             Way::IpcChannel => "ipc-channel 0.20",
             Way::Pipe => "pipe",
@@ -87,18 +88,18 @@ impl Way {
             Way::Tcp => "TCP, loopback",
             Way::SysV => "System V message queue",
             Way::Posix => "POSIX message queue",
-            Way::Rtrb => "within a process: rtrb",
-            Way::Crossbeam => "within a process: crossbeam",
-            Way::Std => "within a process: std mpsc",
+            Way::Rtrb => "in-process: rtrb",
+            Way::Crossbeam => "in-process: crossbeam",
+            Way::Std => "in-process: std mpsc",
         }
     }
 
-    /// Whether it goes from one process to another.
+    /// Returns whether it connects two processes.
     pub fn is_between(self) -> bool {
         !matches!(self, Way::Rtrb | Way::Crossbeam | Way::Std)
     }
 
-    /// Whether it is the crate itself.
+    /// Returns whether it is sysvring.
     pub fn is_ours(self) -> bool {
         matches!(
             self,
@@ -112,17 +113,17 @@ impl Way {
         )
     }
 
-    /// Whether it goes from one to one.
+    /// Returns whether it is SPSC.
     pub fn is_single(self) -> bool {
         !matches!(self, Way::Huge | Way::Named | Way::Many | Way::Vyukov | Way::Copy | Way::Line)
     }
 
-    /// Whether it is one of them as it usually is, by value.
+    /// Returns whether it is SPSC in its usual form, by value.
     pub fn is_plain(self) -> bool {
         self.is_single() && !self.is_manner() && self != Way::InPlace
     }
 
-    /// Whether it is in the tables for how it waits, and is another of them elsewhere.
+    /// Returns whether it differs from another contender only in its wait strategy.
     pub fn is_manner(self) -> bool {
         match self {
             Way::Spin | Way::Park | Way::ShaqBlocking => true,
@@ -132,32 +133,33 @@ impl Way {
         }
     }
 
-    /// Whether streams are measured of it: the blocking form of ours stands beside its busy one.
+    /// Returns whether its throughput is measured; of the wait strategies, only sysvring's spinning
+    /// one.
     pub fn has_stream(self) -> bool {
         self.is_single() && !self.is_manner() || self == Way::Spin
     }
 
-    /// Whether it has its place among the times of one way.
+    /// Returns whether its one-way latency is measured.
     pub fn has_one_way(self) -> bool {
         self.is_plain() || self == Way::Line
     }
 
-    /// Whether it has its place among those of there and back.
+    /// Returns whether its round trip is measured.
     pub fn has_round_trip(self) -> bool {
         self.is_single() && self != Way::InPlace || self == Way::Line
     }
 
-    /// Whether it is asked what it costs while there is nothing to do.
+    /// Returns whether its idle CPU is measured.
     pub fn has_rest(self) -> bool {
         self.is_single() && !matches!(self, Way::InPlace | Way::Spin)
     }
 
-    /// Whether it is opened and closed in a manner of its own.
+    /// Returns whether its open and close latency is measured.
     pub fn has_life(self) -> bool {
         self.is_plain() || matches!(self, Way::Named | Way::Many)
     }
 
-    /// Whether a receiver that waits keeps its processor busy for ever.
+    /// Returns whether a waiting receiver spins without ever blocking.
     pub fn is_busy(self) -> bool {
         match self {
             Way::Spin | Way::Raw | Way::Line | Way::Shaq | Way::Rtrb => true,
@@ -167,28 +169,28 @@ impl Way {
         }
     }
 
-    /// Whether several messages can be given to it at once.
+    /// Returns whether it supports batches.
     pub fn has_batches(self) -> bool {
         use Way::{Pipe, Raw, Rtrb, Shaq, ShmemIpc, Sysvring, Tcp, Unix};
         matches!(self, Sysvring | Raw | Shaq | ShmemIpc | Pipe | Unix | Tcp | Rtrb)
     }
 
-    /// Whether it takes messages that are so large.
+    /// Returns whether it supports messages of this size.
     pub fn takes(self, bytes: usize) -> bool {
-        // The kernel's queues as they are by default.
+        // The default limits of the kernel's message queues.
         bytes <= 8192 || !matches!(self, Way::SysV | Way::Posix)
     }
 
-    /// Whether it goes from many to many.
+    /// Returns whether it takes part in the MPMC runs.
     pub fn is_many(self) -> bool {
         matches!(self, Way::Sysvring | Way::InPlace | Way::Vyukov | Way::Shaq | Way::Crossbeam)
     }
 
-    /// Whether a message is a call of the kernel, or several.
+    /// Returns whether every message takes a system call or several.
     pub fn calls(self) -> bool {
         match self {
             Way::Pipe | Way::Unix | Way::Tcp | Way::SysV | Way::Posix => true,
-            // A lock that both sides wait for.
+            // A lock on which both sides block.
             Way::Ipmpsc => true,
             #[cfg(feature = "large")]
             Way::IpcChannel => true,
@@ -196,7 +198,7 @@ impl Way {
         }
     }
 
-    /// Whether a message is one where the other side has nothing else to do.
+    /// Returns whether a message takes a system call when the other side is idle.
     pub fn calls_when_idle(self) -> bool {
         self.calls() || self == Way::ShmemIpc
     }
@@ -216,7 +218,7 @@ impl Contender for Way {
     }
 }
 
-/// As a child is told.
+/// The form in which it is passed to a child process.
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.to_possible_value().expect("none is skipped").get_name())

@@ -1,4 +1,4 @@
-//! How many messages a second go through when 16 are sent and received at once?
+//! Throughput when 16 messages are sent and received at once.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use crate::stream::{self, Flow};
 use crate::table::{Goal, Series};
 use crate::verdict::{Aim, Contender, Standing, print_rates};
 
-/// A way, used in batches or without.
+/// A transport, used with or without batches.
 #[derive(Clone, Copy, PartialEq)]
 struct Case {
     way: Way,
@@ -57,8 +57,8 @@ fn size(bytes: usize, count: u64, cores: &Cores, extent: Extent, ways: &[Way]) -
         .map(|Outcome { figures: [rate], ratios: [ratio] }| (rate, ratio))
         .unzip();
     let title = format!(
-        "Stream of messages of {} in batches of {BATCH}, one to one: million messages a second; {} rounds of {} turns \
-         of {count}, a quarter where a batch is a call",
+        "SPSC throughput, {}, batches of {BATCH}: Mmsg/s; {} rounds x {} turns \
+         of {count} messages; a quarter where a batch is a system call",
         named(bytes),
         rounds.rounds,
         rounds.turns

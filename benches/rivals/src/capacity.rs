@@ -1,4 +1,4 @@
-//! Does a message cost more in a larger ring?
+//! Cost of a message by the capacity of the ring.
 
 use std::io;
 
@@ -16,14 +16,14 @@ const CAPACITIES: [usize; 6] = [16, 64, 256, CAPACITY, 16 * CAPACITY, 1024 * CAP
 
 pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
     let rounds = Rounds { rounds: extent.rounds(), turns: extent.pick(1, 5, 9) };
-    // At least twice around; the first turn of a ring, which meets fresh pages, is one of several.
+    // At least two laps; the first turn of a ring, which faults in its pages, is one of several.
     let count = |capacity: usize| match extent {
         Extent::Smoke => 2_000,
         _ => extent.pick(0, 100_000, 200_000).max(2 * capacity as u64),
     };
     let cases: Vec<(Way, usize)> =
         CAPACITIES.iter().flat_map(|&capacity| WAYS.map(|way| (way, capacity))).collect();
-    // Nothing stays of these ways.
+    // These transports leave nothing behind.
     let leftovers = Leftovers::default();
     let start = |(way, capacity)| {
         let flow = Flow { way, bytes: 8, capacity, count: count(capacity), batches: false };
@@ -35,21 +35,21 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
         &outcomes[place.expect("one of the cases")]
     };
     let title = format!(
-        "Stream of messages of 8 B by capacity: ns each; {} rounds of {} turns",
+        "SPSC cost by capacity, 8 B: ns/msg; {} rounds x {} turns",
         rounds.rounds, rounds.turns
     );
     let mut heads = vec!["slots".to_owned()];
     for way in WAYS {
-        heads.extend([way.label().to_owned(), format!("over that at {CAPACITY}")]);
+        heads.extend([way.label().to_owned(), format!("vs {CAPACITY} slots")]);
     }
     heads
-        .extend([Way::Raw, Way::Shaq].map(|way| format!("{} of {}", WAYS[0].label(), way.label())));
+        .extend([Way::Raw, Way::Shaq].map(|way| format!("{} vs {}", WAYS[0].label(), way.label())));
     let mut table = Table::new(title, &heads);
     for capacity in CAPACITIES {
         let cells = WAYS.iter().flat_map(|&way| {
             let (this, usual) = (of(way, capacity), of(way, CAPACITY));
             let ns = figure(1e3 / this.figures[0].median());
-            // Rates are had; times are the other way round.
+            // Ratios are of rates; those of times are their inverse.
             let ratio = usual.ratios[0].over(&this.ratios[0]);
             [ns, if capacity == CAPACITY { "1".to_owned() } else { ratio.range() }]
         });

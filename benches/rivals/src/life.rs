@@ -1,7 +1,8 @@
-//! What does a channel cost before and after its messages?
+//! Open and close latency, memory, and recovery after a crash.
 //!
-//! Time to make one, to open its other side and to close both, all in one process; a thousand of them
-//! open at once; and the time until a successor has the message that a killed receiver had in hand.
+//! Measured are the time to create a channel, to open its other side and to close both, all in one
+//! process; a thousand channels open at once; and the time until a successor holds the message that
+//! was in flight at a killed receiver.
 
 use std::fs;
 use std::hint::black_box;
@@ -18,9 +19,9 @@ use crate::table::{Series, Table, figure};
 use crate::verdict::Standing;
 use crate::{Extent, by_way, clock, pair};
 
-/// Words of a message.
+/// Words per message.
 const ONE: usize = 1;
-/// Those in whose memory one can look.
+/// The transports whose memory can be inspected.
 const IN_MEMORY: [Way; 3] = [Way::Sysvring, Way::Many, Way::Shaq];
 
 pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
@@ -31,7 +32,7 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
 
 fn times(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
     let count: usize = extent.pick(10, 300, 1_000);
-    let title = format!("Life: median microseconds of {count} times");
+    let title = format!("Open and close latency: median of {count} runs, us");
     let ways: Vec<Way> = ways.iter().copied().filter(|way| way.is_between()).collect();
     let times = |way: &Way| -> io::Result<[f64; 4]> {
         pair::worker(cores.apart.0, &[&"life", &"times", way, &count])?.figures()
@@ -41,7 +42,7 @@ fn times(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
     let ratios: Vec<Series> = all.iter().map(|series| series.over(&all[0])).collect();
     let standing = Standing::times(&ways, &all, &ratios);
     let heads = ["", "create", "open the other side", "close the receiver", "close the sender"];
-    let of = standing.heads().into_iter().map(|of| format!("all {of}"));
+    let of = standing.heads().into_iter().map(|of| format!("total {of}"));
     let heads = heads.map(str::to_owned).into_iter().chain(of);
     let mut table = Table::new(title, &heads.collect::<Vec<_>>());
     for (i, times) in times.iter().enumerate() {
@@ -54,7 +55,7 @@ fn times(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
     Ok(())
 }
 
-/// A figure that there is once.
+/// Returns a series of one figure.
 fn once(figure: f64) -> Series {
     std::iter::once(figure).collect()
 }
@@ -62,26 +63,26 @@ fn once(figure: f64) -> Series {
 fn thousand(cores: &Cores, extent: Extent) -> io::Result<()> {
     let count: usize = extent.pick(20, 1_000, 1_000);
     let title = format!(
-        "{count} channels of {CAPACITY} slots of 8 B open in one process, both sides of each: bytes, and \
-         microseconds to open a side"
+        "{count} channels of {CAPACITY} slots of 8 B, both sides open in one process: bytes, and \
+         us to open a side"
     );
     let heads = [
         "",
         "header",
-        "each slot",
+        "per slot",
         "segment",
-        "resident, the first side",
-        "the second",
-        "open, the first tenth",
-        "the last tenth",
-        "of shaq's",
+        "resident, first side",
+        "resident, second side",
+        "open, first tenth",
+        "open, last tenth",
+        "vs shaq",
     ];
     let mut table = Table::new(title, &heads);
     let figures = |way: &Way| -> io::Result<[f64; 6]> {
         pair::worker(cores.apart.0, &[&"life", &"thousand", way, &count])?.figures()
     };
     let all = IN_MEMORY.iter().map(figures).collect::<io::Result<Vec<_>>>()?;
-    // The last is the rival.
+    // The last is the competitor.
     let of = all[all.len() - 1][5];
     for (way, [usual, double, first, second, early, late]) in IN_MEMORY.iter().zip(all) {
         let slot = (double - usual) / CAPACITY as f64;
@@ -97,10 +98,10 @@ fn thousand(cores: &Cores, extent: Extent) -> io::Result<()> {
 fn recovery(cores: &Cores, extent: Extent) -> io::Result<()> {
     let kills: u64 = extent.pick(2, 30, 200);
     let title = format!(
-        "A receiver is killed with a message in hand, {kills} times: microseconds until its successor, a new \
-         process under the same name, has that message"
+        "Recovery of a message in flight at a killed receiver, {kills} kills: us until its successor, a new \
+         process under the same name, holds it"
     );
-    let heads = ["", "since the kill", "least", "most", "since it opens", "least", "most"];
+    let heads = ["", "since the kill", "min", "max", "since it opens", "min", "max"];
     let mut table = Table::new(title, &heads);
     let mut row = |way: Way, send: &mut dyn FnMut(u64), name: &Name| -> io::Result<()> {
         let (mut since_kill, mut since_open) = (Series::default(), Series::default());
@@ -146,7 +147,7 @@ pub fn worker(orders: &mut Orders) {
             by_way!(way, crowd::<ONE>(way, count), within())
         }
         "hold" => hold(way, &orders.next::<String>()),
-        other => panic!("no such work: {other}"),
+        other => panic!("unknown task: {other}"),
     }
 }
 
@@ -154,7 +155,7 @@ fn within<L: Local<N>, const N: usize>() {
     panic!("not between processes");
 }
 
-/// One after the other.
+/// Opens and closes channels one after the other.
 fn live<C: Carrier<N>, const N: usize>(way: Way, count: usize) {
     let mut times = <[Series; 4]>::default();
     for _ in 0..count {
@@ -179,8 +180,9 @@ fn live<C: Carrier<N>, const N: usize>(way: Way, count: usize) {
     hear();
 }
 
-/// All at once: bytes of memory of the usual and of twice the usual capacity, resident bytes of each
-/// side, nanoseconds to open the early and the late ones.
+/// Opens all channels at once and reports the bytes of memory of the default and of twice the
+/// default capacity, the resident bytes of each side, and the nanoseconds to open the early and the
+/// late ones.
 fn crowd<C: Carrier<N>, const N: usize>(way: Way, count: usize) {
     raise_limit();
     let bytes = [CAPACITY, 2 * CAPACITY].map(|capacity| {
@@ -211,7 +213,7 @@ fn crowd<C: Carrier<N>, const N: usize>(way: Way, count: usize) {
     hear();
 }
 
-/// Bytes of shared memory.
+/// Returns the bytes of shared memory of a channel.
 fn in_memory(way: Way, address: &str) -> u64 {
     if way == Way::Shaq {
         return fs::metadata(address).expect("its memory").len();
@@ -220,19 +222,19 @@ fn in_memory(way: Way, address: &str) -> u64 {
     sysvring::stat(id).expect("the channel").segment.size as u64
 }
 
-/// Bytes of this process in memory.
+/// Returns the resident bytes of this process.
 fn resident() -> u64 {
     let statm = fs::read_to_string("/proc/self/statm").expect("procfs");
     let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
-    // SAFETY: a number only.
+    // SAFETY: numbers only.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     pages.expect("a number of pages") * page as u64
 }
 
-/// As many files as there may be: some rivals have several a channel.
+/// Raises the limit of open files to its maximum: some competitors have several per channel.
 fn raise_limit() {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: a place for the answer, and the same again with another number.
+    // SAFETY: `limit` outlives the calls.
     unsafe {
         libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
         limit.rlim_cur = limit.rlim_max;
@@ -240,7 +242,8 @@ fn raise_limit() {
     }
 }
 
-/// Has a message in hand, says which, when it opened and when it had it; told to, it takes the next.
+/// Holds a message in flight and reports its number, when the channel was opened and when the
+/// message was received; on each order, it receives the next.
 fn hold(way: Way, name: &str) {
     let opens = clock::now();
     let mut is_first = true;
@@ -252,7 +255,7 @@ fn hold(way: Way, name: &str) {
         is_first = false;
         hear();
     };
-    // Each is in hand until its line is over.
+    // Each message is in flight until the end of its statement.
     let options = Options::named(name);
     if way == Way::Many {
         let rx: mpmc::Receiver<u64> = options.open().expect("a receiver");

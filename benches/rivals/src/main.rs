@@ -1,15 +1,18 @@
-//! sysvring beside others of its kind, in one run, each used as its own documentation advises.
+//! Compares sysvring with similar crates and kernel facilities, interleaved in one run. Each is
+//! used as its own documentation advises.
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/rivals/Cargo.toml                     about two minutes
-//! cargo run --release --manifest-path benches/rivals/Cargo.toml -- stream many      some parts
+//! cargo run --release --manifest-path benches/rivals/Cargo.toml -- stream many      selected parts
 //! cargo run --release --manifest-path benches/rivals/Cargo.toml --features large -- --full --plots docs/plots
 //! ```
 //!
-//! The last has more rounds, those rivals too that take minutes to build, and draws the plots: these are
-//! the tables and plots of the README and of `docs/benchmarks.md`. Look at the ratios: they are
-//! taken within a round, where both ran a moment apart.
-#![allow(dead_code, reason = "what is shared with the other bench is not all used here")]
+//! The last command runs more rounds, includes the competitors that take minutes to build, and
+//! draws the plots: it produces the tables and plots of the README and of `docs/benchmarks.md`.
+//! Compare ratios: they are taken within a round, in which both contenders ran a moment apart. The
+//! *baseline* is a raw two-index ring without blocking, validation or crash recovery; for MPMC it
+//! is Vyukov's queue.
+#![allow(dead_code, reason = "not all code shared with the other benchmark is used here")]
 
 mod batches;
 mod capacity;
@@ -77,44 +80,44 @@ use crate::plot::Plots;
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// Messages a second, one to one, 8 B to 64 KiB
+    /// SPSC throughput, 8 B to 64 KiB
     Stream,
-    /// Bytes a second in messages of 64 KiB and 1 MiB
+    /// Bandwidth in messages of 64 KiB and 1 MiB
     Size,
-    /// Messages a second by the capacity of the ring
+    /// Throughput by the capacity of the ring
     Capacity,
-    /// Time from send to receive
+    /// One-way latency
     OneWay,
-    /// Time there and back, by how both sides wait and where
+    /// Round-trip latency, by wait strategy and placement
     RoundTrip,
-    /// Time of messages that are sent at a steady pace
+    /// Latency of messages sent at a fixed rate (open loop)
     Paced,
-    /// Messages a second, many to many
+    /// MPMC throughput
     Many,
-    /// Processor time of a side that waits
+    /// Idle CPU, and CPU time at a low message rate
     Rest,
-    /// Time and memory to open and close, and after a death
+    /// Open and close latency, memory, and recovery after a crash
     Life,
 }
 
-/// Measures sysvring against its rivals, between processes pinned to two processors.
+/// Compares sysvring with its competitors, between processes pinned to two processors.
 ///
-/// As it is it takes about two minutes; `--full --plots docs/plots` prints the tables and draws the plots of
-/// the documentation.
+/// A default run takes about two minutes; `--full --plots docs/plots` prints the tables and draws
+/// the plots of the documentation.
 #[derive(Parser)]
 struct Arguments {
-    /// Parts to run; all when none is named
+    /// Parts to run [default: all]
     parts: Vec<Part>,
-    /// Beside whom; beside all when nobody is named
+    /// Competitors to include [default: all]
     #[arg(long)]
     beside: Vec<Way>,
     /// More rounds, more messages
     #[arg(long)]
     full: bool,
-    /// Draw the plots of the parts that have one, as SVG, into this folder
+    /// Draw the plots as SVG into this folder, for the parts that have one
     #[arg(long, value_name = "FOLDER")]
     plots: Option<PathBuf>,
-    /// Everything once and briefly; the figures mean nothing
+    /// Run every part once and briefly; the figures are meaningless
     #[arg(long)]
     smoke: bool,
 }
@@ -131,7 +134,7 @@ fn main() -> ExitCode {
             "paced" => paced::worker(&mut orders),
             "many" => many::worker(&mut orders),
             "window" => many::member(&mut orders),
-            other => panic!("no such work: {other}"),
+            other => panic!("unknown task: {other}"),
         }
         return ExitCode::SUCCESS;
     }
@@ -146,7 +149,7 @@ fn main() -> ExitCode {
     let start = clock::now();
     let result = run(&arguments, &cores, extent);
     println!("\n{:.0} s in all.", (clock::now() - start) as f64 / 1e9);
-    // The workers are killed when they have done their part, and their sets are left.
+    // Workers are killed when they are done, which leaves their semaphore sets behind.
     let reaped = sysvring::reap();
     match (result, reaped) {
         (Ok(()), Ok(_)) => ExitCode::SUCCESS,

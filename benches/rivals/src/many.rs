@@ -1,4 +1,4 @@
-//! Many to many: how many messages a second go through, from some to some others?
+//! MPMC throughput, for several numbers of senders and receivers.
 
 use std::io;
 use std::thread;
@@ -17,15 +17,15 @@ use crate::verdict::{Aim, Standing};
 use crate::vyukov::Queue;
 use crate::window::{self, SHAPES, Shape, Task, Window};
 
-/// Sysvring is to come to so much of it.
+/// A target for sysvring, relative to another transport.
 fn aim(over: Way, times: f64) -> Aim<Way> {
     Aim { whose: Way::Sysvring, over, goal: Goal::AtLeast(times) }
 }
 
-/// The rates of every shape.
+/// Returns the throughput of every topology.
 pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<Vec<(Shape, Vec<Series>)>> {
     let count = extent.pick(4_000, 200_000, 400_000);
-    // In turns, where members are not interrupted.
+    // Fixed count, where members are not preempted.
     let between: Vec<Way> = ways.iter().copied().filter(|way| way.is_between()).collect();
     let aims = [aim(Way::Shaq, 4.0), aim(Way::Vyukov, 0.8)];
     let eight = Duel { ways: &between, bytes: 8, count, aims: &aims };
@@ -41,12 +41,12 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<Vec<(Shape
     Ok(shapes)
 }
 
-/// All shapes in one table.
+/// Prints all topologies in one table.
 fn print_all(ways: &[Way], shapes: &[(Shape, Vec<Series>)]) {
     let heads = shapes.iter().map(|(shape, _)| shape.name());
     let heads: Vec<String> = std::iter::once(String::new()).chain(heads).collect();
-    let title = "Many to many on two processors, 8 B: million messages a second, and what that is of Vyukov's ring \
-                 and of the best rival";
+    let title = "MPMC throughput (senders x receivers) on two processors, 8 B: Mmsg/s (vs Vyukov's ring, vs the best \
+                 competitor)";
     let mut table = Table::new(title, &heads);
     for (i, way) in ways.iter().enumerate() {
         let cell = |(_, rates): &(Shape, Vec<Series>)| {
@@ -66,11 +66,11 @@ pub fn worker(orders: &mut Orders) {
         ("send", 64) => send::<8>(way, None, &turns),
         ("receive", 8) => receive::<1>(way, &orders.next::<String>(), &turns),
         ("receive", 64) => receive::<8>(way, &orders.next::<String>(), &turns),
-        other => panic!("no such work: {other:?}"),
+        other => panic!("unknown task: {other:?}"),
     }
 }
 
-/// A member of a larger team.
+/// Runs a member in a run of fixed duration.
 pub fn member(orders: &mut Orders) {
     let task = Task::hear(orders);
     match (task.way, task.sends, task.address.as_deref()) {
@@ -83,7 +83,7 @@ pub fn member(orders: &mut Orders) {
     }
 }
 
-/// All members are threads of another process.
+/// Stands by, because all members run as threads of another process.
 fn stand_by() {
     say("within a process");
     loop {
@@ -91,7 +91,7 @@ fn stand_by() {
     }
 }
 
-/// All members, as threads of this process.
+/// Runs all members as threads of this process.
 fn all(task: Task) {
     let (tx, rx) = crossbeam_channel::bounded(CAPACITY);
     let Task { shape, cores, counts, .. } = task;
@@ -115,7 +115,7 @@ fn all(task: Task) {
     });
 }
 
-/// A member of a channel, a new one where nobody made it yet.
+/// Attaches a member to a channel, or creates the channel if there is no address yet.
 fn join<H: Handle>(address: Option<&str>) -> H {
     match address {
         None => Options::private().create(),
@@ -150,8 +150,8 @@ fn send<const N: usize>(way: Way, address: Option<&str>, course: &impl Course) {
                 None => link::memory(mpmc::minimum_file_size::<[u64; N]>(CAPACITY)),
                 Some(address) => link::same_memory(address),
             };
-            // SAFETY: the first sender makes the queue, once; all ends use the same type, which is
-            // plain words.
+            // SAFETY: the first sender creates the queue, once; all ends use the same type, which
+            // consists of plain words.
             let queue = match address {
                 None => unsafe {
                     let len = file.metadata().expect("its length").len() as usize;
@@ -163,7 +163,7 @@ fn send<const N: usize>(way: Way, address: Option<&str>, course: &impl Course) {
             say(link::address(&file));
             course.send(|first| link::insist(|| queue.try_write(message::<N>(first)).ok()));
         }
-        other => panic!("not many to many: {other}"),
+        other => panic!("not MPMC: {other}"),
     }
 }
 
@@ -182,12 +182,13 @@ fn receive<const N: usize>(way: Way, address: &str, course: &impl Course) {
             course.receive(|| check(&queue.recv()));
         }
         Way::Shaq => {
-            // SAFETY: all ends use the same type, which is plain words.
+            // SAFETY: all ends use the same type, which consists of plain words.
             let queue = unsafe { mpmc::Consumer::<[u64; N]>::join(&link::same_memory(address)) }
                 .expect("a consumer");
-            // Its waiting call stalls for seconds where members share processors; asking does not.
+            // Its blocking call stalls for seconds where members share processors; polling does
+            // not.
             course.receive(|| check(&link::insist(|| queue.try_read())));
         }
-        other => panic!("not many to many: {other}"),
+        other => panic!("not MPMC: {other}"),
     }
 }

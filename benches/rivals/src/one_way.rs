@@ -1,6 +1,6 @@
-//! How long is a message of 8 bytes on its way, when the receiver waits for it as it is wont to?
+//! One-way latency of a message of 8 bytes, with each transport's default wait strategy.
 //!
-//! There and back through two carriers: half of the time.
+//! Ping-pong through two transports: half of the round trip.
 
 use std::io;
 
@@ -15,10 +15,10 @@ use crate::trip::{timed_turns, turns};
 use crate::verdict::{Aim, Standing};
 use crate::{Extent, by_way};
 
-/// Words of a message.
+/// Words per message.
 const ONE: usize = 1;
 
-/// Nanoseconds of one way: median, 99th and 99.9th percentile.
+/// One-way latency in nanoseconds: median, 99th and 99.9th percentile.
 pub type Times = (Way, [f64; 3]);
 
 pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<Vec<Times>> {
@@ -35,8 +35,8 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<Vec<Times>
         server.figures::<4>()
     })?;
     let title = format!(
-        "One way of a message of 8 B: ns, half of there and back; {} rounds of {} turns of {count}; a tenth where a \
-         message is a call",
+        "One-way latency, 8 B: ns, half of the round trip; {} rounds x {} turns of {count} messages, a tenth where a \
+         message is a system call",
         rounds.rounds, rounds.turns
     );
     let (times, ratios): (Vec<Series>, Vec<Series>) = outcomes
@@ -44,7 +44,7 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<Vec<Times>
         .map(|Outcome { figures: [p50, ..], ratios: [ratio, ..] }| (p50.clone(), ratio.clone()))
         .unzip();
     let standing = Standing::times(ways, &times, &ratios);
-    let heads = ["", "p50", "least", "most", "p99", "p99.9", "longest"].map(str::to_owned);
+    let heads = ["", "p50", "min", "max", "p99", "p99.9", "longest"].map(str::to_owned);
     let heads: Vec<String> =
         heads.into_iter().chain(standing.heads().iter().map(|of| format!("p50 {of}"))).collect();
     let mut table = Table::new(title, &heads);
@@ -73,7 +73,7 @@ pub fn worker(orders: &mut Orders) {
             let address: String = orders.next();
             by_way!(way, give_back::<ONE>(count, &address), stand_by())
         }
-        other => panic!("no such role: {other}"),
+        other => panic!("unknown role: {other}"),
     }
 }
 
@@ -90,7 +90,7 @@ fn give_back<C: Carrier<N>, const N: usize>(count: u64, address: &str) {
     turns(count, || tx.send(&rx.one()));
 }
 
-/// Both sides are threads of the other worker.
+/// Stands by, because both sides run as threads of the other worker.
 pub fn stand_by<L: Local<N>, const N: usize>() {
     say("within a process");
     loop {

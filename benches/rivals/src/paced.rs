@@ -1,8 +1,9 @@
-//! How late are messages that are sent at a steady pace?
+//! Latency at a fixed rate (open loop).
 //!
-//! A sender that falls behind its pace goes on at once, and the time of a message counts from when it was
-//! to be sent: waiting for room is not left out. All ways are given the same pace, a part of what the
-//! slowest of three can do at all: sysvring, the raw ring, and shaq. Who cannot keep it is saturated.
+//! A sender that falls behind continues without a pause, and the latency of a message counts from
+//! when it was due, so waiting for room is included (no coordinated omission). All transports get
+//! the same rate, a fraction of the maximum of the slowest of three: sysvring, the baseline, and
+//! shaq. A transport that cannot sustain it is saturated.
 
 use std::io;
 
@@ -17,24 +18,24 @@ use crate::table::{Goal, Series, Table, figure};
 use crate::verdict::{Aim, Standing};
 use crate::{Extent, by_way, clock};
 
-/// Words of a message: its time and its number.
+/// Words per message: its time and its number.
 const WORDS: usize = 2;
 /// More ticks than a turn takes.
 const LONGEST: u64 = 1 << 40;
-/// Parts of what the slowest pacemaker can do.
+/// Fractions of the maximum rate of the slowest pacemaker.
 const LOADS: [f64; 3] = [0.1, 0.5, 0.9];
 const PACEMAKERS: [Way; 3] = [Way::Sysvring, Way::Raw, Way::Shaq];
-/// No turn is to take longer, seconds.
+/// The longest duration of a turn, in seconds.
 const SPAN: f64 = 0.25;
 
-/// What one way came to.
+/// The results of one transport.
 #[derive(Clone, Default)]
 struct Late {
-    /// Million messages a second at full speed.
+    /// Throughput at full speed, Mmsg/s.
     rate: Series,
-    /// Median, 99th and 99.9th percentile and most, of each load.
+    /// Median, 99th and 99.9th percentile and maximum, per load.
     times: [[Series; 4]; LOADS.len()],
-    /// It could not keep that pace in some round.
+    /// Whether it failed to sustain that rate in some round.
     saturated: [bool; LOADS.len()],
 }
 
@@ -85,8 +86,8 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
     }
     for (load, part) in LOADS.iter().enumerate() {
         let title = format!(
-            "Paced, {:.0} % of {} million messages a second: ns from when a message was to be sent; {rounds} rounds of \
-             {turns} turns of {most}, less where they would take longer than {SPAN} s",
+            "Fixed rate, {:.0} % of {} Mmsg/s: ns from when a message was due; {rounds} rounds x \
+             {turns} turns of {most} messages, fewer where a turn would exceed {SPAN} s",
             part * 100.0,
             figure(slowest.median())
         );
@@ -95,7 +96,7 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
     Ok(())
 }
 
-/// Those that kept the pace of a load, then the others.
+/// Prints the transports that sustained the rate of a load, then the others.
 fn print(title: String, load: usize, ways: &[Way], all: &[Late]) {
     let (saturated, kept): (Vec<usize>, Vec<usize>) =
         (0..ways.len()).partition(|&i| all[i].saturated[load]);
@@ -103,7 +104,7 @@ fn print(title: String, load: usize, ways: &[Way], all: &[Late]) {
     let times: Vec<Series> = kept.iter().map(|&i| all[i].times[load][2].clone()).collect();
     let ratios: Vec<Series> = times.iter().map(|p999| p999.over(&times[0])).collect();
     let standing = Standing::times(&of_kept, &times, &ratios);
-    let heads = ["", "M/s at full speed", "p50", "p99", "p99.9", "longest"].map(str::to_owned);
+    let heads = ["", "Mmsg/s at full speed", "p50", "p99", "p99.9", "longest"].map(str::to_owned);
     let of = standing.heads().into_iter().map(|of| format!("p99.9 {of}"));
     let mut table = Table::new(title, &heads.into_iter().chain(of).collect::<Vec<_>>());
     for (row, &i) in kept.iter().enumerate() {
@@ -122,7 +123,8 @@ fn print(title: String, load: usize, ways: &[Way], all: &[Late]) {
     }
 }
 
-/// One turn of so many messages at so many nanoseconds each, or as fast as it goes: what the receiver says.
+/// Runs one turn of `count` messages at `interval` nanoseconds, or at full speed if that is zero,
+/// and returns the receiver's report.
 fn go((sender, receiver): &mut Pair, interval: f64, count: u64) -> io::Result<[f64; 4]> {
     let orders = format!("{interval} {count}");
     receiver.tell(&orders)?;
@@ -138,7 +140,7 @@ pub fn worker(orders: &mut Orders) {
             let address: String = orders.next();
             by_way!(way, receive::<WORDS>(&address), within())
         }
-        other => panic!("no such role: {other}"),
+        other => panic!("unknown role: {other}"),
     }
 }
 
@@ -152,7 +154,7 @@ fn send<C: Carrier<N>, const N: usize>() {
     let (mut offer, mut tx, tick) = (Some(offer), None, clock::tick());
     loop {
         let (interval, count) = pace();
-        // Once it is told to go, the receiver is there.
+        // The receiver has attached before the first order arrives.
         let tx = tx.get_or_insert_with(|| C::accept(offer.take().expect("once")));
         let interval = (interval / tick) as u64;
         let mut due = clock::ticks();
@@ -166,14 +168,14 @@ fn send<C: Carrier<N>, const N: usize>() {
     }
 }
 
-/// What a side is told of a turn: nanoseconds from one message to the next, and how many.
+/// Reads the order for a turn: nanoseconds between messages, and their number.
 fn pace() -> (f64, u64) {
     let line = hear();
     let (interval, count) = line.split_once(' ').expect("a pace and a number");
     (interval.parse().expect("a pace"), count.parse().expect("a number"))
 }
 
-/// Says how late messages were, or how many million a second there were.
+/// Reports how late messages were, or the throughput in Mmsg/s.
 fn receive<C: Carrier<N>, const N: usize>(address: &str) {
     let (mut rx, tick) = (C::attach(address, CAPACITY), clock::tick());
     let mut late = Histogram::<u64>::new_with_max(LONGEST, 3).expect("three digits");
@@ -186,7 +188,7 @@ fn receive<C: Carrier<N>, const N: usize>(address: &str) {
         for n in 0..count {
             rx.receive(&mut message);
             assert_eq!(message[1], n, "out of order");
-            // The first ones find the receiver asleep.
+            // The first ones find the receiver parked.
             if n > count / 10 {
                 late.saturating_record(clock::ticks().saturating_sub(message[0]));
             }

@@ -1,5 +1,5 @@
-//! Plots of what was measured: SVG without a background, of colours that show on a light page and on a
-//! dark one.
+//! Plots of the results: SVG without a background, in colours that are readable on a light and on a
+//! dark page.
 
 use std::error::Error;
 use std::fs;
@@ -25,21 +25,21 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 const SIZE: (u32, u32) = (880, 480);
-/// Of the plot; who is who stands beside it.
+/// Width of the plot; the legend is to its right.
 const WIDTH: u32 = 650;
-/// Of lines that belong to nobody.
+/// Colour of axes and baselines.
 const GREY: RGBColor = RGBColor(128, 128, 128);
-/// Text is as the page's would be. Its colour in the elements gives way to that of the style.
+/// Text has the colour of the page's. The style overrides the colour of the elements.
 const STYLE: &str =
     "<style>text{fill:#1f2328}@media(prefers-color-scheme:dark){text{fill:#e6edf3}}</style>";
 
-/// Where they go, and what machine they tell of.
+/// The output folder, and the description of the machine.
 pub struct Plots {
     folder: PathBuf,
     machine: String,
 }
 
-/// An axis with marks at some places.
+/// An axis with marks at given places.
 struct Places {
     span: Range<f64>,
     places: Vec<f64>,
@@ -62,7 +62,7 @@ impl Ranged for Places {
     }
 }
 
-/// Points, one beside the other: figure, least and most.
+/// Points from left to right: median, minimum and maximum.
 struct Line {
     way: Way,
     points: Vec<(f64, [f64; 3])>,
@@ -74,7 +74,7 @@ impl Plots {
         Ok(Plots { folder: folder.to_owned(), machine: machine::name(cores) })
     }
 
-    /// Rates by size.
+    /// Plots throughput by message size.
     pub fn stream(&self, sizes: &[Rates]) -> io::Result<()> {
         let mut lines: Vec<Line> = Vec::new();
         for Rates { bytes, ways, rates, .. } in sizes {
@@ -88,12 +88,12 @@ impl Plots {
         }
         lines.sort_by_key(|line| !line.way.is_ours());
         let places: Vec<f64> = sizes.iter().map(|size| (size.bytes as f64).log2()).collect();
-        let title = "One to one: million messages a second, by size";
+        let title = "SPSC throughput by message size: Mmsg/s";
         let label = |place: &f64| named(place.exp2().round() as usize);
         self.save("stream.svg", title, |area| draw_lines(area, &lines, &places, &label))
     }
 
-    /// Rates by shape.
+    /// Plots throughput by topology.
     pub fn shapes(&self, ways: &[Way], shapes: &[(Shape, Vec<Series>)]) -> io::Result<()> {
         let line = |(i, &way): (usize, &Way)| {
             let points = shapes.iter().enumerate();
@@ -102,20 +102,20 @@ impl Plots {
         };
         let lines: Vec<Line> = ways.iter().enumerate().map(line).collect();
         let places: Vec<f64> = (0..shapes.len()).map(|x| x as f64).collect();
-        let title = "Many to many on two processors, 8 B: million messages a second";
+        let title = "MPMC throughput (senders x receivers) on two processors, 8 B: Mmsg/s";
         let label = |place: &f64| shapes[place.round() as usize].0.name();
         self.save("many.svg", title, |area| draw_lines(area, &lines, &places, &label))
     }
 
-    /// Percentiles.
+    /// Plots percentiles of the one-way latency.
     pub fn one_way(&self, times: &[Times]) -> io::Result<()> {
-        let title = "One way of 8 B: p50, p99 and p99.9";
+        let title = "One-way latency, 8 B: p50, p99 and p99.9";
         self.save("one-way.svg", title, |area| draw_times(area, times))
     }
 
-    /// Percentiles, at one place.
+    /// Plots percentiles of the round trip, for one placement.
     pub fn round_trip(&self, place: Place, times: &[Times]) -> io::Result<()> {
-        let title = format!("There and back, 8 B, on {}: p50, p99 and p99.9", place.name());
+        let title = format!("Round trip, 8 B, on {}: p50, p99 and p99.9", place.name());
         let name = match place {
             Place::Apart => "round-trip.svg",
             Place::Together => "round-trip-together.svg",
@@ -133,7 +133,7 @@ impl Plots {
             area.present()?;
             Ok(())
         };
-        // The error is not one that other threads may have.
+        // The error is not `Send`.
         drawn().map_err(|error| io::Error::other(error.to_string()))?;
         let head = svg.find('>').map_or(0, |end| end + 1);
         svg.insert_str(head, STYLE);
@@ -144,7 +144,7 @@ impl Plots {
     }
 }
 
-/// Median, least and most.
+/// Returns the median, minimum and maximum.
 fn three(series: &Series) -> [f64; 3] {
     [series.median(), series.least(), series.most()]
 }
@@ -153,7 +153,7 @@ fn font(size: i32) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&BLACK)
 }
 
-/// Lines and labels as all plots have them.
+/// Applies the line and label styles that all plots share.
 fn plain<'m, 'a, 'b, X, Y, D>(
     mesh: &'m mut MeshStyle<'a, 'b, X, Y, D>,
 ) -> &'m mut MeshStyle<'a, 'b, X, Y, D>
@@ -168,7 +168,7 @@ where
         .label_style(font(13))
 }
 
-/// Powers of ten around all figures; what stood still is at the bottom.
+/// Returns the powers of ten around all positive figures; zeros are drawn at the bottom.
 fn decades(figures: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     let moved = figures.filter(|&x| x > 0.0);
     let (low, high) = moved.fold((f64::MAX, 0.0_f64), |(low, high), x| (low.min(x), high.max(x)));
@@ -225,7 +225,7 @@ fn draw_times(area: &Area, times: &[Times]) -> Result {
         .y_label_area_size(190)
         .build_cartesian_2d(
             (low..high).log_scale(),
-            // From the top down.
+            // The first row is at the top.
             Places { span: rows.len() as f64 - 0.5..-0.5, places: rows },
         )?;
     plain(&mut chart.configure_mesh())
@@ -236,14 +236,14 @@ fn draw_times(area: &Area, times: &[Times]) -> Result {
         let colour = colour(*way);
         let points = three.map(|x| (x, row as f64));
         chart.draw_series([PathElement::new(points, colour.stroke_width(width(*way)))])?;
-        // The median is the largest.
+        // The median has the largest dot.
         let dots = points.iter().zip([6, 4, 3]);
         chart.draw_series(dots.map(|(&point, size)| Circle::new(point, size, colour.filled())))?;
     }
     Ok(())
 }
 
-/// A time, in the unit that suits it.
+/// Formats a time in a suitable unit.
 fn time(ns: f64) -> String {
     match ns {
         ns if ns < 1e3 => format!("{ns} ns"),
@@ -252,7 +252,7 @@ fn time(ns: f64) -> String {
     }
 }
 
-/// Ours stand out.
+/// Returns the line width: sysvring's lines are thicker.
 fn width(way: Way) -> u32 {
     if way.is_ours() { 3 } else { 1 }
 }

@@ -1,15 +1,15 @@
-//! The rates of streams of all sizes, in one table.
+//! The SPSC throughput of all message sizes, in one table.
 
 use crate::link::Way;
 use crate::table::{Series, Table};
 use crate::verdict::Standing;
 
-/// The rates of one size, in bytes, of each way that takes it.
+/// The throughput for one message size, in bytes, of each transport that supports it.
 pub struct Rates {
     pub bytes: usize,
     pub ways: Vec<Way>,
     pub rates: Vec<Series>,
-    /// Over the first way.
+    /// Relative to the first transport.
     pub ratios: Vec<Series>,
 }
 
@@ -19,12 +19,11 @@ impl Rates {
     }
 }
 
-/// All sizes in one table.
+/// Prints all sizes in one table.
 pub fn print(ways: &[Way], sizes: &[Rates]) {
     let heads: Vec<String> =
         std::iter::once(String::new()).chain(sizes.iter().map(|size| named(size.bytes))).collect();
-    let title = "Streams, one to one: million messages a second, and what that is of the raw two-index ring and of \
-                 the best rival";
+    let title = "SPSC throughput: Mmsg/s (vs baseline, vs the best competitor)";
     let mut table = Table::new(title, &heads);
     for &way in ways {
         let cell = |size: &Rates| {
@@ -36,11 +35,11 @@ pub fn print(ways: &[Way], sizes: &[Rates]) {
         table.row(way.label(), sizes.iter().map(cell));
     }
     let best = |size: &Rates| size.standing().best_rival().map_or("", |i| size.ways[i].label());
-    table.row("the best rival", sizes.iter().map(|size| best(size).to_owned()));
+    table.row("best competitor", sizes.iter().map(|size| best(size).to_owned()));
     table.print();
 }
 
-/// A size, in the unit that suits it.
+/// Formats a size in a suitable unit.
 pub fn named(bytes: usize) -> String {
     match bytes {
         0..1024 => format!("{bytes} B"),

@@ -1,7 +1,7 @@
-//! What does a receiver cost that waits, and one that has little to do?
+//! CPU usage of an idle receiver and of a lightly loaded channel.
 //!
-//! Processor time, in user code and in the kernel: of a call that waits for seconds, and of both sides
-//! of a link with 1,000 messages a second.
+//! CPU time, user and system, of a call that blocks for seconds, and of both sides of a link that
+//! transfers 1,000 messages per second.
 
 use std::io;
 use std::thread::sleep;
@@ -17,23 +17,23 @@ use crate::table::{Series, Table, figure};
 use crate::verdict::Standing;
 use crate::{Extent, by_way, clock};
 
-/// Words of a message.
+/// Words per message.
 const ONE: usize = 1;
-/// From one message to the next.
+/// Interval between messages.
 const PAUSE: Duration = Duration::from_millis(1);
 
 pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
     let ways: Vec<Way> = ways.iter().copied().filter(|way| way.is_between()).collect();
     let rounds = extent.pick(1, 2, 5);
     let count: u64 = extent.pick(50, 200, 1_000);
-    // Of a processor while it waits; microseconds a message, receiver and sender.
+    // Percentage of a CPU while idle; CPU time per message in microseconds, receiver and sender.
     let mut figures = vec![<[Series; 3]>::default(); ways.len()];
     for round in 0..rounds {
         for i in rotated(ways.len(), round) {
             let leftovers = Leftovers::default();
             let (mut sender, mut receiver) =
                 link::start("rest", ways[i], cores, &[&count], &leftovers)?;
-            // Waits for the first message.
+            // The receiver waits for the first message.
             let begin = clock::now();
             sleep(PAUSE * count as u32);
             sender.tell("go")?;
@@ -45,14 +45,14 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
         }
     }
     let title = format!(
-        "Rest: processor time of a receiver that waits {} s, and of each of {count} messages sent one a \
+        "Idle CPU: CPU usage of a receiver that waits {} s, and CPU time per message of {count} messages, one per \
          millisecond; {rounds} rounds",
         PAUSE.as_secs_f64() * count as f64
     );
     let both: Vec<Series> = figures.iter().map(|[_, rx, tx]| rx.plus(tx)).collect();
     let ratios: Vec<Series> = both.iter().map(|series| series.over(&both[0])).collect();
     let standing = Standing::times(&ways, &both, &ratios);
-    let heads = ["", "waiting, %", "receiver, us each", "sender, us each"].map(str::to_owned);
+    let heads = ["", "idle, % of one CPU", "receiver, us/msg", "sender, us/msg"].map(str::to_owned);
     let of = standing.heads().into_iter().map(|of| format!("both {of}"));
     let mut table = Table::new(title, &heads.into_iter().chain(of).collect::<Vec<_>>());
     for (i, series) in figures.iter().enumerate() {
@@ -71,7 +71,7 @@ pub fn worker(orders: &mut Orders) {
             let address: String = orders.next();
             by_way!(way, receive::<ONE>(count, &address), within())
         }
-        other => panic!("no such role: {other}"),
+        other => panic!("unknown role: {other}"),
     }
 }
 

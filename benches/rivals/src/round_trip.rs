@@ -1,8 +1,8 @@
-//! How long does an answer take, by how both sides wait for each other and where they run?
+//! Round-trip latency, by wait strategy and placement.
 //!
-//! A message of 8 bytes there and the same back through two carriers, one at a time, for a span of time:
-//! who waits by keeping its processor busy has few trips where the other side needs that processor. All
-//! times of all rounds go into one histogram.
+//! Ping-pong of 8-byte messages through two transports, one at a time, for a fixed duration: a side
+//! that spins completes few round trips where the other side needs the same processor. The
+//! latencies of all rounds are collected in one histogram.
 
 use std::io;
 
@@ -18,16 +18,16 @@ use crate::table::{Series, Table};
 use crate::verdict::{Contender, Standing};
 use crate::{Extent, by_way, clock};
 
-/// Words of a message.
+/// Words per message.
 const ONE: usize = 1;
 /// The first word of the last message of a turn.
 const LAST: u64 = u64::MAX;
-/// Longer than any trip, nanoseconds or ticks.
+/// An upper bound of the latency, in nanoseconds or ticks.
 const LONGEST: u64 = 1 << 40;
-/// Digits of a time.
+/// Significant digits of the histogram.
 const DIGITS: u8 = 3;
 
-/// Where the two sides run.
+/// The placement of the two sides.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     Apart,
@@ -35,7 +35,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// As it is said in a title.
+    /// Returns its name in titles.
     pub fn name(self) -> &'static str {
         match self {
             Place::Apart => "two processors",
@@ -44,7 +44,7 @@ impl Place {
     }
 }
 
-/// Times of all ways at both places.
+/// Measures all transports in both placements.
 pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<Vec<(Place, Vec<Times>)>> {
     let (first, second) = cores.apart;
     let mut all = Vec::new();
@@ -81,23 +81,23 @@ fn place(
     let each = |busy: bool, extra: Option<Way>| -> Vec<usize> {
         (0..ways.len()).filter(|&i| ways[i].is_busy() == busy || Some(ways[i]) == extra).collect()
     };
-    // Those that can sleep stand beside the ring that cannot, where it does not stand still.
+    // Transports that block are compared with the baseline, which spins, only on two processors.
     let yardstick = (place == Place::Apart).then_some(Way::Raw);
     for (manner, members) in [
-        ("both sides busy", each(true, None)),
-        ("who waits sleeps, at once or after a while", each(false, yardstick)),
+        ("both sides spin", each(true, None)),
+        ("both sides block, at once or after spinning", each(false, yardstick)),
     ] {
         let title = format!(
-            "Round trip of 8 B on {}, {manner}: ns there and back; {} rounds of {} turns of {span} ms",
+            "Round trip, 8 B, {}, {manner}: ns; {} rounds x {} turns of {span} ms",
             place.name(),
             rounds.rounds,
             rounds.turns
         );
         print(title, &members, ways, &outcomes, &histograms);
-        if place == Place::Together && manner == "both sides busy" {
+        if place == Place::Together && manner == "both sides spin" {
             println!(
-                "\nWho spins there keeps the other from its work until the kernel takes the processor away: few \
-                 trips. Shaq's and iceoryx2's loops are those of this bench, which yield now and then."
+                "\nA side that spins there delays the other until the kernel preempts it, so there are few round \
+                 trips. Shaq and iceoryx2 use a polling loop of this benchmark, which yields after a while."
             );
         }
     }
@@ -110,7 +110,8 @@ fn histogram() -> Histogram<u64> {
     Histogram::new_with_max(LONGEST, DIGITS).expect("three digits")
 }
 
-/// Those of one manner, from the whole histogram but for what is compared round by round.
+/// Prints the transports of one wait strategy: from the whole histogram, except ratios, which are
+/// taken round by round.
 fn print(
     title: String,
     members: &[usize],
@@ -122,7 +123,7 @@ fn print(
     let times: Vec<Series> = members.iter().map(|&i| outcomes[i].figures[0].clone()).collect();
     let ratios: Vec<Series> = members.iter().map(|&i| outcomes[i].ratios[0].clone()).collect();
     let standing = Standing::times(&of_members, &times, &ratios);
-    let heads = ["", "p50", "least", "most", "p99", "p99.9", "longest", "trips"];
+    let heads = ["", "p50", "min", "max", "p99", "p99.9", "longest", "round trips"];
     let heads: Vec<String> = heads
         .map(str::to_owned)
         .into_iter()
@@ -131,7 +132,7 @@ fn print(
     let mut table = Table::new(title, &heads);
     for (row, &i) in members.iter().enumerate() {
         let (histogram, mut cells) = (&histograms[i], times[row].cells(0).to_vec());
-        // A percentile of fewer trips would be the longest.
+        // A percentile of fewer round trips would be the maximum.
         cells.extend([(0.99, 100), (0.999, 1_000)].map(|(part, least)| match histogram.len() {
             trips if trips < least => String::new(),
             _ => histogram.value_at_quantile(part).to_string(),
@@ -152,7 +153,7 @@ pub fn worker(orders: &mut Orders) {
             let address: String = orders.next();
             by_way!(way, give_back::<ONE>(&address), stand_by())
         }
-        other => panic!("no such role: {other}"),
+        other => panic!("unknown role: {other}"),
     }
 }
 
@@ -172,7 +173,7 @@ fn give_back<C: Carrier<N>, const N: usize>(address: &str) {
     }
 }
 
-/// The returning side's turn.
+/// Runs a turn of the returning side.
 fn answer<const N: usize>(tx: &mut impl Send<N>, rx: &mut impl Receive<N>) {
     loop {
         let message = rx.one();
@@ -199,15 +200,15 @@ fn both<L: Local<N>, const N: usize>(span: u64, core: usize) {
         if !begun {
             go.send(()).expect("the other thread");
         }
-        // Until the end of the turn.
+        // The thread answers until the end of the turn.
         begun = n != LAST;
         tx.send(&[n; N]);
         rx.one()[0]
     });
 }
 
-/// The serving side's course: told to go, it warms up for a tenth of the span, then takes the time of each trip
-/// until the span is over, and says the histogram.
+/// Runs the initiating side: on `go`, it warms up for a tenth of the span, then measures each round
+/// trip until the span is over, and reports the histogram.
 fn timed_turns(span: u64, mut there_and_back: impl FnMut(u64) -> u64) {
     let tick = clock::tick();
     let span = (span as f64 / tick) as u64;
@@ -233,14 +234,14 @@ fn timed_turns(span: u64, mut there_and_back: impl FnMut(u64) -> u64) {
     }
 }
 
-/// A histogram of ticks as a line: what a tick is in nanoseconds, then each time and how often.
+/// Writes a histogram of ticks as a line: the nanoseconds per tick, then each time with its count.
 fn written(times: &Histogram<u64>, tick: f64) -> String {
     let each = times.iter_recorded();
     let each = each.map(|time| format!(" {}:{}", time.value_iterated_to(), time.count_at_value()));
     tick.to_string() + &each.collect::<String>()
 }
 
-/// A histogram of nanoseconds from such a line.
+/// Reads a histogram of nanoseconds from such a line.
 fn parse(line: &str) -> Option<Histogram<u64>> {
     let mut words = line.split(' ');
     let tick: f64 = words.next()?.parse().ok()?;

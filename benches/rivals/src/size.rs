@@ -1,7 +1,7 @@
-//! How many bytes a second go through in large messages, and how many could?
+//! Bandwidth of large messages, compared with a plain copy.
 //!
-//! The sender writes every word, the receiver adds them all up. Where nothing is written in place, the
-//! message is made in a place of the sender's first, and received into one of the receiver's.
+//! The sender writes every word; the receiver sums all words. Transports that do not write in place
+//! build the message in a buffer of the sender and receive it into one of the receiver.
 
 use std::hint::black_box;
 use std::io;
@@ -18,20 +18,20 @@ use crate::verdict::{Aim, Standing};
 
 const WAYS: [Way; 4] = [Way::InPlace, Way::Sysvring, Way::Raw, Way::Copy];
 
-/// Those, and huge pages where there are enough for a ring.
+/// Returns the transports, with huge pages if enough are free for a ring.
 fn ways(ring: usize) -> Vec<Way> {
     let mut ways = WAYS.to_vec();
     match free_huge() >= ring + ring / 8 {
         true => ways.insert(1, Way::Huge),
         false => println!(
-            "\nWithout huge pages: the next table takes {} MB of them (see vm.nr_hugepages).",
+            "\nHuge pages skipped: the next table needs {} MB of them (see vm.nr_hugepages).",
             (ring + ring / 8).div_ceil(1_000_000)
         ),
     }
     ways
 }
 
-/// Bytes of huge pages that nobody has.
+/// Returns the number of bytes in free huge pages.
 fn free_huge() -> usize {
     let all = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let of = |name: &str| {
@@ -41,7 +41,7 @@ fn free_huge() -> usize {
     of("HugePages_Free:") * of("Hugepagesize:") * 1024
 }
 
-/// Bytes of a message that only these ways carry.
+/// Bytes of the largest message, which only these transports carry.
 pub const LARGEST: usize = 0x10_0000;
 
 pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
@@ -49,11 +49,11 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
     size(LARGEST, extent.pick(10, 60, 150), cores, extent, &[])
 }
 
-/// `least`: what sysvring in place is to come to, of bytes copied.
+/// `least` holds the targets of sysvring in place, relative to the copy.
 fn size(bytes: usize, count: u64, cores: &Cores, extent: Extent, least: &[f64]) -> io::Result<()> {
     let rounds = Rounds { rounds: extent.rounds(), turns: extent.pick(1, 5, 9) };
     let capacity = link::capacity(bytes);
-    // Nothing stays of these ways.
+    // These transports leave nothing behind.
     let leftovers = Leftovers::default();
     let start = |way| {
         let flow = Flow { way, bytes, capacity, count, batches: false };
@@ -67,12 +67,12 @@ fn size(bytes: usize, count: u64, cores: &Cores, extent: Extent, least: &[f64]) 
         .unzip();
     let standing = Standing::rates(&ways, &rates, &ratios);
     let title = format!(
-        "Messages of {} through {capacity} slots: gigabytes a second; {} rounds of {} turns of {count}",
+        "Bandwidth, messages of {}, {capacity} slots: GB/s; {} rounds x {} turns of {count} messages",
         named(bytes),
         rounds.rounds,
         rounds.turns
     );
-    let mut heads = ["", "median", "least", "most"].map(str::to_owned).to_vec();
+    let mut heads = ["", "median", "min", "max"].map(str::to_owned).to_vec();
     heads.extend(standing.heads());
     let mut table = Table::new(title, &heads);
     for (i, way) in ways.iter().enumerate() {
@@ -86,7 +86,7 @@ fn size(bytes: usize, count: u64, cores: &Cores, extent: Extent, least: &[f64]) 
     Ok(())
 }
 
-/// The receiver's course that only copies: from one place that stays warm, round and round a ring.
+/// Runs a receiver that only copies, from one warm buffer around a ring.
 pub fn copy(bytes: usize, capacity: usize, count: u64) {
     let from = vec![1_u8; bytes];
     let mut ring = vec![2_u8; bytes * capacity];

@@ -1,4 +1,4 @@
-//! How many messages a second go through, one to one, both sides at work without a pause?
+//! SPSC throughput while both sides work without a pause.
 
 use std::io;
 use std::ops::Range;
@@ -29,7 +29,7 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<Vec<Rates>
     Ok(sizes)
 }
 
-/// What sysvring is to come to.
+/// The targets for sysvring.
 fn aims(bytes: usize) -> Vec<Aim<Way>> {
     use Way::{InPlace, Raw, Rtrb, Shaq, Spin, Sysvring};
     let aim = |whose, over, times| Aim { whose, over, goal: Goal::AtLeast(times) };
@@ -42,7 +42,7 @@ fn aims(bytes: usize) -> Vec<Aim<Way>> {
     aims
 }
 
-/// Messages of `N` words, so many in a turn; fewer of those that are calls of the kernel.
+/// Measures messages of `N` words, `count` per turn; fewer where a message is a system call.
 fn of_size<const N: usize>(
     cores: &Cores,
     extent: Extent,
@@ -50,7 +50,7 @@ fn of_size<const N: usize>(
     count: u64,
 ) -> io::Result<Rates> {
     let bytes = N * 8;
-    // In place is worth it where a message is more than a word.
+    // In-place access pays off only for messages of more than one word.
     let fits = |way: &Way| way.takes(bytes) && (N > 1 || *way != Way::InPlace);
     let ways: Vec<Way> = ways.iter().copied().filter(fits).collect();
     let rounds = Rounds { rounds: extent.rounds(), turns: extent.pick(1, 3, 9) };
@@ -63,8 +63,8 @@ fn of_size<const N: usize>(
     };
     let outcomes = contest(&ways, rounds, start, |_, pair| turn(pair))?;
     let title = format!(
-        "Stream of messages of {}, one to one: million messages a second; {} rounds of {} turns of {count}; a \
-         twentieth where a message is a call",
+        "SPSC throughput, {}: Mmsg/s; {} rounds x {} turns of {count} messages, a \
+         twentieth where a message is a system call",
         named(bytes),
         rounds.rounds,
         rounds.turns
@@ -78,28 +78,28 @@ fn of_size<const N: usize>(
     Ok(rates)
 }
 
-/// What flows.
+/// The parameters of a stream.
 #[derive(Clone, Copy)]
 pub struct Flow {
     pub way: Way,
-    /// Of a message.
+    /// Size of a message.
     pub bytes: usize,
     /// Slots.
     pub capacity: usize,
-    /// Messages of a turn.
+    /// Messages per turn.
     pub count: u64,
-    /// Several at once.
+    /// Whether messages are sent and received in batches.
     pub batches: bool,
 }
 
-/// The two ends of a stream.
+/// Starts the two ends of a stream.
 pub fn pair(flow: Flow, cores: &Cores, leftovers: &Leftovers) -> io::Result<Pair> {
     let Flow { way, bytes, capacity, count, batches } = flow;
     let more: [&dyn ToString; 5] = [&bytes, &capacity, &count, &batches, &cores.apart.0];
     link::start("stream", way, cores, &more, leftovers)
 }
 
-/// One turn: million messages a second.
+/// Runs one turn and returns its throughput in Mmsg/s.
 pub fn turn((sender, receiver): &mut Pair) -> io::Result<[f64; 1]> {
     receiver.tell("go")?;
     sender.tell("go")?;
@@ -125,29 +125,29 @@ pub fn worker(orders: &mut Orders) {
         (_, 64) => work::<8>(&role, way, task, orders),
         (_, 1024) => work::<128>(&role, way, task, orders),
         (_, 65536) => work::<8192>(&role, way, task, orders),
-        other => panic!("no such stream: {other:?}"),
+        other => panic!("unknown stream: {other:?}"),
     }
 }
 
-/// What a side is told.
+/// The arguments of one side.
 #[derive(Clone, Copy)]
 struct Task {
     /// Slots.
     capacity: usize,
-    /// Messages of a turn.
+    /// Messages per turn.
     count: u64,
-    /// Several at once.
+    /// Whether messages are sent and received in batches.
     batches: bool,
-    /// Where the sender runs.
+    /// The processor of the sender.
     core: usize,
 }
 
-/// The largest messages, which few carry.
+/// Runs one side for the largest messages, which few transports support.
 fn large<C: Carrier<{ size::LARGEST / 8 }>>(role: &str, task: Task, orders: &mut Orders) {
     match role {
         "send" => send::<C, _>(task),
         "receive" => receive::<C, _>(task, &orders.next::<String>()),
-        other => panic!("no such role: {other}"),
+        other => panic!("unknown role: {other}"),
     }
 }
 
@@ -158,7 +158,7 @@ fn work<const N: usize>(role: &str, way: Way, task: Task, orders: &mut Orders) {
             let address: String = orders.next();
             by_way!(way, receive::<N>(task, &address), both(task))
         }
-        other => panic!("no such role: {other}"),
+        other => panic!("unknown role: {other}"),
     }
 }
 
@@ -167,7 +167,7 @@ fn send<C: Carrier<N>, const N: usize>(task: Task) {
     say(address);
     let mut tx = None;
     let mut offer = Some(offer);
-    // Once it is told to go, the receiver is there.
+    // The receiver has attached by the time `go` arrives.
     let mut accept = || C::accept(offer.take().expect("once"));
     if task.batches {
         let mut places = vec![[0; N]; BATCH];
@@ -199,7 +199,7 @@ fn receive<C: Carrier<N>, const N: usize>(task: Task, address: &str) {
     receive_all(task, C::attach(address, task.capacity), |_| {});
 }
 
-/// The receiver's whole course; `begin` is told of each turn's messages.
+/// Runs the receiver; `begin` is called with the sequence of each turn.
 fn receive_all<const N: usize>(
     task: Task,
     mut rx: impl Receive<N>,
@@ -228,12 +228,12 @@ fn receive_all<const N: usize>(
     }
 }
 
-/// Both sides are threads of the other worker.
+/// Stands by, because both sides run as threads of the other worker.
 fn idle<L: Local<N>, const N: usize>() {
     stand_by();
 }
 
-/// The other worker does it all.
+/// Stands by while the other worker does all the work.
 fn stand_by() {
     say("within a process");
     loop {

@@ -1,22 +1,26 @@
-//! Explicit-state model of `src/wait/mod.rs`: how threads go to sleep, are woken, and give up, and how a
-//! wake-up is passed on. All interleavings are searched. A fault is a state in which nothing goes on by
-//! itself while a message, or one that a dead member held, is there and a thread sleeps.
+//! Explicit-state model of `src/wait/mod.rs`: how threads park, are woken and give up, and how a
+//! wake-up is passed on. The search covers all interleavings. A fault is a state in which no thread
+//! proceeds by itself, a thread is parked, and a message is available or a dead member left one
+//! unacknowledged.
 //!
-//! Modelled: one wake semaphore (the receivers'), the PARKED bit, one word per seat (incarnation and
-//! number of waiting threads), the duty to pass a wake-up on, store buffers of the senders (TSO),
-//! `membarrier`, death of any process between any two steps with its `SEM_UNDO` post, a successor that
-//! takes the seat of a dead member in several steps, and timeouts of sleeping threads. A thread that comes
-//! back from a sleep because of a signal takes the same steps as one whose time is over, and returns.
+//! Modelled: one wake semaphore (the receivers'), the PARKED bit, one word per seat (incarnation
+//! and number of waiting threads), the duty to pass a wake-up on, store buffers of the senders
+//! (TSO), `membarrier`, death of any process between any two steps with its `SEM_UNDO` post, a
+//! successor that takes the seat of a dead member in several steps, and timeouts of parked threads.
+//! A thread that a signal interrupts takes the same steps as one whose timeout expires, and
+//! returns.
 //!
-//! The names of the steps (P1, S4, ...) are those of the argument at the top of `src/wait/mod.rs`: P publish
-//! and wake, S go to sleep, F found something before the sleep, K woken, G give up, T woken for nothing, R
-//! rest, O pass on; a joining process is `Seated`, then `Signed`, then `Waking`.
+//! The names of the steps (P1, S4, ...) are those of the argument at the top of `src/wait/mod.rs`:
+//! P publishes and wakes, S parks, F finds something before it parks, K is woken, G gives up, T is
+//! woken without cause, R rests, O passes on. A joining process is `Seated`, then `Signed`, then
+//! `Waking`.
 //!
-//! Not covered: memory orders weaker than TSO (the loom models in `src/models` look at those), channels
-//! that use fences because membarrier was refused, the senders' side (its steps are the same, with free
-//! slots in place of messages), the order of messages and the ring itself, the end of a stream, closing
-//! and removal, leaving (the same post as a death), SIGSTOP, wrap-around of the incarnation. A step of a
-//! look at the ring is atomic here. Settings are small: two or three members, up to three messages.
+//! Not modelled: memory orders weaker than TSO (the loom models in `src/models` check those),
+//! channels that use fences because membarrier was refused, the senders' side (its steps are the
+//! same, with free slots in place of messages), the order of messages and the ring itself, the end
+//! of a stream, closing and removal, leaving (which posts as a death does), SIGSTOP, and
+//! wrap-around of the incarnation. A scan of the ring is one atomic step here. Settings are small:
+//! two or three members, up to three messages.
 
 mod protocol;
 mod receiver;
@@ -27,8 +31,8 @@ use protocol::Change::*;
 use protocol::{Change, Setting};
 use search::{Verdict, search};
 
-/// Two messages from one sender to two members with one thread each; one process is killed, and a dead
-/// member may have a successor.
+/// One sender sends two messages to two members with one thread each. One process is killed, and a
+/// dead member may have a successor.
 const SMALL: Setting = Setting {
     senders: 1,
     messages: 2,
@@ -50,7 +54,7 @@ fn holds(setting: Setting) {
     }
 }
 
-/// Fails unless the search finds a counterexample, which `--nocapture` shows.
+/// Fails unless the search finds a counterexample. `--nocapture` shows it.
 #[track_caller]
 fn fails(setting: Setting, changes: &'static [Change]) {
     match search(&Setting { changes, ..setting }) {
@@ -99,9 +103,10 @@ fn holds_with_a_timeout_and_two_threads_of_one_member() {
     holds(Setting { threads: &[2, 1], messages: 1, kills: 1, ..IMPATIENT });
 }
 
-/// Larger settings, for changes of the protocol: `cargo test --release --test waiting_model -- --ignored`.
+/// Larger settings, for changes of the protocol: `cargo test --release --test waiting_model --
+/// --ignored`.
 #[test]
-#[ignore = "takes minutes, and two gigabytes of memory"]
+#[ignore = "takes minutes and two gigabytes of memory"]
 fn holds_in_larger_settings() {
     holds(Setting { senders: 2, messages: 1, timeouts: 1, ..SMALL });
     holds(Setting { threads: &[1, 1, 1], successors: 0, ..SMALL });
@@ -110,7 +115,8 @@ fn holds_in_larger_settings() {
     holds(Setting { threads: &[2, 1], messages: 1, timeouts: 1, ..SMALL });
 }
 
-/// Variants that are equivalent as far as this model goes. Some of them fail together, see below.
+/// Variants that this model cannot tell from the protocol. Some of them fail in combination, see
+/// below.
 #[test]
 fn some_changes_hold_alone() {
     let alone: [&[Change]; 4] = [
@@ -126,7 +132,7 @@ fn some_changes_hold_alone() {
 }
 
 #[test]
-fn holds_where_a_thread_woken_for_nothing_rests() {
+fn holds_if_a_thread_woken_without_cause_rests() {
     holds(Setting { changes: &[Rests], ..SMALL });
     holds(Setting { changes: &[Rests], ..IMPATIENT });
     holds(Setting { changes: &[Rests], threads: &[1, 1, 1], messages: 1, ..SMALL });
@@ -134,12 +140,12 @@ fn holds_where_a_thread_woken_for_nothing_rests() {
 }
 
 #[test]
-fn fails_if_a_thread_rests_with_its_duty() {
+fn fails_if_a_resting_thread_keeps_its_duty() {
     fails(Setting { threads: &[1, 1, 1], successors: 0, ..SMALL }, &[RestsWithDuty]);
 }
 
 #[test]
-fn fails_if_nothing_is_passed_on() {
+fn fails_if_wakeups_are_not_passed_on() {
     fails(SMALL, &[NoPassingOn]);
 }
 
@@ -149,17 +155,17 @@ fn fails_if_passing_on_has_no_barrier() {
 }
 
 #[test]
-fn fails_if_passing_on_looks_before_parked_is_set() {
+fn fails_if_passing_on_polls_before_parked_is_set() {
     fails(SMALL, &[PassOnLooksFirst]);
 }
 
 #[test]
-fn fails_if_passing_on_does_not_look() {
+fn fails_if_passing_on_does_not_poll() {
     fails(SMALL, &[PassOnWithoutLook]);
 }
 
 #[test]
-fn fails_if_passing_on_overlooks_messages_of_the_dead() {
+fn fails_if_passing_on_ignores_orphaned_messages() {
     fails(Setting { threads: &[1, 1, 1], successors: 0, ..SMALL }, &[PassOnLooksQuickly]);
     let setting = Setting { threads: &[2, 1], successors: 0, ..SMALL };
     fails(setting, &[PassOnLooksQuickly, FinderLeavesParked]);
@@ -181,7 +187,7 @@ fn fails_if_a_finder_drops_its_duty() {
 }
 
 #[test]
-fn fails_if_a_sleeper_has_no_barrier() {
+fn fails_if_parking_has_no_barrier() {
     fails(SMALL, &[SleeperWithoutBarrier]);
 }
 
@@ -196,7 +202,7 @@ fn fails_if_the_word_of_a_dead_seat_is_overwritten() {
 }
 
 #[test]
-fn fails_if_a_duty_is_lost_at_announcing_and_finders_leave_parked_on() {
+fn fails_if_announcing_drops_the_duty_and_finders_leave_parked() {
     fails(SMALL, &[DutyLostAtAnnouncing, FinderLeavesParkedToOthers]);
 }
 

@@ -1,49 +1,51 @@
-//! The steps of `src/wait/mod.rs`, one atomic instruction or system call at a time, and the ways to weaken
-//! them.
+//! The steps of `src/wait/mod.rs`, one atomic instruction or system call at a time, and the changes
+//! that weaken them.
 
 use crate::state::{Life, Member, Publish, Sender, State, Step, Thread, Word};
 
-/// A change of the protocol. "Holds alone": it takes another change for a fault.
+/// A change of the protocol. "Holds alone" marks a change that causes a fault only together with
+/// another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A thread that has a duty drops it.
     NoPassingOn,
-    /// No membarrier between PARKED and the look of passing on.
+    /// Passing on issues no membarrier between setting PARKED and polling.
     PassOnWithoutBarrier,
-    /// The look of passing on comes before PARKED.
+    /// Passing on polls before it sets PARKED.
     PassOnLooksFirst,
-    /// Passing on sets PARKED, and does not look.
+    /// Passing on sets PARKED and does not poll.
     PassOnWithoutLook,
-    /// Passing on looks at new messages, and not at those of dead members.
+    /// Passing on polls for new messages, but not for orphaned ones.
     PassOnLooksQuickly,
-    /// Passing on asks the kernel for sleeping threads (GETNCNT) instead of reading the words.
+    /// Passing on asks the kernel for parked threads (GETNCNT) instead of reading the words.
     PassOnAsksTheKernel,
     /// A death posts no token.
     DeathsDoNotPost,
-    /// A finder takes PARKED off and does not pass on.
+    /// A finder clears PARKED and does not pass on.
     FinderDropsDuty,
     /// A finder does not touch PARKED. Holds alone.
     FinderLeavesParked,
-    /// A finder leaves PARKED on where a word tells of others. Holds alone.
+    /// A finder leaves PARKED set if a word counts other waiting threads. Holds alone.
     FinderLeavesParkedToOthers,
-    /// No membarrier before the look that precedes a sleep.
+    /// A thread issues no membarrier before the poll that precedes parking.
     SleeperWithoutBarrier,
-    /// PARKED is set before the word counts the sleeper.
+    /// A thread sets PARKED before its word counts it.
     ParkedBeforeWord,
-    /// The word of a dead seat is overwritten without a comparison.
+    /// A thread overwrites the word of a dead seat without a comparison.
     WipesBlindly,
-    /// A thread woken for nothing drops its duty when it announces itself again. Holds alone.
+    /// A thread woken without cause drops its duty when it announces itself again. Holds alone.
     DutyLostAtAnnouncing,
-    /// A thread that gives up takes PARKED off and does not pass on.
+    /// A thread that gives up clears PARKED and does not pass on.
     GivesUpWithoutDuty,
-    /// A thread that gives up takes one off its word and does nothing else. Holds alone.
+    /// A thread that gives up decrements its word and does nothing else. Holds alone.
     GivesUpAtOnce,
-    /// A thread woken for nothing passes on and rests, as long as it likes (R1). It is the protocol where it
-    /// was woken for nothing before.
+    /// A thread woken without cause passes on and rests for any time (R1). Each wake-up that the
+    /// unchanged protocol spends on such a thread takes this path instead.
     Rests,
-    /// The same, and keeps its duty while it rests: what is there waits that long.
+    /// The same, but the thread keeps its duty while it rests: an available message waits that
+    /// long.
     RestsWithDuty,
-    /// A process that takes over a seat does not wake.
+    /// A process that takes over a seat does not wake others.
     JoinerDoesNotWake,
 }
 
@@ -51,7 +53,7 @@ pub enum Change {
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
     pub senders: usize,
-    /// Of each sender.
+    /// Messages that each sender sends.
     pub messages: u8,
     /// Threads of each member.
     pub threads: &'static [usize],
@@ -67,7 +69,7 @@ impl Setting {
         self.changes.contains(&change)
     }
 
-    /// The seat of a thread.
+    /// Returns the seat of a thread.
     pub fn seat_of(&self, thread: usize) -> usize {
         let mut threads_before = 0;
         let is_of = |threads: &usize| {
@@ -77,7 +79,7 @@ impl Setting {
         self.threads.iter().position(is_of).expect("a thread of a member")
     }
 
-    /// The threads of a seat.
+    /// Returns the threads of a seat.
     pub fn threads_of(&self, seat: usize) -> std::ops::Range<usize> {
         let first = self.threads[..seat].iter().sum();
         first..first + self.threads[seat]
@@ -106,12 +108,12 @@ impl Setting {
         state
     }
 
-    /// The next step of a sender, if there is one.
+    /// Takes the next step of a sender, if it has one.
     pub fn send(&self, mut state: State, sender: usize) -> Option<State> {
         let Sender { step, unsent, buffered } = state.senders[sender];
         state.senders[sender].step = match step {
             Publish::P1Store => {
-                // One place in the store buffer is enough to be late.
+                // One entry in the store buffer is enough to delay a store.
                 if unsent == 0 || buffered {
                     return None;
                 }
@@ -137,7 +139,7 @@ impl Setting {
         Some(state)
     }
 
-    /// The next step of a process on its way into a seat.
+    /// Takes the next step of a process that is joining.
     pub fn join(&self, mut state: State, seat: usize) -> Option<State> {
         state.members[seat].life = match state.members[seat].life {
             Life::Dead | Life::Alive => return None,

@@ -4,7 +4,8 @@ use crate::protocol::{Change, Setting};
 use crate::state::{Life, State, Step, Word};
 
 impl Setting {
-    /// The next step of a receiver's thread; `None` where it waits for a token, or is gone.
+    /// Takes the next step of a receiver's thread. Returns `None` if it waits for a token or is
+    /// gone.
     pub fn receive(&self, mut state: State, thread: usize) -> Option<State> {
         let seat = self.seat_of(thread);
         let mut own = state.threads[thread];
@@ -22,7 +23,7 @@ impl Setting {
                 if own.holds { Step::Away } else { first_of_two[0] }
             }
 
-            // On the way to sleep.
+            // The thread prepares to park.
             Step::S1Announce => {
                 state.members[seat].word.announce();
                 after(Step::S1Announce)
@@ -42,7 +43,7 @@ impl Setting {
                 if own.holds {
                     Step::F1Withdraw
                 } else {
-                    // This look counts as passing on.
+                    // This poll counts as passing on.
                     own.duty = false;
                     Step::S5Sleep
                 }
@@ -56,7 +57,7 @@ impl Setting {
                 Step::K1Withdraw
             }
 
-            // Found something without a sleep.
+            // It found something before it parked.
             Step::F1Withdraw => {
                 state.members[seat].word.withdraw();
                 if self.has(Change::FinderLeavesParked) {
@@ -80,7 +81,7 @@ impl Setting {
             Step::F3PassOnIfDue if own.duty => Step::O0Begin,
             Step::F3PassOnIfDue => Step::Away,
 
-            // Woken by a token.
+            // A token woke it.
             Step::K1Withdraw => {
                 state.members[seat].word.withdraw();
                 Step::K1Look
@@ -91,7 +92,7 @@ impl Setting {
                 if own.holds { Step::O0Begin } else { Step::T1ReadWord }
             }
 
-            // Its time is over: it returns with what it finds.
+            // Its timeout expired: it returns what it finds.
             Step::G1Withdraw => {
                 state.members[seat].word.withdraw();
                 if self.has(Change::GivesUpAtOnce) { Step::Away } else { Step::G2TakeParkedOff }
@@ -106,7 +107,7 @@ impl Setting {
                 Step::F3PassOnIfDue
             }
 
-            // Woken for nothing: a word of a dead member may be why.
+            // It was woken without cause. A word of a dead member may be the reason.
             Step::T1ReadWord => {
                 own.word = state.members[usize::from(own.seat)].word;
                 match usize::from(own.seat) != seat && own.word.waiting > 0 {
@@ -137,7 +138,7 @@ impl Setting {
                 }
             }
 
-            // Passing on. From here on the step itself stands for the duty.
+            // It passes on. From here on, the step itself stands for the duty.
             Step::O0Begin => {
                 own.duty = false;
                 own.seat = 0;
@@ -186,7 +187,7 @@ impl Setting {
                     Step::Away
                 }
             }
-            // If it is off, the thread that took it off posts or passes on.
+            // If PARKED is clear, the thread that cleared it posts or passes on.
             Step::O3TakeParkedOff if state.take_parked_off() => Step::O3Post,
             Step::O3TakeParkedOff => Step::Away,
             Step::O3Post => {
@@ -200,7 +201,7 @@ impl Setting {
             }
             Step::Gone => return None,
         };
-        // These notes are not read again: equal states shall be equal.
+        // These fields are not read again. Clearing them makes equivalent states equal.
         if matches!(own.step, Step::Away | Step::Look | Step::S1Announce | Step::S2SetParked) {
             (own.seat, own.word, own.saw_more) = (0, Word::default(), false);
         }
@@ -208,7 +209,7 @@ impl Setting {
         Some(state)
     }
 
-    /// A thread that sleeps has waited long enough.
+    /// Expires the timeout of a parked thread.
     pub fn time_out(&self, mut state: State, thread: usize) -> Option<State> {
         if state.timeouts == 0 || state.threads[thread].step != Step::S5Sleep {
             return None;

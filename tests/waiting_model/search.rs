@@ -1,4 +1,5 @@
-//! Searches all orders of steps, deaths and timeouts, breadth first: a counterexample is a shortest one.
+//! Searches all orders of steps, deaths and timeouts, breadth first, so that a counterexample is a
+//! shortest one.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -21,12 +22,12 @@ enum Event {
     SendersKilled,
 }
 
-/// What came of a search.
+/// The result of a search.
 #[derive(Debug)]
 pub enum Verdict {
-    /// In all of so many states.
+    /// The number of states; there is no fault in any of them.
     Holds(usize),
-    /// A thread sleeps for ever beside work. The steps to this state.
+    /// The steps to a state in which a thread stays parked although there is work.
     Fails(Vec<String>),
 }
 
@@ -62,7 +63,7 @@ impl Found {
                 }
                 Event::Joiner(seat) => format!("joiner {seat} {:?}", before.members[seat].life),
                 Event::StoreOf(sender) => format!("the store of sender {sender} becomes visible"),
-                Event::TimeIsOver(thread) => format!("the time of thread {thread} is over"),
+                Event::TimeIsOver(thread) => format!("the timeout of thread {thread} expires"),
                 Event::SeatTaken(seat) => format!("a new process takes seat {seat}"),
                 Event::MemberKilled(seat) => format!("member {seat} is killed"),
                 Event::SendersKilled => "the senders are killed".to_owned(),
@@ -72,7 +73,7 @@ impl Found {
     }
 }
 
-/// A hash in a few instructions: states are small and many.
+/// A hash that takes few instructions, because states are small and numerous.
 #[derive(Default)]
 struct Quick(u64);
 
@@ -98,12 +99,12 @@ impl Hasher for Quick {
     }
 
     fn finish(&self) -> u64 {
-        // The table takes its bits from both ends.
+        // The table uses both the high and the low bits.
         self.0 ^ self.0 >> 32
     }
 }
 
-/// Searches all states that can be reached.
+/// Searches all reachable states.
 pub fn search(setting: &Setting) -> Verdict {
     let mut found = Found { numbers: HashMap::default(), states: Vec::new() };
     found.put(setting.start(), 0, Event::Start);
@@ -121,17 +122,18 @@ pub fn search(setting: &Setting) -> Verdict {
     Verdict::Holds(found.states.len())
 }
 
-/// There is work, and a thread sleeps.
+/// Returns whether there is work while a thread is parked.
 fn is_fault(state: &State) -> bool {
     state.has_any() && state.threads.iter().any(|thread| thread.step == Step::S5Sleep)
 }
 
-/// The states that come after one.
+/// The successors of a state.
 struct Next<'a> {
     state: State,
     from: u32,
     found: &'a mut Found,
-    /// Nothing goes on by itself: deaths, timeouts, successors and calls of `recv` need not happen.
+    /// Nothing proceeds by itself: deaths, timeouts, successors and calls of `recv` need not
+    /// happen.
     stands_still: bool,
 }
 
@@ -140,7 +142,7 @@ impl Next<'_> {
         self.found.put(state, self.from, event);
     }
 
-    /// Steps that happen sooner or later.
+    /// Adds the steps that are certain to happen eventually.
     fn steps(&mut self, setting: &Setting) {
         let state = self.state;
         for sender in 0..setting.senders {

@@ -1,10 +1,10 @@
 //! The state: the ring, PARKED, the semaphore, the members, their threads, and the senders.
 
-/// Most of each, in any setting.
+/// The maximum of each in any setting.
 pub const MEMBERS: usize = 3;
 pub const THREADS: usize = 4;
 pub const SENDERS: usize = 2;
-/// The semaphore's limit. More tokens make no difference.
+/// The semaphore's limit. More tokens would make no difference.
 const TOKENS: u8 = 6;
 
 /// Everything that the next steps depend on.
@@ -13,12 +13,12 @@ pub struct State {
     /// Messages in the ring that every processor sees.
     pub messages: u8,
     pub parked: bool,
-    /// The value of the semaphore on which receivers sleep.
+    /// The value of the semaphore on which receivers park.
     pub tokens: u8,
     pub members: [Member; MEMBERS],
     pub threads: [Thread; THREADS],
     pub senders: [Sender; SENDERS],
-    /// How often these events may still happen.
+    /// How many more times each of these events may happen.
     pub kills: u8,
     pub successors: u8,
     pub timeouts: u8,
@@ -28,9 +28,9 @@ pub struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Member {
     pub life: Life,
-    /// The seat's word of the receivers' side.
+    /// The seat's word on the receivers' side.
     pub word: Word,
-    /// Messages that members in this seat held when they died.
+    /// Messages that members in this seat had in flight when they died.
     pub orphans: u8,
 }
 
@@ -38,11 +38,12 @@ pub struct Member {
 pub enum Life {
     /// The seat's semaphore is zero.
     Dead,
-    /// It has the seat, but the word and the orphans are still those of the previous member.
+    /// A process has the seat, but the word and the orphaned messages are still the previous
+    /// member's.
     Seated,
-    /// It wrote its own word, and has to wake.
+    /// It has written its own word and must wake others.
     Signed,
-    /// It took PARKED off, and has to post.
+    /// It has cleared PARKED and must post.
     Waking,
     Alive,
 }
@@ -58,7 +59,8 @@ impl Word {
         self.waiting = self.waiting.wrapping_add(1);
     }
 
-    /// One fewer. Where the word was wiped meanwhile, that makes very many.
+    /// Decrements the count. If the word was wiped meanwhile, the count wraps to a very large
+    /// number.
     pub fn withdraw(&mut self) {
         self.waiting = self.waiting.wrapping_sub(1);
     }
@@ -68,18 +70,18 @@ impl Word {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Thread {
     pub step: Step,
-    /// It took a token, or took PARKED off, and did not pass this on yet.
+    /// It took a token or cleared PARKED, and has not passed this on yet.
     pub duty: bool,
     pub holds: bool,
     /// The seat that it reads next.
     pub seat: u8,
-    /// That seat's word, as it was.
+    /// That seat's word as it was read.
     pub word: Word,
-    /// Whether it saw more work, where it looks before it sets PARKED.
+    /// Whether it saw more work, in a variant that polls before it sets PARKED.
     pub saw_more: bool,
 }
 
-/// What a receiver's thread does next; names and numbers as in the argument.
+/// What a receiver's thread does next. Names and numbers are those of the argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     Look,
@@ -90,7 +92,7 @@ pub enum Step {
     S5Sleep,
     F1Withdraw,
     F2TakeParkedOff,
-    /// Instead of F2: PARKED stays on if a word counts waiting threads.
+    /// Replaces F2: PARKED stays set if a word counts waiting threads.
     F2Scan,
     F3PassOnIfDue,
     K1Withdraw,
@@ -109,7 +111,7 @@ pub enum Step {
     O3Look,
     O3TakeParkedOff,
     O3Post,
-    /// Outside of `recv`, with or without a message; perhaps for ever.
+    /// Outside `recv`, with or without a message, perhaps forever.
     Away,
     Gone,
 }
@@ -137,35 +139,35 @@ impl State {
         self.tokens = TOKENS.min(self.tokens + 1);
     }
 
-    /// Takes PARKED off; returns whether it was on.
+    /// Clears PARKED. Returns whether it was set.
     pub fn take_parked_off(&mut self) -> bool {
         std::mem::replace(&mut self.parked, false)
     }
 
-    /// What a sender published becomes visible to all.
+    /// Makes a sender's published message visible to all.
     pub fn make_visible(&mut self, sender: usize) {
         self.messages += u8::from(std::mem::take(&mut self.senders[sender].buffered));
     }
 
-    /// `membarrier`: every processor drains its store buffer.
+    /// Executes `membarrier`: every processor drains its store buffer.
     pub fn barrier(&mut self) {
         (0..SENDERS).for_each(|sender| self.make_visible(sender));
     }
 
-    /// Takes a new message; returns whether there was one.
+    /// Takes a new message. Returns whether there was one.
     pub fn take_message(&mut self) -> bool {
         let there = self.messages > 0;
         self.messages -= u8::from(there);
         there
     }
 
-    /// A seat with messages of a dead member that can be taken over. Before a successor has signed, they
-    /// look like its own.
+    /// Returns a seat with orphaned messages that can be taken over. Until a successor has signed,
+    /// they appear to be its own.
     fn orphanage(&self) -> Option<usize> {
         self.members.iter().position(|m| m.orphans > 0 && m.life != Life::Seated)
     }
 
-    /// Takes a message, or one that a dead member held.
+    /// Takes a new or an orphaned message. Returns whether there was one.
     pub fn take_any(&mut self) -> bool {
         if self.take_message() {
             return true;
@@ -175,7 +177,7 @@ impl State {
         true
     }
 
-    /// Whether there is a message, or one that a dead member held.
+    /// Returns whether there is a new or an orphaned message.
     pub fn has_any(&self) -> bool {
         self.messages > 0 || self.orphanage().is_some()
     }
@@ -192,7 +194,7 @@ impl State {
         }
     }
 
-    /// Kills the sending process: its stores become visible, its further steps do not happen.
+    /// Kills the sending process: its stores become visible, and it takes no further steps.
     pub fn kill_senders(&mut self, posts: bool) {
         self.barrier();
         self.senders = [Sender::with(0); SENDERS];
@@ -203,7 +205,7 @@ impl State {
 }
 
 impl Thread {
-    /// A thread at that step, with nothing in hand.
+    /// Returns a thread at that step that has no duty.
     pub fn at(step: Step) -> Thread {
         let word = Word::default();
         Thread { step, duty: false, holds: false, seat: 0, word, saw_more: false }
@@ -211,12 +213,12 @@ impl Thread {
 }
 
 impl Sender {
-    /// A sender of so many messages.
+    /// Returns a sender that is to send `unsent` messages.
     pub fn with(unsent: u8) -> Sender {
         Sender { step: Publish::P1Store, unsent, buffered: false }
     }
 
-    /// Whether it has anything to do.
+    /// Returns whether it has anything to do.
     pub fn is_busy(&self) -> bool {
         self.unsent > 0 || self.step != Publish::P1Store
     }

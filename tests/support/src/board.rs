@@ -4,12 +4,13 @@ use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Zeros, in memory shared with all children forked later; for the life of the process. What is
-/// never touched takes no memory.
+/// Returns zeros in memory that all children forked later share, for the life of the process. A
+/// number that is never touched takes no memory.
 pub fn board<const N: usize>() -> &'static [AtomicU64; N] {
     let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     let protection = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: new memory at a place the kernel picks, never unmapped; zeros are valid numbers.
+    // SAFETY: a new mapping at an address that the kernel picks, never unmapped; zeros are valid
+    // numbers.
     unsafe {
         let page = libc::mmap(ptr::null_mut(), N * 8, protection, flags, -1, 0);
         assert_ne!(page, libc::MAP_FAILED, "mmap: {}", std::io::Error::last_os_error());
@@ -17,12 +18,12 @@ pub fn board<const N: usize>() -> &'static [AtomicU64; N] {
     }
 }
 
-/// Waits until `what` is true, for twenty seconds at most.
+/// Waits until `what` is true, for 20 seconds at most.
 #[track_caller]
 pub fn until(mut what: impl FnMut() -> bool) {
     let start = Instant::now();
     while !what() {
-        assert!(start.elapsed() < Duration::from_secs(20), "it never came true");
+        assert!(start.elapsed() < Duration::from_secs(20), "the condition never became true");
         std::thread::sleep(Duration::from_micros(50));
     }
 }
@@ -33,10 +34,10 @@ pub fn until_at_least(number: &AtomicU64, n: u64) {
     until(|| number.load(Ordering::Acquire) >= n);
 }
 
-/// The monotonic clock, the same in all processes, nanoseconds.
+/// Returns the time of the monotonic clock in nanoseconds. It is the same in all processes.
 pub fn now_ns() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: a place for the answer.
+    // SAFETY: the pointer is to a local variable for the result.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
@@ -46,12 +47,12 @@ pub fn now_ns() -> u64 {
 pub struct Dice(u64);
 
 impl Dice {
-    /// Other numbers in each process and at each time.
+    /// Returns a generator whose numbers differ between processes and between calls.
     pub fn new() -> Dice {
         Dice(now_ns() ^ u64::from(std::process::id()) << 40)
     }
 
-    /// One of 0 to `n` - 1.
+    /// Returns a number from 0 to `n` - 1.
     pub fn below(&mut self, n: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut x = self.0;
@@ -60,13 +61,13 @@ impl Dice {
         (x ^ x >> 31) % n
     }
 
-    /// A time of at most 2 to the `bits` nanoseconds, short ones as likely as long ones.
+    /// Returns a time of at most 2^`bits` nanoseconds. Each order of magnitude is equally likely.
     pub fn time(&mut self, bits: u64) -> Duration {
         let reach = self.below(bits) + 1;
         Duration::from_nanos(self.below(1 << reach))
     }
 
-    /// Waits for such a time; the short ones without giving up the processor.
+    /// Waits for such a time, without giving up the processor if it is short.
     pub fn pause(&mut self, bits: u64) {
         let time = self.time(bits);
         if time > Duration::from_micros(50) {

@@ -1,18 +1,19 @@
-//! Errors on purpose: the kernel itself answers a system call with an errno, by a seccomp filter.
-//! For children only, since a filter is for ever.
+//! Error injection: a seccomp filter makes the kernel answer a system call with an errno. Only
+//! children use it, because a filter cannot be removed.
 //!
-//! The filters look at the call's number only, so they are for programs of one architecture, as tests
-//! are.
+//! The filters check the call's number only, not the architecture. They suit programs of one
+//! architecture, as tests are.
 
 use std::io;
 
 use libc::{BPF_ABS, BPF_ALU, BPF_AND, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
 
-/// From now on every one of these system calls of this process fails with `errno`, and does nothing.
+/// Makes each of these system calls fail with `errno` from now on, without any effect, in this
+/// process.
 pub fn fail(calls: &[libc::c_long], errno: i32) -> io::Result<()> {
     let mut program = vec![load(0)];
     for (i, call) in calls.iter().enumerate() {
-        // Over the other comparisons and the answer "allowed".
+        // Jumps over the other comparisons and the answer "allowed".
         program.push(jump_if_equal(*call as u32, calls.len() - i, 0));
     }
     program.push(give(libc::SECCOMP_RET_ALLOW));
@@ -20,13 +21,14 @@ pub fn fail(calls: &[libc::c_long], errno: i32) -> io::Result<()> {
     install(program)
 }
 
-/// As [`fail`], where an argument of the call has this value in the bits of `mask`.
+/// Does the same as [`fail`] for calls with an argument that has this value in the bits of `mask`.
 pub fn fail_where(
     call: libc::c_long,
     (argument, mask, value): (usize, u32, u32),
     errno: i32,
 ) -> io::Result<()> {
-    // Number, architecture, instruction pointer; then the arguments, each with its lower half first.
+    // The number, the architecture and the instruction pointer come first; then the arguments, each
+    // with its lower half first.
     let offset = 16 + 8 * argument as u32;
     let bits = instruction(BPF_ALU | BPF_AND | BPF_K, mask);
     install(vec![
@@ -49,7 +51,7 @@ fn load(offset: u32) -> libc::sock_filter {
     instruction(BPF_LD | BPF_W | BPF_ABS, offset)
 }
 
-/// Skips so many instructions if the loaded word is `k`, and so many if not.
+/// Skips `yes` instructions if the loaded word is `k`, and `no` instructions otherwise.
 fn jump_if_equal(k: u32, yes: usize, no: usize) -> libc::sock_filter {
     let jump = instruction(BPF_JMP | BPF_JEQ | BPF_K, k);
     libc::sock_filter { jt: yes as u8, jf: no as u8, ..jump }
@@ -61,7 +63,7 @@ fn give(answer: u32) -> libc::sock_filter {
 
 fn install(mut program: Vec<libc::sock_filter>) -> io::Result<()> {
     let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    // SAFETY: numbers, and a program that lives through the call.
+    // SAFETY: numbers, and a program that outlives the call.
     unsafe {
         if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
             || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) != 0

@@ -1,8 +1,8 @@
-//! What the kernel itself knows of segments and sets: asked without the crate under test.
+//! What the kernel reports about segments and sets, obtained without the crate under test.
 
 use std::io;
 
-/// The values of all semaphores of a set, and zeros behind them.
+/// Returns the values of all semaphores of a set, followed by zeros.
 pub fn values(set: i32) -> Vec<u16> {
     const GETALL: libc::c_int = 13;
     let mut values = vec![0u16; 512];
@@ -12,23 +12,23 @@ pub fn values(set: i32) -> Vec<u16> {
     values
 }
 
-/// Sets all semaphores of a set. The kernel then forgets what any process was to undo.
+/// Sets all semaphores of a set. The kernel then discards the undo records of all processes for it.
 pub fn set_values(set: i32, values: &[u16]) {
     const SETALL: libc::c_int = 17;
-    assert_eq!(values.len(), 512, "as many as `values` tells, more than any set has");
+    assert_eq!(values.len(), 512, "the length that `values` returns, larger than any set");
     // SAFETY: the kernel reads as many values as the set has, which is fewer.
     let result = unsafe { libc::semctl(set, 0, SETALL, values.as_ptr()) };
     assert_ne!(result, -1, "semctl(SETALL): {}", io::Error::last_os_error());
 }
 
-/// How many threads wait for a semaphore to grow.
+/// Returns how many threads wait for a semaphore to increase.
 pub fn waiting(set: i32, semaphore: i32) -> i32 {
     const GETNCNT: libc::c_int = 14;
     // SAFETY: numbers only.
     unsafe { libc::semctl(set, semaphore, GETNCNT) }
 }
 
-/// How many threads wait for a semaphore to be zero.
+/// Returns how many threads wait for a semaphore to become zero.
 pub fn waiting_for_zero(set: i32, semaphore: i32) -> i32 {
     const GETZCNT: libc::c_int = 15;
     // SAFETY: numbers only.
@@ -43,10 +43,11 @@ pub fn add(set: i32, semaphore: i32, n: i16) {
     assert_ne!(result, -1, "semop: {}", io::Error::last_os_error());
 }
 
-/// The bytes of a segment, copied through an attachment of its own, read-only.
+/// Returns the bytes of a segment, copied through a separate read-only attachment.
 pub fn bytes(segment: i32) -> Vec<u8> {
-    // SAFETY: the kernel fills the zeros and picks a free range; all of the segment is mapped there
-    // until it is detached. What is being written meanwhile is read as some bytes or others.
+    // SAFETY: the kernel fills the zeroed structure and picks a free range; the whole segment is
+    // mapped there until it is detached. A byte that is being written meanwhile is read as some
+    // value.
     unsafe {
         let mut stat: libc::shmid_ds = std::mem::zeroed();
         let result = libc::shmctl(segment, libc::IPC_STAT, &mut stat);
@@ -60,9 +61,9 @@ pub fn bytes(segment: i32) -> Vec<u8> {
     }
 }
 
-/// Where this process has a segment attached, as lines of its map.
+/// Returns where this process has a segment attached, as lines of its memory map.
 pub fn attachments(segment: i32) -> Vec<String> {
-    let maps = std::fs::read_to_string("/proc/self/maps").expect("our map");
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("the memory map of this process");
     // Address, mode, offset, device, and the inode, which is the segment's identifier.
     let is_it = |line: &&str| {
         let mut fields = line.split_whitespace().skip(4);

@@ -1,8 +1,8 @@
-//! What the tests and the benches of sysvring share.
+//! What the tests and the benchmarks of sysvring share.
 //!
-//! A program that uses this runs itself again for its child processes: [`worker::orders`] tells
-//! whether it is one. Tests come as [`suite::Test`]s to [`suite::run`], which gives each a watchdog
-//! and makes sure that nothing of System V is left.
+//! A program that uses this crate runs itself again for its child processes; [`worker::orders`]
+//! returns whether it is one. Tests are [`suite::Test`]s that are passed to [`suite::run`], which
+//! gives each a watchdog and checks that no segment or set is leaked.
 
 pub mod board;
 pub mod commands;

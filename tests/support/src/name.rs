@@ -1,4 +1,4 @@
-//! Names of channels that go when the test does.
+//! Names of channels that are removed when the test ends.
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -12,14 +12,14 @@ use sysvring::spsc::{Receiver, Sender};
 use crate::board::now_ns;
 use crate::witness;
 
-/// Every name in use, for the watchdog.
+/// All names in use, for the watchdog.
 static IN_USE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// How long a waker may take, by the library, before its sleeper counts as not woken.
+/// How long the library allows for a wake-up before it counts the parked waiter as not woken.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// A channel name that nobody else has. Dropped, it removes the channel, if there is one; and fails where
-/// a member of it was not woken for what it waited for.
+/// A unique channel name. Dropping it removes the channel, if there is one, and fails if a member
+/// of the channel was not woken for the event it waited for.
 pub struct Name {
     name: String,
     since: u64,
@@ -27,7 +27,7 @@ pub struct Name {
 }
 
 impl Name {
-    /// A fresh name.
+    /// Returns a new name.
     pub fn new() -> Name {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -36,7 +36,8 @@ impl Name {
         Name { name, since: now_ns(), may_oversleep: AtomicBool::new(false) }
     }
 
-    /// For tests that stop a process while it may be about to wake another one.
+    /// Excuses late wake-ups, for tests that stop a process while it may be about to wake another
+    /// one.
     pub fn may_oversleep(&self) {
         self.may_oversleep.store(true, Ordering::Relaxed);
     }
@@ -49,17 +50,17 @@ impl Name {
         assert!(stat.overslept == 0 || is_excused, "{} sleeps were overslept", stat.overslept);
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.name
     }
 
-    /// Options with that name.
+    /// Returns options with that name.
     pub fn options(&self) -> sysvring::Options {
         sysvring::Options::named(&*self.name)
     }
 
-    /// Both ends of a channel of so many slots, in this process.
+    /// Opens both ends of a channel of `capacity` slots in this process.
     pub fn pair<T: Message + ?Sized>(&self, capacity: usize) -> (Sender<T>, Receiver<T>) {
         let tx = self.options().capacity(capacity).open().expect("a sender");
         let rx = self.options().attach().expect("a receiver");
@@ -90,7 +91,7 @@ impl Drop for Name {
     }
 }
 
-/// Removes every channel whose name is in use: for who is about to end without unwinding.
+/// Removes every channel whose name is in use, before a process ends without unwinding.
 pub fn remove_all() {
     for name in IN_USE.lock().unwrap_or_else(|e| e.into_inner()).drain(..) {
         remove(&name);

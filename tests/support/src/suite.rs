@@ -1,4 +1,4 @@
-//! A suite of tests, each with a watchdog, and nothing of System V left behind.
+//! Runs tests, each with a watchdog, and checks that no segment or set is leaked.
 
 use std::process::ExitCode;
 use std::sync::{RwLock, mpsc};
@@ -8,23 +8,24 @@ use libtest_mimic::{Arguments, Trial};
 
 use crate::{name, witness};
 
-/// No test takes longer unless asked for.
+/// The maximum time of a test, unless the caller sets another.
 pub const WATCHDOG: Duration = Duration::from_secs(240);
 
-/// A test: its name, what it does, and what it needs. It fails by a panic.
+/// A test: its name, its function, and what it needs. It fails by a panic.
 pub type Test = (&'static str, fn(), Needs);
 
 /// What a test needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
     Nothing,
-    /// No other test beside it: it measures times, or reaps.
+    /// No other test may run at the same time, because it measures times or reaps.
     Quiet,
-    /// To run as root; else it is shown as ignored.
+    /// It must run as root. Otherwise it is shown as ignored.
     Root,
 }
 
-/// Names of functions as tests of a module: `tests![sends, receives; alone: measures; root: chowns]`.
+/// Lists functions as the tests of a module: `tests![sends, receives; alone: measures; root:
+/// chowns]`.
 #[macro_export]
 macro_rules! tests {
     (
@@ -32,7 +33,7 @@ macro_rules! tests {
         $(; alone: $($alone:ident),* $(,)?)?
         $(; root: $($root:ident),* $(,)?)?
     ) => {
-        /// The tests of this module.
+        /// Returns the tests of this module.
         pub fn tests() -> Vec<$crate::suite::Test> {
             use $crate::suite::Needs;
             vec![
@@ -44,38 +45,40 @@ macro_rules! tests {
     };
 }
 
-/// Names of functions as the work that children of this module may be started for:
-/// `workers![count_up]`; started as `Worker::start(&[&"module::count_up", ...])`.
+/// Lists functions as the work that children of this module may be started for:
+/// `workers![count_up]`, started as `Worker::start(&[&"module::count_up", ...])`.
 #[macro_export]
 macro_rules! workers {
     ($($work:ident),* $(,)?) => {
-        /// What children of this module do.
+        /// Returns the work that children of this module may be started for.
         pub fn workers() -> Vec<$crate::worker::Work> {
             vec![$((concat!(module_path!(), "::", stringify!($work)), $work as _)),*]
         }
     };
 }
 
-/// Runs the tests as the command line asks; afterwards no segment and no set of this process or its
-/// children may be there.
+/// Runs the tests that the command line selects. Fails if a segment or set of this process or its
+/// children remains afterwards.
 pub fn run(tests: Vec<Test>) -> ExitCode {
     run_with(std::env::args(), WATCHDOG, tests)
 }
 
-/// The same with another command line, the program's name first, and another watchdog.
+/// Does the same with another command line, which begins with the program's name, and another
+/// watchdog.
 pub fn run_with(
     arguments: impl Iterator<Item = String>,
     watchdog: Duration,
     mut tests: Vec<Test>,
 ) -> ExitCode {
     let arguments = Arguments::from_iter(arguments);
-    // Other programs' segments and sets are then out of reach. Where that is not allowed, the tests
-    // share the machine's with whoever else is there.
-    // SAFETY: takes numbers; this process has one thread and uses nothing of System V yet.
+    // In a new namespace, the segments and sets of other programs are out of reach. If that is not
+    // allowed, the tests share the host's with all other processes.
+    //
+    // SAFETY: takes numbers; this process has one thread and does not use System V IPC yet.
     unsafe { libc::unshare(libc::CLONE_NEWIPC) };
     witness::start();
     let before = ours();
-    // Those that would hold the others up come last.
+    // Tests that would delay the others run last.
     tests.sort_by_key(|(_, _, needs)| *needs == Needs::Quiet);
     let trials = tests.into_iter().map(|(name, body, needs)| {
         let short = short(name).to_owned();
@@ -86,7 +89,7 @@ pub fn run_with(
         .with_ignored_flag(needs == Needs::Root && !is_root())
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
-    // Of killed processes with private channels the sets remain, until somebody reaps.
+    // The sets of killed processes with private channels remain until some process reaps.
     if let Err(error) = sysvring::reap() {
         eprintln!("reaping failed: {error}");
         return ExitCode::FAILURE;
@@ -99,12 +102,12 @@ pub fn run_with(
     conclusion.exit_code()
 }
 
-/// A path without the name of the program.
+/// Returns a path without the name of the program.
 pub(crate) fn short(path: &str) -> &str {
     path.split_once("::").map_or(path, |(_, rest)| rest)
 }
 
-/// The kernel's lines of segments and sets with the mark of this crate.
+/// Returns the kernel's lines of segments and sets with the mark of this crate.
 fn ours() -> Vec<String> {
     let mut lines = Vec::new();
     for table in ["shm", "sem"] {

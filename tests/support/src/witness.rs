@@ -1,10 +1,10 @@
-//! How late the machine itself is, for tests of times to grant as much on top: next to nothing on a
-//! quiet machine; on one that is busy with other things it keeps a test from blaming the crate.
+//! How late the host itself is. Tests of times grant that much on top: next to nothing on an idle
+//! host; on a busy one it keeps a test from blaming the crate.
 //!
-//! Two witnesses: a thread of the suite that sleeps a millisecond over and over and notes every time
-//! that it came back late; and the kernel's account of how long each thread was ready to run and had
-//! to wait for a processor. Who sleeps because nobody woke it is not ready to run, so neither excuses
-//! a lost wake-up.
+//! There are two witnesses. A thread of the suite sleeps for a millisecond over and over and notes
+//! every time that it returned late. The kernel accounts how long each thread was ready to run and
+//! had to wait for a processor. A thread that sleeps because it was not woken is not ready to run,
+//! so neither witness excuses a lost wake-up.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -17,19 +17,19 @@ use std::{env, io, ptr, thread};
 
 use crate::board::now_ns;
 
-/// Where children find the notes.
+/// The variable that tells children where the notes are.
 const VARIABLE: &str = "SYSVRING_TEST_WITNESS";
 const SLEEP: Duration = Duration::from_millis(1);
-/// Less is not noted.
+/// Shorter delays are not noted.
 const LATE_NS: u64 = 500_000;
 const KEPT: usize = 4_096;
 
-/// What the witness saw, in memory that all processes of the suite map.
+/// The delays that the witness observed, in memory that all processes of the suite map.
 struct Notes {
     /// When it last began to sleep.
     asleep_since: AtomicU64,
     written: AtomicU64,
-    /// Sleeps that took too long: from, to.
+    /// Sleeps that took too long, each as begin and end.
     late: [[AtomicU64; 2]; KEPT],
 }
 
@@ -40,16 +40,16 @@ pub(crate) fn start() {
     if NOTES.get().is_some() {
         return;
     }
-    // SAFETY: a name, and no flags.
+    // SAFETY: takes a name and no flags.
     let fd = unsafe { libc::memfd_create(c"witness".as_ptr(), 0) };
     assert_ne!(fd, -1, "memfd_create: {}", io::Error::last_os_error());
-    // SAFETY: just made, and nobody else's.
+    // SAFETY: a new descriptor that nothing else owns.
     let file = unsafe { File::from_raw_fd(fd) };
-    file.set_len(size_of::<Notes>() as u64).expect("as long as the notes");
+    file.set_len(size_of::<Notes>() as u64).expect("a file of the length of the notes");
     let notes = map(&file).expect("the notes");
     // SAFETY: no other thread runs yet.
     unsafe { env::set_var(VARIABLE, format!("/proc/{}/fd/{fd}", std::process::id())) };
-    // Open as long as this process lives.
+    // It stays open as long as this process lives.
     std::mem::forget(file);
     assert!(NOTES.set(Some(notes)).is_ok(), "no other thread runs yet");
     thread::spawn(move || {
@@ -87,12 +87,16 @@ fn map(file: &File) -> io::Result<&'static Notes> {
 fn notes() -> Option<&'static Notes> {
     *NOTES.get_or_init(|| {
         let path = env::var_os(VARIABLE)?;
-        let file = File::options().read(true).write(true).open(path).expect("the witness lives");
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .open(path)
+            .expect("the file of the witness, which is alive");
         Some(map(&file).expect("the notes"))
     })
 }
 
-/// A time watched: this thread, and the first threads of other processes.
+/// A period of time during which this thread and the first threads of other processes are watched.
 pub struct Watch {
     from: u64,
     queues: Vec<File>,
@@ -100,28 +104,29 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// From now on.
+    /// Starts a watch.
     pub fn start(others: &[u32]) -> Watch {
         let others = others.iter().map(|pid| format!("/proc/{pid}/schedstat"));
         let paths = others.chain(["/proc/thread-self/schedstat".to_owned()]);
-        // A kernel may do without this account.
+        // A kernel may be built without this account.
         let queues = paths.filter_map(|path| File::open(path).ok()).collect();
         let mut watch = Watch { from: 0, queues, queued: Duration::ZERO };
         watch.restart();
         watch
     }
 
-    /// The same again, from now on.
+    /// Starts the watch again.
     pub fn restart(&mut self) {
         (self.from, self.queued) = (now_ns(), self.queued());
     }
 
-    /// How much later than usual something may have ended just now.
+    /// Returns how much later than usual an event may have ended just now.
     pub fn excuse(&self) -> Duration {
         excuse(self.from) + self.queued().saturating_sub(self.queued)
     }
 
-    /// Fails when something that began at `since`, of the monotonic clock, took longer than that.
+    /// Fails if something that began at `since`, on the monotonic clock, took longer than `time`
+    /// and the excuse.
     #[track_caller]
     pub fn must_be_within(&self, time: Duration, since: u64) {
         let took = Duration::from_nanos(now_ns().saturating_sub(since));
@@ -129,14 +134,14 @@ impl Watch {
         assert!(took < time + excuse, "it took {took:?}; the machine excuses {excuse:?}");
     }
 
-    /// How late something is now that was possible at `since`, of the monotonic clock: without what the
-    /// machine excuses since then.
+    /// Returns how late an event that was possible at `since`, on the monotonic clock, is now, less
+    /// what the host excuses since then.
     pub fn late(&self, since: u64) -> Duration {
         let took = Duration::from_nanos(now_ns().saturating_sub(since));
         took.saturating_sub(excuse(since) + self.queued().saturating_sub(self.queued))
     }
 
-    /// How long they were ready to run and did not, so far.
+    /// Returns how long the threads have been ready to run without running.
     pub fn queued(&self) -> Duration {
         let queued = |mut file: &File| -> io::Result<u64> {
             let mut text = String::new();
@@ -149,9 +154,9 @@ impl Watch {
     }
 }
 
-/// How much later than usual something that began at `from`, of the monotonic clock, may have ended
-/// just now, by the sleeping witness: a few times as late as it was, for several processes may have
-/// had to wait one after the other.
+/// Returns how much later than usual something that began at `from`, on the monotonic clock, may
+/// have ended just now, according to the sleeping witness. This is a multiple of the witness's
+/// delay, because several processes may have had to wait one after the other.
 pub fn excuse(from: u64) -> Duration {
     let Some(notes) = notes() else { return Duration::ZERO };
     let late = |from: u64, to: u64| (to - from).saturating_sub(SLEEP.as_nanos() as u64);

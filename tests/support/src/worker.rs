@@ -1,4 +1,5 @@
-//! Child processes: this executable again, with orders on its command line, and lines through pipes.
+//! Child processes: this executable again, with orders on its command line, and lines through
+//! pipes.
 
 use std::fmt::Debug;
 use std::io::{self, BufRead, BufReader, Write};
@@ -10,13 +11,13 @@ use std::time::Duration;
 
 use crate::suite;
 
-/// First argument of a child.
+/// The first argument of a child.
 const WORKER: &str = "worker";
 
-/// No child lives longer, whatever happens, seconds.
+/// The maximum lifetime of a child in seconds.
 const WATCHDOG: u32 = 180;
 
-/// A child. Killed, if it still lives, and waited for when dropped.
+/// A child. Dropping it kills it if it is still alive, and waits for it.
 pub struct Worker {
     child: Child,
     input: Option<ChildStdin>,
@@ -39,12 +40,12 @@ impl Worker {
         Ok(Worker { child, input, output, orders: orders.join(" ") })
     }
 
-    /// Starts one and waits for its good end.
+    /// Starts a child and waits until it ends, which it must do with success.
     pub fn run(orders: &[&dyn ToString]) {
         Worker::start(orders).expect("start").finish();
     }
 
-    /// Its next line.
+    /// Returns its next line.
     pub fn hear(&mut self) -> io::Result<String> {
         let mut line = String::new();
         if self.output.read_line(&mut line)? == 0 {
@@ -54,21 +55,21 @@ impl Worker {
         Ok(line.trim_end().to_owned())
     }
 
-    /// Whether it said something that was not heard yet, or ended.
+    /// Returns whether it wrote a line that has not been read yet, or ended.
     pub fn has_line(&self) -> bool {
         let fd = self.output.get_ref().as_raw_fd();
         let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-        // SAFETY: one `pollfd`, which lives through the call.
+        // SAFETY: one `pollfd`, which outlives the call.
         !self.output.buffer().is_empty() || unsafe { libc::poll(&mut poll, 1, 0) } > 0
     }
 
-    /// Its next line, which must be this.
+    /// Reads its next line, which must be this one.
     pub fn expect(&mut self, line: &str) {
         let heard = self.hear().unwrap_or_else(|e| panic!("instead of {line:?}: {e}"));
         assert_eq!(heard, line, "from {:?}", self.orders);
     }
 
-    /// Its next line, a list of numbers.
+    /// Reads its next line, a list of numbers.
     pub fn figures<const N: usize>(&mut self) -> io::Result<[f64; N]> {
         let line = self.hear()?;
         let figures: Option<Vec<f64>> = line.split(' ').map(|f| f.parse().ok()).collect();
@@ -85,12 +86,12 @@ impl Worker {
         self.child.id() as i32
     }
 
-    /// SIGKILL; it may live on for some microseconds.
+    /// Sends SIGKILL. The child may live on for some microseconds.
     pub fn kill(&mut self) -> io::Result<()> {
         self.child.kill()
     }
 
-    /// SIGKILL, and waits until it is gone.
+    /// Sends SIGKILL and waits until the child is gone.
     pub fn kill_and_wait(&mut self) -> io::Result<()> {
         self.kill()?;
         self.child.wait().map(drop)
@@ -98,17 +99,17 @@ impl Worker {
 
     /// Sends a signal.
     pub fn signal(&self, signal: i32) {
-        // SAFETY: our own child, not waited for yet.
+        // SAFETY: a child of this process that has not been waited for.
         unsafe { libc::kill(self.pid(), signal) };
     }
 
-    /// Waits for its end, which must be a good one.
+    /// Waits until it ends, which it must do with success.
     pub fn finish(mut self) {
-        let end = self.child.wait().expect("our child");
+        let end = self.child.wait().expect("a child of this process");
         assert!(end.success(), "{:?} ended with {end}", self.orders);
     }
 
-    /// Waits for its end.
+    /// Waits until it ends.
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         self.child.wait()
     }
@@ -119,13 +120,13 @@ impl Worker {
     }
 }
 
-/// Waits until a process sleeps in the kernel: twice asleep, two milliseconds apart.
+/// Waits until a process sleeps in the kernel, observed twice with two milliseconds in between.
 pub(crate) fn wait_asleep(pid: i32) -> io::Result<()> {
     let mut asleep = 0;
     for _ in 0..2_000 {
         std::thread::sleep(Duration::from_millis(2));
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        // The state follows the name, which is in parentheses and may contain some.
+        // The state follows the name, which is in parentheses and may contain parentheses.
         let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
         asleep = if state == Some('S') { asleep + 1 } else { 0 };
         if asleep == 2 {
@@ -137,19 +138,19 @@ pub(crate) fn wait_asleep(pid: i32) -> io::Result<()> {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // Nothing to be done if it is gone already.
+        // There is nothing to do if it is gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Whether an end was by this signal.
+/// Returns whether a process was ended by this signal.
 pub fn killed_by(end: ExitStatus, signal: i32) -> bool {
     end.signal() == Some(signal)
 }
 
-/// The orders of a child; `None` in the process that was started by hand. A child never outlives its
-/// parent or the watchdog.
+/// Returns the orders of a child, or `None` in the process that was started by hand. A child never
+/// outlives its parent or the watchdog.
 pub fn orders() -> Option<Orders> {
     let mut arguments = std::env::args().skip(1);
     if arguments.next()? != WORKER {
@@ -159,17 +160,17 @@ pub fn orders() -> Option<Orders> {
     Some(Orders(arguments.collect::<Vec<_>>().into_iter()))
 }
 
-/// Makes sure that this process does not outlive its parent or the watchdog. To be said again after
-/// a change of the user, which makes the kernel forget it.
+/// Makes sure that this process does not outlive its parent or the watchdog. A process must call it
+/// again after it changes its user, because the kernel then drops the setting.
 pub fn end_with_parent() {
-    // SAFETY: numbers only.
+    // SAFETY: takes numbers only.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         libc::alarm(WATCHDOG);
     }
 }
 
-/// What a child was told on its command line.
+/// The orders on a child's command line.
 pub struct Orders(std::vec::IntoIter<String>);
 
 impl Orders {
@@ -180,10 +181,10 @@ impl Orders {
     }
 }
 
-/// What a child can be started for: its name and what it does.
+/// Work that a child can be started for: its name and its function.
 pub type Work = (&'static str, fn(&mut Orders));
 
-/// A child does the work that its first order names, and ends.
+/// Does the work that the first order names. The child then ends.
 pub fn work(works: &[Work], mut orders: Orders) -> ExitCode {
     let name: String = orders.next();
     match works.iter().find(|(path, _)| suite::short(path) == name) {
@@ -193,10 +194,10 @@ pub fn work(works: &[Work], mut orders: Orders) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// A child binds itself to a processor.
+/// Binds this process, a child, to a processor.
 pub fn pin(core: usize) {
-    // SAFETY: `cpu_set_t` is a set of bits, empty when zero, and lives through the call; the core
-    // came from such a set.
+    // SAFETY: `cpu_set_t` is a set of bits, empty when zero, and outlives the call; the core came
+    // from such a set.
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         libc::CPU_SET(core, &mut set);
@@ -205,14 +206,14 @@ pub fn pin(core: usize) {
     }
 }
 
-/// A child says a line.
+/// Writes a line to the parent.
 pub fn say(line: impl ToString) {
     let mut out = io::stdout().lock();
-    writeln!(out, "{}", line.to_string()).expect("the parent listens");
-    out.flush().expect("the parent listens");
+    writeln!(out, "{}", line.to_string()).expect("the parent reads");
+    out.flush().expect("the parent reads");
 }
 
-/// A child hears a line; with its parent gone, it goes too.
+/// Reads a line from the parent. Exits if the parent is gone.
 pub fn hear() -> String {
     let mut line = String::new();
     match io::stdin().read_line(&mut line) {

@@ -1,4 +1,4 @@
-//! Handles of this process, over a segment and a set: nobody dies.
+//! Handles of this process over a segment and a set; no member can die.
 
 use std::collections::HashMap;
 
@@ -8,8 +8,8 @@ use super::members::{Handle, Member, options};
 use super::{Answer, Call, Progress, Rules, Side, World};
 use crate::name::Name;
 
-/// See the top of this file. A channel that is kept has a name; others are private, made by the first
-/// member and found by its identifier.
+/// A world whose members are handles of this process. A channel that is kept has a name; others are
+/// private, made by the first member and found by their identifier.
 pub struct Here {
     rules: Rules,
     name: Name,

@@ -1,5 +1,5 @@
-//! Handles that do what they are told. A loan or a guard borrows its handle, and other members go on
-//! meanwhile: so a member keeps both.
+//! Handles that execute commands. A loan or a guard borrows its handle while other members
+//! continue, so a member owns both the handle and what it lent.
 
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -10,15 +10,15 @@ use sysvring::{
 
 use super::{Answer, Call, Flavor, No, Rules, Side, View, What};
 
-/// A number said twice: a torn message contradicts itself.
+/// A number stored twice, so that a torn message contradicts itself.
 type Twice = [u64; 2];
 
-/// Says an answer and hears the next call; `None`: leave.
+/// Reports an answer and returns the next call, or `None` if the member is to leave.
 pub(super) type Next<'a> = dyn FnMut(Answer) -> Option<(Call, u64)> + 'a;
 
 const AT_ONCE: Duration = Duration::ZERO;
 
-/// Options for a channel of these rules.
+/// Returns options for a channel of these rules.
 pub(super) fn options(address: Options, rules: &Rules) -> Options {
     let options = address.capacity(rules.capacity as usize);
     let options = match rules.kept {
@@ -66,7 +66,7 @@ impl Handle {
         }
     }
 
-    /// Does what it is told, and leaves.
+    /// Executes calls until it is to leave.
     pub(super) fn serve(self, next: &mut Next<'_>) {
         let mut member = self.member();
         let mut answer = Answer::Done;
@@ -75,7 +75,7 @@ impl Handle {
         }
     }
 
-    /// What does as it is told.
+    /// Returns the member that executes the calls.
     pub(super) fn member(self) -> Box<dyn Member> {
         match self {
             Handle::SpscSender(tx) => Box::new(Lender::<_, spsc::Loan<'_, Twice>>::new(tx)),
@@ -86,7 +86,7 @@ impl Handle {
     }
 }
 
-/// A handle and what it lent. Dropped, it gives everything back and leaves.
+/// A handle and what it lent. Dropping it returns everything and leaves the channel.
 pub(super) trait Member {
     /// `n` is the message to send, or the first of them.
     fn call(&mut self, call: Call, n: u64) -> Answer;
@@ -94,7 +94,7 @@ pub(super) trait Member {
 
 struct Lender<H, L> {
     lent: Vec<L>,
-    /// From a box, which is ours again when nothing is lent.
+    /// Comes from a box, which this owns again when nothing is lent.
     handle: NonNull<H>,
 }
 
@@ -103,17 +103,18 @@ impl<H, L> Lender<H, L> {
         Lender { lent: Vec::new(), handle: NonNull::from(Box::leak(Box::new(handle))) }
     }
 
-    /// The handle, for as long as what it lends: that goes before it.
+    /// Borrows the handle for as long as what it lends, which is dropped before the handle.
     fn shared<'a>(&self) -> &'a H {
-        // SAFETY: it lives until this is dropped, which drops all that is lent first; nobody has it
-        // exclusively, for those who take it so do that each time.
+        // SAFETY: the handle lives until this is dropped, which drops everything lent first; there
+        // is no exclusive borrow, because a handle that lends exclusively is borrowed exclusively
+        // each time.
         unsafe { self.handle.as_ref() }
     }
 
-    /// As [`shared`](Lender::shared), of a handle that lends once at a time.
+    /// As [`shared`](Lender::shared), for a handle that allows one loan at a time.
     fn exclusive<'a>(&mut self) -> &'a mut H {
-        assert!(self.lent.is_empty(), "a call beside what is lent");
-        // SAFETY: as above; nothing is lent, so nobody else has it.
+        assert!(self.lent.is_empty(), "a call while something is lent");
+        // SAFETY: as above; nothing is lent, so there is no other borrow.
         unsafe { self.handle.as_mut() }
     }
 }
@@ -121,7 +122,7 @@ impl<H, L> Lender<H, L> {
 impl<H, L> Drop for Lender<H, L> {
     fn drop(&mut self) {
         self.lent.clear();
-        // SAFETY: from a box, once, and nothing is lent any more.
+        // SAFETY: from a box, freed once, and nothing is lent any more.
         drop(unsafe { Box::from_raw(self.handle.as_ptr()) });
     }
 }
@@ -208,7 +209,7 @@ macro_rules! view {
     };
 }
 
-/// What every sender does alike.
+/// The calls that all senders have in common.
 macro_rules! send {
     ($tx:expr, $call:expr, $number:expr) => {
         match $call.what {
@@ -221,12 +222,12 @@ macro_rules! send {
             }
             What::Flush => sent($tx.flush(AT_ONCE)),
             What::Look => view!($tx),
-            what => panic!("{what:?} of a sender"),
+            what => panic!("a sender cannot do {what:?}"),
         }
     };
 }
 
-/// What every receiver does alike.
+/// The calls that all receivers have in common.
 macro_rules! receive {
     ($rx:expr, $call:expr) => {
         match ($call.what, $call.timed) {
@@ -238,7 +239,10 @@ macro_rules! receive {
                     true => $rx.recv_into_timeout(&mut place, AT_ONCE),
                     false => $rx.try_recv_into(&mut place),
                 };
-                assert!(result.is_ok() || place == twice(u64::MAX), "written without a message");
+                assert!(
+                    result.is_ok() || place == twice(u64::MAX),
+                    "the buffer was written without a message"
+                );
                 received(result.map(|()| place))
             }
             (What::ReceiveBoxed, true) => received($rx.recv_boxed_timeout(AT_ONCE).map(|m| *m)),
@@ -252,7 +256,7 @@ macro_rules! receive {
                 several(result, messages)
             }
             (What::Look, _) => view!($rx),
-            (what, _) => panic!("{what:?} of a receiver"),
+            (what, _) => panic!("a receiver cannot do {what:?}"),
         }
     };
 }
@@ -269,7 +273,7 @@ impl Member for Lender<spsc::Sender<Twice>, spsc::Loan<'_, Twice>> {
                 drop(loan);
                 Answer::Done
             }
-            (_, Some(_)) => panic!("{call:?} with a loan"),
+            (_, Some(_)) => panic!("{call:?} while a loan exists"),
             (What::Loan, None) => {
                 let tx = self.exclusive();
                 let position = tx.position();
@@ -279,7 +283,7 @@ impl Member for Lender<spsc::Sender<Twice>, spsc::Loan<'_, Twice>> {
                 };
                 match lent {
                     Ok(mut loan) => {
-                        // Half of it is written whatever comes of it.
+                        // Half of it is written, whatever becomes of the loan.
                         loan[0] = n;
                         self.lent.push(loan);
                         Answer::Lent(Some(position))
@@ -306,7 +310,7 @@ impl Member for Lender<spsc::Receiver<Twice>, spsc::Guard<'_, Twice>> {
                 std::mem::forget(guard);
                 Answer::Done
             }
-            (_, Some(_)) => panic!("{call:?} with a guard"),
+            (_, Some(_)) => panic!("{call:?} while a guard exists"),
             (What::Lend, None) => {
                 let rx = self.exclusive();
                 let lent = match call.timed {

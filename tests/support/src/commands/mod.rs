@@ -1,9 +1,10 @@
 //! One vocabulary for everything that can be done to a channel, for tests that try it in any order.
 //!
-//! An [`Op`] comes from three bytes, so that a property test and a fuzzer mean the same by them. [`run`]
-//! lets a [`World`] do them one after another, and an [`Oracle`], a plain queue that knows whose each
-//! message is, says of every answer whether it can be. Worlds are a ring on the heap, handles in this
-//! process ([`here`]) and handles in processes that are killed ([`processes`]).
+//! An [`Op`] is decoded from three bytes, so that a property test and a fuzzer use the same ones.
+//! [`run`] makes a [`World`] execute them one after another. An [`Oracle`], a plain queue that
+//! records the owner of each message, decides for every answer whether it is possible. Worlds are a
+//! ring on the heap, handles in this process ([`here`]) and handles in processes that are killed
+//! ([`processes`]).
 
 pub mod here;
 pub mod members;
@@ -27,14 +28,14 @@ pub enum Side {
     Receiver,
 }
 
-/// One thing to do. Members are meant by a number, of those of their side that are there.
+/// One operation. A number selects a member among those that its side has at that time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
     Join(Side),
     Leave(Side, u8),
-    /// Dies, in a world that can do it at this step of sending or receiving.
+    /// A member dies, in a world that supports it at this step of sending or receiving.
     Die(Side, u8, u8),
-    /// A member of that side does this. If there is none, one joins instead.
+    /// A member of that side makes this call. If there is none, one joins instead.
     Call(Side, u8, Call),
 }
 
@@ -42,13 +43,14 @@ pub enum Op {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Call {
     pub what: What,
-    /// How many, or which.
+    /// A number of messages, or an index.
     pub n: u8,
-    /// By a call with a timeout of zero instead of a `try_` form: it asks the kernel who lives.
+    /// Whether the call has a timeout of zero instead of its `try_` form, so that it does a
+    /// liveness check.
     pub timed: bool,
 }
 
-/// See [`Call`].
+/// The kinds of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     Send,
@@ -68,13 +70,13 @@ pub enum What {
     Deaths,
 }
 
-/// What came of it.
+/// The result of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     Done,
-    /// Lent for this position, where it is known.
+    /// A loan at this position, if the position is known.
     Lent(Option<u64>),
-    /// So many of a batch, and why not more.
+    /// The number of messages sent of a batch, and why not more were sent.
     Sent(u64, Option<No>),
     Message {
         number: u64,
@@ -83,17 +85,17 @@ pub enum Answer {
     },
     Messages(Vec<u64>),
     View(View),
-    /// The seats of the dead.
+    /// The seats of the dead members.
     Deaths(Vec<u64>),
     No(No),
 }
 
-/// Why nothing came of it.
+/// Why a call had no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum No {
-    /// Full, empty, or the time was over.
+    /// The channel was full or empty, or the timeout expired.
     Nothing,
-    /// A living member is in the way.
+    /// A living member holds the slot.
     Behind,
     Disconnected,
     NoSeat,
@@ -103,19 +105,19 @@ pub enum No {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
     pub len: u64,
-    /// Depth, redelivered, dropped, set aside; where there is a header to ask.
+    /// Depth, redelivered, dropped, and discarded as poison, if the channel has a header.
     pub counts: Option<[u64; 4]>,
-    /// Of each seat 0 never taken, 1 a sender, 2 a receiver, 3 left, 4 died.
+    /// For each seat: 0 never taken, 1 a sender, 2 a receiver, 3 left, 4 died.
     pub seats: Vec<u64>,
 }
 
 impl Call {
-    /// Messages of a batch.
+    /// Returns the number of messages of a batch.
     pub fn many(&self) -> u64 {
         u64::from(self.n % 12)
     }
 
-    /// Which of so many.
+    /// Returns an index below `of`.
     pub fn which(&self, of: usize) -> usize {
         usize::from(self.n) % of.max(1)
     }
@@ -155,38 +157,38 @@ impl From<[u8; 3]> for Op {
     }
 }
 
-/// Something that ops can be done to. Members have numbers of the caller's.
+/// Something that executes operations. The caller assigns the numbers of members.
 pub trait World {
-    /// [`Answer::Done`], or why not.
+    /// Returns [`Answer::Done`], or why the member could not join.
     fn join(&mut self, id: u32, side: Side) -> Answer;
 
     /// `number` is the message to send, or the first of them.
     fn call(&mut self, id: u32, call: Call, number: u64) -> Answer;
 
-    /// Gives everything back and leaves.
+    /// Makes a member return everything and leave.
     fn leave(&mut self, id: u32);
 
-    /// Dies with what it has in hand. `during` asks to do it at that step of this call, where the
-    /// world can: then how far the call came is told, [`Progress`].
+    /// Makes a member die with its messages in flight. With `during`, it dies at that step of this
+    /// call, if the world supports it, and the result tells how far the call got.
     fn die(&mut self, id: u32, during: Option<(u32, Call, u64)>) -> Progress;
 
-    /// Whether members can die here.
+    /// Returns whether members can die in this world.
     fn is_mortal(&self) -> bool;
 }
 
-/// How far a call came that ended in a death.
+/// How far a call got that ended in a death.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Nothing to be seen of it.
+    /// The call had no visible effect.
     None,
-    /// A slot was claimed, or a message taken.
+    /// It claimed a slot or took a message.
     Begun,
-    /// It was sent, or acknowledged.
+    /// It sent or acknowledged the message.
     Finished,
 }
 
-/// Does all of it, and lets the oracle judge every answer; in the end everything that is left is
-/// received.
+/// Executes all operations, and lets the oracle check every answer. At the end, all remaining
+/// messages are received.
 pub fn run(world: &mut impl World, rules: Rules, ops: &[Op]) {
     let mut oracle = Oracle::new(rules);
     let mut number = 0;
@@ -227,9 +229,9 @@ fn join(world: &mut impl World, oracle: &mut Oracle, side: Side) {
     oracle.check_join(id, side, &answer);
 }
 
-/// One receiver gets all that is there.
+/// One receiver receives all remaining messages.
 fn drain(world: &mut impl World, oracle: &mut Oracle) {
-    // The last one to go would take a channel without a key with it.
+    // The last member to leave would remove a channel without a key.
     let stays = oracle.pick(Side::Receiver, 0).or(oracle.pick(Side::Sender, 0));
     for id in oracle.all().into_iter().filter(|id| Some(*id) != stays) {
         world.leave(id);
@@ -248,7 +250,7 @@ fn drain(world: &mut impl World, oracle: &mut Oracle) {
     }
     while let Answer::Message { .. } = call(world, oracle, id, What::Receive) {}
     call(world, oracle, id, What::Look);
-    assert!(oracle.is_empty(), "something was never delivered: {oracle:?}");
+    assert!(oracle.is_empty(), "some messages were never delivered: {oracle:?}");
     world.leave(id);
 }
 

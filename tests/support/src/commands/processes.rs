@@ -1,4 +1,4 @@
-//! Handles in processes of their own, which are killed.
+//! Handles in separate processes, which are killed.
 
 use std::collections::HashMap;
 
@@ -9,24 +9,24 @@ use super::{Answer, Call, Flavor, Progress, Rules, Side, World};
 use crate::name::Name;
 use crate::worker::{Orders, Worker, hear, say};
 
-/// See the top of this file. The channel has a name and is kept.
+/// A world whose members are processes. The channel has a name and is kept.
 pub struct Processes {
     rules: Rules,
-    /// What such a process is started for: its work is [`member`].
+    /// The name of the work that such a process is started for, which is [`member`].
     work: &'static str,
     members: HashMap<u32, Worker>,
-    /// Last: it goes when they are gone.
+    /// The last field, because it must be dropped after the members.
     name: Name,
 }
 
 impl Processes {
     pub fn new(rules: Rules, work: &'static str) -> Processes {
-        assert!(rules.kept, "the segment goes with its last user, the set does not");
+        assert!(rules.kept, "the last user's exit removes the segment, but not the set");
         Processes { rules, work, members: HashMap::new(), name: Name::new() }
     }
 }
 
-/// The work of one process: a member that says each answer and hears each call.
+/// Serves as a member in one process: it writes each answer and reads each call.
 pub fn member(orders: &mut Orders) {
     let name: String = orders.next();
     let (spsc, sender): (bool, bool) = (orders.next(), orders.next());

@@ -29,7 +29,7 @@ fn words(line: &str) -> Vec<u64> {
     line.split(' ').map(|word| word.parse().expect("a number")).collect()
 }
 
-/// `None` is 0.
+/// Encodes `None` as 0.
 fn option(value: Option<u64>) -> u64 {
     value.map_or(0, |value| value + 1)
 }
@@ -45,7 +45,7 @@ impl Call {
     }
 
     pub(super) fn from_line(line: &str) -> (Call, u64) {
-        let [what, n, timed, number] = words(line)[..] else { panic!("no call: {line}") };
+        let [what, n, timed, number] = words(line)[..] else { panic!("not a call: {line}") };
         (Call { what: CALLS[what as usize], n: n as u8, timed: timed != 0 }, number)
     }
 }
@@ -95,7 +95,7 @@ impl Answer {
             }
             [6, ref seats @ ..] => Answer::Deaths(seats.to_vec()),
             [7, no] => Answer::No(NOS[no as usize]),
-            _ => panic!("no answer: {line}"),
+            _ => panic!("not an answer: {line}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Registers: the only part of stepping that differs between machines.
+//! Registers: the only part of stepping that depends on the architecture.
 
 use std::io;
 use std::mem::size_of;
@@ -7,10 +7,10 @@ use std::mem::size_of;
 #[derive(Clone, Copy)]
 pub(super) struct Registers(libc::user_regs_struct);
 
-/// What one request to the tracer's end of a child came to.
+/// Makes one ptrace request. Fails if the kernel refuses it.
 pub(super) fn ptrace(request: libc::c_uint, pid: i32, at: usize, data: usize) {
-    // SAFETY: every request passed here reads or writes a child's memory and registers, and in this
-    // process at most what `data` points to, which lives through the call.
+    // SAFETY: every request passed here accesses a child's memory and registers, and in this
+    // process at most what `data` points to, which outlives the call.
     let done = unsafe { libc::ptrace(request as _, pid, at, data) };
     assert_ne!(done, -1, "ptrace({request:#x}): {}", io::Error::last_os_error());
 }
@@ -25,7 +25,7 @@ const NT_PRSTATUS: libc::c_int = 1;
 
 impl Registers {
     pub(super) fn of(pid: i32) -> Registers {
-        // SAFETY: numbers, for which zeros do; the kernel fills them.
+        // SAFETY: numbers, for which zeros are valid; the kernel fills them.
         let mut registers = unsafe { std::mem::zeroed() };
         register_set(libc::PTRACE_GETREGSET as _, pid, NT_PRSTATUS, &mut registers);
         Registers(registers)
@@ -44,30 +44,30 @@ mod imp {
     pub(in super::super) const BREAK: &[u8] = &[0xcc];
 
     impl Registers {
-        /// The next instruction.
+        /// Returns the address of the next instruction.
         pub(in super::super) fn place(&self) -> u64 {
             self.0.rip
         }
 
-        /// Back in front of a breakpoint that was hit.
+        /// Returns registers that point back to a breakpoint that was hit.
         pub(in super::super) fn back(mut self) -> Registers {
             self.0.rip -= BREAK.len() as u64;
             self
         }
 
-        /// The number of the system call that is about to be made.
+        /// Returns the number of the system call that is about to be made.
         pub(in super::super) fn call(&self) -> i64 {
             self.0.orig_rax as i64
         }
 
-        /// The result of the system call that was made.
+        /// Sets the result of the system call that was made.
         pub(in super::super) fn with_result(mut self, result: i64) -> Registers {
             self.0.rax = result as u64;
             self
         }
     }
 
-    /// Makes the system call that is about to be made none at all.
+    /// Cancels the system call that is about to be made.
     pub(in super::super) fn skip_call(pid: i32) {
         let mut registers = Registers::of(pid);
         registers.0.orig_rax = u64::MAX;
@@ -89,7 +89,7 @@ mod imp {
         }
 
         pub(in super::super) fn back(self) -> Registers {
-            // A breakpoint stops at itself.
+            // A breakpoint stops at its own address.
             self
         }
 

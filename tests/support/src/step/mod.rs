@@ -1,9 +1,9 @@
-//! A child process, instruction by instruction (`ptrace`): stopped wherever one likes, to be killed
-//! there, stopped for a while, or given a failed system call.
+//! Steps a child process instruction by instruction (`ptrace`). It can be stopped at any
+//! instruction, to be killed there, to stay stopped for a while, or to get a failed system call.
 //!
-//! The child says by [`mark`] where the part begins that matters and where it ends. For machines
-//! whose registers are known in `machine.rs`. On aarch64 without the atomics of ARMv8.1 a step into a
-//! load-exclusive clears the reservation, so that code there never gets on.
+//! The child marks with [`mark`] where the relevant part begins and where it ends. This works on
+//! architectures whose registers `machine.rs` defines. On aarch64 without the atomics of ARMv8.1, a
+//! step into a load-exclusive clears the reservation, so such code never makes progress there.
 
 mod machine;
 
@@ -16,39 +16,39 @@ use std::time::{Duration, Instant};
 use crate::fork::Fork;
 use machine::{BREAK, Registers, ptrace, skip_call};
 
-/// No child is between two stops for longer, unless it sleeps.
+/// The maximum time between two stops of a child that does not sleep.
 const STUCK: Duration = Duration::from_secs(5);
 
 /// Where the child is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// One instruction further, or at the place it was to go to.
+    /// It executed one instruction, or reached the address that it was to run to.
     There,
-    /// At a [`mark`].
+    /// It is at a [`mark`].
     Marked,
-    /// In front of a system call, or behind it.
+    /// It is at the entry or the exit of a system call.
     Call,
-    /// Asleep in the kernel, and not stopped.
+    /// It sleeps in the kernel and is not stopped.
     Asleep,
-    /// At its end.
+    /// It has ended.
     Ended(ExitStatus),
-    /// By a signal that is neither ours nor its own mark.
+    /// It was stopped by a signal that is neither the tracer's nor its own mark.
     Signal(i32),
-    /// Not stopped, not asleep, and nobody knows why.
+    /// It is neither stopped nor asleep, for an unknown reason.
     Stuck,
 }
 
-/// The child stops here for its tracer.
+/// Stops the calling child for its tracer.
 #[inline(never)]
 pub fn mark() {
     // SAFETY: takes a number.
     unsafe { libc::raise(libc::SIGSTOP) };
 }
 
-/// A traced child. Killed when dropped.
+/// A traced child. Dropping it kills it.
 pub struct Stepper {
     fork: Fork,
-    /// Where a breakpoint lies, and the eight bytes it is part of.
+    /// The address of a breakpoint, and the eight original bytes that contain it.
     planted: Option<(u64, u64)>,
 }
 
@@ -82,27 +82,27 @@ impl Stepper {
         self.fork.pid() as i32
     }
 
-    /// The place of its next instruction.
+    /// Returns the address of its next instruction.
     pub fn place(&self) -> u64 {
         Registers::of(self.pid()).place()
     }
 
-    /// One instruction. `asleep` tells whether it sleeps in the kernel; then [`wait`](Stepper::wait)
-    /// for the stop once something was done about it.
+    /// Executes one instruction. `asleep` returns whether the child sleeps in the kernel. If it
+    /// does, the caller wakes it and then waits for the stop with [`wait`](Stepper::wait).
     pub fn step(&mut self, asleep: &mut dyn FnMut() -> bool) -> Stop {
         self.go(libc::PTRACE_SINGLESTEP, asleep)
     }
 
-    /// On to the next mark or breakpoint.
+    /// Runs to the next mark or breakpoint.
     pub fn run(&mut self, asleep: &mut dyn FnMut() -> bool) -> Stop {
         self.go(libc::PTRACE_CONT, asleep)
     }
 
-    /// On to this place, which is the start of an instruction of the program.
+    /// Runs to this address, which is the start of an instruction of the program.
     pub fn run_to(&mut self, place: u64, asleep: &mut dyn FnMut() -> bool) -> Stop {
         let at = place & !7;
-        // SAFETY: a child's program is its parent's, at the same addresses; the aligned eight bytes
-        // around a mapped one are mapped.
+        // SAFETY: a child has its parent's program at the same addresses; the aligned eight bytes
+        // around a mapped byte are mapped.
         let bytes = unsafe { (at as *const [u8; 8]).read() };
         let mut broken = bytes;
         let offset = (place - at) as usize;
@@ -112,17 +112,17 @@ impl Stepper {
         self.run(asleep)
     }
 
-    /// On to the next border of a system call.
+    /// Runs to the next entry or exit of a system call.
     pub fn run_to_call(&mut self, asleep: &mut dyn FnMut() -> bool) -> Stop {
         self.go(libc::PTRACE_SYSCALL, asleep)
     }
 
-    /// In front of a system call: its number.
+    /// Returns the number of the system call that it is about to make.
     pub fn call(&self) -> i64 {
         Registers::of(self.pid()).call()
     }
 
-    /// In front of a system call: it is not made, and fails with this errno.
+    /// Cancels the system call that it is about to make; the call fails with this errno.
     pub fn fail_call(&mut self, errno: i32) -> Stop {
         skip_call(self.pid());
         let stop = self.run_to_call(&mut || false);
@@ -132,18 +132,19 @@ impl Stepper {
         stop
     }
 
-    /// Kills it where it is; it is gone when this returns, and the kernel has undone what it held.
+    /// Kills it at its current instruction. When this returns, it is gone and the kernel has
+    /// applied its undo records.
     pub fn kill(mut self) {
         self.fork.kill_and_wait();
     }
 
-    /// Stops it where it sleeps.
+    /// Stops it while it sleeps.
     pub fn halt(&mut self) -> Stop {
         self.fork.signal(libc::SIGSTOP);
         self.wait(&mut || false)
     }
 
-    /// Leaves it where it is, stopped as by SIGSTOP and no longer traced.
+    /// Leaves it at its current instruction, stopped as by SIGSTOP and no longer traced.
     pub fn leave_stopped(self) -> Fork {
         ptrace(libc::PTRACE_DETACH as _, self.pid(), 0, libc::SIGSTOP as usize);
         self.fork
@@ -160,7 +161,7 @@ impl Stepper {
         let mut polls = 0;
         let mut start = None;
         loop {
-            // SAFETY: our own child, and a place for its status.
+            // SAFETY: a child of this process, and a local variable for its status.
             let done =
                 unsafe { libc::waitpid(self.pid(), &mut status, libc::__WALL | libc::WNOHANG) };
             match done {
@@ -175,7 +176,7 @@ impl Stepper {
             if polls > 1_000 && start.get_or_insert_with(Instant::now).elapsed() > STUCK {
                 return Stop::Stuck;
             }
-            // On one processor with the child this lets it run.
+            // If the child shares the processor, this lets it run.
             std::thread::yield_now();
         }
     }

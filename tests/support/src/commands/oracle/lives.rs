@@ -1,4 +1,4 @@
-//! Members that come, leave and die: who gets which seat, and what becomes of what they had.
+//! Members that join, leave and die: which seats they get, and what becomes of their messages.
 
 use std::collections::BTreeSet;
 
@@ -63,7 +63,7 @@ impl Oracle {
                     self.entries.remove(&position);
                 }
             }
-            (during, progress) => panic!("{progress:?} of {during:?}"),
+            (during, progress) => panic!("{during:?} cannot end as {progress:?}"),
         }
         for entry in self.entries.values_mut() {
             entry.state = match (entry.state, self.rules.flavor) {

@@ -1,4 +1,4 @@
-//! What a channel should be: a queue of positions, each of which knows whose it is.
+//! A reference model of a channel: a queue of positions, each of which records its owner.
 
 mod lives;
 mod receives;
@@ -12,20 +12,21 @@ use super::{Answer, Call, Flavor, No, Side, View, What};
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
     pub flavor: Flavor,
-    /// A power of two.
+    /// The number of slots, a power of two.
     pub capacity: u64,
-    /// How often a message is delivered at most; 0: what a dead receiver had is dropped.
+    /// The maximum number of deliveries of a message. With 0, the messages of a dead receiver are
+    /// dropped.
     pub deliveries: u8,
     pub seats: usize,
     /// The first position.
     pub place: u64,
-    /// Whether it outlives its members.
+    /// Whether the channel outlives its members.
     pub kept: bool,
-    /// Whether its members know of each other. A bare ring's do not.
+    /// Whether its members know of each other. Those of a bare ring do not.
     pub peers: bool,
 }
 
-/// A position that is not done with.
+/// A position that is in use.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     number: u64,
@@ -35,11 +36,11 @@ struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Claimed(u32),
-    /// By somebody who died: no message.
+    /// Its sender died, so there is no message.
     Dead,
     Full,
     Reading(u32, u8),
-    /// By somebody who died, or nobody.
+    /// Its receiver died, or it has none.
     Orphan(u8),
 }
 
@@ -48,19 +49,20 @@ struct Member {
     side: Side,
     seat: usize,
     met: Met,
-    /// How often the other side was joined when it came.
+    /// How often a member of the other side had joined when this one joined.
     joins: u64,
-    /// Positions in hand.
+    /// The positions that it has in flight.
     lent: Vec<u64>,
-    /// The deaths it knows of.
+    /// The deaths that it has been notified of.
     told: BTreeSet<u32>,
 }
 
-/// Whether a member saw anybody of the other side.
+/// Whether a member has seen a member of the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Met {
     No,
-    /// It came to messages whose sender had left. Those that others have in hand it may not see.
+    /// It reached messages whose sender had left. It need not see those that other members have in
+    /// flight.
     Perhaps,
     Yes,
 }
@@ -73,25 +75,25 @@ enum Seat {
     Died(u32),
 }
 
-/// See the top of this file.
+/// The expected state of a channel.
 #[derive(Debug)]
 pub struct Oracle {
     rules: Rules,
-    /// Counted from the place.
+    /// Counted from `place`.
     tail: u64,
     entries: BTreeMap<u64, Entry>,
     members: BTreeMap<u32, Member>,
     seats: Vec<Seat>,
     joins: [u64; 2],
     ids: u32,
-    /// After a death, a call that does not ask the kernel may be behind.
+    /// After a death, a call that does no liveness check may report an outdated state.
     died: bool,
     redelivered: u64,
     dropped: u64,
     poisoned: u64,
 }
 
-/// Most that one member has in hand.
+/// The maximum number of messages that one member has in flight.
 const IN_HAND: usize = 3;
 
 impl Oracle {
@@ -116,7 +118,7 @@ impl Oracle {
         self.ids
     }
 
-    /// A member of that side.
+    /// Returns a member of that side.
     pub(super) fn pick(&self, side: Side, who: u8) -> Option<u32> {
         let of_side = || self.members.iter().filter(|(_, m)| m.side == side).map(|(id, _)| *id);
         of_side().nth(usize::from(who) % of_side().count().max(1))
@@ -134,12 +136,12 @@ impl Oracle {
         !self.members[&id].lent.is_empty()
     }
 
-    /// Whether everything was delivered.
+    /// Returns whether everything was delivered.
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The call as the member can make it.
+    /// Returns the call in the form that the member can make now.
     pub(super) fn possible(&self, id: u32, mut call: Call) -> Option<Call> {
         let (spsc, lent) = (self.rules.flavor == Flavor::Spsc, self.members[&id].lent.len());
         call.timed |= self.died;
@@ -162,10 +164,10 @@ impl Oracle {
         }
     }
 
-    /// The call in the middle of which a member dies, and at which step.
+    /// Returns the call during which a member dies, and the step at which it dies.
     pub(super) fn last_call(&self, id: u32, side: Side, step: u8) -> Option<(u32, Call)> {
         let spsc = self.rules.flavor == Flavor::Spsc;
-        // Taking over is a call of its own, with an end of its own.
+        // Taking over is a separate call that ends separately.
         let takes_over = self.next() != Some(State::Full)
             && self.entries.values().any(|entry| matches!(entry.state, State::Orphan(_)));
         let what = match side {
@@ -177,7 +179,7 @@ impl Oracle {
             .then_some((u32::from(step / 4), Call { what, n: step, timed: true }))
     }
 
-    /// Judges an answer, and follows it.
+    /// Checks an answer, and applies its effects.
     pub(super) fn check(&mut self, id: u32, call: Call, number: u64, answer: &Answer) {
         match call.what {
             What::Send => self.check_send(id, call, number, answer),
@@ -199,9 +201,9 @@ impl Oracle {
                 self.entry(position).state = State::Full;
             }
             What::Flush => match answer {
-                Answer::Done => assert!(self.is_empty(), "flushed with messages in it"),
+                Answer::Done => assert!(self.is_empty(), "flushed, but the channel has messages"),
                 Answer::No(no) => {
-                    assert!(!self.is_empty(), "not flushed without a message in it");
+                    assert!(!self.is_empty(), "not flushed, but the channel has no message");
                     self.check_refusal(id, true, No::Nothing, *no);
                 }
                 other => panic!("{other:?}"),
@@ -219,13 +221,13 @@ impl Oracle {
         self.entries.get_mut(&position).expect("a position in use")
     }
 
-    /// Messages sent and not acknowledged.
+    /// Returns the number of messages that were sent and not acknowledged.
     fn len(&self) -> u64 {
         let is_message = |entry: &&Entry| !matches!(entry.state, State::Claimed(_) | State::Dead);
         self.entries.values().filter(is_message).count() as u64
     }
 
-    /// Whether the other side was there and is gone: surely, or perhaps.
+    /// Returns whether the other side joined and is gone: for sure, or possibly.
     fn gone(&self, id: u32) -> (bool, bool) {
         let member = &self.members[&id];
         let alone = self.rules.peers && !self.members.values().any(|m| m.side != member.side);
@@ -233,17 +235,17 @@ impl Oracle {
         (alone && (member.met == Met::Yes || came), alone && (member.met != Met::No || came))
     }
 
-    /// Whether a refusal is right, for want of what else it could have been.
+    /// Checks that a refusal is correct, where `why` is what else the call could have reported.
     fn check_refusal(&self, id: u32, timed: bool, why: No, no: No) {
         let (surely, perhaps) = self.gone(id);
         if no == No::Disconnected {
-            return assert!(perhaps, "disconnected, but nobody is gone");
+            return assert!(perhaps, "disconnected, but no member is gone");
         }
-        assert!(!surely, "{no:?}, but everybody is gone");
+        assert!(!surely, "{no:?}, but all members are gone");
         assert_eq!(no, if timed { why } else { No::Nothing });
     }
 
-    /// The position that a member gives out of its hand.
+    /// Returns the position that a member gives up.
     fn give(&mut self, id: u32, call: Call, answer: &Answer) -> u64 {
         assert_eq!(*answer, Answer::Done);
         let lent = &mut self.members.get_mut(&id).expect("a member").lent;
@@ -255,14 +257,14 @@ impl Oracle {
         assert_eq!(*len, self.len());
         let Some(counts) = counts else { return };
         let wanted = [self.len(), self.redelivered, self.dropped, self.poisoned];
-        assert_eq!(*counts, wanted, "depth, redelivered, dropped, set aside");
+        assert_eq!(*counts, wanted, "depth, redelivered, dropped, discarded as poison");
         let wanted = self.seats.iter().map(|seat| match seat {
             Seat::Never => 0,
             Seat::Taken(id) => 1 + self.members[id].side as u64,
             Seat::Left => 3,
             Seat::Died(_) => 4,
         });
-        assert_eq!(*seats, wanted.collect::<Vec<_>>(), "who sits where");
+        assert_eq!(*seats, wanted.collect::<Vec<_>>(), "the members in the seats");
     }
 
     fn check_deaths(&mut self, id: u32, answer: &Answer) {

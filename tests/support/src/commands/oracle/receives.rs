@@ -1,16 +1,16 @@
-//! Receiving: which message comes next, and to whom what the dead had is given.
+//! Receiving: which message is next, and which receivers get the orphaned messages.
 
 use super::{Entry, Met, Oracle, State};
 use crate::commands::{Answer, Call, No, What};
 
 impl Oracle {
-    /// The state of the first position that no receiver has or had.
+    /// Returns the state of the first position that no receiver has or had.
     pub(super) fn next(&self) -> Option<State> {
         let untaken = |state: &State| !matches!(state, State::Reading(..) | State::Orphan(_));
         self.entries.values().map(|entry| entry.state).find(untaken)
     }
 
-    /// The position that a receiver gets next.
+    /// Returns the position that a receiver gets next.
     pub(super) fn take(&mut self, id: u32) -> Result<u64, No> {
         let mut behind = false;
         for (&position, entry) in &mut self.entries {
@@ -34,7 +34,8 @@ impl Oracle {
         Err(if behind { No::Behind } else { No::Nothing })
     }
 
-    /// A message of the dead, in the order of the slots; what was delivered often enough goes.
+    /// Returns an orphaned message, in the order of the slots. One that reached the maximum number
+    /// of deliveries is dropped.
     fn inherit(&mut self) -> Option<(u64, u8)> {
         let index = |at: &u64| self.rules.place.wrapping_add(*at) & (self.rules.capacity - 1);
         let mut positions: Vec<u64> = self.entries.keys().copied().collect();
@@ -58,7 +59,7 @@ impl Oracle {
         match (answer, self.take(id)) {
             (Answer::Message { number, position, deliveries }, Ok(at)) => {
                 let entry = self.entries[&at];
-                assert_eq!(*number, entry.number, "another message than that of {at}");
+                assert_eq!(*number, entry.number, "not the message of {at}");
                 assert!(position.is_none_or(|p| p == place.wrapping_add(at)), "{position:?}: {at}");
                 let State::Reading(_, count) = entry.state else { panic!("{entry:?}") };
                 assert!(deliveries.is_none_or(|n| n == count), "{deliveries:?}, not {count}");
@@ -94,14 +95,14 @@ impl Oracle {
         for number in numbers {
             let at = self.take(id).expect("a message to take");
             let Entry { number: wanted, state } = self.entries[&at];
-            assert_eq!(*number, wanted, "another message than that of {at}");
-            // Those of the dead come first in a batch only.
+            assert_eq!(*number, wanted, "not the message of {at}");
+            // Only at the start of a batch may there be orphaned messages.
             assert!(taken.is_empty() || state == State::Reading(id, 1));
             taken.push(at);
         }
         if numbers.len() < most {
-            // It asks nobody who lives, and may end at the claim of somebody dead.
-            assert_ne!(self.next(), Some(State::Full), "a batch that left something");
+            // It does no liveness check, so it may stop at the claim of a dead sender.
+            assert_ne!(self.next(), Some(State::Full), "the batch left messages behind");
         }
         if !taken.is_empty() {
             self.members.get_mut(&id).expect("a member").met = Met::Yes;

@@ -1,10 +1,10 @@
-//! Sending: when there is room, and what a sender may be told.
+//! Sending: when there is space, and which errors a sender may get.
 
 use super::{Entry, Oracle, State};
 use crate::commands::{Answer, Call, Flavor, No};
 
 impl Oracle {
-    /// Whether the slot of the next position is free.
+    /// Returns whether the slot of the next position is free.
     pub(super) fn room(&self) -> Result<(), No> {
         let before = self.tail.checked_sub(self.rules.capacity);
         match before.and_then(|before| self.entries.get(&before)).map(|entry| entry.state) {
@@ -24,7 +24,7 @@ impl Oracle {
     }
 
     pub(super) fn put(&mut self, id: u32, number: u64) {
-        assert_eq!(self.room(), Ok(()), "sent though it is full");
+        assert_eq!(self.room(), Ok(()), "sent although it is full");
         self.claim(id, number);
         self.entry(self.tail - 1).state = State::Full;
     }
@@ -32,7 +32,7 @@ impl Oracle {
     pub(super) fn check_send(&mut self, id: u32, call: Call, number: u64, answer: &Answer) {
         match (answer, self.room()) {
             (Answer::Done, _) => self.put(id, number),
-            // With room in it a channel may be used without a receiver, or not.
+            // With free slots, a channel may be usable without a receiver, or not.
             (Answer::No(No::Disconnected), Ok(())) => {
                 self.check_refusal(id, call.timed, No::Nothing, No::Disconnected);
             }
@@ -51,7 +51,7 @@ impl Oracle {
             (Some(No::Disconnected), _) => {
                 self.check_refusal(id, false, No::Nothing, No::Disconnected);
             }
-            // There is no form of it that asks the kernel.
+            // No form of this call does a liveness check.
             (Some(no), Err(_)) if self.died => assert_eq!(no, No::Nothing),
             (Some(no), Err(why)) => self.check_refusal(id, false, why, no),
             (error, room) => panic!("{error:?} with room {room:?}"),
@@ -62,7 +62,7 @@ impl Oracle {
         let Answer::Lent(position) = *answer else {
             return self.check_send(id, call, 0, answer);
         };
-        assert_eq!(self.room(), Ok(()), "lent though it is full");
+        assert_eq!(self.room(), Ok(()), "lent although it is full");
         let tail = self.tail;
         assert!(position.is_none_or(|at| at == self.rules.place.wrapping_add(tail)));
         if self.rules.flavor == Flavor::Mpmc {

@@ -1,45 +1,48 @@
-//! Real processes, killed at every instruction, where the machine's registers are known. At random
-//! times, everywhere: `tests/stress`.
+//! Real processes that are killed at every instruction, on architectures whose registers are known.
+//! `tests/stress` kills them at random times on every architecture.
 //!
-//! *The walk* (`steps/walk.rs`). For each operation of a channel, one to one or many to many
-//! (`steps/operations/`), with the ring in several states and the other side absent, idle, asleep or
-//! late, a victim is stepped through its operation and killed by SIGKILL after so many instructions.
-//! Then survivors look (`steps/verify.rs`, `steps/many/verify.rs`): every message whose call had
-//! returned is there, none is torn, none is out of order or there twice (of many to many: but those
-//! that say so); the ring can be filled and drained; a sleeper wakes within 100 ms (its own next look
-//! would come later) and is told what is so; the next open takes no time worth speaking of; no
-//! semaphore is held by the dead; nothing is left in the kernel's tables. The same walk also stops
-//! victims instead of killing them (`stopped.rs`), lets each of their system calls fail with each
-//! errno (`errno.rs`), and kills the one who comes to take over as well (`twice.rs`). Victims and
-//! survivors that leave out one part of the protocol show that all this is seen when it happens
-//! (`controls.rs`, `many/controls.rs`).
+//! *The walk* (`steps/walk.rs`). For each operation of an SPSC or MPMC channel
+//! (`steps/operations/`), with the ring in several states and the other side absent, idle, asleep
+//! or late, a victim is stepped through its operation and killed by SIGKILL after a number of
+//! instructions. Then survivors check the channel (`steps/verify.rs`, `steps/many/verify.rs`):
+//! every message whose call returned is available; no message is torn, out of order or duplicated
+//! (in MPMC channels, unless it is marked as redelivered); the ring can be filled and drained; a
+//! parked waiter wakes within 100 ms (its own next poll would come later) and its call returns the
+//! correct result; the next open takes a negligible time; the dead hold no semaphore; nothing is
+//! left in the kernel's tables. The same walk also stops victims instead of killing them
+//! (`stopped.rs`), fails each of their system calls with each errno (`errno.rs`), and kills the
+//! process that takes over as well (`twice.rs`). Mutation tests use victims and survivors that
+//! leave out one part of the protocol, and show that the checks detect it (`controls.rs`,
+//! `many/controls.rs`).
 //!
-//! Short, for every day: some tens of thousands of kill points, a third of them of many-to-many channels,
-//! in some minutes on two processors.
+//! Short runs, for every change: some tens of thousands of crash points, a third of them in MPMC
+//! channels, in some minutes on two processors.
 //!
 //! ```text
 //! cargo test --release --test crash
 //! ```
 //!
-//! Without `--release` ways are ten to twenty times as long, and some cases and few points are tried.
+//! Without `--release`, traces are ten to twenty times as long, and only some cases and few points
+//! are tried.
 //!
-//! Long: every instruction of every case, some 1 100 000 kill points, and 100 000 pairs of deaths.
+//! Long runs: every instruction of every case, some 1 100 000 crash points, and 100 000 pairs of
+//! crashes.
 //!
 //! ```text
 //! cargo test --release --test crash -- --every 1 walk
 //! cargo test --release --test crash -- --pairs 100000 twice
 //! ```
 //!
-//! A failure names the operation, its case and the instruction; that one again, by the numbers that
-//! were printed, and what lies at the place:
+//! A failure names the operation, its case and the instruction. To repeat that crash point alone,
+//! and to see the source line at that address, use the printed numbers:
 //!
 //! ```text
 //! cargo test --release --test crash -- --at 312 walk::recv_batch
-//! addr2line -fie target/release/deps/kill-... 0x5d93d
+//! addr2line -fie target/release/deps/crash-... 0x5d93d
 //! ```
 //!
-//! It needs `ptrace` of own children. Where IPC or user namespaces are allowed, it shares no
-//! segments with others; else run nothing beside it that reaps.
+//! The suite needs `ptrace` on its own children. Where IPC or user namespaces are allowed, it
+//! shares no segments with other processes. Otherwise, run nothing at the same time that reaps.
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod steps;
@@ -49,12 +52,13 @@ use std::time::{Duration, Instant};
 
 use sysvring_support::{suite, worker};
 
-/// Of one test in the short setting and in the long one.
+/// The watchdogs of one test, in short and in long runs.
 const WATCHDOGS: [Duration; 2] = [Duration::from_secs(600), Duration::from_secs(7_200)];
 
 fn main() -> ExitCode {
     if let Some(orders) = worker::orders() {
-        // What a process looks at once, at its first attach, is not stepped through again and again.
+        // A process does some checks once, at its first attach. This does them before the victims
+        // fork, so that they are not stepped through again and again.
         drop(sysvring::Options::private().open::<sysvring::spsc::Sender<u64>>());
         return worker::work(&steps::workers(), orders);
     }
@@ -73,7 +77,7 @@ fn main() -> ExitCode {
     code
 }
 
-/// Elsewhere, no steps.
+/// Other architectures have no stepping.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod steps {
     use sysvring_support::suite::Test;

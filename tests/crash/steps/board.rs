@@ -1,4 +1,4 @@
-//! What victims and peers report, in memory that they share with the driver: it outlives them.
+//! What victims and peers report, in memory that they share with the driver and that outlives them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,8 +6,8 @@ use sysvring_support::board;
 
 use crate::steps::many::ledger::Ledger;
 
-/// How many messages were moved, as far as a reporter that may die at any instruction can tell:
-/// those of calls that returned, and those of calls that were begun.
+/// The number of messages moved, as far as a reporter that may die at any instruction can record
+/// it: the messages of calls that returned, and those of calls that were begun.
 #[derive(Clone, Copy)]
 pub struct Span {
     least: &'static AtomicU64,
@@ -15,7 +15,8 @@ pub struct Span {
 }
 
 fn add(to: &AtomicU64, n: u64) {
-    // One writer at a time: a plain store, so that the report costs few instructions.
+    // There is one writer at a time, so a plain store is enough, and the report costs few
+    // instructions.
     to.store(to.load(Ordering::Relaxed).wrapping_add(n), Ordering::Release);
 }
 
@@ -29,20 +30,20 @@ impl Span {
         self.most.store(n, Ordering::Release);
     }
 
-    /// A call that moves `n` messages is about to be made.
+    /// Records that a call that moves `n` messages is about to be made.
     #[inline(always)]
     pub fn begin(&self, n: u64) {
         add(self.most, n);
     }
 
-    /// It returned, and moved `moved` of the `n`.
+    /// Records that the call returned and moved `moved` of the `n` messages.
     #[inline(always)]
     pub fn end(&self, n: u64, moved: u64) {
         add(self.least, moved);
         add(self.most, moved.wrapping_sub(n));
     }
 
-    /// The least and the most that can have been moved.
+    /// Returns the minimum and the maximum that can have been moved.
     pub fn get(&self) -> (u64, u64) {
         (self.least.load(Ordering::Acquire), self.most.load(Ordering::Acquire))
     }
@@ -69,7 +70,7 @@ impl Cell {
 
 const TEXT: usize = 32;
 
-/// Text of up to 256 bytes; empty at first.
+/// Text of up to 256 bytes, empty at first.
 #[derive(Clone, Copy)]
 pub struct Text(&'static [AtomicU64; TEXT]);
 
@@ -92,56 +93,56 @@ impl Text {
     }
 }
 
-/// How far the victim is.
+/// The victim's progress.
 pub mod victim {
-    /// Its operation did not return.
+    /// Its operation has not returned.
     pub const AT_WORK: u64 = 0;
     pub const SUCCEEDED: u64 = 1;
-    /// Its text tells how.
+    /// Its operation failed, as its text describes.
     pub const FAILED: u64 = 2;
 }
 
-/// How far the peer is; 0 when it is not there yet.
+/// The peer's progress; 0 before it has joined.
 pub mod peer {
     /// It has its seat.
     pub const HERE: u64 = 1;
-    /// Its call returned with success,
+    /// Its call returned with success.
     pub const SUCCEEDED: u64 = 2;
-    /// with `Disconnected`,
+    /// Its call returned `Disconnected`.
     pub const DISCONNECTED: u64 = 3;
-    /// with `Fault::Removed`,
+    /// Its call returned `Fault::Removed`.
     pub const REMOVED: u64 = 4;
-    /// or with what the text tells.
+    /// Its call returned another error, as the text describes.
     pub const FAILED: u64 = 5;
 }
 
-/// See the top of this file.
+/// The memory that the driver, the victim and the peer share.
 #[derive(Clone, Copy)]
 pub struct Board {
     pub sent: Span,
     pub taken: Span,
-    /// One of [`victim`].
+    /// One of the values in [`victim`].
     pub victim: Cell,
     pub victim_text: Text,
-    /// Whether the victim stops at its last mark; it would sleep for ever without a tracer.
+    /// Whether the victim stops at its last mark. Without a tracer, it would sleep forever there.
     pub traced: Cell,
-    /// One of [`peer`].
+    /// One of the values in [`peer`].
     pub peer: Cell,
     pub peer_text: Text,
     /// When the peer's call returned.
     pub peer_at: Cell,
     /// What the peer is to do next.
     pub order: Cell,
-    /// Messages that were not what their position says.
+    /// The number of messages that did not match their position.
     pub wrong: Cell,
     /// The identifier of a private channel.
     pub id: Text,
-    /// Of a many-to-many channel, instead of `sent` and `taken`.
+    /// Used by MPMC channels, instead of `sent` and `taken`.
     pub many: Ledger,
 }
 
 impl Board {
-    /// A board of zeros, for the life of this process.
+    /// Returns a board of zeros, for the life of this process.
     pub fn new() -> Board {
         let [a, b, c, d, e, f, g, h, i, j] = board::board::<10>();
         Board {
@@ -160,7 +161,7 @@ impl Board {
         }
     }
 
-    /// As at the start of a case with `fill` messages in the ring.
+    /// Resets the board for a case that starts with `fill` messages in the ring.
     pub fn clear(&self, fill: u64) {
         self.sent.set(fill);
         self.taken.set(0);

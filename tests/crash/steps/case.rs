@@ -1,4 +1,4 @@
-//! One victim, from its birth to what its survivors find.
+//! One victim, from its start to what its survivors find.
 
 use sysvring_support::board::now_ns;
 use sysvring_support::step::{Stepper, Stop};
@@ -17,22 +17,23 @@ use crate::steps::way::Way;
 /// Where the victim is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Point {
-    /// After so many instructions of its operation.
+    /// After this number of instructions of its operation.
     After(usize),
     /// While it sleeps in the kernel.
     Asleep,
 }
 
-/// How the victim gets there.
+/// How the victim reaches that point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// In one go to the last landmark.
+    /// It runs to the last landmark before the point.
     Run,
-    /// Instruction by instruction.
+    /// It is stepped through every instruction.
     Walk,
 }
 
-/// Longer ways than any operation's: something goes round in circles.
+/// The maximum number of instructions, more than any operation takes. Beyond it, the victim is in a
+/// loop.
 const TOO_LONG: usize = 1_000_000;
 
 /// One operation in one of its cases.
@@ -42,7 +43,7 @@ pub struct Case<'a> {
     /// What was in the kernel's tables before.
     pub before: Vec<String>,
     pub times: Times,
-    /// Victims that took another way and came to its end too early.
+    /// The number of victims that diverged from the recorded trace and ended too early.
     pub strayed: usize,
 }
 
@@ -54,7 +55,7 @@ pub struct Pair {
 
 impl<'a> Case<'a> {
     pub fn new(operation: &'a Operation, case: (State, Other), board: Board) -> Case<'a> {
-        // A key for this process' channels, and eight behind it.
+        // A key for this process's channels; the eight keys after it are also used.
         let key = 0x4b00_0000 | (std::process::id() as i32 & 0xf_ffff) << 4;
         let scene = operation.scene(case, key, board);
         Case { operation, scene, before: kernel::marked(), times: Times::default(), strayed: 0 }
@@ -67,10 +68,10 @@ impl<'a> Case<'a> {
         )
     }
 
-    /// Makes the channel and starts the two.
+    /// Makes the channel and starts the two processes.
     pub fn start(&mut self) -> Result<Pair, Violation> {
         self.scene.prepare();
-        // A fellow comes when the victim has all in hand.
+        // A fellow joins after the victim has its slots and messages in flight.
         let late = self.scene.other == Other::Fellow;
         let mut peer = if late { None } else { Peer::start(&self.scene) };
         let (operation, scene) = (self.operation, &self.scene);
@@ -83,25 +84,25 @@ impl<'a> Case<'a> {
         if late {
             peer = Peer::start(scene);
         } else if let Some(peer) = &peer {
-            // It was woken by the victim's coming.
+            // The victim's joining has woken it.
             peer.settle(scene);
         }
         Ok(Pair { victim, peer })
     }
 
-    /// A victim that is walked to its end: its way.
+    /// Starts a victim and walks it to its end. Returns its trace.
     pub fn record(&mut self) -> Result<Way, Violation> {
         let mut pair = self.start()?;
         let way = self.record_from(&mut pair)?;
         let board = &self.scene.board;
         if board.victim.get() != victim::SUCCEEDED {
-            return no(Kind::Broken, format!("it fails: {}", board.victim_text.get()));
+            return no(Kind::Broken, format!("the victim fails: {}", board.victim_text.get()));
         }
         self.kill(pair)?;
         Ok(way)
     }
 
-    /// Walks a victim to its end: its way.
+    /// Walks a victim to its end. Returns its trace.
     pub fn record_from(&self, pair: &mut Pair) -> Result<Way, Violation> {
         let mut way = Way::default();
         let asleep = &mut self.asleep();
@@ -110,7 +111,7 @@ impl<'a> Case<'a> {
             if way.len() > TOO_LONG {
                 return no(
                     Kind::Broken,
-                    format!("its end does not come in {TOO_LONG} instructions"),
+                    format!("the operation does not end within {TOO_LONG} instructions"),
                 );
             }
             let mut stop = pair.victim.step(asleep);
@@ -129,9 +130,10 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// A victim that is killed at a point of its way.
+    /// Starts a victim and kills it at a point of its trace.
     pub fn kill_at(&mut self, way: &Way, point: Point) -> Result<(), Violation> {
-        // Who runs to a landmark is earlier there than who walked, and may meet other things.
+        // A victim that runs to a landmark arrives earlier than one that is stepped, and may take
+        // another branch.
         for pace in [Pace::Run, Pace::Walk] {
             let mut pair = self.start()?;
             let there = self.bring(&mut pair, way, point, pace)?;
@@ -144,7 +146,7 @@ impl<'a> Case<'a> {
         Ok(())
     }
 
-    /// Brings the victim to a point of its way. False when it comes to the end instead.
+    /// Brings the victim to a point of its trace. Returns false if it reaches its end instead.
     pub fn bring(
         &self,
         pair: &mut Pair,
@@ -179,12 +181,12 @@ impl<'a> Case<'a> {
                     pair.victim.step(asleep)
                 }
                 Stop::Marked => return Ok(point == Point::After(way.len())),
-                stop => return no(Kind::Broken, format!("on its way: {stop:?}")),
+                stop => return no(Kind::Broken, format!("before the crash point: {stop:?}")),
             }
         }
     }
 
-    /// Kills the victim where it is, and looks at what it leaves.
+    /// Kills the victim where it is, and checks what it leaves.
     pub fn kill(&mut self, pair: Pair) -> Result<(), Violation> {
         let begun = now_ns();
         pair.victim.kill();
@@ -192,7 +194,7 @@ impl<'a> Case<'a> {
         self.survive(pair.peer, moment)
     }
 
-    /// Looks at what is there now that the victim is gone.
+    /// Checks the channel now that the victim is gone.
     pub fn survive(&mut self, peer: Option<Peer>, moment: Moment) -> Result<(), Violation> {
         if self.scene.flavor == Flavor::Many {
             let mut survivor = many::verify::Survivor::new(&self.scene, &self.before, moment);
@@ -206,7 +208,7 @@ impl<'a> Case<'a> {
         result
     }
 
-    /// Whether the victim sleeps, asked of the kernel.
+    /// Returns whether the victim sleeps, according to the kernel.
     pub fn asleep(&self) -> impl FnMut() -> bool + use<> {
         let (other, side) = (self.scene.other, self.scene.side);
         let set = kernel::set(self.scene.key).filter(|_| other == Other::Late);
@@ -217,7 +219,8 @@ impl<'a> Case<'a> {
         pair.peer.as_ref().expect("a late peer").order(&self.scene, order::WAKE);
     }
 
-    /// After a violation: takes away whatever is left, so that the next case starts well.
+    /// After a violation, removes whatever is left, so that the next case starts from a clean
+    /// state.
     pub fn clean_up(&self) {
         for key in self.scene.key..self.scene.key + 8 {
             if let Some(segment) = kernel::segment(key) {
@@ -227,7 +230,7 @@ impl<'a> Case<'a> {
                 kernel::remove_set(set);
             }
         }
-        // What it cannot remove is found by the next check.
+        // The next check reports what this cannot remove.
         let _ = sysvring::reap();
     }
 }

@@ -1,5 +1,6 @@
-//! Victims and survivors that do not keep to the protocol: the harness must see it. Each leaves out
-//! one thing that the crate does for the sake of deaths; there are no switches for that in the crate.
+//! Mutation tests with victims and survivors that violate the protocol, which the harness must
+//! detect. Each leaves out one thing that the crate does for the sake of crashes; the crate has no
+//! switches for that.
 
 use std::hint::black_box;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
@@ -24,36 +25,36 @@ use crate::steps::walk::{Plan, recorded};
 workers![walk_through];
 
 tests![
-    a_word_before_its_message_is_seen,
-    a_seat_without_undo_is_seen,
-    a_death_without_a_post_is_seen,
-    a_successor_without_repair_is_seen,
+    a_word_before_its_message_is_detected,
+    a_seat_without_undo_is_detected,
+    a_death_without_a_post_is_detected,
+    a_successor_without_recovery_is_detected,
 ];
 
-/// A channel without the crate.
+/// A channel that is used without the crate.
 pub struct Raw {
     pub memory: Memory,
     pub set: i32,
 }
 
-/// Left out: the order of message and word.
-fn a_word_before_its_message_is_seen() {
+/// The mutation: the slot's word is stored before its message.
+fn a_word_before_its_message_is_detected() {
     control("early_word", Plan::Every(1), Kind::Wrong);
 }
 
-/// Left out: `SEM_UNDO` on the seat.
-fn a_seat_without_undo_is_seen() {
+/// The mutation: the seat has no `SEM_UNDO`.
+fn a_seat_without_undo_is_detected() {
     control("no_undo", Plan::Every(1), Kind::Held);
 }
 
-/// Left out: the post for the moment of death.
-fn a_death_without_a_post_is_seen() {
-    // Each that is found takes as long as a sleeper has to wake.
+/// The mutation: no post is registered for the moment of death.
+fn a_death_without_a_post_is_detected() {
+    // Each one that is found takes as long as a parked waiter has to wake.
     control("no_post", Plan::Points(100), Kind::Asleep);
 }
 
-/// Left out: a new sender's look at what its predecessor left half done.
-fn a_successor_without_repair_is_seen() {
+/// The mutation: a new sender does not check what its predecessor left incomplete.
+fn a_successor_without_recovery_is_detected() {
     control("no_repair", Plan::Every(1), Kind::Count);
 }
 
@@ -64,12 +65,12 @@ pub fn control(name: &str, plan: Plan, kind: Kind) {
     println!(
         "control {name:<17}{killed:>6} killed {found:>6} found, as {kind:?} {others:>3} others"
     );
-    assert!(found > 0, "the harness does not see it");
+    assert!(found > 0, "the harness does not detect the mutation");
     assert_eq!(others, 0, "found for another reason");
 }
 
-/// Walks one control. For each case: victims, those of them where the kind of violation was found
-/// that was to be, and those where another one was.
+/// Walks one control. Reports for each case the number of victims, the number for which the
+/// expected kind of violation was found, and the number for which another kind was found.
 fn walk_through(orders: &mut Orders) {
     driver::begin(orders);
     let (name, plan, kind): (String, Plan, u8) = (orders.next(), orders.next(), orders.next());
@@ -77,7 +78,7 @@ fn walk_through(orders: &mut Orders) {
     let board = Board::new();
     for case in operation.cases {
         let mut case = Case::new(&operation, *case, board);
-        // Undisturbed it is as good as any other.
+        // Undisturbed, it behaves as the unmodified protocol does.
         let Some(way) = recorded(&mut case) else { continue };
         let points = plan.points(&way);
         let (mut found, mut others) = (0, 0);
@@ -111,7 +112,7 @@ fn operation(name: &str) -> Operation {
             act: |scene, _| {
                 let set = kernel::set(scene.key).expect("a set");
                 sit(set, false);
-                // It leaves as it came: undisturbed, all is well.
+                // It leaves as it joined, so an undisturbed run ends correctly.
                 semop(set, &mut [USERS, SENDERS, FIRST_SEAT].map(|n| op(n, -1, false)));
                 Ok(())
             },
@@ -144,7 +145,7 @@ fn sit(set: i32, undo: bool) {
     semop(set, &mut [USERS, SENDERS, FIRST_SEAT].map(|n| op(n, 1, undo)));
 }
 
-/// Sits down, and lets the receiver know.
+/// Takes a seat and notifies the receiver.
 fn join_without_post(scene: &Scene) -> End {
     let End::Raw(raw) = attach(scene) else { unreachable!("just made") };
     sit(raw.set, true);
@@ -153,7 +154,7 @@ fn join_without_post(scene: &Scene) -> End {
     End::Raw(raw)
 }
 
-/// One message, reported.
+/// Sends one message and reports it.
 fn send(scene: &Scene, hands: &mut Hands, put: fn(&Raw)) -> Result<(), String> {
     let End::Raw(raw) = &hands.end else { panic!("the victim is not raw") };
     scene.board.sent.begin(1);
@@ -173,7 +174,7 @@ impl Raw {
 
     fn write(&self, position: u64) {
         for (i, word) in load(position).into_iter().enumerate() {
-            // Word by word, and nothing moved past another.
+            // Stores word by word; no store is reordered with another.
             self.memory.word(Memory::slot(position) + 8 * (1 + i)).store(black_box(word), Release);
         }
     }
@@ -204,7 +205,7 @@ impl Raw {
     }
 }
 
-/// Goes on behind what its predecessor reported, whatever was announced there.
+/// Continues at the position that its predecessor reported, whatever was published there.
 fn succeed_without_repair(
     survivor: &mut Survivor<'_>,
     mut peer: Option<Peer>,

@@ -1,5 +1,6 @@
-//! Drivers: children of the suite that make victims, walk them and look at what they leave. Each has
-//! one thread, so that it can fork, a namespace of its own where that is allowed, and a processor.
+//! Drivers: children of the suite that start victims, walk them and check what they leave. Each has
+//! one thread, so that it can fork, and a processor; it has a namespace of its own where that is
+//! allowed.
 
 use std::sync::{Mutex, OnceLock};
 
@@ -8,26 +9,26 @@ use sysvring_support::fork::Fork;
 use sysvring_support::witness;
 use sysvring_support::worker::{self, Orders, Worker};
 
-/// First word of a line that tells of a failure.
+/// The first word of a line that reports a failure.
 const FAIL: &str = "fail ";
 /// A driver's last line.
 pub const OVER: &str = "over";
 
-/// A line that tells of a failure.
+/// Returns a line that reports a failure.
 pub fn fail(what: impl std::fmt::Display) -> String {
     format!("{FAIL}{what}")
 }
 
-/// What a driver said.
+/// What a driver reported.
 pub struct Report {
-    /// What does not hold.
+    /// The failures.
     pub failures: Vec<String>,
     /// Lines of numbers.
     pub numbers: Vec<Vec<u64>>,
 }
 
 impl Report {
-    /// The sum of the numbers at this place of all lines.
+    /// Returns the sum, over all lines, of the numbers at this index.
     pub fn sum(&self, at: usize) -> u64 {
         self.numbers.iter().map(|line| line[at]).sum()
     }
@@ -36,7 +37,7 @@ impl Report {
         self.numbers.iter().map(|line| line[at]).max().unwrap_or(0)
     }
 
-    /// Shows the failures, and fails when there are any.
+    /// Prints the failures, and fails if there are any.
     pub fn must_be_clean(&self) {
         for failure in &self.failures {
             eprintln!("{failure}");
@@ -45,7 +46,7 @@ impl Report {
     }
 }
 
-/// Has a driver do some work: the name of the work first.
+/// Makes a driver do some work, which `work` names.
 pub fn drive(work: &str, orders: &[&dyn ToString]) -> Report {
     let mut report = Report { failures: Vec::new(), numbers: Vec::new() };
     on_own_processor(|processor| {
@@ -55,7 +56,7 @@ pub fn drive(work: &str, orders: &[&dyn ToString]) -> Report {
         all.extend(orders);
         let mut driver = Worker::start(&all).expect("start");
         loop {
-            let line = driver.hear().expect("a driver speaks to its end");
+            let line = driver.hear().expect("a line; a driver writes lines until its end");
             if line == OVER {
                 return driver.finish();
             }
@@ -71,8 +72,8 @@ pub fn drive(work: &str, orders: &[&dyn ToString]) -> Report {
     report
 }
 
-/// A processor on which no other driver works. Driver, victim and peer share it, which makes a step
-/// half as long.
+/// Runs `work` on a processor that no other driver uses. Driver, victim and peer share it, which
+/// halves the time of a step.
 fn on_own_processor(work: impl FnOnce(Option<usize>)) {
     static FREE: OnceLock<Mutex<Vec<usize>>> = OnceLock::new();
     let free = FREE.get_or_init(|| {
@@ -82,7 +83,7 @@ fn on_own_processor(work: impl FnOnce(Option<usize>)) {
             libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set);
             set
         };
-        // SAFETY: inside the set.
+        // SAFETY: the index is inside the set.
         let usable = |n: &usize| unsafe { libc::CPU_ISSET(*n, &allowed) };
         Mutex::new((0..libc::CPU_SETSIZE as usize).filter(usable).collect())
     });
@@ -92,32 +93,32 @@ fn on_own_processor(work: impl FnOnce(Option<usize>)) {
     lock().extend(mine);
 }
 
-/// How a driver begins.
+/// Prepares a process to be a driver.
 pub fn begin(orders: &mut Orders) {
     let processor: i64 = orders.next();
     if processor >= 0 {
         worker::pin(processor as usize);
     }
-    // In a namespace of its own it could not open the witness's notes any more.
+    // In a namespace of its own, it could no longer open the witness's notes.
     witness::excuse(now_ns());
     go_apart();
-    // It works longer than other children, and ends with its parent, who has a watchdog.
+    // It works longer than other children, and ends with its parent, which has a watchdog.
     // SAFETY: takes a number.
     unsafe { libc::alarm(0) };
 }
 
-/// Takes this process to segments and sets of its own; whether that is allowed.
+/// Moves this process to a new namespace of segments and sets. Returns whether that is allowed.
 fn go_apart() -> bool {
-    // SAFETY: numbers; this process has one thread and uses nothing of System V yet.
+    // SAFETY: takes numbers; this process has one thread and does not use System V IPC yet.
     unsafe {
         libc::unshare(libc::CLONE_NEWIPC) == 0
             || libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWIPC) == 0
     }
 }
 
-/// Whether drivers can have namespaces of their own. Else they share the tables of the kernel, and
-/// only one may be at work.
+/// Returns whether drivers can have namespaces of their own. Otherwise they share the kernel's
+/// tables, and only one may run at a time.
 pub fn can_go_apart() -> bool {
-    // SAFETY: ends the child, which has nothing to clear up.
+    // SAFETY: ends the child, which has nothing to clean up.
     Fork::start(|| unsafe { libc::_exit(i32::from(!go_apart())) }).wait().success()
 }

@@ -1,5 +1,6 @@
-//! Each system call of each operation fails once, with each errno that the kernel could have: the
-//! operation returns an error or succeeds, all that was acknowledged is there, and nothing is left.
+//! Each system call of each operation fails once, with each errno that the kernel could return. The
+//! operation then returns an error or succeeds, every acknowledged message is available, and
+//! nothing is leaked.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
@@ -22,7 +23,7 @@ tests![
     calls_that_move_messages_fail,
     calls_of_opening_fail,
     calls_of_leaving_fail,
-    calls_of_many_fail,
+    mpmc_calls_fail,
 ];
 
 const ERRNOS: &[(i32, &str)] = &[
@@ -37,19 +38,19 @@ const ERRNOS: &[(i32, &str)] = &[
     (libc::ERANGE, "ERANGE"),
 ];
 
-/// Calls that cannot fail, or are the harness's.
+/// Calls that cannot fail, or that the harness makes.
 const OTHERS: &[libc::c_long] = &[
     libc::SYS_tgkill,
     libc::SYS_gettid,
     libc::SYS_getpid,
     libc::SYS_geteuid,
-    // Of what is attached.
+    // It can fail only for an address where nothing is attached.
     libc::SYS_shmdt,
     libc::SYS_rt_sigprocmask,
     libc::SYS_exit_group,
 ];
 
-/// Calls that failed in this run.
+/// The number of calls that failed in this run.
 pub static FAILED: AtomicU64 = AtomicU64::new(0);
 
 fn calls_that_move_messages_fail() {
@@ -107,7 +108,7 @@ fn calls_of_leaving_fail() {
     );
 }
 
-fn calls_of_many_fail() {
+fn mpmc_calls_fail() {
     all_fail(
         "many",
         &[
@@ -148,8 +149,8 @@ fn all_fail(what: &str, operations: &[&str]) {
     let [calls, failed, errors] = [0, 1, 2].map(|at| report.sum(at));
     FAILED.fetch_add(failed, Relaxed);
     println!(
-        "errno {what:<13}{calls:>5} calls {failed:>6} failed {errors:>5} errors returned {:>3} failures \
-         {:>6.1} s",
+        "errno {what:<13}{calls:>5} calls {failed:>6} failed {errors:>5} errors returned \
+         {:>3} failures {:>6.1} s",
         report.failures.len(),
         start.elapsed().as_secs_f64()
     );
@@ -157,7 +158,8 @@ fn all_fail(what: &str, operations: &[&str]) {
     assert!(failed > 0, "nothing was tried");
 }
 
-/// For each case: calls, calls that failed, and how often the operation told of it.
+/// Reports for each case the number of calls, of failed calls, and of operations that returned an
+/// error.
 fn fail_calls(orders: &mut Orders) {
     driver::begin(orders);
     let names: String = orders.next();
@@ -193,7 +195,7 @@ fn fail_calls(orders: &mut Orders) {
     say(OVER);
 }
 
-/// What came of one failed call.
+/// The outcome of one failed call.
 enum Done {
     NoSuchCall,
     /// The operation returned.
@@ -202,7 +204,7 @@ enum Done {
     },
 }
 
-/// Lets one call of a victim fail. `what` is set to the call and what the victim says.
+/// Fails one call of a victim. Sets `what` to the call and what the victim reports.
 fn fail_one(
     case: &mut Case<'_>,
     n: usize,
@@ -232,13 +234,14 @@ fn fail_one(
             stop => return stuck(stop),
         }
         if ours && seen == n {
-            // It goes on to the end of its operation.
+            // It continues to the end of its operation.
             let stop = pair.victim.run(asleep);
             match awake(case, &mut pair, stop) {
                 Stop::Marked => {}
                 stop => return stuck(stop),
             }
-            // "It is gone" is a lie here, and who believes it has nothing to give back.
+            // The errno falsely reports that the object is gone, and a victim that believes it has
+            // nothing to release.
             if ![libc::EIDRM, libc::EINVAL].contains(&errno) {
                 holds_nothing_up(case)?;
             }
@@ -248,7 +251,7 @@ fn fail_one(
         }
         seen += usize::from(ours);
     };
-    // It drops what it has, and ends.
+    // It drops its handles and ends.
     let stop = pair.victim.run(asleep);
     match awake(case, &mut pair, stop) {
         Stop::Ended(status) if status.success() => {}
@@ -259,19 +262,19 @@ fn fail_one(
     Ok(done)
 }
 
-/// A call that returned, whatever it says, leaves the lifecycle semaphore to others.
+/// After its call returned, with any result, the victim does not hold the lifecycle semaphore.
 fn holds_nothing_up(case: &Case<'_>) -> Result<(), Violation> {
     match kernel::set(case.scene.key).map(ipc::values) {
         Some(values) if values[kernel::LIFECYCLE] != 0 => {
             let victim = case.scene.board.victim_text.get();
-            let what = format!("it returned ({victim:?}) with the lifecycle semaphore in hand");
+            let what = format!("it returned ({victim:?}) and holds the lifecycle semaphore");
             no(Kind::Held, what)
         }
         _ => Ok(()),
     }
 }
 
-/// Wakes a victim that sleeps, until it does not.
+/// Wakes the victim until it sleeps no more.
 fn awake(case: &Case<'_>, pair: &mut Pair, mut stop: Stop) -> Stop {
     let asleep = &mut case.asleep();
     while stop == Stop::Asleep {

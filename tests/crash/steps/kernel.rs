@@ -1,4 +1,5 @@
-//! Segments and sets without the crate under test, by the numbers of `docs/design/memory-layout.md`.
+//! Segments and sets without the crate under test, by the numbers of
+//! `docs/design/memory-layout.md`.
 
 use std::io;
 use std::ptr::{self, NonNull};
@@ -8,7 +9,7 @@ use sysvring_support::ipc;
 
 use crate::steps::load::{CAPACITY, Load, State};
 
-/// Where the words lie.
+/// Offsets of the words.
 pub mod at {
     pub const TAIL: usize = 256;
     pub const HEAD: usize = 384;
@@ -16,18 +17,18 @@ pub mod at {
     pub const RECEIVERS: usize = 640;
     pub const SENDERS: usize = 768;
     pub const JOINS: usize = 4;
-    /// Lines of the members' table, and what lies in one.
+    /// Offset of the members' table, followed by offsets inside one of its lines.
     pub const MEMBERS: usize = 1024;
     pub const MEMBER: usize = 128;
     pub const ROLE: usize = 4;
     pub const STATE: usize = 8;
     pub const JOINED: usize = 16;
     pub const SLOTS: usize = 4096;
-    /// Of the messages used here: the word and the message.
+    /// Size of a slot with the messages used here: the word and the message.
     pub const STRIDE: usize = 8 + size_of::<super::Load>();
 }
 
-/// The other side sleeps, in a parked word.
+/// The bit of a parked word that is set if the other side has a parked waiter.
 pub const PARKED: u32 = 1;
 
 /// The semaphores of a channel's set.
@@ -37,7 +38,7 @@ pub const SENDERS: usize = 6;
 pub const RECEIVERS: usize = 7;
 pub const FIRST_SEAT: usize = 8;
 const SEMAPHORES: i32 = 10;
-/// "Others may execute" marks what is ours.
+/// The permission "others may execute" marks this crate's objects.
 const MODE: i32 = 0o601;
 
 /// A side of a channel.
@@ -55,17 +56,17 @@ impl Side {
         }
     }
 
-    /// The semaphore of its seat.
+    /// Returns the index of the semaphore of its seat.
     pub fn seat(self) -> usize {
         FIRST_SEAT + self as usize
     }
 
-    /// The semaphore that counts its members.
+    /// Returns the index of the semaphore that counts its members.
     pub fn count(self) -> usize {
         SENDERS + self as usize
     }
 
-    /// The semaphore it sleeps on.
+    /// Returns the index of the semaphore that it parks on.
     pub fn wake(self) -> usize {
         3 - self as usize
     }
@@ -76,67 +77,68 @@ fn check(result: libc::c_int, call: &str) -> i32 {
     result
 }
 
-/// The set of a key.
+/// Returns the set of a key.
 pub fn set(key: i32) -> Option<i32> {
-    // SAFETY: numbers only.
+    // SAFETY: takes numbers only.
     Some(unsafe { libc::semget(key, 0, 0) }).filter(|id| *id != -1)
 }
 
-/// The segment of a key.
+/// Returns the segment of a key.
 pub fn segment(key: i32) -> Option<i32> {
-    // SAFETY: numbers only.
+    // SAFETY: takes numbers only.
     Some(unsafe { libc::shmget(key, 0, 0) }).filter(|id| *id != -1)
 }
 
-/// Whether somebody of this side sleeps.
+/// Returns whether a member of this side sleeps.
 pub fn asleep(set: i32, side: Side) -> bool {
     let waiting = |semaphore: usize| ipc::waiting(set, semaphore as i32) > 0;
-    // For a wake-up, for somebody on the other side, or for the next look of a flush.
+    // It waits for a wake-up, for a member of the other side, or for the next poll of a flush.
     waiting(side.wake())
         || waiting(side.other().count())
         || ipc::waiting_for_zero(set, USERS as i32) > 0
 }
 
-/// A set as a creator makes it.
+/// Makes a set as a creator does.
 pub fn make_set(key: i32) -> i32 {
     let flags = libc::IPC_CREAT | libc::IPC_EXCL | MODE;
-    // SAFETY: numbers only.
+    // SAFETY: takes numbers only.
     check(unsafe { libc::semget(key, SEMAPHORES, flags) }, "semget")
 }
 
-/// A segment as a creator makes it, still all zero.
+/// Makes a segment as a creator does. It is still all zero.
 pub fn make_segment(key: i32) -> i32 {
     let flags = libc::IPC_CREAT | libc::IPC_EXCL | MODE;
-    // SAFETY: numbers only.
+    // SAFETY: takes numbers only.
     check(unsafe { libc::shmget(key, 8192, flags) }, "shmget")
 }
 
-/// `ipcrm -s`
+/// Does the same as `ipcrm -s`.
 pub fn remove_set(set: i32) {
-    // SAFETY: numbers only.
+    // SAFETY: takes numbers only.
     check(unsafe { libc::semctl(set, 0, libc::IPC_RMID) }, "semctl(IPC_RMID)");
 }
 
-/// `ipcrm -m`
+/// Does the same as `ipcrm -m`.
 pub fn remove_segment(segment: i32) {
     // SAFETY: takes numbers only.
     check(unsafe { libc::shmctl(segment, libc::IPC_RMID, ptr::null_mut()) }, "shmctl(IPC_RMID)");
 }
 
-/// One operation of a `semop`: semaphore, number, and whether the kernel takes it back at the end.
+/// Returns one operation of a `semop`: semaphore, number, and whether the kernel undoes it when the
+/// process ends.
 pub fn op(semaphore: usize, n: i16, undo: bool) -> libc::sembuf {
     const SEM_UNDO: i16 = 0x1000;
     let flags = libc::IPC_NOWAIT as i16 | if undo { SEM_UNDO } else { 0 };
     libc::sembuf { sem_num: semaphore as u16, sem_op: n, sem_flg: flags }
 }
 
-/// All of them in one call.
+/// Executes all operations in one call.
 pub fn semop(set: i32, ops: &mut [libc::sembuf]) {
-    // SAFETY: as many operations as said.
+    // SAFETY: the length is that of the slice.
     check(unsafe { libc::semop(set, ops.as_mut_ptr(), ops.len()) }, "semop");
 }
 
-/// The lines of all segments and sets with our mark.
+/// Returns the lines of all segments and sets with this crate's mark.
 pub fn marked() -> Vec<String> {
     let mut lines = Vec::new();
     for table in ["shm", "sem"] {
@@ -151,7 +153,7 @@ pub fn marked() -> Vec<String> {
     lines
 }
 
-/// An attached segment of messages as used here, without any protocol.
+/// An attached segment with the messages used here, accessed without any protocol.
 pub struct Memory(NonNull<u8>);
 
 impl Memory {
@@ -165,29 +167,30 @@ impl Memory {
     #[inline(always)]
     pub fn word(&self, at: usize) -> &AtomicU64 {
         debug_assert!(at + 8 <= at::SLOTS + CAPACITY as usize * at::STRIDE && at.is_multiple_of(8));
-        // SAFETY: inside the segment, aligned.
+        // SAFETY: the address is inside the segment and aligned.
         unsafe { self.0.add(at).cast().as_ref() }
     }
 
     #[inline(always)]
     pub fn half(&self, at: usize) -> &AtomicU32 {
         debug_assert!(at + 4 <= at::SLOTS && at.is_multiple_of(4));
-        // SAFETY: inside the header, aligned.
+        // SAFETY: the address is inside the header and aligned.
         unsafe { self.0.add(at).cast().as_ref() }
     }
 
-    /// Where the slot of a position begins.
+    /// Returns the offset of the slot of a position.
     #[inline(always)]
     pub fn slot(position: u64) -> usize {
         at::SLOTS + (position % CAPACITY) as usize * at::STRIDE
     }
 
-    /// The word that announces the message of a position.
+    /// Returns the word that publishes the message of a position.
     pub fn full(position: u64) -> u64 {
         (position / CAPACITY) << 16 | 2
     }
 
-    /// The same for a many-to-many channel: the slots are free in the lap of the next position.
+    /// Does the same as [`move_to`](Memory::move_to) for an MPMC channel: the slots are free in the
+    /// lap of the next position.
     pub fn move_to_many(&self, state: State) {
         for word in [at::TAIL, at::HEAD] {
             self.word(word).store(state.base, Ordering::Relaxed);
@@ -198,7 +201,7 @@ impl Memory {
         }
     }
 
-    /// As after `state.base` messages, all of them received.
+    /// Sets the state after `state.base` messages were sent and all of them received.
     pub fn move_to(&self, state: State) {
         for word in [at::TAIL, at::HEAD, at::CREDIT] {
             self.word(word).store(state.base, Ordering::Relaxed);

@@ -1,12 +1,12 @@
-//! What the messages carry, and how full the ring is at the start.
+//! What the messages contain, and how full the ring is at the start.
 
-/// Slots of every channel here.
+/// The number of slots of every channel here.
 pub const CAPACITY: u64 = 8;
 
-/// A message that knows its position and contradicts itself when it is torn.
+/// A message that contains its position and contradicts itself if it is torn.
 pub type Load = [u64; 6];
 
-/// The message of a position.
+/// Returns the message of a position.
 pub fn load(position: u64) -> Load {
     let mut word = position;
     let mut load = [position; 6];
@@ -17,7 +17,7 @@ pub fn load(position: u64) -> Load {
     load
 }
 
-/// What is in the ring when the victim comes: `fill` messages from position `base` on.
+/// The content of the ring when the victim starts: `fill` messages from position `base` on.
 #[derive(Clone, Copy, Debug)]
 pub struct State {
     pub name: &'static str,
@@ -29,7 +29,7 @@ const fn state(name: &'static str, base: u64, fill: u64) -> State {
     State { name, base, fill }
 }
 
-/// Position at which the laps of a slot's word are used up and begin again.
+/// The position at which the lap in a slot's word wraps around to zero.
 const LAPS_END: u64 = CAPACITY << 48;
 
 pub const EMPTY: State = state("empty", 0, 0);
@@ -37,14 +37,14 @@ pub const ONE: State = state("one", 0, 1);
 pub const MIDDLE: State = state("middle", 0, CAPACITY / 2);
 pub const ALMOST: State = state("one slot left", 3, CAPACITY - 1);
 pub const FULL: State = state("full", 0, CAPACITY);
-/// The messages, and those that follow, lie on both ends of the ring.
+/// The messages, and those that follow, wrap around the end of the ring.
 pub const WRAPPED: State = state("wrapped", CAPACITY - 2, CAPACITY / 2);
 pub const WRAPPED_EMPTY: State = state("empty at the wrap", CAPACITY - 1, 0);
 pub const WRAPPED_FULL: State = state("full, wrapped", CAPACITY + 3, CAPACITY);
-/// The word's lap begins again among the messages.
+/// The lap in the word wraps around among the messages.
 pub const LAST_LAP: State = state("last lap", LAPS_END - 2, CAPACITY / 2);
 pub const LAST_LAP_EMPTY: State = state("empty, last lap", LAPS_END - 1, 0);
 pub const LAST_LAP_FULL: State = state("full, last lap", LAPS_END - 3, CAPACITY);
-/// The position itself begins again among the messages.
+/// The position itself wraps around among the messages.
 pub const LAST_POSITIONS: State = state("last positions", u64::MAX - 1, CAPACITY / 2);
 pub const LAST_POSITIONS_EMPTY: State = state("empty, last positions", u64::MAX, 0);

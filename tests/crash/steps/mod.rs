@@ -1,4 +1,4 @@
-//! Deaths at chosen instructions.
+//! Crashes at chosen instructions.
 
 mod board;
 mod case;
@@ -25,7 +25,7 @@ use sysvring_support::suite::{Needs, Test};
 use sysvring_support::worker::Work;
 use walk::Plan;
 
-/// Points of each case, and pairs of deaths, in the short setting. See also `Operation::walked`.
+/// Points of each case, and pairs of crashes, in short runs. See also `Operation::walked`.
 const POINTS: usize = if cfg!(debug_assertions) { 40 } else { 150 };
 const PAIRS: usize = if cfg!(debug_assertions) { 700 } else { 4_000 };
 
@@ -43,10 +43,11 @@ pub fn tests() -> Vec<Test> {
     tests
 }
 
-/// Takes what is ours out of the command line. Whether it asks for more than the short setting.
+/// Removes this suite's arguments from the command line. Returns whether they ask for more than a
+/// short run.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Returns a description of an invalid argument.
 pub fn set_up(arguments: &mut Vec<String>) -> Result<bool, String> {
     let mut plan = Plan::Points(POINTS);
     let mut pairs = PAIRS;
@@ -74,13 +75,13 @@ pub fn set_up(arguments: &mut Vec<String>) -> Result<bool, String> {
     Ok(long)
 }
 
-/// What was done in this run.
+/// Returns a summary of what this run did.
 pub fn summary() -> String {
     let [killed, of_many, pairs, failed, stopped] =
         [&walk::KILLED, &walk::KILLED_OF_MANY, &twice::KILLED, &errno::FAILED, &stopped::STOPPED]
             .map(|n| n.load(Relaxed));
     format!(
-        "{killed} kill points ({of_many} of many to many), {pairs} pairs of deaths, {failed} failed calls, \
-         {stopped} stops"
+        "{killed} crash points ({of_many} in MPMC channels), {pairs} pairs of crashes, \
+         {failed} failed calls, {stopped} stops"
     )
 }

@@ -15,23 +15,24 @@ use crate::steps::scene::{Before, Flavor, Other, Scene};
 
 /// Orders to an idle peer.
 pub mod order {
-    /// Receive what is there, or send one message: wakes whoever sleeps on the other side.
+    /// Receive the available messages, or send one message. This wakes a parked waiter on the other
+    /// side.
     pub const WAKE: u64 = 1;
-    /// Say who is on the other side.
+    /// Report which process is on the other side.
     pub const LOOK: u64 = 2;
 }
 
-/// How long it may take until a peer is where it should be, on a busy machine.
+/// The maximum time until a peer is where it should be, on a busy host.
 const SOON: Duration = Duration::from_secs(5);
 
-/// See the top of this file.
+/// A forked process that is on the other side of the victim.
 pub struct Peer {
     pub fork: Fork,
     pub side: Side,
 }
 
 impl Peer {
-    /// Starts it, and waits until it is where the case wants it.
+    /// Starts it, and waits until it is where the case requires it.
     pub fn start(scene: &Scene) -> Option<Peer> {
         if scene.other == Other::Nobody {
             return None;
@@ -48,7 +49,7 @@ impl Peer {
         Some(peer)
     }
 
-    /// Waits until it is where the case wants it.
+    /// Waits until it is where the case requires it.
     pub fn settle(&self, scene: &Scene) {
         let start = Instant::now();
         let there = || match scene.other {
@@ -57,28 +58,28 @@ impl Peer {
         };
         while !there() {
             let so_far = (scene.board.peer.get(), scene.board.peer_text.get());
-            assert!(start.elapsed() < SOON, "the peer does not get there: {so_far:?}");
+            assert!(start.elapsed() < SOON, "the peer does not reach its state: {so_far:?}");
             std::thread::yield_now();
         }
     }
 
-    /// Whether it sleeps.
+    /// Returns whether it sleeps.
     pub fn is_asleep(&self, scene: &Scene) -> bool {
         kernel::set(scene.key).is_some_and(|set| kernel::asleep(set, self.side))
     }
 
-    /// Gives an idle peer something to do and waits until it is done.
+    /// Gives an idle peer an order and waits until it is executed.
     pub fn order(&self, scene: &Scene, order: u64) {
         scene.board.order.set(order);
         let start = Instant::now();
         while scene.board.order.get() != 0 {
-            assert!(start.elapsed() < SOON, "the peer does nothing");
+            assert!(start.elapsed() < SOON, "the peer does not execute the order");
             std::thread::yield_now();
         }
     }
 }
 
-/// How a call that slept returned, in a number of the board.
+/// How a parked call returned, as a number for the board.
 pub trait Told: std::fmt::Display + PartialEq + Sized {
     const GONE: Self;
     const REMOVED: Self;
@@ -139,7 +140,7 @@ fn be_sender(scene: &Scene) {
     }
 }
 
-/// Who makes a private channel does not know its identifier.
+/// The process that makes a private channel does not know its identifier beforehand.
 pub fn options(scene: &Scene) -> Options {
     let private = || Options::private().capacity(CAPACITY as usize).wait(Wait::Park);
     match (scene.before, scene.flavor) {
@@ -165,7 +166,7 @@ pub fn next_order(scene: &Scene) -> u64 {
     }
 }
 
-/// One message, reported.
+/// Receives one message and reports it.
 pub fn receive(scene: &Scene, rx: &mut Receiver<Load>) -> Result<(), RecvError> {
     let position = rx.position();
     scene.board.taken.begin(1);
@@ -177,7 +178,7 @@ pub fn receive(scene: &Scene, rx: &mut Receiver<Load>) -> Result<(), RecvError> 
     Ok(())
 }
 
-/// One message, reported.
+/// Sends one message and reports it.
 pub fn send(scene: &Scene, tx: &mut Sender<Load>) -> Result<(), SendError> {
     let load = load(tx.position());
     scene.board.sent.begin(1);

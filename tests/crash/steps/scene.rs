@@ -1,4 +1,4 @@
-//! One case: a channel in some state, an operation, and who is on the other side.
+//! One case: a channel in some state, an operation, and the process on the other side.
 
 use std::time::{Duration, Instant};
 
@@ -11,18 +11,18 @@ use crate::steps::kernel::{self, Memory, Side};
 use crate::steps::load::{CAPACITY, Load, State, load};
 use crate::steps::many;
 
-/// Who is on the other side of the victim.
+/// Which process there is besides the victim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Other {
     Nobody,
-    /// A process that does nothing.
+    /// A process on the other side that does nothing.
     Idle,
-    /// A process asleep in `recv` or `send`.
+    /// A process that sleeps in `recv` or `send`.
     Asleep,
     /// A process that does nothing until the victim sleeps, and then wakes it.
     Late,
-    /// Many to many: a process of the victim's own side, that came when the victim had everything in
-    /// hand, and sleeps.
+    /// MPMC: a process of the victim's own side that joined when the victim had its slots and
+    /// messages in flight, and that sleeps.
     Fellow,
 }
 
@@ -35,32 +35,32 @@ impl Other {
 /// What kind of channel it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavor {
-    /// One to one.
+    /// SPSC.
     One,
-    /// Many to many.
+    /// MPMC.
     Many,
 }
 
-/// What is there when the victim comes.
+/// What exists when the victim starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Before {
     Nothing,
     /// A channel in the state of the case.
     Channel,
-    /// The same, whose set was taken away.
+    /// The same, but its set was removed.
     WithoutSet,
-    /// A set, and a segment without magic: its creator died.
+    /// A set, and a segment without magic, because its creator died.
     HalfMade,
-    /// Much that dead processes left.
+    /// Many objects that dead processes left.
     Leftovers,
-    /// A private channel; its peer makes it.
+    /// A private channel, which the peer makes.
     Private,
-    /// Many to many: a channel in which somebody of this side died in this seat, with something in
-    /// hand.
+    /// MPMC: a channel in which a member of this side died in this seat with a slot or messages in
+    /// flight.
     Dead(Side, usize),
 }
 
-/// See the top of this file.
+/// A case, as the victim, the peer and the survivors see it.
 #[derive(Clone, Copy)]
 pub struct Scene {
     pub flavor: Flavor,
@@ -70,19 +70,19 @@ pub struct Scene {
     pub other: Other,
     pub before: Before,
     pub lifetime: Lifetime,
-    /// Many to many: what becomes of a dead receiver's messages.
+    /// MPMC: what becomes of a dead receiver's messages.
     pub redelivery: Redelivery,
-    /// Of the victim.
+    /// The victim's side.
     pub side: Side,
     pub segment: i32,
 }
 
-/// An opened end, how long that took, and what the machine says to it.
+/// An opened end, how long opening took, and what the host excuses of it.
 pub struct Opened<H>(pub H, pub Duration, pub Watch);
 
 impl Scene {
-    /// The options all sides open the channel with. Nobody spins: how often would depend on the
-    /// time, and the victim's goes slower.
+    /// Returns the options that all sides open the channel with. Spinning is off, because the
+    /// number of spins would depend on the time, and the victim is slowed down.
     pub fn options(&self) -> Options {
         let id = self.board.id.get();
         let options = match id.parse() {
@@ -111,8 +111,8 @@ impl Scene {
         Ok(Opened(handle, start.elapsed(), watch))
     }
 
-    /// A successor took the victim's place at a position, which its report must allow for. From
-    /// there on it is known.
+    /// A successor took the victim's seat at a position that must be consistent with the victim's
+    /// report. From then on, the position is known.
     pub fn goes_on_at(&self, reported: Span, position: u64) {
         let n = position.wrapping_sub(self.state.base);
         let (least, most) = reported.get();
@@ -126,7 +126,7 @@ impl Scene {
         Address::Key(self.key)
     }
 
-    /// Makes what is there when the victim comes.
+    /// Makes what exists when the victim starts.
     pub fn prepare(&mut self) {
         self.board.clear(self.state.fill);
         match self.before {
@@ -164,13 +164,13 @@ impl Scene {
         }
     }
 
-    /// One of everything that `reap` removes.
+    /// Leaves one of everything that `reap` removes.
     fn leave_things(&self) {
         kernel::make_set(self.key + 1);
         kernel::make_set(self.key + 2);
         kernel::make_segment(self.key + 2);
         kernel::make_segment(self.key + 3);
-        // Members of channels that end with them, killed.
+        // Killed members of channels that end with their last member.
         let named = Options::key(self.key + 4).lifetime(Lifetime::LastMember);
         self.leave_dead::<Sender<Load>>(named);
         self.leave_dead::<Sender<Load>>(Options::private());
@@ -179,7 +179,7 @@ impl Scene {
         self.leave_dead::<mpmc::Sender<Load>>(Options::private().max_members(many::MEMBERS));
     }
 
-    /// A channel whose only member was killed.
+    /// Leaves a channel whose only member was killed.
     fn leave_dead<H: sysvring::Handle>(&self, options: Options) {
         let mut member = sysvring_support::fork::Fork::start(|| {
             let _member: H = options.open().expect("open");

@@ -1,5 +1,5 @@
-//! Stopped instead of killed: nobody takes the victim for dead, however long it stays so, and when it
-//! is continued it goes on as if nothing had been.
+//! Victims that are stopped instead of killed. No process treats a stopped victim as dead, however
+//! long it is stopped. When it is continued, it proceeds as if it had not been stopped.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -27,22 +27,22 @@ use crate::steps::way::Way;
 
 workers![stop_all];
 
-tests![the_stopped_are_not_dead, the_stopped_of_many_are_not_dead];
+tests![a_stopped_spsc_member_is_not_dead, a_stopped_mpmc_member_is_not_dead];
 
-/// Points of each case. There are more cases of many-to-many channels.
+/// Points of each case, for SPSC and for MPMC channels, of which there are more cases.
 const POINTS: [usize; 2] = [12, 8];
 
-/// Longer than a sleeper sleeps without a look of its own.
+/// Longer than a parked waiter sleeps between its own polls.
 const A_LOOK: Duration = Duration::from_millis(250);
 
-/// Victims stopped and continued in this run.
+/// The number of victims that were stopped and continued in this run.
 pub static STOPPED: AtomicU64 = AtomicU64::new(0);
 
-fn the_stopped_are_not_dead() {
+fn a_stopped_spsc_member_is_not_dead() {
     stopped("one", false);
 }
 
-fn the_stopped_of_many_are_not_dead() {
+fn a_stopped_mpmc_member_is_not_dead() {
     stopped("many", true);
 }
 
@@ -52,8 +52,8 @@ fn stopped(what: &str, many: bool) {
     let [stopped, seen] = [0, 1].map(|at| report.sum(at));
     STOPPED.fetch_add(stopped, Relaxed);
     println!(
-        "stopped and continued, {what}: {stopped} victims, {seen} of them with a seat or the lifecycle semaphore, \
-         {} failures {:.1} s",
+        "stopped and continued, {what}: {stopped} victims, {seen} of them with a seat or \
+         the lifecycle semaphore, {} failures {:.1} s",
         report.failures.len(),
         start.elapsed().as_secs_f64()
     );
@@ -61,7 +61,8 @@ fn stopped(what: &str, many: bool) {
     assert!(seen > 0, "nothing was tried");
 }
 
-/// For each case: victims stopped, and those of them that others met.
+/// Reports for each case the number of victims that were stopped, and of those that others
+/// encountered.
 fn stop_all(orders: &mut Orders) {
     driver::begin(orders);
     let many: bool = orders.next();
@@ -91,7 +92,7 @@ fn stop_all(orders: &mut Orders) {
     say(OVER);
 }
 
-/// Whether there was anybody to meet.
+/// Stops a victim at a point. Returns whether others encountered it.
 fn stop_at(case: &mut Case<'_>, way: &Way, point: Point, long: bool) -> Result<bool, Violation> {
     let mut pair = case.start()?;
     case.bring(&mut pair, way, point, Pace::Run)?;
@@ -114,13 +115,14 @@ fn stop_at(case: &mut Case<'_>, way: &Way, point: Point, long: bool) -> Result<b
     Ok(met)
 }
 
-/// As `ps` shows it.
+/// Returns the state that `ps` shows.
 fn state(pid: u32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("our child");
     stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next())
 }
 
-/// What others find while the victim is stopped. Whether it has anything that stops them.
+/// Checks what others find while the victim is stopped. Returns whether it holds anything that
+/// stops them.
 fn meet(case: &Case<'_>, victim: u32, peer: Option<&Peer>) -> Result<bool, Violation> {
     let scene = &case.scene;
     if scene.flavor == Flavor::Many {
@@ -153,10 +155,7 @@ fn meet(case: &Case<'_>, victim: u32, peer: Option<&Peer>) -> Result<bool, Viola
         (Other::Asleep, _) if seated => {
             let told = board.peer.get();
             if told != peer::HERE && told != peer::SUCCEEDED {
-                return no(
-                    Kind::Told,
-                    format!("the sleeper was told {told} {}", board.peer_text.get()),
-                );
+                return no(Kind::Told, format!("the waiter got {told} {}", board.peer_text.get()));
             }
         }
         _ => {}
@@ -164,7 +163,7 @@ fn meet(case: &Case<'_>, victim: u32, peer: Option<&Peer>) -> Result<bool, Viola
     Ok(true)
 }
 
-/// The victim goes on to its end.
+/// Lets the victim continue to its end.
 fn finish(case: &Case<'_>, victim: &mut Fork, peer: Option<&Peer>) -> Result<(), Violation> {
     let board = &case.scene.board;
     let asleep = &mut case.asleep();
@@ -175,7 +174,7 @@ fn finish(case: &Case<'_>, victim: &mut Fork, peer: Option<&Peer>) -> Result<(),
         board.victim.get() != victim::AT_WORK
     });
     until(|| {
-        // Had it come past the question whether to stop at its end, it stops there.
+        // If it had passed the check whether to stop at its end, it stops there.
         victim.signal(libc::SIGCONT);
         state(victim.pid()) == Some('Z')
     });

@@ -1,4 +1,4 @@
-//! What survivors look at in channels of all kinds.
+//! What survivors check in channels of all kinds.
 
 use std::time::{Duration, Instant};
 
@@ -10,12 +10,13 @@ use crate::steps::peer::Peer;
 use crate::steps::scene::{Opened, Scene};
 use crate::steps::violation::{Kind, Moment, Violation, no};
 
-/// Opening waits for nobody dead: it takes a part of a millisecond on an idle machine.
+/// The maximum time of an open, which never waits for a dead process. It takes a fraction of a
+/// millisecond on an idle host.
 const OPENED: Duration = Duration::from_millis(100);
-/// Longer than anybody looks at a process.
+/// Longer than any process inspects another one.
 const LOOKED_AT: Duration = Duration::from_secs(2);
 
-/// What came of opening: an end, at once.
+/// Checks that an open succeeded within a short time.
 pub fn opened<H>(result: Result<Opened<H>, Error>) -> Result<(H, Duration), Violation> {
     match result {
         Ok(Opened(_, time, watch)) if time > OPENED && time > OPENED + watch.excuse() => {
@@ -26,7 +27,7 @@ pub fn opened<H>(result: Result<Opened<H>, Error>) -> Result<(H, Duration), Viol
     }
 }
 
-/// Removes what is left of a channel that somebody was removing.
+/// Removes what is left of a channel that another process was removing.
 pub fn remove_again(scene: &Scene) -> Result<(), Violation> {
     match sysvring::remove(scene.address()) {
         Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
@@ -34,22 +35,22 @@ pub fn remove_again(scene: &Scene) -> Result<(), Violation> {
     }
 }
 
-/// Who slept in a channel wakes when it is removed, and is told.
+/// Checks that a waiter parked in a channel wakes when it is removed, and gets that error.
 pub fn told_of_removal(scene: &Scene, peer: Option<Peer>) -> Result<(), Violation> {
     let Some(peer) = peer else { return Ok(()) };
     let board = &scene.board;
     let moment = Moment::now(Some(&peer));
     if !moment.is_followed_by(|| board.peer.get() >= peer::SUCCEEDED) {
-        return no(Kind::Asleep, "the sleeper sleeps on in a removed channel");
+        return no(Kind::Asleep, "the waiter stays parked in a removed channel");
     }
     peer.fork.finish();
     match board.peer.get() {
         peer::REMOVED => Ok(()),
-        how => no(Kind::Told, format!("the sleeper was told {how} {}", board.peer_text.get())),
+        how => no(Kind::Told, format!("the waiter got {how} {}", board.peer_text.get())),
     }
 }
 
-/// Nothing is in the kernel's tables that was not there before.
+/// Checks that the kernel's tables contain nothing that was not there before.
 pub fn nothing_left(before: &[String]) -> Result<(), Violation> {
     let start = Instant::now();
     loop {
@@ -58,7 +59,7 @@ pub fn nothing_left(before: &[String]) -> Result<(), Violation> {
         if left.is_empty() {
             return Ok(());
         }
-        // The memory of the dead lives on while somebody looks at it, as `ps` does.
+        // The memory of a dead process persists while another process inspects it, as `ps` does.
         if start.elapsed() > LOOKED_AT {
             return no(Kind::Left, left.join("; "));
         }

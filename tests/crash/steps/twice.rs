@@ -1,5 +1,6 @@
-//! Two deaths in a row: a victim is killed after so many instructions, then the one who comes to
-//! take over or to clear up after so many of its own, and a third one finds all as it should be.
+//! Two crashes in a row. A victim is killed after a number of instructions, then the process that
+//! takes over or cleans up is killed after a number of its own. A third process checks that
+//! everything is as it should be.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -22,40 +23,40 @@ use crate::steps::way::Way;
 workers![kill_pairs];
 
 tests![
-    senders_and_who_follows,
-    receivers_and_who_follows,
-    openers_and_who_follows,
-    many_senders_and_who_follows,
-    many_receivers_and_who_follows,
-    removers_and_who_follows
+    senders_and_their_successors,
+    receivers_and_their_successors,
+    openers_and_their_successors,
+    mpmc_senders_and_their_successors,
+    mpmc_receivers_and_their_successors,
+    removers_and_their_successors
 ];
 
-/// Pairs of all tests together; set by the command line.
+/// The number of pairs of all tests together, set by the command line.
 pub static PAIRS: OnceLock<usize> = OnceLock::new();
 
-/// Pairs killed in this run.
+/// The number of pairs killed in this run.
 pub static KILLED: AtomicU64 = AtomicU64::new(0);
 
-/// To find out a way takes as long as some fifty pairs.
+/// Recording a trace takes as long as some fifty pairs.
 const PAIRS_OF_A_WAY: usize = 100;
 
 const FOLLOWERS: &[&str] = &["succeed", "succeed_receiver", "remove"];
 
-fn senders_and_who_follows() {
+fn senders_and_their_successors() {
     pairs("senders", &["send", "try_send", "try_send_full", "loan", "send_batch"], FOLLOWERS);
 }
 
-fn receivers_and_who_follows() {
+fn receivers_and_their_successors() {
     pairs("receivers", &["recv", "recv_ref", "recv_batch", "try_recv"], FOLLOWERS);
 }
 
-fn openers_and_who_follows() {
+fn openers_and_their_successors() {
     let openers =
         ["create", "create_half_made", "open", "open_receiver", "open_without_set", "leave"];
     pairs("openers", &openers, FOLLOWERS);
 }
 
-fn removers_and_who_follows() {
+fn removers_and_their_successors() {
     let last = ["create_reap", "create_private", "leave_last", "leave_private", "reap"];
     pairs("removers", &last, &["reap"]);
     pairs("removers", &["remove"], &["succeed", "succeed_receiver", "remove"]);
@@ -63,28 +64,28 @@ fn removers_and_who_follows() {
     pairs("removers", &["many_remove"], &["many_succeed", "many_remove"]);
 }
 
-/// A receiver follows who takes nothing for its own that was given up.
+/// Operations after which the following receiver does not take over messages that were given up.
 const GIVING_UP: &[&str] = &["many_never_again", "many_drop", "many_second_is_last"];
 
 const FOLLOWERS_OF_MANY: &[&str] = &["many_succeed", "many_succeed_receiver"];
 
-fn many_senders_and_who_follows() {
+fn mpmc_senders_and_their_successors() {
     let first = ["many_send", "many_try_send_full", "many_loan", "many_commit", "many_send_batch"];
     pairs("many, senders", &first, FOLLOWERS_OF_MANY);
 }
 
-fn many_receivers_and_who_follows() {
+fn mpmc_receivers_and_their_successors() {
     let first = ["many_recv", "many_recv_ref", "many_recv_batch", "many_repair", "many_take_over"];
     pairs("many, receivers", &first, FOLLOWERS_OF_MANY);
     pairs("many, giving up", GIVING_UP, FOLLOWERS_OF_MANY);
 }
 
-/// Calls of this.
+/// The number of calls of this function.
 const GROUPS: usize = 10;
 
 fn pairs(what: &str, first: &[&str], second: &[&str]) {
     let start = Instant::now();
-    // Ways that were not optimised take longer than all the rest.
+    // Unoptimised traces take longer than all the rest.
     let few = if cfg!(debug_assertions) { 1 } else { usize::MAX };
     let [first, second] = [first, second].map(|all| &all[..all.len().min(few)]);
     let pairs = PAIRS.get().expect("set by main").div_ceil(GROUPS);
@@ -92,7 +93,8 @@ fn pairs(what: &str, first: &[&str], second: &[&str]) {
     let [killed, strayed] = [0, 1].map(|at| report.sum(at));
     KILLED.fetch_add(killed, Relaxed);
     println!(
-        "two deaths, {what:<16}{killed:>7} pairs {:>3} failures {strayed:>5} with one death only {:>6.1} s",
+        "two crashes, {what:<15}{killed:>7} pairs {:>3} failures {strayed:>5} with one crash \
+         only {:>6.1} s",
         report.failures.len(),
         start.elapsed().as_secs_f64()
     );
@@ -100,7 +102,8 @@ fn pairs(what: &str, first: &[&str], second: &[&str]) {
     assert!(killed > 0, "nothing was tried");
 }
 
-/// For each two operations: pairs killed, and those where the second one came to its end.
+/// Reports for each two operations the number of pairs killed, and of those whose second process
+/// reached its end.
 fn kill_pairs(orders: &mut Orders) {
     driver::begin(orders);
     let (first, second, pairs): (String, String, usize) =
@@ -117,7 +120,7 @@ fn kill_pairs(orders: &mut Orders) {
         let mut firsts = Vec::new();
         for (mut state, other) in alone(one) {
             if one.name.ends_with("remove") {
-                // A channel that is removed and made again begins at zero.
+                // A channel that is removed and made again begins at position zero.
                 state = EMPTY;
             }
             let mut case = Case::new(one, (state, other), board);
@@ -132,7 +135,7 @@ fn kill_pairs(orders: &mut Orders) {
     say(OVER);
 }
 
-/// So many pairs of each case of the first.
+/// Kills `each` pairs for each case of the first operation.
 fn kill_each(firsts: &mut [(Case<'_>, Way)], two: &Operation, each: usize) -> (usize, usize) {
     let after = match two.after {
         After::Removed => After::RemovedAgain,
@@ -143,14 +146,15 @@ fn kill_each(firsts: &mut [(Case<'_>, Way)], two: &Operation, each: usize) -> (u
     let (mut killed, mut strayed) = (0, 0);
     let mut second = Way::default();
     let len = firsts.len();
-    // Some second ones come to their end first, and do not count.
+    // Some second processes reach their end first, and do not count.
     for n in 0..3 * each * len {
         if killed >= each * len {
             break;
         }
         let (first, way) = &mut firsts[n % len];
         let k = dice.below(way.len() + 1);
-        // What way the second one takes depends on where the first one died: some of each.
+        // The trace of the second process depends on where the first one died. Each trace is used
+        // for some pairs.
         let found_out = n % PAIRS_OF_A_WAY != 0;
         let j = if found_out { dice.below(second.len().max(1)) } else { 0 };
         match follow(first, &two, way, k, found_out.then_some((&second, j))) {
@@ -168,8 +172,8 @@ fn kill_each(firsts: &mut [(Case<'_>, Way)], two: &Operation, each: usize) -> (u
     (killed, strayed)
 }
 
-/// Kills the first one after `k` instructions, and the second one after some of the way it is known
-/// to take; or else finds out what way it takes. Whether the second one was killed on its way.
+/// Kills the first process after `k` instructions, and the second one after a part of its recorded
+/// trace, or else records its trace. Returns whether the second one was killed before its end.
 fn follow(
     first: &mut Case<'_>,
     two: &Operation,
@@ -188,7 +192,7 @@ fn follow(
     let victim = match Stepper::start(|| two.suffer(scene)) {
         Ok(victim) => victim,
         Err(stop) => {
-            return no(Kind::Broken, format!("the second did not start: {stop:?}"));
+            return no(Kind::Broken, format!("the second process did not start: {stop:?}"));
         }
     };
     let mut pair = Pair { victim, peer: None };
@@ -201,7 +205,7 @@ fn follow(
     Ok((there, found))
 }
 
-/// The same numbers each time, so that a pair can be tried again.
+/// A generator with the same numbers in each run, so that a pair can be repeated.
 struct Dice(u64);
 
 impl Dice {

@@ -1,4 +1,4 @@
-//! What must hold when the victim is dead, as a survivor finds it: this process.
+//! What must hold after the victim's death, as a survivor, this process, finds it.
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Lifetime, RecvError, SendError};
@@ -13,12 +13,12 @@ use crate::steps::scene::{Before, Other, Scene};
 use crate::steps::survivors::{nothing_left, opened, remove_again, told_of_removal};
 use crate::steps::violation::{Kind, Moment, Times, Violation, no};
 
-/// A survivor at work.
+/// A survivor and its handles.
 pub struct Survivor<'a> {
     pub scene: &'a Scene,
     /// What was in the kernel's tables before.
     pub before: &'a [String],
-    /// When the victim died, or what else a sleeper is to wake of.
+    /// When the victim died, or when something else happened that must wake a parked waiter.
     pub moment: Moment,
     pub times: Times,
     tx: Option<Sender<Load>>,
@@ -30,7 +30,7 @@ impl<'a> Survivor<'a> {
         Survivor { scene, before, moment, times: Times::default(), tx: None, rx: None }
     }
 
-    /// Everything.
+    /// Checks everything.
     pub fn check(&mut self, after: After, mut peer: Option<Peer>) -> Result<(), Violation> {
         self.semaphores()?;
         match after {
@@ -46,12 +46,12 @@ impl<'a> Survivor<'a> {
             After::Removed => self.removed(peer),
             After::RemovedAgain => self.removed_again(peer),
             After::By(check) => check(self, peer),
-            After::Unrepaired => unreachable!("of many-to-many channels"),
+            After::Unrepaired => unreachable!("only MPMC channels have this"),
         }?;
         nothing_left(self.before)
     }
 
-    /// Nobody holds what only the living may hold.
+    /// Checks that no dead process holds a semaphore that only living ones may hold.
     fn semaphores(&self) -> Result<(), Violation> {
         let Some(set) = kernel::set(self.scene.key) else { return Ok(()) };
         let values = ipc::values(set);
@@ -67,39 +67,39 @@ impl<'a> Survivor<'a> {
         Ok(())
     }
 
-    /// A sleeping peer wakes, and is told what is so.
+    /// Checks that a parked peer wakes and that its call returns the correct result.
     pub fn peer(&mut self, after: After, peer: &mut Option<Peer>) -> Result<(), Violation> {
-        let Some(sleeper) = peer.take_if(|_| self.scene.other == Other::Asleep) else {
+        let Some(waiter) = peer.take_if(|_| self.scene.other == Other::Asleep) else {
             return Ok(());
         };
         let board = &self.scene.board;
         let returned = || board.peer.get() >= peer::SUCCEEDED;
         if matches!(after, After::Coming) {
-            let settled = || returned() || sleeper.is_asleep(self.scene);
+            let settled = || returned() || waiter.is_asleep(self.scene);
             if !self.moment.is_followed_by(settled) {
-                return no(Kind::Asleep, "the sleeper neither sleeps nor returns");
+                return no(Kind::Asleep, "the waiter neither sleeps nor returns");
             }
             if !returned() {
                 self.serve()?;
-                self.moment = Moment::now(Some(&sleeper));
+                self.moment = Moment::now(Some(&waiter));
             }
         }
         if !self.moment.is_followed_by(returned) {
-            return no(Kind::Asleep, format!("the {:?} still sleeps", sleeper.side));
+            return no(Kind::Asleep, format!("the {:?} is still parked", waiter.side));
         }
         let wake = self.moment.until(board.peer_at.get());
         if self.moment.is_too_late(board.peer_at.get()) {
-            return no(Kind::Asleep, format!("the {:?} slept for {wake:?}", sleeper.side));
+            return no(Kind::Asleep, format!("the {:?} was woken after {wake:?}", waiter.side));
         }
         self.times.wake = self.times.wake.max(wake);
-        sleeper.fork.finish();
+        waiter.fork.finish();
         match board.peer.get() {
             peer::SUCCEEDED | peer::DISCONNECTED => Ok(()),
-            how => no(Kind::Told, format!("the sleeper was told {how} {}", board.peer_text.get())),
+            how => no(Kind::Told, format!("the waiter got {how} {}", board.peer_text.get())),
         }
     }
 
-    /// Takes the victim's place and does what the sleeper waits for.
+    /// Takes the victim's seat and does what the parked peer waits for.
     fn serve(&mut self) -> Result<(), Violation> {
         self.open(self.scene.side)?;
         let board = &self.scene.board;
@@ -135,9 +135,9 @@ impl<'a> Survivor<'a> {
         Ok(())
     }
 
-    /// The channel is whole and usable; then it is removed.
+    /// Checks that the channel is consistent and usable, and then removes it.
     fn channel(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
-        // The victim's place first, while its peer still lives.
+        // Takes the victim's seat first, while its peer is still alive.
         self.open(self.scene.side)?;
         if let Some(mut peer) = peer {
             peer.fork.kill_and_wait();
@@ -148,7 +148,7 @@ impl<'a> Survivor<'a> {
         self.remove()
     }
 
-    /// What is in the channel is what the victim and its peer reported.
+    /// Checks that the content of the channel matches what the victim and its peer reported.
     fn stream(&mut self) -> Result<(), Violation> {
         let Scene { board, state, .. } = self.scene;
         let (tx, rx) = (self.tx.as_ref().expect("open"), self.rx.as_mut().expect("open"));
@@ -166,18 +166,19 @@ impl<'a> Survivor<'a> {
             );
         }
         if board.wrong.get() != 0 {
-            return no(Kind::Wrong, "a message was not what its position says");
+            return no(Kind::Wrong, "a message did not match its position");
         }
         if board.peer.get() == peer::DISCONNECTED
             && self.scene.side == Side::Sender
             && sent != taken
         {
-            return no(Kind::Told, "the receiver was told of the end before it had all");
+            return no(Kind::Told, "the receiver got the end of the stream before all messages");
         }
         Ok(())
     }
 
-    /// The ring holds as many messages as it has slots, and gives them back.
+    /// Checks that the ring holds as many messages as it has slots, and that the slots become free
+    /// again.
     fn usable(&mut self) -> Result<(), Violation> {
         let (tx, rx) = (self.tx.as_mut().expect("open"), self.rx.as_mut().expect("open"));
         for lap in 0..3 {
@@ -219,7 +220,7 @@ impl<'a> Survivor<'a> {
         Ok(())
     }
 
-    /// Nothing of the old channel is there.
+    /// Checks that nothing of the old channel exists.
     fn new_channel(&mut self) -> Result<(), Violation> {
         for side in [Side::Sender, Side::Receiver] {
             self.open(side)?;
@@ -235,7 +236,7 @@ impl<'a> Survivor<'a> {
         self.remove()
     }
 
-    /// One call removes what the dead left, and nothing else.
+    /// Checks that one call removes what the dead left, and nothing else.
     fn reap(&mut self) -> Result<(), Violation> {
         if let Err(error) = sysvring::reap() {
             return no(Kind::Left, format!("reaping: {error}"));
@@ -246,21 +247,21 @@ impl<'a> Survivor<'a> {
         }
     }
 
-    /// The victim was removing the channel. Then somebody opens it.
+    /// Checks a channel that the victim was removing, by opening it.
     fn removed(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
         self.open(self.scene.side)?;
         if kernel::segment(self.scene.key) != Some(self.scene.segment) {
             told_of_removal(self.scene, peer)?;
             return self.new_channel();
         }
-        // It did not get far: all is as it was.
+        // The victim did not get far: the channel is unchanged.
         match peer {
             Some(_) => self.removed_again(peer),
             None => self.channel(None),
         }
     }
 
-    /// The victim was removing the channel. Then somebody else does.
+    /// Checks a channel that the victim was removing, by removing it again.
     fn removed_again(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
         remove_again(self.scene)?;
         told_of_removal(self.scene, peer)?;

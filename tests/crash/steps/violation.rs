@@ -1,4 +1,4 @@
-//! What can be wrong after a death, and how long things took.
+//! What can be wrong after a crash, and how long operations took.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,23 +8,23 @@ use sysvring_support::witness::Watch;
 
 use crate::steps::peer::Peer;
 
-/// A sleeper looks by itself every 200 ms: who takes half of that was not woken.
+/// A parked waiter polls by itself every 200 ms. One that takes half of that was not woken.
 const WOKEN: Duration = Duration::from_millis(100);
 
-/// What does not hold.
+/// The kinds of violations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A message is torn, out of order, or another one's.
+    /// A message is torn, out of order, or another message.
     Wrong,
-    /// A message is lost, there twice, or there although its call failed.
+    /// A message is lost, duplicated, or present although its call failed.
     Count,
-    /// A sleeper was not woken, or too late.
+    /// A parked waiter was not woken, or was woken too late.
     Asleep,
-    /// A sleeper was told something wrong.
+    /// A parked waiter got a wrong result.
     Told,
-    /// A semaphore is still held.
+    /// A dead process still holds a semaphore.
     Held,
-    /// The channel cannot be opened, or not at once.
+    /// The channel cannot be opened, or not quickly.
     Shut,
     /// The channel cannot be used as a new one can.
     Broken,
@@ -32,7 +32,7 @@ pub enum Kind {
     Left,
 }
 
-/// See [`Kind`].
+/// A violation of a [`Kind`], with its description.
 #[derive(Debug)]
 pub struct Violation(pub Kind, pub String);
 
@@ -42,7 +42,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// The longest times that were measured.
+/// The maximum times that were measured.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Times {
     pub open: Duration,
@@ -56,17 +56,17 @@ impl Times {
     }
 }
 
-/// It does not hold.
+/// Returns a violation.
 pub fn no<T>(kind: Kind, what: impl Into<String>) -> Result<T, Violation> {
     Err(Violation(kind, what.into()))
 }
 
-/// When something happened that wakes a sleeping peer.
+/// When something happened that wakes a parked peer.
 pub struct Moment {
-    /// When it was begun, and when it was done for sure.
+    /// When it was begun, and when it was certainly done.
     begun: u64,
     done: u64,
-    /// Knows what time the machine took from the peer and us.
+    /// Measures the time that the host took from the peer and this process.
     watch: Watch,
 }
 
@@ -75,33 +75,33 @@ impl Moment {
         Moment::since(now_ns(), peer)
     }
 
-    /// It was begun then, and is done now.
+    /// Returns the moment of an event that began then and is done now.
     pub fn since(begun: u64, peer: Option<&Peer>) -> Moment {
         let peer = peer.map(|peer| peer.fork.pid());
         let watch = Watch::start(peer.as_slice());
         Moment { begun, done: now_ns(), watch }
     }
 
-    /// Whether it comes true in the time that a sleeper has to wake.
+    /// Returns whether the condition becomes true in the time that a parked waiter has to wake.
     pub fn is_followed_by(&self, what: impl Fn() -> bool) -> bool {
         while !what() {
             if self.is_too_late(now_ns()) {
                 return what();
             }
-            // Asleep: who asks for the processor all the time has to wait for it, which would excuse
-            // the peer.
+            // This sleeps, because a process that polls without sleep has to wait for the
+            // processor, which would excuse the peer.
             std::thread::sleep(Duration::from_micros(50));
         }
         true
     }
 
-    /// Whether a sleeper that returns then was not woken.
+    /// Returns whether a waiter whose call returned then was not woken.
     pub fn is_too_late(&self, then: u64) -> bool {
         let time = Duration::from_nanos(then.saturating_sub(self.done));
         time > WOKEN && time > WOKEN + self.watch.excuse()
     }
 
-    /// How long it took until then.
+    /// Returns how long it took until then.
     pub fn until(&self, then: u64) -> Duration {
         Duration::from_nanos(then.saturating_sub(self.begun))
     }

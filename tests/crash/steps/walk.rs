@@ -1,5 +1,5 @@
-//! The walk: for each operation in each of its cases a victim is killed after each number of
-//! instructions, or after every so many.
+//! The walk: for each operation in each of its cases, a victim is killed after each number of
+//! instructions, or after each multiple of a number.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -22,11 +22,11 @@ workers![walk_through];
 /// Which points are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plan {
-    /// Every so many instructions.
+    /// Multiples of this number of instructions.
     Every(usize),
-    /// At most so many points of each case, evenly spread.
+    /// At most this number of points of each case, evenly spread.
     Points(usize),
-    /// This one.
+    /// Only this point.
     At(usize),
 }
 
@@ -56,8 +56,8 @@ impl FromStr for Plan {
 }
 
 impl Plan {
-    /// For so many cases as many-to-many channels have, a third of the points of each: all of them
-    /// together are as many as of one-to-one channels.
+    /// MPMC channels have so many more cases that each gets a third of the points. All of them
+    /// together then get about as many points as SPSC channels.
     fn of(self, flavor: Flavor) -> Plan {
         match (self, flavor) {
             (Plan::Points(n), Flavor::Many) => Plan::Points(n.div_ceil(3)),
@@ -77,13 +77,13 @@ impl Plan {
     }
 }
 
-/// Set by the command line.
+/// The points to try, set by the command line.
 pub static PLAN: OnceLock<Plan> = OnceLock::new();
 
-/// Victims killed on their way in this run.
+/// The number of victims killed before their end in this run.
 pub static KILLED: AtomicU64 = AtomicU64::new(0);
 
-/// Those of them that were members of many-to-many channels.
+/// The number of those victims that were members of MPMC channels.
 pub static KILLED_OF_MANY: AtomicU64 = AtomicU64::new(0);
 
 macro_rules! walks {
@@ -203,8 +203,8 @@ fn walk(operation: &str) {
         KILLED_OF_MANY.fetch_add(killed, Relaxed);
     }
     println!(
-        "{operation:<23}{:>3} cases {instructions:>7} instructions {killed:>6} killed {:>3} failures \
-         {strayed:>3} strayed  open {:>6} us  wake {:>6} us {:>6.1} s",
+        "{operation:<23}{:>3} cases {instructions:>7} instructions {killed:>6} killed \
+         {:>3} failures {strayed:>3} diverged  open {:>6} us  wake {:>6} us {:>6.1} s",
         report.numbers.len(),
         report.failures.len(),
         report.max(3),
@@ -215,8 +215,9 @@ fn walk(operation: &str) {
     assert!(killed > 0, "nothing was tried");
 }
 
-/// Walks one operation. For each case: instructions, victims killed on their way, victims that took
-/// another way, and the longest times in microseconds to open and to wake.
+/// Walks one operation. Reports for each case the number of instructions, of victims killed before
+/// their end, and of victims that diverged from the recorded trace, and the maximum times in
+/// microseconds to open and to wake.
 fn walk_through(orders: &mut Orders) {
     driver::begin(orders);
     let (operation, plan): (String, Plan) = (orders.next(), orders.next());
@@ -237,7 +238,7 @@ fn walk_through(orders: &mut Orders) {
     say(OVER);
 }
 
-/// The way of an undisturbed victim; a failure is said.
+/// Returns the trace of an undisturbed victim, or reports a failure.
 pub fn recorded(case: &mut Case<'_>) -> Option<Way> {
     match case.record() {
         Ok(way) => Some(way),
@@ -249,7 +250,7 @@ pub fn recorded(case: &mut Case<'_>) -> Option<Way> {
     }
 }
 
-/// Kills a victim at a point; a failure is said.
+/// Kills a victim at a point, and reports a failure.
 pub fn kill_at(case: &mut Case<'_>, way: &Way, point: Point) {
     if let Err(violation) = case.kill_at(way, point) {
         let at = match point {

@@ -1,28 +1,28 @@
-//! The way of a victim: the places of its instructions.
+//! The trace of a victim: the addresses of its instructions.
 
 use std::collections::HashSet;
 
-/// The way of an undisturbed victim.
+/// The trace of an undisturbed victim.
 #[derive(Debug, Default)]
 pub struct Way {
-    /// The place after so many instructions.
+    /// The address after each number of instructions.
     places: Vec<u64>,
-    /// For each instruction the last one before it, or itself, whose place was new then: a
-    /// breakpoint there is first hit at just that instruction.
+    /// For each instruction, the last one up to and including it whose address occurred there for
+    /// the first time: a breakpoint at that address is first hit at just that instruction.
     landmarks: Vec<usize>,
-    /// Whether the victim sleeps on its way.
+    /// Whether the victim sleeps during the operation.
     pub sleeps: bool,
     seen: HashSet<u64>,
 }
 
 impl Way {
-    /// How many instructions it has.
+    /// Returns the number of instructions.
     pub fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// The next place. A repeating instruction stops at each turn, some of them thousands of times:
-    /// that is one.
+    /// Adds the next address. A repeating instruction stops at each iteration, in some cases
+    /// thousands of times; all of them count as one.
     pub fn push(&mut self, place: u64) {
         if self.places.last() == Some(&place) {
             return;
@@ -33,13 +33,13 @@ impl Way {
         self.places.push(place);
     }
 
-    /// The last landmark on the way to this instruction, and its place.
+    /// Returns the last landmark up to this instruction, and its address.
     pub fn landmark(&self, n: usize) -> Option<(usize, u64)> {
         let landmark = *self.landmarks.get(n)?;
         Some((landmark, self.places[landmark]))
     }
 
-    /// The place after so many instructions, as `addr2line` wants it.
+    /// Returns the address after `n` instructions, in the form that `addr2line` expects.
     pub fn place(&self, n: usize) -> String {
         let Some(place) = self.places.get(n) else { return "its end".into() };
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
@@ -48,7 +48,7 @@ impl Way {
     }
 }
 
-/// The place in the file of a line of a map, if it lies there.
+/// Returns the offset in the file of a line of a memory map, if the address lies there.
 fn in_file(line: &str, place: u64) -> Option<String> {
     let hex = |text| u64::from_str_radix(text, 16).ok();
     let mut fields = line.split_whitespace();

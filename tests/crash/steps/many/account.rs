@@ -1,4 +1,4 @@
-//! Whether what survivors find in a many-to-many channel is what all of them reported.
+//! Compares what survivors find in an MPMC channel with what all processes reported.
 
 use sysvring::Redelivery;
 
@@ -8,16 +8,16 @@ use crate::steps::board::peer;
 use crate::steps::kernel::Side;
 use crate::steps::violation::{Kind, Violation, no};
 
-/// A message that a survivor got.
+/// A message that a survivor received.
 pub(super) struct Got {
     pub(super) number: u64,
-    /// From the first position of the case on.
+    /// The position, counted from the first position of the case.
     pub(super) place: u64,
     pub(super) deliveries: u8,
 }
 
 impl Survivor<'_> {
-    /// What was sent and what was received is what all of them reported.
+    /// Checks that the messages sent and received match what all processes reported.
     pub(super) fn account(&self) -> Result<(), Violation> {
         let board = &self.scene.board;
         let ledger = &board.many;
@@ -41,18 +41,24 @@ impl Survivor<'_> {
             }
             let bit = 1 << number;
             if !ledger.sent(*number).0 {
-                return no(Kind::Count, format!("message {number} is there, and its call failed"));
+                return no(
+                    Kind::Count,
+                    format!("message {number} is present, but its call failed"),
+                );
             }
             if (returned | mine) & bit != 0 {
-                return no(Kind::Count, format!("message {number} is there twice"));
+                return no(Kind::Count, format!("message {number} is present twice"));
             }
             if seen & bit != 0 && *deliveries < 2 {
-                return no(Kind::Count, format!("message {number} was seen before, and looks new"));
+                return no(
+                    Kind::Count,
+                    format!("message {number} was received before and looks new"),
+                );
             }
             if *deliveries > limit {
                 return no(
                     Kind::Count,
-                    format!("message {number} comes for the {deliveries}th time"),
+                    format!("message {number} has a delivery count of {deliveries}"),
                 );
             }
             again += u64::from(*deliveries > 1);
@@ -60,7 +66,7 @@ impl Survivor<'_> {
             let wrong = |before: &Got| {
                 let same_sender = before.number / 16 == number / 16;
                 let late = before.place > *place || same_sender && before.number > *number;
-                // Those that a dead one had in hand may come later.
+                // Messages that a dead receiver had in flight may be delivered later.
                 let new = before.deliveries == 1 && *deliveries == 1;
                 before.place == *place || new && late
             };
@@ -69,7 +75,7 @@ impl Survivor<'_> {
             }
         }
         if again > held {
-            return no(Kind::Count, format!("{again} messages again; {held} were in hand"));
+            return no(Kind::Count, format!("{again} messages redelivered; {held} were in flight"));
         }
         let sent = (0..SURVIVOR).filter(|n| ledger.sent(*n).1);
         let lost: Vec<u64> = sent.filter(|n| (returned | mine) & 1 << n == 0).collect();
@@ -82,18 +88,19 @@ impl Survivor<'_> {
         }
         let stays = self.got.iter().any(|got| got.number < SURVIVOR);
         if board.peer.get() == peer::DISCONNECTED && self.scene.side == Side::Sender && stays {
-            return no(Kind::Told, "the receiver was told of the end before it had all");
+            return no(Kind::Told, "the receiver got the end of the stream before all messages");
         }
         Ok(())
     }
 
-    /// Messages that the dead had in hand too often, as the channel counts them.
+    /// Checks how many messages were given up because dead receivers had them in flight too often,
+    /// according to the channel's counts.
     fn given_up(&self, held: u64) -> Result<u64, Violation> {
         let Some(rx) = &self.rx else { return Ok(0) };
         let stat = rx.stat().or_else(|e| no(Kind::Broken, format!("stat: {e}")))?;
         let (dropped, poisoned) = (stat.dropped, stat.poisoned);
         let right = match self.scene.redelivery {
-            // No case has so many deaths in a row.
+            // No case has that many deaths in a row.
             Redelivery::UpTo(16) => dropped + poisoned == 0,
             Redelivery::UpTo(_) => dropped == 0 && poisoned <= held,
             _ => poisoned == 0 && dropped <= held,
@@ -102,7 +109,7 @@ impl Survivor<'_> {
             true => Ok(dropped + poisoned),
             false => no(
                 Kind::Count,
-                format!("{dropped} dropped, {poisoned} set aside; {held} were in hand"),
+                format!("{dropped} dropped, {poisoned} discarded; {held} were in flight"),
             ),
         }
     }

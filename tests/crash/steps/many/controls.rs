@@ -1,4 +1,4 @@
-//! Controls of many-to-many channels: see `steps/controls.rs`.
+//! Mutation tests of MPMC channels, like those of `steps/controls.rs`.
 
 use std::hint::black_box;
 use std::sync::atomic::Ordering::{AcqRel, Release};
@@ -16,40 +16,40 @@ use crate::steps::violation::Kind;
 use crate::steps::walk::Plan;
 
 tests![
-    a_word_before_its_message_is_seen,
-    a_claim_without_repair_is_seen,
-    a_message_without_take_over_is_seen,
-    a_death_without_a_post_is_seen,
-    a_death_without_a_post_to_its_own_side_is_seen,
+    a_word_before_its_message_is_detected,
+    a_claim_without_recovery_is_detected,
+    a_message_without_take_over_is_detected,
+    a_death_without_a_post_is_detected,
+    a_death_without_a_post_to_its_own_side_is_detected,
 ];
 
-/// Left out: the order of message and word.
-fn a_word_before_its_message_is_seen() {
+/// The mutation: the slot's word is stored before its message.
+fn a_word_before_its_message_is_detected() {
     control("many_early", Plan::Points(500), Kind::Wrong);
 }
 
-/// Left out: to step over what a dead sender claimed.
-fn a_claim_without_repair_is_seen() {
+/// The mutation: no member steps over a slot that a dead sender claimed.
+fn a_claim_without_recovery_is_detected() {
     control("many_no_repair", Plan::Points(500), Kind::Count);
 }
 
-/// Left out: to take over what a dead receiver had in hand.
-fn a_message_without_take_over_is_seen() {
+/// The mutation: no member takes over a dead receiver's messages.
+fn a_message_without_take_over_is_detected() {
     control("many_no_take_over", Plan::Points(500), Kind::Count);
 }
 
-/// Left out: the post for the moment of death, to the other side,
-fn a_death_without_a_post_is_seen() {
-    // Each that is found takes as long as a sleeper has to wake.
+/// The mutation: no post to the other side is registered for the moment of death.
+fn a_death_without_a_post_is_detected() {
+    // Each one that is found takes as long as a parked waiter has to wake.
     control("many_no_post", Plan::Points(60), Kind::Asleep);
 }
 
-/// and to the own.
-fn a_death_without_a_post_to_its_own_side_is_seen() {
+/// The mutation: no post to the victim's own side is registered for the moment of death.
+fn a_death_without_a_post_to_its_own_side_is_detected() {
     control("many_no_own_post", Plan::Points(30), Kind::Asleep);
 }
 
-/// Seats of victims: behind a peer, or alone.
+/// Seats of victims: the second seat, behind a peer, or the first.
 const SECOND: usize = 1;
 const FIRST: usize = 0;
 
@@ -89,11 +89,11 @@ pub fn operation(name: &str) -> Operation {
             cases: &[(ONE, Fellow)],
             ..OF_MANY
         },
-        other => panic!("no control {other}"),
+        other => panic!("{other} is not a control"),
     }
 }
 
-/// Sits down in a seat, and signs the members' table.
+/// Takes a seat and fills its line of the members' table.
 fn sit(raw: &Raw, side: Side, seat: usize) {
     semop(raw.set, &mut [USERS, side.count(), FIRST_SEAT + seat].map(|n| op(n, 1, true)));
     let line = at::MEMBERS + at::MEMBER * seat;
@@ -111,7 +111,7 @@ fn sender_without_post(scene: &Scene) -> End {
     End::Raw(raw)
 }
 
-/// Has the only message in hand. The senders would hear of its death.
+/// A receiver that has the only message in flight. The senders would be notified of its death.
 fn receiver_without_own_post(scene: &Scene) -> End {
     let End::Raw(raw) = attach(scene) else { unreachable!("just made") };
     sit(&raw, Side::Receiver, FIRST);
@@ -137,7 +137,7 @@ fn acknowledge(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     Ok(())
 }
 
-/// One message, reported.
+/// Sends one message and reports it.
 fn send(scene: &Scene, hands: &mut Hands, put: fn(&Raw, u64, &Load)) -> Result<(), String> {
     let End::Raw(raw) = &hands.end else { panic!("the victim is not raw") };
     let report = scene.board.many.victim;
@@ -163,7 +163,7 @@ fn publish(raw: &Raw, position: u64) {
 
 fn write(raw: &Raw, position: u64, load: &Load) {
     for (i, part) in load.iter().enumerate() {
-        // Word by word, and nothing moved past another.
+        // Stores word by word; no store is reordered with another.
         let at = Memory::slot(position) + 8 * (1 + i);
         raw.memory.word(at).store(black_box(*part), Release);
     }

@@ -1,4 +1,4 @@
-//! What must hold when the victim removed a many-to-many channel, or its last member went.
+//! What must hold when the victim removed an MPMC channel, or was its last member.
 
 use super::verify::Survivor;
 use crate::steps::kernel::{self, Side};
@@ -7,7 +7,7 @@ use crate::steps::survivors::{nothing_left, remove_again, told_of_removal};
 use crate::steps::violation::{Kind, Violation, no};
 
 impl Survivor<'_> {
-    /// One call removes what the dead left.
+    /// Checks that one call removes what the dead left.
     pub(super) fn reap(&self) -> Result<(), Violation> {
         match sysvring::reap() {
             Ok(_) => Ok(()),
@@ -15,21 +15,21 @@ impl Survivor<'_> {
         }
     }
 
-    /// The victim was removing the channel. Then somebody opens it.
+    /// Checks a channel that the victim was removing, by opening it.
     pub(super) fn removed(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
         self.open(self.scene.side)?;
         if kernel::segment(self.scene.key) != Some(self.scene.segment) {
             told_of_removal(self.scene, peer)?;
             return self.new_channel();
         }
-        // It did not get far: all is as it was.
+        // The victim did not get far: the channel is unchanged.
         match peer {
             Some(_) => self.removed_again(peer),
             None => self.channel(None),
         }
     }
 
-    /// The victim was removing the channel. Then somebody else does.
+    /// Checks a channel that the victim was removing, by removing it again.
     pub(super) fn removed_again(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
         remove_again(self.scene)?;
         told_of_removal(self.scene, peer)?;
@@ -38,7 +38,7 @@ impl Survivor<'_> {
         self.new_channel()
     }
 
-    /// Nothing of the old channel is there.
+    /// Checks that nothing of the old channel exists.
     fn new_channel(&mut self) -> Result<(), Violation> {
         for side in [Side::Sender, Side::Receiver] {
             self.open(side)?;

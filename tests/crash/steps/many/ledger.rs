@@ -1,30 +1,30 @@
-//! Who sent and received what in a many-to-many channel. Positions do not tell there, so messages are
-//! known by numbers: each sender has a range of its own.
+//! Which process sent and received which messages in an MPMC channel. Positions do not identify
+//! messages there, so they have numbers: each sender has a separate range.
 
 use sysvring_support::board;
 
 use crate::steps::board::{Board, Cell, Span};
 use crate::steps::load::{Load, load};
 
-/// Ranges of numbers: what was in the ring before,
+/// The first number of the messages that were in the ring before.
 pub const OLD: u64 = 0;
-/// what victims send, what their peers or followers do,
+/// The first number of the victim's messages. The next constant is that of its peer or follower.
 pub const VICTIM: u64 = 16;
 pub const PEER: u64 = 32;
-/// and what survivors do.
+/// The first number of the survivors' messages.
 pub const SURVIVOR: u64 = 64;
 
-/// What one process says that it did.
+/// What one process reports that it did.
 #[derive(Clone, Copy)]
 pub struct Report {
     /// Its first number.
     pub first: u64,
     pub sent: Span,
-    /// Messages it has, or may have, in hand.
+    /// The number of messages that it has, or may have, in flight.
     pub held: Span,
-    /// Messages it acknowledged, or may have.
+    /// The number of messages that it acknowledged, or may have acknowledged.
     pub taken: Span,
-    /// A bit for each message that it was given, and one for each that it saw in its slot.
+    /// One bit for each message that it received, and one for each that it read in its slot.
     pub got: Cell,
     pub seen: Cell,
 }
@@ -47,7 +47,7 @@ impl Report {
         [self.got, self.seen].iter().for_each(|cell| cell.set(0));
     }
 
-    /// A call that sends one message.
+    /// Makes a call that sends one message.
     #[inline(always)]
     pub fn sending<E>(&self, call: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
         self.sent.begin(1);
@@ -56,7 +56,7 @@ impl Report {
         result
     }
 
-    /// A call that receives one message.
+    /// Makes a call that receives one message.
     #[inline(always)]
     pub fn receiving<E>(
         &self,
@@ -74,15 +74,15 @@ impl Report {
         result.map(drop)
     }
 
-    /// Calls that were begun and did not return: how many messages they may have in hand, and how
-    /// many they may have acknowledged.
+    /// Returns, for calls that were begun and did not return, how many messages they may have in
+    /// flight and how many they may have acknowledged.
     pub fn open(&self) -> (u64, u64) {
         let open = |span: Span| span.get().1.wrapping_sub(span.get().0);
         (open(self.held), open(self.taken))
     }
 }
 
-/// Writes a message down; one that is torn, or there for the second time, is wrong.
+/// Records a message. One that is torn, or received a second time, is counted as wrong.
 #[inline(always)]
 pub fn note(board: &Board, cell: Cell, got: &Load) {
     let number = got[0];
@@ -94,15 +94,15 @@ pub fn note(board: &Board, cell: Cell, got: &Load) {
     cell.set(known | bit);
 }
 
-/// See the top of this file.
+/// The reports of all processes of an MPMC case.
 #[derive(Clone, Copy)]
 pub struct Ledger {
     pub victim: Report,
-    /// Of the peer, or of whoever follows the victim.
+    /// The report of the peer, or of the process that follows the victim.
     pub peer: Report,
-    /// How many messages were in the ring before,
+    /// How many messages were in the ring before.
     pub old: Cell,
-    /// and how many of them somebody dead had in hand.
+    /// How many of those a dead member had in flight.
     pub orphans: Cell,
 }
 
@@ -128,13 +128,14 @@ impl Ledger {
         [self.victim, self.peer]
     }
 
-    /// The number of the next message that is in the ring before the victim's.
+    /// Returns the number of the next message that is in the ring before the victim's.
     pub fn next_old(&self) -> u64 {
         self.old.set(self.old.get() + 1);
         OLD + self.old.get() - 1
     }
 
-    /// Whether a message of this number may have been sent, and whether it was for sure.
+    /// Returns whether a message of this number may have been sent, and whether it was sent for
+    /// sure.
     pub fn sent(&self, number: u64) -> (bool, bool) {
         if number < VICTIM {
             let old = number - OLD < self.old.get();

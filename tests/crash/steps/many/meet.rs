@@ -1,4 +1,4 @@
-//! What others find in a many-to-many channel while the victim is stopped.
+//! What others find in an MPMC channel while the victim is stopped.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use crate::steps::peer::{Peer, order};
 use crate::steps::scene::{Other, Scene};
 use crate::steps::violation::{Kind, Violation, no};
 
-/// Nobody takes it for dead, and it keeps nobody out but while it has the lifecycle semaphore.
-/// Whether it has anything.
+/// Checks that no process treats the victim as dead, and that it blocks other processes only while
+/// it holds the lifecycle semaphore. Returns whether it holds anything.
 pub fn meet(scene: &Scene, victim: u32, peer: Option<&Peer>) -> Result<bool, Violation> {
     let Some(values) = kernel::set(scene.key).map(ipc::values) else { return Ok(false) };
     let builds = values[LIFECYCLE] != 0;
@@ -23,7 +23,7 @@ pub fn meet(scene: &Scene, victim: u32, peer: Option<&Peer>) -> Result<bool, Vio
         return Ok(false);
     }
     let options = scene.options().open_timeout(Duration::from_millis(1));
-    // A receiver who comes and goes takes nothing.
+    // A receiver that joins and leaves takes no message.
     let met = match scene.side {
         Side::Sender => join(options, |tx: &Sender<Load>| tx.deaths()),
         Side::Receiver => join(options, |rx: &Receiver<Load>| rx.deaths()),
@@ -35,8 +35,8 @@ pub fn meet(scene: &Scene, victim: u32, peer: Option<&Peer>) -> Result<bool, Vio
     }
     let board = &scene.board;
     let told = board.peer.get();
-    // A receiver that came while there was a message, and waits for the next one: nobody sends, and
-    // nothing is left that the victim could leave to it.
+    // A receiver that joined while there was a message, and waits for the next one: there is no
+    // sender, and the victim could not leave it any message.
     let is_end = (scene.other, scene.side) == (Other::Fellow, Side::Receiver)
         && values[Side::Sender.count()] == 0
         && !raw::holds_messages(&Memory::of(scene.segment));
@@ -45,19 +45,19 @@ pub fn meet(scene: &Scene, victim: u32, peer: Option<&Peer>) -> Result<bool, Vio
         told => [peer::HERE, peer::SUCCEEDED].contains(&told),
     };
     if scene.other.sleeps() && !may(told) {
-        return no(Kind::Told, format!("the sleeper was told {told} {}", board.peer_text.get()));
+        return no(Kind::Told, format!("the waiter got {told} {}", board.peer_text.get()));
     }
     if let Some(peer) = peer.filter(|_| !scene.other.sleeps()) {
         peer.order(scene, order::LOOK);
         let found = board.peer_text.get();
         if !found.starts_with("Ok(") || found.contains(&victim.to_string()) {
-            return no(Kind::Told, format!("its peer was told of the deaths {found}"));
+            return no(Kind::Told, format!("its peer was notified of the deaths {found}"));
         }
     }
     Ok(true)
 }
 
-/// Joins for a moment: whose deaths it is told of.
+/// Joins for a moment. Returns the deaths that it is notified of.
 fn join<H: sysvring::Handle>(
     options: Options,
     deaths: impl Fn(&H) -> Result<Vec<sysvring::mpmc::Death>, sysvring::Fault>,

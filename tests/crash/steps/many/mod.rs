@@ -1,5 +1,5 @@
-//! The same for many-to-many channels: what is there when the victim comes, who else is there, and
-//! what must hold afterwards.
+//! The parts that MPMC channels need: what exists when the victim starts, which other process there
+//! is, and what must hold afterwards.
 
 mod account;
 pub mod controls;
@@ -22,18 +22,18 @@ use crate::steps::kernel::{self, Memory, Side};
 use crate::steps::load::{Load, load};
 use crate::steps::scene::{Before, Scene};
 
-/// Seats of every channel here.
+/// The number of seats of every channel here.
 pub const MEMBERS: usize = 6;
-/// A seat that nobody gets while fewer than four are there: what a dead one left there is found by
-/// whoever meets it.
+/// A seat that no process gets while fewer than four have joined. What a dead member left there is
+/// found by any member that encounters it.
 pub const FAR: usize = 3;
-/// The seat of the next one who comes: it clears up what the dead one left there.
+/// The seat of the next process that joins, which cleans up what the dead member left there.
 pub const NEAR: usize = 0;
 
-/// Messages that a dead receiver has in hand.
+/// The number of messages that a dead receiver has in flight.
 const HELD: u64 = 2;
 
-/// Makes the channel, with its messages and what the dead left.
+/// Makes the channel, with its messages and what the dead members left.
 pub fn make_channel(scene: &mut Scene) {
     let created = scene.options().lifetime(Lifetime::Kept).create::<Sender<Load>>();
     drop(created.expect("a new channel"));
@@ -43,7 +43,7 @@ pub fn make_channel(scene: &mut Scene) {
     match scene.before {
         Before::Dead(Side::Sender, seat) => die(scene, seat, || {
             let tx: Sender<Load> = open(scene);
-            let loan = tx.loan().expect("room");
+            let loan = tx.loan().expect("a free slot");
             fill(scene, &tx, scene.state.fill - 1);
             wait_for_death(scene);
             drop(loan);
@@ -74,7 +74,7 @@ fn fill(scene: &Scene, tx: &Sender<Load>, n: u64) {
     }
 }
 
-/// Somebody comes to a seat and is killed in it.
+/// Starts a process that joins in a seat and is killed there.
 fn die(scene: &Scene, seat: usize, life: impl FnOnce()) {
     let company: Vec<Sender<Load>> = (0..seat).map(|_| open(scene)).collect();
     let mut member = Fork::start(life);

@@ -1,4 +1,4 @@
-//! The other process in a many-to-many channel: of the other side, or of the victim's own.
+//! The other process in an MPMC channel, on the other side or on the victim's own.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::steps::load::{Load, load};
 use crate::steps::peer::{arrived, next_order, options, order, returned};
 use crate::steps::scene::Scene;
 
-/// Its life.
+/// Runs the peer.
 pub fn be(scene: &Scene, side: Side) {
     match side {
         Side::Sender => be_sender(scene),
@@ -42,7 +42,7 @@ fn be_sender(scene: &Scene) {
     arrived(scene, &tx.id());
     let mut numbers = report.first..;
     let mut send = || {
-        let load = load(numbers.next().expect("another"));
+        let load = load(numbers.next().expect("another number"));
         report.sending(|| tx.send(&load))
     };
     if scene.other.sleeps() {
@@ -57,7 +57,7 @@ fn be_sender(scene: &Scene) {
     }
 }
 
-/// Whose deaths it was told of.
+/// Returns the PIDs of the deaths that it was notified of.
 fn pids(deaths: Vec<sysvring::mpmc::Death>) -> Vec<u32> {
     deaths.into_iter().map(|death| death.pid).collect()
 }

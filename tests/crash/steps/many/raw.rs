@@ -1,11 +1,11 @@
-//! A many-to-many channel without the crate: what is in its slots.
+//! The slots of an MPMC channel without the crate.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
 use crate::steps::kernel::Memory;
 use crate::steps::load::{CAPACITY, Load};
 
-/// What a slot is doing, in its word.
+/// The phase of a slot, as its word encodes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     Free = 0,
@@ -14,12 +14,12 @@ pub enum Phase {
     Reading = 3,
 }
 
-/// The word of a position in this phase.
+/// Returns the word of a position in this phase.
 pub fn word(position: u64, phase: Phase, deliveries: u64, seat: u64) -> u64 {
     (position / CAPACITY) << 16 | deliveries << 11 | seat << 3 | phase as u64
 }
 
-/// The message in the slot of a position, word by word.
+/// Reads the message in the slot of a position, word by word.
 pub fn message(memory: &Memory, position: u64) -> Load {
     let mut load = [0; 6];
     for (i, part) in load.iter_mut().enumerate() {
@@ -28,13 +28,13 @@ pub fn message(memory: &Memory, position: u64) -> Load {
     load
 }
 
-/// Moves the slot of a position on; whether it was there.
+/// Advances the slot of a position. Returns whether it was in the expected state.
 #[inline(always)]
 pub fn swap(memory: &Memory, position: u64, old: u64, new: u64) -> bool {
     memory.word(Memory::slot(position)).compare_exchange(old, new, AcqRel, Acquire).is_ok()
 }
 
-/// Whether some slot holds a message, taken by somebody or not.
+/// Returns whether some slot holds a message, taken by a receiver or not.
 pub fn holds_messages(memory: &Memory) -> bool {
     (0..CAPACITY).any(|slot| {
         let word = memory.word(Memory::slot(slot)).load(Acquire);
@@ -42,7 +42,7 @@ pub fn holds_messages(memory: &Memory) -> bool {
     })
 }
 
-/// Whether every slot holds one.
+/// Returns whether every slot holds a message.
 pub fn is_full(memory: &Memory) -> bool {
     (0..CAPACITY).all(|slot| {
         let word = memory.word(Memory::slot(slot)).load(Acquire);
@@ -50,8 +50,8 @@ pub fn is_full(memory: &Memory) -> bool {
     })
 }
 
-/// Receives as one who does nothing about the dead: what somebody claimed is in the way, what somebody
-/// reads is his.
+/// Receives without any recovery: a claimed slot blocks it, and it leaves a slot that a receiver
+/// reads to that receiver.
 pub fn drain(memory: &Memory, base: u64) -> Vec<Load> {
     let mut all = Vec::new();
     for position in (0..2 * CAPACITY).map(|n| base.wrapping_add(n)) {

@@ -1,4 +1,4 @@
-//! What must hold in a many-to-many channel when the victim is dead, as a survivor finds it.
+//! What must hold in an MPMC channel after the victim's death, as a survivor finds it.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::steps::scene::{Before, Other, Scene};
 use crate::steps::survivors::{nothing_left, opened};
 use crate::steps::violation::{Kind, Moment, Times, Violation, no};
 
-/// A survivor at work.
+/// A survivor and its handles.
 pub struct Survivor<'a> {
     pub(super) scene: &'a Scene,
     /// What was in the kernel's tables before.
@@ -36,7 +36,7 @@ impl<'a> Survivor<'a> {
         Survivor { scene, before, moment, times, tx: None, rx: None, got: Vec::new() }
     }
 
-    /// Everything.
+    /// Checks everything.
     pub fn check(&mut self, after: After, mut peer: Option<Peer>) -> Result<(), Violation> {
         self.semaphores(peer.as_ref())?;
         match after {
@@ -46,7 +46,7 @@ impl<'a> Survivor<'a> {
             }
             After::Gone => {
                 if sysvring::stat(self.scene.address()).is_err() {
-                    // What was in it is gone with it.
+                    // The content of the channel was removed with it.
                     self.scene.board.many.clear();
                 }
                 self.channel(None)
@@ -55,12 +55,12 @@ impl<'a> Survivor<'a> {
             After::Reap => self.reap(),
             After::Removed => self.removed(peer),
             After::RemovedAgain => self.removed_again(peer),
-            After::By(_) => unreachable!("not of many-to-many channels"),
+            After::By(_) => unreachable!("MPMC channels do not have this"),
         }?;
         nothing_left(self.before)
     }
 
-    /// Nobody holds what only the living may hold.
+    /// Checks that no dead process holds a semaphore that only living ones may hold.
     fn semaphores(&self, peer: Option<&Peer>) -> Result<(), Violation> {
         let Some(set) = kernel::set(self.scene.key) else { return Ok(()) };
         let values = ipc::values(set);
@@ -79,13 +79,14 @@ impl<'a> Survivor<'a> {
         Ok(())
     }
 
-    /// A sleeping peer wakes, and is told what is so.
+    /// Checks that a parked peer wakes and that its call returns the correct result.
     fn peer(&mut self, after: After, peer: &mut Option<Peer>) -> Result<(), Violation> {
-        let Some(sleeper) = peer.take_if(|_| self.scene.other.sleeps()) else { return Ok(()) };
+        let Some(waiter) = peer.take_if(|_| self.scene.other.sleeps()) else { return Ok(()) };
         let scene = self.scene;
         let board = &scene.board;
         let returned = || board.peer.get() >= peer::SUCCEEDED;
-        // Somebody who may not have noticed that the victim came, or for whom it left nothing.
+        // The peer may not have noticed that the victim joined, or the victim may have left nothing
+        // for it.
         let content = || match scene.other {
             Other::Fellow => match scene.side {
                 Side::Sender => raw::is_full(&Memory::of(scene.segment)),
@@ -93,38 +94,38 @@ impl<'a> Survivor<'a> {
             },
             _ => matches!(after, After::Coming),
         };
-        let settled = || returned() || (content() && sleeper.is_asleep(scene));
+        let settled = || returned() || (content() && waiter.is_asleep(scene));
         if !self.moment.is_followed_by(settled) {
-            return no(Kind::Asleep, format!("the {:?} sleeps on", sleeper.side));
+            return no(Kind::Asleep, format!("the {:?} stays parked", waiter.side));
         }
         if !returned() {
-            self.serve(&sleeper)?;
-            self.moment = Moment::now(Some(&sleeper));
+            self.serve(&waiter)?;
+            self.moment = Moment::now(Some(&waiter));
         }
         if !self.moment.is_followed_by(returned) {
-            return no(Kind::Asleep, format!("the {:?} still sleeps", sleeper.side));
+            return no(Kind::Asleep, format!("the {:?} is still parked", waiter.side));
         }
         let wake = self.moment.until(board.peer_at.get());
         if self.moment.is_too_late(board.peer_at.get()) {
-            return no(Kind::Asleep, format!("the {:?} slept for {wake:?}", sleeper.side));
+            return no(Kind::Asleep, format!("the {:?} was woken after {wake:?}", waiter.side));
         }
         self.times.wake = self.times.wake.max(wake);
-        sleeper.fork.finish();
+        waiter.fork.finish();
         match board.peer.get() {
             peer::SUCCEEDED | peer::DISCONNECTED => Ok(()),
-            how => no(Kind::Told, format!("the sleeper was told {how} {}", board.peer_text.get())),
+            how => no(Kind::Told, format!("the waiter got {how} {}", board.peer_text.get())),
         }
     }
 
-    /// Does what a sleeper waits for.
-    fn serve(&mut self, sleeper: &Peer) -> Result<(), Violation> {
-        self.open(sleeper.side.other())?;
+    /// Does what a parked peer waits for.
+    fn serve(&mut self, waiter: &Peer) -> Result<(), Violation> {
+        self.open(waiter.side.other())?;
         match &self.tx {
             Some(tx) => {
                 tx.try_send(&load(SURVIVOR)).or_else(|e| no(Kind::Broken, format!("sending: {e}")))
             }
-            // It may be at work by now: what it sends comes when it is gone.
-            None => self.receive(Some(RecvError::Blocked { pid: sleeper.fork.pid() })),
+            // It may be running by now. Its messages become available when it is gone.
+            None => self.receive(Some(RecvError::Blocked { pid: waiter.fork.pid() })),
         }
     }
 
@@ -145,7 +146,7 @@ impl<'a> Survivor<'a> {
         Ok(())
     }
 
-    /// The channel is whole and usable; then it is removed.
+    /// Checks that the channel is consistent and usable, and then removes it.
     pub(super) fn channel(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
         self.open(self.scene.side)?;
         if let Some(mut peer) = peer {
@@ -158,16 +159,16 @@ impl<'a> Survivor<'a> {
         self.remove()
     }
 
-    /// Receives all that is there; what the dead claimed or read is in nobody's way.
+    /// Receives all messages. No orphaned slot may block this.
     fn drain(&mut self) -> Result<(), Violation> {
         self.receive(None)?;
         match self.rx.as_ref().expect("open").len() {
             0 => Ok(()),
-            n => no(Kind::Count, format!("{n} messages are there and nobody gets them")),
+            n => no(Kind::Count, format!("{n} messages are in the ring and cannot be received")),
         }
     }
 
-    /// Receives until there is nothing, or somebody living is in the way.
+    /// Receives until the ring is empty or a living member holds the next slot.
     fn receive(&mut self, behind: Option<RecvError>) -> Result<(), Violation> {
         let rx = self.rx.as_ref().expect("open");
         loop {
@@ -178,18 +179,19 @@ impl<'a> Survivor<'a> {
                     deliveries: guard.delivery_count(),
                 }),
                 Ok(guard) => return no(Kind::Wrong, format!("a torn message: {:x?}", *guard)),
-                // A sender that slept had room and left.
+                // A parked sender got a free slot and left.
                 Err(RecvError::Timeout | RecvError::Disconnected) => return Ok(()),
                 Err(error) if behind.as_ref() == Some(&error) => return Ok(()),
                 Err(error) => return no(Kind::Broken, format!("receiving: {error}")),
             }
             if self.got.len() > 64 {
-                return no(Kind::Count, "there is no end of messages");
+                return no(Kind::Count, "the number of messages exceeds what was sent");
             }
         }
     }
 
-    /// The ring holds as many messages as it has slots, and gives them back.
+    /// Checks that the ring holds as many messages as it has slots, and that the slots become free
+    /// again.
     pub(super) fn usable(&self) -> Result<(), Violation> {
         let (tx, rx) = (self.tx.as_ref().expect("open"), self.rx.as_ref().expect("open"));
         for lap in 0..3 {
@@ -225,7 +227,7 @@ impl<'a> Survivor<'a> {
         Ok(())
     }
 
-    /// What a survivor gets that does nothing about the dead.
+    /// Checks what a survivor receives that does no recovery.
     fn unrepaired(&mut self) -> Result<(), Violation> {
         let all = raw::drain(&Memory::of(self.scene.segment), self.scene.state.base);
         for (place, got) in (0..).zip(all) {

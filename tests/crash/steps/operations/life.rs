@@ -196,7 +196,7 @@ fn attach_rx(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     take_place(hands, scene.options().attach(), End::Receiver)
 }
 
-/// Opens, goes on where the last sender ended, and sends if there is room.
+/// Opens, continues where the last sender ended, and sends if there is a free slot.
 fn succeed(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     let mut tx: Sender<Load> = scene.options().open().map_err(text)?;
     scene.goes_on_at(scene.board.sent, tx.position());
@@ -211,7 +211,7 @@ fn succeed(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     }
 }
 
-/// Opens, goes on where the last receiver ended, and receives what is there.
+/// Opens, continues where the last receiver ended, and receives what is available.
 fn succeed_receiver(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     let mut rx: Receiver<Load> = scene.options().open().map_err(text)?;
     scene.goes_on_at(scene.board.taken, rx.position());
@@ -239,16 +239,16 @@ fn remove(scene: &Scene, _: &mut Hands) -> Result<(), String> {
     sysvring::remove(scene.address()).map_err(text)
 }
 
-/// The only member of a channel that ends with it.
+/// Returns the only member of a channel that ends with its last member.
 fn with_messages(scene: &Scene) -> End {
     let mut tx = scene.sender();
     for _ in 0..2 {
-        send(scene, &mut tx).expect("room");
+        send(scene, &mut tx).expect("a free slot");
     }
     End::Sender(tx)
 }
 
-/// The only member of a private channel.
+/// Returns the only member of a private channel.
 fn private(_: &Scene) -> End {
     let options = Options::private().capacity(CAPACITY as usize);
     End::Receiver(options.create().expect("a private channel"))

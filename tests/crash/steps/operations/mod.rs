@@ -1,4 +1,4 @@
-//! What victims do: the table that everything here walks through.
+//! The operations of victims, in the table that all tests of this suite use.
 
 mod life;
 pub mod many;
@@ -25,15 +25,15 @@ pub enum End {
     Receiver(Receiver<Load>),
     ManySender(mpmc::Sender<Load>),
     ManyReceiver(mpmc::Receiver<Load>),
-    /// A slot in hand,
+    /// A claimed slot.
     Lent(mpmc::Loan<'static, Load>),
-    /// or messages.
+    /// Unacknowledged messages.
     Held(Vec<mpmc::Guard<'static, Load>>),
-    /// Not even a handle.
+    /// No handle at all.
     Raw(Raw),
 }
 
-/// The same, with what need not be made while it is walked.
+/// The same, with everything that can be prepared before the walk.
 pub struct Hands {
     pub end: End,
     /// The next messages to send.
@@ -53,22 +53,22 @@ impl Hands {
     }
 
     fn tx(&mut self) -> &mut Sender<Load> {
-        let End::Sender(tx) = &mut self.end else { panic!("the victim is no sender") };
+        let End::Sender(tx) = &mut self.end else { panic!("the victim is not a sender") };
         tx
     }
 
     fn many_tx(&self) -> &mpmc::Sender<Load> {
-        let End::ManySender(tx) = &self.end else { panic!("the victim is no sender") };
+        let End::ManySender(tx) = &self.end else { panic!("the victim is not a sender") };
         tx
     }
 
     fn many_rx(&self) -> &mpmc::Receiver<Load> {
-        let End::ManyReceiver(rx) = &self.end else { panic!("the victim is no receiver") };
+        let End::ManyReceiver(rx) = &self.end else { panic!("the victim is not a receiver") };
         rx
     }
 
     fn rx(&mut self) -> &mut Receiver<Load> {
-        let End::Receiver(rx) = &mut self.end else { panic!("the victim is no receiver") };
+        let End::Receiver(rx) = &mut self.end else { panic!("the victim is not a receiver") };
         rx
     }
 }
@@ -76,42 +76,43 @@ impl Hands {
 /// What must hold once the victim is dead.
 #[derive(Clone, Copy)]
 pub enum After {
-    /// The peer wakes; the stream is whole; the channel can be used and removed.
+    /// The peer wakes, the stream is consistent, and the channel can be used and removed.
     Stream,
-    /// The same, but a peer may not have noticed that anybody came: then it can be served.
+    /// The same, but the peer may not have noticed that the victim joined. Then a survivor can
+    /// serve it.
     Coming,
-    /// The channel, which ends with its last member, is whole or gone.
+    /// The channel, which ends with its last member, is consistent or gone.
     Gone,
     /// What `reap` removes is gone after the next `reap`.
     Reap,
-    /// The channel of the peer is whole, or removed; the next one can be opened,
+    /// The channel of the peer is consistent or removed, and the next one can be opened.
     Removed,
-    /// or what is left be removed.
+    /// The channel of the peer is consistent or removed, and what is left can be removed.
     RemovedAgain,
-    /// Many to many: what a survivor finds that does nothing about the dead.
+    /// MPMC: the check is what a survivor finds that does no recovery.
     Unrepaired,
-    /// What this finds.
+    /// The check is this function.
     By(fn(&mut Survivor<'_>, Option<Peer>) -> Result<(), Violation>),
 }
 
-/// An operation, and in which cases it is walked.
+/// An operation, and the cases in which it is walked.
 pub struct Operation {
     pub name: &'static str,
     pub flavor: Flavor,
-    /// Of the victim; its peer has the other.
+    /// The victim's side; its peer has the other one.
     pub side: Side,
     pub before: Before,
     pub lifetime: Lifetime,
-    /// Many to many: what becomes of a dead receiver's messages.
+    /// MPMC: what becomes of a dead receiver's messages.
     pub redelivery: Redelivery,
     pub setup: fn(&Scene) -> End,
-    /// What is walked. An error's text where it failed.
+    /// The part that is walked. Returns the text of an error.
     pub act: fn(&Scene, &mut Hands) -> Result<(), String>,
     pub after: After,
     pub cases: &'static [(State, Other)],
 }
 
-/// Usual for operations on a channel that is there.
+/// The defaults for operations on an existing channel.
 pub const OPERATION: Operation = Operation {
     name: "",
     flavor: Flavor::One,
@@ -137,7 +138,7 @@ fn receiver(scene: &Scene) -> End {
     End::Receiver(scene.receiver())
 }
 
-/// All of them.
+/// Returns all operations.
 pub fn all() -> Vec<Operation> {
     let mut all = moving::operations();
     all.extend(life::operations());
@@ -145,13 +146,15 @@ pub fn all() -> Vec<Operation> {
     all
 }
 
-/// The operation of this name.
+/// Returns the operation of this name.
 pub fn find(name: &str) -> Operation {
     find_in(all(), name)
 }
 
 fn find_in(all: Vec<Operation>, name: &str) -> Operation {
-    all.into_iter().find(|o| o.name == name).unwrap_or_else(|| panic!("no operation {name}"))
+    all.into_iter()
+        .find(|o| o.name == name)
+        .unwrap_or_else(|| panic!("there is no operation {name}"))
 }
 
 fn text(error: impl std::fmt::Display) -> String {
@@ -159,20 +162,21 @@ fn text(error: impl std::fmt::Display) -> String {
 }
 
 impl Operation {
-    /// The cases to walk. Unoptimised ways are ten to twenty times as long: some cases only.
+    /// Returns the cases to walk. Unoptimised traces are ten to twenty times as long, so there only
+    /// some cases are walked.
     pub fn walked(&self) -> impl Iterator<Item = (State, Other)> + use<> {
         let every = if cfg!(debug_assertions) { 4 } else { 1 };
         self.cases.iter().copied().step_by(every)
     }
 
-    /// A scene of it.
+    /// Returns a scene of a case.
     pub fn scene(&self, (state, other): (State, Other), key: i32, board: Board) -> Scene {
         let Operation { flavor, side, before, lifetime, redelivery, .. } = *self;
         let segment = -1;
         Scene { flavor, key, board, state, other, before, lifetime, redelivery, side, segment }
     }
 
-    /// The life of a victim.
+    /// Runs the victim.
     pub fn suffer(&self, scene: &Scene) {
         let mut hands = Hands::new((self.setup)(scene));
         step::mark();

@@ -13,7 +13,7 @@ use crate::steps::scene::Scene;
 
 pub(super) const LONG: Duration = Duration::from_secs(20);
 
-/// With room for three.
+/// States with space for three messages.
 pub(super) const ROOM: &[(State, Other)] = &[
     (EMPTY, Nobody),
     (EMPTY, Idle),
@@ -29,7 +29,7 @@ pub(super) const ROOM: &[(State, Other)] = &[
     (LAST_POSITIONS_EMPTY, Asleep),
 ];
 
-/// Without.
+/// States without that space.
 pub(super) const NO_ROOM: &[(State, Other)] =
     &[(ALMOST, Late), (FULL, Late), (WRAPPED_FULL, Late), (LAST_LAP_FULL, Late)];
 
@@ -112,7 +112,7 @@ fn try_send(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
         let result = hands.tx().try_send(&load);
         scene.board.sent.end(1, result.is_ok().into());
         match result {
-            // The receiver that slept has what it wanted.
+            // The receiver that was parked has received enough and left.
             Ok(()) | Err(SendError::Full | SendError::Disconnected) => {}
             Err(error) => return Err(text(error)),
         }
@@ -131,13 +131,15 @@ fn loan(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
 }
 
 fn send_batch(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
-    let Hands { end: End::Sender(tx), loads, .. } = hands else { panic!("no sender") };
+    let Hands { end: End::Sender(tx), loads, .. } = hands else {
+        panic!("the victim has no sender")
+    };
     scene.board.sent.begin(3);
     let result = tx.send_batch(&loads[..3]);
     let sent = result.as_ref().map_or_else(|error| error.sent as u64, |()| 3);
     scene.board.sent.end(3, sent);
     match result {
-        // The first message woke the receiver that slept, and it has what it wanted.
+        // The first message woke the parked receiver, which has received enough and left.
         Err(error)
             if sent > 0
                 && scene.other == Asleep
@@ -165,7 +167,9 @@ fn guard(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
 }
 
 fn recv_batch(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
-    let Hands { end: End::Receiver(rx), got, .. } = hands else { panic!("no receiver") };
+    let Hands { end: End::Receiver(rx), got, .. } = hands else {
+        panic!("the victim has no receiver")
+    };
     let first = rx.position();
     scene.board.taken.begin(6);
     let result = rx.recv_batch(got, 6);
@@ -177,7 +181,7 @@ fn recv_batch(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     Ok(())
 }
 
-/// As many as there are and one more, so that it finds the ring empty.
+/// Receives all messages and tries once more, so that it finds the ring empty.
 fn try_recv(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     loop {
         let position = hands.rx().position();

@@ -1,4 +1,4 @@
-//! Operations that make, join and leave many-to-many channels.
+//! Operations that make, join and leave MPMC channels.
 
 use std::mem::replace;
 use std::time::Duration;
@@ -102,7 +102,8 @@ fn open_rx(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     Ok(())
 }
 
-/// Opens, and sends if there is room. Reported apart, for it may follow another victim.
+/// Opens, and sends if there is a free slot. It reports separately, because it may follow another
+/// victim.
 fn succeed(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     let tx: Sender<Load> = scene.options().open().map_err(text)?;
     let report = scene.board.many.peer;
@@ -115,7 +116,7 @@ fn succeed(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     }
 }
 
-/// Opens, and receives what is there.
+/// Opens, and receives what is available.
 fn succeed_receiver(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     let rx: Receiver<Load> = scene.options().open().map_err(text)?;
     let result = all(scene, &scene.board.many.peer, || rx.recv_timeout(Duration::ZERO));
@@ -132,11 +133,11 @@ fn close(_: &Scene, hands: &mut Hands) -> Result<(), String> {
     match replace(&mut hands.end, End::Nothing) {
         End::ManySender(tx) => tx.close().map_err(text),
         End::ManyReceiver(rx) => rx.close().map_err(text),
-        _ => panic!("nothing to close"),
+        _ => panic!("the victim has no handle to close"),
     }
 }
 
-/// The only member of a channel that ends with it.
+/// Returns the only member of a channel that ends with its last member.
 fn with_messages(scene: &Scene) -> End {
     let tx: Sender<Load> = open(scene);
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! Operations of many-to-many channels.
+//! Operations on MPMC channels.
 
 mod life;
 mod policies;
@@ -10,7 +10,7 @@ use super::{End, Hands, OPERATION, Operation, find_in, text};
 use crate::steps::many::open;
 use crate::steps::scene::{Flavor, Scene};
 
-/// Usual for operations on a many-to-many channel that is there.
+/// The defaults for operations on an existing MPMC channel.
 pub const OF_MANY: Operation = Operation { flavor: Flavor::Many, ..OPERATION };
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -22,8 +22,8 @@ pub(super) fn operations() -> Vec<Operation> {
     all
 }
 
-/// In half of the states the victim's seat is one that survivors do not get: they ask whether its
-/// holder is dead when they meet what it left. In the others its next holder clears it up.
+/// In half of the states, survivors do not get the victim's seat: they check whether its holder is
+/// dead when they encounter what it left. In the others, its next holder cleans up.
 fn seated<H: sysvring::Handle>(scene: &Scene) -> H {
     let apart = scene.state.base != 0;
     let _company: Vec<H> = (0..if apart { 2 } else { 0 }).map(|_| open(scene)).collect();

@@ -1,5 +1,5 @@
-//! Operations on many-to-many channels that deliver a dead receiver's messages never again, or not
-//! often; on private ones; and what removes them.
+//! Operations on MPMC channels that redeliver a dead receiver's messages never or only a few times,
+//! operations on private channels, and operations that remove channels.
 
 use std::mem::replace;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::steps::operations::moving::MESSAGES;
 use crate::steps::scene::Other::{self, Asleep, Idle, Nobody};
 use crate::steps::scene::{Before, Scene};
 
-/// With messages that a dead receiver had in hand.
+/// States with messages that a dead receiver had in flight.
 const ORPHANED: &[(State, Other)] =
     &[(ONE, Nobody), (MIDDLE, Idle), (FULL, Nobody), (WRAPPED, Nobody), (LAST_LAP_FULL, Idle)];
 
@@ -104,7 +104,7 @@ pub(super) fn operations() -> Vec<Operation> {
     ]
 }
 
-/// A private channel.
+/// Returns options for a private channel.
 fn own() -> Options {
     Options::private().capacity(CAPACITY as usize).max_members(MEMBERS)
 }
@@ -113,7 +113,7 @@ fn remove(scene: &Scene, _: &mut Hands) -> Result<(), String> {
     sysvring::remove(scene.address()).map_err(text)
 }
 
-/// Works on all that is there in place, what the dead left included.
+/// Processes all messages in place, including orphaned ones.
 fn guards(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     let report = scene.board.many.victim;
     loop {

@@ -1,4 +1,4 @@
-//! Operations that receive from many-to-many channels.
+//! Operations that receive from MPMC channels.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub(super) fn operations() -> Vec<Operation> {
     ]
 }
 
-/// Has all messages in hand.
+/// Has all messages in flight.
 fn held(scene: &Scene) -> End {
     let rx: &'static Receiver<Load> = Box::leak(Box::new(seated(scene)));
     let (board, report) = (&scene.board, scene.board.many.victim);
@@ -64,7 +64,8 @@ fn recv_into(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     scene.board.many.victim.receiving(&scene.board, recv).map_err(text)
 }
 
-/// What is seen before it is acknowledged is seen again when this one dies meanwhile.
+/// Receives under a guard. A message that is read but not acknowledged is redelivered if this
+/// process dies meanwhile.
 pub(super) fn guard(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     let report = scene.board.many.victim;
     report.held.begin(1);
@@ -92,7 +93,7 @@ pub(super) fn done(scene: &Scene, report: &Report, guard: Guard<'_, Load>) {
 
 fn acknowledge(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     let report = scene.board.many.victim;
-    let End::Held(held) = &mut hands.end else { panic!("no guards") };
+    let End::Held(held) = &mut hands.end else { panic!("the victim has no guards") };
     for guard in held.drain(..) {
         done(scene, &report, guard);
     }
@@ -100,7 +101,9 @@ fn acknowledge(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
 }
 
 fn recv_batch(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
-    let Hands { end: End::ManyReceiver(rx), got, .. } = hands else { panic!("no receiver") };
+    let Hands { end: End::ManyReceiver(rx), got, .. } = hands else {
+        panic!("the victim has no receiver")
+    };
     let report = scene.board.many.victim;
     report.held.begin(6);
     report.taken.begin(6);
@@ -112,19 +115,19 @@ fn recv_batch(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     result.map(drop).map_err(text)
 }
 
-/// As many as there are and one more, so that it finds the ring empty.
+/// Receives all messages and tries once more, so that it finds the ring empty.
 fn try_recv(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     let rx = hands.many_rx();
     all(scene, &scene.board.many.victim, || rx.try_recv())
 }
 
-/// The same, with a look at what the dead left.
+/// Does the same, and also takes orphaned messages.
 pub(super) fn drain(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     let rx = hands.many_rx();
     all(scene, &scene.board.many.victim, || rx.recv_timeout(Duration::ZERO))
 }
 
-/// Receives what is there.
+/// Receives what is available.
 pub(super) fn all(
     scene: &Scene,
     report: &Report,

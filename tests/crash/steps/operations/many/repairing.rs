@@ -1,4 +1,4 @@
-//! What is done about the dead in many-to-many channels.
+//! Recovery in MPMC channels.
 
 use super::receiving::drain;
 use super::sending::try_send;
@@ -9,7 +9,7 @@ use crate::steps::many::{FAR, NEAR};
 use crate::steps::scene::Before;
 use crate::steps::scene::Other::{self, Idle, Nobody};
 
-/// With something that a dead one had in hand.
+/// States with a slot or messages that a dead member had in flight.
 const ORPHANED: &[(State, Other)] = &[
     (ONE, Nobody),
     (MIDDLE, Nobody),

@@ -1,4 +1,4 @@
-//! Operations that send to many-to-many channels.
+//! Operations that send to MPMC channels.
 
 use sysvring::SendError;
 use sysvring::mpmc::Sender;
@@ -50,21 +50,21 @@ pub(super) fn operations() -> Vec<Operation> {
     ]
 }
 
-/// Has a slot in hand; behind it is a message of another sender.
+/// Has claimed a slot; behind it is a message of another sender.
 fn lent(scene: &Scene) -> End {
     let tx: &'static Sender<Load> = Box::leak(Box::new(seated(scene)));
-    let loan = tx.loan().expect("room");
+    let loan = tx.loan().expect("a free slot");
     let other: Sender<Load> = open(scene);
     other.send(&load(scene.board.many.next_old())).expect("room");
     End::Lent(loan)
 }
 
-/// The same in a ring without another slot.
+/// Does the same in a ring without another free slot.
 fn lent_full(scene: &Scene) -> End {
     let End::Lent(loan) = lent(scene) else { unreachable!("just lent") };
     let other: Sender<Load> = open(scene);
     while other.try_send(&load(scene.board.many.next_old())).is_ok() {}
-    // The last one was not sent.
+    // The last message was not sent.
     scene.board.many.old.set(scene.board.many.old.get() - 1);
     End::Lent(loan)
 }
@@ -80,7 +80,7 @@ pub(super) fn try_send(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
         let load = hands.loads[n];
         let tx = hands.many_tx();
         match scene.board.many.victim.sending(|| tx.try_send(&load)) {
-            // The receiver that slept has what it wanted.
+            // The receiver that was parked has received enough and left.
             Ok(()) | Err(SendError::Full | SendError::Disconnected) => {}
             Err(error) => return Err(text(error)),
         }
@@ -106,14 +106,16 @@ fn abandon(_: &Scene, hands: &mut Hands) -> Result<(), String> {
 fn commit(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     let load = hands.loads[0];
     let End::Lent(mut loan) = std::mem::replace(&mut hands.end, End::Nothing) else {
-        panic!("no loan")
+        panic!("the victim has no loan")
     };
     *loan = load;
     scene.board.many.victim.sending(|| loan.commit()).map_err(text)
 }
 
 fn send_batch(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
-    let Hands { end: End::ManySender(tx), loads, .. } = hands else { panic!("no sender") };
+    let Hands { end: End::ManySender(tx), loads, .. } = hands else {
+        panic!("the victim has no sender")
+    };
     let sent = scene.board.many.victim.sent;
     sent.begin(3);
     let result = tx.send_batch(&loads[..3]);

@@ -1,9 +1,10 @@
-//! What members of a channel did, in memory that survives them.
+//! What the members of a channel did, in memory that outlives them.
 //!
-//! A sender numbers its messages, and its successor goes on with fresh numbers. Before it sends some
-//! it notes the number behind them, and when the call has returned that they are sent. Those between
-//! the two notes of a dead sender may have been sent or not, all others must arrive. A receiver marks
-//! a number while it has the message under its guard: then it acknowledges.
+//! A sender numbers its messages, and its successor continues with unused numbers. Before it sends
+//! some, it records the number after them; when the call has returned, it records that they are
+//! sent. The messages between the two records of a dead sender may or may not have been sent; all
+//! others must arrive. A receiver marks a number while it has the message under its guard, and
+//! acknowledges afterwards.
 
 use std::ops::Range;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -11,31 +12,31 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use sysvring_support::board::board;
 
-/// Most members of a side.
+/// The maximum number of members of a side.
 pub const MOST: usize = 4;
-/// Most messages of one sender. Each that is sent takes a bit.
+/// The maximum number of messages of one sender. Each message that is sent takes one bit.
 const NUMBERS: usize = 1 << 33;
 const WORDS: usize = NUMBERS / 64;
 
-/// One sender, all its lives.
+/// One sender, over all its lives.
 #[repr(C, align(128))]
 pub struct Sent {
-    /// Numbers below are sent, for sure, but for those that a dead one had begun with.
+    /// Numbers below this are certainly sent, except those that a dead sender had begun.
     pub acknowledged: AtomicU64,
-    /// Numbers from here on are not used yet.
+    /// Numbers from this one on are not used yet.
     pub begun: AtomicU64,
     /// How often it was started.
     pub lives: AtomicU64,
 }
 
-/// One receiver, all its lives.
+/// One receiver, over all its lives.
 #[repr(C, align(128))]
 pub struct Received {
-    /// Messages that nobody had marked before.
+    /// The number of messages that had no mark before.
     pub fresh: AtomicU64,
-    /// Messages that came by way of a dead receiver.
+    /// The number of messages that were redelivered after a receiver's death.
     pub redelivered: AtomicU64,
-    /// What must not be.
+    /// The number of torn messages, which must be zero, as must the following counts.
     pub torn: AtomicU64,
     pub twice: AtomicU64,
     pub disordered: AtomicU64,
@@ -44,27 +45,28 @@ pub struct Received {
 /// What the members of one channel share with their supervisor.
 #[repr(C)]
 pub struct Ledger {
-    /// One: senders are to end. Two: receivers too.
+    /// With 1, senders end. With 2, receivers end too.
     pub over: AtomicUsize,
     pub sent: [Sent; MOST],
     pub received: [Received; MOST],
     marks: [[AtomicU64; WORDS]; MOST],
 }
 
-/// Adds to a number with one writer.
+/// Increments a number that has one writer.
 pub fn add(number: &AtomicU64) {
     number.store(number.load(Relaxed) + 1, Relaxed);
 }
 
 impl Ledger {
-    /// An empty one, shared with the children forked later.
+    /// Returns an empty ledger, shared with the children that are forked later.
     pub fn new() -> &'static Ledger {
         const N: usize = size_of::<Ledger>() / 8;
-        // SAFETY: as long as a ledger, aligned to a page, never unmapped; zeros are valid numbers.
+        // SAFETY: the memory has the length of a ledger, is aligned to a page and never unmapped;
+        // zeros are valid numbers.
         unsafe { &*board::<N>().as_ptr().cast() }
     }
 
-    /// Marks a message as received; whether it was before.
+    /// Marks a message as received. Returns whether it was marked before.
     pub fn mark(&self, sender: usize, number: u64) -> bool {
         assert!((number as usize) < NUMBERS, "too many messages for the ledger");
         let word = &self.marks[sender][number as usize / 64];
@@ -72,12 +74,13 @@ impl Ledger {
         word.fetch_or(bit, Relaxed) & bit != 0
     }
 
-    /// The sum of one of the receivers' numbers.
+    /// Returns the sum of one of the receivers' numbers.
     pub fn sum(&self, number: fn(&Received) -> &AtomicU64) -> u64 {
         self.received.iter().map(|line| number(line).load(Acquire)).sum()
     }
 
-    /// Numbers of a dead sender that may have been sent or not. Its successor goes on behind them.
+    /// Returns a dead sender's numbers that may or may not have been sent. Its successor continues
+    /// after them.
     pub fn bury(&self, sender: usize) -> Range<u64> {
         let line = &self.sent[sender];
         let begun = line.begun.load(Acquire);
@@ -86,8 +89,9 @@ impl Ledger {
         doubtful
     }
 
-    /// Looks through everything: how many were sent for sure and not received, how many were
-    /// received and never sent, and in how many lives a later message arrived and an earlier not.
+    /// Scans all numbers. Returns how many were certainly sent and not received, how many were
+    /// received and never sent, and in how many lives a later message arrived and an earlier one
+    /// did not.
     pub fn close(&self, sender: usize, doubtful: &[Range<u64>]) -> Account {
         let end = self.sent[sender].begun.load(Acquire);
         let mut account = Account::default();
@@ -108,7 +112,7 @@ impl Ledger {
         account
     }
 
-    /// How many of these numbers have no mark.
+    /// Returns how many of these numbers have no mark.
     fn missing(&self, sender: usize, numbers: Range<u64>) -> u64 {
         let (mut at, mut missing) = (numbers.start, 0);
         while at < numbers.end {
@@ -122,10 +126,10 @@ impl Ledger {
     }
 }
 
-/// What came of one sender's messages.
+/// The account of one sender's messages.
 #[derive(Debug, Default)]
 pub struct Account {
-    /// Sent for sure.
+    /// Certainly sent.
     pub sent: u64,
     /// Begun by a sender that died.
     pub doubtful: u64,

@@ -1,26 +1,27 @@
-//! Real processes, killed at random moments, hundreds a second, for as long as one likes.
+//! Real processes that are killed at random moments, hundreds per second, for a configurable time.
 //!
-//! *The storm* (`many.rs`). Senders and receivers of one many-to-many channel are killed by SIGKILL
-//! and started again, alone, together, all at once; some are stopped for a while. What each did lies
-//! in memory that survives them (`ledger.rs`): every message whose call had returned was received,
-//! none is torn, none comes twice unless it says so itself, and those of a sender are in order. No
-//! quarter of a second passes without a message that the machine does not excuse. A receiver that
-//! acknowledges too early shows that losses are seen. The same for one sender and one receiver
-//! (`one.rs`).
+//! *Random kills* (`many.rs`, `one.rs`). Senders and receivers of one MPMC channel are killed by
+//! SIGKILL and restarted: one, several, or all at once. Some are stopped for a while. What each did
+//! is in memory that outlives them (`ledger.rs`): every message whose call returned was received,
+//! no message is torn, none is received twice unless it is marked as redelivered, and those of a
+//! sender are in order. At most a quarter of a second passes without a message, plus what the host
+//! excuses. In a mutation test, a receiver acknowledges too early, and the losses are detected.
+//! `one.rs` does the same with one SPSC sender and receiver.
 //!
-//! *Masses* (`masses.rs`). Deaths that nobody sleeps through, and channels whose members are all
-//! killed while they make it.
+//! *Masses* (`masses.rs`). Deaths while no member is parked, and channels whose members are all
+//! killed during creation.
 //!
-//! *Sleepers* (`sleepers.rs`). More threads wait than there are seats, and are killed; an auditor looks
-//! for what lies there while somebody sleeps.
+//! *Parked waiters* (`sleepers.rs`). More threads wait than there are seats, and their processes
+//! are killed. An auditor detects messages and free slots that stay unused while a thread is parked
+//! for them.
 //!
-//! Short, for every day, some 30 seconds:
+//! Short runs, for every change, take some 30 seconds:
 //!
 //! ```text
 //! cargo test --release --test stress
 //! ```
 //!
-//! Two minutes; and as long as it takes, some ten minutes on two processors, and a gigabyte of memory:
+//! Longer runs take two minutes, or some ten minutes on two processors with a gigabyte of memory:
 //!
 //! ```text
 //! cargo test --release --test stress -- --seconds 90
@@ -28,8 +29,9 @@
 //! cargo test --release --test stress -- --deaths 100000 --cycles 10000 masses
 //! ```
 //!
-//! The storm goes on until it has all that is asked for. Where IPC or user namespaces are allowed, it
-//! shares no segments with others; else run nothing beside it that reaps.
+//! Random kills continue until all requested numbers are reached. Where IPC or user namespaces are
+//! allowed, the suite shares no segments with other processes. Otherwise, run nothing at the same
+//! time that reaps.
 
 mod ledger;
 mod many;

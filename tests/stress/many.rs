@@ -1,4 +1,4 @@
-//! Many to many: senders and receivers of one channel are killed over and over.
+//! MPMC: senders and receivers of one channel are killed over and over.
 
 use std::fs;
 use std::ops::Range;
@@ -21,43 +21,43 @@ use crate::stall::Stall;
 workers![storm];
 
 tests![
-    ;alone: a_channel_goes_on_through_a_storm_of_kills,
-    a_ring_of_four_slots_goes_on_through_a_storm_of_kills,
-    the_storm_sees_what_is_lost,
-    the_storm_sees_what_is_wrong,
+    ;alone: mpmc_survives_random_kills,
+    a_ring_of_four_slots_survives_random_kills,
+    lost_messages_are_detected,
+    wrong_messages_are_detected,
 ];
 
-/// The least that must come of a storm, each second.
+/// The minimum number of kills per second.
 const KILLS: f64 = 50.0;
 
-fn a_channel_goes_on_through_a_storm_of_kills() {
+fn mpmc_survives_random_kills() {
     let report = storm_over(3, 3, 256, Flaw::None, scale());
     report.must_be_clean();
 }
 
-fn a_ring_of_four_slots_goes_on_through_a_storm_of_kills() {
+fn a_ring_of_four_slots_survives_random_kills() {
     let Scale { seconds, kills, messages, .. } = scale();
     let tenth =
         Scale { seconds: seconds / 4, kills: kills / 10, messages: messages / 100, ..scale() };
     storm_over(4, 4, 4, Flaw::None, tenth).must_be_clean();
 }
 
-fn the_storm_sees_what_is_lost() {
+fn lost_messages_are_detected() {
     let short = Scale { seconds: 2, kills: 500, messages: 0, ..scale() };
     let report = storm_over(3, 3, 256, Flaw::Careless, short);
-    assert!(report.lost > 0.0, "receivers that mark too late lose nothing?");
-    // What is lost of a dead sender's last messages leaves a gap, which counts as out of order.
+    assert!(report.lost > 0.0, "no message was lost although receivers mark too late");
+    // A lost message among a dead sender's last ones leaves a gap, which counts as out of order.
     assert_eq!([report.torn, report.twice], [0.0; 2]);
 }
 
-fn the_storm_sees_what_is_wrong() {
+fn wrong_messages_are_detected() {
     let short = Scale { seconds: 2, kills: 300, messages: 0, ..scale() };
     let Report { torn, twice, disordered, stuck, .. } = storm_over(3, 3, 256, Flaw::Lying, short);
     let seen = [torn, twice, disordered, stuck].map(|n| n > 0.0);
     assert_eq!(seen, [true; 4], "torn, twice, out of order, stuck");
 }
 
-/// What a storm came to.
+/// The result of a run.
 struct Report {
     seconds: f64,
     kills: f64,
@@ -72,7 +72,7 @@ impl Report {
     fn must_be_clean(&self) {
         let bad = [self.lost, self.torn, self.twice, self.disordered, self.stuck];
         assert_eq!(bad, [0.0; 5], "lost, torn, twice, out of order, stuck");
-        assert!(self.kills > KILLS * self.seconds, "{} kills are no storm", self.kills);
+        assert!(self.kills > KILLS * self.seconds, "only {} kills", self.kills);
     }
 }
 
@@ -122,10 +122,10 @@ fn storm_over(
         stuck,
     ] = line;
     println!(
-        "soak {senders} senders, {receivers} receivers, {capacity} slots, {seconds:.0} s: {kills} kills, \
-         {stops} stops, {messages} messages received, {redelivered} of them redelivered, {lost} lost, \
-         {torn} torn, {twice} twice, {disordered} out of order, longest stall {longest:.0} ms, {stuck} \
-         stuck{}",
+        "soak {senders} senders, {receivers} receivers, {capacity} slots, {seconds:.0} s: {kills} \
+         kills, {stops} stops, {messages} messages received, {redelivered} of them redelivered, \
+         {lost} lost, {torn} torn, {twice} twice, {disordered} out of order, longest stall \
+         {longest:.0} ms, {stuck} stuck{}",
         match flaw {
             Flaw::None => "",
             Flaw::Careless => " (receivers acknowledge too early)",
@@ -135,7 +135,7 @@ fn storm_over(
     Report { seconds, kills, lost, torn, twice, disordered, stuck }
 }
 
-/// The members, and what is known of the dead.
+/// The members, and the records of the dead.
 struct Crew<'a> {
     name: &'a str,
     ledger: &'static Ledger,
@@ -149,7 +149,7 @@ struct Crew<'a> {
 
 impl Crew<'_> {
     fn start(&self, member: usize) -> Fork {
-        // The child's dice are its own: it is another process at another time.
+        // The child's generator is a new one: it is another process at another time.
         let (ledger, senders, flaw) = (self.ledger, self.senders, self.flaw);
         if member < senders {
             let lives = &ledger.sent[member].lives;
@@ -165,7 +165,7 @@ impl Crew<'_> {
         })
     }
 
-    /// What the members do, for a report.
+    /// Returns what the members are doing, for a report.
     fn state(&self) -> String {
         let stat = match sysvring::stat(self.name) {
             Ok(stat) => stat,
@@ -188,7 +188,7 @@ impl Crew<'_> {
         )
     }
 
-    /// Kills all of these at once, and starts them again in any order.
+    /// Kills all of these at once, and restarts them in any order.
     fn kill(&mut self, mut victims: Vec<usize>) {
         victims.iter().for_each(|&victim| self.members[victim].kill());
         while !victims.is_empty() {
@@ -210,7 +210,7 @@ fn storm(orders: &mut Orders) {
     let [senders, receivers, capacity] = [orders.next(), orders.next(), orders.next()];
     let flaw = Flaw::ALL[orders.next::<usize>()];
     let [seconds, kills_asked, messages]: [u64; 3] = [orders.next(), orders.next(), orders.next()];
-    // SAFETY: a number only. The suite's own watchdog is for storms of any length.
+    // SAFETY: takes a number only. The suite has a watchdog of its own, for runs of any length.
     unsafe { libc::alarm(0) };
     let ledger = Ledger::new();
     let options = options(&name, &mut Dice::new());
@@ -299,11 +299,11 @@ fn storm(orders: &mut Orders) {
         assert_eq!(account.invented, 0, "received and never sent, from sender {sender}");
     }
     let stat = sysvring::stat(&*name).expect("stat");
-    assert_eq!((stat.poisoned, stat.dropped), (0, 0), "set aside and dropped");
-    // Nobody is stopped for as long as a sleep and its grace take.
-    assert_eq!(stat.overslept, 0, "sleeps ended by themselves beside something");
+    assert_eq!((stat.poisoned, stat.dropped), (0, 0), "discarded as poison and dropped");
+    // No process is stopped for as long as a parked waiter's slice plus its grace period.
+    assert_eq!(stat.overslept, 0, "waiters found work that they were not woken for");
     let Account { sent, doubtful, .. } = total;
-    say(format!("{sent} sent for sure, {doubtful} begun by senders that died"));
+    say(format!("{sent} certainly sent, {doubtful} begun by senders that died"));
     say(format!(
         "over {seconds} {} {stops} {} {} {} {} {} {} {} {}",
         crew.kills,

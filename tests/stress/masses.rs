@@ -1,4 +1,5 @@
-//! Masses of deaths: such that nobody sleeps through, and of all who make a channel while they do.
+//! Masses of deaths: while no member is parked, and of all members of a channel during its
+//! creation.
 
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
@@ -17,22 +18,22 @@ use crate::scale::scale;
 workers![die, make_and_die];
 
 tests![
-    ;alone: deaths_that_nobody_sleeps_through,
-    all_are_killed_while_they_make_a_channel,
+    ;alone: deaths_without_parked_waiters,
+    all_members_are_killed_during_creation,
 ];
 
-/// Where receivers and senders sleep, in a channel's set.
+/// The semaphores in a channel's set that receivers and senders park on.
 const WAKE: [i32; 2] = [2, 3];
-/// The kernel's limit of a semaphore.
+/// The kernel's limit of a semaphore's value.
 const LIMIT: u16 = 32_767;
-/// A semaphore that starts here comes to the limit in the short setting, too.
+/// A semaphore that starts at this value reaches the limit in short runs, too.
 const NEARLY: i16 = 30_000;
-/// The least that a trim takes away.
+/// The minimum that a trim takes away.
 const TRIM: u16 = 10_000;
-/// No sleeper looks by itself before.
+/// No parked waiter polls by itself before this time.
 const SLICE: Duration = Duration::from_millis(150);
 
-fn deaths_that_nobody_sleeps_through() {
+fn deaths_without_parked_waiters() {
     let name = Name::new();
     let many = Name::new();
     let mut rx: spsc::Receiver<u64> = name.options().open().expect("open");
@@ -41,44 +42,44 @@ fn deaths_that_nobody_sleeps_through() {
     let mut worker = Worker::start(&[&"masses::die", &name, &many, &deaths]).expect("start");
     let [highest, trims] = worker.figures().expect("figures");
     println!(
-        "masses {deaths} deaths while nobody slept: at most {highest} posts of them lay there, trimmed \
-         {trims} times"
+        "masses {deaths} deaths without parked waiters: at most {highest} posts left by them, \
+         trimmed {trims} times"
     );
-    assert!(trims >= 2.0, "neither channel came to the limit");
-    // After all that a sleeper is woken at once.
+    assert!(trims >= 2.0, "neither channel reached the limit");
+    // After all these deaths, a parked waiter is woken at once.
     let watch = Watch::start(&[worker.pid() as u32]);
     worker.tell("send").expect("tell");
-    // Before they are there, it is over.
+    // Without a sender, receiving would end with `Disconnected`.
     rx.wait_for_peer(Duration::from_secs(20)).expect("a sender");
     many_rx.wait_for_peer(Duration::from_secs(20)).expect("a sender");
     for _ in 0..2 {
         let sent_at = match rx.recv_timeout(Duration::from_secs(20)) {
             Ok(sent_at) => sent_at,
-            Err(error) => panic!("one to one: {error}"),
+            Err(error) => panic!("SPSC: {error}"),
         };
         watch.must_be_within(SLICE, sent_at);
-        let sent_at = many_rx.recv_timeout(Duration::from_secs(20)).expect("many to many");
+        let sent_at = many_rx.recv_timeout(Duration::from_secs(20)).expect("MPMC");
         watch.must_be_within(SLICE, sent_at);
     }
     worker.finish();
 }
 
-/// Half of the deaths in each channel, one after the other.
+/// Causes half of the deaths in each channel, one after the other.
 fn die(orders: &mut Orders) {
     let (name, many): (String, String) = (orders.next(), orders.next());
     let deaths: u64 = orders.next();
-    // SAFETY: a number only. The suite's own watchdog is for any number of deaths.
+    // SAFETY: takes a number only. The suite has a watchdog of its own, for any number of deaths.
     unsafe { libc::alarm(0) };
     let sets =
         [&name, &many].map(|name| sysvring::stat(&**name).expect("stat").set.expect("a set").id);
-    // Of many, both sides are told. One to one, only the receiver is.
+    // In MPMC channels a death is posted to both sides, in SPSC channels only to the receiver.
     let watched = [(sets[0], WAKE[0]), (sets[1], WAKE[0]), (sets[1], WAKE[1])];
     watched.iter().for_each(|&(set, wake)| ipc::add(set, wake, NEARLY));
     let (mut before, mut highest, mut trims) = ([0; 3], 0, 0);
     for n in 0..deaths {
         let mut victim = Fork::start(|| {
             let end = || {
-                // SAFETY: kills this very process.
+                // SAFETY: kills the calling process.
                 unsafe { libc::raise(libc::SIGKILL) }
             };
             match n % 2 {
@@ -107,7 +108,7 @@ fn die(orders: &mut Orders) {
     let mut tx: spsc::Sender<u64> = Options::named(&name).attach().expect("attach");
     let many_tx: mpmc::Sender<u64> = Options::named(&many).attach().expect("attach");
     for _ in 0..2 {
-        // They sleep by now.
+        // By now the receivers are parked.
         std::thread::sleep(Duration::from_millis(20));
         tx.send(&now_ns()).expect("send");
         std::thread::sleep(Duration::from_millis(20));
@@ -115,22 +116,23 @@ fn die(orders: &mut Orders) {
     }
 }
 
-fn all_are_killed_while_they_make_a_channel() {
+fn all_members_are_killed_during_creation() {
     let name = Name::new();
     let cycles = scale().cycles;
     let mut worker = Worker::start(&[&"masses::make_and_die", &name, &cycles]).expect("start");
     let [whole, parts, left] = worker.figures().expect("figures");
     worker.finish();
     println!(
-        "masses {cycles} times all were killed while they made a channel: {whole} times two segments or \
-         sets lay there, {parts} times one; after the next open or reap {left}"
+        "masses {cycles} times all members were killed during creation: {whole} times two \
+         segments or sets were left, {parts} times one; after the next open or reap {left}"
     );
-    assert!(whole + parts > 0.3 * cycles as f64, "killed too early to have made anything");
-    assert!(whole < 0.98 * cycles as f64, "killed too late to be in the middle of it");
+    assert!(whole + parts > 0.3 * cycles as f64, "killed before they made anything");
+    assert!(whole < 0.98 * cycles as f64, "killed after creation was complete");
     assert_eq!(left, 0.0);
 }
 
-/// The kernel's lines of segments and sets with our mark, by their identifiers.
+/// Returns the identifiers of the segments and sets with this crate's mark, from the kernel's
+/// tables.
 fn objects() -> BTreeSet<String> {
     let mut objects = BTreeSet::new();
     for table in ["shm", "sem"] {
@@ -147,7 +149,7 @@ fn objects() -> BTreeSet<String> {
     objects
 }
 
-/// One side of one channel until it is killed. Whoever comes first makes it.
+/// Is one side of one channel until it is killed. The first process to arrive makes the channel.
 fn take_part(options: Options, many: bool, sends: bool) {
     match (many, sends) {
         (false, true) => {
@@ -177,7 +179,7 @@ fn take_part(options: Options, many: bool, sends: bool) {
     }
 }
 
-/// Both sides of a channel without a key, until killed.
+/// Is both sides of a channel without a key, until it is killed.
 fn be_private(many: bool) {
     if many {
         let tx: mpmc::Sender<u64> = Options::private().open().expect("open");
@@ -193,7 +195,7 @@ fn be_private(many: bool) {
     }
 }
 
-/// The next who open it, in no time worth speaking of, and use it.
+/// Opens the channel as the next members do, checks that it takes a negligible time, and uses it.
 fn open_and_use(options: impl Fn() -> Options, many: bool) {
     let options = || options().open_timeout(Duration::ZERO);
     if many {
@@ -211,12 +213,12 @@ fn open_and_use(options: impl Fn() -> Options, many: bool) {
     }
 }
 
-/// How long to let somebody start and make a channel, at most, in ns. It follows what came of it, so that
-/// deaths are in the middle on a busy machine, too.
+/// The maximum time in ns that a process gets to start and make a channel. It adapts to the
+/// results, so that deaths happen during creation on a busy host, too.
 struct Patience(u64);
 
 impl Patience {
-    /// Without sleep, which would always be longer.
+    /// Waits without a sleep, which would always take longer.
     fn linger(&self, dice: &mut Dice) {
         let time = Duration::from_nanos(dice.below(self.0));
         let start = Instant::now();
@@ -236,7 +238,7 @@ impl Patience {
 
 fn make_and_die(orders: &mut Orders) {
     let (name, cycles): (String, u64) = (orders.next(), orders.next());
-    // SAFETY: a number only. The suite's own watchdog is for any number of cycles.
+    // SAFETY: takes a number only. The suite has a watchdog of its own, for any number of cycles.
     unsafe { libc::alarm(0) };
     let (mut dice, mut patience) = (Dice::new(), Patience(400_000));
     let (mut whole, mut parts, mut left) = (0, 0, 0);
@@ -244,7 +246,8 @@ fn make_and_die(orders: &mut Orders) {
     let remaining = || objects().difference(&before).count();
     for n in 0..cycles {
         let many = n % 2 == 1;
-        // Kept or not, then opened, or not kept and reaped, or private and reaped.
+        // The channel is kept or not and then opened, or not kept and reaped, or private and
+        // reaped.
         let way = n / 2 % 4;
         let lifetime = [Lifetime::Kept, Lifetime::LastMember][usize::from(way != 0)];
         let options = || Options::named(&name).capacity(8).lifetime(lifetime);
@@ -252,7 +255,7 @@ fn make_and_die(orders: &mut Orders) {
             3 => Fork::start(|| be_private(many)),
             _ => Fork::start(|| take_part(options(), many, sends)),
         };
-        // Each in the middle of whatever: one alone, or with the other one beside it.
+        // Each dies at a random step: one process alone, or while the other one also runs.
         let first_sends = dice.below(2) == 0;
         let mut first = start(first_sends);
         let alone = dice.below(2) == 0;
@@ -264,7 +267,7 @@ fn make_and_die(orders: &mut Orders) {
         patience.linger(&mut dice);
         second.kill();
         first.kill();
-        assert!(first.kill_and_wait() && second.kill_and_wait(), "one ended by itself");
+        assert!(first.kill_and_wait() && second.kill_and_wait(), "one process ended by itself");
         let made = remaining();
         patience.learn(made);
         whole += u64::from(made >= 2);
@@ -274,7 +277,7 @@ fn make_and_die(orders: &mut Orders) {
             _ => _ = sysvring::reap().expect("reap"),
         }
         if way == 0 {
-            sysvring::remove(&*name).expect("it is there");
+            sysvring::remove(&*name).expect("the channel exists");
         }
         let there = sysvring::stat(&*name);
         assert!(matches!(there, Err(Error::NotFound { .. })), "cycle {n}: {there:?}");

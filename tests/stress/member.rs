@@ -9,12 +9,12 @@ use sysvring_support::board::Dice;
 
 use crate::ledger::{Ledger, add};
 
-/// Most messages of a batch.
+/// The maximum number of messages of a batch.
 const BATCH: u64 = 64;
-/// A wait that ends early enough to see that all is over.
+/// The time of a wait. It is short enough to notice that the run is over.
 const PART: Duration = Duration::from_millis(50);
 
-/// Sender, life, number, and what follows from them, so that a torn message contradicts itself.
+/// Sender, life, number, and values derived from them, so that a torn message contradicts itself.
 pub type Said = [u64; 8];
 
 fn said(sender: usize, life: u64, number: u64) -> Said {
@@ -23,14 +23,14 @@ fn said(sender: usize, life: u64, number: u64) -> Said {
     [from, number, mix, !mix, mix.rotate_left(17), mix ^ 0x5555, mix.rotate_left(40), number << 3]
 }
 
-/// What is wrong on purpose, for the storm to see it.
+/// The mutation that a test makes, which the checks must detect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
     None,
     /// Receivers acknowledge before they mark.
     Careless,
-    /// Senders send a torn message every now and then, and one twice; all are stopped for a while,
-    /// and nobody says so.
+    /// Senders send a torn message now and then, and one message twice; all members are stopped for
+    /// a while without a record of it.
     Lying,
 }
 
@@ -38,7 +38,8 @@ impl Flaw {
     pub const ALL: [Flaw; 3] = [Flaw::None, Flaw::Careless, Flaw::Lying];
 }
 
-/// A lie: every thousandth number is torn, another one is that before it.
+/// Returns an incorrect message: every thousandth number is torn, and another one repeats the
+/// number before it.
 fn lie(sender: usize, life: u64, number: u64) -> Said {
     match number % 1_000 {
         500 => {
@@ -51,13 +52,13 @@ fn lie(sender: usize, life: u64, number: u64) -> Said {
     }
 }
 
-/// Half of the handles never spin.
+/// Returns options. Half of the handles never spin.
 pub fn options(name: &str, dice: &mut Dice) -> Options {
     let wait = [Wait::Park, Wait::Balanced][dice.below(2) as usize];
     Options::named(name).wait(wait)
 }
 
-/// Sends in all ways, until it is over.
+/// Sends in all ways until the run is over.
 pub fn send_on(options: Options, ledger: &Ledger, sender: usize, flaw: Flaw, mut dice: Dice) {
     let line = &ledger.sent[sender];
     let life = line.lives.load(Acquire);
@@ -85,7 +86,7 @@ pub fn send_on(options: Options, ledger: &Ledger, sender: usize, flaw: Flaw, mut
                 loan.commit()
             })),
             _ => {
-                // A place that was claimed and given back.
+                // Claims a slot and abandons it.
                 drop(tx.try_loan());
                 once(tx.try_send(&message(first)))
             }
@@ -93,12 +94,12 @@ pub fn send_on(options: Options, ledger: &Ledger, sender: usize, flaw: Flaw, mut
         line.acknowledged.store(first + sent, Release);
         match result {
             Ok(()) | Err(SendError::Full | SendError::Timeout | SendError::Blocked { .. }) => {}
-            // All receivers are dead at once, every now and then.
+            // All receivers are dead at the same time now and then.
             Err(SendError::Disconnected) => _ = tx.wait_for_peer(PART),
             Err(error) => panic!("{error}"),
         }
     }
-    // What was begun is sent: none is in doubt.
+    // Everything that was begun is sent, so no message is in doubt.
     line.begun.store(line.acknowledged.load(Relaxed), Release);
 }
 
@@ -106,7 +107,7 @@ fn once(result: Result<(), SendError>) -> (u64, Result<(), SendError>) {
     (u64::from(result.is_ok()), result)
 }
 
-/// Receives under a guard, marks, then acknowledges, until it is over.
+/// Receives under a guard, marks, then acknowledges, until the run is over.
 pub fn receive_on(options: Options, ledger: &Ledger, receiver: usize, flaw: Flaw, mut dice: Dice) {
     let line = &ledger.received[receiver];
     let rx: Receiver<Said> = options.open().expect("a seat");
@@ -139,7 +140,7 @@ pub fn receive_on(options: Options, ledger: &Ledger, receiver: usize, flaw: Flaw
             continue;
         }
         if !again {
-            // Messages that come again come late.
+            // Redelivered messages arrive late.
             let before = &mut last[sender];
             let now = (u64::from(life), number + 1, position + 1);
             if now.0 < before.0 || now.1 <= before.1 || now.2 <= before.2 {

@@ -1,5 +1,5 @@
-//! One to one: the sender and the receiver of one stream are killed over and
-//! over at random moments and started again, and the stream goes on without a gap.
+//! SPSC: the sender and the receiver of one stream are killed over and over at random moments and
+//! restarted, and the stream continues without a gap.
 
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::time::{Duration, Instant};
@@ -14,45 +14,45 @@ use sysvring_support::{tests, workers};
 
 workers![storm];
 
-tests![a_stream_goes_on_through_a_storm_of_kills];
+tests![spsc_survives_random_kills];
 
-/// Lengths of the storm, and the least that must come of it.
+/// The duration of the run, and the minimum results.
 const STORM: Duration = Duration::from_secs(5);
 const KILLS: f64 = 250.0;
 
-/// Waits longer than this are not of a machine that is busy with other things.
+/// The maximum time of a wait. A busy host does not cause longer waits.
 const STUCK: Duration = Duration::from_secs(5);
 
-/// A position and what follows from it, so that a torn message contradicts itself.
+/// A position and values derived from it, so that a torn message contradicts itself.
 type Said = [u64; 5];
 
 fn said(position: u64) -> Said {
     [position, !position, position ^ 0x5555, position.rotate_left(17), position << 3]
 }
 
-fn a_stream_goes_on_through_a_storm_of_kills() {
+fn spsc_survives_random_kills() {
     let name = Name::new();
     let mut storm = Worker::start(&[&"one::storm", &name]).expect("start");
     let [kills, messages, again] = storm.figures().expect("figures");
     storm.finish();
     println!(
-        "soak {kills} kills, {messages} messages received, each once and in order, {again} of them begun \
-         by one receiver and finished by the next"
+        "soak {kills} kills, {messages} messages received, each once and in order, {again} of \
+         them begun by one receiver and finished by the next"
     );
-    assert!(kills >= KILLS, "{kills} kills are no storm");
+    assert!(kills >= KILLS, "only {kills} kills");
 }
 
-/// What the two report.
+/// What the two processes report.
 struct Shared {
-    /// Positions below are sent, for sure.
+    /// Positions below this are certainly sent.
     sent: AtomicU64,
-    /// Positions below are received and acknowledged, for sure.
+    /// Positions below this are certainly received and acknowledged.
     received: AtomicU64,
-    /// Messages that were met again by another receiver.
+    /// The number of messages that another receiver got again.
     again: AtomicU64,
-    /// Position in work under a guard, plus one.
+    /// The position that is processed under a guard, plus one.
     at_work: AtomicU64,
-    /// The sender is to end.
+    /// Whether the sender is to end.
     over: AtomicU64,
 }
 
@@ -90,7 +90,7 @@ fn storm(orders: &mut Orders) {
         if received != last.0 {
             last = (received, Instant::now());
         }
-        assert!(last.1.elapsed() < STUCK, "nothing has come since position {received}");
+        assert!(last.1.elapsed() < STUCK, "nothing was received since position {received}");
     }
     // A receiver that opens only after the last sender has left waits for the next one.
     let before = shared.received.load(Acquire);
@@ -102,11 +102,12 @@ fn storm(orders: &mut Orders) {
     assert_eq!(sent, received, "sent and received");
     until(|| sysvring::stat(&*name).expect("stat").depth == 0);
     let overslept = sysvring::stat(&*name).expect("stat").overslept;
-    assert_eq!(overslept, 0, "sleeps ended by themselves beside something");
+    assert_eq!(overslept, 0, "waiters found work that they were not woken for");
     say(format!("{kills} {received} {}", shared.again.load(Acquire)));
 }
 
-/// A successor is where its predecessor's report ends, or one further: it died between the two.
+/// Checks that a successor starts where its predecessor's report ends, or one position further if
+/// the predecessor died between the operation and the report.
 fn goes_on(position: u64, report: &AtomicU64) {
     let reported = report.load(Acquire);
     assert!(position.wrapping_sub(reported) <= 1, "at {position}, reported {reported}");
@@ -118,7 +119,7 @@ fn send_on(options: Options, shared: &Shared) {
     goes_on(tx.position(), &shared.sent);
     while shared.over.load(Relaxed) == 0 {
         let said = said(tx.position());
-        // The receiver is gone every other moment.
+        // The receiver is often absent.
         match tx.send_timeout(&said, Duration::from_millis(50)) {
             Ok(()) => shared.sent.store(tx.position(), Release),
             Err(sysvring::SendError::Timeout) => {}

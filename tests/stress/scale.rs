@@ -1,27 +1,27 @@
-//! How much of everything, by the command line.
+//! The amount of work, as the command line sets it.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// Of one test.
+/// The watchdog of one test.
 pub const WATCHDOG: Duration = Duration::from_secs(4 * 3_600);
 
-/// What must come together before a test is over.
+/// What a test must reach before it is over.
 #[derive(Clone, Copy, Debug)]
 pub struct Scale {
-    /// Of the storm.
+    /// The duration of random kills.
     pub seconds: u64,
     pub kills: u64,
     pub messages: u64,
-    /// Deaths that nobody sleeps through.
+    /// The number of deaths without parked waiters.
     pub deaths: u64,
-    /// Times that all are killed who make a channel.
+    /// The number of times that all members are killed during creation.
     pub cycles: u64,
 }
 
 static SCALE: OnceLock<Scale> = OnceLock::new();
 
-/// The scale of this run.
+/// Returns the scale of this run.
 pub fn scale() -> Scale {
     *SCALE.get().expect("set up first")
 }

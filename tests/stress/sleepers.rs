@@ -1,12 +1,12 @@
-//! Many threads of many processes sleep and wake each other while processes are killed: no message and no
-//! free slot stays unused for long while a thread sleeps that waits for one.
+//! Many threads of many processes park and wake each other while processes are killed. No message
+//! and no free slot stays unused for long while a thread is parked for it.
 //!
-//! Three checks. The library counts sleeps that ended by themselves beside something that nobody had woken
-//! them for. A thread that waited before a message was sent must not receive this very message much
-//! later. And an auditor looks at the channel every millisecond: it counts a miss when for some time there
-//! is a message (free slot) and a receiver (sender) asleep at each look, and no message is received
-//! (sent). All calls wait without a timeout, so what is late was found by the look that a sleeping thread
-//! takes by itself.
+//! There are three checks. The library counts waits that ended by themselves although there was
+//! work that no other member had woken the waiter for. A thread that waited before a message was
+//! sent must not receive this very message much later. An auditor polls the channel every
+//! millisecond. It counts a miss if, for some time, there is a message (free slot) and a parked
+//! receiver (sender) at each poll, and no message is received (sent). All calls wait without a
+//! timeout, so whatever is late was found by the poll that a parked thread does by itself.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -30,23 +30,25 @@ tests![
     four_slots_and_eight_threads_for_each_member,
 ];
 
-/// Longer than any wake-up takes, and than a sender takes that is not given a processor in the middle of
-/// a message, which holds up all behind it.
+/// Longer than any wake-up takes, and longer than a sender takes that is preempted while it writes
+/// a message, which holds up all messages after it.
 const LATE: Duration = Duration::from_millis(130);
-/// Where receivers and senders sleep, in a channel's set.
+/// The semaphores in a channel's set that receivers and senders park on.
 const WAKE: [i32; 2] = [2, 3];
-/// A quarter of the time messages come at random moments: rests between them of up to 8 milliseconds.
+/// For a quarter of the time, messages are sent at random moments, with pauses of up to 8
+/// milliseconds.
 const REST_BITS: u64 = 23;
-/// Else all come together, when most sleep: at each tick two from each sending thread.
+/// Otherwise all are sent together, when most threads are parked: at each tick, two by each sending
+/// thread.
 const TICK_NS: u64 = 350_000_000;
-/// A receiver is busy so long with what came at a tick: others have to take the rest.
+/// A receiver processes a message sent at a tick for this long, so others have to receive the rest.
 const WORK_NS: u64 = 150_000_000;
-/// Anything is in hand for up to a tenth of a millisecond.
+/// A slot or message is held for up to a tenth of a millisecond.
 const HOLD_BITS: u64 = 17;
-/// Milliseconds between two kills, at most.
+/// The maximum number of milliseconds between two kills.
 const KILL_MS: u64 = 100;
 
-/// When it was sent, and how long a receiver is busy with it.
+/// When the message was sent, and how long a receiver processes it.
 type Message = [u64; 2];
 
 fn one_slot_and_a_thread_for_each_seat() {
@@ -77,18 +79,21 @@ fn sleep_in(capacity: usize, seats: usize, senders: usize, receivers: usize, thr
     let [kills, sent, received, sleeps, late, latest, ready, free, overslept] =
         worker.figures().expect("figures");
     println!(
-        "sleepers {senders} senders, {receivers} receivers, {threads} threads each, {seats} seats, \
+        "waiting {senders} senders, {receivers} receivers, {threads} threads each, {seats} seats, \
          {capacity} slots, {seconds} s: {kills} kills, {sent} sent, {received} received, {sleeps} \
-         sleeps of the last members; {late} late, by {latest:.1} ms at most; {ready} times a message and \
-         {free} times room missed, {overslept} overslept"
+         sleeps of the last members; {late} late, by {latest:.1} ms at most; {ready} times a \
+         message and {free} times a free slot missed, {overslept} overslept"
     );
     worker.finish();
-    assert!(received > 100.0 * seconds as f64 && kills > 5.0 * seconds as f64, "hardly anything");
+    assert!(
+        received > 100.0 * seconds as f64 && kills > 5.0 * seconds as f64,
+        "too few messages or kills"
+    );
     let missed = [late, ready, free, overslept];
-    assert_eq!(missed, [0.0; 4], "late, missed messages, missed room, overslept");
+    assert_eq!(missed, [0.0; 4], "late, missed messages, missed free slots, overslept");
 }
 
-/// What all processes note.
+/// What all processes record.
 struct Notes {
     over: &'static AtomicU64,
     sent: &'static AtomicU64,
@@ -102,7 +107,7 @@ fn sleep_and_wake(orders: &mut Orders) {
     let [capacity, seats, senders, receivers, threads]: [usize; 5] =
         std::array::from_fn(|_| orders.next());
     let seconds: u64 = orders.next();
-    // SAFETY: a number only. The suite's own watchdog is for any number of seconds.
+    // SAFETY: takes a number only. The suite has a watchdog of its own, for any number of seconds.
     unsafe { libc::alarm(0) };
     let [over, sent, received, late, latest] = board::<5>();
     let notes = Notes { over, sent, received, late, latest };
@@ -149,7 +154,7 @@ fn sleep_and_wake(orders: &mut Orders) {
     say(format!("{kills} {sent} {received} {sleeps} {late} {latest} {ready} {free} {overslept}"));
 }
 
-/// Counts the times that something is there for a sleeping thread, and nothing happens.
+/// Counts the times that there is work for a parked thread and no thread makes progress.
 struct Audit {
     watch: Watch,
     since: u64,
@@ -162,7 +167,7 @@ impl Audit {
         Audit { watch: Watch::start(&[]), since: now_ns(), count: 0, missed: 0 }
     }
 
-    /// Whether it is so now, and how often it was done up to now.
+    /// Records whether there is such work now, and how many operations have completed so far.
     fn look(&mut self, is_so: bool, count: u64) {
         let missed = self.watch.late(self.since) > LATE;
         if is_so && count == self.count && !missed {
@@ -174,7 +179,7 @@ impl Audit {
     }
 }
 
-/// Sends now and then until all is over.
+/// Sends now and then until the run is over.
 fn send(options: Options, threads: usize, notes: &Notes) {
     let tx: mpmc::Sender<Message> = options.open().expect("open");
     each_in(threads, |mut dice| {
@@ -187,7 +192,7 @@ fn send(options: Options, threads: usize, notes: &Notes) {
                 (2, WORK_NS)
             };
             for _ in 0..messages {
-                // All receivers may be dead at the moment.
+                // All receivers may be dead at this moment.
                 let Ok(mut loan) = tx.loan() else { continue };
                 *loan = [now_ns(), work];
                 loan.commit().expect("alive");
@@ -197,7 +202,7 @@ fn send(options: Options, threads: usize, notes: &Notes) {
     });
 }
 
-/// Receives until all is over, and is busy with it.
+/// Receives and processes messages until the run is over.
 fn receive(options: Options, threads: usize, notes: &Notes) {
     let rx: mpmc::Receiver<Message> = options.open().expect("open");
     each_in(threads, |mut dice| {
@@ -206,7 +211,7 @@ fn receive(options: Options, threads: usize, notes: &Notes) {
             watch.restart();
             let waiting_since = now_ns();
             let Ok(message) = rx.recv_ref() else {
-                // All senders may be dead at the moment.
+                // All senders may be dead at this moment.
                 match notes.over.load(Acquire) {
                     0 => std::thread::sleep(Duration::from_millis(1)),
                     _ => return,
@@ -214,7 +219,8 @@ fn receive(options: Options, threads: usize, notes: &Notes) {
                 continue;
             };
             let [sent_at, work] = *message;
-            // Another one had it in hand, and died: that took as long as it took.
+            // A redelivered message is exempt: a member that had it in flight died, which may take
+            // any time.
             if message.delivery_count() == 1 {
                 let late = watch.late(waiting_since.max(sent_at));
                 notes.latest.fetch_max(late.as_nanos() as u64, Relaxed);
@@ -230,11 +236,11 @@ fn receive(options: Options, threads: usize, notes: &Notes) {
     });
 }
 
-/// Runs it in so many threads, each with dice of its own.
+/// Runs `body` in `threads` threads, each with a generator of its own.
 fn each_in(threads: usize, body: impl Fn(Dice) + Sync) {
     std::thread::scope(|scope| {
         for n in 0..threads as u64 {
-            // Threads that start at the same time would throw the same.
+            // Threads that start at the same time would get the same numbers.
             let mut dice = Dice::new();
             (0..n).for_each(|_| _ = dice.below(1));
             scope.spawn(|| body(dice));

@@ -1,30 +1,32 @@
-//! How long nothing came, and how much of that the machine excuses.
+//! How long no message was received, and how much of that time the host excuses.
 
 use std::time::{Duration, Instant};
 
 use sysvring_support::witness::Watch;
 
-/// With work to do, no longer time passes without a message.
+/// The maximum time without a message while there is work.
 pub const STUCK: Duration = Duration::from_millis(250);
-/// After so long, what is the matter is written down, in case it becomes one.
+/// After this time the state is recorded, in case the stall becomes too long.
 const SUSPECT: Duration = Duration::from_millis(150);
-/// After so long nobody waits for better times.
+/// After this time the run fails, whatever the host excuses.
 const DEAD: Duration = Duration::from_secs(10);
 
-/// See the top of this file. Times in which somebody is stopped do not count: all wait behind it.
+/// The stalls of a run. Times during which a member is stopped do not count, because all others
+/// wait behind it.
 pub struct Stall {
     watch: Watch,
     received: u64,
     since: Instant,
     looked: Instant,
-    /// Since when somebody is stopped, and how long somebody was before, since the last message.
+    /// Since when a member is stopped, and how long members were stopped before, since the last
+    /// message.
     stopped: Option<Instant>,
     excused: Duration,
-    /// The longest without a message, all but stops included.
+    /// The longest time without a message, less stops.
     pub longest: Duration,
-    /// How often one was too long, the machine's excuse taken off.
+    /// How many times were too long, less what the host excuses.
     pub stuck: u64,
-    /// How things were when it was suspected, and at the last message.
+    /// The state when a stall was suspected, and at the last message.
     suspicion: Option<String>,
     began_with: u64,
 }
@@ -45,27 +47,29 @@ impl Stall {
         }
     }
 
-    /// Somebody was stopped just now.
+    /// Records that a member was stopped just now.
     pub fn stop(&mut self) {
         self.stopped = Some(Instant::now());
     }
 
-    /// That one was continued, or killed.
+    /// Records that this member was continued or killed.
     pub fn go_on(&mut self) {
         self.excused += self.stopped.take().map_or(Duration::ZERO, |stopped| stopped.elapsed());
     }
 
-    /// So many messages were received up to now, after so many kills; and how to say what goes on.
+    /// Records that `received` messages were received so far, after `kills` kills. `state`
+    /// describes what the members do.
     pub fn look(&mut self, received: u64, kills: u64, state: impl Fn() -> String) {
         let stopped = self.stopped.map_or(Duration::ZERO, |stopped| stopped.elapsed());
         let progress = received != self.received;
-        // What came may have come just after the look before, and this look itself be late.
+        // A message may have been received just after the previous poll, and this poll may itself
+        // be late.
         let known = if progress { self.looked - self.since } else { self.since.elapsed() };
         let stall = known.saturating_sub(self.excused + stopped);
         self.longest = self.longest.max(stall);
         let gap = self.looked.elapsed();
         if gap > SUSPECT {
-            println!("the storm itself stood still for {gap:?}");
+            println!("the supervisor itself did not run for {gap:?}");
         }
         self.looked = Instant::now();
         if !progress && stall > SUSPECT {
@@ -77,21 +81,21 @@ impl Stall {
                 self.stuck += 1;
                 let (kills, before) = (kills - self.began_with, self.suspicion.as_deref());
                 println!(
-                    "nothing came for {stall:?} and {kills} kills before message {received}, excused \
-                     {excuse:?}; then {}, now {}",
+                    "nothing was received for {stall:?} and {kills} kills before message \
+                     {received}, excused {excuse:?}; then {}, now {}",
                     before.unwrap_or("unknown"),
                     state(),
                 );
             }
         }
-        assert!(progress || stall < DEAD, "nothing has come for {stall:?}");
+        assert!(progress || stall < DEAD, "nothing was received for {stall:?}");
         if progress {
             self.received = received;
             self.began_with = kills;
             self.suspicion = None;
             self.since = Instant::now();
             self.excused = Duration::ZERO;
-            // The stop before the message is over and paid for.
+            // The stop before the message is over and accounted for.
             self.stopped = self.stopped.map(|_| self.since);
             self.watch.restart();
         }

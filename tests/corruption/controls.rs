@@ -1,4 +1,4 @@
-//! Members that are late, panic, crash or hang on purpose are seen.
+//! Mutation tests: members that are late, panic, crash or hang on purpose are detected.
 
 use sysvring_support::tests;
 
@@ -6,7 +6,7 @@ use crate::peer::{Flaw, watch_until};
 
 tests![late, panicking, crashing, hanging];
 
-/// Of each, some seconds.
+/// The duration for each, in seconds.
 const SECONDS: u64 = 1;
 
 fn late() {

@@ -1,5 +1,5 @@
-//! What is received by value was validated in private memory: no writer, however fast, gets a byte in
-//! between. A look in place, and another one after it, show that there is one who tries.
+//! What is received by value was validated in private memory: no writer, however fast, can change a
+//! byte in between. Two checks in place, one after the other, show that a writer tries to.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,30 +12,31 @@ use sysvring_support::tests;
 
 use crate::ground::Key;
 
-tests![one_to_one, many_to_many];
+tests![spsc_channels, mpmc_channels];
 
-/// So long that a writer gets in between: a bit for each byte that is 1, and a 7 that is no bool.
+/// Large enough that a writer gets in between. Valid bytes are 1; the writer stores a 7, which is
+/// not a valid bool.
 type Flags = [bool; 256];
 const GOOD: u64 = 0x0101_0101_0101_0101;
 const BAD: u64 = 0x0107_0101_0701_0101;
 
 const CAPACITY: usize = 2;
 const TIME: Duration = Duration::from_millis(700);
-/// So many of each kind at least.
+/// The minimum number of each outcome.
 const ENOUGH: u64 = 50;
 
-/// The words of the payloads: of each slot all but the first.
+/// The words of the payloads: all words of each slot except the first.
 struct Payloads(Vec<usize>);
 
 impl Payloads {
     fn of(memory: &Memory, stride: usize) -> Payloads {
-        // The slots end where the segment does.
+        // The slots end at the end of the segment.
         let slots = memory.len() - CAPACITY * stride;
         let words = (0..CAPACITY * stride).step_by(8).filter(|at| !at.is_multiple_of(stride));
         Payloads(words.map(|at| slots + at).collect())
     }
 
-    /// Writes good and bad bytes over all of them, over and over.
+    /// Overwrites all payloads with valid and invalid bytes, over and over.
     fn scribble(&self, memory: &Memory, over: &AtomicBool) {
         while !over.load(Relaxed) {
             for value in [GOOD, BAD] {
@@ -44,21 +45,24 @@ impl Payloads {
         }
     }
 
-    /// Whether they were all good at one look and are not at the next.
+    /// Returns whether all bytes were valid at one check and not at the next.
     fn change(&self, memory: &Memory) -> bool {
         let are_good = || self.0.iter().all(|at| memory.u64(*at).load(Relaxed) == GOOD);
         are_good() && !are_good()
     }
 }
 
-/// How many messages were good, and how many were refused.
+/// Returns how many messages were valid and how many were refused.
 fn receive(mut next: impl FnMut() -> Result<Vec<Flags>, RecvError>) -> (u64, u64) {
     let (mut good, mut bad) = (0, 0);
     match next() {
         Ok(messages) => {
             for flags in &messages {
                 let bytes = flags.as_bytes();
-                assert!(bytes.iter().all(|byte| *byte <= 1), "no bool was received: {bytes:?}");
+                assert!(
+                    bytes.iter().all(|byte| *byte <= 1),
+                    "received bytes that are not bools: {bytes:?}"
+                );
                 good += 1;
             }
         }
@@ -88,7 +92,7 @@ macro_rules! copies {
                 };
                 let mut way = 0;
                 while !enough(good, bad, changed) && start.elapsed() < 50 * TIME {
-                    tx.try_send(&[true; 256]).expect("there is room");
+                    tx.try_send(&[true; 256]).expect("there is a free slot");
                     way += 1;
                     let mut batch = Vec::new();
                     let (g, b) = receive(|| match way % 3 {
@@ -101,11 +105,11 @@ macro_rules! copies {
                 }
                 over.store(true, Relaxed);
             });
-            println!("{good} good, {bad} refused; in place, {changed} changed after a look");
+            println!("{good} good, {bad} refused; in place, {changed} changed after a check");
             assert!([good, bad, changed].iter().all(|n| *n > ENOUGH), "{good}, {bad}, {changed}");
         }
     };
 }
 
-copies!(one_to_one, spsc);
-copies!(many_to_many, mpmc);
+copies!(spsc_channels, spsc);
+copies!(mpmc_channels, mpmc);

@@ -1,5 +1,5 @@
-//! A process with write access writes into a channel while it is being created: what its creator
-//! works with is what it asked for.
+//! A process with write access writes into a channel while it is being created. The creator works
+//! with the values that it asked for.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -21,8 +21,8 @@ workers![change_once, change_all_the_time];
 
 type Large = [u8; 65_536];
 
-/// Another geometry, which fits together and into the segment: slots of 8 bytes where there is room for
-/// one of 65536.
+/// Returns the words of another geometry, which is consistent and fits into the segment: slots of 8
+/// bytes, where the real ones have 65536.
 fn lies() -> Vec<(usize, usize, u64)> {
     let identity = page::find("Identity");
     let total = 4096 + 2048 * 16;
@@ -47,14 +47,14 @@ fn lie(memory: &Memory) {
 fn create_and_use(key: &Key) {
     let options = || Options::key(key.0).capacity(2).mode(0o666);
     let mut tx: Sender<Large> = options().create().expect("create");
-    assert_eq!((tx.capacity(), tx.slot_size()), (2, 65_536), "not what was asked for");
+    assert_eq!((tx.capacity(), tx.slot_size()), (2, 65_536), "not the options of the creator");
     tx.send(&[7; 65_536]).expect("send");
     tx.send(&[8; 65_536]).expect("send");
     assert_eq!(tx.stat().expect("stat").stride, 65_544);
     drop(tx);
     key.clear();
     let tx: mpmc::Sender<Large> = options().create().expect("create");
-    assert_eq!((tx.capacity(), tx.slot_size()), (2, 65_536), "not what was asked for");
+    assert_eq!((tx.capacity(), tx.slot_size()), (2, 65_536), "not the options of the creator");
     tx.send(&[7; 65_536]).expect("send");
     drop(tx);
     key.clear();
@@ -64,8 +64,8 @@ fn a_header_that_changes_once_it_is_finished() {
     Worker::run(&[&"creation::change_once"]);
 }
 
-/// The creator is stopped at each system call; from the first one on at which the magic is there, the
-/// header says something else.
+/// Stops the creator at each system call. From the first one on at which the magic is set, the
+/// header has other values.
 fn change_once(_: &mut Orders) {
     let key = Key::new();
     let mut creator = Stepper::start(|| {
@@ -90,7 +90,7 @@ fn change_once(_: &mut Orders) {
             told.push(id);
         }
     }
-    assert_eq!(told.len(), 2, "a channel of each kind was there to be changed");
+    assert_eq!(told.len(), 2, "a channel of each kind was changed");
     creator.kill();
     key.clear();
 }
@@ -105,7 +105,7 @@ fn change_all_the_time(_: &mut Orders) {
     let mut scribbler = Fork::start(|| {
         loop {
             if let Some(memory) = key.segment().and_then(Memory::try_of) {
-                // Until it is another one.
+                // Repeat until the segment is replaced by another one.
                 for _ in 0..200 {
                     lie(&memory);
                     changes.fetch_add(1, Relaxed);
@@ -116,7 +116,7 @@ fn change_all_the_time(_: &mut Orders) {
     let start = Instant::now();
     while start.elapsed() < Duration::from_millis(700) || changes.load(Relaxed) < 10_000 {
         let mut creator = Fork::start(|| {
-            // Its forked copy of the key removes nothing.
+            // The forked copy of the key must not remove anything.
             let key = std::mem::ManuallyDrop::new(Key(key.0));
             (0..20).for_each(|_| create_and_use(&key));
         });
@@ -125,5 +125,5 @@ fn change_all_the_time(_: &mut Orders) {
     }
     scribbler.kill_and_wait();
     key.clear();
-    drop(Options::key(key.0).create::<Receiver<u64>>().expect("as good as before"));
+    drop(Options::key(key.0).create::<Receiver<u64>>().expect("usable as before"));
 }

@@ -1,4 +1,4 @@
-//! Both ends of a channel of either kind: opened, and used in ways that never wait for long.
+//! Both ends of a channel of either kind, opened and used in ways that never wait for long.
 
 use std::time::Duration;
 
@@ -7,26 +7,26 @@ use sysvring_support::board::now_ns;
 
 use crate::ground::is_late;
 
-/// What a call may be late; the machine's excuse comes on top.
+/// The maximum lateness of a call; the host's excuse is added.
 pub const GRACE: Duration = Duration::from_millis(100);
-/// Of opening and of calls that wait.
+/// The timeout of opening and of calls that wait.
 pub const SHORT: Duration = Duration::from_millis(20);
-/// Slots of the ring.
+/// The number of slots of the ring.
 pub const CAPACITY: usize = 2;
-/// Seats of a many-to-many channel.
+/// The number of seats of an MPMC channel.
 pub const SEATS: usize = 3;
 
-/// What came of using a channel.
+/// The outcome of using a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Works,
-    /// It says why not.
+    /// A call returned an error.
     Refused,
-    /// Nothing wrong, but not as it should be either: late news of the other side.
+    /// There was no error, but the other side's state was reported late or incorrectly.
     Odd,
 }
 
-/// Whether opening may give this error for a channel whose bytes were changed.
+/// Returns whether opening may return this error for a channel whose bytes were changed.
 pub fn is_documented(error: &Error) -> bool {
     assert!(!error.to_string().is_empty());
     matches!(
@@ -41,23 +41,23 @@ pub fn is_documented(error: &Error) -> bool {
     )
 }
 
-/// Runs a call that may take so long.
+/// Runs a call that may take `time`. Returns also whether it was late.
 pub fn timed<R>(time: Duration, call: impl FnOnce() -> R) -> (R, bool) {
     let since = now_ns();
     let result = call();
     (result, is_late(time + GRACE, since))
 }
 
-/// Both ends.
+/// Both ends of a channel.
 pub trait Ends: Sized {
     const MANY: bool;
 
     fn options(options: Options) -> Options;
-    /// Opens both; the receiver first, or the sender.
+    /// Opens both ends, the receiver or the sender first.
     fn open(options: &dyn Fn() -> Options, receiver_first: bool) -> Result<Self, Error>;
     /// Sends and receives without waiting, more than the ring holds.
     fn poke(&mut self) -> Outcome;
-    /// Sends and receives with deadlines; whether no call was late.
+    /// Sends and receives with deadlines. Returns also whether any call was late.
     fn converse(&mut self) -> (Outcome, bool);
 }
 
@@ -129,7 +129,7 @@ macro_rules! ends {
 ends!(OneToOne, spsc, false, |options| options);
 ends!(Many, mpmc, true, |options| options.max_members(SEATS));
 
-/// The worse of what was and what this sending says.
+/// Returns the worse of the previous outcome and that of this send.
 fn sent(result: Result<(), SendError>, before: Outcome) -> Outcome {
     match result {
         Ok(()) | Err(SendError::Full) => before,
@@ -147,14 +147,14 @@ fn received<T>(result: Result<T, RecvError>, before: Outcome) -> Outcome {
     match result {
         Ok(_) | Err(RecvError::Empty) => before,
         Err(RecvError::Fault(fault)) => refused(fault),
-        Err(RecvError::Invalid { .. }) => panic!("any bytes are a number"),
+        Err(RecvError::Invalid { .. }) => panic!("any bytes are a valid number"),
         Err(_) if before != Outcome::Refused => Outcome::Odd,
         Err(_) => before,
     }
 }
 
 fn refused(fault: Fault) -> Outcome {
-    // Nobody touched a semaphore, and no call was refused.
+    // No semaphore was changed and no call was refused by the kernel.
     assert!(matches!(fault, Fault::Corrupt { .. } | Fault::Removed), "{fault:?}");
     Outcome::Refused
 }

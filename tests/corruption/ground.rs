@@ -1,4 +1,4 @@
-//! A channel and its objects by hand, and neighbours that nobody may touch.
+//! A channel and its objects, accessed by hand, and neighbours that no process may change.
 
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -7,7 +7,8 @@ use sysvring::{Address, Options};
 use sysvring_support::memory::Memory;
 use sysvring_support::{ipc, witness};
 
-/// A key of this process' tests, and of the next one for a neighbour. Dropped, what lies there goes.
+/// A key of this process's tests. The next key is for a neighbour. Dropping a key removes the
+/// objects under it.
 #[derive(Debug)]
 pub struct Key(pub i32);
 
@@ -20,7 +21,7 @@ impl Key {
             if (key.segment(), key.set()) == (None, None) {
                 return key;
             }
-            // Not ours to remove.
+            // The objects are not this test's to remove.
             std::mem::forget(key);
         }
     }
@@ -33,29 +34,29 @@ impl Key {
         Address::Key(self.0)
     }
 
-    /// The identifier of the segment with this key.
+    /// Returns the identifier of the segment with this key.
     pub fn segment(&self) -> Option<i32> {
-        // SAFETY: numbers only.
+        // SAFETY: takes numbers only.
         let id = unsafe { libc::shmget(self.0, 0, 0) };
         (id != -1).then_some(id)
     }
 
-    /// The identifier of the set with this key.
+    /// Returns the identifier of the set with this key.
     pub fn set(&self) -> Option<i32> {
-        // SAFETY: numbers only.
+        // SAFETY: takes numbers only.
         let id = unsafe { libc::semget(self.0, 0, 0) };
         (id != -1).then_some(id)
     }
 
     /// Removes the segment, as `ipcrm` does.
     pub fn remove_segment(&self) {
-        // SAFETY: numbers only.
+        // SAFETY: takes numbers only.
         self.segment().map(|id| unsafe { libc::shmctl(id, libc::IPC_RMID, ptr::null_mut()) });
     }
 
     /// Removes the set, as `ipcrm` does.
     pub fn remove_set(&self) {
-        // SAFETY: numbers only.
+        // SAFETY: takes numbers only.
         self.set().map(|id| unsafe { libc::semctl(id, 0, libc::IPC_RMID) });
     }
 
@@ -71,7 +72,7 @@ impl Drop for Key {
     }
 }
 
-/// A channel to change, as it was when it was made.
+/// A channel to change, and its state after creation.
 #[derive(Debug)]
 pub struct Sample {
     pub memory: Memory,
@@ -82,14 +83,14 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The channel of the key as it is now.
+    /// Records the current state of the channel with this key.
     pub fn of(key: &Key) -> Sample {
         let (segment, set) = (key.segment().expect("a segment"), key.set().expect("a set"));
         let memory = Memory::of(segment);
         Sample { words: memory.words(), values: ipc::values(set), memory, segment, set }
     }
 
-    /// Puts everything back; false where that is another channel by now.
+    /// Restores the state. Returns false if the key has another channel by now.
     pub fn put_back(&self, key: &Key) -> bool {
         if (key.segment(), key.set()) != (Some(self.segment), Some(self.set)) {
             return false;
@@ -104,7 +105,7 @@ impl Sample {
     }
 }
 
-/// Another channel, and a segment and a set that are none.
+/// Another channel, and a segment and a set that do not belong to a channel.
 #[derive(Debug)]
 pub struct Neighbours {
     channel: Key,
@@ -117,7 +118,7 @@ impl Neighbours {
         let (channel, foreign) = (Key::new(), Key::new());
         drop(channel.options().create::<sysvring::spsc::Sender<u64>>().expect("a neighbour"));
         let flags = libc::IPC_CREAT | libc::IPC_EXCL | 0o600;
-        // SAFETY: numbers only.
+        // SAFETY: takes numbers only.
         unsafe {
             assert_ne!(libc::shmget(foreign.0, 8192, flags), -1);
             assert_ne!(libc::semget(foreign.0, 10, flags), -1);
@@ -127,7 +128,7 @@ impl Neighbours {
         neighbours
     }
 
-    /// All that is to be seen of them.
+    /// Returns everything that is visible of them.
     fn look(&self) -> String {
         let look = |key: &Key| {
             let (segment, set) = (key.segment().expect("there"), key.set().expect("there"));
@@ -136,14 +137,14 @@ impl Neighbours {
         format!("{:?} {:?}", look(&self.channel), look(&self.foreign))
     }
 
-    /// Fails when one of them was touched.
+    /// Fails if one of them was changed.
     pub fn must_be_untouched(&self) {
-        assert!(self.look() == self.before, "a neighbour was touched");
+        assert!(self.look() == self.before, "a neighbour was changed");
     }
 }
 
-/// Whether what began at `since`, of the monotonic clock, and should have taken `time`, is late beyond
-/// what the machine excuses.
+/// Returns whether something that began at `since`, on the monotonic clock, and should have taken
+/// `time`, is late by more than the host excuses.
 pub fn is_late(time: std::time::Duration, since: u64) -> bool {
     let took = std::time::Duration::from_nanos(sysvring_support::board::now_ns() - since);
     took > time && took > time + witness::excuse(since)

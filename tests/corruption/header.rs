@@ -1,5 +1,5 @@
-//! Every byte of the header's fields with other values, every bit and every pair of bits flipped:
-//! before a channel is opened, and under handles that use it.
+//! Every byte of the header's fields gets other values, and every bit and every pair of bits is
+//! flipped: before a channel is opened, and while handles use it.
 
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,35 +12,31 @@ use crate::ground::{Key, Neighbours, Sample};
 use crate::page;
 use crate::scale::scale;
 
-tests![
-    one_to_one_before_it_is_opened,
-    one_to_one_in_use,
-    many_to_many_before_it_is_opened,
-    many_to_many_in_use,
-];
+tests![spsc_before_opening, spsc_in_use, mpmc_before_opening, mpmc_in_use,];
 
-fn one_to_one_before_it_is_opened() {
+fn spsc_before_opening() {
     before_it_is_opened::<OneToOne>();
 }
 
-fn one_to_one_in_use() {
+fn spsc_in_use() {
     in_use::<OneToOne>();
 }
 
-fn many_to_many_before_it_is_opened() {
+fn mpmc_before_opening() {
     before_it_is_opened::<Many>();
 }
 
-fn many_to_many_in_use() {
+fn mpmc_in_use() {
     in_use::<Many>();
 }
 
-/// Where the bytes of all fields lie, members' lines included, by the page of the layout.
+/// Returns the offsets of all fields' bytes, members' lines included, according to the layout
+/// document.
 pub fn bytes(many: bool) -> Vec<usize> {
     let mut bytes = Vec::new();
     for structure in page::structures() {
         let fields = structure.fields.iter().filter(|field| match structure.name.as_str() {
-            // The others there are structures of their own.
+            // The other fields there are separate structures.
             "Header" => ["name", "tail", "head", "credit"].contains(&field.name.as_str()),
             _ => true,
         });
@@ -60,8 +56,9 @@ pub fn bytes(many: bool) -> Vec<usize> {
     bytes
 }
 
-/// Fields that say what a channel is. With any other value it is none, or not the one asked for. The seats
-/// are not among them: of a deserted channel their number is believed, and the set made anew.
+/// The fields that identify a channel. With any other value it is not a channel, or not the
+/// requested one. The number of seats is not among them: for a channel without members it is taken
+/// as it is, and the set is made anew.
 const TELLING: [&str; 12] = [
     "magic",
     "version",
@@ -77,7 +74,7 @@ const TELLING: [&str; 12] = [
     "total",
 ];
 
-/// Where these lie.
+/// Returns where these fields are.
 fn telling_bytes() -> Vec<Range<usize>> {
     let identity = page::find("Identity");
     let find = |name| {
@@ -88,7 +85,8 @@ fn telling_bytes() -> Vec<Range<usize>> {
     TELLING.into_iter().map(find).collect()
 }
 
-/// Bits to flip: in one byte, or one bit in each of two, or two of one.
+/// A pair of bytes and the bits to flip in each: in one byte, or one bit in each of two, or two
+/// bits of one.
 #[derive(Clone, Copy, Debug)]
 struct Change {
     first: (usize, u8),
@@ -106,7 +104,7 @@ impl Change {
         [Some(self.first), self.second].into_iter().flatten().any(|(at, _)| bytes.contains(&at))
     }
 
-    /// Takes back what nobody wrote over.
+    /// Undoes the change in bytes that no process has overwritten.
     fn take_back(self, memory: &Memory, before: [u8; 2]) {
         for (changed, before) in [Some(self.first), self.second].into_iter().zip(before) {
             if let Some((at, mask)) = changed {
@@ -115,13 +113,13 @@ impl Change {
         }
     }
 
-    /// What lies there.
+    /// Returns the bytes.
     fn bytes(self, memory: &Memory) -> [u8; 2] {
         [Some(self.first), self.second].map(|c| c.map_or(0, |(at, _)| memory.u8(at).load(Relaxed)))
     }
 }
 
-/// The changes of single bytes: all values, or every bit and the extremes.
+/// Returns the changes of single bytes: all values, or every bit and the extremes.
 fn values(bytes: &[usize]) -> Vec<Change> {
     let masks = |at: usize| {
         let all = 1..=255u8;
@@ -132,7 +130,7 @@ fn values(bytes: &[usize]) -> Vec<Change> {
     bytes.iter().flat_map(|at| masks(*at)).collect()
 }
 
-/// Every so manieth pair of bits.
+/// Returns pairs of bits, spaced by the scale's `every`.
 fn pairs(bytes: &[usize]) -> impl Iterator<Item = Change> + '_ {
     let bits = bytes.len() * 8;
     let bit = |n: usize| (bytes[n / 8], 1u8 << (n % 8));
@@ -145,7 +143,7 @@ fn pairs(bytes: &[usize]) -> impl Iterator<Item = Change> + '_ {
     })
 }
 
-/// What came of all changes.
+/// The outcomes of all changes.
 #[derive(Default, Debug)]
 struct Tally {
     works: u64,
@@ -167,13 +165,13 @@ impl Tally {
         let all = works + refused + odd;
         println!(
             "header {what}, {bytes} bytes of fields: {all} changes, {works} work, {refused} are \
-             refused, {odd} are late news"
+             refused, {odd} report late"
         );
-        assert!(*works > 0 && *refused > 0, "nothing was seen");
+        assert!(*works > 0 && *refused > 0, "nothing was tested");
     }
 }
 
-/// A deserted channel under the key, once round its ring, with a message in it.
+/// Makes a channel without members under the key; its ring has wrapped around and holds a message.
 fn sample<E: Ends>(key: &Key) -> Sample {
     key.clear();
     let mut ends = open::<E>(key, true).expect("a new channel");
@@ -187,12 +185,12 @@ fn open<E: Ends>(key: &Key, receiver_first: bool) -> Result<E, sysvring::Error> 
     E::open(&options, receiver_first)
 }
 
-/// As before, with what is there: capacity and seats are the header's.
+/// Opens the channel as before, if it exists; capacity and seats are the header's.
 fn join<E: Ends>(key: &Key, receiver_first: bool) -> Result<E, sysvring::Error> {
     E::open(&|| key.options().open_timeout(SHORT), receiver_first)
 }
 
-/// Runs a case that says whether it was late; a busy machine is late once.
+/// Runs a case that returns whether it was late. Up to two late runs are tolerated, for busy hosts.
 fn in_time(change: Change, mut case: impl FnMut() -> (Outcome, bool)) -> Outcome {
     for _ in 0..3 {
         let (outcome, late) = case();
@@ -200,7 +198,7 @@ fn in_time(change: Change, mut case: impl FnMut() -> (Outcome, bool)) -> Outcome
             return outcome;
         }
     }
-    panic!("{change:?}: late, again and again")
+    panic!("{change:?}: late in every run")
 }
 
 fn before_it_is_opened<E: Ends>() {
@@ -217,7 +215,7 @@ fn before_it_is_opened<E: Ends>() {
             change.apply(&sample.memory);
             let single = change.second.is_none();
             if single {
-                // To look does no harm.
+                // Inspecting a channel has no effect on it.
                 match sysvring::stat(key.address()) {
                     Ok(stat) => assert!(!stat.to_string().is_empty()),
                     Err(error) => assert!(is_documented(&error), "{change:?}: {error:?}"),
@@ -238,8 +236,8 @@ fn before_it_is_opened<E: Ends>() {
                 }
             };
             if !sample.put_back(&key) {
-                // A set that has not the seats the header says was made anew.
-                assert!(change.touches(&identity), "{change:?}: another channel is there");
+                // A set whose size differs from the header's number of seats was made anew.
+                assert!(change.touches(&identity), "{change:?}: another channel exists");
                 sample = self::sample::<E>(&key);
             }
             (outcome, late)
@@ -267,7 +265,7 @@ fn in_use<E: Ends>() {
         let outcome = in_time(change, || {
             let mut ends = handles
                 .take()
-                .unwrap_or_else(|| join::<E>(&key, n % 2 == 0).expect("all was put back"));
+                .unwrap_or_else(|| join::<E>(&key, n % 2 == 0).expect("the channel was restored"));
             let before = change.bytes(&sample.memory);
             change.apply(&sample.memory);
             let (mut outcome, mut late) = timed(SHORT, || ends.poke());
@@ -280,7 +278,8 @@ fn in_use<E: Ends>() {
             if works {
                 handles = Some(ends);
             } else {
-                // What stopped stays so, and what was acknowledged by mistake is gone: others come.
+                // A stopped handle stays stopped, and a message that was acknowledged by mistake is
+                // lost, so new handles are opened.
                 sample.put_memory_back();
                 let ((), left_late) = timed(SHORT, || drop(ends));
                 late |= left_late;

@@ -1,32 +1,36 @@
-//! Whatever a process with write access does to a channel: who uses it gets messages, errors with a
-//! name or timeouts; no panic, no crash, no endless call, nothing touched that is not the channel's.
+//! Whatever a process with write access does to a channel, its members get messages, specific
+//! errors or timeouts. There is no panic, no crash and no endless call, and nothing outside the
+//! channel is changed.
 //!
-//! *The header* (`header.rs`). Every byte of every field of the header, members' lines included, is
-//! given other values, and every bit and every pair of bits is flipped: before a channel is opened and
-//! while handles use it, one to one and many to many.
+//! *The header* (`header.rs`). Every byte of every field of the header, members' lines included,
+//! gets other values, and every bit and every pair of bits is flipped: before a channel is opened
+//! and while handles use it, for SPSC and MPMC.
 //!
-//! *The words* (`words.rs`). A slot's word that nobody honest writes is named by whoever comes upon it.
+//! *The words* (`words.rs`). A member that encounters a slot's word that no correct member writes
+//! reports it by name.
 //!
-//! *A live peer* (`peer.rs`). A process scribbles over header, slots and semaphores and removes the
-//! objects now and then, while others send and receive with deadlines, leave and come again.
-//! Headers that change while their channel is created are no business of its creator (`creation.rs`).
-//! What is received by value is validated where no peer can reach it (`copies.rs`).
-//! Members that are late, panic, crash or hang on purpose show that this is seen (`controls.rs`).
+//! *A live peer* (`peer.rs`). A scribbler overwrites header, slots and semaphores and removes the
+//! objects now and then, while others send and receive with deadlines, leave and join again. A
+//! header that changes while its channel is created does not affect the creator (`creation.rs`).
+//! Messages received by value are validated where no peer can reach them (`copies.rs`). Mutation
+//! tests with members that are late, panic, crash or hang on purpose show that the checks detect
+//! this (`controls.rs`).
 //!
-//! Short, for every day:
+//! Short runs, for every change:
 //!
 //! ```text
 //! cargo test --release --test corruption
 //! ```
 //!
-//! All values of all bytes, and all pairs of bits, about an hour; minutes of scribbling:
+//! All values of all bytes and all pairs of bits take about an hour; the scribbler runs for
+//! minutes:
 //!
 //! ```text
 //! cargo test --release --test corruption -- --every 1 header
 //! cargo test --release --test corruption -- --seconds 300 peer
 //! ```
 //!
-//! Where IPC or user namespaces are allowed, it shares no segments with others.
+//! Where IPC or user namespaces are allowed, the suite shares no segments with other processes.
 
 mod controls;
 mod copies;
@@ -36,7 +40,7 @@ mod ground;
 mod header;
 mod member;
 #[path = "../format/page.rs"]
-#[allow(dead_code, reason = "the tests of the page need more of it")]
+#[allow(dead_code, reason = "the tests of the document need more of it")]
 mod page;
 mod peer;
 mod scale;

@@ -1,8 +1,8 @@
-//! What members do while somebody scribbles: send and receive by value in all ways, with deadlines,
-//! and open the channel again whenever a handle stopped.
+//! What members do while a scribbler is active: they send and receive by value in all ways, with
+//! deadlines, and open the channel again whenever a handle has stopped.
 //!
-//! Nothing is lent here: who borrows memory that others write to trusts them, as the documentation
-//! says.
+//! They use no loans and guards: borrowing memory that others write to means trusting them, as the
+//! documentation states.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU64, fence};
@@ -15,19 +15,19 @@ use sysvring_support::witness::Watch;
 use crate::ends::GRACE;
 use crate::peer::Flaw;
 
-/// Of opening.
+/// The timeout of opening.
 const TIMEOUT: Duration = Duration::from_millis(20);
-/// Of many-to-many channels: as many as there are members.
+/// The number of seats of MPMC channels, which is that of the members.
 pub const SEATS: usize = 4;
-/// Of messages of variable length.
+/// The slot size for messages of variable length.
 pub const SLOT_SIZE: usize = 100;
 
-/// What a member reports, in memory that all share.
+/// What a member reports, in memory that all processes share.
 #[repr(C)]
 pub struct Report {
-    /// Since when the present call runs; 0 between calls.
+    /// When the current call began; 0 between calls.
     pub since: AtomicU64,
-    /// What that call may take.
+    /// The maximum time of that call.
     pub allowed: AtomicU64,
     pub calls: AtomicU64,
     pub messages: AtomicU64,
@@ -38,10 +38,11 @@ pub struct Report {
     pub gone: AtomicU64,
     pub opened: AtomicU64,
     pub refused: AtomicU64,
-    /// Calls that outlived their deadline, and by how much the worst, all but the machine's excuse.
+    /// The number of calls that exceeded their deadline, and the maximum excess, less the host's
+    /// excuse.
     pub late: AtomicU64,
     pub latest: AtomicU64,
-    /// Errors that no document names.
+    /// The number of errors that the documentation does not list.
     pub undocumented: AtomicU64,
 }
 
@@ -49,7 +50,7 @@ pub fn add(counter: &AtomicU64) {
     counter.fetch_add(1, Relaxed);
 }
 
-/// A member at work.
+/// A running member.
 pub struct Member<'a> {
     report: &'a Report,
     over: &'a AtomicU64,
@@ -68,7 +69,7 @@ impl Member<'_> {
         self.over.load(Acquire) != 0
     }
 
-    /// Runs a call that may take so long, and looks whether it took longer.
+    /// Runs a call that may take `time`, and checks whether it took longer.
     fn timed<R>(&mut self, time: Duration, call: impl FnOnce() -> R) -> R {
         let allowed = time + GRACE;
         self.watch.restart();
@@ -93,7 +94,7 @@ impl Member<'_> {
         result
     }
 
-    /// What is wrong on purpose, once in a while.
+    /// Misbehaves as the mutation requires, now and then.
     fn be_flawed(&mut self) {
         if self.dice.below(20) != 0 {
             return;
@@ -101,7 +102,7 @@ impl Member<'_> {
         match self.flaw {
             Flaw::None | Flaw::Late => {}
             Flaw::Panicking => panic!("on purpose"),
-            // SAFETY: a signal to ourselves, which ends us as a crash does.
+            // SAFETY: a signal to this process, which ends it as a crash does.
             Flaw::Crashing => _ = unsafe { libc::raise(libc::SIGSEGV) },
             Flaw::Hanging => self.timed(Duration::ZERO, || {
                 loop {
@@ -149,7 +150,7 @@ impl Member<'_> {
     }
 
     fn undocumented(&self, error: &dyn std::fmt::Debug) {
-        eprintln!("no document names {error:?}");
+        eprintln!("the documentation does not list {error:?}");
         add(&self.report.undocumented);
     }
 
@@ -162,7 +163,7 @@ impl Member<'_> {
         }
     }
 
-    /// Whether the handle may go on.
+    /// Returns whether the handle can still be used.
     fn sent(&mut self, result: Result<(), SendError>) -> bool {
         match result {
             Ok(()) => add(&self.report.messages),
@@ -201,13 +202,13 @@ impl Member<'_> {
         self.dice.below(2_000) != 0
     }
 
-    /// A time to wait: none, or up to some ten milliseconds.
+    /// Returns a timeout: zero, or up to some ten milliseconds.
     fn patience(&mut self) -> Duration {
         self.dice.time(24)
     }
 }
 
-/// The same for both kinds of channels; the handles of the other one need not be `mut`.
+/// Implements the members of both kinds of channels. Handles of one kind need not be `mut`.
 macro_rules! members {
     ($module:ident, $many:expr, $send_numbers:ident, $receive_numbers:ident, $send_text:ident,
      $receive_text:ident) => {

@@ -1,4 +1,4 @@
-//! Members of a channel, and beside them a process that scribbles over it.
+//! Members of a channel, and a scribbler that overwrites it meanwhile.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,20 +19,20 @@ use crate::scribbler;
 
 workers![play];
 
-tests![numbers_of_one, text_of_one, numbers_of_many, text_of_many];
+tests![spsc_numbers, spsc_text, mpmc_numbers, mpmc_text];
 
-/// Members on each side of a many-to-many channel.
+/// The number of members on each side of an MPMC channel.
 const MANY: usize = member::SEATS / 2;
-/// The longest play, seconds.
+/// The maximum duration of one run, in seconds.
 const PART: u64 = 60;
-/// Plays until enough was seen.
+/// The maximum number of runs until enough was observed.
 const TRIES: usize = 20;
-/// As many as report, at most.
+/// The maximum number of members that report.
 const MOST: usize = 2 * MANY;
-/// A call that is late by so much never returns.
+/// A call that is this late never returns.
 const STUCK: Duration = Duration::from_secs(5);
 
-/// What is wrong with a member on purpose, for the test to see it.
+/// How a member misbehaves on purpose, which the test must detect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
     None,
@@ -56,8 +56,8 @@ impl FromStr for Flaw {
     }
 }
 
-/// What is sent, between whom.
-const KINDS: [&str; 4] = ["numbers of one", "text of one", "numbers of many", "text of many"];
+/// The messages and the kinds of channels.
+const KINDS: [&str; 4] = ["SPSC, numbers", "SPSC, text", "MPMC, numbers", "MPMC, text"];
 
 type Part = fn(&mut Member<'_>);
 
@@ -70,7 +70,7 @@ fn parts(kind: usize) -> (Part, Part, usize) {
     }
 }
 
-/// What all share.
+/// What all processes share.
 #[repr(C)]
 struct Shared {
     over: AtomicU64,
@@ -78,7 +78,7 @@ struct Shared {
     members: [Report; MOST],
 }
 
-/// What was seen in a play.
+/// What was observed in a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seen {
     pub calls: f64,
@@ -90,14 +90,14 @@ pub struct Seen {
     pub late: f64,
     pub latest_ms: f64,
     pub undocumented: f64,
-    /// Members that panicked or crashed.
+    /// The number of members that panicked or crashed.
     pub failed: f64,
-    /// Members whose call never returned.
+    /// The number of members whose call never returned.
     pub stuck: f64,
 }
 
 impl Seen {
-    /// All of them, for what happens in a play to be told of and added up in one order.
+    /// Returns all numbers in a fixed order, for reporting and adding them up.
     fn figures(&mut self) -> [&mut f64; 11] {
         [
             &mut self.calls,
@@ -115,8 +115,8 @@ impl Seen {
     }
 }
 
-/// Plays in a process of its own, which has one thread and may fork; in several, one after the other,
-/// where it takes longer than a worker may live.
+/// Runs the members and the scribbler in a separate process, which has one thread and may fork. A
+/// run longer than a worker's maximum lifetime is split into several, one after the other.
 pub fn watch(kind: usize, seconds: u64, flaw: Flaw) -> Seen {
     let mut seen = Seen::default();
     let mut left = seconds;
@@ -141,13 +141,13 @@ impl fmt::Display for Seen {
         let Seen { calls, messages, corrupt, removed, opened, writes, .. } = self;
         write!(
             f,
-            "{writes} writes; {calls} calls, {messages} messages, {corrupt} times corrupt, {removed} \
-             removed, opened {opened} times"
+            "{writes} writes; {calls} calls, {messages} messages, {corrupt} times corrupt, \
+             {removed} removed, opened {opened} times"
         )
     }
 }
 
-/// Plays until `enough` was seen, on a busy machine in several tries.
+/// Runs until `enough` was observed, on a busy host in several attempts.
 pub fn watch_until(kind: usize, seconds: u64, flaw: Flaw, enough: fn(&Seen) -> bool) -> Seen {
     let mut seen = watch(kind, seconds, flaw);
     for _ in 1..TRIES {
@@ -162,31 +162,31 @@ pub fn watch_until(kind: usize, seconds: u64, flaw: Flaw, enough: fn(&Seen) -> b
 }
 
 fn bears_it(kind: usize) {
-    // Else nothing was tried.
+    // Otherwise nothing was tested.
     let enough = |seen: &Seen| {
         let tried = [seen.writes, seen.messages, seen.corrupt, seen.removed, seen.opened];
         tried.iter().all(|n| *n > 10.0)
     };
     let seen = watch_until(kind, scale().seconds, Flaw::None, enough);
-    println!("hostile peer, {}: {seen}", KINDS[kind]);
+    println!("malicious peer, {}: {seen}", KINDS[kind]);
     let bad = [seen.late, seen.undocumented, seen.failed, seen.stuck];
     assert!(bad.iter().all(|n| *n == 0.0), "{seen:?}");
     assert!(enough(&seen), "{seen:?}");
 }
 
-fn numbers_of_one() {
+fn spsc_numbers() {
     bears_it(0);
 }
 
-fn text_of_one() {
+fn spsc_text() {
     bears_it(1);
 }
 
-fn numbers_of_many() {
+fn mpmc_numbers() {
     bears_it(2);
 }
 
-fn text_of_many() {
+fn mpmc_text() {
     bears_it(3);
 }
 
@@ -194,13 +194,14 @@ fn play(orders: &mut Orders) {
     let (kind, seconds): (usize, u64) = (orders.next(), orders.next());
     let (flaw, key): (Flaw, i32) = (orders.next(), orders.next());
     const WORDS: usize = size_of::<Shared>() / 8;
-    // SAFETY: as many numbers as it is long, shared with the children and never unmapped.
+    // SAFETY: the memory has the length of `Shared`, is shared with the children and never
+    // unmapped.
     let shared: &'static Shared = unsafe { &*board::<WORDS>().as_ptr().cast() };
     let (send, receive, each) = parts(kind);
     let mut members = Vec::new();
     for n in 0..2 * each {
         let part = if n < each { send } else { receive };
-        // One is enough to be seen.
+        // One misbehaving member is enough.
         let flaw = if n == 0 { flaw } else { Flaw::None };
         members.push(Some(Fork::start(move || {
             part(&mut Member::new(&shared.members[n], &shared.over, key, flaw));
@@ -216,7 +217,7 @@ fn play(orders: &mut Orders) {
     shared.over.store(1, Release);
     scribbler.finish();
     let end = Instant::now();
-    // Calls in progress have their deadlines; then nobody calls any more.
+    // Calls in progress return by their deadlines. After that, no member makes a call.
     while end.elapsed() < Duration::from_secs(1) {
         std::thread::sleep(Duration::from_millis(50));
         stuck += end_stuck(&mut members, shared);
@@ -254,7 +255,7 @@ fn play(orders: &mut Orders) {
     say(seen.figures().map(|figure| figure.to_string()).join(" "));
 }
 
-/// How long the present call of a member is over its time, the machine's excuse taken off.
+/// Returns how far the current call of a member is past its deadline, less the host's excuse.
 fn stuck_for(report: &Report) -> Duration {
     let since = report.since.load(Acquire);
     if since == 0 {
@@ -265,7 +266,7 @@ fn stuck_for(report: &Report) -> Duration {
     took.saturating_sub(allowed + witness::excuse(since))
 }
 
-/// Ends members whose call does not return; how many.
+/// Kills members whose call does not return. Returns their number.
 fn end_stuck(members: &mut [Option<Fork>], shared: &Shared) -> u64 {
     let mut ended = 0;
     for (member, report) in members.iter_mut().zip(&shared.members) {

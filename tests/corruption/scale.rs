@@ -1,22 +1,22 @@
-//! How much of everything, by the command line.
+//! The amount of work, as the command line sets it.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// Of one test.
+/// The watchdog of one test.
 pub const WATCHDOG: Duration = Duration::from_secs(8 * 3_600);
 
 #[derive(Clone, Copy, Debug)]
 pub struct Scale {
-    /// Of scribbling, for each kind of channel.
+    /// The duration of scribbling for each kind of channel.
     pub seconds: u64,
-    /// Of the pairs of bits every so manieth is flipped. 1 stands for all of them, and for all values
-    /// of a byte.
+    /// One of this many pairs of bits is flipped. With 1, all pairs are flipped and bytes get all
+    /// values.
     pub every: u64,
 }
 
 impl Scale {
-    /// Whether bytes get every value, not some.
+    /// Returns whether bytes get all values instead of some.
     pub fn all_values(self) -> bool {
         self.every == 1
     }
@@ -24,14 +24,14 @@ impl Scale {
 
 static SCALE: OnceLock<Scale> = OnceLock::new();
 
-/// The scale of this run.
+/// Returns the scale of this run.
 pub fn scale() -> Scale {
     *SCALE.get().expect("set up first")
 }
 
 /// Takes the numbers off the command line.
 pub fn set_up(arguments: &mut Vec<String>) -> Result<(), String> {
-    // Primes: no pattern of the layout hides behind them.
+    // Primes, so that no periodic pattern of the layout is missed.
     let every = if cfg!(debug_assertions) { 10_007 } else { 997 };
     let mut scale = Scale { seconds: 2, every };
     let mut rest = Vec::new();

@@ -1,4 +1,4 @@
-//! A process that may write to a channel, and does, against every rule.
+//! A process with write access that writes to a channel in violation of all rules.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
@@ -10,12 +10,14 @@ use sysvring_support::memory::Memory;
 use crate::ground::Key;
 use crate::{header, page};
 
-/// How long a channel is scribbled on before it is removed, so that a new one can be made.
+/// The maximum time in milliseconds that a channel is scribbled on before it is removed, so that a
+/// new one can be made.
 const LIFE: u64 = 20;
-/// Where the slots of so few members begin.
+/// The offset of the slots of a channel with this number of members.
 const SLOTS: usize = 4096;
 
-/// Where the words of the header's fields lie: those written once, and those that members write.
+/// The offsets of the words of the header's fields: those written once, and those that members
+/// write.
 struct Words {
     once: Vec<usize>,
     often: Vec<usize>,
@@ -36,9 +38,9 @@ fn one_of(words: &[usize], dice: &mut Dice) -> usize {
     words[dice.below(words.len() as u64) as usize]
 }
 
-/// Scribbles on whatever lies under the key until it is over; how often it did, is counted.
+/// Scribbles on the objects under the key until the run is over, and counts the writes.
 pub fn scribble(key: i32, over: &AtomicU64, writes: &AtomicU64) {
-    // Never dropped: what lies there at the end the parent takes away.
+    // It is never dropped: the parent removes the objects that exist at the end.
     let key = std::mem::ManuallyDrop::new(Key(key));
     let (mut dice, words) = (Dice::new(), Words::new());
     while over.load(Acquire) == 0 {
@@ -47,7 +49,7 @@ pub fn scribble(key: i32, over: &AtomicU64, writes: &AtomicU64) {
             continue;
         };
         let (born, life) = (Instant::now(), Duration::from_millis(dice.below(LIFE)));
-        // Some lives are calm, so that the others get something done.
+        // Some channels get few writes, so that the members make progress.
         let calm = dice.below(4);
         while born.elapsed() < life && over.load(Acquire) == 0 {
             for _ in 0..1 + dice.below(20) {
@@ -59,7 +61,7 @@ pub fn scribble(key: i32, over: &AtomicU64, writes: &AtomicU64) {
             }
             dice.pause(10 + calm * 4);
         }
-        // `ipcrm`, in all its forms.
+        // Removes objects as `ipcrm` does, in all combinations.
         match dice.below(4) {
             0 => key.remove_segment(),
             1 => key.remove_set(),
@@ -75,7 +77,7 @@ fn write(memory: &Memory, words: &Words, dice: &mut Dice) {
         1 => u64::MAX,
         2 => 1 << dice.below(64),
         3 => dice.below(1 << 20),
-        // A state word near those there are: any phase, any owner.
+        // A state word near the existing ones: any phase, any owner.
         4 => dice.below(64) << 16 | dice.below(1 << 16),
         _ => dice.below(u64::MAX),
     };
@@ -92,7 +94,7 @@ fn write(memory: &Memory, words: &Words, dice: &mut Dice) {
         _ if slots >= 8 => {
             let at = SLOTS + 8 * dice.below(slots as u64 / 8) as usize;
             match dice.below(3) {
-                // On to another phase of the same lap, or another owner.
+                // Changes to another phase of the same lap, or another owner.
                 0 => _ = memory.u64(at).fetch_xor(dice.below(1 << 16), Relaxed),
                 1 => _ = memory.u64(at).fetch_add(1 << 16, Relaxed),
                 _ => memory.u64(at).store(value, Relaxed),
@@ -105,11 +107,11 @@ fn write(memory: &Memory, words: &Words, dice: &mut Dice) {
 fn set_a_semaphore(key: &Key, dice: &mut Dice) {
     let Some(set) = key.set() else { return };
     let value = [0, 1, 2, 32_767, dice.below(32_768)][dice.below(5) as usize];
-    // Mostly the ones where sleepers sleep.
+    // Mostly the semaphores on which waiters are parked.
     let semaphore = match dice.below(3) {
         0 => dice.below(12),
         _ => 2 + dice.below(2),
     };
-    // SAFETY: numbers only; what is gone stays so.
+    // SAFETY: takes numbers only; a removed set stays removed.
     unsafe { libc::semctl(set, semaphore as libc::c_int, libc::SETVAL, value as libc::c_int) };
 }

@@ -1,6 +1,6 @@
-//! A slot's word that nobody honest writes: who comes upon it says so, by its name, in every way to send
-//! and to receive, and says it again when the word is gone. Without that the channel would be empty to one
-//! side, full to the other, and stand still for ever.
+//! A slot's word that no correct member writes. A member that encounters it reports it by name, in
+//! every way to send and to receive, and reports it again after the word was replaced. Otherwise
+//! the channel would appear empty to one side and full to the other, and block forever.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -12,13 +12,14 @@ use crate::ends::SHORT;
 use crate::ground::Key;
 
 tests![
-    a_receiver_of_many_names_the_word,
-    a_sender_of_many_names_the_word,
-    a_receiver_of_one_names_the_word,
+    an_mpmc_receiver_reports_the_word,
+    an_mpmc_sender_reports_the_word,
+    an_spsc_receiver_reports_the_word,
 ];
 
 const CAPACITY: usize = 4;
-/// Messages that came and went before: the next one is of this lap, in this slot.
+/// The number of messages that were sent and received before. It determines the lap and the slot of
+/// the next one.
 const BEFORE: u64 = 9;
 const LAP: u64 = BEFORE / CAPACITY as u64;
 const SLOT: usize = BEFORE as usize % CAPACITY;
@@ -27,38 +28,40 @@ const UNKNOWN: &str = "a slot state has an unknown phase";
 const IMPOSSIBLE: &str = "a slot state has an impossible lap";
 const MORE: &str = "a slot state has an owner or a count that its phase does not have";
 
-/// As `src/ring/slot_state.rs` has them.
+/// These match `src/ring/slot_state.rs`.
 const FREE: u64 = 0;
 const FULL: u64 = 2;
 const PHASES: u64 = 5;
 
-/// Words of a lap with a phase that is none, whoever they name.
+/// Returns words of a lap with an unknown phase, with any owner.
 fn unknown(lap: u64) -> impl Iterator<Item = (u64, &'static str)> {
     let owners = [0, 1, 255];
     let low = (PHASES..8).flat_map(move |phase| owners.map(move |owner| owner << 3 | phase));
     low.map(move |low| (lap << 16 | low, UNKNOWN))
 }
 
-/// Words of a lap with a phase that has no owner and is not counted, and with either.
+/// Returns words of a lap and a phase that has no owner and no delivery count, with one of them or
+/// both.
 fn more(lap: u64, phase: u64) -> impl Iterator<Item = (u64, &'static str)> {
     let more = [1 << 3, 0xff << 3, 1 << 11, 31 << 11];
     more.into_iter().map(move |more| (lap << 16 | more | phase, MORE))
 }
 
-/// Words of every phase, of laps that are over for good.
+/// Returns words of every phase, of laps that cannot occur any more.
 fn impossible() -> impl Iterator<Item = (u64, &'static str)> {
     let laps = [LAP - 2, LAP.wrapping_sub(1 << 40)];
     let words = laps.into_iter().flat_map(|lap| (0..8).map(move |phase| lap << 16 | phase));
     words.map(|word| (word, IMPOSSIBLE))
 }
 
-/// The word of the next slot, by hand.
+/// Returns the word of the next slot.
 fn word(memory: &Memory, stride: usize) -> &std::sync::atomic::AtomicU64 {
-    // The slots end where the segment does.
+    // The slots end at the end of the segment.
     memory.u64(memory.len() - (CAPACITY - SLOT) * stride)
 }
 
-/// Both ends of a new channel, once and again round its ring, and the word of the next slot.
+/// Makes both ends of a new channel whose ring has wrapped around more than once, and the word of
+/// the next slot.
 macro_rules! with_ends {
     ($module:ident, |$tx:ident, $rx:ident, $word:ident| $body:expr) => {{
         let key = Key::new();
@@ -67,7 +70,7 @@ macro_rules! with_ends {
         #[allow(unused_mut)]
         let mut $rx: $module::Receiver<u64> = key.options().attach().expect("its other side");
         for n in 0..BEFORE {
-            $tx.try_send(&n).expect("there is room");
+            $tx.try_send(&n).expect("there is a free slot");
             assert_eq!($rx.try_recv(), Ok(n));
         }
         let memory = Memory::of($tx.id().segment());
@@ -76,7 +79,7 @@ macro_rules! with_ends {
     }};
 }
 
-/// Each way to receive. All but the last give up at once.
+/// Makes each receiving call. All but the last return at once.
 macro_rules! receive {
     ($rx:ident, $way:expr) => {
         match $way {
@@ -97,7 +100,7 @@ fn send(tx: &mpmc::Sender<u64>, way: u8) -> Result<(), SendError> {
     }
 }
 
-fn a_receiver_of_many_names_the_word() {
+fn an_mpmc_receiver_reports_the_word() {
     let wrong = unknown(LAP).chain(more(LAP, FREE)).chain(more(LAP, FULL)).chain(impossible());
     for (wrong, what) in wrong {
         for way in 0..4 {
@@ -106,16 +109,17 @@ fn a_receiver_of_many_names_the_word() {
                 let fault = Err(RecvError::Fault(Fault::Corrupt { what }));
                 assert_eq!(receive!(rx, way), fault, "{wrong:#x}, way {way}");
                 word.store(free, Relaxed);
-                // What comes now it does not take for good.
-                tx.try_send(&7).expect("the word is right again");
+                // It does not accept a later message.
+                tx.try_send(&7).expect("the word is correct again");
                 assert_eq!(receive!(rx, way), fault, "{wrong:#x}, way {way}, and then");
             });
         }
     }
 }
 
-fn a_sender_of_many_names_the_word() {
-    // Of the last lap: the message there was taken, or else the receiver would not be where it is.
+fn an_mpmc_sender_reports_the_word() {
+    // The word may also be of the last lap: that message was taken, or the receiver would not be at
+    // its position.
     let of_this = unknown(LAP).chain(more(LAP, FREE));
     let of_last = unknown(LAP - 1).chain(more(LAP - 1, FULL)).chain(more(LAP - 1, FREE).map(last));
     for (wrong, what) in of_this.chain(of_last).chain(impossible()) {
@@ -132,13 +136,14 @@ fn a_sender_of_many_names_the_word() {
     }
 }
 
-/// A free slot of the last lap is one that nobody wrote to, whatever else its word says.
+/// Expects a word to be impossible: a slot that is still free in the last lap was never written to,
+/// whatever else its word contains.
 fn last((word, _): (u64, &'static str)) -> (u64, &'static str) {
     (word, IMPOSSIBLE)
 }
 
-/// One to one, a word is that of the last lap, or of this one, or of a fresh slot, or it cannot be.
-fn a_receiver_of_one_names_the_word() {
+/// In an SPSC channel, a word of neither the last lap nor this one nor a fresh slot is impossible.
+fn an_spsc_receiver_reports_the_word() {
     let words = unknown(LAP).chain(more(LAP, FULL)).chain(impossible());
     for (wrong, _) in words.filter(|(word, _)| *word != 0) {
         for way in 0..4 {
@@ -147,7 +152,7 @@ fn a_receiver_of_one_names_the_word() {
                 let fault = Err(RecvError::Fault(Fault::Corrupt { what: IMPOSSIBLE }));
                 assert_eq!(receive!(rx, way), fault, "{wrong:#x}, way {way}");
                 word.store(last, Relaxed);
-                tx.try_send(&7).expect("there is room");
+                tx.try_send(&7).expect("there is a free slot");
                 assert_eq!(receive!(rx, way), fault, "{wrong:#x}, way {way}, and then");
             });
         }

@@ -1,8 +1,8 @@
-//! The page against the code: the same fields at the same places, and drawings of just those.
+//! Compares the document with the code: the fields and their offsets, and the drawings of them.
 
 use crate::page::{self, find};
 
-/// The names in the body of a struct of `src/layout.rs`, in order.
+/// Returns the names in the body of a struct of `src/layout.rs`, in order.
 fn declared<'a>(code: &'a str, structure: &str) -> Vec<&'a str> {
     let (_, body) = code.split_once(&format!("struct {structure} {{")).expect("its declaration");
     let (body, _) = body.split_once("\n}").expect("its end");
@@ -13,7 +13,7 @@ fn declared<'a>(code: &'a str, structure: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// The names and offsets asserted for a struct in `src/layout.rs`, and its size.
+/// Returns the names and offsets asserted for a struct in `src/layout.rs`, and its size.
 fn asserted<'a>(code: &'a str, structure: &str) -> (Vec<(&'a str, usize)>, usize) {
     let (_, rest) = code.split_once(&format!("at!({structure} {{")).expect("its assertion");
     let (fields, rest) = rest.split_once("} size ").expect("its size");
@@ -38,18 +38,18 @@ fn no_field_is_missing_on_either_side() {
 }
 
 #[test]
-fn structures_are_drawn_as_their_tables_say() {
+fn drawings_of_structures_match_their_tables() {
     for structure in page::structures() {
         let mut end = 0;
         for field in &structure.fields {
-            assert!(field.offset >= end, "{} lies in another field", field.name);
+            assert!(field.offset >= end, "{} overlaps another field", field.name);
             end = field.offset + field.bytes;
         }
         assert!(end <= structure.bytes);
         match &structure.drawing {
             Some(drawing) => {
                 let right = page::draw(&structure);
-                assert_eq!(*drawing, right, "{} is drawn so:\n{right}", structure.name);
+                assert_eq!(*drawing, right, "{} must be drawn as:\n{right}", structure.name);
             }
             None => assert_eq!(structure.name, "Header", "only the header is drawn elsewhere"),
         }
@@ -57,8 +57,8 @@ fn structures_are_drawn_as_their_tables_say() {
 }
 
 #[test]
-fn the_segment_is_drawn_as_the_tables_say() {
-    // A line with an offset, then one with the name of what begins there.
+fn the_drawing_of_the_segment_matches_the_tables() {
+    // A line with an offset, followed by one with the name of what begins there.
     let lines: Vec<&str> = page::TEXT.lines().collect();
     let drawn: Vec<(usize, &str)> = lines
         .windows(2)
@@ -82,7 +82,7 @@ fn the_segment_is_drawn_as_the_tables_say() {
 }
 
 #[test]
-fn flags_and_bits_are_those_of_the_code() {
+fn flags_and_bits_match_the_code() {
     let code = include_str!("../../src/wait/parking.rs");
     for (flag, value) in page::flags() {
         let declared = format!("{flag}: u32 = 1 << {};", value.trailing_zeros());
@@ -93,7 +93,7 @@ fn flags_and_bits_are_those_of_the_code() {
     {
         let drawing = code.lines().filter_map(|line| line.strip_prefix("//! "));
         for line in drawing.filter(|line| line.starts_with(['6', '+', '|'])) {
-            assert!(page::TEXT.contains(line), "a word is drawn otherwise in the code: {line}");
+            assert!(page::TEXT.contains(line), "a word is drawn differently in the code: {line}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Every byte of a fresh channel.
+//! Checks every byte of a new channel.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,33 +12,33 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as u64
 }
 
-/// What was compared with the page.
+/// The parts that were compared with the document.
 struct Comparison {
     raw: Raw,
     seen: Vec<(usize, usize)>,
 }
 
 impl Comparison {
-    /// A field holds this number.
+    /// Checks that a field holds this number.
     fn is(&mut self, structure: &str, n: usize, field: &str, right: u64) {
         self.seen.push(place(structure, n, field));
         assert_eq!(self.raw.value(structure, n, field), right, "{structure} {n} {field}");
     }
 
-    /// A field holds this text.
+    /// Checks that a field holds this text.
     fn says(&mut self, structure: &str, n: usize, field: &str, right: &str) {
         self.seen.push(place(structure, n, field));
         assert_eq!(self.raw.text(structure, n, field), right, "{structure} {n} {field}");
     }
 
-    /// A field holds a time since then.
+    /// Checks that a field holds a time since `then`.
     fn is_since(&mut self, structure: &str, n: usize, field: &str, then: u64) {
         self.seen.push(place(structure, n, field));
         let time = self.raw.value(structure, n, field);
         assert!((then..=now()).contains(&time), "{structure} {n} {field}: {time}");
     }
 
-    /// Every field of the page was compared, and no other byte is set.
+    /// Checks that every field of the document was compared, and that no other byte is set.
     fn finish(self) {
         for structure in page::structures().iter().filter(|s| s.name != "Header") {
             for (n, field) in
@@ -50,13 +50,16 @@ impl Comparison {
         }
         for (offset, byte) in self.raw.all().into_iter().enumerate() {
             let named = self.seen.iter().any(|(at, bytes)| (*at..at + bytes).contains(&offset));
-            assert!(named || byte == 0, "byte {offset} is {byte:#x}; the page does not name it");
+            assert!(
+                named || byte == 0,
+                "byte {offset} is {byte:#x}; the document does not name it"
+            );
         }
     }
 }
 
 #[test]
-fn every_byte_is_as_the_page_says() {
+fn every_byte_matches_the_document() {
     let name = Name::new();
     let options = || name.options().capacity(16).schema(0x5eed).lifetime(Lifetime::LastMember);
     let before = now();
@@ -66,7 +69,7 @@ fn every_byte_is_as_the_page_says() {
         tx.send(&message).expect("send");
     }
     assert_eq!(rx.recv(), Ok(11));
-    // Who asks brings its line of the members' table up to date.
+    // Requesting statistics updates the handle's line of the members' table.
     rx.stat().expect("stat");
     let set = tx.stat().expect("stat").set.expect("its set");
     let id = tx.id().to_string();
@@ -105,7 +108,7 @@ fn every_byte_is_as_the_page_says() {
     // Less than a quarter of the ring was received.
     page.is("Header", 0, "credit", 0);
     for (side, role, position, label) in [(0, 1, 3, "the sender"), (1, 2, 1, "the receiver")] {
-        // Nobody slept. Whether there is membarrier, the machine decides.
+        // No thread was parked. Whether there is membarrier depends on the kernel.
         let fence = page.raw.value("Parking", side, "word") & u64::from(flag("FENCE"));
         page.is("Parking", side, "word", fence);
         page.is("Parking", side, "joins", 1);
@@ -123,7 +126,7 @@ fn every_byte_is_as_the_page_says() {
             page.is("Member", side, counter, 0);
         }
     }
-    // The first holder of each seat, of which no thread waits.
+    // These are the first holders of their seats, and none of their threads waits.
     for (seat, side) in [(0, 0), (1, 1)] {
         let at = page::find("Member").at[1] + 128 + 8 * seat;
         assert_eq!(page.raw.word(at, 8), 1 << 33 | side << 32);

@@ -1,6 +1,6 @@
-//! `docs/design/memory-layout.md`, read by a program.
+//! Parses `docs/design/memory-layout.md`.
 
-/// The page itself.
+/// The text of the document.
 pub const TEXT: &str = include_str!("../../docs/design/memory-layout.md");
 
 /// One row of a structure's table.
@@ -16,35 +16,36 @@ pub struct Field {
 pub struct Structure {
     pub name: String,
     pub bytes: usize,
-    /// Where it lies in a segment.
+    /// Its offsets in a segment.
     pub at: Vec<usize>,
     pub fields: Vec<Field>,
     pub drawing: Option<String>,
 }
 
 impl Structure {
-    /// The field of this name.
+    /// Returns the field of this name.
     pub fn field(&self, name: &str) -> &Field {
         self.fields.iter().find(|field| field.name == name).unwrap_or_else(|| {
-            panic!("the page has no field {name} in {}", self.name);
+            panic!("the document has no field {name} in {}", self.name);
         })
     }
 }
 
-/// The structures of the page: headings such as "### `Member`: 128 bytes at 1024 and 1152".
+/// Returns the structures of the document: headings such as "### `Member`: 128 bytes at 1024 and
+/// 1152".
 pub fn structures() -> Vec<Structure> {
     let structures: Vec<_> = sections().iter().filter_map(|section| structure(section)).collect();
-    assert_eq!(structures.len(), 5, "the page draws five structures");
+    assert_eq!(structures.len(), 5, "the document draws five structures");
     structures
 }
 
-/// The structure of this name.
+/// Returns the structure of this name.
 pub fn find(name: &str) -> Structure {
-    structures().into_iter().find(|s| s.name == name).expect("a structure of the page")
+    structures().into_iter().find(|s| s.name == name).expect("a structure of the document")
 }
 
-/// Where a field lies in the segment, in the `n`th structure of that name, and its bytes. A line that
-/// holds one word counts as that word.
+/// Returns the offset of a field in the segment, in the `n`th structure of that name, and its
+/// number of bytes. A line that holds one word counts as that word.
 pub fn place(structure: &str, n: usize, field: &str) -> (usize, usize) {
     let structure = find(structure);
     let &Field { offset, bytes, .. } = structure.field(field);
@@ -79,22 +80,22 @@ fn structure(section: &str) -> Option<Structure> {
     })
 }
 
-/// The rows of the table with this heading.
+/// Returns the rows of the table with this heading.
 pub fn rows<'a>(text: &'a str, heading: &str) -> Vec<Vec<&'a str>> {
     let mut lines = text.lines().skip_while(|line| *line != heading).skip(2);
     let mut rows = Vec::new();
     while let Some(row) = lines.next().and_then(|line| line.strip_prefix("| ")) {
         rows.push(row.trim_end_matches(" |").split(" | ").collect());
     }
-    assert!(!rows.is_empty(), "the page has no table {heading}");
+    assert!(!rows.is_empty(), "the document has no table {heading}");
     rows
 }
 
 pub fn number(text: &str) -> usize {
-    text.parse().unwrap_or_else(|_| panic!("{text:?} is no number of the page"))
+    text.parse().unwrap_or_else(|_| panic!("{text:?} is not a number of the document"))
 }
 
-/// The flags of a parking word: name and bits.
+/// Returns the flags of a parking word: name and bits.
 pub fn flags() -> Vec<(String, u32)> {
     let bits = |text: &str| match text.split_once(" to ") {
         Some((low, high)) => (u32::MAX >> (31 - number(high))) & (u32::MAX << number(low)),
@@ -106,21 +107,22 @@ pub fn flags() -> Vec<(String, u32)> {
         .collect()
 }
 
-/// The flag of this name.
+/// Returns the flag of this name.
 pub fn flag(name: &str) -> u32 {
-    flags().into_iter().find(|(flag, _)| flag == name).expect("a flag of the page").1
+    flags().into_iter().find(|(flag, _)| flag == name).expect("a flag of the document").1
 }
 
-/// One field of a slot's word.
+/// Returns one field of a slot's word.
 pub fn bits(name: &str, word: u64) -> u64 {
     let rows = rows(TEXT, "| bits | field | one to one | many to many |");
-    let row = rows.iter().find(|row| row[1].trim_matches('`') == name).expect("bits of the page");
+    let row =
+        rows.iter().find(|row| row[1].trim_matches('`') == name).expect("bits of the document");
     let (low, high) = row[0].split_once(" to ").expect("two bits");
     let (low, high) = (number(low), number(high));
     (word >> low) & (u64::MAX >> (63 - (high - low)))
 }
 
-/// A structure as the page draws it: sixteen bytes a row, up to the first row of which nothing is used.
+/// Draws a structure as the document does: sixteen bytes a row, up to the first unused row.
 pub fn draw(structure: &Structure) -> String {
     let owner = |byte: usize| {
         let holds = |field: &&Field| (field.offset..field.offset + field.bytes).contains(&byte);

@@ -1,4 +1,4 @@
-//! What changes in a channel that is used.
+//! Checks what changes in a channel that is used.
 
 use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use sysvring::{Message, spsc};
@@ -19,8 +19,8 @@ struct Lines {
     lengths: [u32],
 }
 
-/// Sends a message through a channel of so many slots: the segment, where its payload begins, and
-/// what `size`, `element`, `align`, `slot_size`, `stride` and `total` are.
+/// Sends a message through a channel of `slots` slots. Returns the segment, the offset of its
+/// payload, and the values of `size`, `element`, `align`, `slot_size`, `stride` and `total`.
 fn slot_of<T: Message + ?Sized>(
     message: &T,
     slots: usize,
@@ -36,7 +36,7 @@ fn slot_of<T: Message + ?Sized>(
     let raw = Raw::attach(tx.id().segment());
     let facts = ["size", "element", "align", "slot_size", "stride", "total"]
         .map(|field| raw.value("Identity", 0, field));
-    // As the page computes them.
+    // The values as the document computes them.
     let variable = raw.value("Identity", 0, "shape") == 2;
     let align = facts[2].max(8);
     let payload_at = if variable { 16u64 } else { 8 }.next_multiple_of(align);
@@ -52,7 +52,7 @@ fn slot_of<T: Message + ?Sized>(
 }
 
 #[test]
-fn messages_lie_where_the_page_says() {
+fn messages_are_at_the_documented_offsets() {
     let (raw, at, facts) = slot_of(&Wide([7, 8, 9, 10, 11, 12, 13, 14]), 3, None);
     assert_eq!(facts, [64, 0, 64, 64, 128, 4096 + 4 * 128]);
     assert_eq!((raw.word(at, 8), raw.word(at + 56, 8)), (7, 14));
@@ -71,7 +71,7 @@ fn messages_lie_where_the_page_says() {
 }
 
 #[test]
-fn laps_credit_and_counters_go_on() {
+fn laps_credit_and_counters_advance() {
     let name = Name::new();
     let mut tx: spsc::Sender<[u8]> = name.options().capacity(8).create().expect("create");
     let mut rx: spsc::Receiver<[u8]> = name.options().attach().expect("attach");
@@ -94,7 +94,7 @@ fn laps_credit_and_counters_go_on() {
 }
 
 #[test]
-fn who_leaves_says_so_and_who_removes_too() {
+fn leaving_and_removal_are_recorded() {
     let name = Name::new();
     let tx: spsc::Sender<u64> = name.options().create().expect("create");
     let rx: spsc::Receiver<u64> = name.options().attach().expect("attach");
@@ -117,7 +117,7 @@ fn who_leaves_says_so_and_who_removes_too() {
 }
 
 #[test]
-fn the_set_is_that_of_the_page() {
+fn the_set_matches_the_document() {
     let name = Name::new();
     let tx: spsc::Sender<u64> = name.options().create().expect("create");
     let stat = tx.stat().expect("stat");
@@ -137,7 +137,7 @@ fn the_set_is_that_of_the_page() {
                 "nonce, high" => nonce >> 15,
                 "senders" | "seat 0" => 1,
                 "receivers" | "seat 1" => receivers,
-                other => panic!("what is {other}?"),
+                other => panic!("unknown semaphore {other}"),
             };
             assert_eq!(semaphore(set.id, n), right, "{}", row[1]);
         }
@@ -146,14 +146,14 @@ fn the_set_is_that_of_the_page() {
     let rx: spsc::Receiver<u64> = name.options().attach().expect("attach");
     check(2, 1, 0);
     drop(rx);
-    // Who leaves posts.
+    // A member that leaves posts.
     check(1, 0, 1);
 }
 
 #[test]
 fn it_may_be_attached_anywhere_and_twice() {
     let name = Name::new();
-    // Each handle attaches for itself: these two are at two addresses already.
+    // Each handle attaches separately, so these two are at two addresses already.
     let mut tx: spsc::Sender<u64> = name.options().create().expect("create");
     let mut rx: spsc::Receiver<u64> = name.options().attach().expect("attach");
     let (one, two) = (Raw::attach(tx.id().segment()), Raw::attach(tx.id().segment()));
@@ -165,7 +165,7 @@ fn it_may_be_attached_anywhere_and_twice() {
     }
     assert_eq!(one.all(), two.all());
     assert_eq!(two.value("Header", 0, "head"), 5_000);
-    // At a third address, for the receiver's old one is not given back first.
+    // This attaches at a third address, because the receiver's old one is not released first.
     tx.send(&5_000).expect("send");
     let id = tx.id().segment();
     drop(rx);
@@ -173,7 +173,7 @@ fn it_may_be_attached_anywhere_and_twice() {
     let mut rx: spsc::Receiver<u64> = name.options().attach().expect("attach");
     assert_eq!(rx.recv(), Ok(5_000));
     assert_eq!(between.value("Header", 0, "head"), 5_001);
-    // No word is the address of anything: none points near where it is attached.
+    // No word is an address: none is near where the segment is attached.
     let near = |word: u64| (word as usize).abs_diff(one.address()) < 1 << 30;
     let words = one.all();
     assert!(!words.chunks_exact(8).any(|w| near(u64::from_le_bytes(w.try_into().expect("eight")))));

@@ -1,4 +1,4 @@
-//! Counting, and the figures that are stored.
+//! Counts instructions and system calls, and compares them with the stored figures.
 
 use std::fmt::Write;
 use std::process::{Command, ExitCode};
@@ -9,9 +9,13 @@ use sysvring_support::{tests, workers};
 
 use crate::messages::{ALL, COUNT, Course, WAITS, nothing};
 
-tests![no_message_is_a_system_call, waiting_awake_is_no_system_call, a_message_costs_what_it_did];
+tests![
+    messages_make_no_system_call,
+    spinning_makes_no_system_call,
+    instruction_counts_match_the_stored_ones
+];
 
-// Children are forked from a process of one thread.
+// A process with one thread forks the children.
 workers![count_calls, count_calls_of_waits, count_instructions];
 
 const OVER: &str = "over";
@@ -19,13 +23,14 @@ const OVER: &str = "over";
 const STORED: &str = include_str!("figures.txt");
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/instruction_count/figures.txt");
 
-/// How far a figure may be off, of the stored one.
+/// The maximum relative deviation of a figure from the stored one.
 const SLACK: f64 = 0.03;
 
-/// System calls of one who gives up waiting: it looks at its own seat, at the other side's, and at the set.
+/// System calls when a wait times out: the waiter checks its own seat, the other side's, and the
+/// set.
 const AT_THE_END: f64 = 7.0;
 
-/// Instructions or system calls of a child between its marks, by stepping on with `step`.
+/// Counts the instructions or system calls of a child between its marks, with `step` as the unit.
 fn count(course: Course, step: fn(&mut Stepper) -> Stop, counted: Stop) -> u64 {
     let mut child = Stepper::start(course).unwrap_or_else(|stop| panic!("no start: {stop:?}"));
     let mut n = 0;
@@ -42,18 +47,18 @@ fn calls(course: Course) -> u64 {
     count(course, |child| child.run_to_call(&mut || false), Stop::Call)
 }
 
-/// Instructions for each message, without those of the marks.
+/// Returns the instructions for each message, without those of the marks.
 fn instructions(course: Course) -> f64 {
     let step = |child: &mut Stepper| child.step(&mut || false);
     let [all, marks] = [course, nothing].map(|course| count(course, step, Stop::There));
     (all - marks) as f64 / COUNT as f64
 }
 
-fn no_message_is_a_system_call() {
+fn messages_make_no_system_call() {
     Worker::run(&[&"figures::count_calls"]);
 }
 
-/// Between the marks is no system call but those of the second mark.
+/// Between the marks, the only system calls are those of the second mark.
 fn count_calls(_: &mut Orders) {
     let marks = calls(nothing);
     assert!(marks > 0, "a mark is a system call");
@@ -62,7 +67,7 @@ fn count_calls(_: &mut Orders) {
     }
 }
 
-fn waiting_awake_is_no_system_call() {
+fn spinning_makes_no_system_call() {
     for (name, calls) in figures_of("figures::count_calls_of_waits") {
         println!("{name}: {calls:.2} system calls each time that nothing came");
         assert!(calls <= AT_THE_END, "{name}: {calls} system calls to wait awake and give up");
@@ -72,19 +77,19 @@ fn waiting_awake_is_no_system_call() {
 fn count_calls_of_waits(_: &mut Orders) {
     let marks = calls(nothing);
     for (name, course) in WAITS {
-        // A call is seen twice, on its way in and out.
+        // A stepped child stops at the entry and at the exit of a call.
         say(format!("{name} {}", (calls(*course) - marks) as f64 / COUNT as f64 / 2.0));
     }
     say(OVER);
 }
 
-/// The compiler's name for itself.
+/// Returns the compiler's version.
 fn compiler() -> String {
     let said = Command::new("rustc").arg("--version").output();
     said.ok().and_then(|out| String::from_utf8(out.stdout).ok()).unwrap_or_default().trim().into()
 }
 
-/// Why the figures cannot be compared with the stored ones.
+/// Returns why the figures cannot be compared with the stored ones.
 fn incomparable() -> Option<String> {
     let stored = STORED.lines().next().unwrap_or_default();
     if !cfg!(target_arch = "x86_64") {
@@ -97,12 +102,12 @@ fn incomparable() -> Option<String> {
         .then(|| format!("the stored figures are of {stored}, not {}", compiler()))
 }
 
-/// Instructions of each, by name.
+/// Returns all instruction counts, by name.
 fn all_instructions() -> Vec<(String, f64)> {
     figures_of("figures::count_instructions")
 }
 
-/// What a worker counted, by name.
+/// Returns what a worker counted, by name.
 fn figures_of(work: &str) -> Vec<(String, f64)> {
     let mut worker = Worker::start(&[&work]).expect("start");
     let mut all = Vec::new();
@@ -124,7 +129,7 @@ fn count_instructions(_: &mut Orders) {
     say(OVER);
 }
 
-fn a_message_costs_what_it_did() {
+fn instruction_counts_match_the_stored_ones() {
     if let Some(why) = incomparable() {
         println!("NOT COMPARED: {why}");
         return;
@@ -145,8 +150,8 @@ fn a_message_costs_what_it_did() {
             off.push(format!("{name}: {now:.2} instead of {before:.2}"));
         }
     }
-    assert_eq!(stored.len(), all.len(), "figures of what is no longer counted");
-    assert!(off.is_empty(), "{off:?}; if that is meant, store them: -- --store");
+    assert_eq!(stored.len(), all.len(), "there are stored figures that are no longer counted");
+    assert!(off.is_empty(), "{off:?}; if that is intended, store them: -- --store");
 }
 
 pub fn store() -> ExitCode {

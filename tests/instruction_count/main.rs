@@ -1,14 +1,15 @@
-//! What a message costs while both sides are awake: how many instructions, and no system call. Counts,
-//! not times: however busy the machine is, they are the same.
+//! The cost of a message while no side is parked: the number of instructions, and no system call.
+//! These are counts, not times, so they do not depend on the load of the host.
 //!
 //! ```text
 //! cargo test --release --test instruction_count
 //! cargo test --release --test instruction_count -- --store
 //! ```
 //!
-//! The first compares the instructions with `figures.txt` and fails when they are more than 3 % off, in
-//! either direction; the second stores new ones. They are those of one compiler on x86-64: with
-//! another one, or without `--release`, only the system calls are looked at, and it says so.
+//! The first command compares the instructions with `figures.txt` and fails if they differ by more
+//! than 3 % in either direction. The second one stores new figures. They are valid for one compiler
+//! on x86-64. With another one, or without `--release`, the suite checks only the system calls, and
+//! reports that.
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod figures;
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
     suite::run_with(arguments.into_iter(), suite::WATCHDOG, figures::tests())
 }
 
-/// Elsewhere, no steps.
+/// Other architectures have no stepping.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod figures {
     use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! The ways of a message that are counted. Each is done in a child of its own, between two marks.
+//! The operations on messages that are counted. Each runs in a separate child, between two marks.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use sysvring::{Message, Options, RecvError, SendError, mpmc, spsc};
 use sysvring_support::step::mark;
 
-/// Messages between the marks: fewer than a lap.
+/// The number of messages between the marks, less than a lap.
 pub const COUNT: usize = 64;
 const BATCH: usize = 16;
 
@@ -99,7 +99,8 @@ pub const ALL: &[(&str, Course)] = &[
     }),
 ];
 
-/// Waiting awake for what does not come, until the time is over, as often.
+/// Waits without parking for a message or a free slot that never becomes available, until the
+/// timeout, [`COUNT`] times.
 pub const WAITS: &[(&str, Course)] = &[
     ("spsc receiver", || {
         let (_tx, mut rx) = pair::<Small>(7);
@@ -121,20 +122,20 @@ pub const WAITS: &[(&str, Course)] = &[
     }),
 ];
 
-/// Shorter than anybody spins before it yields and sleeps.
+/// The timeout is shorter than any handle spins before it yields and parks.
 fn waits(mut wait: impl FnMut(Duration) -> bool) {
     mark();
     (0..COUNT).for_each(|_| assert!(wait(Duration::from_nanos(500))));
     mark();
 }
 
-/// Nothing between the marks.
+/// Does nothing between the marks.
 pub fn nothing() {
     mark();
     mark();
 }
 
-/// Both ends of a channel that has been round twice, and knows its peer.
+/// Makes both ends of a channel whose ring has wrapped around twice, and which know their peer.
 fn pair<M: Message + Copy>(message: M) -> (spsc::Sender<M>, spsc::Receiver<M>) {
     let mut tx: spsc::Sender<M> = Options::private().create().expect("a channel");
     let mut rx: spsc::Receiver<M> = Options::id(tx.id()).attach().expect("its other side");
@@ -165,7 +166,7 @@ fn one_received<M: Message + Copy>(message: M, mut receive: impl FnMut(&mut spsc
     mark();
 }
 
-/// As [`pair`].
+/// Does the same as [`pair`] for MPMC.
 fn members<M: Message + Copy>(message: M) -> (mpmc::Sender<M>, mpmc::Receiver<M>) {
     let tx: mpmc::Sender<M> = Options::private().create().expect("a channel");
     let rx: mpmc::Receiver<M> = Options::id(tx.id()).attach().expect("another member");

@@ -1,4 +1,5 @@
-//! Anything that members can do, in any order, against a queue that knows whose each message is.
+//! Tries all operations of members, in any order, against a queue that records the owner of each
+//! message.
 
 use proptest::prelude::*;
 use sysvring_support::commands::here::Here;
@@ -9,10 +10,10 @@ use sysvring_support::{tests, workers};
 use crate::for_all;
 
 tests![
-    a_one_to_one_channel_is_a_queue,
-    a_many_to_many_channel_is_a_queue,
-    a_one_to_one_channel_survives_its_members,
-    a_many_to_many_channel_survives_its_members,
+    an_spsc_channel_is_a_queue,
+    an_mpmc_channel_is_a_queue,
+    an_spsc_channel_survives_its_members,
+    an_mpmc_channel_survives_its_members,
 ];
 workers![member];
 
@@ -38,11 +39,11 @@ fn among_the_living(flavor: Flavor, cases: u32) {
     for_all(cases, file!(), input, |(rules, ops)| run(&mut Here::new(rules), rules, &ops));
 }
 
-fn a_one_to_one_channel_is_a_queue() {
+fn an_spsc_channel_is_a_queue() {
     among_the_living(Flavor::Spsc, 250);
 }
 
-fn a_many_to_many_channel_is_a_queue() {
+fn an_mpmc_channel_is_a_queue() {
     among_the_living(Flavor::Mpmc, 250);
 }
 
@@ -54,10 +55,10 @@ fn among_the_mortal(flavor: Flavor, cases: u32) {
     });
 }
 
-fn a_one_to_one_channel_survives_its_members() {
+fn an_spsc_channel_survives_its_members() {
     among_the_mortal(Flavor::Spsc, 40);
 }
 
-fn a_many_to_many_channel_survives_its_members() {
+fn an_mpmc_channel_survives_its_members() {
     among_the_mortal(Flavor::Mpmc, 100);
 }

@@ -1,4 +1,5 @@
-//! What holds whatever is done, tried with random input over System V. `PROPTEST_CASES` says how much.
+//! Properties that hold for any sequence of operations, tested with random input over System V IPC.
+//! `PROPTEST_CASES` sets the number of cases.
 
 mod commands;
 mod options;
@@ -10,8 +11,8 @@ use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestRunner};
 use sysvring_support::{suite, worker};
 
-/// Tries `holds` with so many inputs, unless `PROPTEST_CASES` says how many. What fails is made small,
-/// shown, and kept in `proptest-regressions` to be tried first from then on.
+/// Tests `holds` with this number of inputs, unless `PROPTEST_CASES` is set. A failing input is
+/// minimised, printed, and stored in `proptest-regressions`, so that later runs try it first.
 fn for_all<S: Strategy<Value: Debug>>(
     cases: u32,
     file: &'static str,

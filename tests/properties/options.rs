@@ -1,5 +1,5 @@
-//! Options: what is accepted comes out as it was asked for, by whoever looks; what is refused is refused
-//! by its name, and nothing was made.
+//! Options: accepted values are reported as requested by every handle; a refused value is reported
+//! by its name, and nothing is created.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -12,9 +12,9 @@ use sysvring_support::tests;
 
 use crate::for_all;
 
-tests![what_is_accepted_round_trips_and_what_is_refused_is_named];
+tests![accepted_options_round_trip_and_refused_ones_are_named];
 
-/// A message with an alignment of its own, that ends in a slice.
+/// A message with a specific alignment that ends in a slice.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Debug)]
 #[zerocopy(crate = "sysvring::zerocopy")]
 #[repr(C)]
@@ -24,12 +24,12 @@ struct Letter {
     rest: [[u16; 2]],
 }
 
-/// What is asked for.
+/// The requested options.
 #[derive(Clone, Debug)]
 struct Wish {
     private: bool,
     many: bool,
-    /// Of the types in [`try_wish`].
+    /// The index of a type in [`try_wish`].
     message: usize,
     capacity: Option<usize>,
     slot_size: Option<usize>,
@@ -39,11 +39,11 @@ struct Wish {
     schema: Option<u64>,
     mode: u32,
     label: String,
-    /// Which option is asked for differently afterwards.
+    /// The option that is changed in a later request.
     change: usize,
 }
 
-/// A message type, as a [`Stat`] tells of it.
+/// A message type, as a [`Stat`] reports it.
 #[derive(Clone, Copy)]
 struct Shape {
     variable: bool,
@@ -51,7 +51,7 @@ struct Shape {
     align: usize,
 }
 
-/// Mostly good values, and some that are none.
+/// Generates mostly valid values, and some invalid ones.
 fn some<T: Clone + Debug + 'static>(
     good: impl Strategy<Value = T> + 'static,
     bad: Vec<T>,
@@ -86,7 +86,7 @@ fn wishes() -> impl Strategy<Value = Wish> {
             rest,
         )| {
             let (schema, mode, label) = rest;
-            // A one-to-one channel refuses these altogether: not every time.
+            // SPSC channels refuse these options altogether, so they are set only sometimes.
             let (members, redelivery) = match many || change == 0 {
                 true => (members, redelivery),
                 false => (None, None),
@@ -133,7 +133,7 @@ impl Wish {
         options
     }
 
-    /// The options that cannot be, by their documentation.
+    /// Returns the options that are invalid according to their documentation.
     fn wrong(&self, shape: Shape) -> BTreeSet<&'static str> {
         let mut wrong = BTreeSet::new();
         let mut must = |holds: bool, option| _ = (!holds).then(|| wrong.insert(option));
@@ -143,7 +143,7 @@ impl Wish {
             true => must(bytes >= shape.size.max(1), "slot_size"),
             false => must(bytes == shape.size || self.slot_size.is_none(), "slot_size"),
         }
-        // Each slot would be good, all of them more than there are addresses.
+        // Each slot would be valid, but all of them exceed the address space.
         must(!(shape.variable && self.slot_size == Some(usize::MAX)), "capacity");
         must(self.members.is_none_or(|n| self.many && (2..=254).contains(&n)), "max_members");
         must(
@@ -161,7 +161,7 @@ impl Wish {
         wrong
     }
 
-    /// Whether a channel is as it was asked for.
+    /// Checks that a channel is as requested.
     fn check(&self, shape: Shape, name: &Name, stat: &Stat) {
         let slots = self.capacity.unwrap_or(1024).next_power_of_two();
         let usual = if shape.variable { shape.size.max(1024) } else { shape.size };
@@ -184,13 +184,13 @@ impl Wish {
         assert_eq!(stat.key == 0, self.private);
         assert_eq!((stat.depth, stat.head, stat.tail), (0, 0, 0));
         let [member] = &stat.members[..] else { panic!("{:?}", stat.members) };
-        // What is cut is cut between two characters.
+        // The label is truncated between two characters.
         let cut = (0..=32).rev().find(|&at| self.label.is_char_boundary(at.min(self.label.len())));
         let cut = cut.expect("the beginning is one").min(self.label.len());
         assert_eq!(member.label, self.label[..cut]);
     }
 
-    /// The same with one option changed, and which.
+    /// Returns the same with one option changed, and that option's name.
     fn changed(&self) -> (Wish, &'static str) {
         let mut wish = self.clone();
         match self.change {
@@ -221,7 +221,7 @@ impl Wish {
     }
 }
 
-/// What the two ends have in common.
+/// The parts that both ends have in common.
 trait End: Handle {
     fn stat(&self) -> Result<Stat, Error>;
 }
@@ -250,21 +250,22 @@ fn try_ends<Tx: End, Rx: End>(wish: &Wish, shape: Shape) {
                 assert!(!reason.is_empty());
             }
             Err(error) => panic!("{error}"),
-            Ok(_) => panic!("made, though {wrong:?}"),
+            Ok(_) => panic!("created in spite of {wrong:?}"),
         }
         let nothing = sysvring::stat(name.as_str());
         assert!(matches!(nothing, Err(Error::NotFound { .. })), "{nothing:?}");
         return;
     }
-    let tx = made.expect("nothing is wrong with it");
+    let tx = made.expect("all options are valid");
     let stat = tx.stat().expect("stat");
     wish.check(shape, &name, &stat);
     wish.check(shape, &name, &sysvring::stat(stat.id).expect("stat"));
     let there = || if wish.private { Options::id(stat.id) } else { name.options() };
-    // Asked for the same, and for nothing. The name of an option that is private is for creators.
+    // Attaches with the same options and with none. The lifetime of a private channel is for
+    // creators only.
     let same = Wish { lifetime: wish.lifetime.filter(|_| !wish.private), ..wish.clone() };
     for options in [same.options(there()), there()] {
-        let rx: Rx = options.attach().expect("it is as it was asked for");
+        let rx: Rx = options.attach().expect("the channel is as requested");
         let alive = rx.stat().expect("stat").members.iter().filter(|m| m.alive).count();
         assert_eq!(alive, 2);
     }
@@ -276,10 +277,10 @@ fn try_ends<Tx: End, Rx: End>(wish: &Wish, shape: Shape) {
         }
         Err(Error::TypeMismatch { .. }) => assert_eq!(option, "schema"),
         Err(error) => panic!("{error}"),
-        Ok(_) => panic!("attached, though {option} differs"),
+        Ok(_) => panic!("attached although {option} differs"),
     }
     let alive = tx.stat().expect("stat").members.iter().filter(|m| m.alive).count();
-    assert_eq!(alive, 1, "the refused left no trace");
+    assert_eq!(alive, 1, "the refused attempts left no trace");
 }
 
 fn try_type<T: Message + ?Sized>(wish: &Wish, shape: Shape) {
@@ -299,6 +300,6 @@ fn try_wish(wish: Wish) {
     }
 }
 
-fn what_is_accepted_round_trips_and_what_is_refused_is_named() {
+fn accepted_options_round_trip_and_refused_ones_are_named() {
     for_all(400, file!(), wishes(), try_wish);
 }

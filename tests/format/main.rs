@@ -1,4 +1,5 @@
-//! `docs/design/memory-layout.md` against the code's assertions and the bytes of real channels.
+//! Compares `docs/design/memory-layout.md` with the code's assertions and the bytes of real
+//! channels.
 
 mod agreement;
 mod fresh;

@@ -19,15 +19,15 @@ pub type Course = fn();
 
 /// All of them, by name.
 pub const ALL: &[(&str, Course)] = &[
-    ("spsc send 8 B", || one::<Small>(7, |tx, m| tx.send(m).expect("room"), |_| {})),
+    ("spsc send 8 B", || one::<Small>(7, |tx, m| tx.send(m).expect("a free slot"), |_| {})),
     ("spsc recv 8 B", || one_received::<Small>(7, |rx| rx.recv().map(drop).expect("a message"))),
-    ("spsc send 64 B", || one::<Middle>([7; 8], |tx, m| tx.send(m).expect("room"), |_| {})),
+    ("spsc send 64 B", || one::<Middle>([7; 8], |tx, m| tx.send(m).expect("a free slot"), |_| {})),
     ("spsc recv 64 B", || {
         one_received::<Middle>([7; 8], |rx| rx.recv().map(drop).expect("a message"));
     }),
     ("spsc loan 64 B", || {
         let write = |tx: &mut spsc::Sender<Middle>, m: &Middle| {
-            let mut loan = tx.loan().expect("room");
+            let mut loan = tx.loan().expect("a free slot");
             *loan = *m;
             loan.commit();
         };
@@ -46,7 +46,7 @@ pub const ALL: &[(&str, Course)] = &[
     ("spsc send_batch 8 B", || {
         let send = |tx: &mut spsc::Sender<Small>| {
             for _ in 0..COUNT / BATCH {
-                tx.send_batch(&[7; BATCH]).expect("room");
+                tx.send_batch(&[7; BATCH]).expect("a free slot");
             }
         };
         one(7, |_, _| {}, send);
@@ -59,15 +59,15 @@ pub const ALL: &[(&str, Course)] = &[
             }
         });
     }),
-    ("mpmc send 8 B", || many::<Small>(7, |tx, m| tx.send(m).expect("room"))),
+    ("mpmc send 8 B", || many::<Small>(7, |tx, m| tx.send(m).expect("a free slot"))),
     ("mpmc recv 8 B", || many_received::<Small>(7, |rx| rx.recv().map(drop).expect("a message"))),
-    ("mpmc send 64 B", || many::<Middle>([7; 8], |tx, m| tx.send(m).expect("room"))),
+    ("mpmc send 64 B", || many::<Middle>([7; 8], |tx, m| tx.send(m).expect("a free slot"))),
     ("mpmc recv 64 B", || {
         many_received::<Middle>([7; 8], |rx| rx.recv().map(drop).expect("a message"));
     }),
     ("mpmc loan 64 B", || {
         let write = |tx: &mpmc::Sender<Middle>, m: &Middle| {
-            let mut loan = tx.loan().expect("room");
+            let mut loan = tx.loan().expect("a free slot");
             *loan = *m;
             loan.commit().expect("it is ours");
         };
@@ -83,7 +83,7 @@ pub const ALL: &[(&str, Course)] = &[
         let left = Cell::new(COUNT);
         many::<Small>(7, move |tx, m| {
             while left.get() != 0 {
-                tx.send_batch(&[*m; BATCH]).expect("room");
+                tx.send_batch(&[*m; BATCH]).expect("a free slot");
                 left.set(left.get() - BATCH);
             }
         });
@@ -112,12 +112,12 @@ pub const WAITS: &[(&str, Course)] = &[
     }),
     ("spsc sender", || {
         let (mut tx, _rx) = pair::<Small>(7);
-        (0..tx.capacity()).for_each(|_| tx.send(&7).expect("room"));
+        (0..tx.capacity()).for_each(|_| tx.send(&7).expect("a free slot"));
         waits(|time| tx.send_timeout(&7, time) == Err(SendError::Timeout));
     }),
     ("mpmc sender", || {
         let (tx, _rx) = members::<Small>(7);
-        (0..tx.capacity()).for_each(|_| tx.send(&7).expect("room"));
+        (0..tx.capacity()).for_each(|_| tx.send(&7).expect("a free slot"));
         waits(|time| tx.send_timeout(&7, time) == Err(SendError::Timeout));
     }),
 ];
@@ -140,7 +140,7 @@ fn pair<M: Message + Copy>(message: M) -> (spsc::Sender<M>, spsc::Receiver<M>) {
     let mut tx: spsc::Sender<M> = Options::private().create().expect("a channel");
     let mut rx: spsc::Receiver<M> = Options::id(tx.id()).attach().expect("its other side");
     for _ in 0..2 * tx.capacity() {
-        tx.send(&message).expect("room");
+        tx.send(&message).expect("a free slot");
         rx.recv().map(drop).expect("a message");
     }
     (tx, rx)
@@ -160,7 +160,7 @@ fn one<M: Message + Copy>(
 
 fn one_received<M: Message + Copy>(message: M, mut receive: impl FnMut(&mut spsc::Receiver<M>)) {
     let (mut tx, mut rx) = pair(message);
-    (0..COUNT).for_each(|_| tx.send(&message).expect("room"));
+    (0..COUNT).for_each(|_| tx.send(&message).expect("a free slot"));
     mark();
     (0..COUNT).for_each(|_| receive(&mut rx));
     mark();
@@ -171,7 +171,7 @@ fn members<M: Message + Copy>(message: M) -> (mpmc::Sender<M>, mpmc::Receiver<M>
     let tx: mpmc::Sender<M> = Options::private().create().expect("a channel");
     let rx: mpmc::Receiver<M> = Options::id(tx.id()).attach().expect("another member");
     for _ in 0..2 * tx.capacity() {
-        tx.send(&message).expect("room");
+        tx.send(&message).expect("a free slot");
         rx.recv().map(drop).expect("a message");
     }
     (tx, rx)
@@ -186,7 +186,7 @@ fn many<M: Message + Copy>(message: M, send: impl Fn(&mpmc::Sender<M>, &M)) {
 
 fn many_received<M: Message + Copy>(message: M, receive: impl Fn(&mpmc::Receiver<M>)) {
     let (tx, rx) = members(message);
-    (0..COUNT).for_each(|_| tx.send(&message).expect("room"));
+    (0..COUNT).for_each(|_| tx.send(&message).expect("a free slot"));
     mark();
     (0..COUNT).for_each(|_| receive(&rx));
     mark();

@@ -160,7 +160,7 @@ impl Scene {
         let mut tx: Sender<Load> = self.options().attach().expect("a sender");
         for _ in 0..self.state.fill {
             let load = load(tx.position());
-            tx.try_send(&load).expect("room");
+            tx.try_send(&load).expect("a free slot");
         }
     }
 

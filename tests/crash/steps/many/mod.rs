@@ -70,7 +70,7 @@ pub fn open<H: Handle>(scene: &Scene) -> H {
 
 fn fill(scene: &Scene, tx: &Sender<Load>, n: u64) {
     for _ in 0..n {
-        tx.try_send(&load(scene.board.many.next_old())).expect("room");
+        tx.try_send(&load(scene.board.many.next_old())).expect("a free slot");
     }
 }
 

@@ -141,7 +141,7 @@ fn close(_: &Scene, hands: &mut Hands) -> Result<(), String> {
 fn with_messages(scene: &Scene) -> End {
     let tx: Sender<Load> = open(scene);
     for _ in 0..2 {
-        tx.send(&load(scene.board.many.next_old())).expect("room");
+        tx.send(&load(scene.board.many.next_old())).expect("a free slot");
     }
     End::ManySender(tx)
 }

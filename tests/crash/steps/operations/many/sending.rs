@@ -55,7 +55,7 @@ fn lent(scene: &Scene) -> End {
     let tx: &'static Sender<Load> = Box::leak(Box::new(seated(scene)));
     let loan = tx.loan().expect("a free slot");
     let other: Sender<Load> = open(scene);
-    other.send(&load(scene.board.many.next_old())).expect("room");
+    other.send(&load(scene.board.many.next_old())).expect("a free slot");
     End::Lent(loan)
 }
 

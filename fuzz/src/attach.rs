@@ -184,15 +184,22 @@ where
         let options = if plan.private { Options::private() } else { Options::key(key) };
         let options = if plan.text { options.slot_size(24) } else { options };
         let options = if plan.many { options.max_members(MEMBERS) } else { options };
-        let mut tx: Tx =
-            options.capacity(4).open_timeout(TIMEOUT).wait(plan.wait).create().expect("a new channel");
+        let mut tx: Tx = options
+            .capacity(4)
+            .open_timeout(TIMEOUT)
+            .wait(plan.wait)
+            .create()
+            .expect("a new channel");
         let id = tx.id();
         ground.segment = Some(Segment::attach(id.segment()).expect("it is there"));
         ground.set = tx.stat().expect("stat").set.map(|set| Set { id: set.id });
         tx.use_up(message);
         if plan.live || plan.private {
-            let rx =
-                Options::id(id).open_timeout(TIMEOUT).wait(plan.wait).attach().expect("its other side");
+            let rx = Options::id(id)
+                .open_timeout(TIMEOUT)
+                .wait(plan.wait)
+                .attach()
+                .expect("its other side");
             live = Some((tx, rx));
         }
     } else {

@@ -1,4 +1,4 @@
-//! What only System V does by itself: a writer ends, what it wrote stays, a reader comes later.
+//! A mailbox: the writer exits, its letters stay in shared memory, and a reader comes later.
 //!
 //! ```text
 //! cargo run --example letter -- write "Dear reader, ..."
@@ -6,8 +6,8 @@
 //! cargo run --example letter -- read
 //! ```
 //!
-//! Between the first command and the last no process is there, only the segment and the set: until
-//! the reader has read and removes them, or the machine goes down.
+//! Between the first command and the last there is no process, only the segment and the set: until
+//! the reader has read the letters and removes them, or the machine reboots.
 
 use std::io::{self, Write};
 use std::process::ExitCode;

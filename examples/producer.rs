@@ -5,7 +5,8 @@
 //! cargo run --example consumer [NAME]                    another one, before or after
 //! ```
 //!
-//! Kill either and start it again: the stream goes on. The channel goes with the last of the two.
+//! Kill either and start it again: the stream continues. The last of the two to leave removes the
+//! channel.
 
 use std::error::Error;
 use std::process::ExitCode;

@@ -117,8 +117,8 @@ pub(crate) struct Repairs {
     pub(crate) last_poisoned: plain::AtomicU64,
 }
 
-/// One record of the members' table: facts and counters for observers. Members read only `state`
-/// and `joined`, to find out which holder of a seat died.
+/// One record of the members' table: facts and counters for observers. Members read `state`
+/// and `joined`, to find out which holder of a seat died, and the rest to describe a death.
 #[derive(Debug, Default)]
 #[repr(C, align(128))]
 pub(crate) struct Member {

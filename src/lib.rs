@@ -56,7 +56,7 @@
 //! longer write. There are no heartbeats and no timeouts that could be wrong. The same step posts
 //! to the blocked waiters of the other side. A process that calls `unshare` for IPC or System V
 //! semaphores loses its seat, and its calls return [`Fault::LivenessLost`]. After `exec`, a process
-//! keeps its seat although its mapping is gone: close channels before. A process that dumps core
+//! keeps its seat although its mapping is gone: close channels before `exec`. A process that dumps core
 //! counts as dead once the dump is written.
 //!
 //! # Trust

@@ -69,13 +69,13 @@ pub(crate) fn remove_if_unused(
 /// Removes a channel and its messages, even if it is in use: both its segment and its set.
 ///
 /// Blocked members are woken. Receivers get the messages in the ring, then [`Fault::Removed`].
-/// Senders get that fault at their next call but one at the latest: when `remove` returns, a call
-/// may be in progress, which sends its message or batch, and the next send of each thread may still
-/// succeed while it notices the removal. The name or key can be used again immediately.
+/// Each sending thread gets that fault after one more message or batch at most: a call that is in
+/// progress when `remove` returns may complete, and the next send may still succeed while it
+/// notices the removal. The name or key can be used again immediately.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::ForeignObject`] (an object that is not a channel of this crate is never
-/// removed), [`Error::PermissionDenied`] (only the owner or creator can remove a channel),
+/// removed), [`Error::PermissionDenied`] (only owner, creator or root can remove a channel),
 /// [`Error::ForeignOwner`] if another user has placed a segment or a set under the key of a name,
 /// [`Error::Busy`] if a process that is creating or joining does not finish within 10 seconds.
 ///

@@ -102,7 +102,7 @@ pub enum SendError {
     /// The receiver left or died. [`wait_for_peer`](crate::spsc::Sender::wait_for_peer) waits for
     /// another one, after which sending works again; the messages in the ring are kept for it.
     Disconnected,
-    /// The message is longer than a slot. Open the channel with a larger
+    /// The message is longer than a slot. Remove the channel and create it with a larger
     /// [`slot_size`](crate::Options::slot_size), or split the message.
     TooLong {
         /// Length of the message in bytes.
@@ -275,7 +275,7 @@ pub enum Error {
         pid: u32,
     },
     /// The mode of the segment or set does not grant this user access. Ask the owner for another
-    /// mode. Whatever the mode, only the owner or creator can [`remove`](crate::remove) a channel.
+    /// mode. Whatever the mode, only owner, creator or root can [`remove`](crate::remove) a channel.
     PermissionDenied {
         /// The channel.
         channel: String,
@@ -304,7 +304,7 @@ pub enum Error {
         owner: u32,
     },
     /// A living process has this seat. An SPSC channel has one sender and one receiver; wait for
-    /// that process to exit, or stop it.
+    /// that process to exit, or end it.
     SeatTaken {
         /// The channel.
         channel: String,
@@ -437,7 +437,7 @@ impl fmt::Display for Error {
             ),
             Error::PermissionDenied { channel, call } if call.ends_with("(IPC_RMID)") => write!(
                 f,
-                "{call} denied for channel {channel}: only its owner or creator can remove it; ask \
+                "{call} denied for channel {channel}: only its owner, its creator or root can remove it; ask \
                  the owner"
             ),
             Error::PermissionDenied { channel, call } => write!(
@@ -466,7 +466,7 @@ impl fmt::Display for Error {
             Error::SeatTaken { channel, role, pid: 0 } => write!(
                 f,
                 "a process in another PID namespace is the {role} of channel {channel}; wait for \
-                 it to exit, or stop it"
+                 it to exit, or end it"
             ),
             Error::SeatTaken { channel, role, pid } if *pid == std::process::id() => write!(
                 f,
@@ -475,12 +475,12 @@ impl fmt::Display for Error {
             ),
             Error::SeatTaken { channel, role, pid } => write!(
                 f,
-                "process {pid} is the {role} of channel {channel}; wait for it to exit, or stop it"
+                "process {pid} is the {role} of channel {channel}; wait for it to exit, or end it"
             ),
             Error::NoSeat { channel, seats } => write!(
                 f,
                 "channel {channel} is at its limit of {seats} members; close one, or recreate the \
-                 channel with a higher `members` limit"
+                 channel with a larger `max_members`"
             ),
             Error::NameCollision { wanted, found } => write!(
                 f,

@@ -173,7 +173,7 @@ fn advice_fits_the_case() {
     // A process is not advised to stop itself.
     let taken = |pid| Error::SeatTaken { channel: channel(), role: "sender", pid };
     advises(taken(std::process::id()), "close it first");
-    advises(taken(std::process::id() + 1), "stop it");
+    advises(taken(std::process::id() + 1), "end it");
     // The channel may be another user's, under the same name.
     advises(Error::NotFound { channel: channel() }, "Options::owner");
     let of_another = Error::NotFound { channel: format!("{} of user 77", channel()) };

@@ -210,7 +210,7 @@ impl Options {
     }
 
     /// Sets the maximum number of members (senders plus receivers) of an MPMC channel: 2 to 254, by
-    /// default 64. Each seat costs 128 bytes and a semaphore.
+    /// default 64. Each seat costs 136 bytes and a semaphore.
     pub fn max_members(mut self, members: usize) -> Options {
         self.members = Some(members);
         self

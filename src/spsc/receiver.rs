@@ -70,7 +70,7 @@ impl<T: Message + ?Sized> Receiver<T> {
         !self.consumer.has_message()
     }
 
-    /// Returns whether a send would block.
+    /// Returns whether no slot is free.
     pub fn is_full(&self) -> bool {
         self.len() >= self.capacity()
     }

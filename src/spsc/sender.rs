@@ -115,7 +115,7 @@ impl<T: Message + ?Sized> Sender<T> {
         self.len() == 0
     }
 
-    /// Returns whether a send would block.
+    /// Returns whether no slot is free.
     pub fn is_full(&self) -> bool {
         self.len() >= self.capacity()
     }

@@ -149,7 +149,7 @@ impl Set {
         self.control(n, GETVAL, 0)
     }
 
-    /// Returns the process that last operated on semaphore `n`, be it by its exit; 0 if there is
+    /// Returns the process that last operated on semaphore `n`, including by exiting; 0 if there is
     /// none in this pid namespace.
     pub(crate) fn pid(&self, n: u16) -> Result<i32> {
         self.control(n, GETPID, 0)

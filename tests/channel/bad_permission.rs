@@ -128,7 +128,10 @@ fn may_use(orders: &mut Orders) {
     assert_eq!(rx.recv(), Ok(1));
     // To use is not to remove, and no mode would change that.
     let refused = refusal(sysvring::remove(Address::Key(key)));
-    assert!(refused.to_string().contains("only its owner or creator can remove it"), "{refused}");
+    assert!(
+        refused.to_string().contains("only its owner, its creator or root can remove it"),
+        "{refused}"
+    );
     assert_eq!(denied(refused), "shmctl(IPC_RMID)");
     say("refused");
     assert_eq!(rx.recv(), Ok(2));

@@ -195,7 +195,7 @@ fn fork_while<T: PartialEq + Send + Sync>(
     call: impl FnOnce() -> T + Send,
     forked: T,
     go_on: impl FnOnce(),
-) -> (T, Duration) {
+) -> T {
     let parent = std::process::id();
     CHILD.store(-1, Release);
     let thread = AtomicU64::new(0);
@@ -223,7 +223,9 @@ fn fork_while<T: PartialEq + Send + Sync>(
         let (watch, since) = (Watch::start(&[]), now_ns());
         go_on();
         let (result, at) = waits.join().expect("no panic");
-        (result, Duration::from_nanos(at.saturating_sub(since)).saturating_sub(watch.excuse()))
+        let late = Duration::from_nanos(at.saturating_sub(since)).saturating_sub(watch.excuse());
+        assert!(late < PROMPT, "woken after {late:?}");
+        result
     })
 }
 
@@ -247,9 +249,8 @@ fn fork_in_calls(_: &mut Orders) {
         let set = tx.stat().expect("stat").set.expect("a set").id;
         let receive = || rx.recv_timeout(LONG);
         let send = || tx.send(&7).expect("send");
-        let (result, late) = fork_while(set, WAKE_RECEIVERS, receive, forked(), send);
+        let result = fork_while(set, WAKE_RECEIVERS, receive, forked(), send);
         assert_eq!(result, Ok(7));
-        assert!(late < PROMPT, "woken after {late:?}");
     }
     sysvring::remove(name.as_str()).expect("removed");
     let options = || name.options().capacity(2).wait(Wait::Park);
@@ -258,17 +259,15 @@ fn fork_in_calls(_: &mut Orders) {
     let set = tx.stat().expect("stat").set.expect("a set").id;
     let receive = || rx.recv_timeout(LONG);
     let send = || tx.send(&7).expect("send");
-    let (result, late) = fork_while(set, WAKE_RECEIVERS, receive, forked(), send);
+    let result = fork_while(set, WAKE_RECEIVERS, receive, forked(), send);
     assert_eq!(result, Ok(7));
-    assert!(late < PROMPT, "woken after {late:?}");
     (0..2).for_each(|n| tx.send(&n).expect("send"));
     let forked = Err(SendError::Fault(Fault::Forked));
     let send = || tx.send_timeout(&2, LONG);
     let mut first = None;
     let receive = || first = Some(rx.recv());
-    let (result, late) = fork_while(set, WAKE_SENDERS, send, forked, receive);
+    let result = fork_while(set, WAKE_SENDERS, send, forked, receive);
     assert_eq!(result, Ok(()));
-    assert!(late < PROMPT, "woken after {late:?}");
     assert_eq!(first, Some(Ok(0)));
     assert_eq!([rx.recv(), rx.recv(), rx.try_recv()], [Ok(1), Ok(2), Err(RecvError::Empty)]);
 }

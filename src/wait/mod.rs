@@ -7,7 +7,8 @@
 //! members (`waiting.rs`), and a wake semaphore. *Work* is what a thread of this side waits for: a
 //! message, a free slot, or a state that is permanent, such as the end of the stream. Senders wait
 //! for a burst: a free slot counts as work for them once half of the ring is free; in a small ring
-//! it counts at once.
+//! it counts at once. A thread has *the duty* when it must see to it that further waiters are woken.
+//! Blocking is in *slices* of 200 ms; a slice that ends is no wake-up.
 //!
 //! ```text
 //! P1  publisher        Publishes (a Release store to the ring), then loads the parking word.
@@ -36,6 +37,8 @@
 //! B1  waiter that      Until its token is consumed, and for one slice at most: polls exactly every
 //!     posted in H1     0.4 ms and takes what it finds; S1.
 //!     or R1
+//! L1  waiter whose     Subtracts 1 from its count; polls exactly and takes what it finds. Found
+//!     slice is over    something: F2, F3. Nothing: S1.
 //! G1  waiter whose     Subtracts 1 from its count; F2; polls exactly and takes what it finds; F3.
 //!     time is over
 //! O1  thread that      If no thread of this side is counted: done.

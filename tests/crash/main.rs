@@ -1,17 +1,17 @@
 //! Real processes that are killed at every instruction, on architectures whose registers are known.
 //! `tests/stress` kills them at random times on every architecture.
 //!
-//! *The walk* (`steps/walk.rs`). For each operation of an SPSC or MPMC channel
-//! (`steps/operations/`), with the ring in several states and the other side absent, idle, asleep
+//! *The walk* (`every_instruction.rs`). For each operation of an SPSC or MPMC channel
+//! (`operations/`), with the ring in several states and the other side absent, idle, asleep
 //! or late, a victim is stepped through its operation and killed by SIGKILL after a number of
-//! instructions. Then survivors check the channel (`steps/verify.rs`, `steps/many/verify.rs`):
+//! instructions. Then survivors check the channel (`verify.rs`, `many/verify.rs`):
 //! every message whose call returned is available; no message is torn, out of order or duplicated
 //! (in MPMC channels, unless it is marked as redelivered); the ring can be filled and drained; a
 //! parked waiter wakes within 100 ms (its own next poll would come later) and its call returns the
 //! correct result; the next open takes a negligible time; the dead hold no semaphore; nothing is
 //! left in the kernel's tables. The same walk also stops victims instead of killing them
-//! (`stopped.rs`), fails each of their system calls with each errno (`errno.rs`), and kills the
-//! process that takes over as well (`twice.rs`). Mutation tests use victims and survivors that
+//! (`sigstop.rs`), fails each of their system calls with each errno (`errno.rs`), and kills the
+//! process that takes over as well (`double_crash.rs`). Mutation tests use victims and survivors that
 //! leave out one part of the protocol, and show that the checks detect it (`controls.rs`,
 //! `many/controls.rs`).
 //!
@@ -29,15 +29,15 @@
 //! crashes.
 //!
 //! ```text
-//! cargo test --release --test crash -- --every 1 walk
-//! cargo test --release --test crash -- --pairs 100000 twice
+//! cargo test --release --test crash -- --every 1 every_instruction
+//! cargo test --release --test crash -- --pairs 100000 double_crash
 //! ```
 //!
 //! A failure names the operation, its case and the instruction. To repeat that crash point alone,
 //! and to see the source line at that address, use the printed numbers:
 //!
 //! ```text
-//! cargo test --release --test crash -- --at 312 walk::recv_batch
+//! cargo test --release --test crash -- --at 312 every_instruction::recv_batch
 //! addr2line -fie target/release/deps/crash-... 0x5d93d
 //! ```
 //!
@@ -45,6 +45,7 @@
 //! shares no segments with other processes. Otherwise, run nothing at the same time that reaps.
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[path = "steps.rs"]
 mod steps;
 
 use std::process::ExitCode;

@@ -1,14 +1,14 @@
 //! Real processes that are killed at random moments, hundreds per second, for a configurable time.
 //!
-//! *Random kills* (`many.rs`, `one.rs`). Senders and receivers of one MPMC channel are killed by
+//! *Random kills* (`mpmc.rs`, `spsc.rs`). Senders and receivers of one MPMC channel are killed by
 //! SIGKILL and restarted: one, several, or all at once. Some are stopped for a while. What each did
 //! is in memory that outlives them (`ledger.rs`): every message whose call returned was received,
 //! no message is torn, none is received twice unless it is marked as redelivered, and those of a
 //! sender are in order. At most a quarter of a second passes without a message, plus what the host
 //! excuses. In a mutation test, a receiver acknowledges too early, and the losses are detected.
-//! `one.rs` does the same with one SPSC sender and receiver.
+//! `spsc.rs` does the same with one SPSC sender and receiver.
 //!
-//! *Masses* (`masses.rs`). Deaths while no member is parked, and channels whose members are all
+//! *Masses* (`token_pileup.rs`). Deaths while no member is parked, and channels whose members are all
 //! killed during creation.
 //!
 //! *Parked waiters* (`sleepers.rs`). More threads wait than there are seats, and their processes
@@ -26,7 +26,7 @@
 //! ```text
 //! cargo test --release --test stress -- --seconds 90
 //! cargo test --release --test stress -- --kills 200000 --messages 100000000
-//! cargo test --release --test stress -- --deaths 100000 --cycles 10000 masses
+//! cargo test --release --test stress -- --deaths 100000 --cycles 10000 token_pileup
 //! ```
 //!
 //! Random kills continue until all requested numbers are reached. Where IPC or user namespaces are
@@ -34,13 +34,13 @@
 //! time that reaps.
 
 mod ledger;
-mod many;
-mod masses;
 mod member;
-mod one;
+mod mpmc;
 mod scale;
 mod sleepers;
-mod stall;
+mod spsc;
+mod stall_detector;
+mod token_pileup;
 
 use std::process::ExitCode;
 
@@ -49,7 +49,8 @@ use sysvring_support::{suite, worker};
 fn main() -> ExitCode {
     if let Some(orders) = worker::orders() {
         return worker::work(
-            &[many::workers(), masses::workers(), one::workers(), sleepers::workers()].concat(),
+            &[mpmc::workers(), token_pileup::workers(), spsc::workers(), sleepers::workers()]
+                .concat(),
             orders,
         );
     }
@@ -58,6 +59,6 @@ fn main() -> ExitCode {
         eprintln!("{error}");
         return ExitCode::FAILURE;
     }
-    let tests = [many::tests(), masses::tests(), one::tests(), sleepers::tests()].concat();
+    let tests = [mpmc::tests(), token_pileup::tests(), spsc::tests(), sleepers::tests()].concat();
     suite::run_with(arguments.into_iter(), scale::WATCHDOG, tests)
 }

@@ -1,0 +1,116 @@
+//! Compares what survivors find in an MPMC channel with what all processes reported.
+
+use sysvring::Redelivery;
+
+use super::ledger::{Report, SURVIVOR};
+use super::verify::Survivor;
+use crate::steps::kernel::Side;
+use crate::steps::report::peer;
+use crate::steps::violation::{Kind, Violation, no};
+
+/// A message that a survivor received.
+pub(super) struct Got {
+    pub(super) number: u64,
+    /// The position, counted from the first position of the case.
+    pub(super) place: u64,
+    pub(super) deliveries: u8,
+}
+
+impl Survivor<'_> {
+    /// Checks that the messages sent and received match what all processes reported.
+    pub(super) fn account(&self) -> Result<(), Violation> {
+        let board = &self.scene.board;
+        let ledger = &board.many;
+        if board.wrong.get() != 0 {
+            return no(Kind::Wrong, "a message was torn, or received twice");
+        }
+        let or = |cell: fn(&Report) -> u64| ledger.reports().iter().fold(0, |a, r| a | cell(r));
+        let (returned, seen) = (or(|r| r.got.get()), or(|r| r.seen.get()));
+        let open = ledger.reports().map(|report| report.open());
+        let held = open[0].0 + open[1].0 + ledger.orphans.get();
+        let in_doubt = open[0].1 + open[1].1;
+        let limit = match self.scene.redelivery {
+            Redelivery::UpTo(times) => times,
+            _ => 1,
+        };
+        let mut mine = 0u64;
+        let mut again = 0;
+        for (i, Got { number, place, deliveries }) in self.got.iter().enumerate() {
+            if *number >= SURVIVOR {
+                continue;
+            }
+            let bit = 1 << number;
+            if !ledger.sent(*number).0 {
+                return no(
+                    Kind::Count,
+                    format!("message {number} is present, but its call failed"),
+                );
+            }
+            if (returned | mine) & bit != 0 {
+                return no(Kind::Count, format!("message {number} is present twice"));
+            }
+            if seen & bit != 0 && *deliveries < 2 {
+                return no(
+                    Kind::Count,
+                    format!("message {number} was received before and looks new"),
+                );
+            }
+            if *deliveries > limit {
+                return no(
+                    Kind::Count,
+                    format!("message {number} has a delivery count of {deliveries}"),
+                );
+            }
+            again += u64::from(*deliveries > 1);
+            mine |= bit;
+            let wrong = |before: &Got| {
+                let same_sender = before.number / 16 == number / 16;
+                let late = before.place > *place || same_sender && before.number > *number;
+                // Messages that a dead receiver had in flight may be delivered later.
+                let new = before.deliveries == 1 && *deliveries == 1;
+                before.place == *place || new && late
+            };
+            if self.got[..i].iter().any(wrong) {
+                return no(Kind::Wrong, format!("message {number} is out of order"));
+            }
+        }
+        if again > held {
+            return no(Kind::Count, format!("{again} messages redelivered; {held} were in flight"));
+        }
+        let sent = (0..SURVIVOR).filter(|n| ledger.sent(*n).1);
+        let lost: Vec<u64> = sent.filter(|n| (returned | mine) & 1 << n == 0).collect();
+        let given_up = self.given_up(held)?;
+        if lost.len() as u64 > in_doubt + given_up {
+            return no(
+                Kind::Count,
+                format!("{lost:?} are lost; {in_doubt} are in doubt, {given_up} were given up"),
+            );
+        }
+        let stays = self.got.iter().any(|got| got.number < SURVIVOR);
+        if board.peer.get() == peer::DISCONNECTED && self.scene.side == Side::Sender && stays {
+            return no(Kind::Told, "the receiver got the end of the stream before all messages");
+        }
+        Ok(())
+    }
+
+    /// Checks how many messages were given up because dead receivers had them in flight too often,
+    /// according to the channel's counts.
+    fn given_up(&self, held: u64) -> Result<u64, Violation> {
+        let Some(rx) = &self.rx else { return Ok(0) };
+        let stat = rx.stat().or_else(|e| no(Kind::Broken, format!("stat: {e}")))?;
+        let (dropped, poisoned) = (stat.dropped, stat.poisoned);
+        let right = match self.scene.redelivery {
+            // No case has that many deaths in a row.
+            Redelivery::UpTo(16) => dropped + poisoned == 0,
+            Redelivery::UpTo(_) => dropped == 0 && poisoned <= held,
+            _ => poisoned == 0 && dropped <= held,
+        };
+        match right {
+            true => Ok(dropped + poisoned),
+            false => no(
+                Kind::Count,
+                format!("{dropped} dropped, {poisoned} discarded; {held} were in flight"),
+            ),
+        }
+    }
+}

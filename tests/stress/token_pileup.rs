@@ -1,0 +1,292 @@
+//! Masses of deaths: while no member is parked, and of all members of a channel during its
+//! creation.
+
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt;
+use std::time::{Duration, Instant};
+
+use sysvring::{Error, Lifetime, Options, mpmc, spsc};
+use sysvring_support::board::{Dice, now_ns};
+use sysvring_support::fork::Fork;
+use sysvring_support::name::Name;
+use sysvring_support::witness::Watch;
+use sysvring_support::worker::{Orders, Worker, say};
+use sysvring_support::{ipc, tests, workers};
+
+use crate::scale::scale;
+
+workers![die, make_and_die];
+
+tests![
+    ;alone: deaths_without_parked_waiters,
+    all_members_are_killed_during_creation,
+];
+
+/// The semaphores in a channel's set that receivers and senders park on.
+const WAKE: [i32; 2] = [2, 3];
+/// The kernel's limit of a semaphore's value.
+const LIMIT: u16 = 32_767;
+/// A semaphore that starts at this value reaches the limit in short runs, too.
+const NEARLY: i16 = 30_000;
+/// The minimum that a trim takes away.
+const TRIM: u16 = 10_000;
+/// No parked waiter polls by itself before this time.
+const SLICE: Duration = Duration::from_millis(150);
+
+fn deaths_without_parked_waiters() {
+    let name = Name::new();
+    let many = Name::new();
+    let mut rx: spsc::Receiver<u64> = name.options().open().expect("open");
+    let many_rx: mpmc::Receiver<u64> = many.options().open().expect("open");
+    let deaths = scale().deaths;
+    let mut worker = Worker::start(&[&"token_pileup::die", &name, &many, &deaths]).expect("start");
+    let [highest, trims] = worker.figures().expect("figures");
+    println!(
+        "masses {deaths} deaths without parked waiters: at most {highest} posts left by them, \
+         trimmed {trims} times"
+    );
+    assert!(trims >= 2.0, "neither channel reached the limit");
+    // After all these deaths, a parked waiter is woken at once.
+    let watch = Watch::start(&[worker.pid() as u32]);
+    worker.tell("send").expect("tell");
+    // Without a sender, receiving would end with `Disconnected`.
+    rx.wait_for_peer(Duration::from_secs(20)).expect("a sender");
+    many_rx.wait_for_peer(Duration::from_secs(20)).expect("a sender");
+    for _ in 0..2 {
+        let sent_at = match rx.recv_timeout(Duration::from_secs(20)) {
+            Ok(sent_at) => sent_at,
+            Err(error) => panic!("SPSC: {error}"),
+        };
+        watch.must_be_within(SLICE, sent_at);
+        let sent_at = many_rx.recv_timeout(Duration::from_secs(20)).expect("MPMC");
+        watch.must_be_within(SLICE, sent_at);
+    }
+    worker.finish();
+}
+
+/// Causes half of the deaths in each channel, one after the other.
+fn die(orders: &mut Orders) {
+    let (name, many): (String, String) = (orders.next(), orders.next());
+    let deaths: u64 = orders.next();
+    // SAFETY: takes a number only. The suite has a watchdog of its own, for any number of deaths.
+    unsafe { libc::alarm(0) };
+    let sets =
+        [&name, &many].map(|name| sysvring::stat(&**name).expect("stat").set.expect("a set").id);
+    // In MPMC channels a death is posted to both sides, in SPSC channels only to the receiver.
+    let watched = [(sets[0], WAKE[0]), (sets[1], WAKE[0]), (sets[1], WAKE[1])];
+    watched.iter().for_each(|&(set, wake)| ipc::add(set, wake, NEARLY));
+    let (mut before, mut highest, mut trims) = ([0; 3], 0, 0);
+    for n in 0..deaths {
+        let mut victim = Fork::start(|| {
+            let end = || {
+                // SAFETY: kills the calling process.
+                unsafe { libc::raise(libc::SIGKILL) }
+            };
+            match n % 2 {
+                0 => {
+                    let _tx: spsc::Sender<u64> = Options::named(&name).attach().expect("attach");
+                    end();
+                }
+                _ => {
+                    let _tx: mpmc::Sender<u64> = Options::named(&many).attach().expect("attach");
+                    end();
+                }
+            }
+        });
+        let status = victim.wait();
+        assert_eq!(status.signal(), Some(libc::SIGKILL), "death {n}: it could not attach");
+        for (&(set, wake), before) in watched.iter().zip(&mut before) {
+            let posts = ipc::values(set)[wake as usize];
+            trims += u64::from(posts + TRIM < *before);
+            highest = highest.max(posts);
+            *before = posts;
+        }
+    }
+    assert!(highest <= LIMIT);
+    say(format!("{highest} {trims}"));
+    sysvring_support::worker::hear();
+    let mut tx: spsc::Sender<u64> = Options::named(&name).attach().expect("attach");
+    let many_tx: mpmc::Sender<u64> = Options::named(&many).attach().expect("attach");
+    for _ in 0..2 {
+        // By now the receivers are parked.
+        std::thread::sleep(Duration::from_millis(20));
+        tx.send(&now_ns()).expect("send");
+        std::thread::sleep(Duration::from_millis(20));
+        many_tx.send(&now_ns()).expect("send");
+    }
+}
+
+fn all_members_are_killed_during_creation() {
+    let name = Name::new();
+    let cycles = scale().cycles;
+    let mut worker =
+        Worker::start(&[&"token_pileup::make_and_die", &name, &cycles]).expect("start");
+    let [whole, parts, left] = worker.figures().expect("figures");
+    worker.finish();
+    println!(
+        "masses {cycles} times all members were killed during creation: {whole} times two \
+         segments or sets were left, {parts} times one; after the next open or reap {left}"
+    );
+    assert!(whole + parts > 0.3 * cycles as f64, "killed before they made anything");
+    assert!(whole < 0.98 * cycles as f64, "killed after creation was complete");
+    assert_eq!(left, 0.0);
+}
+
+/// Returns the identifiers of the segments and sets with this crate's mark, from the kernel's
+/// tables.
+fn objects() -> BTreeSet<String> {
+    let mut objects = BTreeSet::new();
+    for table in ["shm", "sem"] {
+        let text = std::fs::read_to_string(format!("/proc/sysvipc/{table}")).expect("a table");
+        for line in text.lines().skip(1) {
+            let mut fields = line.split_whitespace().skip(1);
+            let (id, mode) =
+                (fields.next().expect("an identifier"), fields.next().expect("a mode"));
+            if u32::from_str_radix(mode, 8).is_ok_and(|mode| mode & 0o111 == 0o001) {
+                objects.insert(format!("{table} {id}"));
+            }
+        }
+    }
+    objects
+}
+
+/// Is one side of one channel until it is killed. The first process to arrive makes the channel.
+fn take_part(options: Options, many: bool, sends: bool) {
+    match (many, sends) {
+        (false, true) => {
+            let mut tx: spsc::Sender<u64> = options.open().expect("open");
+            loop {
+                let _ = tx.try_send(&1);
+            }
+        }
+        (false, false) => {
+            let mut rx: spsc::Receiver<u64> = options.open().expect("open");
+            loop {
+                let _ = rx.try_recv();
+            }
+        }
+        (true, true) => {
+            let tx: mpmc::Sender<u64> = options.open().expect("open");
+            loop {
+                let _ = tx.try_send(&1);
+            }
+        }
+        (true, false) => {
+            let rx: mpmc::Receiver<u64> = options.open().expect("open");
+            loop {
+                let _ = rx.try_recv();
+            }
+        }
+    }
+}
+
+/// Is both sides of a channel without a key, until it is killed.
+fn be_private(many: bool) {
+    if many {
+        let tx: mpmc::Sender<u64> = Options::private().open().expect("open");
+        let rx: mpmc::Receiver<u64> = Options::id(tx.id()).attach().expect("attach");
+        loop {
+            let _ = (tx.try_send(&1), rx.try_recv());
+        }
+    }
+    let mut tx: spsc::Sender<u64> = Options::private().open().expect("open");
+    let mut rx: spsc::Receiver<u64> = Options::id(tx.id()).attach().expect("attach");
+    loop {
+        let _ = (tx.try_send(&1), rx.try_recv());
+    }
+}
+
+/// Opens the channel as the next members do, checks that it takes a negligible time, and uses it.
+fn open_and_use(options: impl Fn() -> Options, many: bool) {
+    let options = || options().open_timeout(Duration::ZERO);
+    if many {
+        let rx: mpmc::Receiver<u64> = options().open().expect("open");
+        let tx: mpmc::Sender<u64> = options().open().expect("open");
+        while rx.try_recv().is_ok() {}
+        tx.send(&2).expect("send");
+        assert_eq!(rx.recv(), Ok(2));
+    } else {
+        let mut rx: spsc::Receiver<u64> = options().open().expect("open");
+        let mut tx: spsc::Sender<u64> = options().open().expect("open");
+        while rx.try_recv().is_ok() {}
+        tx.send(&2).expect("send");
+        assert_eq!(rx.recv(), Ok(2));
+    }
+}
+
+/// The maximum time in ns that a process gets to start and make a channel. It adapts to the
+/// results, so that deaths happen during creation on a busy host, too.
+struct Patience(u64);
+
+impl Patience {
+    /// Waits without a sleep, which would always take longer.
+    fn linger(&self, dice: &mut Dice) {
+        let time = Duration::from_nanos(dice.below(self.0));
+        let start = Instant::now();
+        while start.elapsed() < time {
+            std::hint::spin_loop();
+        }
+    }
+
+    fn learn(&mut self, objects_made: usize) {
+        match objects_made {
+            0 => self.0 = (self.0 + self.0 / 10).min(50_000_000),
+            1 => {}
+            _ => self.0 = (self.0 - self.0 / 10).max(50_000),
+        }
+    }
+}
+
+fn make_and_die(orders: &mut Orders) {
+    let (name, cycles): (String, u64) = (orders.next(), orders.next());
+    // SAFETY: takes a number only. The suite has a watchdog of its own, for any number of cycles.
+    unsafe { libc::alarm(0) };
+    let (mut dice, mut patience) = (Dice::new(), Patience(400_000));
+    let (mut whole, mut parts, mut left) = (0, 0, 0);
+    let before = objects();
+    let remaining = || objects().difference(&before).count();
+    for n in 0..cycles {
+        let many = n % 2 == 1;
+        // The channel is kept or not and then opened, or not kept and reaped, or private and
+        // reaped.
+        let way = n / 2 % 4;
+        let lifetime = [Lifetime::Kept, Lifetime::LastMember][usize::from(way != 0)];
+        let options = || Options::named(&name).capacity(8).lifetime(lifetime);
+        let start = |sends: bool| match way {
+            3 => Fork::start(|| be_private(many)),
+            _ => Fork::start(|| take_part(options(), many, sends)),
+        };
+        // Each dies at a random step: one process alone, or while the other one also runs.
+        let first_sends = dice.below(2) == 0;
+        let mut first = start(first_sends);
+        let alone = dice.below(2) == 0;
+        if alone {
+            patience.linger(&mut dice);
+            first.kill();
+        }
+        let mut second = start(!first_sends);
+        patience.linger(&mut dice);
+        second.kill();
+        first.kill();
+        assert!(first.kill_and_wait() && second.kill_and_wait(), "one process ended by itself");
+        let made = remaining();
+        patience.learn(made);
+        whole += u64::from(made >= 2);
+        parts += u64::from(made == 1);
+        match way {
+            0 | 1 => Fork::start(|| open_and_use(options, many)).finish(),
+            _ => _ = sysvring::reap().expect("reap"),
+        }
+        if way == 0 {
+            sysvring::remove(&*name).expect("the channel exists");
+        }
+        let there = sysvring::stat(&*name);
+        assert!(matches!(there, Err(Error::NotFound { .. })), "cycle {n}: {there:?}");
+        if remaining() != 0 {
+            eprintln!("cycle {n}: {:?}", objects().difference(&before));
+            left += remaining();
+            sysvring::reap().expect("reap");
+        }
+    }
+    say(format!("{whole} {parts} {left}"));
+}

@@ -4,6 +4,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+pub use crate::rng::Rng as Dice;
+
 /// Returns zeros in memory that all children forked later share, for the life of the process. A
 /// number that is never touched takes no memory.
 pub fn board<const N: usize>() -> &'static [AtomicU64; N] {
@@ -40,48 +42,4 @@ pub fn now_ns() -> u64 {
     // SAFETY: the pointer is to a local variable for the result.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
-/// Random numbers, by splitmix64.
-#[derive(Debug)]
-pub struct Dice(u64);
-
-impl Dice {
-    /// Returns a generator whose numbers differ between processes and between calls.
-    pub fn new() -> Dice {
-        Dice(now_ns() ^ u64::from(std::process::id()) << 40)
-    }
-
-    /// Returns a number from 0 to `n` - 1.
-    pub fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (x ^ x >> 31) % n
-    }
-
-    /// Returns a time of at most 2^`bits` nanoseconds. Each order of magnitude is equally likely.
-    pub fn time(&mut self, bits: u64) -> Duration {
-        let reach = self.below(bits) + 1;
-        Duration::from_nanos(self.below(1 << reach))
-    }
-
-    /// Waits for such a time, without giving up the processor if it is short.
-    pub fn pause(&mut self, bits: u64) {
-        let time = self.time(bits);
-        if time > Duration::from_micros(50) {
-            return std::thread::sleep(time);
-        }
-        let start = Instant::now();
-        while start.elapsed() < time {
-            std::hint::spin_loop();
-        }
-    }
-}
-
-impl Default for Dice {
-    fn default() -> Dice {
-        Dice::new()
-    }
 }

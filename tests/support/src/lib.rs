@@ -9,8 +9,11 @@ pub mod commands;
 pub mod fork;
 pub mod inject;
 pub mod ipc;
+pub mod ipc_namespace;
 pub mod memory;
 pub mod name;
+pub mod raw_ipc;
+pub mod rng;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub mod step;
 pub mod suite;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use libtest_mimic::{Arguments, Trial};
 
-use crate::{name, witness};
+use crate::raw_ipc::marked;
+use crate::{ipc_namespace, name, witness};
 
 /// The maximum time of a test, unless the caller sets another.
 pub const WATCHDOG: Duration = Duration::from_secs(240);
@@ -71,13 +72,10 @@ pub fn run_with(
     mut tests: Vec<Test>,
 ) -> ExitCode {
     let arguments = Arguments::from_iter(arguments);
-    // In a new namespace, the segments and sets of other programs are out of reach. If that is not
-    // allowed, the tests share the host's with all other processes.
-    //
-    // SAFETY: takes numbers; this process has one thread and does not use System V IPC yet.
-    unsafe { libc::unshare(libc::CLONE_NEWIPC) };
+    // If that is not allowed, the tests share the host's namespace with all other processes.
+    ipc_namespace::enter();
     witness::start();
-    let before = ours();
+    let before = marked();
     // Tests that would delay the others run last.
     tests.sort_by_key(|(_, _, needs)| *needs == Needs::Quiet);
     let trials = tests.into_iter().map(|(name, body, needs)| {
@@ -94,34 +92,15 @@ pub fn run_with(
         eprintln!("reaping failed: {error}");
         return ExitCode::FAILURE;
     }
-    let left: Vec<String> = ours().into_iter().filter(|line| !before.contains(line)).collect();
-    if !left.is_empty() {
-        eprintln!("left behind:\n{}", left.join("\n"));
-        return ExitCode::FAILURE;
-    }
-    conclusion.exit_code()
+    let mut left = marked();
+    left.retain(|object| !before.contains(object));
+    left.iter().for_each(|object| eprintln!("left behind: {object}"));
+    if left.is_empty() { conclusion.exit_code() } else { ExitCode::FAILURE }
 }
 
 /// Returns a path without the name of the program.
 pub(crate) fn short(path: &str) -> &str {
     path.split_once("::").map_or(path, |(_, rest)| rest)
-}
-
-/// Returns the kernel's lines of segments and sets with the mark of this crate.
-fn ours() -> Vec<String> {
-    let mut lines = Vec::new();
-    for table in ["shm", "sem"] {
-        let text = std::fs::read_to_string(format!("/proc/sysvipc/{table}")).unwrap_or_default();
-        for line in text.lines().skip(1) {
-            let mut fields = line.split_whitespace();
-            let (key, id, mode) = (fields.next(), fields.next(), fields.next());
-            let mode = mode.and_then(|m| u32::from_str_radix(m, 8).ok()).unwrap_or(0);
-            if mode & 0o111 == 0o001 {
-                lines.push(format!("{table} {} {}", key.unwrap_or(""), id.unwrap_or("")));
-            }
-        }
-    }
-    lines
 }
 
 fn is_root() -> bool {

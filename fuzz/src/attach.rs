@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use sysvring::{Address, ChannelId, Message, Observer, Options, Wait, mpmc, spsc};
 
+use crate::exercise::{Uses, checked};
 use crate::input::Input;
-use crate::kernel;
 use crate::raw::{Segment, Set, is_free, marked_segment, remove_segment};
+use crate::sim_kernel;
 use crate::time::within;
-use crate::uses::{Uses, checked};
 
 /// Of another process' creating, joining and removing, of which there is none.
 const TIMEOUT: Duration = Duration::from_micros(200);
@@ -245,7 +245,7 @@ where
     }
     // A lifecycle semaphore that was set, and that nobody holds, makes removing wait for 10 seconds:
     // nothing by the model's clock.
-    if kernel::is_model() || Set::marked(key).is_none_or(|set| set.value(0) == Some(0)) {
+    if sim_kernel::is_model() || Set::marked(key).is_none_or(|set| set.value(0) == Some(0)) {
         checked(sysvring::remove(Address::Key(key)));
     }
     foreign.check(&ground, opened);

@@ -4,7 +4,7 @@ use sysvring_support::commands::here::Here;
 use sysvring_support::commands::{Flavor, Op, Rules, run};
 
 use crate::input::Input;
-use crate::kernel::at_the_same_time;
+use crate::sim_kernel::at_the_same_time;
 
 /// More would only take longer.
 const MOST: usize = 400;

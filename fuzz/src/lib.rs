@@ -6,14 +6,14 @@
 
 mod attach;
 mod commands;
+mod exercise;
 mod input;
-pub mod kernel;
 mod live;
 mod messages;
+mod ops;
 mod raw;
-mod steps;
+pub mod sim_kernel;
 mod time;
-mod uses;
 
 pub use attach::{attach, joins};
 pub use commands::commands;
@@ -29,7 +29,7 @@ macro_rules! program {
     ($target:ident) => {
         #[cfg(fuzzing)]
         $crate::libfuzzer_sys::fuzz_target!(
-            init: $crate::kernel::from_environment(),
+            init: $crate::sim_kernel::from_environment(),
             |data: &[u8]| $crate::$target(data)
         );
 
@@ -45,7 +45,7 @@ macro_rules! program {
 /// # Errors
 /// A file that cannot be read.
 pub fn replay(target: fn(&[u8])) -> std::io::Result<()> {
-    kernel::from_environment();
+    sim_kernel::from_environment();
     for file in std::env::args_os().skip(1) {
         target(&std::fs::read(&file)?);
         println!("{}: no complaint", file.display());

@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use sysvring::{ChannelId, Fault, Handle, Lifetime, Message, Options, Wait, mpmc, spsc};
 
+use crate::exercise::checked;
 use crate::input::Input;
+use crate::ops::{Receiving, Sending, Step};
 use crate::raw::{Segment, Set, remove_segment};
-use crate::steps::{Receiving, Sending, Step};
 use crate::time::within;
-use crate::uses::checked;
 
 /// Of opening, which nobody holds up here.
 const TIMEOUT: Duration = Duration::from_millis(50);

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use crate::kernel;
+use crate::sim_kernel;
 
 /// Fails when an input takes longer than `limit`, three times in a row: a busy machine is late once,
 /// an input that hangs again and again.
 pub(crate) fn within(limit: Duration, once: impl Fn()) {
     let late = (0..3).all(|_| {
         let start = Instant::now();
-        kernel::at_the_same_time(&once);
+        sim_kernel::at_the_same_time(&once);
         start.elapsed() > limit
     });
     assert!(!late, "it takes longer than {limit:?}");

@@ -16,7 +16,7 @@ macro_rules! replay {
                 let target = Target { name: stringify!($target), run: sysvring_fuzz::$target };
                 target.try_out("the kernel");
                 let modelled = move || {
-                    sysvring_fuzz::kernel::model();
+                    sysvring_fuzz::sim_kernel::model();
                     target.try_out("the model");
                 };
                 if let Err(panic) = std::thread::spawn(modelled).join() {

@@ -7,7 +7,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use sysvring_support::memory::Memory;
 use sysvring_support::tests;
 
-use crate::ends::{CAPACITY, Ends, Many, OneToOne, Outcome, SEATS, SHORT, is_documented, timed};
+use crate::endpoints::{
+    CAPACITY, Ends, Many, OneToOne, Outcome, SEATS, SHORT, is_documented, timed,
+};
 use crate::ground::{Key, Neighbours, Sample};
 use crate::page;
 use crate::scale::scale;

@@ -6,15 +6,15 @@
 //! gets other values, and every bit and every pair of bits is flipped: before a channel is opened
 //! and while handles use it, for SPSC and MPMC.
 //!
-//! *The words* (`words.rs`). A member that encounters a slot's word that no correct member writes
+//! *The words* (`slot_states.rs`). A member that encounters a slot's word that no correct member writes
 //! reports it by name.
 //!
 //! *A live peer* (`peer.rs`). A scribbler overwrites header, slots and semaphores and removes the
 //! objects now and then, while others send and receive with deadlines, leave and join again. A
 //! header that changes while its channel is created does not affect the creator (`creation.rs`).
-//! Messages received by value are validated where no peer can reach them (`copies.rs`). Mutation
+//! Messages received by value are validated where no peer can reach them (`copy_then_validate.rs`). Mutation
 //! tests with members that are late, panic, crash or hang on purpose show that the checks detect
-//! this (`controls.rs`).
+//! this (`mutation_tests.rs`).
 //!
 //! Short runs, for every change:
 //!
@@ -32,20 +32,20 @@
 //!
 //! Where IPC or user namespaces are allowed, the suite shares no segments with other processes.
 
-mod controls;
-mod copies;
+mod copy_then_validate;
 mod creation;
-mod ends;
+mod endpoints;
 mod ground;
 mod header;
 mod member;
+mod mutation_tests;
 #[path = "../format/page.rs"]
 #[allow(dead_code, reason = "the tests of the document need more of it")]
 mod page;
 mod peer;
 mod scale;
 mod scribbler;
-mod words;
+mod slot_states;
 
 use std::process::ExitCode;
 
@@ -61,12 +61,12 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let tests = [
-        controls::tests(),
-        copies::tests(),
+        mutation_tests::tests(),
+        copy_then_validate::tests(),
         creation::tests(),
         header::tests(),
         peer::tests(),
-        words::tests(),
+        slot_states::tests(),
     ]
     .concat();
     suite::run_with(arguments.into_iter(), scale::WATCHDOG, tests)

@@ -12,7 +12,7 @@ use sysvring::{Error, Fault, Handle, Options, RecvError, SendError, Wait, mpmc, 
 use sysvring_support::board::{Dice, now_ns};
 use sysvring_support::witness::Watch;
 
-use crate::ends::GRACE;
+use crate::endpoints::GRACE;
 use crate::peer::Flaw;
 
 /// The timeout of opening.

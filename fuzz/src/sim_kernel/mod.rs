@@ -6,7 +6,7 @@
 //! model says, each look at a clock is later than the last. The names below are those of the C library,
 //! and a program takes its own functions first.
 //!
-//! `tests/kernel.rs` compares both, call by call.
+//! `tests/sim_kernel.rs` compares both, call by call.
 
 mod ipc;
 mod model;
@@ -88,7 +88,7 @@ fn real(name: &CStr, known: &AtomicUsize) -> usize {
 macro_rules! forward {
     ($name:literal, fn($($type:ty),*) -> $result:ty, $($argument:expr),*) => {{
         static KNOWN: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-        let address = crate::kernel::real($name, &KNOWN) as *const ();
+        let address = crate::sim_kernel::real($name, &KNOWN) as *const ();
         // SAFETY: that function has these arguments, and ours are the caller's.
         unsafe {
             std::mem::transmute::<*const (), unsafe extern "C" fn($($type),*) -> $result>(address)

@@ -229,7 +229,7 @@ fn the_model_says_what_the_kernel_says() {
     let all = || (0..SEQUENCES).map(sequence).collect::<Vec<_>>();
     let kernel = all();
     let modelled = std::thread::spawn(move || {
-        sysvring_fuzz::kernel::model();
+        sysvring_fuzz::sim_kernel::model();
         all()
     });
     let model = modelled.join().expect("answers");

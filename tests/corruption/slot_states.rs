@@ -8,7 +8,7 @@ use sysvring::{Fault, RecvError, SendError, mpmc, spsc};
 use sysvring_support::memory::Memory;
 use sysvring_support::tests;
 
-use crate::ends::SHORT;
+use crate::endpoints::SHORT;
 use crate::ground::Key;
 
 tests![

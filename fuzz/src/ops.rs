@@ -6,7 +6,7 @@ use std::time::Duration;
 use sysvring::zerocopy::IntoBytes;
 use sysvring::{Error, Fault, Handle, Message, RecvError, SendError, Stat, mpmc, spsc};
 
-use crate::uses::checked;
+use crate::exercise::checked;
 
 /// What a step may wait.
 const SHORT: Duration = Duration::from_micros(10);

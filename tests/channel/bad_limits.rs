@@ -7,25 +7,11 @@ use sysvring::{Error, Lifetime, Options};
 use sysvring_support::fork::Fork;
 use sysvring_support::inject;
 use sysvring_support::worker::{Orders, Worker, end_with_parent};
-use sysvring_support::{ipc, tests, workers};
+use sysvring_support::{ipc, test, work};
 
 use crate::advice::{advises, refusal};
 use crate::raw::{self, Key, objects, own_namespace};
 use crate::watch::Watch;
-
-tests![
-    limits_simulated,
-    no_address_space,
-    no_right_to_lock,
-    no_huge_pages,
-    semaphores_at_their_limits;
-    root:
-    as_many_segments_as_may_be,
-    segments_as_large_as_may_be,
-    as_many_sets_as_may_be,
-    fewer_operations_than_needed,
-];
-workers![simulated, small, unprivileged, many_segments, large_segments, many_sets, few_operations];
 
 /// The limit that was told, with its call.
 #[track_caller]
@@ -40,6 +26,7 @@ fn limit(error: Error, wanted: (&str, i32), named: &str) {
     }
 }
 
+#[work]
 fn simulated(_: &mut Orders) {
     let creating = libc::IPC_CREAT as u32;
     let new = (2, creating, creating);
@@ -75,6 +62,7 @@ fn simulated(_: &mut Orders) {
     }
 }
 
+#[test]
 fn limits_simulated() {
     Worker::start(&[&"bad_limits::simulated"]).expect("start").finish();
 }
@@ -85,6 +73,7 @@ fn set_limit(resource: libc::__rlimit_resource_t, bytes: u64) {
     assert_eq!(unsafe { libc::setrlimit(resource, &limit) }, 0);
 }
 
+#[work]
 fn small(_: &mut Orders) {
     let key = Key::new();
     // More than this program has, less than the channel needs.
@@ -101,10 +90,12 @@ fn small(_: &mut Orders) {
     drop(wide().capacity(4).create::<Sender<[u8]>>().expect("create"));
 }
 
+#[test]
 fn no_address_space() {
     Worker::start(&[&"bad_limits::small"]).expect("start").finish();
 }
 
+#[work]
 fn unprivileged(_: &mut Orders) {
     set_limit(libc::RLIMIT_MEMLOCK, 0);
     // SAFETY: numbers only.
@@ -123,11 +114,13 @@ fn unprivileged(_: &mut Orders) {
     sysvring::remove(key.address()).expect("remove");
 }
 
+#[test]
 fn no_right_to_lock() {
     Worker::start(&[&"bad_limits::unprivileged"]).expect("start").finish();
 }
 
 /// More huge pages than any machine has ready.
+#[test]
 fn no_huge_pages() {
     let key = Key::new();
     let options = key.options().huge_pages(true).slot_size(1 << 20).capacity(1 << 20);
@@ -138,6 +131,7 @@ fn no_huge_pages() {
 }
 
 /// Somebody sets the semaphores by hand.
+#[test]
 fn semaphores_at_their_limits() {
     const MOST: i32 = 32_767;
     let key = Key::new();
@@ -205,6 +199,7 @@ fn is_full_until_reaped(wanted: (&str, i32), named: &str) {
     drop(Options::private().create::<Sender<u64>>().expect("create"));
 }
 
+#[work]
 fn many_segments(_: &mut Orders) {
     assert!(own_namespace(), "{}", std::io::Error::last_os_error());
     sysctl("shmmni", "3");
@@ -219,10 +214,12 @@ fn many_segments(_: &mut Orders) {
     key.assert_free();
 }
 
+#[test(root)]
 fn as_many_segments_as_may_be() {
     Worker::start(&[&"bad_limits::many_segments"]).expect("start").finish();
 }
 
+#[work]
 fn large_segments(_: &mut Orders) {
     assert!(own_namespace(), "{}", std::io::Error::last_os_error());
     sysctl("shmmax", "8192");
@@ -246,10 +243,12 @@ fn large_segments(_: &mut Orders) {
     drop(tx);
 }
 
+#[test(root)]
 fn segments_as_large_as_may_be() {
     Worker::start(&[&"bad_limits::large_segments"]).expect("start").finish();
 }
 
+#[work]
 fn many_sets(_: &mut Orders) {
     assert!(own_namespace(), "{}", std::io::Error::last_os_error());
     // Semaphores in a set, in all, operations at once, sets.
@@ -266,10 +265,12 @@ fn many_sets(_: &mut Orders) {
     drop(key.options().create::<Sender<u64>>().expect("create"));
 }
 
+#[test(root)]
 fn as_many_sets_as_may_be() {
     Worker::start(&[&"bad_limits::many_sets"]).expect("start").finish();
 }
 
+#[work]
 fn few_operations(_: &mut Orders) {
     assert!(own_namespace(), "{}", std::io::Error::last_os_error());
     let key = Key::new();
@@ -294,6 +295,7 @@ fn few_operations(_: &mut Orders) {
     assert_eq!((tx.send(&1), rx.recv()), (Ok(()), Ok(1)));
 }
 
+#[test(root)]
 fn fewer_operations_than_needed() {
     Worker::start(&[&"bad_limits::few_operations"]).expect("start").finish();
 }

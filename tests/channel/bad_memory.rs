@@ -9,14 +9,11 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Message, Options, RecvError, SendError};
 use sysvring_support::board::Dice;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{tests, workers};
+use sysvring_support::{test, work};
 
 use crate::advice::advises;
 use crate::raw::{HEADER_USED, Key, Memory, at};
 use crate::watch::Watch;
-
-tests![scribbled_over_sized, scribbled_over_variable];
-workers![sends, receives];
 
 /// How long each pair has to bear it.
 const BEARS: Duration = Duration::from_secs(3);
@@ -98,6 +95,7 @@ fn options(key: i32) -> Options {
     Options::key(key).capacity(CAPACITY).open_timeout(SHORT)
 }
 
+#[work]
 fn sends(orders: &mut Orders) {
     let (key, kind): (i32, String) = (orders.next(), orders.next());
     match kind.as_str() {
@@ -139,6 +137,7 @@ fn send_all<T: Message + ?Sized>(key: i32, messages: &[&T]) {
     hear();
 }
 
+#[work]
 fn receives(orders: &mut Orders) {
     let (key, kind): (i32, String) = (orders.next(), orders.next());
     match kind.as_str() {
@@ -268,10 +267,12 @@ fn bears(kind: &str, stride: usize) {
     }
 }
 
+#[test]
 fn scribbled_over_sized() {
     bears("sized", 32);
 }
 
+#[test]
 fn scribbled_over_variable() {
     bears("variable", 40);
 }

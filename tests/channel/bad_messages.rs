@@ -8,23 +8,11 @@ use std::time::Duration;
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 use sysvring::{BatchError, Fault, RecvError, SendError};
-use sysvring_support::tests;
 
 use crate::advice::advises;
 use crate::raw::{Key, MOMENT, Memory, at, full};
 use crate::watch::Watch;
-
-tests![
-    too_long,
-    invalid_bytes_are_set_aside,
-    invalid_bytes_in_every_call,
-    invalid_text_and_lengths,
-    a_length_longer_than_the_slot,
-    a_word_that_cannot_be,
-    a_word_that_cannot_be_wakes_who_waits,
-    ends_that_cannot_be,
-    flags_that_nobody_set,
-];
+use sysvring_support::test;
 
 #[derive(TryFromBytes, IntoBytes, Immutable, KnownLayout, Debug, PartialEq, Clone, Copy)]
 #[zerocopy(crate = "sysvring::zerocopy")]
@@ -52,6 +40,7 @@ struct Letter {
     text: [u8],
 }
 
+#[test]
 fn too_long() {
     let key = Key::new();
     let mut tx: Sender<[u8]> = key.options().capacity(4).slot_size(10).open().expect("open");
@@ -116,6 +105,7 @@ where
     }
 }
 
+#[test]
 fn invalid_bytes_are_set_aside() {
     lies::<u8, bool>(1, 7);
     lies::<u8, bool>(0, 255);
@@ -131,6 +121,7 @@ fn invalid_bytes_are_set_aside() {
     assert!(rx.recv().is_ok_and(f64::is_nan));
 }
 
+#[test]
 fn invalid_bytes_in_every_call() {
     let (mut tx, mut rx, _key) = liars::<u8, bool>();
     let mut position = 0;
@@ -165,6 +156,7 @@ fn invalid_bytes_in_every_call() {
     assert_eq!(all, [Ok(true), Err(RecvError::Invalid { position: position + 6 }), Ok(true)]);
 }
 
+#[test]
 fn invalid_text_and_lengths() {
     let (mut tx, mut rx, _key) = liars::<[u8], str>();
     for bad in [&b"\xff"[..], b"caf\xc3", b"\xed\xa0\x80"] {
@@ -229,6 +221,7 @@ fn stays_corrupt(rx: &mut Receiver<[u8]>, what: &str) {
     assert!(watch.took() < MOMENT, "it took {:?}", watch.took());
 }
 
+#[test]
 fn a_length_longer_than_the_slot() {
     for len in [11, 16, 1 << 32, u64::MAX / 2, u64::MAX - 7, u64::MAX] {
         for by_reference in [false, true] {
@@ -257,6 +250,7 @@ fn a_length_longer_than_the_slot() {
     }
 }
 
+#[test]
 fn a_word_that_cannot_be() {
     // Of a lap to come, of phases and owners that SPSC channels do not have, noise.
     for word in [1, 3, full(1), full(1) | 8, 2 | 1 << 11, 1 << 16, full(1 << 40), u64::MAX] {
@@ -271,6 +265,7 @@ fn a_word_that_cannot_be() {
     }
 }
 
+#[test]
 fn a_word_that_cannot_be_wakes_who_waits() {
     for wait in [sysvring::Wait::Spin, sysvring::Wait::Balanced, sysvring::Wait::Park] {
         let key = Key::new();
@@ -300,6 +295,7 @@ fn a_word_that_cannot_be_wakes_who_waits() {
 }
 
 /// Garbage in head, credit and tail while both sides are there.
+#[test]
 fn ends_that_cannot_be() {
     for garbage in [5, 1000, 1 << 40, 1 << 63, u64::MAX - 4, u64::MAX] {
         for wait in [false, true] {
@@ -365,6 +361,7 @@ fn ends_that_cannot_be() {
 }
 
 /// Garbage in the words where sides park: nothing is lost but time.
+#[test]
 fn flags_that_nobody_set() {
     let key = Key::new();
     for field in [at::RECEIVERS, at::SENDERS] {

@@ -7,28 +7,12 @@ use std::time::{Duration, Instant};
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Fault, Observer, Options, RecvError};
 use sysvring_support::name::Name;
-use sysvring_support::tests;
+use sysvring_support::test;
 use sysvring_support::worker::Worker;
 
 use crate::advice::{advises, refusal};
 use crate::raw::{self, HEADER_USED, Key, MOMENT as SHORT, Memory, at};
 use crate::watch::Watch;
-
-tests![
-    another_version,
-    a_magic_gone_under_a_member,
-    cut_to_a_smaller_segment,
-    two_names_with_one_key,
-    segment_and_set_of_different_channels,
-    each_field_of_the_header,
-    each_byte_of_the_header_without_members,
-    each_byte_of_the_header_under_a_member;
-    alone:
-    foreign_segments,
-    foreign_sets,
-    half_made,
-    half_made_and_still_at_it,
-];
 
 /// Whatever is asked of this key is refused as not ours, and nothing is changed.
 fn is_not_ours(key: &Key, what_is_there: &str) {
@@ -53,6 +37,7 @@ fn is_not_ours(key: &Key, what_is_there: &str) {
     assert!(listed.iter().all(|stat| stat.key != key.0));
 }
 
+#[test(quiet)]
 fn foreign_segments() {
     for (bytes, mode, filler, what) in [
         (1, 0o600, 0u8, "smaller than a channel header"),
@@ -75,6 +60,7 @@ fn foreign_segments() {
     }
 }
 
+#[test(quiet)]
 fn foreign_sets() {
     for (semaphores, mode) in [(1, 0o600), (10, 0o600), (10, 0o644), (9, 0o601), (263, 0o601)] {
         let key = Key::new();
@@ -107,6 +93,7 @@ fn leftovers() -> Vec<fn(&Key)> {
     vec![segment, set, both, all_but_the_magic]
 }
 
+#[test(quiet)]
 fn half_made() {
     for leave in leftovers() {
         let key = Key::new();
@@ -140,6 +127,7 @@ fn leave_afresh(key: &Key, leave: fn(&Key)) {
 }
 
 /// Somebody who is stopped in the middle of creating, and continues.
+#[test(quiet)]
 fn half_made_and_still_at_it() {
     let key = Key::new();
     let set = key.make_set(10, 0o601);
@@ -186,6 +174,7 @@ fn half_made_and_still_at_it() {
     drop(tx);
 }
 
+#[test]
 fn another_version() {
     for members in [false, true] {
         let key = Key::new();
@@ -209,6 +198,7 @@ fn another_version() {
 }
 
 /// Where there are members nobody is creating, so nobody waits for that.
+#[test]
 fn a_magic_gone_under_a_member() {
     for (magic, members) in [(0, true), (1, true), (u64::MAX, false)] {
         let key = Key::new();
@@ -228,6 +218,7 @@ fn a_magic_gone_under_a_member() {
 }
 
 /// System V segments cannot be cut; but a header can lie in a segment that is smaller.
+#[test]
 fn cut_to_a_smaller_segment() {
     let (whole, cut) = (Key::new(), Key::new());
     let tx: Sender<u64> = whole.options().capacity(1024).create().expect("create");
@@ -252,6 +243,7 @@ fn cut_to_a_smaller_segment() {
     }
 }
 
+#[test]
 fn two_names_with_one_key() {
     let name = Name::new();
     let tx: Sender<u64> = name.options().create().expect("create");
@@ -273,6 +265,7 @@ fn two_names_with_one_key() {
     memory.u8(at::NAME).store(name.as_str().as_bytes()[0], Relaxed);
 }
 
+#[test]
 fn segment_and_set_of_different_channels() {
     let (one, two) = (Key::new(), Key::new());
     let tx: Sender<u64> = one.options().create().expect("create");
@@ -293,6 +286,7 @@ fn segment_and_set_of_different_channels() {
     drop((tx, other));
 }
 
+#[test]
 fn each_field_of_the_header() {
     let key = Key::new();
     drop(key.options().capacity(8).create::<Sender<u64>>().expect("create"));
@@ -416,6 +410,7 @@ fn change_each_byte(mut use_it: impl FnMut(&Key, &Memory, usize, u8) -> bool) {
     assert!(works > 3000 && refused > 300, "{works} worked, {refused} were refused");
 }
 
+#[test]
 fn each_byte_of_the_header_without_members() {
     change_each_byte(|key, memory, byte, value| {
         memory.u8(byte).store(value, Relaxed);
@@ -425,6 +420,7 @@ fn each_byte_of_the_header_without_members() {
     });
 }
 
+#[test]
 fn each_byte_of_the_header_under_a_member() {
     let mut receiver_first = false;
     change_each_byte(|key, memory, byte, value| {

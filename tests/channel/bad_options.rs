@@ -8,25 +8,10 @@ use sysvring::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 use sysvring::{Address, ChannelId, Error, Lifetime, Options, Stat};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{tests, workers};
+use sysvring_support::{test, work};
 
 use crate::advice::{advises, refusal};
 use crate::raw::Key;
-
-tests![
-    a_capacity_of_zero_or_too_much,
-    slots_no_message_fits,
-    more_memory_than_there_is,
-    a_mode_that_is_none,
-    addresses_that_are_none,
-    addresses_of_nothing,
-    another_capacity_slot_size_or_lifetime,
-    another_message_type,
-    the_strict_forms,
-    a_seat_that_is_taken,
-    no_time_and_all_the_time_to_open,
-];
-workers![sit];
 
 fn invalid(error: Error) -> &'static str {
     match error {
@@ -38,6 +23,7 @@ fn invalid(error: Error) -> &'static str {
     }
 }
 
+#[test]
 fn a_capacity_of_zero_or_too_much() {
     let key = Key::new();
     for slots in [0, (1 << 40) + 1, usize::MAX / 2 + 2, usize::MAX] {
@@ -71,6 +57,7 @@ struct Letter {
 #[repr(C, align(8192))]
 struct Page([u8; 8192]);
 
+#[test]
 fn slots_no_message_fits() {
     let key = Key::new();
     let of = |bytes| key.options().slot_size(bytes);
@@ -86,6 +73,7 @@ fn slots_no_message_fits() {
 }
 
 /// Sizes that could be, on another machine.
+#[test]
 fn more_memory_than_there_is() {
     let key = Key::new();
     // 2^48 bytes: more than a process can map, however willing the kernel is to promise memory.
@@ -100,6 +88,7 @@ fn more_memory_than_there_is() {
     }
 }
 
+#[test]
 fn a_mode_that_is_none() {
     let key = Key::new();
     // Bits that mean nothing, and a channel that its own maker could neither use nor remove.
@@ -109,6 +98,7 @@ fn a_mode_that_is_none() {
     key.assert_free();
 }
 
+#[test]
 fn addresses_that_are_none() {
     let option = |options: Options| invalid(refusal(options.open::<Sender<u64>>()));
     assert_eq!(option(Options::named("")), "name");
@@ -142,6 +132,7 @@ fn addresses_that_are_none() {
 }
 
 /// The wrong key, the wrong name, the identifier of what is gone.
+#[test]
 fn addresses_of_nothing() {
     let (key, name) = (Key::new(), Name::new());
     let gone = {
@@ -177,6 +168,7 @@ fn addresses_of_nothing() {
     assert_eq!(nothing(refusal(sysvring::remove(mixed))), mixed.to_string());
 }
 
+#[test]
 fn another_capacity_slot_size_or_lifetime() {
     let name = Name::new();
     let tx: Sender<[u8]> = name.options().capacity(16).slot_size(100).create().expect("create");
@@ -203,6 +195,7 @@ fn another_capacity_slot_size_or_lifetime() {
     assert_eq!(tx.stat().expect("stat").members.iter().filter(|m| m.alive).count(), 1);
 }
 
+#[test]
 fn another_message_type() {
     let name = Name::new();
     let _tx: Sender<u64> = name.options().schema(7).create().expect("create");
@@ -238,6 +231,7 @@ fn another_message_type() {
     drop(attach().attach::<Receiver<i64>>().expect("types are compared by their bytes"));
 }
 
+#[test]
 fn the_strict_forms() {
     let key = Key::new();
     let error = refusal(key.options().attach::<Sender<u64>>());
@@ -257,6 +251,7 @@ fn the_strict_forms() {
 }
 
 /// Takes the sender's seat of a name and keeps it until told otherwise.
+#[work]
 fn sit(orders: &mut Orders) {
     let tx: Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
     say("sitting");
@@ -264,6 +259,7 @@ fn sit(orders: &mut Orders) {
     tx.close().expect("close");
 }
 
+#[test]
 fn a_seat_that_is_taken() {
     let name = Name::new();
     let mut sitter = Worker::start(&[&"bad_options::sit", &name]).expect("start");
@@ -285,6 +281,7 @@ fn a_seat_that_is_taken() {
     drop(rx);
 }
 
+#[test]
 fn no_time_and_all_the_time_to_open() {
     let stat = |key: &Key| -> Option<Stat> { sysvring::stat(key.address()).ok() };
     for timeout in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {

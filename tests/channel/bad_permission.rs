@@ -5,19 +5,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Address, Error, Fault, Observer, Options, Peer, RecvError};
 use sysvring_support::worker::{Orders, Worker, end_with_parent, hear, say};
-use sysvring_support::{tests, workers};
+use sysvring_support::{test, work};
 
 use crate::advice::{advises, refusal};
 use crate::raw::{self, Key, Memory, at};
-
-tests![
-    a_mode_of_nothing;
-    root:
-    another_users_channel,
-    a_channel_that_others_may_read,
-    a_channel_that_others_may_use,
-];
-workers![no_way_in, may_look, may_use, mode_of_nothing];
 
 /// Nobody: a user without a right to anything.
 const NOBODY: u32 = 65_534;
@@ -73,6 +64,7 @@ fn pair(key: &Key, mode: u32) -> (Sender<u64>, Receiver<u64>) {
     (tx, key.options().attach().expect("attach"))
 }
 
+#[work]
 fn no_way_in(orders: &mut Orders) {
     let (key, id): (i32, String) = (orders.next(), orders.next());
     become_nobody();
@@ -86,6 +78,7 @@ fn no_way_in(orders: &mut Orders) {
     assert_eq!(sysvring::reap().expect("reap"), []);
 }
 
+#[test(root)]
 fn another_users_channel() {
     let key = Key::new();
     let (mut tx, mut rx) = pair(&key, 0o600);
@@ -98,6 +91,7 @@ fn another_users_channel() {
     assert!(key.segment().is_some() && key.set().is_some());
 }
 
+#[work]
 fn may_look(orders: &mut Orders) {
     let key: i32 = orders.next();
     become_nobody();
@@ -114,6 +108,7 @@ fn may_look(orders: &mut Orders) {
     denied(refusal(sysvring::remove(&address)));
 }
 
+#[test(root)]
 fn a_channel_that_others_may_read() {
     let key = Key::new();
     let (mut tx, mut rx) = pair(&key, 0o644);
@@ -121,6 +116,7 @@ fn a_channel_that_others_may_read() {
     is_undisturbed(&mut tx, &mut rx);
 }
 
+#[work]
 fn may_use(orders: &mut Orders) {
     let key: i32 = orders.next();
     become_nobody();
@@ -147,6 +143,7 @@ fn may_use(orders: &mut Orders) {
     assert!(rx.close().is_err());
 }
 
+#[test(root)]
 fn a_channel_that_others_may_use() {
     let key = Key::new();
     let mut tx: Sender<u64> = key.options().mode(0o666).create().expect("create");
@@ -167,6 +164,7 @@ fn a_channel_that_others_may_use() {
 }
 
 /// An owner is refused by a mode that does not let the owner in; root never is.
+#[work]
 fn mode_of_nothing(_: &mut Orders) {
     become_nobody();
     let key = Key::new();
@@ -191,6 +189,7 @@ fn mode_of_nothing(_: &mut Orders) {
     key.assert_free();
 }
 
+#[test]
 fn a_mode_of_nothing() {
     Worker::start(&[&"bad_permission::mode_of_nothing"]).expect("start").finish();
 }

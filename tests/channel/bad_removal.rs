@@ -7,24 +7,11 @@ use std::time::{Duration, Instant};
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Fault, Options, RecvError, SendError, Wait};
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{tests, workers};
+use sysvring_support::{test, work};
 
 use crate::advice::advises;
 use crate::raw::{Key, MOMENT, ipcrm};
 use crate::watch::Watch;
-
-tests![
-    the_segment,
-    the_set,
-    the_segment_then_the_set,
-    the_set_then_the_segment,
-    the_whole_channel,
-    messages_come_first,
-    a_sender_with_room_learns_of_it_too,
-    handles_that_are_left_over,
-    an_identifier_outlives_its_channel,
-];
-workers![blocked, drains];
 
 /// A member is told within so long.
 const TOLD: Duration = Duration::from_millis(500);
@@ -56,6 +43,7 @@ fn wait_of(text: &str) -> Wait {
 }
 
 /// Opens an end and calls what blocks it until the channel is gone; says how that ended.
+#[work]
 fn blocked(orders: &mut Orders) {
     let (key, call, wait): (i32, String, String) = (orders.next(), orders.next(), orders.next());
     let options = Options::key(key).capacity(2).wait(wait_of(&wait));
@@ -182,14 +170,17 @@ fn take_channel(key: &Key) {
     key.assert_free();
 }
 
+#[test]
 fn the_segment() {
     goes(take_segment);
 }
 
+#[test]
 fn the_set() {
     goes(take_set);
 }
 
+#[test]
 fn the_segment_then_the_set() {
     goes(|key| {
         take_segment(key);
@@ -197,6 +188,7 @@ fn the_segment_then_the_set() {
     });
 }
 
+#[test]
 fn the_set_then_the_segment() {
     goes(|key| {
         take_set(key);
@@ -204,6 +196,7 @@ fn the_set_then_the_segment() {
     });
 }
 
+#[test]
 fn the_whole_channel() {
     goes(take_channel);
 }
@@ -211,6 +204,7 @@ fn the_whole_channel() {
 const WAYS: [fn(&Key); 3] = [take_segment, take_set, take_channel];
 
 /// Opens the receiver's end; when told, receives until the end, and says what came.
+#[work]
 fn drains(orders: &mut Orders) {
     let (key, call, wait): (i32, String, String) = (orders.next(), orders.next(), orders.next());
     let options = Options::key(key).wait(wait_of(&wait));
@@ -237,6 +231,7 @@ fn drains(orders: &mut Orders) {
     say(format!("{all:?} then {ended:?}"));
 }
 
+#[test]
 fn messages_come_first() {
     for take_away in WAYS {
         for call in ["recv", "recv_ref", "try_recv", "recv_batch"] {
@@ -257,6 +252,7 @@ fn messages_come_first() {
     }
 }
 
+#[test]
 fn a_sender_with_room_learns_of_it_too() {
     for take_away in WAYS {
         for wait in [Wait::Spin, Wait::Balanced, Wait::Park] {
@@ -277,6 +273,7 @@ fn a_sender_with_room_learns_of_it_too() {
 }
 
 /// Nothing that a handle can still be asked panics or waits.
+#[test]
 fn handles_that_are_left_over() {
     for take_away in WAYS {
         let key = Key::new();
@@ -319,6 +316,7 @@ fn handles_that_are_left_over() {
 
 /// An identifier is of one channel: who opens it while that goes gets it, or an error, but never
 /// another one, nor makes one.
+#[test]
 fn an_identifier_outlives_its_channel() {
     let start = Instant::now();
     let (mut opened, mut refused) = (0, 0);

@@ -8,19 +8,11 @@ use sysvring::{Error, Fault, Lifetime, Message, Options, Peer};
 use sysvring_support::fork::Fork;
 use sysvring_support::inject;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{tests, workers};
+use sysvring_support::{test, work};
 
 use crate::advice::advises;
 use crate::raw::{self, Key, MOMENT, objects};
 use crate::watch::Watch;
-
-tests![
-    ;
-    alone:
-    calls_that_fail_before_there_is_a_handle,
-    calls_that_fail_under_a_handle,
-];
-workers![before, under];
 
 /// Some system calls, or one with a certain argument.
 struct Calls {
@@ -227,6 +219,7 @@ fn must_fail(calls: &Calls) -> &'static [&'static str] {
     }
 }
 
+#[work]
 fn before(orders: &mut Orders) {
     let calls = &CALLS[orders.next::<usize>()];
     let alone = raw::own_namespace();
@@ -278,6 +271,7 @@ fn is_clean(alone: bool, keys: &[&Key], after: &str) {
     assert!(!alone || objects().is_empty(), "after {after}: {:?}", objects());
 }
 
+#[test(quiet)]
 fn calls_that_fail_before_there_is_a_handle() {
     for calls in 0..CALLS.len() {
         Worker::start(&[&"bad_system::before", &calls]).expect("start").finish();
@@ -332,6 +326,7 @@ fn play<T: Message>(
     says_of("close", &mut || handles.1.take().expect("once").close());
 }
 
+#[work]
 fn under(orders: &mut Orders) {
     let calls = &CALLS[orders.next::<usize>()];
     let alone = raw::own_namespace();
@@ -365,6 +360,7 @@ fn under(orders: &mut Orders) {
     }
 }
 
+#[test(quiet)]
 fn calls_that_fail_under_a_handle() {
     for calls in 0..CALLS.len() {
         Worker::start(&[&"bad_system::under", &calls]).expect("start").finish();

@@ -6,13 +6,10 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, Peer, RecvError, SendError, Wait};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{tests, workers};
+use sysvring_support::{test, work};
 
 use crate::advice::advises;
 use crate::watch::Watch;
-
-tests![no_time_at_all, a_short_time, ages_for_a_message, ages_for_room, ages_for_a_peer];
-workers![send_late, receive_late];
 
 const WAITS: [Wait; 3] = [Wait::Spin, Wait::Balanced, Wait::Park];
 
@@ -37,6 +34,7 @@ fn pair(name: &Name, wait: Wait) -> (Sender<u64>, Receiver<u64>) {
     (options().open().expect("open"), options().open().expect("open"))
 }
 
+#[test]
 fn no_time_at_all() {
     for wait in WAITS {
         let name = Name::new();
@@ -72,6 +70,7 @@ fn no_time_at_all() {
     advises(&RecvError::Timeout);
 }
 
+#[test]
 fn a_short_time() {
     let time = Duration::from_millis(30);
     for wait in WAITS {
@@ -93,6 +92,7 @@ fn a_short_time() {
 }
 
 /// Opens the sender's end; sends when told.
+#[work]
 fn send_late(orders: &mut Orders) {
     let mut tx: Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
     say("open");
@@ -102,6 +102,7 @@ fn send_late(orders: &mut Orders) {
     }
 }
 
+#[test]
 fn ages_for_a_message() {
     for wait in WAITS {
         let name = Name::new();
@@ -129,6 +130,7 @@ fn ages_for_a_message() {
 }
 
 /// Opens the receiver's end; receives when told.
+#[work]
 fn receive_late(orders: &mut Orders) {
     let mut rx: Receiver<u64> = Options::named(orders.next::<String>()).open().expect("open");
     say("open");
@@ -138,6 +140,7 @@ fn receive_late(orders: &mut Orders) {
     }
 }
 
+#[test]
 fn ages_for_room() {
     for wait in WAITS {
         let name = Name::new();
@@ -163,6 +166,7 @@ fn ages_for_room() {
     }
 }
 
+#[test]
 fn ages_for_a_peer() {
     for (wait, timeout) in [(Wait::Spin, AGES[0]), (Wait::Balanced, AGES[1]), (Wait::Park, AGES[3])]
     {

@@ -6,25 +6,16 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Lifetime, Options};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, end_with_parent};
-use sysvring_support::{tests, workers};
+use sysvring_support::{test, work};
 
 use crate::life::is_gone;
 use crate::raw::Key;
-
-tests![
-    prefaulted_pages_fault_no_more,
-    memory_is_locked_or_the_error_says_how,
-    memory_beyond_the_limit_is_not_locked,
-    huge_pages_are_had_or_the_error_says_how,
-    labels_are_seen_and_cut,
-    schemas_must_agree,
-];
-workers![count_faults, lock_too_much];
 
 /// A page in each slot.
 type Page = [u64; 512];
 const PAGES: usize = 1_024;
 
+#[test]
 fn prefaulted_pages_fault_no_more() {
     Worker::run(&[&"cares::count_faults", &Name::new()]);
 }
@@ -40,6 +31,7 @@ fn faults() -> i64 {
 }
 
 /// Fills a ring, and counts the faults at it.
+#[work]
 fn count_faults(orders: &mut Orders) {
     let name: String = orders.next();
     let fill = |prefault: Option<bool>| {
@@ -61,6 +53,7 @@ fn count_faults(orders: &mut Orders) {
     assert!(by_default < without / 8, "small segments are, by default");
 }
 
+#[test]
 fn memory_is_locked_or_the_error_says_how() {
     let key = Key::new();
     let options = key.options().capacity(64).lock_memory(true);
@@ -80,6 +73,7 @@ fn must_advise_on_locking(error: &Error) {
     assert!(advice.contains("RLIMIT_MEMLOCK"), "{advice}");
 }
 
+#[test]
 fn memory_beyond_the_limit_is_not_locked() {
     let key = Key::new();
     Worker::run(&[&"cares::lock_too_much", &key.0]);
@@ -87,6 +81,7 @@ fn memory_beyond_the_limit_is_not_locked() {
 }
 
 /// Locks memory without a right to.
+#[work]
 fn lock_too_much(orders: &mut Orders) {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: numbers only, in a process with one thread.
@@ -106,6 +101,7 @@ fn lock_too_much(orders: &mut Orders) {
     options.create::<Receiver<u64>>().expect("create");
 }
 
+#[test]
 fn huge_pages_are_had_or_the_error_says_how() {
     let key = Key::new();
     let meminfo = std::fs::read_to_string("/proc/meminfo").expect("meminfo");
@@ -133,6 +129,7 @@ fn huge_pages_are_had_or_the_error_says_how() {
     }
 }
 
+#[test]
 fn labels_are_seen_and_cut() {
     for (label, seen) in [
         ("", ""),
@@ -153,6 +150,7 @@ fn labels_are_seen_and_cut() {
     assert_eq!(sysvring::stat(name.as_str()).expect("stat").members[0].label, "short");
 }
 
+#[test]
 fn schemas_must_agree() {
     let name = Name::new();
     let tx: Sender<u64> = name.options().schema(0x17).open().expect("open");

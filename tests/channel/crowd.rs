@@ -6,10 +6,7 @@ use std::time::{Duration, Instant};
 use sysvring::{Options, RecvError, SendError, mpmc};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{tests, workers};
-
-tests![all_get_on, a_stopped_sender_is_waited_for, a_stopped_receiver_is_waited_for];
-workers![send, receive, stop_sending, stop_receiving];
+use sysvring_support::{test, work};
 
 const EACH_SIDE: u64 = 8;
 const CAPACITY: usize = 64;
@@ -39,6 +36,7 @@ fn tell_of(pid: u32, known: &mut u32) {
     }
 }
 
+#[work]
 fn send(orders: &mut Orders) {
     let tx: mpmc::Sender<Message> = open(orders);
     send_all(&tx, orders.next(), 0);
@@ -60,6 +58,7 @@ fn send_all(tx: &mpmc::Sender<Message>, own: u64, first: u64) {
 }
 
 /// Receives until the end, checks the order, and says how many and their sum.
+#[work]
 fn receive(orders: &mut Orders) {
     receive_all(&open(orders), false);
 }
@@ -93,6 +92,7 @@ fn receive_all(rx: &mpmc::Receiver<Message>, holds: bool) {
 }
 
 /// Has a slot in hand until it is told to go on.
+#[work]
 fn stop_sending(orders: &mut Orders) {
     let tx: mpmc::Sender<Message> = open(orders);
     let own = orders.next();
@@ -105,6 +105,7 @@ fn stop_sending(orders: &mut Orders) {
 }
 
 /// Has a message in hand until it is told to go on.
+#[work]
 fn stop_receiving(orders: &mut Orders) {
     receive_all(&open(orders), true);
 }
@@ -194,12 +195,14 @@ fn go_on(last: &mpmc::Sender<Message>, stopped: &mut Worker) {
     stopped.tell("go on").expect("tell");
 }
 
+#[test]
 fn all_get_on() {
     let mut crowd = Crowd::new();
     crowd.fill_up();
     crowd.finish();
 }
 
+#[test]
 fn a_stopped_sender_is_waited_for() {
     let mut crowd = Crowd::new();
     crowd.sender("crowd::stop_sending");
@@ -215,6 +218,7 @@ fn a_stopped_sender_is_waited_for() {
     crowd.finish();
 }
 
+#[test]
 fn a_stopped_receiver_is_waited_for() {
     let mut crowd = Crowd::new();
     crowd.receiver("crowd::stop_receiving");

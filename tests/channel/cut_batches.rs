@@ -13,15 +13,7 @@ use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{ipc, tests, workers};
-
-tests![
-    ;alone: a_batch_of_one_to_one_that_panics,
-    a_batch_of_one_to_one_that_is_slow,
-    a_batch_of_many_to_many_that_panics,
-    a_batch_of_many_to_many_that_is_slow,
-];
-workers![one_to_one, many_to_many];
+use sysvring_support::{ipc, test, work};
 
 /// Longer than a sleeper's own look takes to come.
 const SLOW: Duration = Duration::from_millis(300);
@@ -30,18 +22,22 @@ const SENT: u64 = 3;
 /// Batches, half of them by `try_send_batch`.
 const BATCHES: u64 = 4;
 
+#[test(quiet)]
 fn a_batch_of_one_to_one_that_panics() {
     Worker::run(&[&"cut_batches::one_to_one", &Name::new(), &true]);
 }
 
+#[test(quiet)]
 fn a_batch_of_one_to_one_that_is_slow() {
     Worker::run(&[&"cut_batches::one_to_one", &Name::new(), &false]);
 }
 
+#[test(quiet)]
 fn a_batch_of_many_to_many_that_panics() {
     Worker::run(&[&"cut_batches::many_to_many", &Name::new(), &true]);
 }
 
+#[test(quiet)]
 fn a_batch_of_many_to_many_that_is_slow() {
     Worker::run(&[&"cut_batches::many_to_many", &Name::new(), &false]);
 }
@@ -50,6 +46,7 @@ fn options(name: &str) -> Options {
     Options::named(name).capacity(16).wait(Wait::Park)
 }
 
+#[work]
 fn one_to_one(orders: &mut Orders) {
     let (name, panics): (String, bool) = (orders.next(), orders.next());
     let mut tx: spsc::Sender<u64> = options(&name).open().expect("open");
@@ -66,6 +63,7 @@ fn one_to_one(orders: &mut Orders) {
     });
 }
 
+#[work]
 fn many_to_many(orders: &mut Orders) {
     let (name, panics): (String, bool) = (orders.next(), orders.next());
     let tx: mpmc::Sender<u64> = options(&name).open().expect("open");

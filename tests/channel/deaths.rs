@@ -13,14 +13,7 @@ use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{tests, workers};
-
-tests![
-    killed_senders_leave_no_gap,
-    killed_receivers_leave_what_they_did_not_acknowledge,
-    both_sides_are_killed_in_turn,
-];
-workers![kill_senders, kill_receivers, kill_both];
+use sysvring_support::{test, work};
 
 const LONG: Duration = Duration::from_secs(20);
 /// No wake-up takes as long, and no sleeper looks by itself before.
@@ -78,6 +71,7 @@ fn send_on(tx: &mut Sender<Wide>, sent: &AtomicU64, dice: &mut Dice) {
     }
 }
 
+#[test]
 fn killed_senders_leave_no_gap() {
     for capacity in [1, 4, 64, 1024] {
         Worker::run(&[&"deaths::kill_senders", &Name::new(), &capacity, &50]);
@@ -85,6 +79,7 @@ fn killed_senders_leave_no_gap() {
 }
 
 /// One receiver, and senders that are killed one after another.
+#[work]
 fn kill_senders(orders: &mut Orders) {
     let (name, capacity, kills): (String, usize, u64) =
         (orders.next(), orders.next(), orders.next());
@@ -128,6 +123,7 @@ fn kill_senders(orders: &mut Orders) {
     }
 }
 
+#[test]
 fn killed_receivers_leave_what_they_did_not_acknowledge() {
     for capacity in [1, 4, 64, 1024] {
         Worker::run(&[&"deaths::kill_receivers", &Name::new(), &capacity, &50]);
@@ -178,6 +174,7 @@ fn receive_on(rx: &mut Receiver<Wide>, seen: &AtomicU64, way: u64, dice: &mut Di
 }
 
 /// One sender, and receivers that are killed one after another.
+#[work]
 fn kill_receivers(orders: &mut Orders) {
     let (name, capacity, kills): (String, usize, u64) =
         (orders.next(), orders.next(), orders.next());
@@ -222,6 +219,7 @@ fn kill_receivers(orders: &mut Orders) {
     }
 }
 
+#[test]
 fn both_sides_are_killed_in_turn() {
     for capacity in [1, 8, 256] {
         Worker::run(&[&"deaths::kill_both", &Name::new(), &capacity, &70]);
@@ -229,6 +227,7 @@ fn both_sides_are_killed_in_turn() {
 }
 
 /// Nobody of this channel grows old.
+#[work]
 fn kill_both(orders: &mut Orders) {
     let (name, capacity, kills): (String, usize, u64) =
         (orders.next(), orders.next(), orders.next());

@@ -6,24 +6,12 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{BatchError, Error, Fault, Options, Peer, RecvError, SendError};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{tests, workers};
-
-tests![
-    try_calls_say_full_and_empty,
-    batches_end_where_the_ring_does,
-    iterators_end_and_stay_ended,
-    both_sides_see_how_full_it_is,
-    flush_waits_for_the_last_acknowledgement,
-    flush_tells_why_not,
-    closing_is_told_after_the_drain,
-    closing_what_is_gone_says_so,
-    a_sent_message_needs_no_receiver,
-];
-workers![hold];
+use sysvring_support::{test, work};
 
 const SOON: Duration = Duration::from_millis(30);
 const LONG: Duration = Duration::from_secs(20);
 
+#[test]
 fn try_calls_say_full_and_empty() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair::<u64>(4);
@@ -53,6 +41,7 @@ fn try_calls_say_full_and_empty() {
     assert!(none.is_empty());
 }
 
+#[test]
 fn batches_end_where_the_ring_does() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair::<u64>(8);
@@ -73,6 +62,7 @@ fn batches_end_where_the_ring_does() {
     assert_eq!(rx.recv_batch(&mut got, 1), Err(RecvError::Disconnected));
 }
 
+#[test]
 fn iterators_end_and_stay_ended() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair::<u64>(8);
@@ -102,6 +92,7 @@ fn iterators_end_and_stay_ended() {
     assert_eq!(last.next(), None);
 }
 
+#[test]
 fn both_sides_see_how_full_it_is() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair::<u64>(4);
@@ -129,6 +120,7 @@ fn both_sides_see_how_full_it_is() {
 }
 
 /// Receives one message and holds it until told to let go, then says what came next.
+#[work]
 fn hold(orders: &mut Orders) {
     let name: String = orders.next();
     let mut rx: Receiver<u64> = Options::named(name).open().expect("open");
@@ -142,6 +134,7 @@ fn hold(orders: &mut Orders) {
     });
 }
 
+#[test]
 fn flush_waits_for_the_last_acknowledgement() {
     let name = Name::new();
     let mut tx: Sender<u64> = name.options().open().expect("open");
@@ -160,6 +153,7 @@ fn flush_waits_for_the_last_acknowledgement() {
     holder.finish();
 }
 
+#[test]
 fn flush_tells_why_not() {
     let name = Name::new();
     let mut tx: Sender<u64> = name.options().open().expect("open");
@@ -183,6 +177,7 @@ fn flush_tells_why_not() {
     assert_eq!(tx.flush(LONG), Ok(()), "nothing is left of what was sent");
 }
 
+#[test]
 fn closing_is_told_after_the_drain() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair::<u64>(8);
@@ -217,6 +212,7 @@ fn closing_is_told_after_the_drain() {
     assert_eq!((rx.recv(), rx.recv()), (Ok(5), Ok(6)), "and nothing of what failed");
 }
 
+#[test]
 fn closing_what_is_gone_says_so() {
     let name = Name::new();
     let (tx, rx) = name.pair::<u64>(8);
@@ -225,6 +221,7 @@ fn closing_what_is_gone_says_so() {
     assert!(matches!(rx.close(), Err(Error::Fault(Fault::Removed))));
 }
 
+#[test]
 fn a_sent_message_needs_no_receiver() {
     let name = Name::new();
     let mut tx: Sender<u64> = name.options().capacity(4).open().expect("open");

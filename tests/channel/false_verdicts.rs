@@ -10,27 +10,7 @@ use sysvring_support::board::{board, until, until_at_least};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{inject, ipc, tests, workers};
-
-tests![
-    exec_keeps_a_seat,
-    exec_keeps_a_claim,
-    a_process_whose_main_thread_is_gone_lives,
-    a_forked_child_is_no_member_of_many,
-    a_kernel_without_undo_is_refused,
-    where_it_cannot_be_known_it_works;
-    root: another_ipc_namespace_is_told, members_of_another_pid_namespace_live_and_die,
-];
-workers![
-    sit_and_exec,
-    claim_and_exec,
-    sit_still,
-    change_the_namespace,
-    end_the_main_thread,
-    inherit,
-    nest,
-    attach_without_undo,
-];
+use sysvring_support::{inject, ipc, test, work};
 
 const SOON: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(20);
@@ -42,17 +22,20 @@ fn exec_into_sitting() -> ! {
 }
 
 /// What a process becomes that forgot all.
+#[work]
 fn sit_still(_: &mut Orders) {
     say("other");
     hear();
 }
 
+#[work]
 fn sit_and_exec(orders: &mut Orders) {
     let mut tx: spsc::Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
     tx.send(&1).expect("send");
     exec_into_sitting();
 }
 
+#[test]
 fn exec_keeps_a_seat() {
     let name = Name::new();
     let mut rx: spsc::Receiver<u64> = name.options().open().expect("open");
@@ -72,12 +55,14 @@ fn exec_keeps_a_seat() {
     assert_eq!(rx.recv(), Ok(2));
 }
 
+#[work]
 fn claim_and_exec(orders: &mut Orders) {
     let tx: mpmc::Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
     let _loan = tx.loan().expect("a slot");
     exec_into_sitting();
 }
 
+#[test]
 fn exec_keeps_a_claim() {
     let name = Name::new();
     let rx: mpmc::Receiver<u64> = name.options().open().expect("open");
@@ -95,6 +80,7 @@ fn exec_keeps_a_claim() {
     assert_eq!(rx.recv(), Ok(2));
 }
 
+#[work]
 fn change_the_namespace(orders: &mut Orders) {
     let (name, flavor): (String, String) = (orders.next(), orders.next());
     // SAFETY: a number.
@@ -121,6 +107,7 @@ fn change_the_namespace(orders: &mut Orders) {
     }
 }
 
+#[test(root)]
 fn another_ipc_namespace_is_told() {
     let name = Name::new();
     let mut rx: spsc::Receiver<u64> = name.options().capacity(1).open().expect("open");
@@ -153,6 +140,7 @@ fn another_ipc_namespace_is_told() {
 }
 
 /// A child whose main thread ends at once, while another one has a handle and sends.
+#[work]
 fn end_the_main_thread(orders: &mut Orders) {
     let name: String = orders.next();
     let [sent] = board::<1>();
@@ -196,11 +184,13 @@ fn end_the_main_thread(orders: &mut Orders) {
     sysvring::remove(&*many).expect("removed");
 }
 
+#[test]
 fn a_process_whose_main_thread_is_gone_lives() {
     Worker::run(&[&"false_verdicts::end_the_main_thread", &Name::new()]);
 }
 
 /// A child calls what it inherited of a channel of many, and ends.
+#[work]
 fn inherit(orders: &mut Orders) {
     let name: String = orders.next();
     let tx: mpmc::Sender<u64> = Options::named(&name).capacity(8).open().expect("open");
@@ -241,11 +231,13 @@ fn inherit(orders: &mut Orders) {
     assert_eq!(rx.deaths(), Ok(Vec::new()), "the child left, the parent never did");
 }
 
+#[test]
 fn a_forked_child_is_no_member_of_many() {
     Worker::run(&[&"false_verdicts::inherit", &Name::new()]);
 }
 
 /// Members in a PID namespace below this one.
+#[work]
 fn nest(orders: &mut Orders) {
     let name: String = orders.next();
     let many = format!("{name}-many");
@@ -287,11 +279,13 @@ fn nest(orders: &mut Orders) {
     sysvring::remove(&*many).expect("removed");
 }
 
+#[test(root)]
 fn members_of_another_pid_namespace_live_and_die() {
     Worker::run(&[&"false_verdicts::nest", &Name::new()]);
 }
 
 /// A process whose `unshare` answers with this and does nothing: 0, and what is to be undone stays.
+#[work]
 fn attach_without_undo(orders: &mut Orders) {
     let (name, errno): (String, i32) = (orders.next(), orders.next());
     let many = format!("{name}-many");
@@ -315,6 +309,7 @@ fn attach_without_undo(orders: &mut Orders) {
     }
 }
 
+#[test]
 fn a_kernel_without_undo_is_refused() {
     let name = Name::new();
     Worker::run(&[&"false_verdicts::attach_without_undo", &name, &0]);
@@ -331,6 +326,7 @@ fn a_kernel_without_undo_is_refused() {
     assert_eq!(values[8..10], [1, 1], "one token for each of us");
 }
 
+#[test]
 fn where_it_cannot_be_known_it_works() {
     for errno in [libc::EPERM, libc::ENOSYS] {
         Worker::run(&[&"false_verdicts::attach_without_undo", &Name::new(), &errno]);

@@ -13,32 +13,11 @@ use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{ipc, tests, workers};
+use sysvring_support::{ipc, test, work};
 
 use crate::PROMPT;
 use crate::life::becomes_attached;
 use crate::raw::{WAKE_RECEIVERS, WAKE_SENDERS};
-
-tests![
-    every_call_of_a_child_says_forked,
-    a_child_gives_no_seat_back,
-    a_child_neither_sends_a_loan_nor_acknowledges_a_guard,
-    a_child_of_a_handler_leaves_a_call_that_waits,
-    a_child_attaches_anew,
-    generations_attach_anew,
-    a_child_does_not_keep_the_seat_of_a_killed_parent,
-    handles_move_between_threads,
-    a_seat_outlives_the_thread_that_took_it,
-];
-workers![
-    call_everything,
-    drop_everything,
-    keep_places,
-    attach_anew,
-    attach_by_generations,
-    leave_a_child,
-    fork_in_calls,
-];
 
 const SOON: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(20);
@@ -61,11 +40,13 @@ fn state(tx: &Sender<u64>) -> (Vec<u8>, Vec<u16>) {
     (ipc::bytes(stat.segment.id), ipc::values(stat.set.expect("a set").id))
 }
 
+#[test]
 fn every_call_of_a_child_says_forked() {
     Worker::run(&[&"forks::call_everything", &Name::new()]);
 }
 
 /// A child calls everything there is on what it inherited.
+#[work]
 fn call_everything(orders: &mut Orders) {
     let (mut tx, rx) = pair(orders);
     // Neither full nor empty: nothing else is in the way of a call.
@@ -122,11 +103,13 @@ fn call_everything(orders: &mut Orders) {
     assert!((1..=4).all(|n| rx.recv() == Ok(n)));
 }
 
+#[test]
 fn a_child_gives_no_seat_back() {
     Worker::run(&[&"forks::drop_everything", &Name::new()]);
 }
 
 /// A child drops what it inherited, of a channel that lives as long as its members.
+#[work]
 fn drop_everything(orders: &mut Orders) {
     let name: String = orders.next();
     let options = || Options::named(&name).lifetime(Lifetime::LastMember);
@@ -149,11 +132,13 @@ fn drop_everything(orders: &mut Orders) {
     assert!(matches!(sysvring::stat(&*name), Err(Error::NotFound { .. })));
 }
 
+#[test]
 fn a_child_neither_sends_a_loan_nor_acknowledges_a_guard() {
     Worker::run(&[&"forks::keep_places", &Name::new()]);
 }
 
 /// A child finishes what its parent has begun in place.
+#[work]
 fn keep_places(orders: &mut Orders) {
     let (mut tx, mut rx) = pair(orders);
     tx.send_batch(&[1, 2]).expect("room");
@@ -230,11 +215,13 @@ fn fork_while<T: PartialEq + Send + Sync>(
 }
 
 /// What the handler's child must not touch is its parent's: counts, flags, the message.
+#[test]
 fn a_child_of_a_handler_leaves_a_call_that_waits() {
     Worker::run(&[&"forks::fork_in_calls"]);
 }
 
 /// In a process of its own, with a handler of its own.
+#[work]
 fn fork_in_calls(_: &mut Orders) {
     // SAFETY: zeros are an action without flags.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -272,11 +259,13 @@ fn fork_in_calls(_: &mut Orders) {
     assert_eq!([rx.recv(), rx.recv(), rx.try_recv()], [Ok(1), Ok(2), Err(RecvError::Empty)]);
 }
 
+#[test]
 fn a_child_attaches_anew() {
     Worker::run(&[&"forks::attach_anew", &Name::new()]);
 }
 
 /// A child takes the other seat, then a seat that its parent gave back.
+#[work]
 fn attach_anew(orders: &mut Orders) {
     let name: String = orders.next();
     let tx: Sender<u64> = Options::named(&name).capacity(4).open().expect("open");
@@ -309,11 +298,13 @@ fn attach_anew(orders: &mut Orders) {
     child.finish();
 }
 
+#[test]
 fn generations_attach_anew() {
     Worker::run(&[&"forks::attach_by_generations", &Name::new()]);
 }
 
 /// Each generation has all handles of its fathers, none of which works, and one of its own.
+#[work]
 fn attach_by_generations(orders: &mut Orders) {
     fn live(name: &str, inherited: &mut Vec<Sender<u64>>, left: u64) {
         for tx in inherited.iter_mut() {
@@ -336,6 +327,7 @@ fn attach_by_generations(orders: &mut Orders) {
     live(&orders.next::<String>(), &mut Vec::new(), 4);
 }
 
+#[test]
 fn a_child_does_not_keep_the_seat_of_a_killed_parent() {
     let name = Name::new();
     let mut rx: Receiver<u64> = name.options().open().expect("open");
@@ -357,6 +349,7 @@ fn a_child_does_not_keep_the_seat_of_a_killed_parent() {
 }
 
 /// Sends, forks a child that lives on, and waits to be killed.
+#[work]
 fn leave_a_child(orders: &mut Orders) {
     let mut tx: Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
     let child = Fork::start(|| {
@@ -371,6 +364,7 @@ fn leave_a_child(orders: &mut Orders) {
     hear();
 }
 
+#[test]
 fn handles_move_between_threads() {
     let name = Name::new();
     let (tx, rx) = name.pair::<u64>(16);
@@ -393,6 +387,7 @@ fn handles_move_between_threads() {
     assert_eq!(rx.recv(), Ok(7));
 }
 
+#[test]
 fn a_seat_outlives_the_thread_that_took_it() {
     let name = Name::new();
     let options = name.options();

@@ -15,18 +15,7 @@ use sysvring_support::ipc;
 use sysvring_support::name::Name;
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{tests, workers};
-
-tests![
-    a_dropped_loan_wakes_a_sender,
-    a_discarded_message_wakes_a_sender,
-    a_message_delivered_too_often_wakes_a_sender,
-    a_step_over_a_dropped_loan_wakes_a_sender,
-    a_forgotten_loan_wakes_a_sender,
-    an_acknowledgement_out_of_turn_wakes_a_sender,
-    a_message_in_hand_keeps_no_sender_asleep,
-];
-workers![drop_loans, discard, step_over, forget, out_of_turn];
+use sysvring_support::{test, work};
 
 /// Well below the time after which a sleeper looks by itself.
 const SOON: Duration = Duration::from_millis(90);
@@ -47,11 +36,13 @@ fn stay(sent: &AtomicU64, round: u64) {
     until(|| sent.load(Acquire) >= 2 * round + 2);
 }
 
+#[test]
 fn a_dropped_loan_wakes_a_sender() {
     Worker::run(&[&"freed::drop_loans", &Name::new()]);
 }
 
 /// The only slot is lent. Another process sleeps for it, and sends.
+#[work]
 fn drop_loans(orders: &mut Orders) {
     let name: String = orders.next();
     let tx: mpmc::Sender<u64> = options(&name, 1).open().expect("open");
@@ -83,15 +74,18 @@ fn drop_loans(orders: &mut Orders) {
     sender.finish();
 }
 
+#[test]
 fn a_discarded_message_wakes_a_sender() {
     Worker::run(&[&"freed::discard", &Name::new(), &false]);
 }
 
+#[test]
 fn a_message_delivered_too_often_wakes_a_sender() {
     Worker::run(&[&"freed::discard", &Name::new(), &true]);
 }
 
 /// The only slot has a message whose receiver is killed. It is not delivered again, and a sender sleeps.
+#[work]
 fn discard(orders: &mut Orders) {
     let (name, limit): (String, bool) = (orders.next(), orders.next());
     let redelivery = if limit { Redelivery::UpTo(1) } else { Redelivery::Never };
@@ -126,6 +120,7 @@ fn discard(orders: &mut Orders) {
     }
 }
 
+#[test]
 fn a_step_over_a_dropped_loan_wakes_a_sender() {
     Worker::run(&[&"freed::step_over", &Name::new()]);
 }
@@ -133,6 +128,7 @@ fn a_step_over_a_dropped_loan_wakes_a_sender() {
 /// Two slots: the first one is read, the second one claimed and given up. Two
 /// senders sleep for the first one; the one that gets it leaves the other asleep. Then a receiver steps
 /// over the second one.
+#[work]
 fn step_over(orders: &mut Orders) {
     let name: String = orders.next();
     let tx: mpmc::Sender<u64> = options(&name, 2).open().expect("open");
@@ -181,11 +177,13 @@ fn step_over(orders: &mut Orders) {
     }
 }
 
+#[test]
 fn a_forgotten_loan_wakes_a_sender() {
     Worker::run(&[&"freed::forget", &Name::new()]);
 }
 
 /// What a member forgot it had claimed is given up when it leaves: two senders sleep, and both go on.
+#[work]
 fn forget(orders: &mut Orders) {
     let name: String = orders.next();
     let tx: mpmc::Sender<u64> = options(&name, 2).open().expect("open");
@@ -217,6 +215,7 @@ fn forget(orders: &mut Orders) {
 }
 
 /// The receiver that took the message with which half of the ring got free keeps it, and others acknowledge.
+#[test]
 fn a_message_in_hand_keeps_no_sender_asleep() {
     const SLOTS: u64 = 128;
     let name = Name::new();
@@ -245,12 +244,14 @@ fn a_message_in_hand_keeps_no_sender_asleep() {
     }
 }
 
+#[test]
 fn an_acknowledgement_out_of_turn_wakes_a_sender() {
     Worker::run(&[&"freed::out_of_turn", &Name::new()]);
 }
 
 /// The first message of a full ring is in hand while most of the others are received: all that is free lies
 /// behind it. Then it is acknowledged, with messages left that nobody receives.
+#[work]
 fn out_of_turn(orders: &mut Orders) {
     const SLOTS: u64 = 128;
     let name: String = orders.next();

@@ -4,20 +4,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use sysvring::{Fault, Options, RecvError, SendError, mpmc};
-use sysvring_support::tests;
 
 use crate::raw::Memory;
-
-tests![
-    a_refused_commit_keeps_nobody_waiting,
-    a_refused_commit_of_any_length_keeps_nobody_waiting,
-    a_message_that_cannot_be_lent_is_another_receivers,
-    a_flush_beside_the_last_receiver_tells_the_truth,
-];
+use sysvring_support::test;
 
 const SOON: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(20);
 
+#[test]
 fn a_refused_commit_keeps_nobody_waiting() {
     for clones in 1..3 {
         let tx: mpmc::Sender<u64> = Options::private().capacity(4).create().expect("create");
@@ -40,6 +34,7 @@ fn a_refused_commit_keeps_nobody_waiting() {
     }
 }
 
+#[test]
 fn a_refused_commit_of_any_length_keeps_nobody_waiting() {
     let options = Options::private().capacity(2).slot_size(16);
     let tx: mpmc::Sender<[u8]> = options.create().expect("create");
@@ -54,6 +49,7 @@ fn a_refused_commit_of_any_length_keeps_nobody_waiting() {
 
 /// A length that cannot be stops the handle that meets it. When it is right again, another receiver gets
 /// the message, though the stopped one is still there.
+#[test]
 fn a_message_that_cannot_be_lent_is_another_receivers() {
     const CAPACITY: usize = 2;
     for boxed in [false, true] {
@@ -80,6 +76,7 @@ fn a_message_that_cannot_be_lent_is_another_receivers() {
 }
 
 /// The last receiver acknowledges the last message and leaves: everything was acknowledged.
+#[test]
 fn a_flush_beside_the_last_receiver_tells_the_truth() {
     for round in 0..500 {
         let tx: mpmc::Sender<u64> = Options::private().capacity(2).create().expect("create");

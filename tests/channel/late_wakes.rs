@@ -13,38 +13,35 @@ use sysvring_support::board::{now_ns, until};
 use sysvring_support::name::Name;
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{ipc, tests, workers};
-
-tests![
-    ;alone: eight_receiving_threads_on_two_seats,
-    eighty_receiving_threads_on_sixty_four_seats,
-    eight_sending_threads_and_one_slot,
-    eight_sending_threads_and_two_slots,
-];
-workers![receive_by_threads, send_by_threads];
+use sysvring_support::{ipc, test, work};
 
 /// How long a thread is busy with a message: the others must take what is sent meanwhile.
 const WORK: Duration = Duration::from_millis(250);
 const ROUNDS: usize = 4;
 
+#[test(quiet)]
 fn eight_receiving_threads_on_two_seats() {
     Worker::run(&[&"late_wakes::receive_by_threads", &Name::new(), &2, &8]);
 }
 
+#[test(quiet)]
 fn eighty_receiving_threads_on_sixty_four_seats() {
     Worker::run(&[&"late_wakes::receive_by_threads", &Name::new(), &64, &80]);
 }
 
+#[test(quiet)]
 fn eight_sending_threads_and_one_slot() {
     Worker::run(&[&"late_wakes::send_by_threads", &Name::new(), &1]);
 }
 
+#[test(quiet)]
 fn eight_sending_threads_and_two_slots() {
     Worker::run(&[&"late_wakes::send_by_threads", &Name::new(), &2]);
 }
 
 /// As many messages as there are threads asleep: each thread takes one. Sent at once in one round, and
 /// one after the other in the next.
+#[work]
 fn receive_by_threads(orders: &mut Orders) {
     let (name, seats, threads): (String, usize, usize) =
         (orders.next(), orders.next(), orders.next());
@@ -81,6 +78,7 @@ fn receive_by_threads(orders: &mut Orders) {
 
 /// Threads of one handle wait for room, then each sends one message: a slot that becomes free is used at
 /// once.
+#[work]
 fn send_by_threads(orders: &mut Orders) {
     const THREADS: usize = 8;
     let (name, capacity): (String, usize) = (orders.next(), orders.next());

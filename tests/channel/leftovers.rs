@@ -10,25 +10,10 @@ use sysvring_support::board::{Dice, board, until_at_least};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{ipc, tests, workers};
+use sysvring_support::{ipc, test, work};
 
 use crate::life::is_gone;
 use crate::raw::{self, Key, Memory, at};
-
-tests![
-    creators_are_killed_and_the_next_one_opens,
-    removers_are_killed_and_the_next_one_opens;
-    alone:
-    half_made_channels_are_reaped,
-    a_living_creator_is_left_alone,
-    a_channel_of_dead_members_is_taken_over,
-    a_channel_of_dead_members_is_reaped,
-    private_sets_of_the_dead_are_reaped,
-    others_and_kept_ones_are_never_reaped,
-    a_segment_that_names_another_set_is_not_reaped_with_this_one,
-    reapers_are_killed_and_the_next_one_reaps,
-];
-workers![sit, sit_in_private, kill_creators, kill_removers, kill_reapers];
 
 /// A mode with the mark of this crate.
 const MARKED: i32 = 0o601;
@@ -42,6 +27,7 @@ fn reap(key: i32) -> Vec<Reaped> {
     sysvring::reap().expect("reap").into_iter().filter(|reaped| reaped.key == key).collect()
 }
 
+#[test(quiet)]
 fn half_made_channels_are_reaped() {
     for (segment, set) in [(true, true), (true, false), (false, true)] {
         let key = Key::new();
@@ -65,6 +51,7 @@ fn half_made_channels_are_reaped() {
     assert!(reaped.iter().any(|r| r.set == Some(set)), "{reaped:?}");
 }
 
+#[test(quiet)]
 fn a_living_creator_is_left_alone() {
     let key = Key::new();
     let set = key.make_set(SEMAPHORES, MARKED);
@@ -85,6 +72,7 @@ fn a_living_creator_is_left_alone() {
 }
 
 /// A member, until it is killed. The sender sends three messages.
+#[work]
 fn sit(orders: &mut Orders) {
     let (name, side): (String, String) = (orders.next(), orders.next());
     let options = Options::named(name).lifetime(Lifetime::LastMember);
@@ -111,6 +99,7 @@ fn of_the_dead(name: &Name) -> sysvring::Stat {
     stat
 }
 
+#[test(quiet)]
 fn a_channel_of_dead_members_is_taken_over() {
     let name = Name::new();
     let dead = of_the_dead(&name);
@@ -125,6 +114,7 @@ fn a_channel_of_dead_members_is_taken_over() {
     assert!(is_gone(name.as_str()), "now its last member left");
 }
 
+#[test(quiet)]
 fn a_channel_of_dead_members_is_reaped() {
     let name = Name::new();
     let dead = of_the_dead(&name);
@@ -136,6 +126,7 @@ fn a_channel_of_dead_members_is_reaped() {
 }
 
 /// A private channel with both ends here, until it is killed.
+#[work]
 fn sit_in_private(_: &mut Orders) {
     let mut tx: Sender<u64> = Options::private().open().expect("open");
     let _rx: Receiver<u64> = Options::id(tx.id()).attach().expect("attach");
@@ -145,6 +136,7 @@ fn sit_in_private(_: &mut Orders) {
     hear();
 }
 
+#[test(quiet)]
 fn private_sets_of_the_dead_are_reaped() {
     let mut member = Worker::start(&[&"leftovers::sit_in_private"]).expect("start");
     let id: ChannelId = member.hear().expect("its id").parse().expect("an id");
@@ -158,6 +150,7 @@ fn private_sets_of_the_dead_are_reaped() {
     assert_eq!(ipc::waiting(set, 0), -1);
 }
 
+#[test(quiet)]
 fn others_and_kept_ones_are_never_reaped() {
     let kept = Name::new();
     drop(kept.pair::<u64>(4));
@@ -201,6 +194,7 @@ fn others_and_kept_ones_are_never_reaped() {
 }
 
 /// Its members do not know yet that their set was taken away; a creator died after it made another.
+#[test(quiet)]
 fn a_segment_that_names_another_set_is_not_reaped_with_this_one() {
     let key = Key::new();
     let options = || key.options().lifetime(Lifetime::LastMember);
@@ -238,6 +232,7 @@ fn kill_over_and_over(kills: u64, over_and_over: impl Fn(), look: impl Fn()) {
     assert!(turns > kills, "hardly anything was done between {kills} kills: {turns}");
 }
 
+#[test]
 fn creators_are_killed_and_the_next_one_opens() {
     let (name, key) = (Name::new(), Key::new());
     Worker::run(&[&"leftovers::kill_creators", &name, &key.0]);
@@ -246,6 +241,7 @@ fn creators_are_killed_and_the_next_one_opens() {
 }
 
 /// Creates and closes, is killed at it, and whoever comes next opens at once.
+#[work]
 fn kill_creators(orders: &mut Orders) {
     let (name, key): (String, i32) = (orders.next(), orders.next());
     let options = || Options::named(&name).capacity(4).lifetime(Lifetime::LastMember);
@@ -274,12 +270,14 @@ fn kill_creators(orders: &mut Orders) {
     });
 }
 
+#[test]
 fn removers_are_killed_and_the_next_one_opens() {
     let name = Name::new();
     Worker::run(&[&"leftovers::kill_removers", &name]);
 }
 
 /// Opens and removes a kept channel, is killed at it, and whoever comes next opens at once.
+#[work]
 fn kill_removers(orders: &mut Orders) {
     let name: String = orders.next();
     let over_and_over = || {
@@ -297,6 +295,7 @@ fn kill_removers(orders: &mut Orders) {
     });
 }
 
+#[test(quiet)]
 fn reapers_are_killed_and_the_next_one_reaps() {
     let key = Key::new();
     Worker::run(&[&"leftovers::kill_reapers", &key.0]);
@@ -304,6 +303,7 @@ fn reapers_are_killed_and_the_next_one_reaps() {
 }
 
 /// Leaves halves of channels and reaps, is killed at it, and whoever reaps next removes what is left.
+#[work]
 fn kill_reapers(orders: &mut Orders) {
     let key: i32 = orders.next();
     let over_and_over = || {

@@ -9,26 +9,12 @@ use sysvring::{Address, ChannelId, Error, Fault, Lifetime, Observer, Options, Pe
 use sysvring_support::board::until;
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, say};
-use sysvring_support::{ipc, tests, workers};
+use sysvring_support::{ipc, test, work};
 
 use crate::raw::Key;
 
-tests![
-    either_side_comes_first,
-    create_and_attach_are_strict,
-    a_writer_ends_before_its_reader_starts,
-    a_kept_channel_stays_until_removed,
-    a_channel_goes_with_its_last_member,
-    removed_names_are_free_at_once,
-    private_channels_travel_by_id,
-    raw_keys_and_files_find_the_same_channel,
-    one_segment_is_attached_twice,
-    comings_and_goings_are_counted,
-    a_channel_is_handed_from_process_to_process,
-];
-workers![send_some, receive_some, attach_twice];
-
 /// Sends 0 to `count` to an address and ends.
+#[work]
 fn send_some(orders: &mut Orders) {
     let (address, count): (Address, u64) = (orders.next(), orders.next());
     let mut tx: Sender<u64> = Options::address(address).open().expect("open");
@@ -38,6 +24,7 @@ fn send_some(orders: &mut Orders) {
 }
 
 /// Receives all there is from an address, and says how much.
+#[work]
 fn receive_some(orders: &mut Orders) {
     let mut rx: Receiver<u64> = Options::address(orders.next::<Address>()).open().expect("open");
     say("here");
@@ -60,6 +47,7 @@ pub fn becomes_attached(address: impl Into<Address>, n: u64) {
     until(|| observer.stat().expect("stat").segment.attached == n);
 }
 
+#[test]
 fn either_side_comes_first() {
     let name = Name::new();
     let sender = Worker::start(&[&"life::send_some", &name, &1_000]).expect("start");
@@ -79,6 +67,7 @@ fn either_side_comes_first() {
     receiver.finish();
 }
 
+#[test]
 fn create_and_attach_are_strict() {
     let name = Name::new();
     assert!(matches!(name.options().attach::<Sender<u64>>(), Err(Error::NotFound { .. })));
@@ -99,6 +88,7 @@ fn create_and_attach_are_strict() {
     name.options().create::<Receiver<u64>>().expect("create");
 }
 
+#[test]
 fn a_writer_ends_before_its_reader_starts() {
     let name = Name::new();
     Worker::run(&[&"life::send_some", &name, &500]);
@@ -115,6 +105,7 @@ fn a_writer_ends_before_its_reader_starts() {
     assert!(is_gone(name.as_str()));
 }
 
+#[test]
 fn a_kept_channel_stays_until_removed() {
     let name = Name::new();
     let (tx, rx) = name.pair::<u64>(4);
@@ -129,6 +120,7 @@ fn a_kept_channel_stays_until_removed() {
     until(|| is_gone(id));
 }
 
+#[test]
 fn a_channel_goes_with_its_last_member() {
     let name = Name::new();
     let options = || name.options().lifetime(Lifetime::LastMember);
@@ -159,6 +151,7 @@ fn a_channel_goes_with_its_last_member() {
     assert!(!is_gone(name.as_str()));
 }
 
+#[test]
 fn removed_names_are_free_at_once() {
     let name = Name::new();
     for round in 0..20 {
@@ -179,6 +172,7 @@ fn removed_names_are_free_at_once() {
     }
 }
 
+#[test]
 fn private_channels_travel_by_id() {
     let mut rx: Receiver<u64> = Options::private().capacity(8).open().expect("open");
     let id = rx.id();
@@ -202,6 +196,7 @@ fn private_channels_travel_by_id() {
     assert_eq!(ipc::waiting(set, 0), -1, "the set is gone too");
 }
 
+#[test]
 fn raw_keys_and_files_find_the_same_channel() {
     let key = Key::new();
     let rx: Receiver<u64> = key.options().open().expect("open");
@@ -235,11 +230,13 @@ fn check_from_elsewhere(mut rx: Receiver<u64>, address: &str) {
     sender.finish();
 }
 
+#[test]
 fn one_segment_is_attached_twice() {
     Worker::run(&[&"life::attach_twice", &Name::new()]);
 }
 
 /// Both ends in one process, which has the segment at two addresses.
+#[work]
 fn attach_twice(orders: &mut Orders) {
     let options = Options::named(orders.next::<String>()).capacity(64);
     let mut tx: Sender<u64> = options.clone().open().expect("open");
@@ -257,6 +254,7 @@ fn attach_twice(orders: &mut Orders) {
     }
 }
 
+#[test]
 fn comings_and_goings_are_counted() {
     let name = Name::new();
     let mut rx: Receiver<u64> = name.options().open().expect("open");
@@ -279,6 +277,7 @@ fn comings_and_goings_are_counted() {
     assert!(rx.iter().map(|n| n.expect("a message")).eq(0..2));
 }
 
+#[test]
 fn a_channel_is_handed_from_process_to_process() {
     let name = Name::new();
     for _ in 0..10 {

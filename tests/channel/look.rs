@@ -7,26 +7,13 @@ use sysvring::{Error, Fault, Lifetime, Observer, Options, RecvError, Role};
 use sysvring_support::board::until;
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, end_with_parent, hear, say};
-use sysvring_support::{inject, ipc, tests, workers};
+use sysvring_support::{inject, ipc, test, work};
 
 use crate::life::becomes_attached;
 use crate::raw::Key;
 
-tests![
-    everything_is_in_a_stat,
-    members_are_alive_or_left_or_died,
-    members_are_counted_from_where_they_joined,
-    a_stat_reads_well,
-    all_channels_are_listed,
-    observers_change_nothing,
-    observers_cannot_write,
-    observers_keep_no_channel_alive,
-    an_observer_sees_a_stream_pass;
-    root: who_may_read_may_look
-];
-workers![sit, stream, look_as_nobody, try_to_write];
-
 /// Takes a seat, sends or receives some, says so; then leaves or waits to be killed.
+#[work]
 fn sit(orders: &mut Orders) {
     let (name, side, some): (String, String, u64) = (orders.next(), orders.next(), orders.next());
     let options = Options::named(name).label(format!("a {side}"));
@@ -59,6 +46,7 @@ fn is_between(start: SystemTime, time: Option<SystemTime>, end: SystemTime) -> b
     time.is_some_and(|time| start - slack <= time && time <= end)
 }
 
+#[test]
 fn everything_is_in_a_stat() {
     let start = SystemTime::now();
     let name = Name::new();
@@ -106,6 +94,7 @@ fn everything_is_in_a_stat() {
     assert_eq!((stat.message_size, stat.message_align, stat.schema), (0, 1, 0));
 }
 
+#[test]
 fn members_are_alive_or_left_or_died() {
     let name = Name::new();
     let observer = || sysvring::stat(name.as_str()).expect("stat").members;
@@ -141,6 +130,7 @@ fn members_are_alive_or_left_or_died() {
     assert_eq!((sender.messages, receiver.messages), (3, 2));
 }
 
+#[test]
 fn members_are_counted_from_where_they_joined() {
     let name = Name::new();
     for round in 0..3 {
@@ -154,6 +144,7 @@ fn members_are_counted_from_where_they_joined() {
     assert_eq!(sysvring::stat(name.as_str()).expect("stat").tail, 5 + 6 + 7);
 }
 
+#[test]
 fn a_stat_reads_well() {
     let name = Name::new();
     let mut rx: Receiver<u64> = name.options().capacity(8).label("me").open().expect("open");
@@ -174,6 +165,7 @@ fn a_stat_reads_well() {
     }
 }
 
+#[test]
 fn all_channels_are_listed() {
     let (name, key) = (Name::new(), Key::new());
     let foreign = Key::new();
@@ -196,6 +188,7 @@ fn all_channels_are_listed() {
     until(|| sysvring::list().expect("list").iter().all(|stat| stat.id != ids[2]));
 }
 
+#[test]
 fn observers_change_nothing() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair::<u64>(8);
@@ -220,6 +213,7 @@ fn observers_change_nothing() {
     assert_eq!(rx.recv(), Ok(4));
 }
 
+#[test]
 fn observers_cannot_write() {
     let name = Name::new();
     drop(name.options().open::<Sender<u64>>().expect("open"));
@@ -227,6 +221,7 @@ fn observers_cannot_write() {
 }
 
 /// Between two looks nothing is attached; and for a look, only reading is asked for.
+#[work]
 fn try_to_write(orders: &mut Orders) {
     let observer = Observer::open(orders.next::<String>()).expect("open");
     for _ in 0..3 {
@@ -240,6 +235,7 @@ fn try_to_write(orders: &mut Orders) {
     observer.stat().expect("a look is a read");
 }
 
+#[test]
 fn observers_keep_no_channel_alive() {
     let name = Name::new();
     let options = || name.options().lifetime(Lifetime::LastMember);
@@ -257,6 +253,7 @@ fn observers_keep_no_channel_alive() {
 }
 
 /// Sends as fast as it can until told to stop.
+#[work]
 fn stream(orders: &mut Orders) {
     let mut tx: Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
     loop {
@@ -265,6 +262,7 @@ fn stream(orders: &mut Orders) {
     }
 }
 
+#[test]
 fn an_observer_sees_a_stream_pass() {
     let name = Name::new();
     let mut rx: Receiver<u64> = name.options().capacity(64).open().expect("open");
@@ -288,6 +286,7 @@ fn an_observer_sees_a_stream_pass() {
 }
 
 /// Another user, with no more than the right to read.
+#[work]
 fn look_as_nobody(orders: &mut Orders) {
     // SAFETY: numbers only, in a process with one thread.
     unsafe {
@@ -304,6 +303,7 @@ fn look_as_nobody(orders: &mut Orders) {
     assert!(matches!(refused, Err(Error::PermissionDenied { .. })), "{refused:?}");
 }
 
+#[test(root)]
 fn who_may_read_may_look() {
     let key = Key::new();
     let mut tx: Sender<u64> = key.options().mode(0o644).open().expect("open");

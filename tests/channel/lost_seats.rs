@@ -6,25 +6,9 @@ use std::time::Duration;
 use sysvring::{Error, Fault, Options, Peer, RecvError, SendError, Wait, mpmc, spsc};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{tests, workers};
+use sysvring_support::{test, work};
 
 use crate::raw::{self, Key};
-
-tests![
-    a_sender_without_a_token_is_told,
-    who_lost_a_seat_leaves_without_a_trace,
-    who_comes_again_keeps_the_new_seat,
-    many_go_on_without_one_that_lost_its_token,
-    whoever_asks_first_what_is_lost_stays_lost,
-];
-workers![
-    lose_a_seat,
-    lose_a_seat_and_leave,
-    send_many_and_sit,
-    come_again,
-    lose_a_claim,
-    lose_a_guard
-];
 
 const SOON: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(20);
@@ -35,6 +19,7 @@ fn lose_tokens() {
     assert_eq!(unsafe { libc::unshare(libc::CLONE_SYSVSEM) }, 0, "for all users, without a filter");
 }
 
+#[work]
 fn lose_a_seat(orders: &mut Orders) {
     let (name, side): (String, String) = (orders.next(), orders.next());
     let lost = Fault::LivenessLost;
@@ -62,6 +47,7 @@ fn lose_a_seat(orders: &mut Orders) {
     }
 }
 
+#[test]
 fn a_sender_without_a_token_is_told() {
     let name = Name::new();
     let mut rx: spsc::Receiver<u64> = name.options().capacity(1).open().expect("open");
@@ -94,6 +80,7 @@ fn a_sender_without_a_token_is_told() {
 const MANY: u64 = 40;
 
 /// Sends or receives one message, is a member no more, and leaves when others are far ahead.
+#[work]
 fn lose_a_seat_and_leave(orders: &mut Orders) {
     let (name, side, told): (String, String, bool) = (orders.next(), orders.next(), orders.next());
     let lost = Fault::LivenessLost;
@@ -119,6 +106,7 @@ fn lose_a_seat_and_leave(orders: &mut Orders) {
 }
 
 /// Sends as many as are asked for, and then sits there until it is killed.
+#[work]
 fn send_many_and_sit(orders: &mut Orders) {
     let mut tx: spsc::Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
     say("here");
@@ -129,6 +117,7 @@ fn send_many_and_sit(orders: &mut Orders) {
 }
 
 /// Where its ends are by now is its successors' business.
+#[test]
 fn who_lost_a_seat_leaves_without_a_trace() {
     for told in [false, true] {
         let name = Name::new();
@@ -173,6 +162,7 @@ fn who_lost_a_seat_leaves_without_a_trace() {
 }
 
 /// Takes another seat where a handle says that it lost its own, and only then lets go of that one.
+#[work]
 fn come_again(orders: &mut Orders) {
     let name: String = orders.next();
     let many = format!("{name}-many");
@@ -213,10 +203,12 @@ fn come_again(orders: &mut Orders) {
     sysvring::remove(&*many).expect("removed");
 }
 
+#[test]
 fn who_comes_again_keeps_the_new_seat() {
     Worker::run(&[&"lost_seats::come_again", &Name::new()]);
 }
 
+#[work]
 fn lose_a_claim(orders: &mut Orders) {
     let tx: mpmc::Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
     let mut loan = tx.loan().expect("a slot");
@@ -230,6 +222,7 @@ fn lose_a_claim(orders: &mut Orders) {
     assert!(matches!(tx.close(), Err(Error::Fault(Fault::LivenessLost))));
 }
 
+#[work]
 fn lose_a_guard(orders: &mut Orders) {
     let rx: mpmc::Receiver<u64> = Options::named(orders.next::<String>()).open().expect("open");
     let guard = rx.recv_ref().expect("a message");
@@ -242,6 +235,7 @@ fn lose_a_guard(orders: &mut Orders) {
     assert_eq!((rx.recv(), rx.try_recv()), (Err(lost), Err(lost)));
 }
 
+#[test]
 fn many_go_on_without_one_that_lost_its_token() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().open().expect("open");
@@ -272,6 +266,7 @@ fn many_go_on_without_one_that_lost_its_token() {
 }
 
 /// It is noticed by the calls that only wait, too, and from then on by all.
+#[test]
 fn whoever_asks_first_what_is_lost_stays_lost() {
     let key = Key::new();
     let tx: mpmc::Sender<u64> = key.options().open().expect("open");

@@ -6,20 +6,13 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Observer, Options};
 use sysvring_support::step::{Stepper, Stop, mark};
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{ipc, tests, workers};
+use sysvring_support::{ipc, test, work};
 
 use crate::bad_removal::take_set;
 use crate::raw::{Key, MOMENT, Memory};
 
-tests![
-    messages_outlive_a_set,
-    messages_outlive_a_set_under_observers,
-    messages_outlive_a_set_and_its_members,
-    a_member_that_joins_while_the_set_goes,
-];
-workers![sends_and_waits, joins_while_the_set_goes];
-
 /// Who comes after a set was taken away, and finds nobody, finds the messages.
+#[test]
 fn messages_outlive_a_set() {
     let key = Key::new();
     deserted_without_a_set(&key);
@@ -43,6 +36,7 @@ fn has_both(key: &Key) {
 }
 
 /// Who looks on is no member: not idle, not during its looks, and not by any other attachment.
+#[test]
 fn messages_outlive_a_set_under_observers() {
     for round in 0..20 {
         let key = Key::new();
@@ -56,6 +50,7 @@ fn messages_outlive_a_set_under_observers() {
 }
 
 /// Sends two messages, and waits to be killed.
+#[work]
 fn sends_and_waits(orders: &mut Orders) {
     let mut tx: Sender<u64> = Options::key(orders.next()).capacity(4).open().expect("open");
     tx.send_batch(&[1, 2]).expect("send");
@@ -65,6 +60,7 @@ fn sends_and_waits(orders: &mut Orders) {
 
 /// The table tells of a member that died; that nobody else has it attached is found out between the
 /// looks of an observer that does nothing else.
+#[test]
 fn messages_outlive_a_set_and_its_members() {
     for _ in 0..20 {
         let key = Key::new();
@@ -88,12 +84,14 @@ fn messages_outlive_a_set_and_its_members() {
     }
 }
 
+#[test]
 fn a_member_that_joins_while_the_set_goes() {
     Worker::run(&[&"lost_sets::joins_while_the_set_goes"]);
 }
 
 /// Between taking its seat and signing the members' table a member is nowhere to be seen. The set goes
 /// in that moment, and the next sender takes the channel over: then the first one must not go on.
+#[work]
 fn joins_while_the_set_goes(_: &mut Orders) {
     let key = Key::new();
     deserted_without_a_set(&key);

@@ -6,24 +6,10 @@ use std::time::{Duration, Instant};
 use sysvring::{Options, RecvError, mpmc};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, say};
-use sysvring_support::{tests, workers};
-
-tests![
-    every_message_once,
-    a_stream_survives_its_workers,
-    clones_are_one_member_and_try_clones_another,
-    the_slow_are_named,
-    the_seats_are_counted,
-    a_place_is_written_once,
-    what_was_forgotten_in_hand_is_given_back,
-    what_was_given_up_is_no_message,
-    what_was_given_up_keeps_nobody_out,
-    a_batch_is_as_long_as_there_are_messages,
-];
-
-workers![send, receive, work_slowly];
+use sysvring_support::{test, work};
 
 /// Sends `count` pairs of a number and its own.
+#[work]
 fn send(orders: &mut Orders) {
     let (name, own, count): (String, u64, u64) = (orders.next(), orders.next(), orders.next());
     let tx: mpmc::Sender<[u64; 3]> = Options::named(name).open().expect("open");
@@ -33,6 +19,7 @@ fn send(orders: &mut Orders) {
 }
 
 /// Receives until the end, checks the order, and says how many and the sum.
+#[work]
 fn receive(orders: &mut Orders) {
     let name: String = orders.next();
     let rx: mpmc::Receiver<[u64; 3]> = Options::named(name).open().expect("open");
@@ -48,6 +35,7 @@ fn receive(orders: &mut Orders) {
     say(format!("{count} {sum}"));
 }
 
+#[test]
 fn every_message_once() {
     for (senders, receivers, capacity) in [(1, 1, 1), (4, 4, 8), (4, 1, 1024), (1, 4, 64)] {
         const EACH: u64 = 5_000;
@@ -74,6 +62,7 @@ fn every_message_once() {
 }
 
 /// Takes messages under a guard, says each before it acknowledges.
+#[work]
 fn work_slowly(orders: &mut Orders) {
     let name: String = orders.next();
     let rx: mpmc::Receiver<[u64; 3]> = Options::named(name).open().expect("open");
@@ -90,6 +79,7 @@ fn work_slowly(orders: &mut Orders) {
     }
 }
 
+#[test]
 fn a_stream_survives_its_workers() {
     const COUNT: u64 = 3_000;
     let name = Name::new();
@@ -149,6 +139,7 @@ fn a_stream_survives_its_workers() {
     assert!(missing.is_empty(), "lost after {kills} kills: {missing:?}");
 }
 
+#[test]
 fn clones_are_one_member_and_try_clones_another() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().label("a label").open().expect("open");
@@ -174,6 +165,7 @@ fn clones_are_one_member_and_try_clones_another() {
     assert_eq!(rx.recv(), Err(RecvError::Disconnected));
 }
 
+#[test]
 fn the_slow_are_named() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().open().expect("open");
@@ -188,6 +180,7 @@ fn the_slow_are_named() {
     assert_eq!(rx.recv(), Ok(2));
 }
 
+#[test]
 fn a_place_is_written_once() {
     let name = Name::new();
     let tx: mpmc::Sender<[u64; 3]> = name.options().open().expect("open");
@@ -208,6 +201,7 @@ fn a_place_is_written_once() {
     assert_eq!(rx.recv_into(&mut place), Err(RecvError::Disconnected));
 }
 
+#[test]
 fn the_seats_are_counted() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().max_members(3).open().expect("open");
@@ -222,6 +216,7 @@ fn the_seats_are_counted() {
 
 /// A guard and a loan that were forgotten end with their handle: the message comes again, the slot is
 /// stepped over, also when another member has the seat by then.
+#[test]
 fn what_was_forgotten_in_hand_is_given_back() {
     for again in [false, true] {
         let name = Name::new();
@@ -249,6 +244,7 @@ fn what_was_forgotten_in_hand_is_given_back() {
 }
 
 /// A receiver that finds the channel empty waits for the next sender, whatever happened there before.
+#[test]
 fn what_was_given_up_is_no_message() {
     for sent in 0..40 {
         let name = Name::new();
@@ -279,6 +275,7 @@ fn what_was_given_up_is_no_message() {
 
 /// However many slots were given up, and whoever stepped over them: who comes, and who comes back, finds
 /// the place where the next message is.
+#[test]
 fn what_was_given_up_keeps_nobody_out() {
     for between in [0, 1, 3] {
         let name = Name::new();
@@ -302,6 +299,7 @@ fn what_was_given_up_keeps_nobody_out() {
 }
 
 /// Longer, too, than what is acknowledged together; what is not wanted stays.
+#[test]
 fn a_batch_is_as_long_as_there_are_messages() {
     let tx: mpmc::Sender<u64> = Options::private().capacity(256).open().expect("open");
     let rx: mpmc::Receiver<u64> = Options::id(tx.id()).open().expect("open");

@@ -4,21 +4,11 @@ use std::time::Duration;
 
 use sysvring::{Address, Error, Fault, Flavor, Options, RecvError, SendError, mpmc, spsc};
 use sysvring_support::name::Name;
-use sysvring_support::tests;
-
-tests![
-    messages_of_any_length_are_written_in_place,
-    what_is_no_value_is_set_aside,
-    a_closed_member_is_closed_for_its_clones,
-    who_waits_while_a_clone_closes_is_told,
-    what_a_clone_has_in_hand_outlives_a_close,
-    who_closes_without_clones_has_left,
-    each_side_waits_for_the_other,
-    the_other_kind_is_refused,
-];
+use sysvring_support::test;
 
 const SOON: Duration = Duration::from_millis(1);
 
+#[test]
 fn messages_of_any_length_are_written_in_place() {
     let name = Name::new();
     let options = || name.options().slot_size(8);
@@ -55,6 +45,7 @@ fn messages_of_any_length_are_written_in_place() {
     assert!(text.contains("8 bytes a slot at most") && text.contains("redelivery"), "{text}");
 }
 
+#[test]
 fn what_is_no_value_is_set_aside() {
     let name = Name::new();
     // Of the same size, and therefore the same to a channel.
@@ -75,6 +66,7 @@ fn what_is_no_value_is_set_aside() {
     assert_eq!((rx.len(), rx.try_recv()), (0, Err(RecvError::Empty)));
 }
 
+#[test]
 fn who_closes_without_clones_has_left() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().open().expect("open");
@@ -86,6 +78,7 @@ fn who_closes_without_clones_has_left() {
     rx.close().expect("close");
 }
 
+#[test]
 fn a_closed_member_is_closed_for_its_clones() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().open().expect("open");
@@ -104,6 +97,7 @@ fn a_closed_member_is_closed_for_its_clones() {
     assert_eq!(other.recv(), Err(RecvError::Disconnected));
 }
 
+#[test]
 fn who_waits_while_a_clone_closes_is_told() {
     let name = Name::new();
     let _tx: mpmc::Sender<u64> = name.options().open().expect("open");
@@ -115,6 +109,7 @@ fn who_waits_while_a_clone_closes_is_told() {
     assert_eq!(waiting.join().expect("no panic"), Err(RecvError::Fault(Fault::Closed)));
 }
 
+#[test]
 fn what_a_clone_has_in_hand_outlives_a_close() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().capacity(2).open().expect("open");
@@ -141,6 +136,7 @@ fn what_a_clone_has_in_hand_outlives_a_close() {
     assert_eq!(other.recv(), Err(RecvError::Disconnected));
 }
 
+#[test]
 fn each_side_waits_for_the_other() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().open().expect("open");
@@ -152,6 +148,7 @@ fn each_side_waits_for_the_other() {
     assert_eq!(rx.wait_for_peer(SOON), Err(RecvError::Timeout));
 }
 
+#[test]
 fn the_other_kind_is_refused() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().open().expect("open");

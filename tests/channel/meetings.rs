@@ -8,18 +8,17 @@ use sysvring::{RecvError, SendError};
 use sysvring_support::name::Name;
 use sysvring_support::step::{Stepper, Stop, mark};
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{tests, workers};
-
-tests![who_meets_a_receiver_and_leaves_is_missed, who_meets_a_sender_and_leaves_is_missed];
-workers![meet_receiver, meet_sender];
+use sysvring_support::{test, work};
 
 /// As long as a call takes that has nothing to wait for, on a busy machine.
 const SOON: Duration = Duration::from_secs(5);
 
+#[test]
 fn who_meets_a_receiver_and_leaves_is_missed() {
     Worker::run(&[&"meetings::meet_receiver"]);
 }
 
+#[test]
 fn who_meets_a_sender_and_leaves_is_missed() {
     Worker::run(&[&"meetings::meet_sender"]);
 }
@@ -53,6 +52,7 @@ fn meet_at_every_call(round: impl FnMut(u32) -> Option<bool>) {
 }
 
 /// A sender that meets a receiver in the middle of joining.
+#[work]
 fn meet_receiver(_: &mut Orders) {
     meet_at_every_call(|n| {
         let name = Name::new();
@@ -69,6 +69,7 @@ fn meet_receiver(_: &mut Orders) {
 }
 
 /// A receiver that meets a sender in the middle of joining.
+#[work]
 fn meet_sender(_: &mut Orders) {
     meet_at_every_call(|n| {
         let name = Name::new();

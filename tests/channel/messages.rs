@@ -6,21 +6,12 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{BatchError, Options, RecvError, SendError};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, say};
-use sysvring_support::{tests, workers};
-
-tests![
-    a_stream_arrives_in_order,
-    every_way_to_send_meets_every_way_to_receive,
-    batches_are_longer_than_the_ring,
-    one_slot_is_enough,
-    capacities_are_rounded_up,
-    rings_wrap_around_for_many_laps,
-];
-workers![count_up, receive];
+use sysvring_support::{test, work};
 
 const LONG: Duration = Duration::from_secs(20);
 
 /// Sends 0 to `count` to a channel, in one of the ways.
+#[work]
 fn count_up(orders: &mut Orders) {
     let (name, count, way): (String, u64, String) = (orders.next(), orders.next(), orders.next());
     let mut tx: Sender<u64> = Options::named(name).open().expect("open");
@@ -143,6 +134,7 @@ fn receive_some(rx: &mut Receiver<u64>, way: &str, got: &mut Vec<u64>) -> Result
     one.map(|n| got.push(n))
 }
 
+#[test]
 fn a_stream_arrives_in_order() {
     let name = Name::new();
     let sender = Worker::start(&[&"messages::count_up", &name, &100_000, &"send"]).expect("start");
@@ -154,6 +146,7 @@ fn a_stream_arrives_in_order() {
     sender.finish();
 }
 
+#[test]
 fn every_way_to_send_meets_every_way_to_receive() {
     // Some of the ring's laps; no multiple of the batches.
     const COUNT: u64 = 1_003;
@@ -182,6 +175,7 @@ fn every_way_to_send_meets_every_way_to_receive() {
     }
 }
 
+#[test]
 fn batches_are_longer_than_the_ring() {
     let name = Name::new();
     let (mut tx, receiver) = with_receiver(&name, 8, 1_000);
@@ -198,6 +192,7 @@ fn with_receiver(name: &Name, capacity: usize, count: u64) -> (Sender<u64>, Work
 }
 
 /// Receives 0 to `count` from a channel, then leaves it.
+#[work]
 fn receive(orders: &mut Orders) {
     let (name, count): (String, u64) = (orders.next(), orders.next());
     let mut rx: Receiver<u64> = Options::named(name).attach().expect("attach");
@@ -207,6 +202,7 @@ fn receive(orders: &mut Orders) {
     }
 }
 
+#[test]
 fn one_slot_is_enough() {
     let name = Name::new();
     let (mut tx, receiver) = with_receiver(&name, 1, 1_000);
@@ -217,6 +213,7 @@ fn one_slot_is_enough() {
     receiver.finish();
 }
 
+#[test]
 fn capacities_are_rounded_up() {
     for (asked, made) in [(1, 1), (2, 2), (3, 4), (5, 8), (1_000, 1_024), (1_025, 2_048)] {
         let name = Name::new();
@@ -235,6 +232,7 @@ fn capacities_are_rounded_up() {
     assert_eq!(tx.capacity(), 1_024, "by default");
 }
 
+#[test]
 fn rings_wrap_around_for_many_laps() {
     let name = Name::new();
     let (mut tx, receiver) = with_receiver(&name, 4, 10_000);

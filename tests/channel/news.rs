@@ -12,36 +12,10 @@ use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{ipc, tests, workers};
+use sysvring_support::{ipc, test, work};
 
 use crate::PROMPT;
 use crate::raw::{Memory, at};
-
-tests![
-    ;alone: the_last_sender_leaves,
-    the_last_sender_is_killed,
-    the_last_sender_of_three_processes_leaves,
-    the_last_sender_of_three_processes_is_killed,
-    the_last_receiver_leaves,
-    the_last_receiver_is_killed,
-    the_last_message_is_acknowledged_after_its_sender_left,
-    the_last_message_is_acknowledged_after_its_sender_was_killed,
-    the_first_sender_comes,
-    the_first_receiver_comes,
-    a_receiver_is_closed,
-    a_sender_is_closed,
-    the_channel_is_removed,
-    one_thread_finds_a_fault,
-];
-workers![
-    end_for_threads,
-    end_for_processes,
-    drain_behind_senders,
-    come,
-    close,
-    be_removed,
-    be_stopped
-];
 
 const LONG: Duration = Duration::from_secs(20);
 /// So many threads wait.
@@ -49,58 +23,72 @@ const WAITING: usize = 6;
 /// Semaphores of a channel's set before those of its seats: one may sleep on any of them.
 const SEMAPHORES: i32 = 8;
 
+#[test(quiet)]
 fn the_last_sender_leaves() {
     Worker::run(&[&"news::end_for_threads", &Name::new(), &"receivers", &false]);
 }
 
+#[test(quiet)]
 fn the_last_sender_is_killed() {
     Worker::run(&[&"news::end_for_threads", &Name::new(), &"receivers", &true]);
 }
 
+#[test(quiet)]
 fn the_last_sender_of_three_processes_leaves() {
     Worker::run(&[&"news::end_for_processes", &Name::new(), &false]);
 }
 
+#[test(quiet)]
 fn the_last_sender_of_three_processes_is_killed() {
     Worker::run(&[&"news::end_for_processes", &Name::new(), &true]);
 }
 
+#[test(quiet)]
 fn the_last_receiver_leaves() {
     Worker::run(&[&"news::end_for_threads", &Name::new(), &"senders", &false]);
 }
 
+#[test(quiet)]
 fn the_last_receiver_is_killed() {
     Worker::run(&[&"news::end_for_threads", &Name::new(), &"senders", &true]);
 }
 
+#[test(quiet)]
 fn the_last_message_is_acknowledged_after_its_sender_left() {
     Worker::run(&[&"news::drain_behind_senders", &Name::new(), &false]);
 }
 
+#[test(quiet)]
 fn the_last_message_is_acknowledged_after_its_sender_was_killed() {
     Worker::run(&[&"news::drain_behind_senders", &Name::new(), &true]);
 }
 
+#[test(quiet)]
 fn the_first_sender_comes() {
     Worker::run(&[&"news::come", &Name::new(), &"sender"]);
 }
 
+#[test(quiet)]
 fn the_first_receiver_comes() {
     Worker::run(&[&"news::come", &Name::new(), &"receiver"]);
 }
 
+#[test(quiet)]
 fn a_receiver_is_closed() {
     Worker::run(&[&"news::close", &Name::new(), &"receiver"]);
 }
 
+#[test(quiet)]
 fn a_sender_is_closed() {
     Worker::run(&[&"news::close", &Name::new(), &"sender"]);
 }
 
+#[test(quiet)]
 fn the_channel_is_removed() {
     Worker::run(&[&"news::be_removed", &Name::new()]);
 }
 
+#[test(quiet)]
 fn one_thread_finds_a_fault() {
     Worker::run(&[&"news::be_stopped", &Name::new()]);
 }
@@ -174,6 +162,7 @@ fn end(mut member: Fork, killed: bool, [_, leave]: &[AtomicU64; 2], since: &Atom
 }
 
 /// Six threads of one handle wait; the only member of the other side goes.
+#[work]
 fn end_for_threads(orders: &mut Orders) {
     let (name, side, killed): (String, String, bool) =
         (orders.next(), orders.next(), orders.next());
@@ -194,6 +183,7 @@ fn end_for_threads(orders: &mut Orders) {
 }
 
 /// Two threads in each of three processes wait; the only sender goes.
+#[work]
 fn end_for_processes(orders: &mut Orders) {
     let (name, killed): (String, bool) = (orders.next(), orders.next());
     let (board, late_by): (_, &[AtomicU64; WAITING]) = (board(), board());
@@ -226,6 +216,7 @@ fn end_for_processes(orders: &mut Orders) {
 
 /// The sender is gone, but for its last message another receiver is still busy with it: that the stream
 /// is over is true only when this is acknowledged.
+#[work]
 fn drain_behind_senders(orders: &mut Orders) {
     let (name, killed): (String, bool) = (orders.next(), orders.next());
     let board = board();
@@ -247,6 +238,7 @@ fn drain_behind_senders(orders: &mut Orders) {
 }
 
 /// Six threads of one handle wait for the first member of the other side.
+#[work]
 fn come(orders: &mut Orders) {
     let (name, role): (String, String) = (orders.next(), orders.next());
     let late = if role == "sender" {
@@ -268,6 +260,7 @@ fn come(orders: &mut Orders) {
 }
 
 /// One clone of a handle is closed while threads wait with other clones of it.
+#[work]
 fn close(orders: &mut Orders) {
     let (name, role): (String, String) = (orders.next(), orders.next());
     let tx: mpmc::Sender<u64> = options(&name).open().expect("open");
@@ -292,6 +285,7 @@ fn close(orders: &mut Orders) {
 }
 
 /// Another process removes the channel.
+#[work]
 fn be_removed(orders: &mut Orders) {
     let name: String = orders.next();
     let [go] = board::<1>();
@@ -311,6 +305,7 @@ fn be_removed(orders: &mut Orders) {
 }
 
 /// A slot's word is overwritten while six threads of one handle wait, and a seventh finds it.
+#[work]
 fn be_stopped(orders: &mut Orders) {
     let name: String = orders.next();
     let options = || options(&name).max_members(2);

@@ -9,16 +9,7 @@ use sysvring_support::board::{board, until, until_at_least};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{ipc, tests, workers};
-
-tests![
-    ;alone: a_burst_after_a_thousand_senders_left,
-    a_burst_after_twenty_senders_were_killed,
-    a_burst_after_twenty_receivers_were_killed_asleep,
-    a_drain_after_a_thousand_receivers_left,
-    a_drain_after_twenty_senders_were_killed_asleep,
-];
-workers![burst, drain];
+use sysvring_support::{ipc, test, work};
 
 const BURST: u64 = 64;
 /// In each state. The middle one counts: one that the machine interrupts may cost anything.
@@ -27,22 +18,27 @@ const DEATHS: u64 = 20;
 /// Posts, and sleeps, that a burst may cost beyond a fresh channel's.
 const MORE: u64 = 8;
 
+#[test(quiet)]
 fn a_burst_after_a_thousand_senders_left() {
     Worker::run(&[&"phantoms::burst", &Name::new(), &"senders left"]);
 }
 
+#[test(quiet)]
 fn a_burst_after_twenty_senders_were_killed() {
     Worker::run(&[&"phantoms::burst", &Name::new(), &"senders killed"]);
 }
 
+#[test(quiet)]
 fn a_burst_after_twenty_receivers_were_killed_asleep() {
     Worker::run(&[&"phantoms::burst", &Name::new(), &"receivers killed"]);
 }
 
+#[test(quiet)]
 fn a_drain_after_a_thousand_receivers_left() {
     Worker::run(&[&"phantoms::drain", &Name::new(), &"receivers left"]);
 }
 
+#[test(quiet)]
 fn a_drain_after_twenty_senders_were_killed_asleep() {
     Worker::run(&[&"phantoms::drain", &Name::new(), &"senders killed"]);
 }
@@ -84,6 +80,7 @@ fn kill_asleep(set: i32, wake: i32, body: impl FnOnce()) {
 }
 
 /// One receiver sleeps; 64 messages come at once.
+#[work]
 fn burst(orders: &mut Orders) {
     let (name, what): (String, String) = (orders.next(), orders.next());
     let options = || Options::named(&name).capacity(128).max_members(64).wait(Wait::Park);
@@ -133,6 +130,7 @@ fn burst(orders: &mut Orders) {
 }
 
 /// One sender sleeps before a full ring; the receiver empties it.
+#[work]
 fn drain(orders: &mut Orders) {
     let (name, what): (String, String) = (orders.next(), orders.next());
     let options =

@@ -8,21 +8,7 @@ use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use sysvring::{Options, RecvError, SendError};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{tests, workers};
-
-tests![
-    a_loan_is_sent_by_commit,
-    a_dropped_loan_was_never_sent,
-    a_forgotten_loan_is_lent_again,
-    loans_wait_for_room,
-    loans_are_made_shorter,
-    headers_are_lent_with_their_bytes,
-    a_guard_acknowledges_when_dropped,
-    a_forgotten_guard_lends_its_message_again,
-    a_held_guard_holds_up_the_sender,
-    a_receiver_with_a_guard_dies_and_the_message_comes_again,
-];
-workers![hold];
+use sysvring_support::{test, work};
 
 const SOON: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(20);
@@ -35,6 +21,7 @@ struct Line {
     text: [u32],
 }
 
+#[test]
 fn a_loan_is_sent_by_commit() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair::<[u64; 4]>(4);
@@ -48,6 +35,7 @@ fn a_loan_is_sent_by_commit() {
     assert_eq!((stat.head, stat.tail), (1, 1));
 }
 
+#[test]
 fn a_dropped_loan_was_never_sent() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair::<u64>(4);
@@ -70,6 +58,7 @@ fn a_dropped_loan_was_never_sent() {
     }
 }
 
+#[test]
 fn a_forgotten_loan_is_lent_again() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair::<u64>(1);
@@ -83,6 +72,7 @@ fn a_forgotten_loan_is_lent_again() {
     assert_eq!((rx.try_recv(), rx.try_recv()), (Ok(2), Err(RecvError::Empty)));
 }
 
+#[test]
 fn loans_wait_for_room() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair::<[u8]>(2);
@@ -104,6 +94,7 @@ fn loans_wait_for_room() {
     }
 }
 
+#[test]
 fn loans_are_made_shorter() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair::<[u8]>(4);
@@ -131,6 +122,7 @@ fn loans_are_made_shorter() {
     assert_eq!(rx.try_recv_boxed(), Err(RecvError::Empty));
 }
 
+#[test]
 fn headers_are_lent_with_their_bytes() {
     let name = Name::new();
     let mut tx: Sender<Line> = name.options().slot_size(28).open().expect("open");
@@ -148,6 +140,7 @@ fn headers_are_lent_with_their_bytes() {
     assert!(matches!(tx.try_loan_with(usize::MAX), Err(SendError::TooLong { max: 28, .. })));
 }
 
+#[test]
 fn a_guard_acknowledges_when_dropped() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair::<u64>(4);
@@ -162,6 +155,7 @@ fn a_guard_acknowledges_when_dropped() {
     assert!(matches!(rx.try_recv_ref(), Err(RecvError::Empty)));
 }
 
+#[test]
 fn a_forgotten_guard_lends_its_message_again() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair::<u64>(4);
@@ -180,6 +174,7 @@ fn a_forgotten_guard_lends_its_message_again() {
     assert_eq!((rx.recv(), tx.len()), (Ok(3), 0));
 }
 
+#[test]
 fn a_held_guard_holds_up_the_sender() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair::<u64>(1);
@@ -194,6 +189,7 @@ fn a_held_guard_holds_up_the_sender() {
 }
 
 /// Takes some messages by value, the next one by a guard, and holds it.
+#[work]
 fn hold(orders: &mut Orders) {
     let (name, some): (String, u64) = (orders.next(), orders.next());
     let mut rx: Receiver<u64> = Options::named(name).open().expect("open");
@@ -205,6 +201,7 @@ fn hold(orders: &mut Orders) {
     hear();
 }
 
+#[test]
 fn a_receiver_with_a_guard_dies_and_the_message_comes_again() {
     let name = Name::new();
     let mut tx: Sender<u64> = name.options().capacity(16).open().expect("open");

@@ -9,16 +9,9 @@ use sysvring_support::board::{Dice, board, until};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{tests, workers};
+use sysvring_support::{test, work};
 
 use crate::life::is_gone;
-
-tests![
-    one_sender_and_one_receiver_win,
-    opening_and_leaving_never_collide,
-    opening_and_removing_never_collide,
-];
-workers![race, churn];
 
 /// Racers.
 const MANY: usize = 16;
@@ -41,11 +34,13 @@ fn wait_for(number: &AtomicU64, n: u64) {
     }
 }
 
+#[test]
 fn one_sender_and_one_receiver_win() {
     Worker::run(&[&"races::race", &Name::new()]);
 }
 
 /// Rounds in which many processes open one channel: half of them to send, half to receive.
+#[work]
 fn race(orders: &mut Orders) {
     const ROUNDS: u64 = 100;
     let name: String = orders.next();
@@ -104,12 +99,14 @@ fn race(orders: &mut Orders) {
     racers.into_iter().for_each(Fork::finish);
 }
 
+#[test]
 fn opening_and_leaving_never_collide() {
     let name = Name::new();
     Worker::run(&[&"races::churn", &name, &0]);
     assert!(is_gone(name.as_str()), "the last member took it along");
 }
 
+#[test]
 fn opening_and_removing_never_collide() {
     let name = Name::new();
     Worker::run(&[&"races::churn", &name, &1]);
@@ -118,6 +115,7 @@ fn opening_and_removing_never_collide() {
 
 /// Many processes open and leave, and some remove, as fast as they can. A seat or the word that
 /// somebody sits there: nothing else is an answer.
+#[work]
 fn churn(orders: &mut Orders) {
     let (name, removers): (String, usize) = (orders.next(), orders.next());
     let [opened] = board::<1>();

@@ -8,10 +8,8 @@ use std::time::Duration;
 
 use sysvring::{Address, Options};
 pub use sysvring_support::memory::Memory;
+use sysvring_support::work;
 use sysvring_support::worker::{Orders, hear, say};
-use sysvring_support::workers;
-
-workers![hold_semaphore];
 
 /// Where receivers and senders sleep, in a channel's set.
 pub const WAKE_RECEIVERS: i32 = 2;
@@ -154,6 +152,7 @@ impl Drop for Key {
 }
 
 /// Takes a semaphore as a creator would, and keeps it until the end.
+#[work]
 fn hold_semaphore(orders: &mut Orders) {
     let (set, semaphore): (i32, u16) = (orders.next(), orders.next());
     let mut up = libc::sembuf { sem_num: semaphore, sem_op: 1, sem_flg: 0x1000 };

@@ -6,14 +6,7 @@ use std::time::Duration;
 
 use sysvring::{Fault, RecvError, SendError, mpmc, spsc};
 use sysvring_support::name::Name;
-use sysvring_support::tests;
-
-tests![
-    one_message_of_one_to_one,
-    one_message_of_many,
-    one_message_of_each_thread_and_handle,
-    what_is_in_the_ring_comes_first,
-];
+use sysvring_support::test;
 
 const REMOVED: SendError = SendError::Fault(Fault::Removed);
 const TRIES: u64 = 200_000;
@@ -60,6 +53,7 @@ macro_rules! sent_after {
     }};
 }
 
+#[test]
 fn one_message_of_one_to_one() {
     for at_work in [false, true] {
         let sent = sent_after!(spsc, name, at_work);
@@ -67,6 +61,7 @@ fn one_message_of_one_to_one() {
     }
 }
 
+#[test]
 fn one_message_of_many() {
     for at_work in [false, true] {
         let sent = sent_after!(mpmc, name, at_work);
@@ -74,6 +69,7 @@ fn one_message_of_many() {
     }
 }
 
+#[test]
 fn one_message_of_each_thread_and_handle() {
     let name = Name::new();
     let first: mpmc::Sender<u64> = name.options().capacity(1024).create().expect("create");
@@ -93,6 +89,7 @@ fn one_message_of_each_thread_and_handle() {
     }
 }
 
+#[test]
 fn what_is_in_the_ring_comes_first() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().capacity(64).create().expect("create");

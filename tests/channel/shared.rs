@@ -9,21 +9,20 @@ use sysvring_support::board::board;
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::worker::{self, Orders, Worker};
-use sysvring_support::{tests, workers};
-
-tests![; alone: the_default_is_no_slower_than_parking_beside_a_busy_loop];
-workers![answer_beside_a_busy_loop];
+use sysvring_support::{test, work};
 
 /// How long a pair sends to and fro.
 const TIME: Duration = Duration::from_millis(300);
 const STOP: u64 = u64::MAX;
 
+#[test(quiet)]
 fn the_default_is_no_slower_than_parking_beside_a_busy_loop() {
     Worker::run(&[&"shared::answer_beside_a_busy_loop", &Name::new(), &Name::new()]);
 }
 
 /// Round trips of two processes on one processor, which a busy loop wants as well, by turns in one strategy and
 /// the other. The machine may be busy with other things too, so the best of some rounds counts.
+#[work]
 fn answer_beside_a_busy_loop(orders: &mut Orders) {
     let (there, back): (String, String) = (orders.next(), orders.next());
     worker::pin(a_processor());

@@ -9,30 +9,27 @@ use sysvring::{Fault, Options, RecvError, SendError, mpmc};
 use sysvring_support::ipc;
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{tests, workers};
+use sysvring_support::{test, work};
 
 use crate::raw::{Memory, at};
-
-tests![
-    a_larger_set_that_has_the_identifier;
-    alone: a_set_that_has_the_identifier_by_now
-];
-workers![come_round, look_at_a_larger_one];
 
 /// In the word of a side: a member of it is parked.
 const PARKED: u32 = 1;
 /// More sets than there are identifiers.
 const MOST: u32 = 20_000_000;
 
+#[test(quiet)]
 fn a_set_that_has_the_identifier_by_now() {
     Worker::run(&[&"stale_ids::come_round", &Name::new()]);
 }
 
+#[test]
 fn a_larger_set_that_has_the_identifier() {
     Worker::run(&[&"stale_ids::look_at_a_larger_one"]);
 }
 
 /// In another IPC namespace identifiers begin anew: the set there has as many semaphores as there may be.
+#[work]
 fn look_at_a_larger_one(_: &mut Orders) {
     let unshare = || {
         // SAFETY: a number; this process has one thread.
@@ -68,6 +65,7 @@ fn remove_set(id: i32) {
     assert_eq!(unsafe { libc::semctl(id, 0, libc::IPC_RMID) }, 0);
 }
 
+#[work]
 fn come_round(orders: &mut Orders) {
     // Only there are few enough sets.
     // SAFETY: a number; this process has one thread and uses nothing of System V yet.

@@ -12,10 +12,7 @@ use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{ipc, tests, workers};
-
-tests![a_stopped_sleeper_is_woken_when_it_goes_on, a_stopped_sleeper_keeps_its_deadline];
-workers![stop_sleepers];
+use sysvring_support::{ipc, test, work};
 
 /// Longer than any wake, shorter than a sleeper's own look.
 const SLICE: Duration = Duration::from_millis(150);
@@ -28,16 +25,19 @@ fn receive_once(name: &str, timeout: Duration, came_back: &AtomicU64, got: &Atom
     came_back.store(now_ns(), Release);
 }
 
+#[test]
 fn a_stopped_sleeper_is_woken_when_it_goes_on() {
     Worker::run(&[&"stops::stop_sleepers", &Name::new(), &20_000, &10]);
 }
 
+#[test]
 fn a_stopped_sleeper_keeps_its_deadline() {
     Worker::run(&[&"stops::stop_sleepers", &Name::new(), &500, &3]);
 }
 
 /// A sleeper is stopped and continued, again and again; then a message comes while it is stopped, or
 /// its time is over while it is.
+#[work]
 fn stop_sleepers(orders: &mut Orders) {
     let (name, timeout): (String, u64) = (orders.next(), orders.next());
     let (mut timeout, rounds) = (Duration::from_millis(timeout), orders.next::<u64>());

@@ -7,28 +7,11 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Address, Error, Observer, Options};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, end_with_parent, hear, say};
-use sysvring_support::{tests, workers};
+use sysvring_support::{test, work};
 
 use crate::advice::refusal;
 use crate::raw::{self, Key, Memory, at};
 use crate::watch::Watch;
-
-tests![;
-    root:
-    a_set_under_the_key_of_a_name,
-    a_channel_under_the_key_of_a_name,
-    objects_that_were_given_to_the_user_of_a_name,
-    a_name_that_root_took,
-    segment_and_set_of_two_users,
-    removing_waits_for_no_stranger,
-    a_set_without_a_segment,
-    what_a_strangers_creator_left,
-    nobody_creates_for_another_user,
-    a_set_that_root_makes_anew,
-    a_set_that_its_owner_makes_anew,
-    a_set_that_only_its_owner_makes_anew,
-];
-workers![squat, open_own_name, open_the_key, be_user, attach_as_another];
 
 const NOBODY: u32 = 65_534;
 const ANOTHER: u32 = 54_321;
@@ -53,6 +36,7 @@ fn key_of(name: &Name) -> Key {
 }
 
 /// What another user puts under a key.
+#[work]
 fn squat(orders: &mut Orders) {
     let (what, key, name): (String, i32, String) = (orders.next(), orders.next(), orders.next());
     become_user(NOBODY);
@@ -172,19 +156,23 @@ fn under_a_name(whats: &[&str]) {
     }
 }
 
+#[test(root)]
 fn a_set_under_the_key_of_a_name() {
     under_a_name(&["set", "used set", "held set"]);
 }
 
+#[test(root)]
 fn a_channel_under_the_key_of_a_name() {
     under_a_name(&["channel", "deserted channel", "half a channel", "segment"]);
 }
 
+#[test(root)]
 fn objects_that_were_given_to_the_user_of_a_name() {
     under_a_name(&["gift"]);
 }
 
 /// Another user whose name has the key of what it may not even read.
+#[work]
 fn open_own_name(orders: &mut Orders) {
     let name: String = orders.next();
     become_user(NOBODY);
@@ -193,6 +181,7 @@ fn open_own_name(orders: &mut Orders) {
     is_foreign(refusal(sysvring::remove(&*name)), 0);
 }
 
+#[test(root)]
 fn a_name_that_root_took() {
     let name = Name::new();
     // Its key is not told to anybody but the user itself, until there is a channel.
@@ -212,6 +201,7 @@ fn a_name_that_root_took() {
 }
 
 /// The set of a raw key is taken away, and another user puts one there.
+#[test(root)]
 fn segment_and_set_of_two_users() {
     for what in ["set", "used set", "held set"] {
         let key = Key::new();
@@ -232,6 +222,7 @@ fn segment_and_set_of_two_users() {
     }
 }
 
+#[test(root)]
 fn removing_waits_for_no_stranger() {
     let key = Key::new();
     drop(key.options().create::<Sender<u64>>().expect("create"));
@@ -245,6 +236,7 @@ fn removing_waits_for_no_stranger() {
     drop(squatter);
 }
 
+#[work]
 fn open_the_key(orders: &mut Orders) {
     let key: i32 = orders.next();
     become_user(NOBODY);
@@ -255,6 +247,7 @@ fn open_the_key(orders: &mut Orders) {
 }
 
 /// It has members, and another user's process can neither join nor remove it.
+#[test(root)]
 fn a_set_without_a_segment() {
     let key = Key::new();
     let tx: Sender<u64> = key.options().mode(0o666).create().expect("create");
@@ -265,6 +258,7 @@ fn a_set_without_a_segment() {
 }
 
 /// Root clears nothing away but its own, unless it is told to: by `remove`, or by `reap`.
+#[test(root)]
 fn what_a_strangers_creator_left() {
     for what in ["set", "segment", "half a channel"] {
         let key = Key::new();
@@ -282,6 +276,7 @@ fn what_a_strangers_creator_left() {
     }
 }
 
+#[test(root)]
 fn nobody_creates_for_another_user() {
     let name = Name::new();
     let options = || name.options().owner(NOBODY);
@@ -295,6 +290,7 @@ fn nobody_creates_for_another_user() {
 }
 
 /// A user that opens its channel of a name, and once more when told to.
+#[work]
 fn be_user(orders: &mut Orders) {
     let (uid, name): (u32, String) = (orders.next(), orders.next());
     let mode = u32::from_str_radix(&orders.next::<String>(), 8).expect("a mode");
@@ -326,6 +322,7 @@ fn without_its_set(name: &Name, mode: &str) -> (Worker, Address) {
     (owner, theirs)
 }
 
+#[test(root)]
 fn a_set_that_root_makes_anew() {
     let name = Name::new();
     let (mut owner, theirs) = without_its_set(&name, "0660");
@@ -344,6 +341,7 @@ fn a_set_that_root_makes_anew() {
     sysvring::remove(theirs).expect("remove");
 }
 
+#[test(root)]
 fn a_set_that_its_owner_makes_anew() {
     let name = Name::new();
     let (mut owner, theirs) = without_its_set(&name, "0640");
@@ -356,6 +354,7 @@ fn a_set_that_its_owner_makes_anew() {
     sysvring::remove(theirs).expect("remove");
 }
 
+#[test(root)]
 fn a_set_that_only_its_owner_makes_anew() {
     let name = Name::new();
     let (mut owner, theirs) = without_its_set(&name, "0666");
@@ -371,6 +370,7 @@ fn a_set_that_only_its_owner_makes_anew() {
     sysvring::remove(theirs).expect("remove");
 }
 
+#[work]
 fn attach_as_another(orders: &mut Orders) {
     let (name, key): (String, i32) = (orders.next(), orders.next());
     become_user(ANOTHER);

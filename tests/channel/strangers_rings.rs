@@ -7,22 +7,10 @@ use std::time::Duration;
 use sysvring::{Address, Error, Observer, Options, mpmc};
 use sysvring_support::step::{Stepper, Stop, mark};
 use sysvring_support::worker::{Orders, Worker, end_with_parent, hear, say};
-use sysvring_support::{tests, workers};
+use sysvring_support::{test, work};
 
 use crate::raw::{self, Key, Memory, at};
 use crate::watch::Watch;
-
-tests![
-    a_look_makes_nothing_resident,
-    a_depth_is_counted;
-    alone:
-    an_identifier_that_comes_round_under_a_look;
-    root:
-    a_depth_of_another_user_is_bounded,
-    a_segment_of_terabytes,
-    a_segment_too_large_to_attach
-];
-workers![own_channel, own_giant, look_while_it_comes_round];
 
 const NOBODY: u32 = 65_534;
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -55,6 +43,7 @@ fn look(key: &Key) {
 
 const SLOTS: usize = 1 << 20;
 
+#[test]
 fn a_look_makes_nothing_resident() {
     let key = Key::new();
     let options = || key.options().capacity(SLOTS).prefault(false);
@@ -73,6 +62,7 @@ fn a_look_makes_nothing_resident() {
 }
 
 /// What is received is counted out, what is in hand is counted in; wherever the hints are.
+#[test]
 fn a_depth_is_counted() {
     let key = Key::new();
     let options = || key.options().capacity(1024).max_members(4);
@@ -100,6 +90,7 @@ fn a_depth_is_counted() {
 }
 
 /// An ordinary user's channel of many slots, with so many messages.
+#[work]
 fn own_channel(orders: &mut Orders) {
     let (key, messages): (i32, u64) = (orders.next(), orders.next());
     become_nobody();
@@ -112,6 +103,7 @@ fn own_channel(orders: &mut Orders) {
     hear();
 }
 
+#[test(root)]
 fn a_depth_of_another_user_is_bounded() {
     for (messages, exact) in [(100, true), (4000, true), (10_000, false)] {
         let key = Key::new();
@@ -130,6 +122,7 @@ fn a_depth_of_another_user_is_bounded() {
 
 /// A segment of an ordinary user with the mark of this crate; where it can be attached, with a header
 /// that says that all of it is a channel's.
+#[work]
 fn own_giant(orders: &mut Orders) {
     let (key, bytes): (i32, usize) = (orders.next(), orders.next());
     become_nobody();
@@ -167,6 +160,7 @@ fn giant(key: &Key, bytes: usize) -> Worker {
     giant
 }
 
+#[test(root)]
 fn a_segment_of_terabytes() {
     let (key, own) = (Key::new(), Key::new());
     let tx: mpmc::Sender<u64> = own.options().create().expect("create");
@@ -183,6 +177,7 @@ fn a_segment_of_terabytes() {
     owner.finish();
 }
 
+#[test(root)]
 fn a_segment_too_large_to_attach() {
     let (key, own) = (Key::new(), Key::new());
     let tx: mpmc::Sender<u64> = own.options().create().expect("create");
@@ -200,6 +195,7 @@ fn a_segment_too_large_to_attach() {
     owner.finish();
 }
 
+#[test(quiet)]
 fn an_identifier_that_comes_round_under_a_look() {
     for what in ["list", "stat", "observer", "attach", "reap"] {
         Worker::run(&[&"strangers_rings::look_while_it_comes_round", &what]);
@@ -208,6 +204,7 @@ fn an_identifier_that_comes_round_under_a_look() {
 
 /// In front of each `shmat` of a look in turn, the segment is replaced by a small one with the same
 /// identifier, whose header says that it is as large as the first.
+#[work]
 fn look_while_it_comes_round(orders: &mut Orders) {
     let what: String = orders.next();
     if !raw::own_namespace() {

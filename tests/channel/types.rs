@@ -9,30 +9,7 @@ use sysvring::zerocopy::{
 use sysvring::{Message, Options, RecvError, SendError};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{tests, workers};
-
-tests![
-    structs,
-    structs_with_enums_and_bools,
-    enums,
-    bools,
-    floats,
-    odd_sizes,
-    large_ones,
-    nothing_at_all,
-    sixteen_bytes_aligned_to_them,
-    aligned_to_a_cache_line,
-    bytes,
-    texts,
-    words,
-    headers_and_bytes,
-    enums_are_validated,
-    bools_are_validated,
-    texts_are_validated,
-    places_are_aligned,
-    lengths_reach_to_the_slot_size,
-];
-workers![send_samples];
+use sysvring_support::{test, work};
 
 /// Numbered values of a type.
 trait Sample: Message + PartialEq + Debug {
@@ -91,6 +68,7 @@ macro_rules! samples {
         })*
 
         /// Sends `count` values of a type to a channel.
+        #[work]
         fn send_samples(orders: &mut Orders) {
             let name: String = orders.next();
             let (word, count): (String, u64) = (orders.next(), orders.next());
@@ -183,7 +161,8 @@ fn check_sized<T: Sample>(word: &str) {
 
 macro_rules! checks {
     ($($test:ident: $check:ident $ty:ty, $word:literal;)*) => {
-        $(fn $test() {
+        $(#[test]
+        fn $test() {
             $check::<$ty>($word);
         })*
     };
@@ -242,14 +221,17 @@ fn validate<T: Message + Copy + PartialEq + Debug>(values: &[(u8, T)]) {
     assert_eq!((batch.len(), tx.len()), (3, 0));
 }
 
+#[test]
 fn enums_are_validated() {
     validate(&[(0, Color::Red), (7, Color::Green), (8, Color::Blue)]);
 }
 
+#[test]
 fn bools_are_validated() {
     validate(&[(0, false), (1, true)]);
 }
 
+#[test]
 fn texts_are_validated() {
     let name = Name::new();
     let mut tx: Sender<[u8]> = name.options().open().expect("open");
@@ -267,6 +249,7 @@ fn texts_are_validated() {
     }
 }
 
+#[test]
 fn places_are_aligned() {
     fn check<T: Message + FromBytes>() {
         let name = Name::new();
@@ -287,6 +270,7 @@ fn places_are_aligned() {
     check::<[CacheLine; 3]>();
 }
 
+#[test]
 fn lengths_reach_to_the_slot_size() {
     const MAX: usize = 37;
     let name = Name::new();

@@ -12,19 +12,10 @@ use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{ipc, tests, workers};
+use sysvring_support::{ipc, test, work};
 
 use crate::PROMPT;
 use crate::raw::{Memory, WAKE_RECEIVERS};
-
-tests![
-    one_that_never_met_a_sender_is_told_first,
-    one_beside_a_message_in_hand_is_told_first,
-    one_whose_member_takes_a_message_over_is_told,
-    one_that_is_not_asleep_yet_is_told,
-    a_close_beside_any_count_ends,
-];
-workers![take_over, be_kept_awake];
 
 const LONG: Duration = Duration::from_secs(20);
 /// Longer than all that goes on here, for a receiver that waits for nothing.
@@ -58,6 +49,7 @@ fn is_told(
 
 /// All senders have left, and a receiver has the last message in hand. One that came after that waits for
 /// the next sender, and sleeps first.
+#[test]
 fn one_that_never_met_a_sender_is_told_first() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = options(&name).open().expect("open");
@@ -78,6 +70,7 @@ fn one_that_never_met_a_sender_is_told_first() {
 
 /// The sender leaves while a thread of a receiver has the last message in hand: for another thread of that
 /// receiver it is over, for another receiver it is not, and that one sleeps first.
+#[test]
 fn one_beside_a_message_in_hand_is_told_first() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = options(&name).open().expect("open");
@@ -93,11 +86,13 @@ fn one_beside_a_message_in_hand_is_told_first() {
 
 /// A receiver dies with the last message, and a thread of another one takes it over while a second thread of
 /// that one sleeps. There are as many messages in hand as before, and now it is over for the second thread.
+#[test]
 fn one_whose_member_takes_a_message_over_is_told() {
     Worker::run(&[&"unlike::take_over"]);
 }
 
 /// In a process of its own, which may fork.
+#[work]
 fn take_over(_: &mut Orders) {
     const TRIALS: usize = 10;
     let mut met = 0;
@@ -164,11 +159,13 @@ extern "C" fn keep(_: i32) {
 
 /// A signal handler keeps a thread anywhere on its way to sleep, in some trials between its last look and its
 /// sleep, when the end comes for it. Another receiver, for whom it is none, eats the token.
+#[test]
 fn one_that_is_not_asleep_yet_is_told() {
     Worker::run(&[&"unlike::be_kept_awake"]);
 }
 
 /// In a process of its own, with a handler of its own.
+#[work]
 fn be_kept_awake(_: &mut Orders) {
     const TRIALS: usize = 300;
     // SAFETY: zeros are an action without flags.
@@ -224,6 +221,7 @@ fn be_kept_awake(_: &mut Orders) {
 }
 
 /// Anybody may write to the waiting table: a count of four billion threads is not believed.
+#[test]
 fn a_close_beside_any_count_ends() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = options(&name).open().expect("open");

@@ -6,12 +6,9 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Address, Error, Lifetime, Options, RecvError};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, end_with_parent, hear, say};
-use sysvring_support::{tests, workers};
+use sysvring_support::{test, work};
 
 use crate::life::is_gone;
-
-tests![; root: users_have_channels_of_their_own, a_last_member_that_may_not_remove];
-workers![send_as_nobody, be_the_last_as_nobody];
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -28,6 +25,7 @@ fn become_nobody() {
 }
 
 /// Nobody's channel of a name, and root's.
+#[work]
 fn send_as_nobody(orders: &mut Orders) {
     become_nobody();
     let name: String = orders.next();
@@ -42,6 +40,7 @@ fn send_as_nobody(orders: &mut Orders) {
     roots.send(&2).expect("send");
 }
 
+#[test(root)]
 fn users_have_channels_of_their_own() {
     let name = Name::new();
     let mut rx: Receiver<u64> = name.options().open().expect("open");
@@ -63,6 +62,7 @@ fn users_have_channels_of_their_own() {
 }
 
 /// Joins root's channel, is its last member, and lives on.
+#[work]
 fn be_the_last_as_nobody(orders: &mut Orders) {
     become_nobody();
     let tx: Sender<u64> =
@@ -74,6 +74,7 @@ fn be_the_last_as_nobody(orders: &mut Orders) {
     hear();
 }
 
+#[test(root)]
 fn a_last_member_that_may_not_remove() {
     let name = Name::new();
     let options = || name.options().mode(0o666).lifetime(Lifetime::LastMember);

@@ -12,18 +12,7 @@ use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{ipc, tests, workers};
-
-tests![
-    a_death_is_seen_by_calls_that_do_not_wait,
-    every_wait_is_told_of_a_death,
-    a_restarted_peer_is_waited_for,
-    a_stopped_peer_is_not_dead,
-    killed_sleepers_take_no_wake_up_along,
-    deaths_without_a_sleeper_do_not_pile_up;
-    alone: a_blocked_receiver_is_told_at_once, a_blocked_sender_is_told_at_once
-];
-workers![tell_of_deaths, sit, sleep_and_die, die_in_crowds];
+use sysvring_support::{ipc, test, work};
 
 const SOON: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(20);
@@ -31,6 +20,7 @@ const LONG: Duration = Duration::from_secs(20);
 const SLICE: Duration = Duration::from_millis(150);
 
 /// The other side, held until it is told to leave.
+#[work]
 fn sit(orders: &mut Orders) {
     let (name, side): (String, String) = (orders.next(), orders.next());
     match side.as_str() {
@@ -53,6 +43,7 @@ fn seated(name: &Name, side: &str) -> Worker {
     worker
 }
 
+#[test]
 fn a_death_is_seen_by_calls_that_do_not_wait() {
     let name = Name::new();
     let mut rx: Receiver<u64> = name.options().capacity(1).open().expect("open");
@@ -78,6 +69,7 @@ fn a_death_is_seen_by_calls_that_do_not_wait() {
     assert_eq!(tx.flush(LONG), Err(SendError::Disconnected));
 }
 
+#[test]
 fn every_wait_is_told_of_a_death() {
     for wait in [Wait::Spin, Wait::Balanced, Wait::Park] {
         for side in ["sender", "receiver"] {
@@ -111,6 +103,7 @@ fn one_slot(name: &Name) -> &Name {
     name
 }
 
+#[test]
 fn a_restarted_peer_is_waited_for() {
     let name = Name::new();
     let mut rx: Receiver<u64> = name.options().wait(Wait::Park).open().expect("open");
@@ -146,6 +139,7 @@ fn a_restarted_peer_is_waited_for() {
     }
 }
 
+#[test]
 fn a_stopped_peer_is_not_dead() {
     let name = Name::new();
     let mut rx: Receiver<u64> = name.options().open().expect("open");
@@ -171,12 +165,14 @@ fn a_stopped_peer_is_not_dead() {
     sender.finish();
 }
 
+#[test]
 fn killed_sleepers_take_no_wake_up_along() {
     Worker::run(&[&"verdicts::sleep_and_die", &Name::new()]);
 }
 
 /// A receiver is killed in its sleep, or in the very moment that it is woken; the next one sleeps
 /// and is woken all the same.
+#[work]
 fn sleep_and_die(orders: &mut Orders) {
     let name: String = orders.next();
     let mut tx: Sender<u64> = Options::named(&name).open().expect("open");
@@ -214,6 +210,7 @@ fn sleep_and_die(orders: &mut Orders) {
     }
 }
 
+#[test]
 fn deaths_without_a_sleeper_do_not_pile_up() {
     let name = Name::new();
     let _rx: Receiver<u64> = name.options().open().expect("open");
@@ -222,6 +219,7 @@ fn deaths_without_a_sleeper_do_not_pile_up() {
 
 /// Three thousand deaths post to somebody who does not sleep. To come to the kernel's limit of 32767
 /// posts with them, the semaphore starts near it.
+#[work]
 fn die_in_crowds(orders: &mut Orders) {
     let name: String = orders.next();
     let set = sysvring::stat(&*name).expect("stat").set.expect("a set").id;
@@ -243,10 +241,12 @@ fn die_in_crowds(orders: &mut Orders) {
     tx.send(&1).expect("send");
 }
 
+#[test(quiet)]
 fn a_blocked_receiver_is_told_at_once() {
     told_at_once("receiver");
 }
 
+#[test(quiet)]
 fn a_blocked_sender_is_told_at_once() {
     told_at_once("sender");
 }
@@ -264,6 +264,7 @@ fn told_at_once(side: &str) {
 
 /// A process that blocks, and victims at its other side; says how long it took until it was told,
 /// and what of it the machine does not excuse.
+#[work]
 fn tell_of_deaths(orders: &mut Orders) {
     const KILLS: u64 = 200;
     let (name, side): (String, String) = (orders.next(), orders.next());

@@ -11,18 +11,7 @@ use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{tests, workers};
-
-tests![
-    no_time_is_no_wait,
-    years_are_waited_through,
-    every_strategy_works_with_every_other,
-    sleepers_use_no_processor_time,
-    a_slow_receiver_is_no_work_for_its_sender,
-    a_slow_sender_is_no_work_for_its_receiver;
-    alone: deadlines_are_kept, signals_neither_break_nor_delay_a_call
-];
-workers![stream, receive_late, sleep_for_two_seconds, bear_signals, be_slow];
+use sysvring_support::{test, work};
 
 const LONG: Duration = Duration::from_secs(20);
 const STRATEGIES: [Wait; 3] = [Wait::Spin, Wait::Balanced, Wait::Park];
@@ -73,6 +62,7 @@ fn stuck(wait: Wait) -> Stuck {
     }
 }
 
+#[test]
 fn no_time_is_no_wait() {
     for wait in STRATEGIES {
         let mut stuck = stuck(wait);
@@ -89,6 +79,7 @@ fn no_time_is_no_wait() {
     }
 }
 
+#[test(quiet)]
 fn deadlines_are_kept() {
     for wait in STRATEGIES {
         let mut stuck = stuck(wait);
@@ -110,6 +101,7 @@ fn deadlines_are_kept() {
 }
 
 /// Receives with a timeout that never comes; says what.
+#[work]
 fn receive_late(orders: &mut Orders) {
     let (name, seconds): (String, u64) = (orders.next(), orders.next());
     let mut rx: Receiver<u64> = Options::named(name).attach().expect("attach");
@@ -119,6 +111,7 @@ fn receive_late(orders: &mut Orders) {
     say(format!("{first:?} {second:?} {:?}", rx.recv_batch_timeout(&mut Vec::new(), 1, timeout)));
 }
 
+#[test]
 fn years_are_waited_through() {
     const YEAR: u64 = 365 * 86_400;
     for seconds in [YEAR, 100 * YEAR, 10_000 * YEAR, u64::MAX] {
@@ -139,6 +132,7 @@ fn years_are_waited_through() {
 }
 
 /// Sends 0 to `count` in one of the strategies.
+#[work]
 fn stream(orders: &mut Orders) {
     let (name, wait, count): (String, String, u64) = (orders.next(), orders.next(), orders.next());
     let wait = strategy(&wait);
@@ -148,6 +142,7 @@ fn stream(orders: &mut Orders) {
     }
 }
 
+#[test]
 fn every_strategy_works_with_every_other() {
     const COUNT: u64 = 3_000;
     for theirs in STRATEGIES {
@@ -180,11 +175,13 @@ fn processor_time() -> Duration {
     of(usage.ru_utime) + of(usage.ru_stime)
 }
 
+#[test]
 fn sleepers_use_no_processor_time() {
     Worker::run(&[&"waiting::sleep_for_two_seconds", &Name::new()]);
 }
 
 /// Four processes wait for two seconds each, at the same time.
+#[work]
 fn sleep_for_two_seconds(orders: &mut Orders) {
     const TIME: Duration = Duration::from_secs(2);
     let name: String = orders.next();
@@ -227,6 +224,7 @@ extern "C" fn count_signal(_: libc::c_int) {
 }
 
 /// Sends itself from full to empty and waits at both ends, with a handler that signals interrupt.
+#[work]
 fn bear_signals(orders: &mut Orders) {
     // SAFETY: all zeros is a valid sigaction; the handler only counts. No SA_RESTART: every call
     // that can be interrupted is.
@@ -266,6 +264,7 @@ fn bear_signals(orders: &mut Orders) {
     hear();
 }
 
+#[test(quiet)]
 fn signals_neither_break_nor_delay_a_call() {
     let name = Name::new();
     let mut worker = Worker::start(&[&"waiting::bear_signals", &name]).expect("start");
@@ -313,15 +312,18 @@ fn signals_neither_break_nor_delay_a_call() {
     worker.finish();
 }
 
+#[test]
 fn a_slow_receiver_is_no_work_for_its_sender() {
     Worker::run(&[&"waiting::be_slow", &Name::new(), &"receiver"]);
 }
 
+#[test]
 fn a_slow_sender_is_no_work_for_its_receiver() {
     Worker::run(&[&"waiting::be_slow", &Name::new(), &"sender"]);
 }
 
 /// One side does one message a millisecond; the other could do more, and sleeps instead.
+#[work]
 fn be_slow(orders: &mut Orders) {
     const MESSAGES: u64 = 1_000;
     const CAPACITY: u64 = 64;

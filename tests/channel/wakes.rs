@@ -12,21 +12,9 @@ use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{inject, ipc, tests, workers};
+use sysvring_support::{inject, ipc, test, work};
 
 use crate::raw::{Memory, WAKE_RECEIVERS, WAKE_SENDERS, at};
-
-tests![
-    sleepers_are_woken,
-    sleepers_are_woken_when_the_sender_has_no_membarrier,
-    sleepers_are_woken_when_the_receiver_has_no_membarrier,
-    sleepers_are_woken_when_nobody_has_membarrier,
-    fences_are_required_by_whoever_comes_later,
-    every_way_to_send_wakes,
-    every_way_to_receive_wakes,
-    a_blocked_sender_is_woken_for_half_a_ring,
-];
-workers![wake_each_other, come_later, wake_by_sending, wake_by_receiving, free_slot_by_slot];
 
 /// Longer than any wake, shorter than a sleeper's own look.
 const SLICE: Duration = Duration::from_millis(150);
@@ -48,24 +36,29 @@ fn wake(without: [bool; 2]) {
     }
 }
 
+#[test]
 fn sleepers_are_woken() {
     wake([false, false]);
 }
 
+#[test]
 fn sleepers_are_woken_when_the_sender_has_no_membarrier() {
     wake([true, false]);
 }
 
+#[test]
 fn sleepers_are_woken_when_the_receiver_has_no_membarrier() {
     wake([false, true]);
 }
 
+#[test]
 fn sleepers_are_woken_when_nobody_has_membarrier() {
     wake([true, true]);
 }
 
 /// Two processes that sleep whenever they have nothing to do, and have it at random moments: now the
 /// ring is empty, now it is full.
+#[work]
 fn wake_each_other(orders: &mut Orders) {
     const MESSAGES: u64 = 2_000;
     let (name, capacity): (String, usize) = (orders.next(), orders.next());
@@ -118,12 +111,14 @@ fn rest(dice: &mut Dice, n: u64) {
     }
 }
 
+#[test]
 fn fences_are_required_by_whoever_comes_later() {
     Worker::run(&[&"wakes::come_later", &Name::new()]);
 }
 
 /// A sender that knew a receiver with membarrier is now with one that has none, and the other way
 /// round.
+#[work]
 fn come_later(orders: &mut Orders) {
     let name: String = orders.next();
     let options = || Options::named(&name).wait(Wait::Park);
@@ -148,11 +143,13 @@ fn come_later(orders: &mut Orders) {
     }
 }
 
+#[test]
 fn every_way_to_send_wakes() {
     Worker::run(&[&"wakes::wake_by_sending", &Name::new()]);
 }
 
 /// A receiver sleeps before each message.
+#[work]
 fn wake_by_sending(orders: &mut Orders) {
     let name: String = orders.next();
     let ways: [fn(&mut Sender<u64>); 6] = [
@@ -190,11 +187,13 @@ fn wake_by_sending(orders: &mut Orders) {
     receiver.finish();
 }
 
+#[test]
 fn every_way_to_receive_wakes() {
     Worker::run(&[&"wakes::wake_by_receiving", &Name::new()]);
 }
 
 /// A sender sleeps before each slot that becomes free.
+#[work]
 fn wake_by_receiving(orders: &mut Orders) {
     let name: String = orders.next();
     let ways: [fn(&mut Receiver<u64>); 6] = [
@@ -233,12 +232,14 @@ fn wake_by_receiving(orders: &mut Orders) {
     sender.finish();
 }
 
+#[test]
 fn a_blocked_sender_is_woken_for_half_a_ring() {
     Worker::run(&[&"wakes::free_slot_by_slot", &Name::new()]);
 }
 
 /// A sender sleeps on while slots become free one by one, and is woken when half of them are: one
 /// wake for many messages, but not so late that the receiver would run dry.
+#[work]
 fn free_slot_by_slot(orders: &mut Orders) {
     const CAPACITY: u64 = 8;
     let name: String = orders.next();

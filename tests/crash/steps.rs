@@ -39,7 +39,7 @@ pub fn tests() -> Vec<Test> {
     let each = [every_instruction::tests(), controls::tests(), errno::tests(), sigstop::tests()];
     let mut tests = [each.concat(), double_crash::tests(), many::controls::tests()].concat();
     if !driver::can_go_apart() {
-        tests.iter_mut().for_each(|(_, _, needs)| *needs = Needs::Quiet);
+        tests.iter_mut().for_each(|test| test.needs = Needs::Quiet);
     }
     tests
 }

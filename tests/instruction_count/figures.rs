@@ -5,18 +5,9 @@ use std::process::{Command, ExitCode};
 
 use sysvring_support::step::{Stepper, Stop};
 use sysvring_support::worker::{Orders, Worker, say};
-use sysvring_support::{tests, workers};
+use sysvring_support::{test, work};
 
 use crate::messages::{ALL, COUNT, Course, WAITS, nothing};
-
-tests![
-    messages_make_no_system_call,
-    spinning_makes_no_system_call,
-    instruction_counts_match_the_stored_ones
-];
-
-// A process with one thread forks the children.
-workers![count_calls, count_calls_of_waits, count_instructions];
 
 const OVER: &str = "over";
 
@@ -54,11 +45,14 @@ fn instructions(course: Course) -> f64 {
     (all - marks) as f64 / COUNT as f64
 }
 
+#[test]
 fn messages_make_no_system_call() {
     Worker::run(&[&"figures::count_calls"]);
 }
 
-/// Between the marks, the only system calls are those of the second mark.
+/// Between the marks, the only system calls are those of the second mark. It is a child, because a
+/// process with one thread must fork those that are counted.
+#[work]
 fn count_calls(_: &mut Orders) {
     let marks = calls(nothing);
     assert!(marks > 0, "a mark is a system call");
@@ -67,6 +61,7 @@ fn count_calls(_: &mut Orders) {
     }
 }
 
+#[test]
 fn spinning_makes_no_system_call() {
     for (name, calls) in figures_of("figures::count_calls_of_waits") {
         println!("{name}: {calls:.2} system calls each time that nothing came");
@@ -74,6 +69,7 @@ fn spinning_makes_no_system_call() {
     }
 }
 
+#[work]
 fn count_calls_of_waits(_: &mut Orders) {
     let marks = calls(nothing);
     for (name, course) in WAITS {
@@ -122,6 +118,7 @@ fn figures_of(work: &str) -> Vec<(String, f64)> {
     }
 }
 
+#[work]
 fn count_instructions(_: &mut Orders) {
     for (name, course) in ALL {
         say(format!("{name} {}", instructions(*course)));
@@ -129,6 +126,7 @@ fn count_instructions(_: &mut Orders) {
     say(OVER);
 }
 
+#[test]
 fn instruction_counts_match_the_stored_ones() {
     if let Some(why) = incomparable() {
         println!("NOT COMPARED: {why}");

@@ -18,36 +18,19 @@ mod messages;
 
 use std::process::ExitCode;
 
-use sysvring_support::{suite, worker};
+use sysvring_support::suite;
 
 fn main() -> ExitCode {
-    if let Some(orders) = worker::orders() {
-        return worker::work(&figures::workers(), orders);
-    }
-    let mut arguments: Vec<String> = std::env::args().collect();
-    let before = arguments.len();
-    arguments.retain(|argument| argument != "--store");
-    if arguments.len() < before {
+    if std::env::args().any(|argument| argument == "--store") {
         return figures::store();
     }
-    suite::run_with(arguments.into_iter(), suite::WATCHDOG, figures::tests())
+    suite::main()
 }
 
 /// Other architectures have no stepping.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod figures {
     use std::process::ExitCode;
-
-    use sysvring_support::suite::Test;
-    use sysvring_support::worker::Work;
-
-    pub fn workers() -> Vec<Work> {
-        Vec::new()
-    }
-
-    pub fn tests() -> Vec<Test> {
-        Vec::new()
-    }
 
     pub fn store() -> ExitCode {
         eprintln!("this machine's registers are not known: no steps");

@@ -1,8 +1,9 @@
 //! What the tests and the benchmarks of sysvring share.
 //!
-//! A program that uses this crate runs itself again for its child processes; [`worker::orders`]
-//! returns whether it is one. Tests are [`suite::Test`]s that are passed to [`suite::run`], which
-//! gives each a watchdog and checks that no segment or set is leaked.
+//! A program that uses this crate runs itself again for its child processes. Its tests are
+//! functions with the attribute [`test`](macro@test), and what its children do are functions with
+//! the attribute [`work`](macro@work); its `main` is [`suite::main`], which gives each test a
+//! watchdog and checks that no segment or set is leaked.
 
 pub mod board;
 pub mod commands;
@@ -19,3 +20,6 @@ pub mod step;
 pub mod suite;
 pub mod witness;
 pub mod worker;
+
+pub use inventory;
+pub use sysvring_support_macros::{test, work};

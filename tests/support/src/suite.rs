@@ -7,13 +7,21 @@ use std::time::Duration;
 use libtest_mimic::{Arguments, Trial};
 
 use crate::raw_ipc::marked;
-use crate::{ipc_namespace, name, witness};
+use crate::{ipc_namespace, name, witness, worker};
 
 /// The maximum time of a test, unless the caller sets another.
 pub const WATCHDOG: Duration = Duration::from_secs(240);
 
-/// A test: its name, its function, and what it needs. It fails by a panic.
-pub type Test = (&'static str, fn(), Needs);
+/// A test, which fails by a panic. The attribute [`test`](macro@crate::test) registers one.
+#[derive(Clone, Debug)]
+pub struct Test {
+    /// The function's name, with the modules that it is in.
+    pub path: &'static str,
+    pub body: fn(),
+    pub needs: Needs,
+}
+
+inventory::collect!(Test);
 
 /// What a test needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +46,9 @@ macro_rules! tests {
         pub fn tests() -> Vec<$crate::suite::Test> {
             use $crate::suite::Needs;
             vec![
-                $((concat!(module_path!(), "::", stringify!($test)), $test, Needs::Nothing),)*
-                $($((concat!(module_path!(), "::", stringify!($alone)), $alone, Needs::Quiet),)*)?
-                $($((concat!(module_path!(), "::", stringify!($root)), $root, Needs::Root),)*)?
+                $($crate::suite::Test { path: concat!(module_path!(), "::", stringify!($test)), body: $test, needs: Needs::Nothing },)*
+                $($($crate::suite::Test { path: concat!(module_path!(), "::", stringify!($alone)), body: $alone, needs: Needs::Quiet },)*)?
+                $($($crate::suite::Test { path: concat!(module_path!(), "::", stringify!($root)), body: $root, needs: Needs::Root },)*)?
             ]
         }
     };
@@ -53,9 +61,38 @@ macro_rules! workers {
     ($($work:ident),* $(,)?) => {
         /// Returns the work that children of this module may be started for.
         pub fn workers() -> Vec<$crate::worker::Work> {
-            vec![$((concat!(module_path!(), "::", stringify!($work)), $work as _)),*]
+            vec![$($crate::worker::Work { path: concat!(module_path!(), "::", stringify!($work)), body: $work }),*]
         }
     };
+}
+
+/// Is the whole `main` of a suite: does the work of a child, or runs the tests that the command line
+/// selects.
+pub fn main() -> ExitCode {
+    main_with(|_| Ok(WATCHDOG))
+}
+
+/// Does the same for a suite with options of its own, which `set_up` takes from the command line.
+/// It returns the watchdog.
+pub fn main_with(set_up: impl FnOnce(&mut Vec<String>) -> Result<Duration, String>) -> ExitCode {
+    if let Some(orders) = worker::orders() {
+        return worker::run(orders);
+    }
+    let mut arguments = std::env::args().collect();
+    match set_up(&mut arguments) {
+        Ok(watchdog) => run_with(arguments.into_iter(), watchdog, registered()),
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Returns the tests of this program, in alphabetical order.
+pub fn registered() -> Vec<Test> {
+    let mut tests: Vec<Test> = inventory::iter::<Test>().cloned().collect();
+    tests.sort_by_key(|test| test.path);
+    tests
 }
 
 /// Runs the tests that the command line selects. Fails if a segment or set of this process or its
@@ -77,9 +114,9 @@ pub fn run_with(
     witness::start();
     let before = marked();
     // Tests that would delay the others run last.
-    tests.sort_by_key(|(_, _, needs)| *needs == Needs::Quiet);
-    let trials = tests.into_iter().map(|(name, body, needs)| {
-        let short = short(name).to_owned();
+    tests.sort_by_key(|test| test.needs == Needs::Quiet);
+    let trials = tests.into_iter().map(|Test { path, body, needs }| {
+        let short = short(path).to_owned();
         Trial::test(short.clone(), move || {
             watched(&short, body, needs, watchdog);
             Ok(())

@@ -181,14 +181,26 @@ impl Orders {
     }
 }
 
-/// Work that a child can be started for: its name and its function.
-pub type Work = (&'static str, fn(&mut Orders));
+/// Work that a child can be started for. The attribute [`work`](macro@crate::work) registers it.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// The function's name, with the modules that it is in.
+    pub path: &'static str,
+    pub body: fn(&mut Orders),
+}
+
+inventory::collect!(Work);
 
 /// Does the work that the first order names. The child then ends.
+pub fn run(orders: Orders) -> ExitCode {
+    work(&inventory::iter::<Work>().cloned().collect::<Vec<_>>(), orders)
+}
+
+/// Does the same with a list of work.
 pub fn work(works: &[Work], mut orders: Orders) -> ExitCode {
     let name: String = orders.next();
-    match works.iter().find(|(path, _)| suite::short(path) == name) {
-        Some((_, work)) => work(&mut orders),
+    match works.iter().find(|work| suite::short(work.path) == name) {
+        Some(work) => (work.body)(&mut orders),
         None => panic!("no such work: {name}"),
     }
     ExitCode::SUCCESS

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sysvring_support::board;
 
-use crate::steps::many::ledger::Ledger;
+use crate::steps::ledger::Ledger;
 
 /// The number of messages moved, as far as a reporter that may die at any instruction can record
 /// it: the messages of calls that returned, and those of calls that were begun.

@@ -16,7 +16,6 @@ use crate::steps::case::{Case, Pace, Pair, Point};
 use crate::steps::driver::{self, OVER, fail};
 use crate::steps::every_instruction::{Plan, recorded};
 use crate::steps::kernel::{self, LIFECYCLE, Side};
-use crate::steps::many::meet as meet_many;
 use crate::steps::messages::Load;
 use crate::steps::operations;
 use crate::steps::peer::{Peer, order};
@@ -24,6 +23,7 @@ use crate::steps::report::{Board, peer, victim};
 use crate::steps::scenario::{Flavor, Other};
 use crate::steps::trace::Way;
 use crate::steps::violation::{Kind, Moment, Violation, no};
+use crate::steps::while_stopped::meet as meet_many;
 
 workers![stop_all];
 

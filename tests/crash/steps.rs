@@ -1,5 +1,7 @@
 //! Crashes at chosen instructions.
 
+mod account;
+mod after_removal;
 mod case;
 mod common_checks;
 mod controls;
@@ -8,6 +10,7 @@ mod driver;
 mod errno;
 mod every_instruction;
 mod kernel;
+mod ledger;
 mod many;
 mod messages;
 mod operations;
@@ -15,9 +18,11 @@ mod peer;
 mod report;
 mod scenario;
 mod sigstop;
+mod slots;
 mod trace;
 mod verify;
 mod violation;
+mod while_stopped;
 
 use std::sync::atomic::Ordering::Relaxed;
 

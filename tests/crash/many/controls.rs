@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering::{AcqRel, Release};
 
 use sysvring_support::tests;
 
-use super::raw::{Phase, message, swap, word};
 use crate::steps::controls::{Raw, attach, control};
 use crate::steps::every_instruction::Plan;
 use crate::steps::kernel::{FIRST_SEAT, Memory, Side, USERS, at, op, semop};
@@ -13,6 +12,7 @@ use crate::steps::messages::*;
 use crate::steps::operations::{After, End, Hands, Operation, find, many::OF_MANY};
 use crate::steps::scenario::Other::{Asleep, Fellow, Nobody};
 use crate::steps::scenario::Scene;
+use crate::steps::slots::{Phase, message, swap, word};
 use crate::steps::violation::Kind;
 
 tests![
@@ -131,7 +131,7 @@ fn acknowledge(scene: &Scene, hands: &mut Hands) -> Result<(), String> {
     report.taken.begin(1);
     let free = word(base.wrapping_add(CAPACITY), Phase::Free, 0, 0);
     swap(&raw.memory, base, word(base, Phase::Reading, 1, FIRST as u64), free);
-    super::ledger::note(&scene.board, report.got, &got);
+    crate::steps::ledger::note(&scene.board, report.got, &got);
     report.taken.end(1, 1);
     report.held.end(1, 1);
     Ok(())

@@ -1,16 +1,9 @@
 //! The parts that MPMC channels need: what exists when the victim starts, which other process there
 //! is, and what must hold afterwards.
 
-mod account;
-mod after_removal;
 pub mod controls;
-pub mod ledger;
 pub mod peer;
-pub mod raw;
 pub mod verify;
-mod while_stopped;
-
-pub use while_stopped::meet;
 
 use std::time::Duration;
 

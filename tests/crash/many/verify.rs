@@ -6,28 +6,29 @@ use sysvring::mpmc::{Receiver, Sender};
 use sysvring::{Lifetime, RecvError, SendError};
 use sysvring_support::ipc;
 
-use super::account::Got;
-use super::ledger::SURVIVOR;
-use super::{MEMBERS, raw};
+use super::MEMBERS;
+use crate::steps::account::Got;
 use crate::steps::common_checks::{nothing_left, opened};
 use crate::steps::kernel::{self, Memory, Side};
+use crate::steps::ledger::SURVIVOR;
 use crate::steps::messages::{CAPACITY, Load, load};
 use crate::steps::operations::After;
 use crate::steps::peer::Peer;
 use crate::steps::report::peer;
 use crate::steps::scenario::{Before, Other, Scene};
+use crate::steps::slots;
 use crate::steps::violation::{Kind, Moment, Times, Violation, no};
 
 /// A survivor and its handles.
 pub struct Survivor<'a> {
-    pub(super) scene: &'a Scene,
+    pub scene: &'a Scene,
     /// What was in the kernel's tables before.
-    pub(super) before: &'a [String],
+    pub before: &'a [String],
     moment: Moment,
     pub times: Times,
-    pub(super) tx: Option<Sender<Load>>,
-    pub(super) rx: Option<Receiver<Load>>,
-    pub(super) got: Vec<Got>,
+    pub tx: Option<Sender<Load>>,
+    pub rx: Option<Receiver<Load>>,
+    pub got: Vec<Got>,
 }
 
 impl<'a> Survivor<'a> {
@@ -89,8 +90,8 @@ impl<'a> Survivor<'a> {
         // for it.
         let content = || match scene.other {
             Other::Fellow => match scene.side {
-                Side::Sender => raw::is_full(&Memory::of(scene.segment)),
-                Side::Receiver => !raw::holds_messages(&Memory::of(scene.segment)),
+                Side::Sender => slots::is_full(&Memory::of(scene.segment)),
+                Side::Receiver => !slots::holds_messages(&Memory::of(scene.segment)),
             },
             _ => matches!(after, After::Coming),
         };
@@ -129,7 +130,7 @@ impl<'a> Survivor<'a> {
         }
     }
 
-    pub(super) fn open(&mut self, side: Side) -> Result<(), Violation> {
+    pub fn open(&mut self, side: Side) -> Result<(), Violation> {
         let time;
         match side {
             Side::Sender if self.tx.is_none() => {
@@ -147,7 +148,7 @@ impl<'a> Survivor<'a> {
     }
 
     /// Checks that the channel is consistent and usable, and then removes it.
-    pub(super) fn channel(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
+    pub fn channel(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
         self.open(self.scene.side)?;
         if let Some(mut peer) = peer {
             peer.fork.kill_and_wait();
@@ -192,7 +193,7 @@ impl<'a> Survivor<'a> {
 
     /// Checks that the ring holds as many messages as it has slots, and that the slots become free
     /// again.
-    pub(super) fn usable(&self) -> Result<(), Violation> {
+    pub fn usable(&self) -> Result<(), Violation> {
         let (tx, rx) = (self.tx.as_ref().expect("open"), self.rx.as_ref().expect("open"));
         for lap in 0..3 {
             for n in 0..=CAPACITY {
@@ -218,7 +219,7 @@ impl<'a> Survivor<'a> {
         Ok(())
     }
 
-    pub(super) fn remove(&mut self) -> Result<(), Violation> {
+    pub fn remove(&mut self) -> Result<(), Violation> {
         (self.tx, self.rx) = (None, None);
         if self.scene.lifetime == Lifetime::Kept && self.scene.before != Before::Private {
             sysvring::remove(self.scene.address())
@@ -229,7 +230,7 @@ impl<'a> Survivor<'a> {
 
     /// Checks what a survivor receives that does no recovery.
     fn unrepaired(&mut self) -> Result<(), Violation> {
-        let all = raw::drain(&Memory::of(self.scene.segment), self.scene.state.base);
+        let all = slots::drain(&Memory::of(self.scene.segment), self.scene.state.base);
         for (place, got) in (0..).zip(all) {
             if got != load(got[0]) {
                 return no(Kind::Wrong, format!("a torn message: {got:x?}"));

@@ -10,7 +10,7 @@ use sysvring_support::step;
 
 use crate::steps::controls::Raw;
 use crate::steps::kernel::Side;
-use crate::steps::many::ledger::VICTIM;
+use crate::steps::ledger::VICTIM;
 use crate::steps::messages::{Load, State, load};
 use crate::steps::peer::Peer;
 use crate::steps::report::{Board, victim};

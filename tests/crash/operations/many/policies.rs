@@ -10,7 +10,7 @@ use sysvring::{Options, RecvError, Redelivery};
 use super::receiving::{done, drain, guard};
 use super::{End, Hands, OF_MANY, Operation, receiver, text};
 use crate::steps::kernel::Side;
-use crate::steps::many::ledger::note;
+use crate::steps::ledger::note;
 use crate::steps::many::{FAR, MEMBERS};
 use crate::steps::messages::*;
 use crate::steps::operations::After;

@@ -7,7 +7,7 @@ use sysvring::mpmc::{Guard, Receiver};
 
 use super::{End, Hands, OF_MANY, Operation, receiver, seated, text};
 use crate::steps::kernel::Side;
-use crate::steps::many::ledger::{Report, note};
+use crate::steps::ledger::{Report, note};
 use crate::steps::messages::*;
 use crate::steps::operations::moving::{MESSAGES, NO_MESSAGES};
 use crate::steps::scenario::Other::Fellow;

@@ -1,14 +1,14 @@
 //! What must hold when the victim removed an MPMC channel, or was its last member.
 
-use super::verify::Survivor;
 use crate::steps::common_checks::{nothing_left, remove_again, told_of_removal};
 use crate::steps::kernel::{self, Side};
+use crate::steps::many::verify::Survivor;
 use crate::steps::peer::Peer;
 use crate::steps::violation::{Kind, Violation, no};
 
 impl Survivor<'_> {
     /// Checks that one call removes what the dead left.
-    pub(super) fn reap(&self) -> Result<(), Violation> {
+    pub fn reap(&self) -> Result<(), Violation> {
         match sysvring::reap() {
             Ok(_) => Ok(()),
             Err(error) => no(Kind::Left, format!("reaping: {error}")),
@@ -16,7 +16,7 @@ impl Survivor<'_> {
     }
 
     /// Checks a channel that the victim was removing, by opening it.
-    pub(super) fn removed(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
+    pub fn removed(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
         self.open(self.scene.side)?;
         if kernel::segment(self.scene.key) != Some(self.scene.segment) {
             told_of_removal(self.scene, peer)?;
@@ -30,7 +30,7 @@ impl Survivor<'_> {
     }
 
     /// Checks a channel that the victim was removing, by removing it again.
-    pub(super) fn removed_again(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
+    pub fn removed_again(&mut self, peer: Option<Peer>) -> Result<(), Violation> {
         remove_again(self.scene)?;
         told_of_removal(self.scene, peer)?;
         (self.tx, self.rx) = (None, None);

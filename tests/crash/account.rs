@@ -2,23 +2,23 @@
 
 use sysvring::Redelivery;
 
-use super::ledger::{Report, SURVIVOR};
-use super::verify::Survivor;
 use crate::steps::kernel::Side;
+use crate::steps::ledger::{Report, SURVIVOR};
+use crate::steps::many::verify::Survivor;
 use crate::steps::report::peer;
 use crate::steps::violation::{Kind, Violation, no};
 
 /// A message that a survivor received.
-pub(super) struct Got {
-    pub(super) number: u64,
+pub struct Got {
+    pub number: u64,
     /// The position, counted from the first position of the case.
-    pub(super) place: u64,
-    pub(super) deliveries: u8,
+    pub place: u64,
+    pub deliveries: u8,
 }
 
 impl Survivor<'_> {
     /// Checks that the messages sent and received match what all processes reported.
-    pub(super) fn account(&self) -> Result<(), Violation> {
+    pub fn account(&self) -> Result<(), Violation> {
         let board = &self.scene.board;
         let ledger = &board.many;
         if board.wrong.get() != 0 {

@@ -6,12 +6,12 @@ use sysvring::mpmc::{Receiver, Sender};
 use sysvring::{Error, Options};
 use sysvring_support::ipc;
 
-use super::raw;
 use crate::steps::kernel::{self, LIFECYCLE, Memory, Side};
 use crate::steps::messages::Load;
 use crate::steps::peer::{Peer, order};
 use crate::steps::report::peer;
 use crate::steps::scenario::{Other, Scene};
+use crate::steps::slots;
 use crate::steps::violation::{Kind, Violation, no};
 
 /// Checks that no process treats the victim as dead, and that it blocks other processes only while
@@ -39,7 +39,7 @@ pub fn meet(scene: &Scene, victim: u32, peer: Option<&Peer>) -> Result<bool, Vio
     // sender, and the victim could not leave it any message.
     let is_end = (scene.other, scene.side) == (Other::Fellow, Side::Receiver)
         && values[Side::Sender.count()] == 0
-        && !raw::holds_messages(&Memory::of(scene.segment));
+        && !slots::holds_messages(&Memory::of(scene.segment));
     let may = |told| match told {
         peer::DISCONNECTED => is_end,
         told => [peer::HERE, peer::SUCCEEDED].contains(&told),

@@ -17,7 +17,8 @@ pub const WATCHDOG: Duration = Duration::from_secs(240);
 pub struct Test {
     /// The function's name, with the modules that it is in.
     pub path: &'static str,
-    pub body: fn(),
+    /// It gets the last part of the path, for tests that are made from a table.
+    pub body: fn(&str),
     pub needs: Needs,
 }
 
@@ -46,9 +47,9 @@ macro_rules! tests {
         pub fn tests() -> Vec<$crate::suite::Test> {
             use $crate::suite::Needs;
             vec![
-                $($crate::suite::Test { path: concat!(module_path!(), "::", stringify!($test)), body: $test, needs: Needs::Nothing },)*
-                $($($crate::suite::Test { path: concat!(module_path!(), "::", stringify!($alone)), body: $alone, needs: Needs::Quiet },)*)?
-                $($($crate::suite::Test { path: concat!(module_path!(), "::", stringify!($root)), body: $root, needs: Needs::Root },)*)?
+                $($crate::suite::Test { path: concat!(module_path!(), "::", stringify!($test)), body: |_| $test(), needs: Needs::Nothing },)*
+                $($($crate::suite::Test { path: concat!(module_path!(), "::", stringify!($alone)), body: |_| $alone(), needs: Needs::Quiet },)*)?
+                $($($crate::suite::Test { path: concat!(module_path!(), "::", stringify!($root)), body: |_| $root(), needs: Needs::Root },)*)?
             ]
         }
     };
@@ -145,21 +146,21 @@ fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-fn watched(name: &str, body: fn(), needs: Needs, watchdog: Duration) {
+fn watched(name: &str, body: fn(&str), needs: Needs, watchdog: Duration) {
     static QUIET: RwLock<()> = RwLock::new(());
     let alone = needs == Needs::Quiet;
     let _beside_others = (!alone).then(|| QUIET.read().unwrap_or_else(|e| e.into_inner()));
     let _alone = alone.then(|| QUIET.write().unwrap_or_else(|e| e.into_inner()));
     let (done, over) = mpsc::channel::<()>();
-    let name = name.to_owned();
+    let full_name = name.to_owned();
     let dog = std::thread::spawn(move || {
         if over.recv_timeout(watchdog) == Err(mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("{name} takes longer than {watchdog:?}: the suite ends here");
+            eprintln!("{full_name} takes longer than {watchdog:?}: the suite ends here");
             name::remove_all();
             std::process::exit(101);
         }
     });
-    let result = std::panic::catch_unwind(body);
+    let result = std::panic::catch_unwind(|| body(name.rsplit("::").next().unwrap_or(name)));
     drop(done);
     let _ = dog.join();
     if let Err(panic) = result {

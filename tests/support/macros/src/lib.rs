@@ -17,7 +17,7 @@ pub fn test(needs: TokenStream, function: TokenStream) -> TokenStream {
         format!(
             "sysvring_support::suite::Test {{
                 path: concat!(module_path!(), \"::{name}\"),
-                body: {name},
+                body: |_| {name}(),
                 needs: sysvring_support::suite::Needs::{needs},
             }}"
         )

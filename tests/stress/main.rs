@@ -44,21 +44,8 @@ mod token_pileup;
 
 use std::process::ExitCode;
 
-use sysvring_support::{suite, worker};
+use sysvring_support::suite;
 
 fn main() -> ExitCode {
-    if let Some(orders) = worker::orders() {
-        return worker::work(
-            &[mpmc::workers(), token_pileup::workers(), spsc::workers(), sleepers::workers()]
-                .concat(),
-            orders,
-        );
-    }
-    let mut arguments: Vec<String> = std::env::args().collect();
-    if let Err(error) = scale::set_up(&mut arguments) {
-        eprintln!("{error}");
-        return ExitCode::FAILURE;
-    }
-    let tests = [mpmc::tests(), token_pileup::tests(), spsc::tests(), sleepers::tests()].concat();
-    suite::run_with(arguments.into_iter(), scale::WATCHDOG, tests)
+    suite::main_with(scale::set_up)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sysvring::mpmc::{Receiver, Sender};
 use sysvring::{Options, RecvError, SendError, Wait};
-use sysvring_support::board::Dice;
+use sysvring_support::rng::Rng;
 
 use crate::ledger::{Ledger, add};
 
@@ -53,13 +53,13 @@ fn lie(sender: usize, life: u64, number: u64) -> Said {
 }
 
 /// Returns options. Half of the handles never spin.
-pub fn options(name: &str, dice: &mut Dice) -> Options {
-    let wait = [Wait::Park, Wait::Balanced][dice.below(2) as usize];
+pub fn options(name: &str, rng: &mut Rng) -> Options {
+    let wait = [Wait::Park, Wait::Balanced][rng.below(2) as usize];
     Options::named(name).wait(wait)
 }
 
 /// Sends in all ways until the run is over.
-pub fn send_on(options: Options, ledger: &Ledger, sender: usize, flaw: Flaw, mut dice: Dice) {
+pub fn send_on(options: Options, ledger: &Ledger, sender: usize, flaw: Flaw, mut rng: Rng) {
     let line = &ledger.sent[sender];
     let life = line.lives.load(Acquire);
     let tx: Sender<Said> = options.open().expect("a seat");
@@ -67,8 +67,8 @@ pub fn send_on(options: Options, ledger: &Ledger, sender: usize, flaw: Flaw, mut
     let mut batch = Vec::new();
     while ledger.over.load(Relaxed) == 0 {
         let first = line.acknowledged.load(Relaxed);
-        let way = dice.below(8);
-        let count = if way < 5 { 1 + dice.below(BATCH) } else { 1 };
+        let way = rng.below(8);
+        let count = if way < 5 { 1 + rng.below(BATCH) } else { 1 };
         line.begun.store(first + count, Release);
         let message = |n| said(sender, life, n);
         let (sent, result) = match way {
@@ -108,13 +108,13 @@ fn once(result: Result<(), SendError>) -> (u64, Result<(), SendError>) {
 }
 
 /// Receives under a guard, marks, then acknowledges, until the run is over.
-pub fn receive_on(options: Options, ledger: &Ledger, receiver: usize, flaw: Flaw, mut dice: Dice) {
+pub fn receive_on(options: Options, ledger: &Ledger, receiver: usize, flaw: Flaw, mut rng: Rng) {
     let line = &ledger.received[receiver];
     let rx: Receiver<Said> = options.open().expect("a seat");
     // The last message of each sender, and its position.
     let mut last = [(0, 0, 0); crate::ledger::MOST];
     loop {
-        let received = match dice.below(8) {
+        let received = match rng.below(8) {
             0 => rx.try_recv_ref(),
             _ => rx.recv_ref_timeout(PART),
         };

@@ -6,35 +6,29 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::{Duration, Instant};
 
 use sysvring::Redelivery;
-use sysvring_support::board::{Dice, until};
+use sysvring_support::board::until;
 use sysvring_support::fork::Fork;
-use sysvring_support::ipc;
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::{self, WAKE_RECEIVERS, WAKE_SENDERS};
+use sysvring_support::rng::Rng;
 use sysvring_support::worker::{Orders, Worker, say};
-use sysvring_support::{tests, workers};
+use sysvring_support::{test, work};
 
 use crate::ledger::{Account, Ledger};
 use crate::member::{Flaw, options, receive_on, send_on};
 use crate::scale::{Scale, scale};
 use crate::stall_detector::Stall;
 
-workers![storm];
-
-tests![
-    ;alone: mpmc_survives_random_kills,
-    a_ring_of_four_slots_survives_random_kills,
-    lost_messages_are_detected,
-    wrong_messages_are_detected,
-];
-
 /// The minimum number of kills per second.
 const KILLS: f64 = 50.0;
 
+#[test(quiet)]
 fn mpmc_survives_random_kills() {
     let report = storm_over(3, 3, 256, Flaw::None, scale());
     report.must_be_clean();
 }
 
+#[test(quiet)]
 fn a_ring_of_four_slots_survives_random_kills() {
     let Scale { seconds, kills, messages, .. } = scale();
     let tenth =
@@ -42,6 +36,7 @@ fn a_ring_of_four_slots_survives_random_kills() {
     storm_over(4, 4, 4, Flaw::None, tenth).must_be_clean();
 }
 
+#[test(quiet)]
 fn lost_messages_are_detected() {
     let short = Scale { seconds: 2, kills: 500, messages: 0, ..scale() };
     let report = storm_over(3, 3, 256, Flaw::Careless, short);
@@ -50,6 +45,7 @@ fn lost_messages_are_detected() {
     assert_eq!([report.torn, report.twice], [0.0; 2]);
 }
 
+#[test(quiet)]
 fn wrong_messages_are_detected() {
     let short = Scale { seconds: 2, kills: 300, messages: 0, ..scale() };
     let Report { torn, twice, disordered, stuck, .. } = storm_over(3, 3, 256, Flaw::Lying, short);
@@ -143,7 +139,7 @@ struct Crew<'a> {
     flaw: Flaw,
     members: Vec<Fork>,
     doubtful: Vec<Vec<Range<u64>>>,
-    dice: Dice,
+    rng: Rng,
     kills: u64,
 }
 
@@ -156,11 +152,11 @@ impl Crew<'_> {
             lives.store(lives.load(Acquire) + 1, Release);
         }
         Fork::start(|| {
-            let mut dice = Dice::new();
-            let options = options(self.name, &mut dice);
+            let mut rng = Rng::new();
+            let options = options(self.name, &mut rng);
             match member.checked_sub(senders) {
-                None => send_on(options, ledger, member, flaw, dice),
-                Some(receiver) => receive_on(options, ledger, receiver, flaw, dice),
+                None => send_on(options, ledger, member, flaw, rng),
+                Some(receiver) => receive_on(options, ledger, receiver, flaw, rng),
             }
         })
     }
@@ -172,8 +168,10 @@ impl Crew<'_> {
             Err(error) => return error.to_string(),
         };
         let set = stat.set.as_ref().map(|set| set.id);
-        let values = set.map(|set| ipc::values(set)[..8 + 16].to_vec());
-        let asleep = set.map(|set| [2, 3].map(|semaphore| ipc::waiting(set, semaphore)));
+        let values = set.map(raw_ipc::values);
+        let asleep = set.map(|set| {
+            [WAKE_RECEIVERS, WAKE_SENDERS].map(|semaphore| raw_ipc::waiting(set, semaphore))
+        });
         let states = self.members.iter().map(|member| {
             let line = fs::read_to_string(format!("/proc/{}/stat", member.pid()));
             let line = line.unwrap_or_default();
@@ -192,7 +190,7 @@ impl Crew<'_> {
     fn kill(&mut self, mut victims: Vec<usize>) {
         victims.iter().for_each(|&victim| self.members[victim].kill());
         while !victims.is_empty() {
-            let victim = victims.swap_remove(self.dice.below(victims.len() as u64) as usize);
+            let victim = victims.swap_remove(self.rng.below(victims.len() as u64) as usize);
             self.kills += u64::from(self.members[victim].kill_and_wait());
             if victim < self.senders {
                 let doubtful = self.ledger.bury(victim);
@@ -205,6 +203,7 @@ impl Crew<'_> {
     }
 }
 
+#[work]
 fn storm(orders: &mut Orders) {
     let name: String = orders.next();
     let [senders, receivers, capacity] = [orders.next(), orders.next(), orders.next()];
@@ -213,7 +212,7 @@ fn storm(orders: &mut Orders) {
     // SAFETY: takes a number only. The suite has a watchdog of its own, for runs of any length.
     unsafe { libc::alarm(0) };
     let ledger = Ledger::new();
-    let options = options(&name, &mut Dice::new());
+    let options = options(&name, &mut Rng::new());
     let options = options.capacity(capacity).max_members(16).redelivery(Redelivery::UpTo(31));
     drop(options.create::<sysvring::mpmc::Sender<crate::member::Said>>().expect("create"));
     let mut crew = Crew {
@@ -223,7 +222,7 @@ fn storm(orders: &mut Orders) {
         flaw,
         members: Vec::new(),
         doubtful: vec![Vec::new(); senders],
-        dice: Dice::new(),
+        rng: Rng::new(),
         kills: 0,
     };
     for member in 0..senders + receivers {
@@ -256,18 +255,18 @@ fn storm(orders: &mut Orders) {
             let (kills, seconds) = (crew.kills, elapsed.as_secs());
             say(format!("{seconds} s: {kills} kills, {stops} stops, {received} messages"));
         }
-        crew.dice.pause(22);
+        crew.rng.pause(22);
         let all = crew.members.len() as u64;
-        let one = crew.dice.below(all) as usize;
-        let other = (one + 1 + crew.dice.below(all - 1) as usize) % all as usize;
-        let victims = match crew.dice.below(100) {
+        let one = crew.rng.below(all) as usize;
+        let other = (one + 1 + crew.rng.below(all - 1) as usize) % all as usize;
+        let victims = match crew.rng.below(100) {
             0 => (0..all as usize).collect(),
             1..=9 => vec![one, other],
             10 if stopped.is_none() => {
                 crew.members[one].signal(libc::SIGSTOP);
                 stall.stop();
                 stops += 1;
-                stopped = Some((one, Instant::now() + crew.dice.time(26)));
+                stopped = Some((one, Instant::now() + crew.rng.time(26)));
                 continue;
             }
             _ => vec![one],

@@ -3,8 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// The watchdog of one test.
-pub const WATCHDOG: Duration = Duration::from_secs(4 * 3_600);
+use sysvring_support::scale::take;
 
 /// What a test must reach before it is over.
 #[derive(Clone, Copy, Debug)]
@@ -26,28 +25,17 @@ pub fn scale() -> Scale {
     *SCALE.get().expect("set up first")
 }
 
-/// Takes the numbers off the command line.
-pub fn set_up(arguments: &mut Vec<String>) -> Result<(), String> {
-    let mut scale = Scale { seconds: 8, kills: 400, messages: 100_000, deaths: 6_000, cycles: 400 };
-    let mut rest = Vec::new();
-    let mut given = arguments.drain(..);
-    while let Some(argument) = given.next() {
-        let number = match argument.as_str() {
-            "--seconds" => &mut scale.seconds,
-            "--kills" => &mut scale.kills,
-            "--messages" => &mut scale.messages,
-            "--deaths" => &mut scale.deaths,
-            "--cycles" => &mut scale.cycles,
-            _ => {
-                rest.push(argument);
-                continue;
-            }
-        };
-        let text = given.next().ok_or(format!("{argument}: a number is missing"))?;
-        *number = text.parse().map_err(|error| format!("{argument} {text}: {error}"))?;
-    }
-    drop(given);
-    *arguments = rest;
+/// Takes the numbers off the command line. Returns the watchdog of one test.
+pub fn set_up(arguments: &mut Vec<String>) -> Result<Duration, String> {
+    let options = ["--seconds", "--kills", "--messages", "--deaths", "--cycles"];
+    let [seconds, kills, messages, deaths, cycles] = take(arguments, options)?;
+    let scale = Scale {
+        seconds: seconds.unwrap_or(8),
+        kills: kills.unwrap_or(400),
+        messages: messages.unwrap_or(100_000),
+        deaths: deaths.unwrap_or(6_000),
+        cycles: cycles.unwrap_or(400),
+    };
     SCALE.set(scale).expect("set up once");
-    Ok(())
+    Ok(Duration::from_secs(4 * 3_600))
 }

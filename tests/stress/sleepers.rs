@@ -13,28 +13,21 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
 use sysvring::{Options, Redelivery, Wait, mpmc};
-use sysvring_support::board::{Dice, board, now_ns};
+use sysvring_support::board::{board, now_ns};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
+use sysvring_support::rng::Rng;
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker, say};
-use sysvring_support::{ipc, tests, workers};
+use sysvring_support::{raw_ipc, test, work};
 
 use crate::scale::scale;
-
-workers![sleep_and_wake];
-
-tests![
-    ;alone: one_slot_and_a_thread_for_each_seat,
-    two_slots_and_three_threads_for_each_seat,
-    four_slots_and_eight_threads_for_each_member,
-];
 
 /// Longer than any wake-up takes, and longer than a sender takes that is preempted while it writes
 /// a message, which holds up all messages after it.
 const LATE: Duration = Duration::from_millis(130);
 /// The semaphores in a channel's set that receivers and senders park on.
-const WAKE: [i32; 2] = [2, 3];
+const WAKE: [usize; 2] = [raw_ipc::WAKE_RECEIVERS, raw_ipc::WAKE_SENDERS];
 /// For a quarter of the time, messages are sent at random moments, with pauses of up to 8
 /// milliseconds.
 const REST_BITS: u64 = 23;
@@ -51,14 +44,17 @@ const KILL_MS: u64 = 100;
 /// When the message was sent, and how long a receiver processes it.
 type Message = [u64; 2];
 
+#[test(quiet)]
 fn one_slot_and_a_thread_for_each_seat() {
     sleep_in(1, 7, 3, 4, 1);
 }
 
+#[test(quiet)]
 fn two_slots_and_three_threads_for_each_seat() {
     sleep_in(2, 8, 2, 4, 4);
 }
 
+#[test(quiet)]
 fn four_slots_and_eight_threads_for_each_member() {
     sleep_in(4, 6, 2, 3, 8);
 }
@@ -102,6 +98,7 @@ struct Notes {
     latest: &'static AtomicU64,
 }
 
+#[work]
 fn sleep_and_wake(orders: &mut Orders) {
     let name: String = orders.next();
     let [capacity, seats, senders, receivers, threads]: [usize; 5] =
@@ -124,21 +121,21 @@ fn sleep_and_wake(orders: &mut Orders) {
     };
     let mut members: Vec<Fork> = (0..senders + receivers).map(&start).collect();
     let set = sysvring::stat(&*name).expect("stat").set.expect("a set").id;
-    let (mut dice, mut kills) = (Dice::new(), 0);
+    let (mut rng, mut kills) = (Rng::new(), 0);
     let [mut ready, mut free] = [Audit::new(), Audit::new()];
     let end = now_ns() + seconds * 1_000_000_000;
     let mut next_kill = end.min(now_ns() + 200_000_000);
     while now_ns() < end {
         std::thread::sleep(Duration::from_millis(1));
         let depth = sysvring::stat(&*name).expect("stat").depth;
-        let asleep = WAKE.map(|wake| ipc::waiting(set, wake) > 0);
+        let asleep = WAKE.map(|wake| raw_ipc::waiting(set, wake) > 0);
         ready.look(depth > 0 && asleep[0], received.load(Acquire));
         free.look(depth < capacity as u64 && asleep[1], sent.load(Acquire));
         if now_ns() > next_kill {
-            let victim = dice.below(members.len() as u64) as usize;
+            let victim = rng.below(members.len() as u64) as usize;
             kills += u64::from(members[victim].kill_and_wait());
             members[victim] = start(victim);
-            next_kill = now_ns() + dice.below(KILL_MS * 1_000_000);
+            next_kill = now_ns() + rng.below(KILL_MS * 1_000_000);
         }
     }
     over.store(1, Release);
@@ -182,10 +179,10 @@ impl Audit {
 /// Sends now and then until the run is over.
 fn send(options: Options, threads: usize, notes: &Notes) {
     let tx: mpmc::Sender<Message> = options.open().expect("open");
-    each_in(threads, |mut dice| {
+    each_in(threads, |mut rng| {
         while notes.over.load(Acquire) == 0 {
             let (messages, work) = if (now_ns() / TICK_NS).is_multiple_of(4) {
-                dice.pause(REST_BITS);
+                rng.pause(REST_BITS);
                 (1, 0)
             } else {
                 std::thread::sleep(Duration::from_nanos(TICK_NS - now_ns() % TICK_NS));
@@ -205,7 +202,7 @@ fn send(options: Options, threads: usize, notes: &Notes) {
 /// Receives and processes messages until the run is over.
 fn receive(options: Options, threads: usize, notes: &Notes) {
     let rx: mpmc::Receiver<Message> = options.open().expect("open");
-    each_in(threads, |mut dice| {
+    each_in(threads, |mut rng| {
         let mut watch = Watch::start(&[]);
         loop {
             watch.restart();
@@ -226,7 +223,7 @@ fn receive(options: Options, threads: usize, notes: &Notes) {
                 notes.latest.fetch_max(late.as_nanos() as u64, Relaxed);
                 notes.late.fetch_add(u64::from(late > LATE), Relaxed);
             }
-            dice.pause(HOLD_BITS);
+            rng.pause(HOLD_BITS);
             drop(message);
             notes.received.fetch_add(1, Release);
             if notes.over.load(Acquire) == 0 {
@@ -237,13 +234,13 @@ fn receive(options: Options, threads: usize, notes: &Notes) {
 }
 
 /// Runs `body` in `threads` threads, each with a generator of its own.
-fn each_in(threads: usize, body: impl Fn(Dice) + Sync) {
+fn each_in(threads: usize, body: impl Fn(Rng) + Sync) {
     std::thread::scope(|scope| {
         for n in 0..threads as u64 {
             // Threads that start at the same time would get the same numbers.
-            let mut dice = Dice::new();
-            (0..n).for_each(|_| _ = dice.below(1));
-            scope.spawn(|| body(dice));
+            let mut rng = Rng::new();
+            (0..n).for_each(|_| _ = rng.below(1));
+            scope.spawn(|| body(rng));
         }
     });
 }

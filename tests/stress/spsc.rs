@@ -6,15 +6,12 @@ use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, RecvError};
-use sysvring_support::board::{Dice, board, until};
+use sysvring_support::board::{board, until};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
+use sysvring_support::rng::Rng;
 use sysvring_support::worker::{Orders, Worker, say};
-use sysvring_support::{tests, workers};
-
-workers![storm];
-
-tests![spsc_survives_random_kills];
+use sysvring_support::{test, work};
 
 /// The duration of the run, and the minimum results.
 const STORM: Duration = Duration::from_secs(5);
@@ -30,6 +27,7 @@ fn said(position: u64) -> Said {
     [position, !position, position ^ 0x5555, position.rotate_left(17), position << 3]
 }
 
+#[test]
 fn spsc_survives_random_kills() {
     let name = Name::new();
     let mut storm = Worker::start(&[&"spsc::storm", &name]).expect("start");
@@ -56,6 +54,7 @@ struct Shared {
     over: AtomicU64,
 }
 
+#[work]
 fn storm(orders: &mut Orders) {
     let name: String = orders.next();
     // SAFETY: five numbers, shared with the children and never unmapped.
@@ -63,14 +62,14 @@ fn storm(orders: &mut Orders) {
     let options = || Options::named(&*name).capacity(32);
     let send = || Fork::start(|| send_on(options(), shared));
     let receive = || Fork::start(|| receive_on(options(), shared));
-    let mut dice = Dice::new();
+    let mut rng = Rng::new();
     let (mut sender, mut receiver) = (send(), receive());
     let mut kills = 0;
     let start = Instant::now();
     let mut last = (0, start);
     while start.elapsed() < STORM {
-        dice.pause(22);
-        match dice.below(3) {
+        rng.pause(22);
+        match rng.below(3) {
             0 => {
                 kills += u64::from(sender.kill_and_wait());
                 sender = send();

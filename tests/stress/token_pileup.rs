@@ -1,29 +1,21 @@
 //! Masses of deaths: while no member is parked, and of all members of a channel during its
 //! creation.
 
-use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 use sysvring::{Error, Lifetime, Options, mpmc, spsc};
-use sysvring_support::board::{Dice, now_ns};
+use sysvring_support::board::now_ns;
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::{self, Object, WAKE_RECEIVERS, WAKE_SENDERS};
+use sysvring_support::rng::Rng;
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker, say};
-use sysvring_support::{ipc, tests, workers};
+use sysvring_support::{test, work};
 
 use crate::scale::scale;
 
-workers![die, make_and_die];
-
-tests![
-    ;alone: deaths_without_parked_waiters,
-    all_members_are_killed_during_creation,
-];
-
-/// The semaphores in a channel's set that receivers and senders park on.
-const WAKE: [i32; 2] = [2, 3];
 /// The kernel's limit of a semaphore's value.
 const LIMIT: u16 = 32_767;
 /// A semaphore that starts at this value reaches the limit in short runs, too.
@@ -33,6 +25,7 @@ const TRIM: u16 = 10_000;
 /// No parked waiter polls by itself before this time.
 const SLICE: Duration = Duration::from_millis(150);
 
+#[test(quiet)]
 fn deaths_without_parked_waiters() {
     let name = Name::new();
     let many = Name::new();
@@ -65,6 +58,7 @@ fn deaths_without_parked_waiters() {
 }
 
 /// Causes half of the deaths in each channel, one after the other.
+#[work]
 fn die(orders: &mut Orders) {
     let (name, many): (String, String) = (orders.next(), orders.next());
     let deaths: u64 = orders.next();
@@ -73,8 +67,8 @@ fn die(orders: &mut Orders) {
     let sets =
         [&name, &many].map(|name| sysvring::stat(&**name).expect("stat").set.expect("a set").id);
     // In MPMC channels a death is posted to both sides, in SPSC channels only to the receiver.
-    let watched = [(sets[0], WAKE[0]), (sets[1], WAKE[0]), (sets[1], WAKE[1])];
-    watched.iter().for_each(|&(set, wake)| ipc::add(set, wake, NEARLY));
+    let watched = [(sets[0], WAKE_RECEIVERS), (sets[1], WAKE_RECEIVERS), (sets[1], WAKE_SENDERS)];
+    watched.iter().for_each(|&(set, wake)| raw_ipc::add(set, wake, NEARLY));
     let (mut before, mut highest, mut trims) = ([0; 3], 0, 0);
     for n in 0..deaths {
         let mut victim = Fork::start(|| {
@@ -96,7 +90,7 @@ fn die(orders: &mut Orders) {
         let status = victim.wait();
         assert_eq!(status.signal(), Some(libc::SIGKILL), "death {n}: it could not attach");
         for (&(set, wake), before) in watched.iter().zip(&mut before) {
-            let posts = ipc::values(set)[wake as usize];
+            let posts = raw_ipc::values(set)[wake];
             trims += u64::from(posts + TRIM < *before);
             highest = highest.max(posts);
             *before = posts;
@@ -116,6 +110,7 @@ fn die(orders: &mut Orders) {
     }
 }
 
+#[test(quiet)]
 fn all_members_are_killed_during_creation() {
     let name = Name::new();
     let cycles = scale().cycles;
@@ -130,24 +125,6 @@ fn all_members_are_killed_during_creation() {
     assert!(whole + parts > 0.3 * cycles as f64, "killed before they made anything");
     assert!(whole < 0.98 * cycles as f64, "killed after creation was complete");
     assert_eq!(left, 0.0);
-}
-
-/// Returns the identifiers of the segments and sets with this crate's mark, from the kernel's
-/// tables.
-fn objects() -> BTreeSet<String> {
-    let mut objects = BTreeSet::new();
-    for table in ["shm", "sem"] {
-        let text = std::fs::read_to_string(format!("/proc/sysvipc/{table}")).expect("a table");
-        for line in text.lines().skip(1) {
-            let mut fields = line.split_whitespace().skip(1);
-            let (id, mode) =
-                (fields.next().expect("an identifier"), fields.next().expect("a mode"));
-            if u32::from_str_radix(mode, 8).is_ok_and(|mode| mode & 0o111 == 0o001) {
-                objects.insert(format!("{table} {id}"));
-            }
-        }
-    }
-    objects
 }
 
 /// Is one side of one channel until it is killed. The first process to arrive makes the channel.
@@ -220,8 +197,8 @@ struct Patience(u64);
 
 impl Patience {
     /// Waits without a sleep, which would always take longer.
-    fn linger(&self, dice: &mut Dice) {
-        let time = Duration::from_nanos(dice.below(self.0));
+    fn linger(&self, rng: &mut Rng) {
+        let time = Duration::from_nanos(rng.below(self.0));
         let start = Instant::now();
         while start.elapsed() < time {
             std::hint::spin_loop();
@@ -237,14 +214,17 @@ impl Patience {
     }
 }
 
+#[work]
 fn make_and_die(orders: &mut Orders) {
     let (name, cycles): (String, u64) = (orders.next(), orders.next());
     // SAFETY: takes a number only. The suite has a watchdog of its own, for any number of cycles.
     unsafe { libc::alarm(0) };
-    let (mut dice, mut patience) = (Dice::new(), Patience(400_000));
+    let (mut rng, mut patience) = (Rng::new(), Patience(400_000));
     let (mut whole, mut parts, mut left) = (0, 0, 0);
-    let before = objects();
-    let remaining = || objects().difference(&before).count();
+    let before = raw_ipc::marked();
+    let remaining = || -> Vec<Object> {
+        raw_ipc::marked().into_iter().filter(|object| !before.contains(object)).collect()
+    };
     for n in 0..cycles {
         let many = n % 2 == 1;
         // The channel is kept or not and then opened, or not kept and reaped, or private and
@@ -257,19 +237,19 @@ fn make_and_die(orders: &mut Orders) {
             _ => Fork::start(|| take_part(options(), many, sends)),
         };
         // Each dies at a random step: one process alone, or while the other one also runs.
-        let first_sends = dice.below(2) == 0;
+        let first_sends = rng.below(2) == 0;
         let mut first = start(first_sends);
-        let alone = dice.below(2) == 0;
+        let alone = rng.below(2) == 0;
         if alone {
-            patience.linger(&mut dice);
+            patience.linger(&mut rng);
             first.kill();
         }
         let mut second = start(!first_sends);
-        patience.linger(&mut dice);
+        patience.linger(&mut rng);
         second.kill();
         first.kill();
         assert!(first.kill_and_wait() && second.kill_and_wait(), "one process ended by itself");
-        let made = remaining();
+        let made = remaining().len();
         patience.learn(made);
         whole += u64::from(made >= 2);
         parts += u64::from(made == 1);
@@ -282,9 +262,10 @@ fn make_and_die(orders: &mut Orders) {
         }
         let there = sysvring::stat(&*name);
         assert!(matches!(there, Err(Error::NotFound { .. })), "cycle {n}: {there:?}");
-        if remaining() != 0 {
-            eprintln!("cycle {n}: {:?}", objects().difference(&before));
-            left += remaining();
+        let remaining = remaining();
+        if !remaining.is_empty() {
+            eprintln!("cycle {n}: {remaining:?}");
+            left += remaining.len();
             sysvring::reap().expect("reap");
         }
     }

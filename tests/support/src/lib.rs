@@ -15,6 +15,7 @@ pub mod memory;
 pub mod name;
 pub mod raw_ipc;
 pub mod rng;
+pub mod scale;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub mod step;
 pub mod suite;

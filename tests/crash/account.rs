@@ -1,14 +1,14 @@
-//! Compares what survivors find in an MPMC channel with what all processes reported.
+//! Compares what survivors find in a channel with what all processes reported.
 
 use sysvring::Redelivery;
 
-use crate::steps::kernel::Side;
+use crate::steps::handle::Side;
 use crate::steps::ledger::{Report, SURVIVOR};
-use crate::steps::many::verify::Survivor;
 use crate::steps::report::peer;
+use crate::steps::verify::Survivor;
 use crate::steps::violation::{Kind, Violation, no};
 
-/// A message that a survivor received.
+/// A message that a survivor received from an MPMC channel.
 pub struct Got {
     pub number: u64,
     /// The position, counted from the first position of the case.
@@ -17,19 +17,35 @@ pub struct Got {
 }
 
 impl Survivor<'_> {
-    /// Checks that the messages sent and received match what all processes reported.
-    pub fn account(&self) -> Result<(), Violation> {
-        let board = &self.scene.board;
-        let ledger = &board.many;
-        if board.wrong.get() != 0 {
-            return no(Kind::Wrong, "a message was torn, or received twice");
+    /// SPSC: checks that the positions match what the victim and its peer reported.
+    pub fn stream(&mut self) -> Result<(), Violation> {
+        let (shared, base) = (&self.scenario.shared, self.scenario.state.base);
+        let (tx, rx) = self.both();
+        let of = |position: Option<u64>| position.expect("SPSC").wrapping_sub(base);
+        let (sent, taken) = (of(tx.position()), of(rx.position()));
+        let stream = shared.ledger.stream;
+        let reported = (stream.sent.get(), stream.taken.get());
+        let inside = |n, (min, max)| min <= n && n <= max;
+        if !inside(sent, reported.0) || !inside(taken, reported.1) || taken > sent {
+            return no(
+                Kind::WrongCount,
+                format!("{sent} were sent and {taken} received, of {reported:?}"),
+            );
         }
+        self.no_wrong_message()?;
+        self.end_of_stream(sent != taken)
+    }
+
+    /// MPMC: checks that the messages sent and received match what all processes reported.
+    pub fn account(&self) -> Result<(), Violation> {
+        self.no_wrong_message()?;
+        let ledger = &self.scenario.shared.ledger;
         let or = |cell: fn(&Report) -> u64| ledger.reports().iter().fold(0, |a, r| a | cell(r));
         let (returned, seen) = (or(|r| r.got.get()), or(|r| r.seen.get()));
         let open = ledger.reports().map(|report| report.open());
         let held = open[0].0 + open[1].0 + ledger.orphans.get();
         let in_doubt = open[0].1 + open[1].1;
-        let limit = match self.scene.redelivery {
+        let limit = match self.scenario.redelivery {
             Redelivery::UpTo(times) => times,
             _ => 1,
         };
@@ -42,22 +58,22 @@ impl Survivor<'_> {
             let bit = 1 << number;
             if !ledger.sent(*number).0 {
                 return no(
-                    Kind::Count,
+                    Kind::WrongCount,
                     format!("message {number} is present, but its call failed"),
                 );
             }
             if (returned | mine) & bit != 0 {
-                return no(Kind::Count, format!("message {number} is present twice"));
+                return no(Kind::WrongCount, format!("message {number} is present twice"));
             }
             if seen & bit != 0 && *deliveries < 2 {
                 return no(
-                    Kind::Count,
+                    Kind::WrongCount,
                     format!("message {number} was received before and looks new"),
                 );
             }
             if *deliveries > limit {
                 return no(
-                    Kind::Count,
+                    Kind::WrongCount,
                     format!("message {number} has a delivery count of {deliveries}"),
                 );
             }
@@ -71,24 +87,43 @@ impl Survivor<'_> {
                 before.place == *place || new && late
             };
             if self.got[..i].iter().any(wrong) {
-                return no(Kind::Wrong, format!("message {number} is out of order"));
+                return no(Kind::WrongMessage, format!("message {number} is out of order"));
             }
         }
         if again > held {
-            return no(Kind::Count, format!("{again} messages redelivered; {held} were in flight"));
+            return no(
+                Kind::WrongCount,
+                format!("{again} messages redelivered; {held} were in flight"),
+            );
         }
         let sent = (0..SURVIVOR).filter(|n| ledger.sent(*n).1);
         let lost: Vec<u64> = sent.filter(|n| (returned | mine) & 1 << n == 0).collect();
         let given_up = self.given_up(held)?;
         if lost.len() as u64 > in_doubt + given_up {
             return no(
-                Kind::Count,
+                Kind::WrongCount,
                 format!("{lost:?} are lost; {in_doubt} are in doubt, {given_up} were given up"),
             );
         }
         let stays = self.got.iter().any(|got| got.number < SURVIVOR);
-        if board.peer.get() == peer::DISCONNECTED && self.scene.side == Side::Sender && stays {
-            return no(Kind::Told, "the receiver got the end of the stream before all messages");
+        self.end_of_stream(stays)
+    }
+
+    fn no_wrong_message(&self) -> Result<(), Violation> {
+        match self.scenario.shared.ledger.wrong.get() {
+            0 => Ok(()),
+            _ => no(Kind::WrongMessage, "a message was torn, out of place, or received twice"),
+        }
+    }
+
+    /// Checks that the peer did not receive the end of the stream if messages stay in the ring.
+    fn end_of_stream(&self, stays: bool) -> Result<(), Violation> {
+        let shared = &self.scenario.shared;
+        if shared.peer.get() == peer::DISCONNECTED && self.scenario.side == Side::Sender && stays {
+            return no(
+                Kind::WrongResult,
+                "the receiver got the end of the stream before all messages",
+            );
         }
         Ok(())
     }
@@ -97,9 +132,9 @@ impl Survivor<'_> {
     /// according to the channel's counts.
     fn given_up(&self, held: u64) -> Result<u64, Violation> {
         let Some(rx) = &self.rx else { return Ok(0) };
-        let stat = rx.stat().or_else(|e| no(Kind::Broken, format!("stat: {e}")))?;
+        let stat = rx.stat().or_else(|e| no(Kind::Unusable, format!("stat: {e}")))?;
         let (dropped, poisoned) = (stat.dropped, stat.poisoned);
-        let right = match self.scene.redelivery {
+        let right = match self.scenario.redelivery {
             // No case has that many deaths in a row.
             Redelivery::UpTo(16) => dropped + poisoned == 0,
             Redelivery::UpTo(_) => dropped == 0 && poisoned <= held,
@@ -108,7 +143,7 @@ impl Survivor<'_> {
         match right {
             true => Ok(dropped + poisoned),
             false => no(
-                Kind::Count,
+                Kind::WrongCount,
                 format!("{dropped} dropped, {poisoned} discarded; {held} were in flight"),
             ),
         }

@@ -1,16 +1,15 @@
 //! One victim, from its start to what its survivors find.
 
 use sysvring_support::board::now_ns;
+use sysvring_support::raw_ipc::{self, Object};
 use sysvring_support::step::{Stepper, Stop};
 
-use crate::steps::kernel;
-use crate::steps::many;
 use crate::steps::messages::State;
 use crate::steps::operations::Operation;
 use crate::steps::peer::{Peer, order};
-use crate::steps::report::{Board, victim};
-use crate::steps::scenario::{Flavor, Other, Scene};
-use crate::steps::trace::Way;
+use crate::steps::report::{Shared, victim};
+use crate::steps::scenario::{Other, Scenario, is_asleep};
+use crate::steps::trace::Trace;
 use crate::steps::verify::Survivor;
 use crate::steps::violation::{Kind, Moment, Times, Violation, no};
 
@@ -25,11 +24,11 @@ pub enum Point {
 
 /// How the victim reaches that point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
+pub enum Approach {
     /// It runs to the last landmark before the point.
     Run,
     /// It is stepped through every instruction.
-    Walk,
+    Step,
 }
 
 /// The maximum number of instructions, more than any operation takes. Beyond it, the victim is in a
@@ -39,12 +38,12 @@ const TOO_LONG: usize = 1_000_000;
 /// One operation in one of its cases.
 pub struct Case<'a> {
     pub operation: &'a Operation,
-    pub scene: Scene,
+    pub scenario: Scenario,
     /// What was in the kernel's tables before.
-    pub before: Vec<String>,
+    pub before: Vec<Object>,
     pub times: Times,
     /// The number of victims that diverged from the recorded trace and ended too early.
-    pub strayed: usize,
+    pub diverged: usize,
 }
 
 /// A victim at the start of its operation, and its peer.
@@ -54,95 +53,109 @@ pub struct Pair {
 }
 
 impl<'a> Case<'a> {
-    pub fn new(operation: &'a Operation, case: (State, Other), board: Board) -> Case<'a> {
+    pub fn new(operation: &'a Operation, case: (State, Other), shared: Shared) -> Case<'a> {
         // A key for this process's channels; the eight keys after it are also used.
         let key = 0x4b00_0000 | (std::process::id() as i32 & 0xf_ffff) << 4;
-        let scene = operation.scene(case, key, board);
-        Case { operation, scene, before: kernel::marked(), times: Times::default(), strayed: 0 }
+        let scenario = operation.scenario(case, key, shared);
+        Case {
+            operation,
+            scenario,
+            before: raw_ipc::marked(),
+            times: Times::default(),
+            diverged: 0,
+        }
     }
 
     pub fn name(&self) -> String {
         format!(
             "{} ({}, other side {:?})",
-            self.operation.name, self.scene.state.name, self.scene.other
+            self.operation.name(),
+            self.scenario.state.name,
+            self.scenario.other
         )
     }
 
     /// Makes the channel and starts the two processes.
     pub fn start(&mut self) -> Result<Pair, Violation> {
-        self.scene.prepare();
-        // A fellow joins after the victim has its slots and messages in flight.
-        let late = self.scene.other == Other::Fellow;
-        let mut peer = if late { None } else { Peer::start(&self.scene) };
-        let (operation, scene) = (self.operation, &self.scene);
-        let victim = match Stepper::start(|| operation.run_as_victim(scene)) {
+        self.scenario.prepare();
+        // A peer of its own side joins after the victim has its slots and messages in flight.
+        let late = self.scenario.other == Other::SameSide;
+        let mut peer = if late { None } else { Peer::start(&self.scenario) };
+        let (operation, scenario) = (self.operation, &self.scenario);
+        let victim = match Stepper::start(|| operation.run_as_victim(scenario)) {
             Ok(victim) => victim,
             Err(stop) => {
-                return no(Kind::Broken, format!("the victim did not get to its start: {stop:?}"));
+                return no(
+                    Kind::Unusable,
+                    format!("the victim did not get to its start: {stop:?}"),
+                );
             }
         };
         if late {
-            peer = Peer::start(scene);
+            peer = Peer::start(scenario);
         } else if let Some(peer) = &peer {
             // The victim's joining has woken it.
-            peer.settle(scene);
+            peer.settle(scenario);
         }
         Ok(Pair { victim, peer })
     }
 
-    /// Starts a victim and walks it to its end. Returns its trace.
-    pub fn record(&mut self) -> Result<Way, Violation> {
+    /// Starts a victim and steps it to its end. Returns its trace.
+    pub fn record(&mut self) -> Result<Trace, Violation> {
         let mut pair = self.start()?;
-        let way = self.record_from(&mut pair)?;
-        let board = &self.scene.board;
-        if board.victim.get() != victim::SUCCEEDED {
-            return no(Kind::Broken, format!("the victim fails: {}", board.victim_text.get()));
+        let trace = self.record_from(&mut pair)?;
+        let shared = &self.scenario.shared;
+        if shared.victim.get() != victim::SUCCEEDED {
+            return no(Kind::Unusable, format!("the victim fails: {}", shared.victim_text.get()));
         }
         self.kill(pair)?;
-        Ok(way)
+        Ok(trace)
     }
 
-    /// Walks a victim to its end. Returns its trace.
-    pub fn record_from(&self, pair: &mut Pair) -> Result<Way, Violation> {
-        let mut way = Way::default();
+    /// Steps a victim to its end. Returns its trace.
+    pub fn record_from(&self, pair: &mut Pair) -> Result<Trace, Violation> {
+        let mut trace = Trace::default();
         let asleep = &mut self.asleep();
         loop {
-            way.push(pair.victim.place());
-            if way.len() > TOO_LONG {
+            trace.push(pair.victim.place());
+            if trace.len() > TOO_LONG {
                 return no(
-                    Kind::Broken,
+                    Kind::Unusable,
                     format!("the operation does not end within {TOO_LONG} instructions"),
                 );
             }
             let mut stop = pair.victim.step(asleep);
             while stop == Stop::Asleep {
-                way.sleeps = true;
+                trace.sleeps = true;
                 self.wake(pair);
                 stop = pair.victim.wait(asleep);
             }
             match stop {
                 Stop::There => {}
-                Stop::Marked => return Ok(way),
+                Stop::Marked => return Ok(trace),
                 stop => {
-                    return no(Kind::Broken, format!("after {} instructions: {stop:?}", way.len()));
+                    return no(
+                        Kind::Unusable,
+                        format!("after {} instructions: {stop:?}", trace.len()),
+                    );
                 }
             }
         }
     }
 
     /// Starts a victim and kills it at a point of its trace.
-    pub fn kill_at(&mut self, way: &Way, point: Point) -> Result<(), Violation> {
+    pub fn kill_at(&mut self, trace: &Trace, point: Point) -> Result<(), Violation> {
         // A victim that runs to a landmark arrives earlier than one that is stepped, and may take
         // another branch.
-        for pace in [Pace::Run, Pace::Walk] {
+        for approach in [Approach::Run, Approach::Step] {
             let mut pair = self.start()?;
-            let there = self.bring(&mut pair, way, point, pace)?;
+            let there = self.bring(&mut pair, trace, point, approach)?;
             self.kill(pair)?;
             if there {
                 return Ok(());
             }
         }
-        self.strayed += 1;
+        self.diverged += 1;
         Ok(())
     }
 
@@ -150,18 +163,18 @@ impl<'a> Case<'a> {
     pub fn bring(
         &self,
         pair: &mut Pair,
-        way: &Way,
+        trace: &Trace,
         point: Point,
-        pace: Pace,
+        approach: Approach,
     ) -> Result<bool, Violation> {
         let asleep = &mut self.asleep();
-        let (mut at, mut stop) = match (point, pace) {
+        let (mut at, mut stop) = match (point, approach) {
             (Point::Asleep, _) => (0, pair.victim.run(asleep)),
-            (Point::After(_), Pace::Walk) => (0, Stop::There),
-            (Point::After(n), Pace::Run) => match way.landmark(n) {
+            (Point::After(_), Approach::Step) => (0, Stop::There),
+            (Point::After(n), Approach::Run) => match trace.landmark(n) {
                 Some((0, _)) => (0, Stop::There),
                 Some((landmark, place)) => (landmark, pair.victim.run_to(place, asleep)),
-                None => (way.len(), pair.victim.run(asleep)),
+                None => (trace.len(), pair.victim.run(asleep)),
             },
         };
         let mut last = None;
@@ -180,8 +193,8 @@ impl<'a> Case<'a> {
                     }
                     pair.victim.step(asleep)
                 }
-                Stop::Marked => return Ok(point == Point::After(way.len())),
-                stop => return no(Kind::Broken, format!("before the crash point: {stop:?}")),
+                Stop::Marked => return Ok(point == Point::After(trace.len())),
+                stop => return no(Kind::Unusable, format!("before the crash point: {stop:?}")),
             }
         }
     }
@@ -196,13 +209,7 @@ impl<'a> Case<'a> {
 
     /// Checks the channel now that the victim is gone.
     pub fn survive(&mut self, peer: Option<Peer>, moment: Moment) -> Result<(), Violation> {
-        if self.scene.flavor == Flavor::Many {
-            let mut survivor = many::verify::Survivor::new(&self.scene, &self.before, moment);
-            let result = survivor.check(self.operation.after, peer);
-            self.times.take(survivor.times);
-            return result;
-        }
-        let mut survivor = Survivor::new(&self.scene, &self.before, moment);
+        let mut survivor = Survivor::new(&self.scenario, &self.before, moment);
         let result = survivor.check(self.operation.after, peer);
         self.times.take(survivor.times);
         result
@@ -210,25 +217,22 @@ impl<'a> Case<'a> {
 
     /// Returns whether the victim sleeps, according to the kernel.
     pub fn asleep(&self) -> impl FnMut() -> bool + use<> {
-        let (other, side) = (self.scene.other, self.scene.side);
-        let set = kernel::set(self.scene.key).filter(|_| other == Other::Late);
-        move || set.is_some_and(|set| kernel::asleep(set, side))
+        let (other, side) = (self.scenario.other, self.scenario.side);
+        let set = raw_ipc::set_of(self.scenario.key).filter(|_| other == Other::Late);
+        move || set.is_some_and(|set| is_asleep(set, side))
     }
 
     pub fn wake(&self, pair: &Pair) {
-        pair.peer.as_ref().expect("a late peer").order(&self.scene, order::WAKE);
+        pair.peer.as_ref().expect("a late peer").order(&self.scenario, order::WAKE);
     }
 
     /// After a violation, removes whatever is left, so that the next case starts from a clean
     /// state.
     pub fn clean_up(&self) {
-        for key in self.scene.key..self.scene.key + 8 {
-            if let Some(segment) = kernel::segment(key) {
-                kernel::remove_segment(segment);
-            }
-            if let Some(set) = kernel::set(key) {
-                kernel::remove_set(set);
-            }
+        for key in self.scenario.key..self.scenario.key + 8 {
+            let removed = raw_ipc::segment_of(key).map_or(Ok(()), raw_ipc::remove_segment);
+            removed.expect("IPC_RMID");
+            raw_ipc::set_of(key).map_or(Ok(()), raw_ipc::remove_set).expect("IPC_RMID");
         }
         // The next check reports what this cannot remove.
         let _ = sysvring::reap();

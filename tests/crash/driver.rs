@@ -1,4 +1,4 @@
-//! Drivers: children of the suite that start victims, walk them and check what they leave. Each has
+//! Drivers: children of the suite that start victims, step them and check what they leave. Each has
 //! one thread, so that it can fork, and a processor; it has a namespace of its own where that is
 //! allowed.
 
@@ -6,6 +6,7 @@ use std::sync::{Mutex, OnceLock};
 
 use sysvring_support::board::now_ns;
 use sysvring_support::fork::Fork;
+use sysvring_support::ipc_namespace;
 use sysvring_support::witness;
 use sysvring_support::worker::{self, Orders, Worker};
 
@@ -20,14 +21,14 @@ pub fn fail(what: impl std::fmt::Display) -> String {
 }
 
 /// What a driver reported.
-pub struct Report {
+pub struct Outcome {
     /// The failures.
     pub failures: Vec<String>,
     /// Lines of numbers.
     pub numbers: Vec<Vec<u64>>,
 }
 
-impl Report {
+impl Outcome {
     /// Returns the sum, over all lines, of the numbers at this index.
     pub fn sum(&self, at: usize) -> u64 {
         self.numbers.iter().map(|line| line[at]).sum()
@@ -47,8 +48,8 @@ impl Report {
 }
 
 /// Makes a driver do some work, which `work` names.
-pub fn drive(work: &str, orders: &[&dyn ToString]) -> Report {
-    let mut report = Report { failures: Vec::new(), numbers: Vec::new() };
+pub fn drive(work: &str, orders: &[&dyn ToString]) -> Outcome {
+    let mut outcome = Outcome { failures: Vec::new(), numbers: Vec::new() };
     on_own_processor(|processor| {
         let processor = processor.map_or(-1, |n| n as i64);
         let work = format!("steps::{work}");
@@ -61,15 +62,15 @@ pub fn drive(work: &str, orders: &[&dyn ToString]) -> Report {
                 return driver.finish();
             }
             match line.strip_prefix(FAIL) {
-                Some(what) => report.failures.push(what.to_owned()),
+                Some(what) => outcome.failures.push(what.to_owned()),
                 None => {
                     let numbers = line.split(' ').map(|n| n.parse().expect("a number"));
-                    report.numbers.push(numbers.collect());
+                    outcome.numbers.push(numbers.collect());
                 }
             }
         }
     });
-    report
+    outcome
 }
 
 /// Runs `work` on a processor that no other driver uses. Driver, victim and peer share it, which
@@ -101,24 +102,17 @@ pub fn begin(orders: &mut Orders) {
     }
     // In a namespace of its own, it could no longer open the witness's notes.
     witness::excuse(now_ns());
-    go_apart();
+    ipc_namespace::enter_as_any_user();
     // It works longer than other children, and ends with its parent, which has a watchdog.
     // SAFETY: takes a number.
     unsafe { libc::alarm(0) };
 }
 
-/// Moves this process to a new namespace of segments and sets. Returns whether that is allowed.
-fn go_apart() -> bool {
-    // SAFETY: takes numbers; this process has one thread and does not use System V IPC yet.
-    unsafe {
-        libc::unshare(libc::CLONE_NEWIPC) == 0
-            || libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWIPC) == 0
-    }
-}
-
 /// Returns whether drivers can have namespaces of their own. Otherwise they share the kernel's
 /// tables, and only one may run at a time.
-pub fn can_go_apart() -> bool {
+pub fn can_have_namespaces() -> bool {
     // SAFETY: ends the child, which has nothing to clean up.
-    Fork::start(|| unsafe { libc::_exit(i32::from(!go_apart())) }).wait().success()
+    Fork::start(|| unsafe { libc::_exit(i32::from(!ipc_namespace::enter_as_any_user())) })
+        .wait()
+        .success()
 }

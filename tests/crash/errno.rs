@@ -5,26 +5,16 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use sysvring_support::ipc;
+use sysvring_support::raw_ipc::{self, LIFECYCLE};
 use sysvring_support::step::Stop;
 use sysvring_support::worker::{Orders, say};
-use sysvring_support::{tests, workers};
+use sysvring_support::{test, work};
 
 use crate::steps::case::{Case, Pair};
 use crate::steps::driver::{self, OVER, fail};
-use crate::steps::kernel;
 use crate::steps::operations;
-use crate::steps::report::Board;
+use crate::steps::report::Shared;
 use crate::steps::violation::{Kind, Moment, Violation, no};
-
-workers![fail_calls];
-
-tests![
-    calls_that_move_messages_fail,
-    calls_of_opening_fail,
-    calls_of_leaving_fail,
-    mpmc_calls_fail,
-];
 
 const ERRNOS: &[(i32, &str)] = &[
     (libc::EINTR, "EINTR"),
@@ -53,6 +43,7 @@ const OTHERS: &[libc::c_long] = &[
 /// The number of calls that failed in this run.
 pub static FAILED: AtomicU64 = AtomicU64::new(0);
 
+#[test]
 fn calls_that_move_messages_fail() {
     all_fail(
         "messages",
@@ -72,6 +63,7 @@ fn calls_that_move_messages_fail() {
     );
 }
 
+#[test]
 fn calls_of_opening_fail() {
     all_fail(
         "opening",
@@ -90,6 +82,7 @@ fn calls_of_opening_fail() {
     );
 }
 
+#[test]
 fn calls_of_leaving_fail() {
     all_fail(
         "leaving",
@@ -108,66 +101,68 @@ fn calls_of_leaving_fail() {
     );
 }
 
+#[test]
 fn mpmc_calls_fail() {
     all_fail(
-        "many",
+        "MPMC",
         &[
-            "many_send",
-            "many_send_waiting",
-            "many_try_send_full",
-            "many_commit",
-            "many_send_batch_waiting",
-            "many_recv_waiting",
-            "many_recv_ref_waiting",
-            "many_recv_batch",
-            "many_recv_batch_waiting",
-            "many_try_recv",
-            "many_acknowledge",
-            "many_repair",
-            "many_repair_full",
-            "many_take_over",
-            "many_seat_of_receiver",
-            "many_create",
-            "many_join",
-            "many_join_receiver",
-            "many_leave",
-            "many_leave_receiver",
-            "many_leave_last",
-            "many_close",
-            "many_flush",
-            "many_create_private",
-            "many_join_private",
-            "many_remove",
-            "many_remove_again",
+            "mpmc_send",
+            "mpmc_send_waiting",
+            "mpmc_try_send_full",
+            "mpmc_commit",
+            "mpmc_send_batch_waiting",
+            "mpmc_recv_waiting",
+            "mpmc_recv_ref_waiting",
+            "mpmc_recv_batch",
+            "mpmc_recv_batch_waiting",
+            "mpmc_try_recv",
+            "mpmc_acknowledge",
+            "mpmc_recover",
+            "mpmc_recover_full",
+            "mpmc_take_over",
+            "mpmc_seat_of_receiver",
+            "mpmc_create",
+            "mpmc_join",
+            "mpmc_join_receiver",
+            "mpmc_leave",
+            "mpmc_leave_receiver",
+            "mpmc_leave_last",
+            "mpmc_close",
+            "mpmc_flush",
+            "mpmc_create_private",
+            "mpmc_join_private",
+            "mpmc_remove",
+            "mpmc_remove_again",
         ],
     );
 }
 
 fn all_fail(what: &str, operations: &[&str]) {
     let start = Instant::now();
-    let report = driver::drive("errno::fail_calls", &[&operations.join(",")]);
-    let [calls, failed, errors] = [0, 1, 2].map(|at| report.sum(at));
+    let outcome = driver::drive("errno::fail_calls", &[&operations.join(",")]);
+    let [calls, failed, errors] = [0, 1, 2].map(|at| outcome.sum(at));
     FAILED.fetch_add(failed, Relaxed);
     println!(
         "errno {what:<13}{calls:>5} calls {failed:>6} failed {errors:>5} errors returned \
          {:>3} failures {:>6.1} s",
-        report.failures.len(),
+        outcome.failures.len(),
         start.elapsed().as_secs_f64()
     );
-    report.must_be_clean();
+    outcome.must_be_clean();
     assert!(failed > 0, "nothing was tried");
 }
 
 /// Reports for each case the number of calls, of failed calls, and of operations that returned an
 /// error.
+#[work]
 fn fail_calls(orders: &mut Orders) {
     driver::begin(orders);
     let names: String = orders.next();
-    let board = Board::new();
+    let shared = Shared::new();
     for name in names.split(',') {
         let operation = operations::find(name);
-        for case in operation.walked() {
-            let mut case = Case::new(&operation, case, board);
+        for case in operation.cases_to_try() {
+            let mut case = Case::new(&operation, case, shared);
             let (mut failed, mut errors) = (0, 0);
             let calls = (0..).find(|n| {
                 let mut there = true;
@@ -245,7 +240,7 @@ fn fail_one(
             if ![libc::EIDRM, libc::EINVAL].contains(&errno) {
                 holds_nothing_up(case)?;
             }
-            let text = case.scene.board.victim_text.get();
+            let text = case.scenario.shared.victim_text.get();
             *what = format!("{what} {text:?}");
             break Done::Returned { error: !text.is_empty() };
         }
@@ -264,11 +259,11 @@ fn fail_one(
 
 /// After its call returned, with any result, the victim does not hold the lifecycle semaphore.
 fn holds_nothing_up(case: &Case<'_>) -> Result<(), Violation> {
-    match kernel::set(case.scene.key).map(ipc::values) {
-        Some(values) if values[kernel::LIFECYCLE] != 0 => {
-            let victim = case.scene.board.victim_text.get();
+    match raw_ipc::set_of(case.scenario.key).map(raw_ipc::values) {
+        Some(values) if values[LIFECYCLE] != 0 => {
+            let victim = case.scenario.shared.victim_text.get();
             let what = format!("it returned ({victim:?}) and holds the lifecycle semaphore");
-            no(Kind::Held, what)
+            no(Kind::SemaphoreHeld, what)
         }
         _ => Ok(()),
     }
@@ -285,5 +280,5 @@ fn awake(case: &Case<'_>, pair: &mut Pair, mut stop: Stop) -> Stop {
 }
 
 fn stuck<T>(stop: Stop) -> Result<T, Violation> {
-    no(Kind::Broken, format!("the victim panics or hangs: {stop:?}"))
+    no(Kind::Unusable, format!("the victim panics or hangs: {stop:?}"))
 }

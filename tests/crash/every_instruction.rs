@@ -1,4 +1,4 @@
-//! The walk: for each operation in each of its cases, a victim is killed after each number of
+//! For each operation in each of its cases, a victim is killed after each number of
 //! instructions, or after each multiple of a number.
 
 use std::fmt::{self, Display};
@@ -7,17 +7,17 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use sysvring_support::suite::Test;
+use sysvring_support::work;
 use sysvring_support::worker::{Orders, say};
-use sysvring_support::{tests, workers};
 
 use crate::steps::case::{Case, Point};
 use crate::steps::driver::{self, OVER, fail};
+use crate::steps::handle::Flavor;
+use crate::steps::one_for_each;
 use crate::steps::operations::{self, Operation};
-use crate::steps::report::Board;
-use crate::steps::scenario::Flavor;
-use crate::steps::trace::Way;
-
-workers![walk_through];
+use crate::steps::report::Shared;
+use crate::steps::trace::Trace;
 
 /// Which points are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,19 +60,19 @@ impl Plan {
     /// together then get about as many points as SPSC channels.
     fn of(self, flavor: Flavor) -> Plan {
         match (self, flavor) {
-            (Plan::Points(n), Flavor::Many) => Plan::Points(n.div_ceil(3)),
+            (Plan::Points(n), Flavor::Mpmc) => Plan::Points(n.div_ceil(3)),
             (plan, _) => plan,
         }
     }
 
-    pub fn points(self, way: &Way) -> Vec<Point> {
+    pub fn points(self, trace: &Trace) -> Vec<Point> {
         let every = match self {
             Plan::Every(n) => n,
-            Plan::Points(n) => way.len().div_ceil(n),
+            Plan::Points(n) => trace.len().div_ceil(n),
             Plan::At(n) => return vec![Point::After(n)],
         };
-        let mut points: Vec<_> = (0..=way.len()).step_by(every).map(Point::After).collect();
-        points.extend(way.sleeps.then_some(Point::Asleep));
+        let mut points: Vec<_> = (0..=trace.len()).step_by(every).map(Point::After).collect();
+        points.extend(trace.sleeps.then_some(Point::Asleep));
         points
     }
 }
@@ -84,181 +84,75 @@ pub static PLAN: OnceLock<Plan> = OnceLock::new();
 pub static KILLED: AtomicU64 = AtomicU64::new(0);
 
 /// The number of those victims that were members of MPMC channels.
-pub static KILLED_OF_MANY: AtomicU64 = AtomicU64::new(0);
+pub static KILLED_MPMC: AtomicU64 = AtomicU64::new(0);
 
-macro_rules! walks {
-    ($($operation:ident),* $(,)?) => {
-        $(fn $operation() {
-            walk(stringify!($operation));
-        })*
-
-        tests![every_operation_is_walked, $($operation),*];
-
-        const WALKED: &[&str] = &[$(stringify!($operation)),*];
-    };
+/// Returns one test for each operation of the table.
+pub fn tests() -> Vec<Test> {
+    let names = operations::all().iter().map(Operation::name).collect();
+    one_for_each(module_path!(), names, crash_everywhere)
 }
 
-walks![
-    send,
-    send_waiting,
-    try_send,
-    try_send_full,
-    loan,
-    loan_waiting,
-    send_batch,
-    send_batch_waiting,
-    flush,
-    recv,
-    recv_waiting,
-    recv_ref,
-    recv_ref_waiting,
-    recv_batch,
-    recv_batch_waiting,
-    try_recv,
-    try_recv_empty,
-    create,
-    create_reap,
-    create_private,
-    create_half_made,
-    open,
-    open_receiver,
-    open_without_set,
-    join,
-    join_receiver,
-    join_private,
-    succeed,
-    succeed_receiver,
-    leave,
-    leave_receiver,
-    leave_last,
-    leave_private,
-    close,
-    close_receiver,
-    remove,
-    remove_again,
-    remove_sender,
-    reap,
-    many_send,
-    many_send_waiting,
-    many_try_send,
-    many_try_send_full,
-    many_loan,
-    many_loan_waiting,
-    many_abandon,
-    many_commit,
-    many_commit_beside,
-    many_flush,
-    many_send_batch,
-    many_send_batch_waiting,
-    many_recv,
-    many_recv_waiting,
-    many_recv_into,
-    many_recv_ref,
-    many_recv_ref_waiting,
-    many_recv_batch,
-    many_recv_batch_waiting,
-    many_try_recv,
-    many_acknowledge,
-    many_repair,
-    many_repair_full,
-    many_take_over,
-    many_full_orphaned,
-    many_seat_of_sender,
-    many_seat_of_receiver,
-    many_create,
-    many_join,
-    many_join_receiver,
-    many_succeed,
-    many_succeed_receiver,
-    many_leave,
-    many_leave_receiver,
-    many_leave_last,
-    many_close,
-    many_close_receiver,
-    many_never_again,
-    many_drop,
-    many_second_is_last,
-    many_set_aside,
-    many_create_private,
-    many_join_private,
-    many_leave_private,
-    many_remove,
-    many_remove_again,
-    many_remove_sender,
-];
-
-fn every_operation_is_walked() {
-    for Operation { name, cases, .. } in operations::all() {
-        assert!(WALKED.contains(&name), "{name} has no test");
-        assert!(!cases.is_empty(), "{name} has no case");
-    }
-}
-
-fn walk(operation: &str) {
+fn crash_everywhere(operation: &str) {
     let start = Instant::now();
-    let report =
-        driver::drive("every_instruction::walk_through", &[&operation, PLAN.get().expect("set")]);
-    let [instructions, killed, strayed] = [0, 1, 2].map(|at| report.sum(at));
+    let outcome =
+        driver::drive("every_instruction::kill_at_points", &[&operation, PLAN.get().expect("set")]);
+    let [instructions, killed, diverged] = [0, 1, 2].map(|at| outcome.sum(at));
     KILLED.fetch_add(killed, Relaxed);
-    if operations::find(operation).flavor == Flavor::Many {
-        KILLED_OF_MANY.fetch_add(killed, Relaxed);
+    if operations::find(operation).flavor == Flavor::Mpmc {
+        KILLED_MPMC.fetch_add(killed, Relaxed);
     }
     println!(
         "{operation:<23}{:>3} cases {instructions:>7} instructions {killed:>6} killed \
-         {:>3} failures {strayed:>3} diverged  open {:>6} us  wake {:>6} us {:>6.1} s",
-        report.numbers.len(),
-        report.failures.len(),
-        report.max(3),
-        report.max(4),
+         {:>3} failures {diverged:>3} diverged  open {:>6} us  wake {:>6} us {:>6.1} s",
+        outcome.numbers.len(),
+        outcome.failures.len(),
+        outcome.max(3),
+        outcome.max(4),
         start.elapsed().as_secs_f64()
     );
-    report.must_be_clean();
+    outcome.must_be_clean();
     assert!(killed > 0, "nothing was tried");
 }
 
-/// Walks one operation. Reports for each case the number of instructions, of victims killed before
+/// Kills victims in one operation. Reports for each case the number of instructions, of victims killed before
 /// their end, and of victims that diverged from the recorded trace, and the maximum times in
 /// microseconds to open and to wake.
-fn walk_through(orders: &mut Orders) {
+#[work]
+fn kill_at_points(orders: &mut Orders) {
     driver::begin(orders);
     let (operation, plan): (String, Plan) = (orders.next(), orders.next());
     let operation = operations::find(&operation);
-    let board = Board::new();
-    for case in operation.walked() {
-        let mut case = Case::new(&operation, case, board);
-        let Some(way) = recorded(&mut case) else { continue };
-        let points = plan.of(operation.flavor).points(&way);
+    let shared = Shared::new();
+    for case in operation.cases_to_try() {
+        let mut case = Case::new(&operation, case, shared);
+        let Some(trace) = recorded(&mut case) else { continue };
+        let points = plan.of(operation.flavor).points(&trace);
         for point in &points {
-            kill_at(&mut case, &way, *point);
+            if let Err(violation) = case.kill_at(&trace, *point) {
+                let at = match point {
+                    Point::After(n) => format!("after {n} instructions, at {}", trace.place(*n)),
+                    Point::Asleep => "asleep".into(),
+                };
+                say(fail(format!("{}, {at}: {violation}", case.name())));
+                case.clean_up();
+            }
         }
         let us = |time: Duration| time.as_micros();
         let (open, wake) = (us(case.times.open), us(case.times.wake));
-        let killed = points.len() - case.strayed;
-        say(format!("{} {killed} {} {open} {wake}", way.len(), case.strayed));
+        let killed = points.len() - case.diverged;
+        say(format!("{} {killed} {} {open} {wake}", trace.len(), case.diverged));
     }
     say(OVER);
 }
 
 /// Returns the trace of an undisturbed victim, or reports a failure.
-pub fn recorded(case: &mut Case<'_>) -> Option<Way> {
+pub fn recorded(case: &mut Case<'_>) -> Option<Trace> {
     match case.record() {
-        Ok(way) => Some(way),
+        Ok(trace) => Some(trace),
         Err(violation) => {
             say(fail(format!("{}, undisturbed: {violation}", case.name())));
             case.clean_up();
             None
         }
-    }
-}
-
-/// Kills a victim at a point, and reports a failure.
-pub fn kill_at(case: &mut Case<'_>, way: &Way, point: Point) {
-    if let Err(violation) = case.kill_at(way, point) {
-        let at = match point {
-            Point::After(n) => format!("after {n} instructions, at {}", way.place(n)),
-            Point::Asleep => "asleep".into(),
-        };
-        say(fail(format!("{}, {at}: {violation}", case.name())));
-        case.clean_up();
     }
 }

@@ -1,36 +1,42 @@
-//! Which process sent and received which messages in an MPMC channel. Positions do not identify
-//! messages there, so they have numbers: each sender has a separate range.
+//! Which process sent and received which messages.
+//!
+//! In an SPSC channel, positions identify messages, and all processes add to one report of the
+//! stream. In an MPMC channel, messages have numbers: each sender has a separate range and each
+//! process a report.
 
 use sysvring_support::board;
 
-use crate::steps::messages::{Load, load};
-use crate::steps::report::{Board, Cell, Span};
+use crate::steps::handle::{Rx, Tx};
+use crate::steps::messages::{Message, message};
+use crate::steps::report::{Cell, Span};
 
 /// The first number of the messages that were in the ring before.
-pub const OLD: u64 = 0;
+const OLD: u64 = 0;
 /// The first number of the victim's messages. The next constant is that of its peer or follower.
 pub const VICTIM: u64 = 16;
-pub const PEER: u64 = 32;
+const PEER: u64 = 32;
 /// The first number of the survivors' messages.
 pub const SURVIVOR: u64 = 64;
 
-/// What one process reports that it did.
+/// What one process reports that it did, or what all processes of an SPSC channel report.
 #[derive(Clone, Copy)]
 pub struct Report {
     /// Its first number.
     pub first: u64,
     pub sent: Span,
-    /// The number of messages that it has, or may have, in flight.
+    /// MPMC: the number of messages that it has, or may have, in flight.
     pub held: Span,
     /// The number of messages that it acknowledged, or may have acknowledged.
     pub taken: Span,
-    /// One bit for each message that it received, and one for each that it read in its slot.
+    /// MPMC: one bit for each message that it received, and one for each that it read in its slot.
     pub got: Cell,
     pub seen: Cell,
+    /// The number of messages that were not those expected.
+    wrong: Cell,
 }
 
 impl Report {
-    fn new(first: u64) -> Report {
+    fn new(first: u64, wrong: Cell) -> Report {
         let [a, b, c, d, e, f, g, h] = board::board::<8>();
         Report {
             first,
@@ -39,12 +45,18 @@ impl Report {
             taken: Span::new(e, f),
             got: Cell::new(g),
             seen: Cell::new(h),
+            wrong,
         }
     }
 
     fn clear(&self) {
         [self.sent, self.held, self.taken].iter().for_each(|span| span.set(0));
         [self.got, self.seen].iter().for_each(|cell| cell.set(0));
+    }
+
+    /// Returns the next message that the sender of this report sends.
+    pub fn next(&self, tx: &Tx) -> Message {
+        message(tx.position().unwrap_or_else(|| self.first + self.sent.get().0))
     }
 
     /// Makes a call that sends one message.
@@ -60,18 +72,51 @@ impl Report {
     #[inline(always)]
     pub fn receiving<E>(
         &self,
-        board: &Board,
-        call: impl FnOnce() -> Result<Load, E>,
+        rx: &mut Rx,
+        call: impl FnOnce(&mut Rx) -> Result<Message, E>,
     ) -> Result<(), E> {
-        self.held.begin(1);
+        let position = rx.position();
         self.taken.begin(1);
-        let result = call();
+        if position.is_none() {
+            self.held.begin(1);
+        }
+        let result = call(rx);
         if let Ok(got) = &result {
-            note(board, self.got, got);
+            self.received(position, got);
         }
         self.taken.end(1, result.is_ok().into());
-        self.held.end(1, result.is_ok().into());
+        if position.is_none() {
+            self.held.end(1, result.is_ok().into());
+        }
         result.map(drop)
+    }
+
+    /// Records a message that was received. The position is that of an SPSC channel. A message that
+    /// is torn, at another position, or received a second time is counted as wrong.
+    #[inline(always)]
+    pub fn received(&self, position: Option<u64>, got: &Message) {
+        match position {
+            Some(position) if *got == message(position) => {}
+            Some(_) => self.wrong.set(1),
+            None => self.note(self.got, got),
+        }
+    }
+
+    /// MPMC: records a message that was read in its slot.
+    #[inline(always)]
+    pub fn read(&self, got: &Message) {
+        self.note(self.seen, got);
+    }
+
+    #[inline(always)]
+    fn note(&self, cell: Cell, got: &Message) {
+        let number = got[0];
+        let known = cell.get();
+        let bit = if number < SURVIVOR { 1 << number } else { 0 };
+        if *got != message(number) || known & bit != 0 {
+            self.wrong.set(1);
+        }
+        cell.set(known | bit);
     }
 
     /// Returns, for calls that were begun and did not return, how many messages they may have in
@@ -82,56 +127,54 @@ impl Report {
     }
 }
 
-/// Records a message. One that is torn, or received a second time, is counted as wrong.
-#[inline(always)]
-pub fn note(board: &Board, cell: Cell, got: &Load) {
-    let number = got[0];
-    let known = cell.get();
-    let bit = if number < SURVIVOR { 1 << number } else { 0 };
-    if *got != load(number) || known & bit != 0 {
-        board.wrong.set(1);
-    }
-    cell.set(known | bit);
-}
-
-/// The reports of all processes of an MPMC case.
+/// The reports of all processes of a case.
 #[derive(Clone, Copy)]
 pub struct Ledger {
+    /// SPSC: what all of them report.
+    pub stream: Report,
     pub victim: Report,
     /// The report of the peer, or of the process that follows the victim.
     pub peer: Report,
     /// How many messages were in the ring before.
-    pub old: Cell,
+    old: Cell,
     /// How many of those a dead member had in flight.
     pub orphans: Cell,
+    /// Not zero if a message was torn, at another position than its own, or received twice.
+    pub wrong: Cell,
 }
 
 impl Ledger {
     pub fn new() -> Ledger {
-        let [old, orphans] = board::board::<2>();
-        Ledger {
-            victim: Report::new(VICTIM),
-            peer: Report::new(PEER),
-            old: Cell::new(old),
-            orphans: Cell::new(orphans),
-        }
+        let [old, orphans, wrong] = board::board::<3>().each_ref().map(Cell::new);
+        let [stream, victim, peer] = [OLD, VICTIM, PEER].map(|first| Report::new(first, wrong));
+        Ledger { stream, victim, peer, old, orphans, wrong }
     }
 
     pub fn clear(&self) {
-        self.victim.clear();
-        self.peer.clear();
-        self.old.set(0);
-        self.orphans.set(0);
+        [self.stream, self.victim, self.peer].iter().for_each(Report::clear);
+        [self.old, self.orphans, self.wrong].iter().for_each(|cell| cell.set(0));
     }
 
     pub fn reports(&self) -> [Report; 2] {
         [self.victim, self.peer]
     }
 
-    /// Returns the number of the next message that is in the ring before the victim's.
-    pub fn next_old(&self) -> u64 {
+    /// Sends a message that is in the ring before the victim begins. Returns whether there was a
+    /// free slot.
+    pub fn send_old(&self, tx: &mut Tx) -> bool {
+        if tx.position().is_some() {
+            let next = self.stream.next(tx);
+            return self.stream.sending(|| tx.try_send(&next)).is_ok();
+        }
+        let sent = tx.try_send(&self.next_old()).is_ok();
+        self.old.set(self.old.get() - u64::from(!sent));
+        sent
+    }
+
+    /// MPMC: returns the next message that is in the ring before the victim begins.
+    pub fn next_old(&self) -> Message {
         self.old.set(self.old.get() + 1);
-        OLD + self.old.get() - 1
+        message(OLD + self.old.get() - 1)
     }
 
     /// Returns whether a message of this number may have been sent, and whether it was sent for
@@ -142,9 +185,9 @@ impl Ledger {
             return (old, old);
         }
         let of = |report: &Report| {
-            let (least, most) = report.sent.get();
+            let (min, max) = report.sent.get();
             let n = number.wrapping_sub(report.first);
-            (n < most, n < least)
+            (n < max, n < min)
         };
         let reports = self.reports();
         match reports.iter().rev().find(|report| number >= report.first) {

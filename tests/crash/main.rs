@@ -1,22 +1,22 @@
 //! Real processes that are killed at every instruction, on architectures whose registers are known.
 //! `tests/stress` kills them at random times on every architecture.
 //!
-//! *The walk* (`every_instruction.rs`). For each operation of an SPSC or MPMC channel
-//! (`operations/`), with the ring in several states and the other side absent, idle, asleep
-//! or late, a victim is stepped through its operation and killed by SIGKILL after a number of
-//! instructions. Then survivors check the channel (`verify.rs`, `many/verify.rs`):
-//! every message whose call returned is available; no message is torn, out of order or duplicated
-//! (in MPMC channels, unless it is marked as redelivered); the ring can be filled and drained; a
-//! parked waiter wakes within 100 ms (its own next poll would come later) and its call returns the
-//! correct result; the next open takes a negligible time; the dead hold no semaphore; nothing is
-//! left in the kernel's tables. The same walk also stops victims instead of killing them
-//! (`sigstop.rs`), fails each of their system calls with each errno (`errno.rs`), and kills the
-//! process that takes over as well (`double_crash.rs`). Mutation tests use victims and survivors that
-//! leave out one part of the protocol, and show that the checks detect it (`controls.rs`,
-//! `many/controls.rs`).
+//! *Every instruction* (`every_instruction.rs`). For each operation of an SPSC or MPMC channel
+//! (`operations/`), with the ring in several states and the other side absent, idle, asleep or
+//! late, a victim is stepped through its operation and killed by SIGKILL after a number of
+//! instructions. Then survivors check the channel (`verify.rs`): every message whose call returned
+//! is available; no message is torn, out of order or duplicated (in MPMC channels, unless it is
+//! marked as redelivered); the ring can be filled and drained; a parked waiter wakes within 100 ms
+//! (its own next poll would come later) and its call returns the correct result; the next open
+//! takes a negligible time; the dead hold no semaphore; nothing is left in the kernel's tables.
 //!
-//! Short runs, for every change: some tens of thousands of crash points, a third of them in MPMC
-//! channels, in some minutes on two processors.
+//! With the same operations and checks, victims are stopped instead of killed (`sigstop.rs`), each
+//! of their system calls fails with each errno (`errno.rs`), and the process that takes over is
+//! killed as well (`double_crash.rs`). Mutation tests use victims and survivors that leave out one
+//! part of the protocol, and show that the checks detect it (`controls.rs`).
+//!
+//! Short runs, for every change: tens of thousands of crash points, a third of them in MPMC
+//! channels. They take some minutes on two processors.
 //!
 //! ```text
 //! cargo test --release --test crash
@@ -25,8 +25,8 @@
 //! Without `--release`, traces are ten to twenty times as long, and only some cases and few points
 //! are tried.
 //!
-//! Long runs: every instruction of every case, some 1 100 000 crash points, and 100 000 pairs of
-//! crashes.
+//! Long runs: every instruction of every case, more than a million crash points, and 100,000 pairs
+//! of crashes.
 //!
 //! ```text
 //! cargo test --release --test crash -- --every 1 every_instruction
@@ -49,31 +49,27 @@
 mod steps;
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sysvring_support::{suite, worker};
-
-/// The watchdogs of one test, in short and in long runs.
-const WATCHDOGS: [Duration; 2] = [Duration::from_secs(600), Duration::from_secs(7_200)];
 
 fn main() -> ExitCode {
     if let Some(orders) = worker::orders() {
         // A process does some checks once, at its first attach. This does them before the victims
         // fork, so that they are not stepped through again and again.
         drop(sysvring::Options::private().open::<sysvring::spsc::Sender<u64>>());
-        return worker::work(&steps::workers(), orders);
+        return worker::run(orders);
     }
     let start = Instant::now();
     let mut arguments: Vec<String> = std::env::args().collect();
-    let long = match steps::set_up(&mut arguments) {
-        Ok(long) => long,
+    let watchdog = match steps::set_up(&mut arguments) {
+        Ok(watchdog) => watchdog,
         Err(error) => {
             eprintln!("{error}");
             return ExitCode::FAILURE;
         }
     };
-    let tests = steps::tests();
-    let code = suite::run_with(arguments.into_iter(), WATCHDOGS[usize::from(long)], tests);
+    let code = suite::run_with(arguments.into_iter(), watchdog, steps::tests());
     println!("{}, {:.0} s", steps::summary(), start.elapsed().as_secs_f64());
     code
 }
@@ -81,19 +77,16 @@ fn main() -> ExitCode {
 /// Other architectures have no stepping.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod steps {
-    use sysvring_support::suite::Test;
-    use sysvring_support::worker::Work;
+    use std::time::Duration;
 
-    pub fn workers() -> Vec<Work> {
-        Vec::new()
-    }
+    use sysvring_support::suite::{Test, WATCHDOG};
 
     pub fn tests() -> Vec<Test> {
         Vec::new()
     }
 
-    pub fn set_up(_: &mut Vec<String>) -> Result<bool, String> {
-        Ok(false)
+    pub fn set_up(_: &mut Vec<String>) -> Result<Duration, String> {
+        Ok(WATCHDOG)
     }
 
     pub fn summary() -> String {

@@ -3,18 +3,18 @@
 /// The number of slots of every channel here.
 pub const CAPACITY: u64 = 8;
 
-/// A message that contains its position and contradicts itself if it is torn.
-pub type Load = [u64; 6];
+/// A message that contains its number, or its position, and contradicts itself if it is torn.
+pub type Message = [u64; 6];
 
-/// Returns the message of a position.
-pub fn load(position: u64) -> Load {
-    let mut word = position;
-    let mut load = [position; 6];
-    for next in &mut load[1..] {
+/// Returns the message with this number.
+pub fn message(number: u64) -> Message {
+    let mut word = number;
+    let mut message = [number; 6];
+    for next in &mut message[1..] {
         word = (word ^ word >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9).wrapping_add(1);
         *next = word;
     }
-    load
+    message
 }
 
 /// The content of the ring when the victim starts: `fill` messages from position `base` on.

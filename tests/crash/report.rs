@@ -10,8 +10,8 @@ use crate::steps::ledger::Ledger;
 /// it: the messages of calls that returned, and those of calls that were begun.
 #[derive(Clone, Copy)]
 pub struct Span {
-    least: &'static AtomicU64,
-    most: &'static AtomicU64,
+    min: &'static AtomicU64,
+    max: &'static AtomicU64,
 }
 
 fn add(to: &AtomicU64, n: u64) {
@@ -21,35 +21,35 @@ fn add(to: &AtomicU64, n: u64) {
 }
 
 impl Span {
-    pub fn new(least: &'static AtomicU64, most: &'static AtomicU64) -> Span {
-        Span { least, most }
+    pub fn new(min: &'static AtomicU64, max: &'static AtomicU64) -> Span {
+        Span { min, max }
     }
 
     pub fn set(&self, n: u64) {
-        self.least.store(n, Ordering::Release);
-        self.most.store(n, Ordering::Release);
+        self.min.store(n, Ordering::Release);
+        self.max.store(n, Ordering::Release);
     }
 
     /// Records that a call that moves `n` messages is about to be made.
     #[inline(always)]
     pub fn begin(&self, n: u64) {
-        add(self.most, n);
+        add(self.max, n);
     }
 
     /// Records that the call returned and moved `moved` of the `n` messages.
     #[inline(always)]
     pub fn end(&self, n: u64, moved: u64) {
-        add(self.least, moved);
-        add(self.most, moved.wrapping_sub(n));
+        add(self.min, moved);
+        add(self.max, moved.wrapping_sub(n));
     }
 
     /// Returns the minimum and the maximum that can have been moved.
     pub fn get(&self) -> (u64, u64) {
-        (self.least.load(Ordering::Acquire), self.most.load(Ordering::Acquire))
+        (self.min.load(Ordering::Acquire), self.max.load(Ordering::Acquire))
     }
 }
 
-/// One number of the board.
+/// One number.
 #[derive(Clone, Copy)]
 pub struct Cell(&'static AtomicU64);
 
@@ -118,9 +118,7 @@ pub mod peer {
 
 /// The memory that the driver, the victim and the peer share.
 #[derive(Clone, Copy)]
-pub struct Board {
-    pub sent: Span,
-    pub taken: Span,
+pub struct Shared {
     /// One of the values in [`victim`].
     pub victim: Cell,
     pub victim_text: Text,
@@ -133,41 +131,25 @@ pub struct Board {
     pub peer_at: Cell,
     /// What the peer is to do next.
     pub order: Cell,
-    /// The number of messages that did not match their position.
-    pub wrong: Cell,
     /// The identifier of a private channel.
     pub id: Text,
-    /// Used by MPMC channels, instead of `sent` and `taken`.
-    pub many: Ledger,
+    pub ledger: Ledger,
 }
 
-impl Board {
-    /// Returns a board of zeros, for the life of this process.
-    pub fn new() -> Board {
-        let [a, b, c, d, e, f, g, h, i, j] = board::board::<10>();
-        Board {
-            sent: Span { least: a, most: b },
-            taken: Span { least: c, most: d },
-            victim: Cell(e),
-            victim_text: Text(board::board()),
-            traced: Cell(f),
-            peer: Cell(g),
-            peer_text: Text(board::board()),
-            peer_at: Cell(h),
-            order: Cell(i),
-            wrong: Cell(j),
-            id: Text(board::board()),
-            many: Ledger::new(),
-        }
+impl Shared {
+    /// Returns zeros, for the life of this process.
+    pub fn new() -> Shared {
+        let [victim, traced, peer, peer_at, order] = board::board::<5>().each_ref().map(Cell::new);
+        let [victim_text, peer_text, id] = [(); 3].map(|()| Text(board::board()));
+        let ledger = Ledger::new();
+        Shared { victim, victim_text, traced, peer, peer_text, peer_at, order, id, ledger }
     }
 
-    /// Resets the board for a case that starts with `fill` messages in the ring.
-    pub fn clear(&self, fill: u64) {
-        self.sent.set(fill);
-        self.taken.set(0);
+    /// Resets everything for the next victim.
+    pub fn clear(&self) {
         self.traced.set(1);
-        self.many.clear();
-        for cell in [self.victim, self.peer, self.peer_at, self.order, self.wrong] {
+        self.ledger.clear();
+        for cell in [self.victim, self.peer, self.peer_at, self.order] {
             cell.set(0);
         }
         for text in [self.victim_text, self.peer_text, self.id] {

@@ -1,15 +1,20 @@
 //! One case: a channel in some state, an operation, and the process on the other side.
 
-use std::time::{Duration, Instant};
+use sysvring::{Address, Error, Lifetime, Options, Redelivery, Wait};
+use sysvring_support::raw_ipc::{self, FIRST_SEAT, SENDERS, USERS, WAKE_RECEIVERS, WAKE_SENDERS};
 
-use sysvring::spsc::{Receiver, Sender};
-use sysvring::{Address, Lifetime, Options, Redelivery, Wait, mpmc};
-use sysvring_support::witness::Watch;
+use crate::steps::handle::{Flavor, How, Rx, Side, Tx};
+use crate::steps::ledger::Report;
+use crate::steps::messages::{CAPACITY, State};
+use crate::steps::report::{Shared, Span};
 
-use crate::steps::kernel::{self, Memory, Side};
-use crate::steps::many;
-use crate::steps::messages::{CAPACITY, Load, State, load};
-use crate::steps::report::{Board, Span};
+/// The number of seats of every MPMC channel here.
+pub const MEMBERS: usize = 6;
+/// A seat that no process gets while fewer than four have joined. What a dead member left there is
+/// found by any member that encounters it.
+pub const FAR: usize = 3;
+/// The seat of the next process that joins, which cleans up what the dead member left there.
+pub const NEAR: usize = 0;
 
 /// Which process there is besides the victim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,22 +28,13 @@ pub enum Other {
     Late,
     /// MPMC: a process of the victim's own side that joined when the victim had its slots and
     /// messages in flight, and that sleeps.
-    Fellow,
+    SameSide,
 }
 
 impl Other {
     pub fn sleeps(self) -> bool {
-        matches!(self, Other::Asleep | Other::Fellow)
+        matches!(self, Other::Asleep | Other::SameSide)
     }
-}
-
-/// What kind of channel it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flavor {
-    /// SPSC.
-    One,
-    /// MPMC.
-    Many,
 }
 
 /// What exists when the victim starts.
@@ -62,10 +58,10 @@ pub enum Before {
 
 /// A case, as the victim, the peer and the survivors see it.
 #[derive(Clone, Copy)]
-pub struct Scene {
+pub struct Scenario {
     pub flavor: Flavor,
     pub key: i32,
-    pub board: Board,
+    pub shared: Shared,
     pub state: State,
     pub other: Other,
     pub before: Before,
@@ -77,47 +73,63 @@ pub struct Scene {
     pub segment: i32,
 }
 
-/// An opened end, how long opening took, and what the host excuses of it.
-pub struct Opened<H>(pub H, pub Duration, pub Watch);
-
-impl Scene {
+impl Scenario {
     /// Returns the options that all sides open the channel with. Spinning is off, because the
     /// number of spins would depend on the time, and the victim is slowed down.
     pub fn options(&self) -> Options {
-        let id = self.board.id.get();
-        let options = match id.parse() {
-            Ok(id) => Options::id(id),
-            Err(_) => Options::key(self.key).lifetime(self.lifetime),
-        };
-        let options = options.capacity(CAPACITY as usize).wait(Wait::Park);
-        match self.flavor {
-            Flavor::One => options,
-            Flavor::Many => options.max_members(many::MEMBERS).redelivery(self.redelivery),
+        match self.shared.id.get().parse() {
+            Ok(id) => self.sized(Options::id(id)),
+            Err(_) => self.sized(Options::key(self.key).lifetime(self.lifetime)),
         }
     }
 
-    pub fn sender(&self) -> Sender<Load> {
-        self.options().open().expect("a sender")
+    /// Returns the options of a new private channel.
+    pub fn private(&self) -> Options {
+        self.sized(Options::private())
     }
 
-    pub fn receiver(&self) -> Receiver<Load> {
-        self.options().open().expect("a receiver")
+    fn sized(&self, options: Options) -> Options {
+        let options = options.capacity(CAPACITY as usize).wait(Wait::Park);
+        match self.flavor {
+            Flavor::Spsc => options,
+            Flavor::Mpmc => options.max_members(MEMBERS).redelivery(self.redelivery),
+        }
     }
 
-    /// Opens an end as a survivor does.
-    pub fn open<H: sysvring::Handle>(&self) -> Result<Opened<H>, sysvring::Error> {
-        let (watch, start) = (Watch::start(&[]), Instant::now());
-        let handle = self.options().open()?;
-        Ok(Opened(handle, start.elapsed(), watch))
+    pub fn tx(&self, how: How) -> Result<Tx, Error> {
+        Tx::reach(self.flavor, how, self.options())
     }
 
-    /// A successor took the victim's seat at a position that must be consistent with the victim's
-    /// report. From then on, the position is known.
-    pub fn goes_on_at(&self, reported: Span, position: u64) {
+    pub fn rx(&self, how: How) -> Result<Rx, Error> {
+        Rx::reach(self.flavor, how, self.options())
+    }
+
+    /// Returns the report of the victim.
+    #[inline(always)]
+    pub fn of_victim(&self) -> Report {
+        match self.flavor {
+            Flavor::Spsc => self.shared.ledger.stream,
+            Flavor::Mpmc => self.shared.ledger.victim,
+        }
+    }
+
+    /// Returns the report of the peer, or of the process that follows the victim.
+    #[inline(always)]
+    pub fn of_peer(&self) -> Report {
+        match self.flavor {
+            Flavor::Spsc => self.shared.ledger.stream,
+            Flavor::Mpmc => self.shared.ledger.peer,
+        }
+    }
+
+    /// A successor took the victim's seat. In an SPSC channel, its position must be consistent with
+    /// the victim's report. From then on, the position is known.
+    pub fn continue_at(&self, reported: Span, position: Option<u64>) {
+        let Some(position) = position else { return };
         let n = position.wrapping_sub(self.state.base);
-        let (least, most) = reported.get();
-        if !(least..=most).contains(&n) {
-            self.board.wrong.set(1);
+        let (min, max) = reported.get();
+        if !(min..=max).contains(&n) {
+            self.shared.ledger.wrong.set(1);
         }
         reported.set(n);
     }
@@ -126,70 +138,35 @@ impl Scene {
         Address::Key(self.key)
     }
 
-    /// Makes what exists when the victim starts.
-    pub fn prepare(&mut self) {
-        self.board.clear(self.state.fill);
-        match self.before {
-            Before::Nothing | Before::Private => self.board.clear(0),
-            Before::Channel | Before::Dead(..) => self.make_channel(),
-            Before::WithoutSet => {
-                self.make_channel();
-                kernel::remove_set(kernel::set(self.key).expect("a set"));
-            }
-            Before::HalfMade => {
-                kernel::make_set(self.key);
-                kernel::make_segment(self.key);
-                self.board.clear(0);
-            }
-            Before::Leftovers => {
-                self.make_channel();
-                self.leave_things();
-            }
-        }
+    /// Returns whether a member of this side sleeps.
+    pub fn is_asleep(&self, side: Side) -> bool {
+        raw_ipc::set_of(self.key).is_some_and(|set| is_asleep(set, side))
+    }
+}
+
+/// Returns whether a member of this side sleeps in the channel of a set.
+pub fn is_asleep(set: i32, side: Side) -> bool {
+    let waiting = |semaphore| raw_ipc::waiting(set, semaphore) > 0;
+    // It waits for a wake-up, for a member of the other side, or for the next poll of a flush.
+    waiting(side.wake())
+        || waiting(side.other().count())
+        || raw_ipc::waiting_for_zero(set, USERS) > 0
+}
+
+/// The semaphores of a side in the set of a channel.
+impl Side {
+    /// Returns the index of the semaphore that counts its members.
+    pub fn count(self) -> usize {
+        SENDERS + self as usize
     }
 
-    fn make_channel(&mut self) {
-        if self.flavor == Flavor::Many {
-            return many::make_channel(self);
-        }
-        let options = self.options().lifetime(Lifetime::Kept);
-        let tx: Sender<Load> = options.create().expect("a new channel");
-        drop(tx);
-        self.segment = kernel::segment(self.key).expect("a segment");
-        Memory::of(self.segment).move_to(self.state);
-        let mut tx: Sender<Load> = self.options().attach().expect("a sender");
-        for _ in 0..self.state.fill {
-            let load = load(tx.position());
-            tx.try_send(&load).expect("a free slot");
-        }
+    /// Returns the index of the semaphore that it parks on.
+    pub fn wake(self) -> usize {
+        [WAKE_SENDERS, WAKE_RECEIVERS][self as usize]
     }
 
-    /// Leaves one of everything that `reap` removes.
-    fn leave_things(&self) {
-        kernel::make_set(self.key + 1);
-        kernel::make_set(self.key + 2);
-        kernel::make_segment(self.key + 2);
-        kernel::make_segment(self.key + 3);
-        // Killed members of channels that end with their last member.
-        let named = Options::key(self.key + 4).lifetime(Lifetime::LastMember);
-        self.leave_dead::<Sender<Load>>(named);
-        self.leave_dead::<Sender<Load>>(Options::private());
-        let named = Options::key(self.key + 5).lifetime(Lifetime::LastMember);
-        self.leave_dead::<mpmc::Sender<Load>>(named.max_members(many::MEMBERS));
-        self.leave_dead::<mpmc::Sender<Load>>(Options::private().max_members(many::MEMBERS));
-    }
-
-    /// Leaves a channel whose only member was killed.
-    fn leave_dead<H: sysvring::Handle>(&self, options: Options) {
-        let mut member = sysvring_support::fork::Fork::start(|| {
-            let _member: H = options.open().expect("open");
-            self.board.order.set(1);
-            std::thread::sleep(Duration::from_secs(60));
-        });
-        while self.board.order.get() == 0 {
-            std::thread::yield_now();
-        }
-        member.kill_and_wait();
-        self.board.order.set(0);
+    /// Returns the index of the semaphore of its seat in an SPSC channel.
+    pub fn seat(self) -> usize {
+        FIRST_SEAT + self as usize
     }
 }

@@ -9,12 +9,12 @@ mod double_crash;
 mod driver;
 mod errno;
 mod every_instruction;
-mod kernel;
+mod handle;
 mod ledger;
-mod many;
 mod messages;
 mod operations;
 mod peer;
+mod preparation;
 mod report;
 mod scenario;
 mod sigstop;
@@ -25,74 +25,63 @@ mod violation;
 mod while_stopped;
 
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use every_instruction::Plan;
-use sysvring_support::suite::{Needs, Test};
-use sysvring_support::worker::Work;
+use sysvring_support::scale;
+use sysvring_support::suite::{self, Needs, Test};
 
-/// Points of each case, and pairs of crashes, in short runs. See also `Operation::walked`.
+/// Points of each case, and pairs of crashes, in short runs.
 const POINTS: usize = if cfg!(debug_assertions) { 40 } else { 150 };
-const PAIRS: usize = if cfg!(debug_assertions) { 700 } else { 4_000 };
+const PAIRS: u64 = if cfg!(debug_assertions) { 700 } else { 4_000 };
 
-pub fn workers() -> Vec<Work> {
-    let each =
-        [every_instruction::workers(), controls::workers(), errno::workers(), sigstop::workers()];
-    [each.concat(), double_crash::workers()].concat()
-}
-
+/// Returns all tests: those of the tables, and the other ones.
 pub fn tests() -> Vec<Test> {
-    let each = [every_instruction::tests(), controls::tests(), errno::tests(), sigstop::tests()];
-    let mut tests = [each.concat(), double_crash::tests(), many::controls::tests()].concat();
-    if !driver::can_go_apart() {
+    let mut tests = [every_instruction::tests(), controls::tests(), suite::registered()].concat();
+    if !driver::can_have_namespaces() {
         tests.iter_mut().for_each(|test| test.needs = Needs::Quiet);
     }
     tests
 }
 
-/// Removes this suite's arguments from the command line. Returns whether they ask for more than a
-/// short run.
+/// Returns a test for each of these names, which is passed to `body`.
+fn one_for_each(module: &str, names: Vec<String>, body: fn(&str)) -> Vec<Test> {
+    let path = |name: &String| format!("{module}::{name}").leak();
+    names.iter().map(|name| Test { path: path(name), body, needs: Needs::Nothing }).collect()
+}
+
+/// Takes this suite's options off the command line. Returns the watchdog of a test.
 ///
 /// # Errors
 /// Returns a description of an invalid argument.
-pub fn set_up(arguments: &mut Vec<String>) -> Result<bool, String> {
-    let mut plan = Plan::Points(POINTS);
-    let mut pairs = PAIRS;
-    let mut long = false;
-    let mut rest = Vec::new();
-    let mut given = arguments.drain(..);
-    while let Some(argument) = given.next() {
-        let mut number = || given.next().ok_or(format!("{argument}: a number is missing"));
-        match argument.as_str() {
-            "--every" | "--points" | "--at" => {
-                plan = format!("{} {}", &argument[2..], number()?).parse()?;
-                long = true;
-            }
-            "--pairs" => {
-                pairs = number()?.parse().map_err(|e| format!("--pairs: {e}"))?;
-                long = true;
-            }
-            _ => rest.push(argument),
-        }
-    }
-    drop(given);
-    *arguments = rest;
+pub fn set_up(arguments: &mut Vec<String>) -> Result<Duration, String> {
+    let options = ["--every", "--points", "--at", "--pairs"];
+    let [every, points, at, pairs] = scale::take(arguments, options)?;
+    let plan = match [every, points, at].map(|n| n.map(|n| n as usize)) {
+        [None, None, None] => Plan::Points(POINTS),
+        [Some(n @ 1..), None, None] => Plan::Every(n),
+        [None, Some(n @ 1..), None] => Plan::Points(n),
+        [None, None, Some(n)] => Plan::At(n),
+        _ => return Err("one of --every, --points and --at; the first two from 1 on".into()),
+    };
     every_instruction::PLAN.set(plan).expect("set up once");
-    double_crash::PAIRS.set(pairs).expect("set up once");
-    Ok(long)
+    double_crash::PAIRS.set(pairs.unwrap_or(PAIRS) as usize).expect("set up once");
+    let long = [every, points, at, pairs].iter().any(Option::is_some);
+    Ok(Duration::from_secs(if long { 7_200 } else { 600 }))
 }
 
 /// Returns a summary of what this run did.
 pub fn summary() -> String {
-    let [killed, of_many, pairs, failed, stopped] = [
+    let counts = [
         &every_instruction::KILLED,
-        &every_instruction::KILLED_OF_MANY,
+        &every_instruction::KILLED_MPMC,
         &double_crash::KILLED,
         &errno::FAILED,
         &sigstop::STOPPED,
-    ]
-    .map(|n| n.load(Relaxed));
+    ];
+    let [killed, mpmc, pairs, failed, stopped] = counts.map(|n| n.load(Relaxed));
     format!(
-        "{killed} crash points ({of_many} in MPMC channels), {pairs} pairs of crashes, \
-         {failed} failed calls, {stopped} stops"
+        "{killed} crash points ({mpmc} in MPMC channels), {pairs} pairs of crashes, {failed} failed \
+         calls, {stopped} stops"
     )
 }

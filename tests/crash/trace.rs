@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 /// The trace of an undisturbed victim.
 #[derive(Debug, Default)]
-pub struct Way {
+pub struct Trace {
     /// The address after each number of instructions.
     places: Vec<u64>,
     /// For each instruction, the last one up to and including it whose address occurred there for
@@ -15,7 +15,7 @@ pub struct Way {
     seen: HashSet<u64>,
 }
 
-impl Way {
+impl Trace {
     /// Returns the number of instructions.
     pub fn len(&self) -> usize {
         self.places.len()

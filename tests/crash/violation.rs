@@ -15,21 +15,21 @@ const WOKEN: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A message is torn, out of order, or another message.
-    Wrong,
+    WrongMessage,
     /// A message is lost, duplicated, or present although its call failed.
-    Count,
+    WrongCount,
     /// A parked waiter was not woken, or was woken too late.
-    Asleep,
+    NotWoken,
     /// A parked waiter got a wrong result.
-    Told,
+    WrongResult,
     /// A dead process still holds a semaphore.
-    Held,
+    SemaphoreHeld,
     /// The channel cannot be opened, or not quickly.
-    Shut,
+    CannotOpen,
     /// The channel cannot be used as a new one can.
-    Broken,
+    Unusable,
     /// Something is left in the kernel's tables.
-    Left,
+    Leaked,
 }
 
 /// A violation of a [`Kind`], with its description.

@@ -1,74 +1,63 @@
 //! The operations of victims, in the table that all tests of this suite use.
 
-mod life;
-pub mod many;
-mod moving;
+mod lifecycle;
+mod receiving;
+mod recovery;
+mod sending;
 
-use sysvring::spsc::{Receiver, Sender};
+pub use receiving::receive_all;
+
 use sysvring::{Lifetime, Redelivery, mpmc};
 use sysvring_support::step;
 
 use crate::steps::controls::Raw;
-use crate::steps::kernel::Side;
+use crate::steps::handle::{Flavor, How, Rx, Side, Tx};
 use crate::steps::ledger::VICTIM;
-use crate::steps::messages::{Load, State, load};
+use crate::steps::messages::{Message, State, message};
 use crate::steps::peer::Peer;
-use crate::steps::report::{Board, victim};
-use crate::steps::scenario::{Before, Flavor, Other, Scene};
+use crate::steps::report::{Shared, victim};
+use crate::steps::scenario::{Before, Other, Scenario};
 use crate::steps::verify::Survivor;
 use crate::steps::violation::Violation;
 
-/// What the victim has when its operation begins.
-pub enum End {
+/// The handle that the victim has.
+pub enum Handle {
     Nothing,
-    Sender(Sender<Load>),
-    Receiver(Receiver<Load>),
-    ManySender(mpmc::Sender<Load>),
-    ManyReceiver(mpmc::Receiver<Load>),
+    Tx(Tx),
+    Rx(Rx),
     /// A claimed slot.
-    Lent(mpmc::Loan<'static, Load>),
+    Loan(mpmc::Loan<'static, Message>),
     /// Unacknowledged messages.
-    Held(Vec<mpmc::Guard<'static, Load>>),
+    Guards(Vec<mpmc::Guard<'static, Message>>),
     /// No handle at all.
     Raw(Raw),
 }
 
-/// The same, with everything that can be prepared before the walk.
-pub struct Hands {
-    pub end: End,
+/// What the victim has, with everything that can be prepared before its operation.
+pub struct Victim {
+    pub handle: Handle,
     /// The next messages to send.
-    pub loads: Vec<Load>,
-    pub got: Vec<Load>,
+    pub messages: Vec<Message>,
+    pub got: Vec<Message>,
 }
 
-impl Hands {
-    fn new(end: End) -> Hands {
-        let next = match &end {
-            End::Sender(tx) => tx.position(),
-            End::ManySender(_) | End::Lent(_) => VICTIM,
-            _ => 0,
+impl Victim {
+    fn new(handle: Handle) -> Victim {
+        let next = match &handle {
+            Handle::Tx(tx) => tx.position().unwrap_or(VICTIM),
+            _ => VICTIM,
         };
-        let loads = (0..4).map(|n| load(next.wrapping_add(n))).collect();
-        Hands { end, loads, got: Vec::with_capacity(8) }
+        let messages = (0..4).map(|n| message(next.wrapping_add(n))).collect();
+        Victim { handle, messages, got: Vec::with_capacity(8) }
     }
 
-    fn tx(&mut self) -> &mut Sender<Load> {
-        let End::Sender(tx) = &mut self.end else { panic!("the victim is not a sender") };
+    fn tx(&mut self) -> &mut Tx {
+        let Handle::Tx(tx) = &mut self.handle else { panic!("the victim is not a sender") };
         tx
     }
 
-    fn many_tx(&self) -> &mpmc::Sender<Load> {
-        let End::ManySender(tx) = &self.end else { panic!("the victim is not a sender") };
-        tx
-    }
-
-    fn many_rx(&self) -> &mpmc::Receiver<Load> {
-        let End::ManyReceiver(rx) = &self.end else { panic!("the victim is not a receiver") };
-        rx
-    }
-
-    fn rx(&mut self) -> &mut Receiver<Load> {
-        let End::Receiver(rx) = &mut self.end else { panic!("the victim is not a receiver") };
+    fn rx(&mut self) -> &mut Rx {
+        let Handle::Rx(rx) = &mut self.handle else { panic!("the victim is not a receiver") };
         rx
     }
 }
@@ -89,15 +78,20 @@ pub enum After {
     Removed,
     /// The channel of the peer is consistent or removed, and what is left can be removed.
     RemovedAgain,
-    /// MPMC: the check is what a survivor finds that does no recovery.
-    Unrepaired,
     /// The check is this function.
     By(fn(&mut Survivor<'_>, Option<Peer>) -> Result<(), Violation>),
 }
 
-/// An operation, and the cases in which it is walked.
+/// The part of an operation during which the victim dies. Returns the text of an error.
+pub type Act = fn(&Scenario, &mut Victim) -> Result<(), String>;
+
+pub type Cases = &'static [(State, Other)];
+
+/// An operation, and the cases in which the victim dies.
+#[derive(Clone, Copy)]
 pub struct Operation {
-    pub name: &'static str,
+    /// The call, and what is special about it.
+    pub call: &'static str,
     pub flavor: Flavor,
     /// The victim's side; its peer has the other one.
     pub side: Side,
@@ -105,44 +99,50 @@ pub struct Operation {
     pub lifetime: Lifetime,
     /// MPMC: what becomes of a dead receiver's messages.
     pub redelivery: Redelivery,
-    pub setup: fn(&Scene) -> End,
-    /// The part that is walked. Returns the text of an error.
-    pub act: fn(&Scene, &mut Hands) -> Result<(), String>,
+    pub setup: fn(&Scenario) -> Handle,
+    pub act: Act,
     pub after: After,
-    pub cases: &'static [(State, Other)],
+    pub cases: Cases,
 }
 
 /// The defaults for operations on an existing channel.
 pub const OPERATION: Operation = Operation {
-    name: "",
-    flavor: Flavor::One,
+    call: "",
+    flavor: Flavor::Spsc,
     side: Side::Sender,
     before: Before::Channel,
     lifetime: Lifetime::Kept,
     redelivery: Redelivery::UpTo(16),
-    setup: nothing,
+    setup: |_| Handle::Nothing,
     act: |_, _| Ok(()),
     after: After::Stream,
     cases: &[],
 };
 
-fn nothing(_: &Scene) -> End {
-    End::Nothing
+/// Opens a handle of the victim's side. In half of the states of MPMC channels, survivors do not
+/// get the victim's seat: they check whether its holder is dead when they encounter what it left.
+/// In the others, its next holder cleans up.
+fn seated(scenario: &Scenario) -> Handle {
+    let apart = scenario.flavor == Flavor::Mpmc && scenario.state.base != 0;
+    let open = || reach(scenario, How::Open).expect("a seat");
+    let _company: Vec<Handle> = (0..if apart { 2 } else { 0 }).map(|_| open()).collect();
+    open()
 }
 
-fn sender(scene: &Scene) -> End {
-    End::Sender(scene.sender())
-}
-
-fn receiver(scene: &Scene) -> End {
-    End::Receiver(scene.receiver())
+fn reach(scenario: &Scenario, how: How) -> Result<Handle, sysvring::Error> {
+    match scenario.side {
+        Side::Sender => scenario.tx(how).map(Handle::Tx),
+        Side::Receiver => scenario.rx(how).map(Handle::Rx),
+    }
 }
 
 /// Returns all operations.
 pub fn all() -> Vec<Operation> {
-    let mut all = moving::operations();
-    all.extend(life::operations());
-    all.extend(many::operations());
+    let of = |flavor| {
+        [sending::operations(flavor), receiving::operations(flavor), lifecycle::operations(flavor)]
+    };
+    let mut all = [of(Flavor::Spsc), of(Flavor::Mpmc)].concat().concat();
+    all.extend(recovery::operations());
     all
 }
 
@@ -152,9 +152,8 @@ pub fn find(name: &str) -> Operation {
 }
 
 fn find_in(all: Vec<Operation>, name: &str) -> Operation {
-    all.into_iter()
-        .find(|o| o.name == name)
-        .unwrap_or_else(|| panic!("there is no operation {name}"))
+    let found = all.into_iter().find(|operation| operation.name() == name);
+    found.unwrap_or_else(|| panic!("there is no operation {name}"))
 }
 
 fn text(error: impl std::fmt::Display) -> String {
@@ -162,33 +161,40 @@ fn text(error: impl std::fmt::Display) -> String {
 }
 
 impl Operation {
-    /// Returns the cases to walk. Unoptimised traces are ten to twenty times as long, so there only
-    /// some cases are walked.
-    pub fn walked(&self) -> impl Iterator<Item = (State, Other)> + use<> {
+    pub fn name(&self) -> String {
+        match self.flavor {
+            Flavor::Spsc => self.call.into(),
+            Flavor::Mpmc => format!("mpmc_{}", self.call),
+        }
+    }
+
+    /// Returns the cases to try: only some without optimisation, where traces are ten to twenty times
+    /// as long.
+    pub fn cases_to_try(&self) -> impl Iterator<Item = (State, Other)> + use<> {
         let every = if cfg!(debug_assertions) { 4 } else { 1 };
         self.cases.iter().copied().step_by(every)
     }
 
-    /// Returns a scene of a case.
-    pub fn scene(&self, (state, other): (State, Other), key: i32, board: Board) -> Scene {
+    /// Returns the scenario of a case.
+    pub fn scenario(&self, (state, other): (State, Other), key: i32, shared: Shared) -> Scenario {
         let Operation { flavor, side, before, lifetime, redelivery, .. } = *self;
         let segment = -1;
-        Scene { flavor, key, board, state, other, before, lifetime, redelivery, side, segment }
+        Scenario { flavor, key, shared, state, other, before, lifetime, redelivery, side, segment }
     }
 
     /// Runs the victim.
-    pub fn run_as_victim(&self, scene: &Scene) {
-        let mut hands = Hands::new((self.setup)(scene));
+    pub fn run_as_victim(&self, scenario: &Scenario) {
+        let mut own = Victim::new((self.setup)(scenario));
         step::mark();
-        let result = (self.act)(scene, &mut hands);
+        let result = (self.act)(scenario, &mut own);
         match result {
-            Ok(()) => scene.board.victim.set(victim::SUCCEEDED),
+            Ok(()) => scenario.shared.victim.set(victim::SUCCEEDED),
             Err(text) => {
-                scene.board.victim_text.set(&text);
-                scene.board.victim.set(victim::FAILED);
+                scenario.shared.victim_text.set(&text);
+                scenario.shared.victim.set(victim::FAILED);
             }
         }
-        if scene.board.traced.get() != 0 {
+        if scenario.shared.traced.get() != 0 {
             step::mark();
         }
     }

@@ -1,0 +1,210 @@
+//! Operations that receive.
+
+use std::time::Duration;
+
+use sysvring::RecvError;
+use sysvring::mpmc::{Guard, Receiver};
+
+use super::{Act, Cases, Handle, OPERATION, Operation, Victim, seated, text};
+use crate::steps::handle::{Flavor, Rx, Side};
+use crate::steps::ledger::Report;
+use crate::steps::messages::*;
+use crate::steps::scenario::Other::{Asleep, Idle, Late, Nobody, SameSide};
+use crate::steps::scenario::Scenario;
+
+pub(super) const MESSAGES: Cases = &[
+    (ONE, Nobody),
+    (MIDDLE, Nobody),
+    (MIDDLE, Idle),
+    (FULL, Nobody),
+    (FULL, Idle),
+    (FULL, Asleep),
+    (WRAPPED, Nobody),
+    (WRAPPED_FULL, Asleep),
+    (LAST_LAP, Nobody),
+    (LAST_LAP_FULL, Asleep),
+    (LAST_POSITIONS, Idle),
+];
+
+/// States without messages, in which the peer sends some while the victim is parked.
+const MESSAGES_LATER: Cases =
+    &[(EMPTY, Late), (WRAPPED_EMPTY, Late), (LAST_LAP_EMPTY, Late), (LAST_POSITIONS_EMPTY, Late)];
+
+pub(super) fn operations(flavor: Flavor) -> Vec<Operation> {
+    let receiving = Operation { flavor, side: Side::Receiver, setup: seated, ..OPERATION };
+    let of = |call, act: Act, cases| Operation { call, act, cases, ..receiving };
+    let mut all = vec![
+        of("recv", recv, MESSAGES),
+        of("recv_waiting", recv, MESSAGES_LATER),
+        of("recv_ref", guard, MESSAGES),
+        of("recv_ref_waiting", guard, MESSAGES_LATER),
+        of("recv_batch", recv_batch, MESSAGES),
+        of("recv_batch_waiting", recv_batch, MESSAGES_LATER),
+        of("try_recv", try_recv, MESSAGES),
+    ];
+    match flavor {
+        Flavor::Spsc => {
+            let empty: Cases = &[(EMPTY, Nobody), (EMPTY, Idle), (LAST_LAP_EMPTY, Idle)];
+            all.push(of("try_recv_empty", try_recv, empty));
+        }
+        Flavor::Mpmc => all.extend([
+            of("recv_into", recv_into, MESSAGES),
+            Operation {
+                setup: held,
+                ..of(
+                    "acknowledge",
+                    acknowledge,
+                    &[
+                        (ONE, SameSide),
+                        (MIDDLE, SameSide),
+                        (WRAPPED, SameSide),
+                        (LAST_LAP, SameSide),
+                    ],
+                )
+            },
+        ]),
+    }
+    all
+}
+
+/// Returns all messages, in flight.
+fn held(scenario: &Scenario) -> Handle {
+    let Handle::Rx(Rx::Mpmc(rx)) = seated(scenario) else { panic!("the victim is not a receiver") };
+    let rx: &'static Receiver<Message> = Box::leak(Box::new(rx));
+    let report = scenario.of_victim();
+    let held = (0..scenario.state.fill).map(|_| rx.recv_ref().expect("a message"));
+    let held: Vec<Guard<'_, Message>> = held.collect();
+    report.held.begin(held.len() as u64);
+    held.iter().for_each(|guard| report.read(guard));
+    Handle::Guards(held)
+}
+
+fn recv(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
+    scenario.of_victim().receiving(victim.rx(), Rx::recv).map_err(text)
+}
+
+fn recv_into(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
+    let recv = |rx: &mut Rx| {
+        let Rx::Mpmc(rx) = rx else { panic!("an SPSC receiver") };
+        let mut message = [0; 6];
+        rx.recv_into(&mut message).map(|()| message)
+    };
+    scenario.of_victim().receiving(victim.rx(), recv).map_err(text)
+}
+
+/// Receives under a guard. In an MPMC channel, a message that is read but not acknowledged is
+/// redelivered if this process dies meanwhile.
+pub(super) fn guard(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
+    let report = scenario.of_victim();
+    match victim.rx() {
+        Rx::Spsc(rx) => {
+            let guard = rx.recv_ref().map_err(text)?;
+            report.received(Some(guard.position()), &guard);
+            report.taken.begin(1);
+            drop(guard);
+            report.taken.end(1, 1);
+            Ok(())
+        }
+        Rx::Mpmc(rx) => process(&report, || rx.recv_ref()).map_err(text),
+    }
+}
+
+/// Receives a message under a guard, reads and acknowledges it.
+pub(super) fn process<'a>(
+    report: &Report,
+    recv: impl FnOnce() -> Result<Guard<'a, Message>, RecvError>,
+) -> Result<(), RecvError> {
+    report.held.begin(1);
+    match recv() {
+        Ok(guard) => {
+            report.read(&guard);
+            done(report, guard);
+            Ok(())
+        }
+        Err(error) => {
+            report.held.end(1, 0);
+            Err(error)
+        }
+    }
+}
+
+#[inline(always)]
+fn done(report: &Report, guard: Guard<'_, Message>) {
+    let message = *guard;
+    report.taken.begin(1);
+    drop(guard);
+    report.received(None, &message);
+    report.taken.end(1, 1);
+    report.held.end(1, 1);
+}
+
+fn acknowledge(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
+    let report = scenario.of_victim();
+    let Handle::Guards(held) = &mut victim.handle else { panic!("the victim has no guards") };
+    held.drain(..).for_each(|guard| done(&report, guard));
+    Ok(())
+}
+
+fn recv_batch(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
+    let Victim { handle: Handle::Rx(rx), got, .. } = victim else { panic!("not a receiver") };
+    let report = scenario.of_victim();
+    let first = rx.position();
+    if first.is_none() {
+        report.held.begin(6);
+    }
+    report.taken.begin(6);
+    let result = rx.recv_batch(got, 6);
+    let taken = *result.as_ref().unwrap_or(&0) as u64;
+    for (n, got) in (0..).zip(got.iter()) {
+        report.received(first.map(|first| first.wrapping_add(n)), got);
+    }
+    report.taken.end(6, taken);
+    if first.is_none() {
+        report.held.end(6, taken);
+    }
+    result.map(drop).map_err(text)
+}
+
+/// Receives all messages and tries once more, so that it finds the ring empty.
+fn try_recv(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
+    receive_all(&scenario.of_victim(), victim.rx(), Rx::try_recv)
+}
+
+/// MPMC: does the same, and also takes orphaned messages.
+pub(super) fn drain(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
+    receive_all(&scenario.of_victim(), victim.rx(), Rx::recv_available)
+}
+
+/// MPMC: processes all messages in place, including orphaned ones.
+pub(super) fn drain_in_place(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
+    let report = scenario.of_victim();
+    let Rx::Mpmc(rx) = victim.rx() else { panic!("an SPSC receiver") };
+    let error = loop {
+        if let Err(error) = process(&report, || rx.recv_ref_timeout(Duration::ZERO)) {
+            break error;
+        }
+    };
+    at_the_end(error)
+}
+
+/// Receives what is available.
+pub fn receive_all(
+    report: &Report,
+    rx: &mut Rx,
+    recv: impl Fn(&mut Rx) -> Result<Message, RecvError>,
+) -> Result<(), String> {
+    let error = loop {
+        if let Err(error) = report.receiving(rx, &recv) {
+            break error;
+        }
+    };
+    at_the_end(error)
+}
+
+/// Returns whether the error is that there is no further message.
+fn at_the_end(error: RecvError) -> Result<(), String> {
+    match error {
+        RecvError::Empty | RecvError::Timeout | RecvError::Disconnected => Ok(()),
+        error => Err(text(error)),
+    }
+}

@@ -1,0 +1,82 @@
+//! Recovery in MPMC channels, and what becomes of a dead receiver's messages.
+
+use sysvring::Redelivery;
+
+use super::receiving::{MESSAGES, drain, drain_in_place, guard};
+use super::sending::try_send;
+use super::{Act, Cases, OPERATION, Operation, find_in, lifecycle, seated};
+use crate::steps::handle::{Flavor, Side};
+use crate::steps::messages::*;
+use crate::steps::scenario::Other::{Idle, Nobody};
+use crate::steps::scenario::{Before, FAR, NEAR};
+
+/// States with a slot or messages that a dead member had in flight.
+const ORPHANED: Cases = &[
+    (ONE, Nobody),
+    (MIDDLE, Nobody),
+    (MIDDLE, Idle),
+    (FULL, Nobody),
+    (WRAPPED, Nobody),
+    (LAST_LAP, Nobody),
+    (LAST_LAP_FULL, Idle),
+];
+
+const FULL_ORPHANED: Cases = &[(FULL, Nobody), (WRAPPED_FULL, Nobody), (LAST_LAP_FULL, Idle)];
+
+/// States with messages that a dead receiver had in flight.
+const IN_FLIGHT: Cases =
+    &[(ONE, Nobody), (MIDDLE, Idle), (FULL, Nobody), (WRAPPED, Nobody), (LAST_LAP_FULL, Idle)];
+
+const BY_NEXT: Cases = &[(MIDDLE, Nobody), (LAST_LAP_FULL, Nobody)];
+
+pub(super) fn operations() -> Vec<Operation> {
+    let sending = Operation { flavor: Flavor::Mpmc, setup: seated, ..OPERATION };
+    let receiving = Operation { side: Side::Receiver, ..sending };
+    let after = |dead| Before::Dead(dead, FAR);
+    let finding = |call, dead| Operation {
+        call,
+        before: after(dead),
+        act: drain,
+        cases: ORPHANED,
+        ..receiving
+    };
+    let needing = |call, dead| Operation {
+        call,
+        before: after(dead),
+        act: try_send,
+        cases: FULL_ORPHANED,
+        ..sending
+    };
+    let inheriting = |call, act: Act, redelivery| Operation {
+        call,
+        before: after(Side::Receiver),
+        act,
+        redelivery,
+        cases: IN_FLIGHT,
+        ..receiving
+    };
+    let succeeding = |call, dead| Operation {
+        call,
+        before: Before::Dead(dead, NEAR),
+        cases: BY_NEXT,
+        ..find_in(lifecycle::operations(Flavor::Mpmc), "mpmc_succeed_receiver")
+    };
+    vec![
+        finding("recover", Side::Sender),
+        needing("recover_full", Side::Sender),
+        finding("take_over", Side::Receiver),
+        needing("full_orphaned", Side::Receiver),
+        succeeding("seat_of_sender", Side::Sender),
+        succeeding("seat_of_receiver", Side::Receiver),
+        Operation {
+            call: "never_again",
+            redelivery: Redelivery::Never,
+            act: guard,
+            cases: MESSAGES,
+            ..receiving
+        },
+        inheriting("drop", drain, Redelivery::Never),
+        inheriting("second_is_last", drain_in_place, Redelivery::UpTo(2)),
+        inheriting("discard", drain, Redelivery::UpTo(1)),
+    ]
+}

@@ -13,7 +13,7 @@
 //! With the same operations and checks, victims are stopped instead of killed (`sigstop.rs`), each
 //! of their system calls fails with each errno (`errno.rs`), and the process that takes over is
 //! killed as well (`double_crash.rs`). Mutation tests use victims and survivors that leave out one
-//! part of the protocol, and show that the checks detect it (`controls.rs`).
+//! part of the protocol, and show that the checks detect it (`mutation_tests.rs`).
 //!
 //! Short runs, for every change: tens of thousands of crash points, a third of them in MPMC
 //! channels. They take some minutes on two processors.

@@ -4,7 +4,6 @@ mod account;
 mod after_removal;
 mod case;
 mod common_checks;
-mod controls;
 mod double_crash;
 mod driver;
 mod errno;
@@ -12,6 +11,7 @@ mod every_instruction;
 mod handle;
 mod ledger;
 mod messages;
+mod mutation_tests;
 mod operations;
 mod peer;
 mod preparation;
@@ -37,7 +37,8 @@ const PAIRS: u64 = if cfg!(debug_assertions) { 700 } else { 4_000 };
 
 /// Returns all tests: those of the tables, and the other ones.
 pub fn tests() -> Vec<Test> {
-    let mut tests = [every_instruction::tests(), controls::tests(), suite::registered()].concat();
+    let mut tests =
+        [every_instruction::tests(), mutation_tests::tests(), suite::registered()].concat();
     if !driver::can_have_namespaces() {
         tests.iter_mut().for_each(|test| test.needs = Needs::Quiet);
     }

@@ -10,10 +10,10 @@ pub use receiving::receive_all;
 use sysvring::{Lifetime, Redelivery, mpmc};
 use sysvring_support::step;
 
-use crate::steps::controls::Raw;
 use crate::steps::handle::{Flavor, How, Rx, Side, Tx};
 use crate::steps::ledger::VICTIM;
 use crate::steps::messages::{Message, State, message};
+use crate::steps::mutation_tests::Raw;
 use crate::steps::peer::Peer;
 use crate::steps::report::{Shared, victim};
 use crate::steps::scenario::{Before, Other, Scenario};

@@ -28,8 +28,8 @@ use crate::steps::violation::{Kind, Violation, no};
 /// The bit of a parking word that is set if the side has a parked waiter.
 const PARKED: u32 = 1;
 
-/// A mutation: an operation that leaves something out.
-struct Control {
+/// An operation, or a check after it, that leaves something out.
+struct Mutation {
     name: &'static str,
     operation: Operation,
     plan: Plan,
@@ -37,12 +37,12 @@ struct Control {
     kind: Kind,
 }
 
-fn controls() -> Vec<Control> {
+fn mutations() -> Vec<Mutation> {
     use Flavor::{Mpmc, Spsc};
     let of = |flavor| Operation { flavor, ..OPERATION };
     // Each one that is found as `Asleep` takes as long as a parked waiter has to wake.
     vec![
-        Control {
+        Mutation {
             name: "a_slot_published_before_its_message_is_written",
             operation: Operation {
                 setup: |scenario| Handle::Raw(Raw::attach(scenario)),
@@ -53,7 +53,7 @@ fn controls() -> Vec<Control> {
             plan: Plan::Every(1),
             kind: Kind::WrongMessage,
         },
-        Control {
+        Mutation {
             name: "a_seat_without_undo",
             operation: Operation {
                 act: |scenario, _| {
@@ -70,7 +70,7 @@ fn controls() -> Vec<Control> {
             plan: Plan::Every(1),
             kind: Kind::SemaphoreHeld,
         },
-        Control {
+        Mutation {
             name: "a_death_without_a_post",
             operation: Operation {
                 setup: sender_without_post,
@@ -81,7 +81,7 @@ fn controls() -> Vec<Control> {
             plan: Plan::Points(100),
             kind: Kind::NotWoken,
         },
-        Control {
+        Mutation {
             name: "a_successor_without_recovery",
             operation: Operation {
                 after: After::By(succeed_without_recovery),
@@ -91,7 +91,7 @@ fn controls() -> Vec<Control> {
             plan: Plan::Every(1),
             kind: Kind::WrongCount,
         },
-        Control {
+        Mutation {
             name: "mpmc_a_slot_published_before_its_message_is_written",
             operation: Operation {
                 setup: sender_without_post,
@@ -103,7 +103,7 @@ fn controls() -> Vec<Control> {
             kind: Kind::WrongMessage,
         },
         // No member steps over a slot that a dead sender claimed.
-        Control {
+        Mutation {
             name: "mpmc_a_claim_without_recovery",
             operation: Operation {
                 after: After::By(receive_without_recovery),
@@ -114,7 +114,7 @@ fn controls() -> Vec<Control> {
             kind: Kind::WrongCount,
         },
         // No member takes over a dead receiver's messages.
-        Control {
+        Mutation {
             name: "mpmc_a_message_without_take_over",
             operation: Operation {
                 after: After::By(receive_without_recovery),
@@ -124,7 +124,7 @@ fn controls() -> Vec<Control> {
             plan: Plan::Points(500),
             kind: Kind::WrongCount,
         },
-        Control {
+        Mutation {
             name: "mpmc_a_death_without_a_post",
             operation: Operation {
                 setup: sender_without_post,
@@ -135,7 +135,7 @@ fn controls() -> Vec<Control> {
             plan: Plan::Points(60),
             kind: Kind::NotWoken,
         },
-        Control {
+        Mutation {
             name: "mpmc_a_death_without_a_post_to_its_own_side",
             operation: Operation {
                 side: Side::Receiver,
@@ -152,15 +152,15 @@ fn controls() -> Vec<Control> {
 
 /// Returns one test for each mutation.
 pub fn tests() -> Vec<Test> {
-    let names = controls().iter().map(|control| control.name.into()).collect();
+    let names = mutations().iter().map(|mutation| mutation.name.into()).collect();
     one_for_each(module_path!(), names, is_detected)
 }
 
 fn is_detected(name: &str) {
-    let outcome = driver::drive("controls::kill_at_points", &[&name]);
+    let outcome = driver::drive("mutation_tests::kill_at_points", &[&name]);
     outcome.must_be_clean();
     let [killed, found, others] = [0, 1, 2].map(|at| outcome.sum(at));
-    println!("control {name:<52}{killed:>6} killed {found:>6} found {others:>3} others");
+    println!("mutation {name:<52}{killed:>6} killed {found:>6} found {others:>3} others");
     assert!(found > 0, "the harness does not detect the mutation");
     assert_eq!(others, 0, "found for another reason");
 }
@@ -171,8 +171,8 @@ fn is_detected(name: &str) {
 fn kill_at_points(orders: &mut Orders) {
     driver::begin(orders);
     let name: String = orders.next();
-    let control = controls().into_iter().find(|control| control.name == name);
-    let Control { operation, plan, kind, .. } = control.expect("a control");
+    let mutation = mutations().into_iter().find(|mutation| mutation.name == name);
+    let Mutation { operation, plan, kind, .. } = mutation.expect("a mutation");
     let shared = Shared::new();
     for case in operation.cases {
         let mut case = Case::new(&operation, *case, shared);

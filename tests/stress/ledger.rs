@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use sysvring_support::board::board;
 
-/// The maximum number of members of a side.
-pub const MOST: usize = 4;
+/// The maximum number of senders, and of receivers.
+pub const SIDE_MAX: usize = 4;
 /// The maximum number of messages of one sender. Each message that is sent takes one bit.
 const NUMBERS: usize = 1 << 33;
 const WORDS: usize = NUMBERS / 64;
@@ -47,9 +47,9 @@ pub struct Received {
 pub struct Ledger {
     /// With 1, senders end. With 2, receivers end too.
     pub over: AtomicUsize,
-    pub sent: [Sent; MOST],
-    pub received: [Received; MOST],
-    marks: [[AtomicU64; WORDS]; MOST],
+    pub sent: [Sent; SIDE_MAX],
+    pub received: [Received; SIDE_MAX],
+    marks: [[AtomicU64; WORDS]; SIDE_MAX],
 }
 
 /// Increments a number that has one writer.
@@ -81,7 +81,7 @@ impl Ledger {
 
     /// Returns a dead sender's numbers that may or may not have been sent. Its successor continues
     /// after them.
-    pub fn bury(&self, sender: usize) -> Range<u64> {
+    pub fn take_doubtful(&self, sender: usize) -> Range<u64> {
         let line = &self.sent[sender];
         let begun = line.begun.load(Acquire);
         let doubtful = line.acknowledged.load(Acquire)..begun;

@@ -8,10 +8,10 @@
 //! excuses. In a mutation test, a receiver acknowledges too early, and the losses are detected.
 //! `spsc.rs` does the same with one SPSC sender and receiver.
 //!
-//! *Masses* (`token_pileup.rs`). Deaths while no member is parked, and channels whose members are all
-//! killed during creation.
+//! *Token pile-up* (`token_pileup.rs`). Deaths while no member is parked, whose posts pile up, and
+//! channels whose members are all killed during creation.
 //!
-//! *Parked waiters* (`sleepers.rs`). More threads wait than there are seats, and their processes
+//! *Parked waiters* (`parked_waiters.rs`). More threads wait than there are seats, and their processes
 //! are killed. An auditor detects messages and free slots that stay unused while a thread is parked
 //! for them.
 //!
@@ -36,8 +36,8 @@
 mod ledger;
 mod member;
 mod mpmc;
+mod parked_waiters;
 mod scale;
-mod sleepers;
 mod spsc;
 mod stall_detector;
 mod token_pileup;

@@ -15,9 +15,9 @@ const BATCH: u64 = 64;
 const PART: Duration = Duration::from_millis(50);
 
 /// Sender, life, number, and values derived from them, so that a torn message contradicts itself.
-pub type Said = [u64; 8];
+pub type Message = [u64; 8];
 
-fn said(sender: usize, life: u64, number: u64) -> Said {
+fn message(sender: usize, life: u64, number: u64) -> Message {
     let from = (sender as u64) << 32 | life;
     let mix = (number ^ from).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     [from, number, mix, !mix, mix.rotate_left(17), mix ^ 0x5555, mix.rotate_left(40), number << 3]
@@ -28,27 +28,27 @@ fn said(sender: usize, life: u64, number: u64) -> Said {
 pub enum Flaw {
     None,
     /// Receivers acknowledge before they mark.
-    Careless,
+    EarlyAcknowledgement,
     /// Senders send a torn message now and then, and one message twice; all members are stopped for
     /// a while without a record of it.
-    Lying,
+    WrongMessages,
 }
 
 impl Flaw {
-    pub const ALL: [Flaw; 3] = [Flaw::None, Flaw::Careless, Flaw::Lying];
+    pub const ALL: [Flaw; 3] = [Flaw::None, Flaw::EarlyAcknowledgement, Flaw::WrongMessages];
 }
 
 /// Returns an incorrect message: every thousandth number is torn, and another one repeats the
 /// number before it.
-fn lie(sender: usize, life: u64, number: u64) -> Said {
+fn wrong_message(sender: usize, life: u64, number: u64) -> Message {
     match number % 1_000 {
         500 => {
-            let mut torn = said(sender, life, number);
+            let mut torn = message(sender, life, number);
             torn[5] ^= 1;
             torn
         }
-        700 => said(sender, life, number - 1),
-        _ => said(sender, life, number),
+        700 => message(sender, life, number - 1),
+        _ => message(sender, life, number),
     }
 }
 
@@ -58,20 +58,20 @@ pub fn options(name: &str, rng: &mut Rng) -> Options {
     Options::named(name).wait(wait)
 }
 
-/// Sends in all ways until the run is over.
+/// Sends with each kind of call until the run is over.
 pub fn send_on(options: Options, ledger: &Ledger, sender: usize, flaw: Flaw, mut rng: Rng) {
     let line = &ledger.sent[sender];
     let life = line.lives.load(Acquire);
-    let tx: Sender<Said> = options.open().expect("a seat");
-    let said = if flaw == Flaw::Lying { lie } else { said };
+    let tx: Sender<Message> = options.open().expect("a seat");
+    let content = if flaw == Flaw::WrongMessages { wrong_message } else { message };
     let mut batch = Vec::new();
     while ledger.over.load(Relaxed) == 0 {
         let first = line.acknowledged.load(Relaxed);
-        let way = rng.below(8);
-        let count = if way < 5 { 1 + rng.below(BATCH) } else { 1 };
+        let call = rng.below(8);
+        let count = if call < 5 { 1 + rng.below(BATCH) } else { 1 };
         line.begun.store(first + count, Release);
-        let message = |n| said(sender, life, n);
-        let (sent, result) = match way {
+        let message = |n| content(sender, life, n);
+        let (sent, result) = match call {
             0..5 => {
                 batch.clear();
                 batch.extend((first..first + count).map(message));
@@ -110,9 +110,9 @@ fn once(result: Result<(), SendError>) -> (u64, Result<(), SendError>) {
 /// Receives under a guard, marks, then acknowledges, until the run is over.
 pub fn receive_on(options: Options, ledger: &Ledger, receiver: usize, flaw: Flaw, mut rng: Rng) {
     let line = &ledger.received[receiver];
-    let rx: Receiver<Said> = options.open().expect("a seat");
+    let rx: Receiver<Message> = options.open().expect("a seat");
     // The last message of each sender, and its position.
-    let mut last = [(0, 0, 0); crate::ledger::MOST];
+    let mut last = [(0, 0, 0); crate::ledger::SIDE_MAX];
     loop {
         let received = match rng.below(8) {
             0 => rx.try_recv_ref(),
@@ -130,12 +130,12 @@ pub fn receive_on(options: Options, ledger: &Ledger, receiver: usize, flaw: Flaw
             Err(error) => panic!("{error}"),
         };
         let (position, again) = (guard.position(), guard.delivery_count() > 1);
-        let message = *guard;
-        if flaw == Flaw::Careless {
+        let got = *guard;
+        if flaw == Flaw::EarlyAcknowledgement {
             drop(guard);
         }
-        let (sender, life, number) = ((message[0] >> 32) as usize, message[0] as u32, message[1]);
-        if sender >= last.len() || message != said(sender, life.into(), number) {
+        let (sender, life, number) = ((got[0] >> 32) as usize, got[0] as u32, got[1]);
+        if sender >= last.len() || got != message(sender, life.into(), number) {
             add(&line.torn);
             continue;
         }

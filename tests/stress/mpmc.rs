@@ -24,7 +24,7 @@ const KILLS: f64 = 50.0;
 
 #[test(quiet)]
 fn mpmc_survives_random_kills() {
-    let report = storm_over(3, 3, 256, Flaw::None, scale());
+    let report = run(3, 3, 256, Flaw::None, scale());
     report.must_be_clean();
 }
 
@@ -33,13 +33,13 @@ fn a_ring_of_four_slots_survives_random_kills() {
     let Scale { seconds, kills, messages, .. } = scale();
     let tenth =
         Scale { seconds: seconds / 4, kills: kills / 10, messages: messages / 100, ..scale() };
-    storm_over(4, 4, 4, Flaw::None, tenth).must_be_clean();
+    run(4, 4, 4, Flaw::None, tenth).must_be_clean();
 }
 
 #[test(quiet)]
 fn lost_messages_are_detected() {
     let short = Scale { seconds: 2, kills: 500, messages: 0, ..scale() };
-    let report = storm_over(3, 3, 256, Flaw::Careless, short);
+    let report = run(3, 3, 256, Flaw::EarlyAcknowledgement, short);
     assert!(report.lost > 0.0, "no message was lost although receivers mark too late");
     // A lost message among a dead sender's last ones leaves a gap, which counts as out of order.
     assert_eq!([report.torn, report.twice], [0.0; 2]);
@@ -48,7 +48,7 @@ fn lost_messages_are_detected() {
 #[test(quiet)]
 fn wrong_messages_are_detected() {
     let short = Scale { seconds: 2, kills: 300, messages: 0, ..scale() };
-    let Report { torn, twice, disordered, stuck, .. } = storm_over(3, 3, 256, Flaw::Lying, short);
+    let Report { torn, twice, disordered, stuck, .. } = run(3, 3, 256, Flaw::WrongMessages, short);
     let seen = [torn, twice, disordered, stuck].map(|n| n > 0.0);
     assert_eq!(seen, [true; 4], "torn, twice, out of order, stuck");
 }
@@ -72,17 +72,11 @@ impl Report {
     }
 }
 
-fn storm_over(
-    senders: usize,
-    receivers: usize,
-    capacity: usize,
-    flaw: Flaw,
-    scale: Scale,
-) -> Report {
+fn run(senders: usize, receivers: usize, capacity: usize, flaw: Flaw, scale: Scale) -> Report {
     let name = Name::new();
     let Scale { seconds, kills, messages, .. } = scale;
-    let mut storm = Worker::start(&[
-        &"mpmc::storm",
+    let mut worker = Worker::start(&[
+        &"mpmc::kill_at_random",
         &name,
         &senders,
         &receivers,
@@ -94,16 +88,16 @@ fn storm_over(
     ])
     .expect("start");
     let line: [f64; 11] = loop {
-        let said = storm.hear().expect("a line");
-        match said.strip_prefix("over ") {
-            None => println!("{said}"),
+        let line = worker.hear().expect("a line");
+        match line.strip_prefix("over ") {
+            None => println!("{line}"),
             Some(numbers) => {
                 let numbers = numbers.split(' ').map(|n| n.parse().expect("a number"));
                 break numbers.collect::<Vec<_>>().try_into().expect("all of them");
             }
         }
     };
-    storm.finish();
+    worker.finish();
     let [
         seconds,
         kills,
@@ -118,14 +112,14 @@ fn storm_over(
         stuck,
     ] = line;
     println!(
-        "soak {senders} senders, {receivers} receivers, {capacity} slots, {seconds:.0} s: {kills} \
+        "random kills: {senders} senders, {receivers} receivers, {capacity} slots, {seconds:.0} s: {kills} \
          kills, {stops} stops, {messages} messages received, {redelivered} of them redelivered, \
          {lost} lost, {torn} torn, {twice} twice, {disordered} out of order, longest stall \
          {longest:.0} ms, {stuck} stuck{}",
         match flaw {
             Flaw::None => "",
-            Flaw::Careless => " (receivers acknowledge too early)",
-            Flaw::Lying => " (senders lie, all are stopped once)",
+            Flaw::EarlyAcknowledgement => " (receivers acknowledge too early)",
+            Flaw::WrongMessages => " (senders send wrong messages, all are stopped once)",
         }
     );
     Report { seconds, kills, lost, torn, twice, disordered, stuck }
@@ -193,7 +187,7 @@ impl Crew<'_> {
             let victim = victims.swap_remove(self.rng.below(victims.len() as u64) as usize);
             self.kills += u64::from(self.members[victim].kill_and_wait());
             if victim < self.senders {
-                let doubtful = self.ledger.bury(victim);
+                let doubtful = self.ledger.take_doubtful(victim);
                 if !doubtful.is_empty() {
                     self.doubtful[victim].push(doubtful);
                 }
@@ -204,7 +198,7 @@ impl Crew<'_> {
 }
 
 #[work]
-fn storm(orders: &mut Orders) {
+fn kill_at_random(orders: &mut Orders) {
     let name: String = orders.next();
     let [senders, receivers, capacity] = [orders.next(), orders.next(), orders.next()];
     let flaw = Flaw::ALL[orders.next::<usize>()];
@@ -214,7 +208,7 @@ fn storm(orders: &mut Orders) {
     let ledger = Ledger::new();
     let options = options(&name, &mut Rng::new());
     let options = options.capacity(capacity).max_members(16).redelivery(Redelivery::UpTo(31));
-    drop(options.create::<sysvring::mpmc::Sender<crate::member::Said>>().expect("create"));
+    drop(options.create::<sysvring::mpmc::Sender<crate::member::Message>>().expect("create"));
     let mut crew = Crew {
         name: &name,
         ledger,
@@ -228,14 +222,14 @@ fn storm(orders: &mut Orders) {
     for member in 0..senders + receivers {
         crew.members.push(crew.start(member));
     }
-    if flaw == Flaw::Lying {
+    if flaw == Flaw::WrongMessages {
         std::thread::sleep(Duration::from_millis(100));
         crew.members.iter().for_each(|member| member.signal(libc::SIGSTOP));
     }
     let (start, mut stall, mut stops) = (Instant::now(), Stall::new(), 0);
     let mut stopped: Option<(usize, Instant)> = None;
-    let mut told = start;
-    if flaw == Flaw::Lying {
+    let mut reported = start;
+    if flaw == Flaw::WrongMessages {
         for millis in [0, 500] {
             std::thread::sleep(Duration::from_millis(millis));
             stall.look(ledger.sum(|line| &line.fresh), 0, || crew.state());
@@ -250,8 +244,8 @@ fn storm(orders: &mut Orders) {
         if enough && elapsed >= Duration::from_secs(seconds) && stopped.is_none() {
             break;
         }
-        if told.elapsed() > Duration::from_secs(30) {
-            told = Instant::now();
+        if reported.elapsed() > Duration::from_secs(30) {
+            reported = Instant::now();
             let (kills, seconds) = (crew.kills, elapsed.as_secs());
             say(format!("{seconds} s: {kills} kills, {stops} stops, {received} messages"));
         }

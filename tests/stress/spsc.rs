@@ -14,27 +14,27 @@ use sysvring_support::worker::{Orders, Worker, say};
 use sysvring_support::{test, work};
 
 /// The duration of the run, and the minimum results.
-const STORM: Duration = Duration::from_secs(5);
+const DURATION: Duration = Duration::from_secs(5);
 const KILLS: f64 = 250.0;
 
 /// The maximum time of a wait. A busy host does not cause longer waits.
 const STUCK: Duration = Duration::from_secs(5);
 
 /// A position and values derived from it, so that a torn message contradicts itself.
-type Said = [u64; 5];
+type Message = [u64; 5];
 
-fn said(position: u64) -> Said {
+fn message(position: u64) -> Message {
     [position, !position, position ^ 0x5555, position.rotate_left(17), position << 3]
 }
 
 #[test]
 fn spsc_survives_random_kills() {
     let name = Name::new();
-    let mut storm = Worker::start(&[&"spsc::storm", &name]).expect("start");
-    let [kills, messages, again] = storm.figures().expect("figures");
-    storm.finish();
+    let mut worker = Worker::start(&[&"spsc::kill_at_random", &name]).expect("start");
+    let [kills, messages, again] = worker.figures().expect("figures");
+    worker.finish();
     println!(
-        "soak {kills} kills, {messages} messages received, each once and in order, {again} of \
+        "random kills: {kills} kills, {messages} messages received, each once and in order, {again} of \
          them begun by one receiver and finished by the next"
     );
     assert!(kills >= KILLS, "only {kills} kills");
@@ -55,7 +55,7 @@ struct Shared {
 }
 
 #[work]
-fn storm(orders: &mut Orders) {
+fn kill_at_random(orders: &mut Orders) {
     let name: String = orders.next();
     // SAFETY: five numbers, shared with the children and never unmapped.
     let shared: &Shared = unsafe { &*board::<5>().as_ptr().cast() };
@@ -67,7 +67,7 @@ fn storm(orders: &mut Orders) {
     let mut kills = 0;
     let start = Instant::now();
     let mut last = (0, start);
-    while start.elapsed() < STORM {
+    while start.elapsed() < DURATION {
         rng.pause(22);
         match rng.below(3) {
             0 => {
@@ -114,12 +114,12 @@ fn goes_on(position: u64, report: &AtomicU64) {
 }
 
 fn send_on(options: Options, shared: &Shared) {
-    let mut tx: Sender<Said> = options.open().expect("the seat of the dead is free");
+    let mut tx: Sender<Message> = options.open().expect("the seat of the dead is free");
     goes_on(tx.position(), &shared.sent);
     while shared.over.load(Relaxed) == 0 {
-        let said = said(tx.position());
+        let next = message(tx.position());
         // The receiver is often absent.
-        match tx.send_timeout(&said, Duration::from_millis(50)) {
+        match tx.send_timeout(&next, Duration::from_millis(50)) {
             Ok(()) => shared.sent.store(tx.position(), Release),
             Err(sysvring::SendError::Timeout) => {}
             Err(sysvring::SendError::Disconnected) => {
@@ -131,19 +131,19 @@ fn send_on(options: Options, shared: &Shared) {
 }
 
 fn receive_on(options: Options, shared: &Shared) {
-    let mut rx: Receiver<Said> = options.open().expect("the seat of the dead is free");
+    let mut rx: Receiver<Message> = options.open().expect("the seat of the dead is free");
     goes_on(rx.position(), &shared.received);
     if rx.position() + 1 == shared.at_work.load(Acquire) {
         shared.again.fetch_add(1, Relaxed);
     }
     loop {
         let error = match rx.recv_ref() {
-            Ok(message) => {
-                let position = message.position();
+            Ok(guard) => {
+                let position = guard.position();
                 shared.at_work.store(position + 1, Release);
-                assert_eq!(*message, said(position));
+                assert_eq!(*guard, message(position));
                 assert_eq!(position, shared.received.load(Relaxed), "a gap, or a message twice");
-                drop(message);
+                drop(guard);
                 shared.received.store(position + 1, Release);
                 continue;
             }

@@ -1,5 +1,5 @@
-//! Masses of deaths: while no member is parked, and of all members of a channel during its
-//! creation.
+//! Many deaths: while no member is parked, so that their posts pile up, and of all members of a
+//! channel during its creation.
 
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
@@ -28,14 +28,15 @@ const SLICE: Duration = Duration::from_millis(150);
 #[test(quiet)]
 fn deaths_without_parked_waiters() {
     let name = Name::new();
-    let many = Name::new();
+    let mpmc_name = Name::new();
     let mut rx: spsc::Receiver<u64> = name.options().open().expect("open");
-    let many_rx: mpmc::Receiver<u64> = many.options().open().expect("open");
+    let mpmc_rx: mpmc::Receiver<u64> = mpmc_name.options().open().expect("open");
     let deaths = scale().deaths;
-    let mut worker = Worker::start(&[&"token_pileup::die", &name, &many, &deaths]).expect("start");
+    let mut worker =
+        Worker::start(&[&"token_pileup::die", &name, &mpmc_name, &deaths]).expect("start");
     let [highest, trims] = worker.figures().expect("figures");
     println!(
-        "masses {deaths} deaths without parked waiters: at most {highest} posts left by them, \
+        "{deaths} deaths without parked waiters: at most {highest} posts left by them, \
          trimmed {trims} times"
     );
     assert!(trims >= 2.0, "neither channel reached the limit");
@@ -44,14 +45,14 @@ fn deaths_without_parked_waiters() {
     worker.tell("send").expect("tell");
     // Without a sender, receiving would end with `Disconnected`.
     rx.wait_for_peer(Duration::from_secs(20)).expect("a sender");
-    many_rx.wait_for_peer(Duration::from_secs(20)).expect("a sender");
+    mpmc_rx.wait_for_peer(Duration::from_secs(20)).expect("a sender");
     for _ in 0..2 {
         let sent_at = match rx.recv_timeout(Duration::from_secs(20)) {
             Ok(sent_at) => sent_at,
             Err(error) => panic!("SPSC: {error}"),
         };
         watch.must_be_within(SLICE, sent_at);
-        let sent_at = many_rx.recv_timeout(Duration::from_secs(20)).expect("MPMC");
+        let sent_at = mpmc_rx.recv_timeout(Duration::from_secs(20)).expect("MPMC");
         watch.must_be_within(SLICE, sent_at);
     }
     worker.finish();
@@ -60,12 +61,12 @@ fn deaths_without_parked_waiters() {
 /// Causes half of the deaths in each channel, one after the other.
 #[work]
 fn die(orders: &mut Orders) {
-    let (name, many): (String, String) = (orders.next(), orders.next());
+    let (name, mpmc_name): (String, String) = (orders.next(), orders.next());
     let deaths: u64 = orders.next();
     // SAFETY: takes a number only. The suite has a watchdog of its own, for any number of deaths.
     unsafe { libc::alarm(0) };
-    let sets =
-        [&name, &many].map(|name| sysvring::stat(&**name).expect("stat").set.expect("a set").id);
+    let sets = [&name, &mpmc_name]
+        .map(|name| sysvring::stat(&**name).expect("stat").set.expect("a set").id);
     // In MPMC channels a death is posted to both sides, in SPSC channels only to the receiver.
     let watched = [(sets[0], WAKE_RECEIVERS), (sets[1], WAKE_RECEIVERS), (sets[1], WAKE_SENDERS)];
     watched.iter().for_each(|&(set, wake)| raw_ipc::add(set, wake, NEARLY));
@@ -82,7 +83,8 @@ fn die(orders: &mut Orders) {
                     end();
                 }
                 _ => {
-                    let _tx: mpmc::Sender<u64> = Options::named(&many).attach().expect("attach");
+                    let _tx: mpmc::Sender<u64> =
+                        Options::named(&mpmc_name).attach().expect("attach");
                     end();
                 }
             }
@@ -100,13 +102,13 @@ fn die(orders: &mut Orders) {
     say(format!("{highest} {trims}"));
     sysvring_support::worker::hear();
     let mut tx: spsc::Sender<u64> = Options::named(&name).attach().expect("attach");
-    let many_tx: mpmc::Sender<u64> = Options::named(&many).attach().expect("attach");
+    let mpmc_tx: mpmc::Sender<u64> = Options::named(&mpmc_name).attach().expect("attach");
     for _ in 0..2 {
         // By now the receivers are parked.
         std::thread::sleep(Duration::from_millis(20));
         tx.send(&now_ns()).expect("send");
         std::thread::sleep(Duration::from_millis(20));
-        many_tx.send(&now_ns()).expect("send");
+        mpmc_tx.send(&now_ns()).expect("send");
     }
 }
 
@@ -119,7 +121,7 @@ fn all_members_are_killed_during_creation() {
     let [whole, parts, left] = worker.figures().expect("figures");
     worker.finish();
     println!(
-        "masses {cycles} times all members were killed during creation: {whole} times two \
+        "{cycles} times all members were killed during creation: {whole} times two \
          segments or sets were left, {parts} times one; after the next open or reap {left}"
     );
     assert!(whole + parts > 0.3 * cycles as f64, "killed before they made anything");
@@ -127,56 +129,50 @@ fn all_members_are_killed_during_creation() {
     assert_eq!(left, 0.0);
 }
 
-/// Is one side of one channel until it is killed. The first process to arrive makes the channel.
-fn take_part(options: Options, many: bool, sends: bool) {
-    match (many, sends) {
+fn forever(mut call: impl FnMut()) -> ! {
+    loop {
+        call();
+    }
+}
+
+/// Runs one side of one channel until it is killed. The first process to arrive makes the channel.
+fn take_part(options: Options, mpmc: bool, sends: bool) {
+    match (mpmc, sends) {
         (false, true) => {
             let mut tx: spsc::Sender<u64> = options.open().expect("open");
-            loop {
-                let _ = tx.try_send(&1);
-            }
+            forever(|| _ = tx.try_send(&1));
         }
         (false, false) => {
             let mut rx: spsc::Receiver<u64> = options.open().expect("open");
-            loop {
-                let _ = rx.try_recv();
-            }
+            forever(|| _ = rx.try_recv());
         }
         (true, true) => {
             let tx: mpmc::Sender<u64> = options.open().expect("open");
-            loop {
-                let _ = tx.try_send(&1);
-            }
+            forever(|| _ = tx.try_send(&1));
         }
         (true, false) => {
             let rx: mpmc::Receiver<u64> = options.open().expect("open");
-            loop {
-                let _ = rx.try_recv();
-            }
+            forever(|| _ = rx.try_recv());
         }
     }
 }
 
-/// Is both sides of a channel without a key, until it is killed.
-fn be_private(many: bool) {
-    if many {
+/// Runs both sides of a channel without a key, until it is killed.
+fn take_both_parts(mpmc: bool) {
+    if mpmc {
         let tx: mpmc::Sender<u64> = Options::private().open().expect("open");
         let rx: mpmc::Receiver<u64> = Options::id(tx.id()).attach().expect("attach");
-        loop {
-            let _ = (tx.try_send(&1), rx.try_recv());
-        }
+        forever(|| _ = (tx.try_send(&1), rx.try_recv()));
     }
     let mut tx: spsc::Sender<u64> = Options::private().open().expect("open");
     let mut rx: spsc::Receiver<u64> = Options::id(tx.id()).attach().expect("attach");
-    loop {
-        let _ = (tx.try_send(&1), rx.try_recv());
-    }
+    forever(|| _ = (tx.try_send(&1), rx.try_recv()));
 }
 
 /// Opens the channel as the next members do, checks that it takes a negligible time, and uses it.
-fn open_and_use(options: impl Fn() -> Options, many: bool) {
+fn open_and_use(options: impl Fn() -> Options, mpmc: bool) {
     let options = || options().open_timeout(Duration::ZERO);
-    if many {
+    if mpmc {
         let rx: mpmc::Receiver<u64> = options().open().expect("open");
         let tx: mpmc::Sender<u64> = options().open().expect("open");
         while rx.try_recv().is_ok() {}
@@ -193,9 +189,9 @@ fn open_and_use(options: impl Fn() -> Options, many: bool) {
 
 /// The maximum time in ns that a process gets to start and make a channel. It adapts to the
 /// results, so that deaths happen during creation on a busy host, too.
-struct Patience(u64);
+struct Lifetimes(u64);
 
-impl Patience {
+impl Lifetimes {
     /// Waits without a sleep, which would always take longer.
     fn linger(&self, rng: &mut Rng) {
         let time = Duration::from_nanos(rng.below(self.0));
@@ -205,7 +201,7 @@ impl Patience {
         }
     }
 
-    fn learn(&mut self, objects_made: usize) {
+    fn adapt(&mut self, objects_made: usize) {
         match objects_made {
             0 => self.0 = (self.0 + self.0 / 10).min(50_000_000),
             1 => {}
@@ -219,45 +215,45 @@ fn make_and_die(orders: &mut Orders) {
     let (name, cycles): (String, u64) = (orders.next(), orders.next());
     // SAFETY: takes a number only. The suite has a watchdog of its own, for any number of cycles.
     unsafe { libc::alarm(0) };
-    let (mut rng, mut patience) = (Rng::new(), Patience(400_000));
+    let (mut rng, mut lifetimes) = (Rng::new(), Lifetimes(400_000));
     let (mut whole, mut parts, mut left) = (0, 0, 0);
     let before = raw_ipc::marked();
     let remaining = || -> Vec<Object> {
         raw_ipc::marked().into_iter().filter(|object| !before.contains(object)).collect()
     };
     for n in 0..cycles {
-        let many = n % 2 == 1;
+        let mpmc = n % 2 == 1;
         // The channel is kept or not and then opened, or not kept and reaped, or private and
         // reaped.
-        let way = n / 2 % 4;
-        let lifetime = [Lifetime::Kept, Lifetime::LastMember][usize::from(way != 0)];
+        let end = n / 2 % 4;
+        let lifetime = [Lifetime::Kept, Lifetime::LastMember][usize::from(end != 0)];
         let options = || Options::named(&name).capacity(8).lifetime(lifetime);
-        let start = |sends: bool| match way {
-            3 => Fork::start(|| be_private(many)),
-            _ => Fork::start(|| take_part(options(), many, sends)),
+        let start = |sends: bool| match end {
+            3 => Fork::start(|| take_both_parts(mpmc)),
+            _ => Fork::start(|| take_part(options(), mpmc, sends)),
         };
         // Each dies at a random step: one process alone, or while the other one also runs.
         let first_sends = rng.below(2) == 0;
         let mut first = start(first_sends);
         let alone = rng.below(2) == 0;
         if alone {
-            patience.linger(&mut rng);
+            lifetimes.linger(&mut rng);
             first.kill();
         }
         let mut second = start(!first_sends);
-        patience.linger(&mut rng);
+        lifetimes.linger(&mut rng);
         second.kill();
         first.kill();
         assert!(first.kill_and_wait() && second.kill_and_wait(), "one process ended by itself");
         let made = remaining().len();
-        patience.learn(made);
+        lifetimes.adapt(made);
         whole += u64::from(made >= 2);
         parts += u64::from(made == 1);
-        match way {
-            0 | 1 => Fork::start(|| open_and_use(options, many)).finish(),
+        match end {
+            0 | 1 => Fork::start(|| open_and_use(options, mpmc)).finish(),
             _ => _ = sysvring::reap().expect("reap"),
         }
-        if way == 0 {
+        if end == 0 {
             sysvring::remove(&*name).expect("the channel exists");
         }
         let there = sysvring::stat(&*name);

@@ -46,23 +46,23 @@ type Message = [u64; 2];
 
 #[test(quiet)]
 fn one_slot_and_a_thread_for_each_seat() {
-    sleep_in(1, 7, 3, 4, 1);
+    run(1, 7, 3, 4, 1);
 }
 
 #[test(quiet)]
 fn two_slots_and_three_threads_for_each_seat() {
-    sleep_in(2, 8, 2, 4, 4);
+    run(2, 8, 2, 4, 4);
 }
 
 #[test(quiet)]
 fn four_slots_and_eight_threads_for_each_member() {
-    sleep_in(4, 6, 2, 3, 8);
+    run(4, 6, 2, 3, 8);
 }
 
-fn sleep_in(capacity: usize, seats: usize, senders: usize, receivers: usize, threads: usize) {
+fn run(capacity: usize, seats: usize, senders: usize, receivers: usize, threads: usize) {
     let (name, seconds) = (Name::new(), scale().seconds.div_ceil(6));
     let mut worker = Worker::start(&[
-        &"sleepers::sleep_and_wake",
+        &"parked_waiters::park_and_wake",
         &name,
         &capacity,
         &seats,
@@ -99,7 +99,7 @@ struct Notes {
 }
 
 #[work]
-fn sleep_and_wake(orders: &mut Orders) {
+fn park_and_wake(orders: &mut Orders) {
     let name: String = orders.next();
     let [capacity, seats, senders, receivers, threads]: [usize; 5] =
         std::array::from_fn(|_| orders.next());

@@ -7,7 +7,7 @@ use sysvring_support::step::{Stepper, Stop};
 use sysvring_support::worker::{Orders, Worker, say};
 use sysvring_support::{test, work};
 
-use crate::messages::{ALL, COUNT, Course, WAITS, nothing};
+use crate::messages::{ALL, Body, COUNT, WAITS, nothing};
 
 const OVER: &str = "over";
 
@@ -22,8 +22,8 @@ const SLACK: f64 = 0.03;
 const AT_THE_END: f64 = 7.0;
 
 /// Counts the instructions or system calls of a child between its marks, with `step` as the unit.
-fn count(course: Course, step: fn(&mut Stepper) -> Stop, counted: Stop) -> u64 {
-    let mut child = Stepper::start(course).unwrap_or_else(|stop| panic!("no start: {stop:?}"));
+fn count(body: Body, step: fn(&mut Stepper) -> Stop, counted: Stop) -> u64 {
+    let mut child = Stepper::start(body).unwrap_or_else(|stop| panic!("no start: {stop:?}"));
     let mut n = 0;
     loop {
         match step(&mut child) {
@@ -34,14 +34,14 @@ fn count(course: Course, step: fn(&mut Stepper) -> Stop, counted: Stop) -> u64 {
     }
 }
 
-fn calls(course: Course) -> u64 {
-    count(course, |child| child.run_to_call(&mut || false), Stop::Call)
+fn calls(body: Body) -> u64 {
+    count(body, |child| child.run_to_call(&mut || false), Stop::Call)
 }
 
 /// Returns the instructions for each message, without those of the marks.
-fn instructions(course: Course) -> f64 {
+fn instructions(body: Body) -> f64 {
     let step = |child: &mut Stepper| child.step(&mut || false);
-    let [all, marks] = [course, nothing].map(|course| count(course, step, Stop::There));
+    let [all, marks] = [body, nothing].map(|body| count(body, step, Stop::There));
     (all - marks) as f64 / COUNT as f64
 }
 
@@ -56,8 +56,8 @@ fn messages_make_no_system_call() {
 fn count_calls(_: &mut Orders) {
     let marks = calls(nothing);
     assert!(marks > 0, "a mark is a system call");
-    for (name, course) in ALL {
-        assert_eq!(calls(*course) - marks, 0, "{name}: system calls in {COUNT} messages");
+    for (name, body) in ALL {
+        assert_eq!(calls(*body) - marks, 0, "{name}: system calls in {COUNT} messages");
     }
 }
 
@@ -72,17 +72,17 @@ fn spinning_makes_no_system_call() {
 #[work]
 fn count_calls_of_waits(_: &mut Orders) {
     let marks = calls(nothing);
-    for (name, course) in WAITS {
+    for (name, body) in WAITS {
         // A stepped child stops at the entry and at the exit of a call.
-        say(format!("{name} {}", (calls(*course) - marks) as f64 / COUNT as f64 / 2.0));
+        say(format!("{name} {}", (calls(*body) - marks) as f64 / COUNT as f64 / 2.0));
     }
     say(OVER);
 }
 
 /// Returns the compiler's version.
 fn compiler() -> String {
-    let said = Command::new("rustc").arg("--version").output();
-    said.ok().and_then(|out| String::from_utf8(out.stdout).ok()).unwrap_or_default().trim().into()
+    let output = Command::new("rustc").arg("--version").output();
+    output.ok().and_then(|out| String::from_utf8(out.stdout).ok()).unwrap_or_default().trim().into()
 }
 
 /// Returns why the figures cannot be compared with the stored ones.
@@ -120,8 +120,8 @@ fn figures_of(work: &str) -> Vec<(String, f64)> {
 
 #[work]
 fn count_instructions(_: &mut Orders) {
-    for (name, course) in ALL {
-        say(format!("{name} {}", instructions(*course)));
+    for (name, body) in ALL {
+        say(format!("{name} {}", instructions(*body)));
     }
     say(OVER);
 }

@@ -15,15 +15,17 @@ type Middle = [u64; 8];
 type Large = [u64; 128];
 
 /// What a child does.
-pub type Course = fn();
+pub type Body = fn();
 
 /// All of them, by name.
-pub const ALL: &[(&str, Course)] = &[
-    ("spsc send 8 B", || one::<Small>(7, |tx, m| tx.send(m).expect("a free slot"), |_| {})),
-    ("spsc recv 8 B", || one_received::<Small>(7, |rx| rx.recv().map(drop).expect("a message"))),
-    ("spsc send 64 B", || one::<Middle>([7; 8], |tx, m| tx.send(m).expect("a free slot"), |_| {})),
+pub const ALL: &[(&str, Body)] = &[
+    ("spsc send 8 B", || spsc_send::<Small>(7, |tx, m| tx.send(m).expect("a free slot"), |_| {})),
+    ("spsc recv 8 B", || spsc_receive::<Small>(7, |rx| rx.recv().map(drop).expect("a message"))),
+    ("spsc send 64 B", || {
+        spsc_send::<Middle>([7; 8], |tx, m| tx.send(m).expect("a free slot"), |_| {})
+    }),
     ("spsc recv 64 B", || {
-        one_received::<Middle>([7; 8], |rx| rx.recv().map(drop).expect("a message"));
+        spsc_receive::<Middle>([7; 8], |rx| rx.recv().map(drop).expect("a message"));
     }),
     ("spsc loan 64 B", || {
         let write = |tx: &mut spsc::Sender<Middle>, m: &Middle| {
@@ -31,17 +33,17 @@ pub const ALL: &[(&str, Course)] = &[
             *loan = *m;
             loan.commit();
         };
-        one([7; 8], write, |_| {});
+        spsc_send([7; 8], write, |_| {});
     }),
     ("spsc recv_ref 64 B", || {
         let read = |rx: &mut spsc::Receiver<Middle>| {
             std::hint::black_box(&*rx.recv_ref().expect("a message"));
         };
-        one_received([7; 8], read);
+        spsc_receive([7; 8], read);
     }),
     ("spsc recv_into 1 KiB", || {
         let mut place = Box::new([0; 128]);
-        one_received::<Large>([7; 128], move |rx| rx.recv_into(&mut place).expect("a message"));
+        spsc_receive::<Large>([7; 128], move |rx| rx.recv_into(&mut place).expect("a message"));
     }),
     ("spsc send_batch 8 B", || {
         let send = |tx: &mut spsc::Sender<Small>| {
@@ -49,21 +51,21 @@ pub const ALL: &[(&str, Course)] = &[
                 tx.send_batch(&[7; BATCH]).expect("a free slot");
             }
         };
-        one(7, |_, _| {}, send);
+        spsc_send(7, |_, _| {}, send);
     }),
     ("spsc recv_batch 8 B", || {
         let mut batch = Vec::with_capacity(COUNT);
-        one_received::<Small>(7, move |rx| {
+        spsc_receive::<Small>(7, move |rx| {
             while batch.len() < COUNT {
                 rx.recv_batch(&mut batch, BATCH).expect("messages");
             }
         });
     }),
-    ("mpmc send 8 B", || many::<Small>(7, |tx, m| tx.send(m).expect("a free slot"))),
-    ("mpmc recv 8 B", || many_received::<Small>(7, |rx| rx.recv().map(drop).expect("a message"))),
-    ("mpmc send 64 B", || many::<Middle>([7; 8], |tx, m| tx.send(m).expect("a free slot"))),
+    ("mpmc send 8 B", || mpmc_send::<Small>(7, |tx, m| tx.send(m).expect("a free slot"))),
+    ("mpmc recv 8 B", || mpmc_receive::<Small>(7, |rx| rx.recv().map(drop).expect("a message"))),
+    ("mpmc send 64 B", || mpmc_send::<Middle>([7; 8], |tx, m| tx.send(m).expect("a free slot"))),
     ("mpmc recv 64 B", || {
-        many_received::<Middle>([7; 8], |rx| rx.recv().map(drop).expect("a message"));
+        mpmc_receive::<Middle>([7; 8], |rx| rx.recv().map(drop).expect("a message"));
     }),
     ("mpmc loan 64 B", || {
         let write = |tx: &mpmc::Sender<Middle>, m: &Middle| {
@@ -71,17 +73,17 @@ pub const ALL: &[(&str, Course)] = &[
             *loan = *m;
             loan.commit().expect("it is ours");
         };
-        many([7; 8], write);
+        mpmc_send([7; 8], write);
     }),
     ("mpmc recv_ref 64 B", || {
         let read = |rx: &mpmc::Receiver<Middle>| {
             std::hint::black_box(&*rx.recv_ref().expect("a message"));
         };
-        many_received([7; 8], read);
+        mpmc_receive([7; 8], read);
     }),
     ("mpmc send_batch 8 B", || {
         let left = Cell::new(COUNT);
-        many::<Small>(7, move |tx, m| {
+        mpmc_send::<Small>(7, move |tx, m| {
             while left.get() != 0 {
                 tx.send_batch(&[*m; BATCH]).expect("a free slot");
                 left.set(left.get() - BATCH);
@@ -90,7 +92,7 @@ pub const ALL: &[(&str, Course)] = &[
     }),
     ("mpmc recv_batch 8 B", || {
         let batch = RefCell::new(Vec::with_capacity(COUNT));
-        many_received::<Small>(7, move |rx| {
+        mpmc_receive::<Small>(7, move |rx| {
             let mut batch = batch.borrow_mut();
             while batch.len() < COUNT {
                 rx.recv_batch(&mut batch, BATCH).expect("messages");
@@ -101,22 +103,22 @@ pub const ALL: &[(&str, Course)] = &[
 
 /// Waits without parking for a message or a free slot that never becomes available, until the
 /// timeout, [`COUNT`] times.
-pub const WAITS: &[(&str, Course)] = &[
+pub const WAITS: &[(&str, Body)] = &[
     ("spsc receiver", || {
-        let (_tx, mut rx) = pair::<Small>(7);
+        let (_tx, mut rx) = spsc_pair::<Small>(7);
         waits(|time| rx.recv_timeout(time).err() == Some(RecvError::Timeout));
     }),
     ("mpmc receiver", || {
-        let (_tx, rx) = members::<Small>(7);
+        let (_tx, rx) = mpmc_pair::<Small>(7);
         waits(|time| rx.recv_timeout(time).err() == Some(RecvError::Timeout));
     }),
     ("spsc sender", || {
-        let (mut tx, _rx) = pair::<Small>(7);
+        let (mut tx, _rx) = spsc_pair::<Small>(7);
         (0..tx.capacity()).for_each(|_| tx.send(&7).expect("a free slot"));
         waits(|time| tx.send_timeout(&7, time) == Err(SendError::Timeout));
     }),
     ("mpmc sender", || {
-        let (tx, _rx) = members::<Small>(7);
+        let (tx, _rx) = mpmc_pair::<Small>(7);
         (0..tx.capacity()).for_each(|_| tx.send(&7).expect("a free slot"));
         waits(|time| tx.send_timeout(&7, time) == Err(SendError::Timeout));
     }),
@@ -136,7 +138,7 @@ pub fn nothing() {
 }
 
 /// Makes both ends of a channel whose ring has wrapped around twice, and which know their peer.
-fn pair<M: Message + Copy>(message: M) -> (spsc::Sender<M>, spsc::Receiver<M>) {
+fn spsc_pair<M: Message + Copy>(message: M) -> (spsc::Sender<M>, spsc::Receiver<M>) {
     let mut tx: spsc::Sender<M> = Options::private().create().expect("a channel");
     let mut rx: spsc::Receiver<M> = Options::id(tx.id()).attach().expect("its other side");
     for _ in 0..2 * tx.capacity() {
@@ -146,28 +148,28 @@ fn pair<M: Message + Copy>(message: M) -> (spsc::Sender<M>, spsc::Receiver<M>) {
     (tx, rx)
 }
 
-fn one<M: Message + Copy>(
+fn spsc_send<M: Message + Copy>(
     message: M,
     send: impl Fn(&mut spsc::Sender<M>, &M),
     send_all: impl Fn(&mut spsc::Sender<M>),
 ) {
-    let (mut tx, _rx) = pair(message);
+    let (mut tx, _rx) = spsc_pair(message);
     mark();
     (0..COUNT).for_each(|_| send(&mut tx, &message));
     send_all(&mut tx);
     mark();
 }
 
-fn one_received<M: Message + Copy>(message: M, mut receive: impl FnMut(&mut spsc::Receiver<M>)) {
-    let (mut tx, mut rx) = pair(message);
+fn spsc_receive<M: Message + Copy>(message: M, mut receive: impl FnMut(&mut spsc::Receiver<M>)) {
+    let (mut tx, mut rx) = spsc_pair(message);
     (0..COUNT).for_each(|_| tx.send(&message).expect("a free slot"));
     mark();
     (0..COUNT).for_each(|_| receive(&mut rx));
     mark();
 }
 
-/// Does the same as [`pair`] for MPMC.
-fn members<M: Message + Copy>(message: M) -> (mpmc::Sender<M>, mpmc::Receiver<M>) {
+/// Does the same as [`spsc_pair`] for MPMC.
+fn mpmc_pair<M: Message + Copy>(message: M) -> (mpmc::Sender<M>, mpmc::Receiver<M>) {
     let tx: mpmc::Sender<M> = Options::private().create().expect("a channel");
     let rx: mpmc::Receiver<M> = Options::id(tx.id()).attach().expect("another member");
     for _ in 0..2 * tx.capacity() {
@@ -177,15 +179,15 @@ fn members<M: Message + Copy>(message: M) -> (mpmc::Sender<M>, mpmc::Receiver<M>
     (tx, rx)
 }
 
-fn many<M: Message + Copy>(message: M, send: impl Fn(&mpmc::Sender<M>, &M)) {
-    let (tx, _rx) = members(message);
+fn mpmc_send<M: Message + Copy>(message: M, send: impl Fn(&mpmc::Sender<M>, &M)) {
+    let (tx, _rx) = mpmc_pair(message);
     mark();
     (0..COUNT).for_each(|_| send(&tx, &message));
     mark();
 }
 
-fn many_received<M: Message + Copy>(message: M, receive: impl Fn(&mpmc::Receiver<M>)) {
-    let (tx, rx) = members(message);
+fn mpmc_receive<M: Message + Copy>(message: M, receive: impl Fn(&mpmc::Receiver<M>)) {
+    let (tx, rx) = mpmc_pair(message);
     (0..COUNT).for_each(|_| tx.send(&message).expect("a free slot"));
     mark();
     (0..COUNT).for_each(|_| receive(&rx));

@@ -8,6 +8,7 @@
 pub mod board;
 pub mod commands;
 pub mod fork;
+pub mod handle;
 pub mod inject;
 pub mod ipc;
 pub mod ipc_namespace;

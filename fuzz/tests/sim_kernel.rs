@@ -1,41 +1,22 @@
-//! The model against the kernel: the same calls, and the same answers.
+//! The simulated kernel and the real one give the same answers to the same calls.
 
 use std::ffi::c_int;
 use std::ptr;
 
-/// Sequences, and calls of each.
+use sysvring_support::raw_ipc::{GETALL, GETPID, GETVAL, SEM_UNDO, SETALL, SETVAL};
+use sysvring_support::rng::Rng;
+
+/// The number of sequences, and of calls of each.
 const SEQUENCES: u64 = 400;
 const CALLS: usize = 60;
 
-const GETPID: c_int = 11;
-const GETVAL: c_int = 12;
-const GETALL: c_int = 13;
-const SETVAL: c_int = 16;
-const SETALL: c_int = 17;
-const UNDO: i16 = 0x1000;
-const MOST: usize = 4;
+/// The maximum number of semaphores of a set.
+const SEMAPHORES: usize = 4;
 
-/// Numbers by splitmix64.
-struct Random(u64);
+/// The result of a call: numbers, or an errno.
+type Answer = Result<Vec<i64>, i32>;
 
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (x ^ x >> 31) % n
-    }
-
-    fn of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len() as u64) as usize]
-    }
-}
-
-/// What a call said: numbers, or an error number.
-type Said = Result<Vec<i64>, i32>;
-
-/// One thread's objects, by the order in which they were seen.
+/// The objects of one thread, in the order in which they were made.
 #[derive(Default)]
 struct World {
     sets: Vec<c_int>,
@@ -47,8 +28,8 @@ fn check(result: c_int) -> Result<c_int, i32> {
     if result != -1 {
         return Ok(result);
     }
-    match std::io::Error::last_os_error().raw_os_error().expect("of the kernel") {
-        // The kernel tells who remembers the number of what is gone, and who made one up.
+    match std::io::Error::last_os_error().raw_os_error().expect("an errno") {
+        // The kernel distinguishes identifiers of removed objects from those that never existed.
         libc::EIDRM => Err(libc::EINVAL),
         errno => Err(errno),
     }
@@ -67,8 +48,8 @@ fn is_own(pid: c_int) -> i64 {
 }
 
 impl World {
-    /// Some call.
-    fn call(&mut self, random: &mut Random) -> Said {
+    /// Makes a random call.
+    fn call(&mut self, random: &mut Rng) -> Answer {
         let key = match random.below(4) {
             0 => libc::IPC_PRIVATE,
             n => 0x4800_0000 | (std::process::id() as c_int & 0xf_ffff) << 4 | n as c_int,
@@ -80,7 +61,7 @@ impl World {
         let segment = random.below(self.segments.len().max(1) as u64) as usize;
         match random.below(13) {
             0 => {
-                let n = random.below(MOST as u64 + 1) as c_int;
+                let n = random.below(SEMAPHORES as u64 + 1) as c_int;
                 // SAFETY: numbers only.
                 let id = check(unsafe { libc::semget(key, n, flags) })?;
                 Ok(vec![place(&mut self.sets, id)])
@@ -112,26 +93,26 @@ impl World {
         }
     }
 
-    fn attach_or_detach(&mut self, segment: usize, random: &mut Random) -> Said {
+    fn attach_or_detach(&mut self, segment: usize, random: &mut Rng) -> Answer {
         if random.below(2) == 0 && !self.attached.is_empty() {
             let at = random.below(self.attached.len() as u64) as usize;
             let (_, base) = self.attached.swap_remove(at);
-            // SAFETY: attached, and used no more.
+            // SAFETY: attached, and not used any more.
             return check(unsafe { libc::shmdt(base.cast()) }).map(|_| vec![]);
         }
         let id = self.segments.get(segment).copied().unwrap_or(-1);
-        // SAFETY: at a place of the kernel's choice.
+        // SAFETY: the kernel picks the address.
         let base = unsafe { libc::shmat(id, ptr::null(), 0) }.cast::<u8>();
         check(if base.addr() == usize::MAX { -1 } else { 0 })?;
         self.attached.push((segment, base));
-        // SAFETY: no segment is smaller than a byte, and no other thread has it.
+        // SAFETY: no segment is smaller than a byte, and no other thread uses it.
         unsafe {
             *base = (*base).wrapping_add(1);
             Ok(vec![(*base).into()])
         }
     }
 
-    fn look_or_remove(&self, segment: usize, random: &mut Random) -> Said {
+    fn look_or_remove(&self, segment: usize, random: &mut Rng) -> Answer {
         let id = self.segments.get(segment).copied().unwrap_or(-1);
         if random.below(4) == 0 {
             // SAFETY: no pointer is read.
@@ -158,10 +139,10 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         for (_, base) in &self.attached {
-            // SAFETY: attached, and used no more.
+            // SAFETY: attached, and not used any more.
             unsafe { libc::shmdt(base.cast()) };
         }
-        // SAFETY: no pointer is read. Of this thread's objects, some of which are gone.
+        // SAFETY: no pointer is read. Some of these objects are removed already.
         unsafe {
             self.sets.iter().for_each(|id| _ = libc::semctl(*id, 0, libc::IPC_RMID));
             self.segments
@@ -171,23 +152,23 @@ impl Drop for World {
     }
 }
 
-/// Some operations, one after the other or with a moment to wait.
-fn operate(set: c_int, random: &mut Random) -> Said {
+/// Makes a random `semop` that does not wait, or a `semtimedop` with a very short timeout.
+fn operate(set: c_int, random: &mut Rng) -> Answer {
     let waits = random.below(3) == 0;
     let nowait = if waits { 0 } else { libc::IPC_NOWAIT as i16 };
     let mut ops: Vec<_> = (0..random.below(4))
         .map(|_| libc::sembuf {
-            sem_num: random.below(MOST as u64) as u16,
+            sem_num: random.below(SEMAPHORES as u64) as u16,
             sem_op: random.of(&[0, 1, 1, 2, -1, -1, -2, 32767, -32767]),
-            sem_flg: nowait | random.of(&[0, UNDO]),
+            sem_flg: nowait | random.of(&[0, SEM_UNDO]),
         })
         .collect();
-    let moment = libc::timespec { tv_sec: 0, tv_nsec: 1 };
+    let timeout = libc::timespec { tv_sec: 0, tv_nsec: 1 };
     let (data, len) = (ops.as_mut_ptr(), ops.len());
     let result = if waits {
-        // SAFETY: so many operations, and a time that outlives the call.
+        // SAFETY: the length of the operations, and a timeout that outlives the call.
         unsafe {
-            libc::syscall(libc::SYS_semtimedop, set, data, len, ptr::from_ref(&moment)) as c_int
+            libc::syscall(libc::SYS_semtimedop, set, data, len, ptr::from_ref(&timeout)) as c_int
         }
     } else {
         // SAFETY: as above.
@@ -196,50 +177,51 @@ fn operate(set: c_int, random: &mut Random) -> Said {
     check(result).map(|_| vec![])
 }
 
-/// All values, told or set.
-fn values(set: c_int, random: &mut Random) -> Said {
-    let mut values = [0u16; MOST];
+/// Reads or sets all values.
+fn values(set: c_int, random: &mut Rng) -> Answer {
+    let mut values = [0u16; SEMAPHORES];
     if random.below(2) == 0 {
         values.iter_mut().for_each(|value| *value = random.of(&[0, 1, 32767, 32768, 65535, 5, 6]));
-        // SAFETY: as many values as a set here has, at least.
+        // SAFETY: no set here has more values.
         return check(unsafe { libc::semctl(set, 0, SETALL, values.as_mut_ptr()) }).map(|_| vec![]);
     }
-    // SAFETY: room for as many.
+    // SAFETY: as above.
     check(unsafe { libc::semctl(set, 0, GETALL, values.as_mut_ptr()) })?;
     Ok(values.map(i64::from).to_vec())
 }
 
-/// One value or who left it, told or set.
-fn one_value(set: c_int, random: &mut Random) -> Said {
-    let (n, value) = (random.below(MOST as u64) as c_int, random.of(&[0, 1, 32767, 32768, -1]));
+/// Reads or sets one value, or reads the process that changed it last.
+fn one_value(set: c_int, random: &mut Rng) -> Answer {
+    let (n, value) =
+        (random.below(SEMAPHORES as u64) as c_int, random.of(&[0, 1, 32767, 32768, -1]));
     let command = random.of(&[GETVAL, GETPID, SETVAL]);
     // SAFETY: numbers only.
     let result = check(unsafe { libc::semctl(set, n, command, value) })?;
     Ok(vec![if command == GETPID { is_own(result) } else { result.into() }])
 }
 
-/// What all calls say of a sequence that a number stands for.
-fn sequence(seed: u64) -> Vec<Said> {
-    let (mut world, mut random) = (World::default(), Random(seed << 20));
+/// Returns the answers to the sequence of calls that a number stands for.
+fn sequence(seed: u64) -> Vec<Answer> {
+    let (mut world, mut random) = (World::default(), Rng(seed << 20));
     (0..CALLS).map(|_| world.call(&mut random)).collect()
 }
 
 #[test]
-fn the_model_says_what_the_kernel_says() {
+fn the_simulated_kernel_answers_as_the_real_one() {
     let all = || (0..SEQUENCES).map(sequence).collect::<Vec<_>>();
     let kernel = all();
-    let modelled = std::thread::spawn(move || {
+    let simulated = std::thread::spawn(move || {
         sysvring_fuzz::sim_kernel::model();
         all()
     });
-    let model = modelled.join().expect("answers");
+    let model = simulated.join().expect("answers");
     for (seed, (kernel, model)) in kernel.iter().zip(&model).enumerate() {
         for (n, (kernel, model)) in kernel.iter().zip(model).enumerate() {
             assert_eq!(kernel, model, "call {n} of sequence {seed}");
         }
     }
-    // Both ways of each call came.
-    let (good, bad) = kernel.iter().flatten().partition::<Vec<_>, _>(|said| said.is_ok());
+    // Many calls succeeded, and many failed.
+    let (good, bad) = kernel.iter().flatten().partition::<Vec<_>, _>(|answer| answer.is_ok());
     assert!(good.len() > CALLS && bad.len() > CALLS, "{} and {}", good.len(), bad.len());
     println!("{} calls, of which {} failed", good.len() + bad.len(), bad.len());
 }

@@ -1,28 +1,24 @@
-//! The calls of System V: segments and sets.
+//! The calls of System V IPC.
 
 use std::cell::RefCell;
 use std::ffi::{c_int, c_long, c_void};
 
+use sysvring_support::raw_ipc::{GETALL, GETPID, GETVAL, SETALL, SETVAL, SHM_INFO};
+
 use super::model::{Errno, Model};
-use super::sets::{SLEEPS, Set};
+use super::sets::{Set, WOULD_BLOCK};
 use super::time::{nanoseconds, pass};
 use super::{MODEL, answer, forward};
 
 const IPC_INFO: c_int = 3;
-const GETPID: c_int = 11;
-const GETVAL: c_int = 12;
-const GETALL: c_int = 13;
-const SETVAL: c_int = 16;
-const SETALL: c_int = 17;
 const SEM_STAT: c_int = 18;
 const SEM_INFO: c_int = 19;
 const SEM_STAT_ANY: c_int = 20;
 const SHM_STAT: c_int = 13;
-const SHM_INFO: c_int = 14;
 const SHM_STAT_ANY: c_int = 15;
 
-// SAFETY, of all names here: the signature is the C library's, with as many numbers in the place of
-// variable arguments as it looks at; nothing unwinds.
+// SAFETY, of all functions here: the signature is that of the C library, with as many numbers in
+// place of variable arguments as it reads; nothing unwinds.
 
 #[unsafe(no_mangle)]
 extern "C" fn shmget(key: c_int, len: usize, flags: c_int) -> c_int {
@@ -61,7 +57,7 @@ extern "C" fn shmctl(id: c_int, command: c_int, buffer: *mut libc::shmid_ds) -> 
     let mut model = model.borrow_mut();
     let stat = |model: &Model, id| {
         let stat = model.shm_stat(id)?;
-        // SAFETY: for these commands, the place of a `shmid_ds`.
+        // SAFETY: for these commands, a pointer to a `shmid_ds`.
         unsafe { buffer.write(stat) };
         Ok(id)
     };
@@ -104,7 +100,7 @@ extern "C" fn semctl(id: c_int, n: c_int, command: c_int, argument: usize) -> c_
     let mut model = model.borrow_mut();
     let stat = |model: &mut Model, id| {
         let stat = model.set(id)?.stat();
-        // SAFETY: for these commands, the place of a `semid_ds`.
+        // SAFETY: for these commands, a pointer to a `semid_ds`.
         unsafe { (argument as *mut libc::semid_ds).write(stat) };
         Ok(id)
     };
@@ -115,16 +111,18 @@ extern "C" fn semctl(id: c_int, n: c_int, command: c_int, argument: usize) -> c_
             SEM_STAT | SEM_STAT_ANY => model.sem_at_index(id).and_then(|id| stat(&mut model, id)),
             SEM_INFO => Ok(model.highest_set()),
             IPC_INFO => {
-                // SAFETY: numbers only, for which zeros are valid.
+                // SAFETY: zeros are valid numbers.
                 let mut limits: libc::seminfo = unsafe { std::mem::zeroed() };
                 limits.semmsl = 32_000;
-                // SAFETY: for this command, the place of a `seminfo`.
+                // SAFETY: for this command, a pointer to a `seminfo`.
                 unsafe { (argument as *mut libc::seminfo).write(limits) };
                 Ok(0)
             }
             libc::IPC_SET => model.set(id).map(|set| {
-                // SAFETY: for this command, a `semid_ds`.
-                set.give(unsafe { (*(argument as *const libc::semid_ds)).sem_perm.mode as u32 });
+                // SAFETY: for this command, a pointer to a `semid_ds`.
+                set.set_mode(unsafe {
+                    (*(argument as *const libc::semid_ds)).sem_perm.mode as u32
+                });
                 0
             }),
             GETVAL => model.set(id).and_then(|set| set.value(n)),
@@ -151,7 +149,7 @@ extern "C" fn semctl(id: c_int, n: c_int, command: c_int, argument: usize) -> c_
     )
 }
 
-/// A call that would wait: nobody is there to end that but the clock.
+/// Executes a `semop`. One that would block ends at its timeout, because nothing else can end it.
 fn operate(
     model: &RefCell<Model>,
     id: c_int,
@@ -159,16 +157,16 @@ fn operate(
     len: usize,
     limit: Option<u64>,
 ) -> Result<c_int, Errno> {
-    // SAFETY: as many operations as the caller says.
+    // SAFETY: the length is the caller's.
     let ops = unsafe { std::slice::from_raw_parts(ops, len) };
     match (model.borrow_mut().set(id)?.operate(ops), limit) {
-        (Err(SLEEPS), Some(limit)) => {
+        (Err(WOULD_BLOCK), Some(limit)) => {
             pass(limit);
             Err(libc::EAGAIN)
         }
-        (Err(SLEEPS), None) => {
-            // To be found, not to be waited for.
-            eprintln!("it would sleep for ever");
+        (Err(WOULD_BLOCK), None) => {
+            // A fuzzer reports an abort at once, and a timeout only after a while.
+            eprintln!("this call would block for ever");
             std::process::abort();
         }
         (other, _) => other,
@@ -197,12 +195,12 @@ extern "C" fn syscall(
     type Word = usize;
     match (n, MODEL.get()) {
         (libc::SYS_semtimedop, Some(model)) => {
-            // SAFETY: null, or a time that outlives the call.
+            // SAFETY: null, or a timeout that outlives the call.
             let limit = unsafe { (d as *const libc::timespec).as_ref() };
             let limit = limit.map(nanoseconds);
             answer(operate(model, a as c_int, b as *const libc::sembuf, c, limit), -1).into()
         }
-        // Of one thread.
+        // There is only one thread.
         (libc::SYS_membarrier, Some(_)) => 0,
         _ => forward!(
             c"syscall",

@@ -1,12 +1,12 @@
-//! The calls that the library makes to the kernel, answered by a model of it in threads that ask for
-//! that; everywhere else they go on to the C library.
+//! A simulated kernel: it answers the system calls of threads that ask for it. The calls of all
+//! other threads are forwarded to the C library.
 //!
-//! With the kernel an input of most targets is a few hundred system calls, and a few thousand are
-//! done in a second; with the model ten times as many, and always in the same way: time is what the
-//! model says, each look at a clock is later than the last. The names below are those of the C library,
-//! and a program takes its own functions first.
+//! Most inputs make a few hundred system calls. With the simulated kernel they run about ten times
+//! as fast, and always in the same way, because time is simulated as well: each reading of a clock
+//! is later than the one before. The functions have the names of those of the C library, and the
+//! linker prefers a program's own functions.
 //!
-//! `tests/sim_kernel.rs` compares both, call by call.
+//! `tests/sim_kernel.rs` compares it with the real kernel, call by call.
 
 mod ipc;
 mod model;
@@ -21,38 +21,38 @@ use model::{Errno, Model};
 
 thread_local! {
     static MODEL: Cell<Option<&'static RefCell<Model>>> = const { Cell::new(None) };
-    /// The time of this input so far.
+    /// The simulated time, while an input runs.
     static CLOCK: Cell<Option<u64>> = const { Cell::new(None) };
     static RANDOM: Cell<u64> = const { Cell::new(0) };
 }
 
-/// From now on this thread sees the model instead of the kernel, until it ends.
+/// Simulates the kernel for this thread until it ends.
 ///
 /// # Panics
-/// When the kernel makes no channel.
+/// If the real kernel cannot create a channel.
 pub fn model() {
-    // What the library asks once in a process it asks of the kernel.
+    // The library probes the kernel once in each process. It must probe the real one.
     let first = sysvring::Options::private().create::<sysvring::spsc::Sender<u64>>();
     drop(first.expect("a channel"));
-    // Never freed: handles of this thread are dropped until its very end.
+    // Never freed, because the thread's last action may be to drop a handle.
     MODEL.set(Some(Box::leak(Box::default())));
 }
 
-/// The model, or the kernel where the environment says `FUZZ_KERNEL=real`.
+/// Simulates the kernel, unless the environment has `FUZZ_KERNEL=real`.
 pub fn from_environment() {
     match std::env::var("FUZZ_KERNEL").as_deref() {
         Ok("real") => {}
         Ok("model") | Err(_) => model(),
-        Ok(other) => panic!("FUZZ_KERNEL={other}: it is `real` or `model`"),
+        Ok(other) => panic!("FUZZ_KERNEL={other}: it must be `real` or `model`"),
     }
 }
 
-/// Whether this thread sees the model.
+/// Returns whether the kernel is simulated for this thread.
 pub(crate) fn is_model() -> bool {
     MODEL.get().is_some()
 }
 
-/// Does it from the same moment on, and with the same random numbers, each time.
+/// Runs `what` from the same simulated time on, and with the same random numbers, each time.
 pub(crate) fn at_the_same_time(what: impl FnOnce()) {
     struct Over;
     impl Drop for Over {
@@ -68,28 +68,28 @@ pub(crate) fn at_the_same_time(what: impl FnOnce()) {
     what();
 }
 
-/// The C library's function of that name.
+/// Returns the address of the C library's function with this name.
 fn real(name: &CStr, known: &AtomicUsize) -> usize {
     let address = known.load(Ordering::Relaxed);
     if address != 0 {
         return address;
     }
-    // SAFETY: a name that ends in a zero.
+    // SAFETY: the name ends with a zero byte.
     let address = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr().cast::<c_char>()) }.addr();
     if address == 0 {
-        // Nothing of this program works then, a panic neither.
+        // A panic would need such functions as well.
         std::process::abort();
     }
     known.store(address, Ordering::Relaxed);
     address
 }
 
-/// A call goes on to the C library.
+/// Forwards a call to the C library.
 macro_rules! forward {
     ($name:literal, fn($($type:ty),*) -> $result:ty, $($argument:expr),*) => {{
         static KNOWN: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
         let address = crate::sim_kernel::real($name, &KNOWN) as *const ();
-        // SAFETY: that function has these arguments, and ours are the caller's.
+        // SAFETY: the function has this signature, and the arguments are the caller's.
         unsafe {
             std::mem::transmute::<*const (), unsafe extern "C" fn($($type),*) -> $result>(address)
                 ($($argument),*)
@@ -99,10 +99,10 @@ macro_rules! forward {
 
 use forward;
 
-/// An answer as the C library gives it.
+/// Returns a result in the C library's way.
 fn answer<T>(result: Result<T, Errno>, failed: T) -> T {
     result.unwrap_or_else(|errno| {
-        // SAFETY: the address of this thread's error number.
+        // SAFETY: the address of this thread's errno.
         unsafe { *libc::__errno_location() = errno };
         failed
     })

@@ -1,8 +1,7 @@
-//! A System V of one thread: segments and sets as the kernel has them, for whoever never waits for
-//! anybody else.
+//! System V IPC for one thread, which never has to wait for another one.
 //!
-//! A segment is a block of the heap of exactly its size, so that AddressSanitizer sees who reads or
-//! writes behind its end. What would sleep is told at once that its time is over.
+//! A segment is a heap block of exactly its size, so that AddressSanitizer detects every access
+//! past its end. A call that would block times out at once.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::collections::BTreeMap;
@@ -10,10 +9,10 @@ use std::sync::LazyLock;
 
 use super::sets::Set;
 
-/// An error number.
+/// An errno.
 pub(super) type Errno = i32;
 
-/// The kernel's bit of a segment that goes with its last attachment.
+/// The kernel's mark of a segment that is removed at its last detachment.
 const DEST: u32 = 0o1000;
 const PAGE: usize = 4096;
 
@@ -43,7 +42,7 @@ impl Segment {
 
     fn new(key: i32, mode: u32, len: usize) -> Segment {
         let layout = Segment::layout(len);
-        // SAFETY: not of size zero, as whoever makes one has checked.
+        // SAFETY: the size is not zero; `shmget` has checked it.
         let base = unsafe { alloc_zeroed(layout) };
         if base.is_null() {
             handle_alloc_error(layout);
@@ -54,21 +53,21 @@ impl Segment {
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        // SAFETY: allocated with that layout, and attached nowhere any more.
+        // SAFETY: allocated with this layout, and not attached any more.
         unsafe { dealloc(self.base, Segment::layout(self.len)) };
     }
 }
 
-/// This process, which does not fork.
+/// Returns the PID of this process, which does not fork.
 pub(super) fn pid() -> i32 {
     static PID: LazyLock<i32> = LazyLock::new(|| {
-        // SAFETY: takes nothing and cannot fail. Not `getpid`, which asks here.
+        // SAFETY: takes nothing and cannot fail. `getpid` would be simulated.
         unsafe { libc::syscall(libc::SYS_getpid) as i32 }
     });
     *PID
 }
 
-/// What `shmget` and `semget` do alike: the object of a key, or a new one.
+/// Does what `shmget` and `semget` have in common: returns the object of a key, or makes one.
 fn get<T>(
     objects: &mut BTreeMap<i32, T>,
     last_id: &mut i32,
@@ -146,7 +145,7 @@ impl Model {
 
     pub(super) fn shm_stat(&self, id: i32) -> Result<libc::shmid_ds, Errno> {
         let segment = self.segments.get(&id).ok_or(libc::EINVAL)?;
-        // SAFETY: numbers only, for which zeros are valid.
+        // SAFETY: zeros are valid numbers.
         let mut stat: libc::shmid_ds = unsafe { std::mem::zeroed() };
         stat.shm_perm.__key = segment.key;
         stat.shm_perm.mode = segment.mode as _;
@@ -172,7 +171,7 @@ impl Model {
     pub(super) fn semget(&mut self, key: i32, n: i32, flags: i32) -> Result<i32, Errno> {
         let n = usize::try_from(n).map_err(|_| libc::EINVAL)?;
         let make = || match n {
-            1..=Set::MOST => Ok(Set::new(key, flags as u32 & 0o777, n)),
+            1..=Set::MAX_LEN => Ok(Set::new(key, flags as u32 & 0o777, n)),
             _ => Err(libc::EINVAL),
         };
         let (objects, last) = (&mut self.sets, &mut self.last_id);
@@ -196,7 +195,7 @@ impl Model {
     }
 }
 
-/// The user of this process, who owns everything there is.
+/// Returns the user of this process, who owns all objects.
 pub(super) fn user() -> u32 {
     // SAFETY: takes nothing and cannot fail.
     unsafe { libc::geteuid() }

@@ -1,15 +1,16 @@
-//! One semaphore set of the model, with the limits of the kernel.
+//! One semaphore set of the simulated kernel, with the limits of the real one.
+
+use sysvring_support::raw_ipc::SEM_UNDO;
 
 use super::model::{Errno, pid, user};
 
-/// Most that a semaphore holds, and most that the end of its process takes back.
+/// The maximum value of a semaphore, and of what the end of a process reverts.
 const MAX: i32 = 32767;
-/// Most operations of a call.
+/// The maximum number of operations of a call.
 const OPERATIONS: usize = 500;
-const UNDO: i16 = 0x1000;
 
-/// Not an error number: it would sleep until somebody comes.
-pub(super) const SLEEPS: Errno = -1;
+/// Not an errno: the call would block.
+pub(super) const WOULD_BLOCK: Errno = -1;
 
 #[derive(Debug)]
 pub(super) struct Set {
@@ -22,14 +23,14 @@ pub(super) struct Set {
 #[derive(Clone, Copy, Debug, Default)]
 struct Semaphore {
     value: i32,
-    /// What the end of this process would add.
+    /// The number that the end of this process would add.
     undo: i32,
     pid: i32,
 }
 
 impl Set {
-    /// Most semaphores of a set.
-    pub(super) const MOST: usize = 32000;
+    /// The maximum number of semaphores of a set.
+    pub(super) const MAX_LEN: usize = 32000;
 
     pub(super) fn new(key: i32, mode: u32, n: usize) -> Set {
         Set { key, mode, semaphores: vec![Semaphore::default(); n], was_used: false }
@@ -39,7 +40,7 @@ impl Set {
         self.semaphores.len()
     }
 
-    /// All of the operations or none.
+    /// Executes all of the operations or none.
     pub(super) fn operate(&mut self, ops: &[libc::sembuf]) -> Result<i32, Errno> {
         if ops.is_empty() {
             return Err(libc::EINVAL);
@@ -53,9 +54,9 @@ impl Set {
         for (done, op) in ops.iter().enumerate() {
             let semaphore = &mut self.semaphores[usize::from(op.sem_num)];
             if let Err(errno) = semaphore.operate(op) {
-                // An operation that was done can be taken back.
+                // Those that were executed are reverted.
                 for op in ops[..done].iter().rev() {
-                    self.semaphores[usize::from(op.sem_num)].take_back(op);
+                    self.semaphores[usize::from(op.sem_num)].revert(op);
                 }
                 return Err(errno);
             }
@@ -79,7 +80,7 @@ impl Set {
         Ok(self.semaphore(n)?.pid)
     }
 
-    /// What a semaphore can hold, looked at before anything else.
+    /// Checks a value, which the kernel does before it looks the set up.
     pub(super) fn check(value: i32) -> Result<i32, Errno> {
         if (0..=MAX).contains(&value) { Ok(value) } else { Err(libc::ERANGE) }
     }
@@ -104,13 +105,13 @@ impl Set {
         Ok(0)
     }
 
-    /// The owner stays: there is but one user.
-    pub(super) fn give(&mut self, mode: u32) {
+    /// Changes the mode. The owner stays the same, because there is only one user.
+    pub(super) fn set_mode(&mut self, mode: u32) {
         self.mode = self.mode & !0o777 | mode & 0o777;
     }
 
     pub(super) fn stat(&self) -> libc::semid_ds {
-        // SAFETY: numbers only, for which zeros are valid.
+        // SAFETY: zeros are valid numbers.
         let mut stat: libc::semid_ds = unsafe { std::mem::zeroed() };
         stat.sem_perm.__key = self.key;
         stat.sem_perm.mode = self.mode as _;
@@ -126,10 +127,10 @@ impl Semaphore {
     fn operate(&mut self, op: &libc::sembuf) -> Result<(), Errno> {
         let n = i32::from(op.sem_op);
         if n == 0 && self.value != 0 || self.value + n < 0 {
-            let waits = op.sem_flg & libc::IPC_NOWAIT as i16 == 0;
-            return Err(if waits { SLEEPS } else { libc::EAGAIN });
+            let blocks = op.sem_flg & libc::IPC_NOWAIT as i16 == 0;
+            return Err(if blocks { WOULD_BLOCK } else { libc::EAGAIN });
         }
-        let undo = if op.sem_flg & UNDO != 0 { self.undo - n } else { self.undo };
+        let undo = if op.sem_flg & SEM_UNDO != 0 { self.undo - n } else { self.undo };
         if self.value + n > MAX || !(-MAX - 1..=MAX).contains(&undo) {
             return Err(libc::ERANGE);
         }
@@ -137,10 +138,10 @@ impl Semaphore {
         Ok(())
     }
 
-    fn take_back(&mut self, op: &libc::sembuf) {
+    fn revert(&mut self, op: &libc::sembuf) {
         let n = i32::from(op.sem_op);
         self.value -= n;
-        if op.sem_flg & UNDO != 0 {
+        if op.sem_flg & SEM_UNDO != 0 {
             self.undo += n;
         }
     }

@@ -1,14 +1,15 @@
-//! Time, and what else differs from one run to the next: clocks, sleeps, random numbers, processors.
+//! Everything else that differs from one run to the next: time, random numbers, processors.
 
 use std::ffi::{c_int, c_long, c_uint, c_void};
 
 use super::model::pid;
 use super::{CLOCK, MODEL, RANDOM, forward};
 
-/// What a look at the clock takes, in nanoseconds: a spinning wait of some microseconds is soon over.
-const LOOK: u64 = 4000;
+/// The time that a reading of the clock takes, in nanoseconds. A spin of some microseconds then
+/// ends soon.
+const READING: u64 = 4000;
 
-/// So many nanoseconds later.
+/// Advances the clock by this number of nanoseconds.
 pub(super) fn pass(time: u64) {
     CLOCK.set(CLOCK.get().map(|now| now.saturating_add(time)));
 }
@@ -17,19 +18,18 @@ pub(super) fn nanoseconds(time: &libc::timespec) -> u64 {
     (time.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec as u64)
 }
 
-// SAFETY, of all names here: the signature is the C library's, with as many numbers in the place of
-// variable arguments as it looks at; nothing unwinds.
+// SAFETY, of all functions here: the signature is that of the C library; nothing unwinds.
 
 #[unsafe(no_mangle)]
 extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> c_int {
     type Time = *mut libc::timespec;
-    // The time of day is what a fuzzer measures by, in the middle of an input too.
+    // A fuzzer measures its inputs by the time of day.
     let Some(now) = CLOCK.get().filter(|_| clock != libc::CLOCK_REALTIME) else {
         return forward!(c"clock_gettime", fn(libc::clockid_t, Time) -> c_int, clock, time);
     };
-    CLOCK.set(Some(now + LOOK));
+    CLOCK.set(Some(now + READING));
     let (tv_sec, tv_nsec) = ((now / 1_000_000_000) as _, (now % 1_000_000_000) as _);
-    // SAFETY: a place for the answer.
+    // SAFETY: the caller's pointer to the result.
     unsafe { time.write(libc::timespec { tv_sec, tv_nsec }) };
     0
 }
@@ -81,7 +81,7 @@ extern "C" fn clock_nanosleep(
 extern "C" fn madvise(place: *mut c_void, len: usize, advice: c_int) -> c_int {
     type Place = *mut c_void;
     match (advice, CLOCK.get()) {
-        // A segment of the heap, there already.
+        // A segment on the heap is populated already.
         (libc::MADV_POPULATE_WRITE, Some(_)) => 0,
         _ => forward!(c"madvise", fn(Place, usize, c_int) -> c_int, place, len, advice),
     }
@@ -120,7 +120,7 @@ extern "C" fn getrandom(bytes: *mut c_void, len: usize, flags: c_uint) -> isize 
     RANDOM.set(n);
     let number = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     for (at, byte) in number.to_be_bytes().into_iter().cycle().take(len).enumerate() {
-        // SAFETY: room for so many.
+        // SAFETY: the caller's buffer has this length.
         unsafe { bytes.cast::<u8>().add(at).write(byte) };
     }
     len as isize

@@ -1,4 +1,5 @@
-//! `cargo +nightly fuzz run commands fuzz/corpus/commands fuzz/seeds/commands`; without a fuzzer it replays files.
+//! Run by `cargo +nightly fuzz run commands fuzz/corpus/commands fuzz/seeds/commands`.
+//! Without libFuzzer, the program replays files.
 #![cfg_attr(fuzzing, no_main)]
 
 sysvring_fuzz::program!(commands);

@@ -1,4 +1,5 @@
-//! `cargo +nightly fuzz run live fuzz/corpus/live fuzz/seeds/live`; without a fuzzer it replays files.
+//! Run by `cargo +nightly fuzz run live fuzz/corpus/live fuzz/seeds/live`.
+//! Without libFuzzer, the program replays files.
 #![cfg_attr(fuzzing, no_main)]
 
 sysvring_fuzz::program!(live);

@@ -1,4 +1,5 @@
-//! `cargo +nightly fuzz run messages fuzz/corpus/messages fuzz/seeds/messages`; without a fuzzer it replays files.
+//! Run by `cargo +nightly fuzz run messages fuzz/corpus/messages fuzz/seeds/messages`.
+//! Without libFuzzer, the program replays files.
 #![cfg_attr(fuzzing, no_main)]
 
 sysvring_fuzz::program!(messages);

@@ -1,43 +1,44 @@
-//! Whatever lies in a segment and a set: who opens or looks gets an error with a name, or a handle
-//! that works or says so; never a panic, never a hang; and what is not a channel stays as it is.
+//! Whatever a segment and a set contain, a process that opens or inspects them gets a specific
+//! error, or a handle that works or reports a fault. It never panics and never blocks for ever, and
+//! objects that are not a channel stay as they are.
 //!
 //! The input: a byte of flags ([`Plan`]), a byte and a half-word of sizes, a list of values for the
-//! set, then patches over a real channel, or the bytes of a segment that never was one.
+//! set, then patches of a real channel, or the bytes of a segment that never was one.
 
 use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use sysvring::{Address, ChannelId, Message, Observer, Options, Wait, mpmc, spsc};
+use sysvring::{Address, ChannelId, Handle, Message, Observer, Options, Wait};
+use sysvring_support::handle::{AnyFlavor, AnyHandle, Mpmc, Spsc};
+use sysvring_support::raw_ipc::{self, Segment, at};
 
-use crate::exercise::{Uses, checked};
+use crate::exercise::{self, checked};
 use crate::input::Input;
-use crate::raw::{Segment, Set, is_free, marked_segment, remove_segment};
 use crate::sim_kernel;
 use crate::time::within;
 
-/// Of another process' creating, joining and removing, of which there is none.
+/// The timeout of opening, which no other process delays here.
 const TIMEOUT: Duration = Duration::from_micros(200);
-/// All calls together, on a machine that does other things too.
+/// The maximum time of an input, on a busy machine.
 const TOO_LONG: Duration = Duration::from_secs(8);
 
-/// Semaphores of a one-to-one channel: two seats and eight more. Of a many-to-many channel, as many
-/// more as it has members.
-const ONE_TO_ONE: u16 = 10;
-const MANY: u16 = 8 + MEMBERS as u16;
+/// The number of semaphores of an SPSC channel.
+const SPSC: usize = raw_ipc::FIRST_SEAT + 2;
+const MPMC: usize = raw_ipc::FIRST_SEAT + MEMBERS;
 const MEMBERS: usize = 6;
-/// Semaphores that a set of a channel may have.
-const SEMAPHORES: std::ops::RangeInclusive<u16> = 10..=262;
+/// The numbers of semaphores that a channel's set may have.
+const SEMAPHORES: std::ops::RangeInclusive<usize> = 10..=262;
 
 /// The target.
 pub fn attach(data: &[u8]) {
     joins(data);
 }
 
-/// The same; whether somebody could attach to what the input laid there.
+/// Does the same, and returns whether a handle could attach to what the input made.
 pub fn joins(data: &[u8]) -> bool {
-    // One key at a time: what is left behind is then known to be this input's.
+    // One input at a time, so that objects that are left behind are this input's.
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
     let joined = Cell::new(false);
@@ -48,50 +49,50 @@ pub fn joins(data: &[u8]) -> bool {
 fn once(data: &[u8]) -> bool {
     let mut input = Input::new(data);
     let plan = Plan::read(&mut input);
-    match (plan.text, plan.many) {
-        (false, false) => run::<u64, spsc::Sender<_>, spsc::Receiver<_>>(&plan, input, &7),
-        (false, true) => run::<u64, mpmc::Sender<_>, mpmc::Receiver<_>>(&plan, input, &7),
-        (true, false) => run::<[u8], spsc::Sender<_>, spsc::Receiver<_>>(&plan, input, b"any"),
-        (true, true) => run::<[u8], mpmc::Sender<_>, mpmc::Receiver<_>>(&plan, input, b"any"),
+    match (plan.text, plan.mpmc) {
+        (false, false) => run::<Spsc, u64>(&plan, input, &7),
+        (false, true) => run::<Mpmc, u64>(&plan, input, &7),
+        (true, false) => run::<Spsc, [u8]>(&plan, input, b"any"),
+        (true, true) => run::<Mpmc, [u8]>(&plan, input, b"any"),
     }
 }
 
-/// What is to be there.
+/// The objects to make, and what is done with them.
 #[derive(Debug)]
 struct Plan {
-    /// A channel that the crate made, patched; else objects made by hand.
+    /// Whether the library makes a channel, which is then patched. Otherwise, objects are made
+    /// without it.
     real: bool,
     segment: bool,
     segment_marked: bool,
     set: bool,
     set_marked: bool,
-    /// Identifier and nonce in the header are made right after all.
+    /// Whether the set's identifier and the nonce are corrected in the header.
     bound: bool,
-    /// Handles that were opened before live on.
+    /// Whether handles that were opened before stay open.
     live: bool,
-    /// Messages of variable length.
+    /// Whether messages differ in length.
     text: bool,
-    /// Neither has a key.
+    /// Whether neither object has a key.
     private: bool,
-    /// Many to many.
-    many: bool,
+    mpmc: bool,
     wait: Wait,
-    /// After everything was opened.
-    looks_again: bool,
-    /// Who opens asks for what a new channel here would have; else for nothing.
+    /// Whether the channel is inspected again after everything was opened.
+    inspects_again: bool,
+    /// Whether a handle is opened with the options of a new channel rather than with none.
     asks: bool,
     by_id: bool,
     by_key: bool,
-    semaphores: u16,
+    semaphores: usize,
     bytes: usize,
-    values: Vec<(u16, u16)>,
+    values: Vec<(usize, i32)>,
 }
 
 impl Plan {
     fn read(input: &mut Input<'_>) -> Plan {
         let (flags, sizes) = (input.byte(), input.byte());
         let is = |bit: u8| flags & bit != 0;
-        // A number of semaphores needs them all.
+        // A number of semaphores takes all bits.
         let less = if sizes < 192 { sizes } else { 0 };
         Plan {
             real: is(1),
@@ -103,63 +104,83 @@ impl Plan {
             live: is(64),
             text: is(128),
             private: sizes & 1 != 0,
-            many: sizes & 2 != 0,
+            mpmc: sizes & 2 != 0,
             wait: if less & 4 != 0 { Wait::Park } else { Wait::Balanced },
-            looks_again: less & 8 == 0,
+            inspects_again: less & 8 == 0,
             asks: less & 16 == 0,
             by_id: less & 32 == 0,
             by_key: less & 64 == 0,
             // Mostly the right number.
             semaphores: match sizes {
-                192.. => u16::from(sizes - 191) * 5,
-                _ if sizes & 2 != 0 => MANY,
-                _ => ONE_TO_ONE,
+                192.. => usize::from(sizes - 191) * 5,
+                _ if sizes & 2 != 0 => MPMC,
+                _ => SPSC,
             },
-            // Of a larger one there are only more slots.
+            // A larger segment has only more slots.
             bytes: usize::from(input.half() % 8192).max(1),
             values: {
                 let count = input.byte() % 12;
-                (0..count).map(|_| (u16::from(input.byte() % 12), input.half() & 0x7fff)).collect()
+                let value = |input: &mut Input<'_>| {
+                    (usize::from(input.byte() % 12), (input.half() & 0x7fff).into())
+                };
+                (0..count).map(|_| value(input)).collect()
             },
         }
     }
 }
 
 impl Plan {
-    /// The options of a channel that the crate makes here.
+    /// Returns the options of a channel that the library makes here.
     fn ask(&self, options: Options) -> Options {
         let options = if self.text { options.slot_size(24) } else { options };
-        let options = if self.many { options.max_members(MEMBERS) } else { options };
+        let options = if self.mpmc { options.max_members(MEMBERS) } else { options };
         options.capacity(4)
     }
 }
 
-/// What the input made, taken away at its end.
-struct Ground {
+/// The objects that the input made. Dropping it removes them, and what the library made under the
+/// key.
+struct Objects {
     key: i32,
     segment: Option<Segment>,
-    set: Option<Set>,
+    set: Option<i32>,
 }
 
-impl Drop for Ground {
+impl Drop for Objects {
     fn drop(&mut self) {
-        if let Some(segment) = self.segment.take() {
-            remove_segment(segment.id);
+        let segment = self.segment.take().map(|segment| segment.id);
+        for id in segment.into_iter().chain(marked_segment(self.key)) {
+            let _ = raw_ipc::remove_segment(id);
         }
-        if let Some(set) = self.set {
-            set.remove();
-        }
-        // What the crate itself made there.
-        if let Some(id) = marked_segment(self.key) {
-            remove_segment(id);
-        }
-        if let Some(set) = Set::marked(self.key) {
-            set.remove();
+        for id in self.set.into_iter().chain(marked_set(self.key)) {
+            let _ = raw_ipc::remove_set(id);
         }
     }
 }
 
-/// A key without a segment or a set.
+/// Returns the identifier of the key's segment, if it has the mark.
+fn marked_segment(key: i32) -> Option<i32> {
+    let is_marked = |id: &i32| {
+        let stat = raw_ipc::segment_stat(*id);
+        stat.is_ok_and(|stat| raw_ipc::is_marked(stat.shm_perm.mode.into()))
+    };
+    raw_ipc::segment_of(key).filter(is_marked)
+}
+
+/// Returns the identifier of the key's set, if it has the mark.
+fn marked_set(key: i32) -> Option<i32> {
+    let is_marked = |id: &i32| {
+        let stat = raw_ipc::set_stat(*id);
+        stat.is_ok_and(|stat| raw_ipc::is_marked(stat.sem_perm.mode.into()))
+    };
+    raw_ipc::set_of(key).filter(is_marked)
+}
+
+fn is_free(key: i32) -> bool {
+    (raw_ipc::segment_of(key), raw_ipc::set_of(key)) == (None, None)
+}
+
+/// Returns a key without a segment or a set.
 fn free_key() -> i32 {
     static NEXT: AtomicI32 = AtomicI32::new(0);
     loop {
@@ -171,161 +192,170 @@ fn free_key() -> i32 {
     }
 }
 
-fn run<T, Tx, Rx>(plan: &Plan, mut input: Input<'_>, message: &T) -> bool
-where
-    T: Message + ?Sized,
-    Tx: Uses<T>,
-    Rx: Uses<T>,
-{
-    let mut ground = Ground { key: free_key(), segment: None, set: None };
-    let key = ground.key;
-    let mut live: Option<(Tx, Rx)> = None;
+/// Returns the permission bits of an object that is made without the library.
+fn mode(marked: bool) -> u32 {
+    if marked { raw_ipc::MARKED } else { 0o600 }
+}
+
+fn run<F: AnyFlavor, T: Message + ?Sized>(plan: &Plan, mut input: Input<'_>, message: &T) -> bool {
+    let mut objects = Objects { key: free_key(), segment: None, set: None };
+    let key = objects.key;
+    let mut live: Option<(F::Sender<T>, F::Receiver<T>)> = None;
     if plan.real {
         let options = if plan.private { Options::private() } else { Options::key(key) };
-        let options = if plan.text { options.slot_size(24) } else { options };
-        let options = if plan.many { options.max_members(MEMBERS) } else { options };
-        let mut tx: Tx = options
-            .capacity(4)
-            .open_timeout(TIMEOUT)
-            .wait(plan.wait)
-            .create()
-            .expect("a new channel");
+        let options = plan.ask(options).open_timeout(TIMEOUT).wait(plan.wait);
+        let mut tx: F::Sender<T> = options.create().expect("a new channel");
         let id = tx.id();
-        ground.segment = Some(Segment::attach(id.segment()).expect("it is there"));
-        ground.set = tx.stat().expect("stat").set.map(|set| Set { id: set.id });
-        tx.use_up(message);
+        objects.segment = Some(Segment::attach(id.segment()).expect("the channel's segment"));
+        objects.set = tx.stat().expect("stat").set.map(|set| set.id);
+        exercise::send(&mut tx, message);
         if plan.live || plan.private {
-            let rx = Options::id(id)
-                .open_timeout(TIMEOUT)
-                .wait(plan.wait)
-                .attach()
-                .expect("its other side");
-            live = Some((tx, rx));
+            let options = Options::id(id).open_timeout(TIMEOUT).wait(plan.wait);
+            live = Some((tx, options.attach().expect("its other side")));
         }
     } else {
         let key = if plan.private { libc::IPC_PRIVATE } else { key };
         if plan.segment {
-            let made = Segment::make(key, plan.bytes, plan.segment_marked);
-            ground.segment = Some(made.expect("a new segment"));
+            let made = raw_ipc::create_segment(key, plan.bytes, mode(plan.segment_marked));
+            let made = Segment::attach(made.expect("a new segment"));
+            objects.segment = Some(made.expect("a new segment"));
         }
         if plan.set {
-            let made = Set::make(key, plan.semaphores, plan.set_marked);
-            ground.set = Some(made.expect("a new set"));
+            let made = raw_ipc::create_set(key, plan.semaphores, mode(plan.set_marked));
+            objects.set = Some(made.expect("a new set"));
         }
     }
-    if let Some(segment) = &ground.segment {
-        lay(plan, segment, ground.set, &mut input);
+    if let Some(segment) = &objects.segment {
+        write(plan, segment, objects.set, &mut input);
     }
-    if let Some(set) = ground.set {
-        plan.values.iter().for_each(|&(n, value)| set.set_value(n, value));
+    if let Some(set) = objects.set {
+        set_values(set, &plan.values);
     }
 
-    let foreign = Foreign::of(plan, &ground);
-    let id = ground.segment.as_ref().and_then(identifier);
-    look(key, id);
+    let foreign = Foreign::of(plan, &objects);
+    let id = objects.segment.as_ref().and_then(identifier);
+    inspect(key, id);
     if let Some((tx, rx)) = &mut live {
-        tx.use_up(message);
-        rx.use_up(message);
+        exercise::send(tx, message);
+        exercise::receive(rx);
     }
     drop(live);
     let address = |options: Options| options.open_timeout(TIMEOUT).wait(plan.wait);
     let by_key = || address(Options::key(key));
-    let by_id = |id| join::<T, Tx, Rx>(|| address(Options::id(id)), true, message);
+    let by_id = |id| join::<F, T>(|| address(Options::id(id)), true, message);
     let asking = || if plan.asks { plan.ask(by_key()) } else { by_key() };
-    let joined = [
-        plan.by_id && id.is_some_and(by_id),
-        plan.by_key && join::<T, Tx, Rx>(by_key, true, message),
-    ];
+    let joined =
+        [plan.by_id && id.is_some_and(by_id), plan.by_key && join::<F, T>(by_key, true, message)];
     if joined.contains(&true) {
-        check_binding(key, ground.segment.as_ref());
+        check_binding(key, objects.segment.as_ref());
     }
-    let opened = [joined[0], joined[1], join::<T, Tx, Rx>(asking, false, message)];
-    if plan.looks_again {
-        look(key, id);
+    let opened = [joined[0], joined[1], join::<F, T>(asking, false, message)];
+    if plan.inspects_again {
+        inspect(key, id);
     }
-    // A lifecycle semaphore that was set, and that nobody holds, makes removing wait for 10 seconds:
-    // nothing by the model's clock.
-    if sim_kernel::is_model() || Set::marked(key).is_none_or(|set| set.value(0) == Some(0)) {
+    // Removing waits 10 seconds for a lifecycle semaphore that was set although no process holds
+    // it; with the simulated kernel, that takes no time.
+    let is_locked = |set| raw_ipc::value(set, raw_ipc::LIFECYCLE).ok() != Some(0);
+    if sim_kernel::is_model() || !marked_set(key).is_some_and(is_locked) {
         checked(sysvring::remove(Address::Key(key)));
     }
-    foreign.check(&ground, opened);
-    drop(ground);
+    foreign.check(&objects, opened);
+    drop(objects);
     assert!(is_free(key), "something is left of {plan:?}");
     joined.contains(&true)
 }
 
-/// The bytes of the segment.
-fn lay(plan: &Plan, segment: &Segment, set: Option<Set>, input: &mut Input<'_>) {
+/// Sets these semaphores, if the set has them.
+fn set_values(set: i32, values: &[(usize, i32)]) {
+    for &(semaphore, value) in values {
+        let _ = raw_ipc::set_value(set, semaphore, value);
+    }
+}
+
+/// Writes the bytes of the segment.
+fn write(plan: &Plan, segment: &Segment, set: Option<i32>, input: &mut Input<'_>) {
     if plan.real {
         while !input.is_empty() {
             let (offset, len) = (input.half(), input.byte());
-            // Most of it is slots and gaps: the header's bytes are wanted more often.
+            // The header and little else, because most of a segment is slots and gaps.
             segment.write(usize::from(offset % 4352), input.bytes(usize::from(len % 16) + 1));
         }
     } else {
         segment.write(0, input.bytes(usize::MAX));
     }
     if let Some(set) = set.filter(|_| plan.bound) {
-        segment.write(80, &set.id.to_le_bytes());
-        if let Some(nonce) = segment.word(84) {
-            set.set_value(4, (nonce & 0x7fff) as u16);
-            set.set_value(5, (nonce >> 15 & 0x7fff) as u16);
+        segment.write(at::SET, &set.to_le_bytes());
+        if let Some(nonce) = word(segment, at::NONCE) {
+            let halves = [nonce & 0x7fff, nonce >> 15 & 0x7fff].map(|half| half as i32);
+            let halves = [raw_ipc::NONCE_LOW, raw_ipc::NONCE_HIGH].into_iter().zip(halves);
+            set_values(set, &halves.collect::<Vec<_>>());
         }
     }
 }
 
-/// The identifier by which a segment that looks like a channel would be attached.
+/// Returns the word at an offset, if the segment is long enough.
+fn word(segment: &Segment, at: usize) -> Option<u32> {
+    (at + 4 <= segment.len()).then(|| segment.u32(at).load(Ordering::Relaxed))
+}
+
+/// Returns the identifier by which a segment that looks like a channel would be attached.
 fn identifier(segment: &Segment) -> Option<ChannelId> {
-    let nonce = segment.word(84)?;
+    let nonce = word(segment, at::NONCE)?;
     format!("{}:{nonce:08x}", segment.id).parse().ok()
 }
 
-/// Whoever joined made sure that the set of the key is the one that the segment names.
+/// Checks that the key's set is the one that the segment names. A handle that joined has checked
+/// it.
 fn check_binding(key: i32, segment: Option<&Segment>) {
     let segment = segment.filter(|segment| marked_segment(key) == Some(segment.id));
-    if let (Some(segment), Some(set)) = (segment, Set::marked(key)) {
-        let nonce = |n| set.value(n).map(|half| half as u32);
-        let kept = nonce(4).zip(nonce(5)).map(|(low, high)| low | high << 15);
-        assert_eq!(segment.word(80), Some(set.id as u32), "joined beside its set");
-        assert_eq!(segment.word(84), kept, "joined beside its set");
+    if let (Some(segment), Some(set)) = (segment, marked_set(key)) {
+        let half = |n| raw_ipc::value(set, n).ok().map(|half| half as u32);
+        let kept = half(raw_ipc::NONCE_LOW).zip(half(raw_ipc::NONCE_HIGH));
+        let kept = kept.map(|(low, high)| low | high << 15);
+        assert_eq!(word(segment, at::SET), Some(set as u32), "joined with another set");
+        assert_eq!(word(segment, at::NONCE), kept, "joined with another set");
     }
 }
 
-/// What is nobody's business and must stay.
+/// Objects that are not a channel, and must stay as they are.
 struct Foreign {
     segment: Option<Vec<u8>>,
-    set: Option<Vec<Option<i32>>>,
+    values: Option<Vec<u16>>,
 }
 
 impl Foreign {
-    fn of(plan: &Plan, ground: &Ground) -> Foreign {
+    fn of(plan: &Plan, objects: &Objects) -> Foreign {
         let by_hand = !plan.real;
-        let segment = ground.segment.as_ref().filter(|_| by_hand && !plan.segment_marked);
-        let values = |set: Set| (0..plan.semaphores).map(|n| set.value(n)).collect();
+        let segment = objects.segment.as_ref().filter(|_| by_hand && !plan.segment_marked);
+        let is_set = by_hand && (!plan.set_marked || !SEMAPHORES.contains(&plan.semaphores));
         Foreign {
-            segment: segment.map(Segment::bytes).filter(|bytes| !bytes.starts_with(b"SYSVRING")),
-            set: ground
-                .set
-                .filter(|_| by_hand && (!plan.set_marked || !SEMAPHORES.contains(&plan.semaphores)))
-                .map(values),
+            segment: segment.map(bytes).filter(|bytes| !bytes.starts_with(b"SYSVRING")),
+            values: objects.set.filter(|_| is_set).map(raw_ipc::values),
         }
     }
 
-    fn check(&self, ground: &Ground, opened: [bool; 3]) {
-        if let (Some(before), Some(segment)) = (&self.segment, &ground.segment) {
-            assert!(segment.is_there(), "a segment that is no channel was removed");
-            assert!(*before == segment.bytes(), "a segment that is no channel was written to");
-            assert!(!opened[0], "a segment that is no channel was joined");
+    fn check(&self, objects: &Objects, opened: [bool; 3]) {
+        if let (Some(before), Some(segment)) = (&self.segment, &objects.segment) {
+            let mode = raw_ipc::segment_stat(segment.id).map(|stat| stat.shm_perm.mode);
+            // The kernel's bit for a removed segment that is still attached.
+            let exists = mode.is_ok_and(|mode| mode & 0o1000 == 0);
+            assert!(exists, "a segment that is not a channel was removed");
+            assert!(*before == bytes(segment), "a segment that is not a channel was written to");
+            assert!(!opened[0], "a segment that is not a channel was joined");
         }
-        if let (Some(before), Some(set)) = (&self.set, ground.set) {
-            let now: Vec<_> = (0..before.len() as u16).map(|n| set.value(n)).collect();
-            assert_eq!(*before, now, "a set that is no channel's was changed");
+        if let (Some(before), Some(set)) = (&self.values, objects.set) {
+            let values = raw_ipc::try_values(set).ok();
+            assert_eq!(Some(before), values.as_ref(), "a set of no channel was changed");
         }
     }
 }
 
-/// Looks in all ways.
-fn look(key: i32, id: Option<ChannelId>) {
+fn bytes(segment: &Segment) -> Vec<u8> {
+    segment.read(0..segment.len())
+}
+
+/// Inspects the channel in all ways.
+fn inspect(key: i32, id: Option<ChannelId>) {
     for address in [Some(Address::Key(key)), id.map(Address::Id)].into_iter().flatten() {
         if let Some(observer) = checked(Observer::open(address.clone()))
             && let Some(stat) = checked(observer.stat())
@@ -340,23 +370,21 @@ fn look(key: i32, id: Option<ChannelId>) {
     }
 }
 
-/// Opens both sides and uses them; whether one of them could be opened.
-fn join<T, Tx, Rx>(options: impl Fn() -> Options, only: bool, message: &T) -> bool
-where
-    T: Message + ?Sized,
-    Tx: Uses<T>,
-    Rx: Uses<T>,
-{
-    let mut rx: Option<Rx> = checked(if only { options().attach() } else { options().open() });
-    if let Some(rx) = &mut rx {
-        rx.use_up(message);
-    }
-    let mut tx: Option<Tx> = checked(if only { options().attach() } else { options().open() });
-    if let Some(tx) = &mut tx {
-        tx.use_up(message);
-    }
-    if let Some(rx) = &mut rx {
-        rx.use_up(message);
-    }
+/// Opens both sides and exercises them. Returns whether either could be opened.
+fn join<F: AnyFlavor, T: Message + ?Sized>(
+    options: impl Fn() -> Options,
+    only: bool,
+    message: &T,
+) -> bool {
+    let mut rx: Option<F::Receiver<T>> = open(&options, only);
+    rx.iter_mut().for_each(exercise::receive);
+    let mut tx: Option<F::Sender<T>> = open(&options, only);
+    tx.iter_mut().for_each(|tx| exercise::send(tx, message));
+    rx.iter_mut().for_each(exercise::receive);
     rx.is_some() || tx.is_some()
+}
+
+/// Opens a handle, or with `only` attaches one to an existing channel.
+fn open<H: Handle>(options: impl Fn() -> Options, only: bool) -> Option<H> {
+    checked(if only { options().attach() } else { options().open() })
 }

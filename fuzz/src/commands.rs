@@ -1,4 +1,5 @@
-//! Ops on a channel of this process, from bytes: the vocabulary and the oracle of the property tests.
+//! Operations on a channel of this process, decoded from bytes, with the oracle of the property
+//! tests.
 
 use sysvring_support::commands::here::Here;
 use sysvring_support::commands::{Flavor, Op, Rules, run};
@@ -6,13 +7,13 @@ use sysvring_support::commands::{Flavor, Op, Rules, run};
 use crate::input::Input;
 use crate::sim_kernel::at_the_same_time;
 
-/// More would only take longer.
-const MOST: usize = 400;
+/// The maximum number of operations. More would only take longer.
+const MAX_OPS: usize = 400;
 
-/// Opens a channel as the first bytes say, and does what three bytes each say.
+/// Opens a channel as the first bytes select, and executes one operation for every three bytes.
 ///
 /// # Panics
-/// When an answer cannot be.
+/// If the oracle rejects an answer.
 pub fn commands(input: &[u8]) {
     let mut input = Input::new(input);
     let (kind, size, deliveries) = (input.byte(), input.byte(), input.byte());
@@ -27,7 +28,7 @@ pub fn commands(input: &[u8]) {
         peers: true,
     };
     let mut ops = Vec::new();
-    while !input.is_empty() && ops.len() < MOST {
+    while !input.is_empty() && ops.len() < MAX_OPS {
         ops.push(Op::from([input.byte(), input.byte(), input.byte()]));
     }
     at_the_same_time(|| run(&mut Here::new(rules), rules, &ops));

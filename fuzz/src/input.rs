@@ -1,6 +1,6 @@
-//! Bytes as decisions.
+//! Decodes decisions from bytes.
 
-/// What is left of an input. Past its end everything is zero.
+/// The rest of an input. Past its end, all bytes are zero.
 #[derive(Debug)]
 pub(crate) struct Input<'a>(&'a [u8]);
 
@@ -23,9 +23,9 @@ impl<'a> Input<'a> {
         u16::from_le_bytes([self.byte(), self.byte()])
     }
 
-    /// Up to so many bytes.
-    pub(crate) fn bytes(&mut self, most: usize) -> &'a [u8] {
-        let (bytes, rest) = self.0.split_at(most.min(self.0.len()));
+    /// Returns at max this number of bytes.
+    pub(crate) fn bytes(&mut self, max: usize) -> &'a [u8] {
+        let (bytes, rest) = self.0.split_at(max.min(self.0.len()));
         self.0 = rest;
         bytes
     }

@@ -1,8 +1,8 @@
-//! What the fuzz targets do, as ordinary functions of a byte string. libFuzzer calls them on
-//! nightly; `tests/replay.rs` calls them on stable with the seeds and with random input.
+//! The bodies of the fuzz targets, as ordinary functions of a byte string. libFuzzer calls them on
+//! nightly Rust; `tests/replay.rs` calls them on stable Rust with the seeds and with random input.
 //!
-//! One more target is a line here, one in `tests/replay.rs`, a program of two lines in `fuzz_targets`
-//! with its entry in `Cargo.toml`, and a folder of seeds.
+//! A new target needs a line here, one in `tests/replay.rs`, a program of two lines in
+//! `fuzz_targets` with its entry in `Cargo.toml`, and a folder of seeds.
 
 mod attach;
 mod commands;
@@ -11,7 +11,6 @@ mod input;
 mod live;
 mod messages;
 mod ops;
-mod raw;
 pub mod sim_kernel;
 mod time;
 
@@ -23,7 +22,8 @@ pub use messages::messages;
 #[cfg(fuzzing)]
 pub use libfuzzer_sys;
 
-/// The program of a target: a fuzzer, or without one a replay of the files it is given.
+/// Defines the program of a target: a fuzzer, or without libFuzzer a replay of the files that it is
+/// given.
 #[macro_export]
 macro_rules! program {
     ($target:ident) => {
@@ -40,15 +40,15 @@ macro_rules! program {
     };
 }
 
-/// Runs a target over the files of the command line.
+/// Runs a target with each file of the command line.
 ///
 /// # Errors
-/// A file that cannot be read.
+/// If a file cannot be read.
 pub fn replay(target: fn(&[u8])) -> std::io::Result<()> {
     sim_kernel::from_environment();
     for file in std::env::args_os().skip(1) {
         target(&std::fs::read(&file)?);
-        println!("{}: no complaint", file.display());
+        println!("{}: passed", file.display());
     }
     Ok(())
 }

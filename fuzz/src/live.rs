@@ -1,45 +1,44 @@
-//! Somebody writes into the segment and sets semaphores while members are at work: each call gives a
-//! message, an error with a name or a timeout; never a panic, never a hang; and a handle that said
-//! why it stopped says the same again.
+//! A corrupting writer writes into the segment and sets semaphores while members work: each call
+//! returns a message, a specific error or a timeout. It never panics and never blocks for ever, and
+//! a handle that reported why it stopped reports the same again.
 //!
-//! The input: a byte that picks one of sixteen channels, then steps: a byte that says what is done,
-//! and what that needs. Channels stay open from one input to the next. Before each input their bytes
-//! and semaphores are put back to what they were, and their members come anew, so that an input does
-//! the same whatever came before it.
+//! The input: a byte that selects one of sixteen channels, then steps: a byte that selects what is
+//! done, and its parameters. Channels stay open from one input to the next. Before each input their
+//! bytes and semaphores are restored and their members replaced, so that the effect of an input
+//! does not depend on those before it.
 
 use std::cell::RefCell;
-use std::marker::PhantomData;
 use std::time::Duration;
 
-use sysvring::{ChannelId, Fault, Handle, Lifetime, Message, Options, Wait, mpmc, spsc};
+use sysvring::{ChannelId, Fault, Handle, Lifetime, Options, Role, Wait};
+use sysvring_support::handle::{AnyFlavor, AnyHandle, Mpmc, Spsc};
+use sysvring_support::raw_ipc::{self, Segment, at};
 
 use crate::exercise::checked;
 use crate::input::Input;
-use crate::ops::{Receiving, Sending, Step};
-use crate::raw::{Segment, Set, remove_segment};
+use crate::ops::{self, Sample, Step};
 use crate::time::within;
 
-/// Of opening, which nobody holds up here.
+/// The timeout of opening, which no other process delays here.
 const TIMEOUT: Duration = Duration::from_millis(50);
-/// All calls of an input together.
+/// The maximum time of an input.
 const TOO_LONG: Duration = Duration::from_secs(2);
-/// Most steps of an input.
+/// The maximum number of steps of an input.
 const STEPS: usize = 48;
 
 const CAPACITY: usize = 4;
 const SLOT_SIZE: usize = 24;
 const MEMBERS: usize = 4;
-/// As many semaphores as a set has here, at most.
-const SEMAPHORES: usize = 8 + MEMBERS;
-/// Where the slots begin.
-const SLOTS: usize = 4096;
-/// What the header uses of that.
-const HEADER: usize = 1024 + MEMBERS * 128;
+/// The maximum number of semaphores of a set here.
+const SEMAPHORES: usize = raw_ipc::FIRST_SEAT + MEMBERS;
+/// The number of bytes of the segment that the header uses.
+const HEADER: usize = at::MEMBERS + MEMBERS * at::MEMBER;
 
 /// The target.
 pub fn live(data: &[u8]) {
     thread_local! {
-        static WORLDS: RefCell<[Option<Box<dyn World>>; 16]> = const { RefCell::new([const { None }; 16]) };
+        static WORLDS: RefCell<[Option<Box<dyn World>>; 16]> =
+            const { RefCell::new([const { None }; 16]) };
     }
     within(TOO_LONG, || {
         let mut input = Input::new(data);
@@ -58,11 +57,10 @@ pub fn live(data: &[u8]) {
 #[derive(Clone, Copy, Debug)]
 struct Kind {
     number: usize,
-    /// Many to many.
-    many: bool,
-    /// Messages of variable length.
+    mpmc: bool,
+    /// Whether messages differ in length.
     text: bool,
-    /// It has a key, and its segment is asked after.
+    /// Whether it has a key. Its handles then check whether the segment was removed.
     keyed: bool,
     wait: Wait,
 }
@@ -72,7 +70,7 @@ impl Kind {
         let is = |bit: u8| byte & bit != 0;
         Kind {
             number: usize::from(byte % 16),
-            many: is(1),
+            mpmc: is(1),
             text: is(2),
             keyed: is(4),
             wait: if is(8) { Wait::Park } else { Wait::Balanced },
@@ -80,15 +78,15 @@ impl Kind {
     }
 
     fn build(self) -> Box<dyn World> {
-        match (self.many, self.text) {
-            (false, false) => Channel::<u64, spsc::Sender<_>, spsc::Receiver<_>>::build(self),
-            (false, true) => Channel::<[u8], spsc::Sender<_>, spsc::Receiver<_>>::build(self),
-            (true, false) => Channel::<u64, mpmc::Sender<_>, mpmc::Receiver<_>>::build(self),
-            (true, true) => Channel::<[u8], mpmc::Sender<_>, mpmc::Receiver<_>>::build(self),
+        match (self.mpmc, self.text) {
+            (false, false) => Channel::<Spsc, u64>::build(self),
+            (false, true) => Channel::<Spsc, [u8]>::build(self),
+            (true, false) => Channel::<Mpmc, u64>::build(self),
+            (true, true) => Channel::<Mpmc, [u8]>::build(self),
         }
     }
 
-    /// Some key of this process that nobody has, for a key of each kind.
+    /// Returns a key of this process and this kind.
     fn key(self) -> i32 {
         0x4700_0000 | (std::process::id() as i32 & 0x000f_ffff) << 4 | self.number as i32
     }
@@ -99,62 +97,76 @@ impl Kind {
             false => Options::private(),
         };
         let options = if self.text { options.slot_size(SLOT_SIZE) } else { options };
-        let options = if self.many { options.max_members(MEMBERS) } else { options };
+        let options = if self.mpmc { options.max_members(MEMBERS) } else { options };
         options.capacity(CAPACITY)
     }
 }
 
 /// A channel with a member on each side.
 trait World {
-    /// Puts everything back; false if that cannot be.
+    /// Restores everything. Returns false if that is impossible.
     fn reset(&mut self) -> bool;
     fn play(&mut self, input: &mut Input<'_>);
 }
 
-struct Channel<T: ?Sized, Tx, Rx> {
+struct Channel<F: AnyFlavor, T: Sample + ?Sized> {
     kind: Kind,
     id: ChannelId,
-    tx: Option<Tx>,
-    rx: Option<Rx>,
-    ground: Ground,
-    message: PhantomData<fn(&T)>,
+    tx: Option<F::Sender<T>>,
+    rx: Option<F::Receiver<T>>,
+    objects: Objects,
 }
 
-/// The objects by hand, and what they were at first. Dropped, they go.
-struct Ground {
+/// The segment and the set, accessed without the library, and their first state. Dropping it
+/// removes both.
+struct Objects {
     segment: Segment,
-    set: Set,
+    set: i32,
     stride: usize,
     mode: Option<u32>,
-    bytes: Vec<u8>,
-    values: [u16; SEMAPHORES],
+    words: Vec<u64>,
+    values: Vec<u16>,
 }
 
-impl Ground {
-    fn put_memory_back(&self) {
-        self.segment.restore(&self.bytes);
-    }
-
-    fn put_back(&self) {
-        self.put_memory_back();
-        self.set.set_values(&self.values);
-    }
-
-    /// Whether nobody removed anything.
-    fn is_there(&self) -> bool {
-        self.segment.mode() == self.mode && self.set.values() == Some(self.values)
-    }
-}
-
-impl Drop for Ground {
+impl Drop for Objects {
     fn drop(&mut self) {
-        remove_segment(self.segment.id);
-        self.set.remove();
+        // The input may have removed them.
+        let _ = raw_ipc::remove_segment(self.segment.id);
+        let _ = raw_ipc::remove_set(self.set);
     }
 }
 
-impl Ground {
-    /// Writes to the segment or sets a semaphore; what, the input says.
+impl Objects {
+    fn of(stat: &sysvring::Stat) -> Objects {
+        let set = stat.set.as_ref().expect("a set").id;
+        let segment = Segment::attach(stat.id.segment()).expect("the channel's segment");
+        let (words, values) = (segment.words(), raw_ipc::values(set));
+        let mut objects = Objects { segment, set, stride: stat.stride, mode: None, words, values };
+        objects.mode = objects.mode();
+        objects
+    }
+
+    /// Returns the mode with the kernel's bits, one of which marks a removed segment.
+    fn mode(&self) -> Option<u32> {
+        let stat = raw_ipc::segment_stat(self.segment.id).ok();
+        stat.map(|stat| stat.shm_perm.mode.into())
+    }
+
+    fn restore_memory(&self) {
+        self.segment.restore(&self.words);
+    }
+
+    fn restore(&self) {
+        self.restore_memory();
+        let _ = raw_ipc::set_values(self.set, &self.values);
+    }
+
+    /// Returns whether neither was removed.
+    fn exist(&self) -> bool {
+        self.mode() == self.mode && raw_ipc::try_values(self.set).is_ok_and(|v| v == self.values)
+    }
+
+    /// Writes to the segment or sets a semaphore, as the input selects.
     fn meddle(&mut self, input: &mut Input<'_>) {
         let what = input.byte();
         match what % 8 {
@@ -163,25 +175,27 @@ impl Ground {
                 let at = usize::from(input.half()) % HEADER;
                 self.segment.write(at, input.bytes(usize::from(what / 32) + 1));
             }
-            // A whole word: of a slot, or one of the header's that members write.
-            3 => self.segment.write(SLOTS + self.slot(input), &word(input).to_le_bytes()),
+            // The state of a slot.
+            3 => self.segment.write(at::SLOTS + self.slot(input), &word(input).to_le_bytes()),
+            // The header's structures that members write are 128 bytes apart.
             4 => {
-                let at = [256, 384, 512, 640, 768, 896][usize::from(input.byte() % 6)];
+                let at = at::TAIL + 128 * usize::from(input.byte() % 6);
                 self.segment.write(at, &(input.byte() as i8 as i64).to_le_bytes());
             }
-            // Anywhere in a slot: most of all its length, where it has one.
+            // Anywhere in a slot. The length, if it has one, is hit most often.
             5 => {
-                let at = SLOTS + self.slot(input) + usize::from(input.byte() % 40);
+                let at = at::SLOTS + self.slot(input) + usize::from(input.byte() % 40);
                 self.segment.write(at, input.bytes(usize::from(what / 32) + 1));
             }
-            6 => self.segment.write(SLOTS + self.slot(input) + 8, &[input.byte()]),
-            // The last of them: `ipcrm`.
+            6 => self.segment.write(at::SLOTS + self.slot(input) + 8, &[input.byte()]),
             _ => match what {
-                247 => remove_segment(self.segment.id),
-                255 => self.set.remove(),
+                247 => _ = raw_ipc::remove_segment(self.segment.id),
+                255 => _ = raw_ipc::remove_set(self.set),
                 _ => {
-                    let semaphore = u16::from(input.byte()) % SEMAPHORES as u16;
-                    self.set.set_value(semaphore, input.half() & 0x7fff);
+                    let semaphore = usize::from(input.byte()) % SEMAPHORES;
+                    // An SPSC channel has fewer of them.
+                    let value = i32::from(input.half() & 0x7fff);
+                    let _ = raw_ipc::set_value(self.set, semaphore, value);
                 }
             },
         }
@@ -192,45 +206,29 @@ impl Ground {
     }
 }
 
-/// A state word: any phase, some lap near those there are, some owner.
+/// Returns a slot state with any phase, any owner, and a lap near those in use.
 fn word(input: &mut Input<'_>) -> u64 {
     let (low, lap) = (input.half(), input.byte() as i8);
     (lap as i64 as u64) << 16 | u64::from(low)
 }
 
-impl<T, Tx, Rx> Channel<T, Tx, Rx>
-where
-    T: Message + ?Sized + 'static,
-    Tx: Sending<T> + 'static,
-    Rx: Receiving<T> + 'static,
-{
+impl<F: AnyFlavor, T: Sample + ?Sized + 'static> Channel<F, T> {
     fn build(kind: Kind) -> Box<dyn World> {
-        let mut tx: Tx = kind.options().create().expect("a new channel");
-        let stat = tx.stat().expect("stat");
-        let mut ground = Ground {
-            segment: Segment::attach(stat.id.segment()).expect("it is there"),
-            set: Set { id: stat.set.expect("a set").id },
-            stride: stat.stride,
-            mode: None,
-            bytes: Vec::new(),
-            values: [0; SEMAPHORES],
-        };
-        let id = stat.id;
-        let mut rx: Rx = Options::id(id).open_timeout(TIMEOUT).attach().expect("its other side");
-        // Once round the ring, and two messages in it.
+        let mut tx: F::Sender<T> = kind.options().create().expect("a new channel");
+        let id = tx.id();
+        let mut rx: F::Receiver<T> =
+            Options::id(id).open_timeout(TIMEOUT).attach().expect("its other side");
+        // Once around the ring, and two messages in it.
         for n in 0..7 {
-            assert_eq!(tx.send(0, n, &mut || ()), Some(Ok(())));
+            assert_eq!(ops::send(&mut tx, 0, n, &mut || ()), Some(Ok(())));
             if n < 5 {
-                assert_eq!(rx.receive(0, &mut || ()), Some(Ok(())));
+                assert_eq!(ops::receive(&mut rx, 0, &mut || ()), Some(Ok(())));
             }
         }
-        ground.mode = ground.segment.mode();
-        ground.bytes = ground.segment.bytes();
-        ground.values = ground.set.values().expect("values");
-        let mut channel =
-            Channel { kind, id, tx: Some(tx), rx: Some(rx), ground, message: PhantomData };
-        // Its members came in another way than those of every later input.
-        assert!(channel.reset(), "a new channel cannot be joined anew");
+        let objects = Objects::of(&tx.stat().expect("stat"));
+        let mut channel = Channel::<F, T> { kind, id, tx: Some(tx), rx: Some(rx), objects };
+        // These members joined in another way than those of every later input.
+        assert!(channel.reset(), "a new channel cannot be joined again");
         Box::new(channel)
     }
 
@@ -240,28 +238,23 @@ where
     }
 }
 
-impl<T, Tx, Rx> World for Channel<T, Tx, Rx>
-where
-    T: Message + ?Sized + 'static,
-    Tx: Sending<T> + 'static,
-    Rx: Receiving<T> + 'static,
-{
+impl<F: AnyFlavor, T: Sample + ?Sized + 'static> World for Channel<F, T> {
     fn reset(&mut self) -> bool {
-        // One after the other: the channel is never without members.
-        self.ground.put_back();
+        // One after the other, because a channel without members would be removed.
+        self.objects.restore();
         self.tx = None;
-        self.ground.put_memory_back();
+        self.objects.restore_memory();
         self.tx = self.join();
         self.rx = None;
-        self.ground.put_memory_back();
+        self.objects.restore_memory();
         self.rx = self.join();
-        self.ground.put_back();
-        self.tx.is_some() && self.rx.is_some() && self.ground.is_there()
+        self.objects.restore();
+        self.tx.is_some() && self.rx.is_some() && self.objects.exist()
     }
 
     fn play(&mut self, input: &mut Input<'_>) {
         let (Some(tx), Some(rx)) = (&mut self.tx, &mut self.rx) else { return };
-        let ground = &mut self.ground;
+        let objects = &mut self.objects;
         let (mut sender, mut receiver) = (Stopped(None), Stopped(None));
         for n in 0..STEPS {
             if input.is_empty() {
@@ -273,37 +266,32 @@ where
             };
             match what {
                 0..3 => {
-                    let step = tx.send(way, n as u64, &mut || ground.meddle(input));
-                    sender.check(step, Side::Sends);
+                    let step = ops::send(tx, way, n as u64, &mut || objects.meddle(input));
+                    sender.check(step, Role::Sender);
                 }
                 3..6 => {
-                    let step = rx.receive(way, &mut || ground.meddle(input));
-                    receiver.check(step, Side::Receives);
+                    let step = ops::receive(rx, way, &mut || objects.meddle(input));
+                    receiver.check(step, Role::Receiver);
                 }
-                _ => ground.meddle(input),
+                _ => objects.meddle(input),
             }
         }
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
-    Sends,
-    Receives,
 }
 
 /// Why a handle stopped, if it did.
 struct Stopped(Option<Fault>);
 
 impl Stopped {
-    /// What stopped says so again, except a receiver of a removed channel, who may find more.
-    fn check(&mut self, step: Step, side: Side) {
+    /// Checks that a stopped handle reports the same fault again. A receiver of a removed channel
+    /// is excepted, because it may find more messages.
+    fn check(&mut self, step: Step, role: Role) {
         let Some(result) = step else { return };
         if let Some(fault) = self.0 {
             assert_eq!(result, Err(fault), "it had stopped");
         }
         if let Err(fault) = result
-            && (fault != Fault::Removed || side == Side::Sends)
+            && (fault != Fault::Removed || role == Role::Sender)
         {
             self.0 = Some(fault);
         }

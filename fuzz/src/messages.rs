@@ -1,23 +1,24 @@
-//! Any bytes as a message of a type with bytes that are none: what is received is the value that was
-//! sent, or `Invalid` at its position, or `Corrupt` for a length that no slot has; the message behind
-//! it comes as if nothing had been.
+//! Any bytes as a message of a type for which not all bytes are valid. The receiver gets the value
+//! that was sent, or `Invalid` with its position, or `Corrupt` for a length that no slot has, and
+//! the next message arrives unaffected.
 //!
-//! The input: a byte that picks the type, one for the way to receive, then the bytes of the message.
-//! Of types of variable length a half-word more, the length that is claimed.
+//! The input: a byte that selects the type, one for the way to receive, then the bytes of the
+//! message. For types of variable length a half-word more, the length that the slot claims.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::time::Duration;
 
 use sysvring::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
-use sysvring::{ChannelId, Fault, Message, Options, RecvError, mpmc, spsc};
+use sysvring::{Fault, Message, Options, RecvError};
+use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender, Mpmc, Spsc};
+use sysvring_support::raw_ipc::{Segment, remove_segment};
 
 use crate::input::Input;
-use crate::raw::{Segment, remove_segment};
 use crate::time::within;
 
 const TOO_LONG: Duration = Duration::from_secs(2);
-/// Of types of variable length.
+/// The slot size of types of variable length.
 const SLOT_SIZE: usize = 40;
 const CAPACITY: u64 = 4;
 
@@ -25,7 +26,7 @@ const CAPACITY: u64 = 4;
 #[derive(Clone, Copy, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
 #[zerocopy(crate = "sysvring::zerocopy")]
 #[repr(u8)]
-#[allow(dead_code, reason = "looked at as bytes only")]
+#[allow(dead_code, reason = "used as bytes only")]
 enum Color {
     Red = 1,
     Green = 2,
@@ -36,14 +37,14 @@ enum Color {
 #[derive(Clone, Copy, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
 #[zerocopy(crate = "sysvring::zerocopy")]
 #[repr(u8)]
-#[allow(dead_code, reason = "looked at as bytes only")]
+#[allow(dead_code, reason = "used as bytes only")]
 enum Event {
     Pressed(bool) = 0,
     Painted(Color) = 1,
     Counted(u8) = 7,
 }
 
-/// A struct of these.
+/// A struct of the above.
 #[derive(Clone, Copy, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
 #[zerocopy(crate = "sysvring::zerocopy")]
 #[repr(C)]
@@ -54,7 +55,7 @@ struct Nested {
     number: u64,
 }
 
-/// One that ends in a slice.
+/// A struct that ends in a slice.
 #[derive(TryFromBytes, IntoBytes, Immutable, KnownLayout)]
 #[zerocopy(crate = "sysvring::zerocopy")]
 #[repr(C)]
@@ -110,7 +111,7 @@ pub fn messages(data: &[u8]) {
         let kind = usize::from(input.byte()) % KINDS.len();
         WORLDS.with_borrow_mut(|worlds| {
             let world = worlds[kind].get_or_insert_with(KINDS[kind]);
-            // After `Corrupt` there is nothing to go on with.
+            // After `Corrupt`, the channel cannot be used any more.
             if !world.deliver(&mut input) {
                 worlds[kind] = None;
             }
@@ -120,218 +121,175 @@ pub fn messages(data: &[u8]) {
 
 /// A channel of some type.
 trait World {
-    /// Delivers the message of the input; whether the channel is still good.
+    /// Delivers the message of the input. Returns whether the channel can still be used.
     fn deliver(&mut self, input: &mut Input<'_>) -> bool;
 }
 
 const KINDS: [fn() -> Box<dyn World>; 18] = [
-    || sized::<bool, One<bool>>(true, |b| is_flag(b[0])),
-    || sized::<char, One<char>>('x', is_sign),
-    || sized::<Color, One<Color>>(Color::Red, |b| is_color(b[0])),
-    || sized::<Event, One<Event>>(EVENT, is_event),
-    || sized::<Nested, One<Nested>>(NESTED, is_nested),
-    || sized::<[bool; 11], One<[bool; 11]>>([true; 11], |b| b.iter().all(|b| is_flag(*b))),
-    || sized::<[Nested; 9], One<[Nested; 9]>>([NESTED; 9], |b| b.chunks(16).all(is_nested)),
-    || sized::<Nested, Many<Nested>>(NESTED, is_nested),
-    || sized::<[char; 3], Many<[char; 3]>>(['x'; 3], |b| b.chunks(4).all(is_sign)),
-    || sized::<u128, Many<u128>>(1, |_| true),
-    || ending_in_a_slice::<str, One<str>>(b"text", |b| std::str::from_utf8(b).is_ok()),
-    || ending_in_a_slice::<[bool], One<[bool]>>(&[1, 0, 1], |b| b.iter().all(|b| is_flag(*b))),
-    || ending_in_a_slice::<Line, One<Line>>(&[1, 0, 9, 2], is_line),
-    || ending_in_a_slice::<[u8], One<[u8]>>(b"bytes", |_| true),
-    || ending_in_a_slice::<str, Many<str>>(b"text", |b| std::str::from_utf8(b).is_ok()),
-    || ending_in_a_slice::<Line, Many<Line>>(&[1, 0, 9, 2], is_line),
-    || ending_in_a_slice::<[bool], Many<[bool]>>(&[1, 0, 1], |b| b.iter().all(|b| is_flag(*b))),
-    || ending_in_a_slice::<[u8], Many<[u8]>>(b"bytes", |_| true),
+    || sized::<Spsc, bool>(true, |b| is_flag(b[0])),
+    || sized::<Spsc, char>('x', is_sign),
+    || sized::<Spsc, Color>(Color::Red, |b| is_color(b[0])),
+    || sized::<Spsc, Event>(EVENT, is_event),
+    || sized::<Spsc, Nested>(NESTED, is_nested),
+    || sized::<Spsc, [bool; 11]>([true; 11], |b| b.iter().all(|b| is_flag(*b))),
+    || sized::<Spsc, [Nested; 9]>([NESTED; 9], |b| b.chunks(16).all(is_nested)),
+    || sized::<Mpmc, Nested>(NESTED, is_nested),
+    || sized::<Mpmc, [char; 3]>(['x'; 3], |b| b.chunks(4).all(is_sign)),
+    || sized::<Mpmc, u128>(1, |_| true),
+    || ending_in_a_slice::<Spsc, str>(b"text", |b| std::str::from_utf8(b).is_ok()),
+    || ending_in_a_slice::<Spsc, [bool]>(&[1, 0, 1], |b| b.iter().all(|b| is_flag(*b))),
+    || ending_in_a_slice::<Spsc, Line>(&[1, 0, 9, 2], is_line),
+    || ending_in_a_slice::<Spsc, [u8]>(b"bytes", |_| true),
+    || ending_in_a_slice::<Mpmc, str>(b"text", |b| std::str::from_utf8(b).is_ok()),
+    || ending_in_a_slice::<Mpmc, Line>(&[1, 0, 9, 2], is_line),
+    || ending_in_a_slice::<Mpmc, [bool]>(&[1, 0, 1], |b| b.iter().all(|b| is_flag(*b))),
+    || ending_in_a_slice::<Mpmc, [u8]>(b"bytes", |_| true),
 ];
 
-/// Both ends of a one-to-one channel.
-type One<T> = (spsc::Sender<T>, spsc::Receiver<T>);
-/// Both ends of a many-to-many channel.
-type Many<T> = (mpmc::Sender<T>, mpmc::Receiver<T>);
-
-/// What both kinds of ends can do.
-trait Ends<T: Message + ?Sized>: Sized {
-    fn open(options: impl Fn(Option<ChannelId>) -> Options) -> Self;
-    fn id(&self) -> ChannelId;
-    fn send(&mut self, message: &T);
-    /// The bytes of the next message.
-    fn boxed(&mut self) -> Result<Vec<u8>, RecvError>;
-    fn lent(&mut self) -> Result<Vec<u8>, RecvError>;
-}
-
-/// What they can do with messages of a fixed size.
-trait SizedEnds<T: Message>: Ends<T> {
-    fn value(&mut self) -> Result<T, RecvError>;
-    fn batch(&mut self, messages: &mut Vec<T>) -> Result<usize, RecvError>;
-}
-
-macro_rules! ends {
-    ($ends:ident, $module:ident) => {
-        impl<T: Message + ?Sized> Ends<T> for $ends<T> {
-            fn open(options: impl Fn(Option<ChannelId>) -> Options) -> Self {
-                let tx: $module::Sender<T> = options(None).create().expect("a new channel");
-                let rx = options(Some(tx.id())).attach().expect("its other side");
-                (tx, rx)
-            }
-
-            fn id(&self) -> ChannelId {
-                self.0.id()
-            }
-
-            fn send(&mut self, message: &T) {
-                self.0.try_send(message).expect("there is room");
-            }
-
-            fn boxed(&mut self) -> Result<Vec<u8>, RecvError> {
-                self.1.try_recv_boxed().map(|message| message.as_bytes().to_vec())
-            }
-
-            fn lent(&mut self) -> Result<Vec<u8>, RecvError> {
-                self.1.try_recv_ref().map(|message| message.as_bytes().to_vec())
-            }
-        }
-
-        impl<T: Message> SizedEnds<T> for $ends<T> {
-            fn value(&mut self) -> Result<T, RecvError> {
-                self.1.try_recv()
-            }
-
-            fn batch(&mut self, messages: &mut Vec<T>) -> Result<usize, RecvError> {
-                self.1.try_recv_batch(messages, 2)
-            }
-        }
-    };
-}
-
-ends!(One, spsc);
-ends!(Many, mpmc);
-
-/// A channel, and its segment by hand.
-struct Channel<E, M> {
-    ends: E,
+/// A channel, and its segment accessed without the library.
+struct Channel<F: AnyFlavor, T: Message + ?Sized, M> {
+    tx: F::Sender<T>,
+    rx: F::Receiver<T>,
     /// A value of the type, to send.
     good: M,
-    /// Whether bytes are a value of the type, by another judge than the library.
+    /// Returns whether bytes are a valid value of the type, without asking the library.
     is_valid: fn(&[u8]) -> bool,
-    /// The messages sent so far.
+    /// The number of messages sent so far.
     sent: u64,
-    ground: Ground,
+    slots: Slots,
 }
 
-/// The segment by hand. Dropped, it goes; its set went with the members.
-struct Ground {
+impl<F: AnyFlavor, T: Message + ?Sized, M> Channel<F, T, M> {
+    fn open(
+        options: Options,
+        payload_at: usize,
+        good: M,
+        is_valid: fn(&[u8]) -> bool,
+    ) -> Channel<F, T, M> {
+        let options = options.capacity(CAPACITY as usize);
+        let tx: F::Sender<T> = options.create().expect("a new channel");
+        let rx = Options::id(tx.id()).attach().expect("its other side");
+        let slots = Slots::of(&tx.stat().expect("stat"), payload_at);
+        Channel { tx, rx, good, is_valid, sent: 0, slots }
+    }
+
+    /// Sends two messages, and returns the position of the first.
+    fn send_two(&mut self, message: fn(&M) -> &T) -> u64 {
+        for _ in 0..2 {
+            self.tx.try_send(message(&self.good)).expect("there is a free slot");
+        }
+        self.sent += 2;
+        self.sent - 2
+    }
+
+    /// Receives the bytes of the next message.
+    fn boxed(&mut self) -> Result<Vec<u8>, RecvError> {
+        self.rx.try_recv_boxed().map(|message| message.as_bytes().to_vec())
+    }
+
+    /// Receives the bytes of the next message in place.
+    fn lent(&mut self) -> Result<Vec<u8>, RecvError> {
+        self.rx.try_recv_ref().map(|message| message.as_bytes().to_vec())
+    }
+}
+
+/// The slots, accessed without the library. Dropping it removes the segment; the set is removed by
+/// the last member.
+struct Slots {
     segment: Segment,
-    slots_at: usize,
+    at: usize,
     payload_at: usize,
     stride: usize,
     slot_size: usize,
 }
 
-impl Drop for Ground {
+impl Drop for Slots {
     fn drop(&mut self) {
-        remove_segment(self.segment.id);
+        // The last member may have removed it.
+        let _ = remove_segment(self.segment.id);
     }
 }
 
-impl Ground {
-    fn new(id: ChannelId, payload_at: usize) -> Ground {
-        let stat = sysvring::stat(id).expect("stat");
-        let segment = Segment::attach(id.segment()).expect("it is there");
-        // The slots end where the segment does.
-        let slots_at = stat.segment.size as usize - CAPACITY as usize * stat.stride;
-        Ground { segment, slots_at, payload_at, stride: stat.stride, slot_size: stat.slot_size }
+impl Slots {
+    fn of(stat: &sysvring::Stat, payload_at: usize) -> Slots {
+        let segment = Segment::attach(stat.id.segment()).expect("the channel's segment");
+        // The slots end at the end of the segment.
+        let at = segment.len() - CAPACITY as usize * stat.stride;
+        Slots { segment, at, payload_at, stride: stat.stride, slot_size: stat.slot_size }
     }
 
-    /// Where the payload of a position lies.
+    /// Returns the offset of the payload of a position.
     fn payload(&self, position: u64) -> usize {
-        self.slots_at + (position % CAPACITY) as usize * self.stride + self.payload_at
+        self.at + (position % CAPACITY) as usize * self.stride + self.payload_at
     }
 }
 
-fn options(id: Option<ChannelId>) -> Options {
-    match id {
-        Some(id) => Options::id(id),
-        None => Options::private().capacity(CAPACITY as usize),
-    }
+fn sized<F: AnyFlavor, T: Message + 'static>(
+    good: T,
+    is_valid: fn(&[u8]) -> bool,
+) -> Box<dyn World> {
+    let payload_at = 8usize.next_multiple_of(align_of::<T>());
+    Box::new(Channel::<F, T, T>::open(Options::private(), payload_at, good, is_valid))
 }
 
-fn sized<T, E>(good: T, is_valid: fn(&[u8]) -> bool) -> Box<dyn World>
-where
-    T: Message + 'static,
-    E: SizedEnds<T> + 'static,
-{
-    let ends = E::open(options);
-    let ground = Ground::new(ends.id(), 8usize.next_multiple_of(align_of::<T>()));
-    Box::new(Channel { ends, good, is_valid, sent: 0, ground })
-}
-
-impl<T: Message, E: SizedEnds<T>> World for Channel<E, T> {
+impl<F: AnyFlavor, T: Message> World for Channel<F, T, T> {
     fn deliver(&mut self, input: &mut Input<'_>) -> bool {
         let way = input.byte();
-        self.ends.send(&self.good);
-        self.ends.send(&self.good);
-        let (position, next) = (self.sent, self.sent + 1);
-        self.sent += 2;
-        let mut bytes = self.good.as_bytes().to_vec();
+        let position = self.send_two(|good| good);
+        let good = self.good.as_bytes().to_vec();
+        let mut bytes = good.clone();
         let given = input.bytes(bytes.len());
         bytes[..given.len()].copy_from_slice(given);
-        self.ground.segment.write(self.ground.payload(position), &bytes);
+        self.slots.segment.write(self.slots.payload(position), &bytes);
         let valid = (self.is_valid)(&bytes);
-        let good = self.good.as_bytes();
         if way % 4 == 3 {
             let mut messages = Vec::new();
-            let taken = self.ends.batch(&mut messages);
+            let taken = self.rx.try_recv_batch(&mut messages, 2);
             let taken_bytes: Vec<&[u8]> = messages.iter().map(IntoBytes::as_bytes).collect();
             match (taken, valid) {
-                (Ok(2), true) => assert!(taken_bytes == [&bytes[..], good]),
-                // The invalid one was left out, with the good one behind it.
-                (Ok(1), false) => {
-                    assert!(taken_bytes == [good]);
-                    return true;
-                }
+                (Ok(2), true) => assert!(taken_bytes == [&bytes[..], &good]),
+                // The invalid one was left out, and the valid one after it was received.
+                (Ok(1), false) => assert!(taken_bytes == [&good[..]]),
                 (Err(RecvError::Invalid { position: at }), false) => {
                     assert!(messages.is_empty());
                     assert_eq!(at, position);
-                    assert!(self.ends.boxed().as_deref() == Ok(good));
+                    assert_eq!(self.boxed(), Ok(good));
                 }
-                (other, _) => panic!("{bytes:?}, valid: {valid}, and it is {other:?}"),
+                (other, _) => panic!("{bytes:?}, valid: {valid}, but the result is {other:?}"),
             }
             return true;
         }
         let got = match way % 4 {
-            0 => self.ends.value().map(|message| message.as_bytes().to_vec()),
-            1 => self.ends.boxed(),
-            _ => self.ends.lent(),
+            0 => self.rx.try_recv().map(|message| message.as_bytes().to_vec()),
+            1 => self.boxed(),
+            _ => self.lent(),
         };
         assert_eq!(got, if valid { Ok(bytes) } else { Err(RecvError::Invalid { position }) });
-        let behind = self.ends.value().map(|message| message.as_bytes().to_vec());
-        assert_eq!(behind.as_deref(), Ok(self.good.as_bytes()), "at {next}");
+        let next = self.rx.try_recv().map(|message| message.as_bytes().to_vec());
+        assert_eq!(next, Ok(good), "at {}", position + 1);
         true
     }
 }
 
-/// The bytes of a value of a type without a size, and of no alignment.
+/// The bytes of a value of a type that ends in a slice and has an alignment of 1.
 struct Value<T: ?Sized>(&'static [u8], PhantomData<fn(&T)>);
 
 impl<T: Message + ?Sized> Value<T> {
     fn get(&self) -> &T {
-        T::try_ref_from_bytes(self.0).unwrap_or_else(|_| panic!("{:?} is no value", self.0))
+        T::try_ref_from_bytes(self.0).unwrap_or_else(|_| panic!("{:?} is not a value", self.0))
     }
 }
 
-fn ending_in_a_slice<T, E>(good: &'static [u8], is_valid: fn(&[u8]) -> bool) -> Box<dyn World>
-where
-    T: Message + ?Sized + 'static,
-    E: Ends<T> + 'static,
-{
-    let ends = E::open(|id| options(id).slot_size(SLOT_SIZE));
-    let ground = Ground::new(ends.id(), 16);
+fn ending_in_a_slice<F: AnyFlavor, T: Message + ?Sized + 'static>(
+    good: &'static [u8],
+    is_valid: fn(&[u8]) -> bool,
+) -> Box<dyn World> {
+    let options = Options::private().slot_size(SLOT_SIZE);
     let good = Value::<T>(good, PhantomData);
-    Box::new(Channel { ends, good, is_valid, sent: 0, ground })
+    Box::new(Channel::<F, T, Value<T>>::open(options, 16, good, is_valid))
 }
 
-impl<T: Message + ?Sized, E: Ends<T>> World for Channel<E, Value<T>> {
+impl<F: AnyFlavor, T: Message + ?Sized> World for Channel<F, T, Value<T>> {
     fn deliver(&mut self, input: &mut Input<'_>) -> bool {
         let way = input.byte();
         // Mostly a length that fits.
@@ -339,34 +297,29 @@ impl<T: Message + ?Sized, E: Ends<T>> World for Channel<E, Value<T>> {
             0xc0 => u64::from(input.half()) << (way & 0x30),
             _ => u64::from(input.half()) % (SLOT_SIZE as u64 + 1),
         };
-        self.ends.send(self.good.get());
-        self.ends.send(self.good.get());
-        let position = self.sent;
-        self.sent += 2;
-        let at = self.ground.payload(position);
+        let position = self.send_two(Value::get);
+        let at = self.slots.payload(position);
         let mut bytes = vec![0; SLOT_SIZE];
         let given = input.bytes(SLOT_SIZE);
         bytes[..given.len()].copy_from_slice(given);
-        self.ground.segment.write(at, &bytes);
-        self.ground.segment.write(at - 8, &length.to_le_bytes());
+        self.slots.segment.write(at, &bytes);
+        self.slots.segment.write(at - 8, &length.to_le_bytes());
         let got = match way % 2 {
-            0 => self.ends.boxed(),
-            _ => self.ends.lent(),
+            0 => self.boxed(),
+            _ => self.lent(),
         };
-        if length > self.ground.slot_size as u64 {
-            let corrupt = |result: &Result<_, _>| {
-                matches!(result, Err(RecvError::Fault(Fault::Corrupt { .. })))
-            };
-            assert!(corrupt(&got), "{length} bytes, and it is {got:?}");
-            // It stays so.
-            assert_eq!(self.ends.boxed(), got);
-            assert_eq!(self.ends.lent(), got);
+        if length > self.slots.slot_size as u64 {
+            let is_corrupt = matches!(got, Err(RecvError::Fault(Fault::Corrupt { .. })));
+            assert!(is_corrupt, "{length} bytes, but the result is {got:?}");
+            // The fault is permanent.
+            assert_eq!(self.boxed(), got);
+            assert_eq!(self.lent(), got);
             return false;
         }
         bytes.truncate(length as usize);
         let valid = (self.is_valid)(&bytes);
         assert_eq!(got, if valid { Ok(bytes) } else { Err(RecvError::Invalid { position }) });
-        assert_eq!(self.ends.boxed().as_deref(), Ok(self.good.0));
+        assert_eq!(self.boxed().as_deref(), Ok(self.good.0));
         true
     }
 }

@@ -1,32 +1,147 @@
-//! One step of a member: each way to send and to receive, and somebody who meddles where the library
-//! lends a slot.
+//! One step of a member: each way to send and to receive. While the library lends a slot, a
+//! corrupting writer may write.
 
 use std::time::Duration;
 
-use sysvring::zerocopy::IntoBytes;
-use sysvring::{Error, Fault, Handle, Message, RecvError, SendError, Stat, mpmc, spsc};
+use sysvring::zerocopy::FromBytes;
+use sysvring::{Fault, Message, RecvError, SendError};
+use sysvring_support::handle::{AnyLoan, AnyReceiver, AnySender};
 
-use crate::exercise::checked;
+use crate::exercise::inspect;
 
-/// What a step may wait.
+/// The timeout of a step.
 const SHORT: Duration = Duration::from_micros(10);
 
-/// What came of a step: a message, none, or why the handle stopped. `None`: it only looked.
+/// The result of a step, with a message or without, or why the handle stopped; `None` if the step
+/// only inspected the channel.
 pub(crate) type Step = Option<Result<(), Fault>>;
 
-/// A sender of any kind.
-pub(crate) trait Sending<T: Message + ?Sized>: Handle {
-    /// Sends the message that `n` stands for.
-    fn send(&mut self, way: u8, n: u64, meddle: &mut dyn FnMut()) -> Step;
-    fn stat(&self) -> Result<Stat, Error>;
+/// A message type of the target. Any bytes are a valid message of it.
+pub(crate) trait Sample: Message + FromBytes {
+    /// Returns the message that `n` stands for.
+    fn make(n: u64) -> Box<Self>;
+
+    fn loan<Tx: AnySender<Self>>(tx: &mut Tx, n: u64) -> Result<Tx::Loan<'_>, SendError>;
+
+    /// Shortens a loan, if messages differ in length.
+    fn shorten(loan: &mut impl AnyLoan<Self>, n: u64);
+
+    /// Receives in a way that only this type has.
+    fn receive(rx: &mut impl AnyReceiver<Self>, way: u8) -> Step;
 }
 
-/// A receiver of any kind.
-pub(crate) trait Receiving<T: Message + ?Sized>: Handle {
-    fn receive(&mut self, way: u8, meddle: &mut dyn FnMut()) -> Step;
+impl Sample for u64 {
+    fn make(n: u64) -> Box<u64> {
+        Box::new(n)
+    }
+
+    fn loan<Tx: AnySender<u64>>(tx: &mut Tx, _: u64) -> Result<Tx::Loan<'_>, SendError> {
+        tx.try_loan()
+    }
+
+    fn shorten(_: &mut impl AnyLoan<u64>, _: u64) {}
+
+    fn receive(rx: &mut impl AnyReceiver<u64>, way: u8) -> Step {
+        use Waits::{Never, Shortly};
+        match way % 4 {
+            0 => received(rx.try_recv(), Never),
+            1 => received(rx.recv_timeout(SHORT), Shortly),
+            2 => received(rx.try_recv_into(&mut 0), Never),
+            _ => {
+                let mut messages = Vec::new();
+                let taken = rx.try_recv_batch(&mut messages, 3);
+                if let Ok(taken) = taken {
+                    assert_eq!(taken, messages.len());
+                }
+                received(taken, Never)
+            }
+        }
+    }
 }
 
-/// Which errors a call may give: one that does not wait is not late, one that waits says so.
+impl Sample for [u8] {
+    fn make(n: u64) -> Box<[u8]> {
+        vec![n as u8; n as usize % 25].into()
+    }
+
+    fn loan<Tx: AnySender<[u8]>>(tx: &mut Tx, n: u64) -> Result<Tx::Loan<'_>, SendError> {
+        tx.try_loan_with(n as usize % 25)
+    }
+
+    fn shorten(loan: &mut impl AnyLoan<[u8]>, n: u64) {
+        loan.truncate(n as usize % 7);
+    }
+
+    fn receive(rx: &mut impl AnyReceiver<[u8]>, _: u8) -> Step {
+        received(rx.try_recv_boxed(), Waits::Never)
+    }
+}
+
+/// Sends the message that `n` stands for.
+pub(crate) fn send<T: Sample + ?Sized>(
+    tx: &mut impl AnySender<T>,
+    way: u8,
+    n: u64,
+    meddle: &mut dyn FnMut(),
+) -> Step {
+    use Waits::{Never, Shortly};
+    let message = &*T::make(n);
+    match way % 8 {
+        0 => sent(tx.try_send(message), Never),
+        1 => sent(tx.send_timeout(message, SHORT), Shortly),
+        2 => sent(tx.try_send_batch(&[message; 3]).map_err(|error| error.error), Never),
+        3 => match T::loan(tx, n) {
+            Ok(mut loan) => {
+                read::<T>(&loan);
+                meddle();
+                loan.as_mut_bytes().fill(n as u8);
+                T::shorten(&mut loan, n);
+                sent(loan.commit(), Never)
+            }
+            Err(error) => sent(Err(error), Never),
+        },
+        4 => {
+            let loan = T::loan(tx, n);
+            meddle();
+            sent(loan.map(drop), Never)
+        }
+        5 => sent(tx.flush(SHORT), Shortly),
+        6 => sent(tx.wait_for_peer(SHORT), Shortly),
+        _ => {
+            inspect(tx);
+            None
+        }
+    }
+}
+
+/// Receives a message.
+pub(crate) fn receive<T: Sample + ?Sized>(
+    rx: &mut impl AnyReceiver<T>,
+    way: u8,
+    meddle: &mut dyn FnMut(),
+) -> Step {
+    use Waits::{Never, Shortly};
+    match way % 16 {
+        0 => received(rx.try_recv_boxed(), Never),
+        1 => received(rx.recv_boxed_timeout(SHORT), Shortly),
+        2 => {
+            let guard = rx.try_recv_ref();
+            guard.iter().for_each(|guard| read::<T>(guard));
+            meddle();
+            guard.iter().for_each(|guard| read::<T>(guard));
+            received(guard, Never)
+        }
+        3 => received(rx.recv_ref_timeout(SHORT), Shortly),
+        4 => received(rx.wait_for_peer(SHORT), Shortly),
+        5 => {
+            inspect(rx);
+            None
+        }
+        way => T::receive(rx, way),
+    }
+}
+
+/// Which errors a call may return: a timeout only if it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waits {
     Never,
@@ -34,189 +149,32 @@ enum Waits {
 }
 
 fn sent(result: Result<(), SendError>, waits: Waits) -> Step {
-    Some(match checked_ref(&result) {
+    Some(match checked(&result) {
         Ok(()) | Err(SendError::Disconnected) => Ok(()),
         Err(SendError::Full) if waits == Waits::Never => Ok(()),
         Err(SendError::Timeout | SendError::Blocked { .. }) if waits == Waits::Shortly => Ok(()),
         Err(SendError::Fault(fault)) => Err(*fault),
-        Err(error) => panic!("{waits:?} waiting, it says {error:?}"),
+        Err(error) => panic!("{waits:?} waiting, it returned {error:?}"),
     })
 }
 
 fn received<M>(result: Result<M, RecvError>, waits: Waits) -> Step {
-    Some(match checked_ref(&result) {
+    Some(match checked(&result) {
         Ok(_) | Err(RecvError::Disconnected) => Ok(()),
         Err(RecvError::Empty) if waits == Waits::Never => Ok(()),
         Err(RecvError::Timeout | RecvError::Blocked { .. }) if waits == Waits::Shortly => Ok(()),
         Err(RecvError::Fault(fault)) => Err(*fault),
-        // Any bytes are a message here.
-        Err(error) => panic!("{waits:?} waiting, it says {error:?}"),
+        // No bytes are an invalid message here.
+        Err(error) => panic!("{waits:?} waiting, it returned {error:?}"),
     })
 }
 
-/// An error must speak.
-fn checked_ref<M, E: ToString>(result: &Result<M, E>) -> Result<&M, &E> {
+/// Checks that an error has a text.
+fn checked<M, E: ToString>(result: &Result<M, E>) -> Result<&M, &E> {
     result.as_ref().inspect_err(|error| assert!(!error.to_string().is_empty()))
 }
 
-fn text(n: u64) -> Vec<u8> {
-    vec![n as u8; n as usize % 25]
-}
-
-/// Reads all of a message that lies in the segment.
+/// Reads all bytes of a message in place.
 fn read<T: Message + ?Sized>(message: &T) {
     std::hint::black_box(message.as_bytes().iter().fold(0u8, |sum, byte| sum ^ byte));
 }
-
-macro_rules! sending {
-    ($module:ident, $message:ty, |$n:ident| $make:expr, |$tx:ident| $loan:expr,
-     |$lent:ident| $commit:expr, |$looks:ident| $look:expr) => {
-        impl Sending<$message> for $module::Sender<$message> {
-            fn send(&mut self, way: u8, $n: u64, meddle: &mut dyn FnMut()) -> Step {
-                use Waits::{Never, Shortly};
-                let message = $make;
-                let message: &$message = &message;
-                match way % 8 {
-                    0 => sent(self.try_send(message), Never),
-                    1 => sent(self.send_timeout(message, SHORT), Shortly),
-                    2 => {
-                        let batch = self.try_send_batch([message, message, message]);
-                        sent(batch.map_err(|error| error.error), Never)
-                    }
-                    3 => {
-                        let $tx = &mut *self;
-                        match $loan {
-                            Ok(mut $lent) => {
-                                read::<$message>(&$lent);
-                                meddle();
-                                $lent.as_mut_bytes().fill($n as u8);
-                                sent($commit, Never)
-                            }
-                            Err(error) => sent(Err(error), Never),
-                        }
-                    }
-                    4 => {
-                        let $tx = &mut *self;
-                        let loan = $loan;
-                        meddle();
-                        sent(loan.map(drop), Never)
-                    }
-                    5 => sent(self.flush(SHORT), Shortly),
-                    6 => sent(self.wait_for_peer(SHORT).map(drop), Shortly),
-                    _ => {
-                        assert!(self.len() <= self.capacity());
-                        let _ = (self.is_empty(), self.is_full());
-                        checked(self.stat()).inspect(|stat| drop(stat.to_string()));
-                        let $looks = &mut *self;
-                        $look;
-                        None
-                    }
-                }
-            }
-
-            fn stat(&self) -> Result<Stat, Error> {
-                self.stat()
-            }
-        }
-    };
-}
-
-macro_rules! receiving {
-    ($module:ident, $message:ty, |$rx:ident, $way:ident| $ways:expr, |$looks:ident| $look:expr) => {
-        impl Receiving<$message> for $module::Receiver<$message> {
-            fn receive(&mut self, $way: u8, meddle: &mut dyn FnMut()) -> Step {
-                use Waits::{Never, Shortly};
-                match $way % 16 {
-                    0 => received(self.try_recv_boxed(), Never),
-                    1 => received(self.recv_boxed_timeout(SHORT), Shortly),
-                    2 => {
-                        let guard = self.try_recv_ref();
-                        guard.iter().for_each(|guard| read::<$message>(guard));
-                        meddle();
-                        guard.iter().for_each(|guard| read::<$message>(guard));
-                        received(guard.map(drop), Never)
-                    }
-                    3 => received(self.recv_ref_timeout(SHORT).map(drop), Shortly),
-                    4 => received(self.wait_for_peer(SHORT), Shortly),
-                    5 => {
-                        assert!(self.len() <= self.capacity());
-                        let _ = (self.is_empty(), self.is_full());
-                        checked(self.stat()).inspect(|stat| drop(stat.to_string()));
-                        let $looks = &mut *self;
-                        $look;
-                        None
-                    }
-                    _ => {
-                        let $rx = self;
-                        $ways
-                    }
-                }
-            }
-        }
-    };
-}
-
-/// Of a fixed size.
-macro_rules! ways_of_numbers {
-    ($rx:ident, $way:ident) => {
-        match $way % 4 {
-            0 => received($rx.try_recv(), Never),
-            1 => received($rx.recv_timeout(SHORT), Shortly),
-            2 => received($rx.try_recv_into(&mut 0), Never),
-            _ => {
-                let mut messages = Vec::new();
-                let taken = $rx.try_recv_batch(&mut messages, 3);
-                if let Ok(taken) = taken {
-                    assert_eq!(taken, messages.len());
-                }
-                received(taken, Never)
-            }
-        }
-    };
-}
-
-sending!(
-    spsc,
-    u64,
-    |n| n,
-    |tx| tx.try_loan(),
-    |loan| {
-        loan.commit();
-        Ok(())
-    },
-    |tx| (checked(tx.peer()), tx.position())
-);
-sending!(
-    spsc,
-    [u8],
-    |n| text(n),
-    |tx| tx.try_loan_with(n as usize % 25),
-    |loan| {
-        loan.truncate(n as usize % 7);
-        loan.commit();
-        Ok(())
-    },
-    |tx| (checked(tx.peer()), tx.position())
-);
-sending!(mpmc, u64, |n| n, |tx| tx.try_loan(), |loan| loan.commit(), |tx| checked(tx.deaths()));
-sending!(
-    mpmc,
-    [u8],
-    |n| text(n),
-    |tx| tx.try_loan_with(n as usize % 25),
-    |loan| {
-        loan.truncate(n as usize % 7);
-        loan.commit()
-    },
-    |tx| checked(tx.deaths())
-);
-receiving!(spsc, u64, |rx, way| ways_of_numbers!(rx, way), |rx| (
-    checked(rx.peer()),
-    rx.position()
-));
-receiving!(mpmc, u64, |rx, way| ways_of_numbers!(rx, way), |rx| checked(rx.deaths()));
-receiving!(spsc, [u8], |rx, _way| received(rx.try_recv_boxed(), Never), |rx| (
-    checked(rx.peer()),
-    rx.position()
-));
-receiving!(mpmc, [u8], |rx, _way| received(rx.try_recv_boxed(), Never), |rx| checked(rx.deaths()));

@@ -1,11 +1,11 @@
-//! Inputs that take too long.
+//! Detects inputs that take too long.
 
 use std::time::{Duration, Instant};
 
 use crate::sim_kernel;
 
-/// Fails when an input takes longer than `limit`, three times in a row: a busy machine is late once,
-/// an input that hangs again and again.
+/// Fails if an input takes longer than `limit` three times in a row. A busy machine delays an input
+/// once; one that blocks does so every time.
 pub(crate) fn within(limit: Duration, once: impl Fn()) {
     let late = (0..3).all(|_| {
         let start = Instant::now();

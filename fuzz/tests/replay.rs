@@ -1,11 +1,13 @@
-//! The targets on stable Rust: all seeds, and some seconds of random input for each; once with the
-//! kernel, once with the model of it.
+//! The targets on stable Rust: all seeds, and random input for some seconds, once with the real
+//! kernel and once with the simulated one.
 //!
-//! `FUZZ_SECONDS` says how many (default 3), `FUZZ_SEED` where the random input begins.
+//! `FUZZ_SECONDS` sets the number of seconds (default 3), `FUZZ_SEED` the seed of the random input.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use sysvring_support::rng::Rng;
 
 /// One test for each target.
 macro_rules! replay {
@@ -14,12 +16,12 @@ macro_rules! replay {
             #[test]
             fn $target() {
                 let target = Target { name: stringify!($target), run: sysvring_fuzz::$target };
-                target.try_out("the kernel");
-                let modelled = move || {
+                target.try_out("the real kernel");
+                let simulated = move || {
                     sysvring_fuzz::sim_kernel::model();
-                    target.try_out("the model");
+                    target.try_out("the simulated kernel");
                 };
-                if let Err(panic) = std::thread::spawn(modelled).join() {
+                if let Err(panic) = std::thread::spawn(simulated).join() {
                     std::panic::resume_unwind(panic);
                 }
             }
@@ -42,9 +44,10 @@ macro_rules! replay {
 
 replay![attach, commands, live, messages];
 
-/// Seeds that are channels by hand lead nowhere when the layout changes and they do not.
+/// Hand-written channels must be channels, or these seeds test nothing after a change of the
+/// layout.
 #[test]
-fn channels_by_hand_are_channels() {
+fn hand_written_channels_are_channels() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/attach");
     for name in ["by-hand", "by-hand-private", "by-hand-text", "by-hand-users"] {
         let seed = std::fs::read(folder.join(name)).expect("a seed");
@@ -52,17 +55,17 @@ fn channels_by_hand_are_channels() {
     }
 }
 
-/// A target of that name.
+/// A target.
 #[derive(Clone, Copy)]
 struct Target {
     name: &'static str,
     run: fn(&[u8]),
 }
 
-/// What is run now, and since when.
+/// The input that runs now, and when it began.
 type Now = Arc<Mutex<Option<(Vec<u8>, Instant)>>>;
 
-/// Ends the program when an input hangs.
+/// Aborts the program if an input blocks.
 fn watch(name: &'static str) -> Now {
     let now = Now::default();
     let watched = Arc::clone(&now);
@@ -72,7 +75,7 @@ fn watch(name: &'static str) -> Now {
             if let Some((input, since)) = &*watched.lock().unwrap_or_else(|e| e.into_inner())
                 && since.elapsed() > Duration::from_secs(120)
             {
-                eprintln!("{name} hangs with {}", hexadecimal(input));
+                eprintln!("{name} does not end with {}", hexadecimal(input));
                 std::process::abort();
             }
         }
@@ -84,52 +87,39 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Numbers by splitmix64.
-struct Random(u64);
+fn below(rng: &mut Rng, n: usize) -> usize {
+    rng.below(n.max(1) as u64) as usize
+}
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ x >> 31
+/// Returns a byte that is often an extreme.
+fn byte(rng: &mut Rng) -> u8 {
+    match rng.below(8) {
+        0 => 0,
+        1 => 1,
+        2 => 0x7f,
+        3 => 0x80,
+        4 => 0xff,
+        _ => rng.bits() as u8,
     }
+}
 
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
-    }
-
-    /// Bytes that are often at an edge.
-    fn byte(&mut self) -> u8 {
-        match self.below(8) {
-            0 => 0,
-            1 => 1,
-            2 => 0x7f,
-            3 => 0x80,
-            4 => 0xff,
-            _ => self.next() as u8,
+/// Returns a seed with changes, or random bytes.
+fn input(rng: &mut Rng, seeds: &[Vec<u8>]) -> Vec<u8> {
+    let mut input = match rng.below(4) {
+        0 => (0..rng.below(200)).map(|_| byte(rng)).collect(),
+        _ => seeds[below(rng, seeds.len())].clone(),
+    };
+    for _ in 0..rng.below(6) {
+        let at = below(rng, input.len());
+        match rng.below(4) {
+            0 => input.insert(at, byte(rng)),
+            1 if !input.is_empty() => _ = input.remove(at),
+            2 => input.extend((0..rng.below(24)).map(|_| byte(rng))),
+            _ if !input.is_empty() => input[at] = byte(rng),
+            _ => {}
         }
     }
-
-    /// A seed with changes, or something new.
-    fn input(&mut self, seeds: &[Vec<u8>]) -> Vec<u8> {
-        let mut input = match self.below(4) {
-            0 => (0..self.below(200)).map(|_| self.byte()).collect(),
-            _ => seeds[self.below(seeds.len())].clone(),
-        };
-        for _ in 0..self.below(6) {
-            let at = self.below(input.len());
-            match self.below(4) {
-                0 => input.insert(at, self.byte()),
-                1 if !input.is_empty() => _ = input.remove(at),
-                2 => input.extend((0..self.below(24)).map(|_| self.byte())),
-                _ if !input.is_empty() => input[at] = self.byte(),
-                _ => {}
-            }
-        }
-        input
-    }
+    input
 }
 
 fn number(name: &str, or: u64) -> u64 {
@@ -145,7 +135,7 @@ impl Target {
         paths.iter().map(|path| std::fs::read(path).expect("a seed")).collect()
     }
 
-    /// Seeds, and some seconds of random input.
+    /// Runs all seeds, and then random input.
     fn try_out(self, with: &str) {
         let now = watch(self.name);
         let run = |input: &[u8]| {
@@ -162,10 +152,10 @@ impl Target {
         assert!(!seeds.is_empty());
         seeds.iter().for_each(|seed| run(seed));
         let (seconds, seed) = (number("FUZZ_SECONDS", 3), number("FUZZ_SEED", 0x5eed));
-        let mut random = Random(seed);
+        let mut rng = Rng(seed);
         let (start, mut runs) = (Instant::now(), 0u64);
         while start.elapsed() < Duration::from_secs(seconds) {
-            run(&random.input(&seeds));
+            run(&input(&mut rng, &seeds));
             runs += 1;
         }
         println!(

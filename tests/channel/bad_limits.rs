@@ -6,12 +6,13 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Lifetime, Options};
 use sysvring_support::fork::Fork;
 use sysvring_support::inject;
+use sysvring_support::raw_ipc::{Key, marked};
+use sysvring_support::stopwatch::MOMENT;
 use sysvring_support::worker::{Orders, Worker, end_with_parent};
-use sysvring_support::{ipc, test, work};
+use sysvring_support::{ipc_namespace, raw_ipc, test, work};
 
-use crate::advice::{advises, refusal};
-use crate::raw::{self, Key, objects, own_namespace};
-use crate::watch::Watch;
+use sysvring_support::error_text::{advises, refusal};
+use sysvring_support::stopwatch::Stopwatch;
 
 /// The limit that was told, with its call.
 #[track_caller]
@@ -137,34 +138,34 @@ fn semaphores_at_their_limits() {
     let key = Key::new();
     let tx: Sender<u64> = key.options().create().expect("create");
     let set = key.set().expect("a set");
-    let attach = || key.options().open_timeout(raw::MOMENT).attach::<Receiver<u64>>();
+    let attach = || key.options().open_timeout(MOMENT).attach::<Receiver<u64>>();
     // Wake-ups piled up on both sides: room is made where it is needed.
     for semaphore in [2, 3] {
-        raw::set_semaphore(set, semaphore, MOST);
+        raw_ipc::set_value(set, semaphore, MOST).expect("SETVAL");
     }
     drop(attach().expect("tokens are in nobody's way"));
-    assert!(ipc::values(set)[3] < 1000, "{:?}", ipc::values(set));
-    let watch = Watch::start();
+    assert!(raw_ipc::values(set)[3] < 1000, "{:?}", raw_ipc::values(set));
+    let watch = Stopwatch::start();
     // As many users as can be counted.
-    raw::set_semaphore(set, raw::USERS, MOST);
+    raw_ipc::set_value(set, raw_ipc::USERS, MOST).expect("SETVAL");
     let error = refusal(attach());
     limit(error, ("semop", libc::ERANGE), "remove the channel");
     // A seat that nobody took.
-    raw::set_semaphore(set, raw::USERS, 1);
-    raw::set_semaphore(set, 9, MOST);
+    raw_ipc::set_value(set, raw_ipc::USERS, 1).expect("SETVAL");
+    raw_ipc::set_value(set, 9, MOST).expect("SETVAL");
     match refusal(attach()) {
         Error::SeatTaken { role: "receiver", pid, .. } => assert_eq!(pid, std::process::id()),
         other => panic!("not SeatTaken but {other:?}"),
     }
-    raw::set_semaphore(set, 9, 0);
+    raw_ipc::set_value(set, 9, 0).expect("SETVAL");
     // A creator that there is not.
-    raw::set_semaphore(set, raw::LIFECYCLE, 1);
+    raw_ipc::set_value(set, raw_ipc::LIFECYCLE, 1).expect("SETVAL");
     match refusal(attach()) {
         Error::Busy { pid, .. } => assert_eq!(pid, std::process::id()),
         other => panic!("not Busy but {other:?}"),
     }
-    raw::set_semaphore(set, raw::LIFECYCLE, 0);
-    assert!(watch.took() < 5 * raw::MOMENT, "{:?}", watch.took());
+    raw_ipc::set_value(set, raw_ipc::LIFECYCLE, 0).expect("SETVAL");
+    assert!(watch.took() < 5 * MOMENT, "{:?}", watch.took());
     drop(attach().expect("attach"));
     // The advice helps.
     sysvring::remove(key.address()).expect("remove");
@@ -188,11 +189,11 @@ fn leave_three() -> [Key; 3] {
 
 /// Creating fails, leaves nothing, and works once what the dead left is reaped.
 fn is_full_until_reaped(wanted: (&str, i32), named: &str) {
-    let before = objects();
+    let before = marked();
     let key = Key::new();
     limit(refusal(key.options().create::<Sender<u64>>()), wanted, named);
     limit(refusal(Options::private().create::<Sender<u64>>()), wanted, named);
-    assert_eq!(objects(), before);
+    assert_eq!(marked(), before);
     // There is room for what exists.
     assert_eq!(sysvring::reap().expect("reap").len(), 3);
     drop(key.options().create::<Sender<u64>>().expect("create"));
@@ -201,7 +202,7 @@ fn is_full_until_reaped(wanted: (&str, i32), named: &str) {
 
 #[work]
 fn many_segments(_: &mut Orders) {
-    assert!(own_namespace(), "{}", std::io::Error::last_os_error());
+    assert!(ipc_namespace::enter_as_any_user(), "{}", std::io::Error::last_os_error());
     sysctl("shmmni", "3");
     let _three = leave_three();
     is_full_until_reaped(("shmget", libc::ENOSPC), "kernel.shmmni");
@@ -221,7 +222,7 @@ fn as_many_segments_as_may_be() {
 
 #[work]
 fn large_segments(_: &mut Orders) {
-    assert!(own_namespace(), "{}", std::io::Error::last_os_error());
+    assert!(ipc_namespace::enter_as_any_user(), "{}", std::io::Error::last_os_error());
     sysctl("shmmax", "8192");
     let key = Key::new();
     limit(
@@ -235,7 +236,7 @@ fn large_segments(_: &mut Orders) {
         "fewer or smaller slots",
     );
     key.assert_free();
-    assert_eq!(objects(), Vec::<String>::new());
+    assert_eq!(marked(), []);
     // The advice helps; and to attach takes nothing.
     let tx: Sender<u64> = key.options().capacity(64).create().expect("create");
     sysctl("shmmax", "1");
@@ -250,7 +251,7 @@ fn segments_as_large_as_may_be() {
 
 #[work]
 fn many_sets(_: &mut Orders) {
-    assert!(own_namespace(), "{}", std::io::Error::last_os_error());
+    assert!(ipc_namespace::enter_as_any_user(), "{}", std::io::Error::last_os_error());
     // Semaphores in a set, in all, operations at once, sets.
     sysctl("sem", "250 32000 500 3");
     let _three = leave_three();
@@ -272,7 +273,7 @@ fn as_many_sets_as_may_be() {
 
 #[work]
 fn few_operations(_: &mut Orders) {
-    assert!(own_namespace(), "{}", std::io::Error::last_os_error());
+    assert!(ipc_namespace::enter_as_any_user(), "{}", std::io::Error::last_os_error());
     let key = Key::new();
     let tx: Sender<u64> = key.options().create().expect("create");
     // With fewer than three not even the question can be asked whether anybody is there.

@@ -9,10 +9,16 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 use sysvring::{BatchError, Fault, RecvError, SendError};
 
-use crate::advice::advises;
-use crate::raw::{Key, MOMENT, Memory, at, full};
-use crate::watch::Watch;
+use sysvring_support::error_text::advises;
+use sysvring_support::raw_ipc::{Key, Segment, at};
+use sysvring_support::stopwatch::MOMENT;
+use sysvring_support::stopwatch::Stopwatch;
 use sysvring_support::test;
+
+/// Returns the state of a slot that holds the message of this lap.
+fn full(lap: u64) -> u64 {
+    lap << 16 | 2
+}
 
 #[derive(TryFromBytes, IntoBytes, Immutable, KnownLayout, Debug, PartialEq, Clone, Copy)]
 #[zerocopy(crate = "sysvring::zerocopy")]
@@ -172,7 +178,7 @@ fn invalid_text_and_lengths() {
     let key = Key::new();
     let mut tx: Sender<Letter> = key.options().slot_size(16).open().expect("open");
     let mut rx: Receiver<Letter> = key.options().open().expect("open");
-    let memory = Memory::of(tx.id().segment());
+    let memory = Segment::of(tx.id().segment());
     let letter = Letter::try_ref_from_bytes(b"you!\x01hello").expect("a letter");
     for (slot, len) in [0, 1, 4].into_iter().enumerate() {
         tx.send(letter).expect("send");
@@ -186,7 +192,7 @@ fn invalid_text_and_lengths() {
     let key = Key::new();
     let mut tx: Sender<[u32]> = key.options().slot_size(16).open().expect("open");
     let mut rx: Receiver<[u32]> = key.options().open().expect("open");
-    let memory = Memory::of(tx.id().segment());
+    let memory = Segment::of(tx.id().segment());
     for slot in 0..3 {
         tx.send(&[1, 2]).expect("send");
         memory.u64(at::SLOTS + slot * 32 + 8).store(5 + slot as u64, Relaxed);
@@ -197,7 +203,7 @@ fn invalid_text_and_lengths() {
 
 /// A receiver that was told of corruption says so for ever, whatever it is asked.
 fn stays_corrupt(rx: &mut Receiver<[u8]>, what: &str) {
-    let watch = Watch::start();
+    let watch = Stopwatch::start();
     let corrupt = |fault: Fault| match fault {
         Fault::Corrupt { what: found } => assert!(found.contains(what), "{found}"),
         other => panic!("not Corrupt but {other:?}"),
@@ -229,7 +235,7 @@ fn a_length_longer_than_the_slot() {
             let options = || key.options().slot_size(10);
             let mut tx: Sender<[u8]> = options().open().expect("open");
             let mut rx: Receiver<[u8]> = options().open().expect("open");
-            let memory = Memory::of(tx.id().segment());
+            let memory = Segment::of(tx.id().segment());
             tx.send(b"good").expect("send");
             tx.send(b"bad").expect("send");
             tx.send(b"good").expect("send");
@@ -257,7 +263,7 @@ fn a_word_that_cannot_be() {
         let key = Key::new();
         let mut tx: Sender<[u8]> = key.options().capacity(4).open().expect("open");
         let mut rx: Receiver<[u8]> = key.options().open().expect("open");
-        let memory = Memory::of(tx.id().segment());
+        let memory = Segment::of(tx.id().segment());
         tx.send(b"good").expect("send");
         memory.u64(at::SLOTS + (16 + 1024)).store(word, Relaxed);
         assert_eq!(&*rx.recv_boxed().expect("recv"), b"good");
@@ -271,7 +277,7 @@ fn a_word_that_cannot_be_wakes_who_waits() {
         let key = Key::new();
         let _tx: Sender<u64> = key.options().capacity(4).open().expect("open");
         let mut rx: Receiver<u64> = key.options().wait(wait).open().expect("open");
-        let memory = Memory::of(rx.id().segment());
+        let memory = Segment::of(rx.id().segment());
         let ((say, hear), (tell, told)) = (channel(), channel());
         let (release, released) = channel::<()>();
         let waiter = std::thread::spawn(move || {
@@ -283,7 +289,7 @@ fn a_word_that_cannot_be_wakes_who_waits() {
         });
         let thread = hear.recv().expect("it says its number");
         std::thread::sleep(Duration::from_millis(20));
-        let watch = Watch::with(thread);
+        let watch = Stopwatch::with(thread);
         memory.u64(at::SLOTS).store(u64::MAX, Relaxed);
         let told = told.recv().expect("no panic");
         let took = watch.took();
@@ -302,7 +308,7 @@ fn ends_that_cannot_be() {
             let key = Key::new();
             let mut tx: Sender<u64> = key.options().capacity(4).open().expect("open");
             let mut rx: Receiver<u64> = key.options().open().expect("open");
-            let memory = Memory::of(tx.id().segment());
+            let memory = Segment::of(tx.id().segment());
             tx.send_batch(&[0, 1, 2, 3]).expect("send");
             memory.u64(at::HEAD).store(garbage, Relaxed);
             assert!(tx.len() <= 4 && rx.len() <= 4);
@@ -328,7 +334,7 @@ fn ends_that_cannot_be() {
         let key = Key::new();
         let mut tx: Sender<u64> = key.options().capacity(4).open().expect("open");
         let mut rx: Receiver<u64> = key.options().open().expect("open");
-        let memory = Memory::of(tx.id().segment());
+        let memory = Segment::of(tx.id().segment());
         tx.send_batch(&[0, 1, 2, 3]).expect("send");
         memory.u64(at::CREDIT).store(garbage, Relaxed);
         assert_eq!(tx.try_send(&4), Err(SendError::Full), "credit {garbage:#x}");
@@ -340,7 +346,7 @@ fn ends_that_cannot_be() {
         let key = Key::new();
         let mut tx: Sender<u64> = key.options().capacity(4).open().expect("open");
         let mut rx: Receiver<u64> = key.options().open().expect("open");
-        let memory = Memory::of(tx.id().segment());
+        let memory = Segment::of(tx.id().segment());
         tx.send(&0).expect("send");
         memory.u64(at::TAIL).store(garbage, Relaxed);
         assert_eq!(rx.recv(), Ok(0));
@@ -368,7 +374,7 @@ fn flags_that_nobody_set() {
         for bit in 0..32 {
             let mut tx: Sender<u64> = key.options().capacity(2).open().expect("open");
             let mut rx: Receiver<u64> = key.options().open().expect("open");
-            let memory = Memory::of(tx.id().segment());
+            let memory = Segment::of(tx.id().segment());
             for n in 0..8 {
                 memory.u32(field).fetch_xor(1 << bit, Relaxed);
                 // How often that side came, and when it was woken.

@@ -7,11 +7,11 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 use sysvring::{Address, ChannelId, Error, Lifetime, Options, Stat};
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::Key;
 use sysvring_support::worker::{Orders, Worker, hear, say};
 use sysvring_support::{test, work};
 
-use crate::advice::{advises, refusal};
-use crate::raw::Key;
+use sysvring_support::error_text::{advises, refusal};
 
 fn invalid(error: Error) -> &'static str {
     match error {

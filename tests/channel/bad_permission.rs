@@ -4,11 +4,12 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Address, Error, Fault, Observer, Options, Peer, RecvError};
+use sysvring_support::raw_ipc::{Key, Segment, at};
+use sysvring_support::stopwatch::MOMENT;
 use sysvring_support::worker::{Orders, Worker, end_with_parent, hear, say};
-use sysvring_support::{test, work};
+use sysvring_support::{raw_ipc, test, work};
 
-use crate::advice::{advises, refusal};
-use crate::raw::{self, Key, Memory, at};
+use sysvring_support::error_text::{advises, refusal};
 
 /// Nobody: a user without a right to anything.
 const NOBODY: u32 = 65_534;
@@ -55,8 +56,8 @@ fn is_undisturbed(tx: &mut Sender<u64>, rx: &mut Receiver<u64>) {
     assert_eq!(tx.send(&8), Ok(()));
     assert_eq!(rx.recv(), Ok(8));
     assert_eq!(rx.try_recv(), Err(RecvError::Empty));
-    assert_eq!(tx.send_timeout(&9, raw::MOMENT), Ok(()));
-    assert_eq!(rx.recv_timeout(raw::MOMENT), Ok(9));
+    assert_eq!(tx.send_timeout(&9, MOMENT), Ok(()));
+    assert_eq!(rx.recv_timeout(MOMENT), Ok(9));
 }
 
 fn pair(key: &Key, mode: u32) -> (Sender<u64>, Receiver<u64>) {
@@ -86,7 +87,7 @@ fn another_users_channel() {
     is_undisturbed(&mut tx, &mut rx);
     // Half-made ones of others as well.
     drop((tx, rx));
-    Memory::of(key.segment().expect("a segment")).u64(at::MAGIC).store(0, Relaxed);
+    Segment::of(key.segment().expect("a segment")).u64(at::MAGIC).store(0, Relaxed);
     Worker::start(&[&"bad_permission::no_way_in", &key.0, &"no id"]).expect("start").finish();
     assert!(key.segment().is_some() && key.set().is_some());
 }
@@ -134,7 +135,7 @@ fn may_use(orders: &mut Orders) {
     say("received");
     // Its owner shuts it, and it is an error rather than a wait.
     hear();
-    let error = rx.recv_timeout(raw::MOMENT).expect_err("no more rights");
+    let error = rx.recv_timeout(MOMENT).expect_err("no more rights");
     assert!(
         matches!(error, RecvError::Fault(Fault::System { errno: libc::EACCES, .. })),
         "{error}"
@@ -153,9 +154,9 @@ fn a_channel_that_others_may_use() {
     // A refused removal has disturbed nobody.
     tx.send(&2).expect("send");
     child.expect("received");
-    assert_eq!(tx.flush(raw::MOMENT), Ok(()));
+    assert_eq!(tx.flush(MOMENT), Ok(()));
     let set = tx.stat().expect("stat").set.expect("a set").id;
-    raw::chmod_set(set, 0o600);
+    raw_ipc::chmod_set(set, 0o600);
     let pid = child.pid() as u32;
     child.tell("shut").expect("it listens");
     child.finish();
@@ -174,15 +175,15 @@ fn mode_of_nothing(_: &mut Orders) {
     drop((tx, rx));
     let modes = [(0o001, 0o001), (0o001, 0o601), (0o601, 0o001), (0o401, 0o401), (0o201, 0o201)];
     for (of_segment, of_set) in modes {
-        raw::chmod_segment(segment, of_segment);
-        raw::chmod_set(set, of_set);
+        raw_ipc::chmod_segment(segment, of_segment);
+        raw_ipc::chmod_set(set, of_set);
         for options in [key.options(), Options::id(id)] {
             denied(refusal(options.clone().open::<Sender<u64>>()));
             denied(refusal(options.attach::<Receiver<u64>>()));
         }
         denied(refusal(key.options().create::<Receiver<u64>>()));
-        raw::chmod_segment(segment, 0o601);
-        raw::chmod_set(set, 0o601);
+        raw_ipc::chmod_segment(segment, 0o601);
+        raw_ipc::chmod_set(set, 0o601);
     }
     drop(key.options().attach::<Receiver<u64>>().expect("attach"));
     sysvring::remove(key.address()).expect("remove");

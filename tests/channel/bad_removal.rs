@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Fault, Options, RecvError, SendError, Wait};
+use sysvring_support::raw_ipc::Key;
+use sysvring_support::stopwatch::MOMENT;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{test, work};
+use sysvring_support::{raw_ipc, test, work};
 
-use crate::advice::advises;
-use crate::raw::{Key, MOMENT, ipcrm};
-use crate::watch::Watch;
+use sysvring_support::error_text::advises;
+use sysvring_support::stopwatch::Stopwatch;
 
 /// A member is told within so long.
 const TOLD: Duration = Duration::from_millis(500);
@@ -136,7 +137,7 @@ fn goes(take_away: impl Fn(&Key)) {
                 child.wait_asleep().expect("it sleeps");
             }
             take_away(&key);
-            let watch = Watch::with(child.pid());
+            let watch = Stopwatch::with(child.pid());
             let told = child.hear().expect("it is told");
             let took = watch.took();
             assert_eq!(told, "Err(Fault(Removed))", "{call} {wait}");
@@ -158,11 +159,11 @@ fn goes(take_away: impl Fn(&Key)) {
 }
 
 fn take_segment(key: &Key) {
-    ipcrm("-m", key.segment().expect("a segment"));
+    raw_ipc::remove_segment(key.segment().expect("a segment")).expect("IPC_RMID");
 }
 
 pub fn take_set(key: &Key) {
-    ipcrm("-s", key.set().expect("a set"));
+    raw_ipc::remove_set(key.set().expect("a set")).expect("IPC_RMID");
 }
 
 fn take_channel(key: &Key) {
@@ -262,7 +263,7 @@ fn a_sender_with_room_learns_of_it_too() {
             let _rx: Receiver<u64> = options().open().expect("open");
             tx.send(&0).expect("send");
             take_away(&key);
-            let watch = Watch::start();
+            let watch = Stopwatch::start();
             // At the latest when the ring is full.
             let told = (0..8).find_map(|n| tx.send(&n).err());
             assert_eq!(told, Some(SendError::Fault(Fault::Removed)));
@@ -283,7 +284,7 @@ fn handles_that_are_left_over() {
         let id = tx.id();
         tx.send_batch(&[1, 2, 3]).expect("send");
         take_away(&key);
-        let watch = Watch::start();
+        let watch = Stopwatch::start();
         assert_eq!((tx.len(), rx.len(), tx.capacity(), rx.is_full()), (3, 3, 4, false));
         assert_eq!((rx.is_empty(), rx.position(), tx.position()), (false, 0, 3));
         for stat in [tx.stat(), rx.stat(), observer.stat()] {

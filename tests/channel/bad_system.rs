@@ -7,12 +7,13 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Fault, Lifetime, Message, Options, Peer};
 use sysvring_support::fork::Fork;
 use sysvring_support::inject;
+use sysvring_support::raw_ipc::{Key, marked};
+use sysvring_support::stopwatch::MOMENT;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{test, work};
+use sysvring_support::{ipc_namespace, test, work};
 
-use crate::advice::advises;
-use crate::raw::{self, Key, MOMENT, objects};
-use crate::watch::Watch;
+use sysvring_support::error_text::advises;
+use sysvring_support::stopwatch::Stopwatch;
 
 /// Some system calls, or one with a certain argument.
 struct Calls {
@@ -136,7 +137,7 @@ fn attempt<T>(
     what: &str,
     act: impl FnOnce() -> Result<T, Error>,
 ) -> bool {
-    let watch = Watch::start();
+    let watch = Stopwatch::start();
     let result = act();
     let took = watch.took();
     let context = || format!("{what} under errno {errno} of {calls}");
@@ -222,7 +223,7 @@ fn must_fail(calls: &Calls) -> &'static [&'static str] {
 #[work]
 fn before(orders: &mut Orders) {
     let calls = &CALLS[orders.next::<usize>()];
-    let alone = raw::own_namespace();
+    let alone = ipc_namespace::enter_as_any_user();
     for errno in ERRNOS {
         let scene = Scene {
             joined: Key::new(),
@@ -268,7 +269,7 @@ fn before(orders: &mut Orders) {
 /// Nothing is left: under these keys, and where nobody else is, at all.
 fn is_clean(alone: bool, keys: &[&Key], after: &str) {
     keys.iter().for_each(|key| key.assert_free());
-    assert!(!alone || objects().is_empty(), "after {after}: {:?}", objects());
+    assert!(!alone || marked().is_empty(), "after {after}: {:?}", marked());
 }
 
 #[test(quiet)]
@@ -329,7 +330,7 @@ fn play<T: Message>(
 #[work]
 fn under(orders: &mut Orders) {
     let calls = &CALLS[orders.next::<usize>()];
-    let alone = raw::own_namespace();
+    let alone = ipc_namespace::enter_as_any_user();
     for errno in ERRNOS {
         let key = Key::new();
         let options = || key.options().capacity(2).lifetime(Lifetime::LastMember);

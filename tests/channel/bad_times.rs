@@ -8,8 +8,8 @@ use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, hear, say};
 use sysvring_support::{test, work};
 
-use crate::advice::advises;
-use crate::watch::Watch;
+use sysvring_support::error_text::advises;
+use sysvring_support::stopwatch::Stopwatch;
 
 const WAITS: [Wait; 3] = [Wait::Spin, Wait::Balanced, Wait::Park];
 
@@ -23,7 +23,7 @@ const AGES: [Duration; 4] = [
 
 /// What was to take no time did not.
 fn at_once<T>(what: impl FnOnce() -> T) -> T {
-    let watch = Watch::start();
+    let watch = Stopwatch::start();
     let result = what();
     assert!(watch.took() < Duration::from_millis(50), "it took {:?}", watch.took());
     result
@@ -77,7 +77,7 @@ fn a_short_time() {
         let name = Name::new();
         let (mut tx, mut rx) = pair(&name, wait);
         let took = |what: &mut dyn FnMut()| {
-            let (start, watch) = (Instant::now(), Watch::start());
+            let (start, watch) = (Instant::now(), Stopwatch::start());
             what();
             let (all, own) = (start.elapsed(), watch.took());
             assert!(all >= time && own < time + Duration::from_millis(100), "{wait:?}: {own:?}");

@@ -5,11 +5,11 @@ use std::io;
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Lifetime, Options};
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::Key;
 use sysvring_support::worker::{Orders, Worker, end_with_parent};
 use sysvring_support::{test, work};
 
 use crate::life::is_gone;
-use crate::raw::Key;
 
 /// A page in each slot.
 type Page = [u64; 512];

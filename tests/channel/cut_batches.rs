@@ -5,15 +5,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
-use crate::PROMPT;
-use crate::raw::WAKE_RECEIVERS;
 use sysvring::{Options, Wait, mpmc, spsc};
 use sysvring_support::board::{board, now_ns, until};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::WAKE_RECEIVERS;
+use sysvring_support::stopwatch::PROMPT;
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{ipc, test, work};
+use sysvring_support::{raw_ipc, test, work};
 
 /// Longer than a sleeper's own look takes to come.
 const SLOW: Duration = Duration::from_millis(300);
@@ -102,7 +102,7 @@ fn cut_short<R: FnMut() -> Option<u64>>(
     });
     let set = sysvring::stat(name).expect("stat").set.expect("a set").id;
     for batch in 0..BATCHES {
-        until(|| ipc::waiting(set, WAKE_RECEIVERS) == 1);
+        until(|| raw_ipc::waiting(set, WAKE_RECEIVERS) == 1);
         let mut given = 0;
         let mut messages = iter::from_fn(|| {
             given += 1;

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, Peer, RecvError, SendError, Wait};
-use sysvring_support::board::{Dice, board, now_ns, until_at_least};
+use sysvring_support::board::{board, now_ns, until_at_least};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
+use sysvring_support::rng::Rng;
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
 use sysvring_support::{test, work};
@@ -29,7 +30,7 @@ fn wide(n: u64) -> Wide {
 
 fn options(name: &str, capacity: usize) -> Options {
     // Half of the handles never spin.
-    let wait = [Wait::Park, Wait::Balanced][Dice::new().below(2) as usize];
+    let wait = [Wait::Park, Wait::Balanced][Rng::new().below(2) as usize];
     Options::named(name).capacity(capacity).wait(wait)
 }
 
@@ -43,12 +44,12 @@ fn receiver(name: &str, capacity: usize) -> Receiver<Wide> {
 
 /// Sends by turns in all ways, the message of each position; notes how far it came. Ends when the
 /// receiver is gone and no other comes soon.
-fn send_on(tx: &mut Sender<Wide>, sent: &AtomicU64, dice: &mut Dice) {
+fn send_on(tx: &mut Sender<Wide>, sent: &AtomicU64, rng: &mut Rng) {
     // The last sender may have died before it could note it.
     sent.store(tx.position(), Release);
     loop {
         let n = tx.position();
-        let result = match dice.below(4) {
+        let result = match rng.below(4) {
             0 => tx.send(&wide(n)),
             1 => tx.send_batch(&[wide(n), wide(n + 1), wide(n + 2)]).map_err(|e| e.error),
             2 => tx.loan().map(|mut loan| {
@@ -56,7 +57,7 @@ fn send_on(tx: &mut Sender<Wide>, sent: &AtomicU64, dice: &mut Dice) {
                 loan.commit();
             }),
             _ => {
-                dice.pause(17);
+                rng.pause(17);
                 tx.try_send(&wide(n))
             }
         };
@@ -84,30 +85,30 @@ fn kill_senders(orders: &mut Orders) {
     let (name, capacity, kills): (String, usize, u64) =
         (orders.next(), orders.next(), orders.next());
     let [sent] = board::<1>();
-    let mut dice = Dice::new();
+    let mut rng = Rng::new();
     let mut rx = receiver(&name, capacity);
     let mut killed = 0;
     while killed < kills {
         let mut victim = Fork::start(|| {
             let mut tx = sender(&name, capacity);
             assert!(tx.position() >= sent.load(Acquire), "what was sent is there");
-            send_on(&mut tx, sent, &mut Dice::new());
+            send_on(&mut tx, sent, &mut Rng::new());
         });
         // Some are killed before they send anything, most in the middle of it.
-        if dice.below(4) != 0 {
+        if rng.below(4) != 0 {
             assert_eq!(rx.wait_for_peer(LONG), Ok(victim.pid()));
-            let some = dice.below(2 * capacity as u64) + 1;
+            let some = rng.below(2 * capacity as u64) + 1;
             for _ in 0..some {
                 assert_eq!(rx.recv(), Ok(wide(rx.position() - 1)));
             }
         } else {
-            dice.pause(21);
+            rng.pause(21);
         }
         let (killed_at, watch) = (now_ns(), Watch::start(&[victim.pid()]));
         victim.kill();
         // Some are succeeded while they left messages, some after the drain. Where nobody ever came,
         // one may still come: that is no death.
-        if dice.below(3) != 0 && rx.peer() != Ok(Peer::Absent) {
+        if rng.below(3) != 0 && rx.peer() != Ok(Peer::Absent) {
             let end = loop {
                 match rx.recv() {
                     Ok(message) => assert_eq!(message, wide(rx.position() - 1)),
@@ -142,7 +143,7 @@ const WAYS: [(u64, u64); 4] = [
 ];
 
 /// Receives in one way what is there; notes how far it came.
-fn receive_on(rx: &mut Receiver<Wide>, seen: &AtomicU64, way: u64, dice: &mut Dice) {
+fn receive_on(rx: &mut Receiver<Wide>, seen: &AtomicU64, way: u64, rng: &mut Rng) {
     // The last receiver may have died before it could note it.
     seen.store(rx.position(), Release);
     loop {
@@ -152,7 +153,7 @@ fn receive_on(rx: &mut Receiver<Wide>, seen: &AtomicU64, way: u64, dice: &mut Di
             1 => rx.recv_ref().map(|guard| {
                 assert_eq!(*guard, wide(n));
                 seen.store(n + 1, Release);
-                dice.pause(13);
+                rng.pause(13);
             }),
             2 => {
                 let mut some = Vec::new();
@@ -179,28 +180,28 @@ fn kill_receivers(orders: &mut Orders) {
     let (name, capacity, kills): (String, usize, u64) =
         (orders.next(), orders.next(), orders.next());
     let [seen] = board::<1>();
-    let mut dice = Dice::new();
+    let mut rng = Rng::new();
     let mut tx = sender(&name, capacity);
     let mut killed = 0;
     while killed < kills {
-        let way = dice.below(4);
+        let way = rng.below(4);
         let acknowledged = tx.position() - tx.len() as u64;
         let mut victim = Fork::start(|| {
             let mut rx = receiver(&name, capacity);
             assert_eq!(rx.position(), acknowledged, "nothing again, nothing left out");
-            receive_on(&mut rx, seen, way, &mut Dice::new());
+            receive_on(&mut rx, seen, way, &mut Rng::new());
         });
-        if dice.below(4) != 0 {
+        if rng.below(4) != 0 {
             assert_eq!(tx.wait_for_peer(LONG), Ok(victim.pid()));
-            for _ in 0..=dice.below(2 * capacity as u64) + capacity as u64 {
+            for _ in 0..=rng.below(2 * capacity as u64) + capacity as u64 {
                 tx.send(&wide(tx.position())).expect("a receiver is there");
             }
         } else {
-            dice.pause(21);
+            rng.pause(21);
         }
         let (killed_at, watch) = (now_ns(), Watch::start(&[victim.pid()]));
         victim.kill();
-        if dice.below(3) != 0 && tx.peer() != Ok(Peer::Absent) {
+        if rng.below(3) != 0 && tx.peer() != Ok(Peer::Absent) {
             let end = loop {
                 match tx.send(&wide(tx.position())) {
                     Ok(()) => {}
@@ -235,7 +236,7 @@ fn kill_both(orders: &mut Orders) {
     let start_sender = || {
         Fork::start(|| {
             let mut tx = sender(&name, capacity);
-            send_on(&mut tx, sent, &mut Dice::new());
+            send_on(&mut tx, sent, &mut Rng::new());
         })
     };
     let start_receiver = || {
@@ -245,15 +246,15 @@ fn kill_both(orders: &mut Orders) {
             assert!(rx.position() >= seen_before.saturating_sub(1), "it comes again");
             assert!(rx.position() <= seen_before + 1, "it is left out");
             // By a guard, or by value.
-            let mut dice = Dice::new();
-            let way = dice.below(2);
-            receive_on(&mut rx, seen, way, &mut dice);
+            let mut rng = Rng::new();
+            let way = rng.below(2);
+            receive_on(&mut rx, seen, way, &mut rng);
         })
     };
-    let mut dice = Dice::new();
+    let mut rng = Rng::new();
     let (mut first, mut second) = (start_sender(), start_receiver());
     for _ in 0..kills {
-        match dice.below(3) {
+        match rng.below(3) {
             0 => {
                 assert!(first.kill_and_wait());
                 first = start_sender();
@@ -270,10 +271,10 @@ fn kill_both(orders: &mut Orders) {
             }
         }
         // That something comes through again and again is checked, not hoped for.
-        if dice.below(2) == 0 {
+        if rng.below(2) == 0 {
             until_at_least(seen, seen.load(Acquire) + 10);
         }
-        dice.pause(22);
+        rng.pause(22);
     }
     assert!(first.kill_and_wait() && second.kill_and_wait());
     let mut rx = receiver(&name, capacity);

@@ -10,7 +10,7 @@ use sysvring_support::board::{board, until, until_at_least};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{inject, ipc, test, work};
+use sysvring_support::{inject, raw_ipc, test, work};
 
 const SOON: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(20);
@@ -322,7 +322,7 @@ fn a_kernel_without_undo_is_refused() {
     let mut tx: spsc::Sender<u64> = name.options().attach().expect("its seat went back");
     tx.send(&1).expect("send");
     assert_eq!(rx.recv(), Ok(1));
-    let values = ipc::values(rx.stat().expect("stat").set.expect("a set").id);
+    let values = raw_ipc::values(rx.stat().expect("stat").set.expect("a set").id);
     assert_eq!(values[8..10], [1, 1], "one token for each of us");
 }
 

@@ -11,13 +11,13 @@ use sysvring::{Error, Fault, Lifetime, Options, Peer, RecvError, SendError, Wait
 use sysvring_support::board::{now_ns, until};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::{WAKE_RECEIVERS, WAKE_SENDERS};
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{ipc, test, work};
+use sysvring_support::{raw_ipc, test, work};
 
-use crate::PROMPT;
 use crate::life::becomes_attached;
-use crate::raw::{WAKE_RECEIVERS, WAKE_SENDERS};
+use sysvring_support::stopwatch::PROMPT;
 
 const SOON: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(20);
@@ -37,7 +37,7 @@ fn pair(orders: &mut Orders) -> (Sender<u64>, Receiver<u64>) {
 /// The whole state of a channel: the segment's bytes and the semaphores.
 fn state(tx: &Sender<u64>) -> (Vec<u8>, Vec<u16>) {
     let stat = tx.stat().expect("stat");
-    (ipc::bytes(stat.segment.id), ipc::values(stat.set.expect("a set").id))
+    (raw_ipc::bytes(stat.segment.id), raw_ipc::values(stat.set.expect("a set").id))
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn keep_places(orders: &mut Orders) {
     let guard = rx.recv_ref().expect("a message");
     let mut loan = tx.loan().expect("room");
     *loan = 3;
-    let before = ipc::bytes(id);
+    let before = raw_ipc::bytes(id);
     let mut places = Some((loan, guard));
     Fork::start(|| {
         let (loan, guard) = places.take().expect("a copy of the parent's");
@@ -155,7 +155,7 @@ fn keep_places(orders: &mut Orders) {
         drop(guard);
     })
     .finish();
-    assert!(ipc::bytes(id) == before, "a child wrote something");
+    assert!(raw_ipc::bytes(id) == before, "a child wrote something");
     let (loan, guard) = places.take().expect("the parent's own");
     loan.commit();
     drop(guard);
@@ -176,7 +176,7 @@ extern "C" fn fork_here(_: i32) {
 /// child must say that it was forked.
 fn fork_while<T: PartialEq + Send + Sync>(
     set: i32,
-    semaphore: i32,
+    semaphore: usize,
     call: impl FnOnce() -> T + Send,
     forked: T,
     go_on: impl FnOnce(),
@@ -196,7 +196,7 @@ fn fork_while<T: PartialEq + Send + Sync>(
             }
             (result, now_ns())
         });
-        until(|| ipc::waiting(set, semaphore) == 1);
+        until(|| raw_ipc::waiting(set, semaphore) == 1);
         // SAFETY: the thread is not joined yet.
         unsafe { libc::pthread_kill(thread.load(Acquire), libc::SIGUSR1) };
         until(|| CHILD.load(Acquire) > 0);
@@ -204,7 +204,7 @@ fn fork_while<T: PartialEq + Send + Sync>(
         // SAFETY: this process' own child.
         unsafe { libc::waitpid(CHILD.load(Acquire), &mut status, 0) };
         assert_eq!(status, 0, "the child's call did not say that it was forked");
-        until(|| ipc::waiting(set, semaphore) == 1);
+        until(|| raw_ipc::waiting(set, semaphore) == 1);
         let (watch, since) = (Watch::start(&[]), now_ns());
         go_on();
         let (result, at) = waits.join().expect("no panic");

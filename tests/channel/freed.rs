@@ -7,15 +7,14 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::thread;
 use std::time::Duration;
 
-use crate::raw::{WAKE_RECEIVERS, WAKE_SENDERS};
 use sysvring::{Options, RecvError, Redelivery, Wait, mpmc};
 use sysvring_support::board::{board, now_ns, until};
 use sysvring_support::fork::Fork;
-use sysvring_support::ipc;
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::{WAKE_RECEIVERS, WAKE_SENDERS};
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{test, work};
+use sysvring_support::{raw_ipc, test, work};
 
 /// Well below the time after which a sleeper looks by itself.
 const SOON: Duration = Duration::from_millis(90);
@@ -64,7 +63,7 @@ fn drop_loans(orders: &mut Orders) {
     for n in 0..ROUNDS {
         let loan = tx.loan_timeout(LONG).expect("a slot");
         lent.store(n + 1, Release);
-        until(|| ipc::waiting(set, WAKE_SENDERS) == 1);
+        until(|| raw_ipc::waiting(set, WAKE_SENDERS) == 1);
         drop(loan);
         dropped_at.store(now_ns(), Release);
         // Only then: a receiver would step over it, and wake.
@@ -112,7 +111,9 @@ fn discard(orders: &mut Orders) {
             let rx: mpmc::Receiver<u64> = options().attach().expect("attach");
             assert_eq!(rx.recv_timeout(LONG), Ok(100 + round));
         });
-        until(|| ipc::waiting(set, WAKE_SENDERS) == 1 && ipc::waiting(set, WAKE_RECEIVERS) == 1);
+        until(|| {
+            raw_ipc::waiting(set, WAKE_SENDERS) == 1 && raw_ipc::waiting(set, WAKE_RECEIVERS) == 1
+        });
         killed_at.store(now_ns(), Release);
         holder.kill_and_wait();
         sender.finish();
@@ -160,13 +161,13 @@ fn step_over(orders: &mut Orders) {
                 stay(sent, round);
             })
         });
-        until(|| ipc::waiting(set, WAKE_SENDERS) == 2);
+        until(|| raw_ipc::waiting(set, WAKE_SENDERS) == 2);
         claimed.store(2, Release);
         claimer.finish();
-        until(|| ipc::waiting(set, WAKE_SENDERS) == 2);
+        until(|| raw_ipc::waiting(set, WAKE_SENDERS) == 2);
         drop(first);
         // Unless both were woken, and the other one stepped over it.
-        until(|| tx.len() + ipc::waiting(set, WAKE_SENDERS) as usize == 2);
+        until(|| tx.len() + raw_ipc::waiting(set, WAKE_SENDERS) as usize == 2);
         stepped_at.store(now_ns(), Release);
         // Held, so that no acknowledgement wakes.
         let second = rx.recv_ref().expect("a message");
@@ -204,7 +205,7 @@ fn forget(orders: &mut Orders) {
                 stay(sent, round);
             })
         });
-        until(|| ipc::waiting(set, WAKE_SENDERS) == 2);
+        until(|| raw_ipc::waiting(set, WAKE_SENDERS) == 2);
         dropped_at.store(now_ns(), Release);
         drop(forgetful);
         senders.into_iter().for_each(Fork::finish);
@@ -228,7 +229,7 @@ fn a_message_in_hand_keeps_no_sender_asleep() {
         (0..SLOTS).for_each(|n| tx.send(&n).expect("send"));
         thread::scope(|scope| {
             let sender = scope.spawn(|| tx.send(&SLOTS).map(|()| now_ns()));
-            until(|| ipc::waiting(set, WAKE_SENDERS) == 1);
+            until(|| raw_ipc::waiting(set, WAKE_SENDERS) == 1);
             (0..SLOTS / 2 - 1).for_each(|n| assert_eq!(other.recv(), Ok(n)));
             let guard = one.recv_ref().expect("a message");
             let watch = Watch::start(&[]);
@@ -274,7 +275,7 @@ fn out_of_turn(orders: &mut Orders) {
             until(|| acknowledged_at.load(Acquire) != 0);
             watch.must_be_within(SOON, acknowledged_at.load(Acquire));
         });
-        until(|| ipc::waiting(set, WAKE_SENDERS) == 1);
+        until(|| raw_ipc::waiting(set, WAKE_SENDERS) == 1);
         drop(held);
         acknowledged_at.store(now_ns(), Release);
         sender.finish();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sysvring::{Fault, Options, RecvError, SendError, mpmc};
 
-use crate::raw::Memory;
+use sysvring_support::raw_ipc::Segment;
 use sysvring_support::test;
 
 const SOON: Duration = Duration::from_millis(20);
@@ -59,7 +59,7 @@ fn a_message_that_cannot_be_lent_is_another_receivers() {
         let rx = stopped.try_clone().expect("a seat");
         tx.send(b"message").expect("send");
         let stat = tx.stat().expect("stat");
-        let memory = Memory::of(tx.id().segment());
+        let memory = Segment::of(tx.id().segment());
         // The slots end where the channel does; a length is behind the word.
         let slots = usize::try_from(stat.segment.size).expect("a size") - CAPACITY * stat.stride;
         let length = memory.u64(slots + 8);

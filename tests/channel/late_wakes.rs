@@ -6,14 +6,14 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
-use crate::PROMPT;
-use crate::raw::{WAKE_RECEIVERS, WAKE_SENDERS};
 use sysvring::{Options, Wait, mpmc};
 use sysvring_support::board::{now_ns, until};
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::{WAKE_RECEIVERS, WAKE_SENDERS};
+use sysvring_support::stopwatch::PROMPT;
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{ipc, test, work};
+use sysvring_support::{raw_ipc, test, work};
 
 /// How long a thread is busy with a message: the others must take what is sent meanwhile.
 const WORK: Duration = Duration::from_millis(250);
@@ -62,7 +62,7 @@ fn receive_by_threads(orders: &mut Orders) {
             });
         }
         for round in 0..ROUNDS {
-            until(|| ipc::waiting(set, WAKE_RECEIVERS) == threads as i32);
+            until(|| raw_ipc::waiting(set, WAKE_RECEIVERS) == threads as i32);
             for _ in 0..threads {
                 tx.send(&now_ns()).expect("send");
                 if round % 2 == 1 {
@@ -101,7 +101,7 @@ fn send_by_threads(orders: &mut Orders) {
         for _ in 0..ROUNDS {
             (0..capacity).for_each(|_| tx.send(&0).expect("room"));
             start.wait();
-            until(|| ipc::waiting(set, WAKE_SENDERS) == THREADS as i32);
+            until(|| raw_ipc::waiting(set, WAKE_SENDERS) == THREADS as i32);
             for _ in 0..capacity + THREADS {
                 watch.restart();
                 let since = now_ns();

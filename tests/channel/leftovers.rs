@@ -6,19 +6,18 @@ use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{ChannelId, Error, Lifetime, Options, Reaped, RecvError};
-use sysvring_support::board::{Dice, board, until_at_least};
+use sysvring_support::board::{board, until_at_least};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::{Key, MARKED, Segment, at};
+use sysvring_support::rng::Rng;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{ipc, test, work};
+use sysvring_support::{raw_ipc, test, work};
 
 use crate::life::is_gone;
-use crate::raw::{self, Key, Memory, at};
 
-/// A mode with the mark of this crate.
-const MARKED: i32 = 0o601;
 /// Semaphores of a channel's set.
-const SEMAPHORES: i32 = 10;
+const SEMAPHORES: usize = 10;
 /// As long as opening after a death may take.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -40,11 +39,8 @@ fn half_made_channels_are_reaped() {
     }
     // Without a key: the set of a private channel, and a segment not yet marked for removal.
     let private = Key(libc::IPC_PRIVATE);
-    let flags = libc::IPC_CREAT | MARKED;
-    // SAFETY: numbers only.
-    let (segment, set) = unsafe {
-        (libc::shmget(private.0, 9_000, flags), libc::semget(private.0, SEMAPHORES, flags))
-    };
+    let (segment, set) =
+        (private.make_segment(9_000, MARKED), private.make_set(SEMAPHORES, MARKED));
     std::mem::forget(private);
     let reaped = reap(0);
     assert!(reaped.iter().any(|r| r.segment == Some(segment)), "{reaped:?}");
@@ -57,13 +53,13 @@ fn a_living_creator_is_left_alone() {
     let set = key.make_set(SEMAPHORES, MARKED);
     let segment = key.make_segment(10_000, MARKED);
     // It holds the lifecycle semaphore.
-    ipc::add(set, 0, 1);
+    raw_ipc::add(set, 0, 1);
     assert_eq!(reap(key.0), []);
     assert_eq!((key.set(), key.segment()), (Some(set), Some(segment)));
     let busy = key.options().open_timeout(Duration::from_millis(20)).open::<Sender<u64>>();
     assert!(matches!(busy, Err(Error::Busy { .. })), "{busy:?}");
     // It died.
-    ipc::add(set, 0, -1);
+    raw_ipc::add(set, 0, -1);
     let mut tx: Sender<u64> = key.options().open().expect("open");
     tx.send(&1).expect("send");
     assert_ne!(key.segment(), Some(segment), "its half of a channel was removed");
@@ -144,10 +140,10 @@ fn private_sets_of_the_dead_are_reaped() {
     assert!(reap(0).iter().all(|reaped| reaped.set != Some(set)), "it lives");
     member.kill_and_wait().expect("kill");
     assert!(is_gone(id), "the kernel removed the segment");
-    assert_ne!(ipc::waiting(set, 0), -1, "and not the set");
+    assert_ne!(raw_ipc::waiting(set, 0), -1, "and not the set");
     let expected = Reaped { key: 0, name: String::new(), segment: None, set: Some(set) };
     assert!(reap(0).contains(&expected));
-    assert_eq!(ipc::waiting(set, 0), -1);
+    assert_eq!(raw_ipc::waiting(set, 0), -1);
 }
 
 #[test(quiet)]
@@ -161,7 +157,7 @@ fn others_and_kept_ones_are_never_reaped() {
     let options = living.options().lifetime(Lifetime::LastMember);
     let mut alone: Receiver<u64> = options.open().expect("open");
 
-    let foreign: Vec<(Key, i32)> = [0o600, 0o666, 0o700, 0o777, 0o611]
+    let foreign: Vec<(Key, u32)> = [0o600, 0o666, 0o700, 0o777, 0o611]
         .map(|mode| (Key::new(), mode))
         .into_iter()
         .inspect(|(key, mode)| {
@@ -172,7 +168,7 @@ fn others_and_kept_ones_are_never_reaped() {
     // By chance of such a mode, but something else.
     let by_chance = Key::new();
     let with_text = by_chance.make_segment(10_000, MARKED);
-    Memory::of(with_text).u64(at::MAGIC).store(7, Relaxed);
+    Segment::of(with_text).u64(at::MAGIC).store(7, Relaxed);
     let short_set = by_chance.make_set(3, MARKED);
 
     let reaped = sysvring::reap().expect("reap");
@@ -200,7 +196,7 @@ fn a_segment_that_names_another_set_is_not_reaped_with_this_one() {
     let options = || key.options().lifetime(Lifetime::LastMember);
     let mut tx: Sender<u64> = options().create().expect("create");
     let mut rx: Receiver<u64> = options().attach().expect("attach");
-    raw::ipcrm("-s", key.set().expect("a set"));
+    raw_ipc::remove_set(key.set().expect("a set")).expect("IPC_RMID");
     let (segment, set) = (key.segment(), key.make_set(SEMAPHORES, MARKED));
     let expected = Reaped { key: key.0, name: String::new(), segment: None, set: Some(set) };
     assert_eq!(reap(key.0), [expected]);
@@ -212,7 +208,7 @@ fn a_segment_that_names_another_set_is_not_reaped_with_this_one() {
 /// Kills a child that does something over and over, at random moments; looks after each.
 fn kill_over_and_over(kills: u64, over_and_over: impl Fn(), look: impl Fn()) {
     let [turns] = board::<1>();
-    let mut dice = Dice::new();
+    let mut rng = Rng::new();
     for _ in 0..kills {
         let before = turns.load(Acquire);
         let mut victim = Fork::start(|| {
@@ -221,10 +217,10 @@ fn kill_over_and_over(kills: u64, over_and_over: impl Fn(), look: impl Fn()) {
                 turns.fetch_add(1, Relaxed);
             }
         });
-        if dice.below(4) != 0 {
+        if rng.below(4) != 0 {
             until_at_least(turns, before + 1);
         }
-        dice.pause(20);
+        rng.pause(20);
         assert!(victim.kill_and_wait(), "it ended before it was killed");
         look();
     }
@@ -307,12 +303,9 @@ fn reapers_are_killed_and_the_next_one_reaps() {
 fn kill_reapers(orders: &mut Orders) {
     let key: i32 = orders.next();
     let over_and_over = || {
-        let flags = libc::IPC_CREAT | MARKED;
-        // SAFETY: numbers only.
-        unsafe {
-            libc::semget(key, SEMAPHORES, flags);
-            libc::shmget(key, 10_000, flags);
-        }
+        // A process that was killed may have left them.
+        let _ = raw_ipc::create_set(key, SEMAPHORES, MARKED);
+        let _ = raw_ipc::create_segment(key, 10_000, MARKED);
         sysvring::reap().expect("reap");
     };
     let key = std::mem::ManuallyDrop::new(Key(key));

@@ -8,10 +8,9 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Address, ChannelId, Error, Fault, Lifetime, Observer, Options, Peer, RecvError};
 use sysvring_support::board::until;
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::Key;
 use sysvring_support::worker::{Orders, Worker, say};
-use sysvring_support::{ipc, test, work};
-
-use crate::raw::Key;
+use sysvring_support::{raw_ipc, test, work};
 
 /// Sends 0 to `count` to an address and ends.
 #[work]
@@ -141,7 +140,7 @@ fn a_channel_goes_with_its_last_member() {
         }
         assert!(is_gone(name.as_str()));
         let set = stat.set.expect("a set").id;
-        assert_eq!(ipc::waiting(set, 0), -1, "the set is gone too");
+        assert_eq!(raw_ipc::waiting(set, 0), -1, "the set is gone too");
     }
     // One that keeps to itself takes it along, too; and nobody made it a kept one meanwhile.
     drop(options().open::<Receiver<u64>>().expect("open"));
@@ -193,7 +192,7 @@ fn private_channels_travel_by_id() {
     until(|| is_gone(id));
     assert!(matches!(Options::id(id).attach::<Sender<u64>>(), Err(Error::NotFound { .. })));
     let set = stat.set.expect("a set").id;
-    assert_eq!(ipc::waiting(set, 0), -1, "the set is gone too");
+    assert_eq!(raw_ipc::waiting(set, 0), -1, "the set is gone too");
 }
 
 #[test]
@@ -241,7 +240,7 @@ fn attach_twice(orders: &mut Orders) {
     let options = Options::named(orders.next::<String>()).capacity(64);
     let mut tx: Sender<u64> = options.clone().open().expect("open");
     let mut rx: Receiver<u64> = options.open().expect("open");
-    let at = ipc::attachments(tx.id().segment());
+    let at = raw_ipc::attachments(tx.id().segment());
     assert_eq!(at.len(), 2, "{at:?}");
     assert_ne!(at[0].split('-').next(), at[1].split('-').next(), "two addresses");
     for lap in 0..10 {

@@ -6,11 +6,11 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Fault, Lifetime, Observer, Options, RecvError, Role};
 use sysvring_support::board::until;
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::Key;
 use sysvring_support::worker::{Orders, Worker, end_with_parent, hear, say};
-use sysvring_support::{inject, ipc, test, work};
+use sysvring_support::{inject, raw_ipc, test, work};
 
 use crate::life::becomes_attached;
-use crate::raw::Key;
 
 /// Takes a seat, sends or receives some, says so; then leaves or waits to be killed.
 #[work]
@@ -194,14 +194,14 @@ fn observers_change_nothing() {
     let (mut tx, mut rx) = name.pair::<u64>(8);
     tx.send_batch(&[1, 2, 3]).expect("room");
     let set = tx.stat().expect("stat").set.expect("a set");
-    let before = (ipc::bytes(tx.id().segment()), ipc::values(set.id));
+    let before = (raw_ipc::bytes(tx.id().segment()), raw_ipc::values(set.id));
     let observer = Observer::open(name.as_str()).expect("open");
     for _ in 0..10 {
         observer.stat().expect("stat");
         sysvring::stat(name.as_str()).expect("stat");
         sysvring::list().expect("list");
     }
-    assert!((ipc::bytes(tx.id().segment()), ipc::values(set.id)) == before);
+    assert!((raw_ipc::bytes(tx.id().segment()), raw_ipc::values(set.id)) == before);
     let later = tx.stat().expect("stat").set.expect("a set");
     assert_eq!(later.operation_time, set.operation_time);
     // It takes no seat: both are taken, and both can be given back and taken again.
@@ -227,7 +227,7 @@ fn try_to_write(orders: &mut Orders) {
     for _ in 0..3 {
         let segment = observer.stat().expect("stat").segment;
         assert_eq!(segment.attached, 1, "during the look");
-        assert_eq!(ipc::attachments(segment.id), [""; 0]);
+        assert_eq!(raw_ipc::attachments(segment.id), [""; 0]);
     }
     // `shmat` without SHM_RDONLY is refused from here on.
     inject::fail_where(libc::SYS_shmat, (2, libc::SHM_RDONLY as u32, 0), libc::EACCES)

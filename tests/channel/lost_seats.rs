@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use sysvring::{Error, Fault, Options, Peer, RecvError, SendError, Wait, mpmc, spsc};
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::Key;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{test, work};
-
-use crate::raw::{self, Key};
+use sysvring_support::{raw_ipc, test, work};
 
 const SOON: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(20);
@@ -274,7 +273,7 @@ fn whoever_asks_first_what_is_lost_stays_lost() {
     let set = key.set().expect("a set");
     tx.send(&1).expect("send");
     for seat in [8, 9] {
-        raw::set_semaphore(set, seat, 0);
+        raw_ipc::set_value(set, seat, 0).expect("SETVAL");
     }
     assert_eq!(tx.flush(SOON), Err(SendError::Fault(Fault::LivenessLost)));
     assert_eq!(rx.wait_for_peer(SOON), Err(RecvError::Fault(Fault::LivenessLost)));

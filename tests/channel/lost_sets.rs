@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Observer, Options};
+use sysvring_support::raw_ipc::{Key, Segment};
 use sysvring_support::step::{Stepper, Stop, mark};
+use sysvring_support::stopwatch::MOMENT;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{ipc, test, work};
+use sysvring_support::{raw_ipc, test, work};
 
 use crate::bad_removal::take_set;
-use crate::raw::{Key, MOMENT, Memory};
 
 /// Who comes after a set was taken away, and finds nobody, finds the messages.
 #[test]
@@ -42,7 +43,7 @@ fn messages_outlive_a_set_under_observers() {
         let key = Key::new();
         deserted_without_a_set(&key);
         let observer = Observer::open(key.address()).expect("observe");
-        let by_hand = (round % 2 == 0).then(|| Memory::of(key.segment().expect("a segment")));
+        let by_hand = (round % 2 == 0).then(|| Segment::of(key.segment().expect("a segment")));
         has_both(&key);
         assert_eq!(observer.stat().expect("the same channel").depth, 0);
         drop(by_hand);
@@ -105,7 +106,7 @@ fn joins_while_the_set_goes(_: &mut Orders) {
     })
     .expect("traced");
     const SENDERS_SEAT: usize = 8;
-    while ipc::values(set)[SENDERS_SEAT] == 0 {
+    while raw_ipc::values(set)[SENDERS_SEAT] == 0 {
         assert_eq!(child.run_to_call(&mut || false), Stop::Call);
     }
     take_set(&key);

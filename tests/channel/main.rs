@@ -1,8 +1,6 @@
 //! Channels between real processes: this program runs itself again for each of them.
 
-mod advice;
 mod bad_limits;
-mod bad_memory;
 mod bad_messages;
 mod bad_objects;
 mod bad_options;
@@ -33,7 +31,6 @@ mod news;
 mod phantoms;
 mod places;
 mod races;
-mod raw;
 mod removed_senders;
 mod shared;
 mod stale_ids;
@@ -46,16 +43,10 @@ mod users;
 mod verdicts;
 mod waiting;
 mod wakes;
-mod watch;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use sysvring_support::suite;
-
-/// Longer than it takes to wake six, much shorter than the 200 milliseconds after which a sleeper looks
-/// by itself.
-const PROMPT: Duration = Duration::from_millis(80);
 
 fn main() -> ExitCode {
     suite::main()

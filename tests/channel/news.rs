@@ -10,18 +10,18 @@ use sysvring::{Fault, Options, RecvError, SendError, Wait, mpmc};
 use sysvring_support::board::{board, now_ns, until, until_at_least};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::{Segment, at};
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{ipc, test, work};
+use sysvring_support::{raw_ipc, test, work};
 
-use crate::PROMPT;
-use crate::raw::{Memory, at};
+use sysvring_support::stopwatch::PROMPT;
 
 const LONG: Duration = Duration::from_secs(20);
 /// So many threads wait.
 const WAITING: usize = 6;
 /// Semaphores of a channel's set before those of its seats: one may sleep on any of them.
-const SEMAPHORES: i32 = 8;
+const SEMAPHORES: usize = 8;
 
 #[test(quiet)]
 fn the_last_sender_leaves() {
@@ -100,7 +100,7 @@ fn options(name: &str) -> Options {
 /// Waits until all six are asleep.
 fn all_sleep(name: &str) {
     let set = sysvring::stat(name).expect("stat").set.expect("a set").id;
-    let asleep = || (0..SEMAPHORES).map(|semaphore| ipc::waiting(set, semaphore)).sum::<i32>();
+    let asleep = || (0..SEMAPHORES).map(|semaphore| raw_ipc::waiting(set, semaphore)).sum::<i32>();
     until(|| asleep() == WAITING as i32);
 }
 
@@ -316,7 +316,7 @@ fn be_stopped(orders: &mut Orders) {
         &name,
         || assert!(is_corrupt(rx.recv())),
         |since| {
-            Memory::of(tx.id().segment()).u64(at::SLOTS).store(7, Release);
+            Segment::of(tx.id().segment()).u64(at::SLOTS).store(7, Release);
             now(since);
             assert!(is_corrupt(rx.try_recv()));
         },

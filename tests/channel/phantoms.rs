@@ -3,13 +3,13 @@
 
 use std::sync::atomic::Ordering::{Acquire, Release};
 
-use crate::raw::{WAKE_RECEIVERS, WAKE_SENDERS};
 use sysvring::{Options, Wait, mpmc};
 use sysvring_support::board::{board, until, until_at_least};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::{WAKE_RECEIVERS, WAKE_SENDERS};
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{ipc, test, work};
+use sysvring_support::{raw_ipc, test, work};
 
 const BURST: u64 = 64;
 /// In each state. The middle one counts: one that the machine interrupts may cost anything.
@@ -70,13 +70,13 @@ fn compare(fresh: [u64; 2], after: [u64; 2]) {
 }
 
 /// A member that is killed while it sleeps.
-fn kill_asleep(set: i32, wake: i32, body: impl FnOnce()) {
-    let before = ipc::waiting(set, wake);
+fn kill_asleep(set: i32, wake: usize, body: impl FnOnce()) {
+    let before = raw_ipc::waiting(set, wake);
     let mut victim = Fork::start(body);
-    until(|| ipc::waiting(set, wake) == before + 1);
+    until(|| raw_ipc::waiting(set, wake) == before + 1);
     assert!(victim.kill_and_wait(), "it ended by itself");
     // A death wakes a fellow member, which finds nothing and sleeps again.
-    until(|| ipc::waiting(set, wake) == before);
+    until(|| raw_ipc::waiting(set, wake) == before);
 }
 
 /// One receiver sleeps; 64 messages come at once.
@@ -90,7 +90,7 @@ fn burst(orders: &mut Orders) {
         let rx: mpmc::Receiver<u64> = options().open().expect("open");
         while rx.recv().is_ok() {}
     };
-    let all_quiet = || tx.is_empty() && ipc::waiting(set, WAKE_RECEIVERS) == 1;
+    let all_quiet = || tx.is_empty() && raw_ipc::waiting(set, WAKE_RECEIVERS) == 1;
     let burst = || {
         until(all_quiet);
         for n in 0..BURST {
@@ -153,7 +153,7 @@ fn drain(orders: &mut Orders) {
             sent.store(round, Release);
         }
     });
-    let is_blocked = || rx.is_full() && ipc::waiting(set, WAKE_SENDERS) == 1;
+    let is_blocked = || rx.is_full() && raw_ipc::waiting(set, WAKE_SENDERS) == 1;
     let ask = || {
         let round = asked.load(Acquire) + 1;
         asked.store(round, Release);

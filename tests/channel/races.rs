@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Lifetime, Options};
-use sysvring_support::board::{Dice, board, until};
+use sysvring_support::board::{board, until};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
+use sysvring_support::rng::Rng;
 use sysvring_support::worker::{Orders, Worker};
 use sysvring_support::{test, work};
 
@@ -123,22 +124,22 @@ fn churn(orders: &mut Orders) {
         .map(|i| {
             let name = &name;
             Fork::start(move || {
-                let mut dice = Dice::new();
+                let mut rng = Rng::new();
                 for _ in 0..150 {
-                    if i < 4 * removers && dice.below(2) == 0 {
+                    if i < 4 * removers && rng.below(2) == 0 {
                         match sysvring::remove(&**name) {
                             Ok(()) | Err(Error::NotFound { .. }) => {}
                             Err(error) => panic!("{error}"),
                         }
                     }
                     let options = Options::named(name).lifetime(Lifetime::LastMember);
-                    match open(options, dice.below(2) == 0) {
+                    match open(options, rng.below(2) == 0) {
                         Ok(handle) => {
                             opened.fetch_add(1, Ordering::Relaxed);
-                            dice.pause(14);
+                            rng.pause(14);
                             drop(handle);
                         }
-                        Err(Error::SeatTaken { .. }) => dice.pause(14),
+                        Err(Error::SeatTaken { .. }) => rng.pause(14),
                         Err(error) => panic!("{error}"),
                     }
                 }

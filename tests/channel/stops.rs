@@ -4,15 +4,15 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::Duration;
 
-use crate::raw::WAKE_RECEIVERS;
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, Wait};
 use sysvring_support::board::{board, now_ns, until};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::WAKE_RECEIVERS;
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{ipc, test, work};
+use sysvring_support::{raw_ipc, test, work};
 
 /// Longer than any wake, shorter than a sleeper's own look.
 const SLICE: Duration = Duration::from_millis(150);
@@ -49,7 +49,7 @@ fn stop_sleepers(orders: &mut Orders) {
         let started = now_ns();
         let receiver = Fork::start(|| receive_once(&name, timeout, came_back, got));
         let is_back = || came_back.load(Acquire) != 0;
-        until(|| ipc::waiting(set, WAKE_RECEIVERS) == 1 || is_back());
+        until(|| raw_ipc::waiting(set, WAKE_RECEIVERS) == 1 || is_back());
         for _ in 0..3 {
             receiver.signal(libc::SIGSTOP);
             std::thread::sleep(Duration::from_millis(2));
@@ -58,7 +58,7 @@ fn stop_sleepers(orders: &mut Orders) {
         }
         receiver.signal(libc::SIGSTOP);
         // A stopped process has left the semaphore's queue.
-        until(|| ipc::waiting(set, WAKE_RECEIVERS) == 0);
+        until(|| raw_ipc::waiting(set, WAKE_RECEIVERS) == 0);
         let expected = if timeout == LONG {
             tx.send(&round).expect("send");
             round

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Address, Error, Observer, Options};
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::{Key, Segment, at};
 use sysvring_support::worker::{Orders, Worker, end_with_parent, hear, say};
-use sysvring_support::{test, work};
+use sysvring_support::{raw_ipc, test, work};
 
-use crate::advice::refusal;
-use crate::raw::{self, Key, Memory, at};
-use crate::watch::Watch;
+use sysvring_support::error_text::refusal;
+use sysvring_support::stopwatch::Stopwatch;
 
 const NOBODY: u32 = 65_534;
 const ANOTHER: u32 = 54_321;
@@ -45,7 +45,7 @@ fn squat(orders: &mut Orders) {
     let channel = || {
         let mut tx: Sender<u64> = key.options().mode(0o666).create().expect("create");
         tx.send(&66).expect("send");
-        let memory = Memory::of(tx.id().segment());
+        let memory = Segment::of(tx.id().segment());
         memory.u32(at::NAME_LEN).store(name.len() as u32, std::sync::atomic::Ordering::Relaxed);
         for (n, byte) in name.bytes().enumerate() {
             memory.u8(at::NAME + n).store(byte, std::sync::atomic::Ordering::Relaxed);
@@ -59,12 +59,12 @@ fn squat(orders: &mut Orders) {
         }
         "used set" => {
             let set = key.make_set(10, 0o667);
-            raw::set_semaphore(set, raw::USERS, 1);
+            raw_ipc::set_value(set, raw_ipc::USERS, 1).expect("SETVAL");
             None
         }
         "held set" => {
             let set = key.make_set(10, 0o667);
-            raw::set_semaphore(set, raw::LIFECYCLE, 1);
+            raw_ipc::set_value(set, raw_ipc::LIFECYCLE, 1).expect("SETVAL");
             None
         }
         "half a channel" => {
@@ -83,7 +83,8 @@ fn squat(orders: &mut Orders) {
         }
         "gift" => {
             drop(channel());
-            give_to_root(&key);
+            raw_ipc::chown_segment(key.segment().expect("a segment"), 0, 0o667);
+            raw_ipc::chown_set(key.set().expect("a set"), 0, 0o667);
             None
         }
         other => panic!("what is {other}?"),
@@ -92,19 +93,6 @@ fn squat(orders: &mut Orders) {
     say("done");
     hear();
     assert_eq!((key.segment(), key.set()), mine, "touched");
-}
-
-fn give_to_root(key: &Key) {
-    // SAFETY: zeros are valid, and the kernel reads owner and mode of them.
-    unsafe {
-        let mut segment: libc::shmid_ds = std::mem::zeroed();
-        segment.shm_perm.mode = 0o667;
-        let id = key.segment().expect("a segment");
-        assert_eq!(libc::shmctl(id, libc::IPC_SET, &mut segment), 0);
-        let mut set: libc::semid_ds = std::mem::zeroed();
-        set.sem_perm.mode = 0o667;
-        assert_eq!(libc::semctl(key.set().expect("a set"), 0, libc::IPC_SET, &mut set), 0);
-    }
 }
 
 fn squatter(what: &str, key: &Key, name: &str) -> Worker {
@@ -133,7 +121,7 @@ fn is_foreign(error: Error, of: u32) {
 
 /// Whatever is asked for by the name is refused at once.
 fn is_refused(name: &Name) {
-    let watch = Watch::start();
+    let watch = Stopwatch::start();
     is_foreign(refusal(name.options().open::<Receiver<u64>>()), NOBODY);
     is_foreign(refusal(name.options().create::<Receiver<u64>>()), NOBODY);
     is_foreign(refusal(name.options().attach::<Receiver<u64>>()), NOBODY);
@@ -208,15 +196,15 @@ fn segment_and_set_of_two_users() {
         let mut tx: Sender<u64> = key.options().mode(0o666).create().expect("create");
         tx.send(&1).expect("send");
         drop(tx);
-        raw::ipcrm("-s", key.set().expect("a set"));
+        raw_ipc::remove_set(key.set().expect("a set")).expect("IPC_RMID");
         let squatter = squatter(what, &key, "any");
-        let watch = Watch::start();
+        let watch = Stopwatch::start();
         is_foreign(refusal(key.options().attach::<Receiver<u64>>()), NOBODY);
         is_foreign(refusal(key.options().open::<Receiver<u64>>()), NOBODY);
         assert!(watch.took() < AT_ONCE, "{:?}", watch.took());
         assert!(sysvring::stat(key.address()).expect("a look").set.is_none());
         is_untouched(squatter);
-        raw::ipcrm("-s", key.set().expect("a set"));
+        raw_ipc::remove_set(key.set().expect("a set")).expect("IPC_RMID");
         let mut rx: Receiver<u64> = key.options().attach().expect("attach");
         assert_eq!(rx.recv(), Ok(1), "no message is lost by that");
     }
@@ -226,9 +214,9 @@ fn segment_and_set_of_two_users() {
 fn removing_waits_for_no_stranger() {
     let key = Key::new();
     drop(key.options().create::<Sender<u64>>().expect("create"));
-    raw::ipcrm("-s", key.set().expect("a set"));
+    raw_ipc::remove_set(key.set().expect("a set")).expect("IPC_RMID");
     let squatter = squatter("held set", &key, "any");
-    let watch = Watch::start();
+    let watch = Stopwatch::start();
     // Root was asked to, and may.
     sysvring::remove(key.address()).expect("remove");
     assert!(watch.took() < AT_ONCE, "{:?}", watch.took());
@@ -251,7 +239,7 @@ fn open_the_key(orders: &mut Orders) {
 fn a_set_without_a_segment() {
     let key = Key::new();
     let tx: Sender<u64> = key.options().mode(0o666).create().expect("create");
-    raw::ipcrm("-m", key.segment().expect("a segment"));
+    raw_ipc::remove_segment(key.segment().expect("a segment")).expect("IPC_RMID");
     Worker::run(&[&"strangers::open_the_key", &key.0]);
     assert!(key.set().is_some());
     drop(tx);
@@ -318,7 +306,7 @@ fn without_its_set(name: &Name, mode: &str) -> (Worker, Address) {
     owner.expect("open");
     let theirs = Address::Name { name: name.to_string(), uid: NOBODY };
     let stat = sysvring::stat(&theirs).expect("stat");
-    raw::ipcrm("-s", stat.set.expect("a set").id);
+    raw_ipc::remove_set(stat.set.expect("a set").id).expect("IPC_RMID");
     (owner, theirs)
 }
 

@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use sysvring::{Address, Error, Observer, Options, mpmc};
+use sysvring_support::raw_ipc::{Key, Segment, at};
 use sysvring_support::step::{Stepper, Stop, mark};
 use sysvring_support::worker::{Orders, Worker, end_with_parent, hear, say};
-use sysvring_support::{test, work};
+use sysvring_support::{ipc_namespace, raw_ipc, test, work};
 
-use crate::raw::{self, Key, Memory, at};
-use crate::watch::Watch;
+use sysvring_support::stopwatch::Stopwatch;
 
 const NOBODY: u32 = 65_534;
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -48,7 +48,7 @@ fn a_look_makes_nothing_resident() {
     let key = Key::new();
     let options = || key.options().capacity(SLOTS).prefault(false);
     let tx: mpmc::Sender<[u64; 7]> = options().create().expect("create");
-    let memory = Memory::of(tx.id().segment());
+    let memory = Segment::of(tx.id().segment());
     for hint in [0, 1 << 19, 1 << 40, 1 << 63, u64::MAX] {
         memory.u64(at::TAIL).store(hint, Relaxed);
         memory.u64(at::HEAD).store(hint.wrapping_sub(1000), Relaxed);
@@ -128,7 +128,7 @@ fn own_giant(orders: &mut Orders) {
     become_nobody();
     let small = Key::new();
     let tx: mpmc::Sender<[u64; 7]> = small.options().max_members(2).create().expect("create");
-    let mut header = Memory::of(tx.id().segment()).save(4096);
+    let mut header = Segment::of(tx.id().segment()).read(0..4096);
     let capacity = (bytes - 4096) / 64;
     let capacity =
         if capacity.is_power_of_two() { capacity } else { capacity.next_power_of_two() / 2 };
@@ -140,17 +140,14 @@ fn own_giant(orders: &mut Orders) {
     ] {
         header[at..at + 8].copy_from_slice(&value.to_le_bytes());
     }
-    let flags = libc::IPC_CREAT | libc::IPC_EXCL | libc::SHM_NORESERVE | 0o645;
-    // SAFETY: numbers only.
-    let id = unsafe { libc::shmget(key, bytes, flags) };
-    assert_ne!(id, -1, "{}", std::io::Error::last_os_error());
-    if let Some(memory) = Memory::try_of(id) {
-        memory.load(&header);
+    let mode = libc::SHM_NORESERVE as u32 | 0o645;
+    let id = raw_ipc::create_segment(key, bytes, mode).expect("shmget");
+    if let Ok(memory) = Segment::attach(id) {
+        memory.write(0, &header);
     }
     say("made");
     hear();
-    // SAFETY: numbers only.
-    unsafe { libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut()) };
+    raw_ipc::remove_segment(id).expect("IPC_RMID");
 }
 
 fn giant(key: &Key, bytes: usize) -> Worker {
@@ -165,7 +162,7 @@ fn a_segment_of_terabytes() {
     let (key, own) = (Key::new(), Key::new());
     let tx: mpmc::Sender<u64> = own.options().create().expect("create");
     let mut owner = giant(&key, (4 << 40) + 4096);
-    let watch = Watch::start();
+    let watch = Stopwatch::start();
     let list = sysvring::list().expect("list");
     assert!(list.iter().any(|stat| stat.id == tx.id()));
     let stat = list.iter().find(|stat| stat.key == key.0).expect("listed");
@@ -182,7 +179,7 @@ fn a_segment_too_large_to_attach() {
     let (key, own) = (Key::new(), Key::new());
     let tx: mpmc::Sender<u64> = own.options().create().expect("create");
     let mut owner = giant(&key, 127 << 40);
-    let watch = Watch::start();
+    let watch = Stopwatch::start();
     let list = sysvring::list().expect("list: it is left out");
     assert!(list.iter().any(|stat| stat.id == tx.id()));
     assert!(list.iter().all(|stat| stat.key != key.0));
@@ -207,16 +204,14 @@ fn an_identifier_that_comes_round_under_a_look() {
 #[work]
 fn look_while_it_comes_round(orders: &mut Orders) {
     let what: String = orders.next();
-    if !raw::own_namespace() {
-        panic!("no namespace: {}", std::io::Error::last_os_error());
-    }
+    assert!(ipc_namespace::enter_as_any_user(), "{}", std::io::Error::last_os_error());
     for turn in 0..4 {
         let key = Key::new();
         let tx: mpmc::Sender<u64> =
             key.options().capacity(1 << 16).max_members(2).mode(0o666).create().expect("create");
         let id = tx.id();
         drop(tx);
-        let header = Memory::of(id.segment()).save(4096);
+        let header = Segment::of(id.segment()).read(0..4096);
         let observer = (what == "observer").then(|| Observer::open(id).expect("open"));
         let mut child = Stepper::start(|| {
             mark();
@@ -260,24 +255,18 @@ fn look_while_it_comes_round(orders: &mut Orders) {
 /// Removes a segment, and makes others until one has the same identifier; which never happens as long as the
 /// first one is attached.
 fn come_round(key: &Key, id: i32, header: &[u8]) {
-    // The kernel counts up to it; where it can be told to, at once.
-    // SAFETY: numbers only.
-    unsafe { libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut()) };
-    if Memory::try_of(id).is_some() {
+    // Identifiers are assigned in sequence; the kernel may permit setting the next one.
+    raw_ipc::remove_segment(id).expect("IPC_RMID");
+    if Segment::attach(id).is_ok() {
         return;
     }
     let _ = std::fs::write("/proc/sys/kernel/shm_next_id", id.to_string());
     for _ in 0..1 << 18 {
-        let flags = libc::IPC_CREAT | libc::IPC_EXCL | 0o667;
-        // SAFETY: numbers only.
-        let made = unsafe { libc::shmget(key.0, 4096, flags) };
-        assert_ne!(made, -1, "{}", std::io::Error::last_os_error());
+        let made = key.make_segment(4096, 0o667);
         if made == id {
-            Memory::of(id).load(header);
-            return;
+            return Segment::of(id).write(0, header);
         }
-        // SAFETY: numbers only.
-        unsafe { libc::shmctl(made, libc::IPC_RMID, std::ptr::null_mut()) };
+        raw_ipc::remove_segment(made).expect("IPC_RMID");
     }
     panic!("{id} never came round");
 }

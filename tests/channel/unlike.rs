@@ -7,15 +7,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sysvring::{Fault, RecvError, Wait, mpmc};
-use sysvring_support::board::{Dice, board, now_ns, until};
+use sysvring_support::board::{board, now_ns, until};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::{Segment, WAKE_RECEIVERS};
+use sysvring_support::rng::Rng;
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{ipc, test, work};
+use sysvring_support::{raw_ipc, test, work};
 
-use crate::PROMPT;
-use crate::raw::{Memory, WAKE_RECEIVERS};
+use sysvring_support::stopwatch::PROMPT;
 
 const LONG: Duration = Duration::from_secs(20);
 /// Longer than all that goes on here, for a receiver that waits for nothing.
@@ -33,7 +34,7 @@ fn is_told(
     end: impl FnOnce(),
 ) {
     thread::scope(|scope| {
-        let asleep = |n| until(|| ipc::waiting(set, WAKE_RECEIVERS) == n);
+        let asleep = |n| until(|| raw_ipc::waiting(set, WAKE_RECEIVERS) == n);
         scope.spawn(first);
         asleep(1);
         let second = scope.spawn(|| (second(), now_ns()));
@@ -112,7 +113,7 @@ fn take_over(_: &mut Orders) {
         let other: mpmc::Receiver<u64> = options(&name).attach().expect("attach");
         let member: mpmc::Receiver<u64> = options(&name).attach().expect("attach");
         thread::scope(|scope| {
-            let asleep = |n| until(|| ipc::waiting(set, WAKE_RECEIVERS) == n);
+            let asleep = |n| until(|| raw_ipc::waiting(set, WAKE_RECEIVERS) == n);
             let other = scope.spawn(|| other.recv_timeout(MOMENT));
             asleep(1);
             let second = scope.spawn(|| (member.recv_timeout(LONG), now_ns()));
@@ -173,7 +174,7 @@ fn be_kept_awake(_: &mut Orders) {
     action.sa_sigaction = keep as *const () as usize;
     // SAFETY: the handler stores and loads atomics and sleeps.
     unsafe { libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()) };
-    let mut dice = Dice::new();
+    let mut rng = Rng::new();
     for _ in 0..TRIALS {
         let name = Name::new();
         let tx: mpmc::Sender<u64> = options(&name).open().expect("open");
@@ -188,7 +189,7 @@ fn be_kept_awake(_: &mut Orders) {
         let thread = AtomicU64::new(0);
         thread::scope(|scope| {
             let other = scope.spawn(|| other.recv_timeout(LONG));
-            until(|| ipc::waiting(set, WAKE_RECEIVERS) == 1);
+            until(|| raw_ipc::waiting(set, WAKE_RECEIVERS) == 1);
             let second = scope.spawn(|| {
                 // SAFETY: a number only.
                 thread.store(unsafe { libc::pthread_self() }, Release);
@@ -198,7 +199,7 @@ fn be_kept_awake(_: &mut Orders) {
                 std::hint::spin_loop();
             }
             let start = Instant::now();
-            let aim = Duration::from_nanos(dice.below(100_000));
+            let aim = Duration::from_nanos(rng.below(100_000));
             while start.elapsed() < aim {}
             // SAFETY: the thread is not joined yet.
             unsafe { libc::pthread_kill(thread.load(Acquire), libc::SIGUSR1) };
@@ -228,7 +229,7 @@ fn a_close_beside_any_count_ends() {
     let rx: mpmc::Receiver<u64> = options(&name).open().expect("open");
     let clone = rx.clone();
     let waiting_of_seat_1 = 1024 + 8 * 128 + 8;
-    Memory::of(tx.id().segment()).u32(waiting_of_seat_1).store(u32::MAX, Relaxed);
+    Segment::of(tx.id().segment()).u32(waiting_of_seat_1).store(u32::MAX, Relaxed);
     let (watch, start) = (Watch::start(&[]), now_ns());
     rx.close().expect("closed");
     watch.must_be_within(Duration::from_secs(4), start);

@@ -4,15 +4,15 @@ use std::os::unix::process::parent_id;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::{Duration, Instant};
 
-use crate::raw::{WAKE_RECEIVERS, WAKE_SENDERS};
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, Peer, RecvError, SendError, Wait};
 use sysvring_support::board::{board, now_ns, until, until_at_least};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::{WAKE_RECEIVERS, WAKE_SENDERS};
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{ipc, test, work};
+use sysvring_support::{raw_ipc, test, work};
 
 const SOON: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(20);
@@ -190,7 +190,7 @@ fn sleep_and_die(orders: &mut Orders) {
                 }
             }
         });
-        until(|| ipc::waiting(set, WAKE_RECEIVERS) == 1);
+        until(|| raw_ipc::waiting(set, WAKE_RECEIVERS) == 1);
         receiver
     };
     for round in 0..100 {
@@ -223,7 +223,7 @@ fn deaths_without_a_sleeper_do_not_pile_up() {
 fn die_in_crowds(orders: &mut Orders) {
     let name: String = orders.next();
     let set = sysvring::stat(&*name).expect("stat").set.expect("a set").id;
-    ipc::add(set, WAKE_RECEIVERS, 30_000);
+    raw_ipc::add(set, WAKE_RECEIVERS, 30_000);
     for n in 0..3_000 {
         let mut victim = Fork::start(|| {
             let _tx: Sender<u64> = Options::named(&name).attach().expect("still possible");
@@ -232,10 +232,10 @@ fn die_in_crowds(orders: &mut Orders) {
         });
         victim.wait();
         if n == 2_700 {
-            assert!(ipc::values(set)[2] > 32_000, "not one of them was missing");
+            assert!(raw_ipc::values(set)[2] > 32_000, "not one of them was missing");
         }
     }
-    let posts = ipc::values(set)[2];
+    let posts = raw_ipc::values(set)[2];
     assert!(posts < 1_000, "trimmed, not just stopped at the limit: {posts}");
     let mut tx: Sender<u64> = Options::named(&name).attach().expect("still possible");
     tx.send(&1).expect("send");
@@ -313,7 +313,7 @@ fn tell_of_deaths(orders: &mut Orders) {
         until_at_least(here, 1);
         let set = sysvring::stat(&*name).expect("stat").set.expect("a set").id;
         let gate = if sender_blocks { WAKE_SENDERS } else { WAKE_RECEIVERS };
-        until(|| ipc::waiting(set, gate) == 1);
+        until(|| raw_ipc::waiting(set, gate) == 1);
         let (watch, killed_at) = (Watch::start(&[blocked.pid(), victim.pid()]), now_ns());
         victim.kill();
         until_at_least(told, n);

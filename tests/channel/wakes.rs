@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, Wait};
-use sysvring_support::board::{Dice, board, now_ns, until};
+use sysvring_support::board::{board, now_ns, until};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::{Segment, WAKE_RECEIVERS, WAKE_SENDERS, at};
+use sysvring_support::rng::Rng;
 use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{inject, ipc, test, work};
-
-use crate::raw::{Memory, WAKE_RECEIVERS, WAKE_SENDERS, at};
+use sysvring_support::{inject, raw_ipc, test, work};
 
 /// Longer than any wake, shorter than a sleeper's own look.
 const SLICE: Duration = Duration::from_millis(150);
@@ -69,9 +69,9 @@ fn wake_each_other(orders: &mut Orders) {
         without_membarrier(sender_without);
         let mut tx: Sender<u64> = options().open().expect("open");
         let peer = tx.wait_for_peer(LONG).expect("a receiver");
-        let (mut dice, mut watch) = (Dice::new(), Watch::start(&[peer]));
+        let (mut rng, mut watch) = (Rng::new(), Watch::start(&[peer]));
         for n in 0..MESSAGES {
-            rest(&mut dice, n);
+            rest(&mut rng, n);
             watch.restart();
             let started = now_ns();
             tx.send(&now_ns()).expect("send");
@@ -82,9 +82,9 @@ fn wake_each_other(orders: &mut Orders) {
         without_membarrier(receiver_without);
         let mut rx: Receiver<u64> = options().open().expect("open");
         let peer = rx.wait_for_peer(LONG).expect("a sender");
-        let (mut dice, mut watch) = (Dice::new(), Watch::start(&[peer]));
+        let (mut rng, mut watch) = (Rng::new(), Watch::start(&[peer]));
         for n in 0..MESSAGES {
-            rest(&mut dice, n + MESSAGES / 8);
+            rest(&mut rng, n + MESSAGES / 8);
             watch.restart();
             let started = now_ns();
             let sent_at = rx.recv().expect("a message");
@@ -99,15 +99,15 @@ fn wake_each_other(orders: &mut Orders) {
         assert!(member.parks > MESSAGES / 20, "{} slept only {}", member.role, member.parks);
         assert!(member.wakes > MESSAGES / 20, "{} woke only {}", member.role, member.wakes);
     }
-    let fences = Memory::of(stat.segment.id).u32(at::RECEIVERS).load(Relaxed) & FENCE != 0;
+    let fences = Segment::of(stat.segment.id).u32(at::RECEIVERS).load(Relaxed) & FENCE != 0;
     assert_eq!(fences, sender_without || receiver_without, "whether fences were required");
 }
 
 /// A random pause. One side is the slow one for a while, then the other.
-fn rest(dice: &mut Dice, n: u64) {
+fn rest(rng: &mut Rng, n: u64) {
     match n / 250 % 2 {
-        0 => dice.pause(19),
-        _ => dice.pause(8),
+        0 => rng.pause(19),
+        _ => rng.pause(8),
     }
 }
 
@@ -136,7 +136,7 @@ fn come_later(orders: &mut Orders) {
             }
         });
         for _ in 0..20 {
-            until(|| ipc::waiting(set, WAKE_RECEIVERS) == 1);
+            until(|| raw_ipc::waiting(set, WAKE_RECEIVERS) == 1);
             tx.send(&now_ns()).expect("send");
         }
         receiver.finish();
@@ -177,11 +177,11 @@ fn wake_by_sending(orders: &mut Orders) {
         watch.must_be_within(SLICE, left_at.load(Acquire));
     });
     for way in ways.iter().cycle().take(10 * ways.len()) {
-        until(|| tx.is_empty() && ipc::waiting(set, WAKE_RECEIVERS) == 1);
+        until(|| tx.is_empty() && raw_ipc::waiting(set, WAKE_RECEIVERS) == 1);
         way(&mut tx);
     }
     // To leave wakes, too.
-    until(|| tx.is_empty() && ipc::waiting(set, WAKE_RECEIVERS) == 1);
+    until(|| tx.is_empty() && raw_ipc::waiting(set, WAKE_RECEIVERS) == 1);
     left_at.store(now_ns(), Release);
     drop(tx);
     receiver.finish();
@@ -219,14 +219,14 @@ fn wake_by_receiving(orders: &mut Orders) {
     });
     let mut watch = Watch::start(&[sender.pid()]);
     for way in ways.iter().cycle().take(10 * ways.len()) {
-        until(|| rx.is_full() && ipc::waiting(set, WAKE_SENDERS) == 1);
+        until(|| rx.is_full() && raw_ipc::waiting(set, WAKE_SENDERS) == 1);
         watch.restart();
         let (before, freed_at) = (sent.load(Acquire), now_ns());
         way(&mut rx);
         until(|| sent.load(Acquire) > before);
         watch.must_be_within(SLICE, freed_at);
     }
-    until(|| rx.is_full() && ipc::waiting(set, WAKE_SENDERS) == 1);
+    until(|| rx.is_full() && raw_ipc::waiting(set, WAKE_SENDERS) == 1);
     left_at.store(now_ns(), Release);
     drop(rx);
     sender.finish();
@@ -256,7 +256,7 @@ fn free_slot_by_slot(orders: &mut Orders) {
     });
     let (mut awake, mut watch) = (now_ns(), Watch::start(&[sender.pid()]));
     for round in 0..50 {
-        until(|| rx.is_full() && ipc::waiting(set, WAKE_SENDERS) == 1);
+        until(|| rx.is_full() && raw_ipc::waiting(set, WAKE_SENDERS) == 1);
         let full = sent.load(Acquire);
         for _ in 0..CAPACITY / 2 - 1 {
             rx.recv().expect("a message");

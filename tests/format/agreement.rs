@@ -97,3 +97,31 @@ fn flags_and_bits_match_the_code() {
         }
     }
 }
+
+#[test]
+fn the_offsets_that_other_tests_use_match_the_document() {
+    let code = include_str!("../support/src/raw_ipc.rs");
+    let (_, constants) = code.split_once("pub mod at {").expect("the offsets");
+    let (constants, _) = constants.split_once("\n}").expect("their end");
+    let mut compared = 0;
+    for line in constants.lines().filter_map(|line| line.trim().strip_prefix("pub const ")) {
+        let (name, offset) = line.split_once(": usize = ").expect("an offset");
+        let offset: usize = offset.trim_end_matches(';').parse().expect("a number");
+        let documented = match name {
+            "MEMBERS" => find("Member").at[0],
+            "MEMBER" => find("Member").bytes,
+            "SLOTS" => 4096,
+            _ => {
+                ["Identity", "Header", "Parking", "Member"]
+                    .into_iter()
+                    .flat_map(|structure| find(structure).fields)
+                    .find(|field| field.name == name.to_lowercase())
+                    .unwrap_or_else(|| panic!("{name} is not documented"))
+                    .offset
+            }
+        };
+        assert_eq!(offset, documented, "{name}");
+        compared += 1;
+    }
+    assert!(compared > 30, "{compared} offsets");
+}

@@ -48,7 +48,7 @@ impl Comparison {
                 assert!(self.seen.contains(&place), "{} {n} {}", structure.name, field.name);
             }
         }
-        for (offset, byte) in self.raw.all().into_iter().enumerate() {
+        for (offset, byte) in self.raw.bytes(0, self.raw.len()).into_iter().enumerate() {
             let named = self.seen.iter().any(|(at, bytes)| (*at..at + bytes).contains(&offset));
             assert!(
                 named || byte == 0,

@@ -1,43 +1,30 @@
-//! The kernel's objects behind a channel, read without the crate, according to the document.
+//! A segment, read according to the document.
 
-use std::io;
+use std::ops::Deref;
+
+use sysvring_support::raw_ipc::Segment;
 
 use crate::page;
 
 /// A segment, attached separately and read-only.
-pub struct Raw {
-    base: *const u8,
-    len: usize,
+pub struct Raw(Segment);
+
+impl Deref for Raw {
+    type Target = Segment;
+
+    fn deref(&self) -> &Segment {
+        &self.0
+    }
 }
 
 impl Raw {
     pub fn attach(segment: i32) -> Raw {
-        // SAFETY: the kernel picks the address, and writes one `shmid_ds`, for which any bytes are
-        // valid.
-        let (base, stat) = unsafe {
-            let mut stat: libc::shmid_ds = std::mem::zeroed();
-            assert_ne!(libc::shmctl(segment, libc::IPC_STAT, &mut stat), -1);
-            (libc::shmat(segment, std::ptr::null(), libc::SHM_RDONLY), stat)
-        };
-        assert_ne!(base.addr(), usize::MAX, "{}", io::Error::last_os_error());
-        Raw { base: base.cast(), len: stat.shm_segsz }
-    }
-
-    /// Returns the address where it is attached.
-    pub fn address(&self) -> usize {
-        self.base.addr()
+        Raw(Segment::attach_read_only(segment).expect("shmat"))
     }
 
     /// Returns `bytes` bytes from `offset` on.
     pub fn bytes(&self, offset: usize, bytes: usize) -> Vec<u8> {
-        assert!(offset + bytes <= self.len);
-        // SAFETY: inside the attached segment; no test writes while it reads.
-        (offset..offset + bytes).map(|i| unsafe { self.base.add(i).read_volatile() }).collect()
-    }
-
-    /// Returns the whole segment.
-    pub fn all(&self) -> Vec<u8> {
-        self.bytes(0, self.len)
+        self.read(offset..offset + bytes)
     }
 
     /// Returns a word of at most eight bytes.
@@ -65,18 +52,4 @@ impl Raw {
         let fact = |field| self.value("Identity", 0, field);
         (fact("header_size") + position % fact("capacity") * fact("stride")) as usize
     }
-}
-
-impl Drop for Raw {
-    fn drop(&mut self) {
-        // SAFETY: attached once, by `attach`.
-        unsafe { libc::shmdt(self.base.cast()) };
-    }
-}
-
-/// Returns the value of one semaphore.
-pub fn semaphore(set: i32, n: usize) -> usize {
-    // SAFETY: takes and returns plain numbers.
-    let value = unsafe { libc::semctl(set, n as i32, libc::GETVAL) };
-    usize::try_from(value).unwrap_or_else(|_| panic!("{}", io::Error::last_os_error()))
 }

@@ -7,6 +7,7 @@
 
 pub mod board;
 pub mod commands;
+pub mod error_text;
 pub mod fork;
 pub mod handle;
 pub mod inject;
@@ -19,6 +20,7 @@ pub mod rng;
 pub mod scale;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub mod step;
+pub mod stopwatch;
 pub mod suite;
 pub mod witness;
 pub mod worker;

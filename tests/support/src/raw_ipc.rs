@@ -155,20 +155,40 @@ pub fn set_stat(id: i32) -> io::Result<libc::semid_ds> {
 
 /// Changes the owner and the mode of a segment.
 pub fn chown_segment(id: i32, user: u32, mode: u32) {
-    let mut stat = segment_stat(id).expect("IPC_STAT");
-    (stat.shm_perm.uid, stat.shm_perm.gid) = (user, user);
-    stat.shm_perm.mode = mode as _;
-    // SAFETY: the structure was filled by the kernel.
-    check(unsafe { libc::shmctl(id, libc::IPC_SET, &mut stat) }).expect("IPC_SET");
+    // SAFETY: zeros are a valid structure, of which the kernel reads owner and mode.
+    unsafe {
+        let mut stat: libc::shmid_ds = std::mem::zeroed();
+        (stat.shm_perm.uid, stat.shm_perm.gid) = (user, libc::getegid());
+        stat.shm_perm.mode = mode as _;
+        check(libc::shmctl(id, libc::IPC_SET, &mut stat)).expect("IPC_SET");
+    }
 }
 
 /// Changes the owner and the mode of a set.
 pub fn chown_set(id: i32, user: u32, mode: u32) {
-    let mut stat = set_stat(id).expect("IPC_STAT");
-    (stat.sem_perm.uid, stat.sem_perm.gid) = (user, user);
-    stat.sem_perm.mode = mode as _;
-    // SAFETY: the structure was filled by the kernel.
-    check(unsafe { libc::semctl(id, 0, libc::IPC_SET, &raw mut stat) }).expect("IPC_SET");
+    // SAFETY: as above.
+    unsafe {
+        let mut stat: libc::semid_ds = std::mem::zeroed();
+        (stat.sem_perm.uid, stat.sem_perm.gid) = (user, libc::getegid());
+        stat.sem_perm.mode = mode as _;
+        check(libc::semctl(id, 0, libc::IPC_SET, &raw mut stat)).expect("IPC_SET");
+    }
+}
+
+/// Changes the mode of a segment of this user.
+pub fn chmod_segment(id: i32, mode: u32) {
+    chown_segment(id, me(), mode);
+}
+
+/// Changes the mode of a set of this user.
+pub fn chmod_set(id: i32, mode: u32) {
+    chown_set(id, me(), mode);
+}
+
+/// Returns the effective user of this process.
+pub fn me() -> u32 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
 }
 
 /// Returns the value of a semaphore.
@@ -316,6 +336,12 @@ unsafe impl Send for Segment {}
 unsafe impl Sync for Segment {}
 
 impl Segment {
+    /// Attaches a segment, which must exist.
+    #[track_caller]
+    pub fn of(id: i32) -> Segment {
+        Segment::attach(id).expect("shmat")
+    }
+
     pub fn attach(id: i32) -> io::Result<Segment> {
         Segment::attach_with(id, 0)
     }

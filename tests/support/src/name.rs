@@ -6,10 +6,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use sysvring::Message;
 use sysvring::spsc::{Receiver, Sender};
+use sysvring::{Address, Error, Message, Observer};
 
-use crate::board::now_ns;
+use crate::board::{now_ns, until};
 use crate::witness;
 
 /// All names in use, for the watchdog.
@@ -100,7 +100,23 @@ pub fn remove_all() {
 
 fn remove(name: &str) {
     match sysvring::remove(name) {
-        Ok(()) | Err(sysvring::Error::NotFound { .. }) => {}
+        Ok(()) | Err(Error::NotFound { .. }) => {}
         Err(error) => eprintln!("{name} cannot be removed: {error}"),
     }
+}
+
+/// Returns whether the channel does not exist.
+pub fn is_gone(address: impl Into<Address>) -> bool {
+    match sysvring::stat(address) {
+        Err(Error::NotFound { .. }) => true,
+        Ok(_) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Waits until a segment is attached `n` times, once of them by this function. Other tests may
+/// attach it for a moment.
+pub fn wait_until_attached(address: impl Into<Address>, n: u64) {
+    let observer = Observer::open(address).expect("open");
+    until(|| observer.stat().expect("stat").segment.attached == n);
 }

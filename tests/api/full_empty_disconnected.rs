@@ -1,0 +1,234 @@
+//! The edges: a full ring, an empty one, an end of a channel; what every call says there.
+
+use std::time::{Duration, Instant};
+
+use sysvring::spsc::{Receiver, Sender};
+use sysvring::{BatchError, Error, Fault, Options, Peer, RecvError, SendError};
+use sysvring_support::name::Name;
+use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::{test, work};
+
+const SOON: Duration = Duration::from_millis(30);
+const LONG: Duration = Duration::from_secs(20);
+
+#[test]
+fn try_calls_say_full_and_empty() {
+    let name = Name::new();
+    let (mut tx, mut rx) = name.pair::<u64>(4);
+    assert_eq!(rx.try_recv(), Err(RecvError::Empty));
+    assert_eq!(rx.recv_timeout(Duration::ZERO), Err(RecvError::Timeout));
+    assert_eq!(rx.recv_timeout(SOON), Err(RecvError::Timeout));
+    for n in 0..4 {
+        tx.try_send(&n).expect("room");
+    }
+    assert_eq!(tx.try_send(&4), Err(SendError::Full));
+    assert!(matches!(tx.try_loan(), Err(SendError::Full)));
+    assert_eq!(tx.send_timeout(&4, Duration::ZERO), Err(SendError::Timeout));
+    assert_eq!(tx.send_timeout(&4, SOON), Err(SendError::Timeout));
+    assert!(matches!(tx.loan_timeout(SOON), Err(SendError::Timeout)));
+    assert_eq!(rx.try_recv(), Ok(0));
+    // One slot was given back, and a try looks closely.
+    tx.try_send(&4).expect("room");
+    assert_eq!(tx.try_send(&5), Err(SendError::Full));
+    assert!(rx.try_iter().map(|n| n.expect("a message")).eq(1..=4));
+    assert!(matches!(rx.try_recv_ref(), Err(RecvError::Empty)));
+    assert!(matches!(rx.recv_ref_timeout(SOON), Err(RecvError::Timeout)));
+    assert_eq!(rx.try_recv_boxed(), Err(RecvError::Empty));
+    assert_eq!(rx.recv_boxed_timeout(SOON), Err(RecvError::Timeout));
+    let mut none = Vec::new();
+    assert_eq!(rx.try_recv_batch(&mut none, 3), Err(RecvError::Empty));
+    assert_eq!(rx.recv_batch_timeout(&mut none, 3, SOON), Err(RecvError::Timeout));
+    assert!(none.is_empty());
+}
+
+#[test]
+fn batches_end_where_the_ring_does() {
+    let name = Name::new();
+    let (mut tx, mut rx) = name.pair::<u64>(8);
+    let full = |sent| Err(BatchError { sent, error: SendError::Full });
+    assert_eq!(tx.try_send_batch(&[0, 1, 2]), Ok(()));
+    assert_eq!(tx.try_send_batch(&(3..20).collect::<Vec<_>>()), full(5));
+    assert_eq!(tx.try_send_batch(&[8]), full(0));
+    assert_eq!(tx.try_send_batch(&[]), Ok(()));
+    let mut got = vec![99];
+    assert_eq!(rx.recv_batch(&mut got, 0), Ok(0));
+    assert_eq!(rx.recv_batch(&mut got, 3), Ok(3));
+    assert_eq!(got, [99, 0, 1, 2], "appended");
+    assert_eq!(tx.len(), 5, "acknowledged");
+    assert_eq!(rx.try_recv_batch(&mut got, usize::MAX), Ok(5));
+    assert_eq!(got, [99, 0, 1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(rx.try_recv_batch(&mut got, 1), Err(RecvError::Empty));
+    drop(tx);
+    assert_eq!(rx.recv_batch(&mut got, 1), Err(RecvError::Disconnected));
+}
+
+#[test]
+fn iterators_end_and_stay_ended() {
+    let name = Name::new();
+    let (mut tx, mut rx) = name.pair::<u64>(8);
+    tx.send_batch(&[1, 2]).expect("room");
+    let mut now = rx.try_iter();
+    assert_eq!((now.next(), now.next(), now.next()), (Some(Ok(1)), Some(Ok(2)), None));
+    tx.send(&3).expect("room");
+    assert_eq!(now.next(), None, "it ended");
+    tx.send_batch(&[4, 5]).expect("room");
+    drop(tx);
+    let mut sum = 0;
+    for n in &mut rx {
+        sum += n.expect("a message");
+        if sum == 3 + 4 {
+            break;
+        }
+    }
+    let mut rest = rx.into_iter();
+    assert_eq!((rest.next(), rest.next(), rest.next()), (Some(Ok(5)), None, None));
+    drop(rest);
+    let (mut tx, mut rx) = name.pair::<u64>(8);
+    tx.send(&6).expect("room");
+    sysvring::remove(name.as_str()).expect("removed");
+    let mut last = rx.iter();
+    assert_eq!(last.next(), Some(Ok(6)), "what was in the ring");
+    assert_eq!(last.next(), Some(Err(RecvError::Fault(Fault::Removed))));
+    assert_eq!(last.next(), None);
+}
+
+#[test]
+fn both_sides_see_how_full_it_is() {
+    let name = Name::new();
+    let (mut tx, mut rx) = name.pair::<u64>(4);
+    let see = |tx: &Sender<u64>, rx: &Receiver<u64>, n: usize| {
+        assert_eq!((tx.len(), rx.len()), (n, n));
+        assert_eq!((tx.is_empty(), rx.is_empty()), (n == 0, n == 0));
+        assert_eq!((tx.is_full(), rx.is_full()), (n == 4, n == 4));
+        assert_eq!((tx.capacity(), rx.capacity()), (4, 4));
+        assert_eq!((tx.slot_size(), rx.slot_size()), (8, 8));
+        assert_eq!(sysvring::stat(name.as_str()).expect("stat").depth, n as u64);
+        assert_eq!(tx.position() - rx.position(), n as u64);
+    };
+    for round in 0..5 {
+        for n in 0..4 {
+            see(&tx, &rx, n);
+            tx.try_send(&(n as u64)).expect("room");
+        }
+        for n in (0..4).rev() {
+            see(&tx, &rx, n + 1);
+            assert_eq!(rx.try_recv(), Ok(3 - n as u64));
+        }
+        see(&tx, &rx, 0);
+        assert_eq!(tx.position(), 4 * (round + 1));
+    }
+}
+
+/// Receives one message and holds it until told to let go, then says what came next.
+#[work]
+fn hold(orders: &mut Orders) {
+    let name: String = orders.next();
+    let mut rx: Receiver<u64> = Options::named(name).open().expect("open");
+    let guard = rx.recv_ref().expect("a message");
+    say(*guard);
+    hear();
+    drop(guard);
+    say(match rx.recv() {
+        Ok(n) => n.to_string(),
+        Err(error) => format!("{error:?}"),
+    });
+}
+
+#[test]
+fn flush_waits_for_the_last_acknowledgement() {
+    let name = Name::new();
+    let mut tx: Sender<u64> = name.options().open().expect("open");
+    assert_eq!(tx.flush(LONG), Ok(()), "nothing was sent");
+    let mut holder = Worker::start(&[&"full_empty_disconnected::hold", &name]).expect("start");
+    tx.send(&7).expect("send");
+    holder.expect("7");
+    assert_eq!(tx.flush(Duration::ZERO), Err(SendError::Timeout));
+    assert_eq!(tx.flush(SOON), Err(SendError::Timeout), "a guard is held");
+    assert_eq!(tx.len(), 1);
+    holder.tell("let go").expect("tell");
+    assert_eq!(tx.flush(LONG), Ok(()));
+    assert_eq!(tx.len(), 0);
+    drop(tx);
+    holder.expect("Disconnected");
+    holder.finish();
+}
+
+#[test]
+fn flush_tells_why_not() {
+    let name = Name::new();
+    let mut tx: Sender<u64> = name.options().open().expect("open");
+    tx.send(&1).expect("send");
+    let start = Instant::now();
+    assert_eq!(tx.flush(SOON), Err(SendError::Timeout), "nobody is there yet");
+    assert!(start.elapsed() >= SOON);
+    let mut holder = Worker::start(&[&"full_empty_disconnected::hold", &name]).expect("start");
+    holder.expect("1");
+    let killer = std::thread::spawn(move || {
+        std::thread::sleep(SOON);
+        holder.kill_and_wait().expect("kill");
+    });
+    assert_eq!(tx.flush(LONG), Err(SendError::Disconnected));
+    assert_eq!(tx.len(), 1, "it is kept for another");
+    killer.join().expect("killed");
+    let mut rx: Receiver<u64> = name.options().open().expect("open");
+    assert_eq!(rx.recv(), Ok(1));
+    assert_eq!(tx.flush(LONG), Ok(()));
+    drop(rx);
+    assert_eq!(tx.flush(LONG), Ok(()), "nothing is left of what was sent");
+}
+
+#[test]
+fn closing_is_told_after_the_drain() {
+    let name = Name::new();
+    let (mut tx, mut rx) = name.pair::<u64>(8);
+    tx.send_batch(&[1, 2, 3]).expect("room");
+    tx.close().expect("closed");
+    assert_eq!(rx.peer(), Ok(Peer::Left));
+    assert_eq!((rx.recv(), rx.try_recv(), rx.recv_timeout(LONG)), (Ok(1), Ok(2), Ok(3)));
+    assert_eq!(rx.recv(), Err(RecvError::Disconnected));
+    assert_eq!(rx.try_recv(), Err(RecvError::Disconnected));
+    assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Disconnected));
+    assert_eq!(rx.recv_boxed(), Err(RecvError::Disconnected));
+    assert!(matches!(rx.recv_ref(), Err(RecvError::Disconnected)));
+    // Another one comes, and all goes on.
+    let mut tx: Sender<u64> = name.options().attach().expect("attach");
+    assert_eq!(rx.wait_for_peer(LONG), Ok(std::process::id()));
+    tx.send(&4).expect("send");
+    assert_eq!(rx.recv(), Ok(4));
+    rx.close().expect("closed");
+    assert_eq!(tx.peer(), Ok(Peer::Left));
+    // The send that finds it out is still one, and kept for the next receiver.
+    assert_eq!(tx.try_send(&5), Ok(()));
+    assert_eq!(tx.try_send(&0), Err(SendError::Disconnected));
+    assert_eq!(tx.send(&0), Err(SendError::Disconnected));
+    assert_eq!(tx.send_timeout(&0, LONG), Err(SendError::Disconnected));
+    assert!(matches!(tx.loan(), Err(SendError::Disconnected)));
+    let nothing_sent = BatchError { sent: 0, error: SendError::Disconnected };
+    assert_eq!(tx.send_batch(&[0, 0]), Err(nothing_sent));
+    assert_eq!(tx.wait_for_peer(SOON), Err(SendError::Timeout));
+    let mut rx: Receiver<u64> = name.options().attach().expect("attach");
+    assert_eq!(tx.wait_for_peer(LONG), Ok(std::process::id()));
+    tx.send(&6).expect("send");
+    assert_eq!((rx.recv(), rx.recv()), (Ok(5), Ok(6)), "and nothing of what failed");
+}
+
+#[test]
+fn closing_what_is_gone_says_so() {
+    let name = Name::new();
+    let (tx, rx) = name.pair::<u64>(8);
+    sysvring::remove(name.as_str()).expect("removed");
+    assert!(matches!(tx.close(), Err(Error::Fault(Fault::Removed))));
+    assert!(matches!(rx.close(), Err(Error::Fault(Fault::Removed))));
+}
+
+#[test]
+fn a_sent_message_needs_no_receiver() {
+    let name = Name::new();
+    let mut tx: Sender<u64> = name.options().capacity(4).open().expect("open");
+    for n in 0..4 {
+        tx.send(&n).expect("send");
+    }
+    assert_eq!(tx.peer(), Ok(Peer::Absent));
+    assert_eq!(tx.try_send(&4), Err(SendError::Full));
+    assert_eq!(tx.send_timeout(&4, SOON), Err(SendError::Timeout), "one may still come");
+}

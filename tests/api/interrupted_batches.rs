@@ -1,0 +1,126 @@
+//! A batch whose iterator takes its time, or panics: what was sent until then is received at once.
+
+use std::iter;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::time::Duration;
+
+use sysvring::{Options, Wait, mpmc, spsc};
+use sysvring_support::board::{board, now_ns, until};
+use sysvring_support::fork::Fork;
+use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::WAKE_RECEIVERS;
+use sysvring_support::stopwatch::PROMPT;
+use sysvring_support::witness::Watch;
+use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::{raw_ipc, test, work};
+
+/// Longer than a sleeper's own look takes to come.
+const SLOW: Duration = Duration::from_millis(300);
+/// Messages before the batch is cut short.
+const SENT: u64 = 3;
+/// Batches, half of them by `try_send_batch`.
+const BATCHES: u64 = 4;
+
+#[test(quiet)]
+fn a_batch_of_one_to_one_that_panics() {
+    Worker::run(&[&"interrupted_batches::one_to_one", &Name::new(), &true]);
+}
+
+#[test(quiet)]
+fn a_batch_of_one_to_one_that_is_slow() {
+    Worker::run(&[&"interrupted_batches::one_to_one", &Name::new(), &false]);
+}
+
+#[test(quiet)]
+fn a_batch_of_many_to_many_that_panics() {
+    Worker::run(&[&"interrupted_batches::many_to_many", &Name::new(), &true]);
+}
+
+#[test(quiet)]
+fn a_batch_of_many_to_many_that_is_slow() {
+    Worker::run(&[&"interrupted_batches::many_to_many", &Name::new(), &false]);
+}
+
+fn options(name: &str) -> Options {
+    Options::named(name).capacity(16).wait(Wait::Park)
+}
+
+#[work]
+fn one_to_one(orders: &mut Orders) {
+    let (name, panics): (String, bool) = (orders.next(), orders.next());
+    let mut tx: spsc::Sender<u64> = options(&name).open().expect("open");
+    let receive = || {
+        let mut rx: spsc::Receiver<u64> = options(&name).open().expect("open");
+        move || rx.recv().ok()
+    };
+    cut_short(&name, panics, receive, |n, messages| {
+        let result = match n % 2 {
+            0 => tx.send_batch(messages),
+            _ => tx.try_send_batch(messages),
+        };
+        result.expect("room");
+    });
+}
+
+#[work]
+fn many_to_many(orders: &mut Orders) {
+    let (name, panics): (String, bool) = (orders.next(), orders.next());
+    let tx: mpmc::Sender<u64> = options(&name).open().expect("open");
+    let receive = || {
+        let rx: mpmc::Receiver<u64> = options(&name).open().expect("open");
+        move || rx.recv().ok()
+    };
+    cut_short(&name, panics, receive, |n, messages| {
+        let result = match n % 2 {
+            0 => tx.send_batch(messages),
+            _ => tx.try_send_batch(messages),
+        };
+        result.expect("room");
+    });
+}
+
+/// Sends batches, each to a receiver that sleeps: three messages, and then no fourth one, or a fourth
+/// one much later.
+fn cut_short<R: FnMut() -> Option<u64>>(
+    name: &str,
+    panics: bool,
+    receive: impl FnOnce() -> R,
+    mut send: impl FnMut(u64, &mut dyn Iterator<Item = &'static u64>),
+) {
+    let [received, worst] = board::<2>();
+    let in_batch = if panics { SENT } else { SENT + 1 };
+    let receiver = Fork::start(|| {
+        let mut next = receive();
+        let mut watch = Watch::start(&[]);
+        for _ in 0..BATCHES * in_batch {
+            let sent_at = next().expect("a message");
+            worst.fetch_max(watch.late(sent_at).as_nanos() as u64, Relaxed);
+            received.fetch_add(1, Relaxed);
+            watch.restart();
+        }
+    });
+    let set = sysvring::stat(name).expect("stat").set.expect("a set").id;
+    for batch in 0..BATCHES {
+        until(|| raw_ipc::waiting(set, WAKE_RECEIVERS) == 1);
+        let mut given = 0;
+        let mut messages = iter::from_fn(|| {
+            given += 1;
+            if given > SENT {
+                match panics {
+                    // Without the message of a panic.
+                    true => resume_unwind(Box::new("cut short")),
+                    false if given == SENT + 1 => std::thread::sleep(SLOW),
+                    false => return None,
+                }
+            }
+            Some(&*Box::leak(Box::new(now_ns())))
+        });
+        let sent = catch_unwind(AssertUnwindSafe(|| send(batch, &mut messages)));
+        assert_eq!(sent.is_err(), panics, "what a batch does");
+        until(|| received.load(Acquire) == (batch + 1) * in_batch);
+    }
+    receiver.finish();
+    let worst = Duration::from_nanos(worst.load(Acquire));
+    assert!(worst < PROMPT, "a message came {worst:?} late");
+}

@@ -1,0 +1,18 @@
+//! What the calls of senders, receivers and observers do, between real processes.
+
+mod forks;
+mod full_empty_disconnected;
+mod interrupted_batches;
+mod memory_options;
+mod message_types;
+mod messages;
+mod mpmc;
+mod mpmc_contention;
+mod mpmc_delivery;
+mod observe;
+mod timeouts;
+mod zero_copy;
+
+fn main() -> std::process::ExitCode {
+    sysvring_support::suite::main()
+}

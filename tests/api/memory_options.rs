@@ -1,0 +1,165 @@
+//! What options do for a channel: pages that are there, locked or huge, labels, schemas.
+
+use std::io;
+
+use sysvring::spsc::{Receiver, Sender};
+use sysvring::{Error, Lifetime, Options};
+use sysvring_support::name::{Name, is_gone};
+use sysvring_support::raw_ipc::Key;
+use sysvring_support::worker::{Orders, Worker, end_with_parent};
+use sysvring_support::{test, work};
+
+/// A page in each slot.
+type Page = [u64; 512];
+const PAGES: usize = 1_024;
+
+#[test]
+fn prefaulted_pages_fault_no_more() {
+    Worker::run(&[&"memory_options::count_faults", &Name::new()]);
+}
+
+/// Page faults of this process so far.
+fn faults() -> i64 {
+    // SAFETY: zeros are valid, and the kernel fills them.
+    unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        assert_eq!(libc::getrusage(libc::RUSAGE_SELF, &mut usage), 0);
+        usage.ru_minflt + usage.ru_majflt
+    }
+}
+
+/// Fills a ring, and counts the faults at it.
+#[work]
+fn count_faults(orders: &mut Orders) {
+    let name: String = orders.next();
+    let fill = |prefault: Option<bool>| {
+        let mut options = Options::named(&name).capacity(PAGES).lifetime(Lifetime::LastMember);
+        if let Some(prefault) = prefault {
+            options = options.prefault(prefault);
+        }
+        let mut tx: Sender<Page> = options.open().expect("open");
+        let before = faults();
+        for _ in 0..PAGES {
+            tx.loan().expect("room").commit();
+        }
+        faults() - before
+    };
+    // Loans that nobody writes to touch the slots' words, a page apart.
+    let (without, with, by_default) = (fill(Some(false)), fill(Some(true)), fill(None));
+    assert!(without >= PAGES as i64 / 32, "nothing to save: {without} faults");
+    assert!(with < without / 8, "{with} faults with, {without} without");
+    assert!(by_default < without / 8, "small segments are, by default");
+}
+
+#[test]
+fn memory_is_locked_or_the_error_says_how() {
+    let key = Key::new();
+    let options = key.options().capacity(64).lock_memory(true);
+    match options.create::<Receiver<u64>>() {
+        Ok(rx) => {
+            assert!(rx.stat().expect("stat").segment.locked);
+            assert!(rx.stat().expect("stat").to_string().contains("locked in memory"));
+        }
+        Err(error) => must_advise_on_locking(&error),
+    }
+}
+
+fn must_advise_on_locking(error: &Error) {
+    let Error::Limit { call, errno, advice } = error else { panic!("{error}") };
+    assert_eq!(*call, "shmctl(SHM_LOCK)");
+    assert!([libc::EPERM, libc::ENOMEM].contains(errno), "{error}");
+    assert!(advice.contains("RLIMIT_MEMLOCK"), "{advice}");
+}
+
+#[test]
+fn memory_beyond_the_limit_is_not_locked() {
+    let key = Key::new();
+    Worker::run(&[&"memory_options::lock_too_much", &key.0]);
+    key.assert_free();
+}
+
+/// Locks memory without a right to.
+#[work]
+fn lock_too_much(orders: &mut Orders) {
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: numbers only, in a process with one thread.
+    unsafe {
+        assert_eq!(libc::setrlimit(libc::RLIMIT_MEMLOCK, &none), 0);
+        if libc::geteuid() == 0 {
+            assert_eq!(libc::setuid(65_534), 0, "{}", io::Error::last_os_error());
+        }
+    }
+    end_with_parent();
+    let key: i32 = orders.next();
+    let options = || Options::key(key).lock_memory(true);
+    must_advise_on_locking(&options().open::<Receiver<u64>>().expect_err("no right to"));
+    // Nothing is left, and without locking it works.
+    assert!(is_gone(sysvring::Address::Key(key)));
+    let options = options().lock_memory(false).lifetime(Lifetime::LastMember);
+    options.create::<Receiver<u64>>().expect("create");
+}
+
+#[test]
+fn huge_pages_are_had_or_the_error_says_how() {
+    let key = Key::new();
+    let meminfo = std::fs::read_to_string("/proc/meminfo").expect("meminfo");
+    let free = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("HugePages_Free:")?.trim().parse::<u64>().ok());
+    let size = key.options().capacity(1024).huge_pages(true).create::<Receiver<u64>>();
+    match (size, free) {
+        (Ok(mut rx), Some(1..)) => {
+            let mut tx: Sender<u64> = key.options().attach().expect("attach");
+            tx.send(&1).expect("send");
+            assert_eq!(rx.recv(), Ok(1));
+        }
+        (Err(Error::Limit { call, advice, .. }), free) => {
+            assert!(call == "shmget" || call == "shmat", "{call}");
+            match free {
+                Some(0) => assert!(advice.contains("vm.nr_hugepages"), "{advice}"),
+                _ => assert!(advice.contains("huge"), "{advice}"),
+            }
+            assert!(advice.contains("do without huge_pages"), "{advice}");
+            key.assert_free();
+            key.options().create::<Receiver<u64>>().expect("without them");
+        }
+        (other, free) => panic!("{free:?} huge pages are free: {other:?}"),
+    }
+}
+
+#[test]
+fn labels_are_seen_and_cut() {
+    for (label, seen) in [
+        ("", ""),
+        ("reader 7", "reader 7"),
+        ("12345678901234567890123456789012", "12345678901234567890123456789012"),
+        ("12345678901234567890123456789012345", "12345678901234567890123456789012"),
+        // Between characters.
+        ("x→→→→→→→→→→→→", "x→→→→→→→→→→"),
+    ] {
+        let name = Name::new();
+        let _rx: Receiver<u64> = name.options().label(label).open().expect("open");
+        assert_eq!(sysvring::stat(name.as_str()).expect("stat").members[0].label, seen);
+    }
+    // The next one in the same seat has its own.
+    let name = Name::new();
+    drop(name.options().label("a long label").open::<Receiver<u64>>().expect("open"));
+    drop(name.options().label("short").open::<Receiver<u64>>().expect("open"));
+    assert_eq!(sysvring::stat(name.as_str()).expect("stat").members[0].label, "short");
+}
+
+#[test]
+fn schemas_must_agree() {
+    let name = Name::new();
+    let tx: Sender<u64> = name.options().schema(0x17).open().expect("open");
+    drop(name.options().schema(0x17).attach::<Receiver<u64>>().expect("the same"));
+    drop(name.options().attach::<Receiver<u64>>().expect("whichever it is"));
+    match name.options().schema(0x18).attach::<Receiver<u64>>() {
+        Err(Error::TypeMismatch { expected, found }) => {
+            assert!(expected.contains("0x18") && found.contains("0x17"), "{expected}, {found}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(name.options().attach::<Receiver<u64>>().is_ok(), "the seat stayed free");
+    drop(tx);
+}

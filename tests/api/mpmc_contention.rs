@@ -1,0 +1,234 @@
+//! Eight senders and eight receivers on few processors: all get on, and who is stopped in the middle
+//! of a message is waited for and named by its PID, and not taken for dead.
+
+use std::time::{Duration, Instant};
+
+use sysvring::{Options, RecvError, SendError, mpmc};
+use sysvring_support::name::Name;
+use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::{test, work};
+
+const EACH_SIDE: u64 = 8;
+const CAPACITY: usize = 64;
+/// Messages of each sender: the ring goes round some hundred times.
+const EACH: u64 = 2_000;
+/// How long a member waits before it asks for whom.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// How long one of them is stopped, after all of them have noticed.
+const STOPPED: Duration = Duration::from_millis(500);
+
+type Message = [u64; 3];
+
+fn message(own: u64, n: u64) -> Message {
+    [own, n, own ^ n]
+}
+
+fn open<H: sysvring::Handle>(orders: &mut Orders) -> H {
+    let name: String = orders.next();
+    Options::named(name).capacity(CAPACITY).max_members(20).open().expect("open")
+}
+
+/// Says whom it waits for, when that is somebody else than before.
+fn tell_of(pid: u32, known: &mut u32) {
+    if *known != pid {
+        *known = pid;
+        say(format!("behind {pid}"));
+    }
+}
+
+#[work]
+fn send(orders: &mut Orders) {
+    let tx: mpmc::Sender<Message> = open(orders);
+    send_all(&tx, orders.next(), 0);
+}
+
+fn send_all(tx: &mpmc::Sender<Message>, own: u64, first: u64) {
+    let mut known = 0;
+    for n in first..EACH {
+        loop {
+            match tx.send_timeout(&message(own, n), PATIENCE) {
+                Ok(()) => break,
+                Err(SendError::Blocked { pid }) => tell_of(pid, &mut known),
+                Err(SendError::Timeout) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    say("done");
+}
+
+/// Receives until the end, checks the order, and says how many and their sum.
+#[work]
+fn receive(orders: &mut Orders) {
+    receive_all(&open(orders), false);
+}
+
+fn receive_all(rx: &mpmc::Receiver<Message>, holds: bool) {
+    let (mut last, mut count, mut sum) = ([None::<u64>; EACH_SIDE as usize], 0, 0);
+    let mut take = |[own, n, both]: Message| {
+        assert_eq!(own ^ n, both, "torn");
+        assert!(last[own as usize].is_none_or(|last| last < n), "out of order");
+        last[own as usize] = Some(n);
+        (count, sum) = (count + 1, sum + n);
+    };
+    say("here");
+    if holds {
+        let guard = rx.recv_ref().expect("a message");
+        say("holds");
+        hear();
+        take(*guard);
+    }
+    let mut known = 0;
+    loop {
+        match rx.recv_timeout(PATIENCE) {
+            Ok(message) => take(message),
+            Err(RecvError::Blocked { pid }) => tell_of(pid, &mut known),
+            Err(RecvError::Timeout) => {}
+            Err(RecvError::Disconnected) => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    say(format!("{count} {sum}"));
+}
+
+/// Has a slot in hand until it is told to go on.
+#[work]
+fn stop_sending(orders: &mut Orders) {
+    let tx: mpmc::Sender<Message> = open(orders);
+    let own = orders.next();
+    let mut loan = tx.loan().expect("a slot");
+    say("holds");
+    hear();
+    *loan = message(own, 0);
+    loan.commit().expect("nobody took it away");
+    send_all(&tx, own, 1);
+}
+
+/// Has a message in hand until it is told to go on.
+#[work]
+fn stop_receiving(orders: &mut Orders) {
+    receive_all(&open(orders), true);
+}
+
+/// All of them, at work; one of them may be of another kind, and has begun before the others.
+struct Crowd {
+    /// Held until the others have sent: between two of them there is always one.
+    last: mpmc::Sender<Message>,
+    senders: Vec<Worker>,
+    receivers: Vec<Worker>,
+    name: Name,
+}
+
+impl Crowd {
+    fn new() -> Crowd {
+        let name = Name::new();
+        let options = name.options().capacity(CAPACITY).max_members(20);
+        Crowd { last: options.open().expect("open"), senders: vec![], receivers: vec![], name }
+    }
+
+    fn sender(&mut self, work: &str) {
+        let own = self.senders.len();
+        self.senders.push(Worker::start(&[&work, &self.name, &own]).expect("start"));
+    }
+
+    fn receiver(&mut self, work: &str) {
+        let mut worker = Worker::start(&[&work, &self.name]).expect("start");
+        worker.expect("here");
+        self.receivers.push(worker);
+    }
+
+    fn fill_up(&mut self) {
+        while (self.receivers.len() as u64) < EACH_SIDE {
+            self.receiver("mpmc_contention::receive");
+        }
+        while (self.senders.len() as u64) < EACH_SIDE {
+            self.sender("mpmc_contention::send");
+        }
+    }
+
+    /// They come to their end, with every message once.
+    fn finish(self) {
+        let finish = |mut worker: Worker| loop {
+            match worker.hear().expect("an end") {
+                line if line.starts_with("behind") => {}
+                line => {
+                    worker.finish();
+                    return line;
+                }
+            }
+        };
+        self.senders.into_iter().for_each(|tx| assert_eq!(finish(tx), "done"));
+        let stat = self.last.stat().expect("stat");
+        drop(self.last);
+        let (mut count, mut sum) = (0, 0);
+        for rx in self.receivers {
+            let line = finish(rx);
+            let (n, of) = line.split_once(' ').expect("two numbers");
+            count += n.parse::<u64>().expect("a number");
+            sum += of.parse::<u64>().expect("a number");
+        }
+        assert_eq!((count, sum), (EACH_SIDE * EACH, EACH_SIDE * (EACH * (EACH - 1) / 2)));
+        assert_eq!((stat.redelivered, stat.dropped, stat.poisoned), (0, 0, 0), "taken for dead");
+    }
+}
+
+/// Waits until somebody says that it waits for this one.
+fn hear_of(workers: &mut [&mut Worker], pid: i32) {
+    let start = Instant::now();
+    loop {
+        for worker in workers.iter_mut().filter(|worker| worker.has_line()) {
+            // One that was preempted may have been named before.
+            if worker.hear().expect("a line") == format!("behind {pid}") {
+                return;
+            }
+        }
+        assert!(start.elapsed() < Duration::from_secs(30), "nobody names it");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Nobody takes it for dead while it is stopped; then it goes on.
+fn go_on(last: &mpmc::Sender<Message>, stopped: &mut Worker) {
+    std::thread::sleep(STOPPED);
+    assert_eq!(last.deaths().expect("deaths"), []);
+    stopped.signal(libc::SIGCONT);
+    stopped.tell("go on").expect("tell");
+}
+
+#[test]
+fn all_get_on() {
+    let mut crowd = Crowd::new();
+    crowd.fill_up();
+    crowd.finish();
+}
+
+#[test]
+fn a_stopped_sender_is_waited_for() {
+    let mut crowd = Crowd::new();
+    crowd.sender("mpmc_contention::stop_sending");
+    crowd.senders[0].expect("holds");
+    crowd.senders[0].signal(libc::SIGSTOP);
+    crowd.fill_up();
+    let (stopped, others) = crowd.senders.split_at_mut(1);
+    let pid = stopped[0].pid();
+    // Receivers wait for its message, and senders for its slot.
+    crowd.receivers.iter_mut().for_each(|rx| hear_of(&mut [rx], pid));
+    hear_of(&mut others.iter_mut().collect::<Vec<_>>(), pid);
+    go_on(&crowd.last, &mut stopped[0]);
+    crowd.finish();
+}
+
+#[test]
+fn a_stopped_receiver_is_waited_for() {
+    let mut crowd = Crowd::new();
+    crowd.receiver("mpmc_contention::stop_receiving");
+    crowd.sender("mpmc_contention::send");
+    crowd.receivers[0].expect("holds");
+    crowd.receivers[0].signal(libc::SIGSTOP);
+    crowd.fill_up();
+    let pid = crowd.receivers[0].pid();
+    // The other receivers have all that is there; senders wait for its slot.
+    hear_of(&mut crowd.senders.iter_mut().collect::<Vec<_>>(), pid);
+    go_on(&crowd.last, &mut crowd.receivers[0]);
+    crowd.finish();
+}

@@ -1,0 +1,322 @@
+//! Many to many: every message once, in order of its sender, whoever dies.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use sysvring::{Options, RecvError, mpmc};
+use sysvring_support::name::Name;
+use sysvring_support::worker::{Orders, Worker, say};
+use sysvring_support::{test, work};
+
+/// Sends `count` pairs of a number and its own.
+#[work]
+fn send(orders: &mut Orders) {
+    let (name, own, count): (String, u64, u64) = (orders.next(), orders.next(), orders.next());
+    let tx: mpmc::Sender<[u64; 3]> = Options::named(name).open().expect("open");
+    for n in 0..count {
+        tx.send(&[own, n, own ^ n]).expect("send");
+    }
+}
+
+/// Receives until the end, checks the order, and says how many and the sum.
+#[work]
+fn receive(orders: &mut Orders) {
+    let name: String = orders.next();
+    let rx: mpmc::Receiver<[u64; 3]> = Options::named(name).open().expect("open");
+    say("here");
+    let (mut last, mut count, mut sum) = ([None::<u64>; 16], 0, 0);
+    for message in &rx {
+        let [own, n, both] = message.expect("receive");
+        assert_eq!(own ^ n, both, "torn");
+        assert!(last[own as usize].is_none_or(|last| last < n), "out of order");
+        last[own as usize] = Some(n);
+        (count, sum) = (count + 1, sum + n);
+    }
+    say(format!("{count} {sum}"));
+}
+
+#[test]
+fn every_message_once() {
+    for (senders, receivers, capacity) in [(1, 1, 1), (4, 4, 8), (4, 1, 1024), (1, 4, 64)] {
+        const EACH: u64 = 5_000;
+        let name = Name::new();
+        // Held until the others have sent: between two of them there is always one.
+        let last: mpmc::Sender<[u64; 3]> = name.options().capacity(capacity).open().expect("open");
+        let mut rx: Vec<_> = (0..receivers)
+            .map(|_| Worker::start(&[&"mpmc_delivery::receive", &name]).expect("start"))
+            .collect();
+        rx.iter_mut().for_each(|rx| rx.expect("here"));
+        let tx: Vec<_> = (0..senders)
+            .map(|own| Worker::start(&[&"mpmc_delivery::send", &name, &own, &EACH]).expect("start"))
+            .collect();
+        tx.into_iter().for_each(Worker::finish);
+        drop(last);
+        let (mut count, mut sum) = (0.0, 0.0);
+        for rx in &mut rx {
+            let [c, s] = rx.figures().expect("figures");
+            (count, sum) = (count + c, sum + s);
+        }
+        assert_eq!(count as u64, senders * EACH);
+        assert_eq!(sum as u64, senders * (EACH * (EACH - 1) / 2));
+    }
+}
+
+/// Takes messages under a guard, says each before it acknowledges.
+#[work]
+fn work_slowly(orders: &mut Orders) {
+    let name: String = orders.next();
+    let rx: mpmc::Receiver<[u64; 3]> = Options::named(name).open().expect("open");
+    say("here");
+    loop {
+        match rx.recv_ref() {
+            Ok(message) => {
+                std::thread::sleep(Duration::from_micros(200));
+                say(message.position());
+            }
+            Err(RecvError::Disconnected) => return say("end"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_stream_survives_its_workers() {
+    const COUNT: u64 = 3_000;
+    let name = Name::new();
+    let tx: mpmc::Sender<[u64; 3]> = name
+        .options()
+        .capacity(32)
+        .redelivery(sysvring::Redelivery::UpTo(31))
+        .open()
+        .expect("open");
+    let (done, all_seen) = std::sync::mpsc::channel::<()>();
+    let sender = std::thread::spawn(move || {
+        for n in 0..COUNT {
+            tx.send(&[0, n, n]).expect("send");
+        }
+        tx.flush(Duration::from_secs(60)).expect("flush");
+        // Who came after the last sender would wait for the next one.
+        let _ = all_seen.recv();
+    });
+    let mut done = Some(done);
+    let mut seen = HashSet::new();
+    let mut kills = 0;
+    let start = || {
+        let mut worker = Worker::start(&[&"mpmc_delivery::work_slowly", &name]).expect("start");
+        worker.expect("here");
+        worker
+    };
+    let mut workers: Vec<Option<Worker>> = (0..3).map(|_| Some(start())).collect();
+    while workers.iter().any(Option::is_some) {
+        if seen.len() as u64 == COUNT {
+            done = None;
+        }
+        for slot in &mut workers {
+            let Some(worker) = slot else { continue };
+            // It may have acknowledged what it did not say in time, but never the other way round.
+            if done.is_some() && kills < 60 && seen.len() as u64 > 40 * (kills + 1) {
+                worker.kill().expect("kill");
+                kills += 1;
+                while let Ok(line) = worker.hear() {
+                    seen.extend(line.parse::<u64>());
+                }
+                *slot = Some(start());
+                continue;
+            }
+            // One that has nothing to do would keep us from all others.
+            if done.is_some() && !worker.has_line() {
+                continue;
+            }
+            match worker.hear().expect("a line").as_str() {
+                "end" => *slot = None,
+                line => _ = seen.insert(line.parse::<u64>().expect("a position")),
+            }
+        }
+    }
+    sender.join().expect("all sent");
+    assert!(kills > 20, "only {kills} kills");
+    let missing: Vec<u64> = (0..COUNT).filter(|n| !seen.contains(n)).collect();
+    assert!(missing.is_empty(), "lost after {kills} kills: {missing:?}");
+}
+
+#[test]
+fn clones_are_one_member_and_try_clones_another() {
+    let name = Name::new();
+    let tx: mpmc::Sender<u64> = name.options().label("a label").open().expect("open");
+    let clone = tx.clone();
+    assert_eq!(tx.stat().expect("stat").members.iter().filter(|m| m.alive).count(), 1);
+    let other = tx.try_clone().expect("another");
+    let labels = tx.stat().expect("stat").members.into_iter().filter(|m| m.alive).map(|m| m.label);
+    assert_eq!(labels.collect::<Vec<_>>(), ["a label", "a label"]);
+    let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+    std::thread::scope(|scope| {
+        for tx in [&tx, &clone, &other] {
+            scope.spawn(move || (0..1000).for_each(|n| tx.send(&n).expect("send")));
+        }
+        let mut sum = 0;
+        for _ in 0..3000 {
+            sum += rx.recv().expect("receive");
+        }
+        assert_eq!(sum, 3 * 499_500);
+    });
+    drop((tx, clone));
+    assert_eq!(rx.try_recv(), Err(RecvError::Empty));
+    drop(other);
+    assert_eq!(rx.recv(), Err(RecvError::Disconnected));
+}
+
+#[test]
+fn the_slow_are_named() {
+    let name = Name::new();
+    let tx: mpmc::Sender<u64> = name.options().open().expect("open");
+    let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+    let loan = tx.loan().expect("a slot");
+    tx.send(&2).expect("send");
+    let start = Instant::now();
+    let pid = std::process::id();
+    assert_eq!(rx.recv_timeout(Duration::from_millis(50)), Err(RecvError::Blocked { pid }));
+    assert!(start.elapsed() >= Duration::from_millis(50));
+    drop(loan);
+    assert_eq!(rx.recv(), Ok(2));
+}
+
+#[test]
+fn a_place_is_written_once() {
+    let name = Name::new();
+    let tx: mpmc::Sender<[u64; 3]> = name.options().open().expect("open");
+    let rx: mpmc::Receiver<[u64; 3]> = name.options().attach().expect("attach");
+    let mut place = [7; 3];
+    assert_eq!(rx.try_recv_into(&mut place), Err(RecvError::Empty));
+    let soon = Duration::from_millis(1);
+    assert_eq!(rx.recv_into_timeout(&mut place, soon), Err(RecvError::Timeout));
+    assert_eq!(place, [7; 3]);
+    tx.send_batch(&[[1, 2, 3], [4, 5, 6], [7, 8, 9]]).expect("send");
+    rx.recv_into(&mut place).expect("receive");
+    assert_eq!(place, [1, 2, 3]);
+    rx.try_recv_into(&mut place).expect("receive");
+    assert_eq!(place, [4, 5, 6]);
+    rx.recv_into_timeout(&mut place, soon).expect("receive");
+    assert_eq!(place, [7, 8, 9]);
+    drop(tx);
+    assert_eq!(rx.recv_into(&mut place), Err(RecvError::Disconnected));
+}
+
+#[test]
+fn the_seats_are_counted() {
+    let name = Name::new();
+    let tx: mpmc::Sender<u64> = name.options().max_members(3).open().expect("open");
+    let all: Vec<_> = (0..2).map(|_| tx.try_clone().expect("a seat")).collect();
+    match tx.try_clone() {
+        Err(sysvring::Error::NoSeat { seats: 3, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    drop(all);
+    tx.try_clone().expect("a seat again");
+}
+
+/// A guard and a loan that were forgotten end with their handle: the message comes again, the slot is
+/// stepped over, also when another member has the seat by then.
+#[test]
+fn what_was_forgotten_in_hand_is_given_back() {
+    for again in [false, true] {
+        let name = Name::new();
+        let options = name.options().capacity(2);
+        let tx: mpmc::Sender<u64> = options.open().expect("open");
+        let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+        let forgetful: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+        tx.send(&1).expect("send");
+        std::mem::forget(forgetful.recv_ref().expect("a message"));
+        // Looks through the slots while there is nothing for it.
+        assert_eq!(rx.recv_timeout(Duration::from_millis(1)), Err(RecvError::Timeout));
+        drop(forgetful);
+        let other = again.then(|| name.options().attach::<mpmc::Receiver<u64>>().expect("attach"));
+        assert_eq!(rx.recv_timeout(Duration::from_secs(5)), Ok(1), "again {again}");
+        drop(other);
+        let forgetful: mpmc::Sender<u64> = name.options().attach().expect("attach");
+        std::mem::forget(forgetful.loan().expect("a slot"));
+        tx.send(&2).expect("send");
+        drop(forgetful);
+        let other = again.then(|| name.options().attach::<mpmc::Sender<u64>>().expect("attach"));
+        assert_eq!(rx.recv_timeout(Duration::from_secs(5)), Ok(2), "again {again}");
+        drop((other, tx));
+        assert_eq!(rx.recv_timeout(Duration::from_secs(5)), Err(RecvError::Disconnected));
+    }
+}
+
+/// A receiver that finds the channel empty waits for the next sender, whatever happened there before.
+#[test]
+fn what_was_given_up_is_no_message() {
+    for sent in 0..40 {
+        let name = Name::new();
+        let tx: mpmc::Sender<u64> = name.options().capacity(64).open().expect("open");
+        let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+        for n in 0..sent {
+            tx.send(&n).expect("send");
+            assert_eq!(rx.recv(), Ok(n));
+        }
+        drop(tx.loan().expect("a slot"));
+        assert_eq!(rx.try_recv(), Err(RecvError::Empty));
+        drop((tx, rx));
+        let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+        let soon = Duration::from_millis(5);
+        assert_eq!(rx.recv_timeout(soon), Err(RecvError::Timeout), "after {sent}");
+        drop(rx);
+        let tx: mpmc::Sender<u64> = name.options().attach().expect("attach");
+        tx.send(&7).expect("send");
+        drop(tx);
+        // With a message in it, it is another one's turn to end.
+        let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+        let other: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+        assert_eq!(rx.recv(), Ok(7), "after {sent}");
+        assert_eq!(rx.recv_timeout(soon), Err(RecvError::Disconnected), "after {sent}");
+        assert_eq!(other.recv_timeout(soon), Err(RecvError::Disconnected), "after {sent}");
+    }
+}
+
+/// However many slots were given up, and whoever stepped over them: who comes, and who comes back, finds
+/// the place where the next message is.
+#[test]
+fn what_was_given_up_keeps_nobody_out() {
+    for between in [0, 1, 3] {
+        let name = Name::new();
+        let tx: mpmc::Sender<u64> = name.options().capacity(4).open().expect("open");
+        let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+        let idle: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+        for n in 0..4_000 {
+            if between != 0 && n % between == 0 {
+                tx.send(&n).expect("send");
+                assert_eq!(rx.recv(), Ok(n));
+            }
+            drop(tx.loan().expect("a slot"));
+        }
+        let new: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+        for rx in [&idle, &new, &rx] {
+            assert_eq!(rx.try_recv(), Err(RecvError::Empty), "one message for {between}");
+            tx.send(&between).expect("send");
+            assert_eq!(rx.recv(), Ok(between));
+        }
+    }
+}
+
+/// Longer, too, than what is acknowledged together; what is not wanted stays.
+#[test]
+fn a_batch_is_as_long_as_there_are_messages() {
+    let tx: mpmc::Sender<u64> = Options::private().capacity(256).open().expect("open");
+    let rx: mpmc::Receiver<u64> = Options::id(tx.id()).open().expect("open");
+    let (mut sent, mut messages) = (0, Vec::new());
+    for there in [1, 31, 32, 33, 64, 65, 200, 256] {
+        for max in [1, 31, 32, 33, 64, 255, 256, 1_000] {
+            let before = messages.len();
+            tx.send_batch(&(sent..sent + there as u64).collect::<Vec<_>>()).expect("room");
+            sent += there as u64;
+            let got = rx.recv_batch(&mut messages, max).expect("a batch");
+            assert_eq!((got, tx.len()), (there.min(max), there - there.min(max)));
+            while !tx.is_empty() {
+                rx.try_recv_batch(&mut messages, max).expect("the rest");
+            }
+            assert_eq!(messages.len() - before, there);
+        }
+    }
+    assert!(messages.into_iter().eq(0..sent));
+    assert_eq!(rx.try_recv_batch(&mut Vec::new(), 8), Err(RecvError::Empty));
+}

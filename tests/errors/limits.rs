@@ -1,0 +1,302 @@
+//! The limits of the system, reached: what is told, that its advice helps, and that nothing is left.
+
+use std::fs;
+
+use sysvring::spsc::{Receiver, Sender};
+use sysvring::{Error, Lifetime, Options};
+use sysvring_support::fork::Fork;
+use sysvring_support::inject;
+use sysvring_support::raw_ipc::{Key, marked};
+use sysvring_support::stopwatch::MOMENT;
+use sysvring_support::worker::{Orders, Worker, end_with_parent};
+use sysvring_support::{ipc_namespace, raw_ipc, test, work};
+
+use sysvring_support::error_text::{advises, refusal};
+use sysvring_support::stopwatch::Stopwatch;
+
+/// The limit that was told, with its call.
+#[track_caller]
+fn limit(error: Error, wanted: (&str, i32), named: &str) {
+    let text = advises(&error);
+    match error {
+        Error::Limit { call, errno, advice } => {
+            assert_eq!((call, errno), wanted, "{advice}");
+            assert!(advice.contains(named) && text.starts_with(call), "{text}");
+        }
+        other => panic!("not Limit but {other:?}"),
+    }
+}
+
+#[work]
+fn simulated(_: &mut Orders) {
+    let creating = libc::IPC_CREAT as u32;
+    let new = (2, creating, creating);
+    let lock = (1, u32::MAX, libc::SHM_LOCK as u32);
+    let cases = [
+        (libc::SYS_shmget, new, ("shmget", libc::ENOSPC), "kernel.shmmni"),
+        (libc::SYS_shmget, new, ("shmget", libc::EINVAL), "kernel.shmmax"),
+        (libc::SYS_shmget, new, ("shmget", libc::ENOMEM), "memory"),
+        (libc::SYS_semget, new, ("semget", libc::ENOSPC), "SEMMNI"),
+        (libc::SYS_semget, new, ("semget", libc::EINVAL), "SEMMSL"),
+        (libc::SYS_semget, new, ("semget", libc::ENOMEM), "memory"),
+        (libc::SYS_shmctl, lock, ("shmctl(SHM_LOCK)", libc::EPERM), "RLIMIT_MEMLOCK"),
+        (libc::SYS_shmctl, lock, ("shmctl(SHM_LOCK)", libc::ENOMEM), "RLIMIT_MEMLOCK"),
+        (libc::SYS_shmat, (2, u32::MAX, 0), ("shmat", libc::ENOMEM), "address space"),
+        (libc::SYS_shmat, (2, u32::MAX, 0), ("shmat", libc::EMFILE), "attached"),
+        (libc::SYS_madvise, (2, u32::MAX, 23), ("madvise", libc::ENOMEM), "memory"),
+    ];
+    for (call, only, (name, errno), named) in cases {
+        let child = Fork::start(|| {
+            let key = Key::new();
+            inject::fail_where(call, only, errno).expect("a filter");
+            for lifetime in [Lifetime::Kept, Lifetime::LastMember] {
+                let options = || key.options().lifetime(lifetime).lock_memory(true);
+                limit(refusal(options().create::<Sender<u64>>()), (name, errno), named);
+                limit(refusal(options().open::<Receiver<u64>>()), (name, errno), named);
+                // Not even until the next reap.
+                key.assert_free();
+            }
+            let private = Options::private().lock_memory(true);
+            limit(refusal(private.create::<Sender<u64>>()), (name, errno), named);
+        });
+        child.finish();
+    }
+}
+
+#[test]
+fn limits_simulated() {
+    Worker::start(&[&"limits::simulated"]).expect("start").finish();
+}
+
+fn set_limit(resource: libc::__rlimit_resource_t, bytes: u64) {
+    let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+    // SAFETY: reads the limit.
+    assert_eq!(unsafe { libc::setrlimit(resource, &limit) }, 0);
+}
+
+#[work]
+fn small(_: &mut Orders) {
+    let key = Key::new();
+    // More than this program has, less than the channel needs.
+    set_limit(libc::RLIMIT_AS, 512 << 20);
+    let wide = || key.options().slot_size(1 << 20).capacity(1024);
+    limit(refusal(wide().create::<Sender<[u8]>>()), ("shmat", libc::ENOMEM), "address space");
+    key.assert_free();
+    limit(
+        refusal(Options::private().slot_size(1 << 20).create::<Sender<[u8]>>()),
+        ("shmat", libc::ENOMEM),
+        "smaller slots",
+    );
+    // The advice helps.
+    drop(wide().capacity(4).create::<Sender<[u8]>>().expect("create"));
+}
+
+#[test]
+fn no_address_space() {
+    Worker::start(&[&"limits::small"]).expect("start").finish();
+}
+
+#[work]
+fn unprivileged(_: &mut Orders) {
+    set_limit(libc::RLIMIT_MEMLOCK, 0);
+    // SAFETY: numbers only.
+    if unsafe { libc::geteuid() } == 0 {
+        // SAFETY: numbers only; root may lock whatever it likes.
+        assert_eq!(unsafe { libc::setuid(65_534) }, 0);
+        end_with_parent();
+    }
+    let key = Key::new();
+    let error = refusal(key.options().lock_memory(true).create::<Sender<u64>>());
+    let Error::Limit { call: "shmctl(SHM_LOCK)", errno, .. } = error else { panic!("{error:?}") };
+    assert!(matches!(errno, libc::EPERM | libc::ENOMEM), "{errno}");
+    key.assert_free();
+    // The advice helps.
+    drop(key.options().create::<Sender<u64>>().expect("create"));
+    sysvring::remove(key.address()).expect("remove");
+}
+
+#[test]
+fn no_right_to_lock() {
+    Worker::start(&[&"limits::unprivileged"]).expect("start").finish();
+}
+
+/// More huge pages than any machine has ready.
+#[test]
+fn no_huge_pages() {
+    let key = Key::new();
+    let options = key.options().huge_pages(true).slot_size(1 << 20).capacity(1 << 20);
+    let error = refusal(options.create::<Sender<[u8]>>());
+    let Error::Limit { call: "shmget", advice, .. } = error else { panic!("{error:?}") };
+    assert!(advice.contains("without huge_pages"), "{advice}");
+    key.assert_free();
+}
+
+/// Somebody sets the semaphores by hand.
+#[test]
+fn semaphores_at_their_limits() {
+    const MOST: i32 = 32_767;
+    let key = Key::new();
+    let tx: Sender<u64> = key.options().create().expect("create");
+    let set = key.set().expect("a set");
+    let attach = || key.options().open_timeout(MOMENT).attach::<Receiver<u64>>();
+    // Wake-ups piled up on both sides: room is made where it is needed.
+    for semaphore in [2, 3] {
+        raw_ipc::set_value(set, semaphore, MOST).expect("SETVAL");
+    }
+    drop(attach().expect("tokens are in nobody's way"));
+    assert!(raw_ipc::values(set)[3] < 1000, "{:?}", raw_ipc::values(set));
+    let watch = Stopwatch::start();
+    // As many users as can be counted.
+    raw_ipc::set_value(set, raw_ipc::USERS, MOST).expect("SETVAL");
+    let error = refusal(attach());
+    limit(error, ("semop", libc::ERANGE), "remove the channel");
+    // A seat that nobody took.
+    raw_ipc::set_value(set, raw_ipc::USERS, 1).expect("SETVAL");
+    raw_ipc::set_value(set, 9, MOST).expect("SETVAL");
+    match refusal(attach()) {
+        Error::SeatTaken { role: "receiver", pid, .. } => assert_eq!(pid, std::process::id()),
+        other => panic!("not SeatTaken but {other:?}"),
+    }
+    raw_ipc::set_value(set, 9, 0).expect("SETVAL");
+    // A creator that there is not.
+    raw_ipc::set_value(set, raw_ipc::LIFECYCLE, 1).expect("SETVAL");
+    match refusal(attach()) {
+        Error::Busy { pid, .. } => assert_eq!(pid, std::process::id()),
+        other => panic!("not Busy but {other:?}"),
+    }
+    raw_ipc::set_value(set, raw_ipc::LIFECYCLE, 0).expect("SETVAL");
+    assert!(watch.took() < 5 * MOMENT, "{:?}", watch.took());
+    drop(attach().expect("attach"));
+    // The advice helps.
+    sysvring::remove(key.address()).expect("remove");
+    key.assert_free();
+    drop(tx);
+}
+
+fn sysctl(name: &str, value: &str) {
+    fs::write(format!("/proc/sys/kernel/{name}"), value).expect(name);
+}
+
+/// Three channels without members, whose last member was killed.
+fn leave_three() -> [Key; 3] {
+    let keys = [Key::new(), Key::new(), Key::new()];
+    for key in &keys {
+        let options = key.options().lifetime(Lifetime::LastMember);
+        Fork::start(|| std::mem::forget(options.create::<Sender<u64>>().expect("create"))).finish();
+    }
+    keys
+}
+
+/// Creating fails, leaves nothing, and works once what the dead left is reaped.
+fn is_full_until_reaped(wanted: (&str, i32), named: &str) {
+    let before = marked();
+    let key = Key::new();
+    limit(refusal(key.options().create::<Sender<u64>>()), wanted, named);
+    limit(refusal(Options::private().create::<Sender<u64>>()), wanted, named);
+    assert_eq!(marked(), before);
+    // There is room for what exists.
+    assert_eq!(sysvring::reap().expect("reap").len(), 3);
+    drop(key.options().create::<Sender<u64>>().expect("create"));
+    drop(Options::private().create::<Sender<u64>>().expect("create"));
+}
+
+#[work]
+fn many_segments(_: &mut Orders) {
+    assert!(ipc_namespace::enter_as_any_user(), "{}", std::io::Error::last_os_error());
+    sysctl("shmmni", "3");
+    let _three = leave_three();
+    is_full_until_reaped(("shmget", libc::ENOSPC), "kernel.shmmni");
+    // As many pages as may be: those of one small channel.
+    sysctl("shmmni", "100");
+    sysctl("shmall", "8");
+    let key = Key::new();
+    let large = key.options().capacity(1 << 20);
+    limit(refusal(large.create::<Sender<u64>>()), ("shmget", libc::ENOSPC), "kernel.shmall");
+    key.assert_free();
+}
+
+#[test(root)]
+fn as_many_segments_as_may_be() {
+    Worker::start(&[&"limits::many_segments"]).expect("start").finish();
+}
+
+#[work]
+fn large_segments(_: &mut Orders) {
+    assert!(ipc_namespace::enter_as_any_user(), "{}", std::io::Error::last_os_error());
+    sysctl("shmmax", "8192");
+    let key = Key::new();
+    limit(
+        refusal(key.options().create::<Sender<u64>>()),
+        ("shmget", libc::EINVAL),
+        "kernel.shmmax",
+    );
+    limit(
+        refusal(Options::private().create::<Sender<[u8]>>()),
+        ("shmget", libc::EINVAL),
+        "fewer or smaller slots",
+    );
+    key.assert_free();
+    assert_eq!(marked(), []);
+    // The advice helps; and to attach takes nothing.
+    let tx: Sender<u64> = key.options().capacity(64).create().expect("create");
+    sysctl("shmmax", "1");
+    drop(key.options().attach::<Receiver<u64>>().expect("attach"));
+    drop(tx);
+}
+
+#[test(root)]
+fn segments_as_large_as_may_be() {
+    Worker::start(&[&"limits::large_segments"]).expect("start").finish();
+}
+
+#[work]
+fn many_sets(_: &mut Orders) {
+    assert!(ipc_namespace::enter_as_any_user(), "{}", std::io::Error::last_os_error());
+    // Semaphores in a set, in all, operations at once, sets.
+    sysctl("sem", "250 32000 500 3");
+    let _three = leave_three();
+    is_full_until_reaped(("semget", libc::ENOSPC), "SEMMNI");
+    sysctl("sem", "250 9 500 100");
+    let key = Key::new();
+    limit(refusal(key.options().create::<Sender<u64>>()), ("semget", libc::ENOSPC), "SEMMNS");
+    sysctl("sem", "9 32000 500 100");
+    limit(refusal(key.options().create::<Sender<u64>>()), ("semget", libc::EINVAL), "SEMMSL");
+    key.assert_free();
+    sysctl("sem", "10 32000 500 100");
+    drop(key.options().create::<Sender<u64>>().expect("create"));
+}
+
+#[test(root)]
+fn as_many_sets_as_may_be() {
+    Worker::start(&[&"limits::many_sets"]).expect("start").finish();
+}
+
+#[work]
+fn few_operations(_: &mut Orders) {
+    assert!(ipc_namespace::enter_as_any_user(), "{}", std::io::Error::last_os_error());
+    let key = Key::new();
+    let tx: Sender<u64> = key.options().create().expect("create");
+    // With fewer than three not even the question can be asked whether anybody is there.
+    for most in 3..9 {
+        sysctl("sem", &format!("250 32000 {most} 100"));
+        let wanted = ("semop", libc::E2BIG);
+        limit(refusal(key.options().attach::<Receiver<u64>>()), wanted, "SEMOPM");
+        let new = Key::new();
+        for lifetime in [Lifetime::Kept, Lifetime::LastMember] {
+            if most < 7 {
+                let options = new.options().lifetime(lifetime);
+                limit(refusal(options.create::<Sender<u64>>()), wanted, "SEMOPM");
+                new.assert_free();
+            }
+        }
+    }
+    sysctl("sem", "250 32000 9 100");
+    let mut rx: Receiver<u64> = key.options().attach().expect("attach");
+    let mut tx = { tx };
+    assert_eq!((tx.send(&1), rx.recv()), (Ok(()), Ok(1)));
+}
+
+#[test(root)]
+fn fewer_operations_than_needed() {
+    Worker::start(&[&"limits::few_operations"]).expect("start").finish();
+}

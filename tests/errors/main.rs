@@ -1,0 +1,13 @@
+//! What calls return when options, objects, messages, permissions or the system are not as they
+//! should be, and that the errors state a remedy.
+
+mod limits;
+mod messages;
+mod objects;
+mod options;
+mod permissions;
+mod system_calls;
+
+fn main() -> std::process::ExitCode {
+    sysvring_support::suite::main()
+}

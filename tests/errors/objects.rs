@@ -1,0 +1,444 @@
+//! What lies under a channel's key and is no channel: foreign, half-made, cut, of another version; and
+//! headers with every field and every byte changed.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use sysvring::spsc::{Receiver, Sender};
+use sysvring::{Error, Fault, Observer, Options, RecvError};
+use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::{Key, Segment, at};
+use sysvring_support::stopwatch::MOMENT as SHORT;
+use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::{raw_ipc, test, work};
+
+use sysvring_support::error_text::{advises, refusal};
+use sysvring_support::stopwatch::Stopwatch;
+
+/// The size of the header that is read: nothing reads the bytes between it and the slots.
+const HEADER_USED: usize = at::MEMBERS + 2 * at::MEMBER;
+
+/// Adds to a semaphore as a creator does, and keeps it until the end.
+#[work]
+fn hold_semaphore(orders: &mut Orders) {
+    let (set, semaphore): (i32, usize) = (orders.next(), orders.next());
+    raw_ipc::semop(set, &mut [raw_ipc::op(semaphore, 1, true)]);
+    say("held");
+    hear();
+}
+
+/// Whatever is asked of this key is refused as not ours, and nothing is changed.
+fn is_not_ours(key: &Key, what_is_there: &str) {
+    let before = (key.segment(), key.set());
+    let not_ours = |error: Error| match &error {
+        Error::ForeignObject { channel, what } => {
+            assert_eq!(*channel, format!("{:#010x}", key.0));
+            assert!(what.contains(what_is_there), "{what}");
+        }
+        other => panic!("not ForeignObject but {other:?}"),
+    };
+    not_ours(refusal(key.options().open::<Sender<u64>>()));
+    not_ours(refusal(key.options().open::<Receiver<[u8]>>()));
+    not_ours(refusal(key.options().create::<Sender<u64>>()));
+    not_ours(refusal(key.options().attach::<Sender<u64>>()));
+    not_ours(refusal(Observer::open(key.address())));
+    not_ours(refusal(sysvring::stat(key.address())));
+    not_ours(refusal(sysvring::remove(key.address())));
+    sysvring::reap().expect("reap");
+    assert_eq!((key.segment(), key.set()), before);
+    let listed = sysvring::list().expect("list");
+    assert!(listed.iter().all(|stat| stat.key != key.0));
+}
+
+#[test(quiet)]
+fn foreign_segments() {
+    for (bytes, mode, filler, what) in [
+        (1, 0o600, 0u8, "smaller than a channel header"),
+        (1023, 0o666, 7, "smaller than a channel header"),
+        (1024, 0o600, 0, "no sysvring magic number"),
+        (8192, 0o600, 0, "no sysvring magic number"),
+        (8192, 0o644, b'S', "no sysvring magic number"),
+        // Marked like ours, perhaps by chance.
+        (100, 0o601, 0, "smaller than a channel header"),
+        (8192, 0o601, 0xff, "no sysvring magic number"),
+        // Executable for more than "others": not our mark.
+        (8192, 0o755, 0, "no sysvring magic number"),
+    ] {
+        let key = Key::new();
+        let id = key.make_segment(bytes, mode);
+        let memory = Segment::of(id);
+        memory.write(0, &vec![filler; bytes]);
+        is_not_ours(&key, what);
+        assert!(memory.read(0..bytes).iter().all(|byte| *byte == filler));
+    }
+}
+
+#[test(quiet)]
+fn foreign_sets() {
+    for (semaphores, mode) in [(1, 0o600), (10, 0o600), (10, 0o644), (9, 0o601), (263, 0o601)] {
+        let key = Key::new();
+        let set = key.make_set(semaphores, mode);
+        is_not_ours(&key, "semaphore set");
+        raw_ipc::set_value(set, 0, 1).expect("SETVAL");
+        is_not_ours(&key, "semaphore set");
+        // Beside a segment of ours, too.
+        key.make_segment(8192, 0o601);
+        is_not_ours(&key, "semaphore set");
+    }
+}
+
+/// What creators leave when they are killed at one point or another.
+fn leftovers() -> Vec<fn(&Key)> {
+    fn segment(key: &Key) {
+        key.make_segment(8192, 0o601);
+    }
+    fn set(key: &Key) {
+        key.make_set(10, 0o601);
+    }
+    fn both(key: &Key) {
+        set(key);
+        segment(key);
+    }
+    fn all_but_the_magic(key: &Key) {
+        let tx: Sender<u64> = key.options().create().expect("create");
+        Segment::of(tx.id().segment()).u64(at::MAGIC).store(0, Relaxed);
+    }
+    vec![segment, set, both, all_but_the_magic]
+}
+
+#[test(quiet)]
+fn half_made() {
+    for leave in leftovers() {
+        let key = Key::new();
+        leave(&key);
+        let error = refusal(key.options().attach::<Sender<u64>>());
+        assert!(matches!(error, Error::NotFound { .. }), "{error:?}");
+
+        leave_afresh(&key, leave);
+        assert!(matches!(refusal(sysvring::stat(key.address())), Error::NotFound { .. }));
+        sysvring::remove(key.address()).expect("remove");
+        key.assert_free();
+
+        leave_afresh(&key, leave);
+        let mut tx: Sender<u64> = key.options().create().expect("create over it");
+        let mut rx: Receiver<u64> = key.options().attach().expect("attach");
+        tx.send(&5).expect("send");
+        assert_eq!(rx.recv(), Ok(5));
+        drop((tx, rx));
+
+        leave_afresh(&key, leave);
+        sysvring::reap().expect("reap");
+        key.assert_free();
+    }
+}
+
+fn leave_afresh(key: &Key, leave: fn(&Key)) {
+    if key.segment().is_some() || key.set().is_some() {
+        sysvring::remove(key.address()).expect("remove");
+    }
+    leave(key);
+}
+
+/// Somebody who is stopped in the middle of creating, and continues.
+#[test(quiet)]
+fn half_made_and_still_at_it() {
+    let key = Key::new();
+    let set = key.make_set(10, 0o601);
+    let mut builder =
+        Worker::start(&[&"objects::hold_semaphore", &set, &raw_ipc::LIFECYCLE]).expect("start");
+    builder.expect("held");
+    let options = || key.options().open_timeout(Duration::from_millis(100));
+    let busy = |error: Error| match error {
+        Error::Busy { channel, pid } => {
+            assert_eq!(channel, format!("{:#010x}", key.0));
+            assert_eq!(pid, builder.pid() as u32);
+        }
+        other => panic!("not Busy but {other:?}"),
+    };
+    for with_segment in [false, true] {
+        if with_segment {
+            key.make_segment(8192, 0o601);
+        }
+        for how in [Options::open::<Sender<u64>>, Options::create, Options::attach] {
+            let (start, watch) = (Instant::now(), Stopwatch::start());
+            busy(refusal(how(options())));
+            assert!(start.elapsed() >= Duration::from_millis(100));
+            assert!(watch.took() < Duration::from_secs(1), "{:?}", watch.took());
+        }
+        busy(refusal(key.options().open_timeout(Duration::ZERO).open::<Sender<u64>>()));
+    }
+    // Reaping leaves it alone: somebody is at it.
+    sysvring::reap().expect("reap");
+    assert!(key.set() == Some(set) && key.segment().is_some());
+    // It dies, and is in nobody's way.
+    builder.kill_and_wait().expect("kill");
+    let tx: Sender<u64> = key.options().create().expect("create");
+    // And somebody who holds up a whole channel.
+    let set = key.set().expect("a set");
+    let mut builder =
+        Worker::start(&[&"objects::hold_semaphore", &set, &raw_ipc::LIFECYCLE]).expect("start");
+    builder.expect("held");
+    match refusal(options().open::<Receiver<u64>>()) {
+        Error::Busy { pid, .. } => assert_eq!(pid, builder.pid() as u32),
+        other => panic!("not Busy but {other:?}"),
+    }
+    builder.kill_and_wait().expect("kill");
+    drop(key.options().attach::<Receiver<u64>>().expect("attach"));
+    drop(tx);
+}
+
+#[test]
+fn another_version() {
+    for members in [false, true] {
+        let key = Key::new();
+        let tx: Sender<u64> = key.options().create().expect("create");
+        let memory = Segment::of(tx.id().segment());
+        memory.u32(at::VERSION).store(7, Relaxed);
+        let kept = members.then_some(tx);
+        let version = |error: Error| match error {
+            Error::LayoutVersion { expected: 2, found: 7 } => {}
+            other => panic!("not LayoutVersion but {other:?}"),
+        };
+        version(refusal(key.options().open::<Receiver<u64>>()));
+        version(refusal(key.options().create::<Receiver<u64>>()));
+        version(refusal(key.options().attach::<Receiver<[u8]>>()));
+        version(refusal(sysvring::stat(key.address())));
+        // The advice can be followed.
+        sysvring::remove(key.address()).expect("remove");
+        key.assert_free();
+        drop(kept);
+    }
+}
+
+/// Where there are members nobody is creating, so nobody waits for that.
+#[test]
+fn a_magic_gone_under_a_member() {
+    for (magic, members) in [(0, true), (1, true), (u64::MAX, false)] {
+        let key = Key::new();
+        let tx: Sender<u64> = key.options().create().expect("create");
+        let memory = Segment::of(tx.id().segment());
+        memory.u64(at::MAGIC).store(magic, Relaxed);
+        let kept = members.then_some(tx);
+        let watch = Stopwatch::start();
+        let error = refusal(key.options().attach::<Receiver<u64>>());
+        match magic {
+            0 => assert!(matches!(error, Error::Fault(Fault::Corrupt { .. })), "{error:?}"),
+            _ => assert!(matches!(error, Error::ForeignObject { .. }), "{error:?}"),
+        }
+        assert!(watch.took() < SHORT, "{:?}", watch.took());
+        drop(kept);
+    }
+}
+
+/// System V segments cannot be cut; but a header can lie in a segment that is smaller.
+#[test]
+fn cut_to_a_smaller_segment() {
+    let (whole, cut) = (Key::new(), Key::new());
+    let tx: Sender<u64> = whole.options().capacity(1024).create().expect("create");
+    let total = 4096 + 1024 * 16;
+    let header = Segment::of(tx.id().segment()).read(0..4096);
+    for (bytes, mode) in [(1024, 0o601), (4096, 0o600), (total - 1, 0o601)] {
+        let id = cut.make_segment(bytes, mode);
+        Segment::of(id).write(0, &header[..bytes.min(4096)]);
+        let truncated = |error: Error| match error {
+            Error::Truncated { expected, found } => {
+                assert_eq!((expected, found), (total as u64, bytes as u64));
+            }
+            other => panic!("not Truncated but {other:?}"),
+        };
+        truncated(refusal(cut.options().open::<Sender<u64>>()));
+        truncated(refusal(cut.options().attach::<Receiver<u64>>()));
+        truncated(refusal(cut.options().create::<Receiver<u64>>()));
+        truncated(refusal(Observer::open(cut.address())));
+        // The advice can be followed.
+        sysvring::remove(cut.address()).expect("remove");
+        cut.assert_free();
+    }
+}
+
+#[test]
+fn two_names_with_one_key() {
+    let name = Name::new();
+    let tx: Sender<u64> = name.options().create().expect("create");
+    let memory = Segment::of(tx.id().segment());
+    memory.u8(at::NAME).store(b'S', Relaxed);
+    let other = format!("S{}", &name.as_str()[1..]);
+    let collides = |error: Error| match error {
+        Error::NameCollision { wanted, found } => {
+            assert_eq!((wanted.as_str(), found.as_str()), (name.as_str(), other.as_str()));
+        }
+        error => panic!("not NameCollision but {error:?}"),
+    };
+    collides(refusal(name.options().open::<Receiver<u64>>()));
+    collides(refusal(name.options().attach::<Receiver<u64>>()));
+    collides(refusal(sysvring::stat(name.as_str())));
+    // Above all, nobody removes another's channel.
+    collides(refusal(sysvring::remove(name.as_str())));
+    assert!(sysvring::stat(tx.id()).is_ok());
+    memory.u8(at::NAME).store(name.as_str().as_bytes()[0], Relaxed);
+}
+
+#[test]
+fn segment_and_set_of_different_channels() {
+    let (one, two) = (Key::new(), Key::new());
+    let tx: Sender<u64> = one.options().create().expect("create");
+    let other: Sender<u64> = two.options().create().expect("create");
+    let memory = Segment::of(tx.id().segment());
+    let set = memory.u32(at::SET).swap(two.set().expect("a set") as u32, Relaxed);
+    let error = refusal(one.options().open_timeout(SHORT).open::<Receiver<u64>>());
+    let Error::Fault(Fault::Corrupt { what }) = error else { panic!("{error:?}") };
+    assert!(what.contains("do not match"), "{what}");
+    // To look at it is no harm.
+    let stat = sysvring::stat(one.address()).expect("stat");
+    assert!(stat.set.is_none() && stat.members.iter().all(|member| !member.alive));
+    // Removing it removes nothing of the other one.
+    sysvring::remove(one.address()).expect("remove");
+    one.assert_free();
+    drop(two.options().attach::<Receiver<u64>>().expect("attach"));
+    assert_ne!(set, two.set().expect("a set") as u32);
+    drop((tx, other));
+}
+
+#[test]
+fn each_field_of_the_header() {
+    let key = Key::new();
+    drop(key.options().capacity(8).create::<Sender<u64>>().expect("create"));
+    let memory = Segment::of(key.segment().expect("a segment"));
+    let corrupt = |at: usize, wide: bool, values: &[u64]| {
+        let good = memory.read(0..HEADER_USED);
+        for &value in values {
+            match wide {
+                true => memory.u64(at).store(value, Relaxed),
+                false => memory.u32(at).store(value as u32, Relaxed),
+            }
+            let unusable = |error: Error| match error {
+                Error::Fault(Fault::Corrupt { what }) => assert!(!what.is_empty()),
+                other => panic!("{value:#x} at {at}: not Corrupt but {other:?}"),
+            };
+            unusable(refusal(key.options().open::<Sender<u64>>()));
+            unusable(refusal(key.options().attach::<Receiver<u64>>()));
+            unusable(refusal(sysvring::stat(key.address())));
+            memory.write(0, &good);
+        }
+        drop(key.options().attach::<Receiver<u64>>().expect("as good as before"));
+    };
+    const HALF: u64 = 1 << 31;
+    corrupt(at::HEADER_SIZE, false, &[0, 1, 4095, 8192, u32::MAX.into()]);
+    corrupt(at::FLAVOR, false, &[0, 3, 4, u32::MAX.into()]);
+    corrupt(at::SEATS, false, &[0, 1, 3, HALF, u32::MAX.into()]);
+    let sizes = [0, 1, 7, 1 << 32, 1 << 40, 1 << 63, u64::MAX - 7, u64::MAX];
+    corrupt(at::CAPACITY, true, &sizes);
+    corrupt(at::SLOT_SIZE, true, &sizes);
+    corrupt(at::STRIDE, true, &sizes);
+    corrupt(at::SHAPE, false, &[0, 2, 3, u32::MAX.into()]);
+    corrupt(at::ALIGN, false, &[0, 3, 16, 8192, HALF, u32::MAX.into()]);
+    corrupt(at::SIZE, true, &sizes);
+    corrupt(at::LIFETIME, false, &[0, 3, u32::MAX.into()]);
+    corrupt(at::TOTAL, true, &sizes);
+    corrupt(at::NONCE, false, &[0, 1 << 30, HALF, u32::MAX.into()]);
+
+    // What makes another type of it, and what anything may lie in.
+    memory.u64(at::ELEMENT).store(8, Relaxed);
+    let error = refusal(key.options().attach::<Sender<u64>>());
+    assert!(matches!(error, Error::TypeMismatch { .. }), "{error:?}");
+    memory.u64(at::ELEMENT).store(0, Relaxed);
+    for garbage in [1, HALF, u64::MAX - 1, u64::MAX] {
+        memory.u64(at::SCHEMA).store(garbage, Relaxed);
+        memory.u64(at::CREATED).store(garbage, Relaxed);
+        memory.u32(at::NAME_LEN).store(garbage as u32, Relaxed);
+        let stat = sysvring::stat(key.address()).expect("stat");
+        assert_eq!(stat.schema, garbage);
+        assert!(!stat.to_string().is_empty() && stat.name.len() <= 128);
+        drop(key.options().attach::<Receiver<u64>>().expect("attach"));
+    }
+}
+
+/// Sends messages, each of which is delivered, unless a call returns an error.
+fn converse(tx: &mut Sender<u64>, rx: &mut Receiver<u64>) -> Result<(), String> {
+    for n in 100..103 {
+        tx.send_timeout(&n, SHORT).map_err(|error| advises(&error))?;
+        // Older messages may be in the ring.
+        for _ in 0..=rx.capacity() {
+            match rx.recv_timeout(SHORT) {
+                Ok(got) if got == n => break,
+                Ok(_) => {}
+                Err(RecvError::Timeout) => panic!("{n} was sent and never comes"),
+                Err(error) => return Err(advises(&error)),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns what a byte is changed to.
+fn changes(byte: u8) -> Vec<u8> {
+    let mut values = vec![0, 0xff, byte ^ 1, byte ^ 0x40, byte.wrapping_add(3)];
+    values.retain(|value| *value != byte);
+    values.dedup();
+    values
+}
+
+/// Makes a new channel of eight slots under the key, with two messages in it.
+fn sample(key: &Key) -> Segment {
+    key.clear();
+    let mut tx: Sender<u64> = key.options().capacity(8).label("sample").create().expect("create");
+    for n in 0..2 {
+        tx.send(&n).expect("send");
+    }
+    Segment::of(tx.id().segment())
+}
+
+/// Every byte of the header gets other values while the channel has no member or one. Then messages
+/// are delivered, or an error states the reason. The suite `corruption` changes more bits, and also
+/// while both sides use the channel, but accepts timeouts.
+fn change_each_byte(has_member: bool) {
+    let key = Key::new();
+    let good = sample(&key).read(0..HEADER_USED);
+    let changes = good
+        .iter()
+        .enumerate()
+        .flat_map(|(at, old)| changes(*old).into_iter().map(move |value| (at, value)));
+    let (mut works, mut refused) = (0, 0);
+    for (n, (at, value)) in changes.enumerate() {
+        let memory = sample(&key);
+        let watch = Stopwatch::start();
+        let options = || key.options().open_timeout(SHORT);
+        let change = || memory.u8(at).store(value, Relaxed);
+        let ends = (|| -> Result<(Sender<u64>, Receiver<u64>), Error> {
+            if !has_member {
+                change();
+                // Inspecting does no harm and never panics.
+                let _ = sysvring::stat(key.address()).map(|stat| stat.to_string());
+                let rx = options().open()?;
+                Ok((options().open()?, rx))
+            } else if n % 2 == 0 {
+                let rx = options().open().expect("not changed yet");
+                change();
+                Ok((options().open()?, rx))
+            } else {
+                let tx = options().open().expect("not changed yet");
+                change();
+                Ok((tx, options().open()?))
+            }
+        })();
+        let result = match ends {
+            Err(error) => Err(advises(&error)),
+            Ok((mut tx, mut rx)) => converse(&mut tx, &mut rx),
+        };
+        let took = watch.took();
+        assert!(took < Duration::from_secs(2), "{value:#x} at {at}: {result:?} took {took:?}");
+        *if result.is_ok() { &mut works } else { &mut refused } += 1;
+    }
+    // Most bytes are texts, counters or reserved.
+    assert!(works > 3000 && refused > 300, "{works} worked, {refused} were refused");
+}
+
+#[test]
+fn each_byte_of_the_header_without_members() {
+    change_each_byte(false);
+}
+
+#[test]
+fn each_byte_of_the_header_under_a_member() {
+    change_each_byte(true);
+}

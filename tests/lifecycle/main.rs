@@ -1,0 +1,17 @@
+//! How channels are created, found, joined, removed and cleaned up, also beside the objects of other
+//! users.
+
+mod crash_leftovers;
+mod foreign_channels;
+mod foreign_objects;
+mod open_and_leave;
+mod races;
+mod removal;
+mod removed_set;
+mod reused_set_id;
+mod send_after_removal;
+mod users;
+
+fn main() -> std::process::ExitCode {
+    sysvring_support::suite::main()
+}

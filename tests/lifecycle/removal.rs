@@ -1,0 +1,343 @@
+//! Channels taken away under their members: by `ipcrm` of the segment, of the set, of both, and by
+//! `sysvring::remove`.
+
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
+use sysvring::spsc::{Receiver, Sender};
+use sysvring::{Error, Fault, Options, RecvError, SendError, Wait};
+use sysvring_support::raw_ipc::Key;
+use sysvring_support::stopwatch::MOMENT;
+use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::{raw_ipc, test, work};
+
+use sysvring_support::error_text::advises;
+use sysvring_support::stopwatch::Stopwatch;
+
+/// A member is told within so long.
+const TOLD: Duration = Duration::from_millis(500);
+
+const AGES: Duration = Duration::from_secs(86_400 * 365);
+
+/// The calls that can be under way.
+const CALLS: [&str; 11] = [
+    "recv",
+    "recv_boxed",
+    "recv_ref",
+    "recv_batch",
+    "wait_for_sender",
+    "send",
+    "loan",
+    "flush",
+    "wait_for_receiver",
+    "try_recv",
+    "try_send",
+];
+
+fn wait_of(text: &str) -> Wait {
+    match text {
+        "Spin" => Wait::Spin,
+        "Balanced" => Wait::Balanced,
+        "Park" => Wait::Park,
+        other => panic!("no such way to wait: {other}"),
+    }
+}
+
+/// Opens an end and calls what blocks it until the channel is gone; says how that ended.
+#[work]
+fn blocked(orders: &mut Orders) {
+    let (key, call, wait): (i32, String, String) = (orders.next(), orders.next(), orders.next());
+    let options = Options::key(key).capacity(2).wait(wait_of(&wait));
+    match call.as_str() {
+        "send" | "loan" | "flush" | "wait_for_receiver" | "try_send" => {
+            let mut tx = options.open().expect("open");
+            sending(&mut tx, &call);
+            assert_eq!(tx.send(&0), Err(SendError::Fault(Fault::Removed)), "and stays so");
+            let error = tx.close().expect_err("nothing is left to leave");
+            assert!(matches!(error, Error::Fault(Fault::Removed)), "{error:?}");
+        }
+        _ => {
+            let mut rx = options.open().expect("open");
+            receiving(&mut rx, &call);
+            assert_eq!(rx.recv(), Err(RecvError::Fault(Fault::Removed)), "and stays so");
+            let error = rx.close().expect_err("nothing is left to leave");
+            assert!(matches!(error, Error::Fault(Fault::Removed)), "{error:?}");
+        }
+    }
+}
+
+/// Says that it is about to block, blocks, says the outcome, waits to be let go.
+fn report<T: Debug, E: Debug>(call: impl FnOnce() -> Result<T, E>) {
+    say("blocks");
+    say(format!("{:?}", call().map(|_| "done")));
+    hear();
+}
+
+fn receiving(rx: &mut Receiver<u64>, call: &str) {
+    match call {
+        "recv" => report(|| rx.recv()),
+        "recv_boxed" => report(|| rx.recv_boxed_timeout(AGES)),
+        "recv_ref" => report(|| rx.recv_ref()),
+        "recv_batch" => report(|| rx.recv_batch_timeout(&mut Vec::new(), 9, Duration::MAX)),
+        "wait_for_sender" => report(|| rx.wait_for_peer(AGES)),
+        "try_recv" => report(|| {
+            loop {
+                match rx.try_recv() {
+                    Err(RecvError::Empty) => {}
+                    other => return other,
+                }
+            }
+        }),
+        other => panic!("no such call: {other}"),
+    }
+}
+
+fn sending(tx: &mut Sender<u64>, call: &str) {
+    let until_full = if call == "wait_for_receiver" { 0 } else { 2 };
+    for n in 0..until_full {
+        tx.send(&n).expect("there is room");
+    }
+    match call {
+        "send" => report(|| tx.send(&9)),
+        "loan" => report(|| tx.loan_timeout(AGES).map(|loan| *loan)),
+        "flush" => report(|| tx.flush(AGES)),
+        "wait_for_receiver" => report(|| tx.wait_for_peer(Duration::MAX)),
+        "try_send" => report(|| {
+            loop {
+                match tx.try_send(&9) {
+                    Err(SendError::Full) => {}
+                    other => return other,
+                }
+            }
+        }),
+        other => panic!("no such call: {other}"),
+    }
+}
+
+/// A channel goes under each call, with each way of waiting; the call ends, and the key is free.
+fn goes(take_away: impl Fn(&Key)) {
+    for call in CALLS {
+        for wait in ["Spin", "Balanced", "Park"] {
+            let key = Key::new();
+            let options = || key.options().open_timeout(MOMENT);
+            let (mut tx, mut rx) = (None, None);
+            match call {
+                "wait_for_sender" | "wait_for_receiver" => {}
+                "send" | "loan" | "flush" | "try_send" => {
+                    rx = Some(options().capacity(2).open::<Receiver<u64>>().expect("open"));
+                }
+                _ => tx = Some(options().capacity(2).open::<Sender<u64>>().expect("open")),
+            }
+            let orders: [&dyn ToString; 4] = [&"removal::blocked", &key.0, &call, &wait];
+            let mut child = Worker::start(&orders).expect("start");
+            child.expect("blocks");
+            if wait == "Spin" || call.starts_with("try") {
+                std::thread::sleep(Duration::from_millis(2));
+            } else {
+                child.wait_asleep().expect("it sleeps");
+            }
+            take_away(&key);
+            let watch = Stopwatch::with(child.pid());
+            let told = child.hear().expect("it is told");
+            let took = watch.took();
+            assert_eq!(told, "Err(Fault(Removed))", "{call} {wait}");
+            assert!(took < TOLD, "{call} {wait} was told after {took:?}");
+
+            // The key is free at once, however many still have the old channel.
+            let mut new_tx: Sender<u64> = options().open().expect("open again");
+            let mut new_rx: Receiver<u64> = options().open().expect("open again");
+            new_tx.send(&1).expect("send");
+            assert_eq!(new_rx.recv(), Ok(1));
+            // And their end is no business of the new one.
+            child.tell("go").expect("it listens");
+            child.finish();
+            drop((tx, rx));
+            assert_eq!((new_tx.send(&2), new_rx.recv_timeout(MOMENT)), (Ok(()), Ok(2)));
+            assert_eq!(new_rx.try_recv(), Err(RecvError::Empty));
+        }
+    }
+}
+
+fn take_segment(key: &Key) {
+    raw_ipc::remove_segment(key.segment().expect("a segment")).expect("IPC_RMID");
+}
+
+pub fn take_set(key: &Key) {
+    raw_ipc::remove_set(key.set().expect("a set")).expect("IPC_RMID");
+}
+
+fn take_channel(key: &Key) {
+    sysvring::remove(key.address()).expect("remove");
+    key.assert_free();
+}
+
+#[test]
+fn the_segment() {
+    goes(take_segment);
+}
+
+#[test]
+fn the_set() {
+    goes(take_set);
+}
+
+#[test]
+fn the_segment_then_the_set() {
+    goes(|key| {
+        take_segment(key);
+        take_set(key);
+    });
+}
+
+#[test]
+fn the_set_then_the_segment() {
+    goes(|key| {
+        take_set(key);
+        take_segment(key);
+    });
+}
+
+#[test]
+fn the_whole_channel() {
+    goes(take_channel);
+}
+
+const WAYS: [fn(&Key); 3] = [take_segment, take_set, take_channel];
+
+/// Opens the receiver's end; when told, receives until the end, and says what came.
+#[work]
+fn drains(orders: &mut Orders) {
+    let (key, call, wait): (i32, String, String) = (orders.next(), orders.next(), orders.next());
+    let options = Options::key(key).wait(wait_of(&wait));
+    let mut rx: Receiver<u64> = options.open().expect("open");
+    say("open");
+    hear();
+    let mut all = Vec::new();
+    let ended = loop {
+        let mut batch = Vec::new();
+        let received = match call.as_str() {
+            "recv" => rx.recv().map(|n| batch.push(n)),
+            "recv_ref" => rx.recv_ref().map(|n| batch.push(*n)),
+            "try_recv" => match rx.try_recv() {
+                Err(RecvError::Empty) => Ok(()),
+                other => other.map(|n| batch.push(n)),
+            },
+            _ => rx.recv_batch(&mut batch, 2).map(drop),
+        };
+        all.extend(batch);
+        if let Err(error) = received {
+            break error;
+        }
+    };
+    say(format!("{all:?} then {ended:?}"));
+}
+
+#[test]
+fn messages_come_first() {
+    for take_away in WAYS {
+        for call in ["recv", "recv_ref", "try_recv", "recv_batch"] {
+            for wait in ["Spin", "Balanced", "Park"] {
+                let key = Key::new();
+                let mut tx: Sender<u64> = key.options().open().expect("open");
+                let orders: [&dyn ToString; 4] = [&"removal::drains", &key.0, &call, &wait];
+                let mut child = Worker::start(&orders).expect("start");
+                child.expect("open");
+                let numbers = [1, 2, 3];
+                tx.send_batch(&numbers).expect("send");
+                take_away(&key);
+                child.tell("go").expect("it listens");
+                child.expect("[1, 2, 3] then Fault(Removed)");
+                child.finish();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sender_with_room_learns_of_it_too() {
+    for take_away in WAYS {
+        for wait in [Wait::Spin, Wait::Balanced, Wait::Park] {
+            let key = Key::new();
+            let options = || key.options().capacity(8).wait(wait);
+            let mut tx: Sender<u64> = options().open().expect("open");
+            let _rx: Receiver<u64> = options().open().expect("open");
+            tx.send(&0).expect("send");
+            take_away(&key);
+            let watch = Stopwatch::start();
+            // At the latest when the ring is full.
+            let told = (0..8).find_map(|n| tx.send(&n).err());
+            assert_eq!(told, Some(SendError::Fault(Fault::Removed)));
+            assert!(watch.took() < TOLD, "told after {:?}", watch.took());
+            assert_eq!(tx.try_send(&0), Err(SendError::Fault(Fault::Removed)));
+        }
+    }
+}
+
+/// Nothing that a handle can still be asked panics or waits.
+#[test]
+fn handles_that_are_left_over() {
+    for take_away in WAYS {
+        let key = Key::new();
+        let mut tx: Sender<u64> = key.options().capacity(4).open().expect("open");
+        let mut rx: Receiver<u64> = key.options().open().expect("open");
+        let observer = sysvring::Observer::open(key.address()).expect("observe");
+        let id = tx.id();
+        tx.send_batch(&[1, 2, 3]).expect("send");
+        take_away(&key);
+        let watch = Stopwatch::start();
+        assert_eq!((tx.len(), rx.len(), tx.capacity(), rx.is_full()), (3, 3, 4, false));
+        assert_eq!((rx.is_empty(), rx.position(), tx.position()), (false, 0, 3));
+        for stat in [tx.stat(), rx.stat(), observer.stat()] {
+            match stat {
+                Ok(stat) => assert_eq!((stat.depth, stat.id), (3, id)),
+                Err(error) => drop(advises(&error)),
+            }
+        }
+        for peer in [tx.peer(), rx.peer()] {
+            // Without the set nobody knows.
+            assert!(peer.is_ok() || peer == Err(Fault::Removed), "{peer:?}");
+        }
+        let mut iter = rx.iter();
+        assert_eq!(
+            (iter.next(), iter.next(), iter.next()),
+            (Some(Ok(1)), Some(Ok(2)), Some(Ok(3)))
+        );
+        assert_eq!(iter.next(), Some(Err(RecvError::Fault(Fault::Removed))));
+        assert_eq!(iter.next(), None);
+        drop((tx, rx, observer));
+        match key.segment() {
+            // Nobody is attached any more.
+            None => assert!(matches!(sysvring::stat(id), Err(Error::NotFound { .. }))),
+            // What has lost only its set can be looked at, and taken over with its messages.
+            Some(_) => assert!(sysvring::stat(id).expect("stat").set.is_none()),
+        }
+        assert!(watch.took() < TOLD, "it took {:?}", watch.took());
+    }
+}
+
+/// An identifier is of one channel: who opens it while that goes gets it, or an error, but never
+/// another one, nor makes one.
+#[test]
+fn an_identifier_outlives_its_channel() {
+    let start = Instant::now();
+    let (mut opened, mut refused) = (0, 0);
+    while start.elapsed() < Duration::from_millis(500) || opened < 3 || refused < 3 {
+        let key = Key::new();
+        let tx: Sender<u64> = key.options().create().expect("create");
+        let id = tx.id();
+        drop(tx);
+        let remover = std::thread::spawn(move || sysvring::remove(id));
+        while !remover.is_finished() {
+            match Options::id(id).open_timeout(MOMENT).open::<Receiver<u64>>() {
+                Ok(rx) => {
+                    assert_eq!(rx.id(), id);
+                    opened += 1;
+                }
+                Err(Error::NotFound { .. }) => refused += 1,
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        remover.join().expect("no panic").expect("remove");
+        key.assert_free();
+    }
+}

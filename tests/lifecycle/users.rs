@@ -1,0 +1,94 @@
+//! Channels of two users.
+
+use std::time::{Duration, Instant};
+
+use sysvring::spsc::{Receiver, Sender};
+use sysvring::{Address, Error, Lifetime, Options, RecvError};
+use sysvring_support::name::{Name, is_gone};
+use sysvring_support::worker::{Orders, Worker, end_with_parent, hear, say};
+use sysvring_support::{test, work};
+
+const LONG: Duration = Duration::from_secs(20);
+
+const NOBODY: u32 = 65_534;
+
+fn become_nobody() {
+    // SAFETY: numbers only, in a process with one thread.
+    unsafe {
+        assert_eq!(libc::setgroups(0, std::ptr::null()), 0);
+        assert_eq!(libc::setgid(NOBODY), 0);
+        assert_eq!(libc::setuid(NOBODY), 0);
+    }
+    end_with_parent();
+}
+
+/// Nobody's channel of a name, and root's.
+#[work]
+fn send_as_nobody(orders: &mut Orders) {
+    become_nobody();
+    let name: String = orders.next();
+    let mut own: Sender<u64> =
+        Options::named(&name).lifetime(Lifetime::LastMember).open().expect("open");
+    own.send(&1).expect("send");
+    let closed = Options::named(&name).owner(0).attach::<Sender<u64>>();
+    assert!(matches!(closed, Err(Error::PermissionDenied { .. })), "{closed:?}");
+    say("own");
+    hear();
+    let mut roots: Sender<u64> = Options::named(&name).owner(0).attach().expect("attach");
+    roots.send(&2).expect("send");
+}
+
+#[test(root)]
+fn users_have_channels_of_their_own() {
+    let name = Name::new();
+    let mut rx: Receiver<u64> = name.options().open().expect("open");
+    let mut nobody = Worker::start(&[&"users::send_as_nobody", &name]).expect("start");
+    nobody.expect("own");
+    assert_eq!(rx.try_recv(), Err(RecvError::Empty));
+    let theirs = Address::Name { name: name.to_string(), uid: NOBODY };
+    let (ours, theirs) = (rx.stat().expect("stat"), sysvring::stat(theirs).expect("stat"));
+    assert_eq!((ours.segment.uid, theirs.segment.uid), (0, NOBODY));
+    assert_eq!((&ours.name, ours.depth), (&theirs.name, 0));
+    assert_eq!(theirs.depth, 1);
+    assert_ne!(ours.key, theirs.key);
+    drop(rx);
+    sysvring::remove(name.as_str()).expect("removed");
+    let mut rx: Receiver<u64> = name.options().mode(0o666).create().expect("create");
+    nobody.tell("it is open").expect("tell");
+    assert_eq!(rx.recv(), Ok(2));
+    nobody.finish();
+}
+
+/// Joins root's channel, is its last member, and lives on.
+#[work]
+fn be_the_last_as_nobody(orders: &mut Orders) {
+    become_nobody();
+    let tx: Sender<u64> =
+        Options::named(orders.next::<String>()).owner(0).attach().expect("attach");
+    say("here");
+    hear();
+    let closed = tx.close();
+    say(format!("{closed:?}"));
+    hear();
+}
+
+#[test(root)]
+fn a_last_member_that_may_not_remove() {
+    let name = Name::new();
+    let options = || name.options().mode(0o666).lifetime(Lifetime::LastMember);
+    let rx: Receiver<u64> = options().open().expect("open");
+    let mut nobody = Worker::start(&[&"users::be_the_last_as_nobody", &name]).expect("start");
+    nobody.expect("here");
+    drop(rx);
+    nobody.tell("leave").expect("tell");
+    let closed = nobody.hear().expect("what came of it");
+    assert!(closed.starts_with("Err("), "it cannot do what was asked for: {closed}");
+    // It holds nothing that would be in the way of others.
+    let start = Instant::now();
+    let rx: Receiver<u64> = options().open_timeout(LONG).open().expect("open");
+    assert!(start.elapsed() < Duration::from_secs(1));
+    rx.close().expect("closed, and removed");
+    assert!(is_gone(name.as_str()));
+    nobody.tell("end").expect("tell");
+    nobody.finish();
+}

@@ -1,0 +1,92 @@
+//! Waiting on a processor that others want too.
+
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::time::{Duration, Instant};
+
+use sysvring::spsc::{Receiver, Sender};
+use sysvring::{Options, Wait};
+use sysvring_support::board::board;
+use sysvring_support::fork::Fork;
+use sysvring_support::name::Name;
+use sysvring_support::worker::{self, Orders, Worker};
+use sysvring_support::{test, work};
+
+/// How long a pair sends to and fro.
+const TIME: Duration = Duration::from_millis(300);
+const STOP: u64 = u64::MAX;
+
+#[test(quiet)]
+fn the_default_is_no_slower_than_parking_beside_a_busy_loop() {
+    Worker::run(&[&"busy_processor::answer_beside_a_busy_loop", &Name::new(), &Name::new()]);
+}
+
+/// Round trips of two processes on one processor, which a busy loop wants as well, by turns in one strategy and
+/// the other. The machine may be busy with other things too, so the best of some rounds counts.
+#[work]
+fn answer_beside_a_busy_loop(orders: &mut Orders) {
+    let (there, back): (String, String) = (orders.next(), orders.next());
+    worker::pin(a_processor());
+    let busy = Fork::start(|| {
+        loop {
+            std::hint::spin_loop();
+        }
+    });
+    let mut rounds = Vec::new();
+    for _ in 0..3 {
+        let park = round_trips(&there, &back, Wait::Park);
+        rounds.push((park, round_trips(&there, &back, Wait::Balanced)));
+        if rounds.iter().any(|&(park, balanced)| balanced >= park / 2) {
+            break;
+        }
+    }
+    drop(busy);
+    let kept_up = rounds.iter().any(|&(park, balanced)| balanced >= park / 2);
+    assert!(kept_up, "round trips of Park and of Balanced: {rounds:?}");
+}
+
+/// How many there are in the time.
+fn round_trips(there: &str, back: &str, wait: Wait) -> u64 {
+    let [trips] = board::<1>();
+    let options = |name: &str| Options::named(name).wait(wait);
+    let answers = Fork::start(|| {
+        let mut rx: Receiver<u64> = options(there).open().expect("open");
+        let mut tx: Sender<u64> = options(back).open().expect("open");
+        loop {
+            match rx.recv().expect("a message") {
+                STOP => break,
+                message => tx.send(&message).expect("send"),
+            }
+        }
+    });
+    let asks = Fork::start(|| {
+        let mut tx: Sender<u64> = options(there).open().expect("open");
+        let mut rx: Receiver<u64> = options(back).open().expect("open");
+        // The first answer comes when the other side is there.
+        tx.send(&0).expect("send");
+        assert_eq!(rx.recv(), Ok(0));
+        let (start, mut count) = (Instant::now(), 0);
+        while start.elapsed() < TIME {
+            tx.send(&count).expect("send");
+            assert_eq!(rx.recv(), Ok(count));
+            count += 1;
+        }
+        trips.store(count, Release);
+        tx.send(&STOP).expect("send");
+    });
+    asks.finish();
+    answers.finish();
+    sysvring::remove(there).expect("removed");
+    sysvring::remove(back).expect("removed");
+    trips.load(Acquire)
+}
+
+/// The first that this process may use.
+fn a_processor() -> usize {
+    // SAFETY: `cpu_set_t` is a set of bits, empty when zero, and lives through the calls; every number asked
+    // for is below its size.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        assert_eq!(libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set), 0);
+        (0..libc::CPU_SETSIZE as usize).find(|&cpu| libc::CPU_ISSET(cpu, &set)).expect("one")
+    }
+}

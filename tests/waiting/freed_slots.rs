@@ -1,0 +1,292 @@
+//! Slots that become free without an acknowledgement, or by one out of turn: a sender that sleeps for one is told at once, not
+//! when its sleep is over by itself.
+
+use std::os::unix::process::parent_id;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::thread;
+use std::time::Duration;
+
+use sysvring::{Options, RecvError, Redelivery, Wait, mpmc};
+use sysvring_support::board::{board, now_ns, until};
+use sysvring_support::fork::Fork;
+use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::{WAKE_RECEIVERS, WAKE_SENDERS};
+use sysvring_support::witness::Watch;
+use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::{raw_ipc, test, work};
+
+/// Well below the time after which a sleeper looks by itself.
+const SOON: Duration = Duration::from_millis(90);
+const LONG: Duration = Duration::from_secs(20);
+const ROUNDS: u64 = 8;
+
+fn options(name: &str, capacity: usize) -> Options {
+    Options::named(name).capacity(capacity).max_members(8).wait(Wait::Park)
+}
+
+fn set_of<T: sysvring::Message>(tx: &mpmc::Sender<T>) -> i32 {
+    tx.stat().expect("stat").set.expect("a set").id
+}
+
+/// Keeps a seat until both senders of this round have sent: to leave it would wake the other one.
+fn stay(sent: &AtomicU64, round: u64) {
+    sent.fetch_add(1, AcqRel);
+    until(|| sent.load(Acquire) >= 2 * round + 2);
+}
+
+#[test]
+fn a_dropped_loan_wakes_a_sender() {
+    Worker::run(&[&"freed_slots::drop_loans", &Name::new()]);
+}
+
+/// The only slot is lent. Another process sleeps for it, and sends.
+#[work]
+fn drop_loans(orders: &mut Orders) {
+    let name: String = orders.next();
+    let tx: mpmc::Sender<u64> = options(&name, 1).open().expect("open");
+    let set = set_of(&tx);
+    let [dropped_at, lent] = board::<2>();
+    let sender = Fork::start(|| {
+        let tx: mpmc::Sender<u64> = options(&name, 1).attach().expect("attach");
+        let mut watch = Watch::start(&[]);
+        for n in 0..ROUNDS {
+            until(|| lent.load(Acquire) == n + 1);
+            watch.restart();
+            tx.send(&n).expect("send");
+            // Said after it was done: what the parent is late is not waited for.
+            until(|| dropped_at.load(Acquire) != 0);
+            watch.must_be_within(SOON, dropped_at.swap(0, AcqRel));
+        }
+    });
+    let rx: mpmc::Receiver<u64> = options(&name, 1).attach().expect("attach");
+    for n in 0..ROUNDS {
+        let loan = tx.loan_timeout(LONG).expect("a slot");
+        lent.store(n + 1, Release);
+        until(|| raw_ipc::waiting(set, WAKE_SENDERS) == 1);
+        drop(loan);
+        dropped_at.store(now_ns(), Release);
+        // Only then: a receiver would step over it, and wake.
+        until(|| tx.len() == 1);
+        assert_eq!(rx.recv_timeout(LONG), Ok(n));
+    }
+    sender.finish();
+}
+
+#[test]
+fn a_discarded_message_wakes_a_sender() {
+    Worker::run(&[&"freed_slots::discard", &Name::new(), &false]);
+}
+
+#[test]
+fn a_message_delivered_too_often_wakes_a_sender() {
+    Worker::run(&[&"freed_slots::discard", &Name::new(), &true]);
+}
+
+/// The only slot has a message whose receiver is killed. It is not delivered again, and a sender sleeps.
+#[work]
+fn discard(orders: &mut Orders) {
+    let (name, limit): (String, bool) = (orders.next(), orders.next());
+    let redelivery = if limit { Redelivery::UpTo(1) } else { Redelivery::Never };
+    let options = || options(&name, 1).redelivery(redelivery);
+    let tx: mpmc::Sender<u64> = options().open().expect("open");
+    let set = set_of(&tx);
+    let [killed_at, held] = board::<2>();
+    for round in 0..ROUNDS {
+        tx.send(&round).expect("send");
+        let mut holder = Fork::start(|| {
+            let rx: mpmc::Receiver<u64> = options().attach().expect("attach");
+            let _guard = rx.recv_ref().expect("a message");
+            held.store(round + 1, Release);
+            std::thread::sleep(LONG);
+        });
+        until(|| held.load(Acquire) == round + 1);
+        let sender = Fork::start(|| {
+            let tx: mpmc::Sender<u64> = options().attach().expect("attach");
+            let watch = Watch::start(&[parent_id()]);
+            tx.send(&(100 + round)).expect("send");
+            watch.must_be_within(SOON, killed_at.load(Acquire));
+        });
+        let receiver = Fork::start(|| {
+            let rx: mpmc::Receiver<u64> = options().attach().expect("attach");
+            assert_eq!(rx.recv_timeout(LONG), Ok(100 + round));
+        });
+        until(|| {
+            raw_ipc::waiting(set, WAKE_SENDERS) == 1 && raw_ipc::waiting(set, WAKE_RECEIVERS) == 1
+        });
+        killed_at.store(now_ns(), Release);
+        holder.kill_and_wait();
+        sender.finish();
+        receiver.finish();
+    }
+}
+
+#[test]
+fn a_step_over_a_dropped_loan_wakes_a_sender() {
+    Worker::run(&[&"freed_slots::step_over", &Name::new()]);
+}
+
+/// Two slots: the first one is read, the second one claimed and given up. Two
+/// senders sleep for the first one; the one that gets it leaves the other asleep. Then a receiver steps
+/// over the second one.
+#[work]
+fn step_over(orders: &mut Orders) {
+    let name: String = orders.next();
+    let tx: mpmc::Sender<u64> = options(&name, 2).open().expect("open");
+    let rx: mpmc::Receiver<u64> = options(&name, 2).attach().expect("attach");
+    let set = set_of(&tx);
+    let [stepped_at, claimed, sent] = board::<3>();
+    for round in 0..ROUNDS {
+        tx.send(&round).expect("send");
+        let first = rx.recv_ref().expect("a message");
+        claimed.store(0, Release);
+        let claimer = Fork::start(|| {
+            let tx: mpmc::Sender<u64> = options(&name, 2).attach().expect("attach");
+            let _loan = tx.loan().expect("a slot");
+            claimed.store(1, Release);
+            until(|| claimed.load(Acquire) == 2);
+        });
+        until(|| claimed.load(Acquire) == 1);
+        stepped_at.store(u64::MAX, Release);
+        let senders = [1, 2].map(|n| {
+            Fork::start(|| {
+                let tx: mpmc::Sender<u64> = options(&name, 2).attach().expect("attach");
+                let watch = Watch::start(&[parent_id()]);
+                tx.send(&(100 * n)).expect("send");
+                // The first one is woken by what is acknowledged, before.
+                match stepped_at.load(Acquire) {
+                    u64::MAX => {}
+                    stepped_at => watch.must_be_within(SOON, stepped_at),
+                }
+                stay(sent, round);
+            })
+        });
+        until(|| raw_ipc::waiting(set, WAKE_SENDERS) == 2);
+        claimed.store(2, Release);
+        claimer.finish();
+        until(|| raw_ipc::waiting(set, WAKE_SENDERS) == 2);
+        drop(first);
+        // Unless both were woken, and the other one stepped over it.
+        until(|| tx.len() + raw_ipc::waiting(set, WAKE_SENDERS) as usize == 2);
+        stepped_at.store(now_ns(), Release);
+        // Held, so that no acknowledgement wakes.
+        let second = rx.recv_ref().expect("a message");
+        senders.into_iter().for_each(Fork::finish);
+        drop(second);
+        rx.recv_timeout(LONG).expect("the other one's");
+        assert_eq!(rx.try_recv(), Err(RecvError::Empty));
+    }
+}
+
+#[test]
+fn a_forgotten_loan_wakes_a_sender() {
+    Worker::run(&[&"freed_slots::forget", &Name::new()]);
+}
+
+/// What a member forgot it had claimed is given up when it leaves: two senders sleep, and both go on.
+#[work]
+fn forget(orders: &mut Orders) {
+    let name: String = orders.next();
+    let tx: mpmc::Sender<u64> = options(&name, 2).open().expect("open");
+    let rx: mpmc::Receiver<u64> = options(&name, 2).attach().expect("attach");
+    let set = set_of(&tx);
+    let [dropped_at, sent] = board::<2>();
+    for round in 0..ROUNDS {
+        let forgetful: mpmc::Sender<u64> = options(&name, 2).attach().expect("attach");
+        for _ in 0..2 {
+            std::mem::forget(forgetful.loan().expect("a slot"));
+        }
+        let senders = [1, 2].map(|n| {
+            Fork::start(|| {
+                let tx: mpmc::Sender<u64> = options(&name, 2).attach().expect("attach");
+                let watch = Watch::start(&[parent_id()]);
+                tx.send(&n).expect("send");
+                watch.must_be_within(SOON, dropped_at.load(Acquire));
+                stay(sent, round);
+            })
+        });
+        until(|| raw_ipc::waiting(set, WAKE_SENDERS) == 2);
+        dropped_at.store(now_ns(), Release);
+        drop(forgetful);
+        senders.into_iter().for_each(Fork::finish);
+        for _ in 0..2 {
+            rx.recv_timeout(LONG).expect("a message");
+        }
+    }
+}
+
+/// The receiver that took the message with which half of the ring got free keeps it, and others acknowledge.
+#[test]
+fn a_message_in_hand_keeps_no_sender_asleep() {
+    const SLOTS: u64 = 128;
+    let name = Name::new();
+    let open = || options(name.as_str(), SLOTS as usize);
+    for more in [1, 14, 15] {
+        let tx: mpmc::Sender<u64> = open().open().expect("open");
+        let [one, other] =
+            [(); 2].map(|()| open().attach::<mpmc::Receiver<u64>>().expect("attach"));
+        let set = set_of(&tx);
+        (0..SLOTS).for_each(|n| tx.send(&n).expect("send"));
+        thread::scope(|scope| {
+            let sender = scope.spawn(|| tx.send(&SLOTS).map(|()| now_ns()));
+            until(|| raw_ipc::waiting(set, WAKE_SENDERS) == 1);
+            (0..SLOTS / 2 - 1).for_each(|n| assert_eq!(other.recv(), Ok(n)));
+            let guard = one.recv_ref().expect("a message");
+            let watch = Watch::start(&[]);
+            (0..more).for_each(|n| assert_eq!(other.recv(), Ok(SLOTS / 2 + n)));
+            let since = now_ns();
+            let woken_at = sender.join().expect("no panic").expect("sent");
+            let late = Duration::from_nanos(woken_at.saturating_sub(since));
+            let late = late.saturating_sub(watch.excuse());
+            assert!(late < SOON, "with {more} more: woken after {late:?}");
+            drop(guard);
+        });
+        sysvring::remove(name.as_str()).expect("removed");
+    }
+}
+
+#[test]
+fn an_acknowledgement_out_of_turn_wakes_a_sender() {
+    Worker::run(&[&"freed_slots::out_of_turn", &Name::new()]);
+}
+
+/// The first message of a full ring is in hand while most of the others are received: all that is free lies
+/// behind it. Then it is acknowledged, with messages left that nobody receives.
+#[work]
+fn out_of_turn(orders: &mut Orders) {
+    const SLOTS: u64 = 128;
+    let name: String = orders.next();
+    let open = || options(&name, SLOTS as usize);
+    let tx: mpmc::Sender<u64> = open().open().expect("open");
+    let rx: mpmc::Receiver<u64> = open().attach().expect("attach");
+    let set = set_of(&tx);
+    // Others than the position whose turn it is to move a hint.
+    for skipped in [0, 3, 14] {
+        let [acknowledged_at] = board::<1>();
+        (0..SLOTS).for_each(|n| tx.send(&n).expect("send"));
+        (0..skipped).for_each(|n| assert_eq!(rx.recv(), Ok(n)));
+        (0..skipped).for_each(|n| tx.send(&(SLOTS + n)).expect("send"));
+        let held = rx.recv_ref().expect("a message");
+        (0..100).for_each(|n| assert_eq!(rx.recv(), Ok(skipped + 1 + n)));
+        let sender = Fork::start(|| {
+            let tx: mpmc::Sender<u64> = open().attach().expect("attach");
+            let watch = Watch::start(&[parent_id()]);
+            tx.send(&(SLOTS + skipped)).expect("send");
+            until(|| acknowledged_at.load(Acquire) != 0);
+            watch.must_be_within(SOON, acknowledged_at.load(Acquire));
+        });
+        until(|| raw_ipc::waiting(set, WAKE_SENDERS) == 1);
+        drop(held);
+        acknowledged_at.store(now_ns(), Release);
+        sender.finish();
+        // The rest of this round; the next one begins where a lap does.
+        while !tx.is_empty() {
+            rx.recv().expect("what is left");
+        }
+        let place = SLOTS + skipped + 1;
+        (place..2 * SLOTS).for_each(|n| {
+            tx.send(&n).expect("send");
+            assert_eq!(rx.recv(), Ok(n));
+        });
+    }
+}

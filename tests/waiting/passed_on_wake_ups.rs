@@ -1,0 +1,237 @@
+//! What is the end of a stream for one waiting thread is none for another: a wake-up that comes to the
+//! wrong one is handed on.
+
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sysvring::{Fault, RecvError, Wait, mpmc};
+use sysvring_support::board::{board, now_ns, until};
+use sysvring_support::fork::Fork;
+use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::{Segment, WAKE_RECEIVERS};
+use sysvring_support::rng::Rng;
+use sysvring_support::witness::Watch;
+use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::{raw_ipc, test, work};
+
+use sysvring_support::stopwatch::PROMPT;
+
+const LONG: Duration = Duration::from_secs(20);
+/// Longer than all that goes on here, for a receiver that waits for nothing.
+const MOMENT: Duration = Duration::from_millis(800);
+
+fn options(name: &Name) -> sysvring::Options {
+    name.options().capacity(64).max_members(8).wait(Wait::Park)
+}
+
+/// Two threads wait, in this order, when the end comes for the second.
+fn is_told(
+    set: i32,
+    first: impl FnOnce() + Send,
+    second: impl FnOnce() -> Result<u64, RecvError> + Send,
+    end: impl FnOnce(),
+) {
+    thread::scope(|scope| {
+        let asleep = |n| until(|| raw_ipc::waiting(set, WAKE_RECEIVERS) == n);
+        scope.spawn(first);
+        asleep(1);
+        let second = scope.spawn(|| (second(), now_ns()));
+        asleep(2);
+        let (watch, start) = (Watch::start(&[]), now_ns());
+        end();
+        let (told, at) = second.join().expect("no panic");
+        assert_eq!(told, Err(RecvError::Disconnected));
+        let late = Duration::from_nanos(at - start).saturating_sub(watch.excuse());
+        assert!(late < PROMPT, "told after {late:?}");
+    });
+}
+
+/// All senders have left, and a receiver has the last message in hand. One that came after that waits for
+/// the next sender, and sleeps first.
+#[test]
+fn one_that_never_met_a_sender_is_told_first() {
+    let name = Name::new();
+    let tx: mpmc::Sender<u64> = options(&name).open().expect("open");
+    let busy: mpmc::Receiver<u64> = options(&name).open().expect("open");
+    let second: mpmc::Receiver<u64> = options(&name).open().expect("open");
+    let set = tx.stat().expect("stat").set.expect("a set").id;
+    // The hint is behind the last one, so that the late one finds nothing.
+    for n in 0..16 {
+        tx.send(&n).expect("send");
+    }
+    (0..15).for_each(|_| _ = busy.recv().expect("a message"));
+    let guard = busy.recv_ref().expect("a message");
+    drop(tx);
+    let late: mpmc::Receiver<u64> = options(&name).attach().expect("attach");
+    let waits = || assert_eq!(late.recv_timeout(MOMENT), Err(RecvError::Timeout));
+    is_told(set, waits, || second.recv_timeout(LONG), || drop(guard));
+}
+
+/// The sender leaves while a thread of a receiver has the last message in hand: for another thread of that
+/// receiver it is over, for another receiver it is not, and that one sleeps first.
+#[test]
+fn one_beside_a_message_in_hand_is_told_first() {
+    let name = Name::new();
+    let tx: mpmc::Sender<u64> = options(&name).open().expect("open");
+    let busy: mpmc::Receiver<u64> = options(&name).open().expect("open");
+    let other: mpmc::Receiver<u64> = options(&name).open().expect("open");
+    let set = tx.stat().expect("stat").set.expect("a set").id;
+    tx.send(&1).expect("send");
+    let guard = busy.recv_ref().expect("a message");
+    let waits = || assert_eq!(other.recv_timeout(MOMENT), Err(RecvError::Timeout));
+    is_told(set, waits, || busy.recv_timeout(LONG), || drop(tx));
+    drop(guard);
+}
+
+/// A receiver dies with the last message, and a thread of another one takes it over while a second thread of
+/// that one sleeps. There are as many messages in hand as before, and now it is over for the second thread.
+#[test]
+fn one_whose_member_takes_a_message_over_is_told() {
+    Worker::run(&[&"passed_on_wake_ups::take_over"]);
+}
+
+/// In a process of its own, which may fork.
+#[work]
+fn take_over(_: &mut Orders) {
+    const TRIALS: usize = 10;
+    let mut met = 0;
+    for _ in 0..TRIALS {
+        let name = Name::new();
+        let tx: mpmc::Sender<u64> = options(&name).open().expect("open");
+        let set = tx.stat().expect("stat").set.expect("a set").id;
+        let [held] = board::<1>();
+        tx.send(&1).expect("send");
+        let mut holder = Fork::start(|| {
+            let rx: mpmc::Receiver<u64> = options(&name).attach().expect("attach");
+            let _guard = rx.recv_ref().expect("a message");
+            held.store(1, Release);
+            until(|| false);
+        });
+        until(|| held.load(Acquire) == 1);
+        let other: mpmc::Receiver<u64> = options(&name).attach().expect("attach");
+        let member: mpmc::Receiver<u64> = options(&name).attach().expect("attach");
+        thread::scope(|scope| {
+            let asleep = |n| until(|| raw_ipc::waiting(set, WAKE_RECEIVERS) == n);
+            let other = scope.spawn(|| other.recv_timeout(MOMENT));
+            asleep(1);
+            let second = scope.spawn(|| (member.recv_timeout(LONG), now_ns()));
+            asleep(2);
+            drop(tx);
+            // They tell each other, once.
+            thread::sleep(Duration::from_millis(10));
+            asleep(2);
+            let watch = Watch::start(&[]);
+            let polls = scope.spawn(|| {
+                let start = Instant::now();
+                while start.elapsed() < PROMPT {
+                    if let Ok(guard) = member.try_recv_ref() {
+                        return Some((guard, now_ns()));
+                    }
+                }
+                None
+            });
+            holder.kill_and_wait();
+            // Or one that slept was faster.
+            if let Some((guard, since)) = polls.join().expect("no panic") {
+                met += 1;
+                let (told, at) = second.join().expect("no panic");
+                assert_eq!(told, Err(RecvError::Disconnected));
+                let late = Duration::from_nanos(at.saturating_sub(since));
+                let late = late.saturating_sub(watch.excuse());
+                assert!(late < PROMPT, "told after {late:?}");
+                drop(guard);
+            }
+            let _ = other.join().expect("no panic");
+        });
+    }
+    assert!(met > 0, "the sleepers were faster each time");
+}
+
+static INSIDE: AtomicBool = AtomicBool::new(false);
+static GO_ON: AtomicBool = AtomicBool::new(false);
+
+/// Keeps its thread wherever that was.
+extern "C" fn keep(_: i32) {
+    INSIDE.store(true, Release);
+    until(|| GO_ON.load(Acquire));
+}
+
+/// A signal handler keeps a thread anywhere on its way to sleep, in some trials between its last look and its
+/// sleep, when the end comes for it. Another receiver, for whom it is none, eats the token.
+#[test]
+fn one_that_is_not_asleep_yet_is_told() {
+    Worker::run(&[&"passed_on_wake_ups::be_kept_awake"]);
+}
+
+/// In a process of its own, with a handler of its own.
+#[work]
+fn be_kept_awake(_: &mut Orders) {
+    const TRIALS: usize = 300;
+    // SAFETY: zeros are an action without flags.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = keep as *const () as usize;
+    // SAFETY: the handler stores and loads atomics and sleeps.
+    unsafe { libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()) };
+    let mut rng = Rng::new();
+    for _ in 0..TRIALS {
+        let name = Name::new();
+        let tx: mpmc::Sender<u64> = options(&name).open().expect("open");
+        let busy: mpmc::Receiver<u64> = options(&name).attach().expect("attach");
+        let other: mpmc::Receiver<u64> = options(&name).attach().expect("attach");
+        let set = tx.stat().expect("stat").set.expect("a set").id;
+        tx.send(&1).expect("send");
+        let guard = busy.recv_ref().expect("a message");
+        for flag in [&INSIDE, &GO_ON] {
+            flag.store(false, Release);
+        }
+        let thread = AtomicU64::new(0);
+        thread::scope(|scope| {
+            let other = scope.spawn(|| other.recv_timeout(LONG));
+            until(|| raw_ipc::waiting(set, WAKE_RECEIVERS) == 1);
+            let second = scope.spawn(|| {
+                // SAFETY: a number only.
+                thread.store(unsafe { libc::pthread_self() }, Release);
+                (busy.recv_timeout(LONG), now_ns())
+            });
+            while thread.load(Acquire) == 0 {
+                std::hint::spin_loop();
+            }
+            let start = Instant::now();
+            let aim = Duration::from_nanos(rng.below(100_000));
+            while start.elapsed() < aim {}
+            // SAFETY: the thread is not joined yet.
+            unsafe { libc::pthread_kill(thread.load(Acquire), libc::SIGUSR1) };
+            until(|| INSIDE.load(Acquire));
+            drop(tx);
+            thread::sleep(Duration::from_millis(5));
+            let (watch, since) = (Watch::start(&[]), now_ns());
+            GO_ON.store(true, Release);
+            let (told, at) = second.join().expect("no panic");
+            assert_eq!(told, Err(RecvError::Disconnected));
+            let late = Duration::from_nanos(at.saturating_sub(since));
+            let late = late.saturating_sub(watch.excuse());
+            assert!(late < PROMPT, "told after {late:?}");
+            let tx: mpmc::Sender<u64> = options(&name).attach().expect("attach");
+            tx.send(&2).expect("send");
+            assert_eq!(other.join().expect("no panic"), Ok(2));
+        });
+        drop(guard);
+    }
+}
+
+/// Anybody may write to the waiting table: a count of four billion threads is not believed.
+#[test]
+fn a_close_beside_any_count_ends() {
+    let name = Name::new();
+    let tx: mpmc::Sender<u64> = options(&name).open().expect("open");
+    let rx: mpmc::Receiver<u64> = options(&name).open().expect("open");
+    let clone = rx.clone();
+    let waiting_of_seat_1 = 1024 + 8 * 128 + 8;
+    Segment::of(tx.id().segment()).u32(waiting_of_seat_1).store(u32::MAX, Relaxed);
+    let (watch, start) = (Watch::start(&[]), now_ns());
+    rx.close().expect("closed");
+    watch.must_be_within(Duration::from_secs(4), start);
+    assert_eq!(clone.recv(), Err(RecvError::Fault(Fault::Closed)));
+}

@@ -1,0 +1,277 @@
+//! No wake-up is lost. A sleeper looks by itself only every 200 milliseconds: whoever waits that long
+//! for something that is there was not woken.
+
+use std::os::unix::process::parent_id;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::time::Duration;
+
+use sysvring::spsc::{Receiver, Sender};
+use sysvring::{Options, Wait};
+use sysvring_support::board::{board, now_ns, until};
+use sysvring_support::fork::Fork;
+use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::{Segment, WAKE_RECEIVERS, WAKE_SENDERS, at};
+use sysvring_support::rng::Rng;
+use sysvring_support::witness::Watch;
+use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::{inject, raw_ipc, test, work};
+
+/// Longer than any wake, shorter than a sleeper's own look.
+const SLICE: Duration = Duration::from_millis(150);
+const LONG: Duration = Duration::from_secs(20);
+
+/// In a parked word: wakers need a fence.
+const FENCE: u32 = 1 << 31;
+
+fn without_membarrier(yes: bool) {
+    if yes {
+        inject::fail(&[libc::SYS_membarrier], libc::EPERM).expect("a filter");
+    }
+}
+
+fn wake(without: [bool; 2]) {
+    for capacity in [1, 4] {
+        let name = Name::new();
+        Worker::run(&[&"wake_ups::wake_each_other", &name, &capacity, &without[0], &without[1]]);
+    }
+}
+
+#[test]
+fn sleepers_are_woken() {
+    wake([false, false]);
+}
+
+#[test]
+fn sleepers_are_woken_when_the_sender_has_no_membarrier() {
+    wake([true, false]);
+}
+
+#[test]
+fn sleepers_are_woken_when_the_receiver_has_no_membarrier() {
+    wake([false, true]);
+}
+
+#[test]
+fn sleepers_are_woken_when_nobody_has_membarrier() {
+    wake([true, true]);
+}
+
+/// Two processes that sleep whenever they have nothing to do, and have it at random moments: now the
+/// ring is empty, now it is full.
+#[work]
+fn wake_each_other(orders: &mut Orders) {
+    const MESSAGES: u64 = 2_000;
+    let (name, capacity): (String, usize) = (orders.next(), orders.next());
+    let (sender_without, receiver_without): (bool, bool) = (orders.next(), orders.next());
+    let options = || Options::named(&name).capacity(capacity).wait(Wait::Park);
+    let [received_at] = board::<1>();
+    let sender = Fork::start(|| {
+        without_membarrier(sender_without);
+        let mut tx: Sender<u64> = options().open().expect("open");
+        let peer = tx.wait_for_peer(LONG).expect("a receiver");
+        let (mut rng, mut watch) = (Rng::new(), Watch::start(&[peer]));
+        for n in 0..MESSAGES {
+            rest(&mut rng, n);
+            watch.restart();
+            let started = now_ns();
+            tx.send(&now_ns()).expect("send");
+            watch.must_be_within(SLICE, started.max(received_at.load(Acquire)));
+        }
+    });
+    let receiver = Fork::start(|| {
+        without_membarrier(receiver_without);
+        let mut rx: Receiver<u64> = options().open().expect("open");
+        let peer = rx.wait_for_peer(LONG).expect("a sender");
+        let (mut rng, mut watch) = (Rng::new(), Watch::start(&[peer]));
+        for n in 0..MESSAGES {
+            rest(&mut rng, n + MESSAGES / 8);
+            watch.restart();
+            let started = now_ns();
+            let sent_at = rx.recv().expect("a message");
+            watch.must_be_within(SLICE, started.max(sent_at));
+            received_at.store(now_ns(), Release);
+        }
+    });
+    sender.finish();
+    receiver.finish();
+    let stat = sysvring::stat(&*name).expect("stat");
+    for member in &stat.members {
+        assert!(member.parks > MESSAGES / 20, "{} slept only {}", member.role, member.parks);
+        assert!(member.wakes > MESSAGES / 20, "{} woke only {}", member.role, member.wakes);
+    }
+    let fences = Segment::of(stat.segment.id).u32(at::RECEIVERS).load(Relaxed) & FENCE != 0;
+    assert_eq!(fences, sender_without || receiver_without, "whether fences were required");
+}
+
+/// A random pause. One side is the slow one for a while, then the other.
+fn rest(rng: &mut Rng, n: u64) {
+    match n / 250 % 2 {
+        0 => rng.pause(19),
+        _ => rng.pause(8),
+    }
+}
+
+#[test]
+fn fences_are_required_by_whoever_comes_later() {
+    Worker::run(&[&"wake_ups::come_later", &Name::new()]);
+}
+
+/// A sender that knew a receiver with membarrier is now with one that has none, and the other way
+/// round.
+#[work]
+fn come_later(orders: &mut Orders) {
+    let name: String = orders.next();
+    let options = || Options::named(&name).wait(Wait::Park);
+    let mut tx: Sender<u64> = options().open().expect("open");
+    let set = tx.stat().expect("stat").set.expect("a set").id;
+    for round in 0..20 {
+        let receiver = Fork::start(|| {
+            without_membarrier(round % 2 == 1);
+            let mut rx: Receiver<u64> = options().open().expect("open");
+            let mut watch = Watch::start(&[parent_id()]);
+            for _ in 0..20 {
+                watch.restart();
+                let sent_at = rx.recv().expect("a message");
+                watch.must_be_within(SLICE, sent_at);
+            }
+        });
+        for _ in 0..20 {
+            until(|| raw_ipc::waiting(set, WAKE_RECEIVERS) == 1);
+            tx.send(&now_ns()).expect("send");
+        }
+        receiver.finish();
+    }
+}
+
+#[test]
+fn every_way_to_send_wakes() {
+    Worker::run(&[&"wake_ups::wake_by_sending", &Name::new()]);
+}
+
+/// A receiver sleeps before each message.
+#[work]
+fn wake_by_sending(orders: &mut Orders) {
+    let name: String = orders.next();
+    let ways: [fn(&mut Sender<u64>); 6] = [
+        |tx| tx.send(&now_ns()).expect("send"),
+        |tx| tx.try_send(&now_ns()).expect("send"),
+        |tx| tx.send_timeout(&now_ns(), LONG).expect("send"),
+        |tx| tx.send_batch(&[now_ns(); 1]).expect("send"),
+        |tx| tx.try_send_batch(&[now_ns(); 1]).expect("send"),
+        |tx| {
+            let mut loan = tx.loan().expect("room");
+            *loan = now_ns();
+            loan.commit();
+        },
+    ];
+    let [left_at] = board::<1>();
+    let mut tx: Sender<u64> = Options::named(&name).open().expect("open");
+    let set = tx.stat().expect("stat").set.expect("a set").id;
+    let receiver = Fork::start(|| {
+        let mut rx: Receiver<u64> = Options::named(&name).wait(Wait::Park).open().expect("open");
+        let mut watch = Watch::start(&[parent_id()]);
+        while let Ok(sent_at) = rx.recv() {
+            watch.must_be_within(SLICE, sent_at);
+            watch.restart();
+        }
+        watch.must_be_within(SLICE, left_at.load(Acquire));
+    });
+    for way in ways.iter().cycle().take(10 * ways.len()) {
+        until(|| tx.is_empty() && raw_ipc::waiting(set, WAKE_RECEIVERS) == 1);
+        way(&mut tx);
+    }
+    // To leave wakes, too.
+    until(|| tx.is_empty() && raw_ipc::waiting(set, WAKE_RECEIVERS) == 1);
+    left_at.store(now_ns(), Release);
+    drop(tx);
+    receiver.finish();
+}
+
+#[test]
+fn every_way_to_receive_wakes() {
+    Worker::run(&[&"wake_ups::wake_by_receiving", &Name::new()]);
+}
+
+/// A sender sleeps before each slot that becomes free.
+#[work]
+fn wake_by_receiving(orders: &mut Orders) {
+    let name: String = orders.next();
+    let ways: [fn(&mut Receiver<u64>); 6] = [
+        |rx| _ = rx.recv().expect("a message"),
+        |rx| _ = rx.try_recv().expect("a message"),
+        |rx| drop(rx.recv_boxed().expect("a message")),
+        |rx| drop(rx.recv_ref().expect("a message")),
+        |rx| _ = rx.recv_batch(&mut Vec::new(), 5).expect("a message"),
+        |rx| _ = rx.iter().next(),
+    ];
+    let [sent, left_at] = board::<2>();
+    let options = || Options::named(&name).capacity(1).wait(Wait::Park);
+    let mut rx: Receiver<u64> = options().open().expect("open");
+    let set = rx.stat().expect("stat").set.expect("a set").id;
+    let sender = Fork::start(|| {
+        let mut tx: Sender<u64> = options().open().expect("open");
+        let mut watch = Watch::start(&[parent_id()]);
+        while tx.send(&0).is_ok() {
+            watch.restart();
+            sent.store(tx.position(), Release);
+        }
+        watch.must_be_within(SLICE, left_at.load(Acquire));
+    });
+    let mut watch = Watch::start(&[sender.pid()]);
+    for way in ways.iter().cycle().take(10 * ways.len()) {
+        until(|| rx.is_full() && raw_ipc::waiting(set, WAKE_SENDERS) == 1);
+        watch.restart();
+        let (before, freed_at) = (sent.load(Acquire), now_ns());
+        way(&mut rx);
+        until(|| sent.load(Acquire) > before);
+        watch.must_be_within(SLICE, freed_at);
+    }
+    until(|| rx.is_full() && raw_ipc::waiting(set, WAKE_SENDERS) == 1);
+    left_at.store(now_ns(), Release);
+    drop(rx);
+    sender.finish();
+}
+
+#[test]
+fn a_blocked_sender_is_woken_for_half_a_ring() {
+    Worker::run(&[&"wake_ups::free_slot_by_slot", &Name::new()]);
+}
+
+/// A sender sleeps on while slots become free one by one, and is woken when half of them are: one
+/// wake for many messages, but not so late that the receiver would run dry.
+#[work]
+fn free_slot_by_slot(orders: &mut Orders) {
+    const CAPACITY: u64 = 8;
+    let name: String = orders.next();
+    let [sent] = board::<1>();
+    let mut rx: Receiver<u64> =
+        Options::named(&name).capacity(CAPACITY as usize).open().expect("open");
+    let set = rx.stat().expect("stat").set.expect("a set").id;
+    let sender = Fork::start(|| {
+        let mut tx: Sender<u64> = Options::named(&name).wait(Wait::Park).open().expect("open");
+        loop {
+            tx.send(&0).expect("send");
+            sent.store(tx.position(), Release);
+        }
+    });
+    let (mut awake, mut watch) = (now_ns(), Watch::start(&[sender.pid()]));
+    for round in 0..50 {
+        until(|| rx.is_full() && raw_ipc::waiting(set, WAKE_SENDERS) == 1);
+        let full = sent.load(Acquire);
+        for _ in 0..CAPACITY / 2 - 1 {
+            rx.recv().expect("a message");
+        }
+        if round % 10 == 0 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // Unless its own look may have been due meanwhile.
+        if now_ns() - awake < SLICE.as_nanos() as u64 {
+            assert_eq!(sent.load(Acquire), full, "woken for less than half a ring");
+        }
+        watch.restart();
+        awake = now_ns();
+        rx.recv().expect("a message");
+        until(|| sent.load(Acquire) > full);
+        watch.must_be_within(SLICE, awake);
+    }
+}

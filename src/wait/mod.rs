@@ -74,9 +74,9 @@
 //! These steps were found by exhaustive search and stress tests: most of them, when left out or
 //! moved, lose a wake-up (`tests/waiting_model`, which also documents the interleavings, and the
 //! variants that hold alone and fail in pairs). H1 is not part of that model;
-//! `tests/waiting/passed_on_wake_ups.rs` fails without it. In an SPSC channel there is no other waiter to pass
-//! a wake-up on to, and no count is kept. A thread that rests in R1 is not committed and has no
-//! duty, so the model may let it rest for ever; while it has the duty it must not.
+//! `tests/waiting/passed_on_wake_ups.rs` fails without it. In an SPSC channel there is no other
+//! waiter to pass a wake-up on to, and no count is kept. A thread that rests in R1 is not committed
+//! and has no duty, so the model may let it rest for ever; while it has the duty it must not.
 //!
 //! # The barrier
 //!

@@ -1,4 +1,5 @@
-//! Forked children and threads: an inherited handle is not the child's, a moved one is the thread's.
+//! Forked children and threads: an inherited handle does not belong to the child; a moved one
+//! belongs to the thread.
 
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::atomic::{AtomicI32, AtomicU64};
@@ -33,25 +34,25 @@ fn pair(orders: &mut Orders) -> (Sender<u64>, Receiver<u64>) {
     (tx, rx)
 }
 
-/// The whole state of a channel: the segment's bytes and the semaphores.
+/// Returns the whole state of a channel: the segment's bytes and the semaphores.
 fn state(tx: &Sender<u64>) -> (Vec<u8>, Vec<u16>) {
     let stat = tx.stat().expect("stat");
     (raw_ipc::bytes(stat.segment.id), raw_ipc::values(stat.set.expect("a set").id))
 }
 
 #[test]
-fn every_call_of_a_child_says_forked() {
+fn every_call_in_a_forked_child_returns_forked() {
     Worker::run(&[&"forks::call_everything", &Name::new()]);
 }
 
-/// A child calls everything there is on what it inherited.
+/// A child makes every call on the handles that it inherited.
 #[work]
 fn call_everything(orders: &mut Orders) {
     let (mut tx, rx) = pair(orders);
-    // Neither full nor empty: nothing else is in the way of a call.
+    // Neither full nor empty, so that no call fails for another reason.
     tx.send_batch(&[1, 2, 3]).expect("room");
     let before = state(&tx);
-    // What the child takes out of its copy stays in the parent's.
+    // What the child drops from its copy remains in the parent's.
     let mut handles = Some((tx, rx));
     Fork::start(|| {
         let (mut tx, mut rx) = handles.take().expect("inherited");
@@ -89,7 +90,7 @@ fn call_everything(orders: &mut Orders) {
             assert_eq!(rx.wait_for_peer(LONG).map(drop), none);
             assert_eq!(rx.peer(), Err(Fault::Forked));
         }
-        // Looking is free.
+        // Inspection is allowed.
         assert_eq!((tx.len(), tx.stat().expect("stat").depth, rx.len()), (3, 3, 3));
         assert!(matches!(tx.close(), Err(Error::Fault(Fault::Forked))));
         assert!(matches!(rx.close(), Err(Error::Fault(Fault::Forked))));
@@ -97,17 +98,17 @@ fn call_everything(orders: &mut Orders) {
     .finish();
     let (mut tx, mut rx) = handles.take().expect("the parent's");
     assert!(state(&tx) == before, "a child wrote something");
-    // The parent never noticed.
+    // The parent is unaffected.
     tx.send(&4).expect("send");
     assert!((1..=4).all(|n| rx.recv() == Ok(n)));
 }
 
 #[test]
-fn a_child_gives_no_seat_back() {
+fn a_forked_child_releases_no_seat() {
     Worker::run(&[&"forks::drop_everything", &Name::new()]);
 }
 
-/// A child drops what it inherited, of a channel that lives as long as its members.
+/// A child drops the handles that it inherited, of a channel that is removed with its last member.
 #[work]
 fn drop_everything(orders: &mut Orders) {
     let name: String = orders.next();
@@ -123,7 +124,7 @@ fn drop_everything(orders: &mut Orders) {
     assert_eq!(rx.peer(), Ok(Peer::Present { pid: std::process::id() }));
     tx.send(&2).expect("send");
     assert_eq!((rx.recv(), rx.recv()), (Ok(1), Ok(2)));
-    // A child of one that ends without dropping, as the members of a killed one would be.
+    // A child that ends without dropping, like a child of a killed process.
     Fork::start(|| ()).finish();
     tx.send(&3).expect("send");
     assert_eq!(rx.recv(), Ok(3));
@@ -132,11 +133,11 @@ fn drop_everything(orders: &mut Orders) {
 }
 
 #[test]
-fn a_child_neither_sends_a_loan_nor_acknowledges_a_guard() {
+fn a_forked_child_neither_commits_a_loan_nor_acknowledges_a_guard() {
     Worker::run(&[&"forks::keep_places", &Name::new()]);
 }
 
-/// A child finishes what its parent has begun in place.
+/// A child finishes what its parent began in place.
 #[work]
 fn keep_places(orders: &mut Orders) {
     let (mut tx, mut rx) = pair(orders);
@@ -163,7 +164,7 @@ fn keep_places(orders: &mut Orders) {
     assert!(rx.try_iter().map(|n| n.expect("a message")).eq([2, 3]));
 }
 
-/// The child of the handler's fork, in both; 0 in the child.
+/// What the handler's `fork` returned, in both processes; 0 in the child.
 static CHILD: AtomicI32 = AtomicI32::new(-1);
 
 extern "C" fn fork_here(_: i32) {
@@ -171,8 +172,8 @@ extern "C" fn fork_here(_: i32) {
     CHILD.store(unsafe { libc::fork() }, Release);
 }
 
-/// What a call that waits, here and in a child that a signal handler forked in it, comes to in the parent. The
-/// child must say that it was forked.
+/// Forks in a signal handler during a blocking call. Returns the parent's result. In the child, the
+/// call must return `Forked`.
 fn fork_while<T: PartialEq + Send + Sync>(
     set: i32,
     semaphore: usize,
@@ -202,7 +203,7 @@ fn fork_while<T: PartialEq + Send + Sync>(
         let mut status = 0;
         // SAFETY: this process' own child.
         unsafe { libc::waitpid(CHILD.load(Acquire), &mut status, 0) };
-        assert_eq!(status, 0, "the child's call did not say that it was forked");
+        assert_eq!(status, 0, "the child's call did not return Forked");
         until(|| raw_ipc::waiting(set, semaphore) == 1);
         let (watch, since) = (Watch::start(&[]), now_ns());
         go_on();
@@ -213,13 +214,13 @@ fn fork_while<T: PartialEq + Send + Sync>(
     })
 }
 
-/// What the handler's child must not touch is its parent's: counts, flags, the message.
+/// Returns the parent's state that the handler's child must not change: counts, flags, the message.
 #[test]
-fn a_child_of_a_handler_leaves_a_call_that_waits() {
+fn a_child_forked_in_a_signal_handler_leaves_a_blocking_call() {
     Worker::run(&[&"forks::fork_in_calls"]);
 }
 
-/// In a process of its own, with a handler of its own.
+/// Runs in its own process with its own signal handler.
 #[work]
 fn fork_in_calls(_: &mut Orders) {
     // SAFETY: zeros are an action without flags.
@@ -259,11 +260,11 @@ fn fork_in_calls(_: &mut Orders) {
 }
 
 #[test]
-fn a_child_attaches_anew() {
+fn a_forked_child_opens_handles_of_its_own() {
     Worker::run(&[&"forks::attach_anew", &Name::new()]);
 }
 
-/// A child takes the other seat, then a seat that its parent gave back.
+/// A child takes the other seat, then a seat that its parent released.
 #[work]
 fn attach_anew(orders: &mut Orders) {
     let name: String = orders.next();
@@ -281,7 +282,7 @@ fn attach_anew(orders: &mut Orders) {
             assert_eq!(rx.recv(), Ok(n));
         }
         assert_eq!(rx.recv(), Err(RecvError::Disconnected));
-        // The handle of the parent, which left, is still no handle here.
+        // The parent has left; its handle still does not work here.
         assert_eq!(tx.try_send(&9), Err(SendError::Fault(Fault::Forked)));
         drop(tx);
         let mut tx: Sender<u64> = Options::named(&name).attach().expect("attach");
@@ -298,11 +299,11 @@ fn attach_anew(orders: &mut Orders) {
 }
 
 #[test]
-fn generations_attach_anew() {
+fn generations_of_forked_children_open_handles_of_their_own() {
     Worker::run(&[&"forks::attach_by_generations", &Name::new()]);
 }
 
-/// Each generation has all handles of its fathers, none of which works, and one of its own.
+/// Each generation has all handles of its ancestors, none of which works, and its own.
 #[work]
 fn attach_by_generations(orders: &mut Orders) {
     fn live(name: &str, inherited: &mut Vec<Sender<u64>>, left: u64) {
@@ -327,7 +328,7 @@ fn attach_by_generations(orders: &mut Orders) {
 }
 
 #[test]
-fn a_child_does_not_keep_the_seat_of_a_killed_parent() {
+fn a_forked_child_does_not_keep_the_seat_of_a_killed_parent() {
     let name = Name::new();
     let mut rx: Receiver<u64> = name.options().open().expect("open");
     let mut worker = Worker::start(&[&"forks::leave_a_child", &name]).expect("start");
@@ -387,7 +388,7 @@ fn handles_move_between_threads() {
 }
 
 #[test]
-fn a_seat_outlives_the_thread_that_took_it() {
+fn a_seat_outlives_the_thread_that_opened_it() {
     let name = Name::new();
     let options = name.options();
     let mut tx = std::thread::spawn(move || options.open::<Sender<u64>>().expect("open"))

@@ -1,4 +1,4 @@
-//! The edges: a full ring, an empty one, an end of a channel; what every call says there.
+//! A full ring, an empty one, and the end of a channel: what every call returns.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ const SOON: Duration = Duration::from_millis(30);
 const LONG: Duration = Duration::from_secs(20);
 
 #[test]
-fn try_calls_say_full_and_empty() {
+fn try_calls_return_full_and_empty() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair::<u64>(4);
     assert_eq!(rx.try_recv(), Err(RecvError::Empty));
@@ -27,7 +27,7 @@ fn try_calls_say_full_and_empty() {
     assert_eq!(tx.send_timeout(&4, SOON), Err(SendError::Timeout));
     assert!(matches!(tx.loan_timeout(SOON), Err(SendError::Timeout)));
     assert_eq!(rx.try_recv(), Ok(0));
-    // One slot was given back, and a try looks closely.
+    // One slot was acknowledged, and a `try_` call reads the exact head.
     tx.try_send(&4).expect("room");
     assert_eq!(tx.try_send(&5), Err(SendError::Full));
     assert!(rx.try_iter().map(|n| n.expect("a message")).eq(1..=4));
@@ -93,7 +93,7 @@ fn iterators_end_and_stay_ended() {
 }
 
 #[test]
-fn both_sides_see_how_full_it_is() {
+fn both_sides_report_the_length() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair::<u64>(4);
     let see = |tx: &Sender<u64>, rx: &Receiver<u64>, n: usize| {
@@ -119,7 +119,7 @@ fn both_sides_see_how_full_it_is() {
     }
 }
 
-/// Receives one message and holds it until told to let go, then says what came next.
+/// Receives one message, holds it until told to drop it, then reports the next result.
 #[work]
 fn hold(orders: &mut Orders) {
     let name: String = orders.next();
@@ -154,12 +154,12 @@ fn flush_waits_for_the_last_acknowledgement() {
 }
 
 #[test]
-fn flush_tells_why_not() {
+fn flush_reports_why_it_failed() {
     let name = Name::new();
     let mut tx: Sender<u64> = name.options().open().expect("open");
     tx.send(&1).expect("send");
     let start = Instant::now();
-    assert_eq!(tx.flush(SOON), Err(SendError::Timeout), "nobody is there yet");
+    assert_eq!(tx.flush(SOON), Err(SendError::Timeout), "no member has joined yet");
     assert!(start.elapsed() >= SOON);
     let mut holder = Worker::start(&[&"full_empty_disconnected::hold", &name]).expect("start");
     holder.expect("1");
@@ -168,17 +168,17 @@ fn flush_tells_why_not() {
         holder.kill_and_wait().expect("kill");
     });
     assert_eq!(tx.flush(LONG), Err(SendError::Disconnected));
-    assert_eq!(tx.len(), 1, "it is kept for another");
+    assert_eq!(tx.len(), 1, "it is kept for another receiver");
     killer.join().expect("killed");
     let mut rx: Receiver<u64> = name.options().open().expect("open");
     assert_eq!(rx.recv(), Ok(1));
     assert_eq!(tx.flush(LONG), Ok(()));
     drop(rx);
-    assert_eq!(tx.flush(LONG), Ok(()), "nothing is left of what was sent");
+    assert_eq!(tx.flush(LONG), Ok(()), "no message is left");
 }
 
 #[test]
-fn closing_is_told_after_the_drain() {
+fn closing_is_reported_after_the_drain() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair::<u64>(8);
     tx.send_batch(&[1, 2, 3]).expect("room");
@@ -190,14 +190,14 @@ fn closing_is_told_after_the_drain() {
     assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Disconnected));
     assert_eq!(rx.recv_boxed(), Err(RecvError::Disconnected));
     assert!(matches!(rx.recv_ref(), Err(RecvError::Disconnected)));
-    // Another one comes, and all goes on.
+    // After another receiver joins, everything works again.
     let mut tx: Sender<u64> = name.options().attach().expect("attach");
     assert_eq!(rx.wait_for_peer(LONG), Ok(std::process::id()));
     tx.send(&4).expect("send");
     assert_eq!(rx.recv(), Ok(4));
     rx.close().expect("closed");
     assert_eq!(tx.peer(), Ok(Peer::Left));
-    // The send that finds it out is still one, and kept for the next receiver.
+    // The send that detects the disconnect is published, and kept for the next receiver.
     assert_eq!(tx.try_send(&5), Ok(()));
     assert_eq!(tx.try_send(&0), Err(SendError::Disconnected));
     assert_eq!(tx.send(&0), Err(SendError::Disconnected));
@@ -213,7 +213,7 @@ fn closing_is_told_after_the_drain() {
 }
 
 #[test]
-fn closing_what_is_gone_says_so() {
+fn closing_a_removed_channel_reports_it() {
     let name = Name::new();
     let (tx, rx) = name.pair::<u64>(8);
     sysvring::remove(name.as_str()).expect("removed");
@@ -230,5 +230,5 @@ fn a_sent_message_needs_no_receiver() {
     }
     assert_eq!(tx.peer(), Ok(Peer::Absent));
     assert_eq!(tx.try_send(&4), Err(SendError::Full));
-    assert_eq!(tx.send_timeout(&4, SOON), Err(SendError::Timeout), "one may still come");
+    assert_eq!(tx.send_timeout(&4, SOON), Err(SendError::Timeout), "another one may still join");
 }

@@ -1,4 +1,4 @@
-//! A batch whose iterator takes its time, or panics: what was sent until then is received at once.
+//! A batch whose iterator is slow or panics: what was sent until then is received at once.
 
 use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -15,30 +15,30 @@ use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
 use sysvring_support::{raw_ipc, test, work};
 
-/// Longer than a sleeper's own look takes to come.
+/// Longer than the interval at which a parked waiter polls.
 const SLOW: Duration = Duration::from_millis(300);
-/// Messages before the batch is cut short.
+/// The number of messages before the batch is interrupted.
 const SENT: u64 = 3;
-/// Batches, half of them by `try_send_batch`.
+/// The number of batches, half of them by `try_send_batch`.
 const BATCHES: u64 = 4;
 
 #[test(quiet)]
-fn a_batch_of_one_to_one_that_panics() {
+fn an_spsc_batch_that_panics() {
     Worker::run(&[&"interrupted_batches::one_to_one", &Name::new(), &true]);
 }
 
 #[test(quiet)]
-fn a_batch_of_one_to_one_that_is_slow() {
+fn an_spsc_batch_that_is_slow() {
     Worker::run(&[&"interrupted_batches::one_to_one", &Name::new(), &false]);
 }
 
 #[test(quiet)]
-fn a_batch_of_many_to_many_that_panics() {
+fn an_mpmc_batch_that_panics() {
     Worker::run(&[&"interrupted_batches::many_to_many", &Name::new(), &true]);
 }
 
 #[test(quiet)]
-fn a_batch_of_many_to_many_that_is_slow() {
+fn an_mpmc_batch_that_is_slow() {
     Worker::run(&[&"interrupted_batches::many_to_many", &Name::new(), &false]);
 }
 
@@ -80,8 +80,8 @@ fn many_to_many(orders: &mut Orders) {
     });
 }
 
-/// Sends batches, each to a receiver that sleeps: three messages, and then no fourth one, or a fourth
-/// one much later.
+/// Sends batches, each to a parked receiver: three messages, and then a panic or a much later
+/// fourth one.
 fn cut_short<R: FnMut() -> Option<u64>>(
     name: &str,
     panics: bool,

@@ -1,4 +1,4 @@
-//! What options do for a channel: pages that are there, locked or huge, labels, schemas.
+//! The effect of options on memory and labels: prefaulted, locked or huge pages, labels, schemas.
 
 use std::io;
 
@@ -9,16 +9,16 @@ use sysvring_support::raw_ipc::Key;
 use sysvring_support::worker::{Orders, Worker, end_with_parent};
 use sysvring_support::{test, work};
 
-/// A page in each slot.
+/// Each slot is on another page.
 type Page = [u64; 512];
 const PAGES: usize = 1_024;
 
 #[test]
-fn prefaulted_pages_fault_no_more() {
+fn prefaulted_pages_do_not_fault() {
     Worker::run(&[&"memory_options::count_faults", &Name::new()]);
 }
 
-/// Page faults of this process so far.
+/// Returns the number of page faults of this process so far.
 fn faults() -> i64 {
     // SAFETY: zeros are valid, and the kernel fills them.
     unsafe {
@@ -28,7 +28,7 @@ fn faults() -> i64 {
     }
 }
 
-/// Fills a ring, and counts the faults at it.
+/// Fills a ring. Returns the page faults that this causes.
 #[work]
 fn count_faults(orders: &mut Orders) {
     let name: String = orders.next();
@@ -44,7 +44,7 @@ fn count_faults(orders: &mut Orders) {
         }
         faults() - before
     };
-    // Loans that nobody writes to touch the slots' words, a page apart.
+    // Loans that are not written to touch the slots' words, each on another page.
     let (without, with, by_default) = (fill(Some(false)), fill(Some(true)), fill(None));
     assert!(without >= PAGES as i64 / 32, "nothing to save: {without} faults");
     assert!(with < without / 8, "{with} faults with, {without} without");
@@ -52,7 +52,7 @@ fn count_faults(orders: &mut Orders) {
 }
 
 #[test]
-fn memory_is_locked_or_the_error_says_how() {
+fn memory_is_locked_or_the_error_states_a_remedy() {
     let key = Key::new();
     let options = key.options().capacity(64).lock_memory(true);
     match options.create::<Receiver<u64>>() {
@@ -78,7 +78,7 @@ fn memory_beyond_the_limit_is_not_locked() {
     key.assert_free();
 }
 
-/// Locks memory without a right to.
+/// Locks memory without the permission to do so.
 #[work]
 fn lock_too_much(orders: &mut Orders) {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
@@ -100,7 +100,7 @@ fn lock_too_much(orders: &mut Orders) {
 }
 
 #[test]
-fn huge_pages_are_had_or_the_error_says_how() {
+fn huge_pages_are_used_or_the_error_states_a_remedy() {
     let key = Key::new();
     let meminfo = std::fs::read_to_string("/proc/meminfo").expect("meminfo");
     let free = meminfo
@@ -128,20 +128,20 @@ fn huge_pages_are_had_or_the_error_says_how() {
 }
 
 #[test]
-fn labels_are_seen_and_cut() {
+fn labels_are_reported_and_truncated() {
     for (label, seen) in [
         ("", ""),
         ("reader 7", "reader 7"),
         ("12345678901234567890123456789012", "12345678901234567890123456789012"),
         ("12345678901234567890123456789012345", "12345678901234567890123456789012"),
-        // Between characters.
+        // Cut between characters.
         ("x→→→→→→→→→→→→", "x→→→→→→→→→→"),
     ] {
         let name = Name::new();
         let _rx: Receiver<u64> = name.options().label(label).open().expect("open");
         assert_eq!(sysvring::stat(name.as_str()).expect("stat").members[0].label, seen);
     }
-    // The next one in the same seat has its own.
+    // The next member in the same seat has its own label.
     let name = Name::new();
     drop(name.options().label("a long label").open::<Receiver<u64>>().expect("open"));
     drop(name.options().label("short").open::<Receiver<u64>>().expect("open"));

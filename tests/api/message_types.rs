@@ -1,4 +1,5 @@
-//! What can be a message: each kind of type, from process to process, and what is no value of it.
+//! Message types: each kind is sent from process to process; bytes that are not a value are
+//! reported.
 
 use std::fmt::Debug;
 
@@ -116,7 +117,7 @@ fn send<T: Sample + ?Sized>(name: String, count: u64) {
 
 const COUNT: u64 = 400;
 
-/// Receives samples from another process in place and as boxes, by turns, through a short ring.
+/// Receives samples from another process alternately in place and as boxes, through a short ring.
 fn check<T: Sample + ?Sized>(word: &str) -> (Name, Worker, Receiver<T>) {
     let name = Name::new();
     let mut rx: Receiver<T> = name.options().capacity(16).open().expect("open");
@@ -131,7 +132,7 @@ fn check<T: Sample + ?Sized>(word: &str) -> (Name, Worker, Receiver<T>) {
     (name, sender, rx)
 }
 
-/// A type of variable length.
+/// Checks a type of variable length.
 fn check_unsized<T: Sample + ?Sized>(word: &str) {
     let (_name, sender, mut rx) = check::<T>(word);
     for n in COUNT..2 * COUNT {
@@ -141,7 +142,7 @@ fn check_unsized<T: Sample + ?Sized>(word: &str) {
     sender.finish();
 }
 
-/// A sized type: by value, too, and in batches.
+/// Checks a sized type, also by value and in batches.
 fn check_sized<T: Sample>(word: &str) {
     let (_name, sender, mut rx) = check::<T>(word);
     let middle = COUNT + COUNT / 2;
@@ -175,8 +176,8 @@ checks! {
     bools: check_sized bool, "bool";
     floats: check_sized f64, "f64";
     odd_sizes: check_sized [u8; 3], "odd";
-    large_ones: check_sized [u64; 8_192], "large";
-    nothing_at_all: check_sized (), "nothing";
+    large_arrays: check_sized [u64; 8_192], "large";
+    units: check_sized (), "nothing";
     sixteen_bytes_aligned_to_them: check_sized u128, "u128";
     aligned_to_a_cache_line: check_sized CacheLine, "line";
     bytes: check_unsized [u8], "bytes";
@@ -185,8 +186,8 @@ checks! {
     headers_and_bytes: check_unsized Line, "header";
 }
 
-/// Sends every byte as a `u8`, receives it as `T`: each is either that value, in whatever way it is
-/// received, or `Invalid` at its position and out of the way.
+/// Sends every byte as a `u8` and receives it as `T`: each call returns the value, or `Invalid` at
+/// its position, and then continues with the next message.
 fn validate<T: Message + Copy + PartialEq + Debug>(values: &[(u8, T)]) {
     let name = Name::new();
     let mut tx: Sender<u8> = name.options().open().expect("open");
@@ -206,11 +207,11 @@ fn validate<T: Message + Copy + PartialEq + Debug>(values: &[(u8, T)]) {
                 }
             };
             let invalid = RecvError::Invalid { position };
-            assert_eq!(got, expected(byte).ok_or(invalid), "{byte}, received by way {way}");
-            assert_eq!(rx.position(), position + 1, "it is out of the way");
+            assert_eq!(got, expected(byte).ok_or(invalid), "{byte}, received by call {way}");
+            assert_eq!(rx.position(), position + 1, "the next message follows");
         }
     }
-    // A batch ends before what is no value; the next one begins with it.
+    // A batch ends before an invalid message; the next one begins with it.
     let valid = values[0].0;
     tx.send_batch(&[valid, valid, 100, valid]).expect("room");
     let mut batch = Vec::new();
@@ -250,7 +251,7 @@ fn texts_are_validated() {
 }
 
 #[test]
-fn places_are_aligned() {
+fn messages_in_place_are_aligned() {
     fn check<T: Message + FromBytes>() {
         let name = Name::new();
         let (mut tx, mut rx) = name.pair::<T>(4);
@@ -271,7 +272,7 @@ fn places_are_aligned() {
 }
 
 #[test]
-fn lengths_reach_to_the_slot_size() {
+fn messages_may_be_as_long_as_the_slot_size() {
     const MAX: usize = 37;
     let name = Name::new();
     let mut tx: Sender<[u8]> = name.options().slot_size(MAX).capacity(4).open().expect("open");

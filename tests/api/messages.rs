@@ -1,4 +1,4 @@
-//! Every call that moves messages, from process to process.
+//! Every call that sends or receives, from process to process.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use sysvring_support::{test, work};
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// Sends 0 to `count` to a channel, in one of the ways.
+/// Sends 0 to `count` to a channel, by one kind of call.
 #[work]
 fn count_up(orders: &mut Orders) {
     let (name, count, way): (String, u64, String) = (orders.next(), orders.next(), orders.next());
@@ -65,7 +65,7 @@ fn send_all(tx: &mut Sender<u64>, count: u64, way: &str) {
             "try_loan" => while again(tx.try_loan().map(|loan| fill(loan, n))) {},
             "loan" => fill(tx.loan().expect("loan"), n),
             "loan_timeout" => fill(tx.loan_timeout(LONG).expect("loan"), n),
-            other => panic!("no such way: {other}"),
+            other => panic!("unknown kind of call: {other}"),
         }
     }
 }
@@ -95,7 +95,8 @@ const WAYS_TO_RECEIVE: [&str; 17] = [
     "try_iter",
 ];
 
-/// What was received into a place; an error leaves it alone.
+/// Returns the value that was written to a caller-provided buffer; an error leaves the buffer
+/// unchanged.
 fn into(receive: impl FnOnce(&mut u64) -> Result<(), RecvError>) -> Result<u64, RecvError> {
     let mut place = u64::MAX;
     let received = receive(&mut place);
@@ -103,7 +104,7 @@ fn into(receive: impl FnOnce(&mut u64) -> Result<(), RecvError>) -> Result<u64, 
     received.map(|()| place)
 }
 
-/// One or more messages; nothing when there are none now, an error at the end.
+/// Receives one or more messages; none if the channel is empty, an error at the end.
 fn receive_some(rx: &mut Receiver<u64>, way: &str, got: &mut Vec<u64>) -> Result<(), RecvError> {
     let one = match way {
         "recv" => rx.recv(),
@@ -129,7 +130,7 @@ fn receive_some(rx: &mut Receiver<u64>, way: &str, got: &mut Vec<u64>) -> Result
             rx.try_iter().for_each(|n| got.push(n.expect("a message")));
             rx.try_recv()
         }
-        other => panic!("no such way: {other}"),
+        other => panic!("unknown kind of call: {other}"),
     };
     one.map(|n| got.push(n))
 }
@@ -147,12 +148,12 @@ fn a_stream_arrives_in_order() {
 }
 
 #[test]
-fn every_way_to_send_meets_every_way_to_receive() {
-    // Some of the ring's laps; no multiple of the batches.
+fn every_kind_of_sending_meets_every_kind_of_receiving() {
+    // Several laps of the ring, and not a multiple of the batches.
     const COUNT: u64 = 1_003;
     for (i, send) in WAYS_TO_SEND.iter().enumerate() {
         for (j, receive) in WAYS_TO_RECEIVE.iter().enumerate() {
-            // Each way meets two others, over all each meets many.
+            // Each kind of sending meets two kinds of receiving here, and many over all rounds.
             if (i + j) % 4 != 0 {
                 continue;
             }
@@ -183,7 +184,7 @@ fn batches_are_longer_than_the_ring() {
     receiver.finish();
 }
 
-/// A channel whose receiver, another process, expects 0 to `count`.
+/// Returns the sender of a channel whose receiver, another process, expects 0 to `count`.
 fn with_receiver(name: &Name, capacity: usize, count: u64) -> (Sender<u64>, Worker) {
     let tx = name.options().capacity(capacity).open().expect("open");
     let mut receiver = Worker::start(&[&"messages::receive", name, &count]).expect("start");
@@ -203,7 +204,7 @@ fn receive(orders: &mut Orders) {
 }
 
 #[test]
-fn one_slot_is_enough() {
+fn a_ring_of_one_slot() {
     let name = Name::new();
     let (mut tx, receiver) = with_receiver(&name, 1, 1_000);
     for n in 0..1_000 {
@@ -224,7 +225,7 @@ fn capacities_are_rounded_up() {
         }
         assert_eq!(tx.try_send(&0), Err(SendError::Full));
         drop(rx);
-        // What was asked for agrees with what was made of it.
+        // The requested options agree with the rounded ones.
         name.options().capacity(asked).attach::<Receiver<u64>>().expect("attach");
     }
     let name = Name::new();

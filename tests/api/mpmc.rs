@@ -1,4 +1,4 @@
-//! Many to many: every way to send and to receive, and what it says when it cannot.
+//! MPMC channels: every call that sends or receives, and its errors.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn messages_of_any_length_are_written_in_place() {
     let mut loan = tx.loan_with(8).expect("a slot");
     loan.copy_from_slice(b"whatever");
     loan.truncate(4);
-    // Not longer again.
+    // It cannot be lengthened again.
     loan.truncate(6);
     assert_eq!((&*loan, format!("{loan:?}")), (&b"what"[..], "Loan([119, 104, 97, 116])".into()));
     loan.commit().expect("commit");
@@ -31,14 +31,14 @@ fn messages_of_any_length_are_written_in_place() {
     assert_eq!(tx.try_send(b"much more"), Err(SendError::TooLong { len: 9, max: 8 }));
     assert_eq!(*rx.recv_boxed().expect("receive"), b"what"[..]);
     assert_eq!(*rx.try_recv_boxed().expect("receive"), b""[..]);
-    // The dropped one is stepped over.
+    // Receivers step over the dropped loan.
     let guard = rx.recv_ref().expect("receive");
     assert_eq!((guard.position(), guard.delivery_count()), (3, 1));
     assert_eq!(
         (&*guard, format!("{guard:?}")),
         (&b"ever"[..], "Guard([101, 118, 101, 114])".into())
     );
-    assert_eq!(tx.flush(SOON), Err(SendError::Timeout), "it is in hand");
+    assert_eq!(tx.flush(SOON), Err(SendError::Timeout), "it is unacknowledged");
     drop(guard);
     tx.flush(SOON).expect("flush");
     let text = rx.stat().expect("stat").to_string();
@@ -46,9 +46,9 @@ fn messages_of_any_length_are_written_in_place() {
 }
 
 #[test]
-fn what_is_no_value_is_set_aside() {
+fn invalid_messages_are_discarded() {
     let name = Name::new();
-    // Of the same size, and therefore the same to a channel.
+    // A type of the same size is the same to the channel.
     let tx: mpmc::Sender<u8> = name.options().open().expect("open");
     let rx: mpmc::Receiver<bool> = name.options().attach().expect("attach");
     tx.send_batch(&[7, 1, 8, 9, 0]).expect("send");
@@ -57,7 +57,7 @@ fn what_is_no_value_is_set_aside() {
     let lent = rx.recv_ref().map(|guard| *guard);
     assert_eq!(lent, Err(RecvError::Invalid { position: 2 }));
     let mut all = Vec::new();
-    // Left out of a batch, and an error where there is nothing else.
+    // Omitted from a batch, and an error if there is no other message.
     assert_eq!((rx.recv_batch(&mut all, 9), &*all), (Ok(1), &[false][..]));
     tx.send(&3).expect("send");
     assert_eq!(rx.try_recv_batch(&mut all, 9), Err(RecvError::Invalid { position: 5 }));
@@ -67,7 +67,7 @@ fn what_is_no_value_is_set_aside() {
 }
 
 #[test]
-fn who_closes_without_clones_has_left() {
+fn closing_the_only_clone_leaves_the_channel() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().open().expect("open");
     let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
@@ -79,7 +79,7 @@ fn who_closes_without_clones_has_left() {
 }
 
 #[test]
-fn a_closed_member_is_closed_for_its_clones() {
+fn closing_closes_all_clones() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().open().expect("open");
     let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
@@ -91,14 +91,14 @@ fn a_closed_member_is_closed_for_its_clones() {
     tx.send(&1).expect("the other one is there");
     tx.close().expect("close");
     assert_eq!(sends.try_send(&2), Err(SendError::Fault(Fault::Closed)));
-    // The seat goes with the last clone.
+    // The last clone releases the seat.
     assert_eq!((other.recv(), other.try_recv()), (Ok(1), Err(RecvError::Empty)));
     drop(sends);
     assert_eq!(other.recv(), Err(RecvError::Disconnected));
 }
 
 #[test]
-fn who_waits_while_a_clone_closes_is_told() {
+fn closing_a_clone_wakes_waiting_clones() {
     let name = Name::new();
     let _tx: mpmc::Sender<u64> = name.options().open().expect("open");
     let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
@@ -110,7 +110,7 @@ fn who_waits_while_a_clone_closes_is_told() {
 }
 
 #[test]
-fn what_a_clone_has_in_hand_outlives_a_close() {
+fn an_unacknowledged_message_outlives_the_close_of_a_clone() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().capacity(2).open().expect("open");
     let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
@@ -149,7 +149,7 @@ fn each_side_waits_for_the_other() {
 }
 
 #[test]
-fn the_other_kind_is_refused() {
+fn the_other_flavor_is_refused() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().open().expect("open");
     let Err(Error::TypeMismatch { expected, found }) =

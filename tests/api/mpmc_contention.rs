@@ -1,5 +1,5 @@
-//! Eight senders and eight receivers on few processors: all get on, and who is stopped in the middle
-//! of a message is waited for and named by its PID, and not taken for dead.
+//! Eight senders and eight receivers on few processors: all make progress; a process that is
+//! stopped in the middle of a message is named by its PID, waited for, and not considered dead.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,11 @@ use sysvring_support::{test, work};
 
 const EACH_SIDE: u64 = 8;
 const CAPACITY: usize = 64;
-/// Messages of each sender: the ring goes round some hundred times.
+/// The number of messages of each sender: some hundred laps of the ring.
 const EACH: u64 = 2_000;
-/// How long a member waits before it asks for whom.
+/// The time after which a blocked member reports which process it waits for.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// How long one of them is stopped, after all of them have noticed.
+/// How long a process stays stopped after all others have reported it.
 const STOPPED: Duration = Duration::from_millis(500);
 
 type Message = [u64; 3];
@@ -28,7 +28,7 @@ fn open<H: sysvring::Handle>(orders: &mut Orders) -> H {
     Options::named(name).capacity(CAPACITY).max_members(20).open().expect("open")
 }
 
-/// Says whom it waits for, when that is somebody else than before.
+/// Reports which process it waits for, if that is another one than before.
 fn tell_of(pid: u32, known: &mut u32) {
     if *known != pid {
         *known = pid;
@@ -57,7 +57,7 @@ fn send_all(tx: &mpmc::Sender<Message>, own: u64, first: u64) {
     say("done");
 }
 
-/// Receives until the end, checks the order, and says how many and their sum.
+/// Receives until the end, checks the order, and reports the number of messages and their sum.
 #[work]
 fn receive(orders: &mut Orders) {
     receive_all(&open(orders), false);
@@ -91,7 +91,7 @@ fn receive_all(rx: &mpmc::Receiver<Message>, holds: bool) {
     say(format!("{count} {sum}"));
 }
 
-/// Has a slot in hand until it is told to go on.
+/// Holds a claimed slot until told to continue.
 #[work]
 fn stop_sending(orders: &mut Orders) {
     let tx: mpmc::Sender<Message> = open(orders);
@@ -100,19 +100,19 @@ fn stop_sending(orders: &mut Orders) {
     say("holds");
     hear();
     *loan = message(own, 0);
-    loan.commit().expect("nobody took it away");
+    loan.commit().expect("no member took it over");
     send_all(&tx, own, 1);
 }
 
-/// Has a message in hand until it is told to go on.
+/// Holds a message until told to continue.
 #[work]
 fn stop_receiving(orders: &mut Orders) {
     receive_all(&open(orders), true);
 }
 
-/// All of them, at work; one of them may be of another kind, and has begun before the others.
+/// All senders and receivers. Some of them may have started earlier, with other work.
 struct Crowd {
-    /// Held until the others have sent: between two of them there is always one.
+    /// Open until the others have sent, so that the stream does not end between two of them.
     last: mpmc::Sender<Message>,
     senders: Vec<Worker>,
     receivers: Vec<Worker>,
@@ -146,7 +146,7 @@ impl Crowd {
         }
     }
 
-    /// They come to their end, with every message once.
+    /// Waits until all end. Every message was received once.
     fn finish(self) {
         let finish = |mut worker: Worker| loop {
             match worker.hear().expect("an end") {
@@ -168,26 +168,26 @@ impl Crowd {
             sum += of.parse::<u64>().expect("a number");
         }
         assert_eq!((count, sum), (EACH_SIDE * EACH, EACH_SIDE * (EACH * (EACH - 1) / 2)));
-        assert_eq!((stat.redelivered, stat.dropped, stat.poisoned), (0, 0, 0), "taken for dead");
+        assert_eq!((stat.redelivered, stat.dropped, stat.poisoned), (0, 0, 0), "considered dead");
     }
 }
 
-/// Waits until somebody says that it waits for this one.
+/// Waits until some worker reports that it waits for this process.
 fn hear_of(workers: &mut [&mut Worker], pid: i32) {
     let start = Instant::now();
     loop {
         for worker in workers.iter_mut().filter(|worker| worker.has_line()) {
-            // One that was preempted may have been named before.
+            // A preempted process may have been named before.
             if worker.hear().expect("a line") == format!("behind {pid}") {
                 return;
             }
         }
-        assert!(start.elapsed() < Duration::from_secs(30), "nobody names it");
+        assert!(start.elapsed() < Duration::from_secs(30), "no member names it");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// Nobody takes it for dead while it is stopped; then it goes on.
+/// No member considers it dead while it is stopped; then it continues.
 fn go_on(last: &mpmc::Sender<Message>, stopped: &mut Worker) {
     std::thread::sleep(STOPPED);
     assert_eq!(last.deaths().expect("deaths"), []);
@@ -196,7 +196,7 @@ fn go_on(last: &mpmc::Sender<Message>, stopped: &mut Worker) {
 }
 
 #[test]
-fn all_get_on() {
+fn all_members_make_progress() {
     let mut crowd = Crowd::new();
     crowd.fill_up();
     crowd.finish();
@@ -227,7 +227,7 @@ fn a_stopped_receiver_is_waited_for() {
     crowd.receivers[0].signal(libc::SIGSTOP);
     crowd.fill_up();
     let pid = crowd.receivers[0].pid();
-    // The other receivers have all that is there; senders wait for its slot.
+    // The other receivers receive everything else; senders wait for its slot.
     hear_of(&mut crowd.senders.iter_mut().collect::<Vec<_>>(), pid);
     go_on(&crowd.last, &mut crowd.receivers[0]);
     crowd.finish();

@@ -1,4 +1,5 @@
-//! Many to many: every message once, in order of its sender, whoever dies.
+//! MPMC channels: every message is received once, in the order of its sender, whichever process
+//! dies.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, say};
 use sysvring_support::{test, work};
 
-/// Sends `count` pairs of a number and its own.
+/// Sends `count` pairs of its number and a counter.
 #[work]
 fn send(orders: &mut Orders) {
     let (name, own, count): (String, u64, u64) = (orders.next(), orders.next(), orders.next());
@@ -18,7 +19,7 @@ fn send(orders: &mut Orders) {
     }
 }
 
-/// Receives until the end, checks the order, and says how many and the sum.
+/// Receives until the end, checks the order, and reports the number of messages and their sum.
 #[work]
 fn receive(orders: &mut Orders) {
     let name: String = orders.next();
@@ -40,7 +41,7 @@ fn every_message_once() {
     for (senders, receivers, capacity) in [(1, 1, 1), (4, 4, 8), (4, 1, 1024), (1, 4, 64)] {
         const EACH: u64 = 5_000;
         let name = Name::new();
-        // Held until the others have sent: between two of them there is always one.
+        // Open until the others have sent, so that the stream does not end between two of them.
         let last: mpmc::Sender<[u64; 3]> = name.options().capacity(capacity).open().expect("open");
         let mut rx: Vec<_> = (0..receivers)
             .map(|_| Worker::start(&[&"mpmc_delivery::receive", &name]).expect("start"))
@@ -61,7 +62,7 @@ fn every_message_once() {
     }
 }
 
-/// Takes messages under a guard, says each before it acknowledges.
+/// Receives messages in place, and reports each before it acknowledges it.
 #[work]
 fn work_slowly(orders: &mut Orders) {
     let name: String = orders.next();
@@ -95,7 +96,7 @@ fn a_stream_survives_its_workers() {
             tx.send(&[0, n, n]).expect("send");
         }
         tx.flush(Duration::from_secs(60)).expect("flush");
-        // Who came after the last sender would wait for the next one.
+        // A receiver that joins after the last sender left would wait for the next sender.
         let _ = all_seen.recv();
     });
     let mut done = Some(done);
@@ -113,7 +114,8 @@ fn a_stream_survives_its_workers() {
         }
         for slot in &mut workers {
             let Some(worker) = slot else { continue };
-            // It may have acknowledged what it did not say in time, but never the other way round.
+            // It may have acknowledged a message that it did not report in time, but not the
+            // reverse.
             if done.is_some() && kills < 60 && seen.len() as u64 > 40 * (kills + 1) {
                 worker.kill().expect("kill");
                 kills += 1;
@@ -123,7 +125,7 @@ fn a_stream_survives_its_workers() {
                 *slot = Some(start());
                 continue;
             }
-            // One that has nothing to do would keep us from all others.
+            // A worker without messages would block the reading of all others.
             if done.is_some() && !worker.has_line() {
                 continue;
             }
@@ -140,7 +142,7 @@ fn a_stream_survives_its_workers() {
 }
 
 #[test]
-fn clones_are_one_member_and_try_clones_another() {
+fn clones_share_a_seat_and_try_clone_takes_another() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().label("a label").open().expect("open");
     let clone = tx.clone();
@@ -166,7 +168,7 @@ fn clones_are_one_member_and_try_clones_another() {
 }
 
 #[test]
-fn the_slow_are_named() {
+fn a_slow_member_is_named() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().open().expect("open");
     let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
@@ -181,7 +183,7 @@ fn the_slow_are_named() {
 }
 
 #[test]
-fn a_place_is_written_once() {
+fn recv_into_writes_its_buffer_once() {
     let name = Name::new();
     let tx: mpmc::Sender<[u64; 3]> = name.options().open().expect("open");
     let rx: mpmc::Receiver<[u64; 3]> = name.options().attach().expect("attach");
@@ -202,7 +204,7 @@ fn a_place_is_written_once() {
 }
 
 #[test]
-fn the_seats_are_counted() {
+fn the_number_of_seats_is_limited() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().max_members(3).open().expect("open");
     let all: Vec<_> = (0..2).map(|_| tx.try_clone().expect("a seat")).collect();
@@ -214,10 +216,10 @@ fn the_seats_are_counted() {
     tx.try_clone().expect("a seat again");
 }
 
-/// A guard and a loan that were forgotten end with their handle: the message comes again, the slot is
-/// stepped over, also when another member has the seat by then.
+/// A forgotten guard and a forgotten loan end with their handle: the message is delivered again,
+/// and receivers step over the slot, even if another member has the seat by then.
 #[test]
-fn what_was_forgotten_in_hand_is_given_back() {
+fn forgotten_guards_and_loans_end_with_their_handle() {
     for again in [false, true] {
         let name = Name::new();
         let options = name.options().capacity(2);
@@ -226,7 +228,7 @@ fn what_was_forgotten_in_hand_is_given_back() {
         let forgetful: mpmc::Receiver<u64> = name.options().attach().expect("attach");
         tx.send(&1).expect("send");
         std::mem::forget(forgetful.recv_ref().expect("a message"));
-        // Looks through the slots while there is nothing for it.
+        // Scans the slots while there is no message for it.
         assert_eq!(rx.recv_timeout(Duration::from_millis(1)), Err(RecvError::Timeout));
         drop(forgetful);
         let other = again.then(|| name.options().attach::<mpmc::Receiver<u64>>().expect("attach"));
@@ -243,9 +245,9 @@ fn what_was_forgotten_in_hand_is_given_back() {
     }
 }
 
-/// A receiver that finds the channel empty waits for the next sender, whatever happened there before.
+/// A receiver that finds the channel empty waits for the next sender, whatever happened before.
 #[test]
-fn what_was_given_up_is_no_message() {
+fn an_abandoned_slot_is_not_a_message() {
     for sent in 0..40 {
         let name = Name::new();
         let tx: mpmc::Sender<u64> = name.options().capacity(64).open().expect("open");
@@ -264,7 +266,7 @@ fn what_was_given_up_is_no_message() {
         let tx: mpmc::Sender<u64> = name.options().attach().expect("attach");
         tx.send(&7).expect("send");
         drop(tx);
-        // With a message in it, it is another one's turn to end.
+        // If it holds a message, the stream ends for another receiver first.
         let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
         let other: mpmc::Receiver<u64> = name.options().attach().expect("attach");
         assert_eq!(rx.recv(), Ok(7), "after {sent}");
@@ -273,10 +275,10 @@ fn what_was_given_up_is_no_message() {
     }
 }
 
-/// However many slots were given up, and whoever stepped over them: who comes, and who comes back, finds
-/// the place where the next message is.
+/// However many slots were abandoned, and whichever member stepped over them: a member that joins,
+/// or joins again, finds the position of the next message.
 #[test]
-fn what_was_given_up_keeps_nobody_out() {
+fn abandoned_slots_do_not_mislead_new_members() {
     for between in [0, 1, 3] {
         let name = Name::new();
         let tx: mpmc::Sender<u64> = name.options().capacity(4).open().expect("open");
@@ -298,9 +300,10 @@ fn what_was_given_up_keeps_nobody_out() {
     }
 }
 
-/// Longer, too, than what is acknowledged together; what is not wanted stays.
+/// Longer than the messages that are acknowledged together; messages beyond the requested number
+/// stay.
 #[test]
-fn a_batch_is_as_long_as_there_are_messages() {
+fn a_batch_contains_all_available_messages() {
     let tx: mpmc::Sender<u64> = Options::private().capacity(256).open().expect("open");
     let rx: mpmc::Receiver<u64> = Options::id(tx.id()).open().expect("open");
     let (mut sent, mut messages) = (0, Vec::new());

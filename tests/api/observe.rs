@@ -1,4 +1,4 @@
-//! Looking at channels without joining them: everything is seen, nothing is disturbed.
+//! Observing channels without joining them shows everything and changes nothing.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use sysvring_support::raw_ipc::Key;
 use sysvring_support::worker::{Orders, Worker, end_with_parent, hear, say};
 use sysvring_support::{inject, raw_ipc, test, work};
 
-/// Takes a seat, sends or receives some, says so; then leaves or waits to be killed.
+/// Joins, sends or receives some messages, reports that, and then leaves or waits to be killed.
 #[work]
 fn sit(orders: &mut Orders) {
     let (name, side, some): (String, String, u64) = (orders.next(), orders.next(), orders.next());
@@ -37,15 +37,15 @@ fn seated(name: &Name, side: &str, some: u64) -> Worker {
     worker
 }
 
-/// Whether a time that the kernel keeps, to the second and by a clock that lags a few milliseconds,
-/// lies between two others.
+/// Returns whether a time is between two others. The kernel keeps it in seconds, by a clock that
+/// lags by a few milliseconds.
 fn is_between(start: SystemTime, time: Option<SystemTime>, end: SystemTime) -> bool {
     let slack = Duration::from_millis(1_100);
     time.is_some_and(|time| start - slack <= time && time <= end)
 }
 
 #[test]
-fn everything_is_in_a_stat() {
+fn a_stat_contains_everything() {
     let start = SystemTime::now();
     let name = Name::new();
     let options = name.options().capacity(100).mode(0o640).schema(0xfeed).prefault(false);
@@ -79,7 +79,7 @@ fn everything_is_in_a_stat() {
     assert_eq!((set.uid, set.gid, set.cuid, set.cgid), (uid, gid, uid, gid));
     assert!(is_between(start, set.operation_time, end));
     assert!(is_between(start, set.change_time, end));
-    // A member sees the same.
+    // A member reports the same.
     let own = tx.stat().expect("stat");
     assert_eq!((own.id, own.key, own.depth, own.tail), (stat.id, stat.key, 3, 3));
     assert_eq!(own.members.len(), 2);
@@ -99,7 +99,7 @@ fn members_are_alive_or_left_or_died() {
     let start = SystemTime::now();
     let mut sender = seated(&name, "sender", 3);
     let sender_pid = sender.pid() as u32;
-    assert_eq!(observer().len(), 1, "who never came is not there");
+    assert_eq!(observer().len(), 1, "a member that never joined is not connected");
     let mut receiver = seated(&name, "receiver", 2);
     let receiver_pid = receiver.pid() as u32;
     let members = observer();
@@ -143,7 +143,7 @@ fn members_are_counted_from_where_they_joined() {
 }
 
 #[test]
-fn a_stat_reads_well() {
+fn a_stat_is_readable_text() {
     let name = Name::new();
     let mut rx: Receiver<u64> = name.options().capacity(8).label("me").open().expect("open");
     let mut sender = seated(&name, "sender", 3);
@@ -182,7 +182,7 @@ fn all_channels_are_listed() {
     }
     assert!(list.iter().all(|stat| stat.key != foreign.0), "no channel, not listed");
     drop(private);
-    // Others that list may still have it attached for a moment.
+    // Other tests that call `list` may have it attached for a moment.
     until(|| sysvring::list().expect("list").iter().all(|stat| stat.id != ids[2]));
 }
 
@@ -202,7 +202,7 @@ fn observers_change_nothing() {
     assert!((raw_ipc::bytes(tx.id().segment()), raw_ipc::values(set.id)) == before);
     let later = tx.stat().expect("stat").set.expect("a set");
     assert_eq!(later.operation_time, set.operation_time);
-    // It takes no seat: both are taken, and both can be given back and taken again.
+    // It takes no seat: both are taken, and both can be released and taken again.
     drop(rx);
     rx = name.options().attach().expect("attach");
     assert!((1..=3).all(|n| rx.recv() == Ok(n)));
@@ -218,16 +218,16 @@ fn observers_cannot_write() {
     Worker::run(&[&"observe::try_to_write", &name]);
 }
 
-/// Between two looks nothing is attached; and for a look, only reading is asked for.
+/// Nothing stays attached between two observations, and an observation attaches read-only.
 #[work]
 fn try_to_write(orders: &mut Orders) {
     let observer = Observer::open(orders.next::<String>()).expect("open");
     for _ in 0..3 {
         let segment = observer.stat().expect("stat").segment;
-        assert_eq!(segment.attached, 1, "during the look");
+        assert_eq!(segment.attached, 1, "during the observation");
         assert_eq!(raw_ipc::attachments(segment.id), [""; 0]);
     }
-    // `shmat` without SHM_RDONLY is refused from here on.
+    // From here on, `shmat` without SHM_RDONLY fails.
     inject::fail_where(libc::SYS_shmat, (2, libc::SHM_RDONLY as u32, 0), libc::EACCES)
         .expect("a filter");
     observer.stat().expect("a look is a read");
@@ -244,13 +244,13 @@ fn observers_keep_no_channel_alive() {
     drop(tx);
     let again = sysvring::stat(name.as_str());
     assert!(matches!(again, Err(Error::NotFound { .. })), "{again:?}");
-    // Others that list may still have it attached for a moment.
+    // Other tests that call `list` may have it attached for a moment.
     until(|| matches!(observer.stat(), Err(Error::Fault(Fault::Removed))));
     drop(options().create::<Receiver<u64>>().expect("the name is free"));
     assert!(matches!(observer.stat(), Err(Error::Fault(Fault::Removed))), "another one");
 }
 
-/// Sends as fast as it can until told to stop.
+/// Sends as fast as possible until told to stop.
 #[work]
 fn stream(orders: &mut Orders) {
     let mut tx: Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
@@ -261,7 +261,7 @@ fn stream(orders: &mut Orders) {
 }
 
 #[test]
-fn an_observer_sees_a_stream_pass() {
+fn an_observer_follows_a_stream() {
     let name = Name::new();
     let mut rx: Receiver<u64> = name.options().capacity(64).open().expect("open");
     let mut sender = Worker::start(&[&"observe::stream", &name]).expect("start");
@@ -283,7 +283,7 @@ fn an_observer_sees_a_stream_pass() {
     assert_eq!(rx.recv(), Err(RecvError::Fault(Fault::Removed)));
 }
 
-/// Another user, with no more than the right to read.
+/// Another user, who may only read.
 #[work]
 fn look_as_nobody(orders: &mut Orders) {
     // SAFETY: numbers only, in a process with one thread.
@@ -302,7 +302,7 @@ fn look_as_nobody(orders: &mut Orders) {
 }
 
 #[test(root)]
-fn who_may_read_may_look() {
+fn read_permission_suffices_to_observe() {
     let key = Key::new();
     let mut tx: Sender<u64> = key.options().mode(0o644).open().expect("open");
     tx.send(&1).expect("send");

@@ -1,4 +1,4 @@
-//! Timeouts of nothing and of ages, whatever the way of waiting.
+//! Timeouts of zero and of many years, with every `Wait`.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use sysvring_support::stopwatch::Stopwatch;
 
 const WAITS: [Wait; 3] = [Wait::Spin, Wait::Balanced, Wait::Park];
 
-/// Longer than any clock reaches, longer than the kernel's, and years.
+/// Longer than any clock reaches, longer than the kernel's maximum, and years.
 const AGES: [Duration; 4] = [
     Duration::MAX,
     Duration::from_nanos(u64::MAX),
@@ -21,7 +21,7 @@ const AGES: [Duration; 4] = [
     Duration::from_secs(86_400 * 365 * 100),
 ];
 
-/// What was to take no time did not.
+/// Fails if a call that should not wait took long.
 fn at_once<T>(what: impl FnOnce() -> T) -> T {
     let watch = Stopwatch::start();
     let result = what();
@@ -35,7 +35,7 @@ fn pair(name: &Name, wait: Wait) -> (Sender<u64>, Receiver<u64>) {
 }
 
 #[test]
-fn no_time_at_all() {
+fn a_timeout_of_zero() {
     for wait in WAITS {
         let name = Name::new();
         let (mut tx, mut rx) = pair(&name, wait);
@@ -46,7 +46,7 @@ fn no_time_at_all() {
             assert_eq!(lent, Err(RecvError::Timeout));
             let batch = at_once(|| rx.recv_batch_timeout(&mut Vec::new(), 2, timeout));
             assert_eq!(batch, Err(RecvError::Timeout));
-            // What is there needs no time.
+            // A message that is there takes no time.
             assert_eq!(at_once(|| tx.send_timeout(&1, timeout)), Ok(()));
             assert_eq!(at_once(|| tx.send_timeout(&2, timeout)), Ok(()));
             assert_eq!(at_once(|| tx.send_timeout(&3, timeout)), Err(SendError::Timeout));
@@ -65,13 +65,13 @@ fn no_time_at_all() {
         let left = tx.peer().expect("peer");
         assert_eq!(left, Peer::Left);
     }
-    // What the text says holds for whatever was waited for.
+    // The error text fits whatever the call waited for.
     advises(&SendError::Timeout);
     advises(&RecvError::Timeout);
 }
 
 #[test]
-fn a_short_time() {
+fn a_short_timeout() {
     let time = Duration::from_millis(30);
     for wait in WAITS {
         let name = Name::new();
@@ -91,7 +91,7 @@ fn a_short_time() {
     }
 }
 
-/// Opens the sender's end; sends when told.
+/// Opens the sender, and sends when told.
 #[work]
 fn send_late(orders: &mut Orders) {
     let mut tx: Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
@@ -103,7 +103,7 @@ fn send_late(orders: &mut Orders) {
 }
 
 #[test]
-fn ages_for_a_message() {
+fn years_of_waiting_for_a_message() {
     for wait in WAITS {
         let name = Name::new();
         let mut rx: Receiver<u64> = name.options().wait(wait).open().expect("open");
@@ -123,13 +123,13 @@ fn ages_for_a_message() {
             }
         }
         child.tell("end").expect("it listens");
-        // The end of the sender ends ages, too.
+        // The end of the sender also ends such a wait.
         assert_eq!(rx.recv_timeout(Duration::MAX), Err(RecvError::Disconnected));
         child.finish();
     }
 }
 
-/// Opens the receiver's end; receives when told.
+/// Opens the receiver, and receives when told.
 #[work]
 fn receive_late(orders: &mut Orders) {
     let mut rx: Receiver<u64> = Options::named(orders.next::<String>()).open().expect("open");
@@ -141,7 +141,7 @@ fn receive_late(orders: &mut Orders) {
 }
 
 #[test]
-fn ages_for_room() {
+fn years_of_waiting_for_room() {
     for wait in WAITS {
         let name = Name::new();
         let options = name.options().capacity(1).wait(wait);
@@ -167,7 +167,7 @@ fn ages_for_room() {
 }
 
 #[test]
-fn ages_for_a_peer() {
+fn years_of_waiting_for_a_peer() {
     for (wait, timeout) in [(Wait::Spin, AGES[0]), (Wait::Balanced, AGES[1]), (Wait::Park, AGES[3])]
     {
         let name = Name::new();

@@ -1,5 +1,5 @@
-//! Messages where they lie: loans are sent by `commit` and not before, guards acknowledge when they
-//! are dropped and not before.
+//! Messages in place: a loan is sent by `commit` and not before; a guard acknowledges when it is
+//! dropped and not before.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ fn a_dropped_loan_was_never_sent() {
 }
 
 #[test]
-fn a_forgotten_loan_is_lent_again() {
+fn the_slot_of_a_forgotten_loan_is_loaned_again() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair::<u64>(1);
     let mut loan = tx.loan().expect("room");
@@ -95,7 +95,7 @@ fn loans_wait_for_room() {
 }
 
 #[test]
-fn loans_are_made_shorter() {
+fn loans_are_shortened() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair::<[u8]>(4);
     for (lent, kept, len) in [(10, 4, 4), (10, 0, 0), (3, 3, 3), (3, 99, 3), (0, 1, 0)] {
@@ -108,7 +108,7 @@ fn loans_are_made_shorter() {
         let expected: Vec<u8> = (1..=len as u8).collect();
         assert_eq!(*rx.recv_boxed().expect("a message"), expected[..]);
     }
-    // Shorter and shorter, never longer again.
+    // It can be shortened several times, and never lengthened again.
     let mut loan = tx.loan_with(8).expect("it fits");
     loan.copy_from_slice(b"abcdefgh");
     loan.truncate(5);
@@ -123,7 +123,7 @@ fn loans_are_made_shorter() {
 }
 
 #[test]
-fn headers_are_lent_with_their_bytes() {
+fn headers_are_loaned_with_their_bytes() {
     let name = Name::new();
     let mut tx: Sender<Line> = name.options().slot_size(28).open().expect("open");
     let mut rx: Receiver<Line> = name.options().attach().expect("attach");
@@ -156,7 +156,7 @@ fn a_guard_acknowledges_when_dropped() {
 }
 
 #[test]
-fn a_forgotten_guard_lends_its_message_again() {
+fn the_message_of_a_forgotten_guard_is_received_again() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair::<u64>(4);
     tx.send_batch(&[1, 2, 3]).expect("room");
@@ -168,14 +168,14 @@ fn a_forgotten_guard_lends_its_message_again() {
     }
     assert_eq!((rx.recv(), rx.recv()), (Ok(1), Ok(2)));
     std::mem::forget(rx.try_recv_ref().expect("a message"));
-    // A receiver that comes later gets it, too.
+    // A receiver that joins later receives it, too.
     drop(rx);
     let mut rx: Receiver<u64> = name.options().attach().expect("attach");
     assert_eq!((rx.recv(), tx.len()), (Ok(3), 0));
 }
 
 #[test]
-fn a_held_guard_holds_up_the_sender() {
+fn a_held_guard_blocks_the_sender() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair::<u64>(1);
     tx.send(&1).expect("room");
@@ -188,7 +188,7 @@ fn a_held_guard_holds_up_the_sender() {
     assert_eq!(rx.try_recv(), Ok(2));
 }
 
-/// Takes some messages by value, the next one by a guard, and holds it.
+/// Receives some messages by value, and holds the next one by a guard.
 #[work]
 fn hold(orders: &mut Orders) {
     let (name, some): (String, u64) = (orders.next(), orders.next());
@@ -202,7 +202,7 @@ fn hold(orders: &mut Orders) {
 }
 
 #[test]
-fn a_receiver_with_a_guard_dies_and_the_message_comes_again() {
+fn the_message_of_a_guard_is_delivered_again_after_a_death() {
     let name = Name::new();
     let mut tx: Sender<u64> = name.options().capacity(16).open().expect("open");
     tx.send_batch(&(0..10).collect::<Vec<_>>()).expect("room");

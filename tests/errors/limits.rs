@@ -1,4 +1,4 @@
-//! The limits of the system, reached: what is told, that its advice helps, and that nothing is left.
+//! The limits of the system: the error names the limit, its advice helps, and nothing is left.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ use sysvring_support::{ipc_namespace, raw_ipc, test, work};
 use sysvring_support::error_text::{advises, refusal};
 use sysvring_support::stopwatch::Stopwatch;
 
-/// The limit that was told, with its call.
+/// Checks that the error names the limit and its call.
 #[track_caller]
 fn limit(error: Error, wanted: (&str, i32), named: &str) {
     let text = advises(&error);
@@ -53,7 +53,7 @@ fn simulated(_: &mut Orders) {
                 let options = || key.options().lifetime(lifetime).lock_memory(true);
                 limit(refusal(options().create::<Sender<u64>>()), (name, errno), named);
                 limit(refusal(options().open::<Receiver<u64>>()), (name, errno), named);
-                // Not even until the next reap.
+                // Nothing is left, even before the next reap.
                 key.assert_free();
             }
             let private = Options::private().lock_memory(true);
@@ -64,7 +64,7 @@ fn simulated(_: &mut Orders) {
 }
 
 #[test]
-fn limits_simulated() {
+fn simulated_limits() {
     Worker::start(&[&"limits::simulated"]).expect("start").finish();
 }
 
@@ -77,7 +77,7 @@ fn set_limit(resource: libc::__rlimit_resource_t, bytes: u64) {
 #[work]
 fn small(_: &mut Orders) {
     let key = Key::new();
-    // More than this program has, less than the channel needs.
+    // More than this program uses, less than the channel needs.
     set_limit(libc::RLIMIT_AS, 512 << 20);
     let wide = || key.options().slot_size(1 << 20).capacity(1024);
     limit(refusal(wide().create::<Sender<[u8]>>()), ("shmat", libc::ENOMEM), "address space");
@@ -116,11 +116,11 @@ fn unprivileged(_: &mut Orders) {
 }
 
 #[test]
-fn no_right_to_lock() {
+fn no_permission_to_lock() {
     Worker::start(&[&"limits::unprivileged"]).expect("start").finish();
 }
 
-/// More huge pages than any machine has ready.
+/// More huge pages than any host has free.
 #[test]
 fn no_huge_pages() {
     let key = Key::new();
@@ -131,7 +131,7 @@ fn no_huge_pages() {
     key.assert_free();
 }
 
-/// Somebody sets the semaphores by hand.
+/// The semaphores are set from outside.
 #[test]
 fn semaphores_at_their_limits() {
     const MOST: i32 = 32_767;
@@ -139,18 +139,18 @@ fn semaphores_at_their_limits() {
     let tx: Sender<u64> = key.options().create().expect("create");
     let set = key.set().expect("a set");
     let attach = || key.options().open_timeout(MOMENT).attach::<Receiver<u64>>();
-    // Wake-ups piled up on both sides: room is made where it is needed.
+    // Wake-ups accumulated on both sides: room is made where it is needed.
     for semaphore in [2, 3] {
         raw_ipc::set_value(set, semaphore, MOST).expect("SETVAL");
     }
-    drop(attach().expect("tokens are in nobody's way"));
+    drop(attach().expect("tokens of dead members disturb no member"));
     assert!(raw_ipc::values(set)[3] < 1000, "{:?}", raw_ipc::values(set));
     let watch = Stopwatch::start();
-    // As many users as can be counted.
+    // The maximum number of users.
     raw_ipc::set_value(set, raw_ipc::USERS, MOST).expect("SETVAL");
     let error = refusal(attach());
     limit(error, ("semop", libc::ERANGE), "remove the channel");
-    // A seat that nobody took.
+    // A seat that no member took.
     raw_ipc::set_value(set, raw_ipc::USERS, 1).expect("SETVAL");
     raw_ipc::set_value(set, 9, MOST).expect("SETVAL");
     match refusal(attach()) {
@@ -158,7 +158,7 @@ fn semaphores_at_their_limits() {
         other => panic!("not SeatTaken but {other:?}"),
     }
     raw_ipc::set_value(set, 9, 0).expect("SETVAL");
-    // A creator that there is not.
+    // A creator that does not exist.
     raw_ipc::set_value(set, raw_ipc::LIFECYCLE, 1).expect("SETVAL");
     match refusal(attach()) {
         Error::Busy { pid, .. } => assert_eq!(pid, std::process::id()),
@@ -177,7 +177,7 @@ fn sysctl(name: &str, value: &str) {
     fs::write(format!("/proc/sys/kernel/{name}"), value).expect(name);
 }
 
-/// Three channels without members, whose last member was killed.
+/// Makes three channels without members, whose last member was killed.
 fn leave_three() -> [Key; 3] {
     let keys = [Key::new(), Key::new(), Key::new()];
     for key in &keys {
@@ -187,7 +187,7 @@ fn leave_three() -> [Key; 3] {
     keys
 }
 
-/// Creating fails, leaves nothing, and works once what the dead left is reaped.
+/// Creating fails, leaves nothing, and works after the leftovers are reaped.
 fn is_full_until_reaped(wanted: (&str, i32), named: &str) {
     let before = marked();
     let key = Key::new();
@@ -206,7 +206,7 @@ fn many_segments(_: &mut Orders) {
     sysctl("shmmni", "3");
     let _three = leave_three();
     is_full_until_reaped(("shmget", libc::ENOSPC), "kernel.shmmni");
-    // As many pages as may be: those of one small channel.
+    // The maximum number of pages: those of one small channel.
     sysctl("shmmni", "100");
     sysctl("shmall", "8");
     let key = Key::new();
@@ -216,7 +216,7 @@ fn many_segments(_: &mut Orders) {
 }
 
 #[test(root)]
-fn as_many_segments_as_may_be() {
+fn the_maximum_number_of_segments() {
     Worker::start(&[&"limits::many_segments"]).expect("start").finish();
 }
 
@@ -237,7 +237,7 @@ fn large_segments(_: &mut Orders) {
     );
     key.assert_free();
     assert_eq!(marked(), []);
-    // The advice helps; and to attach takes nothing.
+    // The advice helps; and attaching takes nothing.
     let tx: Sender<u64> = key.options().capacity(64).create().expect("create");
     sysctl("shmmax", "1");
     drop(key.options().attach::<Receiver<u64>>().expect("attach"));
@@ -245,7 +245,7 @@ fn large_segments(_: &mut Orders) {
 }
 
 #[test(root)]
-fn segments_as_large_as_may_be() {
+fn the_maximum_size_of_segments() {
     Worker::start(&[&"limits::large_segments"]).expect("start").finish();
 }
 
@@ -267,7 +267,7 @@ fn many_sets(_: &mut Orders) {
 }
 
 #[test(root)]
-fn as_many_sets_as_may_be() {
+fn the_maximum_number_of_sets() {
     Worker::start(&[&"limits::many_sets"]).expect("start").finish();
 }
 
@@ -276,7 +276,7 @@ fn few_operations(_: &mut Orders) {
     assert!(ipc_namespace::enter_as_any_user(), "{}", std::io::Error::last_os_error());
     let key = Key::new();
     let tx: Sender<u64> = key.options().create().expect("create");
-    // With fewer than three not even the question can be asked whether anybody is there.
+    // With fewer than three operations, not even liveness can be checked.
     for most in 3..9 {
         sysctl("sem", &format!("250 32000 {most} 100"));
         let wanted = ("semop", libc::E2BIG);

@@ -1,4 +1,4 @@
-//! Messages too long, messages that are no value of their type, and slots that hold what nobody sends.
+//! Messages that are too long, messages that are not a value of their type, and corrupted slots.
 
 use std::fmt::Debug;
 use std::sync::atomic::Ordering::Relaxed;
@@ -47,7 +47,7 @@ struct Letter {
 }
 
 #[test]
-fn too_long() {
+fn messages_that_are_too_long() {
     let key = Key::new();
     let mut tx: Sender<[u8]> = key.options().capacity(4).slot_size(10).open().expect("open");
     let mut rx: Receiver<[u8]> = key.options().open().expect("open");
@@ -64,7 +64,7 @@ fn too_long() {
     assert!(matches!(tx.loan_with(usize::MAX).map(drop), Err(SendError::TooLong { max: 10, .. })));
     let text = advises(&refused);
     assert!(text.contains("11 bytes") && text.contains("of 10") && text.contains("slot_size"));
-    // Nothing was sent, and the handle goes on.
+    // Nothing was sent, and the handle still works.
     assert_eq!((tx.len(), tx.position()), (0, 0));
     let batch: [&[u8]; 4] = [b"one", b"two", &long, b"three"];
     let ended = BatchError { sent: 2, error: refused };
@@ -77,7 +77,7 @@ fn too_long() {
     assert_eq!(rx.try_recv_boxed(), Err(RecvError::Empty));
 }
 
-/// A sender that says the same of its type but not the same by it.
+/// A sender that declares the same type and means another one.
 fn liars<S, R>() -> (Sender<S>, Receiver<R>, Key)
 where
     S: sysvring::Message + ?Sized,
@@ -89,7 +89,7 @@ where
     (tx, rx, key)
 }
 
-/// Sends `good`, `bad`, `good`; whoever receives gets the first, the truth about the second, the last.
+/// Sends `good`, `bad`, `good`; a receiver gets the first, the error of the second, and the last.
 fn lies<S, R>(good: S, bad: S)
 where
     S: sysvring::Message + Copy,
@@ -112,7 +112,7 @@ where
 }
 
 #[test]
-fn invalid_bytes_are_set_aside() {
+fn invalid_messages_are_discarded() {
     lies::<u8, bool>(1, 7);
     lies::<u8, bool>(0, 255);
     lies::<u8, Colour>(2, 0);
@@ -121,14 +121,14 @@ fn invalid_bytes_are_set_aside() {
     lies::<u32, char>(0x10_ffff, 0x11_0000);
     lies::<[u16; 2], Light>([0x0201, 0], [0x0202, 0]);
     lies::<[u16; 2], Light>([0x0100, 9], [0x0000, 9]);
-    // Types that any bytes are a value of tell nothing apart.
+    // Types of which any bytes are a value accept it.
     let (mut tx, mut rx, _key) = liars::<i64, f64>();
     tx.send(&-1).expect("send");
     assert!(rx.recv().is_ok_and(f64::is_nan));
 }
 
 #[test]
-fn invalid_bytes_in_every_call() {
+fn every_call_reports_invalid_messages() {
     let (mut tx, mut rx, _key) = liars::<u8, bool>();
     let mut position = 0;
     let mut batch = Vec::new();
@@ -155,7 +155,7 @@ fn invalid_bytes_in_every_call() {
     assert_eq!(rx.recv_batch(&mut batch, 8), Err(RecvError::Invalid { position: position + 2 }));
     assert_eq!(rx.try_recv_batch(&mut batch, 8), Ok(2));
     assert_eq!(batch, [true, false, true, true]);
-    // An iterator goes on after it.
+    // An iterator continues after it.
     tx.send_batch(&[1, 2, 1]).expect("send");
     drop(tx);
     let all: Vec<_> = rx.iter().collect();
@@ -201,7 +201,7 @@ fn invalid_text_and_lengths() {
     }
 }
 
-/// A receiver that was told of corruption says so for ever, whatever it is asked.
+/// A receiver that found corruption reports it for ever, in every call.
 fn stays_corrupt(rx: &mut Receiver<[u8]>, what: &str) {
     let watch = Stopwatch::start();
     let corrupt = |fault: Fault| match fault {
@@ -257,8 +257,8 @@ fn a_length_longer_than_the_slot() {
 }
 
 #[test]
-fn a_word_that_cannot_be() {
-    // Of a lap to come, of phases and owners that SPSC channels do not have, noise.
+fn a_corrupt_slot_state() {
+    // Of a future lap, with phases and owners that SPSC channels do not have, and random bits.
     for word in [1, 3, full(1), full(1) | 8, 2 | 1 << 11, 1 << 16, full(1 << 40), u64::MAX] {
         let key = Key::new();
         let mut tx: Sender<[u8]> = key.options().capacity(4).open().expect("open");
@@ -272,7 +272,7 @@ fn a_word_that_cannot_be() {
 }
 
 #[test]
-fn a_word_that_cannot_be_wakes_who_waits() {
+fn a_corrupt_slot_state_wakes_blocked_waiters() {
     for wait in [sysvring::Wait::Spin, sysvring::Wait::Balanced, sysvring::Wait::Park] {
         let key = Key::new();
         let _tx: Sender<u64> = key.options().capacity(4).open().expect("open");
@@ -284,7 +284,7 @@ fn a_word_that_cannot_be_wakes_who_waits() {
             // SAFETY: takes nothing and cannot fail.
             say.send(unsafe { libc::gettid() }).expect("it is heard");
             tell.send(rx.recv()).expect("it is heard");
-            // What it waited for a processor is known as long as it lives.
+            // How long it waited for a processor is known only while it lives.
             let _ = released.recv();
         });
         let thread = hear.recv().expect("it says its number");
@@ -300,9 +300,9 @@ fn a_word_that_cannot_be_wakes_who_waits() {
     }
 }
 
-/// Garbage in head, credit and tail while both sides are there.
+/// Corrupt head, credit and tail while both sides are there.
 #[test]
-fn ends_that_cannot_be() {
+fn corrupt_head_credit_and_tail() {
     for garbage in [5, 1000, 1 << 40, 1 << 63, u64::MAX - 4, u64::MAX] {
         for wait in [false, true] {
             let key = Key::new();
@@ -325,12 +325,12 @@ fn ends_that_cannot_be() {
                 assert_eq!(tx.send_batch(&[4]), Err(ended));
             }
             tx.close().expect("close");
-            // A receiver knows by itself how far it is.
+            // A receiver keeps its position itself.
             assert_eq!(rx.recv(), Ok(0));
             assert_eq!((rx.recv(), rx.recv(), rx.recv()), (Ok(1), Ok(2), Ok(3)));
             assert_eq!(rx.recv(), Err(RecvError::Disconnected));
         }
-        // Credit may be of any age. What it does not say, the head does.
+        // Credit may be arbitrarily stale. The head is exact.
         let key = Key::new();
         let mut tx: Sender<u64> = key.options().capacity(4).open().expect("open");
         let mut rx: Receiver<u64> = key.options().open().expect("open");
@@ -342,7 +342,7 @@ fn ends_that_cannot_be() {
         for n in 0..9 {
             assert_eq!((rx.recv(), tx.send(&(n + 4))), (Ok(n), Ok(())), "credit {garbage:#x}");
         }
-        // The tail is for those who come later, and only they are told.
+        // The tail is for members that join later, and only they report it.
         let key = Key::new();
         let mut tx: Sender<u64> = key.options().capacity(4).open().expect("open");
         let mut rx: Receiver<u64> = key.options().open().expect("open");
@@ -351,11 +351,11 @@ fn ends_that_cannot_be() {
         memory.u64(at::TAIL).store(garbage, Relaxed);
         assert_eq!(rx.recv(), Ok(0));
         assert!(tx.len() <= 4 && rx.len() <= 4 && tx.stat().expect("stat").depth <= 4);
-        // A sender that leaves puts it right; this one cannot.
+        // A sender that leaves corrects it; this one cannot.
         drop(tx);
         memory.u64(at::TAIL).store(garbage, Relaxed);
         if garbage == u64::MAX {
-            // Not far behind the head, it is put right.
+            // Close to the head, it is corrected.
             let mut tx: Sender<u64> = key.options().attach().expect("attach");
             assert_eq!((tx.send(&1), rx.recv()), (Ok(()), Ok(1)));
             continue;
@@ -366,9 +366,9 @@ fn ends_that_cannot_be() {
     }
 }
 
-/// Garbage in the words where sides park: nothing is lost but time.
+/// Corrupt words of parked waiters: nothing is lost but time.
 #[test]
-fn flags_that_nobody_set() {
+fn corrupt_flags_of_parked_waiters() {
     let key = Key::new();
     for field in [at::RECEIVERS, at::SENDERS] {
         for bit in 0..32 {
@@ -377,7 +377,7 @@ fn flags_that_nobody_set() {
             let memory = Segment::of(tx.id().segment());
             for n in 0..8 {
                 memory.u32(field).fetch_xor(1 << bit, Relaxed);
-                // How often that side came, and when it was woken.
+                // How often that side was joined, and when it was woken.
                 memory.u32(field + 4).store(n as u32 * 77, Relaxed);
                 memory.u64(field + 8).store(u64::MAX - n, Relaxed);
                 match tx.send_timeout(&n, MOMENT) {
@@ -387,7 +387,7 @@ fn flags_that_nobody_set() {
                 }
             }
             drop((tx, rx));
-            // The next life knows nothing of it.
+            // The next members are not affected.
             let mut rx: Receiver<u64> = key.options().open().expect("open");
             let mut tx: Sender<u64> = key.options().open().expect("open");
             assert_eq!((tx.send(&9), rx.recv()), (Ok(()), Ok(9)), "bit {bit} at {field}");

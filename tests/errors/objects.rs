@@ -1,5 +1,5 @@
-//! What lies under a channel's key and is no channel: foreign, half-made, cut, of another version; and
-//! headers with every field and every byte changed.
+//! Objects under a channel's key that are not a channel: foreign, incomplete, truncated, of another
+//! version; and headers with every field and every byte changed.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ fn hold_semaphore(orders: &mut Orders) {
     hear();
 }
 
-/// Whatever is asked of this key is refused as not ours, and nothing is changed.
+/// Every call with this key returns `ForeignObject` and changes nothing.
 fn is_not_ours(key: &Key, what_is_there: &str) {
     let before = (key.segment(), key.set());
     let not_ours = |error: Error| match &error {
@@ -58,10 +58,10 @@ fn foreign_segments() {
         (1024, 0o600, 0, "no sysvring magic number"),
         (8192, 0o600, 0, "no sysvring magic number"),
         (8192, 0o644, b'S', "no sysvring magic number"),
-        // Marked like ours, perhaps by chance.
+        // With the mark of this crate, perhaps by chance.
         (100, 0o601, 0, "smaller than a channel header"),
         (8192, 0o601, 0xff, "no sysvring magic number"),
-        // Executable for more than "others": not our mark.
+        // Executable not only for others: not the mark.
         (8192, 0o755, 0, "no sysvring magic number"),
     ] {
         let key = Key::new();
@@ -81,13 +81,13 @@ fn foreign_sets() {
         is_not_ours(&key, "semaphore set");
         raw_ipc::set_value(set, 0, 1).expect("SETVAL");
         is_not_ours(&key, "semaphore set");
-        // Beside a segment of ours, too.
+        // Beside a marked segment, too.
         key.make_segment(8192, 0o601);
         is_not_ours(&key, "semaphore set");
     }
 }
 
-/// What creators leave when they are killed at one point or another.
+/// Returns what creators leave when they are killed at several points.
 fn leftovers() -> Vec<fn(&Key)> {
     fn segment(key: &Key) {
         key.make_segment(8192, 0o601);
@@ -107,7 +107,7 @@ fn leftovers() -> Vec<fn(&Key)> {
 }
 
 #[test(quiet)]
-fn half_made() {
+fn incomplete_channels() {
     for leave in leftovers() {
         let key = Key::new();
         leave(&key);
@@ -139,9 +139,9 @@ fn leave_afresh(key: &Key, leave: fn(&Key)) {
     leave(key);
 }
 
-/// Somebody who is stopped in the middle of creating, and continues.
+/// A creator that is stopped halfway, and dies later.
 #[test(quiet)]
-fn half_made_and_still_at_it() {
+fn incomplete_channels_whose_creator_lives() {
     let key = Key::new();
     let set = key.make_set(10, 0o601);
     let mut builder =
@@ -167,13 +167,13 @@ fn half_made_and_still_at_it() {
         }
         busy(refusal(key.options().open_timeout(Duration::ZERO).open::<Sender<u64>>()));
     }
-    // Reaping leaves it alone: somebody is at it.
+    // Reaping leaves it alone, because its creator lives.
     sysvring::reap().expect("reap");
     assert!(key.set() == Some(set) && key.segment().is_some());
-    // It dies, and is in nobody's way.
+    // The creator dies, and blocks no other process.
     builder.kill_and_wait().expect("kill");
     let tx: Sender<u64> = key.options().create().expect("create");
-    // And somebody who holds up a whole channel.
+    // A process that holds the lifecycle semaphore of a complete channel.
     let set = key.set().expect("a set");
     let mut builder =
         Worker::start(&[&"objects::hold_semaphore", &set, &raw_ipc::LIFECYCLE]).expect("start");
@@ -210,9 +210,9 @@ fn another_version() {
     }
 }
 
-/// Where there are members nobody is creating, so nobody waits for that.
+/// If there are members, no process is creating it, so an open does not wait for one.
 #[test]
-fn a_magic_gone_under_a_member() {
+fn a_magic_number_overwritten_under_a_member() {
     for (magic, members) in [(0, true), (1, true), (u64::MAX, false)] {
         let key = Key::new();
         let tx: Sender<u64> = key.options().create().expect("create");
@@ -230,9 +230,9 @@ fn a_magic_gone_under_a_member() {
     }
 }
 
-/// System V segments cannot be cut; but a header can lie in a segment that is smaller.
+/// System V segments cannot shrink, but a header can be in a segment that is too small.
 #[test]
-fn cut_to_a_smaller_segment() {
+fn a_header_in_a_segment_that_is_too_small() {
     let (whole, cut) = (Key::new(), Key::new());
     let tx: Sender<u64> = whole.options().capacity(1024).create().expect("create");
     let total = 4096 + 1024 * 16;
@@ -272,7 +272,7 @@ fn two_names_with_one_key() {
     collides(refusal(name.options().open::<Receiver<u64>>()));
     collides(refusal(name.options().attach::<Receiver<u64>>()));
     collides(refusal(sysvring::stat(name.as_str())));
-    // Above all, nobody removes another's channel.
+    // Above all, it does not remove another channel.
     collides(refusal(sysvring::remove(name.as_str())));
     assert!(sysvring::stat(tx.id()).is_ok());
     memory.u8(at::NAME).store(name.as_str().as_bytes()[0], Relaxed);
@@ -288,7 +288,7 @@ fn segment_and_set_of_different_channels() {
     let error = refusal(one.options().open_timeout(SHORT).open::<Receiver<u64>>());
     let Error::Fault(Fault::Corrupt { what }) = error else { panic!("{error:?}") };
     assert!(what.contains("do not match"), "{what}");
-    // To look at it is no harm.
+    // Observing it does no harm.
     let stat = sysvring::stat(one.address()).expect("stat");
     assert!(stat.set.is_none() && stat.members.iter().all(|member| !member.alive));
     // Removing it removes nothing of the other one.
@@ -337,7 +337,7 @@ fn each_field_of_the_header() {
     corrupt(at::TOTAL, true, &sizes);
     corrupt(at::NONCE, false, &[0, 1 << 30, HALF, u32::MAX.into()]);
 
-    // What makes another type of it, and what anything may lie in.
+    // A field that makes it another type, and fields that may have any value.
     memory.u64(at::ELEMENT).store(8, Relaxed);
     let error = refusal(key.options().attach::<Sender<u64>>());
     assert!(matches!(error, Error::TypeMismatch { .. }), "{error:?}");
@@ -362,7 +362,7 @@ fn converse(tx: &mut Sender<u64>, rx: &mut Receiver<u64>) -> Result<(), String> 
             match rx.recv_timeout(SHORT) {
                 Ok(got) if got == n => break,
                 Ok(_) => {}
-                Err(RecvError::Timeout) => panic!("{n} was sent and never comes"),
+                Err(RecvError::Timeout) => panic!("{n} was sent and is never received"),
                 Err(error) => return Err(advises(&error)),
             }
         }

@@ -58,25 +58,25 @@ struct Letter {
 struct Page([u8; 8192]);
 
 #[test]
-fn slots_no_message_fits() {
+fn slots_that_no_message_fits() {
     let key = Key::new();
     let of = |bytes| key.options().slot_size(bytes);
     assert_eq!(invalid(refusal(of(0).open::<Sender<[u8]>>())), "slot_size");
     assert_eq!(invalid(refusal(of(15).open::<Sender<Letter>>())), "slot_size");
     assert_eq!(invalid(refusal(of(9).open::<Sender<u64>>())), "slot_size");
     assert_eq!(invalid(refusal(of(0).open::<Receiver<u64>>())), "slot_size");
-    // With 1024 slots unless asked otherwise.
+    // With the default of 1024 slots.
     assert_eq!(invalid(refusal(of(usize::MAX).open::<Receiver<str>>())), "capacity");
     assert_eq!(invalid(refusal(of(usize::MAX - 64).open::<Receiver<str>>())), "capacity");
     assert_eq!(invalid(refusal(key.options().open::<Sender<Page>>())), "message");
     key.assert_free();
 }
 
-/// Sizes that could be, on another machine.
+/// Sizes that are possible on another host.
 #[test]
 fn more_memory_than_there_is() {
     let key = Key::new();
-    // 2^48 bytes: more than a process can map, however willing the kernel is to promise memory.
+    // 2^48 bytes: more than a process can map, however much memory the kernel promises.
     for lifetime in [Lifetime::Kept, Lifetime::LastMember] {
         let wish = key.options().capacity(1 << 40).slot_size(240).lifetime(lifetime);
         let error = refusal(wish.create::<Sender<[u8]>>());
@@ -89,9 +89,9 @@ fn more_memory_than_there_is() {
 }
 
 #[test]
-fn a_mode_that_is_none() {
+fn invalid_modes() {
     let key = Key::new();
-    // Bits that mean nothing, and a channel that its own maker could neither use nor remove.
+    // Bits without a meaning, and a channel that its own creator could neither use nor remove.
     for mode in [0o601, 0o700, 0o1000, 0o10600, u32::MAX, 0, 0o400, 0o066, 0o266] {
         assert_eq!(invalid(refusal(key.options().mode(mode).open::<Sender<u64>>())), "mode");
     }
@@ -99,7 +99,7 @@ fn a_mode_that_is_none() {
 }
 
 #[test]
-fn addresses_that_are_none() {
+fn invalid_addresses() {
     let option = |options: Options| invalid(refusal(options.open::<Sender<u64>>()));
     assert_eq!(option(Options::named("")), "name");
     assert_eq!(option(Options::named("x".repeat(129))), "name");
@@ -117,7 +117,7 @@ fn addresses_that_are_none() {
     for text in ["0x", "0xnonsense", "0x123456789"] {
         assert_eq!(invalid(refusal(text.parse::<Address>().map(drop))), "key", "{text:?}");
     }
-    // The same for those who only look or remove.
+    // The same for calls that only observe or remove.
     for address in [Address::named(""), Address::Key(0)] {
         assert!(matches!(refusal(sysvring::stat(&address)), Error::InvalidOption { .. }));
         assert!(matches!(refusal(sysvring::remove(&address)), Error::InvalidOption { .. }));
@@ -125,15 +125,15 @@ fn addresses_that_are_none() {
     let path = Path::new("/no/such/file").into();
     let error = refusal(sysvring::remove(Address::File { path, project: 1 }));
     assert_eq!(invalid(error), "file");
-    // Forms that make no sense.
+    // Impossible combinations.
     assert_eq!(invalid(refusal(Options::private().attach::<Sender<u64>>())), "private");
     let id: ChannelId = "1:1".parse().expect("an identifier");
     assert_eq!(invalid(refusal(Options::id(id).create::<Sender<u64>>())), "id");
 }
 
-/// The wrong key, the wrong name, the identifier of what is gone.
+/// The wrong key, the wrong name, the identifier of a removed channel.
 #[test]
-fn addresses_of_nothing() {
+fn addresses_without_a_channel() {
     let (key, name) = (Key::new(), Name::new());
     let gone = {
         let tx: Sender<u64> = Options::private().create().expect("create");
@@ -155,11 +155,11 @@ fn addresses_of_nothing() {
         assert_eq!(nothing(refusal(sysvring::Observer::open(&address))), text);
         assert_eq!(nothing(refusal(sysvring::remove(&address))), text);
     }
-    // An identifier is never an order to create.
+    // An identifier never creates.
     assert_eq!(nothing(refusal(Options::id(gone).open::<Sender<u64>>())), gone.to_string());
     key.assert_free();
 
-    // Another channel's segment with this one's nonce, and the other way round.
+    // Another channel's segment with this one's nonce, and the reverse.
     let one: Sender<u64> = Options::private().create().expect("create");
     let two: Sender<u64> = Options::private().create().expect("create");
     let nonce = two.id().to_string().split_once(':').expect("two parts").1.to_owned();
@@ -186,12 +186,12 @@ fn another_capacity_slot_size_or_lifetime() {
     differs(name.options().slot_size(101), ("slot_size", "101", "100"));
     let lifetime = name.options().lifetime(Lifetime::LastMember);
     differs(lifetime, ("lifetime", "until its last member leaves", "kept"));
-    // What is rounded is compared rounded; what is not set is taken.
+    // Rounded options are compared after rounding; unset options are accepted as they are.
     for options in [name.options().capacity(9), name.options().slot_size(100), name.options()] {
         let rx: Receiver<[u8]> = options.attach().expect("attach");
         assert_eq!((rx.capacity(), rx.slot_size()), (16, 100));
     }
-    // The refused took no seat and left no trace.
+    // The refused calls took no seat and left no trace.
     assert_eq!(tx.stat().expect("stat").members.iter().filter(|m| m.alive).count(), 1);
 }
 
@@ -224,7 +224,7 @@ fn another_message_type() {
         error,
         ("8 bytes aligned to 8 with schema 0x8", "8 bytes aligned to 8 with schema 0x7"),
     );
-    // The type is wrong even where the seat is taken, too; and the right one fits.
+    // A wrong type is reported even if the seat is taken; and the correct one fits.
     let error = refusal(attach().open::<Sender<u32>>());
     differs(error, ("4 bytes aligned to 4", eight));
     drop(attach().schema(7).attach::<Receiver<u64>>().expect("the same type"));
@@ -232,7 +232,7 @@ fn another_message_type() {
 }
 
 #[test]
-fn the_strict_forms() {
+fn create_and_attach() {
     let key = Key::new();
     let error = refusal(key.options().attach::<Sender<u64>>());
     assert!(matches!(error, Error::NotFound { .. }), "{error:?}");
@@ -282,25 +282,25 @@ fn a_seat_that_is_taken() {
 }
 
 #[test]
-fn no_time_and_all_the_time_to_open() {
+fn an_open_timeout_of_zero_and_of_years() {
     let stat = |key: &Key| -> Option<Stat> { sysvring::stat(key.address()).ok() };
     for timeout in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
         let key = Key::new();
         let options = || key.options().open_timeout(timeout);
-        // Nobody is in the way, so no time is needed.
+        // No other process is creating it, so no time is needed.
         let mut tx: Sender<u64> = options().create().expect("create");
         let mut rx: Receiver<u64> = options().attach().expect("attach");
         tx.send(&1).expect("send");
         assert_eq!(rx.recv(), Ok(1));
         drop((tx, rx));
-        let tx: Sender<u64> = options().open().expect("open what nobody uses");
+        let tx: Sender<u64> = options().open().expect("open a channel without members");
         drop(tx);
         let error = refusal(options().attach::<Sender<u32>>());
         assert!(matches!(error, Error::TypeMismatch { .. }), "{error:?}");
         assert!(stat(&key).is_some());
         sysvring::remove(key.address()).expect("remove");
         assert!(stat(&key).is_none());
-        // What a dead creator left is in nobody's way either.
+        // The leftovers of a dead creator cause no wait either.
         key.make_segment(4096, 0o601);
         let tx: Sender<u64> = options().open().expect("open half a channel");
         assert_eq!(tx.capacity(), 1024);

@@ -1,4 +1,4 @@
-//! Channels of other users, and modes that let nobody in.
+//! Channels of other users, and modes that grant no access.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -11,7 +11,7 @@ use sysvring_support::{raw_ipc, test, work};
 
 use sysvring_support::error_text::{advises, refusal};
 
-/// Nobody: a user without a right to anything.
+/// The user `nobody`, who has no permissions.
 const NOBODY: u32 = 65_534;
 
 /// Becomes an ordinary user, if that is possible.
@@ -26,7 +26,7 @@ fn become_nobody() {
     end_with_parent();
 }
 
-/// The call that was refused.
+/// Returns the call that was denied.
 fn denied(error: Error) -> &'static str {
     match error {
         Error::PermissionDenied { channel, call } => {
@@ -37,7 +37,7 @@ fn denied(error: Error) -> &'static str {
     }
 }
 
-/// Everything that can be done with an address is refused.
+/// Every call with an address is denied.
 fn is_closed(address: &Address) {
     let options = || Options::address(address);
     denied(refusal(options().open::<Receiver<u64>>()));
@@ -74,7 +74,7 @@ fn no_way_in(orders: &mut Orders) {
     if let Ok(id) = id.parse() {
         is_closed(&Address::Id(id));
     }
-    // Not ours to see, nor to clear away.
+    // This user may neither see nor reap it.
     assert!(!is_listed(key));
     assert_eq!(sysvring::reap().expect("reap"), []);
 }
@@ -85,7 +85,7 @@ fn another_users_channel() {
     let (mut tx, mut rx) = pair(&key, 0o600);
     Worker::start(&[&"permissions::no_way_in", &key.0, &tx.id()]).expect("start").finish();
     is_undisturbed(&mut tx, &mut rx);
-    // Half-made ones of others as well.
+    // Incomplete channels of others as well.
     drop((tx, rx));
     Segment::of(key.segment().expect("a segment")).u64(at::MAGIC).store(0, Relaxed);
     Worker::start(&[&"permissions::no_way_in", &key.0, &"no id"]).expect("start").finish();
@@ -123,7 +123,7 @@ fn may_use(orders: &mut Orders) {
     become_nobody();
     let mut rx: Receiver<u64> = Options::key(key).attach().expect("attach");
     assert_eq!(rx.recv(), Ok(1));
-    // To use is not to remove, and no mode would change that.
+    // Permission to use is not permission to remove, whatever the mode.
     let refused = refusal(sysvring::remove(Address::Key(key)));
     assert!(
         refused.to_string().contains("only its owner, its creator or root can remove it"),
@@ -133,7 +133,7 @@ fn may_use(orders: &mut Orders) {
     say("refused");
     assert_eq!(rx.recv(), Ok(2));
     say("received");
-    // Its owner shuts it, and it is an error rather than a wait.
+    // Its owner revokes access; the call returns an error and does not wait.
     hear();
     let error = rx.recv_timeout(MOMENT).expect_err("no more rights");
     assert!(
@@ -151,7 +151,7 @@ fn a_channel_that_others_may_use() {
     let mut child = Worker::start(&[&"permissions::may_use", &key.0]).expect("start");
     tx.send(&1).expect("send");
     child.expect("refused");
-    // A refused removal has disturbed nobody.
+    // A denied removal affects no member.
     tx.send(&2).expect("send");
     child.expect("received");
     assert_eq!(tx.flush(MOMENT), Ok(()));
@@ -160,11 +160,11 @@ fn a_channel_that_others_may_use() {
     let pid = child.pid() as u32;
     child.tell("shut").expect("it listens");
     child.finish();
-    // The kernel took its seat back.
+    // The kernel released its seat.
     assert_eq!(tx.peer(), Ok(Peer::Died { pid }));
 }
 
-/// An owner is refused by a mode that does not let the owner in; root never is.
+/// A mode without access for the owner denies the owner, but never root.
 #[work]
 fn mode_of_nothing(_: &mut Orders) {
     become_nobody();
@@ -191,6 +191,6 @@ fn mode_of_nothing(_: &mut Orders) {
 }
 
 #[test]
-fn a_mode_of_nothing() {
+fn a_mode_that_grants_nothing() {
     Worker::start(&[&"permissions::mode_of_nothing"]).expect("start").finish();
 }

@@ -1,4 +1,4 @@
-//! Every system call fails with every errno: what is told, how fast, and what is left.
+//! Every system call fails with every errno: what is reported, how fast, and what is left.
 
 use std::fmt::{Debug, Display};
 use std::time::Duration;
@@ -17,10 +17,10 @@ use sysvring_support::stopwatch::Stopwatch;
 
 /// Some system calls, or one with a certain argument.
 struct Calls {
-    /// What a text must name.
+    /// What an error text must name.
     name: &'static str,
     numbers: &'static [libc::c_long],
-    /// Which argument, which of its bits, their value.
+    /// The number of the argument, its mask, and the value.
     only: Option<(usize, u32, u32)>,
 }
 
@@ -43,7 +43,7 @@ const SEMCTL: &[libc::c_long] = &[libc::SYS_semctl];
 const CREATING: u32 = libc::IPC_CREAT as u32;
 const WHOLE: u32 = u32::MAX;
 
-/// Of `shmctl` and `semctl` some commands alone as well.
+/// Some commands of `shmctl` and `semctl` fail separately as well.
 const CALLS: [Calls; 22] = [
     all("shmget", SHMGET),
     some("shmget", SHMGET, (2, CREATING, CREATING)),
@@ -83,7 +83,7 @@ const ERRNOS: [i32; 11] = [
     libc::EAGAIN,
 ];
 
-/// How long a call may wait for others.
+/// The maximum time that a call may wait for others.
 const TIMEOUT: Duration = Duration::from_millis(10);
 
 impl Display for Calls {
@@ -96,7 +96,7 @@ impl Display for Calls {
 }
 
 impl Calls {
-    /// From now on they fail.
+    /// Makes the calls fail from now on.
     fn fail(&self, errno: i32) {
         let done = match self.only {
             None => inject::fail(self.numbers, errno),
@@ -105,14 +105,14 @@ impl Calls {
         done.expect("a filter");
     }
 
-    /// Whether an error tells of this failure, so that somebody can do something about it.
+    /// Returns whether an error names this failure, so that the user can act on it.
     fn is_told(&self, errno: i32, error: &Error) -> bool {
         let gone = matches!(errno, libc::EINVAL | libc::EIDRM);
         match error {
-            // To the kernel there is nothing there, or not for long.
+            // To the kernel, the object does not exist, or is about to be removed.
             Error::NotFound { .. } | Error::Fault(Fault::Removed) => gone,
             Error::Busy { .. } => gone || errno == libc::EAGAIN,
-            // By the last try: what cannot be asked whether it is ours is not given back.
+            // In the last attempt: an object whose mark cannot be checked is not removed.
             Error::AlreadyExists { .. } => gone && self.name == "semctl",
             Error::SeatTaken { .. } => self.name == "semctl",
             Error::PermissionDenied { call, .. } => {
@@ -130,7 +130,7 @@ impl Calls {
     }
 }
 
-/// One call into the crate under a failure: whether it went well.
+/// Makes one call of the crate under a failure. Returns whether it succeeded.
 fn attempt<T>(
     calls: &Calls,
     errno: i32,
@@ -152,7 +152,7 @@ fn attempt<T>(
     }
 }
 
-/// What there is when a call begins to fail, and what a child may make.
+/// The objects that exist when a call begins to fail, and those that a child may make.
 struct Scene {
     joined: Key,
     removed: Key,
@@ -160,7 +160,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// Everything that can be done without a handle.
+    /// Makes every call that needs no handle.
     fn play(&self, calls: &Calls, errno: i32) -> Vec<(&'static str, bool)> {
         let mut done = Vec::new();
         let mut attempt = |what, act: &mut dyn FnMut() -> Result<(), Error>| {
@@ -188,11 +188,11 @@ impl Scene {
     }
 }
 
-/// Whether the crate can do without these calls.
+/// Returns whether the crate works without these calls.
 fn are_spared(calls: &Calls, errno: i32) -> bool {
     match calls.name {
         "shmdt" | "membarrier" | "getrandom" => true,
-        // Refused or unknown, not failed: pages are touched by hand.
+        // If denied or unknown, pages are touched one by one instead.
         "madvise" => {
             matches!(errno, libc::EINVAL | libc::ENOSYS | libc::EPERM | libc::EACCES)
         }
@@ -200,7 +200,7 @@ fn are_spared(calls: &Calls, errno: i32) -> bool {
     }
 }
 
-/// What must fail when these calls do.
+/// Returns which calls must fail when these system calls do.
 fn must_fail(calls: &Calls) -> &'static [&'static str] {
     match (calls.name, calls.only) {
         ("shmget", None) | ("semget", None) => {
@@ -239,15 +239,18 @@ fn before(orders: &mut Orders) {
                 assert!(done.iter().all(|(_, well)| *well), "{done:?} under {calls} {errno}");
             }
             for what in must_fail(calls) {
-                // Who looks or removes takes "there is none" for an answer.
+                // For calls that observe or remove, "does not exist" is an answer.
                 let gone = matches!(errno, libc::EINVAL | libc::EIDRM);
                 let tolerated = gone && matches!(*what, "stat" | "reap" | "remove" | "list");
                 let failed = done.iter().any(|(done, well)| done == what && !well);
-                assert!(failed || tolerated, "{what} did without {calls} {errno}");
+                assert!(
+                    failed || tolerated,
+                    "{what} succeeded although {calls} failed with {errno}"
+                );
             }
         });
         child.finish();
-        // What was there is unharmed.
+        // What existed before is intact.
         let tx = scene.joined.options().attach::<Sender<u64>>();
         let mut tx = tx.unwrap_or_else(|error| panic!("after {} {errno}: {error}", calls));
         assert_eq!((tx.send(&1), rx.recv()), (Ok(()), Ok(1)));
@@ -258,7 +261,7 @@ fn before(orders: &mut Orders) {
                 Err(error) => panic!("after {calls} {errno}: {error}"),
             }
         }
-        // And what could not be taken back is.
+        // What could not be undone is removed now.
         sysvring::reap().expect("reap");
         let [a, b, c] = &scene.made;
         let keys = [a, b, c, &scene.joined, &scene.removed];
@@ -266,7 +269,7 @@ fn before(orders: &mut Orders) {
     }
 }
 
-/// Nothing is left: under these keys, and where nobody else is, at all.
+/// Nothing is left: under these keys, or, in a namespace of its own, at all.
 fn is_clean(alone: bool, keys: &[&Key], after: &str) {
     keys.iter().for_each(|key| key.assert_free());
     assert!(!alone || marked().is_empty(), "after {after}: {:?}", marked());
@@ -279,7 +282,7 @@ fn calls_that_fail_before_there_is_a_handle() {
     }
 }
 
-/// What a handle says; a removed channel is what no object looks like.
+/// What a handle returns. If the object cannot be found, the channel counts as removed.
 fn says<T, E>(calls: &Calls, errno: i32, what: &str, act: impl FnOnce() -> Result<T, E>) -> bool
 where
     E: Into<Error> + Debug + Display,
@@ -295,7 +298,7 @@ where
     })
 }
 
-/// Everything that can be asked of two handles of a small channel.
+/// Makes every call on two handles of a small channel.
 fn play<T: Message>(
     calls: &Calls,
     errno: i32,
@@ -304,7 +307,7 @@ fn play<T: Message>(
 ) {
     let says_of =
         |what: &str, act: &mut dyn FnMut() -> Result<(), Error>| says(calls, errno, what, act);
-    // Messages need no call, so none can fail them.
+    // Messages need no system call, so none can fail them.
     for _ in 0..2 {
         assert_eq!((tx.send(&message), tx.try_send(&message)), (Ok(()), Ok(())));
         assert!(rx.recv().is_ok() && rx.try_recv().is_ok());
@@ -341,7 +344,7 @@ fn under(orders: &mut Orders) {
             play(calls, errno, (tx, rx), 5);
         });
         child.finish();
-        // Between processes: this one is told of the end of one whose calls all failed.
+        // Between processes: this one is told of the end of one whose system calls all failed.
         let other = Key::new();
         let options = || other.options().lifetime(Lifetime::LastMember);
         let mut rx: Receiver<u64> = options().create().expect("create");

@@ -1,5 +1,5 @@
-//! The pipeline leaves nothing, however it ends: by Ctrl-C, by the death of any of its processes, at
-//! any moment.
+//! The pipeline leaves nothing, however it ends: by Ctrl-C, or by the death of any of its
+//! processes, at any moment.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::ground::Ground;
 use crate::program::{Folder, Output, Running, example, signal_to};
 
-/// A file without end: a terabyte of zeros that takes no room.
+/// A file of a terabyte of zeros that takes no space.
 pub fn endless() -> Folder {
     let folder = Folder::new(&format!("endless-{:?}", thread::current().id()));
     folder.file("zeros", "the first words\n");
@@ -23,7 +23,7 @@ fn start(folder: &Folder) -> Running {
     Running::start(example("pipeline").arg(&folder.0))
 }
 
-/// The stages of a pipeline that are there: role and process. The second worker is "worker2".
+/// Returns the running stages of a pipeline: role and process. The second worker is "worker2".
 pub fn stages(pipeline: i32) -> HashMap<String, i32> {
     let mut found = HashMap::new();
     for entry in fs::read_dir("/proc").expect("/proc").flatten() {
@@ -46,22 +46,22 @@ pub fn stages(pipeline: i32) -> HashMap<String, i32> {
     found
 }
 
-/// What the kernel tells of a process that is there.
+/// Returns the state and the parent of a process.
 fn state_and_parent(pid: i32) -> Option<(char, i32)> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
-    // Behind the name, which is in parentheses and may contain some.
+    // After the name, which is in parentheses and may contain parentheses.
     let mut fields = stat.rsplit_once(") ")?.1.split(' ');
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
-/// Waits until all stages are at work: so many.
+/// Waits until this number of stages run.
 pub fn at_work(pipeline: &Running, ground: &Ground, all: usize) -> HashMap<String, i32> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let stages = stages(pipeline.pid());
         if stages.len() == all && !ground.is_clean() {
-            // Some of the way into the stream.
+            // Some messages are processed by then.
             thread::sleep(Duration::from_millis(30));
             return stages;
         }
@@ -73,9 +73,9 @@ pub fn at_work(pipeline: &Running, ground: &Ground, all: usize) -> HashMap<Strin
 fn assert_gone(processes: impl IntoIterator<Item = i32>) {
     for pid in processes {
         let deadline = Instant::now() + Duration::from_secs(10);
-        // Of orphans the first process may take its time to take notice.
+        // The first process may take a while to reap orphans.
         while state_and_parent(pid).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X')) {
-            assert!(Instant::now() < deadline, "process {pid} lives on");
+            assert!(Instant::now() < deadline, "process {pid} is still alive");
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -95,7 +95,7 @@ fn ctrl_c_ends_all_stages() {
 }
 
 #[test]
-fn signals_to_the_supervisor_alone_end_all_stages() {
+fn a_signal_to_the_supervisor_alone_ends_all_stages() {
     let ground = Ground::new();
     let folder = endless();
     for (signal, code) in [(libc::SIGINT, 130), (libc::SIGTERM, 143), (libc::SIGHUP, 129)] {
@@ -117,13 +117,13 @@ fn ctrl_c_at_any_moment_leaves_nothing() {
         let mut pipeline = start(&folder);
         thread::sleep(Duration::from_micros(n * 600));
         pipeline.signal_group(libc::SIGINT);
-        // One that comes while the handler is being installed is neither deadly nor seen, once in
-        // some ten thousand: it is pressed again.
+        // A signal that arrives while the handler is being installed neither kills nor is noticed,
+        // once in some ten thousand cases: it is sent again.
         if !pipeline.ends_within(Duration::from_secs(10)) {
             pipeline.signal_group(libc::SIGINT);
         }
         let Output { end, report, .. } = pipeline.output();
-        // Before it listens to signals it is killed by this one, with no stages yet.
+        // Before its handler is installed, the signal kills it; there are no stages yet.
         assert!(end.code() == Some(130) || end.signal() == Some(libc::SIGINT), "{end}");
         assert_eq!(report, "");
         ground.assert_clean();
@@ -171,7 +171,7 @@ fn a_reader_or_collector_killed_at_any_moment_leaves_nothing() {
             usize::from(errors.contains(&format!("the {role} (process {victim}) was killed")));
         ground.assert_clean();
     }
-    assert_eq!(killed, 40, "each told by its role and process");
+    assert_eq!(killed, 40, "each reported with its role and process");
 }
 
 #[test]
@@ -205,13 +205,13 @@ fn stages_do_not_outlive_their_supervisor() {
 }
 
 #[test]
-fn a_stopped_stage_does_not_keep_the_others() {
+fn a_stopped_stage_does_not_keep_the_others_alive() {
     let ground = Ground::new();
     let folder = endless();
     let pipeline = start(&folder);
     let stages = at_work(&pipeline, &ground, 4);
     signal_to(stages["reader"], libc::SIGSTOP);
-    // The others have nothing to do any more, and sleep.
+    // The other stages have nothing to do any more, and are parked.
     thread::sleep(Duration::from_millis(100));
     signal_to(stages["collector"], libc::SIGKILL);
     let Output { end, errors, .. } = pipeline.output();

@@ -1,4 +1,4 @@
-//! Workers of the pipeline are killed, by itself and by others, and its numbers stay right.
+//! Workers of the pipeline are killed, by itself and by others, and its counts stay correct.
 
 use std::env;
 use std::fs;
@@ -17,10 +17,10 @@ use crate::pipeline::{assert_equal, expected, reported};
 use crate::program::{Folder, Output, Running, example, run, signal_to};
 use crate::words::{Tally, words};
 
-/// Blocks of the text are as long as this.
+/// The length of a block of the text.
 const BLOCK: &str = "4096";
 
-/// The job takes a good part of a second, more where the examples are not optimised.
+/// The job takes a good part of a second, more if the examples are not optimised.
 const LINES: u32 = if cfg!(debug_assertions) { 200_000 } else { 3_000_000 };
 
 fn text() -> (Folder, Vec<u8>) {
@@ -76,7 +76,7 @@ fn too_little_to_kill_for_is_told() {
     let ground = Ground::new();
     let folder = Folder::new("little");
     folder.file("one", "one line\n");
-    // Not even a worker has come when the reader is through.
+    // No worker has joined when the reader ends.
     let output = run("pipeline", &["--kill", "1000", folder.0.to_str().expect("a name")]);
     assert_equal(&output);
     let last = output.report.lines().last().expect("a line");
@@ -84,12 +84,12 @@ fn too_little_to_kill_for_is_told() {
     ground.assert_clean();
 }
 
-/// Kills of ours, and the processes that came in their place.
+/// Kills all workers, and waits for their replacements.
 fn kill_all_workers(pipeline: &Running) {
     let is_worker = |(name, _): &(String, i32)| name.starts_with("worker");
     let victims: Vec<_> = stages(pipeline.pid()).into_iter().filter(is_worker).collect();
     assert_eq!(victims.len(), 2);
-    // All at the same moment: none is left to take over.
+    // All at the same moment, so that no worker can take over.
     for signal in [libc::SIGSTOP, libc::SIGKILL] {
         victims.iter().for_each(|(_, victim)| signal_to(*victim, signal));
     }
@@ -145,7 +145,7 @@ fn a_worker_that_is_told_to_end_ends_the_pipeline() {
     ground.assert_clean();
 }
 
-/// The variable that makes the next test's process a worker: which channels.
+/// The variable that makes the process of the next test a worker of these channels.
 const CHANNELS: &str = "PIPELINE_TEST_CHANNELS";
 
 #[test]
@@ -178,7 +178,7 @@ fn counts_that_come_twice_count_once() {
     ground.assert_clean();
 }
 
-/// What a worker does that is killed at the worst instruction.
+/// What a worker does that is killed at the most critical instruction.
 fn die_before_acknowledging(channels: &str) {
     let mut ids = channels.split(' ').map(|id| Options::id(id.parse().expect("an identifier")));
     let mut channel = || ids.next().expect("two channels").label("dies soon");

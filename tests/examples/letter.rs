@@ -1,4 +1,4 @@
-//! A writer ends, the segment stays, a reader comes later.
+//! A writer ends, the segment stays, and a reader comes later.
 
 use crate::ground::Ground;
 use crate::program::{Output, run};

@@ -1,10 +1,10 @@
-//! The examples as users run them: real processes, real signals, and nothing left behind.
+//! The examples as users run them: real processes, real signals, and nothing is left.
 
 mod ends;
 mod ground;
 mod kills;
 mod letter;
-/// The example's own: for a worker that is ours.
+/// A part of the example, for a worker of this test.
 #[path = "../../examples/pipeline/messages.rs"]
 #[expect(dead_code, reason = "the reader's and the collector's part")]
 mod messages;

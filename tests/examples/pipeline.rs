@@ -1,4 +1,4 @@
-//! The pipeline's numbers are right, whatever the files are like.
+//! The pipeline's counts are correct, whatever the files contain.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use crate::ground::Ground;
 use crate::program::{Folder, Output, run};
 
-/// Files of all kinds; all of their text.
+/// Makes files of all kinds. Returns all of their text.
 fn odd_files(folder: &Folder) -> Vec<Vec<u8>> {
     let letters: Vec<u8> = (0..50_000u32).map(|i| b'a' + (i % 7) as u8).collect();
     let mut files: Vec<(&OsStr, Vec<u8>)> = [
@@ -28,7 +28,7 @@ fn odd_files(folder: &Folder) -> Vec<Vec<u8>> {
     ]
     .map(|(name, text)| (OsStr::new(name), text))
     .into();
-    // A name that is no text; texts that end around every border of slots.
+    // A name that is not UTF-8; texts that end at every boundary of slots.
     files.push((OsStr::from_bytes(b"caf\xe9"), b"a file of no name".to_vec()));
     let mut texts = Vec::new();
     for (name, text) in files {
@@ -46,12 +46,12 @@ fn odd_files(folder: &Folder) -> Vec<Vec<u8>> {
             texts.push(text);
         }
     }
-    // Not followed; followed, they would never end.
+    // It does not follow links, which would never end.
     std::os::unix::fs::symlink("..", folder.0.join("a/deep/loop")).expect("a link");
     texts
 }
 
-/// What there is in texts, by the words of the documentation.
+/// Counts texts as the documentation defines.
 pub fn expected(texts: &[Vec<u8>]) -> (usize, usize, usize, Vec<(String, usize)>) {
     let (mut lines, mut words, mut bytes) = (0, 0, 0);
     let mut tally: HashMap<Vec<u8>, usize> = HashMap::new();
@@ -77,7 +77,7 @@ pub fn expected(texts: &[Vec<u8>]) -> (usize, usize, usize, Vec<(String, usize)>
     (lines, words, bytes, commonest)
 }
 
-/// What a report says.
+/// Returns the counts in a report.
 pub fn reported(output: &Output) -> (usize, usize, usize, Vec<(String, usize)>) {
     let report = &output.report;
     let figures: Vec<(&str, usize)> = report
@@ -88,7 +88,7 @@ pub fn reported(output: &Output) -> (usize, usize, usize, Vec<(String, usize)>) 
     let [("lines", lines), ("words", words), ("bytes", bytes), words_of @ ..] = &figures[..] else {
         panic!("not the report that is documented:\n{report}");
     };
-    // The figures end with those of the speed.
+    // The counts precede the speed.
     let commonest = words_of.iter().take_while(|(of, _)| !of.starts_with("messages, "));
     (*lines, *words, *bytes, commonest.map(|(word, n)| ((*word).to_owned(), *n)).collect())
 }
@@ -148,7 +148,7 @@ fn an_empty_folder_has_nothing() {
 #[test]
 fn a_difference_is_told() {
     let ground = Ground::new();
-    // Another text each time it is read.
+    // It has another text each time it is read.
     let output = run("pipeline", &["/proc/sys/kernel/random/uuid"]);
     assert!(output.report.contains("DIFFERENT"), "{}", output.report);
     assert_eq!(output.end.code(), Some(1));

@@ -9,10 +9,10 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Nothing takes longer.
+/// The maximum time of everything here.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The command of an example. Cargo builds the examples for `cargo test`, beside the tests.
+/// Returns the command of an example. Cargo builds the examples for `cargo test`, beside the tests.
 pub fn example(name: &str) -> Command {
     let mut path = std::env::current_exe().expect("this program");
     path.pop();
@@ -26,14 +26,14 @@ pub fn example(name: &str) -> Command {
     Command::new(path)
 }
 
-/// What there is of an example that ended.
+/// The result of an example that ended.
 pub struct Output {
     pub end: ExitStatus,
     pub report: String,
     pub errors: String,
 }
 
-/// An example at work, in a process group of its own. Killed with all its children when dropped.
+/// A running example, in its own process group. Dropping it kills it with all its children.
 pub struct Running {
     child: Child,
     lines: Receiver<String>,
@@ -68,22 +68,22 @@ impl Running {
         self.child.id() as i32
     }
 
-    /// Its next line.
+    /// Returns its next line.
     pub fn line(&self) -> String {
         self.lines.recv_timeout(PATIENCE).expect("another line")
     }
 
-    /// Waits for its end; with the lines that nobody read yet.
+    /// Waits for its end. Returns the remaining lines.
     pub fn end_and_rest(&mut self) -> (ExitStatus, Vec<String>) {
         (self.end(), self.lines.iter().collect())
     }
 
-    /// A signal for itself.
+    /// Sends a signal to the process.
     pub fn signal(&self, signal: i32) {
         signal_to(self.pid(), signal);
     }
 
-    /// A signal for the whole group, as from a terminal.
+    /// Sends a signal to the whole group, as a terminal does.
     pub fn signal_group(&self, signal: i32) {
         signal_to(-self.pid(), signal);
     }
@@ -94,7 +94,7 @@ impl Running {
         self.end.expect("it ended")
     }
 
-    /// Whether it ends so soon.
+    /// Returns whether it ends within this time.
     pub fn ends_within(&mut self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
@@ -107,10 +107,10 @@ impl Running {
         false
     }
 
-    /// Waits for its end; with all that it said.
+    /// Waits for its end. Returns everything that it printed.
     pub fn output(mut self) -> Output {
         let end = self.end();
-        // They end with the pipes, and those with the last process that has them.
+        // The threads end with the pipes, and those with the last process that has them.
         let all = |lines: &Receiver<String>| lines.iter().map(|line| line + "\n").collect();
         Output { end, report: all(&self.lines), errors: all(&self.errors) }
     }
@@ -125,7 +125,7 @@ impl Drop for Running {
     }
 }
 
-/// Lines as they come.
+/// Returns lines as they arrive.
 fn read(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {
@@ -149,7 +149,7 @@ pub fn run(name: &str, arguments: &[impl AsRef<OsStr>]) -> Output {
     Running::start(example(name).args(arguments)).output()
 }
 
-/// A folder that goes with the test.
+/// A folder that is removed with the test.
 pub struct Folder(pub PathBuf);
 
 impl Folder {

@@ -1,4 +1,4 @@
-//! The short examples: each runs to its end, with the right result, and leaves nothing behind.
+//! The short examples: each ends with the correct result, and leaves nothing.
 
 use crate::ground::Ground;
 use crate::program::{Output, run};

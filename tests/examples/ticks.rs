@@ -1,4 +1,4 @@
-//! `producer` and `consumer`: in either order, and with either killed.
+//! `producer` and `consumer`: started in either order, and with either killed.
 
 use std::process::ExitStatus;
 
@@ -13,7 +13,7 @@ fn consumer(name: &str) -> Running {
     Running::start(example("consumer").arg(name))
 }
 
-/// The number of the consumer's next tick.
+/// Returns the number of the consumer's next tick.
 fn tick(consumer: &Running) -> u64 {
     let line = consumer.line();
     let number = line.split(" after ").next().and_then(|number| number.parse().ok());
@@ -72,7 +72,7 @@ fn a_killed_consumer_is_replaced() {
         next += 1;
     }
     let second = consumer(&name);
-    // It may have been killed with a tick in hand, not yet printed.
+    // It may have been killed with a tick that it had not printed yet.
     let number = tick(&second);
     assert!(number == next || number == next + 1, "{number} after {next}");
     for n in number + 1..number + 10 {

@@ -1,5 +1,5 @@
-//! What the dead leave: creators, members and removers killed half-way; what the next one who opens
-//! takes over, what `reap` removes, and what it never touches.
+//! What dead processes leave: creators, members and removers that were killed halfway; what the
+//! next open takes over, what `reap` removes, and what it never removes.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::{Duration, Instant};
@@ -14,18 +14,18 @@ use sysvring_support::rng::Rng;
 use sysvring_support::worker::{Orders, Worker, hear, say};
 use sysvring_support::{raw_ipc, test, work};
 
-/// Semaphores of a channel's set.
+/// The number of semaphores in the set of an SPSC channel.
 const SEMAPHORES: usize = 10;
-/// As long as opening after a death may take.
+/// The maximum time of an open after a death.
 const SOON: Duration = Duration::from_secs(1);
 
-/// Reaps; what was of this key.
+/// Reaps. Returns what was reaped of this key.
 fn reap(key: i32) -> Vec<Reaped> {
     sysvring::reap().expect("reap").into_iter().filter(|reaped| reaped.key == key).collect()
 }
 
 #[test(quiet)]
-fn half_made_channels_are_reaped() {
+fn incomplete_channels_are_reaped() {
     for (segment, set) in [(true, true), (true, false), (false, true)] {
         let key = Key::new();
         let segment = segment.then(|| key.make_segment(10_000, MARKED));
@@ -35,7 +35,8 @@ fn half_made_channels_are_reaped() {
         key.assert_free();
         assert_eq!(reap(key.0), []);
     }
-    // Without a key: the set of a private channel, and a segment not yet marked for removal.
+    // Without a key: the set of a private channel, and a segment that is not marked for removal
+    // yet.
     let private = Key(libc::IPC_PRIVATE);
     let (segment, set) =
         (private.make_segment(9_000, MARKED), private.make_set(SEMAPHORES, MARKED));
@@ -50,7 +51,7 @@ fn a_living_creator_is_left_alone() {
     let key = Key::new();
     let set = key.make_set(SEMAPHORES, MARKED);
     let segment = key.make_segment(10_000, MARKED);
-    // It holds the lifecycle semaphore.
+    // The creator holds the lifecycle semaphore.
     raw_ipc::add(set, 0, 1);
     assert_eq!(reap(key.0), []);
     assert_eq!((key.set(), key.segment()), (Some(set), Some(segment)));
@@ -65,7 +66,7 @@ fn a_living_creator_is_left_alone() {
     sysvring::remove(key.address()).expect("removed");
 }
 
-/// A member, until it is killed. The sender sends three messages.
+/// Is a member until it is killed. The sender sends three messages.
 #[work]
 fn sit(orders: &mut Orders) {
     let (name, side): (String, String) = (orders.next(), orders.next());
@@ -82,7 +83,7 @@ fn sit(orders: &mut Orders) {
     hear();
 }
 
-/// A channel that lives as long as its members, who were both killed.
+/// Makes a channel that is removed with its last member, and kills both members.
 fn of_the_dead(name: &Name) -> sysvring::Stat {
     let mut members = ["sender", "receiver"]
         .map(|side| Worker::start(&[&"crash_leftovers::sit", name, &side]).expect("start"));
@@ -119,7 +120,7 @@ fn a_channel_of_dead_members_is_reaped() {
     drop(name.options().create::<Receiver<u64>>().expect("the name is free"));
 }
 
-/// A private channel with both ends here, until it is killed.
+/// Has both ends of a private channel until it is killed.
 #[work]
 fn sit_in_private(_: &mut Orders) {
     let mut tx: Sender<u64> = Options::private().open().expect("open");
@@ -145,7 +146,7 @@ fn private_sets_of_the_dead_are_reaped() {
 }
 
 #[test(quiet)]
-fn others_and_kept_ones_are_never_reaped() {
+fn foreign_objects_and_kept_channels_are_never_reaped() {
     let kept = Name::new();
     drop(kept.pair::<u64>(4));
     let killed = Name::new();
@@ -163,14 +164,14 @@ fn others_and_kept_ones_are_never_reaped() {
             key.make_set(SEMAPHORES, *mode);
         })
         .collect();
-    // By chance of such a mode, but something else.
+    // Objects that have this mode by chance.
     let by_chance = Key::new();
     let with_text = by_chance.make_segment(10_000, MARKED);
     Segment::of(with_text).u64(at::MAGIC).store(7, Relaxed);
     let short_set = by_chance.make_set(3, MARKED);
 
     let reaped = sysvring::reap().expect("reap");
-    // Some that other tests left may have gone, but none of these.
+    // Leftovers of other tests may be reaped as well, but none of these.
     let names = [&kept, &killed, &living].map(Name::as_str);
     assert!(reaped.iter().all(|r| !names.contains(&&*r.name)), "{reaped:?}");
     assert!(
@@ -187,7 +188,8 @@ fn others_and_kept_ones_are_never_reaped() {
     assert_eq!((rx.recv(), rx.recv()), (Ok(1), Ok(2)));
 }
 
-/// Its members do not know yet that their set was taken away; a creator died after it made another.
+/// The set was removed, which its members do not know yet, and a creator died after it made another
+/// one.
 #[test(quiet)]
 fn a_segment_that_names_another_set_is_not_reaped_with_this_one() {
     let key = Key::new();
@@ -203,7 +205,7 @@ fn a_segment_that_names_another_set_is_not_reaped_with_this_one() {
     drop((tx, rx));
 }
 
-/// Kills a child that does something over and over, at random moments; looks after each.
+/// Kills a child that repeats an action, at random moments, and runs a check after each.
 fn kill_over_and_over(kills: u64, over_and_over: impl Fn(), look: impl Fn()) {
     let [turns] = board::<1>();
     let mut rng = Rng::new();
@@ -223,18 +225,18 @@ fn kill_over_and_over(kills: u64, over_and_over: impl Fn(), look: impl Fn()) {
         look();
     }
     let turns = turns.load(Acquire);
-    assert!(turns > kills, "hardly anything was done between {kills} kills: {turns}");
+    assert!(turns > kills, "{turns} turns between {kills} kills are too few");
 }
 
 #[test]
-fn creators_are_killed_and_the_next_one_opens() {
+fn the_next_open_succeeds_after_a_creator_was_killed() {
     let (name, key) = (Name::new(), Key::new());
     Worker::run(&[&"crash_leftovers::kill_creators", &name, &key.0]);
-    assert!(is_gone(name.as_str()), "the last member took it along");
+    assert!(is_gone(name.as_str()), "the last member removed it");
     key.assert_free();
 }
 
-/// Creates and closes, is killed at it, and whoever comes next opens at once.
+/// A process that creates and closes channels is killed; the next open succeeds at once.
 #[work]
 fn kill_creators(orders: &mut Orders) {
     let (name, key): (String, i32) = (orders.next(), orders.next());
@@ -255,7 +257,7 @@ fn kill_creators(orders: &mut Orders) {
         let other: Receiver<u64> = keyed().open().expect("open");
         assert!(start.elapsed() < SOON, "opened after {:?}", start.elapsed());
         tx.send(&8).expect("send");
-        // What the dead one sent may be there, and nothing else.
+        // The dead sender's message may be there, and nothing else.
         let got: Vec<u64> = rx.try_iter().map(|n| n.expect("a message")).collect();
         assert!(got == [8] || got == [7, 8], "{got:?}");
         drop((tx, rx));
@@ -265,12 +267,12 @@ fn kill_creators(orders: &mut Orders) {
 }
 
 #[test]
-fn removers_are_killed_and_the_next_one_opens() {
+fn the_next_open_succeeds_after_a_remover_was_killed() {
     let name = Name::new();
     Worker::run(&[&"crash_leftovers::kill_removers", &name]);
 }
 
-/// Opens and removes a kept channel, is killed at it, and whoever comes next opens at once.
+/// A process that opens and removes a kept channel is killed; the next open succeeds at once.
 #[work]
 fn kill_removers(orders: &mut Orders) {
     let name: String = orders.next();
@@ -290,13 +292,13 @@ fn kill_removers(orders: &mut Orders) {
 }
 
 #[test(quiet)]
-fn reapers_are_killed_and_the_next_one_reaps() {
+fn the_next_reap_succeeds_after_a_reaper_was_killed() {
     let key = Key::new();
     Worker::run(&[&"crash_leftovers::kill_reapers", &key.0]);
     key.assert_free();
 }
 
-/// Leaves halves of channels and reaps, is killed at it, and whoever reaps next removes what is left.
+/// A process that leaves halves of channels and reaps is killed; the next `reap` removes the rest.
 #[work]
 fn kill_reapers(orders: &mut Orders) {
     let key: i32 = orders.next();

@@ -1,5 +1,5 @@
-//! What looking at the channels of other users may cost: no crash, no memory, no time in proportion to
-//! their numbers, and no failure for all because of one.
+//! Observing the channels of other users: no crash, no memory and no time in proportion to their
+//! numbers, and one failure does not make the whole call fail.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn become_nobody() {
     end_with_parent();
 }
 
-/// Bytes of a segment that are resident, by the kernel's table.
+/// Returns how many bytes of a segment are resident, according to the kernel's table.
 fn resident(segment: i32) -> u64 {
     let table = std::fs::read_to_string("/proc/sysvipc/shm").expect("a table");
     let column = |line: &str, n: usize| line.split_whitespace().nth(n).map(str::to_owned);
@@ -34,7 +34,7 @@ fn resident(segment: i32) -> u64 {
     column(line.expect("the segment"), rss).expect("a field").parse().expect("a number")
 }
 
-/// Every way to look at a channel.
+/// Makes every call that observes a channel.
 fn look(key: &Key) {
     sysvring::stat(key.address()).expect("stat");
     sysvring::list().expect("list");
@@ -44,7 +44,7 @@ fn look(key: &Key) {
 const SLOTS: usize = 1 << 20;
 
 #[test]
-fn a_look_makes_nothing_resident() {
+fn observing_makes_no_page_resident() {
     let key = Key::new();
     let options = || key.options().capacity(SLOTS).prefault(false);
     let tx: mpmc::Sender<[u64; 7]> = options().create().expect("create");
@@ -61,7 +61,7 @@ fn a_look_makes_nothing_resident() {
     }
 }
 
-/// What is received is counted out, what is in hand is counted in; wherever the hints are.
+/// The depth excludes what was received and includes what is in flight, wherever the hints are.
 #[test]
 fn a_depth_is_counted() {
     let key = Key::new();
@@ -89,7 +89,7 @@ fn a_depth_is_counted() {
     depth(1024);
 }
 
-/// An ordinary user's channel of many slots, with so many messages.
+/// Makes an ordinary user's channel of many slots, with this number of messages.
 #[work]
 fn own_channel(orders: &mut Orders) {
     let (key, messages): (i32, u64) = (orders.next(), orders.next());
@@ -99,7 +99,7 @@ fn own_channel(orders: &mut Orders) {
     (0..messages).for_each(|n| tx.send(&n).expect("send"));
     say("sent");
     let stat = tx.stat().expect("stat");
-    assert_eq!((stat.depth, stat.depth_is_exact), (messages, true), "its own it counts");
+    assert_eq!((stat.depth, stat.depth_is_exact), (messages, true), "it counts its own messages");
     hear();
 }
 
@@ -120,8 +120,8 @@ fn a_depth_of_another_user_is_bounded() {
     }
 }
 
-/// A segment of an ordinary user with the mark of this crate; where it can be attached, with a header
-/// that says that all of it is a channel's.
+/// Makes a segment of an ordinary user with the mark of this crate; if it can be attached, with a
+/// header that claims all of it for a channel.
 #[work]
 fn own_giant(orders: &mut Orders) {
     let (key, bytes): (i32, usize) = (orders.next(), orders.next());
@@ -180,11 +180,11 @@ fn a_segment_too_large_to_attach() {
     let tx: mpmc::Sender<u64> = own.options().create().expect("create");
     let mut owner = giant(&key, 127 << 40);
     let watch = Stopwatch::start();
-    let list = sysvring::list().expect("list: it is left out");
+    let list = sysvring::list().expect("list: it is omitted");
     assert!(list.iter().any(|stat| stat.id == tx.id()));
     assert!(list.iter().all(|stat| stat.key != key.0));
     sysvring::reap().expect("reap");
-    // By itself it is an error.
+    // Observed directly, it is an error.
     let error = sysvring::stat(key.address()).expect_err("too large");
     assert!(matches!(error, Error::Limit { .. }), "{error:?}");
     assert!(watch.took() < AT_ONCE, "{:?}", watch.took());
@@ -193,14 +193,14 @@ fn a_segment_too_large_to_attach() {
 }
 
 #[test(quiet)]
-fn an_identifier_that_comes_round_under_a_look() {
+fn an_identifier_reused_during_an_observation() {
     for what in ["list", "stat", "observer", "attach", "reap"] {
         Worker::run(&[&"foreign_channels::look_while_it_comes_round", &what]);
     }
 }
 
-/// In front of each `shmat` of a look in turn, the segment is replaced by a small one with the same
-/// identifier, whose header says that it is as large as the first.
+/// Before each `shmat` of an observation, the segment is replaced by a small one with the same
+/// identifier, whose header claims the size of the first.
 #[work]
 fn look_while_it_comes_round(orders: &mut Orders) {
     let what: String = orders.next();
@@ -216,7 +216,7 @@ fn look_while_it_comes_round(orders: &mut Orders) {
         let mut child = Stepper::start(|| {
             mark();
             let address: Address = id.into();
-            // Whatever comes of it, but no crash.
+            // Any result is correct, except a crash.
             match what.as_str() {
                 "list" => drop(sysvring::list()),
                 "stat" => drop(sysvring::stat(address)),
@@ -252,8 +252,8 @@ fn look_while_it_comes_round(orders: &mut Orders) {
     }
 }
 
-/// Removes a segment, and makes others until one has the same identifier; which never happens as long as the
-/// first one is attached.
+/// Removes a segment, and makes others until one has the same identifier. As long as the first one
+/// is attached, none gets it.
 fn come_round(key: &Key, id: i32, header: &[u8]) {
     // Identifiers are assigned in sequence; the kernel may permit setting the next one.
     raw_ipc::remove_segment(id).expect("IPC_RMID");
@@ -268,5 +268,5 @@ fn come_round(key: &Key, id: i32, header: &[u8]) {
         }
         raw_ipc::remove_segment(made).expect("IPC_RMID");
     }
-    panic!("{id} never came round");
+    panic!("identifier {id} was never reused");
 }

@@ -1,5 +1,5 @@
-//! Segments and sets that another user put under the key of a name, or under a raw key: nobody joins
-//! them, builds on them, removes them or waits for them; the error names the channel and that user.
+//! Segments and sets that another user made under the key of a name or under a raw key: no process
+//! joins, reuses, removes or waits for them; the error names the channel and that user.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use sysvring_support::stopwatch::Stopwatch;
 
 const NOBODY: u32 = 65_534;
 const ANOTHER: u32 = 54_321;
-/// No error takes so long: nothing was waited for.
+/// No error takes as long, because no call waits.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
 fn become_user(uid: u32) {
@@ -27,7 +27,7 @@ fn become_user(uid: u32) {
     end_with_parent();
 }
 
-/// The key of this user's channel of a name.
+/// Returns the key of this user's channel of a name.
 fn key_of(name: &Name) -> Key {
     drop(name.options().create::<Sender<u64>>().expect("create"));
     let key = sysvring::stat(name.as_str()).expect("stat").key;
@@ -35,12 +35,12 @@ fn key_of(name: &Name) -> Key {
     Key(key)
 }
 
-/// What another user puts under a key.
+/// Makes objects under a key as another user.
 #[work]
 fn squat(orders: &mut Orders) {
     let (what, key, name): (String, i32, String) = (orders.next(), orders.next(), orders.next());
     become_user(NOBODY);
-    // What lies there is removed by the test.
+    // The test removes the objects.
     let key = std::mem::ManuallyDrop::new(Key(key));
     let channel = || {
         let mut tx: Sender<u64> = key.options().mode(0o666).create().expect("create");
@@ -102,7 +102,7 @@ fn squatter(what: &str, key: &Key, name: &str) -> Worker {
     squatter
 }
 
-/// Nothing was touched.
+/// Fails if the objects were changed.
 fn is_untouched(mut squatter: Worker) {
     squatter.tell("look").expect("tell");
     squatter.finish();
@@ -119,7 +119,7 @@ fn is_foreign(error: Error, of: u32) {
     }
 }
 
-/// Whatever is asked for by the name is refused at once.
+/// Every call with the name is refused at once.
 fn is_refused(name: &Name) {
     let watch = Stopwatch::start();
     is_foreign(refusal(name.options().open::<Receiver<u64>>()), NOBODY);
@@ -131,7 +131,7 @@ fn is_refused(name: &Name) {
     assert!(watch.took() < AT_ONCE, "{:?}", watch.took());
 }
 
-/// Another user's objects under the key of root's name.
+/// Another user's objects are under the key of root's name.
 fn under_a_name(whats: &[&str]) {
     for what in whats {
         let name = Name::new();
@@ -159,7 +159,7 @@ fn objects_that_were_given_to_the_user_of_a_name() {
     under_a_name(&["gift"]);
 }
 
-/// Another user whose name has the key of what it may not even read.
+/// Another user's name has the key of objects that this user may not even read.
 #[work]
 fn open_own_name(orders: &mut Orders) {
     let name: String = orders.next();
@@ -170,9 +170,9 @@ fn open_own_name(orders: &mut Orders) {
 }
 
 #[test(root)]
-fn a_name_that_root_took() {
+fn a_name_taken_by_root() {
     let name = Name::new();
-    // Its key is not told to anybody but the user itself, until there is a channel.
+    // Only the user itself can find out its key until there is a channel.
     let mut owner =
         Worker::start(&[&"foreign_objects::be_user", &NOBODY, &name, &"0666"]).expect("start");
     owner.expect("open");
@@ -188,7 +188,7 @@ fn a_name_that_root_took() {
     }
 }
 
-/// The set of a raw key is taken away, and another user puts one there.
+/// The set under a raw key is removed, and another user makes one there.
 #[test(root)]
 fn segment_and_set_of_two_users() {
     for what in ["set", "used set", "held set"] {
@@ -206,12 +206,12 @@ fn segment_and_set_of_two_users() {
         is_untouched(squatter);
         raw_ipc::remove_set(key.set().expect("a set")).expect("IPC_RMID");
         let mut rx: Receiver<u64> = key.options().attach().expect("attach");
-        assert_eq!(rx.recv(), Ok(1), "no message is lost by that");
+        assert_eq!(rx.recv(), Ok(1), "this loses no message");
     }
 }
 
 #[test(root)]
-fn removing_waits_for_no_stranger() {
+fn removing_does_not_wait_for_another_user() {
     let key = Key::new();
     drop(key.options().create::<Sender<u64>>().expect("create"));
     raw_ipc::remove_set(key.set().expect("a set")).expect("IPC_RMID");
@@ -234,7 +234,7 @@ fn open_the_key(orders: &mut Orders) {
     assert!(start.elapsed() < 2 * AT_ONCE, "{:?}", start.elapsed());
 }
 
-/// It has members, and another user's process can neither join nor remove it.
+/// The channel has members, and another user's process can neither join nor remove it.
 #[test(root)]
 fn a_set_without_a_segment() {
     let key = Key::new();
@@ -245,9 +245,9 @@ fn a_set_without_a_segment() {
     drop(tx);
 }
 
-/// Root clears nothing away but its own, unless it is told to: by `remove`, or by `reap`.
+/// Root removes only its own objects, except in `remove` and `reap`.
 #[test(root)]
-fn what_a_strangers_creator_left() {
+fn leftovers_of_another_users_creator() {
     for what in ["set", "segment", "half a channel"] {
         let key = Key::new();
         let squatter = squatter(what, &key, "any");
@@ -265,7 +265,7 @@ fn what_a_strangers_creator_left() {
 }
 
 #[test(root)]
-fn nobody_creates_for_another_user() {
+fn no_channel_is_created_for_another_user() {
     let name = Name::new();
     let options = || name.options().owner(NOBODY);
     let created = refusal(options().create::<Sender<u64>>());
@@ -277,7 +277,7 @@ fn nobody_creates_for_another_user() {
     }
 }
 
-/// A user that opens its channel of a name, and once more when told to.
+/// A user opens its channel of a name, and again when told to.
 #[work]
 fn be_user(orders: &mut Orders) {
     let (uid, name): (u32, String) = (orders.next(), orders.next());
@@ -288,7 +288,7 @@ fn be_user(orders: &mut Orders) {
     drop(tx);
     say("open");
     if hear() == "once more" {
-        // Of the default mode; what is there counts.
+        // With the default mode; the mode of the existing channel counts.
         let mut tx: Sender<u64> = Options::named(&name).open().expect("open");
         tx.send(&6).expect("send");
         drop(tx);
@@ -300,7 +300,7 @@ fn be_user(orders: &mut Orders) {
     }
 }
 
-/// The channel of an ordinary user, whose set was taken away.
+/// Makes the channel of an ordinary user, whose set was removed.
 fn without_its_set(name: &Name, mode: &str) -> (Worker, Address) {
     let mut owner =
         Worker::start(&[&"foreign_objects::be_user", &NOBODY, name, &mode]).expect("start");
@@ -312,7 +312,7 @@ fn without_its_set(name: &Name, mode: &str) -> (Worker, Address) {
 }
 
 #[test(root)]
-fn a_set_that_root_makes_anew() {
+fn a_set_recreated_by_root() {
     let name = Name::new();
     let (mut owner, theirs) = without_its_set(&name, "0660");
     let mut rx: Receiver<u64> = name.options().owner(NOBODY).attach().expect("attach");
@@ -331,7 +331,7 @@ fn a_set_that_root_makes_anew() {
 }
 
 #[test(root)]
-fn a_set_that_its_owner_makes_anew() {
+fn a_set_recreated_by_its_owner() {
     let name = Name::new();
     let (mut owner, theirs) = without_its_set(&name, "0640");
     owner.tell("once more").expect("tell");
@@ -344,7 +344,7 @@ fn a_set_that_its_owner_makes_anew() {
 }
 
 #[test(root)]
-fn a_set_that_only_its_owner_makes_anew() {
+fn a_set_that_only_its_owner_recreates() {
     let name = Name::new();
     let (mut owner, theirs) = without_its_set(&name, "0666");
     let key = sysvring::stat(&theirs).expect("stat").key;
@@ -371,6 +371,6 @@ fn attach_as_another(orders: &mut Orders) {
         }
     }
     assert!(start.elapsed() < 2 * AT_ONCE, "{:?}", start.elapsed());
-    // Nothing of this user is in the way.
+    // Nothing of this user is left.
     assert_eq!(std::mem::ManuallyDrop::new(Key(key)).set(), None);
 }

@@ -1,4 +1,4 @@
-//! How channels come to be, are found, and go.
+//! How channels are created, found and left.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ fn send_some(orders: &mut Orders) {
     }
 }
 
-/// Receives all there is from an address, and says how much.
+/// Receives everything from an address, and reports how many messages.
 #[work]
 fn receive_some(orders: &mut Orders) {
     let mut rx: Receiver<u64> = Options::address(orders.next::<Address>()).open().expect("open");
@@ -80,7 +80,7 @@ fn a_writer_ends_before_its_reader_starts() {
     wait_until_attached(name.as_str(), 1);
     let mut reader = Worker::start(&[&"open_and_leave::receive_some", &name]).expect("start");
     reader.expect("here");
-    // It does not wait for more: the writer is known to have left.
+    // It does not wait for more, because the sender has left.
     reader.expect("500");
     reader.finish();
     assert_eq!(sysvring::stat(name.as_str()).expect("stat").depth, 0);
@@ -126,7 +126,8 @@ fn a_channel_goes_with_its_last_member() {
         let set = stat.set.expect("a set").id;
         assert_eq!(raw_ipc::waiting(set, 0), -1, "the set is gone too");
     }
-    // One that keeps to itself takes it along, too; and nobody made it a kept one meanwhile.
+    // A private channel is removed with its last member, too, and no process made it a kept one
+    // meanwhile.
     drop(options().open::<Receiver<u64>>().expect("open"));
     assert!(is_gone(name.as_str()));
     let kept = name.options().lifetime(Lifetime::Kept).open::<Receiver<u64>>().expect("open");
@@ -145,11 +146,11 @@ fn removed_names_are_free_at_once() {
         let mut new: Receiver<u64> = name.options().create().expect("the name is free");
         assert_ne!(new.id(), rx.id());
         assert_eq!(new.try_recv(), Err(RecvError::Empty));
-        // Who had the old one hears of it, after what was in it.
+        // Members of the old channel are told after its messages.
         assert_eq!(rx.recv(), Ok(round));
         assert_eq!(rx.recv(), Err(RecvError::Fault(Fault::Removed)));
         drop((tx, rx));
-        assert_eq!(new.peer(), Ok(Peer::Absent), "their leaving is not felt here");
+        assert_eq!(new.peer(), Ok(Peer::Absent), "their leave does not affect this channel");
         drop(new);
         sysvring::remove(name.as_str()).expect("removed");
     }
@@ -162,7 +163,7 @@ fn private_channels_travel_by_id() {
     assert_eq!(id.to_string().parse::<ChannelId>().expect("it prints and parses"), id);
     let stat = rx.stat().expect("stat");
     assert_eq!((stat.key, stat.name.as_str(), stat.id), (0, "", id));
-    assert!(stat.segment.marked_for_removal, "the kernel takes it away with its last user");
+    assert!(stat.segment.marked_for_removal, "the kernel removes it with its last user");
     let sender = Worker::start(&[&"open_and_leave::send_some", &id, &1_000]).expect("start");
     assert!(rx.iter().map(|n| n.expect("a message")).eq(0..1_000));
     sender.finish();
@@ -218,7 +219,7 @@ fn one_segment_is_attached_twice() {
     Worker::run(&[&"open_and_leave::attach_twice", &Name::new()]);
 }
 
-/// Both ends in one process, which has the segment at two addresses.
+/// Both ends in one process, which has the segment attached at two addresses.
 #[work]
 fn attach_twice(orders: &mut Orders) {
     let options = Options::named(orders.next::<String>()).capacity(64);
@@ -238,21 +239,21 @@ fn attach_twice(orders: &mut Orders) {
 }
 
 #[test]
-fn comings_and_goings_are_counted() {
+fn joins_are_counted() {
     let name = Name::new();
     let mut rx: Receiver<u64> = name.options().open().expect("open");
     assert_eq!(rx.peer(), Ok(Peer::Absent));
     assert_eq!(rx.recv_timeout(Duration::from_millis(5)), Err(RecvError::Timeout));
-    // It came and went while nobody looked.
+    // It joined and left between two calls.
     Worker::run(&[&"open_and_leave::send_some", &name, &0]);
     assert_eq!(rx.recv(), Err(RecvError::Disconnected));
     assert_eq!(rx.peer(), Ok(Peer::Left));
-    // Who comes now has met nobody.
+    // A member that joins now has not seen a peer.
     drop(rx);
     let mut rx: Receiver<u64> = name.options().open().expect("open");
     assert_eq!(rx.peer(), Ok(Peer::Absent));
     assert_eq!(rx.recv_timeout(Duration::from_millis(5)), Err(RecvError::Timeout));
-    // Unless there are messages: then somebody was there.
+    // Unless there are messages: these show that there was a sender.
     drop(rx);
     Worker::run(&[&"open_and_leave::send_some", &name, &2]);
     let mut rx: Receiver<u64> = name.options().open().expect("open");

@@ -1,4 +1,4 @@
-//! Many processes at one channel at the same moment.
+//! Many processes open, leave and remove one channel at the same time.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,10 +12,10 @@ use sysvring_support::rng::Rng;
 use sysvring_support::worker::{Orders, Worker};
 use sysvring_support::{test, work};
 
-/// Racers.
+/// The number of processes.
 const MANY: usize = 16;
 
-/// A handle, whichever.
+/// A handle of either side.
 #[expect(dead_code, reason = "held for its seat")]
 enum Either {
     Tx(Sender<u64>),
@@ -26,7 +26,7 @@ fn open(options: Options, sends: bool) -> Result<Either, Error> {
     Ok(if sends { Either::Tx(options.open()?) } else { Either::Rx(options.open()?) })
 }
 
-/// Waits, without sleeping, for a number that another process counts up.
+/// Waits, without sleeping, for a number that another process increments.
 fn wait_for(number: &AtomicU64, n: u64) {
     while number.load(Acquire) < n {
         std::thread::yield_now();
@@ -38,13 +38,13 @@ fn one_sender_and_one_receiver_win() {
     Worker::run(&[&"races::race", &Name::new()]);
 }
 
-/// Rounds in which many processes open one channel: half of them to send, half to receive.
+/// In each round, many processes open one channel: half of them to send, half to receive.
 #[work]
 fn race(orders: &mut Orders) {
     const ROUNDS: u64 = 100;
     let name: String = orders.next();
     let [go, done, close, closed] = board::<4>();
-    // Zero for a seat, else the process that was named instead.
+    // Zero for a seat, otherwise the process that the error named.
     let results = board::<MANY>();
     let lifetime = |round| if round % 2 == 0 { Lifetime::Kept } else { Lifetime::LastMember };
     let racers: Vec<Fork> = (0..MANY)
@@ -102,18 +102,18 @@ fn race(orders: &mut Orders) {
 fn opening_and_leaving_never_collide() {
     let name = Name::new();
     Worker::run(&[&"races::churn", &name, &0]);
-    assert!(is_gone(name.as_str()), "the last member took it along");
+    assert!(is_gone(name.as_str()), "the last member removed it");
 }
 
 #[test]
 fn opening_and_removing_never_collide() {
     let name = Name::new();
     Worker::run(&[&"races::churn", &name, &1]);
-    assert!(is_gone(name.as_str()), "it was removed, or the last member took it along");
+    assert!(is_gone(name.as_str()), "it was removed, or the last member removed it");
 }
 
-/// Many processes open and leave, and some remove, as fast as they can. A seat or the word that
-/// somebody sits there: nothing else is an answer.
+/// Many processes open and leave, and some remove, as fast as they can. Every open returns a seat
+/// or an error that the seat is taken.
 #[work]
 fn churn(orders: &mut Orders) {
     let (name, removers): (String, usize) = (orders.next(), orders.next());
@@ -146,5 +146,5 @@ fn churn(orders: &mut Orders) {
         .collect();
     racers.into_iter().for_each(Fork::finish);
     let opened = opened.load(Acquire);
-    assert!(opened > 100, "hardly anybody got a seat: {opened}");
+    assert!(opened > 100, "{opened} successful opens are too few");
 }

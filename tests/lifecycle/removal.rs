@@ -1,5 +1,5 @@
-//! Channels taken away under their members: by `ipcrm` of the segment, of the set, of both, and by
-//! `sysvring::remove`.
+//! Channels that are removed under their members: the segment, the set, or both, as `ipcrm` does,
+//! and by `sysvring::remove`.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
@@ -14,12 +14,12 @@ use sysvring_support::{raw_ipc, test, work};
 use sysvring_support::error_text::advises;
 use sysvring_support::stopwatch::Stopwatch;
 
-/// A member is told within so long.
+/// The maximum time until a member is told.
 const TOLD: Duration = Duration::from_millis(500);
 
 const AGES: Duration = Duration::from_secs(86_400 * 365);
 
-/// The calls that can be under way.
+/// The calls that can be in progress.
 const CALLS: [&str; 11] = [
     "recv",
     "recv_boxed",
@@ -39,11 +39,11 @@ fn wait_of(text: &str) -> Wait {
         "Spin" => Wait::Spin,
         "Balanced" => Wait::Balanced,
         "Park" => Wait::Park,
-        other => panic!("no such way to wait: {other}"),
+        other => panic!("unknown wait: {other}"),
     }
 }
 
-/// Opens an end and calls what blocks it until the channel is gone; says how that ended.
+/// Opens an end, blocks until the channel is removed, and reports the result.
 #[work]
 fn blocked(orders: &mut Orders) {
     let (key, call, wait): (i32, String, String) = (orders.next(), orders.next(), orders.next());
@@ -66,7 +66,7 @@ fn blocked(orders: &mut Orders) {
     }
 }
 
-/// Says that it is about to block, blocks, says the outcome, waits to be let go.
+/// Reports that it is about to block, blocks, reports the result, and waits until told to end.
 fn report<T: Debug, E: Debug>(call: impl FnOnce() -> Result<T, E>) {
     say("blocks");
     say(format!("{:?}", call().map(|_| "done")));
@@ -114,7 +114,7 @@ fn sending(tx: &mut Sender<u64>, call: &str) {
     }
 }
 
-/// A channel goes under each call, with each way of waiting; the call ends, and the key is free.
+/// A channel is removed during each call, with each `Wait`: the call ends, and the key is free.
 fn goes(take_away: impl Fn(&Key)) {
     for call in CALLS {
         for wait in ["Spin", "Balanced", "Park"] {
@@ -138,17 +138,17 @@ fn goes(take_away: impl Fn(&Key)) {
             }
             take_away(&key);
             let watch = Stopwatch::with(child.pid());
-            let told = child.hear().expect("it is told");
+            let told = child.hear().expect("it reports the fault");
             let took = watch.took();
             assert_eq!(told, "Err(Fault(Removed))", "{call} {wait}");
             assert!(took < TOLD, "{call} {wait} was told after {took:?}");
 
-            // The key is free at once, however many still have the old channel.
+            // The key is free at once, however many processes still have the old channel attached.
             let mut new_tx: Sender<u64> = options().open().expect("open again");
             let mut new_rx: Receiver<u64> = options().open().expect("open again");
             new_tx.send(&1).expect("send");
             assert_eq!(new_rx.recv(), Ok(1));
-            // And their end is no business of the new one.
+            // The end of the old members does not affect the new channel.
             child.tell("go").expect("it listens");
             child.finish();
             drop((tx, rx));
@@ -172,17 +172,17 @@ fn take_channel(key: &Key) {
 }
 
 #[test]
-fn the_segment() {
+fn the_segment_is_removed() {
     goes(take_segment);
 }
 
 #[test]
-fn the_set() {
+fn the_set_is_removed() {
     goes(take_set);
 }
 
 #[test]
-fn the_segment_then_the_set() {
+fn the_segment_then_the_set_are_removed() {
     goes(|key| {
         take_segment(key);
         take_set(key);
@@ -190,7 +190,7 @@ fn the_segment_then_the_set() {
 }
 
 #[test]
-fn the_set_then_the_segment() {
+fn the_set_then_the_segment_are_removed() {
     goes(|key| {
         take_set(key);
         take_segment(key);
@@ -198,13 +198,13 @@ fn the_set_then_the_segment() {
 }
 
 #[test]
-fn the_whole_channel() {
+fn the_channel_is_removed() {
     goes(take_channel);
 }
 
 const WAYS: [fn(&Key); 3] = [take_segment, take_set, take_channel];
 
-/// Opens the receiver's end; when told, receives until the end, and says what came.
+/// Opens the receiver; when told, receives until the end, and reports what it received.
 #[work]
 fn drains(orders: &mut Orders) {
     let (key, call, wait): (i32, String, String) = (orders.next(), orders.next(), orders.next());
@@ -233,7 +233,7 @@ fn drains(orders: &mut Orders) {
 }
 
 #[test]
-fn messages_come_first() {
+fn messages_are_received_before_the_fault() {
     for take_away in WAYS {
         for call in ["recv", "recv_ref", "try_recv", "recv_batch"] {
             for wait in ["Spin", "Balanced", "Park"] {
@@ -254,7 +254,7 @@ fn messages_come_first() {
 }
 
 #[test]
-fn a_sender_with_room_learns_of_it_too() {
+fn a_sender_with_room_is_told() {
     for take_away in WAYS {
         for wait in [Wait::Spin, Wait::Balanced, Wait::Park] {
             let key = Key::new();
@@ -273,9 +273,9 @@ fn a_sender_with_room_learns_of_it_too() {
     }
 }
 
-/// Nothing that a handle can still be asked panics or waits.
+/// No call on a handle of a removed channel panics or waits.
 #[test]
-fn handles_that_are_left_over() {
+fn handles_of_a_removed_channel_return_errors() {
     for take_away in WAYS {
         let key = Key::new();
         let mut tx: Sender<u64> = key.options().capacity(4).open().expect("open");
@@ -294,7 +294,7 @@ fn handles_that_are_left_over() {
             }
         }
         for peer in [tx.peer(), rx.peer()] {
-            // Without the set nobody knows.
+            // Without the set, liveness is unknown.
             assert!(peer.is_ok() || peer == Err(Fault::Removed), "{peer:?}");
         }
         let mut iter = rx.iter();
@@ -306,17 +306,17 @@ fn handles_that_are_left_over() {
         assert_eq!(iter.next(), None);
         drop((tx, rx, observer));
         match key.segment() {
-            // Nobody is attached any more.
+            // No process has it attached any more.
             None => assert!(matches!(sysvring::stat(id), Err(Error::NotFound { .. }))),
-            // What has lost only its set can be looked at, and taken over with its messages.
+            // A channel that lost only its set can be observed, and taken over with its messages.
             Some(_) => assert!(sysvring::stat(id).expect("stat").set.is_none()),
         }
         assert!(watch.took() < TOLD, "it took {:?}", watch.took());
     }
 }
 
-/// An identifier is of one channel: who opens it while that goes gets it, or an error, but never
-/// another one, nor makes one.
+/// An identifier belongs to one channel: an open while that is being removed returns that channel
+/// or an error, and never another one or a new one.
 #[test]
 fn an_identifier_outlives_its_channel() {
     let start = Instant::now();

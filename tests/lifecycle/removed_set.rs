@@ -1,4 +1,4 @@
-//! Channels whose set alone is taken away: what comes after finds the messages, whoever looks on.
+//! Channels whose set alone is removed: the next open finds the messages, also under observers.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use sysvring_support::{raw_ipc, test, work};
 
 use crate::removal::take_set;
 
-/// Who comes after a set was taken away, and finds nobody, finds the messages.
+/// A process that opens the channel after the set was removed, and finds no members, finds the
+/// messages.
 #[test]
 fn messages_outlive_a_set() {
     let key = Key::new();
@@ -23,7 +24,7 @@ fn messages_outlive_a_set() {
     assert_eq!((rx.recv(), rx.recv(), rx.recv()), (Ok(1), Ok(2), Ok(3)));
 }
 
-/// Two messages in a channel without members, whose set is taken away.
+/// Leaves two messages in a channel without members, and removes its set.
 fn deserted_without_a_set(key: &Key) {
     let mut tx: Sender<u64> = key.options().capacity(4).open().expect("open");
     tx.send_batch(&[1, 2]).expect("send");
@@ -36,7 +37,8 @@ fn has_both(key: &Key) {
     assert_eq!((rx.recv(), rx.recv()), (Ok(1), Ok(2)));
 }
 
-/// Who looks on is no member: not idle, not during its looks, and not by any other attachment.
+/// An observer is not a member: neither when it is idle nor during an observation, nor by any other
+/// attachment.
 #[test]
 fn messages_outlive_a_set_under_observers() {
     for round in 0..20 {
@@ -59,8 +61,8 @@ fn sends_and_waits(orders: &mut Orders) {
     hear();
 }
 
-/// The table tells of a member that died; that nobody else has it attached is found out between the
-/// looks of an observer that does nothing else.
+/// The table contains a member that died. That no other process has it attached is detected between
+/// the observations of an observer that does nothing else.
 #[test]
 fn messages_outlive_a_set_and_its_members() {
     for _ in 0..20 {
@@ -86,12 +88,13 @@ fn messages_outlive_a_set_and_its_members() {
 }
 
 #[test]
-fn a_member_that_joins_while_the_set_goes() {
+fn a_member_joins_while_the_set_is_removed() {
     Worker::run(&[&"removed_set::joins_while_the_set_goes"]);
 }
 
-/// Between taking its seat and signing the members' table a member is nowhere to be seen. The set goes
-/// in that moment, and the next sender takes the channel over: then the first one must not go on.
+/// Between taking its seat and writing its line of the members' table, a member is invisible. The
+/// set is removed at that moment, and the next sender takes the channel over: then the first one
+/// must not continue.
 #[work]
 fn joins_while_the_set_goes(_: &mut Orders) {
     let key = Key::new();
@@ -116,7 +119,7 @@ fn joins_while_the_set_goes(_: &mut Orders) {
     child.kill();
     let mut rx: Receiver<u64> = key.options().attach().expect("attach");
     assert_eq!((rx.recv(), rx.recv(), rx.recv()), (Ok(1), Ok(2), Ok(3)));
-    // Nor did it write where this one sits.
+    // Nor did it write to the line of the new holder of the seat.
     for n in 4..12 {
         tx.send(&n).expect("alive");
         assert_eq!((rx.recv(), tx.flush(MOMENT)), (Ok(n), Ok(())));

@@ -1,5 +1,5 @@
-//! The kernel gives the identifier of a set out again, after some millions of others: a member whose set
-//! was removed leaves the stranger's set alone.
+//! The kernel reuses the identifier of a set after some millions of others: a member whose set was
+//! removed does not change the unrelated set.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -11,22 +11,23 @@ use sysvring_support::raw_ipc::{Segment, at};
 use sysvring_support::worker::{Orders, Worker};
 use sysvring_support::{ipc_namespace, raw_ipc, test, work};
 
-/// In the word of a side: a member of it is parked.
+/// The flag that a member of this side is parked.
 const PARKED: u32 = 1;
 /// More sets than there are identifiers.
 const MOST: u32 = 20_000_000;
 
 #[test(quiet)]
-fn a_set_that_has_the_identifier_by_now() {
+fn an_unrelated_set_with_the_identifier_is_not_changed() {
     Worker::run(&[&"reused_set_id::come_round", &Name::new()]);
 }
 
 #[test]
-fn a_larger_set_that_has_the_identifier() {
+fn a_larger_set_with_the_identifier_does_not_overflow() {
     Worker::run(&[&"reused_set_id::look_at_a_larger_one"]);
 }
 
-/// In another IPC namespace identifiers begin anew: the set there has as many semaphores as there may be.
+/// In another IPC namespace, identifiers start again: the set there has the maximum number of
+/// semaphores.
 #[work]
 fn look_at_a_larger_one(_: &mut Orders) {
     if !ipc_namespace::enter() {
@@ -67,12 +68,16 @@ fn come_round(orders: &mut Orders) {
         }
         id == set
     });
-    assert!(came_round, "{set} is not given out again in {MOST} sets");
+    assert!(came_round, "identifier {set} is not reused in {MOST} sets");
     memory.u32(at::RECEIVERS).fetch_or(PARKED, SeqCst);
     tx.send(&2).expect("the message is in the ring");
-    assert_eq!(raw_ipc::values(set)[..4], [0; 4], "a stranger's semaphore was changed");
+    assert_eq!(raw_ipc::values(set)[..4], [0; 4], "an unrelated semaphore was changed");
     assert_eq!(tx.flush(Duration::ZERO), Err(SendError::Fault(Fault::Removed)));
     drop((tx, rx));
-    assert_eq!(raw_ipc::values(set)[..4], [0; 4], "a stranger's semaphore was changed on leaving");
+    assert_eq!(
+        raw_ipc::values(set)[..4],
+        [0; 4],
+        "an unrelated semaphore was changed when leaving"
+    );
     raw_ipc::remove_set(set).expect("IPC_RMID");
 }

@@ -1,5 +1,5 @@
-//! Sending after `remove` returned: one message more at most, with room and with a receiver at work.
-//! Receivers get what is in the ring, then the fault.
+//! Sending after `remove` returned: at most one more message is accepted, even if there is room and
+//! a receiver is active. Receivers get what is in the ring, then the fault.
 
 use std::thread;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use sysvring_support::test;
 const REMOVED: SendError = SendError::Fault(Fault::Removed);
 const TRIES: u64 = 200_000;
 
-/// How many are sent after the channel went; a receiver is at work, or there is one that does nothing.
+/// Returns how many messages are accepted after the removal, with a receiver that is active or
+/// idle.
 macro_rules! sent_after {
     ($module:ident, $name:ident, $at_work:expr) => {{
         let name = Name::new();
@@ -24,7 +25,7 @@ macro_rules! sent_after {
         }
         let receiver = thread::spawn(move || {
             if !$at_work {
-                // Keeps its seat.
+                // It keeps its seat.
                 return (0, Some(rx));
             }
             let mut received = 0;
@@ -46,7 +47,7 @@ macro_rules! sent_after {
             }
         };
         assert_eq!(error, REMOVED);
-        assert_eq!(tx.try_send(&0), Err(REMOVED), "for good");
+        assert_eq!(tx.try_send(&0), Err(REMOVED), "for ever");
         let (received, _rx) = receiver.join().expect("no panic");
         assert!(!$at_work || (10..=11).contains(&received), "received {received}");
         sent
@@ -54,7 +55,7 @@ macro_rules! sent_after {
 }
 
 #[test]
-fn one_message_of_one_to_one() {
+fn at_most_one_message_in_an_spsc_channel() {
     for at_work in [false, true] {
         let sent = sent_after!(spsc, name, at_work);
         assert!(sent <= 1, "{sent} sent after it was removed, a receiver at work: {at_work}");
@@ -62,7 +63,7 @@ fn one_message_of_one_to_one() {
 }
 
 #[test]
-fn one_message_of_many() {
+fn at_most_one_message_in_an_mpmc_channel() {
     for at_work in [false, true] {
         let sent = sent_after!(mpmc, name, at_work);
         assert!(sent <= 1, "{sent} sent after it was removed, a receiver at work: {at_work}");
@@ -70,7 +71,7 @@ fn one_message_of_many() {
 }
 
 #[test]
-fn one_message_of_each_thread_and_handle() {
+fn at_most_one_message_of_each_thread_and_handle() {
     let name = Name::new();
     let first: mpmc::Sender<u64> = name.options().capacity(1024).create().expect("create");
     let _rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
@@ -90,7 +91,7 @@ fn one_message_of_each_thread_and_handle() {
 }
 
 #[test]
-fn what_is_in_the_ring_comes_first() {
+fn messages_in_the_ring_are_received_first() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().capacity(64).create().expect("create");
     let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");

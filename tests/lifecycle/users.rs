@@ -22,7 +22,7 @@ fn become_nobody() {
     end_with_parent();
 }
 
-/// Nobody's channel of a name, and root's.
+/// The channels of one name of the user `nobody` and of root.
 #[work]
 fn send_as_nobody(orders: &mut Orders) {
     become_nobody();
@@ -59,7 +59,7 @@ fn users_have_channels_of_their_own() {
     nobody.finish();
 }
 
-/// Joins root's channel, is its last member, and lives on.
+/// Joins root's channel, becomes its last member, and lives on.
 #[work]
 fn be_the_last_as_nobody(orders: &mut Orders) {
     become_nobody();
@@ -81,9 +81,9 @@ fn a_last_member_that_may_not_remove() {
     nobody.expect("here");
     drop(rx);
     nobody.tell("leave").expect("tell");
-    let closed = nobody.hear().expect("what came of it");
-    assert!(closed.starts_with("Err("), "it cannot do what was asked for: {closed}");
-    // It holds nothing that would be in the way of others.
+    let closed = nobody.hear().expect("the result");
+    assert!(closed.starts_with("Err("), "close reports that the channel is gone: {closed}");
+    // It holds nothing that would block others.
     let start = Instant::now();
     let rx: Receiver<u64> = options().open_timeout(LONG).open().expect("open");
     assert!(start.elapsed() < Duration::from_secs(1));

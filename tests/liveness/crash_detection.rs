@@ -1,4 +1,4 @@
-//! Who is told of a death, how fast, and who is never taken for dead.
+//! Which calls report a death, how fast, and which processes are never considered dead.
 
 use std::os::unix::process::parent_id;
 use std::sync::atomic::Ordering::{Acquire, Release};
@@ -16,10 +16,10 @@ use sysvring_support::{raw_ipc, test, work};
 
 const SOON: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(20);
-/// No sleeper looks by itself before.
+/// Shorter than the interval at which a parked waiter polls.
 const SLICE: Duration = Duration::from_millis(150);
 
-/// The other side, held until it is told to leave.
+/// Is the other side until told to leave.
 #[work]
 fn sit(orders: &mut Orders) {
     let (name, side): (String, String) = (orders.next(), orders.next());
@@ -44,7 +44,7 @@ fn seated(name: &Name, side: &str) -> Worker {
 }
 
 #[test]
-fn a_death_is_seen_by_calls_that_do_not_wait() {
+fn calls_that_do_not_wait_report_a_death() {
     let name = Name::new();
     let mut rx: Receiver<u64> = name.options().capacity(1).open().expect("open");
     assert_eq!(rx.peer(), Ok(Peer::Absent));
@@ -70,7 +70,7 @@ fn a_death_is_seen_by_calls_that_do_not_wait() {
 }
 
 #[test]
-fn every_wait_is_told_of_a_death() {
+fn every_blocking_call_reports_a_death() {
     for wait in [Wait::Spin, Wait::Balanced, Wait::Park] {
         for side in ["sender", "receiver"] {
             let name = Name::new();
@@ -97,7 +97,7 @@ fn every_wait_is_told_of_a_death() {
     }
 }
 
-/// Makes the channel, so that whoever opens it next takes what is there.
+/// Makes the channel, so that the next open joins it.
 fn one_slot(name: &Name) -> &Name {
     drop(name.options().capacity(1).open::<Receiver<u64>>().expect("open"));
     name
@@ -115,7 +115,7 @@ fn a_restarted_peer_is_waited_for() {
         let (met, killing) = std::sync::mpsc::channel();
         let starter = {
             let name = name.to_string();
-            // The thread lives as long as the child, which would end with it.
+            // The thread keeps the child alive, which would end with it.
             std::thread::spawn(move || {
                 std::thread::sleep(SOON);
                 let mut sender =
@@ -135,7 +135,7 @@ fn a_restarted_peer_is_waited_for() {
         let (expected, here) = starter.join().expect("started and killed");
         assert_eq!(pid, expected);
         let late = Duration::from_nanos(told.saturating_sub(here));
-        assert!(late < SLICE + excuse, "told of it after {late:?}");
+        assert!(late < SLICE + excuse, "told after {late:?}");
     }
 }
 
@@ -146,7 +146,7 @@ fn a_stopped_peer_is_not_dead() {
     let mut sender = seated(&name, "sender");
     let pid = sender.pid() as u32;
     sender.signal(libc::SIGSTOP);
-    // Past every slice, and past every look at the peer.
+    // Longer than every wait slice and every interval of liveness checks.
     for _ in 0..3 {
         assert_eq!(rx.recv_timeout(Duration::from_millis(300)), Err(RecvError::Timeout));
         assert_eq!(rx.try_recv(), Err(RecvError::Empty));
@@ -166,12 +166,12 @@ fn a_stopped_peer_is_not_dead() {
 }
 
 #[test]
-fn killed_sleepers_take_no_wake_up_along() {
+fn a_killed_parked_waiter_consumes_no_wake_up() {
     Worker::run(&[&"crash_detection::sleep_and_die", &Name::new()]);
 }
 
-/// A receiver is killed in its sleep, or in the very moment that it is woken; the next one sleeps
-/// and is woken all the same.
+/// A receiver is killed while it is parked, or when it is being woken; the next one parks and is
+/// woken all the same.
 #[work]
 fn sleep_and_die(orders: &mut Orders) {
     let name: String = orders.next();
@@ -199,7 +199,7 @@ fn sleep_and_die(orders: &mut Orders) {
             tx.send(&round).expect("send");
         }
         assert!(victim.kill_and_wait());
-        // What the dead one left is received, then the next one sleeps, and is woken.
+        // The dead receiver's message is received, then the next receiver parks and is woken.
         let mut left: Receiver<u64> = Options::named(&name).open().expect("open");
         left.try_iter().for_each(|n| assert_eq!(n, Ok(round)));
         drop(left);
@@ -211,14 +211,14 @@ fn sleep_and_die(orders: &mut Orders) {
 }
 
 #[test]
-fn deaths_without_a_sleeper_do_not_pile_up() {
+fn posts_of_deaths_do_not_accumulate_without_a_parked_waiter() {
     let name = Name::new();
     let _rx: Receiver<u64> = name.options().open().expect("open");
     Worker::run(&[&"crash_detection::die_in_crowds", &name]);
 }
 
-/// Three thousand deaths post to somebody who does not sleep. To come to the kernel's limit of 32767
-/// posts with them, the semaphore starts near it.
+/// Three thousand deaths post to a member that is not parked. The semaphore starts near the
+/// kernel's limit of 32,767, so that these posts reach it.
 #[work]
 fn die_in_crowds(orders: &mut Orders) {
     let name: String = orders.next();
@@ -232,7 +232,7 @@ fn die_in_crowds(orders: &mut Orders) {
         });
         victim.wait();
         if n == 2_700 {
-            assert!(raw_ipc::values(set)[2] > 32_000, "not one of them was missing");
+            assert!(raw_ipc::values(set)[2] > 32_000, "no post was missing");
         }
     }
     let posts = raw_ipc::values(set)[2];
@@ -242,16 +242,16 @@ fn die_in_crowds(orders: &mut Orders) {
 }
 
 #[test(quiet)]
-fn a_blocked_receiver_is_told_at_once() {
+fn a_blocked_receiver_reports_a_death_at_once() {
     told_at_once("receiver");
 }
 
 #[test(quiet)]
-fn a_blocked_sender_is_told_at_once() {
+fn a_blocked_sender_reports_a_death_at_once() {
     told_at_once("sender");
 }
 
-/// Two hundred kills of the peer of a blocked process.
+/// Kills the peer of a blocked process two hundred times.
 fn told_at_once(side: &str) {
     let name = Name::new();
     let mut worker =
@@ -259,12 +259,12 @@ fn told_at_once(side: &str) {
     let [p50, p99, unexcused] = worker.figures().expect("three figures");
     println!("a blocked {side} is told of a death after {p50:.0} us (p50), {p99:.0} us (p99)");
     assert!(p50 < 1_000.0, "p50 is {p50} us");
-    assert!(unexcused < 50_000.0, "p99 is {p99} us, of which no more than {unexcused} is ours");
+    assert!(unexcused < 50_000.0, "p99 is {p99} us, of which the host does not excuse {unexcused}");
     worker.finish();
 }
 
-/// A process that blocks, and victims at its other side; says how long it took until it was told,
-/// and what of it the machine does not excuse.
+/// Blocks while victims at the other side are killed; reports how long it took until the call
+/// returned, and how much of that the host does not excuse.
 #[work]
 fn tell_of_deaths(orders: &mut Orders) {
     const KILLS: u64 = 200;
@@ -310,7 +310,7 @@ fn tell_of_deaths(orders: &mut Orders) {
                 std::thread::sleep(LONG);
             }
         });
-        // It met its peer, and sleeps in the call that is to tell it.
+        // It has seen its peer, and is parked in the call that reports the death.
         until_at_least(here, 1);
         let set = sysvring::stat(&*name).expect("stat").set.expect("a set").id;
         let gate = if sender_blocks { WAKE_SENDERS } else { WAKE_RECEIVERS };

@@ -1,5 +1,5 @@
-//! Members that left or died are not woken: a burst costs as few system calls after a thousand of them
-//! as before.
+//! Members that left or died are not woken: after a thousand of them, a burst costs as few system
+//! calls as before.
 
 use std::sync::atomic::Ordering::{Acquire, Release};
 
@@ -12,10 +12,11 @@ use sysvring_support::worker::{Orders, Worker};
 use sysvring_support::{raw_ipc, test, work};
 
 const BURST: u64 = 64;
-/// In each state. The middle one counts: one that the machine interrupts may cost anything.
+/// The number of bursts in each state. The median counts, because interruptions by the host cost
+/// system calls.
 const BURSTS: u64 = 21;
 const DEATHS: u64 = 20;
-/// Posts, and sleeps, that a burst may cost beyond a fresh channel's.
+/// The maximum number of posts and parks of a burst beyond those in a new channel.
 const MORE: u64 = 8;
 
 #[test(quiet)]
@@ -29,7 +30,7 @@ fn a_burst_after_twenty_senders_were_killed() {
 }
 
 #[test(quiet)]
-fn a_burst_after_twenty_receivers_were_killed_asleep() {
+fn a_burst_after_twenty_parked_receivers_were_killed() {
     Worker::run(&[&"departed_waiters::burst", &Name::new(), &"receivers killed"]);
 }
 
@@ -39,18 +40,19 @@ fn a_drain_after_a_thousand_receivers_left() {
 }
 
 #[test(quiet)]
-fn a_drain_after_twenty_senders_were_killed_asleep() {
+fn a_drain_after_twenty_parked_senders_were_killed() {
     Worker::run(&[&"departed_waiters::drain", &Name::new(), &"senders killed"]);
 }
 
-/// All posts of living members, and all their sleeps.
+/// Returns the posts of all living members, and how often they parked.
 fn posts_and_sleeps(name: &str) -> [u64; 2] {
     let stat = sysvring::stat(name).expect("stat");
     let alive = || stat.members.iter().filter(|member| member.alive);
     [alive().map(|member| member.wakes).sum(), alive().map(|member| member.parks).sum()]
 }
 
-/// What the cheapest of some bursts costs: a busy machine makes some dearer, phantoms all of them.
+/// Returns the minimum cost of some bursts: a busy host makes some more expensive, departed waiters
+/// all of them.
 fn cost(name: &str, mut burst: impl FnMut()) -> [u64; 2] {
     let (mut posts, mut sleeps) = (Vec::new(), Vec::new());
     for _ in 0..BURSTS {
@@ -69,17 +71,17 @@ fn compare(fresh: [u64; 2], after: [u64; 2]) {
     }
 }
 
-/// A member that is killed while it sleeps.
+/// Kills a member while it is parked.
 fn kill_asleep(set: i32, wake: usize, body: impl FnOnce()) {
     let before = raw_ipc::waiting(set, wake);
     let mut victim = Fork::start(body);
     until(|| raw_ipc::waiting(set, wake) == before + 1);
     assert!(victim.kill_and_wait(), "it ended by itself");
-    // A death wakes a fellow member, which finds nothing and sleeps again.
+    // A death wakes a member of the same side, which finds nothing and parks again.
     until(|| raw_ipc::waiting(set, wake) == before);
 }
 
-/// One receiver sleeps; 64 messages come at once.
+/// One receiver is parked; 64 messages are sent at once.
 #[work]
 fn burst(orders: &mut Orders) {
     let (name, what): (String, String) = (orders.next(), orders.next());
@@ -129,7 +131,7 @@ fn burst(orders: &mut Orders) {
     compare(fresh, after);
 }
 
-/// One sender sleeps before a full ring; the receiver empties it.
+/// One sender is parked at a full ring; the receiver empties it.
 #[work]
 fn drain(orders: &mut Orders) {
     let (name, what): (String, String) = (orders.next(), orders.next());
@@ -139,7 +141,7 @@ fn drain(orders: &mut Orders) {
     let rx: mpmc::Receiver<u64> = options().open().expect("open");
     let tx: mpmc::Sender<u64> = options().open().expect("open");
     let set = rx.stat().expect("stat").set.expect("a set").id;
-    // Fills the ring, and sends one more, each time it is asked.
+    // Fills the ring and sends one more, each time it is told to.
     let sender = Fork::start(|| {
         let tx: mpmc::Sender<u64> = options().open().expect("open");
         for round in 1.. {

@@ -1,5 +1,5 @@
-//! Where the kernel's word and the truth may differ: `exec`, another IPC or PID namespace, a main thread that
-//! is gone, forks, and a kernel that undoes nothing.
+//! Cases in which the kernel's undo and the facts may differ: `exec`, another IPC or PID namespace,
+//! a main thread that ended, forks, and a kernel that does not implement undo.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -15,13 +15,13 @@ use sysvring_support::{inject, raw_ipc, test, work};
 const SOON: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(20);
 
-/// The same program again, without what was mapped.
+/// Executes the same program again, without its mappings.
 fn exec_into_sitting() -> ! {
     let error = Command::new("/proc/self/exe").args(["worker", "edge_cases::sit_still"]).exec();
     panic!("exec: {error}");
 }
 
-/// What a process becomes that forgot all.
+/// What a process does after such an `exec`.
 #[work]
 fn sit_still(_: &mut Orders) {
     say("other");
@@ -43,7 +43,8 @@ fn exec_keeps_a_seat() {
     other.expect("other");
     let pid = other.pid() as u32;
     assert_eq!(rx.recv(), Ok(1));
-    // The kernel keeps what it would undo, so nobody is told, and nobody may come instead.
+    // The kernel keeps the undo records, so the peer is told nothing, and no process can take the
+    // seat.
     assert_eq!(rx.recv_timeout(SOON), Err(RecvError::Timeout));
     assert_eq!(rx.peer(), Ok(Peer::Present { pid }));
     let taken = name.options().attach::<spsc::Sender<u64>>();
@@ -108,7 +109,7 @@ fn change_the_namespace(orders: &mut Orders) {
 }
 
 #[test(root)]
-fn another_ipc_namespace_is_told() {
+fn entering_another_ipc_namespace_is_reported() {
     let name = Name::new();
     let mut rx: spsc::Receiver<u64> = name.options().capacity(1).open().expect("open");
     let start = |name: &Name, flavor: &str| {
@@ -129,7 +130,7 @@ fn another_ipc_namespace_is_told() {
     let tx: mpmc::Sender<u64> = name.options().open().expect("open");
     let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
     tx.send(&1).expect("send");
-    // It is the only one who waits for something.
+    // No other thread waits.
     let mut other = start(&name, "mpmc");
     let guard = rx.recv_ref_timeout(LONG).expect("the message again");
     assert_eq!(guard.delivery_count(), 2);
@@ -139,7 +140,7 @@ fn another_ipc_namespace_is_told() {
     assert_eq!(tx.len(), 0);
 }
 
-/// A child whose main thread ends at once, while another one has a handle and sends.
+/// A child whose main thread ends at once, while another thread has a handle and sends.
 #[work]
 fn end_the_main_thread(orders: &mut Orders) {
     let name: String = orders.next();
@@ -167,7 +168,7 @@ fn end_the_main_thread(orders: &mut Orders) {
     until_at_least(sent, 1);
     let start = Instant::now();
     let mut next = 0;
-    // Longer than anybody's slice.
+    // Longer than any wait slice.
     while start.elapsed() < Duration::from_millis(400) {
         assert_eq!(rx.recv(), Ok(next));
         next += 1;
@@ -185,11 +186,11 @@ fn end_the_main_thread(orders: &mut Orders) {
 }
 
 #[test]
-fn a_process_whose_main_thread_is_gone_lives() {
+fn a_process_without_its_main_thread_is_alive() {
     Worker::run(&[&"edge_cases::end_the_main_thread", &Name::new()]);
 }
 
-/// A child calls what it inherited of a channel of many, and ends.
+/// A child calls an inherited handle of an MPMC channel, and ends.
 #[work]
 fn inherit(orders: &mut Orders) {
     let name: String = orders.next();
@@ -218,7 +219,7 @@ fn inherit(orders: &mut Orders) {
         let (loan, guard) = places.take().expect("a copy of the parent's");
         assert_eq!(loan.commit(), sent);
         drop(guard);
-        // A seat of its own serves it.
+        // A seat of its own works.
         let own: mpmc::Sender<u64> = tx.try_clone().expect("another seat");
         own.send(&4).expect("send");
     })
@@ -232,11 +233,11 @@ fn inherit(orders: &mut Orders) {
 }
 
 #[test]
-fn a_forked_child_is_no_member_of_many() {
+fn a_forked_child_is_not_a_member_of_an_mpmc_channel() {
     Worker::run(&[&"edge_cases::inherit", &Name::new()]);
 }
 
-/// Members in a PID namespace below this one.
+/// Members in a child PID namespace.
 #[work]
 fn nest(orders: &mut Orders) {
     let name: String = orders.next();
@@ -259,7 +260,7 @@ fn nest(orders: &mut Orders) {
         assert_eq!(rx.deaths(), Ok(Vec::new()));
         tx.send(&1).expect("send");
         here.store(1, std::sync::atomic::Ordering::Release);
-        // Its own token is there, for all that it is process 1.
+        // Its own seat is detected, although it is process 1.
         assert_eq!(tx.flush(LONG), Ok(()));
         std::thread::sleep(LONG);
     });
@@ -272,7 +273,7 @@ fn nest(orders: &mut Orders) {
     assert!(child.kill_and_wait());
     assert_eq!(rx.recv(), Err(RecvError::Disconnected));
     assert!(matches!(rx.peer(), Ok(Peer::Died { .. })));
-    let guard = many_rx.recv_ref_timeout(LONG).expect("what the dead one had");
+    let guard = many_rx.recv_ref_timeout(LONG).expect("the dead receiver's message");
     assert_eq!((*guard, guard.delivery_count()), (1, 2));
     drop(guard);
     assert_eq!(tx.deaths().expect("the dead").len(), 1);
@@ -280,11 +281,11 @@ fn nest(orders: &mut Orders) {
 }
 
 #[test(root)]
-fn members_of_another_pid_namespace_live_and_die() {
+fn deaths_in_another_pid_namespace_are_detected() {
     Worker::run(&[&"edge_cases::nest", &Name::new()]);
 }
 
-/// A process whose `unshare` answers with this and does nothing: 0, and what is to be undone stays.
+/// A process whose `unshare` returns this and does nothing. With 0, undo records are not applied.
 #[work]
 fn attach_without_undo(orders: &mut Orders) {
     let (name, errno): (String, i32) = (orders.next(), orders.next());
@@ -294,8 +295,8 @@ fn attach_without_undo(orders: &mut Orders) {
         let opened = Options::named(&name).open::<spsc::Sender<u64>>();
         let other = Options::named(&many).open::<mpmc::Receiver<u64>>();
         if errno != 0 {
-            opened.expect("nothing is known against it").send(&1).expect("send");
-            other.expect("nothing is known against it");
+            opened.expect("no call found a fault").send(&1).expect("send");
+            other.expect("no call found a fault");
             continue;
         }
         for error in [opened.map(drop), other.map(drop)] {
@@ -317,17 +318,17 @@ fn a_kernel_without_undo_is_refused() {
         matches!(sysvring::stat(name.as_str()), Err(Error::NotFound { .. })),
         "nothing is left"
     );
-    let mut rx: spsc::Receiver<u64> = name.options().open().expect("here is a kernel that does");
+    let mut rx: spsc::Receiver<u64> = name.options().open().expect("this kernel implements undo");
     Worker::run(&[&"edge_cases::attach_without_undo", &name, &0]);
-    let mut tx: spsc::Sender<u64> = name.options().attach().expect("its seat went back");
+    let mut tx: spsc::Sender<u64> = name.options().attach().expect("its seat was released");
     tx.send(&1).expect("send");
     assert_eq!(rx.recv(), Ok(1));
     let values = raw_ipc::values(rx.stat().expect("stat").set.expect("a set").id);
-    assert_eq!(values[8..10], [1, 1], "one token for each of us");
+    assert_eq!(values[8..10], [1, 1], "one token for each thread");
 }
 
 #[test]
-fn where_it_cannot_be_known_it_works() {
+fn channels_work_where_undo_cannot_be_checked() {
     for errno in [libc::EPERM, libc::ENOSYS] {
         Worker::run(&[&"edge_cases::attach_without_undo", &Name::new(), &errno]);
     }

@@ -1,5 +1,5 @@
-//! Who gave its token away (`unshare`), or lost it: it is taken for dead while it lives, is told so, and
-//! leaves nothing where others sit by now.
+//! Members that gave up their undo records (`unshare`) or lost their seat: they are considered dead
+//! while they live, are told so, and leave nothing in the seat of a successor.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use sysvring_support::{raw_ipc, test, work};
 const SOON: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(20);
 
-/// From now on this process has no token in any set.
+/// From now on, this process has no undo record in any set.
 fn lose_tokens() {
     // SAFETY: a number; the kernel forgets what it would undo, after having done it.
     assert_eq!(unsafe { libc::unshare(libc::CLONE_SYSVSEM) }, 0, "for all users, without a filter");
@@ -28,7 +28,7 @@ fn lose_a_seat(orders: &mut Orders) {
         lose_tokens();
         say("lost");
         hear();
-        // It is told where it would wait, once and for all.
+        // It is told in calls that would wait, from then on for ever.
         assert_eq!(tx.send(&9), Err(SendError::Fault(lost)));
         assert_eq!(tx.peer(), Err(lost));
         assert_eq!(tx.try_send(&9), Err(SendError::Fault(lost)));
@@ -47,7 +47,7 @@ fn lose_a_seat(orders: &mut Orders) {
 }
 
 #[test]
-fn a_sender_without_a_token_is_told() {
+fn a_sender_without_a_seat_is_told() {
     let name = Name::new();
     let mut rx: spsc::Receiver<u64> = name.options().capacity(1).open().expect("open");
     let start = |side: &str| {
@@ -60,7 +60,7 @@ fn a_sender_without_a_token_is_told() {
     let mut tx: spsc::Sender<u64> = name.options().attach().expect("its seat is free");
     other.tell("go on").expect("tell");
     other.finish();
-    // It took nothing along that is the successor's by now.
+    // It did not remove anything of its successor.
     assert_eq!(rx.peer(), Ok(Peer::Present { pid: std::process::id() }));
     assert_eq!(rx.recv(), Ok(1));
     tx.send(&2).expect("send");
@@ -75,10 +75,10 @@ fn a_sender_without_a_token_is_told() {
     assert_eq!(rx.recv(), Ok(3));
 }
 
-/// Messages that a successor sends and receives: many times a ring.
+/// Messages that a successor sends and receives: many laps of the ring.
 const MANY: u64 = 40;
 
-/// Sends or receives one message, is a member no more, and leaves when others are far ahead.
+/// Sends or receives one message, loses its seat, and leaves when others are far ahead.
 #[work]
 fn lose_a_seat_and_leave(orders: &mut Orders) {
     let (name, side, told): (String, String, bool) = (orders.next(), orders.next(), orders.next());
@@ -104,7 +104,7 @@ fn lose_a_seat_and_leave(orders: &mut Orders) {
     }
 }
 
-/// Sends as many as are asked for, and then sits there until it is killed.
+/// Sends the requested number of messages, and then keeps its seat until it is killed.
 #[work]
 fn send_many_and_sit(orders: &mut Orders) {
     let mut tx: spsc::Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
@@ -115,9 +115,9 @@ fn send_many_and_sit(orders: &mut Orders) {
     hear();
 }
 
-/// Where its ends are by now is its successors' business.
+/// The later positions of its side belong to its successors.
 #[test]
-fn who_lost_a_seat_leaves_without_a_trace() {
+fn a_member_that_lost_its_seat_leaves_without_a_trace() {
     for told in [false, true] {
         let name = Name::new();
         let mut rx: spsc::Receiver<u64> = name.options().capacity(4).open().expect("open");
@@ -135,12 +135,12 @@ fn who_lost_a_seat_leaves_without_a_trace() {
         let other = lose("sender");
         assert_eq!(rx.recv(), Ok(0));
         let mut next = Worker::start(&[&"lost_seats::send_many_and_sit", &name]).expect("start");
-        // Until it is there, the receiver is told that its sender is gone.
+        // Until the sender joins, the receiver is told that it is gone.
         next.expect("here");
         (1..=MANY).for_each(|n| assert_eq!(rx.recv(), Ok(n)));
         next.expect("sent");
         leave(other);
-        // Killed before it says once more how far it is.
+        // Killed before it publishes its position again.
         next.kill_and_wait().expect("kill");
         let mut tx: spsc::Sender<u64> = name.options().attach().expect("its end is found");
         assert_eq!(tx.position(), MANY + 1);
@@ -160,7 +160,7 @@ fn who_lost_a_seat_leaves_without_a_trace() {
     }
 }
 
-/// Takes another seat where a handle says that it lost its own, and only then lets go of that one.
+/// Takes another seat when a handle reports that it lost its own, and only then drops that handle.
 #[work]
 fn come_again(orders: &mut Orders) {
     let name: String = orders.next();
@@ -180,7 +180,7 @@ fn come_again(orders: &mut Orders) {
     rx = Options::named(&name).attach().expect("its seat is free");
     assert_eq!(many_rx.wait_for_peer(SOON), Err(RecvError::Fault(lost)));
     let next: mpmc::Receiver<u64> = options().attach().expect("a seat");
-    // Of many, the claim of whoever sat there is cleared.
+    // In an MPMC channel, the claim of the previous holder is cleared.
     let next_tx: mpmc::Sender<u64> = options().attach().expect("a seat");
     assert_eq!(many_loan.commit(), Err(SendError::Fault(lost)));
     (many_tx, many_rx) = (next_tx, next);
@@ -203,7 +203,7 @@ fn come_again(orders: &mut Orders) {
 }
 
 #[test]
-fn who_comes_again_keeps_the_new_seat() {
+fn a_member_that_joins_again_keeps_the_new_seat() {
     Worker::run(&[&"lost_seats::come_again", &Name::new()]);
 }
 
@@ -235,7 +235,7 @@ fn lose_a_guard(orders: &mut Orders) {
 }
 
 #[test]
-fn many_go_on_without_one_that_lost_its_token() {
+fn an_mpmc_channel_recovers_from_a_member_that_lost_its_seat() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().open().expect("open");
     let rx: mpmc::Receiver<u64> = name.options().wait(Wait::Park).attach().expect("attach");
@@ -244,7 +244,7 @@ fn many_go_on_without_one_that_lost_its_token() {
         other.expect("lost");
         other
     };
-    // Its claim is stepped over, and what it would have sent there is never seen.
+    // Receivers step over its claim, and what it would have sent there is never seen.
     let mut other = start("lose_a_claim");
     tx.send(&1).expect("send");
     let pid = other.pid() as u32;
@@ -252,7 +252,8 @@ fn many_go_on_without_one_that_lost_its_token() {
     assert_eq!(rx.recv_timeout(LONG), Ok(1));
     other.tell("go on").expect("tell");
     other.finish();
-    // What it had in hand goes to another, and its own acknowledgement comes to nothing.
+    // Its unacknowledged message is delivered to another receiver, and its own acknowledgement has
+    // no effect.
     tx.send(&1).expect("send");
     let mut other = start("lose_a_guard");
     let guard = rx.recv_ref_timeout(LONG).expect("the message again");
@@ -264,9 +265,9 @@ fn many_go_on_without_one_that_lost_its_token() {
     assert_eq!((tx.len(), rx.try_recv()), (0, Err(RecvError::Empty)));
 }
 
-/// It is noticed by the calls that only wait, too, and from then on by all.
+/// Calls that only wait detect it, too, and from then on all calls do.
 #[test]
-fn whoever_asks_first_what_is_lost_stays_lost() {
+fn a_lost_seat_is_reported_by_every_call_and_stays_lost() {
     let key = Key::new();
     let tx: mpmc::Sender<u64> = key.options().open().expect("open");
     let rx: mpmc::Receiver<u64> = key.options().attach().expect("attach");

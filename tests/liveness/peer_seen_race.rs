@@ -1,5 +1,5 @@
-//! A member that meets its peer and leaves before the peer has quite come: the peer knows that
-//! somebody was there.
+//! A member sees its peer and leaves before the peer has joined completely: the peer reports that
+//! there was a member.
 
 use std::time::Duration;
 
@@ -10,22 +10,22 @@ use sysvring_support::step::{Stepper, Stop, mark};
 use sysvring_support::worker::{Orders, Worker};
 use sysvring_support::{test, work};
 
-/// As long as a call takes that has nothing to wait for, on a busy machine.
+/// The maximum time of a call that does not wait, on a busy host.
 const SOON: Duration = Duration::from_secs(5);
 
 #[test]
-fn who_meets_a_receiver_and_leaves_is_missed() {
+fn a_sender_that_saw_a_joining_receiver_and_left_is_reported() {
     Worker::run(&[&"peer_seen_race::meet_receiver"]);
 }
 
 #[test]
-fn who_meets_a_sender_and_leaves_is_missed() {
+fn a_receiver_that_saw_a_joining_sender_and_left_is_reported() {
     Worker::run(&[&"peer_seen_race::meet_sender"]);
 }
 
-/// Lets `join` go on up to its `n`-th border of a system call, and there does `act`, which tells
-/// whether the two met. If so, it goes on from there, and must end well. `None`: it makes no such
-/// call before its second mark.
+/// Runs `join` up to its `n`-th entry or exit of a system call, and there runs `act`, which returns
+/// whether the two saw each other. If so, `join` continues, and must succeed. Returns `None` if
+/// there is no such call before its second mark.
 fn while_joining(n: u32, join: impl FnOnce(), act: impl FnOnce() -> bool) -> Option<bool> {
     let mut stepper = Stepper::start(join).expect("traced");
     for _ in 0..n {
@@ -45,13 +45,13 @@ fn while_joining(n: u32, join: impl FnOnce(), act: impl FnOnce() -> bool) -> Opt
     Some(true)
 }
 
-/// How many calls of joining there are at which the two meet.
+/// Returns at how many system calls of joining the two see each other.
 fn meet_at_every_call(round: impl FnMut(u32) -> Option<bool>) {
     let met = (0..).map_while(round).filter(|met| *met).count();
-    assert!(met > 2, "there are calls after the seat was taken: {met}");
+    assert!(met > 2, "no system call after the seat was taken: {met}");
 }
 
-/// A sender that meets a receiver in the middle of joining.
+/// A sender sees a receiver that is joining.
 #[work]
 fn meet_receiver(_: &mut Orders) {
     meet_at_every_call(|n| {
@@ -68,7 +68,7 @@ fn meet_receiver(_: &mut Orders) {
     });
 }
 
-/// A receiver that meets a sender in the middle of joining.
+/// A receiver sees a sender that is joining.
 #[work]
 fn meet_sender(_: &mut Orders) {
     meet_at_every_call(|n| {
@@ -78,7 +78,7 @@ fn meet_sender(_: &mut Orders) {
             mark();
             let mut tx: Sender<u64> = name.options().attach().expect("attach");
             mark();
-            // There is room for one message, whoever may come for it.
+            // There is room for one message, whichever receiver joins for it.
             let end = tx.send_timeout(&1, SOON).and_then(|()| tx.send_timeout(&2, SOON));
             assert_eq!(end, Err(SendError::Disconnected), "call {n}");
         };

@@ -1,5 +1,6 @@
-//! Processes killed at random moments in the middle of a stream: nothing that was sent is lost,
-//! nothing that was acknowledged comes again, nothing is torn, and every seat is free at once.
+//! Processes are killed at random moments in the middle of a stream: nothing that was sent is lost,
+//! nothing that was acknowledged is delivered again, nothing is torn, and every seat is free at
+//! once.
 
 use std::array;
 use std::sync::atomic::AtomicU64;
@@ -17,13 +18,13 @@ use sysvring_support::worker::{Orders, Worker};
 use sysvring_support::{test, work};
 
 const LONG: Duration = Duration::from_secs(20);
-/// No wake-up takes as long, and no sleeper looks by itself before.
+/// Longer than any wake-up, and shorter than the interval at which a parked waiter polls.
 const SLICE: Duration = Duration::from_millis(150);
 
 /// A message of several cache lines.
 type Wide = [u64; 24];
 
-/// The message of a position: torn, it would be that of none.
+/// Returns the message of a position. A torn message differs from all of them.
 fn wide(n: u64) -> Wide {
     array::from_fn(|i| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(i as u32))
 }
@@ -42,10 +43,10 @@ fn receiver(name: &str, capacity: usize) -> Receiver<Wide> {
     options(name, capacity).open().expect("the seat is free at once")
 }
 
-/// Sends by turns in all ways, the message of each position; notes how far it came. Ends when the
-/// receiver is gone and no other comes soon.
+/// Sends the message of each position, by all kinds of calls in turn, and records its progress.
+/// Ends when the receiver is gone and no other one joins soon.
 fn send_on(tx: &mut Sender<Wide>, sent: &AtomicU64, rng: &mut Rng) {
-    // The last sender may have died before it could note it.
+    // The last sender may have died before it recorded this.
     sent.store(tx.position(), Release);
     loop {
         let n = tx.position();
@@ -79,7 +80,7 @@ fn killed_senders_leave_no_gap() {
     }
 }
 
-/// One receiver, and senders that are killed one after another.
+/// One receiver, and senders that are killed one after the other.
 #[work]
 fn kill_senders(orders: &mut Orders) {
     let (name, capacity, kills): (String, usize, u64) =
@@ -94,7 +95,7 @@ fn kill_senders(orders: &mut Orders) {
             assert!(tx.position() >= sent.load(Acquire), "what was sent is there");
             send_on(&mut tx, sent, &mut Rng::new());
         });
-        // Some are killed before they send anything, most in the middle of it.
+        // Some are killed before they send anything, most in the middle of the stream.
         if rng.below(4) != 0 {
             assert_eq!(rx.wait_for_peer(LONG), Ok(victim.pid()));
             let some = rng.below(2 * capacity as u64) + 1;
@@ -106,8 +107,8 @@ fn kill_senders(orders: &mut Orders) {
         }
         let (killed_at, watch) = (now_ns(), Watch::start(&[victim.pid()]));
         victim.kill();
-        // Some are succeeded while they left messages, some after the drain. Where nobody ever came,
-        // one may still come: that is no death.
+        // Some successors join while messages remain, some after the drain. If no sender ever
+        // joined, one may still join: that is not a death.
         if rng.below(3) != 0 && rx.peer() != Ok(Peer::Absent) {
             let end = loop {
                 match rx.recv() {
@@ -117,34 +118,37 @@ fn kill_senders(orders: &mut Orders) {
             };
             assert_eq!(end, RecvError::Disconnected);
             watch.must_be_within(SLICE, killed_at);
-            assert!(rx.position() >= sent.load(Acquire), "lost what was sent");
-            assert!(rx.position() <= sent.load(Acquire) + 3, "got what nobody sent");
+            assert!(rx.position() >= sent.load(Acquire), "lost a message that was sent");
+            assert!(
+                rx.position() <= sent.load(Acquire) + 3,
+                "received a message that was not sent"
+            );
         }
         killed += u64::from(!victim.wait().success());
     }
 }
 
 #[test]
-fn killed_receivers_leave_what_they_did_not_acknowledge() {
+fn killed_receivers_leave_unacknowledged_messages() {
     for capacity in [1, 4, 64, 1024] {
         Worker::run(&[&"random_kills::kill_receivers", &Name::new(), &capacity, &50]);
     }
 }
 
-/// How a receiver receives; how far what it has seen may be ahead of what it acknowledged, and
-/// behind.
+/// How a receiver receives, and by how much the recorded progress may be ahead of or behind the
+/// acknowledged one.
 const WAYS: [(u64, u64); 4] = [
-    // By value: it is acknowledged before the caller can note it.
+    // By value, a message is acknowledged before the caller can record it.
     (0, 1),
-    // Under a guard: noted, then acknowledged.
+    // In place, it is recorded, then acknowledged.
     (1, 0),
     (0, 3),
     (0, 1),
 ];
 
-/// Receives in one way what is there; notes how far it came.
+/// Receives what is there by one kind of call, and records its progress.
 fn receive_on(rx: &mut Receiver<Wide>, seen: &AtomicU64, way: u64, rng: &mut Rng) {
-    // The last receiver may have died before it could note it.
+    // The last receiver may have died before it recorded this.
     seen.store(rx.position(), Release);
     loop {
         let n = rx.position();
@@ -174,7 +178,7 @@ fn receive_on(rx: &mut Receiver<Wide>, seen: &AtomicU64, way: u64, rng: &mut Rng
     }
 }
 
-/// One sender, and receivers that are killed one after another.
+/// One sender, and receivers that are killed one after the other.
 #[work]
 fn kill_receivers(orders: &mut Orders) {
     let (name, capacity, kills): (String, usize, u64) =
@@ -188,7 +192,7 @@ fn kill_receivers(orders: &mut Orders) {
         let acknowledged = tx.position() - tx.len() as u64;
         let mut victim = Fork::start(|| {
             let mut rx = receiver(&name, capacity);
-            assert_eq!(rx.position(), acknowledged, "nothing again, nothing left out");
+            assert_eq!(rx.position(), acknowledged, "no message twice, and none missing");
             receive_on(&mut rx, seen, way, &mut Rng::new());
         });
         if rng.below(4) != 0 {
@@ -227,7 +231,7 @@ fn both_sides_are_killed_in_turn() {
     }
 }
 
-/// Nobody of this channel grows old.
+/// All members of this channel are killed soon.
 #[work]
 fn kill_both(orders: &mut Orders) {
     let (name, capacity, kills): (String, usize, u64) =
@@ -244,8 +248,8 @@ fn kill_both(orders: &mut Orders) {
             let mut rx = receiver(&name, capacity);
             let seen_before = seen.load(Acquire);
             assert!(rx.position() >= seen_before.saturating_sub(1), "it comes again");
-            assert!(rx.position() <= seen_before + 1, "it is left out");
-            // By a guard, or by value.
+            assert!(rx.position() <= seen_before + 1, "it is omitted");
+            // In place, or by value.
             let mut rng = Rng::new();
             let way = rng.below(2);
             receive_on(&mut rx, seen, way, &mut rng);
@@ -270,7 +274,7 @@ fn kill_both(orders: &mut Orders) {
                 first = start_sender();
             }
         }
-        // That something comes through again and again is checked, not hoped for.
+        // Checks that messages are delivered again and again.
         if rng.below(2) == 0 {
             until_at_least(seen, seen.load(Acquire) + 10);
         }
@@ -281,5 +285,5 @@ fn kill_both(orders: &mut Orders) {
     while let Ok(message) = rx.try_recv() {
         assert_eq!(message, wide(rx.position() - 1));
     }
-    assert!(rx.position() >= sent.load(Acquire), "lost what was sent");
+    assert!(rx.position() >= sent.load(Acquire), "lost a message that was sent");
 }

@@ -1,4 +1,4 @@
-//! Sleepers that are stopped and continued.
+//! Parked waiters that are stopped and continued.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
@@ -14,11 +14,11 @@ use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
 use sysvring_support::{raw_ipc, test, work};
 
-/// Longer than any wake, shorter than a sleeper's own look.
+/// Longer than any wake-up, and shorter than the interval at which a parked waiter polls.
 const SLICE: Duration = Duration::from_millis(150);
 const LONG: Duration = Duration::from_secs(20);
 
-/// Receives with a deadline; notes that it came back, and with what.
+/// Receives with a deadline; records when it returned, and the result.
 fn receive_once(name: &str, timeout: Duration, came_back: &AtomicU64, got: &AtomicU64) {
     let mut rx: Receiver<u64> = Options::named(name).wait(Wait::Park).open().expect("open");
     got.store(rx.recv_timeout(timeout).unwrap_or(0), Release);
@@ -26,17 +26,17 @@ fn receive_once(name: &str, timeout: Duration, came_back: &AtomicU64, got: &Atom
 }
 
 #[test]
-fn a_stopped_sleeper_is_woken_when_it_goes_on() {
+fn a_stopped_waiter_is_woken_when_it_continues() {
     Worker::run(&[&"sigstop::stop_sleepers", &Name::new(), &20_000, &10]);
 }
 
 #[test]
-fn a_stopped_sleeper_keeps_its_deadline() {
+fn a_stopped_waiter_keeps_its_deadline() {
     Worker::run(&[&"sigstop::stop_sleepers", &Name::new(), &500, &3]);
 }
 
-/// A sleeper is stopped and continued, again and again; then a message comes while it is stopped, or
-/// its time is over while it is.
+/// A parked waiter is stopped and continued several times. Then a message is sent, or its deadline
+/// passes, while it is stopped.
 #[work]
 fn stop_sleepers(orders: &mut Orders) {
     let (name, timeout): (String, u64) = (orders.next(), orders.next());
@@ -67,7 +67,7 @@ fn stop_sleepers(orders: &mut Orders) {
             0
         };
         if is_back() && timeout < LONG / 4 {
-            // Its time was over before it could be stopped, on a busy machine.
+            // Its deadline passed before it was stopped, on a busy host.
             timeout *= 2;
             receiver.signal(libc::SIGCONT);
             receiver.finish();

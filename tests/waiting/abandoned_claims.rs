@@ -1,4 +1,4 @@
-//! Claims and messages in hand that their holder cannot finish: nobody waits behind them.
+//! Claims and unacknowledged messages that their holder cannot finish block no other member.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -12,7 +12,7 @@ const SOON: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(20);
 
 #[test]
-fn a_refused_commit_keeps_nobody_waiting() {
+fn a_failed_commit_releases_its_claim() {
     for clones in 1..3 {
         let tx: mpmc::Sender<u64> = Options::private().capacity(4).create().expect("create");
         let rx: mpmc::Receiver<u64> = Options::id(tx.id()).attach().expect("attach");
@@ -22,12 +22,12 @@ fn a_refused_commit_keeps_nobody_waiting() {
         other.send(&7).expect("send");
         tx.close().expect("close");
         let pid = std::process::id();
-        assert_eq!(rx.recv_timeout(SOON), Err(RecvError::Blocked { pid }), "they are lent");
+        assert_eq!(rx.recv_timeout(SOON), Err(RecvError::Blocked { pid }), "they are loaned");
         for loan in loans {
             assert_eq!(loan.commit(), Err(SendError::Fault(Fault::Closed)));
         }
         assert_eq!(rx.recv_timeout(SOON), Ok(7), "behind {clones} refused");
-        // And the slots are everybody's.
+        // Every member can use the slots.
         for n in 0..4 {
             other.try_send(&n).expect("room");
         }
@@ -35,7 +35,7 @@ fn a_refused_commit_keeps_nobody_waiting() {
 }
 
 #[test]
-fn a_refused_commit_of_any_length_keeps_nobody_waiting() {
+fn a_failed_commit_of_variable_length_releases_its_claim() {
     let options = Options::private().capacity(2).slot_size(16);
     let tx: mpmc::Sender<[u8]> = options.create().expect("create");
     let rx: mpmc::Receiver<[u8]> = Options::id(tx.id()).attach().expect("attach");
@@ -47,10 +47,10 @@ fn a_refused_commit_of_any_length_keeps_nobody_waiting() {
     assert_eq!(rx.recv_boxed_timeout(SOON).as_deref(), Ok(&b"next"[..]));
 }
 
-/// A length that cannot be stops the handle that meets it. When it is right again, another receiver gets
-/// the message, though the stopped one is still there.
+/// An impossible length stops the handle that finds it. When it is corrected, another receiver gets
+/// the message, although the stopped handle still exists.
 #[test]
-fn a_message_that_cannot_be_lent_is_another_receivers() {
+fn a_message_that_cannot_be_loaned_goes_to_another_receiver() {
     const CAPACITY: usize = 2;
     for boxed in [false, true] {
         let options = Options::private().capacity(CAPACITY).slot_size(16);
@@ -60,7 +60,7 @@ fn a_message_that_cannot_be_lent_is_another_receivers() {
         tx.send(b"message").expect("send");
         let stat = tx.stat().expect("stat");
         let memory = Segment::of(tx.id().segment());
-        // The slots end where the channel does; a length is behind the word.
+        // The slots end at the end of the segment; the length follows the word.
         let slots = usize::try_from(stat.segment.size).expect("a size") - CAPACITY * stat.stride;
         let length = memory.u64(slots + 8);
         assert_eq!(length.swap(17, Relaxed), 7, "not the length");
@@ -70,14 +70,14 @@ fn a_message_that_cannot_be_lent_is_another_receivers() {
         };
         assert!(matches!(told, Err(RecvError::Fault(Fault::Corrupt { .. }))), "{told:?}");
         length.store(7, Relaxed);
-        let guard = rx.recv_ref_timeout(LONG).expect("it was given up");
+        let guard = rx.recv_ref_timeout(LONG).expect("it was abandoned");
         assert_eq!((&*guard, guard.delivery_count()), (&b"message"[..], 2));
     }
 }
 
-/// The last receiver acknowledges the last message and leaves: everything was acknowledged.
+/// The last receiver acknowledges the last message and leaves: everything is acknowledged.
 #[test]
-fn a_flush_beside_the_last_receiver_tells_the_truth() {
+fn flush_succeeds_when_the_last_receiver_acknowledges_and_leaves() {
     for round in 0..500 {
         let tx: mpmc::Sender<u64> = Options::private().capacity(2).create().expect("create");
         let rx: mpmc::Receiver<u64> = Options::id(tx.id()).attach().expect("attach");

@@ -1,5 +1,5 @@
-//! News that concern all waiting threads reach all of them at once: that the last peer left or was killed,
-//! that the first came, that a handle was closed or cannot go on, that the channel was removed.
+//! Events that concern all waiting threads reach all of them at once: the last peer left or was
+//! killed, the first one joined, a handle was closed or cannot continue, the channel was removed.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -18,9 +18,9 @@ use sysvring_support::{raw_ipc, test, work};
 use sysvring_support::stopwatch::PROMPT;
 
 const LONG: Duration = Duration::from_secs(20);
-/// So many threads wait.
+/// The number of waiting threads.
 const WAITING: usize = 6;
-/// Semaphores of a channel's set before those of its seats: one may sleep on any of them.
+/// The semaphores of a set before those of its seats; a thread may be parked on any of them.
 const SEMAPHORES: usize = 8;
 
 #[test(quiet)]
@@ -64,12 +64,12 @@ fn the_last_message_is_acknowledged_after_its_sender_was_killed() {
 }
 
 #[test(quiet)]
-fn the_first_sender_comes() {
+fn the_first_sender_joins() {
     Worker::run(&[&"all_waiters_notified::come", &Name::new(), &"sender"]);
 }
 
 #[test(quiet)]
-fn the_first_receiver_comes() {
+fn the_first_receiver_joins() {
     Worker::run(&[&"all_waiters_notified::come", &Name::new(), &"receiver"]);
 }
 
@@ -97,15 +97,15 @@ fn options(name: &str) -> Options {
     Options::named(name).capacity(1).wait(Wait::Park)
 }
 
-/// Waits until all six are asleep.
+/// Waits until all six are parked.
 fn all_sleep(name: &str) {
     let set = sysvring::stat(name).expect("stat").set.expect("a set").id;
     let asleep = || (0..SEMAPHORES).map(|semaphore| raw_ipc::waiting(set, semaphore)).sum::<i32>();
     until(|| asleep() == WAITING as i32);
 }
 
-/// Runs `waits` in six threads; when all sleep, `event` happens, and notes when. How late each of them
-/// returned. What `event` makes lives until then.
+/// Runs `waits` in six threads. When all are parked, runs `event`, which records its time. Returns
+/// how late each thread returned. The value that `event` returns lives until then.
 fn lateness<R>(
     name: &str,
     waits: impl Fn() + Sync,
@@ -126,7 +126,7 @@ fn lateness<R>(
     })
 }
 
-/// Notes that it is now.
+/// Records the current time.
 fn now(since: &AtomicU64) {
     since.store(now_ns(), Release);
 }
@@ -134,10 +134,10 @@ fn now(since: &AtomicU64) {
 #[track_caller]
 fn must_be_prompt(late: &[Duration]) {
     let count = late.iter().filter(|late| **late >= PROMPT).count();
-    assert!(count == 0, "{count} of {} heard of it late: {late:?}", late.len());
+    assert!(count == 0, "{count} of {} were told late: {late:?}", late.len());
 }
 
-/// A process with a handle, until it is told to leave.
+/// Has a handle until told to leave.
 fn member<H: sysvring::Handle>(name: &str, board: &'static [AtomicU64; 2]) -> Fork {
     let [here, leave] = board;
     let fork = Fork::start(|| {
@@ -150,7 +150,7 @@ fn member<H: sysvring::Handle>(name: &str, board: &'static [AtomicU64; 2]) -> Fo
     fork
 }
 
-/// It leaves, or is killed.
+/// Makes it leave, or kills it.
 fn end(mut member: Fork, killed: bool, [_, leave]: &[AtomicU64; 2], since: &AtomicU64) {
     now(since);
     if killed {
@@ -161,7 +161,7 @@ fn end(mut member: Fork, killed: bool, [_, leave]: &[AtomicU64; 2], since: &Atom
     }
 }
 
-/// Six threads of one handle wait; the only member of the other side goes.
+/// Six threads of one handle wait; the only member of the other side leaves or dies.
 #[work]
 fn end_for_threads(orders: &mut Orders) {
     let (name, side, killed): (String, String, bool) =
@@ -182,7 +182,7 @@ fn end_for_threads(orders: &mut Orders) {
     must_be_prompt(&late);
 }
 
-/// Two threads in each of three processes wait; the only sender goes.
+/// Two threads in each of three processes wait; the only sender leaves or dies.
 #[work]
 fn end_for_processes(orders: &mut Orders) {
     let (name, killed): (String, bool) = (orders.next(), orders.next());
@@ -214,8 +214,8 @@ fn end_for_processes(orders: &mut Orders) {
     must_be_prompt(&late_by.each_ref().map(|by| Duration::from_nanos(by.load(Acquire))));
 }
 
-/// The sender is gone, but for its last message another receiver is still busy with it: that the stream
-/// is over is true only when this is acknowledged.
+/// The sender is gone, and another receiver has not acknowledged its last message: the stream ends
+/// with that acknowledgement.
 #[work]
 fn drain_behind_senders(orders: &mut Orders) {
     let (name, killed): (String, bool) = (orders.next(), orders.next());

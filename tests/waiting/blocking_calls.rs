@@ -1,4 +1,4 @@
-//! How long calls wait, and what it costs.
+//! How long calls wait, and what waiting costs.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -15,18 +15,18 @@ use sysvring_support::{test, work};
 
 const LONG: Duration = Duration::from_secs(20);
 const STRATEGIES: [Wait; 3] = [Wait::Spin, Wait::Balanced, Wait::Park];
-/// What may come on top of a deadline on a busy machine.
+/// The maximum time beyond a deadline on a busy host.
 const LATE: Duration = Duration::from_millis(40);
 
-/// Fails when a call comes back before its time is over, ever; or when it comes back much later, ten
-/// times out of ten: once is the machine's doing, a spinning waiter's above all.
+/// Fails if a call returns before its deadline, or returns much later ten times in a row: once may
+/// be due to the host, above all for a spinning waiter.
 fn must_take(what: &str, time: Duration, mut call: impl FnMut()) {
     let mut took = Vec::new();
     for _ in 0..10 {
         let start = Instant::now();
         call();
         let last = start.elapsed();
-        assert!(last >= time, "{what} came back early: {last:?} of {time:?}");
+        assert!(last >= time, "{what} returned early: {last:?} of {time:?}");
         if last < time + LATE {
             return;
         }
@@ -39,7 +39,8 @@ fn strategy(text: &str) -> Wait {
     *STRATEGIES.iter().find(|wait| format!("{wait:?}") == text).expect("a strategy")
 }
 
-/// A channel with a full ring, and one with an empty one; each with somebody at the other side.
+/// Makes a channel with a full ring and one with an empty ring, each with a member at the other
+/// side.
 struct Stuck {
     full: Sender<u64>,
     empty: Receiver<u64>,
@@ -63,7 +64,7 @@ fn stuck(wait: Wait) -> Stuck {
 }
 
 #[test]
-fn no_time_is_no_wait() {
+fn a_timeout_of_zero_does_not_wait() {
     for wait in STRATEGIES {
         let mut stuck = stuck(wait);
         let watch = Watch::start(&[]);
@@ -83,7 +84,7 @@ fn no_time_is_no_wait() {
 fn deadlines_are_kept() {
     for wait in STRATEGIES {
         let mut stuck = stuck(wait);
-        // Within a slice of sleep, and over one.
+        // Shorter and longer than a wait slice.
         for millis in [1, 7, 20, 260] {
             let time = Duration::from_millis(millis);
             let what = |call: &str| format!("{call}, {wait:?}");
@@ -100,7 +101,7 @@ fn deadlines_are_kept() {
     }
 }
 
-/// Receives with a timeout that never comes; says what.
+/// Receives with a timeout that never passes, and reports the result.
 #[work]
 fn receive_late(orders: &mut Orders) {
     let (name, seconds): (String, u64) = (orders.next(), orders.next());
@@ -131,7 +132,7 @@ fn years_are_waited_through() {
     }
 }
 
-/// Sends 0 to `count` in one of the strategies.
+/// Sends 0 to `count` with one of the strategies.
 #[work]
 fn stream(orders: &mut Orders) {
     let (name, wait, count): (String, String, u64) = (orders.next(), orders.next(), orders.next());
@@ -161,7 +162,7 @@ fn every_strategy_works_with_every_other() {
     }
 }
 
-/// Processor time of this process so far.
+/// Returns the processor time of this process so far.
 fn processor_time() -> Duration {
     // SAFETY: zeros are valid, and the kernel fills them.
     let usage = unsafe {
@@ -176,7 +177,7 @@ fn processor_time() -> Duration {
 }
 
 #[test]
-fn sleepers_use_no_processor_time() {
+fn parked_waiters_use_no_processor_time() {
     Worker::run(&[&"blocking_calls::sleep_for_two_seconds", &Name::new()]);
 }
 
@@ -194,7 +195,7 @@ fn sleep_for_two_seconds(orders: &mut Orders) {
                 let options = Options::named(&name).capacity(1).wait(wait);
                 let mut tx: Sender<u64> = options.clone().open().expect("open");
                 let mut rx: Receiver<u64> = options.open().expect("open");
-                // What is loaded or learnt at first is not of interest.
+                // What is loaded or estimated at first does not count.
                 assert_eq!(rx.recv_timeout(Duration::from_millis(1)), Err(RecvError::Timeout));
                 if i < 2 {
                     let before = processor_time();
@@ -213,7 +214,7 @@ fn sleep_for_two_seconds(orders: &mut Orders) {
     sleepers.into_iter().for_each(Fork::finish);
     for (i, used) in used.iter().enumerate() {
         let used = used.load(Acquire);
-        assert!(used < 4_000, "sleeper {i} used {used} us in two seconds");
+        assert!(used < 4_000, "parked waiter {i} used {used} us in two seconds");
     }
 }
 
@@ -223,7 +224,7 @@ extern "C" fn count_signal(_: libc::c_int) {
     SIGNALS.fetch_add(1, Relaxed);
 }
 
-/// Sends itself from full to empty and waits at both ends, with a handler that signals interrupt.
+/// Sends to itself from full to empty and waits at both ends, while a signal handler interrupts it.
 #[work]
 fn bear_signals(orders: &mut Orders) {
     // SAFETY: all zeros is a valid sigaction; the handler only counts. No SA_RESTART: every call
@@ -247,7 +248,7 @@ fn bear_signals(orders: &mut Orders) {
             assert_eq!(rx.recv_timeout(time), Err(RecvError::Timeout));
         });
     }
-    // Messages come and go.
+    // Messages are sent and received.
     say("ready");
     for n in 0..2_000 {
         assert_eq!(rx.recv(), Ok(n));
@@ -279,7 +280,7 @@ fn signals_neither_break_nor_delay_a_call() {
                 std::thread::sleep(Duration::from_millis(1));
             }
         });
-        // Told whatever happens, or the thread would never end.
+        // Told in any case, otherwise the thread would never end.
         let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             worker.expect("ready");
             let mut tx: Sender<u64> = name.options().attach().expect("attach");
@@ -304,7 +305,7 @@ fn signals_neither_break_nor_delay_a_call() {
         }));
         over.store(true, Relaxed);
         match told {
-            Ok(signals) => assert!(signals > 110, "hardly a signal: {signals}"),
+            Ok(signals) => assert!(signals > 110, "{signals} signals are too few"),
             Err(panic) => std::panic::resume_unwind(panic),
         }
     });
@@ -313,16 +314,16 @@ fn signals_neither_break_nor_delay_a_call() {
 }
 
 #[test]
-fn a_slow_receiver_is_no_work_for_its_sender() {
+fn a_slow_receiver_costs_its_sender_little() {
     Worker::run(&[&"blocking_calls::be_slow", &Name::new(), &"receiver"]);
 }
 
 #[test]
-fn a_slow_sender_is_no_work_for_its_receiver() {
+fn a_slow_sender_costs_its_receiver_little() {
     Worker::run(&[&"blocking_calls::be_slow", &Name::new(), &"sender"]);
 }
 
-/// One side does one message a millisecond; the other could do more, and sleeps instead.
+/// One side handles one message per millisecond; the other could be faster, and parks instead.
 #[work]
 fn be_slow(orders: &mut Orders) {
     const MESSAGES: u64 = 1_000;
@@ -366,13 +367,13 @@ fn be_slow(orders: &mut Orders) {
     let parks = |role| stat.members.iter().find(|m| m.role == role).expect("a member").parks;
     let used = used.load(Acquire);
     match slow_sender {
-        // Woken for half a ring, not for each slot.
+        // It is woken for half a ring, not for each slot.
         false => {
             let parks = parks(Role::Sender);
             assert!(parks <= 3 * MESSAGES / (CAPACITY / 2), "it slept {parks} times");
             assert!(used < 100_000, "{used} us of processor time in a second");
         }
-        // Woken for each message, which takes a spin and a sleep.
+        // It is woken for each message, which takes a spin and a park.
         true => {
             let parks = parks(Role::Receiver);
             assert!(parks <= MESSAGES + 100, "it slept {parks} times");

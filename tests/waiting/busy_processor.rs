@@ -1,4 +1,4 @@
-//! Waiting on a processor that others want too.
+//! Waiting on a processor that other processes use as well.
 
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use sysvring_support::name::Name;
 use sysvring_support::worker::{self, Orders, Worker};
 use sysvring_support::{test, work};
 
-/// How long a pair sends to and fro.
+/// How long a pair exchanges messages.
 const TIME: Duration = Duration::from_millis(300);
 const STOP: u64 = u64::MAX;
 
@@ -20,8 +20,8 @@ fn the_default_is_no_slower_than_parking_beside_a_busy_loop() {
     Worker::run(&[&"busy_processor::answer_beside_a_busy_loop", &Name::new(), &Name::new()]);
 }
 
-/// Round trips of two processes on one processor, which a busy loop wants as well, by turns in one strategy and
-/// the other. The machine may be busy with other things too, so the best of some rounds counts.
+/// Counts round trips of two processes on one processor beside a busy loop, alternately with each
+/// strategy. The host may be busy, so the best of some rounds counts.
 #[work]
 fn answer_beside_a_busy_loop(orders: &mut Orders) {
     let (there, back): (String, String) = (orders.next(), orders.next());
@@ -44,7 +44,7 @@ fn answer_beside_a_busy_loop(orders: &mut Orders) {
     assert!(kept_up, "round trips of Park and of Balanced: {rounds:?}");
 }
 
-/// How many there are in the time.
+/// Returns the number of round trips in that time.
 fn round_trips(there: &str, back: &str, wait: Wait) -> u64 {
     let [trips] = board::<1>();
     let options = |name: &str| Options::named(name).wait(wait);
@@ -61,7 +61,7 @@ fn round_trips(there: &str, back: &str, wait: Wait) -> u64 {
     let asks = Fork::start(|| {
         let mut tx: Sender<u64> = options(there).open().expect("open");
         let mut rx: Receiver<u64> = options(back).open().expect("open");
-        // The first answer comes when the other side is there.
+        // The first reply shows that the other side is ready.
         tx.send(&0).expect("send");
         assert_eq!(rx.recv(), Ok(0));
         let (start, mut count) = (Instant::now(), 0);
@@ -80,7 +80,7 @@ fn round_trips(there: &str, back: &str, wait: Wait) -> u64 {
     trips.load(Acquire)
 }
 
-/// The first that this process may use.
+/// Returns the first processor that this process may use.
 fn a_processor() -> usize {
     // SAFETY: `cpu_set_t` is a set of bits, empty when zero, and lives through the calls; every number asked
     // for is below its size.

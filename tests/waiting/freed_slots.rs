@@ -1,5 +1,5 @@
-//! Slots that become free without an acknowledgement, or by one out of turn: a sender that sleeps for one is told at once, not
-//! when its sleep is over by itself.
+//! Slots that become free without an acknowledgement, or by one out of order: a sender that is
+//! parked for one is woken at once, and does not wait for its next poll.
 
 use std::os::unix::process::parent_id;
 use std::sync::atomic::AtomicU64;
@@ -16,7 +16,7 @@ use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
 use sysvring_support::{raw_ipc, test, work};
 
-/// Well below the time after which a sleeper looks by itself.
+/// Well below the interval at which a parked waiter polls.
 const SOON: Duration = Duration::from_millis(90);
 const LONG: Duration = Duration::from_secs(20);
 const ROUNDS: u64 = 8;
@@ -29,7 +29,8 @@ fn set_of<T: sysvring::Message>(tx: &mpmc::Sender<T>) -> i32 {
     tx.stat().expect("stat").set.expect("a set").id
 }
 
-/// Keeps a seat until both senders of this round have sent: to leave it would wake the other one.
+/// Keeps a seat until both senders of this round have sent, because leaving would wake the other
+/// one.
 fn stay(sent: &AtomicU64, round: u64) {
     sent.fetch_add(1, AcqRel);
     until(|| sent.load(Acquire) >= 2 * round + 2);
@@ -40,7 +41,7 @@ fn a_dropped_loan_wakes_a_sender() {
     Worker::run(&[&"freed_slots::drop_loans", &Name::new()]);
 }
 
-/// The only slot is lent. Another process sleeps for it, and sends.
+/// The only slot is loaned. Another process is parked for it, and sends.
 #[work]
 fn drop_loans(orders: &mut Orders) {
     let name: String = orders.next();
@@ -54,7 +55,7 @@ fn drop_loans(orders: &mut Orders) {
             until(|| lent.load(Acquire) == n + 1);
             watch.restart();
             tx.send(&n).expect("send");
-            // Said after it was done: what the parent is late is not waited for.
+            // Reported afterwards, so that delays of the parent do not count.
             until(|| dropped_at.load(Acquire) != 0);
             watch.must_be_within(SOON, dropped_at.swap(0, AcqRel));
         }
@@ -66,7 +67,7 @@ fn drop_loans(orders: &mut Orders) {
         until(|| raw_ipc::waiting(set, WAKE_SENDERS) == 1);
         drop(loan);
         dropped_at.store(now_ns(), Release);
-        // Only then: a receiver would step over it, and wake.
+        // Not before: a receiver would step over the slot, and wake.
         until(|| tx.len() == 1);
         assert_eq!(rx.recv_timeout(LONG), Ok(n));
     }
@@ -79,11 +80,12 @@ fn a_discarded_message_wakes_a_sender() {
 }
 
 #[test]
-fn a_message_delivered_too_often_wakes_a_sender() {
+fn a_message_discarded_as_poison_wakes_a_sender() {
     Worker::run(&[&"freed_slots::discard", &Name::new(), &true]);
 }
 
-/// The only slot has a message whose receiver is killed. It is not delivered again, and a sender sleeps.
+/// The only slot has a message whose receiver is killed. It is not delivered again, and a sender is
+/// parked.
 #[work]
 fn discard(orders: &mut Orders) {
     let (name, limit): (String, bool) = (orders.next(), orders.next());
@@ -126,8 +128,8 @@ fn a_step_over_a_dropped_loan_wakes_a_sender() {
     Worker::run(&[&"freed_slots::step_over", &Name::new()]);
 }
 
-/// Two slots: the first one is read, the second one claimed and given up. Two
-/// senders sleep for the first one; the one that gets it leaves the other asleep. Then a receiver steps
+/// Two slots: the first one is read, the second one is claimed and abandoned. Two senders are
+/// parked for the first one; the one that gets it does not wake the other. Then a receiver steps
 /// over the second one.
 #[work]
 fn step_over(orders: &mut Orders) {
@@ -153,7 +155,7 @@ fn step_over(orders: &mut Orders) {
                 let tx: mpmc::Sender<u64> = options(&name, 2).attach().expect("attach");
                 let watch = Watch::start(&[parent_id()]);
                 tx.send(&(100 * n)).expect("send");
-                // The first one is woken by what is acknowledged, before.
+                // The first one is woken by the acknowledgement before that.
                 match stepped_at.load(Acquire) {
                     u64::MAX => {}
                     stepped_at => watch.must_be_within(SOON, stepped_at),
@@ -183,7 +185,8 @@ fn a_forgotten_loan_wakes_a_sender() {
     Worker::run(&[&"freed_slots::forget", &Name::new()]);
 }
 
-/// What a member forgot it had claimed is given up when it leaves: two senders sleep, and both go on.
+/// A claim that a member forgot is abandoned when it leaves: two senders are parked, and both
+/// continue.
 #[work]
 fn forget(orders: &mut Orders) {
     let name: String = orders.next();
@@ -215,9 +218,10 @@ fn forget(orders: &mut Orders) {
     }
 }
 
-/// The receiver that took the message with which half of the ring got free keeps it, and others acknowledge.
+/// The receiver whose message makes half of the ring free keeps that message, and others
+/// acknowledge.
 #[test]
-fn a_message_in_hand_keeps_no_sender_asleep() {
+fn an_unacknowledged_message_keeps_no_sender_parked() {
     const SLOTS: u64 = 128;
     let name = Name::new();
     let open = || options(name.as_str(), SLOTS as usize);
@@ -246,12 +250,12 @@ fn a_message_in_hand_keeps_no_sender_asleep() {
 }
 
 #[test]
-fn an_acknowledgement_out_of_turn_wakes_a_sender() {
+fn an_acknowledgement_out_of_order_wakes_a_sender() {
     Worker::run(&[&"freed_slots::out_of_turn", &Name::new()]);
 }
 
-/// The first message of a full ring is in hand while most of the others are received: all that is free lies
-/// behind it. Then it is acknowledged, with messages left that nobody receives.
+/// The first message of a full ring is unacknowledged while most of the others are received: all
+/// free slots are behind it. Then it is acknowledged, with messages left that no member receives.
 #[work]
 fn out_of_turn(orders: &mut Orders) {
     const SLOTS: u64 = 128;
@@ -260,7 +264,7 @@ fn out_of_turn(orders: &mut Orders) {
     let tx: mpmc::Sender<u64> = open().open().expect("open");
     let rx: mpmc::Receiver<u64> = open().attach().expect("attach");
     let set = set_of(&tx);
-    // Others than the position whose turn it is to move a hint.
+    // Other positions than the one that moves a hint.
     for skipped in [0, 3, 14] {
         let [acknowledged_at] = board::<1>();
         (0..SLOTS).for_each(|n| tx.send(&n).expect("send"));
@@ -279,9 +283,9 @@ fn out_of_turn(orders: &mut Orders) {
         drop(held);
         acknowledged_at.store(now_ns(), Release);
         sender.finish();
-        // The rest of this round; the next one begins where a lap does.
+        // The rest of this round; the next one begins with a lap.
         while !tx.is_empty() {
-            rx.recv().expect("what is left");
+            rx.recv().expect("the remaining messages");
         }
         let place = SLOTS + skipped + 1;
         (place..2 * SLOTS).for_each(|n| {

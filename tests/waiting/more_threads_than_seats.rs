@@ -1,5 +1,5 @@
-//! More threads wait than the channel has seats: clones and threads of one handle share its seat, and
-//! each of them is woken for what is there.
+//! More threads wait than the channel has seats: clones and threads of one handle share its seat,
+//! and each of them is woken for its message.
 
 use std::sync::Barrier;
 use std::sync::atomic::AtomicU64;
@@ -15,7 +15,7 @@ use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
 use sysvring_support::{raw_ipc, test, work};
 
-/// How long a thread is busy with a message: the others must take what is sent meanwhile.
+/// How long a thread works on a message: the others must receive what is sent meanwhile.
 const WORK: Duration = Duration::from_millis(250);
 const ROUNDS: usize = 4;
 
@@ -39,8 +39,8 @@ fn eight_sending_threads_and_two_slots() {
     Worker::run(&[&"more_threads_than_seats::send_by_threads", &Name::new(), &2]);
 }
 
-/// As many messages as there are threads asleep: each thread takes one. Sent at once in one round, and
-/// one after the other in the next.
+/// Sends as many messages as there are parked threads: each thread receives one. They are sent at
+/// once in one round, and one after the other in the next.
 #[work]
 fn receive_by_threads(orders: &mut Orders) {
     let (name, seats, threads): (String, usize, usize) =
@@ -76,8 +76,7 @@ fn receive_by_threads(orders: &mut Orders) {
     must_be_prompt(&worst, &late, ROUNDS * threads);
 }
 
-/// Threads of one handle wait for room, then each sends one message: a slot that becomes free is used at
-/// once.
+/// Threads of one handle wait for room, then each sends one message: a free slot is used at once.
 #[work]
 fn send_by_threads(orders: &mut Orders) {
     const THREADS: usize = 8;

@@ -1,5 +1,5 @@
-//! What is the end of a stream for one waiting thread is none for another: a wake-up that comes to the
-//! wrong one is handed on.
+//! The end of the stream for one waiting thread is not the end for another: a wake-up that the
+//! wrong thread consumes is passed on.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -19,14 +19,14 @@ use sysvring_support::{raw_ipc, test, work};
 use sysvring_support::stopwatch::PROMPT;
 
 const LONG: Duration = Duration::from_secs(20);
-/// Longer than all that goes on here, for a receiver that waits for nothing.
+/// Longer than everything here, for a receiver that waits in vain.
 const MOMENT: Duration = Duration::from_millis(800);
 
 fn options(name: &Name) -> sysvring::Options {
     name.options().capacity(64).max_members(8).wait(Wait::Park)
 }
 
-/// Two threads wait, in this order, when the end comes for the second.
+/// Two threads are parked, in this order, when the stream ends for the second.
 fn is_told(
     set: i32,
     first: impl FnOnce() + Send,
@@ -48,16 +48,16 @@ fn is_told(
     });
 }
 
-/// All senders have left, and a receiver has the last message in hand. One that came after that waits for
-/// the next sender, and sleeps first.
+/// All senders have left, and a receiver has not acknowledged the last message. A receiver that
+/// joined later waits for the next sender, and is parked first.
 #[test]
-fn one_that_never_met_a_sender_is_told_first() {
+fn a_receiver_that_never_saw_a_sender_is_woken_first() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = options(&name).open().expect("open");
     let busy: mpmc::Receiver<u64> = options(&name).open().expect("open");
     let second: mpmc::Receiver<u64> = options(&name).open().expect("open");
     let set = tx.stat().expect("stat").set.expect("a set").id;
-    // The hint is behind the last one, so that the late one finds nothing.
+    // The hint is behind the last message, so that the late receiver finds nothing.
     for n in 0..16 {
         tx.send(&n).expect("send");
     }
@@ -69,10 +69,11 @@ fn one_that_never_met_a_sender_is_told_first() {
     is_told(set, waits, || second.recv_timeout(LONG), || drop(guard));
 }
 
-/// The sender leaves while a thread of a receiver has the last message in hand: for another thread of that
-/// receiver it is over, for another receiver it is not, and that one sleeps first.
+/// The sender leaves while a thread of a receiver has not acknowledged the last message: for
+/// another thread of that receiver the stream has ended, for another receiver it has not, and that
+/// one is parked first.
 #[test]
-fn one_beside_a_message_in_hand_is_told_first() {
+fn a_receiver_beside_an_unacknowledged_message_is_woken_first() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = options(&name).open().expect("open");
     let busy: mpmc::Receiver<u64> = options(&name).open().expect("open");
@@ -85,14 +86,15 @@ fn one_beside_a_message_in_hand_is_told_first() {
     drop(guard);
 }
 
-/// A receiver dies with the last message, and a thread of another one takes it over while a second thread of
-/// that one sleeps. There are as many messages in hand as before, and now it is over for the second thread.
+/// A receiver dies with the last message, and a thread of another one takes it over while a second
+/// thread of that one is parked. The number of unacknowledged messages is unchanged, and now the
+/// stream has ended for the second thread.
 #[test]
-fn one_whose_member_takes_a_message_over_is_told() {
+fn a_thread_whose_member_takes_a_message_over_is_woken() {
     Worker::run(&[&"passed_on_wake_ups::take_over"]);
 }
 
-/// In a process of its own, which may fork.
+/// Runs in its own process, which may fork.
 #[work]
 fn take_over(_: &mut Orders) {
     const TRIALS: usize = 10;
@@ -119,7 +121,7 @@ fn take_over(_: &mut Orders) {
             let second = scope.spawn(|| (member.recv_timeout(LONG), now_ns()));
             asleep(2);
             drop(tx);
-            // They tell each other, once.
+            // They notify each other, once.
             thread::sleep(Duration::from_millis(10));
             asleep(2);
             let watch = Watch::start(&[]);
@@ -133,7 +135,7 @@ fn take_over(_: &mut Orders) {
                 None
             });
             holder.kill_and_wait();
-            // Or one that slept was faster.
+            // Or a parked one was faster.
             if let Some((guard, since)) = polls.join().expect("no panic") {
                 met += 1;
                 let (told, at) = second.join().expect("no panic");
@@ -146,26 +148,27 @@ fn take_over(_: &mut Orders) {
             let _ = other.join().expect("no panic");
         });
     }
-    assert!(met > 0, "the sleepers were faster each time");
+    assert!(met > 0, "the parked threads were faster each time");
 }
 
 static INSIDE: AtomicBool = AtomicBool::new(false);
 static GO_ON: AtomicBool = AtomicBool::new(false);
 
-/// Keeps its thread wherever that was.
+/// Delays its thread wherever it is.
 extern "C" fn keep(_: i32) {
     INSIDE.store(true, Release);
     until(|| GO_ON.load(Acquire));
 }
 
-/// A signal handler keeps a thread anywhere on its way to sleep, in some trials between its last look and its
-/// sleep, when the end comes for it. Another receiver, for whom it is none, eats the token.
+/// A signal handler delays a thread anywhere before it parks, in some trials between its last poll
+/// and its park, when the stream ends for it. Another receiver, for which it has not ended,
+/// consumes the token.
 #[test]
-fn one_that_is_not_asleep_yet_is_told() {
+fn a_thread_that_is_not_parked_yet_is_told() {
     Worker::run(&[&"passed_on_wake_ups::be_kept_awake"]);
 }
 
-/// In a process of its own, with a handler of its own.
+/// Runs in its own process with its own signal handler.
 #[work]
 fn be_kept_awake(_: &mut Orders) {
     const TRIALS: usize = 300;
@@ -221,9 +224,9 @@ fn be_kept_awake(_: &mut Orders) {
     }
 }
 
-/// Anybody may write to the waiting table: a count of four billion threads is not believed.
+/// Any process may write to the waiting table: a count of four billion threads is not believed.
 #[test]
-fn a_close_beside_any_count_ends() {
+fn a_close_ends_with_any_waiting_count() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = options(&name).open().expect("open");
     let rx: mpmc::Receiver<u64> = options(&name).open().expect("open");

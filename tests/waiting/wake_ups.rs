@@ -1,4 +1,4 @@
-//! No wake-up is lost. A sleeper looks by itself only every 200 milliseconds: whoever waits that long
+//! No wake-up is lost. A parked waiter polls only every 200 milliseconds: one that waits that long
 //! for something that is there was not woken.
 
 use std::os::unix::process::parent_id;
@@ -16,11 +16,11 @@ use sysvring_support::witness::Watch;
 use sysvring_support::worker::{Orders, Worker};
 use sysvring_support::{inject, raw_ipc, test, work};
 
-/// Longer than any wake, shorter than a sleeper's own look.
+/// Longer than any wake-up, and shorter than the interval at which a parked waiter polls.
 const SLICE: Duration = Duration::from_millis(150);
 const LONG: Duration = Duration::from_secs(20);
 
-/// In a parked word: wakers need a fence.
+/// The flag that wakers need a fence.
 const FENCE: u32 = 1 << 31;
 
 fn without_membarrier(yes: bool) {
@@ -37,27 +37,27 @@ fn wake(without: [bool; 2]) {
 }
 
 #[test]
-fn sleepers_are_woken() {
+fn parked_waiters_are_woken() {
     wake([false, false]);
 }
 
 #[test]
-fn sleepers_are_woken_when_the_sender_has_no_membarrier() {
+fn parked_waiters_are_woken_without_membarrier_of_the_sender() {
     wake([true, false]);
 }
 
 #[test]
-fn sleepers_are_woken_when_the_receiver_has_no_membarrier() {
+fn parked_waiters_are_woken_without_membarrier_of_the_receiver() {
     wake([false, true]);
 }
 
 #[test]
-fn sleepers_are_woken_when_nobody_has_membarrier() {
+fn parked_waiters_are_woken_without_any_membarrier() {
     wake([true, true]);
 }
 
-/// Two processes that sleep whenever they have nothing to do, and have it at random moments: now the
-/// ring is empty, now it is full.
+/// Two processes that park whenever they have nothing to do, at random moments: sometimes the ring
+/// is empty, sometimes full.
 #[work]
 fn wake_each_other(orders: &mut Orders) {
     const MESSAGES: u64 = 2_000;
@@ -103,7 +103,7 @@ fn wake_each_other(orders: &mut Orders) {
     assert_eq!(fences, sender_without || receiver_without, "whether fences were required");
 }
 
-/// A random pause. One side is the slow one for a while, then the other.
+/// Pauses for a random time. One side is slow for a while, then the other.
 fn rest(rng: &mut Rng, n: u64) {
     match n / 250 % 2 {
         0 => rng.pause(19),
@@ -112,12 +112,11 @@ fn rest(rng: &mut Rng, n: u64) {
 }
 
 #[test]
-fn fences_are_required_by_whoever_comes_later() {
+fn a_later_member_without_membarrier_requires_fences() {
     Worker::run(&[&"wake_ups::come_later", &Name::new()]);
 }
 
-/// A sender that knew a receiver with membarrier is now with one that has none, and the other way
-/// round.
+/// A sender whose receiver had membarrier gets one without it, and the reverse.
 #[work]
 fn come_later(orders: &mut Orders) {
     let name: String = orders.next();
@@ -144,11 +143,11 @@ fn come_later(orders: &mut Orders) {
 }
 
 #[test]
-fn every_way_to_send_wakes() {
+fn every_kind_of_sending_wakes() {
     Worker::run(&[&"wake_ups::wake_by_sending", &Name::new()]);
 }
 
-/// A receiver sleeps before each message.
+/// A receiver is parked before each message.
 #[work]
 fn wake_by_sending(orders: &mut Orders) {
     let name: String = orders.next();
@@ -180,7 +179,7 @@ fn wake_by_sending(orders: &mut Orders) {
         until(|| tx.is_empty() && raw_ipc::waiting(set, WAKE_RECEIVERS) == 1);
         way(&mut tx);
     }
-    // To leave wakes, too.
+    // Leaving wakes, too.
     until(|| tx.is_empty() && raw_ipc::waiting(set, WAKE_RECEIVERS) == 1);
     left_at.store(now_ns(), Release);
     drop(tx);
@@ -188,11 +187,11 @@ fn wake_by_sending(orders: &mut Orders) {
 }
 
 #[test]
-fn every_way_to_receive_wakes() {
+fn every_kind_of_receiving_wakes() {
     Worker::run(&[&"wake_ups::wake_by_receiving", &Name::new()]);
 }
 
-/// A sender sleeps before each slot that becomes free.
+/// A sender is parked before each slot becomes free.
 #[work]
 fn wake_by_receiving(orders: &mut Orders) {
     let name: String = orders.next();
@@ -237,8 +236,8 @@ fn a_blocked_sender_is_woken_for_half_a_ring() {
     Worker::run(&[&"wake_ups::free_slot_by_slot", &Name::new()]);
 }
 
-/// A sender sleeps on while slots become free one by one, and is woken when half of them are: one
-/// wake for many messages, but not so late that the receiver would run dry.
+/// A sender stays parked while slots become free one by one, and is woken when half of them are:
+/// one wake-up for many messages, before the receiver runs dry.
 #[work]
 fn free_slot_by_slot(orders: &mut Orders) {
     const CAPACITY: u64 = 8;
@@ -264,7 +263,7 @@ fn free_slot_by_slot(orders: &mut Orders) {
         if round % 10 == 0 {
             std::thread::sleep(Duration::from_millis(10));
         }
-        // Unless its own look may have been due meanwhile.
+        // Unless its own poll was due meanwhile.
         if now_ns() - awake < SLICE.as_nanos() as u64 {
             assert_eq!(sent.load(Acquire), full, "woken for less than half a ring");
         }

@@ -84,7 +84,7 @@ impl Contender for Way {
         matches!(self, Way::Raw | Way::Vyukov)
     }
 
-    /// Competitors have a benchmark of their own, `benches/rivals`.
+    /// Competitors have a benchmark of their own, `benches`.
     fn is_rival(self) -> bool {
         false
     }

@@ -21,32 +21,55 @@
     reason = "for the library only; a benchmark pins, traces and kills processes"
 )]
 
+#[path = "../src/clock.rs"]
 mod clock;
+#[path = "../src/scenario/contended.rs"]
 mod contended;
+#[path = "../src/interleave.rs"]
 mod contest;
+#[path = "../src/workload/stream_workload.rs"]
 mod course;
+#[path = "../src/scenario/crash_detection.rs"]
 mod death;
+#[path = "../src/scenario/mpmc_fixed_count.rs"]
 mod duel;
+#[path = "../src/effort.rs"]
 mod extent;
+#[path = "../src/scenario/idle.rs"]
 mod idle;
+#[path = "../src/scenario/late.rs"]
 mod late;
 mod link;
+#[path = "../src/machine.rs"]
 mod machine;
 mod many;
+#[path = "../src/workload/neighbours.rs"]
 mod neighbours;
 mod one_way;
+#[path = "../src/pair.rs"]
 mod pair;
+#[path = "../src/scenario/sparse.rs"]
 mod sparse;
 mod stream;
+#[path = "../src/scenario/syscalls.rs"]
 mod syscalls;
+#[path = "../src/report/table.rs"]
 mod table;
+#[path = "../src/workload/mpmc_workload.rs"]
 mod team;
+#[path = "../src/trace.rs"]
 mod trace;
+#[path = "../src/workload/ping_pong.rs"]
 mod trip;
+#[path = "../src/report/goals.rs"]
 mod verdict;
+#[path = "../src/transport/vyukov.rs"]
 mod vyukov;
+#[path = "../src/scenario/wake.rs"]
 mod wake;
+#[path = "../src/scenario/mpmc_fixed_time.rs"]
 mod window;
+#[path = "../src/transport/baseline.rs"]
 mod yardstick;
 
 use std::io;

@@ -2,9 +2,9 @@
 //! used as its own documentation advises.
 //!
 //! ```text
-//! cargo run --release --manifest-path benches/rivals/Cargo.toml                     about two minutes
-//! cargo run --release --manifest-path benches/rivals/Cargo.toml -- stream many      selected parts
-//! cargo run --release --manifest-path benches/rivals/Cargo.toml --features large -- --full --plots docs/plots
+//! cargo run --release --manifest-path benches/Cargo.toml                     about two minutes
+//! cargo run --release --manifest-path benches/Cargo.toml -- stream many      selected parts
+//! cargo run --release --manifest-path benches/Cargo.toml --features large -- --full --plots docs/plots
 //! ```
 //!
 //! The last command runs more rounds, includes the competitors that take minutes to build, and
@@ -14,58 +14,76 @@
 //! is Vyukov's queue.
 #![allow(dead_code, reason = "not all code shared with the other benchmark is used here")]
 
+#[path = "scenario/batches.rs"]
 mod batches;
+#[path = "scenario/capacity.rs"]
 mod capacity;
+#[path = "transport/traits.rs"]
 mod carrier;
-#[path = "../../channel/clock.rs"]
 mod clock;
-#[path = "../../channel/contest.rs"]
+#[path = "interleave.rs"]
 mod contest;
-#[path = "../../channel/course.rs"]
+#[path = "workload/stream_workload.rs"]
 mod course;
-#[path = "../../channel/duel.rs"]
+#[path = "scenario/mpmc_fixed_count.rs"]
 mod duel;
-#[path = "../../channel/extent.rs"]
+#[path = "effort.rs"]
 mod extent;
+#[path = "transport/pipes_and_sockets.rs"]
 mod kernel;
 #[cfg(feature = "large")]
+#[path = "transport/iceoryx2_and_ipc_channel.rs"]
 mod large;
+#[path = "scenario/lifecycle.rs"]
 mod life;
+#[path = "transport/ends.rs"]
 mod link;
-#[path = "../../channel/machine.rs"]
 mod machine;
+#[path = "scenario/mpmc.rs"]
 mod many;
+#[path = "scenario/one_way.rs"]
 mod one_way;
+#[path = "transport/shmem_ipc_and_ipmpsc.rs"]
 mod others;
+#[path = "transport/sysvring.rs"]
 mod ours;
+#[path = "scenario/open_loop.rs"]
 mod paced;
-#[path = "../../channel/pair.rs"]
 mod pair;
+#[path = "report/plot.rs"]
 mod plot;
+#[path = "transport/message_queues.rs"]
 mod queues;
+#[path = "report/stream_summary.rs"]
 mod rates;
+#[path = "scenario/cpu_usage.rs"]
 mod rest;
+#[path = "scenario/round_trip.rs"]
 mod round_trip;
+#[path = "transport/shaq.rs"]
 mod shared;
+#[path = "scenario/bandwidth.rs"]
 mod size;
+#[path = "scenario/stream.rs"]
 mod stream;
-#[path = "../../channel/table.rs"]
+#[path = "report/table.rs"]
 mod table;
-#[path = "../../channel/team.rs"]
+#[path = "workload/mpmc_workload.rs"]
 mod team;
+#[path = "transport/in_process.rs"]
 mod threads;
-#[path = "../../channel/trace.rs"]
 mod trace;
-#[path = "../../channel/trip.rs"]
+#[path = "workload/ping_pong.rs"]
 mod trip;
-#[path = "../../channel/verdict.rs"]
+#[path = "report/goals.rs"]
 mod verdict;
-#[path = "../../channel/vyukov.rs"]
+#[path = "transport/vyukov.rs"]
 mod vyukov;
+#[path = "transport/names.rs"]
 mod way;
-#[path = "../../channel/window.rs"]
+#[path = "scenario/mpmc_fixed_time.rs"]
 mod window;
-#[path = "../../channel/yardstick.rs"]
+#[path = "transport/baseline.rs"]
 mod yardstick;
 
 use std::path::PathBuf;

@@ -12,15 +12,15 @@ use clap::ValueEnum;
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Handle, Message, Options, Wait, mpmc};
 
-use crate::verdict::Contender;
+use crate::goals::Contender;
 
 /// A transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Way {
+pub enum Transport {
     /// The SPSC baseline: a raw two-index ring.
-    Raw,
+    Baseline,
     /// One cache line.
-    Line,
+    CacheLine,
     /// A pipe, one system call per message on each side.
     Pipe,
     /// A Unix stream socket, likewise.
@@ -40,91 +40,91 @@ pub enum Way {
     /// The MPMC baseline.
     Vyukov,
     /// An MPMC channel.
-    Many,
+    Mpmc,
     /// An MPMC channel, messages written and read in place.
-    ManyInPlace,
+    MpmcInPlace,
 }
 
-impl Way {
+impl Transport {
     /// Returns its name in tables.
     pub fn label(self) -> &'static str {
         match self {
-            Way::Raw => "baseline",
-            Way::Line => "one cache line (lower bound)",
-            Way::Pipe => "pipe",
-            Way::Socket => "Unix socket",
-            Way::Balanced => "sysvring",
-            Way::Spin => "sysvring, Wait::Spin",
-            Way::Park => "sysvring, Wait::Park",
-            Way::Into => "sysvring, recv_into",
-            Way::InPlace => "sysvring, in place",
-            Way::Batch => "sysvring, batches of 16",
-            Way::Vyukov => "Vyukov's ring",
-            Way::Many => "sysvring MPMC",
-            Way::ManyInPlace => "sysvring MPMC, in place",
+            Transport::Baseline => "baseline",
+            Transport::CacheLine => "one cache line (lower bound)",
+            Transport::Pipe => "pipe",
+            Transport::Socket => "Unix socket",
+            Transport::Balanced => "sysvring",
+            Transport::Spin => "sysvring, Wait::Spin",
+            Transport::Park => "sysvring, Wait::Park",
+            Transport::Into => "sysvring, recv_into",
+            Transport::InPlace => "sysvring, in place",
+            Transport::Batch => "sysvring, batches of 16",
+            Transport::Vyukov => "Vyukov's ring",
+            Transport::Mpmc => "sysvring MPMC",
+            Transport::MpmcInPlace => "sysvring MPMC, in place",
         }
     }
 
     /// Returns the wait strategy of the channel.
     pub fn wait(self) -> Wait {
         match self {
-            Way::Spin => Wait::Spin,
-            Way::Park => Wait::Park,
+            Transport::Spin => Wait::Spin,
+            Transport::Park => Wait::Park,
             _ => Wait::Balanced,
         }
     }
 }
 
-impl Contender for Way {
+impl Contender for Transport {
     fn name(self) -> String {
         self.label().to_owned()
     }
 
-    fn is_yardstick(self) -> bool {
-        matches!(self, Way::Raw | Way::Vyukov)
+    fn is_baseline(self) -> bool {
+        matches!(self, Transport::Baseline | Transport::Vyukov)
     }
 
     /// Competitors have a benchmark of their own, `benches`.
-    fn is_rival(self) -> bool {
+    fn is_competitor(self) -> bool {
         false
     }
 }
 
 /// The form in which it is passed to a child process.
-impl fmt::Display for Way {
+impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.to_possible_value().expect("none is skipped").get_name())
     }
 }
 
-impl FromStr for Way {
+impl FromStr for Transport {
     type Err = String;
 
-    fn from_str(name: &str) -> Result<Way, String> {
+    fn from_str(name: &str) -> Result<Transport, String> {
         ValueEnum::from_str(name, false)
     }
 }
 
-/// Creates a private channel, whose segment disappears with its members, however they end.
-pub fn sender<M: Message>(way: Way) -> Sender<M> {
-    Options::private().wait(way.wait()).create().expect("create a channel")
+/// Creates a private channel, contender segment disappears with its members, however they end.
+pub fn sender<M: Message>(transport: Transport) -> Sender<M> {
+    Options::private().wait(transport.wait()).create().expect("create a channel")
 }
 
 /// Creates a private MPMC channel.
-pub fn many_sender<M: Message>(way: Way) -> mpmc::Sender<M> {
-    Options::private().wait(way.wait()).create().expect("create a channel")
+pub fn many_sender<M: Message>(transport: Transport) -> mpmc::Sender<M> {
+    Options::private().wait(transport.wait()).create().expect("create a channel")
 }
 
 /// Attaches another member to it.
-pub fn many<H: Handle>(way: Way, address: &str) -> H {
+pub fn many<H: Handle>(transport: Transport, address: &str) -> H {
     let id = address.parse().expect("a channel's id");
-    Options::id(id).wait(way.wait()).attach().expect("attach to the channel")
+    Options::id(id).wait(transport.wait()).attach().expect("attach to the channel")
 }
 
 /// Attaches the receiver to it.
-pub fn receiver<M: Message>(way: Way, address: &str) -> Receiver<M> {
+pub fn receiver<M: Message>(transport: Transport, address: &str) -> Receiver<M> {
     let id = address.parse().expect("a channel's id");
-    Options::id(id).wait(way.wait()).attach().expect("attach to the channel")
+    Options::id(id).wait(transport.wait()).attach().expect("attach to the channel")
 }
 
 /// Creates a pipe and returns its writing end and the path under which to open its reading end.

@@ -21,28 +21,32 @@
     reason = "for the library only; a benchmark pins, traces and kills processes"
 )]
 
+#[path = "../src/transport/baseline.rs"]
+mod baseline;
 #[path = "../src/clock.rs"]
 mod clock;
 #[path = "../src/scenario/contended.rs"]
 mod contended;
-#[path = "../src/interleave.rs"]
-mod contest;
-#[path = "../src/workload/stream_workload.rs"]
-mod course;
 #[path = "../src/scenario/crash_detection.rs"]
 mod death;
-#[path = "../src/scenario/mpmc_fixed_count.rs"]
-mod duel;
 #[path = "../src/effort.rs"]
-mod extent;
+mod effort;
+#[path = "../src/report/goals.rs"]
+mod goals;
 #[path = "../src/scenario/idle.rs"]
 mod idle;
+#[path = "../src/interleave.rs"]
+mod interleave;
 #[path = "../src/scenario/late.rs"]
 mod late;
 mod link;
 #[path = "../src/machine.rs"]
 mod machine;
 mod many;
+#[path = "../src/scenario/mpmc_fixed_count.rs"]
+mod mpmc_fixed_count;
+#[path = "../src/scenario/mpmc_fixed_time.rs"]
+mod mpmc_fixed_time;
 #[path = "../src/workload/neighbours.rs"]
 mod neighbours;
 mod one_way;
@@ -61,16 +65,12 @@ mod team;
 mod trace;
 #[path = "../src/workload/ping_pong.rs"]
 mod trip;
-#[path = "../src/report/goals.rs"]
-mod verdict;
 #[path = "../src/transport/vyukov.rs"]
 mod vyukov;
 #[path = "../src/scenario/wake.rs"]
 mod wake;
-#[path = "../src/scenario/mpmc_fixed_time.rs"]
-mod window;
-#[path = "../src/transport/baseline.rs"]
-mod yardstick;
+#[path = "../src/workload/stream_workload.rs"]
+mod workload;
 
 use std::io;
 use std::process::ExitCode;
@@ -78,7 +78,7 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use sysvring_support::worker::{self, Orders};
 
-pub(crate) use crate::extent::Extent;
+pub(crate) use crate::effort::Effort;
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
@@ -124,8 +124,8 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    if let Some(mut orders) = worker::orders() {
-        work(&mut orders);
+    if let Some(mut args) = worker::orders() {
+        work(&mut args);
         return ExitCode::SUCCESS;
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -133,26 +133,26 @@ fn main() -> ExitCode {
     if given("--list") {
         return ExitCode::SUCCESS; // a test runner lists the tests; there are none
     }
-    let (parts, extent, only) = if given("--bench") || given("--help") || given("-h") {
+    let (parts, effort, only) = if given("--bench") || given("--help") || given("-h") {
         let arguments = Arguments::parse();
-        let extent = match (arguments.test, arguments.quick) {
-            (true, _) => Extent::Smoke,
-            (false, true) => Extent::Quick,
-            (false, false) => Extent::Full,
+        let effort = match (arguments.test, arguments.quick) {
+            (true, _) => Effort::Smoke,
+            (false, true) => Effort::Quick,
+            (false, false) => Effort::Full,
         };
-        (arguments.parts, extent, arguments.only)
+        (arguments.parts, effort, arguments.only)
     } else {
         // `cargo test --benches` passes the arguments of libtest, none of which applies here.
-        (Vec::new(), Extent::Smoke, None)
+        (Vec::new(), Effort::Smoke, None)
     };
     let cores = machine::cores();
-    machine::introduce(&cores, extent);
+    machine::introduce(&cores, effort);
     let mut failed = false;
     for part in Part::value_variants() {
         if !parts.is_empty() && !parts.contains(part) {
             continue;
         }
-        if let Err(error) = run(*part, &cores, extent, only.as_deref()) {
+        if let Err(error) = run(*part, &cores, effort, only.as_deref()) {
             println!("\nFAILED: {error}");
             failed = true;
         }
@@ -165,36 +165,36 @@ fn main() -> ExitCode {
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn run(part: Part, cores: &machine::Cores, extent: Extent, only: Option<&str>) -> io::Result<()> {
+fn run(part: Part, cores: &machine::Cores, effort: Effort, only: Option<&str>) -> io::Result<()> {
     match part {
-        Part::Stream => stream::run(cores, extent),
-        Part::OneWay => one_way::run(cores, extent),
-        Part::Many => many::run(cores, extent),
-        Part::Syscalls => syscalls::run(cores, extent),
-        Part::Wake => wake::run(cores, extent),
-        Part::Death => death::run(cores, extent),
-        Part::Idle => idle::run(cores, extent),
-        Part::Sparse => sparse::run(cores, extent),
-        Part::Contended => contended::run(cores, extent, only),
-        Part::Late => late::run(cores, extent),
+        Part::Stream => stream::run(cores, effort),
+        Part::OneWay => one_way::run(cores, effort),
+        Part::Many => many::run(cores, effort),
+        Part::Syscalls => syscalls::run(cores, effort),
+        Part::Wake => wake::run(cores, effort),
+        Part::Death => death::run(cores, effort),
+        Part::Idle => idle::run(cores, effort),
+        Part::Sparse => sparse::run(cores, effort),
+        Part::Contended => contended::run(cores, effort, only),
+        Part::Late => late::run(cores, effort),
     }
 }
 
 /// Runs a child process.
-fn work(orders: &mut Orders) {
-    worker::pin(orders.next());
-    match orders.next::<String>().as_str() {
-        "stream" => stream::worker(orders),
-        "one-way" => one_way::worker(orders),
-        "many" => many::worker(orders),
-        "window" => many::member(orders),
-        "wake" => wake::worker(orders),
-        "death" => death::worker(orders),
-        "idle" => idle::worker(orders),
-        "sparse" => sparse::worker(orders),
-        "contended" => contended::worker(orders),
-        "late" => late::worker(orders),
-        "neighbour" => neighbours::worker(orders),
+fn work(args: &mut Orders) {
+    worker::pin(args.next());
+    match args.next::<String>().as_str() {
+        "stream" => stream::worker(args),
+        "one-way" => one_way::worker(args),
+        "many" => many::worker(args),
+        "mpmc_fixed_time" => many::member(args),
+        "wake" => wake::worker(args),
+        "death" => death::worker(args),
+        "idle" => idle::worker(args),
+        "sparse" => sparse::worker(args),
+        "contended" => contended::worker(args),
+        "late" => late::worker(args),
+        "neighbour" => neighbours::worker(args),
         other => panic!("unknown task: {other}"),
     }
 }

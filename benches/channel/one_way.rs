@@ -7,70 +7,73 @@ use std::io;
 use sysvring::spsc::{Receiver, Sender};
 use sysvring_support::worker::{Orders, hear, say};
 
-use crate::contest::{Outcome, contest};
-use crate::link::{self, Way};
+use crate::Effort;
+use crate::baseline::{Consumer, Line, Producer};
+use crate::interleave::Schedule;
+use crate::interleave::{Outcome, interleave};
+use crate::link::{self, Transport};
 use crate::machine::Cores;
 use crate::pair;
-use crate::table::{Goal, Table};
+use crate::table::{Bound, Table};
 use crate::trip::{timed_turns, turns};
-use crate::yardstick::{Consumer, Line, Producer};
-use crate::{Extent, contest};
 
-const WAYS: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin, Way::Line];
+const TRANSPORTS: &[Transport] =
+    &[Transport::Baseline, Transport::Balanced, Transport::Spin, Transport::CacheLine];
 
-pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
-    let count: u64 = extent.pick(2_000, 20_000, 30_000);
-    let extent = contest::Extent { rounds: extent.rounds(), turns: extent.pick(1, 7, 9) };
-    let start = |way| {
+pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
+    let count: u64 = effort.pick(2_000, 20_000, 30_000);
+    let effort = Schedule { rounds: effort.rounds(), turns: effort.pick(1, 7, 9) };
+    let start = |transport| {
         let (first, second) = cores.apart;
-        let mut server = pair::worker(first, &[&"one-way", &"serve", &way, &count])?;
+        let mut server = pair::worker(first, &[&"one-way", &"serve", &transport, &count])?;
         let there = server.hear()?;
-        let mut returner = pair::worker(second, &[&"one-way", &"return", &way, &count, &there])?;
+        let mut returner =
+            pair::worker(second, &[&"one-way", &"return", &transport, &count, &there])?;
         server.tell(&returner.hear()?)?;
         Ok((server, returner))
     };
-    let outcomes = contest(WAYS, extent, start, |_, (server, returner)| {
+    let outcomes = interleave(TRANSPORTS, effort, start, |_, (server, returner)| {
         returner.tell("go")?;
         server.tell("go")?;
         server.figures::<4>()
     })?;
     let title = format!(
         "One-way latency of 8 B, both awake: ns, half of the round trip; {} rounds x {} turns of {count} messages",
-        extent.rounds, extent.turns
+        effort.rounds, effort.turns
     );
     let heads = ["", "p50", "min", "max", "p99", "p50 vs baseline", "min", "max", "target", ""];
     let mut table = Table::new(title, &heads);
-    for (&way, Outcome { figures: [p50, p99, ..], ratios: [ratio, ..] }) in
-        WAYS.iter().zip(&outcomes)
+    for (&transport, Outcome { figures: [p50, p99, ..], ratios: [ratio, ..] }) in
+        TRANSPORTS.iter().zip(&outcomes)
     {
         let mut cells = p50.cells(0).to_vec();
         cells.push(format!("{:.0}", p99.median()));
-        if way != Way::Raw {
+        if transport != Transport::Baseline {
             cells.extend(ratio.cells(2));
-            if way != Way::Line {
-                cells.extend(Goal::AtMost(0.7).cells(ratio.median()));
+            if transport != Transport::CacheLine {
+                cells.extend(Bound::AtMost(0.7).cells(ratio.median()));
             }
         }
-        table.row(way.label(), cells);
+        table.row(transport.label(), cells);
     }
     table.print();
     Ok(())
 }
 
-pub fn worker(orders: &mut Orders) {
-    let (role, way): (String, Way) = (orders.next(), orders.next());
-    let count: u64 = orders.next();
+pub fn worker(args: &mut Orders) {
+    let (role, transport): (String, Transport) = (args.next(), args.next());
+    let count: u64 = args.next();
     match role.as_str() {
-        "serve" => serve(way, count),
-        "return" => give_back(way, count, &orders.next::<String>()),
+        "serve" => serve(transport, count),
+        "return" => answer_all(transport, count, &args.next::<String>()),
         other => panic!("unknown role: {other}"),
     }
 }
 
 /// Sends, receives the answer, and measures the round trip.
-fn serve(way: Way, count: u64) {
-    match way {
-        Way::Raw => {
+fn serve(transport: Transport, count: u64) {
+    match transport {
+        Transport::Baseline => {
             let mut tx = Producer::<u64>::create();
             say(tx.address());
             let mut rx = Consumer::<u64>::attach(&hear());
@@ -81,7 +84,7 @@ fn serve(way: Way, count: u64) {
                 answer
             });
         }
-        Way::Line => {
+        Transport::CacheLine => {
             let tx = Line::create();
             say(tx.address());
             let rx = Line::attach(&hear());
@@ -91,9 +94,9 @@ fn serve(way: Way, count: u64) {
             });
         }
         _ => {
-            let mut tx: Sender<u64> = link::sender(way);
+            let mut tx: Sender<u64> = link::sender(transport);
             say(tx.id());
-            let mut rx: Receiver<u64> = link::receiver(way, &hear());
+            let mut rx: Receiver<u64> = link::receiver(transport, &hear());
             timed_turns(count, |n| {
                 tx.send(&n).expect("send");
                 rx.recv().expect("receive")
@@ -103,9 +106,9 @@ fn serve(way: Way, count: u64) {
 }
 
 /// Returns each received message.
-fn give_back(way: Way, count: u64, address: &str) {
-    match way {
-        Way::Raw => {
+fn answer_all(transport: Transport, count: u64, address: &str) {
+    match transport {
+        Transport::Baseline => {
             let mut rx = Consumer::<u64>::attach(address);
             let mut tx = Producer::<u64>::create();
             say(tx.address());
@@ -115,7 +118,7 @@ fn give_back(way: Way, count: u64, address: &str) {
                 tx.send(&message);
             });
         }
-        Way::Line => {
+        Transport::CacheLine => {
             let rx = Line::attach(address);
             let tx = Line::create();
             say(tx.address());
@@ -126,8 +129,8 @@ fn give_back(way: Way, count: u64, address: &str) {
             });
         }
         _ => {
-            let mut rx: Receiver<u64> = link::receiver(way, address);
-            let mut tx: Sender<u64> = link::sender(way);
+            let mut rx: Receiver<u64> = link::receiver(transport, address);
+            let mut tx: Sender<u64> = link::sender(transport);
             say(tx.id());
             turns(count, || {
                 let message = rx.recv().expect("receive");

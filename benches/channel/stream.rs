@@ -9,39 +9,53 @@ use std::io;
 use sysvring::spsc::{Receiver, Sender};
 use sysvring_support::worker::{Orders, say};
 
-use crate::contest::{Outcome, contest};
-use crate::course::{check, message, shown, timed_turns, turns};
-use crate::link::{self, Way};
+use crate::Effort;
+use crate::baseline::{Consumer, Producer};
+use crate::interleave::Schedule;
+use crate::interleave::{Outcome, interleave};
+use crate::link::{self, Transport};
 use crate::machine::Cores;
 use crate::pair;
-use crate::table::{Goal, Table};
-use crate::yardstick::{Consumer, Producer};
-use crate::{Extent, contest};
+use crate::table::{Bound, Table};
+use crate::workload::{check, message, shown, timed_turns, turns};
 
-const SMALL: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin, Way::Batch];
-const MIDDLE: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin, Way::InPlace, Way::Batch];
-const LARGE: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin, Way::Into, Way::InPlace];
+const SMALL: &[Transport] =
+    &[Transport::Baseline, Transport::Balanced, Transport::Spin, Transport::Batch];
+const MIDDLE: &[Transport] = &[
+    Transport::Baseline,
+    Transport::Balanced,
+    Transport::Spin,
+    Transport::InPlace,
+    Transport::Batch,
+];
+const LARGE: &[Transport] = &[
+    Transport::Baseline,
+    Transport::Balanced,
+    Transport::Spin,
+    Transport::Into,
+    Transport::InPlace,
+];
 
 /// Messages per batch.
 const BATCH: usize = 16;
 
-pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
-    size::<1>(SMALL, extent.pick(20_000, 1_000_000, 2_000_000), 0.9, cores, extent)?;
-    size::<8>(MIDDLE, extent.pick(20_000, 500_000, 1_000_000), 0.9, cores, extent)?;
-    size::<128>(LARGE, extent.pick(20_000, 100_000, 200_000), 0.95, cores, extent)
+pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
+    size::<1>(SMALL, effort.pick(20_000, 1_000_000, 2_000_000), 0.9, cores, effort)?;
+    size::<8>(MIDDLE, effort.pick(20_000, 500_000, 1_000_000), 0.9, cores, effort)?;
+    size::<128>(LARGE, effort.pick(20_000, 100_000, 200_000), 0.95, cores, effort)
 }
 
 /// Messages of `N` words.
 fn size<const N: usize>(
-    ways: &[Way],
+    transports: &[Transport],
     count: u64,
     goal: f64,
     cores: &Cores,
-    extent: Extent,
+    effort: Effort,
 ) -> io::Result<()> {
-    let extent = contest::Extent { rounds: extent.rounds(), turns: extent.pick(1, 7, 9) };
-    let start = |way| pair::start("stream", way, cores.apart, &[&(N * 8), &count]);
-    let outcomes = contest(ways, extent, start, |_, (sender, receiver)| {
+    let effort = Schedule { rounds: effort.rounds(), turns: effort.pick(1, 7, 9) };
+    let start = |transport| pair::start("stream", transport, cores.apart, &[&(N * 8), &count]);
+    let outcomes = interleave(transports, effort, start, |_, (sender, receiver)| {
         receiver.tell("go")?;
         sender.tell("go")?;
         receiver.figures::<1>()
@@ -49,43 +63,46 @@ fn size<const N: usize>(
     let title = format!(
         "SPSC throughput, {} B: Mmsg/s; {} rounds x {} turns of {count} messages",
         N * 8,
-        extent.rounds,
-        extent.turns
+        effort.rounds,
+        effort.turns
     );
     let heads = ["", "median", "min", "max", "ns/msg", "vs baseline", "min", "max", "target", ""];
     let mut table = Table::new(title, &heads);
-    for (&way, Outcome { figures: [rate], ratios: [ratio] }) in ways.iter().zip(&outcomes) {
+    for (&transport, Outcome { figures: [rate], ratios: [ratio] }) in
+        transports.iter().zip(&outcomes)
+    {
         let mut cells = rate.cells(1).to_vec();
         cells.push(format!("{:.2}", 1e3 / rate.median()));
-        if way != Way::Raw {
+        if transport != Transport::Baseline {
             cells.extend(ratio.cells(2));
-            if matches!(way, Way::Balanced | Way::Spin | Way::Into) {
-                cells.extend(Goal::AtLeast(goal).cells(ratio.median()));
+            if matches!(transport, Transport::Balanced | Transport::Spin | Transport::Into) {
+                cells.extend(Bound::AtLeast(goal).cells(ratio.median()));
             }
         }
-        table.row(way.label(), cells);
+        table.row(transport.label(), cells);
     }
     table.print();
     Ok(())
 }
 
-pub fn worker(orders: &mut Orders) {
-    let (role, way, bytes): (String, Way, usize) = (orders.next(), orders.next(), orders.next());
-    let count: u64 = orders.next();
+pub fn worker(args: &mut Orders) {
+    let (role, transport, bytes): (String, Transport, usize) =
+        (args.next(), args.next(), args.next());
+    let count: u64 = args.next();
     match (role.as_str(), bytes) {
-        ("send", 8) => send::<1>(way, count),
-        ("send", 64) => send::<8>(way, count),
-        ("send", 1024) => send::<128>(way, count),
-        ("receive", 8) => receive::<1>(way, count, &orders.next::<String>()),
-        ("receive", 64) => receive::<8>(way, count, &orders.next::<String>()),
-        ("receive", 1024) => receive::<128>(way, count, &orders.next::<String>()),
+        ("send", 8) => send::<1>(transport, count),
+        ("send", 64) => send::<8>(transport, count),
+        ("send", 1024) => send::<128>(transport, count),
+        ("receive", 8) => receive::<1>(transport, count, &args.next::<String>()),
+        ("receive", 64) => receive::<8>(transport, count, &args.next::<String>()),
+        ("receive", 1024) => receive::<128>(transport, count, &args.next::<String>()),
         other => panic!("unknown stream: {other:?}"),
     }
 }
 
-fn send<const N: usize>(way: Way, count: u64) {
-    match way {
-        Way::Raw => {
+fn send<const N: usize>(transport: Transport, count: u64) {
+    match transport {
+        Transport::Baseline => {
             let mut tx = Producer::<[u64; N]>::create();
             say(tx.address());
             turns(count, |sequence| {
@@ -94,8 +111,8 @@ fn send<const N: usize>(way: Way, count: u64) {
                 }
             });
         }
-        Way::InPlace => {
-            let mut tx: Sender<[u64; N]> = link::sender(way);
+        Transport::InPlace => {
+            let mut tx: Sender<[u64; N]> = link::sender(transport);
             say(tx.id());
             turns(count, |sequence| {
                 for n in sequence {
@@ -105,8 +122,8 @@ fn send<const N: usize>(way: Way, count: u64) {
                 }
             });
         }
-        Way::Batch => {
-            let mut tx: Sender<[u64; N]> = link::sender(way);
+        Transport::Batch => {
+            let mut tx: Sender<[u64; N]> = link::sender(transport);
             say(tx.id());
             turns(count, |sequence| {
                 for n in sequence.clone().step_by(BATCH) {
@@ -117,7 +134,7 @@ fn send<const N: usize>(way: Way, count: u64) {
             });
         }
         _ => {
-            let mut tx: Sender<[u64; N]> = link::sender(way);
+            let mut tx: Sender<[u64; N]> = link::sender(transport);
             say(tx.id());
             turns(count, |sequence| {
                 for n in sequence {
@@ -128,9 +145,9 @@ fn send<const N: usize>(way: Way, count: u64) {
     }
 }
 
-fn receive<const N: usize>(way: Way, count: u64, address: &str) {
-    match way {
-        Way::Raw => {
+fn receive<const N: usize>(transport: Transport, count: u64, address: &str) {
+    match transport {
+        Transport::Baseline => {
             let mut rx = Consumer::<[u64; N]>::attach(address);
             let mut message = [0; N];
             timed_turns(count, |sequence| {
@@ -140,8 +157,8 @@ fn receive<const N: usize>(way: Way, count: u64, address: &str) {
                 }
             });
         }
-        Way::Into => {
-            let mut rx: Receiver<[u64; N]> = link::receiver(way, address);
+        Transport::Into => {
+            let mut rx: Receiver<[u64; N]> = link::receiver(transport, address);
             let mut message = [0; N];
             timed_turns(count, |sequence| {
                 for n in sequence {
@@ -150,16 +167,16 @@ fn receive<const N: usize>(way: Way, count: u64, address: &str) {
                 }
             });
         }
-        Way::InPlace => {
-            let mut rx: Receiver<[u64; N]> = link::receiver(way, address);
+        Transport::InPlace => {
+            let mut rx: Receiver<[u64; N]> = link::receiver(transport, address);
             timed_turns(count, |sequence| {
                 for n in sequence {
                     check(&rx.recv_ref().expect("receive in place"), n);
                 }
             });
         }
-        Way::Batch => {
-            let mut rx: Receiver<[u64; N]> = link::receiver(way, address);
+        Transport::Batch => {
+            let mut rx: Receiver<[u64; N]> = link::receiver(transport, address);
             let mut many = Vec::with_capacity(BATCH);
             timed_turns(count, |sequence| {
                 let mut n = sequence.start;
@@ -175,7 +192,7 @@ fn receive<const N: usize>(way: Way, count: u64, address: &str) {
             });
         }
         _ => {
-            let mut rx: Receiver<[u64; N]> = link::receiver(way, address);
+            let mut rx: Receiver<[u64; N]> = link::receiver(transport, address);
             timed_turns(count, |sequence| {
                 for n in sequence {
                     match &rx.recv() {

@@ -2,19 +2,19 @@
 
 /// The effort of a run.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Extent {
+pub(crate) enum Effort {
     Smoke,
     Quick,
     Full,
 }
 
-impl Extent {
+impl Effort {
     /// Returns the amount for this effort.
     pub(crate) fn pick<T>(self, smoke: T, quick: T, full: T) -> T {
         match self {
-            Extent::Smoke => smoke,
-            Extent::Quick => quick,
-            Extent::Full => full,
+            Effort::Smoke => smoke,
+            Effort::Quick => quick,
+            Effort::Full => full,
         }
     }
 

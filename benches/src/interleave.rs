@@ -27,37 +27,40 @@ pub struct Outcome<const F: usize> {
 
 /// The number of rounds, and of turns per round.
 #[derive(Clone, Copy)]
-pub struct Extent {
+pub struct Schedule {
     pub rounds: usize,
     pub turns: usize,
 }
 
 /// Starts a pair for every contender and runs their turns in rotated order, one at a time, while
 /// the other pairs are blocked.
-pub fn contest<W: Copy, const F: usize>(
-    ways: &[W],
-    extent: Extent,
+pub fn interleave<W: Copy, const F: usize>(
+    transports: &[W],
+    schedule: Schedule,
     start: impl Fn(W) -> io::Result<Pair>,
     mut turn: impl FnMut(W, &mut Pair) -> io::Result<[f64; F]>,
 ) -> io::Result<Vec<Outcome<F>>> {
     let none = || std::array::from_fn(|_| Series::default());
     let mut outcomes: Vec<Outcome<F>> =
-        ways.iter().map(|_| Outcome { figures: none(), ratios: none() }).collect();
-    for round in 0..extent.rounds {
-        let mut pairs = ways.iter().map(|&way| start(way)).collect::<io::Result<Vec<Pair>>>()?;
-        let mut turns: Vec<[Series; F]> = ways.iter().map(|_| none()).collect();
-        for t in 0..extent.turns {
-            for i in rotated(ways.len(), round + t) {
-                let figures = turn(ways[i], &mut pairs[i])?;
+        transports.iter().map(|_| Outcome { figures: none(), ratios: none() }).collect();
+    for round in 0..schedule.rounds {
+        let mut pairs = transports
+            .iter()
+            .map(|&transport| start(transport))
+            .collect::<io::Result<Vec<Pair>>>()?;
+        let mut turns: Vec<[Series; F]> = transports.iter().map(|_| none()).collect();
+        for t in 0..schedule.turns {
+            for i in rotated(transports.len(), round + t) {
+                let figures = turn(transports[i], &mut pairs[i])?;
                 for (series, figure) in turns[i].iter_mut().zip(figures) {
                     series.push(figure);
                 }
             }
         }
-        for (outcome, turns_of_way) in outcomes.iter_mut().zip(&turns) {
+        for (outcome, turns_of_transport) in outcomes.iter_mut().zip(&turns) {
             for f in 0..F {
-                outcome.figures[f].push(turns_of_way[f].median());
-                outcome.ratios[f].push(turns_of_way[f].over(&turns[0][f]).median());
+                outcome.figures[f].push(turns_of_transport[f].median());
+                outcome.ratios[f].push(turns_of_transport[f].over(&turns[0][f]).median());
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::Extent;
+use crate::Effort;
 
 /// The processors on which senders and receivers run.
 pub struct Cores {
@@ -51,7 +51,7 @@ pub fn name(cores: &Cores) -> String {
 }
 
 /// Prints the heading of a run.
-pub fn introduce(cores: &Cores, extent: Extent) {
+pub fn introduce(cores: &Cores, effort: Effort) {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or_default();
     println!("{}, load {load} at the start", name(cores));
@@ -69,7 +69,7 @@ pub fn introduce(cores: &Cores, extent: Extent) {
     if cores.siblings {
         println!("The two are hardware threads of one core: latency between cores is higher.");
     }
-    if extent == Extent::Smoke {
+    if effort == Effort::Smoke {
         println!("Smoke run: the figures are meaningless.");
     }
     if cfg!(debug_assertions) {

@@ -14,21 +14,19 @@
 //! is Vyukov's queue.
 #![allow(dead_code, reason = "not all code shared with the other benchmark is used here")]
 
+#[path = "transport/baseline.rs"]
+mod baseline;
 #[path = "scenario/batches.rs"]
 mod batches;
 #[path = "scenario/capacity.rs"]
 mod capacity;
-#[path = "transport/traits.rs"]
-mod carrier;
 mod clock;
-#[path = "interleave.rs"]
-mod contest;
-#[path = "workload/stream_workload.rs"]
-mod course;
-#[path = "scenario/mpmc_fixed_count.rs"]
-mod duel;
 #[path = "effort.rs"]
-mod extent;
+mod effort;
+#[path = "report/goals.rs"]
+mod goals;
+#[path = "interleave.rs"]
+mod interleave;
 #[path = "transport/pipes_and_sockets.rs"]
 mod kernel;
 #[cfg(feature = "large")]
@@ -41,6 +39,10 @@ mod link;
 mod machine;
 #[path = "scenario/mpmc.rs"]
 mod many;
+#[path = "scenario/mpmc_fixed_count.rs"]
+mod mpmc_fixed_count;
+#[path = "scenario/mpmc_fixed_time.rs"]
+mod mpmc_fixed_time;
 #[path = "scenario/one_way.rs"]
 mod one_way;
 #[path = "transport/shmem_ipc_and_ipmpsc.rs"]
@@ -73,18 +75,16 @@ mod team;
 #[path = "transport/in_process.rs"]
 mod threads;
 mod trace;
+#[path = "transport/traits.rs"]
+mod traits;
+#[path = "transport/names.rs"]
+mod transport;
 #[path = "workload/ping_pong.rs"]
 mod trip;
-#[path = "report/goals.rs"]
-mod verdict;
 #[path = "transport/vyukov.rs"]
 mod vyukov;
-#[path = "transport/names.rs"]
-mod way;
-#[path = "scenario/mpmc_fixed_time.rs"]
-mod window;
-#[path = "transport/baseline.rs"]
-mod yardstick;
+#[path = "workload/stream_workload.rs"]
+mod workload;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -92,8 +92,8 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use sysvring_support::worker;
 
-pub(crate) use crate::extent::Extent;
-use crate::link::Way;
+pub(crate) use crate::effort::Effort;
+use crate::link::Transport;
 use crate::plot::Plots;
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -128,7 +128,7 @@ struct Arguments {
     parts: Vec<Part>,
     /// Competitors to include [default: all]
     #[arg(long)]
-    beside: Vec<Way>,
+    beside: Vec<Transport>,
     /// More rounds, more messages
     #[arg(long)]
     full: bool,
@@ -141,31 +141,31 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    if let Some(mut orders) = worker::orders() {
-        worker::pin(orders.next());
-        match orders.next::<String>().as_str() {
-            "stream" => stream::worker(&mut orders),
-            "one-way" => one_way::worker(&mut orders),
-            "round-trip" => round_trip::worker(&mut orders),
-            "life" => life::worker(&mut orders),
-            "rest" => rest::worker(&mut orders),
-            "paced" => paced::worker(&mut orders),
-            "many" => many::worker(&mut orders),
-            "window" => many::member(&mut orders),
+    if let Some(mut args) = worker::orders() {
+        worker::pin(args.next());
+        match args.next::<String>().as_str() {
+            "stream" => stream::worker(&mut args),
+            "one-way" => one_way::worker(&mut args),
+            "round-trip" => round_trip::worker(&mut args),
+            "life" => life::worker(&mut args),
+            "rest" => rest::worker(&mut args),
+            "paced" => paced::worker(&mut args),
+            "many" => many::worker(&mut args),
+            "mpmc_fixed_time" => many::member(&mut args),
             other => panic!("unknown task: {other}"),
         }
         return ExitCode::SUCCESS;
     }
     let arguments = Arguments::parse();
-    let extent = match (arguments.smoke, arguments.full) {
-        (true, _) => Extent::Smoke,
-        (false, true) => Extent::Full,
-        (false, false) => Extent::Quick,
+    let effort = match (arguments.smoke, arguments.full) {
+        (true, _) => Effort::Smoke,
+        (false, true) => Effort::Full,
+        (false, false) => Effort::Quick,
     };
     let cores = machine::cores();
-    machine::introduce(&cores, extent);
+    machine::introduce(&cores, effort);
     let start = clock::now();
-    let result = run(&arguments, &cores, extent);
+    let result = run(&arguments, &cores, effort);
     println!("\n{:.0} s in all.", (clock::now() - start) as f64 / 1e9);
     // Workers are killed when they are done, which leaves their semaphore sets behind.
     let reaped = sysvring::reap();
@@ -178,51 +178,52 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments, cores: &machine::Cores, extent: Extent) -> std::io::Result<()> {
-    let beside =
-        |way: Way| way.is_ours() || arguments.beside.is_empty() || arguments.beside.contains(&way);
-    let ways = |of: fn(Way) -> bool| -> Vec<Way> {
-        let all = Way::value_variants().iter().copied();
-        all.filter(|&way| of(way) && beside(way)).collect()
+fn run(arguments: &Arguments, cores: &machine::Cores, effort: Effort) -> std::io::Result<()> {
+    let beside = |transport: Transport| {
+        transport.is_ours() || arguments.beside.is_empty() || arguments.beside.contains(&transport)
     };
-    let by_value = ways(Way::is_plain);
+    let transports = |of: fn(Transport) -> bool| -> Vec<Transport> {
+        let all = Transport::value_variants().iter().copied();
+        all.filter(|&transport| of(transport) && beside(transport)).collect()
+    };
+    let by_value = transports(Transport::is_plain);
     let wanted = |part| arguments.parts.is_empty() || arguments.parts.contains(&part);
     let plots = arguments.plots.as_deref().map(|folder| Plots::new(folder, cores)).transpose()?;
     if wanted(Part::Stream) {
-        let rates = stream::run(cores, extent, &ways(Way::has_stream))?;
+        let rates = stream::run(cores, effort, &transports(Transport::has_stream))?;
         plots.as_ref().map_or(Ok(()), |plots| plots.stream(&rates))?;
-        batches::run(cores, extent, &by_value)?;
+        batches::run(cores, effort, &by_value)?;
     }
     if wanted(Part::Size) {
-        size::run(cores, extent)?;
+        size::run(cores, effort)?;
     }
     if wanted(Part::Capacity) {
-        capacity::run(cores, extent)?;
+        capacity::run(cores, effort)?;
     }
     if wanted(Part::OneWay) {
-        let ways = ways(Way::has_one_way);
-        let times = one_way::run(cores, extent, &ways)?;
+        let transports = transports(Transport::has_one_way);
+        let times = one_way::run(cores, effort, &transports)?;
         plots.as_ref().map_or(Ok(()), |plots| plots.one_way(&times))?;
     }
     if wanted(Part::RoundTrip) {
-        let ways = ways(Way::has_round_trip);
-        for (place, times) in round_trip::run(cores, extent, &ways)? {
+        let transports = transports(Transport::has_round_trip);
+        for (place, times) in round_trip::run(cores, effort, &transports)? {
             plots.as_ref().map_or(Ok(()), |plots| plots.round_trip(place, &times))?;
         }
     }
     if wanted(Part::Paced) {
-        paced::run(cores, extent, &by_value)?;
+        paced::run(cores, effort, &by_value)?;
     }
     if wanted(Part::Many) {
-        let ways = ways(Way::is_many);
-        let shapes = many::run(cores, extent, &ways)?;
-        plots.as_ref().map_or(Ok(()), |plots| plots.shapes(&ways, &shapes))?;
+        let transports = transports(Transport::is_many);
+        let topologies = many::run(cores, effort, &transports)?;
+        plots.as_ref().map_or(Ok(()), |plots| plots.topologies(&transports, &topologies))?;
     }
     if wanted(Part::Rest) {
-        rest::run(cores, extent, &ways(Way::has_rest))?;
+        rest::run(cores, effort, &transports(Transport::has_rest))?;
     }
     if wanted(Part::Life) {
-        life::run(cores, extent, &ways(Way::has_life))?;
+        life::run(cores, effort, &transports(Transport::has_life))?;
     }
     Ok(())
 }

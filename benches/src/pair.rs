@@ -4,12 +4,12 @@ use std::io;
 
 use sysvring_support::worker::Worker;
 
-use crate::link::Way;
+use crate::link::Transport;
 
 /// Starts this executable again, pinned to a processor, with arguments.
-pub fn worker(core: usize, orders: &[&dyn ToString]) -> io::Result<Worker> {
+pub fn worker(core: usize, args: &[&dyn ToString]) -> io::Result<Worker> {
     let mut all: Vec<&dyn ToString> = vec![&core];
-    all.extend(orders);
+    all.extend(args);
     Worker::start(&all)
 }
 
@@ -17,18 +17,18 @@ pub fn worker(core: usize, orders: &[&dyn ToString]) -> io::Result<Worker> {
 /// attaches to that address and reports that it is ready. Both receive the arguments `more`.
 pub fn start(
     part: &str,
-    way: Way,
+    transport: Transport,
     cores: (usize, usize),
     more: &[&dyn ToString],
 ) -> io::Result<(Worker, Worker)> {
-    let mut orders: Vec<&dyn ToString> = vec![&part, &"send", &way];
-    orders.extend(more);
-    let mut sender = worker(cores.0, &orders)?;
+    let mut args: Vec<&dyn ToString> = vec![&part, &"send", &transport];
+    args.extend(more);
+    let mut sender = worker(cores.0, &args)?;
     let address = sender.hear()?;
-    let mut orders: Vec<&dyn ToString> = vec![&part, &"receive", &way];
-    orders.extend(more);
-    orders.push(&address);
-    let mut receiver = worker(cores.1, &orders)?;
+    let mut args: Vec<&dyn ToString> = vec![&part, &"receive", &transport];
+    args.extend(more);
+    args.push(&address);
+    let mut receiver = worker(cores.1, &args)?;
     receiver.hear()?;
     Ok((sender, receiver))
 }

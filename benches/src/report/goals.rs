@@ -1,6 +1,6 @@
 //! Comparison of each contender with the baseline, the best competitor, and the targets.
 
-use crate::table::{Goal, Series, Table, figure};
+use crate::table::{Bound, Series, Table, figure};
 
 /// A contender: a transport, or one mode of using it.
 pub trait Contender: Copy + PartialEq {
@@ -8,23 +8,23 @@ pub trait Contender: Copy + PartialEq {
     fn name(self) -> String;
 
     /// Returns whether it is a baseline: the cost without the features of a channel.
-    fn is_yardstick(self) -> bool;
+    fn is_baseline(self) -> bool;
 
     /// Returns whether it is a competitor: another implementation for the same use.
-    fn is_rival(self) -> bool;
+    fn is_competitor(self) -> bool;
 }
 
 /// A target: a bound on the ratio of one contender to another.
 #[derive(Clone, Copy)]
-pub struct Aim<W> {
-    pub whose: W,
+pub struct Goal<W> {
+    pub contender: W,
     pub over: W,
-    pub goal: Goal,
+    pub bound: Bound,
 }
 
 /// Results of several contenders of one interleaved run.
-pub struct Standing<'a, W> {
-    ways: &'a [W],
+pub struct Results<'a, W> {
+    transports: &'a [W],
     figures: &'a [Series],
     /// Relative to the first contender, round by round.
     relative: &'a [Series],
@@ -32,28 +32,29 @@ pub struct Standing<'a, W> {
     more: bool,
 }
 
-impl<'a, W: Contender> Standing<'a, W> {
+impl<'a, W: Contender> Results<'a, W> {
     /// Creates a comparison of rates.
-    pub fn rates(ways: &'a [W], figures: &'a [Series], relative: &'a [Series]) -> Self {
-        Standing { ways, figures, relative, more: true }
+    pub fn rates(transports: &'a [W], figures: &'a [Series], relative: &'a [Series]) -> Self {
+        Results { transports, figures, relative, more: true }
     }
 
     /// Creates a comparison of times.
     #[allow(dead_code, reason = "not used by every benchmark that includes this file")]
-    pub fn times(ways: &'a [W], figures: &'a [Series], relative: &'a [Series]) -> Self {
-        Standing { ways, figures, relative, more: false }
+    pub fn times(transports: &'a [W], figures: &'a [Series], relative: &'a [Series]) -> Self {
+        Results { transports, figures, relative, more: false }
     }
 
-    pub fn best_rival(&self) -> Option<usize> {
-        let rivals = (0..self.ways.len()).filter(|&i| self.ways[i].is_rival());
+    pub fn best_competitor(&self) -> Option<usize> {
+        let competitors =
+            (0..self.transports.len()).filter(|&i| self.transports[i].is_competitor());
         let median = |&i: &usize| self.figures[i].median() * if self.more { 1.0 } else { -1.0 };
-        rivals.max_by(|i, j| median(i).total_cmp(&median(j)))
+        competitors.max_by(|i, j| median(i).total_cmp(&median(j)))
     }
 
     /// Returns the contenders to compare with: the baselines and the best competitor.
-    fn beside(&self) -> impl Iterator<Item = usize> {
-        let yardsticks = (0..self.ways.len()).filter(|&i| self.ways[i].is_yardstick());
-        yardsticks.chain(self.best_rival())
+    fn references(&self) -> impl Iterator<Item = usize> {
+        let baselines = (0..self.transports.len()).filter(|&i| self.transports[i].is_baseline());
+        baselines.chain(self.best_competitor())
     }
 
     /// Returns the ratio of contender `i` to contender `j`, round by round.
@@ -63,7 +64,7 @@ impl<'a, W: Contender> Standing<'a, W> {
 
     /// Returns the headings of the ratio columns.
     pub fn heads(&self) -> Vec<String> {
-        self.beside().map(|j| format!("vs {}", self.ways[j].name())).collect()
+        self.references().map(|j| format!("vs {}", self.transports[j].name())).collect()
     }
 
     /// Returns the ratio cells of one contender: median, minimum and maximum.
@@ -72,44 +73,44 @@ impl<'a, W: Contender> Standing<'a, W> {
             true => "1".to_owned(),
             false => self.ratio(i, j).range(),
         };
-        self.beside().map(cell).collect()
+        self.references().map(cell).collect()
     }
 
     /// Returns the median of one contender and of its ratios, in one cell.
     #[allow(dead_code, reason = "not used by every benchmark that includes this file")]
     pub fn brief(&self, i: usize) -> String {
-        let ratios = self.beside().map(|j| figure(self.ratio(i, j).median()));
+        let ratios = self.references().map(|j| figure(self.ratio(i, j).median()));
         let ratios = ratios.collect::<Vec<_>>().join(", ");
         format!("{} ({ratios})", figure(self.figures[i].median()))
     }
 
     /// Prints one line per target whose contenders took part.
-    pub fn judge(&self, aims: &[Aim<W>]) {
+    pub fn check(&self, goals: &[Goal<W>]) {
         let mut gap = "\n";
-        for aim in aims {
-            let find = |way| self.ways.iter().position(|&other| other == way);
-            let (Some(i), Some(j)) = (find(aim.whose), find(aim.over)) else { continue };
+        for goal in goals {
+            let find = |transport| self.transports.iter().position(|&other| other == transport);
+            let (Some(i), Some(j)) = (find(goal.contender), find(goal.over)) else { continue };
             let ratio = self.ratio(i, j);
-            let [goal, met] = aim.goal.cells(ratio.median());
-            let (whose, over) = (aim.whose.name(), aim.over.name());
-            println!("{gap}- target: {whose} {goal} x {over}: {}, {met}", ratio.range());
+            let [bound, met] = goal.bound.cells(ratio.median());
+            let (contender, over) = (goal.contender.name(), goal.over.name());
+            println!("{gap}- target: {contender} {bound} x {over}: {}, {met}", ratio.range());
             gap = "";
         }
     }
 }
 
 /// Prints a table of rates in Mmsg/s.
-pub fn print_rates<W: Contender>(title: String, standing: &Standing<W>, aims: &[Aim<W>]) {
+pub fn print_rates<W: Contender>(title: String, results: &Results<W>, goals: &[Goal<W>]) {
     let mut heads = ["", "median", "min", "max", "ns/msg"].map(str::to_owned).to_vec();
-    heads.extend(standing.heads());
+    heads.extend(results.heads());
     let mut table = Table::new(title, &heads);
-    for (i, way) in standing.ways.iter().enumerate() {
-        let rate = &standing.figures[i];
+    for (i, transport) in results.transports.iter().enumerate() {
+        let rate = &results.figures[i];
         let mut cells = rate.three().to_vec();
         cells.push(figure(1e3 / rate.median()));
-        cells.extend(standing.cells(i));
-        table.row(way.name(), cells);
+        cells.extend(results.cells(i));
+        table.row(transport.name(), cells);
     }
     table.print();
-    standing.judge(aims);
+    results.check(goals);
 }

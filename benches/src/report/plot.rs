@@ -13,13 +13,13 @@ use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, ValueFormatter}
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-use crate::link::Way;
+use crate::link::Transport;
 use crate::machine::{self, Cores};
+use crate::mpmc_fixed_time::Topology;
 use crate::one_way::Times;
 use crate::rates::{Rates, named};
 use crate::round_trip::Place;
 use crate::table::Series;
-use crate::window::Shape;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
@@ -64,7 +64,7 @@ impl Ranged for Places {
 
 /// Points from left to right: median, minimum and maximum.
 struct Line {
-    way: Way,
+    transport: Transport,
     points: Vec<(f64, [f64; 3])>,
 }
 
@@ -77,16 +77,16 @@ impl Plots {
     /// Plots throughput by message size.
     pub fn stream(&self, sizes: &[Rates]) -> io::Result<()> {
         let mut lines: Vec<Line> = Vec::new();
-        for Rates { bytes, ways, rates, .. } in sizes {
-            for (&way, rate) in ways.iter().zip(rates) {
+        for Rates { bytes, transports, rates, .. } in sizes {
+            for (&transport, rate) in transports.iter().zip(rates) {
                 let point = ((*bytes as f64).log2(), three(rate));
-                match lines.iter_mut().find(|line| line.way == way) {
+                match lines.iter_mut().find(|line| line.transport == transport) {
                     Some(line) => line.points.push(point),
-                    None => lines.push(Line { way, points: vec![point] }),
+                    None => lines.push(Line { transport, points: vec![point] }),
                 }
             }
         }
-        lines.sort_by_key(|line| !line.way.is_ours());
+        lines.sort_by_key(|line| !line.transport.is_ours());
         let places: Vec<f64> = sizes.iter().map(|size| (size.bytes as f64).log2()).collect();
         let title = "SPSC throughput by message size: Mmsg/s";
         let label = |place: &f64| named(place.exp2().round() as usize);
@@ -94,16 +94,20 @@ impl Plots {
     }
 
     /// Plots throughput by topology.
-    pub fn shapes(&self, ways: &[Way], shapes: &[(Shape, Vec<Series>)]) -> io::Result<()> {
-        let line = |(i, &way): (usize, &Way)| {
-            let points = shapes.iter().enumerate();
+    pub fn topologies(
+        &self,
+        transports: &[Transport],
+        topologies: &[(Topology, Vec<Series>)],
+    ) -> io::Result<()> {
+        let line = |(i, &transport): (usize, &Transport)| {
+            let points = topologies.iter().enumerate();
             let points = points.map(|(x, (_, rates))| (x as f64, three(&rates[i]))).collect();
-            Line { way, points }
+            Line { transport, points }
         };
-        let lines: Vec<Line> = ways.iter().enumerate().map(line).collect();
-        let places: Vec<f64> = (0..shapes.len()).map(|x| x as f64).collect();
+        let lines: Vec<Line> = transports.iter().enumerate().map(line).collect();
+        let places: Vec<f64> = (0..topologies.len()).map(|x| x as f64).collect();
         let title = "MPMC throughput (senders x receivers) on two processors, 8 B: Mmsg/s";
-        let label = |place: &f64| shapes[place.round() as usize].0.name();
+        let label = |place: &f64| topologies[place.round() as usize].0.name();
         self.save("many.svg", title, |area| draw_lines(area, &lines, &places, &label))
     }
 
@@ -146,7 +150,7 @@ impl Plots {
 
 /// Returns the median, minimum and maximum.
 fn three(series: &Series) -> [f64; 3] {
-    [series.median(), series.least(), series.most()]
+    [series.median(), series.min(), series.max()]
 }
 
 fn font(size: i32) -> TextStyle<'static> {
@@ -195,8 +199,8 @@ fn draw_lines(
         .x_label_formatter(label)
         .y_label_formatter(&|y| y.to_string())
         .draw()?;
-    for Line { way, points } in lines {
-        let (colour, width) = (colour(*way), width(*way));
+    for Line { transport, points } in lines {
+        let (colour, width) = (colour(*transport), width(*transport));
         let style = colour.stroke_width(width);
         let points = points.iter().map(|&(x, three)| (x, three.map(|y| y.max(low))));
         let middle: Vec<(f64, f64)> = points.clone().map(|(x, [median, ..])| (x, median)).collect();
@@ -209,9 +213,9 @@ fn draw_lines(
     }
     for (i, line) in lines.iter().enumerate() {
         let y = 20 + 22 * i as i32;
-        let style = colour(line.way).stroke_width(width(line.way));
+        let style = colour(line.transport).stroke_width(width(line.transport));
         right.draw(&PathElement::new([(14, y), (36, y)], style))?;
-        right.draw(&Text::new(line.way.label(), (44, y - 5), font(13)))?;
+        right.draw(&Text::new(line.transport.label(), (44, y - 5), font(13)))?;
     }
     Ok(())
 }
@@ -232,10 +236,10 @@ fn draw_times(area: &Area, times: &[Times]) -> Result {
         .x_label_formatter(&|ns| time(*ns))
         .y_label_formatter(&|y| times[y.round() as usize].0.label().to_owned())
         .draw()?;
-    for (row, (way, three)) in times.iter().enumerate() {
-        let colour = colour(*way);
+    for (row, (transport, three)) in times.iter().enumerate() {
+        let colour = colour(*transport);
         let points = three.map(|x| (x, row as f64));
-        chart.draw_series([PathElement::new(points, colour.stroke_width(width(*way)))])?;
+        chart.draw_series([PathElement::new(points, colour.stroke_width(width(*transport)))])?;
         // The median has the largest dot.
         let dots = points.iter().zip([6, 4, 3]);
         chart.draw_series(dots.map(|(&point, size)| Circle::new(point, size, colour.filled())))?;
@@ -253,30 +257,30 @@ fn time(ns: f64) -> String {
 }
 
 /// Returns the line width: sysvring's lines are thicker.
-fn width(way: Way) -> u32 {
-    if way.is_ours() { 3 } else { 1 }
+fn width(transport: Transport) -> u32 {
+    if transport.is_ours() { 3 } else { 1 }
 }
 
-fn colour(way: Way) -> RGBColor {
-    match way {
-        Way::Sysvring | Way::Spin | Way::Park => RGBColor(229, 72, 77),
-        Way::InPlace | Way::Huge => RGBColor(247, 107, 21),
-        Way::Named | Way::Many => RGBColor(200, 60, 120),
-        Way::Raw | Way::Line | Way::Vyukov | Way::Copy => GREY,
-        Way::Shaq | Way::ShaqBlocking => RGBColor(0, 110, 255),
-        Way::ShmemIpc => RGBColor(18, 165, 148),
-        Way::Ipmpsc => RGBColor(214, 64, 159),
+fn colour(transport: Transport) -> RGBColor {
+    match transport {
+        Transport::Sysvring | Transport::Spin | Transport::Park => RGBColor(229, 72, 77),
+        Transport::InPlace | Transport::Huge => RGBColor(247, 107, 21),
+        Transport::Named | Transport::Mpmc => RGBColor(200, 60, 120),
+        Transport::Baseline | Transport::CacheLine | Transport::Vyukov | Transport::Copy => GREY,
+        Transport::Shaq | Transport::ShaqBlocking => RGBColor(0, 110, 255),
+        Transport::ShmemIpc => RGBColor(18, 165, 148),
+        Transport::Ipmpsc => RGBColor(214, 64, 159),
         #[cfg(feature = "large")]
-        Way::Iceoryx2 | Way::Iceoryx2Events => RGBColor(142, 78, 198),
+        Transport::Iceoryx2 | Transport::Iceoryx2Events => RGBColor(142, 78, 198),
         #[cfg(feature = "large")]
-        Way::IpcChannel => RGBColor(120, 100, 150),
-        Way::Pipe => RGBColor(70, 167, 88),
-        Way::Unix => RGBColor(130, 190, 90),
-        Way::Tcp => RGBColor(90, 140, 60),
-        Way::SysV => RGBColor(210, 160, 20),
-        Way::Posix => RGBColor(184, 115, 51),
-        Way::Rtrb => RGBColor(120, 150, 220),
-        Way::Crossbeam => RGBColor(60, 190, 225),
-        Way::Std => RGBColor(150, 140, 190),
+        Transport::IpcChannel => RGBColor(120, 100, 150),
+        Transport::Pipe => RGBColor(70, 167, 88),
+        Transport::Unix => RGBColor(130, 190, 90),
+        Transport::Tcp => RGBColor(90, 140, 60),
+        Transport::SysV => RGBColor(210, 160, 20),
+        Transport::Posix => RGBColor(184, 115, 51),
+        Transport::Rtrb => RGBColor(120, 150, 220),
+        Transport::Crossbeam => RGBColor(60, 190, 225),
+        Transport::Std => RGBColor(150, 140, 190),
     }
 }

@@ -25,11 +25,11 @@ impl Series {
         self.quantile(0.5)
     }
 
-    pub fn least(&self) -> f64 {
+    pub fn min(&self) -> f64 {
         self.quantile(0.0)
     }
 
-    pub fn most(&self) -> f64 {
+    pub fn max(&self) -> f64 {
         self.quantile(1.0)
     }
 
@@ -61,12 +61,12 @@ impl Series {
 
     /// Returns the median, minimum and maximum as three cells of a table.
     pub fn three(&self) -> [String; 3] {
-        [self.median(), self.least(), self.most()].map(figure)
+        [self.median(), self.min(), self.max()].map(figure)
     }
 
     /// Returns the same with `digits` decimals.
     pub fn cells(&self, digits: usize) -> [String; 3] {
-        [self.median(), self.least(), self.most()].map(|x| format!("{x:.digits$}"))
+        [self.median(), self.min(), self.max()].map(|x| format!("{x:.digits$}"))
     }
 }
 
@@ -91,19 +91,19 @@ pub fn figure(x: f64) -> String {
 
 /// The target of a figure.
 #[derive(Clone, Copy)]
-pub enum Goal {
+pub enum Bound {
     AtLeast(f64),
     AtMost(f64),
     None,
 }
 
-impl Goal {
+impl Bound {
     /// Returns two cells: the target, and whether the figure meets it.
     pub fn cells(self, figure: f64) -> [String; 2] {
         let (goal, met) = match self {
-            Goal::AtLeast(goal) => (format!(">= {goal}"), figure >= goal),
-            Goal::AtMost(goal) => (format!("<= {goal}"), figure <= goal),
-            Goal::None => return [String::new(), String::new()],
+            Bound::AtLeast(goal) => (format!(">= {goal}"), figure >= goal),
+            Bound::AtMost(goal) => (format!("<= {goal}"), figure <= goal),
+            Bound::None => return [String::new(), String::new()],
         };
         [goal, if met { "met" } else { "MISSED" }.to_owned()]
     }

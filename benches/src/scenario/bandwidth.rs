@@ -6,29 +6,30 @@
 use std::hint::black_box;
 use std::io;
 
-use crate::Extent;
-use crate::contest::{Extent as Rounds, Outcome, contest};
-use crate::course::timed_turns;
-use crate::link::{self, Leftovers, Way};
+use crate::Effort;
+use crate::goals::{Goal, Results};
+use crate::interleave::{Outcome, Schedule, interleave};
+use crate::link::{self, Leftovers, Transport};
 use crate::machine::Cores;
 use crate::rates::named;
 use crate::stream::{self, Flow};
-use crate::table::{Goal, Series, Table};
-use crate::verdict::{Aim, Standing};
+use crate::table::{Bound, Series, Table};
+use crate::workload::timed_turns;
 
-const WAYS: [Way; 4] = [Way::InPlace, Way::Sysvring, Way::Raw, Way::Copy];
+const TRANSPORTS: [Transport; 4] =
+    [Transport::InPlace, Transport::Sysvring, Transport::Baseline, Transport::Copy];
 
 /// Returns the transports, with huge pages if enough are free for a ring.
-fn ways(ring: usize) -> Vec<Way> {
-    let mut ways = WAYS.to_vec();
+fn transports(ring: usize) -> Vec<Transport> {
+    let mut transports = TRANSPORTS.to_vec();
     match free_huge() >= ring + ring / 8 {
-        true => ways.insert(1, Way::Huge),
+        true => transports.insert(1, Transport::Huge),
         false => println!(
             "\nHuge pages skipped: the next table needs {} MB of them (see vm.nr_hugepages).",
             (ring + ring / 8).div_ceil(1_000_000)
         ),
     }
-    ways
+    transports
 }
 
 /// Returns the number of bytes in free huge pages.
@@ -44,28 +45,28 @@ fn free_huge() -> usize {
 /// Bytes of the largest message, which only these transports carry.
 pub const LARGEST: usize = 0x10_0000;
 
-pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
-    size(0x1_0000, extent.pick(50, 1_000, 2_000), cores, extent, &[0.9])?;
-    size(LARGEST, extent.pick(10, 60, 150), cores, extent, &[])
+pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
+    size(0x1_0000, effort.pick(50, 1_000, 2_000), cores, effort, &[0.9])?;
+    size(LARGEST, effort.pick(10, 60, 150), cores, effort, &[])
 }
 
 /// `least` holds the targets of sysvring in place, relative to the copy.
-fn size(bytes: usize, count: u64, cores: &Cores, extent: Extent, least: &[f64]) -> io::Result<()> {
-    let rounds = Rounds { rounds: extent.rounds(), turns: extent.pick(1, 5, 9) };
+fn size(bytes: usize, count: u64, cores: &Cores, effort: Effort, least: &[f64]) -> io::Result<()> {
+    let rounds = Schedule { rounds: effort.rounds(), turns: effort.pick(1, 5, 9) };
     let capacity = link::capacity(bytes);
     // These transports leave nothing behind.
     let leftovers = Leftovers::default();
-    let start = |way| {
-        let flow = Flow { way, bytes, capacity, count, batches: false };
+    let start = |transport| {
+        let flow = Flow { transport, bytes, capacity, count, batches: false };
         stream::pair(flow, cores, &leftovers)
     };
-    let ways = ways(bytes * capacity);
-    let outcomes = contest(&ways, rounds, start, |_, pair| stream::turn(pair))?;
+    let transports = transports(bytes * capacity);
+    let outcomes = interleave(&transports, rounds, start, |_, pair| stream::turn(pair))?;
     let (rates, ratios): (Vec<Series>, Vec<Series>) = outcomes
         .into_iter()
         .map(|Outcome { figures: [rate], ratios: [ratio] }| (rate.times(bytes as f64 / 1e3), ratio))
         .unzip();
-    let standing = Standing::rates(&ways, &rates, &ratios);
+    let results = Results::rates(&transports, &rates, &ratios);
     let title = format!(
         "Bandwidth, messages of {}, {capacity} slots: GB/s; {} rounds x {} turns of {count} messages",
         named(bytes),
@@ -73,16 +74,20 @@ fn size(bytes: usize, count: u64, cores: &Cores, extent: Extent, least: &[f64]) 
         rounds.turns
     );
     let mut heads = ["", "median", "min", "max"].map(str::to_owned).to_vec();
-    heads.extend(standing.heads());
+    heads.extend(results.heads());
     let mut table = Table::new(title, &heads);
-    for (i, way) in ways.iter().enumerate() {
+    for (i, transport) in transports.iter().enumerate() {
         let mut cells = rates[i].three().to_vec();
-        cells.extend(standing.cells(i));
-        table.row(way.label(), cells);
+        cells.extend(results.cells(i));
+        table.row(transport.label(), cells);
     }
     table.print();
-    let aim = |&times| Aim { whose: Way::InPlace, over: Way::Copy, goal: Goal::AtLeast(times) };
-    standing.judge(&least.iter().map(aim).collect::<Vec<_>>());
+    let goal = |&times| Goal {
+        contender: Transport::InPlace,
+        over: Transport::Copy,
+        bound: Bound::AtLeast(times),
+    };
+    results.check(&least.iter().map(goal).collect::<Vec<_>>());
     Ok(())
 }
 

@@ -13,15 +13,15 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Handle, Options};
 use sysvring_support::worker::{self, Orders, Worker, hear, say};
 
-use crate::contest::rotated;
-use crate::link::{self, Way};
+use crate::interleave::rotated;
+use crate::link::{self, Transport};
 use crate::machine::Cores;
 use crate::neighbours::{self, NICE, NICED, Neighbours, ONE, QUIET, THREE};
-use crate::table::{Goal, Series, Table};
-use crate::{Extent, pair};
+use crate::table::{Bound, Series, Table};
+use crate::{Effort, pair};
 
-const WAYS: &[Way] = &[Way::Balanced, Way::Spin, Way::Park];
-const GOAL: Goal = Goal::AtLeast(0.8);
+const TRANSPORTS: &[Transport] = &[Transport::Balanced, Transport::Spin, Transport::Park];
+const GOAL: Bound = Bound::AtLeast(0.8);
 
 const TRIPS: &str = "round trips";
 const SINGLE: &str = "stream, 1 slot";
@@ -31,18 +31,18 @@ const STREAM: &str = "stream, 1,024 slots";
 const STOP: u64 = u64::MAX;
 
 /// Runs all rows, or with `only` those whose workload and name contain it.
-pub fn run(cores: &Cores, extent: Extent, only: Option<&str>) -> io::Result<()> {
-    let (millis, turns): (u64, usize) = extent.pick((10, 1), (100, 5), (150, 9));
+pub fn run(cores: &Cores, effort: Effort, only: Option<&str>) -> io::Result<()> {
+    let (millis, turns): (u64, usize) = effort.pick((10, 1), (100, 5), (150, 9));
     let (first, second) = cores.apart;
     let everywhere = [("two processors", (first, second)), ("one processor", (first, first))];
     let places = if first == second { &everywhere[1..] } else { &everywhere[..] };
-    let neighbours: &[Neighbours] = match extent {
-        Extent::Smoke => &[QUIET, ONE],
+    let neighbours: &[Neighbours] = match effort {
+        Effort::Smoke => &[QUIET, ONE],
         _ => &[QUIET, ONE, THREE, NICED, NICE],
     };
-    for course in [TRIPS, SINGLE, STREAM] {
+    for workload in [TRIPS, SINGLE, STREAM] {
         let title = format!(
-            "Shared processors, {course}: thousands per second; {turns} turns of {millis} ms"
+            "Shared processors, {workload}: thousands per second; {turns} turns of {millis} ms"
         );
         let heads = [
             "",
@@ -64,13 +64,13 @@ pub fn run(cores: &Cores, extent: Extent, only: Option<&str>) -> io::Result<()> 
             for &beside in neighbours {
                 for threads in [false, true] {
                     // Threads wait as processes do; some rows are enough to show that.
-                    if threads && (course != TRIPS || beside.is_about_nice()) {
+                    if threads && (workload != TRIPS || beside.is_about_nice()) {
                         continue;
                     }
-                    let cell = Cell { course, processors, beside, threads, millis };
+                    let cell = Cell { workload, processors, beside, threads, millis };
                     let kind = if threads { "threads" } else { "processes" };
                     let name = format!("{place}, {kind}, {}", beside.name);
-                    if only.is_none_or(|only| format!("{course}: {name}").contains(only)) {
+                    if only.is_none_or(|only| format!("{workload}: {name}").contains(only)) {
                         table.row(name, cell.run(turns)?);
                     }
                 }
@@ -83,7 +83,7 @@ pub fn run(cores: &Cores, extent: Extent, only: Option<&str>) -> io::Result<()> 
 
 /// One row of a table.
 struct Cell {
-    course: &'static str,
+    workload: &'static str,
     processors: (usize, usize),
     beside: Neighbours,
     threads: bool,
@@ -92,15 +92,18 @@ struct Cell {
 
 impl Cell {
     fn run(&self, turns: usize) -> io::Result<Vec<String>> {
-        let mut pairs = WAYS.iter().map(|&way| self.start(way)).collect::<io::Result<Vec<_>>>()?;
+        let mut pairs = TRANSPORTS
+            .iter()
+            .map(|&transport| self.start(transport))
+            .collect::<io::Result<Vec<_>>>()?;
         let (first, second) = self.processors;
         let places = [first, second];
         let distinct = if first == second { 1 } else { 2 };
         // Started after the pairs, which would take long to start next to busy loops.
         let _neighbours = self.beside.start(&places[..distinct])?;
-        let mut rates = vec![Series::default(); WAYS.len()];
+        let mut rates = vec![Series::default(); TRANSPORTS.len()];
         for turn in 0..turns {
-            for i in rotated(WAYS.len(), turn) {
+            for i in rotated(TRANSPORTS.len(), turn) {
                 let (receiver, sender) = &mut pairs[i];
                 receiver.tell("go")?;
                 if let Some(sender) = sender {
@@ -119,28 +122,29 @@ impl Cell {
     }
 
     /// Starts the process of the receiver, and that of the sender if it is separate.
-    fn start(&self, way: Way) -> io::Result<(Worker, Option<Worker>)> {
-        let Cell { course, processors: (first, second), beside, threads, millis } = self;
+    fn start(&self, transport: Transport) -> io::Result<(Worker, Option<Worker>)> {
+        let Cell { workload, processors: (first, second), beside, threads, millis } = self;
         if *threads {
-            let orders: [&dyn ToString; 7] =
-                [&"contended", &"both", &way, course, &beside.ours, millis, second];
-            let mut both = pair::worker(*first, &orders)?;
+            let args: [&dyn ToString; 7] =
+                [&"contended", &"both", &transport, workload, &beside.ours, millis, second];
+            let mut both = pair::worker(*first, &args)?;
             both.hear()?;
             return Ok((both, None));
         }
-        let more: [&dyn ToString; 3] = [course, &beside.ours, millis];
-        let (sender, receiver) = pair::start("contended", way, self.processors, &more)?;
+        let more: [&dyn ToString; 3] = [workload, &beside.ours, millis];
+        let (sender, receiver) = pair::start("contended", transport, self.processors, &more)?;
         Ok((receiver, Some(sender)))
     }
 }
 
-pub fn worker(orders: &mut Orders) {
-    let (role, way, course): (String, Way, String) = (orders.next(), orders.next(), orders.next());
-    neighbours::be_nice(orders.next());
-    let time = Duration::from_millis(orders.next());
+pub fn worker(args: &mut Orders) {
+    let (role, transport, workload): (String, Transport, String) =
+        (args.next(), args.next(), args.next());
+    neighbours::be_nice(args.next());
+    let time = Duration::from_millis(args.next());
     match role.as_str() {
         "send" => {
-            let (mut end, address) = End::first(way, &course);
+            let (mut end, address) = End::first(transport, &workload);
             say(address);
             loop {
                 hear();
@@ -148,7 +152,7 @@ pub fn worker(orders: &mut Orders) {
             }
         }
         "receive" => {
-            let mut end = End::second(way, &course, &orders.next::<String>());
+            let mut end = End::second(transport, &workload, &args.next::<String>());
             say("ready");
             loop {
                 hear();
@@ -156,9 +160,9 @@ pub fn worker(orders: &mut Orders) {
             }
         }
         "both" => {
-            let processor: usize = orders.next();
-            let (mut first, address) = End::first(way, &course);
-            let mut second = End::second(way, &course, &address);
+            let processor: usize = args.next();
+            let (mut first, address) = End::first(transport, &workload);
+            let mut second = End::second(transport, &workload, &address);
             say("ready");
             loop {
                 hear();
@@ -185,31 +189,31 @@ enum End {
     Receives(Receiver<u64>),
 }
 
-fn create<H: Handle>(way: Way, course: &str) -> H {
-    let options = Options::private().wait(way.wait());
-    let options = if course == SINGLE { options.capacity(1) } else { options };
+fn create<H: Handle>(transport: Transport, workload: &str) -> H {
+    let options = Options::private().wait(transport.wait());
+    let options = if workload == SINGLE { options.capacity(1) } else { options };
     options.create().expect("create a channel")
 }
 
 impl End {
     /// Creates the channels and returns this end and their addresses.
-    fn first(way: Way, course: &str) -> (End, String) {
-        let tx: Sender<u64> = create(way, course);
+    fn first(transport: Transport, workload: &str) -> (End, String) {
+        let tx: Sender<u64> = create(transport, workload);
         let address = tx.id().to_string();
-        if course != TRIPS {
+        if workload != TRIPS {
             return (End::Sends(tx), address);
         }
-        let rx: Receiver<u64> = create(way, course);
+        let rx: Receiver<u64> = create(transport, workload);
         let address = format!("{address}-{}", rx.id());
         (End::Asks(tx, rx), address)
     }
 
-    fn second(way: Way, course: &str, address: &str) -> End {
-        if course != TRIPS {
-            return End::Receives(link::receiver(way, address));
+    fn second(transport: Transport, workload: &str, address: &str) -> End {
+        if workload != TRIPS {
+            return End::Receives(link::receiver(transport, address));
         }
         let (there, back) = address.split_once('-').expect("two addresses");
-        End::Answers(link::receiver(way, there), link::many(way, back))
+        End::Answers(link::receiver(transport, there), link::many(transport, back))
     }
 
     /// Runs one turn and returns its throughput in thousands per second.

@@ -9,30 +9,31 @@ use std::time::Duration;
 
 use sysvring_support::worker::{Orders, hear, say};
 
-use crate::carrier::{Carrier, Local, Receive, Send};
-use crate::contest::rotated;
-use crate::link::{self, CAPACITY, Leftovers, Way};
+use crate::goals::Results;
+use crate::interleave::rotated;
+use crate::link::{self, CAPACITY, Leftovers, Transport};
 use crate::machine::Cores;
 use crate::table::{Series, Table, figure};
-use crate::verdict::Standing;
-use crate::{Extent, by_way, clock};
+use crate::traits::{IpcTransport, Local, Receive, Send};
+use crate::{Effort, by_transport, clock};
 
 /// Words per message.
 const ONE: usize = 1;
 /// Interval between messages.
 const PAUSE: Duration = Duration::from_millis(1);
 
-pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
-    let ways: Vec<Way> = ways.iter().copied().filter(|way| way.is_between()).collect();
-    let rounds = extent.pick(1, 2, 5);
-    let count: u64 = extent.pick(50, 200, 1_000);
+pub fn run(cores: &Cores, effort: Effort, transports: &[Transport]) -> io::Result<()> {
+    let transports: Vec<Transport> =
+        transports.iter().copied().filter(|transport| transport.is_between()).collect();
+    let rounds = effort.pick(1, 2, 5);
+    let count: u64 = effort.pick(50, 200, 1_000);
     // Percentage of a CPU while idle; CPU time per message in microseconds, receiver and sender.
-    let mut figures = vec![<[Series; 3]>::default(); ways.len()];
+    let mut figures = vec![<[Series; 3]>::default(); transports.len()];
     for round in 0..rounds {
-        for i in rotated(ways.len(), round) {
+        for i in rotated(transports.len(), round) {
             let leftovers = Leftovers::default();
             let (mut sender, mut receiver) =
-                link::start("rest", ways[i], cores, &[&count], &leftovers)?;
+                link::start("rest", transports[i], cores, &[&count], &leftovers)?;
             // The receiver waits for the first message.
             let begin = clock::now();
             sleep(PAUSE * count as u32);
@@ -51,25 +52,26 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
     );
     let both: Vec<Series> = figures.iter().map(|[_, rx, tx]| rx.plus(tx)).collect();
     let ratios: Vec<Series> = both.iter().map(|series| series.over(&both[0])).collect();
-    let standing = Standing::times(&ways, &both, &ratios);
+    let results = Results::times(&transports, &both, &ratios);
     let heads = ["", "idle, % of one CPU", "receiver, us/msg", "sender, us/msg"].map(str::to_owned);
-    let of = standing.heads().into_iter().map(|of| format!("both {of}"));
+    let of = results.heads().into_iter().map(|of| format!("both {of}"));
     let mut table = Table::new(title, &heads.into_iter().chain(of).collect::<Vec<_>>());
     for (i, series) in figures.iter().enumerate() {
         let cells = series.iter().map(|series| figure(series.median()));
-        table.row(ways[i].label(), cells.chain(standing.cells(i)));
+        table.row(transports[i].label(), cells.chain(results.cells(i)));
     }
     table.print();
     Ok(())
 }
 
-pub fn worker(orders: &mut Orders) {
-    let (role, way, count): (String, Way, u64) = (orders.next(), orders.next(), orders.next());
+pub fn worker(args: &mut Orders) {
+    let (role, transport, count): (String, Transport, u64) =
+        (args.next(), args.next(), args.next());
     match role.as_str() {
-        "send" => by_way!(way, send::<ONE>(count), within()),
+        "send" => by_transport!(transport, send::<ONE>(count), within()),
         "receive" => {
-            let address: String = orders.next();
-            by_way!(way, receive::<ONE>(count, &address), within())
+            let address: String = args.next();
+            by_transport!(transport, receive::<ONE>(count, &address), within())
         }
         other => panic!("unknown role: {other}"),
     }
@@ -79,7 +81,7 @@ fn within<L: Local<N>, const N: usize>() {
     panic!("not between processes");
 }
 
-fn send<C: Carrier<N>, const N: usize>(count: u64) {
+fn send<C: IpcTransport<N>, const N: usize>(count: u64) {
     let (offer, address) = C::offer(CAPACITY);
     say(address);
     hear();
@@ -94,7 +96,7 @@ fn send<C: Carrier<N>, const N: usize>(count: u64) {
     hear();
 }
 
-fn receive<C: Carrier<N>, const N: usize>(count: u64, address: &str) {
+fn receive<C: IpcTransport<N>, const N: usize>(count: u64, address: &str) {
     let mut rx = C::attach(address, CAPACITY);
     let mut message = [0; N];
     let mut one = |n| {

@@ -9,21 +9,21 @@ use sysvring::RecvError;
 use sysvring::spsc::{Receiver, Sender};
 use sysvring_support::worker::{Orders, hear, say};
 
-use crate::contest::rotated;
-use crate::link::{self, Way};
+use crate::interleave::rotated;
+use crate::link::{self, Transport};
 use crate::machine::Cores;
 use crate::pair;
-use crate::table::{Goal, Series, Table};
-use crate::{Extent, clock};
+use crate::table::{Bound, Series, Table};
+use crate::{Effort, clock};
 
-const WAYS: &[Way] = &[Way::Pipe, Way::Balanced];
+const TRANSPORTS: &[Transport] = &[Transport::Pipe, Transport::Balanced];
 
-pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
-    let kills: usize = extent.pick(3, 50, 200);
-    let mut times = vec![Series::default(); WAYS.len()];
+pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
+    let kills: usize = effort.pick(3, 50, 200);
+    let mut times = vec![Series::default(); TRANSPORTS.len()];
     for round in 0..kills {
-        for i in rotated(WAYS.len(), round) {
-            let (mut sender, mut receiver) = pair::start("death", WAYS[i], cores.apart, &[])?;
+        for i in rotated(TRANSPORTS.len(), round) {
+            let (mut sender, mut receiver) = pair::start("death", TRANSPORTS[i], cores.apart, &[])?;
             receiver.wait_asleep()?;
             let before = clock::now();
             sender.kill()?;
@@ -36,45 +36,45 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
     );
     let mut table =
         Table::new(title, &["", "p50", "p99", "min", "max", "p50 vs pipe", "target", ""]);
-    for (i, &way) in WAYS.iter().enumerate() {
+    for (i, &transport) in TRANSPORTS.iter().enumerate() {
         let time = &times[i];
-        let figures = [time.median(), time.quantile(0.99), time.least(), time.most()];
+        let figures = [time.median(), time.quantile(0.99), time.min(), time.max()];
         let mut cells = figures.map(|ms| format!("{ms:.3}")).to_vec();
-        if way != Way::Pipe {
+        if transport != Transport::Pipe {
             cells.push(format!("{:.2}", time.over(&times[0]).median()));
-            cells.extend(Goal::AtMost(0.2).cells(time.median()));
+            cells.extend(Bound::AtMost(0.2).cells(time.median()));
         }
-        table.row(way.label(), cells);
+        table.row(transport.label(), cells);
     }
     table.print();
     Ok(())
 }
 
-pub fn worker(orders: &mut Orders) {
-    let (role, way): (String, Way) = (orders.next(), orders.next());
+pub fn worker(args: &mut Orders) {
+    let (role, transport): (String, Transport) = (args.next(), args.next());
     match role.as_str() {
-        "send" => live(way),
-        "receive" => learn(way, &orders.next::<String>()),
+        "send" => live(transport),
+        "receive" => learn(transport, &args.next::<String>()),
         other => panic!("unknown role: {other}"),
     }
 }
 
 /// Holds the sending end until killed.
-fn live(way: Way) {
-    if way == Way::Pipe {
+fn live(transport: Transport) {
+    if transport == Transport::Pipe {
         let (_tx, address) = link::pipe_sender();
         say(address);
         hear();
     } else {
-        let tx: Sender<u64> = link::sender(way);
+        let tx: Sender<u64> = link::sender(transport);
         say(tx.id());
         hear();
     }
 }
 
 /// Blocks until the sender is dead, and reports when the call returned.
-fn learn(way: Way, address: &str) {
-    if way == Way::Pipe {
+fn learn(transport: Transport, address: &str) {
+    if transport == Transport::Pipe {
         let mut rx = link::pipe_receiver(address);
         say("ready");
         let end = rx.read(&mut [0; 8]);
@@ -82,7 +82,7 @@ fn learn(way: Way, address: &str) {
         assert_eq!(end.expect("read"), 0);
         say(time);
     } else {
-        let mut rx: Receiver<u64> = link::receiver(way, address);
+        let mut rx: Receiver<u64> = link::receiver(transport, address);
         say("ready");
         let end = rx.recv();
         let time = clock::now();

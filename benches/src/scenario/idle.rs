@@ -10,22 +10,22 @@ use std::time::Duration;
 use sysvring::spsc::{Receiver, Sender};
 use sysvring_support::worker::{Orders, hear, say};
 
-use crate::link::{self, Way};
+use crate::link::{self, Transport};
 use crate::machine::Cores;
 use crate::pair;
-use crate::table::{Goal, Table};
-use crate::{Extent, clock};
+use crate::table::{Bound, Table};
+use crate::{Effort, clock};
 
-const WAYS: &[Way] = &[Way::Pipe, Way::Balanced, Way::Park];
+const TRANSPORTS: &[Transport] = &[Transport::Pipe, Transport::Balanced, Transport::Park];
 
-pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
-    let time = Duration::from_millis(extent.pick(100, 3_000, 10_000));
+pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
+    let time = Duration::from_millis(effort.pick(100, 3_000, 10_000));
     let mut waiting = Vec::new();
-    for &way in WAYS {
+    for &transport in TRANSPORTS {
         for blocked in ["receiver", "sender"] {
-            let (mut sender, receiver) = pair::start("idle", way, cores.apart, &[&blocked])?;
+            let (mut sender, receiver) = pair::start("idle", transport, cores.apart, &[&blocked])?;
             sender.tell("go")?;
-            waiting.push((way, blocked, sender, receiver));
+            waiting.push((transport, blocked, sender, receiver));
         }
     }
     sleep(time);
@@ -36,7 +36,7 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
     );
     let mut table =
         Table::new(title, &["", "ms", "% of one CPU", "context switches", "target, %", ""]);
-    for (way, blocked, mut sender, mut receiver) in waiting {
+    for (transport, blocked, mut sender, mut receiver) in waiting {
         let [worked, sleeps] = if blocked == "receiver" {
             sender.tell("send one")?;
             receiver.figures()?
@@ -47,37 +47,38 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
         let share = worked / time.as_nanos() as f64 * 100.0;
         let mut cells =
             vec![format!("{:.3}", worked / 1e6), format!("{share:.4}"), format!("{sleeps:.0}")];
-        if way != Way::Pipe {
-            cells.extend(Goal::AtMost(0.1).cells(share));
+        if transport != Transport::Pipe {
+            cells.extend(Bound::AtMost(0.1).cells(share));
         }
-        table.row(format!("{}, {blocked}", way.label()), cells);
+        table.row(format!("{}, {blocked}", transport.label()), cells);
     }
     table.print();
     Ok(())
 }
 
-pub fn worker(orders: &mut Orders) {
-    let (role, way, blocked): (String, Way, String) = (orders.next(), orders.next(), orders.next());
-    match (role.as_str(), way) {
-        ("send", Way::Pipe) => {
+pub fn worker(args: &mut Orders) {
+    let (role, transport, blocked): (String, Transport, String) =
+        (args.next(), args.next(), args.next());
+    match (role.as_str(), transport) {
+        ("send", Transport::Pipe) => {
             let (mut tx, address) = link::pipe_sender();
             say(address);
             // Fills the pipe page by page, then blocks on one more.
             send(&blocked, 16, || tx.write_all(&[0; 4096]).expect("write"));
         }
         ("send", _) => {
-            let mut tx: Sender<u64> = link::sender(way);
+            let mut tx: Sender<u64> = link::sender(transport);
             say(tx.id());
             let capacity = tx.capacity();
             send(&blocked, capacity, || tx.send(&7).expect("send"));
         }
-        ("receive", Way::Pipe) => {
-            let mut rx = link::pipe_receiver(&orders.next::<String>());
+        ("receive", Transport::Pipe) => {
+            let mut rx = link::pipe_receiver(&args.next::<String>());
             // Reads what one call of the sender wrote.
             receive(&blocked, 1, || rx.read_exact(&mut [0; 4096]).expect("read"));
         }
         ("receive", _) => {
-            let mut rx: Receiver<u64> = link::receiver(way, &orders.next::<String>());
+            let mut rx: Receiver<u64> = link::receiver(transport, &args.next::<String>());
             let half = rx.capacity() / 2 + 1;
             receive(&blocked, half, || _ = rx.recv().expect("receive"));
         }

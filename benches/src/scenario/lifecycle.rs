@@ -12,43 +12,44 @@ use sysvring::{ChannelId, Options, mpmc, spsc};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, hear, say};
 
-use crate::carrier::{Carrier, Local};
-use crate::link::{CAPACITY, Leftovers, Way};
+use crate::goals::Results;
+use crate::link::{CAPACITY, Leftovers, Transport};
 use crate::machine::Cores;
 use crate::table::{Series, Table, figure};
-use crate::verdict::Standing;
-use crate::{Extent, by_way, clock, pair};
+use crate::traits::{IpcTransport, Local};
+use crate::{Effort, by_transport, clock, pair};
 
 /// Words per message.
 const ONE: usize = 1;
 /// The transports whose memory can be inspected.
-const IN_MEMORY: [Way; 3] = [Way::Sysvring, Way::Many, Way::Shaq];
+const IN_MEMORY: [Transport; 3] = [Transport::Sysvring, Transport::Mpmc, Transport::Shaq];
 
-pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
-    times(cores, extent, ways)?;
-    thousand(cores, extent)?;
-    recovery(cores, extent)
+pub fn run(cores: &Cores, effort: Effort, transports: &[Transport]) -> io::Result<()> {
+    times(cores, effort, transports)?;
+    thousand(cores, effort)?;
+    recovery(cores, effort)
 }
 
-fn times(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
-    let count: usize = extent.pick(10, 300, 1_000);
+fn times(cores: &Cores, effort: Effort, transports: &[Transport]) -> io::Result<()> {
+    let count: usize = effort.pick(10, 300, 1_000);
     let title = format!("Open and close latency: median of {count} runs, us");
-    let ways: Vec<Way> = ways.iter().copied().filter(|way| way.is_between()).collect();
-    let times = |way: &Way| -> io::Result<[f64; 4]> {
-        pair::worker(cores.apart.0, &[&"life", &"times", way, &count])?.figures()
+    let transports: Vec<Transport> =
+        transports.iter().copied().filter(|transport| transport.is_between()).collect();
+    let times = |transport: &Transport| -> io::Result<[f64; 4]> {
+        pair::worker(cores.apart.0, &[&"life", &"times", transport, &count])?.figures()
     };
-    let times = ways.iter().map(times).collect::<io::Result<Vec<_>>>()?;
+    let times = transports.iter().map(times).collect::<io::Result<Vec<_>>>()?;
     let all: Vec<Series> = times.iter().map(|times| once(times.iter().sum())).collect();
     let ratios: Vec<Series> = all.iter().map(|series| series.over(&all[0])).collect();
-    let standing = Standing::times(&ways, &all, &ratios);
+    let results = Results::times(&transports, &all, &ratios);
     let heads = ["", "create", "open the other side", "close the receiver", "close the sender"];
-    let of = standing.heads().into_iter().map(|of| format!("total {of}"));
+    let of = results.heads().into_iter().map(|of| format!("total {of}"));
     let heads = heads.map(str::to_owned).into_iter().chain(of);
     let mut table = Table::new(title, &heads.collect::<Vec<_>>());
     for (i, times) in times.iter().enumerate() {
         table.row(
-            ways[i].label(),
-            times.map(|ns| figure(ns / 1e3)).into_iter().chain(standing.cells(i)),
+            transports[i].label(),
+            times.map(|ns| figure(ns / 1e3)).into_iter().chain(results.cells(i)),
         );
     }
     table.print();
@@ -60,8 +61,8 @@ fn once(figure: f64) -> Series {
     std::iter::once(figure).collect()
 }
 
-fn thousand(cores: &Cores, extent: Extent) -> io::Result<()> {
-    let count: usize = extent.pick(20, 1_000, 1_000);
+fn thousand(cores: &Cores, effort: Effort) -> io::Result<()> {
+    let count: usize = effort.pick(20, 1_000, 1_000);
     let title = format!(
         "{count} channels of {CAPACITY} slots of 8 B, both sides open in one process: bytes, and \
          us to open a side"
@@ -78,75 +79,76 @@ fn thousand(cores: &Cores, extent: Extent) -> io::Result<()> {
         "vs shaq",
     ];
     let mut table = Table::new(title, &heads);
-    let figures = |way: &Way| -> io::Result<[f64; 6]> {
-        pair::worker(cores.apart.0, &[&"life", &"thousand", way, &count])?.figures()
+    let figures = |transport: &Transport| -> io::Result<[f64; 6]> {
+        pair::worker(cores.apart.0, &[&"life", &"thousand", transport, &count])?.figures()
     };
     let all = IN_MEMORY.iter().map(figures).collect::<io::Result<Vec<_>>>()?;
     // The last is the competitor.
     let of = all[all.len() - 1][5];
-    for (way, [usual, double, first, second, early, late]) in IN_MEMORY.iter().zip(all) {
+    for (transport, [usual, double, first, second, early, late]) in IN_MEMORY.iter().zip(all) {
         let slot = (double - usual) / CAPACITY as f64;
         let header = usual - slot * CAPACITY as f64;
         let bytes = [header, slot, usual, first, second].map(|bytes| format!("{bytes:.0}"));
         let times = [early / 1e3, late / 1e3, late / of].map(figure);
-        table.row(way.label(), bytes.into_iter().chain(times));
+        table.row(transport.label(), bytes.into_iter().chain(times));
     }
     table.print();
     Ok(())
 }
 
-fn recovery(cores: &Cores, extent: Extent) -> io::Result<()> {
-    let kills: u64 = extent.pick(2, 30, 200);
+fn recovery(cores: &Cores, effort: Effort) -> io::Result<()> {
+    let kills: u64 = effort.pick(2, 30, 200);
     let title = format!(
         "Recovery of a message in flight at a killed receiver, {kills} kills: us until its successor, a new \
          process under the same name, holds it"
     );
     let heads = ["", "since the kill", "min", "max", "since it opens", "min", "max"];
     let mut table = Table::new(title, &heads);
-    let mut row = |way: Way, send: &mut dyn FnMut(u64), name: &Name| -> io::Result<()> {
-        let (mut since_kill, mut since_open) = (Series::default(), Series::default());
-        let start = || pair::worker(cores.apart.1, &[&"life", &"hold", &way, name]);
-        send(0);
-        let mut holder: Worker = start()?;
-        holder.figures::<3>()?;
-        for n in 0..kills {
-            let before = clock::now();
-            holder.kill_and_wait()?;
-            holder = start()?;
-            let [number, opens, has] = holder.figures()?;
-            assert_eq!(number, n as f64, "another message");
-            since_kill.push((has - before as f64) / 1e3);
-            since_open.push((has - opens) / 1e3);
-            send(n + 1);
-            holder.tell("next")?;
-            assert_eq!(holder.figures()?, [(n + 1) as f64], "another message");
-        }
-        let cells = since_kill.three().into_iter().chain(since_open.three());
-        table.row(way.label(), cells);
-        Ok(())
-    };
+    let mut row =
+        |transport: Transport, send: &mut dyn FnMut(u64), name: &Name| -> io::Result<()> {
+            let (mut since_kill, mut since_open) = (Series::default(), Series::default());
+            let start = || pair::worker(cores.apart.1, &[&"life", &"hold", &transport, name]);
+            send(0);
+            let mut holder: Worker = start()?;
+            holder.figures::<3>()?;
+            for n in 0..kills {
+                let before = clock::now();
+                holder.kill_and_wait()?;
+                holder = start()?;
+                let [number, opens, has] = holder.figures()?;
+                assert_eq!(number, n as f64, "another message");
+                since_kill.push((has - before as f64) / 1e3);
+                since_open.push((has - opens) / 1e3);
+                send(n + 1);
+                holder.tell("next")?;
+                assert_eq!(holder.figures()?, [(n + 1) as f64], "another message");
+            }
+            let cells = since_kill.three().into_iter().chain(since_open.three());
+            table.row(transport.label(), cells);
+            Ok(())
+        };
     let name = Name::new();
     let mut tx: spsc::Sender<u64> = name.options().create().map_err(io::Error::other)?;
-    row(Way::Sysvring, &mut |n| tx.send(&n).expect("send"), &name)?;
+    row(Transport::Sysvring, &mut |n| tx.send(&n).expect("send"), &name)?;
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().create().map_err(io::Error::other)?;
-    row(Way::Many, &mut |n| tx.send(&n).expect("send"), &name)?;
+    row(Transport::Mpmc, &mut |n| tx.send(&n).expect("send"), &name)?;
     table.print();
     Ok(())
 }
 
-pub fn worker(orders: &mut Orders) {
-    let (work, way): (String, Way) = (orders.next(), orders.next());
+pub fn worker(args: &mut Orders) {
+    let (work, transport): (String, Transport) = (args.next(), args.next());
     match work.as_str() {
         "times" => {
-            let count: usize = orders.next();
-            by_way!(way, live::<ONE>(way, count), within())
+            let count: usize = args.next();
+            by_transport!(transport, live::<ONE>(transport, count), within())
         }
         "thousand" => {
-            let count: usize = orders.next();
-            by_way!(way, crowd::<ONE>(way, count), within())
+            let count: usize = args.next();
+            by_transport!(transport, crowd::<ONE>(transport, count), within())
         }
-        "hold" => hold(way, &orders.next::<String>()),
+        "hold" => hold(transport, &args.next::<String>()),
         other => panic!("unknown task: {other}"),
     }
 }
@@ -156,7 +158,7 @@ fn within<L: Local<N>, const N: usize>() {
 }
 
 /// Opens and closes channels one after the other.
-fn live<C: Carrier<N>, const N: usize>(way: Way, count: usize) {
+fn live<C: IpcTransport<N>, const N: usize>(transport: Transport, count: usize) {
     let mut times = <[Series; 4]>::default();
     for _ in 0..count {
         let mut marks = [clock::now(); 5];
@@ -172,8 +174,8 @@ fn live<C: Carrier<N>, const N: usize>(way: Way, count: usize) {
         for (series, mark) in times.iter_mut().zip(marks.windows(2)) {
             series.push((mark[1] - mark[0]) as f64);
         }
-        if way == Way::SysV {
-            Leftovers::default().note(way, &address);
+        if transport == Transport::SysV {
+            Leftovers::default().note(transport, &address);
         }
     }
     say(times.map(|series| series.median().to_string()).join(" "));
@@ -183,11 +185,11 @@ fn live<C: Carrier<N>, const N: usize>(way: Way, count: usize) {
 /// Opens all channels at once and reports the bytes of memory of the default and of twice the
 /// default capacity, the resident bytes of each side, and the nanoseconds to open the early and the
 /// late ones.
-fn crowd<C: Carrier<N>, const N: usize>(way: Way, count: usize) {
+fn crowd<C: IpcTransport<N>, const N: usize>(transport: Transport, count: usize) {
     raise_limit();
     let bytes = [CAPACITY, 2 * CAPACITY].map(|capacity| {
         let (_offer, address) = C::offer(capacity);
-        in_memory(way, &address)
+        in_memory(transport, &address)
     });
     let before = resident();
     let made: Vec<_> = (0..count).map(|_| C::offer(CAPACITY)).collect();
@@ -214,8 +216,8 @@ fn crowd<C: Carrier<N>, const N: usize>(way: Way, count: usize) {
 }
 
 /// Returns the bytes of shared memory of a channel.
-fn in_memory(way: Way, address: &str) -> u64 {
-    if way == Way::Shaq {
+fn in_memory(transport: Transport, address: &str) -> u64 {
+    if transport == Transport::Shaq {
         return fs::metadata(address).expect("its memory").len();
     }
     let id: ChannelId = address.parse().expect("an id");
@@ -244,7 +246,7 @@ fn raise_limit() {
 
 /// Holds a message in flight and reports its number, when the channel was opened and when the
 /// message was received; on each order, it receives the next.
-fn hold(way: Way, name: &str) {
+fn hold(transport: Transport, name: &str) {
     let opens = clock::now();
     let mut is_first = true;
     let mut with = |number: u64| {
@@ -257,7 +259,7 @@ fn hold(way: Way, name: &str) {
     };
     // Each message is in flight until the end of its statement.
     let options = Options::named(name);
-    if way == Way::Many {
+    if transport == Transport::Mpmc {
         let rx: mpmc::Receiver<u64> = options.open().expect("a receiver");
         loop {
             with(*rx.recv_ref().expect("a message"));

@@ -2,29 +2,29 @@
 
 use std::io;
 
-use crate::contest::{Extent as Times, Outcome, contest};
-use crate::link::Way;
+use crate::goals::{Goal, Results, print_rates};
+use crate::interleave::{Outcome, Schedule, interleave};
+use crate::link::Transport;
 use crate::machine::Cores;
 use crate::table::Series;
-use crate::verdict::{Aim, Standing, print_rates};
-use crate::{Extent, pair};
+use crate::{Effort, pair};
 
 /// A comparison of MPMC transports.
-pub struct Duel<'a> {
+pub struct FixedCount<'a> {
     /// Ratios are relative to the first.
-    pub ways: &'a [Way],
+    pub transports: &'a [Transport],
     pub bytes: usize,
     /// Messages per turn.
     pub count: u64,
-    pub aims: &'a [Aim<Way>],
+    pub goals: &'a [Goal<Transport>],
 }
 
-impl Duel<'_> {
-    pub fn run(&self, cores: &Cores, extent: Extent) -> io::Result<()> {
-        let Duel { ways, bytes, count, aims } = *self;
-        let times = Times { rounds: extent.rounds(), turns: extent.pick(1, 5, 9) };
-        let start = |way| pair::start("many", way, cores.apart, &[&bytes, &count]);
-        let outcomes = contest(ways, times, start, |_, (sender, receiver)| {
+impl FixedCount<'_> {
+    pub fn run(&self, cores: &Cores, effort: Effort) -> io::Result<()> {
+        let FixedCount { transports, bytes, count, goals } = *self;
+        let times = Schedule { rounds: effort.rounds(), turns: effort.pick(1, 5, 9) };
+        let start = |transport| pair::start("many", transport, cores.apart, &[&bytes, &count]);
+        let outcomes = interleave(transports, times, start, |_, (sender, receiver)| {
             sender.tell("go")?;
             receiver.tell("go")?;
             receiver.figures::<1>()
@@ -37,7 +37,7 @@ impl Duel<'_> {
             .into_iter()
             .map(|Outcome { figures: [rate], ratios: [ratio] }| (rate, ratio))
             .unzip();
-        print_rates(title, &Standing::rates(ways, &rates, &ratios), aims);
+        print_rates(title, &Results::rates(transports, &rates, &ratios), goals);
         Ok(())
     }
 }

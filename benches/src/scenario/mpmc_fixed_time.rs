@@ -12,33 +12,33 @@ use std::time::Duration;
 
 use sysvring_support::worker::{Orders, Worker, hear, say};
 
-use crate::contest::rotated;
-use crate::link::Way;
+use crate::baseline::{CachePadded, Segment};
+use crate::goals::{Goal, Results, print_rates};
+use crate::interleave::rotated;
+use crate::link::Transport;
 use crate::machine::Cores;
 use crate::pair;
 use crate::table::Series;
-use crate::team::Course;
-use crate::verdict::{Aim, Standing, print_rates};
-use crate::yardstick::{Apart, Segment};
-use crate::{Extent, clock};
+use crate::team::MpmcWorkload;
+use crate::{Effort, clock};
 
 /// A topology: the number of senders and of receivers.
 #[derive(Clone, Copy)]
-pub struct Shape {
+pub struct Topology {
     pub senders: usize,
     pub receivers: usize,
 }
 
 /// The topologies measured.
-pub const SHAPES: [Shape; 5] = [
-    Shape { senders: 1, receivers: 1 },
-    Shape { senders: 2, receivers: 1 },
-    Shape { senders: 1, receivers: 2 },
-    Shape { senders: 4, receivers: 4 },
-    Shape { senders: 8, receivers: 8 },
+pub const TOPOLOGIES: [Topology; 5] = [
+    Topology { senders: 1, receivers: 1 },
+    Topology { senders: 2, receivers: 1 },
+    Topology { senders: 1, receivers: 2 },
+    Topology { senders: 4, receivers: 4 },
+    Topology { senders: 8, receivers: 8 },
 ];
 
-impl Shape {
+impl Topology {
     /// Returns its name: senders x receivers.
     pub fn name(self) -> String {
         format!("{}x{}", self.senders, self.receivers)
@@ -60,41 +60,41 @@ impl Shape {
 }
 
 /// A comparison of MPMC transports, with messages of 8 B.
-pub struct Window<'a> {
-    pub ways: &'a [Way],
-    pub shape: Shape,
-    pub aims: &'a [Aim<Way>],
+pub struct FixedTime<'a> {
+    pub transports: &'a [Transport],
+    pub topology: Topology,
+    pub goals: &'a [Goal<Transport>],
 }
 
-impl Window<'_> {
+impl FixedTime<'_> {
     /// Returns the throughput of each transport in Mmsg/s, one figure per round.
-    pub fn run(&self, cores: &Cores, extent: Extent) -> io::Result<Vec<Series>> {
-        let Window { ways, shape, aims } = *self;
-        let rounds = extent.rounds();
-        let span = Duration::from_millis(extent.pick(50, 200, 400));
-        let mut rates = vec![Series::default(); ways.len()];
+    pub fn run(&self, cores: &Cores, effort: Effort) -> io::Result<Vec<Series>> {
+        let FixedTime { transports, topology, goals } = *self;
+        let rounds = effort.rounds();
+        let span = Duration::from_millis(effort.pick(50, 200, 400));
+        let mut rates = vec![Series::default(); transports.len()];
         for round in 0..rounds {
-            for i in rotated(ways.len(), round) {
-                rates[i].push(self.once(ways[i], cores, span)?);
+            for i in rotated(transports.len(), round) {
+                rates[i].push(self.once(transports[i], cores, span)?);
             }
             // Removes what the killed members left.
             sysvring::reap().map_err(io::Error::other)?;
         }
         let relative: Vec<Series> = rates.iter().map(|series| series.over(&rates[0])).collect();
-        let standing = Standing::rates(ways, &rates, &relative);
+        let results = Results::rates(transports, &rates, &relative);
         let title = format!(
             "MPMC {} (senders x receivers) on two processors, 8 B, fixed duration {} ms: Mmsg/s; {rounds} rounds",
-            shape.name(),
+            topology.name(),
             span.as_millis()
         );
-        print_rates(title, &standing, aims);
+        print_rates(title, &results, goals);
         Ok(rates)
     }
 
     /// Runs new processes for one measurement.
-    fn once(&self, way: Way, cores: &Cores, span: Duration) -> io::Result<f64> {
-        let counts = Counts::create(self.shape.receivers);
-        let mut team = self.start(way, cores, &counts)?;
+    fn once(&self, transport: Transport, cores: &Cores, span: Duration) -> io::Result<f64> {
+        let counts = Counts::create(self.topology.receivers);
+        let mut team = self.start(transport, cores, &counts)?;
         for worker in &mut team {
             worker.tell("go")?;
         }
@@ -113,18 +113,23 @@ impl Window<'_> {
     }
 
     /// Starts the senders, then the receivers. The first sender creates what the others attach to.
-    fn start(&self, way: Way, cores: &Cores, counts: &Counts) -> io::Result<Vec<Worker>> {
-        let Shape { senders, receivers } = self.shape;
+    fn start(
+        &self,
+        transport: Transport,
+        cores: &Cores,
+        counts: &Counts,
+    ) -> io::Result<Vec<Worker>> {
+        let Topology { senders, receivers } = self.topology;
         let mut team = Vec::new();
         let mut address = String::from(NONE);
         let (a, b) = cores.apart;
         let members = (0..senders).map(|i| (true, i)).chain((0..receivers).map(|i| (false, i)));
         for (sends, index) in members {
-            let orders: [&dyn ToString; 10] = [
-                &"window",
+            let args: [&dyn ToString; 10] = [
+                &"mpmc_fixed_time",
                 &sends,
                 &index,
-                &way,
+                &transport,
                 &senders,
                 &receivers,
                 &a,
@@ -132,8 +137,8 @@ impl Window<'_> {
                 &counts.0.id(),
                 &address,
             ];
-            let core = self.shape.core(cores.apart, sends, index);
-            let mut worker = pair::worker(core, &orders)?;
+            let core = self.topology.core(cores.apart, sends, index);
+            let mut worker = pair::worker(core, &args)?;
             let said = worker.hear()?;
             if team.is_empty() {
                 address = said;
@@ -149,13 +154,13 @@ pub struct Counts(Segment, usize);
 
 impl Counts {
     fn create(n: usize) -> Counts {
-        Counts(Segment::create(n * size_of::<Apart>()), n)
+        Counts(Segment::create(n * size_of::<CachePadded>()), n)
     }
 
-    fn all(&self) -> &[Apart] {
+    fn all(&self) -> &[CachePadded] {
         // SAFETY: the segment was created for that many counters, is zero at first, page-aligned,
         // and lives as long as `self`; they are only accessed as atomics.
-        unsafe { std::slice::from_raw_parts(self.0.start().cast::<Apart>(), self.1) }
+        unsafe { std::slice::from_raw_parts(self.0.start().cast::<CachePadded>(), self.1) }
     }
 
     /// Returns the counter of one receiver.
@@ -186,8 +191,8 @@ pub struct Task {
     pub sends: bool,
     /// Its index among the senders or receivers.
     pub index: usize,
-    pub way: Way,
-    pub shape: Shape,
+    pub transport: Transport,
+    pub topology: Topology,
     pub cores: (usize, usize),
     pub counts: Counts,
     /// Where to attach, or `None` for the member that creates the queue.
@@ -195,17 +200,17 @@ pub struct Task {
 }
 
 impl Task {
-    pub fn hear(orders: &mut Orders) -> Task {
-        let (sends, index, way) = (orders.next(), orders.next(), orders.next());
-        let shape = Shape { senders: orders.next(), receivers: orders.next() };
-        let cores = (orders.next(), orders.next());
-        let counts = Counts(Segment::attach(orders.next()), shape.receivers);
-        let address = Some(orders.next::<String>()).filter(|address| address != NONE);
-        Task { sends, index, way, shape, cores, counts, address }
+    pub fn hear(args: &mut Orders) -> Task {
+        let (sends, index, transport) = (args.next(), args.next(), args.next());
+        let topology = Topology { senders: args.next(), receivers: args.next() };
+        let cores = (args.next(), args.next());
+        let counts = Counts(Segment::attach(args.next()), topology.receivers);
+        let address = Some(args.next::<String>()).filter(|address| address != NONE);
+        Task { sends, index, transport, topology, cores, counts, address }
     }
 }
 
-impl Course for Task {
+impl MpmcWorkload for Task {
     fn send(&self, send: impl FnMut(u64)) {
         hear();
         send_on(self.index, send)

@@ -10,13 +10,13 @@ use std::io;
 use hdrhistogram::Histogram;
 use sysvring_support::worker::{Orders, hear, say};
 
-use crate::carrier::{Carrier, Local, Receive, Send};
-use crate::contest::{Pair, rotated};
-use crate::link::{self, CAPACITY, Leftovers, Way};
+use crate::goals::{Goal, Results};
+use crate::interleave::{Pair, rotated};
+use crate::link::{self, CAPACITY, Leftovers, Transport};
 use crate::machine::Cores;
-use crate::table::{Goal, Series, Table, figure};
-use crate::verdict::{Aim, Standing};
-use crate::{Extent, by_way, clock};
+use crate::table::{Bound, Series, Table, figure};
+use crate::traits::{IpcTransport, Local, Receive, Send};
+use crate::{Effort, by_transport, clock};
 
 /// Words per message: its time and its number.
 const WORDS: usize = 2;
@@ -24,7 +24,7 @@ const WORDS: usize = 2;
 const LONGEST: u64 = 1 << 40;
 /// Fractions of the maximum rate of the slowest pacemaker.
 const LOADS: [f64; 3] = [0.1, 0.5, 0.9];
-const PACEMAKERS: [Way; 3] = [Way::Sysvring, Way::Raw, Way::Shaq];
+const PACEMAKERS: [Transport; 3] = [Transport::Sysvring, Transport::Baseline, Transport::Shaq];
 /// The longest duration of a turn, in seconds.
 const SPAN: f64 = 0.25;
 
@@ -39,24 +39,27 @@ struct Late {
     saturated: [bool; LOADS.len()],
 }
 
-pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
-    let ways: Vec<Way> = ways.iter().copied().filter(|way| way.is_between()).collect();
-    let most: u64 = extent.pick(2_000, 50_000, 400_000);
-    let (rounds, turns) = (extent.rounds(), extent.pick(1, 3, 3));
-    let mut all = vec![Late::default(); ways.len()];
+pub fn run(cores: &Cores, effort: Effort, transports: &[Transport]) -> io::Result<()> {
+    let transports: Vec<Transport> =
+        transports.iter().copied().filter(|transport| transport.is_between()).collect();
+    let most: u64 = effort.pick(2_000, 50_000, 400_000);
+    let (rounds, turns) = (effort.rounds(), effort.pick(1, 3, 3));
+    let mut all = vec![Late::default(); transports.len()];
     let mut slowest = Series::default();
     for round in 0..rounds {
         let leftovers = Leftovers::default();
-        let start = |&way: &Way| link::start("paced", way, cores, &[], &leftovers);
-        let mut pairs = ways.iter().map(start).collect::<io::Result<Vec<Pair>>>()?;
+        let start =
+            |&transport: &Transport| link::start("paced", transport, cores, &[], &leftovers);
+        let mut pairs = transports.iter().map(start).collect::<io::Result<Vec<Pair>>>()?;
         let mut rates = Vec::new();
-        for (way, pair) in ways.iter().zip(&mut pairs) {
-            let count = if way.calls() { most / 20 } else { most };
+        for (transport, pair) in transports.iter().zip(&mut pairs) {
+            let count = if transport.calls() { most / 20 } else { most };
             let speed: Series =
                 (0..turns).map(|_| Ok(go(pair, 0.0, count)?[0])).collect::<io::Result<_>>()?;
             rates.push(speed.median());
         }
-        let of_pacemakers = ways.iter().zip(&rates).filter(|(way, _)| PACEMAKERS.contains(way));
+        let of_pacemakers =
+            transports.iter().zip(&rates).filter(|(transport, _)| PACEMAKERS.contains(transport));
         let full = of_pacemakers.map(|(_, &rate)| rate).fold(f64::MAX, f64::min);
         slowest.push(full);
         for (late, rate) in all.iter_mut().zip(rates) {
@@ -68,9 +71,9 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
         for (load, part) in LOADS.iter().enumerate() {
             let pace = full * part;
             let count = most.min((pace * 1e6 * SPAN) as u64);
-            let mut of_turns = vec![<[Series; 4]>::default(); ways.len()];
+            let mut of_turns = vec![<[Series; 4]>::default(); transports.len()];
             for turn in 0..turns {
-                for i in rotated(ways.len(), round + turn) {
+                for i in rotated(transports.len(), round + turn) {
                     if !all[i].saturated[load] {
                         let figures = go(&mut pairs[i], 1e3 / pace, count)?;
                         let series = of_turns[i].iter_mut().zip(figures);
@@ -91,54 +94,54 @@ pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<()> {
             part * 100.0,
             figure(slowest.median())
         );
-        print(title, load, &ways, &all);
+        print(title, load, &transports, &all);
     }
     Ok(())
 }
 
 /// Prints the transports that sustained the rate of a load, then the others.
-fn print(title: String, load: usize, ways: &[Way], all: &[Late]) {
+fn print(title: String, load: usize, transports: &[Transport], all: &[Late]) {
     let (saturated, kept): (Vec<usize>, Vec<usize>) =
-        (0..ways.len()).partition(|&i| all[i].saturated[load]);
-    let of_kept: Vec<Way> = kept.iter().map(|&i| ways[i]).collect();
+        (0..transports.len()).partition(|&i| all[i].saturated[load]);
+    let of_kept: Vec<Transport> = kept.iter().map(|&i| transports[i]).collect();
     let times: Vec<Series> = kept.iter().map(|&i| all[i].times[load][2].clone()).collect();
     let ratios: Vec<Series> = times.iter().map(|p999| p999.over(&times[0])).collect();
-    let standing = Standing::times(&of_kept, &times, &ratios);
+    let results = Results::times(&of_kept, &times, &ratios);
     let heads = ["", "Mmsg/s at full speed", "p50", "p99", "p99.9", "longest"].map(str::to_owned);
-    let of = standing.heads().into_iter().map(|of| format!("p99.9 {of}"));
+    let of = results.heads().into_iter().map(|of| format!("p99.9 {of}"));
     let mut table = Table::new(title, &heads.into_iter().chain(of).collect::<Vec<_>>());
     for (row, &i) in kept.iter().enumerate() {
         let mut cells = vec![figure(all[i].rate.median())];
         cells.extend(all[i].times[load].iter().map(|series| format!("{:.0}", series.median())));
-        cells.extend(standing.cells(row));
-        table.row(ways[i].label(), cells);
+        cells.extend(results.cells(row));
+        table.row(transports[i].label(), cells);
     }
     for i in saturated {
-        table.row(ways[i].label(), [figure(all[i].rate.median()), "saturated".to_owned()]);
+        table.row(transports[i].label(), [figure(all[i].rate.median()), "saturated".to_owned()]);
     }
     table.print();
     if LOADS[load] == 0.5 {
-        let goal = Goal::AtMost(1.0);
-        standing.judge(&[Aim { whose: Way::Sysvring, over: Way::Shaq, goal }]);
+        let bound = Bound::AtMost(1.0);
+        results.check(&[Goal { contender: Transport::Sysvring, over: Transport::Shaq, bound }]);
     }
 }
 
 /// Runs one turn of `count` messages at `interval` nanoseconds, or at full speed if that is zero,
 /// and returns the receiver's report.
 fn go((sender, receiver): &mut Pair, interval: f64, count: u64) -> io::Result<[f64; 4]> {
-    let orders = format!("{interval} {count}");
-    receiver.tell(&orders)?;
-    sender.tell(&orders)?;
+    let args = format!("{interval} {count}");
+    receiver.tell(&args)?;
+    sender.tell(&args)?;
     receiver.figures()
 }
 
-pub fn worker(orders: &mut Orders) {
-    let (role, way): (String, Way) = (orders.next(), orders.next());
+pub fn worker(args: &mut Orders) {
+    let (role, transport): (String, Transport) = (args.next(), args.next());
     match role.as_str() {
-        "send" => by_way!(way, send::<WORDS>(), within()),
+        "send" => by_transport!(transport, send::<WORDS>(), within()),
         "receive" => {
-            let address: String = orders.next();
-            by_way!(way, receive::<WORDS>(&address), within())
+            let address: String = args.next();
+            by_transport!(transport, receive::<WORDS>(&address), within())
         }
         other => panic!("unknown role: {other}"),
     }
@@ -148,7 +151,7 @@ fn within<L: Local<N>, const N: usize>() {
     panic!("not between processes");
 }
 
-fn send<C: Carrier<N>, const N: usize>() {
+fn send<C: IpcTransport<N>, const N: usize>() {
     let (offer, address) = C::offer(CAPACITY);
     say(address);
     let (mut offer, mut tx, tick) = (Some(offer), None, clock::tick());
@@ -176,7 +179,7 @@ fn pace() -> (f64, u64) {
 }
 
 /// Reports how late messages were, or the throughput in Mmsg/s.
-fn receive<C: Carrier<N>, const N: usize>(address: &str) {
+fn receive<C: IpcTransport<N>, const N: usize>(address: &str) {
     let (mut rx, tick) = (C::attach(address, CAPACITY), clock::tick());
     let mut late = Histogram::<u64>::new_with_max(LONGEST, 3).expect("three digits");
     let mut message = [0; N];

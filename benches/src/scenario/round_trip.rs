@@ -9,14 +9,14 @@ use std::io;
 use hdrhistogram::Histogram;
 use sysvring_support::worker::{self, Orders, hear, say};
 
-use crate::carrier::{Carrier, Local, Receive, Send};
-use crate::contest::{Extent as Rounds, Outcome, contest};
-use crate::link::{self, CAPACITY, Leftovers, Way};
+use crate::goals::{Contender, Results};
+use crate::interleave::{Outcome, Schedule, interleave};
+use crate::link::{self, CAPACITY, Leftovers, Transport};
 use crate::machine::Cores;
 use crate::one_way::{Times, stand_by};
 use crate::table::{Series, Table};
-use crate::verdict::{Contender, Standing};
-use crate::{Extent, by_way, clock};
+use crate::traits::{IpcTransport, Local, Receive, Send};
+use crate::{Effort, by_transport, clock};
 
 /// Words per message.
 const ONE: usize = 1;
@@ -45,47 +45,53 @@ impl Place {
 }
 
 /// Measures all transports in both placements.
-pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<Vec<(Place, Vec<Times>)>> {
+pub fn run(
+    cores: &Cores,
+    effort: Effort,
+    transports: &[Transport],
+) -> io::Result<Vec<(Place, Vec<Times>)>> {
     let (first, second) = cores.apart;
     let mut all = Vec::new();
     if first != second {
-        all.push((Place::Apart, place(Place::Apart, cores.apart, extent, ways)?));
+        all.push((Place::Apart, place(Place::Apart, cores.apart, effort, transports)?));
     }
-    all.push((Place::Together, place(Place::Together, (first, first), extent, ways)?));
+    all.push((Place::Together, place(Place::Together, (first, first), effort, transports)?));
     Ok(all)
 }
 
 fn place(
     place: Place,
     cores: (usize, usize),
-    extent: Extent,
-    ways: &[Way],
+    effort: Effort,
+    transports: &[Transport],
 ) -> io::Result<Vec<Times>> {
-    let rounds = Rounds { rounds: extent.rounds(), turns: extent.pick(1, 1, 3) };
-    let span: u64 = extent.pick(2, 20, 50);
+    let rounds = Schedule { rounds: effort.rounds(), turns: effort.pick(1, 1, 3) };
+    let span: u64 = effort.pick(2, 20, 50);
     let leftovers = Leftovers::default();
-    let start = |way: Way| {
+    let start = |transport: Transport| {
         let more: [&dyn ToString; 1] = [&(span * 1_000_000)];
-        link::start_back("round-trip", way, cores, &more, &leftovers)
+        link::start_ping_pong("round-trip", transport, cores, &more, &leftovers)
     };
-    let mut histograms: Vec<Histogram<u64>> = ways.iter().map(|_| histogram()).collect();
-    let outcomes = contest(ways, rounds, start, |way, (server, returner)| {
+    let mut histograms: Vec<Histogram<u64>> = transports.iter().map(|_| histogram()).collect();
+    let outcomes = interleave(transports, rounds, start, |transport, (server, returner)| {
         returner.tell("go")?;
         server.tell("go")?;
         let turn = parse(&server.hear()?)
-            .ok_or_else(|| io::Error::other(format!("{way}: not a histogram")))?;
-        let i = ways.iter().position(|&other| other == way).expect("one of them");
+            .ok_or_else(|| io::Error::other(format!("{transport}: not a histogram")))?;
+        let i = transports.iter().position(|&other| other == transport).expect("one of them");
         histograms[i].add(&turn).map_err(io::Error::other)?;
         Ok([turn.value_at_quantile(0.5) as f64])
     })?;
-    let each = |busy: bool, extra: Option<Way>| -> Vec<usize> {
-        (0..ways.len()).filter(|&i| ways[i].is_busy() == busy || Some(ways[i]) == extra).collect()
+    let each = |busy: bool, extra: Option<Transport>| -> Vec<usize> {
+        (0..transports.len())
+            .filter(|&i| transports[i].is_busy() == busy || Some(transports[i]) == extra)
+            .collect()
     };
     // Transports that block are compared with the baseline, which spins, only on two processors.
-    let yardstick = (place == Place::Apart).then_some(Way::Raw);
+    let baseline = (place == Place::Apart).then_some(Transport::Baseline);
     for (manner, members) in [
         ("both sides spin", each(true, None)),
-        ("both sides block, at once or after spinning", each(false, yardstick)),
+        ("both sides block, at once or after spinning", each(false, baseline)),
     ] {
         let title = format!(
             "Round trip, 8 B, {}, {manner}: ns; {} rounds x {} turns of {span} ms",
@@ -93,7 +99,7 @@ fn place(
             rounds.rounds,
             rounds.turns
         );
-        print(title, &members, ways, &outcomes, &histograms);
+        print(title, &members, transports, &outcomes, &histograms);
         if place == Place::Together && manner == "both sides spin" {
             println!(
                 "\nA side that spins there delays the other until the kernel preempts it, so there are few round \
@@ -103,7 +109,7 @@ fn place(
     }
     let three =
         |i: usize| [0.5, 0.99, 0.999].map(|part| histograms[i].value_at_quantile(part) as f64);
-    Ok(ways.iter().enumerate().map(|(i, &way)| (way, three(i))).collect())
+    Ok(transports.iter().enumerate().map(|(i, &transport)| (transport, three(i))).collect())
 }
 
 fn histogram() -> Histogram<u64> {
@@ -115,19 +121,19 @@ fn histogram() -> Histogram<u64> {
 fn print(
     title: String,
     members: &[usize],
-    ways: &[Way],
+    transports: &[Transport],
     outcomes: &[Outcome<1>],
     histograms: &[Histogram<u64>],
 ) {
-    let of_members: Vec<Way> = members.iter().map(|&i| ways[i]).collect();
+    let of_members: Vec<Transport> = members.iter().map(|&i| transports[i]).collect();
     let times: Vec<Series> = members.iter().map(|&i| outcomes[i].figures[0].clone()).collect();
     let ratios: Vec<Series> = members.iter().map(|&i| outcomes[i].ratios[0].clone()).collect();
-    let standing = Standing::times(&of_members, &times, &ratios);
+    let results = Results::times(&of_members, &times, &ratios);
     let heads = ["", "p50", "min", "max", "p99", "p99.9", "longest", "round trips"];
     let heads: Vec<String> = heads
         .map(str::to_owned)
         .into_iter()
-        .chain(standing.heads().iter().map(|of| format!("p50 {of}")))
+        .chain(results.heads().iter().map(|of| format!("p50 {of}")))
         .collect();
     let mut table = Table::new(title, &heads);
     for (row, &i) in members.iter().enumerate() {
@@ -138,26 +144,26 @@ fn print(
             _ => histogram.value_at_quantile(part).to_string(),
         }));
         cells.extend([histogram.max(), histogram.len()].map(|number| number.to_string()));
-        cells.extend(standing.cells(row));
-        table.row(ways[i].name(), cells);
+        cells.extend(results.cells(row));
+        table.row(transports[i].name(), cells);
     }
     table.print();
 }
 
-pub fn worker(orders: &mut Orders) {
-    let (role, way): (String, Way) = (orders.next(), orders.next());
-    let (core, span): (usize, u64) = (orders.next(), orders.next());
+pub fn worker(args: &mut Orders) {
+    let (role, transport): (String, Transport) = (args.next(), args.next());
+    let (core, span): (usize, u64) = (args.next(), args.next());
     match role.as_str() {
-        "serve" => by_way!(way, serve::<ONE>(span), both(span, core)),
+        "serve" => by_transport!(transport, serve::<ONE>(span), both(span, core)),
         "return" => {
-            let address: String = orders.next();
-            by_way!(way, give_back::<ONE>(&address), stand_by())
+            let address: String = args.next();
+            by_transport!(transport, answer_all::<ONE>(&address), stand_by())
         }
         other => panic!("unknown role: {other}"),
     }
 }
 
-fn serve<C: Carrier<N>, const N: usize>(span: u64) {
+fn serve<C: IpcTransport<N>, const N: usize>(span: u64) {
     let (mut tx, mut rx) = link::serving::<C, N>();
     timed_turns(span, |n| {
         tx.send(&[n; N]);
@@ -165,7 +171,7 @@ fn serve<C: Carrier<N>, const N: usize>(span: u64) {
     });
 }
 
-fn give_back<C: Carrier<N>, const N: usize>(address: &str) {
+fn answer_all<C: IpcTransport<N>, const N: usize>(address: &str) {
     let (mut tx, mut rx) = link::returning::<C, N>(address);
     loop {
         hear();
@@ -209,7 +215,7 @@ fn both<L: Local<N>, const N: usize>(span: u64, core: usize) {
 
 /// Runs the initiating side: on `go`, it warms up for a tenth of the span, then measures each round
 /// trip until the span is over, and reports the histogram.
-fn timed_turns(span: u64, mut there_and_back: impl FnMut(u64) -> u64) {
+fn timed_turns(span: u64, mut round_trip: impl FnMut(u64) -> u64) {
     let tick = clock::tick();
     let span = (span as f64 / tick) as u64;
     let (mut times, mut next) = (histogram(), 0);
@@ -220,7 +226,7 @@ fn timed_turns(span: u64, mut there_and_back: impl FnMut(u64) -> u64) {
         loop {
             next += 1;
             let sent = clock::ticks();
-            assert_eq!(there_and_back(next), next);
+            assert_eq!(round_trip(next), next);
             let back = clock::ticks();
             if back - start > span / 10 {
                 times.saturating_record(back - sent);
@@ -229,7 +235,7 @@ fn timed_turns(span: u64, mut there_and_back: impl FnMut(u64) -> u64) {
                 break;
             }
         }
-        assert_eq!(there_and_back(LAST), LAST);
+        assert_eq!(round_trip(LAST), LAST);
         say(written(&times, tick));
     }
 }

@@ -11,30 +11,31 @@ use std::time::{Duration, Instant};
 use sysvring::spsc::{Receiver, Sender};
 use sysvring_support::worker::{Orders, hear, say};
 
-use crate::contest::{self, Outcome, contest};
-use crate::link::{self, Way};
+use crate::interleave::{Outcome, Schedule, interleave};
+use crate::link::{self, Transport};
 use crate::machine::Cores;
 use crate::table::{Table, figure};
 use crate::trace::{self, Counts, Tracer};
-use crate::{Extent, clock, pair, syscalls};
+use crate::{Effort, clock, pair, syscalls};
 
-const WAYS: &[Way] = &[Way::Pipe, Way::Socket, Way::Balanced, Way::Park];
+const TRANSPORTS: &[Transport] =
+    &[Transport::Pipe, Transport::Socket, Transport::Balanced, Transport::Park];
 
 /// Messages that warm up.
 const WARM_UP: u64 = 20;
 
-pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
+pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
     for rate in [100_u64, 1_000] {
-        time(cores, rate, extent)?;
+        time(cores, rate, effort)?;
     }
-    calls(cores, extent)
+    calls(cores, effort)
 }
 
-fn time(cores: &Cores, rate: u64, extent: Extent) -> io::Result<()> {
-    let count = extent.pick(5, rate, rate);
-    let times = contest::Extent { rounds: extent.pick(1, 3, 5), turns: 1 };
-    let start = |way| pair::start("sparse", way, cores.apart, &[&rate, &count]);
-    let outcomes = contest(WAYS, times, start, |_, (sender, receiver)| {
+fn time(cores: &Cores, rate: u64, effort: Effort) -> io::Result<()> {
+    let count = effort.pick(5, rate, rate);
+    let times = Schedule { rounds: effort.pick(1, 3, 5), turns: 1 };
+    let start = |transport| pair::start("sparse", transport, cores.apart, &[&rate, &count]);
+    let outcomes = interleave(TRANSPORTS, times, start, |_, (sender, receiver)| {
         receiver.tell("go")?;
         sender.tell("go")?;
         let ([sent], [received]) = (sender.figures::<1>()?, receiver.figures::<1>()?);
@@ -46,27 +47,28 @@ fn time(cores: &Cores, rate: u64, extent: Extent) -> io::Result<()> {
     );
     let heads = ["", "both sides", "min", "max", "sender", "receiver", "vs pipe", "min", "max"];
     let mut table = Table::new(title, &heads);
-    for (way, outcome) in WAYS.iter().zip(&outcomes) {
+    for (transport, outcome) in TRANSPORTS.iter().zip(&outcomes) {
         let Outcome { figures: [both, sender, receiver], ratios: [ratio, ..] } = outcome;
         let mut cells = both.cells(1).to_vec();
         cells.extend([sender, receiver].map(|part| format!("{:.1}", part.median())));
         cells.extend(ratio.cells(2));
-        table.row(way.label(), cells);
+        table.row(transport.label(), cells);
     }
     table.print();
     Ok(())
 }
 
 /// Counts the system calls of each side. A traced call takes long enough for any spinning to end.
-fn calls(cores: &Cores, extent: Extent) -> io::Result<()> {
-    let (rate, count) = (200_u64, extent.pick(5, 100, 400));
+fn calls(cores: &Cores, effort: Effort) -> io::Result<()> {
+    let (rate, count) = (200_u64, effort.pick(5, 100, 400));
     let title = format!("System calls per message that wakes a receiver; {count} messages");
     let mut table = Table::new(
         title,
         &["", "sender", "receiver", "calls of the sender", "calls of the receiver"],
     );
-    for &way in WAYS {
-        let (mut sender, mut receiver) = pair::start("sparse", way, cores.apart, &[&rate, &count])?;
+    for &transport in TRANSPORTS {
+        let (mut sender, mut receiver) =
+            pair::start("sparse", transport, cores.apart, &[&rate, &count])?;
         let (sending, receiving) = (sender.pid(), receiver.pid());
         let tracer = Tracer::attach(&[sending, receiving])?;
         receiver.tell("go")?;
@@ -79,7 +81,7 @@ fn calls(cores: &Cores, extent: Extent) -> io::Result<()> {
                 sides.iter().map(|s| s.1.clone()).collect(),
             ]
         };
-        table.row(way.label(), sums.into_iter().chain(lists));
+        table.row(transport.label(), sums.into_iter().chain(lists));
     }
     table.print();
     Ok(())
@@ -96,36 +98,36 @@ fn describe(found: &HashMap<i32, Counts>, pid: i32, count: u64) -> (String, Stri
     (format!("{sum:.2}"), list.join(", "))
 }
 
-pub fn worker(orders: &mut Orders) {
-    let (role, way): (String, Way) = (orders.next(), orders.next());
-    let (rate, count): (u64, u64) = (orders.next(), orders.next());
-    match (role.as_str(), way) {
-        ("send", Way::Pipe) => {
+pub fn worker(args: &mut Orders) {
+    let (role, transport): (String, Transport) = (args.next(), args.next());
+    let (rate, count): (u64, u64) = (args.next(), args.next());
+    match (role.as_str(), transport) {
+        ("send", Transport::Pipe) => {
             let (mut tx, address) = link::pipe_sender();
             say(address);
             send(rate, count, || tx.write_all(&[7; 8]).expect("write"));
         }
-        ("send", Way::Socket) => {
+        ("send", Transport::Socket) => {
             let (listener, address) = link::socket_listener();
             say(address);
             let (mut tx, _) = listener.accept().expect("accept");
             send(rate, count, || tx.write_all(&[7; 8]).expect("write"));
         }
         ("send", _) => {
-            let mut tx: Sender<u64> = link::sender(way);
+            let mut tx: Sender<u64> = link::sender(transport);
             say(tx.id());
             send(rate, count, || tx.send(&7).expect("send"));
         }
-        ("receive", Way::Pipe) => {
-            let mut rx = link::pipe_receiver(&orders.next::<String>());
+        ("receive", Transport::Pipe) => {
+            let mut rx = link::pipe_receiver(&args.next::<String>());
             receive(count, || rx.read_exact(&mut [0; 8]).expect("read"));
         }
-        ("receive", Way::Socket) => {
-            let mut rx = link::socket_receiver(&orders.next::<String>());
+        ("receive", Transport::Socket) => {
+            let mut rx = link::socket_receiver(&args.next::<String>());
             receive(count, || rx.read_exact(&mut [0; 8]).expect("read"));
         }
         ("receive", _) => {
-            let mut rx: Receiver<u64> = link::receiver(way, &orders.next::<String>());
+            let mut rx: Receiver<u64> = link::receiver(transport, &args.next::<String>());
             receive(count, || _ = rx.recv().expect("receive"));
         }
         other => panic!("unknown role: {other:?}"),

@@ -6,62 +6,72 @@ use std::sync::mpsc;
 
 use sysvring_support::worker::{self, Orders, hear, say};
 
-use crate::carrier::{BATCH, Carrier, Local, Receive, Send};
-use crate::contest::{Extent as Rounds, Outcome, Pair, contest};
-use crate::course::{check, timed_turns, turns};
-use crate::link::{self, Leftovers, Way};
+use crate::goals::{Goal, print_rates};
+use crate::interleave::{Outcome, Pair, Schedule, interleave};
+use crate::link::{self, Leftovers, Transport};
 use crate::machine::Cores;
 use crate::ours::{Huge, InPlace, Sysvring};
 use crate::rates::{self, Rates, named};
 use crate::shared::Raw;
-use crate::table::{Goal, Series};
-use crate::verdict::{Aim, print_rates};
-use crate::{Extent, by_way, size};
+use crate::table::{Bound, Series};
+use crate::traits::{BATCH, IpcTransport, Local, Receive, Send};
+use crate::workload::{check, timed_turns, turns};
+use crate::{Effort, by_transport, size};
 
-pub fn run(cores: &Cores, extent: Extent, ways: &[Way]) -> io::Result<Vec<Rates>> {
+pub fn run(cores: &Cores, effort: Effort, transports: &[Transport]) -> io::Result<Vec<Rates>> {
     let sizes = vec![
-        of_size::<1>(cores, extent, ways, extent.pick(2_000, 400_000, 1_000_000))?,
-        of_size::<8>(cores, extent, ways, extent.pick(2_000, 200_000, 500_000))?,
-        of_size::<128>(cores, extent, ways, extent.pick(2_000, 50_000, 100_000))?,
-        of_size::<8192>(cores, extent, ways, extent.pick(100, 1_000, 2_000))?,
+        of_size::<1>(cores, effort, transports, effort.pick(2_000, 400_000, 1_000_000))?,
+        of_size::<8>(cores, effort, transports, effort.pick(2_000, 200_000, 500_000))?,
+        of_size::<128>(cores, effort, transports, effort.pick(2_000, 50_000, 100_000))?,
+        of_size::<8192>(cores, effort, transports, effort.pick(100, 1_000, 2_000))?,
     ];
-    rates::print(ways, &sizes);
+    rates::print(transports, &sizes);
     Ok(sizes)
 }
 
 /// The targets for sysvring.
-fn aims(bytes: usize) -> Vec<Aim<Way>> {
-    use Way::{InPlace, Raw, Rtrb, Shaq, Spin, Sysvring};
-    let aim = |whose, over, times| Aim { whose, over, goal: Goal::AtLeast(times) };
-    let mut aims = match bytes {
-        8 => vec![aim(Sysvring, Raw, 1.3), aim(Sysvring, Shaq, 25.0), aim(Sysvring, Rtrb, 1.3)],
-        64 => vec![aim(Sysvring, Raw, 1.2), aim(Sysvring, Shaq, 7.0), aim(Sysvring, Rtrb, 1.5)],
-        _ => vec![aim(InPlace, Raw, 1.0)],
+fn goals(bytes: usize) -> Vec<Goal<Transport>> {
+    use Transport::{Baseline, InPlace, Rtrb, Shaq, Spin, Sysvring};
+    let goal = |contender, over, times| Goal { contender, over, bound: Bound::AtLeast(times) };
+    let mut goals = match bytes {
+        8 => vec![
+            goal(Sysvring, Baseline, 1.3),
+            goal(Sysvring, Shaq, 25.0),
+            goal(Sysvring, Rtrb, 1.3),
+        ],
+        64 => vec![
+            goal(Sysvring, Baseline, 1.2),
+            goal(Sysvring, Shaq, 7.0),
+            goal(Sysvring, Rtrb, 1.5),
+        ],
+        _ => vec![goal(InPlace, Baseline, 1.0)],
     };
-    aims.push(aim(Sysvring, Spin, 0.97));
-    aims
+    goals.push(goal(Sysvring, Spin, 0.97));
+    goals
 }
 
 /// Measures messages of `N` words, `count` per turn; fewer where a message is a system call.
 fn of_size<const N: usize>(
     cores: &Cores,
-    extent: Extent,
-    ways: &[Way],
+    effort: Effort,
+    transports: &[Transport],
     count: u64,
 ) -> io::Result<Rates> {
     let bytes = N * 8;
     // In-place access pays off only for messages of more than one word.
-    let fits = |way: &Way| way.takes(bytes) && (N > 1 || *way != Way::InPlace);
-    let ways: Vec<Way> = ways.iter().copied().filter(fits).collect();
-    let rounds = Rounds { rounds: extent.rounds(), turns: extent.pick(1, 3, 9) };
+    let fits = |transport: &Transport| {
+        transport.takes(bytes) && (N > 1 || *transport != Transport::InPlace)
+    };
+    let transports: Vec<Transport> = transports.iter().copied().filter(fits).collect();
+    let rounds = Schedule { rounds: effort.rounds(), turns: effort.pick(1, 3, 9) };
     let leftovers = Leftovers::default();
     let capacity = link::capacity(bytes);
-    let start = |way: Way| {
-        let count = if way.calls() { count / 20 } else { count };
-        let flow = Flow { way, bytes, capacity, count, batches: false };
+    let start = |transport: Transport| {
+        let count = if transport.calls() { count / 20 } else { count };
+        let flow = Flow { transport, bytes, capacity, count, batches: false };
         pair(flow, cores, &leftovers)
     };
-    let outcomes = contest(&ways, rounds, start, |_, pair| turn(pair))?;
+    let outcomes = interleave(&transports, rounds, start, |_, pair| turn(pair))?;
     let title = format!(
         "SPSC throughput, {}: Mmsg/s; {} rounds x {} turns of {count} messages, a \
          twentieth where a message is a system call",
@@ -73,15 +83,15 @@ fn of_size<const N: usize>(
         .into_iter()
         .map(|Outcome { figures: [rate], ratios: [ratio] }| (rate, ratio))
         .unzip();
-    let rates = Rates { bytes, ways, rates, ratios };
-    print_rates(title, &rates.standing(), &aims(bytes));
+    let rates = Rates { bytes, transports, rates, ratios };
+    print_rates(title, &rates.results(), &goals(bytes));
     Ok(rates)
 }
 
 /// The parameters of a stream.
 #[derive(Clone, Copy)]
 pub struct Flow {
-    pub way: Way,
+    pub transport: Transport,
     /// Size of a message.
     pub bytes: usize,
     /// Slots.
@@ -94,9 +104,9 @@ pub struct Flow {
 
 /// Starts the two ends of a stream.
 pub fn pair(flow: Flow, cores: &Cores, leftovers: &Leftovers) -> io::Result<Pair> {
-    let Flow { way, bytes, capacity, count, batches } = flow;
+    let Flow { transport, bytes, capacity, count, batches } = flow;
     let more: [&dyn ToString; 5] = [&bytes, &capacity, &count, &batches, &cores.apart.0];
-    link::start("stream", way, cores, &more, leftovers)
+    link::start("stream", transport, cores, &more, leftovers)
 }
 
 /// Runs one turn and returns its throughput in Mmsg/s.
@@ -106,25 +116,26 @@ pub fn turn((sender, receiver): &mut Pair) -> io::Result<[f64; 1]> {
     receiver.figures()
 }
 
-pub fn worker(orders: &mut Orders) {
-    let (role, way, bytes): (String, Way, usize) = (orders.next(), orders.next(), orders.next());
+pub fn worker(args: &mut Orders) {
+    let (role, transport, bytes): (String, Transport, usize) =
+        (args.next(), args.next(), args.next());
     let task = Task {
-        capacity: orders.next(),
-        count: orders.next(),
-        batches: orders.next(),
-        core: orders.next::<usize>(),
+        capacity: args.next(),
+        count: args.next(),
+        batches: args.next(),
+        core: args.next::<usize>(),
     };
-    match (way, bytes) {
-        (Way::Copy, _) if role == "receive" => size::copy(bytes, task.capacity, task.count),
-        (Way::Copy, _) => stand_by(),
-        (Way::InPlace, size::LARGEST) => large::<InPlace>(&role, task, orders),
-        (Way::Huge, size::LARGEST) => large::<Huge>(&role, task, orders),
-        (Way::Sysvring, size::LARGEST) => large::<Sysvring>(&role, task, orders),
-        (Way::Raw, size::LARGEST) => large::<Raw>(&role, task, orders),
-        (_, 8) => work::<1>(&role, way, task, orders),
-        (_, 64) => work::<8>(&role, way, task, orders),
-        (_, 1024) => work::<128>(&role, way, task, orders),
-        (_, 65536) => work::<8192>(&role, way, task, orders),
+    match (transport, bytes) {
+        (Transport::Copy, _) if role == "receive" => size::copy(bytes, task.capacity, task.count),
+        (Transport::Copy, _) => stand_by(),
+        (Transport::InPlace, size::LARGEST) => large::<InPlace>(&role, task, args),
+        (Transport::Huge, size::LARGEST) => large::<Huge>(&role, task, args),
+        (Transport::Sysvring, size::LARGEST) => large::<Sysvring>(&role, task, args),
+        (Transport::Baseline, size::LARGEST) => large::<Raw>(&role, task, args),
+        (_, 8) => work::<1>(&role, transport, task, args),
+        (_, 64) => work::<8>(&role, transport, task, args),
+        (_, 1024) => work::<128>(&role, transport, task, args),
+        (_, 65536) => work::<8192>(&role, transport, task, args),
         other => panic!("unknown stream: {other:?}"),
     }
 }
@@ -143,26 +154,26 @@ struct Task {
 }
 
 /// Runs one side for the largest messages, which few transports support.
-fn large<C: Carrier<{ size::LARGEST / 8 }>>(role: &str, task: Task, orders: &mut Orders) {
+fn large<C: IpcTransport<{ size::LARGEST / 8 }>>(role: &str, task: Task, args: &mut Orders) {
     match role {
         "send" => send::<C, _>(task),
-        "receive" => receive::<C, _>(task, &orders.next::<String>()),
+        "receive" => receive::<C, _>(task, &args.next::<String>()),
         other => panic!("unknown role: {other}"),
     }
 }
 
-fn work<const N: usize>(role: &str, way: Way, task: Task, orders: &mut Orders) {
+fn work<const N: usize>(role: &str, transport: Transport, task: Task, args: &mut Orders) {
     match role {
-        "send" => by_way!(way, send::<N>(task), idle()),
+        "send" => by_transport!(transport, send::<N>(task), idle()),
         "receive" => {
-            let address: String = orders.next();
-            by_way!(way, receive::<N>(task, &address), both(task))
+            let address: String = args.next();
+            by_transport!(transport, receive::<N>(task, &address), both(task))
         }
         other => panic!("unknown role: {other}"),
     }
 }
 
-fn send<C: Carrier<N>, const N: usize>(task: Task) {
+fn send<C: IpcTransport<N>, const N: usize>(task: Task) {
     let (offer, address) = C::offer(task.capacity);
     say(address);
     let mut tx = None;
@@ -195,7 +206,7 @@ fn send_batches<const N: usize>(
     }
 }
 
-fn receive<C: Carrier<N>, const N: usize>(task: Task, address: &str) {
+fn receive<C: IpcTransport<N>, const N: usize>(task: Task, address: &str) {
     receive_all(task, C::attach(address, task.capacity), |_| {});
 }
 

@@ -6,26 +6,26 @@
 
 use std::io;
 
-use crate::Extent;
-use crate::contest::rotated;
-use crate::link::Way;
+use crate::Effort;
+use crate::interleave::rotated;
+use crate::link::Transport;
 use crate::machine::Cores;
 use crate::pair;
-use crate::table::{Goal, Series, Table};
+use crate::table::{Bound, Series, Table};
 use crate::trace::{Counts, Tracer};
 
-const WAYS: &[Way] = &[Way::Raw, Way::Balanced, Way::Spin];
+const TRANSPORTS: &[Transport] = &[Transport::Baseline, Transport::Balanced, Transport::Spin];
 
-pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
-    let count: u64 = extent.pick(20_000, 5_000_000, 10_000_000);
-    let rounds = extent.pick(1, 3, 5);
-    let mut calls = vec![Series::default(); WAYS.len()];
+pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
+    let count: u64 = effort.pick(20_000, 5_000_000, 10_000_000);
+    let rounds = effort.pick(1, 3, 5);
+    let mut calls = vec![Series::default(); TRANSPORTS.len()];
     let mut rates = calls.clone();
-    let mut kinds = vec![Counts::new(); WAYS.len()];
+    let mut kinds = vec![Counts::new(); TRANSPORTS.len()];
     for round in 0..rounds {
-        for i in rotated(WAYS.len(), round) {
+        for i in rotated(TRANSPORTS.len(), round) {
             let (mut sender, mut receiver) =
-                pair::start("stream", WAYS[i], cores.apart, &[&8, &count])?;
+                pair::start("stream", TRANSPORTS[i], cores.apart, &[&8, &count])?;
             let tracer = Tracer::attach(&[sender.pid(), receiver.pid()])?;
             receiver.tell("go")?;
             sender.tell("go")?;
@@ -44,14 +44,15 @@ pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
     );
     let heads = ["", "median", "min", "max", "traced Mmsg/s", "target", "", "calls, all rounds"];
     let mut table = Table::new(title, &heads);
-    for (i, &way) in WAYS.iter().enumerate() {
+    for (i, &transport) in TRANSPORTS.iter().enumerate() {
         let mut cells = calls[i].cells(2).to_vec();
         cells.push(format!("{:.1}", rates[i].median()));
-        let goal = if way == Way::Raw { Goal::None } else { Goal::AtMost(100.0) };
+        let goal =
+            if transport == Transport::Baseline { Bound::None } else { Bound::AtMost(100.0) };
         // The target applies to the worst round.
-        cells.extend(goal.cells(calls[i].most()));
+        cells.extend(goal.cells(calls[i].max()));
         cells.push(list(&kinds[i]));
-        table.row(way.label(), cells);
+        table.row(transport.label(), cells);
     }
     table.print();
     Ok(())

@@ -10,35 +10,36 @@ use std::time::Duration;
 use sysvring::spsc::{Receiver, Sender};
 use sysvring_support::worker::{Orders, hear, say};
 
-use crate::contest::{Outcome, contest};
-use crate::link::{self, Way};
+use crate::interleave::Schedule;
+use crate::interleave::{Outcome, interleave};
+use crate::link::{self, Transport};
 use crate::machine::Cores;
 use crate::pair;
-use crate::table::{Goal, Series, Table};
-use crate::{Extent, clock, contest};
+use crate::table::{Bound, Series, Table};
+use crate::{Effort, clock};
 
-const WAYS: &[Way] = &[Way::Pipe, Way::Balanced, Way::Park];
+const TRANSPORTS: &[Transport] = &[Transport::Pipe, Transport::Balanced, Transport::Park];
 
-pub fn run(cores: &Cores, extent: Extent) -> io::Result<()> {
+pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
     let (first, second) = cores.apart;
     if first != second {
-        place("different processors", cores.apart, extent)?;
+        place("different processors", cores.apart, effort)?;
     }
-    place("the same processor", (first, first), extent)
+    place("the same processor", (first, first), effort)
 }
 
-fn place(name: &str, cores: (usize, usize), extent: Extent) -> io::Result<()> {
-    let count: u64 = extent.pick(10, 20, 30);
-    let extent = contest::Extent { rounds: extent.rounds(), turns: extent.pick(1, 3, 3) };
-    let start = |way| pair::start("wake", way, cores, &[&count]);
-    let outcomes = contest(WAYS, extent, start, |_, (sender, receiver)| {
+fn place(name: &str, cores: (usize, usize), effort: Effort) -> io::Result<()> {
+    let count: u64 = effort.pick(10, 20, 30);
+    let effort = Schedule { rounds: effort.rounds(), turns: effort.pick(1, 3, 3) };
+    let start = |transport| pair::start("wake", transport, cores, &[&count]);
+    let outcomes = interleave(TRANSPORTS, effort, start, |_, (sender, receiver)| {
         receiver.tell("go")?;
         sender.tell("go")?;
         receiver.figures::<3>()
     })?;
     let title = format!(
         "Wake-up latency, {name}: us from before send to after receive; {} rounds x {} turns of {count} messages",
-        extent.rounds, extent.turns
+        effort.rounds, effort.turns
     );
     let heads = [
         "",
@@ -54,46 +55,46 @@ fn place(name: &str, cores: (usize, usize), extent: Extent) -> io::Result<()> {
         "",
     ];
     let mut table = Table::new(title, &heads);
-    for (&way, Outcome { figures: [p50, p99, sleeps], ratios: [ratio, ..] }) in
-        WAYS.iter().zip(&outcomes)
+    for (&transport, Outcome { figures: [p50, p99, sleeps], ratios: [ratio, ..] }) in
+        TRANSPORTS.iter().zip(&outcomes)
     {
         let mut cells = p50.cells(1).to_vec();
         cells.push(format!("{:.1}", p99.median()));
         cells.push(format!("{:.2}", sleeps.median()));
-        if way != Way::Pipe {
+        if transport != Transport::Pipe {
             cells.extend(ratio.cells(2));
-            cells.extend(Goal::AtMost(1.1).cells(ratio.median()));
+            cells.extend(Bound::AtMost(1.1).cells(ratio.median()));
         }
-        table.row(way.label(), cells);
+        table.row(transport.label(), cells);
     }
     table.print();
     Ok(())
 }
 
-pub fn worker(orders: &mut Orders) {
-    let (role, way): (String, Way) = (orders.next(), orders.next());
-    let count: u64 = orders.next();
+pub fn worker(args: &mut Orders) {
+    let (role, transport): (String, Transport) = (args.next(), args.next());
+    let count: u64 = args.next();
     match role.as_str() {
-        "send" => send(way, count),
-        "receive" => receive(way, count, &orders.next::<String>()),
+        "send" => send(transport, count),
+        "receive" => receive(transport, count, &args.next::<String>()),
         other => panic!("unknown role: {other}"),
     }
 }
 
-fn send(way: Way, count: u64) {
-    if way == Way::Pipe {
+fn send(transport: Transport, count: u64) {
+    if transport == Transport::Pipe {
         let (mut tx, address) = link::pipe_sender();
         say(address);
         now_and_then(count, |time| tx.write_all(&time.to_ne_bytes()).expect("write"));
     } else {
-        let mut tx: Sender<u64> = link::sender(way);
+        let mut tx: Sender<u64> = link::sender(transport);
         say(tx.id());
         now_and_then(count, |time| tx.send(&time).expect("send"));
     }
 }
 
-fn receive(way: Way, count: u64, address: &str) {
-    if way == Way::Pipe {
+fn receive(transport: Transport, count: u64, address: &str) {
+    if transport == Transport::Pipe {
         let mut rx = link::pipe_receiver(address);
         delays(count, || {
             let mut time = [0; 8];
@@ -101,7 +102,7 @@ fn receive(way: Way, count: u64, address: &str) {
             u64::from_ne_bytes(time)
         });
     } else {
-        let mut rx: Receiver<u64> = link::receiver(way, address);
+        let mut rx: Receiver<u64> = link::receiver(transport, address);
         delays(count, || rx.recv().expect("receive"));
     }
 }

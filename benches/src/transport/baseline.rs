@@ -19,13 +19,13 @@ const CAPACITY: usize = 1024;
 
 /// A word padded to two cache lines.
 #[repr(C, align(128))]
-pub struct Apart(pub AtomicU64);
+pub struct CachePadded(pub AtomicU64);
 
 /// The start of the segment; the slots follow.
 #[repr(C)]
 struct Indexes {
-    tail: Apart,
-    head: Apart,
+    tail: CachePadded,
+    head: CachePadded,
 }
 
 /// A private System V segment, the same kind of memory as sysvring's. It is already marked for
@@ -224,7 +224,7 @@ pub struct Line(Segment);
 
 impl Line {
     pub fn create() -> Line {
-        Line(Segment::create(size_of::<Apart>()))
+        Line(Segment::create(size_of::<CachePadded>()))
     }
 
     pub fn attach(address: &str) -> Line {
@@ -238,7 +238,7 @@ impl Line {
     #[inline(always)]
     fn word(&self) -> &AtomicU64 {
         // SAFETY: every such segment is that long, initially zero, and lives as long as `self`.
-        unsafe { &(*self.0.start.cast::<Apart>()).0 }
+        unsafe { &(*self.0.start.cast::<CachePadded>()).0 }
     }
 
     #[inline(always)]

@@ -7,47 +7,47 @@ use std::os::fd::{AsRawFd, FromRawFd};
 
 use sysvring_support::worker::{hear, say};
 
-use crate::carrier::Carrier;
-use crate::contest::Pair;
+use crate::interleave::Pair;
 use crate::machine::Cores;
+use crate::traits::IpcTransport;
 use crate::{pair, queues};
 
-pub use crate::way::Way;
+pub use crate::transport::Transport;
 
 /// Runs `$run` with the implementation of a transport between processes, or `$local` with that of a
 /// transport within one process.
 #[macro_export]
-macro_rules! by_way {
-    ($way:expr, $run:ident :: <$n:ident> $args:tt, $local:ident $local_args:tt) => {
-        match $way {
-            $crate::link::Way::Sysvring => $run::<$crate::ours::Sysvring, $n> $args,
-            $crate::link::Way::Spin => $run::<$crate::ours::Spin, $n> $args,
-            $crate::link::Way::Park => $run::<$crate::ours::Park, $n> $args,
-            $crate::link::Way::Huge => $run::<$crate::ours::Huge, $n> $args,
-            $crate::link::Way::InPlace => $run::<$crate::ours::InPlace, $n> $args,
-            $crate::link::Way::Named => $run::<$crate::ours::Named, $n> $args,
-            $crate::link::Way::Many => $run::<$crate::ours::Many, $n> $args,
-            $crate::link::Way::Raw => $run::<$crate::shared::Raw, $n> $args,
-            $crate::link::Way::Line => $run::<$crate::shared::Line, $n> $args,
-            $crate::link::Way::Shaq => $run::<$crate::shared::Shaq, $n> $args,
-            $crate::link::Way::ShaqBlocking => $run::<$crate::shared::ShaqBlocking, $n> $args,
-            $crate::link::Way::ShmemIpc => $run::<$crate::others::ShmemIpc, $n> $args,
-            $crate::link::Way::Ipmpsc => $run::<$crate::others::Ipmpsc, $n> $args,
+macro_rules! by_transport {
+    ($transport:expr, $run:ident :: <$n:ident> $args:tt, $local:ident $local_args:tt) => {
+        match $transport {
+            $crate::link::Transport::Sysvring => $run::<$crate::ours::Sysvring, $n> $args,
+            $crate::link::Transport::Spin => $run::<$crate::ours::Spin, $n> $args,
+            $crate::link::Transport::Park => $run::<$crate::ours::Park, $n> $args,
+            $crate::link::Transport::Huge => $run::<$crate::ours::Huge, $n> $args,
+            $crate::link::Transport::InPlace => $run::<$crate::ours::InPlace, $n> $args,
+            $crate::link::Transport::Named => $run::<$crate::ours::Named, $n> $args,
+            $crate::link::Transport::Mpmc => $run::<$crate::ours::Many, $n> $args,
+            $crate::link::Transport::Baseline => $run::<$crate::shared::Raw, $n> $args,
+            $crate::link::Transport::CacheLine => $run::<$crate::shared::Line, $n> $args,
+            $crate::link::Transport::Shaq => $run::<$crate::shared::Shaq, $n> $args,
+            $crate::link::Transport::ShaqBlocking => $run::<$crate::shared::ShaqBlocking, $n> $args,
+            $crate::link::Transport::ShmemIpc => $run::<$crate::others::ShmemIpc, $n> $args,
+            $crate::link::Transport::Ipmpsc => $run::<$crate::others::Ipmpsc, $n> $args,
             #[cfg(feature = "large")]
-            $crate::link::Way::Iceoryx2 => $run::<$crate::large::Iceoryx2, $n> $args,
+            $crate::link::Transport::Iceoryx2 => $run::<$crate::large::Iceoryx2, $n> $args,
             #[cfg(feature = "large")]
-            $crate::link::Way::Iceoryx2Events => $run::<$crate::large::Iceoryx2Events, $n> $args,
+            $crate::link::Transport::Iceoryx2Events => $run::<$crate::large::Iceoryx2Events, $n> $args,
             #[cfg(feature = "large")]
-            $crate::link::Way::IpcChannel => $run::<$crate::large::IpcChannel, $n> $args,
-            $crate::link::Way::Pipe => $run::<$crate::kernel::Pipe, $n> $args,
-            $crate::link::Way::Unix => $run::<$crate::kernel::Unix, $n> $args,
-            $crate::link::Way::Tcp => $run::<$crate::kernel::Tcp, $n> $args,
-            $crate::link::Way::SysV => $run::<$crate::queues::SysV, $n> $args,
-            $crate::link::Way::Posix => $run::<$crate::queues::Posix, $n> $args,
-            $crate::link::Way::Rtrb => $local::<$crate::threads::Rtrb, $n> $local_args,
-            $crate::link::Way::Crossbeam => $local::<$crate::threads::Crossbeam, $n> $local_args,
-            $crate::link::Way::Std => $local::<$crate::threads::Std, $n> $local_args,
-            way => panic!("not SPSC: {way}"),
+            $crate::link::Transport::IpcChannel => $run::<$crate::large::IpcChannel, $n> $args,
+            $crate::link::Transport::Pipe => $run::<$crate::kernel::Pipe, $n> $args,
+            $crate::link::Transport::Unix => $run::<$crate::kernel::Unix, $n> $args,
+            $crate::link::Transport::Tcp => $run::<$crate::kernel::Tcp, $n> $args,
+            $crate::link::Transport::SysV => $run::<$crate::queues::SysV, $n> $args,
+            $crate::link::Transport::Posix => $run::<$crate::queues::Posix, $n> $args,
+            $crate::link::Transport::Rtrb => $local::<$crate::threads::Rtrb, $n> $local_args,
+            $crate::link::Transport::Crossbeam => $local::<$crate::threads::Crossbeam, $n> $local_args,
+            $crate::link::Transport::Std => $local::<$crate::threads::Std, $n> $local_args,
+            transport => panic!("not SPSC: {transport}"),
         }
     };
 }
@@ -84,7 +84,7 @@ pub fn same_memory(address: &str) -> File {
 
 /// Polls until there is a result: spins for a while, then yields the processor between polls. Used
 /// where a queue has no blocking call, as the examples of those queues do.
-pub fn insist<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn poll_until_some<T>(mut ask: impl FnMut() -> Option<T>) -> T {
     let mut asked = 0_u32;
     loop {
         if let Some(answer) = ask() {
@@ -101,44 +101,44 @@ pub fn insist<T>(mut ask: impl FnMut() -> Option<T>) -> T {
 /// Starts the two ends of a link, the sender first. Both receive the arguments `more`.
 pub fn start(
     part: &str,
-    way: Way,
+    transport: Transport,
     cores: &Cores,
     more: &[&dyn ToString],
     leftovers: &Leftovers,
 ) -> io::Result<Pair> {
-    let orders: [&dyn ToString; 3] = [&part, &"send", &way];
-    let mut sender = pair::worker(cores.apart.0, &[&orders[..], more].concat())?;
+    let args: [&dyn ToString; 3] = [&part, &"send", &transport];
+    let mut sender = pair::worker(cores.apart.0, &[&args[..], more].concat())?;
     let address = sender.hear()?;
-    leftovers.note(way, &address);
-    let orders: [&dyn ToString; 3] = [&part, &"receive", &way];
-    let mut receiver = pair::worker(cores.apart.1, &[&orders[..], more, &[&address]].concat())?;
+    leftovers.note(transport, &address);
+    let args: [&dyn ToString; 3] = [&part, &"receive", &transport];
+    let mut receiver = pair::worker(cores.apart.1, &[&args[..], more, &[&address]].concat())?;
     receiver.hear()?;
     Ok((sender, receiver))
 }
 
 /// Starts the two ends of a link and of another one back. Each receives the processor of the other,
 /// then `more`. Both the initiating and the answering side wait for `go`.
-pub fn start_back(
+pub fn start_ping_pong(
     part: &str,
-    way: Way,
+    transport: Transport,
     (first, second): (usize, usize),
     more: &[&dyn ToString],
     leftovers: &Leftovers,
 ) -> io::Result<Pair> {
-    let orders: [&dyn ToString; 4] = [&part, &"serve", &way, &second];
-    let mut server = pair::worker(first, &[&orders[..], more].concat())?;
+    let args: [&dyn ToString; 4] = [&part, &"serve", &transport, &second];
+    let mut server = pair::worker(first, &[&args[..], more].concat())?;
     let there = server.hear()?;
-    leftovers.note(way, &there);
-    let orders: [&dyn ToString; 4] = [&part, &"return", &way, &first];
-    let mut returner = pair::worker(second, &[&orders[..], more, &[&there]].concat())?;
+    leftovers.note(transport, &there);
+    let args: [&dyn ToString; 4] = [&part, &"return", &transport, &first];
+    let mut returner = pair::worker(second, &[&args[..], more, &[&there]].concat())?;
     let back = returner.hear()?;
-    leftovers.note(way, &back);
+    leftovers.note(transport, &back);
     server.tell(&back)?;
     Ok((server, returner))
 }
 
 /// Opens both ends on the initiating side.
-pub fn serving<C: Carrier<N>, const N: usize>() -> (C::Tx, C::Rx) {
+pub fn serving<C: IpcTransport<N>, const N: usize>() -> (C::Tx, C::Rx) {
     let (offer, address) = C::offer(CAPACITY);
     say(address);
     let back = hear();
@@ -146,7 +146,7 @@ pub fn serving<C: Carrier<N>, const N: usize>() -> (C::Tx, C::Rx) {
 }
 
 /// Opens both ends on the answering side.
-pub fn returning<C: Carrier<N>, const N: usize>(address: &str) -> (C::Tx, C::Rx) {
+pub fn returning<C: IpcTransport<N>, const N: usize>(address: &str) -> (C::Tx, C::Rx) {
     let rx = C::attach(address, CAPACITY);
     let (offer, address) = C::offer(CAPACITY);
     say(address);
@@ -155,22 +155,22 @@ pub fn returning<C: Carrier<N>, const N: usize>(address: &str) -> (C::Tx, C::Rx)
 
 /// Objects that outlive their users; removed when this is dropped.
 #[derive(Default)]
-pub struct Leftovers(RefCell<Vec<(Way, String)>>);
+pub struct Leftovers(RefCell<Vec<(Transport, String)>>);
 
 impl Leftovers {
     /// Notes an object that a worker created.
-    pub fn note(&self, way: Way, address: &str) {
-        self.0.borrow_mut().push((way, address.to_owned()));
+    pub fn note(&self, transport: Transport, address: &str) {
+        self.0.borrow_mut().push((transport, address.to_owned()));
     }
 }
 
 impl Drop for Leftovers {
     fn drop(&mut self) {
-        for (way, address) in self.0.take() {
-            match way {
-                Way::SysV => queues::remove_sysv(&address),
+        for (transport, address) in self.0.take() {
+            match transport {
+                Transport::SysV => queues::remove_sysv(&address),
                 #[cfg(feature = "large")]
-                Way::Iceoryx2 | Way::Iceoryx2Events => crate::large::clean_up(),
+                Transport::Iceoryx2 | Transport::Iceoryx2Events => crate::large::clean_up(),
                 _ => {}
             }
         }

@@ -13,13 +13,13 @@ use iceoryx2::service::port_factory::{event, publish_subscribe::PortFactory};
 use ipc_channel::ipc::{self, IpcBytesReceiver, IpcBytesSender, IpcOneShotServer, IpcSender};
 use sysvring::zerocopy::IntoBytes;
 
-use crate::carrier::{Carrier, Receive, Send};
-use crate::course::message;
 use crate::link;
+use crate::traits::{IpcTransport, Receive, Send};
+use crate::workload::message;
 
 fn fresh_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!("rivals/{}/{}", std::process::id(), NEXT.fetch_add(1, Relaxed))
+    format!("competitors/{}/{}", std::process::id(), NEXT.fetch_add(1, Relaxed))
 }
 
 /// Publish and subscribe, one of each. The publisher waits for room; the subscriber polls, as
@@ -59,7 +59,7 @@ pub fn clean_up() {
     drop(NodeBuilder::new().create::<Service>());
 }
 
-impl<const N: usize> Carrier<N> for Iceoryx2 {
+impl<const N: usize> IpcTransport<N> for Iceoryx2 {
     type Offer = Self::Tx;
     type Tx = End<Publisher<Service, [u64; N], ()>, N>;
     type Rx = End<Subscriber<Service, [u64; N], ()>, N>;
@@ -106,7 +106,7 @@ impl<const N: usize> Receive<N> for End<Subscriber<Service, [u64; N], ()>, N> {
 
     #[inline]
     fn look<R>(&mut self, _: &mut [u64; N], look: impl FnOnce(&[u64; N]) -> R) -> R {
-        look(&link::insist(|| self.port.receive().expect("receive")))
+        look(&link::poll_until_some(|| self.port.receive().expect("receive")))
     }
 }
 
@@ -137,7 +137,7 @@ fn signalled<P, S, const N: usize>(
     Signalled { end, signal: make(&service), _service: service }
 }
 
-impl<const N: usize> Carrier<N> for Iceoryx2Events {
+impl<const N: usize> IpcTransport<N> for Iceoryx2Events {
     type Offer = Self::Tx;
     type Tx = Signalled<Publisher<Service, [u64; N], ()>, Notifier<Service>, N>;
     type Rx = Signalled<Subscriber<Service, [u64; N], ()>, Listener<Service>, N>;
@@ -184,7 +184,7 @@ impl<const N: usize> Receive<N>
 /// Its bytes channel, which does not serialize.
 pub struct IpcChannel;
 
-impl<const N: usize> Carrier<N> for IpcChannel {
+impl<const N: usize> IpcTransport<N> for IpcChannel {
     type Offer = IpcOneShotServer<IpcBytesSender>;
     type Tx = IpcBytesSender;
     type Rx = IpcBytesReceiver;

@@ -2,8 +2,8 @@
 
 use std::sync::mpsc;
 
-use crate::carrier::{Local, Receive, Send};
 use crate::link;
+use crate::traits::{Local, Receive, Send};
 
 pub struct Rtrb;
 
@@ -19,13 +19,13 @@ impl<const N: usize> Local<N> for Rtrb {
 impl<const N: usize> Send<N> for rtrb::Producer<[u64; N]> {
     #[inline]
     fn send(&mut self, message: &[u64; N]) {
-        link::insist(|| self.push(*message).ok());
+        link::poll_until_some(|| self.push(*message).ok());
     }
 
     #[inline]
     fn send_batch(&mut self, messages: &[[u64; N]]) {
         let mut left = messages;
-        link::insist(|| {
+        link::poll_until_some(|| {
             left = self.push_partial_slice(left).1;
             left.is_empty().then_some(())
         });
@@ -35,12 +35,12 @@ impl<const N: usize> Send<N> for rtrb::Producer<[u64; N]> {
 impl<const N: usize> Receive<N> for rtrb::Consumer<[u64; N]> {
     #[inline]
     fn receive(&mut self, place: &mut [u64; N]) {
-        *place = link::insist(|| self.pop().ok());
+        *place = link::poll_until_some(|| self.pop().ok());
     }
 
     #[inline]
     fn receive_batch(&mut self, places: &mut Vec<[u64; N]>, most: usize) -> usize {
-        link::insist(|| match self.pop_partial_slice(&mut places[..most]).0.len() {
+        link::poll_until_some(|| match self.pop_partial_slice(&mut places[..most]).0.len() {
             0 => None,
             many => Some(many),
         })

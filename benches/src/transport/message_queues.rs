@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use sysvring::zerocopy::IntoBytes;
 
-use crate::carrier::{Carrier, Receive, Send};
+use crate::traits::{IpcTransport, Receive, Send};
 
 /// The type of all messages.
 const KIND: libc::c_long = 1;
@@ -30,7 +30,7 @@ pub fn remove_sysv(address: &str) {
     unsafe { libc::msgctl(id, libc::IPC_RMID, std::ptr::null_mut()) };
 }
 
-impl<const N: usize> Carrier<N> for SysV {
+impl<const N: usize> IpcTransport<N> for SysV {
     type Offer = Queue;
     type Tx = Queue;
     type Rx = Queue;
@@ -103,14 +103,14 @@ fn open(name: &str, size: Option<usize>) -> Descriptor {
     Descriptor(queue)
 }
 
-impl<const N: usize> Carrier<N> for Posix {
+impl<const N: usize> IpcTransport<N> for Posix {
     type Offer = Descriptor;
     type Tx = Descriptor;
     type Rx = Descriptor;
 
     fn offer(_: usize) -> (Descriptor, String) {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("/rivals-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
+        let name = format!("/competitors-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
         (open(&name, Some(N * 8)), name)
     }
 

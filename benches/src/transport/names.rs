@@ -5,11 +5,11 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 
-use crate::verdict::Contender;
+use crate::goals::Contender;
 
 /// A transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Way {
+pub enum Transport {
     /// A channel with default options.
     Sysvring,
     /// A channel whose members only spin.
@@ -23,11 +23,11 @@ pub enum Way {
     /// A channel opened by name.
     Named,
     /// An MPMC channel, used where the others are SPSC.
-    Many,
+    Mpmc,
     /// The SPSC baseline: a raw two-index ring.
-    Raw,
+    Baseline,
     /// The lower bound of latency: one cache line.
-    Line,
+    CacheLine,
     /// The MPMC baseline.
     Vyukov,
     /// The upper bound for large messages: bytes copied from a warm buffer into memory as large as
@@ -58,77 +58,85 @@ pub enum Way {
     Std,
 }
 
-impl Way {
+impl Transport {
     /// Returns its name in tables and plots.
     pub fn label(self) -> &'static str {
         match self {
-            Way::Sysvring => "sysvring",
-            Way::Spin => "sysvring, Wait::Spin",
-            Way::Park => "sysvring, Wait::Park",
-            Way::InPlace => "sysvring, in place",
-            Way::Huge => "sysvring, in place, huge pages",
-            Way::Named => "sysvring, by name",
-            Way::Many => "sysvring, MPMC",
-            Way::Raw => "baseline",
-            Way::Line => "one cache line",
-            Way::Vyukov => "Vyukov's ring",
-            Way::Copy => "plain copy, one processor",
-            Way::Shaq => "shaq 4.1",
-            Way::ShaqBlocking => "shaq 4.1, blocking",
-            Way::ShmemIpc => "shmem-ipc 0.3",
-            Way::Ipmpsc => "ipmpsc 0.5",
+            Transport::Sysvring => "sysvring",
+            Transport::Spin => "sysvring, Wait::Spin",
+            Transport::Park => "sysvring, Wait::Park",
+            Transport::InPlace => "sysvring, in place",
+            Transport::Huge => "sysvring, in place, huge pages",
+            Transport::Named => "sysvring, by name",
+            Transport::Mpmc => "sysvring, MPMC",
+            Transport::Baseline => "baseline",
+            Transport::CacheLine => "one cache line",
+            Transport::Vyukov => "Vyukov's ring",
+            Transport::Copy => "plain copy, one processor",
+            Transport::Shaq => "shaq 4.1",
+            Transport::ShaqBlocking => "shaq 4.1, blocking",
+            Transport::ShmemIpc => "shmem-ipc 0.3",
+            Transport::Ipmpsc => "ipmpsc 0.5",
             #[cfg(feature = "large")]
-            Way::Iceoryx2 => "iceoryx2 0.10",
+            Transport::Iceoryx2 => "iceoryx2 0.10",
             #[cfg(feature = "large")]
-            Way::Iceoryx2Events => "iceoryx2 0.10, events",
+            Transport::Iceoryx2Events => "iceoryx2 0.10, events",
             #[cfg(feature = "large")]
-            Way::IpcChannel => "ipc-channel 0.20",
-            Way::Pipe => "pipe",
-            Way::Unix => "Unix stream socket",
-            Way::Tcp => "TCP, loopback",
-            Way::SysV => "System V message queue",
-            Way::Posix => "POSIX message queue",
-            Way::Rtrb => "in-process: rtrb",
-            Way::Crossbeam => "in-process: crossbeam",
-            Way::Std => "in-process: std mpsc",
+            Transport::IpcChannel => "ipc-channel 0.20",
+            Transport::Pipe => "pipe",
+            Transport::Unix => "Unix stream socket",
+            Transport::Tcp => "TCP, loopback",
+            Transport::SysV => "System V message queue",
+            Transport::Posix => "POSIX message queue",
+            Transport::Rtrb => "in-process: rtrb",
+            Transport::Crossbeam => "in-process: crossbeam",
+            Transport::Std => "in-process: std mpsc",
         }
     }
 
     /// Returns whether it connects two processes.
     pub fn is_between(self) -> bool {
-        !matches!(self, Way::Rtrb | Way::Crossbeam | Way::Std)
+        !matches!(self, Transport::Rtrb | Transport::Crossbeam | Transport::Std)
     }
 
     /// Returns whether it is sysvring.
     pub fn is_ours(self) -> bool {
         matches!(
             self,
-            Way::Sysvring
-                | Way::Spin
-                | Way::Park
-                | Way::InPlace
-                | Way::Huge
-                | Way::Named
-                | Way::Many
+            Transport::Sysvring
+                | Transport::Spin
+                | Transport::Park
+                | Transport::InPlace
+                | Transport::Huge
+                | Transport::Named
+                | Transport::Mpmc
         )
     }
 
     /// Returns whether it is SPSC.
     pub fn is_single(self) -> bool {
-        !matches!(self, Way::Huge | Way::Named | Way::Many | Way::Vyukov | Way::Copy | Way::Line)
+        !matches!(
+            self,
+            Transport::Huge
+                | Transport::Named
+                | Transport::Mpmc
+                | Transport::Vyukov
+                | Transport::Copy
+                | Transport::CacheLine
+        )
     }
 
     /// Returns whether it is SPSC in its usual form, by value.
     pub fn is_plain(self) -> bool {
-        self.is_single() && !self.is_manner() && self != Way::InPlace
+        self.is_single() && !self.is_manner() && self != Transport::InPlace
     }
 
     /// Returns whether it differs from another contender only in its wait strategy.
     pub fn is_manner(self) -> bool {
         match self {
-            Way::Spin | Way::Park | Way::ShaqBlocking => true,
+            Transport::Spin | Transport::Park | Transport::ShaqBlocking => true,
             #[cfg(feature = "large")]
-            Way::Iceoryx2Events => true,
+            Transport::Iceoryx2Events => true,
             _ => false,
         }
     }
@@ -136,99 +144,117 @@ impl Way {
     /// Returns whether its throughput is measured; of the wait strategies, only sysvring's spinning
     /// one.
     pub fn has_stream(self) -> bool {
-        self.is_single() && !self.is_manner() || self == Way::Spin
+        self.is_single() && !self.is_manner() || self == Transport::Spin
     }
 
     /// Returns whether its one-way latency is measured.
     pub fn has_one_way(self) -> bool {
-        self.is_plain() || self == Way::Line
+        self.is_plain() || self == Transport::CacheLine
     }
 
     /// Returns whether its round trip is measured.
     pub fn has_round_trip(self) -> bool {
-        self.is_single() && self != Way::InPlace || self == Way::Line
+        self.is_single() && self != Transport::InPlace || self == Transport::CacheLine
     }
 
     /// Returns whether its idle CPU is measured.
     pub fn has_rest(self) -> bool {
-        self.is_single() && !matches!(self, Way::InPlace | Way::Spin)
+        self.is_single() && !matches!(self, Transport::InPlace | Transport::Spin)
     }
 
     /// Returns whether its open and close latency is measured.
     pub fn has_life(self) -> bool {
-        self.is_plain() || matches!(self, Way::Named | Way::Many)
+        self.is_plain() || matches!(self, Transport::Named | Transport::Mpmc)
     }
 
     /// Returns whether a waiting receiver spins without ever blocking.
     pub fn is_busy(self) -> bool {
         match self {
-            Way::Spin | Way::Raw | Way::Line | Way::Shaq | Way::Rtrb => true,
+            Transport::Spin
+            | Transport::Baseline
+            | Transport::CacheLine
+            | Transport::Shaq
+            | Transport::Rtrb => true,
             #[cfg(feature = "large")]
-            Way::Iceoryx2 => true,
+            Transport::Iceoryx2 => true,
             _ => false,
         }
     }
 
     /// Returns whether it supports batches.
     pub fn has_batches(self) -> bool {
-        use Way::{Pipe, Raw, Rtrb, Shaq, ShmemIpc, Sysvring, Tcp, Unix};
-        matches!(self, Sysvring | Raw | Shaq | ShmemIpc | Pipe | Unix | Tcp | Rtrb)
+        use Transport::{Baseline, Pipe, Rtrb, Shaq, ShmemIpc, Sysvring, Tcp, Unix};
+        matches!(self, Sysvring | Baseline | Shaq | ShmemIpc | Pipe | Unix | Tcp | Rtrb)
     }
 
     /// Returns whether it supports messages of this size.
     pub fn takes(self, bytes: usize) -> bool {
         // The default limits of the kernel's message queues.
-        bytes <= 8192 || !matches!(self, Way::SysV | Way::Posix)
+        bytes <= 8192 || !matches!(self, Transport::SysV | Transport::Posix)
     }
 
     /// Returns whether it takes part in the MPMC runs.
     pub fn is_many(self) -> bool {
-        matches!(self, Way::Sysvring | Way::InPlace | Way::Vyukov | Way::Shaq | Way::Crossbeam)
+        matches!(
+            self,
+            Transport::Sysvring
+                | Transport::InPlace
+                | Transport::Vyukov
+                | Transport::Shaq
+                | Transport::Crossbeam
+        )
     }
 
     /// Returns whether every message takes a system call or several.
     pub fn calls(self) -> bool {
         match self {
-            Way::Pipe | Way::Unix | Way::Tcp | Way::SysV | Way::Posix => true,
+            Transport::Pipe
+            | Transport::Unix
+            | Transport::Tcp
+            | Transport::SysV
+            | Transport::Posix => true,
             // A lock on which both sides block.
-            Way::Ipmpsc => true,
+            Transport::Ipmpsc => true,
             #[cfg(feature = "large")]
-            Way::IpcChannel => true,
+            Transport::IpcChannel => true,
             _ => false,
         }
     }
 
     /// Returns whether a message takes a system call when the other side is idle.
     pub fn calls_when_idle(self) -> bool {
-        self.calls() || self == Way::ShmemIpc
+        self.calls() || self == Transport::ShmemIpc
     }
 }
 
-impl Contender for Way {
+impl Contender for Transport {
     fn name(self) -> String {
         self.label().to_owned()
     }
 
-    fn is_yardstick(self) -> bool {
-        matches!(self, Way::Raw | Way::Line | Way::Vyukov | Way::Copy)
+    fn is_baseline(self) -> bool {
+        matches!(
+            self,
+            Transport::Baseline | Transport::CacheLine | Transport::Vyukov | Transport::Copy
+        )
     }
 
-    fn is_rival(self) -> bool {
-        self.is_between() && !self.is_ours() && !self.is_yardstick()
+    fn is_competitor(self) -> bool {
+        self.is_between() && !self.is_ours() && !self.is_baseline()
     }
 }
 
 /// The form in which it is passed to a child process.
-impl fmt::Display for Way {
+impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.to_possible_value().expect("none is skipped").get_name())
     }
 }
 
-impl FromStr for Way {
+impl FromStr for Transport {
     type Err = String;
 
-    fn from_str(name: &str) -> Result<Way, String> {
+    fn from_str(name: &str) -> Result<Transport, String> {
         ValueEnum::from_str(name, false)
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use sysvring::zerocopy::IntoBytes;
 
-use crate::carrier::{Carrier, Receive, Send};
+use crate::traits::{IpcTransport, Receive, Send};
 
 /// An end that is a file.
 pub struct Stream<F>(F);
@@ -43,7 +43,7 @@ impl<F: Read, const N: usize> Receive<N> for Stream<F> {
 
 pub struct Pipe;
 
-impl<const N: usize> Carrier<N> for Pipe {
+impl<const N: usize> IpcTransport<N> for Pipe {
     type Offer = PipeWriter;
     type Tx = Stream<PipeWriter>;
     type Rx = Stream<File>;
@@ -75,7 +75,7 @@ impl Unix {
     /// Creates a listening socket and returns its name.
     pub fn listen() -> (UnixListener, String) {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("rivals-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
+        let name = format!("competitors-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
         (UnixListener::bind_addr(&Unix::address(&name)).expect("a socket"), name)
     }
 
@@ -84,7 +84,7 @@ impl Unix {
     }
 }
 
-impl<const N: usize> Carrier<N> for Unix {
+impl<const N: usize> IpcTransport<N> for Unix {
     type Offer = UnixListener;
     type Tx = Stream<UnixStream>;
     type Rx = Stream<UnixStream>;
@@ -105,7 +105,7 @@ impl<const N: usize> Carrier<N> for Unix {
 /// TCP over the loopback device, with `TCP_NODELAY`.
 pub struct Tcp;
 
-impl<const N: usize> Carrier<N> for Tcp {
+impl<const N: usize> IpcTransport<N> for Tcp {
     type Offer = TcpListener;
     type Tx = Stream<TcpStream>;
     type Rx = Stream<TcpStream>;

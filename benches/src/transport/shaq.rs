@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use shaq::spsc;
 
-use crate::carrier::{Carrier, Receive, Send};
+use crate::baseline::{self, Consumer, Producer};
 use crate::link;
-use crate::yardstick::{self, Consumer, Producer};
+use crate::traits::{IpcTransport, Receive, Send};
 
 /// The SPSC baseline: a raw two-index ring.
 pub struct Raw;
 
-impl<const N: usize> Carrier<N> for Raw {
+impl<const N: usize> IpcTransport<N> for Raw {
     type Offer = Producer<[u64; N]>;
     type Tx = Producer<[u64; N]>;
     type Rx = Consumer<[u64; N]>;
@@ -62,15 +62,15 @@ impl<const N: usize> Receive<N> for Consumer<[u64; N]> {
 pub struct Line;
 
 /// The receiving end, and the word that it last received.
-pub struct Watched(yardstick::Line, u64);
+pub struct Watched(baseline::Line, u64);
 
-impl<const N: usize> Carrier<N> for Line {
-    type Offer = yardstick::Line;
-    type Tx = yardstick::Line;
+impl<const N: usize> IpcTransport<N> for Line {
+    type Offer = baseline::Line;
+    type Tx = baseline::Line;
     type Rx = Watched;
 
     fn offer(_: usize) -> (Self::Offer, String) {
-        let line = yardstick::Line::create();
+        let line = baseline::Line::create();
         let address = line.address();
         (line, address)
     }
@@ -80,14 +80,14 @@ impl<const N: usize> Carrier<N> for Line {
     }
 
     fn attach(address: &str, _: usize) -> Self::Rx {
-        Watched(yardstick::Line::attach(address), 0)
+        Watched(baseline::Line::attach(address), 0)
     }
 }
 
-impl<const N: usize> Send<N> for yardstick::Line {
+impl<const N: usize> Send<N> for baseline::Line {
     #[inline]
     fn send(&mut self, message: &[u64; N]) {
-        yardstick::Line::send(self, message[0]);
+        baseline::Line::send(self, message[0]);
     }
 }
 
@@ -102,7 +102,7 @@ impl<const N: usize> Receive<N> for Watched {
 /// shaq's SPSC queue.
 pub struct Shaq;
 
-impl<const N: usize> Carrier<N> for Shaq {
+impl<const N: usize> IpcTransport<N> for Shaq {
     type Offer = (spsc::Producer<[u64; N]>, File);
     type Tx = (spsc::Producer<[u64; N]>, File);
     type Rx = spsc::Consumer<[u64; N]>;
@@ -130,13 +130,13 @@ impl<const N: usize> Carrier<N> for Shaq {
 impl<const N: usize> Send<N> for (spsc::Producer<[u64; N]>, File) {
     #[inline]
     fn send(&mut self, message: &[u64; N]) {
-        link::insist(|| self.0.try_write(*message).ok());
+        link::poll_until_some(|| self.0.try_write(*message).ok());
     }
 
     #[inline]
     fn send_batch(&mut self, messages: &[[u64; N]]) {
         let mut left = messages.iter().peekable();
-        link::insist(|| {
+        link::poll_until_some(|| {
             let mut batch = self.0.write_batch();
             while let Some(message) = left.peek() {
                 batch.try_write(**message).ok()?;
@@ -150,13 +150,13 @@ impl<const N: usize> Send<N> for (spsc::Producer<[u64; N]>, File) {
 impl<const N: usize> Receive<N> for spsc::Consumer<[u64; N]> {
     #[inline]
     fn receive(&mut self, place: &mut [u64; N]) {
-        *place = link::insist(|| self.try_read());
+        *place = link::poll_until_some(|| self.try_read());
     }
 
     #[inline]
     fn receive_batch(&mut self, places: &mut Vec<[u64; N]>, most: usize) -> usize {
         let most = NonZeroUsize::new(most).expect("at least one");
-        link::insist(|| {
+        link::poll_until_some(|| {
             let batch = self.try_reserve_read_batch(most)?;
             places.iter_mut().zip(&batch).for_each(|(place, message)| *place = *message);
             Some(batch.len())
@@ -171,9 +171,9 @@ pub struct ShaqBlocking;
 /// The receiving end.
 pub struct Blocking<const N: usize>(spsc::Consumer<[u64; N]>);
 
-impl<const N: usize> Carrier<N> for ShaqBlocking {
-    type Offer = <Shaq as Carrier<N>>::Offer;
-    type Tx = <Shaq as Carrier<N>>::Tx;
+impl<const N: usize> IpcTransport<N> for ShaqBlocking {
+    type Offer = <Shaq as IpcTransport<N>>::Offer;
+    type Tx = <Shaq as IpcTransport<N>>::Tx;
     type Rx = Blocking<N>;
 
     fn offer(capacity: usize) -> (Self::Offer, String) {
@@ -181,7 +181,7 @@ impl<const N: usize> Carrier<N> for ShaqBlocking {
     }
 
     fn accept(offer: Self::Offer) -> Self::Tx {
-        <Shaq as Carrier<N>>::accept(offer)
+        <Shaq as IpcTransport<N>>::accept(offer)
     }
 
     fn attach(address: &str, capacity: usize) -> Self::Rx {

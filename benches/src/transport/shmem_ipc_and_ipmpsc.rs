@@ -13,8 +13,8 @@ use sysvring::zerocopy::IntoBytes;
 use uds::UnixStreamExt;
 use zerocopy_03 as zerocopy;
 
-use crate::carrier::{Carrier, Receive, Send};
 use crate::kernel::Unix;
+use crate::traits::{IpcTransport, Receive, Send};
 
 /// A message as shmem-ipc requires it: a type with the traits of an older zerocopy.
 #[derive(Clone, Copy)]
@@ -38,7 +38,7 @@ pub struct ShmemIpc;
 /// Descriptors of a ring: its memory and two signals.
 const DESCRIPTORS: usize = 3;
 
-impl<const N: usize> Carrier<N> for ShmemIpc {
+impl<const N: usize> IpcTransport<N> for ShmemIpc {
     type Offer = Self::Tx;
     type Tx = sharedring::Sender<Words<N>>;
     type Rx = sharedring::Receiver<Words<N>>;
@@ -137,7 +137,7 @@ pub struct Ipmpsc;
 /// Bytes per message in addition to its own: two lengths.
 const ENVELOPE: usize = 16;
 
-impl<const N: usize> Carrier<N> for Ipmpsc {
+impl<const N: usize> IpcTransport<N> for Ipmpsc {
     type Offer = ipmpsc::Sender;
     type Tx = ipmpsc::Sender;
     type Rx = ipmpsc::Receiver;
@@ -146,7 +146,7 @@ impl<const N: usize> Carrier<N> for Ipmpsc {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         // Its files are mapped, so they are placed in memory.
         let address =
-            format!("/dev/shm/rivals-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
+            format!("/dev/shm/competitors-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
         let bytes = u32::try_from(capacity * (N * 8 + ENVELOPE)).expect("not so large");
         let ring = SharedRingBuffer::create(&address, bytes).expect("a ring");
         (ipmpsc::Sender::new(ring), address)

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use sysvring::{Lifetime, Options, Wait, mpmc, spsc as ours};
 
-use crate::carrier::{Carrier, Receive, Send};
-use crate::course::write;
+use crate::traits::{IpcTransport, Receive, Send};
+use crate::workload::write;
 
 /// A channel with one of the wait strategies.
 pub struct Waiting<const MANNER: usize>;
@@ -31,7 +31,7 @@ fn attach<const N: usize>(wait: Wait, address: &str) -> ours::Receiver<[u64; N]>
     Options::id(address.parse().expect("an id")).wait(wait).attach().expect("the channel")
 }
 
-impl<const MANNER: usize, const N: usize> Carrier<N> for Waiting<MANNER> {
+impl<const MANNER: usize, const N: usize> IpcTransport<N> for Waiting<MANNER> {
     type Offer = ours::Sender<[u64; N]>;
     type Tx = ours::Sender<[u64; N]>;
     type Rx = ours::Receiver<[u64; N]>;
@@ -77,14 +77,14 @@ impl<const N: usize> Receive<N> for ours::Receiver<[u64; N]> {
 /// A channel opened by name.
 pub struct Named;
 
-impl<const N: usize> Carrier<N> for Named {
+impl<const N: usize> IpcTransport<N> for Named {
     type Offer = ours::Sender<[u64; N]>;
     type Tx = ours::Sender<[u64; N]>;
     type Rx = ours::Receiver<[u64; N]>;
 
     fn offer(capacity: usize) -> (Self::Offer, String) {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("rivals-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
+        let name = format!("competitors-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
         let options = Options::named(&*name).lifetime(Lifetime::LastMember).capacity(capacity);
         (options.create().expect("a channel"), name)
     }
@@ -101,7 +101,7 @@ impl<const N: usize> Carrier<N> for Named {
 /// An MPMC channel.
 pub struct Many;
 
-impl<const N: usize> Carrier<N> for Many {
+impl<const N: usize> IpcTransport<N> for Many {
     type Offer = mpmc::Sender<[u64; N]>;
     type Tx = mpmc::Sender<[u64; N]>;
     type Rx = mpmc::Receiver<[u64; N]>;
@@ -147,7 +147,7 @@ pub type Huge = Lying<true>;
 /// One end.
 pub struct There<E>(E);
 
-impl<const HUGE: bool, const N: usize> Carrier<N> for Lying<HUGE> {
+impl<const HUGE: bool, const N: usize> IpcTransport<N> for Lying<HUGE> {
     type Offer = Self::Tx;
     type Tx = There<ours::Sender<[u64; N]>>;
     type Rx = There<ours::Receiver<[u64; N]>>;

@@ -2,14 +2,14 @@
 
 use std::hint::black_box;
 
-use crate::course::{shown, write};
+use crate::workload::{shown, write};
 
 /// Messages per batch.
 pub const BATCH: usize = 16;
 
 /// An SPSC transport between processes, for messages of `N` words. The sender's process offers, the
 /// receiver's process attaches.
-pub trait Carrier<const N: usize> {
+pub trait IpcTransport<const N: usize> {
     /// The state before the receiver attaches.
     type Offer;
     type Tx: Send<N>;

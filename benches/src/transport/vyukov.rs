@@ -10,15 +10,15 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-use crate::yardstick::{Apart, Segment};
+use crate::baseline::{CachePadded, Segment};
 
 /// Slots: the default capacity of a sysvring channel.
 const CAPACITY: u64 = 1024;
 
 #[repr(C)]
 struct Indexes {
-    tail: Apart,
-    head: Apart,
+    tail: CachePadded,
+    head: CachePadded,
 }
 
 /// A handle for sending and receiving, for any number of processes.

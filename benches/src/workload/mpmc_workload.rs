@@ -5,7 +5,7 @@ use sysvring_support::worker::{hear, say};
 use crate::clock;
 
 /// The workload of a member once it has joined; it runs until the process is killed.
-pub trait Course {
+pub trait MpmcWorkload {
     /// Sends messages, each identified by its first word.
     fn send(&self, send: impl FnMut(u64));
 
@@ -16,7 +16,7 @@ pub trait Course {
 /// Turns of a fixed message count, after a tenth as many to warm up.
 pub struct Turns(pub u64);
 
-impl Course for Turns {
+impl MpmcWorkload for Turns {
     fn send(&self, mut send: impl FnMut(u64)) {
         loop {
             hear();

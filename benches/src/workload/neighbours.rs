@@ -48,8 +48,8 @@ impl Neighbours {
 }
 
 /// Runs a busy loop.
-pub fn worker(orders: &mut Orders) {
-    be_nice(orders.next());
+pub fn worker(args: &mut Orders) {
+    be_nice(args.next());
     say("ready");
     hear();
     loop {

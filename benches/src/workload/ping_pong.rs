@@ -17,11 +17,11 @@ pub fn turns(count: u64, mut answer: impl FnMut()) {
 /// Runs the initiating side and reports, for each turn, half of the round trip: median, 99th and
 /// 99.9th percentile and maximum, in nanoseconds. Each message reads the clock once, so the cost of
 /// reading it is the same for every transport.
-pub fn timed_turns(count: u64, mut there_and_back: impl FnMut(u64) -> u64) {
+pub fn timed_turns(count: u64, mut round_trip: impl FnMut(u64) -> u64) {
     let mut samples = vec![0u32; count as usize];
     let mut next = 1;
     let mut one = || {
-        assert_eq!(there_and_back(next), next);
+        assert_eq!(round_trip(next), next);
         next += 1;
     };
     loop {

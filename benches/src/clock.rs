@@ -43,7 +43,6 @@ pub fn ticks() -> u64 {
 }
 
 /// Measures the length of a tick in nanoseconds; takes some milliseconds.
-#[allow(dead_code, reason = "not used by every benchmark that includes this file")]
 pub fn tick() -> f64 {
     let (start, first) = (now(), ticks());
     while now() - start < 5_000_000 {}

@@ -12,7 +12,8 @@ use std::io;
 
 use sysvring_support::worker::Worker;
 
-use crate::table::Series;
+use crate::effort::Schedule;
+use crate::report::table::Series;
 
 /// The two processes at the ends of a transport.
 pub type Pair = (Worker, Worker);
@@ -25,42 +26,35 @@ pub struct Outcome<const F: usize> {
     pub ratios: [Series; F],
 }
 
-/// The number of rounds, and of turns per round.
-#[derive(Clone, Copy)]
-pub struct Schedule {
-    pub rounds: usize,
-    pub turns: usize,
-}
-
 /// Starts a pair for every contender and runs their turns in rotated order, one at a time, while
 /// the other pairs are blocked.
-pub fn interleave<W: Copy, const F: usize>(
-    transports: &[W],
+pub fn interleave<C: Copy, const F: usize>(
+    contenders: &[C],
     schedule: Schedule,
-    start: impl Fn(W) -> io::Result<Pair>,
-    mut turn: impl FnMut(W, &mut Pair) -> io::Result<[f64; F]>,
+    start: impl Fn(C) -> io::Result<Pair>,
+    mut turn: impl FnMut(C, &mut Pair) -> io::Result<[f64; F]>,
 ) -> io::Result<Vec<Outcome<F>>> {
     let none = || std::array::from_fn(|_| Series::default());
     let mut outcomes: Vec<Outcome<F>> =
-        transports.iter().map(|_| Outcome { figures: none(), ratios: none() }).collect();
+        contenders.iter().map(|_| Outcome { figures: none(), ratios: none() }).collect();
     for round in 0..schedule.rounds {
-        let mut pairs = transports
+        let mut pairs = contenders
             .iter()
-            .map(|&transport| start(transport))
+            .map(|&contender| start(contender))
             .collect::<io::Result<Vec<Pair>>>()?;
-        let mut turns: Vec<[Series; F]> = transports.iter().map(|_| none()).collect();
+        let mut turns: Vec<[Series; F]> = contenders.iter().map(|_| none()).collect();
         for t in 0..schedule.turns {
-            for i in rotated(transports.len(), round + t) {
-                let figures = turn(transports[i], &mut pairs[i])?;
+            for i in rotated(contenders.len(), round + t) {
+                let figures = turn(contenders[i], &mut pairs[i])?;
                 for (series, figure) in turns[i].iter_mut().zip(figures) {
                     series.push(figure);
                 }
             }
         }
-        for (outcome, turns_of_transport) in outcomes.iter_mut().zip(&turns) {
+        for (outcome, turns_of_contender) in outcomes.iter_mut().zip(&turns) {
             for f in 0..F {
-                outcome.figures[f].push(turns_of_transport[f].median());
-                outcome.ratios[f].push(turns_of_transport[f].over(&turns[0][f]).median());
+                outcome.figures[f].push(turns_of_contender[f].median());
+                outcome.ratios[f].push(turns_of_contender[f].over(&turns[0][f]).median());
             }
         }
     }

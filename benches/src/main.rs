@@ -1,107 +1,61 @@
-//! Compares sysvring with similar crates and kernel facilities, interleaved in one run. Each is
-//! used as its own documentation advises.
+//! Measures what a channel costs, checks the targets, and compares sysvring with similar crates and
+//! kernel facilities, each used as its own documentation advises. Two processes, pinned to two
+//! processors, exchange messages through each transport, interleaved in one run. The baseline is a
+//! raw two-index ring without blocking, validation or crash recovery; for MPMC it is Vyukov's queue.
 //!
 //! ```text
-//! cargo run --release --manifest-path benches/Cargo.toml                     about two minutes
-//! cargo run --release --manifest-path benches/Cargo.toml -- stream many      selected parts
-//! cargo run --release --manifest-path benches/Cargo.toml --features large -- --full --plots docs/plots
+//! cargo run --release --manifest-path benches/Cargo.toml -- --quick                all scenarios
+//! cargo run --release --manifest-path benches/Cargo.toml -- --quick stream mpmc    some of them
+//! cargo run --release --manifest-path benches/Cargo.toml -- contended --rows "one processor"
+//! cargo run --release --manifest-path benches/Cargo.toml --features competitors -- --quick
+//! cargo run --release --manifest-path benches/Cargo.toml --features large -- --plots docs/plots
 //! ```
 //!
-//! The last command runs more rounds, includes the competitors that take minutes to build, and
-//! draws the plots: it produces the tables and plots of the README and of `docs/benchmarks.md`.
-//! Compare ratios: they are taken within a round, in which both contenders ran a moment apart. The
-//! *baseline* is a raw two-index ring without blocking, validation or crash recovery; for MPMC it
-//! is Vyukov's queue.
-#![allow(dead_code, reason = "not all code shared with the other benchmark is used here")]
+//! The last command includes the competitors that take minutes to build, and prints and draws the
+//! tables and plots of the README and of `docs/benchmarks.md`.
+//!
+//! Absolute figures differ between runs and machines: compare only rows of one table. Every ratio
+//! is taken within a round, in which both contenders ran a moment apart; tables show the median.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "for the library only; a benchmark pins, traces and kills processes"
+)]
 
-#[path = "transport/baseline.rs"]
-mod baseline;
-#[path = "scenario/batches.rs"]
-mod batches;
-#[path = "scenario/capacity.rs"]
-mod capacity;
 mod clock;
-#[path = "effort.rs"]
 mod effort;
-#[path = "report/goals.rs"]
-mod goals;
-#[path = "interleave.rs"]
 mod interleave;
-#[path = "transport/pipes_and_sockets.rs"]
-mod kernel;
-#[cfg(feature = "large")]
-#[path = "transport/iceoryx2_and_ipc_channel.rs"]
-mod large;
-#[path = "scenario/lifecycle.rs"]
-mod life;
-#[path = "transport/ends.rs"]
-mod link;
 mod machine;
-#[path = "scenario/mpmc.rs"]
-mod many;
-#[path = "scenario/mpmc_fixed_count.rs"]
-mod mpmc_fixed_count;
-#[path = "scenario/mpmc_fixed_time.rs"]
-mod mpmc_fixed_time;
-#[path = "scenario/one_way.rs"]
-mod one_way;
-#[path = "transport/shmem_ipc_and_ipmpsc.rs"]
-mod others;
-#[path = "transport/sysvring.rs"]
-mod ours;
-#[path = "scenario/open_loop.rs"]
-mod paced;
-mod pair;
-#[path = "report/plot.rs"]
-mod plot;
-#[path = "transport/message_queues.rs"]
-mod queues;
-#[path = "report/stream_summary.rs"]
-mod rates;
-#[path = "scenario/cpu_usage.rs"]
-mod rest;
-#[path = "scenario/round_trip.rs"]
-mod round_trip;
-#[path = "transport/shaq.rs"]
-mod shared;
-#[path = "scenario/bandwidth.rs"]
-mod size;
-#[path = "scenario/stream.rs"]
-mod stream;
-#[path = "report/table.rs"]
-mod table;
-#[path = "workload/mpmc_workload.rs"]
-mod team;
-#[path = "transport/in_process.rs"]
-mod threads;
+mod report;
+mod scenario;
 mod trace;
-#[path = "transport/traits.rs"]
-mod traits;
-#[path = "transport/names.rs"]
 mod transport;
-#[path = "workload/ping_pong.rs"]
-mod trip;
-#[path = "transport/vyukov.rs"]
-mod vyukov;
-#[path = "workload/stream_workload.rs"]
 mod workload;
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use sysvring_support::worker;
+use sysvring_support::worker::{self, Orders};
 
-pub(crate) use crate::effort::Effort;
-use crate::link::Transport;
-use crate::plot::Plots;
+use crate::effort::Effort;
+use crate::machine::Cores;
+use crate::report::plot::Plots;
+use crate::report::stream_summary;
+use crate::scenario::{
+    bandwidth, batches, capacity, contended, cpu_usage, crash_detection, idle, late, lifecycle,
+    mpmc, one_way, open_loop, round_trip, stream, syscalls, wake,
+};
+use crate::transport::{Transport, ends};
+use crate::workload::neighbours;
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Part {
-    /// SPSC throughput, 8 B to 64 KiB
+enum Scenario {
+    /// SPSC throughput, 8 B to 64 KiB, and in batches of 16
     Stream,
     /// Bandwidth in messages of 64 KiB and 1 MiB
-    Size,
+    Bandwidth,
     /// Throughput by the capacity of the ring
     Capacity,
     /// One-way latency
@@ -109,121 +63,153 @@ enum Part {
     /// Round-trip latency, by wait strategy and placement
     RoundTrip,
     /// Latency of messages sent at a fixed rate (open loop)
-    Paced,
+    OpenLoop,
     /// MPMC throughput
-    Many,
-    /// Idle CPU, and CPU time at a low message rate
-    Rest,
+    #[value(alias = "many")]
+    Mpmc,
+    /// System calls while both sides are awake
+    Syscalls,
+    /// Wake-up latency of a parked receiver
+    Wake,
+    /// Time until the death of the peer is detected
+    #[value(alias = "death")]
+    CrashDetection,
+    /// CPU time of a parked receiver and of a parked sender
+    Idle,
+    /// Idle CPU, and CPU time and system calls per message at low rates
+    #[value(alias = "sparse")]
+    CpuUsage,
+    /// Throughput of each wait strategy on shared processors
+    Contended,
+    /// Overshoot of timed calls on a shared processor
+    Late,
     /// Open and close latency, memory, and recovery after a crash
-    Life,
+    Lifecycle,
 }
 
-/// Compares sysvring with its competitors, between processes pinned to two processors.
-///
-/// A default run takes about two minutes; `--full --plots docs/plots` prints the tables and draws
-/// the plots of the documentation.
+/// Measures sysvring against a baseline and against competitors, between two pinned processes.
 #[derive(Parser)]
 struct Arguments {
-    /// Parts to run [default: all]
-    parts: Vec<Part>,
-    /// Competitors to include [default: all]
+    /// Scenarios to run [default: all]
+    scenarios: Vec<Scenario>,
+    /// Transports that take part, e.g. "sysvring,baseline" [default: sysvring and the baselines, and
+    /// all competitors that are built in]
+    #[arg(long, value_delimiter = ',', hide_possible_values = true)]
+    only: Vec<Transport>,
+    /// Run only the rows of `contended` that contain this text, e.g. "round trips: one processor"
     #[arg(long)]
-    beside: Vec<Transport>,
-    /// More rounds, more messages
+    rows: Option<String>,
+    /// Fewer rounds, fewer messages
     #[arg(long)]
-    full: bool,
-    /// Draw the plots as SVG into this folder, for the parts that have one
-    #[arg(long, value_name = "FOLDER")]
-    plots: Option<PathBuf>,
-    /// Run every part once and briefly; the figures are meaningless
+    quick: bool,
+    /// Run every scenario once and briefly; the figures are meaningless
     #[arg(long)]
     smoke: bool,
+    /// Draw the plots as SVG into this folder, for the scenarios that have one
+    #[arg(long, value_name = "FOLDER")]
+    plots: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
     if let Some(mut args) = worker::orders() {
-        worker::pin(args.next());
-        match args.next::<String>().as_str() {
-            "stream" => stream::worker(&mut args),
-            "one-way" => one_way::worker(&mut args),
-            "round-trip" => round_trip::worker(&mut args),
-            "life" => life::worker(&mut args),
-            "rest" => rest::worker(&mut args),
-            "paced" => paced::worker(&mut args),
-            "many" => many::worker(&mut args),
-            "mpmc_fixed_time" => many::member(&mut args),
-            other => panic!("unknown task: {other}"),
-        }
+        work(&mut args);
         return ExitCode::SUCCESS;
     }
     let arguments = Arguments::parse();
-    let effort = match (arguments.smoke, arguments.full) {
+    if let Some(missing) = arguments.only.iter().find(|transport| !transport.is_built()) {
+        println!("FAILED: {missing} is not built in; use --features competitors, or large");
+        return ExitCode::FAILURE;
+    }
+    let effort = match (arguments.smoke, arguments.quick) {
         (true, _) => Effort::Smoke,
-        (false, true) => Effort::Full,
-        (false, false) => Effort::Quick,
+        (false, true) => Effort::Quick,
+        (false, false) => Effort::Full,
     };
     let cores = machine::cores();
     machine::introduce(&cores, effort);
-    let start = clock::now();
-    let result = run(&arguments, &cores, effort);
-    println!("\n{:.0} s in all.", (clock::now() - start) as f64 / 1e9);
-    // Workers are killed when they are done, which leaves their semaphore sets behind.
-    let reaped = sysvring::reap();
-    match (result, reaped) {
-        (Ok(()), Ok(_)) => ExitCode::SUCCESS,
-        (result, reaped) => {
-            eprintln!("FAILED: {:?} {:?}", result.err(), reaped.err());
-            ExitCode::FAILURE
+    let (start, mut failed) = (clock::now(), false);
+    for &scenario in Scenario::value_variants() {
+        if !arguments.scenarios.is_empty() && !arguments.scenarios.contains(&scenario) {
+            continue;
         }
+        let result = run(scenario, &arguments, &cores, effort);
+        ends::remove_leftovers();
+        // Workers are killed when they are done, which leaves their semaphore sets behind.
+        let reaped = sysvring::reap().map_err(io::Error::other);
+        if let Err(error) = result.and(reaped.map(drop)) {
+            println!("\nFAILED: {error}");
+            failed = true;
+        }
+    }
+    println!("\n{:.0} s in all.", (clock::now() - start) as f64 / 1e9);
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn run(scenario: Scenario, arguments: &Arguments, cores: &Cores, effort: Effort) -> io::Result<()> {
+    let plots = arguments.plots.as_deref().map(|folder| Plots::new(folder, cores)).transpose()?;
+    let among = |takes_part: fn(Transport) -> bool| -> Vec<Transport> {
+        let selected = |transport| match arguments.only.is_empty() {
+            true => Transport::is_default(transport),
+            false => arguments.only.contains(&transport),
+        };
+        let all = Transport::value_variants().iter().copied();
+        all.filter(|&transport| takes_part(transport) && selected(transport)).collect()
+    };
+    match scenario {
+        Scenario::Stream => {
+            let transports = among(Transport::has_stream);
+            let sizes = stream::run(cores, effort, &transports)?;
+            let batches = batches::run(cores, effort, &transports)?;
+            stream_summary::print(&transports, &sizes, &batches);
+            plots.map_or(Ok(()), |plots| plots.stream(&sizes))
+        }
+        Scenario::Bandwidth => bandwidth::run(cores, effort),
+        Scenario::Capacity => capacity::run(cores, effort, &among(Transport::is_usual)),
+        Scenario::OneWay => {
+            let times = one_way::run(cores, effort, &among(Transport::has_one_way))?;
+            plots.map_or(Ok(()), |plots| plots.one_way(&times))
+        }
+        Scenario::RoundTrip => {
+            for (place, times) in round_trip::run(cores, effort, &among(Transport::has_round_trip))?
+            {
+                plots.as_ref().map_or(Ok(()), |plots| plots.round_trip(place, &times))?;
+            }
+            Ok(())
+        }
+        Scenario::OpenLoop => open_loop::run(cores, effort, &among(Transport::has_open_loop)),
+        Scenario::Mpmc => {
+            let topologies = mpmc::run(cores, effort, &among(Transport::has_mpmc))?;
+            plots.map_or(Ok(()), |plots| plots.mpmc(&topologies))
+        }
+        Scenario::Syscalls => syscalls::run(cores, effort),
+        Scenario::Wake => wake::run(cores, effort),
+        Scenario::CrashDetection => crash_detection::run(cores, effort),
+        Scenario::Idle => idle::run(cores, effort),
+        Scenario::CpuUsage => cpu_usage::run(cores, effort, &among(Transport::has_cpu_usage)),
+        Scenario::Contended => contended::run(cores, effort, arguments.rows.as_deref()),
+        Scenario::Late => late::run(cores, effort),
+        Scenario::Lifecycle => lifecycle::run(cores, effort, &among(Transport::has_lifecycle)),
     }
 }
 
-fn run(arguments: &Arguments, cores: &machine::Cores, effort: Effort) -> std::io::Result<()> {
-    let beside = |transport: Transport| {
-        transport.is_ours() || arguments.beside.is_empty() || arguments.beside.contains(&transport)
-    };
-    let transports = |of: fn(Transport) -> bool| -> Vec<Transport> {
-        let all = Transport::value_variants().iter().copied();
-        all.filter(|&transport| of(transport) && beside(transport)).collect()
-    };
-    let by_value = transports(Transport::is_plain);
-    let wanted = |part| arguments.parts.is_empty() || arguments.parts.contains(&part);
-    let plots = arguments.plots.as_deref().map(|folder| Plots::new(folder, cores)).transpose()?;
-    if wanted(Part::Stream) {
-        let rates = stream::run(cores, effort, &transports(Transport::has_stream))?;
-        plots.as_ref().map_or(Ok(()), |plots| plots.stream(&rates))?;
-        batches::run(cores, effort, &by_value)?;
+/// Runs a child process.
+fn work(args: &mut Orders) {
+    worker::pin(args.next());
+    match args.next::<String>().as_str() {
+        "stream" => stream::worker(args),
+        "one-way" => one_way::worker(args),
+        "round-trip" => round_trip::worker(args),
+        "open-loop" => open_loop::worker(args),
+        "mpmc" => mpmc::worker(args),
+        "mpmc-member" => mpmc::member(args),
+        "wake" => wake::worker(args),
+        "crash-detection" => crash_detection::worker(args),
+        "idle" => idle::worker(args),
+        "cpu-usage" => cpu_usage::worker(args),
+        "contended" => contended::worker(args),
+        "late" => late::worker(args),
+        "lifecycle" => lifecycle::worker(args),
+        "neighbour" => neighbours::worker(args),
+        other => panic!("unknown task: {other}"),
     }
-    if wanted(Part::Size) {
-        size::run(cores, effort)?;
-    }
-    if wanted(Part::Capacity) {
-        capacity::run(cores, effort)?;
-    }
-    if wanted(Part::OneWay) {
-        let transports = transports(Transport::has_one_way);
-        let times = one_way::run(cores, effort, &transports)?;
-        plots.as_ref().map_or(Ok(()), |plots| plots.one_way(&times))?;
-    }
-    if wanted(Part::RoundTrip) {
-        let transports = transports(Transport::has_round_trip);
-        for (place, times) in round_trip::run(cores, effort, &transports)? {
-            plots.as_ref().map_or(Ok(()), |plots| plots.round_trip(place, &times))?;
-        }
-    }
-    if wanted(Part::Paced) {
-        paced::run(cores, effort, &by_value)?;
-    }
-    if wanted(Part::Many) {
-        let transports = transports(Transport::is_many);
-        let topologies = many::run(cores, effort, &transports)?;
-        plots.as_ref().map_or(Ok(()), |plots| plots.topologies(&transports, &topologies))?;
-    }
-    if wanted(Part::Rest) {
-        rest::run(cores, effort, &transports(Transport::has_rest))?;
-    }
-    if wanted(Part::Life) {
-        life::run(cores, effort, &transports(Transport::has_life))?;
-    }
-    Ok(())
 }

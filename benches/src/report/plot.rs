@@ -13,13 +13,13 @@ use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, ValueFormatter}
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-use crate::link::Transport;
 use crate::machine::{self, Cores};
-use crate::mpmc_fixed_time::Topology;
-use crate::one_way::Times;
-use crate::rates::{Rates, named};
-use crate::round_trip::Place;
-use crate::table::Series;
+use crate::report::goals::Results;
+use crate::report::stream_summary::{OfSize, named};
+use crate::scenario::mpmc_fixed_time::Topology;
+use crate::scenario::one_way::Times;
+use crate::scenario::round_trip::Placement;
+use crate::transport::Transport;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
@@ -40,12 +40,12 @@ pub struct Plots {
 }
 
 /// An axis with marks at given places.
-struct Places {
+struct Marks {
     span: Range<f64>,
     places: Vec<f64>,
 }
 
-impl Ranged for Places {
+impl Ranged for Marks {
     type FormatOption = DefaultFormatting;
     type ValueType = f64;
 
@@ -62,10 +62,33 @@ impl Ranged for Places {
     }
 }
 
+/// The results at one place of the horizontal axis.
+struct Column<'a> {
+    place: f64,
+    label: String,
+    results: &'a Results<Transport>,
+}
+
 /// Points from left to right: median, minimum and maximum.
 struct Line {
     transport: Transport,
     points: Vec<(f64, [f64; 3])>,
+}
+
+/// Returns a line for each transport, sysvring's first.
+fn lines(columns: &[Column]) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for Column { place, results, .. } in columns {
+        for (&transport, rate) in results.contenders.iter().zip(&results.figures) {
+            let point = (*place, [rate.median(), rate.min(), rate.max()]);
+            match lines.iter_mut().find(|line| line.transport == transport) {
+                Some(line) => line.points.push(point),
+                None => lines.push(Line { transport, points: vec![point] }),
+            }
+        }
+    }
+    lines.sort_by_key(|line| !line.transport.is_sysvring());
+    lines
 }
 
 impl Plots {
@@ -75,40 +98,26 @@ impl Plots {
     }
 
     /// Plots throughput by message size.
-    pub fn stream(&self, sizes: &[Rates]) -> io::Result<()> {
-        let mut lines: Vec<Line> = Vec::new();
-        for Rates { bytes, transports, rates, .. } in sizes {
-            for (&transport, rate) in transports.iter().zip(rates) {
-                let point = ((*bytes as f64).log2(), three(rate));
-                match lines.iter_mut().find(|line| line.transport == transport) {
-                    Some(line) => line.points.push(point),
-                    None => lines.push(Line { transport, points: vec![point] }),
-                }
-            }
-        }
-        lines.sort_by_key(|line| !line.transport.is_ours());
-        let places: Vec<f64> = sizes.iter().map(|size| (size.bytes as f64).log2()).collect();
+    pub fn stream(&self, sizes: &[OfSize<Transport>]) -> io::Result<()> {
+        let columns = sizes.iter().map(|OfSize { bytes, results }| Column {
+            place: (*bytes as f64).log2(),
+            label: named(*bytes),
+            results,
+        });
         let title = "SPSC throughput by message size: Mmsg/s";
-        let label = |place: &f64| named(place.exp2().round() as usize);
-        self.save("stream.svg", title, |area| draw_lines(area, &lines, &places, &label))
+        self.save("stream.svg", title, |area| draw_lines(area, columns.collect()))
     }
 
     /// Plots throughput by topology.
-    pub fn topologies(
-        &self,
-        transports: &[Transport],
-        topologies: &[(Topology, Vec<Series>)],
-    ) -> io::Result<()> {
-        let line = |(i, &transport): (usize, &Transport)| {
-            let points = topologies.iter().enumerate();
-            let points = points.map(|(x, (_, rates))| (x as f64, three(&rates[i]))).collect();
-            Line { transport, points }
-        };
-        let lines: Vec<Line> = transports.iter().enumerate().map(line).collect();
-        let places: Vec<f64> = (0..topologies.len()).map(|x| x as f64).collect();
+    pub fn mpmc(&self, topologies: &[(Topology, Results<Transport>)]) -> io::Result<()> {
+        let columns = topologies.iter().enumerate();
+        let columns = columns.map(|(x, (topology, results))| Column {
+            place: x as f64,
+            label: topology.name(),
+            results,
+        });
         let title = "MPMC throughput (senders x receivers) on two processors, 8 B: Mmsg/s";
-        let label = |place: &f64| topologies[place.round() as usize].0.name();
-        self.save("many.svg", title, |area| draw_lines(area, &lines, &places, &label))
+        self.save("mpmc.svg", title, |area| draw_lines(area, columns.collect()))
     }
 
     /// Plots percentiles of the one-way latency.
@@ -118,11 +127,11 @@ impl Plots {
     }
 
     /// Plots percentiles of the round trip, for one placement.
-    pub fn round_trip(&self, place: Place, times: &[Times]) -> io::Result<()> {
+    pub fn round_trip(&self, place: Placement, times: &[Times]) -> io::Result<()> {
         let title = format!("Round trip, 8 B, on {}: p50, p99 and p99.9", place.name());
         let name = match place {
-            Place::Apart => "round-trip.svg",
-            Place::Together => "round-trip-together.svg",
+            Placement::Apart => "round-trip.svg",
+            Placement::Together => "round-trip-together.svg",
         };
         self.save(name, &title, |area| draw_times(area, times))
     }
@@ -146,11 +155,6 @@ impl Plots {
         println!("\n  drawn: {}", path.display());
         Ok(())
     }
-}
-
-/// Returns the median, minimum and maximum.
-fn three(series: &Series) -> [f64; 3] {
-    [series.median(), series.min(), series.max()]
 }
 
 fn font(size: i32) -> TextStyle<'static> {
@@ -179,12 +183,13 @@ fn decades(figures: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     (10_f64.powf(low.log10().floor()), 10_f64.powf(high.log10().ceil()))
 }
 
-fn draw_lines(
-    area: &Area,
-    lines: &[Line],
-    places: &[f64],
-    label: &dyn Fn(&f64) -> String,
-) -> Result {
+fn draw_lines(area: &Area, columns: Vec<Column>) -> Result {
+    let lines = lines(&columns);
+    let places: Vec<f64> = columns.iter().map(|column| column.place).collect();
+    let label = |x: &f64| {
+        let column = columns.iter().find(|column| (column.place - x).abs() < 0.5);
+        column.map_or_else(String::new, |column| column.label.clone())
+    };
     let (left, right) = area.split_horizontally(WIDTH);
     let all = lines.iter().flat_map(|line| line.points.iter().flat_map(|(_, three)| *three));
     let (low, high) = decades(all);
@@ -192,22 +197,22 @@ fn draw_lines(
     let edge = (last - first) * 0.03;
     let mut chart =
         ChartBuilder::on(&left).x_label_area_size(28).y_label_area_size(56).build_cartesian_2d(
-            Places { span: first - edge..last + edge, places: places.to_vec() },
+            Marks { span: first - edge..last + edge, places },
             (low..high).log_scale(),
         )?;
     plain(&mut chart.configure_mesh())
-        .x_label_formatter(label)
+        .x_label_formatter(&label)
         .y_label_formatter(&|y| y.to_string())
         .draw()?;
-    for Line { transport, points } in lines {
+    for Line { transport, points } in &lines {
         let (colour, width) = (colour(*transport), width(*transport));
         let style = colour.stroke_width(width);
         let points = points.iter().map(|&(x, three)| (x, three.map(|y| y.max(low))));
         let middle: Vec<(f64, f64)> = points.clone().map(|(x, [median, ..])| (x, median)).collect();
         chart.draw_series(middle.iter().map(|&point| Circle::new(point, 3, colour.filled())))?;
         chart.draw_series([PathElement::new(middle, style)])?;
-        let ranges = points.map(|(x, [_, least, most])| {
-            PathElement::new([(x, least), (x, most)], colour.mix(0.5).stroke_width(1))
+        let ranges = points.map(|(x, [_, min, max])| {
+            PathElement::new([(x, min), (x, max)], colour.mix(0.5).stroke_width(1))
         });
         chart.draw_series(ranges)?;
     }
@@ -230,7 +235,7 @@ fn draw_times(area: &Area, times: &[Times]) -> Result {
         .build_cartesian_2d(
             (low..high).log_scale(),
             // The first row is at the top.
-            Places { span: rows.len() as f64 - 0.5..-0.5, places: rows },
+            Marks { span: rows.len() as f64 - 0.5..-0.5, places: rows },
         )?;
     plain(&mut chart.configure_mesh())
         .x_label_formatter(&|ns| time(*ns))
@@ -258,21 +263,19 @@ fn time(ns: f64) -> String {
 
 /// Returns the line width: sysvring's lines are thicker.
 fn width(transport: Transport) -> u32 {
-    if transport.is_ours() { 3 } else { 1 }
+    if transport.is_sysvring() { 3 } else { 1 }
 }
 
 fn colour(transport: Transport) -> RGBColor {
     match transport {
         Transport::Sysvring | Transport::Spin | Transport::Park => RGBColor(229, 72, 77),
         Transport::InPlace | Transport::Huge => RGBColor(247, 107, 21),
-        Transport::Named | Transport::Mpmc => RGBColor(200, 60, 120),
+        Transport::ByValue | Transport::Named | Transport::Mpmc => RGBColor(200, 60, 120),
         Transport::Baseline | Transport::CacheLine | Transport::Vyukov | Transport::Copy => GREY,
         Transport::Shaq | Transport::ShaqBlocking => RGBColor(0, 110, 255),
         Transport::ShmemIpc => RGBColor(18, 165, 148),
         Transport::Ipmpsc => RGBColor(214, 64, 159),
-        #[cfg(feature = "large")]
         Transport::Iceoryx2 | Transport::Iceoryx2Events => RGBColor(142, 78, 198),
-        #[cfg(feature = "large")]
         Transport::IpcChannel => RGBColor(120, 100, 150),
         Transport::Pipe => RGBColor(70, 167, 88),
         Transport::Unix => RGBColor(130, 190, 90),

@@ -1,43 +1,37 @@
 //! The SPSC throughput of all message sizes, in one table.
 
-use crate::goals::Results;
-use crate::link::Transport;
-use crate::table::{Series, Table};
+use crate::report::goals::{Contender, Results};
+use crate::report::table::Table;
+use crate::scenario::batches::Case;
+use crate::transport::Transport;
 
-/// The throughput for one message size, in bytes, of each transport that supports it.
-pub struct Rates {
+/// The throughput for messages of one size, in bytes.
+pub struct OfSize<C> {
     pub bytes: usize,
-    pub transports: Vec<Transport>,
-    pub rates: Vec<Series>,
-    /// Relative to the first transport.
-    pub ratios: Vec<Series>,
+    pub results: Results<C>,
 }
 
-impl Rates {
-    pub fn results(&self) -> Results<'_, Transport> {
-        Results::rates(&self.transports, &self.rates, &self.ratios)
-    }
-}
-
-/// Prints all sizes in one table.
-pub fn print(transports: &[Transport], sizes: &[Rates]) {
-    let heads: Vec<String> =
-        std::iter::once(String::new()).chain(sizes.iter().map(|size| named(size.bytes))).collect();
-    let title = "SPSC throughput: Mmsg/s (vs baseline, vs the best competitor)";
-    let mut table = Table::new(title, &heads);
+/// Prints all sizes in one table: one message at a time, then in batches.
+pub fn print(transports: &[Transport], sizes: &[OfSize<Transport>], batches: &[OfSize<Case>]) {
+    let heads = std::iter::once(String::new()).chain(sizes.iter().map(|size| named(size.bytes)));
+    let title = "SPSC throughput: Mmsg/s (vs baseline one by one, vs the best competitor in \
+                 the same mode)";
+    let mut table = Table::new(title, &heads.collect::<Vec<_>>());
     for &transport in transports {
-        let cell = |size: &Rates| {
-            let Some(i) = size.transports.iter().position(|&other| other == transport) else {
-                return String::new();
-            };
-            size.results().brief(i)
-        };
+        let cell = |size: &OfSize<Transport>| size.results.brief(transport);
         table.row(transport.label(), sizes.iter().map(cell));
     }
-    let best =
-        |size: &Rates| size.results().best_competitor().map_or("", |i| size.transports[i].label());
-    table.row("best competitor", sizes.iter().map(|size| best(size).to_owned()));
+    for transport in [Transport::Sysvring, Transport::Baseline] {
+        let case = Case { transport, batches: true };
+        table.row(case.name(), batches.iter().map(|size| size.results.brief(case)));
+    }
+    table.row("best competitor", sizes.iter().map(|size| best(&size.results)));
+    table.row("best competitor, in batches", batches.iter().map(|size| best(&size.results)));
     table.print();
+}
+
+fn best<C: Contender>(results: &Results<C>) -> String {
+    results.best_competitor().map_or_else(String::new, |i| results.contenders[i].name())
 }
 
 /// Formats a size in a suitable unit.

@@ -34,7 +34,6 @@ impl Series {
     }
 
     /// Multiplies each figure by `factor`.
-    #[allow(dead_code, reason = "not used by every benchmark that includes this file")]
     pub fn times(&self, factor: f64) -> Series {
         self.0.iter().map(|x| x * factor).collect()
     }
@@ -42,12 +41,6 @@ impl Series {
     /// Divides this by that, round by round.
     pub fn over(&self, that: &Series) -> Series {
         Series(self.0.iter().zip(&that.0).map(|(a, b)| a / b).collect())
-    }
-
-    /// Adds this and that, round by round.
-    #[allow(dead_code, reason = "not used by every benchmark that includes this file")]
-    pub fn plus(&self, that: &Series) -> Series {
-        Series(self.0.iter().zip(&that.0).map(|(a, b)| a + b).collect())
     }
 
     /// Returns the median, minimum and maximum of ratios, in one cell.

@@ -2,21 +2,22 @@
 
 use std::io;
 
-use crate::Effort;
-use crate::goals::{Contender, Goal, Results, print_rates};
-use crate::interleave::{Outcome, Schedule, interleave};
-use crate::link::{CAPACITY, Leftovers, Transport};
+use crate::effort::Effort;
+use crate::interleave::interleave;
 use crate::machine::Cores;
-use crate::rates::named;
-use crate::stream::{self, Flow};
-use crate::table::{Bound, Series};
-use crate::traits::BATCH;
+use crate::report::goals::{Contender, Goal, Kind, Results};
+use crate::report::stream_summary::{OfSize, named};
+use crate::report::table::Bound;
+use crate::scenario::stream::{self, Stream};
+use crate::transport::Transport;
+use crate::transport::ends::{self, CAPACITY};
+use crate::transport::traits::BATCH;
 
 /// A transport, used with or without batches.
 #[derive(Clone, Copy, PartialEq)]
-struct Case {
-    transport: Transport,
-    batches: bool,
+pub struct Case {
+    pub transport: Transport,
+    pub batches: bool,
 }
 
 impl Contender for Case {
@@ -34,47 +35,46 @@ impl Contender for Case {
     }
 }
 
-pub fn run(cores: &Cores, effort: Effort, transports: &[Transport]) -> io::Result<()> {
-    size(8, effort.pick(2_000, 400_000, 1_000_000), cores, effort, transports)?;
-    size(64, effort.pick(2_000, 200_000, 500_000), cores, effort, transports)
+/// Returns the throughput for each size.
+pub fn run(
+    cores: &Cores,
+    effort: Effort,
+    transports: &[Transport],
+) -> io::Result<Vec<OfSize<Case>>> {
+    Ok(vec![
+        of_size(8, effort.pick(2_000, 500_000, 1_000_000), cores, effort, transports)?,
+        of_size(64, effort.pick(2_000, 250_000, 500_000), cores, effort, transports)?,
+    ])
 }
 
-fn size(
+fn of_size(
     bytes: usize,
     count: u64,
     cores: &Cores,
     effort: Effort,
     transports: &[Transport],
-) -> io::Result<()> {
-    let single = [Transport::Baseline, Transport::Sysvring]
-        .map(|transport| Case { transport, batches: false });
-    let single = single.into_iter().filter(|case| transports.contains(&case.transport));
-    let batched = transports.iter().filter(|transport| transport.has_batches());
-    let cases: Vec<Case> =
-        single.chain(batched.map(|&transport| Case { transport, batches: true })).collect();
-    let rounds = Schedule { rounds: effort.rounds(), turns: effort.pick(1, 3, 9) };
-    let leftovers = Leftovers::default();
+) -> io::Result<OfSize<Case>> {
+    let single = [Transport::Baseline, Transport::Sysvring].into_iter();
+    let single = single.filter(|transport| transports.contains(transport));
+    let batched = transports.iter().copied().filter(|transport| transport.has_batches());
+    let case = |batches| move |transport| Case { transport, batches };
+    let cases: Vec<Case> = single.map(case(false)).chain(batched.map(case(true))).collect();
+    let schedule = effort.schedule();
     let start = |Case { transport, batches }: Case| {
-        let count = if transport.calls() { count / 4 } else { count };
-        let flow = Flow { transport, bytes, capacity: CAPACITY, count, batches };
-        stream::pair(flow, cores, &leftovers)
+        let count = if transport.has_system_calls() { count / 4 } else { count };
+        let stream = Stream { transport, bytes, capacity: CAPACITY, count, batches };
+        stream::start(stream, cores)
     };
-    let outcomes = interleave(&cases, rounds, start, |_, pair| stream::turn(pair))?;
-    let (rates, ratios): (Vec<Series>, Vec<Series>) = outcomes
-        .into_iter()
-        .map(|Outcome { figures: [rate], ratios: [ratio] }| (rate, ratio))
-        .unzip();
+    let outcomes = interleave(&cases, schedule, start, |_, pair| ends::turn::<1>(pair))?;
     let title = format!(
-        "SPSC throughput, {}, batches of {BATCH}: Mmsg/s; {} rounds x {} turns \
-         of {count} messages; a quarter where a batch is a system call",
-        named(bytes),
-        rounds.rounds,
-        rounds.turns
+        "SPSC throughput, {}, batches of {BATCH}: Mmsg/s; {schedule} of {count} messages; a \
+         quarter where a batch is a system call",
+        named(bytes)
     );
-    let over = Case { transport: Transport::Baseline, batches: false };
-    let bound = if bytes == 8 { Bound::AtLeast(2.0) } else { Bound::None };
-    let goals =
-        [Goal { contender: Case { transport: Transport::Sysvring, batches: true }, over, bound }];
-    print_rates(title, &Results::rates(&cases, &rates, &ratios), &goals[..usize::from(bytes == 8)]);
-    Ok(())
+    let contender = case(true)(Transport::Sysvring);
+    let over = case(false)(Transport::Baseline);
+    let goals = [Goal { contender, over, bound: Bound::AtLeast(2.0) }];
+    let results = Results::of_outcomes(Kind::Rate, &cases, &outcomes);
+    results.print_rates(title, &goals[..usize::from(bytes == 8)]);
+    Ok(OfSize { bytes, results })
 }

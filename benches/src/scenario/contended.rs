@@ -13,14 +13,14 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Handle, Options};
 use sysvring_support::worker::{self, Orders, Worker, hear, say};
 
+use crate::effort::Effort;
 use crate::interleave::rotated;
-use crate::link::{self, Transport};
 use crate::machine::Cores;
-use crate::neighbours::{self, NICE, NICED, Neighbours, ONE, QUIET, THREE};
-use crate::table::{Bound, Series, Table};
-use crate::{Effort, pair};
+use crate::report::table::{Bound, Series, Table};
+use crate::transport::{Transport, ends};
+use crate::workload::neighbours::{self, NICE, NICED, Neighbours, ONE, QUIET, THREE};
 
-const TRANSPORTS: &[Transport] = &[Transport::Balanced, Transport::Spin, Transport::Park];
+const TRANSPORTS: &[Transport] = &[Transport::Sysvring, Transport::Spin, Transport::Park];
 const GOAL: Bound = Bound::AtLeast(0.8);
 
 const TRIPS: &str = "round trips";
@@ -127,12 +127,12 @@ impl Cell {
         if *threads {
             let args: [&dyn ToString; 7] =
                 [&"contended", &"both", &transport, workload, &beside.ours, millis, second];
-            let mut both = pair::worker(*first, &args)?;
+            let mut both = ends::worker(*first, &args)?;
             both.hear()?;
             return Ok((both, None));
         }
         let more: [&dyn ToString; 3] = [workload, &beside.ours, millis];
-        let (sender, receiver) = pair::start("contended", transport, self.processors, &more)?;
+        let (sender, receiver) = ends::start("contended", transport, self.processors, &more)?;
         Ok((receiver, Some(sender)))
     }
 }
@@ -144,7 +144,7 @@ pub fn worker(args: &mut Orders) {
     let time = Duration::from_millis(args.next());
     match role.as_str() {
         "send" => {
-            let (mut end, address) = End::first(transport, &workload);
+            let (mut end, address) = Endpoint::first(transport, &workload);
             say(address);
             loop {
                 hear();
@@ -152,7 +152,7 @@ pub fn worker(args: &mut Orders) {
             }
         }
         "receive" => {
-            let mut end = End::second(transport, &workload, &args.next::<String>());
+            let mut end = Endpoint::second(transport, &workload, &args.next::<String>());
             say("ready");
             loop {
                 hear();
@@ -161,8 +161,8 @@ pub fn worker(args: &mut Orders) {
         }
         "both" => {
             let processor: usize = args.next();
-            let (mut first, address) = End::first(transport, &workload);
-            let mut second = End::second(transport, &workload, &address);
+            let (mut first, address) = Endpoint::first(transport, &workload);
+            let mut second = Endpoint::second(transport, &workload, &address);
             say("ready");
             loop {
                 hear();
@@ -182,11 +182,16 @@ pub fn worker(args: &mut Orders) {
 }
 
 /// One end of a workload.
-enum End {
+enum Endpoint {
     Asks(Sender<u64>, Receiver<u64>),
     Answers(Receiver<u64>, Sender<u64>),
     Sends(Sender<u64>),
     Receives(Receiver<u64>),
+}
+
+fn attach<H: Handle>(transport: Transport, address: &str) -> H {
+    let id = address.parse().expect("a channel's id");
+    Options::id(id).wait(transport.wait()).attach().expect("attach to the channel")
 }
 
 fn create<H: Handle>(transport: Transport, workload: &str) -> H {
@@ -195,25 +200,25 @@ fn create<H: Handle>(transport: Transport, workload: &str) -> H {
     options.create().expect("create a channel")
 }
 
-impl End {
+impl Endpoint {
     /// Creates the channels and returns this end and their addresses.
-    fn first(transport: Transport, workload: &str) -> (End, String) {
+    fn first(transport: Transport, workload: &str) -> (Endpoint, String) {
         let tx: Sender<u64> = create(transport, workload);
         let address = tx.id().to_string();
         if workload != TRIPS {
-            return (End::Sends(tx), address);
+            return (Endpoint::Sends(tx), address);
         }
         let rx: Receiver<u64> = create(transport, workload);
         let address = format!("{address}-{}", rx.id());
-        (End::Asks(tx, rx), address)
+        (Endpoint::Asks(tx, rx), address)
     }
 
-    fn second(transport: Transport, workload: &str, address: &str) -> End {
+    fn second(transport: Transport, workload: &str, address: &str) -> Endpoint {
         if workload != TRIPS {
-            return End::Receives(link::receiver(transport, address));
+            return Endpoint::Receives(attach(transport, address));
         }
         let (there, back) = address.split_once('-').expect("two addresses");
-        End::Answers(link::receiver(transport, there), link::many(transport, back))
+        Endpoint::Answers(attach(transport, there), attach(transport, back))
     }
 
     /// Runs one turn and returns its throughput in thousands per second.
@@ -221,7 +226,7 @@ impl End {
         let start = Instant::now();
         let mut count = 0_u64;
         match self {
-            End::Asks(tx, rx) => {
+            Endpoint::Asks(tx, rx) => {
                 while start.elapsed() < time {
                     tx.send(&count).expect("send");
                     assert_eq!(rx.recv(), Ok(count));
@@ -229,7 +234,7 @@ impl End {
                 }
                 tx.send(&STOP).expect("send");
             }
-            End::Answers(rx, tx) => loop {
+            Endpoint::Answers(rx, tx) => loop {
                 let message = rx.recv().expect("receive");
                 if message == STOP {
                     break;
@@ -237,7 +242,7 @@ impl End {
                 tx.send(&message).expect("send");
                 count += 1;
             },
-            End::Sends(tx) => {
+            Endpoint::Sends(tx) => {
                 // Where messages are cheap, the clock is not read for each.
                 let stride = if tx.capacity() > 64 { 64 } else { 1 };
                 while !count.is_multiple_of(stride) || start.elapsed() < time {
@@ -246,7 +251,7 @@ impl End {
                 }
                 tx.send(&STOP).expect("send");
             }
-            End::Receives(rx) => {
+            Endpoint::Receives(rx) => {
                 while rx.recv().expect("receive") != STOP {
                     count += 1;
                 }

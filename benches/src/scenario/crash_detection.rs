@@ -5,25 +5,27 @@
 
 use std::io::{self, Read};
 
-use sysvring::RecvError;
-use sysvring::spsc::{Receiver, Sender};
+use sysvring::{Options, RecvError, spsc};
 use sysvring_support::worker::{Orders, hear, say};
 
+use crate::clock;
+use crate::effort::Effort;
 use crate::interleave::rotated;
-use crate::link::{self, Transport};
 use crate::machine::Cores;
-use crate::pair;
-use crate::table::{Bound, Series, Table};
-use crate::{Effort, clock};
+use crate::report::table::{Bound, Series, Table};
+use crate::transport::pipes_and_sockets::Pipe;
+use crate::transport::traits::IpcTransport;
+use crate::transport::{Transport, ends, sysvring::Sysvring};
 
-const TRANSPORTS: &[Transport] = &[Transport::Pipe, Transport::Balanced];
+const TRANSPORTS: &[Transport] = &[Transport::Pipe, Transport::Sysvring];
 
 pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
     let kills: usize = effort.pick(3, 50, 200);
     let mut times = vec![Series::default(); TRANSPORTS.len()];
     for round in 0..kills {
         for i in rotated(TRANSPORTS.len(), round) {
-            let (mut sender, mut receiver) = pair::start("death", TRANSPORTS[i], cores.apart, &[])?;
+            let (mut sender, mut receiver) =
+                ends::start("crash-detection", TRANSPORTS[i], cores.apart, &[])?;
             receiver.wait_asleep()?;
             let before = clock::now();
             sender.kill()?;
@@ -52,41 +54,38 @@ pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
 
 pub fn worker(args: &mut Orders) {
     let (role, transport): (String, Transport) = (args.next(), args.next());
-    match role.as_str() {
-        "send" => live(transport),
-        "receive" => learn(transport, &args.next::<String>()),
-        other => panic!("unknown role: {other}"),
+    match (role.as_str(), transport) {
+        ("send", Transport::Pipe) => hold::<Pipe>(),
+        ("send", _) => hold::<Sysvring>(),
+        ("receive", _) => detect(transport, &args.next::<String>()),
+        other => panic!("unknown role: {other:?}"),
     }
 }
 
 /// Holds the sending end until killed.
-fn live(transport: Transport) {
-    if transport == Transport::Pipe {
-        let (_tx, address) = link::pipe_sender();
-        say(address);
-        hear();
-    } else {
-        let tx: Sender<u64> = link::sender(transport);
-        say(tx.id());
-        hear();
-    }
+fn hold<T: IpcTransport<1>>() {
+    let (_offer, address) = T::offer(ends::CAPACITY);
+    say(address);
+    hear();
 }
 
 /// Blocks until the sender is dead, and reports when the call returned.
-fn learn(transport: Transport, address: &str) {
-    if transport == Transport::Pipe {
-        let mut rx = link::pipe_receiver(address);
+fn detect(transport: Transport, address: &str) {
+    let time = if transport == Transport::Pipe {
+        let mut rx = <Pipe as IpcTransport<1>>::attach(address, 0).0;
         say("ready");
         let end = rx.read(&mut [0; 8]);
         let time = clock::now();
         assert_eq!(end.expect("read"), 0);
-        say(time);
+        time
     } else {
-        let mut rx: Receiver<u64> = link::receiver(transport, address);
+        let id = address.parse().expect("an id");
+        let mut rx: spsc::Receiver<[u64; 1]> = Options::id(id).attach().expect("the channel");
         say("ready");
         let end = rx.recv();
         let time = clock::now();
         assert!(matches!(end, Err(RecvError::Disconnected)), "{end:?}");
-        say(time);
-    }
+        time
+    };
+    say(time);
 }

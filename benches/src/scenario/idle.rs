@@ -3,27 +3,31 @@
 //! CPU time, user and system, of one blocked call over some seconds, from its initial spinning to
 //! its wake-up. All calls block at the same time, since they need no processor.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::thread::sleep;
 use std::time::Duration;
 
-use sysvring::spsc::{Receiver, Sender};
 use sysvring_support::worker::{Orders, hear, say};
 
-use crate::link::{self, Transport};
+use crate::effort::Effort;
 use crate::machine::Cores;
-use crate::pair;
-use crate::table::{Bound, Table};
-use crate::{Effort, clock};
+use crate::report::table::{Bound, Table};
+use crate::transport::traits::{IpcTransport, Receive, Send};
+use crate::transport::{Transport, ends};
+use crate::{by_transport, clock};
 
-const TRANSPORTS: &[Transport] = &[Transport::Pipe, Transport::Balanced, Transport::Park];
+/// Words per message: a page, of which a pipe holds as many as the channel has slots.
+const PAGE: usize = 512;
+const CAPACITY: usize = 16;
+
+const TRANSPORTS: &[Transport] = &[Transport::Pipe, Transport::Sysvring, Transport::Park];
 
 pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
     let time = Duration::from_millis(effort.pick(100, 3_000, 10_000));
     let mut waiting = Vec::new();
     for &transport in TRANSPORTS {
         for blocked in ["receiver", "sender"] {
-            let (mut sender, receiver) = pair::start("idle", transport, cores.apart, &[&blocked])?;
+            let (mut sender, receiver) = ends::start("idle", transport, cores.apart, &[&blocked])?;
             sender.tell("go")?;
             waiting.push((transport, blocked, sender, receiver));
         }
@@ -57,65 +61,52 @@ pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
 }
 
 pub fn worker(args: &mut Orders) {
-    let (role, transport, blocked): (String, Transport, String) =
-        (args.next(), args.next(), args.next());
-    match (role.as_str(), transport) {
-        ("send", Transport::Pipe) => {
-            let (mut tx, address) = link::pipe_sender();
-            say(address);
-            // Fills the pipe page by page, then blocks on one more.
-            send(&blocked, 16, || tx.write_all(&[0; 4096]).expect("write"));
+    let (role, transport): (String, Transport) = (args.next(), args.next());
+    let blocked: String = args.next();
+    match role.as_str() {
+        "send" => by_transport!(transport, send::<PAGE>(&blocked)),
+        "receive" => {
+            let address: String = args.next();
+            by_transport!(transport, receive::<PAGE>(&blocked, &address))
         }
-        ("send", _) => {
-            let mut tx: Sender<u64> = link::sender(transport);
-            say(tx.id());
-            let capacity = tx.capacity();
-            send(&blocked, capacity, || tx.send(&7).expect("send"));
-        }
-        ("receive", Transport::Pipe) => {
-            let mut rx = link::pipe_receiver(&args.next::<String>());
-            // Reads what one call of the sender wrote.
-            receive(&blocked, 1, || rx.read_exact(&mut [0; 4096]).expect("read"));
-        }
-        ("receive", _) => {
-            let mut rx: Receiver<u64> = link::receiver(transport, &args.next::<String>());
-            let half = rx.capacity() / 2 + 1;
-            receive(&blocked, half, || _ = rx.recv().expect("receive"));
-        }
-        other => panic!("unknown role: {other:?}"),
+        other => panic!("unknown role: {other}"),
     }
 }
 
-/// `fill` calls fill the link. A blocked channel sender is woken when half of the slots are free.
-fn send(blocked: &str, fill: usize, mut call: impl FnMut()) {
+fn send<T: IpcTransport<N>, const N: usize>(blocked: &str) {
+    let (offer, address) = T::offer(CAPACITY);
+    say(address);
     hear();
+    let mut tx = T::accept(offer);
     if blocked == "sender" {
-        for _ in 0..fill {
-            call();
+        for _ in 0..CAPACITY {
+            tx.send(&[7; N]);
         }
-        measured(call);
+        measured(|| tx.send(&[7; N]));
     } else {
         hear();
-        call();
+        tx.send(&[7; N]);
     }
     hear();
 }
 
-fn receive(blocked: &str, free: usize, mut call: impl FnMut()) {
+/// A blocked channel sender is woken when half of the slots are free.
+fn receive<T: IpcTransport<N>, const N: usize>(blocked: &str, address: &str) {
+    let mut rx = T::attach(address, CAPACITY);
     say("ready");
     if blocked == "receiver" {
-        measured(call);
+        measured(|| _ = rx.receive_one());
     } else {
         hear();
-        for _ in 0..free {
-            call();
+        for _ in 0..CAPACITY / 2 + 1 {
+            rx.receive_one();
         }
     }
     hear();
 }
 
 /// Runs one blocking call and reports its CPU time and number of context switches.
-fn measured(mut call: impl FnMut()) {
+fn measured(call: impl FnOnce()) {
     let (worked, sleeps) = (clock::worked(), clock::sleeps());
     call();
     say(format!("{} {}", clock::worked() - worked, clock::sleeps() - sleeps));

@@ -11,15 +11,14 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, RecvError};
 use sysvring_support::worker::{Orders, hear, say};
 
+use crate::effort::Effort;
 use crate::interleave::rotated;
-use crate::link::{self, Transport};
 use crate::machine::Cores;
-use crate::neighbours::{self, NICE, NICED, ONE, QUIET, THREE};
-use crate::table::{Series, Table};
-use crate::{Effort, pair};
+use crate::report::table::{Series, Table};
+use crate::transport::{Transport, ends};
+use crate::workload::neighbours::{self, NICE, NICED, ONE, QUIET, THREE};
 
-/// The first represents the standard library's channel.
-const TRANSPORTS: &[Transport] = &[Transport::Baseline, Transport::Balanced, Transport::Park];
+const TRANSPORTS: &[Transport] = &[Transport::Std, Transport::Sysvring, Transport::Park];
 
 pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
     let (millis, count): (u64, u64) = effort.pick((5, 1), (100, 3), (100, 5));
@@ -33,7 +32,7 @@ pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
         let mut workers = Vec::new();
         for transport in TRANSPORTS {
             let args: [&dyn ToString; 5] = [&"late", transport, &beside.ours, &millis, &count];
-            let mut worker = pair::worker(core, &args)?;
+            let mut worker = ends::worker(core, &args)?;
             worker.hear()?;
             workers.push(worker);
         }
@@ -48,11 +47,8 @@ pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
             }
         }
         for (&transport, [median, worst]) in TRANSPORTS.iter().zip(&delays) {
-            let name = if transport == Transport::Baseline {
-                "std::sync::mpsc"
-            } else {
-                transport.label()
-            };
+            let name =
+                if transport == Transport::Std { "std::sync::mpsc" } else { transport.label() };
             let mut cells = median.cells(2).to_vec();
             cells.extend([format!("{:.2}", worst.median()), format!("{:.2}", worst.max())]);
             table.row(format!("{}, {name}", beside.name), cells);
@@ -67,7 +63,7 @@ pub fn worker(args: &mut Orders) {
     neighbours::be_nice(args.next());
     let time = Duration::from_millis(args.next());
     let count: u64 = args.next();
-    if transport == Transport::Baseline {
+    if transport == Transport::Std {
         let (_tx, rx) = mpsc::channel::<u64>();
         turns(count, time, || {
             assert_eq!(rx.recv_timeout(time), Err(mpsc::RecvTimeoutError::Timeout))
@@ -75,7 +71,8 @@ pub fn worker(args: &mut Orders) {
     } else {
         let options = Options::private().wait(transport.wait());
         let tx: Sender<u64> = options.create().expect("create a channel");
-        let mut rx: Receiver<u64> = link::receiver(transport, &tx.id().to_string());
+        let id = Options::id(tx.id()).wait(transport.wait());
+        let mut rx: Receiver<u64> = id.attach().expect("attach to the channel");
         turns(count, time, || assert_eq!(rx.recv_timeout(time), Err(RecvError::Timeout)));
     }
 }

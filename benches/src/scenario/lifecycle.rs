@@ -12,12 +12,14 @@ use sysvring::{ChannelId, Options, mpmc, spsc};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, hear, say};
 
-use crate::goals::Results;
-use crate::link::{CAPACITY, Leftovers, Transport};
+use crate::effort::Effort;
 use crate::machine::Cores;
-use crate::table::{Series, Table, figure};
-use crate::traits::{IpcTransport, Local};
-use crate::{Effort, by_transport, clock, pair};
+use crate::report::goals::{Kind, Results};
+use crate::report::table::{Series, Table, figure};
+use crate::transport::ends::{self, CAPACITY};
+use crate::transport::traits::IpcTransport;
+use crate::transport::{Transport, message_queues};
+use crate::{by_transport, clock};
 
 /// Words per message.
 const ONE: usize = 1;
@@ -26,26 +28,21 @@ const IN_MEMORY: [Transport; 3] = [Transport::Sysvring, Transport::Mpmc, Transpo
 
 pub fn run(cores: &Cores, effort: Effort, transports: &[Transport]) -> io::Result<()> {
     times(cores, effort, transports)?;
-    thousand(cores, effort)?;
+    thousand(cores, effort, transports)?;
     recovery(cores, effort)
 }
 
 fn times(cores: &Cores, effort: Effort, transports: &[Transport]) -> io::Result<()> {
     let count: usize = effort.pick(10, 300, 1_000);
     let title = format!("Open and close latency: median of {count} runs, us");
-    let transports: Vec<Transport> =
-        transports.iter().copied().filter(|transport| transport.is_between()).collect();
     let times = |transport: &Transport| -> io::Result<[f64; 4]> {
-        pair::worker(cores.apart.0, &[&"life", &"times", transport, &count])?.figures()
+        ends::worker(cores.apart.0, &[&"lifecycle", &"times", transport, &count])?.figures()
     };
     let times = transports.iter().map(times).collect::<io::Result<Vec<_>>>()?;
     let all: Vec<Series> = times.iter().map(|times| once(times.iter().sum())).collect();
-    let ratios: Vec<Series> = all.iter().map(|series| series.over(&all[0])).collect();
-    let results = Results::times(&transports, &all, &ratios);
+    let results = Results::of_series(Kind::Time, transports, all);
     let heads = ["", "create", "open the other side", "close the receiver", "close the sender"];
-    let of = results.heads().into_iter().map(|of| format!("total {of}"));
-    let heads = heads.map(str::to_owned).into_iter().chain(of);
-    let mut table = Table::new(title, &heads.collect::<Vec<_>>());
+    let mut table = Table::new(title, &results.heads(&heads, "total "));
     for (i, times) in times.iter().enumerate() {
         table.row(
             transports[i].label(),
@@ -61,12 +58,16 @@ fn once(figure: f64) -> Series {
     std::iter::once(figure).collect()
 }
 
-fn thousand(cores: &Cores, effort: Effort) -> io::Result<()> {
+fn thousand(cores: &Cores, effort: Effort, transports: &[Transport]) -> io::Result<()> {
     let count: usize = effort.pick(20, 1_000, 1_000);
     let title = format!(
         "{count} channels of {CAPACITY} slots of 8 B, both sides open in one process: bytes, and \
          us to open a side"
     );
+    let measured = IN_MEMORY.into_iter().filter(|transport| transports.contains(transport));
+    let measured: Vec<Transport> = measured.collect();
+    let Some(last) = measured.last() else { return Ok(()) };
+    let versus = format!("vs {}", last.label());
     let heads = [
         "",
         "header",
@@ -76,16 +77,16 @@ fn thousand(cores: &Cores, effort: Effort) -> io::Result<()> {
         "resident, second side",
         "open, first tenth",
         "open, last tenth",
-        "vs shaq",
+        &versus,
     ];
     let mut table = Table::new(title, &heads);
     let figures = |transport: &Transport| -> io::Result<[f64; 6]> {
-        pair::worker(cores.apart.0, &[&"life", &"thousand", transport, &count])?.figures()
+        ends::worker(cores.apart.0, &[&"lifecycle", &"thousand", transport, &count])?.figures()
     };
-    let all = IN_MEMORY.iter().map(figures).collect::<io::Result<Vec<_>>>()?;
-    // The last is the competitor.
+    let all = measured.iter().map(figures).collect::<io::Result<Vec<_>>>()?;
+    // The last is the competitor, if it takes part.
     let of = all[all.len() - 1][5];
-    for (transport, [usual, double, first, second, early, late]) in IN_MEMORY.iter().zip(all) {
+    for (transport, [usual, double, first, second, early, late]) in measured.iter().zip(all) {
         let slot = (double - usual) / CAPACITY as f64;
         let header = usual - slot * CAPACITY as f64;
         let bytes = [header, slot, usual, first, second].map(|bytes| format!("{bytes:.0}"));
@@ -107,7 +108,7 @@ fn recovery(cores: &Cores, effort: Effort) -> io::Result<()> {
     let mut row =
         |transport: Transport, send: &mut dyn FnMut(u64), name: &Name| -> io::Result<()> {
             let (mut since_kill, mut since_open) = (Series::default(), Series::default());
-            let start = || pair::worker(cores.apart.1, &[&"life", &"hold", &transport, name]);
+            let start = || ends::worker(cores.apart.1, &[&"lifecycle", &"hold", &transport, name]);
             send(0);
             let mut holder: Worker = start()?;
             holder.figures::<3>()?;
@@ -142,19 +143,15 @@ pub fn worker(args: &mut Orders) {
     match work.as_str() {
         "times" => {
             let count: usize = args.next();
-            by_transport!(transport, live::<ONE>(transport, count), within())
+            by_transport!(transport, live::<ONE>(transport, count))
         }
         "thousand" => {
             let count: usize = args.next();
-            by_transport!(transport, crowd::<ONE>(transport, count), within())
+            by_transport!(transport, crowd::<ONE>(transport, count))
         }
         "hold" => hold(transport, &args.next::<String>()),
         other => panic!("unknown task: {other}"),
     }
-}
-
-fn within<L: Local<N>, const N: usize>() {
-    panic!("not between processes");
 }
 
 /// Opens and closes channels one after the other.
@@ -175,7 +172,7 @@ fn live<C: IpcTransport<N>, const N: usize>(transport: Transport, count: usize) 
             series.push((mark[1] - mark[0]) as f64);
         }
         if transport == Transport::SysV {
-            Leftovers::default().note(transport, &address);
+            message_queues::remove_sysv(&address);
         }
     }
     say(times.map(|series| series.median().to_string()).join(" "));

@@ -1,21 +1,25 @@
 //! MPMC throughput, for several numbers of senders and receivers.
 
 use std::io;
-use std::thread;
 
-use shaq::mpmc;
-use sysvring::{Handle, Options, mpmc as ours};
-use sysvring_support::worker::{self, Orders, hear, say};
+use sysvring::{Handle, Options, mpmc};
+#[cfg(feature = "competitors")]
+use sysvring_support::worker::{self, hear};
+use sysvring_support::worker::{Orders, say};
 
-use crate::Effort;
-use crate::goals::{Goal, Results};
-use crate::link::{self, CAPACITY, Transport};
+use crate::effort::Effort;
 use crate::machine::Cores;
-use crate::mpmc_fixed_count::FixedCount;
-use crate::mpmc_fixed_time::{self, FixedTime, TOPOLOGIES, Task, Topology};
-use crate::table::{Bound, Series, Table};
-use crate::team::{MpmcWorkload, Turns, check, message};
-use crate::vyukov::Queue;
+use crate::report::goals::{Goal, Results};
+use crate::report::table::{Bound, Table};
+use crate::scenario::mpmc_fixed_count;
+#[cfg(feature = "competitors")]
+use crate::scenario::mpmc_fixed_time;
+use crate::scenario::mpmc_fixed_time::{FixedTime, TOPOLOGIES, Task, Topology};
+#[cfg(feature = "competitors")]
+use crate::transport::shaq;
+use crate::transport::vyukov::Queue;
+use crate::transport::{Transport, ends};
+use crate::workload::mpmc_workload::{MpmcWorkload, Turns, check, message};
 
 /// A target for sysvring, relative to another transport.
 fn goal(over: Transport, times: f64) -> Goal<Transport> {
@@ -27,40 +31,29 @@ pub fn run(
     cores: &Cores,
     effort: Effort,
     transports: &[Transport],
-) -> io::Result<Vec<(Topology, Vec<Series>)>> {
-    let count = effort.pick(4_000, 200_000, 400_000);
+) -> io::Result<Vec<(Topology, Results<Transport>)>> {
     // Fixed count, where members are not preempted.
-    let between: Vec<Transport> =
-        transports.iter().copied().filter(|transport| transport.is_between()).collect();
+    let ipc: Vec<Transport> =
+        transports.iter().copied().filter(|transport| transport.is_ipc()).collect();
     let goals = [goal(Transport::Shaq, 4.0), goal(Transport::Vyukov, 0.8)];
-    let eight = FixedCount { transports: &between, bytes: 8, count, goals: &goals };
-    eight.run(cores, effort)?;
-    FixedCount { bytes: 64, goals: &[], ..eight }.run(cores, effort)?;
+    mpmc_fixed_count::run(cores, effort, &ipc, 8, &goals)?;
+    mpmc_fixed_count::run(cores, effort, &ipc, 64, &[])?;
     let goals = [goal(Transport::Shaq, 5.0), goal(Transport::Crossbeam, 1.0)];
-    let mut topologies = Vec::new();
+    let mut all = Vec::new();
     for topology in TOPOLOGIES {
         let goals = if topology.senders == 4 { &goals[..] } else { &[] };
-        topologies.push((topology, FixedTime { transports, topology, goals }.run(cores, effort)?));
+        all.push((topology, FixedTime { transports, topology, goals }.run(cores, effort)?));
     }
-    print_all(transports, &topologies);
-    Ok(topologies)
-}
-
-/// Prints all topologies in one table.
-fn print_all(transports: &[Transport], topologies: &[(Topology, Vec<Series>)]) {
-    let heads = topologies.iter().map(|(topology, _)| topology.name());
+    let heads = all.iter().map(|(topology, _)| topology.name());
     let heads: Vec<String> = std::iter::once(String::new()).chain(heads).collect();
-    let title = "MPMC throughput (senders x receivers) on two processors, 8 B: Mmsg/s (vs Vyukov's ring, vs the best \
-                 competitor)";
+    let title = "MPMC throughput (senders x receivers) on two processors, 8 B: Mmsg/s (vs Vyukov's \
+                 ring, vs the best competitor)";
     let mut table = Table::new(title, &heads);
-    for (i, transport) in transports.iter().enumerate() {
-        let cell = |(_, rates): &(Topology, Vec<Series>)| {
-            let relative: Vec<Series> = rates.iter().map(|rate| rate.over(&rates[0])).collect();
-            Results::rates(transports, rates, &relative).brief(i)
-        };
-        table.row(transport.label(), topologies.iter().map(cell));
+    for &transport in transports {
+        table.row(transport.label(), all.iter().map(|(_, results)| results.brief(transport)));
     }
     table.print();
+    Ok(all)
 }
 
 pub fn worker(args: &mut Orders) {
@@ -78,10 +71,11 @@ pub fn worker(args: &mut Orders) {
 
 /// Runs a member in a run of fixed duration.
 pub fn member(args: &mut Orders) {
-    let task = Task::hear(args);
+    let task = Task::from_args(args);
     match (task.transport, task.sends, task.address.as_deref()) {
-        (Transport::Crossbeam, false, _) if task.index == 0 => all(task),
-        (Transport::Crossbeam, ..) => stand_by(),
+        #[cfg(feature = "competitors")]
+        (Transport::Crossbeam, false, _) if task.index == 0 => in_process(task),
+        (Transport::Crossbeam, ..) => ends::idle(),
         (_, true, address) => send::<1>(task.transport, address, &task),
         (_, false, address) => {
             receive::<1>(task.transport, address.expect("the sender's address"), &task)
@@ -89,21 +83,14 @@ pub fn member(args: &mut Orders) {
     }
 }
 
-/// Stands by, because all members run as threads of another process.
-fn stand_by() {
-    say("within a process");
-    loop {
-        hear();
-    }
-}
-
 /// Runs all members as threads of this process.
-fn all(task: Task) {
-    let (tx, rx) = crossbeam_channel::bounded(CAPACITY);
+#[cfg(feature = "competitors")]
+fn in_process(task: Task) {
+    let (tx, rx) = crossbeam_channel::bounded(ends::CAPACITY);
     let Task { topology, cores, counts, .. } = task;
     say("ready");
     hear();
-    thread::scope(|scope| {
+    std::thread::scope(|scope| {
         for index in 0..topology.senders {
             let tx = tx.clone();
             scope.spawn(move || {
@@ -133,12 +120,12 @@ fn join<H: Handle>(address: Option<&str>) -> H {
 fn send<const N: usize>(transport: Transport, address: Option<&str>, workload: &impl MpmcWorkload) {
     match transport {
         Transport::Sysvring => {
-            let tx: ours::Sender<[u64; N]> = join(address);
+            let tx: mpmc::Sender<[u64; N]> = join(address);
             say(tx.id());
             workload.send(|first| tx.send(&message(first)).expect("send"));
         }
         Transport::InPlace => {
-            let tx: ours::Sender<[u64; N]> = join(address);
+            let tx: mpmc::Sender<[u64; N]> = join(address);
             say(tx.id());
             workload.send(|first| {
                 let mut loan = tx.loan().expect("loan");
@@ -151,24 +138,13 @@ fn send<const N: usize>(transport: Transport, address: Option<&str>, workload: &
             say(queue.address());
             workload.send(|first| queue.send(&message(first)));
         }
+        #[cfg(feature = "competitors")]
         Transport::Shaq => {
-            let file = match address {
-                None => link::memory(mpmc::minimum_file_size::<[u64; N]>(CAPACITY)),
-                Some(address) => link::same_memory(address),
-            };
-            // SAFETY: the first sender creates the queue, once; all ends use the same type, which
-            // consists of plain words.
-            let queue = match address {
-                None => unsafe {
-                    let len = file.metadata().expect("its length").len() as usize;
-                    mpmc::Producer::create(&file, len)
-                },
-                Some(_) => unsafe { mpmc::Producer::join(&file) },
-            }
-            .expect("a producer");
-            say(link::address(&file));
-            workload
-                .send(|first| link::poll_until_some(|| queue.try_write(message::<N>(first)).ok()));
+            let (queue, address) = shaq::mpmc_producer(address);
+            say(address);
+            workload.send(|first| {
+                ends::poll_until_some(|| queue.try_write(message::<N>(first)).ok());
+            });
         }
         other => panic!("not MPMC: {other}"),
     }
@@ -177,24 +153,23 @@ fn send<const N: usize>(transport: Transport, address: Option<&str>, workload: &
 fn receive<const N: usize>(transport: Transport, address: &str, workload: &impl MpmcWorkload) {
     match transport {
         Transport::Sysvring => {
-            let rx: ours::Receiver<[u64; N]> = join(Some(address));
+            let rx: mpmc::Receiver<[u64; N]> = join(Some(address));
             workload.receive(|| check(&rx.recv().expect("receive")));
         }
         Transport::InPlace => {
-            let rx: ours::Receiver<[u64; N]> = join(Some(address));
+            let rx: mpmc::Receiver<[u64; N]> = join(Some(address));
             workload.receive(|| check(&rx.recv_ref().expect("receive in place")));
         }
         Transport::Vyukov => {
             let queue = Queue::<N>::attach(address);
             workload.receive(|| check(&queue.recv()));
         }
+        #[cfg(feature = "competitors")]
         Transport::Shaq => {
-            // SAFETY: all ends use the same type, which consists of plain words.
-            let queue = unsafe { mpmc::Consumer::<[u64; N]>::join(&link::same_memory(address)) }
-                .expect("a consumer");
+            let queue = shaq::mpmc_consumer::<N>(address);
             // Its blocking call stalls for seconds where members share processors; polling does
             // not.
-            workload.receive(|| check(&link::poll_until_some(|| queue.try_read())));
+            workload.receive(|| check(&ends::poll_until_some(|| queue.try_read())));
         }
         other => panic!("not MPMC: {other}"),
     }

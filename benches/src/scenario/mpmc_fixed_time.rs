@@ -12,15 +12,15 @@ use std::time::Duration;
 
 use sysvring_support::worker::{Orders, Worker, hear, say};
 
-use crate::baseline::{CachePadded, Segment};
-use crate::goals::{Goal, Results, print_rates};
+use crate::clock;
+use crate::effort::Effort;
 use crate::interleave::rotated;
-use crate::link::Transport;
 use crate::machine::Cores;
-use crate::pair;
-use crate::table::Series;
-use crate::team::MpmcWorkload;
-use crate::{Effort, clock};
+use crate::report::goals::{Goal, Kind, Results};
+use crate::report::table::Series;
+use crate::transport::baseline::{CachePadded, Segment};
+use crate::transport::{Transport, ends};
+use crate::workload::mpmc_workload::MpmcWorkload;
 
 /// A topology: the number of senders and of receivers.
 #[derive(Clone, Copy)]
@@ -68,7 +68,7 @@ pub struct FixedTime<'a> {
 
 impl FixedTime<'_> {
     /// Returns the throughput of each transport in Mmsg/s, one figure per round.
-    pub fn run(&self, cores: &Cores, effort: Effort) -> io::Result<Vec<Series>> {
+    pub fn run(&self, cores: &Cores, effort: Effort) -> io::Result<Results<Transport>> {
         let FixedTime { transports, topology, goals } = *self;
         let rounds = effort.rounds();
         let span = Duration::from_millis(effort.pick(50, 200, 400));
@@ -80,15 +80,15 @@ impl FixedTime<'_> {
             // Removes what the killed members left.
             sysvring::reap().map_err(io::Error::other)?;
         }
-        let relative: Vec<Series> = rates.iter().map(|series| series.over(&rates[0])).collect();
-        let results = Results::rates(transports, &rates, &relative);
+        let results = Results::of_series(Kind::Rate, transports, rates);
         let title = format!(
-            "MPMC {} (senders x receivers) on two processors, 8 B, fixed duration {} ms: Mmsg/s; {rounds} rounds",
+            "MPMC {} (senders x receivers) on two processors, 8 B, fixed duration {} ms: Mmsg/s; \
+             {rounds} rounds",
             topology.name(),
             span.as_millis()
         );
-        print_rates(title, &results, goals);
-        Ok(rates)
+        results.print_rates(title, goals);
+        Ok(results)
     }
 
     /// Runs new processes for one measurement.
@@ -126,7 +126,7 @@ impl FixedTime<'_> {
         let members = (0..senders).map(|i| (true, i)).chain((0..receivers).map(|i| (false, i)));
         for (sends, index) in members {
             let args: [&dyn ToString; 10] = [
-                &"mpmc_fixed_time",
+                &"mpmc-member",
                 &sends,
                 &index,
                 &transport,
@@ -138,7 +138,7 @@ impl FixedTime<'_> {
                 &address,
             ];
             let core = self.topology.core(cores.apart, sends, index);
-            let mut worker = pair::worker(core, &args)?;
+            let mut worker = ends::worker(core, &args)?;
             let said = worker.hear()?;
             if team.is_empty() {
                 address = said;
@@ -186,7 +186,7 @@ impl Counts {
 const NONE: &str = "none";
 
 /// The arguments of a member.
-#[allow(dead_code, reason = "members that are threads of one process need all of it")]
+#[cfg_attr(not(feature = "competitors"), allow(dead_code, reason = "for members in one process"))]
 pub struct Task {
     pub sends: bool,
     /// Its index among the senders or receivers.
@@ -200,7 +200,7 @@ pub struct Task {
 }
 
 impl Task {
-    pub fn hear(args: &mut Orders) -> Task {
+    pub fn from_args(args: &mut Orders) -> Task {
         let (sends, index, transport) = (args.next(), args.next(), args.next());
         let topology = Topology { senders: args.next(), receivers: args.next() };
         let cores = (args.next(), args.next());

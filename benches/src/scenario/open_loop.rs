@@ -10,27 +10,29 @@ use std::io;
 use hdrhistogram::Histogram;
 use sysvring_support::worker::{Orders, hear, say};
 
-use crate::goals::{Goal, Results};
+use crate::effort::Effort;
 use crate::interleave::{Pair, rotated};
-use crate::link::{self, CAPACITY, Leftovers, Transport};
 use crate::machine::Cores;
-use crate::table::{Bound, Series, Table, figure};
-use crate::traits::{IpcTransport, Local, Receive, Send};
-use crate::{Effort, by_transport, clock};
+use crate::report::goals::{Goal, Kind, Results};
+use crate::report::table::{Bound, Series, Table, figure};
+use crate::transport::Transport;
+use crate::transport::ends::{self, CAPACITY};
+use crate::transport::traits::{IpcTransport, Receive, Send};
+use crate::{by_transport, clock};
 
 /// Words per message: its time and its number.
 const WORDS: usize = 2;
 /// More ticks than a turn takes.
 const LONGEST: u64 = 1 << 40;
-/// Fractions of the maximum rate of the slowest pacemaker.
+/// Fractions of the maximum rate of the slowest reference.
 const LOADS: [f64; 3] = [0.1, 0.5, 0.9];
-const PACEMAKERS: [Transport; 3] = [Transport::Sysvring, Transport::Baseline, Transport::Shaq];
+const REFERENCES: [Transport; 3] = [Transport::Sysvring, Transport::Baseline, Transport::Shaq];
 /// The longest duration of a turn, in seconds.
 const SPAN: f64 = 0.25;
 
 /// The results of one transport.
 #[derive(Clone, Default)]
-struct Late {
+struct Latency {
     /// Throughput at full speed, Mmsg/s.
     rate: Series,
     /// Median, 99th and 99.9th percentile and maximum, per load.
@@ -40,76 +42,73 @@ struct Late {
 }
 
 pub fn run(cores: &Cores, effort: Effort, transports: &[Transport]) -> io::Result<()> {
-    let transports: Vec<Transport> =
-        transports.iter().copied().filter(|transport| transport.is_between()).collect();
-    let most: u64 = effort.pick(2_000, 50_000, 400_000);
-    let (rounds, turns) = (effort.rounds(), effort.pick(1, 3, 3));
-    let mut all = vec![Late::default(); transports.len()];
+    let max_count: u64 = effort.pick(2_000, 50_000, 400_000);
+    let schedule = effort.schedule_of(1, 3, 3);
+    let mut all = vec![Latency::default(); transports.len()];
     let mut slowest = Series::default();
-    for round in 0..rounds {
-        let leftovers = Leftovers::default();
-        let start =
-            |&transport: &Transport| link::start("paced", transport, cores, &[], &leftovers);
+    for round in 0..schedule.rounds {
+        let start = |&transport: &Transport| ends::start("open-loop", transport, cores.apart, &[]);
         let mut pairs = transports.iter().map(start).collect::<io::Result<Vec<Pair>>>()?;
         let mut rates = Vec::new();
         for (transport, pair) in transports.iter().zip(&mut pairs) {
-            let count = if transport.calls() { most / 20 } else { most };
-            let speed: Series =
-                (0..turns).map(|_| Ok(go(pair, 0.0, count)?[0])).collect::<io::Result<_>>()?;
+            let count = if transport.has_system_calls() { max_count / 20 } else { max_count };
+            let speed: Series = (0..schedule.turns)
+                .map(|_| Ok(go(pair, 0.0, count)?[0]))
+                .collect::<io::Result<_>>()?;
             rates.push(speed.median());
         }
-        let of_pacemakers =
-            transports.iter().zip(&rates).filter(|(transport, _)| PACEMAKERS.contains(transport));
-        let full = of_pacemakers.map(|(_, &rate)| rate).fold(f64::MAX, f64::min);
+        // All, if the selected transports include none of the references.
+        let any = transports.iter().any(|transport| REFERENCES.contains(transport));
+        let references = transports.iter().zip(&rates);
+        let references = references.filter(|(transport, _)| REFERENCES.contains(transport) || !any);
+        let full = references.map(|(_, &rate)| rate).fold(f64::MAX, f64::min);
         slowest.push(full);
-        for (late, rate) in all.iter_mut().zip(rates) {
-            late.rate.push(rate);
-            for (saturated, part) in late.saturated.iter_mut().zip(LOADS) {
+        for (latency, rate) in all.iter_mut().zip(rates) {
+            latency.rate.push(rate);
+            for (saturated, part) in latency.saturated.iter_mut().zip(LOADS) {
                 *saturated |= rate < full * part;
             }
         }
         for (load, part) in LOADS.iter().enumerate() {
-            let pace = full * part;
-            let count = most.min((pace * 1e6 * SPAN) as u64);
+            let rate = full * part;
+            let count = max_count.min((rate * 1e6 * SPAN) as u64);
             let mut of_turns = vec![<[Series; 4]>::default(); transports.len()];
-            for turn in 0..turns {
+            for turn in 0..schedule.turns {
                 for i in rotated(transports.len(), round + turn) {
                     if !all[i].saturated[load] {
-                        let figures = go(&mut pairs[i], 1e3 / pace, count)?;
+                        let figures = go(&mut pairs[i], 1e3 / rate, count)?;
                         let series = of_turns[i].iter_mut().zip(figures);
                         series.for_each(|(series, figure)| series.push(figure));
                     }
                 }
             }
-            for (late, of_turns) in all.iter_mut().zip(of_turns) {
-                let series = late.times[load].iter_mut().zip(&of_turns);
+            for (latency, of_turns) in all.iter_mut().zip(of_turns) {
+                let series = latency.times[load].iter_mut().zip(&of_turns);
                 series.for_each(|(series, of_turns)| series.push(of_turns.median()));
             }
         }
     }
     for (load, part) in LOADS.iter().enumerate() {
         let title = format!(
-            "Fixed rate, {:.0} % of {} Mmsg/s: ns from when a message was due; {rounds} rounds x \
-             {turns} turns of {most} messages, fewer where a turn would exceed {SPAN} s",
+            "Fixed rate, {:.0} % of {} Mmsg/s: ns from when a message was due; {schedule} \
+             of {max_count} messages, fewer where a turn would exceed {SPAN} s",
             part * 100.0,
             figure(slowest.median())
         );
-        print(title, load, &transports, &all);
+        print(title, load, transports, &all);
     }
     Ok(())
 }
 
 /// Prints the transports that sustained the rate of a load, then the others.
-fn print(title: String, load: usize, transports: &[Transport], all: &[Late]) {
+fn print(title: String, load: usize, transports: &[Transport], all: &[Latency]) {
     let (saturated, kept): (Vec<usize>, Vec<usize>) =
         (0..transports.len()).partition(|&i| all[i].saturated[load]);
     let of_kept: Vec<Transport> = kept.iter().map(|&i| transports[i]).collect();
     let times: Vec<Series> = kept.iter().map(|&i| all[i].times[load][2].clone()).collect();
-    let ratios: Vec<Series> = times.iter().map(|p999| p999.over(&times[0])).collect();
-    let results = Results::times(&of_kept, &times, &ratios);
-    let heads = ["", "Mmsg/s at full speed", "p50", "p99", "p99.9", "longest"].map(str::to_owned);
-    let of = results.heads().into_iter().map(|of| format!("p99.9 {of}"));
-    let mut table = Table::new(title, &heads.into_iter().chain(of).collect::<Vec<_>>());
+    let results = Results::of_series(Kind::Time, &of_kept, times);
+    let heads = ["", "Mmsg/s at full speed", "p50", "p99", "p99.9", "longest"];
+    let mut table = Table::new(title, &results.heads(&heads, "p99.9 "));
     for (row, &i) in kept.iter().enumerate() {
         let mut cells = vec![figure(all[i].rate.median())];
         cells.extend(all[i].times[load].iter().map(|series| format!("{:.0}", series.median())));
@@ -138,17 +137,13 @@ fn go((sender, receiver): &mut Pair, interval: f64, count: u64) -> io::Result<[f
 pub fn worker(args: &mut Orders) {
     let (role, transport): (String, Transport) = (args.next(), args.next());
     match role.as_str() {
-        "send" => by_transport!(transport, send::<WORDS>(), within()),
+        "send" => by_transport!(transport, send::<WORDS>()),
         "receive" => {
             let address: String = args.next();
-            by_transport!(transport, receive::<WORDS>(&address), within())
+            by_transport!(transport, receive::<WORDS>(&address))
         }
         other => panic!("unknown role: {other}"),
     }
-}
-
-fn within<L: Local<N>, const N: usize>() {
-    panic!("not between processes");
 }
 
 fn send<C: IpcTransport<N>, const N: usize>() {
@@ -156,7 +151,7 @@ fn send<C: IpcTransport<N>, const N: usize>() {
     say(address);
     let (mut offer, mut tx, tick) = (Some(offer), None, clock::tick());
     loop {
-        let (interval, count) = pace();
+        let (interval, count) = order();
         // The receiver has attached before the first order arrives.
         let tx = tx.get_or_insert_with(|| C::accept(offer.take().expect("once")));
         let interval = (interval / tick) as u64;
@@ -172,33 +167,33 @@ fn send<C: IpcTransport<N>, const N: usize>() {
 }
 
 /// Reads the order for a turn: nanoseconds between messages, and their number.
-fn pace() -> (f64, u64) {
+fn order() -> (f64, u64) {
     let line = hear();
-    let (interval, count) = line.split_once(' ').expect("a pace and a number");
-    (interval.parse().expect("a pace"), count.parse().expect("a number"))
+    let (interval, count) = line.split_once(' ').expect("an interval and a number");
+    (interval.parse().expect("an interval"), count.parse().expect("a number"))
 }
 
 /// Reports how late messages were, or the throughput in Mmsg/s.
 fn receive<C: IpcTransport<N>, const N: usize>(address: &str) {
     let (mut rx, tick) = (C::attach(address, CAPACITY), clock::tick());
-    let mut late = Histogram::<u64>::new_with_max(LONGEST, 3).expect("three digits");
+    let mut latency = Histogram::<u64>::new_with_max(LONGEST, 3).expect("three digits");
     let mut message = [0; N];
     say("ready");
     loop {
-        let (interval, count) = pace();
-        late.reset();
+        let (interval, count) = order();
+        latency.reset();
         let start = clock::now();
         for n in 0..count {
             rx.receive(&mut message);
             assert_eq!(message[1], n, "out of order");
             // The first ones find the receiver parked.
             if n > count / 10 {
-                late.saturating_record(clock::ticks().saturating_sub(message[0]));
+                latency.saturating_record(clock::ticks().saturating_sub(message[0]));
             }
         }
         let figures = match interval {
             0.0 => [count as f64 / (clock::now() - start) as f64 * 1e3, 0.0, 0.0, 0.0],
-            _ => [0.5, 0.99, 0.999, 1.0].map(|part| late.value_at_quantile(part) as f64 * tick),
+            _ => [0.5, 0.99, 0.999, 1.0].map(|part| latency.value_at_quantile(part) as f64 * tick),
         };
         say(figures.map(|figure| figure.to_string()).join(" "));
     }

@@ -9,14 +9,16 @@ use std::io;
 use hdrhistogram::Histogram;
 use sysvring_support::worker::{self, Orders, hear, say};
 
-use crate::goals::{Contender, Results};
-use crate::interleave::{Outcome, Schedule, interleave};
-use crate::link::{self, CAPACITY, Leftovers, Transport};
+use crate::effort::Effort;
+use crate::interleave::{Outcome, interleave};
 use crate::machine::Cores;
-use crate::one_way::{Times, stand_by};
-use crate::table::{Series, Table};
-use crate::traits::{IpcTransport, Local, Receive, Send};
-use crate::{Effort, by_transport, clock};
+use crate::report::goals::{Kind, Results};
+use crate::report::table::Table;
+use crate::scenario::one_way::Times;
+use crate::transport::Transport;
+use crate::transport::ends::{self, CAPACITY, stand_by};
+use crate::transport::traits::{IpcTransport, Receive, Send, ThreadTransport};
+use crate::{by_transport, clock};
 
 /// Words per message.
 const ONE: usize = 1;
@@ -29,17 +31,17 @@ const DIGITS: u8 = 3;
 
 /// The placement of the two sides.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Placement {
     Apart,
     Together,
 }
 
-impl Place {
+impl Placement {
     /// Returns its name in titles.
     pub fn name(self) -> &'static str {
         match self {
-            Place::Apart => "two processors",
-            Place::Together => "one processor",
+            Placement::Apart => "two processors",
+            Placement::Together => "one processor",
         }
     }
 }
@@ -49,31 +51,31 @@ pub fn run(
     cores: &Cores,
     effort: Effort,
     transports: &[Transport],
-) -> io::Result<Vec<(Place, Vec<Times>)>> {
+) -> io::Result<Vec<(Placement, Vec<Times>)>> {
     let (first, second) = cores.apart;
     let mut all = Vec::new();
     if first != second {
-        all.push((Place::Apart, place(Place::Apart, cores.apart, effort, transports)?));
+        all.push((Placement::Apart, place(Placement::Apart, cores.apart, effort, transports)?));
     }
-    all.push((Place::Together, place(Place::Together, (first, first), effort, transports)?));
+    all.push((
+        Placement::Together,
+        place(Placement::Together, (first, first), effort, transports)?,
+    ));
     Ok(all)
 }
 
 fn place(
-    place: Place,
+    place: Placement,
     cores: (usize, usize),
     effort: Effort,
     transports: &[Transport],
 ) -> io::Result<Vec<Times>> {
-    let rounds = Schedule { rounds: effort.rounds(), turns: effort.pick(1, 1, 3) };
-    let span: u64 = effort.pick(2, 20, 50);
-    let leftovers = Leftovers::default();
+    let (schedule, span) = (effort.schedule_of(1, 1, 3), effort.pick(2_u64, 20, 50));
     let start = |transport: Transport| {
-        let more: [&dyn ToString; 1] = [&(span * 1_000_000)];
-        link::start_ping_pong("round-trip", transport, cores, &more, &leftovers)
+        ends::start_ping_pong("round-trip", transport, cores, &[&(span * 1_000_000)])
     };
     let mut histograms: Vec<Histogram<u64>> = transports.iter().map(|_| histogram()).collect();
-    let outcomes = interleave(transports, rounds, start, |transport, (server, returner)| {
+    let outcomes = interleave(transports, schedule, start, |transport, (server, returner)| {
         returner.tell("go")?;
         server.tell("go")?;
         let turn = parse(&server.hear()?)
@@ -82,34 +84,28 @@ fn place(
         histograms[i].add(&turn).map_err(io::Error::other)?;
         Ok([turn.value_at_quantile(0.5) as f64])
     })?;
-    let each = |busy: bool, extra: Option<Transport>| -> Vec<usize> {
-        (0..transports.len())
-            .filter(|&i| transports[i].is_busy() == busy || Some(transports[i]) == extra)
-            .collect()
+    let title = |how: &str| {
+        format!("Round trip, 8 B, {}, {how}: ns; {schedule} of {span} ms", place.name())
     };
-    // Transports that block are compared with the baseline, which spins, only on two processors.
-    let baseline = (place == Place::Apart).then_some(Transport::Baseline);
-    for (manner, members) in [
-        ("both sides spin", each(true, None)),
-        ("both sides block, at once or after spinning", each(false, baseline)),
-    ] {
-        let title = format!(
-            "Round trip, 8 B, {}, {manner}: ns; {} rounds x {} turns of {span} ms",
-            place.name(),
-            rounds.rounds,
-            rounds.turns
+    let all = 0..transports.len();
+    let spinning: Vec<usize> = all.clone().filter(|&i| transports[i].only_spins()).collect();
+    print(title("both sides spin"), &spinning, transports, &outcomes, &histograms);
+    if place == Placement::Together {
+        println!(
+            "\nA side that spins there delays the other until the kernel preempts it, so there are \
+             few round trips. Shaq and iceoryx2 use a polling loop of this benchmark, which yields \
+             after a while."
         );
-        print(title, &members, transports, &outcomes, &histograms);
-        if place == Place::Together && manner == "both sides spin" {
-            println!(
-                "\nA side that spins there delays the other until the kernel preempts it, so there are few round \
-                 trips. Shaq and iceoryx2 use a polling loop of this benchmark, which yields after a while."
-            );
-        }
     }
+    // Transports that block are compared with the baseline, which spins, only on two processors.
+    let baseline = |i: usize| transports[i] == Transport::Baseline && place == Placement::Apart;
+    let blocking: Vec<usize> =
+        all.clone().filter(|&i| !transports[i].only_spins() || baseline(i)).collect();
+    let title = title("both sides block, at once or after spinning");
+    print(title, &blocking, transports, &outcomes, &histograms);
     let three =
         |i: usize| [0.5, 0.99, 0.999].map(|part| histograms[i].value_at_quantile(part) as f64);
-    Ok(transports.iter().enumerate().map(|(i, &transport)| (transport, three(i))).collect())
+    Ok(all.map(|i| (transports[i], three(i))).collect())
 }
 
 fn histogram() -> Histogram<u64> {
@@ -126,18 +122,12 @@ fn print(
     histograms: &[Histogram<u64>],
 ) {
     let of_members: Vec<Transport> = members.iter().map(|&i| transports[i]).collect();
-    let times: Vec<Series> = members.iter().map(|&i| outcomes[i].figures[0].clone()).collect();
-    let ratios: Vec<Series> = members.iter().map(|&i| outcomes[i].ratios[0].clone()).collect();
-    let results = Results::times(&of_members, &times, &ratios);
+    let outcomes = members.iter().map(|&i| &outcomes[i]);
+    let results = Results::of_outcomes(Kind::Time, &of_members, outcomes);
     let heads = ["", "p50", "min", "max", "p99", "p99.9", "longest", "round trips"];
-    let heads: Vec<String> = heads
-        .map(str::to_owned)
-        .into_iter()
-        .chain(results.heads().iter().map(|of| format!("p50 {of}")))
-        .collect();
-    let mut table = Table::new(title, &heads);
+    let mut table = Table::new(title, &results.heads(&heads, "p50 "));
     for (row, &i) in members.iter().enumerate() {
-        let (histogram, mut cells) = (&histograms[i], times[row].cells(0).to_vec());
+        let (histogram, mut cells) = (&histograms[i], results.figures[row].cells(0).to_vec());
         // A percentile of fewer round trips would be the maximum.
         cells.extend([(0.99, 100), (0.999, 1_000)].map(|(part, least)| match histogram.len() {
             trips if trips < least => String::new(),
@@ -145,7 +135,7 @@ fn print(
         }));
         cells.extend([histogram.max(), histogram.len()].map(|number| number.to_string()));
         cells.extend(results.cells(row));
-        table.row(transports[i].name(), cells);
+        table.row(transports[i].label(), cells);
     }
     table.print();
 }
@@ -164,15 +154,15 @@ pub fn worker(args: &mut Orders) {
 }
 
 fn serve<C: IpcTransport<N>, const N: usize>(span: u64) {
-    let (mut tx, mut rx) = link::serving::<C, N>();
+    let (mut tx, mut rx) = ends::serving::<C, N>();
     timed_turns(span, |n| {
         tx.send(&[n; N]);
-        rx.one()[0]
+        rx.receive_one()[0]
     });
 }
 
 fn answer_all<C: IpcTransport<N>, const N: usize>(address: &str) {
-    let (mut tx, mut rx) = link::returning::<C, N>(address);
+    let (mut tx, mut rx) = ends::returning::<C, N>(address);
     loop {
         hear();
         answer(&mut tx, &mut rx);
@@ -182,7 +172,7 @@ fn answer_all<C: IpcTransport<N>, const N: usize>(address: &str) {
 /// Runs a turn of the returning side.
 fn answer<const N: usize>(tx: &mut impl Send<N>, rx: &mut impl Receive<N>) {
     loop {
-        let message = rx.one();
+        let message = rx.receive_one();
         tx.send(&message);
         if message[0] == LAST {
             return;
@@ -190,9 +180,9 @@ fn answer<const N: usize>(tx: &mut impl Send<N>, rx: &mut impl Receive<N>) {
     }
 }
 
-fn both<L: Local<N>, const N: usize>(span: u64, core: usize) {
+fn both<L: ThreadTransport<N>, const N: usize>(span: u64, core: usize) {
     let ((mut tx, mut there), (mut back, mut rx)) = (L::pair(CAPACITY), L::pair(CAPACITY));
-    say("within a process");
+    say("in-process");
     hear();
     let (go, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -209,7 +199,7 @@ fn both<L: Local<N>, const N: usize>(span: u64, core: usize) {
         // The thread answers until the end of the turn.
         begun = n != LAST;
         tx.send(&[n; N]);
-        rx.one()[0]
+        rx.receive_one()[0]
     });
 }
 

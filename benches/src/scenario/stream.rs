@@ -4,93 +4,84 @@ use std::io;
 use std::ops::Range;
 use std::sync::mpsc;
 
-use sysvring_support::worker::{self, Orders, hear, say};
+use sysvring_support::worker::{self, Orders, say};
 
-use crate::goals::{Goal, print_rates};
-use crate::interleave::{Outcome, Pair, Schedule, interleave};
-use crate::link::{self, Leftovers, Transport};
+use crate::by_transport;
+use crate::effort::Effort;
+use crate::interleave::{Pair, interleave};
 use crate::machine::Cores;
-use crate::ours::{Huge, InPlace, Sysvring};
-use crate::rates::{self, Rates, named};
-use crate::shared::Raw;
-use crate::table::{Bound, Series};
-use crate::traits::{BATCH, IpcTransport, Local, Receive, Send};
-use crate::workload::{check, timed_turns, turns};
-use crate::{Effort, by_transport, size};
+use crate::report::goals::{Goal, Kind, Results};
+use crate::report::stream_summary::{OfSize, named};
+use crate::report::table::Bound;
+use crate::scenario::bandwidth;
+use crate::transport::Transport;
+use crate::transport::baseline::Baseline;
+use crate::transport::ends::{self, stand_by};
+use crate::transport::sysvring::{Huge, InPlace, Sysvring};
+use crate::transport::traits::{BATCH, IpcTransport, Receive, Send, ThreadTransport};
+use crate::workload::stream_workload::{check, timed_turns, turns};
 
-pub fn run(cores: &Cores, effort: Effort, transports: &[Transport]) -> io::Result<Vec<Rates>> {
-    let sizes = vec![
-        of_size::<1>(cores, effort, transports, effort.pick(2_000, 400_000, 1_000_000))?,
-        of_size::<8>(cores, effort, transports, effort.pick(2_000, 200_000, 500_000))?,
-        of_size::<128>(cores, effort, transports, effort.pick(2_000, 50_000, 100_000))?,
-        of_size::<8192>(cores, effort, transports, effort.pick(100, 1_000, 2_000))?,
-    ];
-    rates::print(transports, &sizes);
-    Ok(sizes)
+/// Returns the throughput for each size.
+pub fn run(
+    cores: &Cores,
+    effort: Effort,
+    transports: &[Transport],
+) -> io::Result<Vec<OfSize<Transport>>> {
+    Ok(vec![
+        of_size(8, effort.pick(2_000, 500_000, 1_000_000), cores, effort, transports)?,
+        of_size(64, effort.pick(2_000, 250_000, 500_000), cores, effort, transports)?,
+        of_size(1024, effort.pick(2_000, 50_000, 100_000), cores, effort, transports)?,
+        of_size(65536, effort.pick(100, 1_000, 2_000), cores, effort, transports)?,
+    ])
 }
 
 /// The targets for sysvring.
 fn goals(bytes: usize) -> Vec<Goal<Transport>> {
     use Transport::{Baseline, InPlace, Rtrb, Shaq, Spin, Sysvring};
     let goal = |contender, over, times| Goal { contender, over, bound: Bound::AtLeast(times) };
+    let over = |baseline, shaq, rtrb| {
+        [(Baseline, baseline), (Shaq, shaq), (Rtrb, rtrb)]
+            .map(|(o, times)| goal(Sysvring, o, times))
+    };
     let mut goals = match bytes {
-        8 => vec![
-            goal(Sysvring, Baseline, 1.3),
-            goal(Sysvring, Shaq, 25.0),
-            goal(Sysvring, Rtrb, 1.3),
-        ],
-        64 => vec![
-            goal(Sysvring, Baseline, 1.2),
-            goal(Sysvring, Shaq, 7.0),
-            goal(Sysvring, Rtrb, 1.5),
-        ],
+        8 => over(1.3, 25.0, 1.3).to_vec(),
+        64 => over(1.2, 7.0, 1.5).to_vec(),
+        1024 => vec![goal(InPlace, Baseline, 1.0), goal(Sysvring, Baseline, 0.95)],
         _ => vec![goal(InPlace, Baseline, 1.0)],
     };
     goals.push(goal(Sysvring, Spin, 0.97));
     goals
 }
 
-/// Measures messages of `N` words, `count` per turn; fewer where a message is a system call.
-fn of_size<const N: usize>(
+/// Measures messages of this size, `count` per turn; fewer where a message is a system call.
+fn of_size(
+    bytes: usize,
+    count: u64,
     cores: &Cores,
     effort: Effort,
     transports: &[Transport],
-    count: u64,
-) -> io::Result<Rates> {
-    let bytes = N * 8;
-    // In-place access pays off only for messages of more than one word.
-    let fits = |transport: &Transport| {
-        transport.takes(bytes) && (N > 1 || *transport != Transport::InPlace)
+) -> io::Result<OfSize<Transport>> {
+    let transports: Vec<Transport> =
+        transports.iter().copied().filter(|transport| transport.takes(bytes)).collect();
+    let (schedule, capacity) = (effort.schedule(), ends::capacity(bytes));
+    let of = |transport: Transport| {
+        let count = if transport.has_system_calls() { count / 20 } else { count };
+        start(Stream { transport, bytes, capacity, count, batches: false }, cores)
     };
-    let transports: Vec<Transport> = transports.iter().copied().filter(fits).collect();
-    let rounds = Schedule { rounds: effort.rounds(), turns: effort.pick(1, 3, 9) };
-    let leftovers = Leftovers::default();
-    let capacity = link::capacity(bytes);
-    let start = |transport: Transport| {
-        let count = if transport.calls() { count / 20 } else { count };
-        let flow = Flow { transport, bytes, capacity, count, batches: false };
-        pair(flow, cores, &leftovers)
-    };
-    let outcomes = interleave(&transports, rounds, start, |_, pair| turn(pair))?;
+    let outcomes = interleave(&transports, schedule, of, |_, pair| ends::turn::<1>(pair))?;
     let title = format!(
-        "SPSC throughput, {}: Mmsg/s; {} rounds x {} turns of {count} messages, a \
-         twentieth where a message is a system call",
-        named(bytes),
-        rounds.rounds,
-        rounds.turns
+        "SPSC throughput, {}: Mmsg/s; {schedule} of {count} messages, a twentieth where a message \
+         is a system call",
+        named(bytes)
     );
-    let (rates, ratios): (Vec<Series>, Vec<Series>) = outcomes
-        .into_iter()
-        .map(|Outcome { figures: [rate], ratios: [ratio] }| (rate, ratio))
-        .unzip();
-    let rates = Rates { bytes, transports, rates, ratios };
-    print_rates(title, &rates.results(), &goals(bytes));
-    Ok(rates)
+    let results = Results::of_outcomes(Kind::Rate, &transports, &outcomes);
+    results.print_rates(title, &goals(bytes));
+    Ok(OfSize { bytes, results })
 }
 
 /// The parameters of a stream.
 #[derive(Clone, Copy)]
-pub struct Flow {
+pub struct Stream {
     pub transport: Transport,
     /// Size of a message.
     pub bytes: usize,
@@ -103,17 +94,10 @@ pub struct Flow {
 }
 
 /// Starts the two ends of a stream.
-pub fn pair(flow: Flow, cores: &Cores, leftovers: &Leftovers) -> io::Result<Pair> {
-    let Flow { transport, bytes, capacity, count, batches } = flow;
+pub fn start(stream: Stream, cores: &Cores) -> io::Result<Pair> {
+    let Stream { transport, bytes, capacity, count, batches } = stream;
     let more: [&dyn ToString; 5] = [&bytes, &capacity, &count, &batches, &cores.apart.0];
-    link::start("stream", transport, cores, &more, leftovers)
-}
-
-/// Runs one turn and returns its throughput in Mmsg/s.
-pub fn turn((sender, receiver): &mut Pair) -> io::Result<[f64; 1]> {
-    receiver.tell("go")?;
-    sender.tell("go")?;
-    receiver.figures()
+    ends::start("stream", transport, cores.apart, &more)
 }
 
 pub fn worker(args: &mut Orders) {
@@ -126,12 +110,14 @@ pub fn worker(args: &mut Orders) {
         core: args.next::<usize>(),
     };
     match (transport, bytes) {
-        (Transport::Copy, _) if role == "receive" => size::copy(bytes, task.capacity, task.count),
-        (Transport::Copy, _) => stand_by(),
-        (Transport::InPlace, size::LARGEST) => large::<InPlace>(&role, task, args),
-        (Transport::Huge, size::LARGEST) => large::<Huge>(&role, task, args),
-        (Transport::Sysvring, size::LARGEST) => large::<Sysvring>(&role, task, args),
-        (Transport::Baseline, size::LARGEST) => large::<Raw>(&role, task, args),
+        (Transport::Copy, _) if role == "receive" => {
+            bandwidth::copy(bytes, task.capacity, task.count)
+        }
+        (Transport::Copy, _) => ends::idle(),
+        (Transport::InPlace, bandwidth::LARGEST) => large::<InPlace>(&role, task, args),
+        (Transport::Huge, bandwidth::LARGEST) => large::<Huge>(&role, task, args),
+        (Transport::Sysvring, bandwidth::LARGEST) => large::<Sysvring>(&role, task, args),
+        (Transport::Baseline, bandwidth::LARGEST) => large::<Baseline>(&role, task, args),
         (_, 8) => work::<1>(&role, transport, task, args),
         (_, 64) => work::<8>(&role, transport, task, args),
         (_, 1024) => work::<128>(&role, transport, task, args),
@@ -154,7 +140,7 @@ struct Task {
 }
 
 /// Runs one side for the largest messages, which few transports support.
-fn large<C: IpcTransport<{ size::LARGEST / 8 }>>(role: &str, task: Task, args: &mut Orders) {
+fn large<C: IpcTransport<{ bandwidth::LARGEST / 8 }>>(role: &str, task: Task, args: &mut Orders) {
     match role {
         "send" => send::<C, _>(task),
         "receive" => receive::<C, _>(task, &args.next::<String>()),
@@ -164,7 +150,7 @@ fn large<C: IpcTransport<{ size::LARGEST / 8 }>>(role: &str, task: Task, args: &
 
 fn work<const N: usize>(role: &str, transport: Transport, task: Task, args: &mut Orders) {
     match role {
-        "send" => by_transport!(transport, send::<N>(task), idle()),
+        "send" => by_transport!(transport, send::<N>(task), stand_by()),
         "receive" => {
             let address: String = args.next();
             by_transport!(transport, receive::<N>(task, &address), both(task))
@@ -189,7 +175,7 @@ fn send<C: IpcTransport<N>, const N: usize>(task: Task) {
         let mut place = [0; N];
         turns(task.count, |sequence| {
             let tx = tx.get_or_insert_with(&mut accept);
-            sequence.for_each(|n| tx.make(&mut place, n));
+            sequence.for_each(|n| tx.send_nth(&mut place, n));
         });
     }
 }
@@ -202,7 +188,7 @@ fn send_batches<const N: usize>(
 ) {
     for n in sequence.clone().step_by(BATCH) {
         let many = (sequence.end - n).min(BATCH as u64) as usize;
-        tx.make_batch(&mut places[..many], n);
+        tx.send_nth_batch(&mut places[..many], n);
     }
 }
 
@@ -234,25 +220,12 @@ fn receive_all<const N: usize>(
         let mut place = [0; N];
         timed_turns(task.count, |sequence| {
             begin(&sequence);
-            sequence.for_each(|n| rx.look(&mut place, |message| check(message, n)));
+            sequence.for_each(|n| rx.read(&mut place, |message| check(message, n)));
         });
     }
 }
 
-/// Stands by, because both sides run as threads of the other worker.
-fn idle<L: Local<N>, const N: usize>() {
-    stand_by();
-}
-
-/// Stands by while the other worker does all the work.
-fn stand_by() {
-    say("within a process");
-    loop {
-        hear();
-    }
-}
-
-fn both<L: Local<N>, const N: usize>(task: Task) {
+fn both<L: ThreadTransport<N>, const N: usize>(task: Task) {
     let (mut tx, rx) = L::pair(task.capacity);
     let (go, told) = mpsc::channel();
     std::thread::spawn(move || {
@@ -263,7 +236,7 @@ fn both<L: Local<N>, const N: usize>(task: Task) {
             let sequence: Range<u64> = sequence;
             match task.batches {
                 true => send_batches(&mut tx, &mut places, sequence),
-                false => sequence.for_each(|n| tx.make(&mut place, n)),
+                false => sequence.for_each(|n| tx.send_nth(&mut place, n)),
             }
         }
     });

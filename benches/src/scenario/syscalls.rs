@@ -1,20 +1,21 @@
 //! System calls of a stream while both sides are awake.
 //!
-//! Runs the stream of [`crate::stream`] at 8 B with both children traced. The baseline makes no
+//! Runs the stream of [`crate::scenario::stream`] at 8 B with both children traced. The baseline makes no
 //! system calls, which shows that tracing adds none. Every traced call stops its caller long enough
 //! for the other side to park, so the count is an upper bound of that without the tracer.
 
 use std::io;
 
-use crate::Effort;
+use crate::effort::Effort;
 use crate::interleave::rotated;
-use crate::link::Transport;
 use crate::machine::Cores;
-use crate::pair;
-use crate::table::{Bound, Series, Table};
+use crate::report::table::{Bound, Series, Table};
+use crate::scenario::stream::{self, Stream};
 use crate::trace::{Counts, Tracer};
+use crate::transport::Transport;
+use crate::transport::ends::CAPACITY;
 
-const TRANSPORTS: &[Transport] = &[Transport::Baseline, Transport::Balanced, Transport::Spin];
+const TRANSPORTS: &[Transport] = &[Transport::Baseline, Transport::Sysvring, Transport::Spin];
 
 pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
     let count: u64 = effort.pick(20_000, 5_000_000, 10_000_000);
@@ -24,8 +25,10 @@ pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
     let mut kinds = vec![Counts::new(); TRANSPORTS.len()];
     for round in 0..rounds {
         for i in rotated(TRANSPORTS.len(), round) {
-            let (mut sender, mut receiver) =
-                pair::start("stream", TRANSPORTS[i], cores.apart, &[&8, &count])?;
+            let transport = TRANSPORTS[i];
+            let (capacity, batches) = (CAPACITY, false);
+            let stream = Stream { transport, bytes: 8, capacity, count, batches };
+            let (mut sender, mut receiver) = stream::start(stream, cores)?;
             let tracer = Tracer::attach(&[sender.pid(), receiver.pid()])?;
             receiver.tell("go")?;
             sender.tell("go")?;
@@ -40,7 +43,8 @@ pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
         }
     }
     let title = format!(
-        "System calls of both sides per million messages, in a stream of {count} messages of 8 B; {rounds} rounds"
+        "System calls of both sides per million messages, in a stream of {count} messages of 8 B; \
+         {rounds} rounds"
     );
     let heads = ["", "median", "min", "max", "traced Mmsg/s", "target", "", "calls, all rounds"];
     let mut table = Table::new(title, &heads);

@@ -4,21 +4,23 @@
 //! clock; the receiver reads its own clock when it has the message. The reference is a pipe between
 //! the same two processors: the kernel's cost to block and wake a process is unavoidable.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::time::Duration;
 
-use sysvring::spsc::{Receiver, Sender};
 use sysvring_support::worker::{Orders, hear, say};
 
-use crate::interleave::Schedule;
+use crate::effort::Effort;
 use crate::interleave::{Outcome, interleave};
-use crate::link::{self, Transport};
 use crate::machine::Cores;
-use crate::pair;
-use crate::table::{Bound, Series, Table};
-use crate::{Effort, clock};
+use crate::report::table::{Bound, Series, Table};
+use crate::transport::Transport;
+use crate::transport::ends::{self, CAPACITY};
+use crate::transport::traits::{IpcTransport, Receive, Send};
+use crate::{by_transport, clock};
 
-const TRANSPORTS: &[Transport] = &[Transport::Pipe, Transport::Balanced, Transport::Park];
+const TRANSPORTS: &[Transport] = &[Transport::Pipe, Transport::Sysvring, Transport::Park];
+/// Words per message.
+const ONE: usize = 1;
 
 pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
     let (first, second) = cores.apart;
@@ -29,40 +31,23 @@ pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
 }
 
 fn place(name: &str, cores: (usize, usize), effort: Effort) -> io::Result<()> {
-    let count: u64 = effort.pick(10, 20, 30);
-    let effort = Schedule { rounds: effort.rounds(), turns: effort.pick(1, 3, 3) };
-    let start = |transport| pair::start("wake", transport, cores, &[&count]);
-    let outcomes = interleave(TRANSPORTS, effort, start, |_, (sender, receiver)| {
-        receiver.tell("go")?;
-        sender.tell("go")?;
-        receiver.figures::<3>()
-    })?;
+    let (schedule, count) = (effort.schedule_of(1, 3, 3), effort.pick(10, 20, 30));
+    let start = |transport| ends::start("wake", transport, cores, &[&count]);
+    let outcomes = interleave(TRANSPORTS, schedule, start, |_, pair| ends::turn::<3>(pair))?;
     let title = format!(
-        "Wake-up latency, {name}: us from before send to after receive; {} rounds x {} turns of {count} messages",
-        effort.rounds, effort.turns
+        "Wake-up latency, {name}: us from before send to after receive; {schedule} of {count} \
+         messages"
     );
-    let heads = [
-        "",
-        "p50",
-        "min",
-        "max",
-        "p99",
-        "context switches/msg",
-        "p50 vs pipe",
-        "min",
-        "max",
-        "target",
-        "",
-    ];
+    let heads =
+        ["", "p50", "min", "max", "p99", "context switches/msg", "p50 vs pipe", "target", ""];
     let mut table = Table::new(title, &heads);
-    for (&transport, Outcome { figures: [p50, p99, sleeps], ratios: [ratio, ..] }) in
-        TRANSPORTS.iter().zip(&outcomes)
-    {
+    for (transport, outcome) in TRANSPORTS.iter().zip(&outcomes) {
+        let Outcome { figures: [p50, p99, sleeps], ratios: [ratio, ..] } = outcome;
         let mut cells = p50.cells(1).to_vec();
         cells.push(format!("{:.1}", p99.median()));
         cells.push(format!("{:.2}", sleeps.median()));
-        if transport != Transport::Pipe {
-            cells.extend(ratio.cells(2));
+        if *transport != Transport::Pipe {
+            cells.push(ratio.range());
             cells.extend(Bound::AtMost(1.1).cells(ratio.median()));
         }
         table.row(transport.label(), cells);
@@ -75,35 +60,12 @@ pub fn worker(args: &mut Orders) {
     let (role, transport): (String, Transport) = (args.next(), args.next());
     let count: u64 = args.next();
     match role.as_str() {
-        "send" => send(transport, count),
-        "receive" => receive(transport, count, &args.next::<String>()),
+        "send" => by_transport!(transport, send::<ONE>(count)),
+        "receive" => {
+            let address: String = args.next();
+            by_transport!(transport, receive::<ONE>(count, &address))
+        }
         other => panic!("unknown role: {other}"),
-    }
-}
-
-fn send(transport: Transport, count: u64) {
-    if transport == Transport::Pipe {
-        let (mut tx, address) = link::pipe_sender();
-        say(address);
-        now_and_then(count, |time| tx.write_all(&time.to_ne_bytes()).expect("write"));
-    } else {
-        let mut tx: Sender<u64> = link::sender(transport);
-        say(tx.id());
-        now_and_then(count, |time| tx.send(&time).expect("send"));
-    }
-}
-
-fn receive(transport: Transport, count: u64, address: &str) {
-    if transport == Transport::Pipe {
-        let mut rx = link::pipe_receiver(address);
-        delays(count, || {
-            let mut time = [0; 8];
-            rx.read_exact(&mut time).expect("read");
-            u64::from_ne_bytes(time)
-        });
-    } else {
-        let mut rx: Receiver<u64> = link::receiver(transport, address);
-        delays(count, || rx.recv().expect("receive"));
     }
 }
 
@@ -111,26 +73,31 @@ fn receive(transport: Transport, count: u64, address: &str) {
 const WARM_UP: u64 = 5;
 
 /// Runs the sender: on `go`, it sends its clock after each pause.
-fn now_and_then(count: u64, mut send: impl FnMut(u64)) {
+fn send<T: IpcTransport<N>, const N: usize>(count: u64) {
+    let (offer, address) = T::offer(CAPACITY);
+    say(address);
+    hear();
+    let mut tx = T::accept(offer);
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     loop {
-        hear();
         for _ in 0..count + WARM_UP {
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
             std::thread::sleep(Duration::from_micros(2_000 + random % 3_000));
-            send(clock::now());
+            tx.send(&[clock::now(); N]);
         }
+        hear();
     }
 }
 
 /// Runs the receiver and reports, for each turn, the median and the 99th percentile in microseconds
 /// and the number of context switches per message.
-fn delays(count: u64, mut receive: impl FnMut() -> u64) {
+fn receive<T: IpcTransport<N>, const N: usize>(count: u64, address: &str) {
+    let mut rx = T::attach(address, CAPACITY);
     say("ready");
     let mut delay = || {
-        let sent = receive();
+        let sent = rx.receive_one()[0];
         (clock::now() - sent) as f64 / 1e3
     };
     loop {

@@ -14,8 +14,7 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-/// Slots: the default capacity of a sysvring channel.
-const CAPACITY: usize = 1024;
+use crate::transport::traits::{IpcTransport, Receive, Send};
 
 /// A word padded to two cache lines.
 #[repr(C, align(128))]
@@ -77,7 +76,7 @@ impl Drop for Segment {
 }
 
 /// One end of a ring.
-struct End<M> {
+struct Endpoint<M> {
     segment: Segment,
     /// Own index: the next position to write or to read.
     next: u64,
@@ -88,10 +87,10 @@ struct End<M> {
     message: PhantomData<M>,
 }
 
-impl<M: Copy> End<M> {
-    fn new(segment: Segment, capacity: usize) -> End<M> {
+impl<M: Copy> Endpoint<M> {
+    fn new(segment: Segment, capacity: usize) -> Endpoint<M> {
         assert!(capacity.is_power_of_two());
-        End { segment, next: 0, seen: 0, capacity: capacity as u64, message: PhantomData }
+        Endpoint { segment, next: 0, seen: 0, capacity: capacity as u64, message: PhantomData }
     }
 
     /// Returns the length of the segment.
@@ -115,15 +114,11 @@ impl<M: Copy> End<M> {
 }
 
 /// The sending end.
-pub struct Producer<M>(End<M>);
+pub struct Producer<M>(Endpoint<M>);
 
 impl<M: Copy> Producer<M> {
-    pub fn create() -> Producer<M> {
-        Producer::with_capacity(CAPACITY)
-    }
-
-    pub fn with_capacity(capacity: usize) -> Producer<M> {
-        Producer(End::new(Segment::create(End::<M>::len(capacity)), capacity))
+    pub fn create(capacity: usize) -> Producer<M> {
+        Producer(Endpoint::new(Segment::create(Endpoint::<M>::len(capacity)), capacity))
     }
 
     pub fn address(&self) -> String {
@@ -147,7 +142,6 @@ impl<M: Copy> Producer<M> {
     }
 
     /// Sends a batch, with one store of the index.
-    #[allow(dead_code, reason = "not used by every benchmark that includes this file")]
     #[inline(always)]
     pub fn send_batch(&mut self, messages: &[M]) {
         let end = &mut self.0;
@@ -168,15 +162,11 @@ impl<M: Copy> Producer<M> {
 }
 
 /// The receiving end.
-pub struct Consumer<M>(End<M>);
+pub struct Consumer<M>(Endpoint<M>);
 
 impl<M: Copy> Consumer<M> {
-    pub fn attach(address: &str) -> Consumer<M> {
-        Consumer::with_capacity(address, CAPACITY)
-    }
-
-    pub fn with_capacity(address: &str, capacity: usize) -> Consumer<M> {
-        Consumer(End::new(Segment::attach(address.parse().expect("a segment's id")), capacity))
+    pub fn attach(address: &str, capacity: usize) -> Consumer<M> {
+        Consumer(Endpoint::new(Segment::attach(address.parse().expect("a segment's id")), capacity))
     }
 
     #[inline(always)]
@@ -197,7 +187,6 @@ impl<M: Copy> Consumer<M> {
 
     /// Receives the available messages, at least one and at most `places.len()`, with one store of
     /// the index.
-    #[allow(dead_code, reason = "not used by every benchmark that includes this file")]
     #[inline(always)]
     pub fn recv_batch(&mut self, places: &mut [M]) -> usize {
         let end = &mut self.0;
@@ -220,15 +209,15 @@ impl<M: Copy> Consumer<M> {
 
 /// The lower bound: one word on one cache line. Every message must differ from the last, and may be
 /// sent only after that one was received.
-pub struct Line(Segment);
+pub struct SingleLine(Segment);
 
-impl Line {
-    pub fn create() -> Line {
-        Line(Segment::create(size_of::<CachePadded>()))
+impl SingleLine {
+    pub fn create() -> SingleLine {
+        SingleLine(Segment::create(size_of::<CachePadded>()))
     }
 
-    pub fn attach(address: &str) -> Line {
-        Line(Segment::attach(address.parse().expect("a segment's id")))
+    pub fn attach(address: &str) -> SingleLine {
+        SingleLine(Segment::attach(address.parse().expect("a segment's id")))
     }
 
     pub fn address(&self) -> String {
@@ -253,5 +242,94 @@ impl Line {
             spin_loop();
         }
         self.word().load(Acquire)
+    }
+}
+
+/// The SPSC baseline: a raw two-index ring.
+pub struct Baseline;
+
+impl<const N: usize> IpcTransport<N> for Baseline {
+    type Offer = Producer<[u64; N]>;
+    type Tx = Producer<[u64; N]>;
+    type Rx = Consumer<[u64; N]>;
+
+    fn offer(capacity: usize) -> (Self::Offer, String) {
+        let tx = Producer::create(capacity);
+        let address = tx.address();
+        (tx, address)
+    }
+
+    fn accept(offer: Self::Offer) -> Self::Tx {
+        offer
+    }
+
+    fn attach(address: &str, capacity: usize) -> Self::Rx {
+        Consumer::attach(address, capacity)
+    }
+}
+
+impl<const N: usize> Send<N> for Producer<[u64; N]> {
+    #[inline]
+    fn send(&mut self, message: &[u64; N]) {
+        Producer::send(self, message);
+    }
+
+    #[inline]
+    fn send_batch(&mut self, messages: &[[u64; N]]) {
+        Producer::send_batch(self, messages);
+    }
+}
+
+impl<const N: usize> Receive<N> for Consumer<[u64; N]> {
+    #[inline]
+    fn receive(&mut self, place: &mut [u64; N]) {
+        self.recv(place);
+    }
+
+    #[inline]
+    fn receive_batch(&mut self, places: &mut Vec<[u64; N]>, most: usize) -> usize {
+        self.recv_batch(&mut places[..most])
+    }
+}
+
+/// One cache line, which holds the first word of a message: the lower bound of communication
+/// between two processors. Only for messages that are answered one by one.
+pub struct CacheLine;
+
+/// The receiving end, and the word that it last received.
+pub struct Watched(SingleLine, u64);
+
+impl<const N: usize> IpcTransport<N> for CacheLine {
+    type Offer = SingleLine;
+    type Tx = SingleLine;
+    type Rx = Watched;
+
+    fn offer(_: usize) -> (Self::Offer, String) {
+        let line = SingleLine::create();
+        let address = line.address();
+        (line, address)
+    }
+
+    fn accept(offer: Self::Offer) -> Self::Tx {
+        offer
+    }
+
+    fn attach(address: &str, _: usize) -> Self::Rx {
+        Watched(SingleLine::attach(address), 0)
+    }
+}
+
+impl<const N: usize> Send<N> for SingleLine {
+    #[inline]
+    fn send(&mut self, message: &[u64; N]) {
+        SingleLine::send(self, message[0]);
+    }
+}
+
+impl<const N: usize> Receive<N> for Watched {
+    #[inline]
+    fn receive(&mut self, place: &mut [u64; N]) {
+        self.1 = self.0.recv(self.1);
+        *place = [self.1; N];
     }
 }

@@ -1,55 +1,61 @@
-//! Opening the two ends of a transport.
+//! Starting the two processes of a transport, and opening its ends there.
 
-use std::cell::RefCell;
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::sync::Mutex;
 
-use sysvring_support::worker::{hear, say};
+use sysvring_support::worker::{Worker, hear, say};
 
 use crate::interleave::Pair;
-use crate::machine::Cores;
-use crate::traits::IpcTransport;
-use crate::{pair, queues};
-
-pub use crate::transport::Transport;
+use crate::transport::traits::{IpcTransport, ThreadTransport};
+use crate::transport::{Transport, message_queues};
 
 /// Runs `$run` with the implementation of a transport between processes, or `$local` with that of a
 /// transport within one process.
 #[macro_export]
 macro_rules! by_transport {
-    ($transport:expr, $run:ident :: <$n:ident> $args:tt, $local:ident $local_args:tt) => {
+    ($transport:expr, $run:ident :: <$n:ident> $args:tt $(, $local:ident $local_args:tt)?) => {{
+        #[allow(unused_imports, reason = "depends on the features")]
+        use $crate::transport::*;
         match $transport {
-            $crate::link::Transport::Sysvring => $run::<$crate::ours::Sysvring, $n> $args,
-            $crate::link::Transport::Spin => $run::<$crate::ours::Spin, $n> $args,
-            $crate::link::Transport::Park => $run::<$crate::ours::Park, $n> $args,
-            $crate::link::Transport::Huge => $run::<$crate::ours::Huge, $n> $args,
-            $crate::link::Transport::InPlace => $run::<$crate::ours::InPlace, $n> $args,
-            $crate::link::Transport::Named => $run::<$crate::ours::Named, $n> $args,
-            $crate::link::Transport::Mpmc => $run::<$crate::ours::Many, $n> $args,
-            $crate::link::Transport::Baseline => $run::<$crate::shared::Raw, $n> $args,
-            $crate::link::Transport::CacheLine => $run::<$crate::shared::Line, $n> $args,
-            $crate::link::Transport::Shaq => $run::<$crate::shared::Shaq, $n> $args,
-            $crate::link::Transport::ShaqBlocking => $run::<$crate::shared::ShaqBlocking, $n> $args,
-            $crate::link::Transport::ShmemIpc => $run::<$crate::others::ShmemIpc, $n> $args,
-            $crate::link::Transport::Ipmpsc => $run::<$crate::others::Ipmpsc, $n> $args,
+            Transport::Sysvring => $run::<sysvring::Sysvring, $n> $args,
+            Transport::ByValue => $run::<sysvring::ByValue, $n> $args,
+            Transport::Spin => $run::<sysvring::Spin, $n> $args,
+            Transport::Park => $run::<sysvring::Park, $n> $args,
+            Transport::Huge => $run::<sysvring::Huge, $n> $args,
+            Transport::InPlace => $run::<sysvring::InPlace, $n> $args,
+            Transport::Named => $run::<sysvring::Named, $n> $args,
+            Transport::Mpmc => $run::<sysvring::Mpmc, $n> $args,
+            Transport::Baseline => $run::<baseline::Baseline, $n> $args,
+            Transport::CacheLine => $run::<baseline::CacheLine, $n> $args,
+            #[cfg(feature = "competitors")]
+            Transport::Shaq => $run::<shaq::Shaq, $n> $args,
+            #[cfg(feature = "competitors")]
+            Transport::ShaqBlocking => $run::<shaq::ShaqBlocking, $n> $args,
+            #[cfg(feature = "competitors")]
+            Transport::ShmemIpc => $run::<shmem_ipc_and_ipmpsc::ShmemIpc, $n> $args,
+            #[cfg(feature = "competitors")]
+            Transport::Ipmpsc => $run::<shmem_ipc_and_ipmpsc::Ipmpsc, $n> $args,
             #[cfg(feature = "large")]
-            $crate::link::Transport::Iceoryx2 => $run::<$crate::large::Iceoryx2, $n> $args,
+            Transport::Iceoryx2 => $run::<iceoryx2_and_ipc_channel::Iceoryx2, $n> $args,
             #[cfg(feature = "large")]
-            $crate::link::Transport::Iceoryx2Events => $run::<$crate::large::Iceoryx2Events, $n> $args,
+            Transport::Iceoryx2Events => $run::<iceoryx2_and_ipc_channel::Iceoryx2Events, $n> $args,
             #[cfg(feature = "large")]
-            $crate::link::Transport::IpcChannel => $run::<$crate::large::IpcChannel, $n> $args,
-            $crate::link::Transport::Pipe => $run::<$crate::kernel::Pipe, $n> $args,
-            $crate::link::Transport::Unix => $run::<$crate::kernel::Unix, $n> $args,
-            $crate::link::Transport::Tcp => $run::<$crate::kernel::Tcp, $n> $args,
-            $crate::link::Transport::SysV => $run::<$crate::queues::SysV, $n> $args,
-            $crate::link::Transport::Posix => $run::<$crate::queues::Posix, $n> $args,
-            $crate::link::Transport::Rtrb => $local::<$crate::threads::Rtrb, $n> $local_args,
-            $crate::link::Transport::Crossbeam => $local::<$crate::threads::Crossbeam, $n> $local_args,
-            $crate::link::Transport::Std => $local::<$crate::threads::Std, $n> $local_args,
-            transport => panic!("not SPSC: {transport}"),
+            Transport::IpcChannel => $run::<iceoryx2_and_ipc_channel::IpcChannel, $n> $args,
+            Transport::Pipe => $run::<pipes_and_sockets::Pipe, $n> $args,
+            Transport::Unix => $run::<pipes_and_sockets::Unix, $n> $args,
+            Transport::Tcp => $run::<pipes_and_sockets::Tcp, $n> $args,
+            Transport::SysV => $run::<message_queues::SysV, $n> $args,
+            Transport::Posix => $run::<message_queues::Posix, $n> $args,
+            $(
+                #[cfg(feature = "competitors")]
+                Transport::Rtrb => $local::<rtrb_and_crossbeam::Rtrb, $n> $local_args,
+                #[cfg(feature = "competitors")]
+                Transport::Crossbeam => $local::<rtrb_and_crossbeam::Crossbeam, $n> $local_args,
+                Transport::Std => $local::<in_process::Std, $n> $local_args,
+            )?
+            other => panic!("not measured here: {other}"),
         }
-    };
+    }};
 }
 
 /// Slots: the default capacity of a sysvring channel.
@@ -61,118 +67,121 @@ pub fn capacity(bytes: usize) -> usize {
     if bytes > 8192 { 16 } else { CAPACITY }
 }
 
-/// Creates anonymous memory, which disappears with its users.
-pub fn memory(len: usize) -> File {
-    // SAFETY: a constant string; the result is a new descriptor or -1.
-    let file = unsafe { libc::memfd_create(c"rival".as_ptr(), 0) };
-    assert!(file >= 0, "memfd_create: {}", io::Error::last_os_error());
-    // SAFETY: the descriptor is new, and nothing else owns it.
-    let file = unsafe { File::from_raw_fd(file) };
-    file.set_len(len as u64).expect("size the memory");
-    file
-}
-
-/// Returns the path at which another process opens the same memory.
-pub fn address(file: &File) -> String {
-    format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
-}
-
-/// Opens the same memory in another process.
-pub fn same_memory(address: &str) -> File {
-    OpenOptions::new().read(true).write(true).open(address).expect("open the memory")
-}
-
 /// Polls until there is a result: spins for a while, then yields the processor between polls. Used
 /// where a queue has no blocking call, as the examples of those queues do.
-pub fn poll_until_some<T>(mut ask: impl FnMut() -> Option<T>) -> T {
-    let mut asked = 0_u32;
+#[cfg(feature = "competitors")]
+pub fn poll_until_some<T>(mut poll: impl FnMut() -> Option<T>) -> T {
+    let mut polls = 0_u32;
     loop {
-        if let Some(answer) = ask() {
-            return answer;
+        if let Some(result) = poll() {
+            return result;
         }
-        asked += 1;
-        match asked < 1_000 {
+        polls += 1;
+        match polls < 1_000 {
             true => std::hint::spin_loop(),
             false => std::thread::yield_now(),
         }
     }
 }
 
-/// Starts the two ends of a link, the sender first. Both receive the arguments `more`.
+/// Starts this executable again, pinned to a processor, with arguments.
+pub fn worker(core: usize, args: &[&dyn ToString]) -> io::Result<Worker> {
+    Worker::start(&[&[&core as &dyn ToString], args].concat())
+}
+
+/// Starts the two ends of a transport, the sender first. Both receive the arguments `more`; the
+/// receiver also receives the address that the sender printed, attaches, and reports that it is
+/// ready.
 pub fn start(
     part: &str,
     transport: Transport,
-    cores: &Cores,
+    cores: (usize, usize),
     more: &[&dyn ToString],
-    leftovers: &Leftovers,
 ) -> io::Result<Pair> {
     let args: [&dyn ToString; 3] = [&part, &"send", &transport];
-    let mut sender = pair::worker(cores.apart.0, &[&args[..], more].concat())?;
+    let mut sender = worker(cores.0, &[&args[..], more].concat())?;
     let address = sender.hear()?;
-    leftovers.note(transport, &address);
+    note(transport, &address);
     let args: [&dyn ToString; 3] = [&part, &"receive", &transport];
-    let mut receiver = pair::worker(cores.apart.1, &[&args[..], more, &[&address]].concat())?;
+    let mut receiver = worker(cores.1, &[&args[..], more, &[&address]].concat())?;
     receiver.hear()?;
     Ok((sender, receiver))
 }
 
-/// Starts the two ends of a link and of another one back. Each receives the processor of the other,
-/// then `more`. Both the initiating and the answering side wait for `go`.
+/// Starts the two ends of a transport and of another one back. Each receives the processor of the
+/// other, then `more`. Both the initiating and the answering side wait for `go`.
 pub fn start_ping_pong(
     part: &str,
     transport: Transport,
     (first, second): (usize, usize),
     more: &[&dyn ToString],
-    leftovers: &Leftovers,
 ) -> io::Result<Pair> {
     let args: [&dyn ToString; 4] = [&part, &"serve", &transport, &second];
-    let mut server = pair::worker(first, &[&args[..], more].concat())?;
+    let mut server = worker(first, &[&args[..], more].concat())?;
     let there = server.hear()?;
-    leftovers.note(transport, &there);
+    note(transport, &there);
     let args: [&dyn ToString; 4] = [&part, &"return", &transport, &first];
-    let mut returner = pair::worker(second, &[&args[..], more, &[&there]].concat())?;
+    let mut returner = worker(second, &[&args[..], more, &[&there]].concat())?;
     let back = returner.hear()?;
-    leftovers.note(transport, &back);
+    note(transport, &back);
     server.tell(&back)?;
     Ok((server, returner))
 }
 
+/// Runs a turn of a sender and a receiver and returns the receiver's report.
+pub fn turn<const F: usize>((sender, receiver): &mut Pair) -> io::Result<[f64; F]> {
+    receiver.tell("go")?;
+    sender.tell("go")?;
+    receiver.figures()
+}
+
 /// Opens both ends on the initiating side.
-pub fn serving<C: IpcTransport<N>, const N: usize>() -> (C::Tx, C::Rx) {
-    let (offer, address) = C::offer(CAPACITY);
+pub fn serving<T: IpcTransport<N>, const N: usize>() -> (T::Tx, T::Rx) {
+    let (offer, address) = T::offer(CAPACITY);
     say(address);
     let back = hear();
-    (C::accept(offer), C::attach(&back, CAPACITY))
+    (T::accept(offer), T::attach(&back, CAPACITY))
 }
 
 /// Opens both ends on the answering side.
-pub fn returning<C: IpcTransport<N>, const N: usize>(address: &str) -> (C::Tx, C::Rx) {
-    let rx = C::attach(address, CAPACITY);
-    let (offer, address) = C::offer(CAPACITY);
+pub fn returning<T: IpcTransport<N>, const N: usize>(address: &str) -> (T::Tx, T::Rx) {
+    let rx = T::attach(address, CAPACITY);
+    let (offer, address) = T::offer(CAPACITY);
     say(address);
-    (C::accept(offer), rx)
+    (T::accept(offer), rx)
 }
 
-/// Objects that outlive their users; removed when this is dropped.
-#[derive(Default)]
-pub struct Leftovers(RefCell<Vec<(Transport, String)>>);
+/// Stands by, because both sides run as threads of the other worker.
+pub fn stand_by<T: ThreadTransport<N>, const N: usize>() {
+    idle();
+}
 
-impl Leftovers {
-    /// Notes an object that a worker created.
-    pub fn note(&self, transport: Transport, address: &str) {
-        self.0.borrow_mut().push((transport, address.to_owned()));
+/// Stands by while another worker does all the work.
+pub fn idle() -> ! {
+    say("in-process");
+    loop {
+        hear();
     }
 }
 
-impl Drop for Leftovers {
-    fn drop(&mut self) {
-        for (transport, address) in self.0.take() {
-            match transport {
-                Transport::SysV => queues::remove_sysv(&address),
-                #[cfg(feature = "large")]
-                Transport::Iceoryx2 | Transport::Iceoryx2Events => crate::large::clean_up(),
-                _ => {}
+/// Objects that outlive their users.
+static LEFTOVERS: Mutex<Vec<(Transport, String)>> = Mutex::new(Vec::new());
+
+/// Notes an object that a worker created.
+fn note(transport: Transport, address: &str) {
+    LEFTOVERS.lock().expect("no panic").push((transport, address.to_owned()));
+}
+
+/// Removes the objects that killed workers left behind.
+pub fn remove_leftovers() {
+    for (transport, address) in LEFTOVERS.lock().expect("no panic").drain(..) {
+        match transport {
+            Transport::SysV => message_queues::remove_sysv(&address),
+            #[cfg(feature = "large")]
+            Transport::Iceoryx2 | Transport::Iceoryx2Events => {
+                crate::transport::iceoryx2_and_ipc_channel::clean_up();
             }
+            _ => {}
         }
     }
 }

@@ -13,9 +13,9 @@ use iceoryx2::service::port_factory::{event, publish_subscribe::PortFactory};
 use ipc_channel::ipc::{self, IpcBytesReceiver, IpcBytesSender, IpcOneShotServer, IpcSender};
 use sysvring::zerocopy::IntoBytes;
 
-use crate::link;
-use crate::traits::{IpcTransport, Receive, Send};
-use crate::workload::message;
+use crate::transport::ends::poll_until_some;
+use crate::transport::traits::{IpcTransport, Receive, Send};
+use crate::workload::stream_workload::write;
 
 fn fresh_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -27,7 +27,7 @@ fn fresh_name() -> String {
 pub struct Iceoryx2;
 
 /// One end, with all that it was created from, which must outlive it.
-pub struct End<P, const N: usize> {
+pub struct Endpoint<P, const N: usize> {
     port: P,
     _service: PortFactory<Service, [u64; N], ()>,
     node: Node<Service>,
@@ -37,7 +37,7 @@ fn open<P, const N: usize>(
     name: &str,
     capacity: usize,
     make: impl FnOnce(&PortFactory<Service, [u64; N], ()>) -> P,
-) -> End<P, N> {
+) -> Endpoint<P, N> {
     set_log_level(LogLevel::Error);
     let node = NodeBuilder::new().create::<Service>().expect("a node");
     let service = node
@@ -50,7 +50,7 @@ fn open<P, const N: usize>(
         .enable_safe_overflow(false)
         .open_or_create()
         .expect("a service");
-    End { port: make(&service), _service: service, node }
+    Endpoint { port: make(&service), _service: service, node }
 }
 
 /// Removes what killed workers left: creating a node cleans up after dead ones.
@@ -61,8 +61,8 @@ pub fn clean_up() {
 
 impl<const N: usize> IpcTransport<N> for Iceoryx2 {
     type Offer = Self::Tx;
-    type Tx = End<Publisher<Service, [u64; N], ()>, N>;
-    type Rx = End<Subscriber<Service, [u64; N], ()>, N>;
+    type Tx = Endpoint<Publisher<Service, [u64; N], ()>, N>;
+    type Rx = Endpoint<Subscriber<Service, [u64; N], ()>, N>;
 
     fn offer(capacity: usize) -> (Self::Offer, String) {
         let name = fresh_name();
@@ -86,27 +86,28 @@ impl<const N: usize> IpcTransport<N> for Iceoryx2 {
     }
 }
 
-impl<const N: usize> Send<N> for End<Publisher<Service, [u64; N], ()>, N> {
+impl<const N: usize> Send<N> for Endpoint<Publisher<Service, [u64; N], ()>, N> {
     fn send(&mut self, message: &[u64; N]) {
         let sample = self.port.loan_uninit().expect("a sample").write_payload(*message);
         sample.send().expect("send");
     }
 
     #[inline]
-    fn make(&mut self, _: &mut [u64; N], n: u64) {
-        let sample = self.port.loan_uninit().expect("a sample").write_payload(message(n));
+    fn send_nth(&mut self, place: &mut [u64; N], n: u64) {
+        write(place, n);
+        let sample = self.port.loan_uninit().expect("a sample").write_payload(*place);
         sample.send().expect("send");
     }
 }
 
-impl<const N: usize> Receive<N> for End<Subscriber<Service, [u64; N], ()>, N> {
+impl<const N: usize> Receive<N> for Endpoint<Subscriber<Service, [u64; N], ()>, N> {
     fn receive(&mut self, place: &mut [u64; N]) {
-        self.look(&mut [0; N], |message| *place = *message);
+        self.read(&mut [0; N], |message| *place = *message);
     }
 
     #[inline]
-    fn look<R>(&mut self, _: &mut [u64; N], look: impl FnOnce(&[u64; N]) -> R) -> R {
-        look(&link::poll_until_some(|| self.port.receive().expect("receive")))
+    fn read<R>(&mut self, _: &mut [u64; N], read: impl FnOnce(&[u64; N]) -> R) -> R {
+        read(&poll_until_some(|| self.port.receive().expect("receive")))
     }
 }
 
@@ -116,13 +117,13 @@ pub struct Iceoryx2Events;
 
 /// One end of the service and of the event.
 pub struct Signalled<P, S, const N: usize> {
-    end: End<P, N>,
+    end: Endpoint<P, N>,
     signal: S,
     _service: event::PortFactory<Service>,
 }
 
 fn signalled<P, S, const N: usize>(
-    end: End<P, N>,
+    end: Endpoint<P, N>,
     name: &str,
     make: impl FnOnce(&event::PortFactory<Service>) -> S,
 ) -> Signalled<P, S, N> {

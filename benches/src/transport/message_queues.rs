@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use sysvring::zerocopy::IntoBytes;
 
-use crate::traits::{IpcTransport, Receive, Send};
+use crate::transport::traits::{IpcTransport, Receive, Send};
 
 /// The type of all messages.
 const KIND: libc::c_long = 1;

@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use sysvring::zerocopy::IntoBytes;
 
-use crate::traits::{IpcTransport, Receive, Send};
+use crate::transport::traits::{IpcTransport, Receive, Send};
 
 /// An end that is a file.
-pub struct Stream<F>(F);
+pub struct Stream<F>(pub F);
 
 impl<F: Write, const N: usize> Send<N> for Stream<F> {
     fn send(&mut self, message: &[u64; N]) {

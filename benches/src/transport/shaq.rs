@@ -1,102 +1,35 @@
-//! Shared-memory rings: the baselines, and shaq.
+//! shaq's queues in shared memory.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::num::NonZeroUsize;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::time::Duration;
 
-use shaq::spsc;
+use shaq::{mpmc, spsc};
 
-use crate::baseline::{self, Consumer, Producer};
-use crate::link;
-use crate::traits::{IpcTransport, Receive, Send};
+use crate::transport::ends::{CAPACITY, poll_until_some};
+use crate::transport::traits::{IpcTransport, Receive, Send};
 
-/// The SPSC baseline: a raw two-index ring.
-pub struct Raw;
-
-impl<const N: usize> IpcTransport<N> for Raw {
-    type Offer = Producer<[u64; N]>;
-    type Tx = Producer<[u64; N]>;
-    type Rx = Consumer<[u64; N]>;
-
-    fn offer(capacity: usize) -> (Self::Offer, String) {
-        let tx = Producer::with_capacity(capacity);
-        let address = tx.address();
-        (tx, address)
-    }
-
-    fn accept(offer: Self::Offer) -> Self::Tx {
-        offer
-    }
-
-    fn attach(address: &str, capacity: usize) -> Self::Rx {
-        Consumer::with_capacity(address, capacity)
-    }
+/// Creates anonymous memory, which disappears with its users.
+pub fn anonymous_memory(len: usize) -> File {
+    // SAFETY: a constant string; the result is a new descriptor or -1.
+    let file = unsafe { libc::memfd_create(c"shaq".as_ptr(), 0) };
+    assert!(file >= 0, "memfd_create: {}", io::Error::last_os_error());
+    // SAFETY: the descriptor is new, and nothing else owns it.
+    let file = unsafe { File::from_raw_fd(file) };
+    file.set_len(len as u64).expect("size the memory");
+    file
 }
 
-impl<const N: usize> Send<N> for Producer<[u64; N]> {
-    #[inline]
-    fn send(&mut self, message: &[u64; N]) {
-        Producer::send(self, message);
-    }
-
-    #[inline]
-    fn send_batch(&mut self, messages: &[[u64; N]]) {
-        Producer::send_batch(self, messages);
-    }
+/// Returns the path at which another process opens the same memory.
+pub fn address(file: &File) -> String {
+    format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
 }
 
-impl<const N: usize> Receive<N> for Consumer<[u64; N]> {
-    #[inline]
-    fn receive(&mut self, place: &mut [u64; N]) {
-        self.recv(place);
-    }
-
-    #[inline]
-    fn receive_batch(&mut self, places: &mut Vec<[u64; N]>, most: usize) -> usize {
-        self.recv_batch(&mut places[..most])
-    }
-}
-
-/// One cache line, which holds the first word of a message: the lower bound of communication
-/// between two processors. Only for messages that are answered one by one.
-pub struct Line;
-
-/// The receiving end, and the word that it last received.
-pub struct Watched(baseline::Line, u64);
-
-impl<const N: usize> IpcTransport<N> for Line {
-    type Offer = baseline::Line;
-    type Tx = baseline::Line;
-    type Rx = Watched;
-
-    fn offer(_: usize) -> (Self::Offer, String) {
-        let line = baseline::Line::create();
-        let address = line.address();
-        (line, address)
-    }
-
-    fn accept(offer: Self::Offer) -> Self::Tx {
-        offer
-    }
-
-    fn attach(address: &str, _: usize) -> Self::Rx {
-        Watched(baseline::Line::attach(address), 0)
-    }
-}
-
-impl<const N: usize> Send<N> for baseline::Line {
-    #[inline]
-    fn send(&mut self, message: &[u64; N]) {
-        baseline::Line::send(self, message[0]);
-    }
-}
-
-impl<const N: usize> Receive<N> for Watched {
-    #[inline]
-    fn receive(&mut self, place: &mut [u64; N]) {
-        self.1 = self.0.recv(self.1);
-        *place = [self.1; N];
-    }
+/// Opens the same memory in another process.
+pub fn same_memory(address: &str) -> File {
+    OpenOptions::new().read(true).write(true).open(address).expect("open the memory")
 }
 
 /// shaq's SPSC queue.
@@ -109,11 +42,11 @@ impl<const N: usize> IpcTransport<N> for Shaq {
 
     fn offer(capacity: usize) -> (Self::Offer, String) {
         let len = spsc::minimum_file_size::<[u64; N]>(capacity);
-        let file = link::memory(len);
+        let file = anonymous_memory(len);
         // SAFETY: created here, once; the other end uses the same type, which consists of plain
         // words.
         let tx = unsafe { spsc::Producer::create(&file, len) }.expect("a producer");
-        let address = link::address(&file);
+        let address = address(&file);
         ((tx, file), address)
     }
 
@@ -123,20 +56,20 @@ impl<const N: usize> IpcTransport<N> for Shaq {
 
     fn attach(address: &str, _: usize) -> Self::Rx {
         // SAFETY: the only other end uses the same type, which consists of plain words.
-        unsafe { spsc::Consumer::join(&link::same_memory(address)) }.expect("a consumer")
+        unsafe { spsc::Consumer::join(&same_memory(address)) }.expect("a consumer")
     }
 }
 
 impl<const N: usize> Send<N> for (spsc::Producer<[u64; N]>, File) {
     #[inline]
     fn send(&mut self, message: &[u64; N]) {
-        link::poll_until_some(|| self.0.try_write(*message).ok());
+        poll_until_some(|| self.0.try_write(*message).ok());
     }
 
     #[inline]
     fn send_batch(&mut self, messages: &[[u64; N]]) {
         let mut left = messages.iter().peekable();
-        link::poll_until_some(|| {
+        poll_until_some(|| {
             let mut batch = self.0.write_batch();
             while let Some(message) = left.peek() {
                 batch.try_write(**message).ok()?;
@@ -150,13 +83,13 @@ impl<const N: usize> Send<N> for (spsc::Producer<[u64; N]>, File) {
 impl<const N: usize> Receive<N> for spsc::Consumer<[u64; N]> {
     #[inline]
     fn receive(&mut self, place: &mut [u64; N]) {
-        *place = link::poll_until_some(|| self.try_read());
+        *place = poll_until_some(|| self.try_read());
     }
 
     #[inline]
     fn receive_batch(&mut self, places: &mut Vec<[u64; N]>, most: usize) -> usize {
         let most = NonZeroUsize::new(most).expect("at least one");
-        link::poll_until_some(|| {
+        poll_until_some(|| {
             let batch = self.try_reserve_read_batch(most)?;
             places.iter_mut().zip(&batch).for_each(|(place, message)| *place = *message);
             Some(batch.len())
@@ -195,4 +128,27 @@ impl<const N: usize> Receive<N> for Blocking<N> {
         // The longest possible timeout means forever.
         *place = self.0.read_timeout(Duration::MAX).expect("a message");
     }
+}
+
+/// Returns a producer of shaq's MPMC queue, and the queue's address; creates the queue if there is
+/// none yet.
+pub fn mpmc_producer<const N: usize>(existing: Option<&str>) -> (mpmc::Producer<[u64; N]>, String) {
+    let len = mpmc::minimum_file_size::<[u64; N]>(CAPACITY);
+    let file = existing.map_or_else(|| anonymous_memory(len), same_memory);
+    // SAFETY: the first sender creates the queue, once; all ends use the same type, which consists
+    // of plain words.
+    let queue = match existing {
+        None => unsafe { mpmc::Producer::create(&file, len) },
+        Some(_) => unsafe { mpmc::Producer::join(&file) },
+    };
+    let address = address(&file);
+    // The path leads to the memory for as long as this process has it open.
+    std::mem::forget(file);
+    (queue.expect("a producer"), address)
+}
+
+/// Returns a consumer of that queue.
+pub fn mpmc_consumer<const N: usize>(address: &str) -> mpmc::Consumer<[u64; N]> {
+    // SAFETY: all ends use the same type, which consists of plain words.
+    unsafe { mpmc::Consumer::join(&same_memory(address)) }.expect("a consumer")
 }

@@ -13,8 +13,8 @@ use sysvring::zerocopy::IntoBytes;
 use uds::UnixStreamExt;
 use zerocopy_03 as zerocopy;
 
-use crate::kernel::Unix;
-use crate::traits::{IpcTransport, Receive, Send};
+use crate::transport::pipes_and_sockets::Unix;
+use crate::transport::traits::{IpcTransport, Receive, Send};
 
 /// A message as shmem-ipc requires it: a type with the traits of an older zerocopy.
 #[derive(Clone, Copy)]

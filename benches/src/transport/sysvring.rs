@@ -2,42 +2,42 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use sysvring::{Lifetime, Options, Wait, mpmc, spsc as ours};
+use sysvring::{Lifetime, Options, Wait, mpmc, spsc};
 
-use crate::traits::{IpcTransport, Receive, Send};
-use crate::workload::write;
+use crate::transport::traits::{IpcTransport, Receive, Send};
+use crate::workload::stream_workload::write;
 
 /// A channel with one of the wait strategies.
-pub struct Waiting<const MANNER: usize>;
+pub struct WithWait<const STRATEGY: usize>;
 
-const MANNERS: [Wait; 3] = [Wait::Balanced, Wait::Spin, Wait::Park];
+const STRATEGIES: [Wait; 3] = [Wait::Balanced, Wait::Spin, Wait::Park];
 
 /// With default options.
-pub type Sysvring = Waiting<0>;
-/// Waits by spinning only.
-pub type Spin = Waiting<1>;
-/// Parks at once.
-pub type Park = Waiting<2>;
+pub type Sysvring = WithWait<0>;
+/// Whose members only spin.
+pub type Spin = WithWait<1>;
+/// Whose members park at once.
+pub type Park = WithWait<2>;
 
 /// Creates a channel and returns its identifier.
-fn create<const N: usize>(wait: Wait, capacity: usize) -> (ours::Sender<[u64; N]>, String) {
-    let tx: ours::Sender<[u64; N]> =
+fn create<const N: usize>(wait: Wait, capacity: usize) -> (spsc::Sender<[u64; N]>, String) {
+    let tx: spsc::Sender<[u64; N]> =
         Options::private().wait(wait).capacity(capacity).create().expect("a channel");
     let id = tx.id().to_string();
     (tx, id)
 }
 
-fn attach<const N: usize>(wait: Wait, address: &str) -> ours::Receiver<[u64; N]> {
+fn attach<const N: usize>(wait: Wait, address: &str) -> spsc::Receiver<[u64; N]> {
     Options::id(address.parse().expect("an id")).wait(wait).attach().expect("the channel")
 }
 
-impl<const MANNER: usize, const N: usize> IpcTransport<N> for Waiting<MANNER> {
-    type Offer = ours::Sender<[u64; N]>;
-    type Tx = ours::Sender<[u64; N]>;
-    type Rx = ours::Receiver<[u64; N]>;
+impl<const STRATEGY: usize, const N: usize> IpcTransport<N> for WithWait<STRATEGY> {
+    type Offer = spsc::Sender<[u64; N]>;
+    type Tx = spsc::Sender<[u64; N]>;
+    type Rx = spsc::Receiver<[u64; N]>;
 
     fn offer(capacity: usize) -> (Self::Offer, String) {
-        create(MANNERS[MANNER], capacity)
+        create(STRATEGIES[STRATEGY], capacity)
     }
 
     fn accept(offer: Self::Offer) -> Self::Tx {
@@ -45,23 +45,23 @@ impl<const MANNER: usize, const N: usize> IpcTransport<N> for Waiting<MANNER> {
     }
 
     fn attach(address: &str, _: usize) -> Self::Rx {
-        attach(MANNERS[MANNER], address)
+        attach(STRATEGIES[STRATEGY], address)
     }
 }
 
-impl<const N: usize> Send<N> for ours::Sender<[u64; N]> {
+impl<const N: usize> Send<N> for spsc::Sender<[u64; N]> {
     #[inline]
     fn send(&mut self, message: &[u64; N]) {
-        ours::Sender::send(self, message).expect("send");
+        spsc::Sender::send(self, message).expect("send");
     }
 
     #[inline]
     fn send_batch(&mut self, messages: &[[u64; N]]) {
-        ours::Sender::send_batch(self, messages).expect("send a batch");
+        spsc::Sender::send_batch(self, messages).expect("send a batch");
     }
 }
 
-impl<const N: usize> Receive<N> for ours::Receiver<[u64; N]> {
+impl<const N: usize> Receive<N> for spsc::Receiver<[u64; N]> {
     #[inline]
     fn receive(&mut self, place: &mut [u64; N]) {
         self.recv_into(place).expect("receive");
@@ -74,13 +74,52 @@ impl<const N: usize> Receive<N> for ours::Receiver<[u64; N]> {
     }
 }
 
+/// A channel with default options, messages received by value.
+pub struct ByValue;
+
+/// Its receiving end.
+pub struct ByValueReceiver<const N: usize>(spsc::Receiver<[u64; N]>);
+
+impl<const N: usize> IpcTransport<N> for ByValue {
+    type Offer = spsc::Sender<[u64; N]>;
+    type Tx = spsc::Sender<[u64; N]>;
+    type Rx = ByValueReceiver<N>;
+
+    fn offer(capacity: usize) -> (Self::Offer, String) {
+        create(Wait::Balanced, capacity)
+    }
+
+    fn accept(offer: Self::Offer) -> Self::Tx {
+        offer
+    }
+
+    fn attach(address: &str, _: usize) -> Self::Rx {
+        ByValueReceiver(attach(Wait::Balanced, address))
+    }
+}
+
+impl<const N: usize> Receive<N> for ByValueReceiver<N> {
+    #[inline]
+    fn receive(&mut self, place: &mut [u64; N]) {
+        *place = self.0.recv().expect("receive");
+    }
+
+    #[inline]
+    fn read<R>(&mut self, _: &mut [u64; N], read: impl FnOnce(&[u64; N]) -> R) -> R {
+        match &self.0.recv() {
+            Ok(message) => read(message),
+            Err(error) => panic!("receive: {error}"),
+        }
+    }
+}
+
 /// A channel opened by name.
 pub struct Named;
 
 impl<const N: usize> IpcTransport<N> for Named {
-    type Offer = ours::Sender<[u64; N]>;
-    type Tx = ours::Sender<[u64; N]>;
-    type Rx = ours::Receiver<[u64; N]>;
+    type Offer = spsc::Sender<[u64; N]>;
+    type Tx = spsc::Sender<[u64; N]>;
+    type Rx = spsc::Receiver<[u64; N]>;
 
     fn offer(capacity: usize) -> (Self::Offer, String) {
         static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -99,9 +138,9 @@ impl<const N: usize> IpcTransport<N> for Named {
 }
 
 /// An MPMC channel.
-pub struct Many;
+pub struct Mpmc;
 
-impl<const N: usize> IpcTransport<N> for Many {
+impl<const N: usize> IpcTransport<N> for Mpmc {
     type Offer = mpmc::Sender<[u64; N]>;
     type Tx = mpmc::Sender<[u64; N]>;
     type Rx = mpmc::Receiver<[u64; N]>;
@@ -137,26 +176,26 @@ impl<const N: usize> Receive<N> for mpmc::Receiver<[u64; N]> {
 }
 
 /// A channel, messages written and read in place, with or without huge pages.
-pub struct Lying<const HUGE: bool>;
+pub struct InPlaceWith<const HUGE: bool>;
 
 /// With default options.
-pub type InPlace = Lying<false>;
+pub type InPlace = InPlaceWith<false>;
 /// In huge pages; the system must have enough of them.
-pub type Huge = Lying<true>;
+pub type Huge = InPlaceWith<true>;
 
 /// One end.
-pub struct There<E>(E);
+pub struct InPlaceEnd<E>(E);
 
-impl<const HUGE: bool, const N: usize> IpcTransport<N> for Lying<HUGE> {
+impl<const HUGE: bool, const N: usize> IpcTransport<N> for InPlaceWith<HUGE> {
     type Offer = Self::Tx;
-    type Tx = There<ours::Sender<[u64; N]>>;
-    type Rx = There<ours::Receiver<[u64; N]>>;
+    type Tx = InPlaceEnd<spsc::Sender<[u64; N]>>;
+    type Rx = InPlaceEnd<spsc::Receiver<[u64; N]>>;
 
     fn offer(capacity: usize) -> (Self::Offer, String) {
         let options = Options::private().capacity(capacity).huge_pages(HUGE);
-        let tx: ours::Sender<[u64; N]> = options.create().expect("a channel");
+        let tx: spsc::Sender<[u64; N]> = options.create().expect("a channel");
         let id = tx.id().to_string();
-        (There(tx), id)
+        (InPlaceEnd(tx), id)
     }
 
     fn accept(offer: Self::Offer) -> Self::Tx {
@@ -164,30 +203,30 @@ impl<const HUGE: bool, const N: usize> IpcTransport<N> for Lying<HUGE> {
     }
 
     fn attach(address: &str, _: usize) -> Self::Rx {
-        There(attach(Wait::Balanced, address))
+        InPlaceEnd(attach(Wait::Balanced, address))
     }
 }
 
-impl<const N: usize> Send<N> for There<ours::Sender<[u64; N]>> {
+impl<const N: usize> Send<N> for InPlaceEnd<spsc::Sender<[u64; N]>> {
     fn send(&mut self, message: &[u64; N]) {
         self.0.send(message).expect("send");
     }
 
     #[inline]
-    fn make(&mut self, _: &mut [u64; N], n: u64) {
+    fn send_nth(&mut self, _: &mut [u64; N], n: u64) {
         let mut loan = self.0.loan().expect("loan");
         write(&mut loan, n);
         loan.commit();
     }
 }
 
-impl<const N: usize> Receive<N> for There<ours::Receiver<[u64; N]>> {
+impl<const N: usize> Receive<N> for InPlaceEnd<spsc::Receiver<[u64; N]>> {
     fn receive(&mut self, place: &mut [u64; N]) {
         self.0.recv_into(place).expect("receive");
     }
 
     #[inline]
-    fn look<R>(&mut self, _: &mut [u64; N], look: impl FnOnce(&[u64; N]) -> R) -> R {
-        look(&self.0.recv_ref().expect("receive in place"))
+    fn read<R>(&mut self, _: &mut [u64; N], read: impl FnOnce(&[u64; N]) -> R) -> R {
+        read(&self.0.recv_ref().expect("receive in place"))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use crate::workload::{shown, write};
+use crate::workload::stream_workload::{shown, write};
 
 /// Messages per batch.
 pub const BATCH: usize = 16;
@@ -28,7 +28,7 @@ pub trait IpcTransport<const N: usize> {
 
 /// A transport between two threads of one process: a reference for what is possible without sharing
 /// memory between processes.
-pub trait Local<const N: usize> {
+pub trait ThreadTransport<const N: usize> {
     type Tx: Send<N> + core::marker::Send + 'static;
     type Rx: Receive<N> + core::marker::Send + 'static;
 
@@ -40,7 +40,7 @@ pub trait Send<const N: usize> {
 
     /// Writes the `n`th message and sends it: in place, or through `place`.
     #[inline(always)]
-    fn make(&mut self, place: &mut [u64; N], n: u64) {
+    fn send_nth(&mut self, place: &mut [u64; N], n: u64) {
         write(place, n);
         self.send(shown(place));
     }
@@ -52,7 +52,7 @@ pub trait Send<const N: usize> {
 
     /// Writes one message per place, from the `n`th on, and sends them.
     #[inline(always)]
-    fn make_batch(&mut self, places: &mut [[u64; N]], n: u64) {
+    fn send_nth_batch(&mut self, places: &mut [[u64; N]], n: u64) {
         for (place, n) in places.iter_mut().zip(n..) {
             write(place, n);
         }
@@ -65,17 +65,17 @@ pub trait Receive<const N: usize> {
 
     /// Receives the next message.
     #[inline(always)]
-    fn one(&mut self) -> [u64; N] {
+    fn receive_one(&mut self) -> [u64; N] {
         let mut message = [0; N];
         self.receive(&mut message);
         message
     }
 
-    /// Passes the next message to `look`: in place, or through `place`.
+    /// Passes the next message to `read`: in place, or through `place`.
     #[inline(always)]
-    fn look<R>(&mut self, place: &mut [u64; N], look: impl FnOnce(&[u64; N]) -> R) -> R {
+    fn read<R>(&mut self, place: &mut [u64; N], read: impl FnOnce(&[u64; N]) -> R) -> R {
         self.receive(place);
-        look(place)
+        read(place)
     }
 
     /// Receives the available messages, at least one and at most `most`, and returns their number.

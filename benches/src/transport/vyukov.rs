@@ -10,10 +10,10 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-use crate::baseline::{CachePadded, Segment};
+use crate::transport::baseline::{CachePadded, Segment};
+use crate::transport::ends;
 
-/// Slots: the default capacity of a sysvring channel.
-const CAPACITY: u64 = 1024;
+const CAPACITY: u64 = ends::CAPACITY as u64;
 
 #[repr(C)]
 struct Indexes {

@@ -4,7 +4,7 @@ use std::io;
 
 use sysvring_support::worker::{Orders, Worker, hear, say};
 
-use crate::pair;
+use crate::transport::ends;
 
 /// The load with which the measured processes share their processors.
 #[derive(Clone, Copy)]
@@ -37,7 +37,7 @@ impl Neighbours {
         let mut started = Vec::new();
         for &core in cores {
             for _ in 0..self.loops {
-                let mut worker = pair::worker(core, &[&"neighbour", &self.theirs])?;
+                let mut worker = ends::worker(core, &[&"neighbour", &self.theirs])?;
                 worker.hear()?;
                 worker.tell("go")?;
                 started.push(worker);

@@ -38,14 +38,7 @@ pub fn timed_turns(count: u64, mut receive: impl FnMut(Range<u64>)) {
     }
 }
 
-/// Returns the `n`th message: consecutive numbers from `n`, one per word.
-#[inline(always)]
-pub fn message<const N: usize>(n: u64) -> [u64; N] {
-    std::array::from_fn(|i| n + i as u64)
-}
-
-/// Writes the `n`th message into a buffer.
-#[allow(dead_code, reason = "not used by every benchmark that includes this file")]
+/// Writes the `n`th message into a buffer: consecutive numbers from `n`, one per word.
 #[inline(always)]
 pub fn write<const N: usize>(place: &mut [u64; N], n: u64) {
     for (word, n) in place.iter_mut().zip(n..) {

@@ -59,7 +59,7 @@ fn removers_and_their_successors() {
 }
 
 /// Operations after which the following receiver does not take over messages that were given up.
-const GIVING_UP: &[&str] = &["mpmc_never_again", "mpmc_drop", "mpmc_second_is_last"];
+const GIVING_UP: &[&str] = &["mpmc_no_redelivery", "mpmc_drop", "mpmc_last_delivery"];
 
 const FOLLOWERS_MPMC: &[&str] = &["mpmc_succeed", "mpmc_succeed_receiver"];
 

@@ -116,7 +116,7 @@ fn run_receiver(scenario: &Scenario) {
     loop {
         match next_order(scenario) {
             // In an MPMC channel, a stopped sender may block it.
-            order::WAKE => _ = receive_all(&report, &mut rx, Rx::recv_available),
+            order::WAKE => _ = receive_all(report, &mut rx, Rx::recv_available),
             _ => scenario.shared.peer_text.set(&rx.news()),
         }
         scenario.shared.order.set(0);

@@ -106,19 +106,19 @@ impl Scenario {
 
     /// Returns the report of the victim.
     #[inline(always)]
-    pub fn of_victim(&self) -> Report {
+    pub fn of_victim(&self) -> &Report {
         match self.flavor {
-            Flavor::Spsc => self.shared.ledger.stream,
-            Flavor::Mpmc => self.shared.ledger.victim,
+            Flavor::Spsc => &self.shared.ledger.stream,
+            Flavor::Mpmc => &self.shared.ledger.victim,
         }
     }
 
     /// Returns the report of the peer, or of the process that follows the victim.
     #[inline(always)]
-    pub fn of_peer(&self) -> Report {
+    pub fn of_peer(&self) -> &Report {
         match self.flavor {
-            Flavor::Spsc => self.shared.ledger.stream,
-            Flavor::Mpmc => self.shared.ledger.peer,
+            Flavor::Spsc => &self.shared.ledger.stream,
+            Flavor::Mpmc => &self.shared.ledger.peer,
         }
     }
 

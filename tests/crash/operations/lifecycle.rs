@@ -156,7 +156,7 @@ fn succeed_receiver(scenario: &Scenario, victim: &mut Victim) -> Result<(), Stri
     let mut rx = scenario.rx(How::Open).map_err(text)?;
     let report = scenario.of_peer();
     scenario.continue_at(report.taken, rx.position());
-    let result = receive_all(&report, &mut rx, Rx::recv_available);
+    let result = receive_all(report, &mut rx, Rx::recv_available);
     victim.handle = Handle::Rx(rx);
     result
 }

@@ -105,7 +105,7 @@ pub(super) fn guard(scenario: &Scenario, victim: &mut Victim) -> Result<(), Stri
             report.taken.end(1, 1);
             Ok(())
         }
-        Rx::Mpmc(rx) => process(&report, || rx.recv_ref()).map_err(text),
+        Rx::Mpmc(rx) => process(report, || rx.recv_ref()).map_err(text),
     }
 }
 
@@ -141,7 +141,7 @@ fn done(report: &Report, guard: Guard<'_, Message>) {
 fn acknowledge(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
     let report = scenario.of_victim();
     let Handle::Guards(held) = &mut victim.handle else { panic!("the victim has no guards") };
-    held.drain(..).for_each(|guard| done(&report, guard));
+    held.drain(..).for_each(|guard| done(report, guard));
     Ok(())
 }
 
@@ -167,12 +167,12 @@ fn recv_batch(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
 
 /// Receives all messages and tries once more, so that it finds the ring empty.
 fn try_recv(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
-    receive_all(&scenario.of_victim(), victim.rx(), Rx::try_recv)
+    receive_all(scenario.of_victim(), victim.rx(), Rx::try_recv)
 }
 
 /// MPMC: does the same, and also takes orphaned messages.
 pub(super) fn drain(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
-    receive_all(&scenario.of_victim(), victim.rx(), Rx::recv_available)
+    receive_all(scenario.of_victim(), victim.rx(), Rx::recv_available)
 }
 
 /// MPMC: processes all messages in place, including orphaned ones.
@@ -180,7 +180,7 @@ pub(super) fn drain_in_place(scenario: &Scenario, victim: &mut Victim) -> Result
     let report = scenario.of_victim();
     let Rx::Mpmc(rx) = victim.rx() else { panic!("an SPSC receiver") };
     let error = loop {
-        if let Err(error) = process(&report, || rx.recv_ref_timeout(Duration::ZERO)) {
+        if let Err(error) = process(report, || rx.recv_ref_timeout(Duration::ZERO)) {
             break error;
         }
     };

@@ -69,14 +69,14 @@ pub(super) fn operations() -> Vec<Operation> {
         succeeding("seat_of_sender", Side::Sender),
         succeeding("seat_of_receiver", Side::Receiver),
         Operation {
-            call: "never_again",
+            call: "no_redelivery",
             redelivery: Redelivery::Never,
             act: guard,
             cases: MESSAGES,
             ..receiving
         },
         inheriting("drop", drain, Redelivery::Never),
-        inheriting("second_is_last", drain_in_place, Redelivery::UpTo(2)),
+        inheriting("last_delivery", drain_in_place, Redelivery::UpTo(2)),
         inheriting("discard", drain, Redelivery::UpTo(1)),
     ]
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use sysvring::{Error, Lifetime, Options, mpmc, spsc};
 use sysvring_support::board::now_ns;
 use sysvring_support::fork::Fork;
+use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender, Mpmc, Spsc};
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{self, Object, WAKE_RECEIVERS, WAKE_SENDERS};
 use sysvring_support::rng::Rng;
@@ -22,6 +23,8 @@ const LIMIT: u16 = 32_767;
 const NEARLY: i16 = 30_000;
 /// The minimum that a trim takes away.
 const TRIM: u16 = 10_000;
+/// The maximum time of a call, on a busy host.
+const SOON: Duration = Duration::from_secs(20);
 /// No parked waiter polls by itself before this time.
 const SLICE: Duration = Duration::from_millis(150);
 
@@ -44,18 +47,19 @@ fn deaths_without_parked_waiters() {
     let watch = Watch::start(&[worker.pid() as u32]);
     worker.tell("send").expect("tell");
     // Without a sender, receiving would end with `Disconnected`.
-    rx.wait_for_peer(Duration::from_secs(20)).expect("a sender");
-    mpmc_rx.wait_for_peer(Duration::from_secs(20)).expect("a sender");
+    rx.wait_for_peer(SOON).expect("a sender");
+    mpmc_rx.wait_for_peer(SOON).expect("a sender");
     for _ in 0..2 {
-        let sent_at = match rx.recv_timeout(Duration::from_secs(20)) {
-            Ok(sent_at) => sent_at,
-            Err(error) => panic!("SPSC: {error}"),
-        };
-        watch.must_be_within(SLICE, sent_at);
-        let sent_at = mpmc_rx.recv_timeout(Duration::from_secs(20)).expect("MPMC");
-        watch.must_be_within(SLICE, sent_at);
+        watch.must_be_within(SLICE, rx.recv_timeout(SOON).expect("SPSC"));
+        watch.must_be_within(SLICE, mpmc_rx.recv_timeout(SOON).expect("MPMC"));
     }
     worker.finish();
+}
+
+fn attach_and_die<F: AnyFlavor>(name: &str) {
+    let _tx: F::Sender<u64> = Options::named(name).attach().expect("attach");
+    // SAFETY: kills the calling process.
+    unsafe { libc::raise(libc::SIGKILL) };
 }
 
 /// Causes half of the deaths in each channel, one after the other.
@@ -72,22 +76,9 @@ fn die(orders: &mut Orders) {
     watched.iter().for_each(|&(set, wake)| raw_ipc::add(set, wake, NEARLY));
     let (mut before, mut highest, mut trims) = ([0; 3], 0, 0);
     for n in 0..deaths {
-        let mut victim = Fork::start(|| {
-            let end = || {
-                // SAFETY: kills the calling process.
-                unsafe { libc::raise(libc::SIGKILL) }
-            };
-            match n % 2 {
-                0 => {
-                    let _tx: spsc::Sender<u64> = Options::named(&name).attach().expect("attach");
-                    end();
-                }
-                _ => {
-                    let _tx: mpmc::Sender<u64> =
-                        Options::named(&mpmc_name).attach().expect("attach");
-                    end();
-                }
-            }
+        let mut victim = Fork::start(|| match n % 2 {
+            0 => attach_and_die::<Spsc>(&name),
+            _ => attach_and_die::<Mpmc>(&mpmc_name),
         });
         let status = victim.wait();
         assert_eq!(status.signal(), Some(libc::SIGKILL), "death {n}: it could not attach");
@@ -136,55 +127,30 @@ fn forever(mut call: impl FnMut()) -> ! {
 }
 
 /// Runs one side of one channel until it is killed. The first process to arrive makes the channel.
-fn take_part(options: Options, mpmc: bool, sends: bool) {
-    match (mpmc, sends) {
-        (false, true) => {
-            let mut tx: spsc::Sender<u64> = options.open().expect("open");
-            forever(|| _ = tx.try_send(&1));
-        }
-        (false, false) => {
-            let mut rx: spsc::Receiver<u64> = options.open().expect("open");
-            forever(|| _ = rx.try_recv());
-        }
-        (true, true) => {
-            let tx: mpmc::Sender<u64> = options.open().expect("open");
-            forever(|| _ = tx.try_send(&1));
-        }
-        (true, false) => {
-            let rx: mpmc::Receiver<u64> = options.open().expect("open");
-            forever(|| _ = rx.try_recv());
-        }
+fn take_part<F: AnyFlavor>(options: Options, sends: bool) {
+    if sends {
+        let mut tx: F::Sender<u64> = options.open().expect("open");
+        forever(|| _ = tx.try_send(&1));
     }
+    let mut rx: F::Receiver<u64> = options.open().expect("open");
+    forever(|| _ = rx.try_recv());
 }
 
 /// Runs both sides of a channel without a key, until it is killed.
-fn take_both_parts(mpmc: bool) {
-    if mpmc {
-        let tx: mpmc::Sender<u64> = Options::private().open().expect("open");
-        let rx: mpmc::Receiver<u64> = Options::id(tx.id()).attach().expect("attach");
-        forever(|| _ = (tx.try_send(&1), rx.try_recv()));
-    }
-    let mut tx: spsc::Sender<u64> = Options::private().open().expect("open");
-    let mut rx: spsc::Receiver<u64> = Options::id(tx.id()).attach().expect("attach");
+fn take_both_parts<F: AnyFlavor>() {
+    let mut tx: F::Sender<u64> = Options::private().open().expect("open");
+    let mut rx: F::Receiver<u64> = Options::id(tx.id()).attach().expect("attach");
     forever(|| _ = (tx.try_send(&1), rx.try_recv()));
 }
 
 /// Opens the channel as the next members do, checks that it takes a negligible time, and uses it.
-fn open_and_use(options: impl Fn() -> Options, mpmc: bool) {
+fn open_and_use<F: AnyFlavor>(options: &dyn Fn() -> Options) {
     let options = || options().open_timeout(Duration::ZERO);
-    if mpmc {
-        let rx: mpmc::Receiver<u64> = options().open().expect("open");
-        let tx: mpmc::Sender<u64> = options().open().expect("open");
-        while rx.try_recv().is_ok() {}
-        tx.send(&2).expect("send");
-        assert_eq!(rx.recv(), Ok(2));
-    } else {
-        let mut rx: spsc::Receiver<u64> = options().open().expect("open");
-        let mut tx: spsc::Sender<u64> = options().open().expect("open");
-        while rx.try_recv().is_ok() {}
-        tx.send(&2).expect("send");
-        assert_eq!(rx.recv(), Ok(2));
-    }
+    let mut rx: F::Receiver<u64> = options().open().expect("open");
+    let mut tx: F::Sender<u64> = options().open().expect("open");
+    while rx.try_recv().is_ok() {}
+    tx.send_timeout(&2, SOON).expect("send");
+    assert_eq!(rx.recv_timeout(SOON), Ok(2));
 }
 
 /// The maximum time in ns that a process gets to start and make a channel. It adapts to the
@@ -210,6 +176,9 @@ impl Lifetimes {
     }
 }
 
+/// What the processes of a flavor do.
+type Parts = (fn(Options, bool), fn(), fn(&dyn Fn() -> Options));
+
 #[work]
 fn make_and_die(orders: &mut Orders) {
     let (name, cycles): (String, u64) = (orders.next(), orders.next());
@@ -222,15 +191,18 @@ fn make_and_die(orders: &mut Orders) {
         raw_ipc::marked().into_iter().filter(|object| !before.contains(object)).collect()
     };
     for n in 0..cycles {
-        let mpmc = n % 2 == 1;
         // The channel is kept or not and then opened, or not kept and reaped, or private and
         // reaped.
         let end = n / 2 % 4;
         let lifetime = [Lifetime::Kept, Lifetime::LastMember][usize::from(end != 0)];
         let options = || Options::named(&name).capacity(8).lifetime(lifetime);
+        let (take_part, take_both_parts, open_and_use): Parts = match n % 2 {
+            0 => (take_part::<Spsc>, take_both_parts::<Spsc>, open_and_use::<Spsc>),
+            _ => (take_part::<Mpmc>, take_both_parts::<Mpmc>, open_and_use::<Mpmc>),
+        };
         let start = |sends: bool| match end {
-            3 => Fork::start(|| take_both_parts(mpmc)),
-            _ => Fork::start(|| take_part(options(), mpmc, sends)),
+            3 => Fork::start(take_both_parts),
+            _ => Fork::start(|| take_part(options(), sends)),
         };
         // Each dies at a random step: one process alone, or while the other one also runs.
         let first_sends = rng.below(2) == 0;
@@ -250,7 +222,7 @@ fn make_and_die(orders: &mut Orders) {
         whole += u64::from(made >= 2);
         parts += u64::from(made == 1);
         match end {
-            0 | 1 => Fork::start(|| open_and_use(options, mpmc)).finish(),
+            0 | 1 => Fork::start(|| open_and_use(&options)).finish(),
             _ => _ = sysvring::reap().expect("reap"),
         }
         if end == 0 {

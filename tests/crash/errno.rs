@@ -47,19 +47,8 @@ pub static FAILED: AtomicU64 = AtomicU64::new(0);
 fn calls_that_move_messages_fail() {
     all_fail(
         "messages",
-        &[
-            "send",
-            "send_waiting",
-            "try_send_full",
-            "loan_waiting",
-            "send_batch_waiting",
-            "flush",
-            "recv_waiting",
-            "recv_ref_waiting",
-            "recv_batch",
-            "recv_batch_waiting",
-            "try_recv",
-        ],
+        "send send_waiting try_send_full loan_waiting send_batch_waiting flush \
+         recv_waiting recv_ref_waiting recv_batch recv_batch_waiting try_recv",
     );
 }
 
@@ -67,18 +56,8 @@ fn calls_that_move_messages_fail() {
 fn calls_of_opening_fail() {
     all_fail(
         "opening",
-        &[
-            "create",
-            "create_reap",
-            "create_private",
-            "create_half_made",
-            "open",
-            "open_receiver",
-            "open_without_set",
-            "join",
-            "join_receiver",
-            "join_private",
-        ],
+        "create create_reap create_private create_half_made open open_receiver \
+         open_without_set join join_receiver join_private",
     );
 }
 
@@ -86,18 +65,8 @@ fn calls_of_opening_fail() {
 fn calls_of_leaving_fail() {
     all_fail(
         "leaving",
-        &[
-            "leave",
-            "leave_receiver",
-            "leave_last",
-            "leave_private",
-            "close",
-            "close_receiver",
-            "remove",
-            "remove_again",
-            "remove_sender",
-            "reap",
-        ],
+        "leave leave_receiver leave_last leave_private close close_receiver remove \
+         remove_again remove_sender reap",
     );
 }
 
@@ -105,41 +74,20 @@ fn calls_of_leaving_fail() {
 fn mpmc_calls_fail() {
     all_fail(
         "MPMC",
-        &[
-            "mpmc_send",
-            "mpmc_send_waiting",
-            "mpmc_try_send_full",
-            "mpmc_commit",
-            "mpmc_send_batch_waiting",
-            "mpmc_recv_waiting",
-            "mpmc_recv_ref_waiting",
-            "mpmc_recv_batch",
-            "mpmc_recv_batch_waiting",
-            "mpmc_try_recv",
-            "mpmc_acknowledge",
-            "mpmc_recover",
-            "mpmc_recover_full",
-            "mpmc_take_over",
-            "mpmc_seat_of_receiver",
-            "mpmc_create",
-            "mpmc_join",
-            "mpmc_join_receiver",
-            "mpmc_leave",
-            "mpmc_leave_receiver",
-            "mpmc_leave_last",
-            "mpmc_close",
-            "mpmc_flush",
-            "mpmc_create_private",
-            "mpmc_join_private",
-            "mpmc_remove",
-            "mpmc_remove_again",
-        ],
+        "mpmc_send mpmc_send_waiting mpmc_try_send_full mpmc_commit \
+         mpmc_send_batch_waiting mpmc_recv_waiting mpmc_recv_ref_waiting \
+         mpmc_recv_batch mpmc_recv_batch_waiting mpmc_try_recv mpmc_acknowledge \
+         mpmc_recover mpmc_recover_full mpmc_take_over mpmc_seat_of_receiver \
+         mpmc_create mpmc_join mpmc_join_receiver mpmc_leave mpmc_leave_receiver \
+         mpmc_leave_last mpmc_close mpmc_flush mpmc_create_private mpmc_join_private \
+         mpmc_remove mpmc_remove_again",
     );
 }
 
-fn all_fail(what: &str, operations: &[&str]) {
+/// Fails the calls of these operations.
+fn all_fail(what: &str, operations: &str) {
     let start = Instant::now();
-    let outcome = driver::drive("errno::fail_calls", &[&operations.join(",")]);
+    let outcome = driver::drive("errno::fail_calls", &[&operations]);
     let [calls, failed, errors] = [0, 1, 2].map(|at| outcome.sum(at));
     FAILED.fetch_add(failed, Relaxed);
     println!(
@@ -159,7 +107,7 @@ fn fail_calls(orders: &mut Orders) {
     driver::begin(orders);
     let names: String = orders.next();
     let shared = Shared::new();
-    for name in names.split(',') {
+    for name in names.split_whitespace() {
         let operation = operations::find(name);
         for case in operation.cases_to_try() {
             let mut case = Case::new(&operation, case, shared);

@@ -15,6 +15,7 @@ mod mutation_tests;
 mod operations;
 mod peer;
 mod preparation;
+mod raw_member;
 mod report;
 mod scenario;
 mod sigstop;

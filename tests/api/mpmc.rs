@@ -137,18 +137,6 @@ fn an_unacknowledged_message_outlives_the_close_of_a_clone() {
 }
 
 #[test]
-fn each_side_waits_for_the_other() {
-    let name = Name::new();
-    let tx: mpmc::Sender<u64> = name.options().open().expect("open");
-    assert_eq!(tx.wait_for_peer(SOON), Err(SendError::Timeout));
-    let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
-    tx.wait_for_peer(SOON).expect("it is there");
-    rx.wait_for_peer(SOON).expect("it is there");
-    drop(tx);
-    assert_eq!(rx.wait_for_peer(SOON), Err(RecvError::Timeout));
-}
-
-#[test]
 fn the_other_flavor_is_refused() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().open().expect("open");

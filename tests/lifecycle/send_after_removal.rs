@@ -4,69 +4,64 @@
 use std::thread;
 use std::time::Duration;
 
-use sysvring::{Fault, RecvError, SendError, mpmc, spsc};
+use sysvring::{Fault, RecvError, SendError, mpmc};
+use sysvring_support::handle::{AnyFlavor, AnyReceiver, AnySender};
 use sysvring_support::name::Name;
 use sysvring_support::test;
 
 const REMOVED: SendError = SendError::Fault(Fault::Removed);
+const LONG: Duration = Duration::from_secs(20);
 const TRIES: u64 = 200_000;
 
 /// Returns how many messages are accepted after the removal, with a receiver that is active or
 /// idle.
-macro_rules! sent_after {
-    ($module:ident, $name:ident, $at_work:expr) => {{
-        let name = Name::new();
-        #[allow(unused_mut)]
-        let mut tx: $module::Sender<u64> = name.options().capacity(1024).create().expect("create");
-        #[allow(unused_mut)]
-        let mut rx: $module::Receiver<u64> = name.options().attach().expect("attach");
-        for n in 0..10 {
-            tx.send(&n).expect("send");
-        }
-        let receiver = thread::spawn(move || {
-            if !$at_work {
-                // It keeps its seat.
-                return (0, Some(rx));
-            }
-            let mut received = 0;
-            loop {
-                match rx.recv() {
-                    Ok(_) => received += 1,
-                    Err(RecvError::Fault(Fault::Removed)) => return (received, Some(rx)),
-                    Err(error) => panic!("{error:?}"),
-                }
-            }
-        });
-        sysvring::remove(name.as_str()).expect("remove");
-        let mut sent = 0;
-        let error = loop {
-            match tx.send(&sent) {
-                Ok(()) if sent < TRIES => sent += 1,
-                Ok(()) => panic!("it does not notice"),
-                Err(error) => break error,
-            }
-        };
-        assert_eq!(error, REMOVED);
-        assert_eq!(tx.try_send(&0), Err(REMOVED), "for ever");
-        let (received, _rx) = receiver.join().expect("no panic");
-        assert!(!$at_work || (10..=11).contains(&received), "received {received}");
-        sent
-    }};
-}
-
-#[test]
-fn at_most_one_message_in_an_spsc_channel() {
-    for at_work in [false, true] {
-        let sent = sent_after!(spsc, name, at_work);
-        assert!(sent <= 1, "{sent} sent after it was removed, a receiver at work: {at_work}");
+fn sent_after<F: AnyFlavor>(is_active: bool) -> u64
+where
+    F::Receiver<u64>: Send,
+{
+    let name = Name::new();
+    let (mut tx, mut rx) = name.pair_of::<F, u64>(1024);
+    for n in 0..10 {
+        tx.send_timeout(&n, LONG).expect("send");
     }
+    let receiver = thread::spawn(move || {
+        let mut received = 0;
+        if !is_active {
+            // It keeps its seat.
+            return (received, rx);
+        }
+        loop {
+            match rx.recv_timeout(LONG) {
+                Ok(_) => received += 1,
+                Err(RecvError::Fault(Fault::Removed)) => return (received, rx),
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    });
+    sysvring::remove(name.as_str()).expect("remove");
+    let mut sent = 0;
+    let error = loop {
+        match tx.send_timeout(&sent, LONG) {
+            Ok(()) if sent < TRIES => sent += 1,
+            Ok(()) => panic!("it does not notice"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error, REMOVED);
+    assert_eq!(tx.try_send(&0), Err(REMOVED), "for ever");
+    let (received, _rx) = receiver.join().expect("no panic");
+    assert!(!is_active || (10..=11).contains(&received), "received {received}");
+    sent
 }
 
 #[test]
-fn at_most_one_message_in_an_mpmc_channel() {
-    for at_work in [false, true] {
-        let sent = sent_after!(mpmc, name, at_work);
-        assert!(sent <= 1, "{sent} sent after it was removed, a receiver at work: {at_work}");
+fn at_most_one_message<F: AnyFlavor>()
+where
+    F::Receiver<u64>: Send,
+{
+    for is_active in [false, true] {
+        let sent = sent_after::<F>(is_active);
+        assert!(sent <= 1, "{sent} sent after it was removed, receiver active: {is_active}");
     }
 }
 

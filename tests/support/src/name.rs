@@ -10,6 +10,7 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Address, Error, Message, Observer};
 
 use crate::board::{now_ns, until};
+use crate::handle::{AnyFlavor, Spsc};
 use crate::witness;
 
 /// All names in use, for the watchdog.
@@ -60,8 +61,16 @@ impl Name {
         sysvring::Options::named(&*self.name)
     }
 
-    /// Opens both ends of a channel of `capacity` slots in this process.
+    /// Opens both ends of an SPSC channel of `capacity` slots in this process.
     pub fn pair<T: Message + ?Sized>(&self, capacity: usize) -> (Sender<T>, Receiver<T>) {
+        self.pair_of::<Spsc, T>(capacity)
+    }
+
+    /// Opens both ends of a channel of any flavor.
+    pub fn pair_of<F: AnyFlavor, T: Message + ?Sized>(
+        &self,
+        capacity: usize,
+    ) -> (F::Sender<T>, F::Receiver<T>) {
         let tx = self.options().capacity(capacity).open().expect("a sender");
         let rx = self.options().attach().expect("a receiver");
         (tx, rx)

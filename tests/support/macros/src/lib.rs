@@ -4,7 +4,8 @@
 use proc_macro::{TokenStream, TokenTree};
 
 /// Registers a function as a test: `#[test]`, `#[test(quiet)]` or `#[test(root)]`, as
-/// `suite::Needs` defines it.
+/// `suite::Needs` defines it. A function that is generic over a `handle::AnyFlavor` is registered
+/// for SPSC and for MPMC.
 #[proc_macro_attribute]
 pub fn test(needs: TokenStream, function: TokenStream) -> TokenStream {
     let needs = match needs.to_string().as_str() {
@@ -13,11 +14,18 @@ pub fn test(needs: TokenStream, function: TokenStream) -> TokenStream {
         "root" => "Root",
         _ => return "compile_error! { \"a test needs `quiet` or `root`\" }".parse().unwrap(),
     };
-    register(function, |name| {
+    register(function, |name, flavor| {
+        let (suffix, parameter) = match flavor {
+            Some(flavor) => (
+                format!("_{}", flavor.to_lowercase()),
+                format!("::<sysvring_support::handle::{flavor}>"),
+            ),
+            None => Default::default(),
+        };
         format!(
             "sysvring_support::suite::Test {{
-                path: concat!(module_path!(), \"::{name}\"),
-                body: |_| {name}(),
+                path: concat!(module_path!(), \"::{name}{suffix}\"),
+                body: |_| {name}{parameter}(),
                 needs: sysvring_support::suite::Needs::{needs},
             }}"
         )
@@ -28,7 +36,7 @@ pub fn test(needs: TokenStream, function: TokenStream) -> TokenStream {
 /// `Worker::start(&[&"module::function", ...])`.
 #[proc_macro_attribute]
 pub fn work(_: TokenStream, function: TokenStream) -> TokenStream {
-    register(function, |name| {
+    register(function, |name, _| {
         format!(
             "sysvring_support::worker::Work {{
                 path: concat!(module_path!(), \"::{name}\"),
@@ -38,13 +46,20 @@ pub fn work(_: TokenStream, function: TokenStream) -> TokenStream {
     })
 }
 
-/// Returns the function, followed by its registration.
-fn register(mut function: TokenStream, entry: impl Fn(&str) -> String) -> TokenStream {
+/// Returns the function, followed by its registration, or by one for each flavor.
+fn register(
+    mut function: TokenStream,
+    entry: impl Fn(&str, Option<&str>) -> String,
+) -> TokenStream {
     let mut tokens = function.clone().into_iter();
     tokens.find(|token| token.to_string() == "fn").expect("an attribute of a function");
     let Some(TokenTree::Ident(name)) = tokens.next() else { panic!("a function has a name") };
-    let entry = entry(&name.to_string());
-    let submit = format!("sysvring_support::inventory::submit! {{ {entry} }}");
-    function.extend(submit.parse::<TokenStream>().expect("Rust"));
+    let is_generic = tokens.next().is_some_and(|token| token.to_string() == "<");
+    let flavors: &[_] = if is_generic { &[Some("Spsc"), Some("Mpmc")] } else { &[None] };
+    for flavor in flavors {
+        let entry = entry(&name.to_string(), *flavor);
+        let submit = format!("sysvring_support::inventory::submit! {{ {entry} }}");
+        function.extend(submit.parse::<TokenStream>().expect("Rust"));
+    }
     function
 }

@@ -1,7 +1,8 @@
-//! The public interface, written out, against `docs/public-api.txt`: a change of it is seen as one.
+//! Compares the public interface with `docs/public-api.txt`, so that every change of it is noticed.
 //!
-//! It is read from the sources, so no particular compiler is needed. What a macro makes stands there as
-//! the macro and its calls. After a change that is meant: `PUBLIC_API=write cargo test --test public_api`.
+//! The interface is read from the sources, so no particular compiler is needed. Macros and their
+//! calls are listed instead of what they expand to. To accept an intended change:
+//! `PUBLIC_API=write cargo test --test public_api`.
 
 use std::fmt::Write;
 use std::fs;
@@ -11,10 +12,10 @@ use syn::{
     Attribute, Block, Fields, ImplItem, Item, ItemImpl, Meta, TraitItem, UseTree, Visibility,
 };
 
-/// The items of the crate but for tests, each with the module it stands in.
+/// The items of the crate except for tests, each with the module that contains it.
 type Items = Vec<(Vec<String>, Item)>;
 
-/// What is compiled for tests only, or for a reader of the README.
+/// Returns whether an item is compiled for tests only, or for the examples of the README.
 fn is_for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::List(list) if list.path.is_ident("cfg") => {
@@ -36,7 +37,7 @@ fn attributes_of(item: &Item) -> &[Attribute] {
     }
 }
 
-/// Reads a file and the modules in it. `folder` is where their files are.
+/// Reads a file and its modules. `folder` contains the files of the modules.
 fn read(file: &Path, folder: &Path, module: &[String], all: &mut Items) {
     let text = fs::read_to_string(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
     let parsed = syn::parse_file(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
@@ -65,7 +66,7 @@ fn collect(items: Vec<Item>, folder: &Path, module: &[String], all: &mut Items) 
     }
 }
 
-/// The paths that a `use` names.
+/// Collects the paths that a `use` names.
 fn paths(tree: &UseTree, before: &[String], all: &mut Vec<Vec<String>>) {
     match tree {
         UseTree::Path(path) => {
@@ -74,7 +75,7 @@ fn paths(tree: &UseTree, before: &[String], all: &mut Vec<Vec<String>>) {
         }
         UseTree::Name(name) => all.push([before, &[name.ident.to_string()]].concat()),
         UseTree::Group(group) => group.items.iter().for_each(|tree| paths(tree, before, all)),
-        UseTree::Rename(_) | UseTree::Glob(_) => panic!("not a plain name is public"),
+        UseTree::Rename(_) | UseTree::Glob(_) => panic!("a public name must be a plain one"),
     }
 }
 
@@ -82,7 +83,7 @@ fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 
-/// Those that callers must know of.
+/// Keeps the attributes that matter to callers.
 fn keep(attributes: &mut Vec<Attribute>) {
     let words = ["derive", "must_use", "non_exhaustive", "repr", "default"];
     attributes.retain(|attribute| words.iter().any(|word| attribute.path().is_ident(word)));
@@ -92,7 +93,8 @@ fn empty() -> Block {
     syn::parse_quote!({})
 }
 
-/// The item as its callers see it, and its name; `None` for what only names others.
+/// Returns the item as its callers see it, and its name; `None` for a private one or one that only
+/// names others.
 fn shown(mut item: Item) -> Option<(String, Item)> {
     let name = match &mut item {
         Item::Struct(item) if is_public(&item.vis) => {
@@ -149,7 +151,7 @@ fn shown(mut item: Item) -> Option<(String, Item)> {
     Some((name, item))
 }
 
-/// What an implementation offers; `None` for one that offers nothing.
+/// Returns the public part of an implementation; `None` if there is none.
 fn shown_impl(mut item: ItemImpl) -> Option<ItemImpl> {
     item.attrs.clear();
     let of_trait = item.trait_.is_some();
@@ -172,7 +174,7 @@ fn shown_impl(mut item: ItemImpl) -> Option<ItemImpl> {
     (of_trait || !item.items.is_empty()).then_some(item)
 }
 
-/// The name of the type that an implementation is for.
+/// Returns the name of the type that an implementation is for.
 fn name_of(ty: &syn::Type) -> Option<String> {
     match ty {
         syn::Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),
@@ -185,7 +187,7 @@ fn text(item: Item) -> String {
     prettyplease::unparse(&syn::File { shebang: None, attrs: Vec::new(), items: vec![item] })
 }
 
-/// Whether two modules lie in the same public one: names are unique there.
+/// Returns whether two modules belong to the same public one, in which names are unique.
 fn are_near(one: &[String], other: &[String], public: &[Vec<String>]) -> bool {
     let near = |module: &[String]| {
         public.iter().filter(|public| module.starts_with(public)).max_by_key(|public| public.len())
@@ -239,7 +241,7 @@ fn listing() -> String {
     out
 }
 
-/// One public name of a module, with all that is implemented for it.
+/// Lists one public name of a module, with everything that is implemented for it.
 fn list(out: &mut String, all: &Items, module: &[String], path: &[String], public: &[Vec<String>]) {
     let (name, before) = path.split_last().expect("a name");
     let at = match before.split_first() {
@@ -250,7 +252,7 @@ fn list(out: &mut String, all: &Items, module: &[String], path: &[String], publi
     let mut found = inside.filter_map(|(_, item)| shown(item.clone()));
     let found = found.find(|(found, _)| found == name).map(|(_, item)| item);
     let Some(item) = found else {
-        assert!(before.is_empty(), "{path:?} is nowhere");
+        assert!(before.is_empty(), "{path:?} does not exist");
         return writeln!(out, "pub use {name};\n").expect("a string");
     };
     writeln!(out, "{}", text(item)).expect("a string");
@@ -283,8 +285,9 @@ fn the_public_interface_is_as_listed() {
             text.lines().skip(line.saturating_sub(3)).take(8).collect::<Vec<_>>().join("\n")
         };
         panic!(
-            "the public interface is no longer as {} lists it, from line {}:\n{}\n\nnow:\n{}\n\nIf that \
-             is meant, `PUBLIC_API=write cargo test --test public_api` lists it anew; say it in the changelog.",
+            "the public interface differs from {} from line {} on:\n{}\n\nnow:\n{}\n\nIf that \
+             is intended, run `PUBLIC_API=write cargo test --test public_api` and add it to the \
+             changelog.",
             page.display(),
             line + 1,
             near(&listed),
@@ -294,7 +297,7 @@ fn the_public_interface_is_as_listed() {
 }
 
 #[test]
-fn the_listing_sees_what_there_is() {
+fn the_listing_contains_known_items() {
     let now = listing();
     for line in [
         "pub trait Handle: sealed::Sealed + Sized {}",

@@ -1,16 +1,16 @@
-//! Rules of the house that neither the compiler nor clippy sees.
+//! Rules of this repository that neither the compiler nor clippy checks.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The files with this ending under a folder of the crate.
+/// Returns the files with this extension under a folder of the repository, build results aside.
 fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).expect("a folder") {
             let path = entry.expect("an entry").path();
-            if path.is_dir() {
+            if path.is_dir() && !path.ends_with("target") {
                 folders.push(path);
             } else if path.extension().is_some_and(|e| e == ending) {
                 found.push(path);
@@ -25,7 +25,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path)
 }
 
-/// The places in the sources, comments aside, where a word stands.
+/// Returns the places in the sources, comments aside, that contain a word.
 fn uses(word: &str) -> Vec<String> {
     let mut places = Vec::new();
     for path in files("src", "rs") {
@@ -38,7 +38,7 @@ fn uses(word: &str) -> Vec<String> {
             }
         }
     }
-    assert!(!places.is_empty(), "nothing uses {word}: this test looks at nothing");
+    assert!(!places.is_empty(), "nothing uses {word}: this test checks nothing");
     places
 }
 
@@ -51,7 +51,7 @@ fn the_c_library_is_called_in_one_place() {
 
 #[test]
 fn atomics_come_from_one_place() {
-    // As a module's name it stands in every path to an atomic, and in no other code.
+    // Every path to an atomic contains the module's name, and no other code does.
     let elsewhere: Vec<String> =
         uses("atomic").into_iter().filter(|place| !place.starts_with("src/sync")).collect();
     assert!(
@@ -61,13 +61,13 @@ fn atomics_come_from_one_place() {
     );
 }
 
-/// The modules of the crate, each with what may use it behind it.
+/// The modules of the crate. Each may use those before it.
 const LAYERS: [&str; 19] = [
     "sync", "sysv", "role", "flavor", "layout", "message", "ring", "error", "address", "liveness",
     "wait", "segment", "os_error", "admin", "options", "endpoint", "open", "spsc", "mpmc",
 ];
 
-/// The modules that a source uses, with the line each; tests and macros of the crate's own aside.
+/// Returns the modules that a source uses, each with its line, tests and the crate's macros aside.
 fn imports(source: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (n, line) in source.lines().enumerate() {
@@ -85,7 +85,7 @@ fn imports(source: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Imports of `source`, a file of that layer, that go up.
+/// Returns the imports of `source`, a file of this layer, that go up.
 fn upward(layer: &str, source: &str) -> Vec<String> {
     let rank = |name: &str| LAYERS.iter().position(|layer| *layer == name).expect("a layer");
     let up = imports(source).into_iter().filter(|(_, used)| rank(used) > rank(layer));
@@ -103,7 +103,7 @@ fn imports_go_down_only() {
         if matches!(parts[0], "lib" | "iter") || parts.iter().any(|part| test.contains(part)) {
             continue;
         }
-        assert!(LAYERS.contains(&parts[0]), "{} is of no layer: give it a place", parts[0]);
+        assert!(LAYERS.contains(&parts[0]), "{} belongs to no layer: add it to LAYERS", parts[0]);
         let source = fs::read_to_string(&path).expect("a source");
         imported += imports(&source).len();
         up.extend(
@@ -111,11 +111,11 @@ fn imports_go_down_only() {
         );
     }
     assert!(up.is_empty(), "imports that go up:\n{}", up.join("\n"));
-    assert!(imported > 100, "this test looks at nothing");
+    assert!(imported > 100, "this test checks nothing");
 }
 
 #[test]
-fn an_import_that_goes_up_is_seen() {
+fn an_import_that_goes_up_is_detected() {
     assert_eq!(upward("ring", "use crate::layout;\nuse crate::wait::Gate;"), ["2: ring uses wait"]);
     assert_eq!(
         upward("ring", "// crate::wait\nlet x = crate::open::open();"),
@@ -127,7 +127,7 @@ fn an_import_that_goes_up_is_seen() {
 }
 
 #[test]
-fn the_first_example_is_the_program_of_a_user() {
+fn the_first_example_is_the_downstream_program() {
     let readme = read("README.md");
     let (_, example) = readme.split_once("```rust\n").expect("an example");
     let (example, _) = example.split_once("```").expect("its end");
@@ -139,7 +139,7 @@ fn the_first_example_is_the_program_of_a_user() {
 }
 
 #[test]
-fn links_between_pages_lead_somewhere() {
+fn links_between_documents_have_targets() {
     let mut links = 0;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut pages = files("docs", "md");
@@ -151,7 +151,7 @@ fn links_between_pages_lead_somewhere() {
             if link.starts_with("https://") || link.starts_with('#') {
                 continue;
             }
-            assert!(folder.join(link).exists(), "{page} links to {link}, which is not there");
+            assert!(folder.join(link).exists(), "{page} links to {link}, which does not exist");
             links += 1;
         }
     }
@@ -175,7 +175,7 @@ fn versions_agree() {
     assert!(words.join(" ").contains(&format!("Rust {rust} or later")), "README.md: {rust}");
 }
 
-/// The lines of a table of a manifest.
+/// Returns the lines of a table of a manifest.
 fn table(manifest: &str, name: &str) -> Vec<String> {
     let lines = manifest.lines().skip_while(|line| *line != format!("[{name}]")).skip(1);
     let lines = lines.take_while(|line| !line.starts_with('['));
@@ -183,19 +183,19 @@ fn table(manifest: &str, name: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_least_versions_are_those_of_the_manifest() {
+fn the_minimal_versions_are_those_of_the_manifest() {
     let wanted = read("Cargo.toml");
     let least = read("tests/minimal/Cargo.toml");
     let wanted = table(&wanted, "dependencies");
     for dependency in &wanted {
-        // "0.9" is 0.9.0 at least.
+        // "0.9" means at least 0.9.0.
         let (before, version) = dependency.split_once('"').expect("a version");
         let (version, after) = version.split_once('"').expect("its end");
         let zeros = ".0".repeat(2 - version.matches('.').count());
         let line = format!("{before}\"={version}{zeros}\"{after}");
         assert!(least.lines().any(|other| other == line), "tests/minimal/Cargo.toml lacks {line}");
     }
-    // And the crate itself.
+    // The other dependency is the crate itself.
     assert_eq!(table(&least, "dependencies").len(), wanted.len() + 1);
 }
 
@@ -217,7 +217,7 @@ const BANNED: [(&str, &str); 14] = [
     ("nobody's", "orphaned"),
 ];
 
-/// The banned phrases in a text, with their lines.
+/// Returns the banned phrases in a text, with their lines.
 fn dialect(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (n, line) in text.lines().enumerate() {
@@ -231,26 +231,34 @@ fn dialect(text: &str) -> Vec<String> {
     found
 }
 
+/// Texts that may contain banned phrases, by the beginning of their paths: the specification of
+/// the layout with the test that parses it, this list, and folders that are still to be rewritten.
+const EXEMPT: [&str; 4] = [
+    "docs/design/memory-layout.md",
+    "tests/format/page.rs",
+    "tests/tidy.rs",
+    "benches/",
+];
+
 #[test]
 fn the_fields_terms_are_used() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut paths = [files("src", "rs"), files("docs", "md"), files("examples", "rs")].concat();
+    let sources = ["src", "examples", "tests", "benches", "fuzz"].map(|folder| files(folder, "rs"));
+    let mut paths = [sources.concat(), files("docs", "md")].concat();
     paths.extend(["README.md", "CHANGELOG.md"].map(|page| root.join(page)));
     let mut found = Vec::new();
     for path in paths {
-        // The layout page, whose tables a test reads.
         let name = path.strip_prefix(root).expect("of this crate").display().to_string();
-        if name == "docs/design/memory-layout.md" {
-            continue;
+        if !EXEMPT.iter().any(|exempt| name.starts_with(exempt)) {
+            let text = fs::read_to_string(&path).expect("a text");
+            found.extend(dialect(&text).into_iter().map(|at| format!("{name}:{at}")));
         }
-        let text = fs::read_to_string(&path).expect("a text");
-        found.extend(dialect(&text).into_iter().map(|at| format!("{name}:{at}")));
     }
     assert!(found.is_empty(), "{} banned phrases:\n{}", found.len(), found.join("\n"));
 }
 
 #[test]
-fn a_banned_phrase_is_seen() {
+fn a_banned_phrase_is_detected() {
     assert_eq!(dialect("fine\nIt is Nobody's").len(), 1);
     assert_eq!(dialect("a parked waiter"), [""; 0]);
 }

@@ -27,18 +27,18 @@ fn receive_once(name: &str, timeout: Duration, came_back: &AtomicU64, got: &Atom
 
 #[test]
 fn a_stopped_waiter_is_woken_when_it_continues() {
-    Worker::run(&[&"sigstop::stop_sleepers", &Name::new(), &20_000, &10]);
+    Worker::run(&[&"sigstop::stop_waiters", &Name::new(), &20_000, &10]);
 }
 
 #[test]
 fn a_stopped_waiter_keeps_its_deadline() {
-    Worker::run(&[&"sigstop::stop_sleepers", &Name::new(), &500, &3]);
+    Worker::run(&[&"sigstop::stop_waiters", &Name::new(), &500, &3]);
 }
 
 /// A parked waiter is stopped and continued several times. Then a message is sent, or its deadline
 /// passes, while it is stopped.
 #[work]
-fn stop_sleepers(orders: &mut Orders) {
+fn stop_waiters(orders: &mut Orders) {
     let (name, timeout): (String, u64) = (orders.next(), orders.next());
     let (mut timeout, rounds) = (Duration::from_millis(timeout), orders.next::<u64>());
     let mut tx: Sender<u64> = Options::named(&name).open().expect("open");

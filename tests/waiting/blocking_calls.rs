@@ -187,7 +187,7 @@ fn sleep_for_two_seconds(orders: &mut Orders) {
     const TIME: Duration = Duration::from_secs(2);
     let name: String = orders.next();
     let used: &[AtomicU64; 4] = board();
-    let sleepers: Vec<Fork> = (0..4)
+    let waiters: Vec<Fork> = (0..4)
         .map(|i| {
             let name = format!("{name}-{i}");
             Fork::start(move || {
@@ -211,7 +211,7 @@ fn sleep_for_two_seconds(orders: &mut Orders) {
             })
         })
         .collect();
-    sleepers.into_iter().for_each(Fork::finish);
+    waiters.into_iter().for_each(Fork::finish);
     for (i, used) in used.iter().enumerate() {
         let used = used.load(Acquire);
         assert!(used < 4_000, "parked waiter {i} used {used} us in two seconds");

@@ -188,7 +188,7 @@ fn fails_if_a_finder_drops_its_duty() {
 
 #[test]
 fn fails_if_parking_has_no_barrier() {
-    fails(SMALL, &[SleeperWithoutBarrier]);
+    fails(SMALL, &[ParksWithoutBarrier]);
 }
 
 #[test]

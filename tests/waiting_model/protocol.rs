@@ -28,7 +28,7 @@ pub enum Change {
     /// A finder leaves PARKED set if a word counts other waiting threads. Holds alone.
     FinderLeavesParkedToOthers,
     /// A thread issues no membarrier before the poll that precedes parking.
-    SleeperWithoutBarrier,
+    ParksWithoutBarrier,
     /// A thread sets PARKED before its word counts it.
     ParkedBeforeWord,
     /// A thread overwrites the word of a dead seat without a comparison.

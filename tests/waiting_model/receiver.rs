@@ -33,7 +33,7 @@ impl Setting {
                 after(Step::S2SetParked)
             }
             Step::S3Barrier => {
-                if !self.has(Change::SleeperWithoutBarrier) {
+                if !self.has(Change::ParksWithoutBarrier) {
                     state.barrier();
                 }
                 Step::S4Recheck

@@ -1,21 +1,18 @@
-//! What is received by value was validated in private memory: no writer, however fast, can change a
-//! byte in between. Two checks in place, one after the other, show that a writer tries to.
+//! A message received by value is validated in private memory, so no writer can change a byte after
+//! the check. Two checks in place, one after the other, show that a writer tries to.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use sysvring::RecvError;
 use sysvring::zerocopy::IntoBytes;
-use sysvring::{RecvError, mpmc, spsc};
-use sysvring_support::memory::Memory;
-use sysvring_support::tests;
+use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender, Mpmc, Spsc};
+use sysvring_support::raw_ipc::{Key, Segment};
+use sysvring_support::test;
 
-use crate::ground::Key;
-
-tests![spsc_channels, mpmc_channels];
-
-/// Large enough that a writer gets in between. Valid bytes are 1; the writer stores a 7, which is
-/// not a valid bool.
+/// Large enough that a writer writes between two checks. Valid bytes are 1; the writer stores a 7,
+/// which is not a valid bool.
 type Flags = [bool; 256];
 const GOOD: u64 = 0x0101_0101_0101_0101;
 const BAD: u64 = 0x0107_0101_0701_0101;
@@ -29,25 +26,25 @@ const ENOUGH: u64 = 50;
 struct Payloads(Vec<usize>);
 
 impl Payloads {
-    fn of(memory: &Memory, stride: usize) -> Payloads {
+    fn of(segment: &Segment, stride: usize) -> Payloads {
         // The slots end at the end of the segment.
-        let slots = memory.len() - CAPACITY * stride;
+        let slots = segment.len() - CAPACITY * stride;
         let words = (0..CAPACITY * stride).step_by(8).filter(|at| !at.is_multiple_of(stride));
         Payloads(words.map(|at| slots + at).collect())
     }
 
     /// Overwrites all payloads with valid and invalid bytes, over and over.
-    fn scribble(&self, memory: &Memory, over: &AtomicBool) {
+    fn scribble(&self, segment: &Segment, over: &AtomicBool) {
         while !over.load(Relaxed) {
             for value in [GOOD, BAD] {
-                self.0.iter().for_each(|at| memory.u64(*at).store(value, Relaxed));
+                self.0.iter().for_each(|at| segment.u64(*at).store(value, Relaxed));
             }
         }
     }
 
     /// Returns whether all bytes were valid at one check and not at the next.
-    fn change(&self, memory: &Memory) -> bool {
-        let are_good = || self.0.iter().all(|at| memory.u64(*at).load(Relaxed) == GOOD);
+    fn change(&self, segment: &Segment) -> bool {
+        let are_good = || self.0.iter().all(|at| segment.u64(*at).load(Relaxed) == GOOD);
         are_good() && !are_good()
     }
 }
@@ -72,44 +69,45 @@ fn receive(mut next: impl FnMut() -> Result<Vec<Flags>, RecvError>) -> (u64, u64
     (good, bad)
 }
 
-macro_rules! copies {
-    ($test:ident, $module:ident) => {
-        #[allow(unused_mut)]
-        fn $test() {
-            let key = Key::new();
-            let mut tx: $module::Sender<Flags> =
-                key.options().capacity(CAPACITY).create().expect("new");
-            let mut rx: $module::Receiver<Flags> = key.options().attach().expect("its other side");
-            let memory = Memory::of(tx.id().segment());
-            let payloads = Payloads::of(&memory, tx.stat().expect("stat").stride);
-            let over = AtomicBool::new(false);
-            let (mut good, mut bad, mut changed) = (0, 0, 0);
-            std::thread::scope(|scope| {
-                scope.spawn(|| payloads.scribble(&memory, &over));
-                let start = Instant::now();
-                let enough = |good, bad, changed| {
-                    start.elapsed() > TIME && [good, bad, changed].iter().all(|n| *n > ENOUGH)
-                };
-                let mut way = 0;
-                while !enough(good, bad, changed) && start.elapsed() < 50 * TIME {
-                    tx.try_send(&[true; 256]).expect("there is a free slot");
-                    way += 1;
-                    let mut batch = Vec::new();
-                    let (g, b) = receive(|| match way % 3 {
-                        0 => rx.try_recv().map(|flags| vec![flags]),
-                        1 => rx.try_recv_boxed().map(|flags| vec![*flags]),
-                        _ => rx.try_recv_batch(&mut batch, 1).map(|_| std::mem::take(&mut batch)),
-                    });
-                    (good, bad) = (good + g, bad + b);
-                    changed += u64::from(payloads.change(&memory));
-                }
-                over.store(true, Relaxed);
-            });
-            println!("{good} good, {bad} refused; in place, {changed} changed after a check");
-            assert!([good, bad, changed].iter().all(|n| *n > ENOUGH), "{good}, {bad}, {changed}");
-        }
-    };
+#[test]
+fn spsc_channels() {
+    received_values_are_valid::<Spsc>();
 }
 
-copies!(spsc_channels, spsc);
-copies!(mpmc_channels, mpmc);
+#[test]
+fn mpmc_channels() {
+    received_values_are_valid::<Mpmc>();
+}
+
+fn received_values_are_valid<F: AnyFlavor>() {
+    let key = Key::new();
+    let mut tx: F::Sender<Flags> = key.options().capacity(CAPACITY).create().expect("new");
+    let mut rx: F::Receiver<Flags> = key.options().attach().expect("its other side");
+    let segment = Segment::attach(tx.id().segment()).expect("shmat");
+    let payloads = Payloads::of(&segment, tx.stat().expect("stat").stride);
+    let over = AtomicBool::new(false);
+    let (mut good, mut bad, mut changed) = (0, 0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| payloads.scribble(&segment, &over));
+        let start = Instant::now();
+        let enough = |good, bad, changed| {
+            start.elapsed() > TIME && [good, bad, changed].iter().all(|n| *n > ENOUGH)
+        };
+        let mut way = 0;
+        while !enough(good, bad, changed) && start.elapsed() < 50 * TIME {
+            tx.try_send(&[true; 256]).expect("there is a free slot");
+            way += 1;
+            let mut batch = Vec::new();
+            let (g, b) = receive(|| match way % 3 {
+                0 => rx.try_recv().map(|flags| vec![flags]),
+                1 => rx.try_recv_boxed().map(|flags| vec![*flags]),
+                _ => rx.try_recv_batch(&mut batch, 1).map(|_| std::mem::take(&mut batch)),
+            });
+            (good, bad) = (good + g, bad + b);
+            changed += u64::from(payloads.change(&segment));
+        }
+        over.store(true, Relaxed);
+    });
+    println!("{good} good, {bad} refused; in place, {changed} changed after a check");
+    assert!([good, bad, changed].iter().all(|n| *n > ENOUGH), "{good}, {bad}, {changed}");
+}

@@ -8,16 +8,12 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, mpmc};
 use sysvring_support::board::board;
 use sysvring_support::fork::Fork;
-use sysvring_support::memory::Memory;
+use sysvring_support::raw_ipc::{Key, Segment};
 use sysvring_support::step::{Stepper, Stop, mark};
 use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{tests, workers};
+use sysvring_support::{test, work};
 
-use crate::ground::Key;
 use crate::page;
-
-tests![a_header_that_changes_once_it_is_finished, a_header_that_changes_all_the_time];
-workers![change_once, change_all_the_time];
 
 type Large = [u8; 65_536];
 
@@ -34,11 +30,11 @@ fn lies() -> Vec<(usize, usize, u64)> {
         .to_vec()
 }
 
-fn lie(memory: &Memory) {
+fn lie(segment: &Segment) {
     for (at, bytes, value) in lies() {
         match bytes {
-            4 => memory.u32(at).store(value as u32, Relaxed),
-            _ => memory.u64(at).store(value, Relaxed),
+            4 => segment.u32(at).store(value as u32, Relaxed),
+            _ => segment.u64(at).store(value, Relaxed),
         }
     }
 }
@@ -60,12 +56,14 @@ fn create_and_use(key: &Key) {
     key.clear();
 }
 
+#[test]
 fn a_header_that_changes_once_it_is_finished() {
     Worker::run(&[&"creation::change_once"]);
 }
 
 /// Stops the creator at each system call. From the first one on at which the magic is set, the
 /// header has other values.
+#[work]
 fn change_once(_: &mut Orders) {
     let key = Key::new();
     let mut creator = Stepper::start(|| {
@@ -83,10 +81,10 @@ fn change_once(_: &mut Orders) {
         }
         if let Some(id) = key.segment()
             && !told.contains(&id)
-            && let Some(memory) = Memory::try_of(id)
-            && memory.u64(0).load(Relaxed) != 0
+            && let Ok(segment) = Segment::attach(id)
+            && segment.u64(0).load(Relaxed) != 0
         {
-            lie(&memory);
+            lie(&segment);
             told.push(id);
         }
     }
@@ -95,19 +93,21 @@ fn change_once(_: &mut Orders) {
     key.clear();
 }
 
+#[test]
 fn a_header_that_changes_all_the_time() {
     Worker::run(&[&"creation::change_all_the_time"]);
 }
 
+#[work]
 fn change_all_the_time(_: &mut Orders) {
     let key = Key::new();
     let [changes] = board::<1>();
     let mut scribbler = Fork::start(|| {
         loop {
-            if let Some(memory) = key.segment().and_then(Memory::try_of) {
+            if let Some(Ok(segment)) = key.segment().map(Segment::attach) {
                 // Repeat until the segment is replaced by another one.
                 for _ in 0..200 {
-                    lie(&memory);
+                    lie(&segment);
                     changes.fetch_add(1, Relaxed);
                 }
             }

@@ -1,11 +1,12 @@
-//! Both ends of a channel of either kind, opened and used in ways that never wait for long.
+//! Both endpoints of a channel, opened and used in ways that never wait for long.
 
 use std::time::Duration;
 
-use sysvring::{Error, Fault, Options, RecvError, SendError, mpmc, spsc};
+use sysvring::{Error, Fault, Flavor, Options, RecvError, SendError};
 use sysvring_support::board::now_ns;
+use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender};
 
-use crate::ground::is_late;
+use crate::objects::is_late;
 
 /// The maximum lateness of a call; the host's excuse is added.
 pub const GRACE: Duration = Duration::from_millis(100);
@@ -48,86 +49,71 @@ pub fn timed<R>(time: Duration, call: impl FnOnce() -> R) -> (R, bool) {
     (result, is_late(time + GRACE, since))
 }
 
-/// Both ends of a channel.
-pub trait Ends: Sized {
-    const MANY: bool;
+/// Returns the options of a new channel of a flavor.
+pub fn options<F: AnyFlavor>(options: Options) -> Options {
+    match F::FLAVOR {
+        Flavor::Mpmc => options.capacity(CAPACITY).max_members(SEATS),
+        _ => options.capacity(CAPACITY),
+    }
+}
 
-    fn options(options: Options) -> Options;
-    /// Opens both ends, the receiver or the sender first.
-    fn open(options: &dyn Fn() -> Options, receiver_first: bool) -> Result<Self, Error>;
+/// Both endpoints of a channel.
+pub struct Endpoints<F: AnyFlavor> {
+    tx: F::Sender<u64>,
+    rx: F::Receiver<u64>,
+}
+
+impl<F: AnyFlavor> Endpoints<F> {
+    /// Opens both endpoints, the receiver or the sender first.
+    pub fn open(options: impl Fn() -> Options, receiver_first: bool) -> Result<Self, Error> {
+        Ok(match receiver_first {
+            true => {
+                let rx = options().open()?;
+                Endpoints { tx: options().open()?, rx }
+            }
+            false => {
+                let tx = options().open()?;
+                Endpoints { rx: options().open()?, tx }
+            }
+        })
+    }
+
     /// Sends and receives without waiting, more than the ring holds.
-    fn poke(&mut self) -> Outcome;
+    pub fn poke(&mut self) -> Outcome {
+        let mut outcome = Outcome::Works;
+        for n in 0..=CAPACITY as u64 {
+            outcome = sent(self.tx.try_send(&n), outcome);
+        }
+        let _ = (self.tx.len(), self.rx.len(), self.tx.is_full(), self.rx.is_empty());
+        for _ in 0..=CAPACITY as u64 + 1 {
+            outcome = received(self.rx.try_recv(), outcome);
+        }
+        outcome
+    }
+
     /// Sends and receives with deadlines. Returns also whether any call was late.
-    fn converse(&mut self) -> (Outcome, bool);
-}
-
-macro_rules! ends {
-    ($name:ident, $module:ident, $many:expr, |$options:ident| $build:expr) => {
-        #[derive(Debug)]
-        pub struct $name {
-            tx: $module::Sender<u64>,
-            rx: $module::Receiver<u64>,
-        }
-
-        impl Ends for $name {
-            const MANY: bool = $many;
-
-            fn options($options: Options) -> Options {
-                $build
-            }
-
-            fn open(options: &dyn Fn() -> Options, receiver_first: bool) -> Result<Self, Error> {
-                Ok(match receiver_first {
-                    true => {
-                        let rx = options().open()?;
-                        $name { tx: options().open()?, rx }
-                    }
-                    false => {
-                        let tx = options().open()?;
-                        $name { rx: options().open()?, tx }
-                    }
-                })
-            }
-
-            fn poke(&mut self) -> Outcome {
-                let mut outcome = Outcome::Works;
-                for n in 0..=CAPACITY as u64 {
-                    outcome = sent(self.tx.try_send(&n), outcome);
+    pub fn converse(&mut self) -> (Outcome, bool) {
+        let mut outcome = Outcome::Works;
+        let mut late = false;
+        for n in 100..103 {
+            let (result, was_late) = timed(SHORT, || self.tx.send_timeout(&n, SHORT));
+            (outcome, late) = (sent(result, outcome), late || was_late);
+            // Older messages may be in the ring.
+            for _ in 0..=CAPACITY {
+                if outcome != Outcome::Works {
+                    break;
                 }
-                let _ = (self.tx.len(), self.rx.len(), self.tx.is_full(), self.rx.is_empty());
-                for _ in 0..=CAPACITY as u64 + 1 {
-                    outcome = received(self.rx.try_recv(), outcome);
+                let (result, was_late) = timed(SHORT, || self.rx.recv_timeout(SHORT));
+                late |= was_late;
+                if result == Ok(n) {
+                    break;
                 }
-                outcome
-            }
-
-            fn converse(&mut self) -> (Outcome, bool) {
-                let mut outcome = Outcome::Works;
-                let mut late = false;
-                for n in 100..103 {
-                    let (result, was_late) = timed(SHORT, || self.tx.send_timeout(&n, SHORT));
-                    (outcome, late) = (sent(result, outcome), late || was_late);
-                    // Older messages may be in the ring.
-                    for _ in 0..=CAPACITY {
-                        if outcome != Outcome::Works {
-                            break;
-                        }
-                        let (result, was_late) = timed(SHORT, || self.rx.recv_timeout(SHORT));
-                        late |= was_late;
-                        if result == Ok(n) {
-                            break;
-                        }
-                        outcome = received(result.map(drop), outcome);
-                    }
-                }
-                (outcome, late)
+                outcome = received(result.map(drop), outcome);
             }
         }
-    };
+        (outcome, late)
+    }
 }
-
-ends!(OneToOne, spsc, false, |options| options);
-ends!(Many, mpmc, true, |options| options.max_members(SEATS));
 
 /// Returns the worse of the previous outcome and that of this send.
 fn sent(result: Result<(), SendError>, before: Outcome) -> Outcome {

@@ -4,37 +4,39 @@
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 
-use sysvring_support::memory::Memory;
-use sysvring_support::tests;
+use sysvring::Flavor;
+use sysvring_support::handle::{AnyFlavor, Mpmc, Spsc};
+use sysvring_support::raw_ipc::{Key, Segment};
+use sysvring_support::test;
 
-use crate::endpoints::{
-    CAPACITY, Ends, Many, OneToOne, Outcome, SEATS, SHORT, is_documented, timed,
-};
-use crate::ground::{Key, Neighbours, Sample};
+use crate::endpoints::{Endpoints, Outcome, SEATS, SHORT, is_documented, options, timed};
+use crate::objects::{Neighbours, Sample};
 use crate::page;
 use crate::scale::scale;
 
-tests![spsc_before_opening, spsc_in_use, mpmc_before_opening, mpmc_in_use,];
-
+#[test]
 fn spsc_before_opening() {
-    before_it_is_opened::<OneToOne>();
+    before_it_is_opened::<Spsc>();
 }
 
+#[test]
 fn spsc_in_use() {
-    in_use::<OneToOne>();
+    in_use::<Spsc>();
 }
 
+#[test]
 fn mpmc_before_opening() {
-    before_it_is_opened::<Many>();
+    before_it_is_opened::<Mpmc>();
 }
 
+#[test]
 fn mpmc_in_use() {
-    in_use::<Many>();
+    in_use::<Mpmc>();
 }
 
 /// Returns the offsets of all fields' bytes, members' lines included, according to the layout
 /// document.
-pub fn bytes(many: bool) -> Vec<usize> {
+pub fn bytes(flavor: Flavor) -> Vec<usize> {
     let mut bytes = Vec::new();
     for structure in page::structures() {
         let fields = structure.fields.iter().filter(|field| match structure.name.as_str() {
@@ -44,7 +46,9 @@ pub fn bytes(many: bool) -> Vec<usize> {
         });
         let fields: Vec<_> = fields.collect();
         let places = match structure.name.as_str() {
-            "Member" if many => (0..SEATS).map(|n| structure.at[0] + n * structure.bytes).collect(),
+            "Member" if flavor == Flavor::Mpmc => {
+                (0..SEATS).map(|n| structure.at[0] + n * structure.bytes).collect()
+            }
             _ => structure.at.clone(),
         };
         for at in places {
@@ -61,7 +65,7 @@ pub fn bytes(many: bool) -> Vec<usize> {
 /// The fields that identify a channel. With any other value it is not a channel, or not the
 /// requested one. The number of seats is not among them: for a channel without members it is taken
 /// as it is, and the set is made anew.
-const TELLING: [&str; 12] = [
+const IDENTIFYING: [&str; 12] = [
     "magic",
     "version",
     "header_size",
@@ -77,14 +81,14 @@ const TELLING: [&str; 12] = [
 ];
 
 /// Returns where these fields are.
-fn telling_bytes() -> Vec<Range<usize>> {
+fn identifying_bytes() -> Vec<Range<usize>> {
     let identity = page::find("Identity");
     let find = |name| {
         let field = identity.field(name);
         let start = identity.at[0] + field.offset;
         start..start + field.bytes
     };
-    TELLING.into_iter().map(find).collect()
+    IDENTIFYING.into_iter().map(find).collect()
 }
 
 /// A pair of bytes and the bits to flip in each: in one byte, or one bit in each of two, or two
@@ -96,9 +100,9 @@ struct Change {
 }
 
 impl Change {
-    fn apply(self, memory: &Memory) {
+    fn apply(self, segment: &Segment) {
         for (at, mask) in [Some(self.first), self.second].into_iter().flatten() {
-            memory.u8(at).fetch_xor(mask, Relaxed);
+            segment.u8(at).fetch_xor(mask, Relaxed);
         }
     }
 
@@ -107,17 +111,17 @@ impl Change {
     }
 
     /// Undoes the change in bytes that no process has overwritten.
-    fn take_back(self, memory: &Memory, before: [u8; 2]) {
+    fn revert(self, segment: &Segment, before: [u8; 2]) {
         for (changed, before) in [Some(self.first), self.second].into_iter().zip(before) {
             if let Some((at, mask)) = changed {
-                let _ = memory.u8(at).compare_exchange(before ^ mask, before, Relaxed, Relaxed);
+                let _ = segment.u8(at).compare_exchange(before ^ mask, before, Relaxed, Relaxed);
             }
         }
     }
 
     /// Returns the bytes.
-    fn bytes(self, memory: &Memory) -> [u8; 2] {
-        [Some(self.first), self.second].map(|c| c.map_or(0, |(at, _)| memory.u8(at).load(Relaxed)))
+    fn bytes(self, segment: &Segment) -> [u8; 2] {
+        [Some(self.first), self.second].map(|c| c.map_or(0, |(at, _)| segment.u8(at).load(Relaxed)))
     }
 }
 
@@ -162,7 +166,7 @@ impl Tally {
         } += 1;
     }
 
-    fn tell(&self, what: &str, bytes: usize) {
+    fn print(&self, what: &str, bytes: usize) {
         let Tally { works, refused, odd } = self;
         let all = works + refused + odd;
         println!(
@@ -174,22 +178,21 @@ impl Tally {
 }
 
 /// Makes a channel without members under the key; its ring has wrapped around and holds a message.
-fn sample<E: Ends>(key: &Key) -> Sample {
+fn sample<F: AnyFlavor>(key: &Key) -> Sample {
     key.clear();
-    let mut ends = open::<E>(key, true).expect("a new channel");
+    let mut ends = open::<F>(key, true).expect("a new channel");
     assert_eq!(ends.poke(), Outcome::Works);
     drop(ends);
     Sample::of(key)
 }
 
-fn open<E: Ends>(key: &Key, receiver_first: bool) -> Result<E, sysvring::Error> {
-    let options = || E::options(key.options().capacity(CAPACITY)).open_timeout(SHORT);
-    E::open(&options, receiver_first)
+fn open<F: AnyFlavor>(key: &Key, receiver_first: bool) -> Result<Endpoints<F>, sysvring::Error> {
+    Endpoints::open(|| options::<F>(key.options()).open_timeout(SHORT), receiver_first)
 }
 
 /// Opens the channel as before, if it exists; capacity and seats are the header's.
-fn join<E: Ends>(key: &Key, receiver_first: bool) -> Result<E, sysvring::Error> {
-    E::open(&|| key.options().open_timeout(SHORT), receiver_first)
+fn join<F: AnyFlavor>(key: &Key, receiver_first: bool) -> Result<Endpoints<F>, sysvring::Error> {
+    Endpoints::open(|| key.options().open_timeout(SHORT), receiver_first)
 }
 
 /// Runs a case that returns whether it was late. Up to two late runs are tolerated, for busy hosts.
@@ -203,18 +206,18 @@ fn in_time(change: Change, mut case: impl FnMut() -> (Outcome, bool)) -> Outcome
     panic!("{change:?}: late in every run")
 }
 
-fn before_it_is_opened<E: Ends>() {
+fn before_it_is_opened<F: AnyFlavor>() {
     let (key, neighbours) = (Key::new(), Neighbours::new());
-    let mut sample = sample::<E>(&key);
-    let bytes = bytes(E::MANY);
+    let mut sample = sample::<F>(&key);
+    let bytes = bytes(F::FLAVOR);
     let identity = page::find("Identity");
     let identity = identity.at[0]..identity.at[0] + identity.bytes;
-    let telling = telling_bytes();
+    let identifying = identifying_bytes();
     let mut tally = Tally::default();
     let changes = values(&bytes).into_iter().chain(pairs(&bytes));
     for (n, change) in changes.enumerate() {
         let outcome = in_time(change, || {
-            change.apply(&sample.memory);
+            change.apply(&sample.segment);
             let single = change.second.is_none();
             if single {
                 // Inspecting a channel has no effect on it.
@@ -223,7 +226,7 @@ fn before_it_is_opened<E: Ends>() {
                     Err(error) => assert!(is_documented(&error), "{change:?}: {error:?}"),
                 }
             }
-            let (ends, mut late) = timed(2 * SHORT, || join::<E>(&key, n % 2 == 0));
+            let (ends, mut late) = timed(2 * SHORT, || join::<F>(&key, n % 2 == 0));
             let outcome = match ends {
                 Err(error) => {
                     assert!(is_documented(&error), "{change:?}: {error:?}");
@@ -237,14 +240,14 @@ fn before_it_is_opened<E: Ends>() {
                     outcome
                 }
             };
-            if !sample.put_back(&key) {
+            if !sample.restore(&key) {
                 // A set whose size differs from the header's number of seats was made anew.
                 assert!(change.touches(&identity), "{change:?}: another channel exists");
-                sample = self::sample::<E>(&key);
+                sample = self::sample::<F>(&key);
             }
             (outcome, late)
         });
-        if telling.iter().any(|field| change.touches(field)) {
+        if identifying.iter().any(|field| change.touches(field)) {
             assert_eq!(outcome, Outcome::Refused, "{change:?}");
         }
         tally.add(outcome);
@@ -253,40 +256,40 @@ fn before_it_is_opened<E: Ends>() {
         }
     }
     neighbours.must_be_untouched();
-    tally.tell("before it is opened", bytes.len());
+    tally.print("before it is opened", bytes.len());
 }
 
-fn in_use<E: Ends>() {
+fn in_use<F: AnyFlavor>() {
     let (key, neighbours) = (Key::new(), Neighbours::new());
-    let mut sample = sample::<E>(&key);
-    let mut handles: Option<E> = None;
-    let bytes = bytes(E::MANY);
+    let mut sample = sample::<F>(&key);
+    let mut handles: Option<Endpoints<F>> = None;
+    let bytes = bytes(F::FLAVOR);
     let mut tally = Tally::default();
     let changes = values(&bytes).into_iter().chain(pairs(&bytes));
     for (n, change) in changes.enumerate() {
         let outcome = in_time(change, || {
             let mut ends = handles
                 .take()
-                .unwrap_or_else(|| join::<E>(&key, n % 2 == 0).expect("the channel was restored"));
-            let before = change.bytes(&sample.memory);
-            change.apply(&sample.memory);
+                .unwrap_or_else(|| join::<F>(&key, n % 2 == 0).expect("the channel was restored"));
+            let before = change.bytes(&sample.segment);
+            change.apply(&sample.segment);
             let (mut outcome, mut late) = timed(SHORT, || ends.poke());
             if change.second.is_none() && outcome == Outcome::Works {
                 let (conversed, was_late) = ends.converse();
                 (outcome, late) = (conversed, late || was_late);
             }
-            change.take_back(&sample.memory, before);
+            change.revert(&sample.segment, before);
             let works = outcome == Outcome::Works && ends.poke() == Outcome::Works;
             if works {
                 handles = Some(ends);
             } else {
                 // A stopped handle stays stopped, and a message that was acknowledged by mistake is
                 // lost, so new handles are opened.
-                sample.put_memory_back();
+                sample.restore_memory();
                 let ((), left_late) = timed(SHORT, || drop(ends));
                 late |= left_late;
-                if !sample.put_back(&key) {
-                    sample = self::sample::<E>(&key);
+                if !sample.restore(&key) {
+                    sample = self::sample::<F>(&key);
                 }
             }
             (outcome, late)
@@ -297,5 +300,5 @@ fn in_use<E: Ends>() {
         }
     }
     neighbours.must_be_untouched();
-    tally.tell("in use", bytes.len());
+    tally.print("in use", bytes.len());
 }

@@ -6,15 +6,15 @@
 //! gets other values, and every bit and every pair of bits is flipped: before a channel is opened
 //! and while handles use it, for SPSC and MPMC.
 //!
-//! *The words* (`slot_states.rs`). A member that encounters a slot's word that no correct member writes
+//! *Slot states* (`slot_states.rs`). A member that reads a slot state that no correct member writes
 //! reports it by name.
 //!
 //! *A live peer* (`peer.rs`). A scribbler overwrites header, slots and semaphores and removes the
 //! objects now and then, while others send and receive with deadlines, leave and join again. A
 //! header that changes while its channel is created does not affect the creator (`creation.rs`).
-//! Messages received by value are validated where no peer can reach them (`copy_then_validate.rs`). Mutation
-//! tests with members that are late, panic, crash or hang on purpose show that the checks detect
-//! this (`mutation_tests.rs`).
+//! Messages received by value are validated where no peer can reach them
+//! (`copy_then_validate.rs`). Mutation tests with members that are late, panic, crash or hang on
+//! purpose show that the checks detect this (`mutation_tests.rs`).
 //!
 //! Short runs, for every change:
 //!
@@ -35,10 +35,10 @@
 mod copy_then_validate;
 mod creation;
 mod endpoints;
-mod ground;
 mod header;
 mod member;
 mod mutation_tests;
+mod objects;
 #[path = "../format/page.rs"]
 #[allow(dead_code, reason = "the tests of the document need more of it")]
 mod page;
@@ -49,25 +49,8 @@ mod slot_states;
 
 use std::process::ExitCode;
 
-use sysvring_support::{suite, worker};
+use sysvring_support::suite;
 
 fn main() -> ExitCode {
-    if let Some(orders) = worker::orders() {
-        return worker::work(&[creation::workers(), peer::workers()].concat(), orders);
-    }
-    let mut arguments: Vec<String> = std::env::args().collect();
-    if let Err(error) = scale::set_up(&mut arguments) {
-        eprintln!("{error}");
-        return ExitCode::FAILURE;
-    }
-    let tests = [
-        mutation_tests::tests(),
-        copy_then_validate::tests(),
-        creation::tests(),
-        header::tests(),
-        peer::tests(),
-        slot_states::tests(),
-    ]
-    .concat();
-    suite::run_with(arguments.into_iter(), scale::WATCHDOG, tests)
+    suite::main_with(scale::set_up)
 }

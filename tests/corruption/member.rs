@@ -8,8 +8,10 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU64, fence};
 use std::time::Duration;
 
-use sysvring::{Error, Fault, Handle, Options, RecvError, SendError, Wait, mpmc, spsc};
-use sysvring_support::board::{Dice, now_ns};
+use sysvring::{Error, Fault, Flavor, Handle, Options, RecvError, SendError, Wait};
+use sysvring_support::board::now_ns;
+use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender};
+use sysvring_support::rng::Rng;
 use sysvring_support::witness::Watch;
 
 use crate::endpoints::GRACE;
@@ -57,12 +59,12 @@ pub struct Member<'a> {
     key: i32,
     flaw: Flaw,
     watch: Watch,
-    dice: Dice,
+    rng: Rng,
 }
 
 impl Member<'_> {
     pub fn new<'a>(report: &'a Report, over: &'a AtomicU64, key: i32, flaw: Flaw) -> Member<'a> {
-        Member { report, over, key, flaw, watch: Watch::start(&[]), dice: Dice::new() }
+        Member { report, over, key, flaw, watch: Watch::start(&[]), rng: Rng::new() }
     }
 
     fn is_over(&self) -> bool {
@@ -78,7 +80,7 @@ impl Member<'_> {
         self.report.since.store(since, Release);
         fence(Acquire);
         let result = call();
-        if self.flaw == Flaw::Late && self.dice.below(20) == 0 {
+        if self.flaw == Flaw::Late && self.rng.below(20) == 0 {
             std::thread::sleep(allowed * 2);
         }
         let took = Duration::from_nanos(now_ns() - since);
@@ -95,8 +97,8 @@ impl Member<'_> {
     }
 
     /// Misbehaves as the mutation requires, now and then.
-    fn be_flawed(&mut self) {
-        if self.dice.below(20) != 0 {
+    fn misbehave(&mut self) {
+        if self.rng.below(20) != 0 {
             return;
         }
         match self.flaw {
@@ -112,10 +114,10 @@ impl Member<'_> {
         }
     }
 
-    fn open<H: Handle>(&mut self, many: bool, text: bool) -> Option<H> {
-        let wait = [Wait::Park, Wait::Balanced, Wait::Balanced][self.dice.below(3) as usize];
+    fn open<H: Handle>(&mut self, flavor: Flavor, text: bool) -> Option<H> {
+        let wait = [Wait::Park, Wait::Balanced, Wait::Balanced][self.rng.below(3) as usize];
         let options = Options::key(self.key).capacity(8).open_timeout(TIMEOUT).wait(wait);
-        let options = if many { options.max_members(SEATS) } else { options };
+        let options = if flavor == Flavor::Mpmc { options.max_members(SEATS) } else { options };
         let options = if text { options.slot_size(SLOT_SIZE) } else { options };
         match self.timed(TIMEOUT, || options.open()) {
             Ok(handle) => {
@@ -125,7 +127,7 @@ impl Member<'_> {
             Err(error) => {
                 add(&self.report.refused);
                 self.opening_failed(&error);
-                self.dice.pause(17);
+                self.rng.pause(17);
                 None
             }
         }
@@ -172,7 +174,7 @@ impl Member<'_> {
             }
             Err(SendError::Disconnected) => {
                 add(&self.report.gone);
-                self.dice.pause(18);
+                self.rng.pause(18);
             }
             Err(SendError::Fault(fault)) => {
                 self.fault(fault);
@@ -180,7 +182,7 @@ impl Member<'_> {
             }
             Err(error) => self.undocumented(&error),
         }
-        self.dice.below(2_000) != 0
+        self.rng.below(2_000) != 0
     }
 
     fn received(&mut self, result: Result<usize, RecvError>) -> bool {
@@ -191,7 +193,7 @@ impl Member<'_> {
             }
             Err(RecvError::Disconnected) => {
                 add(&self.report.gone);
-                self.dice.pause(18);
+                self.rng.pause(18);
             }
             Err(RecvError::Fault(fault)) => {
                 self.fault(fault);
@@ -199,134 +201,113 @@ impl Member<'_> {
             }
             Err(error) => self.undocumented(&error),
         }
-        self.dice.below(2_000) != 0
+        self.rng.below(2_000) != 0
     }
 
     /// Returns a timeout: zero, or up to some ten milliseconds.
-    fn patience(&mut self) -> Duration {
-        self.dice.time(24)
+    fn timeout(&mut self) -> Duration {
+        self.rng.time(24)
     }
 }
 
-/// Implements the members of both kinds of channels. Handles of one kind need not be `mut`.
-macro_rules! members {
-    ($module:ident, $many:expr, $send_numbers:ident, $receive_numbers:ident, $send_text:ident,
-     $receive_text:ident) => {
-        #[allow(unused_mut)]
-        pub fn $send_numbers(member: &mut Member<'_>) {
-            while !member.is_over() {
-                let Some(mut tx) = member.open::<$module::Sender<u64>>($many, false) else {
-                    continue;
-                };
-                let mut n = 0u64;
-                while !member.is_over() {
-                    n += 1;
-                    let time = member.patience();
-                    let result = match member.dice.below(8) {
-                        0 => member.timed(time, || tx.flush(time)),
-                        1 => member.timed(time, || tx.wait_for_peer(time).map(drop)),
-                        2 => member
-                            .timed(Duration::ZERO, || tx.try_send_batch(&[n; 5]))
-                            .map_err(|error| error.error),
-                        3 | 4 => member.timed(time, || tx.send_timeout(&n, time)),
-                        5 => {
-                            let stat = member.timed(Duration::ZERO, || tx.stat());
-                            if let Err(error) = stat {
-                                member.opening_failed(&error);
-                            }
-                            Ok(())
-                        }
-                        _ => member.timed(Duration::ZERO, || tx.try_send(&n)),
-                    };
-                    member.be_flawed();
-                    if !member.sent(result) {
-                        break;
+pub fn send_numbers<F: AnyFlavor>(member: &mut Member<'_>) {
+    while !member.is_over() {
+        let Some(mut tx) = member.open::<F::Sender<u64>>(F::FLAVOR, false) else { continue };
+        let mut n = 0;
+        while !member.is_over() {
+            n += 1;
+            let time = member.timeout();
+            let result = match member.rng.below(8) {
+                0 => member.timed(time, || tx.flush(time)),
+                1 => member.timed(time, || tx.wait_for_peer(time)),
+                2 => member
+                    .timed(Duration::ZERO, || tx.try_send_batch(&[&n; 5]))
+                    .map_err(|error| error.error),
+                3 | 4 => member.timed(time, || tx.send_timeout(&n, time)),
+                5 => {
+                    let stat = member.timed(Duration::ZERO, || tx.stat());
+                    if let Err(error) = stat {
+                        member.opening_failed(&error);
                     }
+                    Ok(())
                 }
-                member.timed(Duration::ZERO, || drop(tx));
+                _ => member.timed(Duration::ZERO, || tx.try_send(&n)),
+            };
+            member.misbehave();
+            if !member.sent(result) {
+                break;
             }
         }
-
-        #[allow(unused_mut)]
-        pub fn $receive_numbers(member: &mut Member<'_>) {
-            let mut batch = Vec::new();
-            while !member.is_over() {
-                let Some(mut rx) = member.open::<$module::Receiver<u64>>($many, false) else {
-                    continue;
-                };
-                while !member.is_over() {
-                    let time = member.patience();
-                    batch.clear();
-                    let result = match member.dice.below(8) {
-                        0 => member.timed(time, || rx.wait_for_peer(time).map(|_| 0)),
-                        1 => member.timed(time, || rx.recv_batch_timeout(&mut batch, 5, time)),
-                        2 => member.timed(time, || rx.recv_into_timeout(&mut 0, time).map(|()| 1)),
-                        3 | 4 => member.timed(time, || rx.recv_timeout(time).map(|_| 1)),
-                        5 => {
-                            let len = member.timed(Duration::ZERO, || rx.len());
-                            assert!(len <= rx.capacity());
-                            Ok(0)
-                        }
-                        _ => member.timed(Duration::ZERO, || rx.try_recv().map(|_| 1)),
-                    };
-                    if !member.received(result) {
-                        break;
-                    }
-                }
-                member.timed(Duration::ZERO, || drop(rx));
-            }
-        }
-
-        #[allow(unused_mut)]
-        pub fn $send_text(member: &mut Member<'_>) {
-            let text = [7; SLOT_SIZE];
-            while !member.is_over() {
-                let Some(mut tx) = member.open::<$module::Sender<[u8]>>($many, true) else {
-                    continue;
-                };
-                while !member.is_over() {
-                    let text = &text[..member.dice.below(SLOT_SIZE as u64 + 1) as usize];
-                    let time = member.patience();
-                    let result = match member.dice.below(4) {
-                        0 => member.timed(time, || tx.send_timeout(text, time)),
-                        1 => member
-                            .timed(Duration::ZERO, || tx.try_send_batch([text, text]))
-                            .map_err(|error| error.error),
-                        _ => member.timed(Duration::ZERO, || tx.try_send(text)),
-                    };
-                    member.be_flawed();
-                    if !member.sent(result) {
-                        break;
-                    }
-                }
-                member.timed(Duration::ZERO, || drop(tx));
-            }
-        }
-
-        #[allow(unused_mut)]
-        pub fn $receive_text(member: &mut Member<'_>) {
-            while !member.is_over() {
-                let Some(mut rx) = member.open::<$module::Receiver<[u8]>>($many, true) else {
-                    continue;
-                };
-                while !member.is_over() {
-                    let time = member.patience();
-                    let result = match member.dice.below(2) {
-                        0 => member.timed(time, || rx.recv_boxed_timeout(time)),
-                        _ => member.timed(Duration::ZERO, || rx.try_recv_boxed()),
-                    };
-                    if let Ok(text) = &result {
-                        assert!(text.len() <= SLOT_SIZE);
-                    }
-                    if !member.received(result.map(|text| text.len())) {
-                        break;
-                    }
-                }
-                member.timed(Duration::ZERO, || drop(rx));
-            }
-        }
-    };
+        member.timed(Duration::ZERO, || drop(tx));
+    }
 }
 
-members!(spsc, false, send_one, receive_one, send_text_to_one, receive_text_of_one);
-members!(mpmc, true, send_many, receive_many, send_text_to_many, receive_text_of_many);
+pub fn receive_numbers<F: AnyFlavor>(member: &mut Member<'_>) {
+    let mut batch = Vec::new();
+    while !member.is_over() {
+        let Some(mut rx) = member.open::<F::Receiver<u64>>(F::FLAVOR, false) else { continue };
+        while !member.is_over() {
+            let time = member.timeout();
+            batch.clear();
+            let result = match member.rng.below(8) {
+                0 => member.timed(time, || rx.wait_for_peer(time).map(|()| 0)),
+                1 => member.timed(time, || rx.recv_batch_timeout(&mut batch, 5, time)),
+                2 => member.timed(time, || rx.recv_into_timeout(&mut 0, time).map(|()| 1)),
+                3 | 4 => member.timed(time, || rx.recv_timeout(time).map(|_| 1)),
+                5 => {
+                    let len = member.timed(Duration::ZERO, || rx.len());
+                    assert!(len <= rx.capacity());
+                    Ok(0)
+                }
+                _ => member.timed(Duration::ZERO, || rx.try_recv().map(|_| 1)),
+            };
+            if !member.received(result) {
+                break;
+            }
+        }
+        member.timed(Duration::ZERO, || drop(rx));
+    }
+}
+
+pub fn send_text<F: AnyFlavor>(member: &mut Member<'_>) {
+    let text = [7; SLOT_SIZE];
+    while !member.is_over() {
+        let Some(mut tx) = member.open::<F::Sender<[u8]>>(F::FLAVOR, true) else { continue };
+        while !member.is_over() {
+            let text = &text[..member.rng.below(SLOT_SIZE as u64 + 1) as usize];
+            let time = member.timeout();
+            let result = match member.rng.below(4) {
+                0 => member.timed(time, || tx.send_timeout(text, time)),
+                1 => member
+                    .timed(Duration::ZERO, || tx.try_send_batch(&[text, text]))
+                    .map_err(|error| error.error),
+                _ => member.timed(Duration::ZERO, || tx.try_send(text)),
+            };
+            member.misbehave();
+            if !member.sent(result) {
+                break;
+            }
+        }
+        member.timed(Duration::ZERO, || drop(tx));
+    }
+}
+
+pub fn receive_text<F: AnyFlavor>(member: &mut Member<'_>) {
+    while !member.is_over() {
+        let Some(mut rx) = member.open::<F::Receiver<[u8]>>(F::FLAVOR, true) else { continue };
+        while !member.is_over() {
+            let time = member.timeout();
+            let result = match member.rng.below(2) {
+                0 => member.timed(time, || rx.recv_boxed_timeout(time)),
+                _ => member.timed(Duration::ZERO, || rx.try_recv_boxed()),
+            };
+            if let Ok(text) = &result {
+                assert!(text.len() <= SLOT_SIZE);
+            }
+            if !member.received(result.map(|text| text.len())) {
+                break;
+            }
+        }
+        member.timed(Duration::ZERO, || drop(rx));
+    }
+}

@@ -8,18 +8,15 @@ use std::time::{Duration, Instant};
 
 use sysvring_support::board::{board, now_ns};
 use sysvring_support::fork::Fork;
+use sysvring_support::handle::{Mpmc, Spsc};
+use sysvring_support::raw_ipc::Key;
 use sysvring_support::witness;
 use sysvring_support::worker::{Orders, Worker, say};
-use sysvring_support::{tests, workers};
+use sysvring_support::{test, work};
 
-use crate::ground::Key;
 use crate::member::{self, Member, Report};
 use crate::scale::scale;
 use crate::scribbler;
-
-workers![play];
-
-tests![spsc_numbers, spsc_text, mpmc_numbers, mpmc_text];
 
 /// The number of members on each side of an MPMC channel.
 const MANY: usize = member::SEATS / 2;
@@ -63,10 +60,10 @@ type Part = fn(&mut Member<'_>);
 
 fn parts(kind: usize) -> (Part, Part, usize) {
     match kind {
-        0 => (member::send_one, member::receive_one, 1),
-        1 => (member::send_text_to_one, member::receive_text_of_one, 1),
-        2 => (member::send_many, member::receive_many, MANY),
-        _ => (member::send_text_to_many, member::receive_text_of_many, MANY),
+        0 => (member::send_numbers::<Spsc>, member::receive_numbers::<Spsc>, 1),
+        1 => (member::send_text::<Spsc>, member::receive_text::<Spsc>, 1),
+        2 => (member::send_numbers::<Mpmc>, member::receive_numbers::<Mpmc>, MANY),
+        _ => (member::send_text::<Mpmc>, member::receive_text::<Mpmc>, MANY),
     }
 }
 
@@ -161,7 +158,7 @@ pub fn watch_until(kind: usize, seconds: u64, flaw: Flaw, enough: fn(&Seen) -> b
     seen
 }
 
-fn bears_it(kind: usize) {
+fn survives(kind: usize) {
     // Otherwise nothing was tested.
     let enough = |seen: &Seen| {
         let tried = [seen.writes, seen.messages, seen.corrupt, seen.removed, seen.opened];
@@ -174,22 +171,27 @@ fn bears_it(kind: usize) {
     assert!(enough(&seen), "{seen:?}");
 }
 
+#[test]
 fn spsc_numbers() {
-    bears_it(0);
+    survives(0);
 }
 
+#[test]
 fn spsc_text() {
-    bears_it(1);
+    survives(1);
 }
 
+#[test]
 fn mpmc_numbers() {
-    bears_it(2);
+    survives(2);
 }
 
+#[test]
 fn mpmc_text() {
-    bears_it(3);
+    survives(3);
 }
 
+#[work]
 fn play(orders: &mut Orders) {
     let (kind, seconds): (usize, u64) = (orders.next(), orders.next());
     let (flaw, key): (Flaw, i32) = (orders.next(), orders.next());

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 /// The watchdog of one test.
-pub const WATCHDOG: Duration = Duration::from_secs(8 * 3_600);
+const WATCHDOG: Duration = Duration::from_secs(8 * 3_600);
 
 #[derive(Clone, Copy, Debug)]
 pub struct Scale {
@@ -29,8 +29,8 @@ pub fn scale() -> Scale {
     *SCALE.get().expect("set up first")
 }
 
-/// Takes the numbers off the command line.
-pub fn set_up(arguments: &mut Vec<String>) -> Result<(), String> {
+/// Takes the numbers off the command line. Returns the watchdog.
+pub fn set_up(arguments: &mut Vec<String>) -> Result<Duration, String> {
     // Primes, so that no periodic pattern of the layout is missed.
     let every = if cfg!(debug_assertions) { 10_007 } else { 997 };
     let mut scale = Scale { seconds: 2, every };
@@ -54,5 +54,5 @@ pub fn set_up(arguments: &mut Vec<String>) -> Result<(), String> {
     }
     *arguments = rest;
     SCALE.set(scale).expect("set up once");
-    Ok(())
+    Ok(WATCHDOG)
 }

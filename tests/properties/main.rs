@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestRunner};
-use sysvring_support::{suite, worker};
+use sysvring_support::suite;
 
 /// Tests `holds` with this number of inputs, unless `PROPTEST_CASES` is set. A failing input is
 /// minimised, printed, and stored in `proptest-regressions`, so that later runs try it first.
@@ -30,8 +30,5 @@ fn for_all<S: Strategy<Value: Debug>>(
 }
 
 fn main() -> ExitCode {
-    if let Some(orders) = worker::orders() {
-        return worker::work(&commands::workers(), orders);
-    }
-    suite::run([commands::tests(), options::tests()].concat())
+    suite::main()
 }

@@ -6,13 +6,12 @@ use std::fmt::Debug;
 
 use proptest::prelude::*;
 use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
-use sysvring::{Error, Flavor, Handle, Lifetime, Message, Options, Redelivery, Stat, mpmc, spsc};
+use sysvring::{Error, Flavor, Lifetime, Message, Options, Redelivery, Stat};
+use sysvring_support::handle::{AnyFlavor, AnyHandle, Mpmc, Spsc};
 use sysvring_support::name::Name;
-use sysvring_support::tests;
+use sysvring_support::test;
 
 use crate::for_all;
-
-tests![accepted_options_round_trip_and_refused_ones_are_named];
 
 /// A message with a specific alignment that ends in a slice.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Debug)]
@@ -28,7 +27,7 @@ struct Letter {
 #[derive(Clone, Debug)]
 struct Wish {
     private: bool,
-    many: bool,
+    mpmc: bool,
     /// The index of a type in [`try_wish`].
     message: usize,
     capacity: Option<usize>,
@@ -77,7 +76,7 @@ fn wishes() -> impl Strategy<Value = Wish> {
     let rest = (prop::option::of(any::<u64>()), mode, "\\PC{0,40}");
     (ways, capacity, slot_size, members, redelivery, lifetime, rest).prop_map(
         |(
-            (private, many, message, change),
+            (private, mpmc, message, change),
             capacity,
             slot_size,
             members,
@@ -87,13 +86,13 @@ fn wishes() -> impl Strategy<Value = Wish> {
         )| {
             let (schema, mode, label) = rest;
             // SPSC channels refuse these options altogether, so they are set only sometimes.
-            let (members, redelivery) = match many || change == 0 {
+            let (members, redelivery) = match mpmc || change == 0 {
                 true => (members, redelivery),
                 false => (None, None),
             };
             Wish {
                 private,
-                many,
+                mpmc,
                 message,
                 capacity,
                 slot_size,
@@ -145,10 +144,10 @@ impl Wish {
         }
         // Each slot would be valid, but all of them exceed the address space.
         must(!(shape.variable && self.slot_size == Some(usize::MAX)), "capacity");
-        must(self.members.is_none_or(|n| self.many && (2..=254).contains(&n)), "max_members");
+        must(self.members.is_none_or(|n| self.mpmc && (2..=254).contains(&n)), "max_members");
         must(
             self.redelivery.is_none_or(|redelivery| {
-                self.many
+                self.mpmc
                     && match redelivery {
                         Redelivery::UpTo(times) => (1..=31).contains(&times),
                         _ => true,
@@ -171,14 +170,14 @@ impl Wish {
         assert!(stat.stride >= head + slot_size && stat.stride < 2 * head + slot_size + 16);
         let found = (stat.variable, stat.message_size, stat.message_align);
         assert_eq!(found, (shape.variable, shape.size, shape.align));
-        assert_eq!(stat.flavor, if self.many { Flavor::Mpmc } else { Flavor::Spsc });
+        assert_eq!(stat.flavor, if self.mpmc { Flavor::Mpmc } else { Flavor::Spsc });
         let lifetime = if self.private { Lifetime::LastMember } else { Lifetime::Kept };
         assert_eq!(stat.lifetime, self.lifetime.unwrap_or(lifetime));
         assert_eq!(stat.redelivery, self.redelivery.unwrap_or(Redelivery::UpTo(16)));
         assert_eq!(stat.schema, self.schema.unwrap_or(0));
         assert_eq!(stat.segment.mode, self.mode);
         assert!(stat.segment.size >= (slots * stat.stride) as u64);
-        let members = self.members.unwrap_or(if self.many { 64 } else { 2 });
+        let members = self.members.unwrap_or(if self.mpmc { 64 } else { 2 });
         assert_eq!(stat.set.as_ref().expect("a set").semaphores as usize, 8 + members);
         assert_eq!(stat.name, if self.private { "" } else { name.as_str() });
         assert_eq!(stat.key == 0, self.private);
@@ -195,8 +194,8 @@ impl Wish {
         let mut wish = self.clone();
         match self.change {
             1 => wish.capacity = Some(2 * self.capacity.unwrap_or(1024).next_power_of_two()),
-            2 if self.many => wish.members = Some(2 + (98 + self.members.unwrap_or(64)) % 253),
-            3 if self.many => {
+            2 if self.mpmc => wish.members = Some(2 + (98 + self.members.unwrap_or(64)) % 253),
+            3 if self.mpmc => {
                 wish.redelivery = match self.redelivery {
                     Some(Redelivery::Never) => Some(Redelivery::UpTo(16)),
                     _ => Some(Redelivery::Never),
@@ -212,8 +211,8 @@ impl Wish {
         }
         let option = match self.change {
             1 => "capacity",
-            2 if self.many => "max_members",
-            3 if self.many => "redelivery",
+            2 if self.mpmc => "max_members",
+            3 if self.mpmc => "redelivery",
             4 if !self.private => "lifetime",
             _ => "schema",
         };
@@ -221,28 +220,11 @@ impl Wish {
     }
 }
 
-/// The parts that both ends have in common.
-trait End: Handle {
-    fn stat(&self) -> Result<Stat, Error>;
-}
-
-macro_rules! end {
-    ($($end:ty),*) => {
-        $(impl<T: Message + ?Sized> End for $end {
-            fn stat(&self) -> Result<Stat, Error> {
-                <$end>::stat(self)
-            }
-        })*
-    };
-}
-
-end!(spsc::Sender<T>, spsc::Receiver<T>, mpmc::Sender<T>, mpmc::Receiver<T>);
-
-fn try_ends<Tx: End, Rx: End>(wish: &Wish, shape: Shape) {
+fn try_flavor<F: AnyFlavor, T: Message + ?Sized>(wish: &Wish, shape: Shape) {
     let name = Name::new();
     let address = || if wish.private { Options::private() } else { name.options() };
     let wrong = wish.wrong(shape);
-    let made = wish.options(address()).create::<Tx>();
+    let made = wish.options(address()).create::<F::Sender<T>>();
     if !wrong.is_empty() {
         match made {
             Err(Error::InvalidOption { option, reason }) => {
@@ -265,12 +247,12 @@ fn try_ends<Tx: End, Rx: End>(wish: &Wish, shape: Shape) {
     // creators only.
     let same = Wish { lifetime: wish.lifetime.filter(|_| !wish.private), ..wish.clone() };
     for options in [same.options(there()), there()] {
-        let rx: Rx = options.attach().expect("the channel is as requested");
+        let rx: F::Receiver<T> = options.attach().expect("the channel is as requested");
         let alive = rx.stat().expect("stat").members.iter().filter(|m| m.alive).count();
         assert_eq!(alive, 2);
     }
     let (changed, option) = Wish { change: wish.change, ..same }.changed();
-    match changed.options(there()).attach::<Rx>() {
+    match changed.options(there()).attach::<F::Receiver<T>>() {
         Err(Error::OptionMismatch { option: found, expected, found: there }) => {
             assert_eq!(found, option);
             assert_ne!(expected, there);
@@ -284,9 +266,9 @@ fn try_ends<Tx: End, Rx: End>(wish: &Wish, shape: Shape) {
 }
 
 fn try_type<T: Message + ?Sized>(wish: &Wish, shape: Shape) {
-    match wish.many {
-        true => try_ends::<mpmc::Sender<T>, mpmc::Receiver<T>>(wish, shape),
-        false => try_ends::<spsc::Sender<T>, spsc::Receiver<T>>(wish, shape),
+    match wish.mpmc {
+        true => try_flavor::<Mpmc, T>(wish, shape),
+        false => try_flavor::<Spsc, T>(wish, shape),
     }
 }
 
@@ -300,6 +282,7 @@ fn try_wish(wish: Wish) {
     }
 }
 
+#[test]
 fn accepted_options_round_trip_and_refused_ones_are_named() {
     for_all(400, file!(), wishes(), try_wish);
 }

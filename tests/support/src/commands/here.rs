@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sysvring::{ChannelId, Options};
 
-use super::members::{Handle, Member, options};
+use super::members::{Member, open, options};
 use super::{Answer, Call, Progress, Rules, Side, World};
 use crate::name::Name;
 
@@ -37,13 +37,14 @@ impl World for Here {
             self.id = None;
         }
         let options = options(self.address(), &self.rules);
-        let handle = match Handle::open(options, self.rules.flavor, side) {
-            Ok(handle) => handle,
-            Err(no) => return no,
-        };
-        self.id = Some(handle.id());
-        self.members.insert(id, handle.member());
-        Answer::Done
+        match open(options, self.rules.flavor, side) {
+            Ok(member) => {
+                self.id = Some(member.id());
+                self.members.insert(id, member);
+                Answer::Done
+            }
+            Err(no) => no,
+        }
     }
 
     fn call(&mut self, id: u32, call: Call, number: u64) -> Answer {

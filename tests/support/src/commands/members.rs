@@ -2,19 +2,20 @@
 //! continue, so a member owns both the handle and what it lent.
 
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sysvring::{
-    BatchError, Error, Lifetime, Options, RecvError, Redelivery, Role, SendError, Stat, mpmc, spsc,
+    BatchError, ChannelId, Error, Flavor, Lifetime, Options, RecvError, Redelivery, Role,
+    SendError, mpmc, spsc,
 };
 
-use super::{Answer, Call, Flavor, No, Rules, Side, View, What};
+use super::{Answer, Call, No, Rules, Side, View, What};
+use crate::handle::{AnyGuard, AnyHandle, AnyLoan, AnyReceiver, AnySender};
+use crate::raw_ipc::FIRST_SEAT;
 
 /// A number stored twice, so that a torn message contradicts itself.
 type Twice = [u64; 2];
-
-/// Reports an answer and returns the next call, or `None` if the member is to leave.
-pub(super) type Next<'a> = dyn FnMut(Answer) -> Option<(Call, u64)> + 'a;
 
 const AT_ONCE: Duration = Duration::ZERO;
 
@@ -27,95 +28,76 @@ pub(super) fn options(address: Options, rules: &Rules) -> Options {
     };
     match (rules.flavor, rules.deliveries) {
         (Flavor::Spsc, _) => options,
-        (Flavor::Mpmc, 0) => options.max_members(rules.seats).redelivery(Redelivery::Never),
-        (Flavor::Mpmc, times) => {
-            options.max_members(rules.seats).redelivery(Redelivery::UpTo(times))
-        }
-    }
-}
-
-/// One handle.
-#[derive(Debug)]
-pub(super) enum Handle {
-    SpscSender(spsc::Sender<Twice>),
-    SpscReceiver(spsc::Receiver<Twice>),
-    MpmcSender(mpmc::Sender<Twice>),
-    MpmcReceiver(mpmc::Receiver<Twice>),
-}
-
-impl Handle {
-    pub(super) fn open(options: Options, flavor: Flavor, side: Side) -> Result<Handle, Answer> {
-        let handle = match (flavor, side) {
-            (Flavor::Spsc, Side::Sender) => options.open().map(Handle::SpscSender),
-            (Flavor::Spsc, Side::Receiver) => options.open().map(Handle::SpscReceiver),
-            (Flavor::Mpmc, Side::Sender) => options.open().map(Handle::MpmcSender),
-            (Flavor::Mpmc, Side::Receiver) => options.open().map(Handle::MpmcReceiver),
-        };
-        handle.map_err(|error| match error {
-            Error::SeatTaken { .. } | Error::NoSeat { .. } => Answer::No(No::NoSeat),
-            error => panic!("{error}"),
-        })
-    }
-
-    pub(super) fn id(&self) -> sysvring::ChannelId {
-        match self {
-            Handle::SpscSender(tx) => tx.id(),
-            Handle::SpscReceiver(rx) => rx.id(),
-            Handle::MpmcSender(tx) => tx.id(),
-            Handle::MpmcReceiver(rx) => rx.id(),
-        }
-    }
-
-    /// Executes calls until it is to leave.
-    pub(super) fn serve(self, next: &mut Next<'_>) {
-        let mut member = self.member();
-        let mut answer = Answer::Done;
-        while let Some((call, number)) = next(answer) {
-            answer = member.call(call, number);
-        }
-    }
-
-    /// Returns the member that executes the calls.
-    pub(super) fn member(self) -> Box<dyn Member> {
-        match self {
-            Handle::SpscSender(tx) => Box::new(Lender::<_, spsc::Loan<'_, Twice>>::new(tx)),
-            Handle::SpscReceiver(rx) => Box::new(Lender::<_, spsc::Guard<'_, Twice>>::new(rx)),
-            Handle::MpmcSender(tx) => Box::new(Lender::<_, mpmc::Loan<'_, Twice>>::new(tx)),
-            Handle::MpmcReceiver(rx) => Box::new(Lender::<_, mpmc::Guard<'_, Twice>>::new(rx)),
-        }
+        (_, 0) => options.max_members(rules.seats).redelivery(Redelivery::Never),
+        (_, times) => options.max_members(rules.seats).redelivery(Redelivery::UpTo(times)),
     }
 }
 
 /// A handle and what it lent. Dropping it returns everything and leaves the channel.
 pub(super) trait Member {
+    fn id(&self) -> ChannelId;
+
     /// `n` is the message to send, or the first of them.
     fn call(&mut self, call: Call, n: u64) -> Answer;
 }
 
+/// Opens a handle.
+pub(super) fn open(
+    options: Options,
+    flavor: Flavor,
+    side: Side,
+) -> Result<Box<dyn Member>, Answer> {
+    let member: Result<Box<dyn Member>, Error> = match (flavor, side) {
+        (Flavor::Spsc, Side::Sender) => options.open().map(|tx: spsc::Sender<_>| sender(tx, false)),
+        (Flavor::Spsc, Side::Receiver) => {
+            options.open().map(|rx: spsc::Receiver<_>| receiver(rx, false))
+        }
+        (_, Side::Sender) => options.open().map(|tx: mpmc::Sender<_>| sender(Arc::new(tx), true)),
+        (_, Side::Receiver) => {
+            options.open().map(|rx: mpmc::Receiver<_>| receiver(Arc::new(rx), true))
+        }
+    };
+    member.map_err(|error| match error {
+        Error::SeatTaken { .. } | Error::NoSeat { .. } => Answer::No(No::NoSeat),
+        error => panic!("{error}"),
+    })
+}
+
+fn sender<H: AnySender<Twice> + 'static>(handle: H, several: bool) -> Box<dyn Member> {
+    Box::new(Sender(Lender::new(handle, several)))
+}
+
+fn receiver<H: AnyReceiver<Twice> + 'static>(handle: H, several: bool) -> Box<dyn Member> {
+    Box::new(Receiver(Lender::new(handle, several)))
+}
+
 struct Lender<H, L> {
+    id: ChannelId,
     lent: Vec<L>,
+    /// Whether it can lend several slots.
+    several: bool,
     /// Comes from a box, which this owns again when nothing is lent.
     handle: NonNull<H>,
 }
 
-impl<H, L> Lender<H, L> {
-    fn new(handle: H) -> Lender<H, L> {
-        Lender { lent: Vec::new(), handle: NonNull::from(Box::leak(Box::new(handle))) }
+impl<H: AnyHandle, L> Lender<H, L> {
+    fn new(handle: H, several: bool) -> Lender<H, L> {
+        let (id, lent) = (handle.id(), Vec::new());
+        Lender { id, lent, several, handle: NonNull::from(Box::leak(Box::new(handle))) }
     }
 
     /// Borrows the handle for as long as what it lends, which is dropped before the handle.
-    fn shared<'a>(&self) -> &'a H {
-        // SAFETY: the handle lives until this is dropped, which drops everything lent first; there
-        // is no exclusive borrow, because a handle that lends exclusively is borrowed exclusively
-        // each time.
-        unsafe { self.handle.as_ref() }
+    fn handle<'a>(&mut self) -> &'a mut H {
+        assert!(self.several || self.lent.is_empty(), "a call while something is lent");
+        // SAFETY: the handle lives until this is dropped, which drops everything lent first. What
+        // an SPSC handle lent borrows it, and there is none. What an MPMC handle lent borrows the
+        // handle in the `Arc`, which is never borrowed exclusively, and not the `Arc`.
+        unsafe { self.handle.as_mut() }
     }
 
-    /// As [`shared`](Lender::shared), for a handle that allows one loan at a time.
-    fn exclusive<'a>(&mut self) -> &'a mut H {
-        assert!(self.lent.is_empty(), "a call while something is lent");
-        // SAFETY: as above; nothing is lent, so there is no other borrow.
-        unsafe { self.handle.as_mut() }
+    /// Takes the loan or guard that a call selects.
+    fn take(&mut self, call: Call) -> L {
+        self.lent.remove(call.which(self.lent.len()))
     }
 }
 
@@ -187,10 +169,11 @@ fn several(result: Result<usize, RecvError>, messages: Vec<Twice>) -> Answer {
     }
 }
 
-fn view(len: usize, is_empty: bool, is_full: bool, stat: Result<Stat, Error>) -> Answer {
-    let stat = stat.expect("a channel");
-    assert_eq!((is_empty, is_full), (len == 0, len >= stat.capacity));
-    let mut seats = vec![0; stat.set.expect("a set").semaphores as usize - 8];
+fn view(handle: &impl AnyHandle) -> Answer {
+    let stat = handle.stat().expect("a channel");
+    let len = handle.len();
+    assert_eq!((handle.is_empty(), handle.is_full()), (len == 0, len >= stat.capacity));
+    let mut seats = vec![0; stat.set.expect("a set").semaphores as usize - FIRST_SEAT];
     for member in &stat.members {
         seats[member.seat] = match (member.alive, member.left, member.role) {
             (true, _, Role::Sender) => 1,
@@ -203,41 +186,88 @@ fn view(len: usize, is_empty: bool, is_full: bool, stat: Result<Stat, Error>) ->
     Answer::View(View { len: len as u64, counts: Some(counts), seats })
 }
 
-macro_rules! view {
-    ($handle:expr) => {
-        view($handle.len(), $handle.is_empty(), $handle.is_full(), $handle.stat())
-    };
+fn deaths(handle: &mut impl AnyHandle) -> Answer {
+    let deaths = handle.deaths().expect("a channel");
+    Answer::Deaths(deaths.iter().map(|death| death.seat.into()).collect())
 }
 
-/// The calls that all senders have in common.
-macro_rules! send {
-    ($tx:expr, $call:expr, $number:expr) => {
-        match $call.what {
-            What::Send if $call.timed => sent($tx.send_timeout(&twice($number), AT_ONCE)),
-            What::Send => sent($tx.try_send(&twice($number))),
-            What::SendBatch => {
-                let many = $call.many();
-                let messages: Vec<_> = (0..many).map(|n| twice($number + n)).collect();
-                batch(many, $tx.try_send_batch(&messages))
+struct Sender<H: AnySender<Twice> + 'static>(Lender<H, H::Loan<'static>>);
+
+impl<H: AnySender<Twice>> Member for Sender<H> {
+    fn id(&self) -> ChannelId {
+        self.0.id
+    }
+
+    fn call(&mut self, call: Call, n: u64) -> Answer {
+        match call.what {
+            What::Commit => {
+                let mut loan = self.0.take(call);
+                *loan = twice(n);
+                return sent(loan.commit());
             }
-            What::Flush => sent($tx.flush(AT_ONCE)),
-            What::Look => view!($tx),
-            what => panic!("a sender cannot do {what:?}"),
+            What::Abandon => {
+                drop(self.0.take(call));
+                return Answer::Done;
+            }
+            _ => {}
         }
-    };
+        let tx = self.0.handle();
+        match (call.what, call.timed) {
+            (What::Send, true) => sent(tx.send_timeout(&twice(n), AT_ONCE)),
+            (What::Send, false) => sent(tx.try_send(&twice(n))),
+            (What::SendBatch, _) => {
+                let messages: Vec<_> = (0..call.many()).map(|i| twice(n + i)).collect();
+                batch(call.many(), tx.try_send_batch(&messages.iter().collect::<Vec<_>>()))
+            }
+            (What::Loan, timed) => {
+                let position = tx.position();
+                match if timed { tx.loan_timeout(AT_ONCE) } else { tx.try_loan() } {
+                    Ok(mut loan) => {
+                        // Half of it is written, whatever becomes of the loan.
+                        loan[0] = n;
+                        let position = position.or(loan.position());
+                        self.0.lent.push(loan);
+                        Answer::Lent(position)
+                    }
+                    Err(error) => Answer::No(not_sent(error)),
+                }
+            }
+            (What::Flush, _) => sent(tx.flush(AT_ONCE)),
+            (What::Look, _) => view(tx),
+            (What::Deaths, _) => deaths(tx),
+            (what, _) => panic!("a sender cannot do {what:?}"),
+        }
+    }
 }
 
-/// The calls that all receivers have in common.
-macro_rules! receive {
-    ($rx:expr, $call:expr) => {
-        match ($call.what, $call.timed) {
-            (What::Receive, true) => received($rx.recv_timeout(AT_ONCE)),
-            (What::Receive, false) => received($rx.try_recv()),
+struct Receiver<H: AnyReceiver<Twice> + 'static>(Lender<H, H::Guard<'static>>);
+
+impl<H: AnyReceiver<Twice>> Member for Receiver<H> {
+    fn id(&self) -> ChannelId {
+        self.0.id
+    }
+
+    fn call(&mut self, call: Call, _: u64) -> Answer {
+        match call.what {
+            What::GiveBack => {
+                drop(self.0.take(call));
+                return Answer::Done;
+            }
+            What::Forget => {
+                std::mem::forget(self.0.take(call));
+                return Answer::Done;
+            }
+            _ => {}
+        }
+        let rx = self.0.handle();
+        match (call.what, call.timed) {
+            (What::Receive, true) => received(rx.recv_timeout(AT_ONCE)),
+            (What::Receive, false) => received(rx.try_recv()),
             (What::ReceiveInto, timed) => {
                 let mut place = twice(u64::MAX);
                 let result = match timed {
-                    true => $rx.recv_into_timeout(&mut place, AT_ONCE),
-                    false => $rx.try_recv_into(&mut place),
+                    true => rx.recv_into_timeout(&mut place, AT_ONCE),
+                    false => rx.try_recv_into(&mut place),
                 };
                 assert!(
                     result.is_ok() || place == twice(u64::MAX),
@@ -245,159 +275,30 @@ macro_rules! receive {
                 );
                 received(result.map(|()| place))
             }
-            (What::ReceiveBoxed, true) => received($rx.recv_boxed_timeout(AT_ONCE).map(|m| *m)),
-            (What::ReceiveBoxed, false) => received($rx.try_recv_boxed().map(|m| *m)),
+            (What::ReceiveBoxed, true) => received(rx.recv_boxed_timeout(AT_ONCE).map(|m| *m)),
+            (What::ReceiveBoxed, false) => received(rx.try_recv_boxed().map(|m| *m)),
             (What::ReceiveBatch, timed) => {
-                let (mut messages, most) = (Vec::new(), $call.many() as usize);
+                let (mut messages, max) = (Vec::new(), call.many() as usize);
                 let result = match timed {
-                    true => $rx.recv_batch_timeout(&mut messages, most, AT_ONCE),
-                    false => $rx.try_recv_batch(&mut messages, most),
+                    true => rx.recv_batch_timeout(&mut messages, max, AT_ONCE),
+                    false => rx.try_recv_batch(&mut messages, max),
                 };
                 several(result, messages)
             }
-            (What::Look, _) => view!($rx),
-            (what, _) => panic!("a receiver cannot do {what:?}"),
-        }
-    };
-}
-
-impl Member for Lender<spsc::Sender<Twice>, spsc::Loan<'_, Twice>> {
-    fn call(&mut self, call: Call, n: u64) -> Answer {
-        match (call.what, self.lent.pop()) {
-            (What::Commit, Some(mut loan)) => {
-                *loan = twice(n);
-                loan.commit();
-                Answer::Done
-            }
-            (What::Abandon, Some(loan)) => {
-                drop(loan);
-                Answer::Done
-            }
-            (_, Some(_)) => panic!("{call:?} while a loan exists"),
-            (What::Loan, None) => {
-                let tx = self.exclusive();
-                let position = tx.position();
-                let lent = match call.timed {
-                    true => tx.loan_timeout(AT_ONCE),
-                    false => tx.try_loan(),
-                };
-                match lent {
-                    Ok(mut loan) => {
-                        // Half of it is written, whatever becomes of the loan.
-                        loan[0] = n;
-                        self.lent.push(loan);
-                        Answer::Lent(Some(position))
-                    }
-                    Err(error) => Answer::No(not_sent(error)),
-                }
-            }
-            (_, None) => {
-                let tx = self.exclusive();
-                send!(tx, call, n)
-            }
-        }
-    }
-}
-
-impl Member for Lender<spsc::Receiver<Twice>, spsc::Guard<'_, Twice>> {
-    fn call(&mut self, call: Call, _: u64) -> Answer {
-        match (call.what, self.lent.pop()) {
-            (What::GiveBack, Some(guard)) => {
-                drop(guard);
-                Answer::Done
-            }
-            (What::Forget, Some(guard)) => {
-                std::mem::forget(guard);
-                Answer::Done
-            }
-            (_, Some(_)) => panic!("{call:?} while a guard exists"),
-            (What::Lend, None) => {
-                let rx = self.exclusive();
-                let lent = match call.timed {
-                    true => rx.recv_ref_timeout(AT_ONCE),
-                    false => rx.try_recv_ref(),
-                };
-                match lent {
+            (What::Lend, timed) => {
+                match if timed { rx.recv_ref_timeout(AT_ONCE) } else { rx.try_recv_ref() } {
                     Ok(guard) => {
                         let (number, position) = (number(*guard), Some(guard.position()));
-                        self.lent.push(guard);
-                        Answer::Message { number, position, deliveries: None }
-                    }
-                    Err(error) => not_received(error),
-                }
-            }
-            (_, None) => {
-                let rx = self.exclusive();
-                receive!(rx, call)
-            }
-        }
-    }
-}
-
-fn deaths(deaths: Result<Vec<mpmc::Death>, sysvring::Fault>) -> Answer {
-    Answer::Deaths(deaths.expect("a channel").iter().map(|death| death.seat.into()).collect())
-}
-
-impl Member for Lender<mpmc::Sender<Twice>, mpmc::Loan<'_, Twice>> {
-    fn call(&mut self, call: Call, n: u64) -> Answer {
-        let tx = self.shared();
-        match call.what {
-            What::Loan => {
-                let lent = match call.timed {
-                    true => tx.loan_timeout(AT_ONCE),
-                    false => tx.try_loan(),
-                };
-                match lent {
-                    Ok(mut loan) => {
-                        loan[0] = n;
-                        let position = loan.position();
-                        self.lent.push(loan);
-                        Answer::Lent(Some(position))
-                    }
-                    Err(error) => Answer::No(not_sent(error)),
-                }
-            }
-            What::Commit => {
-                let mut loan = self.lent.remove(call.which(self.lent.len()));
-                *loan = twice(n);
-                sent(loan.commit())
-            }
-            What::Abandon => {
-                drop(self.lent.remove(call.which(self.lent.len())));
-                Answer::Done
-            }
-            What::Deaths => deaths(tx.deaths()),
-            _ => send!(tx, call, n),
-        }
-    }
-}
-
-impl Member for Lender<mpmc::Receiver<Twice>, mpmc::Guard<'_, Twice>> {
-    fn call(&mut self, call: Call, _: u64) -> Answer {
-        let rx = self.shared();
-        match call.what {
-            What::Lend => {
-                let lent = match call.timed {
-                    true => rx.recv_ref_timeout(AT_ONCE),
-                    false => rx.try_recv_ref(),
-                };
-                match lent {
-                    Ok(guard) => {
-                        let (position, deliveries) = (guard.position(), guard.delivery_count());
-                        let number = number(*guard);
-                        self.lent.push(guard);
-                        let (position, deliveries) = (Some(position), Some(deliveries));
+                        let deliveries = guard.delivery_count();
+                        self.0.lent.push(guard);
                         Answer::Message { number, position, deliveries }
                     }
                     Err(error) => not_received(error),
                 }
             }
-            What::GiveBack => {
-                drop(self.lent.remove(call.which(self.lent.len())));
-                Answer::Done
-            }
-            What::Deaths => deaths(rx.deaths()),
-            _ => receive!(rx, call),
+            (What::Look, _) => view(rx),
+            (What::Deaths, _) => deaths(rx),
+            (what, _) => panic!("a receiver cannot do {what:?}"),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sysvring::Options;
 
-use super::members::{Handle, options};
+use super::members::{open, options};
 use super::{Answer, Call, Flavor, Progress, Rules, Side, World};
 use crate::name::Name;
 use crate::worker::{Orders, Worker, hear, say};
@@ -41,13 +41,18 @@ pub fn member(orders: &mut Orders) {
     };
     let side = if sender { Side::Sender } else { Side::Receiver };
     let options = options(Options::named(name), &rules);
-    match Handle::open(options, rules.flavor, side) {
-        Ok(handle) => handle.serve(&mut |answer| {
-            say(answer.to_line());
-            let line = hear();
-            (line != "leave").then(|| Call::from_line(&line))
-        }),
-        Err(no) => say(no.to_line()),
+    let mut member = match open(options, rules.flavor, side) {
+        Ok(member) => member,
+        Err(no) => return say(no.to_line()),
+    };
+    say(Answer::Done.to_line());
+    loop {
+        let line = hear();
+        if line == "leave" {
+            return;
+        }
+        let (call, number) = Call::from_line(&line);
+        say(member.call(call, number).to_line());
     }
 }
 

@@ -10,7 +10,7 @@ impl Oracle {
         let is_free = |seat: &Seat| !matches!(seat, Seat::Taken(_));
         let seat = match self.rules.flavor {
             Flavor::Spsc => Some(side as usize).filter(|seat| is_free(&self.seats[*seat])),
-            Flavor::Mpmc => self.seats.iter().position(is_free),
+            _ => self.seats.iter().position(is_free),
         };
         let Some(seat) = seat else {
             return assert_eq!(*answer, Answer::No(No::NoSeat));
@@ -21,7 +21,7 @@ impl Oracle {
         let met = match (other_is_there, self.rules.flavor) {
             (true, _) => Met::Yes,
             (false, Flavor::Spsc) if finds => Met::Yes,
-            (false, Flavor::Mpmc) if finds => Met::Perhaps,
+            (false, _) if finds => Met::Perhaps,
             _ => Met::No,
         };
         let joins = self.joins[1 - side as usize];

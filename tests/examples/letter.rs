@@ -1,6 +1,6 @@
 //! A writer ends, the segment stays, and a reader comes later.
 
-use crate::ground::Ground;
+use crate::ipc_fixture::IpcFixture;
 use crate::program::{Output, run};
 
 fn letter(name: &str, arguments: &[&str]) -> (bool, String, String) {
@@ -10,11 +10,11 @@ fn letter(name: &str, arguments: &[&str]) -> (bool, String, String) {
 
 #[test]
 fn a_letter_outlives_its_writer() {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     let name = format!("letter-test-{}", std::process::id());
     assert_eq!(letter(&name, &["write", "Dear reader,"]), (true, "".into(), "".into()));
     assert_eq!(letter(&name, &["write", "ünd so on"]), (true, "".into(), "".into()));
-    assert!(!ground.is_clean(), "the segment stays");
+    assert!(!ipc.is_clean(), "the segment stays");
 
     let (shown, text, _) = letter(&name, &["show"]);
     assert!(shown);
@@ -23,7 +23,7 @@ fn a_letter_outlives_its_writer() {
     }
 
     assert_eq!(letter(&name, &["read"]), (true, "Dear reader,\nünd so on\n".into(), "".into()));
-    ground.assert_clean();
+    ipc.assert_clean();
     let (found, _, error) = letter(&name, &["read"]);
     assert!(!found && error.contains("does not exist"), "{error}");
     let (found, _, error) = letter(&name, &["show"]);
@@ -32,7 +32,7 @@ fn a_letter_outlives_its_writer() {
 
 #[test]
 fn what_cannot_be_left_is_refused() {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     let name = format!("letter-test-full-{}", std::process::id());
     for n in 0..16 {
         assert!(letter(&name, &["write", &n.to_string()]).0);
@@ -47,5 +47,5 @@ fn what_cannot_be_left_is_refused() {
         text.lines().map(|line| line.parse().unwrap()).collect::<Vec<i32>>(),
         Vec::from_iter(0..16)
     );
-    ground.assert_clean();
+    ipc.assert_clean();
 }

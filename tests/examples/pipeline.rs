@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::ground::Ground;
+use crate::ipc_fixture::IpcFixture;
 use crate::program::{Folder, Output, run};
 
 /// Makes files of all kinds. Returns all of their text.
@@ -103,7 +103,7 @@ pub fn assert_equal(output: &Output) {
 
 #[test]
 fn odd_files_are_counted_right() {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     let folder = Folder::new("odd-files");
     let expected = expected(&odd_files(&folder));
     for (slots, size, wait) in [
@@ -118,12 +118,12 @@ fn odd_files_are_counted_right() {
         assert_equal(&output);
         assert_eq!(reported(&output), expected, "{slots} slots of {size}");
     }
-    ground.assert_clean();
+    ipc.assert_clean();
 }
 
 #[test]
 fn each_odd_file_alone_is_counted_right() {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     let folder = Folder::new("odd-file");
     for (n, text) in odd_files(&folder).into_iter().take(14).enumerate() {
         let path = folder.0.join(format!("alone-{n}"));
@@ -132,36 +132,36 @@ fn each_odd_file_alone_is_counted_right() {
         assert_equal(&output);
         assert_eq!(reported(&output), expected(&[text]), "file {n}");
     }
-    ground.assert_clean();
+    ipc.assert_clean();
 }
 
 #[test]
 fn an_empty_folder_has_nothing() {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     let folder = Folder::new("empty");
     let output = run("pipeline", &[&folder.0]);
     assert_equal(&output);
     assert_eq!(reported(&output), (0, 0, 0, vec![]));
-    ground.assert_clean();
+    ipc.assert_clean();
 }
 
 #[test]
 fn a_difference_is_told() {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     // It has another text each time it is read.
     let output = run("pipeline", &["/proc/sys/kernel/random/uuid"]);
     assert!(output.report.contains("DIFFERENT"), "{}", output.report);
     assert_eq!(output.end.code(), Some(1));
-    ground.assert_clean();
+    ipc.assert_clean();
 }
 
 #[test]
 fn what_cannot_be_read_is_one_sentence() {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     for path in ["/nowhere", "/dev/null"] {
         let Output { end, report, errors } = run("pipeline", &[path]);
         assert!(errors.contains(path) && errors.lines().count() == 1, "{errors}");
         assert_eq!((end.code(), &*report), (Some(1), ""));
     }
-    ground.assert_clean();
+    ipc.assert_clean();
 }

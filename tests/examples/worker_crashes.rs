@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use sysvring::Options;
 use sysvring::mpmc::{Receiver, Sender};
 
-use crate::ends::{at_work, endless, stages};
-use crate::ground::Ground;
+use crate::cleanup::{at_work, endless, stages};
+use crate::ipc_fixture::IpcFixture;
 use crate::messages::{Counts, Lines, entries, pack};
 use crate::pipeline::{assert_equal, expected, reported};
 use crate::program::{Folder, Output, Running, example, run, signal_to};
@@ -41,7 +41,7 @@ fn pipeline(folder: &Folder, options: &[&str]) -> Running {
 
 #[test]
 fn any_number_of_workers_counts_right() {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     let (folder, text) = text();
     let expected = expected(&[text]);
     for workers in ["1", "2", "4"] {
@@ -52,12 +52,12 @@ fn any_number_of_workers_counts_right() {
         assert!(output.report.contains(quiet), "{}", output.report);
         assert!(!output.report.contains("killed"), "{}", output.report);
     }
-    ground.assert_clean();
+    ipc.assert_clean();
 }
 
 #[test]
 fn killed_workers_make_no_difference() {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     let (folder, text) = text();
     let expected = expected(&[text]);
     for (workers, kills, slots) in [("1", 3, "64"), ("2", 3, "64"), ("4", 12, "2")] {
@@ -68,12 +68,12 @@ fn killed_workers_make_no_difference() {
         let last = format!("\nkilled {kills} of {kills} workers at work, and replaced them\n");
         assert!(output.report.ends_with(&last), "{}", output.report);
     }
-    ground.assert_clean();
+    ipc.assert_clean();
 }
 
 #[test]
 fn too_little_to_kill_for_is_told() {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     let folder = Folder::new("little");
     folder.file("one", "one line\n");
     // No worker has joined when the reader ends.
@@ -81,7 +81,7 @@ fn too_little_to_kill_for_is_told() {
     assert_equal(&output);
     let last = output.report.lines().last().expect("a line");
     assert!(last.starts_with("killed ") && last.contains(" of 1000 workers at work: "), "{last}");
-    ground.assert_clean();
+    ipc.assert_clean();
 }
 
 /// Kills all workers, and waits for their replacements.
@@ -107,42 +107,42 @@ fn kill_all_workers(pipeline: &Running) {
 
 #[test]
 fn all_workers_killed_at_once_are_replaced() {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     let (folder, text) = text();
     let pipeline = pipeline(&folder, &[]);
-    at_work(&pipeline, &ground, 4);
+    at_work(&pipeline, &ipc, 4);
     kill_all_workers(&pipeline);
     let output = pipeline.output();
     assert_equal(&output);
     assert_eq!(reported(&output), expected(&[text]));
-    ground.assert_clean();
+    ipc.assert_clean();
 }
 
 #[test]
 fn ctrl_c_ends_those_that_came_later_too() {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     let folder = endless();
     let pipeline = pipeline(&folder, &[]);
-    at_work(&pipeline, &ground, 4);
+    at_work(&pipeline, &ipc, 4);
     kill_all_workers(&pipeline);
     pipeline.signal_group(libc::SIGINT);
     let Output { end, report, .. } = pipeline.output();
     assert_eq!((end.code(), &*report), (Some(130), ""));
-    ground.assert_clean();
+    ipc.assert_clean();
 }
 
 #[test]
 fn a_worker_that_is_told_to_end_ends_the_pipeline() {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     let folder = endless();
     let pipeline = pipeline(&folder, &[]);
-    let worker = at_work(&pipeline, &ground, 4)["worker"];
+    let worker = at_work(&pipeline, &ipc, 4)["worker"];
     signal_to(worker, libc::SIGTERM);
     let Output { end, report, errors } = pipeline.output();
     assert_eq!((end.code(), &*report), (Some(1), ""));
     let sentence = format!("the worker (process {worker}) was killed by signal 15");
     assert!(errors.contains(&sentence), "{errors}");
-    ground.assert_clean();
+    ipc.assert_clean();
 }
 
 /// The variable that makes the process of the next test a worker of these channels.
@@ -153,17 +153,17 @@ fn counts_that_come_twice_count_once() {
     if let Ok(channels) = env::var(CHANNELS) {
         return die_before_acknowledging(&channels);
     }
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     let (folder, text) = text();
     let pipeline = pipeline(&folder, &["--workers", "1"]);
-    let worker = at_work(&pipeline, &ground, 3)["worker"];
+    let worker = at_work(&pipeline, &ipc, 3)["worker"];
     // The job cannot end now.
     signal_to(worker, libc::SIGSTOP);
     let line = fs::read_to_string(format!("/proc/{worker}/cmdline")).expect("a worker");
     let words: Vec<&str> = line.split('\0').collect();
     let after = |option| words.iter().skip_while(|w| **w != option).nth(1).expect("an option");
     let mut other = Command::new(env::current_exe().expect("this program"))
-        .args(["--exact", "kills::counts_that_come_twice_count_once"])
+        .args(["--exact", "worker_crashes::counts_that_come_twice_count_once"])
         .env(CHANNELS, format!("{} {}", after("--lines"), after("--counts")))
         .stdout(Stdio::null())
         .spawn()
@@ -175,7 +175,7 @@ fn counts_that_come_twice_count_once() {
     assert_eq!(reported(&output), expected(&[text]));
     let twice = "\n1 messages delivered again, 1 counts that came twice left out\n";
     assert!(output.report.contains(twice), "{}", output.report);
-    ground.assert_clean();
+    ipc.assert_clean();
 }
 
 /// What a worker does that is killed at the most critical instruction.

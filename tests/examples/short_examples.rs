@@ -1,14 +1,14 @@
 //! The short examples: each ends with the correct result, and leaves nothing.
 
-use crate::ground::Ground;
+use crate::ipc_fixture::IpcFixture;
 use crate::program::{Output, run};
 
 #[track_caller]
 fn report(name: &str) -> String {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     let Output { end, report, errors } = run(name, &[] as &[&str]);
     assert!(end.success(), "{name}: {errors}");
-    ground.assert_clean();
+    ipc.assert_clean();
     report
 }
 

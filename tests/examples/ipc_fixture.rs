@@ -14,18 +14,18 @@ static SHARED: Mutex<()> = Mutex::new(());
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The segments and sets that existed before the test.
-pub struct Ground {
+pub struct IpcFixture {
     before: Vec<Object>,
     _shared: Option<MutexGuard<'static, ()>>,
 }
 
-impl Ground {
+impl IpcFixture {
     /// Moves this thread, and the processes it starts, to a new IPC namespace. If the kernel does
     /// not allow that, tests run one after the other, and other programs may disturb them.
-    pub fn new() -> Ground {
+    pub fn new() -> IpcFixture {
         let shared = (!ipc_namespace::enter())
             .then(|| SHARED.lock().unwrap_or_else(PoisonError::into_inner));
-        Ground { before: marked(), _shared: shared }
+        IpcFixture { before: marked(), _shared: shared }
     }
 
     /// Returns whether no segment or set of this crate and user was added.

@@ -2,7 +2,7 @@
 
 use std::process::ExitStatus;
 
-use crate::ground::Ground;
+use crate::ipc_fixture::IpcFixture;
 use crate::program::{Output, Running, example};
 
 fn producer(name: &str) -> Running {
@@ -21,17 +21,17 @@ fn tick(consumer: &Running) -> u64 {
 }
 
 /// Ends both as Ctrl-C in two terminals does.
-fn interrupt(ground: &Ground, both: [Running; 2]) {
+fn interrupt(ipc: &IpcFixture, both: [Running; 2]) {
     for mut one in both {
         one.signal(libc::SIGINT);
         assert!(ExitStatus::success(&one.end()));
     }
-    ground.assert_clean();
+    ipc.assert_clean();
 }
 
 #[test]
 fn the_producer_first() {
-    let (ground, name) = (Ground::new(), format!("ticks-a-{}", std::process::id()));
+    let (ipc, name) = (IpcFixture::new(), format!("ticks-a-{}", std::process::id()));
     let producer = producer(&name);
     for n in 0..5 {
         assert_eq!(producer.line(), format!("sent {n}"));
@@ -40,26 +40,26 @@ fn the_producer_first() {
     for n in 0..10 {
         assert_eq!(tick(&consumer), n);
     }
-    interrupt(&ground, [producer, consumer]);
+    interrupt(&ipc, [producer, consumer]);
 }
 
 #[test]
 fn the_consumer_first() {
-    let (ground, name) = (Ground::new(), format!("ticks-b-{}", std::process::id()));
+    let (ipc, name) = (IpcFixture::new(), format!("ticks-b-{}", std::process::id()));
     let consumer = consumer(&name);
-    while ground.is_clean() {
+    while ipc.is_clean() {
         std::thread::yield_now();
     }
     let producer = producer(&name);
     for n in 0..10 {
         assert_eq!(tick(&consumer), n);
     }
-    interrupt(&ground, [consumer, producer]);
+    interrupt(&ipc, [consumer, producer]);
 }
 
 #[test]
 fn a_killed_consumer_is_replaced() {
-    let (ground, name) = (Ground::new(), format!("ticks-c-{}", std::process::id()));
+    let (ipc, name) = (IpcFixture::new(), format!("ticks-c-{}", std::process::id()));
     let (producer, mut first) = (producer(&name), consumer(&name));
     for n in 0..10 {
         assert_eq!(tick(&first), n);
@@ -78,12 +78,12 @@ fn a_killed_consumer_is_replaced() {
     for n in number + 1..number + 10 {
         assert_eq!(tick(&second), n);
     }
-    interrupt(&ground, [producer, second]);
+    interrupt(&ipc, [producer, second]);
 }
 
 #[test]
 fn a_consumer_that_leaves_is_waited_for() {
-    let (ground, name) = (Ground::new(), format!("ticks-d-{}", std::process::id()));
+    let (ipc, name) = (IpcFixture::new(), format!("ticks-d-{}", std::process::id()));
     let (producer, mut first) = (producer(&name), consumer(&name));
     for n in 0..5 {
         assert_eq!(tick(&first), n);
@@ -96,12 +96,12 @@ fn a_consumer_that_leaves_is_waited_for() {
     for n in printed..printed + 10 {
         assert_eq!(tick(&second), n);
     }
-    interrupt(&ground, [second, producer]);
+    interrupt(&ipc, [second, producer]);
 }
 
 #[test]
 fn a_killed_producer_is_replaced() {
-    let (ground, name) = (Ground::new(), format!("ticks-e-{}", std::process::id()));
+    let (ipc, name) = (IpcFixture::new(), format!("ticks-e-{}", std::process::id()));
     let (mut first, consumer) = (producer(&name), consumer(&name));
     for n in 0..10 {
         assert_eq!(tick(&consumer), n);
@@ -121,16 +121,16 @@ fn a_killed_producer_is_replaced() {
     for n in next..next + 10 {
         assert_eq!(tick(&consumer), n);
     }
-    interrupt(&ground, [second, consumer]);
+    interrupt(&ipc, [second, consumer]);
 }
 
 #[test]
 fn a_second_producer_is_refused() {
-    let (ground, name) = (Ground::new(), format!("ticks-f-{}", std::process::id()));
+    let (ipc, name) = (IpcFixture::new(), format!("ticks-f-{}", std::process::id()));
     let (first, consumer) = (producer(&name), consumer(&name));
     assert_eq!(tick(&consumer), 0);
     let pid = first.pid();
     let Output { end, errors, .. } = producer(&name).output();
     assert!(!end.success() && errors.contains(&format!("process {pid} is the sender")), "{errors}");
-    interrupt(&ground, [first, consumer]);
+    interrupt(&ipc, [first, consumer]);
 }

@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::ground::Ground;
+use crate::ipc_fixture::IpcFixture;
 use crate::program::{Folder, Output, Running, example, signal_to};
 
 /// A file of a terabyte of zeros that takes no space.
@@ -56,11 +56,11 @@ fn state_and_parent(pid: i32) -> Option<(char, i32)> {
 }
 
 /// Waits until this number of stages run.
-pub fn at_work(pipeline: &Running, ground: &Ground, all: usize) -> HashMap<String, i32> {
+pub fn at_work(pipeline: &Running, ipc: &IpcFixture, all: usize) -> HashMap<String, i32> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let stages = stages(pipeline.pid());
-        if stages.len() == all && !ground.is_clean() {
+        if stages.len() == all && !ipc.is_clean() {
             // Some messages are processed by then.
             thread::sleep(Duration::from_millis(30));
             return stages;
@@ -83,35 +83,35 @@ fn assert_gone(processes: impl IntoIterator<Item = i32>) {
 
 #[test]
 fn ctrl_c_ends_all_stages() {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     let folder = endless();
     let pipeline = start(&folder);
-    let stages = at_work(&pipeline, &ground, 4);
+    let stages = at_work(&pipeline, &ipc, 4);
     pipeline.signal_group(libc::SIGINT);
     let Output { end, report, .. } = pipeline.output();
     assert_eq!((end.code(), &*report), (Some(130), ""));
     assert_gone(stages.into_values());
-    ground.assert_clean();
+    ipc.assert_clean();
 }
 
 #[test]
 fn a_signal_to_the_supervisor_alone_ends_all_stages() {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     let folder = endless();
     for (signal, code) in [(libc::SIGINT, 130), (libc::SIGTERM, 143), (libc::SIGHUP, 129)] {
         let pipeline = start(&folder);
-        let stages = at_work(&pipeline, &ground, 4);
+        let stages = at_work(&pipeline, &ipc, 4);
         pipeline.signal(signal);
         let Output { end, report, .. } = pipeline.output();
         assert_eq!((end.code(), &*report), (Some(code), ""));
         assert_gone(stages.into_values());
-        ground.assert_clean();
+        ipc.assert_clean();
     }
 }
 
 #[test]
 fn ctrl_c_at_any_moment_leaves_nothing() {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     let folder = endless();
     for n in 0..40 {
         let mut pipeline = start(&folder);
@@ -126,17 +126,17 @@ fn ctrl_c_at_any_moment_leaves_nothing() {
         // Before its handler is installed, the signal kills it; there are no stages yet.
         assert!(end.code() == Some(130) || end.signal() == Some(libc::SIGINT), "{end}");
         assert_eq!(report, "");
-        ground.assert_clean();
+        ipc.assert_clean();
     }
 }
 
 #[test]
 fn a_killed_reader_or_collector_ends_the_pipeline() {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     let folder = endless();
     for role in ["reader", "collector"] {
         let pipeline = start(&folder);
-        let stages = at_work(&pipeline, &ground, 4);
+        let stages = at_work(&pipeline, &ipc, 4);
         let victim = stages[role];
         signal_to(victim, libc::SIGKILL);
         let Output { end, report, errors } = pipeline.output();
@@ -144,13 +144,13 @@ fn a_killed_reader_or_collector_ends_the_pipeline() {
         let sentence = format!("the {role} (process {victim}) was killed by signal 9");
         assert!(errors.contains(&sentence) && errors.lines().count() == 1, "{errors}");
         assert_gone(stages.into_values());
-        ground.assert_clean();
+        ipc.assert_clean();
     }
 }
 
 #[test]
 fn a_reader_or_collector_killed_at_any_moment_leaves_nothing() {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     let folder = endless();
     let mut killed = 0;
     for n in 0..40 {
@@ -169,17 +169,17 @@ fn a_reader_or_collector_killed_at_any_moment_leaves_nothing() {
         assert_eq!((end.code(), &*report), (Some(1), ""), "{role} killed");
         killed +=
             usize::from(errors.contains(&format!("the {role} (process {victim}) was killed")));
-        ground.assert_clean();
+        ipc.assert_clean();
     }
     assert_eq!(killed, 40, "each reported with its role and process");
 }
 
 #[test]
 fn all_stages_killed_leave_nothing() {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     let folder = endless();
     let pipeline = start(&folder);
-    let stages = at_work(&pipeline, &ground, 4);
+    let stages = at_work(&pipeline, &ipc, 4);
     for victim in stages.values() {
         signal_to(*victim, libc::SIGSTOP);
     }
@@ -189,27 +189,27 @@ fn all_stages_killed_leave_nothing() {
     let Output { end, report, errors } = pipeline.output();
     assert_eq!((end.code(), &*report), (Some(1), ""));
     assert!(errors.contains("was killed by signal 9"), "{errors}");
-    ground.assert_clean();
+    ipc.assert_clean();
 }
 
 #[test]
 fn stages_do_not_outlive_their_supervisor() {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     let folder = endless();
     let mut pipeline = start(&folder);
-    let stages = at_work(&pipeline, &ground, 4);
+    let stages = at_work(&pipeline, &ipc, 4);
     pipeline.signal(libc::SIGKILL);
     pipeline.end();
     assert_gone(stages.into_values());
-    ground.assert_clean();
+    ipc.assert_clean();
 }
 
 #[test]
 fn a_stopped_stage_does_not_keep_the_others_alive() {
-    let ground = Ground::new();
+    let ipc = IpcFixture::new();
     let folder = endless();
     let pipeline = start(&folder);
-    let stages = at_work(&pipeline, &ground, 4);
+    let stages = at_work(&pipeline, &ipc, 4);
     signal_to(stages["reader"], libc::SIGSTOP);
     // The other stages have nothing to do any more, and are parked.
     thread::sleep(Duration::from_millis(100));
@@ -218,5 +218,5 @@ fn a_stopped_stage_does_not_keep_the_others_alive() {
     assert_eq!(end.code(), Some(1));
     assert!(errors.contains("the collector (process"), "{errors}");
     assert_gone(stages.into_values());
-    ground.assert_clean();
+    ipc.assert_clean();
 }

@@ -2,7 +2,7 @@
 //! nightly Rust; `tests/replay.rs` calls them on stable Rust with the seeds and with random input.
 //!
 //! A new target needs a line here, one in `tests/replay.rs`, a program of two lines in
-//! `fuzz_targets` with its entry in `Cargo.toml`, and a folder of seeds.
+//! `fuzz_targets` with its entry in `Cargo.toml`, and seeds: a folder and a `.hex` file.
 
 mod attach;
 mod commands;

@@ -3,6 +3,7 @@
 //!
 //! `FUZZ_SECONDS` sets the number of seconds (default 3), `FUZZ_SEED` the seed of the random input.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -31,13 +32,12 @@ macro_rules! replay {
         fn every_folder_of_seeds_is_a_target() {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
             let names = std::fs::read_dir(folder).expect("the seeds").map(|entry| {
-                entry.expect("a folder").file_name().into_string().expect("a name")
+                entry.expect("an entry").file_name().into_string().expect("a name")
             });
-            let mut names: Vec<_> = names.collect();
-            names.sort();
-            let mut targets = vec![$(stringify!($target)),*];
-            targets.sort();
-            assert_eq!(names, targets);
+            let names: BTreeSet<_> = names.collect();
+            let targets = [$(stringify!($target)),*];
+            let expected = targets.iter().flat_map(|name| [name.to_string(), format!("{name}.hex")]);
+            assert_eq!(names, expected.collect());
         }
     };
 }
@@ -127,12 +127,23 @@ fn number(name: &str, or: u64) -> u64 {
 }
 
 impl Target {
+    /// Returns the hand-written seeds, which are files, and those that a fuzzer found, which are
+    /// lines of a name and hexadecimal digits, in the order of their names.
     fn seeds(self) -> Vec<Vec<u8>> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(self.name);
-        let files = std::fs::read_dir(folder).expect("the seeds");
-        let mut paths: Vec<_> = files.map(|file| file.expect("a seed").path()).collect();
-        paths.sort();
-        paths.iter().map(|path| std::fs::read(path).expect("a seed")).collect()
+        let mut seeds = BTreeMap::new();
+        for file in std::fs::read_dir(&folder).expect("the seeds") {
+            let file = file.expect("a seed");
+            let name = file.file_name().into_string().expect("a name");
+            seeds.insert(name, std::fs::read(file.path()).expect("a seed"));
+        }
+        let found = std::fs::read_to_string(folder.with_extension("hex")).expect("the seeds");
+        for line in found.lines() {
+            let (name, digits) = line.split_once(' ').expect("a name and digits");
+            let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).expect("two digits");
+            seeds.insert(name.to_owned(), (0..digits.len()).step_by(2).map(byte).collect());
+        }
+        seeds.into_values().collect()
     }
 
     /// Runs all seeds, and then random input.

@@ -233,12 +233,8 @@ fn dialect(text: &str) -> Vec<String> {
 
 /// Texts that may contain banned phrases, by the beginning of their paths: the specification of
 /// the layout with the test that parses it, this list, and folders that are still to be rewritten.
-const EXEMPT: [&str; 4] = [
-    "docs/design/memory-layout.md",
-    "tests/format/page.rs",
-    "tests/tidy.rs",
-    "benches/",
-];
+const EXEMPT: [&str; 4] =
+    ["docs/design/memory-layout.md", "tests/format/page.rs", "tests/tidy.rs", "benches/"];
 
 #[test]
 fn the_fields_terms_are_used() {

@@ -94,7 +94,7 @@ pub struct Oracle {
 }
 
 /// The maximum number of messages that one member has in flight.
-const IN_HAND: usize = 3;
+const MAX_LENT: usize = 3;
 
 impl Oracle {
     pub fn new(rules: Rules) -> Oracle {
@@ -156,7 +156,7 @@ impl Oracle {
         }
         match call.what {
             What::Commit | What::Abandon | What::GiveBack => (lent != 0).then_some(call),
-            What::Loan | What::Lend => (lent < IN_HAND).then_some(call),
+            What::Loan | What::Lend => (lent < MAX_LENT).then_some(call),
             What::Forget => (spsc && lent != 0).then_some(call),
             What::Deaths => (!spsc && self.rules.peers).then_some(call),
             What::Flush => self.rules.peers.then_some(call),

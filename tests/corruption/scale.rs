@@ -3,8 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// The watchdog of one test.
-const WATCHDOG: Duration = Duration::from_secs(8 * 3_600);
+use sysvring_support::scale::take;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Scale {
@@ -29,30 +28,14 @@ pub fn scale() -> Scale {
     *SCALE.get().expect("set up first")
 }
 
-/// Takes the numbers off the command line. Returns the watchdog.
+/// Takes the numbers off the command line. Returns the watchdog of one test.
 pub fn set_up(arguments: &mut Vec<String>) -> Result<Duration, String> {
+    let [seconds, every] = take(arguments, ["--seconds", "--every"])?;
     // Primes, so that no periodic pattern of the layout is missed.
-    let every = if cfg!(debug_assertions) { 10_007 } else { 997 };
-    let mut scale = Scale { seconds: 2, every };
-    let mut rest = Vec::new();
-    let mut given = arguments.drain(..);
-    while let Some(argument) = given.next() {
-        let number = match argument.as_str() {
-            "--seconds" => &mut scale.seconds,
-            "--every" => &mut scale.every,
-            _ => {
-                rest.push(argument);
-                continue;
-            }
-        };
-        let text = given.next().ok_or(format!("{argument}: a number is missing"))?;
-        *number = text.parse().map_err(|error| format!("{argument} {text}: {error}"))?;
-    }
-    drop(given);
-    if scale.every == 0 {
+    let every = every.unwrap_or(if cfg!(debug_assertions) { 10_007 } else { 997 });
+    if every == 0 {
         return Err("--every 0: it must be at least 1".into());
     }
-    *arguments = rest;
-    SCALE.set(scale).expect("set up once");
-    Ok(WATCHDOG)
+    SCALE.set(Scale { seconds: seconds.unwrap_or(2), every }).expect("set up once");
+    Ok(Duration::from_secs(8 * 3_600))
 }

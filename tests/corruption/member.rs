@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use sysvring::{Error, Fault, Flavor, Handle, Options, RecvError, SendError, Wait};
 use sysvring_support::board::now_ns;
+use sysvring_support::error_text::advises;
 use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender};
 use sysvring_support::rng::Rng;
 use sysvring_support::witness::Watch;
@@ -134,7 +135,7 @@ impl Member<'_> {
     }
 
     fn opening_failed(&self, error: &Error) {
-        assert!(!error.to_string().is_empty());
+        advises(error);
         match error {
             Error::ForeignObject { .. }
             | Error::LayoutVersion { .. }
@@ -157,6 +158,7 @@ impl Member<'_> {
     }
 
     fn fault(&self, fault: Fault) {
+        advises(&fault);
         match fault {
             Fault::Corrupt { .. } => add(&self.report.corrupt),
             Fault::Removed => add(&self.report.removed),

@@ -4,8 +4,6 @@ use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-pub use crate::rng::Rng as Dice;
-
 /// Returns zeros in memory that all children forked later share, for the life of the process. A
 /// number that is never touched takes no memory.
 pub fn board<const N: usize>() -> &'static [AtomicU64; N] {

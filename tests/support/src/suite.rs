@@ -34,39 +34,6 @@ pub enum Needs {
     Root,
 }
 
-/// Lists functions as the tests of a module: `tests![sends, receives; alone: measures; root:
-/// chowns]`.
-#[macro_export]
-macro_rules! tests {
-    (
-        $($test:ident),* $(,)?
-        $(; alone: $($alone:ident),* $(,)?)?
-        $(; root: $($root:ident),* $(,)?)?
-    ) => {
-        /// Returns the tests of this module.
-        pub fn tests() -> Vec<$crate::suite::Test> {
-            use $crate::suite::Needs;
-            vec![
-                $($crate::suite::Test { path: concat!(module_path!(), "::", stringify!($test)), body: |_| $test(), needs: Needs::Nothing },)*
-                $($($crate::suite::Test { path: concat!(module_path!(), "::", stringify!($alone)), body: |_| $alone(), needs: Needs::Quiet },)*)?
-                $($($crate::suite::Test { path: concat!(module_path!(), "::", stringify!($root)), body: |_| $root(), needs: Needs::Root },)*)?
-            ]
-        }
-    };
-}
-
-/// Lists functions as the work that children of this module may be started for:
-/// `workers![count_up]`, started as `Worker::start(&[&"module::count_up", ...])`.
-#[macro_export]
-macro_rules! workers {
-    ($($work:ident),* $(,)?) => {
-        /// Returns the work that children of this module may be started for.
-        pub fn workers() -> Vec<$crate::worker::Work> {
-            vec![$($crate::worker::Work { path: concat!(module_path!(), "::", stringify!($work)), body: $work }),*]
-        }
-    };
-}
-
 /// Is the whole `main` of a suite: does the work of a child, or runs the tests that the command line
 /// selects.
 pub fn main() -> ExitCode {
@@ -96,14 +63,8 @@ pub fn registered() -> Vec<Test> {
     tests
 }
 
-/// Runs the tests that the command line selects. Fails if a segment or set of this process or its
-/// children remains afterwards.
-pub fn run(tests: Vec<Test>) -> ExitCode {
-    run_with(std::env::args(), WATCHDOG, tests)
-}
-
-/// Does the same with another command line, which begins with the program's name, and another
-/// watchdog.
+/// Runs the tests that a command line selects, which begins with the program's name. Fails if a
+/// segment or set of this process or its children remains afterwards.
 pub fn run_with(
     arguments: impl Iterator<Item = String>,
     watchdog: Duration,

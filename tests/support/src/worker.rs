@@ -192,14 +192,10 @@ pub struct Work {
 inventory::collect!(Work);
 
 /// Does the work that the first order names. The child then ends.
-pub fn run(orders: Orders) -> ExitCode {
-    work(&inventory::iter::<Work>().cloned().collect::<Vec<_>>(), orders)
-}
-
-/// Does the same with a list of work.
-pub fn work(works: &[Work], mut orders: Orders) -> ExitCode {
+pub fn run(mut orders: Orders) -> ExitCode {
     let name: String = orders.next();
-    match works.iter().find(|work| suite::short(work.path) == name) {
+    let mut works = inventory::iter::<Work>();
+    match works.find(|work| suite::short(work.path) == name) {
         Some(work) => (work.body)(&mut orders),
         None => panic!("no such work: {name}"),
     }

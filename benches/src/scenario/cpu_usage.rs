@@ -127,10 +127,10 @@ pub fn worker(args: &mut Orders) {
 }
 
 fn send<T: IpcTransport<N>, const N: usize>(rate: u64, count: u64) {
-    let (offer, address) = T::offer(CAPACITY);
+    let (accept, address) = T::offer(CAPACITY);
     say(address);
     hear();
-    let mut tx = T::accept(offer);
+    let mut tx = accept();
     let (pause, mut due) = (Duration::from_nanos(1_000_000_000 / rate), Instant::now());
     let mut some = |count| {
         for n in 0..count {

@@ -64,7 +64,7 @@ pub fn worker(args: &mut Orders) {
 
 /// Holds the sending end until killed.
 fn hold<T: IpcTransport<1>>() {
-    let (_offer, address) = T::offer(ends::CAPACITY);
+    let (_accept, address) = T::offer(ends::CAPACITY);
     say(address);
     hear();
 }

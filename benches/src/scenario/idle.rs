@@ -74,10 +74,10 @@ pub fn worker(args: &mut Orders) {
 }
 
 fn send<T: IpcTransport<N>, const N: usize>(blocked: &str) {
-    let (offer, address) = T::offer(CAPACITY);
+    let (accept, address) = T::offer(CAPACITY);
     say(address);
     hear();
-    let mut tx = T::accept(offer);
+    let mut tx = accept();
     if blocked == "sender" {
         for _ in 0..CAPACITY {
             tx.send(&[7; N]);

@@ -155,14 +155,14 @@ pub fn worker(args: &mut Orders) {
 }
 
 /// Opens and closes channels one after the other.
-fn live<C: IpcTransport<N>, const N: usize>(transport: Transport, count: usize) {
+fn live<T: IpcTransport<N>, const N: usize>(transport: Transport, count: usize) {
     let mut times = <[Series; 4]>::default();
     for _ in 0..count {
         let mut marks = [clock::now(); 5];
-        let (offer, address) = C::offer(CAPACITY);
+        let (accept, address) = T::offer(CAPACITY);
         marks[1] = clock::now();
-        let rx = C::attach(&address, CAPACITY);
-        let tx = C::accept(offer);
+        let rx = T::attach(&address, CAPACITY);
+        let tx = accept();
         marks[2] = clock::now();
         drop(rx);
         marks[3] = clock::now();
@@ -182,21 +182,21 @@ fn live<C: IpcTransport<N>, const N: usize>(transport: Transport, count: usize) 
 /// Opens all channels at once and reports the bytes of memory of the default and of twice the
 /// default capacity, the resident bytes of each side, and the nanoseconds to open the early and the
 /// late ones.
-fn crowd<C: IpcTransport<N>, const N: usize>(transport: Transport, count: usize) {
+fn crowd<T: IpcTransport<N>, const N: usize>(transport: Transport, count: usize) {
     raise_limit();
     let bytes = [CAPACITY, 2 * CAPACITY].map(|capacity| {
-        let (_offer, address) = C::offer(capacity);
+        let (_accept, address) = T::offer(capacity);
         in_memory(transport, &address)
     });
     let before = resident();
-    let made: Vec<_> = (0..count).map(|_| C::offer(CAPACITY)).collect();
+    let made: Vec<_> = (0..count).map(|_| T::offer(CAPACITY)).collect();
     let half = resident();
     let mut times = Vec::new();
     let opened: Vec<_> = made
         .iter()
         .map(|(_, address)| {
             let start = clock::now();
-            let rx = C::attach(address, CAPACITY);
+            let rx = T::attach(address, CAPACITY);
             times.push((clock::now() - start) as f64);
             rx
         })

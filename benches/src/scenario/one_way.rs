@@ -75,21 +75,21 @@ pub fn worker(args: &mut Orders) {
     }
 }
 
-fn serve<C: IpcTransport<N>, const N: usize>(count: u64) {
-    let (mut tx, mut rx) = ends::serving::<C, N>();
+fn serve<T: IpcTransport<N>, const N: usize>(count: u64) {
+    let (mut tx, mut rx) = ends::serving::<T, N>();
     timed_turns(count, |n| {
         tx.send(&[n; N]);
         rx.receive_one()[0]
     });
 }
 
-fn answer_all<C: IpcTransport<N>, const N: usize>(count: u64, address: &str) {
-    let (mut tx, mut rx) = ends::returning::<C, N>(address);
+fn answer_all<T: IpcTransport<N>, const N: usize>(count: u64, address: &str) {
+    let (mut tx, mut rx) = ends::returning::<T, N>(address);
     turns(count, || tx.send(&rx.receive_one()));
 }
 
-fn both<L: ThreadTransport<N>, const N: usize>(count: u64, core: usize) {
-    let ((mut tx, mut there), (mut back, mut rx)) = (L::pair(CAPACITY), L::pair(CAPACITY));
+fn both<T: ThreadTransport<N>, const N: usize>(count: u64, core: usize) {
+    let ((mut tx, mut there), (mut back, mut rx)) = (T::pair(CAPACITY), T::pair(CAPACITY));
     say("in-process");
     hear();
     std::thread::spawn(move || {

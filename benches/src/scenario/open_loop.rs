@@ -146,23 +146,24 @@ pub fn worker(args: &mut Orders) {
     }
 }
 
-fn send<C: IpcTransport<N>, const N: usize>() {
-    let (offer, address) = C::offer(CAPACITY);
+fn send<T: IpcTransport<N>, const N: usize>() {
+    let (accept, address) = T::offer(CAPACITY);
     say(address);
-    let (mut offer, mut tx, tick) = (Some(offer), None, clock::tick());
+    let tick = clock::tick();
+    let (mut interval, mut count) = order();
+    // The receiver has attached before the first order arrives.
+    let mut tx = accept();
     loop {
-        let (interval, count) = order();
-        // The receiver has attached before the first order arrives.
-        let tx = tx.get_or_insert_with(|| C::accept(offer.take().expect("once")));
-        let interval = (interval / tick) as u64;
+        let pause = (interval / tick) as u64;
         let mut due = clock::ticks();
         for n in 0..count {
             while clock::ticks() < due {}
             let mut message = [0; N];
             (message[0], message[1]) = (due, n);
             tx.send(&message);
-            due += interval;
+            due += pause;
         }
+        (interval, count) = order();
     }
 }
 
@@ -174,8 +175,8 @@ fn order() -> (f64, u64) {
 }
 
 /// Reports how late messages were, or the throughput in Mmsg/s.
-fn receive<C: IpcTransport<N>, const N: usize>(address: &str) {
-    let (mut rx, tick) = (C::attach(address, CAPACITY), clock::tick());
+fn receive<T: IpcTransport<N>, const N: usize>(address: &str) {
+    let (mut rx, tick) = (T::attach(address, CAPACITY), clock::tick());
     let mut latency = Histogram::<u64>::new_with_max(LONGEST, 3).expect("three digits");
     let mut message = [0; N];
     say("ready");

@@ -153,16 +153,16 @@ pub fn worker(args: &mut Orders) {
     }
 }
 
-fn serve<C: IpcTransport<N>, const N: usize>(span: u64) {
-    let (mut tx, mut rx) = ends::serving::<C, N>();
+fn serve<T: IpcTransport<N>, const N: usize>(span: u64) {
+    let (mut tx, mut rx) = ends::serving::<T, N>();
     timed_turns(span, |n| {
         tx.send(&[n; N]);
         rx.receive_one()[0]
     });
 }
 
-fn answer_all<C: IpcTransport<N>, const N: usize>(address: &str) {
-    let (mut tx, mut rx) = ends::returning::<C, N>(address);
+fn answer_all<T: IpcTransport<N>, const N: usize>(address: &str) {
+    let (mut tx, mut rx) = ends::returning::<T, N>(address);
     loop {
         hear();
         answer(&mut tx, &mut rx);
@@ -180,8 +180,8 @@ fn answer<const N: usize>(tx: &mut impl Send<N>, rx: &mut impl Receive<N>) {
     }
 }
 
-fn both<L: ThreadTransport<N>, const N: usize>(span: u64, core: usize) {
-    let ((mut tx, mut there), (mut back, mut rx)) = (L::pair(CAPACITY), L::pair(CAPACITY));
+fn both<T: ThreadTransport<N>, const N: usize>(span: u64, core: usize) {
+    let ((mut tx, mut there), (mut back, mut rx)) = (T::pair(CAPACITY), T::pair(CAPACITY));
     say("in-process");
     hear();
     let (go, told) = std::sync::mpsc::channel();

@@ -140,10 +140,10 @@ struct Task {
 }
 
 /// Runs one side for the largest messages, which few transports support.
-fn large<C: IpcTransport<{ bandwidth::LARGEST / 8 }>>(role: &str, task: Task, args: &mut Orders) {
+fn large<T: IpcTransport<{ bandwidth::LARGEST / 8 }>>(role: &str, task: Task, args: &mut Orders) {
     match role {
-        "send" => send::<C, _>(task),
-        "receive" => receive::<C, _>(task, &args.next::<String>()),
+        "send" => send::<T, _>(task),
+        "receive" => receive::<T, _>(task, &args.next::<String>()),
         other => panic!("unknown role: {other}"),
     }
 }
@@ -159,13 +159,12 @@ fn work<const N: usize>(role: &str, transport: Transport, task: Task, args: &mut
     }
 }
 
-fn send<C: IpcTransport<N>, const N: usize>(task: Task) {
-    let (offer, address) = C::offer(task.capacity);
+fn send<T: IpcTransport<N>, const N: usize>(task: Task) {
+    let (accept, address) = T::offer(task.capacity);
     say(address);
-    let mut tx = None;
-    let mut offer = Some(offer);
+    let (mut tx, mut accept) = (None, Some(accept));
     // The receiver has attached by the time `go` arrives.
-    let mut accept = || C::accept(offer.take().expect("once"));
+    let mut accept = || (accept.take().expect("once"))();
     if task.batches {
         let mut places = vec![[0; N]; BATCH];
         turns(task.count, |sequence| {
@@ -192,8 +191,8 @@ fn send_batches<const N: usize>(
     }
 }
 
-fn receive<C: IpcTransport<N>, const N: usize>(task: Task, address: &str) {
-    receive_all(task, C::attach(address, task.capacity), |_| {});
+fn receive<T: IpcTransport<N>, const N: usize>(task: Task, address: &str) {
+    receive_all(task, T::attach(address, task.capacity), |_| {});
 }
 
 /// Runs the receiver; `begin` is called with the sequence of each turn.
@@ -225,8 +224,8 @@ fn receive_all<const N: usize>(
     }
 }
 
-fn both<L: ThreadTransport<N>, const N: usize>(task: Task) {
-    let (mut tx, rx) = L::pair(task.capacity);
+fn both<T: ThreadTransport<N>, const N: usize>(task: Task) {
+    let (mut tx, rx) = T::pair(task.capacity);
     let (go, told) = mpsc::channel();
     std::thread::spawn(move || {
         worker::pin(task.core);

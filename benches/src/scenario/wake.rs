@@ -74,10 +74,10 @@ const WARM_UP: u64 = 5;
 
 /// Runs the sender: on `go`, it sends its clock after each pause.
 fn send<T: IpcTransport<N>, const N: usize>(count: u64) {
-    let (offer, address) = T::offer(CAPACITY);
+    let (accept, address) = T::offer(CAPACITY);
     say(address);
     hear();
-    let mut tx = T::accept(offer);
+    let mut tx = accept();
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     loop {
         for _ in 0..count + WARM_UP {

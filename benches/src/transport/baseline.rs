@@ -249,18 +249,13 @@ impl SingleLine {
 pub struct Baseline;
 
 impl<const N: usize> IpcTransport<N> for Baseline {
-    type Offer = Producer<[u64; N]>;
     type Tx = Producer<[u64; N]>;
     type Rx = Consumer<[u64; N]>;
 
-    fn offer(capacity: usize) -> (Self::Offer, String) {
+    fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String) {
         let tx = Producer::create(capacity);
         let address = tx.address();
-        (tx, address)
-    }
-
-    fn accept(offer: Self::Offer) -> Self::Tx {
-        offer
+        (|| tx, address)
     }
 
     fn attach(address: &str, capacity: usize) -> Self::Rx {
@@ -300,18 +295,13 @@ pub struct CacheLine;
 pub struct Watched(SingleLine, u64);
 
 impl<const N: usize> IpcTransport<N> for CacheLine {
-    type Offer = SingleLine;
     type Tx = SingleLine;
     type Rx = Watched;
 
-    fn offer(_: usize) -> (Self::Offer, String) {
+    fn offer(_: usize) -> (impl FnOnce() -> Self::Tx, String) {
         let line = SingleLine::create();
         let address = line.address();
-        (line, address)
-    }
-
-    fn accept(offer: Self::Offer) -> Self::Tx {
-        offer
+        (|| line, address)
     }
 
     fn attach(address: &str, _: usize) -> Self::Rx {

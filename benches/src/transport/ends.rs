@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use sysvring_support::worker::{Worker, hear, say};
 
@@ -84,6 +85,12 @@ pub fn poll_until_some<T>(mut poll: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Returns a name that nothing on this machine has.
+pub fn fresh_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("sysvring-bench-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed))
+}
+
 /// Starts this executable again, pinned to a processor, with arguments.
 pub fn worker(core: usize, args: &[&dyn ToString]) -> io::Result<Worker> {
     Worker::start(&[&[&core as &dyn ToString], args].concat())
@@ -137,18 +144,18 @@ pub fn turn<const F: usize>((sender, receiver): &mut Pair) -> io::Result<[f64; F
 
 /// Opens both ends on the initiating side.
 pub fn serving<T: IpcTransport<N>, const N: usize>() -> (T::Tx, T::Rx) {
-    let (offer, address) = T::offer(CAPACITY);
+    let (accept, address) = T::offer(CAPACITY);
     say(address);
     let back = hear();
-    (T::accept(offer), T::attach(&back, CAPACITY))
+    (accept(), T::attach(&back, CAPACITY))
 }
 
 /// Opens both ends on the answering side.
 pub fn returning<T: IpcTransport<N>, const N: usize>(address: &str) -> (T::Tx, T::Rx) {
     let rx = T::attach(address, CAPACITY);
-    let (offer, address) = T::offer(CAPACITY);
+    let (accept, address) = T::offer(CAPACITY);
     say(address);
-    (T::accept(offer), rx)
+    (accept(), rx)
 }
 
 /// Stands by, because both sides run as threads of the other worker.

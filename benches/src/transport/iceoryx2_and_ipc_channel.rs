@@ -1,7 +1,5 @@
 //! Competitors that take minutes to build.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-
 use iceoryx2::node::{Node, NodeBuilder};
 use iceoryx2::port::listener::Listener;
 use iceoryx2::port::notifier::Notifier;
@@ -13,14 +11,9 @@ use iceoryx2::service::port_factory::{event, publish_subscribe::PortFactory};
 use ipc_channel::ipc::{self, IpcBytesReceiver, IpcBytesSender, IpcOneShotServer, IpcSender};
 use sysvring::zerocopy::IntoBytes;
 
-use crate::transport::ends::poll_until_some;
+use crate::transport::ends::{fresh_name, poll_until_some};
 use crate::transport::traits::{IpcTransport, Receive, Send};
 use crate::workload::stream_workload::write;
-
-fn fresh_name() -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!("competitors/{}/{}", std::process::id(), NEXT.fetch_add(1, Relaxed))
-}
 
 /// Publish and subscribe, one of each. The publisher waits for room; the subscriber polls, as
 /// iceoryx2's own benchmark does.
@@ -60,11 +53,10 @@ pub fn clean_up() {
 }
 
 impl<const N: usize> IpcTransport<N> for Iceoryx2 {
-    type Offer = Self::Tx;
     type Tx = Endpoint<Publisher<Service, [u64; N], ()>, N>;
     type Rx = Endpoint<Subscriber<Service, [u64; N], ()>, N>;
 
-    fn offer(capacity: usize) -> (Self::Offer, String) {
+    fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String) {
         let name = fresh_name();
         let tx = open(&name, capacity, |service| {
             let publisher = service
@@ -72,11 +64,7 @@ impl<const N: usize> IpcTransport<N> for Iceoryx2 {
                 .backpressure_strategy(BackpressureStrategy::RetryUntilDelivered);
             publisher.create().expect("a publisher")
         });
-        (tx, name)
-    }
-
-    fn accept(offer: Self::Offer) -> Self::Tx {
-        offer
+        (|| tx, name)
     }
 
     fn attach(address: &str, capacity: usize) -> Self::Rx {
@@ -139,20 +127,16 @@ fn signalled<P, S, const N: usize>(
 }
 
 impl<const N: usize> IpcTransport<N> for Iceoryx2Events {
-    type Offer = Self::Tx;
     type Tx = Signalled<Publisher<Service, [u64; N], ()>, Notifier<Service>, N>;
     type Rx = Signalled<Subscriber<Service, [u64; N], ()>, Listener<Service>, N>;
 
-    fn offer(capacity: usize) -> (Self::Offer, String) {
-        let (end, name) = Iceoryx2::offer(capacity);
+    fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String) {
+        let (accept, name) = Iceoryx2::offer(capacity);
         let notifier = |service: &event::PortFactory<Service>| {
             service.notifier_builder().create().expect("a notifier")
         };
-        (signalled(end, &name, notifier), name)
-    }
-
-    fn accept(offer: Self::Offer) -> Self::Tx {
-        offer
+        let tx = signalled(accept(), &name, notifier);
+        (|| tx, name)
     }
 
     fn attach(address: &str, capacity: usize) -> Self::Rx {
@@ -186,16 +170,12 @@ impl<const N: usize> Receive<N>
 pub struct IpcChannel;
 
 impl<const N: usize> IpcTransport<N> for IpcChannel {
-    type Offer = IpcOneShotServer<IpcBytesSender>;
     type Tx = IpcBytesSender;
     type Rx = IpcBytesReceiver;
 
-    fn offer(_: usize) -> (Self::Offer, String) {
-        IpcOneShotServer::new().expect("a server")
-    }
-
-    fn accept(offer: Self::Offer) -> IpcBytesSender {
-        offer.accept().expect("a connection").1
+    fn offer(_: usize) -> (impl FnOnce() -> Self::Tx, String) {
+        let (server, address) = IpcOneShotServer::<IpcBytesSender>::new().expect("a server");
+        (|| server.accept().expect("a connection").1, address)
     }
 
     fn attach(address: &str, _: usize) -> IpcBytesReceiver {

@@ -2,10 +2,10 @@
 
 use std::ffi::CString;
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use sysvring::zerocopy::IntoBytes;
 
+use crate::transport::ends::fresh_name;
 use crate::transport::traits::{IpcTransport, Receive, Send};
 
 /// The type of all messages.
@@ -31,19 +31,14 @@ pub fn remove_sysv(address: &str) {
 }
 
 impl<const N: usize> IpcTransport<N> for SysV {
-    type Offer = Queue;
     type Tx = Queue;
     type Rx = Queue;
 
-    fn offer(_: usize) -> (Queue, String) {
+    fn offer(_: usize) -> (impl FnOnce() -> Self::Tx, String) {
         // SAFETY: numbers only.
         let id = unsafe { libc::msgget(libc::IPC_PRIVATE, 0o600) };
         assert!(id >= 0, "msgget: {}", io::Error::last_os_error());
-        (Queue(id), id.to_string())
-    }
-
-    fn accept(offer: Queue) -> Queue {
-        offer
+        (move || Queue(id), id.to_string())
     }
 
     fn attach(address: &str, _: usize) -> Queue {
@@ -104,18 +99,13 @@ fn open(name: &str, size: Option<usize>) -> Descriptor {
 }
 
 impl<const N: usize> IpcTransport<N> for Posix {
-    type Offer = Descriptor;
     type Tx = Descriptor;
     type Rx = Descriptor;
 
-    fn offer(_: usize) -> (Descriptor, String) {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("/competitors-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
-        (open(&name, Some(N * 8)), name)
-    }
-
-    fn accept(offer: Descriptor) -> Descriptor {
-        offer
+    fn offer(_: usize) -> (impl FnOnce() -> Self::Tx, String) {
+        let name = format!("/{}", fresh_name());
+        let tx = open(&name, Some(N * 8));
+        (|| tx, name)
     }
 
     fn attach(address: &str, _: usize) -> Descriptor {

@@ -6,10 +6,10 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use sysvring::zerocopy::IntoBytes;
 
+use crate::transport::ends::fresh_name;
 use crate::transport::traits::{IpcTransport, Receive, Send};
 
 /// An end that is a file.
@@ -44,19 +44,14 @@ impl<F: Read, const N: usize> Receive<N> for Stream<F> {
 pub struct Pipe;
 
 impl<const N: usize> IpcTransport<N> for Pipe {
-    type Offer = PipeWriter;
     type Tx = Stream<PipeWriter>;
     type Rx = Stream<File>;
 
-    fn offer(_: usize) -> (PipeWriter, String) {
+    fn offer(_: usize) -> (impl FnOnce() -> Self::Tx, String) {
         let (_, writer) = pipe().expect("a pipe");
         // The path leads to the pipe; the mode of the open selects the end.
         let address = format!("/proc/{}/fd/{}", std::process::id(), writer.as_raw_fd());
-        (writer, address)
-    }
-
-    fn accept(offer: PipeWriter) -> Self::Tx {
-        Stream(offer)
+        (|| Stream(writer), address)
     }
 
     fn attach(address: &str, _: usize) -> Self::Rx {
@@ -74,8 +69,7 @@ impl Unix {
 
     /// Creates a listening socket and returns its name.
     pub fn listen() -> (UnixListener, String) {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("competitors-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
+        let name = fresh_name();
         (UnixListener::bind_addr(&Unix::address(&name)).expect("a socket"), name)
     }
 
@@ -85,16 +79,12 @@ impl Unix {
 }
 
 impl<const N: usize> IpcTransport<N> for Unix {
-    type Offer = UnixListener;
     type Tx = Stream<UnixStream>;
     type Rx = Stream<UnixStream>;
 
-    fn offer(_: usize) -> (UnixListener, String) {
-        Unix::listen()
-    }
-
-    fn accept(offer: UnixListener) -> Self::Tx {
-        Stream(offer.accept().expect("a connection").0)
+    fn offer(_: usize) -> (impl FnOnce() -> Self::Tx, String) {
+        let (listener, address) = Unix::listen();
+        (move || Stream(listener.accept().expect("a connection").0), address)
     }
 
     fn attach(address: &str, _: usize) -> Self::Rx {
@@ -106,20 +96,18 @@ impl<const N: usize> IpcTransport<N> for Unix {
 pub struct Tcp;
 
 impl<const N: usize> IpcTransport<N> for Tcp {
-    type Offer = TcpListener;
     type Tx = Stream<TcpStream>;
     type Rx = Stream<TcpStream>;
 
-    fn offer(_: usize) -> (TcpListener, String) {
+    fn offer(_: usize) -> (impl FnOnce() -> Self::Tx, String) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
         let address = listener.local_addr().expect("its address").to_string();
-        (listener, address)
-    }
-
-    fn accept(offer: TcpListener) -> Self::Tx {
-        let stream = offer.accept().expect("a connection").0;
-        stream.set_nodelay(true).expect("no delay");
-        Stream(stream)
+        let accept = move || {
+            let stream = listener.accept().expect("a connection").0;
+            stream.set_nodelay(true).expect("no delay");
+            Stream(stream)
+        };
+        (accept, address)
     }
 
     fn attach(address: &str, _: usize) -> Self::Rx {

@@ -36,22 +36,17 @@ pub fn same_memory(address: &str) -> File {
 pub struct Shaq;
 
 impl<const N: usize> IpcTransport<N> for Shaq {
-    type Offer = (spsc::Producer<[u64; N]>, File);
     type Tx = (spsc::Producer<[u64; N]>, File);
     type Rx = spsc::Consumer<[u64; N]>;
 
-    fn offer(capacity: usize) -> (Self::Offer, String) {
+    fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String) {
         let len = spsc::minimum_file_size::<[u64; N]>(capacity);
         let file = anonymous_memory(len);
         // SAFETY: created here, once; the other end uses the same type, which consists of plain
         // words.
         let tx = unsafe { spsc::Producer::create(&file, len) }.expect("a producer");
         let address = address(&file);
-        ((tx, file), address)
-    }
-
-    fn accept(offer: Self::Offer) -> Self::Tx {
-        offer
+        (|| (tx, file), address)
     }
 
     fn attach(address: &str, _: usize) -> Self::Rx {
@@ -105,16 +100,11 @@ pub struct ShaqBlocking;
 pub struct Blocking<const N: usize>(spsc::Consumer<[u64; N]>);
 
 impl<const N: usize> IpcTransport<N> for ShaqBlocking {
-    type Offer = <Shaq as IpcTransport<N>>::Offer;
     type Tx = <Shaq as IpcTransport<N>>::Tx;
     type Rx = Blocking<N>;
 
-    fn offer(capacity: usize) -> (Self::Offer, String) {
+    fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String) {
         Shaq::offer(capacity)
-    }
-
-    fn accept(offer: Self::Offer) -> Self::Tx {
-        <Shaq as IpcTransport<N>>::accept(offer)
     }
 
     fn attach(address: &str, capacity: usize) -> Self::Rx {

@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
 
 use ipmpsc::SharedRingBuffer;
@@ -13,6 +12,7 @@ use sysvring::zerocopy::IntoBytes;
 use uds::UnixStreamExt;
 use zerocopy_03 as zerocopy;
 
+use crate::transport::ends::fresh_name;
 use crate::transport::pipes_and_sockets::Unix;
 use crate::transport::traits::{IpcTransport, Receive, Send};
 
@@ -39,11 +39,10 @@ pub struct ShmemIpc;
 const DESCRIPTORS: usize = 3;
 
 impl<const N: usize> IpcTransport<N> for ShmemIpc {
-    type Offer = Self::Tx;
     type Tx = sharedring::Sender<Words<N>>;
     type Rx = sharedring::Receiver<Words<N>>;
 
-    fn offer(capacity: usize) -> (Self::Offer, String) {
+    fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String) {
         let tx = sharedring::Sender::new(capacity).expect("a sender");
         let own = [tx.memfd().as_file(), tx.empty_signal(), tx.full_signal()];
         let own = own.map(|file| file.try_clone().expect("another descriptor"));
@@ -53,11 +52,7 @@ impl<const N: usize> IpcTransport<N> for ShmemIpc {
             let descriptors = own.each_ref().map(AsRawFd::as_raw_fd);
             stream.send_fds(b"ring", &descriptors).expect("send descriptors");
         });
-        (tx, address)
-    }
-
-    fn accept(offer: Self::Offer) -> Self::Tx {
-        offer
+        (|| tx, address)
     }
 
     fn attach(address: &str, capacity: usize) -> Self::Rx {
@@ -138,22 +133,15 @@ pub struct Ipmpsc;
 const ENVELOPE: usize = 16;
 
 impl<const N: usize> IpcTransport<N> for Ipmpsc {
-    type Offer = ipmpsc::Sender;
     type Tx = ipmpsc::Sender;
     type Rx = ipmpsc::Receiver;
 
-    fn offer(capacity: usize) -> (ipmpsc::Sender, String) {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
+    fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String) {
         // Its files are mapped, so they are placed in memory.
-        let address =
-            format!("/dev/shm/competitors-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
+        let address = format!("/dev/shm/{}", fresh_name());
         let bytes = u32::try_from(capacity * (N * 8 + ENVELOPE)).expect("not so large");
         let ring = SharedRingBuffer::create(&address, bytes).expect("a ring");
-        (ipmpsc::Sender::new(ring), address)
-    }
-
-    fn accept(offer: ipmpsc::Sender) -> ipmpsc::Sender {
-        offer
+        (|| ipmpsc::Sender::new(ring), address)
     }
 
     fn attach(address: &str, _: usize) -> ipmpsc::Receiver {

@@ -1,9 +1,8 @@
 //! sysvring's own channels.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-
 use sysvring::{Lifetime, Options, Wait, mpmc, spsc};
 
+use crate::transport::ends::fresh_name;
 use crate::transport::traits::{IpcTransport, Receive, Send};
 use crate::workload::stream_workload::write;
 
@@ -32,16 +31,12 @@ fn attach<const N: usize>(wait: Wait, address: &str) -> spsc::Receiver<[u64; N]>
 }
 
 impl<const STRATEGY: usize, const N: usize> IpcTransport<N> for WithWait<STRATEGY> {
-    type Offer = spsc::Sender<[u64; N]>;
     type Tx = spsc::Sender<[u64; N]>;
     type Rx = spsc::Receiver<[u64; N]>;
 
-    fn offer(capacity: usize) -> (Self::Offer, String) {
-        create(STRATEGIES[STRATEGY], capacity)
-    }
-
-    fn accept(offer: Self::Offer) -> Self::Tx {
-        offer
+    fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String) {
+        let (tx, id) = create(STRATEGIES[STRATEGY], capacity);
+        (|| tx, id)
     }
 
     fn attach(address: &str, _: usize) -> Self::Rx {
@@ -81,16 +76,12 @@ pub struct ByValue;
 pub struct ByValueReceiver<const N: usize>(spsc::Receiver<[u64; N]>);
 
 impl<const N: usize> IpcTransport<N> for ByValue {
-    type Offer = spsc::Sender<[u64; N]>;
     type Tx = spsc::Sender<[u64; N]>;
     type Rx = ByValueReceiver<N>;
 
-    fn offer(capacity: usize) -> (Self::Offer, String) {
-        create(Wait::Balanced, capacity)
-    }
-
-    fn accept(offer: Self::Offer) -> Self::Tx {
-        offer
+    fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String) {
+        let (tx, id) = create(Wait::Balanced, capacity);
+        (|| tx, id)
     }
 
     fn attach(address: &str, _: usize) -> Self::Rx {
@@ -117,19 +108,14 @@ impl<const N: usize> Receive<N> for ByValueReceiver<N> {
 pub struct Named;
 
 impl<const N: usize> IpcTransport<N> for Named {
-    type Offer = spsc::Sender<[u64; N]>;
     type Tx = spsc::Sender<[u64; N]>;
     type Rx = spsc::Receiver<[u64; N]>;
 
-    fn offer(capacity: usize) -> (Self::Offer, String) {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("competitors-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
+    fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String) {
+        let name = fresh_name();
         let options = Options::named(&*name).lifetime(Lifetime::LastMember).capacity(capacity);
-        (options.create().expect("a channel"), name)
-    }
-
-    fn accept(offer: Self::Offer) -> Self::Tx {
-        offer
+        let tx: Self::Tx = options.create().expect("a channel");
+        (|| tx, name)
     }
 
     fn attach(address: &str, _: usize) -> Self::Rx {
@@ -141,19 +127,14 @@ impl<const N: usize> IpcTransport<N> for Named {
 pub struct Mpmc;
 
 impl<const N: usize> IpcTransport<N> for Mpmc {
-    type Offer = mpmc::Sender<[u64; N]>;
     type Tx = mpmc::Sender<[u64; N]>;
     type Rx = mpmc::Receiver<[u64; N]>;
 
-    fn offer(capacity: usize) -> (Self::Offer, String) {
+    fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String) {
         let tx: mpmc::Sender<[u64; N]> =
             Options::private().capacity(capacity).create().expect("a channel");
         let id = tx.id().to_string();
-        (tx, id)
-    }
-
-    fn accept(offer: Self::Offer) -> Self::Tx {
-        offer
+        (|| tx, id)
     }
 
     fn attach(address: &str, _: usize) -> Self::Rx {
@@ -187,19 +168,14 @@ pub type Huge = InPlaceWith<true>;
 pub struct InPlaceEnd<E>(E);
 
 impl<const HUGE: bool, const N: usize> IpcTransport<N> for InPlaceWith<HUGE> {
-    type Offer = Self::Tx;
     type Tx = InPlaceEnd<spsc::Sender<[u64; N]>>;
     type Rx = InPlaceEnd<spsc::Receiver<[u64; N]>>;
 
-    fn offer(capacity: usize) -> (Self::Offer, String) {
+    fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String) {
         let options = Options::private().capacity(capacity).huge_pages(HUGE);
         let tx: spsc::Sender<[u64; N]> = options.create().expect("a channel");
         let id = tx.id().to_string();
-        (InPlaceEnd(tx), id)
-    }
-
-    fn accept(offer: Self::Offer) -> Self::Tx {
-        offer
+        (|| InPlaceEnd(tx), id)
     }
 
     fn attach(address: &str, _: usize) -> Self::Rx {

@@ -10,17 +10,12 @@ pub const BATCH: usize = 16;
 /// An SPSC transport between processes, for messages of `N` words. The sender's process offers, the
 /// receiver's process attaches.
 pub trait IpcTransport<const N: usize> {
-    /// The state before the receiver attaches.
-    type Offer;
     type Tx: Send<N>;
     type Rx: Receive<N>;
 
-    /// Creates it, with this capacity where it is configurable, and returns the address at which
-    /// the receiver attaches.
-    fn offer(capacity: usize) -> (Self::Offer, String);
-
-    /// Returns the sending end once the receiver has attached.
-    fn accept(offer: Self::Offer) -> Self::Tx;
+    /// Creates it, with this capacity where it is configurable. Returns a function that returns the
+    /// sending end once the receiver has attached, and the address at which it attaches.
+    fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String);
 
     /// Attaches the receiving end, of the same capacity.
     fn attach(address: &str, capacity: usize) -> Self::Rx;

@@ -8,7 +8,6 @@
 
 use std::hint::spin_loop;
 use std::io;
-use std::marker::PhantomData;
 use std::sync::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -54,9 +53,7 @@ impl Segment {
         assert!(start.addr() != usize::MAX, "shmat: {}", io::Error::last_os_error());
         Segment { start, id }
     }
-}
 
-impl Segment {
     /// Returns the address at which it is attached.
     #[inline(always)]
     pub fn start(&self) -> *mut u8 {
@@ -76,7 +73,7 @@ impl Drop for Segment {
 }
 
 /// One end of a ring.
-struct Endpoint<M> {
+struct Endpoint<const N: usize> {
     segment: Segment,
     /// Own index: the next position to write or to read.
     next: u64,
@@ -84,18 +81,12 @@ struct Endpoint<M> {
     seen: u64,
     /// Slots, a power of two.
     capacity: u64,
-    message: PhantomData<M>,
 }
 
-impl<M: Copy> Endpoint<M> {
-    fn new(segment: Segment, capacity: usize) -> Endpoint<M> {
+impl<const N: usize> Endpoint<N> {
+    fn new(segment: Segment, capacity: usize) -> Self {
         assert!(capacity.is_power_of_two());
-        Endpoint { segment, next: 0, seen: 0, capacity: capacity as u64, message: PhantomData }
-    }
-
-    /// Returns the length of the segment.
-    const fn len(capacity: usize) -> usize {
-        size_of::<Indexes>() + capacity * size_of::<M>()
+        Endpoint { segment, next: 0, seen: 0, capacity: capacity as u64 }
     }
 
     #[inline(always)]
@@ -106,220 +97,159 @@ impl<M: Copy> Endpoint<M> {
     }
 
     #[inline(always)]
-    fn slot(&self) -> *mut M {
+    fn slot(&self) -> *mut [u64; N] {
         let index = (self.next & (self.capacity - 1)) as usize;
-        // SAFETY: `len` includes `capacity` slots after the indexes.
-        unsafe { self.segment.start.add(size_of::<Indexes>()).cast::<M>().add(index) }
-    }
-}
-
-/// The sending end.
-pub struct Producer<M>(Endpoint<M>);
-
-impl<M: Copy> Producer<M> {
-    pub fn create(capacity: usize) -> Producer<M> {
-        Producer(Endpoint::new(Segment::create(Endpoint::<M>::len(capacity)), capacity))
+        // SAFETY: the segment has `capacity` slots after the indexes.
+        unsafe { self.segment.start.add(size_of::<Indexes>()).cast::<[u64; N]>().add(index) }
     }
 
-    pub fn address(&self) -> String {
-        self.0.segment.id.to_string()
-    }
-
+    /// Waits until there is room for `n` messages.
     #[inline(always)]
-    pub fn send(&mut self, message: &M) {
-        let end = &mut self.0;
-        while end.next - end.seen == end.capacity {
-            end.seen = end.indexes().head.0.load(Acquire);
-            if end.next - end.seen == end.capacity {
+    fn await_room(&mut self, n: u64) {
+        while self.next + n - self.seen > self.capacity {
+            self.seen = self.indexes().head.0.load(Acquire);
+            if self.next + n - self.seen > self.capacity {
                 spin_loop();
             }
         }
-        // SAFETY: the slot is within the segment, aligned to 8 like every `M` here, and released by
-        // the consumer.
-        unsafe { end.slot().copy_from_nonoverlapping(message, 1) };
-        end.next += 1;
-        end.indexes().tail.0.store(end.next, Release);
     }
 
-    /// Sends a batch, with one store of the index.
+    /// Waits until there is a message.
     #[inline(always)]
-    pub fn send_batch(&mut self, messages: &[M]) {
-        let end = &mut self.0;
-        let last = end.next + messages.len() as u64;
-        while last - end.seen > end.capacity {
-            end.seen = end.indexes().head.0.load(Acquire);
-            if last - end.seen > end.capacity {
+    fn await_message(&mut self) {
+        while self.next == self.seen {
+            self.seen = self.indexes().tail.0.load(Acquire);
+            if self.next == self.seen {
                 spin_loop();
             }
         }
-        for message in messages {
-            // SAFETY: as in `send`; there is room for all of them.
-            unsafe { end.slot().copy_from_nonoverlapping(message, 1) };
-            end.next += 1;
-        }
-        end.indexes().tail.0.store(end.next, Release);
-    }
-}
-
-/// The receiving end.
-pub struct Consumer<M>(Endpoint<M>);
-
-impl<M: Copy> Consumer<M> {
-    pub fn attach(address: &str, capacity: usize) -> Consumer<M> {
-        Consumer(Endpoint::new(Segment::attach(address.parse().expect("a segment's id")), capacity))
     }
 
+    /// Writes a message into the next slot, for which there is room.
     #[inline(always)]
-    pub fn recv(&mut self, message: &mut M) {
-        let end = &mut self.0;
-        while end.next == end.seen {
-            end.seen = end.indexes().tail.0.load(Acquire);
-            if end.next == end.seen {
-                spin_loop();
-            }
-        }
-        // SAFETY: the slot is within the segment and aligned, and the producer published an `M`
+    fn write(&mut self, message: &[u64; N]) {
+        // SAFETY: the slot is within the segment, aligned to 8, and released by the consumer.
+        unsafe { self.slot().copy_from_nonoverlapping(message, 1) };
+        self.next += 1;
+    }
+
+    /// Reads the next message, which is there.
+    #[inline(always)]
+    fn read(&mut self, place: &mut [u64; N]) {
+        // SAFETY: the slot is within the segment and aligned, and the producer published a message
         // there.
-        unsafe { end.slot().copy_to_nonoverlapping(message, 1) };
-        end.next += 1;
-        end.indexes().head.0.store(end.next, Release);
-    }
-
-    /// Receives the available messages, at least one and at most `places.len()`, with one store of
-    /// the index.
-    #[inline(always)]
-    pub fn recv_batch(&mut self, places: &mut [M]) -> usize {
-        let end = &mut self.0;
-        while end.next == end.seen {
-            end.seen = end.indexes().tail.0.load(Acquire);
-            if end.next == end.seen {
-                spin_loop();
-            }
-        }
-        let many = places.len().min((end.seen - end.next) as usize);
-        for place in &mut places[..many] {
-            // SAFETY: as in `recv`; `many` messages were published.
-            unsafe { end.slot().copy_to_nonoverlapping(place, 1) };
-            end.next += 1;
-        }
-        end.indexes().head.0.store(end.next, Release);
-        many
-    }
-}
-
-/// The lower bound: one word on one cache line. Every message must differ from the last, and may be
-/// sent only after that one was received.
-pub struct SingleLine(Segment);
-
-impl SingleLine {
-    pub fn create() -> SingleLine {
-        SingleLine(Segment::create(size_of::<CachePadded>()))
-    }
-
-    pub fn attach(address: &str) -> SingleLine {
-        SingleLine(Segment::attach(address.parse().expect("a segment's id")))
-    }
-
-    pub fn address(&self) -> String {
-        self.0.id.to_string()
-    }
-
-    #[inline(always)]
-    fn word(&self) -> &AtomicU64 {
-        // SAFETY: every such segment is that long, initially zero, and lives as long as `self`.
-        unsafe { &(*self.0.start.cast::<CachePadded>()).0 }
-    }
-
-    #[inline(always)]
-    pub fn send(&self, word: u64) {
-        self.word().store(word, Release);
-    }
-
-    /// Spins until the word differs from `last`, and returns it.
-    #[inline(always)]
-    pub fn recv(&self, last: u64) -> u64 {
-        while self.word().load(Relaxed) == last {
-            spin_loop();
-        }
-        self.word().load(Acquire)
+        unsafe { self.slot().copy_to_nonoverlapping(place, 1) };
+        self.next += 1;
     }
 }
 
 /// The SPSC baseline: a raw two-index ring.
 pub struct Baseline;
 
+/// The sending end.
+pub struct Producer<const N: usize>(Endpoint<N>);
+
+/// The receiving end.
+pub struct Consumer<const N: usize>(Endpoint<N>);
+
 impl<const N: usize> IpcTransport<N> for Baseline {
-    type Tx = Producer<[u64; N]>;
-    type Rx = Consumer<[u64; N]>;
+    type Tx = Producer<N>;
+    type Rx = Consumer<N>;
 
     fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String) {
-        let tx = Producer::create(capacity);
-        let address = tx.address();
-        (|| tx, address)
+        let segment = Segment::create(size_of::<Indexes>() + capacity * size_of::<[u64; N]>());
+        let address = segment.id.to_string();
+        (move || Producer(Endpoint::new(segment, capacity)), address)
     }
 
     fn attach(address: &str, capacity: usize) -> Self::Rx {
-        Consumer::attach(address, capacity)
+        let segment = Segment::attach(address.parse().expect("a segment's id"));
+        Consumer(Endpoint::new(segment, capacity))
     }
 }
 
-impl<const N: usize> Send<N> for Producer<[u64; N]> {
-    #[inline]
+impl<const N: usize> Send<N> for Producer<N> {
+    #[inline(always)]
     fn send(&mut self, message: &[u64; N]) {
-        Producer::send(self, message);
+        self.0.await_room(1);
+        self.0.write(message);
+        self.0.indexes().tail.0.store(self.0.next, Release);
     }
 
-    #[inline]
+    /// Sends a batch, with one store of the index.
+    #[inline(always)]
     fn send_batch(&mut self, messages: &[[u64; N]]) {
-        Producer::send_batch(self, messages);
+        self.0.await_room(messages.len() as u64);
+        messages.iter().for_each(|message| self.0.write(message));
+        self.0.indexes().tail.0.store(self.0.next, Release);
     }
 }
 
-impl<const N: usize> Receive<N> for Consumer<[u64; N]> {
-    #[inline]
+impl<const N: usize> Receive<N> for Consumer<N> {
+    #[inline(always)]
     fn receive(&mut self, place: &mut [u64; N]) {
-        self.recv(place);
+        self.0.await_message();
+        self.0.read(place);
+        self.0.indexes().head.0.store(self.0.next, Release);
     }
 
-    #[inline]
+    /// Receives a batch, with one store of the index.
+    #[inline(always)]
     fn receive_batch(&mut self, places: &mut Vec<[u64; N]>, most: usize) -> usize {
-        self.recv_batch(&mut places[..most])
+        self.0.await_message();
+        let many = most.min((self.0.seen - self.0.next) as usize);
+        places[..many].iter_mut().for_each(|place| self.0.read(place));
+        self.0.indexes().head.0.store(self.0.next, Release);
+        many
     }
 }
 
 /// One cache line, which holds the first word of a message: the lower bound of communication
-/// between two processors. Only for messages that are answered one by one.
+/// between two processors. Every message must differ from the last, and may be sent only after that
+/// one was received.
 pub struct CacheLine;
 
-/// The receiving end, and the word that it last received.
-pub struct Watched(SingleLine, u64);
+/// One end, and the word that it last received.
+pub struct SingleLine(Segment, u64);
+
+impl SingleLine {
+    #[inline(always)]
+    fn word(&self) -> &AtomicU64 {
+        // SAFETY: every such segment is that long, initially zero, and lives as long as `self`.
+        unsafe { &(*self.0.start.cast::<CachePadded>()).0 }
+    }
+}
 
 impl<const N: usize> IpcTransport<N> for CacheLine {
     type Tx = SingleLine;
-    type Rx = Watched;
+    type Rx = SingleLine;
 
     fn offer(_: usize) -> (impl FnOnce() -> Self::Tx, String) {
-        let line = SingleLine::create();
-        let address = line.address();
-        (|| line, address)
+        let segment = Segment::create(size_of::<CachePadded>());
+        let address = segment.id.to_string();
+        (|| SingleLine(segment, 0), address)
     }
 
     fn attach(address: &str, _: usize) -> Self::Rx {
-        Watched(SingleLine::attach(address), 0)
+        SingleLine(Segment::attach(address.parse().expect("a segment's id")), 0)
     }
 }
 
 impl<const N: usize> Send<N> for SingleLine {
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, message: &[u64; N]) {
-        SingleLine::send(self, message[0]);
+        self.word().store(message[0], Release);
     }
 }
 
-impl<const N: usize> Receive<N> for Watched {
-    #[inline]
+impl<const N: usize> Receive<N> for SingleLine {
+    /// Spins until the word differs from the last one.
+    #[inline(always)]
     fn receive(&mut self, place: &mut [u64; N]) {
-        self.1 = self.0.recv(self.1);
+        while self.word().load(Relaxed) == self.1 {
+            spin_loop();
+        }
+        self.1 = self.word().load(Acquire);
         *place = [self.1; N];
     }
 }

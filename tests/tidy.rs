@@ -62,9 +62,10 @@ fn atomics_come_from_one_place() {
 }
 
 /// The modules of the crate. Each may use those before it.
-const LAYERS: [&str; 19] = [
+const LAYERS: [&str; 20] = [
     "sync", "sysv", "role", "flavor", "layout", "message", "ring", "error", "address", "liveness",
-    "wait", "segment", "os_error", "admin", "options", "endpoint", "open", "spsc", "mpmc",
+    "wait", "protocol", "segment", "os_error", "admin", "options", "endpoint", "open", "spsc",
+    "mpmc",
 ];
 
 /// Returns the modules that a source uses, each with its line, tests and the crate's macros aside.

@@ -36,9 +36,6 @@ const WAKES: u32 = 800;
 /// Maximum number of tokens posted per attempt: other processes can write the count in the segment.
 const THREADS: u32 = 64;
 
-/// Messages between two updates of the line of a member that is never idle.
-const LONG: u64 = 64;
-
 /// A member's attachment to a channel. `Drop` leaves the channel; [`Attachment::leave`] also
 /// reports errors.
 #[derive(Debug)]
@@ -58,9 +55,9 @@ pub(crate) struct Attachment {
     /// `SEATED` until we leave or lose the seat.
     seated: AtomicU32,
     /// How often the other side had been joined when we joined, if it was empty then.
-    unmet: Option<u32>,
+    peer_not_seen: Option<u32>,
     /// The last holder of the seat died in it.
-    inherited: bool,
+    took_over: bool,
     /// Must be last: everything above refers to what is mapped here.
     mapping: Mapping,
 }
@@ -73,7 +70,7 @@ impl Attachment {
         stat: &SegmentStat,
         facts: ChannelInfo,
         mapping: Mapping,
-        unmet: Option<u32>,
+        peer_not_seen: Option<u32>,
         label: &str,
     ) -> Attachment {
         let seat = holder.seat;
@@ -88,8 +85,8 @@ impl Attachment {
             home: ForkGuard::new(),
             key: stat.key,
             seated: AtomicU32::new(SEATED),
-            unmet,
-            inherited: false,
+            peer_not_seen,
+            took_over: false,
             mapping,
         };
         let header = attachment.header();
@@ -98,7 +95,7 @@ impl Attachment {
             header.receivers.require_fences();
             attachment.settle();
         }
-        let inherited = segment::sign(attachment.line(), seat.side, label);
+        let took_over = segment::sign(attachment.line(), seat.side, label);
         let own = attachment.parking();
         own.clear(wait::LEFT);
         own.joins.fetch_add(1, AcqRel);
@@ -108,9 +105,9 @@ impl Attachment {
             Flavor::Mpmc => attachment.ring().holds_messages(),
         };
         if seat.side == Side::Receivers && holds_messages() {
-            attachment.unmet = None;
+            attachment.peer_not_seen = None;
         }
-        attachment.inherited = inherited;
+        attachment.took_over = took_over;
         attachment
     }
 
@@ -149,7 +146,8 @@ impl Attachment {
         self.parking_of(self.seat.side.other())
     }
 
-    fn parking_of(&self, side: Side) -> &Parking {
+    #[inline(always)]
+    pub(crate) fn parking_of(&self, side: Side) -> &Parking {
         match side {
             Side::Senders => &self.header().senders,
             Side::Receivers => &self.header().receivers,
@@ -171,17 +169,6 @@ impl Attachment {
         WaitSite { gate: self, parking: self.parking(), table, holder: self.holder }
     }
 
-    /// Wakes one waiter of a side if any is parked.
-    pub(crate) fn wake(&self, side: Side) -> Result<(), Fault> {
-        wait::waker_fence();
-        let parking = self.parking_of(side);
-        if parking.flags() != 0 && wait::wake(self, parking, side)? {
-            // A wrapping add: the segment may contain any value.
-            self.line().wakes.fetch_add(1, Relaxed);
-        }
-        Ok(())
-    }
-
     /// Makes the waiting threads of this member poll again: the handle is stopped. Another member,
     /// which is not concerned, may consume a token, so more are posted until no thread waits.
     pub(crate) fn wake_own_threads(&self) {
@@ -200,8 +187,8 @@ impl Attachment {
     }
 
     /// Returns how often the other side had been joined when we joined, if it was empty then.
-    pub(crate) fn unmet(&self) -> Option<u32> {
-        self.unmet
+    pub(crate) fn peer_not_seen(&self) -> Option<u32> {
+        self.peer_not_seen
     }
 
     /// Returns whether this is a forked child with its parent's handle.
@@ -212,7 +199,7 @@ impl Attachment {
 
     /// Returns whether the last holder of our seat died in it, possibly with messages in flight.
     pub(crate) fn took_over_from_dead(&self) -> bool {
-        self.inherited
+        self.took_over
     }
 
     /// Stores the position at which our seat continues.
@@ -222,16 +209,17 @@ impl Attachment {
     }
 
     /// Updates our line of the members' table.
-    pub(crate) fn account(&self, position: u64, bytes: u64, parks: u64) {
+    pub(crate) fn update_stats(&self, position: u64, messages: u64, bytes: u64, parks: u64) {
         let line = self.line();
+        line.messages.store(messages, Relaxed);
         line.position.store(position, Relaxed);
         line.bytes.store(bytes, Relaxed);
         line.parks.store(parks, Relaxed);
     }
 
-    /// Returns whether our line contains a position long before this one.
-    pub(crate) fn is_behind(&self, position: u64) -> bool {
-        position.wrapping_sub(self.line().position.load(Relaxed)) >= LONG
+    /// Returns whether our line contains a position that is `by` or more before this one.
+    pub(crate) fn lags(&self, position: u64, by: u64) -> bool {
+        position.wrapping_sub(self.line().position.load(Relaxed)) >= by
     }
 
     /// Gives the seat back, and removes the channel if this was the last member and the channel

@@ -1,7 +1,162 @@
-//! One handle's end of a channel: its mapping, its seat, and what it knows of the other members.
+//! One handle's end of a channel, of either flavor: its mapping, its seat, the fault that stopped
+//! it, its statistics, and what it knows of the other members.
 
 pub(crate) mod attachment;
-pub(crate) mod flush;
-pub(crate) mod mpmc;
-pub(crate) mod spsc;
+pub(crate) mod deaths;
+mod liveness;
+pub(crate) mod peer;
 mod stop;
+
+use crate::address::ChannelId;
+use crate::admin::stat::Stat;
+use crate::endpoint::attachment::Attachment;
+use crate::endpoint::stop::HandleGate;
+use crate::error::{Error, Fault};
+use crate::flavor::Flavor;
+use crate::layout;
+use crate::options::Options;
+use crate::protocol::Liveness;
+use crate::ring::geometry::Geometry;
+use crate::role::Side;
+use crate::sync::plain::Ordering::Relaxed;
+use crate::sync::plain::{AtomicU32, AtomicU64};
+use crate::wait;
+use crate::wait::adaptive_spin::{Wait, WaitPolicy};
+use crate::wait::backoff::ReceiverBackoff;
+use crate::wait::blocking::Throttle;
+
+/// The end of a channel that belongs to one member. An MPMC handle shares it between all threads of
+/// its process.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    gate: HandleGate,
+    messages: AtomicU64,
+    bytes: AtomicU64,
+    /// The policy of every wait, except for the estimate.
+    policy: WaitPolicy,
+    /// What all threads learnt from their waits: the bits of a `SpinEstimate`.
+    estimate: AtomicU64,
+    parks: AtomicU64,
+    backoff: ReceiverBackoff,
+    liveness_throttle: Throttle,
+    /// 0 until a member of the other side was seen.
+    peer_seen: AtomicU32,
+    pub(crate) attachment: Attachment,
+}
+
+impl Endpoint {
+    pub(crate) fn new(attachment: Attachment, wait: Wait) -> Endpoint {
+        let policy = WaitPolicy::new(wait);
+        let endpoint = Endpoint {
+            gate: HandleGate::new(),
+            messages: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            estimate: AtomicU64::new(policy.estimate.to_bits()),
+            policy,
+            parks: AtomicU64::new(0),
+            backoff: ReceiverBackoff::new(attachment.geometry()),
+            liveness_throttle: Throttle::default(),
+            peer_seen: AtomicU32::new(u32::from(attachment.peer_not_seen().is_none())),
+            attachment,
+        };
+        // What the last holder of our seat had in flight becomes orphaned before we have anything
+        // in flight.
+        if endpoint.flavor() == Flavor::Mpmc && endpoint.attachment.took_over_from_dead() {
+            endpoint.orphan_slots();
+        }
+        endpoint
+    }
+
+    pub(crate) fn geometry(&self) -> &Geometry {
+        self.attachment.geometry()
+    }
+
+    pub(crate) fn id(&self) -> ChannelId {
+        self.attachment.id
+    }
+
+    /// Returns the state of the channel.
+    pub(crate) fn stat(&self) -> Result<Stat, Error> {
+        self.attachment.stat()
+    }
+
+    /// Returns the options that open another member like this one.
+    pub(crate) fn like_this(&self) -> Options {
+        let line = self.attachment.line();
+        let label = layout::load_text(&line.label, line.label_len.load(Relaxed));
+        Options::id(self.id()).wait(self.policy.wait).label(label)
+    }
+
+    /// Counts messages, all of that length. Not worth a locked instruction: with several threads at
+    /// once, some may be missed.
+    #[inline(always)]
+    pub(crate) fn count(&self, messages: usize, len: usize) {
+        let add = |counter: &AtomicU64, n| counter.store(counter.load(Relaxed) + n, Relaxed);
+        add(&self.messages, messages as u64);
+        add(&self.bytes, (messages * len) as u64);
+    }
+
+    /// Counts the bytes of a message of an SPSC channel, where positions count the messages.
+    #[inline(always)]
+    pub(crate) fn count_bytes(&self, len: usize) {
+        self.bytes.store(self.bytes.load(Relaxed) + len as u64, Relaxed);
+    }
+
+    /// Returns whether this is a forked child with its parent's handle.
+    #[inline(always)]
+    pub(crate) fn is_forked(&self) -> bool {
+        self.attachment.is_forked()
+    }
+
+    /// Stores the statistics for the last time.
+    pub(crate) fn update_stats_final(&self, position: u64) {
+        if self.attachment.owns_seat() {
+            self.update_stats(position);
+        }
+    }
+
+    /// Orphans the slots of guards and loans that were forgotten. Called only by the last handle,
+    /// when no guard or loan of it exists any more.
+    pub(crate) fn release_in_flight(&self) {
+        // A seat that was lost may belong to another member by now.
+        if self.attachment.is_seated() && self.attachment.look_at_lives().is_ok() {
+            self.orphan_slots();
+        }
+    }
+
+    fn orphan_slots(&self) {
+        if self.attachment.ring().orphan_slots(self.attachment.seat.number).is_any() {
+            // An error here recurs in the next call that blocks.
+            let _ = self.wake(Side::Senders);
+            let _ = self.wake(Side::Receivers);
+        }
+    }
+
+    /// Gives the seat back. In an MPMC channel, the last member of a side sets LEFT, for members
+    /// that check without a call.
+    pub(crate) fn leave(&self) -> Result<(), Error> {
+        let side = self.attachment.seat.side;
+        self.attachment.leave()?;
+        if self.flavor() == Flavor::Mpmc && self.attachment.members.is_there(side) == Ok(false) {
+            self.attachment.parking().set(wait::LEFT);
+        }
+        Ok(())
+    }
+
+    /// Leaves the channel, for the last handle of an MPMC member.
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        self.check()?;
+        self.release_in_flight();
+        let left = self.leave();
+        self.stop(Fault::Closed);
+        left
+    }
+
+    /// Closes for the other handles of this member too. The seat is kept until the last of them is
+    /// gone: their guards and loans are in memory that belongs to it.
+    pub(crate) fn close_for_others(&self) -> Result<(), Error> {
+        self.check()?;
+        self.stop(Fault::Closed);
+        Ok(())
+    }
+}

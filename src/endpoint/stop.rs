@@ -9,6 +9,40 @@ use core::cell::UnsafeCell;
 use crate::error::Fault;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::{AtomicU32, Tracked};
+use crate::sysv::fork_guard::SharedForkGuard;
+
+/// Whether a handle can go on. The fast path makes one check for all reasons to stop: the guard
+/// reports a fork in a child, and in every process once the handle was stopped.
+#[derive(Debug)]
+pub(super) struct HandleGate {
+    guard: SharedForkGuard,
+    stop: Stop,
+}
+
+impl HandleGate {
+    pub(super) fn new() -> HandleGate {
+        HandleGate { guard: SharedForkGuard::new(), stop: Stop::new() }
+    }
+
+    /// Returns whether the handle can go on. Relaxed: a thread that notices it one message later
+    /// than another thread has done nothing wrong.
+    #[inline(always)]
+    pub(super) fn is_open(&self) -> bool {
+        !self.guard.forked()
+    }
+
+    /// Returns the reason why the handle was stopped, once it is completely written.
+    pub(super) fn reason(&self) -> Option<Fault> {
+        self.stop.get()
+    }
+
+    /// Stops for `fault`, unless there is a reason already, and returns the reason.
+    pub(super) fn close(&self, fault: Fault) -> Fault {
+        let fault = self.stop.set(fault);
+        self.guard.set_broken();
+        fault
+    }
+}
 
 /// States. One thread moves it from the first to the second, and only that thread to the third.
 const GOING: u32 = 0;
@@ -17,7 +51,7 @@ const STOPPED: u32 = 2;
 
 /// The reason why a handle cannot go on, once there is one.
 #[derive(Debug)]
-pub(super) struct Stop {
+struct Stop {
     state: AtomicU32,
     tracked: Tracked,
     /// Written in state `WRITING`, read in state `STOPPED`.
@@ -29,7 +63,7 @@ pub(super) struct Stop {
 unsafe impl Sync for Stop {}
 
 impl Stop {
-    pub(super) fn new() -> Stop {
+    fn new() -> Stop {
         Stop {
             state: AtomicU32::new(GOING),
             tracked: Tracked::new(),
@@ -37,18 +71,10 @@ impl Stop {
         }
     }
 
-    /// Returns whether there can be a reason: the check of the hot path. Relaxed: a thread that
-    /// notices it one message later than another thread has done nothing wrong.
-    #[inline(always)]
-    pub(super) fn may_be_set(&self) -> bool {
-        self.state.load(Relaxed) != GOING
-    }
-
     /// Returns the reason, once it is completely written.
     #[cold]
-    pub(super) fn get(&self) -> Option<Fault> {
-        // Acquire: `may_be_set` orders nothing, and without this the state could be seen before the
-        // reason that was written for it.
+    fn get(&self) -> Option<Fault> {
+        // Acquire: otherwise the state could be seen before the reason that was written for it.
         (self.state.load(Acquire) == STOPPED).then(|| {
             self.tracked.reading();
             // SAFETY: written before STOPPED was stored, which we acquired, and never again.
@@ -58,7 +84,7 @@ impl Stop {
 
     /// Stops for `fault`, unless there is a reason already, and returns the reason.
     #[cold]
-    pub(super) fn set(&self, fault: Fault) -> Fault {
+    fn set(&self, fault: Fault) -> Fault {
         if self.state.compare_exchange(GOING, WRITING, Relaxed, Relaxed).is_err() {
             return self.get().unwrap_or(fault);
         }
@@ -88,9 +114,7 @@ mod tests {
             let stop = Arc::clone(&stop);
             thread::spawn(move || stop.set(fault))
         });
-        if stop.may_be_set() {
-            assert!(stop.get().is_none_or(|seen| reasons.contains(&seen)));
-        }
+        assert!(stop.get().is_none_or(|seen| reasons.contains(&seen)));
         let told = threads.map(|thread| thread.join().expect("no panic"));
         let first = stop.get().expect("both are done");
         assert!(told.contains(&first), "{told:?}, but {first:?}");
@@ -115,7 +139,6 @@ mod tests {
     fn a_half_written_reason_holds_nobody_up() {
         let stop = Stop::new();
         stop.state.store(WRITING, Relaxed);
-        assert!(stop.may_be_set());
         assert_eq!((stop.get(), stop.set(Fault::Removed)), (None, Fault::Removed));
     }
 }

@@ -1,5 +1,5 @@
-//! Models: the shipped ring and the shipped waiting, with two to four threads, in every order of
-//! their steps.
+//! Models: the shipped rings, the shipped waiting and the shipped handle loop (`protocol`) over a
+//! simulated kernel, with two to four threads, in every order of their steps.
 //!
 //! With `--cfg loom` each model runs under the model checker; without it, the same code runs
 //! repeatedly on real threads, so that it never rots. `docs/design/memory-ordering.md` has the
@@ -21,6 +21,7 @@
 
 mod ends;
 mod harness;
+mod member;
 mod mpmc;
 mod sim_kernel;
 

@@ -28,7 +28,7 @@ fn sender_dies(capacity: usize, messages: u64, step: u32, order: Order) -> bool 
         });
         scene.gate.bury(Side::Senders);
         let mut tx = Sender::new(&scene);
-        let from = tx.producer.position();
+        let from = tx.sending.producer.position();
         assert!(from == told || from == told + 1, "{told} were sent, {from} are there");
         (from..messages).for_each(|_| tx.send());
         lived.is_none()
@@ -134,7 +134,7 @@ fn nobody_receives(capacity: usize, messages: u64, step: u32, order: Order) -> b
     };
     let sender = move || {
         while tx.send_until(Until::Dead) {}
-        (tx.producer.position(), tx.producer.unacknowledged())
+        (tx.sending.producer.position(), tx.sending.producer.unacknowledged())
     };
     let ((sent, kept), (told, died)) = together(sender, receiver);
     let received = sent - kept;

@@ -38,7 +38,7 @@ mod loan;
 mod receiver;
 mod sender;
 
-pub use crate::endpoint::mpmc::Death;
+pub use crate::endpoint::deaths::Death;
 pub use guard::Guard;
 pub use loan::Loan;
 pub use receiver::Receiver;

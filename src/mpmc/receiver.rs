@@ -2,28 +2,30 @@
 
 mod any_length;
 mod by_value;
-mod inner;
-mod taken;
 
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::time::Duration;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::Death;
 use crate::address::ChannelId;
 use crate::admin::stat::Stat;
+use crate::endpoint::Endpoint;
 use crate::endpoint::attachment::Attachment;
-use crate::endpoint::mpmc::Endpoint;
+use crate::endpoint::deaths::Deaths;
 use crate::error::{Error, Fault, RecvError};
 use crate::flavor::Flavor;
 use crate::message::{Message, MessageLayout, is_variable};
 use crate::open::handle::{Handle, sealed::Sealed};
-use crate::ring::mpmc::{Consumer, Held, Snapshot};
+use crate::protocol::mpmc::Receiving;
+use crate::protocol::{Liveness, RecvPort};
+use crate::ring::mpmc::{Consumer, Held};
 use crate::role::Side;
+use crate::segment::Redelivery;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::adaptive_spin::Wait;
-use crate::wait::backoff::ReceiverBackoff;
+use crate::wait::blocking::Blocking;
 
 /// A receiving half of an MPMC channel, opened with [`Options`](crate::Options); it may be shared
 /// between threads and cloned.
@@ -36,20 +38,49 @@ pub struct Receiver<T: Message + ?Sized> {
 /// One member, shared by all clones of its handle.
 #[derive(Debug)]
 struct Inner {
-    consumer: Consumer,
-    backoff: ReceiverBackoff,
-    /// What was known when the last unsuccessful search for messages of dead receivers began.
-    /// Locked only by `try_lock`: a signal handler may receive while it interrupts a search of this
-    /// very handle.
-    searched: Mutex<Option<Snapshot>>,
+    receiving: Receiving,
+    deaths: Deaths,
     /// Must be last: the ring is in its mapping.
     endpoint: Endpoint,
 }
 
+impl Inner {
+    #[inline(always)]
+    fn port(&self) -> RecvPort<'_, &Receiving, Endpoint> {
+        RecvPort { ring: &self.receiving, liveness: &self.endpoint }
+    }
+
+    /// Takes a message.
+    #[inline(always)]
+    fn next(&self, blocking: Blocking) -> Result<Held, RecvError> {
+        let held = self.port().next(blocking)?;
+        self.endpoint.mark_peer_seen();
+        Ok(held)
+    }
+
+    #[inline(always)]
+    fn acknowledge(&self, held: &Held) -> Result<(), RecvError> {
+        if self.endpoint.is_forked() {
+            return Err(Fault::Forked.into());
+        }
+        Ok(self.port().acknowledge(held)?)
+    }
+
+    /// Releases a message that cannot be acknowledged: another receiver gets it.
+    #[cold]
+    fn release(&self, held: &Held) {
+        // In a forked child it is the parent's.
+        if !self.endpoint.is_forked() && self.receiving.consumer.release(held) {
+            // An error here recurs in the next call that blocks.
+            let _ = self.endpoint.wake(Side::Receivers);
+        }
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.endpoint.settle(self.consumer.position());
-        self.endpoint.let_go();
+        self.endpoint.update_stats_final(self.receiving.consumer.position());
+        self.endpoint.release_in_flight();
         // A caller that needs the errors calls `close`.
         let _ = self.endpoint.leave();
     }
@@ -99,9 +130,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// [`RecvError::Timeout`] if no sender joined in time: try again. [`RecvError::Fault`] if the
     /// handle cannot go on.
     pub fn wait_for_peer(&self, timeout: Duration) -> Result<(), RecvError> {
-        let inner = &*self.inner;
-        inner.endpoint.check()?;
-        inner.endpoint.wait_for_peer(timeout).map_err(|ended| inner.ended(ended.of_call()))
+        Ok(self.inner.endpoint.wait_for_peer(timeout)?)
     }
 
     /// Returns the members that have died since the previous call. A death is not reported if
@@ -122,13 +151,13 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// # Errors
     /// A [`Fault`] if the handle cannot go on.
     pub fn deaths(&self) -> Result<Vec<Death>, Fault> {
-        self.inner.endpoint.deaths()
+        self.inner.deaths.since_last(&self.inner.endpoint)
     }
 
     /// Returns the number of messages sent but not yet acknowledged by any receiver. Loads the
     /// state of every slot.
     pub fn len(&self) -> usize {
-        self.inner.consumer.ring().count_messages() as usize
+        self.inner.receiving.consumer.ring().count_messages() as usize
     }
 
     /// Returns whether every sent message was acknowledged. Loads the state of every slot.
@@ -143,17 +172,17 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     /// Returns the number of slots of the ring.
     pub fn capacity(&self) -> usize {
-        self.inner.endpoint.attachment.geometry().capacity
+        self.inner.endpoint.geometry().capacity
     }
 
     /// Returns the maximum message length in bytes.
     pub fn slot_size(&self) -> usize {
-        self.inner.endpoint.attachment.geometry().slot_size
+        self.inner.endpoint.geometry().slot_size
     }
 
     /// Returns the identifier that other processes can pass to [`Options::id`](crate::Options::id).
     pub fn id(&self) -> ChannelId {
-        self.inner.endpoint.attachment.id
+        self.inner.endpoint.id()
     }
 
     /// Returns a snapshot of the channel's state.
@@ -161,8 +190,8 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// # Errors
     /// [`Error::Fault`] with [`Fault::Removed`] or [`Fault::Corrupt`].
     pub fn stat(&self) -> Result<Stat, Error> {
-        self.inner.account();
-        self.inner.endpoint.attachment.stat()
+        self.inner.port().update_stats();
+        self.inner.endpoint.stat()
     }
 
     /// Leaves the channel like `drop` of the last clone, but reports errors.
@@ -176,7 +205,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// [`Fault::LivenessLost`], [`Fault::Forked`] in a forked child, which leaves nothing, or the
     /// fault that stopped this handle before, such as [`Fault::Closed`].
     pub fn close(self) -> Result<(), Error> {
-        self.inner.endpoint.settle(self.inner.consumer.position());
+        self.inner.endpoint.update_stats_final(self.inner.receiving.consumer.position());
         match Arc::try_unwrap(self.inner) {
             Ok(inner) => inner.endpoint.close(),
             Err(inner) => inner.endpoint.close_for_others(),
@@ -186,8 +215,8 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// Returns the address and length of a held message; it never exceeds a slot. On an error the
     /// message is released to other receivers.
     #[inline(always)]
-    fn find(&self, held: &Held) -> Result<(NonNull<u8>, usize), RecvError> {
-        let slot = self.inner.consumer.slot(held);
+    fn payload(&self, held: &Held) -> Result<(NonNull<u8>, usize), RecvError> {
+        let slot = self.inner.receiving.consumer.slot(held);
         slot.reading();
         let slot_size = self.slot_size();
         if !is_variable::<T>() {
@@ -205,7 +234,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// Acknowledges a held message.
     #[inline(always)]
     pub(super) fn finish(&self, held: &Held, len: usize) -> Result<(), RecvError> {
-        self.inner.endpoint.count(len);
+        self.inner.endpoint.count(1, len);
         self.inner.acknowledge(held)
     }
 }
@@ -225,8 +254,12 @@ impl<T: Message + ?Sized> Sealed for Receiver<T> {
         let endpoint = Endpoint::new(attachment, wait);
         let consumer = Consumer::new(endpoint.attachment.ring(), endpoint.attachment.seat.number);
         endpoint.attachment.begin_at(consumer.position());
-        let backoff = ReceiverBackoff::new(endpoint.attachment.geometry());
-        let inner = Inner { consumer, backoff, searched: Mutex::default(), endpoint };
+        let limit = match endpoint.attachment.facts.redelivery {
+            Redelivery::UpTo(times) => times,
+            Redelivery::Never => 0,
+        };
+        let receiving = Receiving::new(consumer, limit);
+        let inner = Inner { receiving, deaths: Deaths::new(), endpoint };
         Ok(Receiver { inner: Arc::new(inner), message: PhantomData })
     }
 }

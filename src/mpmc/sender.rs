@@ -1,9 +1,7 @@
 //! The sending handle.
 
 mod by_value;
-mod claimed;
 mod in_place;
-mod inner;
 
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -13,20 +11,20 @@ use std::sync::Arc;
 use super::Death;
 use crate::address::ChannelId;
 use crate::admin::stat::Stat;
+use crate::endpoint::Endpoint;
 use crate::endpoint::attachment::Attachment;
-use crate::endpoint::flush::is_flushed;
-use crate::endpoint::mpmc::Endpoint;
+use crate::endpoint::deaths::Deaths;
 use crate::error::{Error, Fault, SendError};
 use crate::flavor::Flavor;
 use crate::message::{Message, MessageLayout, is_variable};
 use crate::open::handle::{Handle, sealed::Sealed};
+use crate::protocol::mpmc::Sending;
+use crate::protocol::{Liveness, SendPort};
 use crate::ring::mpmc::{Claim, Producer};
 use crate::role::Side;
-use crate::sync::plain::AtomicU32;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::adaptive_spin::Wait;
 use crate::wait::blocking::Blocking;
-use crate::wait::{self, Poll};
 
 /// A sending half of an MPMC channel, opened with [`Options`](crate::Options); it may be shared
 /// between threads and cloned.
@@ -41,17 +39,45 @@ pub struct Sender<T: Message + ?Sized> {
 /// One member, shared by all clones of its handle.
 #[derive(Debug)]
 struct Inner {
-    producer: Producer,
-    /// The flags of the receivers' parking line that require no action at present.
-    quiet: AtomicU32,
+    sending: Sending,
+    deaths: Deaths,
     /// Must be last: the ring is in its mapping.
     endpoint: Endpoint,
 }
 
+impl Inner {
+    #[inline(always)]
+    fn port(&self) -> SendPort<'_, &Sending, Endpoint> {
+        SendPort { ring: &self.sending, liveness: &self.endpoint }
+    }
+
+    /// Reserves a slot.
+    #[inline(always)]
+    fn reserve(&self, blocking: Blocking) -> Result<Claim, SendError> {
+        self.port().reserve(blocking)
+    }
+
+    /// Gives up the claim at a position: receivers skip it, and senders may use its slot. A position
+    /// fits in a register: the claim need not be in memory for this call.
+    #[cold]
+    #[inline(never)]
+    fn give_up(&self, position: u64) {
+        // In a forked child the claim is the parent's. It is refused if we were evicted: then
+        // another member gave it up for us.
+        if !self.endpoint.is_forked()
+            && self.sending.producer.abandon(self.sending.producer.claimed(position))
+        {
+            // An error here recurs in the next call that blocks.
+            let _ = self.endpoint.wake(Side::Senders);
+            let _ = self.endpoint.wake(Side::Receivers);
+        }
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.endpoint.settle(self.producer.position());
-        self.endpoint.let_go();
+        self.endpoint.update_stats_final(self.sending.producer.position());
+        self.endpoint.release_in_flight();
         // A caller that needs the errors calls `close`.
         let _ = self.endpoint.leave();
     }
@@ -117,23 +143,7 @@ impl<T: Message + ?Sized> Sender<T> {
     ///   [`wait_for_peer`](Sender::wait_for_peer) waits for another receiver;
     /// - [`SendError::Fault`] if the handle cannot go on.
     pub fn flush(&self, timeout: Duration) -> Result<(), SendError> {
-        let inner = &*self.inner;
-        inner.endpoint.check()?;
-        inner.look_after_receivers();
-        let is_drained = || inner.producer.ring().count_messages() == 0;
-        let look = |look| {
-            if look == Poll::Quick {
-                return Ok(is_drained());
-            }
-            is_flushed(is_drained, || {
-                let lives = inner.endpoint.look_at_lives()?;
-                Ok::<bool, Fault>(inner.endpoint.is_abandoned(&lives))
-            })
-        };
-        let deadline = Blocking::For(timeout).deadline();
-        let nap = |time| Ok(inner.endpoint.attachment.nap(time)?);
-        let waited = inner.endpoint.with_policy(|policy| wait::poll(policy, nap, deadline, look));
-        waited.map_err(|ended| inner.ended(ended))
+        self.inner.port().flush(timeout)
     }
 
     /// Blocks until a receiver has joined, for at most `timeout`.
@@ -142,9 +152,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// [`SendError::Timeout`] if no receiver joined in time: try again. [`SendError::Fault`] if the
     /// handle cannot go on.
     pub fn wait_for_peer(&self, timeout: Duration) -> Result<(), SendError> {
-        let inner = &*self.inner;
-        inner.endpoint.check()?;
-        inner.endpoint.wait_for_peer(timeout).map_err(|ended| inner.ended(ended.of_call()))
+        Ok(self.inner.endpoint.wait_for_peer(timeout)?)
     }
 
     /// Returns the members that have died since the previous call. A death is not reported if
@@ -164,12 +172,12 @@ impl<T: Message + ?Sized> Sender<T> {
     /// # Errors
     /// A [`Fault`] if the handle cannot go on.
     pub fn deaths(&self) -> Result<Vec<Death>, Fault> {
-        self.inner.endpoint.deaths()
+        self.inner.deaths.since_last(&self.inner.endpoint)
     }
 
     /// Returns the number of messages sent but not yet acknowledged. Loads the state of every slot.
     pub fn len(&self) -> usize {
-        self.inner.producer.ring().count_messages() as usize
+        self.inner.sending.producer.ring().count_messages() as usize
     }
 
     /// Returns whether every sent message was acknowledged. Loads the state of every slot.
@@ -184,17 +192,17 @@ impl<T: Message + ?Sized> Sender<T> {
 
     /// Returns the number of slots of the ring.
     pub fn capacity(&self) -> usize {
-        self.inner.endpoint.attachment.geometry().capacity
+        self.inner.endpoint.geometry().capacity
     }
 
     /// Returns the maximum message length in bytes.
     pub fn slot_size(&self) -> usize {
-        self.inner.endpoint.attachment.geometry().slot_size
+        self.inner.endpoint.geometry().slot_size
     }
 
     /// Returns the identifier that other processes can pass to [`Options::id`](crate::Options::id).
     pub fn id(&self) -> ChannelId {
-        self.inner.endpoint.attachment.id
+        self.inner.endpoint.id()
     }
 
     /// Returns a snapshot of the channel's state.
@@ -202,8 +210,8 @@ impl<T: Message + ?Sized> Sender<T> {
     /// # Errors
     /// [`Error::Fault`] with [`Fault::Removed`] or [`Fault::Corrupt`].
     pub fn stat(&self) -> Result<Stat, Error> {
-        self.inner.account();
-        self.inner.endpoint.attachment.stat()
+        self.inner.port().update_stats();
+        self.inner.endpoint.stat()
     }
 
     /// Leaves the channel like `drop` of the last clone, but reports errors. Messages stay in the
@@ -218,7 +226,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// [`Fault::LivenessLost`], [`Fault::Forked`] in a forked child, which leaves nothing, or the
     /// fault that stopped this handle before, such as [`Fault::Closed`].
     pub fn close(self) -> Result<(), Error> {
-        self.inner.endpoint.settle(self.inner.producer.position());
+        self.inner.endpoint.update_stats_final(self.inner.sending.producer.position());
         match Arc::try_unwrap(self.inner) {
             Ok(inner) => inner.endpoint.close(),
             Err(inner) => inner.endpoint.close_for_others(),
@@ -227,7 +235,7 @@ impl<T: Message + ?Sized> Sender<T> {
 
     #[inline(always)]
     fn check_length(&self, message: &T) -> Result<(), SendError> {
-        let (len, max) = (size_of_val(message), self.inner.producer.ring().slot_size());
+        let (len, max) = (size_of_val(message), self.inner.sending.producer.ring().slot_size());
         if is_variable::<T>() && len > max {
             return Err(SendError::TooLong { len, max });
         }
@@ -238,7 +246,7 @@ impl<T: Message + ?Sized> Sender<T> {
     #[inline(always)]
     fn write(&self, claim: &Claim, message: &T) -> usize {
         let bytes = message.as_bytes();
-        let slot = self.inner.producer.slot(claim);
+        let slot = self.inner.sending.producer.slot(claim);
         slot.writing();
         // SAFETY: the slot is ours until it is published, and has room: sized messages have the
         // size that both sides agreed on, and the length of others was checked.
@@ -251,11 +259,11 @@ impl<T: Message + ?Sized> Sender<T> {
     fn publish(&self, claim: Claim, len: usize) -> Result<(), SendError> {
         let inner = &*self.inner;
         if is_variable::<T>() {
-            inner.producer.slot(&claim).length().store(len as u64, Relaxed);
+            inner.sending.producer.slot(&claim).length().store(len as u64, Relaxed);
         }
-        match inner.producer.publish(claim) {
+        match inner.sending.producer.publish(claim) {
             true => {
-                inner.endpoint.count(len);
+                inner.endpoint.count(1, len);
                 Ok(())
             }
             // We were evicted: our token is gone, or was for a moment.
@@ -266,12 +274,14 @@ impl<T: Message + ?Sized> Sender<T> {
     /// Sends the message that was written into a claimed slot; on a fault, gives the claim up.
     #[inline(always)]
     pub(super) fn commit(&self, claim: Claim, len: usize) -> Result<(), SendError> {
-        if let Err(fault) = self.inner.endpoint.check() {
+        if !self.inner.endpoint.is_open()
+            && let Err(fault) = self.inner.endpoint.check()
+        {
             self.inner.give_up(claim.position());
             return Err(fault.into());
         }
         self.publish(claim, len)?;
-        self.inner.look_after_receivers();
+        self.inner.port().notify_if_needed();
         Ok(())
     }
 
@@ -283,7 +293,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// Returns where the message of a claimed slot begins.
     #[inline(always)]
     pub(super) fn payload(&self, claim: &Claim) -> NonNull<u8> {
-        let slot = self.inner.producer.slot(claim);
+        let slot = self.inner.sending.producer.slot(claim);
         slot.writing();
         slot.payload()
     }
@@ -304,7 +314,8 @@ impl<T: Message + ?Sized> Sealed for Sender<T> {
         let endpoint = Endpoint::new(attachment, wait);
         let producer = Producer::new(endpoint.attachment.ring(), endpoint.attachment.seat.number);
         endpoint.attachment.begin_at(producer.position());
-        let inner = Inner { producer, quiet: AtomicU32::new(0), endpoint };
+        let (sending, deaths) = (Sending::new(producer), Deaths::new());
+        let inner = Inner { sending, deaths, endpoint };
         Ok(Sender { inner: Arc::new(inner), message: PhantomData })
     }
 }

@@ -52,13 +52,13 @@ where
     }
 }
 
-/// Returns a message of `elements` elements at the start of the claimed slot.
+/// Returns a message of `elements` elements at the start of the reserved slot.
 fn place<T>(sender: &Sender<T>, elements: usize) -> Option<NonNull<T>>
 where
     T: Message + FromBytes + KnownLayout<PointerMetadata = usize> + ?Sized,
 {
     let len = T::size_for_metadata(elements).filter(|&len| len <= sender.slot_size())?;
-    // SAFETY: the claimed slot is ours, as long as the slot size, and initialised by the kernel.
+    // SAFETY: the reserved slot is ours, as long as the slot size, and initialised by the kernel.
     let bytes = unsafe { slice::from_raw_parts_mut(sender.payload().as_ptr(), len) };
     T::mut_from_bytes_with_elems(bytes, elements).ok().map(NonNull::from)
 }
@@ -68,7 +68,7 @@ impl<T: Message + ?Sized> Loan<'_, T> {
     #[inline]
     pub fn commit(self) {
         let len = size_of_val::<T>(&self);
-        self.sender.commit(len);
+        let _ = self.sender.commit(len);
     }
 }
 
@@ -77,7 +77,7 @@ impl<T: Message + ?Sized> Deref for Loan<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the claimed slot is ours as long as the sender is borrowed; any bytes are a `T`,
+        // SAFETY: the reserved slot is ours as long as the sender is borrowed; any bytes are a `T`,
         // since loans exist only for such types.
         unsafe { self.message.as_ref() }
     }

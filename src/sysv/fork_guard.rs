@@ -102,16 +102,38 @@ impl ForkGuard {
         ForkGuard { alive: &per_process().alive }
     }
 
-    /// Returns a guard that reports a fork in every process: one check for all reasons to stop.
-    pub(crate) fn broken() -> ForkGuard {
-        static NEVER: AtomicU32 = AtomicU32::new(0);
-        ForkGuard { alive: &NEVER }
-    }
-
     /// Returns whether this process is a child of the one that made the guard.
     #[inline(always)]
     pub(crate) fn forked(&self) -> bool {
         self.alive.load(Ordering::Relaxed) == 0
+    }
+}
+
+/// A guard that can be made to report a fork in every process, while other threads check it.
+#[derive(Debug)]
+pub(crate) struct SharedForkGuard {
+    alive: AtomicPtr<AtomicU32>,
+}
+
+impl SharedForkGuard {
+    /// Returns a guard of the current process.
+    pub(crate) fn new() -> SharedForkGuard {
+        let ForkGuard { alive } = ForkGuard::new();
+        SharedForkGuard { alive: AtomicPtr::new(ptr::from_ref(alive).cast_mut()) }
+    }
+
+    /// Makes the guard report a fork in every process.
+    pub(crate) fn set_broken(&self) {
+        static NEVER: AtomicU32 = AtomicU32::new(0);
+        self.alive.store(ptr::from_ref(&NEVER).cast_mut(), Ordering::Relaxed);
+    }
+
+    /// Returns whether this process is a child of the one that made the guard, or the guard was
+    /// broken.
+    #[inline(always)]
+    pub(crate) fn forked(&self) -> bool {
+        // SAFETY: a word that is never freed.
+        unsafe { &*self.alive.load(Ordering::Relaxed) }.load(Ordering::Relaxed) == 0
     }
 }
 
@@ -157,8 +179,12 @@ mod tests {
 
     #[test]
     fn broken_is_broken() {
-        assert!(ForkGuard::broken().forked());
-        assert!(wait(fork(|| ForkGuard::broken().forked())));
+        let guard = SharedForkGuard::new();
+        assert!(!guard.forked());
+        assert!(wait(fork(|| guard.forked())));
+        guard.set_broken();
+        assert!(guard.forked());
+        assert!(wait(fork(|| guard.forked())));
     }
 
     #[test]

@@ -117,7 +117,7 @@ pub(crate) use self::parking::{LEFT, REMOVED};
 pub(crate) use self::poll::poll;
 pub(crate) use self::waiter::{WaitSite, wait};
 pub(crate) use self::waiting::{Holder, Table};
-use crate::error::Fault;
+use crate::error::{Fault, RecvError, SendError};
 use crate::layout::Parking;
 use crate::liveness::Lives;
 use crate::role::Side;
@@ -209,12 +209,20 @@ pub(crate) enum WaitError<E> {
     Failed(E),
 }
 
-impl WaitError<Fault> {
-    /// Converts the error to that of a call with its own error type.
-    pub(crate) fn of_call<E: From<Fault>>(self) -> WaitError<E> {
-        match self {
-            WaitError::TimedOut => WaitError::TimedOut,
-            WaitError::Failed(fault) => WaitError::Failed(fault.into()),
+impl From<WaitError<Fault>> for SendError {
+    fn from(error: WaitError<Fault>) -> SendError {
+        match error {
+            WaitError::TimedOut => SendError::Timeout,
+            WaitError::Failed(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<WaitError<Fault>> for RecvError {
+    fn from(error: WaitError<Fault>) -> RecvError {
+        match error {
+            WaitError::TimedOut => RecvError::Timeout,
+            WaitError::Failed(fault) => fault.into(),
         }
     }
 }

@@ -2,10 +2,9 @@
 //! set? Under loom, a waiter that never wakes up is a deadlock.
 
 use super::check_exchange;
-use super::member::{Until, message};
-use super::receiver::Receiver;
-use super::sender::Sender;
+use super::ends::{Receiver, Sender, message};
 use crate::models::harness::{Job, Scene, all_of, check, check_bounded, many, together};
+use crate::models::member::Until;
 use crate::models::sim_kernel::Order;
 use crate::role::Side;
 
@@ -114,7 +113,7 @@ fn lends_in_vain(capacity: usize, order: Order) {
     let mut rx = Receiver::join(&scene, 1, Until::Ever);
     let sender = move || {
         for number in 0..many(1) {
-            tx.lend_in_vain();
+            tx.loan_and_abandon();
             assert!(tx.send(number));
         }
     };

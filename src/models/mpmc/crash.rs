@@ -10,10 +10,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::check_order;
-use super::member::{Until, message};
-use super::receiver::Receiver;
-use super::sender::Sender;
+use super::ends::{Receiver, Sender, message};
 use crate::models::harness::{Job, Scene, all_of, check_deaths_bounded};
+use crate::models::member::Until;
 use crate::models::sim_kernel::Order;
 use crate::role::Side;
 use crate::sync::crash_point::crash_at;
@@ -104,7 +103,7 @@ fn scene(capacity: usize, before: Before, order: Order) -> (Arc<Scene>, Told) {
         Before::Nothing => {}
         Before::Claimed => {
             let mut tx = Sender::join(&scene, FIRST, Until::Ever);
-            assert!(tx.claim().is_some());
+            assert!(tx.reserve().is_some());
             scene.gate.bury_member(FIRST);
         }
         Before::InHand => {
@@ -112,7 +111,7 @@ fn scene(capacity: usize, before: Before, order: Order) -> (Arc<Scene>, Told) {
             told.send(&mut tx, FIRST, 0..1);
             tx.leave();
             let mut rx = Receiver::join(&scene, FIRST, Until::Ever);
-            assert!(rx.hold().is_some());
+            assert!(rx.next().is_some());
             scene.gate.bury_member(FIRST);
         }
     }

@@ -1,14 +1,13 @@
 //! Slots that become free without an acknowledgement, and the end of a flush: does a sender that is
 //! blocked next to such a slot wake up, and does a flush report the truth while a receiver leaves?
 
-use super::member::{Until, message};
-use super::receiver::Receiver;
-use super::sender::Sender;
-use crate::endpoint::flush::is_flushed;
-use crate::error::{Fault, SendError};
+use super::ends::{Receiver, Sender, message};
+use crate::error::SendError;
 use crate::liveness::Seat;
 use crate::models::harness::{Scene, check, together};
+use crate::models::member::Until;
 use crate::models::sim_kernel::Order;
+use crate::protocol::is_flushed;
 use crate::ring::Corrupt;
 use crate::ring::mpmc::{Consumer, Next, Producer, Room};
 use crate::ring::testing::{read, write};
@@ -19,7 +18,7 @@ fn abandoned(order: Order) {
     let scene = Scene::new(1, order);
     let mut lends = Sender::join(&scene, 0, Until::Ever);
     let mut sends = Sender::join(&scene, 1, Until::Ever);
-    let claim = lends.claim().expect("it is empty");
+    let claim = lends.reserve().expect("it is empty");
     let (_, sent) = together(move || lends.abandon(claim), move || sends.send(1));
     assert!(sent);
 }
@@ -31,14 +30,14 @@ fn poisoned() {
     let mut first = Sender::join(&scene, 2, Until::Dead);
     assert!(first.send(1));
     let mut dying = Receiver::join(&scene, 3, Until::Dead);
-    assert!(dying.hold().is_some());
+    assert!(dying.next().is_some());
     let mut rx = Receiver::join(&scene, 1, Until::Dead);
-    rx.limit = 1;
+    rx.limit_deliveries(1);
     scene.gate.bury_member(3);
     scene.gate.forget_posts();
     let receiver = move || {
         let got = rx.recv();
-        (got, rx.poisoned.clone())
+        (got, rx.poisoned())
     };
     let (sent, (got, aside)) = together(move || first.send(2), receiver);
     assert!(sent);
@@ -63,7 +62,7 @@ fn flushed() {
     };
     let sender = move || {
         let drained = || producer.ring().count_messages() == 0;
-        let abandoned = || Ok::<bool, Fault>(!scene.gate.is_there(Side::Receivers));
+        let abandoned = || Ok(!scene.gate.is_there(Side::Receivers));
         assert_ne!(is_flushed(drained, abandoned), Err(SendError::Disconnected));
     };
     // The thread that only polls comes second: see `docs/testing.md`, "What is not checked".

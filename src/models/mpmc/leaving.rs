@@ -1,11 +1,10 @@
 //! Leaving: does a process that sees the end of the stream see all that was sent and done before,
 //! and is every waiter notified?
 
-use super::member::{Until, message};
-use super::receiver::Receiver;
-use super::sender::Sender;
+use super::ends::{Receiver, Sender, message};
 use super::{check_exchange, check_order};
 use crate::models::harness::{Job, Scene, all_of, check, check_bounded, many, together};
+use crate::models::member::Until;
 use crate::models::sim_kernel::Order;
 use crate::ring::Corrupt;
 use crate::ring::mpmc::{Consumer, Next, Producer, Room};

@@ -1,4 +1,4 @@
-//! Models of MPMC channels: the shipped ring and the shipped waiting, with two to four threads.
+//! Models of MPMC channels.
 //!
 //! | file | question |
 //! |---|---|
@@ -11,9 +11,7 @@
 //! | `search` | is a dead receiver's message found, whatever joins and dies meanwhile? |
 //! | `crash` | do the others continue, at any step a member dies: message, recovery, start? |
 
-mod member;
-mod receiver;
-mod sender;
+mod ends;
 
 mod blocking;
 mod crash;
@@ -24,7 +22,7 @@ mod search;
 mod starts;
 mod transfer;
 
-use member::sender_of;
+use ends::sender_of;
 
 /// Checks that each message of `sent` arrived once, at one of the receivers, and that each receiver
 /// got the messages of a sender in their order.

@@ -2,7 +2,7 @@
 //! left alone as long as a member owns it?
 
 use super::check_exchange;
-use super::member::message;
+use super::ends::message;
 use crate::models::harness::{Job, Scene, all_of, check, many};
 use crate::models::sim_kernel::Order;
 use crate::ring::Corrupt;

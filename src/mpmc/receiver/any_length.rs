@@ -47,10 +47,10 @@ impl<T: Message + ?Sized> Receiver<T> {
     }
 
     fn take_boxed(&self, blocking: Blocking) -> Result<Box<T>, RecvError> {
-        let held = self.inner.hold(blocking)?;
-        let (payload, len) = self.find(&held)?;
-        let align = self.inner.endpoint.attachment.geometry().shape.align;
-        // SAFETY: `find` compared the length with the slot's.
+        let held = self.inner.next(blocking)?;
+        let (payload, len) = self.payload(&held)?;
+        let align = self.inner.endpoint.geometry().shape.align;
+        // SAFETY: `payload` compared the length with the slot's.
         let message = unsafe { message::read_boxed(payload, len, align) };
         self.finish(&held, len)?;
         message.ok_or(RecvError::Invalid { position: held.position() })
@@ -99,8 +99,8 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     #[inline(always)]
     fn lend(&self, blocking: Blocking) -> Result<Guard<'_, T>, RecvError> {
-        let held = self.inner.hold(blocking)?;
-        let (payload, len) = self.find(&held)?;
+        let held = self.inner.next(blocking)?;
+        let (payload, len) = self.payload(&held)?;
         // SAFETY: the message is ours until it is acknowledged, and is inside its slot.
         let bytes = unsafe { slice::from_raw_parts(payload.as_ptr(), len) };
         match T::try_ref_from_bytes(bytes).map(NonNull::from) {

@@ -72,7 +72,7 @@ impl<T: Message> Receiver<T> {
 
     #[inline(always)]
     fn take(&self, blocking: Blocking) -> Result<T, RecvError> {
-        let held = self.inner.hold(blocking)?;
+        let held = self.inner.next(blocking)?;
         let mut result = Ok(MaybeUninit::uninit());
         if let Ok(message) = &mut result {
             let valid = self.copy_to(&held, message);
@@ -159,14 +159,14 @@ impl<T: Message> Receiver<T> {
             }
         };
         let mut taken = 0;
-        let mut next = Some(self.inner.hold(blocking)?);
+        let mut next = Some(self.inner.next(blocking)?);
         while let Some(first) = next.take() {
             let most = (max - taken).min(TOGETHER);
             let mut others = [0; TOGETHER];
             let mut count = 0;
             copy(&first);
             while count + 1 < most
-                && let Some(held) = self.inner.find_another()
+                && let Some(held) = self.inner.port().another()
             {
                 copy(&held);
                 others[count] = held.position();
@@ -175,14 +175,14 @@ impl<T: Message> Receiver<T> {
             let mut result = self.finish(&first, size_of::<T>());
             for &position in &others[..count] {
                 // Acknowledges all of them, even if one fails.
-                let held = self.inner.consumer.held(position);
+                let held = self.inner.receiving.consumer.held(position);
                 result = result.and(self.inner.acknowledge(&held));
             }
-            self.inner.endpoint.count_all(count, size_of::<T>());
+            self.inner.endpoint.count(count, size_of::<T>());
             result?;
             taken += count + 1;
             if count + 1 == most && taken < max {
-                next = self.inner.find_another();
+                next = self.inner.port().another();
             }
         }
         match (messages.len() - before, invalid) {
@@ -205,7 +205,7 @@ impl<T: Message> Receiver<T> {
     /// Copies a held message and returns whether it is a valid `T`.
     #[inline(always)]
     fn copy_to(&self, held: &Held, message: &mut MaybeUninit<T>) -> bool {
-        let slot = self.inner.consumer.slot(held);
+        let slot = self.inner.receiving.consumer.slot(held);
         slot.reading();
         // SAFETY: a slot of sized messages has room for one, rounded up to 8, and is aligned to 8.
         unsafe { message::read(slot.payload(), message) }
@@ -260,8 +260,8 @@ impl<T: Message + FromBytes> Receiver<T> {
 
     #[inline(always)]
     fn take_into(&self, message: &mut T, blocking: Blocking) -> Result<(), RecvError> {
-        let held = self.inner.hold(blocking)?;
-        let slot = self.inner.consumer.slot(&held);
+        let held = self.inner.next(blocking)?;
+        let slot = self.inner.receiving.consumer.slot(&held);
         slot.reading();
         // SAFETY: as in `copy_to`.
         unsafe { message::read_over(slot.payload(), message) };

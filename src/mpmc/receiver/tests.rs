@@ -21,7 +21,7 @@ fn a_search_waits_for_no_other() {
         let forgetful: Receiver<u64> = rx.try_clone().expect("a seat");
         tx.send(&7).expect("room");
         std::mem::forget(forgetful.recv_ref().expect("a message"));
-        let searching = rx.inner.searched.lock().expect("nobody panicked");
+        let searching = rx.inner.receiving.searched.lock().expect("nobody panicked");
         assert_eq!(rx.recv_timeout(SOON), Err(RecvError::Timeout));
         assert_eq!(rx.try_recv(), Err(RecvError::Empty));
         // An orphaned message is found nevertheless.
@@ -30,26 +30,8 @@ fn a_search_waits_for_no_other() {
         assert!(searching.is_none(), "remembered by whom?");
         drop(searching);
         assert_eq!(rx.recv_timeout(SOON), Err(RecvError::Timeout));
-        assert!(rx.inner.searched.lock().expect("nobody panicked").is_some());
+        assert!(rx.inner.receiving.searched.lock().expect("nobody panicked").is_some());
         done.send(()).expect("it is waited for");
     });
     ended.recv_timeout(LONG).expect("it waits for itself, or failed");
-}
-
-/// A message that was taken is released when it is dropped: another receiver gets it.
-#[test]
-fn what_is_taken_and_dropped_is_another_receivers() {
-    use super::taken::Taken;
-
-    let tx: Sender<u64> = Options::private().capacity(8).create().expect("create");
-    let rx: Receiver<u64> = Options::id(tx.id()).attach().expect("attach");
-    let other: Receiver<u64> = rx.try_clone().expect("a seat");
-    tx.send(&7).expect("room");
-    let held = rx.inner.find_another().expect("a message");
-    assert_eq!(other.try_recv(), Err(RecvError::Empty), "it is in flight");
-    drop(Taken::new(&rx.inner, held));
-    let guard = other.recv_ref_timeout(LONG).expect("it was given up");
-    assert_eq!((*guard, guard.delivery_count()), (7, 2));
-    drop(guard);
-    assert!(tx.is_empty());
 }

@@ -72,10 +72,10 @@ impl<T: Message + ?Sized> Sender<T> {
     #[inline(always)]
     fn put(&self, message: &T, blocking: Blocking) -> Result<(), SendError> {
         self.check_length(message)?;
-        let claim = self.inner.claim(blocking)?;
+        let claim = self.inner.reserve(blocking)?;
         let len = self.write(&claim, message);
         self.publish(claim, len)?;
-        self.inner.look_after_receivers();
+        self.inner.port().notify_if_needed();
         Ok(())
     }
 

@@ -33,7 +33,7 @@ impl<T: Message + FromBytes> Sender<T> {
     /// As for [`send`](Sender::send).
     #[inline]
     pub fn loan(&self) -> Result<Loan<'_, T>, SendError> {
-        self.inner.claim(Blocking::Forever).map(|claim| Loan::new(self, claim))
+        self.inner.reserve(Blocking::Forever).map(|claim| Loan::new(self, claim))
     }
 
     /// Attempts to borrow a free slot without blocking.
@@ -42,7 +42,7 @@ impl<T: Message + FromBytes> Sender<T> {
     /// As for [`try_send`](Sender::try_send).
     #[inline]
     pub fn try_loan(&self) -> Result<Loan<'_, T>, SendError> {
-        self.inner.claim(Blocking::Never).map(|claim| Loan::new(self, claim))
+        self.inner.reserve(Blocking::Never).map(|claim| Loan::new(self, claim))
     }
 
     /// Borrows a free slot, blocking for at most `timeout`.
@@ -51,7 +51,7 @@ impl<T: Message + FromBytes> Sender<T> {
     /// As for [`send_timeout`](Sender::send_timeout).
     #[inline]
     pub fn loan_timeout(&self, timeout: Duration) -> Result<Loan<'_, T>, SendError> {
-        self.inner.claim(Blocking::For(timeout)).map(|claim| Loan::new(self, claim))
+        self.inner.reserve(Blocking::For(timeout)).map(|claim| Loan::new(self, claim))
     }
 }
 
@@ -111,7 +111,7 @@ where
         if len > max {
             return Err(SendError::TooLong { len, max });
         }
-        let claim = self.inner.claim(blocking)?;
+        let claim = self.inner.reserve(blocking)?;
         Loan::with_elements(self, claim, elements).ok_or(SendError::TooLong { len, max })
     }
 }

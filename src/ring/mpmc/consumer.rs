@@ -68,6 +68,11 @@ impl Consumer {
         &self.ring
     }
 
+    /// Returns the seat of this end.
+    pub(crate) fn seat(&self) -> u8 {
+        self.seat
+    }
+
     /// Returns whether the next message is available to any receiver.
     pub(crate) fn has_message(&self) -> bool {
         let at = self.ring.cursor(self.next.load(plain::Ordering::Acquire));

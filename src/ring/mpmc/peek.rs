@@ -67,10 +67,12 @@ impl Ring {
     /// head hint is on the receivers' line; the tail hint is loaded from the senders' line only by
     /// the receiver that has to check.
     pub(crate) fn became_half_free(&self, position: u64) -> bool {
+        if self.capacity() <= SMALL {
+            return true;
+        }
         let head = self.header().head.0.load(Acquire);
         let is_passed = head.wrapping_sub(position.wrapping_add(1)) <= u64::MAX / 2;
-        self.capacity() <= SMALL
-            || (is_passed || self.is_taken(head.wrapping_sub(1))) && self.is_half_free()
+        (is_passed || self.is_taken(head.wrapping_sub(1))) && self.is_half_free()
     }
 
     /// Returns whether the message at that position is in flight.

@@ -47,9 +47,9 @@ impl<T: Message + ?Sized> Receiver<T> {
     }
 
     fn take_boxed(&mut self, blocking: Blocking) -> Result<Box<T>, RecvError> {
-        self.arrive(blocking)?;
-        let (payload, len) = self.find()?;
-        // SAFETY: `find` compared the length with the slot's.
+        self.next(blocking)?;
+        let (payload, len) = self.payload()?;
+        // SAFETY: `payload` compared the length with the slot's.
         let message = unsafe {
             message::read_boxed(payload, len, self.endpoint.attachment.geometry().shape.align)
         };
@@ -108,8 +108,8 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     #[inline(always)]
     fn lend(&mut self, blocking: Blocking) -> Result<Guard<'_, T>, RecvError> {
-        self.arrive(blocking)?;
-        let (payload, len) = self.find()?;
+        self.next(blocking)?;
+        let (payload, len) = self.payload()?;
         // SAFETY: the message is ours until it is acknowledged, and is inside its slot.
         let bytes = unsafe { slice::from_raw_parts(payload.as_ptr(), len) };
         match T::try_ref_from_bytes(bytes).map(NonNull::from) {

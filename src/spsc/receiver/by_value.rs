@@ -66,7 +66,7 @@ impl<T: Message> Receiver<T> {
 
     #[inline(always)]
     fn take(&mut self, blocking: Blocking) -> Result<T, RecvError> {
-        self.arrive(blocking)?;
+        self.next(blocking)?;
         // Copied directly into the value that is returned: a large message is moved once, not three
         // times.
         let mut result = Ok(MaybeUninit::uninit());
@@ -144,7 +144,7 @@ impl<T: Message> Receiver<T> {
         if max == 0 {
             return Ok(0);
         }
-        self.arrive(blocking)?;
+        self.next(blocking)?;
         // At most as many messages as the ring has slots: this bounds the duration of a call.
         let max = max.min(self.capacity());
         let mut taken = 0;
@@ -163,7 +163,7 @@ impl<T: Message> Receiver<T> {
             return Err(self.invalid());
         }
         if self.consumer.acknowledge_passed() {
-            self.give_credit();
+            self.port().give_credit();
         }
         Ok(taken)
     }
@@ -247,7 +247,7 @@ impl<T: Message + FromBytes> Receiver<T> {
 
     #[inline(always)]
     fn take_into(&mut self, message: &mut T, blocking: Blocking) -> Result<(), RecvError> {
-        self.arrive(blocking)?;
+        self.next(blocking)?;
         self.assume_slot_layout();
         let slot = self.consumer.slot();
         slot.reading();

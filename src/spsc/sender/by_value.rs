@@ -71,10 +71,10 @@ impl<T: Message + ?Sized> Sender<T> {
     #[inline(always)]
     fn put(&mut self, message: &T, blocking: Blocking) -> Result<(), SendError> {
         self.check_length(message)?;
-        self.claim(blocking)?;
+        self.reserve(blocking)?;
         self.write(message);
         self.assume_slot_layout(message);
-        self.announce();
+        self.publish_and_notify();
         Ok(())
     }
 

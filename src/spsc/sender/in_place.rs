@@ -31,7 +31,7 @@ impl<T: Message + FromBytes> Sender<T> {
     /// As for [`send`](Sender::send).
     #[inline]
     pub fn loan(&mut self) -> Result<Loan<'_, T>, SendError> {
-        self.claim(Blocking::Forever)?;
+        self.reserve(Blocking::Forever)?;
         Ok(Loan::new(self))
     }
 
@@ -41,7 +41,7 @@ impl<T: Message + FromBytes> Sender<T> {
     /// As for [`try_send`](Sender::try_send).
     #[inline]
     pub fn try_loan(&mut self) -> Result<Loan<'_, T>, SendError> {
-        self.claim(Blocking::Never)?;
+        self.reserve(Blocking::Never)?;
         Ok(Loan::new(self))
     }
 
@@ -51,7 +51,7 @@ impl<T: Message + FromBytes> Sender<T> {
     /// As for [`send_timeout`](Sender::send_timeout).
     #[inline]
     pub fn loan_timeout(&mut self, timeout: Duration) -> Result<Loan<'_, T>, SendError> {
-        self.claim(Blocking::For(timeout))?;
+        self.reserve(Blocking::For(timeout))?;
         Ok(Loan::new(self))
     }
 }
@@ -109,7 +109,7 @@ where
         if len > max {
             return Err(SendError::TooLong { len, max });
         }
-        self.claim(blocking)?;
+        self.reserve(blocking)?;
         Loan::with_elements(self, elements).ok_or(SendError::TooLong { len, max })
     }
 }

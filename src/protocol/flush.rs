@@ -1,6 +1,34 @@
-//! The check that ends a wait for every message to be acknowledged.
+//! Waiting until every message is acknowledged.
 
-use crate::error::SendError;
+use core::time::Duration;
+
+use super::Liveness;
+use super::send::{SendPort, SendRing};
+use crate::error::{Fault, SendError};
+use crate::wait::blocking::Blocking;
+use crate::wait::{self, Poll, WaitError};
+
+impl<R: SendRing, L: Liveness> SendPort<'_, R, L> {
+    /// Blocks until every message is acknowledged, for at most `timeout`.
+    pub(crate) fn flush(mut self, timeout: Duration) -> Result<(), SendError> {
+        self.liveness.check()?;
+        self.notify_again();
+        let SendPort { ring, liveness } = &self;
+        let poll = |poll| match poll {
+            Poll::Quick => Ok(ring.is_flushed()),
+            _ => is_flushed(|| ring.is_flushed(), || Ok(liveness.is_abandoned(&liveness.lives()?))),
+        };
+        let nap = |time| Ok(liveness.nap(time)?);
+        let deadline = Blocking::For(timeout).deadline();
+        liveness.with_policy(|policy| wait::poll(policy, nap, deadline, poll)).map_err(|error| {
+            match error {
+                WaitError::TimedOut => SendError::Timeout,
+                WaitError::Failed(SendError::Fault(fault)) => liveness.stop(fault).into(),
+                WaitError::Failed(error) => error,
+            }
+        })
+    }
+}
 
 /// Returns whether every message was acknowledged, or [`SendError::Disconnected`] if some were not
 /// and no receiver is left to do it.
@@ -8,13 +36,10 @@ use crate::error::SendError;
 /// The last receiver may acknowledge the last message and leave between the two checks. So the ring
 /// decides: it is checked again once the receivers are known to be gone, when everything that they
 /// did is visible.
-pub(crate) fn is_flushed<E>(
+pub(crate) fn is_flushed(
     is_drained: impl Fn() -> bool,
-    is_abandoned: impl FnOnce() -> Result<bool, E>,
-) -> Result<bool, SendError>
-where
-    SendError: From<E>,
-{
+    is_abandoned: impl FnOnce() -> Result<bool, Fault>,
+) -> Result<bool, SendError> {
     if is_drained() {
         return Ok(true);
     }
@@ -29,7 +54,6 @@ mod tests {
     use core::cell::Cell;
 
     use super::*;
-    use crate::error::Fault;
 
     #[test]
     fn the_ring_has_the_last_word() {
@@ -46,7 +70,7 @@ mod tests {
                 || drained.get(),
                 || {
                     drained.set(after);
-                    Ok::<bool, Fault>(gone)
+                    Ok(gone)
                 },
             );
             assert_eq!(asked, expected);

@@ -1,0 +1,76 @@
+//! Which members of an MPMC channel died, each reported once.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use super::Endpoint;
+use crate::admin::stat::Role;
+use crate::error::Fault;
+use crate::flavor::SEATS_MAX;
+use crate::layout;
+use crate::protocol::{Liveness, Seen};
+use crate::ring::mpmc::Stamps;
+use crate::role::Side;
+use crate::sync::plain::Ordering::Relaxed;
+
+/// A member that ended without leaving.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Death {
+    /// The number of its seat.
+    pub seat: u8,
+    /// Whether it was a sender or a receiver.
+    pub role: Role,
+    /// Its pid in this process' PID namespace (0: not visible there).
+    pub pid: u32,
+    /// The label that it was opened with.
+    pub label: String,
+    /// One past the last message that it is known to have claimed or taken. It is updated when the
+    /// member is about to block, for example, so it may lag.
+    pub position: u64,
+    /// When it joined.
+    pub joined: SystemTime,
+}
+
+/// The deaths already reported. Locked only by [`Deaths::since_last`], which is not on the hot path
+/// and not for signal handlers.
+#[derive(Debug)]
+pub(crate) struct Deaths {
+    reported: Mutex<Stamps>,
+}
+
+impl Deaths {
+    pub(crate) fn new() -> Deaths {
+        Deaths { reported: Mutex::new([0; SEATS_MAX]) }
+    }
+
+    /// Returns the deaths that were not reported yet.
+    pub(crate) fn since_last(&self, endpoint: &Endpoint) -> Result<Vec<Death>, Fault> {
+        endpoint.check()?;
+        let Seen { dead, .. } = endpoint.see()?;
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut deaths = Vec::new();
+        for (seat, (&stamp, last)) in (0..).zip(dead.stamps().iter().zip(reported.iter_mut())) {
+            // If the seat has another holder by now, the line says nothing about the dead one.
+            if stamp != 0 && stamp != *last && stamp == endpoint.stamp(seat) {
+                deaths.extend(endpoint.describe(seat, stamp));
+                *last = stamp;
+            }
+        }
+        Ok(deaths)
+    }
+}
+
+impl Endpoint {
+    fn describe(&self, seat: u8, stamp: u64) -> Option<Death> {
+        let line = self.attachment.line_of(seat);
+        Some(Death {
+            seat,
+            role: Role::of(Side::from_role_number(line.role.load(Relaxed))?),
+            pid: self.pid(seat),
+            label: layout::load_text(&line.label, line.label_len.load(Relaxed)),
+            position: line.position.load(Relaxed),
+            joined: SystemTime::UNIX_EPOCH + Duration::from_nanos(stamp),
+        })
+    }
+}

@@ -1,0 +1,200 @@
+//! What the handle loop asks of an endpoint.
+
+use core::time::Duration;
+
+use super::Endpoint;
+use crate::endpoint::attachment::Attachment;
+use crate::error::Fault;
+use crate::flavor::{Flavor, SEATS_MAX};
+use crate::layout::Parking;
+use crate::liveness::{self, Lives, Seat};
+use crate::protocol::{Liveness, RecvRing, Seen};
+use crate::ring::mpmc::Snapshot;
+use crate::role::Side;
+use crate::segment::{self, Redelivery};
+use crate::sync::plain::Ordering::{Acquire, Relaxed};
+use crate::wait::WaitSite;
+use crate::wait::adaptive_spin::{SpinEstimate, WaitPolicy};
+
+impl Liveness for Endpoint {
+    type Parker = Attachment;
+
+    fn flavor(&self) -> Flavor {
+        self.attachment.facts.flavor
+    }
+
+    fn seat(&self) -> Seat {
+        self.attachment.seat
+    }
+
+    fn site(&self) -> WaitSite<'_, Attachment> {
+        self.attachment.place()
+    }
+
+    #[inline(always)]
+    fn parking(&self, side: Side) -> &Parking {
+        self.attachment.parking_of(side)
+    }
+
+    #[inline(always)]
+    fn is_open(&self) -> bool {
+        self.gate.is_open()
+    }
+
+    #[cold]
+    fn check(&self) -> Result<(), Fault> {
+        match self.gate.reason() {
+            Some(fault) => Err(fault),
+            None if self.is_forked() => Err(Fault::Forked),
+            // Another thread is about to store the reason.
+            None => Ok(()),
+        }
+    }
+
+    /// A receiver of a removed channel still receives the messages that are in the ring.
+    fn stop(&self, fault: Fault) -> Fault {
+        if fault == Fault::Removed && self.attachment.seat.side == Side::Receivers {
+            return fault;
+        }
+        if fault == Fault::LivenessLost {
+            // Another member may hold the seat by now, even one in this very process.
+            let _ = self.attachment.mark_seat_lost();
+        }
+        let is_first = self.gate.reason().is_none();
+        let fault = self.gate.close(fault);
+        if is_first {
+            self.attachment.wake_own_threads();
+        }
+        fault
+    }
+
+    fn check_removed(&self) -> Result<(), Fault> {
+        self.attachment.check_removed()
+    }
+
+    fn lives(&self) -> Result<Lives, Fault> {
+        self.check()?;
+        self.attachment.look_at_lives()
+    }
+
+    fn see(&self) -> Result<Seen, Fault> {
+        let ring = self.attachment.ring();
+        // In this order: see `ring/mpmc/search.rs`.
+        let dead = Snapshot::before(&ring, self.geometry().seats, |seat| self.stamp(seat));
+        let lives = self.lives()?;
+        Ok(Seen { dead: dead.without(|seat| lives.is_taken(seat)), lives })
+    }
+
+    fn is_dead(&self, seat: u8) -> Result<bool, Fault> {
+        if usize::from(seat) >= self.geometry().seats {
+            return Err(Fault::Corrupt { what: "a slot belongs to a seat that does not exist" });
+        }
+        let taken = self.attachment.members.is_taken(seat);
+        taken.map(|taken| !taken).map_err(liveness::fault("semctl"))
+    }
+
+    fn pid(&self, seat: u8) -> u32 {
+        match usize::from(seat) < SEATS_MAX {
+            true => self.attachment.members.pid(seat).unwrap_or(0),
+            false => 0,
+        }
+    }
+
+    /// Called after its seat was seen empty: a peer that took the seat and died since is counted.
+    fn is_peer_unseen(&self) -> bool {
+        let joins = self.attachment.peer_parking().joins.load(Acquire);
+        self.peer_seen.load(Relaxed) == 0 && self.attachment.peer_not_seen() == Some(joins)
+    }
+
+    #[inline(always)]
+    fn mark_peer_seen(&self) {
+        if self.peer_seen.load(Relaxed) == 0 {
+            self.peer_seen.store(1, Relaxed);
+        }
+    }
+
+    fn peer_joins(&self) -> u32 {
+        self.attachment.peer_parking().joins.load(Relaxed)
+    }
+
+    fn is_check_due(&self) -> bool {
+        self.liveness_throttle.is_due()
+    }
+
+    fn nap(&self, time: Duration) -> Result<(), Fault> {
+        self.attachment.nap(time)
+    }
+
+    fn with_policy<R>(&self, wait: impl FnOnce(&mut WaitPolicy) -> R) -> R {
+        let bits = self.estimate.load(Relaxed);
+        let mut policy = self.policy.with(SpinEstimate::from_bits(bits));
+        let result = wait(&mut policy);
+        let learnt = policy.estimate.to_bits();
+        if learnt != bits {
+            self.estimate.store(learnt, Relaxed);
+        }
+        if policy.parks != 0 {
+            self.parks.fetch_add(policy.parks, Relaxed);
+        }
+        result
+    }
+
+    fn poll_briefly(&self, ring: &mut impl RecvRing) {
+        let found = ring.take_burst_len();
+        self.with_policy(|policy| {
+            let has_message = || ring.has_message();
+            if policy.backs_off()
+                && self.backoff.is_due(found)
+                && self.backoff.back_off(|messages| ring.has_more_than(messages), has_message)
+            {
+                ring.prefetch();
+            }
+            self.backoff.came(policy.poll_briefly(has_message));
+        });
+    }
+
+    fn lags(&self, position: u64, by: u64) -> bool {
+        self.attachment.lags(position, by)
+    }
+
+    fn is_seated(&self) -> bool {
+        self.attachment.is_seated()
+    }
+
+    fn update_stats(&self, position: u64) {
+        let (bytes, parks) = (self.bytes.load(Relaxed), self.parks.load(Relaxed));
+        self.attachment.update_stats(position, self.messages.load(Relaxed), bytes, parks);
+    }
+
+    fn count_wakeup(&self) {
+        // A wrapping add: the segment may contain any value.
+        self.attachment.line().wakes.fetch_add(1, Relaxed);
+    }
+
+    fn count_redelivery(&self) {
+        self.attachment.header().repairs.redelivered.fetch_add(1, Relaxed);
+        self.attachment.line().repairs.fetch_add(1, Relaxed);
+    }
+
+    fn count_poisoned(&self, position: u64) {
+        let repairs = &self.attachment.header().repairs;
+        if self.attachment.facts.redelivery == Redelivery::Never {
+            repairs.dropped.fetch_add(1, Relaxed);
+        } else {
+            repairs.poisoned.fetch_add(1, Relaxed);
+            repairs.last_poisoned.store(position, Relaxed);
+        }
+    }
+}
+
+impl Endpoint {
+    /// Returns when the last holder of a seat joined, if it did not leave; else 0. No two holders
+    /// of a seat have the same stamp.
+    pub(super) fn stamp(&self, seat: u8) -> u64 {
+        let line = self.attachment.line_of(seat);
+        match line.state.load(Acquire) == segment::HERE {
+            true => line.joined.load(Relaxed),
+            false => 0,
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The other side of a channel: waiting for it, and the state of an SPSC peer.
+
+use core::time::Duration;
+
+use super::Endpoint;
+use crate::error::Fault;
+use crate::liveness::Seat;
+use crate::protocol::Liveness;
+use crate::wait::WaitError;
+use crate::wait::blocking::Blocking;
+
+/// The state of the other side of an SPSC channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Peer {
+    /// No peer has joined since this handle was opened. A receiver that finds messages when it is
+    /// opened reports the state of their sender instead.
+    Absent,
+    /// The peer is present and alive.
+    Present {
+        /// The peer's pid in this process' PID namespace (0: not visible there).
+        pid: u32,
+    },
+    /// The peer closed or dropped its handle.
+    Left,
+    /// The peer's process ended without leaving.
+    Died {
+        /// The pid of that process.
+        pid: u32,
+    },
+}
+
+impl Endpoint {
+    /// Returns the state of an SPSC peer, according to the kernel.
+    pub(crate) fn peer(&self) -> Result<Peer, Fault> {
+        self.check()?;
+        let pid = || self.pid(Seat::of(self.seat().side.other()).number);
+        if self.attachment.is_peer_there()? {
+            self.mark_peer_seen();
+            return Ok(Peer::Present { pid: pid() });
+        }
+        if self.is_peer_unseen() {
+            return Ok(Peer::Absent);
+        }
+        self.mark_peer_seen();
+        Ok(match self.has_peer_left() {
+            true => Peer::Left,
+            false => Peer::Died { pid: pid() },
+        })
+    }
+
+    /// Waits until the other side has a member.
+    pub(crate) fn wait_for_peer(&self, timeout: Duration) -> Result<(), WaitError<Fault>> {
+        let deadline = Blocking::For(timeout).deadline();
+        let waited = self.attachment.await_peer(deadline, || self.check());
+        match &waited {
+            Ok(()) => self.mark_peer_seen(),
+            Err(WaitError::Failed(fault)) => {
+                return Err(WaitError::Failed(self.stop(*fault)));
+            }
+            Err(WaitError::TimedOut) => {}
+        }
+        waited
+    }
+
+    /// Waits until an SPSC channel's other side has a member, and returns its pid.
+    pub(crate) fn wait_for_spsc_peer(&self, timeout: Duration) -> Result<u32, WaitError<Fault>> {
+        loop {
+            self.wait_for_peer(timeout)?;
+            if let Peer::Present { pid } = self.peer().map_err(WaitError::Failed)? {
+                return Ok(pid);
+            }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! A member of a model's channel: what the endpoint is to the handle loop, over the simulated
+//! kernel and without statistics.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::harness::Scene;
+use super::sim_kernel::Parker;
+use crate::error::Fault;
+use crate::flavor::Flavor;
+use crate::layout::Parking;
+use crate::liveness::{Lives, Seat};
+use crate::protocol::{Liveness, RecvRing, Seen};
+use crate::ring::Ring;
+use crate::ring::mpmc::Snapshot;
+use crate::role::Side;
+use crate::wait::adaptive_spin::{Wait, WaitPolicy};
+use crate::wait::{self, Holder, Table, WaitSite};
+
+/// What a member expects while it waits: whatever does not happen in a model is not checked, since
+/// every check is a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub(super) enum Until {
+    /// Nothing: the event will occur.
+    Ever,
+    /// The other side leaves.
+    Left,
+    /// A member dies; in an SPSC channel, the peer.
+    Dead,
+}
+
+/// A seat and its holder.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) until: Until,
+    flavor: Flavor,
+    holder: Holder,
+    policy: WaitPolicy,
+    /// Positions of messages that were discarded after their last delivery.
+    pub(super) poisoned: Mutex<Vec<u64>>,
+    ring: Ring,
+    /// Declared last: the ring refers to it.
+    pub(super) scene: Arc<Scene>,
+}
+
+impl Member {
+    fn new(scene: &Arc<Scene>, flavor: Flavor, holder: Holder, until: Until) -> Member {
+        Member {
+            until,
+            flavor,
+            holder,
+            policy: WaitPolicy::new(Wait::Park),
+            poisoned: Mutex::default(),
+            ring: scene.ring(),
+            scene: scene.clone(),
+        }
+    }
+
+    /// Takes a side of an SPSC channel.
+    pub(super) fn take_side(scene: &Arc<Scene>, side: Side) -> Member {
+        let holder = Holder { seat: Seat::of(side), incarnation: 0 };
+        let member = Member::new(scene, Flavor::Spsc, holder, Until::Ever);
+        // A joining member wakes the other side before it polls the ring.
+        member.wake(side.other()).unwrap();
+        member
+    }
+
+    /// Joins an MPMC channel.
+    pub(super) fn join(scene: &Arc<Scene>, seat: Seat, until: Until) -> Member {
+        let last_died = scene.gate.sit(seat);
+        let before = scene.waiting().incarnations();
+        let holder = scene.waiting().sign(seat, &before).expect("nobody else signs there");
+        let member = Member::new(scene, Flavor::Mpmc, holder, until);
+        if until >= Until::Left {
+            member.parking(seat.side).clear(wait::LEFT);
+        }
+        if last_died && member.ring.orphan_slots(seat.number).is_any() {
+            member.wake(Side::Receivers).unwrap();
+            member.wake(Side::Senders).unwrap();
+        }
+        member
+    }
+
+    /// Returns a handle for another thread of this MPMC member.
+    pub(super) fn thread(&self) -> Member {
+        Member::new(&self.scene, self.flavor, self.holder, self.until)
+    }
+
+    /// Leaves the channel, as the endpoint does.
+    pub(super) fn leave(self) {
+        let Seat { number, side } = self.seat();
+        if self.flavor == Flavor::Spsc {
+            self.parking(side).set(wait::LEFT);
+            return wait::Parker::post(&self.scene.gate, side.other()).unwrap();
+        }
+        self.scene.gate.leave(number);
+        if !self.scene.gate.is_there(side) {
+            self.parking(side).set(wait::LEFT);
+        }
+    }
+}
+
+impl Liveness for Member {
+    type Parker = Parker;
+
+    fn flavor(&self) -> Flavor {
+        self.flavor
+    }
+
+    fn seat(&self) -> Seat {
+        self.holder.seat
+    }
+
+    fn site(&self) -> WaitSite<'_, Parker> {
+        let table = match self.flavor {
+            Flavor::Spsc => Table(&[]),
+            Flavor::Mpmc => self.scene.waiting(),
+        };
+        let (gate, parking) = (&self.scene.gate, self.parking(self.seat().side));
+        WaitSite { gate, parking, table, holder: self.holder }
+    }
+
+    fn parking(&self, side: Side) -> &Parking {
+        match side {
+            Side::Senders => &self.ring.header().senders,
+            Side::Receivers => &self.ring.header().receivers,
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        true
+    }
+
+    fn check(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn stop(&self, fault: Fault) -> Fault {
+        panic!("{fault}")
+    }
+
+    fn check_removed(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// In an SPSC channel, the peer is asked for by its flag alone when it leaves: a seat would
+    /// impose more ordering.
+    fn lives(&self) -> Result<Lives, Fault> {
+        let peer = self.seat().side.other();
+        let there = match (self.flavor, self.until) {
+            (_, Until::Ever) => true,
+            (Flavor::Spsc, Until::Left) => !self.parking(peer).has_left(),
+            (Flavor::Spsc, Until::Dead) => !self.scene.gate.is_dead(peer),
+            (Flavor::Mpmc, _) => return wait::Parker::lives(&self.scene.gate),
+        };
+        let mut lives = Lives::new();
+        if there {
+            lives.seat(Seat::of(peer));
+        }
+        Ok(lives)
+    }
+
+    fn see(&self) -> Result<Seen, Fault> {
+        let dead = match (self.flavor, self.until) {
+            (Flavor::Mpmc, Until::Dead) => {
+                // Read in this order, as the endpoint does.
+                let orphaned = self.ring.orphaned();
+                Snapshot::of(orphaned, &self.scene.gate.dead())
+            }
+            _ => Snapshot::of(0, &[]),
+        };
+        Ok(Seen { lives: self.lives()?, dead })
+    }
+
+    fn is_dead(&self, seat: u8) -> Result<bool, Fault> {
+        Ok(self.until == Until::Dead && !self.scene.gate.is_taken(seat))
+    }
+
+    fn pid(&self, _: u8) -> u32 {
+        unreachable!("there is no deadline")
+    }
+
+    fn has_peer_left(&self) -> bool {
+        self.until >= Until::Left && self.parking(self.seat().side.other()).has_left()
+    }
+
+    fn is_peer_unseen(&self) -> bool {
+        self.until < Until::Left
+    }
+
+    fn mark_peer_seen(&self) {}
+
+    fn peer_joins(&self) -> u32 {
+        0
+    }
+
+    fn is_check_due(&self) -> bool {
+        true
+    }
+
+    fn nap(&self, _: Duration) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn with_policy<R>(&self, wait: impl FnOnce(&mut WaitPolicy) -> R) -> R {
+        wait(&mut self.policy.with(self.policy.estimate))
+    }
+
+    fn poll_briefly(&self, _: &mut impl RecvRing) {}
+
+    fn lags(&self, _: u64, _: u64) -> bool {
+        false
+    }
+
+    fn is_seated(&self) -> bool {
+        true
+    }
+
+    fn update_stats(&self, _: u64) {}
+
+    fn count_wakeup(&self) {}
+
+    fn count_redelivery(&self) {}
+
+    fn count_poisoned(&self, position: u64) {
+        self.poisoned.lock().unwrap().push(position);
+    }
+
+    fn waker_fence(&self) {
+        self.scene.gate.waker_fence();
+    }
+}

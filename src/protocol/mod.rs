@@ -1,0 +1,246 @@
+//! The handle loop: how a sender obtains a free slot, how a receiver obtains a message, and how each
+//! notifies the other side.
+//!
+//! Both loops have the same three stages. The fast path is one attempt at the next slot, and makes
+//! no system call. The slow path stores the handle's progress for observers, polls for a moment,
+//! and checks what a flag of the segment shows: the channel was removed, or the other side left.
+//! Then a call either returns (`try_`), or waits: it polls the ring and the kernel's record of who
+//! is alive, at each point where `wait/mod.rs` polls, until there is work, or until there will be
+//! none.
+//!
+//! The loops know neither the channel's flavor nor the kernel. What an end of a ring offers is in
+//! the traits [`SendRing`](send::SendRing) and [`RecvRing`](recv::RecvRing), which `spsc.rs` and
+//! `mpmc.rs` implement for the ends of the two rings. What is known of the member and of the others
+//! is in the trait [`Liveness`]: the handles supply an endpoint with a segment and a semaphore set,
+//! the models a simulated kernel. So the code that the model checker explores is the code that
+//! ships.
+//!
+//! # Why the end of the stream loses nothing
+//!
+//! A poll first asks who is alive, then polls the ring. A member that is found dead, or that left,
+//! has done everything that it ever did before that question; the answer acquires it. So a receiver
+//! that finds no message after it learnt that all senders are gone has received all of them, and a
+//! sender that finds no free slot after it learnt that all receivers are gone will not find one.
+
+mod flush;
+pub(crate) mod mpmc;
+pub(crate) mod recv;
+pub(crate) mod send;
+pub(crate) mod spsc;
+
+#[cfg(test)]
+pub(crate) use self::flush::is_flushed;
+pub(crate) use self::recv::{RecvPort, RecvRing};
+pub(crate) use self::send::SendPort;
+
+use core::time::Duration;
+
+use crate::error::Fault;
+use crate::flavor::Flavor;
+use crate::layout::Parking;
+use crate::liveness::{Lives, Seat};
+use crate::ring::mpmc::{Snapshot, Watch};
+use crate::role::Side;
+use crate::sync::Ordering::SeqCst;
+use crate::sync::fence;
+use crate::wait::adaptive_spin::WaitPolicy;
+use crate::wait::{self, Parker, WaitSite};
+
+/// A snapshot of which members are alive and which died.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) lives: Lives,
+    pub(crate) dead: Snapshot,
+}
+
+/// A member of a channel, as its handle loop sees it: where it parks, and who is alive.
+pub(crate) trait Liveness {
+    type Parker: Parker;
+
+    fn flavor(&self) -> Flavor;
+
+    fn seat(&self) -> Seat;
+
+    /// Returns where this member waits.
+    fn site(&self) -> WaitSite<'_, Self::Parker>;
+
+    /// Returns the parking line of a side.
+    fn parking(&self, side: Side) -> &Parking;
+
+    /// Returns whether the handle can go on: the check of the fast path.
+    fn is_open(&self) -> bool;
+
+    /// Returns the fault that stopped the handle for good, if there is one.
+    fn check(&self) -> Result<(), Fault>;
+
+    /// Stops the handle for good, and returns the first reason.
+    fn stop(&self, fault: Fault) -> Fault;
+
+    /// Fails if the channel was removed, as far as a flag in the segment shows.
+    fn check_removed(&self) -> Result<(), Fault>;
+
+    /// Returns who is alive, and fails if this handle may not go on: the channel was removed, or
+    /// this process is no member of it any more.
+    fn lives(&self) -> Result<Lives, Fault>;
+
+    /// Returns the same, and what is known of the dead.
+    fn see(&self) -> Result<Seen, Fault>;
+
+    /// The liveness check of one seat: returns whether its holder is dead.
+    fn is_dead(&self, seat: u8) -> Result<bool, Fault>;
+
+    /// Returns the pid of the process in a seat; 0 if it is unknown.
+    fn pid(&self, seat: u8) -> u32;
+
+    /// Returns whether a flag in the segment shows that the other side left.
+    fn has_peer_left(&self) -> bool {
+        self.parking(self.seat().side.other()).has_left()
+    }
+
+    /// Returns whether no member of the other side has joined yet, as far as can be seen without a
+    /// call.
+    fn is_peer_unseen(&self) -> bool;
+
+    /// Records that a member of the other side was seen.
+    fn mark_peer_seen(&self);
+
+    /// Returns how often the other side was joined.
+    fn peer_joins(&self) -> u32;
+
+    /// Returns whether a non-blocking call is to check liveness now.
+    fn is_check_due(&self) -> bool;
+
+    /// Sleeps for `time`, unless the channel is removed.
+    fn nap(&self, time: Duration) -> Result<(), Fault>;
+
+    /// Runs a wait with the handle's policy, and keeps what the policy learnt.
+    fn with_policy<R>(&self, wait: impl FnOnce(&mut WaitPolicy) -> R) -> R;
+
+    /// Polls for a moment, or backs off longer if senders should get ahead.
+    fn poll_briefly(&self, ring: &mut impl RecvRing);
+
+    /// Returns whether the statistics in the segment are `by` or more messages behind `position`.
+    fn lags(&self, position: u64, by: u64) -> bool;
+
+    /// Returns whether this handle still has a seat: otherwise it must not write for it.
+    fn is_seated(&self) -> bool;
+
+    /// Stores the statistics of this member in the segment.
+    fn update_stats(&self, position: u64);
+
+    /// Counts a wake-up of another member.
+    fn count_wakeup(&self);
+
+    /// Counts messages that were taken over from dead receivers.
+    fn count_redelivery(&self);
+
+    /// Counts a message that was discarded after its last delivery.
+    fn count_poisoned(&self, position: u64);
+
+    /// The waker's half of the barrier that `wait/mod.rs` describes.
+    #[inline(always)]
+    fn waker_fence(&self) {
+        wait::waker_fence();
+    }
+
+    /// Wakes one waiter of a side if any is parked.
+    fn wake(&self, side: Side) -> Result<(), Fault> {
+        self.waker_fence();
+        let parking = self.parking(side);
+        if parking.flags() != 0 && wait::wake(self.site().gate, parking, side)? {
+            self.count_wakeup();
+        }
+        Ok(())
+    }
+
+    /// Returns what a walk over an MPMC ring queries and reports. Members in the middle of a
+    /// message are usually alive: only a call that may take its time checks whether one is dead
+    /// (`asks`).
+    #[inline(always)]
+    fn watch(&self, asks: bool) -> Watching<'_, Self> {
+        Watching { liveness: self, asks }
+    }
+
+    /// Returns whether the other side was present and is entirely gone, according to a snapshot of
+    /// the semaphores.
+    ///
+    /// No waiter of an MPMC channel knows which member will cause the end of the stream: it comes
+    /// with the last acknowledgement. So a member that learns that the other side is gone sets the
+    /// flag that members check after each message, also on behalf of those that died.
+    fn is_abandoned(&self, lives: &Lives) -> bool {
+        if self.is_peer_unseen() {
+            return false;
+        }
+        let side = self.seat().side.other();
+        let mut there = lives.is_there(side);
+        if self.flavor() == Flavor::Mpmc {
+            let (peers, parker) = (self.parking(side), self.site().gate);
+            if there && peers.has_left() {
+                // It joined late. Or that snapshot is old, and it left since.
+                peers.clear(wait::LEFT);
+                there = parker.lives().map_or(true, |lives| lives.is_there(side));
+            }
+            if !there {
+                peers.set(wait::LEFT);
+                // As in `wait/mod.rs`: an acknowledgement made without seeing the flag is seen by
+                // the poll that follows.
+                if !parker.barrier() {
+                    fence(SeqCst);
+                }
+            }
+        }
+        self.mark_peer_seen();
+        !there
+    }
+
+    /// The same, with a snapshot of its own.
+    fn has_lost_peer(&self) -> Result<bool, Fault> {
+        Ok(!self.is_peer_unseen() && self.is_abandoned(&self.site().gate.lives()?))
+    }
+}
+
+/// The queries and reports of a walk; see [`Liveness::watch`].
+#[derive(Debug)]
+pub(crate) struct Watching<'a, L: ?Sized> {
+    liveness: &'a L,
+    asks: bool,
+}
+
+impl<L: Liveness + ?Sized> Watch for Watching<'_, L> {
+    type Error = Fault;
+
+    #[inline]
+    fn is_dead(&mut self, seat: u8) -> Result<bool, Fault> {
+        if self.asks { self.liveness.is_dead(seat) } else { Ok(false) }
+    }
+
+    // An error of a wake-up recurs in the next call that blocks.
+
+    #[cold]
+    fn freed(&mut self) {
+        let _ = self.liveness.wake(Side::Senders);
+    }
+
+    #[cold]
+    fn unblocked(&mut self) {
+        let _ = self.liveness.wake(Side::Receivers);
+    }
+
+    #[cold]
+    fn poisoned(&mut self, position: u64) {
+        self.liveness.count_poisoned(position);
+    }
+}
+
+/// The result of one poll of a ring.
+#[derive(Debug)]
+pub(crate) enum Polled<T> {
+    Found(T),
+    Nothing,
+    /// A slot holds a message that a dead receiver left: another receiver must recover it.
+    Orphaned,
+    /// A living member is at work in the next slot.
+    Behind {
+        seat: u8,
+    },
+}

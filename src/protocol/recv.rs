@@ -1,0 +1,272 @@
+//! How a receiver obtains a message, and how it acknowledges it and notifies blocked senders.
+
+use super::send::STATS_EVERY;
+use super::{Liveness, Polled, Seen};
+use crate::error::{Fault, RecvError};
+use crate::role::Side;
+use crate::wait::blocking::Blocking;
+use crate::wait::{self, Poll, WaitError};
+
+/// The receiving end of a ring, by reference.
+pub(crate) trait RecvRing {
+    /// A message that this receiver holds, unacknowledged.
+    type Held;
+
+    /// Returns the next position to receive, as far as this end knows.
+    fn position(&self) -> u64;
+
+    /// Returns the next message if it is available: the fast path.
+    fn next_message(&mut self) -> Option<Self::Held>;
+
+    /// Makes an attempt: with the newest knowledge of the dead, or, without it, quickly.
+    fn poll(
+        &mut self,
+        seen: Option<&Seen>,
+        liveness: &impl Liveness,
+    ) -> Result<Polled<Self::Held>, Fault>;
+
+    /// Returns whether a receiver would find a message. Takes nothing.
+    fn has_work(&mut self, seen: &Seen, liveness: &impl Liveness) -> Result<bool, Fault>;
+
+    /// Returns whether every message was acknowledged, except those that this member has in
+    /// flight.
+    fn is_drained(&self) -> bool;
+
+    /// Returns what distinguishes one state of the messages in flight from the next, if every
+    /// message was taken; otherwise `None`.
+    fn in_flight(&self) -> Option<u64>;
+
+    /// Acknowledges a message.
+    fn acknowledge(&mut self, held: &Self::Held) -> Acknowledged;
+
+    /// Returns the position of a message.
+    fn position_of(&self, held: &Self::Held) -> u64;
+
+    /// Returns whether enough slots are free to wake a sender, after the message at this position
+    /// was acknowledged.
+    fn frees_enough(&self, position: u64) -> bool;
+
+    /// Publishes what senders and observers do not know yet. Returns whether there was anything.
+    fn store_progress(&mut self) -> bool;
+
+    /// Returns whether the next message is available, without taking it.
+    fn has_message(&self) -> bool;
+
+    /// Returns whether more than `messages` messages are available, or will soon be.
+    fn has_more_than(&self, messages: u64) -> bool;
+
+    /// Records that the ring is empty. Returns the number of messages since the last such record.
+    fn take_burst_len(&mut self) -> u64;
+
+    /// Enables prefetching: many messages are available.
+    fn prefetch(&self);
+}
+
+/// The result of an acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Acknowledged {
+    /// The senders do not see it yet.
+    Unpublished,
+    /// The senders see it, once in many messages.
+    Credit,
+    /// The senders see it.
+    Published,
+    /// This member was evicted, and another receiver has the message.
+    Evicted,
+}
+
+/// One receiving handle: an end of a ring, and its member.
+#[derive(Debug)]
+pub(crate) struct RecvPort<'a, R, L> {
+    pub(crate) ring: R,
+    pub(crate) liveness: &'a L,
+}
+
+impl<R: RecvRing, L: Liveness> RecvPort<'_, R, L> {
+    /// Obtains the next message.
+    #[inline(always)]
+    pub(crate) fn next(mut self, blocking: Blocking) -> Result<R::Held, RecvError> {
+        if self.liveness.is_open()
+            && let Some(held) = self.ring.next_message()
+        {
+            return Ok(held);
+        }
+        self.next_slow(blocking)
+    }
+
+    /// Obtains another message, if one is available. An error recurs in the next call.
+    #[inline(always)]
+    pub(crate) fn another(mut self) -> Option<R::Held> {
+        self.ring.next_message().or_else(|| self.another_slow())
+    }
+
+    #[inline(never)]
+    fn another_slow(mut self) -> Option<R::Held> {
+        match self.ring.poll(None, self.liveness) {
+            Ok(Polled::Found(held)) => Some(held),
+            _ => None,
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn next_slow(mut self, blocking: Blocking) -> Result<R::Held, RecvError> {
+        match self.next_blocking(blocking) {
+            // Sent before the channel was removed, and noticed after that.
+            Err(RecvError::Fault(Fault::Removed)) => match self.ring.poll(None, self.liveness) {
+                Ok(Polled::Found(held)) => Ok(held),
+                _ => Err(self.liveness.stop(Fault::Removed).into()),
+            },
+            Err(RecvError::Fault(fault)) => Err(self.liveness.stop(fault).into()),
+            other => other,
+        }
+    }
+
+    fn next_blocking(&mut self, blocking: Blocking) -> Result<R::Held, RecvError> {
+        self.liveness.check()?;
+        let published = self.ring.store_progress();
+        // Not at every wait: it takes as long as a message in transit.
+        if self.liveness.lags(self.ring.position(), STATS_EVERY) {
+            self.update_stats();
+        }
+        if blocking != Blocking::Never {
+            self.liveness.poll_briefly(&mut self.ring);
+        }
+        if let Polled::Found(held) = self.ring.poll(None, self.liveness)? {
+            return Ok(held);
+        }
+        if published || self.liveness.lags(self.ring.position(), 1) {
+            self.update_stats();
+        }
+        self.liveness.wake(Side::Senders)?;
+        match blocking {
+            Blocking::Never => self.try_once(),
+            _ => self.wait(blocking),
+        }
+    }
+
+    /// The rest of a call that does not block.
+    fn try_once(&mut self) -> Result<R::Held, RecvError> {
+        self.liveness.check_removed()?;
+        let seen = match self.liveness.has_peer_left() || self.liveness.is_check_due() {
+            true => Some(self.liveness.see()?),
+            false => None,
+        };
+        let gone = seen.as_ref().is_some_and(|seen| self.liveness.is_abandoned(&seen.lives));
+        // Everything sent before the senders left is visible by now.
+        match self.ring.poll(seen.as_ref(), self.liveness)? {
+            Polled::Found(held) => Ok(held),
+            _ if gone && self.ring.is_drained() => Err(RecvError::Disconnected),
+            _ => Err(RecvError::Empty),
+        }
+    }
+
+    /// The rest of a call that blocks.
+    fn wait(&mut self, blocking: Blocking) -> Result<R::Held, RecvError> {
+        let RecvPort { ring, liveness } = self;
+        let (mut found, mut behind, mut reported) = (None, None, None);
+        let mut attempt = |ring: &mut R, seen: Option<&Seen>| {
+            behind = None;
+            match ring.poll(seen, *liveness)? {
+                Polled::Found(held) => found = Some(held),
+                Polled::Nothing | Polled::Orphaned => {}
+                Polled::Behind { seat } => behind = Some(seat),
+            }
+            Ok::<bool, Fault>(found.is_some())
+        };
+        let poll = |poll| {
+            if poll == Poll::Quick {
+                return Ok(attempt(ring, None)?);
+            }
+            let seen = liveness.see()?;
+            let gone = liveness.is_abandoned(&seen.lives);
+            // Everything sent before the senders left is visible by now.
+            match poll {
+                Poll::Peek => Ok(gone && ring.is_drained() || ring.has_work(&seen, *liveness)?),
+                Poll::Others => {
+                    // The end may be reached for some receiver, if not for this one: no sender is
+                    // left, and every message was taken. Reported once for each state of the
+                    // messages in flight.
+                    let over = !seen.lives.is_there(Side::Senders)
+                        && ring.in_flight().is_some_and(|in_flight| {
+                            let now = Some((liveness.peer_joins(), in_flight));
+                            std::mem::replace(&mut reported, now) != now
+                        });
+                    Ok(over || ring.has_work(&seen, *liveness)?)
+                }
+                _ if attempt(ring, Some(&seen))? => Ok(true),
+                _ if gone && ring.is_drained() => Err(RecvError::Disconnected),
+                _ => Ok(false),
+            }
+        };
+        let waited = liveness
+            .with_policy(|policy| wait::wait(liveness.site(), policy, blocking.deadline(), poll));
+        let error = match (waited, behind) {
+            (Ok(()), _) => return found.ok_or(RecvError::Empty),
+            (Err(WaitError::TimedOut), Some(seat)) => {
+                RecvError::Blocked { pid: liveness.pid(seat) }
+            }
+            (Err(WaitError::TimedOut), None) => RecvError::Timeout,
+            (Err(WaitError::Failed(error)), _) => error,
+        };
+        self.update_stats();
+        Err(error)
+    }
+
+    /// Acknowledges a message. Fails if this member was evicted: its token is gone, or was for a
+    /// moment.
+    #[inline(always)]
+    pub(crate) fn acknowledge(mut self, held: &R::Held) -> Result<(), Fault> {
+        match self.ring.acknowledge(held) {
+            Acknowledged::Unpublished => {}
+            Acknowledged::Credit => self.give_credit(),
+            Acknowledged::Published => {
+                let position = self.ring.position_of(held);
+                self.notify_if_needed(position);
+            }
+            Acknowledged::Evicted => return Err(self.liveness.stop(Fault::LivenessLost)),
+        }
+        Ok(())
+    }
+
+    /// Publishes the credit of all acknowledged messages.
+    #[inline(never)]
+    pub(crate) fn give_credit(mut self) {
+        self.ring.store_progress();
+        self.update_stats();
+        let position = self.ring.position();
+        self.notify_if_needed(position);
+    }
+
+    /// The publisher's half of the order in `wait/mod.rs`: the slot of a position became free; now
+    /// check the flags.
+    #[inline(always)]
+    fn notify_if_needed(self, position: u64) {
+        self.liveness.waker_fence();
+        if self.liveness.parking(Side::Senders).flags() != 0 {
+            self.notify_slow(position);
+        }
+    }
+
+    /// Handles the case that senders are parked or left, or that another flag of theirs is set.
+    /// Takes the port by value, which fits in registers: on the fast path it is not in memory.
+    #[cold]
+    #[inline(never)]
+    fn notify_slow(self, position: u64) {
+        // An error here recurs in the next call that blocks.
+        if self.ring.frees_enough(position) {
+            let _ = self.liveness.wake(Side::Senders);
+        }
+        // The other receivers end when the last message is acknowledged.
+        if self.liveness.has_peer_left() {
+            let _ = self.liveness.wake(Side::Receivers);
+        }
+    }
+
+    /// Stores the statistics of this handle for observers, while it has a seat to do it for.
+    pub(crate) fn update_stats(&self) {
+        if self.liveness.is_seated() {
+            self.liveness.update_stats(self.ring.position());
+        }
+    }
+}

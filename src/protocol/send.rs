@@ -1,0 +1,255 @@
+//! How a sender reserves a slot, and how it notifies blocked receivers.
+
+use super::{Liveness, Polled};
+use crate::error::{Fault, SendError};
+use crate::role::Side;
+use crate::wait::blocking::Blocking;
+use crate::wait::{self, Poll, WaitError};
+
+/// Messages between two updates of the statistics of a handle that never blocks.
+pub(super) const STATS_EVERY: u64 = 64;
+
+/// The sending end of a ring, by reference.
+pub(crate) trait SendRing {
+    /// A slot that was reserved for this sender.
+    type Slot;
+
+    /// State of one wait.
+    type Wait: Default;
+
+    /// Whether a sender goes on while there is room, although all receivers are gone. Otherwise it
+    /// notices that at its next slow path.
+    const FILLS_RING_ALONE: bool;
+
+    /// Returns the next position to send, as far as this end knows.
+    fn position(&self) -> u64;
+
+    /// Returns the next slot if it is free: the fast path.
+    fn next_slot(&mut self) -> Option<Self::Slot>;
+
+    /// Makes the attempt that follows a failed fast path. It must not disturb a busy receiver,
+    /// unless the call returns after it (`last`).
+    fn next_slot_slow(
+        &mut self,
+        last: bool,
+        liveness: &impl Liveness,
+    ) -> Result<Polled<Self::Slot>, Fault>;
+
+    /// Makes an attempt in a wait.
+    fn poll(
+        &mut self,
+        poll: Poll,
+        wait: &mut Self::Wait,
+        liveness: &impl Liveness,
+    ) -> Result<Polled<Self::Slot>, Fault>;
+
+    /// Returns whether enough slots are free to wake a sender. Takes nothing.
+    fn is_worth_waking(&mut self, poll: Poll, liveness: &impl Liveness) -> Result<bool, Fault>;
+
+    /// Returns whether every message was acknowledged.
+    fn is_flushed(&self) -> bool;
+
+    /// Makes the next call take its slow path, where it notices that the other side left.
+    fn forget_room(&mut self);
+
+    /// Stores the position, which only observers and successors read.
+    fn store_progress(&self, position: u64);
+
+    /// Returns the flags of the receivers' parking line that require no action at present.
+    fn known_flags(&self) -> u32;
+
+    fn set_known_flags(&mut self, flags: u32);
+}
+
+/// One sending handle: an end of a ring, and its member.
+#[derive(Debug)]
+pub(crate) struct SendPort<'a, R, L> {
+    pub(crate) ring: R,
+    pub(crate) liveness: &'a L,
+}
+
+impl<R: SendRing, L: Liveness> SendPort<'_, R, L> {
+    /// Reserves a slot.
+    #[inline(always)]
+    pub(crate) fn reserve(mut self, blocking: Blocking) -> Result<R::Slot, SendError> {
+        if self.liveness.is_open()
+            && let Some(slot) = self.ring.next_slot()
+        {
+            return Ok(slot);
+        }
+        self.reserve_slow(blocking)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn reserve_slow(mut self, blocking: Blocking) -> Result<R::Slot, SendError> {
+        self.reserve_blocking(blocking).map_err(|error| match error {
+            SendError::Fault(fault) => self.liveness.stop(fault).into(),
+            error => error,
+        })
+    }
+
+    fn reserve_blocking(&mut self, blocking: Blocking) -> Result<R::Slot, SendError> {
+        self.liveness.check()?;
+        self.liveness.check_removed()?;
+        let position = self.ring.position();
+        if self.liveness.lags(position, STATS_EVERY) {
+            self.update_stats_at(position);
+        }
+        if !R::FILLS_RING_ALONE {
+            self.check_peer()?;
+        }
+        let last = blocking == Blocking::Never;
+        if let Polled::Found(slot) = self.ring.next_slot_slow(last, self.liveness)? {
+            return Ok(slot);
+        }
+        self.check_peer()?;
+        self.update_stats();
+        // The receivers may not have been notified yet of a batch that filled the ring.
+        self.notify_again();
+        match blocking {
+            Blocking::Never => self.try_once(),
+            _ => self.wait(blocking),
+        }
+    }
+
+    /// Fails if the segment shows that the receivers left, and the kernel confirms it.
+    fn check_peer(&self) -> Result<(), SendError> {
+        match self.liveness.has_peer_left() && self.liveness.has_lost_peer()? {
+            true => Err(SendError::Disconnected),
+            false => Ok(()),
+        }
+    }
+
+    /// The rest of a call that does not block.
+    fn try_once(&mut self) -> Result<R::Slot, SendError> {
+        let polled = self.ring.poll(Poll::Exact, &mut R::Wait::default(), self.liveness)?;
+        match polled {
+            Polled::Found(slot) => return Ok(slot),
+            Polled::Orphaned => self.liveness.wake(Side::Receivers)?,
+            Polled::Nothing | Polled::Behind { .. } => {}
+        }
+        let liveness = self.liveness;
+        match liveness.is_check_due() && liveness.is_abandoned(&liveness.lives()?) {
+            true => Err(SendError::Disconnected),
+            false => Err(SendError::Full),
+        }
+    }
+
+    /// The rest of a call that blocks.
+    fn wait(&mut self, blocking: Blocking) -> Result<R::Slot, SendError> {
+        let SendPort { ring, liveness } = self;
+        let (mut state, mut reported) = (R::Wait::default(), None);
+        let (mut found, mut behind) = (None, None);
+        let mut attempt = |ring: &mut R, poll| {
+            behind = None;
+            match ring.poll(poll, &mut state, *liveness)? {
+                Polled::Found(slot) => found = Some(slot),
+                Polled::Nothing => {}
+                Polled::Orphaned => liveness.wake(Side::Receivers)?,
+                Polled::Behind { seat } => behind = Some(seat),
+            }
+            Ok::<bool, Fault>(found.is_some())
+        };
+        let poll = |poll| {
+            if let Poll::Peek | Poll::Others = poll {
+                let lives = liveness.lives()?;
+                let over = match poll {
+                    Poll::Peek => liveness.is_abandoned(&lives),
+                    // Reported once for each time that the receivers left.
+                    _ => {
+                        let now = Some(liveness.peer_joins());
+                        !lives.is_there(Side::Receivers)
+                            && std::mem::replace(&mut reported, now) != now
+                    }
+                };
+                return Ok(over || ring.is_worth_waking(poll, *liveness)?);
+            }
+            if attempt(ring, poll)? {
+                return Ok(true);
+            }
+            if poll == Poll::Quick || !liveness.is_abandoned(&liveness.lives()?) {
+                return Ok(false);
+            }
+            // Receivers that are gone free no more slots to wait for: any free slot will do.
+            match attempt(ring, Poll::Exact)? {
+                true => Ok(true),
+                false => Err(SendError::Disconnected),
+            }
+        };
+        let waited = liveness
+            .with_policy(|policy| wait::wait(liveness.site(), policy, blocking.deadline(), poll));
+        let error = match (waited, behind) {
+            (Ok(()), _) => return found.ok_or(SendError::Full),
+            (Err(WaitError::TimedOut), Some(seat)) => {
+                SendError::Blocked { pid: liveness.pid(seat) }
+            }
+            (Err(WaitError::TimedOut), None) => SendError::Timeout,
+            (Err(WaitError::Failed(error)), _) => error,
+        };
+        self.update_stats();
+        Err(error)
+    }
+
+    /// The publisher's half of the order in `wait/mod.rs`: a message was published; now check the
+    /// flags.
+    #[inline(always)]
+    pub(crate) fn notify_if_needed(self) {
+        if let Some(flags) = self.changed_flags() {
+            self.notify_slow(flags);
+        }
+    }
+
+    /// The same on a slow path.
+    pub(super) fn notify_again(&mut self) {
+        if let Some(flags) = self.changed_flags() {
+            self.notify(flags);
+        }
+    }
+
+    /// Returns the flags of the receivers' parking line if they may require an action.
+    #[inline(always)]
+    fn changed_flags(&self) -> Option<u32> {
+        self.liveness.waker_fence();
+        let flags = self.liveness.parking(Side::Receivers).flags();
+        (flags != self.ring.known_flags()).then_some(flags)
+    }
+
+    /// Takes the port by value, which fits in registers: on the fast path it is not in memory.
+    #[cold]
+    #[inline(never)]
+    fn notify_slow(mut self, flags: u32) {
+        self.notify(flags);
+    }
+
+    /// Handles the case that a receiver is parked, that all receivers left, or that another flag of
+    /// theirs changed.
+    fn notify(&mut self, flags: u32) {
+        let liveness = self.liveness;
+        // An error here recurs in the next call, which can report it: the message is sent.
+        let _ = liveness.wake(Side::Receivers);
+        self.ring.set_known_flags(0);
+        if flags & wait::REMOVED != 0 {
+            liveness.stop(Fault::Removed);
+        } else if liveness.has_peer_left() {
+            if liveness.is_peer_unseen() {
+                // They left before we joined: nothing changes until another one joins.
+                self.ring.set_known_flags(wait::LEFT);
+            } else if liveness.has_lost_peer() != Ok(false) {
+                self.ring.forget_room();
+            }
+        }
+    }
+
+    /// Stores the progress of this handle for observers, while it has a seat to do it for.
+    pub(crate) fn update_stats(&self) {
+        self.update_stats_at(self.ring.position());
+    }
+
+    fn update_stats_at(&self, position: u64) {
+        if self.liveness.is_seated() {
+            self.ring.store_progress(position);
+            self.liveness.update_stats(position);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The ends of an SPSC ring, as the handle loop uses them.
+
+use super::recv::{Acknowledged, RecvRing};
+use super::send::SendRing;
+use super::{Liveness, Polled, Seen};
+use crate::error::Fault;
+use crate::ring::spsc::{Consumer, Producer};
+use crate::wait::Poll;
+
+/// Returns a poll's result.
+fn polled(found: bool) -> Polled<()> {
+    if found { Polled::Found(()) } else { Polled::Nothing }
+}
+
+/// The sending end of a ring, and the flags of the receiver that it knows.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    pub(crate) producer: Producer,
+    known_flags: u32,
+}
+
+impl Sending {
+    pub(crate) fn new(producer: Producer) -> Sending {
+        Sending { producer, known_flags: 0 }
+    }
+}
+
+impl SendRing for &mut Sending {
+    /// The slot at the next position.
+    type Slot = ();
+    type Wait = ();
+    const FILLS_RING_ALONE: bool = false;
+
+    fn position(&self) -> u64 {
+        self.producer.position()
+    }
+
+    #[inline(always)]
+    fn next_slot(&mut self) -> Option<()> {
+        self.producer.has_room().then_some(())
+    }
+
+    /// By credit: loading the exact head would slow down a busy receiver.
+    fn next_slot_slow(&mut self, last: bool, _: &impl Liveness) -> Result<Polled<()>, Fault> {
+        Ok(polled(self.producer.refresh(last)?))
+    }
+
+    fn poll(&mut self, poll: Poll, (): &mut (), _: &impl Liveness) -> Result<Polled<()>, Fault> {
+        let room = self.producer.refresh(poll != Poll::Quick)?;
+        // A sender that parks is woken for half of the ring.
+        let enough = poll != Poll::BeforePark || self.producer.room() >= half(&self.producer);
+        Ok(polled(room && enough))
+    }
+
+    fn is_worth_waking(&mut self, poll: Poll, _: &impl Liveness) -> Result<bool, Fault> {
+        self.producer.refresh(true)?;
+        // The receiver checks whether to wake us when credit is due.
+        let certain = match poll {
+            Poll::Peek => self.producer.ring().credit_every() - 1,
+            _ => 0,
+        };
+        Ok(self.producer.room() >= half(&self.producer) + certain)
+    }
+
+    fn is_flushed(&self) -> bool {
+        self.producer.is_drained()
+    }
+
+    fn forget_room(&mut self) {
+        self.producer.forget_room();
+    }
+
+    fn store_progress(&self, position: u64) {
+        self.producer.publish_tail(position);
+    }
+
+    #[inline(always)]
+    fn known_flags(&self) -> u32 {
+        self.known_flags
+    }
+
+    fn set_known_flags(&mut self, flags: u32) {
+        self.known_flags = flags;
+    }
+}
+
+/// Returns the number of free slots for which a sender is woken.
+fn half(producer: &Producer) -> u64 {
+    producer.ring().capacity().div_ceil(2)
+}
+
+impl RecvRing for &mut Consumer {
+    /// The message at the next position.
+    type Held = ();
+
+    fn position(&self) -> u64 {
+        Consumer::position(self)
+    }
+
+    #[inline(always)]
+    fn next_message(&mut self) -> Option<()> {
+        Consumer::has_message(self).then_some(())
+    }
+
+    fn poll(&mut self, _: Option<&Seen>, _: &impl Liveness) -> Result<Polled<()>, Fault> {
+        Ok(polled(self.is_ready()?))
+    }
+
+    fn has_work(&mut self, _: &Seen, _: &impl Liveness) -> Result<bool, Fault> {
+        Ok(self.is_ready()?)
+    }
+
+    fn is_drained(&self) -> bool {
+        !Consumer::has_message(self)
+    }
+
+    /// There is no other receiver to report it to.
+    fn in_flight(&self) -> Option<u64> {
+        None
+    }
+
+    #[inline(always)]
+    fn acknowledge(&mut self, (): &()) -> Acknowledged {
+        match Consumer::acknowledge(self) {
+            true => Acknowledged::Credit,
+            false => Acknowledged::Unpublished,
+        }
+    }
+
+    fn position_of(&self, (): &()) -> u64 {
+        Consumer::position(self)
+    }
+
+    fn frees_enough(&self, _: u64) -> bool {
+        let ring = self.ring();
+        ring.capacity() - ring.depth() >= ring.capacity().div_ceil(2)
+    }
+
+    fn store_progress(&mut self) -> bool {
+        let owed = self.owes_credit();
+        if owed {
+            self.publish_credit();
+        }
+        owed
+    }
+
+    fn has_message(&self) -> bool {
+        Consumer::has_message(self)
+    }
+
+    fn has_more_than(&self, messages: u64) -> bool {
+        Consumer::has_more_than(self, messages)
+    }
+
+    fn take_burst_len(&mut self) -> u64 {
+        self.dry()
+    }
+
+    fn prefetch(&self) {}
+}

@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         // A loan is the memory of a slot. Dropped without `commit`, it sends nothing.
         let mut frame = sender.loan_with(PIXELS)?;
         frame.fill(number as u32);
-        frame.commit();
+        frame.commit()?;
     }
     sender.flush(TIMEOUT)?;
     sender.close()?;

@@ -62,14 +62,4 @@ impl Endpoint {
         }
         waited
     }
-
-    /// Waits until an SPSC channel's other side has a member, and returns its pid.
-    pub(crate) fn wait_for_spsc_peer(&self, timeout: Duration) -> Result<u32, WaitError<Fault>> {
-        loop {
-            self.wait_for_peer(timeout)?;
-            if let Peer::Present { pid } = self.peer().map_err(WaitError::Failed)? {
-                return Ok(pid);
-            }
-        }
-    }
 }

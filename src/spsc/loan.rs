@@ -7,6 +7,7 @@ use core::{fmt, slice};
 use zerocopy::{FromBytes, KnownLayout};
 
 use super::Sender;
+use crate::error::SendError;
 use crate::message::Message;
 
 /// A slot reserved for writing a message in place.
@@ -64,11 +65,16 @@ where
 }
 
 impl<T: Message + ?Sized> Loan<'_, T> {
-    /// Sends the message. In a forked child, where the loan belongs to the parent, nothing is sent.
+    /// Sends the message.
+    ///
+    /// # Errors
+    /// [`SendError::Fault`] if the handle cannot go on; nothing is sent then. In particular
+    /// [`Fault::Forked`](crate::Fault::Forked) in a forked child, where the loan belongs to the
+    /// parent.
     #[inline]
-    pub fn commit(self) {
+    pub fn commit(self) -> Result<(), SendError> {
         let len = size_of_val::<T>(&self);
-        let _ = self.sender.commit(len);
+        self.sender.commit(len)
     }
 }
 

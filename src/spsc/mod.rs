@@ -46,7 +46,7 @@
 //! let mut frame = tx.loan()?;
 //! frame.number = 1;
 //! frame.pixels.fill(7);
-//! frame.commit();
+//! frame.commit()?;
 //! let frame = rx.recv_ref()?;
 //! assert_eq!((frame.number, frame.pixels[65_527]), (1, 7));
 //! # Ok(()) }

@@ -36,13 +36,13 @@ pub struct Receiver<T: Message + ?Sized> {
 }
 
 impl<T: Message + ?Sized> Receiver<T> {
-    /// Blocks until a sender has joined, for at most `timeout`, and returns its pid.
+    /// Blocks until a sender has joined, for at most `timeout`. [`peer`](Receiver::peer) returns its pid.
     ///
     /// # Errors
     /// [`RecvError::Timeout`] if no sender joined in time: try again. [`RecvError::Fault`] if the
     /// handle cannot go on.
-    pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<u32, RecvError> {
-        Ok(self.endpoint.wait_for_spsc_peer(timeout)?)
+    pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), RecvError> {
+        Ok(self.endpoint.wait_for_peer(timeout)?)
     }
 
     /// Returns the state of the peer as reported by the kernel.

@@ -64,13 +64,13 @@ impl<T: Message + ?Sized> Sender<T> {
         self.port().flush(timeout)
     }
 
-    /// Blocks until a receiver has joined, for at most `timeout`, and returns its pid.
+    /// Blocks until a receiver has joined, for at most `timeout`. [`peer`](Sender::peer) returns its pid.
     ///
     /// # Errors
     /// [`SendError::Timeout`] if no receiver joined in time: try again. [`SendError::Fault`] if the
     /// handle cannot go on.
-    pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<u32, SendError> {
-        Ok(self.endpoint.wait_for_spsc_peer(timeout)?)
+    pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), SendError> {
+        Ok(self.endpoint.wait_for_peer(timeout)?)
     }
 
     /// Returns the state of the peer as reported by the kernel.

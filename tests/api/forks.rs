@@ -151,13 +151,13 @@ fn keep_places(orders: &mut Orders) {
     Fork::start(|| {
         let (loan, guard) = places.take().expect("a copy of the parent's");
         assert_eq!(*guard, 1, "still to be read");
-        loan.commit();
+        assert_eq!(loan.commit(), Err(SendError::Fault(Fault::Forked)));
         drop(guard);
     })
     .finish();
     assert!(raw_ipc::bytes(id) == before, "a child wrote something");
     let (loan, guard) = places.take().expect("the parent's own");
-    loan.commit();
+    loan.commit().expect("committed");
     drop(guard);
     drop(places);
     assert_eq!(tx.len(), 2);
@@ -290,7 +290,8 @@ fn attach_anew(orders: &mut Orders) {
         assert_eq!(rx.recv(), Ok(1_000));
     });
     let mut tx = handle.take().expect("the parent's");
-    assert_eq!(tx.wait_for_peer(LONG), Ok(child.pid()));
+    assert_eq!(tx.wait_for_peer(LONG), Ok(()));
+    assert_eq!(tx.peer(), Ok(Peer::Present { pid: child.pid() }));
     for n in 0..1_000 {
         tx.send(&n).expect("send");
     }

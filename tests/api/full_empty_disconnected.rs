@@ -209,7 +209,8 @@ fn closing_is_reported_after_the_drain() {
     assert!(matches!(rx.recv_ref(), Err(RecvError::Disconnected)));
     // After another receiver joins, everything works again.
     let mut tx: Sender<u64> = name.options().attach().expect("attach");
-    assert_eq!(rx.wait_for_peer(LONG), Ok(std::process::id()));
+    assert_eq!(rx.wait_for_peer(LONG), Ok(()));
+    assert_eq!(rx.peer(), Ok(Peer::Present { pid: std::process::id() }));
     tx.send(&4).expect("send");
     assert_eq!(rx.recv(), Ok(4));
     rx.close().expect("closed");
@@ -224,7 +225,8 @@ fn closing_is_reported_after_the_drain() {
     assert_eq!(tx.send_batch(&[0, 0]), Err(nothing_sent));
     assert_eq!(tx.wait_for_peer(SOON), Err(SendError::Timeout));
     let mut rx: Receiver<u64> = name.options().attach().expect("attach");
-    assert_eq!(tx.wait_for_peer(LONG), Ok(std::process::id()));
+    assert_eq!(tx.wait_for_peer(LONG), Ok(()));
+    assert_eq!(tx.peer(), Ok(Peer::Present { pid: std::process::id() }));
     tx.send(&6).expect("send");
     assert_eq!((rx.recv(), rx.recv()), (Ok(5), Ok(6)), "and nothing of what failed");
 }

@@ -40,7 +40,7 @@ fn count_faults(orders: &mut Orders) {
         let mut tx: Sender<Page> = options.open().expect("open");
         let before = faults();
         for _ in 0..PAGES {
-            tx.loan().expect("room").commit();
+            tx.loan().expect("room").commit().expect("committed");
         }
         faults() - before
     };

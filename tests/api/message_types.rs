@@ -258,7 +258,7 @@ fn messages_in_place_are_aligned() {
         for _ in 0..9 {
             let loan = tx.loan().expect("room");
             assert!(std::ptr::from_ref(&*loan).is_aligned());
-            loan.commit();
+            loan.commit().expect("committed");
             let guard = rx.recv_ref().expect("a message");
             assert!(std::ptr::from_ref(&*guard).is_aligned());
         }
@@ -284,7 +284,7 @@ fn messages_may_be_as_long_as_the_slot_size() {
         assert_eq!(*rx.recv_boxed().expect("a message"), message[..]);
         let mut loan = tx.loan_with(len).expect("it fits");
         loan.copy_from_slice(&message);
-        loan.commit();
+        loan.commit().expect("committed");
         assert_eq!(*rx.recv_ref().expect("a message"), message[..]);
     }
     for len in [MAX + 1, 1 << 20] {

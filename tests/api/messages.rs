@@ -72,7 +72,7 @@ fn send_all(tx: &mut Sender<u64>, count: u64, way: &str) {
 
 fn fill(mut loan: sysvring::spsc::Loan<'_, u64>, n: u64) {
     *loan = n;
-    loan.commit();
+    loan.commit().expect("committed");
 }
 
 const WAYS_TO_RECEIVE: [&str; 17] = [

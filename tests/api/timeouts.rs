@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::{Options, RecvError, SendError, Wait};
+use sysvring::{Options, Peer, RecvError, SendError, Wait};
 use sysvring_support::handle::{AnyFlavor, AnyReceiver, AnySender};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Orders, Worker, hear, say};
@@ -151,7 +151,7 @@ fn years_of_waiting_for_room() {
             child.tell("receive").expect("it listens");
             assert_eq!(tx.send_timeout(&1, timeout), Ok(()), "{wait:?} {timeout:?}");
             child.tell("receive").expect("it listens");
-            tx.loan_timeout(timeout).expect("a slot").commit();
+            tx.loan_timeout(timeout).expect("a slot").commit().expect("committed");
         }
         for timeout in AGES {
             child.tell("receive").expect("it listens");
@@ -171,14 +171,16 @@ fn years_of_waiting_for_a_peer() {
         let name = Name::new();
         let mut rx: Receiver<u64> = name.options().wait(wait).open().expect("open");
         let mut child = Worker::start(&[&"timeouts::send_late", &name]).expect("start");
-        assert_eq!(rx.wait_for_peer(timeout), Ok(child.pid() as u32));
+        assert_eq!(rx.wait_for_peer(timeout), Ok(()));
+        assert_eq!(rx.peer(), Ok(Peer::Present { pid: child.pid() as u32 }));
         child.expect("open");
         child.tell("end").expect("it listens");
         child.finish();
         drop(rx);
         let mut tx: Sender<u64> = name.options().wait(wait).open().expect("open");
         let mut child = Worker::start(&[&"timeouts::receive_late", &name]).expect("start");
-        assert_eq!(tx.wait_for_peer(timeout), Ok(child.pid() as u32));
+        assert_eq!(tx.wait_for_peer(timeout), Ok(()));
+        assert_eq!(tx.peer(), Ok(Peer::Present { pid: child.pid() as u32 }));
         child.expect("open");
         child.tell("end").expect("it listens");
         child.finish();

@@ -70,7 +70,7 @@ fn the_slot_of_a_forgotten_loan_is_loaned_again() {
     std::mem::forget(loan);
     let mut loan = tx.try_loan().expect("still room");
     *loan = 2;
-    loan.commit();
+    loan.commit().expect("committed");
     assert_eq!((rx.try_recv(), rx.try_recv()), (Ok(2), Err(RecvError::Empty)));
 }
 
@@ -89,7 +89,7 @@ fn loans_wait_for_room() {
     });
     let mut loan = tx.loan_with(1).expect("it becomes free");
     loan[0] = b'c';
-    loan.commit();
+    loan.commit().expect("committed");
     let mut rx = receiver.join().expect("received");
     for message in [b"b", b"c"] {
         assert_eq!(*rx.recv_boxed().expect("a message"), *message);
@@ -106,7 +106,7 @@ fn loans_are_shortened() {
         loan.iter_mut().zip(1..).for_each(|(byte, n)| *byte = n);
         loan.truncate(kept);
         assert_eq!(loan.len(), len);
-        loan.commit();
+        loan.commit().expect("committed");
         let expected: Vec<u8> = (1..=len as u8).collect();
         assert_eq!(*rx.recv_boxed().expect("a message"), expected[..]);
     }
@@ -119,7 +119,7 @@ fn loans_are_shortened() {
     drop(loan);
     let mut loan = tx.loan_with(2).expect("it fits");
     loan.copy_from_slice(b"xy");
-    loan.commit();
+    loan.commit().expect("committed");
     assert_eq!(*rx.recv_boxed().expect("a message"), *b"xy");
     assert_eq!(rx.try_recv_boxed(), Err(RecvError::Empty));
 }
@@ -133,7 +133,7 @@ fn headers_are_loaned_with_their_bytes() {
     loan.number = 7;
     loan.text.copy_from_slice(&[1, 2, 3, 4, 5, 6]);
     loan.truncate(4);
-    loan.commit();
+    loan.commit().expect("committed");
     let guard = rx.recv_ref().expect("a message");
     assert_eq!((guard.number, &guard.text), (7, &[1, 2, 3, 4][..]));
     drop(guard);

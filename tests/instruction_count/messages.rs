@@ -31,7 +31,7 @@ pub const ALL: &[(&str, Body)] = &[
         let write = |tx: &mut spsc::Sender<Middle>, m: &Middle| {
             let mut loan = tx.loan().expect("a free slot");
             *loan = *m;
-            loan.commit();
+            loan.commit().expect("sent");
         };
         spsc_send([7; 8], write, |_| {});
     }),

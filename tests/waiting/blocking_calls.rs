@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::{Options, RecvError, Role, SendError, Wait};
+use sysvring::{Options, Peer, RecvError, Role, SendError, Wait};
 use sysvring_support::board::{board, now_ns};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
@@ -121,7 +121,8 @@ fn years_are_waited_through() {
         let mut tx: Sender<u64> = name.options().capacity(1).open().expect("open");
         let mut receiver =
             Worker::start(&[&"blocking_calls::receive_late", &name, &seconds]).expect("start");
-        assert_eq!(tx.wait_for_peer(timeout), Ok(receiver.pid() as u32));
+        assert_eq!(tx.wait_for_peer(timeout), Ok(()));
+        assert_eq!(tx.peer(), Ok(Peer::Present { pid: receiver.pid() as u32 }));
         receiver.wait_asleep().expect("it waits");
         tx.send_timeout(&1, timeout).expect("send");
         tx.send_timeout(&2, timeout).expect("send, when there is room");

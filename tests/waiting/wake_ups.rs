@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::{Options, Wait};
+use sysvring::{Options, Peer, Wait};
 use sysvring_support::board::{board, now_ns, until};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
@@ -68,7 +68,8 @@ fn wake_each_other(orders: &mut Orders) {
     let sender = Fork::start(|| {
         without_membarrier(sender_without);
         let mut tx: Sender<u64> = options().open().expect("open");
-        let peer = tx.wait_for_peer(LONG).expect("a receiver");
+        tx.wait_for_peer(LONG).expect("a receiver");
+        let Ok(Peer::Present { pid: peer }) = tx.peer() else { panic!("it left") };
         let (mut rng, mut watch) = (Rng::new(), Watch::start(&[peer]));
         for n in 0..MESSAGES {
             rest(&mut rng, n);
@@ -81,7 +82,8 @@ fn wake_each_other(orders: &mut Orders) {
     let receiver = Fork::start(|| {
         without_membarrier(receiver_without);
         let mut rx: Receiver<u64> = options().open().expect("open");
-        let peer = rx.wait_for_peer(LONG).expect("a sender");
+        rx.wait_for_peer(LONG).expect("a sender");
+        let Ok(Peer::Present { pid: peer }) = rx.peer() else { panic!("it left") };
         let (mut rng, mut watch) = (Rng::new(), Watch::start(&[peer]));
         for n in 0..MESSAGES {
             rest(&mut rng, n + MESSAGES / 8);
@@ -160,7 +162,7 @@ fn wake_by_sending(orders: &mut Orders) {
         |tx| {
             let mut loan = tx.loan().expect("room");
             *loan = now_ns();
-            loan.commit();
+            loan.commit().expect("committed");
         },
     ];
     let [left_at] = board::<1>();

@@ -192,7 +192,7 @@ impl<const N: usize> Send<N> for InPlaceEnd<spsc::Sender<[u64; N]>> {
     fn send_nth(&mut self, _: &mut [u64; N], n: u64) {
         let mut loan = self.0.loan().expect("loan");
         write(&mut loan, n);
-        loan.commit();
+        loan.commit().expect("commit");
     }
 }
 

@@ -22,7 +22,7 @@ impl<T: Message + FromBytes> Sender<T> {
     /// # let mut rx: spsc::Receiver<[u64; 512]> = Options::id(tx.id()).attach()?;
     /// let mut loan = tx.loan()?;
     /// loan.fill(7);
-    /// loan.commit(); // without this, nothing is sent
+    /// loan.commit()?; // without this, nothing is sent
     /// assert_eq!(rx.recv_ref()?[511], 7);
     /// # Ok(()) }
     /// ```
@@ -72,7 +72,7 @@ where
     /// let mut loan = tx.loan_with(64)?;
     /// loan[..5].copy_from_slice(b"hello");
     /// loan.truncate(5);
-    /// loan.commit();
+    /// loan.commit()?;
     /// assert_eq!(&*rx.recv_ref()?, b"hello");
     /// # Ok(()) }
     /// ```

@@ -129,10 +129,7 @@ fn loan(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
         Tx::Spsc(tx) => {
             let mut loan = tx.loan().map_err(text)?;
             *loan = message;
-            report.sending(|| {
-                loan.commit();
-                Ok(())
-            })
+            report.sending(|| loan.commit()).map_err(text)
         }
         Tx::Mpmc(tx) => {
             let mut loan = tx.loan().map_err(text)?;

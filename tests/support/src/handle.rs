@@ -264,8 +264,7 @@ impl<T: Message + ?Sized> AnyLoan<T> for spsc::Loan<'_, T> {
     }
 
     fn commit(self) -> Result<(), SendError> {
-        spsc::Loan::commit(self);
-        Ok(())
+        spsc::Loan::commit(self)
     }
 }
 

@@ -2,19 +2,19 @@
 
 use crate::error::RecvError;
 
-/// Converts the result of a receive call to an iterator's item and sets `ended` at the end. A fault
+/// Converts the result of a receive call to an iterator's item and sets `is_over` at the end. A fault
 /// is returned once; after it, and at the end, the iterator returns `None`.
 pub(crate) fn next<T>(
     result: Result<T, RecvError>,
-    ended: &mut bool,
+    is_over: &mut bool,
 ) -> Option<Result<T, RecvError>> {
     match result {
         Err(RecvError::Disconnected | RecvError::Empty) => {
-            *ended = true;
+            *is_over = true;
             None
         }
         Err(RecvError::Fault(_)) => {
-            *ended = true;
+            *is_over = true;
             Some(result)
         }
         other => Some(other),
@@ -44,7 +44,7 @@ macro_rules! iterators {
             type IntoIter = IntoIter<T>;
 
             fn into_iter(self) -> IntoIter<T> {
-                IntoIter { receiver: self, ended: false }
+                IntoIter { receiver: self, is_over: false }
             }
         }
     };
@@ -53,17 +53,17 @@ macro_rules! iterators {
         #[derive(Debug)]
         pub struct $name<$($life,)? T: $crate::Message> {
             receiver: $receiver,
-            ended: bool,
+            is_over: bool,
         }
 
         impl<$($life,)? T: $crate::Message> Iterator for $name<$($life,)? T> {
             type Item = Result<T, $crate::RecvError>;
 
             fn next(&mut self) -> Option<Self::Item> {
-                if self.ended {
+                if self.is_over {
                     return None;
                 }
-                $crate::iter::next(self.receiver.$call(), &mut self.ended)
+                $crate::iter::next(self.receiver.$call(), &mut self.is_over)
             }
         }
 

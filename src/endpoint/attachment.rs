@@ -49,7 +49,7 @@ pub(crate) struct Attachment {
     /// When the set and the segment are to be checked next.
     set_is_due: Throttle,
     segment_is_due: Throttle,
-    /// In a process that inherited the handle, nothing of it may be given back.
+    /// In a process that adopted the handle, nothing of it may be given back.
     home: ForkGuard,
     key: i32,
     /// `SEATED` until we leave or lose the seat.
@@ -95,7 +95,7 @@ impl Attachment {
             header.receivers.require_fences();
             attachment.settle();
         }
-        let took_over = segment::sign(attachment.line(), seat.side, label);
+        let took_over = segment::init_member_record(attachment.line(), seat.side, label);
         let own = attachment.parking();
         own.clear(wait::LEFT);
         own.joins.fetch_add(1, AcqRel);
@@ -161,12 +161,12 @@ impl Attachment {
     }
 
     /// Returns where this member waits. An SPSC side has one member, so no count is kept for it.
-    pub(crate) fn place(&self) -> WaitSite<'_, Attachment> {
+    pub(crate) fn wait_site(&self) -> WaitSite<'_, Attachment> {
         let table = match self.facts.flavor {
             Flavor::Spsc => Table(&[]),
             Flavor::Mpmc => self.waiting(),
         };
-        WaitSite { gate: self, parking: self.parking(), table, holder: self.holder }
+        WaitSite { parker: self, parking: self.parking(), table, holder: self.holder }
     }
 
     /// Makes the waiting threads of this member poll again: the handle is stopped. Another member,

@@ -28,7 +28,7 @@ impl Liveness for Endpoint {
     }
 
     fn site(&self) -> WaitSite<'_, Attachment> {
-        self.attachment.place()
+        self.attachment.wait_site()
     }
 
     #[inline(always)]
@@ -144,12 +144,12 @@ impl Liveness for Endpoint {
         self.with_policy(|policy| {
             let has_message = || ring.has_message();
             if policy.backs_off()
-                && self.backoff.is_due(found)
+                && self.backoff.should_back_off(found)
                 && self.backoff.back_off(|messages| ring.has_more_than(messages), has_message)
             {
                 ring.prefetch();
             }
-            self.backoff.came(policy.poll_briefly(has_message));
+            self.backoff.record_arrival(policy.poll_briefly(has_message));
         });
     }
 

@@ -93,29 +93,29 @@ impl Lives {
     /// Adds a member.
     #[cfg(test)]
     pub(crate) fn seat(&mut self, seat: Seat) {
-        self.0[usize::from(token(seat.number))] = 1;
-        self.0[usize::from(count(seat.side))] += 1;
+        self.0[usize::from(seat_sem(seat.number))] = 1;
+        self.0[usize::from(count_sem(seat.side))] += 1;
     }
 
     /// Sets the number of wake tokens of a side.
     #[cfg(test)]
     pub(crate) fn set_tokens(&mut self, side: Side, tokens: u16) {
-        self.0[usize::from(wake(side))] = tokens;
+        self.0[usize::from(wake_sem(side))] = tokens;
     }
 
     /// Returns whether a living process has this seat.
     pub(crate) fn is_taken(&self, seat: u8) -> bool {
-        self.0.get(usize::from(token(seat))).is_some_and(|&value| value != 0)
+        self.0.get(usize::from(seat_sem(seat))).is_some_and(|&value| value != 0)
     }
 
     /// Returns whether this side has a living member.
     pub(crate) fn is_there(&self, side: Side) -> bool {
-        self.0[usize::from(count(side))] != 0
+        self.0[usize::from(count_sem(side))] != 0
     }
 
     /// Returns the number of wake tokens of this side.
     pub(crate) fn tokens(&self, side: Side) -> u16 {
-        self.0[usize::from(wake(side))]
+        self.0[usize::from(wake_sem(side))]
     }
 }
 
@@ -148,18 +148,18 @@ pub(crate) fn can_be_ours(count: u32) -> bool {
     (semaphores(SPSC_SEATS)..=semaphores(SEATS_MAX)).contains(&(count as i32))
 }
 
-fn token(seat: u8) -> u16 {
+fn seat_sem(seat: u8) -> u16 {
     FIRST_SEAT + u16::from(seat)
 }
 
-fn wake(side: Side) -> u16 {
+fn wake_sem(side: Side) -> u16 {
     match side {
         Side::Receivers => WAKE_RECEIVERS,
         Side::Senders => WAKE_SENDERS,
     }
 }
 
-fn count(side: Side) -> u16 {
+fn count_sem(side: Side) -> u16 {
     match side {
         Side::Receivers => RECEIVERS,
         Side::Senders => SENDERS,
@@ -169,16 +169,16 @@ fn count(side: Side) -> u16 {
 /// Returns the wake semaphores to post to when a member ends: that of the other side and, in MPMC
 /// channels, that of its own side, because another member has to recover the slots that it owned.
 fn semaphores_to_notify(flavor: Flavor, side: Side) -> impl Iterator<Item = u16> {
-    let own = (flavor == Flavor::Mpmc).then_some(wake(side));
-    [wake(side.other())].into_iter().chain(own)
+    let own = (flavor == Flavor::Mpmc).then_some(wake_sem(side));
+    [wake_sem(side.other())].into_iter().chain(own)
 }
 
 /// Returns the operations that take a seat and arm the death posts of its holder.
-fn sit(flavor: Flavor, seat: Seat) -> Vec<Op> {
-    let token = token(seat.number);
+fn join_ops(flavor: Flavor, seat: Seat) -> Vec<Op> {
+    let token = seat_sem(seat.number);
     let mut ops = vec![
         Op::add(USERS, 1).undo(),
-        Op::add(count(seat.side), 1).undo(),
+        Op::add(count_sem(seat.side), 1).undo(),
         Op::zero(token).nowait(),
         Op::add(token, 1).undo(),
     ];
@@ -232,7 +232,7 @@ impl ChannelSemaphores {
             Flavor::Mpmc => Seat { number: 0, side },
         };
         let mut ops = vec![Op::add(LIFECYCLE, -1).undo().nowait()];
-        ops.extend(sit(flavor, seat));
+        ops.extend(join_ops(flavor, seat));
         self.trimming(|| self.set.op(&ops)).map(|()| seat)
     }
 
@@ -253,7 +253,7 @@ impl ChannelSemaphores {
         };
         let mut ops =
             vec![Op::zero(LIFECYCLE), Op::add(USERS, -1).nowait(), Op::add(USERS, 1).nowait()];
-        ops.extend(sit(flavor, seat));
+        ops.extend(join_ops(flavor, seat));
         match self.trimming(|| self.set.op_until(&ops, deadline)) {
             Ok(()) => return Ok(Joined::Seated(seat)),
             Err(Errno::EAGAIN) => {}
@@ -274,14 +274,14 @@ impl ChannelSemaphores {
     /// Returns whether the kernel would report our death. The seat is ours, so no other process
     /// changes its token.
     pub(crate) fn is_mortal(&self, seat: Seat) -> bool {
-        sem_undo_probe::works(self.set, token(seat.number))
+        sem_undo_probe::works(self.set, seat_sem(seat.number))
     }
 
     /// Gives the seat back and wakes the affected waiters, in one step.
     pub(crate) fn leave(&self, flavor: Flavor, seat: Seat) -> sysv::Result<()> {
         let mut ops = vec![
-            Op::add(token(seat.number), -1).undo().nowait(),
-            Op::add(count(seat.side), -1).undo().nowait(),
+            Op::add(seat_sem(seat.number), -1).undo().nowait(),
+            Op::add(count_sem(seat.side), -1).undo().nowait(),
             Op::add(USERS, -1).undo().nowait(),
         ];
         ops.extend(semaphores_to_notify(flavor, seat.side).map(|post| Op::add(post, 1).undo()));
@@ -290,17 +290,17 @@ impl ChannelSemaphores {
 
     /// Returns whether this side has a living member.
     pub(crate) fn is_there(&self, side: Side) -> sysv::Result<bool> {
-        Ok(self.set.value(count(side))? != 0)
+        Ok(self.set.value(count_sem(side))? != 0)
     }
 
     /// Returns whether a living process has this seat.
     pub(crate) fn is_taken(&self, seat: u8) -> sysv::Result<bool> {
-        Ok(self.set.value(token(seat))? != 0)
+        Ok(self.set.value(seat_sem(seat))? != 0)
     }
 
     /// Returns the pid of the seat's holder or last holder; 0 if it never had one.
     pub(crate) fn pid(&self, seat: u8) -> sysv::Result<u32> {
-        Ok(self.set.pid(token(seat))? as u32)
+        Ok(self.set.pid(seat_sem(seat))? as u32)
     }
 
     /// Returns whether the kernel still counts this process as the holder of its seat.
@@ -330,12 +330,12 @@ impl ChannelSemaphores {
     /// The `semop` consists of a single operation, because this is on the path of messages: several
     /// operations would make the kernel lock the whole set.
     pub(crate) fn sleep(&self, side: Side, at_most: Duration) -> sysv::Result<()> {
-        self.set.op_timeout(&[Op::add(wake(side), -1)], Some(at_most))
+        self.set.op_timeout(&[Op::add(wake_sem(side), -1)], Some(at_most))
     }
 
     /// Posts a wake token.
     pub(crate) fn post(&self, side: Side) -> sysv::Result<()> {
-        match self.set.op(&[Op::add(wake(side), 1)]) {
+        match self.set.op(&[Op::add(wake_sem(side), 1)]) {
             // Tens of thousands of tokens are already available.
             Err(Errno::ERANGE) => Ok(()),
             other => other,
@@ -345,7 +345,7 @@ impl ChannelSemaphores {
     /// Consumes `tokens` wake tokens if that many are still available.
     pub(crate) fn drain(&self, side: Side, tokens: u16) -> sysv::Result<()> {
         let tokens = i16::try_from(tokens).unwrap_or(i16::MAX);
-        match self.set.op(&[Op::add(wake(side), -tokens).nowait()]) {
+        match self.set.op(&[Op::add(wake_sem(side), -tokens).nowait()]) {
             // Another process consumed some of them: about as many are gone as were to be removed.
             Err(Errno::EAGAIN) => Ok(()),
             other => other,
@@ -355,7 +355,7 @@ impl ChannelSemaphores {
     /// Waits until this side has a member, for at most `at_most`. It waits for the state itself and
     /// consumes nothing, so that every process that waits for it continues.
     pub(crate) fn await_side(&self, side: Side, at_most: Duration) -> sysv::Result<()> {
-        let ops = [Op::add(count(side), -1), Op::add(count(side), 1)];
+        let ops = [Op::add(count_sem(side), -1), Op::add(count_sem(side), 1)];
         self.set.op_timeout(&ops, Some(at_most))
     }
 

@@ -2,16 +2,16 @@
 //! one wake up?
 
 use super::ends::{Receiver, Sender};
-use super::harness::{Scene, check, many, together};
+use super::harness::{Fixture, check, many, together};
 use super::sim_kernel::Order;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 
 /// No thread waits, so only the orderings of the ring are tested.
 fn acknowledged_together(tries: u64, exact: bool) {
-    let scene = Scene::new(2, Order::Membarrier);
-    let mut producer = Producer::new(scene.ring()).unwrap();
-    let mut consumer = Consumer::new(scene.ring());
+    let fixture = Fixture::new(2, Order::Membarrier);
+    let mut producer = Producer::new(fixture.ring()).unwrap();
+    let mut consumer = Consumer::new(fixture.ring());
     let sender = move || {
         for _ in 0..tries {
             if producer.has_room() || producer.refresh(exact).unwrap() {
@@ -38,8 +38,8 @@ fn acknowledged_together(tries: u64, exact: bool) {
 
 /// Sends this many messages one after the other, to a receiver that takes what is available.
 fn taken_together(capacity: usize, messages: u64, order: Order) {
-    let scene = Scene::new(capacity, order);
-    let (mut tx, mut rx) = (Sender::new(&scene), Receiver::new(&scene));
+    let fixture = Fixture::new(capacity, order);
+    let (mut tx, mut rx) = (Sender::new(&fixture), Receiver::new(&fixture));
     let sender = move || (0..messages).for_each(|_| tx.send());
     let receiver = move || {
         let mut next = 0;

@@ -2,19 +2,19 @@
 //! set? Under loom, a waiter that never wakes up is a deadlock.
 
 use super::ends::{Receiver, Sender};
-use super::harness::{Scene, check, many, together};
+use super::harness::{Fixture, check, many, together};
 use super::sim_kernel::Order;
 
 const ORDERS: [Order; 4] = [Order::Membarrier, Order::Fences, Order::Refused, Order::RefusedLater];
 
 /// `before` messages are available at the start; `sent` are sent while `received` are received.
 fn exchange(capacity: usize, before: u64, sent: u64, received: u64, order: Order) {
-    let scene = Scene::new(capacity, order);
-    let (mut tx, mut rx) = (Sender::new(&scene), Receiver::new(&scene));
+    let fixture = Fixture::new(capacity, order);
+    let (mut tx, mut rx) = (Sender::new(&fixture), Receiver::new(&fixture));
     (0..before).for_each(|_| tx.send());
     let receiver = move || (0..received).for_each(|next| assert_eq!(rx.recv(), next));
     together(move || (0..sent).for_each(|_| tx.send()), receiver);
-    scene.gate.check_posts();
+    fixture.kernel.check_posts();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::harness::Scene;
+use super::harness::Fixture;
 use super::member::Member;
 pub(super) use super::member::Until;
 use crate::error::{RecvError, SendError};
@@ -18,14 +18,14 @@ use crate::wait::blocking::Blocking;
 #[derive(Debug)]
 pub(super) struct Sender {
     pub(super) sending: Sending,
-    /// Declared last: the ring refers to its scene.
+    /// Declared last: the ring refers to its fixture.
     member: Member,
 }
 
 impl Sender {
-    pub(super) fn new(scene: &Arc<Scene>) -> Sender {
-        let member = Member::take_side(scene, Side::Senders);
-        let producer = Producer::new(scene.ring()).expect("no corruption");
+    pub(super) fn new(fixture: &Arc<Fixture>) -> Sender {
+        let member = Member::take_side(fixture, Side::Senders);
+        let producer = Producer::new(fixture.ring()).expect("no corruption");
         Sender { sending: Sending::new(producer), member }
     }
 
@@ -62,14 +62,14 @@ impl Sender {
 #[derive(Debug)]
 pub(super) struct Receiver {
     pub(super) consumer: Consumer,
-    /// Declared last: the ring refers to its scene.
+    /// Declared last: the ring refers to its fixture.
     member: Member,
 }
 
 impl Receiver {
-    pub(super) fn new(scene: &Arc<Scene>) -> Receiver {
-        let member = Member::take_side(scene, Side::Receivers);
-        Receiver { consumer: Consumer::new(scene.ring()), member }
+    pub(super) fn new(fixture: &Arc<Fixture>) -> Receiver {
+        let member = Member::take_side(fixture, Side::Receivers);
+        Receiver { consumer: Consumer::new(fixture.ring()), member }
     }
 
     /// Receives, blocking while the ring is empty.

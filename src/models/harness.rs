@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::sim_kernel::{Order, Parker};
+use super::sim_kernel::{Order, SimKernel};
 use crate::ring::Ring;
 use crate::ring::testing::HeapRing;
 use crate::sync::plain::AtomicU64;
@@ -96,19 +96,19 @@ fn explore(bound: usize, model: impl Fn() + Send + Sync + 'static) {
 
 /// The state that the threads of a model share.
 #[derive(Debug)]
-pub(super) struct Scene {
-    pub(super) gate: Parker,
+pub(super) struct Fixture {
+    pub(super) kernel: SimKernel,
     block: HeapRing,
 }
 
-impl Scene {
-    pub(super) fn new(capacity: usize, order: Order) -> Arc<Scene> {
-        let scene = Scene { gate: Parker::new(order), block: HeapRing::new(capacity) };
+impl Fixture {
+    pub(super) fn new(capacity: usize, order: Order) -> Arc<Fixture> {
+        let fixture = Fixture { kernel: SimKernel::new(order), block: HeapRing::new(capacity) };
         if order == Order::Fences {
-            scene.ring().header().senders.require_fences();
-            scene.ring().header().receivers.require_fences();
+            fixture.ring().header().senders.require_fences();
+            fixture.ring().header().receivers.require_fences();
         }
-        Arc::new(scene)
+        Arc::new(fixture)
     }
 
     /// Returns the words of the waiting table.
@@ -116,9 +116,9 @@ impl Scene {
         self.block.waiting()
     }
 
-    /// Returns the ring; the caller must keep a share of the scene as long as the ring.
+    /// Returns the ring; the caller must keep a share of the fixture as long as the ring.
     pub(super) fn ring(&self) -> Ring {
-        // SAFETY: the ends keep the scene as long as the ring.
+        // SAFETY: the ends keep the fixture as long as the ring.
         unsafe { self.block.ring() }
     }
 }

@@ -3,7 +3,7 @@
 //! The receiver acknowledges a whole ring together and is stopped before it publishes its credit.
 //! The sender refreshes exactly, continues for a lap and then loads that credit.
 
-use super::harness::{Scene, check, together};
+use super::harness::{Fixture, check, together};
 use super::sim_kernel::Order;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
@@ -22,15 +22,15 @@ fn send(producer: &mut Producer, most: u64) {
 }
 
 fn batch_then_lap() {
-    let scene = Scene::new(CAPACITY as usize, Order::Membarrier);
-    let mut producer = Producer::new(scene.ring()).unwrap();
-    let mut consumer = Consumer::new(scene.ring());
+    let fixture = Fixture::new(CAPACITY as usize, Order::Membarrier);
+    let mut producer = Producer::new(fixture.ring()).unwrap();
+    let mut consumer = Consumer::new(fixture.ring());
     producer.refresh(true).unwrap();
     send(&mut producer, CAPACITY);
     assert!(!consumer.acknowledge(), "credit is not due");
     producer.refresh(true).unwrap();
     send(&mut producer, 1);
-    let beside = scene.clone();
+    let beside = fixture.clone();
     let sender = move || {
         let _scene = beside;
         for exact in [true, false] {
@@ -39,7 +39,7 @@ fn batch_then_lap() {
         }
     };
     let receiver = move || {
-        let _scene = scene;
+        let _scene = fixture;
         for _ in 0..CAPACITY {
             assert!(consumer.has_message());
             assert_eq!(read(consumer.slot()), consumer.position());

@@ -1,7 +1,7 @@
 //! Leaving: does a process that sees the end of the stream see all that came before?
 
 use super::ends::{Receiver, Sender, Until};
-use super::harness::{Scene, check, many, together};
+use super::harness::{Fixture, check, many, together};
 use super::sim_kernel::Order;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
@@ -9,9 +9,9 @@ use crate::wait;
 
 /// The flag alone: no seat and no post, which would impose more ordering.
 fn the_senders_flag(sent: u64) {
-    let scene = Scene::new(sent.next_power_of_two() as usize, Order::Membarrier);
-    let mut producer = Producer::new(scene.ring()).unwrap();
-    let mut consumer = Consumer::new(scene.ring());
+    let fixture = Fixture::new(sent.next_power_of_two() as usize, Order::Membarrier);
+    let mut producer = Producer::new(fixture.ring()).unwrap();
+    let mut consumer = Consumer::new(fixture.ring());
     let sender = move || {
         for _ in 0..sent {
             assert!(producer.has_room());
@@ -35,9 +35,9 @@ fn the_senders_flag(sent: u64) {
 
 /// The reverse: a sender that sees that the receiver left knows what it acknowledged.
 fn the_receivers_flag(sent: u64, acknowledged: u64) {
-    let scene = Scene::new(sent.next_power_of_two() as usize, Order::Membarrier);
-    let mut producer = Producer::new(scene.ring()).unwrap();
-    let mut consumer = Consumer::new(scene.ring());
+    let fixture = Fixture::new(sent.next_power_of_two() as usize, Order::Membarrier);
+    let mut producer = Producer::new(fixture.ring()).unwrap();
+    let mut consumer = Consumer::new(fixture.ring());
     for _ in 0..sent {
         assert!(producer.has_room());
         write(producer.slot(), producer.position());
@@ -60,8 +60,8 @@ fn the_receivers_flag(sent: u64, acknowledged: u64) {
 
 /// A blocked receiver is notified, and receives every message first.
 fn drained(capacity: usize, sent: u64, order: Order) {
-    let scene = Scene::new(capacity, order);
-    let (mut tx, mut rx) = (Sender::new(&scene), Receiver::new(&scene));
+    let fixture = Fixture::new(capacity, order);
+    let (mut tx, mut rx) = (Sender::new(&fixture), Receiver::new(&fixture));
     let sender = move || {
         (0..sent).for_each(|_| tx.send());
         tx.leave();

@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::harness::Scene;
-use super::sim_kernel::Parker;
+use super::harness::Fixture;
+use super::sim_kernel::SimKernel;
 use crate::error::Fault;
 use crate::flavor::Flavor;
 use crate::layout::Parking;
@@ -40,37 +40,37 @@ pub(super) struct Member {
     pub(super) poisoned: Mutex<Vec<u64>>,
     ring: Ring,
     /// Declared last: the ring refers to it.
-    pub(super) scene: Arc<Scene>,
+    pub(super) fixture: Arc<Fixture>,
 }
 
 impl Member {
-    fn new(scene: &Arc<Scene>, flavor: Flavor, holder: Holder, until: Until) -> Member {
+    fn new(fixture: &Arc<Fixture>, flavor: Flavor, holder: Holder, until: Until) -> Member {
         Member {
             until,
             flavor,
             holder,
             policy: WaitPolicy::new(Wait::Park),
             poisoned: Mutex::default(),
-            ring: scene.ring(),
-            scene: scene.clone(),
+            ring: fixture.ring(),
+            fixture: fixture.clone(),
         }
     }
 
     /// Takes a side of an SPSC channel.
-    pub(super) fn take_side(scene: &Arc<Scene>, side: Side) -> Member {
+    pub(super) fn take_side(fixture: &Arc<Fixture>, side: Side) -> Member {
         let holder = Holder { seat: Seat::of(side), incarnation: 0 };
-        let member = Member::new(scene, Flavor::Spsc, holder, Until::Ever);
+        let member = Member::new(fixture, Flavor::Spsc, holder, Until::Ever);
         // A joining member wakes the other side before it polls the ring.
         member.wake(side.other()).unwrap();
         member
     }
 
     /// Joins an MPMC channel.
-    pub(super) fn join(scene: &Arc<Scene>, seat: Seat, until: Until) -> Member {
-        let last_died = scene.gate.sit(seat);
-        let before = scene.waiting().incarnations();
-        let holder = scene.waiting().sign(seat, &before).expect("nobody else signs there");
-        let member = Member::new(scene, Flavor::Mpmc, holder, until);
+    pub(super) fn join(fixture: &Arc<Fixture>, seat: Seat, until: Until) -> Member {
+        let last_died = fixture.kernel.take_seat(seat);
+        let before = fixture.waiting().incarnations();
+        let holder = fixture.waiting().sign(seat, &before).expect("nobody else signs there");
+        let member = Member::new(fixture, Flavor::Mpmc, holder, until);
         if until >= Until::Left {
             member.parking(seat.side).clear(wait::LEFT);
         }
@@ -83,7 +83,7 @@ impl Member {
 
     /// Returns a handle for another thread of this MPMC member.
     pub(super) fn thread(&self) -> Member {
-        Member::new(&self.scene, self.flavor, self.holder, self.until)
+        Member::new(&self.fixture, self.flavor, self.holder, self.until)
     }
 
     /// Leaves the channel, as the endpoint does.
@@ -91,17 +91,17 @@ impl Member {
         let Seat { number, side } = self.seat();
         if self.flavor == Flavor::Spsc {
             self.parking(side).set(wait::LEFT);
-            return wait::Parker::post(&self.scene.gate, side.other()).unwrap();
+            return wait::Parker::post(&self.fixture.kernel, side.other()).unwrap();
         }
-        self.scene.gate.leave(number);
-        if !self.scene.gate.is_there(side) {
+        self.fixture.kernel.leave(number);
+        if !self.fixture.kernel.is_there(side) {
             self.parking(side).set(wait::LEFT);
         }
     }
 }
 
 impl Liveness for Member {
-    type Parker = Parker;
+    type Parker = SimKernel;
 
     fn flavor(&self) -> Flavor {
         self.flavor
@@ -111,13 +111,13 @@ impl Liveness for Member {
         self.holder.seat
     }
 
-    fn site(&self) -> WaitSite<'_, Parker> {
+    fn site(&self) -> WaitSite<'_, SimKernel> {
         let table = match self.flavor {
             Flavor::Spsc => Table(&[]),
-            Flavor::Mpmc => self.scene.waiting(),
+            Flavor::Mpmc => self.fixture.waiting(),
         };
-        let (gate, parking) = (&self.scene.gate, self.parking(self.seat().side));
-        WaitSite { gate, parking, table, holder: self.holder }
+        let (parker, parking) = (&self.fixture.kernel, self.parking(self.seat().side));
+        WaitSite { parker, parking, table, holder: self.holder }
     }
 
     fn parking(&self, side: Side) -> &Parking {
@@ -150,8 +150,8 @@ impl Liveness for Member {
         let there = match (self.flavor, self.until) {
             (_, Until::Ever) => true,
             (Flavor::Spsc, Until::Left) => !self.parking(peer).has_left(),
-            (Flavor::Spsc, Until::Dead) => !self.scene.gate.is_dead(peer),
-            (Flavor::Mpmc, _) => return wait::Parker::lives(&self.scene.gate),
+            (Flavor::Spsc, Until::Dead) => !self.fixture.kernel.is_dead(peer),
+            (Flavor::Mpmc, _) => return wait::Parker::lives(&self.fixture.kernel),
         };
         let mut lives = Lives::new();
         if there {
@@ -165,7 +165,7 @@ impl Liveness for Member {
             (Flavor::Mpmc, Until::Dead) => {
                 // Read in this order, as the endpoint does.
                 let orphaned = self.ring.orphaned();
-                Snapshot::of(orphaned, &self.scene.gate.dead())
+                Snapshot::of(orphaned, &self.fixture.kernel.dead())
             }
             _ => Snapshot::of(0, &[]),
         };
@@ -173,7 +173,7 @@ impl Liveness for Member {
     }
 
     fn is_dead(&self, seat: u8) -> Result<bool, Fault> {
-        Ok(self.until == Until::Dead && !self.scene.gate.is_taken(seat))
+        Ok(self.until == Until::Dead && !self.fixture.kernel.is_taken(seat))
     }
 
     fn pid(&self, _: u8) -> u32 {
@@ -227,6 +227,6 @@ impl Liveness for Member {
     }
 
     fn waker_fence(&self) {
-        self.scene.gate.waker_fence();
+        self.fixture.kernel.waker_fence();
     }
 }

@@ -10,7 +10,7 @@ use crate::role::Side;
 use crate::sync::crash_point;
 use crate::sync::plain::AtomicU64;
 use crate::sync::plain::Ordering::Relaxed;
-use crate::wait::{self, Slept};
+use crate::wait::{self, ParkResult};
 
 #[cfg(loom)]
 use loom::sync::{Condvar, Mutex};
@@ -32,7 +32,7 @@ pub(super) enum Order {
 
 /// What the kernel and the members' table record about a seat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Sitting {
+enum SeatState {
     /// No member joined, or the last one left.
     #[default]
     Empty,
@@ -47,13 +47,13 @@ struct State {
     tokens: [u32; 2],
     /// The number of blocking waits that end at once, by a signal or by the end of a slice.
     disturbed: [u32; 2],
-    seats: [Sitting; SEATS],
+    seats: [SeatState; SEATS],
     deaths: u64,
 }
 
 /// The model's set.
 #[derive(Debug)]
-pub(super) struct Parker {
+pub(super) struct SimKernel {
     order: Order,
     state: Mutex<State>,
     changed: [Condvar; 2],
@@ -64,13 +64,13 @@ pub(super) struct Parker {
     barriers: AtomicU64,
 }
 
-impl Parker {
-    pub(super) fn new(order: Order) -> Parker {
+impl SimKernel {
+    pub(super) fn new(order: Order) -> SimKernel {
         #[cfg(not(loom))]
         assert!(crate::sysv::process::register_membarrier() || order == Order::Fences);
         let changed = [Condvar::new(), Condvar::new()];
         let [parked, posted, barriers] = [0; 3].map(AtomicU64::new);
-        Parker { order, state: Mutex::new(State::default()), changed, parked, posted, barriers }
+        SimKernel { order, state: Mutex::new(State::default()), changed, parked, posted, barriers }
     }
 
     /// Checks that each time PARKED was set caused at most one post. Call it at the end of a model.
@@ -90,13 +90,13 @@ impl Parker {
 
     /// Does what the kernel does when the process of this side of an SPSC channel ends: it empties
     /// the seat and wakes the other side, in one step.
-    pub(super) fn bury(&self, side: Side) {
+    pub(super) fn side_died(&self, side: Side) {
         self.end(Seat::of(side).number, true, &[side.other()]);
     }
 
     /// The same for an MPMC member: it wakes both sides; it does nothing if the member had no seat
     /// yet.
-    pub(super) fn bury_member(&self, seat: u8) {
+    pub(super) fn member_died(&self, seat: u8) {
         if self.is_taken(seat) {
             self.end(seat, true, &[Side::Senders, Side::Receivers]);
         }
@@ -121,8 +121,8 @@ impl Parker {
     fn end(&self, seat: u8, dies: bool, semaphores_to_notify: &[Side]) {
         let mut state = self.state.lock().unwrap();
         state.deaths += u64::from(dies);
-        let sitting = if dies { Sitting::Dead(state.deaths) } else { Sitting::Empty };
-        state.seats[usize::from(seat)] = sitting;
+        let seat_state = if dies { SeatState::Dead(state.deaths) } else { SeatState::Empty };
+        state.seats[usize::from(seat)] = seat_state;
         for &side in semaphores_to_notify {
             state.tokens[side as usize] += 1;
             self.changed[side as usize].notify_one();
@@ -130,32 +130,32 @@ impl Parker {
     }
 
     /// Takes a seat; returns whether its last holder died in it.
-    pub(super) fn sit(&self, seat: Seat) -> bool {
+    pub(super) fn take_seat(&self, seat: Seat) -> bool {
         crash_point::step();
         let mut state = self.state.lock().unwrap();
-        let sitting = &mut state.seats[usize::from(seat.number)];
-        assert!(!matches!(sitting, Sitting::Taken(_)), "somebody sits there");
-        let last = std::mem::replace(sitting, Sitting::Taken(seat.side));
-        matches!(last, Sitting::Dead(_))
+        let seat_state = &mut state.seats[usize::from(seat.number)];
+        assert!(!matches!(seat_state, SeatState::Taken(_)), "somebody sits there");
+        let last = std::mem::replace(seat_state, SeatState::Taken(seat.side));
+        matches!(last, SeatState::Dead(_))
     }
 
     pub(super) fn is_dead(&self, side: Side) -> bool {
         crash_point::step();
         let state = self.state.lock().unwrap();
-        matches!(state.seats[usize::from(Seat::of(side).number)], Sitting::Dead(_))
+        matches!(state.seats[usize::from(Seat::of(side).number)], SeatState::Dead(_))
     }
 
     /// Returns whether a living member has this seat.
     pub(super) fn is_taken(&self, seat: u8) -> bool {
         crash_point::step();
         let state = self.state.lock().unwrap();
-        matches!(state.seats[usize::from(seat)], Sitting::Taken(_))
+        matches!(state.seats[usize::from(seat)], SeatState::Taken(_))
     }
 
     /// Returns whether this side has a living member.
     pub(super) fn is_there(&self, side: Side) -> bool {
         crash_point::step();
-        self.state.lock().unwrap().seats.contains(&Sitting::Taken(side))
+        self.state.lock().unwrap().seats.contains(&SeatState::Taken(side))
     }
 
     /// Returns, for each seat whose holder died and that no member took since, the number of the
@@ -163,17 +163,19 @@ impl Parker {
     pub(super) fn dead(&self) -> [u64; SEATS] {
         crash_point::step();
         let state = self.state.lock().unwrap();
-        state.seats.map(|sitting| if let Sitting::Dead(number) = sitting { number } else { 0 })
+        state
+            .seats
+            .map(|seat_state| if let SeatState::Dead(number) = seat_state { number } else { 0 })
     }
 }
 
-impl wait::Parker for Parker {
-    fn sleep(&self, side: Side, at_most: Duration) -> Result<Slept, Fault> {
+impl wait::Parker for SimKernel {
+    fn park(&self, side: Side, at_most: Duration) -> Result<ParkResult, Fault> {
         crash_point::step();
         let (mut state, side) = (self.state.lock().unwrap(), side as usize);
         if state.disturbed[side] > 0 {
             state.disturbed[side] -= 1;
-            return Ok(Slept::Interrupted);
+            return Ok(ParkResult::Interrupted);
         }
         // Under loom there is no time, and a waiter that is never woken is a deadlock.
         #[cfg(loom)]
@@ -190,7 +192,7 @@ impl wait::Parker for Parker {
         }
         let _ = at_most;
         state.tokens[side] -= 1;
-        Ok(Slept::Token)
+        Ok(ParkResult::Token)
     }
 
     fn post(&self, side: Side) -> Result<(), Fault> {
@@ -211,8 +213,8 @@ impl wait::Parker for Parker {
     fn lives(&self) -> Result<Lives, Fault> {
         crash_point::step();
         let (state, mut lives) = (self.state.lock().unwrap(), Lives::new());
-        for (number, sitting) in (0..).zip(state.seats) {
-            if let Sitting::Taken(side) = sitting {
+        for (number, seat_state) in (0..).zip(state.seats) {
+            if let SeatState::Taken(side) = seat_state {
                 lives.seat(Seat { number, side });
             }
         }

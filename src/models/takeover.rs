@@ -4,7 +4,7 @@
 //! reported the death, so all that the dead process wrote is visible: both run in one thread.
 
 use super::ends::{Receiver, Sender, Until};
-use super::harness::{Scene, check_deaths, together};
+use super::harness::{Fixture, check_deaths, together};
 use super::sim_kernel::Order;
 use crate::role::Side;
 use crate::sync::crash_point::crash_at;
@@ -15,21 +15,21 @@ const WAYS: [(Order, u64); 2] = [(Order::Membarrier, 2), (Order::Fences, 1)];
 
 /// Returns whether the sender died. Each message arrives once, whichever process sent it.
 fn sender_dies(capacity: usize, messages: u64, step: u32, order: Order) -> bool {
-    let scene = Scene::new(capacity, order);
-    let mut rx = Receiver::new(&scene);
+    let fixture = Fixture::new(capacity, order);
+    let mut rx = Receiver::new(&fixture);
     let sender = move || {
-        let mut told = 0;
+        let mut done = 0;
         let lived = crash_at(step, || {
-            let mut tx = Sender::new(&scene);
-            while told < messages {
+            let mut tx = Sender::new(&fixture);
+            while done < messages {
                 tx.send();
-                told += 1;
+                done += 1;
             }
         });
-        scene.gate.bury(Side::Senders);
-        let mut tx = Sender::new(&scene);
+        fixture.kernel.side_died(Side::Senders);
+        let mut tx = Sender::new(&fixture);
         let from = tx.sending.producer.position();
-        assert!(from == told || from == told + 1, "{told} were sent, {from} are there");
+        assert!(from == done || from == done + 1, "{done} were sent, {from} are there");
         (from..messages).for_each(|_| tx.send());
         lived.is_none()
     };
@@ -39,21 +39,21 @@ fn sender_dies(capacity: usize, messages: u64, step: u32, order: Order) -> bool 
 
 /// Returns whether the receiver died. Unacknowledged messages are delivered again.
 fn receiver_dies(capacity: usize, messages: u64, step: u32, order: Order) -> bool {
-    let scene = Scene::new(capacity, order);
-    let mut tx = Sender::new(&scene);
+    let fixture = Fixture::new(capacity, order);
+    let mut tx = Sender::new(&fixture);
     let receiver = move || {
-        let mut told = 0;
+        let mut done = 0;
         let lived = crash_at(step, || {
-            let mut rx = Receiver::new(&scene);
-            while told < messages {
-                assert_eq!(rx.recv(), told);
-                told += 1;
+            let mut rx = Receiver::new(&fixture);
+            while done < messages {
+                assert_eq!(rx.recv(), done);
+                done += 1;
             }
         });
-        scene.gate.bury(Side::Receivers);
-        let mut rx = Receiver::new(&scene);
+        fixture.kernel.side_died(Side::Receivers);
+        let mut rx = Receiver::new(&fixture);
         let from = rx.consumer.position();
-        assert!(from == told || from == told + 1, "{told} were received, {from} are gone");
+        assert!(from == done || from == done + 1, "{done} were received, {from} are gone");
         (from..messages).for_each(|next| assert_eq!(rx.recv(), next));
         lived.is_none()
     };
@@ -62,16 +62,16 @@ fn receiver_dies(capacity: usize, messages: u64, step: u32, order: Order) -> boo
 
 /// Returns whether a receiver that works in place died. Every message was processed to the end.
 fn worker_dies(capacity: usize, messages: u64, step: u32, order: Order) -> bool {
-    let scene = Scene::new(capacity, order);
-    let mut tx = Sender::new(&scene);
+    let fixture = Fixture::new(capacity, order);
+    let mut tx = Sender::new(&fixture);
     let receiver = move || {
         let mut done = Vec::new();
         let lived = crash_at(step, || {
-            let mut rx = Receiver::new(&scene);
+            let mut rx = Receiver::new(&fixture);
             (0..messages).for_each(|_| rx.recv_ref(|number| done.push(number)));
         });
-        scene.gate.bury(Side::Receivers);
-        let mut rx = Receiver::new(&scene);
+        fixture.kernel.side_died(Side::Receivers);
+        let mut rx = Receiver::new(&fixture);
         let from = rx.consumer.position();
         assert!(from <= done.len() as u64, "{done:?} were worked on, {from} are gone");
         (from..messages).for_each(|_| rx.recv_ref(|number| done.push(number)));
@@ -86,19 +86,19 @@ fn worker_dies(capacity: usize, messages: u64, step: u32, order: Order) -> bool 
 /// Returns whether the sender died. With no successor, the receiver drains the available messages
 /// and is notified.
 fn nobody_succeeds(capacity: usize, messages: u64, step: u32, order: Order) -> bool {
-    let scene = Scene::new(capacity, order);
-    let mut rx = Receiver::new(&scene);
+    let fixture = Fixture::new(capacity, order);
+    let mut rx = Receiver::new(&fixture);
     let sender = move || {
-        let mut told = 0;
+        let mut done = 0;
         let lived = crash_at(step, || {
-            let mut tx = Sender::new(&scene);
-            while told < messages {
+            let mut tx = Sender::new(&fixture);
+            while done < messages {
                 tx.send();
-                told += 1;
+                done += 1;
             }
         });
-        scene.gate.bury(Side::Senders);
-        (told, lived.is_none())
+        fixture.kernel.side_died(Side::Senders);
+        (done, lived.is_none())
     };
     let receiver = move || {
         let mut next = 0;
@@ -108,37 +108,37 @@ fn nobody_succeeds(capacity: usize, messages: u64, step: u32, order: Order) -> b
         }
         next
     };
-    let ((told, died), received) = together(sender, receiver);
-    assert!(received == told || received == told + 1, "{told} were sent, {received} received");
+    let ((done, died), received) = together(sender, receiver);
+    assert!(received == done || received == done + 1, "{done} were sent, {received} received");
     died
 }
 
 /// Returns whether the receiver died. With no successor, the sender is notified and knows what is
 /// left.
 fn nobody_receives(capacity: usize, messages: u64, step: u32, order: Order) -> bool {
-    let scene = Scene::new(capacity, order);
-    let mut tx = Sender::new(&scene);
+    let fixture = Fixture::new(capacity, order);
+    let mut tx = Sender::new(&fixture);
     // So that the sender blocks from the start, and with room for less than half a ring.
     (0..capacity).for_each(|_| tx.send());
     let receiver = move || {
-        let mut told = 0;
+        let mut done = 0;
         let lived = crash_at(step, || {
-            let mut rx = Receiver::new(&scene);
-            while told < messages {
-                assert_eq!(rx.recv(), told);
-                told += 1;
+            let mut rx = Receiver::new(&fixture);
+            while done < messages {
+                assert_eq!(rx.recv(), done);
+                done += 1;
             }
         });
-        scene.gate.bury(Side::Receivers);
-        (told, lived.is_none())
+        fixture.kernel.side_died(Side::Receivers);
+        (done, lived.is_none())
     };
     let sender = move || {
         while tx.send_until(Until::Dead) {}
         (tx.sending.producer.position(), tx.sending.producer.unacknowledged())
     };
-    let ((sent, kept), (told, died)) = together(sender, receiver);
+    let ((sent, kept), (done, died)) = together(sender, receiver);
     let received = sent - kept;
-    assert!(received == told || received == told + 1, "{told} were received, {sent} sent");
+    assert!(received == done || received == done + 1, "{done} were received, {sent} sent");
     died
 }
 

@@ -1,6 +1,6 @@
 //! The SPSC ring alone: is a message whole, and its slot not written again before it was read?
 
-use super::harness::{Scene, check, many, together};
+use super::harness::{Fixture, check, many, together};
 use super::sim_kernel::Order;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
@@ -17,9 +17,9 @@ pub(super) struct Way {
 /// Runs both ends, with `tries` attempts each; no thread waits, so only the orderings of the ring
 /// are tested.
 fn transfer(capacity: usize, tries: u64, way: Way) {
-    let scene = Scene::new(capacity, Order::Membarrier);
-    let mut producer = Producer::new(scene.ring()).unwrap();
-    let mut consumer = Consumer::new(scene.ring());
+    let fixture = Fixture::new(capacity, Order::Membarrier);
+    let mut producer = Producer::new(fixture.ring()).unwrap();
+    let mut consumer = Consumer::new(fixture.ring());
     let sender = move || {
         for _ in 0..tries {
             if producer.has_room() || producer.refresh(way.exact).unwrap() {

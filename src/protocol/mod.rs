@@ -147,7 +147,7 @@ pub(crate) trait Liveness {
     fn wake(&self, side: Side) -> Result<(), Fault> {
         self.waker_fence();
         let parking = self.parking(side);
-        if parking.flags() != 0 && wait::wake(self.site().gate, parking, side)? {
+        if parking.flags() != 0 && wait::wake(self.site().parker, parking, side)? {
             self.count_wakeup();
         }
         Ok(())
@@ -174,7 +174,7 @@ pub(crate) trait Liveness {
         let side = self.seat().side.other();
         let mut there = lives.is_there(side);
         if self.flavor() == Flavor::Mpmc {
-            let (peers, parker) = (self.parking(side), self.site().gate);
+            let (peers, parker) = (self.parking(side), self.site().parker);
             if there && peers.has_left() {
                 // It joined late. Or that snapshot is old, and it left since.
                 peers.clear(wait::LEFT);
@@ -195,7 +195,7 @@ pub(crate) trait Liveness {
 
     /// The same, with a snapshot of its own.
     fn has_lost_peer(&self) -> Result<bool, Fault> {
-        Ok(!self.is_peer_unseen() && self.is_abandoned(&self.site().gate.lives()?))
+        Ok(!self.is_peer_unseen() && self.is_abandoned(&self.site().parker.lives()?))
     }
 }
 

@@ -181,7 +181,7 @@ impl RecvRing for &Receiving {
         };
         let watch = liveness.watch(true);
         let inherit =
-            |searched: &mut _| self.consumer.inherit(self.limit, &seen.dead, searched, watch);
+            |searched: &mut _| self.consumer.adopt(self.limit, &seen.dead, searched, watch);
         Ok(match self.with_searched(inherit)? {
             Some(held) => {
                 liveness.count_redelivery();
@@ -192,10 +192,9 @@ impl RecvRing for &Receiving {
     }
 
     fn has_work(&mut self, seen: &Seen, liveness: &impl Liveness) -> Result<bool, Fault> {
-        let may_inherit = |searched: &mut _| {
-            self.consumer.may_inherit(&seen.dead, searched, liveness.watch(true))
-        };
-        Ok(self.consumer.has_any(liveness.watch(true))? || self.with_searched(may_inherit)?)
+        let may_adopt =
+            |searched: &mut _| self.consumer.may_adopt(&seen.dead, searched, liveness.watch(true));
+        Ok(self.consumer.has_any(liveness.watch(true))? || self.with_searched(may_adopt)?)
     }
 
     fn is_drained(&self) -> bool {
@@ -204,7 +203,7 @@ impl RecvRing for &Receiving {
 
     fn in_flight(&self) -> Option<u64> {
         let ring = self.consumer.ring();
-        (!ring.has_untaken()).then(|| ring.hands())
+        (!ring.has_untaken()).then(|| ring.in_flight_hash())
     }
 
     #[inline(always)]
@@ -237,7 +236,7 @@ impl RecvRing for &Receiving {
     }
 
     fn take_burst_len(&mut self) -> u64 {
-        self.consumer.dry()
+        self.consumer.take_burst_len()
     }
 
     fn prefetch(&self) {

@@ -153,7 +153,7 @@ impl RecvRing for &mut Consumer {
     }
 
     fn take_burst_len(&mut self) -> u64 {
-        self.dry()
+        Consumer::take_burst_len(self)
     }
 
     fn prefetch(&self) {}

@@ -71,11 +71,11 @@ pub(crate) struct Consumer {
     next: Cursor,
     /// The position at which credit is to be published next, or the end of the ring if that comes
     /// first.
-    turn: u64,
+    credit_at: u64,
     /// The credit that was last published.
     credited: u64,
     /// The position at which the ring was last found empty.
-    dry_at: u64,
+    empty_at: u64,
 }
 
 impl Producer {
@@ -228,7 +228,7 @@ impl Consumer {
         let position = ring.header().head.0.load(Acquire);
         let next = ring.cursor(position);
         let mut consumer =
-            Consumer { ring, next, turn: position, credited: position, dry_at: position };
+            Consumer { ring, next, credit_at: position, credited: position, empty_at: position };
         consumer.publish_credit();
         consumer
     }
@@ -251,9 +251,9 @@ impl Consumer {
 
     /// Records that the ring is empty at the next position. Returns how many messages there were
     /// since the last such record.
-    pub(crate) fn dry(&mut self) -> u64 {
-        let found = self.next.position.wrapping_sub(self.dry_at);
-        self.dry_at = self.next.position;
+    pub(crate) fn take_burst_len(&mut self) -> u64 {
+        let found = self.next.position.wrapping_sub(self.empty_at);
+        self.empty_at = self.next.position;
         found
     }
 
@@ -308,21 +308,21 @@ impl Consumer {
     #[inline(always)]
     fn step(&mut self) -> bool {
         self.next.position = self.next.position.wrapping_add(1);
-        // SAFETY: the slot belongs to this ring; at the end of the ring, `turn` wraps around.
+        // SAFETY: the slot belongs to this ring; at the end of the ring, `credit_at` wraps around.
         self.next.slot = unsafe { self.next.slot.add(self.ring.stride) };
-        self.next.position == self.turn && self.turn()
+        self.next.position == self.credit_at && self.wrap_or_credit()
     }
 
-    /// Computes the next turn, and continues at the start of the ring after its end. Returns
+    /// Computes the next such position, and continues at the start of the ring after its end. Returns
     /// whether credit is due.
     #[inline(never)]
-    fn turn(&mut self) -> bool {
+    fn wrap_or_credit(&mut self) -> bool {
         self.next = self.ring.cursor(self.next.position);
         let in_lap = self.ring.capacity() - (self.next.position & self.ring.mask);
         let (owes, every) = (self.owes(), self.ring.credit_every());
-        // If credit is due already, the next turn is at the end of the ring at the latest.
+        // If credit is due already, the next such position is at the end of the ring at the latest.
         let more = every.checked_sub(owes).filter(|&more| more != 0).unwrap_or(every);
-        self.turn = self.next.position.wrapping_add(more.min(in_lap));
+        self.credit_at = self.next.position.wrapping_add(more.min(in_lap));
         owes >= every
     }
 
@@ -330,7 +330,7 @@ impl Consumer {
     pub(crate) fn publish_credit(&mut self) {
         self.ring.header().credit.0.store(self.next.position, Release);
         self.credited = self.next.position;
-        self.turn();
+        self.wrap_or_credit();
     }
 
     /// Returns the number of messages acknowledged, or passed, that the credit does not include

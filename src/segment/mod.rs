@@ -363,7 +363,7 @@ pub(crate) fn member(mapping: &Mapping, seat: usize) -> &layout::Member {
 }
 
 /// Signs the entry of a seat that was just taken. Returns whether its last holder died in it.
-pub(crate) fn sign(member: &layout::Member, side: Side, label: &str) -> bool {
+pub(crate) fn init_member_record(member: &layout::Member, side: Side, label: &str) -> bool {
     let inherited = member.state.load(Acquire) == HERE;
     for counter in [&member.bytes, &member.parks, &member.wakes, &member.repairs, &member.messages]
     {

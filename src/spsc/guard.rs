@@ -49,7 +49,7 @@ impl<T: Message + ?Sized> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         let len = size_of_val::<T>(self);
-        self.receiver.acknowledge_lent(len);
+        self.receiver.acknowledge_guard(len);
     }
 }
 

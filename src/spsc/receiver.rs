@@ -151,7 +151,7 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     /// Acknowledges the message of a guard. In a forked child only the parent may acknowledge it.
     #[inline(always)]
-    pub(super) fn acknowledge_lent(&mut self, len: usize) {
+    pub(super) fn acknowledge_guard(&mut self, len: usize) {
         if self.endpoint.is_open() {
             self.acknowledge(len);
         }

@@ -63,7 +63,7 @@ pub(crate) struct SpinEstimate {
 
 /// The number of polls before the first other action: a microsecond or two, many times the latency
 /// of a message in transit. In a model they would only add polls that check nothing new.
-const GLANCES: u32 = if cfg!(loom) { 0 } else { 64 };
+const BRIEF_POLLS: u32 = if cfg!(loom) { 0 } else { 64 };
 const SPIN_MIN_NS: u32 = 2_000;
 const SPIN_MAX_NS: u32 = 100_000;
 /// A spin that exceeds its budget by more than this was preempted; a smaller excess is the time of
@@ -71,7 +71,7 @@ const SPIN_MAX_NS: u32 = 100_000;
 const PREEMPTED_NS: u64 = 20_000;
 /// The number of consecutive waits that outlast spinning before it is suspended, and the number of
 /// short waits that end the first suspension.
-const IN_VAIN: u16 = 8;
+const UNSUCCESSFUL_MAX: u16 = 8;
 const PAUSE_MAX: u16 = 4_096;
 
 impl SpinEstimate {
@@ -129,7 +129,7 @@ impl SpinEstimate {
     pub(crate) fn timed_out(&mut self, time: u64) {
         if time >= u64::from(self.spin) {
             if self.pause == 0 {
-                self.count = self.count.saturating_add(IN_VAIN / 2 - 1);
+                self.count = self.count.saturating_add(UNSUCCESSFUL_MAX / 2 - 1);
             }
             self.outlasted(time);
         }
@@ -139,8 +139,8 @@ impl SpinEstimate {
     pub(crate) fn outlasted(&mut self, time: u64) {
         if self.pause == 0 {
             self.count += 1;
-            if self.count >= IN_VAIN {
-                (self.pause, self.count) = (IN_VAIN, IN_VAIN);
+            if self.count >= UNSUCCESSFUL_MAX {
+                (self.pause, self.count) = (UNSUCCESSFUL_MAX, UNSUCCESSFUL_MAX);
             }
         } else if self.count == 0 {
             self.pause = self.pause.saturating_mul(2).min(PAUSE_MAX);
@@ -174,14 +174,14 @@ impl WaitPolicy {
     }
 
     /// Polls a few times before any action that takes as long as a message in transit. Returns
-    /// whether `came` reported success.
+    /// whether `arrived` reported success.
     #[inline(always)]
-    pub(crate) fn poll_briefly(&mut self, mut came: impl FnMut() -> bool) -> bool {
+    pub(crate) fn poll_briefly(&mut self, mut arrived: impl FnMut() -> bool) -> bool {
         if !self.spins() {
             return false;
         }
-        for _ in 0..GLANCES {
-            if came() {
+        for _ in 0..BRIEF_POLLS {
+            if arrived() {
                 self.estimate.met();
                 return true;
             }
@@ -239,13 +239,13 @@ mod tests {
     #[test]
     fn long_waits_end_spinning() {
         let mut estimate = fresh();
-        assert_eq!(spins(&mut estimate, 1_000, 1_000_000), usize::from(IN_VAIN));
+        assert_eq!(spins(&mut estimate, 1_000, 1_000_000), usize::from(UNSUCCESSFUL_MAX));
         // Occasional pauses do not suspend it.
         estimate.met();
         for _ in 0..100 {
             assert_eq!(
-                spins(&mut estimate, usize::from(IN_VAIN) - 1, 1_000_000),
-                usize::from(IN_VAIN) - 1
+                spins(&mut estimate, usize::from(UNSUCCESSFUL_MAX) - 1, 1_000_000),
+                usize::from(UNSUCCESSFUL_MAX) - 1
             );
             estimate.met();
         }
@@ -255,7 +255,7 @@ mod tests {
     fn short_waits_bring_it_back() {
         let mut estimate = fresh();
         spins(&mut estimate, 100, 1_000_000);
-        assert_eq!(spins(&mut estimate, usize::from(IN_VAIN), 10_000), 0);
+        assert_eq!(spins(&mut estimate, usize::from(UNSUCCESSFUL_MAX), 10_000), 0);
         assert_eq!(estimate.budget(), u64::from(estimate.spin), "not tried");
         estimate.met();
         assert_eq!(estimate, fresh());
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(estimate.budget(), 0);
         // And they do not postpone the next try.
         estimate.timed_out(1_000_000);
-        assert_eq!((estimate.pause, estimate.count), (IN_VAIN, IN_VAIN));
+        assert_eq!((estimate.pause, estimate.count), (UNSUCCESSFUL_MAX, UNSUCCESSFUL_MAX));
     }
 
     /// Next to busy processes a spin may be preempted; a message found afterwards is not its
@@ -281,14 +281,14 @@ mod tests {
     fn preempted_spins_are_in_vain() {
         let mut estimate = fresh();
         let most = u64::from(estimate.spin) + PREEMPTED_NS;
-        (0..IN_VAIN).for_each(|_| estimate.spun(most + 1));
+        (0..UNSUCCESSFUL_MAX).for_each(|_| estimate.spun(most + 1));
         assert_eq!(estimate.budget(), 0);
         // Nor does one of them re-enable spinning.
         estimate.spun(3_000_000);
         assert_eq!(estimate.budget(), 0);
         let mut estimate = fresh();
         for _ in 0..100 {
-            (1..IN_VAIN).for_each(|_| estimate.spun(most + 1));
+            (1..UNSUCCESSFUL_MAX).for_each(|_| estimate.spun(most + 1));
             estimate.spun(most);
             assert_eq!(estimate, fresh());
         }
@@ -298,7 +298,7 @@ mod tests {
     #[test]
     fn what_is_always_in_vain_is_tried_more_and_more_seldom() {
         let mut estimate = fresh();
-        assert!(spins(&mut estimate, 10_000, 10_000) < usize::from(IN_VAIN) + 12);
+        assert!(spins(&mut estimate, 10_000, 10_000) < usize::from(UNSUCCESSFUL_MAX) + 12);
         assert!((1..=3).contains(&spins(&mut estimate, 10_000, 10_000)));
     }
 }

@@ -25,17 +25,17 @@ pub(crate) struct ReceiverBackoff {
     /// ring is too short.
     messages: u64,
     /// The minimum burst (messages since the ring was last empty) that counts as streaming.
-    some: u64,
+    min_burst: u64,
     /// Whether such a burst preceded the last empty poll.
-    were_some: AtomicU32,
-    /// The confidence that the receiver keeps up with the sender, up to [`SURE`].
-    heels: AtomicU32,
+    had_burst: AtomicU32,
+    /// The confidence that the receiver keeps up with the sender, up to [`STREAK_MAX`].
+    streak: AtomicU32,
     /// How many back-offs to skip after an unsuccessful one, and how many skips remain.
     pause: AtomicU32,
-    left_out: AtomicU32,
+    skips_left: AtomicU32,
 }
 
-const SURE: u32 = 8;
+const STREAK_MAX: u32 = 8;
 const PAUSE_MAX: u32 = 4_096;
 /// The distance to wait for: this number of messages, or this number of bytes of slots if that is
 /// less, but at least [`MESSAGES_MIN`] messages.
@@ -48,7 +48,7 @@ const SMALL: usize = 128;
 /// The number of polls before back-off gives up, and the spin-loop hints between them, together
 /// usually half a microsecond. A sender that takes longer than all of them to get ahead does not
 /// become faster.
-const LOOKS: u32 = 6;
+const POLLS: u32 = 6;
 const PAUSES: u32 = 16;
 
 impl ReceiverBackoff {
@@ -56,24 +56,24 @@ impl ReceiverBackoff {
         let messages = (BYTES / geometry.stride).clamp(MESSAGES_MIN, MESSAGES);
         ReceiverBackoff {
             messages: if messages <= geometry.capacity / 2 { messages as u64 } else { 0 },
-            some: if geometry.stride <= SMALL { 4 } else { 2 },
-            were_some: AtomicU32::new(0),
-            heels: AtomicU32::new(0),
+            min_burst: if geometry.stride <= SMALL { 4 } else { 2 },
+            had_burst: AtomicU32::new(0),
+            streak: AtomicU32::new(0),
             pause: AtomicU32::new(0),
-            left_out: AtomicU32::new(0),
+            skips_left: AtomicU32::new(0),
         }
     }
 
     /// Records that the ring is empty after `found` messages. Returns whether to back off now.
-    pub(crate) fn is_due(&self, found: u64) -> bool {
-        let some = found >= self.some;
-        self.were_some.store(some.into(), Relaxed);
-        if !some || self.heels.load(Relaxed) < SURE || self.messages == 0 {
+    pub(crate) fn should_back_off(&self, found: u64) -> bool {
+        let some = found >= self.min_burst;
+        self.had_burst.store(some.into(), Relaxed);
+        if !some || self.streak.load(Relaxed) < STREAK_MAX || self.messages == 0 {
             return false;
         }
-        let left_out = self.left_out.load(Relaxed);
-        self.left_out.store(left_out.saturating_sub(1), Relaxed);
-        left_out == 0
+        let skips_left = self.skips_left.load(Relaxed);
+        self.skips_left.store(skips_left.saturating_sub(1), Relaxed);
+        skips_left == 0
     }
 
     /// Backs off until more than the wanted number of messages is available, or the polls are used
@@ -84,33 +84,33 @@ impl ReceiverBackoff {
         has_message: impl Fn() -> bool,
     ) -> bool {
         let mut there = false;
-        for _ in 0..LOOKS {
+        for _ in 0..POLLS {
             (0..PAUSES).for_each(|_| spin_loop());
             there = has_more_than(self.messages);
             if there || !has_message() {
                 break;
             }
         }
-        self.was(there);
+        self.record_outcome(there);
         there
     }
 
     /// Records whether the sender got ahead in time.
-    fn was(&self, there: bool) {
+    fn record_outcome(&self, there: bool) {
         let pause = if there { 0 } else { (self.pause.load(Relaxed) * 2).clamp(1, PAUSE_MAX) };
         self.pause.store(pause, Relaxed);
-        self.left_out.store(pause, Relaxed);
+        self.skips_left.store(pause, Relaxed);
     }
 
     /// Records whether the next message arrived within a moment.
-    pub(crate) fn came(&self, soon: bool) {
-        let heels = self.heels.load(Relaxed);
-        let heels = match (soon, self.were_some.load(Relaxed) != 0) {
-            (true, true) => (heels + 1).min(SURE),
-            (true, false) => heels.saturating_sub(1),
+    pub(crate) fn record_arrival(&self, soon: bool) {
+        let streak = self.streak.load(Relaxed);
+        let streak = match (soon, self.had_burst.load(Relaxed) != 0) {
+            (true, true) => (streak + 1).min(STREAK_MAX),
+            (true, false) => streak.saturating_sub(1),
             (false, _) => 0,
         };
-        self.heels.store(heels, Relaxed);
+        self.streak.store(streak, Relaxed);
     }
 }
 
@@ -130,11 +130,11 @@ mod tests {
     fn leads(backoff: &ReceiverBackoff, times: u64, found: u64, came: bool) -> u64 {
         (0..times)
             .map(|_| {
-                let due = backoff.is_due(found);
+                let due = backoff.should_back_off(found);
                 if due {
-                    backoff.was(came);
+                    backoff.record_outcome(came);
                 }
-                backoff.came(true);
+                backoff.record_arrival(true);
                 u64::from(due)
             })
             .sum()
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn a_stream_has_leads() {
         let backoff = backoff::<u64>(1024);
-        assert_eq!(leads(&backoff, u64::from(SURE), 4, true), 0);
+        assert_eq!(leads(&backoff, u64::from(STREAK_MAX), 4, true), 0);
         assert_eq!(leads(&backoff, 100, 4, true), 100);
     }
 
@@ -153,16 +153,16 @@ mod tests {
         assert_eq!(leads(&backoff, 100, 1, true), 0);
         leads(&backoff, 100, 4, true);
         assert_eq!(leads(&backoff, 100, 1, true), 0);
-        assert_eq!(leads(&backoff, u64::from(SURE), 4, true), 0);
+        assert_eq!(leads(&backoff, u64::from(STREAK_MAX), 4, true), 0);
     }
 
     #[test]
     fn after_a_longer_wait_there_are_none() {
         let backoff = backoff::<u64>(1024);
         leads(&backoff, 100, 4, true);
-        backoff.is_due(4);
-        backoff.came(false);
-        assert_eq!(leads(&backoff, u64::from(SURE), 4, true), 0);
+        backoff.should_back_off(4);
+        backoff.record_arrival(false);
+        assert_eq!(leads(&backoff, u64::from(STREAK_MAX), 4, true), 0);
     }
 
     /// A sender that waits for an answer after every few messages.
@@ -179,20 +179,20 @@ mod tests {
     fn a_lead_is_waited_for_a_while() {
         let backoff = backoff::<u64>(1024);
         let looks = std::cell::Cell::new(0);
-        let comes_at = |look, anything| {
+        let comes_at = |poll, anything| {
             looks.set(0);
             let has_more_than = |messages| {
                 assert_eq!(messages, 64);
                 looks.set(looks.get() + 1);
-                looks.get() >= look
+                looks.get() >= poll
             };
             (backoff.back_off(has_more_than, || anything), looks.get())
         };
         assert_eq!(comes_at(1, true), (true, 1));
-        assert_eq!(comes_at(LOOKS, true), (true, LOOKS));
+        assert_eq!(comes_at(POLLS, true), (true, POLLS));
         // A later success is missed, and if no message is available one poll is enough.
-        assert_eq!(comes_at(LOOKS + 1, true), (false, LOOKS));
-        assert_eq!(comes_at(LOOKS, false), (false, 1));
+        assert_eq!(comes_at(POLLS + 1, true), (false, POLLS));
+        assert_eq!(comes_at(POLLS, false), (false, 1));
     }
 
     #[test]

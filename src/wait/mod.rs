@@ -127,7 +127,7 @@ use crate::sysv::time;
 
 /// How a blocking wait in the kernel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Slept {
+pub(crate) enum ParkResult {
     /// It consumed a token.
     Token,
     /// The timeout elapsed.
@@ -140,7 +140,7 @@ pub(crate) enum Slept {
 pub(crate) trait Parker {
     /// Blocks until a token of this side is available and consumes it, or until the timeout
     /// elapses.
-    fn sleep(&self, side: Side, at_most: Duration) -> Result<Slept, Fault>;
+    fn park(&self, side: Side, at_most: Duration) -> Result<ParkResult, Fault>;
     /// Adds a token: one waiter of this side continues, now or when it next blocks.
     fn post(&self, side: Side) -> Result<(), Fault>;
     /// Consumes up to `tokens` tokens of this side without blocking, if they are still available.
@@ -172,7 +172,7 @@ pub(crate) fn waker_fence() {
 /// Performs P2 and P3: a waiter is parked, or fences are required. Returns whether it posted a
 /// token.
 #[cold]
-pub(crate) fn wake<G: Parker>(gate: &G, parking: &Parking, side: Side) -> Result<bool, Fault> {
+pub(crate) fn wake<P: Parker>(parker: &P, parking: &Parking, side: Side) -> Result<bool, Fault> {
     if parking.needs_fences() {
         fence(SeqCst);
     }
@@ -180,7 +180,7 @@ pub(crate) fn wake<G: Parker>(gate: &G, parking: &Parking, side: Side) -> Result
         return Ok(false);
     }
     parking.woken_at.store(time::now_ns(), plain::Ordering::Relaxed);
-    gate.post(side)?;
+    parker.post(side)?;
     Ok(true)
 }
 

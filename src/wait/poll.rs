@@ -17,14 +17,14 @@ pub(crate) fn poll<E>(
     policy: &mut WaitPolicy,
     nap: impl Fn(Duration) -> Result<(), E>,
     deadline: Option<Deadline>,
-    mut look: impl FnMut(Poll) -> Result<bool, E>,
+    mut poll: impl FnMut(Poll) -> Result<bool, E>,
 ) -> Result<(), WaitError<E>> {
-    let mut look = |how| look(how).map_err(WaitError::Failed);
+    let mut poll = |how| poll(how).map_err(WaitError::Failed);
     let start = time::now_ns();
-    if spin::spin(policy, start, deadline, &mut look)? {
+    if spin::spin(policy, start, deadline, &mut poll)? {
         return Ok(());
     }
-    while !look(Poll::Exact)? {
+    while !poll(Poll::Exact)? {
         let left = deadline.map_or(NAP_MAX, |deadline| deadline.remaining());
         if left.is_zero() {
             return Err(WaitError::TimedOut);

@@ -18,9 +18,9 @@ pub(super) fn spin<E>(
     policy: &mut WaitPolicy,
     start: u64,
     deadline: Option<Deadline>,
-    look: &mut impl FnMut(Poll) -> Result<bool, WaitError<E>>,
+    poll: &mut impl FnMut(Poll) -> Result<bool, WaitError<E>>,
 ) -> Result<bool, WaitError<E>> {
-    let found = policy.spins() && spin_budget(policy, start, deadline, look)?;
+    let found = policy.spins() && spin_budget(policy, start, deadline, poll)?;
     if found && policy.wait == Wait::Balanced {
         policy.estimate.spun(time::now_ns().saturating_sub(start));
     }
@@ -32,13 +32,13 @@ fn spin_budget<E>(
     policy: &WaitPolicy,
     start: u64,
     deadline: Option<Deadline>,
-    look: &mut impl FnMut(Poll) -> Result<bool, WaitError<E>>,
+    poll: &mut impl FnMut(Poll) -> Result<bool, WaitError<E>>,
 ) -> Result<bool, WaitError<E>> {
     let budget = policy.estimate.budget();
     let mut life = start + LIFE_NS;
     loop {
         for _ in 0..POLLS {
-            if look(Poll::Quick)? {
+            if poll(Poll::Quick)? {
                 return Ok(true);
             }
             spin_loop();
@@ -52,7 +52,7 @@ fn spin_budget<E>(
                 return Ok(false);
             }
         } else if now >= life {
-            if look(Poll::Exact)? {
+            if poll(Poll::Exact)? {
                 return Ok(true);
             }
             life = now + LIFE_NS;

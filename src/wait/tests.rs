@@ -36,23 +36,23 @@ impl Bed<'_> {
         }
     }
 
-    fn place(&self) -> WaitSite<'_, Self> {
+    fn site(&self) -> WaitSite<'_, Self> {
         let holder = Holder { seat: Seat::of(Side::Receivers), incarnation: 0 };
-        WaitSite { gate: self, parking: self.parking, table: Table(&[]), holder }
+        WaitSite { parker: self, parking: self.parking, table: Table(&[]), holder }
     }
 }
 
 impl Parker for Bed<'_> {
-    fn sleep(&self, side: Side, at_most: Duration) -> Result<Slept, Fault> {
+    fn park(&self, side: Side, at_most: Duration) -> Result<ParkResult, Fault> {
         self.slept.set(true);
         let Some((after, way)) = self.post else {
             pass(at_most.as_nanos() as u64);
-            return Ok(Slept::TimedOut);
+            return Ok(ParkResult::TimedOut);
         };
         pass(after);
         assert!(wake(self, self.parking, side)?);
         pass(way);
-        Ok(Slept::Token)
+        Ok(ParkResult::Token)
     }
 
     fn post(&self, _: Side) -> Result<(), Fault> {
@@ -96,8 +96,8 @@ fn the_way_back_is_no_part_of_a_wait() {
     for _ in 0..200 {
         tried += u32::from(policy.estimate.budget() != 0);
         bed.slept.set(false);
-        let look = |_| Ok::<bool, Fault>(bed.slept.get());
-        assert!(wait(bed.place(), &mut policy, None, look).is_ok());
+        let poll = |_| Ok::<bool, Fault>(bed.slept.get());
+        assert!(wait(bed.site(), &mut policy, None, poll).is_ok());
     }
     // Suspended after some waits, tried again because a spin would have met them, and then less and
     // less often.
@@ -115,8 +115,8 @@ fn a_wait_that_times_out_was_in_vain() {
         let mut spins = |_| {
             let spins = policy.estimate.budget() != 0;
             let deadline = Deadline::after(time);
-            let look = |_| Ok::<bool, Fault>(false);
-            let waited = wait(bed.place(), &mut policy, deadline, look);
+            let poll = |_| Ok::<bool, Fault>(false);
+            let waited = wait(bed.site(), &mut policy, deadline, poll);
             assert!(matches!(waited, Err(WaitError::TimedOut)));
             spins
         };
@@ -132,18 +132,18 @@ fn who_oversleeps_is_counted() {
     let bed = Bed::new(&header, None);
     let overslept = || header.receivers.overslept.load(plain::Ordering::Relaxed);
     // Available from the first blocking wait on, for others and for this waiter.
-    let look = |look| Ok::<bool, Fault>(look != Poll::BeforePark && bed.slept.get());
-    assert!(wait(bed.place(), &mut policy(), None, look).is_ok());
+    let poll = |how| Ok::<bool, Fault>(how != Poll::BeforePark && bed.slept.get());
+    assert!(wait(bed.site(), &mut policy(), None, poll).is_ok());
     assert_eq!(overslept(), 1);
     // It was not worth a wake-up.
     bed.slept.set(false);
-    let look = |look| Ok::<bool, Fault>(look == Poll::Exact && bed.slept.get());
-    assert!(wait(bed.place(), &mut policy(), None, look).is_ok());
+    let poll = |how| Ok::<bool, Fault>(how == Poll::Exact && bed.slept.get());
+    assert!(wait(bed.site(), &mut policy(), None, poll).is_ok());
     // Its own deadline had passed before.
     bed.slept.set(false);
-    let look = |look| Ok::<bool, Fault>(look != Poll::BeforePark && bed.slept.get());
+    let poll = |how| Ok::<bool, Fault>(how != Poll::BeforePark && bed.slept.get());
     let deadline = Deadline::after(Duration::from_millis(20));
-    assert!(wait(bed.place(), &mut policy(), deadline, look).is_ok());
+    assert!(wait(bed.site(), &mut policy(), deadline, poll).is_ok());
     assert_eq!(overslept(), 1);
     assert!(!header.receivers.is_parked());
 }
@@ -155,11 +155,11 @@ fn a_wait_that_is_preempted_was_in_vain() {
     let bed = Bed::new(&header, None);
     let mut policy = policy();
     for _ in 0..20 {
-        let look = |_| {
+        let poll = |_| {
             pass(250_000);
             Ok::<bool, Fault>(true)
         };
-        assert!(wait(bed.place(), &mut policy, None, look).is_ok());
+        assert!(wait(bed.site(), &mut policy, None, poll).is_ok());
     }
     assert_eq!(policy.estimate.budget(), 0, "it still spins");
 }
@@ -172,12 +172,12 @@ fn who_is_woken_in_vain_rests() {
     let rested_for = |wakes| {
         let left = Cell::new(wakes);
         bed.rested.set(Duration::ZERO);
-        let look = |look| {
-            let woken = look == Poll::Quick && bed.slept.replace(false);
+        let poll = |how| {
+            let woken = how == Poll::Quick && bed.slept.replace(false);
             left.set(left.get() - i32::from(woken));
             Ok::<bool, Fault>(left.get() == 0)
         };
-        assert!(wait(bed.place(), &mut WaitPolicy::new(Wait::Park), None, look).is_ok());
+        assert!(wait(bed.site(), &mut WaitPolicy::new(Wait::Park), None, poll).is_ok());
         bed.rested.get().as_micros()
     };
     assert_eq!(

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Holder, Parker, Poll, Slept, Table, WaitError, spin, wake};
+use super::{Holder, ParkResult, Parker, Poll, Table, WaitError, spin, wake};
 use crate::error::Fault;
 use crate::layout::Parking;
 use crate::sync::Ordering::SeqCst;
@@ -18,7 +18,7 @@ pub(crate) const SLICE: Duration = Duration::from_millis(200);
 pub(super) const GRACE: Duration = Duration::from_millis(100);
 
 /// The number of polls within that time.
-const LOOKS: u32 = 20;
+const POLLS: u32 = 20;
 
 /// How long a waiter rests after a futile wake-up, one that finds nothing to take: at first, and at
 /// most. Such a wake-up takes up to 50 us of a processor that other waiters or the other side could
@@ -32,8 +32,8 @@ const NAPS: u128 = SLICE.as_micros() / NAP.as_micros();
 
 /// The place where one member waits.
 #[derive(Debug)]
-pub(crate) struct WaitSite<'a, G> {
-    pub(crate) gate: &'a G,
+pub(crate) struct WaitSite<'a, P> {
+    pub(crate) parker: &'a P,
     pub(crate) parking: &'a Parking,
     pub(crate) table: Table<'a>,
     pub(crate) holder: Holder,
@@ -41,35 +41,35 @@ pub(crate) struct WaitSite<'a, G> {
 
 /// Blocks until `look` succeeds.
 #[inline(never)]
-pub(crate) fn wait<G: Parker, E: From<Fault>>(
-    place: WaitSite<'_, G>,
+pub(crate) fn wait<P: Parker, E: From<Fault>>(
+    site: WaitSite<'_, P>,
     policy: &mut WaitPolicy,
     deadline: Option<Deadline>,
-    mut look: impl FnMut(Poll) -> Result<bool, E>,
+    mut poll: impl FnMut(Poll) -> Result<bool, E>,
 ) -> Result<(), WaitError<E>> {
-    let gate = place.gate;
+    let parker = site.parker;
     // A signal handler may have forked since the last poll: the handle belongs to the parent.
-    let look = |how| match gate.is_forked() {
+    let poll = |how| match parker.is_forked() {
         true => Err(WaitError::Failed(Fault::Forked.into())),
-        false => look(how).map_err(WaitError::Failed),
+        false => poll(how).map_err(WaitError::Failed),
     };
     let mut waiter =
-        Waiter { place, look, deadline, start: time::now_ns(), duty: false, rest: Duration::ZERO };
+        Waiter { site, poll, deadline, start: time::now_ns(), duty: false, rest: Duration::ZERO };
     let waited = waiter.run(policy);
     // Also after a failed wait: other waiters may need the wake-up.
     if waiter.duty {
         waiter.pass_on();
     }
-    match gate.is_forked() {
+    match parker.is_forked() {
         true => Err(WaitError::Failed(Fault::Forked.into())),
         false => waited,
     }
 }
 
 /// One thread in one blocking call.
-struct Waiter<'a, G, F> {
-    place: WaitSite<'a, G>,
-    look: F,
+struct Waiter<'a, P, F> {
+    site: WaitSite<'a, P>,
+    poll: F,
     deadline: Option<Deadline>,
     /// When the call began to wait, in nanoseconds of the monotonic clock.
     start: u64,
@@ -79,9 +79,9 @@ struct Waiter<'a, G, F> {
     rest: Duration,
 }
 
-impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Waiter<'_, G, F> {
+impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Waiter<'_, P, F> {
     fn run(&mut self, policy: &mut WaitPolicy) -> Result<(), WaitError<E>> {
-        if spin::spin(policy, self.start, self.deadline, &mut self.look)? {
+        if spin::spin(policy, self.start, self.deadline, &mut self.poll)? {
             return Ok(());
         }
         let mut parked = false;
@@ -99,42 +99,42 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
 
     /// Performs S1 to T1, and R1. Returns whether a poll succeeded.
     fn park(&mut self, policy: &mut WaitPolicy, at_most: Duration) -> Result<bool, WaitError<E>> {
-        self.announce()?;
-        match (self.look)(Poll::BeforePark) {
-            Ok(false) => match self.hand_on() {
+        self.register()?;
+        match (self.poll)(Poll::BeforePark) {
+            Ok(false) => match self.pass_on_end() {
                 Ok(false) => {}
-                handed_on => {
-                    self.withdraw();
-                    return handed_on.and_then(|_| self.stand_back());
+                passed_on => {
+                    self.unregister();
+                    return passed_on.and_then(|_| self.leave_token());
                 }
             },
             ended => {
                 // Otherwise spinning would never be tried again where messages arrive as soon as
                 // this.
                 policy.estimate.outlasted(time::now_ns().saturating_sub(self.start));
-                self.withdraw();
+                self.unregister();
                 self.unpark();
                 return ended;
             }
         }
         policy.parks += 1;
-        let slept = self.sleep(at_most);
-        self.withdraw();
+        let slept = self.block(at_most);
+        self.unregister();
         match slept {
-            Ok(Slept::Token) => {
+            Ok(ParkResult::Token) => {
                 self.duty = true;
                 self.learn(policy);
-                if (self.look)(Poll::Quick)? {
+                if (self.poll)(Poll::Quick)? {
                     return Ok(true);
                 }
                 self.tidy()?;
                 self.rest()
             }
             // Work too small for a wake-up is worth taking by now.
-            Ok(Slept::TimedOut) => self.look_alone(),
-            Ok(Slept::Interrupted) => Ok(false),
+            Ok(ParkResult::TimedOut) => self.poll_alone(),
+            Ok(ParkResult::Interrupted) => Ok(false),
             // Messages that were sent before the channel was removed are still delivered.
-            Err(failed) => match (self.look)(Poll::Quick)? {
+            Err(failed) => match (self.poll)(Poll::Quick)? {
                 true => Ok(true),
                 false => Err(failed),
             },
@@ -147,7 +147,7 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
             // No waker shall post for a waiter that is gone.
             self.unpark();
         }
-        if (self.look)(Poll::Exact)? {
+        if (self.poll)(Poll::Exact)? {
             return Ok(());
         }
         if policy.wait == Wait::Balanced {
@@ -157,33 +157,33 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
     }
 
     /// Performs S1, S2 and S3.
-    fn announce(&mut self) -> Result<(), WaitError<E>> {
-        if !self.place.table.add(self.place.holder) {
+    fn register(&mut self) -> Result<(), WaitError<E>> {
+        if !self.site.table.add(self.site.holder) {
             return Err(WaitError::Failed(Fault::LivenessLost.into()));
         }
-        self.place.parking.park();
+        self.site.parking.park();
         self.barrier();
         Ok(())
     }
 
     /// Subtracts this thread from the count (F1, K1), but not in a forked child, where the count
     /// belongs to the parent's thread.
-    fn withdraw(&self) {
-        if !self.place.gate.is_forked() {
-            self.place.table.remove(self.place.holder);
+    fn unregister(&self) {
+        if !self.site.parker.is_forked() {
+            self.site.table.remove(self.site.holder);
         }
     }
 
     /// Performs F2, but not in a forked child.
     fn unpark(&mut self) {
-        self.duty |= !self.place.gate.is_forked() && self.place.parking.unpark();
+        self.duty |= !self.site.parker.is_forked() && self.site.parking.unpark();
     }
 
     fn barrier(&self) {
-        let WaitSite { gate, parking, .. } = &self.place;
-        if !parking.needs_fences() && !gate.barrier() {
+        let WaitSite { parker, parking, .. } = &self.site;
+        if !parking.needs_fences() && !parker.barrier() {
             parking.require_fences();
-            gate.settle();
+            parker.settle();
         }
         if parking.needs_fences() {
             fence(SeqCst);
@@ -191,46 +191,46 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
     }
 
     /// Performs S5, and counts a wake-up that did not come.
-    fn sleep(&mut self, at_most: Duration) -> Result<Slept, WaitError<E>> {
-        let (gate, side) = (self.place.gate, self.place.holder.seat.side);
-        let sleep = |time| gate.sleep(side, time).map_err(|fault| WaitError::Failed(fault.into()));
+    fn block(&mut self, at_most: Duration) -> Result<ParkResult, WaitError<E>> {
+        let (parker, side) = (self.site.parker, self.site.holder.seat.side);
+        let sleep = |time| parker.park(side, time).map_err(|fault| WaitError::Failed(fault.into()));
         let slept = sleep(at_most)?;
-        if slept != Slept::TimedOut || at_most < SLICE {
+        if slept != ParkResult::TimedOut || at_most < SLICE {
             return Ok(slept);
         }
         // The work may have arrived just now, with a waker about to post; or other members take it,
         // and more arrives all the time. It is a fault only if no member takes it and no waker
         // posts for it.
-        for _ in 0..LOOKS {
+        for _ in 0..POLLS {
             let left = self.deadline.map_or(GRACE, |deadline| deadline.remaining());
-            if left < GRACE / LOOKS || !(self.look)(Poll::Peek)? {
+            if left < GRACE / POLLS || !(self.poll)(Poll::Peek)? {
                 return Ok(slept);
             }
-            match sleep(GRACE / LOOKS)? {
-                Slept::TimedOut => {}
+            match sleep(GRACE / POLLS)? {
+                ParkResult::TimedOut => {}
                 slept => return Ok(slept),
             }
         }
-        self.place.parking.overslept.fetch_add(1, plain::Ordering::Relaxed);
+        self.site.parking.overslept.fetch_add(1, plain::Ordering::Relaxed);
         Ok(slept)
     }
 
     /// Polls without having been woken.
-    fn look_alone(&mut self) -> Result<bool, WaitError<E>> {
-        let looked = (self.look)(Poll::Exact);
-        if !matches!(looked, Ok(false)) {
+    fn poll_alone(&mut self) -> Result<bool, WaitError<E>> {
+        let polled = (self.poll)(Poll::Exact);
+        if !matches!(polled, Ok(false)) {
             self.unpark();
         }
-        looked
+        polled
     }
 
     /// Performs T1.
     fn tidy(&self) -> Result<(), WaitError<E>> {
-        let WaitSite { gate, table, holder, .. } = &self.place;
-        let tidied = table.clear_dead(*holder, || gate.lives()).and_then(|lives| {
+        let WaitSite { parker, table, holder, .. } = &self.site;
+        let tidied = table.clear_dead(*holder, || parker.lives()).and_then(|lives| {
             match lives.tokens(holder.seat.side) {
                 0 => Ok(()),
-                tokens => gate.drain(holder.seat.side, tokens),
+                tokens => parker.drain(holder.seat.side, tokens),
             }
         });
         tidied.map_err(|fault| WaitError::Failed(fault.into()))
@@ -248,26 +248,27 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
         let posted = self.pass_on();
         self.duty = false;
         self.nap(rest);
-        if posted { self.stand_back() } else { Ok(false) }
+        if posted { self.leave_token() } else { Ok(false) }
     }
 
     fn nap(&self, time: Duration) {
         let left = self.deadline.map_or(time, |deadline| deadline.remaining());
-        self.place.gate.rest(time.min(left));
+        self.site.parker.rest(time.min(left));
     }
 
     /// Performs B1: the token just posted is for another waiter, which may be between its poll and
     /// its blocking; this waiter leaves it to that one. Returns whether this waiter found something
     /// meanwhile. It polls exactly, since another waiter may leave a token to it in the same way.
-    fn stand_back(&mut self) -> Result<bool, WaitError<E>> {
-        let side = self.place.holder.seat.side;
+    fn leave_token(&mut self) -> Result<bool, WaitError<E>> {
+        let side = self.site.holder.seat.side;
         for _ in 0..NAPS {
-            let lives = self.place.gate.lives().map_err(|fault| WaitError::Failed(fault.into()))?;
+            let lives =
+                self.site.parker.lives().map_err(|fault| WaitError::Failed(fault.into()))?;
             if lives.tokens(side) == 0 || self.deadline.is_some_and(|d| d.remaining().is_zero()) {
                 break;
             }
             self.nap(NAP);
-            if (self.look)(Poll::Exact)? {
+            if (self.poll)(Poll::Exact)? {
                 return Ok(true);
             }
         }
@@ -276,28 +277,28 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
 
     /// Performs O1, O2 and O3. Returns whether it posted a token.
     fn pass_on(&mut self) -> bool {
-        let WaitSite { gate, parking, table, holder } = &self.place;
-        if gate.is_forked() || !table.has_waiters(holder.seat.side) {
+        let WaitSite { parker, parking, table, holder } = &self.site;
+        if parker.is_forked() || !table.has_waiters(holder.seat.side) {
             return false;
         }
         parking.park();
         self.barrier();
-        let WaitSite { gate, parking, holder, .. } = &self.place;
+        let WaitSite { parker, parking, holder, .. } = &self.site;
         // An error here occurs again in the next blocking call.
-        !matches!((self.look)(Poll::Others), Ok(false))
-            && wake(*gate, parking, holder.seat.side).unwrap_or(false)
+        !matches!((self.poll)(Poll::Others), Ok(false))
+            && wake(*parker, parking, holder.seat.side).unwrap_or(false)
     }
 
     /// Performs H1: there is nothing for this waiter, but the polls of two waiters are not quite
     /// alike. For another one the same state may be the end of the stream, so the thread that has
     /// the duty hands it on. `look` reports that once for each state of the channel, so that no
     /// wake-up circulates for ever. Returns whether it posted a token.
-    fn hand_on(&mut self) -> Result<bool, WaitError<E>> {
-        let WaitSite { gate, parking, table, holder } = &self.place;
-        let is_due = self.duty && table.has_waiters_beside(*holder) && (self.look)(Poll::Others)?;
+    fn pass_on_end(&mut self) -> Result<bool, WaitError<E>> {
+        let WaitSite { parker, parking, table, holder } = &self.site;
+        let is_due = self.duty && table.has_waiters_beside(*holder) && (self.poll)(Poll::Others)?;
         self.duty = false;
         match is_due {
-            true => wake(*gate, parking, holder.seat.side)
+            true => wake(*parker, parking, holder.seat.side)
                 .map_err(|fault| WaitError::Failed(fault.into())),
             false => Ok(false),
         }
@@ -307,7 +308,7 @@ impl<G: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
     /// the wake-up took.
     fn learn(&self, policy: &mut WaitPolicy) {
         let now = time::now_ns();
-        let woken_at = self.place.parking.woken_at.load(plain::Ordering::Relaxed);
+        let woken_at = self.site.parking.woken_at.load(plain::Ordering::Relaxed);
         // Spinning would have met the event when the waker posted, however long the wake-up took.
         let by_waker = (self.start..now).contains(&woken_at);
         policy.estimate.outlasted(if by_waker { woken_at } else { now } - self.start);

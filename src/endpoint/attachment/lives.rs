@@ -12,7 +12,7 @@ use crate::sync::plain::Ordering::Relaxed;
 use crate::sysv::shm;
 use crate::sysv::time::Deadline;
 use crate::sysv::{Errno, process};
-use crate::wait::{Parker, Slept, WaitError};
+use crate::wait::{ParkResult, Parker, WaitError};
 
 /// How often the nonce of the set is checked. The kernel reuses the identifier of a removed set
 /// after some millions of others, which takes seconds, unless a process made most of them before.
@@ -154,12 +154,12 @@ impl Attachment {
 }
 
 impl Parker for Attachment {
-    fn sleep(&self, side: Side, at_most: Duration) -> Result<Slept, Fault> {
+    fn park(&self, side: Side, at_most: Duration) -> Result<ParkResult, Fault> {
         self.check_set()?;
         match self.members.sleep(side, at_most) {
-            Ok(()) => Ok(Slept::Token),
-            Err(Errno::EAGAIN) => Ok(Slept::TimedOut),
-            Err(Errno::EINTR) => Ok(Slept::Interrupted),
+            Ok(()) => Ok(ParkResult::Token),
+            Err(Errno::EAGAIN) => Ok(ParkResult::TimedOut),
+            Err(Errno::EINTR) => Ok(ParkResult::Interrupted),
             Err(errno) => Err(self.fault("semtimedop", errno)),
         }
     }

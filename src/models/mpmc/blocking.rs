@@ -3,7 +3,7 @@
 
 use super::check_exchange;
 use super::ends::{Receiver, Sender, message};
-use crate::models::harness::{Job, Scene, all_of, check, check_bounded, many, together};
+use crate::models::harness::{Fixture, Job, all_of, check, check_bounded, many, together};
 use crate::models::member::Until;
 use crate::models::sim_kernel::Order;
 use crate::role::Side;
@@ -25,19 +25,19 @@ struct Work {
 }
 
 fn exchange(work: Work, order: Order) {
-    let scene = Scene::new(work.capacity, order);
+    let fixture = Fixture::new(work.capacity, order);
     if work.disturbed {
-        scene.gate.disturb(Side::Senders);
-        scene.gate.disturb(Side::Receivers);
+        fixture.kernel.disturb(Side::Senders);
+        fixture.kernel.disturb(Side::Receivers);
     }
     let mut all = Vec::new();
     let mut jobs: Vec<Job<Vec<u64>>> = Vec::new();
     let mut seat = 0;
-    let member = work.threads.then(|| Sender::join(&scene, 2, Until::Ever));
+    let member = work.threads.then(|| Sender::join(&fixture, 2, Until::Ever));
     for &sent in work.sent {
         let mut tx = match &member {
             Some(member) => member.thread(seat),
-            None => Sender::join(&scene, seat, Until::Ever),
+            None => Sender::join(&fixture, seat, Until::Ever),
         };
         // The messages of the first sender come first.
         let before = if seat == 0 { work.before } else { 0 };
@@ -51,14 +51,14 @@ fn exchange(work: Work, order: Order) {
         seat += 1;
     }
     // On threads, the first receiver also receives the messages from before.
-    let member = work.threads.then(|| Receiver::join(&scene, 3, Until::Ever));
+    let member = work.threads.then(|| Receiver::join(&fixture, 3, Until::Ever));
     let mut rest = work.before + work.sent.iter().map(|&sent| many(sent)).sum::<u64>();
     for (n, &received) in work.received.iter().enumerate() {
         let received = if n + 1 == work.received.len() { rest } else { many(received) };
         rest -= received;
         let mut rx = match &member {
             Some(member) => member.thread(),
-            None => Receiver::join(&scene, seat, Until::Ever),
+            None => Receiver::join(&fixture, seat, Until::Ever),
         };
         jobs.push(Box::new(move || {
             let mut got = Vec::new();
@@ -74,7 +74,7 @@ fn exchange(work: Work, order: Order) {
     }
     let received = all_of(jobs);
     check_exchange(&all, &received);
-    scene.gate.check_posts();
+    fixture.kernel.check_posts();
 }
 
 /// Returns the bound on preemptions in one execution: the work grows fast with the number of
@@ -108,9 +108,9 @@ fn check_all(works: &[Work], orders: &[Order]) {
 
 /// A loan is abandoned; then the message arrives for which the receiver is blocked.
 fn lends_in_vain(capacity: usize, order: Order) {
-    let scene = Scene::new(capacity, order);
-    let mut tx = Sender::join(&scene, 0, Until::Ever);
-    let mut rx = Receiver::join(&scene, 1, Until::Ever);
+    let fixture = Fixture::new(capacity, order);
+    let mut tx = Sender::join(&fixture, 0, Until::Ever);
+    let mut rx = Receiver::join(&fixture, 1, Until::Ever);
     let sender = move || {
         for number in 0..many(1) {
             tx.loan_and_abandon();

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::check_order;
 use super::ends::{Receiver, Sender, message};
-use crate::models::harness::{Job, Scene, all_of, check_deaths_bounded};
+use crate::models::harness::{Fixture, Job, all_of, check_deaths_bounded};
 use crate::models::member::Until;
 use crate::models::sim_kernel::Order;
 use crate::role::Side;
@@ -19,7 +19,7 @@ use crate::sync::crash_point::crash_at;
 
 /// What a member records about itself; for a dead member, what it recorded before.
 #[derive(Debug, Default)]
-struct Told {
+struct Report {
     died: bool,
     /// Messages for which the send completed.
     sent: Vec<u64>,
@@ -31,7 +31,7 @@ struct Told {
     again: Vec<u64>,
 }
 
-impl Told {
+impl Report {
     fn send(&mut self, tx: &mut Sender, seat: u8, numbers: Range<u64>) {
         for number in numbers {
             assert!(tx.send(number), "there is a receiver");
@@ -40,7 +40,7 @@ impl Told {
     }
 
     fn receive(&mut self, rx: &mut Receiver) {
-        let Told { worked, done, again, .. } = self;
+        let Report { worked, done, again, .. } = self;
         while let Some(message) = rx.recv_ref(|message, deliveries| {
             worked.push(message);
             if deliveries > 1 {
@@ -54,29 +54,32 @@ impl Told {
     /// Runs `work`, but dies at `step` of it and is buried.
     fn until_killed(
         mut self,
-        scene: &Scene,
+        fixture: &Fixture,
         seat: u8,
         step: u32,
-        work: impl FnOnce(&mut Told),
-    ) -> Told {
+        work: impl FnOnce(&mut Report),
+    ) -> Report {
         self.died = crash_at(step, || work(&mut self)).is_none();
-        scene.gate.bury_member(seat);
+        fixture.kernel.member_died(seat);
         self
     }
 }
 
 /// Checks that every sent message was processed, and that no acknowledged one was delivered again;
 /// one call of each dead member may or may not have taken effect. Returns whether a member died.
-fn verify(told: &[Told]) -> bool {
-    let all = |of: fn(&Told) -> &Vec<u64>| told.iter().flat_map(of).copied();
-    let sent: BTreeSet<u64> = all(|told| &told.sent).collect();
-    let worked: BTreeSet<u64> = all(|told| &told.worked).collect();
-    assert!(worked.is_superset(&sent), "sent {sent:x?}, worked on {told:x?}");
-    let died = told.iter().filter(|told| told.died).count();
-    assert!(worked.difference(&sent).count() <= died, "{told:x?}");
+fn verify(reports: &[Report]) -> bool {
+    let all = |of: fn(&Report) -> &Vec<u64>| reports.iter().flat_map(of).copied();
+    let sent: BTreeSet<u64> = all(|report| &report.sent).collect();
+    let worked: BTreeSet<u64> = all(|report| &report.worked).collect();
+    assert!(worked.is_superset(&sent), "sent {sent:x?}, worked on {reports:x?}");
+    let died = reports.iter().filter(|report| report.died).count();
+    assert!(worked.difference(&sent).count() <= died, "{reports:x?}");
     let mut once = BTreeSet::new();
-    assert!(all(|told| &told.done).all(|message| once.insert(message)), "doubled: {told:x?}");
-    for Told { worked, again, .. } in told {
+    assert!(
+        all(|report| &report.done).all(|message| once.insert(message)),
+        "doubled: {reports:x?}"
+    );
+    for Report { worked, again, .. } in reports {
         let first: Vec<u64> = worked.iter().copied().filter(|m| !again.contains(m)).collect();
         check_order(&first);
     }
@@ -95,28 +98,28 @@ enum Before {
 
 const FIRST: u8 = 0;
 
-fn scene(capacity: usize, before: Before, order: Order) -> (Arc<Scene>, Told) {
-    let scene = Scene::new(capacity, order);
-    let mut told = Told::default();
+fn prepare(capacity: usize, before: Before, order: Order) -> (Arc<Fixture>, Report) {
+    let fixture = Fixture::new(capacity, order);
+    let mut report = Report::default();
     // A sender from before leaves before, or there would be a sender to wait for.
     match before {
         Before::Nothing => {}
         Before::Claimed => {
-            let mut tx = Sender::join(&scene, FIRST, Until::Ever);
+            let mut tx = Sender::join(&fixture, FIRST, Until::Ever);
             assert!(tx.reserve().is_some());
-            scene.gate.bury_member(FIRST);
+            fixture.kernel.member_died(FIRST);
         }
         Before::InHand => {
-            let mut tx = Sender::join(&scene, FIRST, Until::Ever);
-            told.send(&mut tx, FIRST, 0..1);
+            let mut tx = Sender::join(&fixture, FIRST, Until::Ever);
+            report.send(&mut tx, FIRST, 0..1);
             tx.leave();
-            let mut rx = Receiver::join(&scene, FIRST, Until::Ever);
+            let mut rx = Receiver::join(&fixture, FIRST, Until::Ever);
             assert!(rx.next().is_some());
-            scene.gate.bury_member(FIRST);
+            fixture.kernel.member_died(FIRST);
         }
     }
-    scene.gate.forget_posts();
-    (scene, told)
+    fixture.kernel.forget_posts();
+    (fixture, report)
 }
 
 /// A sender dies; after its burial another one sends. A receiver lives.
@@ -127,24 +130,24 @@ fn sender_dies(
     order: Order,
     step: u32,
 ) -> bool {
-    let (scene, mut told) = scene(capacity, before, order);
-    let mut dying = Sender::join(&scene, 1, Until::Dead);
-    let mut living = Sender::join(&scene, 2, Until::Dead);
-    let mut rx = Receiver::join(&scene, 3, Until::Dead);
+    let (fixture, mut report) = prepare(capacity, before, order);
+    let mut dying = Sender::join(&fixture, 1, Until::Dead);
+    let mut living = Sender::join(&fixture, 2, Until::Dead);
+    let mut rx = Receiver::join(&fixture, 3, Until::Dead);
     let [first, second] = of_each;
-    let jobs: Vec<Job<Told>> = vec![
+    let jobs: Vec<Job<Report>> = vec![
         Box::new(move || {
-            told.receive(&mut rx);
-            told
+            report.receive(&mut rx);
+            report
         }),
         Box::new(move || {
-            let mut told = Told::default().until_killed(&scene, 1, step, |told| {
-                told.send(&mut dying, 1, 0..first);
+            let mut report = Report::default().until_killed(&fixture, 1, step, |report| {
+                report.send(&mut dying, 1, 0..first);
                 dying.leave();
             });
-            told.send(&mut living, 2, 0..second);
+            report.send(&mut living, 2, 0..second);
             living.leave();
-            told
+            report
         }),
     ];
     verify(&all_of(jobs))
@@ -153,69 +156,70 @@ fn sender_dies(
 /// A receiver dies next to another one. The messages were sent before, or are sent by a living
 /// sender.
 fn receiver_dies(capacity: usize, sent: [u64; 2], before: Before, order: Order, step: u32) -> bool {
-    let (scene, mut told) = scene(capacity, before, order);
-    let mut dying = Receiver::join(&scene, 1, Until::Dead);
-    let mut tx = Sender::join(&scene, 2, Until::Dead);
-    let mut living = Receiver::join(&scene, 3, Until::Dead);
+    let (fixture, mut report) = prepare(capacity, before, order);
+    let mut dying = Receiver::join(&fixture, 1, Until::Dead);
+    let mut tx = Sender::join(&fixture, 2, Until::Dead);
+    let mut living = Receiver::join(&fixture, 3, Until::Dead);
     let [first, second] = sent;
-    told.send(&mut tx, 2, 0..first);
-    let beside = scene.clone();
-    let mut jobs: Vec<Job<Told>> = vec![
+    report.send(&mut tx, 2, 0..first);
+    let beside = fixture.clone();
+    let mut jobs: Vec<Job<Report>> = vec![
         Box::new(move || {
-            let mut told = Told::default();
-            told.receive(&mut living);
+            let mut report = Report::default();
+            report.receive(&mut living);
             living.leave();
-            told
+            report
         }),
         Box::new(move || {
-            Told::default().until_killed(&beside, 1, step, |told| {
-                told.receive(&mut dying);
+            Report::default().until_killed(&beside, 1, step, |report| {
+                report.receive(&mut dying);
                 dying.leave();
             })
         }),
     ];
     if second == 0 {
         tx.leave();
-        scene.gate.forget_posts();
+        fixture.kernel.forget_posts();
     } else {
         jobs.push(Box::new(move || {
-            let mut told = Told::default();
-            told.send(&mut tx, 2, first..first + second);
+            let mut report = Report::default();
+            report.send(&mut tx, 2, first..first + second);
             tx.leave();
-            told
+            report
         }));
     }
     let mut all = all_of(jobs);
-    all.push(told);
+    all.push(report);
     verify(&all)
 }
 
 /// Another member takes the seat of a dead one and dies, too; then a third one takes it. A receiver
 /// lives, and a sender that keeps the channel open.
 fn successor_dies(capacity: usize, before: Before, side: Side, order: Order, step: u32) -> bool {
-    let (scene, mut told) = scene(capacity, before, order);
-    let keeper = Sender::join(&scene, 2, Until::Dead);
-    let mut rx = Receiver::join(&scene, 3, Until::Dead);
-    let comes = move |scene: &Arc<Scene>, told: &mut Told, number| match side {
+    let (fixture, mut report) = prepare(capacity, before, order);
+    let keeper = Sender::join(&fixture, 2, Until::Dead);
+    let mut rx = Receiver::join(&fixture, 3, Until::Dead);
+    let comes = move |fixture: &Arc<Fixture>, report: &mut Report, number| match side {
         Side::Senders => {
-            let mut tx = Sender::join(scene, FIRST, Until::Dead);
+            let mut tx = Sender::join(fixture, FIRST, Until::Dead);
             assert!(tx.send(number));
-            told.sent.push(message(FIRST, number));
+            report.sent.push(message(FIRST, number));
             tx.leave();
         }
-        Side::Receivers => Receiver::join(scene, FIRST, Until::Dead).leave(),
+        Side::Receivers => Receiver::join(fixture, FIRST, Until::Dead).leave(),
     };
-    let jobs: Vec<Job<Told>> = vec![
+    let jobs: Vec<Job<Report>> = vec![
         Box::new(move || {
-            told.receive(&mut rx);
-            told
+            report.receive(&mut rx);
+            report
         }),
         Box::new(move || {
-            let told = Told::default();
-            let mut told = told.until_killed(&scene, FIRST, step, |told| comes(&scene, told, 1));
-            comes(&scene, &mut told, 2);
+            let report = Report::default();
+            let mut report =
+                report.until_killed(&fixture, FIRST, step, |report| comes(&fixture, report, 1));
+            comes(&fixture, &mut report, 2);
             keeper.leave();
-            told
+            report
         }),
     ];
     verify(&all_of(jobs))

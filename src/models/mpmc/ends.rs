@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{RecvError, SendError};
 use crate::liveness::Seat;
-use crate::models::harness::Scene;
+use crate::models::harness::Fixture;
 use crate::models::member::{Member, Until};
 use crate::protocol::mpmc::{Receiving, Sending};
 use crate::protocol::{Liveness, RecvPort, SendPort};
@@ -31,14 +31,14 @@ pub(super) struct Sender {
     sending: Sending,
     /// The sender number in its messages: its seat, or the number of a thread.
     name: u8,
-    /// Declared last: the ring refers to its scene.
+    /// Declared last: the ring refers to its fixture.
     member: Member,
 }
 
 impl Sender {
-    pub(super) fn join(scene: &Arc<Scene>, seat: u8, until: Until) -> Sender {
-        let member = Member::join(scene, Seat { number: seat, side: Side::Senders }, until);
-        let sending = Sending::new(Producer::new(scene.ring(), seat));
+    pub(super) fn join(fixture: &Arc<Fixture>, seat: u8, until: Until) -> Sender {
+        let member = Member::join(fixture, Seat { number: seat, side: Side::Senders }, until);
+        let sending = Sending::new(Producer::new(fixture.ring(), seat));
         Sender { sending, name: seat, member }
     }
 
@@ -94,14 +94,14 @@ impl Sender {
 #[derive(Debug)]
 pub(super) struct Receiver {
     receiving: Receiving,
-    /// Declared last: the ring refers to its scene.
+    /// Declared last: the ring refers to its fixture.
     member: Member,
 }
 
 impl Receiver {
-    pub(super) fn join(scene: &Arc<Scene>, seat: u8, until: Until) -> Receiver {
-        let member = Member::join(scene, Seat { number: seat, side: Side::Receivers }, until);
-        Receiver::new(Consumer::new(scene.ring(), seat), member)
+    pub(super) fn join(fixture: &Arc<Fixture>, seat: u8, until: Until) -> Receiver {
+        let member = Member::join(fixture, Seat { number: seat, side: Side::Receivers }, until);
+        Receiver::new(Consumer::new(fixture.ring(), seat), member)
     }
 
     /// Where no member dies, there is nothing to search for: every search has been made.

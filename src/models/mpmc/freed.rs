@@ -4,7 +4,7 @@
 use super::ends::{Receiver, Sender, message};
 use crate::error::SendError;
 use crate::liveness::Seat;
-use crate::models::harness::{Scene, check, together};
+use crate::models::harness::{Fixture, check, together};
 use crate::models::member::Until;
 use crate::models::sim_kernel::Order;
 use crate::protocol::is_flushed;
@@ -15,9 +15,9 @@ use crate::role::Side;
 
 /// The only slot is loaned; another sender is blocked for it; no receiver exists.
 fn abandoned(order: Order) {
-    let scene = Scene::new(1, order);
-    let mut lends = Sender::join(&scene, 0, Until::Ever);
-    let mut sends = Sender::join(&scene, 1, Until::Ever);
+    let fixture = Fixture::new(1, order);
+    let mut lends = Sender::join(&fixture, 0, Until::Ever);
+    let mut sends = Sender::join(&fixture, 1, Until::Ever);
     let claim = lends.reserve().expect("it is empty");
     let (_, sent) = together(move || lends.abandon(claim), move || sends.send(1));
     assert!(sent);
@@ -26,15 +26,15 @@ fn abandoned(order: Order) {
 /// The only message had its last delivery when its receiver died; a sender is blocked for its slot,
 /// a receiver for the next message.
 fn poisoned() {
-    let scene = Scene::new(1, Order::Membarrier);
-    let mut first = Sender::join(&scene, 2, Until::Dead);
+    let fixture = Fixture::new(1, Order::Membarrier);
+    let mut first = Sender::join(&fixture, 2, Until::Dead);
     assert!(first.send(1));
-    let mut dying = Receiver::join(&scene, 3, Until::Dead);
+    let mut dying = Receiver::join(&fixture, 3, Until::Dead);
     assert!(dying.next().is_some());
-    let mut rx = Receiver::join(&scene, 1, Until::Dead);
+    let mut rx = Receiver::join(&fixture, 1, Until::Dead);
     rx.limit_deliveries(1);
-    scene.gate.bury_member(3);
-    scene.gate.forget_posts();
+    fixture.kernel.member_died(3);
+    fixture.kernel.forget_posts();
     let receiver = move || {
         let got = rx.recv();
         (got, rx.poisoned())
@@ -46,23 +46,23 @@ fn poisoned() {
 
 /// A sender waits for the last message to be acknowledged by a receiver that leaves right after.
 fn flushed() {
-    let scene = Scene::new(1, Order::Membarrier);
+    let fixture = Fixture::new(1, Order::Membarrier);
     let alive = |_| Ok::<bool, Corrupt>(false);
-    scene.gate.sit(Seat { number: 1, side: Side::Receivers });
-    let (producer, consumer) = (Producer::new(scene.ring(), 0), Consumer::new(scene.ring(), 1));
+    fixture.kernel.take_seat(Seat { number: 1, side: Side::Receivers });
+    let (producer, consumer) = (Producer::new(fixture.ring(), 0), Consumer::new(fixture.ring(), 1));
     let Room::Claimed(claim) = producer.claim(alive).unwrap() else { unreachable!("it is empty") };
     write(producer.slot(&claim), 7);
     assert!(producer.publish(claim));
-    let beside = scene.clone();
+    let beside = fixture.clone();
     let receiver = move || {
         let Next::Message(held) = consumer.take(alive).unwrap() else { unreachable!("it is full") };
         assert_eq!(read(consumer.slot(&held)), 7);
         assert!(consumer.acknowledge(&held));
-        beside.gate.leave(1);
+        beside.kernel.leave(1);
     };
     let sender = move || {
         let drained = || producer.ring().count_messages() == 0;
-        let abandoned = || Ok(!scene.gate.is_there(Side::Receivers));
+        let abandoned = || Ok(!fixture.kernel.is_there(Side::Receivers));
         assert_ne!(is_flushed(drained, abandoned), Err(SendError::Disconnected));
     };
     // The thread that only polls comes second: see `docs/testing.md`, "What is not checked".

@@ -3,7 +3,7 @@
 
 use super::ends::{Receiver, Sender, message};
 use super::{check_exchange, check_order};
-use crate::models::harness::{Job, Scene, all_of, check, check_bounded, many, together};
+use crate::models::harness::{Fixture, Job, all_of, check, check_bounded, many, together};
 use crate::models::member::Until;
 use crate::models::sim_kernel::Order;
 use crate::ring::Corrupt;
@@ -14,14 +14,14 @@ use crate::ring::testing::{read, write};
 /// A process that sees the ring drained sees what was done under the last guard: here, in another
 /// ring's slot.
 fn drained_is_done() {
-    let scene = Scene::new(1, Order::Membarrier);
-    let elsewhere = Scene::new(1, Order::Membarrier);
-    let (producer, consumer) = (Producer::new(scene.ring(), 0), Consumer::new(scene.ring(), 1));
+    let fixture = Fixture::new(1, Order::Membarrier);
+    let elsewhere = Fixture::new(1, Order::Membarrier);
+    let (producer, consumer) = (Producer::new(fixture.ring(), 0), Consumer::new(fixture.ring(), 1));
     let alive = |_| Ok::<bool, Corrupt>(false);
     let Room::Claimed(claim) = producer.claim(alive).unwrap() else { unreachable!("it is empty") };
     write(producer.slot(&claim), 7);
     assert!(producer.publish(claim));
-    let (ours, theirs) = (scene.clone(), elsewhere.clone());
+    let (ours, theirs) = (fixture.clone(), elsewhere.clone());
     let worker = move || {
         let (_scene, elsewhere) = (ours, theirs.ring());
         let Next::Message(held) = consumer.take(alive).unwrap() else { unreachable!("it is full") };
@@ -29,7 +29,7 @@ fn drained_is_done() {
         assert!(consumer.acknowledge(&held));
     };
     let observer = move || {
-        if scene.ring().is_drained(NO_OWNER) {
+        if fixture.ring().is_drained(NO_OWNER) {
             assert_eq!(read(elsewhere.ring().slot(0)), 7);
         }
     };
@@ -40,11 +40,11 @@ fn drained_is_done() {
 /// All senders send and leave; all receivers are notified, after the last message, even if the
 /// receivers that were notified before do not leave.
 fn senders_leave(capacity: usize, senders: &[u64], receivers: u8, stay: bool, order: Order) {
-    let scene = Scene::new(capacity, order);
+    let fixture = Fixture::new(capacity, order);
     let mut sent = Vec::new();
     let mut jobs: Vec<Job<Vec<u64>>> = Vec::new();
     for (seat, &some) in (0..).zip(senders) {
-        let (mut tx, some) = (Sender::join(&scene, seat, Until::Left), many(some));
+        let (mut tx, some) = (Sender::join(&fixture, seat, Until::Left), many(some));
         sent.extend((0..some).map(|number| message(seat, number)));
         jobs.push(Box::new(move || {
             (0..some).for_each(|number| assert!(tx.send(number)));
@@ -53,7 +53,7 @@ fn senders_leave(capacity: usize, senders: &[u64], receivers: u8, stay: bool, or
         }));
     }
     for seat in (senders.len() as u8..).take(receivers.into()) {
-        let mut rx = Receiver::join(&scene, seat, Until::Left);
+        let mut rx = Receiver::join(&fixture, seat, Until::Left);
         jobs.push(Box::new(move || {
             let got = std::iter::from_fn(|| rx.recv()).collect();
             if !stay {
@@ -68,9 +68,9 @@ fn senders_leave(capacity: usize, senders: &[u64], receivers: u8, stay: bool, or
 
 /// A receiver takes this many messages and leaves; the sender is notified when the ring is full.
 fn receivers_leave(capacity: usize, taken: u64, order: Order) {
-    let scene = Scene::new(capacity, order);
-    let mut tx = Sender::join(&scene, 0, Until::Left);
-    let mut rx = Receiver::join(&scene, 1, Until::Left);
+    let fixture = Fixture::new(capacity, order);
+    let mut tx = Sender::join(&fixture, 0, Until::Left);
+    let mut rx = Receiver::join(&fixture, 1, Until::Left);
     let receiver = move || {
         let got: Vec<u64> = (0..taken).filter_map(|_| rx.recv()).collect();
         check_order(&got);
@@ -85,10 +85,10 @@ fn receivers_leave(capacity: usize, taken: u64, order: Order) {
 
 /// Of two receivers, one leaves after a message, or at once; the other one gets all the rest.
 fn one_of_two_leaves(capacity: usize, sent: u64, taken: u64, order: Order) {
-    let scene = Scene::new(capacity, order);
-    let mut tx = Sender::join(&scene, 0, Until::Left);
-    let mut leaving = Receiver::join(&scene, 1, Until::Left);
-    let mut staying = Receiver::join(&scene, 2, Until::Left);
+    let fixture = Fixture::new(capacity, order);
+    let mut tx = Sender::join(&fixture, 0, Until::Left);
+    let mut leaving = Receiver::join(&fixture, 1, Until::Left);
+    let mut staying = Receiver::join(&fixture, 2, Until::Left);
     let jobs: Vec<Job<Vec<u64>>> = vec![
         Box::new(move || {
             (0..sent).for_each(|number| assert!(tx.send(number)));

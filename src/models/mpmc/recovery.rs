@@ -5,7 +5,7 @@
 //! others know of a death came with the slot's state.
 
 use crate::liveness::Seat;
-use crate::models::harness::{Job, Scene, all_of, check, together};
+use crate::models::harness::{Fixture, Job, all_of, check, together};
 use crate::models::sim_kernel::Order;
 use crate::ring::Corrupt;
 use crate::ring::mpmc::{Consumer, Held, Next, Producer, Room};
@@ -22,40 +22,40 @@ fn alive(_: u8) -> Result<bool, Corrupt> {
 }
 
 /// The liveness check of a member that asks the kernel.
-fn verdict(scene: &Scene) -> impl Fn(u8) -> Result<bool, Corrupt> {
-    |seat| Ok(!scene.gate.is_taken(seat))
+fn verdict(fixture: &Fixture) -> impl Fn(u8) -> Result<bool, Corrupt> {
+    |seat| Ok(!fixture.kernel.is_taken(seat))
 }
 
 /// A channel of one slot, with a member in the first seat.
-fn scene(side: Side) -> Arc<Scene> {
-    let scene = Scene::new(1, Order::Membarrier);
+fn fixture(side: Side) -> Arc<Fixture> {
+    let fixture = Fixture::new(1, Order::Membarrier);
     for (number, side) in [(DEAD, side), (1, Side::Receivers), (2, Side::Senders)] {
-        scene.gate.sit(Seat { number, side });
+        fixture.kernel.take_seat(Seat { number, side });
     }
-    scene
+    fixture
 }
 
 /// Claims the slot, writes half a message there, and dies, unless the slot belongs to another
 /// member.
-fn die_writing(scene: &Scene) -> bool {
-    let producer = Producer::new(scene.ring(), DEAD);
+fn die_writing(fixture: &Fixture) -> bool {
+    let producer = Producer::new(fixture.ring(), DEAD);
     let Room::Claimed(claim) = producer.claim(alive).unwrap() else { return false };
     producer.slot(&claim).writing();
-    scene.gate.bury_member(DEAD);
+    fixture.kernel.member_died(DEAD);
     true
 }
 
 /// Takes the message, reads it, and dies.
-fn die_reading(scene: &Scene) {
-    let consumer = Consumer::new(scene.ring(), DEAD);
+fn die_reading(fixture: &Fixture) {
+    let consumer = Consumer::new(fixture.ring(), DEAD);
     let Next::Message(held) = consumer.take(alive).unwrap() else { return };
     read(consumer.slot(&held));
-    scene.gate.bury_member(DEAD);
+    fixture.kernel.member_died(DEAD);
 }
 
 /// Sends what another member sent; returns whether there was room.
-fn send(scene: &Scene, seat: u8, number: u64) -> bool {
-    let producer = Producer::new(scene.ring(), seat);
+fn send(fixture: &Fixture, seat: u8, number: u64) -> bool {
+    let producer = Producer::new(fixture.ring(), seat);
     let Room::Claimed(claim) = producer.claim(alive).unwrap() else { return false };
     write(producer.slot(&claim), number);
     assert!(producer.publish(claim));
@@ -69,28 +69,28 @@ fn receive(consumer: &Consumer, held: &Held) -> u64 {
 }
 
 /// Recovers as a receiver, which may find what was sent meanwhile.
-fn repair_receiving(scene: &Scene) {
-    let consumer = Consumer::new(scene.ring(), 1);
-    if let Next::Message(held) = consumer.take(verdict(scene)).unwrap() {
+fn repair_receiving(fixture: &Fixture) {
+    let consumer = Consumer::new(fixture.ring(), 1);
+    if let Next::Message(held) = consumer.take(verdict(fixture)).unwrap() {
         assert_eq!(receive(&consumer, &held), 2);
     }
 }
 
 /// Recovers as a sender, and abandons a loan of the slot.
-fn repair_sending(scene: &Scene) {
-    let producer = Producer::new(scene.ring(), 1);
-    if let Room::Claimed(claim) = producer.claim(verdict(scene)).unwrap() {
+fn repair_sending(fixture: &Fixture) {
+    let producer = Producer::new(fixture.ring(), 1);
+    if let Room::Claimed(claim) = producer.claim(verdict(fixture)).unwrap() {
         write(producer.slot(&claim), u64::MAX);
         assert!(producer.abandon(claim));
     }
 }
 
 /// One member dies in the middle of a message, another one recovers, a third one writes there.
-fn half_a_message(repair: fn(&Scene)) {
-    let scene = scene(Side::Senders);
-    let (dying, repairing) = (scene.clone(), scene.clone());
+fn half_a_message(repair: fn(&Fixture)) {
+    let fixture = fixture(Side::Senders);
+    let (dying, repairing) = (fixture.clone(), fixture.clone());
     let jobs: Vec<Job<()>> = vec![
-        Box::new(move || _ = send(&scene, 2, 2)),
+        Box::new(move || _ = send(&fixture, 2, 2)),
         Box::new(move || _ = die_writing(&dying)),
         Box::new(move || repair(&repairing)),
     ];
@@ -100,9 +100,9 @@ fn half_a_message(repair: fn(&Scene)) {
 /// One member dies with a message in flight, another one takes it over or discards it, a third one
 /// writes there.
 fn a_message_in_hand(limit: u8) {
-    let scene = scene(Side::Receivers);
-    assert!(send(&scene, 2, 1));
-    let (dying, repairing) = (scene.clone(), scene.clone());
+    let fixture = fixture(Side::Receivers);
+    assert!(send(&fixture, 2, 1));
+    let (dying, repairing) = (fixture.clone(), fixture.clone());
     let jobs: Vec<Job<()>> = vec![
         Box::new(move || die_reading(&dying)),
         Box::new(move || {
@@ -113,7 +113,7 @@ fn a_message_in_hand(limit: u8) {
             }
         }),
         // A thread that may only poll comes last: see `docs/testing.md`, "What is not checked".
-        Box::new(move || _ = send(&scene, 2, 2)),
+        Box::new(move || _ = send(&fixture, 2, 2)),
     ];
     all_of(jobs);
 }
@@ -121,36 +121,36 @@ fn a_message_in_hand(limit: u8) {
 /// One member dies in the middle of a message; another one takes the seat, and a third one writes
 /// there.
 fn half_a_message_of_a_seat() {
-    let scene = scene(Side::Senders);
-    let dying = scene.clone();
+    let fixture = fixture(Side::Senders);
+    let dying = fixture.clone();
     let successor = move || {
         if die_writing(&dying) {
-            dying.gate.sit(Seat { number: DEAD, side: Side::Senders });
+            dying.kernel.take_seat(Seat { number: DEAD, side: Side::Senders });
             // A receiver may have stepped over it.
             assert!(!dying.ring().orphan_slots(DEAD).orphans);
         }
     };
-    together(successor, move || (0..2).for_each(|_| _ = send(&scene, 2, 2)));
+    together(successor, move || (0..2).for_each(|_| _ = send(&fixture, 2, 2)));
 }
 
 /// One member sends a message, and dies with it in flight; another one takes the seat. The count of
 /// orphaned messages changes, and the receiver that takes the message over gets it whole.
 fn a_message_in_hand_of_a_seat() {
-    let scene = scene(Side::Receivers);
-    let dying = scene.clone();
+    let fixture = fixture(Side::Receivers);
+    let dying = fixture.clone();
     let successor = move || {
         assert!(send(&dying, 2, 1));
         die_reading(&dying);
-        dying.gate.sit(Seat { number: DEAD, side: Side::Receivers });
+        dying.kernel.take_seat(Seat { number: DEAD, side: Side::Receivers });
         assert!(dying.ring().orphan_slots(DEAD).orphans);
     };
     let heir = move || {
-        let orphaned = scene.ring().orphaned();
-        let consumer = Consumer::new(scene.ring(), 1);
+        let orphaned = fixture.ring().orphaned();
+        let consumer = Consumer::new(fixture.ring(), 1);
         match consumer.take_over(9, alive).unwrap() {
             Some(held) => {
                 assert_eq!((held.deliveries(), receive(&consumer, &held)), (2, 1));
-                assert!(send(&scene, 3, 3), "it is free");
+                assert!(send(&fixture, 3, 3), "it is free");
             }
             None => assert_eq!(orphaned, 0, "counted, and not to be seen"),
         }
@@ -160,22 +160,22 @@ fn a_message_in_hand_of_a_seat() {
 
 /// The same, but the message had its last delivery.
 fn set_aside_of_a_seat() {
-    let scene = scene(Side::Receivers);
-    let dying = scene.clone();
+    let fixture = fixture(Side::Receivers);
+    let dying = fixture.clone();
     let successor = move || {
         assert!(send(&dying, 2, 1));
         die_reading(&dying);
-        dying.gate.sit(Seat { number: DEAD, side: Side::Receivers });
+        dying.kernel.take_seat(Seat { number: DEAD, side: Side::Receivers });
         assert!(dying.ring().orphan_slots(DEAD).orphans);
     };
     let heir = move || {
-        let consumer = Consumer::new(scene.ring(), 1);
+        let consumer = Consumer::new(fixture.ring(), 1);
         let mut position = None;
         let found = consumer.take_over(1, (alive, |at| position = Some(at))).unwrap();
         assert!(found.is_none());
         if position.is_some() {
             assert_eq!(position, Some(0));
-            assert!(send(&scene, 3, 3), "it is free");
+            assert!(send(&fixture, 3, 3), "it is free");
         }
     };
     together(successor, heir);

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::models::harness::{Scene, check_deaths, together};
+use crate::models::harness::{Fixture, check_deaths, together};
 use crate::models::sim_kernel::Order;
 use crate::ring::Corrupt;
 use crate::ring::mpmc::{Consumer, Next, Producer, Room, Snapshot};
@@ -38,7 +38,7 @@ struct Kernel {
 }
 
 impl Kernel {
-    fn sit(&self) {
+    fn take_seat(&self) {
         crash_point::step();
         *self.taken.lock().unwrap() = true;
     }
@@ -51,9 +51,9 @@ impl Kernel {
         Ok(seat == DEAD && !*self.taken.lock().unwrap())
     }
 
-    fn snapshot(&self, scene: &Scene) -> Snapshot {
+    fn snapshot(&self, fixture: &Fixture) -> Snapshot {
         let stamp = |seat| if seat == DEAD { self.stamp.load(Relaxed) } else { 0 };
-        let before = Snapshot::before(&scene.ring(), 1, stamp);
+        let before = Snapshot::before(&fixture.ring(), 1, stamp);
         let taken = *self.taken.lock().unwrap();
         before.without(|_| taken)
     }
@@ -66,28 +66,28 @@ fn alive(_: u8) -> Result<bool, Corrupt> {
 /// A member died in the seat, with the only message in flight or while it is still available to
 /// all. Another member joins there, takes what it gets, and dies: at this step, or at the end.
 fn joiner_dies(in_hand: bool, step: u32) -> bool {
-    let scene = Scene::new(1, Order::Membarrier);
-    let producer = Producer::new(scene.ring(), SENDER);
+    let fixture = Fixture::new(1, Order::Membarrier);
+    let producer = Producer::new(fixture.ring(), SENDER);
     let Room::Claimed(claim) = producer.claim(alive).unwrap() else { unreachable!("it is empty") };
     write(producer.slot(&claim), 7);
     assert!(producer.publish(claim));
     if in_hand {
-        let dying = Consumer::new(scene.ring(), DEAD);
+        let dying = Consumer::new(fixture.ring(), DEAD);
         assert!(matches!(dying.take(alive), Ok(Next::Message(_))));
     }
     let took = AtomicBool::new(false);
     let kernel = Arc::new(Kernel { taken: Mutex::new(false), stamp: AtomicU64::new(1), took });
-    let consumer = Consumer::new(scene.ring(), SEARCHER);
+    let consumer = Consumer::new(fixture.ring(), SEARCHER);
     let mut searched = None;
 
-    let (theirs, beside) = (kernel.clone(), scene.clone());
+    let (theirs, beside) = (kernel.clone(), fixture.clone());
     let joiner = move || {
-        let (kernel, scene) = (theirs, beside);
+        let (kernel, fixture) = (theirs, beside);
         let done = crash_at(step, || {
-            kernel.sit();
+            kernel.take_seat();
             kernel.stamp.store(2, Relaxed);
-            scene.ring().orphan_slots(DEAD);
-            let consumer = Consumer::new(scene.ring(), DEAD);
+            fixture.ring().orphan_slots(DEAD);
+            let consumer = Consumer::new(fixture.ring(), DEAD);
             if let Next::Message(_) = consumer.take(alive).unwrap() {
                 kernel.took.store(true, plain::Ordering::Relaxed);
             }
@@ -95,19 +95,19 @@ fn joiner_dies(in_hand: bool, step: u32) -> bool {
         kernel.die();
         done.is_none()
     };
-    let (ours, beside) = (kernel.clone(), scene.clone());
+    let (ours, beside) = (kernel.clone(), fixture.clone());
     let searcher = move || {
         let now = ours.snapshot(&beside);
         let dead = |seat| ours.is_dead(seat);
-        let found = consumer.inherit(9, &now, &mut searched, dead).unwrap();
+        let found = consumer.adopt(9, &now, &mut searched, dead).unwrap();
         (consumer, searched, found)
     };
     let ((consumer, mut searched, mut found), died) = together(searcher, joiner);
     // No other thread runs any more: the next search finds the messages in flight at the dead.
     if found.is_none() {
-        let now = kernel.snapshot(&scene);
+        let now = kernel.snapshot(&fixture);
         let dead = |seat| kernel.is_dead(seat);
-        found = consumer.inherit(9, &now, &mut searched, dead).unwrap();
+        found = consumer.adopt(9, &now, &mut searched, dead).unwrap();
     }
     match found {
         Some(held) => {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::models::harness::{Scene, check, many, together};
+use crate::models::harness::{Fixture, check, many, together};
 use crate::models::sim_kernel::Order;
 use crate::ring::Corrupt;
 use crate::ring::mpmc::{Consumer, HINT_EVERY, Next, Producer, Room};
@@ -31,31 +31,31 @@ fn pass(producer: &Producer, consumer: &Consumer) -> bool {
 }
 
 /// A member passes messages on until the hints are stored, while another one joins.
-fn comes_late(newcomer: fn(&Scene)) {
-    let scene = Scene::new(1, Order::Membarrier);
-    let (producer, consumer) = (Producer::new(scene.ring(), 0), Consumer::new(scene.ring(), 1));
+fn comes_late(newcomer: fn(&Fixture)) {
+    let fixture = Fixture::new(1, Order::Membarrier);
+    let (producer, consumer) = (Producer::new(fixture.ring(), 0), Consumer::new(fixture.ring(), 1));
     for _ in 0..HINT_EVERY - LAPS {
         assert!(pass(&producer, &consumer));
     }
-    let beside = scene.clone();
+    let beside = fixture.clone();
     let passing = move || {
         let _scene = beside;
         // The last message may be the newcomer's by then.
         (0..LAPS).for_each(|_| _ = pass(&producer, &consumer));
     };
     // The thread that only polls comes second: see `docs/testing.md`, "What is not checked".
-    together(passing, move || newcomer(&scene));
+    together(passing, move || newcomer(&fixture));
 }
 
-fn a_sender_comes(scene: &Scene) {
-    let producer = Producer::new(scene.ring(), 2);
+fn a_sender_comes(fixture: &Fixture) {
+    let producer = Producer::new(fixture.ring(), 2);
     if let Room::Claimed(claim) = producer.claim(alive).unwrap() {
         assert!(producer.abandon(claim));
     }
 }
 
-fn a_receiver_comes(scene: &Scene) {
-    let consumer = Consumer::new(scene.ring(), 2);
+fn a_receiver_comes(fixture: &Fixture) {
+    let consumer = Consumer::new(fixture.ring(), 2);
     if let Next::Message(held) = consumer.take(alive).unwrap() {
         assert!(consumer.acknowledge(&held));
     }
@@ -63,16 +63,16 @@ fn a_receiver_comes(scene: &Scene) {
 
 /// Two threads of one handle.
 fn shared(laps: u64, other: fn(&Producer, &Consumer)) {
-    let scene = Scene::new(1, Order::Membarrier);
-    let (producer, consumer) = (Producer::new(scene.ring(), 0), Consumer::new(scene.ring(), 1));
+    let fixture = Fixture::new(1, Order::Membarrier);
+    let (producer, consumer) = (Producer::new(fixture.ring(), 0), Consumer::new(fixture.ring(), 1));
     let ends = Arc::new((producer, consumer));
-    let (theirs, beside) = (ends.clone(), scene.clone());
+    let (theirs, beside) = (ends.clone(), fixture.clone());
     let passing = move || {
         let (ends, _scene) = (theirs, beside);
         (0..laps).for_each(|_| _ = pass(&ends.0, &ends.1));
     };
     let other = move || {
-        let _scene = scene;
+        let _scene = fixture;
         other(&ends.0, &ends.1);
     };
     together(passing, other);

@@ -3,7 +3,7 @@
 
 use super::check_exchange;
 use super::ends::message;
-use crate::models::harness::{Job, Scene, all_of, check, many};
+use crate::models::harness::{Fixture, Job, all_of, check, many};
 use crate::models::sim_kernel::Order;
 use crate::ring::Corrupt;
 use crate::ring::mpmc::{Consumer, Next, Producer, Room};
@@ -56,12 +56,12 @@ fn try_recv(consumer: &Consumer, way: Way) -> Option<u64> {
 /// Runs all members, with `tries` attempts each; no thread waits, so only the orderings of the ring
 /// are tested.
 fn transfer(senders: u8, receivers: u8, capacity: usize, tries: u64, way: Way) {
-    let scene = Scene::new(capacity, Order::Membarrier);
+    let fixture = Fixture::new(capacity, Order::Membarrier);
     let mut jobs: Vec<Job<Vec<u64>>> = Vec::new();
     for seat in 0..senders {
-        let (producer, scene) = (Producer::new(scene.ring(), seat), scene.clone());
+        let (producer, fixture) = (Producer::new(fixture.ring(), seat), fixture.clone());
         jobs.push(Box::new(move || {
-            let _scene = scene;
+            let _scene = fixture;
             let mut sent = Vec::new();
             for _ in 0..tries {
                 let next = message(seat, sent.len() as u64);
@@ -71,25 +71,25 @@ fn transfer(senders: u8, receivers: u8, capacity: usize, tries: u64, way: Way) {
         }));
     }
     for seat in senders..senders + receivers {
-        let (consumer, scene) = (Consumer::new(scene.ring(), seat), scene.clone());
+        let (consumer, fixture) = (Consumer::new(fixture.ring(), seat), fixture.clone());
         jobs.push(Box::new(move || {
-            let _scene = scene;
+            let _scene = fixture;
             (0..tries).filter_map(|_| try_recv(&consumer, way)).collect()
         }));
     }
     let mut sent = all_of(jobs);
     let mut received = sent.split_off(usize::from(senders));
-    let rest = Consumer::new(scene.ring(), senders + receivers);
+    let rest = Consumer::new(fixture.ring(), senders + receivers);
     received.push(std::iter::from_fn(|| try_recv(&rest, Way::Walk)).collect());
     check_exchange(&sent.concat(), &received);
 }
 
 /// Every other loan is abandoned: what was half written there belongs to no message.
 fn lent_in_vain(capacity: usize, tries: u64) {
-    let scene = Scene::new(capacity, Order::Membarrier);
-    let (producer, consumer) = (Producer::new(scene.ring(), 0), Consumer::new(scene.ring(), 1));
-    let other = Producer::new(scene.ring(), 2);
-    let (beside, behind) = (scene.clone(), scene.clone());
+    let fixture = Fixture::new(capacity, Order::Membarrier);
+    let (producer, consumer) = (Producer::new(fixture.ring(), 0), Consumer::new(fixture.ring(), 1));
+    let other = Producer::new(fixture.ring(), 2);
+    let (beside, behind) = (fixture.clone(), fixture.clone());
     let jobs: Vec<Job<Vec<u64>>> = vec![
         Box::new(move || {
             let _scene = beside;

@@ -18,7 +18,7 @@ pub(crate) struct Consumer {
     /// Lower bound: no earlier position holds a message that was not taken.
     next: AtomicU64,
     /// The position at which the ring was last found empty.
-    dry_at: AtomicU64,
+    empty_at: AtomicU64,
     /// Prefetches slots ahead of the next position, and whether prefetching is enabled.
     ahead: SlotPrefetcher,
     asks: plain::AtomicBool,
@@ -59,9 +59,9 @@ impl Held {
 impl Consumer {
     pub(crate) fn new(ring: Ring, seat: u8) -> Consumer {
         let head = ring.header().head.0.load(Acquire);
-        let [next, dry_at] = [head; 2].map(AtomicU64::new);
+        let [next, empty_at] = [head; 2].map(AtomicU64::new);
         let ahead = SlotPrefetcher::to_take(&ring);
-        Consumer { ring, seat, next, dry_at, ahead, asks: plain::AtomicBool::new(false) }
+        Consumer { ring, seat, next, empty_at, ahead, asks: plain::AtomicBool::new(false) }
     }
 
     pub(crate) fn ring(&self) -> &Ring {
@@ -90,11 +90,11 @@ impl Consumer {
 
     /// Records that the ring is empty at the next position. Returns how many messages were taken
     /// since the last such record.
-    pub(crate) fn dry(&self) -> u64 {
+    pub(crate) fn take_burst_len(&self) -> u64 {
         let next = self.position();
         self.asks.store(false, plain::Ordering::Relaxed);
-        let found = next.wrapping_sub(self.dry_at.load(plain::Ordering::Relaxed));
-        self.dry_at.store(next, plain::Ordering::Relaxed);
+        let found = next.wrapping_sub(self.empty_at.load(plain::Ordering::Relaxed));
+        self.empty_at.store(next, plain::Ordering::Relaxed);
         found
     }
 
@@ -182,7 +182,7 @@ impl Consumer {
         self.next.store(next, plain::Ordering::Release);
         // An uninterrupted run of messages comes from a sender that is ahead.
         if self.ring.hint_head(next)
-            && next.wrapping_sub(self.dry_at.load(plain::Ordering::Relaxed)) > MANY
+            && next.wrapping_sub(self.empty_at.load(plain::Ordering::Relaxed)) > MANY
         {
             self.ask();
         }

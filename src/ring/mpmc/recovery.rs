@@ -147,15 +147,15 @@ impl Ring {
 
     /// Returns a hash of the messages in the ring and of the members that have them in flight: a
     /// number that does not recur.
-    pub(crate) fn hands(&self) -> u64 {
-        let mut hands = DefaultHasher::new();
+    pub(crate) fn in_flight_hash(&self) -> u64 {
+        let mut hash = DefaultHasher::new();
         for at in self.all_slots() {
             let word = look(&self.slot_at(&at));
             if let Some(Phase::Full | Phase::Reading) = word.phase() {
-                (at.position, word.0).hash(&mut hands);
+                (at.position, word.0).hash(&mut hash);
             }
         }
-        hands.finish()
+        hash.finish()
     }
 
     /// Returns the number of messages sent and not yet acknowledged. Scans every slot.

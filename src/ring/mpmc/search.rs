@@ -84,7 +84,7 @@ impl Snapshot {
 impl Consumer {
     /// Takes over a message whose receiver died, if there is one. Does not search again while `now`
     /// equals the `searched` snapshot of the last unsuccessful search.
-    pub(crate) fn inherit<W: Watch>(
+    pub(crate) fn adopt<W: Watch>(
         &self,
         limit: u8,
         now: &Snapshot,
@@ -95,7 +95,7 @@ impl Consumer {
     }
 
     /// Returns whether there is such a message, and leaves it to others.
-    pub(crate) fn may_inherit<W: Watch>(
+    pub(crate) fn may_adopt<W: Watch>(
         &self,
         now: &Snapshot,
         searched: &mut Option<Snapshot>,

@@ -201,9 +201,9 @@ impl World for Heap {
         let Some(seat) = self.seats.iter().position(|seat| *seat != Seat::Taken) else {
             return Answer::No(No::NoSeat);
         };
-        let inherited = std::mem::replace(&mut self.seats[seat], Seat::Taken) == Seat::Inherited;
+        let adopted = std::mem::replace(&mut self.seats[seat], Seat::Taken) == Seat::Inherited;
         let seat = seat as u8;
-        if inherited {
+        if adopted {
             self.ring.orphan_slots(seat);
         }
         let end = match side {

@@ -69,14 +69,14 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// # let mut rx: spsc::Receiver<u64> = Options::id(tx.id()).attach()?;
     /// # tx.send(&7)?;
     /// # drop(tx);
-    /// let ended = loop {
+    /// let is_over = loop {
     ///     match rx.recv_ref() {
     ///         Ok(message) => println!("{} at {}", *message, message.position()),
     ///         Err(error) => break error,
     ///     }
     /// };
     /// // Here the receiver is no longer borrowed, and can `wait_for_peer` or `close`.
-    /// assert_eq!(ended, RecvError::Disconnected);
+    /// assert_eq!(is_over, RecvError::Disconnected);
     /// rx.close()
     /// # }
     /// ```
@@ -85,7 +85,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// As for [`recv`](Receiver::recv).
     #[inline]
     pub fn recv_ref(&mut self) -> Result<Guard<'_, T>, RecvError> {
-        self.lend(Blocking::Forever)
+        self.take_ref(Blocking::Forever)
     }
 
     /// Attempts to receive a message in place without blocking.
@@ -94,7 +94,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// As for [`try_recv`](Receiver::try_recv).
     #[inline]
     pub fn try_recv_ref(&mut self) -> Result<Guard<'_, T>, RecvError> {
-        self.lend(Blocking::Never)
+        self.take_ref(Blocking::Never)
     }
 
     /// Receives the next message in place, blocking for at most `timeout`.
@@ -103,11 +103,11 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// As for [`recv_timeout`](Receiver::recv_timeout).
     #[inline]
     pub fn recv_ref_timeout(&mut self, timeout: Duration) -> Result<Guard<'_, T>, RecvError> {
-        self.lend(Blocking::For(timeout))
+        self.take_ref(Blocking::For(timeout))
     }
 
     #[inline(always)]
-    fn lend(&mut self, blocking: Blocking) -> Result<Guard<'_, T>, RecvError> {
+    fn take_ref(&mut self, blocking: Blocking) -> Result<Guard<'_, T>, RecvError> {
         self.next(blocking)?;
         let (payload, len) = self.payload()?;
         // SAFETY: the message is ours until it is acknowledged, and is inside its slot.

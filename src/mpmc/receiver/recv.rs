@@ -194,12 +194,12 @@ impl<T: Message> Receiver<T> {
     /// Returns a blocking iterator over messages; it ends when the channel is drained and all
     /// senders are gone, and after a fault.
     pub fn iter(&self) -> Iter<'_, T> {
-        Iter { receiver: self, ended: false }
+        Iter { receiver: self, is_over: false }
     }
 
     /// Returns a non-blocking iterator over messages; it ends when no message is available.
     pub fn try_iter(&self) -> TryIter<'_, T> {
-        TryIter { receiver: self, ended: false }
+        TryIter { receiver: self, is_over: false }
     }
 
     /// Copies a held message and returns whether it is a valid `T`.

@@ -80,7 +80,7 @@ where
     /// As for [`send`](Sender::send).
     #[inline]
     pub fn loan_with(&self, elements: usize) -> Result<Loan<'_, T>, SendError> {
-        self.lend(elements, Blocking::Forever)
+        self.loan_slot(elements, Blocking::Forever)
     }
 
     /// Attempts to borrow a free slot for a message of `elements` elements without blocking.
@@ -89,7 +89,7 @@ where
     /// As for [`try_send`](Sender::try_send).
     #[inline]
     pub fn try_loan_with(&self, elements: usize) -> Result<Loan<'_, T>, SendError> {
-        self.lend(elements, Blocking::Never)
+        self.loan_slot(elements, Blocking::Never)
     }
 
     /// Borrows a free slot for a message of `elements` elements, blocking for at most `timeout`.
@@ -102,11 +102,11 @@ where
         elements: usize,
         timeout: Duration,
     ) -> Result<Loan<'_, T>, SendError> {
-        self.lend(elements, Blocking::For(timeout))
+        self.loan_slot(elements, Blocking::For(timeout))
     }
 
     #[inline(always)]
-    fn lend(&self, elements: usize, blocking: Blocking) -> Result<Loan<'_, T>, SendError> {
+    fn loan_slot(&self, elements: usize, blocking: Blocking) -> Result<Loan<'_, T>, SendError> {
         let (len, max) = (T::size_for_metadata(elements).unwrap_or(usize::MAX), self.slot_size());
         if len > max {
             return Err(SendError::TooLong { len, max });

@@ -80,7 +80,7 @@ where
     /// # Errors
     /// As for [`send`](Sender::send).
     pub fn loan_with(&mut self, elements: usize) -> Result<Loan<'_, T>, SendError> {
-        self.lend(elements, Blocking::Forever)
+        self.loan_slot(elements, Blocking::Forever)
     }
 
     /// Attempts to borrow the next free slot for a message of `elements` elements without blocking.
@@ -88,7 +88,7 @@ where
     /// # Errors
     /// As for [`try_send`](Sender::try_send).
     pub fn try_loan_with(&mut self, elements: usize) -> Result<Loan<'_, T>, SendError> {
-        self.lend(elements, Blocking::Never)
+        self.loan_slot(elements, Blocking::Never)
     }
 
     /// Borrows the next free slot for a message of `elements` elements, blocking for at most
@@ -101,10 +101,10 @@ where
         elements: usize,
         timeout: Duration,
     ) -> Result<Loan<'_, T>, SendError> {
-        self.lend(elements, Blocking::For(timeout))
+        self.loan_slot(elements, Blocking::For(timeout))
     }
 
-    fn lend(&mut self, elements: usize, blocking: Blocking) -> Result<Loan<'_, T>, SendError> {
+    fn loan_slot(&mut self, elements: usize, blocking: Blocking) -> Result<Loan<'_, T>, SendError> {
         let (len, max) = (T::size_for_metadata(elements).unwrap_or(usize::MAX), self.slot_size());
         if len > max {
             return Err(SendError::TooLong { len, max });

@@ -76,7 +76,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// As for [`recv`](Receiver::recv).
     #[inline]
     pub fn recv_ref(&self) -> Result<Guard<'_, T>, RecvError> {
-        self.lend(Blocking::Forever)
+        self.take_ref(Blocking::Forever)
     }
 
     /// Attempts to receive a message in place without blocking.
@@ -85,7 +85,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// As for [`try_recv`](Receiver::try_recv).
     #[inline]
     pub fn try_recv_ref(&self) -> Result<Guard<'_, T>, RecvError> {
-        self.lend(Blocking::Never)
+        self.take_ref(Blocking::Never)
     }
 
     /// Receives the next message in place, blocking for at most `timeout`.
@@ -94,11 +94,11 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// As for [`recv_timeout`](Receiver::recv_timeout).
     #[inline]
     pub fn recv_ref_timeout(&self, timeout: Duration) -> Result<Guard<'_, T>, RecvError> {
-        self.lend(Blocking::For(timeout))
+        self.take_ref(Blocking::For(timeout))
     }
 
     #[inline(always)]
-    fn lend(&self, blocking: Blocking) -> Result<Guard<'_, T>, RecvError> {
+    fn take_ref(&self, blocking: Blocking) -> Result<Guard<'_, T>, RecvError> {
         let held = self.inner.next(blocking)?;
         let (payload, len) = self.payload(&held)?;
         // SAFETY: the message is ours until it is acknowledged, and is inside its slot.

@@ -171,12 +171,12 @@ impl<T: Message> Receiver<T> {
     /// Returns a blocking iterator over messages; it ends when the channel is drained and its
     /// sender is gone, and after a fault.
     pub fn iter(&mut self) -> Iter<'_, T> {
-        Iter { receiver: self, ended: false }
+        Iter { receiver: self, is_over: false }
     }
 
     /// Returns a non-blocking iterator over messages; it ends when no message is available.
     pub fn try_iter(&mut self) -> TryIter<'_, T> {
-        TryIter { receiver: self, ended: false }
+        TryIter { receiver: self, is_over: false }
     }
 
     /// Copies the message that arrived and returns whether it is a valid `T`.

@@ -1,7 +1,7 @@
 //! The receiving handle.
 
-mod any_length;
-mod by_value;
+mod recv;
+mod recv_ref;
 
 use core::marker::PhantomData;
 use core::ptr::NonNull;

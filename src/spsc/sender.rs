@@ -1,7 +1,7 @@
 //! The sending handle.
 
-mod by_value;
-mod in_place;
+mod loan;
+mod send;
 
 use core::marker::PhantomData;
 use core::ptr::NonNull;

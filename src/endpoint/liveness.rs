@@ -62,7 +62,8 @@ impl Liveness for Endpoint {
         }
         let is_first = self.gate.reason().is_none();
         let fault = self.gate.close(fault);
-        if is_first {
+        // Only an MPMC member can have several threads in calls.
+        if is_first && self.flavor() == Flavor::Mpmc {
             self.attachment.wake_own_threads();
         }
         fault

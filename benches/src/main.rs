@@ -37,7 +37,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use sysvring_support::worker::{self, Orders};
+use sysvring_support::worker::{self, Args};
 
 use crate::effort::Effort;
 use crate::machine::Cores;
@@ -111,7 +111,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    if let Some(mut args) = worker::orders() {
+    if let Some(mut args) = worker::args() {
         work(&mut args);
         return ExitCode::SUCCESS;
     }
@@ -193,7 +193,7 @@ fn run(scenario: Scenario, arguments: &Arguments, cores: &Cores, effort: Effort)
 }
 
 /// Runs a child process.
-fn work(args: &mut Orders) {
+fn work(args: &mut Args) {
     worker::pin(args.next());
     match args.next::<String>().as_str() {
         "stream" => stream::worker(args),

@@ -9,12 +9,12 @@ use std::time::Duration;
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Fault, Lifetime, Options, Peer, RecvError, SendError, Wait, mpmc};
-use sysvring_support::board::{now_ns, until};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::{Name, wait_until_attached};
 use sysvring_support::raw_ipc::{WAKE_RECEIVERS, WAKE_SENDERS};
-use sysvring_support::witness::Watch;
-use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::scheduler_noise::Watch;
+use sysvring_support::shared_counters::{now_ns, until};
+use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{raw_ipc, test, work};
 
 use sysvring_support::stopwatch::PROMPT;
@@ -27,8 +27,8 @@ assert_impl_all!(Receiver<[u8]>: Send);
 assert_not_impl_any!(Sender<u64>: Sync, Clone);
 assert_not_impl_any!(Receiver<[u8]>: Sync, Clone);
 
-fn pair(orders: &mut Orders) -> (Sender<u64>, Receiver<u64>) {
-    let name: String = orders.next();
+fn pair(args: &mut Args) -> (Sender<u64>, Receiver<u64>) {
+    let name: String = args.next();
     let tx = Options::named(&name).capacity(8).open().expect("open");
     let rx = Options::named(&name).attach().expect("attach");
     (tx, rx)
@@ -47,8 +47,8 @@ fn every_call_in_a_forked_child_returns_forked() {
 
 /// A child makes every call on the handles that it inherited.
 #[work]
-fn call_everything(orders: &mut Orders) {
-    let (mut tx, rx) = pair(orders);
+fn call_everything(args: &mut Args) {
+    let (mut tx, rx) = pair(args);
     // Neither full nor empty, so that no call fails for another reason.
     tx.send_batch(&[1, 2, 3]).expect("room");
     let before = state(&tx);
@@ -110,8 +110,8 @@ fn a_forked_child_releases_no_seat() {
 
 /// A child drops the handles that it inherited, of a channel that is removed with its last member.
 #[work]
-fn drop_everything(orders: &mut Orders) {
-    let name: String = orders.next();
+fn drop_everything(args: &mut Args) {
+    let name: String = args.next();
     let options = || Options::named(&name).lifetime(Lifetime::LastMember);
     let mut tx: Sender<u64> = options().open().expect("open");
     let rx: Receiver<u64> = options().open().expect("open");
@@ -139,8 +139,8 @@ fn a_forked_child_neither_commits_a_loan_nor_acknowledges_a_guard() {
 
 /// A child finishes what its parent began in place.
 #[work]
-fn keep_places(orders: &mut Orders) {
-    let (mut tx, mut rx) = pair(orders);
+fn keep_places(args: &mut Args) {
+    let (mut tx, mut rx) = pair(args);
     tx.send_batch(&[1, 2]).expect("room");
     let id = tx.stat().expect("stat").segment.id;
     let guard = rx.recv_ref().expect("a message");
@@ -208,7 +208,7 @@ fn fork_while<T: PartialEq + Send + Sync>(
         let (watch, since) = (Watch::start(&[]), now_ns());
         go_on();
         let (result, at) = waits.join().expect("no panic");
-        let late = Duration::from_nanos(at.saturating_sub(since)).saturating_sub(watch.excuse());
+        let late = Duration::from_nanos(at.saturating_sub(since)).saturating_sub(watch.allowance());
         assert!(late < PROMPT, "woken after {late:?}");
         result
     })
@@ -222,7 +222,7 @@ fn a_child_forked_in_a_signal_handler_leaves_a_blocking_call() {
 
 /// Runs in its own process with its own signal handler.
 #[work]
-fn fork_in_calls(_: &mut Orders) {
+fn fork_in_calls(_: &mut Args) {
     // SAFETY: zeros are an action without flags.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = fork_here as *const () as usize;
@@ -266,8 +266,8 @@ fn a_forked_child_opens_handles_of_its_own() {
 
 /// A child takes the other seat, then a seat that its parent released.
 #[work]
-fn attach_anew(orders: &mut Orders) {
-    let name: String = orders.next();
+fn attach_anew(args: &mut Args) {
+    let name: String = args.next();
     let tx: Sender<u64> = Options::named(&name).capacity(4).open().expect("open");
     let mut handle = Some(tx);
     let child = Fork::start(|| {
@@ -306,7 +306,7 @@ fn generations_of_forked_children_open_handles_of_their_own() {
 
 /// Each generation has all handles of its ancestors, none of which works, and its own.
 #[work]
-fn attach_by_generations(orders: &mut Orders) {
+fn attach_by_generations(args: &mut Args) {
     fn live(name: &str, inherited: &mut Vec<Sender<u64>>, left: u64) {
         for tx in inherited.iter_mut() {
             assert_eq!(tx.send(&666), Err(SendError::Fault(Fault::Forked)));
@@ -325,7 +325,7 @@ fn attach_by_generations(orders: &mut Orders) {
         assert_eq!((rx.recv(), rx.try_recv()), (Ok(left), Err(RecvError::Disconnected)));
         sysvring::remove(&*name).expect("removed");
     }
-    live(&orders.next::<String>(), &mut Vec::new(), 4);
+    live(&args.next::<String>(), &mut Vec::new(), 4);
 }
 
 #[test]
@@ -334,7 +334,7 @@ fn a_forked_child_does_not_keep_the_seat_of_a_killed_parent() {
     let mut rx: Receiver<u64> = name.options().open().expect("open");
     let mut worker = Worker::start(&[&"forks::leave_a_child", &name]).expect("start");
     assert_eq!(rx.recv(), Ok(1));
-    let child: i32 = worker.hear().expect("a child").parse().expect("its number");
+    let child: i32 = worker.read_line().expect("a child").parse().expect("its number");
     // The receiver, the sender and its child.
     wait_until_attached(name.as_str(), 4);
     worker.kill_and_wait().expect("kill");
@@ -351,8 +351,8 @@ fn a_forked_child_does_not_keep_the_seat_of_a_killed_parent() {
 
 /// Sends, forks a child that lives on, and waits to be killed.
 #[work]
-fn leave_a_child(orders: &mut Orders) {
-    let mut tx: Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
+fn leave_a_child(args: &mut Args) {
+    let mut tx: Sender<u64> = Options::named(args.next::<String>()).open().expect("open");
     let child = Fork::start(|| {
         // SAFETY: numbers only. It ends by the watchdog at the latest.
         unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0) };
@@ -361,8 +361,8 @@ fn leave_a_child(orders: &mut Orders) {
         }
     });
     tx.send(&1).expect("send");
-    say(child.pid());
-    hear();
+    print_line(child.pid());
+    read_line();
 }
 
 #[test]

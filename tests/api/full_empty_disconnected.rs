@@ -6,7 +6,7 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{BatchError, Error, Fault, Options, Peer, RecvError, SendError};
 use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender};
 use sysvring_support::name::Name;
-use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{test, work};
 
 const SOON: Duration = Duration::from_millis(30);
@@ -137,14 +137,14 @@ fn both_sides_report_the_length<F: AnyFlavor>() {
 
 /// Receives one message, holds it until told to drop it, then reports the next result.
 #[work]
-fn hold(orders: &mut Orders) {
-    let name: String = orders.next();
+fn hold(args: &mut Args) {
+    let name: String = args.next();
     let mut rx: Receiver<u64> = Options::named(name).open().expect("open");
     let guard = rx.recv_ref().expect("a message");
-    say(*guard);
-    hear();
+    print_line(*guard);
+    read_line();
     drop(guard);
-    say(match rx.recv() {
+    print_line(match rx.recv() {
         Ok(n) => n.to_string(),
         Err(error) => format!("{error:?}"),
     });
@@ -161,7 +161,7 @@ fn flush_waits_for_the_last_acknowledgement() {
     assert_eq!(tx.flush(Duration::ZERO), Err(SendError::Timeout));
     assert_eq!(tx.flush(SOON), Err(SendError::Timeout), "a guard is held");
     assert_eq!(tx.len(), 1);
-    holder.tell("let go").expect("tell");
+    holder.write_line("let go").expect("tell");
     assert_eq!(tx.flush(LONG), Ok(()));
     assert_eq!(tx.len(), 0);
     drop(tx);

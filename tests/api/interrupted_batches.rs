@@ -6,13 +6,13 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
 use sysvring::{Options, Wait, mpmc, spsc};
-use sysvring_support::board::{board, now_ns, until};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::WAKE_RECEIVERS;
+use sysvring_support::scheduler_noise::Watch;
+use sysvring_support::shared_counters::{now_ns, shared_counters, until};
 use sysvring_support::stopwatch::PROMPT;
-use sysvring_support::witness::Watch;
-use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{raw_ipc, test, work};
 
 /// Longer than the interval at which a parked waiter polls.
@@ -47,8 +47,8 @@ fn options(name: &str) -> Options {
 }
 
 #[work]
-fn one_to_one(orders: &mut Orders) {
-    let (name, panics): (String, bool) = (orders.next(), orders.next());
+fn one_to_one(args: &mut Args) {
+    let (name, panics): (String, bool) = (args.next(), args.next());
     let mut tx: spsc::Sender<u64> = options(&name).open().expect("open");
     let receive = || {
         let mut rx: spsc::Receiver<u64> = options(&name).open().expect("open");
@@ -64,8 +64,8 @@ fn one_to_one(orders: &mut Orders) {
 }
 
 #[work]
-fn many_to_many(orders: &mut Orders) {
-    let (name, panics): (String, bool) = (orders.next(), orders.next());
+fn many_to_many(args: &mut Args) {
+    let (name, panics): (String, bool) = (args.next(), args.next());
     let tx: mpmc::Sender<u64> = options(&name).open().expect("open");
     let receive = || {
         let rx: mpmc::Receiver<u64> = options(&name).open().expect("open");
@@ -88,7 +88,7 @@ fn cut_short<R: FnMut() -> Option<u64>>(
     receive: impl FnOnce() -> R,
     mut send: impl FnMut(u64, &mut dyn Iterator<Item = &'static u64>),
 ) {
-    let [received, worst] = board::<2>();
+    let [received, worst] = shared_counters::<2>();
     let in_batch = if panics { SENT } else { SENT + 1 };
     let receiver = Fork::start(|| {
         let mut next = receive();

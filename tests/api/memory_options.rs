@@ -6,7 +6,7 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Lifetime, Options};
 use sysvring_support::name::{Name, is_gone};
 use sysvring_support::raw_ipc::Key;
-use sysvring_support::worker::{Orders, Worker, end_with_parent};
+use sysvring_support::worker::{Args, Worker, end_with_parent};
 use sysvring_support::{test, work};
 
 /// Each slot is on another page.
@@ -30,8 +30,8 @@ fn faults() -> i64 {
 
 /// Fills a ring. Returns the page faults that this causes.
 #[work]
-fn count_faults(orders: &mut Orders) {
-    let name: String = orders.next();
+fn count_faults(args: &mut Args) {
+    let name: String = args.next();
     let fill = |prefault: Option<bool>| {
         let mut options = Options::named(&name).capacity(PAGES).lifetime(Lifetime::LastMember);
         if let Some(prefault) = prefault {
@@ -80,7 +80,7 @@ fn memory_beyond_the_limit_is_not_locked() {
 
 /// Locks memory without the permission to do so.
 #[work]
-fn lock_too_much(orders: &mut Orders) {
+fn lock_too_much(args: &mut Args) {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: numbers only, in a process with one thread.
     unsafe {
@@ -90,7 +90,7 @@ fn lock_too_much(orders: &mut Orders) {
         }
     }
     end_with_parent();
-    let key: i32 = orders.next();
+    let key: i32 = args.next();
     let options = || Options::key(key).lock_memory(true);
     must_advise_on_locking(&options().open::<Receiver<u64>>().expect_err("no right to"));
     // Nothing is left, and without locking it works.

@@ -9,7 +9,7 @@ use sysvring::zerocopy::{
 };
 use sysvring::{Message, Options, RecvError, SendError};
 use sysvring_support::name::Name;
-use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{test, work};
 
 /// Numbered values of a type.
@@ -70,9 +70,9 @@ macro_rules! samples {
 
         /// Sends `count` values of a type to a channel.
         #[work]
-        fn send_samples(orders: &mut Orders) {
-            let name: String = orders.next();
-            let (word, count): (String, u64) = (orders.next(), orders.next());
+        fn send_samples(args: &mut Args) {
+            let name: String = args.next();
+            let (word, count): (String, u64) = (args.next(), args.next());
             match word.as_str() {
                 $($word => send::<$ty>(name, count),)*
                 other => panic!("no such type: {other}"),

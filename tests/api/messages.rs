@@ -5,15 +5,15 @@ use std::time::Duration;
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{BatchError, Options, RecvError, SendError};
 use sysvring_support::name::Name;
-use sysvring_support::worker::{Orders, Worker, say};
+use sysvring_support::worker::{Args, Worker, print_line};
 use sysvring_support::{test, work};
 
 const LONG: Duration = Duration::from_secs(20);
 
 /// Sends 0 to `count` to a channel, by one kind of call.
 #[work]
-fn count_up(orders: &mut Orders) {
-    let (name, count, way): (String, u64, String) = (orders.next(), orders.next(), orders.next());
+fn count_up(args: &mut Args) {
+    let (name, count, way): (String, u64, String) = (args.next(), args.next(), args.next());
     let mut tx: Sender<u64> = Options::named(name).open().expect("open");
     send_all(&mut tx, count, &way);
 }
@@ -194,10 +194,10 @@ fn with_receiver(name: &Name, capacity: usize, count: u64) -> (Sender<u64>, Work
 
 /// Receives 0 to `count` from a channel, then leaves it.
 #[work]
-fn receive(orders: &mut Orders) {
-    let (name, count): (String, u64) = (orders.next(), orders.next());
+fn receive(args: &mut Args) {
+    let (name, count): (String, u64) = (args.next(), args.next());
     let mut rx: Receiver<u64> = Options::named(name).attach().expect("attach");
-    say("here");
+    print_line("here");
     for n in 0..count {
         assert_eq!(rx.recv(), Ok(n));
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sysvring::{Options, RecvError, SendError, mpmc};
 use sysvring_support::name::Name;
-use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{test, work};
 
 const EACH_SIDE: u64 = 8;
@@ -23,8 +23,8 @@ fn message(own: u64, n: u64) -> Message {
     [own, n, own ^ n]
 }
 
-fn open<H: sysvring::Handle>(orders: &mut Orders) -> H {
-    let name: String = orders.next();
+fn open<H: sysvring::Handle>(args: &mut Args) -> H {
+    let name: String = args.next();
     Options::named(name).capacity(CAPACITY).max_members(20).open().expect("open")
 }
 
@@ -32,14 +32,14 @@ fn open<H: sysvring::Handle>(orders: &mut Orders) -> H {
 fn tell_of(pid: u32, known: &mut u32) {
     if *known != pid {
         *known = pid;
-        say(format!("behind {pid}"));
+        print_line(format!("behind {pid}"));
     }
 }
 
 #[work]
-fn send(orders: &mut Orders) {
-    let tx: mpmc::Sender<Message> = open(orders);
-    send_all(&tx, orders.next(), 0);
+fn send(args: &mut Args) {
+    let tx: mpmc::Sender<Message> = open(args);
+    send_all(&tx, args.next(), 0);
 }
 
 fn send_all(tx: &mpmc::Sender<Message>, own: u64, first: u64) {
@@ -54,13 +54,13 @@ fn send_all(tx: &mpmc::Sender<Message>, own: u64, first: u64) {
             }
         }
     }
-    say("done");
+    print_line("done");
 }
 
 /// Receives until the end, checks the order, and reports the number of messages and their sum.
 #[work]
-fn receive(orders: &mut Orders) {
-    receive_all(&open(orders), false);
+fn receive(args: &mut Args) {
+    receive_all(&open(args), false);
 }
 
 fn receive_all(rx: &mpmc::Receiver<Message>, holds: bool) {
@@ -71,11 +71,11 @@ fn receive_all(rx: &mpmc::Receiver<Message>, holds: bool) {
         last[own as usize] = Some(n);
         (count, sum) = (count + 1, sum + n);
     };
-    say("here");
+    print_line("here");
     if holds {
         let guard = rx.recv_ref().expect("a message");
-        say("holds");
-        hear();
+        print_line("holds");
+        read_line();
         take(*guard);
     }
     let mut known = 0;
@@ -88,17 +88,17 @@ fn receive_all(rx: &mpmc::Receiver<Message>, holds: bool) {
             Err(error) => panic!("{error}"),
         }
     }
-    say(format!("{count} {sum}"));
+    print_line(format!("{count} {sum}"));
 }
 
 /// Holds a claimed slot until told to continue.
 #[work]
-fn stop_sending(orders: &mut Orders) {
-    let tx: mpmc::Sender<Message> = open(orders);
-    let own = orders.next();
+fn stop_sending(args: &mut Args) {
+    let tx: mpmc::Sender<Message> = open(args);
+    let own = args.next();
     let mut loan = tx.loan().expect("a slot");
-    say("holds");
-    hear();
+    print_line("holds");
+    read_line();
     *loan = message(own, 0);
     loan.commit().expect("no member took it over");
     send_all(&tx, own, 1);
@@ -106,8 +106,8 @@ fn stop_sending(orders: &mut Orders) {
 
 /// Holds a message until told to continue.
 #[work]
-fn stop_receiving(orders: &mut Orders) {
-    receive_all(&open(orders), true);
+fn stop_receiving(args: &mut Args) {
+    receive_all(&open(args), true);
 }
 
 /// All senders and receivers. Some of them may have started earlier, with other work.
@@ -149,7 +149,7 @@ impl Crowd {
     /// Waits until all end. Every message was received once.
     fn finish(self) {
         let finish = |mut worker: Worker| loop {
-            match worker.hear().expect("an end") {
+            match worker.read_line().expect("an end") {
                 line if line.starts_with("behind") => {}
                 line => {
                     worker.finish();
@@ -178,7 +178,7 @@ fn hear_of(workers: &mut [&mut Worker], pid: i32) {
     loop {
         for worker in workers.iter_mut().filter(|worker| worker.has_line()) {
             // A preempted process may have been named before.
-            if worker.hear().expect("a line") == format!("behind {pid}") {
+            if worker.read_line().expect("a line") == format!("behind {pid}") {
                 return;
             }
         }
@@ -192,7 +192,7 @@ fn go_on(last: &mpmc::Sender<Message>, stopped: &mut Worker) {
     std::thread::sleep(STOPPED);
     assert_eq!(last.deaths().expect("deaths"), []);
     stopped.signal(libc::SIGCONT);
-    stopped.tell("go on").expect("tell");
+    stopped.write_line("go on").expect("tell");
 }
 
 #[test]

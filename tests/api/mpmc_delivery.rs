@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use sysvring::{Options, RecvError, mpmc};
 use sysvring_support::name::Name;
-use sysvring_support::worker::{Orders, Worker, say};
+use sysvring_support::worker::{Args, Worker, print_line};
 use sysvring_support::{test, work};
 
 /// Sends `count` pairs of its number and a counter.
 #[work]
-fn send(orders: &mut Orders) {
-    let (name, own, count): (String, u64, u64) = (orders.next(), orders.next(), orders.next());
+fn send(args: &mut Args) {
+    let (name, own, count): (String, u64, u64) = (args.next(), args.next(), args.next());
     let tx: mpmc::Sender<[u64; 3]> = Options::named(name).open().expect("open");
     for n in 0..count {
         tx.send(&[own, n, own ^ n]).expect("send");
@@ -21,10 +21,10 @@ fn send(orders: &mut Orders) {
 
 /// Receives until the end, checks the order, and reports the number of messages and their sum.
 #[work]
-fn receive(orders: &mut Orders) {
-    let name: String = orders.next();
+fn receive(args: &mut Args) {
+    let name: String = args.next();
     let rx: mpmc::Receiver<[u64; 3]> = Options::named(name).open().expect("open");
-    say("here");
+    print_line("here");
     let (mut last, mut count, mut sum) = ([None::<u64>; 16], 0, 0);
     for message in &rx {
         let [own, n, both] = message.expect("receive");
@@ -33,7 +33,7 @@ fn receive(orders: &mut Orders) {
         last[own as usize] = Some(n);
         (count, sum) = (count + 1, sum + n);
     }
-    say(format!("{count} {sum}"));
+    print_line(format!("{count} {sum}"));
 }
 
 #[test]
@@ -64,17 +64,17 @@ fn every_message_once() {
 
 /// Receives messages in place, and reports each before it acknowledges it.
 #[work]
-fn work_slowly(orders: &mut Orders) {
-    let name: String = orders.next();
+fn work_slowly(args: &mut Args) {
+    let name: String = args.next();
     let rx: mpmc::Receiver<[u64; 3]> = Options::named(name).open().expect("open");
-    say("here");
+    print_line("here");
     loop {
         match rx.recv_ref() {
             Ok(message) => {
                 std::thread::sleep(Duration::from_micros(200));
-                say(message.position());
+                print_line(message.position());
             }
-            Err(RecvError::Disconnected) => return say("end"),
+            Err(RecvError::Disconnected) => return print_line("end"),
             Err(error) => panic!("{error}"),
         }
     }
@@ -119,7 +119,7 @@ fn a_stream_survives_its_workers() {
             if done.is_some() && kills < 60 && seen.len() as u64 > 40 * (kills + 1) {
                 worker.kill().expect("kill");
                 kills += 1;
-                while let Ok(line) = worker.hear() {
+                while let Ok(line) = worker.read_line() {
                     seen.extend(line.parse::<u64>());
                 }
                 *slot = Some(start());
@@ -129,7 +129,7 @@ fn a_stream_survives_its_workers() {
             if done.is_some() && !worker.has_line() {
                 continue;
             }
-            match worker.hear().expect("a line").as_str() {
+            match worker.read_line().expect("a line").as_str() {
                 "end" => *slot = None,
                 line => _ = seen.insert(line.parse::<u64>().expect("a position")),
             }

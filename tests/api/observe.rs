@@ -4,29 +4,29 @@ use std::time::{Duration, SystemTime};
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Fault, Lifetime, Observer, Options, RecvError, Role};
-use sysvring_support::board::until;
 use sysvring_support::name::{Name, wait_until_attached};
 use sysvring_support::raw_ipc::Key;
-use sysvring_support::worker::{Orders, Worker, end_with_parent, hear, say};
-use sysvring_support::{inject, raw_ipc, test, work};
+use sysvring_support::shared_counters::until;
+use sysvring_support::worker::{Args, Worker, end_with_parent, print_line, read_line};
+use sysvring_support::{raw_ipc, seccomp_errno, test, work};
 
 /// Joins, sends or receives some messages, reports that, and then leaves or waits to be killed.
 #[work]
-fn sit(orders: &mut Orders) {
-    let (name, side, some): (String, String, u64) = (orders.next(), orders.next(), orders.next());
+fn sit(args: &mut Args) {
+    let (name, side, some): (String, String, u64) = (args.next(), args.next(), args.next());
     let options = Options::named(name).label(format!("a {side}"));
     match side.as_str() {
         "sender" => {
             let mut tx: Sender<u64> = options.open().expect("open");
             (0..some).for_each(|n| tx.send(&n).expect("send"));
-            say("here");
-            hear();
+            print_line("here");
+            read_line();
         }
         _ => {
             let mut rx: Receiver<u64> = options.open().expect("open");
             (0..some).for_each(|_| _ = rx.recv().expect("a message"));
-            say("here");
-            hear();
+            print_line("here");
+            read_line();
         }
     }
 }
@@ -116,7 +116,7 @@ fn members_are_alive_or_left_or_died() {
     assert_eq!((of(Role::Receiver).position, of(Role::Receiver).messages), (2, 2));
     assert_eq!((of(Role::Sender).bytes, of(Role::Receiver).bytes), (24, 16));
 
-    sender.tell("leave").expect("tell");
+    sender.write_line("leave").expect("tell");
     sender.finish();
     receiver.kill_and_wait().expect("kill");
     let members = observer();
@@ -220,15 +220,15 @@ fn observers_cannot_write() {
 
 /// Nothing stays attached between two observations, and an observation attaches read-only.
 #[work]
-fn try_to_write(orders: &mut Orders) {
-    let observer = Observer::open(orders.next::<String>()).expect("open");
+fn try_to_write(args: &mut Args) {
+    let observer = Observer::open(args.next::<String>()).expect("open");
     for _ in 0..3 {
         let segment = observer.stat().expect("stat").segment;
         assert_eq!(segment.attached, 1, "during the observation");
         assert_eq!(raw_ipc::attachments(segment.id), [""; 0]);
     }
     // From here on, `shmat` without SHM_RDONLY fails.
-    inject::fail_where(libc::SYS_shmat, (2, libc::SHM_RDONLY as u32, 0), libc::EACCES)
+    seccomp_errno::fail_where(libc::SYS_shmat, (2, libc::SHM_RDONLY as u32, 0), libc::EACCES)
         .expect("a filter");
     observer.stat().expect("a look is a read");
 }
@@ -252,8 +252,8 @@ fn observers_keep_no_channel_alive() {
 
 /// Sends as fast as possible until told to stop.
 #[work]
-fn stream(orders: &mut Orders) {
-    let mut tx: Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
+fn stream(args: &mut Args) {
+    let mut tx: Sender<u64> = Options::named(args.next::<String>()).open().expect("open");
     loop {
         let n = tx.position();
         tx.send(&n).expect("send");
@@ -285,14 +285,14 @@ fn an_observer_follows_a_stream() {
 
 /// Another user, who may only read.
 #[work]
-fn look_as_nobody(orders: &mut Orders) {
+fn look_as_nobody(args: &mut Args) {
     // SAFETY: numbers only, in a process with one thread.
     unsafe {
         assert_eq!(libc::setgroups(0, std::ptr::null()), 0);
         assert_eq!((libc::setgid(65_534), libc::setuid(65_534)), (0, 0));
     }
     end_with_parent();
-    let key: i32 = orders.next();
+    let key: i32 = args.next();
     let stat = sysvring::stat(sysvring::Address::Key(key)).expect("stat");
     assert_eq!((stat.depth, stat.members.len()), (1, 1));
     assert!(stat.members[0].alive && stat.set.is_some());

@@ -6,7 +6,7 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, Peer, RecvError, SendError, Wait};
 use sysvring_support::handle::{AnyFlavor, AnyReceiver, AnySender};
 use sysvring_support::name::Name;
-use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{test, work};
 
 use sysvring_support::error_text::advises;
@@ -91,10 +91,10 @@ fn a_short_timeout<F: AnyFlavor>() {
 
 /// Opens the sender, and sends when told.
 #[work]
-fn send_late(orders: &mut Orders) {
-    let mut tx: Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
-    say("open");
-    while hear() == "send" {
+fn send_late(args: &mut Args) {
+    let mut tx: Sender<u64> = Options::named(args.next::<String>()).open().expect("open");
+    print_line("open");
+    while read_line() == "send" {
         std::thread::sleep(Duration::from_millis(20));
         tx.send(&9).expect("send");
     }
@@ -110,7 +110,7 @@ fn years_of_waiting_for_a_message() {
         for timeout in AGES {
             let mut batch = Vec::new();
             for way in 0..4 {
-                child.tell("send").expect("it listens");
+                child.write_line("send").expect("it listens");
                 let received = match way {
                     0 => rx.recv_timeout(timeout),
                     1 => rx.recv_boxed_timeout(timeout).map(|message| *message),
@@ -120,7 +120,7 @@ fn years_of_waiting_for_a_message() {
                 assert_eq!(received, Ok(9), "{wait:?} {timeout:?}");
             }
         }
-        child.tell("end").expect("it listens");
+        child.write_line("end").expect("it listens");
         // The end of the sender also ends such a wait.
         assert_eq!(rx.recv_timeout(Duration::MAX), Err(RecvError::Disconnected));
         child.finish();
@@ -129,10 +129,10 @@ fn years_of_waiting_for_a_message() {
 
 /// Opens the receiver, and receives when told.
 #[work]
-fn receive_late(orders: &mut Orders) {
-    let mut rx: Receiver<u64> = Options::named(orders.next::<String>()).open().expect("open");
-    say("open");
-    while hear() == "receive" {
+fn receive_late(args: &mut Args) {
+    let mut rx: Receiver<u64> = Options::named(args.next::<String>()).open().expect("open");
+    print_line("open");
+    while read_line() == "receive" {
         std::thread::sleep(Duration::from_millis(20));
         rx.recv().expect("recv");
     }
@@ -148,17 +148,17 @@ fn years_of_waiting_for_room() {
         child.expect("open");
         tx.send(&0).expect("send");
         for timeout in AGES {
-            child.tell("receive").expect("it listens");
+            child.write_line("receive").expect("it listens");
             assert_eq!(tx.send_timeout(&1, timeout), Ok(()), "{wait:?} {timeout:?}");
-            child.tell("receive").expect("it listens");
+            child.write_line("receive").expect("it listens");
             tx.loan_timeout(timeout).expect("a slot").commit().expect("committed");
         }
         for timeout in AGES {
-            child.tell("receive").expect("it listens");
+            child.write_line("receive").expect("it listens");
             assert_eq!(tx.flush(timeout), Ok(()), "{wait:?} {timeout:?}");
             tx.send(&2).expect("send");
         }
-        child.tell("end").expect("it listens");
+        child.write_line("end").expect("it listens");
         assert_eq!(tx.send_timeout(&3, Duration::MAX), Err(SendError::Disconnected));
         child.finish();
     }
@@ -174,7 +174,7 @@ fn years_of_waiting_for_a_peer() {
         assert_eq!(rx.wait_for_peer(timeout), Ok(()));
         assert_eq!(rx.peer(), Ok(Peer::Present { pid: child.pid() as u32 }));
         child.expect("open");
-        child.tell("end").expect("it listens");
+        child.write_line("end").expect("it listens");
         child.finish();
         drop(rx);
         let mut tx: Sender<u64> = name.options().wait(wait).open().expect("open");
@@ -182,7 +182,7 @@ fn years_of_waiting_for_a_peer() {
         assert_eq!(tx.wait_for_peer(timeout), Ok(()));
         assert_eq!(tx.peer(), Ok(Peer::Present { pid: child.pid() as u32 }));
         child.expect("open");
-        child.tell("end").expect("it listens");
+        child.write_line("end").expect("it listens");
         child.finish();
     }
 }

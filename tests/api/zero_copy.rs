@@ -8,7 +8,7 @@ use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use sysvring::{Flavor, Options, RecvError, SendError};
 use sysvring_support::handle::{AnyFlavor, AnyGuard, AnyHandle, AnyLoan, AnyReceiver, AnySender};
 use sysvring_support::name::Name;
-use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{test, work};
 
 const SOON: Duration = Duration::from_millis(20);
@@ -196,15 +196,15 @@ fn a_held_guard_blocks_the_sender<F: AnyFlavor>() {
 
 /// Receives some messages by value, and holds the next one by a guard.
 #[work]
-fn hold(orders: &mut Orders) {
-    let (name, some): (String, u64) = (orders.next(), orders.next());
+fn hold(args: &mut Args) {
+    let (name, some): (String, u64) = (args.next(), args.next());
     let mut rx: Receiver<u64> = Options::named(name).open().expect("open");
     for n in 0..some {
         assert_eq!(rx.recv(), Ok(n));
     }
     let guard = rx.recv_ref().expect("a message");
-    say(*guard);
-    hear();
+    print_line(*guard);
+    read_line();
 }
 
 #[test]

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, mpmc};
-use sysvring_support::board::board;
 use sysvring_support::fork::Fork;
 use sysvring_support::raw_ipc::{Key, Segment};
-use sysvring_support::step::{Stepper, Stop, mark};
-use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::shared_counters::shared_counters;
+use sysvring_support::single_step::{Stepper, Stop, mark};
+use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{test, work};
 
 use crate::page;
@@ -64,7 +64,7 @@ fn a_header_that_changes_once_it_is_finished() {
 /// Stops the creator at each system call. From the first one on at which the magic is set, the
 /// header has other values.
 #[work]
-fn change_once(_: &mut Orders) {
+fn change_once(_: &mut Args) {
     let key = Key::new();
     let mut creator = Stepper::start(|| {
         mark();
@@ -99,9 +99,9 @@ fn a_header_that_changes_all_the_time() {
 }
 
 #[work]
-fn change_all_the_time(_: &mut Orders) {
+fn change_all_the_time(_: &mut Args) {
     let key = Key::new();
-    let [changes] = board::<1>();
+    let [changes] = shared_counters::<1>();
     let mut scribbler = Fork::start(|| {
         loop {
             if let Some(Ok(segment)) = key.segment().map(Segment::attach) {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sysvring::{Error, Fault, Flavor, Options, RecvError, SendError};
-use sysvring_support::board::now_ns;
 use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender};
+use sysvring_support::shared_counters::now_ns;
 
 use crate::objects::is_late;
 

@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicU64, fence};
 use std::time::Duration;
 
 use sysvring::{Error, Fault, Flavor, Handle, Options, RecvError, SendError, Wait};
-use sysvring_support::board::now_ns;
 use sysvring_support::error_text::advises;
 use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender};
 use sysvring_support::rng::Rng;
-use sysvring_support::witness::Watch;
+use sysvring_support::scheduler_noise::Watch;
+use sysvring_support::shared_counters::now_ns;
 
 use crate::endpoints::GRACE;
 use crate::peer::Flaw;
@@ -88,7 +88,7 @@ impl Member<'_> {
         self.report.since.store(0, Release);
         add(&self.report.calls);
         if took > allowed {
-            let over = took.saturating_sub(allowed + self.watch.excuse());
+            let over = took.saturating_sub(allowed + self.watch.allowance());
             if !over.is_zero() {
                 add(&self.report.late);
                 self.report.latest.fetch_max(over.as_nanos() as u64, Relaxed);

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sysvring_support::board::now_ns;
 use sysvring_support::raw_ipc::{self, Key, Segment};
-use sysvring_support::witness;
+use sysvring_support::scheduler_noise;
+use sysvring_support::shared_counters::now_ns;
 
 /// A channel to change, and its state after creation.
 #[derive(Debug)]
@@ -76,5 +76,5 @@ impl Neighbours {
 /// `time`, is late by more than the host excuses.
 pub fn is_late(time: Duration, since: u64) -> bool {
     let took = Duration::from_nanos(now_ns() - since);
-    took > time && took > time + witness::excuse(since)
+    took > time && took > time + scheduler_noise::allowance(since)
 }

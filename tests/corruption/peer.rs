@@ -6,12 +6,12 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
-use sysvring_support::board::{board, now_ns};
 use sysvring_support::fork::Fork;
 use sysvring_support::handle::{Mpmc, Spsc};
 use sysvring_support::raw_ipc::Key;
-use sysvring_support::witness;
-use sysvring_support::worker::{Orders, Worker, say};
+use sysvring_support::scheduler_noise;
+use sysvring_support::shared_counters::{now_ns, shared_counters};
+use sysvring_support::worker::{Args, Worker, print_line};
 use sysvring_support::{test, work};
 
 use crate::member::{self, Member, Report};
@@ -121,9 +121,8 @@ pub fn watch(kind: usize, seconds: u64, flaw: Flaw) -> Seen {
         let part = left.min(PART);
         left -= part;
         let key = Key::new();
-        let orders: [&dyn ToString; 5] =
-            [&"peer::play", &kind, &part, &format!("{flaw:?}"), &key.0];
-        let mut worker = Worker::start(&orders).expect("start");
+        let args: [&dyn ToString; 5] = [&"peer::play", &kind, &part, &format!("{flaw:?}"), &key.0];
+        let mut worker = Worker::start(&args).expect("start");
         let figures: [f64; 11] = worker.figures().expect("figures");
         worker.finish();
         for (sum, figure) in seen.figures().into_iter().zip(figures) {
@@ -192,13 +191,13 @@ fn mpmc_text() {
 }
 
 #[work]
-fn play(orders: &mut Orders) {
-    let (kind, seconds): (usize, u64) = (orders.next(), orders.next());
-    let (flaw, key): (Flaw, i32) = (orders.next(), orders.next());
+fn play(args: &mut Args) {
+    let (kind, seconds): (usize, u64) = (args.next(), args.next());
+    let (flaw, key): (Flaw, i32) = (args.next(), args.next());
     const WORDS: usize = size_of::<Shared>() / 8;
     // SAFETY: the memory has the length of `Shared`, is shared with the children and never
     // unmapped.
-    let shared: &'static Shared = unsafe { &*board::<WORDS>().as_ptr().cast() };
+    let shared: &'static Shared = unsafe { &*shared_counters::<WORDS>().as_ptr().cast() };
     let (send, receive, each) = parts(kind);
     let mut members = Vec::new();
     for n in 0..2 * each {
@@ -254,7 +253,7 @@ fn play(orders: &mut Orders) {
         failed: failed as f64,
         stuck: stuck as f64,
     };
-    say(seen.figures().map(|figure| figure.to_string()).join(" "));
+    print_line(seen.figures().map(|figure| figure.to_string()).join(" "));
 }
 
 /// Returns how far the current call of a member is past its deadline, less the host's excuse.
@@ -265,7 +264,7 @@ fn stuck_for(report: &Report) -> Duration {
     }
     let allowed = Duration::from_nanos(report.allowed.load(Relaxed));
     let took = Duration::from_nanos(now_ns().saturating_sub(since));
-    took.saturating_sub(allowed + witness::excuse(since))
+    took.saturating_sub(allowed + scheduler_noise::allowance(since))
 }
 
 /// Kills members whose call does not return. Returns their number.

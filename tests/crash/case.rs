@@ -1,8 +1,8 @@
 //! One victim, from its start to what its survivors find.
 
-use sysvring_support::board::now_ns;
 use sysvring_support::raw_ipc::{self, Object};
-use sysvring_support::step::{Stepper, Stop};
+use sysvring_support::shared_counters::now_ns;
+use sysvring_support::single_step::{Stepper, Stop};
 
 use crate::steps::messages::State;
 use crate::steps::operations::Operation;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sysvring::Error;
 use sysvring_support::raw_ipc::{Object, marked};
-use sysvring_support::witness::Watch;
+use sysvring_support::scheduler_noise::Watch;
 
 use crate::steps::peer::Peer;
 use crate::steps::report::peer;
@@ -23,7 +23,7 @@ pub fn opened<H>(open: impl FnOnce() -> Result<H, Error>) -> Result<(H, Duration
     let (watch, start) = (Watch::start(&[]), Instant::now());
     let (opened, time) = (open(), start.elapsed());
     match opened {
-        Ok(_) if time > OPENED && time > OPENED + watch.excuse() => {
+        Ok(_) if time > OPENED && time > OPENED + watch.allowance() => {
             no(Kind::CannotOpen, format!("opening takes {time:?}"))
         }
         Ok(handle) => Ok((handle, time)),

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use sysvring_support::rng::Rng;
-use sysvring_support::step::Stepper;
-use sysvring_support::worker::{Orders, say};
+use sysvring_support::single_step::Stepper;
+use sysvring_support::worker::{Args, print_line};
 use sysvring_support::{test, work};
 
 use crate::steps::case::{Approach, Case, Pair, Point};
@@ -102,10 +102,9 @@ fn pairs(what: &str, first: &[&str], second: &[&str]) {
 /// Reports for each two operations the number of pairs killed, and of those whose second process
 /// reached its end.
 #[work]
-fn kill_pairs(orders: &mut Orders) {
-    driver::begin(orders);
-    let (first, second, pairs): (String, String, usize) =
-        (orders.next(), orders.next(), orders.next());
+fn kill_pairs(args: &mut Args) {
+    driver::begin(args);
+    let (first, second, pairs): (String, String, usize) = (args.next(), args.next(), args.next());
     let shared = Shared::new();
     let first: Vec<Operation> = first.split(',').map(find).collect();
     let second: Vec<Operation> = second.split(',').map(find).collect();
@@ -127,10 +126,10 @@ fn kill_pairs(orders: &mut Orders) {
         }
         for two in &second {
             let (killed, diverged) = kill_each(&mut firsts, two, each);
-            say(format!("{killed} {diverged}"));
+            print_line(format!("{killed} {diverged}"));
         }
     }
-    say(OVER);
+    print_line(OVER);
 }
 
 /// Kills `each` pairs for each case of the first operation.
@@ -163,7 +162,9 @@ fn kill_each(firsts: &mut [(Case<'_>, Trace)], two: &Operation, each: usize) -> 
             Err(violation) => {
                 let at = (trace.place(k), second.place(j));
                 let (one, two) = (first.name(), two.name());
-                say(fail(format!("{one} after {k}, {two} after {j}, at {at:?}: {violation}")));
+                print_line(fail(format!(
+                    "{one} after {k}, {two} after {j}, at {at:?}: {violation}"
+                )));
                 first.clean_up();
             }
         }

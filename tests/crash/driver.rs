@@ -4,11 +4,11 @@
 
 use std::sync::{Mutex, OnceLock};
 
-use sysvring_support::board::now_ns;
 use sysvring_support::fork::Fork;
 use sysvring_support::ipc_namespace;
-use sysvring_support::witness;
-use sysvring_support::worker::{self, Orders, Worker};
+use sysvring_support::scheduler_noise;
+use sysvring_support::shared_counters::now_ns;
+use sysvring_support::worker::{self, Args, Worker};
 
 /// The first word of a line that reports a failure.
 const FAIL: &str = "fail ";
@@ -48,16 +48,16 @@ impl Outcome {
 }
 
 /// Makes a driver do some work, which `work` names.
-pub fn drive(work: &str, orders: &[&dyn ToString]) -> Outcome {
+pub fn drive(work: &str, args: &[&dyn ToString]) -> Outcome {
     let mut outcome = Outcome { failures: Vec::new(), numbers: Vec::new() };
     on_own_processor(|processor| {
         let processor = processor.map_or(-1, |n| n as i64);
         let work = format!("steps::{work}");
         let mut all: Vec<&dyn ToString> = vec![&work, &processor];
-        all.extend(orders);
+        all.extend(args);
         let mut driver = Worker::start(&all).expect("start");
         loop {
-            let line = driver.hear().expect("a line; a driver writes lines until its end");
+            let line = driver.read_line().expect("a line; a driver writes lines until its end");
             if line == OVER {
                 return driver.finish();
             }
@@ -95,13 +95,13 @@ fn on_own_processor(work: impl FnOnce(Option<usize>)) {
 }
 
 /// Prepares a process to be a driver.
-pub fn begin(orders: &mut Orders) {
-    let processor: i64 = orders.next();
+pub fn begin(args: &mut Args) {
+    let processor: i64 = args.next();
     if processor >= 0 {
         worker::pin(processor as usize);
     }
     // In a namespace of its own, it could no longer open the witness's notes.
-    witness::excuse(now_ns());
+    scheduler_noise::allowance(now_ns());
     ipc_namespace::enter_as_any_user();
     // It works longer than other children, and ends with its parent, which has a watchdog.
     // SAFETY: takes a number.

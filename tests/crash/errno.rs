@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use sysvring_support::raw_ipc::{self, LIFECYCLE};
-use sysvring_support::step::Stop;
-use sysvring_support::worker::{Orders, say};
+use sysvring_support::single_step::Stop;
+use sysvring_support::worker::{Args, print_line};
 use sysvring_support::{test, work};
 
 use crate::steps::case::{Case, Pair};
@@ -103,9 +103,9 @@ fn all_fail(what: &str, operations: &str) {
 /// Reports for each case the number of calls, of failed calls, and of operations that returned an
 /// error.
 #[work]
-fn fail_calls(orders: &mut Orders) {
-    driver::begin(orders);
-    let names: String = orders.next();
+fn fail_calls(args: &mut Args) {
+    driver::begin(args);
+    let names: String = args.next();
     let shared = Shared::new();
     for name in names.split_whitespace() {
         let operation = operations::find(name);
@@ -124,7 +124,9 @@ fn fail_calls(orders: &mut Orders) {
                         Ok(Done::Returned { error }) => errors += u32::from(error),
                         Err(violation) => {
                             let (name, errno) = (case.name(), errno.1);
-                            say(fail(format!("{name}, call {n} {what} {errno}: {violation}")));
+                            print_line(fail(format!(
+                                "{name}, call {n} {what} {errno}: {violation}"
+                            )));
                             case.clean_up();
                         }
                     }
@@ -132,10 +134,10 @@ fn fail_calls(orders: &mut Orders) {
                 }
                 !there
             });
-            say(format!("{} {failed} {errors}", calls.expect("an end")));
+            print_line(format!("{} {failed} {errors}", calls.expect("an end")));
         }
     }
-    say(OVER);
+    print_line(OVER);
 }
 
 /// The outcome of one failed call.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use sysvring_support::suite::Test;
 use sysvring_support::work;
-use sysvring_support::worker::{Orders, say};
+use sysvring_support::worker::{Args, print_line};
 
 use crate::steps::case::{Case, Point};
 use crate::steps::driver::{self, OVER, fail};
@@ -118,9 +118,9 @@ fn crash_everywhere(operation: &str) {
 /// their end, and of victims that diverged from the recorded trace, and the maximum times in
 /// microseconds to open and to wake.
 #[work]
-fn kill_at_points(orders: &mut Orders) {
-    driver::begin(orders);
-    let (operation, plan): (String, Plan) = (orders.next(), orders.next());
+fn kill_at_points(args: &mut Args) {
+    driver::begin(args);
+    let (operation, plan): (String, Plan) = (args.next(), args.next());
     let operation = operations::find(&operation);
     let shared = Shared::new();
     for case in operation.cases_to_try() {
@@ -133,16 +133,16 @@ fn kill_at_points(orders: &mut Orders) {
                     Point::After(n) => format!("after {n} instructions, at {}", trace.place(*n)),
                     Point::Asleep => "asleep".into(),
                 };
-                say(fail(format!("{}, {at}: {violation}", case.name())));
+                print_line(fail(format!("{}, {at}: {violation}", case.name())));
                 case.clean_up();
             }
         }
         let us = |time: Duration| time.as_micros();
         let (open, wake) = (us(case.times.open), us(case.times.wake));
         let killed = points.len() - case.diverged;
-        say(format!("{} {killed} {} {open} {wake}", trace.len(), case.diverged));
+        print_line(format!("{} {killed} {} {open} {wake}", trace.len(), case.diverged));
     }
-    say(OVER);
+    print_line(OVER);
 }
 
 /// Returns the trace of an undisturbed victim, or reports a failure.
@@ -150,7 +150,7 @@ pub fn recorded(case: &mut Case<'_>) -> Option<Trace> {
     match case.record() {
         Ok(trace) => Some(trace),
         Err(violation) => {
-            say(fail(format!("{}, undisturbed: {violation}", case.name())));
+            print_line(fail(format!("{}, undisturbed: {violation}", case.name())));
             case.clean_up();
             None
         }

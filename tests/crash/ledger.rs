@@ -4,7 +4,7 @@
 //! stream. In an MPMC channel, messages have numbers: each sender has a separate range and each
 //! process a report.
 
-use sysvring_support::board;
+use sysvring_support::shared_counters;
 
 use crate::steps::handle::{Rx, Tx};
 use crate::steps::messages::{Message, message};
@@ -37,7 +37,7 @@ pub struct Report {
 
 impl Report {
     fn new(first: u64, wrong: Cell) -> Report {
-        let [a, b, c, d, e, f, g, h] = board::board::<8>();
+        let [a, b, c, d, e, f, g, h] = shared_counters::shared_counters::<8>();
         Report {
             first,
             sent: Span::new(a, b),
@@ -145,7 +145,8 @@ pub struct Ledger {
 
 impl Ledger {
     pub fn new() -> Ledger {
-        let [old, orphans, wrong] = board::board::<3>().each_ref().map(Cell::new);
+        let [old, orphans, wrong] =
+            shared_counters::shared_counters::<3>().each_ref().map(Cell::new);
         let [stream, victim, peer] = [OLD, VICTIM, PEER].map(|first| Report::new(first, wrong));
         Ledger { stream, victim, peer, old, orphans, wrong }
     }

@@ -54,11 +54,11 @@ use std::time::Instant;
 use sysvring_support::{suite, worker};
 
 fn main() -> ExitCode {
-    if let Some(orders) = worker::orders() {
+    if let Some(args) = worker::args() {
         // A process does some checks once, at its first attach. This does them before the victims
         // fork, so that they are not stepped through again and again.
         drop(sysvring::Options::private().open::<sysvring::spsc::Sender<u64>>());
-        return worker::run(orders);
+        return worker::run(args);
     }
     let start = Instant::now();
     let mut arguments: Vec<String> = std::env::args().collect();

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use sysvring_support::raw_ipc::{FIRST_SEAT, Segment, USERS, at, op, semop, set_of};
 use sysvring_support::suite::Test;
 use sysvring_support::work;
-use sysvring_support::worker::{Orders, say};
+use sysvring_support::worker::{Args, print_line};
 
 use crate::steps::account::Got;
 use crate::steps::case::Case;
@@ -168,9 +168,9 @@ fn is_detected(name: &str) {
 /// Reports for each case of a mutation the number of victims, the number for which the expected kind
 /// of violation was found, and the number for which another kind was found.
 #[work]
-fn kill_at_points(orders: &mut Orders) {
-    driver::begin(orders);
-    let name: String = orders.next();
+fn kill_at_points(args: &mut Args) {
+    driver::begin(args);
+    let name: String = args.next();
     let mutation = mutations().into_iter().find(|mutation| mutation.name == name);
     let Mutation { operation, plan, kind, .. } = mutation.expect("a mutation");
     let shared = Shared::new();
@@ -191,9 +191,9 @@ fn kill_at_points(orders: &mut Orders) {
                 case.clean_up();
             }
         }
-        say(format!("{} {found} {others}", points.len()));
+        print_line(format!("{} {found} {others}", points.len()));
     }
-    say(OVER);
+    print_line(OVER);
 }
 
 /// SPSC: continues at the position that its predecessor reported, whatever was published there.

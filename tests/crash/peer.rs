@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use sysvring::{ChannelId, Fault, Options, RecvError, SendError};
-use sysvring_support::board::now_ns;
 use sysvring_support::fork::Fork;
+use sysvring_support::shared_counters::now_ns;
 
 use crate::steps::handle::{How, Rx, Side, Tx};
 use crate::steps::operations::receive_all;

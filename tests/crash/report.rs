@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sysvring_support::board;
+use sysvring_support::shared_counters;
 
 use crate::steps::ledger::Ledger;
 
@@ -139,8 +139,10 @@ pub struct Shared {
 impl Shared {
     /// Returns zeros, for the life of this process.
     pub fn new() -> Shared {
-        let [victim, traced, peer, peer_at, order] = board::board::<5>().each_ref().map(Cell::new);
-        let [victim_text, peer_text, id] = [(); 3].map(|()| Text(board::board()));
+        let [victim, traced, peer, peer_at, order] =
+            shared_counters::shared_counters::<5>().each_ref().map(Cell::new);
+        let [victim_text, peer_text, id] =
+            [(); 3].map(|()| Text(shared_counters::shared_counters()));
         let ledger = Ledger::new();
         Shared { victim, victim_text, traced, peer, peer_text, peer_at, order, id, ledger }
     }

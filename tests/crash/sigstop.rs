@@ -4,9 +4,9 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use sysvring_support::board::until;
 use sysvring_support::fork::Fork;
-use sysvring_support::worker::{Orders, say};
+use sysvring_support::shared_counters::until;
+use sysvring_support::worker::{Args, print_line};
 use sysvring_support::{test, work};
 
 use crate::steps::case::{Approach, Case, Pair, Point};
@@ -58,9 +58,9 @@ fn stopped(what: &str, many: bool) {
 /// Reports for each case the number of victims that were stopped, and of those that others
 /// encountered.
 #[work]
-fn stop_all(orders: &mut Orders) {
-    driver::begin(orders);
-    let many: bool = orders.next();
+fn stop_all(args: &mut Args) {
+    driver::begin(args);
+    let many: bool = args.next();
     let flavor = if many { Flavor::Mpmc } else { Flavor::Spsc };
     let shared = Shared::new();
     let every = if cfg!(debug_assertions) { 4 } else { 1 };
@@ -76,15 +76,18 @@ fn stop_all(orders: &mut Orders) {
                 match stop_at(&mut case, &trace, *point, long) {
                     Ok(found) => seen += u32::from(found),
                     Err(violation) => {
-                        say(fail(format!("{}, stopped {point:?}: {violation}", case.name())));
+                        print_line(fail(format!(
+                            "{}, stopped {point:?}: {violation}",
+                            case.name()
+                        )));
                         case.clean_up();
                     }
                 }
             }
-            say(format!("{} {seen}", points.len()));
+            print_line(format!("{} {seen}", points.len()));
         }
     }
-    say(OVER);
+    print_line(OVER);
 }
 
 /// Stops a victim at a point. Returns whether others encountered it.

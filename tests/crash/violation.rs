@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use sysvring_support::board::now_ns;
-use sysvring_support::witness::Watch;
+use sysvring_support::scheduler_noise::Watch;
+use sysvring_support::shared_counters::now_ns;
 
 use crate::steps::peer::Peer;
 
@@ -98,7 +98,7 @@ impl Moment {
     /// Returns whether a waiter whose call returned then was not woken.
     pub fn is_too_late(&self, then: u64) -> bool {
         let time = Duration::from_nanos(then.saturating_sub(self.done));
-        time > WOKEN && time > WOKEN + self.watch.excuse()
+        time > WOKEN && time > WOKEN + self.watch.allowance()
     }
 
     /// Returns how long it took until then.

@@ -5,10 +5,10 @@ use std::fs;
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Lifetime, Options};
 use sysvring_support::fork::Fork;
-use sysvring_support::inject;
 use sysvring_support::raw_ipc::{Key, marked};
+use sysvring_support::seccomp_errno;
 use sysvring_support::stopwatch::MOMENT;
-use sysvring_support::worker::{Orders, Worker, end_with_parent};
+use sysvring_support::worker::{Args, Worker, end_with_parent};
 use sysvring_support::{ipc_namespace, raw_ipc, test, work};
 
 use sysvring_support::error_text::{advises, refusal};
@@ -28,7 +28,7 @@ fn limit(error: Error, wanted: (&str, i32), named: &str) {
 }
 
 #[work]
-fn simulated(_: &mut Orders) {
+fn simulated(_: &mut Args) {
     let creating = libc::IPC_CREAT as u32;
     let new = (2, creating, creating);
     let lock = (1, u32::MAX, libc::SHM_LOCK as u32);
@@ -48,7 +48,7 @@ fn simulated(_: &mut Orders) {
     for (call, only, (name, errno), named) in cases {
         let child = Fork::start(|| {
             let key = Key::new();
-            inject::fail_where(call, only, errno).expect("a filter");
+            seccomp_errno::fail_where(call, only, errno).expect("a filter");
             for lifetime in [Lifetime::Kept, Lifetime::LastMember] {
                 let options = || key.options().lifetime(lifetime).lock_memory(true);
                 limit(refusal(options().create::<Sender<u64>>()), (name, errno), named);
@@ -75,7 +75,7 @@ fn set_limit(resource: libc::__rlimit_resource_t, bytes: u64) {
 }
 
 #[work]
-fn small(_: &mut Orders) {
+fn small(_: &mut Args) {
     let key = Key::new();
     // More than this program uses, less than the channel needs.
     set_limit(libc::RLIMIT_AS, 512 << 20);
@@ -97,7 +97,7 @@ fn no_address_space() {
 }
 
 #[work]
-fn unprivileged(_: &mut Orders) {
+fn unprivileged(_: &mut Args) {
     set_limit(libc::RLIMIT_MEMLOCK, 0);
     // SAFETY: numbers only.
     if unsafe { libc::geteuid() } == 0 {
@@ -201,7 +201,7 @@ fn is_full_until_reaped(wanted: (&str, i32), named: &str) {
 }
 
 #[work]
-fn many_segments(_: &mut Orders) {
+fn many_segments(_: &mut Args) {
     assert!(ipc_namespace::enter_as_any_user(), "{}", std::io::Error::last_os_error());
     sysctl("shmmni", "3");
     let _three = leave_three();
@@ -221,7 +221,7 @@ fn the_maximum_number_of_segments() {
 }
 
 #[work]
-fn large_segments(_: &mut Orders) {
+fn large_segments(_: &mut Args) {
     assert!(ipc_namespace::enter_as_any_user(), "{}", std::io::Error::last_os_error());
     sysctl("shmmax", "8192");
     let key = Key::new();
@@ -250,7 +250,7 @@ fn the_maximum_size_of_segments() {
 }
 
 #[work]
-fn many_sets(_: &mut Orders) {
+fn many_sets(_: &mut Args) {
     assert!(ipc_namespace::enter_as_any_user(), "{}", std::io::Error::last_os_error());
     // Semaphores in a set, in all, operations at once, sets.
     sysctl("sem", "250 32000 500 3");
@@ -272,7 +272,7 @@ fn the_maximum_number_of_sets() {
 }
 
 #[work]
-fn few_operations(_: &mut Orders) {
+fn few_operations(_: &mut Args) {
     assert!(ipc_namespace::enter_as_any_user(), "{}", std::io::Error::last_os_error());
     let key = Key::new();
     let tx: Sender<u64> = key.options().create().expect("create");

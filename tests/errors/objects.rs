@@ -9,7 +9,7 @@ use sysvring::{Error, Fault, Observer, Options, RecvError};
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{Key, Segment, at};
 use sysvring_support::stopwatch::MOMENT as SHORT;
-use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{raw_ipc, test, work};
 
 use sysvring_support::error_text::{advises, refusal};
@@ -20,11 +20,11 @@ const HEADER_USED: usize = at::MEMBERS + 2 * at::MEMBER;
 
 /// Adds to a semaphore as a creator does, and keeps it until the end.
 #[work]
-fn hold_semaphore(orders: &mut Orders) {
-    let (set, semaphore): (i32, usize) = (orders.next(), orders.next());
+fn hold_semaphore(args: &mut Args) {
+    let (set, semaphore): (i32, usize) = (args.next(), args.next());
     raw_ipc::semop(set, &mut [raw_ipc::op(semaphore, 1, true)]);
-    say("held");
-    hear();
+    print_line("held");
+    read_line();
 }
 
 /// Every call with this key returns `ForeignObject` and changes nothing.

@@ -8,7 +8,7 @@ use sysvring::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 use sysvring::{Address, ChannelId, Error, Lifetime, Options, Stat};
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::Key;
-use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{test, work};
 
 use sysvring_support::error_text::{advises, refusal};
@@ -252,10 +252,10 @@ fn create_and_attach() {
 
 /// Takes the sender's seat of a name and keeps it until told otherwise.
 #[work]
-fn sit(orders: &mut Orders) {
-    let tx: Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
-    say("sitting");
-    hear();
+fn sit(args: &mut Args) {
+    let tx: Sender<u64> = Options::named(args.next::<String>()).open().expect("open");
+    print_line("sitting");
+    read_line();
     tx.close().expect("close");
 }
 
@@ -275,7 +275,7 @@ fn a_seat_that_is_taken() {
     taken(refusal(name.options().attach::<Sender<u64>>()), child, "sender");
     let rx: Receiver<u64> = name.options().open().expect("the other seat is free");
     taken(refusal(name.options().open::<Receiver<u64>>()), std::process::id(), "receiver");
-    sitter.tell("go").expect("it listens");
+    sitter.write_line("go").expect("it listens");
     sitter.finish();
     drop(name.options().open::<Sender<u64>>().expect("its seat is free"));
     drop(rx);

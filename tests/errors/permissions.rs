@@ -6,7 +6,7 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Address, Error, Fault, Observer, Options, Peer, RecvError};
 use sysvring_support::raw_ipc::{Key, Segment, at};
 use sysvring_support::stopwatch::MOMENT;
-use sysvring_support::worker::{Orders, Worker, end_with_parent, hear, say};
+use sysvring_support::worker::{Args, Worker, end_with_parent, print_line, read_line};
 use sysvring_support::{raw_ipc, test, work};
 
 use sysvring_support::error_text::{advises, refusal};
@@ -66,8 +66,8 @@ fn pair(key: &Key, mode: u32) -> (Sender<u64>, Receiver<u64>) {
 }
 
 #[work]
-fn no_way_in(orders: &mut Orders) {
-    let (key, id): (i32, String) = (orders.next(), orders.next());
+fn no_way_in(args: &mut Args) {
+    let (key, id): (i32, String) = (args.next(), args.next());
     become_nobody();
     is_closed(&Address::Key(key));
     denied(refusal(Options::key(key).create::<Sender<u64>>()));
@@ -93,8 +93,8 @@ fn another_users_channel() {
 }
 
 #[work]
-fn may_look(orders: &mut Orders) {
-    let key: i32 = orders.next();
+fn may_look(args: &mut Args) {
+    let key: i32 = args.next();
     become_nobody();
     let address = Address::Key(key);
     let stat = sysvring::stat(&address).expect("stat");
@@ -118,8 +118,8 @@ fn a_channel_that_others_may_read() {
 }
 
 #[work]
-fn may_use(orders: &mut Orders) {
-    let key: i32 = orders.next();
+fn may_use(args: &mut Args) {
+    let key: i32 = args.next();
     become_nobody();
     let mut rx: Receiver<u64> = Options::key(key).attach().expect("attach");
     assert_eq!(rx.recv(), Ok(1));
@@ -130,11 +130,11 @@ fn may_use(orders: &mut Orders) {
         "{refused}"
     );
     assert_eq!(denied(refused), "shmctl(IPC_RMID)");
-    say("refused");
+    print_line("refused");
     assert_eq!(rx.recv(), Ok(2));
-    say("received");
+    print_line("received");
     // Its owner revokes access; the call returns an error and does not wait.
-    hear();
+    read_line();
     let error = rx.recv_timeout(MOMENT).expect_err("no more rights");
     assert!(
         matches!(error, RecvError::Fault(Fault::System { errno: libc::EACCES, .. })),
@@ -158,7 +158,7 @@ fn a_channel_that_others_may_use() {
     let set = tx.stat().expect("stat").set.expect("a set").id;
     raw_ipc::chmod_set(set, 0o600);
     let pid = child.pid() as u32;
-    child.tell("shut").expect("it listens");
+    child.write_line("shut").expect("it listens");
     child.finish();
     // The kernel released its seat.
     assert_eq!(tx.peer(), Ok(Peer::Died { pid }));
@@ -166,7 +166,7 @@ fn a_channel_that_others_may_use() {
 
 /// A mode without access for the owner denies the owner, but never root.
 #[work]
-fn mode_of_nothing(_: &mut Orders) {
+fn mode_of_nothing(_: &mut Args) {
     become_nobody();
     let key = Key::new();
     let (tx, rx) = pair(&key, 0o600);

@@ -6,10 +6,10 @@ use std::time::Duration;
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Fault, Lifetime, Message, Options, Peer};
 use sysvring_support::fork::Fork;
-use sysvring_support::inject;
 use sysvring_support::raw_ipc::{Key, marked};
+use sysvring_support::seccomp_errno;
 use sysvring_support::stopwatch::MOMENT;
-use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{ipc_namespace, test, work};
 
 use sysvring_support::error_text::advises;
@@ -99,8 +99,8 @@ impl Calls {
     /// Makes the calls fail from now on.
     fn fail(&self, errno: i32) {
         let done = match self.only {
-            None => inject::fail(self.numbers, errno),
-            Some(only) => inject::fail_where(self.numbers[0], only, errno),
+            None => seccomp_errno::fail(self.numbers, errno),
+            Some(only) => seccomp_errno::fail_where(self.numbers[0], only, errno),
         };
         done.expect("a filter");
     }
@@ -221,8 +221,8 @@ fn must_fail(calls: &Calls) -> &'static [&'static str] {
 }
 
 #[work]
-fn before(orders: &mut Orders) {
-    let calls = &CALLS[orders.next::<usize>()];
+fn before(args: &mut Args) {
+    let calls = &CALLS[args.next::<usize>()];
     let alone = ipc_namespace::enter_as_any_user();
     for errno in ERRNOS {
         let scene = Scene {
@@ -331,8 +331,8 @@ fn play<T: Message>(
 }
 
 #[work]
-fn under(orders: &mut Orders) {
-    let calls = &CALLS[orders.next::<usize>()];
+fn under(args: &mut Args) {
+    let calls = &CALLS[args.next::<usize>()];
     let alone = ipc_namespace::enter_as_any_user();
     for errno in ERRNOS {
         let key = Key::new();

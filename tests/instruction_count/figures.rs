@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::process::{Command, ExitCode};
 
-use sysvring_support::step::{Stepper, Stop};
-use sysvring_support::worker::{Orders, Worker, say};
+use sysvring_support::single_step::{Stepper, Stop};
+use sysvring_support::worker::{Args, Worker, print_line};
 use sysvring_support::{test, work};
 
 use crate::messages::{ALL, Body, COUNT, WAITS, nothing};
@@ -53,7 +53,7 @@ fn messages_make_no_system_call() {
 /// Between the marks, the only system calls are those of the second mark. It is a child, because a
 /// process with one thread must fork those that are counted.
 #[work]
-fn count_calls(_: &mut Orders) {
+fn count_calls(_: &mut Args) {
     let marks = calls(nothing);
     assert!(marks > 0, "a mark is a system call");
     for (name, body) in ALL {
@@ -70,13 +70,13 @@ fn spinning_makes_no_system_call() {
 }
 
 #[work]
-fn count_calls_of_waits(_: &mut Orders) {
+fn count_calls_of_waits(_: &mut Args) {
     let marks = calls(nothing);
     for (name, body) in WAITS {
         // A stepped child stops at the entry and at the exit of a call.
-        say(format!("{name} {}", (calls(*body) - marks) as f64 / COUNT as f64 / 2.0));
+        print_line(format!("{name} {}", (calls(*body) - marks) as f64 / COUNT as f64 / 2.0));
     }
-    say(OVER);
+    print_line(OVER);
 }
 
 /// Returns the compiler's version.
@@ -108,7 +108,7 @@ fn figures_of(work: &str) -> Vec<(String, f64)> {
     let mut worker = Worker::start(&[&work]).expect("start");
     let mut all = Vec::new();
     loop {
-        let line = worker.hear().expect("a line");
+        let line = worker.read_line().expect("a line");
         if line == OVER {
             worker.finish();
             return all;
@@ -119,11 +119,11 @@ fn figures_of(work: &str) -> Vec<(String, f64)> {
 }
 
 #[work]
-fn count_instructions(_: &mut Orders) {
+fn count_instructions(_: &mut Args) {
     for (name, body) in ALL {
-        say(format!("{name} {}", instructions(*body)));
+        print_line(format!("{name} {}", instructions(*body)));
     }
-    say(OVER);
+    print_line(OVER);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use sysvring::{Message, Options, RecvError, SendError, mpmc, spsc};
-use sysvring_support::step::mark;
+use sysvring_support::single_step::mark;
 
 /// The number of messages between the marks, less than a lap.
 pub const COUNT: usize = 64;

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{ChannelId, Error, Lifetime, Options, Reaped, RecvError};
-use sysvring_support::board::{board, until_at_least};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::{Name, is_gone};
 use sysvring_support::raw_ipc::{Key, MARKED, Segment, at};
 use sysvring_support::rng::Rng;
-use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::shared_counters::{shared_counters, until_at_least};
+use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{raw_ipc, test, work};
 
 /// The number of semaphores in the set of an SPSC channel.
@@ -68,8 +68,8 @@ fn a_living_creator_is_left_alone() {
 
 /// Is a member until it is killed. The sender sends three messages.
 #[work]
-fn sit(orders: &mut Orders) {
-    let (name, side): (String, String) = (orders.next(), orders.next());
+fn sit(args: &mut Args) {
+    let (name, side): (String, String) = (args.next(), args.next());
     let options = Options::named(name).lifetime(Lifetime::LastMember);
     let mut handles: (Option<Sender<u64>>, Option<Receiver<u64>>) = (None, None);
     match side.as_str() {
@@ -79,8 +79,8 @@ fn sit(orders: &mut Orders) {
         }
         _ => handles.1 = Some(options.open().expect("open")),
     }
-    say("here");
-    hear();
+    print_line("here");
+    read_line();
 }
 
 /// Makes a channel that is removed with its last member, and kills both members.
@@ -122,20 +122,20 @@ fn a_channel_of_dead_members_is_reaped() {
 
 /// Has both ends of a private channel until it is killed.
 #[work]
-fn sit_in_private(_: &mut Orders) {
+fn sit_in_private(_: &mut Args) {
     let mut tx: Sender<u64> = Options::private().open().expect("open");
     let _rx: Receiver<u64> = Options::id(tx.id()).attach().expect("attach");
     tx.send(&1).expect("send");
-    say(tx.id());
-    say(tx.stat().expect("stat").set.expect("a set").id);
-    hear();
+    print_line(tx.id());
+    print_line(tx.stat().expect("stat").set.expect("a set").id);
+    read_line();
 }
 
 #[test(quiet)]
 fn private_sets_of_the_dead_are_reaped() {
     let mut member = Worker::start(&[&"crash_leftovers::sit_in_private"]).expect("start");
-    let id: ChannelId = member.hear().expect("its id").parse().expect("an id");
-    let set: i32 = member.hear().expect("its set").parse().expect("a number");
+    let id: ChannelId = member.read_line().expect("its id").parse().expect("an id");
+    let set: i32 = member.read_line().expect("its set").parse().expect("a number");
     assert!(reap(0).iter().all(|reaped| reaped.set != Some(set)), "it lives");
     member.kill_and_wait().expect("kill");
     assert!(is_gone(id), "the kernel removed the segment");
@@ -207,7 +207,7 @@ fn a_segment_that_names_another_set_is_not_reaped_with_this_one() {
 
 /// Kills a child that repeats an action, at random moments, and runs a check after each.
 fn kill_over_and_over(kills: u64, over_and_over: impl Fn(), look: impl Fn()) {
-    let [turns] = board::<1>();
+    let [turns] = shared_counters::<1>();
     let mut rng = Rng::new();
     for _ in 0..kills {
         let before = turns.load(Acquire);
@@ -238,8 +238,8 @@ fn the_next_open_succeeds_after_a_creator_was_killed() {
 
 /// A process that creates and closes channels is killed; the next open succeeds at once.
 #[work]
-fn kill_creators(orders: &mut Orders) {
-    let (name, key): (String, i32) = (orders.next(), orders.next());
+fn kill_creators(args: &mut Args) {
+    let (name, key): (String, i32) = (args.next(), args.next());
     let options = || Options::named(&name).capacity(4).lifetime(Lifetime::LastMember);
     let keyed = || Options::key(key).capacity(4).lifetime(Lifetime::LastMember);
     let over_and_over = || {
@@ -274,8 +274,8 @@ fn the_next_open_succeeds_after_a_remover_was_killed() {
 
 /// A process that opens and removes a kept channel is killed; the next open succeeds at once.
 #[work]
-fn kill_removers(orders: &mut Orders) {
-    let name: String = orders.next();
+fn kill_removers(args: &mut Args) {
+    let name: String = args.next();
     let over_and_over = || {
         let tx: Sender<u64> = Options::named(&name).capacity(4).open().expect("open");
         sysvring::remove(&*name).expect("removed");
@@ -300,8 +300,8 @@ fn the_next_reap_succeeds_after_a_reaper_was_killed() {
 
 /// A process that leaves halves of channels and reaps is killed; the next `reap` removes the rest.
 #[work]
-fn kill_reapers(orders: &mut Orders) {
-    let key: i32 = orders.next();
+fn kill_reapers(args: &mut Args) {
+    let key: i32 = args.next();
     let over_and_over = || {
         // A process that was killed may have left them.
         let _ = raw_ipc::create_set(key, SEMAPHORES, MARKED);

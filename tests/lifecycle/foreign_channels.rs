@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sysvring::{Address, Error, Observer, Options, mpmc};
 use sysvring_support::raw_ipc::{Key, Segment, at};
-use sysvring_support::step::{Stepper, Stop, mark};
-use sysvring_support::worker::{Orders, Worker, end_with_parent, hear, say};
+use sysvring_support::single_step::{Stepper, Stop, mark};
+use sysvring_support::worker::{Args, Worker, end_with_parent, print_line, read_line};
 use sysvring_support::{ipc_namespace, raw_ipc, test, work};
 
 use sysvring_support::stopwatch::Stopwatch;
@@ -91,31 +91,31 @@ fn a_depth_is_counted() {
 
 /// Makes an ordinary user's channel of many slots, with this number of messages.
 #[work]
-fn own_channel(orders: &mut Orders) {
-    let (key, messages): (i32, u64) = (orders.next(), orders.next());
+fn own_channel(args: &mut Args) {
+    let (key, messages): (i32, u64) = (args.next(), args.next());
     become_nobody();
     let options = Options::key(key).capacity(1 << 14).mode(0o666);
     let tx: mpmc::Sender<u64> = options.create().expect("create");
     (0..messages).for_each(|n| tx.send(&n).expect("send"));
-    say("sent");
+    print_line("sent");
     let stat = tx.stat().expect("stat");
     assert_eq!((stat.depth, stat.depth_is_exact), (messages, true), "it counts its own messages");
-    hear();
+    read_line();
 }
 
 #[test(root)]
 fn a_depth_of_another_user_is_bounded() {
     for (messages, exact) in [(100, true), (4000, true), (10_000, false)] {
         let key = Key::new();
-        let orders: [&dyn ToString; 3] = [&"foreign_channels::own_channel", &key.0, &messages];
-        let mut owner = Worker::start(&orders).expect("start");
+        let args: [&dyn ToString; 3] = [&"foreign_channels::own_channel", &key.0, &messages];
+        let mut owner = Worker::start(&args).expect("start");
         owner.expect("sent");
         let stat = sysvring::stat(key.address()).expect("stat");
         assert_eq!(stat.depth_is_exact, exact);
         let most = if exact { 0 } else { 16 };
         assert!(stat.depth <= messages && stat.depth + most >= messages, "{}", stat.depth);
         assert_eq!(stat.to_string().contains("about"), !exact);
-        owner.tell("end").expect("tell");
+        owner.write_line("end").expect("tell");
         owner.finish();
     }
 }
@@ -123,8 +123,8 @@ fn a_depth_of_another_user_is_bounded() {
 /// Makes a segment of an ordinary user with the mark of this crate; if it can be attached, with a
 /// header that claims all of it for a channel.
 #[work]
-fn own_giant(orders: &mut Orders) {
-    let (key, bytes): (i32, usize) = (orders.next(), orders.next());
+fn own_giant(args: &mut Args) {
+    let (key, bytes): (i32, usize) = (args.next(), args.next());
     become_nobody();
     let small = Key::new();
     let tx: mpmc::Sender<[u64; 7]> = small.options().max_members(2).create().expect("create");
@@ -145,14 +145,14 @@ fn own_giant(orders: &mut Orders) {
     if let Ok(memory) = Segment::attach(id) {
         memory.write(0, &header);
     }
-    say("made");
-    hear();
+    print_line("made");
+    read_line();
     raw_ipc::remove_segment(id).expect("IPC_RMID");
 }
 
 fn giant(key: &Key, bytes: usize) -> Worker {
-    let orders: [&dyn ToString; 3] = [&"foreign_channels::own_giant", &key.0, &bytes];
-    let mut giant = Worker::start(&orders).expect("start");
+    let args: [&dyn ToString; 3] = [&"foreign_channels::own_giant", &key.0, &bytes];
+    let mut giant = Worker::start(&args).expect("start");
     giant.expect("made");
     giant
 }
@@ -170,7 +170,7 @@ fn a_segment_of_terabytes() {
     look(&key);
     assert!(watch.took() < AT_ONCE, "{:?}", watch.took());
     assert!(resident(stat.segment.id) <= 8 * 4096);
-    owner.tell("end").expect("tell");
+    owner.write_line("end").expect("tell");
     owner.finish();
 }
 
@@ -188,7 +188,7 @@ fn a_segment_too_large_to_attach() {
     let error = sysvring::stat(key.address()).expect_err("too large");
     assert!(matches!(error, Error::Limit { .. }), "{error:?}");
     assert!(watch.took() < AT_ONCE, "{:?}", watch.took());
-    owner.tell("end").expect("tell");
+    owner.write_line("end").expect("tell");
     owner.finish();
 }
 
@@ -202,8 +202,8 @@ fn an_identifier_reused_during_an_observation() {
 /// Before each `shmat` of an observation, the segment is replaced by a small one with the same
 /// identifier, whose header claims the size of the first.
 #[work]
-fn look_while_it_comes_round(orders: &mut Orders) {
-    let what: String = orders.next();
+fn look_while_it_comes_round(args: &mut Args) {
+    let what: String = args.next();
     assert!(ipc_namespace::enter_as_any_user(), "{}", std::io::Error::last_os_error());
     for turn in 0..4 {
         let key = Key::new();

@@ -7,7 +7,7 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Address, Error, Observer, Options};
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{Key, Segment, at};
-use sysvring_support::worker::{Orders, Worker, end_with_parent, hear, say};
+use sysvring_support::worker::{Args, Worker, end_with_parent, print_line, read_line};
 use sysvring_support::{raw_ipc, test, work};
 
 use sysvring_support::error_text::refusal;
@@ -37,8 +37,8 @@ fn key_of(name: &Name) -> Key {
 
 /// Makes objects under a key as another user.
 #[work]
-fn squat(orders: &mut Orders) {
-    let (what, key, name): (String, i32, String) = (orders.next(), orders.next(), orders.next());
+fn squat(args: &mut Args) {
+    let (what, key, name): (String, i32, String) = (args.next(), args.next(), args.next());
     become_user(NOBODY);
     // The test removes the objects.
     let key = std::mem::ManuallyDrop::new(Key(key));
@@ -90,21 +90,21 @@ fn squat(orders: &mut Orders) {
         other => panic!("what is {other}?"),
     };
     let mine = (key.segment(), key.set());
-    say("done");
-    hear();
+    print_line("done");
+    read_line();
     assert_eq!((key.segment(), key.set()), mine, "touched");
 }
 
 fn squatter(what: &str, key: &Key, name: &str) -> Worker {
-    let orders: [&dyn ToString; 4] = [&"foreign_objects::squat", &what, &key.0, &name];
-    let mut squatter = Worker::start(&orders).expect("start");
+    let args: [&dyn ToString; 4] = [&"foreign_objects::squat", &what, &key.0, &name];
+    let mut squatter = Worker::start(&args).expect("start");
     squatter.expect("done");
     squatter
 }
 
 /// Fails if the objects were changed.
 fn is_untouched(mut squatter: Worker) {
-    squatter.tell("look").expect("tell");
+    squatter.write_line("look").expect("tell");
     squatter.finish();
 }
 
@@ -161,8 +161,8 @@ fn objects_that_were_given_to_the_user_of_a_name() {
 
 /// Another user's name has the key of objects that this user may not even read.
 #[work]
-fn open_own_name(orders: &mut Orders) {
-    let name: String = orders.next();
+fn open_own_name(args: &mut Args) {
+    let name: String = args.next();
     become_user(NOBODY);
     is_foreign(refusal(Options::named(&name).open::<Sender<u64>>()), 0);
     is_foreign(refusal(sysvring::stat(&*name)), 0);
@@ -178,7 +178,7 @@ fn a_name_taken_by_root() {
     owner.expect("open");
     let theirs = Address::Name { name: name.to_string(), uid: NOBODY };
     let key = Key(sysvring::stat(&theirs).expect("stat").key);
-    owner.tell("end").expect("tell");
+    owner.write_line("end").expect("tell");
     owner.finish();
     for (segment, set) in [(true, false), (false, true), (true, true)] {
         key.clear();
@@ -225,8 +225,8 @@ fn removing_does_not_wait_for_another_user() {
 }
 
 #[work]
-fn open_the_key(orders: &mut Orders) {
-    let key: i32 = orders.next();
+fn open_the_key(args: &mut Args) {
+    let key: i32 = args.next();
     become_user(NOBODY);
     let start = Instant::now();
     is_foreign(refusal(Options::key(key).open::<Sender<u64>>()), 0);
@@ -279,15 +279,15 @@ fn no_channel_is_created_for_another_user() {
 
 /// A user opens its channel of a name, and again when told to.
 #[work]
-fn be_user(orders: &mut Orders) {
-    let (uid, name): (u32, String) = (orders.next(), orders.next());
-    let mode = u32::from_str_radix(&orders.next::<String>(), 8).expect("a mode");
+fn be_user(args: &mut Args) {
+    let (uid, name): (u32, String) = (args.next(), args.next());
+    let mode = u32::from_str_radix(&args.next::<String>(), 8).expect("a mode");
     become_user(uid);
     let mut tx: Sender<u64> = Options::named(&name).mode(mode).open().expect("open");
     tx.send(&5).expect("send");
     drop(tx);
-    say("open");
-    if hear() == "once more" {
+    print_line("open");
+    if read_line() == "once more" {
         // With the default mode; the mode of the existing channel counts.
         let mut tx: Sender<u64> = Options::named(&name).open().expect("open");
         tx.send(&6).expect("send");
@@ -295,8 +295,8 @@ fn be_user(orders: &mut Orders) {
         let stat = sysvring::stat(&*name).expect("stat");
         let (segment, set) = (stat.segment, stat.set.expect("a set"));
         assert_eq!((set.uid, set.gid, set.mode), (segment.uid, segment.gid, segment.mode));
-        say("open");
-        hear();
+        print_line("open");
+        read_line();
     }
 }
 
@@ -321,10 +321,10 @@ fn a_set_recreated_by_root() {
     assert_eq!((set.uid, set.gid, set.mode), (NOBODY, NOBODY, 0o660));
     assert_eq!((segment.uid, segment.gid, segment.mode), (NOBODY, NOBODY, 0o660));
     assert_eq!(rx.recv(), Ok(5));
-    owner.tell("once more").expect("tell");
+    owner.write_line("once more").expect("tell");
     owner.expect("open");
     assert_eq!(rx.recv(), Ok(6));
-    owner.tell("end").expect("tell");
+    owner.write_line("end").expect("tell");
     owner.finish();
     drop(rx);
     sysvring::remove(theirs).expect("remove");
@@ -334,11 +334,11 @@ fn a_set_recreated_by_root() {
 fn a_set_recreated_by_its_owner() {
     let name = Name::new();
     let (mut owner, theirs) = without_its_set(&name, "0640");
-    owner.tell("once more").expect("tell");
+    owner.write_line("once more").expect("tell");
     owner.expect("open");
     let set = sysvring::stat(&theirs).expect("stat").set.expect("a set");
     assert_eq!((set.uid, set.cuid, set.mode), (NOBODY, NOBODY, 0o640));
-    owner.tell("end").expect("tell");
+    owner.write_line("end").expect("tell");
     owner.finish();
     sysvring::remove(theirs).expect("remove");
 }
@@ -349,19 +349,19 @@ fn a_set_that_only_its_owner_recreates() {
     let (mut owner, theirs) = without_its_set(&name, "0666");
     let key = sysvring::stat(&theirs).expect("stat").key;
     Worker::run(&[&"foreign_objects::attach_as_another", &name, &key]);
-    owner.tell("once more").expect("tell");
+    owner.write_line("once more").expect("tell");
     owner.expect("open");
     let mut rx: Receiver<u64> = name.options().owner(NOBODY).attach().expect("attach");
     assert_eq!((rx.recv(), rx.recv()), (Ok(5), Ok(6)));
-    owner.tell("end").expect("tell");
+    owner.write_line("end").expect("tell");
     owner.finish();
     drop(rx);
     sysvring::remove(theirs).expect("remove");
 }
 
 #[work]
-fn attach_as_another(orders: &mut Orders) {
-    let (name, key): (String, i32) = (orders.next(), orders.next());
+fn attach_as_another(args: &mut Args) {
+    let (name, key): (String, i32) = (args.next(), args.next());
     become_user(ANOTHER);
     let start = Instant::now();
     for options in [Options::named(&name).owner(NOBODY), Options::key(key)] {

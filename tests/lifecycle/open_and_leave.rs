@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Address, ChannelId, Error, Fault, Lifetime, Options, Peer, RecvError};
-use sysvring_support::board::until;
 use sysvring_support::name::{Name, is_gone, wait_until_attached};
 use sysvring_support::raw_ipc::Key;
-use sysvring_support::worker::{Orders, Worker, say};
+use sysvring_support::shared_counters::until;
+use sysvring_support::worker::{Args, Worker, print_line};
 use sysvring_support::{raw_ipc, test, work};
 
 /// Sends 0 to `count` to an address and ends.
 #[work]
-fn send_some(orders: &mut Orders) {
-    let (address, count): (Address, u64) = (orders.next(), orders.next());
+fn send_some(args: &mut Args) {
+    let (address, count): (Address, u64) = (args.next(), args.next());
     let mut tx: Sender<u64> = Options::address(address).open().expect("open");
     for n in 0..count {
         tx.send(&n).expect("send");
@@ -24,10 +24,10 @@ fn send_some(orders: &mut Orders) {
 
 /// Receives everything from an address, and reports how many messages.
 #[work]
-fn receive_some(orders: &mut Orders) {
-    let mut rx: Receiver<u64> = Options::address(orders.next::<Address>()).open().expect("open");
-    say("here");
-    say(rx.iter().inspect(|n| assert!(n.is_ok(), "{n:?}")).count());
+fn receive_some(args: &mut Args) {
+    let mut rx: Receiver<u64> = Options::address(args.next::<Address>()).open().expect("open");
+    print_line("here");
+    print_line(rx.iter().inspect(|n| assert!(n.is_ok(), "{n:?}")).count());
 }
 
 #[test]
@@ -221,8 +221,8 @@ fn one_segment_is_attached_twice() {
 
 /// Both ends in one process, which has the segment attached at two addresses.
 #[work]
-fn attach_twice(orders: &mut Orders) {
-    let options = Options::named(orders.next::<String>()).capacity(64);
+fn attach_twice(args: &mut Args) {
+    let options = Options::named(args.next::<String>()).capacity(64);
     let mut tx: Sender<u64> = options.clone().open().expect("open");
     let mut rx: Receiver<u64> = options.open().expect("open");
     let at = raw_ipc::attachments(tx.id().segment());

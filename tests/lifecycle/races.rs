@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Lifetime, Options};
-use sysvring_support::board::{board, until};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::{Name, is_gone};
 use sysvring_support::rng::Rng;
-use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::shared_counters::{shared_counters, until};
+use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{test, work};
 
 /// The number of processes.
@@ -40,12 +40,12 @@ fn one_sender_and_one_receiver_win() {
 
 /// In each round, many processes open one channel: half of them to send, half to receive.
 #[work]
-fn race(orders: &mut Orders) {
+fn race(args: &mut Args) {
     const ROUNDS: u64 = 100;
-    let name: String = orders.next();
-    let [go, done, close, closed] = board::<4>();
+    let name: String = args.next();
+    let [go, done, close, closed] = shared_counters::<4>();
     // Zero for a seat, otherwise the process that the error named.
-    let results = board::<MANY>();
+    let results = shared_counters::<MANY>();
     let lifetime = |round| if round % 2 == 0 { Lifetime::Kept } else { Lifetime::LastMember };
     let racers: Vec<Fork> = (0..MANY)
         .map(|i| {
@@ -115,9 +115,9 @@ fn opening_and_removing_never_collide() {
 /// Many processes open and leave, and some remove, as fast as they can. Every open returns a seat
 /// or an error that the seat is taken.
 #[work]
-fn churn(orders: &mut Orders) {
-    let (name, removers): (String, usize) = (orders.next(), orders.next());
-    let [opened] = board::<1>();
+fn churn(args: &mut Args) {
+    let (name, removers): (String, usize) = (args.next(), args.next());
+    let [opened] = shared_counters::<1>();
     let racers: Vec<Fork> = (0..MANY)
         .map(|i| {
             let name = &name;

@@ -8,7 +8,7 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Fault, Options, RecvError, SendError, Wait};
 use sysvring_support::raw_ipc::Key;
 use sysvring_support::stopwatch::MOMENT;
-use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{raw_ipc, test, work};
 
 use sysvring_support::error_text::advises;
@@ -45,8 +45,8 @@ fn wait_of(text: &str) -> Wait {
 
 /// Opens an end, blocks until the channel is removed, and reports the result.
 #[work]
-fn blocked(orders: &mut Orders) {
-    let (key, call, wait): (i32, String, String) = (orders.next(), orders.next(), orders.next());
+fn blocked(args: &mut Args) {
+    let (key, call, wait): (i32, String, String) = (args.next(), args.next(), args.next());
     let options = Options::key(key).capacity(2).wait(wait_of(&wait));
     match call.as_str() {
         "send" | "loan" | "flush" | "wait_for_receiver" | "try_send" => {
@@ -68,9 +68,9 @@ fn blocked(orders: &mut Orders) {
 
 /// Reports that it is about to block, blocks, reports the result, and waits until told to end.
 fn report<T: Debug, E: Debug>(call: impl FnOnce() -> Result<T, E>) {
-    say("blocks");
-    say(format!("{:?}", call().map(|_| "done")));
-    hear();
+    print_line("blocks");
+    print_line(format!("{:?}", call().map(|_| "done")));
+    read_line();
 }
 
 fn receiving(rx: &mut Receiver<u64>, call: &str) {
@@ -128,8 +128,8 @@ fn goes(take_away: impl Fn(&Key)) {
                 }
                 _ => tx = Some(options().capacity(2).open::<Sender<u64>>().expect("open")),
             }
-            let orders: [&dyn ToString; 4] = [&"removal::blocked", &key.0, &call, &wait];
-            let mut child = Worker::start(&orders).expect("start");
+            let args: [&dyn ToString; 4] = [&"removal::blocked", &key.0, &call, &wait];
+            let mut child = Worker::start(&args).expect("start");
             child.expect("blocks");
             if wait == "Spin" || call.starts_with("try") {
                 std::thread::sleep(Duration::from_millis(2));
@@ -138,7 +138,7 @@ fn goes(take_away: impl Fn(&Key)) {
             }
             take_away(&key);
             let watch = Stopwatch::with(child.pid());
-            let told = child.hear().expect("it reports the fault");
+            let told = child.read_line().expect("it reports the fault");
             let took = watch.took();
             assert_eq!(told, "Err(Fault(Removed))", "{call} {wait}");
             assert!(took < TOLD, "{call} {wait} was told after {took:?}");
@@ -149,7 +149,7 @@ fn goes(take_away: impl Fn(&Key)) {
             new_tx.send(&1).expect("send");
             assert_eq!(new_rx.recv(), Ok(1));
             // The end of the old members does not affect the new channel.
-            child.tell("go").expect("it listens");
+            child.write_line("go").expect("it listens");
             child.finish();
             drop((tx, rx));
             assert_eq!((new_tx.send(&2), new_rx.recv_timeout(MOMENT)), (Ok(()), Ok(2)));
@@ -206,12 +206,12 @@ const WAYS: [fn(&Key); 3] = [take_segment, take_set, take_channel];
 
 /// Opens the receiver; when told, receives until the end, and reports what it received.
 #[work]
-fn drains(orders: &mut Orders) {
-    let (key, call, wait): (i32, String, String) = (orders.next(), orders.next(), orders.next());
+fn drains(args: &mut Args) {
+    let (key, call, wait): (i32, String, String) = (args.next(), args.next(), args.next());
     let options = Options::key(key).wait(wait_of(&wait));
     let mut rx: Receiver<u64> = options.open().expect("open");
-    say("open");
-    hear();
+    print_line("open");
+    read_line();
     let mut all = Vec::new();
     let ended = loop {
         let mut batch = Vec::new();
@@ -229,7 +229,7 @@ fn drains(orders: &mut Orders) {
             break error;
         }
     };
-    say(format!("{all:?} then {ended:?}"));
+    print_line(format!("{all:?} then {ended:?}"));
 }
 
 #[test]
@@ -239,13 +239,13 @@ fn messages_are_received_before_the_fault() {
             for wait in ["Spin", "Balanced", "Park"] {
                 let key = Key::new();
                 let mut tx: Sender<u64> = key.options().open().expect("open");
-                let orders: [&dyn ToString; 4] = [&"removal::drains", &key.0, &call, &wait];
-                let mut child = Worker::start(&orders).expect("start");
+                let args: [&dyn ToString; 4] = [&"removal::drains", &key.0, &call, &wait];
+                let mut child = Worker::start(&args).expect("start");
                 child.expect("open");
                 let numbers = [1, 2, 3];
                 tx.send_batch(&numbers).expect("send");
                 take_away(&key);
-                child.tell("go").expect("it listens");
+                child.write_line("go").expect("it listens");
                 child.expect("[1, 2, 3] then Fault(Removed)");
                 child.finish();
             }

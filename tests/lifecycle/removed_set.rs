@@ -5,9 +5,9 @@ use std::time::Duration;
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Observer, Options};
 use sysvring_support::raw_ipc::{Key, Segment};
-use sysvring_support::step::{Stepper, Stop, mark};
+use sysvring_support::single_step::{Stepper, Stop, mark};
 use sysvring_support::stopwatch::MOMENT;
-use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{raw_ipc, test, work};
 
 use crate::removal::take_set;
@@ -54,11 +54,11 @@ fn messages_outlive_a_set_under_observers() {
 
 /// Sends two messages, and waits to be killed.
 #[work]
-fn sends_and_waits(orders: &mut Orders) {
-    let mut tx: Sender<u64> = Options::key(orders.next()).capacity(4).open().expect("open");
+fn sends_and_waits(args: &mut Args) {
+    let mut tx: Sender<u64> = Options::key(args.next()).capacity(4).open().expect("open");
     tx.send_batch(&[1, 2]).expect("send");
-    say("sent");
-    hear();
+    print_line("sent");
+    read_line();
 }
 
 /// The table contains a member that died. That no other process has it attached is detected between
@@ -96,7 +96,7 @@ fn a_member_joins_while_the_set_is_removed() {
 /// set is removed at that moment, and the next sender takes the channel over: then the first one
 /// must not continue.
 #[work]
-fn joins_while_the_set_goes(_: &mut Orders) {
+fn joins_while_the_set_goes(_: &mut Args) {
     let key = Key::new();
     deserted_without_a_set(&key);
     drop(key.options().attach::<Receiver<u64>>().expect("attach"));

@@ -8,7 +8,7 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Fault, Options, RecvError, SendError, mpmc};
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{Segment, at};
-use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{ipc_namespace, raw_ipc, test, work};
 
 /// The flag that a member of this side is parked.
@@ -29,7 +29,7 @@ fn a_larger_set_with_the_identifier_does_not_overflow() {
 /// In another IPC namespace, identifiers start again: the set there has the maximum number of
 /// semaphores.
 #[work]
-fn look_at_a_larger_one(_: &mut Orders) {
+fn look_at_a_larger_one(_: &mut Args) {
     if !ipc_namespace::enter() {
         println!("NOT CHECKED: this kernel does not allow an IPC namespace");
         return;
@@ -47,13 +47,13 @@ fn look_at_a_larger_one(_: &mut Orders) {
 }
 
 #[work]
-fn come_round(orders: &mut Orders) {
+fn come_round(args: &mut Args) {
     // Other programs would have too many sets.
     if !ipc_namespace::enter() {
         println!("NOT CHECKED: this kernel does not allow an IPC namespace");
         return;
     }
-    let name: String = orders.next();
+    let name: String = args.next();
     let mut tx: Sender<u64> = Options::named(&name).open().expect("open");
     let rx: Receiver<u64> = Options::named(&name).attach().expect("attach");
     tx.send(&1).expect("send");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Address, Error, Lifetime, Options, RecvError};
 use sysvring_support::name::{Name, is_gone};
-use sysvring_support::worker::{Orders, Worker, end_with_parent, hear, say};
+use sysvring_support::worker::{Args, Worker, end_with_parent, print_line, read_line};
 use sysvring_support::{test, work};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -24,16 +24,16 @@ fn become_nobody() {
 
 /// The channels of one name of the user `nobody` and of root.
 #[work]
-fn send_as_nobody(orders: &mut Orders) {
+fn send_as_nobody(args: &mut Args) {
     become_nobody();
-    let name: String = orders.next();
+    let name: String = args.next();
     let mut own: Sender<u64> =
         Options::named(&name).lifetime(Lifetime::LastMember).open().expect("open");
     own.send(&1).expect("send");
     let closed = Options::named(&name).owner(0).attach::<Sender<u64>>();
     assert!(matches!(closed, Err(Error::PermissionDenied { .. })), "{closed:?}");
-    say("own");
-    hear();
+    print_line("own");
+    read_line();
     let mut roots: Sender<u64> = Options::named(&name).owner(0).attach().expect("attach");
     roots.send(&2).expect("send");
 }
@@ -54,22 +54,21 @@ fn users_have_channels_of_their_own() {
     drop(rx);
     sysvring::remove(name.as_str()).expect("removed");
     let mut rx: Receiver<u64> = name.options().mode(0o666).create().expect("create");
-    nobody.tell("it is open").expect("tell");
+    nobody.write_line("it is open").expect("tell");
     assert_eq!(rx.recv(), Ok(2));
     nobody.finish();
 }
 
 /// Joins root's channel, becomes its last member, and lives on.
 #[work]
-fn be_the_last_as_nobody(orders: &mut Orders) {
+fn be_the_last_as_nobody(args: &mut Args) {
     become_nobody();
-    let tx: Sender<u64> =
-        Options::named(orders.next::<String>()).owner(0).attach().expect("attach");
-    say("here");
-    hear();
+    let tx: Sender<u64> = Options::named(args.next::<String>()).owner(0).attach().expect("attach");
+    print_line("here");
+    read_line();
     let closed = tx.close();
-    say(format!("{closed:?}"));
-    hear();
+    print_line(format!("{closed:?}"));
+    read_line();
 }
 
 #[test(root)]
@@ -80,8 +79,8 @@ fn a_last_member_that_may_not_remove() {
     let mut nobody = Worker::start(&[&"users::be_the_last_as_nobody", &name]).expect("start");
     nobody.expect("here");
     drop(rx);
-    nobody.tell("leave").expect("tell");
-    let closed = nobody.hear().expect("the result");
+    nobody.write_line("leave").expect("tell");
+    let closed = nobody.read_line().expect("the result");
     assert!(closed.starts_with("Err("), "close reports that the channel is gone: {closed}");
     // It holds nothing that would block others.
     let start = Instant::now();
@@ -89,6 +88,6 @@ fn a_last_member_that_may_not_remove() {
     assert!(start.elapsed() < Duration::from_secs(1));
     rx.close().expect("closed, and removed");
     assert!(is_gone(name.as_str()));
-    nobody.tell("end").expect("tell");
+    nobody.write_line("end").expect("tell");
     nobody.finish();
 }

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, Peer, RecvError, SendError, Wait};
-use sysvring_support::board::{board, now_ns, until, until_at_least};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{WAKE_RECEIVERS, WAKE_SENDERS};
-use sysvring_support::witness::Watch;
-use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::scheduler_noise::Watch;
+use sysvring_support::shared_counters::{now_ns, shared_counters, until, until_at_least};
+use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{raw_ipc, test, work};
 
 const SOON: Duration = Duration::from_millis(50);
@@ -21,18 +21,18 @@ const SLICE: Duration = Duration::from_millis(150);
 
 /// Is the other side until told to leave.
 #[work]
-fn sit(orders: &mut Orders) {
-    let (name, side): (String, String) = (orders.next(), orders.next());
+fn sit(args: &mut Args) {
+    let (name, side): (String, String) = (args.next(), args.next());
     match side.as_str() {
         "sender" => {
             let _tx: Sender<u64> = Options::named(name).open().expect("open");
-            say("here");
-            hear();
+            print_line("here");
+            read_line();
         }
         _ => {
             let _rx: Receiver<u64> = Options::named(name).open().expect("open");
-            say("here");
-            hear();
+            print_line("here");
+            read_line();
         }
     }
 }
@@ -129,13 +129,13 @@ fn a_restarted_peer_is_waited_for() {
         };
         let watch = Watch::start(&[]);
         rx.wait_for_peer(LONG).expect("another sender");
-        let (told, excuse) = (now_ns(), watch.excuse());
+        let (told, allowance) = (now_ns(), watch.allowance());
         met.send(()).expect("the thread waits");
         assert_eq!(rx.recv(), Err(RecvError::Disconnected), "it was killed again");
         let (pid, here) = starter.join().expect("started and killed");
         assert_eq!(rx.peer(), Ok(Peer::Died { pid }));
         let late = Duration::from_nanos(told.saturating_sub(here));
-        assert!(late < SLICE + excuse, "told after {late:?}");
+        assert!(late < SLICE + allowance, "told after {late:?}");
     }
 }
 
@@ -159,7 +159,7 @@ fn a_stopped_peer_is_not_dead() {
     let member = stat.members.iter().find(|m| m.pid == pid).expect("its line");
     assert!(member.alive && !member.left);
     sender.signal(libc::SIGCONT);
-    sender.tell("leave").expect("tell");
+    sender.write_line("leave").expect("tell");
     assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Disconnected));
     assert_eq!(rx.peer(), Ok(Peer::Left));
     sender.finish();
@@ -173,8 +173,8 @@ fn a_killed_parked_waiter_consumes_no_wake_up() {
 /// A receiver is killed while it is parked, or when it is being woken; the next one parks and is
 /// woken all the same.
 #[work]
-fn sleep_and_die(orders: &mut Orders) {
-    let name: String = orders.next();
+fn sleep_and_die(args: &mut Args) {
+    let name: String = args.next();
     let mut tx: Sender<u64> = Options::named(&name).open().expect("open");
     let set = tx.stat().expect("stat").set.expect("a set").id;
     let sleep = |for_ever: bool| {
@@ -220,8 +220,8 @@ fn posts_of_deaths_do_not_accumulate_without_a_parked_waiter() {
 /// Three thousand deaths post to a member that is not parked. The semaphore starts near the
 /// kernel's limit of 32,767, so that these posts reach it.
 #[work]
-fn die_in_crowds(orders: &mut Orders) {
-    let name: String = orders.next();
+fn die_in_crowds(args: &mut Args) {
+    let name: String = args.next();
     let set = sysvring::stat(&*name).expect("stat").set.expect("a set").id;
     raw_ipc::add(set, WAKE_RECEIVERS, 30_000);
     for n in 0..3_000 {
@@ -259,17 +259,20 @@ fn told_at_once(side: &str) {
     let [p50, p99, unexcused] = worker.figures().expect("three figures");
     println!("a blocked {side} is told of a death after {p50:.0} us (p50), {p99:.0} us (p99)");
     assert!(p50 < 1_000.0, "p50 is {p50} us");
-    assert!(unexcused < 50_000.0, "p99 is {p99} us, of which the host does not excuse {unexcused}");
+    assert!(
+        unexcused < 50_000.0,
+        "p99 is {p99} us, of which the host does not allowance {unexcused}"
+    );
     worker.finish();
 }
 
 /// Blocks while victims at the other side are killed; reports how long it took until the call
 /// returned, and how much of that the host does not excuse.
 #[work]
-fn tell_of_deaths(orders: &mut Orders) {
+fn tell_of_deaths(args: &mut Args) {
     const KILLS: u64 = 200;
-    let (name, side): (String, String) = (orders.next(), orders.next());
-    let [here, told, told_at] = board::<3>();
+    let (name, side): (String, String) = (args.next(), args.next());
+    let [here, told, told_at] = shared_counters::<3>();
     let options = || Options::named(&name).capacity(1);
     let sender_blocks = side == "sender";
     let note = || {
@@ -320,10 +323,10 @@ fn tell_of_deaths(orders: &mut Orders) {
         until_at_least(told, n);
         let took = (told_at.load(Acquire) - killed_at) as f64 / 1e3;
         micros.push(took);
-        unexcused.push(took - watch.excuse().as_secs_f64() * 1e6);
+        unexcused.push(took - watch.allowance().as_secs_f64() * 1e6);
     }
     micros.sort_by(f64::total_cmp);
     unexcused.sort_by(f64::total_cmp);
     let at = |percent: usize| micros.len() * percent / 100;
-    say(format!("{} {} {}", micros[at(50)], micros[at(99)], unexcused[at(99)]));
+    print_line(format!("{} {} {}", micros[at(50)], micros[at(99)], unexcused[at(99)]));
 }

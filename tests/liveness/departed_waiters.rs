@@ -4,11 +4,11 @@
 use std::sync::atomic::Ordering::{Acquire, Release};
 
 use sysvring::{Options, Wait, mpmc};
-use sysvring_support::board::{board, until, until_at_least};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{WAKE_RECEIVERS, WAKE_SENDERS};
-use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::shared_counters::{shared_counters, until, until_at_least};
+use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{raw_ipc, test, work};
 
 const BURST: u64 = 64;
@@ -83,8 +83,8 @@ fn kill_asleep(set: i32, wake: usize, body: impl FnOnce()) {
 
 /// One receiver is parked; 64 messages are sent at once.
 #[work]
-fn burst(orders: &mut Orders) {
-    let (name, what): (String, String) = (orders.next(), orders.next());
+fn burst(args: &mut Args) {
+    let (name, what): (String, String) = (args.next(), args.next());
     let options = || Options::named(&name).capacity(128).max_members(64).wait(Wait::Park);
     let tx: mpmc::Sender<u64> = options().open().expect("open");
     let set = tx.stat().expect("stat").set.expect("a set").id;
@@ -110,7 +110,7 @@ fn burst(orders: &mut Orders) {
             }
         }
         "senders killed" => {
-            let [here] = board::<1>();
+            let [here] = shared_counters::<1>();
             for n in 0..DEATHS {
                 until(all_quiet);
                 let mut victim = Fork::start(|| {
@@ -133,11 +133,11 @@ fn burst(orders: &mut Orders) {
 
 /// One sender is parked at a full ring; the receiver empties it.
 #[work]
-fn drain(orders: &mut Orders) {
-    let (name, what): (String, String) = (orders.next(), orders.next());
+fn drain(args: &mut Args) {
+    let (name, what): (String, String) = (args.next(), args.next());
     let options =
         || Options::named(&name).capacity(BURST as usize).max_members(64).wait(Wait::Park);
-    let [asked, sent] = board::<2>();
+    let [asked, sent] = shared_counters::<2>();
     let rx: mpmc::Receiver<u64> = options().open().expect("open");
     let tx: mpmc::Sender<u64> = options().open().expect("open");
     let set = rx.stat().expect("stat").set.expect("a set").id;

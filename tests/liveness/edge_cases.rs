@@ -6,11 +6,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use sysvring::{Error, Fault, Options, Peer, RecvError, SendError, mpmc, spsc};
-use sysvring_support::board::{board, until, until_at_least};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
-use sysvring_support::worker::{Orders, Worker, hear, say};
-use sysvring_support::{inject, raw_ipc, test, work};
+use sysvring_support::shared_counters::{shared_counters, until, until_at_least};
+use sysvring_support::worker::{Args, Worker, print_line, read_line};
+use sysvring_support::{raw_ipc, seccomp_errno, test, work};
 
 const SOON: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(20);
@@ -23,14 +23,14 @@ fn exec_into_sitting() -> ! {
 
 /// What a process does after such an `exec`.
 #[work]
-fn sit_still(_: &mut Orders) {
-    say("other");
-    hear();
+fn sit_still(_: &mut Args) {
+    print_line("other");
+    read_line();
 }
 
 #[work]
-fn sit_and_exec(orders: &mut Orders) {
-    let mut tx: spsc::Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
+fn sit_and_exec(args: &mut Args) {
+    let mut tx: spsc::Sender<u64> = Options::named(args.next::<String>()).open().expect("open");
     tx.send(&1).expect("send");
     exec_into_sitting();
 }
@@ -57,8 +57,8 @@ fn exec_keeps_a_seat() {
 }
 
 #[work]
-fn claim_and_exec(orders: &mut Orders) {
-    let tx: mpmc::Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
+fn claim_and_exec(args: &mut Args) {
+    let tx: mpmc::Sender<u64> = Options::named(args.next::<String>()).open().expect("open");
     let _loan = tx.loan().expect("a slot");
     exec_into_sitting();
 }
@@ -82,8 +82,8 @@ fn exec_keeps_a_claim() {
 }
 
 #[work]
-fn change_the_namespace(orders: &mut Orders) {
-    let (name, flavor): (String, String) = (orders.next(), orders.next());
+fn change_the_namespace(args: &mut Args) {
+    let (name, flavor): (String, String) = (args.next(), args.next());
     // SAFETY: a number.
     let leave = || assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWIPC) }, 0, "as root");
     let lost = Fault::LivenessLost;
@@ -91,8 +91,8 @@ fn change_the_namespace(orders: &mut Orders) {
         let mut tx: spsc::Sender<u64> = Options::named(name).open().expect("open");
         tx.send(&1).expect("send");
         leave();
-        say("lost");
-        hear();
+        print_line("lost");
+        read_line();
         assert_eq!(tx.send(&9), Err(SendError::Fault(lost)));
         assert_eq!(tx.try_send(&9), Err(SendError::Fault(lost)));
         assert!(matches!(tx.close(), Err(Error::Fault(Fault::LivenessLost))));
@@ -100,8 +100,8 @@ fn change_the_namespace(orders: &mut Orders) {
         let rx: mpmc::Receiver<u64> = Options::named(name).open().expect("open");
         let guard = rx.recv_ref().expect("a message");
         leave();
-        say("lost");
-        hear();
+        print_line("lost");
+        read_line();
         drop(guard);
         let lost = RecvError::Fault(lost);
         assert_eq!((rx.recv(), rx.try_recv()), (Err(lost), Err(lost)));
@@ -121,7 +121,7 @@ fn entering_another_ipc_namespace_is_reported() {
     let mut other = start(&name, "spsc");
     assert_eq!(rx.peer(), Ok(Peer::Died { pid: other.pid() as u32 }));
     let mut tx: spsc::Sender<u64> = name.options().attach().expect("its seat is free");
-    other.tell("go on").expect("tell");
+    other.write_line("go on").expect("tell");
     other.finish();
     assert_eq!(rx.recv(), Ok(1));
     tx.send(&2).expect("send");
@@ -134,7 +134,7 @@ fn entering_another_ipc_namespace_is_reported() {
     let mut other = start(&name, "mpmc");
     let guard = rx.recv_ref_timeout(LONG).expect("the message again");
     assert_eq!(guard.delivery_count(), 2);
-    other.tell("go on").expect("tell");
+    other.write_line("go on").expect("tell");
     other.finish();
     drop(guard);
     assert_eq!(tx.len(), 0);
@@ -142,9 +142,9 @@ fn entering_another_ipc_namespace_is_reported() {
 
 /// A child whose main thread ends at once, while another thread has a handle and sends.
 #[work]
-fn end_the_main_thread(orders: &mut Orders) {
-    let name: String = orders.next();
-    let [sent] = board::<1>();
+fn end_the_main_thread(args: &mut Args) {
+    let name: String = args.next();
+    let [sent] = shared_counters::<1>();
     let mut rx: spsc::Receiver<u64> = Options::named(&name).open().expect("open");
     let many = format!("{name}-many");
     let other_rx: mpmc::Receiver<u64> = Options::named(&many).open().expect("open");
@@ -192,8 +192,8 @@ fn a_process_without_its_main_thread_is_alive() {
 
 /// A child calls an inherited handle of an MPMC channel, and ends.
 #[work]
-fn inherit(orders: &mut Orders) {
-    let name: String = orders.next();
+fn inherit(args: &mut Args) {
+    let name: String = args.next();
     let tx: mpmc::Sender<u64> = Options::named(&name).capacity(8).open().expect("open");
     let rx: mpmc::Receiver<u64> = Options::named(&name).attach().expect("attach");
     tx.send_batch(&[1, 2]).expect("room");
@@ -239,10 +239,10 @@ fn a_forked_child_is_not_a_member_of_an_mpmc_channel() {
 
 /// Members in a child PID namespace.
 #[work]
-fn nest(orders: &mut Orders) {
-    let name: String = orders.next();
+fn nest(args: &mut Args) {
+    let name: String = args.next();
     let many = format!("{name}-many");
-    let [here] = board::<1>();
+    let [here] = shared_counters::<1>();
     let mut rx: spsc::Receiver<u64> = Options::named(&name).open().expect("open");
     let tx: mpmc::Sender<u64> = Options::named(&many).open().expect("open");
     let many_rx: mpmc::Receiver<u64> = Options::named(&many).attach().expect("attach");
@@ -287,10 +287,10 @@ fn deaths_in_another_pid_namespace_are_detected() {
 
 /// A process whose `unshare` returns this and does nothing. With 0, undo records are not applied.
 #[work]
-fn attach_without_undo(orders: &mut Orders) {
-    let (name, errno): (String, i32) = (orders.next(), orders.next());
+fn attach_without_undo(args: &mut Args) {
+    let (name, errno): (String, i32) = (args.next(), args.next());
     let many = format!("{name}-many");
-    inject::fail(&[libc::SYS_unshare], errno).expect("a filter");
+    seccomp_errno::fail(&[libc::SYS_unshare], errno).expect("a filter");
     for _ in 0..2 {
         let opened = Options::named(&name).open::<spsc::Sender<u64>>();
         let other = Options::named(&many).open::<mpmc::Receiver<u64>>();

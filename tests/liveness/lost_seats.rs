@@ -6,7 +6,7 @@ use std::time::Duration;
 use sysvring::{Error, Fault, Options, Peer, RecvError, SendError, Wait, mpmc, spsc};
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::Key;
-use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{raw_ipc, test, work};
 
 const SOON: Duration = Duration::from_millis(50);
@@ -19,15 +19,15 @@ fn lose_tokens() {
 }
 
 #[work]
-fn lose_a_seat(orders: &mut Orders) {
-    let (name, side): (String, String) = (orders.next(), orders.next());
+fn lose_a_seat(args: &mut Args) {
+    let (name, side): (String, String) = (args.next(), args.next());
     let lost = Fault::LivenessLost;
     if side == "sender" {
         let mut tx: spsc::Sender<u64> = Options::named(name).open().expect("open");
         tx.send(&1).expect("send");
         lose_tokens();
-        say("lost");
-        hear();
+        print_line("lost");
+        read_line();
         // It is told in calls that would wait, from then on for ever.
         assert_eq!(tx.send(&9), Err(SendError::Fault(lost)));
         assert_eq!(tx.peer(), Err(lost));
@@ -36,8 +36,8 @@ fn lose_a_seat(orders: &mut Orders) {
     } else {
         let mut rx: spsc::Receiver<u64> = Options::named(name).open().expect("open");
         lose_tokens();
-        say("lost");
-        hear();
+        print_line("lost");
+        read_line();
         for _ in 0..2 {
             assert_eq!(rx.recv(), Err(RecvError::Fault(lost)));
             assert_eq!(rx.try_recv(), Err(RecvError::Fault(lost)));
@@ -58,7 +58,7 @@ fn a_sender_without_a_seat_is_told() {
     let mut other = start("sender");
     assert_eq!(rx.peer(), Ok(Peer::Died { pid: other.pid() as u32 }));
     let mut tx: spsc::Sender<u64> = name.options().attach().expect("its seat is free");
-    other.tell("go on").expect("tell");
+    other.write_line("go on").expect("tell");
     other.finish();
     // It did not remove anything of its successor.
     assert_eq!(rx.peer(), Ok(Peer::Present { pid: std::process::id() }));
@@ -69,7 +69,7 @@ fn a_sender_without_a_seat_is_told() {
     let mut other = start("receiver");
     assert_eq!(tx.peer(), Ok(Peer::Died { pid: other.pid() as u32 }));
     let mut rx: spsc::Receiver<u64> = name.options().attach().expect("its seat is free");
-    other.tell("go on").expect("tell");
+    other.write_line("go on").expect("tell");
     other.finish();
     tx.send(&3).expect("send");
     assert_eq!(rx.recv(), Ok(3));
@@ -80,15 +80,15 @@ const MANY: u64 = 40;
 
 /// Sends or receives one message, loses its seat, and leaves when others are far ahead.
 #[work]
-fn lose_a_seat_and_leave(orders: &mut Orders) {
-    let (name, side, told): (String, String, bool) = (orders.next(), orders.next(), orders.next());
+fn lose_a_seat_and_leave(args: &mut Args) {
+    let (name, side, told): (String, String, bool) = (args.next(), args.next(), args.next());
     let lost = Fault::LivenessLost;
     if side == "sender" {
         let mut tx: spsc::Sender<u64> = Options::named(name).open().expect("open");
         tx.send(&0).expect("send");
         lose_tokens();
-        say("lost");
-        hear();
+        print_line("lost");
+        read_line();
         if told {
             assert_eq!(tx.flush(SOON), Err(SendError::Fault(lost)));
         }
@@ -96,8 +96,8 @@ fn lose_a_seat_and_leave(orders: &mut Orders) {
         let mut rx: spsc::Receiver<u64> = Options::named(name).open().expect("open");
         assert_eq!(rx.recv(), Ok(0));
         lose_tokens();
-        say("lost");
-        hear();
+        print_line("lost");
+        read_line();
         if told {
             assert_eq!(rx.wait_for_peer(SOON), Err(RecvError::Fault(lost)));
         }
@@ -106,13 +106,13 @@ fn lose_a_seat_and_leave(orders: &mut Orders) {
 
 /// Sends the requested number of messages, and then keeps its seat until it is killed.
 #[work]
-fn send_many_and_sit(orders: &mut Orders) {
-    let mut tx: spsc::Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
-    say("here");
+fn send_many_and_sit(args: &mut Args) {
+    let mut tx: spsc::Sender<u64> = Options::named(args.next::<String>()).open().expect("open");
+    print_line("here");
     (1..=MANY).for_each(|n| tx.send(&n).expect("send"));
     tx.flush(LONG).expect("received");
-    say("sent");
-    hear();
+    print_line("sent");
+    read_line();
 }
 
 /// The later positions of its side belong to its successors.
@@ -122,14 +122,14 @@ fn a_member_that_lost_its_seat_leaves_without_a_trace() {
         let name = Name::new();
         let mut rx: spsc::Receiver<u64> = name.options().capacity(4).open().expect("open");
         let lose = |side: &str| {
-            let orders: [&dyn ToString; 4] =
+            let args: [&dyn ToString; 4] =
                 [&"lost_seats::lose_a_seat_and_leave", &name, &side, &told];
-            let mut other = Worker::start(&orders).expect("start");
+            let mut other = Worker::start(&args).expect("start");
             other.expect("lost");
             other
         };
         let leave = |mut other: Worker| {
-            other.tell("go on").expect("tell");
+            other.write_line("go on").expect("tell");
             other.finish();
         };
         let other = lose("sender");
@@ -162,8 +162,8 @@ fn a_member_that_lost_its_seat_leaves_without_a_trace() {
 
 /// Takes another seat when a handle reports that it lost its own, and only then drops that handle.
 #[work]
-fn come_again(orders: &mut Orders) {
-    let name: String = orders.next();
+fn come_again(args: &mut Args) {
+    let name: String = args.next();
     let many = format!("{name}-many");
     let options = || Options::named(&name);
     let mut tx: spsc::Sender<u64> = options().capacity(4).open().expect("open");
@@ -208,13 +208,13 @@ fn a_member_that_joins_again_keeps_the_new_seat() {
 }
 
 #[work]
-fn lose_a_claim(orders: &mut Orders) {
-    let tx: mpmc::Sender<u64> = Options::named(orders.next::<String>()).open().expect("open");
+fn lose_a_claim(args: &mut Args) {
+    let tx: mpmc::Sender<u64> = Options::named(args.next::<String>()).open().expect("open");
     let mut loan = tx.loan().expect("a slot");
     *loan = 666;
     lose_tokens();
-    say("lost");
-    hear();
+    print_line("lost");
+    read_line();
     let lost = SendError::Fault(Fault::LivenessLost);
     assert_eq!(loan.commit(), Err(lost));
     assert_eq!(tx.send(&666), Err(lost));
@@ -222,13 +222,13 @@ fn lose_a_claim(orders: &mut Orders) {
 }
 
 #[work]
-fn lose_a_guard(orders: &mut Orders) {
-    let rx: mpmc::Receiver<u64> = Options::named(orders.next::<String>()).open().expect("open");
+fn lose_a_guard(args: &mut Args) {
+    let rx: mpmc::Receiver<u64> = Options::named(args.next::<String>()).open().expect("open");
     let guard = rx.recv_ref().expect("a message");
     assert_eq!((*guard, guard.delivery_count()), (1, 1));
     lose_tokens();
-    say("lost");
-    hear();
+    print_line("lost");
+    read_line();
     drop(guard);
     let lost = RecvError::Fault(Fault::LivenessLost);
     assert_eq!((rx.recv(), rx.try_recv()), (Err(lost), Err(lost)));
@@ -250,7 +250,7 @@ fn an_mpmc_channel_recovers_from_a_member_that_lost_its_seat() {
     let pid = other.pid() as u32;
     assert!(tx.deaths().expect("the dead").iter().any(|death| death.pid == pid));
     assert_eq!(rx.recv_timeout(LONG), Ok(1));
-    other.tell("go on").expect("tell");
+    other.write_line("go on").expect("tell");
     other.finish();
     // Its unacknowledged message is delivered to another receiver, and its own acknowledgement has
     // no effect.
@@ -258,7 +258,7 @@ fn an_mpmc_channel_recovers_from_a_member_that_lost_its_seat() {
     let mut other = start("lose_a_guard");
     let guard = rx.recv_ref_timeout(LONG).expect("the message again");
     assert_eq!((*guard, guard.delivery_count()), (1, 2));
-    other.tell("go on").expect("tell");
+    other.write_line("go on").expect("tell");
     other.finish();
     assert_eq!(tx.len(), 1, "still ours");
     drop(guard);

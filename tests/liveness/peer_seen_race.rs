@@ -6,8 +6,8 @@ use std::time::Duration;
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{RecvError, SendError};
 use sysvring_support::name::Name;
-use sysvring_support::step::{Stepper, Stop, mark};
-use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::single_step::{Stepper, Stop, mark};
+use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{test, work};
 
 /// The maximum time of a call that does not wait, on a busy host.
@@ -53,7 +53,7 @@ fn meet_at_every_call(round: impl FnMut(u32) -> Option<bool>) {
 
 /// A sender sees a receiver that is joining.
 #[work]
-fn meet_receiver(_: &mut Orders) {
+fn meet_receiver(_: &mut Args) {
     meet_at_every_call(|n| {
         let name = Name::new();
         let mut tx: Sender<u64> = name.options().open().expect("open");
@@ -70,7 +70,7 @@ fn meet_receiver(_: &mut Orders) {
 
 /// A receiver sees a sender that is joining.
 #[work]
-fn meet_sender(_: &mut Orders) {
+fn meet_sender(_: &mut Args) {
     meet_at_every_call(|n| {
         let name = Name::new();
         let mut rx: Receiver<u64> = name.options().capacity(1).open().expect("open");

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, Peer, RecvError, SendError, Wait};
-use sysvring_support::board::{board, now_ns, until_at_least};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::rng::Rng;
-use sysvring_support::witness::Watch;
-use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::scheduler_noise::Watch;
+use sysvring_support::shared_counters::{now_ns, shared_counters, until_at_least};
+use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{test, work};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -82,10 +82,9 @@ fn killed_senders_leave_no_gap() {
 
 /// One receiver, and senders that are killed one after the other.
 #[work]
-fn kill_senders(orders: &mut Orders) {
-    let (name, capacity, kills): (String, usize, u64) =
-        (orders.next(), orders.next(), orders.next());
-    let [sent] = board::<1>();
+fn kill_senders(args: &mut Args) {
+    let (name, capacity, kills): (String, usize, u64) = (args.next(), args.next(), args.next());
+    let [sent] = shared_counters::<1>();
     let mut rng = Rng::new();
     let mut rx = receiver(&name, capacity);
     let mut killed = 0;
@@ -180,10 +179,9 @@ fn receive_on(rx: &mut Receiver<Wide>, seen: &AtomicU64, way: u64, rng: &mut Rng
 
 /// One sender, and receivers that are killed one after the other.
 #[work]
-fn kill_receivers(orders: &mut Orders) {
-    let (name, capacity, kills): (String, usize, u64) =
-        (orders.next(), orders.next(), orders.next());
-    let [seen] = board::<1>();
+fn kill_receivers(args: &mut Args) {
+    let (name, capacity, kills): (String, usize, u64) = (args.next(), args.next(), args.next());
+    let [seen] = shared_counters::<1>();
     let mut rng = Rng::new();
     let mut tx = sender(&name, capacity);
     let mut killed = 0;
@@ -233,10 +231,9 @@ fn both_sides_are_killed_in_turn() {
 
 /// All members of this channel are killed soon.
 #[work]
-fn kill_both(orders: &mut Orders) {
-    let (name, capacity, kills): (String, usize, u64) =
-        (orders.next(), orders.next(), orders.next());
-    let [sent, seen] = board::<2>();
+fn kill_both(args: &mut Args) {
+    let (name, capacity, kills): (String, usize, u64) = (args.next(), args.next(), args.next());
+    let [sent, seen] = shared_counters::<2>();
     let start_sender = || {
         Fork::start(|| {
             let mut tx = sender(&name, capacity);

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, Wait};
-use sysvring_support::board::{board, now_ns, until};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::WAKE_RECEIVERS;
-use sysvring_support::witness::Watch;
-use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::scheduler_noise::Watch;
+use sysvring_support::shared_counters::{now_ns, shared_counters, until};
+use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{raw_ipc, test, work};
 
 /// Longer than any wake-up, and shorter than the interval at which a parked waiter polls.
@@ -38,14 +38,14 @@ fn a_stopped_waiter_keeps_its_deadline() {
 /// A parked waiter is stopped and continued several times. Then a message is sent, or its deadline
 /// passes, while it is stopped.
 #[work]
-fn stop_waiters(orders: &mut Orders) {
-    let (name, timeout): (String, u64) = (orders.next(), orders.next());
-    let (mut timeout, rounds) = (Duration::from_millis(timeout), orders.next::<u64>());
+fn stop_waiters(args: &mut Args) {
+    let (name, timeout): (String, u64) = (args.next(), args.next());
+    let (mut timeout, rounds) = (Duration::from_millis(timeout), args.next::<u64>());
     let mut tx: Sender<u64> = Options::named(&name).open().expect("open");
     let set = tx.stat().expect("stat").set.expect("a set").id;
     let mut round = 1;
     while round <= rounds {
-        let [came_back, got] = board::<2>();
+        let [came_back, got] = shared_counters::<2>();
         let started = now_ns();
         let receiver = Fork::start(|| receive_once(&name, timeout, came_back, got));
         let is_back = || came_back.load(Acquire) != 0;

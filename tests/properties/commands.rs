@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use sysvring_support::commands::here::Here;
 use sysvring_support::commands::processes::{self, Processes};
 use sysvring_support::commands::{Flavor, Op, Rules, run};
-use sysvring_support::worker::Orders;
+use sysvring_support::worker::Args;
 use sysvring_support::{test, work};
 
 use crate::for_all;
@@ -13,8 +13,8 @@ use crate::for_all;
 const WORK: &str = "commands::member";
 
 #[work]
-fn member(orders: &mut Orders) {
-    processes::member(orders);
+fn member(args: &mut Args) {
+    processes::member(args);
 }
 
 fn ops(max: usize) -> impl Strategy<Value = Vec<Op>> {

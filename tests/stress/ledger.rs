@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 
-use sysvring_support::board::board;
+use sysvring_support::shared_counters::shared_counters;
 
 /// The maximum number of senders, and of receivers.
 pub const SIDE_MAX: usize = 4;
@@ -63,7 +63,7 @@ impl Ledger {
         const N: usize = size_of::<Ledger>() / 8;
         // SAFETY: the memory has the length of a ledger, is aligned to a page and never unmapped;
         // zeros are valid numbers.
-        unsafe { &*board::<N>().as_ptr().cast() }
+        unsafe { &*shared_counters::<N>().as_ptr().cast() }
     }
 
     /// Marks a message as received. Returns whether it was marked before.

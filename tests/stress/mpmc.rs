@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::{Duration, Instant};
 
 use sysvring::Redelivery;
-use sysvring_support::board::until;
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{self, WAKE_RECEIVERS, WAKE_SENDERS};
 use sysvring_support::rng::Rng;
-use sysvring_support::worker::{Orders, Worker, say};
+use sysvring_support::shared_counters::until;
+use sysvring_support::worker::{Args, Worker, print_line};
 use sysvring_support::{test, work};
 
 use crate::ledger::{Account, Ledger};
@@ -88,7 +88,7 @@ fn run(senders: usize, receivers: usize, capacity: usize, flaw: Flaw, scale: Sca
     ])
     .expect("start");
     let line: [f64; 11] = loop {
-        let line = worker.hear().expect("a line");
+        let line = worker.read_line().expect("a line");
         match line.strip_prefix("over ") {
             None => println!("{line}"),
             Some(numbers) => {
@@ -198,11 +198,11 @@ impl Crew<'_> {
 }
 
 #[work]
-fn kill_at_random(orders: &mut Orders) {
-    let name: String = orders.next();
-    let [senders, receivers, capacity] = [orders.next(), orders.next(), orders.next()];
-    let flaw = Flaw::ALL[orders.next::<usize>()];
-    let [seconds, kills_asked, messages]: [u64; 3] = [orders.next(), orders.next(), orders.next()];
+fn kill_at_random(args: &mut Args) {
+    let name: String = args.next();
+    let [senders, receivers, capacity] = [args.next(), args.next(), args.next()];
+    let flaw = Flaw::ALL[args.next::<usize>()];
+    let [seconds, kills_asked, messages]: [u64; 3] = [args.next(), args.next(), args.next()];
     // SAFETY: takes a number only. The suite has a watchdog of its own, for runs of any length.
     unsafe { libc::alarm(0) };
     let ledger = Ledger::new();
@@ -247,7 +247,7 @@ fn kill_at_random(orders: &mut Orders) {
         if reported.elapsed() > Duration::from_secs(30) {
             reported = Instant::now();
             let (kills, seconds) = (crew.kills, elapsed.as_secs());
-            say(format!("{seconds} s: {kills} kills, {stops} stops, {received} messages"));
+            print_line(format!("{seconds} s: {kills} kills, {stops} stops, {received} messages"));
         }
         crew.rng.pause(22);
         let all = crew.members.len() as u64;
@@ -296,8 +296,8 @@ fn kill_at_random(orders: &mut Orders) {
     // No process is stopped for as long as a parked waiter's slice plus its grace period.
     assert_eq!(stat.overslept, 0, "waiters found work that they were not woken for");
     let Account { sent, doubtful, .. } = total;
-    say(format!("{sent} certainly sent, {doubtful} begun by senders that died"));
-    say(format!(
+    print_line(format!("{sent} certainly sent, {doubtful} begun by senders that died"));
+    print_line(format!(
         "over {seconds} {} {stops} {} {} {} {} {} {} {} {}",
         crew.kills,
         ledger.sum(|line| &line.fresh),

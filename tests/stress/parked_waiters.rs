@@ -13,12 +13,12 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
 use sysvring::{Options, Redelivery, Wait, mpmc};
-use sysvring_support::board::{board, now_ns};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::rng::Rng;
-use sysvring_support::witness::Watch;
-use sysvring_support::worker::{Orders, Worker, say};
+use sysvring_support::scheduler_noise::Watch;
+use sysvring_support::shared_counters::{now_ns, shared_counters};
+use sysvring_support::worker::{Args, Worker, print_line};
 use sysvring_support::{raw_ipc, test, work};
 
 use crate::scale::scale;
@@ -99,14 +99,14 @@ struct Notes {
 }
 
 #[work]
-fn park_and_wake(orders: &mut Orders) {
-    let name: String = orders.next();
+fn park_and_wake(args: &mut Args) {
+    let name: String = args.next();
     let [capacity, seats, senders, receivers, threads]: [usize; 5] =
-        std::array::from_fn(|_| orders.next());
-    let seconds: u64 = orders.next();
+        std::array::from_fn(|_| args.next());
+    let seconds: u64 = args.next();
     // SAFETY: takes a number only. The suite has a watchdog of its own, for any number of seconds.
     unsafe { libc::alarm(0) };
-    let [over, sent, received, late, latest] = board::<5>();
+    let [over, sent, received, late, latest] = shared_counters::<5>();
     let notes = Notes { over, sent, received, late, latest };
     let options = || {
         let options = Options::named(&name).capacity(capacity).max_members(seats).wait(Wait::Park);
@@ -148,7 +148,9 @@ fn park_and_wake(orders: &mut Orders) {
     let latest = latest.load(Acquire) as f64 / 1e6;
     let [ready, free] = [ready.missed, free.missed];
     let overslept = stat.overslept;
-    say(format!("{kills} {sent} {received} {sleeps} {late} {latest} {ready} {free} {overslept}"));
+    print_line(format!(
+        "{kills} {sent} {received} {sleeps} {late} {latest} {ready} {free} {overslept}"
+    ));
 }
 
 /// Counts the times that there is work for a parked thread and no thread makes progress.

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, RecvError};
-use sysvring_support::board::{board, until};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::rng::Rng;
-use sysvring_support::worker::{Orders, Worker, say};
+use sysvring_support::shared_counters::{shared_counters, until};
+use sysvring_support::worker::{Args, Worker, print_line};
 use sysvring_support::{test, work};
 
 /// The duration of the run, and the minimum results.
@@ -55,10 +55,10 @@ struct Shared {
 }
 
 #[work]
-fn kill_at_random(orders: &mut Orders) {
-    let name: String = orders.next();
+fn kill_at_random(args: &mut Args) {
+    let name: String = args.next();
     // SAFETY: five numbers, shared with the children and never unmapped.
-    let shared: &Shared = unsafe { &*board::<5>().as_ptr().cast() };
+    let shared: &Shared = unsafe { &*shared_counters::<5>().as_ptr().cast() };
     let options = || Options::named(&*name).capacity(32);
     let send = || Fork::start(|| send_on(options(), shared));
     let receive = || Fork::start(|| receive_on(options(), shared));
@@ -102,7 +102,7 @@ fn kill_at_random(orders: &mut Orders) {
     until(|| sysvring::stat(&*name).expect("stat").depth == 0);
     let overslept = sysvring::stat(&*name).expect("stat").overslept;
     assert_eq!(overslept, 0, "waiters found work that they were not woken for");
-    say(format!("{kills} {received} {}", shared.again.load(Acquire)));
+    print_line(format!("{kills} {received} {}", shared.again.load(Acquire)));
 }
 
 /// Checks that a successor starts where its predecessor's report ends, or one position further if

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sysvring_support::witness::Watch;
+use sysvring_support::scheduler_noise::Watch;
 
 /// The maximum time without a message while there is work.
 pub const STUCK: Duration = Duration::from_millis(250);
@@ -76,13 +76,13 @@ impl Stall {
             self.suspicion.get_or_insert_with(&state);
         }
         if stall > STUCK && (progress || stall > DEAD) {
-            let excuse = self.watch.excuse();
-            if stall > STUCK + excuse {
+            let allowance = self.watch.allowance();
+            if stall > STUCK + allowance {
                 self.stuck += 1;
                 let (kills, before) = (kills - self.began_with, self.suspicion.as_deref());
                 println!(
                     "nothing was received for {stall:?} and {kills} kills before message \
-                     {received}, excused {excuse:?}; then {}, now {}",
+                     {received}, excused {allowance:?}; then {}, now {}",
                     before.unwrap_or("unknown"),
                     state(),
                 );

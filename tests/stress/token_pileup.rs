@@ -5,14 +5,14 @@ use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 use sysvring::{Error, Lifetime, Options, mpmc, spsc};
-use sysvring_support::board::now_ns;
 use sysvring_support::fork::Fork;
 use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender, Mpmc, Spsc};
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{self, Object, WAKE_RECEIVERS, WAKE_SENDERS};
 use sysvring_support::rng::Rng;
-use sysvring_support::witness::Watch;
-use sysvring_support::worker::{Orders, Worker, say};
+use sysvring_support::scheduler_noise::Watch;
+use sysvring_support::shared_counters::now_ns;
+use sysvring_support::worker::{Args, Worker, print_line};
 use sysvring_support::{test, work};
 
 use crate::scale::scale;
@@ -45,7 +45,7 @@ fn deaths_without_parked_waiters() {
     assert!(trims >= 2.0, "neither channel reached the limit");
     // After all these deaths, a parked waiter is woken at once.
     let watch = Watch::start(&[worker.pid() as u32]);
-    worker.tell("send").expect("tell");
+    worker.write_line("send").expect("tell");
     // Without a sender, receiving would end with `Disconnected`.
     rx.wait_for_peer(SOON).expect("a sender");
     mpmc_rx.wait_for_peer(SOON).expect("a sender");
@@ -64,9 +64,9 @@ fn attach_and_die<F: AnyFlavor>(name: &str) {
 
 /// Causes half of the deaths in each channel, one after the other.
 #[work]
-fn die(orders: &mut Orders) {
-    let (name, mpmc_name): (String, String) = (orders.next(), orders.next());
-    let deaths: u64 = orders.next();
+fn die(args: &mut Args) {
+    let (name, mpmc_name): (String, String) = (args.next(), args.next());
+    let deaths: u64 = args.next();
     // SAFETY: takes a number only. The suite has a watchdog of its own, for any number of deaths.
     unsafe { libc::alarm(0) };
     let sets = [&name, &mpmc_name]
@@ -90,8 +90,8 @@ fn die(orders: &mut Orders) {
         }
     }
     assert!(highest <= LIMIT);
-    say(format!("{highest} {trims}"));
-    sysvring_support::worker::hear();
+    print_line(format!("{highest} {trims}"));
+    sysvring_support::worker::read_line();
     let mut tx: spsc::Sender<u64> = Options::named(&name).attach().expect("attach");
     let mpmc_tx: mpmc::Sender<u64> = Options::named(&mpmc_name).attach().expect("attach");
     for _ in 0..2 {
@@ -180,8 +180,8 @@ impl Lifetimes {
 type Parts = (fn(Options, bool), fn(), fn(&dyn Fn() -> Options));
 
 #[work]
-fn make_and_die(orders: &mut Orders) {
-    let (name, cycles): (String, u64) = (orders.next(), orders.next());
+fn make_and_die(args: &mut Args) {
+    let (name, cycles): (String, u64) = (args.next(), args.next());
     // SAFETY: takes a number only. The suite has a watchdog of its own, for any number of cycles.
     unsafe { libc::alarm(0) };
     let (mut rng, mut lifetimes) = (Rng::new(), Lifetimes(400_000));
@@ -237,5 +237,5 @@ fn make_and_die(orders: &mut Orders) {
             sysvring::reap().expect("reap");
         }
     }
-    say(format!("{whole} {parts} {left}"));
+    print_line(format!("{whole} {parts} {left}"));
 }

@@ -7,12 +7,12 @@ use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use sysvring::{Fault, Options, RecvError, SendError, Wait, mpmc};
-use sysvring_support::board::{board, now_ns, until, until_at_least};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{Segment, at};
-use sysvring_support::witness::Watch;
-use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::scheduler_noise::Watch;
+use sysvring_support::shared_counters::{now_ns, shared_counters, until, until_at_least};
+use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{raw_ipc, test, work};
 
 use sysvring_support::stopwatch::PROMPT;
@@ -163,10 +163,9 @@ fn end(mut member: Fork, killed: bool, [_, leave]: &[AtomicU64; 2], since: &Atom
 
 /// Six threads of one handle wait; the only member of the other side leaves or dies.
 #[work]
-fn end_for_threads(orders: &mut Orders) {
-    let (name, side, killed): (String, String, bool) =
-        (orders.next(), orders.next(), orders.next());
-    let board = board();
+fn end_for_threads(args: &mut Args) {
+    let (name, side, killed): (String, String, bool) = (args.next(), args.next(), args.next());
+    let board = shared_counters();
     let late = if side == "receivers" {
         let sender = member::<mpmc::Sender<u64>>(&name, board);
         let rx: mpmc::Receiver<u64> = options(&name).open().expect("open");
@@ -184,10 +183,10 @@ fn end_for_threads(orders: &mut Orders) {
 
 /// Two threads in each of three processes wait; the only sender leaves or dies.
 #[work]
-fn end_for_processes(orders: &mut Orders) {
-    let (name, killed): (String, bool) = (orders.next(), orders.next());
-    let (board, late_by): (_, &[AtomicU64; WAITING]) = (board(), board());
-    let [since] = self::board::<1>();
+fn end_for_processes(args: &mut Args) {
+    let (name, killed): (String, bool) = (args.next(), args.next());
+    let (board, late_by): (_, &[AtomicU64; WAITING]) = (shared_counters(), shared_counters());
+    let [since] = self::shared_counters::<1>();
     let sender = member::<mpmc::Sender<u64>>(&name, board);
     let receivers: Vec<Fork> = (0..WAITING / 2)
         .map(|process| {
@@ -217,9 +216,9 @@ fn end_for_processes(orders: &mut Orders) {
 /// The sender is gone, and another receiver has not acknowledged its last message: the stream ends
 /// with that acknowledgement.
 #[work]
-fn drain_behind_senders(orders: &mut Orders) {
-    let (name, killed): (String, bool) = (orders.next(), orders.next());
-    let board = board();
+fn drain_behind_senders(args: &mut Args) {
+    let (name, killed): (String, bool) = (args.next(), args.next());
+    let board = shared_counters();
     let sender = member::<mpmc::Sender<u64>>(&name, board);
     let busy: mpmc::Receiver<u64> = options(&name).open().expect("open");
     let rx: mpmc::Receiver<u64> = options(&name).open().expect("open");
@@ -239,8 +238,8 @@ fn drain_behind_senders(orders: &mut Orders) {
 
 /// Six threads of one handle wait for the first member of the other side.
 #[work]
-fn come(orders: &mut Orders) {
-    let (name, role): (String, String) = (orders.next(), orders.next());
+fn come(args: &mut Args) {
+    let (name, role): (String, String) = (args.next(), args.next());
     let late = if role == "sender" {
         let rx: mpmc::Receiver<u64> = options(&name).open().expect("open");
         let waits = || assert_eq!(rx.wait_for_peer(LONG), Ok(()));
@@ -261,8 +260,8 @@ fn come(orders: &mut Orders) {
 
 /// One clone of a handle is closed while threads wait with other clones of it.
 #[work]
-fn close(orders: &mut Orders) {
-    let (name, role): (String, String) = (orders.next(), orders.next());
+fn close(args: &mut Args) {
+    let (name, role): (String, String) = (args.next(), args.next());
     let tx: mpmc::Sender<u64> = options(&name).open().expect("open");
     let rx: mpmc::Receiver<u64> = options(&name).open().expect("open");
     let late = if role == "receiver" {
@@ -286,9 +285,9 @@ fn close(orders: &mut Orders) {
 
 /// Another process removes the channel.
 #[work]
-fn be_removed(orders: &mut Orders) {
-    let name: String = orders.next();
-    let [go] = board::<1>();
+fn be_removed(args: &mut Args) {
+    let name: String = args.next();
+    let [go] = shared_counters::<1>();
     let remover = Fork::start(|| {
         until_at_least(go, 1);
         sysvring::remove(&*name).expect("remove");
@@ -306,8 +305,8 @@ fn be_removed(orders: &mut Orders) {
 
 /// A slot's word is overwritten while six threads of one handle wait, and a seventh finds it.
 #[work]
-fn be_stopped(orders: &mut Orders) {
-    let name: String = orders.next();
+fn be_stopped(args: &mut Args) {
+    let name: String = args.next();
     let options = || options(&name).max_members(2);
     let tx: mpmc::Sender<u64> = options().open().expect("open");
     let rx: mpmc::Receiver<u64> = options().open().expect("open");

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, Peer, RecvError, Role, SendError, Wait};
-use sysvring_support::board::{board, now_ns};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
-use sysvring_support::witness::Watch;
-use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::scheduler_noise::Watch;
+use sysvring_support::shared_counters::{now_ns, shared_counters};
+use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{test, work};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -103,13 +103,16 @@ fn deadlines_are_kept() {
 
 /// Receives with a timeout that never passes, and reports the result.
 #[work]
-fn receive_late(orders: &mut Orders) {
-    let (name, seconds): (String, u64) = (orders.next(), orders.next());
+fn receive_late(args: &mut Args) {
+    let (name, seconds): (String, u64) = (args.next(), args.next());
     let mut rx: Receiver<u64> = Options::named(name).attach().expect("attach");
     let timeout = Duration::from_secs(seconds);
     let first = rx.recv_timeout(timeout);
     let second = rx.recv_boxed_timeout(timeout).map(|n| *n);
-    say(format!("{first:?} {second:?} {:?}", rx.recv_batch_timeout(&mut Vec::new(), 1, timeout)));
+    print_line(format!(
+        "{first:?} {second:?} {:?}",
+        rx.recv_batch_timeout(&mut Vec::new(), 1, timeout)
+    ));
 }
 
 #[test]
@@ -135,8 +138,8 @@ fn years_are_waited_through() {
 
 /// Sends 0 to `count` with one of the strategies.
 #[work]
-fn stream(orders: &mut Orders) {
-    let (name, wait, count): (String, String, u64) = (orders.next(), orders.next(), orders.next());
+fn stream(args: &mut Args) {
+    let (name, wait, count): (String, String, u64) = (args.next(), args.next(), args.next());
     let wait = strategy(&wait);
     let mut tx: Sender<u64> = Options::named(name).wait(wait).attach().expect("attach");
     for n in 0..count {
@@ -151,9 +154,9 @@ fn every_strategy_works_with_every_other() {
         for ours in STRATEGIES {
             let name = Name::new();
             let mut rx: Receiver<u64> = name.options().capacity(8).wait(ours).open().expect("open");
-            let orders = format!("{theirs:?}");
+            let args = format!("{theirs:?}");
             let sender =
-                Worker::start(&[&"blocking_calls::stream", &name, &orders, &COUNT]).expect("start");
+                Worker::start(&[&"blocking_calls::stream", &name, &args, &COUNT]).expect("start");
             for n in 0..COUNT {
                 assert_eq!(rx.recv(), Ok(n), "{theirs:?} to {ours:?}");
             }
@@ -184,10 +187,10 @@ fn parked_waiters_use_no_processor_time() {
 
 /// Four processes wait for two seconds each, at the same time.
 #[work]
-fn sleep_for_two_seconds(orders: &mut Orders) {
+fn sleep_for_two_seconds(args: &mut Args) {
     const TIME: Duration = Duration::from_secs(2);
-    let name: String = orders.next();
-    let used: &[AtomicU64; 4] = board();
+    let name: String = args.next();
+    let used: &[AtomicU64; 4] = shared_counters();
     let waiters: Vec<Fork> = (0..4)
         .map(|i| {
             let name = format!("{name}-{i}");
@@ -227,7 +230,7 @@ extern "C" fn count_signal(_: libc::c_int) {
 
 /// Sends to itself from full to empty and waits at both ends, while a signal handler interrupts it.
 #[work]
-fn bear_signals(orders: &mut Orders) {
+fn bear_signals(args: &mut Args) {
     // SAFETY: all zeros is a valid sigaction; the handler only counts. No SA_RESTART: every call
     // that can be interrupted is.
     unsafe {
@@ -235,10 +238,10 @@ fn bear_signals(orders: &mut Orders) {
         action.sa_sigaction = count_signal as extern "C" fn(libc::c_int) as usize;
         assert_eq!(libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()), 0);
     }
-    let name: String = orders.next();
+    let name: String = args.next();
     let options = || Options::named(&name).capacity(1).wait(Wait::Park);
     let mut rx: Receiver<u64> = options().open().expect("open");
-    say("here");
+    print_line("here");
     // Deadlines are neither early nor late.
     for millis in [5, 50, 300].into_iter().cycle() {
         if millis == 5 && SIGNALS.load(Relaxed) > 100 {
@@ -250,20 +253,20 @@ fn bear_signals(orders: &mut Orders) {
         });
     }
     // Messages are sent and received.
-    say("ready");
+    print_line("ready");
     for n in 0..2_000 {
         assert_eq!(rx.recv(), Ok(n));
     }
     drop(rx);
-    say("left");
-    hear();
+    print_line("left");
+    read_line();
     let mut tx: Sender<u64> = options().open().expect("open");
     for n in 0..2_000 {
         tx.send(&n).expect("send");
     }
     assert_eq!(tx.flush(LONG), Ok(()));
-    say(SIGNALS.load(Relaxed));
-    hear();
+    print_line(SIGNALS.load(Relaxed));
+    read_line();
 }
 
 #[test(quiet)]
@@ -295,14 +298,14 @@ fn signals_neither_break_nor_delay_a_call() {
             drop(tx);
             worker.expect("left");
             let mut rx: Receiver<u64> = name.options().attach().expect("attach");
-            worker.tell("your turn").expect("tell");
+            worker.write_line("your turn").expect("tell");
             for n in 0..2_000 {
                 if n % 100 == 0 {
                     std::thread::sleep(Duration::from_millis(3));
                 }
                 assert_eq!(rx.recv_timeout(LONG), Ok(n));
             }
-            worker.hear().expect("how many").parse::<u64>().expect("a number")
+            worker.read_line().expect("how many").parse::<u64>().expect("a number")
         }));
         over.store(true, Relaxed);
         match told {
@@ -310,7 +313,7 @@ fn signals_neither_break_nor_delay_a_call() {
             Err(panic) => std::panic::resume_unwind(panic),
         }
     });
-    worker.tell("end").expect("tell");
+    worker.write_line("end").expect("tell");
     worker.finish();
 }
 
@@ -326,12 +329,12 @@ fn a_slow_sender_costs_its_receiver_little() {
 
 /// One side handles one message per millisecond; the other could be faster, and parks instead.
 #[work]
-fn be_slow(orders: &mut Orders) {
+fn be_slow(args: &mut Args) {
     const MESSAGES: u64 = 1_000;
     const CAPACITY: u64 = 64;
-    let (name, slow): (String, String) = (orders.next(), orders.next());
+    let (name, slow): (String, String) = (args.next(), args.next());
     let options = || Options::named(&name).capacity(CAPACITY as usize);
-    let [used] = board::<1>();
+    let [used] = shared_counters::<1>();
     let slow_sender = slow == "sender";
     let pause = |slow: bool| {
         if slow {

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, Wait};
-use sysvring_support::board::board;
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
-use sysvring_support::worker::{self, Orders, Worker};
+use sysvring_support::shared_counters::shared_counters;
+use sysvring_support::worker::{self, Args, Worker};
 use sysvring_support::{test, work};
 
 /// How long a pair exchanges messages.
@@ -23,8 +23,8 @@ fn the_default_is_no_slower_than_parking_beside_a_busy_loop() {
 /// Counts round trips of two processes on one processor beside a busy loop, alternately with each
 /// strategy. The host may be busy, so the best of some rounds counts.
 #[work]
-fn answer_beside_a_busy_loop(orders: &mut Orders) {
-    let (there, back): (String, String) = (orders.next(), orders.next());
+fn answer_beside_a_busy_loop(args: &mut Args) {
+    let (there, back): (String, String) = (args.next(), args.next());
     worker::pin(a_processor());
     let busy = Fork::start(|| {
         loop {
@@ -46,7 +46,7 @@ fn answer_beside_a_busy_loop(orders: &mut Orders) {
 
 /// Returns the number of round trips in that time.
 fn round_trips(there: &str, back: &str, wait: Wait) -> u64 {
-    let [trips] = board::<1>();
+    let [trips] = shared_counters::<1>();
     let options = |name: &str| Options::named(name).wait(wait);
     let answers = Fork::start(|| {
         let mut rx: Receiver<u64> = options(there).open().expect("open");

@@ -8,12 +8,12 @@ use std::thread;
 use std::time::Duration;
 
 use sysvring::{Options, RecvError, Redelivery, Wait, mpmc};
-use sysvring_support::board::{board, now_ns, until};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{WAKE_RECEIVERS, WAKE_SENDERS};
-use sysvring_support::witness::Watch;
-use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::scheduler_noise::Watch;
+use sysvring_support::shared_counters::{now_ns, shared_counters, until};
+use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{raw_ipc, test, work};
 
 /// Well below the interval at which a parked waiter polls.
@@ -43,11 +43,11 @@ fn a_dropped_loan_wakes_a_sender() {
 
 /// The only slot is loaned. Another process is parked for it, and sends.
 #[work]
-fn drop_loans(orders: &mut Orders) {
-    let name: String = orders.next();
+fn drop_loans(args: &mut Args) {
+    let name: String = args.next();
     let tx: mpmc::Sender<u64> = options(&name, 1).open().expect("open");
     let set = set_of(&tx);
-    let [dropped_at, lent] = board::<2>();
+    let [dropped_at, lent] = shared_counters::<2>();
     let sender = Fork::start(|| {
         let tx: mpmc::Sender<u64> = options(&name, 1).attach().expect("attach");
         let mut watch = Watch::start(&[]);
@@ -87,13 +87,13 @@ fn a_message_discarded_as_poison_wakes_a_sender() {
 /// The only slot has a message whose receiver is killed. It is not delivered again, and a sender is
 /// parked.
 #[work]
-fn discard(orders: &mut Orders) {
-    let (name, limit): (String, bool) = (orders.next(), orders.next());
+fn discard(args: &mut Args) {
+    let (name, limit): (String, bool) = (args.next(), args.next());
     let redelivery = if limit { Redelivery::UpTo(1) } else { Redelivery::Never };
     let options = || options(&name, 1).redelivery(redelivery);
     let tx: mpmc::Sender<u64> = options().open().expect("open");
     let set = set_of(&tx);
-    let [killed_at, held] = board::<2>();
+    let [killed_at, held] = shared_counters::<2>();
     for round in 0..ROUNDS {
         tx.send(&round).expect("send");
         let mut holder = Fork::start(|| {
@@ -132,12 +132,12 @@ fn a_step_over_a_dropped_loan_wakes_a_sender() {
 /// parked for the first one; the one that gets it does not wake the other. Then a receiver steps
 /// over the second one.
 #[work]
-fn step_over(orders: &mut Orders) {
-    let name: String = orders.next();
+fn step_over(args: &mut Args) {
+    let name: String = args.next();
     let tx: mpmc::Sender<u64> = options(&name, 2).open().expect("open");
     let rx: mpmc::Receiver<u64> = options(&name, 2).attach().expect("attach");
     let set = set_of(&tx);
-    let [stepped_at, claimed, sent] = board::<3>();
+    let [stepped_at, claimed, sent] = shared_counters::<3>();
     for round in 0..ROUNDS {
         tx.send(&round).expect("send");
         let first = rx.recv_ref().expect("a message");
@@ -188,12 +188,12 @@ fn a_forgotten_loan_wakes_a_sender() {
 /// A claim that a member forgot is abandoned when it leaves: two senders are parked, and both
 /// continue.
 #[work]
-fn forget(orders: &mut Orders) {
-    let name: String = orders.next();
+fn forget(args: &mut Args) {
+    let name: String = args.next();
     let tx: mpmc::Sender<u64> = options(&name, 2).open().expect("open");
     let rx: mpmc::Receiver<u64> = options(&name, 2).attach().expect("attach");
     let set = set_of(&tx);
-    let [dropped_at, sent] = board::<2>();
+    let [dropped_at, sent] = shared_counters::<2>();
     for round in 0..ROUNDS {
         let forgetful: mpmc::Sender<u64> = options(&name, 2).attach().expect("attach");
         for _ in 0..2 {
@@ -241,7 +241,7 @@ fn an_unacknowledged_message_keeps_no_sender_parked() {
             let since = now_ns();
             let woken_at = sender.join().expect("no panic").expect("sent");
             let late = Duration::from_nanos(woken_at.saturating_sub(since));
-            let late = late.saturating_sub(watch.excuse());
+            let late = late.saturating_sub(watch.allowance());
             assert!(late < SOON, "with {more} more: woken after {late:?}");
             drop(guard);
         });
@@ -257,16 +257,16 @@ fn an_acknowledgement_out_of_order_wakes_a_sender() {
 /// The first message of a full ring is unacknowledged while most of the others are received: all
 /// free slots are behind it. Then it is acknowledged, with messages left that no member receives.
 #[work]
-fn out_of_turn(orders: &mut Orders) {
+fn out_of_turn(args: &mut Args) {
     const SLOTS: u64 = 128;
-    let name: String = orders.next();
+    let name: String = args.next();
     let open = || options(&name, SLOTS as usize);
     let tx: mpmc::Sender<u64> = open().open().expect("open");
     let rx: mpmc::Receiver<u64> = open().attach().expect("attach");
     let set = set_of(&tx);
     // Other positions than the one that moves a hint.
     for skipped in [0, 3, 14] {
-        let [acknowledged_at] = board::<1>();
+        let [acknowledged_at] = shared_counters::<1>();
         (0..SLOTS).for_each(|n| tx.send(&n).expect("send"));
         (0..skipped).for_each(|n| assert_eq!(rx.recv(), Ok(n)));
         (0..skipped).for_each(|n| tx.send(&(SLOTS + n)).expect("send"));

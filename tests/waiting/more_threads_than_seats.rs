@@ -7,12 +7,12 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
 use sysvring::{Options, Wait, mpmc};
-use sysvring_support::board::{now_ns, until};
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{WAKE_RECEIVERS, WAKE_SENDERS};
+use sysvring_support::scheduler_noise::Watch;
+use sysvring_support::shared_counters::{now_ns, until};
 use sysvring_support::stopwatch::PROMPT;
-use sysvring_support::witness::Watch;
-use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{raw_ipc, test, work};
 
 /// How long a thread works on a message: the others must receive what is sent meanwhile.
@@ -42,9 +42,8 @@ fn eight_sending_threads_and_two_slots() {
 /// Sends as many messages as there are parked threads: each thread receives one. They are sent at
 /// once in one round, and one after the other in the next.
 #[work]
-fn receive_by_threads(orders: &mut Orders) {
-    let (name, seats, threads): (String, usize, usize) =
-        (orders.next(), orders.next(), orders.next());
+fn receive_by_threads(args: &mut Args) {
+    let (name, seats, threads): (String, usize, usize) = (args.next(), args.next(), args.next());
     let options = || Options::named(&name).capacity(128).max_members(seats).wait(Wait::Park);
     let tx: mpmc::Sender<u64> = options().open().expect("open");
     let rx: mpmc::Receiver<u64> = options().open().expect("open");
@@ -78,9 +77,9 @@ fn receive_by_threads(orders: &mut Orders) {
 
 /// Threads of one handle wait for room, then each sends one message: a free slot is used at once.
 #[work]
-fn send_by_threads(orders: &mut Orders) {
+fn send_by_threads(args: &mut Args) {
     const THREADS: usize = 8;
-    let (name, capacity): (String, usize) = (orders.next(), orders.next());
+    let (name, capacity): (String, usize) = (args.next(), args.next());
     let options = || Options::named(&name).capacity(capacity).max_members(2).wait(Wait::Park);
     let tx: mpmc::Sender<u64> = options().open().expect("open");
     let rx: mpmc::Receiver<u64> = options().open().expect("open");

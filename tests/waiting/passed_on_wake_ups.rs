@@ -7,13 +7,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sysvring::{Fault, RecvError, Wait, mpmc};
-use sysvring_support::board::{board, now_ns, until};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{Segment, WAKE_RECEIVERS};
 use sysvring_support::rng::Rng;
-use sysvring_support::witness::Watch;
-use sysvring_support::worker::{Orders, Worker};
+use sysvring_support::scheduler_noise::Watch;
+use sysvring_support::shared_counters::{now_ns, shared_counters, until};
+use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{raw_ipc, test, work};
 
 use sysvring_support::stopwatch::PROMPT;
@@ -43,7 +43,7 @@ fn is_told(
         end();
         let (told, at) = second.join().expect("no panic");
         assert_eq!(told, Err(RecvError::Disconnected));
-        let late = Duration::from_nanos(at - start).saturating_sub(watch.excuse());
+        let late = Duration::from_nanos(at - start).saturating_sub(watch.allowance());
         assert!(late < PROMPT, "told after {late:?}");
     });
 }
@@ -96,14 +96,14 @@ fn a_thread_whose_member_takes_a_message_over_is_woken() {
 
 /// Runs in its own process, which may fork.
 #[work]
-fn take_over(_: &mut Orders) {
+fn take_over(_: &mut Args) {
     const TRIALS: usize = 10;
     let mut met = 0;
     for _ in 0..TRIALS {
         let name = Name::new();
         let tx: mpmc::Sender<u64> = options(&name).open().expect("open");
         let set = tx.stat().expect("stat").set.expect("a set").id;
-        let [held] = board::<1>();
+        let [held] = shared_counters::<1>();
         tx.send(&1).expect("send");
         let mut holder = Fork::start(|| {
             let rx: mpmc::Receiver<u64> = options(&name).attach().expect("attach");
@@ -141,7 +141,7 @@ fn take_over(_: &mut Orders) {
                 let (told, at) = second.join().expect("no panic");
                 assert_eq!(told, Err(RecvError::Disconnected));
                 let late = Duration::from_nanos(at.saturating_sub(since));
-                let late = late.saturating_sub(watch.excuse());
+                let late = late.saturating_sub(watch.allowance());
                 assert!(late < PROMPT, "told after {late:?}");
                 drop(guard);
             }
@@ -170,7 +170,7 @@ fn a_thread_that_is_not_parked_yet_is_told() {
 
 /// Runs in its own process with its own signal handler.
 #[work]
-fn be_kept_awake(_: &mut Orders) {
+fn be_kept_awake(_: &mut Args) {
     const TRIALS: usize = 300;
     // SAFETY: zeros are an action without flags.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -214,7 +214,7 @@ fn be_kept_awake(_: &mut Orders) {
             let (told, at) = second.join().expect("no panic");
             assert_eq!(told, Err(RecvError::Disconnected));
             let late = Duration::from_nanos(at.saturating_sub(since));
-            let late = late.saturating_sub(watch.excuse());
+            let late = late.saturating_sub(watch.allowance());
             assert!(late < PROMPT, "told after {late:?}");
             let tx: mpmc::Sender<u64> = options(&name).attach().expect("attach");
             tx.send(&2).expect("send");

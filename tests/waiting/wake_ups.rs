@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, Peer, Wait};
-use sysvring_support::board::{board, now_ns, until};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{Segment, WAKE_RECEIVERS, WAKE_SENDERS, at};
 use sysvring_support::rng::Rng;
-use sysvring_support::witness::Watch;
-use sysvring_support::worker::{Orders, Worker};
-use sysvring_support::{inject, raw_ipc, test, work};
+use sysvring_support::scheduler_noise::Watch;
+use sysvring_support::shared_counters::{now_ns, shared_counters, until};
+use sysvring_support::worker::{Args, Worker};
+use sysvring_support::{raw_ipc, seccomp_errno, test, work};
 
 /// Longer than any wake-up, and shorter than the interval at which a parked waiter polls.
 const SLICE: Duration = Duration::from_millis(150);
@@ -25,7 +25,7 @@ const FENCE: u32 = 1 << 31;
 
 fn without_membarrier(yes: bool) {
     if yes {
-        inject::fail(&[libc::SYS_membarrier], libc::EPERM).expect("a filter");
+        seccomp_errno::fail(&[libc::SYS_membarrier], libc::EPERM).expect("a filter");
     }
 }
 
@@ -59,12 +59,12 @@ fn parked_waiters_are_woken_without_any_membarrier() {
 /// Two processes that park whenever they have nothing to do, at random moments: sometimes the ring
 /// is empty, sometimes full.
 #[work]
-fn wake_each_other(orders: &mut Orders) {
+fn wake_each_other(args: &mut Args) {
     const MESSAGES: u64 = 2_000;
-    let (name, capacity): (String, usize) = (orders.next(), orders.next());
-    let (sender_without, receiver_without): (bool, bool) = (orders.next(), orders.next());
+    let (name, capacity): (String, usize) = (args.next(), args.next());
+    let (sender_without, receiver_without): (bool, bool) = (args.next(), args.next());
     let options = || Options::named(&name).capacity(capacity).wait(Wait::Park);
-    let [received_at] = board::<1>();
+    let [received_at] = shared_counters::<1>();
     let sender = Fork::start(|| {
         without_membarrier(sender_without);
         let mut tx: Sender<u64> = options().open().expect("open");
@@ -120,8 +120,8 @@ fn a_later_member_without_membarrier_requires_fences() {
 
 /// A sender whose receiver had membarrier gets one without it, and the reverse.
 #[work]
-fn come_later(orders: &mut Orders) {
-    let name: String = orders.next();
+fn come_later(args: &mut Args) {
+    let name: String = args.next();
     let options = || Options::named(&name).wait(Wait::Park);
     let mut tx: Sender<u64> = options().open().expect("open");
     let set = tx.stat().expect("stat").set.expect("a set").id;
@@ -151,8 +151,8 @@ fn every_kind_of_sending_wakes() {
 
 /// A receiver is parked before each message.
 #[work]
-fn wake_by_sending(orders: &mut Orders) {
-    let name: String = orders.next();
+fn wake_by_sending(args: &mut Args) {
+    let name: String = args.next();
     let ways: [fn(&mut Sender<u64>); 6] = [
         |tx| tx.send(&now_ns()).expect("send"),
         |tx| tx.try_send(&now_ns()).expect("send"),
@@ -165,7 +165,7 @@ fn wake_by_sending(orders: &mut Orders) {
             loan.commit().expect("committed");
         },
     ];
-    let [left_at] = board::<1>();
+    let [left_at] = shared_counters::<1>();
     let mut tx: Sender<u64> = Options::named(&name).open().expect("open");
     let set = tx.stat().expect("stat").set.expect("a set").id;
     let receiver = Fork::start(|| {
@@ -195,8 +195,8 @@ fn every_kind_of_receiving_wakes() {
 
 /// A sender is parked before each slot becomes free.
 #[work]
-fn wake_by_receiving(orders: &mut Orders) {
-    let name: String = orders.next();
+fn wake_by_receiving(args: &mut Args) {
+    let name: String = args.next();
     let ways: [fn(&mut Receiver<u64>); 6] = [
         |rx| _ = rx.recv().expect("a message"),
         |rx| _ = rx.try_recv().expect("a message"),
@@ -205,7 +205,7 @@ fn wake_by_receiving(orders: &mut Orders) {
         |rx| _ = rx.recv_batch(&mut Vec::new(), 5).expect("a message"),
         |rx| _ = rx.iter().next(),
     ];
-    let [sent, left_at] = board::<2>();
+    let [sent, left_at] = shared_counters::<2>();
     let options = || Options::named(&name).capacity(1).wait(Wait::Park);
     let mut rx: Receiver<u64> = options().open().expect("open");
     let set = rx.stat().expect("stat").set.expect("a set").id;
@@ -241,10 +241,10 @@ fn a_blocked_sender_is_woken_for_half_a_ring() {
 /// A sender stays parked while slots become free one by one, and is woken when half of them are:
 /// one wake-up for many messages, before the receiver runs dry.
 #[work]
-fn free_slot_by_slot(orders: &mut Orders) {
+fn free_slot_by_slot(args: &mut Args) {
     const CAPACITY: u64 = 8;
-    let name: String = orders.next();
-    let [sent] = board::<1>();
+    let name: String = args.next();
+    let [sent] = shared_counters::<1>();
     let mut rx: Receiver<u64> =
         Options::named(&name).capacity(CAPACITY as usize).open().expect("open");
     let set = rx.stat().expect("stat").set.expect("a set").id;

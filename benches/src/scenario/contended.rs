@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Handle, Options};
-use sysvring_support::worker::{self, Orders, Worker, hear, say};
+use sysvring_support::worker::{self, Args, Worker, print_line, read_line};
 
 use crate::effort::Effort;
 use crate::interleave::rotated;
@@ -105,9 +105,9 @@ impl Cell {
         for turn in 0..turns {
             for i in rotated(TRANSPORTS.len(), turn) {
                 let (receiver, sender) = &mut pairs[i];
-                receiver.tell("go")?;
+                receiver.write_line("go")?;
                 if let Some(sender) = sender {
-                    sender.tell("go")?;
+                    sender.write_line("go")?;
                 }
                 let [rate] = receiver.figures()?;
                 rates[i].push(rate);
@@ -128,7 +128,7 @@ impl Cell {
             let args: [&dyn ToString; 7] =
                 [&"contended", &"both", &transport, workload, &beside.ours, millis, second];
             let mut both = ends::worker(*first, &args)?;
-            both.hear()?;
+            both.read_line()?;
             return Ok((both, None));
         }
         let more: [&dyn ToString; 3] = [workload, &beside.ours, millis];
@@ -137,7 +137,7 @@ impl Cell {
     }
 }
 
-pub fn worker(args: &mut Orders) {
+pub fn worker(args: &mut Args) {
     let (role, transport, workload): (String, Transport, String) =
         (args.next(), args.next(), args.next());
     neighbours::be_nice(args.next());
@@ -145,27 +145,27 @@ pub fn worker(args: &mut Orders) {
     match role.as_str() {
         "send" => {
             let (mut end, address) = Endpoint::first(transport, &workload);
-            say(address);
+            print_line(address);
             loop {
-                hear();
+                read_line();
                 end.turn(time);
             }
         }
         "receive" => {
             let mut end = Endpoint::second(transport, &workload, &args.next::<String>());
-            say("ready");
+            print_line("ready");
             loop {
-                hear();
-                say(end.turn(time));
+                read_line();
+                print_line(end.turn(time));
             }
         }
         "both" => {
             let processor: usize = args.next();
             let (mut first, address) = Endpoint::first(transport, &workload);
             let mut second = Endpoint::second(transport, &workload, &address);
-            say("ready");
+            print_line("ready");
             loop {
-                hear();
+                read_line();
                 let rate = std::thread::scope(|scope| {
                     let second = scope.spawn(|| {
                         worker::pin(processor);
@@ -174,7 +174,7 @@ pub fn worker(args: &mut Orders) {
                     first.turn(time);
                     second.join().expect("the receiver")
                 });
-                say(rate);
+                print_line(rate);
             }
         }
         other => panic!("unknown role: {other}"),

@@ -11,7 +11,7 @@ use std::io;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use sysvring_support::worker::{Orders, hear, say};
+use sysvring_support::worker::{Args, print_line, read_line};
 
 use crate::effort::Effort;
 use crate::interleave::rotated;
@@ -49,10 +49,10 @@ fn time(cores: &Cores, rate: u64, effort: Effort, transports: &[Transport]) -> i
         for i in rotated(transports.len(), round) {
             let (mut sender, mut receiver) =
                 ends::start("cpu-usage", transports[i], cores.apart, &[&rate, &count])?;
-            receiver.tell("go")?;
+            receiver.write_line("go")?;
             let begin = clock::now();
             sleep(idle);
-            sender.tell("go")?;
+            sender.write_line("go")?;
             let [waited] = receiver.figures()?;
             let share = waited / (clock::now() - begin) as f64 * 100.0;
             let ([sent], [received]) = (sender.figures()?, receiver.figures()?);
@@ -92,8 +92,8 @@ fn calls(cores: &Cores, effort: Effort) -> io::Result<()> {
             ends::start("cpu-usage", transport, cores.apart, &[&rate, &count])?;
         let pids = [sender.pid(), receiver.pid()];
         let tracer = Tracer::attach(&pids)?;
-        receiver.tell("go")?;
-        sender.tell("go")?;
+        receiver.write_line("go")?;
+        sender.write_line("go")?;
         let found = tracer.count_each()?;
         let [sender, receiver] = pids.map(|pid| describe(&found, pid, count));
         table.row(transport.label(), [sender.0, receiver.0, sender.1, receiver.1]);
@@ -113,7 +113,7 @@ fn describe(found: &HashMap<i32, Counts>, pid: i32, count: u64) -> (String, Stri
     (format!("{sum:.2}"), list.join(", "))
 }
 
-pub fn worker(args: &mut Orders) {
+pub fn worker(args: &mut Args) {
     let (role, transport): (String, Transport) = (args.next(), args.next());
     let (rate, count): (u64, u64) = (args.next(), args.next());
     match role.as_str() {
@@ -128,8 +128,8 @@ pub fn worker(args: &mut Orders) {
 
 fn send<T: IpcTransport<N>, const N: usize>(rate: u64, count: u64) {
     let (accept, address) = T::offer(CAPACITY);
-    say(address);
-    hear();
+    print_line(address);
+    read_line();
     let mut tx = accept();
     let (pause, mut due) = (Duration::from_nanos(1_000_000_000 / rate), Instant::now());
     let mut some = |count| {
@@ -141,7 +141,7 @@ fn send<T: IpcTransport<N>, const N: usize>(rate: u64, count: u64) {
     };
     some(WARM_UP);
     measured(count, || some(count));
-    hear();
+    read_line();
 }
 
 fn receive<T: IpcTransport<N>, const N: usize>(count: u64, address: &str) {
@@ -151,14 +151,14 @@ fn receive<T: IpcTransport<N>, const N: usize>(count: u64, address: &str) {
         rx.receive(&mut message);
         assert_eq!(message, [n; N]);
     };
-    say("ready");
-    hear();
+    print_line("ready");
+    read_line();
     let worked = clock::worked();
     one(0);
-    say(clock::worked() - worked);
+    print_line(clock::worked() - worked);
     (1..WARM_UP).for_each(&mut one);
     measured(count, || (0..count).for_each(&mut one));
-    hear();
+    read_line();
 }
 
 /// Reports the CPU time per message in microseconds; sets marks for the tracer.
@@ -168,5 +168,5 @@ fn measured(count: u64, all: impl FnOnce()) {
     all();
     let worked = clock::worked() - worked;
     trace::mark(trace::END);
-    say(worked as f64 / count as f64 / 1e3);
+    print_line(worked as f64 / count as f64 / 1e3);
 }

@@ -6,7 +6,7 @@
 use std::io::{self, Read};
 
 use sysvring::{Options, RecvError, spsc};
-use sysvring_support::worker::{Orders, hear, say};
+use sysvring_support::worker::{Args, print_line, read_line};
 
 use crate::clock;
 use crate::effort::Effort;
@@ -52,7 +52,7 @@ pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
     Ok(())
 }
 
-pub fn worker(args: &mut Orders) {
+pub fn worker(args: &mut Args) {
     let (role, transport): (String, Transport) = (args.next(), args.next());
     match (role.as_str(), transport) {
         ("send", Transport::Pipe) => hold::<Pipe>(),
@@ -65,15 +65,15 @@ pub fn worker(args: &mut Orders) {
 /// Holds the sending end until killed.
 fn hold<T: IpcTransport<1>>() {
     let (_accept, address) = T::offer(ends::CAPACITY);
-    say(address);
-    hear();
+    print_line(address);
+    read_line();
 }
 
 /// Blocks until the sender is dead, and reports when the call returned.
 fn detect(transport: Transport, address: &str) {
     let time = if transport == Transport::Pipe {
         let mut rx = <Pipe as IpcTransport<1>>::attach(address, 0).0;
-        say("ready");
+        print_line("ready");
         let end = rx.read(&mut [0; 8]);
         let time = clock::now();
         assert_eq!(end.expect("read"), 0);
@@ -81,11 +81,11 @@ fn detect(transport: Transport, address: &str) {
     } else {
         let id = address.parse().expect("an id");
         let mut rx: spsc::Receiver<[u64; 1]> = Options::id(id).attach().expect("the channel");
-        say("ready");
+        print_line("ready");
         let end = rx.recv();
         let time = clock::now();
         assert!(matches!(end, Err(RecvError::Disconnected)), "{end:?}");
         time
     };
-    say(time);
+    print_line(time);
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::thread::sleep;
 use std::time::Duration;
 
-use sysvring_support::worker::{Orders, hear, say};
+use sysvring_support::worker::{Args, print_line, read_line};
 
 use crate::effort::Effort;
 use crate::machine::Cores;
@@ -28,7 +28,7 @@ pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
     for &transport in TRANSPORTS {
         for blocked in ["receiver", "sender"] {
             let (mut sender, receiver) = ends::start("idle", transport, cores.apart, &[&blocked])?;
-            sender.tell("go")?;
+            sender.write_line("go")?;
             waiting.push((transport, blocked, sender, receiver));
         }
     }
@@ -42,10 +42,10 @@ pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
         Table::new(title, &["", "ms", "% of one CPU", "context switches", "target, %", ""]);
     for (transport, blocked, mut sender, mut receiver) in waiting {
         let [worked, sleeps] = if blocked == "receiver" {
-            sender.tell("send one")?;
+            sender.write_line("send one")?;
             receiver.figures()?
         } else {
-            receiver.tell("receive one")?;
+            receiver.write_line("receive one")?;
             sender.figures()?
         };
         let share = worked / time.as_nanos() as f64 * 100.0;
@@ -60,7 +60,7 @@ pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
     Ok(())
 }
 
-pub fn worker(args: &mut Orders) {
+pub fn worker(args: &mut Args) {
     let (role, transport): (String, Transport) = (args.next(), args.next());
     let blocked: String = args.next();
     match role.as_str() {
@@ -75,8 +75,8 @@ pub fn worker(args: &mut Orders) {
 
 fn send<T: IpcTransport<N>, const N: usize>(blocked: &str) {
     let (accept, address) = T::offer(CAPACITY);
-    say(address);
-    hear();
+    print_line(address);
+    read_line();
     let mut tx = accept();
     if blocked == "sender" {
         for _ in 0..CAPACITY {
@@ -84,30 +84,30 @@ fn send<T: IpcTransport<N>, const N: usize>(blocked: &str) {
         }
         measured(|| tx.send(&[7; N]));
     } else {
-        hear();
+        read_line();
         tx.send(&[7; N]);
     }
-    hear();
+    read_line();
 }
 
 /// A blocked channel sender is woken when half of the slots are free.
 fn receive<T: IpcTransport<N>, const N: usize>(blocked: &str, address: &str) {
     let mut rx = T::attach(address, CAPACITY);
-    say("ready");
+    print_line("ready");
     if blocked == "receiver" {
         measured(|| _ = rx.receive_one());
     } else {
-        hear();
+        read_line();
         for _ in 0..CAPACITY / 2 + 1 {
             rx.receive_one();
         }
     }
-    hear();
+    read_line();
 }
 
 /// Runs one blocking call and reports its CPU time and number of context switches.
 fn measured(call: impl FnOnce()) {
     let (worked, sleeps) = (clock::worked(), clock::sleeps());
     call();
-    say(format!("{} {}", clock::worked() - worked, clock::sleeps() - sleeps));
+    print_line(format!("{} {}", clock::worked() - worked, clock::sleeps() - sleeps));
 }

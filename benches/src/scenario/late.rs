@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, RecvError};
-use sysvring_support::worker::{Orders, hear, say};
+use sysvring_support::worker::{Args, print_line, read_line};
 
 use crate::effort::Effort;
 use crate::interleave::rotated;
@@ -33,14 +33,14 @@ pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
         for transport in TRANSPORTS {
             let args: [&dyn ToString; 5] = [&"late", transport, &beside.ours, &millis, &count];
             let mut worker = ends::worker(core, &args)?;
-            worker.hear()?;
+            worker.read_line()?;
             workers.push(worker);
         }
         let _neighbours = beside.start(&[core])?;
         let mut delays = vec![[Series::default(), Series::default()]; TRANSPORTS.len()];
         for turn in 0..turns {
             for i in rotated(TRANSPORTS.len(), turn) {
-                workers[i].tell("go")?;
+                workers[i].write_line("go")?;
                 let [median, worst] = workers[i].figures()?;
                 delays[i][0].push(median);
                 delays[i][1].push(worst);
@@ -58,7 +58,7 @@ pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
     Ok(())
 }
 
-pub fn worker(args: &mut Orders) {
+pub fn worker(args: &mut Args) {
     let transport: Transport = args.next();
     neighbours::be_nice(args.next());
     let time = Duration::from_millis(args.next());
@@ -79,15 +79,15 @@ pub fn worker(args: &mut Orders) {
 
 /// Reports the median and the worst overshoot of each turn, in milliseconds.
 fn turns(count: u64, time: Duration, mut call: impl FnMut()) {
-    say("ready");
+    print_line("ready");
     loop {
-        hear();
+        read_line();
         let mut delay = || {
             let start = Instant::now();
             call();
             (start.elapsed().saturating_sub(time)).as_secs_f64() * 1e3
         };
         let delays: Series = (0..count).map(|_| delay()).collect();
-        say(format!("{} {}", delays.median(), delays.max()));
+        print_line(format!("{} {}", delays.median(), delays.max()));
     }
 }

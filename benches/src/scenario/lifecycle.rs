@@ -10,7 +10,7 @@ use std::io;
 
 use sysvring::{ChannelId, Options, mpmc, spsc};
 use sysvring_support::name::Name;
-use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::worker::{Args, Worker, print_line, read_line};
 
 use crate::effort::Effort;
 use crate::machine::Cores;
@@ -121,7 +121,7 @@ fn recovery(cores: &Cores, effort: Effort) -> io::Result<()> {
                 since_kill.push((has - before as f64) / 1e3);
                 since_open.push((has - opens) / 1e3);
                 send(n + 1);
-                holder.tell("next")?;
+                holder.write_line("next")?;
                 assert_eq!(holder.figures()?, [(n + 1) as f64], "another message");
             }
             let cells = since_kill.three().into_iter().chain(since_open.three());
@@ -138,7 +138,7 @@ fn recovery(cores: &Cores, effort: Effort) -> io::Result<()> {
     Ok(())
 }
 
-pub fn worker(args: &mut Orders) {
+pub fn worker(args: &mut Args) {
     let (work, transport): (String, Transport) = (args.next(), args.next());
     match work.as_str() {
         "times" => {
@@ -175,8 +175,8 @@ fn live<T: IpcTransport<N>, const N: usize>(transport: Transport, count: usize) 
             message_queues::remove_sysv(&address);
         }
     }
-    say(times.map(|series| series.median().to_string()).join(" "));
-    hear();
+    print_line(times.map(|series| series.median().to_string()).join(" "));
+    read_line();
 }
 
 /// Opens all channels at once and reports the bytes of memory of the default and of twice the
@@ -208,8 +208,8 @@ fn crowd<T: IpcTransport<N>, const N: usize>(transport: Transport, count: usize)
     let (early, late) = (median(&times[..tenth]), median(&times[count - tenth..]));
     let each = |bytes: u64| bytes / count as u64;
     let (first, second) = (each(half - before), each(after - half));
-    say(format!("{} {} {first} {second} {early} {late}", bytes[0], bytes[1]));
-    hear();
+    print_line(format!("{} {} {first} {second} {early} {late}", bytes[0], bytes[1]));
+    read_line();
 }
 
 /// Returns the bytes of shared memory of a channel.
@@ -248,11 +248,11 @@ fn hold(transport: Transport, name: &str) {
     let mut is_first = true;
     let mut with = |number: u64| {
         match is_first {
-            true => say(format!("{number} {opens} {}", clock::now())),
-            false => say(number),
+            true => print_line(format!("{number} {opens} {}", clock::now())),
+            false => print_line(number),
         }
         is_first = false;
-        hear();
+        read_line();
     };
     // Each message is in flight until the end of its statement.
     let options = Options::named(name);

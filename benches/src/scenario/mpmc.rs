@@ -4,8 +4,8 @@ use std::io;
 
 use sysvring::{Handle, Options, mpmc};
 #[cfg(feature = "competitors")]
-use sysvring_support::worker::{self, hear};
-use sysvring_support::worker::{Orders, say};
+use sysvring_support::worker::{self, read_line};
+use sysvring_support::worker::{Args, print_line};
 
 use crate::effort::Effort;
 use crate::machine::Cores;
@@ -56,7 +56,7 @@ pub fn run(
     Ok(all)
 }
 
-pub fn worker(args: &mut Orders) {
+pub fn worker(args: &mut Args) {
     let (role, transport, bytes): (String, Transport, usize) =
         (args.next(), args.next(), args.next());
     let turns = Turns(args.next());
@@ -70,7 +70,7 @@ pub fn worker(args: &mut Orders) {
 }
 
 /// Runs a member in a run of fixed duration.
-pub fn member(args: &mut Orders) {
+pub fn member(args: &mut Args) {
     let task = Task::from_args(args);
     match (task.transport, task.sends, task.address.as_deref()) {
         #[cfg(feature = "competitors")]
@@ -88,8 +88,8 @@ pub fn member(args: &mut Orders) {
 fn in_process(task: Task) {
     let (tx, rx) = crossbeam_channel::bounded(ends::CAPACITY);
     let Task { topology, cores, counts, .. } = task;
-    say("ready");
-    hear();
+    print_line("ready");
+    read_line();
     std::thread::scope(|scope| {
         for index in 0..topology.senders {
             let tx = tx.clone();
@@ -121,12 +121,12 @@ fn send<const N: usize>(transport: Transport, address: Option<&str>, workload: &
     match transport {
         Transport::Sysvring => {
             let tx: mpmc::Sender<[u64; N]> = join(address);
-            say(tx.id());
+            print_line(tx.id());
             workload.send(|first| tx.send(&message(first)).expect("send"));
         }
         Transport::InPlace => {
             let tx: mpmc::Sender<[u64; N]> = join(address);
-            say(tx.id());
+            print_line(tx.id());
             workload.send(|first| {
                 let mut loan = tx.loan().expect("loan");
                 *loan = message(first);
@@ -135,13 +135,13 @@ fn send<const N: usize>(transport: Transport, address: Option<&str>, workload: &
         }
         Transport::Vyukov => {
             let queue = address.map_or_else(Queue::<N>::create, Queue::attach);
-            say(queue.address());
+            print_line(queue.address());
             workload.send(|first| queue.send(&message(first)));
         }
         #[cfg(feature = "competitors")]
         Transport::Shaq => {
             let (queue, address) = shaq::mpmc_producer(address);
-            say(address);
+            print_line(address);
             workload.send(|first| {
                 ends::poll_until_some(|| queue.try_write(message::<N>(first)).ok());
             });

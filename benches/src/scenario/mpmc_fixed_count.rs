@@ -19,8 +19,8 @@ pub fn run(
     let (schedule, count) = (effort.schedule(), effort.pick(4_000, 200_000, 400_000));
     let start = |transport| ends::start("mpmc", transport, cores.apart, &[&bytes, &count]);
     let outcomes = interleave(transports, schedule, start, |_, (sender, receiver)| {
-        sender.tell("go")?;
-        receiver.tell("go")?;
+        sender.write_line("go")?;
+        receiver.write_line("go")?;
         receiver.figures::<1>()
     })?;
     let title = format!("MPMC 1x1, {bytes} B, fixed count: Mmsg/s; {schedule} of {count} messages");

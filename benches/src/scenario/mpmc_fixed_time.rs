@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::sleep;
 use std::time::Duration;
 
-use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::worker::{Args, Worker, print_line, read_line};
 
 use crate::clock;
 use crate::effort::Effort;
@@ -96,7 +96,7 @@ impl FixedTime<'_> {
         let counts = Counts::create(self.topology.receivers);
         let mut team = self.start(transport, cores, &counts)?;
         for worker in &mut team {
-            worker.tell("go")?;
+            worker.write_line("go")?;
         }
         sleep(span / 4);
         let (before, start) = counts.read();
@@ -139,7 +139,7 @@ impl FixedTime<'_> {
             ];
             let core = self.topology.core(cores.apart, sends, index);
             let mut worker = ends::worker(core, &args)?;
-            let said = worker.hear()?;
+            let said = worker.read_line()?;
             if team.is_empty() {
                 address = said;
             }
@@ -200,7 +200,7 @@ pub struct Task {
 }
 
 impl Task {
-    pub fn from_args(args: &mut Orders) -> Task {
+    pub fn from_args(args: &mut Args) -> Task {
         let (sends, index, transport) = (args.next(), args.next(), args.next());
         let topology = Topology { senders: args.next(), receivers: args.next() };
         let cores = (args.next(), args.next());
@@ -212,13 +212,13 @@ impl Task {
 
 impl MpmcWorkload for Task {
     fn send(&self, send: impl FnMut(u64)) {
-        hear();
+        read_line();
         send_on(self.index, send)
     }
 
     fn receive(&self, receive: impl FnMut() -> u64) {
-        say("ready");
-        hear();
+        print_line("ready");
+        read_line();
         receive_on(self.counts.of(self.index), receive)
     }
 }

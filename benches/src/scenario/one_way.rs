@@ -4,7 +4,7 @@
 
 use std::io;
 
-use sysvring_support::worker::{self, Orders, hear, say};
+use sysvring_support::worker::{self, Args, print_line, read_line};
 
 use crate::by_transport;
 use crate::effort::Effort;
@@ -30,8 +30,8 @@ pub fn run(cores: &Cores, effort: Effort, transports: &[Transport]) -> io::Resul
         ends::start_ping_pong("one-way", transport, cores.apart, &[&count])
     };
     let outcomes = interleave(transports, schedule, start, |_, (server, returner)| {
-        returner.tell("go")?;
-        server.tell("go")?;
+        returner.write_line("go")?;
+        server.write_line("go")?;
         server.figures::<4>()
     })?;
     let title = format!(
@@ -62,7 +62,7 @@ pub fn run(cores: &Cores, effort: Effort, transports: &[Transport]) -> io::Resul
     Ok(transports.iter().copied().zip(outcomes.iter().map(three)).collect())
 }
 
-pub fn worker(args: &mut Orders) {
+pub fn worker(args: &mut Args) {
     let (role, transport): (String, Transport) = (args.next(), args.next());
     let (core, count): (usize, u64) = (args.next(), args.next());
     match role.as_str() {
@@ -90,8 +90,8 @@ fn answer_all<T: IpcTransport<N>, const N: usize>(count: u64, address: &str) {
 
 fn both<T: ThreadTransport<N>, const N: usize>(count: u64, core: usize) {
     let ((mut tx, mut there), (mut back, mut rx)) = (T::pair(CAPACITY), T::pair(CAPACITY));
-    say("in-process");
-    hear();
+    print_line("in-process");
+    read_line();
     std::thread::spawn(move || {
         worker::pin(core);
         loop {

@@ -8,7 +8,7 @@
 use std::io;
 
 use hdrhistogram::Histogram;
-use sysvring_support::worker::{Orders, hear, say};
+use sysvring_support::worker::{Args, print_line, read_line};
 
 use crate::effort::Effort;
 use crate::interleave::{Pair, rotated};
@@ -129,12 +129,12 @@ fn print(title: String, load: usize, transports: &[Transport], all: &[Latency]) 
 /// and returns the receiver's report.
 fn go((sender, receiver): &mut Pair, interval: f64, count: u64) -> io::Result<[f64; 4]> {
     let args = format!("{interval} {count}");
-    receiver.tell(&args)?;
-    sender.tell(&args)?;
+    receiver.write_line(&args)?;
+    sender.write_line(&args)?;
     receiver.figures()
 }
 
-pub fn worker(args: &mut Orders) {
+pub fn worker(args: &mut Args) {
     let (role, transport): (String, Transport) = (args.next(), args.next());
     match role.as_str() {
         "send" => by_transport!(transport, send::<WORDS>()),
@@ -148,7 +148,7 @@ pub fn worker(args: &mut Orders) {
 
 fn send<T: IpcTransport<N>, const N: usize>() {
     let (accept, address) = T::offer(CAPACITY);
-    say(address);
+    print_line(address);
     let tick = clock::tick();
     let (mut interval, mut count) = order();
     // The receiver has attached before the first order arrives.
@@ -169,7 +169,7 @@ fn send<T: IpcTransport<N>, const N: usize>() {
 
 /// Reads the order for a turn: nanoseconds between messages, and their number.
 fn order() -> (f64, u64) {
-    let line = hear();
+    let line = read_line();
     let (interval, count) = line.split_once(' ').expect("an interval and a number");
     (interval.parse().expect("an interval"), count.parse().expect("a number"))
 }
@@ -179,7 +179,7 @@ fn receive<T: IpcTransport<N>, const N: usize>(address: &str) {
     let (mut rx, tick) = (T::attach(address, CAPACITY), clock::tick());
     let mut latency = Histogram::<u64>::new_with_max(LONGEST, 3).expect("three digits");
     let mut message = [0; N];
-    say("ready");
+    print_line("ready");
     loop {
         let (interval, count) = order();
         latency.reset();
@@ -196,6 +196,6 @@ fn receive<T: IpcTransport<N>, const N: usize>(address: &str) {
             0.0 => [count as f64 / (clock::now() - start) as f64 * 1e3, 0.0, 0.0, 0.0],
             _ => [0.5, 0.99, 0.999, 1.0].map(|part| latency.value_at_quantile(part) as f64 * tick),
         };
-        say(figures.map(|figure| figure.to_string()).join(" "));
+        print_line(figures.map(|figure| figure.to_string()).join(" "));
     }
 }

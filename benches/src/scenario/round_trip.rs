@@ -7,7 +7,7 @@
 use std::io;
 
 use hdrhistogram::Histogram;
-use sysvring_support::worker::{self, Orders, hear, say};
+use sysvring_support::worker::{self, Args, print_line, read_line};
 
 use crate::effort::Effort;
 use crate::interleave::{Outcome, interleave};
@@ -76,9 +76,9 @@ fn place(
     };
     let mut histograms: Vec<Histogram<u64>> = transports.iter().map(|_| histogram()).collect();
     let outcomes = interleave(transports, schedule, start, |transport, (server, returner)| {
-        returner.tell("go")?;
-        server.tell("go")?;
-        let turn = parse(&server.hear()?)
+        returner.write_line("go")?;
+        server.write_line("go")?;
+        let turn = parse(&server.read_line()?)
             .ok_or_else(|| io::Error::other(format!("{transport}: not a histogram")))?;
         let i = transports.iter().position(|&other| other == transport).expect("one of them");
         histograms[i].add(&turn).map_err(io::Error::other)?;
@@ -140,7 +140,7 @@ fn print(
     table.print();
 }
 
-pub fn worker(args: &mut Orders) {
+pub fn worker(args: &mut Args) {
     let (role, transport): (String, Transport) = (args.next(), args.next());
     let (core, span): (usize, u64) = (args.next(), args.next());
     match role.as_str() {
@@ -164,7 +164,7 @@ fn serve<T: IpcTransport<N>, const N: usize>(span: u64) {
 fn answer_all<T: IpcTransport<N>, const N: usize>(address: &str) {
     let (mut tx, mut rx) = ends::returning::<T, N>(address);
     loop {
-        hear();
+        read_line();
         answer(&mut tx, &mut rx);
     }
 }
@@ -182,8 +182,8 @@ fn answer<const N: usize>(tx: &mut impl Send<N>, rx: &mut impl Receive<N>) {
 
 fn both<T: ThreadTransport<N>, const N: usize>(span: u64, core: usize) {
     let ((mut tx, mut there), (mut back, mut rx)) = (T::pair(CAPACITY), T::pair(CAPACITY));
-    say("in-process");
-    hear();
+    print_line("in-process");
+    read_line();
     let (go, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         worker::pin(core);
@@ -210,7 +210,7 @@ fn timed_turns(span: u64, mut round_trip: impl FnMut(u64) -> u64) {
     let span = (span as f64 / tick) as u64;
     let (mut times, mut next) = (histogram(), 0);
     loop {
-        hear();
+        read_line();
         times.reset();
         let start = clock::ticks();
         loop {
@@ -226,7 +226,7 @@ fn timed_turns(span: u64, mut round_trip: impl FnMut(u64) -> u64) {
             }
         }
         assert_eq!(round_trip(LAST), LAST);
-        say(written(&times, tick));
+        print_line(written(&times, tick));
     }
 }
 

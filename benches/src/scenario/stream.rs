@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::mpsc;
 
-use sysvring_support::worker::{self, Orders, say};
+use sysvring_support::worker::{self, Args, print_line};
 
 use crate::by_transport;
 use crate::effort::Effort;
@@ -100,7 +100,7 @@ pub fn start(stream: Stream, cores: &Cores) -> io::Result<Pair> {
     ends::start("stream", transport, cores.apart, &more)
 }
 
-pub fn worker(args: &mut Orders) {
+pub fn worker(args: &mut Args) {
     let (role, transport, bytes): (String, Transport, usize) =
         (args.next(), args.next(), args.next());
     let task = Task {
@@ -140,7 +140,7 @@ struct Task {
 }
 
 /// Runs one side for the largest messages, which few transports support.
-fn large<T: IpcTransport<{ bandwidth::LARGEST / 8 }>>(role: &str, task: Task, args: &mut Orders) {
+fn large<T: IpcTransport<{ bandwidth::LARGEST / 8 }>>(role: &str, task: Task, args: &mut Args) {
     match role {
         "send" => send::<T, _>(task),
         "receive" => receive::<T, _>(task, &args.next::<String>()),
@@ -148,7 +148,7 @@ fn large<T: IpcTransport<{ bandwidth::LARGEST / 8 }>>(role: &str, task: Task, ar
     }
 }
 
-fn work<const N: usize>(role: &str, transport: Transport, task: Task, args: &mut Orders) {
+fn work<const N: usize>(role: &str, transport: Transport, task: Task, args: &mut Args) {
     match role {
         "send" => by_transport!(transport, send::<N>(task), stand_by()),
         "receive" => {
@@ -161,7 +161,7 @@ fn work<const N: usize>(role: &str, transport: Transport, task: Task, args: &mut
 
 fn send<T: IpcTransport<N>, const N: usize>(task: Task) {
     let (accept, address) = T::offer(task.capacity);
-    say(address);
+    print_line(address);
     let (mut tx, mut accept) = (None, Some(accept));
     // The receiver has attached by the time `go` arrives.
     let mut accept = || (accept.take().expect("once"))();

@@ -30,8 +30,8 @@ pub fn run(cores: &Cores, effort: Effort) -> io::Result<()> {
             let stream = Stream { transport, bytes: 8, capacity, count, batches };
             let (mut sender, mut receiver) = stream::start(stream, cores)?;
             let tracer = Tracer::attach(&[sender.pid(), receiver.pid()])?;
-            receiver.tell("go")?;
-            sender.tell("go")?;
+            receiver.write_line("go")?;
+            sender.write_line("go")?;
             let found = tracer.count()?;
             let [rate] = receiver.figures()?;
             let traced = (count - count / 10) as f64;

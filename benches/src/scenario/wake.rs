@@ -7,7 +7,7 @@
 use std::io;
 use std::time::Duration;
 
-use sysvring_support::worker::{Orders, hear, say};
+use sysvring_support::worker::{Args, print_line, read_line};
 
 use crate::effort::Effort;
 use crate::interleave::{Outcome, interleave};
@@ -56,7 +56,7 @@ fn place(name: &str, cores: (usize, usize), effort: Effort) -> io::Result<()> {
     Ok(())
 }
 
-pub fn worker(args: &mut Orders) {
+pub fn worker(args: &mut Args) {
     let (role, transport): (String, Transport) = (args.next(), args.next());
     let count: u64 = args.next();
     match role.as_str() {
@@ -75,8 +75,8 @@ const WARM_UP: u64 = 5;
 /// Runs the sender: on `go`, it sends its clock after each pause.
 fn send<T: IpcTransport<N>, const N: usize>(count: u64) {
     let (accept, address) = T::offer(CAPACITY);
-    say(address);
-    hear();
+    print_line(address);
+    read_line();
     let mut tx = accept();
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     loop {
@@ -87,7 +87,7 @@ fn send<T: IpcTransport<N>, const N: usize>(count: u64) {
             std::thread::sleep(Duration::from_micros(2_000 + random % 3_000));
             tx.send(&[clock::now(); N]);
         }
-        hear();
+        read_line();
     }
 }
 
@@ -95,19 +95,19 @@ fn send<T: IpcTransport<N>, const N: usize>(count: u64) {
 /// and the number of context switches per message.
 fn receive<T: IpcTransport<N>, const N: usize>(count: u64, address: &str) {
     let mut rx = T::attach(address, CAPACITY);
-    say("ready");
+    print_line("ready");
     let mut delay = || {
         let sent = rx.receive_one()[0];
         (clock::now() - sent) as f64 / 1e3
     };
     loop {
-        hear();
+        read_line();
         for _ in 0..WARM_UP {
             delay();
         }
         let before = clock::sleeps();
         let delays: Series = (0..count).map(|_| delay()).collect();
         let sleeps = (clock::sleeps() - before) as f64 / count as f64;
-        say(format!("{} {} {sleeps}", delays.median(), delays.quantile(0.99)));
+        print_line(format!("{} {} {sleeps}", delays.median(), delays.quantile(0.99)));
     }
 }

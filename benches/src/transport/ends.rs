@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use sysvring_support::worker::{Worker, hear, say};
+use sysvring_support::worker::{Worker, print_line, read_line};
 
 use crate::interleave::Pair;
 use crate::transport::traits::{IpcTransport, ThreadTransport};
@@ -107,11 +107,11 @@ pub fn start(
 ) -> io::Result<Pair> {
     let args: [&dyn ToString; 3] = [&part, &"send", &transport];
     let mut sender = worker(cores.0, &[&args[..], more].concat())?;
-    let address = sender.hear()?;
+    let address = sender.read_line()?;
     note(transport, &address);
     let args: [&dyn ToString; 3] = [&part, &"receive", &transport];
     let mut receiver = worker(cores.1, &[&args[..], more, &[&address]].concat())?;
-    receiver.hear()?;
+    receiver.read_line()?;
     Ok((sender, receiver))
 }
 
@@ -125,28 +125,28 @@ pub fn start_ping_pong(
 ) -> io::Result<Pair> {
     let args: [&dyn ToString; 4] = [&part, &"serve", &transport, &second];
     let mut server = worker(first, &[&args[..], more].concat())?;
-    let there = server.hear()?;
+    let there = server.read_line()?;
     note(transport, &there);
     let args: [&dyn ToString; 4] = [&part, &"return", &transport, &first];
     let mut returner = worker(second, &[&args[..], more, &[&there]].concat())?;
-    let back = returner.hear()?;
+    let back = returner.read_line()?;
     note(transport, &back);
-    server.tell(&back)?;
+    server.write_line(&back)?;
     Ok((server, returner))
 }
 
 /// Runs a turn of a sender and a receiver and returns the receiver's report.
 pub fn turn<const F: usize>((sender, receiver): &mut Pair) -> io::Result<[f64; F]> {
-    receiver.tell("go")?;
-    sender.tell("go")?;
+    receiver.write_line("go")?;
+    sender.write_line("go")?;
     receiver.figures()
 }
 
 /// Opens both ends on the initiating side.
 pub fn serving<T: IpcTransport<N>, const N: usize>() -> (T::Tx, T::Rx) {
     let (accept, address) = T::offer(CAPACITY);
-    say(address);
-    let back = hear();
+    print_line(address);
+    let back = read_line();
     (accept(), T::attach(&back, CAPACITY))
 }
 
@@ -154,7 +154,7 @@ pub fn serving<T: IpcTransport<N>, const N: usize>() -> (T::Tx, T::Rx) {
 pub fn returning<T: IpcTransport<N>, const N: usize>(address: &str) -> (T::Tx, T::Rx) {
     let rx = T::attach(address, CAPACITY);
     let (accept, address) = T::offer(CAPACITY);
-    say(address);
+    print_line(address);
     (accept(), rx)
 }
 
@@ -165,9 +165,9 @@ pub fn stand_by<T: ThreadTransport<N>, const N: usize>() {
 
 /// Stands by while another worker does all the work.
 pub fn idle() -> ! {
-    say("in-process");
+    print_line("in-process");
     loop {
-        hear();
+        read_line();
     }
 }
 

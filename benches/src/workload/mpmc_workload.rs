@@ -1,6 +1,6 @@
 //! Members of an MPMC channel: their messages and workloads.
 
-use sysvring_support::worker::{hear, say};
+use sysvring_support::worker::{print_line, read_line};
 
 use crate::clock;
 
@@ -19,20 +19,20 @@ pub struct Turns(pub u64);
 impl MpmcWorkload for Turns {
     fn send(&self, mut send: impl FnMut(u64)) {
         loop {
-            hear();
+            read_line();
             (0..self.0 + self.0 / 10).for_each(&mut send);
         }
     }
 
     /// Reports the throughput of each turn in Mmsg/s.
     fn receive(&self, mut receive: impl FnMut() -> u64) {
-        say("ready");
+        print_line("ready");
         loop {
-            hear();
+            read_line();
             (0..self.0 / 10).for_each(|n| assert_eq!(receive(), n));
             let start = clock::now();
             (self.0 / 10..self.0 + self.0 / 10).for_each(|n| assert_eq!(receive(), n));
-            say(self.0 as f64 / (clock::now() - start) as f64 * 1e3);
+            print_line(self.0 as f64 / (clock::now() - start) as f64 * 1e3);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use sysvring_support::worker::{Orders, Worker, hear, say};
+use sysvring_support::worker::{Args, Worker, print_line, read_line};
 
 use crate::transport::ends;
 
@@ -38,8 +38,8 @@ impl Neighbours {
         for &core in cores {
             for _ in 0..self.loops {
                 let mut worker = ends::worker(core, &[&"neighbour", &self.theirs])?;
-                worker.hear()?;
-                worker.tell("go")?;
+                worker.read_line()?;
+                worker.write_line("go")?;
                 started.push(worker);
             }
         }
@@ -48,10 +48,10 @@ impl Neighbours {
 }
 
 /// Runs a busy loop.
-pub fn worker(args: &mut Orders) {
+pub fn worker(args: &mut Args) {
     be_nice(args.next());
-    say("ready");
-    hear();
+    print_line("ready");
+    read_line();
     loop {
         std::hint::spin_loop();
     }

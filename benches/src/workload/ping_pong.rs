@@ -1,13 +1,13 @@
 //! The round-trip workload and its latencies.
 
-use sysvring_support::worker::{hear, say};
+use sysvring_support::worker::{print_line, read_line};
 
 use crate::clock;
 
 /// Runs the returning side: on `go`, it answers the warm-up messages and those of a turn.
 pub fn turns(count: u64, mut answer: impl FnMut()) {
     loop {
-        hear();
+        read_line();
         for _ in 0..count + count / 10 {
             answer();
         }
@@ -25,7 +25,7 @@ pub fn timed_turns(count: u64, mut round_trip: impl FnMut(u64) -> u64) {
         next += 1;
     };
     loop {
-        hear();
+        read_line();
         for _ in 0..count / 10 {
             one();
         }
@@ -41,6 +41,6 @@ pub fn timed_turns(count: u64, mut round_trip: impl FnMut(u64) -> u64) {
         samples.sort_unstable();
         let last = samples.len() - 1;
         let half = |part: usize| f64::from(samples[last * part / 1000]) * tick / 2.0;
-        say(format!("{} {} {} {}", half(500), half(990), half(999), half(1000)));
+        print_line(format!("{} {} {} {}", half(500), half(990), half(999), half(1000)));
     }
 }

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::ops::Range;
 
-use sysvring_support::worker::{hear, say};
+use sysvring_support::worker::{print_line, read_line};
 
 use crate::{clock, trace};
 
@@ -12,7 +12,7 @@ use crate::{clock, trace};
 pub fn turns(count: u64, mut send: impl FnMut(Range<u64>)) {
     let mut next = 1;
     loop {
-        hear();
+        read_line();
         send(next..next + count / 10);
         trace::mark(trace::START);
         send(next + count / 10..next + count);
@@ -23,17 +23,17 @@ pub fn turns(count: u64, mut send: impl FnMut(Range<u64>)) {
 
 /// Runs the receiver likewise and reports the throughput of each turn in Mmsg/s.
 pub fn timed_turns(count: u64, mut receive: impl FnMut(Range<u64>)) {
-    say("ready");
+    print_line("ready");
     let mut next = 1;
     loop {
-        hear();
+        read_line();
         receive(next..next + count / 10);
         trace::mark(trace::START);
         let start = clock::now();
         receive(next + count / 10..next + count);
         let ns = clock::now() - start;
         trace::mark(trace::END);
-        say((count - count / 10) as f64 / ns as f64 * 1e3);
+        print_line((count - count / 10) as f64 / ns as f64 * 1e3);
         next += count;
     }
 }

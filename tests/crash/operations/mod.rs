@@ -8,7 +8,7 @@ mod sending;
 pub use receiving::receive_all;
 
 use sysvring::{Lifetime, Redelivery, mpmc};
-use sysvring_support::step;
+use sysvring_support::single_step;
 
 use crate::steps::handle::{Flavor, How, Rx, Side, Tx};
 use crate::steps::ledger::VICTIM;
@@ -185,7 +185,7 @@ impl Operation {
     /// Runs the victim.
     pub fn run_as_victim(&self, scenario: &Scenario) {
         let mut own = Victim::new((self.setup)(scenario));
-        step::mark();
+        single_step::mark();
         let result = (self.act)(scenario, &mut own);
         match result {
             Ok(()) => scenario.shared.victim.set(victim::SUCCEEDED),
@@ -195,7 +195,7 @@ impl Operation {
             }
         }
         if scenario.shared.traced.get() != 0 {
-            step::mark();
+            single_step::mark();
         }
     }
 }

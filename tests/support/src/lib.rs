@@ -5,22 +5,22 @@
 //! the attribute [`work`](macro@work); its `main` is [`suite::main`], which gives each test a
 //! watchdog and checks that no segment or set is leaked.
 
-pub mod board;
 pub mod commands;
 pub mod error_text;
 pub mod fork;
 pub mod handle;
-pub mod inject;
 pub mod ipc_namespace;
 pub mod name;
 pub mod raw_ipc;
 pub mod rng;
 pub mod scale;
+pub mod scheduler_noise;
+pub mod seccomp_errno;
+pub mod shared_counters;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-pub mod step;
+pub mod single_step;
 pub mod stopwatch;
 pub mod suite;
-pub mod witness;
 pub mod worker;
 
 pub use inventory;

@@ -9,9 +9,9 @@ use std::time::Duration;
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Address, Error, Message, Observer};
 
-use crate::board::{now_ns, until};
 use crate::handle::{AnyFlavor, Spsc};
-use crate::witness;
+use crate::scheduler_noise;
+use crate::shared_counters::{now_ns, until};
 
 /// All names in use, for the watchdog.
 static IN_USE: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -47,7 +47,7 @@ impl Name {
         let Ok(stat) = sysvring::stat(&*self.name) else { return };
         let is_excused = std::thread::panicking()
             || self.may_oversleep.load(Ordering::Relaxed)
-            || witness::excuse(self.since) >= GRACE;
+            || scheduler_noise::allowance(self.since) >= GRACE;
         assert!(stat.overslept == 0 || is_excused, "{} sleeps were overslept", stat.overslept);
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::board::now_ns;
+use crate::shared_counters::now_ns;
 
 /// A generator of random numbers.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use libtest_mimic::{Arguments, Trial};
 
 use crate::raw_ipc::marked;
-use crate::{ipc_namespace, name, witness, worker};
+use crate::{ipc_namespace, name, scheduler_noise, worker};
 
 /// The maximum time of a test, unless the caller sets another.
 pub const WATCHDOG: Duration = Duration::from_secs(240);
@@ -43,8 +43,8 @@ pub fn main() -> ExitCode {
 /// Does the same for a suite with options of its own, which `set_up` takes from the command line.
 /// It returns the watchdog.
 pub fn main_with(set_up: impl FnOnce(&mut Vec<String>) -> Result<Duration, String>) -> ExitCode {
-    if let Some(orders) = worker::orders() {
-        return worker::run(orders);
+    if let Some(args) = worker::args() {
+        return worker::run(args);
     }
     let mut arguments = std::env::args().collect();
     match set_up(&mut arguments) {
@@ -73,7 +73,7 @@ pub fn run_with(
     let arguments = Arguments::from_iter(arguments);
     // If that is not allowed, the tests share the host's namespace with all other processes.
     ipc_namespace::enter();
-    witness::start();
+    scheduler_noise::start();
     let before = marked();
     // Tests that would delay the others run last.
     tests.sort_by_key(|test| test.needs == Needs::Quiet);

@@ -22,35 +22,35 @@ pub struct Worker {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
-    orders: String,
+    args: String,
 }
 
 impl Worker {
     /// Starts this executable again with orders.
-    pub fn start(orders: &[&dyn ToString]) -> io::Result<Worker> {
-        let orders: Vec<String> = orders.iter().map(|o| o.to_string()).collect();
+    pub fn start(args: &[&dyn ToString]) -> io::Result<Worker> {
+        let args: Vec<String> = args.iter().map(|o| o.to_string()).collect();
         let mut child = Command::new("/proc/self/exe")
             .arg(WORKER)
-            .args(&orders)
+            .args(&args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().expect("asked for above"));
-        Ok(Worker { child, input, output, orders: orders.join(" ") })
+        Ok(Worker { child, input, output, args: args.join(" ") })
     }
 
     /// Starts a child and waits until it ends, which it must do with success.
-    pub fn run(orders: &[&dyn ToString]) {
-        Worker::start(orders).expect("start").finish();
+    pub fn run(args: &[&dyn ToString]) {
+        Worker::start(args).expect("start").finish();
     }
 
     /// Returns its next line.
-    pub fn hear(&mut self) -> io::Result<String> {
+    pub fn read_line(&mut self) -> io::Result<String> {
         let mut line = String::new();
         if self.output.read_line(&mut line)? == 0 {
             let end = self.child.wait()?;
-            return Err(io::Error::other(format!("\"{}\" ended early: {end}", self.orders)));
+            return Err(io::Error::other(format!("\"{}\" ended early: {end}", self.args)));
         }
         Ok(line.trim_end().to_owned())
     }
@@ -65,20 +65,20 @@ impl Worker {
 
     /// Reads its next line, which must be this one.
     pub fn expect(&mut self, line: &str) {
-        let heard = self.hear().unwrap_or_else(|e| panic!("instead of {line:?}: {e}"));
-        assert_eq!(heard, line, "from {:?}", self.orders);
+        let heard = self.read_line().unwrap_or_else(|e| panic!("instead of {line:?}: {e}"));
+        assert_eq!(heard, line, "from {:?}", self.args);
     }
 
     /// Reads its next line, a list of numbers.
     pub fn figures<const N: usize>(&mut self) -> io::Result<[f64; N]> {
-        let line = self.hear()?;
+        let line = self.read_line()?;
         let figures: Option<Vec<f64>> = line.split(' ').map(|f| f.parse().ok()).collect();
         figures.and_then(|f| f.try_into().ok()).ok_or_else(|| {
-            io::Error::other(format!("\"{}\" said \"{line}\", not {N} numbers", self.orders))
+            io::Error::other(format!("\"{}\" said \"{line}\", not {N} numbers", self.args))
         })
     }
 
-    pub fn tell(&mut self, line: &str) -> io::Result<()> {
+    pub fn write_line(&mut self, line: &str) -> io::Result<()> {
         writeln!(self.input.as_mut().expect("open until dropped"), "{line}")
     }
 
@@ -106,7 +106,7 @@ impl Worker {
     /// Waits until it ends, which it must do with success.
     pub fn finish(mut self) {
         let end = self.child.wait().expect("a child of this process");
-        assert!(end.success(), "{:?} ended with {end}", self.orders);
+        assert!(end.success(), "{:?} ended with {end}", self.args);
     }
 
     /// Waits until it ends.
@@ -151,13 +151,13 @@ pub fn killed_by(end: ExitStatus, signal: i32) -> bool {
 
 /// Returns the orders of a child, or `None` in the process that was started by hand. A child never
 /// outlives its parent or the watchdog.
-pub fn orders() -> Option<Orders> {
+pub fn args() -> Option<Args> {
     let mut arguments = std::env::args().skip(1);
     if arguments.next()? != WORKER {
         return None;
     }
     end_with_parent();
-    Some(Orders(arguments.collect::<Vec<_>>().into_iter()))
+    Some(Args(arguments.collect::<Vec<_>>().into_iter()))
 }
 
 /// Makes sure that this process does not outlive its parent or the watchdog. A process must call it
@@ -171,9 +171,9 @@ pub fn end_with_parent() {
 }
 
 /// The orders on a child's command line.
-pub struct Orders(std::vec::IntoIter<String>);
+pub struct Args(std::vec::IntoIter<String>);
 
-impl Orders {
+impl Args {
     #[expect(clippy::should_implement_trait, reason = "one more must be there, of any type")]
     pub fn next<T: FromStr<Err: Debug>>(&mut self) -> T {
         let order = self.0.next().expect("another order");
@@ -186,17 +186,17 @@ impl Orders {
 pub struct Work {
     /// The function's name, with the modules that it is in.
     pub path: &'static str,
-    pub body: fn(&mut Orders),
+    pub body: fn(&mut Args),
 }
 
 inventory::collect!(Work);
 
 /// Does the work that the first order names. The child then ends.
-pub fn run(mut orders: Orders) -> ExitCode {
-    let name: String = orders.next();
+pub fn run(mut args: Args) -> ExitCode {
+    let name: String = args.next();
     let mut works = inventory::iter::<Work>();
     match works.find(|work| suite::short(work.path) == name) {
-        Some(work) => (work.body)(&mut orders),
+        Some(work) => (work.body)(&mut args),
         None => panic!("no such work: {name}"),
     }
     ExitCode::SUCCESS
@@ -215,14 +215,14 @@ pub fn pin(core: usize) {
 }
 
 /// Writes a line to the parent.
-pub fn say(line: impl ToString) {
+pub fn print_line(line: impl ToString) {
     let mut out = io::stdout().lock();
     writeln!(out, "{}", line.to_string()).expect("the parent reads");
     out.flush().expect("the parent reads");
 }
 
 /// Reads a line from the parent. Exits if the parent is gone.
-pub fn hear() -> String {
+pub fn read_line() -> String {
     let mut line = String::new();
     match io::stdin().read_line(&mut line) {
         Ok(n) if n > 0 => line.trim_end().to_owned(),

@@ -7,7 +7,7 @@ use sysvring::Options;
 use super::members::{open, options};
 use super::{Answer, Call, Flavor, Progress, Rules, Side, World};
 use crate::name::Name;
-use crate::worker::{Orders, Worker, hear, say};
+use crate::worker::{Args, Worker, print_line, read_line};
 
 /// A world whose members are processes. The channel has a name and is kept.
 pub struct Processes {
@@ -27,14 +27,14 @@ impl Processes {
 }
 
 /// Serves as a member in one process: it writes each answer and reads each call.
-pub fn member(orders: &mut Orders) {
-    let name: String = orders.next();
-    let (spsc, sender): (bool, bool) = (orders.next(), orders.next());
+pub fn member(args: &mut Args) {
+    let name: String = args.next();
+    let (spsc, sender): (bool, bool) = (args.next(), args.next());
     let rules = Rules {
         flavor: if spsc { Flavor::Spsc } else { Flavor::Mpmc },
-        capacity: orders.next(),
-        deliveries: orders.next(),
-        seats: orders.next(),
+        capacity: args.next(),
+        deliveries: args.next(),
+        seats: args.next(),
         place: 0,
         kept: true,
         peers: true,
@@ -43,16 +43,16 @@ pub fn member(orders: &mut Orders) {
     let options = options(Options::named(name), &rules);
     let mut member = match open(options, rules.flavor, side) {
         Ok(member) => member,
-        Err(no) => return say(no.to_line()),
+        Err(no) => return print_line(no.to_line()),
     };
-    say(Answer::Done.to_line());
+    print_line(Answer::Done.to_line());
     loop {
-        let line = hear();
+        let line = read_line();
         if line == "leave" {
             return;
         }
         let (call, number) = Call::from_line(&line);
-        say(member.call(call, number).to_line());
+        print_line(member.call(call, number).to_line());
     }
 }
 
@@ -60,10 +60,10 @@ impl World for Processes {
     fn join(&mut self, id: u32, side: Side) -> Answer {
         let Rules { flavor, capacity, deliveries, seats, .. } = self.rules;
         let (spsc, sender) = (flavor == Flavor::Spsc, side == Side::Sender);
-        let orders: [&dyn ToString; 7] =
+        let args: [&dyn ToString; 7] =
             [&self.work, &self.name, &spsc, &sender, &capacity, &deliveries, &seats];
-        let mut member = Worker::start(&orders).expect("a process");
-        let answer = Answer::from_line(&member.hear().expect("an answer"));
+        let mut member = Worker::start(&args).expect("a process");
+        let answer = Answer::from_line(&member.read_line().expect("an answer"));
         match answer {
             Answer::No(_) => member.finish(),
             _ => _ = self.members.insert(id, member),
@@ -73,13 +73,13 @@ impl World for Processes {
 
     fn call(&mut self, id: u32, call: Call, number: u64) -> Answer {
         let member = self.members.get_mut(&id).expect("a member");
-        member.tell(&call.to_line(number)).expect("it listens");
-        Answer::from_line(&member.hear().expect("an answer"))
+        member.write_line(&call.to_line(number)).expect("it listens");
+        Answer::from_line(&member.read_line().expect("an answer"))
     }
 
     fn leave(&mut self, id: u32) {
         let mut member = self.members.remove(&id).expect("a member");
-        member.tell("leave").expect("it listens");
+        member.write_line("leave").expect("it listens");
         member.finish();
     }
 

@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 use std::{env, io, ptr, thread};
 
-use crate::board::now_ns;
+use crate::shared_counters::now_ns;
 
 /// The variable that tells children where the notes are.
 const VARIABLE: &str = "SYSVRING_TEST_WITNESS";
@@ -121,8 +121,8 @@ impl Watch {
     }
 
     /// Returns how much later than usual an event may have ended just now.
-    pub fn excuse(&self) -> Duration {
-        excuse(self.from) + self.queued().saturating_sub(self.queued)
+    pub fn allowance(&self) -> Duration {
+        allowance(self.from) + self.queued().saturating_sub(self.queued)
     }
 
     /// Fails if something that began at `since`, on the monotonic clock, took longer than `time`
@@ -130,15 +130,15 @@ impl Watch {
     #[track_caller]
     pub fn must_be_within(&self, time: Duration, since: u64) {
         let took = Duration::from_nanos(now_ns().saturating_sub(since));
-        let excuse = self.excuse();
-        assert!(took < time + excuse, "it took {took:?}; the machine excuses {excuse:?}");
+        let allowance = self.allowance();
+        assert!(took < time + allowance, "it took {took:?}; the machine excuses {allowance:?}");
     }
 
     /// Returns how late an event that was possible at `since`, on the monotonic clock, is now, less
     /// what the host excuses since then.
     pub fn late(&self, since: u64) -> Duration {
         let took = Duration::from_nanos(now_ns().saturating_sub(since));
-        took.saturating_sub(excuse(since) + self.queued().saturating_sub(self.queued))
+        took.saturating_sub(allowance(since) + self.queued().saturating_sub(self.queued))
     }
 
     /// Returns how long the threads have been ready to run without running.
@@ -157,7 +157,7 @@ impl Watch {
 /// Returns how much later than usual something that began at `from`, on the monotonic clock, may
 /// have ended just now, according to the sleeping witness. This is a multiple of the witness's
 /// delay, because several processes may have had to wait one after the other.
-pub fn excuse(from: u64) -> Duration {
+pub fn allowance(from: u64) -> Duration {
     let Some(notes) = notes() else { return Duration::ZERO };
     let late = |from: u64, to: u64| (to - from).saturating_sub(SLEEP.as_nanos() as u64);
     let written = notes.written.load(Acquire).min(KEPT as u64) as usize;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// Returns zeros in memory that all children forked later share, for the life of the process. A
 /// number that is never touched takes no memory.
-pub fn board<const N: usize>() -> &'static [AtomicU64; N] {
+pub fn shared_counters<const N: usize>() -> &'static [AtomicU64; N] {
     let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: a new mapping at an address that the kernel picks, never unmapped; zeros are valid

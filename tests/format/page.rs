@@ -114,7 +114,7 @@ pub fn flag(name: &str) -> u32 {
 
 /// Returns one field of a slot's word.
 pub fn bits(name: &str, word: u64) -> u64 {
-    let rows = rows(TEXT, "| bits | field | one to one | many to many |");
+    let rows = rows(TEXT, "| bits | field | SPSC | MPMC |");
     let row =
         rows.iter().find(|row| row[1].trim_matches('`') == name).expect("bits of the document");
     let (low, high) = row[0].split_once(" to ").expect("two bits");

@@ -22,7 +22,7 @@ struct Tick {
 }
 
 /// Between two looks at whether to stop.
-const PATIENCE: Duration = Duration::from_millis(200);
+const CALL_TIMEOUT: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     match run() {
@@ -46,7 +46,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let mut receiver: spsc::Receiver<Tick> = ticks.open()?;
     let mut connected = true;
     while !stop.load(Ordering::Relaxed) {
-        match receiver.recv_timeout(PATIENCE) {
+        match receiver.recv_timeout(CALL_TIMEOUT) {
             Ok(tick) => {
                 let now = SystemTime::UNIX_EPOCH.elapsed()?.as_nanos() as u64;
                 let age = Duration::from_nanos(now.saturating_sub(tick.sent));
@@ -60,7 +60,7 @@ fn run() -> Result<(), Box<dyn Error>> {
                 if std::mem::take(&mut connected) {
                     println!("the producer is gone; waiting for another");
                 }
-                match receiver.wait_for_peer(PATIENCE) {
+                match receiver.wait_for_peer(CALL_TIMEOUT) {
                     Ok(_) | Err(RecvError::Timeout) => {}
                     Err(error) => return Err(error.into()),
                 }

@@ -30,7 +30,7 @@ struct Tick {
 }
 
 /// Between two looks at whether to stop.
-const PATIENCE: Duration = Duration::from_millis(200);
+const CALL_TIMEOUT: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     match run() {
@@ -58,7 +58,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         // The position goes on where a producer before us stopped.
         let number = sender.position();
         let sent = SystemTime::UNIX_EPOCH.elapsed()?.as_nanos() as u64;
-        match sender.send_timeout(&Tick { number, sent }, PATIENCE) {
+        match sender.send_timeout(&Tick { number, sent }, CALL_TIMEOUT) {
             Ok(()) => {
                 println!("sent {number}");
                 thread::sleep(pace);
@@ -66,7 +66,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             // The channel is full.
             Err(SendError::Timeout) => {}
             // The consumer is gone; what it did not receive waits for the next one, and so do we.
-            Err(SendError::Disconnected) => match sender.wait_for_peer(PATIENCE) {
+            Err(SendError::Disconnected) => match sender.wait_for_peer(CALL_TIMEOUT) {
                 Ok(_) | Err(SendError::Timeout) => {}
                 Err(error) => return Err(error.into()),
             },

@@ -17,7 +17,7 @@ use crate::{Arguments, Role};
 /// Between two looks at a stage that is to end.
 const PACE: Duration = Duration::from_millis(5);
 /// A stage that was asked to end ends sooner, unless it is stopped.
-const PATIENCE: Duration = Duration::from_secs(5);
+const STAGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A stage's process.
 struct Stage {
@@ -112,7 +112,7 @@ impl Stages {
             // Closed, it tells the stage to end.
             stage.process.stdin.take();
         }
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + STAGE_TIMEOUT;
         for stage in &mut self.stages {
             while matches!(stage.ended(), Ok(None)) && Instant::now() < deadline {
                 thread::sleep(PACE);

@@ -14,7 +14,7 @@ use crate::sysv::time::Deadline;
 use crate::sysv::{self, Errno, process};
 
 /// Maximum time that `remove` waits for a process that is creating or joining the channel.
-const PATIENCE: Duration = Duration::from_secs(10);
+const REMOVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A channel, or a part of one, that [`reap`] removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
         && !is_beside(&set)
     {
         let members = ChannelSemaphores::new(Set::from_id(set.id));
-        match members.lock(Deadline::after(PATIENCE)) {
+        match members.lock(Deadline::after(REMOVE_TIMEOUT)) {
             Ok(()) | Err(Errno::EIDRM | Errno::EINVAL) => {}
             Err(Errno::EAGAIN) => {
                 let pid = members.set.pid(liveness::LIFECYCLE).unwrap_or(0) as u32;

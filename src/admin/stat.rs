@@ -242,7 +242,7 @@ fn members(mapping: &Mapping, ring: &Ring, facts: &ChannelInfo, has_set: bool) -
             pid: if known != 0 { known } else { line.pid.load(Relaxed) },
             label: crate::layout::load_text(&line.label, line.label_len.load(Relaxed)),
             alive,
-            left: !alive && state == segment::LEFT,
+            left: !alive && state == segment::STATE_LEFT,
             joined: SystemTime::UNIX_EPOCH
                 + std::time::Duration::from_nanos(line.joined.load(Relaxed)),
             position,

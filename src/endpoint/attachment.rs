@@ -95,7 +95,7 @@ impl Attachment {
             header.receivers.require_fences();
             attachment.settle();
         }
-        let took_over = segment::init_member_record(attachment.line(), seat.side, label);
+        let took_over = segment::init_member_record(attachment.record(), seat.side, label);
         let own = attachment.parking();
         own.clear(wait::LEFT);
         own.joins.fetch_add(1, AcqRel);
@@ -125,13 +125,13 @@ impl Attachment {
         segment::header(&self.mapping)
     }
 
-    /// Our line of the members' table.
-    pub(crate) fn line(&self) -> &layout::Member {
-        self.line_of(self.seat.number)
+    /// Our record in the members' table.
+    pub(crate) fn record(&self) -> &layout::Member {
+        self.record_of(self.seat.number)
     }
 
-    /// Returns a line of the members' table; `seat` is one of the channel's.
-    pub(crate) fn line_of(&self, seat: u8) -> &layout::Member {
+    /// Returns a record in the members' table; `seat` is one of the channel's.
+    pub(crate) fn record_of(&self, seat: u8) -> &layout::Member {
         segment::member(&self.mapping, usize::from(seat).min(self.facts.geometry.seats - 1))
     }
 
@@ -204,22 +204,22 @@ impl Attachment {
 
     /// Stores the position at which our seat continues.
     pub(crate) fn begin_at(&self, position: u64) {
-        self.line().first.store(position, Relaxed);
-        self.line().position.store(position, Relaxed);
+        self.record().first.store(position, Relaxed);
+        self.record().position.store(position, Relaxed);
     }
 
-    /// Updates our line of the members' table.
+    /// Updates our record in the members' table.
     pub(crate) fn update_stats(&self, position: u64, messages: u64, bytes: u64, parks: u64) {
-        let line = self.line();
-        line.messages.store(messages, Relaxed);
-        line.position.store(position, Relaxed);
-        line.bytes.store(bytes, Relaxed);
-        line.parks.store(parks, Relaxed);
+        let record = self.record();
+        record.messages.store(messages, Relaxed);
+        record.position.store(position, Relaxed);
+        record.bytes.store(bytes, Relaxed);
+        record.parks.store(parks, Relaxed);
     }
 
     /// Returns whether our line contains a position that is `by` or more before this one.
     pub(crate) fn lags(&self, position: u64, by: u64) -> bool {
-        position.wrapping_sub(self.line().position.load(Relaxed)) >= by
+        position.wrapping_sub(self.record().position.load(Relaxed)) >= by
     }
 
     /// Gives the seat back, and removes the channel if this was the last member and the channel
@@ -236,7 +236,7 @@ impl Attachment {
             _ => self.check_seat()?,
         }
         let flavor = self.facts.flavor;
-        self.line().state.store(segment::LEFT, Release);
+        self.record().state.store(segment::STATE_LEFT, Release);
         if flavor == Flavor::Spsc {
             self.parking().set(wait::LEFT);
         }

@@ -63,13 +63,13 @@ impl Deaths {
 
 impl Endpoint {
     fn describe(&self, seat: u8, stamp: u64) -> Option<Death> {
-        let line = self.attachment.line_of(seat);
+        let record = self.attachment.record_of(seat);
         Some(Death {
             seat,
-            role: Role::of(Side::from_role_number(line.role.load(Relaxed))?),
+            role: Role::of(Side::from_role_number(record.role.load(Relaxed))?),
             pid: self.pid(seat),
-            label: layout::load_text(&line.label, line.label_len.load(Relaxed)),
-            position: line.position.load(Relaxed),
+            label: layout::load_text(&record.label, record.label_len.load(Relaxed)),
+            position: record.position.load(Relaxed),
             joined: SystemTime::UNIX_EPOCH + Duration::from_nanos(stamp),
         })
     }

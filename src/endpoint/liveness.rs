@@ -169,12 +169,12 @@ impl Liveness for Endpoint {
 
     fn count_wakeup(&self) {
         // A wrapping add: the segment may contain any value.
-        self.attachment.line().wakes.fetch_add(1, Relaxed);
+        self.attachment.record().wakes.fetch_add(1, Relaxed);
     }
 
     fn count_redelivery(&self) {
         self.attachment.header().repairs.redelivered.fetch_add(1, Relaxed);
-        self.attachment.line().repairs.fetch_add(1, Relaxed);
+        self.attachment.record().repairs.fetch_add(1, Relaxed);
     }
 
     fn count_poisoned(&self, position: u64) {
@@ -192,9 +192,9 @@ impl Endpoint {
     /// Returns when the last holder of a seat joined, if it did not leave; else 0. No two holders
     /// of a seat have the same stamp.
     pub(super) fn stamp(&self, seat: u8) -> u64 {
-        let line = self.attachment.line_of(seat);
-        match line.state.load(Acquire) == segment::HERE {
-            true => line.joined.load(Relaxed),
+        let record = self.attachment.record_of(seat);
+        match record.state.load(Acquire) == segment::STATE_PRESENT {
+            true => record.joined.load(Relaxed),
             false => 0,
         }
     }

@@ -82,8 +82,8 @@ impl Endpoint {
 
     /// Returns the options that open another member like this one.
     pub(crate) fn like_this(&self) -> Options {
-        let line = self.attachment.line();
-        let label = layout::load_text(&line.label, line.label_len.load(Relaxed));
+        let record = self.attachment.record();
+        let label = layout::load_text(&record.label, record.label_len.load(Relaxed));
         Options::id(self.id()).wait(self.policy.wait).label(label)
     }
 

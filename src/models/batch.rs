@@ -62,7 +62,7 @@ fn batches_are_whole() {
 }
 
 #[test]
-fn who_sleeps_before_a_batch_is_woken() {
+fn a_receiver_parked_before_a_batch_wakes_up() {
     for order in [Order::Membarrier, Order::Fences] {
         for capacity in [2, 1] {
             let name = format!("batch that is waited for, capacity {capacity}, {order:?}");

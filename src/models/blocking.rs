@@ -52,7 +52,7 @@ fn a_sender_is_woken_when_half_is_free() {
 }
 
 #[test]
-fn both_sleep_and_both_are_woken() {
+fn both_park_and_both_wake() {
     use Order::{Fences, Membarrier, Refused, RefusedLater};
     for (capacity, n, order) in [
         (1, 2, Membarrier),

@@ -52,6 +52,6 @@ fn batch_then_lap() {
 }
 
 #[test]
-fn old_credit_is_no_verdict() {
+fn stale_credit_is_ignored() {
     check("a batch of a whole ring, then a lap", batch_then_lap);
 }

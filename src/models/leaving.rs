@@ -78,12 +78,12 @@ fn drained(capacity: usize, sent: u64, order: Order) {
 }
 
 #[test]
-fn who_left_had_sent_everything_before() {
+fn a_departed_sender_published_everything() {
     check("the sender's flag", || the_senders_flag(many(2)));
 }
 
 #[test]
-fn who_left_had_acknowledged_everything_before() {
+fn a_departed_receiver_acknowledged_everything() {
     check("the receiver's flag", || the_receivers_flag(many(3), many(2)));
 }
 

@@ -167,7 +167,7 @@ fn work_in_place_is_done_at_least_once() {
 }
 
 #[test]
-fn a_death_is_told_after_the_drain() {
+fn a_death_is_reported_after_the_drain() {
     for (order, messages) in WAYS {
         let name = format!("the sender dies for good, {order:?}");
         check_deaths(&name, move |step| nobody_succeeds(1, messages, step, order));
@@ -175,7 +175,7 @@ fn a_death_is_told_after_the_drain() {
 }
 
 #[test]
-fn a_death_is_told_when_the_ring_is_full() {
+fn a_death_is_reported_when_the_ring_is_full() {
     use Order::{Fences, Membarrier};
     for (capacity, messages, order) in [(1, 2, Membarrier), (8, 1, Membarrier), (1, 1, Fences)] {
         let name = format!("the receiver dies for good, capacity {capacity}, {order:?}");

@@ -20,9 +20,9 @@ use crate::sysv::time;
 use crate::wait::{REMOVED, Table};
 
 /// The state of a members' table entry whose member is alive, or died without leaving.
-pub(crate) const HERE: u32 = 1;
+pub(crate) const STATE_PRESENT: u32 = 1;
 /// The state of an entry whose member left.
-pub(crate) const LEFT: u32 = 2;
+pub(crate) const STATE_LEFT: u32 = 2;
 
 /// The mark in the mode of our segments and sets: "others may execute", and no other execute bit,
 /// which grants nothing. It marks an object as ours from the call that creates it, before anything
@@ -328,7 +328,7 @@ pub(crate) fn is_untouched(mapping: &Mapping) -> bool {
 /// leaving. A member signs its entry before it does anything else in the segment, and checks its
 /// set again after that.
 pub(crate) fn has_members(mapping: &Mapping, seats: usize) -> bool {
-    (0..seats).any(|seat| member(mapping, seat).state.load(Acquire) == HERE)
+    (0..seats).any(|seat| member(mapping, seat).state.load(Acquire) == STATE_PRESENT)
 }
 
 /// Clears the words of former members that died while they waited. Must be called only while the
@@ -364,7 +364,7 @@ pub(crate) fn member(mapping: &Mapping, seat: usize) -> &layout::Member {
 
 /// Signs the entry of a seat that was just taken. Returns whether its last holder died in it.
 pub(crate) fn init_member_record(member: &layout::Member, side: Side, label: &str) -> bool {
-    let inherited = member.state.load(Acquire) == HERE;
+    let inherited = member.state.load(Acquire) == STATE_PRESENT;
     for counter in [&member.bytes, &member.parks, &member.wakes, &member.repairs, &member.messages]
     {
         counter.store(0, Relaxed);
@@ -376,7 +376,7 @@ pub(crate) fn init_member_record(member: &layout::Member, side: Side, label: &st
     member.joined.store(time::wall_ns().max(last.wrapping_add(1)).max(1), Relaxed);
     member.role.store(side.role_number(), Relaxed);
     member.pid.store(process::pid(), Relaxed);
-    member.state.store(HERE, Release);
+    member.state.store(STATE_PRESENT, Release);
     inherited
 }
 

@@ -278,7 +278,7 @@ mod tests {
     /// Next to busy processes a spin may be preempted; a message found afterwards is not its
     /// success.
     #[test]
-    fn preempted_spins_are_in_vain() {
+    fn preempted_spins_are_unsuccessful() {
         let mut estimate = fresh();
         let most = u64::from(estimate.spin) + PREEMPTED_NS;
         (0..UNSUCCESSFUL_MAX).for_each(|_| estimate.spun(most + 1));
@@ -296,7 +296,7 @@ mod tests {
 
     /// Two processes that share a processor: each wait is short, and spinning meets none.
     #[test]
-    fn what_is_always_in_vain_is_tried_more_and_more_seldom() {
+    fn unsuccessful_spins_are_retried_less_often() {
         let mut estimate = fresh();
         assert!(spins(&mut estimate, 10_000, 10_000) < usize::from(UNSUCCESSFUL_MAX) + 12);
         assert!((1..=3).contains(&spins(&mut estimate, 10_000, 10_000)));

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_has_leads() {
+    fn a_stream_causes_back_offs() {
         let backoff = backoff::<u64>(1024);
         assert_eq!(leads(&backoff, u64::from(STREAK_MAX), 4, true), 0);
         assert_eq!(leads(&backoff, 100, 4, true), 100);
@@ -167,7 +167,7 @@ mod tests {
 
     /// A sender that waits for an answer after every few messages.
     #[test]
-    fn what_is_never_there_is_waited_for_more_and_more_seldom() {
+    fn unsuccessful_back_offs_become_rarer() {
         let backoff = backoff::<u64>(1024);
         assert!(leads(&backoff, 10_000, 8, false) < 16);
         assert!(leads(&backoff, 10_000, 8, false) < 4);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lead_is_waited_for_a_while() {
+    fn a_back_off_is_bounded() {
         let backoff = backoff::<u64>(1024);
         let looks = std::cell::Cell::new(0);
         let comes_at = |poll, anything| {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lead_fits_the_ring() {
+    fn the_distance_fits_the_ring() {
         assert_eq!(backoff::<u64>(1024).messages, 64);
         assert_eq!(backoff::<u64>(128).messages, 64);
         assert_eq!(backoff::<u64>(64).messages, 0);

@@ -107,7 +107,7 @@ fn the_way_back_is_no_part_of_a_wait() {
 /// A receiver that polls occasionally for messages that do not arrive spins without success like
 /// any other.
 #[test]
-fn a_wait_that_times_out_was_in_vain() {
+fn a_wait_that_times_out_was_unsuccessful() {
     let header = Header::new();
     let bed = Bed::new(&header, None);
     let mut policy = policy();
@@ -127,7 +127,7 @@ fn a_wait_that_times_out_was_in_vain() {
 
 /// A blocking wait that ends by its slice is a fault if there is work for which no waker posted.
 #[test]
-fn who_oversleeps_is_counted() {
+fn an_overslept_wait_is_counted() {
     let header = Header::new();
     let bed = Bed::new(&header, None);
     let overslept = || header.receivers.overslept.load(plain::Ordering::Relaxed);
@@ -150,7 +150,7 @@ fn who_oversleeps_is_counted() {
 
 /// A thread that finds the message after it was preempted did not meet it by spinning.
 #[test]
-fn a_wait_that_is_preempted_was_in_vain() {
+fn a_preempted_wait_was_unsuccessful() {
     let header = Header::new();
     let bed = Bed::new(&header, None);
     let mut policy = policy();
@@ -166,7 +166,7 @@ fn a_wait_that_is_preempted_was_in_vain() {
 
 /// A waiter that is woken for messages that others take rests longer and longer, up to a limit.
 #[test]
-fn who_is_woken_in_vain_rests() {
+fn a_futile_wake_up_is_followed_by_a_rest() {
     let header = Header::new();
     let bed = Bed::new(&header, Some((0, 0)));
     let rested_for = |wakes| {

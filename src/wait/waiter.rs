@@ -39,7 +39,7 @@ pub(crate) struct WaitSite<'a, P> {
     pub(crate) holder: Holder,
 }
 
-/// Blocks until `look` succeeds.
+/// Blocks until `poll` succeeds.
 #[inline(never)]
 pub(crate) fn wait<P: Parker, E: From<Fault>>(
     site: WaitSite<'_, P>,
@@ -291,7 +291,7 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
 
     /// Performs H1: there is nothing for this waiter, but the polls of two waiters are not quite
     /// alike. For another one the same state may be the end of the stream, so the thread that has
-    /// the duty hands it on. `look` reports that once for each state of the channel, so that no
+    /// the duty hands it on. `poll` reports that once for each state of the channel, so that no
     /// wake-up circulates for ever. Returns whether it posted a token.
     fn pass_on_end(&mut self) -> Result<bool, WaitError<E>> {
         let WaitSite { parker, parking, table, holder } = &self.site;

@@ -13,7 +13,7 @@ const CAPACITY: usize = 64;
 /// The number of messages of each sender: some hundred laps of the ring.
 const EACH: u64 = 2_000;
 /// The time after which a blocked member reports which process it waits for.
-const PATIENCE: Duration = Duration::from_millis(50);
+const CALL_TIMEOUT: Duration = Duration::from_millis(50);
 /// How long a process stays stopped after all others have reported it.
 const STOPPED: Duration = Duration::from_millis(500);
 
@@ -46,7 +46,7 @@ fn send_all(tx: &mpmc::Sender<Message>, own: u64, first: u64) {
     let mut known = 0;
     for n in first..EACH {
         loop {
-            match tx.send_timeout(&message(own, n), PATIENCE) {
+            match tx.send_timeout(&message(own, n), CALL_TIMEOUT) {
                 Ok(()) => break,
                 Err(SendError::Blocked { pid }) => tell_of(pid, &mut known),
                 Err(SendError::Timeout) => {}
@@ -80,7 +80,7 @@ fn receive_all(rx: &mpmc::Receiver<Message>, holds: bool) {
     }
     let mut known = 0;
     loop {
-        match rx.recv_timeout(PATIENCE) {
+        match rx.recv_timeout(CALL_TIMEOUT) {
             Ok(message) => take(message),
             Err(RecvError::Blocked { pid }) => tell_of(pid, &mut known),
             Err(RecvError::Timeout) => {}

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// The maximum time of everything here.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Returns the command of an example. Cargo builds the examples for `cargo test`, beside the tests.
 pub fn example(name: &str) -> Command {
@@ -70,7 +70,7 @@ impl Running {
 
     /// Returns its next line.
     pub fn line(&self) -> String {
-        self.lines.recv_timeout(PATIENCE).expect("another line")
+        self.lines.recv_timeout(TIMEOUT).expect("another line")
     }
 
     /// Waits for its end. Returns the remaining lines.
@@ -90,7 +90,7 @@ impl Running {
 
     /// Waits for its end.
     pub fn end(&mut self) -> ExitStatus {
-        assert!(self.ends_within(PATIENCE), "it does not end");
+        assert!(self.ends_within(TIMEOUT), "it does not end");
         self.end.expect("it ended")
     }
 

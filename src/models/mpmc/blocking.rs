@@ -145,7 +145,7 @@ fn one_and_one_sleep_and_wake() {
 }
 
 #[test]
-fn two_senders_sleep_and_wake() {
+fn two_senders_park_and_wake() {
     let works = [
         Work { sent: &[1, 1], received: &[2], ..ONE },
         Work { before: 1, sent: &[1, 1], received: &[3], ..ONE },
@@ -155,7 +155,7 @@ fn two_senders_sleep_and_wake() {
 }
 
 #[test]
-fn two_receivers_sleep_and_wake() {
+fn two_receivers_park_and_wake() {
     let works = [
         Work { sent: &[2], received: &[1, 1], ..ONE },
         Work { capacity: 2, sent: &[2], received: &[1, 1], ..ONE },
@@ -164,7 +164,7 @@ fn two_receivers_sleep_and_wake() {
 }
 
 #[test]
-fn two_and_two_sleep_and_wake() {
+fn two_and_two_park_and_wake() {
     let works = [
         Work { sent: &[1, 1], received: &[1, 1], ..ONE },
         Work { capacity: 2, sent: &[1, 1], received: &[1, 1], ..ONE },
@@ -174,7 +174,7 @@ fn two_and_two_sleep_and_wake() {
 
 /// More threads wait than there are members.
 #[test]
-fn threads_of_one_member_sleep_and_wake() {
+fn threads_of_one_member_park_and_wake() {
     let works = [
         Work { sent: &[2], received: &[1, 1], threads: true, ..ONE },
         Work { capacity: 2, sent: &[2], received: &[1, 1], threads: true, ..ONE },
@@ -187,7 +187,7 @@ fn threads_of_one_member_sleep_and_wake() {
 /// A waiter that wakes up without a token withdraws an announcement, which may be that of another
 /// waiter.
 #[test]
-fn who_is_disturbed_keeps_nobody_asleep() {
+fn a_disturbed_waiter_keeps_no_other_parked() {
     let works = [
         Work { sent: &[2], received: &[2], disturbed: true, ..ONE },
         Work { sent: &[2], received: &[1, 1], disturbed: true, ..ONE },
@@ -206,7 +206,7 @@ fn batches_wake_as_many_as_they_are_for() {
 }
 
 #[test]
-fn what_is_lent_in_vain_keeps_nobody_asleep() {
+fn an_abandoned_loan_keeps_no_receiver_parked() {
     for (capacity, order) in [(1, Order::Membarrier), (2, Order::Membarrier), (1, Order::Fences)] {
         let name = format!("sleeps behind what is lent in vain, capacity {capacity}, {order:?}");
         check(&name, move || lends_in_vain(capacity, order));

@@ -260,7 +260,7 @@ fn a_receiver_dies_while_a_sender_sends() {
 }
 
 #[test]
-fn who_repairs_dies_at_every_step() {
+fn a_recovering_member_dies_at_every_step() {
     let order = Order::Membarrier;
     for before in [Before::Claimed, Before::InHand] {
         let name = format!("a receiver that finds {before:?} dies");

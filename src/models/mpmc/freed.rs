@@ -78,7 +78,7 @@ fn an_abandoned_slot_wakes_a_sender() {
 }
 
 #[test]
-fn a_message_set_aside_wakes_a_sender() {
+fn a_poisoned_message_wakes_a_sender() {
     check("set aside beside a sleeping sender", poisoned);
 }
 

@@ -112,12 +112,12 @@ fn one_of_two_leaves(capacity: usize, sent: u64, taken: u64, order: Order) {
 }
 
 #[test]
-fn who_sees_the_end_sees_what_was_done() {
+fn the_end_is_seen_after_what_was_done() {
     check("drained is done", drained_is_done);
 }
 
 #[test]
-fn receivers_are_told_after_the_last_message() {
+fn receivers_learn_of_the_end_after_the_last_message() {
     use Order::{Fences, Membarrier};
     for (capacity, senders, receivers, stay, order) in [
         (1, &[1][..], 1, false, Membarrier),
@@ -140,7 +140,7 @@ fn receivers_are_told_after_the_last_message() {
 }
 
 #[test]
-fn a_sender_is_told_when_the_ring_is_full() {
+fn a_sender_in_a_full_ring_learns_of_the_end() {
     use Order::{Fences, Membarrier};
     for (capacity, taken, order) in
         [(1, 0, Membarrier), (1, 1, Membarrier), (2, 1, Membarrier), (1, 0, Fences)]
@@ -151,7 +151,7 @@ fn a_sender_is_told_when_the_ring_is_full() {
 }
 
 #[test]
-fn who_stays_has_the_rest() {
+fn remaining_receivers_get_the_rest() {
     for (capacity, sent, taken) in [(1, 1, 0), (1, 1, 1)] {
         let name = format!("one of two leaves after {taken} of {sent}, capacity {capacity}");
         let model = move || one_of_two_leaves(capacity, sent, taken, Order::Membarrier);

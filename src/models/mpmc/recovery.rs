@@ -189,7 +189,7 @@ fn half_a_message_is_stepped_over() {
 }
 
 #[test]
-fn a_message_in_hand_is_taken_over() {
+fn an_in_flight_message_is_taken_over() {
     check("in flight, taken over", || a_message_in_hand(9));
     check("in flight, set aside", || a_message_in_hand(1));
     check("in flight, the seat is taken", a_message_in_hand_of_a_seat);

@@ -134,7 +134,7 @@ fn each_message_of_two_comes_to_one_of_two() {
 }
 
 #[test]
-fn what_was_lent_in_vain_is_no_message() {
+fn an_abandoned_loan_delivers_nothing() {
     for (capacity, tries) in [(1, 2), (2, 2)] {
         let name = format!("lent in vain, capacity {capacity}");
         check(&name, move || lent_in_vain(capacity, many(tries)));

@@ -164,7 +164,7 @@ pub(crate) struct Header {
 }
 
 /// Returns the offset of the waiting table, which follows the members' table: one word for each
-/// seat, as `wait/waiting.rs` defines it. The words are adjacent, unlike the fields that are
+/// seat, as `wait/waiting_table.rs` defines it. The words are adjacent, unlike the fields that are
 /// written for every message: they are written when a thread parks, and read all together.
 pub(crate) const fn waiting_at(seats: usize) -> usize {
     size_of::<Header>() + seats * size_of::<Member>()

@@ -8,7 +8,7 @@ use crate::segment::owner::Owner;
 use crate::segment::{self, ChannelInfo, State, is_marked};
 use crate::sysv::Errno;
 use crate::sysv::sem::{Set, SetStat};
-use crate::sysv::shm::{self, Access, Get, Mapping, SegmentStat};
+use crate::sysv::shm::{self, Access, Mapping, SegmentLookup, SegmentStat};
 
 /// The segment and the set found at an address, checked to be ours.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(crate) fn find(address: &Address) -> Result<Found, Error> {
     let channel = address.to_string();
     let key = address.key()?;
     let segment = match (key, address) {
-        (Some(key), _) => match shm::get(key, 0, Get::Existing) {
+        (Some(key), _) => match shm::get(key, 0, SegmentLookup::Existing) {
             Ok(id) => Some(id),
             Err(Errno::ENOENT) => None,
             Err(errno) => return Err(failed("shmget", errno, &channel)),

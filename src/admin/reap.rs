@@ -9,7 +9,7 @@ use crate::liveness::{self, ChannelSemaphores};
 use crate::segment::owner::Owner;
 use crate::segment::{self, Lifetime, State, is_marked};
 use crate::sysv::sem::{self, Set, SetStat};
-use crate::sysv::shm::{self, Access, Get, Mapping, SegmentStat};
+use crate::sysv::shm::{self, Access, Mapping, SegmentLookup, SegmentStat};
 use crate::sysv::time::Deadline;
 use crate::sysv::{self, Errno, process};
 
@@ -228,7 +228,7 @@ struct Kept;
 /// `None`: the set is removed alone. A segment of the same key that belongs to another user or
 /// names another set has nothing to do with this set, and does not use it.
 fn segment_of(set: &SetStat) -> Result<Option<(Mapping, SegmentStat, String)>, Kept> {
-    let id = match shm::get(set.key, 0, Get::Existing) {
+    let id = match shm::get(set.key, 0, SegmentLookup::Existing) {
         Ok(id) => id,
         Err(Errno::ENOENT) => return Ok(None),
         Err(_) => return Err(Kept),
@@ -264,7 +264,7 @@ fn reap_segment(stat: &SegmentStat) -> Option<Reaped> {
     if fresh.attached != 1 || fresh.marked_for_removal || !is_same {
         return None;
     }
-    if fresh.key != 0 && Set::get(fresh.key, 0, sem::How::Existing) != Err(Errno::ENOENT) {
+    if fresh.key != 0 && Set::get(fresh.key, 0, sem::SetLookup::Existing) != Err(Errno::ENOENT) {
         return None;
     }
     let name = match segment::examine(&mapping, &fresh, "") {

@@ -1,7 +1,7 @@
 //! One handle's membership of one channel: its mapping, its seat, its line in the members' table,
-//! and how it leaves. Its queries to the kernel are in `endpoint/attachment/lives.rs`.
+//! and how it leaves. Its queries to the kernel are in `endpoint/attachment/kernel.rs`.
 
-mod lives;
+mod kernel;
 
 use core::time::Duration;
 
@@ -80,8 +80,8 @@ impl Attachment {
             seat,
             holder,
             members,
-            set_is_due: Throttle::every(lives::SET_EVERY),
-            segment_is_due: Throttle::every(lives::SEGMENT_EVERY),
+            set_is_due: Throttle::every(kernel::SET_EVERY),
+            segment_is_due: Throttle::every(kernel::SEGMENT_EVERY),
             home: ForkGuard::new(),
             key: stat.key,
             seated: AtomicU32::new(SEATED),

@@ -8,7 +8,7 @@ use crate::admin::stat::Role;
 use crate::error::Fault;
 use crate::flavor::SEATS_MAX;
 use crate::layout;
-use crate::protocol::{Liveness, Seen};
+use crate::protocol::{Membership, Seen};
 use crate::ring::mpmc::Stamps;
 use crate::role::Side;
 use crate::sync::plain::Ordering::Relaxed;

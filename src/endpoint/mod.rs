@@ -3,7 +3,7 @@
 
 pub(crate) mod attachment;
 pub(crate) mod deaths;
-mod liveness;
+mod membership;
 pub(crate) mod peer;
 mod stop;
 
@@ -15,7 +15,7 @@ use crate::error::{Error, Fault};
 use crate::flavor::Flavor;
 use crate::layout;
 use crate::options::Options;
-use crate::protocol::Liveness;
+use crate::protocol::Membership;
 use crate::ring::geometry::Geometry;
 use crate::role::Side;
 use crate::sync::plain::Ordering::Relaxed;
@@ -62,7 +62,7 @@ impl Endpoint {
         // What the last holder of our seat had in flight becomes orphaned before we have anything
         // in flight.
         if endpoint.flavor() == Flavor::Mpmc && endpoint.attachment.took_over_from_dead() {
-            endpoint.orphan_slots();
+            endpoint.release_slots_of();
         }
         endpoint
     }
@@ -119,13 +119,13 @@ impl Endpoint {
     /// when no guard or loan of it exists any more.
     pub(crate) fn release_in_flight(&self) {
         // A seat that was lost may belong to another member by now.
-        if self.attachment.is_seated() && self.attachment.look_at_lives().is_ok() {
-            self.orphan_slots();
+        if self.attachment.is_seated() && self.attachment.check_membership().is_ok() {
+            self.release_slots_of();
         }
     }
 
-    fn orphan_slots(&self) {
-        if self.attachment.ring().orphan_slots(self.attachment.seat.number).is_any() {
+    fn release_slots_of(&self) {
+        if self.attachment.ring().release_slots_of(self.attachment.seat.number).is_any() {
             // An error here recurs in the next call that blocks.
             let _ = self.wake(Side::Senders);
             let _ = self.wake(Side::Receivers);

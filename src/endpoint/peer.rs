@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::Endpoint;
 use crate::error::Fault;
 use crate::liveness::Seat;
-use crate::protocol::Liveness;
+use crate::protocol::Membership;
 use crate::wait::WaitError;
 use crate::wait::blocking::Blocking;
 

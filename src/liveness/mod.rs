@@ -81,13 +81,13 @@ const SEMAPHORES_MAX: usize = FIRST_SEAT as usize + SEATS_MAX;
 
 /// The values of all semaphores of a channel at one instant.
 #[derive(Clone, Debug)]
-pub(crate) struct Lives([u16; SEMAPHORES_MAX]);
+pub(crate) struct SemaphoreValues([u16; SEMAPHORES_MAX]);
 
-impl Lives {
+impl SemaphoreValues {
     /// Returns the values of a channel without members.
     #[cfg(test)]
-    pub(crate) fn new() -> Lives {
-        Lives([0; SEMAPHORES_MAX])
+    pub(crate) fn new() -> SemaphoreValues {
+        SemaphoreValues([0; SEMAPHORES_MAX])
     }
 
     /// Adds a member.
@@ -318,11 +318,11 @@ impl ChannelSemaphores {
     }
 
     /// Returns all semaphores of a channel with `seats` seats; `EFAULT` if the set has more.
-    pub(crate) fn lives(&self, seats: usize) -> sysv::Result<Lives> {
-        let mut lives = Lives([0; SEMAPHORES_MAX]);
+    pub(crate) fn semaphore_values(&self, seats: usize) -> sysv::Result<SemaphoreValues> {
+        let mut alive = SemaphoreValues([0; SEMAPHORES_MAX]);
         let count = (semaphores(seats) as usize).min(SEMAPHORES_MAX);
-        self.set.values_into(&mut lives.0[..count])?;
-        Ok(lives)
+        self.set.values_into(&mut alive.0[..count])?;
+        Ok(alive)
     }
 
     /// Blocks until a wake token of this side is available, for at most `at_most`, and consumes it.

@@ -54,7 +54,7 @@ impl Sender {
     }
 
     fn port(&mut self) -> SendPort<'_, &mut Sending, Member> {
-        SendPort { ring: &mut self.sending, liveness: &self.member }
+        SendPort { ring: &mut self.sending, member: &self.member }
     }
 }
 
@@ -126,6 +126,6 @@ impl Receiver {
     }
 
     fn port(&mut self) -> RecvPort<'_, &mut Consumer, Member> {
-        RecvPort { ring: &mut self.consumer, liveness: &self.member }
+        RecvPort { ring: &mut self.consumer, member: &self.member }
     }
 }

@@ -9,8 +9,8 @@ use super::sim_kernel::SimKernel;
 use crate::error::Fault;
 use crate::flavor::Flavor;
 use crate::layout::Parking;
-use crate::liveness::{Lives, Seat};
-use crate::protocol::{Liveness, RecvRing, Seen};
+use crate::liveness::{Seat, SemaphoreValues};
+use crate::protocol::{Membership, RecvRing, Seen};
 use crate::ring::Ring;
 use crate::ring::mpmc::Snapshot;
 use crate::role::Side;
@@ -74,7 +74,7 @@ impl Member {
         if until >= Until::Left {
             member.parking(seat.side).clear(wait::LEFT);
         }
-        if last_died && member.ring.orphan_slots(seat.number).is_any() {
+        if last_died && member.ring.release_slots_of(seat.number).is_any() {
             member.wake(Side::Receivers).unwrap();
             member.wake(Side::Senders).unwrap();
         }
@@ -100,7 +100,7 @@ impl Member {
     }
 }
 
-impl Liveness for Member {
+impl Membership for Member {
     type Parker = SimKernel;
 
     fn flavor(&self) -> Flavor {
@@ -145,19 +145,19 @@ impl Liveness for Member {
 
     /// In an SPSC channel, the peer is asked for by its flag alone when it leaves: a seat would
     /// impose more ordering.
-    fn lives(&self) -> Result<Lives, Fault> {
+    fn semaphore_values(&self) -> Result<SemaphoreValues, Fault> {
         let peer = self.seat().side.other();
         let there = match (self.flavor, self.until) {
             (_, Until::Ever) => true,
             (Flavor::Spsc, Until::Left) => !self.parking(peer).has_left(),
             (Flavor::Spsc, Until::Dead) => !self.fixture.kernel.is_dead(peer),
-            (Flavor::Mpmc, _) => return wait::Parker::lives(&self.fixture.kernel),
+            (Flavor::Mpmc, _) => return wait::Parker::semaphore_values(&self.fixture.kernel),
         };
-        let mut lives = Lives::new();
+        let mut alive = SemaphoreValues::new();
         if there {
-            lives.seat(Seat::of(peer));
+            alive.seat(Seat::of(peer));
         }
-        Ok(lives)
+        Ok(alive)
     }
 
     fn see(&self) -> Result<Seen, Fault> {
@@ -169,7 +169,7 @@ impl Liveness for Member {
             }
             _ => Snapshot::of(0, &[]),
         };
-        Ok(Seen { lives: self.lives()?, dead })
+        Ok(Seen { alive: self.semaphore_values()?, dead })
     }
 
     fn is_dead(&self, seat: u8) -> Result<bool, Fault> {

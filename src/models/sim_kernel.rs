@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::error::Fault;
-use crate::liveness::{Lives, Seat};
+use crate::liveness::{Seat, SemaphoreValues};
 use crate::ring::testing::SEATS;
 use crate::role::Side;
 use crate::sync::crash_point;
@@ -210,18 +210,18 @@ impl wait::Parker for SimKernel {
         Ok(())
     }
 
-    fn lives(&self) -> Result<Lives, Fault> {
+    fn semaphore_values(&self) -> Result<SemaphoreValues, Fault> {
         crash_point::step();
-        let (state, mut lives) = (self.state.lock().unwrap(), Lives::new());
+        let (state, mut alive) = (self.state.lock().unwrap(), SemaphoreValues::new());
         for (number, seat_state) in (0..).zip(state.seats) {
             if let SeatState::Taken(side) = seat_state {
-                lives.seat(Seat { number, side });
+                alive.seat(Seat { number, side });
             }
         }
         for side in [Side::Senders, Side::Receivers] {
-            lives.set_tokens(side, state.tokens[side as usize] as u16);
+            alive.set_tokens(side, state.tokens[side as usize] as u16);
         }
-        Ok(lives)
+        Ok(alive)
     }
 
     /// Threads pass a barrier when they are switched; under loom every fence is a real one.
@@ -231,7 +231,7 @@ impl wait::Parker for SimKernel {
     }
 
     /// A rest permits any order of steps.
-    fn rest(&self, _: Duration) {}
+    fn pause(&self, _: Duration) {}
 
     fn is_forked(&self) -> bool {
         false

@@ -19,7 +19,7 @@ use crate::flavor::Flavor;
 use crate::message::{Message, MessageLayout, is_variable};
 use crate::open::handle::{Handle, sealed::Sealed};
 use crate::protocol::mpmc::Receiving;
-use crate::protocol::{Liveness, RecvPort};
+use crate::protocol::{Membership, RecvPort};
 use crate::ring::mpmc::{Consumer, Held};
 use crate::role::Side;
 use crate::segment::Redelivery;
@@ -47,7 +47,7 @@ struct Inner {
 impl Inner {
     #[inline(always)]
     fn port(&self) -> RecvPort<'_, &Receiving, Endpoint> {
-        RecvPort { ring: &self.receiving, liveness: &self.endpoint }
+        RecvPort { ring: &self.receiving, member: &self.endpoint }
     }
 
     /// Takes a message.

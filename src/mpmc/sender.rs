@@ -19,7 +19,7 @@ use crate::flavor::Flavor;
 use crate::message::{Message, MessageLayout, is_variable};
 use crate::open::handle::{Handle, sealed::Sealed};
 use crate::protocol::mpmc::Sending;
-use crate::protocol::{Liveness, SendPort};
+use crate::protocol::{Membership, SendPort};
 use crate::ring::mpmc::{Claim, Producer};
 use crate::role::Side;
 use crate::sync::plain::Ordering::Relaxed;
@@ -48,7 +48,7 @@ struct Inner {
 impl Inner {
     #[inline(always)]
     fn port(&self) -> SendPort<'_, &Sending, Endpoint> {
-        SendPort { ring: &self.sending, liveness: &self.endpoint }
+        SendPort { ring: &self.sending, member: &self.endpoint }
     }
 
     /// Reserves a slot.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Finished, Looked, Opening, RETRY_DELAY, Stop, Try};
+use super::{Examined, Finished, Opening, RETRY_DELAY, Stop, Try};
 use crate::endpoint::attachment::Attachment;
 use crate::liveness::{self, ChannelSemaphores};
 use crate::options::Options;
@@ -10,7 +10,7 @@ use crate::segment::owner::Owner;
 use crate::segment::{self, State};
 use crate::sysv::key::PRIVATE;
 use crate::sysv::sem::SetStat;
-use crate::sysv::shm::{self, Access, Get, Mapping, Refused, SegmentStat};
+use crate::sysv::shm::{self, Access, Mapping, Refused, SegmentLookup, SegmentStat};
 use crate::sysv::time::Deadline;
 use crate::sysv::{self, Errno, process};
 
@@ -29,7 +29,7 @@ pub(super) struct LifecycleLock {
 
 impl Drop for LifecycleLock {
     fn drop(&mut self) {
-        let has_segment = |key| match shm::get(key, 0, Get::Existing) {
+        let has_segment = |key| match shm::get(key, 0, SegmentLookup::Existing) {
             Ok(id) => match shm::stat(id) {
                 Ok(stat) => segment::is_marked(stat.raw_mode),
                 // A process that cannot inspect the segment must not decide; if the segment has
@@ -93,7 +93,7 @@ impl Opening<'_> {
     /// Takes over the channel of a key, or builds it if it does not exist, and joins it.
     pub(super) fn alone(&self, alone: LifecycleLock, key: i32) -> Try<Attachment> {
         let set = self.stat_of(&alone.members)?;
-        let Some(Looked { stat, mapping, state }) = self.look_for(key)? else {
+        let Some(Examined { stat, mapping, state }) = self.find_by_key(key)? else {
             if !self.may_create() {
                 return Err(self.not_found());
             }
@@ -202,7 +202,7 @@ impl Opening<'_> {
         }
         // When dropped, it removes the set of a segment that no longer exists.
         let _alone = LifecycleLock { members, key: Some(key) };
-        if let Ok(Some(Looked { stat, mapping, .. })) = self.look_for(key)
+        if let Ok(Some(Examined { stat, mapping, .. })) = self.find_by_key(key)
             && stat.id == id
             && segment::is_untouched(&mapping)
         {
@@ -215,7 +215,7 @@ impl Opening<'_> {
     fn build(&self, alone: &LifecycleLock, key: i32) -> Try<Finished> {
         let Options { mode, huge_pages, lock_memory, .. } = *self.options;
         let total = self.plan.geometry.total;
-        let how = Get::New { mode: mode | segment::MARK, huge: huge_pages };
+        let how = SegmentLookup::New { mode: mode | segment::MARK, huge: huge_pages };
         let id = shm::get(key, total, how).map_err(|errno| match errno {
             Errno::EEXIST => Stop::Again,
             errno => self.call("shmget").segment(errno, total, huge_pages).into(),

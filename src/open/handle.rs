@@ -1,6 +1,6 @@
 //! The public calls that turn [`Options`] into a handle.
 
-use super::{How, open};
+use super::{OpenMode, open};
 use crate::endpoint::attachment::Attachment;
 use crate::error::Error;
 use crate::flavor::Flavor;
@@ -25,7 +25,7 @@ impl Options {
     /// - [`Limit`](Error::Limit) if a limit of the system is reached: the error says which and what
     ///   to do.
     pub fn open<H: Handle>(self) -> Result<H, Error> {
-        self.reach(How::Open)
+        self.reach(OpenMode::Open)
     }
 
     /// Creates the channel; fails if it already exists.
@@ -35,7 +35,7 @@ impl Options {
     /// first. [`Error::InvalidOption`] for [`Options::id`], since the kernel chooses identifiers, and for
     /// the name of another [`owner`](Options::owner). Otherwise as for [`open`](Options::open).
     pub fn create<H: Handle>(self) -> Result<H, Error> {
-        self.reach(How::Create)
+        self.reach(OpenMode::Create)
     }
 
     /// Attaches to an existing channel; fails if it does not exist.
@@ -45,10 +45,10 @@ impl Options {
     /// [`open`](Options::open). [`Error::InvalidOption`] for [`Options::private`], which has no address:
     /// use [`Options::id`]. Otherwise as for [`open`](Options::open).
     pub fn attach<H: Handle>(self) -> Result<H, Error> {
-        self.reach(How::Attach)
+        self.reach(OpenMode::Attach)
     }
 
-    fn reach<H: Handle>(self, how: How) -> Result<H, Error> {
+    fn reach<H: Handle>(self, how: OpenMode) -> Result<H, Error> {
         let attachment = open(&self, how, H::FLAVOR, H::SIDE, H::shape())?;
         H::from_attachment(attachment, self.wait)
     }

@@ -1,7 +1,7 @@
 //! Joining a channel that has members, or waiting while another process builds or removes it.
 
 use super::create::LifecycleLock;
-use super::{Finished, Looked, Opening, Stop, Try};
+use super::{Examined, Finished, Opening, Stop, Try};
 use crate::admin::locate;
 use crate::endpoint::attachment::Attachment;
 use crate::error::{Error, Fault};
@@ -9,12 +9,12 @@ use crate::liveness::{ChannelSemaphores, Joined, USERS};
 use crate::segment::owner::Owner;
 use crate::segment::{self, ChannelInfo, State};
 use crate::sysv::Errno;
-use crate::sysv::shm::{self, Get};
+use crate::sysv::shm::{self, SegmentLookup};
 
 impl Opening<'_> {
     pub(super) fn among(&self, members: ChannelSemaphores, key: i32) -> Try<Attachment> {
-        match self.look_for(key)? {
-            Some(Looked { stat, mapping, state: State::Ready(facts) }) => {
+        match self.find_by_key(key)? {
+            Some(Examined { stat, mapping, state: State::Ready(facts) }) => {
                 self.check(&facts)?;
                 let set = self.stat_of(&members)?;
                 self.must_be_of_one(&stat, &set)?;
@@ -66,14 +66,14 @@ impl Opening<'_> {
         members.lock(self.deadline).map_err(|errno| self.busy(&members, errno))?;
         // When dropped, it removes a set without a segment.
         let _alone = LifecycleLock { members, key: Some(key) };
-        match self.look_for(key)? {
+        match self.find_by_key(key)? {
             // A set of another user must be removed by that user, or left by its members.
             None => {
                 let set = self.stat_of(&members)?;
                 Ok(self.must_be("set", &set, Owner::own())?)
             }
             // No process builds while there are members.
-            Some(Looked { state: State::Incomplete, .. })
+            Some(Examined { state: State::Incomplete, .. })
                 if members.set.value(USERS).is_ok_and(|users| users > 0) =>
             {
                 Err(Error::Fault(Fault::Corrupt { what: "its magic number was overwritten" })
@@ -104,7 +104,7 @@ impl Opening<'_> {
         // Another channel may have been built between examining this one and taking the seat.
         let same = match found.stat.key {
             0 => true,
-            key => shm::get(key, 0, Get::Existing) == Ok(found.stat.id),
+            key => shm::get(key, 0, SegmentLookup::Existing) == Ok(found.stat.id),
         };
         if !same || members.nonce() != Ok(found.facts.nonce) {
             let _ = members.leave(flavor, seat);

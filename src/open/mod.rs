@@ -51,15 +51,15 @@ use crate::segment::owner::Owner;
 use crate::segment::{self, ChannelInfo, ChannelSpec, State};
 use crate::sync::plain::Ordering::Relaxed;
 use crate::sync::{Ordering::SeqCst, fence};
-use crate::sysv::sem::{How as Make, Set, SetStat};
-use crate::sysv::shm::{self, Access, Get, Mapping, Refused, SegmentStat};
+use crate::sysv::sem::{Set, SetLookup, SetStat};
+use crate::sysv::shm::{self, Access, Mapping, Refused, SegmentLookup, SegmentStat};
 use crate::sysv::time::Deadline;
 use crate::sysv::{Errno, memory, process};
 use create::LifecycleLock;
 
 /// The call that opens a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum How {
+pub(crate) enum OpenMode {
     Open,
     Create,
     Attach,
@@ -68,7 +68,7 @@ pub(crate) enum How {
 /// Joins the channel that the options select, and returns the attachment of the new member.
 pub(crate) fn open(
     options: &Options,
-    how: How,
+    how: OpenMode,
     flavor: Flavor,
     side: Side,
     shape: MessageLayout,
@@ -81,15 +81,15 @@ pub(crate) fn open(
     let invalid =
         |option, reason: &str| Err(Error::InvalidOption { option, reason: reason.into() });
     match address {
-        None if how == How::Attach => {
+        None if how == OpenMode::Attach => {
             invalid("private", "a private channel cannot be attached by key; use Options::id")
         }
         None => opening.until_decided(|| opening.private()),
-        Some(Address::Id(_)) if how == How::Create => invalid(
+        Some(Address::Id(_)) if how == OpenMode::Create => invalid(
             "id",
             "identifiers are assigned by the kernel; use Options::private to create a channel",
         ),
-        Some(Address::Name { uid, .. }) if how == How::Create && *uid != process::euid() => {
+        Some(Address::Name { uid, .. }) if how == OpenMode::Create && *uid != process::euid() => {
             invalid(
                 "owner",
                 "only that user can create the channel; use attach(), or create it as that user",
@@ -128,7 +128,7 @@ const RETRY_DELAY: Duration = Duration::from_micros(50);
 /// The parameters of an open, shared by all its attempts.
 struct Opening<'a> {
     options: &'a Options,
-    how: How,
+    how: OpenMode,
     side: Side,
     plan: ChannelSpec<'a>,
     /// The address as text, for errors.
@@ -137,7 +137,7 @@ struct Opening<'a> {
 }
 
 /// An attached segment of ours whose state was examined.
-struct Looked {
+struct Examined {
     stat: SegmentStat,
     mapping: Mapping,
     state: State,
@@ -187,8 +187,8 @@ impl Opening<'_> {
     }
 
     fn by_id(&self, id: ChannelId) -> Try<Attachment> {
-        let Some(Looked { stat, mapping, state: State::Ready(facts) }) =
-            self.look(id.segment, None)?
+        let Some(Examined { stat, mapping, state: State::Ready(facts) }) =
+            self.examine(id.segment, None)?
         else {
             return Err(self.not_found());
         };
@@ -229,8 +229,8 @@ impl Opening<'_> {
             Err(Errno::ENOENT) => {
                 // No set is created next to a segment that is not ours: examining that segment
                 // fails.
-                let (seats, mode) = match self.look_for(key)? {
-                    Some(Looked { state: State::Ready(facts), stat, .. }) => {
+                let (seats, mode) = match self.find_by_key(key)? {
+                    Some(Examined { state: State::Ready(facts), stat, .. }) => {
                         self.check(&facts)?;
                         if !Owner::from(&stat).is_same(Owner::made_for(stat.uid)) {
                             let channel = self.channel.clone();
@@ -239,8 +239,8 @@ impl Opening<'_> {
                         (facts.geometry.seats, stat.mode)
                     }
                     None if !self.may_create() => return Err(self.not_found()),
-                    looked => {
-                        if let Some(Looked { stat, .. }) = &looked {
+                    examined => {
+                        if let Some(Examined { stat, .. }) = &examined {
                             self.must_be("segment", stat, Owner::own())?;
                         }
                         (self.plan.geometry.seats, self.options.mode)
@@ -255,7 +255,7 @@ impl Opening<'_> {
     fn make_set(&self, key: i32, seats: usize, mode: u32) -> Try<Set> {
         let n = liveness::semaphores(seats);
         let mode = mode | segment::MARK;
-        Set::get(key, n, Make::New { mode }).map_err(|errno| match errno {
+        Set::get(key, n, SetLookup::New { mode }).map_err(|errno| match errno {
             Errno::EEXIST => Stop::Again,
             errno => self.call("semget").set(errno).into(),
         })
@@ -321,16 +321,16 @@ impl Opening<'_> {
     }
 
     /// Attaches and examines the segment of a key; `None` if it does not exist.
-    fn look_for(&self, key: i32) -> Try<Option<Looked>> {
-        match shm::get(key, 0, Get::Existing) {
-            Ok(id) => self.look(id, Some(key)),
+    fn find_by_key(&self, key: i32) -> Try<Option<Examined>> {
+        match shm::get(key, 0, SegmentLookup::Existing) {
+            Ok(id) => self.examine(id, Some(key)),
             Err(Errno::ENOENT) => Ok(None),
             Err(errno) => Err(self.stop("shmget", errno)),
         }
     }
 
     /// Attaches and examines a segment, found by this key; `None` if it was removed.
-    fn look(&self, id: i32, key: Option<i32>) -> Try<Option<Looked>> {
+    fn examine(&self, id: i32, key: Option<i32>) -> Try<Option<Examined>> {
         let (mapping, stat) = match Mapping::attach_known(id, Access::ReadWrite) {
             Ok(found) => found,
             Err(Refused { errno: Errno::EIDRM | Errno::EINVAL, .. }) => return Ok(None),
@@ -348,7 +348,7 @@ impl Opening<'_> {
         }
         self.check_owner("segment", Owner::from(&stat))?;
         let state = segment::examine(&mapping, &stat, &self.channel)?;
-        Ok(Some(Looked { stat, mapping, state }))
+        Ok(Some(Examined { stat, mapping, state }))
     }
 
     /// Returns whether this call may create the channel. An identifier refers to a channel that
@@ -359,12 +359,12 @@ impl Opening<'_> {
             Some(Address::Name { uid, .. }) => *uid == process::euid(),
             _ => true,
         };
-        may && self.how != How::Attach
+        may && self.how != OpenMode::Attach
     }
 
     /// Checks that an existing channel may be joined and matches the options.
     fn check(&self, facts: &ChannelInfo) -> Result<(), Error> {
-        if self.how == How::Create {
+        if self.how == OpenMode::Create {
             return Err(Error::AlreadyExists { channel: self.channel.clone() });
         }
         if let Some(address) = &self.options.address {

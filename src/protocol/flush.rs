@@ -2,28 +2,31 @@
 
 use core::time::Duration;
 
-use super::Liveness;
+use super::Membership;
 use super::send::{SendPort, SendRing};
 use crate::error::{Fault, SendError};
 use crate::wait::blocking::Blocking;
 use crate::wait::{self, Poll, WaitError};
 
-impl<R: SendRing, L: Liveness> SendPort<'_, R, L> {
+impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
     /// Blocks until every message is acknowledged, for at most `timeout`.
     pub(crate) fn flush(mut self, timeout: Duration) -> Result<(), SendError> {
-        self.liveness.check()?;
+        self.member.check()?;
         self.notify_again();
-        let SendPort { ring, liveness } = &self;
+        let SendPort { ring, member } = &self;
         let poll = |poll| match poll {
             Poll::Quick => Ok(ring.is_flushed()),
-            _ => is_flushed(|| ring.is_flushed(), || Ok(liveness.is_abandoned(&liveness.lives()?))),
+            _ => is_flushed(
+                || ring.is_flushed(),
+                || Ok(member.is_abandoned(&member.semaphore_values()?)),
+            ),
         };
-        let nap = |time| Ok(liveness.nap(time)?);
+        let nap = |time| Ok(member.nap(time)?);
         let deadline = Blocking::For(timeout).deadline();
-        liveness.with_policy(|policy| wait::poll(policy, nap, deadline, poll)).map_err(|error| {
+        member.with_policy(|policy| wait::poll(policy, nap, deadline, poll)).map_err(|error| {
             match error {
                 WaitError::TimedOut => SendError::Timeout,
-                WaitError::Failed(SendError::Fault(fault)) => liveness.stop(fault).into(),
+                WaitError::Failed(SendError::Fault(fault)) => member.stop(fault).into(),
                 WaitError::Failed(error) => error,
             }
         })

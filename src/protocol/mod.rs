@@ -11,7 +11,7 @@
 //! The loops know neither the channel's flavor nor the kernel. What an end of a ring offers is in
 //! the traits [`SendRing`](send::SendRing) and [`RecvRing`](recv::RecvRing), which `spsc.rs` and
 //! `mpmc.rs` implement for the ends of the two rings. What is known of the member and of the others
-//! is in the trait [`Liveness`]: the handles supply an endpoint with a segment and a semaphore set,
+//! is in the trait [`Membership`]: the handles supply an endpoint with a segment and a semaphore set,
 //! the models a simulated kernel. So the code that the model checker explores is the code that
 //! ships.
 //!
@@ -38,7 +38,7 @@ use core::time::Duration;
 use crate::error::Fault;
 use crate::flavor::Flavor;
 use crate::layout::Parking;
-use crate::liveness::{Lives, Seat};
+use crate::liveness::{Seat, SemaphoreValues};
 use crate::ring::mpmc::{Snapshot, Watch};
 use crate::role::Side;
 use crate::sync::Ordering::SeqCst;
@@ -49,12 +49,12 @@ use crate::wait::{self, Parker, WaitSite};
 /// A snapshot of which members are alive and which died.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    pub(crate) lives: Lives,
+    pub(crate) alive: SemaphoreValues,
     pub(crate) dead: Snapshot,
 }
 
 /// A member of a channel, as its handle loop sees it: where it parks, and who is alive.
-pub(crate) trait Liveness {
+pub(crate) trait Membership {
     type Parker: Parker;
 
     fn flavor(&self) -> Flavor;
@@ -81,7 +81,7 @@ pub(crate) trait Liveness {
 
     /// Returns who is alive, and fails if this handle may not go on: the channel was removed, or
     /// this process is no member of it any more.
-    fn lives(&self) -> Result<Lives, Fault>;
+    fn semaphore_values(&self) -> Result<SemaphoreValues, Fault>;
 
     /// Returns the same, and what is known of the dead.
     fn see(&self) -> Result<Seen, Fault>;
@@ -158,7 +158,7 @@ pub(crate) trait Liveness {
     /// (`asks`).
     #[inline(always)]
     fn watch(&self, asks: bool) -> Watching<'_, Self> {
-        Watching { liveness: self, asks }
+        Watching { member: self, asks }
     }
 
     /// Returns whether the other side was present and is entirely gone, according to a snapshot of
@@ -167,18 +167,18 @@ pub(crate) trait Liveness {
     /// No waiter of an MPMC channel knows which member will cause the end of the stream: it comes
     /// with the last acknowledgement. So a member that learns that the other side is gone sets the
     /// flag that members check after each message, also on behalf of those that died.
-    fn is_abandoned(&self, lives: &Lives) -> bool {
+    fn is_abandoned(&self, alive: &SemaphoreValues) -> bool {
         if self.is_peer_unseen() {
             return false;
         }
         let side = self.seat().side.other();
-        let mut there = lives.is_there(side);
+        let mut there = alive.is_there(side);
         if self.flavor() == Flavor::Mpmc {
             let (peers, parker) = (self.parking(side), self.site().parker);
             if there && peers.has_left() {
                 // It joined late. Or that snapshot is old, and it left since.
                 peers.clear(wait::LEFT);
-                there = parker.lives().map_or(true, |lives| lives.is_there(side));
+                there = parker.semaphore_values().map_or(true, |alive| alive.is_there(side));
             }
             if !there {
                 peers.set(wait::LEFT);
@@ -195,40 +195,40 @@ pub(crate) trait Liveness {
 
     /// The same, with a snapshot of its own.
     fn has_lost_peer(&self) -> Result<bool, Fault> {
-        Ok(!self.is_peer_unseen() && self.is_abandoned(&self.site().parker.lives()?))
+        Ok(!self.is_peer_unseen() && self.is_abandoned(&self.site().parker.semaphore_values()?))
     }
 }
 
-/// The queries and reports of a walk; see [`Liveness::watch`].
+/// The queries and reports of a walk; see [`Membership::watch`].
 #[derive(Debug)]
-pub(crate) struct Watching<'a, L: ?Sized> {
-    liveness: &'a L,
+pub(crate) struct Watching<'a, M: ?Sized> {
+    member: &'a M,
     asks: bool,
 }
 
-impl<L: Liveness + ?Sized> Watch for Watching<'_, L> {
+impl<M: Membership + ?Sized> Watch for Watching<'_, M> {
     type Error = Fault;
 
     #[inline]
     fn is_dead(&mut self, seat: u8) -> Result<bool, Fault> {
-        if self.asks { self.liveness.is_dead(seat) } else { Ok(false) }
+        if self.asks { self.member.is_dead(seat) } else { Ok(false) }
     }
 
     // An error of a wake-up recurs in the next call that blocks.
 
     #[cold]
     fn freed(&mut self) {
-        let _ = self.liveness.wake(Side::Senders);
+        let _ = self.member.wake(Side::Senders);
     }
 
     #[cold]
     fn unblocked(&mut self) {
-        let _ = self.liveness.wake(Side::Receivers);
+        let _ = self.member.wake(Side::Receivers);
     }
 
     #[cold]
     fn poisoned(&mut self, position: u64) {
-        self.liveness.count_poisoned(position);
+        self.member.count_poisoned(position);
     }
 }
 

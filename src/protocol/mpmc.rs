@@ -4,7 +4,7 @@ use std::sync::{Mutex, TryLockError};
 
 use super::recv::{Acknowledged, RecvRing};
 use super::send::SendRing;
-use super::{Liveness, Polled, Seen};
+use super::{Membership, Polled, Seen};
 use crate::error::Fault;
 use crate::ring::mpmc::{Claim, Consumer, Held, Next, Producer, Room, Snapshot};
 use crate::sync::plain::AtomicU32;
@@ -59,16 +59,16 @@ impl SendRing for &Sending {
     fn next_slot_slow(
         &mut self,
         _: bool,
-        liveness: &impl Liveness,
+        member: &impl Membership,
     ) -> Result<Polled<Claim>, Fault> {
-        walk_to_claim(&self.producer, false, liveness)
+        walk_to_claim(&self.producer, false, member)
     }
 
     fn poll(
         &mut self,
         poll: Poll,
         far: &mut FarPolls,
-        liveness: &impl Liveness,
+        member: &impl Membership,
     ) -> Result<Polled<Claim>, Fault> {
         if poll == Poll::Quick && far.0 != 0 && !self.producer.has_quarter_free() {
             far.0 -= 1;
@@ -78,14 +78,14 @@ impl SendRing for &Sending {
             // A sender that was woken takes what is free.
             far.0 = 0;
         }
-        walk_to_claim(&self.producer, poll != Poll::Quick, liveness)
+        walk_to_claim(&self.producer, poll != Poll::Quick, member)
     }
 
     /// While messages are in flight, the next acknowledgement may be what wakes the sender: a
     /// `Peek` is certain only without them.
-    fn is_worth_waking(&mut self, poll: Poll, liveness: &impl Liveness) -> Result<bool, Fault> {
+    fn is_worth_waking(&mut self, poll: Poll, member: &impl Membership) -> Result<bool, Fault> {
         let ring = self.producer.ring();
-        let has_room = ring.is_half_free() && self.producer.has_any(liveness.watch(true))?;
+        let has_room = ring.is_half_free() && self.producer.has_any(member.watch(true))?;
         Ok(has_room && (poll != Poll::Peek || !ring.has_taken()))
     }
 
@@ -113,10 +113,10 @@ impl SendRing for &Sending {
 fn walk_to_claim(
     producer: &Producer,
     asks: bool,
-    liveness: &impl Liveness,
+    member: &impl Membership,
 ) -> Result<Polled<Claim>, Fault> {
     for _ in 0..if asks { WALKS } else { 1 } {
-        return Ok(match producer.claim(liveness.watch(asks))? {
+        return Ok(match producer.claim(member.watch(asks))? {
             Room::Claimed(claim) => Polled::Found(claim),
             Room::Full => Polled::Nothing,
             Room::Orphaned => Polled::Orphaned,
@@ -173,28 +173,28 @@ impl RecvRing for &Receiving {
     fn poll(
         &mut self,
         seen: Option<&Seen>,
-        liveness: &impl Liveness,
+        member: &impl Membership,
     ) -> Result<Polled<Held>, Fault> {
-        let polled = walk_to_take(&self.consumer, seen.is_some(), liveness)?;
+        let polled = walk_to_take(&self.consumer, seen.is_some(), member)?;
         let (Some(seen), Polled::Nothing | Polled::Behind { .. }) = (seen, &polled) else {
             return Ok(polled);
         };
-        let watch = liveness.watch(true);
+        let watch = member.watch(true);
         let inherit =
             |searched: &mut _| self.consumer.adopt(self.limit, &seen.dead, searched, watch);
         Ok(match self.with_searched(inherit)? {
             Some(held) => {
-                liveness.count_redelivery();
+                member.count_redelivery();
                 Polled::Found(held)
             }
             None => polled,
         })
     }
 
-    fn has_work(&mut self, seen: &Seen, liveness: &impl Liveness) -> Result<bool, Fault> {
+    fn has_work(&mut self, seen: &Seen, member: &impl Membership) -> Result<bool, Fault> {
         let may_adopt =
-            |searched: &mut _| self.consumer.may_adopt(&seen.dead, searched, liveness.watch(true));
-        Ok(self.consumer.has_any(liveness.watch(true))? || self.with_searched(may_adopt)?)
+            |searched: &mut _| self.consumer.may_adopt(&seen.dead, searched, member.watch(true));
+        Ok(self.consumer.has_any(member.watch(true))? || self.with_searched(may_adopt)?)
     }
 
     fn is_drained(&self) -> bool {
@@ -240,7 +240,7 @@ impl RecvRing for &Receiving {
     }
 
     fn prefetch(&self) {
-        self.consumer.ask();
+        self.consumer.enable_prefetch();
     }
 }
 
@@ -249,10 +249,10 @@ impl RecvRing for &Receiving {
 fn walk_to_take(
     consumer: &Consumer,
     asks: bool,
-    liveness: &impl Liveness,
+    member: &impl Membership,
 ) -> Result<Polled<Held>, Fault> {
     for _ in 0..if asks { WALKS } else { 1 } {
-        return Ok(match consumer.take(liveness.watch(asks))? {
+        return Ok(match consumer.take(member.watch(asks))? {
             Next::Message(held) => Polled::Found(held),
             Next::Nothing => Polled::Nothing,
             Next::Behind { seat } => Polled::Behind { seat },

@@ -1,7 +1,7 @@
 //! How a receiver obtains a message, and how it acknowledges it and notifies blocked senders.
 
 use super::send::STATS_EVERY;
-use super::{Liveness, Polled, Seen};
+use super::{Membership, Polled, Seen};
 use crate::error::{Fault, RecvError};
 use crate::role::Side;
 use crate::wait::blocking::Blocking;
@@ -22,11 +22,11 @@ pub(crate) trait RecvRing {
     fn poll(
         &mut self,
         seen: Option<&Seen>,
-        liveness: &impl Liveness,
+        member: &impl Membership,
     ) -> Result<Polled<Self::Held>, Fault>;
 
     /// Returns whether a receiver would find a message. Takes nothing.
-    fn has_work(&mut self, seen: &Seen, liveness: &impl Liveness) -> Result<bool, Fault>;
+    fn has_work(&mut self, seen: &Seen, member: &impl Membership) -> Result<bool, Fault>;
 
     /// Returns whether every message was acknowledged, except those that this member has in
     /// flight.
@@ -77,16 +77,16 @@ pub(crate) enum Acknowledged {
 
 /// One receiving handle: an end of a ring, and its member.
 #[derive(Debug)]
-pub(crate) struct RecvPort<'a, R, L> {
+pub(crate) struct RecvPort<'a, R, M> {
     pub(crate) ring: R,
-    pub(crate) liveness: &'a L,
+    pub(crate) member: &'a M,
 }
 
-impl<R: RecvRing, L: Liveness> RecvPort<'_, R, L> {
+impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     /// Obtains the next message.
     #[inline(always)]
     pub(crate) fn next(mut self, blocking: Blocking) -> Result<R::Held, RecvError> {
-        if self.liveness.is_open()
+        if self.member.is_open()
             && let Some(held) = self.ring.next_message()
         {
             return Ok(held);
@@ -102,7 +102,7 @@ impl<R: RecvRing, L: Liveness> RecvPort<'_, R, L> {
 
     #[inline(never)]
     fn another_slow(mut self) -> Option<R::Held> {
-        match self.ring.poll(None, self.liveness) {
+        match self.ring.poll(None, self.member) {
             Ok(Polled::Found(held)) => Some(held),
             _ => None,
         }
@@ -113,32 +113,32 @@ impl<R: RecvRing, L: Liveness> RecvPort<'_, R, L> {
     fn next_slow(mut self, blocking: Blocking) -> Result<R::Held, RecvError> {
         match self.next_blocking(blocking) {
             // Sent before the channel was removed, and noticed after that.
-            Err(RecvError::Fault(Fault::Removed)) => match self.ring.poll(None, self.liveness) {
+            Err(RecvError::Fault(Fault::Removed)) => match self.ring.poll(None, self.member) {
                 Ok(Polled::Found(held)) => Ok(held),
-                _ => Err(self.liveness.stop(Fault::Removed).into()),
+                _ => Err(self.member.stop(Fault::Removed).into()),
             },
-            Err(RecvError::Fault(fault)) => Err(self.liveness.stop(fault).into()),
+            Err(RecvError::Fault(fault)) => Err(self.member.stop(fault).into()),
             other => other,
         }
     }
 
     fn next_blocking(&mut self, blocking: Blocking) -> Result<R::Held, RecvError> {
-        self.liveness.check()?;
+        self.member.check()?;
         let published = self.ring.store_progress();
         // Not at every wait: it takes as long as a message in transit.
-        if self.liveness.lags(self.ring.position(), STATS_EVERY) {
+        if self.member.lags(self.ring.position(), STATS_EVERY) {
             self.update_stats();
         }
         if blocking != Blocking::Never {
-            self.liveness.poll_briefly(&mut self.ring);
+            self.member.poll_briefly(&mut self.ring);
         }
-        if let Polled::Found(held) = self.ring.poll(None, self.liveness)? {
+        if let Polled::Found(held) = self.ring.poll(None, self.member)? {
             return Ok(held);
         }
-        if published || self.liveness.lags(self.ring.position(), 1) {
+        if published || self.member.lags(self.ring.position(), 1) {
             self.update_stats();
         }
-        self.liveness.wake(Side::Senders)?;
+        self.member.wake(Side::Senders)?;
         match blocking {
             Blocking::Never => self.try_once(),
             _ => self.wait(blocking),
@@ -147,14 +147,14 @@ impl<R: RecvRing, L: Liveness> RecvPort<'_, R, L> {
 
     /// The rest of a call that does not block.
     fn try_once(&mut self) -> Result<R::Held, RecvError> {
-        self.liveness.check_removed()?;
-        let seen = match self.liveness.has_peer_left() || self.liveness.is_check_due() {
-            true => Some(self.liveness.see()?),
+        self.member.check_removed()?;
+        let seen = match self.member.has_peer_left() || self.member.is_check_due() {
+            true => Some(self.member.see()?),
             false => None,
         };
-        let gone = seen.as_ref().is_some_and(|seen| self.liveness.is_abandoned(&seen.lives));
+        let gone = seen.as_ref().is_some_and(|seen| self.member.is_abandoned(&seen.alive));
         // Everything sent before the senders left is visible by now.
-        match self.ring.poll(seen.as_ref(), self.liveness)? {
+        match self.ring.poll(seen.as_ref(), self.member)? {
             Polled::Found(held) => Ok(held),
             _ if gone && self.ring.is_drained() => Err(RecvError::Disconnected),
             _ => Err(RecvError::Empty),
@@ -163,11 +163,11 @@ impl<R: RecvRing, L: Liveness> RecvPort<'_, R, L> {
 
     /// The rest of a call that blocks.
     fn wait(&mut self, blocking: Blocking) -> Result<R::Held, RecvError> {
-        let RecvPort { ring, liveness } = self;
+        let RecvPort { ring, member } = self;
         let (mut found, mut behind, mut reported) = (None, None, None);
         let mut attempt = |ring: &mut R, seen: Option<&Seen>| {
             behind = None;
-            match ring.poll(seen, *liveness)? {
+            match ring.poll(seen, *member)? {
                 Polled::Found(held) => found = Some(held),
                 Polled::Nothing | Polled::Orphaned => {}
                 Polled::Behind { seat } => behind = Some(seat),
@@ -178,34 +178,32 @@ impl<R: RecvRing, L: Liveness> RecvPort<'_, R, L> {
             if poll == Poll::Quick {
                 return Ok(attempt(ring, None)?);
             }
-            let seen = liveness.see()?;
-            let gone = liveness.is_abandoned(&seen.lives);
+            let seen = member.see()?;
+            let gone = member.is_abandoned(&seen.alive);
             // Everything sent before the senders left is visible by now.
             match poll {
-                Poll::Peek => Ok(gone && ring.is_drained() || ring.has_work(&seen, *liveness)?),
+                Poll::Peek => Ok(gone && ring.is_drained() || ring.has_work(&seen, *member)?),
                 Poll::Others => {
                     // The end may be reached for some receiver, if not for this one: no sender is
                     // left, and every message was taken. Reported once for each state of the
                     // messages in flight.
-                    let over = !seen.lives.is_there(Side::Senders)
+                    let over = !seen.alive.is_there(Side::Senders)
                         && ring.in_flight().is_some_and(|in_flight| {
-                            let now = Some((liveness.peer_joins(), in_flight));
+                            let now = Some((member.peer_joins(), in_flight));
                             std::mem::replace(&mut reported, now) != now
                         });
-                    Ok(over || ring.has_work(&seen, *liveness)?)
+                    Ok(over || ring.has_work(&seen, *member)?)
                 }
                 _ if attempt(ring, Some(&seen))? => Ok(true),
                 _ if gone && ring.is_drained() => Err(RecvError::Disconnected),
                 _ => Ok(false),
             }
         };
-        let waited = liveness
-            .with_policy(|policy| wait::wait(liveness.site(), policy, blocking.deadline(), poll));
+        let waited = member
+            .with_policy(|policy| wait::wait(member.site(), policy, blocking.deadline(), poll));
         let error = match (waited, behind) {
             (Ok(()), _) => return found.ok_or(RecvError::Empty),
-            (Err(WaitError::TimedOut), Some(seat)) => {
-                RecvError::Blocked { pid: liveness.pid(seat) }
-            }
+            (Err(WaitError::TimedOut), Some(seat)) => RecvError::Blocked { pid: member.pid(seat) },
             (Err(WaitError::TimedOut), None) => RecvError::Timeout,
             (Err(WaitError::Failed(error)), _) => error,
         };
@@ -224,7 +222,7 @@ impl<R: RecvRing, L: Liveness> RecvPort<'_, R, L> {
                 let position = self.ring.position_of(held);
                 self.notify_if_needed(position);
             }
-            Acknowledged::Evicted => return Err(self.liveness.stop(Fault::LivenessLost)),
+            Acknowledged::Evicted => return Err(self.member.stop(Fault::LivenessLost)),
         }
         Ok(())
     }
@@ -242,8 +240,8 @@ impl<R: RecvRing, L: Liveness> RecvPort<'_, R, L> {
     /// check the flags.
     #[inline(always)]
     fn notify_if_needed(self, position: u64) {
-        self.liveness.waker_fence();
-        if self.liveness.parking(Side::Senders).flags() != 0 {
+        self.member.waker_fence();
+        if self.member.parking(Side::Senders).flags() != 0 {
             self.notify_slow(position);
         }
     }
@@ -255,18 +253,18 @@ impl<R: RecvRing, L: Liveness> RecvPort<'_, R, L> {
     fn notify_slow(self, position: u64) {
         // An error here recurs in the next call that blocks.
         if self.ring.frees_enough(position) {
-            let _ = self.liveness.wake(Side::Senders);
+            let _ = self.member.wake(Side::Senders);
         }
         // The other receivers end when the last message is acknowledged.
-        if self.liveness.has_peer_left() {
-            let _ = self.liveness.wake(Side::Receivers);
+        if self.member.has_peer_left() {
+            let _ = self.member.wake(Side::Receivers);
         }
     }
 
     /// Stores the statistics of this handle for observers, while it has a seat to do it for.
     pub(crate) fn update_stats(&self) {
-        if self.liveness.is_seated() {
-            self.liveness.update_stats(self.ring.position());
+        if self.member.is_seated() {
+            self.member.update_stats(self.ring.position());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How a sender reserves a slot, and how it notifies blocked receivers.
 
-use super::{Liveness, Polled};
+use super::{Membership, Polled};
 use crate::error::{Fault, SendError};
 use crate::role::Side;
 use crate::wait::blocking::Blocking;
@@ -32,7 +32,7 @@ pub(crate) trait SendRing {
     fn next_slot_slow(
         &mut self,
         last: bool,
-        liveness: &impl Liveness,
+        member: &impl Membership,
     ) -> Result<Polled<Self::Slot>, Fault>;
 
     /// Makes an attempt in a wait.
@@ -40,11 +40,11 @@ pub(crate) trait SendRing {
         &mut self,
         poll: Poll,
         wait: &mut Self::Wait,
-        liveness: &impl Liveness,
+        member: &impl Membership,
     ) -> Result<Polled<Self::Slot>, Fault>;
 
     /// Returns whether enough slots are free to wake a sender. Takes nothing.
-    fn is_worth_waking(&mut self, poll: Poll, liveness: &impl Liveness) -> Result<bool, Fault>;
+    fn is_worth_waking(&mut self, poll: Poll, member: &impl Membership) -> Result<bool, Fault>;
 
     /// Returns whether every message was acknowledged.
     fn is_flushed(&self) -> bool;
@@ -63,16 +63,16 @@ pub(crate) trait SendRing {
 
 /// One sending handle: an end of a ring, and its member.
 #[derive(Debug)]
-pub(crate) struct SendPort<'a, R, L> {
+pub(crate) struct SendPort<'a, R, M> {
     pub(crate) ring: R,
-    pub(crate) liveness: &'a L,
+    pub(crate) member: &'a M,
 }
 
-impl<R: SendRing, L: Liveness> SendPort<'_, R, L> {
+impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
     /// Reserves a slot.
     #[inline(always)]
     pub(crate) fn reserve(mut self, blocking: Blocking) -> Result<R::Slot, SendError> {
-        if self.liveness.is_open()
+        if self.member.is_open()
             && let Some(slot) = self.ring.next_slot()
         {
             return Ok(slot);
@@ -84,23 +84,23 @@ impl<R: SendRing, L: Liveness> SendPort<'_, R, L> {
     #[inline(never)]
     fn reserve_slow(mut self, blocking: Blocking) -> Result<R::Slot, SendError> {
         self.reserve_blocking(blocking).map_err(|error| match error {
-            SendError::Fault(fault) => self.liveness.stop(fault).into(),
+            SendError::Fault(fault) => self.member.stop(fault).into(),
             error => error,
         })
     }
 
     fn reserve_blocking(&mut self, blocking: Blocking) -> Result<R::Slot, SendError> {
-        self.liveness.check()?;
-        self.liveness.check_removed()?;
+        self.member.check()?;
+        self.member.check_removed()?;
         let position = self.ring.position();
-        if self.liveness.lags(position, STATS_EVERY) {
+        if self.member.lags(position, STATS_EVERY) {
             self.update_stats_at(position);
         }
         if !R::FILLS_RING_ALONE {
             self.check_peer()?;
         }
         let last = blocking == Blocking::Never;
-        if let Polled::Found(slot) = self.ring.next_slot_slow(last, self.liveness)? {
+        if let Polled::Found(slot) = self.ring.next_slot_slow(last, self.member)? {
             return Ok(slot);
         }
         self.check_peer()?;
@@ -115,7 +115,7 @@ impl<R: SendRing, L: Liveness> SendPort<'_, R, L> {
 
     /// Fails if the segment shows that the receivers left, and the kernel confirms it.
     fn check_peer(&self) -> Result<(), SendError> {
-        match self.liveness.has_peer_left() && self.liveness.has_lost_peer()? {
+        match self.member.has_peer_left() && self.member.has_lost_peer()? {
             true => Err(SendError::Disconnected),
             false => Ok(()),
         }
@@ -123,14 +123,14 @@ impl<R: SendRing, L: Liveness> SendPort<'_, R, L> {
 
     /// The rest of a call that does not block.
     fn try_once(&mut self) -> Result<R::Slot, SendError> {
-        let polled = self.ring.poll(Poll::Exact, &mut R::Wait::default(), self.liveness)?;
+        let polled = self.ring.poll(Poll::Exact, &mut R::Wait::default(), self.member)?;
         match polled {
             Polled::Found(slot) => return Ok(slot),
-            Polled::Orphaned => self.liveness.wake(Side::Receivers)?,
+            Polled::Orphaned => self.member.wake(Side::Receivers)?,
             Polled::Nothing | Polled::Behind { .. } => {}
         }
-        let liveness = self.liveness;
-        match liveness.is_check_due() && liveness.is_abandoned(&liveness.lives()?) {
+        let member = self.member;
+        match member.is_check_due() && member.is_abandoned(&member.semaphore_values()?) {
             true => Err(SendError::Disconnected),
             false => Err(SendError::Full),
         }
@@ -138,37 +138,37 @@ impl<R: SendRing, L: Liveness> SendPort<'_, R, L> {
 
     /// The rest of a call that blocks.
     fn wait(&mut self, blocking: Blocking) -> Result<R::Slot, SendError> {
-        let SendPort { ring, liveness } = self;
+        let SendPort { ring, member } = self;
         let (mut state, mut reported) = (R::Wait::default(), None);
         let (mut found, mut behind) = (None, None);
         let mut attempt = |ring: &mut R, poll| {
             behind = None;
-            match ring.poll(poll, &mut state, *liveness)? {
+            match ring.poll(poll, &mut state, *member)? {
                 Polled::Found(slot) => found = Some(slot),
                 Polled::Nothing => {}
-                Polled::Orphaned => liveness.wake(Side::Receivers)?,
+                Polled::Orphaned => member.wake(Side::Receivers)?,
                 Polled::Behind { seat } => behind = Some(seat),
             }
             Ok::<bool, Fault>(found.is_some())
         };
         let poll = |poll| {
             if let Poll::Peek | Poll::Others = poll {
-                let lives = liveness.lives()?;
+                let alive = member.semaphore_values()?;
                 let over = match poll {
-                    Poll::Peek => liveness.is_abandoned(&lives),
+                    Poll::Peek => member.is_abandoned(&alive),
                     // Reported once for each time that the receivers left.
                     _ => {
-                        let now = Some(liveness.peer_joins());
-                        !lives.is_there(Side::Receivers)
+                        let now = Some(member.peer_joins());
+                        !alive.is_there(Side::Receivers)
                             && std::mem::replace(&mut reported, now) != now
                     }
                 };
-                return Ok(over || ring.is_worth_waking(poll, *liveness)?);
+                return Ok(over || ring.is_worth_waking(poll, *member)?);
             }
             if attempt(ring, poll)? {
                 return Ok(true);
             }
-            if poll == Poll::Quick || !liveness.is_abandoned(&liveness.lives()?) {
+            if poll == Poll::Quick || !member.is_abandoned(&member.semaphore_values()?) {
                 return Ok(false);
             }
             // Receivers that are gone free no more slots to wait for: any free slot will do.
@@ -177,13 +177,11 @@ impl<R: SendRing, L: Liveness> SendPort<'_, R, L> {
                 false => Err(SendError::Disconnected),
             }
         };
-        let waited = liveness
-            .with_policy(|policy| wait::wait(liveness.site(), policy, blocking.deadline(), poll));
+        let waited = member
+            .with_policy(|policy| wait::wait(member.site(), policy, blocking.deadline(), poll));
         let error = match (waited, behind) {
             (Ok(()), _) => return found.ok_or(SendError::Full),
-            (Err(WaitError::TimedOut), Some(seat)) => {
-                SendError::Blocked { pid: liveness.pid(seat) }
-            }
+            (Err(WaitError::TimedOut), Some(seat)) => SendError::Blocked { pid: member.pid(seat) },
             (Err(WaitError::TimedOut), None) => SendError::Timeout,
             (Err(WaitError::Failed(error)), _) => error,
         };
@@ -210,8 +208,8 @@ impl<R: SendRing, L: Liveness> SendPort<'_, R, L> {
     /// Returns the flags of the receivers' parking line if they may require an action.
     #[inline(always)]
     fn changed_flags(&self) -> Option<u32> {
-        self.liveness.waker_fence();
-        let flags = self.liveness.parking(Side::Receivers).flags();
+        self.member.waker_fence();
+        let flags = self.member.parking(Side::Receivers).flags();
         (flags != self.ring.known_flags()).then_some(flags)
     }
 
@@ -225,17 +223,17 @@ impl<R: SendRing, L: Liveness> SendPort<'_, R, L> {
     /// Handles the case that a receiver is parked, that all receivers left, or that another flag of
     /// theirs changed.
     fn notify(&mut self, flags: u32) {
-        let liveness = self.liveness;
+        let member = self.member;
         // An error here recurs in the next call, which can report it: the message is sent.
-        let _ = liveness.wake(Side::Receivers);
+        let _ = member.wake(Side::Receivers);
         self.ring.set_known_flags(0);
         if flags & wait::REMOVED != 0 {
-            liveness.stop(Fault::Removed);
-        } else if liveness.has_peer_left() {
-            if liveness.is_peer_unseen() {
+            member.stop(Fault::Removed);
+        } else if member.has_peer_left() {
+            if member.is_peer_unseen() {
                 // They left before we joined: nothing changes until another one joins.
                 self.ring.set_known_flags(wait::LEFT);
-            } else if liveness.has_lost_peer() != Ok(false) {
+            } else if member.has_lost_peer() != Ok(false) {
                 self.ring.forget_room();
             }
         }
@@ -247,9 +245,9 @@ impl<R: SendRing, L: Liveness> SendPort<'_, R, L> {
     }
 
     fn update_stats_at(&self, position: u64) {
-        if self.liveness.is_seated() {
+        if self.member.is_seated() {
             self.ring.store_progress(position);
-            self.liveness.update_stats(position);
+            self.member.update_stats(position);
         }
     }
 }

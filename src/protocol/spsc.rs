@@ -2,7 +2,7 @@
 
 use super::recv::{Acknowledged, RecvRing};
 use super::send::SendRing;
-use super::{Liveness, Polled, Seen};
+use super::{Membership, Polled, Seen};
 use crate::error::Fault;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::wait::Poll;
@@ -41,18 +41,18 @@ impl SendRing for &mut Sending {
     }
 
     /// By credit: loading the exact head would slow down a busy receiver.
-    fn next_slot_slow(&mut self, last: bool, _: &impl Liveness) -> Result<Polled<()>, Fault> {
+    fn next_slot_slow(&mut self, last: bool, _: &impl Membership) -> Result<Polled<()>, Fault> {
         Ok(polled(self.producer.refresh(last)?))
     }
 
-    fn poll(&mut self, poll: Poll, (): &mut (), _: &impl Liveness) -> Result<Polled<()>, Fault> {
+    fn poll(&mut self, poll: Poll, (): &mut (), _: &impl Membership) -> Result<Polled<()>, Fault> {
         let room = self.producer.refresh(poll != Poll::Quick)?;
         // A sender that parks is woken for half of the ring.
         let enough = poll != Poll::BeforePark || self.producer.room() >= half(&self.producer);
         Ok(polled(room && enough))
     }
 
-    fn is_worth_waking(&mut self, poll: Poll, _: &impl Liveness) -> Result<bool, Fault> {
+    fn is_worth_waking(&mut self, poll: Poll, _: &impl Membership) -> Result<bool, Fault> {
         self.producer.refresh(true)?;
         // The receiver checks whether to wake us when credit is due.
         let certain = match poll {
@@ -102,11 +102,11 @@ impl RecvRing for &mut Consumer {
         Consumer::has_message(self).then_some(())
     }
 
-    fn poll(&mut self, _: Option<&Seen>, _: &impl Liveness) -> Result<Polled<()>, Fault> {
+    fn poll(&mut self, _: Option<&Seen>, _: &impl Membership) -> Result<Polled<()>, Fault> {
         Ok(polled(self.is_ready()?))
     }
 
-    fn has_work(&mut self, _: &Seen, _: &impl Liveness) -> Result<bool, Fault> {
+    fn has_work(&mut self, _: &Seen, _: &impl Membership) -> Result<bool, Fault> {
         Ok(self.is_ready()?)
     }
 

@@ -2,7 +2,7 @@
 //! and credit: the ring's functions are total, and leave only states that the table in
 //! `ring/slot_state.rs` allows. One thread, over a block of the heap.
 
-use super::mpmc::{self, BAD_LAP, BAD_OWNER, BAD_PHASE, Disowned, Next, Room};
+use super::mpmc::{self, BAD_LAP, BAD_OWNER, BAD_PHASE, Next, ReleasedSlots, Room};
 use super::testing::HeapRing;
 use super::{Corrupt, Ring, spsc};
 use crate::ring::slot_state::{DELIVERIES_MAX, LAP_SHIFT, LapOrder, NO_OWNER, Phase, SlotState};
@@ -266,7 +266,7 @@ fn repairs_of_every_word() {
         }
 
         ring.slot(position).head.word.store(word.0, Relaxed);
-        let Disowned { claims, orphans } = ring.orphan_slots(DEAD);
+        let ReleasedSlots { claims, orphans } = ring.release_slots_of(DEAD);
         let left = found(ring, position);
         let expected = match word.phase() {
             Some(Phase::Claimed) if word.owner() == DEAD => SlotState::skip(word.lap()),

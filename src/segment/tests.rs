@@ -109,7 +109,7 @@ fn every_pair_of_bits() {
 #[test]
 fn a_creator_knows_what_others_read() {
     use crate::sysv::key::PRIVATE;
-    use crate::sysv::shm::{self, Access, Get};
+    use crate::sysv::shm::{self, Access, SegmentLookup};
     let shape = MessageLayout { variable: true, size: 4, element: 2, align: 2 };
     let plan = ChannelSpec {
         flavor: Flavor::Mpmc,
@@ -119,7 +119,7 @@ fn a_creator_knows_what_others_read() {
         name: "grüße",
         redelivery: Redelivery::UpTo(7),
     };
-    let how = Get::New { mode: 0o601, huge: false };
+    let how = SegmentLookup::New { mode: 0o601, huge: false };
     let id = shm::get(PRIVATE, plan.geometry.total, how).expect("a segment");
     let attached = Mapping::attach_known(id, Access::ReadWrite);
     shm::remove(id).expect("removed");

@@ -16,7 +16,7 @@ use crate::error::{Error, Fault, RecvError};
 use crate::flavor::Flavor;
 use crate::message::{Message, MessageLayout, is_variable};
 use crate::open::handle::{Handle, sealed::Sealed};
-use crate::protocol::{Liveness, RecvPort};
+use crate::protocol::{Membership, RecvPort};
 use crate::ring::spsc::Consumer;
 use crate::role::Side;
 use crate::sync::plain::Ordering::Relaxed;
@@ -119,7 +119,7 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     #[inline(always)]
     fn port(&mut self) -> RecvPort<'_, &mut Consumer, Endpoint> {
-        RecvPort { ring: &mut self.consumer, liveness: &self.endpoint }
+        RecvPort { ring: &mut self.consumer, member: &self.endpoint }
     }
 
     /// Returns the address and length of the message that arrived; it never exceeds a slot.

@@ -17,7 +17,7 @@ use crate::flavor::Flavor;
 use crate::message::{self, Message, MessageLayout, is_variable};
 use crate::open::handle::{Handle, sealed::Sealed};
 use crate::protocol::spsc::Sending;
-use crate::protocol::{Liveness, SendPort};
+use crate::protocol::{Membership, SendPort};
 use crate::ring::spsc::Producer;
 use crate::role::Side;
 use crate::sync::plain::Ordering::Relaxed;
@@ -147,7 +147,7 @@ impl<T: Message + ?Sized> Sender<T> {
 
     #[inline(always)]
     fn port(&mut self) -> SendPort<'_, &mut Sending, Endpoint> {
-        SendPort { ring: &mut self.sending, liveness: &self.endpoint }
+        SendPort { ring: &mut self.sending, member: &self.endpoint }
     }
 
     #[inline(always)]

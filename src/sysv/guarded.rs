@@ -57,12 +57,12 @@ fn map(page: usize) -> Result<*mut u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sem::{How, Set};
+    use super::super::sem::{Set, SetLookup};
     use super::*;
 
     #[test]
     fn what_is_longer_overwrites_nothing() {
-        let set = |n| Set::get(libc::IPC_PRIVATE, n, How::New { mode: 0o600 }).unwrap();
+        let set = |n| Set::get(libc::IPC_PRIVATE, n, SetLookup::New { mode: 0o600 }).unwrap();
         let (small, large) = (set(3), set(5_000));
         small.set_value(1, 7).unwrap();
         for _ in 0..2 {

@@ -66,7 +66,7 @@ unsafe fn touch(base: NonNull<u8>, len: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::shm::{self, Access, Get, Mapping};
+    use super::super::shm::{self, Access, Mapping, SegmentLookup};
     use super::super::tests::eventually;
     use super::*;
 
@@ -82,7 +82,7 @@ mod tests {
     fn prefaulted_pages_are_there_and_unchanged() {
         let len = 64 * page_size();
         for by_hand in [false, true] {
-            let how = Get::New { mode: 0o600, huge: false };
+            let how = SegmentLookup::New { mode: 0o600, huge: false };
             let id = shm::get(libc::IPC_PRIVATE, len, how).unwrap();
             let mapping = Mapping::attach(id, Access::ReadWrite);
             shm::remove(id).unwrap();

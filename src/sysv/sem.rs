@@ -52,7 +52,7 @@ impl Op {
 
 /// How [`Set::get`] finds a set.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum How {
+pub(crate) enum SetLookup {
     /// It must exist.
     Existing,
     /// It must not exist. All its values start at 0.
@@ -77,10 +77,12 @@ impl Set {
     }
 
     /// Returns the set with this key, with at least `n` semaphores.
-    pub(crate) fn get(key: i32, n: i32, how: How) -> Result<Set> {
+    pub(crate) fn get(key: i32, n: i32, how: SetLookup) -> Result<Set> {
         let flags = match how {
-            How::Existing => 0,
-            How::New { mode } => libc::IPC_CREAT | libc::IPC_EXCL | (mode & 0o777) as libc::c_int,
+            SetLookup::Existing => 0,
+            SetLookup::New { mode } => {
+                libc::IPC_CREAT | libc::IPC_EXCL | (mode & 0o777) as libc::c_int
+            }
         };
         // SAFETY: takes and returns plain numbers.
         check(unsafe { libc::semget(key, n, flags) }).map(Set::from_id)
@@ -88,7 +90,7 @@ impl Set {
 
     /// Returns the set with this key, of any size.
     pub(crate) fn lookup(key: i32) -> Result<Set> {
-        Set::get(key, 0, How::Existing)
+        Set::get(key, 0, SetLookup::Existing)
     }
 
     /// Performs all of the operations or none; waits without limit, through signals.

@@ -112,12 +112,12 @@ impl Drop for Quiet {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sem::How;
+    use super::super::sem::SetLookup;
     use super::*;
 
     #[test]
     fn an_undo_is_seen_and_others_stay() {
-        let set = Set::get(super::super::key::PRIVATE, 2, How::New { mode: 0o600 }).unwrap();
+        let set = Set::get(super::super::key::PRIVATE, 2, SetLookup::New { mode: 0o600 }).unwrap();
         set.op(&[Op::add(0, 1).undo(), Op::add(1, 1).undo()]).unwrap();
         for _ in 0..10 {
             let seen = std::thread::spawn(move || probe(set, 0)).join().unwrap();
@@ -131,7 +131,7 @@ mod tests {
     /// Another process sets the semaphore to ever new values, which differ by more than one.
     #[test]
     fn a_semaphore_set_from_outside_is_no_missing_undo() {
-        let set = Set::get(super::super::key::PRIVATE, 1, How::New { mode: 0o600 }).unwrap();
+        let set = Set::get(super::super::key::PRIVATE, 1, SetLookup::New { mode: 0o600 }).unwrap();
         let over = std::sync::Arc::new(AtomicU32::new(0));
         let is_over = over.clone();
         let writer = std::thread::spawn(move || {

@@ -14,7 +14,7 @@ const SHM_LOCKED: u32 = 0o2000;
 
 /// How [`get`] finds a segment.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Get {
+pub(crate) enum SegmentLookup {
     /// It must exist.
     Existing,
     /// It must not exist; `huge` backs it with huge pages.
@@ -22,10 +22,10 @@ pub(crate) enum Get {
 }
 
 /// Returns the identifier of the segment with this key, of at least `size` bytes.
-pub(crate) fn get(key: i32, size: usize, how: Get) -> Result<i32> {
+pub(crate) fn get(key: i32, size: usize, how: SegmentLookup) -> Result<i32> {
     let flags = match how {
-        Get::Existing => 0,
-        Get::New { mode, huge } => {
+        SegmentLookup::Existing => 0,
+        SegmentLookup::New { mode, huge } => {
             let huge = if huge { libc::SHM_HUGETLB } else { 0 };
             libc::IPC_CREAT | libc::IPC_EXCL | huge | (mode & 0o777) as libc::c_int
         }
@@ -236,7 +236,7 @@ mod tests {
 
     impl Temporary {
         fn new(size: usize) -> Temporary {
-            let how = Get::New { mode: 0o600, huge: false };
+            let how = SegmentLookup::New { mode: 0o600, huge: false };
             Temporary(get(libc::IPC_PRIVATE, size, how).unwrap())
         }
     }
@@ -300,11 +300,11 @@ mod tests {
     #[test]
     fn keys_are_found_and_exclusive() {
         let key = 0x7a00_0000 | std::process::id() as i32;
-        assert_eq!(get(key, 0, Get::Existing), Err(Errno::ENOENT));
-        let how = Get::New { mode: 0o640, huge: false };
+        assert_eq!(get(key, 0, SegmentLookup::Existing), Err(Errno::ENOENT));
+        let how = SegmentLookup::New { mode: 0o640, huge: false };
         let segment = Temporary(get(key, 100, how).unwrap());
-        assert_eq!(get(key, 0, Get::Existing), Ok(segment.0));
-        assert_eq!(get(key, 5000, Get::Existing), Err(Errno::EINVAL));
+        assert_eq!(get(key, 0, SegmentLookup::Existing), Ok(segment.0));
+        assert_eq!(get(key, 5000, SegmentLookup::Existing), Err(Errno::EINVAL));
         assert_eq!(get(key, 100, how), Err(Errno::EEXIST));
         assert_eq!(stat(segment.0).unwrap().key, key);
     }

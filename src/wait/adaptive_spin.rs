@@ -114,11 +114,15 @@ impl SpinEstimate {
     /// its budget was preempted: the message may have arrived because this processor was given to
     /// the other side.
     pub(crate) fn spun(&mut self, time: u64) {
-        if time <= u64::from(self.spin) + PREEMPTED_NS { self.met() } else { self.outlasted(time) }
+        if time <= u64::from(self.spin) + PREEMPTED_NS {
+            self.record_success()
+        } else {
+            self.record_failure(time)
+        }
     }
 
     /// Records a wait that ended during the spin, within its budget.
-    fn met(&mut self) {
+    fn record_success(&mut self) {
         (self.pause, self.count) = (0, 0);
     }
 
@@ -131,12 +135,12 @@ impl SpinEstimate {
             if self.pause == 0 {
                 self.count = self.count.saturating_add(UNSUCCESSFUL_MAX / 2 - 1);
             }
-            self.outlasted(time);
+            self.record_failure(time);
         }
     }
 
     /// Records a wait that outlasted spinning and took `time` nanoseconds.
-    pub(crate) fn outlasted(&mut self, time: u64) {
+    pub(crate) fn record_failure(&mut self, time: u64) {
         if self.pause == 0 {
             self.count += 1;
             if self.count >= UNSUCCESSFUL_MAX {
@@ -182,7 +186,7 @@ impl WaitPolicy {
         }
         for _ in 0..BRIEF_POLLS {
             if arrived() {
-                self.estimate.met();
+                self.estimate.record_success();
                 return true;
             }
             spin_loop();
@@ -230,7 +234,7 @@ mod tests {
         (0..waits)
             .filter(|_| {
                 let all = estimate.budget() == u64::from(estimate.spin);
-                estimate.outlasted(time);
+                estimate.record_failure(time);
                 all
             })
             .count()
@@ -241,13 +245,13 @@ mod tests {
         let mut estimate = fresh();
         assert_eq!(spins(&mut estimate, 1_000, 1_000_000), usize::from(UNSUCCESSFUL_MAX));
         // Occasional pauses do not suspend it.
-        estimate.met();
+        estimate.record_success();
         for _ in 0..100 {
             assert_eq!(
                 spins(&mut estimate, usize::from(UNSUCCESSFUL_MAX) - 1, 1_000_000),
                 usize::from(UNSUCCESSFUL_MAX) - 1
             );
-            estimate.met();
+            estimate.record_success();
         }
     }
 
@@ -257,7 +261,7 @@ mod tests {
         spins(&mut estimate, 100, 1_000_000);
         assert_eq!(spins(&mut estimate, usize::from(UNSUCCESSFUL_MAX), 10_000), 0);
         assert_eq!(estimate.budget(), u64::from(estimate.spin), "not tried");
-        estimate.met();
+        estimate.record_success();
         assert_eq!(estimate, fresh());
     }
 

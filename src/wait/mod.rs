@@ -4,7 +4,7 @@
 //! # Why no wake-up is lost
 //!
 //! A side has one parking word with the bit PARKED, a count of waiting threads for each of its
-//! members (`waiting.rs`), and a wake semaphore. *Work* is what a thread of this side waits for: a
+//! members (`waiting_table.rs`), and a wake semaphore. *Work* is what a thread of this side waits for: a
 //! message, a free slot, or a state that is permanent, such as the end of the stream. Senders wait
 //! for a burst: a free slot counts as work for them once half of the ring is free; in a small ring
 //! it counts at once. A thread has *the duty* when it must see to it that further waiters are woken.
@@ -109,17 +109,17 @@ mod parking;
 mod poll;
 mod spin;
 mod waiter;
-mod waiting;
+mod waiting_table;
 
 use std::time::Duration;
 
 pub(crate) use self::parking::{LEFT, REMOVED};
 pub(crate) use self::poll::poll;
 pub(crate) use self::waiter::{WaitSite, wait};
-pub(crate) use self::waiting::{Holder, Table};
+pub(crate) use self::waiting_table::{Holder, Table};
 use crate::error::{Fault, RecvError, SendError};
 use crate::layout::Parking;
-use crate::liveness::Lives;
+use crate::liveness::SemaphoreValues;
 use crate::role::Side;
 use crate::sync::Ordering::SeqCst;
 use crate::sync::{fence, plain};
@@ -146,14 +146,14 @@ pub(crate) trait Parker {
     /// Consumes up to `tokens` tokens of this side without blocking, if they are still available.
     fn drain(&self, side: Side, tokens: u16) -> Result<(), Fault>;
     /// Reads all semaphores at one instant.
-    fn lives(&self) -> Result<Lives, Fault>;
+    fn semaphore_values(&self) -> Result<SemaphoreValues, Fault>;
     /// Executes a full barrier in every thread of every member; returns false where that is not
     /// supported.
     fn barrier(&self) -> bool;
     /// Waits until the stores that other processes made before the call are visible.
     fn settle(&self);
     /// Pauses for `time`.
-    fn rest(&self, time: Duration);
+    fn pause(&self, time: Duration);
     /// Returns whether this process is a forked child, so that the handle belongs to its parent.
     fn is_forked(&self) -> bool;
 }

@@ -32,6 +32,6 @@ pub(crate) fn poll<E>(
         let eighth = Duration::from_nanos((time::now_ns() - start) / 8);
         nap(eighth.clamp(NAP_MIN, NAP_MAX).min(left)).map_err(WaitError::Failed)?;
     }
-    policy.estimate.outlasted(time::now_ns() - start);
+    policy.estimate.record_failure(time::now_ns() - start);
     Ok(())
 }

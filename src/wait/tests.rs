@@ -63,8 +63,8 @@ impl Parker for Bed<'_> {
         Ok(())
     }
 
-    fn lives(&self) -> Result<Lives, Fault> {
-        Ok(Lives::new())
+    fn semaphore_values(&self) -> Result<SemaphoreValues, Fault> {
+        Ok(SemaphoreValues::new())
     }
 
     fn barrier(&self) -> bool {
@@ -73,7 +73,7 @@ impl Parker for Bed<'_> {
 
     fn settle(&self) {}
 
-    fn rest(&self, time: Duration) {
+    fn pause(&self, time: Duration) {
         self.rested.set(self.rested.get() + time);
     }
 

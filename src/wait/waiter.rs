@@ -105,13 +105,13 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
                 Ok(false) => {}
                 passed_on => {
                     self.unregister();
-                    return passed_on.and_then(|_| self.leave_token());
+                    return passed_on.and_then(|_| self.yield_token());
                 }
             },
             ended => {
                 // Otherwise spinning would never be tried again where messages arrive as soon as
                 // this.
-                policy.estimate.outlasted(time::now_ns().saturating_sub(self.start));
+                policy.estimate.record_failure(time::now_ns().saturating_sub(self.start));
                 self.unregister();
                 self.unpark();
                 return ended;
@@ -127,8 +127,8 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
                 if (self.poll)(Poll::Quick)? {
                     return Ok(true);
                 }
-                self.tidy()?;
-                self.rest()
+                self.clear_stale_counts()?;
+                self.back_off()
             }
             // Work too small for a wake-up is worth taking by now.
             Ok(ParkResult::TimedOut) => self.poll_alone(),
@@ -225,21 +225,21 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
     }
 
     /// Performs T1.
-    fn tidy(&self) -> Result<(), WaitError<E>> {
+    fn clear_stale_counts(&self) -> Result<(), WaitError<E>> {
         let WaitSite { parker, table, holder, .. } = &self.site;
-        let tidied = table.clear_dead(*holder, || parker.lives()).and_then(|lives| {
-            match lives.tokens(holder.seat.side) {
+        let cleared = table.clear_dead(*holder, || parker.semaphore_values()).and_then(|alive| {
+            match alive.tokens(holder.seat.side) {
                 0 => Ok(()),
                 tokens => parker.drain(holder.seat.side, tokens),
             }
         });
-        tidied.map_err(|fault| WaitError::Failed(fault.into()))
+        cleared.map_err(|fault| WaitError::Failed(fault.into()))
     }
 
     /// Performs R1, after a second futile wake-up: other members of this side take what arrives. If
     /// PARKED were set at once, the next message would cause another post and another futile
     /// wake-up. Returns whether a poll succeeded.
-    fn rest(&mut self) -> Result<bool, WaitError<E>> {
+    fn back_off(&mut self) -> Result<bool, WaitError<E>> {
         let rest = self.rest;
         self.rest = (rest * 2).clamp(REST_MIN, REST_MAX);
         if rest.is_zero() {
@@ -247,27 +247,30 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
         }
         let posted = self.pass_on();
         self.duty = false;
-        self.nap(rest);
-        if posted { self.leave_token() } else { Ok(false) }
+        self.pause(rest);
+        if posted { self.yield_token() } else { Ok(false) }
     }
 
-    fn nap(&self, time: Duration) {
+    fn pause(&self, time: Duration) {
         let left = self.deadline.map_or(time, |deadline| deadline.remaining());
-        self.site.parker.rest(time.min(left));
+        self.site.parker.pause(time.min(left));
     }
 
     /// Performs B1: the token just posted is for another waiter, which may be between its poll and
     /// its blocking; this waiter leaves it to that one. Returns whether this waiter found something
     /// meanwhile. It polls exactly, since another waiter may leave a token to it in the same way.
-    fn leave_token(&mut self) -> Result<bool, WaitError<E>> {
+    fn yield_token(&mut self) -> Result<bool, WaitError<E>> {
         let side = self.site.holder.seat.side;
         for _ in 0..NAPS {
-            let lives =
-                self.site.parker.lives().map_err(|fault| WaitError::Failed(fault.into()))?;
-            if lives.tokens(side) == 0 || self.deadline.is_some_and(|d| d.remaining().is_zero()) {
+            let alive = self
+                .site
+                .parker
+                .semaphore_values()
+                .map_err(|fault| WaitError::Failed(fault.into()))?;
+            if alive.tokens(side) == 0 || self.deadline.is_some_and(|d| d.remaining().is_zero()) {
                 break;
             }
-            self.nap(NAP);
+            self.pause(NAP);
             if (self.poll)(Poll::Exact)? {
                 return Ok(true);
             }
@@ -311,7 +314,7 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
         let woken_at = self.site.parking.woken_at.load(plain::Ordering::Relaxed);
         // Spinning would have met the event when the waker posted, however long the wake-up took.
         let by_waker = (self.start..now).contains(&woken_at);
-        policy.estimate.outlasted(if by_waker { woken_at } else { now } - self.start);
+        policy.estimate.record_failure(if by_waker { woken_at } else { now } - self.start);
         if by_waker {
             policy.estimate.woken(now - woken_at);
         }

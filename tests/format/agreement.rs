@@ -88,9 +88,10 @@ fn flags_and_bits_match_the_code() {
         let declared = format!("{flag}: u32 = 1 << {};", value.trailing_zeros());
         assert!(code.contains(&declared), "{declared}");
     }
-    for code in
-        [include_str!("../../src/ring/slot_state.rs"), include_str!("../../src/wait/waiting.rs")]
-    {
+    for code in [
+        include_str!("../../src/ring/slot_state.rs"),
+        include_str!("../../src/wait/waiting_table.rs"),
+    ] {
         let drawing = code.lines().filter_map(|line| line.strip_prefix("//! "));
         for line in drawing.filter(|line| line.starts_with(['6', '+', '|'])) {
             assert!(page::TEXT.contains(line), "a word is drawn differently in the code: {line}");

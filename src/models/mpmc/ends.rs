@@ -8,7 +8,7 @@ use crate::liveness::Seat;
 use crate::models::harness::Fixture;
 use crate::models::member::{Member, Until};
 use crate::protocol::mpmc::{Receiving, Sending};
-use crate::protocol::{Liveness, RecvPort, SendPort};
+use crate::protocol::{Membership, RecvPort, SendPort};
 use crate::ring::mpmc::{Claim, Consumer, Held, Producer, Snapshot};
 use crate::ring::slot_state::DELIVERIES_MAX;
 use crate::ring::testing::{read, write};
@@ -86,7 +86,7 @@ impl Sender {
     }
 
     fn port(&self) -> SendPort<'_, &Sending, Member> {
-        SendPort { ring: &self.sending, liveness: &self.member }
+        SendPort { ring: &self.sending, member: &self.member }
     }
 }
 
@@ -181,6 +181,6 @@ impl Receiver {
     }
 
     fn port(&self) -> RecvPort<'_, &Receiving, Member> {
-        RecvPort { ring: &self.receiving, liveness: &self.member }
+        RecvPort { ring: &self.receiving, member: &self.member }
     }
 }

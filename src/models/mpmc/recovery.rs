@@ -127,7 +127,7 @@ fn half_a_message_of_a_seat() {
         if die_writing(&dying) {
             dying.kernel.take_seat(Seat { number: DEAD, side: Side::Senders });
             // A receiver may have stepped over it.
-            assert!(!dying.ring().orphan_slots(DEAD).orphans);
+            assert!(!dying.ring().release_slots_of(DEAD).orphans);
         }
     };
     together(successor, move || (0..2).for_each(|_| _ = send(&fixture, 2, 2)));
@@ -142,7 +142,7 @@ fn a_message_in_hand_of_a_seat() {
         assert!(send(&dying, 2, 1));
         die_reading(&dying);
         dying.kernel.take_seat(Seat { number: DEAD, side: Side::Receivers });
-        assert!(dying.ring().orphan_slots(DEAD).orphans);
+        assert!(dying.ring().release_slots_of(DEAD).orphans);
     };
     let heir = move || {
         let orphaned = fixture.ring().orphaned();
@@ -166,7 +166,7 @@ fn set_aside_of_a_seat() {
         assert!(send(&dying, 2, 1));
         die_reading(&dying);
         dying.kernel.take_seat(Seat { number: DEAD, side: Side::Receivers });
-        assert!(dying.ring().orphan_slots(DEAD).orphans);
+        assert!(dying.ring().release_slots_of(DEAD).orphans);
     };
     let heir = move || {
         let consumer = Consumer::new(fixture.ring(), 1);

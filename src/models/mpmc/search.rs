@@ -86,7 +86,7 @@ fn joiner_dies(in_hand: bool, step: u32) -> bool {
         let done = crash_at(step, || {
             kernel.take_seat();
             kernel.stamp.store(2, Relaxed);
-            fixture.ring().orphan_slots(DEAD);
+            fixture.ring().release_slots_of(DEAD);
             let consumer = Consumer::new(fixture.ring(), DEAD);
             if let Next::Message(_) = consumer.take(alive).unwrap() {
                 kernel.took.store(true, plain::Ordering::Relaxed);

@@ -50,7 +50,7 @@ impl<T: Message> Receiver<T> {
     ///
     /// # Errors
     /// [`RecvError::Empty`] if no message is available: try again later. Otherwise as for
-    /// [`recv`](Receiver::recv). Liveness is checked at most once every few milliseconds, so
+    /// [`recv`](Receiver::recv). Membership is checked at most once every few milliseconds, so
     /// `Empty` may be returned briefly after all senders were killed, or a receiver whose message
     /// was in flight.
     #[inline]

@@ -50,7 +50,7 @@ impl<T: Message + ?Sized> Sender<T> {
     ///
     /// # Errors
     /// [`SendError::Full`] if no slot is free: try again later. Otherwise as for
-    /// [`send`](Sender::send). Liveness is checked at most once every few milliseconds, so `Full`
+    /// [`send`](Sender::send). Membership is checked at most once every few milliseconds, so `Full`
     /// may be returned briefly after all receivers were killed.
     #[inline]
     pub fn try_send(&self, message: &T) -> Result<(), SendError> {

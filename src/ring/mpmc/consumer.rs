@@ -1,6 +1,6 @@
 //! The receiving end: taking the first message that no receiver took, and acknowledging it.
 
-use super::{BAD_LAP, BAD_OWNER, BAD_PHASE, Watch, is_gone, look, swap};
+use super::{BAD_LAP, BAD_OWNER, BAD_PHASE, Watch, is_gone, load_state, swap};
 use crate::ring::prefetch::SlotPrefetcher;
 use crate::ring::slot_state::{LapOrder, NO_OWNER, Phase, SlotState};
 use crate::ring::{Cursor, Ring, Slot};
@@ -21,7 +21,7 @@ pub(crate) struct Consumer {
     empty_at: AtomicU64,
     /// Prefetches slots ahead of the next position, and whether prefetching is enabled.
     ahead: SlotPrefetcher,
-    asks: plain::AtomicBool,
+    prefetches: plain::AtomicBool,
 }
 
 /// The result of an attempt to take a message.
@@ -61,7 +61,7 @@ impl Consumer {
         let head = ring.header().head.0.load(Acquire);
         let [next, empty_at] = [head; 2].map(AtomicU64::new);
         let ahead = SlotPrefetcher::to_take(&ring);
-        Consumer { ring, seat, next, empty_at, ahead, asks: plain::AtomicBool::new(false) }
+        Consumer { ring, seat, next, empty_at, ahead, prefetches: plain::AtomicBool::new(false) }
     }
 
     pub(crate) fn ring(&self) -> &Ring {
@@ -76,7 +76,7 @@ impl Consumer {
     /// Returns whether the next message is available to any receiver.
     pub(crate) fn has_message(&self) -> bool {
         let at = self.ring.cursor(self.next.load(plain::Ordering::Acquire));
-        look(&self.ring.slot_at(&at)) == SlotState::full(self.ring.lap(at.position))
+        load_state(&self.ring.slot_at(&at)) == SlotState::full(self.ring.lap(at.position))
     }
 
     /// Returns whether the slot `messages` positions ahead is or was claimed in its lap: it holds a
@@ -84,7 +84,7 @@ impl Consumer {
     pub(crate) fn has_more_than(&self, messages: u64) -> bool {
         let next = self.next.load(plain::Ordering::Acquire);
         let at = self.ring.cursor(next.wrapping_add(messages));
-        let (word, lap) = (look(&self.ring.slot_at(&at)), self.ring.lap(at.position));
+        let (word, lap) = (load_state(&self.ring.slot_at(&at)), self.ring.lap(at.position));
         word.age(lap) != LapOrder::Older && word != SlotState::free(lap)
     }
 
@@ -92,15 +92,15 @@ impl Consumer {
     /// since the last such record.
     pub(crate) fn take_burst_len(&self) -> u64 {
         let next = self.position();
-        self.asks.store(false, plain::Ordering::Relaxed);
+        self.prefetches.store(false, plain::Ordering::Relaxed);
         let found = next.wrapping_sub(self.empty_at.load(plain::Ordering::Relaxed));
         self.empty_at.store(next, plain::Ordering::Relaxed);
         found
     }
 
     /// Enables prefetching: many messages are available.
-    pub(crate) fn ask(&self) {
-        self.asks.store(true, plain::Ordering::Relaxed);
+    pub(crate) fn enable_prefetch(&self) {
+        self.prefetches.store(true, plain::Ordering::Relaxed);
     }
 
     /// Returns the position after the last one taken here.
@@ -113,10 +113,10 @@ impl Consumer {
     #[inline(always)]
     pub(crate) fn take_next(&self) -> Option<Held> {
         let at = self.ring.cursor(self.next.load(plain::Ordering::Acquire));
-        if self.asks.load(plain::Ordering::Relaxed) {
+        if self.prefetches.load(plain::Ordering::Relaxed) {
             self.ahead.ask(&at);
         }
-        self.try_take(at, look(&self.ring.slot_at(&at)))
+        self.try_take(at, load_state(&self.ring.slot_at(&at)))
     }
 
     /// Takes the message at `at` if `word` shows that it was sent, and the slot still holds that
@@ -140,7 +140,7 @@ impl Consumer {
         for _ in 0..self.ring.walk_limit() {
             let lap = self.ring.lap(at.position);
             let slot = self.ring.slot_at(&at);
-            let word = look(&slot);
+            let word = load_state(&slot);
             match word.age(lap) {
                 LapOrder::Same if word == SlotState::full(lap) => {
                     if let Some(held) = self.try_take(at, word) {
@@ -184,7 +184,7 @@ impl Consumer {
         if self.ring.hint_head(next)
             && next.wrapping_sub(self.empty_at.load(plain::Ordering::Relaxed)) > MANY
         {
-            self.ask();
+            self.enable_prefetch();
         }
     }
 
@@ -207,7 +207,7 @@ impl Consumer {
         let nobody = SlotState::reading(held.word.lap(), held.word.deliveries(), NO_OWNER);
         let released = swap(&self.slot(held), held.word, nobody, AcqRel);
         if released {
-            self.ring.count_orphans();
+            self.ring.bump_orphan_epoch();
         }
         released
     }

@@ -44,13 +44,13 @@
 //! a step over a SKIP, and by a message that is discarded as poison; a SKIP that was made of an
 //! abandoned claim is as good as free to the sender whose turn it is. Every such step of a walk is
 //! reported to the [`Watch`] of the call, at once; for steps outside a walk (abandoning a claim,
-//! [`orphan_slots`](Ring::orphan_slots)), the caller sends the wake-up. For an acknowledgement the
+//! [`release_slots_of`](Ring::release_slots_of)), the caller sends the wake-up. For an acknowledgement the
 //! wake-up is sent when half of the ring is free, or at once in a small ring (`became_half_free`).
 //!
 //! Every call polls a bounded number of slots, whatever the segment holds.
 
 mod consumer;
-mod look;
+mod observe;
 mod peek;
 mod producer;
 mod recovery;
@@ -61,7 +61,7 @@ mod tests;
 pub(crate) use self::consumer::{Consumer, Held, Next};
 pub(crate) use self::producer::{Claim, Producer, Room};
 #[cfg(all(test, not(loom)))]
-pub(crate) use self::recovery::Disowned;
+pub(crate) use self::recovery::ReleasedSlots;
 pub(crate) use self::search::{Snapshot, Stamps};
 use super::{Corrupt, Cursor, Ring, Slot};
 use crate::ring::slot_state::{LapOrder, NO_OWNER, Phase, SlotState};
@@ -80,7 +80,7 @@ fn swap(slot: &Slot<'_>, old: SlotState, new: SlotState, order: crate::sync::Ord
 }
 
 #[inline(always)]
-fn look(slot: &Slot<'_>) -> SlotState {
+fn load_state(slot: &Slot<'_>) -> SlotState {
     SlotState(slot.head.word.load(Acquire))
 }
 
@@ -193,7 +193,7 @@ impl Ring {
     pub(crate) fn holds_messages(&self) -> bool {
         let mut at = self.cursor(self.header().head.0.load(Acquire));
         for _ in 0..self.walk_limit() {
-            let word = look(&self.slot_at(&at));
+            let word = load_state(&self.slot_at(&at));
             match (word.age(self.lap(at.position)), word.phase()) {
                 (LapOrder::Older, _) | (LapOrder::Same, Some(Phase::Free) | None) => return false,
                 (LapOrder::Same, Some(Phase::Full | Phase::Reading)) => return true,

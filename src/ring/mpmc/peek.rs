@@ -1,6 +1,6 @@
 //! Polling without taking: is there work for another member of this side?
 
-use super::{BAD_LAP, BAD_PHASE, Consumer, Producer, Watch, is_gone, look};
+use super::{BAD_LAP, BAD_PHASE, Consumer, Producer, Watch, is_gone, load_state};
 use crate::ring::Ring;
 use crate::ring::slot_state::{LapOrder, Phase};
 use crate::sync::Ordering::Acquire;
@@ -14,7 +14,7 @@ impl Consumer {
     pub(crate) fn has_any<W: Watch>(&self, mut watch: W) -> Result<bool, W::Error> {
         let mut at = self.ring.cursor(self.position());
         for _ in 0..self.ring.walk_limit() {
-            let word = look(&self.ring.slot_at(&at));
+            let word = load_state(&self.ring.slot_at(&at));
             match word.age(self.ring.lap(at.position)) {
                 LapOrder::Older => return Ok(false),
                 LapOrder::Newer => self.ring.jump(&mut at, word, &self.ring.header().head.0),
@@ -38,7 +38,7 @@ impl Producer {
         let mut at = ring.cursor(self.position());
         for _ in 0..ring.walk_limit() {
             let lap = ring.lap(at.position);
-            let word = look(&ring.slot_at(&at));
+            let word = load_state(&ring.slot_at(&at));
             match (word.age(lap), word.phase().ok_or(BAD_PHASE)?) {
                 (LapOrder::Same, Phase::Free) => return Ok(true),
                 (LapOrder::Same, _) => ring.advance(&mut at),
@@ -77,7 +77,7 @@ impl Ring {
 
     /// Returns whether the message at that position is in flight.
     fn is_taken(&self, position: u64) -> bool {
-        let word = look(&self.slot(position));
+        let word = load_state(&self.slot(position));
         word.age(self.lap(position)) == LapOrder::Same && word.phase() == Some(Phase::Reading)
     }
 }

@@ -1,6 +1,6 @@
 //! The sending end: claiming the first free slot, and publishing the message written there.
 
-use super::{BAD_LAP, BAD_OWNER, BAD_PHASE, HINT_EVERY, Watch, is_gone, look, swap};
+use super::{BAD_LAP, BAD_OWNER, BAD_PHASE, HINT_EVERY, Watch, is_gone, load_state, swap};
 use crate::ring::prefetch::SlotPrefetcher;
 use crate::ring::slot_state::{LapOrder, NO_OWNER, Phase, SlotState};
 use crate::ring::{Cursor, Ring, Slot};
@@ -72,7 +72,7 @@ impl Producer {
     pub(crate) fn has_quarter_free(&self) -> bool {
         let far = (self.ring.capacity() / 4).min(MAX_LOOKAHEAD);
         let at = self.ring.cursor(self.next.load(plain::Ordering::Acquire).wrapping_add(far));
-        look(&self.ring.slot_at(&at)).age(self.ring.lap(at.position)) != LapOrder::Older
+        load_state(&self.ring.slot_at(&at)).age(self.ring.lap(at.position)) != LapOrder::Older
     }
 
     /// Claims the slot after the last one, if it is free. On this hot path it usually is, and all
@@ -81,7 +81,7 @@ impl Producer {
     pub(crate) fn claim_next(&self) -> Option<Claim> {
         let at = self.ring.cursor(self.next.load(plain::Ordering::Acquire));
         self.ahead.ask(&at);
-        self.try_claim(at, look(&self.ring.slot_at(&at)))
+        self.try_claim(at, load_state(&self.ring.slot_at(&at)))
     }
 
     /// Claims the slot at `at` if `word` shows that it is free, and the slot still holds that
@@ -105,7 +105,7 @@ impl Producer {
             let lap = self.ring.lap(at.position);
             let before = lap.wrapping_sub(1);
             let slot = self.ring.slot_at(&at);
-            let word = look(&slot);
+            let word = load_state(&slot);
             match word.age(lap) {
                 LapOrder::Same if word == SlotState::free(lap) => {
                     if let Some(claim) = self.try_claim(at, word) {
@@ -127,7 +127,7 @@ impl Producer {
                         // can have taken the message since. The new count makes them search again.
                         let nobody = SlotState::reading(word.lap(), word.deliveries(), NO_OWNER);
                         if word.owner() != NO_OWNER && swap(&slot, word, nobody, AcqRel) {
-                            self.ring.count_orphans();
+                            self.ring.bump_orphan_epoch();
                         }
                         return Ok(Room::Orphaned);
                     }

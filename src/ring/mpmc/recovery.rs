@@ -4,7 +4,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::consumer::{Consumer, Held};
-use super::{Watch, is_gone, look, swap};
+use super::{Watch, is_gone, load_state, swap};
 use crate::ring::slot_state::{DELIVERIES_MAX, NO_OWNER, Phase, SlotState};
 use crate::ring::{Cursor, Ring};
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -13,7 +13,7 @@ impl Consumer {
     /// Returns whether there is a message whose receiver died. Scans every slot.
     pub(super) fn has_orphan<W: Watch>(&self, mut watch: W) -> Result<bool, W::Error> {
         for at in self.ring.all_slots() {
-            let word = look(&self.ring.slot_at(&at));
+            let word = load_state(&self.ring.slot_at(&at));
             if word.phase() == Some(Phase::Reading) && is_gone(word, &mut watch)? {
                 return Ok(true);
             }
@@ -29,7 +29,7 @@ impl Consumer {
     ) -> Result<Option<Held>, W::Error> {
         for at in self.ring.all_slots() {
             let slot = self.ring.slot_at(&at);
-            let word = look(&slot);
+            let word = load_state(&slot);
             if word.phase() != Some(Phase::Reading) || !is_gone(word, &mut watch)? {
                 continue;
             }
@@ -54,14 +54,14 @@ impl Consumer {
 
 /// What was cleared in the slots of a seat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Disowned {
+pub(crate) struct ReleasedSlots {
     /// Claims, which senders and receivers can now step over.
     pub(crate) claims: u64,
     /// Whether there are orphaned messages for another receiver.
     pub(crate) orphans: bool,
 }
 
-impl Disowned {
+impl ReleasedSlots {
     /// Returns whether anything changed that a member may wait for.
     pub(crate) fn is_any(self) -> bool {
         self.claims != 0 || self.orphans
@@ -87,11 +87,11 @@ impl Ring {
     /// seat: its claims hold no message, and the messages it was reading are orphaned until a
     /// receiver takes them over. If there is any such message, [`orphaned`](Ring::orphaned) returns
     /// another value afterwards.
-    pub(crate) fn orphan_slots(&self, seat: u8) -> Disowned {
-        let mut disowned = Disowned::default();
+    pub(crate) fn release_slots_of(&self, seat: u8) -> ReleasedSlots {
+        let mut disowned = ReleasedSlots::default();
         for at in self.all_slots() {
             let slot = self.slot_at(&at);
-            let word = look(&slot);
+            let word = load_state(&slot);
             match (word.phase(), word.owner()) {
                 (Some(Phase::Claimed), owner) if owner == seat => {
                     let skip = SlotState::skip(word.lap());
@@ -107,13 +107,13 @@ impl Ring {
             }
         }
         if disowned.orphans {
-            self.count_orphans();
+            self.bump_orphan_epoch();
         }
         disowned
     }
 
     /// Tells receivers that a message was orphaned.
-    pub(super) fn count_orphans(&self) {
+    pub(super) fn bump_orphan_epoch(&self) {
         // Release: a receiver that sees the new count sees the orphaned message.
         self.header().repairs.orphaned.fetch_add(1, Release);
     }
@@ -126,7 +126,7 @@ impl Ring {
     /// Returns whether every message was acknowledged, except those that `seat` is reading.
     pub(crate) fn is_drained(&self, seat: u8) -> bool {
         self.all_slots().all(|at| {
-            let word = look(&self.slot_at(&at));
+            let word = load_state(&self.slot_at(&at));
             match word.phase() {
                 Some(Phase::Full) => false,
                 Some(Phase::Reading) => word.owner() == seat,
@@ -137,12 +137,12 @@ impl Ring {
 
     /// Returns whether there is a message that no receiver took yet. Scans every slot.
     pub(crate) fn has_untaken(&self) -> bool {
-        self.all_slots().any(|at| look(&self.slot_at(&at)).phase() == Some(Phase::Full))
+        self.all_slots().any(|at| load_state(&self.slot_at(&at)).phase() == Some(Phase::Full))
     }
 
     /// Returns whether any member has a message in flight. Scans every slot.
     pub(crate) fn has_taken(&self) -> bool {
-        self.all_slots().any(|at| look(&self.slot_at(&at)).phase() == Some(Phase::Reading))
+        self.all_slots().any(|at| load_state(&self.slot_at(&at)).phase() == Some(Phase::Reading))
     }
 
     /// Returns a hash of the messages in the ring and of the members that have them in flight: a
@@ -150,7 +150,7 @@ impl Ring {
     pub(crate) fn in_flight_hash(&self) -> u64 {
         let mut hash = DefaultHasher::new();
         for at in self.all_slots() {
-            let word = look(&self.slot_at(&at));
+            let word = load_state(&self.slot_at(&at));
             if let Some(Phase::Full | Phase::Reading) = word.phase() {
                 (at.position, word.0).hash(&mut hash);
             }
@@ -161,7 +161,7 @@ impl Ring {
     /// Returns the number of messages sent and not yet acknowledged. Scans every slot.
     pub(crate) fn count_messages(&self) -> u64 {
         let holds = |at| {
-            let phase = look(&self.slot_at(&at)).phase();
+            let phase = load_state(&self.slot_at(&at)).phase();
             matches!(phase, Some(Phase::Full | Phase::Reading))
         };
         self.all_slots().map(|at| u64::from(holds(at))).sum()

@@ -10,7 +10,7 @@
 //!   of one seat never repeat, and a member signs its record with its own stamp before it takes a
 //!   message.
 //! - Another member takes the seat and clears what the dead one left
-//!   ([`orphan_slots`](Ring::orphan_slots)): the count grows.
+//!   ([`release_slots_of`](Ring::release_slots_of)): the count grows.
 //! - A member that lost its seat, and has not noticed yet, takes a message: neither that nor its
 //!   death changes anything. But a sender that finds the slot in its way orphans the message: the
 //!   count grows.

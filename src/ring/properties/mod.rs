@@ -3,8 +3,8 @@
 //! positions all over, and with deaths in the middle of sending and receiving.
 
 mod credit;
-mod many;
-mod one;
+mod mpmc;
+mod spsc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -46,10 +46,10 @@ fn a_ring_is_a_queue<W: World>(flavor: Flavor, cases: u32, new: impl Fn(Rules) -
 
 #[test]
 fn a_ring_of_one_to_one_is_a_queue() {
-    a_ring_is_a_queue(Flavor::Spsc, 1000, one::Heap::new);
+    a_ring_is_a_queue(Flavor::Spsc, 1000, spsc::Heap::new);
 }
 
 #[test]
 fn a_ring_of_many_to_many_is_a_queue() {
-    a_ring_is_a_queue(Flavor::Mpmc, 1000, many::Heap::new);
+    a_ring_is_a_queue(Flavor::Mpmc, 1000, mpmc::Heap::new);
 }

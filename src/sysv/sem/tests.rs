@@ -10,7 +10,7 @@ struct Temporary(Set);
 
 impl Temporary {
     fn new(n: i32) -> Temporary {
-        Temporary(Set::get(libc::IPC_PRIVATE, n, How::New { mode: 0o600 }).unwrap())
+        Temporary(Set::get(libc::IPC_PRIVATE, n, SetLookup::New { mode: 0o600 }).unwrap())
     }
 }
 
@@ -69,11 +69,11 @@ fn a_set_lives_and_goes() {
 fn keys_are_found_and_exclusive() {
     let key = 0x7b00_0000 | std::process::id() as i32;
     assert_eq!(Set::lookup(key), Err(Errno::ENOENT));
-    let set = Temporary(Set::get(key, 3, How::New { mode: 0o620 }).unwrap());
+    let set = Temporary(Set::get(key, 3, SetLookup::New { mode: 0o620 }).unwrap());
     assert_eq!(Set::lookup(key), Ok(set.0));
     assert_eq!(Set::from_id(set.0.id()), set.0);
-    assert_eq!(Set::get(key, 3, How::New { mode: 0o600 }), Err(Errno::EEXIST));
-    assert_eq!(Set::get(key, 4, How::Existing), Err(Errno::EINVAL));
+    assert_eq!(Set::get(key, 3, SetLookup::New { mode: 0o600 }), Err(Errno::EEXIST));
+    assert_eq!(Set::get(key, 4, SetLookup::Existing), Err(Errno::EINVAL));
     let stat = set.0.stat().unwrap();
     assert_eq!((stat.key, stat.mode), (key, 0o620));
 }

@@ -148,5 +148,5 @@ fn what_walks_change_is_told() {
     // The seat's claims are counted.
     set(0, SlotState::claimed(4, 7));
     set(1, SlotState::claimed(4, 7));
-    assert_eq!(ring.orphan_slots(7), Disowned { claims: 2, orphans: false });
+    assert_eq!(ring.release_slots_of(7), ReleasedSlots { claims: 2, orphans: false });
 }

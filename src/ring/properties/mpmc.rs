@@ -204,7 +204,7 @@ impl World for Heap {
         let adopted = std::mem::replace(&mut self.seats[seat], Seat::Taken) == Seat::Inherited;
         let seat = seat as u8;
         if adopted {
-            self.ring.orphan_slots(seat);
+            self.ring.release_slots_of(seat);
         }
         let end = match side {
             Side::Sender => End::Sends(Producer::new(self.ring, seat), Vec::new()),

@@ -7,8 +7,8 @@ use crate::endpoint::attachment::Attachment;
 use crate::error::Fault;
 use crate::flavor::{Flavor, SEATS_MAX};
 use crate::layout::Parking;
-use crate::liveness::{self, Lives, Seat};
-use crate::protocol::{Liveness, RecvRing, Seen};
+use crate::liveness::{self, Seat, SemaphoreValues};
+use crate::protocol::{Membership, RecvRing, Seen};
 use crate::ring::mpmc::Snapshot;
 use crate::role::Side;
 use crate::segment::{self, Redelivery};
@@ -16,7 +16,7 @@ use crate::sync::plain::Ordering::{Acquire, Relaxed};
 use crate::wait::WaitSite;
 use crate::wait::adaptive_spin::{SpinEstimate, WaitPolicy};
 
-impl Liveness for Endpoint {
+impl Membership for Endpoint {
     type Parker = Attachment;
 
     fn flavor(&self) -> Flavor {
@@ -73,17 +73,17 @@ impl Liveness for Endpoint {
         self.attachment.check_removed()
     }
 
-    fn lives(&self) -> Result<Lives, Fault> {
+    fn semaphore_values(&self) -> Result<SemaphoreValues, Fault> {
         self.check()?;
-        self.attachment.look_at_lives()
+        self.attachment.check_membership()
     }
 
     fn see(&self) -> Result<Seen, Fault> {
         let ring = self.attachment.ring();
         // In this order: see `ring/mpmc/search.rs`.
         let dead = Snapshot::before(&ring, self.geometry().seats, |seat| self.stamp(seat));
-        let lives = self.lives()?;
-        Ok(Seen { dead: dead.without(|seat| lives.is_taken(seat)), lives })
+        let alive = self.semaphore_values()?;
+        Ok(Seen { dead: dead.without(|seat| alive.is_taken(seat)), alive })
     }
 
     fn is_dead(&self, seat: u8) -> Result<bool, Fault> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Attachment, LOST, SEATED};
 use crate::error::Fault;
-use crate::liveness::{self, Lives};
+use crate::liveness::{self, SemaphoreValues};
 use crate::role::Side;
 use crate::segment;
 use crate::sync::plain::Ordering::Relaxed;
@@ -50,12 +50,12 @@ impl Attachment {
 
     /// Returns all semaphores, and checks that this handle may go on: the channel still exists, and
     /// this process is a member of it. Usually one system call.
-    pub(crate) fn look_at_lives(&self) -> Result<Lives, Fault> {
+    pub(crate) fn check_membership(&self) -> Result<SemaphoreValues, Fault> {
         self.check_removed()?;
         self.check_lost()?;
-        let lives = self.lives()?;
+        let alive = self.semaphore_values()?;
         // Another holder has another incarnation, even in this very process.
-        if !lives.is_taken(self.seat.number) || !self.waiting().is_of(self.holder) {
+        if !alive.is_taken(self.seat.number) || !self.waiting().is_of(self.holder) {
             return Err(self.mark_seat_lost());
         }
         if self.key != 0 && self.segment_is_due.is_due() {
@@ -66,7 +66,7 @@ impl Attachment {
                 return Err(Fault::Removed);
             }
         }
-        Ok(lives)
+        Ok(alive)
     }
 
     /// Checks that the kernel still counts this process' token. After a loss, a token on this seat
@@ -139,7 +139,7 @@ impl Attachment {
         may_go_on: impl Fn() -> Result<(), Fault>,
     ) -> Result<(), WaitError<Fault>> {
         loop {
-            may_go_on().and_then(|()| self.look_at_lives()).map_err(WaitError::Failed)?;
+            may_go_on().and_then(|()| self.check_membership()).map_err(WaitError::Failed)?;
             let left = deadline.map_or(PEER_SLICE, |d| d.remaining().min(PEER_SLICE));
             match self.members.await_side(self.seat.side.other(), left) {
                 Ok(()) => return Ok(()),
@@ -173,10 +173,10 @@ impl Parker for Attachment {
         self.members.drain(side, tokens).map_err(|errno| self.fault("semop", errno))
     }
 
-    fn lives(&self) -> Result<Lives, Fault> {
+    fn semaphore_values(&self) -> Result<SemaphoreValues, Fault> {
         self.check_set()?;
-        let lives = self.members.lives(self.facts.geometry.seats);
-        lives.map_err(|errno| self.fault("semctl", errno))
+        let alive = self.members.semaphore_values(self.facts.geometry.seats);
+        alive.map_err(|errno| self.fault("semctl", errno))
     }
 
     fn barrier(&self) -> bool {
@@ -187,7 +187,7 @@ impl Parker for Attachment {
         std::thread::sleep(SETTLED);
     }
 
-    fn rest(&self, time: Duration) {
+    fn pause(&self, time: Duration) {
         std::thread::sleep(time);
     }
 

@@ -1,6 +1,6 @@
 //! Inspection from outside, of a ring whose slots may hold anything.
 
-use super::look;
+use super::load_state;
 use crate::ring::Ring;
 use crate::ring::slot_state::{LapOrder, Phase, SlotState};
 use crate::sync::Ordering::Acquire;
@@ -18,7 +18,7 @@ impl Ring {
         let mut left = at_most.min(self.walk_limit().saturating_add(self.capacity()));
         let mut at = self.cursor(self.header().tail.0.load(Acquire));
         loop {
-            let word = look(&self.slot_at(&at));
+            let word = load_state(&self.slot_at(&at));
             match (word.age(self.lap(at.position)), word.phase()) {
                 _ if word == SlotState::UNUSED => break,
                 (LapOrder::Older, _) | (LapOrder::Same, Some(Phase::Free) | None) => break,
@@ -29,7 +29,7 @@ impl Ring {
         }
         let mut messages = 0;
         for back in 1..=self.capacity() {
-            let word = look(&self.slot(at.position.wrapping_sub(back)));
+            let word = load_state(&self.slot(at.position.wrapping_sub(back)));
             if word == SlotState::UNUSED {
                 break;
             }

@@ -20,7 +20,7 @@ use core::ptr::NonNull;
 use super::Side;
 use crate::flavor::SEATS_MAX;
 use crate::layout;
-use crate::liveness::{Lives, Seat};
+use crate::liveness::{Seat, SemaphoreValues};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
 
@@ -162,20 +162,20 @@ impl<'a> Table<'a> {
     pub(super) fn clear_dead<E>(
         &self,
         own: Holder,
-        look: impl FnOnce() -> Result<Lives, E>,
-    ) -> Result<Lives, E> {
+        look: impl FnOnce() -> Result<SemaphoreValues, E>,
+    ) -> Result<SemaphoreValues, E> {
         let mut words = [0; SEATS_MAX];
         for (copy, word) in words.iter_mut().zip(self.0) {
             *copy = word.load(Acquire);
         }
-        let lives = look()?;
+        let alive = look()?;
         for ((seat, word), &old) in (0..).zip(self.0).zip(&words) {
-            if old & COUNT != 0 && seat != own.seat.number && !lives.is_taken(seat) {
+            if old & COUNT != 0 && seat != own.seat.number && !alive.is_taken(seat) {
                 // Another thread cleared it, or a new member signed: both are fine.
                 let _ = word.compare_exchange(old, old & !COUNT, AcqRel, Relaxed);
             }
         }
-        Ok(lives)
+        Ok(alive)
     }
 
     /// Clears all counts. Call it only while there are no members.

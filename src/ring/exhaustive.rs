@@ -331,7 +331,7 @@ fn cursors_stay_inside() {
 
 /// SPSC: any tail, head, credit and states, near each other and far apart.
 #[test]
-fn one_to_one_with_any_header() {
+fn spsc_with_any_header() {
     const FAR: [u64; 3] = [1 << 40, 1 << 63, u64::MAX];
     for capacity in [1u64, 2, 4] {
         for position in places(capacity) {

@@ -9,8 +9,8 @@
 //! *Receiver.* It polls the next slot's state: one cache line carries both the message and its
 //! publication. It keeps two words. `head` is exact and is stored for every message: it is the
 //! acknowledgement, on a line that no other process reads in steady state. `credit` is what the
-//! sender reads; it is stored every quarter of the ring (every 64 messages at most), when the ring
-//! is found empty, before parking and on leaving.
+//! sender reads; it is stored after every min(capacity / 4, 64) messages, when the ring is found
+//! empty, before parking and on leaving.
 //!
 //! *How stale credit can be.* There is no bound. A receiver that is stopped between storing `head`
 //! and `credit` has acknowledged up to a whole ring that credit does not include, since a batch is

@@ -31,7 +31,7 @@ pub enum Wait {
     Balanced,
     /// Blocks at once when there is nothing to do. As with `Balanced`, a call whose wake-ups are
     /// repeatedly futile, because other members took the message or slot, rests before it blocks
-    /// again: first for 50 us, then for about as long as it has waited in vain so far, at most 3.2
+    /// again: first for 50 us, then for about as long as its futile wake-ups took so far, at most 3.2
     /// ms.
     Park,
 }

@@ -32,7 +32,7 @@
 //! T1  woken waiter     Found nothing: clears the counts of dead members, drains all remaining
 //!                      tokens, keeps the duty; S1.
 //! R1  waiter after a   Passes the wake-up on (O1 to O3), rests for about as long as it has waited
-//!     second futile    in vain so far, at most 3.2 ms; S1.
+//!     second futile    so far, at most 3.2 ms; S1.
 //!     wake-up
 //! B1  waiter that      Until its token is consumed, and for one slice at most: polls exactly every
 //!     posted in H1     0.4 ms and takes what it finds; S1.

@@ -24,22 +24,22 @@ const BATCHES: u64 = 4;
 
 #[test(quiet)]
 fn an_spsc_batch_that_panics() {
-    Worker::run(&[&"interrupted_batches::one_to_one", &Name::new(), &true]);
+    Worker::run(&[&"interrupted_batches::spsc", &Name::new(), &true]);
 }
 
 #[test(quiet)]
 fn an_spsc_batch_that_is_slow() {
-    Worker::run(&[&"interrupted_batches::one_to_one", &Name::new(), &false]);
+    Worker::run(&[&"interrupted_batches::spsc", &Name::new(), &false]);
 }
 
 #[test(quiet)]
 fn an_mpmc_batch_that_panics() {
-    Worker::run(&[&"interrupted_batches::many_to_many", &Name::new(), &true]);
+    Worker::run(&[&"interrupted_batches::mpmc", &Name::new(), &true]);
 }
 
 #[test(quiet)]
 fn an_mpmc_batch_that_is_slow() {
-    Worker::run(&[&"interrupted_batches::many_to_many", &Name::new(), &false]);
+    Worker::run(&[&"interrupted_batches::mpmc", &Name::new(), &false]);
 }
 
 fn options(name: &str) -> Options {
@@ -47,7 +47,7 @@ fn options(name: &str) -> Options {
 }
 
 #[work]
-fn one_to_one(args: &mut Args) {
+fn spsc(args: &mut Args) {
     let (name, panics): (String, bool) = (args.next(), args.next());
     let mut tx: spsc::Sender<u64> = options(&name).open().expect("open");
     let receive = || {
@@ -64,7 +64,7 @@ fn one_to_one(args: &mut Args) {
 }
 
 #[work]
-fn many_to_many(args: &mut Args) {
+fn mpmc(args: &mut Args) {
     let (name, panics): (String, bool) = (args.next(), args.next());
     let tx: mpmc::Sender<u64> = options(&name).open().expect("open");
     let receive = || {

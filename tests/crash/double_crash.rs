@@ -45,7 +45,7 @@ fn receivers_and_their_successors() {
 #[test]
 fn openers_and_their_successors() {
     let openers =
-        ["create", "create_half_made", "open", "open_receiver", "open_without_set", "leave"];
+        ["create", "create_incomplete", "open", "open_receiver", "open_without_set", "leave"];
     pairs("openers", &openers, FOLLOWERS);
 }
 

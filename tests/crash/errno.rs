@@ -56,7 +56,7 @@ fn calls_that_move_messages_fail() {
 fn calls_of_opening_fail() {
     all_fail(
         "opening",
-        "create create_reap create_private create_half_made open open_receiver \
+        "create create_reap create_private create_incomplete open open_receiver \
          open_without_set join join_receiver join_private",
     );
 }

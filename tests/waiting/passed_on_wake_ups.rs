@@ -19,7 +19,7 @@ use sysvring_support::{raw_ipc, test, work};
 use sysvring_support::stopwatch::PROMPT;
 
 const LONG: Duration = Duration::from_secs(20);
-/// Longer than everything here, for a receiver that waits in vain.
+/// Longer than everything here, for a receiver whose wait times out.
 const MOMENT: Duration = Duration::from_millis(800);
 
 fn options(name: &Name) -> sysvring::Options {

@@ -107,7 +107,7 @@ fn check_all(works: &[Work], orders: &[Order]) {
 }
 
 /// A loan is abandoned; then the message arrives for which the receiver is blocked.
-fn lends_in_vain(capacity: usize, order: Order) {
+fn abandoned_loan(capacity: usize, order: Order) {
     let fixture = Fixture::new(capacity, order);
     let mut tx = Sender::join(&fixture, 0, Until::Ever);
     let mut rx = Receiver::join(&fixture, 1, Until::Ever);
@@ -208,7 +208,7 @@ fn batches_wake_as_many_as_they_are_for() {
 #[test]
 fn an_abandoned_loan_keeps_no_receiver_parked() {
     for (capacity, order) in [(1, Order::Membarrier), (2, Order::Membarrier), (1, Order::Fences)] {
-        let name = format!("sleeps behind what is lent in vain, capacity {capacity}, {order:?}");
-        check(&name, move || lends_in_vain(capacity, order));
+        let name = format!("parked behind an abandoned loan, capacity {capacity}, {order:?}");
+        check(&name, move || abandoned_loan(capacity, order));
     }
 }

@@ -79,7 +79,7 @@ fn an_abandoned_slot_wakes_a_sender() {
 
 #[test]
 fn a_poisoned_message_wakes_a_sender() {
-    check("set aside beside a sleeping sender", poisoned);
+    check("discarded beside a parked sender", poisoned);
 }
 
 #[test]

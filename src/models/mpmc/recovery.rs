@@ -99,7 +99,7 @@ fn half_a_message(repair: fn(&Fixture)) {
 
 /// One member dies with a message in flight, another one takes it over or discards it, a third one
 /// writes there.
-fn a_message_in_hand(limit: u8) {
+fn a_message_in_flight(limit: u8) {
     let fixture = fixture(Side::Receivers);
     assert!(send(&fixture, 2, 1));
     let (dying, repairing) = (fixture.clone(), fixture.clone());
@@ -135,7 +135,7 @@ fn half_a_message_of_a_seat() {
 
 /// One member sends a message, and dies with it in flight; another one takes the seat. The count of
 /// orphaned messages changes, and the receiver that takes the message over gets it whole.
-fn a_message_in_hand_of_a_seat() {
+fn an_in_flight_message_of_a_seat() {
     let fixture = fixture(Side::Receivers);
     let dying = fixture.clone();
     let successor = move || {
@@ -159,7 +159,7 @@ fn a_message_in_hand_of_a_seat() {
 }
 
 /// The same, but the message had its last delivery.
-fn set_aside_of_a_seat() {
+fn discarded_message_of_a_seat() {
     let fixture = fixture(Side::Receivers);
     let dying = fixture.clone();
     let successor = move || {
@@ -190,8 +190,8 @@ fn half_a_message_is_stepped_over() {
 
 #[test]
 fn an_in_flight_message_is_taken_over() {
-    check("in flight, taken over", || a_message_in_hand(9));
-    check("in flight, set aside", || a_message_in_hand(1));
-    check("in flight, the seat is taken", a_message_in_hand_of_a_seat);
-    check("in flight, the seat is taken, set aside", set_aside_of_a_seat);
+    check("in flight, taken over", || a_message_in_flight(9));
+    check("in flight, discarded", || a_message_in_flight(1));
+    check("in flight, the seat is taken", an_in_flight_message_of_a_seat);
+    check("in flight, the seat is taken, discarded", discarded_message_of_a_seat);
 }

@@ -65,13 +65,13 @@ fn alive(_: u8) -> Result<bool, Corrupt> {
 
 /// A member died in the seat, with the only message in flight or while it is still available to
 /// all. Another member joins there, takes what it gets, and dies: at this step, or at the end.
-fn joiner_dies(in_hand: bool, step: u32) -> bool {
+fn joiner_dies(in_flight: bool, step: u32) -> bool {
     let fixture = Fixture::new(1, Order::Membarrier);
     let producer = Producer::new(fixture.ring(), SENDER);
     let Room::Claimed(claim) = producer.claim(alive).unwrap() else { unreachable!("it is empty") };
     write(producer.slot(&claim), 7);
     assert!(producer.publish(claim));
-    if in_hand {
+    if in_flight {
         let dying = Consumer::new(fixture.ring(), DEAD);
         assert!(matches!(dying.take(alive), Ok(Next::Message(_))));
     }
@@ -115,7 +115,7 @@ fn joiner_dies(in_hand: bool, step: u32) -> bool {
             assert!(consumer.acknowledge(&held));
         }
         None => {
-            let never_taken = !in_hand && !kernel.took.load(plain::Ordering::Relaxed);
+            let never_taken = !in_flight && !kernel.took.load(plain::Ordering::Relaxed);
             let Next::Message(_) = consumer.take(alive).unwrap() else {
                 panic!("the message of the dead was not found");
             };
@@ -125,9 +125,9 @@ fn joiner_dies(in_hand: bool, step: u32) -> bool {
     died
 }
 
-fn check_joiner(in_hand: bool) {
-    let name = format!("a joiner dies while another searches, in flight {in_hand}");
-    check_deaths(&name, move |step| joiner_dies(in_hand, step));
+fn check_joiner(in_flight: bool) {
+    let name = format!("a joiner dies while another searches, in flight {in_flight}");
+    check_deaths(&name, move |step| joiner_dies(in_flight, step));
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn transfer(senders: u8, receivers: u8, capacity: usize, tries: u64, way: Way) {
 }
 
 /// Every other loan is abandoned: what was half written there belongs to no message.
-fn lent_in_vain(capacity: usize, tries: u64) {
+fn abandoned_loans(capacity: usize, tries: u64) {
     let fixture = Fixture::new(capacity, Order::Membarrier);
     let (producer, consumer) = (Producer::new(fixture.ring(), 0), Consumer::new(fixture.ring(), 1));
     let other = Producer::new(fixture.ring(), 2);
@@ -136,7 +136,7 @@ fn each_message_of_two_comes_to_one_of_two() {
 #[test]
 fn an_abandoned_loan_delivers_nothing() {
     for (capacity, tries) in [(1, 2), (2, 2)] {
-        let name = format!("lent in vain, capacity {capacity}");
-        check(&name, move || lent_in_vain(capacity, many(tries)));
+        let name = format!("abandoned loans, capacity {capacity}");
+        check(&name, move || abandoned_loans(capacity, many(tries)));
     }
 }

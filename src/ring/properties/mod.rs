@@ -45,11 +45,11 @@ fn a_ring_is_a_queue<W: World>(flavor: Flavor, cases: u32, new: impl Fn(Rules) -
 }
 
 #[test]
-fn a_ring_of_one_to_one_is_a_queue() {
+fn a_ring_of_spsc_is_a_queue() {
     a_ring_is_a_queue(Flavor::Spsc, 1000, spsc::Heap::new);
 }
 
 #[test]
-fn a_ring_of_many_to_many_is_a_queue() {
+fn a_ring_of_mpmc_channels() {
     a_ring_is_a_queue(Flavor::Mpmc, 1000, mpmc::Heap::new);
 }

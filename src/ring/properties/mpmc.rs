@@ -239,17 +239,17 @@ impl World for Heap {
         let sends = matches!(self.members[&id].end, End::Sends(..));
         let phase = if sends { Phase::Claimed } else { Phase::Reading };
         let count = |heap: &Heap| (heap.in_phase(phase, seat), heap.ring.count_messages());
-        let (in_hand, messages) = count(self);
+        let (in_flight, messages) = count(self);
         let done =
             during.and_then(|(step, call, number)| crash_at(step, || self.call(id, call, number)));
-        let (in_hand_now, messages_now) = count(self);
+        let (in_flight_now, messages_now) = count(self);
         self.members.remove(&id);
         self.seats[usize::from(seat)] = Seat::Inherited;
         let finished = match sends {
             true => messages_now == messages + 1,
             false => messages_now + 1 == messages,
         };
-        match (in_hand_now - in_hand, done) {
+        match (in_flight_now - in_flight, done) {
             (0, Some(Answer::Done | Answer::Message { .. })) => {
                 assert!(finished, "done, and nothing to be seen of it");
                 Progress::Finished

@@ -78,7 +78,7 @@ pub(super) fn operations(flavor: Flavor) -> Vec<Operation> {
                 after: After::Reap,
                 ..new
             },
-            Operation { call: "create_half_made", act: open, before: Before::HalfMade, ..new },
+            Operation { call: "create_incomplete", act: open, before: Before::HalfMade, ..new },
             of("open", open, KEPT),
             receiver(of("open_receiver", open, KEPT)),
             Operation {

@@ -51,8 +51,12 @@ impl Membership for Endpoint {
         }
     }
 
-    /// A receiver of a removed channel still receives the messages that are in the ring.
+    /// A receiver of a removed channel still receives the messages that are in the ring. A forked
+    /// child stops nothing: the handle and its threads are the parent's.
     fn stop(&self, fault: Fault) -> Fault {
+        if self.is_forked() {
+            return Fault::Forked;
+        }
         if fault == Fault::Removed && self.attachment.seat.side == Side::Receivers {
             return fault;
         }

@@ -168,11 +168,15 @@ pub(crate) trait Membership {
     /// with the last acknowledgement. So a member that learns that the other side is gone sets the
     /// flag that members check after each message, also on behalf of those that died.
     fn is_abandoned(&self, alive: &SemaphoreValues) -> bool {
-        if self.is_peer_unseen() {
-            return false;
-        }
         let side = self.seat().side.other();
         let mut there = alive.is_there(side);
+        if self.is_peer_unseen() {
+            // A member that has its seat but did not count its joining yet is there.
+            if there {
+                self.mark_peer_seen();
+            }
+            return false;
+        }
         if self.flavor() == Flavor::Mpmc {
             let (peers, parker) = (self.parking(side), self.site().parker);
             if there && peers.has_left() {

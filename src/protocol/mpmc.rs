@@ -6,6 +6,7 @@ use super::recv::{Acknowledged, RecvRing};
 use super::send::SendRing;
 use super::{Membership, Polled, Seen};
 use crate::error::Fault;
+use crate::liveness::SemaphoreValues;
 use crate::ring::mpmc::{Claim, Consumer, Held, Next, Producer, Room, Snapshot};
 use crate::sync::plain::AtomicU32;
 use crate::sync::plain::Ordering::Relaxed;
@@ -46,6 +47,10 @@ impl SendRing for &Sending {
     type Slot = Claim;
     type Wait = FarPolls;
     const FILLS_RING_ALONE: bool = true;
+
+    fn capacity(&self) -> u64 {
+        self.producer.ring().capacity()
+    }
 
     fn position(&self) -> u64 {
         self.producer.position()
@@ -158,6 +163,20 @@ impl Receiving {
 
 impl RecvRing for &Receiving {
     type Held = Held;
+    type Seen = Seen;
+    const POLLS_FIRST: bool = false;
+
+    fn capacity(&self) -> u64 {
+        self.consumer.ring().capacity()
+    }
+
+    fn see(member: &impl Membership) -> Result<Seen, Fault> {
+        member.see()
+    }
+
+    fn alive(seen: &Seen) -> &SemaphoreValues {
+        &seen.alive
+    }
 
     fn position(&self) -> u64 {
         self.consumer.position()
@@ -223,9 +242,7 @@ impl RecvRing for &Receiving {
         self.consumer.ring().became_half_free(position) || !self.consumer.has_message()
     }
 
-    fn store_progress(&mut self) -> bool {
-        false
-    }
+    fn store_progress(&mut self) {}
 
     fn has_message(&self) -> bool {
         self.consumer.has_message()

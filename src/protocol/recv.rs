@@ -1,8 +1,9 @@
 //! How a receiver obtains a message, and how it acknowledges it and notifies blocked senders.
 
 use super::send::STATS_EVERY;
-use super::{Membership, Polled, Seen};
+use super::{Membership, Polled};
 use crate::error::{Fault, RecvError};
+use crate::liveness::SemaphoreValues;
 use crate::role::Side;
 use crate::wait::blocking::Blocking;
 use crate::wait::{self, Poll, WaitError};
@@ -12,8 +13,22 @@ pub(crate) trait RecvRing {
     /// A message that this receiver holds, unacknowledged.
     type Held;
 
+    /// What is known of the other members at one moment.
+    type Seen;
+
+    /// Whether a poll of the ring alone comes before the kernel is asked.
+    const POLLS_FIRST: bool;
+
+    fn capacity(&self) -> u64;
+
     /// Returns the next position to receive, as far as this end knows.
     fn position(&self) -> u64;
+
+    /// Asks who is alive, and what this ring has to know of the dead.
+    fn see(member: &impl Membership) -> Result<Self::Seen, Fault>;
+
+    /// Returns which members are alive.
+    fn alive(seen: &Self::Seen) -> &SemaphoreValues;
 
     /// Returns the next message if it is available: the fast path.
     fn next_message(&mut self) -> Option<Self::Held>;
@@ -21,12 +36,12 @@ pub(crate) trait RecvRing {
     /// Makes an attempt: with the newest knowledge of the dead, or, without it, quickly.
     fn poll(
         &mut self,
-        seen: Option<&Seen>,
+        seen: Option<&Self::Seen>,
         member: &impl Membership,
     ) -> Result<Polled<Self::Held>, Fault>;
 
     /// Returns whether a receiver would find a message. Takes nothing.
-    fn has_work(&mut self, seen: &Seen, member: &impl Membership) -> Result<bool, Fault>;
+    fn has_work(&mut self, seen: &Self::Seen, member: &impl Membership) -> Result<bool, Fault>;
 
     /// Returns whether every message was acknowledged, except those that this member has in
     /// flight.
@@ -46,8 +61,8 @@ pub(crate) trait RecvRing {
     /// was acknowledged.
     fn frees_enough(&self, position: u64) -> bool;
 
-    /// Publishes what senders and observers do not know yet. Returns whether there was anything.
-    fn store_progress(&mut self) -> bool;
+    /// Publishes what senders and observers do not know yet.
+    fn store_progress(&mut self);
 
     /// Returns whether the next message is available, without taking it.
     fn has_message(&self) -> bool;
@@ -124,9 +139,9 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
 
     fn next_blocking(&mut self, blocking: Blocking) -> Result<R::Held, RecvError> {
         self.member.check()?;
-        let published = self.ring.store_progress();
+        self.ring.store_progress();
         // Not at every wait: it takes as long as a message in transit.
-        if self.member.lags(self.ring.position(), STATS_EVERY) {
+        if self.member.lags(self.ring.position(), STATS_EVERY.min(self.ring.capacity())) {
             self.update_stats();
         }
         if blocking != Blocking::Never {
@@ -135,9 +150,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         if let Polled::Found(held) = self.ring.poll(None, self.member)? {
             return Ok(held);
         }
-        if published || self.member.lags(self.ring.position(), 1) {
-            self.update_stats();
-        }
+        self.update_stats();
         self.member.wake(Side::Senders)?;
         match blocking {
             Blocking::Never => self.try_once(),
@@ -149,10 +162,10 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     fn try_once(&mut self) -> Result<R::Held, RecvError> {
         self.member.check_removed()?;
         let seen = match self.member.has_peer_left() || self.member.is_check_due() {
-            true => Some(self.member.see()?),
+            true => Some(R::see(self.member)?),
             false => None,
         };
-        let gone = seen.as_ref().is_some_and(|seen| self.member.is_abandoned(&seen.alive));
+        let gone = seen.as_ref().is_some_and(|seen| self.member.is_abandoned(R::alive(seen)));
         // Everything sent before the senders left is visible by now.
         match self.ring.poll(seen.as_ref(), self.member)? {
             Polled::Found(held) => Ok(held),
@@ -165,7 +178,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     fn wait(&mut self, blocking: Blocking) -> Result<R::Held, RecvError> {
         let RecvPort { ring, member } = self;
         let (mut found, mut behind, mut reported) = (None, None, None);
-        let mut attempt = |ring: &mut R, seen: Option<&Seen>| {
+        let mut attempt = |ring: &mut R, seen: Option<&R::Seen>| {
             behind = None;
             match ring.poll(seen, *member)? {
                 Polled::Found(held) => found = Some(held),
@@ -178,8 +191,12 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
             if poll == Poll::Quick {
                 return Ok(attempt(ring, None)?);
             }
-            let seen = member.see()?;
-            let gone = member.is_abandoned(&seen.alive);
+            let takes = !matches!(poll, Poll::Peek | Poll::Others);
+            if R::POLLS_FIRST && takes && attempt(ring, None)? {
+                return Ok(true);
+            }
+            let seen = R::see(*member)?;
+            let gone = member.is_abandoned(R::alive(&seen));
             // Everything sent before the senders left is visible by now.
             match poll {
                 Poll::Peek => Ok(gone && ring.is_drained() || ring.has_work(&seen, *member)?),
@@ -187,7 +204,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
                     // The end may be reached for some receiver, if not for this one: no sender is
                     // left, and every message was taken. Reported once for each state of the
                     // messages in flight.
-                    let over = !seen.alive.is_there(Side::Senders)
+                    let over = !R::alive(&seen).is_there(Side::Senders)
                         && ring.in_flight().is_some_and(|in_flight| {
                             let now = Some((member.peer_joins(), in_flight));
                             std::mem::replace(&mut reported, now) != now
@@ -207,7 +224,10 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
             (Err(WaitError::TimedOut), None) => RecvError::Timeout,
             (Err(WaitError::Failed(error)), _) => error,
         };
-        self.update_stats();
+        // After a fault, the record may be another member's by now.
+        if !matches!(error, RecvError::Fault(_)) {
+            self.update_stats();
+        }
         Err(error)
     }
 
@@ -251,8 +271,9 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     #[cold]
     #[inline(never)]
     fn notify_slow(self, position: u64) {
-        // An error here recurs in the next call that blocks.
-        if self.ring.frees_enough(position) {
+        // Where fences are required, PARKED may not be visible before the one in `wake`. An error
+        // here recurs in the next call that blocks.
+        if !self.member.parking(Side::Senders).is_parked() || self.ring.frees_enough(position) {
             let _ = self.member.wake(Side::Senders);
         }
         // The other receivers end when the last message is acknowledged.

@@ -21,6 +21,8 @@ pub(crate) trait SendRing {
     /// notices that at its next slow path.
     const FILLS_RING_ALONE: bool;
 
+    fn capacity(&self) -> u64;
+
     /// Returns the next position to send, as far as this end knows.
     fn position(&self) -> u64;
 
@@ -93,7 +95,7 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
         self.member.check()?;
         self.member.check_removed()?;
         let position = self.ring.position();
-        if self.member.lags(position, STATS_EVERY) {
+        if self.member.lags(position, STATS_EVERY.min(self.ring.capacity())) {
             self.update_stats_at(position);
         }
         if !R::FILLS_RING_ALONE {
@@ -115,10 +117,11 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
 
     /// Fails if the segment shows that the receivers left, and the kernel confirms it.
     fn check_peer(&self) -> Result<(), SendError> {
-        match self.member.has_peer_left() && self.member.has_lost_peer()? {
-            true => Err(SendError::Disconnected),
-            false => Ok(()),
+        if self.member.has_peer_left() && self.member.has_lost_peer()? {
+            self.update_stats();
+            return Err(SendError::Disconnected);
         }
+        Ok(())
     }
 
     /// The rest of a call that does not block.
@@ -185,7 +188,10 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
             (Err(WaitError::TimedOut), None) => SendError::Timeout,
             (Err(WaitError::Failed(error)), _) => error,
         };
-        self.update_stats();
+        // After a fault, the record may be another member's by now.
+        if !matches!(error, SendError::Fault(_)) {
+            self.update_stats();
+        }
         Err(error)
     }
 
@@ -228,7 +234,10 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
         let _ = member.wake(Side::Receivers);
         self.ring.set_known_flags(0);
         if flags & wait::REMOVED != 0 {
-            member.stop(Fault::Removed);
+            self.ring.forget_room();
+            if R::FILLS_RING_ALONE {
+                member.stop(Fault::Removed);
+            }
         } else if member.has_peer_left() {
             if member.is_peer_unseen() {
                 // They left before we joined: nothing changes until another one joins.

@@ -2,8 +2,9 @@
 
 use super::recv::{Acknowledged, RecvRing};
 use super::send::SendRing;
-use super::{Membership, Polled, Seen};
+use super::{Membership, Polled};
 use crate::error::Fault;
+use crate::liveness::SemaphoreValues;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::wait::Poll;
 
@@ -30,6 +31,10 @@ impl SendRing for &mut Sending {
     type Slot = ();
     type Wait = ();
     const FILLS_RING_ALONE: bool = false;
+
+    fn capacity(&self) -> u64 {
+        self.producer.ring().capacity()
+    }
 
     fn position(&self) -> u64 {
         self.producer.position()
@@ -92,6 +97,20 @@ fn half(producer: &Producer) -> u64 {
 impl RecvRing for &mut Consumer {
     /// The message at the next position.
     type Held = ();
+    type Seen = SemaphoreValues;
+    const POLLS_FIRST: bool = true;
+
+    fn capacity(&self) -> u64 {
+        self.ring().capacity()
+    }
+
+    fn see(member: &impl Membership) -> Result<SemaphoreValues, Fault> {
+        member.semaphore_values()
+    }
+
+    fn alive(seen: &SemaphoreValues) -> &SemaphoreValues {
+        seen
+    }
 
     fn position(&self) -> u64 {
         Consumer::position(self)
@@ -102,11 +121,15 @@ impl RecvRing for &mut Consumer {
         Consumer::has_message(self).then_some(())
     }
 
-    fn poll(&mut self, _: Option<&Seen>, _: &impl Membership) -> Result<Polled<()>, Fault> {
+    fn poll(
+        &mut self,
+        _: Option<&SemaphoreValues>,
+        _: &impl Membership,
+    ) -> Result<Polled<()>, Fault> {
         Ok(polled(self.is_ready()?))
     }
 
-    fn has_work(&mut self, _: &Seen, _: &impl Membership) -> Result<bool, Fault> {
+    fn has_work(&mut self, _: &SemaphoreValues, _: &impl Membership) -> Result<bool, Fault> {
         Ok(self.is_ready()?)
     }
 
@@ -136,12 +159,10 @@ impl RecvRing for &mut Consumer {
         ring.capacity() - ring.depth() >= ring.capacity().div_ceil(2)
     }
 
-    fn store_progress(&mut self) -> bool {
-        let owed = self.owes_credit();
-        if owed {
+    fn store_progress(&mut self) {
+        if self.owes_credit() {
             self.publish_credit();
         }
-        owed
     }
 
     fn has_message(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Forked children and threads: an inherited handle does not belong to the child; a moved one
 //! belongs to the thread.
 
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicI32, AtomicU64};
 use std::thread;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Fault, Lifetime, Options, Peer, RecvError, SendError, Wait, mpmc};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::{Name, wait_until_attached};
-use sysvring_support::raw_ipc::{WAKE_RECEIVERS, WAKE_SENDERS};
+use sysvring_support::raw_ipc::{Segment, WAKE_RECEIVERS, WAKE_SENDERS};
 use sysvring_support::scheduler_noise::Watch;
 use sysvring_support::shared_counters::{now_ns, until};
 use sysvring_support::worker::{Args, Worker, print_line, read_line};
@@ -403,4 +403,29 @@ fn a_seat_outlives_the_thread_that_opened_it() {
     assert_eq!(rx.recv(), Ok(1));
     std::thread::spawn(move || drop(tx)).join().expect("dropped");
     assert_eq!(rx.peer(), Ok(Peer::Left));
+}
+
+/// A call in a child that inherited an MPMC handle ends at once and posts nothing, although the
+/// waiting table counts a parked thread of the parent.
+#[test]
+fn a_forked_child_leaves_the_parked_threads_of_its_parent_alone() {
+    Worker::run(&[&"forks::call_beside_a_parked_thread"]);
+}
+
+#[work]
+fn call_beside_a_parked_thread(_: &mut Args) {
+    let name = Name::new();
+    let options = || name.options().max_members(8);
+    let tx: mpmc::Sender<u64> = options().open().expect("open");
+    let rx: mpmc::Receiver<u64> = options().open().expect("open");
+    let set = tx.stat().expect("stat").set.expect("a set").id;
+    let waiting_of_seat_1 = 1024 + 8 * 128 + 8;
+    Segment::of(tx.id().segment()).u32(waiting_of_seat_1).store(1, Relaxed);
+    Fork::start(|| {
+        assert_eq!(rx.try_recv(), Err(RecvError::Fault(Fault::Forked)));
+        assert_eq!(rx.recv(), Err(RecvError::Fault(Fault::Forked)));
+    })
+    .finish();
+    assert_eq!(raw_ipc::value(set, WAKE_RECEIVERS).expect("a value"), 0, "a child posted");
+    Segment::of(tx.id().segment()).u32(waiting_of_seat_1).store(0, Relaxed);
 }

@@ -180,8 +180,15 @@ impl Membership for Member {
         unreachable!("there is no deadline")
     }
 
+    /// A sender whose receivers die without leaving learns it from the kernel alone.
     fn has_peer_left(&self) -> bool {
-        self.until >= Until::Left && self.parking(self.seat().side.other()).has_left()
+        let peer = self.seat().side.other();
+        let looks = match self.until {
+            Until::Ever => false,
+            Until::Left => true,
+            Until::Dead => peer == Side::Senders,
+        };
+        looks && self.parking(peer).has_left()
     }
 
     fn is_peer_unseen(&self) -> bool {

@@ -216,6 +216,7 @@ impl RecvRing for &Receiving {
         Ok(self.consumer.has_any(member.watch(true))? || self.with_searched(may_adopt)?)
     }
 
+    /// Nor is a message left in the ring.
     fn is_drained(&self) -> bool {
         self.consumer.ring().is_drained(self.consumer.seat())
     }

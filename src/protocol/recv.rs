@@ -43,8 +43,8 @@ pub(crate) trait RecvRing {
     /// Returns whether a receiver would find a message. Takes nothing.
     fn has_work(&mut self, seen: &Self::Seen, member: &impl Membership) -> Result<bool, Fault>;
 
-    /// Returns whether every message was acknowledged, except those that this member has in
-    /// flight.
+    /// Returns whether the stream has ended for a receiver that finds no message, once the senders
+    /// are known to be gone: no other member has a message in flight.
     fn is_drained(&self) -> bool;
 
     /// Returns what distinguishes one state of the messages in flight from the next, if every
@@ -261,8 +261,9 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     #[inline(always)]
     fn notify_if_needed(self, position: u64) {
         self.member.waker_fence();
-        if self.member.parking(Side::Senders).flags() != 0 {
-            self.notify_slow(position);
+        let flags = self.member.parking(Side::Senders).flags();
+        if flags != 0 {
+            self.notify_slow(position, flags);
         }
     }
 
@@ -270,10 +271,10 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     /// Takes the port by value, which fits in registers: on the fast path it is not in memory.
     #[cold]
     #[inline(never)]
-    fn notify_slow(self, position: u64) {
+    fn notify_slow(self, position: u64, flags: u32) {
         // Where fences are required, PARKED may not be visible before the one in `wake`. An error
         // here recurs in the next call that blocks.
-        if !self.member.parking(Side::Senders).is_parked() || self.ring.frees_enough(position) {
+        if flags & wait::PARKED == 0 || self.ring.frees_enough(position) {
             let _ = self.member.wake(Side::Senders);
         }
         // The other receivers end when the last message is acknowledged.

@@ -5,7 +5,7 @@ use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 
 /// A member of this side may be parked, or about to park, and no waker has the duty to wake it. The
 /// bit may stay set after that member is gone, which costs one post.
-const PARKED: u32 = 1 << 0;
+pub(crate) const PARKED: u32 = 1 << 0;
 /// This side has no members, but had some before.
 pub(crate) const LEFT: u32 = 1 << 29;
 /// The channel was removed.

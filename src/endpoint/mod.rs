@@ -62,7 +62,7 @@ impl Endpoint {
         // What the last holder of our seat had in flight becomes orphaned before we have anything
         // in flight.
         if endpoint.flavor() == Flavor::Mpmc && endpoint.attachment.took_over_from_dead() {
-            endpoint.release_slots_of();
+            endpoint.release_own_slots();
         }
         endpoint
     }
@@ -120,11 +120,11 @@ impl Endpoint {
     pub(crate) fn release_in_flight(&self) {
         // A seat that was lost may belong to another member by now.
         if self.attachment.is_seated() && self.attachment.check_membership().is_ok() {
-            self.release_slots_of();
+            self.release_own_slots();
         }
     }
 
-    fn release_slots_of(&self) {
+    fn release_own_slots(&self) {
         if self.attachment.ring().release_slots_of(self.attachment.seat.number).is_any() {
             // An error here recurs in the next call that blocks.
             let _ = self.wake(Side::Senders);

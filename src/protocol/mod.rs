@@ -17,10 +17,11 @@
 //!
 //! # Why the end of the stream loses nothing
 //!
-//! A poll first asks who is alive, then polls the ring. A member that is found dead, or that left,
-//! has done everything that it ever did before that question; the answer acquires it. So a receiver
-//! that finds no message after it learnt that all senders are gone has received all of them, and a
-//! sender that finds no free slot after it learnt that all receivers are gone will not find one.
+//! A call ends with `Disconnected` only if the ring was polled once more after the kernel said that
+//! the other side is gone. A member that is found dead, or that left, has done everything that it
+//! ever did before that question; the answer acquires it. So a receiver that finds no message then
+//! has received all of them, and a sender that finds no free slot then will not find one. A poll
+//! before the question, as SPSC ends make it, only saves the question.
 
 mod flush;
 pub(crate) mod mpmc;

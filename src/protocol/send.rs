@@ -92,7 +92,9 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
     }
 
     fn reserve_blocking(&mut self, blocking: Blocking) -> Result<R::Slot, SendError> {
-        self.member.check()?;
+        if !self.member.is_open() {
+            self.member.check()?;
+        }
         self.member.check_removed()?;
         let position = self.ring.position();
         if self.member.lags(position, STATS_EVERY.min(self.ring.capacity())) {

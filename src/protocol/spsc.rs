@@ -5,6 +5,7 @@ use super::send::SendRing;
 use super::{Membership, Polled};
 use crate::error::Fault;
 use crate::liveness::SemaphoreValues;
+use crate::ring::Ring;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::wait::Poll;
 
@@ -53,7 +54,7 @@ impl SendRing for &mut Sending {
     fn poll(&mut self, poll: Poll, (): &mut (), _: &impl Membership) -> Result<Polled<()>, Fault> {
         let room = self.producer.refresh(poll != Poll::Quick)?;
         // A sender that parks is woken for half of the ring.
-        let enough = poll != Poll::BeforePark || self.producer.room() >= half(&self.producer);
+        let enough = poll != Poll::BeforePark || self.producer.room() >= half(self.producer.ring());
         Ok(polled(room && enough))
     }
 
@@ -64,7 +65,7 @@ impl SendRing for &mut Sending {
             Poll::Peek => self.producer.ring().credit_every() - 1,
             _ => 0,
         };
-        Ok(self.producer.room() >= half(&self.producer) + certain)
+        Ok(self.producer.room() >= half(self.producer.ring()) + certain)
     }
 
     fn is_flushed(&self) -> bool {
@@ -90,8 +91,8 @@ impl SendRing for &mut Sending {
 }
 
 /// Returns the number of free slots for which a sender is woken.
-fn half(producer: &Producer) -> u64 {
-    producer.ring().capacity().div_ceil(2)
+fn half(ring: &Ring) -> u64 {
+    ring.capacity().div_ceil(2)
 }
 
 impl RecvRing for &mut Consumer {
@@ -157,7 +158,7 @@ impl RecvRing for &mut Consumer {
 
     fn frees_enough(&self, _: u64) -> bool {
         let ring = self.ring();
-        ring.capacity() - ring.depth() >= ring.capacity().div_ceil(2)
+        ring.capacity() - ring.depth() >= half(ring)
     }
 
     fn store_progress(&mut self) {

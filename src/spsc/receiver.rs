@@ -36,7 +36,8 @@ pub struct Receiver<T: Message + ?Sized> {
 }
 
 impl<T: Message + ?Sized> Receiver<T> {
-    /// Blocks until a sender has joined, for at most `timeout`. [`peer`](Receiver::peer) returns its pid.
+    /// Blocks until a sender has joined, for at most `timeout`.
+    /// [`peer`](Receiver::peer) returns its pid.
     ///
     /// # Errors
     /// [`RecvError::Timeout`] if no sender joined in time: try again. [`RecvError::Fault`] if the

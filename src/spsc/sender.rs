@@ -64,7 +64,8 @@ impl<T: Message + ?Sized> Sender<T> {
         self.port().flush(timeout)
     }
 
-    /// Blocks until a receiver has joined, for at most `timeout`. [`peer`](Sender::peer) returns its pid.
+    /// Blocks until a receiver has joined, for at most `timeout`.
+    /// [`peer`](Sender::peer) returns its pid.
     ///
     /// # Errors
     /// [`SendError::Timeout`] if no receiver joined in time: try again. [`SendError::Fault`] if the

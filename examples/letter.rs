@@ -70,8 +70,11 @@ fn read(name: &str) -> Done {
     let mut letters: spsc::Receiver<str> = Options::named(name).label("reader").attach()?;
     loop {
         match letters.try_recv_ref() {
-            // A letter is acknowledged when this guard goes: if it cannot be printed, it stays.
-            Ok(letter) => writeln!(io::stdout(), "{}", &*letter)?,
+            // A letter that cannot be printed is not acknowledged, and stays.
+            Ok(letter) => {
+                writeln!(io::stdout(), "{}", &*letter)?;
+                letter.ack()?;
+            }
             Err(RecvError::Empty | RecvError::Disconnected) => break,
             Err(error) => return Err(error.into()),
         }

@@ -54,7 +54,7 @@ fn work(jobs: ChannelId, results: ChannelId) -> Result<(), Box<dyn Error>> {
     let jobs: mpmc::Receiver<u64> = Options::id(jobs).attach()?;
     let results: mpmc::Sender<[u64; 2]> = Options::id(results).attach()?;
     loop {
-        // Unacknowledged while the guard lives: if this process is killed, another worker gets the job.
+        // Acknowledged last: if this process is killed before, another worker gets the job.
         let job = match jobs.recv_ref() {
             Ok(job) => job,
             Err(RecvError::Disconnected) => return Ok(()),
@@ -62,5 +62,6 @@ fn work(jobs: ChannelId, results: ChannelId) -> Result<(), Box<dyn Error>> {
         };
         thread::sleep(Duration::from_millis(1));
         results.send(&[*job, *job * *job])?;
+        job.ack()?;
     }
 }

@@ -40,10 +40,11 @@ fn receive(id: ChannelId) -> Result<(), Box<dyn Error>> {
     let mut receiver: spsc::Receiver<[u32]> = Options::id(id).attach()?;
     let mut bright = 0;
     for number in 0..FRAMES {
-        // The guard lends the message. Dropping it acknowledges, and the sender may reuse the slot.
+        // The guard lends the message. The sender may reuse the slot once it is acknowledged.
         let frame = receiver.recv_ref()?;
         assert!(frame.iter().all(|pixel| u64::from(*pixel) == number));
         bright += frame.iter().filter(|pixel| **pixel > 50).count();
+        frame.ack()?;
     }
     println!("received {FRAMES} frames; {bright} pixels are brighter than 50");
     Ok(())

@@ -3,7 +3,7 @@
 //!
 //! Which process may write which part:
 //!
-//! * [`Identity`] and the name: the process that holds the lifecycle semaphore and finds no users;
+//! * [`Identity`] and the names: the process that holds the lifecycle semaphore and finds no users;
 //!   never changed while there are members. The magic is stored last (Release) and loaded first
 //!   (Acquire).
 //! * `tail`: the sender. `head`, `credit`: the receiver. In MPMC channels, `tail` and `head` are
@@ -79,10 +79,14 @@ pub(crate) struct Identity {
     pub(crate) name_len: plain::AtomicU32,
     /// The size of the header and the slots together, in bytes.
     pub(crate) total: plain::AtomicU64,
-    /// MPMC: what happens to a message whose receiver died. 1: it is redelivered, 2: it is dropped.
-    pub(crate) on_death: plain::AtomicU32,
-    /// MPMC: the maximum number of deliveries of a message.
+    /// What happens to a message that was not acknowledged, after `deliveries` deliveries. 1: it is
+    /// delivered again without limit, 2: it is dropped, 3: it is discarded, 4: it is moved to the
+    /// dead-letter channel.
+    pub(crate) redelivery: plain::AtomicU32,
+    /// The maximum number of deliveries of a message; 0 without a limit.
     pub(crate) deliveries: plain::AtomicU32,
+    /// The length of the dead-letter channel's name, in bytes; 0 without one.
+    pub(crate) dead_letters_len: plain::AtomicU32,
 }
 
 /// Whether members of one side are parked, and how often that side was joined.
@@ -101,7 +105,7 @@ pub(crate) struct Parking {
     pub(crate) overslept: plain::AtomicU64,
 }
 
-/// The recovery counters of an MPMC channel.
+/// Counters of messages that were not acknowledged.
 #[derive(Debug, Default)]
 #[repr(C, align(128))]
 pub(crate) struct Repairs {
@@ -109,12 +113,22 @@ pub(crate) struct Repairs {
     pub(crate) orphaned: AtomicU64,
     /// The number of redelivered messages.
     pub(crate) redelivered: plain::AtomicU64,
-    /// The number of messages dropped with their receiver, by [`Identity::on_death`].
+    /// The number of messages dropped with their receiver, by [`Identity::redelivery`].
     pub(crate) dropped: plain::AtomicU64,
     /// The number of messages discarded as poison after [`Identity::deliveries`] deliveries.
     pub(crate) poisoned: plain::AtomicU64,
     /// The position of the last discarded message.
     pub(crate) last_poisoned: plain::AtomicU64,
+    /// The number of messages that receivers rejected.
+    pub(crate) rejected: plain::AtomicU64,
+    /// The number of messages moved to the dead-letter channel.
+    pub(crate) dead_letters: plain::AtomicU64,
+    /// How often a message could not be moved there.
+    pub(crate) dead_letter_failures: plain::AtomicU64,
+    /// The reason of the last such failure.
+    pub(crate) last_failure: plain::AtomicU32,
+    /// SPSC: how often the next message was delivered (`ring/delivery_record.rs`).
+    pub(crate) delivery: plain::AtomicU64,
 }
 
 /// One record of the members' table: facts and counters for observers. Members read `state`
@@ -161,6 +175,8 @@ pub(crate) struct Header {
     pub(crate) receivers: Parking,
     pub(crate) senders: Parking,
     pub(crate) repairs: Repairs,
+    /// The name of the dead-letter channel.
+    pub(crate) dead_letters: CachePadded<[plain::AtomicU64; NAME_MAX / 8]>,
 }
 
 /// Returns the offset of the waiting table, which follows the members' table: one word for each
@@ -196,6 +212,7 @@ impl Header {
             receivers: parking(),
             senders: parking(),
             repairs: Repairs::default(),
+            dead_letters: CachePadded(zeros()),
         }
     }
 }
@@ -254,7 +271,7 @@ mod wire {
         magic: 0, version: 8, header_size: 12, flavor: 16, seats: 20, capacity: 24, slot_size: 32,
         stride: 40, shape: 48, align: 52, size: 56, element: 64, schema: 72, set: 80, nonce: 84,
         created: 88, lifetime: 96, name_len: 100, total: 104,
-        on_death: 112, deliveries: 116,
+        redelivery: 112, deliveries: 116, dead_letters_len: 120,
     } size 128);
     at!(Parking { word: 0, joins: 4, woken_at: 8, overslept: 16 } size 128);
     at!(Member {
@@ -264,14 +281,16 @@ mod wire {
     } size 128);
     at!(Repairs {
         orphaned: 0, redelivered: 8, dropped: 16, poisoned: 24, last_poisoned: 32,
+        rejected: 40, dead_letters: 48, dead_letter_failures: 56, last_failure: 64,
+        delivery: 72,
     } size 128);
     at!(Header {
         identity: 0, name: 128, tail: 256, head: 384, credit: 512, receivers: 640, senders: 768,
-        repairs: 896,
-    } size 1024);
+        repairs: 896, dead_letters: 1024,
+    } size 1152);
     at!(SlotHead { word: 0, tracked: 8 } size 8);
     const_assert_eq!(align_of::<CachePadded<u64>>(), 128);
-    const_assert_eq!(waiting_at(2), 1280);
+    const_assert_eq!(waiting_at(2), 1408);
     const_assert_eq!(header_size(2), 4096);
     const_assert_eq!(header_size(254), 36864);
     const_assert!(cfg!(target_endian = "little"));

@@ -62,10 +62,28 @@ fn atomics_come_from_one_place() {
 }
 
 /// The modules of the crate. Each may use those before it.
-const LAYERS: [&str; 20] = [
-    "sync", "sysv", "role", "flavor", "layout", "message", "ring", "error", "address", "liveness",
-    "wait", "protocol", "segment", "os_error", "admin", "options", "endpoint", "open", "spsc",
+const LAYERS: [&str; 21] = [
+    "sync",
+    "sysv",
+    "role",
+    "flavor",
+    "layout",
+    "message",
+    "ring",
+    "dead_letter",
+    "error",
+    "address",
+    "liveness",
+    "wait",
+    "protocol",
+    "segment",
+    "os_error",
+    "admin",
+    "options",
+    "endpoint",
+    "open",
     "mpmc",
+    "spsc",
 ];
 
 /// Returns the modules that a source uses, each with its line, tests and the crate's macros aside.

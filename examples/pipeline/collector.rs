@@ -40,6 +40,7 @@ pub fn run(arguments: &Arguments) -> Result<bool, Failure> {
         if !seen.is_first(position) {
             // A worker was killed after it had sent this, and before it had acknowledged the block.
             dropped += 1;
+            part.ack()?;
             continue;
         }
         totals.lines += part.lines.get();
@@ -49,6 +50,7 @@ pub fn run(arguments: &Arguments) -> Result<bool, Failure> {
         for (word, times) in part.tally() {
             totals.add(word, times);
         }
+        part.ack()?;
     }
     let run = Run { took: start.elapsed(), messages, again: again.len(), dropped };
     if counts.deaths()?.iter().any(|death| death.label == "reader") {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use sysvring::SendError;
 use sysvring::mpmc::{Loan, Sender};
-use sysvring::{Redelivery, SendError};
 
 use crate::Arguments;
 use crate::failure::Failure;
@@ -20,8 +20,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     // to count, even if all workers are dead for a moment: the collector goes on waiting.
     let counts: Sender<Counts> = arguments.channel(counts).label("reader").attach()?;
     // A block whose worker was killed goes to another one, 31 times if need be: no channel does more.
-    let lines =
-        arguments.new_channel(arguments.slot_size as usize).redelivery(Redelivery::UpTo(31));
+    let lines = arguments.new_channel(arguments.slot_size as usize);
     let lines: Sender<Lines> = lines.label("reader").create()?;
     stage::end_with_supervisor(&[lines.id(), counts.id()])?;
     stage::say(lines.id())?;

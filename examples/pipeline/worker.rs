@@ -30,9 +30,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     loop {
         match lines.recv_ref() {
-            // Sent first, acknowledged after, as the guard is dropped: a death between the two makes
-            // the counts come twice, and never not at all.
-            Ok(message) => send(&counts, &message)?,
+            // Sent first, acknowledged after: a death between the two makes the counts come twice,
+            // and never not at all.
+            Ok(message) => message.process(|message| send(&counts, message))?,
             Err(RecvError::Disconnected) => break,
             Err(error) => return Err(error.into()),
         }

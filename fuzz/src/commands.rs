@@ -21,7 +21,7 @@ pub fn commands(input: &[u8]) {
     let rules = Rules {
         flavor,
         capacity: 1 << (size % 6),
-        deliveries: deliveries % 32,
+        deliveries: deliveries % 16,
         seats: if flavor == Flavor::Spsc { 2 } else { 2 + usize::from(size / 64) },
         place: 0,
         kept: kind & 2 != 0,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sysvring::Message;
-use sysvring_support::handle::{AnyHandle, AnyReceiver, AnySender};
+use sysvring_support::handle::{AnyGuard, AnyHandle, AnyReceiver, AnySender};
 
 /// Checks that an error has a text. Which error it is depends on the input.
 pub(crate) fn checked<T, E: ToString>(result: Result<T, E>) -> Option<T> {
@@ -29,7 +29,8 @@ pub(crate) fn send<T: Message + ?Sized>(tx: &mut impl AnySender<T>, message: &T)
 pub(crate) fn receive<T: Message + ?Sized>(rx: &mut impl AnyReceiver<T>) {
     for n in 0..8 {
         match n % 3 {
-            0 => drop(checked(rx.try_recv_ref())),
+            0 if n == 0 => drop(checked(rx.try_recv_ref())),
+            0 => drop(checked(rx.try_recv_ref().and_then(AnyGuard::ack))),
             1 => drop(checked(rx.try_recv_boxed())),
             _ => drop(checked(rx.recv_boxed_timeout(Duration::from_micros(n * 3)))),
         }

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use sysvring::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 use sysvring::{Fault, Message, Options, RecvError};
-use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender, Mpmc, Spsc};
+use sysvring_support::handle::{
+    AnyFlavor, AnyGuard, AnyHandle, AnyReceiver, AnySender, Mpmc, Spsc,
+};
 use sysvring_support::raw_ipc::{Segment, remove_segment};
 
 use crate::input::Input;
@@ -189,7 +191,7 @@ impl<F: AnyFlavor, T: Message + ?Sized, M> Channel<F, T, M> {
 
     /// Receives the bytes of the next message in place.
     fn lent(&mut self) -> Result<Vec<u8>, RecvError> {
-        self.rx.try_recv_ref().map(|message| message.as_bytes().to_vec())
+        self.rx.try_recv_ref()?.read(|message| message.as_bytes().to_vec())
     }
 }
 

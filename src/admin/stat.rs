@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use crate::address::ChannelId;
 use crate::admin::locate::set_of;
-use crate::error::Error;
+use crate::error::{DeadLetterFailure, Error};
 use crate::flavor::Flavor;
 use crate::layout;
 use crate::liveness::ChannelSemaphores;
@@ -62,14 +62,24 @@ pub struct Stat {
     /// The next position to send. For MPMC channels this is a hint that lags by at most 16
     /// positions per sender.
     pub tail: u64,
-    /// MPMC: what happens to a message whose receiver died.
+    /// What happens to a message that was not acknowledged.
     pub redelivery: Redelivery,
-    /// MPMC: number of redeliveries since the channel was created.
+    /// Number of redeliveries since the channel was created.
     pub redelivered: u64,
-    /// MPMC: number of messages that were [dropped](Redelivery::Never) with their receiver.
+    /// Number of messages that were [dropped](Redelivery::Never) with their receiver.
     pub dropped: u64,
-    /// MPMC: number of messages that were discarded as poison after the
-    /// [maximum number](Redelivery::UpTo) of deliveries.
+    /// Number of messages that receivers rejected.
+    pub rejected: u64,
+    /// The name of the [dead-letter channel](crate::Options::dead_letters).
+    pub dead_letter_channel: Option<String>,
+    /// Number of messages that were moved to the dead-letter channel.
+    pub dead_letters: u64,
+    /// Number of times that a message could not be moved there.
+    pub dead_letter_failures: u64,
+    /// The reason of the last such failure.
+    pub last_dead_letter_failure: Option<DeadLetterFailure>,
+    /// Number of messages that were discarded as poison after the
+    /// [maximum number](Redelivery::Discard) of deliveries.
     pub poisoned: u64,
     /// The position of the last message discarded as poison.
     pub last_poisoned: Option<u64>,
@@ -177,6 +187,7 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
         Flavor::Spsc => Some(ring.depth()),
         Flavor::Mpmc => ring.count_used(at_most),
     };
+    let members = members(mapping, &ring, &facts, set.is_some());
     Stat {
         id: ChannelId { segment: segment.id, nonce: facts.nonce },
         key: segment.key,
@@ -200,12 +211,19 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
         redelivery: facts.redelivery,
         redelivered: header.repairs.redelivered.load(Relaxed),
         dropped: header.repairs.dropped.load(Relaxed),
+        rejected: header.repairs.rejected.load(Relaxed),
+        dead_letter_channel: (!facts.dead_letters.is_empty()).then_some(facts.dead_letters),
+        dead_letters: header.repairs.dead_letters.load(Relaxed),
+        dead_letter_failures: header.repairs.dead_letter_failures.load(Relaxed),
+        last_dead_letter_failure: DeadLetterFailure::from_number(
+            header.repairs.last_failure.load(Relaxed),
+        ),
         poisoned,
         last_poisoned: (poisoned != 0).then(|| header.repairs.last_poisoned.load(Relaxed)),
         overslept: [&header.senders, &header.receivers]
             .iter()
             .fold(0, |sum, side| side.overslept.load(Relaxed).wrapping_add(sum)),
-        members: members(mapping, &ring, &facts, set.is_some()),
+        members,
         name: facts.name,
         segment,
         set,
@@ -296,12 +314,20 @@ impl fmt::Display for Stat {
             self.head,
             self.tail,
         )?;
-        if self.flavor == Flavor::Mpmc {
-            writeln!(
-                f,
-                "deaths    redelivery {}: {} delivered again, {} dropped, {} discarded as poison",
-                self.redelivery, self.redelivered, self.dropped, self.poisoned,
-            )?;
+        writeln!(
+            f,
+            "delivery  redelivery {}: {} delivered again, {} rejected, {} dropped, {} discarded as \
+             poison",
+            self.redelivery, self.redelivered, self.rejected, self.dropped, self.poisoned,
+        )?;
+        if let Some(letters) = &self.dead_letter_channel {
+            write!(f, "letters   {} moved to {}", self.dead_letters, Printable(letters))?;
+            match self.last_dead_letter_failure {
+                Some(failure) => {
+                    writeln!(f, ", {} failures, last: {failure}", self.dead_letter_failures)?;
+                }
+                None => writeln!(f)?,
+            }
         }
         let s = &self.segment;
         writeln!(

@@ -8,10 +8,10 @@ use crate::error::Fault;
 use crate::flavor::{Flavor, SEATS_MAX};
 use crate::layout::Parking;
 use crate::liveness::{self, Seat, SemaphoreValues};
-use crate::protocol::{Membership, RecvRing, Seen};
+use crate::protocol::{GivenUp, Membership, RecvRing, Seen};
 use crate::ring::mpmc::Snapshot;
 use crate::role::Side;
-use crate::segment::{self, Redelivery};
+use crate::segment;
 use crate::sync::plain::Ordering::{Acquire, Relaxed};
 use crate::wait::WaitSite;
 use crate::wait::adaptive_spin::{SpinEstimate, WaitPolicy};
@@ -39,6 +39,14 @@ impl Membership for Endpoint {
     #[inline(always)]
     fn is_open(&self) -> bool {
         self.gate.is_open()
+    }
+
+    fn require_slow_path(&self) {
+        self.gate.require_slow_path();
+    }
+
+    fn permit_fast_path(&self) {
+        self.gate.permit_fast_path();
     }
 
     #[cold]
@@ -181,14 +189,20 @@ impl Membership for Endpoint {
         self.attachment.record().repairs.fetch_add(1, Relaxed);
     }
 
-    fn count_poisoned(&self, position: u64) {
-        let repairs = &self.attachment.header().repairs;
-        if self.attachment.facts.redelivery == Redelivery::Never {
-            repairs.dropped.fetch_add(1, Relaxed);
-        } else {
-            repairs.poisoned.fetch_add(1, Relaxed);
-            repairs.last_poisoned.store(position, Relaxed);
-        }
+    fn delivery_limit(&self) -> Option<u8> {
+        self.attachment.facts.redelivery.limit()
+    }
+
+    fn can_give_up(&self) -> bool {
+        self.dead_letters.is_none() || self.give_up_throttle.is_past()
+    }
+
+    fn give_up(&self, message: GivenUp<'_>) -> bool {
+        self.dispose_of(&message).is_ok()
+    }
+
+    fn count_given_up(&self, position: u64) {
+        self.count_disposal(position);
     }
 }
 

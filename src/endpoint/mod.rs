@@ -2,6 +2,7 @@
 //! it, its statistics, and what it knows of the other members.
 
 pub(crate) mod attachment;
+pub(crate) mod dead_letters;
 pub(crate) mod deaths;
 mod membership;
 pub(crate) mod peer;
@@ -10,6 +11,7 @@ mod stop;
 use crate::address::ChannelId;
 use crate::admin::stat::Stat;
 use crate::endpoint::attachment::Attachment;
+use crate::endpoint::dead_letters::{DeadLetterBox, RETRY_EVERY};
 use crate::endpoint::stop::HandleGate;
 use crate::error::{Error, Fault};
 use crate::flavor::Flavor;
@@ -39,6 +41,9 @@ pub(crate) struct Endpoint {
     parks: AtomicU64,
     backoff: ReceiverBackoff,
     liveness_throttle: Throttle,
+    dead_letters: Option<Box<dyn DeadLetterBox>>,
+    /// Forbids giving messages up for a moment after it failed.
+    give_up_throttle: Throttle,
     /// 0 until a member of the other side was seen.
     peer_seen: AtomicU32,
     pub(crate) attachment: Attachment,
@@ -56,6 +61,8 @@ impl Endpoint {
             parks: AtomicU64::new(0),
             backoff: ReceiverBackoff::new(attachment.geometry()),
             liveness_throttle: Throttle::default(),
+            dead_letters: None,
+            give_up_throttle: Throttle::every(RETRY_EVERY),
             peer_seen: AtomicU32::new(u32::from(attachment.peer_not_seen().is_none())),
             attachment,
         };
@@ -128,7 +135,7 @@ impl Endpoint {
         if self.attachment.ring().release_slots_of(self.attachment.seat.number).is_any() {
             // An error here recurs in the next call that blocks.
             let _ = self.wake(Side::Senders);
-            let _ = self.wake(Side::Receivers);
+            let _ = self.announce_returned();
         }
     }
 

@@ -9,19 +9,21 @@ use core::cell::UnsafeCell;
 use crate::error::Fault;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::{AtomicU32, Tracked};
-use crate::sysv::fork_guard::SharedForkGuard;
+use crate::sysv::fork_guard::{ForkGuard, SharedForkGuard};
 
-/// Whether a handle can go on. The fast path makes one check for all reasons to stop: the guard
-/// reports a fork in a child, and in every process once the handle was stopped.
+/// Whether a handle can take its fast path. The fast path makes one check for everything that
+/// forbids it: the guard reports a fork in a child, in every process once the handle was stopped,
+/// and while the next call has something to do that belongs to the slow path.
 #[derive(Debug)]
 pub(super) struct HandleGate {
+    home: ForkGuard,
     guard: SharedForkGuard,
     stop: Stop,
 }
 
 impl HandleGate {
     pub(super) fn new() -> HandleGate {
-        HandleGate { guard: SharedForkGuard::new(), stop: Stop::new() }
+        HandleGate { home: ForkGuard::new(), guard: SharedForkGuard::new(), stop: Stop::new() }
     }
 
     /// Returns whether the handle can go on. Relaxed: a thread that notices it one message later
@@ -41,6 +43,21 @@ impl HandleGate {
         let fault = self.stop.set(fault);
         self.guard.set_broken();
         fault
+    }
+
+    /// Sends the next calls to the slow path.
+    pub(super) fn require_slow_path(&self) {
+        self.guard.set_broken();
+    }
+
+    /// Permits the fast path again, unless the handle was stopped.
+    pub(super) fn permit_fast_path(&self) {
+        self.guard.mend(self.home);
+        // A thread that stopped the handle set the reason before it broke the guard. If that was
+        // undone just now, the reason is visible here.
+        if self.stop.has_begun() {
+            self.guard.set_broken();
+        }
     }
 }
 
@@ -80,6 +97,11 @@ impl Stop {
             // SAFETY: written before STOPPED was stored, which we acquired, and never again.
             unsafe { *self.fault.get() }
         })
+    }
+
+    /// Returns whether a thread began to stop the handle.
+    fn has_begun(&self) -> bool {
+        self.state.load(Acquire) != GOING
     }
 
     /// Stops for `fault`, unless there is a reason already, and returns the reason.
@@ -131,6 +153,36 @@ mod tests {
     #[test]
     fn a_reason_is_seen_whole_or_not_at_all() {
         (0..1000).for_each(|_| all_see_one_reason());
+    }
+
+    /// However a stop and requests for the slow path interleave, a stopped handle stays stopped.
+    #[cfg(not(loom))]
+    #[test]
+    fn a_stopped_handle_stays_stopped() {
+        for _ in 0..1000 {
+            let gate = HandleGate::new();
+            thread::scope(|scope| {
+                for _ in 0..2 {
+                    scope.spawn(|| {
+                        gate.require_slow_path();
+                        gate.permit_fast_path();
+                    });
+                }
+                scope.spawn(|| gate.close(Fault::Closed));
+            });
+            assert!(!gate.is_open() && gate.reason() == Some(Fault::Closed));
+        }
+    }
+
+    #[cfg(not(loom))]
+    #[test]
+    fn the_slow_path_is_required_until_it_is_not() {
+        let gate = HandleGate::new();
+        assert!(gate.is_open());
+        gate.require_slow_path();
+        assert!(!gate.is_open() && gate.reason().is_none());
+        gate.permit_fast_path();
+        assert!(gate.is_open());
     }
 
     /// A handler that interrupts the thread that writes the reason is neither blocked nor misled.

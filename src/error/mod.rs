@@ -1,5 +1,9 @@
 //! Error types. Each message states what is wrong and what to do about it.
 
+pub(crate) mod dead_letter;
+
+pub(crate) use self::dead_letter::DeadLetterFailure;
+
 use core::fmt;
 use std::io;
 
@@ -165,6 +169,12 @@ pub enum RecvError {
         /// Its position in the sequence of all messages.
         position: u64,
     },
+    /// A rejected message could not be moved to the dead-letter channel. It was returned, and the
+    /// next receiver gets it again.
+    NotMoved {
+        /// The reason.
+        reason: DeadLetterFailure,
+    },
     /// The handle is unusable.
     Fault(Fault),
 }
@@ -189,6 +199,7 @@ impl fmt::Display for RecvError {
                 "message {position} is not a valid value of the message type and was discarded; \
                  receive the next one"
             ),
+            RecvError::NotMoved { reason } => write!(f, "the message was returned: {reason}"),
             RecvError::Fault(fault) => fault.fmt(f),
         }
     }

@@ -48,6 +48,8 @@ fn recv_errors() -> Vec<RecvError> {
     let invalid = RecvError::Invalid { position: 77 };
     let mut all = vec![RecvError::Empty, RecvError::Timeout, RecvError::Disconnected, invalid];
     all.extend([77, 0].map(|pid| RecvError::Blocked { pid }));
+    let failures = (0..9).filter_map(DeadLetterFailure::from_number);
+    all.extend(failures.map(|reason| RecvError::NotMoved { reason }));
     all.extend(faults().into_iter().map(RecvError::Fault));
     for error in &all {
         match error {
@@ -56,6 +58,7 @@ fn recv_errors() -> Vec<RecvError> {
             | RecvError::Disconnected
             | RecvError::Blocked { .. }
             | RecvError::Invalid { .. }
+            | RecvError::NotMoved { .. }
             | RecvError::Fault(_) => {}
         }
     }

@@ -1,6 +1,7 @@
 //! A member of a model's channel: what the endpoint is to the handle loop, over the simulated
 //! kernel and without statistics.
 
+use std::cell::Cell;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::error::Fault;
 use crate::flavor::Flavor;
 use crate::layout::Parking;
 use crate::liveness::{Seat, SemaphoreValues};
-use crate::protocol::{Membership, RecvRing, Seen};
+use crate::protocol::{GivenUp, Membership, RecvRing, Seen};
 use crate::ring::Ring;
 use crate::ring::mpmc::Snapshot;
 use crate::role::Side;
@@ -36,8 +37,13 @@ pub(super) struct Member {
     flavor: Flavor,
     holder: Holder,
     policy: WaitPolicy,
-    /// Positions of messages that were discarded after their last delivery.
-    pub(super) poisoned: Mutex<Vec<u64>>,
+    /// The number of deliveries after which a message is given up.
+    pub(super) limit: Option<u8>,
+    /// Positions of messages that were given up after their last delivery.
+    pub(super) given_up: Mutex<Vec<u64>>,
+    /// Whether the next call has to take the slow path. Not a step: each thread of a model has a
+    /// member of its own.
+    needs_slow_path: Cell<bool>,
     ring: Ring,
     /// Declared last: the ring refers to it.
     pub(super) fixture: Arc<Fixture>,
@@ -50,7 +56,9 @@ impl Member {
             flavor,
             holder,
             policy: WaitPolicy::new(Wait::Park),
-            poisoned: Mutex::default(),
+            limit: None,
+            given_up: Mutex::default(),
+            needs_slow_path: Cell::new(false),
             ring: fixture.ring(),
             fixture: fixture.clone(),
         }
@@ -128,7 +136,15 @@ impl Membership for Member {
     }
 
     fn is_open(&self) -> bool {
-        true
+        !self.needs_slow_path.get()
+    }
+
+    fn require_slow_path(&self) {
+        self.needs_slow_path.set(true);
+    }
+
+    fn permit_fast_path(&self) {
+        self.needs_slow_path.set(false);
     }
 
     fn check(&self) -> Result<(), Fault> {
@@ -230,10 +246,22 @@ impl Membership for Member {
 
     fn count_wakeup(&self) {}
 
+    fn delivery_limit(&self) -> Option<u8> {
+        self.limit
+    }
+
+    fn can_give_up(&self) -> bool {
+        true
+    }
+
+    fn give_up(&self, _: GivenUp<'_>) -> bool {
+        true
+    }
+
     fn count_redelivery(&self) {}
 
-    fn count_poisoned(&self, position: u64) {
-        self.poisoned.lock().unwrap().push(position);
+    fn count_given_up(&self, position: u64) {
+        self.given_up.lock().unwrap().push(position);
     }
 
     fn waker_fence(&self) {

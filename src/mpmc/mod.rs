@@ -11,8 +11,8 @@
 //! Any member may be killed at any instruction. If a sender dies after it claimed a slot and before
 //! it published the message, the next member that reaches the slot skips it. A message that was
 //! received but not acknowledged is delivered again to another receiver, or dropped, according to
-//! the channel's [`Redelivery`](crate::Redelivery): work done under a [`Guard`] is done at least
-//! once, and [`Guard::delivery_count`] shows whether it may have been begun before. Positions are
+//! the channel's [`Redelivery`](crate::Redelivery): work done under a [`Guard`] before
+//! [`ack`](Guard::ack) is done at least once, and [`Guard::delivery_count`] shows whether it may have been begun before. Positions are
 //! unique: a receiver that records the last position it has processed, or a set of them, can make
 //! the effect exactly once. [`deaths`](Receiver::deaths) returns the members that died.
 //!
@@ -29,16 +29,18 @@
 //! jobs.send(&7)?;
 //! let job = worker.recv_ref()?; // in flight: another worker gets it if this one is killed
 //! assert_eq!((*job, job.delivery_count()), (7, 1));
-//! drop(job); // acknowledged
+//! job.ack()?;
 //! # Ok(()) }
 //! ```
 
+mod dead_letters;
 mod guard;
 mod loan;
 mod receiver;
 mod sender;
 
 pub use crate::endpoint::deaths::Death;
+pub(crate) use dead_letters::DeadLetters;
 pub use guard::Guard;
 pub use loan::Loan;
 pub use receiver::Receiver;

@@ -9,6 +9,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::Death;
+use super::dead_letters::DeadLetters;
 use crate::address::ChannelId;
 use crate::admin::stat::Stat;
 use crate::endpoint::Endpoint;
@@ -19,10 +20,9 @@ use crate::flavor::Flavor;
 use crate::message::{Message, MessageLayout, is_variable};
 use crate::open::handle::{Handle, sealed::Sealed};
 use crate::protocol::mpmc::Receiving;
-use crate::protocol::{Membership, RecvPort};
+use crate::protocol::{GivenUp, Membership, RecvPort};
 use crate::ring::mpmc::{Consumer, Held};
 use crate::role::Side;
-use crate::segment::Redelivery;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::adaptive_spin::Wait;
 use crate::wait::blocking::Blocking;
@@ -66,14 +66,34 @@ impl Inner {
         Ok(self.port().acknowledge(held)?)
     }
 
-    /// Releases a message that cannot be acknowledged: another receiver gets it.
+    /// Returns a message: another receiver gets it, possibly this one.
     #[cold]
-    fn release(&self, held: &Held) {
+    fn release(&self, held: &Held) -> Result<(), Fault> {
         // In a forked child it is the parent's.
-        if !self.endpoint.is_forked() && self.receiving.consumer.release(held) {
-            // An error here recurs in the next call that blocks.
-            let _ = self.endpoint.wake(Side::Receivers);
+        if self.endpoint.is_forked() {
+            return Err(Fault::Forked);
         }
+        if !self.receiving.consumer.release(held) {
+            return Err(self.endpoint.stop(Fault::LivenessLost));
+        }
+        self.endpoint.announce_returned()
+    }
+
+    /// Gives a message up for good, or returns it.
+    #[cold]
+    fn reject(&self, held: &Held) -> Result<(), RecvError> {
+        if self.endpoint.is_forked() {
+            return Err(Fault::Forked.into());
+        }
+        let (slot, position) = (self.receiving.consumer.slot(held), held.position());
+        let message = GivenUp { slot, position, deliveries: held.deliveries() };
+        if let Err(reason) = self.endpoint.dispose_of(&message) {
+            self.release(held)?;
+            return Err(RecvError::NotMoved { reason });
+        }
+        self.acknowledge(held)?;
+        self.endpoint.count_rejection();
+        Ok(())
     }
 }
 
@@ -224,7 +244,7 @@ impl<T: Message + ?Sized> Receiver<T> {
         }
         let len = slot.length().load(Relaxed);
         if len > slot_size as u64 {
-            self.inner.release(held);
+            let _ = self.inner.release(held);
             let what = "a message is longer than its slot";
             return Err(self.inner.endpoint.stop(Fault::Corrupt { what }).into());
         }
@@ -236,6 +256,16 @@ impl<T: Message + ?Sized> Receiver<T> {
     pub(super) fn finish(&self, held: &Held, len: usize) -> Result<(), RecvError> {
         self.inner.endpoint.count(1, len);
         self.inner.acknowledge(held)
+    }
+
+    /// Returns a held message to the receivers.
+    pub(super) fn release(&self, held: &Held) -> Result<(), RecvError> {
+        Ok(self.inner.release(held)?)
+    }
+
+    /// Gives a held message up for good.
+    pub(super) fn reject(&self, held: &Held) -> Result<(), RecvError> {
+        self.inner.reject(held)
     }
 }
 
@@ -251,14 +281,11 @@ impl<T: Message + ?Sized> Sealed for Receiver<T> {
     }
 
     fn from_attachment(attachment: Attachment, wait: Wait) -> Result<Self, Error> {
-        let endpoint = Endpoint::new(attachment, wait);
+        let letters = DeadLetters::of(&attachment)?;
+        let endpoint = Endpoint::new(attachment, wait).with_dead_letters(letters);
         let consumer = Consumer::new(endpoint.attachment.ring(), endpoint.attachment.seat.number);
         endpoint.attachment.begin_at(consumer.position());
-        let limit = match endpoint.attachment.facts.redelivery {
-            Redelivery::UpTo(times) => times,
-            Redelivery::Never => 0,
-        };
-        let receiving = Receiving::new(consumer, limit);
+        let receiving = Receiving::new(consumer);
         let inner = Inner { receiving, deaths: Deaths::new(), endpoint };
         Ok(Receiver { inner: Arc::new(inner), message: PhantomData })
     }

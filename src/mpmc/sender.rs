@@ -285,6 +285,11 @@ impl<T: Message + ?Sized> Sender<T> {
         Ok(())
     }
 
+    /// Checks that the channel still exists and this process is a member of it.
+    pub(super) fn confirm(&self) -> Result<(), Fault> {
+        self.inner.endpoint.attachment.confirm()
+    }
+
     /// Gives a claim up.
     pub(super) fn abandon(&self, claim: Claim) {
         self.inner.give_up(claim.position());

@@ -35,6 +35,8 @@ pub struct Options {
     pub(crate) slot_size: Option<usize>,
     pub(crate) members: Option<usize>,
     pub(crate) redelivery: Option<Redelivery>,
+    /// The name of the dead-letter channel.
+    pub(crate) dead_letters: Option<String>,
     pub(crate) mode: u32,
     pub(crate) prefault: Option<bool>,
     pub(crate) huge_pages: bool,
@@ -63,6 +65,7 @@ impl Options {
             slot_size: None,
             members: None,
             redelivery: None,
+            dead_letters: None,
             mode: 0o600,
             prefault: None,
             huge_pages: false,
@@ -216,10 +219,47 @@ impl Options {
         self
     }
 
-    /// Sets what happens to a message of an MPMC channel whose receiver died. By default it is
-    /// delivered again, up to [16 times](Redelivery::UpTo) in total.
+    /// Sets what happens to a message that was delivered and not acknowledged; by default it is
+    /// delivered again [without limit](Redelivery::Unlimited).
+    ///
+    /// [`Redelivery::DeadLetter`] needs a channel: use [`dead_letters`](Options::dead_letters).
     pub fn redelivery(mut self, redelivery: Redelivery) -> Options {
-        self.redelivery = Some(redelivery);
+        (self.redelivery, self.dead_letters) = (Some(redelivery), None);
+        self
+    }
+
+    /// Moves a message that was delivered `after` times (1 to 15) and not acknowledged, or that a
+    /// receiver [rejects](crate::mpmc::Guard::reject), to the channel of this name: the dead-letter
+    /// channel. Sets [`Redelivery::DeadLetter`].
+    ///
+    /// The dead-letter channel is an ordinary MPMC channel of [`DeadLetter`](crate::DeadLetter)
+    /// messages. It belongs to the owner of this channel. A receiver that has to move a message
+    /// opens it; if it does not exist, that receiver creates it, provided that it runs as that
+    /// owner, with this channel's mode, default options and slots that are long enough. Moving
+    /// never waits: while the dead-letter channel is full or cannot be opened, the message stays
+    /// where it is and is not delivered, a receiver tries again at intervals, and
+    /// [`Stat`](crate::Stat) counts the failures. In an SPSC channel, the messages behind it wait
+    /// for it.
+    ///
+    /// ```
+    /// use sysvring::{DeadLetter, Lifetime, Options, spsc, mpmc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// let name = format!("doc-letters-{}", std::process::id());
+    /// let letters: mpmc::Receiver<DeadLetter> =
+    ///     Options::named(&name).lifetime(Lifetime::LastMember).slot_size(64).create()?;
+    ///
+    /// let mut tx: spsc::Sender<u64> = Options::private().dead_letters(&name, 2).create()?;
+    /// let mut rx: spsc::Receiver<u64> = Options::id(tx.id()).attach()?;
+    /// tx.send(&7)?;
+    /// drop(rx.recv_ref()?); // not acknowledged
+    /// drop(rx.recv_ref()?); // not acknowledged
+    /// assert!(rx.try_recv().is_err()); // moved
+    /// assert_eq!(letters.recv_ref()?.message::<u64>(), Some(&7));
+    /// # Ok(()) }
+    /// ```
+    pub fn dead_letters(mut self, name: impl Into<String>, after: u8) -> Options {
+        self.redelivery = Some(Redelivery::DeadLetter { after });
+        self.dead_letters = Some(name.into());
         self
     }
 

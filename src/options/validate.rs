@@ -5,11 +5,11 @@ use core::fmt::Display;
 
 use crate::error::Error;
 use crate::flavor::{Flavor, SEATS_MAX, SPSC_SEATS};
+use crate::layout::NAME_MAX;
 use crate::message::MessageLayout;
 use crate::options::{self, Options};
 use crate::ring::geometry::Geometry;
-use crate::ring::slot_state::DELIVERIES_MAX;
-use crate::segment::{ChannelInfo, ChannelSpec, Lifetime};
+use crate::segment::{ChannelInfo, ChannelSpec, Lifetime, Redelivery};
 
 /// Returns what a new channel with these options would be.
 ///
@@ -52,16 +52,7 @@ pub(crate) fn plan<'a>(
     if !flavor.allows(seats) {
         return invalid("max_members", format!("{seats}; it must be 2 to {SEATS_MAX}"));
     }
-    if let Some(redelivery) = options.redelivery {
-        if flavor == Flavor::Spsc {
-            let reason = "it applies to MPMC channels only; leave the option out".into();
-            return invalid("redelivery", reason);
-        }
-        if !redelivery.is_possible() {
-            let reason = format!("{redelivery}; it must be 1 to {DELIVERIES_MAX} times");
-            return invalid("redelivery", reason);
-        }
-    }
+    check_redelivery(options)?;
     let usual = if shape.variable { options::SLOT_SIZE.max(shape.size) } else { shape.size };
     let geometry = Geometry::new(
         shape,
@@ -79,8 +70,33 @@ pub(crate) fn plan<'a>(
             false => options.lifetime.unwrap_or_default(),
         },
         redelivery: options.redelivery.unwrap_or_default(),
+        dead_letters: options.dead_letters.as_deref().unwrap_or_default(),
         name: options.address.as_ref().and_then(|a| a.name()).unwrap_or_default(),
     })
+}
+
+fn check_redelivery(options: &Options) -> Result<(), Error> {
+    let invalid = |option, reason| Err(Error::InvalidOption { option, reason });
+    let redelivery = options.redelivery.unwrap_or_default();
+    if !redelivery.is_possible() {
+        return invalid("redelivery", format!("{redelivery}; it must be 1 to 15 times"));
+    }
+    if !matches!(redelivery, Redelivery::DeadLetter { .. }) {
+        return Ok(());
+    }
+    let Some(letters) = &options.dead_letters else {
+        let reason = "dead letters need a channel; use Options::dead_letters".into();
+        return invalid("redelivery", reason);
+    };
+    if letters.is_empty() || letters.len() > NAME_MAX || letters.contains('\0') {
+        let reason = format!("{letters:?}; a name has 1 to {NAME_MAX} bytes, and no NUL");
+        return invalid("dead_letters", reason);
+    }
+    if options.address.as_ref().and_then(|address| address.name()) == Some(letters) {
+        let reason = format!("{letters:?} is this channel itself; use another name");
+        return invalid("dead_letters", reason);
+    }
+    Ok(())
 }
 
 /// Checks that a channel has what the options and the message type require.
@@ -130,6 +146,11 @@ pub(crate) fn check(
         && redelivery != facts.redelivery
     {
         return differs("redelivery", &redelivery, &facts.redelivery);
+    }
+    if let Some(letters) = &options.dead_letters
+        && *letters != facts.dead_letters
+    {
+        return differs("dead_letters", letters, &facts.dead_letters);
     }
     match options.lifetime {
         Some(lifetime) if lifetime != facts.lifetime => {

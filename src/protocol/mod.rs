@@ -26,12 +26,14 @@
 mod flush;
 pub(crate) mod mpmc;
 pub(crate) mod recv;
+pub(crate) mod returned;
 pub(crate) mod send;
 pub(crate) mod spsc;
 
 #[cfg(test)]
 pub(crate) use self::flush::is_flushed;
 pub(crate) use self::recv::{RecvPort, RecvRing};
+pub(crate) use self::returned::GivenUp;
 pub(crate) use self::send::SendPort;
 
 use core::time::Duration;
@@ -68,8 +70,14 @@ pub(crate) trait Membership {
     /// Returns the parking line of a side.
     fn parking(&self, side: Side) -> &Parking;
 
-    /// Returns whether the handle can go on: the check of the fast path.
+    /// Returns whether the handle may take its fast path.
     fn is_open(&self) -> bool;
+
+    /// Sends the next calls to the slow path.
+    fn require_slow_path(&self);
+
+    /// Permits the fast path again, unless the handle was stopped.
+    fn permit_fast_path(&self);
 
     /// Returns the fault that stopped the handle for good, if there is one.
     fn check(&self) -> Result<(), Fault>;
@@ -132,11 +140,28 @@ pub(crate) trait Membership {
     /// Counts a wake-up of another member.
     fn count_wakeup(&self);
 
-    /// Counts messages that were taken over from dead receivers.
+    /// Returns how often a message may be delivered; `None` without a limit.
+    fn delivery_limit(&self) -> Option<u8>;
+
+    /// Returns whether a message can be given up now: not for a moment after it failed.
+    fn can_give_up(&self) -> bool;
+
+    /// Discards a message, or moves it to the dead-letter channel; returns false if that failed.
+    /// The caller acknowledges it afterwards.
+    fn give_up(&self, message: GivenUp<'_>) -> bool;
+
+    /// Counts a message that is delivered again.
     fn count_redelivery(&self);
 
-    /// Counts a message that was discarded after its last delivery.
-    fn count_poisoned(&self, position: u64);
+    /// Counts a message that was given up.
+    fn count_given_up(&self, position: u64);
+
+    /// Makes the receivers search for a message that was returned, this one included.
+    fn announce_returned(&self) -> Result<(), Fault> {
+        self.require_slow_path();
+        self.parking(Side::Senders).set(wait::RETURNED);
+        self.wake(Side::Receivers)
+    }
 
     /// The waker's half of the barrier that `wait/mod.rs` describes.
     #[inline(always)]
@@ -229,11 +254,6 @@ impl<M: Membership + ?Sized> Watch for Watching<'_, M> {
     #[cold]
     fn unblocked(&mut self) {
         let _ = self.member.wake(Side::Receivers);
-    }
-
-    #[cold]
-    fn poisoned(&mut self, position: u64) {
-        self.member.count_poisoned(position);
     }
 }
 

@@ -4,9 +4,10 @@ use std::sync::{Mutex, TryLockError};
 
 use super::recv::{Acknowledged, RecvRing};
 use super::send::SendRing;
-use super::{Membership, Polled, Seen};
+use super::{Membership, Polled, Seen, returned};
 use crate::error::Fault;
 use crate::liveness::SemaphoreValues;
+use crate::ring::Slot;
 use crate::ring::mpmc::{Claim, Consumer, Held, Next, Producer, Room, Snapshot};
 use crate::sync::plain::AtomicU32;
 use crate::sync::plain::Ordering::Relaxed;
@@ -137,16 +138,14 @@ fn walk_to_claim(
 #[derive(Debug)]
 pub(crate) struct Receiving {
     pub(crate) consumer: Consumer,
-    /// The maximum number of deliveries of a message.
-    pub(crate) limit: u8,
     /// What was known when the last unsuccessful search began. Locked only by `try_lock`: a signal
     /// handler may receive while it interrupts a search of this very handle.
     pub(crate) searched: Mutex<Option<Snapshot>>,
 }
 
 impl Receiving {
-    pub(crate) fn new(consumer: Consumer, limit: u8) -> Receiving {
-        Receiving { consumer, limit, searched: Mutex::default() }
+    pub(crate) fn new(consumer: Consumer) -> Receiving {
+        Receiving { consumer, searched: Mutex::default() }
     }
 
     /// Runs `search` with what was known before the last unsuccessful search, if no other call uses
@@ -165,6 +164,7 @@ impl RecvRing for &Receiving {
     type Held = Held;
     type Seen = Seen;
     const POLLS_FIRST: bool = false;
+    const SEARCHES: bool = true;
 
     fn capacity(&self) -> u64 {
         self.consumer.ring().capacity()
@@ -198,21 +198,38 @@ impl RecvRing for &Receiving {
         let (Some(seen), Polled::Nothing | Polled::Behind { .. }) = (seen, &polled) else {
             return Ok(polled);
         };
-        let watch = member.watch(true);
-        let inherit =
-            |searched: &mut _| self.consumer.adopt(self.limit, &seen.dead, searched, watch);
-        Ok(match self.with_searched(inherit)? {
-            Some(held) => {
-                member.count_redelivery();
-                Polled::Found(held)
-            }
-            None => polled,
-        })
+        Ok(self.search(seen, member)?.map_or(polled, Polled::Found))
+    }
+
+    fn search(&mut self, seen: &Seen, member: &impl Membership) -> Result<Option<Held>, Fault> {
+        let (leave, watch) = (returned::leave_from(member), member.watch(true));
+        self.with_searched(|searched| self.consumer.adopt(leave, &seen.dead, searched, watch))
+    }
+
+    fn has_new_orphans(&self, seen: &Seen) -> bool {
+        !seen.dead.has_count(self.consumer.ring().orphaned())
+    }
+
+    fn deliveries(&self, held: &Held) -> u8 {
+        held.deliveries()
+    }
+
+    /// The slot's state has counted it.
+    fn begin_delivery(&mut self, _: &Held) {}
+
+    fn put_back(&mut self, held: &Held) {
+        self.consumer.put_back(held);
+    }
+
+    fn slot_of(&self, held: &Held) -> Slot<'_> {
+        self.consumer.slot(held)
     }
 
     fn has_work(&mut self, seen: &Seen, member: &impl Membership) -> Result<bool, Fault> {
-        let may_adopt =
-            |searched: &mut _| self.consumer.may_adopt(&seen.dead, searched, member.watch(true));
+        let leave = returned::leave_from(member);
+        let may_adopt = |searched: &mut _| {
+            self.consumer.may_adopt(leave, &seen.dead, searched, member.watch(true))
+        };
         Ok(self.consumer.has_any(member.watch(true))? || self.with_searched(may_adopt)?)
     }
 

@@ -1,9 +1,10 @@
 //! How a receiver obtains a message, and how it acknowledges it and notifies blocked senders.
 
 use super::send::STATS_EVERY;
-use super::{Membership, Polled};
+use super::{Membership, Polled, returned};
 use crate::error::{Fault, RecvError};
 use crate::liveness::SemaphoreValues;
+use crate::ring::Slot;
 use crate::role::Side;
 use crate::wait::blocking::Blocking;
 use crate::wait::{self, Poll, WaitError};
@@ -18,6 +19,9 @@ pub(crate) trait RecvRing {
 
     /// Whether a poll of the ring alone comes before the kernel is asked.
     const POLLS_FIRST: bool;
+
+    /// Whether a returned message has to be searched for.
+    const SEARCHES: bool;
 
     fn capacity(&self) -> u64;
 
@@ -50,6 +54,29 @@ pub(crate) trait RecvRing {
     /// Returns what distinguishes one state of the messages in flight from the next, if every
     /// message was taken; otherwise `None`.
     fn in_flight(&self) -> Option<u64>;
+
+    /// Takes over a message that a dead receiver left or a receiver returned, if a search finds
+    /// one.
+    fn search(
+        &mut self,
+        seen: &Self::Seen,
+        member: &impl Membership,
+    ) -> Result<Option<Self::Held>, Fault>;
+
+    /// Returns whether messages were orphaned since `seen`.
+    fn has_new_orphans(&self, seen: &Self::Seen) -> bool;
+
+    /// Returns how often a message was delivered, this delivery included.
+    fn deliveries(&self, held: &Self::Held) -> u8;
+
+    /// Records that the delivery of a message begins, in a channel with a limit.
+    fn begin_delivery(&mut self, held: &Self::Held);
+
+    /// Returns a message without telling other receivers.
+    fn put_back(&mut self, held: &Self::Held);
+
+    /// Returns the slot of a message.
+    fn slot_of(&self, held: &Self::Held) -> Slot<'_>;
 
     /// Acknowledges a message.
     fn acknowledge(&mut self, held: &Self::Held) -> Acknowledged;
@@ -117,10 +144,14 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
 
     #[inline(never)]
     fn another_slow(mut self) -> Option<R::Held> {
-        match self.ring.poll(None, self.member) {
+        match self.poll(None) {
             Ok(Polled::Found(held)) => Some(held),
             _ => None,
         }
+    }
+
+    fn poll(&mut self, seen: Option<&R::Seen>) -> Result<Polled<R::Held>, Fault> {
+        returned::poll(&mut self.ring, seen, self.member)
     }
 
     #[cold]
@@ -128,7 +159,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     fn next_slow(mut self, blocking: Blocking) -> Result<R::Held, RecvError> {
         match self.next_blocking(blocking) {
             // Sent before the channel was removed, and noticed after that.
-            Err(RecvError::Fault(Fault::Removed)) => match self.ring.poll(None, self.member) {
+            Err(RecvError::Fault(Fault::Removed)) => match self.poll(None) {
                 Ok(Polled::Found(held)) => Ok(held),
                 _ => Err(self.member.stop(Fault::Removed).into()),
             },
@@ -140,6 +171,9 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     fn next_blocking(&mut self, blocking: Blocking) -> Result<R::Held, RecvError> {
         if !self.member.is_open() {
             self.member.check()?;
+            if let Some(held) = returned::take(&mut self.ring, self.member)? {
+                return Ok(held);
+            }
         }
         self.ring.store_progress();
         // Not at every wait: it takes as long as a message in transit.
@@ -149,7 +183,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         if blocking != Blocking::Never {
             self.member.poll_briefly(&mut self.ring);
         }
-        if let Polled::Found(held) = self.ring.poll(None, self.member)? {
+        if let Polled::Found(held) = self.poll(None)? {
             return Ok(held);
         }
         self.update_stats();
@@ -169,7 +203,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         };
         let gone = seen.as_ref().is_some_and(|seen| self.member.is_abandoned(R::alive(seen)));
         // Everything sent before the senders left is visible by now.
-        match self.ring.poll(seen.as_ref(), self.member)? {
+        match self.poll(seen.as_ref())? {
             Polled::Found(held) => Ok(held),
             _ if gone && self.ring.is_drained() => Err(RecvError::Disconnected),
             _ => Err(RecvError::Empty),
@@ -182,7 +216,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         let (mut found, mut behind, mut reported) = (None, None, None);
         let mut attempt = |ring: &mut R, seen: Option<&R::Seen>| {
             behind = None;
-            match ring.poll(seen, *member)? {
+            match returned::poll(ring, seen, *member)? {
                 Polled::Found(held) => found = Some(held),
                 Polled::Nothing | Polled::Orphaned => {}
                 Polled::Behind { seat } => behind = Some(seat),
@@ -274,9 +308,13 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     #[cold]
     #[inline(never)]
     fn notify_slow(self, position: u64, flags: u32) {
+        if flags & wait::RETURNED != 0 {
+            self.member.require_slow_path();
+        }
         // Where fences are required, PARKED may not be visible before the one in `wake`. An error
         // here recurs in the next call that blocks.
-        if flags & wait::PARKED == 0 || self.ring.frees_enough(position) {
+        let others = flags & !wait::RETURNED;
+        if others != 0 && (others & wait::PARKED == 0 || self.ring.frees_enough(position)) {
             let _ = self.member.wake(Side::Senders);
         }
         // The other receivers end when the last message is acknowledged.

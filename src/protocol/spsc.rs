@@ -2,11 +2,11 @@
 
 use super::recv::{Acknowledged, RecvRing};
 use super::send::SendRing;
-use super::{Membership, Polled};
+use super::{Membership, Polled, returned};
 use crate::error::Fault;
 use crate::liveness::SemaphoreValues;
-use crate::ring::Ring;
 use crate::ring::spsc::{Consumer, Producer};
+use crate::ring::{Ring, Slot};
 use crate::wait::Poll;
 
 /// Returns a poll's result.
@@ -100,6 +100,7 @@ impl RecvRing for &mut Consumer {
     type Held = ();
     type Seen = SemaphoreValues;
     const POLLS_FIRST: bool = true;
+    const SEARCHES: bool = false;
 
     fn capacity(&self) -> u64 {
         self.ring().capacity()
@@ -130,8 +131,31 @@ impl RecvRing for &mut Consumer {
         Ok(polled(self.is_ready()?))
     }
 
-    fn has_work(&mut self, _: &SemaphoreValues, _: &impl Membership) -> Result<bool, Fault> {
-        Ok(self.is_ready()?)
+    fn has_work(&mut self, _: &SemaphoreValues, member: &impl Membership) -> Result<bool, Fault> {
+        Ok(self.is_ready()? && Consumer::deliveries(self) <= returned::leave_from(member))
+    }
+
+    fn search(&mut self, _: &SemaphoreValues, _: &impl Membership) -> Result<Option<()>, Fault> {
+        Ok(None)
+    }
+
+    fn has_new_orphans(&self, _: &SemaphoreValues) -> bool {
+        false
+    }
+
+    fn deliveries(&self, (): &()) -> u8 {
+        Consumer::deliveries(self)
+    }
+
+    fn begin_delivery(&mut self, (): &()) {
+        Consumer::begin_delivery(self);
+    }
+
+    /// It is still the next one.
+    fn put_back(&mut self, (): &()) {}
+
+    fn slot_of(&self, (): &()) -> Slot<'_> {
+        self.slot()
     }
 
     /// There is no other receiver.

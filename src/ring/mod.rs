@@ -2,6 +2,7 @@
 //! never waits, and neither maps nor frees memory. The same code runs over a segment and, for the
 //! model checker and the tests, over a block of the heap.
 
+mod delivery_record;
 #[cfg(all(test, not(loom)))]
 mod exhaustive;
 pub(crate) mod geometry;

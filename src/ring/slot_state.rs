@@ -46,6 +46,9 @@ pub(crate) const LAP_SHIFT: u32 = 16;
 /// The maximum delivery count that a state can hold.
 pub(crate) const DELIVERIES_MAX: u8 = 31;
 
+/// The count from which on the exact number is not known: the next one after the maximum.
+pub(crate) const DELIVERIES_SHOWN: u8 = DELIVERIES_MAX.div_ceil(2);
+
 /// The owner of an orphaned slot, which no living member owns. No seat has this number.
 pub(crate) const NO_OWNER: u8 = 255;
 
@@ -122,6 +125,15 @@ impl SlotState {
     #[inline(always)]
     pub(crate) const fn owner(self) -> u8 {
         (self.0 >> OWNER_SHIFT) as u8
+    }
+
+    /// Returns the count of the next delivery. It goes round the upper half of the numbers, so that
+    /// a state does not recur soon; there it means only that there were that many or more.
+    pub(crate) const fn deliveries_after(self) -> u8 {
+        match self.deliveries() {
+            DELIVERIES_MAX => DELIVERIES_SHOWN,
+            deliveries => deliveries + 1,
+        }
     }
 
     /// Returns how often the message was delivered.

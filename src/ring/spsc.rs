@@ -37,6 +37,7 @@
 
 use core::ptr::NonNull;
 
+use super::delivery_record::DeliveryRecord;
 use super::prefetch::RunPrefetcher;
 use super::{Corrupt, Cursor, Ring, Slot};
 use crate::ring::slot_state::SlotState;
@@ -268,6 +269,39 @@ impl Consumer {
     #[inline(always)]
     pub(crate) fn slot(&self) -> Slot<'_> {
         self.ring.slot_at(&self.next)
+    }
+
+    /// Returns how often the message at the next position was delivered, this delivery included.
+    pub(crate) fn deliveries(&self) -> u8 {
+        self.record().ended(self.next.position).saturating_add(1).min(u64::from(u8::MAX)) as u8
+    }
+
+    /// Records that a delivery of the message at the next position begins.
+    pub(crate) fn begin_delivery(&self) {
+        self.set_record(self.record().begin(self.next.position));
+    }
+
+    /// Records that a delivery of that message ended without an acknowledgement.
+    pub(crate) fn end_delivery(&self) {
+        self.set_record(self.record().end(self.next.position));
+    }
+
+    /// Ends the delivery that the last receiver had begun, if it had begun one. Returns whether the
+    /// message at the next position was delivered before.
+    pub(crate) fn inherit_delivery(&self, may_have_begun: bool) -> bool {
+        let position = self.next.position;
+        if may_have_begun || self.record().has_begun(position) {
+            self.end_delivery();
+        }
+        self.record().ended(position) != 0
+    }
+
+    fn record(&self) -> DeliveryRecord {
+        DeliveryRecord(self.ring.header().repairs.delivery.load(Relaxed))
+    }
+
+    fn set_record(&self, record: DeliveryRecord) {
+        self.ring.header().repairs.delivery.store(record.0, Relaxed);
     }
 
     /// Returns whether the next message is available; reports an impossible state as corruption.

@@ -1,17 +1,18 @@
 //! Segments: initialising one as a channel, and validating the header of an existing one.
 
 pub(crate) mod owner;
+pub(crate) mod redelivery;
 
 use core::fmt;
 use std::time::{Duration, SystemTime};
 
+pub(crate) use self::redelivery::Redelivery;
 use crate::error::{Error, Fault};
 use crate::flavor::Flavor;
 use crate::layout::{self, Header, MAGIC, VERSION, header_size};
 use crate::liveness::NONCE_MAX;
 use crate::message::MessageLayout;
 use crate::ring::geometry::Geometry;
-use crate::ring::slot_state::DELIVERIES_MAX;
 use crate::role::Side;
 use crate::sync::plain::Ordering::{Acquire, Relaxed, Release};
 use crate::sysv::process;
@@ -69,62 +70,6 @@ impl Lifetime {
     }
 }
 
-/// The policy for a message whose receiver died before acknowledging it.
-///
-/// In SPSC channels the next receiver always gets the message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Redelivery {
-    /// Another receiver gets it, up to this many deliveries in total (1 to 31). After that the
-    /// message is discarded as poison, because it may be what kills its receivers, and counted in
-    /// [`Stat`](crate::Stat).
-    UpTo(u8),
-    /// The message is dropped and counted; no message is ever delivered twice.
-    Never,
-}
-
-impl Default for Redelivery {
-    fn default() -> Redelivery {
-        Redelivery::UpTo(16)
-    }
-}
-
-impl fmt::Display for Redelivery {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Redelivery::UpTo(times) => write!(f, "up to {times} times"),
-            Redelivery::Never => f.write_str("never"),
-        }
-    }
-}
-
-impl Redelivery {
-    fn numbers(self) -> (u32, u32) {
-        match self {
-            Redelivery::UpTo(times) => (1, times.into()),
-            Redelivery::Never => (2, 1),
-        }
-    }
-
-    fn from_numbers(on_death: u32, deliveries: u32) -> Option<Redelivery> {
-        match (on_death, u8::try_from(deliveries)) {
-            (1, Ok(times)) if Redelivery::UpTo(times).is_possible() => {
-                Some(Redelivery::UpTo(times))
-            }
-            (2, Ok(1)) => Some(Redelivery::Never),
-            _ => None,
-        }
-    }
-
-    /// Returns whether a slot state can count that many deliveries.
-    pub(crate) fn is_possible(self) -> bool {
-        match self {
-            Redelivery::UpTo(times) => (1..=DELIVERIES_MAX).contains(&times),
-            Redelivery::Never => true,
-        }
-    }
-}
-
 /// A private, validated copy of a header.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ChannelInfo {
@@ -137,6 +82,8 @@ pub(crate) struct ChannelInfo {
     pub(crate) lifetime: Lifetime,
     pub(crate) name: String,
     pub(crate) redelivery: Redelivery,
+    /// The name of the dead-letter channel; empty without one.
+    pub(crate) dead_letters: String,
 }
 
 /// The state of one of our segments.
@@ -220,6 +167,13 @@ fn read(header: &Header) -> Result<ChannelInfo, &'static str> {
     if told != (geometry.capacity, geometry.stride, geometry.header_size, geometry.total) {
         return Err("inconsistent sizes");
     }
+    let redelivery =
+        Redelivery::from_numbers(id.redelivery.load(Relaxed), id.deliveries.load(Relaxed))
+            .ok_or("unknown redelivery policy")?;
+    let dead_letters = layout::load_text(&header.dead_letters.0, id.dead_letters_len.load(Relaxed));
+    if dead_letters.is_empty() == matches!(redelivery, Redelivery::DeadLetter { .. }) {
+        return Err("the dead-letter channel does not match the redelivery policy");
+    }
     let nonce = id.nonce.load(Relaxed);
     if nonce == 0 || nonce > NONCE_MAX {
         return Err("invalid nonce");
@@ -233,11 +187,8 @@ fn read(header: &Header) -> Result<ChannelInfo, &'static str> {
         created: SystemTime::UNIX_EPOCH + Duration::from_nanos(id.created.load(Relaxed)),
         lifetime: Lifetime::from_number(id.lifetime.load(Relaxed)).ok_or("unknown lifetime")?,
         name: layout::load_text(&header.name.0, id.name_len.load(Relaxed)),
-        redelivery: Redelivery::from_numbers(
-            id.on_death.load(Relaxed),
-            id.deliveries.load(Relaxed),
-        )
-        .ok_or("unknown redelivery policy")?,
+        redelivery,
+        dead_letters,
     })
 }
 
@@ -250,6 +201,8 @@ pub(crate) struct ChannelSpec<'a> {
     pub(crate) lifetime: Lifetime,
     pub(crate) name: &'a str,
     pub(crate) redelivery: Redelivery,
+    /// The name of the dead-letter channel; empty without one.
+    pub(crate) dead_letters: &'a str,
 }
 
 /// Initialises a new segment, all zero as the kernel provides it, as a channel, and returns its
@@ -284,9 +237,11 @@ pub(crate) fn initialise(
     id.lifetime.store(plan.lifetime.number(), Relaxed);
     id.name_len.store(layout::store_text(&header.name.0, plan.name), Relaxed);
     id.total.store(total as u64, Relaxed);
-    let (on_death, deliveries) = plan.redelivery.numbers();
-    id.on_death.store(on_death, Relaxed);
+    let (redelivery, deliveries) = plan.redelivery.numbers();
+    id.redelivery.store(redelivery, Relaxed);
     id.deliveries.store(deliveries, Relaxed);
+    let len = layout::store_text(&header.dead_letters.0, plan.dead_letters);
+    id.dead_letters_len.store(len, Relaxed);
     bind(mapping, set, nonce);
     id.magic.store(MAGIC, Release);
     ChannelInfo {
@@ -299,6 +254,7 @@ pub(crate) fn initialise(
         lifetime: plan.lifetime,
         name: plan.name.to_owned(),
         redelivery: plan.redelivery,
+        dead_letters: plan.dead_letters.to_owned(),
     }
 }
 

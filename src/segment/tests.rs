@@ -26,8 +26,8 @@ fn sample() -> Box<Header> {
     id.lifetime.store(1, Relaxed);
     id.name_len.store(layout::store_text(&header.name.0, "grüße"), Relaxed);
     id.total.store(geometry.total as u64, Relaxed);
-    id.on_death.store(1, Relaxed);
-    id.deliveries.store(16, Relaxed);
+    id.redelivery.store(3, Relaxed);
+    id.deliveries.store(7, Relaxed);
     header
 }
 
@@ -117,7 +117,8 @@ fn a_creator_knows_what_others_read() {
         schema: 0xfeed,
         lifetime: Lifetime::LastMember,
         name: "grüße",
-        redelivery: Redelivery::UpTo(7),
+        redelivery: Redelivery::DeadLetter { after: 7 },
+        dead_letters: "letters",
     };
     let how = SegmentLookup::New { mode: 0o601, huge: false };
     let id = shm::get(PRIVATE, plan.geometry.total, how).expect("a segment");

@@ -9,7 +9,7 @@
 //! |---|---|---|---|
 //! | [`send`], [`recv`] | by value | before the call returns | sized messages |
 //! | [`send`], [`recv_boxed`] | by value | before the call returns | any message |
-//! | [`loan`], [`recv_ref`] | in place | on drop of the [`Guard`] | large messages, no lost work |
+//! | [`loan`], [`recv_ref`] | in place | by [`Guard::ack`] | large messages, no lost work |
 //! | [`send_batch`], [`recv_batch`] | by value | once for the batch | many small messages |
 //!
 //! [`send`]: Sender::send
@@ -21,7 +21,8 @@
 //! [`recv_batch`]: Receiver::recv_batch
 //!
 //! Receiving by value gives at-most-once processing: if the receiver is killed after the call
-//! returned, the message is not delivered again. Work done under a [`Guard`] is done at least once.
+//! returned, the message is not delivered again. Work done under a [`Guard`] before
+//! [`ack`](Guard::ack) is done at least once.
 //!
 //! Each of these calls blocks, and has a `try_` form that never blocks and a `_timeout` form,
 //! except `send_batch`, which has no `_timeout` form.
@@ -49,6 +50,7 @@
 //! frame.commit()?;
 //! let frame = rx.recv_ref()?;
 //! assert_eq!((frame.number, frame.pixels[65_527]), (1, 7));
+//! frame.ack()?;
 //! # Ok(()) }
 //! ```
 

@@ -15,8 +15,9 @@ use crate::endpoint::peer::Peer;
 use crate::error::{Error, Fault, RecvError};
 use crate::flavor::Flavor;
 use crate::message::{Message, MessageLayout, is_variable};
+use crate::mpmc::DeadLetters;
 use crate::open::handle::{Handle, sealed::Sealed};
-use crate::protocol::{Membership, RecvPort};
+use crate::protocol::{GivenUp, Membership, RecvPort};
 use crate::ring::spsc::Consumer;
 use crate::role::Side;
 use crate::sync::plain::Ordering::Relaxed;
@@ -152,10 +153,43 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     /// Acknowledges the message of a guard. In a forked child only the parent may acknowledge it.
     #[inline(always)]
-    pub(super) fn acknowledge_guard(&mut self, len: usize) {
-        if self.endpoint.is_open() {
-            self.acknowledge(len);
+    pub(super) fn acknowledge_guard(&mut self, len: usize) -> Result<(), RecvError> {
+        if !self.endpoint.is_open() {
+            self.endpoint.check()?;
         }
+        self.acknowledge(len);
+        Ok(())
+    }
+
+    /// Ends the delivery of a guard's message without acknowledging it: the next call receives it
+    /// again.
+    #[cold]
+    pub(super) fn release(&mut self) -> Result<(), RecvError> {
+        self.endpoint.check()?;
+        self.consumer.end_delivery();
+        // The next call checks whether the message was delivered too often.
+        self.endpoint.require_slow_path();
+        Ok(())
+    }
+
+    /// Gives the message of a guard up for good, or returns it.
+    #[cold]
+    pub(super) fn reject(&mut self, len: usize) -> Result<(), RecvError> {
+        self.endpoint.check()?;
+        let (slot, position) = (self.consumer.slot(), self.consumer.position());
+        let message = GivenUp { slot, position, deliveries: self.consumer.deliveries() };
+        if let Err(reason) = self.endpoint.dispose_of(&message) {
+            self.release()?;
+            return Err(RecvError::NotMoved { reason });
+        }
+        self.acknowledge(len);
+        self.endpoint.count_rejection();
+        Ok(())
+    }
+
+    /// Returns how often the message at the next position was delivered.
+    pub(super) fn deliveries(&self) -> u8 {
+        self.consumer.deliveries()
     }
 
     /// The error for the message just acknowledged, which was not a valid `T`.
@@ -190,7 +224,16 @@ impl<T: Message + ?Sized> Sealed for Receiver<T> {
         Consumer::check(&attachment.ring()).map_err(Fault::from)?;
         let consumer = Consumer::new(attachment.ring());
         attachment.begin_at(consumer.position());
-        Ok(Receiver { consumer, endpoint: Endpoint::new(attachment, wait), message: PhantomData })
+        let letters = DeadLetters::of(&attachment)?;
+        let endpoint = Endpoint::new(attachment, wait).with_dead_letters(letters);
+        let is_limited = endpoint.delivery_limit().is_some();
+        // Without a limit it is not recorded whether a receiver that died had begun.
+        let may_have_begun =
+            !is_limited && endpoint.attachment.took_over_from_dead() && consumer.has_message();
+        if consumer.inherit_delivery(may_have_begun) || is_limited {
+            endpoint.require_slow_path();
+        }
+        Ok(Receiver { consumer, endpoint, message: PhantomData })
     }
 }
 

@@ -122,10 +122,16 @@ impl SharedForkGuard {
         SharedForkGuard { alive: AtomicPtr::new(ptr::from_ref(alive).cast_mut()) }
     }
 
-    /// Makes the guard report a fork in every process.
+    /// Makes the guard report a fork in every process. AcqRel, as a swap: the thread that undoes
+    /// this sees what was done before it, also through other threads that broke the guard.
     pub(crate) fn set_broken(&self) {
         static NEVER: AtomicU32 = AtomicU32::new(0);
-        self.alive.store(ptr::from_ref(&NEVER).cast_mut(), Ordering::Relaxed);
+        self.alive.swap(ptr::from_ref(&NEVER).cast_mut(), Ordering::AcqRel);
+    }
+
+    /// Makes the guard report again what `home` reports.
+    pub(crate) fn mend(&self, home: ForkGuard) {
+        self.alive.swap(ptr::from_ref(home.alive).cast_mut(), Ordering::AcqRel);
     }
 
     /// Returns whether this process is a child of the one that made the guard, or the guard was

@@ -113,7 +113,7 @@ mod waiting_table;
 
 use std::time::Duration;
 
-pub(crate) use self::parking::{LEFT, PARKED, REMOVED};
+pub(crate) use self::parking::{LEFT, PARKED, REMOVED, RETURNED};
 pub(crate) use self::poll::poll;
 pub(crate) use self::waiter::{WaitSite, wait};
 pub(crate) use self::waiting_table::{Holder, Table};

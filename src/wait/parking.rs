@@ -6,6 +6,9 @@ use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 /// A member of this side may be parked, or about to park, and no waker has the duty to wake it. The
 /// bit may stay set after that member is gone, which costs one post.
 pub(crate) const PARKED: u32 = 1 << 0;
+/// In the word of the senders, which receivers load for every acknowledgement: a message was
+/// returned, and receivers search for it before they take the next one (`protocol/returned.rs`).
+pub(crate) const RETURNED: u32 = 1 << 28;
 /// This side has no members, but had some before.
 pub(crate) const LEFT: u32 = 1 << 29;
 /// The channel was removed.

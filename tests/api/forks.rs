@@ -152,13 +152,13 @@ fn keep_places(args: &mut Args) {
         let (loan, guard) = places.take().expect("a copy of the parent's");
         assert_eq!(*guard, 1, "still to be read");
         assert_eq!(loan.commit(), Err(SendError::Fault(Fault::Forked)));
-        drop(guard);
+        assert_eq!(guard.ack(), Err(RecvError::Fault(Fault::Forked)));
     })
     .finish();
     assert!(raw_ipc::bytes(id) == before, "a child wrote something");
     let (loan, guard) = places.take().expect("the parent's own");
     loan.commit().expect("committed");
-    drop(guard);
+    guard.ack().expect("acknowledged");
     drop(places);
     assert_eq!(tx.len(), 2);
     assert!(rx.try_iter().map(|n| n.expect("a message")).eq([2, 3]));

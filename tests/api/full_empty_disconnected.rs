@@ -143,7 +143,7 @@ fn hold(args: &mut Args) {
     let guard = rx.recv_ref().expect("a message");
     print_line(*guard);
     read_line();
-    drop(guard);
+    guard.ack().expect("acknowledged");
     print_line(match rx.recv() {
         Ok(n) => n.to_string(),
         Err(error) => format!("{error:?}"),

@@ -1,5 +1,7 @@
 //! What the calls of senders, receivers and observers do, between real processes.
 
+mod acknowledgement;
+mod dead_letters;
 mod forks;
 mod full_empty_disconnected;
 mod interrupted_batches;

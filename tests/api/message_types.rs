@@ -125,7 +125,11 @@ fn check<T: Sample + ?Sized>(word: &str) -> (Name, Worker, Receiver<T>) {
         .expect("start");
     for n in 0..COUNT {
         match n % 2 {
-            0 => T::with(n, &mut |sample| assert_eq!(*rx.recv_ref().expect("a message"), *sample)),
+            0 => T::with(n, &mut |sample| {
+                let message = rx.recv_ref().expect("a message");
+                assert_eq!(*message, *sample);
+                message.ack().expect("acknowledged");
+            }),
             _ => T::with(n, &mut |sample| assert_eq!(*rx.recv_boxed().expect("one"), *sample)),
         }
     }
@@ -199,7 +203,7 @@ fn validate<T: Message + Copy + PartialEq + Debug>(values: &[(u8, T)]) {
             let position = rx.position();
             let got = match way {
                 0 => rx.recv(),
-                1 => rx.recv_ref().map(|value| *value),
+                1 => rx.recv_ref().and_then(|value| value.read(|value| **value)),
                 2 => rx.recv_boxed().map(|value| *value),
                 _ => {
                     let mut one = Vec::new();
@@ -242,7 +246,9 @@ fn texts_are_validated() {
         tx.send("good ß".as_bytes()).expect("room");
         let position = rx.position();
         assert_eq!(rx.recv_boxed(), Err(RecvError::Invalid { position }));
-        assert_eq!(&*rx.recv_ref().expect("a message"), "good ß");
+        let good = rx.recv_ref().expect("a message");
+        assert_eq!(&*good, "good ß");
+        good.ack().expect("acknowledged");
         tx.send(bad).expect("room");
         let position = rx.position();
         assert!(matches!(rx.recv_ref(), Err(RecvError::Invalid { position: p }) if p == position));
@@ -261,6 +267,7 @@ fn messages_in_place_are_aligned() {
             loan.commit().expect("committed");
             let guard = rx.recv_ref().expect("a message");
             assert!(std::ptr::from_ref(&*guard).is_aligned());
+            guard.ack().expect("acknowledged");
         }
     }
     check::<u8>();
@@ -285,7 +292,9 @@ fn messages_may_be_as_long_as_the_slot_size() {
         let mut loan = tx.loan_with(len).expect("it fits");
         loan.copy_from_slice(&message);
         loan.commit().expect("committed");
-        assert_eq!(*rx.recv_ref().expect("a message"), message[..]);
+        let received = rx.recv_ref().expect("a message");
+        assert_eq!(*received, message[..]);
+        received.ack().expect("acknowledged");
     }
     for len in [MAX + 1, 1 << 20] {
         let too_long = SendError::TooLong { len, max: MAX };

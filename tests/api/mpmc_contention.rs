@@ -77,6 +77,7 @@ fn receive_all(rx: &mpmc::Receiver<Message>, holds: bool) {
         print_line("holds");
         read_line();
         take(*guard);
+        guard.ack().expect("acknowledged");
     }
     let mut known = 0;
     loop {

@@ -73,6 +73,7 @@ fn work_slowly(args: &mut Args) {
             Ok(message) => {
                 std::thread::sleep(Duration::from_micros(200));
                 print_line(message.position());
+                message.ack().expect("acknowledged");
             }
             Err(RecvError::Disconnected) => return print_line("end"),
             Err(error) => panic!("{error}"),
@@ -84,12 +85,7 @@ fn work_slowly(args: &mut Args) {
 fn a_stream_survives_its_workers() {
     const COUNT: u64 = 3_000;
     let name = Name::new();
-    let tx: mpmc::Sender<[u64; 3]> = name
-        .options()
-        .capacity(32)
-        .redelivery(sysvring::Redelivery::UpTo(31))
-        .open()
-        .expect("open");
+    let tx: mpmc::Sender<[u64; 3]> = name.options().capacity(32).open().expect("open");
     let (done, all_seen) = std::sync::mpsc::channel::<()>();
     let sender = std::thread::spawn(move || {
         for n in 0..COUNT {

@@ -1,5 +1,5 @@
-//! Messages in place: a loan is sent by `commit` and not before; a guard acknowledges when it is
-//! dropped and not before.
+//! Messages in place: a loan is sent by `commit` and not before; a guard acknowledges by `ack` and not
+//! before.
 
 use std::time::Duration;
 
@@ -136,14 +136,14 @@ fn headers_are_loaned_with_their_bytes() {
     loan.commit().expect("committed");
     let guard = rx.recv_ref().expect("a message");
     assert_eq!((guard.number, &guard.text), (7, &[1, 2, 3, 4][..]));
-    drop(guard);
+    guard.ack().expect("acknowledged");
     let too_long = SendError::TooLong { len: 32, max: 28 };
     assert!(matches!(tx.loan_with(7), Err(error) if error == too_long));
     assert!(matches!(tx.try_loan_with(usize::MAX), Err(SendError::TooLong { max: 28, .. })));
 }
 
 #[test]
-fn a_guard_acknowledges_when_dropped<F: AnyFlavor>() {
+fn a_guard_acknowledges_on_demand<F: AnyFlavor>() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair_of::<F, u64>(4);
     tx.try_send_batch(&[&10, &11]).expect("room");
@@ -151,7 +151,7 @@ fn a_guard_acknowledges_when_dropped<F: AnyFlavor>() {
         let guard = rx.recv_ref_timeout(LONG).expect("a message");
         assert_eq!((*guard, guard.position()), (10 + n, n));
         assert_eq!(tx.len() as u64, 2 - n, "not yet acknowledged");
-        drop(guard);
+        guard.ack().expect("acknowledged");
         assert_eq!(tx.len() as u64, 1 - n);
     }
     assert!(matches!(rx.try_recv_ref().err(), Some(RecvError::Empty)));
@@ -189,7 +189,7 @@ fn a_held_guard_blocks_the_sender<F: AnyFlavor>() {
     };
     assert_eq!(tx.send_timeout(&2, SOON), Err(blocked));
     assert_eq!(*guard, 1, "and nobody wrote there");
-    drop(guard);
+    guard.ack().expect("acknowledged");
     assert_eq!(tx.try_send(&2), Ok(()));
     assert_eq!(rx.try_recv(), Ok(2));
 }

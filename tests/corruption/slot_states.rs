@@ -6,7 +6,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use sysvring::{Fault, RecvError, SendError};
-use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender, Mpmc, Spsc};
+use sysvring_support::handle::{
+    AnyFlavor, AnyGuard, AnyHandle, AnyReceiver, AnySender, Mpmc, Spsc,
+};
 use sysvring_support::raw_ipc::{Key, Segment};
 use sysvring_support::test;
 
@@ -84,7 +86,7 @@ impl<F: AnyFlavor> Channel<F> {
         match way {
             0 => self.rx.try_recv().map(drop),
             1 => self.rx.try_recv_batch(&mut Vec::new(), 2).map(drop),
-            2 => self.rx.try_recv_ref().map(drop),
+            2 => self.rx.try_recv_ref().and_then(|message| message.ack()),
             _ => self.rx.recv_timeout(SHORT).map(drop),
         }
     }

@@ -46,7 +46,8 @@ impl Survivor<'_> {
         let held = open[0].0 + open[1].0 + ledger.orphans.get();
         let in_doubt = open[0].1 + open[1].1;
         let limit = match self.scenario.redelivery {
-            Redelivery::UpTo(times) => times,
+            Redelivery::Unlimited => u8::MAX,
+            Redelivery::Discard { after } | Redelivery::DeadLetter { after } => after,
             _ => 1,
         };
         let mut mine = 0u64;
@@ -135,9 +136,8 @@ impl Survivor<'_> {
         let stat = rx.stat().or_else(|e| no(Kind::Unusable, format!("stat: {e}")))?;
         let (dropped, poisoned) = (stat.dropped, stat.poisoned);
         let right = match self.scenario.redelivery {
-            // No case has that many deaths in a row.
-            Redelivery::UpTo(16) => dropped + poisoned == 0,
-            Redelivery::UpTo(_) => dropped == 0 && poisoned <= held,
+            Redelivery::Unlimited => dropped + poisoned == 0,
+            Redelivery::Discard { .. } => dropped == 0 && poisoned <= held,
             _ => poisoned == 0 && dropped <= held,
         };
         match right {

@@ -194,11 +194,14 @@ impl<'a> Survivor<'a> {
         let Some(Rx::Mpmc(rx)) = &self.rx else { unreachable!("an MPMC receiver is open") };
         loop {
             match rx.recv_ref_timeout(Duration::ZERO) {
-                Ok(guard) if *guard == message(guard[0]) => self.got.push(Got {
-                    number: guard[0],
-                    place: guard.position().wrapping_sub(self.scenario.state.base),
-                    deliveries: guard.delivery_count(),
-                }),
+                Ok(guard) if *guard == message(guard[0]) => {
+                    self.got.push(Got {
+                        number: guard[0],
+                        place: guard.position().wrapping_sub(self.scenario.state.base),
+                        deliveries: guard.delivery_count(),
+                    });
+                    guard.ack().expect("this member has its seat");
+                }
                 Ok(guard) => {
                     return no(Kind::WrongMessage, format!("a torn message: {:x?}", *guard));
                 }

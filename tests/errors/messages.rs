@@ -140,8 +140,8 @@ fn every_call_reports_invalid_messages() {
             2 => rx.recv_timeout(MOMENT).map(drop),
             3 => rx.recv_boxed().map(drop),
             4 => rx.try_recv_boxed().map(drop),
-            5 => rx.recv_ref().map(drop),
-            6 => rx.recv_ref_timeout(MOMENT).map(drop),
+            5 => rx.recv_ref().and_then(|message| message.ack()),
+            6 => rx.recv_ref_timeout(MOMENT).and_then(|message| message.ack()),
             7 => rx.recv_batch(&mut batch, 8).map(drop),
             _ => rx.iter().next().expect("not the end").map(drop),
         };
@@ -170,7 +170,9 @@ fn invalid_text_and_lengths() {
         tx.send(bad).expect("send");
         tx.send("café".as_bytes()).expect("send");
         assert_eq!(rx.recv_boxed(), Err(RecvError::Invalid { position }));
-        assert_eq!(&*rx.recv_ref().expect("recv"), "café");
+        let received = rx.recv_ref().expect("recv");
+        assert_eq!(&*received, "café");
+        received.ack().expect("acknowledged");
         tx.send(bad).expect("send");
         assert!(matches!(rx.recv_ref().map(drop), Err(RecvError::Invalid { .. })));
     }

@@ -55,7 +55,7 @@ fn foreign_segments() {
     for (bytes, mode, filler, what) in [
         (1, 0o600, 0u8, "smaller than a channel header"),
         (1023, 0o666, 7, "smaller than a channel header"),
-        (1024, 0o600, 0, "no sysvring magic number"),
+        (1152, 0o600, 0, "no sysvring magic number"),
         (8192, 0o600, 0, "no sysvring magic number"),
         (8192, 0o644, b'S', "no sysvring magic number"),
         // With the mark of this crate, perhaps by chance.
@@ -237,7 +237,7 @@ fn a_header_in_a_segment_that_is_too_small() {
     let tx: Sender<u64> = whole.options().capacity(1024).create().expect("create");
     let total = 4096 + 1024 * 16;
     let header = Segment::of(tx.id().segment()).read(0..4096);
-    for (bytes, mode) in [(1024, 0o601), (4096, 0o600), (total - 1, 0o601)] {
+    for (bytes, mode) in [(1152, 0o601), (4096, 0o600), (total - 1, 0o601)] {
         let id = cut.make_segment(bytes, mode);
         Segment::of(id).write(0, &header[..bytes.min(4096)]);
         let truncated = |error: Error| match error {

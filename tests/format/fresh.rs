@@ -96,8 +96,9 @@ fn every_byte_matches_the_document() {
         ("lifetime", 2),
         ("name_len", name.as_str().len() as u64),
         ("total", 4096 + 16 * 16),
-        ("on_death", 1),
-        ("deliveries", 16),
+        ("redelivery", 1),
+        ("deliveries", 0),
+        ("dead_letters_len", 0),
     ] {
         page.is("Identity", 0, field, right);
     }
@@ -135,6 +136,11 @@ fn every_byte_matches_the_document() {
     for counter in ["orphaned", "redelivered", "dropped", "poisoned", "last_poisoned"] {
         page.is("Repairs", 0, counter, 0);
     }
+    for counter in ["rejected", "dead_letters", "dead_letter_failures", "last_failure"] {
+        page.is("Repairs", 0, counter, 0);
+    }
+    page.is("Repairs", 0, "delivery", 0);
+    page.says("Header", 0, "dead_letters", "");
     for (position, message) in [(0, 11), (1, 22), (2, 33)] {
         let at = page.raw.slot(position);
         let word = page.raw.word(at, 8);

@@ -37,7 +37,9 @@ pub const ALL: &[(&str, Body)] = &[
     }),
     ("spsc recv_ref 64 B", || {
         let read = |rx: &mut spsc::Receiver<Middle>| {
-            std::hint::black_box(&*rx.recv_ref().expect("a message"));
+            let message = rx.recv_ref().expect("a message");
+            std::hint::black_box(&*message);
+            message.ack().expect("acknowledged");
         };
         spsc_receive([7; 8], read);
     }),
@@ -77,7 +79,9 @@ pub const ALL: &[(&str, Body)] = &[
     }),
     ("mpmc recv_ref 64 B", || {
         let read = |rx: &mpmc::Receiver<Middle>| {
-            std::hint::black_box(&*rx.recv_ref().expect("a message"));
+            let message = rx.recv_ref().expect("a message");
+            std::hint::black_box(&*message);
+            message.ack().expect("acknowledged");
         };
         mpmc_receive([7; 8], read);
     }),

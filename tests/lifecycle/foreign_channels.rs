@@ -79,7 +79,7 @@ fn a_depth_is_counted() {
         let held = rx.recv_ref().expect("a message");
         (0..700).for_each(|_| _ = other.recv().expect("a message"));
         depth(300);
-        drop(held);
+        held.ack().expect("acknowledged");
         depth(299);
         (0..299).for_each(|_| _ = other.recv().expect("a message"));
         depth(0);

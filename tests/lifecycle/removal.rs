@@ -77,7 +77,7 @@ fn receiving(rx: &mut Receiver<u64>, call: &str) {
     match call {
         "recv" => report(|| rx.recv()),
         "recv_boxed" => report(|| rx.recv_boxed_timeout(AGES)),
-        "recv_ref" => report(|| rx.recv_ref()),
+        "recv_ref" => report(|| rx.recv_ref().map(drop)),
         "recv_batch" => report(|| rx.recv_batch_timeout(&mut Vec::new(), 9, Duration::MAX)),
         "wait_for_sender" => report(|| rx.wait_for_peer(AGES)),
         "try_recv" => report(|| {
@@ -217,7 +217,7 @@ fn drains(args: &mut Args) {
         let mut batch = Vec::new();
         let received = match call.as_str() {
             "recv" => rx.recv().map(|n| batch.push(n)),
-            "recv_ref" => rx.recv_ref().map(|n| batch.push(*n)),
+            "recv_ref" => rx.recv_ref().and_then(|n| n.read(|n| batch.push(**n))),
             "try_recv" => match rx.try_recv() {
                 Err(RecvError::Empty) => Ok(()),
                 other => other.map(|n| batch.push(n)),

@@ -102,8 +102,8 @@ fn change_the_namespace(args: &mut Args) {
         leave();
         print_line("lost");
         read_line();
-        drop(guard);
         let lost = RecvError::Fault(lost);
+        assert_eq!(guard.ack(), Err(lost));
         assert_eq!((rx.recv(), rx.try_recv()), (Err(lost), Err(lost)));
     }
 }
@@ -136,7 +136,7 @@ fn entering_another_ipc_namespace_is_reported() {
     assert_eq!(guard.delivery_count(), 2);
     other.write_line("go on").expect("tell");
     other.finish();
-    drop(guard);
+    guard.ack().expect("acknowledged");
     assert_eq!(tx.len(), 0);
 }
 
@@ -218,7 +218,7 @@ fn inherit(args: &mut Args) {
         assert_eq!(rx.deaths(), Err(Fault::Forked));
         let (loan, guard) = places.take().expect("a copy of the parent's");
         assert_eq!(loan.commit(), sent);
-        drop(guard);
+        assert_eq!(guard.ack(), none);
         // A seat of its own works.
         let own: mpmc::Sender<u64> = tx.try_clone().expect("another seat");
         own.send(&4).expect("send");
@@ -226,7 +226,7 @@ fn inherit(args: &mut Args) {
     .finish();
     let (loan, guard) = places.take().expect("the parent's own");
     assert_eq!((*guard, guard.delivery_count()), (1, 1));
-    drop(guard);
+    guard.ack().expect("acknowledged");
     loan.commit().expect("still ours");
     assert!(rx.try_iter().map(|n| n.expect("a message")).eq([2, 3, 4]));
     assert_eq!(rx.deaths(), Ok(Vec::new()), "the child left, the parent never did");
@@ -275,7 +275,7 @@ fn nest(args: &mut Args) {
     assert!(matches!(rx.peer(), Ok(Peer::Died { .. })));
     let guard = many_rx.recv_ref_timeout(LONG).expect("the dead receiver's message");
     assert_eq!((*guard, guard.delivery_count()), (1, 2));
-    drop(guard);
+    guard.ack().expect("acknowledged");
     assert_eq!(tx.deaths().expect("the dead").len(), 1);
     sysvring::remove(&*many).expect("removed");
 }

@@ -229,8 +229,8 @@ fn lose_a_guard(args: &mut Args) {
     lose_tokens();
     print_line("lost");
     read_line();
-    drop(guard);
     let lost = RecvError::Fault(Fault::LivenessLost);
+    assert_eq!(guard.ack(), Err(lost));
     assert_eq!((rx.recv(), rx.try_recv()), (Err(lost), Err(lost)));
 }
 
@@ -261,7 +261,7 @@ fn an_mpmc_channel_recovers_from_a_member_that_lost_its_seat() {
     other.write_line("go on").expect("tell");
     other.finish();
     assert_eq!(tx.len(), 1, "still ours");
-    drop(guard);
+    guard.ack().expect("acknowledged");
     assert_eq!((tx.len(), rx.try_recv()), (0, Err(RecvError::Empty)));
 }
 

@@ -153,10 +153,11 @@ fn receive_on(rx: &mut Receiver<Wide>, seen: &AtomicU64, way: u64, rng: &mut Rng
         let n = rx.position();
         let result = match way {
             0 => rx.recv().map(|message| assert_eq!(message, wide(n))),
-            1 => rx.recv_ref().map(|guard| {
+            1 => rx.recv_ref().and_then(|guard| {
                 assert_eq!(*guard, wide(n));
                 seen.store(n + 1, Release);
                 rng.pause(13);
+                guard.ack()
             }),
             2 => {
                 let mut some = Vec::new();

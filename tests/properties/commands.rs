@@ -22,7 +22,7 @@ fn ops(max: usize) -> impl Strategy<Value = Vec<Op>> {
 }
 
 fn rules(flavor: Flavor) -> impl Strategy<Value = Rules> {
-    let deliveries = prop::sample::select(vec![0, 0, 1, 1, 2, 3, 16, 31]);
+    let deliveries = prop::sample::select(vec![0, 0, 1, 1, 2, 3, 15]);
     let seats = match flavor {
         Flavor::Spsc => 2..=2usize,
         _ => 2..=5,

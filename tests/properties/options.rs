@@ -64,8 +64,15 @@ fn wishes() -> impl Strategy<Value = Wish> {
     let capacity = some(1..2000usize, vec![0, (1 << 40) + 1, usize::MAX]);
     let slot_size = some(prop_oneof![Just(8), Just(3), 16..3000usize], vec![0, 11, usize::MAX]);
     let members = some(2..=254usize, vec![0, 1, 255, usize::MAX]);
-    let redelivery = prop_oneof![(1..=31u8).prop_map(Redelivery::UpTo), Just(Redelivery::Never)];
-    let redelivery = some(redelivery, [0, 32, 255].map(Redelivery::UpTo).to_vec());
+    let discard = |after| Redelivery::Discard { after };
+    let redelivery = prop_oneof![
+        Just(Redelivery::Unlimited),
+        (1..=15u8).prop_map(discard),
+        Just(Redelivery::Never)
+    ];
+    let without_a_channel = Redelivery::DeadLetter { after: 3 };
+    let wrong = vec![discard(0), discard(16), discard(255), without_a_channel];
+    let redelivery = some(redelivery, wrong);
     let lifetime =
         prop::option::of(prop::sample::select(vec![Lifetime::Kept, Lifetime::LastMember]));
     let mode = prop_oneof![
@@ -85,11 +92,8 @@ fn wishes() -> impl Strategy<Value = Wish> {
             rest,
         )| {
             let (schema, mode, label) = rest;
-            // SPSC channels refuse these options altogether, so they are set only sometimes.
-            let (members, redelivery) = match mpmc || change == 0 {
-                true => (members, redelivery),
-                false => (None, None),
-            };
+            // SPSC channels refuse this option altogether, so it is set only sometimes.
+            let members = members.filter(|_| mpmc || change == 0);
             Wish {
                 private,
                 mpmc,
@@ -146,12 +150,10 @@ impl Wish {
         must(!(shape.variable && self.slot_size == Some(usize::MAX)), "capacity");
         must(self.members.is_none_or(|n| self.mpmc && (2..=254).contains(&n)), "max_members");
         must(
-            self.redelivery.is_none_or(|redelivery| {
-                self.mpmc
-                    && match redelivery {
-                        Redelivery::UpTo(times) => (1..=31).contains(&times),
-                        _ => true,
-                    }
+            self.redelivery.is_none_or(|redelivery| match redelivery {
+                Redelivery::Discard { after } => (1..=15).contains(&after),
+                Redelivery::DeadLetter { .. } => false,
+                _ => true,
             }),
             "redelivery",
         );
@@ -173,7 +175,7 @@ impl Wish {
         assert_eq!(stat.flavor, if self.mpmc { Flavor::Mpmc } else { Flavor::Spsc });
         let lifetime = if self.private { Lifetime::LastMember } else { Lifetime::Kept };
         assert_eq!(stat.lifetime, self.lifetime.unwrap_or(lifetime));
-        assert_eq!(stat.redelivery, self.redelivery.unwrap_or(Redelivery::UpTo(16)));
+        assert_eq!(stat.redelivery, self.redelivery.unwrap_or_default());
         assert_eq!(stat.schema, self.schema.unwrap_or(0));
         assert_eq!(stat.segment.mode, self.mode);
         assert!(stat.segment.size >= (slots * stat.stride) as u64);
@@ -195,9 +197,9 @@ impl Wish {
         match self.change {
             1 => wish.capacity = Some(2 * self.capacity.unwrap_or(1024).next_power_of_two()),
             2 if self.mpmc => wish.members = Some(2 + (98 + self.members.unwrap_or(64)) % 253),
-            3 if self.mpmc => {
+            3 => {
                 wish.redelivery = match self.redelivery {
-                    Some(Redelivery::Never) => Some(Redelivery::UpTo(16)),
+                    Some(Redelivery::Never) => Some(Redelivery::Unlimited),
                     _ => Some(Redelivery::Never),
                 }
             }
@@ -212,7 +214,7 @@ impl Wish {
         let option = match self.change {
             1 => "capacity",
             2 if self.mpmc => "max_members",
-            3 if self.mpmc => "redelivery",
+            3 => "redelivery",
             4 if !self.private => "lifetime",
             _ => "schema",
         };

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
-use sysvring::mpmc::{Receiver, Sender};
+use sysvring::mpmc::{Guard, Receiver, Sender};
 use sysvring::{Options, RecvError, SendError, Wait};
 use sysvring_support::rng::Rng;
 
@@ -130,13 +130,14 @@ pub fn receive_on(options: Options, ledger: &Ledger, receiver: usize, flaw: Flaw
             Err(error) => panic!("{error}"),
         };
         let (position, again) = (guard.position(), guard.delivery_count() > 1);
-        let got = *guard;
+        let (got, mut unacknowledged) = (*guard, Some(guard));
         if flaw == Flaw::EarlyAcknowledgement {
-            drop(guard);
+            acknowledge(unacknowledged.take());
         }
         let (sender, life, number) = ((got[0] >> 32) as usize, got[0] as u32, got[1]);
         if sender >= last.len() || got != message(sender, life.into(), number) {
             add(&line.torn);
+            acknowledge(unacknowledged.take());
             continue;
         }
         if !again {
@@ -156,5 +157,12 @@ pub fn receive_on(options: Options, ledger: &Ledger, receiver: usize, flaw: Flaw
         if again {
             add(&line.redelivered);
         }
+        acknowledge(unacknowledged.take());
+    }
+}
+
+fn acknowledge(guard: Option<Guard<'_, Message>>) {
+    if let Some(guard) = guard {
+        guard.ack().expect("this member has its seat");
     }
 }

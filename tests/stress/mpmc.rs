@@ -5,7 +5,6 @@ use std::ops::Range;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::{Duration, Instant};
 
-use sysvring::Redelivery;
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{self, WAKE_RECEIVERS, WAKE_SENDERS};
@@ -207,7 +206,7 @@ fn kill_at_random(args: &mut Args) {
     unsafe { libc::alarm(0) };
     let ledger = Ledger::new();
     let options = options(&name, &mut Rng::new());
-    let options = options.capacity(capacity).max_members(16).redelivery(Redelivery::UpTo(31));
+    let options = options.capacity(capacity).max_members(16);
     drop(options.create::<sysvring::mpmc::Sender<crate::member::Message>>().expect("create"));
     let mut crew = Crew {
         name: &name,

@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
-use sysvring::{Options, Redelivery, Wait, mpmc};
+use sysvring::{Options, Wait, mpmc};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::rng::Rng;
@@ -108,10 +108,7 @@ fn park_and_wake(args: &mut Args) {
     unsafe { libc::alarm(0) };
     let [over, sent, received, late, latest] = shared_counters::<5>();
     let notes = Notes { over, sent, received, late, latest };
-    let options = || {
-        let options = Options::named(&name).capacity(capacity).max_members(seats).wait(Wait::Park);
-        options.redelivery(Redelivery::UpTo(31))
-    };
+    let options = || Options::named(&name).capacity(capacity).max_members(seats).wait(Wait::Park);
     drop(options().create::<mpmc::Sender<Message>>().expect("create"));
     let start = |member: usize| {
         Fork::start(|| match member < senders {
@@ -226,7 +223,7 @@ fn receive(options: Options, threads: usize, notes: &Notes) {
                 notes.late.fetch_add(u64::from(late > LATE), Relaxed);
             }
             rng.pause(HOLD_BITS);
-            drop(message);
+            message.ack().expect("this member has its seat");
             notes.received.fetch_add(1, Release);
             if notes.over.load(Acquire) == 0 {
                 std::thread::sleep(Duration::from_nanos(work));

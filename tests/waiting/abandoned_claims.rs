@@ -72,6 +72,7 @@ fn a_message_that_cannot_be_loaned_goes_to_another_receiver() {
         length.store(7, Relaxed);
         let guard = rx.recv_ref_timeout(LONG).expect("it was abandoned");
         assert_eq!((&*guard, guard.delivery_count()), (&b"message"[..], 2));
+        guard.ack().expect("acknowledged");
     }
 }
 

@@ -231,7 +231,7 @@ fn drain_behind_senders(args: &mut Args) {
         end(sender, killed, board, since);
         std::thread::sleep(Duration::from_millis(50));
         now(since);
-        drop(guard);
+        guard.ack().expect("acknowledged");
     });
     must_be_prompt(&late);
 }

@@ -89,7 +89,7 @@ fn a_message_discarded_as_poison_wakes_a_sender() {
 #[work]
 fn discard(args: &mut Args) {
     let (name, limit): (String, bool) = (args.next(), args.next());
-    let redelivery = if limit { Redelivery::UpTo(1) } else { Redelivery::Never };
+    let redelivery = if limit { Redelivery::Discard { after: 1 } } else { Redelivery::Never };
     let options = || options(&name, 1).redelivery(redelivery);
     let tx: mpmc::Sender<u64> = options().open().expect("open");
     let set = set_of(&tx);
@@ -167,14 +167,14 @@ fn step_over(args: &mut Args) {
         claimed.store(2, Release);
         claimer.finish();
         until(|| raw_ipc::waiting(set, WAKE_SENDERS) == 2);
-        drop(first);
+        first.ack().expect("acknowledged");
         // Unless both were woken, and the other one stepped over it.
         until(|| tx.len() + raw_ipc::waiting(set, WAKE_SENDERS) as usize == 2);
         stepped_at.store(now_ns(), Release);
         // Held, so that no acknowledgement wakes.
         let second = rx.recv_ref().expect("a message");
         senders.into_iter().for_each(Fork::finish);
-        drop(second);
+        second.ack().expect("acknowledged");
         rx.recv_timeout(LONG).expect("the other one's");
         assert_eq!(rx.try_recv(), Err(RecvError::Empty));
     }
@@ -243,7 +243,7 @@ fn an_unacknowledged_message_keeps_no_sender_parked() {
             let late = Duration::from_nanos(woken_at.saturating_sub(since));
             let late = late.saturating_sub(watch.allowance());
             assert!(late < SOON, "with {more} more: woken after {late:?}");
-            drop(guard);
+            guard.ack().expect("acknowledged");
         });
         sysvring::remove(name.as_str()).expect("removed");
     }
@@ -280,7 +280,7 @@ fn out_of_turn(args: &mut Args) {
             watch.must_be_within(SOON, acknowledged_at.load(Acquire));
         });
         until(|| raw_ipc::waiting(set, WAKE_SENDERS) == 1);
-        drop(held);
+        held.ack().expect("acknowledged");
         acknowledged_at.store(now_ns(), Release);
         sender.finish();
         // The rest of this round; the next one begins with a lap.

@@ -66,7 +66,7 @@ fn a_receiver_that_never_saw_a_sender_is_woken_first() {
     drop(tx);
     let late: mpmc::Receiver<u64> = options(&name).attach().expect("attach");
     let waits = || assert_eq!(late.recv_timeout(MOMENT), Err(RecvError::Timeout));
-    is_told(set, waits, || second.recv_timeout(LONG), || drop(guard));
+    is_told(set, waits, || second.recv_timeout(LONG), || guard.ack().expect("acknowledged"));
 }
 
 /// The sender leaves while a thread of a receiver has not acknowledged the last message: for
@@ -83,7 +83,7 @@ fn a_receiver_beside_an_unacknowledged_message_is_woken_first() {
     let guard = busy.recv_ref().expect("a message");
     let waits = || assert_eq!(other.recv_timeout(MOMENT), Err(RecvError::Timeout));
     is_told(set, waits, || busy.recv_timeout(LONG), || drop(tx));
-    drop(guard);
+    guard.ack().expect("acknowledged");
 }
 
 /// A receiver dies with the last message, and a thread of another one takes it over while a second

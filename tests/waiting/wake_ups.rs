@@ -201,7 +201,7 @@ fn wake_by_receiving(args: &mut Args) {
         |rx| _ = rx.recv().expect("a message"),
         |rx| _ = rx.try_recv().expect("a message"),
         |rx| drop(rx.recv_boxed().expect("a message")),
-        |rx| drop(rx.recv_ref().expect("a message")),
+        |rx| rx.recv_ref().expect("a message").ack().expect("acknowledged"),
         |rx| _ = rx.recv_batch(&mut Vec::new(), 5).expect("a message"),
         |rx| _ = rx.iter().next(),
     ];

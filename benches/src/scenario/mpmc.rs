@@ -158,7 +158,11 @@ fn receive<const N: usize>(transport: Transport, address: &str, workload: &impl 
         }
         Transport::InPlace => {
             let rx: mpmc::Receiver<[u64; N]> = join(Some(address));
-            workload.receive(|| check(&rx.recv_ref().expect("receive in place")));
+            workload.receive(|| {
+                let message = rx.recv_ref().expect("receive in place");
+                check(&message);
+                message.ack().expect("acknowledged");
+            });
         }
         Transport::Vyukov => {
             let queue = Queue::<N>::attach(address);

@@ -58,15 +58,30 @@ impl Attachment {
         if !alive.is_taken(self.seat.number) || !self.waiting().is_of(self.holder) {
             return Err(self.mark_seat_lost());
         }
-        if self.key != 0 && self.segment_is_due.is_due() {
-            let stat = shm::stat(self.id.segment).map_err(liveness::fault("shmctl"))?;
-            if stat.marked_for_removal {
-                // What one member found, the others need not check.
-                segment::mark_removed(&self.mapping);
-                return Err(Fault::Removed);
-            }
+        if self.segment_is_due.is_due() {
+            self.check_segment()?;
         }
         Ok(alive)
+    }
+
+    /// Checks all of that, whatever was checked before.
+    pub(crate) fn confirm(&self) -> Result<(), Fault> {
+        self.check_membership()?;
+        self.check_segment()
+    }
+
+    /// Fails if the segment was removed.
+    fn check_segment(&self) -> Result<(), Fault> {
+        if self.key == 0 {
+            return Ok(());
+        }
+        let stat = shm::stat(self.id.segment).map_err(liveness::fault("shmctl"))?;
+        if stat.marked_for_removal {
+            // What one member found, the others need not check.
+            segment::mark_removed(&self.mapping);
+            return Err(Fault::Removed);
+        }
+        Ok(())
     }
 
     /// Checks that the kernel still counts this process' token. After a loss, a token on this seat

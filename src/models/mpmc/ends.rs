@@ -10,7 +10,6 @@ use crate::models::member::{Member, Until};
 use crate::protocol::mpmc::{Receiving, Sending};
 use crate::protocol::{Membership, RecvPort, SendPort};
 use crate::ring::mpmc::{Claim, Consumer, Held, Producer, Snapshot};
-use crate::ring::slot_state::DELIVERIES_MAX;
 use crate::ring::testing::{read, write};
 use crate::role::Side;
 use crate::wait::blocking::Blocking;
@@ -106,7 +105,7 @@ impl Receiver {
 
     /// Where no member dies, there is nothing to search for: every search has been made.
     fn new(consumer: Consumer, member: Member) -> Receiver {
-        let mut receiving = Receiving::new(consumer, DELIVERIES_MAX);
+        let mut receiving = Receiving::new(consumer);
         if member.until != Until::Dead {
             *receiving.searched.get_mut().unwrap() = Some(Snapshot::of(0, &[]));
         }
@@ -121,12 +120,12 @@ impl Receiver {
 
     /// Sets the maximum number of deliveries of a message.
     pub(super) fn limit_deliveries(&mut self, limit: u8) {
-        self.receiving.limit = limit;
+        self.member.limit = Some(limit);
     }
 
     /// Returns the positions of the messages that reached that number.
-    pub(super) fn poisoned(&self) -> Vec<u64> {
-        self.member.poisoned.lock().unwrap().clone()
+    pub(super) fn given_up(&self) -> Vec<u64> {
+        self.member.given_up.lock().unwrap().clone()
     }
 
     /// Receives, blocking while there is no message. Returns `None` if the ring is drained and all

@@ -25,7 +25,7 @@ fn abandoned(order: Order) {
 
 /// The only message had its last delivery when its receiver died; a sender is blocked for its slot,
 /// a receiver for the next message.
-fn poisoned() {
+fn given_up() {
     let fixture = Fixture::new(1, Order::Membarrier);
     let mut first = Sender::join(&fixture, 2, Until::Dead);
     assert!(first.send(1));
@@ -37,7 +37,7 @@ fn poisoned() {
     fixture.kernel.forget_posts();
     let receiver = move || {
         let got = rx.recv();
-        (got, rx.poisoned())
+        (got, rx.given_up())
     };
     let (sent, (got, aside)) = together(move || first.send(2), receiver);
     assert!(sent);
@@ -79,7 +79,7 @@ fn an_abandoned_slot_wakes_a_sender() {
 
 #[test]
 fn a_poisoned_message_wakes_a_sender() {
-    check("discarded beside a parked sender", poisoned);
+    check("discarded beside a parked sender", given_up);
 }
 
 #[test]

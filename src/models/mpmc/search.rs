@@ -99,7 +99,7 @@ fn joiner_dies(in_flight: bool, step: u32) -> bool {
     let searcher = move || {
         let now = ours.snapshot(&beside);
         let dead = |seat| ours.is_dead(seat);
-        let found = consumer.adopt(9, &now, &mut searched, dead).unwrap();
+        let found = consumer.adopt(u8::MAX, &now, &mut searched, dead).unwrap();
         (consumer, searched, found)
     };
     let ((consumer, mut searched, mut found), died) = together(searcher, joiner);
@@ -107,7 +107,7 @@ fn joiner_dies(in_flight: bool, step: u32) -> bool {
     if found.is_none() {
         let now = kernel.snapshot(&fixture);
         let dead = |seat| kernel.is_dead(seat);
-        found = consumer.adopt(9, &now, &mut searched, dead).unwrap();
+        found = consumer.adopt(u8::MAX, &now, &mut searched, dead).unwrap();
     }
     match found {
         Some(held) => {

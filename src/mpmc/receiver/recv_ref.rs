@@ -56,8 +56,8 @@ impl<T: Message + ?Sized> Receiver<T> {
         message.ok_or(RecvError::Invalid { position: held.position() })
     }
 
-    /// Receives the next message in place, blocking until one arrives. It is acknowledged when the
-    /// guard is dropped.
+    /// Receives the next message in place, blocking until one arrives. [`Guard::ack`] acknowledges
+    /// it; a guard that is dropped returns it.
     ///
     /// ```
     /// # use sysvring::{Options, mpmc};
@@ -67,8 +67,8 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// tx.send(&7)?;
     /// let message = rx.recv_ref()?;
     /// assert_eq!((*message, rx.len()), (7, 1)); // in flight
-    /// drop(message);
-    /// assert_eq!(rx.len(), 0); // acknowledged
+    /// message.ack()?;
+    /// assert_eq!(rx.len(), 0);
     /// # Ok(()) }
     /// ```
     ///

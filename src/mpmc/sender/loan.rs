@@ -25,7 +25,7 @@ impl<T: Message + FromBytes> Sender<T> {
     /// let mut loan = tx.loan()?;
     /// loan.fill(7);
     /// loan.commit()?; // without this, nothing is sent
-    /// assert_eq!(rx.recv_ref()?[511], 7);
+    /// assert_eq!(rx.recv_ref()?.read(|message| message[511])?, 7);
     /// # Ok(()) }
     /// ```
     ///
@@ -72,7 +72,7 @@ where
     /// loan[..5].copy_from_slice(b"hello");
     /// loan.truncate(5);
     /// loan.commit()?;
-    /// assert_eq!(&*rx.recv_ref()?, b"hello");
+    /// rx.recv_ref()?.read(|message| assert_eq!(&**message, b"hello"))?;
     /// # Ok(()) }
     /// ```
     ///

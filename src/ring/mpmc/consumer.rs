@@ -203,9 +203,14 @@ impl Consumer {
     /// Releases a held message without acknowledging it: it is orphaned until a receiver takes it
     /// over, possibly this one. Returns false if this member was evicted and another receiver has
     /// the message.
-    pub(crate) fn release(&self, held: &Held) -> bool {
+    pub(crate) fn put_back(&self, held: &Held) -> bool {
         let nobody = SlotState::reading(held.word.lap(), held.word.deliveries(), NO_OWNER);
-        let released = swap(&self.slot(held), held.word, nobody, AcqRel);
+        swap(&self.slot(held), held.word, nobody, AcqRel)
+    }
+
+    /// The same, and makes receivers search for it.
+    pub(crate) fn release(&self, held: &Held) -> bool {
+        let released = self.put_back(held);
         if released {
             self.ring.bump_orphan_epoch();
         }

@@ -40,8 +40,8 @@
 //! guaranteed by the seats (`liveness/mod.rs`). If a living member is evicted (because it gave its
 //! own token away, by `unshare`), its next swap fails, and so it detects the eviction.
 //!
-//! *Why no waiter stays blocked next to a free slot.* A slot becomes free by an acknowledgement, by
-//! a step over a SKIP, and by a message that is discarded as poison; a SKIP that was made of an
+//! *Why no waiter stays blocked next to a free slot.* A slot becomes free by an acknowledgement and by
+//! a step over a SKIP; a SKIP that was made of an
 //! abandoned claim is as good as free to the sender whose turn it is. Every such step of a walk is
 //! reported to the [`Watch`] of the call, at once; for steps outside a walk (abandoning a claim,
 //! [`release_slots_of`](Ring::release_slots_of)), the caller sends the wake-up. For an acknowledgement the
@@ -104,9 +104,8 @@ pub(crate) trait Watch {
     /// Reports that a claim of a dead sender, which no receiver could pass, was turned into a SKIP.
     fn unblocked(&mut self);
 
-    /// Reports that the message at this position was discarded after its last delivery; its slot is
-    /// free.
-    fn poisoned(&mut self, position: u64);
+    /// Reports that a search left a message where it is.
+    fn left_out(&mut self) {}
 }
 
 /// For tests without parked waiters: the liveness check alone.
@@ -124,30 +123,6 @@ where
     fn freed(&mut self) {}
 
     fn unblocked(&mut self) {}
-
-    fn poisoned(&mut self, _: u64) {}
-}
-
-/// For tests: the liveness check, and the messages that are discarded.
-#[cfg(test)]
-impl<F, G, E: From<Corrupt>> Watch for (F, G)
-where
-    F: FnMut(u8) -> Result<bool, E>,
-    G: FnMut(u64),
-{
-    type Error = E;
-
-    fn is_dead(&mut self, seat: u8) -> Result<bool, E> {
-        self.0(seat)
-    }
-
-    fn freed(&mut self) {}
-
-    fn unblocked(&mut self) {}
-
-    fn poisoned(&mut self, position: u64) {
-        self.1(position);
-    }
 }
 
 /// Returns whether the owner of a claimed slot, or of one being read, is gone.

@@ -5,26 +5,31 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::consumer::{Consumer, Held};
 use super::{Watch, is_gone, load_state, swap};
-use crate::ring::slot_state::{DELIVERIES_MAX, NO_OWNER, Phase, SlotState};
+use crate::ring::slot_state::{NO_OWNER, Phase, SlotState};
 use crate::ring::{Cursor, Ring};
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 impl Consumer {
-    /// Returns whether there is a message whose receiver died. Scans every slot.
-    pub(super) fn has_orphan<W: Watch>(&self, mut watch: W) -> Result<bool, W::Error> {
+    /// Returns whether there is a message whose receiver died or returned it. Scans every slot.
+    /// Leaves out messages that were delivered `leave` times or more.
+    pub(super) fn has_orphan<W: Watch>(&self, leave: u8, mut watch: W) -> Result<bool, W::Error> {
         for at in self.ring.all_slots() {
             let word = load_state(&self.ring.slot_at(&at));
             if word.phase() == Some(Phase::Reading) && is_gone(word, &mut watch)? {
-                return Ok(true);
+                if word.deliveries() < leave {
+                    return Ok(true);
+                }
+                watch.left_out();
             }
         }
         Ok(false)
     }
 
-    /// Takes over a message whose receiver died, if there is one. Scans every slot.
+    /// Takes over a message whose receiver died or returned it, if there is one. Scans every slot.
+    /// Leaves messages where they are that were delivered `leave` times or more.
     pub(crate) fn take_over<W: Watch>(
         &self,
-        limit: u8,
+        leave: u8,
         mut watch: W,
     ) -> Result<Option<Held>, W::Error> {
         for at in self.ring.all_slots() {
@@ -34,15 +39,11 @@ impl Consumer {
                 continue;
             }
             let at = self.ring.cursor(self.ring.position_of(word.lap(), &at));
-            let deliveries = word.deliveries();
-            if deliveries >= limit.min(DELIVERIES_MAX) {
-                if swap(&slot, word, SlotState::free(word.lap().wrapping_add(1)), AcqRel) {
-                    watch.poisoned(at.position);
-                    watch.freed();
-                }
+            if word.deliveries() >= leave {
+                watch.left_out();
                 continue;
             }
-            let ours = SlotState::reading(word.lap(), deliveries + 1, self.seat);
+            let ours = SlotState::reading(word.lap(), word.deliveries_after(), self.seat);
             // Acquire: the dead receiver's Acquire of the message does not order our reads.
             if swap(&slot, word, ours, AcqRel) {
                 return Ok(Some(Held { at, word: ours }));

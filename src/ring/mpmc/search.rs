@@ -62,6 +62,11 @@ impl Snapshot {
         self
     }
 
+    /// Returns whether this is the count of orphaned messages at that moment.
+    pub(crate) fn has_count(&self, orphaned: u64) -> bool {
+        self.orphaned == orphaned
+    }
+
     /// Returns the stamps of the dead.
     pub(crate) fn stamps(&self) -> &Stamps {
         &self.dead
@@ -82,26 +87,28 @@ impl Snapshot {
 }
 
 impl Consumer {
-    /// Takes over a message whose receiver died, if there is one. Does not search again while `now`
-    /// equals the `searched` snapshot of the last unsuccessful search.
+    /// Takes over a message whose receiver died or returned it, if there is one that was delivered
+    /// less than `leave` times. Does not search again while `now` equals the `searched` snapshot of
+    /// the last unsuccessful search.
     pub(crate) fn adopt<W: Watch>(
         &self,
-        limit: u8,
+        leave: u8,
         now: &Snapshot,
         searched: &mut Option<Snapshot>,
         watch: W,
     ) -> Result<Option<Held>, W::Error> {
-        Search { now, searched, watch }.run(|watch| self.take_over(limit, watch))
+        Search { now, searched, watch }.run(|watch| self.take_over(leave, watch))
     }
 
     /// Returns whether there is such a message, and leaves it to others.
     pub(crate) fn may_adopt<W: Watch>(
         &self,
+        leave: u8,
         now: &Snapshot,
         searched: &mut Option<Snapshot>,
         watch: W,
     ) -> Result<bool, W::Error> {
-        let one = |watch: Searching<'_, W>| Ok(self.has_orphan(watch)?.then_some(()));
+        let one = |watch: Searching<'_, W>| Ok(self.has_orphan(leave, watch)?.then_some(()));
         Ok(Search { now, searched, watch }.run(one)?.is_some())
     }
 }
@@ -159,7 +166,8 @@ impl<W: Watch> Watch for Searching<'_, W> {
         self.watch.unblocked();
     }
 
-    fn poisoned(&mut self, position: u64) {
-        self.watch.poisoned(position);
+    /// A message that was left where it is must be found again.
+    fn left_out(&mut self) {
+        *self.conclusive = false;
     }
 }

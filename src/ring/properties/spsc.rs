@@ -111,12 +111,12 @@ impl Heap {
                 }
                 Answer::Messages(numbers)
             }
-            What::GiveBack => {
+            What::Acknowledge => {
                 self.lent = false;
                 Heap::acknowledge(rx);
                 Answer::Done
             }
-            What::Forget => {
+            What::Return => {
                 self.lent = false;
                 Answer::Done
             }

@@ -57,8 +57,8 @@ impl<T: Message + ?Sized> Receiver<T> {
         message.ok_or_else(|| self.invalid())
     }
 
-    /// Receives the next message in place, blocking until one arrives. It is acknowledged when the
-    /// guard is dropped.
+    /// Receives the next message in place, blocking until one arrives. [`Guard::ack`] acknowledges
+    /// it; a guard that is dropped returns it.
     ///
     /// The receiver is borrowed until then, and in all arms of a `match`: move the error out of it.
     ///
@@ -71,7 +71,10 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// # drop(tx);
     /// let is_over = loop {
     ///     match rx.recv_ref() {
-    ///         Ok(message) => println!("{} at {}", *message, message.position()),
+    ///         Ok(message) => {
+    ///             println!("{} at {}", *message, message.position());
+    ///             message.ack()?;
+    ///         }
     ///         Err(error) => break error,
     ///     }
     /// };

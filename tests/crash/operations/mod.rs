@@ -112,7 +112,7 @@ pub const OPERATION: Operation = Operation {
     side: Side::Sender,
     before: Before::Channel,
     lifetime: Lifetime::Kept,
-    redelivery: Redelivery::UpTo(16),
+    redelivery: Redelivery::Unlimited,
     setup: |_| Handle::Nothing,
     act: |_, _| Ok(()),
     after: After::Stream,

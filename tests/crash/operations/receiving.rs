@@ -101,7 +101,7 @@ pub(super) fn guard(scenario: &Scenario, victim: &mut Victim) -> Result<(), Stri
             let guard = rx.recv_ref().map_err(text)?;
             report.received(Some(guard.position()), &guard);
             report.taken.begin(1);
-            drop(guard);
+            guard.ack().map_err(text)?;
             report.taken.end(1, 1);
             Ok(())
         }
@@ -132,7 +132,7 @@ pub(super) fn process<'a>(
 fn done(report: &Report, guard: Guard<'_, Message>) {
     let message = *guard;
     report.taken.begin(1);
-    drop(guard);
+    guard.ack().expect("this member has its seat");
     report.received(None, &message);
     report.taken.end(1, 1);
     report.held.end(1, 1);

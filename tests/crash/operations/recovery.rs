@@ -76,7 +76,7 @@ pub(super) fn operations() -> Vec<Operation> {
             ..receiving
         },
         inheriting("drop", drain, Redelivery::Never),
-        inheriting("last_delivery", drain_in_place, Redelivery::UpTo(2)),
-        inheriting("discard", drain, Redelivery::UpTo(1)),
+        inheriting("last_delivery", drain_in_place, Redelivery::Discard { after: 2 }),
+        inheriting("discard", drain, Redelivery::Discard { after: 1 }),
     ]
 }

@@ -130,10 +130,13 @@ pub trait AnyLoan<T: Message + ?Sized>: DerefMut<Target = T> {
 }
 
 /// A guard of any flavor.
-pub trait AnyGuard<T: Message + ?Sized>: Deref<Target = T> {
+pub trait AnyGuard<T: Message + ?Sized>: Deref<Target = T> + Sized {
     fn position(&self) -> u64;
-    /// Returns the delivery count, which only MPMC guards know.
-    fn delivery_count(&self) -> Option<u8>;
+    fn delivery_count(&self) -> u8;
+    fn ack(self) -> Result<(), RecvError>;
+    fn release(self) -> Result<(), RecvError>;
+    fn reject(self) -> Result<(), RecvError>;
+    fn read<R>(self, f: impl FnOnce(&Self) -> R) -> Result<R, RecvError>;
 }
 
 /// Implements methods by the inherent ones of the same names.
@@ -285,22 +288,36 @@ impl<T: Message + ?Sized> AnyLoan<T> for mpmc::Loan<'_, T> {
     }
 }
 
-impl<T: Message + ?Sized> AnyGuard<T> for spsc::Guard<'_, T> {
-    fn position(&self) -> u64 {
-        spsc::Guard::position(self)
-    }
+/// Implements the trait for the guards of a flavor.
+macro_rules! guard {
+    ($module:ident) => {
+        impl<T: Message + ?Sized> AnyGuard<T> for $module::Guard<'_, T> {
+            fn position(&self) -> u64 {
+                $module::Guard::position(self)
+            }
 
-    fn delivery_count(&self) -> Option<u8> {
-        None
-    }
+            fn delivery_count(&self) -> u8 {
+                $module::Guard::delivery_count(self)
+            }
+
+            fn ack(self) -> Result<(), RecvError> {
+                $module::Guard::ack(self)
+            }
+
+            fn release(self) -> Result<(), RecvError> {
+                $module::Guard::release(self)
+            }
+
+            fn reject(self) -> Result<(), RecvError> {
+                $module::Guard::reject(self)
+            }
+
+            fn read<R>(self, f: impl FnOnce(&Self) -> R) -> Result<R, RecvError> {
+                $module::Guard::read(self, f)
+            }
+        }
+    };
 }
 
-impl<T: Message + ?Sized> AnyGuard<T> for mpmc::Guard<'_, T> {
-    fn position(&self) -> u64 {
-        mpmc::Guard::position(self)
-    }
-
-    fn delivery_count(&self) -> Option<u8> {
-        Some(mpmc::Guard::delivery_count(self))
-    }
-}
+guard!(spsc);
+guard!(mpmc);

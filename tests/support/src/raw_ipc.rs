@@ -37,7 +37,7 @@ pub mod at {
     pub const RECEIVERS: usize = 640;
     pub const SENDERS: usize = 768;
     /// The members' table, one line for each seat.
-    pub const MEMBERS: usize = 1024;
+    pub const MEMBERS: usize = 1152;
     /// The first slot, if the channel has at most 22 seats.
     pub const SLOTS: usize = 4096;
 

@@ -29,7 +29,7 @@ pub(super) fn options(address: Options, rules: &Rules) -> Options {
     match (rules.flavor, rules.deliveries) {
         (Flavor::Spsc, _) => options,
         (_, 0) => options.max_members(rules.seats).redelivery(Redelivery::Never),
-        (_, times) => options.max_members(rules.seats).redelivery(Redelivery::UpTo(times)),
+        (_, after) => options.max_members(rules.seats).redelivery(Redelivery::Discard { after }),
     }
 }
 
@@ -242,6 +242,13 @@ impl<H: AnySender<Twice>> Member for Sender<H> {
 
 struct Receiver<H: AnyReceiver<Twice> + 'static>(Lender<H, H::Guard<'static>>);
 
+impl<H: AnyReceiver<Twice> + 'static> Drop for Receiver<H> {
+    /// A member that leaves acknowledges what it has in flight.
+    fn drop(&mut self) {
+        self.0.lent.drain(..).for_each(|guard| guard.ack().expect("acknowledged"));
+    }
+}
+
 impl<H: AnyReceiver<Twice>> Member for Receiver<H> {
     fn id(&self) -> ChannelId {
         self.0.id
@@ -249,12 +256,16 @@ impl<H: AnyReceiver<Twice>> Member for Receiver<H> {
 
     fn call(&mut self, call: Call, _: u64) -> Answer {
         match call.what {
-            What::GiveBack => {
-                drop(self.0.take(call));
+            What::Acknowledge => {
+                self.0.take(call).ack().expect("acknowledged");
                 return Answer::Done;
             }
-            What::Forget => {
-                std::mem::forget(self.0.take(call));
+            What::Return => {
+                // Either way, an SPSC guard returns its message. A forgotten one is not counted.
+                match self.0.several {
+                    true => self.0.take(call).release().expect("returned"),
+                    false => std::mem::forget(self.0.take(call)),
+                }
                 return Answer::Done;
             }
             _ => {}
@@ -289,7 +300,8 @@ impl<H: AnyReceiver<Twice>> Member for Receiver<H> {
                 match if timed { rx.recv_ref_timeout(AT_ONCE) } else { rx.try_recv_ref() } {
                     Ok(guard) => {
                         let (number, position) = (number(*guard), Some(guard.position()));
-                        let deliveries = guard.delivery_count();
+                        // That of an SPSC message depends on the moment of a death.
+                        let deliveries = self.0.several.then(|| guard.delivery_count());
                         self.0.lent.push(guard);
                         Answer::Message { number, position, deliveries }
                     }

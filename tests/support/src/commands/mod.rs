@@ -58,8 +58,9 @@ pub enum What {
     ReceiveBoxed,
     ReceiveBatch,
     Lend,
-    GiveBack,
-    Forget,
+    Acknowledge,
+    /// Without an acknowledgement.
+    Return,
     Look,
     Deaths,
 }
@@ -129,13 +130,13 @@ impl From<[u8; 3]> for Op {
             18..=21 => call(Sender, What::SendBatch),
             22..=25 => call(Receiver, What::ReceiveBatch),
             26..=31 => call(Receiver, What::Lend),
-            32..=35 => call(Receiver, What::GiveBack),
+            32..=35 => call(Receiver, What::Acknowledge),
             36..=40 => call(Sender, What::Loan),
             41..=44 => call(Sender, What::Commit),
             45..=46 => call(Sender, What::Abandon),
             47..=48 => call(Receiver, What::ReceiveInto),
             49..=50 => call(Receiver, What::ReceiveBoxed),
-            51 => call(Receiver, What::Forget),
+            51 => call(Receiver, What::Return),
             52..=53 => call(Sender, What::Flush),
             54 => call(Sender, What::Look),
             55 => call(Receiver, What::Look),
@@ -240,7 +241,7 @@ fn drain(world: &mut impl World, oracle: &mut Oracle) {
     }
     let id = oracle.pick(Side::Receiver, 0).expect("a seat is free");
     while oracle.has_lent(id) {
-        call(world, oracle, id, What::GiveBack);
+        call(world, oracle, id, What::Acknowledge);
     }
     while let Answer::Message { .. } = call(world, oracle, id, What::Receive) {}
     call(world, oracle, id, What::Look);

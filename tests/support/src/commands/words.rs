@@ -14,8 +14,8 @@ const CALLS: [What; 15] = [
     What::ReceiveBoxed,
     What::ReceiveBatch,
     What::Lend,
-    What::GiveBack,
-    What::Forget,
+    What::Acknowledge,
+    What::Return,
     What::Look,
     What::Deaths,
 ];

@@ -24,11 +24,20 @@ impl Oracle {
             (false, _) if finds => Met::Perhaps,
             _ => Met::No,
         };
+        let after_death = matches!(self.seats[seat], Seat::Died(_));
+        let spsc = self.rules.flavor == Flavor::Spsc;
+        self.may_search |= after_death && !spsc && self.rules.peers;
+        let receives = spsc && side == Side::Receiver;
+        let first = self.entries.first_key_value().map(|(&at, _)| at);
+        if receives && after_death && self.next() == Some(State::Full) {
+            self.charged = first;
+        }
+        let inherited = receives && first.is_some() && self.charged == first;
         let joins = self.joins[1 - side as usize];
         self.joins[side as usize] += 1;
         self.seats[seat] = Seat::Taken(id);
         let (lent, told) = (Vec::new(), BTreeSet::new());
-        self.members.insert(id, Member { side, seat, met, joins, lent, told });
+        self.members.insert(id, Member { side, seat, met, joins, lent, told, inherited });
     }
 
     pub(in crate::commands) fn leave(&mut self, id: u32) {

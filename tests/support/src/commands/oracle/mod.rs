@@ -55,6 +55,9 @@ struct Member {
     lent: Vec<u64>,
     /// The deaths that it has been notified of.
     told: BTreeSet<u32>,
+    /// SPSC: a receiver died while the next message was there, so the first one that this member
+    /// gets counts as delivered again.
+    inherited: bool,
 }
 
 /// Whether a member has seen a member of the other side.
@@ -88,6 +91,11 @@ pub struct Oracle {
     ids: u32,
     /// After a death, a call that does no liveness check may report an outdated state.
     died: bool,
+    /// A message was returned, or may have been while a seat changed hands: receivers may search
+    /// before they take the next message.
+    may_search: bool,
+    /// SPSC: the message that was there when a receiver died.
+    charged: Option<u64>,
     redelivered: u64,
     dropped: u64,
     poisoned: u64,
@@ -107,6 +115,8 @@ impl Oracle {
             joins: [0; 2],
             ids: 0,
             died: false,
+            may_search: false,
+            charged: None,
             redelivered: 0,
             dropped: 0,
             poisoned: 0,
@@ -150,14 +160,14 @@ impl Oracle {
             call.what = match (self.side(id), call.what, call.n % 4) {
                 (Side::Sender, What::Abandon, _) | (Side::Sender, _, 0) => What::Abandon,
                 (Side::Sender, ..) => What::Commit,
-                (Side::Receiver, What::Forget, _) | (Side::Receiver, _, 0) => What::Forget,
-                (Side::Receiver, ..) => What::GiveBack,
+                (Side::Receiver, What::Return, _) | (Side::Receiver, _, 0) => What::Return,
+                (Side::Receiver, ..) => What::Acknowledge,
             };
         }
         match call.what {
-            What::Commit | What::Abandon | What::GiveBack => (lent != 0).then_some(call),
+            What::Commit | What::Abandon | What::Acknowledge => (lent != 0).then_some(call),
             What::Loan | What::Lend => (lent < MAX_LENT).then_some(call),
-            What::Forget => (spsc && lent != 0).then_some(call),
+            What::Return => (lent != 0).then_some(call),
             What::Deaths => (!spsc && self.rules.peers).then_some(call),
             What::Flush => self.rules.peers.then_some(call),
             _ => Some(call),
@@ -192,16 +202,27 @@ impl Oracle {
                 }
                 *self.entry(position) = Entry { number, state: State::Full };
             }
-            What::Abandon | What::GiveBack => {
+            What::Abandon | What::Acknowledge => {
                 let position = self.give(id, call, answer);
                 self.entries.remove(&position);
             }
-            What::Forget => {
+            What::Return => {
                 let position = self.give(id, call, answer);
-                self.entry(position).state = State::Full;
+                let spsc = self.rules.flavor == Flavor::Spsc;
+                self.may_search |= self.rules.peers && !spsc;
+                // As after a death: a call that does no liveness check does not find it.
+                self.died |= !spsc;
+                let entry = self.entry(position);
+                entry.state = match entry.state {
+                    State::Reading(_, count) if !spsc => State::Orphan(count),
+                    _ => State::Full,
+                };
             }
             What::Flush => match answer {
-                Answer::Done => assert!(self.is_empty(), "flushed, but the channel has messages"),
+                Answer::Done => {
+                    self.notice_given_up(0);
+                    assert!(self.is_empty(), "flushed, but the channel has messages");
+                }
                 Answer::No(no) => {
                     assert!(!self.is_empty(), "not flushed, but the channel has no message");
                     self.check_refusal(id, true, No::Nothing, *no);
@@ -252,8 +273,17 @@ impl Oracle {
         lent.remove(call.which(lent.len()))
     }
 
-    fn check_look(&self, answer: &Answer) {
+    /// Before a call that found only `len` messages: a search may have given others up.
+    fn notice_given_up(&mut self, len: u64) {
+        if self.may_search {
+            let missing = self.len().saturating_sub(len) as usize;
+            self.used_up().into_iter().take(missing).for_each(|at| self.give_up(at));
+        }
+    }
+
+    fn check_look(&mut self, answer: &Answer) {
         let Answer::View(View { len, counts, seats }) = answer else { panic!("{answer:?}") };
+        self.notice_given_up(*len);
         assert_eq!(*len, self.len());
         let Some(counts) = counts else { return };
         let wanted = [self.len(), self.redelivered, self.dropped, self.poisoned];

@@ -10,6 +10,16 @@ impl Oracle {
         self.entries.values().map(|entry| entry.state).find(untaken)
     }
 
+    /// Returns the position that a receiver gets next, according to the number that it got.
+    fn take_as(&mut self, id: u32, number: Option<u64>) -> Result<u64, No> {
+        let orphan = self.orphans().into_iter().find(|(_, count)| *count < self.rules.deliveries);
+        let is_orphan = |(at, _)| number == Some(self.entries[&at].number);
+        if self.may_search && orphan.is_some_and(is_orphan) {
+            return self.take_over(id).ok_or(No::Nothing);
+        }
+        self.take(id)
+    }
+
     /// Returns the position that a receiver gets next.
     pub(super) fn take(&mut self, id: u32) -> Result<u64, No> {
         let mut behind = false;
@@ -26,37 +36,62 @@ impl Oracle {
                 State::Dead | State::Reading(..) | State::Orphan(_) => {}
             }
         }
-        if let Some((position, deliveries)) = self.inherit() {
-            self.entry(position).state = State::Reading(id, deliveries);
-            self.redelivered += 1;
-            return Ok(position);
-        }
-        Err(if behind { No::Behind } else { No::Nothing })
+        self.take_over(id).ok_or(if behind { No::Behind } else { No::Nothing })
     }
 
-    /// Returns an orphaned message, in the order of the slots. One that reached the maximum number
-    /// of deliveries is dropped.
+    fn take_over(&mut self, id: u32) -> Option<u64> {
+        let (position, deliveries) = self.inherit()?;
+        self.entry(position).state = State::Reading(id, deliveries);
+        self.redelivered += 1;
+        Some(position)
+    }
+
+    /// Returns the orphaned messages and how often they were delivered, in the order of the slots.
+    fn orphans(&self) -> Vec<(u64, u8)> {
+        let index = |at: u64| self.rules.place.wrapping_add(at) & (self.rules.capacity - 1);
+        let mut all: Vec<(u64, u8)> = Vec::new();
+        for (&at, entry) in &self.entries {
+            if let State::Orphan(deliveries) = entry.state {
+                all.push((at, deliveries));
+            }
+        }
+        all.sort_by_key(|(at, _)| index(*at));
+        all
+    }
+
+    /// Returns the first orphaned message. One that reached the maximum number of deliveries is
+    /// dropped.
     fn inherit(&mut self) -> Option<(u64, u8)> {
-        let index = |at: &u64| self.rules.place.wrapping_add(*at) & (self.rules.capacity - 1);
-        let mut positions: Vec<u64> = self.entries.keys().copied().collect();
-        positions.sort_by_key(index);
-        for position in positions {
-            let State::Orphan(deliveries) = self.entries[&position].state else { continue };
+        for (position, deliveries) in self.orphans() {
             if deliveries < self.rules.deliveries {
                 return Some((position, deliveries + 1));
             }
-            self.entries.remove(&position);
-            match self.rules.deliveries {
-                0 => self.dropped += 1,
-                _ => self.poisoned += 1,
-            }
+            self.give_up(position);
         }
         None
     }
 
+    /// Returns the orphaned messages that reached the maximum number of deliveries.
+    pub(super) fn used_up(&self) -> Vec<u64> {
+        let is_used_up = |&(_, deliveries): &(u64, u8)| deliveries >= self.rules.deliveries;
+        self.orphans().into_iter().filter(is_used_up).map(|(at, _)| at).collect()
+    }
+
+    pub(super) fn give_up(&mut self, position: u64) {
+        self.entries.remove(&position);
+        match self.rules.deliveries {
+            0 => self.dropped += 1,
+            _ => self.poisoned += 1,
+        }
+    }
+
     pub(super) fn check_receive(&mut self, id: u32, call: Call, answer: &Answer) {
         let place = self.rules.place;
-        match (answer, self.take(id)) {
+        let number = match answer {
+            Answer::Message { number, .. } => Some(*number),
+            _ => None,
+        };
+        match (answer, self.take_as(id, number)) {
             (Answer::Message { number, position, deliveries }, Ok(at)) => {
                 let entry = self.entries[&at];
                 assert_eq!(*number, entry.number, "not the message of {at}");
@@ -65,6 +100,7 @@ impl Oracle {
                 assert!(deliveries.is_none_or(|n| n == count), "{deliveries:?}, not {count}");
                 let member = self.members.get_mut(&id).expect("a member");
                 member.met = Met::Yes;
+                self.redelivered += u64::from(std::mem::take(&mut member.inherited));
                 match call.what {
                     What::Lend => member.lent.push(at),
                     _ => _ = self.entries.remove(&at),
@@ -93,7 +129,9 @@ impl Oracle {
         assert!(numbers.len() <= most && (most == 0) == numbers.is_empty());
         let mut taken = Vec::new();
         for number in numbers {
-            let at = self.take(id).expect("a message to take");
+            // Only the first one can be one that a search found.
+            let searched = Some(*number).filter(|_| taken.is_empty());
+            let at = self.take_as(id, searched).expect("a message to take");
             let Entry { number: wanted, state } = self.entries[&at];
             assert_eq!(*number, wanted, "not the message of {at}");
             // Only at the start of a batch may there be orphaned messages.
@@ -105,7 +143,9 @@ impl Oracle {
             assert_ne!(self.next(), Some(State::Full), "the batch left messages behind");
         }
         if !taken.is_empty() {
-            self.members.get_mut(&id).expect("a member").met = Met::Yes;
+            let member = self.members.get_mut(&id).expect("a member");
+            member.met = Met::Yes;
+            self.redelivered += u64::from(std::mem::take(&mut member.inherited));
         }
         for at in taken {
             self.entries.remove(&at);

@@ -15,6 +15,14 @@ impl Oracle {
         }
     }
 
+    /// Before a call that found a free slot: a search may have given the message there up.
+    fn notice_search(&mut self) {
+        let before = self.tail.wrapping_sub(self.rules.capacity);
+        if self.may_search && self.used_up().contains(&before) {
+            self.give_up(before);
+        }
+    }
+
     pub(super) fn claim(&mut self, by: u32, number: u64) {
         if let Some(before) = self.tail.checked_sub(self.rules.capacity) {
             self.entries.remove(&before);
@@ -24,6 +32,7 @@ impl Oracle {
     }
 
     pub(super) fn put(&mut self, id: u32, number: u64) {
+        self.notice_search();
         assert_eq!(self.room(), Ok(()), "sent although it is full");
         self.claim(id, number);
         self.entry(self.tail - 1).state = State::Full;
@@ -62,6 +71,7 @@ impl Oracle {
         let Answer::Lent(position) = *answer else {
             return self.check_send(id, call, 0, answer);
         };
+        self.notice_search();
         assert_eq!(self.room(), Ok(()), "lent although it is full");
         let tail = self.tail;
         assert!(position.is_none_or(|at| at == self.rules.place.wrapping_add(tail)));

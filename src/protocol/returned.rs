@@ -69,7 +69,7 @@ pub(super) fn poll<R: RecvRing, M: Membership>(
 
 /// Obtains a message that was returned, for a handle whose fast path is forbidden.
 #[cold]
-pub(super) fn take<R: RecvRing, M: Membership>(
+pub(crate) fn take<R: RecvRing, M: Membership>(
     ring: &mut R,
     member: &M,
 ) -> Result<Option<R::Held>, Fault> {

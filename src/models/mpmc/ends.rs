@@ -8,6 +8,7 @@ use crate::liveness::Seat;
 use crate::models::harness::Fixture;
 use crate::models::member::{Member, Until};
 use crate::protocol::mpmc::{Receiving, Sending};
+use crate::protocol::returned;
 use crate::protocol::{Membership, RecvPort, SendPort};
 use crate::ring::mpmc::{Claim, Consumer, Held, Producer, Snapshot};
 use crate::ring::testing::{read, write};
@@ -169,6 +170,21 @@ impl Receiver {
             Err(RecvError::Disconnected) => None,
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// Returns a message, as a guard does that is dropped.
+    pub(super) fn release(&self, held: &Held) {
+        assert!(self.receiving.consumer.release(held), "evicted");
+        self.member.announce_returned().unwrap();
+    }
+
+    /// Searches for a returned message, as the next call does.
+    pub(super) fn take_returned(&mut self) -> Option<Held> {
+        returned::take(&mut &self.receiving, &self.member).unwrap()
+    }
+
+    pub(super) fn member(&self) -> &Member {
+        &self.member
     }
 
     pub(super) fn leave(self) {

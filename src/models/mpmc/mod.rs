@@ -18,6 +18,7 @@ mod crash;
 mod freed;
 mod leaving;
 mod recovery;
+mod returned;
 mod search;
 mod starts;
 mod transfer;

@@ -2,8 +2,10 @@
 //! detect. Each leaves out one thing that the crate does for the sake of crashes; the crate has no
 //! switches for that.
 
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
 
+use sysvring::{DeadLetter, Options, mpmc};
 use sysvring_support::raw_ipc::{FIRST_SEAT, Segment, USERS, at, op, semop, set_of};
 use sysvring_support::suite::Test;
 use sysvring_support::work;
@@ -16,16 +18,33 @@ use crate::steps::every_instruction::{Plan, recorded};
 use crate::steps::handle::{Flavor, How, Side};
 use crate::steps::messages::*;
 use crate::steps::one_for_each;
-use crate::steps::operations::{After, Handle, OPERATION, Operation, find};
+use crate::steps::operations::{After, Handle, OPERATION, Operation, Victim, find};
 use crate::steps::peer::Peer;
 use crate::steps::raw_member::{
     Order, Raw, acknowledge, receiver_without_own_post, send, sender_without_post,
 };
 use crate::steps::report::Shared;
 use crate::steps::scenario::Other::{Asleep, Nobody, SameSide};
+use crate::steps::scenario::Scenario;
 use crate::steps::slots;
 use crate::steps::verify::Survivor;
 use crate::steps::violation::{Kind, Violation, no};
+
+/// The victim's own sender of dead letters.
+static LETTERS: OnceLock<mpmc::Sender<DeadLetter>> = OnceLock::new();
+
+fn with_letters(scenario: &Scenario) -> Handle {
+    let handle = (find("reject_to_letters").setup)(scenario);
+    let letters = Options::named(scenario.letters()).attach().expect("the dead letters");
+    LETTERS.set(letters).expect("once in a process");
+    handle
+}
+
+fn acknowledge_before_moving(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
+    (find("recv_ref").act)(scenario, victim)?;
+    let letters = LETTERS.get().expect("open");
+    letters.loan_with(48).and_then(mpmc::Loan::commit).map_err(|error| error.to_string())
+}
 
 /// An operation, or a check after it, that leaves something out.
 struct Mutation {
@@ -111,6 +130,18 @@ fn mutations() -> Vec<Mutation> {
                 after: After::By(receive_without_recovery),
                 cases: &[(EMPTY, Nobody), (WRAPPED, Nobody)],
                 ..find("mpmc_commit")
+            },
+        ),
+        // A message is acknowledged before it is moved.
+        of(
+            "an_acknowledgement_before_the_letter",
+            Kind::WrongCount,
+            Plan::Points(500),
+            Operation {
+                setup: with_letters,
+                act: acknowledge_before_moving,
+                cases: &[(MIDDLE, Nobody)],
+                ..find("reject_to_letters")
             },
         ),
         // No member takes over a dead receiver's messages.

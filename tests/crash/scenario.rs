@@ -66,7 +66,7 @@ pub struct Scenario {
     pub other: Other,
     pub before: Before,
     pub lifetime: Lifetime,
-    /// MPMC: what becomes of a dead receiver's messages.
+    /// What becomes of messages that are not acknowledged.
     pub redelivery: Redelivery,
     /// The victim's side.
     pub side: Side,
@@ -90,10 +90,19 @@ impl Scenario {
 
     fn sized(&self, options: Options) -> Options {
         let options = options.capacity(CAPACITY as usize).wait(Wait::Park);
+        let options = match self.redelivery {
+            Redelivery::DeadLetter { after } => options.dead_letters(self.letters(), after),
+            redelivery => options.redelivery(redelivery),
+        };
         match self.flavor {
             Flavor::Spsc => options,
-            Flavor::Mpmc => options.max_members(MEMBERS).redelivery(self.redelivery),
+            Flavor::Mpmc => options.max_members(MEMBERS),
         }
+    }
+
+    /// Returns the name of the dead-letter channel.
+    pub fn letters(&self) -> String {
+        format!("crash-letters-{:x}", self.key)
     }
 
     pub fn tx(&self, how: How) -> Result<Tx, Error> {

@@ -97,7 +97,7 @@ pub struct Operation {
     pub side: Side,
     pub before: Before,
     pub lifetime: Lifetime,
-    /// MPMC: what becomes of a dead receiver's messages.
+    /// What becomes of messages that are not acknowledged.
     pub redelivery: Redelivery,
     pub setup: fn(&Scenario) -> Handle,
     pub act: Act,

@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
-use sysvring::RecvError;
 use sysvring::mpmc::{Guard, Receiver};
+use sysvring::spsc;
+use sysvring::{DeadLetter, Options, RecvError, Redelivery};
 
-use super::{Act, Cases, Handle, OPERATION, Operation, Victim, seated, text};
+use super::{Act, After, Cases, Handle, OPERATION, Operation, Victim, seated, text};
 use crate::steps::handle::{Flavor, Rx, Side};
 use crate::steps::ledger::Report;
 use crate::steps::messages::*;
+use crate::steps::peer::Peer;
 use crate::steps::scenario::Other::{Asleep, Idle, Late, Nobody, SameSide};
 use crate::steps::scenario::Scenario;
+use crate::steps::verify::Survivor;
+use crate::steps::violation::{Kind, Violation, no};
 
 pub(super) const MESSAGES: Cases = &[
     (ONE, Nobody),
@@ -41,6 +45,18 @@ pub(super) fn operations(flavor: Flavor) -> Vec<Operation> {
         of("recv_batch", recv_batch, MESSAGES),
         of("recv_batch_waiting", recv_batch, MESSAGES_LATER),
         of("try_recv", try_recv, MESSAGES),
+        of("release", release, MESSAGES),
+        of("reject", reject, MESSAGES),
+        Operation {
+            setup: after_a_letter,
+            redelivery: Redelivery::DeadLetter { after: 15 },
+            after: After::By(letters_are_complete),
+            ..of(
+                "reject_to_letters",
+                reject,
+                &[(MIDDLE, Nobody), (FULL, Nobody), (WRAPPED, Nobody), (LAST_LAP, Nobody)],
+            )
+        },
     ];
     match flavor {
         Flavor::Spsc => {
@@ -107,6 +123,74 @@ pub(super) fn guard(scenario: &Scenario, victim: &mut Victim) -> Result<(), Stri
         }
         Rx::Mpmc(rx) => process(report, || rx.recv_ref()).map_err(text),
     }
+}
+
+/// Returns a message that it received.
+fn release(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
+    let report = scenario.of_victim();
+    match victim.rx() {
+        Rx::Spsc(rx) => rx.recv_ref().and_then(spsc::Guard::release).map_err(text),
+        Rx::Mpmc(rx) => {
+            // It is redelivered, whether this process dies or not.
+            report.held.begin(1);
+            let guard = rx.recv_ref().map_err(text)?;
+            report.read(&guard);
+            guard.release().map_err(text)
+        }
+    }
+}
+
+/// Gives a message up that it received.
+fn reject(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
+    let report = scenario.of_victim();
+    match victim.rx() {
+        Rx::Spsc(rx) => {
+            let guard = rx.recv_ref().map_err(text)?;
+            report.received(Some(guard.position()), &guard);
+            report.taken.begin(1);
+            guard.reject().map_err(text)?;
+            report.taken.end(1, 1);
+        }
+        Rx::Mpmc(rx) => {
+            report.held.begin(1);
+            let guard = rx.recv_ref().map_err(text)?;
+            report.read(&guard);
+            let message = *guard;
+            report.taken.begin(1);
+            guard.reject().map_err(text)?;
+            report.received(None, &message);
+            report.taken.end(1, 1);
+            report.held.end(1, 1);
+        }
+    }
+    Ok(())
+}
+
+/// Has rejected a message, so that the dead-letter channel is open.
+fn after_a_letter(scenario: &Scenario) -> Handle {
+    let mut victim = Victim::new(seated(scenario));
+    reject(scenario, &mut victim).expect("a letter");
+    victim.handle
+}
+
+/// Every message that was acknowledged is in the dead-letter channel; the last one may be in both.
+fn letters_are_complete(survivor: &mut Survivor, peer: Option<Peer>) -> Result<(), Violation> {
+    survivor.open(Side::Receiver)?;
+    let left = survivor.rx.as_ref().expect("open").len() as u64;
+    let acknowledged = survivor.scenario.state.fill - left;
+    let name = survivor.scenario.letters();
+    let letters: Receiver<DeadLetter> = match Options::named(&name).attach() {
+        Ok(letters) => letters,
+        Err(error) => return no(Kind::CannotOpen, format!("the dead letters: {error}")),
+    };
+    let count = letters.len() as u64;
+    drop(letters);
+    sysvring::remove(name.as_str()).or_else(|e| no(Kind::Leaked, format!("letters: {e}")))?;
+    if !(acknowledged..=acknowledged + 1).contains(&count) {
+        let what = format!("{acknowledged} messages are acknowledged, and {count} were moved");
+        return no(Kind::WrongCount, what);
+    }
+    survivor.channel(peer)
 }
 
 /// Receives a message under a guard, reads and acknowledges it.

@@ -111,7 +111,7 @@ mod wait;
 pub use address::{Address, ChannelId};
 pub use admin::observer::{Observer, list, stat};
 pub use admin::reap::{Reaped, reap, remove};
-pub use admin::stat::{Member, Role, Stat};
+pub use admin::stat::{Member, Role, Stat, StreamState};
 pub use dead_letter::DeadLetter;
 pub use endpoint::peer::Peer;
 pub use error::dead_letter::DeadLetterFailure;

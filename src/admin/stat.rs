@@ -8,7 +8,7 @@ use crate::admin::locate::set_of;
 use crate::error::{DeadLetterFailure, Error};
 use crate::flavor::Flavor;
 use crate::layout;
-use crate::liveness::ChannelSemaphores;
+use crate::liveness::{ChannelSemaphores, SemaphoreValues};
 use crate::ring::Ring;
 use crate::role::Side;
 use crate::segment::owner::Owner;
@@ -92,8 +92,48 @@ pub struct Stat {
     /// The kernel's information about the set; `None` if the set was removed or is not the
     /// channel's.
     pub set: Option<SetStat>,
+    /// Whether the stream of messages has ended.
+    pub stream: StreamState,
+    /// Number of senders that died without having finished and have no successor yet: each sender
+    /// that joins succeeds one of them. While it is not 0, the stream does not end.
+    pub lost_senders: u32,
     /// The current members, and the last members of free seats.
     pub members: Vec<Member>,
+}
+
+/// The state of a channel's stream of messages, as the kernel records it. It is open, too, if the
+/// set was removed or may not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StreamState {
+    /// No sender has finished since the stream was opened.
+    Open,
+    /// A sender has [finished](crate::mpmc::Sender::finish), but another one is still there, or died
+    /// without a successor.
+    Finished,
+    /// No message follows until a sender joins, which opens the next stream. Receivers get
+    /// [`RecvError::Disconnected`](crate::RecvError::Disconnected) once the ring is drained.
+    Ended,
+}
+
+impl StreamState {
+    fn of(values: &SemaphoreValues) -> StreamState {
+        match (values.is_ended(), values.is_finished()) {
+            (true, _) => StreamState::Ended,
+            (false, true) => StreamState::Finished,
+            (false, false) => StreamState::Open,
+        }
+    }
+}
+
+impl fmt::Display for StreamState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StreamState::Open => "open",
+            StreamState::Finished => "finished by a sender",
+            StreamState::Ended => "ended",
+        })
+    }
 }
 
 /// An entry of the members' table.
@@ -183,6 +223,10 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
     let ring = unsafe { Ring::new(mapping.base(), &geometry) };
     let poisoned = header.repairs.poisoned.load(Relaxed);
     let at_most = if Owner::from(&segment).is_own() { u64::MAX } else { LOOKED_AT };
+    let values = set.as_ref().and_then(|set| {
+        let members = ChannelSemaphores::new(Set::from_id(set.id));
+        members.semaphore_values(geometry.seats).ok()
+    });
     let counted = match facts.flavor {
         Flavor::Spsc => Some(ring.depth()),
         Flavor::Mpmc => ring.count_used(at_most),
@@ -223,6 +267,8 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
         overslept: [&header.senders, &header.receivers]
             .iter()
             .fold(0, |sum, side| side.overslept.load(Relaxed).wrapping_add(sum)),
+        stream: values.as_ref().map_or(StreamState::Open, StreamState::of),
+        lost_senders: values.as_ref().map_or(0, |values| values.died().into()),
         members,
         name: facts.name,
         segment,
@@ -314,6 +360,12 @@ impl fmt::Display for Stat {
             self.head,
             self.tail,
         )?;
+        write!(f, "stream    {}", self.stream)?;
+        match self.lost_senders {
+            0 => writeln!(f)?,
+            1 => writeln!(f, ", 1 sender died without a successor")?,
+            lost => writeln!(f, ", {lost} senders died without a successor")?,
+        }
         writeln!(
             f,
             "delivery  redelivery {}: {} delivered again, {} rejected, {} dropped, {} discarded as \

@@ -10,7 +10,7 @@ use crate::admin::reap;
 use crate::error::{Error, Fault};
 use crate::flavor::Flavor;
 use crate::layout::{self, Header, Parking};
-use crate::liveness::{self, ChannelSemaphores, Seat};
+use crate::liveness::{self, ChannelSemaphores, Departure, Seat};
 use crate::ring::Ring;
 use crate::ring::geometry::Geometry;
 use crate::role::Side;
@@ -99,14 +99,6 @@ impl Attachment {
         let own = attachment.parking();
         own.clear(wait::LEFT);
         own.joins.fetch_add(1, AcqRel);
-        // A receiver that finds messages has met their sender, whichever member that was.
-        let holds_messages = || match attachment.facts.flavor {
-            Flavor::Spsc => attachment.ring().depth() != 0,
-            Flavor::Mpmc => attachment.ring().holds_messages(),
-        };
-        if seat.side == Side::Receivers && holds_messages() {
-            attachment.peer_not_seen = None;
-        }
         attachment.took_over = took_over;
         attachment
     }
@@ -225,7 +217,7 @@ impl Attachment {
     /// Gives the seat back, and removes the channel if this was the last member and the channel
     /// lives only as long as its members. Done once; in a forked child, where the seat is the
     /// parent's, never.
-    pub(crate) fn leave(&self) -> Result<(), Error> {
+    pub(crate) fn leave(&self, departure: Departure) -> Result<(), Error> {
         if self.is_forked() {
             return Err(Fault::Forked.into());
         }
@@ -240,7 +232,7 @@ impl Attachment {
         if flavor == Flavor::Spsc {
             self.parking().set(wait::LEFT);
         }
-        self.members.leave(flavor, self.seat).map_err(liveness::fault("semop"))?;
+        self.members.leave(flavor, self.seat, departure).map_err(liveness::fault("semop"))?;
         if self.facts.lifetime == Lifetime::LastMember || self.key == 0 {
             reap::remove_if_unused(self.members, self.id.segment, self.key)?;
         }
@@ -256,6 +248,6 @@ impl Attachment {
 impl Drop for Attachment {
     fn drop(&mut self) {
         // A caller that needs the errors calls `close`.
-        let _ = self.leave();
+        let _ = self.leave(Departure::Leave);
     }
 }

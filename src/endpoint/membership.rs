@@ -130,6 +130,14 @@ impl Membership for Endpoint {
         self.attachment.peer_parking().joins.load(Relaxed)
     }
 
+    fn is_end_denied(&self, joins: u32) -> bool {
+        self.open_after.load(Relaxed) == joins.into()
+    }
+
+    fn deny_end(&self, joins: u32) {
+        self.open_after.store(joins.into(), Relaxed);
+    }
+
     fn is_check_due(&self) -> bool {
         self.liveness_throttle.is_due()
     }

@@ -16,6 +16,7 @@ use crate::endpoint::stop::HandleGate;
 use crate::error::{Error, Fault};
 use crate::flavor::Flavor;
 use crate::layout;
+use crate::liveness::Departure;
 use crate::options::Options;
 use crate::protocol::Membership;
 use crate::ring::geometry::Geometry;
@@ -46,6 +47,11 @@ pub(crate) struct Endpoint {
     give_up_throttle: Throttle,
     /// 0 until a member of the other side was seen.
     peer_seen: AtomicU32,
+    /// How often the senders had been joined when they were last found gone and the stream open;
+    /// see [`Membership::is_end_denied`].
+    open_after: AtomicU64,
+    /// 1 if the sender has finished when it leaves.
+    finishes: AtomicU32,
     pub(crate) attachment: Attachment,
 }
 
@@ -64,6 +70,8 @@ impl Endpoint {
             dead_letters: None,
             give_up_throttle: Throttle::every(RETRY_EVERY),
             peer_seen: AtomicU32::new(u32::from(attachment.peer_not_seen().is_none())),
+            open_after: AtomicU64::new(u64::MAX),
+            finishes: AtomicU32::new(0),
             attachment,
         };
         // What the last holder of our seat had in flight becomes orphaned before we have anything
@@ -143,7 +151,11 @@ impl Endpoint {
     /// that check without a call.
     pub(crate) fn leave(&self) -> Result<(), Error> {
         let side = self.attachment.seat.side;
-        self.attachment.leave()?;
+        let departure = match self.finishes.load(Relaxed) {
+            0 => Departure::Leave,
+            _ => Departure::Finish,
+        };
+        self.attachment.leave(departure)?;
         if self.flavor() == Flavor::Mpmc && self.attachment.members.is_there(side) == Ok(false) {
             self.attachment.parking().set(wait::LEFT);
         }
@@ -157,6 +169,21 @@ impl Endpoint {
         let left = self.leave();
         self.stop(Fault::Closed);
         left
+    }
+
+    /// Makes this sender's departure a finish. A thread that drops the last handle sees it: it drops
+    /// its share after this thread dropped its own.
+    pub(crate) fn set_finishing(&self) -> Result<(), Error> {
+        self.check()?;
+        self.finishes.store(1, Relaxed);
+        Ok(())
+    }
+
+    /// Lets this endpoint know whatever another one of this process knows of the other side.
+    pub(crate) fn inherit(&self, other: &Endpoint) {
+        if !other.is_peer_unseen() {
+            self.mark_peer_seen();
+        }
     }
 
     /// Closes for the other handles of this member too. The seat is kept until the last of them is

@@ -13,15 +13,14 @@ use crate::wait::blocking::Blocking;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Peer {
-    /// No peer has joined since this handle was opened. A receiver that finds messages when it is
-    /// opened reports the state of their sender instead.
+    /// No peer was there when this handle was opened, and none has joined since.
     Absent,
     /// The peer is present and alive.
     Present {
         /// The peer's pid in this process' PID namespace (0: not visible there).
         pid: u32,
     },
-    /// The peer closed or dropped its handle.
+    /// The peer finished, or closed or dropped its handle.
     Left,
     /// The peer's process ended without leaving.
     Died {

@@ -159,9 +159,12 @@ pub enum RecvError {
         /// The pid of that sender; 0 if it is not known.
         pid: u32,
     },
-    /// Every message was received, and the sender left or died.
+    /// Every message was received, and all senders finished, left or died.
     /// [`wait_for_peer`](crate::spsc::Receiver::wait_for_peer) waits for another one, after which
     /// receiving works again.
+    ///
+    /// A receiver that joined after the last sender left or died returns it only if the stream was
+    /// [finished](crate::spsc::Sender::finish): otherwise it waits for the next sender.
     Disconnected,
     /// The bytes of a message are not a valid value of the message type: the sender wrote something
     /// else. The message was discarded (acknowledged); the next call receives the next one.

@@ -15,12 +15,21 @@
 //! adds one when the process ends. Leaving turns it into an ordinary post, in the same `semop` that
 //! gives the seat back.
 //!
+//! What else the death of a sender changes is in `stream.rs`: the end of the stream.
+//!
 //! The tokens of the wake semaphores are hints (`wait/mod.rs`). Deaths during which no waiter is
 //! blocked leave tokens behind, and at 32767 tokens arming would fail. Therefore joining trims
 //! them, but never to zero: one token may be for a waiter that is about to block.
 
+mod membership;
+mod stream;
+mod values;
+
+pub(crate) use self::membership::{Joined, Seated};
+pub(crate) use self::stream::Departure;
+pub(crate) use self::values::SemaphoreValues;
 use crate::error::Fault;
-use crate::flavor::{Flavor, SEATS_MAX, SPSC_SEATS};
+use crate::flavor::{SEATS_MAX, SPSC_SEATS};
 use crate::role::Side;
 use crate::sysv::sem::{Op, Set};
 use crate::sysv::time::Deadline;
@@ -39,8 +48,12 @@ const NONCE: [u16; 2] = [4, 5];
 /// The numbers of senders and of receivers.
 const SENDERS: u16 = 6;
 const RECEIVERS: u16 = 7;
+/// Whether a sender has finished since the stream was opened, and the number of senders that died
+/// unfinished and have no successor: `stream.rs`.
+const FINISHED: u16 = 8;
+const DIED: u16 = 9;
 /// The token of the first seat.
-const FIRST_SEAT: u16 = 8;
+const FIRST_SEAT: u16 = 10;
 
 /// The largest nonce that two semaphores can hold.
 pub(crate) const NONCE_MAX: u32 = (1 << 30) - 1;
@@ -76,68 +89,6 @@ pub(crate) struct ChannelSemaphores {
     pub(crate) set: Set,
 }
 
-/// Number of semaphores of the largest channel.
-const SEMAPHORES_MAX: usize = FIRST_SEAT as usize + SEATS_MAX;
-
-/// The values of all semaphores of a channel at one instant.
-#[derive(Clone, Debug)]
-pub(crate) struct SemaphoreValues([u16; SEMAPHORES_MAX]);
-
-impl SemaphoreValues {
-    /// Returns the values of a channel without members.
-    #[cfg(test)]
-    pub(crate) fn new() -> SemaphoreValues {
-        SemaphoreValues([0; SEMAPHORES_MAX])
-    }
-
-    /// Adds a member.
-    #[cfg(test)]
-    pub(crate) fn seat(&mut self, seat: Seat) {
-        self.0[usize::from(seat_sem(seat.number))] = 1;
-        self.0[usize::from(count_sem(seat.side))] += 1;
-    }
-
-    /// Sets the number of wake tokens of a side.
-    #[cfg(test)]
-    pub(crate) fn set_tokens(&mut self, side: Side, tokens: u16) {
-        self.0[usize::from(wake_sem(side))] = tokens;
-    }
-
-    /// Returns whether a living process has this seat.
-    pub(crate) fn is_taken(&self, seat: u8) -> bool {
-        self.0.get(usize::from(seat_sem(seat))).is_some_and(|&value| value != 0)
-    }
-
-    /// Returns whether this side has a living member.
-    pub(crate) fn is_there(&self, side: Side) -> bool {
-        self.0[usize::from(count_sem(side))] != 0
-    }
-
-    /// Returns the number of wake tokens of this side.
-    pub(crate) fn tokens(&self, side: Side) -> u16 {
-        self.0[usize::from(wake_sem(side))]
-    }
-}
-
-/// The result of an attempt to join.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Joined {
-    Seated(Seat),
-    /// The channel had no members, and the next process that opens it rebuilds it; or the obstacle
-    /// has disappeared. Start again.
-    NotNow,
-    /// A living process has the seat.
-    Taken {
-        pid: u32,
-    },
-    /// A living process has each seat.
-    Full,
-    /// Another process held the lifecycle semaphore until the deadline.
-    Busy {
-        pid: u32,
-    },
-}
-
 /// Returns the number of semaphores in the set of a channel with `seats` seats.
 pub(crate) fn semaphores(seats: usize) -> i32 {
     i32::from(FIRST_SEAT) + seats as i32
@@ -164,28 +115,6 @@ fn count_sem(side: Side) -> u16 {
         Side::Receivers => RECEIVERS,
         Side::Senders => SENDERS,
     }
-}
-
-/// Returns the wake semaphores to post to when a member ends: that of the other side and, in MPMC
-/// channels, that of its own side, because another member has to recover the slots that it owned.
-fn semaphores_to_notify(flavor: Flavor, side: Side) -> impl Iterator<Item = u16> {
-    let own = (flavor == Flavor::Mpmc).then_some(wake_sem(side));
-    [wake_sem(side.other())].into_iter().chain(own)
-}
-
-/// Returns the operations that take a seat and arm the death posts of its holder.
-fn join_ops(flavor: Flavor, seat: Seat) -> Vec<Op> {
-    let token = seat_sem(seat.number);
-    let mut ops = vec![
-        Op::add(USERS, 1).undo(),
-        Op::add(count_sem(seat.side), 1).undo(),
-        Op::zero(token).nowait(),
-        Op::add(token, 1).undo(),
-    ];
-    for post in semaphores_to_notify(flavor, seat.side) {
-        ops.extend([Op::add(post, 1), Op::add(post, -1).undo()]);
-    }
-    ops
 }
 
 impl ChannelSemaphores {
@@ -225,67 +154,10 @@ impl ChannelSemaphores {
         }
     }
 
-    /// Releases the lifecycle semaphore and takes the first seat, in one step.
-    pub(crate) fn unlock_and_join(&self, flavor: Flavor, side: Side) -> sysv::Result<Seat> {
-        let seat = match flavor {
-            Flavor::Spsc => Seat::of(side),
-            Flavor::Mpmc => Seat { number: 0, side },
-        };
-        let mut ops = vec![Op::add(LIFECYCLE, -1).undo().nowait()];
-        ops.extend(join_ops(flavor, seat));
-        self.trimming(|| self.set.op(&ops)).map(|()| seat)
-    }
-
-    /// Joins a channel that has members and `seats` seats.
-    pub(crate) fn join(
-        &self,
-        flavor: Flavor,
-        seats: usize,
-        side: Side,
-        deadline: Option<Deadline>,
-    ) -> sysv::Result<Joined> {
-        let seat = match flavor {
-            Flavor::Spsc => Seat::of(side),
-            Flavor::Mpmc => match self.tokens(seats)?.iter().position(|&token| token == 0) {
-                Some(free) => Seat { number: free as u8, side },
-                None => return Ok(Joined::Full),
-            },
-        };
-        let mut ops =
-            vec![Op::zero(LIFECYCLE), Op::add(USERS, -1).nowait(), Op::add(USERS, 1).nowait()];
-        ops.extend(join_ops(flavor, seat));
-        match self.trimming(|| self.set.op_until(&ops, deadline)) {
-            Ok(()) => return Ok(Joined::Seated(seat)),
-            Err(Errno::EAGAIN) => {}
-            Err(errno) => return Err(errno),
-        }
-        // A condition did not hold at that moment: find out which one does not hold now.
-        if flavor == Flavor::Spsc && self.is_taken(seat.number)? {
-            return Ok(Joined::Taken { pid: self.pid(seat.number).unwrap_or(0) });
-        }
-        // Another process may have taken the lifecycle semaphore only after that.
-        let waited = deadline.is_some_and(|d| d.passed());
-        if waited && self.set.value(LIFECYCLE)? != 0 {
-            return Ok(Joined::Busy { pid: self.builder().unwrap_or(0) });
-        }
-        Ok(Joined::NotNow)
-    }
-
     /// Returns whether the kernel would report our death. The seat is ours, so no other process
     /// changes its token.
     pub(crate) fn is_mortal(&self, seat: Seat) -> bool {
         sem_undo_probe::works(self.set, seat_sem(seat.number))
-    }
-
-    /// Gives the seat back and wakes the affected waiters, in one step.
-    pub(crate) fn leave(&self, flavor: Flavor, seat: Seat) -> sysv::Result<()> {
-        let mut ops = vec![
-            Op::add(seat_sem(seat.number), -1).undo().nowait(),
-            Op::add(count_sem(seat.side), -1).undo().nowait(),
-            Op::add(USERS, -1).undo().nowait(),
-        ];
-        ops.extend(semaphores_to_notify(flavor, seat.side).map(|post| Op::add(post, 1).undo()));
-        self.trimming(|| self.set.op(&ops))
     }
 
     /// Returns whether this side has a living member.
@@ -315,14 +187,6 @@ impl ChannelSemaphores {
         let tokens = values.split_off(usize::from(FIRST_SEAT).min(values.len()));
         // A set with another number of seats is another channel's.
         if tokens.len() == seats { Ok(tokens) } else { Err(Errno::EIDRM) }
-    }
-
-    /// Returns all semaphores of a channel with `seats` seats; `EFAULT` if the set has more.
-    pub(crate) fn semaphore_values(&self, seats: usize) -> sysv::Result<SemaphoreValues> {
-        let mut alive = SemaphoreValues([0; SEMAPHORES_MAX]);
-        let count = (semaphores(seats) as usize).min(SEMAPHORES_MAX);
-        self.set.values_into(&mut alive.0[..count])?;
-        Ok(alive)
     }
 
     /// Blocks until a wake token of this side is available, for at most `at_most`, and consumes it.
@@ -380,9 +244,14 @@ impl ChannelSemaphores {
         Ok(low | high << 15)
     }
 
-    /// Stores the nonce. Must be called only while the lifecycle semaphore is held; these
-    /// semaphores are never undone.
-    pub(crate) fn set_nonce(&self, nonce: u32) -> sysv::Result<()> {
+    /// Binds the set to a segment that it has not served yet: stores the nonce, and opens the
+    /// stream. Must be called only while the lifecycle semaphore is held and there are no users, so
+    /// that no process has an operation on these semaphores to be undone.
+    pub(crate) fn begin(&self, nonce: u32) -> sysv::Result<()> {
+        // First: a set whose nonce is that of a segment is bound to it completely.
+        for sem in [FINISHED, DIED] {
+            self.set.set_value(sem, 0)?;
+        }
         self.set.set_value(NONCE[0], (nonce & 0x7fff) as i32)?;
         self.set.set_value(NONCE[1], (nonce >> 15 & 0x7fff) as i32)
     }

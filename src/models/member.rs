@@ -34,6 +34,8 @@ pub(super) enum Until {
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) until: Until,
+    /// Whether it has not seen a member of the other side, and will not.
+    pub(super) is_late: bool,
     flavor: Flavor,
     holder: Holder,
     policy: WaitPolicy,
@@ -53,6 +55,7 @@ impl Member {
     fn new(fixture: &Arc<Fixture>, flavor: Flavor, holder: Holder, until: Until) -> Member {
         Member {
             until,
+            is_late: false,
             flavor,
             holder,
             policy: WaitPolicy::new(Wait::Park),
@@ -91,7 +94,8 @@ impl Member {
 
     /// Returns a handle for another thread of this MPMC member.
     pub(super) fn thread(&self) -> Member {
-        Member::new(&self.fixture, self.flavor, self.holder, self.until)
+        let is_late = self.is_late;
+        Member { is_late, ..Member::new(&self.fixture, self.flavor, self.holder, self.until) }
     }
 
     /// Leaves the channel, as the endpoint does.
@@ -102,6 +106,18 @@ impl Member {
             return wait::Parker::post(&self.fixture.kernel, side.other()).unwrap();
         }
         self.fixture.kernel.leave(number);
+        self.set_left();
+    }
+
+    /// Leaves an MPMC channel as a sender that has finished.
+    pub(super) fn finish(self) {
+        self.fixture.kernel.finish(self.seat().number);
+        self.set_left();
+    }
+
+    /// Sets LEFT after the last member of a side gave its seat back.
+    fn set_left(&self) {
+        let side = self.seat().side;
         if !self.fixture.kernel.is_there(side) {
             self.parking(side).set(wait::LEFT);
         }
@@ -208,7 +224,7 @@ impl Membership for Member {
     }
 
     fn is_peer_unseen(&self) -> bool {
-        self.until < Until::Left
+        self.is_late || self.until < Until::Left
     }
 
     fn mark_peer_seen(&self) {}
@@ -216,6 +232,12 @@ impl Membership for Member {
     fn peer_joins(&self) -> u32 {
         0
     }
+
+    fn is_end_denied(&self, _: u32) -> bool {
+        false
+    }
+
+    fn deny_end(&self, _: u32) {}
 
     fn is_check_due(&self) -> bool {
         true

@@ -41,6 +41,14 @@ enum SeatState {
     Dead(u64),
 }
 
+/// How a member gives its seat back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Death,
+    Departure,
+    Finish,
+}
+
 /// The wake semaphores' tokens and the seats.
 #[derive(Debug, Default)]
 struct State {
@@ -49,6 +57,15 @@ struct State {
     disturbed: [u32; 2],
     seats: [SeatState; SEATS],
     deaths: u64,
+    /// The semaphores of the same names: see `liveness/stream.rs`.
+    finished: bool,
+    died: u16,
+}
+
+impl State {
+    fn is_there(&self, side: Side) -> bool {
+        self.seats.contains(&SeatState::Taken(side))
+    }
 }
 
 /// The model's set.
@@ -91,21 +108,33 @@ impl SimKernel {
     /// Does what the kernel does when the process of this side of an SPSC channel ends: it empties
     /// the seat and wakes the other side, in one step.
     pub(super) fn side_died(&self, side: Side) {
-        self.end(Seat::of(side).number, true, &[side.other()]);
+        self.end(Seat::of(side).number, Ending::Death, &[side.other()]);
     }
 
     /// The same for an MPMC member: it wakes both sides; it does nothing if the member had no seat
     /// yet.
     pub(super) fn member_died(&self, seat: u8) {
         if self.is_taken(seat) {
-            self.end(seat, true, &[Side::Senders, Side::Receivers]);
+            self.end(seat, Ending::Death, &[Side::Senders, Side::Receivers]);
         }
     }
 
     /// Gives back the seat of an MPMC member.
     pub(super) fn leave(&self, seat: u8) {
         crash_point::step();
-        self.end(seat, false, &[Side::Senders, Side::Receivers]);
+        self.end(seat, Ending::Departure, &[Side::Senders, Side::Receivers]);
+    }
+
+    /// Gives back the seat of an MPMC sender that has finished.
+    pub(super) fn finish(&self, seat: u8) {
+        crash_point::step();
+        self.end(seat, Ending::Finish, &[Side::Senders, Side::Receivers]);
+    }
+
+    /// Returns whether the stream has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        let state = self.state.lock().unwrap();
+        state.finished && state.died == 0 && !state.is_there(Side::Senders)
     }
 
     /// Makes the next blocking wait of this side end at once, whatever was posted.
@@ -118,11 +147,14 @@ impl SimKernel {
         self.state.lock().unwrap().tokens = [0; 2];
     }
 
-    fn end(&self, seat: u8, dies: bool, semaphores_to_notify: &[Side]) {
+    fn end(&self, seat: u8, how: Ending, semaphores_to_notify: &[Side]) {
         let mut state = self.state.lock().unwrap();
+        let dies = how == Ending::Death;
         state.deaths += u64::from(dies);
         let seat_state = if dies { SeatState::Dead(state.deaths) } else { SeatState::Empty };
-        state.seats[usize::from(seat)] = seat_state;
+        let last = std::mem::replace(&mut state.seats[usize::from(seat)], seat_state);
+        state.died += u16::from(dies && last == SeatState::Taken(Side::Senders));
+        state.finished |= how == Ending::Finish;
         for &side in semaphores_to_notify {
             state.tokens[side as usize] += 1;
             self.changed[side as usize].notify_one();
@@ -133,6 +165,11 @@ impl SimKernel {
     pub(super) fn take_seat(&self, seat: Seat) -> bool {
         crash_point::step();
         let mut state = self.state.lock().unwrap();
+        if seat.side == Side::Senders {
+            let opens_next = state.died == 0 && !state.is_there(Side::Senders);
+            state.finished &= !opens_next;
+            state.died = state.died.saturating_sub(1);
+        }
         let seat_state = &mut state.seats[usize::from(seat.number)];
         assert!(!matches!(seat_state, SeatState::Taken(_)), "somebody sits there");
         let last = std::mem::replace(seat_state, SeatState::Taken(seat.side));
@@ -155,7 +192,7 @@ impl SimKernel {
     /// Returns whether this side has a living member.
     pub(super) fn is_there(&self, side: Side) -> bool {
         crash_point::step();
-        self.state.lock().unwrap().seats.contains(&SeatState::Taken(side))
+        self.state.lock().unwrap().is_there(side)
     }
 
     /// Returns, for each seat whose holder died and that no member took since, the number of the
@@ -221,6 +258,7 @@ impl wait::Parker for SimKernel {
         for side in [Side::Senders, Side::Receivers] {
             alive.set_tokens(side, state.tokens[side as usize] as u16);
         }
+        alive.set_stream(state.finished, state.died);
         Ok(alive)
     }
 

@@ -53,9 +53,7 @@ impl Inner {
     /// Takes a message.
     #[inline(always)]
     fn next(&self, blocking: Blocking) -> Result<Held, RecvError> {
-        let held = self.port().next(blocking)?;
-        self.endpoint.mark_peer_seen();
-        Ok(held)
+        self.port().next(blocking)
     }
 
     #[inline(always)]
@@ -141,7 +139,9 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// # Errors
     /// As for [`Options::attach`](crate::Options::attach), above all [`Error::NoSeat`].
     pub fn try_clone(&self) -> Result<Receiver<T>, Error> {
-        self.inner.endpoint.like_this().attach()
+        let other: Receiver<T> = self.inner.endpoint.like_this().attach()?;
+        other.inner.endpoint.inherit(&self.inner.endpoint);
+        Ok(other)
     }
 
     /// Blocks until a sender has joined, for at most `timeout`.

@@ -116,7 +116,9 @@ impl<T: Message + ?Sized> Sender<T> {
     /// # Errors
     /// As for [`Options::attach`](crate::Options::attach), above all [`Error::NoSeat`].
     pub fn try_clone(&self) -> Result<Sender<T>, Error> {
-        self.inner.endpoint.like_this().attach()
+        let other: Sender<T> = self.inner.endpoint.like_this().attach()?;
+        other.inner.endpoint.inherit(&self.inner.endpoint);
+        Ok(other)
     }
 
     /// Blocks until every message that any member sent is acknowledged, for at most `timeout`.
@@ -226,6 +228,46 @@ impl<T: Message + ?Sized> Sender<T> {
     /// [`Fault::LivenessLost`], [`Fault::Forked`] in a forked child, which leaves nothing, or the
     /// fault that stopped this handle before, such as [`Fault::Closed`].
     pub fn close(self) -> Result<(), Error> {
+        self.leave()
+    }
+
+    /// Leaves the channel like [`close`](Sender::close): this sender is finished.
+    ///
+    /// The stream ends when all senders are gone, at least one of them finished, and none of them
+    /// died without a successor; see [`Stat::stream`]. Once every message is acknowledged, receivers
+    /// then get [`RecvError::Disconnected`](crate::RecvError::Disconnected), also those that join
+    /// only now, until another sender joins, which opens the next stream.
+    ///
+    /// Calls on other clones return [`Fault::Closed`] from now on, as after `close`. While such
+    /// clones exist, the sender is still there: it has finished when the last of them is gone, and
+    /// if its process dies before, the sender has died.
+    ///
+    /// `drop` and `close` do not end the stream: receivers that saw a sender get `Disconnected` when
+    /// all are gone, and those that join later wait for the next sender.
+    ///
+    /// ```
+    /// # use sysvring::{Options, RecvError, mpmc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let name = format!("doc-mpmc-finish-{}", std::process::id());
+    /// # let name = name.as_str();
+    /// let jobs: mpmc::Sender<u64> = Options::named(name).create()?;
+    /// jobs.send(&7)?;
+    /// jobs.finish()?;
+    /// let late: mpmc::Receiver<u64> = Options::named(name).attach()?;
+    /// assert_eq!((late.recv(), late.recv()), (Ok(7), Err(RecvError::Disconnected)));
+    /// # drop(late);
+    /// # sysvring::remove(name)
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`close`](Sender::close); this sender is not finished then.
+    pub fn finish(self) -> Result<(), Error> {
+        self.inner.endpoint.set_finishing()?;
+        self.leave()
+    }
+
+    fn leave(self) -> Result<(), Error> {
         self.inner.endpoint.update_stats_final(self.inner.sending.producer.position());
         match Arc::try_unwrap(self.inner) {
             Ok(inner) => inner.endpoint.close(),

@@ -138,7 +138,7 @@ impl Opening<'_> {
                 segment::mark_removed(&mapping);
                 return Err(Stop::Again);
             }
-            let bound = alone.members.set_nonce(facts.nonce);
+            let bound = alone.members.begin(facts.nonce);
             bound.map_err(|errno| self.stop("semctl(SETVAL)", errno))?;
             segment::bind(&mapping, set.id, facts.nonce);
             facts.set = set.id;
@@ -247,7 +247,7 @@ impl Opening<'_> {
             shm::lock(id).map_err(|errno| self.call("shmctl(SHM_LOCK)").lock(errno, total))?;
         }
         let nonce = liveness::fresh_nonce();
-        kernel("semctl(SETVAL)", alone.members.set_nonce(nonce))?;
+        kernel("semctl(SETVAL)", alone.members.begin(nonce))?;
         let set = alone.members.set.id();
         let facts = segment::initialise(&mapping, &self.plan, set, nonce);
         std::mem::forget(unfinished);
@@ -262,13 +262,13 @@ impl Opening<'_> {
         let members = alone.members;
         let before = self.before(&members, &found)?;
         let joined = members.unlock_and_join(found.facts.flavor, self.side);
-        let seat = joined.map_err(|errno| match errno {
+        let seated = joined.map_err(|errno| match errno {
             // This process is alone, so only a program that is not a member can have set one of
             // these semaphores: start again.
             Errno::EAGAIN => Stop::Again,
             errno => self.stop("semop", errno),
         })?;
         std::mem::forget(alone);
-        self.seated(members, seat, found, before)
+        self.seated(members, seated, found, before)
     }
 }

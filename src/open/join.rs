@@ -88,8 +88,8 @@ impl Opening<'_> {
         let channel = || self.channel.clone();
         let before = self.before(&members, &found)?;
         let ChannelInfo { flavor, geometry, .. } = found.facts;
-        let seat = match members.join(flavor, geometry.seats, self.side, self.deadline) {
-            Ok(Joined::Seated(seat)) => seat,
+        let seated = match members.join(flavor, geometry.seats, self.side, self.deadline) {
+            Ok(Joined::Seated(seated)) => seated,
             Ok(Joined::NotNow) => return Err(Stop::Again),
             Ok(Joined::Taken { pid }) => {
                 let role = self.side.role();
@@ -107,10 +107,10 @@ impl Opening<'_> {
             key => shm::get(key, 0, SegmentLookup::Existing) == Ok(found.stat.id),
         };
         if !same || members.nonce() != Ok(found.facts.nonce) {
-            let _ = members.leave(flavor, seat);
+            let _ = members.withdraw(flavor, seated);
             return Err(Stop::Again);
         }
-        self.seated(members, seat, found, before)
+        self.seated(members, seated, found, before)
     }
 
     fn wait_settled(&self, members: &ChannelSemaphores) -> Try<()> {

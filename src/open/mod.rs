@@ -41,7 +41,7 @@ use crate::admin::locate;
 use crate::endpoint::attachment::Attachment;
 use crate::error::{Error, Fault};
 use crate::flavor::Flavor;
-use crate::liveness::{self, ChannelSemaphores, Seat};
+use crate::liveness::{self, ChannelSemaphores, Seated};
 use crate::message::MessageLayout;
 use crate::options::validate;
 use crate::options::{Options, PREFAULT_UP_TO};
@@ -394,13 +394,13 @@ impl Opening<'_> {
     fn seated(
         &self,
         members: ChannelSemaphores,
-        seat: Seat,
+        seated: Seated,
         found: Finished,
         before: Before,
     ) -> Try<Attachment> {
         let Finished { stat, mapping, facts } = found;
-        if !members.is_mortal(seat) {
-            let _ = members.leave(facts.flavor, seat);
+        if !members.is_mortal(seated.seat) {
+            let _ = members.withdraw(facts.flavor, seated);
             return Err(Error::SemUndoUnsupported { channel: self.channel.clone() }.into());
         }
         let total = facts.geometry.total;
@@ -409,7 +409,7 @@ impl Opening<'_> {
             let done = unsafe { memory::prefault(mapping.base(), total) };
             if let Err(errno) = done {
                 // The seat is given back; the error reports the failed call.
-                let _ = members.leave(facts.flavor, seat);
+                let _ = members.withdraw(facts.flavor, seated);
                 return Err(self.call("madvise").segment(errno, total, false).into());
             }
         }
@@ -418,8 +418,8 @@ impl Opening<'_> {
         // may already belong to another process, by another set (`create.rs`).
         // SAFETY: the segment is as large as its facts state.
         let table = unsafe { segment::waiting(&mapping, facts.geometry.seats) };
-        let Some(holder) = table.sign(seat, &before.incarnations) else {
-            let _ = members.leave(flavor, seat);
+        let Some(holder) = table.sign(seated.seat, &before.incarnations) else {
+            let _ = members.withdraw(flavor, seated);
             return Err(Stop::Again);
         };
         let unmet = before.unmet;
@@ -431,7 +431,7 @@ impl Opening<'_> {
             // The slots that the last holder of the seat owned are still to be recovered: the seat
             // is given back, and its entry keeps stating that its member died.
             if attachment.took_over_from_dead() {
-                let _ = members.leave(flavor, seat);
+                let _ = members.withdraw(flavor, seated);
                 attachment.mark_seat_lost();
             }
             match fault {

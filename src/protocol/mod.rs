@@ -18,10 +18,11 @@
 //! # Why the end of the stream loses nothing
 //!
 //! A call ends with `Disconnected` only if the ring was polled once more after the kernel said that
-//! the other side is gone. A member that is found dead, or that left, has done everything that it
-//! ever did before that question; the answer acquires it. So a receiver that finds no message then
-//! has received all of them, and a sender that finds no free slot then will not find one. A poll
-//! before the question, as SPSC ends make it, only saves the question.
+//! the other side is gone: for a receiver, that no sender is there, and either it saw one before or
+//! the stream has ended (`liveness/stream.rs`). A member that is found dead, or that left, has done
+//! everything that it ever did before that question; the answer acquires it. So a receiver that
+//! finds no message then has received all of them, and a sender that finds no free slot then will
+//! not find one. A poll before the question, as SPSC ends make it, only saves the question.
 
 mod flush;
 pub(crate) mod mpmc;
@@ -116,6 +117,13 @@ pub(crate) trait Membership {
     /// Returns how often the other side was joined.
     fn peer_joins(&self) -> u32;
 
+    /// Returns whether the kernel said that no sender is there and that the stream has not ended,
+    /// when the senders had been joined this often: then LEFT is no reason to ask it again.
+    fn is_end_denied(&self, joins: u32) -> bool;
+
+    /// Records that the kernel said so.
+    fn deny_end(&self, joins: u32);
+
     /// Returns whether a non-blocking call is to check liveness now.
     fn is_check_due(&self) -> bool;
 
@@ -187,8 +195,9 @@ pub(crate) trait Membership {
         Watching { member: self, asks }
     }
 
-    /// Returns whether the other side was present and is entirely gone, according to a snapshot of
-    /// the semaphores.
+    /// Returns whether the other side is entirely gone for this member, according to a snapshot of
+    /// the semaphores: it was present and no member of it is left or, for a receiver, the stream has
+    /// ended.
     ///
     /// No waiter of an MPMC channel knows which member will cause the end of the stream: it comes
     /// with the last acknowledgement. So a member that learns that the other side is gone sets the
@@ -196,7 +205,8 @@ pub(crate) trait Membership {
     fn is_abandoned(&self, alive: &SemaphoreValues) -> bool {
         let side = self.seat().side.other();
         let mut there = alive.is_there(side);
-        if self.is_peer_unseen() {
+        let is_unseen = self.is_peer_unseen();
+        if is_unseen && !(side == Side::Senders && alive.is_ended()) {
             // A member that has its seat but did not count its joining yet is there.
             if there {
                 self.mark_peer_seen();
@@ -219,7 +229,11 @@ pub(crate) trait Membership {
                 }
             }
         }
-        self.mark_peer_seen();
+        // A receiver of a stream that ended before it joined has not seen a sender yet: if the next
+        // stream is not finished, it waits for its end.
+        if !is_unseen {
+            self.mark_peer_seen();
+        }
         !there
     }
 

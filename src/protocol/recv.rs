@@ -197,16 +197,23 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     /// The rest of a call that does not block.
     fn try_once(&mut self) -> Result<R::Held, RecvError> {
         self.member.check_removed()?;
-        let seen = match self.member.has_peer_left() || self.member.is_check_due() {
-            true => Some(R::see(self.member)?),
-            false => None,
-        };
+        // The flag is loaded first: the joins of the members that left precede it.
+        let is_told = self.member.has_peer_left();
+        let joins = self.member.peer_joins();
+        let asks = is_told && !self.member.is_end_denied(joins) || self.member.is_check_due();
+        let seen = if asks { Some(R::see(self.member)?) } else { None };
         let gone = seen.as_ref().is_some_and(|seen| self.member.is_abandoned(R::alive(seen)));
         // Everything sent before the senders left is visible by now.
         match self.poll(seen.as_ref())? {
             Polled::Found(held) => Ok(held),
             _ if gone && self.ring.is_drained() => Err(RecvError::Disconnected),
-            _ => Err(RecvError::Empty),
+            _ => {
+                let waits = |seen| !gone && !R::alive(seen).is_there(Side::Senders);
+                if seen.as_ref().is_some_and(waits) {
+                    self.member.deny_end(joins);
+                }
+                Err(RecvError::Empty)
+            }
         }
     }
 

@@ -130,6 +130,39 @@ impl<T: Message + ?Sized> Sender<T> {
         self.endpoint.stat()
     }
 
+    /// Leaves the channel and ends its stream: this sender is finished.
+    ///
+    /// Once every message is received, the receiver gets
+    /// [`RecvError::Disconnected`](crate::RecvError::Disconnected), also one that joins only now,
+    /// until another sender joins, which opens the next stream. The stream does not end if a sender
+    /// died before and has no successor; see [`Stat::stream`].
+    ///
+    /// `drop` and [`close`](Sender::close) leave the stream open: the receiver that saw this sender
+    /// gets `Disconnected`, and one that joins later waits for the next sender.
+    ///
+    /// ```
+    /// # use sysvring::{Options, RecvError, spsc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let name = format!("doc-finish-{}", std::process::id());
+    /// # let name = name.as_str();
+    /// let mut tx: spsc::Sender<u64> = Options::named(name).create()?;
+    /// tx.send(&7)?;
+    /// tx.finish()?;
+    /// let mut late: spsc::Receiver<u64> = Options::named(name).attach()?;
+    /// assert_eq!((late.recv(), late.recv()), (Ok(7), Err(RecvError::Disconnected)));
+    /// # drop(late);
+    /// # sysvring::remove(name)
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`close`](Sender::close); the stream is not finished then.
+    pub fn finish(mut self) -> Result<(), Error> {
+        self.publish_final();
+        self.endpoint.set_finishing()?;
+        self.endpoint.leave()
+    }
+
     /// Leaves the channel like `drop`, but reports errors. Messages stay in the channel.
     ///
     /// # Errors

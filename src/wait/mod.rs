@@ -55,7 +55,7 @@
 //! publication and its load of the parking word and will find PARKED set.
 //!
 //! The end of the stream is not the same for all waiters: a receiver that joined after all senders
-//! had left waits for the next sender, and the messages that its own member has in flight are no
+//! had left, and none had finished, waits for the next sender, and the messages that its own member has in flight are no
 //! reason for a thread to wait. So the thread that is woken for the end of the stream is not always
 //! the thread for which the stream has ended; H1 passes the wake-up on. The thread that passes it
 //! on must not consume that token itself before the other thread gets from S4 to S5; B1 prevents

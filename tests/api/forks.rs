@@ -320,7 +320,7 @@ fn attach_by_generations(args: &mut Args) {
         let id = tx.id();
         inherited.push(tx);
         Fork::start(|| live(&name, inherited, left - 1)).finish();
-        drop(inherited.pop());
+        inherited.pop().expect("ours").finish().expect("finish");
         let mut rx: Receiver<u64> = Options::id(id).attach().expect("attach");
         assert_eq!((rx.recv(), rx.try_recv()), (Ok(left), Err(RecvError::Disconnected)));
         sysvring::remove(&*name).expect("removed");

@@ -2,6 +2,7 @@
 
 mod acknowledgement;
 mod dead_letters;
+mod end_of_stream;
 mod forks;
 mod full_empty_disconnected;
 mod interrupted_batches;

@@ -261,8 +261,7 @@ fn an_abandoned_slot_is_not_a_message() {
         drop(rx);
         let tx: mpmc::Sender<u64> = name.options().attach().expect("attach");
         tx.send(&7).expect("send");
-        drop(tx);
-        // If it holds a message, the stream ends for another receiver first.
+        tx.finish().expect("finish");
         let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
         let other: mpmc::Receiver<u64> = name.options().attach().expect("attach");
         assert_eq!(rx.recv(), Ok(7), "after {sent}");

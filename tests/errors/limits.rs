@@ -152,12 +152,12 @@ fn semaphores_at_their_limits() {
     limit(error, ("semop", libc::ERANGE), "remove the channel");
     // A seat that no member took.
     raw_ipc::set_value(set, raw_ipc::USERS, 1).expect("SETVAL");
-    raw_ipc::set_value(set, 9, MOST).expect("SETVAL");
+    raw_ipc::set_value(set, raw_ipc::FIRST_SEAT + 1, MOST).expect("SETVAL");
     match refusal(attach()) {
         Error::SeatTaken { role: "receiver", pid, .. } => assert_eq!(pid, std::process::id()),
         other => panic!("not SeatTaken but {other:?}"),
     }
-    raw_ipc::set_value(set, 9, 0).expect("SETVAL");
+    raw_ipc::set_value(set, raw_ipc::FIRST_SEAT + 1, 0).expect("SETVAL");
     // A creator that does not exist.
     raw_ipc::set_value(set, raw_ipc::LIFECYCLE, 1).expect("SETVAL");
     match refusal(attach()) {
@@ -167,6 +167,15 @@ fn semaphores_at_their_limits() {
     raw_ipc::set_value(set, raw_ipc::LIFECYCLE, 0).expect("SETVAL");
     assert!(watch.took() < 5 * MOMENT, "{:?}", watch.took());
     drop(attach().expect("attach"));
+    // More deaths than there are seats: a sender can leave, and the next one succeeds one of them.
+    raw_ipc::set_value(set, raw_ipc::DIED, MOST).expect("SETVAL");
+    let rx = attach().expect("attach");
+    tx.finish().expect("finish");
+    let state = || [raw_ipc::SENDERS, raw_ipc::DIED].map(|n| raw_ipc::values(set)[n]);
+    assert_eq!(state(), [0, MOST as u16]);
+    let tx: Sender<u64> = key.options().attach().expect("attach");
+    assert_eq!(state(), [1, MOST as u16 - 1]);
+    drop(rx);
     // The advice helps.
     sysvring::remove(key.address()).expect("remove");
     key.assert_free();
@@ -256,13 +265,13 @@ fn many_sets(_: &mut Args) {
     sysctl("sem", "250 32000 500 3");
     let _three = leave_three();
     is_full_until_reaped(("semget", libc::ENOSPC), "SEMMNI");
-    sysctl("sem", "250 9 500 100");
+    sysctl("sem", "250 11 500 100");
     let key = Key::new();
     limit(refusal(key.options().create::<Sender<u64>>()), ("semget", libc::ENOSPC), "SEMMNS");
-    sysctl("sem", "9 32000 500 100");
+    sysctl("sem", "11 32000 500 100");
     limit(refusal(key.options().create::<Sender<u64>>()), ("semget", libc::EINVAL), "SEMMSL");
     key.assert_free();
-    sysctl("sem", "10 32000 500 100");
+    sysctl("sem", "12 32000 500 100");
     drop(key.options().create::<Sender<u64>>().expect("create"));
 }
 

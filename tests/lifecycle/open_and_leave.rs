@@ -12,7 +12,7 @@ use sysvring_support::shared_counters::until;
 use sysvring_support::worker::{Args, Worker, print_line};
 use sysvring_support::{raw_ipc, test, work};
 
-/// Sends 0 to `count` to an address and ends.
+/// Sends 0 to `count` to an address and finishes.
 #[work]
 fn send_some(args: &mut Args) {
     let (address, count): (Address, u64) = (args.next(), args.next());
@@ -20,6 +20,7 @@ fn send_some(args: &mut Args) {
     for n in 0..count {
         tx.send(&n).expect("send");
     }
+    tx.finish().expect("finish");
 }
 
 /// Receives everything from an address, and reports how many messages.
@@ -80,7 +81,7 @@ fn a_writer_ends_before_its_reader_starts() {
     wait_until_attached(name.as_str(), 1);
     let mut reader = Worker::start(&[&"open_and_leave::receive_some", &name]).expect("start");
     reader.expect("here");
-    // It does not wait for more, because the sender has left.
+    // It does not wait for more, because the sender has finished.
     reader.expect("500");
     reader.finish();
     assert_eq!(sysvring::stat(name.as_str()).expect("stat").depth, 0);
@@ -245,7 +246,7 @@ fn joins_are_counted() {
     assert_eq!(rx.peer(), Ok(Peer::Absent));
     assert_eq!(rx.recv_timeout(Duration::from_millis(5)), Err(RecvError::Timeout));
     // It joined and left between two calls.
-    Worker::run(&[&"open_and_leave::send_some", &name, &0]);
+    drop(name.options().attach::<Sender<u64>>().expect("attach"));
     assert_eq!(rx.recv(), Err(RecvError::Disconnected));
     assert_eq!(rx.peer(), Ok(Peer::Left));
     // A member that joins now has not seen a peer.
@@ -253,12 +254,16 @@ fn joins_are_counted() {
     let mut rx: Receiver<u64> = name.options().open().expect("open");
     assert_eq!(rx.peer(), Ok(Peer::Absent));
     assert_eq!(rx.recv_timeout(Duration::from_millis(5)), Err(RecvError::Timeout));
-    // Unless there are messages: these show that there was a sender.
+    // Nor if there are messages: it has seen these, but not their sender.
     drop(rx);
-    Worker::run(&[&"open_and_leave::send_some", &name, &2]);
+    let mut tx: Sender<u64> = name.options().attach().expect("attach");
+    tx.send(&1).expect("send");
+    drop(tx);
     let mut rx: Receiver<u64> = name.options().open().expect("open");
-    assert_eq!(rx.peer(), Ok(Peer::Left));
-    assert!(rx.iter().map(|n| n.expect("a message")).eq(0..2));
+    assert_eq!(rx.peer(), Ok(Peer::Absent));
+    assert_eq!(rx.recv(), Ok(1));
+    assert_eq!(rx.recv_timeout(Duration::from_millis(5)), Err(RecvError::Timeout));
+    assert_eq!(rx.peer(), Ok(Peer::Absent));
 }
 
 #[test]

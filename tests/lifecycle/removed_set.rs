@@ -108,8 +108,7 @@ fn joins_while_the_set_goes(_: &mut Args) {
         mark();
     })
     .expect("traced");
-    const SENDERS_SEAT: usize = 8;
-    while raw_ipc::values(set)[SENDERS_SEAT] == 0 {
+    while raw_ipc::values(set)[raw_ipc::FIRST_SEAT] == 0 {
         assert_eq!(child.run_to_call(&mut || false), Stop::Call);
     }
     take_set(&key);

@@ -273,7 +273,7 @@ fn a_lost_seat_is_reported_by_every_call_and_stays_lost() {
     let rx: mpmc::Receiver<u64> = key.options().attach().expect("attach");
     let set = key.set().expect("a set");
     tx.send(&1).expect("send");
-    for seat in [8, 9] {
+    for seat in [0, 1].map(|seat| raw_ipc::FIRST_SEAT + seat) {
         raw_ipc::set_value(set, seat, 0).expect("SETVAL");
     }
     assert_eq!(tx.flush(SOON), Err(SendError::Fault(Fault::LivenessLost)));

@@ -180,7 +180,7 @@ impl Wish {
         assert_eq!(stat.segment.mode, self.mode);
         assert!(stat.segment.size >= (slots * stat.stride) as u64);
         let members = self.members.unwrap_or(if self.mpmc { 64 } else { 2 });
-        assert_eq!(stat.set.as_ref().expect("a set").semaphores as usize, 8 + members);
+        assert_eq!(stat.set.as_ref().expect("a set").semaphores as usize, 10 + members);
         assert_eq!(stat.name, if self.private { "" } else { name.as_str() });
         assert_eq!(stat.key == 0, self.private);
         assert_eq!((stat.depth, stat.head, stat.tail), (0, 0, 0));

@@ -21,7 +21,7 @@ const LONG: Duration = Duration::from_secs(20);
 /// The number of waiting threads.
 const WAITING: usize = 6;
 /// The semaphores of a set before those of its seats; a thread may be parked on any of them.
-const SEMAPHORES: usize = 8;
+const SEMAPHORES: usize = raw_ipc::FIRST_SEAT;
 
 #[test(quiet)]
 fn the_last_sender_leaves() {

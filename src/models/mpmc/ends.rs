@@ -85,6 +85,10 @@ impl Sender {
         self.member.leave();
     }
 
+    pub(super) fn finish(self) {
+        self.member.finish();
+    }
+
     fn port(&self) -> SendPort<'_, &Sending, Member> {
         SendPort { ring: &self.sending, member: &self.member }
     }
@@ -102,6 +106,13 @@ impl Receiver {
     pub(super) fn join(fixture: &Arc<Fixture>, seat: u8, until: Until) -> Receiver {
         let member = Member::join(fixture, Seat { number: seat, side: Side::Receivers }, until);
         Receiver::new(Consumer::new(fixture.ring(), seat), member)
+    }
+
+    /// Joins after the senders were gone, or does not know of them.
+    pub(super) fn join_late(fixture: &Arc<Fixture>, seat: u8, until: Until) -> Receiver {
+        let mut late = Receiver::join(fixture, seat, until);
+        late.member.is_late = true;
+        late
     }
 
     /// Where no member dies, there is nothing to search for: every search has been made.
@@ -191,7 +202,7 @@ impl Receiver {
         self.member.leave();
     }
 
-    fn acknowledge(&self, held: &Held) {
+    pub(super) fn acknowledge(&self, held: &Held) {
         self.port().acknowledge(held).expect("evicted");
     }
 

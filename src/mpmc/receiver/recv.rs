@@ -19,8 +19,9 @@ const TOGETHER: usize = 32;
 impl<T: Message> Receiver<T> {
     /// Receives the next message, blocking until one arrives.
     ///
-    /// If there was neither a message nor a sender when this receiver joined, it also waits for the
-    /// next sender, instead of returning [`RecvError::Disconnected`].
+    /// A receiver that has not seen a sender since it joined receives the messages in the ring, and
+    /// then waits for the next sender instead of returning [`RecvError::Disconnected`], unless the
+    /// stream was [finished](crate::mpmc::Sender::finish).
     ///
     /// ```
     /// # use sysvring::{Options, RecvError, mpmc};
@@ -35,8 +36,8 @@ impl<T: Message> Receiver<T> {
     /// ```
     ///
     /// # Errors
-    /// - [`RecvError::Disconnected`] if the channel is drained and all senders are gone: every
-    ///   message was acknowledged, by this or another receiver.
+    /// - [`RecvError::Disconnected`] if the channel is drained and all senders finished or are gone:
+    ///   every message was acknowledged, by this or another receiver.
     ///   [`wait_for_peer`](Receiver::wait_for_peer) waits for another sender;
     /// - [`RecvError::Invalid`] if the bytes are not a valid message: that message is discarded,
     ///   and the next call receives the next one;

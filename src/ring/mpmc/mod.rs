@@ -64,7 +64,7 @@ pub(crate) use self::producer::{Claim, Producer, Room};
 pub(crate) use self::recovery::ReleasedSlots;
 pub(crate) use self::search::{Snapshot, Stamps};
 use super::{Corrupt, Cursor, Ring, Slot};
-use crate::ring::slot_state::{LapOrder, NO_OWNER, Phase, SlotState};
+use crate::ring::slot_state::{NO_OWNER, SlotState};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
@@ -161,22 +161,6 @@ impl Ring {
             self.header().head.0.store(head, Release);
         }
         turn
-    }
-
-    /// Returns whether the ring holds an unacknowledged message, by a walk from the hint to the
-    /// first slot that is not claimed. A message in flight before the hint is not seen.
-    pub(crate) fn holds_messages(&self) -> bool {
-        let mut at = self.cursor(self.header().head.0.load(Acquire));
-        for _ in 0..self.walk_limit() {
-            let word = load_state(&self.slot_at(&at));
-            match (word.age(self.lap(at.position)), word.phase()) {
-                (LapOrder::Older, _) | (LapOrder::Same, Some(Phase::Free) | None) => return false,
-                (LapOrder::Same, Some(Phase::Full | Phase::Reading)) => return true,
-                (LapOrder::Newer, _) => self.jump(&mut at, word, &self.header().head.0),
-                _ => self.advance(&mut at),
-            }
-        }
-        false
     }
 
     /// A bound on the slots of a walk that is not overtaken: after one step it is within a lap of

@@ -15,8 +15,9 @@ use crate::wait::blocking::Blocking;
 impl<T: Message> Receiver<T> {
     /// Receives the next message, blocking until one arrives.
     ///
-    /// If there was neither a message nor a sender when this receiver joined, it also waits for the
-    /// next sender, instead of returning [`RecvError::Disconnected`].
+    /// A receiver that has not seen a sender since it joined receives the messages in the ring, and
+    /// then waits for the next sender instead of returning [`RecvError::Disconnected`], unless the
+    /// stream was [finished](crate::spsc::Sender::finish).
     ///
     /// ```
     /// # use sysvring::{Options, RecvError, spsc};
@@ -31,7 +32,7 @@ impl<T: Message> Receiver<T> {
     /// ```
     ///
     /// # Errors
-    /// - [`RecvError::Disconnected`] if the channel is drained and its sender is gone:
+    /// - [`RecvError::Disconnected`] if the channel is drained and its sender finished or is gone:
     ///   [`wait_for_peer`](Receiver::wait_for_peer) waits for another sender;
     /// - [`RecvError::Invalid`] if the bytes are not a valid message: that message is discarded,
     ///   and the next call receives the next one;

@@ -72,6 +72,8 @@ pub trait AnySender<T: Message + ?Sized>: AnyHandle {
     fn try_send_batch(&mut self, messages: &[&T]) -> Result<(), BatchError>;
     fn flush(&mut self, timeout: Duration) -> Result<(), SendError>;
     fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), SendError>;
+    /// Finishes. The handle must not be shared.
+    fn finish(self) -> Result<(), Error>;
     fn try_loan(&mut self) -> Result<Self::Loan<'_>, SendError>
     where
         T: FromBytes + Sized;
@@ -175,7 +177,7 @@ macro_rules! of_flavor {
 
 /// Implements the traits for the handles of a flavor, or for shared ones.
 macro_rules! implement {
-    ($module:ident, $sender:ty, $receiver:ty) => {
+    ($module:ident, $sender:ty, $receiver:ty, $finish:expr) => {
         implement!(@handle $module, $module::Sender<T>, $sender);
         implement!(@handle $module, $module::Receiver<T>, $receiver);
 
@@ -202,6 +204,11 @@ macro_rules! implement {
 
             fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), SendError> {
                 $module::Sender::<T>::wait_for_peer(self, timeout).map(drop)
+            }
+
+            fn finish(self) -> Result<(), Error> {
+                let finish: fn(Self) -> Result<(), Error> = $finish;
+                finish(self)
             }
         }
 
@@ -250,9 +257,11 @@ macro_rules! implement {
     };
 }
 
-implement!(spsc, spsc::Sender<T>, spsc::Receiver<T>);
-implement!(mpmc, mpmc::Sender<T>, mpmc::Receiver<T>);
-implement!(mpmc, Arc<mpmc::Sender<T>>, Arc<mpmc::Receiver<T>>);
+implement!(spsc, spsc::Sender<T>, spsc::Receiver<T>, spsc::Sender::finish);
+implement!(mpmc, mpmc::Sender<T>, mpmc::Receiver<T>, mpmc::Sender::finish);
+implement!(mpmc, Arc<mpmc::Sender<T>>, Arc<mpmc::Receiver<T>>, |tx| {
+    Arc::into_inner(tx).expect("a handle that is not shared").finish()
+});
 
 impl<T: Message + ?Sized> AnyLoan<T> for spsc::Loan<'_, T> {
     fn position(&self) -> Option<u64> {

@@ -60,7 +60,9 @@ pub const NONCE_LOW: usize = 4;
 pub const NONCE_HIGH: usize = 5;
 pub const SENDERS: usize = 6;
 pub const RECEIVERS: usize = 7;
-pub const FIRST_SEAT: usize = 8;
+pub const FINISHED: usize = 8;
+pub const DIED: usize = 9;
+pub const FIRST_SEAT: usize = 10;
 
 /// The permission bits of segments and sets of this crate with the mode 0600. The last digit, which
 /// grants no access, is the mark.

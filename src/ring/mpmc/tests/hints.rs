@@ -35,7 +35,6 @@ fn a_walk_converges_from_any_hint() {
                     let end = place.wrapping_add(sent);
                     ring.header().tail.0.store(end.wrapping_sub(tail), Relaxed);
                     ring.header().head.0.store(place.wrapping_sub(head), Relaxed);
-                    assert_eq!(ring.holds_messages(), sent != 0, "{head} back");
 
                     let tx = Producer::new(ring, 2);
                     match tx.claim(alive).unwrap() {

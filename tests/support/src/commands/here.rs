@@ -55,6 +55,10 @@ impl World for Here {
         self.members.remove(&id).expect("a member");
     }
 
+    fn finish(&mut self, id: u32) {
+        self.members.remove(&id).expect("a member").finish();
+    }
+
     fn die(&mut self, id: u32, _: Option<(u32, Call, u64)>) -> Progress {
         panic!("{id} cannot die alone");
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sysvring::{
     BatchError, ChannelId, Error, Flavor, Lifetime, Options, RecvError, Redelivery, Role,
-    SendError, mpmc, spsc,
+    SendError, StreamState, mpmc, spsc,
 };
 
 use super::{Answer, Call, No, Rules, Side, View, What};
@@ -39,6 +39,9 @@ pub(super) trait Member {
 
     /// `n` is the message to send, or the first of them.
     fn call(&mut self, call: Call, n: u64) -> Answer;
+
+    /// Returns everything and finishes, which only a sender does.
+    fn finish(self: Box<Self>);
 }
 
 /// Opens a handle.
@@ -98,6 +101,16 @@ impl<H: AnyHandle, L> Lender<H, L> {
     /// Takes the loan or guard that a call selects.
     fn take(&mut self, call: Call) -> L {
         self.lent.remove(call.which(self.lent.len()))
+    }
+}
+
+impl<H, L> Lender<H, L> {
+    /// Returns everything that was lent, and then the handle.
+    fn into_handle(mut self) -> H {
+        self.lent.clear();
+        let handle = std::mem::ManuallyDrop::new(self).handle;
+        // SAFETY: from a box, nothing is lent any more, and `drop` does not run.
+        *unsafe { Box::from_raw(handle.as_ptr()) }
     }
 }
 
@@ -182,7 +195,13 @@ fn view(handle: &impl AnyHandle) -> Answer {
             _ => 4,
         };
     }
-    let counts = [stat.depth, stat.redelivered, stat.dropped, stat.poisoned];
+    let stream = match stat.stream {
+        StreamState::Open => 0,
+        StreamState::Finished => 1,
+        _ => 2,
+    };
+    let lost = stat.lost_senders.into();
+    let counts = [stat.depth, stat.redelivered, stat.dropped, stat.poisoned, stream, lost];
     Answer::View(View { len: len as u64, counts: Some(counts), seats })
 }
 
@@ -237,6 +256,10 @@ impl<H: AnySender<Twice>> Member for Sender<H> {
             (What::Deaths, _) => deaths(tx),
             (what, _) => panic!("a sender cannot do {what:?}"),
         }
+    }
+
+    fn finish(self: Box<Self>) {
+        self.0.into_handle().finish().expect("a channel");
     }
 }
 
@@ -312,5 +335,9 @@ impl<H: AnyReceiver<Twice>> Member for Receiver<H> {
             (What::Deaths, _) => deaths(rx),
             (what, _) => panic!("a receiver cannot do {what:?}"),
         }
+    }
+
+    fn finish(self: Box<Self>) {
+        panic!("a receiver cannot finish");
     }
 }

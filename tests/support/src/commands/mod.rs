@@ -22,11 +22,22 @@ pub enum Side {
     Receiver,
 }
 
+impl Side {
+    pub fn other(self) -> Side {
+        match self {
+            Side::Sender => Side::Receiver,
+            Side::Receiver => Side::Sender,
+        }
+    }
+}
+
 /// One operation. A number selects a member among those that its side has at that time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
     Join(Side),
     Leave(Side, u8),
+    /// A sender finishes.
+    Finish(u8),
     /// A member dies, in a world that supports it at this step of sending or receiving.
     Die(Side, u8, u8),
     /// A member of that side makes this call. If there is none, one joins instead.
@@ -100,8 +111,9 @@ pub enum No {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
     pub len: u64,
-    /// Depth, redelivered, dropped, and discarded as poison, if the channel has a header.
-    pub counts: Option<[u64; 4]>,
+    /// Depth, redelivered, dropped, discarded as poison, whether the stream is open (0), finished or
+    /// ended, and the lost senders, if the channel has a header.
+    pub counts: Option<[u64; 6]>,
     /// For each seat: 0 never taken, 1 a sender, 2 a receiver, 3 left, 4 died.
     pub seats: Vec<u64>,
 }
@@ -144,7 +156,8 @@ impl From<[u8; 3]> for Op {
             57 => call(Receiver, What::Deaths),
             58..=60 => Op::Join(Sender),
             61..=63 => Op::Join(Receiver),
-            64..=65 => Op::Leave(Sender, who),
+            64 => Op::Leave(Sender, who),
+            65 => Op::Finish(who),
             66..=67 => Op::Leave(Receiver, who),
             68..=69 => Op::Die(Sender, who, n),
             _ => Op::Die(Receiver, who, n),
@@ -162,6 +175,12 @@ pub trait World {
 
     /// Makes a member return everything and leave.
     fn leave(&mut self, id: u32);
+
+    /// Makes a sender return everything and finish. Members of a bare ring do not know of each
+    /// other, so it is the same.
+    fn finish(&mut self, id: u32) {
+        self.leave(id);
+    }
 
     /// Makes a member die with its messages in flight. With `during`, it dies at that step of this
     /// call, if the world supports it, and the result tells how far the call got.
@@ -195,6 +214,12 @@ pub fn run(world: &mut impl World, rules: Rules, ops: &[Op]) {
                 if let Some(id) = oracle.pick(side, who) {
                     world.leave(id);
                     oracle.leave(id);
+                }
+            }
+            Op::Finish(who) => {
+                if let Some(id) = oracle.pick(Side::Sender, who) {
+                    world.finish(id);
+                    oracle.finish(id);
                 }
             }
             Op::Die(side, who, step) => {

@@ -48,8 +48,10 @@ pub fn member(args: &mut Args) {
     print_line(Answer::Done.to_line());
     loop {
         let line = read_line();
-        if line == "leave" {
-            return;
+        match line.as_str() {
+            "leave" => return,
+            "finish" => return member.finish(),
+            _ => {}
         }
         let (call, number) = Call::from_line(&line);
         print_line(member.call(call, number).to_line());
@@ -80,6 +82,12 @@ impl World for Processes {
     fn leave(&mut self, id: u32) {
         let mut member = self.members.remove(&id).expect("a member");
         member.write_line("leave").expect("it listens");
+        member.finish();
+    }
+
+    fn finish(&mut self, id: u32) {
+        let mut member = self.members.remove(&id).expect("a member");
+        member.write_line("finish").expect("it listens");
         member.finish();
     }
 

@@ -90,8 +90,9 @@ impl Answer {
                 deliveries: value(deliveries).map(|n| n as u8),
             },
             [4, ref numbers @ ..] => Answer::Messages(numbers.to_vec()),
-            [5, len, a, b, c, d, ref seats @ ..] => {
-                Answer::View(View { len, counts: Some([a, b, c, d]), seats: seats.to_vec() })
+            [5, len, a, b, c, d, e, f, ref seats @ ..] => {
+                let counts = Some([a, b, c, d, e, f]);
+                Answer::View(View { len, counts, seats: seats.to_vec() })
             }
             [6, ref seats @ ..] => Answer::Deaths(seats.to_vec()),
             [7, no] => Answer::No(NOS[no as usize]),

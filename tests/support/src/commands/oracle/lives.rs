@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Member, Met, Oracle, Seat, State};
+use super::{Member, Oracle, Seat, State};
 use crate::commands::{Answer, Call, Flavor, No, Progress, Side, What};
 
 impl Oracle {
@@ -16,14 +16,13 @@ impl Oracle {
             return assert_eq!(*answer, Answer::No(No::NoSeat));
         };
         assert_eq!(*answer, Answer::Done, "seat {seat} is free");
-        let other_is_there = self.members.values().any(|member| member.side != side);
-        let finds = side == Side::Receiver && !self.is_empty();
-        let met = match (other_is_there, self.rules.flavor) {
-            (true, _) => Met::Yes,
-            (false, Flavor::Spsc) if finds => Met::Yes,
-            (false, _) if finds => Met::Perhaps,
-            _ => Met::No,
-        };
+        let is_there = |side| self.members.values().any(|member| member.side == side);
+        let met = is_there(side.other());
+        if side == Side::Sender {
+            let is_next = self.lost_senders == 0 && !is_there(Side::Sender);
+            self.finished &= !is_next;
+            self.lost_senders = self.lost_senders.saturating_sub(1);
+        }
         let after_death = matches!(self.seats[seat], Seat::Died(_));
         let spsc = self.rules.flavor == Flavor::Spsc;
         self.may_search |= after_death && !spsc && self.rules.peers;
@@ -38,6 +37,11 @@ impl Oracle {
         self.seats[seat] = Seat::Taken(id);
         let (lent, told) = (Vec::new(), BTreeSet::new());
         self.members.insert(id, Member { side, seat, met, joins, lent, told, inherited });
+    }
+
+    pub(in crate::commands) fn finish(&mut self, id: u32) {
+        self.finished = true;
+        self.leave(id);
     }
 
     pub(in crate::commands) fn leave(&mut self, id: u32) {
@@ -84,6 +88,7 @@ impl Oracle {
         }
         let member = self.members.remove(&id).expect("a member");
         self.seats[member.seat] = Seat::Died(id);
+        self.lost_senders += u64::from(member.side == Side::Sender);
         self.died = true;
     }
 }

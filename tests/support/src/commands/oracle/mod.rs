@@ -48,7 +48,8 @@ enum State {
 struct Member {
     side: Side,
     seat: usize,
-    met: Met,
+    /// Whether it has seen a member of the other side.
+    met: bool,
     /// How often a member of the other side had joined when this one joined.
     joins: u64,
     /// The positions that it has in flight.
@@ -58,16 +59,6 @@ struct Member {
     /// SPSC: a receiver died while the next message was there, so the first one that this member
     /// gets counts as delivered again.
     inherited: bool,
-}
-
-/// Whether a member has seen a member of the other side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Met {
-    No,
-    /// It reached messages whose sender had left. It need not see those that other members have in
-    /// flight.
-    Perhaps,
-    Yes,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +79,10 @@ pub struct Oracle {
     members: BTreeMap<u32, Member>,
     seats: Vec<Seat>,
     joins: [u64; 2],
+    /// Whether a sender has finished since the stream was opened.
+    finished: bool,
+    /// The number of senders that died and have no successor.
+    lost_senders: u64,
     ids: u32,
     /// After a death, a call that does no liveness check may report an outdated state.
     died: bool,
@@ -113,6 +108,8 @@ impl Oracle {
             members: BTreeMap::new(),
             seats: vec![Seat::Never; rules.seats],
             joins: [0; 2],
+            finished: false,
+            lost_senders: 0,
             ids: 0,
             died: false,
             may_search: false,
@@ -248,21 +245,22 @@ impl Oracle {
         self.entries.values().filter(is_message).count() as u64
     }
 
-    /// Returns whether the other side joined and is gone: for sure, or possibly.
-    fn gone(&self, id: u32) -> (bool, bool) {
+    /// Returns whether the other side joined and is gone, or its stream has ended.
+    fn is_gone(&self, id: u32) -> bool {
         let member = &self.members[&id];
         let alone = self.rules.peers && !self.members.values().any(|m| m.side != member.side);
         let came = self.joins[1 - member.side as usize] != member.joins;
-        (alone && (member.met == Met::Yes || came), alone && (member.met != Met::No || came))
+        let ended = member.side == Side::Receiver && self.finished && self.lost_senders == 0;
+        alone && (member.met || came || ended)
     }
 
     /// Checks that a refusal is correct, where `why` is what else the call could have reported.
     fn check_refusal(&self, id: u32, timed: bool, why: No, no: No) {
-        let (surely, perhaps) = self.gone(id);
+        let is_gone = self.is_gone(id);
         if no == No::Disconnected {
-            return assert!(perhaps, "disconnected, but no member is gone");
+            return assert!(is_gone, "disconnected, but no member is gone");
         }
-        assert!(!surely, "{no:?}, but all members are gone");
+        assert!(!is_gone, "{no:?}, but all members are gone");
         assert_eq!(no, if timed { why } else { No::Nothing });
     }
 
@@ -286,8 +284,15 @@ impl Oracle {
         self.notice_given_up(*len);
         assert_eq!(*len, self.len());
         let Some(counts) = counts else { return };
-        let wanted = [self.len(), self.redelivered, self.dropped, self.poisoned];
-        assert_eq!(*counts, wanted, "depth, redelivered, dropped, discarded as poison");
+        let is_open =
+            self.lost_senders != 0 || self.members.values().any(|m| m.side == Side::Sender);
+        let stream = u64::from(self.finished) * (1 + u64::from(!is_open));
+        let wanted =
+            [self.len(), self.redelivered, self.dropped, self.poisoned, stream, self.lost_senders];
+        assert_eq!(
+            *counts, wanted,
+            "depth, redelivered, dropped, discarded as poison, stream, lost senders"
+        );
         let wanted = self.seats.iter().map(|seat| match seat {
             Seat::Never => 0,
             Seat::Taken(id) => 1 + self.members[id].side as u64,

@@ -1,6 +1,6 @@
 //! Receiving: which message is next, and which receivers get the orphaned messages.
 
-use super::{Entry, Met, Oracle, State};
+use super::{Entry, Oracle, State};
 use crate::commands::{Answer, Call, No, What};
 
 impl Oracle {
@@ -99,7 +99,6 @@ impl Oracle {
                 let State::Reading(_, count) = entry.state else { panic!("{entry:?}") };
                 assert!(deliveries.is_none_or(|n| n == count), "{deliveries:?}, not {count}");
                 let member = self.members.get_mut(&id).expect("a member");
-                member.met = Met::Yes;
                 self.redelivered += u64::from(std::mem::take(&mut member.inherited));
                 match call.what {
                     What::Lend => member.lent.push(at),
@@ -144,7 +143,6 @@ impl Oracle {
         }
         if !taken.is_empty() {
             let member = self.members.get_mut(&id).expect("a member");
-            member.met = Met::Yes;
             self.redelivered += u64::from(std::mem::take(&mut member.inherited));
         }
         for at in taken {

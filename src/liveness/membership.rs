@@ -1,0 +1,158 @@
+//! Joining and leaving: the `semop` calls that take a seat and give it back.
+
+use super::stream::{Departure, Entry, Exit};
+use super::{ChannelSemaphores, LIFECYCLE, Seat, USERS, count_sem, seat_sem, wake_sem};
+use crate::flavor::Flavor;
+use crate::role::Side;
+use crate::sysv::sem::Op;
+use crate::sysv::time::Deadline;
+use crate::sysv::{self, Errno};
+
+/// Maximum number of rounds in which a sender tries all ways to enter the stream, while others
+/// join, leave and die between two attempts.
+const ROUNDS: usize = 16;
+
+/// A seat that was just taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seated {
+    pub(crate) seat: Seat,
+    entry: Entry,
+}
+
+/// The result of an attempt to join.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Joined {
+    Seated(Seated),
+    /// The channel had no members, and the next process that opens it rebuilds it; or the obstacle
+    /// has disappeared. Start again.
+    NotNow,
+    /// A living process has the seat.
+    Taken {
+        pid: u32,
+    },
+    /// A living process has each seat.
+    Full,
+    /// Another process held the lifecycle semaphore until the deadline.
+    Busy {
+        pid: u32,
+    },
+}
+
+/// Returns the wake semaphores to post to when a member ends: that of the other side and, in MPMC
+/// channels, that of its own side, because another member has to recover the slots that it owned.
+fn semaphores_to_notify(flavor: Flavor, side: Side) -> impl Iterator<Item = u16> {
+    let own = (flavor == Flavor::Mpmc).then_some(wake_sem(side));
+    [wake_sem(side.other())].into_iter().chain(own)
+}
+
+/// Returns the operations that take a seat and arm what its holder's death changes.
+fn join_ops(flavor: Flavor, seat: Seat, entry: Entry) -> Vec<Op> {
+    let token = seat_sem(seat.number);
+    let mut ops = vec![Op::zero(token).nowait(), Op::add(token, 1).undo()];
+    ops.extend(entry.ops());
+    ops.extend([Op::add(USERS, 1).undo(), Op::add(count_sem(seat.side), 1).undo()]);
+    for post in semaphores_to_notify(flavor, seat.side) {
+        ops.extend([Op::add(post, 1), Op::add(post, -1).undo()]);
+    }
+    ops
+}
+
+impl ChannelSemaphores {
+    /// Releases the lifecycle semaphore and takes the first seat, in one step. `EAGAIN` if one of
+    /// the semaphores was set from outside.
+    pub(crate) fn unlock_and_join(&self, flavor: Flavor, side: Side) -> sysv::Result<Seated> {
+        let seat = match flavor {
+            Flavor::Spsc => Seat::of(side),
+            Flavor::Mpmc => Seat { number: 0, side },
+        };
+        for &entry in Entry::of(side) {
+            let mut ops = vec![Op::add(LIFECYCLE, -1).undo().nowait()];
+            ops.extend(join_ops(flavor, seat, entry));
+            match self.trimming(|| self.set.op(&ops)) {
+                // No member exists that could change the stream meanwhile.
+                Err(Errno::EAGAIN) => {}
+                joined => return joined.map(|()| Seated { seat, entry }),
+            }
+        }
+        Err(Errno::EAGAIN)
+    }
+
+    /// Joins a channel that has members and `seats` seats.
+    pub(crate) fn join(
+        &self,
+        flavor: Flavor,
+        seats: usize,
+        side: Side,
+        deadline: Option<Deadline>,
+    ) -> sysv::Result<Joined> {
+        let seat = match flavor {
+            Flavor::Spsc => Seat::of(side),
+            Flavor::Mpmc => match self.tokens(seats)?.iter().position(|&token| token == 0) {
+                Some(free) => Seat { number: free as u8, side },
+                None => return Ok(Joined::Full),
+            },
+        };
+        for _ in 0..ROUNDS {
+            for &entry in Entry::of(side) {
+                let mut ops = vec![
+                    Op::zero(LIFECYCLE),
+                    Op::add(USERS, -1).nowait(),
+                    Op::add(USERS, 1).nowait(),
+                ];
+                ops.extend(join_ops(flavor, seat, entry));
+                match self.trimming(|| self.set.op_until(&ops, deadline)) {
+                    Err(Errno::EAGAIN) => {}
+                    joined => return joined.map(|()| Joined::Seated(Seated { seat, entry })),
+                }
+            }
+            // A condition did not hold at that moment: find out which one does not hold now.
+            let is_taken = self.is_taken(seat.number)?;
+            if flavor == Flavor::Spsc && is_taken {
+                return Ok(Joined::Taken { pid: self.pid(seat.number).unwrap_or(0) });
+            }
+            // Another process may have taken the lifecycle semaphore only after that.
+            let waited = deadline.is_some_and(|d| d.passed());
+            if waited && self.set.value(LIFECYCLE)? != 0 {
+                return Ok(Joined::Busy { pid: self.builder().unwrap_or(0) });
+            }
+            // Unless other senders changed the stream between two attempts, trying again is futile.
+            if side == Side::Receivers || is_taken || self.set.value(USERS)? == 0 {
+                break;
+            }
+        }
+        Ok(Joined::NotNow)
+    }
+
+    /// Gives the seat back and wakes the affected waiters, in one step.
+    pub(crate) fn leave(
+        &self,
+        flavor: Flavor,
+        seat: Seat,
+        departure: Departure,
+    ) -> sysv::Result<()> {
+        self.exit(flavor, seat, Exit::of(seat.side, departure))
+    }
+
+    /// Gives back a seat whose holder did nothing: the stream is what it was before.
+    pub(crate) fn withdraw(&self, flavor: Flavor, seated: Seated) -> sysv::Result<()> {
+        self.exit(flavor, seated.seat, seated.entry.reverse())
+    }
+
+    fn exit(&self, flavor: Flavor, seat: Seat, exit: Exit) -> sysv::Result<()> {
+        let mut left = Ok(());
+        for variant in exit.variants() {
+            let mut ops = vec![
+                Op::add(seat_sem(seat.number), -1).undo().nowait(),
+                Op::add(count_sem(seat.side), -1).undo().nowait(),
+                Op::add(USERS, -1).undo().nowait(),
+            ];
+            ops.extend(variant);
+            ops.extend(semaphores_to_notify(flavor, seat.side).map(|post| Op::add(post, 1).undo()));
+            left = self.trimming(|| self.set.op(&ops));
+            if !matches!(left, Err(Errno::EAGAIN | Errno::ERANGE)) {
+                break;
+            }
+        }
+        left
+    }
+}

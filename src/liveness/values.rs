@@ -1,0 +1,85 @@
+//! The values of all semaphores of a channel at one instant.
+
+use super::{
+    ChannelSemaphores, DIED, FINISHED, FIRST_SEAT, count_sem, seat_sem, semaphores, wake_sem,
+};
+use crate::flavor::SEATS_MAX;
+#[cfg(test)]
+use crate::liveness::Seat;
+use crate::role::Side;
+use crate::sysv;
+
+/// Number of semaphores of the largest channel.
+const SEMAPHORES_MAX: usize = FIRST_SEAT as usize + SEATS_MAX;
+
+/// The values of all semaphores of a channel at one instant.
+#[derive(Clone, Debug)]
+pub(crate) struct SemaphoreValues([u16; SEMAPHORES_MAX]);
+
+impl SemaphoreValues {
+    /// Returns the values of a channel without members.
+    #[cfg(test)]
+    pub(crate) fn new() -> SemaphoreValues {
+        SemaphoreValues([0; SEMAPHORES_MAX])
+    }
+
+    /// Adds a member.
+    #[cfg(test)]
+    pub(crate) fn seat(&mut self, seat: Seat) {
+        self.0[usize::from(seat_sem(seat.number))] = 1;
+        self.0[usize::from(count_sem(seat.side))] += 1;
+    }
+
+    /// Sets the number of wake tokens of a side.
+    #[cfg(test)]
+    pub(crate) fn set_tokens(&mut self, side: Side, tokens: u16) {
+        self.0[usize::from(wake_sem(side))] = tokens;
+    }
+
+    /// Sets what is known of the stream: whether a sender finished, and how many died unfinished.
+    #[cfg(test)]
+    pub(crate) fn set_stream(&mut self, finished: bool, died: u16) {
+        self.0[usize::from(FINISHED)] = finished.into();
+        self.0[usize::from(DIED)] = died;
+    }
+
+    /// Returns whether a living process has this seat.
+    pub(crate) fn is_taken(&self, seat: u8) -> bool {
+        self.0.get(usize::from(seat_sem(seat))).is_some_and(|&value| value != 0)
+    }
+
+    /// Returns whether this side has a living member.
+    pub(crate) fn is_there(&self, side: Side) -> bool {
+        self.0[usize::from(count_sem(side))] != 0
+    }
+
+    /// Returns the number of wake tokens of this side.
+    pub(crate) fn tokens(&self, side: Side) -> u16 {
+        self.0[usize::from(wake_sem(side))]
+    }
+
+    /// Returns whether a sender has finished since the stream was opened.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.0[usize::from(FINISHED)] != 0
+    }
+
+    /// Returns the number of senders that died unfinished and have no successor.
+    pub(crate) fn died(&self) -> u16 {
+        self.0[usize::from(DIED)]
+    }
+
+    /// Returns whether the stream has ended: no message follows before a sender opens the next one.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.is_finished() && self.died() == 0 && !self.is_there(Side::Senders)
+    }
+}
+
+impl ChannelSemaphores {
+    /// Returns all semaphores of a channel with `seats` seats; `EFAULT` if the set has more.
+    pub(crate) fn semaphore_values(&self, seats: usize) -> sysv::Result<SemaphoreValues> {
+        let mut alive = SemaphoreValues([0; SEMAPHORES_MAX]);
+        let count = (semaphores(seats) as usize).min(SEMAPHORES_MAX);
+        self.set.values_into(&mut alive.0[..count])?;
+        Ok(alive)
+    }
+}

@@ -7,6 +7,7 @@
 //! | `blocking` | does every blocked waiter wake up? |
 //! | `freed` | does a sender stay blocked next to a slot freed without an acknowledgement? |
 //! | `leaving` | does a process that sees the end of the stream see all that was done? |
+//! | `finishing` | does a receiver that saw no sender learn of the end, and only of the end? |
 //! | `recovery` | is what a dead member leaves passed on whole, from member to member? |
 //! | `search` | is a dead receiver's message found, whatever joins and dies meanwhile? |
 //! | `crash` | do the others continue, at any step a member dies: message, recovery, start? |
@@ -15,6 +16,7 @@ mod ends;
 
 mod blocking;
 mod crash;
+mod finishing;
 mod freed;
 mod leaving;
 mod recovery;

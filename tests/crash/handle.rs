@@ -110,6 +110,10 @@ impl Tx {
         either!(self, tx => tx.close())
     }
 
+    pub fn finish(self) -> Result<(), Error> {
+        either!(self, tx => tx.finish())
+    }
+
     pub fn id(&self) -> ChannelId {
         either!(self, tx => tx.id())
     }

@@ -23,7 +23,9 @@ impl Scenario {
         self.shared.clear();
         match self.before {
             Before::Nothing | Before::Private => {}
-            Before::Channel | Before::Dead(..) => self.make_channel(),
+            Before::Channel | Before::Dead(..) | Before::Died | Before::Ended => {
+                self.make_channel()
+            }
             Before::WithoutSet => {
                 self.make_channel();
                 let set = raw_ipc::set_of(self.key).expect("a set");
@@ -76,6 +78,18 @@ impl Scenario {
                     drop(held);
                 });
                 drop(company);
+            }
+            Before::Died => {
+                self.fill(&mut open(), self.state.fill);
+                self.leave_dead(|| {
+                    let _tx = open();
+                    self.wait_for_death();
+                });
+            }
+            Before::Ended => {
+                let mut tx = open();
+                self.fill(&mut tx, self.state.fill);
+                tx.finish().expect("finish");
             }
             _ => self.fill(&mut open(), self.state.fill),
         }

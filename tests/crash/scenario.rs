@@ -47,6 +47,10 @@ pub enum Before {
     WithoutSet,
     /// A set, and a segment without magic, because its creator died.
     HalfMade,
+    /// A channel whose last sender was killed, with nothing in flight.
+    Died,
+    /// A channel whose stream has ended.
+    Ended,
     /// Many objects that dead processes left.
     Leftovers,
     /// A private channel, which the peer makes.

@@ -1,5 +1,6 @@
 //! The operations of victims, in the table that all tests of this suite use.
 
+mod finishing;
 mod lifecycle;
 mod receiving;
 mod recovery;
@@ -139,7 +140,12 @@ fn reach(scenario: &Scenario, how: How) -> Result<Handle, sysvring::Error> {
 /// Returns all operations.
 pub fn all() -> Vec<Operation> {
     let of = |flavor| {
-        [sending::operations(flavor), receiving::operations(flavor), lifecycle::operations(flavor)]
+        [
+            sending::operations(flavor),
+            receiving::operations(flavor),
+            lifecycle::operations(flavor),
+            finishing::operations(flavor),
+        ]
     };
     let mut all = [of(Flavor::Spsc), of(Flavor::Mpmc)].concat().concat();
     all.extend(recovery::operations());

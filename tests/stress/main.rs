@@ -15,6 +15,10 @@
 //! are killed. An auditor detects messages and free slots that stay unused while a thread is parked
 //! for them.
 //!
+//! *Streams* (`streams.rs`). Stream after stream of a channel ends: its senders finish, leave or are
+//! killed, and its receivers, which wait without a time limit, are told when it has ended, and not
+//! before.
+//!
 //! Short runs, for every change, take some 30 seconds:
 //!
 //! ```text
@@ -27,6 +31,7 @@
 //! cargo test --release --test stress -- --seconds 90
 //! cargo test --release --test stress -- --kills 200000 --messages 100000000
 //! cargo test --release --test stress -- --deaths 100000 --cycles 10000 token_pileup
+//! cargo test --release --test stress -- --rounds 20000 streams
 //! ```
 //!
 //! Random kills continue until all requested numbers are reached. Where IPC or user namespaces are
@@ -40,6 +45,7 @@ mod parked_waiters;
 mod scale;
 mod spsc;
 mod stall_detector;
+mod streams;
 mod token_pileup;
 
 use std::process::ExitCode;

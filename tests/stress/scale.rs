@@ -16,6 +16,8 @@ pub struct Scale {
     pub deaths: u64,
     /// The number of times that all members are killed during creation.
     pub cycles: u64,
+    /// The number of streams of each flavor.
+    pub rounds: u64,
 }
 
 static SCALE: OnceLock<Scale> = OnceLock::new();
@@ -27,14 +29,15 @@ pub fn scale() -> Scale {
 
 /// Takes the numbers off the command line. Returns the watchdog of one test.
 pub fn set_up(arguments: &mut Vec<String>) -> Result<Duration, String> {
-    let options = ["--seconds", "--kills", "--messages", "--deaths", "--cycles"];
-    let [seconds, kills, messages, deaths, cycles] = take(arguments, options)?;
+    let options = ["--seconds", "--kills", "--messages", "--deaths", "--cycles", "--rounds"];
+    let [seconds, kills, messages, deaths, cycles, rounds] = take(arguments, options)?;
     let scale = Scale {
         seconds: seconds.unwrap_or(8),
         kills: kills.unwrap_or(400),
         messages: messages.unwrap_or(100_000),
         deaths: deaths.unwrap_or(6_000),
         cycles: cycles.unwrap_or(400),
+        rounds: rounds.unwrap_or(200),
     };
     SCALE.set(scale).expect("set up once");
     Ok(Duration::from_secs(4 * 3_600))

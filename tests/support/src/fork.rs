@@ -41,6 +41,11 @@ impl Fork {
         self.pid as u32
     }
 
+    /// Returns whether it has been waited for.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: i32) {
         assert!(!self.ended, "its PID may have been reused");

@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         sender.send_batch(&numbers)?;
     }
     sender.flush(TIMEOUT)?;
-    sender.close()?;
+    sender.finish()?;
     child.wait()?.success().then_some(()).ok_or("the receiver failed".into())
 }
 

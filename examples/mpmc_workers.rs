@@ -40,8 +40,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             break;
         }
     }
-    // The end of the jobs' stream: workers get `Disconnected`, and end.
-    drop(jobs);
+    // The end of the jobs' stream: workers get `Disconnected`, and end, even one that starts now.
+    jobs.finish()?;
     for worker in &mut workers {
         worker.wait()?;
     }

@@ -39,9 +39,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     while let Err(error) = lines.flush(Duration::MAX) {
         await_worker(&lines, error)?;
     }
-    // In this order: with the lines the workers end, with the counts the collector.
-    lines.close()?;
-    Ok(counts.close()?)
+    // In this order: with the lines the workers end, also one that is only starting; with the counts
+    // the collector.
+    lines.finish()?;
+    Ok(counts.finish()?)
 }
 
 /// A slot to read into.

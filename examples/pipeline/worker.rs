@@ -2,8 +2,6 @@
 //! one message to the next, and acknowledges a message of lines when its counts are sent: it may be
 //! killed at any instruction, and any other one goes on in its place.
 
-use std::time::Duration;
-
 use sysvring::mpmc::{Guard, Receiver, Sender};
 use sysvring::{ChannelId, Error, RecvError, Role};
 
@@ -23,9 +21,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     stage::end_with_supervisor(&[lines, counts])?;
     let (lines, counts) = match join(arguments, lines, counts) {
-        // One that is started as the last block is acknowledged finds nothing to do any more. Should
-        // the others be gone because they died, the supervisor knows.
-        Err(Error::NotFound { .. } | Error::Recv(RecvError::Timeout)) => return Ok(()),
+        // One that is started after the last block was acknowledged finds nothing to do any more.
+        // Should the others be gone because they died, the supervisor knows.
+        Err(Error::NotFound { .. }) => return Ok(()),
         joined => joined?,
     };
     loop {
@@ -40,17 +38,16 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if lines.deaths()?.iter().any(|death| death.role == Role::Sender) {
         return Err(Failure::PeerGone);
     }
-    Ok(counts.close()?)
+    Ok(counts.finish()?)
 }
 
-/// Joins both channels, if the reader is still there.
+/// Joins both channels.
 fn join(
     arguments: &Arguments,
     lines: ChannelId,
     counts: ChannelId,
 ) -> Result<(Receiver<Lines>, Sender<Counts>), Error> {
-    let lines: Receiver<Lines> = arguments.channel(lines).label("worker").attach()?;
-    lines.wait_for_peer(Duration::ZERO)?;
+    let lines = arguments.channel(lines).label("worker").attach()?;
     Ok((lines, arguments.channel(counts).label("worker").attach()?))
 }
 

@@ -113,6 +113,7 @@ pub use admin::observer::{Observer, list, stat};
 pub use admin::reap::{Reaped, reap, remove};
 pub use admin::stat::{Member, Role, Stat, StreamState};
 pub use dead_letter::DeadLetter;
+pub use endpoint::interrupter::Interrupter;
 pub use endpoint::peer::Peer;
 pub use error::dead_letter::DeadLetterFailure;
 pub use error::{BatchError, Error, Fault, RecvError, SendError};

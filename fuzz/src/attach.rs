@@ -29,7 +29,8 @@ const SPSC: usize = raw_ipc::FIRST_SEAT + 2;
 const MPMC: usize = raw_ipc::FIRST_SEAT + MEMBERS;
 const MEMBERS: usize = 6;
 /// The numbers of semaphores that a channel's set may have.
-const SEMAPHORES: std::ops::RangeInclusive<usize> = 12..=264;
+const SEMAPHORES: std::ops::RangeInclusive<usize> =
+    raw_ipc::FIRST_SEAT + 2..=raw_ipc::FIRST_SEAT + 254;
 
 /// The target.
 pub fn attach(data: &[u8]) {

@@ -4,9 +4,11 @@
 mod kernel;
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use crate::address::ChannelId;
 use crate::admin::reap;
+use crate::endpoint::interrupter::{Interrupter, Interruption};
 use crate::error::{Error, Fault};
 use crate::flavor::Flavor;
 use crate::layout::{self, Header, Parking};
@@ -58,6 +60,8 @@ pub(crate) struct Attachment {
     peer_not_seen: Option<u32>,
     /// The last holder of the seat died in it.
     took_over: bool,
+    /// Shared with the interrupters of the handle.
+    interruption: Arc<Interruption>,
     /// Must be last: everything above refers to what is mapped here.
     mapping: Mapping,
 }
@@ -73,7 +77,7 @@ impl Attachment {
         peer_not_seen: Option<u32>,
         label: &str,
     ) -> Attachment {
-        let seat = holder.seat;
+        let (seat, nonce) = (holder.seat, facts.nonce);
         let mut attachment = Attachment {
             id: ChannelId { segment: stat.id, nonce: facts.nonce },
             facts,
@@ -87,6 +91,7 @@ impl Attachment {
             seated: AtomicU32::new(SEATED),
             peer_not_seen,
             took_over: false,
+            interruption: Arc::new(Interruption::new(members, seat.side, nonce)),
             mapping,
         };
         let header = attachment.header();
@@ -158,7 +163,8 @@ impl Attachment {
             Flavor::Spsc => Table(&[]),
             Flavor::Mpmc => self.waiting(),
         };
-        WaitSite { parker: self, parking: self.parking(), table, holder: self.holder }
+        let interrupts = Some(self.interruption.calls());
+        WaitSite { parker: self, parking: self.parking(), table, holder: self.holder, interrupts }
     }
 
     /// Makes the waiting threads of this member poll again: the handle is stopped. Another member,
@@ -176,6 +182,28 @@ impl Attachment {
             }
             std::thread::sleep(Duration::from_micros(nap_us));
         }
+    }
+
+    /// Returns an interrupter of the blocked calls of this handle.
+    pub(crate) fn interrupter(&self) -> Interrupter {
+        let calls = self.interruption.calls();
+        calls.arm();
+        if self.is_forked() {
+            return Interrupter::of(&self.interruption);
+        }
+        // Threads that blocked before notice no interrupt until they have polled once more. The
+        // tokens may go to other members; at the latest, the threads poll when their slice ends.
+        for nap_us in (0..WAKES).map(|n| 20 << n.min(6)) {
+            for _ in 0..calls.unwatched().min(THREADS.into()) {
+                // An error here also occurs in the waiting threads.
+                let _ = self.post(self.seat.side);
+            }
+            if calls.unwatched() == 0 {
+                break;
+            }
+            std::thread::sleep(Duration::from_micros(nap_us));
+        }
+        Interrupter::of(&self.interruption)
     }
 
     /// Returns how often the other side had been joined when we joined, if it was empty then.
@@ -247,6 +275,7 @@ impl Attachment {
 
 impl Drop for Attachment {
     fn drop(&mut self) {
+        self.interruption.calls().close();
         // A caller that needs the errors calls `close`.
         let _ = self.leave(Departure::Leave);
     }

@@ -142,8 +142,8 @@ impl Membership for Endpoint {
         self.liveness_throttle.is_due()
     }
 
-    fn nap(&self, time: Duration) -> Result<(), Fault> {
-        self.attachment.nap(time)
+    fn nap(&self, time: Duration, seen: Option<u16>) -> Result<(), Fault> {
+        self.attachment.nap(time, seen)
     }
 
     fn with_policy<R>(&self, wait: impl FnOnce(&mut WaitPolicy) -> R) -> R {

@@ -4,6 +4,7 @@
 pub(crate) mod attachment;
 pub(crate) mod dead_letters;
 pub(crate) mod deaths;
+pub(crate) mod interrupter;
 mod membership;
 pub(crate) mod peer;
 mod stop;

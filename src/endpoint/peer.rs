@@ -57,7 +57,7 @@ impl Endpoint {
             Err(WaitError::Failed(fault)) => {
                 return Err(WaitError::Failed(self.stop(*fault)));
             }
-            Err(WaitError::TimedOut) => {}
+            Err(WaitError::TimedOut | WaitError::Interrupted) => {}
         }
         waited
     }

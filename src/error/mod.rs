@@ -31,7 +31,8 @@ pub enum Fault {
     /// The handle was inherited across `fork` and belongs to the parent process. Open the channel
     /// again in the child, or fork before opening.
     Forked,
-    /// The handle was closed through one of its clones.
+    /// The handle was closed through one of its clones. To end a blocked call without closing the
+    /// handle, use an [`Interrupter`](crate::Interrupter).
     Closed,
     /// The kernel no longer counts this process as a member: the process called `unshare` for
     /// System V semaphores or IPC, or another process set the semaphore. The other members treat
@@ -103,6 +104,9 @@ pub enum SendError {
         /// The pid of that member; 0 if it is not known.
         pid: u32,
     },
+    /// An [`Interrupter`](crate::Interrupter) of this handle ended the call. Call again to go on
+    /// waiting.
+    Interrupted,
     /// The receiver left or died. [`wait_for_peer`](crate::spsc::Sender::wait_for_peer) waits for
     /// another one, after which sending works again; the messages in the ring are kept for it.
     Disconnected,
@@ -129,6 +133,9 @@ impl fmt::Display for SendError {
                  again",
                 Process(*pid)
             ),
+            SendError::Interrupted => {
+                f.write_str("the call was interrupted through its handle; call again to wait on")
+            }
             SendError::Disconnected => {
                 f.write_str("the receiver disconnected; wait for another one or close the channel")
             }
@@ -159,6 +166,9 @@ pub enum RecvError {
         /// The pid of that sender; 0 if it is not known.
         pid: u32,
     },
+    /// An [`Interrupter`](crate::Interrupter) of this handle ended the call. Call again to go on
+    /// waiting.
+    Interrupted,
     /// Every message was received, and all senders finished, left or died.
     /// [`wait_for_peer`](crate::spsc::Receiver::wait_for_peer) waits for another one, after which
     /// receiving works again.
@@ -193,6 +203,9 @@ impl fmt::Display for RecvError {
                  or kill it, then try again",
                 Process(*pid)
             ),
+            RecvError::Interrupted => {
+                f.write_str("the call was interrupted through its handle; call again to wait on")
+            }
             RecvError::Disconnected => f.write_str(
                 "the sender disconnected and every message was received; wait for another sender \
                  or close the channel",

@@ -30,11 +30,13 @@ fn send_errors() -> Vec<SendError> {
     let too_long = SendError::TooLong { len: 11, max: 10 };
     let mut all = vec![SendError::Full, SendError::Timeout, SendError::Disconnected, too_long];
     all.extend([77, 0].map(|pid| SendError::Blocked { pid }));
+    all.push(SendError::Interrupted);
     all.extend(faults().into_iter().map(SendError::Fault));
     for error in &all {
         match error {
             SendError::Full
             | SendError::Timeout
+            | SendError::Interrupted
             | SendError::Disconnected
             | SendError::Blocked { .. }
             | SendError::TooLong { .. }
@@ -50,11 +52,13 @@ fn recv_errors() -> Vec<RecvError> {
     all.extend([77, 0].map(|pid| RecvError::Blocked { pid }));
     let failures = (0..9).filter_map(DeadLetterFailure::from_number);
     all.extend(failures.map(|reason| RecvError::NotMoved { reason }));
+    all.push(RecvError::Interrupted);
     all.extend(faults().into_iter().map(RecvError::Fault));
     for error in &all {
         match error {
             RecvError::Empty
             | RecvError::Timeout
+            | RecvError::Interrupted
             | RecvError::Disconnected
             | RecvError::Blocked { .. }
             | RecvError::Invalid { .. }

@@ -21,6 +21,7 @@
 //! blocked leave tokens behind, and at 32767 tokens arming would fail. Therefore joining trims
 //! them, but never to zero: one token may be for a waiter that is about to block.
 
+mod interrupt;
 mod membership;
 mod stream;
 mod values;
@@ -52,8 +53,11 @@ const RECEIVERS: u16 = 7;
 /// unfinished and have no successor: `stream.rs`.
 const FINISHED: u16 = 8;
 const DIED: u16 = 9;
+/// Values that change when blocked calls of receivers or senders are interrupted: `interrupt.rs`.
+const INTERRUPT_RECEIVERS: u16 = 10;
+const INTERRUPT_SENDERS: u16 = 11;
 /// The token of the first seat.
-const FIRST_SEAT: u16 = 10;
+const FIRST_SEAT: u16 = 12;
 
 /// The largest nonce that two semaphores can hold.
 pub(crate) const NONCE_MAX: u32 = (1 << 30) - 1;
@@ -114,6 +118,13 @@ fn count_sem(side: Side) -> u16 {
     match side {
         Side::Receivers => RECEIVERS,
         Side::Senders => SENDERS,
+    }
+}
+
+fn interrupt_sem(side: Side) -> u16 {
+    match side {
+        Side::Receivers => INTERRUPT_RECEIVERS,
+        Side::Senders => INTERRUPT_SENDERS,
     }
 }
 
@@ -189,12 +200,18 @@ impl ChannelSemaphores {
         if tokens.len() == seats { Ok(tokens) } else { Err(Errno::EIDRM) }
     }
 
-    /// Blocks until a wake token of this side is available, for at most `at_most`, and consumes it.
+    /// Blocks until a wake token of this side is available, for at most `at_most`, and consumes it;
+    /// an interrupt after `seen` ends it.
     ///
-    /// The `semop` consists of a single operation, because this is on the path of messages: several
-    /// operations would make the kernel lock the whole set.
-    pub(crate) fn sleep(&self, side: Side, at_most: Duration) -> sysv::Result<()> {
-        self.set.op_timeout(&[Op::add(wake_sem(side), -1)], Some(at_most))
+    /// Without `seen`, the `semop` consists of a single operation, because this is on the path of
+    /// messages: several operations make the kernel lock the whole set.
+    pub(crate) fn sleep(
+        &self,
+        side: Side,
+        seen: Option<u16>,
+        at_most: Duration,
+    ) -> sysv::Result<()> {
+        self.op_unless_interrupted(side, seen, &[Op::add(wake_sem(side), -1)], at_most)
     }
 
     /// Posts a wake token.
@@ -216,17 +233,24 @@ impl ChannelSemaphores {
         }
     }
 
-    /// Waits until this side has a member, for at most `at_most`. It waits for the state itself and
-    /// consumes nothing, so that every process that waits for it continues.
-    pub(crate) fn await_side(&self, side: Side, at_most: Duration) -> sysv::Result<()> {
-        let ops = [Op::add(count_sem(side), -1), Op::add(count_sem(side), 1)];
-        self.set.op_timeout(&ops, Some(at_most))
+    /// Waits until the other side than `own` has a member, for at most `at_most`. It waits for the
+    /// state itself and consumes nothing, so that every process that waits for it continues. An
+    /// interrupt of the own side after `seen` ends it.
+    pub(crate) fn await_peer(
+        &self,
+        own: Side,
+        seen: Option<u16>,
+        at_most: Duration,
+    ) -> sysv::Result<()> {
+        let peers = count_sem(own.other());
+        self.op_unless_interrupted(own, seen, &[Op::add(peers, -1), Op::add(peers, 1)], at_most)
     }
 
     /// Blocks for `time`. It waits until the channel has no members, which never happens while the
-    /// caller is a member; only the removal of the set ends the wait early.
-    pub(crate) fn nap(&self, time: Duration) -> sysv::Result<()> {
-        match self.set.op_timeout(&[Op::zero(USERS)], Some(time)) {
+    /// caller is a member; only the removal of the set, and an interrupt of this side after `seen`,
+    /// end the wait early.
+    pub(crate) fn nap(&self, side: Side, seen: Option<u16>, time: Duration) -> sysv::Result<()> {
+        match self.op_unless_interrupted(side, seen, &[Op::zero(USERS)], time) {
             Err(Errno::EAGAIN | Errno::EINTR) => Ok(()),
             other => other,
         }

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::harness::Fixture;
-use super::member::Member;
 pub(super) use super::member::Until;
+use super::member::{Interrupter, Member};
 use crate::error::{RecvError, SendError};
 use crate::protocol::spsc::Sending;
 use crate::protocol::{RecvPort, SendPort};
@@ -48,6 +48,19 @@ impl Sender {
         true
     }
 
+    /// Sends; a call may be interrupted.
+    pub(super) fn send_or_interrupted(&mut self) -> Result<(), SendError> {
+        self.port().reserve(Blocking::Forever)?;
+        write(self.sending.producer.slot(), self.sending.producer.position());
+        self.sending.producer.publish();
+        self.port().notify_if_needed();
+        Ok(())
+    }
+
+    pub(super) fn interrupter(&mut self) -> Interrupter {
+        self.member.interrupter()
+    }
+
     /// Leaves the channel, as the endpoints do.
     pub(super) fn leave(self) {
         self.member.leave();
@@ -84,6 +97,18 @@ impl Receiver {
             self.acknowledge();
             number
         })
+    }
+
+    /// Receives; a call may be interrupted.
+    pub(super) fn recv_or_interrupted(&mut self) -> Result<u64, RecvError> {
+        self.port().next(Blocking::Forever)?;
+        let number = read(self.consumer.slot());
+        self.acknowledge();
+        Ok(number)
+    }
+
+    pub(super) fn interrupter(&mut self) -> Interrupter {
+        self.member.interrupter()
     }
 
     /// Reads a message in place while `work` runs, then acknowledges it.

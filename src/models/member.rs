@@ -16,6 +16,7 @@ use crate::ring::Ring;
 use crate::ring::mpmc::Snapshot;
 use crate::role::Side;
 use crate::wait::adaptive_spin::{Wait, WaitPolicy};
+use crate::wait::interrupt::Interrupts;
 use crate::wait::{self, Holder, Table, WaitSite};
 
 /// What a member expects while it waits: whatever does not happen in a model is not checked, since
@@ -46,6 +47,8 @@ pub(super) struct Member {
     /// Whether the next call has to take the slow path. Not a step: each thread of a model has a
     /// member of its own.
     needs_slow_path: Cell<bool>,
+    /// The blocked calls, if the model interrupts them: they are steps as well.
+    interrupts: Option<Arc<Interrupts>>,
     ring: Ring,
     /// Declared last: the ring refers to it.
     pub(super) fixture: Arc<Fixture>,
@@ -62,6 +65,7 @@ impl Member {
             limit: None,
             given_up: Mutex::default(),
             needs_slow_path: Cell::new(false),
+            interrupts: None,
             ring: fixture.ring(),
             fixture: fixture.clone(),
         }
@@ -95,7 +99,17 @@ impl Member {
     /// Returns a handle for another thread of this MPMC member.
     pub(super) fn thread(&self) -> Member {
         let is_late = self.is_late;
-        Member { is_late, ..Member::new(&self.fixture, self.flavor, self.holder, self.until) }
+        let mut member = Member::new(&self.fixture, self.flavor, self.holder, self.until);
+        member.is_late = is_late;
+        member.interrupts.clone_from(&self.interrupts);
+        member
+    }
+
+    /// Makes calls of this member interruptible, also those of threads that are added later.
+    pub(super) fn interrupter(&mut self) -> Interrupter {
+        let calls = Arc::new(Interrupts::new());
+        self.interrupts = Some(calls.clone());
+        Interrupter { calls, side: self.seat().side, fixture: self.fixture.clone() }
     }
 
     /// Leaves the channel, as the endpoint does.
@@ -124,6 +138,29 @@ impl Member {
     }
 }
 
+/// What interrupts the blocked calls of a member.
+#[derive(Clone, Debug)]
+pub(super) struct Interrupter {
+    calls: Arc<Interrupts>,
+    side: Side,
+    fixture: Arc<Fixture>,
+}
+
+impl Interrupter {
+    /// Makes blocked calls watch for interrupts, as the attachment does. Nobody else takes the
+    /// tokens.
+    pub(super) fn arm(&self) {
+        self.calls.arm();
+        for _ in 0..self.calls.unwatched() {
+            wait::Parker::post(&self.fixture.kernel, self.side).unwrap();
+        }
+    }
+
+    pub(super) fn interrupt(&self) {
+        self.calls.interrupt(|| self.fixture.kernel.interrupt(self.side));
+    }
+}
+
 impl Membership for Member {
     type Parker = SimKernel;
 
@@ -141,7 +178,8 @@ impl Membership for Member {
             Flavor::Mpmc => self.fixture.waiting(),
         };
         let (parker, parking) = (&self.fixture.kernel, self.parking(self.seat().side));
-        WaitSite { parker, parking, table, holder: self.holder }
+        let interrupts = self.interrupts.as_deref();
+        WaitSite { parker, parking, table, holder: self.holder, interrupts }
     }
 
     fn parking(&self, side: Side) -> &Parking {
@@ -243,7 +281,7 @@ impl Membership for Member {
         true
     }
 
-    fn nap(&self, _: Duration) -> Result<(), Fault> {
+    fn nap(&self, _: Duration, _: Option<u16>) -> Result<(), Fault> {
         Ok(())
     }
 

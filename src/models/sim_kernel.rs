@@ -53,6 +53,7 @@ enum Ending {
 #[derive(Debug, Default)]
 struct State {
     tokens: [u32; 2],
+    interrupts: [u16; 2],
     /// The number of blocking waits that end at once, by a signal or by the end of a slice.
     disturbed: [u32; 2],
     seats: [SeatState; SEATS],
@@ -142,6 +143,13 @@ impl SimKernel {
         self.state.lock().unwrap().disturbed[side as usize] += 1;
     }
 
+    /// Ends the blocking waits of this side that saw another value than there is now.
+    pub(super) fn interrupt(&self, side: Side) {
+        let side = side as usize;
+        self.state.lock().unwrap().interrupts[side] += 1;
+        self.changed[side].notify_all();
+    }
+
     /// Removes the tokens that were posted before a model begins: hints that would only enlarge it.
     pub(super) fn forget_posts(&self) {
         self.state.lock().unwrap().tokens = [0; 2];
@@ -207,7 +215,7 @@ impl SimKernel {
 }
 
 impl wait::Parker for SimKernel {
-    fn park(&self, side: Side, at_most: Duration) -> Result<ParkResult, Fault> {
+    fn park(&self, side: Side, at_most: Duration, seen: Option<u16>) -> Result<ParkResult, Fault> {
         crash_point::step();
         let (mut state, side) = (self.state.lock().unwrap(), side as usize);
         if state.disturbed[side] > 0 {
@@ -215,19 +223,24 @@ impl wait::Parker for SimKernel {
             return Ok(ParkResult::Interrupted);
         }
         // Under loom there is no time, and a waiter that is never woken is a deadlock.
+        let is_interrupted =
+            |state: &State| seen.is_some_and(|seen| state.interrupts[side] != seen);
         #[cfg(loom)]
-        while state.tokens[side] == 0 {
+        while state.tokens[side] == 0 && !is_interrupted(&state) {
             state = self.changed[side].wait(state).unwrap();
         }
         #[cfg(not(loom))]
         {
-            let (time, empty) =
-                (Duration::from_secs(20), |state: &mut State| state.tokens[side] == 0);
+            let time = Duration::from_secs(20);
+            let empty = |state: &mut State| state.tokens[side] == 0 && !is_interrupted(state);
             let (woken, slept) = self.changed[side].wait_timeout_while(state, time, empty).unwrap();
             assert!(!slept.timed_out(), "nobody woke a parked waiter");
             state = woken;
         }
         let _ = at_most;
+        if is_interrupted(&state) {
+            return Ok(ParkResult::Interrupted);
+        }
         state.tokens[side] -= 1;
         Ok(ParkResult::Token)
     }
@@ -238,6 +251,11 @@ impl wait::Parker for SimKernel {
         self.state.lock().unwrap().tokens[side as usize] += 1;
         self.changed[side as usize].notify_one();
         Ok(())
+    }
+
+    fn interrupts(&self, side: Side) -> Result<u16, Fault> {
+        crash_point::step();
+        Ok(self.state.lock().unwrap().interrupts[side as usize])
     }
 
     fn drain(&self, side: Side, tokens: u16) -> Result<(), Fault> {

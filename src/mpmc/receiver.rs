@@ -15,6 +15,7 @@ use crate::admin::stat::Stat;
 use crate::endpoint::Endpoint;
 use crate::endpoint::attachment::Attachment;
 use crate::endpoint::deaths::Deaths;
+use crate::endpoint::interrupter::Interrupter;
 use crate::error::{Error, Fault, RecvError};
 use crate::flavor::Flavor;
 use crate::message::{Message, MessageLayout, is_variable};
@@ -147,7 +148,8 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// Blocks until a sender has joined, for at most `timeout`.
     ///
     /// # Errors
-    /// [`RecvError::Timeout`] if no sender joined in time: try again. [`RecvError::Fault`] if the
+    /// [`RecvError::Timeout`] if no sender joined in time: try again. [`RecvError::Interrupted`]
+    /// if an [`interrupter`](Receiver::interrupter) ended the call. [`RecvError::Fault`] if the
     /// handle cannot go on.
     pub fn wait_for_peer(&self, timeout: Duration) -> Result<(), RecvError> {
         Ok(self.inner.endpoint.wait_for_peer(timeout)?)
@@ -174,8 +176,19 @@ impl<T: Message + ?Sized> Receiver<T> {
         self.inner.deaths.since_last(&self.inner.endpoint)
     }
 
-    /// Returns the number of messages sent but not yet acknowledged by any receiver. Loads the
-    /// state of every slot.
+    /// Returns a handle that ends blocked calls of this receiver, from another thread or from a
+    /// signal handler; see [`Interrupter`](crate::Interrupter). It ends calls on all clones.
+    ///
+    /// From the first call on, blocked calls also watch for interrupts, which makes blocking a
+    /// little slower. That call waits until threads that are blocked at that moment have noticed,
+    /// usually for some microseconds, for a fifth of a second at worst; so it is not for signal
+    /// handlers.
+    pub fn interrupter(&self) -> Interrupter {
+        self.inner.endpoint.attachment.interrupter()
+    }
+
+    /// Returns the number of messages sent but not yet acknowledged, including those that receivers
+    /// hold. Loads the state of every slot.
     pub fn len(&self) -> usize {
         self.inner.receiving.consumer.ring().count_messages() as usize
     }

@@ -14,6 +14,7 @@ use crate::admin::stat::Stat;
 use crate::endpoint::Endpoint;
 use crate::endpoint::attachment::Attachment;
 use crate::endpoint::deaths::Deaths;
+use crate::endpoint::interrupter::Interrupter;
 use crate::error::{Error, Fault, SendError};
 use crate::flavor::Flavor;
 use crate::message::{Message, MessageLayout, is_variable};
@@ -143,6 +144,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// - [`SendError::Timeout`] if some message was not acknowledged in time: try again;
     /// - [`SendError::Disconnected`] if all receivers are gone and left messages unacknowledged:
     ///   [`wait_for_peer`](Sender::wait_for_peer) waits for another receiver;
+    /// - [`SendError::Interrupted`] if an [`interrupter`](Sender::interrupter) ended the call;
     /// - [`SendError::Fault`] if the handle cannot go on.
     pub fn flush(&self, timeout: Duration) -> Result<(), SendError> {
         self.inner.port().flush(timeout)
@@ -151,7 +153,8 @@ impl<T: Message + ?Sized> Sender<T> {
     /// Blocks until a receiver has joined, for at most `timeout`.
     ///
     /// # Errors
-    /// [`SendError::Timeout`] if no receiver joined in time: try again. [`SendError::Fault`] if the
+    /// [`SendError::Timeout`] if no receiver joined in time: try again. [`SendError::Interrupted`]
+    /// if an [`interrupter`](Sender::interrupter) ended the call. [`SendError::Fault`] if the
     /// handle cannot go on.
     pub fn wait_for_peer(&self, timeout: Duration) -> Result<(), SendError> {
         Ok(self.inner.endpoint.wait_for_peer(timeout)?)
@@ -177,7 +180,19 @@ impl<T: Message + ?Sized> Sender<T> {
         self.inner.deaths.since_last(&self.inner.endpoint)
     }
 
-    /// Returns the number of messages sent but not yet acknowledged. Loads the state of every slot.
+    /// Returns a handle that ends blocked calls of this sender, from another thread or from a
+    /// signal handler; see [`Interrupter`](crate::Interrupter). It ends calls on all clones.
+    ///
+    /// From the first call on, blocked calls also watch for interrupts, which makes blocking a
+    /// little slower. That call waits until threads that are blocked at that moment have noticed,
+    /// usually for some microseconds, for a fifth of a second at worst; so it is not for signal
+    /// handlers.
+    pub fn interrupter(&self) -> Interrupter {
+        self.inner.endpoint.attachment.interrupter()
+    }
+
+    /// Returns the number of messages sent but not yet acknowledged, including those that receivers
+    /// hold. Loads the state of every slot.
     pub fn len(&self) -> usize {
         self.inner.sending.producer.ring().count_messages() as usize
     }

@@ -21,14 +21,15 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
                 || Ok(member.is_abandoned(&member.semaphore_values()?)),
             ),
         };
-        let nap = |time| Ok(member.nap(time)?);
+        let nap = |time, seen| Ok(member.nap(time, seen)?);
         let deadline = Blocking::For(timeout).deadline();
-        member.with_policy(|policy| wait::poll(policy, nap, deadline, poll)).map_err(|error| {
-            match error {
-                WaitError::TimedOut => SendError::Timeout,
-                WaitError::Failed(SendError::Fault(fault)) => member.stop(fault).into(),
-                WaitError::Failed(error) => error,
-            }
+        let polled =
+            member.with_policy(|policy| wait::poll(member.site(), policy, nap, deadline, poll));
+        polled.map_err(|error| match error {
+            WaitError::TimedOut => SendError::Timeout,
+            WaitError::Interrupted => SendError::Interrupted,
+            WaitError::Failed(SendError::Fault(fault)) => member.stop(fault).into(),
+            WaitError::Failed(error) => error,
         })
     }
 }

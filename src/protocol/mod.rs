@@ -127,8 +127,8 @@ pub(crate) trait Membership {
     /// Returns whether a non-blocking call is to check liveness now.
     fn is_check_due(&self) -> bool;
 
-    /// Sleeps for `time`, unless the channel is removed.
-    fn nap(&self, time: Duration) -> Result<(), Fault>;
+    /// Sleeps for `time`, unless the channel is removed, or this side is interrupted after `seen`.
+    fn nap(&self, time: Duration, seen: Option<u16>) -> Result<(), Fault>;
 
     /// Runs a wait with the handle's policy, and keeps what the policy learnt.
     fn with_policy<R>(&self, wait: impl FnOnce(&mut WaitPolicy) -> R) -> R;

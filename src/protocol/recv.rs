@@ -230,12 +230,11 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
             }
             Ok::<bool, Fault>(found.is_some())
         };
-        let poll = |poll| {
+        let poll = |poll: Poll| {
             if poll == Poll::Quick {
                 return Ok(attempt(ring, None)?);
             }
-            let takes = !matches!(poll, Poll::Peek | Poll::Others);
-            if R::POLLS_FIRST && takes && attempt(ring, None)? {
+            if R::POLLS_FIRST && poll.takes() && attempt(ring, None)? {
                 return Ok(true);
             }
             let seen = R::see(*member)?;
@@ -265,6 +264,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
             (Ok(()), _) => return found.ok_or(RecvError::Empty),
             (Err(WaitError::TimedOut), Some(seat)) => RecvError::Blocked { pid: member.pid(seat) },
             (Err(WaitError::TimedOut), None) => RecvError::Timeout,
+            (Err(WaitError::Interrupted), _) => RecvError::Interrupted,
             (Err(WaitError::Failed(error)), _) => error,
         };
         // After a fault, the record may be another member's by now.

@@ -188,6 +188,7 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
             (Ok(()), _) => return found.ok_or(SendError::Full),
             (Err(WaitError::TimedOut), Some(seat)) => SendError::Blocked { pid: member.pid(seat) },
             (Err(WaitError::TimedOut), None) => SendError::Timeout,
+            (Err(WaitError::Interrupted), _) => SendError::Interrupted,
             (Err(WaitError::Failed(error)), _) => error,
         };
         // After a fault, the record may be another member's by now.

@@ -11,6 +11,7 @@ use crate::address::ChannelId;
 use crate::admin::stat::Stat;
 use crate::endpoint::Endpoint;
 use crate::endpoint::attachment::Attachment;
+use crate::endpoint::interrupter::Interrupter;
 use crate::endpoint::peer::Peer;
 use crate::error::{Error, Fault, RecvError};
 use crate::flavor::Flavor;
@@ -41,7 +42,8 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// [`peer`](Receiver::peer) returns its pid.
     ///
     /// # Errors
-    /// [`RecvError::Timeout`] if no sender joined in time: try again. [`RecvError::Fault`] if the
+    /// [`RecvError::Timeout`] if no sender joined in time: try again. [`RecvError::Interrupted`]
+    /// if an [`interrupter`](Receiver::interrupter) ended the call. [`RecvError::Fault`] if the
     /// handle cannot go on.
     pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), RecvError> {
         Ok(self.endpoint.wait_for_peer(timeout)?)
@@ -53,6 +55,15 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// A [`Fault`] if the handle cannot go on.
     pub fn peer(&mut self) -> Result<Peer, Fault> {
         self.endpoint.peer()
+    }
+
+    /// Returns a handle that ends blocked calls of this receiver, from another thread or from a
+    /// signal handler; see [`Interrupter`](crate::Interrupter).
+    ///
+    /// From the first call on, blocked calls also watch for interrupts, which makes blocking a
+    /// little slower.
+    pub fn interrupter(&self) -> Interrupter {
+        self.endpoint.attachment.interrupter()
     }
 
     /// Returns the number of messages sent but not yet acknowledged.

@@ -11,6 +11,7 @@ use crate::address::ChannelId;
 use crate::admin::stat::Stat;
 use crate::endpoint::Endpoint;
 use crate::endpoint::attachment::Attachment;
+use crate::endpoint::interrupter::Interrupter;
 use crate::endpoint::peer::Peer;
 use crate::error::{Error, Fault, SendError};
 use crate::flavor::Flavor;
@@ -59,6 +60,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// - [`SendError::Timeout`] if some message was not acknowledged in time: try again;
     /// - [`SendError::Disconnected`] if the receiver is gone and left messages unacknowledged:
     ///   [`wait_for_peer`](Sender::wait_for_peer) waits for another receiver, which gets them;
+    /// - [`SendError::Interrupted`] if an [`interrupter`](Sender::interrupter) ended the call;
     /// - [`SendError::Fault`] if the handle cannot go on.
     pub fn flush(&mut self, timeout: Duration) -> Result<(), SendError> {
         self.port().flush(timeout)
@@ -68,7 +70,8 @@ impl<T: Message + ?Sized> Sender<T> {
     /// [`peer`](Sender::peer) returns its pid.
     ///
     /// # Errors
-    /// [`SendError::Timeout`] if no receiver joined in time: try again. [`SendError::Fault`] if the
+    /// [`SendError::Timeout`] if no receiver joined in time: try again. [`SendError::Interrupted`]
+    /// if an [`interrupter`](Sender::interrupter) ended the call. [`SendError::Fault`] if the
     /// handle cannot go on.
     pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), SendError> {
         Ok(self.endpoint.wait_for_peer(timeout)?)
@@ -82,7 +85,17 @@ impl<T: Message + ?Sized> Sender<T> {
         self.endpoint.peer()
     }
 
-    /// Returns the number of messages sent but not yet acknowledged.
+    /// Returns a handle that ends blocked calls of this sender, from another thread or from a
+    /// signal handler; see [`Interrupter`](crate::Interrupter).
+    ///
+    /// From the first call on, blocked calls also watch for interrupts, which makes blocking a
+    /// little slower.
+    pub fn interrupter(&self) -> Interrupter {
+        self.endpoint.attachment.interrupter()
+    }
+
+    /// Returns the number of messages sent but not yet acknowledged, including one that the receiver
+    /// is reading.
     pub fn len(&self) -> usize {
         self.sending.producer.unacknowledged() as usize
     }

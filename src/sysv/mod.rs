@@ -77,6 +77,18 @@ pub(crate) fn check(result: libc::c_int) -> Result<libc::c_int> {
     if result == -1 { Err(Errno::last()) } else { Ok(result) }
 }
 
+/// Runs `work` and restores this thread's error number, as a signal handler must.
+pub(crate) fn preserving_errno<R>(work: impl FnOnce() -> R) -> R {
+    // SAFETY: returns the address of this thread's error number, which is always valid.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let before = unsafe { *errno };
+    let result = work();
+    // SAFETY: as above.
+    unsafe { *errno = before };
+    result
+}
+
 /// The kernel's `ipc64_perm` of 64-bit machines. libc's own versions differ in names and widths
 /// between the C libraries; the kernel's layout does not.
 #[repr(C)]

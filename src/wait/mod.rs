@@ -95,6 +95,14 @@
 //! ([`Parker::settle`]); within it the stores of processes that had not yet seen the flag become
 //! visible.
 //!
+//! # Interrupts
+//!
+//! A call can be interrupted from outside. That has its own semaphore, and its own proof in
+//! `interrupt.rs`: tokens do not serve for it, since any thread of the side consumes them. An
+//! interrupted thread ends like one whose time is over: it subtracts 1 from its count, and passes
+//! on a duty that it has (F1 to F3, O1 to O3). It polls before it looks for an interrupt, so it
+//! never leaves work behind that it was woken for.
+//!
 //! # The last resort
 //!
 //! A process can be stopped (SIGSTOP) while it has the duty, and a segment can be removed by hand.
@@ -105,6 +113,7 @@
 pub(crate) mod adaptive_spin;
 pub(crate) mod backoff;
 pub(crate) mod blocking;
+pub(crate) mod interrupt;
 mod parking;
 mod poll;
 mod spin;
@@ -132,15 +141,17 @@ pub(crate) enum ParkResult {
     Token,
     /// The timeout elapsed.
     TimedOut,
-    /// A signal arrived, or the process was stopped and continued.
+    /// A signal or an interrupt arrived, or the process was stopped and continued.
     Interrupted,
 }
 
 /// The place where waiters block: the channel's semaphore set, or the model checker's.
 pub(crate) trait Parker {
-    /// Blocks until a token of this side is available and consumes it, or until the timeout
-    /// elapses.
-    fn park(&self, side: Side, at_most: Duration) -> Result<ParkResult, Fault>;
+    /// Blocks until a token of this side is available and consumes it, until the timeout elapses,
+    /// or until the value of [`interrupts`](Parker::interrupts) is not `seen`.
+    fn park(&self, side: Side, at_most: Duration, seen: Option<u16>) -> Result<ParkResult, Fault>;
+    /// Returns a value that changes with each interrupt of this side.
+    fn interrupts(&self, side: Side) -> Result<u16, Fault>;
     /// Adds a token: one waiter of this side continues, now or when it next blocks.
     fn post(&self, side: Side) -> Result<(), Fault>;
     /// Consumes up to `tokens` tokens of this side without blocking, if they are still available.
@@ -202,10 +213,18 @@ pub(crate) enum Poll {
     Others,
 }
 
+impl Poll {
+    /// Returns whether the poll takes what it finds.
+    pub(crate) fn takes(self) -> bool {
+        !matches!(self, Poll::Peek | Poll::Others)
+    }
+}
+
 /// Why a wait ended without the event that it waited for.
 #[derive(Debug)]
 pub(crate) enum WaitError<E> {
     TimedOut,
+    Interrupted,
     Failed(E),
 }
 
@@ -213,6 +232,7 @@ impl From<WaitError<Fault>> for SendError {
     fn from(error: WaitError<Fault>) -> SendError {
         match error {
             WaitError::TimedOut => SendError::Timeout,
+            WaitError::Interrupted => SendError::Interrupted,
             WaitError::Failed(fault) => fault.into(),
         }
     }
@@ -222,6 +242,7 @@ impl From<WaitError<Fault>> for RecvError {
     fn from(error: WaitError<Fault>) -> RecvError {
         match error {
             WaitError::TimedOut => RecvError::Timeout,
+            WaitError::Interrupted => RecvError::Interrupted,
             WaitError::Failed(fault) => fault.into(),
         }
     }

@@ -38,12 +38,17 @@ impl Bed<'_> {
 
     fn site(&self) -> WaitSite<'_, Self> {
         let holder = Holder { seat: Seat::of(Side::Receivers), incarnation: 0 };
-        WaitSite { parker: self, parking: self.parking, table: Table(&[]), holder }
+        let table = Table(&[]);
+        WaitSite { parker: self, parking: self.parking, table, holder, interrupts: None }
     }
 }
 
 impl Parker for Bed<'_> {
-    fn park(&self, side: Side, at_most: Duration) -> Result<ParkResult, Fault> {
+    fn interrupts(&self, _: Side) -> Result<u16, Fault> {
+        Ok(0)
+    }
+
+    fn park(&self, side: Side, at_most: Duration, _: Option<u16>) -> Result<ParkResult, Fault> {
         self.slept.set(true);
         let Some((after, way)) = self.post else {
             pass(at_most.as_nanos() as u64);

@@ -10,6 +10,7 @@ use crate::sync::Ordering::SeqCst;
 use crate::sync::{fence, plain};
 use crate::sysv::time::{self, Deadline};
 use crate::wait::adaptive_spin::{Wait, WaitPolicy};
+use crate::wait::interrupt::{BlockedCall, Interrupts};
 
 /// The maximum time that a waiter blocks without polling by itself.
 pub(crate) const SLICE: Duration = Duration::from_millis(200);
@@ -37,9 +38,11 @@ pub(crate) struct WaitSite<'a, P> {
     pub(crate) parking: &'a Parking,
     pub(crate) table: Table<'a>,
     pub(crate) holder: Holder,
+    /// The blocked calls of the handle; `None` if no interrupter can exist.
+    pub(crate) interrupts: Option<&'a Interrupts>,
 }
 
-/// Blocks until `poll` succeeds.
+/// Blocks until `poll` succeeds, or until the call is interrupted.
 #[inline(never)]
 pub(crate) fn wait<P: Parker, E: From<Fault>>(
     site: WaitSite<'_, P>,
@@ -48,18 +51,26 @@ pub(crate) fn wait<P: Parker, E: From<Fault>>(
     mut poll: impl FnMut(Poll) -> Result<bool, E>,
 ) -> Result<(), WaitError<E>> {
     let parker = site.parker;
+    let call = BlockedCall::begin(site.interrupts);
+    let is_interrupted = call.check();
     // A signal handler may have forked since the last poll: the handle belongs to the parent.
     let poll = |how| match parker.is_forked() {
         true => Err(WaitError::Failed(Fault::Forked.into())),
-        false => poll(how).map_err(WaitError::Failed),
+        false => match poll(how) {
+            // What is there comes before the interrupt.
+            Ok(false) if how.takes() && is_interrupted() => Err(WaitError::Interrupted),
+            polled => polled.map_err(WaitError::Failed),
+        },
     };
+    let start = time::now_ns();
     let mut waiter =
-        Waiter { site, poll, deadline, start: time::now_ns(), duty: false, rest: Duration::ZERO };
+        Waiter { site, poll, deadline, call, seen: None, start, duty: false, rest: Duration::ZERO };
     let waited = waiter.run(policy);
     // Also after a failed wait: other waiters may need the wake-up.
     if waiter.duty {
         waiter.pass_on();
     }
+    waiter.call.end(matches!(waited, Err(WaitError::Interrupted)));
     match parker.is_forked() {
         true => Err(WaitError::Failed(Fault::Forked.into())),
         false => waited,
@@ -71,6 +82,9 @@ struct Waiter<'a, P, F> {
     site: WaitSite<'a, P>,
     poll: F,
     deadline: Option<Deadline>,
+    call: BlockedCall<'a>,
+    /// The value of the interrupt semaphore before the last poll, if it is to be compared.
+    seen: Option<u16>,
     /// When the call began to wait, in nanoseconds of the monotonic clock.
     start: u64,
     /// It consumed a token or cleared PARKED, and has not passed that on.
@@ -81,6 +95,10 @@ struct Waiter<'a, P, F> {
 
 impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Waiter<'_, P, F> {
     fn run(&mut self, policy: &mut WaitPolicy) -> Result<(), WaitError<E>> {
+        // An interrupt that was pending before does not keep a call from what is there.
+        if self.call.is_interrupted() && (self.poll)(Poll::Exact)? {
+            return Ok(());
+        }
         if spin::spin(policy, self.start, self.deadline, &mut self.poll)? {
             return Ok(());
         }
@@ -158,6 +176,10 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
 
     /// Performs S1, S2 and S3.
     fn register(&mut self) -> Result<(), WaitError<E>> {
+        let (parker, side) = (self.site.parker, self.site.holder.seat.side);
+        // Before the poll: an interrupt that comes after it changes the value.
+        self.seen =
+            self.call.watch(parker, side).map_err(|fault| WaitError::Failed(fault.into()))?;
         if !self.site.table.add(self.site.holder) {
             return Err(WaitError::Failed(Fault::LivenessLost.into()));
         }
@@ -192,8 +214,9 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
 
     /// Performs S5, and counts a wake-up that did not come.
     fn block(&mut self, at_most: Duration) -> Result<ParkResult, WaitError<E>> {
-        let (parker, side) = (self.site.parker, self.site.holder.seat.side);
-        let sleep = |time| parker.park(side, time).map_err(|fault| WaitError::Failed(fault.into()));
+        let (parker, side, seen) = (self.site.parker, self.site.holder.seat.side, self.seen);
+        let sleep =
+            |time| parker.park(side, time, seen).map_err(|fault| WaitError::Failed(fault.into()));
         let slept = sleep(at_most)?;
         if slept != ParkResult::TimedOut || at_most < SLICE {
             return Ok(slept);
@@ -280,7 +303,7 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
 
     /// Performs O1, O2 and O3. Returns whether it posted a token.
     fn pass_on(&mut self) -> bool {
-        let WaitSite { parker, parking, table, holder } = &self.site;
+        let WaitSite { parker, parking, table, holder, .. } = &self.site;
         if parker.is_forked() || !table.has_waiters(holder.seat.side) {
             return false;
         }
@@ -297,7 +320,7 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
     /// the duty hands it on. `poll` reports that once for each state of the channel, so that no
     /// wake-up circulates for ever. Returns whether it posted a token.
     fn pass_on_end(&mut self) -> Result<bool, WaitError<E>> {
-        let WaitSite { parker, parking, table, holder } = &self.site;
+        let WaitSite { parker, parking, table, holder, .. } = &self.site;
         let is_due = self.duty && table.has_waiters_beside(*holder) && (self.poll)(Poll::Others)?;
         self.duty = false;
         match is_due {

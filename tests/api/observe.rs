@@ -75,7 +75,10 @@ fn a_stat_contains_everything() {
     assert!(is_between(start, segment.attach_time, end));
     assert!(is_between(start, segment.detach_time, end));
     let set = stat.set.expect("a set");
-    assert_eq!((set.key, set.mode & 0o666, set.semaphores), (stat.key, 0o640, 12));
+    assert_eq!(
+        (set.key, set.mode & 0o666, set.semaphores),
+        (stat.key, 0o640, raw_ipc::FIRST_SEAT as u32 + 2)
+    );
     assert_eq!((set.uid, set.gid, set.cuid, set.cgid), (uid, gid, uid, gid));
     assert!(is_between(start, set.operation_time, end));
     assert!(is_between(start, set.change_time, end));

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use sysvring::{
-    BatchError, ChannelId, Error, Fault, Handle, Options, RecvError, SendError, Stat, mpmc, spsc,
+    BatchError, ChannelId, Error, Fault, Handle, Interrupter, Options, RecvError, SendError, Stat,
+    mpmc, spsc,
 };
 
 use crate::steps::messages::Message;
@@ -102,6 +103,10 @@ impl Tx {
         either!(self, tx => tx.send_batch(messages))
     }
 
+    pub fn interrupter(&self) -> Interrupter {
+        either!(self, tx => tx.interrupter())
+    }
+
     pub fn flush(&mut self, timeout: Duration) -> Result<(), SendError> {
         either!(self, tx => tx.flush(timeout))
     }
@@ -154,6 +159,10 @@ impl Rx {
 
     pub fn len(&self) -> usize {
         either!(self, rx => rx.len())
+    }
+
+    pub fn interrupter(&self) -> Interrupter {
+        either!(self, rx => rx.interrupter())
     }
 
     #[inline(always)]

@@ -15,7 +15,7 @@ const HELD: u64 = 2;
 
 /// A segment of the smallest size, and the number of semaphores of an SPSC channel.
 const BYTES: usize = 8192;
-const SEMAPHORES: usize = 12;
+const SEMAPHORES: usize = raw_ipc::FIRST_SEAT + 2;
 
 impl Scenario {
     /// Makes what exists when the victim starts.

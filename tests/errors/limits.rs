@@ -265,13 +265,14 @@ fn many_sets(_: &mut Args) {
     sysctl("sem", "250 32000 500 3");
     let _three = leave_three();
     is_full_until_reaped(("semget", libc::ENOSPC), "SEMMNI");
-    sysctl("sem", "250 11 500 100");
+    let needed = raw_ipc::FIRST_SEAT + 2;
+    sysctl("sem", &format!("250 {} 500 100", needed - 1));
     let key = Key::new();
     limit(refusal(key.options().create::<Sender<u64>>()), ("semget", libc::ENOSPC), "SEMMNS");
-    sysctl("sem", "11 32000 500 100");
+    sysctl("sem", &format!("{} 32000 500 100", needed - 1));
     limit(refusal(key.options().create::<Sender<u64>>()), ("semget", libc::EINVAL), "SEMMSL");
     key.assert_free();
-    sysctl("sem", "12 32000 500 100");
+    sysctl("sem", &format!("{needed} 32000 500 100"));
     drop(key.options().create::<Sender<u64>>().expect("create"));
 }
 

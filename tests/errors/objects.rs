@@ -75,7 +75,10 @@ fn foreign_segments() {
 
 #[test(quiet)]
 fn foreign_sets() {
-    for (semaphores, mode) in [(1, 0o600), (10, 0o600), (10, 0o644), (11, 0o601), (265, 0o601)] {
+    let (fewest, most) = (raw_ipc::FIRST_SEAT + 2, raw_ipc::FIRST_SEAT + 254);
+    for (semaphores, mode) in
+        [(1, 0o600), (fewest, 0o600), (fewest, 0o644), (fewest - 1, 0o601), (most + 1, 0o601)]
+    {
         let key = Key::new();
         let set = key.make_set(semaphores, mode);
         is_not_ours(&key, "semaphore set");
@@ -93,7 +96,7 @@ fn leftovers() -> Vec<fn(&Key)> {
         key.make_segment(8192, 0o601);
     }
     fn set(key: &Key) {
-        key.make_set(12, 0o601);
+        key.make_set(raw_ipc::FIRST_SEAT + 2, 0o601);
     }
     fn both(key: &Key) {
         set(key);
@@ -143,7 +146,7 @@ fn leave_afresh(key: &Key, leave: fn(&Key)) {
 #[test(quiet)]
 fn incomplete_channels_whose_creator_lives() {
     let key = Key::new();
-    let set = key.make_set(12, 0o601);
+    let set = key.make_set(raw_ipc::FIRST_SEAT + 2, 0o601);
     let mut builder =
         Worker::start(&[&"objects::hold_semaphore", &set, &raw_ipc::LIFECYCLE]).expect("start");
     builder.expect("held");

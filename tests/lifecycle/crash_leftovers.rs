@@ -15,7 +15,7 @@ use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{raw_ipc, test, work};
 
 /// The number of semaphores in the set of an SPSC channel.
-const SEMAPHORES: usize = 12;
+const SEMAPHORES: usize = raw_ipc::FIRST_SEAT + 2;
 /// The maximum time of an open after a death.
 const SOON: Duration = Duration::from_secs(1);
 

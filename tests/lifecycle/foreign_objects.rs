@@ -54,21 +54,21 @@ fn squat(args: &mut Args) {
     };
     let _tx = match what.as_str() {
         "set" => {
-            key.make_set(12, 0o667);
+            key.make_set(raw_ipc::FIRST_SEAT + 2, 0o667);
             None
         }
         "used set" => {
-            let set = key.make_set(12, 0o667);
+            let set = key.make_set(raw_ipc::FIRST_SEAT + 2, 0o667);
             raw_ipc::set_value(set, raw_ipc::USERS, 1).expect("SETVAL");
             None
         }
         "held set" => {
-            let set = key.make_set(12, 0o667);
+            let set = key.make_set(raw_ipc::FIRST_SEAT + 2, 0o667);
             raw_ipc::set_value(set, raw_ipc::LIFECYCLE, 1).expect("SETVAL");
             None
         }
         "half a channel" => {
-            key.make_set(12, 0o667);
+            key.make_set(raw_ipc::FIRST_SEAT + 2, 0o667);
             key.make_segment(8192, 0o667);
             None
         }
@@ -183,7 +183,7 @@ fn a_name_taken_by_root() {
     for (segment, set) in [(true, false), (false, true), (true, true)] {
         key.clear();
         segment.then(|| key.make_segment(8192, 0o601));
-        set.then(|| key.make_set(12, 0o601));
+        set.then(|| key.make_set(raw_ipc::FIRST_SEAT + 2, 0o601));
         Worker::run(&[&"foreign_objects::open_own_name", &name]);
     }
 }

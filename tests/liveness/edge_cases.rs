@@ -324,7 +324,11 @@ fn a_kernel_without_undo_is_refused() {
     tx.send(&1).expect("send");
     assert_eq!(rx.recv(), Ok(1));
     let values = raw_ipc::values(rx.stat().expect("stat").set.expect("a set").id);
-    assert_eq!(values[raw_ipc::FIRST_SEAT..], [1, 1], "one token for each thread");
+    assert_eq!(
+        values[raw_ipc::FIRST_SEAT..raw_ipc::FIRST_SEAT + 2],
+        [1, 1],
+        "one token for each thread"
+    );
 }
 
 #[test]

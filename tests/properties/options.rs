@@ -9,7 +9,7 @@ use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use sysvring::{Error, Flavor, Lifetime, Message, Options, Redelivery, Stat};
 use sysvring_support::handle::{AnyFlavor, AnyHandle, Mpmc, Spsc};
 use sysvring_support::name::Name;
-use sysvring_support::test;
+use sysvring_support::{raw_ipc, test};
 
 use crate::for_all;
 
@@ -180,7 +180,10 @@ impl Wish {
         assert_eq!(stat.segment.mode, self.mode);
         assert!(stat.segment.size >= (slots * stat.stride) as u64);
         let members = self.members.unwrap_or(if self.mpmc { 64 } else { 2 });
-        assert_eq!(stat.set.as_ref().expect("a set").semaphores as usize, 10 + members);
+        assert_eq!(
+            stat.set.as_ref().expect("a set").semaphores as usize,
+            raw_ipc::FIRST_SEAT + members
+        );
         assert_eq!(stat.name, if self.private { "" } else { name.as_str() });
         assert_eq!(stat.key == 0, self.private);
         assert_eq!((stat.depth, stat.head, stat.tail), (0, 0, 0));

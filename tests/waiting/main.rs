@@ -5,6 +5,7 @@ mod all_waiters_notified;
 mod blocking_calls;
 mod busy_processor;
 mod freed_slots;
+mod interrupts;
 mod more_threads_than_seats;
 mod passed_on_wake_ups;
 mod wake_ups;

@@ -12,6 +12,7 @@ use crate::sync::plain::Ordering::Relaxed;
 use crate::sysv::shm;
 use crate::sysv::time::Deadline;
 use crate::sysv::{Errno, process};
+use crate::wait::interrupt::BlockedCall;
 use crate::wait::{ParkResult, Parker, WaitError};
 
 /// How often the nonce of the set is checked. The kernel reuses the identifier of a removed set
@@ -141,10 +142,12 @@ impl Attachment {
         there.map_err(|errno| self.fault("semctl", errno))
     }
 
-    /// Sleeps for `time`, unless the channel is removed.
-    pub(crate) fn nap(&self, time: Duration) -> Result<(), Fault> {
+    /// Sleeps for `time`, unless the channel is removed, or our side is interrupted after `seen`.
+    pub(crate) fn nap(&self, time: Duration, seen: Option<u16>) -> Result<(), Fault> {
         self.check_set()?;
-        self.members.nap(time).map_err(|errno| self.fault("semtimedop", errno))
+        self.members
+            .nap(self.seat.side, seen, time)
+            .map_err(|errno| self.fault("semtimedop", errno))
     }
 
     /// Waits until the other side has a member; calls `may_go_on` at intervals.
@@ -153,10 +156,29 @@ impl Attachment {
         deadline: Option<Deadline>,
         may_go_on: impl Fn() -> Result<(), Fault>,
     ) -> Result<(), WaitError<Fault>> {
+        let mut call = BlockedCall::begin(Some(self.interruption.calls()));
+        let waited = self.await_peer_in(&mut call, deadline, may_go_on);
+        call.end(matches!(waited, Err(WaitError::Interrupted)));
+        waited
+    }
+
+    fn await_peer_in(
+        &self,
+        call: &mut BlockedCall<'_>,
+        deadline: Option<Deadline>,
+        may_go_on: impl Fn() -> Result<(), Fault>,
+    ) -> Result<(), WaitError<Fault>> {
+        let side = self.seat.side;
         loop {
             may_go_on().and_then(|()| self.check_membership()).map_err(WaitError::Failed)?;
-            let left = deadline.map_or(PEER_SLICE, |d| d.remaining().min(PEER_SLICE));
-            match self.members.await_side(self.seat.side.other(), left) {
+            // Before the check: an interrupt that comes after it changes the value.
+            let seen = call.watch(self, side).map_err(WaitError::Failed)?;
+            let left = match call.is_interrupted() {
+                true if self.is_peer_there().map_err(WaitError::Failed)? => return Ok(()),
+                true => return Err(WaitError::Interrupted),
+                false => deadline.map_or(PEER_SLICE, |d| d.remaining().min(PEER_SLICE)),
+            };
+            match self.members.await_peer(side, seen, left) {
                 Ok(()) => return Ok(()),
                 Err(Errno::EAGAIN) if deadline.is_some_and(|d| d.passed()) => {
                     return Err(WaitError::TimedOut);
@@ -169,14 +191,19 @@ impl Attachment {
 }
 
 impl Parker for Attachment {
-    fn park(&self, side: Side, at_most: Duration) -> Result<ParkResult, Fault> {
+    fn park(&self, side: Side, at_most: Duration, seen: Option<u16>) -> Result<ParkResult, Fault> {
         self.check_set()?;
-        match self.members.sleep(side, at_most) {
+        match self.members.sleep(side, seen, at_most) {
             Ok(()) => Ok(ParkResult::Token),
             Err(Errno::EAGAIN) => Ok(ParkResult::TimedOut),
             Err(Errno::EINTR) => Ok(ParkResult::Interrupted),
             Err(errno) => Err(self.fault("semtimedop", errno)),
         }
+    }
+
+    fn interrupts(&self, side: Side) -> Result<u16, Fault> {
+        self.check_set()?;
+        self.members.interrupts(side).map_err(|errno| self.fault("semctl", errno))
     }
 
     fn post(&self, side: Side) -> Result<(), Fault> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::{RecvError, SendError};
 use crate::liveness::Seat;
 use crate::models::harness::Fixture;
-use crate::models::member::{Member, Until};
+use crate::models::member::{Interrupter, Member, Until};
 use crate::protocol::mpmc::{Receiving, Sending};
 use crate::protocol::returned;
 use crate::protocol::{Membership, RecvPort, SendPort};
@@ -144,6 +144,18 @@ impl Receiver {
     /// senders are gone.
     pub(super) fn recv(&mut self) -> Option<u64> {
         self.recv_ref(|_, _| ())
+    }
+
+    /// Receives; a call may be interrupted.
+    pub(super) fn recv_or_interrupted(&mut self) -> Result<u64, RecvError> {
+        let held = self.port().next(Blocking::Forever)?;
+        let message = read(self.receiving.consumer.slot(&held));
+        self.acknowledge(&held);
+        Ok(message)
+    }
+
+    pub(super) fn interrupter(&mut self) -> Interrupter {
+        self.member.interrupter()
     }
 
     /// Reads a message in place while `work` runs, then acknowledges it. `work` gets the delivery

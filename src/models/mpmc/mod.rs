@@ -6,6 +6,7 @@
 //! | `starts` | may a member start from a hint, or from its handle's other thread? |
 //! | `blocking` | does every blocked waiter wake up? |
 //! | `freed` | does a sender stay blocked next to a slot freed without an acknowledgement? |
+//! | `interrupt` | is every interrupt returned, and every message received? |
 //! | `leaving` | does a process that sees the end of the stream see all that was done? |
 //! | `finishing` | does a receiver that saw no sender learn of the end, and only of the end? |
 //! | `recovery` | is what a dead member leaves passed on whole, from member to member? |
@@ -18,6 +19,7 @@ mod blocking;
 mod crash;
 mod finishing;
 mod freed;
+mod interrupt;
 mod leaving;
 mod recovery;
 mod returned;

@@ -41,6 +41,8 @@ impl<T: Message> Receiver<T> {
     ///   [`wait_for_peer`](Receiver::wait_for_peer) waits for another sender;
     /// - [`RecvError::Invalid`] if the bytes are not a valid message: that message is discarded,
     ///   and the next call receives the next one;
+    /// - [`RecvError::Interrupted`] if an [`interrupter`](Receiver::interrupter) ended the call:
+    ///   call again to wait on;
     /// - [`RecvError::Fault`] if the handle cannot go on.
     #[inline]
     pub fn recv(&self) -> Result<T, RecvError> {
@@ -194,6 +196,7 @@ impl<T: Message> Receiver<T> {
 
     /// Returns a blocking iterator over messages; it ends when the channel is drained and all
     /// senders are gone, and after a fault.
+    /// An interrupt is an item like another, and the iteration can go on.
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { receiver: self, is_over: false }
     }

@@ -29,6 +29,8 @@ impl<T: Message + ?Sized> Sender<T> {
     ///   for another receiver;
     /// - [`SendError::TooLong`] if the message is longer than a slot: create the channel with a
     ///   larger [`slot_size`](crate::Options::slot_size), or shorten the message;
+    /// - [`SendError::Interrupted`] if an [`interrupter`](Sender::interrupter) ended the call:
+    ///   call again to wait on;
     /// - [`SendError::Fault`] if the handle cannot go on.
     #[inline]
     pub fn send(&self, message: &T) -> Result<(), SendError> {

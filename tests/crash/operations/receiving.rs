@@ -40,6 +40,7 @@ pub(super) fn operations(flavor: Flavor) -> Vec<Operation> {
     let mut all = vec![
         of("recv", recv, MESSAGES),
         of("recv_waiting", recv, MESSAGES_LATER),
+        of("recv_interrupted", recv_interrupted, MESSAGES_LATER),
         of("recv_ref", guard, MESSAGES),
         of("recv_ref_waiting", guard, MESSAGES_LATER),
         of("recv_batch", recv_batch, MESSAGES),
@@ -97,6 +98,15 @@ fn held(scenario: &Scenario) -> Handle {
 
 fn recv(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
     scenario.of_victim().receiving(victim.rx(), Rx::recv).map_err(text)
+}
+
+/// A call that would block returns an interrupt, and the next one waits while it watches for another.
+fn recv_interrupted(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
+    victim.rx().interrupter().interrupt();
+    match scenario.of_victim().receiving(victim.rx(), Rx::recv) {
+        Err(RecvError::Interrupted) => recv(scenario, victim),
+        other => Err(format!("{other:?} instead of an interrupt")),
+    }
 }
 
 fn recv_into(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {

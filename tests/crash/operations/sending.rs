@@ -47,6 +47,7 @@ pub(super) fn operations(flavor: Flavor) -> Vec<Operation> {
     let mut all = vec![
         of("send", send, FREE),
         of("send_waiting", send, FREE_LATER),
+        of("send_interrupted", send_interrupted, FREE_LATER),
         of("try_send", try_send, FREE),
         of("try_send_full", try_send, NOT_FREE),
         of("loan", loan, FREE),
@@ -107,6 +108,24 @@ fn send(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
     let message = victim.messages[0];
     let tx = victim.tx();
     scenario.of_victim().sending(|| tx.send(&message)).map_err(text)
+}
+
+/// A call that would block returns an interrupt, and the next one waits while it watches for another.
+fn send_interrupted(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
+    victim.tx().interrupter().interrupt();
+    for n in 0..3 {
+        let message = victim.messages[n];
+        let tx = victim.tx();
+        match scenario.of_victim().sending(|| tx.send(&message)) {
+            // There was a free slot.
+            Ok(()) => {}
+            Err(SendError::Interrupted) => {
+                return scenario.of_victim().sending(|| tx.send(&message)).map_err(text);
+            }
+            Err(error) => return Err(text(error)),
+        }
+    }
+    Err("not interrupted".into())
 }
 
 pub(super) fn try_send(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {

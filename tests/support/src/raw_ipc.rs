@@ -62,7 +62,9 @@ pub const SENDERS: usize = 6;
 pub const RECEIVERS: usize = 7;
 pub const FINISHED: usize = 8;
 pub const DIED: usize = 9;
-pub const FIRST_SEAT: usize = 10;
+pub const INTERRUPT_RECEIVERS: usize = 10;
+pub const INTERRUPT_SENDERS: usize = 11;
+pub const FIRST_SEAT: usize = 12;
 
 /// The permission bits of segments and sets of this crate with the mode 0600. The last digit, which
 /// grants no access, is the mark.

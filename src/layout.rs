@@ -147,8 +147,9 @@ pub(crate) struct Member {
     pub(crate) label: [plain::AtomicU64; LABEL_MAX / 8],
     /// The position at which the member began.
     pub(crate) first: plain::AtomicU64,
-    /// The member's next position when it last wrote this record.
-    pub(crate) position: plain::AtomicU64,
+    /// MPMC: the position of the message that the member last sent or acknowledged; until then, the
+    /// position before `first`.
+    pub(crate) last: plain::AtomicU64,
     /// Bytes since it joined, in messages of variable length.
     pub(crate) bytes: plain::AtomicU64,
     pub(crate) parks: plain::AtomicU64,
@@ -275,7 +276,7 @@ mod wire {
     } size 128);
     at!(Parking { word: 0, joins: 4, woken_at: 8, overslept: 16 } size 128);
     at!(Member {
-        pid: 0, role: 4, state: 8, label_len: 12, joined: 16, label: 24, first: 56, position: 64,
+        pid: 0, role: 4, state: 8, label_len: 12, joined: 16, label: 24, first: 56, last: 64,
         bytes: 72, parks: 80, wakes: 88, repairs: 96,
         messages: 104,
     } size 128);

@@ -154,14 +154,14 @@ pub struct Member {
     pub left: bool,
     /// The time at which it joined.
     pub joined: SystemTime,
-    /// Its next position, or the position where it stopped. For MPMC channels this field and the
-    /// counters below are updated only when the member blocks or checks the other members'
-    /// liveness.
+    /// Its next position, or the position where it stopped. For MPMC channels, the position after
+    /// the message that it last sent or acknowledged.
     pub position: u64,
-    /// Number of messages since it joined.
+    /// Number of messages that it sent or acknowledged since it joined. It is up to date at any
+    /// time, also after the member died, except for the message that it was at. In an MPMC channel,
+    /// messages that several threads of a member finish at the same instant may count as one.
     pub messages: u64,
-    /// Number of payload bytes since it joined; for messages of variable length it may lag by up to
-    /// the contents of a full ring.
+    /// Number of payload bytes since it joined, as exact as `messages`.
     pub bytes: u64,
     /// Number of times that it parked; may lag likewise.
     pub parks: u64,
@@ -290,10 +290,11 @@ fn members(mapping: &Mapping, ring: &Ring, facts: &ChannelInfo, has_set: bool) -
         };
         let alive = has_set && set.is_taken(number).unwrap_or(false);
         let (position, messages) = match (facts.flavor, role) {
-            // The header is exact where a member's own entry lags.
             (Flavor::Spsc, Role::Sender) => since(line, ring.tail()),
             (Flavor::Spsc, Role::Receiver) => since(line, ring.header().head.0.load(Acquire)),
-            (Flavor::Mpmc, _) => (line.position.load(Relaxed), line.messages.load(Relaxed)),
+            (Flavor::Mpmc, _) => {
+                (line.last.load(Relaxed).wrapping_add(1), line.messages.load(Relaxed))
+            }
         };
         let bytes = match facts.geometry.shape.variable {
             true => line.bytes.load(Relaxed),

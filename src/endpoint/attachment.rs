@@ -16,7 +16,7 @@ use crate::liveness::{self, ChannelSemaphores, Departure, Seat};
 use crate::ring::Ring;
 use crate::ring::geometry::Geometry;
 use crate::role::Side;
-use crate::segment::{self, ChannelInfo, Lifetime};
+use crate::segment::{self, ChannelInfo, Lifetime, MemberRecord};
 use crate::sync::Ordering::SeqCst;
 use crate::sync::fence;
 use crate::sync::plain::AtomicU32;
@@ -62,6 +62,8 @@ pub(crate) struct Attachment {
     took_over: bool,
     /// Shared with the interrupters of the handle.
     interruption: Arc<Interruption>,
+    /// Our record in the members' table.
+    record: MemberRecord,
     /// Must be last: everything above refers to what is mapped here.
     mapping: Mapping,
 }
@@ -92,6 +94,7 @@ impl Attachment {
             peer_not_seen,
             took_over: false,
             interruption: Arc::new(Interruption::new(members, seat.side, nonce)),
+            record: MemberRecord::of(&mapping, seat.number.into()),
             mapping,
         };
         let header = attachment.header();
@@ -123,8 +126,10 @@ impl Attachment {
     }
 
     /// Our record in the members' table.
+    #[inline(always)]
     pub(crate) fn record(&self) -> &layout::Member {
-        self.record_of(self.seat.number)
+        // SAFETY: it lies in our mapping.
+        unsafe { self.record.get() }
     }
 
     /// Returns a record in the members' table; `seat` is one of the channel's.
@@ -225,21 +230,7 @@ impl Attachment {
     /// Stores the position at which our seat continues.
     pub(crate) fn begin_at(&self, position: u64) {
         self.record().first.store(position, Relaxed);
-        self.record().position.store(position, Relaxed);
-    }
-
-    /// Updates our record in the members' table.
-    pub(crate) fn update_stats(&self, position: u64, messages: u64, bytes: u64, parks: u64) {
-        let record = self.record();
-        record.messages.store(messages, Relaxed);
-        record.position.store(position, Relaxed);
-        record.bytes.store(bytes, Relaxed);
-        record.parks.store(parks, Relaxed);
-    }
-
-    /// Returns whether our line contains a position that is `by` or more before this one.
-    pub(crate) fn lags(&self, position: u64, by: u64) -> bool {
-        position.wrapping_sub(self.record().position.load(Relaxed)) >= by
+        self.record().last.store(position.wrapping_sub(1), Relaxed);
     }
 
     /// Gives the seat back, and removes the channel if this was the last member and the channel

@@ -25,8 +25,7 @@ pub struct Death {
     pub pid: u32,
     /// The label that it was opened with.
     pub label: String,
-    /// One past the last message that it is known to have claimed or taken. It is updated when the
-    /// member is about to block, for example, so it may lag.
+    /// One past the last message that it sent or acknowledged.
     pub position: u64,
     /// When it joined.
     pub joined: SystemTime,
@@ -69,7 +68,7 @@ impl Endpoint {
             role: Role::of(Side::from_role_number(record.role.load(Relaxed))?),
             pid: self.pid(seat),
             label: layout::load_text(&record.label, record.label_len.load(Relaxed)),
-            position: record.position.load(Relaxed),
+            position: record.last.load(Relaxed).wrapping_add(1),
             joined: SystemTime::UNIX_EPOCH + Duration::from_nanos(stamp),
         })
     }

@@ -154,8 +154,9 @@ impl Membership for Endpoint {
         if learnt != bits {
             self.estimate.store(learnt, Relaxed);
         }
-        if policy.parks != 0 {
-            self.parks.fetch_add(policy.parks, Relaxed);
+        // A seat that was lost may belong to another member by now.
+        if policy.parks != 0 && self.attachment.is_seated() {
+            self.attachment.record().parks.fetch_add(policy.parks, Relaxed);
         }
         result
     }
@@ -172,19 +173,6 @@ impl Membership for Endpoint {
             }
             self.backoff.record_arrival(policy.poll_briefly(has_message));
         });
-    }
-
-    fn lags(&self, position: u64, by: u64) -> bool {
-        self.attachment.lags(position, by)
-    }
-
-    fn is_seated(&self) -> bool {
-        self.attachment.is_seated()
-    }
-
-    fn update_stats(&self, position: u64) {
-        let (bytes, parks) = (self.bytes.load(Relaxed), self.parks.load(Relaxed));
-        self.attachment.update_stats(position, self.messages.load(Relaxed), bytes, parks);
     }
 
     fn count_wakeup(&self) {

@@ -34,13 +34,10 @@ use crate::wait::blocking::Throttle;
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     gate: HandleGate,
-    messages: AtomicU64,
-    bytes: AtomicU64,
     /// The policy of every wait, except for the estimate.
     policy: WaitPolicy,
     /// What all threads learnt from their waits: the bits of a `SpinEstimate`.
     estimate: AtomicU64,
-    parks: AtomicU64,
     backoff: ReceiverBackoff,
     liveness_throttle: Throttle,
     dead_letters: Option<Box<dyn DeadLetterBox>>,
@@ -56,16 +53,20 @@ pub(crate) struct Endpoint {
     pub(crate) attachment: Attachment,
 }
 
+/// Adds to a counter that this member alone writes. Wrapping: the segment may contain any value.
+/// Not worth a locked instruction: of several threads at once, some may be missed.
+#[inline(always)]
+fn add(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(n), Relaxed);
+}
+
 impl Endpoint {
     pub(crate) fn new(attachment: Attachment, wait: Wait) -> Endpoint {
         let policy = WaitPolicy::new(wait);
         let endpoint = Endpoint {
             gate: HandleGate::new(),
-            messages: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
             estimate: AtomicU64::new(policy.estimate.to_bits()),
             policy,
-            parks: AtomicU64::new(0),
             backoff: ReceiverBackoff::new(attachment.geometry()),
             liveness_throttle: Throttle::default(),
             dead_letters: None,
@@ -103,32 +104,26 @@ impl Endpoint {
         Options::id(self.id()).wait(self.policy.wait).label(label)
     }
 
-    /// Counts messages, all of that length. Not worth a locked instruction: with several threads at
-    /// once, some may be missed.
+    /// Counts the message of an MPMC channel that was just sent or acknowledged: in our record,
+    /// whose line no other member writes, so that the count outlives this process. In an SPSC
+    /// channel, positions count the messages.
     #[inline(always)]
-    pub(crate) fn count(&self, messages: usize, len: usize) {
-        let add = |counter: &AtomicU64, n| counter.store(counter.load(Relaxed) + n, Relaxed);
-        add(&self.messages, messages as u64);
-        add(&self.bytes, (messages * len) as u64);
+    pub(crate) fn count(&self, position: u64) {
+        let record = self.attachment.record();
+        add(&record.messages, 1);
+        record.last.store(position, Relaxed);
     }
 
-    /// Counts the bytes of a message of an SPSC channel, where positions count the messages.
+    /// Counts the bytes of a message of variable length.
     #[inline(always)]
     pub(crate) fn count_bytes(&self, len: usize) {
-        self.bytes.store(self.bytes.load(Relaxed) + len as u64, Relaxed);
+        add(&self.attachment.record().bytes, len as u64);
     }
 
     /// Returns whether this is a forked child with its parent's handle.
     #[inline(always)]
     pub(crate) fn is_forked(&self) -> bool {
         self.attachment.is_forked()
-    }
-
-    /// Stores the statistics for the last time.
-    pub(crate) fn update_stats_final(&self, position: u64) {
-        if self.attachment.owns_seat() {
-            self.update_stats(position);
-        }
     }
 
     /// Orphans the slots of guards and loans that were forgotten. Called only by the last handle,

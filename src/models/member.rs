@@ -291,19 +291,6 @@ impl Membership for Member {
 
     fn poll_briefly(&self, _: &mut impl RecvRing) {}
 
-    fn lags(&self, _: u64, _: u64) -> bool {
-        false
-    }
-
-    /// Leaves out what `update_stats` stores: statistics, and the tail once more, which a sender
-    /// also stores at the end of each run. Only observers and successors read these words, and each
-    /// store is a step.
-    fn is_seated(&self) -> bool {
-        false
-    }
-
-    fn update_stats(&self, _: u64) {}
-
     fn count_wakeup(&self) {}
 
     fn delivery_limit(&self) -> Option<u8> {

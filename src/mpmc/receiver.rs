@@ -98,7 +98,6 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.endpoint.update_stats_final(self.receiving.consumer.position());
         self.endpoint.release_in_flight();
         // A caller that needs the errors calls `close`.
         let _ = self.endpoint.leave();
@@ -223,7 +222,6 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// # Errors
     /// [`Error::Fault`] with [`Fault::Removed`] or [`Fault::Corrupt`].
     pub fn stat(&self) -> Result<Stat, Error> {
-        self.inner.port().update_stats();
         self.inner.endpoint.stat()
     }
 
@@ -238,7 +236,6 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// [`Fault::LivenessLost`], [`Fault::Forked`] in a forked child, which leaves nothing, or the
     /// fault that stopped this handle before, such as [`Fault::Closed`].
     pub fn close(self) -> Result<(), Error> {
-        self.inner.endpoint.update_stats_final(self.inner.receiving.consumer.position());
         match Arc::try_unwrap(self.inner) {
             Ok(inner) => inner.endpoint.close(),
             Err(inner) => inner.endpoint.close_for_others(),
@@ -267,8 +264,12 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// Acknowledges a held message.
     #[inline(always)]
     pub(super) fn finish(&self, held: &Held, len: usize) -> Result<(), RecvError> {
-        self.inner.endpoint.count(1, len);
-        self.inner.acknowledge(held)
+        self.inner.acknowledge(held)?;
+        self.inner.endpoint.count(held.position());
+        if is_variable::<T>() {
+            self.inner.endpoint.count_bytes(len);
+        }
+        Ok(())
     }
 
     /// Returns a held message to the receivers.

@@ -77,7 +77,6 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.endpoint.update_stats_final(self.sending.producer.position());
         self.endpoint.release_in_flight();
         // A caller that needs the errors calls `close`.
         let _ = self.endpoint.leave();
@@ -227,7 +226,6 @@ impl<T: Message + ?Sized> Sender<T> {
     /// # Errors
     /// [`Error::Fault`] with [`Fault::Removed`] or [`Fault::Corrupt`].
     pub fn stat(&self) -> Result<Stat, Error> {
-        self.inner.port().update_stats();
         self.inner.endpoint.stat()
     }
 
@@ -283,7 +281,6 @@ impl<T: Message + ?Sized> Sender<T> {
     }
 
     fn leave(self) -> Result<(), Error> {
-        self.inner.endpoint.update_stats_final(self.inner.sending.producer.position());
         match Arc::try_unwrap(self.inner) {
             Ok(inner) => inner.endpoint.close(),
             Err(inner) => inner.endpoint.close_for_others(),
@@ -318,14 +315,22 @@ impl<T: Message + ?Sized> Sender<T> {
         if is_variable::<T>() {
             inner.sending.producer.slot(&claim).length().store(len as u64, Relaxed);
         }
-        match inner.sending.producer.publish(claim) {
-            true => {
-                inner.endpoint.count(1, len);
-                Ok(())
-            }
-            // We were evicted: our token is gone, or was for a moment.
-            false => Err(inner.endpoint.stop(Fault::LivenessLost).into()),
+        let position = claim.position();
+        if !inner.sending.producer.publish(claim) {
+            return Err(self.evicted());
         }
+        inner.endpoint.count(position);
+        if is_variable::<T>() {
+            inner.endpoint.count_bytes(len);
+        }
+        Ok(())
+    }
+
+    /// The error of a member that was evicted: its token is gone, or was for a moment.
+    #[cold]
+    #[inline(never)]
+    fn evicted(&self) -> SendError {
+        self.inner.endpoint.stop(Fault::LivenessLost).into()
     }
 
     /// Sends the message that was written into a claimed slot; on a fault, gives the claim up.

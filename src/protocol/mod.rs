@@ -2,8 +2,8 @@
 //! notifies the other side.
 //!
 //! Both loops have the same three stages. The fast path is one attempt at the next slot, and makes
-//! no system call. The slow path stores the handle's progress for observers, polls for a moment,
-//! and checks what a flag of the segment shows: the channel was removed, or the other side left.
+//! no system call. The slow path publishes the credit that is owed, polls for a moment, and checks
+//! what a flag of the segment shows: the channel was removed, or the other side left.
 //! Then a call either returns (`try_`), or waits: it polls the ring and the kernel's record of who
 //! is alive, at each point where `wait/mod.rs` polls, until there is work, or until there will be
 //! none.
@@ -135,15 +135,6 @@ pub(crate) trait Membership {
 
     /// Polls for a moment, or backs off longer if senders should get ahead.
     fn poll_briefly(&self, ring: &mut impl RecvRing);
-
-    /// Returns whether the statistics in the segment are `by` or more messages behind `position`.
-    fn lags(&self, position: u64, by: u64) -> bool;
-
-    /// Returns whether this handle still has a seat: otherwise it must not write for it.
-    fn is_seated(&self) -> bool;
-
-    /// Stores the statistics of this member in the segment.
-    fn update_stats(&self, position: u64);
 
     /// Counts a wake-up of another member.
     fn count_wakeup(&self);

@@ -49,14 +49,6 @@ impl SendRing for &Sending {
     type Wait = FarPolls;
     const FILLS_RING_ALONE: bool = true;
 
-    fn capacity(&self) -> u64 {
-        self.producer.ring().capacity()
-    }
-
-    fn position(&self) -> u64 {
-        self.producer.position()
-    }
-
     #[inline(always)]
     fn next_slot(&mut self) -> Option<Claim> {
         self.producer.claim_next()
@@ -101,8 +93,6 @@ impl SendRing for &Sending {
     }
 
     fn forget_room(&mut self) {}
-
-    fn store_progress(&self, _: u64) {}
 
     #[inline(always)]
     fn known_flags(&self) -> u32 {
@@ -176,10 +166,6 @@ impl RecvRing for &Receiving {
 
     fn alive(seen: &Seen) -> &SemaphoreValues {
         &seen.alive
-    }
-
-    fn position(&self) -> u64 {
-        self.consumer.position()
     }
 
     #[inline(always)]
@@ -260,7 +246,9 @@ impl RecvRing for &Receiving {
         self.consumer.ring().became_half_free(position) || !self.consumer.has_message()
     }
 
-    fn store_progress(&mut self) {}
+    fn store_progress(&mut self) -> u64 {
+        self.consumer.position()
+    }
 
     fn has_message(&self) -> bool {
         self.consumer.has_message()

@@ -1,6 +1,5 @@
 //! How a receiver obtains a message, and how it acknowledges it and notifies blocked senders.
 
-use super::send::STATS_EVERY;
 use super::{Membership, Polled, returned};
 use crate::error::{Fault, RecvError};
 use crate::liveness::SemaphoreValues;
@@ -24,9 +23,6 @@ pub(crate) trait RecvRing {
     const SEARCHES: bool;
 
     fn capacity(&self) -> u64;
-
-    /// Returns the next position to receive, as far as this end knows.
-    fn position(&self) -> u64;
 
     /// Asks who is alive, and what this ring has to know of the dead.
     fn see(member: &impl Membership) -> Result<Self::Seen, Fault>;
@@ -88,8 +84,8 @@ pub(crate) trait RecvRing {
     /// was acknowledged.
     fn frees_enough(&self, position: u64) -> bool;
 
-    /// Publishes what senders and observers do not know yet.
-    fn store_progress(&mut self);
+    /// Publishes what senders do not know yet, and returns the next position to receive.
+    fn store_progress(&mut self) -> u64;
 
     /// Returns whether the next message is available, without taking it.
     fn has_message(&self) -> bool;
@@ -176,17 +172,12 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
             }
         }
         self.ring.store_progress();
-        // Not at every wait: it takes as long as a message in transit.
-        if self.member.lags(self.ring.position(), STATS_EVERY.min(self.ring.capacity())) {
-            self.update_stats();
-        }
         if blocking != Blocking::Never {
             self.member.poll_briefly(&mut self.ring);
         }
         if let Polled::Found(held) = self.poll(None)? {
             return Ok(held);
         }
-        self.update_stats();
         self.member.wake(Side::Senders)?;
         match blocking {
             Blocking::Never => self.try_once(),
@@ -260,18 +251,13 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         };
         let waited = member
             .with_policy(|policy| wait::wait(member.site(), policy, blocking.deadline(), poll));
-        let error = match (waited, behind) {
+        Err(match (waited, behind) {
             (Ok(()), _) => return found.ok_or(RecvError::Empty),
             (Err(WaitError::TimedOut), Some(seat)) => RecvError::Blocked { pid: member.pid(seat) },
             (Err(WaitError::TimedOut), None) => RecvError::Timeout,
             (Err(WaitError::Interrupted), _) => RecvError::Interrupted,
             (Err(WaitError::Failed(error)), _) => error,
-        };
-        // After a fault, the record may be another member's by now.
-        if !matches!(error, RecvError::Fault(_)) {
-            self.update_stats();
-        }
-        Err(error)
+        })
     }
 
     /// Acknowledges a message. Fails if this member was evicted: its token is gone, or was for a
@@ -293,9 +279,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     /// Publishes the credit of all acknowledged messages.
     #[inline(never)]
     pub(crate) fn give_credit(mut self) {
-        self.ring.store_progress();
-        self.update_stats();
-        let position = self.ring.position();
+        let position = self.ring.store_progress();
         self.notify_if_needed(position);
     }
 
@@ -327,13 +311,6 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         // The other receivers end when the last message is acknowledged.
         if self.member.has_peer_left() {
             let _ = self.member.wake(Side::Receivers);
-        }
-    }
-
-    /// Stores the statistics of this handle for observers, while it has a seat to do it for.
-    pub(crate) fn update_stats(&self) {
-        if self.member.is_seated() {
-            self.member.update_stats(self.ring.position());
         }
     }
 }

@@ -6,9 +6,6 @@ use crate::role::Side;
 use crate::wait::blocking::Blocking;
 use crate::wait::{self, Poll, WaitError};
 
-/// Messages between two updates of the statistics of a handle that never blocks.
-pub(super) const STATS_EVERY: u64 = 64;
-
 /// The sending end of a ring, by reference.
 pub(crate) trait SendRing {
     /// A slot that was reserved for this sender.
@@ -20,11 +17,6 @@ pub(crate) trait SendRing {
     /// Whether a sender goes on while there is room, although all receivers are gone. Otherwise it
     /// notices that at its next slow path.
     const FILLS_RING_ALONE: bool;
-
-    fn capacity(&self) -> u64;
-
-    /// Returns the next position to send, as far as this end knows.
-    fn position(&self) -> u64;
 
     /// Returns the next slot if it is free: the fast path.
     fn next_slot(&mut self) -> Option<Self::Slot>;
@@ -53,9 +45,6 @@ pub(crate) trait SendRing {
 
     /// Makes the next call take its slow path, where it notices that the other side left.
     fn forget_room(&mut self);
-
-    /// Stores the position, which only observers and successors read.
-    fn store_progress(&self, position: u64);
 
     /// Returns the flags of the receivers' parking line that require no action at present.
     fn known_flags(&self) -> u32;
@@ -96,10 +85,6 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
             self.member.check()?;
         }
         self.member.check_removed()?;
-        let position = self.ring.position();
-        if self.member.lags(position, STATS_EVERY.min(self.ring.capacity())) {
-            self.update_stats_at(position);
-        }
         if !R::FILLS_RING_ALONE {
             self.check_peer()?;
         }
@@ -108,7 +93,6 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
             return Ok(slot);
         }
         self.check_peer()?;
-        self.update_stats();
         // The receivers may not have been notified yet of a batch that filled the ring.
         self.notify_again();
         match blocking {
@@ -120,7 +104,6 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
     /// Fails if the segment shows that the receivers left, and the kernel confirms it.
     fn check_peer(&self) -> Result<(), SendError> {
         if self.member.has_peer_left() && self.member.has_lost_peer()? {
-            self.update_stats();
             return Err(SendError::Disconnected);
         }
         Ok(())
@@ -184,18 +167,13 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
         };
         let waited = member
             .with_policy(|policy| wait::wait(member.site(), policy, blocking.deadline(), poll));
-        let error = match (waited, behind) {
+        Err(match (waited, behind) {
             (Ok(()), _) => return found.ok_or(SendError::Full),
             (Err(WaitError::TimedOut), Some(seat)) => SendError::Blocked { pid: member.pid(seat) },
             (Err(WaitError::TimedOut), None) => SendError::Timeout,
             (Err(WaitError::Interrupted), _) => SendError::Interrupted,
             (Err(WaitError::Failed(error)), _) => error,
-        };
-        // After a fault, the record may be another member's by now.
-        if !matches!(error, SendError::Fault(_)) {
-            self.update_stats();
-        }
-        Err(error)
+        })
     }
 
     /// The publisher's half of the order in `wait/mod.rs`: a message was published; now check the
@@ -248,18 +226,6 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
             } else if member.has_lost_peer() != Ok(false) {
                 self.ring.forget_room();
             }
-        }
-    }
-
-    /// Stores the progress of this handle for observers, while it has a seat to do it for.
-    pub(crate) fn update_stats(&self) {
-        self.update_stats_at(self.ring.position());
-    }
-
-    fn update_stats_at(&self, position: u64) {
-        if self.member.is_seated() {
-            self.ring.store_progress(position);
-            self.member.update_stats(position);
         }
     }
 }

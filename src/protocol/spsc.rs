@@ -33,14 +33,6 @@ impl SendRing for &mut Sending {
     type Wait = ();
     const FILLS_RING_ALONE: bool = false;
 
-    fn capacity(&self) -> u64 {
-        self.producer.ring().capacity()
-    }
-
-    fn position(&self) -> u64 {
-        self.producer.position()
-    }
-
     #[inline(always)]
     fn next_slot(&mut self) -> Option<()> {
         self.producer.has_room().then_some(())
@@ -76,10 +68,6 @@ impl SendRing for &mut Sending {
         self.producer.forget_room();
     }
 
-    fn store_progress(&self, position: u64) {
-        self.producer.publish_tail(position);
-    }
-
     #[inline(always)]
     fn known_flags(&self) -> u32 {
         self.known_flags
@@ -112,10 +100,6 @@ impl RecvRing for &mut Consumer {
 
     fn alive(seen: &SemaphoreValues) -> &SemaphoreValues {
         seen
-    }
-
-    fn position(&self) -> u64 {
-        Consumer::position(self)
     }
 
     #[inline(always)]
@@ -185,10 +169,11 @@ impl RecvRing for &mut Consumer {
         ring.capacity() - ring.depth() >= half(ring)
     }
 
-    fn store_progress(&mut self) {
+    fn store_progress(&mut self) -> u64 {
         if self.owes_credit() {
             self.publish_credit();
         }
+        Consumer::position(self)
     }
 
     fn has_message(&self) -> bool {

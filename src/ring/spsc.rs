@@ -142,9 +142,9 @@ impl Producer {
         run != 0
     }
 
-    /// Stores the next position to send as the tail, for observers.
-    pub(crate) fn publish_tail(&self, position: u64) {
-        self.ring.header().tail.0.store(position, Relaxed);
+    /// Stores the next position to send as the tail, for a successor and observers.
+    pub(crate) fn publish_tail(&self) {
+        self.ring.header().tail.0.store(self.position(), Relaxed);
     }
 
     /// Returns the number of slots that are known to be free.

@@ -4,6 +4,7 @@ pub(crate) mod owner;
 pub(crate) mod redelivery;
 
 use core::fmt;
+use core::ptr::NonNull;
 use std::time::{Duration, SystemTime};
 
 pub(crate) use self::redelivery::Redelivery;
@@ -316,6 +317,31 @@ pub(crate) fn member(mapping: &Mapping, seat: usize) -> &layout::Member {
     // SAFETY: the geometry includes the seats in the header size, which `examine` checked against
     // the segment; an entry consists of atomics only.
     unsafe { mapping.base().add(size_of::<Header>()).cast::<layout::Member>().add(seat).as_ref() }
+}
+
+/// The address of an entry of the members' table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MemberRecord(NonNull<layout::Member>);
+
+// SAFETY: an address; it refers to atomics.
+unsafe impl Send for MemberRecord {}
+// SAFETY: as above.
+unsafe impl Sync for MemberRecord {}
+
+impl MemberRecord {
+    pub(crate) fn of(mapping: &Mapping, seat: usize) -> MemberRecord {
+        MemberRecord(NonNull::from(member(mapping, seat)))
+    }
+
+    /// Returns the entry.
+    ///
+    /// # Safety
+    /// The mapping must still exist, for as long as the entry is used.
+    #[inline(always)]
+    pub(crate) unsafe fn get<'a>(self) -> &'a layout::Member {
+        // SAFETY: guaranteed by the caller; it was made from a reference into the mapping.
+        unsafe { self.0.as_ref() }
+    }
 }
 
 /// Signs the entry of a seat that was just taken. Returns whether its last holder died in it.

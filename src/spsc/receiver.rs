@@ -107,9 +107,6 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// # Errors
     /// [`Error::Fault`] with [`Fault::Removed`] or [`Fault::Corrupt`].
     pub fn stat(&self) -> Result<Stat, Error> {
-        if self.endpoint.is_seated() {
-            self.endpoint.update_stats(self.consumer.position());
-        }
         self.endpoint.stat()
     }
 
@@ -213,7 +210,6 @@ impl<T: Message + ?Sized> Receiver<T> {
     fn publish_final(&mut self) {
         if self.endpoint.attachment.owns_seat() {
             self.consumer.publish_credit();
-            self.endpoint.update_stats(self.consumer.position());
             // An error here recurs in the next step.
             let _ = self.endpoint.wake(Side::Senders);
         }

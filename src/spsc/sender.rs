@@ -135,11 +135,6 @@ impl<T: Message + ?Sized> Sender<T> {
     /// # Errors
     /// [`Error::Fault`] with [`Fault::Removed`] or [`Fault::Corrupt`].
     pub fn stat(&self) -> Result<Stat, Error> {
-        if self.endpoint.is_seated() {
-            let position = self.position();
-            self.sending.producer.publish_tail(position);
-            self.endpoint.update_stats(position);
-        }
         self.endpoint.stat()
     }
 
@@ -268,7 +263,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// Stores the progress of this handle for the last time.
     fn publish_final(&mut self) {
         if self.endpoint.attachment.owns_seat() {
-            self.port().update_stats();
+            self.sending.producer.publish_tail();
         }
     }
 }

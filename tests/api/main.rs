@@ -6,6 +6,7 @@ mod end_of_stream;
 mod forks;
 mod full_empty_disconnected;
 mod interrupted_batches;
+mod member_stat;
 mod memory_options;
 mod message_types;
 mod messages;

@@ -87,9 +87,7 @@ fn laps_credit_and_counters_advance() {
     for position in 12..20 {
         assert_eq!(page::bits("lap", raw.word(raw.slot(position), 8)), position / 8);
     }
-    rx.stat().and(tx.stat()).expect("their lines are up to date");
     for side in 0..2 {
-        assert_eq!(raw.value("Member", side, "position"), 20);
         assert_eq!(raw.value("Member", side, "bytes"), 60);
     }
 }

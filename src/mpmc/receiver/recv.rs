@@ -179,9 +179,11 @@ impl<T: Message> Receiver<T> {
             for &position in &others[..count] {
                 // Acknowledges all of them, even if one fails.
                 let held = self.inner.receiving.consumer.held(position);
-                result = result.and(self.inner.acknowledge(&held));
+                match self.inner.acknowledge(&held) {
+                    Ok(()) => self.inner.endpoint.count(position),
+                    Err(error) => result = result.and(Err(error)),
+                }
             }
-            self.inner.endpoint.count(count, size_of::<T>());
             result?;
             taken += count + 1;
             if count + 1 == most && taken < max {

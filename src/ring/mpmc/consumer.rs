@@ -221,7 +221,7 @@ impl Consumer {
     /// has it.
     #[inline(always)]
     pub(crate) fn acknowledge(&self, held: &Held) -> bool {
-        let free = SlotState::free(self.ring.lap(held.at.position).wrapping_add(1));
+        let free = SlotState::free(held.word.lap().wrapping_add(1));
         // Release: the payload was read before any sender may write there again.
         swap(&self.slot(held), held.word, free, Release)
     }

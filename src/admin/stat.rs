@@ -10,6 +10,7 @@ use crate::flavor::Flavor;
 use crate::layout;
 use crate::liveness::{ChannelSemaphores, SemaphoreValues};
 use crate::ring::Ring;
+use crate::ring::mpmc::Survey;
 use crate::role::Side;
 use crate::segment::owner::Owner;
 use crate::segment::{self, ChannelInfo, Lifetime, Redelivery, State};
@@ -18,9 +19,14 @@ use crate::sysv::sem::{Set, SetStat};
 use crate::sysv::shm::{Mapping, SegmentStat};
 
 /// A snapshot of a channel's state.
+///
+/// Each number is read once, one after the other, while the members go on: numbers that belong
+/// together differ by what happened in between.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stat {
+    /// When the snapshot was taken.
+    pub taken: SystemTime,
     /// The identifier that other processes can pass to [`Options::id`](crate::Options::id).
     pub id: ChannelId,
     /// The name; empty for raw keys, files and private channels. Like every field except `segment`
@@ -56,6 +62,14 @@ pub struct Stat {
     /// for all SPSC channels. In an MPMC channel of another user at most 4096 slots are inspected;
     /// where that is not enough, `depth` is the difference of `tail` and `head`.
     pub depth_is_exact: bool,
+    /// Number of messages that could be sent now, if none were acknowledged meanwhile: 0 if a
+    /// `try_send` would return [`Full`](crate::SendError::Full). It is less than the free slots
+    /// where a message that is still in flight blocks the free slots behind it. As exact as
+    /// [`depth`](Stat::depth).
+    pub room: u64,
+    /// MPMC: number of messages in flight that no receiver holds any more, because it died or gave
+    /// them up: they wait for another receiver.
+    pub orphaned: u64,
     /// The next position to receive. For MPMC channels this is a hint that lags by at most 16
     /// positions per receiver.
     pub head: u64,
@@ -163,7 +177,19 @@ pub struct Member {
     pub messages: u64,
     /// Number of payload bytes since it joined, as exact as `messages`.
     pub bytes: u64,
-    /// Number of times that it parked; may lag likewise.
+    /// MPMC: number of messages that a receiver has received and not acknowledged; for a sender,
+    /// number of slots that it has reserved and not sent. `None` if that is not known: in SPSC
+    /// channels, where no slot says whether its message is being read, and where
+    /// [`depth_is_exact`](Stat::depth_is_exact) is false.
+    pub in_flight: Option<u64>,
+    /// The lowest position among those.
+    ///
+    /// Since when it has been there is not recorded, which would cost every message another store
+    /// and a look at the clock. Two snapshots tell: if both have the same position here, the member
+    /// has held it at least for the time between [`taken`](Stat::taken) of the two. Messages are
+    /// redelivered at the position that they had.
+    pub oldest_in_flight: Option<u64>,
+    /// Number of times that it parked.
     pub parks: u64,
     /// Number of times that it woke the other side.
     pub wakes: u64,
@@ -223,16 +249,27 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
     let ring = unsafe { Ring::new(mapping.base(), &geometry) };
     let poisoned = header.repairs.poisoned.load(Relaxed);
     let at_most = if Owner::from(&segment).is_own() { u64::MAX } else { LOOKED_AT };
+    let taken = SystemTime::now();
     let values = set.as_ref().and_then(|set| {
         let members = ChannelSemaphores::new(Set::from_id(set.id));
         members.semaphore_values(geometry.seats).ok()
     });
-    let counted = match facts.flavor {
-        Flavor::Spsc => Some(ring.depth()),
-        Flavor::Mpmc => ring.count_used(at_most),
+    let survey = match facts.flavor {
+        Flavor::Spsc => None,
+        Flavor::Mpmc => {
+            let is_dead = |seat| values.as_ref().is_some_and(|values| !values.is_taken(seat));
+            ring.survey(at_most, is_dead)
+        }
     };
-    let members = members(mapping, &ring, &facts, set.is_some());
+    let depth = match (&survey, facts.flavor) {
+        (Some(survey), _) => survey.messages,
+        (None, Flavor::Spsc) => ring.depth(),
+        (None, Flavor::Mpmc) => ring.depth_hint(),
+    };
+    let by_depth = ring.capacity().saturating_sub(depth);
+    let members = members(mapping, &ring, &facts, set.is_some(), survey.as_ref());
     Stat {
+        taken,
         id: ChannelId { segment: segment.id, nonce: facts.nonce },
         key: segment.key,
         flavor: facts.flavor,
@@ -245,8 +282,10 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
         message_size: geometry.shape.size,
         message_align: geometry.shape.align,
         schema: facts.schema,
-        depth: counted.unwrap_or_else(|| ring.depth_hint()),
-        depth_is_exact: counted.is_some(),
+        depth,
+        depth_is_exact: facts.flavor == Flavor::Spsc || survey.is_some(),
+        room: survey.as_ref().map_or(by_depth, |survey| survey.room),
+        orphaned: survey.as_ref().map_or(0, |survey| survey.orphaned.slots),
         head: header.head.0.load(crate::sync::Ordering::Relaxed),
         tail: match facts.flavor {
             Flavor::Spsc => ring.tail(),
@@ -276,7 +315,13 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
     }
 }
 
-fn members(mapping: &Mapping, ring: &Ring, facts: &ChannelInfo, has_set: bool) -> Vec<Member> {
+fn members(
+    mapping: &Mapping,
+    ring: &Ring,
+    facts: &ChannelInfo,
+    has_set: bool,
+    survey: Option<&Survey>,
+) -> Vec<Member> {
     let set = ChannelSemaphores::new(Set::from_id(facts.set));
     let mut found = Vec::new();
     for seat in 0..facts.geometry.seats {
@@ -300,6 +345,7 @@ fn members(mapping: &Mapping, ring: &Ring, facts: &ChannelInfo, has_set: bool) -
             true => line.bytes.load(Relaxed),
             false => messages.wrapping_mul(facts.geometry.shape.size as u64),
         };
+        let owned = survey.map(|survey| survey.of_seat(seat));
         let known = if has_set { set.pid(number).unwrap_or(0) } else { 0 };
         found.push(Member {
             seat,
@@ -313,6 +359,8 @@ fn members(mapping: &Mapping, ring: &Ring, facts: &ChannelInfo, has_set: bool) -
             position,
             messages,
             bytes,
+            in_flight: owned.map(|owned| owned.slots),
+            oldest_in_flight: owned.and_then(|owned| owned.oldest),
             parks: line.parks.load(Relaxed),
             wakes: line.wakes.load(Relaxed),
         });
@@ -351,11 +399,12 @@ impl fmt::Display for Stat {
         )?;
         writeln!(
             f,
-            "ring      {}{} of {} slots filled, {} bytes a slot{}, next to receive {}, next to \
-             send {}",
+            "ring      {}{} of {} slots filled, room for {}, {} bytes a slot{}, next to receive \
+             {}, next to send {}",
             if self.depth_is_exact { "" } else { "about " },
             self.depth,
             self.capacity,
+            self.room,
             self.slot_size,
             if self.variable { " at most" } else { "" },
             self.head,
@@ -381,6 +430,9 @@ impl fmt::Display for Stat {
                 }
                 None => writeln!(f)?,
             }
+        }
+        if self.orphaned != 0 {
+            writeln!(f, "orphaned  {} messages wait for another receiver", self.orphaned)?;
         }
         let s = &self.segment;
         writeln!(
@@ -409,7 +461,7 @@ impl fmt::Display for Stat {
                 (false, true) => "left",
                 (false, false) => "died",
             };
-            writeln!(
+            write!(
                 f,
                 "{:<9} {} pid {} {}  {} messages, {} bytes, at {}, parked {}, woke {}",
                 m.role.to_string(),
@@ -422,6 +474,14 @@ impl fmt::Display for Stat {
                 m.parks,
                 m.wakes,
             )?;
+            if let (Some(slots @ 1..), Some(oldest)) = (m.in_flight, m.oldest_in_flight) {
+                let what = match m.role {
+                    Role::Sender => "reserved",
+                    Role::Receiver => "in flight",
+                };
+                write!(f, ", {slots} {what} from {oldest} on")?;
+            }
+            writeln!(f)?;
         }
         Ok(())
     }

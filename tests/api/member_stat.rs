@@ -1,4 +1,7 @@
-//! What a snapshot says of members: counters that are exact at any time, also after a death.
+//! What a snapshot says of members: counters that are exact at any time, also after a death, and what
+//! each member has in flight.
+
+use std::time::{Duration, SystemTime};
 
 use sysvring::{Member, Options, Role, Stat, mpmc, spsc};
 use sysvring_support::name::Name;
@@ -95,5 +98,78 @@ fn counters_of_spsc_members_are_exact() {
         let receiver = stat(&name);
         let receiver = of(&receiver, Role::Receiver);
         assert_eq!((receiver.messages, receiver.bytes, receiver.position), (n, 4 * n, n));
+        assert_eq!(receiver.in_flight, None);
     }
+}
+
+#[test]
+fn in_flight_is_shown_by_member() {
+    let name = Name::new();
+    let options = || name.options().capacity(8).max_members(8);
+    let tx: mpmc::Sender<u64> = options().label("tx").open().expect("open");
+    let open =
+        |label: &str| -> mpmc::Receiver<u64> { options().label(label).open().expect("open") };
+    let (one, two) = (open("one"), open("two"));
+    let held = |stat: &Stat, label: &str| {
+        let member = stat.members.iter().find(|member| member.label == label).expect("a member");
+        (member.in_flight, member.oldest_in_flight)
+    };
+    let none = (Some(0), None);
+    let before = SystemTime::now();
+    for round in 0..4 {
+        (0..6).for_each(|n| tx.send(&n).expect("room"));
+        let first = 12 * round;
+        let mut guards: Vec<_> = (0..2).map(|_| one.recv_ref().expect("a message")).collect();
+        let other = two.recv_ref().expect("a message");
+        guards.push(one.recv_ref().expect("a message"));
+        let first_look = stat(&name);
+        assert_eq!(held(&first_look, "one"), (Some(3), Some(first)));
+        assert_eq!(held(&first_look, "two"), (Some(1), Some(first + 2)));
+        assert_eq!((held(&first_look, "tx"), first_look.orphaned), (none, 0));
+        assert!(first_look.to_string().contains(&format!(", 3 in flight from {first} on")));
+        guards.remove(0).ack().expect("acknowledged");
+        assert_eq!(held(&stat(&name), "one"), (Some(2), Some(first + 1)));
+        other.ack().expect("acknowledged");
+        let second_look = stat(&name);
+        assert_eq!(held(&second_look, "two"), none);
+        assert!(before <= first_look.taken && first_look.taken <= second_look.taken);
+        guards.into_iter().for_each(|guard| guard.ack().expect("acknowledged"));
+        let loan = tx.loan().expect("room");
+        assert_eq!(held(&stat(&name), "tx"), (Some(1), Some(first + 6)));
+        assert!(stat(&name).to_string().contains(&format!(", 1 reserved from {} on", first + 6)));
+        drop(loan);
+        while one.recv_timeout(Duration::ZERO).is_ok() {}
+        // One position was skipped with the loan; five more make it a multiple of twelve.
+        (0..5).for_each(|n| tx.send(&n).expect("room"));
+        while one.recv_timeout(Duration::ZERO).is_ok() {}
+    }
+}
+
+/// What a dead receiver held is shown with it, and then as orphaned once its seat is taken again.
+#[test]
+fn what_a_dead_receiver_held_is_shown() {
+    let name = Name::new();
+    let tx: mpmc::Sender<u64> = name.options().capacity(8).max_members(2).open().expect("open");
+    (0..5).for_each(|n| tx.send(&n).expect("room"));
+    let mut worker = Worker::start(&[&"member_stat::hold", &name]).expect("start");
+    worker.expect("held");
+    worker.kill_and_wait().expect("kill");
+    let dead = stat(&name);
+    let dead = of(&dead, Role::Receiver);
+    assert_eq!((dead.alive, dead.in_flight, dead.oldest_in_flight), (false, Some(3), Some(0)));
+    let rx: mpmc::Receiver<u64> = name.options().open().expect("open");
+    let heir = stat(&name);
+    assert_eq!((of(&heir, Role::Receiver).in_flight, heir.orphaned, heir.depth), (Some(0), 3, 5));
+    assert!(heir.to_string().contains("3 messages wait for another receiver"));
+    (0..5).for_each(|_| _ = rx.recv_timeout(Duration::from_secs(20)).expect("a message"));
+    assert_eq!((stat(&name).orphaned, stat(&name).depth), (0, 0));
+}
+
+#[work]
+fn hold(args: &mut Args) {
+    let name: String = args.next();
+    let rx: mpmc::Receiver<u64> = Options::named(&*name).open().expect("open");
+    let _held: Vec<_> = (0..3).map(|_| rx.recv_ref().expect("a message")).collect();
+    print_line("held");
+    read_line();
 }

@@ -59,6 +59,7 @@ mod search;
 mod tests;
 
 pub(crate) use self::consumer::{Consumer, Held, Next};
+pub(crate) use self::observe::Survey;
 pub(crate) use self::producer::{Claim, Producer, Room};
 #[cfg(all(test, not(loom)))]
 pub(crate) use self::recovery::ReleasedSlots;

@@ -77,7 +77,7 @@ impl Ring {
 
     /// Returns the position of a state's lap at a slot: a state holds 48 bits of its lap; the
     /// remaining bits are those of the head's lap, or of an adjacent one.
-    fn position_of(&self, lap: u64, at: &Cursor) -> u64 {
+    pub(super) fn position_of(&self, lap: u64, at: &Cursor) -> u64 {
         let near = self.lap(self.header().head.0.load(Relaxed));
         let distance = (lap.wrapping_sub(near) << 16) as i64 >> 16;
         let lap = near.wrapping_add(distance as u64);

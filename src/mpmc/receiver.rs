@@ -197,9 +197,16 @@ impl<T: Message + ?Sized> Receiver<T> {
         self.len() == 0
     }
 
-    /// Returns whether every slot holds a message. Loads the state of every slot.
+    /// Returns whether a `try_send` of a sender would fail with
+    /// [`Full`](crate::SendError::Full) now: the next slot is not free.
+    ///
+    /// Slots are used in order: a message that is still in flight where the next one belongs blocks
+    /// the free slots behind it, so that the channel may be full although [`len`](Receiver::len) is
+    /// small.
     pub fn is_full(&self) -> bool {
-        self.len() >= self.capacity()
+        let watch = self.inner.endpoint.watch(true);
+        // An error is for the next call to return.
+        self.inner.receiving.consumer.ring().has_any_room(watch) == Ok(false)
     }
 
     /// Returns the number of slots of the ring.

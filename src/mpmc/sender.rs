@@ -201,9 +201,16 @@ impl<T: Message + ?Sized> Sender<T> {
         self.len() == 0
     }
 
-    /// Returns whether every slot holds a message. Loads the state of every slot.
+    /// Returns whether a [`try_send`](Sender::try_send) would fail with
+    /// [`Full`](SendError::Full) now: the next slot is not free.
+    ///
+    /// Slots are used in order: a message that is still in flight where the next one belongs blocks
+    /// the free slots behind it, so that the channel may be full although [`len`](Sender::len) is
+    /// small.
     pub fn is_full(&self) -> bool {
-        self.len() >= self.capacity()
+        let watch = self.inner.endpoint.watch(true);
+        // An error is for the next call to return.
+        self.inner.sending.producer.has_any(watch) == Ok(false)
     }
 
     /// Returns the number of slots of the ring.

@@ -76,7 +76,8 @@ impl<T: Message + ?Sized> Receiver<T> {
         !self.consumer.has_message()
     }
 
-    /// Returns whether no slot is free.
+    /// Returns whether a `try_send` of the sender would fail with
+    /// [`Full`](crate::SendError::Full) now: no slot is free for the next message.
     pub fn is_full(&self) -> bool {
         self.len() >= self.capacity()
     }

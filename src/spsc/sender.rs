@@ -105,7 +105,8 @@ impl<T: Message + ?Sized> Sender<T> {
         self.len() == 0
     }
 
-    /// Returns whether no slot is free.
+    /// Returns whether a [`try_send`](Sender::try_send) would fail with [`Full`](SendError::Full)
+    /// now: no slot is free for the next message.
     pub fn is_full(&self) -> bool {
         self.len() >= self.capacity()
     }

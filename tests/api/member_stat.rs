@@ -1,9 +1,9 @@
-//! What a snapshot says of members: counters that are exact at any time, also after a death, and what
-//! each member has in flight.
+//! What a snapshot says of members: counters that are exact at any time, also after a death; what
+//! each member has in flight; and whether there is room, as a sender sees it.
 
 use std::time::{Duration, SystemTime};
 
-use sysvring::{Member, Options, Role, Stat, mpmc, spsc};
+use sysvring::{Member, Options, Role, SendError, Stat, mpmc, spsc};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{test, work};
@@ -171,5 +171,90 @@ fn hold(args: &mut Args) {
     let rx: mpmc::Receiver<u64> = Options::named(&*name).open().expect("open");
     let _held: Vec<_> = (0..3).map(|_| rx.recv_ref().expect("a message")).collect();
     print_line("held");
+    read_line();
+}
+
+/// `is_full` of both ends and `Stat::room` say what `try_send` does next, at every state.
+#[test]
+fn full_is_what_a_sender_sees_in_spsc() {
+    let name = Name::new();
+    let (mut tx, mut rx) = name.pair::<u64>(8);
+    for step in 0..200u64 {
+        let room = stat(&name).room;
+        assert_eq!((tx.is_full(), rx.is_full()), (room == 0, room == 0), "step {step}");
+        assert_eq!((tx.len(), rx.len()), (8 - room as usize, 8 - room as usize));
+        match tx.try_send(&step) {
+            Ok(()) => assert_ne!(room, 0, "step {step}"),
+            Err(error) => {
+                assert_eq!((error, room), (SendError::Full, 0), "step {step}");
+                (0..=step % 8).for_each(|_| _ = rx.recv().expect("a message"));
+                // Without the credit, which is published later.
+                assert!(!tx.is_full() && !rx.is_full());
+            }
+        }
+    }
+    // A message that is being read counts.
+    while tx.try_send(&0).is_ok() {}
+    let guard = rx.recv_ref().expect("a message");
+    assert!(tx.is_full() && tx.len() == 8);
+    guard.ack().expect("acknowledged");
+    assert!(!tx.is_full() && tx.len() == 7);
+}
+
+#[test]
+fn full_is_what_a_sender_sees_in_mpmc() {
+    let name = Name::new();
+    let options = || name.options().capacity(8);
+    let tx: mpmc::Sender<u64> = options().open().expect("open");
+    let rx: mpmc::Receiver<u64> = options().open().expect("open");
+    let look = || (tx.is_full(), rx.is_full(), stat(&name).room);
+    for _ in 0..5 {
+        assert_eq!(look(), (false, false, 8));
+        (0..8).for_each(|n| tx.send(&n).expect("room"));
+        assert_eq!((look(), tx.len()), ((true, true, 0), 8));
+        // One message is held, and the seven behind it are acknowledged.
+        let held = rx.recv_ref().expect("a message");
+        (1..8).for_each(|n| assert_eq!(rx.recv(), Ok(n)));
+        assert_eq!((look(), tx.len(), rx.len()), ((true, true, 0), 1, 1));
+        assert_eq!(tx.try_send(&8), Err(SendError::Full));
+        held.ack().expect("acknowledged");
+        assert_eq!((look(), tx.len()), ((false, false, 8), 0));
+        // A message is held where the ring is not full yet.
+        (0..4).for_each(|n| tx.send(&n).expect("room"));
+        let held = rx.recv_ref().expect("a message");
+        (1..4).for_each(|n| assert_eq!(rx.recv(), Ok(n)));
+        assert_eq!(look(), (false, false, 4));
+        (0..4).for_each(|n| tx.send(&n).expect("room"));
+        assert_eq!((look(), tx.len()), ((true, true, 0), 5));
+        held.ack().expect("acknowledged");
+        assert_eq!((look(), tx.len()), ((false, false, 4), 4));
+        (0..4).for_each(|n| assert_eq!(rx.recv(), Ok(n)));
+        // So that the next round begins at another slot.
+        tx.send(&0).expect("room");
+        assert_eq!(rx.recv(), Ok(0));
+    }
+}
+
+/// The claim of a dead sender is no obstacle to the next one.
+#[test]
+fn a_dead_claim_is_room() {
+    let name = Name::new();
+    let tx: mpmc::Sender<u64> = name.options().capacity(2).open().expect("open");
+    let rx: mpmc::Receiver<u64> = name.options().open().expect("open");
+    let mut worker = Worker::start(&[&"member_stat::reserve", &name]).expect("start");
+    worker.expect("reserved");
+    tx.send(&1).expect("room");
+    assert_eq!((tx.is_full(), rx.is_full(), tx.try_send(&2)), (true, true, Err(SendError::Full)));
+    worker.kill_and_wait().expect("kill");
+    assert_eq!((tx.is_full(), rx.is_full(), stat(&name).room), (false, false, 1));
+    assert_eq!(tx.try_send(&2), Ok(()));
+}
+
+#[work]
+fn reserve(args: &mut Args) {
+    let name: String = args.next();
+    let tx: mpmc::Sender<u64> = Options::named(&*name).open().expect("open");
+    let _loan = tx.loan().expect("room");
+    print_line("reserved");
     read_line();
 }

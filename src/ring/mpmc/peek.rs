@@ -33,16 +33,28 @@ impl Consumer {
 
 impl Producer {
     /// Returns whether a sender would find a free slot, or one that it can free.
-    pub(crate) fn has_any<W: Watch>(&self, mut watch: W) -> Result<bool, W::Error> {
-        let ring = self.ring();
-        let mut at = ring.cursor(self.position());
-        for _ in 0..ring.walk_limit() {
-            let lap = ring.lap(at.position);
-            let word = load_state(&ring.slot_at(&at));
+    pub(crate) fn has_any<W: Watch>(&self, watch: W) -> Result<bool, W::Error> {
+        self.ring().has_room(self.position(), watch)
+    }
+}
+
+impl Ring {
+    /// Returns whether a sender would find a free slot, or one that it can free; for a member that
+    /// is no sender.
+    pub(crate) fn has_any_room<W: Watch>(&self, watch: W) -> Result<bool, W::Error> {
+        self.has_room(self.header().tail.0.load(Acquire), watch)
+    }
+
+    /// Returns the same, by a walk from a position before which no slot is free.
+    fn has_room<W: Watch>(&self, from: u64, mut watch: W) -> Result<bool, W::Error> {
+        let mut at = self.cursor(from);
+        for _ in 0..self.walk_limit() {
+            let lap = self.lap(at.position);
+            let word = load_state(&self.slot_at(&at));
             match (word.age(lap), word.phase().ok_or(BAD_PHASE)?) {
                 (LapOrder::Same, Phase::Free) => return Ok(true),
-                (LapOrder::Same, _) => ring.advance(&mut at),
-                (LapOrder::Newer, _) => ring.jump(&mut at, word, &ring.header().tail.0),
+                (LapOrder::Same, _) => self.advance(&mut at),
+                (LapOrder::Newer, _) => self.jump(&mut at, word, &self.header().tail.0),
                 (LapOrder::Older, Phase::Skip) => return Ok(true),
                 (LapOrder::Older, Phase::Claimed) => return is_gone(word, &mut watch),
                 (LapOrder::Older, Phase::Full | Phase::Reading) => return Ok(false),
@@ -51,9 +63,7 @@ impl Producer {
         }
         Ok(true)
     }
-}
 
-impl Ring {
     /// Returns whether enough is free to wake a parked sender: half of the ring, so that one
     /// wake-up serves a burst and not a single message.
     pub(crate) fn is_half_free(&self) -> bool {

@@ -9,7 +9,7 @@ pub(crate) fn next<T>(
     is_over: &mut bool,
 ) -> Option<Result<T, RecvError>> {
     match result {
-        Err(RecvError::Disconnected | RecvError::Empty) => {
+        Err(RecvError::Disconnected | RecvError::Empty | RecvError::Behind { .. }) => {
             *is_over = true;
             None
         }

@@ -95,11 +95,18 @@ impl fmt::Display for Process {
 pub enum SendError {
     /// No slot is free (`try_` calls only). Try again when the receiver has made progress.
     Full,
+    /// A living sender has claimed a slot and not yet finished writing there, and no slot behind it
+    /// can be used (`try_` calls in MPMC channels only). Try again; if that process is stopped,
+    /// resume or kill it.
+    Behind {
+        /// The pid of that sender; 0 if it is not known.
+        pid: u32,
+    },
     /// No slot became free in time, or the awaited event did not happen. Try again.
     Timeout,
-    /// As [`Timeout`](SendError::Timeout), in an MPMC channel: a living member holds the next slot,
-    /// writes or reads in it, and blocks all slots behind it. If that process is stopped, resume or
-    /// kill it.
+    /// As [`Timeout`](SendError::Timeout), in an MPMC channel: a living sender is still writing in a
+    /// slot and blocks all slots behind it, or receivers are reading in every slot, this one in the
+    /// next. If that process is stopped, resume or kill it.
     Blocked {
         /// The pid of that member; 0 if it is not known.
         pid: u32,
@@ -126,6 +133,12 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SendError::Full => f.write_str("the channel is full; try again later"),
+            SendError::Behind { pid } => write!(
+                f,
+                "{} is still writing in the next slot and holds up those behind it; try again, or \
+                 resume or kill it if it is stopped",
+                Process(*pid)
+            ),
             SendError::Timeout => f.write_str("timed out waiting for the receiver; try again"),
             SendError::Blocked { pid } => write!(
                 f,
@@ -157,6 +170,13 @@ impl std::error::Error for SendError {}
 pub enum RecvError {
     /// No message is available (`try_` calls only). Try again.
     Empty,
+    /// Messages were sent, but a living sender has not yet finished writing the one before them
+    /// (`try_` calls in MPMC channels only). Try again; if that process is stopped, resume or kill
+    /// it.
+    Behind {
+        /// The pid of that sender; 0 if it is not known.
+        pid: u32,
+    },
     /// No message arrived in time, or the awaited event did not happen. Try again.
     Timeout,
     /// As [`Timeout`](RecvError::Timeout), in an MPMC channel: a living sender is still writing the
@@ -196,6 +216,12 @@ impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RecvError::Empty => f.write_str("the channel is empty; try again later"),
+            RecvError::Behind { pid } => write!(
+                f,
+                "{} is still writing the next message and holds up those behind it; try again, or \
+                 resume or kill it if it is stopped",
+                Process(*pid)
+            ),
             RecvError::Timeout => f.write_str("timed out: no message arrived; try again"),
             RecvError::Blocked { pid } => write!(
                 f,

@@ -31,6 +31,7 @@ fn send_errors() -> Vec<SendError> {
     let mut all = vec![SendError::Full, SendError::Timeout, SendError::Disconnected, too_long];
     all.extend([77, 0].map(|pid| SendError::Blocked { pid }));
     all.push(SendError::Interrupted);
+    all.extend([77, 0].map(|pid| SendError::Behind { pid }));
     all.extend(faults().into_iter().map(SendError::Fault));
     for error in &all {
         match error {
@@ -39,6 +40,7 @@ fn send_errors() -> Vec<SendError> {
             | SendError::Interrupted
             | SendError::Disconnected
             | SendError::Blocked { .. }
+            | SendError::Behind { .. }
             | SendError::TooLong { .. }
             | SendError::Fault(_) => {}
         }
@@ -53,6 +55,7 @@ fn recv_errors() -> Vec<RecvError> {
     let failures = (0..9).filter_map(DeadLetterFailure::from_number);
     all.extend(failures.map(|reason| RecvError::NotMoved { reason }));
     all.push(RecvError::Interrupted);
+    all.extend([77, 0].map(|pid| RecvError::Behind { pid }));
     all.extend(faults().into_iter().map(RecvError::Fault));
     for error in &all {
         match error {
@@ -61,6 +64,7 @@ fn recv_errors() -> Vec<RecvError> {
             | RecvError::Interrupted
             | RecvError::Disconnected
             | RecvError::Blocked { .. }
+            | RecvError::Behind { .. }
             | RecvError::Invalid { .. }
             | RecvError::NotMoved { .. }
             | RecvError::Fault(_) => {}

@@ -22,6 +22,7 @@ use crate::open::handle::{Handle, sealed::Sealed};
 use crate::protocol::mpmc::Sending;
 use crate::protocol::{Membership, SendPort};
 use crate::ring::mpmc::{Claim, Producer};
+use crate::ring::slot_state::SlotState;
 use crate::role::Side;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::adaptive_spin::Wait;
@@ -62,11 +63,11 @@ impl Inner {
     /// fits in a register: the claim need not be in memory for this call.
     #[cold]
     #[inline(never)]
-    fn give_up(&self, position: u64) {
+    fn give_up(&self, position: u64, word: SlotState) {
         // In a forked child the claim is the parent's. It is refused if we were evicted: then
         // another member gave it up for us.
         if !self.endpoint.is_forked()
-            && self.sending.producer.abandon(self.sending.producer.claimed(position))
+            && self.sending.producer.abandon(self.sending.producer.claimed(position, word))
         {
             // An error here recurs in the next call that blocks.
             let _ = self.endpoint.wake(Side::Senders);
@@ -346,7 +347,7 @@ impl<T: Message + ?Sized> Sender<T> {
         if !self.inner.endpoint.is_open()
             && let Err(fault) = self.inner.endpoint.check()
         {
-            self.inner.give_up(claim.position());
+            self.inner.give_up(claim.position(), claim.state());
             return Err(fault.into());
         }
         self.publish(claim, len)?;
@@ -361,7 +362,7 @@ impl<T: Message + ?Sized> Sender<T> {
 
     /// Gives a claim up.
     pub(super) fn abandon(&self, claim: Claim) {
-        self.inner.give_up(claim.position());
+        self.inner.give_up(claim.position(), claim.state());
     }
 
     /// Returns where the message of a claimed slot begins.

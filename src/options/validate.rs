@@ -55,6 +55,7 @@ pub(crate) fn plan<'a>(
     check_redelivery(options)?;
     let usual = if shape.variable { options::SLOT_SIZE.max(shape.size) } else { shape.size };
     let geometry = Geometry::new(
+        flavor,
         shape,
         seats,
         options.capacity.unwrap_or(options::CAPACITY),

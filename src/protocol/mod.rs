@@ -249,7 +249,23 @@ impl<M: Membership + ?Sized> Watch for Watching<'_, M> {
         if self.asks { self.member.is_dead(seat) } else { Ok(false) }
     }
 
+    /// Asks now and then in any call: while there is room beside a dead receiver, no sender would
+    /// ever wait for its slot.
+    fn is_dead_beside(&mut self, seat: u8) -> Result<bool, Fault> {
+        match self.asks || self.member.is_check_due() {
+            true => self.member.is_dead(seat),
+            false => Ok(false),
+        }
+    }
+
     // An error of a wake-up recurs in the next call that blocks.
+
+    /// As `returned.rs` describes: after the ring counted it.
+    #[cold]
+    fn orphaned(&mut self) {
+        self.member.parking(Side::Senders).set(wait::RETURNED);
+        let _ = self.member.wake(Side::Receivers);
+    }
 
     #[cold]
     fn freed(&mut self) {
@@ -269,8 +285,12 @@ pub(crate) enum Polled<T> {
     Nothing,
     /// A slot holds a message that a dead receiver left: another receiver must recover it.
     Orphaned,
-    /// A living member is at work in the next slot.
+    /// A living member is writing in a slot, and others cannot go past it.
     Behind {
+        seat: u8,
+    },
+    /// Receivers are reading in every slot, this living member in the next one.
+    Held {
         seat: u8,
     },
 }

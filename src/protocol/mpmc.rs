@@ -8,7 +8,7 @@ use super::{Membership, Polled, Seen, returned};
 use crate::error::Fault;
 use crate::liveness::SemaphoreValues;
 use crate::ring::Slot;
-use crate::ring::mpmc::{Claim, Consumer, Held, Next, Producer, Room, Snapshot};
+use crate::ring::mpmc::{Claim, Consumer, Held, Next, Producer, Released, Room, Snapshot};
 use crate::sync::plain::AtomicU32;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::Poll;
@@ -117,6 +117,7 @@ fn walk_to_claim(
             Room::Full => Polled::Nothing,
             Room::Orphaned => Polled::Orphaned,
             Room::Behind { seat } => Polled::Behind { seat },
+            Room::Held { seat } => Polled::Held { seat },
             Room::Overtaken => continue,
         });
     }
@@ -224,6 +225,10 @@ impl RecvRing for &Receiving {
         self.consumer.ring().is_drained(self.consumer.seat())
     }
 
+    fn hides_message(&self) -> bool {
+        self.consumer.hides_message()
+    }
+
     fn in_flight(&self) -> Option<u64> {
         let ring = self.consumer.ring();
         (!ring.has_untaken()).then(|| ring.in_flight_hash())
@@ -231,9 +236,10 @@ impl RecvRing for &Receiving {
 
     #[inline(always)]
     fn acknowledge(&mut self, held: &Held) -> Acknowledged {
-        match self.consumer.acknowledge(held) {
-            true => Acknowledged::Published,
-            false => Acknowledged::Evicted,
+        match self.consumer.finish(held) {
+            Released::Yes => Acknowledged::Published,
+            Released::SteppedOver => Acknowledged::SteppedOver,
+            Released::Evicted => Acknowledged::Evicted,
         }
     }
 

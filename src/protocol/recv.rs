@@ -47,6 +47,9 @@ pub(crate) trait RecvRing {
     /// are known to be gone: no other member has a message in flight.
     fn is_drained(&self) -> bool;
 
+    /// Returns whether a message is complete behind the one that a living member is writing.
+    fn hides_message(&self) -> bool;
+
     /// Returns what distinguishes one state of the messages in flight from the next, if every
     /// message was taken; otherwise `None`.
     fn in_flight(&self) -> Option<u64>;
@@ -109,6 +112,8 @@ pub(crate) enum Acknowledged {
     Credit,
     /// The senders see it.
     Published,
+    /// The same, and they had stepped over its slot.
+    SteppedOver,
     /// This member was evicted, and another receiver has the message.
     Evicted,
 }
@@ -198,6 +203,9 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         match self.poll(seen.as_ref())? {
             Polled::Found(held) => Ok(held),
             _ if gone && self.ring.is_drained() => Err(RecvError::Disconnected),
+            Polled::Behind { seat } if self.ring.hides_message() => {
+                Err(RecvError::Behind { pid: self.member.pid(seat) })
+            }
             _ => {
                 let waits = |seen| !gone && !R::alive(seen).is_there(Side::Senders);
                 if seen.as_ref().is_some_and(waits) {
@@ -216,7 +224,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
             behind = None;
             match returned::poll(ring, seen, *member)? {
                 Polled::Found(held) => found = Some(held),
-                Polled::Nothing | Polled::Orphaned => {}
+                Polled::Nothing | Polled::Orphaned | Polled::Held { .. } => {}
                 Polled::Behind { seat } => behind = Some(seat),
             }
             Ok::<bool, Fault>(found.is_some())
@@ -271,6 +279,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
                 let position = self.ring.position_of(held);
                 self.notify_if_needed(position);
             }
+            Acknowledged::SteppedOver => self.notify(),
             Acknowledged::Evicted => return Err(self.member.stop(Fault::LivenessLost)),
         }
         Ok(())
@@ -305,9 +314,22 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         // Where fences are required, PARKED may not be visible before the one in `wake`. An error
         // here recurs in the next call that blocks.
         let others = flags & !wait::RETURNED;
-        if others != 0 && (others & wait::PARKED == 0 || self.ring.frees_enough(position)) {
-            let _ = self.member.wake(Side::Senders);
+        match others != 0 && (others & wait::PARKED == 0 || self.ring.frees_enough(position)) {
+            true => self.notify(),
+            false => self.notify_of_end(),
         }
+    }
+
+    /// Wakes a sender if one is parked, whatever is free: how much is free is not known after a slot
+    /// that was stepped over.
+    #[cold]
+    #[inline(never)]
+    fn notify(self) {
+        let _ = self.member.wake(Side::Senders);
+        self.notify_of_end();
+    }
+
+    fn notify_of_end(self) {
         // The other receivers end when the last message is acknowledged.
         if self.member.has_peer_left() {
             let _ = self.member.wake(Side::Receivers);

@@ -112,15 +112,18 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
     /// The rest of a call that does not block.
     fn try_once(&mut self) -> Result<R::Slot, SendError> {
         let polled = self.ring.poll(Poll::Exact, &mut R::Wait::default(), self.member)?;
+        let mut behind = None;
         match polled {
             Polled::Found(slot) => return Ok(slot),
             Polled::Orphaned => self.member.wake(Side::Receivers)?,
-            Polled::Nothing | Polled::Behind { .. } => {}
+            Polled::Behind { seat } => behind = Some(seat),
+            Polled::Nothing | Polled::Held { .. } => {}
         }
         let member = self.member;
-        match member.is_check_due() && member.is_abandoned(&member.semaphore_values()?) {
-            true => Err(SendError::Disconnected),
-            false => Err(SendError::Full),
+        match (member.is_check_due() && member.is_abandoned(&member.semaphore_values()?), behind) {
+            (true, _) => Err(SendError::Disconnected),
+            (false, Some(seat)) => Err(SendError::Behind { pid: member.pid(seat) }),
+            (false, None) => Err(SendError::Full),
         }
     }
 
@@ -135,7 +138,7 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
                 Polled::Found(slot) => found = Some(slot),
                 Polled::Nothing => {}
                 Polled::Orphaned => member.wake(Side::Receivers)?,
-                Polled::Behind { seat } => behind = Some(seat),
+                Polled::Behind { seat } | Polled::Held { seat } => behind = Some(seat),
             }
             Ok::<bool, Fault>(found.is_some())
         };

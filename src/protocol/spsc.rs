@@ -147,6 +147,11 @@ impl RecvRing for &mut Consumer {
         true
     }
 
+    /// There is one sender, which sends in order.
+    fn hides_message(&self) -> bool {
+        false
+    }
+
     /// There is no other receiver to report it to.
     fn in_flight(&self) -> Option<u64> {
         None

@@ -64,31 +64,41 @@ fn free(block: &HeapRing, position: u64) -> Ring {
 
 /// Returns the states that one step of any member makes of a state.
 fn steps(word: SlotState) -> Vec<SlotState> {
-    let lap = word.lap();
+    let (lap, count) = (word.lap(), word.deliveries());
     let next = SlotState::free(lap.wrapping_add(1));
     match word.phase() {
         Some(Phase::Free) if word == SlotState::free(lap) => vec![SlotState::claimed(lap, ME)],
-        Some(Phase::Claimed) if is_gone(word) => vec![SlotState::skip(lap)],
-        Some(Phase::Skip) => vec![next],
+        Some(Phase::Claimed) if is_gone(word) => vec![word.abandoned()],
+        Some(Phase::Skip) => word.claimed_again(ME).into_iter().chain([next]).collect(),
         Some(Phase::Full) if word == SlotState::full(lap) => vec![SlotState::reading(lap, 1, ME)],
-        Some(Phase::Reading) if is_gone(word) => {
-            let mut to = match word.deliveries() < LEAVE {
-                true => vec![SlotState::reading(lap, word.deliveries() + 1, ME)],
-                false => vec![next],
-            };
-            if word.owner() != NO_OWNER {
-                // Orphaned, for receivers to find.
-                to.push(SlotState::reading(lap, word.deliveries(), NO_OWNER));
+        Some(Phase::Reading | Phase::Held) if is_gone(word) => {
+            // Orphaned, for receivers to find: at once, or stepped over.
+            let mut to = vec![word.orphaned(), stepped_over(word.orphaned())];
+            if count < LEAVE {
+                to.push(word.taken_over(ME));
             }
             to
         }
+        Some(Phase::Reading | Phase::Held) => vec![stepped_over(word)],
         _ => vec![],
     }
 }
 
+/// Returns the state after a sender stepped over it.
+fn stepped_over(word: SlotState) -> SlotState {
+    SlotState::held(word.lap().wrapping_add(1), word.deliveries(), word.owner())
+}
+
+/// The maximum number of steps that one call makes in one slot.
+const STEPS: u32 = 3;
+
 /// Returns whether such steps lead from one state to the other.
 fn is_reachable(from: SlotState, to: SlotState) -> bool {
-    from == to || steps(from).into_iter().any(|word| is_reachable(word, to))
+    is_reachable_in(STEPS, from, to)
+}
+
+fn is_reachable_in(left: u32, from: SlotState, to: SlotState) -> bool {
+    from == to || left != 0 && steps(from).into_iter().any(|w| is_reachable_in(left - 1, w, to))
 }
 
 /// Calls `check` for each word in the slot of the position, with the ring that holds it.
@@ -159,7 +169,7 @@ fn wrong_for_a_receiver(ring: &Ring, word: SlotState, lap: u64) -> Option<Corrup
         }
         LapOrder::Same => wrong_in_its_lap(word),
         // The slots after it are further behind than an unclaimed one.
-        LapOrder::Newer => (has_others(ring) && word.laps_after(lap) > 2).then_some(BAD_LAP),
+        LapOrder::Newer => (has_others(ring) && word.laps_after(lap) > 3).then_some(BAD_LAP),
         LapOrder::Older => (word.age(lap.wrapping_sub(1)) != LapOrder::Same).then_some(BAD_LAP),
     }
 }
@@ -188,17 +198,29 @@ fn claims_of_every_word() {
         match room {
             Ok(Room::Claimed(claim)) => {
                 let lap = claim.position() >> ring.shift;
-                assert_eq!(found(ring, claim.position()), SlotState::claimed(lap, ME));
                 let at = claim.position();
+                assert_eq!(found(ring, at), claim.state());
+                // An abandoned position is claimed again, with a count that grows.
+                let again = word.phase() == Some(Phase::Skip)
+                    && word.age(lap) == LapOrder::Same
+                    && at & ring.mask == position & ring.mask;
+                let times = if again { word.deliveries() + 1 } else { 0 };
+                let SlotState(ours) = claim.state();
+                assert_eq!(ours, SlotState::claimed(lap, ME).0 | u64::from(times) << 11);
                 assert!(tx.publish(claim));
                 assert_eq!(found(ring, at), SlotState::full(lap));
             }
             Ok(Room::Full) => assert_eq!(left.phase(), Some(Phase::Full)),
             Ok(Room::Orphaned) => {
-                assert!(left.phase() == Some(Phase::Reading) && is_gone(left));
+                assert!(left.is_in_flight() && is_gone(left) && !has_others(ring));
             }
             Ok(Room::Behind { seat }) => {
-                assert!(matches!(left.phase(), Some(Phase::Reading | Phase::Claimed)));
+                assert!(left.phase() == Some(Phase::Claimed));
+                assert!(left.owner() == seat && !is_gone(left));
+            }
+            // Otherwise it is stepped over.
+            Ok(Room::Held { seat }) => {
+                assert!(left.is_in_flight() && !has_others(ring));
                 assert!(left.owner() == seat && !is_gone(left));
             }
             Ok(Room::Overtaken) => panic!("by nobody"),
@@ -245,16 +267,23 @@ fn repairs_of_every_word() {
         let rx = mpmc::Consumer::new(*ring, ME);
         let taken = rx.take_over(LEAVE, is_dead).expect("no verdict fails");
         let left = found(ring, position);
-        let orphan = word.phase() == Some(Phase::Reading) && is_gone(word);
-        // The position is that of the slot in that lap, wherever the lap is.
-        let is_place = |at: u64| {
-            at & ring.mask == position & ring.mask && word.age(at >> ring.shift) == LapOrder::Same
+        let orphan = word.is_in_flight() && is_gone(word);
+        // The position is that of the slot in that lap, wherever the lap is; or the one that the
+        // senders noted when they stepped over it.
+        let origin = ring.origin(&ring.cursor(position)).expect("a table").load(Relaxed);
+        let is_place = |at: u64| match word.phase() {
+            Some(Phase::Held) => at == origin,
+            _ => {
+                let same = word.age(at >> ring.shift) == LapOrder::Same;
+                at & ring.mask == position & ring.mask && same
+            }
         };
         match taken {
             Some(held) => {
                 assert!(orphan && word.deliveries() < LEAVE && is_place(held.position()));
-                assert_eq!(left, SlotState::reading(word.lap(), word.deliveries() + 1, ME));
+                assert_eq!(left, word.taken_over(ME));
                 assert!(rx.acknowledge(&held));
+                assert_eq!(found(ring, position), word.freed());
             }
             None => {
                 assert!(!orphan || word.deliveries() >= LEAVE);
@@ -266,19 +295,16 @@ fn repairs_of_every_word() {
         let ReleasedSlots { claims, orphans } = ring.release_slots_of(DEAD);
         let left = found(ring, position);
         let expected = match word.phase() {
-            Some(Phase::Claimed) if word.owner() == DEAD => SlotState::skip(word.lap()),
-            Some(Phase::Reading) if word.owner() == DEAD => {
-                SlotState::reading(word.lap(), word.deliveries(), NO_OWNER)
-            }
+            Some(Phase::Claimed) if word.owner() == DEAD => word.abandoned(),
+            Some(Phase::Reading | Phase::Held) if word.owner() == DEAD => word.orphaned(),
             _ => word,
         };
         assert_eq!(left, expected);
         // Also if the member that orphaned it died.
-        assert_eq!(orphans, (left.phase(), left.owner()) == (Some(Phase::Reading), NO_OWNER));
+        assert_eq!(orphans, left.is_in_flight() && left.owner() == NO_OWNER);
         let claim = word.phase() == Some(Phase::Claimed) && word.owner() == DEAD;
         assert_eq!(claims, u64::from(claim));
-        let holds = matches!(left.phase(), Some(Phase::Full | Phase::Reading));
-        assert_eq!(ring.count_messages(), u64::from(holds));
+        assert_eq!(ring.count_messages(), u64::from(left.holds_message()));
     });
 }
 

@@ -1,8 +1,10 @@
 //! Geometry: the number of slots, their size and their place. A total function of the options,
 //! computed with checked arithmetic.
 
+use crate::flavor::Flavor;
 use crate::layout::{self, SLOTS_ALIGN, SlotHead};
 use crate::message::MessageLayout;
+use crate::sync::AtomicU64;
 
 /// The maximum number of slots of a ring.
 pub(crate) const CAPACITY_MAX: usize = 1 << 40;
@@ -23,7 +25,9 @@ pub(crate) struct Geometry {
     pub(crate) stride: usize,
     /// The size of the header, up to the first slot, in bytes.
     pub(crate) header_size: usize,
-    /// The size of the header and the slots together, in bytes.
+    /// The offset of the table of origins, in bytes, which an MPMC channel has behind its slots.
+    pub(crate) origins_at: Option<usize>,
+    /// The size of the header, the slots and the table together, in bytes.
     pub(crate) total: usize,
 }
 
@@ -55,6 +59,7 @@ impl Geometry {
     /// Returns the geometry for these options, or the name of the option that is invalid and the
     /// reason.
     pub(crate) fn new(
+        flavor: Flavor,
         shape: MessageLayout,
         seats: usize,
         capacity: usize,
@@ -94,10 +99,17 @@ impl Geometry {
         let header_size = layout::header_size(seats);
         let sizes = || {
             let steps = SlotLayout::new(shape.variable, slot_size, shape.align)?;
-            let total = steps.stride.checked_mul(capacity)?.checked_add(header_size)?;
-            (total <= isize::MAX as usize).then_some((steps, total))
+            let end = steps.stride.checked_mul(capacity)?.checked_add(header_size)?;
+            let (origins_at, total) = match flavor {
+                Flavor::Mpmc => {
+                    let table = size_of::<AtomicU64>().checked_mul(capacity)?;
+                    (Some(end), end.checked_add(table)?)
+                }
+                _ => (None, end),
+            };
+            (total <= isize::MAX as usize).then_some((steps, origins_at, total))
         };
-        let Some((SlotLayout { payload_at, stride }, total)) = sizes() else {
+        let Some((SlotLayout { payload_at, stride }, origins_at, total)) = sizes() else {
             return wrong(
                 "capacity",
                 format!(
@@ -106,7 +118,17 @@ impl Geometry {
                 ),
             );
         };
-        Ok(Geometry { shape, seats, capacity, slot_size, payload_at, stride, header_size, total })
+        Ok(Geometry {
+            shape,
+            seats,
+            capacity,
+            slot_size,
+            payload_at,
+            stride,
+            header_size,
+            origins_at,
+            total,
+        })
     }
 }
 
@@ -120,7 +142,8 @@ mod tests {
         capacity: usize,
         slot: usize,
     ) -> Result<Geometry, &'static str> {
-        Geometry::new(MessageLayout::of::<T>(), 2, capacity, slot).map_err(|(option, _)| option)
+        Geometry::new(Flavor::Spsc, MessageLayout::of::<T>(), 2, capacity, slot)
+            .map_err(|(option, _)| option)
     }
 
     #[test]
@@ -165,10 +188,11 @@ mod tests {
                 for &size in &sizes {
                     for &slot_size in &sizes {
                         for &capacity in &capacities {
-                            for seats in [2, 254] {
+                            for (flavor, seats) in [(Flavor::Spsc, 2), (Flavor::Mpmc, 254)] {
                                 let shape = MessageLayout { variable, size, element: 0, align };
-                                let result = Geometry::new(shape, seats, capacity, slot_size);
-                                match check(shape, seats, capacity, slot_size, result) {
+                                let result =
+                                    Geometry::new(flavor, shape, seats, capacity, slot_size);
+                                match check(flavor, shape, seats, capacity, slot_size, result) {
                                     true => made += 1,
                                     false => refused += 1,
                                 }
@@ -185,6 +209,7 @@ mod tests {
     /// refuse.
     #[cfg(not(loom))]
     fn check(
+        flavor: Flavor,
         shape: MessageLayout,
         seats: usize,
         capacity: usize,
@@ -198,7 +223,9 @@ mod tests {
         let header = round(1024 + 128 * seats as u128, SLOTS_ALIGN);
         let slots = (capacity as u128).next_power_of_two();
         // Both may be 2^64.
-        let total = stride.saturating_mul(slots).saturating_add(header);
+        let end = stride.saturating_mul(slots).saturating_add(header);
+        let table = if flavor == Flavor::Mpmc { 8 * slots } else { 0 };
+        let total = end.saturating_add(table);
         let fits = shape.align != 0
             && (1..=CAPACITY_MAX).contains(&capacity)
             && if shape.variable {
@@ -214,6 +241,10 @@ mod tests {
         assert!(fits, "{made:?}");
         let sizes = [made.capacity, made.payload_at, made.stride, made.header_size, made.total];
         assert_eq!(sizes.map(|size| size as u128), [slots, payload_at, stride, header, total]);
+        let origins_at = made.origins_at.map(|at| at as u128);
+        assert_eq!(origins_at, (flavor == Flavor::Mpmc).then_some(end));
+        // Its entries are aligned.
+        assert!(end.is_multiple_of(8));
         // The last slot ends where the segment ends, and every payload is aligned, with room for
         // its last word.
         assert!(made.payload_at.is_multiple_of(unit) && made.stride.is_multiple_of(unit));
@@ -247,7 +278,9 @@ mod tests {
         fn any_wish_is_a_geometry_or_an_error(
             (variable, size, element, align) in (any::<bool>(), size(), 1..9usize, 0..13u32),
             (seats, capacity, slot_size, fits) in (2..=254usize, size(), size(), any::<bool>()),
+            mpmc in any::<bool>(),
         ) {
+            let flavor = if mpmc { Flavor::Mpmc } else { Flavor::Spsc };
             let shape = MessageLayout { variable, size, element, align: 1 << align };
             let slot_size = if fits && !variable { size } else { slot_size };
             // Computed with numbers that cannot overflow.
@@ -256,11 +289,12 @@ mod tests {
             let head = if variable { 16 } else { 8 };
             let unit = wide(shape.align).max(8);
             let stride = (wide(head).next_multiple_of(unit) + wide(slot_size)).next_multiple_of(unit);
-            let total = stride.saturating_mul(slots).saturating_add(wide(layout::header_size(seats)));
+            let end = stride.saturating_mul(slots).saturating_add(wide(layout::header_size(seats)));
+            let total = end.saturating_add(if mpmc { 8 * slots } else { 0 });
             let possible = (1..=CAPACITY_MAX).contains(&capacity)
                 && (if variable { slot_size >= size.max(1) } else { slot_size == size })
                 && total <= isize::MAX as u128;
-            match Geometry::new(shape, seats, capacity, slot_size) {
+            match Geometry::new(flavor, shape, seats, capacity, slot_size) {
                 Ok(g) => {
                     prop_assert!(possible);
                     prop_assert_eq!((wide(g.capacity), wide(g.stride)), (slots, stride));

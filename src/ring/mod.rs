@@ -20,6 +20,7 @@ use core::ptr::NonNull;
 use crate::layout::{Header, SlotHead};
 use crate::ring::geometry::{Geometry, SlotLayout};
 use crate::ring::slot_state::SlotState;
+use crate::sync::AtomicU64;
 
 /// The segment holds a value that no honest member writes; the handle that finds it stops for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub(crate) struct Ring {
     stride: usize,
     payload_at: usize,
     slot_size: usize,
+    /// The table of origins, which rings of MPMC channels have behind the slots.
+    origins: Option<NonNull<AtomicU64>>,
 }
 
 // SAFETY: a ring consists of addresses and numbers; they refer to atomics, and to payloads that the
@@ -66,7 +69,7 @@ impl Ring {
     /// Returns the ring at `base`.
     ///
     /// # Safety
-    /// A header and slots of exactly this geometry must lie at `base`, aligned to
+    /// A header, slots and tables of exactly this geometry must lie at `base`, aligned to
     /// [`SLOTS_ALIGN`](crate::layout::SLOTS_ALIGN), and must stay there while this ring or a copy
     /// of it is used.
     pub(crate) unsafe fn new(base: NonNull<u8>, geometry: &Geometry) -> Ring {
@@ -79,6 +82,8 @@ impl Ring {
             stride: geometry.stride,
             payload_at: geometry.payload_at,
             slot_size: geometry.slot_size,
+            // SAFETY: the table, where there is one, is part of what lies at `base`.
+            origins: geometry.origins_at.map(|at| unsafe { base.add(at).cast() }),
         }
     }
 
@@ -144,6 +149,13 @@ impl Ring {
     pub(crate) fn slot_at(&self, cursor: &Cursor) -> Slot<'_> {
         // SAFETY: the cursor is at a whole slot of this ring.
         unsafe { self.slot_from(cursor.slot) }
+    }
+
+    /// Returns the entry of a slot in the table of origins, if this ring has one.
+    fn origin(&self, cursor: &Cursor) -> Option<&AtomicU64> {
+        let index = (cursor.position & self.mask) as usize;
+        // SAFETY: the table has an entry for each slot, and all of them are atomics.
+        self.origins.map(|table| unsafe { table.add(index).as_ref() })
     }
 
     /// Returns the slot that begins at `start`.

@@ -14,13 +14,25 @@
 //!
 //! ```text
 //! FREE(l) -> CLAIMED(l, sender) -> FULL(l) -> READING(l, receiver) -> FREE(l + 1)
-//!                 | died                          | died: again, by another receiver
-//!                 v                               v
-//!             SKIP(l) -> FREE(l + 1)          READING(l, other)
+//!                 | died, or            | died or returned it: again, by another receiver
+//!                 v abandoned           v
+//!             SKIP(l) -> FREE(l + 1)  READING(l, other)
+//!                 | nothing behind it    | a sender comes to it a lap later
+//!                 v                      v
+//!             CLAIMED(l, sender)      HELD(l + 1, other) -> HELD(l + 2, other) -> FREE(l + 3)
 //! ```
 //!
+//! HELD is READING for a slot that senders stepped over. Its lap is that of the last position that
+//! was skipped there; the position of its message is in the table of origins
+//! ([`Ring`](crate::ring::Ring)).
+//!
+//! The delivery count of a message grows to 31 and goes on at 16: from 16 on it only tells one
+//! delivery from the next. In CLAIMED and SKIP, the same bits count how often the position was
+//! claimed again after an abandoned claim.
+//!
 //! Laps wrap after 2^48 and are compared by their distance; an error would require a process that
-//! is suspended for that many laps in the middle of one operation.
+//! is suspended for that many laps in the middle of one operation, or for 16 deliveries of one
+//! message.
 
 /// What a slot is doing in the lap its word names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,14 +46,19 @@ pub(crate) enum Phase {
     Full = 2,
     /// A receiver is reading.
     Reading = 3,
-    /// Its sender died while it wrote: no message.
+    /// Its sender died while it wrote, or abandoned the claim: no message.
     Skip = 4,
+    /// A receiver is still reading a message of an earlier lap, and senders stepped over it.
+    Held = 5,
 }
 
 /// The bit at which each field begins.
 const OWNER_SHIFT: u32 = 3;
 const DELIVERIES_SHIFT: u32 = 11;
 pub(crate) const LAP_SHIFT: u32 = 16;
+
+/// All fields but the lap.
+const LOW: u64 = (1 << LAP_SHIFT) - 1;
 
 /// The maximum delivery count that a state can hold.
 pub(crate) const DELIVERIES_MAX: u8 = 31;
@@ -103,9 +120,74 @@ impl SlotState {
     }
 
     /// The SKIP state: no message in `lap`.
-    #[inline(always)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) const fn skip(lap: u64) -> SlotState {
         SlotState::of(lap, 0, 0, Phase::Skip)
+    }
+
+    /// The HELD state: `owner` is reading a message of an earlier lap, and `lap` was stepped over.
+    #[inline(always)]
+    pub(crate) const fn held(lap: u64, deliveries: u8, owner: u8) -> SlotState {
+        SlotState::of(lap, deliveries, owner, Phase::Held)
+    }
+
+    /// Returns this CLAIMED state as FULL, which publishes the message.
+    #[inline(always)]
+    pub(crate) const fn published(self) -> SlotState {
+        SlotState(self.0 & !LOW | Phase::Full as u64)
+    }
+
+    /// Returns this CLAIMED state as SKIP: there will be no message.
+    #[inline(always)]
+    pub(crate) const fn abandoned(self) -> SlotState {
+        SlotState::of(self.lap(), self.deliveries(), 0, Phase::Skip)
+    }
+
+    /// Returns this SKIP state as CLAIMED by `owner`, or `None` if that was done too often to count.
+    #[inline]
+    pub(crate) const fn claimed_again(self, owner: u8) -> Option<SlotState> {
+        match self.deliveries() {
+            DELIVERIES_MAX => None,
+            times => Some(SlotState::of(self.lap(), times + 1, owner, Phase::Claimed)),
+        }
+    }
+
+    /// Returns the FREE state of the lap after this state's.
+    #[inline(always)]
+    pub(crate) const fn freed(self) -> SlotState {
+        SlotState((self.0 & !LOW).wrapping_add(1 << LAP_SHIFT))
+    }
+
+    /// Returns this READING or HELD state with another owner.
+    #[inline(always)]
+    const fn owned_by(self, owner: u8) -> SlotState {
+        SlotState(self.0 & !(0xff << OWNER_SHIFT) | (owner as u64) << OWNER_SHIFT)
+    }
+
+    /// Returns this READING or HELD state without owner.
+    #[inline(always)]
+    pub(crate) const fn orphaned(self) -> SlotState {
+        self.owned_by(NO_OWNER)
+    }
+
+    /// Returns this READING or HELD state at its next delivery, to `owner`.
+    #[inline]
+    pub(crate) const fn taken_over(self, owner: u8) -> SlotState {
+        let deliveries = self.deliveries_after();
+        let counted = self.0 & !((DELIVERIES_MAX as u64) << DELIVERIES_SHIFT);
+        SlotState(counted | (deliveries as u64) << DELIVERIES_SHIFT).owned_by(owner)
+    }
+
+    /// Returns whether a message was taken and not yet acknowledged.
+    #[inline(always)]
+    pub(crate) const fn is_in_flight(self) -> bool {
+        matches!(self.phase(), Some(Phase::Reading | Phase::Held))
+    }
+
+    /// Returns whether there is a message that was not yet acknowledged.
+    #[inline(always)]
+    pub(crate) const fn holds_message(self) -> bool {
+        matches!(self.phase(), Some(Phase::Full)) || self.is_in_flight()
     }
 
     /// Returns the phase, or `None` for a word that no honest member writes.
@@ -117,6 +199,7 @@ impl SlotState {
             2 => Phase::Full,
             3 => Phase::Reading,
             4 => Phase::Skip,
+            5 => Phase::Held,
             _ => return None,
         })
     }
@@ -129,14 +212,15 @@ impl SlotState {
 
     /// Returns the count of the next delivery. It goes round the upper half of the numbers, so that
     /// a state does not recur soon; there it means only that there were that many or more.
-    pub(crate) const fn deliveries_after(self) -> u8 {
+    const fn deliveries_after(self) -> u8 {
         match self.deliveries() {
             DELIVERIES_MAX => DELIVERIES_SHOWN,
             deliveries => deliveries + 1,
         }
     }
 
-    /// Returns how often the message was delivered.
+    /// Returns how often the message was delivered; [`DELIVERIES_SHOWN`] or more may stand for any
+    /// higher number.
     #[inline(always)]
     pub(crate) const fn deliveries(self) -> u8 {
         (self.0 >> DELIVERIES_SHIFT) as u8 & DELIVERIES_MAX
@@ -158,7 +242,7 @@ impl SlotState {
     /// Compares the lap of this state with `lap`.
     #[inline(always)]
     pub(crate) const fn age(self, lap: u64) -> LapOrder {
-        let distance = (self.0 & !0xffff).wrapping_sub(lap << LAP_SHIFT) as i64;
+        let distance = (self.0 & !LOW).wrapping_sub(lap << LAP_SHIFT) as i64;
         match distance {
             0 => LapOrder::Same,
             1.. => LapOrder::Newer,
@@ -201,7 +285,7 @@ mod tests {
                             word
                         );
                     }
-                    None => assert!(low & 7 > Phase::Skip as u64),
+                    None => assert!(low & 7 > Phase::Held as u64),
                 }
             }
         }
@@ -248,7 +332,8 @@ mod tests {
     /// out.
     #[test]
     fn fields_do_not_touch_each_other() {
-        let phases = [Phase::Free, Phase::Claimed, Phase::Full, Phase::Reading, Phase::Skip];
+        let phases =
+            [Phase::Free, Phase::Claimed, Phase::Full, Phase::Reading, Phase::Skip, Phase::Held];
         for lap in [0, 1, 0x5555_5555_5555, (1 << 48) - 1] {
             for owner in 0..=255 {
                 for deliveries in 0..=DELIVERIES_MAX {
@@ -263,8 +348,37 @@ mod tests {
                 }
             }
         }
-        for bits in 5..8 {
+        for bits in 6..8 {
             assert_eq!(SlotState(bits).phase(), None);
+        }
+    }
+
+    /// A step changes the fields that it is about, and no other.
+    #[test]
+    fn steps_keep_the_other_fields() {
+        for lap in [0, 1, 0x5555_5555_5555, (1 << 48) - 1] {
+            for count in 0..=DELIVERIES_MAX {
+                for owner in [0, 1, 253, NO_OWNER] {
+                    let claimed = SlotState::of(lap, count, owner, Phase::Claimed);
+                    let skip = SlotState::of(lap, count, 0, Phase::Skip);
+                    assert_eq!(claimed.published(), SlotState::full(lap));
+                    assert_eq!(
+                        (claimed.abandoned(), skip.freed()),
+                        (skip, SlotState::free(lap + 1))
+                    );
+                    let again = SlotState::of(lap, count + 1, owner, Phase::Claimed);
+                    let counted = (count < DELIVERIES_MAX).then_some(again);
+                    assert_eq!(skip.claimed_again(owner), counted);
+                    let deliveries = if count == 31 { 16 } else { count + 1 };
+                    for phase in [Phase::Reading, Phase::Held] {
+                        let word = SlotState::of(lap, count, owner, phase);
+                        assert!(word.is_in_flight() && word.holds_message());
+                        assert_eq!(word.orphaned(), SlotState::of(lap, count, NO_OWNER, phase));
+                        assert_eq!(word.taken_over(7), SlotState::of(lap, deliveries, 7, phase));
+                        assert_eq!(word.freed(), SlotState::free(lap + 1));
+                    }
+                }
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use core::ptr::NonNull;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 
 use super::{Ring, Slot};
+use crate::flavor::Flavor;
 use crate::layout::{self, Header, SLOTS_ALIGN, SlotHead};
 use crate::message::{self, MessageLayout};
 use crate::ring::geometry::Geometry;
@@ -40,7 +41,8 @@ impl HeapRing {
     /// Returns a block like a fresh segment.
     pub(crate) fn new(capacity: usize) -> HeapRing {
         let shape = MessageLayout::of::<Twice>();
-        let geometry = Geometry::new(shape, SEATS, capacity, size_of::<Twice>())
+        // An SPSC ring does not use the table that this one has in addition.
+        let geometry = Geometry::new(Flavor::Mpmc, shape, SEATS, capacity, size_of::<Twice>())
             .expect("a geometry that can be");
         let layout = HeapRing::layout(&geometry);
         // SAFETY: the layout has a non-zero size.
@@ -59,6 +61,8 @@ impl HeapRing {
             let head = SlotHead { word: AtomicU64::new(0), tracked: Tracked::new() };
             // SAFETY: a slot begins with room for its head.
             unsafe { ring.slot_head(index).write(head) };
+            // SAFETY: the geometry has room for this many words after the slots.
+            unsafe { ring.origin_word(index).write(AtomicU64::new(0)) };
         }
         ring
     }
@@ -90,6 +94,9 @@ impl HeapRing {
         for back in 1..=ring.capacity() {
             let sent = position.wrapping_sub(back);
             ring.slot(sent).head.word.store(left(sent >> ring.shift).0, Relaxed);
+            // As if senders had stepped over it in the lap before.
+            let origin = ring.origin(&ring.cursor(sent)).expect("a ring of an MPMC channel");
+            origin.store(sent.wrapping_sub(ring.capacity()), Relaxed);
         }
         block
     }
@@ -119,6 +126,12 @@ impl HeapRing {
         unsafe { self.base.add(self.geometry.header_size + index * self.geometry.stride).cast() }
     }
 
+    fn origin_word(&self, index: usize) -> NonNull<AtomicU64> {
+        let table = self.geometry.origins_at.expect("a ring of an MPMC channel");
+        // SAFETY: the block has that many words there.
+        unsafe { self.base.add(table).cast::<AtomicU64>().add(index) }
+    }
+
     fn layout(geometry: &Geometry) -> Layout {
         Layout::from_size_align(geometry.total, SLOTS_ALIGN).expect("a layout that can be")
     }
@@ -134,6 +147,7 @@ impl Drop for HeapRing {
             }
             for index in 0..self.geometry.capacity {
                 self.slot_head(index).drop_in_place();
+                self.origin_word(index).drop_in_place();
             }
             dealloc(self.base.as_ptr(), HeapRing::layout(&self.geometry));
         }

@@ -161,7 +161,7 @@ fn read(header: &Header) -> Result<ChannelInfo, &'static str> {
         return Err("invalid alignment");
     }
     let capacity = size(&id.capacity)?;
-    let geometry = Geometry::new(shape, seats, capacity, size(&id.slot_size)?)
+    let geometry = Geometry::new(flavor, shape, seats, capacity, size(&id.slot_size)?)
         .map_err(|_| "invalid geometry")?;
     let told =
         (capacity, size(&id.stride)?, id.header_size.load(Relaxed) as usize, size(&id.total)?);

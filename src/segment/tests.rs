@@ -7,7 +7,7 @@ use crate::sync::plain::AtomicU64;
 /// Returns the header of an MPMC channel of text, as `initialise` writes it.
 fn sample() -> Box<Header> {
     let shape = MessageLayout { variable: true, size: 4, element: 2, align: 2 };
-    let geometry = Geometry::new(shape, 3, 8, 40).expect("a geometry");
+    let geometry = Geometry::new(Flavor::Mpmc, shape, 3, 8, 40).expect("a geometry");
     let header = Box::new(Header::new());
     let id = &header.identity;
     id.version.store(VERSION, Relaxed);
@@ -50,7 +50,10 @@ fn check(header: &Header) -> bool {
         }
     };
     let Geometry { shape, seats, capacity, slot_size, total, .. } = facts.geometry;
-    assert_eq!(Geometry::new(shape, seats, capacity, slot_size).ok(), Some(facts.geometry));
+    assert_eq!(
+        Geometry::new(facts.flavor, shape, seats, capacity, slot_size).ok(),
+        Some(facts.geometry)
+    );
     assert!(facts.flavor.allows(seats) && capacity.is_power_of_two());
     assert!(shape.align.is_power_of_two() && shape.align <= layout::SLOTS_ALIGN);
     assert_eq!(
@@ -113,7 +116,7 @@ fn a_creator_knows_what_others_read() {
     let shape = MessageLayout { variable: true, size: 4, element: 2, align: 2 };
     let plan = ChannelSpec {
         flavor: Flavor::Mpmc,
-        geometry: Geometry::new(shape, 3, 8, 40).expect("a geometry"),
+        geometry: Geometry::new(Flavor::Mpmc, shape, 3, 8, 40).expect("a geometry"),
         schema: 0xfeed,
         lifetime: Lifetime::LastMember,
         name: "grüße",

@@ -117,11 +117,13 @@ impl ReceiverBackoff {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::flavor::Flavor;
     use crate::message::MessageLayout;
 
     fn backoff<T: crate::Message>(capacity: usize) -> ReceiverBackoff {
         ReceiverBackoff::new(
-            &Geometry::new(MessageLayout::of::<T>(), 2, capacity, size_of::<T>()).unwrap(),
+            &Geometry::new(Flavor::Spsc, MessageLayout::of::<T>(), 2, capacity, size_of::<T>())
+                .unwrap(),
         )
     }
 

@@ -2,7 +2,7 @@
 
 use super::{BAD_LAP, BAD_OWNER, BAD_PHASE, Watch, is_gone, load_state, swap};
 use crate::ring::prefetch::SlotPrefetcher;
-use crate::ring::slot_state::{LapOrder, NO_OWNER, Phase, SlotState};
+use crate::ring::slot_state::{LapOrder, Phase, SlotState};
 use crate::ring::{Cursor, Ring, Slot};
 use crate::sync::Ordering::{AcqRel, Acquire, Release};
 use crate::sync::{AtomicU64, plain};
@@ -37,6 +37,17 @@ pub(crate) enum Next {
     Overtaken,
 }
 
+/// What became of a message that was acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Released {
+    /// Its slot is free.
+    Yes,
+    /// The same, and senders had stepped over it.
+    SteppedOver,
+    /// This member was evicted, and another receiver has it.
+    Evicted,
+}
+
 /// A message that this member holds, unacknowledged.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -50,7 +61,8 @@ impl Held {
         self.at.position
     }
 
-    /// Returns how often the message was delivered, this delivery included.
+    /// Returns how often the message was delivered, this delivery included; 16 or more stand for
+    /// any higher number.
     pub(crate) fn deliveries(&self) -> u8 {
         self.word.deliveries()
     }
@@ -148,9 +160,9 @@ impl Consumer {
                     }
                 }
                 LapOrder::Same => match word.phase().ok_or(BAD_PHASE)? {
-                    Phase::Free if word == SlotState::free(lap) => return Ok(Next::Nothing),
+                    Phase::Free if word == SlotState::free(lap) => return Ok(self.nothing_at(&at)),
                     Phase::Claimed if is_gone(word, &mut watch)? => {
-                        swap(&slot, word, SlotState::skip(lap), AcqRel);
+                        swap(&slot, word, word.abandoned(), AcqRel);
                     }
                     Phase::Claimed => return Ok(Next::Behind { seat: word.owner() }),
                     Phase::Skip => {
@@ -160,18 +172,38 @@ impl Consumer {
                         }
                     }
                     Phase::Reading => self.ring.advance(&mut at),
+                    Phase::Held => {
+                        self.ring
+                            .raise_hint(&self.ring.header().head.0, at.position.wrapping_add(1));
+                        self.ring.advance(&mut at);
+                    }
                     // Not exactly the state that this phase has.
                     Phase::Free | Phase::Full => return Err(BAD_OWNER.into()),
                 },
-                LapOrder::Newer => self.ring.jump(&mut at, word, &self.ring.header().head.0),
+                LapOrder::Newer => self.ring.jump_to_take(&mut at, word),
                 // Not claimed in this lap: no message was sent there.
                 LapOrder::Older if word.age(lap.wrapping_sub(1)) == LapOrder::Same => {
-                    return Ok(Next::Nothing);
+                    return Ok(self.nothing_at(&at));
                 }
                 LapOrder::Older => return Err(BAD_LAP.into()),
             }
         }
+        self.stop_at(&at);
         Ok(Next::Overtaken)
+    }
+
+    /// A walk found no message up to `at`.
+    fn nothing_at(&self, at: &Cursor) -> Next {
+        self.stop_at(at);
+        Next::Nothing
+    }
+
+    /// Makes the next walk start where this one ended: otherwise [`has_message`](Self::has_message)
+    /// would go on looking at a slot that was stepped over. Release: as in `pass`.
+    fn stop_at(&self, at: &Cursor) {
+        if self.position() != at.position {
+            self.next.store(at.position, plain::Ordering::Release);
+        }
     }
 
     /// Advances past `at`. Release: a thread that starts after `at` may rely on everything before
@@ -204,8 +236,8 @@ impl Consumer {
     /// over, possibly this one. Returns false if this member was evicted and another receiver has
     /// the message.
     pub(crate) fn put_back(&self, held: &Held) -> bool {
-        let nobody = SlotState::reading(held.word.lap(), held.word.deliveries(), NO_OWNER);
-        swap(&self.slot(held), held.word, nobody, AcqRel)
+        swap(&self.slot(held), held.word, held.word.orphaned(), AcqRel)
+            || self.let_go_stepped_over(held.at.position, held.word, SlotState::orphaned)
     }
 
     /// The same, and makes receivers search for it.
@@ -217,12 +249,54 @@ impl Consumer {
         released
     }
 
-    /// Acknowledges a held message. Returns false if this member was evicted and another receiver
-    /// has it.
-    #[inline(always)]
+    /// For tests: acknowledges a held message, and returns false if this member was evicted.
+    #[cfg(test)]
     pub(crate) fn acknowledge(&self, held: &Held) -> bool {
-        let free = SlotState::free(held.word.lap().wrapping_add(1));
+        self.finish(held) != Released::Evicted
+    }
+
+    /// Acknowledges a held message.
+    #[inline(always)]
+    pub(crate) fn finish(&self, held: &Held) -> Released {
         // Release: the payload was read before any sender may write there again.
-        swap(&self.slot(held), held.word, free, Release)
+        if swap(&self.slot(held), held.word, held.word.freed(), Release) {
+            return Released::Yes;
+        }
+        // By value: on the fast path, nothing of it is in memory.
+        match self.let_go_stepped_over(held.at.position, held.word, SlotState::freed) {
+            true => Released::SteppedOver,
+            false => Released::Evicted,
+        }
+    }
+
+    /// Lets go of a message whose state is not `word` any more: because senders stepped over it, or
+    /// because this member was evicted. The slot is still ours if only the lap grew, and if it
+    /// holds the same message: an evicted member finds that of its successor in the seat.
+    #[cold]
+    #[inline(never)]
+    fn let_go_stepped_over(
+        &self,
+        position: u64,
+        mut word: SlotState,
+        to: fn(SlotState) -> SlotState,
+    ) -> bool {
+        let at = self.ring.cursor(position);
+        let slot = self.ring.slot_at(&at);
+        loop {
+            let now = load_state(&slot);
+            let ours = now.phase() == Some(Phase::Held)
+                && (now.owner(), now.deliveries()) == (self.seat, word.deliveries())
+                && now.age(word.lap()) == LapOrder::Newer
+                && self.ring.position_of(&at, now) == position;
+            if !ours {
+                return false;
+            }
+            // AcqRel: our reads come before the next owner's, and a sender may have skipped the
+            // position since.
+            if swap(&slot, now, to(now), AcqRel) {
+                return true;
+            }
+            word = now;
+        }
     }
 }

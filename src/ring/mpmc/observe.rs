@@ -64,7 +64,7 @@ impl Ring {
             match (word.age(self.lap(at.position)), word.phase()) {
                 _ if word == SlotState::UNUSED => break,
                 (LapOrder::Older, _) | (LapOrder::Same, Some(Phase::Free) | None) => break,
-                (LapOrder::Newer, _) => self.jump(&mut at, word, &self.header().tail.0),
+                (LapOrder::Newer, _) => self.jump_to_claim(&mut at, word),
                 (LapOrder::Same, _) => self.advance(&mut at),
             }
             left = left.checked_sub(1)?;
@@ -79,49 +79,61 @@ impl Ring {
                 break;
             }
             left = left.checked_sub(1)?;
-            let (holds_message, owner) = self.use_of(word);
+            let (holds_message, owner) = use_of(word);
             survey.messages += u64::from(holds_message);
             if let Some(owner) = owner {
-                survey.add(owner, self.position_of(word.lap(), &at));
+                survey.add(owner, self.position_of(&at, word));
             }
         }
         survey.room = self.room_from(end, &mut left, is_dead)?;
         Some(survey)
     }
 
-    /// Returns whether a slot of this state holds a message that was not acknowledged, and which
-    /// member works in it.
-    fn use_of(&self, word: SlotState) -> (bool, Option<u8>) {
-        match word.phase() {
-            Some(Phase::Full) => (true, None),
-            Some(Phase::Reading) => (true, Some(word.owner())),
-            Some(Phase::Claimed) => (false, Some(word.owner())),
-            Some(Phase::Free | Phase::Skip) | None => (false, None),
-        }
-    }
-
-    /// Returns how many slots in a row are free from `start` on, where the first slot lies that is
-    /// not claimed. Slots that were never used are not loaded, but for the first.
+    /// Returns how many slots a sender can use from `start` on, where the first slot lies that is
+    /// not claimed, and just before it. Slots that were never used are not loaded, but for the
+    /// first.
     fn room_from(&self, start: u64, left: &mut u64, is_dead: impl Fn(u8) -> bool) -> Option<u64> {
         let mut room = 0;
-        while room < self.capacity() {
-            let position = start.wrapping_add(room);
+        // What was abandoned last is claimed again.
+        for position in (1..=start.min(self.capacity() - 1)).map(|back| start - back) {
+            let word = load_state(&self.slot(position));
+            *left = left.checked_sub(1)?;
+            match (word.age(self.lap(position)), word.phase()) {
+                (LapOrder::Same, Some(Phase::Skip)) => room += 1,
+                (LapOrder::Same, Some(Phase::Held)) => {}
+                _ => break,
+            }
+        }
+        for position in (0..self.capacity()).map(|on| start.wrapping_add(on)) {
             let (word, lap) = (load_state(&self.slot(position)), self.lap(position));
             *left = left.checked_sub(1)?;
-            room += match word.phase() {
+            let is_older = word.age(lap) == LapOrder::Older;
+            match word.phase() {
                 // In the first lap, no slot behind one that was never used was used, either.
-                _ if word == SlotState::UNUSED && lap == 0 => self.capacity() - position,
-                Some(Phase::Free) if word == SlotState::free(lap) => 1,
-                // A sender frees these.
-                Some(Phase::Skip) if word.age(lap) == LapOrder::Older => 1,
-                Some(Phase::Claimed)
-                    if word.age(lap) == LapOrder::Older && is_dead(word.owner()) =>
-                {
-                    1
+                _ if word == SlotState::UNUSED && lap == 0 => {
+                    room += self.capacity() - position;
+                    break;
                 }
+                Some(Phase::Free) if word == SlotState::free(lap) => room += 1,
+                // A sender frees these,
+                Some(Phase::Skip) if is_older => room += 1,
+                Some(Phase::Claimed) if is_older && is_dead(word.owner()) => room += 1,
+                // and steps over these.
+                Some(Phase::Reading | Phase::Held) if is_older => {}
                 _ => break,
-            };
+            }
         }
         Some(room.min(self.capacity()))
+    }
+}
+
+/// Returns whether a slot of this state holds a message that was not acknowledged, and which member
+/// works in it.
+fn use_of(word: SlotState) -> (bool, Option<u8>) {
+    match word.phase() {
+        Some(Phase::Full) => (true, None),
+        Some(Phase::Reading | Phase::Held) => (true, Some(word.owner())),
+        Some(Phase::Claimed) => (false, Some(word.owner())),
+        Some(Phase::Free | Phase::Skip) | None => (false, None),
     }
 }

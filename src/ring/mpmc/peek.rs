@@ -1,5 +1,6 @@
 //! Polling without taking: is there work for another member of this side?
 
+use super::ahead::{Ahead, Beyond};
 use super::{BAD_LAP, BAD_PHASE, Consumer, Producer, Watch, is_gone, load_state};
 use crate::ring::Ring;
 use crate::ring::slot_state::{LapOrder, Phase};
@@ -17,17 +18,36 @@ impl Consumer {
             let word = load_state(&self.ring.slot_at(&at));
             match word.age(self.ring.lap(at.position)) {
                 LapOrder::Older => return Ok(false),
-                LapOrder::Newer => self.ring.jump(&mut at, word, &self.ring.header().head.0),
+                LapOrder::Newer => self.ring.jump_to_take(&mut at, word),
                 LapOrder::Same => match word.phase().ok_or(BAD_PHASE)? {
                     Phase::Free => return Ok(false),
                     Phase::Full => return Ok(true),
                     Phase::Claimed => return is_gone(word, &mut watch),
-                    Phase::Reading | Phase::Skip => self.ring.advance(&mut at),
+                    Phase::Reading | Phase::Held | Phase::Skip => self.ring.advance(&mut at),
                 },
             }
         }
         // Other members overtook this walk: one more poll does no harm.
         Ok(true)
+    }
+
+    /// Returns whether a message lies behind a slot in which a sender is still writing.
+    pub(crate) fn hides_message(&self) -> bool {
+        let mut at = self.ring.cursor(self.position());
+        let mut behind = false;
+        for _ in 0..self.ring.walk_limit() {
+            let word = load_state(&self.ring.slot_at(&at));
+            match (word.age(self.ring.lap(at.position)), word.phase()) {
+                (LapOrder::Newer, _) => self.ring.jump_to_take(&mut at, word),
+                (LapOrder::Older, _) | (LapOrder::Same, None | Some(Phase::Free)) => return false,
+                (LapOrder::Same, Some(Phase::Full)) => return behind,
+                (LapOrder::Same, Some(phase)) => {
+                    behind |= phase == Phase::Claimed;
+                    self.ring.advance(&mut at);
+                }
+            }
+        }
+        false
     }
 }
 
@@ -48,16 +68,23 @@ impl Ring {
     /// Returns the same, by a walk from a position before which no slot is free.
     fn has_room<W: Watch>(&self, from: u64, mut watch: W) -> Result<bool, W::Error> {
         let mut at = self.cursor(from);
+        let mut ahead = Ahead::of(&at);
         for _ in 0..self.walk_limit() {
             let lap = self.lap(at.position);
             let word = load_state(&self.slot_at(&at));
             match (word.age(lap), word.phase().ok_or(BAD_PHASE)?) {
                 (LapOrder::Same, Phase::Free) => return Ok(true),
+                (LapOrder::Same, Phase::Skip) if self.may_reclaim(&at, word, &mut ahead) => {
+                    return Ok(true);
+                }
                 (LapOrder::Same, _) => self.advance(&mut at),
-                (LapOrder::Newer, _) => self.jump(&mut at, word, &self.header().tail.0),
+                (LapOrder::Newer, _) => self.jump_to_claim(&mut at, word),
                 (LapOrder::Older, Phase::Skip) => return Ok(true),
                 (LapOrder::Older, Phase::Claimed) => return is_gone(word, &mut watch),
-                (LapOrder::Older, Phase::Full | Phase::Reading) => return Ok(false),
+                (LapOrder::Older, Phase::Full) => return Ok(false),
+                (LapOrder::Older, Phase::Reading | Phase::Held) => {
+                    return Ok(ahead.look_beyond(self, &at, &mut watch)? == Beyond::Room);
+                }
                 (LapOrder::Older, Phase::Free) => return Err(BAD_LAP.into()),
             }
         }
@@ -85,9 +112,9 @@ impl Ring {
         (is_passed || self.is_taken(head.wrapping_sub(1))) && self.is_half_free()
     }
 
-    /// Returns whether the message at that position is in flight.
+    /// Returns whether the message at that position is in flight, or an older one in its slot.
     fn is_taken(&self, position: u64) -> bool {
         let word = load_state(&self.slot(position));
-        word.age(self.lap(position)) == LapOrder::Same && word.phase() == Some(Phase::Reading)
+        word.age(self.lap(position)) == LapOrder::Same && word.is_in_flight()
     }
 }

@@ -1,5 +1,6 @@
 //! The sending end: claiming the first free slot, and publishing the message written there.
 
+use super::ahead::{Ahead, Beyond};
 use super::{BAD_LAP, BAD_OWNER, BAD_PHASE, HINT_EVERY, Watch, is_gone, load_state, swap};
 use crate::ring::prefetch::SlotPrefetcher;
 use crate::ring::slot_state::{LapOrder, NO_OWNER, Phase, SlotState};
@@ -15,8 +16,8 @@ const MAX_LOOKAHEAD: u64 = 256;
 pub(crate) struct Producer {
     ring: Ring,
     seat: u8,
-    /// Lower bound: no earlier position is free. As for the tail, a stale value is correct, only
-    /// slower.
+    /// Lower bound: no earlier position is free, and every message sent here is before it. As for
+    /// the tail, a stale value is correct, only slower.
     next: AtomicU64,
     /// Prefetches slots ahead of the next position.
     ahead: SlotPrefetcher,
@@ -26,12 +27,17 @@ pub(crate) struct Producer {
 #[derive(Debug)]
 pub(crate) enum Room {
     Claimed(Claim),
-    /// The message in the next slot was not taken yet.
+    /// The next message was not taken yet, and no slot before it can be claimed.
     Full,
-    /// The message was taken by a receiver that died: another receiver must recover it.
+    /// A message is in the way that was taken by a receiver that died, or returned by one: another
+    /// receiver must recover it.
     Orphaned,
-    /// A living member is writing or reading the next slot.
+    /// A living member is writing in a slot that comes before any free one.
     Behind {
+        seat: u8,
+    },
+    /// Every slot is being read, the next one by this living member.
+    Held {
         seat: u8,
     },
     /// Other members overtook the walk all the way: it has found nothing out.
@@ -42,12 +48,18 @@ pub(crate) enum Room {
 #[derive(Debug)]
 pub(crate) struct Claim {
     at: Cursor,
+    word: SlotState,
 }
 
 impl Claim {
     /// Returns the position of the claim.
     pub(crate) fn position(&self) -> u64 {
         self.at.position
+    }
+
+    /// Returns the slot's state while it is claimed.
+    pub(crate) fn state(&self) -> SlotState {
+        self.word
     }
 }
 
@@ -89,18 +101,30 @@ impl Producer {
     #[inline(always)]
     fn try_claim(&self, at: Cursor, word: SlotState) -> Option<Claim> {
         let lap = self.ring.lap(at.position);
+        let ours = SlotState::claimed(lap, self.seat);
         // Acquire: the last receiver's reads of the slot come before our writes.
-        let claimed = word == SlotState::free(lap)
-            && swap(&self.ring.slot_at(&at), word, SlotState::claimed(lap, self.seat), Acquire);
+        let claimed =
+            word == SlotState::free(lap) && swap(&self.ring.slot_at(&at), word, ours, Acquire);
         claimed.then(|| {
             self.pass(at);
-            Claim { at }
+            Claim { at, word: ours }
+        })
+    }
+
+    /// Claims the slot at `at` again, which was abandoned in this lap. Acquire: as above, the last
+    /// sender's writes.
+    fn try_reclaim(&self, at: Cursor, word: SlotState) -> Option<Claim> {
+        let ours = word.claimed_again(self.seat)?;
+        swap(&self.ring.slot_at(&at), word, ours, Acquire).then(|| {
+            self.pass(at);
+            Claim { at, word: ours }
         })
     }
 
     /// Claims the first free slot.
     pub(crate) fn claim<W: Watch>(&self, mut watch: W) -> Result<Room, W::Error> {
         let mut at = self.ring.cursor(self.next.load(plain::Ordering::Acquire));
+        let mut ahead = Ahead::of(&at);
         for _ in 0..self.ring.walk_limit() {
             let lap = self.ring.lap(at.position);
             let before = lap.wrapping_sub(1);
@@ -115,30 +139,36 @@ impl Producer {
                 LapOrder::Same => match word.phase().ok_or(BAD_PHASE)? {
                     // Not exactly the state that this phase has.
                     Phase::Free => return Err(BAD_OWNER.into()),
+                    Phase::Skip if self.ring.may_reclaim(&at, word, &mut ahead) => {
+                        if let Some(claim) = self.try_reclaim(at, word) {
+                            return Ok(Room::Claimed(claim));
+                        }
+                    }
                     _ => self.ring.advance(&mut at),
                 },
-                LapOrder::Newer => self.ring.jump(&mut at, word, &self.ring.header().tail.0),
+                LapOrder::Newer => self.ring.jump_to_claim(&mut at, word),
                 LapOrder::Older if word.age(before) != LapOrder::Same => return Err(BAD_LAP.into()),
                 LapOrder::Older => match word.phase().ok_or(BAD_PHASE)? {
                     Phase::Full if word == SlotState::full(before) => return Ok(Room::Full),
                     Phase::Full => return Err(BAD_OWNER.into()),
-                    Phase::Reading if is_gone(word, &mut watch)? => {
-                        // Receivers may have searched without success: a member that lost its seat
-                        // can have taken the message since. The new count makes them search again.
-                        let nobody = SlotState::reading(word.lap(), word.deliveries(), NO_OWNER);
-                        if word.owner() != NO_OWNER && swap(&slot, word, nobody, AcqRel) {
-                            self.ring.bump_orphan_epoch();
+                    Phase::Reading | Phase::Held => {
+                        match ahead.look_beyond(&self.ring, &at, &mut watch)? {
+                            Beyond::Room => self.step_over(&at, word, &mut watch)?,
+                            _ if is_gone(word, &mut watch)? => {
+                                self.orphan(&slot, word);
+                                return Ok(Room::Orphaned);
+                            }
+                            Beyond::Full => return Ok(Room::Full),
+                            Beyond::Claimed { seat } => return Ok(Room::Behind { seat }),
+                            Beyond::Held => return Ok(Room::Held { seat: word.owner() }),
                         }
-                        return Ok(Room::Orphaned);
                     }
                     Phase::Claimed if is_gone(word, &mut watch)? => {
-                        if swap(&slot, word, SlotState::skip(before), AcqRel) {
+                        if swap(&slot, word, word.abandoned(), AcqRel) {
                             watch.unblocked();
                         }
                     }
-                    Phase::Reading | Phase::Claimed => {
-                        return Ok(Room::Behind { seat: word.owner() });
-                    }
+                    Phase::Claimed => return Ok(Room::Behind { seat: word.owner() }),
                     Phase::Skip => {
                         if swap(&slot, word, SlotState::free(lap), AcqRel) {
                             // A position of the previous lap; everything before it is finished, or
@@ -153,7 +183,48 @@ impl Producer {
                 },
             }
         }
+        // The next walk starts where this one ended.
+        self.next.store(at.position, plain::Ordering::Release);
         Ok(Room::Overtaken)
+    }
+
+    /// Skips the position `at`, whose slot still holds a message of an earlier lap that is being
+    /// read. If its receiver is gone, receivers have to search for the message.
+    fn step_over<W: Watch>(
+        &self,
+        at: &Cursor,
+        word: SlotState,
+        watch: &mut W,
+    ) -> Result<(), W::Error> {
+        let gone = match word.owner() {
+            NO_OWNER => true,
+            seat => watch.is_dead_beside(seat)?,
+        };
+        if word.phase() == Some(Phase::Reading) {
+            // Before the swap: see `origin.rs`. An older state is of the lap before.
+            self.ring.raise_origin(at, at.position.wrapping_sub(self.ring.capacity()));
+        }
+        let owner = if gone { NO_OWNER } else { word.owner() };
+        let held = SlotState::held(self.ring.lap(at.position), word.deliveries(), owner);
+        // Release: for the origin, and because a walk that finds this state relies on everything
+        // before it having been claimed. Acquire: a walk that finds the next one does so, too.
+        if swap(&self.ring.slot_at(at), word, held, AcqRel) {
+            self.ring.raise_hint(&self.ring.header().tail.0, at.position.wrapping_add(1));
+            if gone {
+                self.ring.bump_orphan_epoch();
+                watch.orphaned();
+            }
+        }
+        Ok(())
+    }
+
+    /// Orphans the message of a receiver that is gone. Receivers may have searched without success:
+    /// a member that lost its seat can have taken the message since. The new count makes them
+    /// search again.
+    fn orphan(&self, slot: &Slot<'_>, word: SlotState) {
+        if word.owner() != NO_OWNER && swap(slot, word, word.orphaned(), AcqRel) {
+            self.ring.bump_orphan_epoch();
+        }
     }
 
     /// Advances past `at`. Release: a thread that starts after `at` may rely on everything before
@@ -168,8 +239,8 @@ impl Producer {
     }
 
     /// Returns the claim of a position that was claimed here.
-    pub(crate) fn claimed(&self, position: u64) -> Claim {
-        Claim { at: self.ring.cursor(position) }
+    pub(crate) fn claimed(&self, position: u64, word: SlotState) -> Claim {
+        Claim { at: self.ring.cursor(position), word }
     }
 
     /// Returns the claimed slot.
@@ -183,18 +254,31 @@ impl Producer {
     #[inline(always)]
     pub(crate) fn publish(&self, claim: Claim) -> bool {
         // Release: the payload is published with the state.
-        self.finish(&claim, SlotState::full(self.ring.lap(claim.at.position)))
+        swap(&self.slot(&claim), claim.word, claim.word.published(), Release)
     }
 
     /// Abandons a claimed slot without a message. Returns false if the slot was already taken from
     /// us.
     pub(crate) fn abandon(&self, claim: Claim) -> bool {
-        self.finish(&claim, SlotState::skip(self.ring.lap(claim.at.position)))
+        // Release: our writes of the slot come before those of the next sender.
+        let abandoned = swap(&self.slot(&claim), claim.word, claim.word.abandoned(), Release);
+        if abandoned {
+            self.return_to(claim.at.position);
+        }
+        abandoned
     }
 
-    #[inline(always)]
-    fn finish(&self, claim: &Claim, word: SlotState) -> bool {
-        let ours = SlotState::claimed(self.ring.lap(claim.at.position), self.seat);
-        swap(&self.slot(claim), ours, word, Release)
+    /// Makes the next claim try this position again. What was sent here after it denies that.
+    fn return_to(&self, position: u64) {
+        use plain::Ordering::{Relaxed, Release};
+
+        let mut next = self.next.load(Relaxed);
+        while next.wrapping_sub(position) as i64 > 0 {
+            // Release: as in `pass`; this thread walked to the position.
+            match self.next.compare_exchange(next, position, Release, Relaxed) {
+                Ok(_) => return,
+                Err(now) => next = now,
+            }
+        }
     }
 }

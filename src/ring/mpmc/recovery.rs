@@ -6,8 +6,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::consumer::{Consumer, Held};
 use super::{Watch, is_gone, load_state, swap};
 use crate::ring::slot_state::{NO_OWNER, Phase, SlotState};
-use crate::ring::{Cursor, Ring};
-use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::ring::{Cursor, Ring, Slot};
+use crate::sync::Ordering::{AcqRel, Acquire, Release};
 
 impl Consumer {
     /// Returns whether there is a message whose receiver died or returned it. Scans every slot.
@@ -15,7 +15,7 @@ impl Consumer {
     pub(super) fn has_orphan<W: Watch>(&self, leave: u8, mut watch: W) -> Result<bool, W::Error> {
         for at in self.ring.all_slots() {
             let word = load_state(&self.ring.slot_at(&at));
-            if word.phase() == Some(Phase::Reading) && is_gone(word, &mut watch)? {
+            if word.is_in_flight() && is_gone(word, &mut watch)? {
                 if word.deliveries() < leave {
                     return Ok(true);
                 }
@@ -34,19 +34,21 @@ impl Consumer {
     ) -> Result<Option<Held>, W::Error> {
         for at in self.ring.all_slots() {
             let slot = self.ring.slot_at(&at);
-            let word = load_state(&slot);
-            if word.phase() != Some(Phase::Reading) || !is_gone(word, &mut watch)? {
-                continue;
-            }
-            let at = self.ring.cursor(self.ring.position_of(word.lap(), &at));
-            if word.deliveries() >= leave {
-                watch.left_out();
-                continue;
-            }
-            let ours = SlotState::reading(word.lap(), word.deliveries_after(), self.seat);
-            // Acquire: the dead receiver's Acquire of the message does not order our reads.
-            if swap(&slot, word, ours, AcqRel) {
-                return Ok(Some(Held { at, word: ours }));
+            for word in self.ring.states_of(&slot) {
+                if !word.is_in_flight() || !is_gone(word, &mut watch)? {
+                    break;
+                }
+                if word.deliveries() >= leave {
+                    watch.left_out();
+                    break;
+                }
+                // Before the swap: only then it is certain (`origin.rs`).
+                let at = self.ring.cursor(self.ring.position_of(&at, word));
+                let ours = word.taken_over(self.seat);
+                // Acquire: the dead receiver's Acquire of the message does not order our reads.
+                if swap(&slot, word, ours, AcqRel) {
+                    return Ok(Some(Held { at, word: ours }));
+                }
             }
         }
         Ok(None)
@@ -75,13 +77,20 @@ impl Ring {
         (0..self.capacity()).map(|index| self.cursor(index))
     }
 
-    /// Returns the position of a state's lap at a slot: a state holds 48 bits of its lap; the
-    /// remaining bits are those of the head's lap, or of an adjacent one.
-    pub(super) fn position_of(&self, lap: u64, at: &Cursor) -> u64 {
-        let near = self.lap(self.header().head.0.load(Relaxed));
-        let distance = (lap.wrapping_sub(near) << 16) as i64 >> 16;
-        let lap = near.wrapping_add(distance as u64);
-        lap << self.shift | (at.position & self.mask)
+    /// Returns the states of a slot for a step that is tried until it succeeds or the state rules
+    /// it out: a scan that went on after a failed swap would miss what is still there, since the
+    /// faster member may be a sender that stepped over the slot. Another member wins each try, so
+    /// their number is small; if it is not, receivers are made to search again.
+    fn states_of(&self, slot: &Slot<'_>) -> impl Iterator<Item = SlotState> {
+        let mut left = self.walk_limit();
+        core::iter::from_fn(move || {
+            if left == 0 {
+                self.bump_orphan_epoch();
+                return None;
+            }
+            left -= 1;
+            Some(load_state(slot))
+        })
     }
 
     /// Clears what the last holder of a seat left in the slots, before another member uses the
@@ -92,19 +101,19 @@ impl Ring {
         let mut disowned = ReleasedSlots::default();
         for at in self.all_slots() {
             let slot = self.slot_at(&at);
-            let word = load_state(&slot);
-            match (word.phase(), word.owner()) {
-                (Some(Phase::Claimed), owner) if owner == seat => {
-                    let skip = SlotState::skip(word.lap());
-                    disowned.claims += u64::from(swap(&slot, word, skip, AcqRel));
-                }
-                (Some(Phase::Reading), owner) if owner == seat => {
-                    let nobody = SlotState::reading(word.lap(), word.deliveries(), NO_OWNER);
-                    disowned.orphans |= swap(&slot, word, nobody, AcqRel);
-                }
+            for word in self.states_of(&slot) {
+                let (claimed, taken) = (word.phase() == Some(Phase::Claimed), word.is_in_flight());
                 // The member that orphaned it may have died before it was counted.
-                (Some(Phase::Reading), NO_OWNER) => disowned.orphans = true,
-                _ => {}
+                disowned.orphans |= taken && word.owner() == NO_OWNER;
+                if !(claimed || taken) || word.owner() != seat {
+                    break;
+                }
+                let to = if claimed { word.abandoned() } else { word.orphaned() };
+                if swap(&slot, word, to, AcqRel) {
+                    disowned.claims += u64::from(claimed);
+                    disowned.orphans |= taken;
+                    break;
+                }
             }
         }
         if disowned.orphans {
@@ -113,7 +122,9 @@ impl Ring {
         disowned
     }
 
-    /// Tells receivers that a message was orphaned.
+    /// Tells receivers that a message was orphaned, or that one was found that still is: they have
+    /// to search for it. The one place that every such message passes, before the wake-up of a
+    /// receiver.
     pub(super) fn bump_orphan_epoch(&self) {
         // Release: a receiver that sees the new count sees the orphaned message.
         self.header().repairs.orphaned.fetch_add(1, Release);
@@ -128,11 +139,7 @@ impl Ring {
     pub(crate) fn is_drained(&self, seat: u8) -> bool {
         self.all_slots().all(|at| {
             let word = load_state(&self.slot_at(&at));
-            match word.phase() {
-                Some(Phase::Full) => false,
-                Some(Phase::Reading) => word.owner() == seat,
-                _ => true,
-            }
+            !word.holds_message() || word.is_in_flight() && word.owner() == seat
         })
     }
 
@@ -143,7 +150,7 @@ impl Ring {
 
     /// Returns whether any member has a message in flight. Scans every slot.
     pub(crate) fn has_taken(&self) -> bool {
-        self.all_slots().any(|at| load_state(&self.slot_at(&at)).phase() == Some(Phase::Reading))
+        self.all_slots().any(|at| load_state(&self.slot_at(&at)).is_in_flight())
     }
 
     /// Returns a hash of the messages in the ring and of the members that have them in flight: a
@@ -152,7 +159,7 @@ impl Ring {
         let mut hash = DefaultHasher::new();
         for at in self.all_slots() {
             let word = load_state(&self.slot_at(&at));
-            if let Some(Phase::Full | Phase::Reading) = word.phase() {
+            if word.holds_message() {
                 (at.position, word.0).hash(&mut hash);
             }
         }
@@ -161,10 +168,7 @@ impl Ring {
 
     /// Returns the number of messages sent and not yet acknowledged. Scans every slot.
     pub(crate) fn count_messages(&self) -> u64 {
-        let holds = |at| {
-            let phase = load_state(&self.slot_at(&at)).phase();
-            matches!(phase, Some(Phase::Full | Phase::Reading))
-        };
+        let holds = |at| load_state(&self.slot_at(&at)).holds_message();
         self.all_slots().map(|at| u64::from(holds(at))).sum()
     }
 }

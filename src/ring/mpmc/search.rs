@@ -162,6 +162,10 @@ impl<W: Watch> Watch for Searching<'_, W> {
         self.watch.freed();
     }
 
+    fn orphaned(&mut self) {
+        self.watch.orphaned();
+    }
+
     fn unblocked(&mut self) {
         self.watch.unblocked();
     }

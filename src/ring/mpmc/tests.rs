@@ -1,6 +1,7 @@
 //! Stress tests with many threads on one ring.
 
 mod hints;
+mod step_over;
 
 use super::super::testing::{HeapRing, read, write};
 use super::*;

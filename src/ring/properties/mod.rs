@@ -8,14 +8,9 @@ mod spsc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sysvring_support::commands::{Answer, Call, Flavor, No, Op, Rules, World, run};
+use sysvring_support::commands::{Answer, Flavor, Op, Rules, World, run};
 
 use super::spsc::tests::places;
-
-/// The operation had no result, in a ring that does not know which members exist.
-fn refused(call: Call, behind: bool) -> Answer {
-    Answer::No(if behind && call.timed { No::Behind } else { No::Nothing })
-}
 
 fn received(number: u64, position: u64, deliveries: Option<u8>) -> Answer {
     Answer::Message { number, position: Some(position), deliveries }

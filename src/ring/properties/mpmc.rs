@@ -2,21 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use sysvring_support::commands::{Answer, Call, No, Progress, Rules, Side, View, What, World};
+use sysvring_support::commands::{
+    Answer, Call, Holds, Inside, No, Progress, Rules, Side, Slot, View, What, World,
+};
 
-use super::{received, refused};
+use super::received;
 use crate::ring::mpmc::{Claim, Consumer, Held, Next, Producer, Room};
 use crate::ring::slot_state::{Phase, SlotState};
 use crate::ring::testing::{HeapRing, read, write};
 use crate::ring::{Corrupt, Ring};
-use crate::sync::Ordering::Acquire;
+use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::sync::crash_point::crash_at;
 
 /// An MPMC ring under test, with its members.
 pub(super) struct Heap {
     members: BTreeMap<u32, Member>,
     seats: Vec<Seat>,
-    deliveries: u8,
+    rules: Rules,
     ring: Ring,
     /// Declared last: the ends refer to it.
     _block: HeapRing,
@@ -47,15 +49,37 @@ impl Heap {
         // SAFETY: the block is dropped last.
         let ring = unsafe { block.ring() };
         let seats = vec![Seat::Free; rules.seats];
-        let (members, deliveries) = (BTreeMap::new(), rules.deliveries);
-        Heap { members, seats, deliveries, ring, _block: block }
+        Heap { members: BTreeMap::new(), seats, rules, ring, _block: block }
     }
 
-    /// Returns the number of slots that a seat owns in this phase.
-    fn in_phase(&self, phase: Phase, seat: u8) -> usize {
+    /// Returns what the slot of this index holds, with positions counted from the first one.
+    fn slot(&self, index: u64) -> Slot {
+        let Rules { place, .. } = self.rules;
+        let at = self.ring.cursor(index);
+        let word = SlotState(self.ring.slot_at(&at).head.word.load(Acquire));
+        // A state holds 48 bits of its lap.
+        let (first, lap) = (place >> self.ring.shift, word.lap());
+        let laps = (lap.wrapping_sub(first) << 16) as i64 >> 16;
+        let position = first.wrapping_add(laps as u64) << self.ring.shift | index;
+        let position = position.wrapping_sub(place);
+        let origin = self.ring.origin(&at).expect("a table").load(Relaxed).wrapping_sub(place);
+        let holds = match word.phase().expect("a phase") {
+            Phase::Free => Holds::Nothing,
+            Phase::Skip => Holds::Skip,
+            Phase::Claimed | Phase::Full | Phase::Reading => Holds::Entry(position),
+            Phase::Held => Holds::Entry(origin),
+        };
+        Slot::new(position, holds)
+    }
+
+    /// Returns the number of slots that a seat owns.
+    fn owned_by(&self, seat: u8) -> usize {
         let words = (0..self.ring.capacity())
             .map(|index| SlotState(self.ring.slot(index).head.word.load(Acquire)));
-        words.filter(|word| word.phase() == Some(phase) && word.owner() == seat).count()
+        let owned = |word: &SlotState| {
+            (word.phase() == Some(Phase::Claimed) || word.is_in_flight()) && word.owner() == seat
+        };
+        words.filter(owned).count()
     }
 }
 
@@ -64,16 +88,17 @@ fn is_dead(seats: &[Seat]) -> impl Fn(u8) -> Result<bool, Corrupt> {
 }
 
 /// Takes an available message, or one of a dead member; by the fast path first if requested.
-fn take(rx: &Consumer, seats: &[Seat], deliveries: u8, common: bool) -> Result<Held, bool> {
+fn take(rx: &Consumer, seats: &[Seat], deliveries: u8, call: Call) -> Result<Held, No> {
+    let common = is_common(call);
     if let Some(held) = common.then(|| rx.take_next()).flatten() {
         return Ok(held);
     }
-    let behind = match rx.take(is_dead(seats)).unwrap() {
+    let no = match rx.take(is_dead(seats)).unwrap() {
         Next::Message(held) => return Ok(held),
-        Next::Nothing => false,
+        Next::Nothing => No::Nothing,
         Next::Behind { seat } => {
             assert!(seats[usize::from(seat)] == Seat::Taken);
-            true
+            if call.timed || rx.hides_message() { No::Behind } else { No::Nothing }
         }
         Next::Overtaken => panic!("by nobody"),
     };
@@ -84,26 +109,41 @@ fn take(rx: &Consumer, seats: &[Seat], deliveries: u8, common: bool) -> Result<H
         }
         assert!(rx.acknowledge(&held), "evicted alive");
     }
-    Err(behind)
+    Err(no)
 }
 
-fn claim(tx: &Producer, seats: &[Seat], common: bool) -> Result<Claim, bool> {
-    if let Some(claim) = common.then(|| tx.claim_next()).flatten() {
+/// Whether the call tries the fast path.
+fn is_common(call: Call) -> bool {
+    call.n & 4 != 0
+}
+
+fn claim(tx: &Producer, seats: &[Seat], call: Call) -> Result<Claim, No> {
+    let there = tx.has_any(is_dead(seats)).unwrap();
+    if let Some(claim) = is_common(call).then(|| tx.claim_next()).flatten() {
         return Ok(claim);
     }
-    match tx.claim(is_dead(seats)).unwrap() {
-        Room::Claimed(claim) => Ok(claim),
-        Room::Full | Room::Orphaned => Err(false),
+    let no = match tx.claim(is_dead(seats)).unwrap() {
+        Room::Claimed(claim) => {
+            assert!(there, "a sender would not be woken for it");
+            return Ok(claim);
+        }
+        Room::Full | Room::Orphaned => No::Nothing,
         Room::Behind { seat } => {
             assert!(seats[usize::from(seat)] == Seat::Taken);
-            Err(true)
+            No::Behind
+        }
+        Room::Held { seat } => {
+            assert!(seats[usize::from(seat)] == Seat::Taken);
+            if call.timed { No::Behind } else { No::Nothing }
         }
         Room::Overtaken => panic!("by nobody"),
-    }
+    };
+    assert!(!there, "a sender would be woken for nothing");
+    Err(no)
 }
 
-fn send(tx: &Producer, seats: &[Seat], number: u64, common: bool) -> Result<(), bool> {
-    let claim = claim(tx, seats, common)?;
+fn send(tx: &Producer, seats: &[Seat], number: u64, call: Call) -> Result<(), No> {
+    let claim = claim(tx, seats, call)?;
     write(tx.slot(&claim), number);
     assert!(tx.publish(claim), "evicted alive");
     Ok(())
@@ -116,26 +156,30 @@ fn call_sender(
     call: Call,
     number: u64,
 ) -> Answer {
-    let common = call.n & 4 != 0;
     match call.what {
-        What::Send => match send(tx, seats, number, common) {
+        What::Send => match send(tx, seats, number, call) {
             Ok(()) => Answer::Done,
-            Err(behind) => refused(call, behind),
+            Err(no) => Answer::No(no),
         },
         What::SendBatch => {
-            let sent = (0..call.many())
-                .take_while(|n| send(tx, seats, number + n, common).is_ok())
-                .count();
-            let all = sent as u64 == call.many();
-            Answer::Sent(sent as u64, (!all).then_some(No::Nothing))
+            // It has no other form.
+            let call = Call { timed: false, ..call };
+            let mut sent = 0;
+            while sent < call.many() {
+                match send(tx, seats, number + sent, call) {
+                    Ok(()) => sent += 1,
+                    Err(no) => return Answer::Sent(sent, Some(no)),
+                }
+            }
+            Answer::Sent(sent, None)
         }
-        What::Loan => match claim(tx, seats, common) {
+        What::Loan => match claim(tx, seats, call) {
             Ok(claim) => {
                 let position = claim.position();
                 claims.push(claim);
                 Answer::Lent(Some(position))
             }
-            Err(behind) => refused(call, behind),
+            Err(no) => Answer::No(no),
         },
         What::Commit => {
             let claim = claims.remove(call.which(claims.len()));
@@ -159,10 +203,9 @@ fn call_receiver(
     deliveries: u8,
     call: Call,
 ) -> Answer {
-    let common = call.n & 4 != 0;
     match call.what {
         What::Receive | What::ReceiveInto | What::ReceiveBoxed | What::Lend => {
-            match take(rx, seats, deliveries, common) {
+            match take(rx, seats, deliveries, call) {
                 Ok(message) => {
                     let number = read(rx.slot(&message));
                     let answer = received(number, message.position(), Some(message.deliveries()));
@@ -172,7 +215,7 @@ fn call_receiver(
                     }
                     answer
                 }
-                Err(behind) => refused(call, behind),
+                Err(no) => Answer::No(no),
             }
         }
         What::ReceiveBatch => {
@@ -180,9 +223,9 @@ fn call_receiver(
             if most == 0 {
                 return Answer::Messages(Vec::new());
             }
-            let mut all = match take(rx, seats, deliveries, common) {
+            let mut all = match take(rx, seats, deliveries, call) {
                 Ok(first) => vec![first],
-                Err(behind) => return refused(call, behind),
+                Err(no) => return Answer::No(no),
             };
             while all.len() < most
                 && let Next::Message(next) = rx.take(|_| Ok::<bool, Corrupt>(false)).unwrap()
@@ -228,7 +271,9 @@ impl World for Heap {
     fn call(&mut self, id: u32, call: Call, number: u64) -> Answer {
         match &mut self.members.get_mut(&id).expect("a member").end {
             End::Sends(tx, claims) => call_sender(tx, claims, &self.seats, call, number),
-            End::Receives(rx, held) => call_receiver(rx, held, &self.seats, self.deliveries, call),
+            End::Receives(rx, held) => {
+                call_receiver(rx, held, &self.seats, self.rules.deliveries, call)
+            }
         }
     }
 
@@ -248,8 +293,7 @@ impl World for Heap {
     fn die(&mut self, id: u32, during: Option<(u32, Call, u64)>) -> Progress {
         let seat = self.members[&id].seat;
         let sends = matches!(self.members[&id].end, End::Sends(..));
-        let phase = if sends { Phase::Claimed } else { Phase::Reading };
-        let count = |heap: &Heap| (heap.in_phase(phase, seat), heap.ring.count_messages());
+        let count = |heap: &Heap| (heap.owned_by(seat), heap.ring.count_messages());
         let (in_flight, messages) = count(self);
         let done =
             during.and_then(|(step, call, number)| crash_at(step, || self.call(id, call, number)));
@@ -277,5 +321,11 @@ impl World for Heap {
 
     fn is_mortal(&self) -> bool {
         true
+    }
+
+    fn inside(&self) -> Option<Inside> {
+        let slots = (0..self.ring.capacity()).map(|index| self.slot(index)).collect();
+        let hint = self.ring.header().tail.0.load(Relaxed).wrapping_sub(self.rules.place);
+        Some(Inside { slots, hint })
     }
 }

@@ -2,7 +2,7 @@
 
 use sysvring_support::commands::{Answer, Call, No, Progress, Rules, Side, View, What, World};
 
-use super::{received, refused};
+use super::received;
 use crate::ring::Ring;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{HeapRing, read, write};
@@ -49,7 +49,7 @@ impl Heap {
         assert!(tx.room() <= ring.capacity() - ring.depth());
         match call.what {
             What::Send if Heap::send(tx, number) => Answer::Done,
-            What::Send => refused(call, false),
+            What::Send => Answer::No(No::Nothing),
             What::SendBatch => {
                 let sent = (0..call.many()).take_while(|n| Heap::send(tx, number + n)).count();
                 let all = sent as u64 == call.many();
@@ -60,7 +60,7 @@ impl Heap {
                 write(tx.slot(), number);
                 Answer::Lent(Some(tx.position()))
             }
-            What::Loan => refused(call, false),
+            What::Loan => Answer::No(No::Nothing),
             What::Commit => {
                 write(tx.slot(), number);
                 tx.publish();
@@ -87,7 +87,7 @@ impl Heap {
             What::Receive | What::ReceiveInto | What::ReceiveBoxed | What::Lend => {
                 assert_eq!(rx.is_ready(), Ok(rx.has_message()));
                 if !rx.has_message() {
-                    return refused(call, false);
+                    return Answer::No(No::Nothing);
                 }
                 let answer = received(read(rx.slot()), rx.position(), None);
                 match call.what {
@@ -104,7 +104,7 @@ impl Heap {
                 }
                 assert_eq!(self.ring.depth(), depth, "nothing is acknowledged before all is");
                 if numbers.is_empty() && call.many() != 0 {
-                    return refused(call, false);
+                    return Answer::No(No::Nothing);
                 }
                 if rx.acknowledge_passed() {
                     rx.publish_credit();

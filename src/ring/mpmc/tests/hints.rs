@@ -100,6 +100,7 @@ fn what_walks_change_is_told() {
     #[derive(Default)]
     struct Told {
         freed: u32,
+        orphaned: u32,
         unblocked: u32,
         left_out: u32,
     }
@@ -112,6 +113,10 @@ fn what_walks_change_is_told() {
 
         fn freed(&mut self) {
             self.freed += 1;
+        }
+
+        fn orphaned(&mut self) {
+            self.orphaned += 1;
         }
 
         fn unblocked(&mut self) {

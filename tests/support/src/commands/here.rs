@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sysvring::{ChannelId, Options};
 
 use super::members::{Member, open, options};
-use super::{Answer, Call, Progress, Rules, Side, World};
+use super::{Answer, Call, Inside, Progress, Rules, Side, World, raw};
 use crate::name::Name;
 
 /// A world whose members are handles of this process. A channel that is kept has a name; others are
@@ -65,5 +65,12 @@ impl World for Here {
 
     fn is_mortal(&self) -> bool {
         false
+    }
+
+    fn inside(&self) -> Option<Inside> {
+        match self.members.is_empty() {
+            true => None,
+            false => raw::inside(self.id?.segment()),
+        }
     }
 }

@@ -134,7 +134,7 @@ fn number([number, again]: Twice) -> u64 {
 fn not_sent(error: SendError) -> No {
     match error {
         SendError::Full | SendError::Timeout => No::Nothing,
-        SendError::Blocked { .. } => No::Behind,
+        SendError::Blocked { .. } | SendError::Behind { .. } => No::Behind,
         SendError::Disconnected => No::Disconnected,
         error => panic!("{error}"),
     }
@@ -157,7 +157,7 @@ fn batch(many: u64, result: Result<(), BatchError>) -> Answer {
 fn not_received(error: RecvError) -> Answer {
     Answer::No(match error {
         RecvError::Empty | RecvError::Timeout => No::Nothing,
-        RecvError::Blocked { .. } => No::Behind,
+        RecvError::Blocked { .. } | RecvError::Behind { .. } => No::Behind,
         RecvError::Disconnected => No::Disconnected,
         error => panic!("{error}"),
     })

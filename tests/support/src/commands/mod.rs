@@ -10,9 +10,10 @@ pub mod here;
 pub mod members;
 mod oracle;
 pub mod processes;
+mod raw;
 mod words;
 
-pub use oracle::{Oracle, Rules};
+pub use oracle::{Holds, Oracle, Rules, Slot};
 pub use sysvring::Flavor;
 
 /// What a member does. `sysvring::Role` may get more variants, which a test must not have.
@@ -188,6 +189,19 @@ pub trait World {
 
     /// Returns whether members can die in this world.
     fn is_mortal(&self) -> bool;
+
+    /// Returns the slots of an MPMC ring, if they can be seen, in the order of their indices.
+    fn inside(&self) -> Option<Inside> {
+        None
+    }
+}
+
+/// What an MPMC ring holds, with positions counted from its first one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inside {
+    pub slots: Vec<Slot>,
+    /// Where a new sender starts.
+    pub hint: u64,
 }
 
 /// How far a call got that ended in a death.
@@ -227,6 +241,7 @@ pub fn run(world: &mut impl World, rules: Rules, ops: &[Op]) {
                     let during = oracle.last_call(id, side, step).map(|(s, c)| (s, c, number));
                     let progress = world.die(id, during);
                     oracle.die(id, during.map(|(_, call, number)| (call, number)), progress);
+                    check_inside(world, &mut oracle, true);
                 }
             }
             Op::Call(side, who, call) => match oracle.pick(side, who) {
@@ -239,8 +254,17 @@ pub fn run(world: &mut impl World, rules: Rules, ops: &[Op]) {
                 }
             },
         }
+        check_inside(world, &mut oracle, false);
     }
     drain(world, &mut oracle);
+}
+
+/// Compares the slots, if the world shows them. After a death in the middle of a call, the oracle
+/// learns how far the call came.
+fn check_inside(world: &impl World, oracle: &mut Oracle, died: bool) {
+    if let Some(inside) = world.inside() {
+        oracle.check_inside(&inside, died);
+    }
 }
 
 fn join(world: &mut impl World, oracle: &mut Oracle, side: Side) {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sysvring::Options;
 
 use super::members::{open, options};
-use super::{Answer, Call, Flavor, Progress, Rules, Side, World};
+use super::{Answer, Call, Flavor, Inside, Progress, Rules, Side, World, raw};
 use crate::name::Name;
 use crate::worker::{Args, Worker, print_line, read_line};
 
@@ -99,5 +99,9 @@ impl World for Processes {
 
     fn is_mortal(&self) -> bool {
         true
+    }
+
+    fn inside(&self) -> Option<Inside> {
+        raw::inside(sysvring::stat(self.name.as_str()).ok()?.id.segment())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Member, Oracle, Seat, State};
+use super::{Entry, Member, Oracle, Seat, State};
 use crate::commands::{Answer, Call, Flavor, No, Progress, Side, What};
 
 impl Oracle {
@@ -34,9 +34,22 @@ impl Oracle {
         let inherited = receives && first.is_some() && self.charged == first;
         let joins = self.joins[1 - side as usize];
         self.joins[side as usize] += 1;
-        self.seats[seat] = Seat::Taken(id);
-        let (lent, told) = (Vec::new(), BTreeSet::new());
-        self.members.insert(id, Member { side, seat, met, joins, lent, told, inherited });
+        if let Seat::Died(dead) = std::mem::replace(&mut self.seats[seat], Seat::Taken(id)) {
+            self.release_claims_of(dead);
+        }
+        let (next, lent, told) = (self.slots.hint, Vec::new(), BTreeSet::new());
+        let member = Member { side, seat, met, joins, next, lent, told, inherited };
+        self.members.insert(id, member);
+    }
+
+    /// Another member took the seat: it released what a dead sender had claimed.
+    fn release_claims_of(&mut self, dead: u32) {
+        let claimed =
+            |(at, entry): (&u64, &Entry)| (entry.state == State::Dead(dead)).then_some(*at);
+        for position in self.entries.iter().filter_map(claimed).collect::<Vec<_>>() {
+            self.entries.remove(&position);
+            self.slots.skip(position);
+        }
     }
 
     pub(in crate::commands) fn finish(&mut self, id: u32) {
@@ -46,7 +59,10 @@ impl Oracle {
 
     pub(in crate::commands) fn leave(&mut self, id: u32) {
         for position in self.members[&id].lent.clone() {
-            self.entries.remove(&position);
+            match self.members[&id].side {
+                Side::Sender => self.abandon(id, position),
+                Side::Receiver => self.acknowledge(position),
+            }
         }
         let member = self.members.remove(&id).expect("a member");
         self.seats[member.seat] = Seat::Left;
@@ -64,23 +80,22 @@ impl Oracle {
         match (during.map(|(call, number)| (call.what, number)), progress) {
             (_, Progress::None) => {}
             (Some((What::Send, number)), progress) => {
-                assert_eq!(self.room(), Ok(()), "sent in a full channel");
-                self.claim(id, number);
+                let position = self.claim(id, number).expect("sent in a full channel");
                 if progress == Progress::Finished {
-                    self.entry(self.tail - 1).state = State::Full;
+                    self.entry(position).state = State::Full;
                 }
             }
             (Some((What::Receive, _)), progress) => {
                 let position = self.take(id).expect("a message to take");
                 if progress == Progress::Finished {
-                    self.entries.remove(&position);
+                    self.acknowledge(position);
                 }
             }
             (during, progress) => panic!("{during:?} cannot end as {progress:?}"),
         }
         for entry in self.entries.values_mut() {
             entry.state = match (entry.state, self.rules.flavor) {
-                (State::Claimed(by), _) if by == id => State::Dead,
+                (State::Claimed(by), _) if by == id => State::Dead(id),
                 (State::Reading(by, _), Flavor::Spsc) if by == id => State::Full,
                 (State::Reading(by, count), _) if by == id => State::Orphan(count),
                 (other, _) => other,

@@ -3,10 +3,13 @@
 mod lives;
 mod receives;
 mod sends;
+mod slots;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Answer, Call, Flavor, No, Side, View, What};
+use self::slots::Slots;
+pub use self::slots::{Holds, Slot};
+use super::{Answer, Call, Flavor, Inside, No, Side, View, What};
 
 /// What kind of channel it is.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +40,7 @@ struct Entry {
 enum State {
     Claimed(u32),
     /// Its sender died, so there is no message.
-    Dead,
+    Dead(u32),
     Full,
     Reading(u32, u8),
     /// Its receiver died, or it has none.
@@ -52,6 +55,8 @@ struct Member {
     met: bool,
     /// How often a member of the other side had joined when this one joined.
     joins: u64,
+    /// Of a sender in an MPMC channel: where it looks first for a free slot.
+    next: u64,
     /// The positions that it has in flight.
     lent: Vec<u64>,
     /// The deaths that it has been notified of.
@@ -73,8 +78,10 @@ enum Seat {
 #[derive(Debug)]
 pub struct Oracle {
     rules: Rules,
-    /// Counted from `place`.
+    /// The next position of an SPSC channel. Positions are counted from `place`.
     tail: u64,
+    /// The slots of an MPMC channel.
+    slots: Slots,
     entries: BTreeMap<u64, Entry>,
     members: BTreeMap<u32, Member>,
     seats: Vec<Seat>,
@@ -104,6 +111,7 @@ impl Oracle {
         Oracle {
             rules,
             tail: 0,
+            slots: Slots::new(rules.capacity, rules.place),
             entries: BTreeMap::new(),
             members: BTreeMap::new(),
             seats: vec![Seat::Never; rules.seats],
@@ -195,13 +203,17 @@ impl Oracle {
             What::Commit => {
                 let position = self.give(id, call, answer);
                 if self.rules.flavor == Flavor::Spsc {
-                    self.claim(id, number);
+                    self.claim(id, number).expect("it was free before");
                 }
                 *self.entry(position) = Entry { number, state: State::Full };
             }
-            What::Abandon | What::Acknowledge => {
+            What::Abandon => {
                 let position = self.give(id, call, answer);
-                self.entries.remove(&position);
+                self.abandon(id, position);
+            }
+            What::Acknowledge => {
+                let position = self.give(id, call, answer);
+                self.acknowledge(position);
             }
             What::Return => {
                 let position = self.give(id, call, answer);
@@ -222,7 +234,7 @@ impl Oracle {
                 }
                 Answer::No(no) => {
                     assert!(!self.is_empty(), "not flushed, but the channel has no message");
-                    self.check_refusal(id, true, No::Nothing, *no);
+                    self.check_refusal(id, No::Nothing, *no);
                 }
                 other => panic!("{other:?}"),
             },
@@ -241,7 +253,8 @@ impl Oracle {
 
     /// Returns the number of messages that were sent and not acknowledged.
     fn len(&self) -> u64 {
-        let is_message = |entry: &&Entry| !matches!(entry.state, State::Claimed(_) | State::Dead);
+        let is_message =
+            |entry: &&Entry| !matches!(entry.state, State::Claimed(_) | State::Dead(_));
         self.entries.values().filter(is_message).count() as u64
     }
 
@@ -255,13 +268,51 @@ impl Oracle {
     }
 
     /// Checks that a refusal is correct, where `why` is what else the call could have reported.
-    fn check_refusal(&self, id: u32, timed: bool, why: No, no: No) {
+    fn check_refusal(&self, id: u32, why: No, no: No) {
         let is_gone = self.is_gone(id);
         if no == No::Disconnected {
             return assert!(is_gone, "disconnected, but no member is gone");
         }
         assert!(!is_gone, "{no:?}, but all members are gone");
-        assert_eq!(no, if timed { why } else { No::Nothing });
+        assert_eq!(no, why);
+    }
+
+    /// The message at this position is gone, and its slot is free.
+    fn acknowledge(&mut self, position: u64) {
+        self.entries.remove(&position);
+        if self.rules.flavor == Flavor::Mpmc {
+            self.slots.free(position);
+        }
+    }
+
+    /// A claim ends without a message; its sender looks there first for its next one.
+    fn abandon(&mut self, id: u32, position: u64) {
+        self.entries.remove(&position);
+        if self.rules.flavor == Flavor::Mpmc {
+            self.slots.skip(position);
+            let next = &mut self.members.get_mut(&id).expect("a member").next;
+            *next = position.min(*next);
+        }
+    }
+
+    /// Compares the slots with what a world shows of them. After a death in the middle of a call, and
+    /// if receivers may have searched, it learns what they did.
+    pub(super) fn check_inside(&mut self, inside: &Inside, died: bool) {
+        if self.rules.flavor != Flavor::Mpmc {
+            return;
+        }
+        let used_up = if self.may_search { self.used_up() } else { Vec::new() };
+        let dead = |of| matches!(self.entries.get(&of), Some(Entry { state: State::Dead(_), .. }));
+        let may_go = |of| died && dead(of) || used_up.contains(&of);
+        self.slots.compare(inside, died, may_go);
+        let gone: Vec<u64> =
+            self.entries.keys().copied().filter(|&of| !self.slots.has(of)).collect();
+        for of in gone {
+            self.entries.remove(&of);
+            if used_up.contains(&of) {
+                self.count_given_up();
+            }
+        }
     }
 
     /// Returns the position that a member gives up.

@@ -3,6 +3,13 @@
 use super::{Entry, Oracle, State};
 use crate::commands::{Answer, Call, No, What};
 
+/// A claim of a living sender is in the way of a receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Behind {
+    /// Whether a message was sent behind it.
+    hides: bool,
+}
+
 impl Oracle {
     /// Returns the state of the first position that no receiver has or had.
     pub(super) fn next(&self) -> Option<State> {
@@ -11,32 +18,39 @@ impl Oracle {
     }
 
     /// Returns the position that a receiver gets next, according to the number that it got.
-    fn take_as(&mut self, id: u32, number: Option<u64>) -> Result<u64, No> {
+    fn take_as(&mut self, id: u32, number: Option<u64>) -> Result<u64, Option<Behind>> {
         let orphan = self.orphans().into_iter().find(|(_, count)| *count < self.rules.deliveries);
         let is_orphan = |(at, _)| number == Some(self.entries[&at].number);
         if self.may_search && orphan.is_some_and(is_orphan) {
-            return self.take_over(id).ok_or(No::Nothing);
+            return self.take_over(id).ok_or(None);
         }
         self.take(id)
     }
 
-    /// Returns the position that a receiver gets next.
-    pub(super) fn take(&mut self, id: u32) -> Result<u64, No> {
-        let mut behind = false;
-        for (&position, entry) in &mut self.entries {
-            match entry.state {
-                State::Full => {
-                    entry.state = State::Reading(id, 1);
-                    return Ok(position);
-                }
-                State::Claimed(_) => {
-                    behind = true;
-                    break;
-                }
-                State::Dead | State::Reading(..) | State::Orphan(_) => {}
-            }
+    /// Returns the position that a receiver gets next, or whether a claim is in the way, and
+    /// messages behind it.
+    pub(super) fn take(&mut self, id: u32) -> Result<u64, Option<Behind>> {
+        let claims = |entry: &Entry| matches!(entry.state, State::Full | State::Claimed(_));
+        let next =
+            self.entries.iter().find(|(_, entry)| claims(entry)).map(|(at, e)| (*at, e.state));
+        self.step_over(next.map_or(u64::MAX, |(at, _)| at));
+        if let Some((position, State::Full)) = next {
+            self.entry(position).state = State::Reading(id, 1);
+            return Ok(position);
         }
-        self.take_over(id).ok_or(if behind { No::Behind } else { No::Nothing })
+        let hides = self.entries.values().any(|entry| entry.state == State::Full);
+        self.take_over(id).ok_or(next.map(|_| Behind { hides }))
+    }
+
+    /// A receiver steps over all positions without a message, up to this one.
+    fn step_over(&mut self, until: u64) {
+        let dead = |(at, entry): (&u64, &Entry)| {
+            (*at < until && matches!(entry.state, State::Dead(_))).then_some(*at)
+        };
+        for position in self.entries.iter().filter_map(dead).collect::<Vec<_>>() {
+            self.acknowledge(position);
+        }
+        self.slots.free_skipped(until);
     }
 
     fn take_over(&mut self, id: u32) -> Option<u64> {
@@ -78,7 +92,11 @@ impl Oracle {
     }
 
     pub(super) fn give_up(&mut self, position: u64) {
-        self.entries.remove(&position);
+        self.acknowledge(position);
+        self.count_given_up();
+    }
+
+    pub(super) fn count_given_up(&mut self) {
         match self.rules.deliveries {
             0 => self.dropped += 1,
             _ => self.poisoned += 1,
@@ -102,18 +120,23 @@ impl Oracle {
                 self.redelivered += u64::from(std::mem::take(&mut member.inherited));
                 match call.what {
                     What::Lend => member.lent.push(at),
-                    _ => _ = self.entries.remove(&at),
+                    _ => self.acknowledge(at),
                 }
             }
-            (Answer::No(no), Err(why)) => {
+            (Answer::No(no), Err(behind)) => {
                 let others = |entry: &Entry| match entry.state {
                     State::Reading(by, _) => by != id,
-                    state => state != State::Dead,
+                    State::Dead(_) => false,
+                    _ => true,
+                };
+                let why = match behind {
+                    Some(Behind { hides }) if hides || call.timed => No::Behind,
+                    _ => No::Nothing,
                 };
                 if !self.entries.values().any(others) {
-                    self.check_refusal(id, call.timed, why, *no);
+                    self.check_refusal(id, why, *no);
                 } else {
-                    assert_eq!(*no, if call.timed { why } else { No::Nothing });
+                    assert_eq!(*no, why);
                 }
             }
             (other, message) => panic!("{other:?}, not {message:?}"),
@@ -140,13 +163,16 @@ impl Oracle {
         if numbers.len() < most {
             // It does no liveness check, so it may stop at the claim of a dead sender.
             assert_ne!(self.next(), Some(State::Full), "the batch left messages behind");
+            let stops = |entry: &Entry| matches!(entry.state, State::Claimed(_) | State::Dead(_));
+            let stop = self.entries.iter().find(|(_, entry)| stops(entry)).map(|(at, _)| *at);
+            self.step_over(stop.unwrap_or(u64::MAX));
         }
         if !taken.is_empty() {
             let member = self.members.get_mut(&id).expect("a member");
             self.redelivered += u64::from(std::mem::take(&mut member.inherited));
         }
         for at in taken {
-            self.entries.remove(&at);
+            self.acknowledge(at);
         }
     }
 }

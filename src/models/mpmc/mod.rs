@@ -10,6 +10,7 @@
 //! | `leaving` | does a process that sees the end of the stream see all that was done? |
 //! | `finishing` | does a receiver that saw no sender learn of the end, and only of the end? |
 //! | `recovery` | is what a dead member leaves passed on whole, from member to member? |
+//! | `step_over` | is a slot that senders step over still whole, owned, and found? |
 //! | `search` | is a dead receiver's message found, whatever joins and dies meanwhile? |
 //! | `crash` | do the others continue, at any step a member dies: message, recovery, start? |
 
@@ -25,6 +26,7 @@ mod recovery;
 mod returned;
 mod search;
 mod starts;
+mod step_over;
 mod transfer;
 
 use ends::sender_of;

@@ -5,6 +5,7 @@ mod dead_letters;
 mod end_of_stream;
 mod forks;
 mod full_empty_disconnected;
+mod held_slots;
 mod interrupted_batches;
 mod member_stat;
 mod memory_options;

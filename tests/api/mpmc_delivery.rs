@@ -72,7 +72,7 @@ fn work_slowly(args: &mut Args) {
         match rx.recv_ref() {
             Ok(message) => {
                 std::thread::sleep(Duration::from_micros(200));
-                print_line(message.position());
+                print_line(message[1]);
                 message.ack().expect("acknowledged");
             }
             Err(RecvError::Disconnected) => return print_line("end"),
@@ -127,7 +127,7 @@ fn a_stream_survives_its_workers() {
             }
             match worker.read_line().expect("a line").as_str() {
                 "end" => *slot = None,
-                line => _ = seen.insert(line.parse::<u64>().expect("a position")),
+                line => _ = seen.insert(line.parse::<u64>().expect("a number")),
             }
         }
     }

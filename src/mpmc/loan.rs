@@ -15,7 +15,8 @@ use crate::ring::mpmc::Claim;
 /// A slot reserved for writing a message in place.
 ///
 /// [`commit`](Loan::commit) sends the message. If the loan is dropped without `commit`, nothing is
-/// sent, and receivers skip its position.
+/// sent; the sender's next message uses the position again, or receivers skip it if there is a
+/// message behind it.
 ///
 /// The slot is memory that other processes have mapped. No correct member touches it while the loan
 /// exists, but see [Trust](crate#trust).

@@ -16,9 +16,10 @@
 //! unique: a receiver that records the last position it has processed, or a set of them, can make
 //! the effect exactly once. [`deaths`](Receiver::deaths) returns the members that died.
 //!
-//! A member that is merely slow or stopped is never treated as dead. The message that it is writing
-//! delays those behind it, and a call that waits for it and times out returns its pid
-//! ([`RecvError::Blocked`](crate::RecvError::Blocked)).
+//! A member that is merely slow or stopped is never treated as dead. A receiver that holds a message
+//! for long costs the ring one slot: senders step over it, and the order of the others is kept. A
+//! message that a sender is writing delays those behind it, and a call that waits for it and times
+//! out returns its pid ([`RecvError::Blocked`](crate::RecvError::Blocked)).
 //!
 //! ```
 //! use sysvring::{Options, mpmc};

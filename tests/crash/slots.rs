@@ -17,12 +17,18 @@ pub enum Phase {
     Claimed = 1,
     Full = 2,
     Reading = 3,
+    Held = 5,
 }
 
 /// Returns the offset of the slot of a position.
 #[inline(always)]
 pub fn slot(position: u64) -> usize {
     at::SLOTS + (position % CAPACITY) as usize * STRIDE
+}
+
+/// Returns the offset of the entry of a position's slot in the table of origins.
+fn origin(position: u64) -> usize {
+    at::SLOTS + CAPACITY as usize * STRIDE + 8 * (position % CAPACITY) as usize
 }
 
 /// Returns the slot state of a position in this phase.
@@ -43,6 +49,10 @@ pub fn move_to(memory: &Segment, flavor: Flavor, to: State) {
             Flavor::Mpmc => (to.base.wrapping_add(n), Phase::Free),
         };
         memory.u64(slot(position)).store(state(position, phase, 0, 0), Relaxed);
+        if flavor == Flavor::Mpmc {
+            // Those of messages before: positions that wrap are compared by their distance.
+            memory.u64(origin(position)).store(position.wrapping_sub(CAPACITY), Relaxed);
+        }
     }
     if flavor == Flavor::Spsc {
         memory.u64(at::CREDIT).store(to.base, Relaxed);
@@ -72,7 +82,7 @@ pub fn swap(memory: &Segment, position: u64, old: u64, new: u64) -> bool {
 pub fn messages(memory: &Segment) -> u64 {
     let holds_one = |slot_of: &u64| {
         let phase = memory.u64(slot(*slot_of)).load(Acquire) & 7;
-        [Phase::Full as u64, Phase::Reading as u64].contains(&phase)
+        [Phase::Full, Phase::Reading, Phase::Held].iter().any(|p| *p as u64 == phase)
     };
     (0..CAPACITY).filter(holds_one).count() as u64
 }

@@ -52,8 +52,10 @@ impl<T: Message> Receiver<T> {
     /// Attempts to receive a message without blocking.
     ///
     /// # Errors
-    /// [`RecvError::Empty`] if no message is available: try again later. Otherwise as for
-    /// [`recv`](Receiver::recv). Membership is checked at most once every few milliseconds, so
+    /// [`RecvError::Empty`] if no message is available: try again later. [`RecvError::Behind`] if
+    /// messages were sent, but a live sender is still writing the one before them: try again, or
+    /// resume or kill that process if it is stopped. Otherwise as for [`recv`](Receiver::recv).
+    /// Membership is checked at most once every few milliseconds, so
     /// `Empty` may be returned briefly after all senders were killed, or a receiver whose message
     /// was in flight.
     #[inline]
@@ -117,7 +119,7 @@ impl<T: Message> Receiver<T> {
     /// Appends up to `max` available messages to `messages` and returns how many, without blocking.
     ///
     /// # Errors
-    /// [`RecvError::Empty`] if no message is available; otherwise as for
+    /// [`RecvError::Empty`] or [`RecvError::Behind`] if no message is available; otherwise as for
     /// [`recv_batch`](Receiver::recv_batch).
     pub fn try_recv_batch(&self, messages: &mut Vec<T>, max: usize) -> Result<usize, RecvError> {
         self.take_batch(messages, max, Blocking::Never)

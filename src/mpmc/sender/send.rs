@@ -51,8 +51,9 @@ impl<T: Message + ?Sized> Sender<T> {
     /// ```
     ///
     /// # Errors
-    /// [`SendError::Full`] if no slot is free: try again later. Otherwise as for
-    /// [`send`](Sender::send). Membership is checked at most once every few milliseconds, so `Full`
+    /// [`SendError::Full`] if no slot is free: try again later. [`SendError::Behind`] if a live
+    /// sender is still writing in the next slot and holds up those behind it: try again, or resume
+    /// or kill that process if it is stopped. Otherwise as for [`send`](Sender::send). Membership is checked at most once every few milliseconds, so `Full`
     /// may be returned briefly after all receivers were killed.
     #[inline]
     pub fn try_send(&self, message: &T) -> Result<(), SendError> {
@@ -64,8 +65,8 @@ impl<T: Message + ?Sized> Sender<T> {
     ///
     /// # Errors
     /// [`SendError::Timeout`] if no slot became free in time: try again. [`SendError::Blocked`] if a
-    /// live member still uses the next slot: if that process is stopped, resume or kill it.
-    /// Otherwise as for [`send`](Sender::send).
+    /// live sender is still writing in the next slot, or if live receivers hold every slot: if that
+    /// process is stopped, resume or kill it. Otherwise as for [`send`](Sender::send).
     #[inline]
     pub fn send_timeout(&self, message: &T, timeout: Duration) -> Result<(), SendError> {
         self.put(message, Blocking::For(timeout))
@@ -112,8 +113,8 @@ impl<T: Message + ?Sized> Sender<T> {
     /// Sends messages in order until no slot is free, without blocking.
     ///
     /// # Errors
-    /// As for [`send_batch`](Sender::send_batch), with [`SendError::Full`] if not all messages had
-    /// room.
+    /// As for [`send_batch`](Sender::send_batch), with [`SendError::Full`] or
+    /// [`SendError::Behind`] if not all messages had room.
     pub fn try_send_batch<'m>(
         &self,
         messages: impl IntoIterator<Item = &'m T>,

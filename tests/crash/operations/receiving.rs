@@ -7,7 +7,7 @@ use sysvring::spsc;
 use sysvring::{DeadLetter, Options, RecvError, Redelivery};
 
 use super::{Act, After, Cases, Handle, OPERATION, Operation, Victim, seated, text};
-use crate::steps::handle::{Flavor, Rx, Side};
+use crate::steps::handle::{Flavor, How, Rx, Side};
 use crate::steps::ledger::Report;
 use crate::steps::messages::*;
 use crate::steps::peer::Peer;
@@ -79,6 +79,8 @@ pub(super) fn operations(flavor: Flavor) -> Vec<Operation> {
                     ],
                 )
             },
+            Operation { setup: stepped_over, ..of("acknowledge_held", acknowledge, HELD) },
+            Operation { setup: stepped_over, ..of("return_held", give_back, HELD) },
         ]),
     }
     all
@@ -94,6 +96,37 @@ fn held(scenario: &Scenario) -> Handle {
     report.held.begin(held.len() as u64);
     held.iter().for_each(|guard| report.read(guard));
     Handle::Guards(held)
+}
+
+/// States in which every message is received, and only the last one or two stay in flight.
+const HELD: Cases = &[(MIDDLE, Nobody), (FULL, Nobody), (WRAPPED_FULL, Idle), (LAST_LAP, Nobody)];
+
+/// Returns the first two messages, in flight. Their slots were stepped over: all others are
+/// received, and the ring is full again.
+fn stepped_over(scenario: &Scenario) -> Handle {
+    let Handle::Rx(Rx::Mpmc(rx)) = seated(scenario) else { panic!("the victim is not a receiver") };
+    let rx: &'static Receiver<Message> = Box::leak(Box::new(rx));
+    let report = scenario.of_victim();
+    let held: Vec<_> = (0..2).map(|_| rx.recv_ref().expect("a message")).collect();
+    report.held.begin(2);
+    held.iter().for_each(|guard| report.read(guard));
+    let mut other = scenario.rx(How::Open).expect("a member");
+    for _ in 2..scenario.state.fill {
+        report.receiving(&mut other, Rx::try_recv).expect("a message");
+    }
+    let mut tx = scenario.tx(How::Open).expect("a member");
+    while scenario.shared.ledger.send_old(&mut tx) {}
+    for _ in 2..CAPACITY {
+        report.receiving(&mut other, Rx::try_recv).expect("a message");
+    }
+    assert!(scenario.shared.ledger.send_old(&mut tx), "the slots of the ring are free");
+    Handle::Guards(held)
+}
+
+/// Returns all messages in flight.
+fn give_back(_: &Scenario, victim: &mut Victim) -> Result<(), String> {
+    let Handle::Guards(held) = &mut victim.handle else { panic!("the victim has no guards") };
+    held.drain(..).try_for_each(|guard| guard.release().map_err(text))
 }
 
 fn recv(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! Eight senders and eight receivers on few processors: all make progress; a process that is
 //! stopped in the middle of a message is not considered dead. A stopped sender is named by its PID
-//! and waited for; a stopped receiver is in nobody's way.
+//! and waited for; a stopped receiver delays no other member.
 
 use std::time::{Duration, Instant};
 

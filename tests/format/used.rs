@@ -1,7 +1,7 @@
 //! Checks what changes in a channel that is used.
 
 use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
-use sysvring::{Message, spsc};
+use sysvring::{Message, mpmc, spsc};
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc;
 
@@ -177,4 +177,31 @@ fn it_may_be_attached_anywhere_and_twice() {
     // No word is an address: none is near where the segment is attached.
     let near = |word: u64| (word as usize).abs_diff(one.address()) < 1 << 30;
     assert!(!one.words().into_iter().any(near));
+}
+
+/// A message that is held while the ring goes round: the phase, the lap that was skipped, and the
+/// entry of its slot behind the slots.
+#[test]
+fn a_held_slot_has_an_origin() {
+    let name = Name::new();
+    let tx: mpmc::Sender<u64> = name.options().capacity(2).create().expect("create");
+    let rx: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+    let raw = Raw::attach(tx.id().segment());
+    let fact = |field| raw.value("Identity", 0, field);
+    let origins = fact("header_size") + fact("stride") * fact("capacity");
+    assert_eq!(fact("total"), origins + 8 * fact("capacity"));
+    [1, 2].iter().for_each(|n| tx.send(n).expect("send"));
+    assert_eq!(rx.recv(), Ok(1));
+    let held = rx.recv_ref().expect("a message");
+    tx.send(&3).expect("send");
+    assert_eq!(rx.recv(), Ok(3));
+    // Position 3 is skipped.
+    tx.send(&4).expect("send");
+    let word = raw.word(raw.slot(1), 8);
+    let bits = ["phase", "owner", "deliveries", "lap"].map(|field| page::bits(field, word));
+    assert_eq!(bits, [5, 1, 1, 1]);
+    assert_eq!(raw.word(origins as usize + 8, 8), 1, "the position of the message");
+    held.ack().expect("acknowledged");
+    let word = raw.word(raw.slot(1), 8);
+    assert_eq!(["phase", "lap"].map(|field| page::bits(field, word)), [0, 2]);
 }

@@ -44,6 +44,21 @@ fn given_up() {
     assert_eq!((got, aside), (Some(message(2, 2)), vec![0]));
 }
 
+/// Every slot is held, and senders stepped over one of them; a sender is blocked until that one is
+/// acknowledged.
+fn held(order: Order) {
+    let fixture = Fixture::new(2, order);
+    let mut tx = Sender::join(&fixture, 0, Until::Ever);
+    let mut rx = Receiver::join(&fixture, 1, Until::Ever);
+    assert!(tx.send(1) && tx.send(2));
+    let first = rx.next().expect("a message");
+    assert_eq!(rx.recv(), Some(message(0, 2)));
+    assert!(tx.send(3), "the first slot is stepped over");
+    let second = rx.next().expect("a message");
+    let (sent, ()) = together(move || tx.send(4), move || rx.acknowledge(&first));
+    assert!(sent && second.position() == 3);
+}
+
 /// A sender waits for the last message to be acknowledged by a receiver that leaves right after.
 fn flushed() {
     let fixture = Fixture::new(1, Order::Membarrier);
@@ -74,6 +89,14 @@ fn an_abandoned_slot_wakes_a_sender() {
     for order in [Order::Membarrier, Order::Fences] {
         let name = format!("abandon beside a sleeping sender, {order:?}");
         check(&name, move || abandoned(order));
+    }
+}
+
+#[test]
+fn a_held_slot_wakes_a_sender() {
+    for order in [Order::Membarrier, Order::Fences] {
+        let name = format!("a held slot beside a sleeping sender, {order:?}");
+        check(&name, move || held(order));
     }
 }
 

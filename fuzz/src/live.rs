@@ -177,9 +177,13 @@ impl Objects {
             }
             // The state of a slot.
             3 => self.segment.write(at::SLOTS + self.slot(input), &word(input).to_le_bytes()),
-            // The header's structures that members write are 128 bytes apart.
+            // The header's structures that members write are 128 bytes apart. Behind the slots is
+            // the table of origins, if there is one.
             4 => {
-                let at = at::TAIL + 128 * usize::from(input.byte() % 6);
+                let at = match usize::from(input.byte() % 7) {
+                    6 => at::SLOTS + CAPACITY * self.stride + 8,
+                    nth => at::TAIL + 128 * nth,
+                };
                 self.segment.write(at, &(input.byte() as i8 as i64).to_le_bytes());
             }
             // Anywhere in a slot. The length, if it has one, is hit most often.

@@ -151,7 +151,7 @@ enum Waits {
 fn sent(result: Result<(), SendError>, waits: Waits) -> Step {
     Some(match checked(&result) {
         Ok(()) | Err(SendError::Disconnected) => Ok(()),
-        Err(SendError::Full) if waits == Waits::Never => Ok(()),
+        Err(SendError::Full | SendError::Behind { .. }) if waits == Waits::Never => Ok(()),
         Err(SendError::Timeout | SendError::Blocked { .. }) if waits == Waits::Shortly => Ok(()),
         Err(SendError::Fault(fault)) => Err(*fault),
         Err(error) => panic!("{waits:?} waiting, it returned {error:?}"),
@@ -161,7 +161,7 @@ fn sent(result: Result<(), SendError>, waits: Waits) -> Step {
 fn received<M>(result: Result<M, RecvError>, waits: Waits) -> Step {
     Some(match checked(&result) {
         Ok(_) | Err(RecvError::Disconnected) => Ok(()),
-        Err(RecvError::Empty) if waits == Waits::Never => Ok(()),
+        Err(RecvError::Empty | RecvError::Behind { .. }) if waits == Waits::Never => Ok(()),
         Err(RecvError::Timeout | RecvError::Blocked { .. }) if waits == Waits::Shortly => Ok(()),
         Err(RecvError::Fault(fault)) => Err(*fault),
         // No bytes are an invalid message here.

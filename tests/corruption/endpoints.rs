@@ -118,7 +118,7 @@ impl<F: AnyFlavor> Endpoints<F> {
 /// Returns the worse of the previous outcome and that of this send.
 fn sent(result: Result<(), SendError>, before: Outcome) -> Outcome {
     match result {
-        Ok(()) | Err(SendError::Full) => before,
+        Ok(()) | Err(SendError::Full | SendError::Behind { .. }) => before,
         Err(SendError::Fault(fault)) => refused(fault),
         Err(SendError::Timeout | SendError::Blocked { .. } | SendError::Disconnected)
             if before != Outcome::Refused =>
@@ -131,7 +131,7 @@ fn sent(result: Result<(), SendError>, before: Outcome) -> Outcome {
 
 fn received<T>(result: Result<T, RecvError>, before: Outcome) -> Outcome {
     match result {
-        Ok(_) | Err(RecvError::Empty) => before,
+        Ok(_) | Err(RecvError::Empty | RecvError::Behind { .. }) => before,
         Err(RecvError::Fault(fault)) => refused(fault),
         Err(RecvError::Invalid { .. }) => panic!("any bytes are a valid number"),
         Err(_) if before != Outcome::Refused => Outcome::Odd,

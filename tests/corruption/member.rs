@@ -171,7 +171,12 @@ impl Member<'_> {
     fn sent(&mut self, result: Result<(), SendError>) -> bool {
         match result {
             Ok(()) => add(&self.report.messages),
-            Err(SendError::Full | SendError::Timeout | SendError::Blocked { .. }) => {
+            Err(
+                SendError::Full
+                | SendError::Timeout
+                | SendError::Behind { .. }
+                | SendError::Blocked { .. },
+            ) => {
                 add(&self.report.nothing);
             }
             Err(SendError::Disconnected) => {
@@ -190,7 +195,12 @@ impl Member<'_> {
     fn received(&mut self, result: Result<usize, RecvError>) -> bool {
         match result {
             Ok(_) => add(&self.report.messages),
-            Err(RecvError::Empty | RecvError::Timeout | RecvError::Blocked { .. }) => {
+            Err(
+                RecvError::Empty
+                | RecvError::Timeout
+                | RecvError::Behind { .. }
+                | RecvError::Blocked { .. },
+            ) => {
                 add(&self.report.nothing);
             }
             Err(RecvError::Disconnected) => {

@@ -9,7 +9,7 @@ use sysvring::{Fault, RecvError, SendError};
 use sysvring_support::handle::{
     AnyFlavor, AnyGuard, AnyHandle, AnyReceiver, AnySender, Mpmc, Spsc,
 };
-use sysvring_support::raw_ipc::{Key, Segment};
+use sysvring_support::raw_ipc::{Key, Segment, at};
 use sysvring_support::test;
 
 use crate::endpoints::SHORT;
@@ -28,7 +28,7 @@ const MORE: &str = "a slot state has an owner or a count that its phase does not
 /// These match `src/ring/slot_state.rs`.
 const FREE: u64 = 0;
 const FULL: u64 = 2;
-const PHASES: u64 = 5;
+const PHASES: u64 = 6;
 
 /// Returns slot states of a lap with an unknown phase, with any owner.
 fn unknown(lap: u64) -> impl Iterator<Item = (u64, &'static str)> {
@@ -71,8 +71,7 @@ impl<F: AnyFlavor> Channel<F> {
             assert_eq!(rx.try_recv(), Ok(n));
         }
         let segment = Segment::attach(tx.id().segment()).expect("shmat");
-        // The slots end at the end of the segment.
-        let next = segment.len() - (CAPACITY - SLOT) * tx.stat().expect("stat").stride;
+        let next = at::SLOTS + SLOT * tx.stat().expect("stat").stride;
         Channel { tx, rx, segment, next, _key: key }
     }
 

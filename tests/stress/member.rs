@@ -93,7 +93,13 @@ pub fn send_on(options: Options, ledger: &Ledger, sender: usize, flaw: Flaw, mut
         };
         line.acknowledged.store(first + sent, Release);
         match result {
-            Ok(()) | Err(SendError::Full | SendError::Timeout | SendError::Blocked { .. }) => {}
+            Ok(())
+            | Err(
+                SendError::Full
+                | SendError::Timeout
+                | SendError::Behind { .. }
+                | SendError::Blocked { .. },
+            ) => {}
             // All receivers are dead at the same time now and then.
             Err(SendError::Disconnected) => _ = tx.wait_for_peer(PART),
             Err(error) => panic!("{error}"),
@@ -126,7 +132,12 @@ pub fn receive_on(options: Options, ledger: &Ledger, receiver: usize, flaw: Flaw
                 continue;
             }
             Err(RecvError::Timeout) if ledger.over.load(Acquire) == 2 => return,
-            Err(RecvError::Empty | RecvError::Timeout | RecvError::Blocked { .. }) => continue,
+            Err(
+                RecvError::Empty
+                | RecvError::Timeout
+                | RecvError::Behind { .. }
+                | RecvError::Blocked { .. },
+            ) => continue,
             Err(error) => panic!("{error}"),
         };
         let (position, again) = (guard.position(), guard.delivery_count() > 1);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sysvring::{Fault, Options, RecvError, SendError, mpmc};
 
-use sysvring_support::raw_ipc::Segment;
+use sysvring_support::raw_ipc::{Segment, at};
 use sysvring_support::test;
 
 const SOON: Duration = Duration::from_millis(20);
@@ -58,10 +58,9 @@ fn a_message_that_cannot_be_loaned_goes_to_another_receiver() {
         let stopped: mpmc::Receiver<[u8]> = Options::id(tx.id()).attach().expect("attach");
         let rx = stopped.try_clone().expect("a seat");
         tx.send(b"message").expect("send");
-        let stat = tx.stat().expect("stat");
         let memory = Segment::of(tx.id().segment());
-        // The slots end at the end of the segment; the length follows the word.
-        let slots = usize::try_from(stat.segment.size).expect("a size") - CAPACITY * stat.stride;
+        // The length follows the word.
+        let slots = memory.u32(at::HEADER_SIZE).load(Relaxed) as usize;
         let length = memory.u64(slots + 8);
         assert_eq!(length.swap(17, Relaxed), 7, "not the length");
         let told = match boxed {

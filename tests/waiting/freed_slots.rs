@@ -128,54 +128,38 @@ fn a_step_over_a_dropped_loan_wakes_a_sender() {
     Worker::run(&[&"freed_slots::step_over", &Name::new()]);
 }
 
-/// Two slots: the first one is read, the second one is claimed and abandoned. Two senders are
-/// parked for the first one; the one that gets it does not wake the other. Then a receiver steps
-/// over the second one.
+/// Four slots: a message, an abandoned claim, and two messages. A sender is parked. A receiver takes
+/// the first message, and steps over the claim to the next one: now the sender can step over the
+/// first slot, to the second.
 #[work]
 fn step_over(args: &mut Args) {
     let name: String = args.next();
-    let tx: mpmc::Sender<u64> = options(&name, 2).open().expect("open");
-    let rx: mpmc::Receiver<u64> = options(&name, 2).attach().expect("attach");
+    let tx: mpmc::Sender<u64> = options(&name, 4).open().expect("open");
+    let rx: mpmc::Receiver<u64> = options(&name, 4).attach().expect("attach");
     let set = set_of(&tx);
-    let [stepped_at, claimed, sent] = shared_counters::<3>();
-    for round in 0..ROUNDS {
-        tx.send(&round).expect("send");
-        let first = rx.recv_ref().expect("a message");
-        claimed.store(0, Release);
-        let claimer = Fork::start(|| {
-            let tx: mpmc::Sender<u64> = options(&name, 2).attach().expect("attach");
-            let _loan = tx.loan().expect("a slot");
-            claimed.store(1, Release);
-            until(|| claimed.load(Acquire) == 2);
+    let [stepped_at] = shared_counters::<1>();
+    for _ in 0..ROUNDS {
+        tx.send(&0).expect("send");
+        let loan = tx.loan().expect("a slot");
+        [1, 2].iter().for_each(|n| tx.send(n).expect("send"));
+        drop(loan);
+        let sender = Fork::start(|| {
+            let tx: mpmc::Sender<u64> = options(&name, 4).attach().expect("attach");
+            let watch = Watch::start(&[parent_id()]);
+            tx.send(&3).expect("send");
+            watch.must_be_within(SOON, stepped_at.load(Acquire));
         });
-        until(|| claimed.load(Acquire) == 1);
-        stepped_at.store(u64::MAX, Release);
-        let senders = [1, 2].map(|n| {
-            Fork::start(|| {
-                let tx: mpmc::Sender<u64> = options(&name, 2).attach().expect("attach");
-                let watch = Watch::start(&[parent_id()]);
-                tx.send(&(100 * n)).expect("send");
-                // The first one is woken by the acknowledgement before that.
-                match stepped_at.load(Acquire) {
-                    u64::MAX => {}
-                    stepped_at => watch.must_be_within(SOON, stepped_at),
-                }
-                stay(sent, round);
-            })
-        });
-        until(|| raw_ipc::waiting(set, WAKE_SENDERS) == 2);
-        claimed.store(2, Release);
-        claimer.finish();
-        until(|| raw_ipc::waiting(set, WAKE_SENDERS) == 2);
-        first.ack().expect("acknowledged");
-        // Unless both were woken, and the other one stepped over it.
-        until(|| tx.len() + raw_ipc::waiting(set, WAKE_SENDERS) as usize == 2);
+        until(|| raw_ipc::waiting(set, WAKE_SENDERS) == 1);
         stepped_at.store(now_ns(), Release);
         // Held, so that no acknowledgement wakes.
-        let second = rx.recv_ref().expect("a message");
-        senders.into_iter().for_each(Fork::finish);
-        second.ack().expect("acknowledged");
-        rx.recv_timeout(LONG).expect("the other one's");
+        let held = [0, 1].map(|n| {
+            let guard = rx.recv_ref().expect("a message");
+            assert_eq!(*guard, n);
+            guard
+        });
+        sender.finish();
+        held.into_iter().for_each(|guard| guard.ack().expect("acknowledged"));
+        assert_eq!([2, 3].map(|_| rx.recv_timeout(LONG)), [Ok(2), Ok(3)]);
         assert_eq!(rx.try_recv(), Err(RecvError::Empty));
     }
 }
@@ -254,8 +238,8 @@ fn an_acknowledgement_out_of_order_wakes_a_sender() {
     Worker::run(&[&"freed_slots::out_of_turn", &Name::new()]);
 }
 
-/// The first message of a full ring is unacknowledged while most of the others are received: all
-/// free slots are behind it. Then it is acknowledged, with messages left that no member receives.
+/// Every slot is held. One of them is acknowledged, of any position: the sender that is parked steps
+/// over the others.
 #[work]
 fn out_of_turn(args: &mut Args) {
     const SLOTS: u64 = 128;
@@ -264,33 +248,22 @@ fn out_of_turn(args: &mut Args) {
     let tx: mpmc::Sender<u64> = open().open().expect("open");
     let rx: mpmc::Receiver<u64> = open().attach().expect("attach");
     let set = set_of(&tx);
-    // Other positions than the one that moves a hint.
-    for skipped in [0, 3, 14] {
+    for nth in [0, 3, 15, 127] {
         let [acknowledged_at] = shared_counters::<1>();
         (0..SLOTS).for_each(|n| tx.send(&n).expect("send"));
-        (0..skipped).for_each(|n| assert_eq!(rx.recv(), Ok(n)));
-        (0..skipped).for_each(|n| tx.send(&(SLOTS + n)).expect("send"));
-        let held = rx.recv_ref().expect("a message");
-        (0..100).for_each(|n| assert_eq!(rx.recv(), Ok(skipped + 1 + n)));
+        let mut held: Vec<_> = (0..SLOTS).map(|_| rx.recv_ref().expect("a message")).collect();
         let sender = Fork::start(|| {
             let tx: mpmc::Sender<u64> = open().attach().expect("attach");
             let watch = Watch::start(&[parent_id()]);
-            tx.send(&(SLOTS + skipped)).expect("send");
+            tx.send(&SLOTS).expect("send");
             until(|| acknowledged_at.load(Acquire) != 0);
             watch.must_be_within(SOON, acknowledged_at.load(Acquire));
         });
         until(|| raw_ipc::waiting(set, WAKE_SENDERS) == 1);
-        held.ack().expect("acknowledged");
+        held.remove(nth).ack().expect("acknowledged");
         acknowledged_at.store(now_ns(), Release);
         sender.finish();
-        // The rest of this round; the next one begins with a lap.
-        while !tx.is_empty() {
-            rx.recv().expect("the remaining messages");
-        }
-        let place = SLOTS + skipped + 1;
-        (place..2 * SLOTS).for_each(|n| {
-            tx.send(&n).expect("send");
-            assert_eq!(rx.recv(), Ok(n));
-        });
+        assert_eq!(rx.recv_timeout(LONG), Ok(SLOTS));
+        held.into_iter().for_each(|guard| guard.ack().expect("acknowledged"));
     }
 }

@@ -225,7 +225,7 @@ fn claimed_again() {
             _ => None,
         }
     };
-    let (sent, received) = together(successor, receiver);
+    let (received, sent) = together(receiver, successor);
     finish(&fixture, &[sent], &received.into_iter().collect::<Vec<_>>());
 }
 

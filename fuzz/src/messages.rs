@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use sysvring::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
@@ -14,7 +15,7 @@ use sysvring::{Fault, Message, Options, RecvError};
 use sysvring_support::handle::{
     AnyFlavor, AnyGuard, AnyHandle, AnyReceiver, AnySender, Mpmc, Spsc,
 };
-use sysvring_support::raw_ipc::{Segment, remove_segment};
+use sysvring_support::raw_ipc::{Segment, at, remove_segment};
 
 use crate::input::Input;
 use crate::time::within;
@@ -215,8 +216,7 @@ impl Drop for Slots {
 impl Slots {
     fn of(stat: &sysvring::Stat, payload_at: usize) -> Slots {
         let segment = Segment::attach(stat.id.segment()).expect("the channel's segment");
-        // The slots end at the end of the segment.
-        let at = segment.len() - CAPACITY as usize * stat.stride;
+        let at = segment.u32(at::HEADER_SIZE).load(Relaxed) as usize;
         Slots { segment, at, payload_at, stride: stat.stride, slot_size: stat.slot_size }
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sysvring::RecvError;
 use sysvring::zerocopy::IntoBytes;
 use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender, Mpmc, Spsc};
-use sysvring_support::raw_ipc::{Key, Segment};
+use sysvring_support::raw_ipc::{Key, Segment, at};
 use sysvring_support::test;
 
 /// Large enough that a writer writes between two checks. Valid bytes are 1; the writer stores a 7,
@@ -27,8 +27,7 @@ struct Payloads(Vec<usize>);
 
 impl Payloads {
     fn of(segment: &Segment, stride: usize) -> Payloads {
-        // The slots end at the end of the segment.
-        let slots = segment.len() - CAPACITY * stride;
+        let slots = segment.u32(at::HEADER_SIZE).load(Relaxed) as usize;
         let words = (0..CAPACITY * stride).step_by(8).filter(|at| !at.is_multiple_of(stride));
         Payloads(words.map(|at| slots + at).collect())
     }

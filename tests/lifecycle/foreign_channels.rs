@@ -129,12 +129,13 @@ fn own_giant(args: &mut Args) {
     let small = Key::new();
     let tx: mpmc::Sender<[u64; 7]> = small.options().max_members(2).create().expect("create");
     let mut header = Segment::of(tx.id().segment()).read(0..4096);
-    let capacity = (bytes - 4096) / 64;
+    // A slot, and its word in the table of origins.
+    let capacity = (bytes - 4096) / (64 + 8);
     let capacity =
         if capacity.is_power_of_two() { capacity } else { capacity.next_power_of_two() / 2 };
     for (at, value) in [
         (at::CAPACITY, capacity),
-        (at::TOTAL, 4096 + capacity * 64),
+        (at::TOTAL, 4096 + capacity * (64 + 8)),
         (at::TAIL, usize::MAX / 3),
         (at::HEAD, usize::MAX / 5),
     ] {
@@ -161,7 +162,7 @@ fn giant(key: &Key, bytes: usize) -> Worker {
 fn a_segment_of_terabytes() {
     let (key, own) = (Key::new(), Key::new());
     let tx: mpmc::Sender<u64> = own.options().create().expect("create");
-    let mut owner = giant(&key, (4 << 40) + 4096);
+    let mut owner = giant(&key, ((64 + 8) << 36) + 4096);
     let watch = Stopwatch::start();
     let list = sysvring::list().expect("list");
     assert!(list.iter().any(|stat| stat.id == tx.id()));

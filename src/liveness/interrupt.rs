@@ -82,7 +82,7 @@ mod tests {
         fn new() -> Fixture {
             let set = Set::get(0, super::super::semaphores(2), SetLookup::New { mode: 0o600 });
             let fixture = Fixture(ChannelSemaphores::new(set.expect("a set")));
-            fixture.0.set_nonce(7).expect("a nonce");
+            fixture.0.begin(7).expect("a nonce");
             fixture
         }
     }

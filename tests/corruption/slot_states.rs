@@ -71,7 +71,8 @@ impl<F: AnyFlavor> Channel<F> {
             assert_eq!(rx.try_recv(), Ok(n));
         }
         let segment = Segment::attach(tx.id().segment()).expect("shmat");
-        let next = at::SLOTS + SLOT * tx.stat().expect("stat").stride;
+        let slots = segment.u32(at::HEADER_SIZE).load(Relaxed) as usize;
+        let next = slots + SLOT * tx.stat().expect("stat").stride;
         Channel { tx, rx, segment, next, _key: key }
     }
 

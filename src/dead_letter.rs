@@ -14,7 +14,7 @@ const HEAD: usize = 16;
 /// A message of a dead-letter channel: a message that its receivers rejected, or that was delivered
 /// as often as its channel permits.
 ///
-/// [`Options::dead_letters`] names the channel that these messages are moved to: an ordinary MPMC
+/// [`Options::dead_letters`](crate::Options::dead_letters) names the channel that these messages are moved to: an ordinary MPMC
 /// channel of this message type.
 ///
 /// ```

@@ -2,6 +2,7 @@
 
 mod hints;
 mod step_over;
+mod survey;
 
 use super::super::testing::{HeapRing, read, write};
 use super::*;

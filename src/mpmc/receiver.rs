@@ -197,12 +197,11 @@ impl<T: Message + ?Sized> Receiver<T> {
         self.len() == 0
     }
 
-    /// Returns whether a `try_send` of a sender would fail with
-    /// [`Full`](crate::SendError::Full) now: the next slot is not free.
+    /// Returns whether no slot is free for a sender now: a `try_send` of a sender would fail with
+    /// [`Full`](crate::SendError::Full) or [`Behind`](crate::SendError::Behind).
     ///
-    /// Slots are used in order: a message that is still in flight where the next one belongs blocks
-    /// the free slots behind it, so that the channel may be full although [`len`](Receiver::len) is
-    /// small.
+    /// Slots that receivers hold are stepped over, but messages that no receiver took are not: the
+    /// channel may be full although [`len`](Receiver::len) is smaller than the capacity.
     pub fn is_full(&self) -> bool {
         let watch = self.inner.endpoint.watch(true);
         // An error is for the next call to return.

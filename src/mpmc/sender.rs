@@ -202,12 +202,11 @@ impl<T: Message + ?Sized> Sender<T> {
         self.len() == 0
     }
 
-    /// Returns whether a [`try_send`](Sender::try_send) would fail with
-    /// [`Full`](SendError::Full) now: the next slot is not free.
+    /// Returns whether no slot is free for a sender now: a [`try_send`](Sender::try_send) would fail with
+    /// [`Full`](SendError::Full) or [`Behind`](SendError::Behind).
     ///
-    /// Slots are used in order: a message that is still in flight where the next one belongs blocks
-    /// the free slots behind it, so that the channel may be full although [`len`](Sender::len) is
-    /// small.
+    /// Slots that receivers hold are stepped over, but messages that no receiver took are not: the
+    /// channel may be full although [`len`](Sender::len) is smaller than the capacity.
     pub fn is_full(&self) -> bool {
         let watch = self.inner.endpoint.watch(true);
         // An error is for the next call to return.

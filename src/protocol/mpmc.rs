@@ -252,6 +252,10 @@ impl RecvRing for &Receiving {
         self.consumer.ring().became_half_free(position) || !self.consumer.has_message()
     }
 
+    fn opens_way(&self, member: &impl Membership) -> bool {
+        self.consumer.ring().has_any_room(member.watch(false)) == Ok(true)
+    }
+
     fn store_progress(&mut self) -> u64 {
         self.consumer.position()
     }

@@ -87,6 +87,9 @@ pub(crate) trait RecvRing {
     /// was acknowledged.
     fn frees_enough(&self, position: u64) -> bool;
 
+    /// Returns whether a sender would find a free slot, perhaps because a message was just taken.
+    fn opens_way(&self, member: &impl Membership) -> bool;
+
     /// Publishes what senders do not know yet, and returns the next position to receive.
     fn store_progress(&mut self) -> u64;
 
@@ -290,6 +293,25 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     pub(crate) fn give_credit(mut self) {
         let position = self.ring.store_progress();
         self.notify_if_needed(position);
+    }
+
+    /// The same for a message that was taken and is held: a sender that was parked because the
+    /// message was not taken may step over its slot, if one behind it is free.
+    #[inline(always)]
+    pub(crate) fn notify_taken(self) {
+        self.member.waker_fence();
+        if self.member.parking(Side::Senders).is_parked() {
+            self.notify_taken_slow();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn notify_taken_slow(self) {
+        if self.ring.opens_way(self.member) {
+            // An error here recurs in the next call that blocks.
+            let _ = self.member.wake(Side::Senders);
+        }
     }
 
     /// The publisher's half of the order in `wait/mod.rs`: the slot of a position became free; now

@@ -174,6 +174,11 @@ impl RecvRing for &mut Consumer {
         ring.capacity() - ring.depth() >= half(ring)
     }
 
+    /// Its slot is free only when it is acknowledged.
+    fn opens_way(&self, _: &impl Membership) -> bool {
+        false
+    }
+
     fn store_progress(&mut self) -> u64 {
         if self.owes_credit() {
             self.publish_credit();

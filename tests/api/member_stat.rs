@@ -215,20 +215,23 @@ fn full_is_what_a_sender_sees_in_mpmc() {
         // One message is held, and the seven behind it are acknowledged.
         let held = rx.recv_ref().expect("a message");
         (1..8).for_each(|n| assert_eq!(rx.recv(), Ok(n)));
-        assert_eq!((look(), tx.len(), rx.len()), ((true, true, 0), 1, 1));
-        assert_eq!(tx.try_send(&8), Err(SendError::Full));
+        assert_eq!((look(), tx.len(), rx.len()), ((false, false, 7), 1, 1));
+        (0..7).for_each(|n| tx.try_send(&n).expect("room"));
+        assert_eq!((look(), tx.try_send(&8)), ((true, true, 0), Err(SendError::Full)));
         held.ack().expect("acknowledged");
+        assert_eq!((look(), tx.len()), ((false, false, 1), 7));
+        (0..7).for_each(|n| assert_eq!(rx.recv(), Ok(n)));
         assert_eq!((look(), tx.len()), ((false, false, 8), 0));
         // A message is held where the ring is not full yet.
         (0..4).for_each(|n| tx.send(&n).expect("room"));
         let held = rx.recv_ref().expect("a message");
         (1..4).for_each(|n| assert_eq!(rx.recv(), Ok(n)));
-        assert_eq!(look(), (false, false, 4));
-        (0..4).for_each(|n| tx.send(&n).expect("room"));
-        assert_eq!((look(), tx.len()), ((true, true, 0), 5));
+        assert_eq!(look(), (false, false, 7));
+        (0..7).for_each(|n| tx.send(&n).expect("room"));
+        assert_eq!((look(), tx.len()), ((true, true, 0), 8));
         held.ack().expect("acknowledged");
-        assert_eq!((look(), tx.len()), ((false, false, 4), 4));
-        (0..4).for_each(|n| assert_eq!(rx.recv(), Ok(n)));
+        assert_eq!((look(), tx.len()), ((false, false, 1), 7));
+        (0..7).for_each(|n| assert_eq!(rx.recv(), Ok(n)));
         // So that the next round begins at another slot.
         tx.send(&0).expect("room");
         assert_eq!(rx.recv(), Ok(0));
@@ -244,7 +247,8 @@ fn a_dead_claim_is_room() {
     let mut worker = Worker::start(&[&"member_stat::reserve", &name]).expect("start");
     worker.expect("reserved");
     tx.send(&1).expect("room");
-    assert_eq!((tx.is_full(), rx.is_full(), tx.try_send(&2)), (true, true, Err(SendError::Full)));
+    let behind = Err(SendError::Behind { pid: worker.pid() as u32 });
+    assert_eq!((tx.is_full(), rx.is_full(), tx.try_send(&2)), (true, true, behind));
     worker.kill_and_wait().expect("kill");
     assert_eq!((tx.is_full(), rx.is_full(), stat(&name).room), (false, false, 1));
     assert_eq!(tx.try_send(&2), Ok(()));

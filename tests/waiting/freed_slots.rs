@@ -165,6 +165,43 @@ fn step_over(args: &mut Args) {
 }
 
 #[test]
+fn a_message_that_is_taken_and_held_wakes_a_sender() {
+    Worker::run(&[&"freed_slots::take_and_hold", &Name::new()]);
+}
+
+/// A slot is free behind a message that no receiver took, so that a sender is parked. Then a
+/// receiver takes the message and holds it, and the sender steps over it.
+#[work]
+fn take_and_hold(args: &mut Args) {
+    let name: String = args.next();
+    for round in 0..ROUNDS {
+        let tx: mpmc::Sender<u64> = options(&name, 4).open().expect("open");
+        let rx: mpmc::Receiver<u64> = options(&name, 4).attach().expect("attach");
+        let set = set_of(&tx);
+        let [taken_at] = shared_counters::<1>();
+        tx.send(&0).expect("send");
+        let loan = tx.loan().expect("a slot");
+        (2..4).for_each(|n| tx.send(&n).expect("send"));
+        drop(loan);
+        let sender = Fork::start(|| {
+            let tx: mpmc::Sender<u64> = options(&name, 4).attach().expect("attach");
+            let watch = Watch::start(&[parent_id()]);
+            tx.send(&4).expect("send");
+            watch.must_be_within(SOON, taken_at.load(Acquire));
+        });
+        until(|| raw_ipc::waiting(set, WAKE_SENDERS) == 1);
+        taken_at.store(now_ns(), Release);
+        let held = rx.recv_ref().expect("a message");
+        sender.finish();
+        held.ack().expect("acknowledged");
+        let rest: Vec<u64> = (0..3).map(|_| rx.recv_timeout(LONG).expect("a message")).collect();
+        assert_eq!(rest, [2, 3, 4], "round {round}");
+        drop((tx, rx));
+        sysvring::remove(&*name).expect("removed");
+    }
+}
+
+#[test]
 fn a_forgotten_loan_wakes_a_sender() {
     Worker::run(&[&"freed_slots::forget", &Name::new()]);
 }

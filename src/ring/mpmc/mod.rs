@@ -80,16 +80,16 @@
 //! dead receiver, or over one without owner, orphans the message and tells the receivers to search
 //! for it, in each lap again. It asks about living ones now and then (`Watch::is_dead_beside`).
 //!
-//! *Why no waiter stays blocked next to a free slot.* A slot becomes free by an acknowledgement and by
-//! a step over a SKIP; a SKIP that was made of an
-//! abandoned claim is as good as free to the sender whose turn it is. Every such step of a walk is
-//! reported to the [`Watch`] of the call, at once; for steps outside a walk (abandoning a claim,
+//! *Why no waiter stays blocked next to a free slot.* A slot becomes free by an acknowledgement and
+//! by a step over a SKIP; a SKIP that was made of an abandoned claim is as good as free to the
+//! sender whose turn it is. Every such step of a walk is reported to the [`Watch`] of the call, at
+//! once; for steps outside a walk (abandoning a claim,
 //! [`release_slots_of`](Ring::release_slots_of)), the caller sends the wake-up. For an
 //! acknowledgement the wake-up is sent when half of the ring is free, or at once in a small ring
 //! (`became_half_free`), or if senders had stepped over the slot: hints count skipped positions,
 //! and are no measure then. A free slot behind an untaken message cannot be reached, because of the
-//! order. A receiver that takes that message and holds it opens the way without a wake-up; the next
-//! acknowledgement, or the end of its slice, wakes the sender.
+//! order. A receiver that takes that message and holds it opens the way, and wakes a sender
+//! (`notify_taken` in `protocol/recv.rs`).
 //!
 //! Every call polls a bounded number of slots, whatever the segment holds.
 

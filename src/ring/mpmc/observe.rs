@@ -104,15 +104,18 @@ impl Ring {
                 _ => break,
             }
         }
-        for position in (0..self.capacity()).map(|on| start.wrapping_add(on)) {
+        let mut ahead = 0;
+        while ahead < self.capacity() {
+            let position = start.wrapping_add(ahead);
             let (word, lap) = (load_state(&self.slot(position)), self.lap(position));
             *left = left.checked_sub(1)?;
+            ahead += 1;
             let is_older = word.age(lap) == LapOrder::Older;
             match word.phase() {
                 // In the first lap, no slot behind one that was never used was used, either.
                 _ if word == SlotState::UNUSED && lap == 0 => {
                     room += self.capacity() - position;
-                    break;
+                    ahead += self.capacity() - position - 1;
                 }
                 Some(Phase::Free) if word == SlotState::free(lap) => room += 1,
                 // A sender frees these,

@@ -30,7 +30,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         match lines.recv_ref() {
             // Sent first, acknowledged after: a death between the two makes the counts come twice,
             // and never not at all.
-            Ok(message) => message.process(|message| send(&counts, message))?,
+            Ok(message) => {
+                send(&counts, &message)?;
+                message.ack()?;
+            }
             Err(RecvError::Disconnected) => break,
             Err(error) => return Err(error.into()),
         }

@@ -64,8 +64,8 @@ pub struct Stat {
     pub depth_is_exact: bool,
     /// Number of messages that could be sent now, if none were acknowledged meanwhile: 0 if a
     /// `try_send` would return [`Full`](crate::SendError::Full). It is less than the free slots
-    /// where a message that is still in flight blocks the free slots behind it. As exact as
-    /// [`depth`](Stat::depth).
+    /// where some of them lie behind a message that no receiver took: the order forbids to use
+    /// those. As exact as [`depth`](Stat::depth).
     pub room: u64,
     /// MPMC: number of messages in flight that no receiver holds any more, because it died or gave
     /// them up: they wait for another receiver.

@@ -49,7 +49,8 @@ impl<'a, T: Message + ?Sized> Guard<'a, T> {
     }
 
     /// Returns the message's position in the sequence of all messages of this channel. No other
-    /// message has this position, and the message keeps it however often it is delivered.
+    /// message has this position, and the message keeps it however often it is delivered. There are
+    /// gaps: senders skip the positions of slots that are held for longer than a lap.
     pub fn position(&self) -> u64 {
         self.held.position()
     }
@@ -130,14 +131,14 @@ impl<'a, T: Message + ?Sized> Guard<'a, T> {
     /// # Errors
     /// As for [`ack`](Guard::ack); the result of `f` is dropped then.
     #[inline]
-    pub fn read<R>(self, f: impl FnOnce(&Self) -> R) -> Result<R, RecvError> {
+    pub fn read<R>(self, f: impl FnOnce(&T) -> R) -> Result<R, RecvError> {
         let result = f(&self);
         self.ack()?;
         Ok(result)
     }
 
     /// Passes the message to `f` and acknowledges it if `f` returns `Ok`. If `f` returns `Err` or
-    /// panics, the message is returned.
+    /// panics, the message is returned: the next call to receive may get it again at once.
     ///
     /// ```
     /// # use sysvring::{Options, mpmc};
@@ -148,7 +149,7 @@ impl<'a, T: Message + ?Sized> Guard<'a, T> {
     ///     Ok(std::str::from_utf8(text)?.parse()?)
     /// }
     /// tx.send(b"no")?;
-    /// assert!(rx.recv_ref()?.process(|text| store(&text[..])).is_err());
+    /// assert!(rx.recv_ref()?.process(|text| store(text)).is_err());
     /// assert_eq!(rx.len(), 1); // still there
     /// # Ok(()) }
     /// ```
@@ -158,7 +159,7 @@ impl<'a, T: Message + ?Sized> Guard<'a, T> {
     #[inline]
     pub fn process<R, E: From<RecvError>>(
         self,
-        f: impl FnOnce(&Self) -> Result<R, E>,
+        f: impl FnOnce(&T) -> Result<R, E>,
     ) -> Result<R, E> {
         let result = f(&self)?;
         self.ack()?;

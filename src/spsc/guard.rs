@@ -122,14 +122,14 @@ impl<'a, T: Message + ?Sized> Guard<'a, T> {
     /// # Errors
     /// As for [`ack`](Guard::ack); the result of `f` is dropped then.
     #[inline]
-    pub fn read<R>(self, f: impl FnOnce(&Self) -> R) -> Result<R, RecvError> {
+    pub fn read<R>(self, f: impl FnOnce(&T) -> R) -> Result<R, RecvError> {
         let result = f(&self);
         self.ack()?;
         Ok(result)
     }
 
     /// Passes the message to `f` and acknowledges it if `f` returns `Ok`. If `f` returns `Err` or
-    /// panics, the message is returned.
+    /// panics, the message is returned: the next call to receive may get it again at once.
     ///
     /// ```
     /// # use sysvring::{Options, spsc};
@@ -140,7 +140,7 @@ impl<'a, T: Message + ?Sized> Guard<'a, T> {
     ///     Ok(std::str::from_utf8(text)?.parse()?)
     /// }
     /// tx.send(b"no")?;
-    /// assert!(rx.recv_ref()?.process(|text| store(&text[..])).is_err());
+    /// assert!(rx.recv_ref()?.process(|text| store(text)).is_err());
     /// assert_eq!(rx.len(), 1); // still there
     /// # Ok(()) }
     /// ```
@@ -150,7 +150,7 @@ impl<'a, T: Message + ?Sized> Guard<'a, T> {
     #[inline]
     pub fn process<R, E: From<RecvError>>(
         self,
-        f: impl FnOnce(&Self) -> Result<R, E>,
+        f: impl FnOnce(&T) -> Result<R, E>,
     ) -> Result<R, E> {
         let result = f(&self)?;
         self.ack()?;

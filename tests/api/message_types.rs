@@ -203,7 +203,7 @@ fn validate<T: Message + Copy + PartialEq + Debug>(values: &[(u8, T)]) {
             let position = rx.position();
             let got = match way {
                 0 => rx.recv(),
-                1 => rx.recv_ref().and_then(|value| value.read(|value| **value)),
+                1 => rx.recv_ref().and_then(|value| value.read(|value| *value)),
                 2 => rx.recv_boxed().map(|value| *value),
                 _ => {
                     let mut one = Vec::new();

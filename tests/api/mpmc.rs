@@ -54,7 +54,7 @@ fn invalid_messages_are_discarded() {
     tx.send_batch(&[7, 1, 8, 9, 0]).expect("send");
     assert_eq!(rx.recv(), Err(RecvError::Invalid { position: 0 }));
     assert_eq!(rx.recv(), Ok(true));
-    let lent = rx.recv_ref().and_then(|guard| guard.read(|guard| **guard));
+    let lent = rx.recv_ref().and_then(|guard| guard.read(|guard| *guard));
     assert_eq!(lent, Err(RecvError::Invalid { position: 2 }));
     let mut all = Vec::new();
     // Omitted from a batch, and an error if there is no other message.

@@ -114,7 +114,7 @@ fn years_of_waiting_for_a_message() {
                 let received = match way {
                     0 => rx.recv_timeout(timeout),
                     1 => rx.recv_boxed_timeout(timeout).map(|message| *message),
-                    2 => rx.recv_ref_timeout(timeout).and_then(|guard| guard.read(|n| **n)),
+                    2 => rx.recv_ref_timeout(timeout).and_then(|guard| guard.read(|n| *n)),
                     _ => rx.recv_batch_timeout(&mut batch, 8, timeout).map(|_| batch[0]),
                 };
                 assert_eq!(received, Ok(9), "{wait:?} {timeout:?}");

@@ -217,7 +217,7 @@ fn drains(args: &mut Args) {
         let mut batch = Vec::new();
         let received = match call.as_str() {
             "recv" => rx.recv().map(|n| batch.push(n)),
-            "recv_ref" => rx.recv_ref().and_then(|n| n.read(|n| batch.push(**n))),
+            "recv_ref" => rx.recv_ref().and_then(|n| n.read(|n| batch.push(*n))),
             "try_recv" => match rx.try_recv() {
                 Err(RecvError::Empty) => Ok(()),
                 other => other.map(|n| batch.push(n)),

@@ -98,7 +98,7 @@ fn messages_in_the_ring_are_received_first() {
             0 => rx.recv(),
             1 => other.try_recv(),
             2 => rx.recv_timeout(Duration::from_secs(1)),
-            _ => other.recv_ref().and_then(|guard| guard.read(|n| **n)),
+            _ => other.recv_ref().and_then(|guard| guard.read(|n| *n)),
         };
         assert_eq!(got, Ok(n));
     }

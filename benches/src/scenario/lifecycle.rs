@@ -259,12 +259,12 @@ fn hold(transport: Transport, name: &str) {
     if transport == Transport::Mpmc {
         let rx: mpmc::Receiver<u64> = options.open().expect("a receiver");
         loop {
-            rx.recv_ref().expect("a message").read(|n| with(**n)).expect("acknowledged");
+            rx.recv_ref().expect("a message").read(|n| with(*n)).expect("acknowledged");
         }
     } else {
         let mut rx: spsc::Receiver<u64> = options.open().expect("a receiver");
         loop {
-            rx.recv_ref().expect("a message").read(|n| with(**n)).expect("acknowledged");
+            rx.recv_ref().expect("a message").read(|n| with(*n)).expect("acknowledged");
         }
     }
 }

@@ -159,9 +159,7 @@ fn receive<const N: usize>(transport: Transport, address: &str, workload: &impl 
         Transport::InPlace => {
             let rx: mpmc::Receiver<[u64; N]> = join(Some(address));
             workload.receive(|| {
-                let message = rx.recv_ref().expect("receive in place");
-                check(&message);
-                message.ack().expect("acknowledged");
+                rx.recv_ref().expect("receive in place").read(check).expect("acknowledged")
             });
         }
         Transport::Vyukov => {

@@ -203,10 +203,6 @@ impl<const N: usize> Receive<N> for InPlaceEnd<spsc::Receiver<[u64; N]>> {
 
     #[inline]
     fn read<R>(&mut self, _: &mut [u64; N], read: impl FnOnce(&[u64; N]) -> R) -> R {
-        self.0
-            .recv_ref()
-            .expect("receive in place")
-            .read(|message| read(message))
-            .expect("acknowledged")
+        self.0.recv_ref().expect("receive in place").read(read).expect("acknowledged")
     }
 }

@@ -37,7 +37,7 @@ impl<T: Message> Receiver<T> {
     ///
     /// # Errors
     /// - [`RecvError::Disconnected`] if the channel is drained and all senders finished or are gone:
-    ///   every message was acknowledged, by this or another receiver.
+    ///   every message was acknowledged, or is held by this member or a clone of it.
     ///   [`wait_for_peer`](Receiver::wait_for_peer) waits for another sender;
     /// - [`RecvError::Invalid`] if the bytes are not a valid message: that message is discarded,
     ///   and the next call receives the next one;

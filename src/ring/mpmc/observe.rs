@@ -99,7 +99,9 @@ impl Ring {
             let word = load_state(&self.slot(position));
             *left = left.checked_sub(1)?;
             match (word.age(self.lap(position)), word.phase()) {
-                (LapOrder::Same, Some(Phase::Skip)) => room += 1,
+                (LapOrder::Same, Some(Phase::Skip)) if word.claimed_again(NO_OWNER).is_some() => {
+                    room += 1;
+                }
                 (LapOrder::Same, Some(Phase::Held)) => {}
                 _ => break,
             }

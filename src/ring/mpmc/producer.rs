@@ -268,9 +268,16 @@ impl Producer {
         abandoned
     }
 
-    /// Makes the next claim try this position again. What was sent here after it denies that.
+    /// Makes the next claim try this position again, also that of a member that joins. What was sent
+    /// here after it denies that.
     fn return_to(&self, position: u64) {
         use plain::Ordering::{Relaxed, Release};
+
+        let tail = &self.ring.header().tail.0;
+        if tail.load(Acquire).wrapping_sub(position) as i64 > 0 {
+            // Release, as in `pass`: everything before the position was claimed.
+            tail.store(position, crate::sync::Ordering::Release);
+        }
 
         let mut next = self.next.load(Relaxed);
         while next.wrapping_sub(position) as i64 > 0 {

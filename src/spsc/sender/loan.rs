@@ -73,7 +73,7 @@ where
     /// loan[..5].copy_from_slice(b"hello");
     /// loan.truncate(5);
     /// loan.commit()?;
-    /// rx.recv_ref()?.read(|message| assert_eq!(&**message, b"hello"))?;
+    /// rx.recv_ref()?.read(|message| assert_eq!(message, b"hello"))?;
     /// # Ok(()) }
     /// ```
     ///

@@ -138,7 +138,7 @@ pub trait AnyGuard<T: Message + ?Sized>: Deref<Target = T> + Sized {
     fn ack(self) -> Result<(), RecvError>;
     fn release(self) -> Result<(), RecvError>;
     fn reject(self) -> Result<(), RecvError>;
-    fn read<R>(self, f: impl FnOnce(&Self) -> R) -> Result<R, RecvError>;
+    fn read<R>(self, f: impl FnOnce(&T) -> R) -> Result<R, RecvError>;
 }
 
 /// Implements methods by the inherent ones of the same names.
@@ -321,7 +321,7 @@ macro_rules! guard {
                 $module::Guard::reject(self)
             }
 
-            fn read<R>(self, f: impl FnOnce(&Self) -> R) -> Result<R, RecvError> {
+            fn read<R>(self, f: impl FnOnce(&T) -> R) -> Result<R, RecvError> {
                 $module::Guard::read(self, f)
             }
         }

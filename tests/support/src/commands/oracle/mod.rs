@@ -290,6 +290,7 @@ impl Oracle {
         self.entries.remove(&position);
         if self.rules.flavor == Flavor::Mpmc {
             self.slots.skip(position);
+            self.slots.hint = position.min(self.slots.hint);
             let next = &mut self.members.get_mut(&id).expect("a member").next;
             *next = position.min(*next);
         }
@@ -304,7 +305,7 @@ impl Oracle {
         let used_up = if self.may_search { self.used_up() } else { Vec::new() };
         let dead = |of| matches!(self.entries.get(&of), Some(Entry { state: State::Dead(_), .. }));
         let may_go = |of| died && dead(of) || used_up.contains(&of);
-        self.slots.compare(inside, died, may_go);
+        self.slots.compare(inside, died, self.may_search, may_go);
         let gone: Vec<u64> =
             self.entries.keys().copied().filter(|&of| !self.slots.has(of)).collect();
         for of in gone {

@@ -205,13 +205,21 @@ impl Slots {
 
     /// Compares the slots with those of the ring, and takes over what is found there. After a death
     /// in the middle of a call, it may have taken some more steps; and some entries may be gone.
-    pub(super) fn compare(&mut self, inside: &Inside, died: bool, may_go: impl Fn(u64) -> bool) {
+    ///
+    /// If receivers may have `searched`, they may have stepped over positions before they did.
+    pub(super) fn compare(
+        &mut self,
+        inside: &Inside,
+        died: bool,
+        searched: bool,
+        may_go: impl Fn(u64) -> bool,
+    ) {
         let capacity = self.capacity();
         for (slot, found) in self.slots.iter_mut().zip(&inside.slots) {
             let same = (slot.at, slot.holds) == (found.at, found.holds);
             let later = slot.at + capacity == found.at;
             let may_be = match (slot.holds, found.holds) {
-                (Holds::Skip, Holds::Nothing) => died && later,
+                (Holds::Skip, Holds::Nothing) => (died || searched) && later,
                 (Holds::Entry(of), Holds::Entry(now)) => died && later && of == now,
                 (Holds::Entry(of), Holds::Skip) => slot.at == found.at && may_go(of),
                 (Holds::Entry(of), Holds::Nothing) => later && may_go(of),

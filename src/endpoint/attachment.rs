@@ -13,6 +13,7 @@ use crate::error::{Error, Fault};
 use crate::flavor::Flavor;
 use crate::layout::{self, Header, Parking};
 use crate::liveness::{self, ChannelSemaphores, Departure, Seat};
+use crate::options::Options;
 use crate::ring::Ring;
 use crate::ring::geometry::Geometry;
 use crate::role::Side;
@@ -58,6 +59,8 @@ pub(crate) struct Attachment {
     seated: AtomicU32,
     /// How often the other side had been joined when we joined, if it was empty then.
     peer_not_seen: Option<u32>,
+    /// It is a sender that the stream does not depend on.
+    is_courier: bool,
     /// The last holder of the seat died in it.
     took_over: bool,
     /// Shared with the interrupters of the handle.
@@ -77,7 +80,7 @@ impl Attachment {
         facts: ChannelInfo,
         mapping: Mapping,
         peer_not_seen: Option<u32>,
-        label: &str,
+        options: &Options,
     ) -> Attachment {
         let (seat, nonce) = (holder.seat, facts.nonce);
         let mut attachment = Attachment {
@@ -92,6 +95,7 @@ impl Attachment {
             key: stat.key,
             seated: AtomicU32::new(SEATED),
             peer_not_seen,
+            is_courier: options.courier,
             took_over: false,
             interruption: Arc::new(Interruption::new(members, seat.side, nonce)),
             record: MemberRecord::of(&mapping, seat.number.into()),
@@ -103,10 +107,12 @@ impl Attachment {
             header.receivers.require_fences();
             attachment.settle();
         }
-        let took_over = segment::init_member_record(attachment.record(), seat.side, label);
-        let own = attachment.parking();
-        own.clear(wait::LEFT);
-        own.joins.fetch_add(1, AcqRel);
+        let took_over = segment::init_member_record(attachment.record(), seat.side, &options.label);
+        if !options.courier {
+            let own = attachment.parking();
+            own.clear(wait::LEFT);
+            own.joins.fetch_add(1, AcqRel);
+        }
         attachment.took_over = took_over;
         attachment
     }
@@ -246,6 +252,7 @@ impl Attachment {
             LOST => return Err(Fault::LivenessLost.into()),
             _ => self.check_seat()?,
         }
+        let departure = if self.is_courier { Departure::Courier } else { departure };
         let flavor = self.facts.flavor;
         self.record().state.store(segment::STATE_LEFT, Release);
         if flavor == Flavor::Spsc {

@@ -43,6 +43,8 @@ impl Endpoint {
         let Some(letters) = &self.dead_letters else {
             return Ok(());
         };
+        // The message of a member that was evicted is another one's by now.
+        self.attachment.check_membership().map_err(|_| DeadLetterFailure::Unavailable)?;
         let GivenUp { slot, position, deliveries } = *message;
         slot.reading();
         let geometry = self.geometry();
@@ -61,7 +63,6 @@ impl Endpoint {
             Err(reason) => {
                 repairs.last_failure.store(reason.number(), Relaxed);
                 repairs.dead_letter_failures.fetch_add(1, Relaxed);
-                self.give_up_throttle.done();
             }
         }
         sent

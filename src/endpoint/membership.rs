@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::Endpoint;
 use crate::endpoint::attachment::Attachment;
-use crate::error::Fault;
+use crate::error::{DeadLetterFailure, Fault};
 use crate::flavor::{Flavor, SEATS_MAX};
 use crate::layout::Parking;
 use crate::liveness::{self, Seat, SemaphoreValues};
@@ -193,8 +193,21 @@ impl Membership for Endpoint {
         self.dead_letters.is_none() || self.give_up_throttle.is_past()
     }
 
+    fn has_failed_to_give_up(&self) -> bool {
+        self.give_up_throttle.was_done()
+    }
+
     fn give_up(&self, message: GivenUp<'_>) -> bool {
-        self.dispose_of(&message).is_ok()
+        let given_up = self.dispose_of(&message).is_ok();
+        if !given_up {
+            self.give_up_throttle.done();
+        }
+        given_up
+    }
+
+    fn give_up_failure(&self) -> Option<DeadLetterFailure> {
+        let last = self.attachment.header().repairs.last_failure.load(Relaxed);
+        DeadLetterFailure::from_number(last)
     }
 
     fn count_given_up(&self, position: u64) {

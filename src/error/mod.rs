@@ -202,8 +202,10 @@ pub enum RecvError {
         /// Its position in the sequence of all messages.
         position: u64,
     },
-    /// A rejected message could not be moved to the dead-letter channel. It was returned, and the
-    /// next receiver gets it again.
+    /// A message could not be moved to the dead-letter channel: a rejected one, which was returned
+    /// and is delivered again; or, in an SPSC channel, the next one, which was delivered as often as
+    /// the channel permits and holds up the messages behind it (`try_` calls and timeouts). The
+    /// receiver tries again at intervals.
     NotMoved {
         /// The reason.
         reason: DeadLetterFailure,
@@ -241,7 +243,7 @@ impl fmt::Display for RecvError {
                 "message {position} is not a valid value of the message type and was discarded; \
                  receive the next one"
             ),
-            RecvError::NotMoved { reason } => write!(f, "the message was returned: {reason}"),
+            RecvError::NotMoved { reason } => write!(f, "a message could not be moved: {reason}"),
             RecvError::Fault(fault) => fault.fmt(f),
         }
     }

@@ -1,6 +1,6 @@
 //! Joining and leaving: the `semop` calls that take a seat and give it back.
 
-use super::stream::{Departure, Entry, Exit};
+use super::stream::{Departure, Entry, Exit, Standing};
 use super::{ChannelSemaphores, LIFECYCLE, Seat, USERS, count_sem, seat_sem, wake_sem};
 use crate::flavor::Flavor;
 use crate::role::Side;
@@ -50,7 +50,10 @@ fn join_ops(flavor: Flavor, seat: Seat, entry: Entry) -> Vec<Op> {
     let token = seat_sem(seat.number);
     let mut ops = vec![Op::zero(token).nowait(), Op::add(token, 1).undo()];
     ops.extend(entry.ops());
-    ops.extend([Op::add(USERS, 1).undo(), Op::add(count_sem(seat.side), 1).undo()]);
+    ops.push(Op::add(USERS, 1).undo());
+    if entry != Entry::Courier {
+        ops.push(Op::add(count_sem(seat.side), 1).undo());
+    }
     for post in semaphores_to_notify(flavor, seat.side) {
         ops.extend([Op::add(post, 1), Op::add(post, -1).undo()]);
     }
@@ -60,12 +63,17 @@ fn join_ops(flavor: Flavor, seat: Seat, entry: Entry) -> Vec<Op> {
 impl ChannelSemaphores {
     /// Releases the lifecycle semaphore and takes the first seat, in one step. `EAGAIN` if one of
     /// the semaphores was set from outside.
-    pub(crate) fn unlock_and_join(&self, flavor: Flavor, side: Side) -> sysv::Result<Seated> {
+    pub(crate) fn unlock_and_join(
+        &self,
+        flavor: Flavor,
+        standing: Standing,
+    ) -> sysv::Result<Seated> {
+        let side = standing.side();
         let seat = match flavor {
             Flavor::Spsc => Seat::of(side),
             Flavor::Mpmc => Seat { number: 0, side },
         };
-        for &entry in Entry::of(side) {
+        for &entry in Entry::of(standing) {
             let mut ops = vec![Op::add(LIFECYCLE, -1).undo().nowait()];
             ops.extend(join_ops(flavor, seat, entry));
             match self.trimming(|| self.set.op(&ops)) {
@@ -82,9 +90,10 @@ impl ChannelSemaphores {
         &self,
         flavor: Flavor,
         seats: usize,
-        side: Side,
+        standing: Standing,
         deadline: Option<Deadline>,
     ) -> sysv::Result<Joined> {
+        let side = standing.side();
         let seat = match flavor {
             Flavor::Spsc => Seat::of(side),
             Flavor::Mpmc => match self.tokens(seats)?.iter().position(|&token| token == 0) {
@@ -93,7 +102,7 @@ impl ChannelSemaphores {
             },
         };
         for _ in 0..ROUNDS {
-            for &entry in Entry::of(side) {
+            for &entry in Entry::of(standing) {
                 let mut ops = vec![
                     Op::zero(LIFECYCLE),
                     Op::add(USERS, -1).nowait(),
@@ -143,9 +152,11 @@ impl ChannelSemaphores {
         for variant in exit.variants() {
             let mut ops = vec![
                 Op::add(seat_sem(seat.number), -1).undo().nowait(),
-                Op::add(count_sem(seat.side), -1).undo().nowait(),
                 Op::add(USERS, -1).undo().nowait(),
             ];
+            if exit != Exit::Courier {
+                ops.push(Op::add(count_sem(seat.side), -1).undo().nowait());
+            }
             ops.extend(variant);
             ops.extend(semaphores_to_notify(flavor, seat.side).map(|post| Op::add(post, 1).undo()));
             left = self.trimming(|| self.set.op(&ops));

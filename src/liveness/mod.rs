@@ -27,7 +27,7 @@ mod stream;
 mod values;
 
 pub(crate) use self::membership::{Joined, Seated};
-pub(crate) use self::stream::Departure;
+pub(crate) use self::stream::{Departure, Standing};
 pub(crate) use self::values::SemaphoreValues;
 use crate::error::Fault;
 use crate::flavor::{SEATS_MAX, SPSC_SEATS};

@@ -34,6 +34,9 @@
 //! and the snapshot acquires it: a receiver that took the snapshot first, and then finds the ring
 //! drained, has missed nothing.
 //!
+//! A [courier](Standing::Courier) is a sender that the stream does not depend on: it joins and leaves
+//! without any of this, and is not counted.
+//!
 //! A sender that gives its seat up before it did any work, because opening failed, puts everything
 //! back as it was ([`Entry`]): the death is counted again, and the stream that had ended has ended.
 //!
@@ -57,6 +60,27 @@ pub(super) enum Entry {
     First,
     /// A receiver joins, which changes nothing.
     Receiver,
+    /// A courier joins, which changes nothing either.
+    Courier,
+}
+
+/// In which way a process joins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// As a member that this side is made of.
+    Member(Side),
+    /// As a sender on which the stream does not depend: it has a seat, but is not counted, and its
+    /// death is no one's debt. It brings a message, and leaves.
+    Courier,
+}
+
+impl Standing {
+    pub(super) fn side(self) -> Side {
+        match self {
+            Standing::Member(side) => side,
+            Standing::Courier => Side::Senders,
+        }
+    }
 }
 
 /// How a member gives its seat back.
@@ -66,6 +90,8 @@ pub(crate) enum Departure {
     Leave,
     /// A sender has sent everything that it is going to send.
     Finish,
+    /// A courier leaves the stream as it is.
+    Courier,
 }
 
 /// What a departure changes.
@@ -77,14 +103,19 @@ pub(super) enum Exit {
     Owe,
     /// A receiver leaves, which changes nothing.
     Receiver,
+    /// A courier leaves, which changes nothing either.
+    Courier,
 }
 
 impl Entry {
     /// Returns the ways in which a member of this side may enter, to be tried one after another.
-    pub(super) fn of(side: Side) -> &'static [Entry] {
-        match side {
-            Side::Senders => &[Entry::First, Entry::Beside, Entry::Next, Entry::Heir],
-            Side::Receivers => &[Entry::Receiver],
+    pub(super) fn of(standing: Standing) -> &'static [Entry] {
+        match standing {
+            Standing::Member(Side::Senders) => {
+                &[Entry::First, Entry::Beside, Entry::Next, Entry::Heir]
+            }
+            Standing::Member(Side::Receivers) => &[Entry::Receiver],
+            Standing::Courier => &[Entry::Courier],
         }
     }
 
@@ -93,7 +124,7 @@ impl Entry {
         let nobody_died = Op::zero(DIED).nowait();
         let nobody_is_there = Op::zero(SENDERS).nowait();
         let mut ops = match self {
-            Entry::Receiver => return Vec::new(),
+            Entry::Receiver | Entry::Courier => return Vec::new(),
             Entry::Heir => vec![Op::add(DIED, -1).nowait()],
             Entry::Beside => {
                 vec![nobody_died, Op::add(SENDERS, -1).nowait(), Op::add(SENDERS, 1)]
@@ -116,6 +147,7 @@ impl Entry {
             Entry::Beside | Entry::First => Exit::Leave,
             Entry::Next => Exit::Finish,
             Entry::Receiver => Exit::Receiver,
+            Entry::Courier => Exit::Courier,
         }
     }
 }
@@ -124,6 +156,7 @@ impl Exit {
     pub(super) fn of(side: Side, departure: Departure) -> Exit {
         match (side, departure) {
             (Side::Receivers, _) => Exit::Receiver,
+            (Side::Senders, Departure::Courier) => Exit::Courier,
             (Side::Senders, Departure::Leave) => Exit::Leave,
             (Side::Senders, Departure::Finish) => Exit::Finish,
         }
@@ -138,7 +171,7 @@ impl Exit {
         let finish_first = [Op::zero(FINISHED).nowait(), Op::add(FINISHED, 1)];
         let finish_again = [Op::add(FINISHED, -1).nowait(), Op::add(FINISHED, 1)];
         match self {
-            Exit::Receiver => vec![Vec::new()],
+            Exit::Receiver | Exit::Courier => vec![Vec::new()],
             Exit::Owe => vec![vec![Op::add(DIED, 1).undo()]],
             Exit::Leave => vec![disarm.to_vec(), disarm_down.to_vec()],
             Exit::Finish => vec![

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::harness::Fixture;
 use super::sim_kernel::SimKernel;
-use crate::error::Fault;
+use crate::error::{DeadLetterFailure, Fault};
 use crate::flavor::Flavor;
 use crate::layout::Parking;
 use crate::liveness::{Seat, SemaphoreValues};
@@ -301,8 +301,16 @@ impl Membership for Member {
         true
     }
 
+    fn has_failed_to_give_up(&self) -> bool {
+        false
+    }
+
     fn give_up(&self, _: GivenUp<'_>) -> bool {
         true
+    }
+
+    fn give_up_failure(&self) -> Option<DeadLetterFailure> {
+        None
     }
 
     fn count_redelivery(&self) {}

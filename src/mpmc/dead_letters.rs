@@ -1,6 +1,5 @@
 //! How a receiver sends messages to the dead-letter channel.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use super::Sender;
@@ -9,22 +8,25 @@ use crate::endpoint::attachment::Attachment;
 use crate::endpoint::dead_letters::{DeadLetterBox, Letter};
 use crate::error::{DeadLetterFailure, Error, SendError};
 use crate::liveness;
-use crate::options::Options;
+use crate::options::{CAPACITY, Options};
 use crate::sysv::shm;
 use crate::wait::adaptive_spin::Wait;
 
-/// How long a receiver waits for another process that is creating or removing the dead-letter
-/// channel.
-const OPEN_TIMEOUT: Duration = Duration::from_millis(100);
+/// How long a receiver waits for another process that is creating, joining or removing the
+/// dead-letter channel, which takes microseconds unless that process is stopped.
+const OPEN_TIMEOUT: Duration = Duration::from_millis(10);
 
-/// The sending end of a dead-letter channel, opened when the first letter is sent.
+/// The maximum size of the slots of a dead-letter channel that a receiver makes, in bytes, and
+/// their minimum number.
+const BYTES: usize = 16 << 20;
+const SLOTS_MIN: usize = 16;
+
+/// Where the dead letters of a channel go. The channel is opened for each letter: letters are rare,
+/// and a receiver that kept a seat there could keep the readers of the letters out.
 #[derive(Debug)]
 pub(crate) struct DeadLetters {
     options: Options,
     slot_size: usize,
-    /// Locked only by `try_lock`: a receiver in a signal handler must not wait for the call that it
-    /// interrupts.
-    sender: Mutex<Option<Sender<DeadLetter>>>,
 }
 
 impl DeadLetters {
@@ -39,16 +41,21 @@ impl DeadLetters {
             .owner(segment.uid)
             .mode(segment.mode & 0o666 | 0o600)
             .label("dead letters")
+            .courier()
+            .prefault(false)
             .wait(Wait::Park)
             .open_timeout(OPEN_TIMEOUT);
         let slot_size = DeadLetter::slot_size(facts.geometry.slot_size);
-        Ok(Some(Box::new(DeadLetters { options, slot_size, sender: Mutex::new(None) })))
+        Ok(Some(Box::new(DeadLetters { options, slot_size })))
     }
 
     /// Opens the channel as it is, or makes it.
     fn open(&self) -> Result<Sender<DeadLetter>, Error> {
         match self.options.clone().attach() {
-            Err(Error::NotFound { .. }) => self.options.clone().slot_size(self.slot_size).open(),
+            Err(Error::NotFound { .. }) => {
+                let slots = (BYTES / self.slot_size).clamp(SLOTS_MIN, CAPACITY);
+                self.options.clone().slot_size(self.slot_size).capacity(slots).open()
+            }
             opened => opened,
         }
     }
@@ -56,28 +63,14 @@ impl DeadLetters {
 
 impl DeadLetterBox for DeadLetters {
     fn put(&self, letter: &Letter) -> Result<(), DeadLetterFailure> {
-        let Ok(mut sender) = self.sender.try_lock() else {
-            return Err(DeadLetterFailure::Unavailable);
-        };
-        // A second time if the channel was removed meanwhile.
-        for is_last in [false, true] {
-            let open = match sender.take() {
-                Some(open) => open,
-                None => self.open().map_err(|error| reason_of(&error))?,
-            };
-            // A channel that was removed meanwhile loses what is sent to it.
-            let sent = send(&open, letter).and_then(|()| Ok(open.confirm()?));
-            match sent {
-                Err(SendError::Fault(_)) if !is_last => continue,
-                Err(SendError::Fault(_)) => break,
-                Err(SendError::TooLong { .. }) => return Err(DeadLetterFailure::TooLong),
-                sent => {
-                    *sender = Some(open);
-                    return sent.map_err(|_| DeadLetterFailure::Full);
-                }
-            }
-        }
-        Err(DeadLetterFailure::Unavailable)
+        let letters = self.open().map_err(|error| reason_of(&error))?;
+        // A channel that was removed meanwhile loses what is sent to it.
+        let sent = send(&letters, letter).and_then(|()| Ok(letters.confirm()?));
+        sent.map_err(|error| match error {
+            SendError::Fault(_) => DeadLetterFailure::Unavailable,
+            SendError::TooLong { .. } => DeadLetterFailure::TooLong,
+            _ => DeadLetterFailure::Full,
+        })
     }
 }
 

@@ -204,7 +204,7 @@ impl Opening<'_> {
         let _alone = LifecycleLock { members, key: Some(key) };
         if let Ok(Some(Examined { stat, mapping, .. })) = self.find_by_key(key)
             && stat.id == id
-            && segment::is_untouched(&mapping)
+            && segment::is_untouched(&mapping, self.plan.geometry.seats)
         {
             // If this fails, the user can still call `remove`.
             let _ = shm::remove(stat.id);
@@ -261,7 +261,7 @@ impl Opening<'_> {
         unsafe { segment::forget_waiters(&found.mapping, found.facts.geometry.seats) };
         let members = alone.members;
         let before = self.before(&members, &found)?;
-        let joined = members.unlock_and_join(found.facts.flavor, self.side);
+        let joined = members.unlock_and_join(found.facts.flavor, self.standing());
         let seated = joined.map_err(|errno| match errno {
             // This process is alone, so only a program that is not a member can have set one of
             // these semaphores: start again.

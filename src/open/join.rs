@@ -88,7 +88,7 @@ impl Opening<'_> {
         let channel = || self.channel.clone();
         let before = self.before(&members, &found)?;
         let ChannelInfo { flavor, geometry, .. } = found.facts;
-        let seated = match members.join(flavor, geometry.seats, self.side, self.deadline) {
+        let seated = match members.join(flavor, geometry.seats, self.standing(), self.deadline) {
             Ok(Joined::Seated(seated)) => seated,
             Ok(Joined::NotNow) => return Err(Stop::Again),
             Ok(Joined::Taken { pid }) => {

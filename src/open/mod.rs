@@ -41,7 +41,7 @@ use crate::admin::locate;
 use crate::endpoint::attachment::Attachment;
 use crate::error::{Error, Fault};
 use crate::flavor::Flavor;
-use crate::liveness::{self, ChannelSemaphores, Seated};
+use crate::liveness::{self, ChannelSemaphores, Seated, Standing};
 use crate::message::MessageLayout;
 use crate::options::validate;
 use crate::options::{Options, PREFAULT_UP_TO};
@@ -413,7 +413,7 @@ impl Opening<'_> {
                 return Err(self.call("madvise").segment(errno, total, false).into());
             }
         }
-        let (flavor, label) = (facts.flavor, &self.options.label);
+        let flavor = facts.flavor;
         // Nothing that belongs to the seat is written to the segment before this point: the seat
         // may already belong to another process, by another set (`create.rs`).
         // SAFETY: the segment is as large as its facts state.
@@ -423,7 +423,8 @@ impl Opening<'_> {
             return Err(Stop::Again);
         };
         let unmet = before.unmet;
-        let attachment = Attachment::new(members, holder, &stat, facts, mapping, unmet, label);
+        let attachment =
+            Attachment::new(members, holder, &stat, facts, mapping, unmet, self.options);
         // A process that binds the segment to another set scans the members' table after our set
         // was removed (`create.rs`): either it sees our entry, or we see here that the set is gone.
         fence(SeqCst);
@@ -440,6 +441,13 @@ impl Opening<'_> {
             }
         })?;
         Ok(attachment)
+    }
+
+    fn standing(&self) -> Standing {
+        match self.options.courier {
+            true => Standing::Courier,
+            false => Standing::Member(self.side),
+        }
     }
 
     fn not_found(&self) -> Stop {

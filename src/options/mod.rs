@@ -42,6 +42,8 @@ pub struct Options {
     pub(crate) huge_pages: bool,
     pub(crate) lock_memory: bool,
     pub(crate) label: String,
+    /// Joins as a courier (`liveness/stream.rs`).
+    pub(crate) courier: bool,
     pub(crate) lifetime: Option<Lifetime>,
     pub(crate) schema: Option<u64>,
     pub(crate) wait: Wait,
@@ -71,6 +73,7 @@ impl Options {
             huge_pages: false,
             lock_memory: false,
             label: String::new(),
+            courier: false,
             lifetime: None,
             schema: None,
             wait: Wait::default(),
@@ -260,6 +263,12 @@ impl Options {
     pub fn dead_letters(mut self, name: impl Into<String>, after: u8) -> Options {
         self.redelivery = Some(Redelivery::DeadLetter { after });
         self.dead_letters = Some(name.into());
+        self
+    }
+
+    /// Makes the handle a courier.
+    pub(crate) fn courier(mut self) -> Options {
+        self.courier = true;
         self
     }
 

@@ -39,7 +39,7 @@ pub(crate) use self::send::SendPort;
 
 use core::time::Duration;
 
-use crate::error::Fault;
+use crate::error::{DeadLetterFailure, Fault};
 use crate::flavor::Flavor;
 use crate::layout::Parking;
 use crate::liveness::{Seat, SemaphoreValues};
@@ -145,9 +145,15 @@ pub(crate) trait Membership {
     /// Returns whether a message can be given up now: not for a moment after it failed.
     fn can_give_up(&self) -> bool;
 
+    /// Returns whether giving a message up has failed on this handle.
+    fn has_failed_to_give_up(&self) -> bool;
+
     /// Discards a message, or moves it to the dead-letter channel; returns false if that failed.
     /// The caller acknowledges it afterwards.
     fn give_up(&self, message: GivenUp<'_>) -> bool;
+
+    /// Returns why a message could not be given up last, if that ever happened.
+    fn give_up_failure(&self) -> Option<DeadLetterFailure>;
 
     /// Counts a message that is delivered again.
     fn count_redelivery(&self);

@@ -197,6 +197,11 @@ impl RecvRing for &Receiving {
         !seen.dead.has_count(self.consumer.ring().orphaned())
     }
 
+    /// A message that cannot be moved stays aside.
+    fn has_stuck(&self, _: &impl Membership) -> bool {
+        false
+    }
+
     fn deliveries(&self, held: &Held) -> u8 {
         held.deliveries()
     }
@@ -205,7 +210,7 @@ impl RecvRing for &Receiving {
     fn begin_delivery(&mut self, _: &Held) {}
 
     fn put_back(&mut self, held: &Held) {
-        self.consumer.put_back(held);
+        self.consumer.release(held);
     }
 
     fn slot_of(&self, held: &Held) -> Slot<'_> {
@@ -213,7 +218,7 @@ impl RecvRing for &Receiving {
     }
 
     fn has_work(&mut self, seen: &Seen, member: &impl Membership) -> Result<bool, Fault> {
-        let leave = returned::leave_from(member);
+        let leave = returned::no_work_from(member);
         let may_adopt = |searched: &mut _| {
             self.consumer.may_adopt(leave, &seen.dead, searched, member.watch(true))
         };

@@ -47,6 +47,9 @@ pub(crate) trait RecvRing {
     /// are known to be gone: no other member has a message in flight.
     fn is_drained(&self) -> bool;
 
+    /// Returns whether the next message is to be given up, and holds up all messages behind it.
+    fn has_stuck(&self, member: &impl Membership) -> bool;
+
     /// Returns whether a message is complete behind the one that a living member is writing.
     fn hides_message(&self) -> bool;
 
@@ -214,14 +217,14 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
                 if seen.as_ref().is_some_and(waits) {
                     self.member.deny_end(joins);
                 }
-                Err(RecvError::Empty)
+                Err(self.stuck().unwrap_or(RecvError::Empty))
             }
         }
     }
 
     /// The rest of a call that blocks.
     fn wait(&mut self, blocking: Blocking) -> Result<R::Held, RecvError> {
-        let RecvPort { ring, member } = self;
+        let (ring, member) = (&mut self.ring, &self.member);
         let (mut found, mut behind, mut reported) = (None, None, None);
         let mut attempt = |ring: &mut R, seen: Option<&R::Seen>| {
             behind = None;
@@ -264,11 +267,20 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
             .with_policy(|policy| wait::wait(member.site(), policy, blocking.deadline(), poll));
         Err(match (waited, behind) {
             (Ok(()), _) => return found.ok_or(RecvError::Empty),
+            (Err(WaitError::TimedOut), None) if self.ring.has_stuck(self.member) => {
+                self.stuck().unwrap_or(RecvError::Timeout)
+            }
             (Err(WaitError::TimedOut), Some(seat)) => RecvError::Blocked { pid: member.pid(seat) },
             (Err(WaitError::TimedOut), None) => RecvError::Timeout,
             (Err(WaitError::Interrupted), _) => RecvError::Interrupted,
             (Err(WaitError::Failed(error)), _) => error,
         })
+    }
+
+    /// Returns the error of a call that cannot go past the next message.
+    fn stuck(&self) -> Option<RecvError> {
+        let reason = self.member.give_up_failure()?;
+        self.ring.has_stuck(self.member).then_some(RecvError::NotMoved { reason })
     }
 
     /// Acknowledges a message. Fails if this member was evicted: its token is gone, or was for a

@@ -149,6 +149,15 @@ fn settle<R: RecvRing, M: Membership>(
     Ok(Settled::GivenUp)
 }
 
+/// Returns the number of deliveries from which on a message is no work for a parked receiver: one
+/// that could not be given up is tried again when a time slice ends, and nobody wakes for it.
+pub(super) fn no_work_from(member: &impl Membership) -> u8 {
+    match member.delivery_limit() {
+        Some(limit) if member.has_failed_to_give_up() => limit,
+        _ => u8::MAX,
+    }
+}
+
 /// Returns the number of deliveries from which on a message is to be left where it is: those that
 /// cannot be given up at the moment.
 pub(super) fn leave_from(member: &impl Membership) -> u8 {

@@ -116,7 +116,7 @@ impl RecvRing for &mut Consumer {
     }
 
     fn has_work(&mut self, _: &SemaphoreValues, member: &impl Membership) -> Result<bool, Fault> {
-        Ok(self.is_ready()? && Consumer::deliveries(self) <= returned::leave_from(member))
+        Ok(self.is_ready()? && Consumer::deliveries(self) <= returned::no_work_from(member))
     }
 
     fn search(&mut self, _: &SemaphoreValues, _: &impl Membership) -> Result<Option<()>, Fault> {
@@ -142,9 +142,14 @@ impl RecvRing for &mut Consumer {
         self.slot()
     }
 
-    /// There is no other receiver.
+    /// There is no other receiver; but the next message may have to wait until it can be moved.
     fn is_drained(&self) -> bool {
-        true
+        !Consumer::has_message(self)
+    }
+
+    fn has_stuck(&self, member: &impl Membership) -> bool {
+        let limit = member.delivery_limit().unwrap_or(u8::MAX);
+        Consumer::has_message(self) && Consumer::deliveries(self) > limit
     }
 
     /// There is one sender, which sends in order.

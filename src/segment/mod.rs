@@ -276,9 +276,11 @@ pub(crate) fn mark_removed(mapping: &Mapping) {
 }
 
 /// Returns whether no member ever joined.
-pub(crate) fn is_untouched(mapping: &Mapping) -> bool {
+pub(crate) fn is_untouched(mapping: &Mapping, seats: usize) -> bool {
     let header = header(mapping);
-    header.senders.joins.load(Relaxed) == 0 && header.receivers.joins.load(Relaxed) == 0
+    let joined = [&header.senders, &header.receivers].map(|side| side.joins.load(Relaxed) != 0);
+    // A courier is not counted, but signs the members' table.
+    joined == [false; 2] && (0..seats).all(|seat| member(mapping, seat).state.load(Acquire) == 0)
 }
 
 /// Returns whether the members' table has an entry of a member that is alive or died without

@@ -53,6 +53,11 @@ impl Throttle {
         time::coarse_ns() >= self.next_ns.load(Relaxed)
     }
 
+    /// Returns whether the operation was ever done.
+    pub(crate) fn was_done(&self) -> bool {
+        self.next_ns.load(Relaxed) != 0
+    }
+
     /// Records that the operation was done: the next one is due after the interval.
     pub(crate) fn done(&self) {
         self.next_ns.store(time::coarse_ns() + self.every_ns, Relaxed);

@@ -1,12 +1,15 @@
 //! Messages that are moved to a dead-letter channel: rejected ones, and those that reached the
 //! limit of deliveries.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sysvring::{
-    DeadLetter, DeadLetterFailure, Error, Lifetime, Options, RecvError, Redelivery, mpmc, spsc,
+    DeadLetter, DeadLetterFailure, Error, Lifetime, Options, RecvError, Redelivery, StreamState,
+    mpmc, spsc,
 };
-use sysvring_support::handle::{AnyFlavor, AnyGuard, AnyHandle, AnyReceiver, AnySender};
+use sysvring_support::handle::{
+    AnyFlavor, AnyGuard, AnyHandle, AnyReceiver, AnySender, Mpmc, Spsc,
+};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{test, work};
@@ -101,9 +104,11 @@ fn a_full_dead_letter_channel_loses_nothing<F: AnyFlavor>() {
     assert!(RecvError::NotMoved { reason: full }.to_string().contains("full; receive"));
     assert_eq!(tx.len(), 2, "it is still here");
     let is_mpmc = F::FLAVOR == sysvring::Flavor::Mpmc;
-    let expected = if is_mpmc { Ok(3) } else { Err(RecvError::Empty) };
-    assert_eq!(rx.try_recv(), expected);
-    assert_eq!(rx.recv_timeout(RETRY), Err(RecvError::Timeout), "it is not handed out");
+    // In an SPSC channel, it holds up the others, which is no end of the stream.
+    let stuck = Err(RecvError::NotMoved { reason: full });
+    assert_eq!(rx.try_recv(), if is_mpmc { Ok(3) } else { stuck });
+    let none = if is_mpmc { Err(RecvError::Timeout) } else { stuck };
+    assert_eq!(rx.recv_timeout(RETRY), none, "it is not handed out");
     let stat = rx.stat().expect("stat");
     assert_eq!((stat.dead_letters, stat.last_dead_letter_failure), (1, Some(full)));
     assert!(stat.dead_letter_failures >= 2, "tried again: {}", stat.dead_letter_failures);
@@ -113,6 +118,99 @@ fn a_full_dead_letter_channel_loses_nothing<F: AnyFlavor>() {
     assert_eq!(rx.recv_timeout(RETRY), expected);
     assert_eq!(dead.recv_boxed_timeout(LONG).expect("a letter").message::<u64>(), Some(&2));
     assert_eq!(tx.len(), 0);
+}
+
+/// A message that cannot be moved is no end of the stream.
+#[test]
+fn a_stuck_message_does_not_end_the_stream() {
+    let (name, letters) = (Name::new(), Name::new());
+    let dead: Letters = letters.options().capacity(1).slot_size(64).create().expect("create");
+    let (mut tx, mut rx) = pair::<Spsc>(&name, &letters, 1);
+    tx.send_batch(&[1, 2, 3]).expect("room");
+    tx.finish().expect("finished");
+    rx.recv_ref().expect("a message").reject().expect("room for one");
+    drop(rx.recv_ref().expect("a message"));
+    let reason = DeadLetterFailure::Full;
+    assert_eq!(rx.recv_timeout(RETRY), Err(RecvError::NotMoved { reason }));
+    assert_eq!(rx.try_recv(), Err(RecvError::NotMoved { reason }));
+    dead.recv_boxed().expect("a letter");
+    assert_eq!((rx.recv(), rx.recv()), (Ok(3), Err(RecvError::Disconnected)));
+}
+
+/// A message that cannot be moved keeps no other one from being moved.
+#[test]
+fn a_stuck_message_stays_alone() {
+    let (name, letters) = (Name::new(), Name::new());
+    let dead: Letters = letters.options().capacity(16).slot_size(24).create().expect("create");
+    let options = || name.options().slot_size(64).dead_letters(letters.as_str(), 1);
+    let tx: mpmc::Sender<[u8]> = options().open().expect("open");
+    let rx: mpmc::Receiver<[u8]> = options().attach().expect("attach");
+    for len in [64, 8, 7, 6] {
+        tx.send(&vec![0; len]).expect("room");
+    }
+    drop((0..4).map(|_| rx.recv_ref().expect("a message")).collect::<Vec<_>>());
+    let start = Instant::now();
+    while dead.len() < 3 {
+        let _ = rx.recv_ref_timeout(Duration::from_millis(10)).map(drop);
+        assert!(start.elapsed() < LONG, "{}", rx.stat().expect("stat"));
+    }
+    assert_eq!(tx.len(), 1);
+}
+
+/// A receiver that could not move a message does not keep it from others while it is busy.
+#[test]
+fn what_one_could_not_move_another_moves() {
+    let (name, letters) = (Name::new(), Name::new());
+    let dead: Letters = letters.options().capacity(1).slot_size(64).create().expect("create");
+    let (tx, rx) = pair::<Mpmc>(&name, &letters, 1);
+    let other: mpmc::Receiver<u64> = name.options().attach().expect("attach");
+    tx.send_batch(&[1, 2]).expect("room");
+    rx.recv_ref().expect("a message").reject().expect("room for one");
+    drop(rx.recv_ref().expect("a message"));
+    assert_eq!(other.recv_timeout(Duration::ZERO), Err(RecvError::Timeout), "searched");
+    assert_eq!(rx.recv_timeout(Duration::ZERO), Err(RecvError::Timeout), "full");
+    dead.recv_boxed().expect("a letter");
+    std::thread::sleep(RETRY);
+    assert_eq!(other.recv_timeout(Duration::ZERO), Err(RecvError::Timeout));
+    assert_eq!(dead.try_recv_boxed().expect("a letter").message::<u64>(), Some(&2));
+    assert_eq!(tx.len(), 0);
+}
+
+/// Giving many messages up takes one pass over the slots, and not one for each.
+#[test]
+fn many_messages_are_given_up_fast() {
+    const MANY: usize = 1 << 14;
+    let name = Name::new();
+    let options = || name.options().capacity(MANY).redelivery(Redelivery::Never);
+    let tx: mpmc::Sender<u64> = options().open().expect("open");
+    let rx: mpmc::Receiver<u64> = options().attach().expect("attach");
+    (0..MANY as u64).for_each(|n| tx.send(&n).expect("room"));
+    drop((0..MANY).map(|_| rx.recv_ref().expect("a message")).collect::<Vec<_>>());
+    let start = Instant::now();
+    assert_eq!(rx.recv_timeout(Duration::from_millis(1)), Err(RecvError::Timeout));
+    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+    assert_eq!(tx.len(), 0);
+}
+
+/// A receiver that moves a letter is no sender of the letters: their stream stays as it is, and it
+/// keeps no seat there.
+#[test]
+fn moving_does_not_touch_the_stream_of_the_letters<F: AnyFlavor>() {
+    let (name, letters) = (Name::new(), Name::new());
+    let first: mpmc::Sender<DeadLetter> =
+        letters.options().max_members(2).slot_size(64).create().expect("create");
+    first.finish().expect("finished");
+    let (mut tx, mut rx) = pair::<F>(&name, &letters, 1);
+    tx.try_send_batch(&[&1, &2]).expect("room");
+    for _ in 0..2 {
+        rx.try_recv_ref().expect("a message").reject().expect("moved");
+    }
+    let stat = sysvring::stat(letters.as_str()).expect("stat");
+    assert_eq!((stat.stream, stat.lost_senders), (StreamState::Ended, 0));
+    assert!(stat.members.iter().all(|member| !member.alive));
+    let dead: Letters = letters.options().attach().expect("attach");
+    let got = [(); 3].map(|()| dead.recv_boxed().map(|letter| letter.message().copied()));
+    assert_eq!(got, [Ok(Some(1u64)), Ok(Some(2)), Err(RecvError::Disconnected)]);
 }
 
 /// Every failure names its reason.

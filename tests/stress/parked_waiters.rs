@@ -124,10 +124,11 @@ fn park_and_wake(args: &mut Args) {
     let mut next_kill = end.min(now_ns() + 200_000_000);
     while now_ns() < end {
         std::thread::sleep(Duration::from_millis(1));
-        let depth = sysvring::stat(&*name).expect("stat").depth;
+        let stat = sysvring::stat(&*name).expect("stat");
         let asleep = WAKE.map(|wake| raw_ipc::waiting(set, wake) > 0);
-        ready.look(depth > 0 && asleep[0], received.load(Acquire));
-        free.look(depth < capacity as u64 && asleep[1], sent.load(Acquire));
+        ready.look(stat.depth > 0 && asleep[0], received.load(Acquire));
+        // A free slot behind a message that nobody took is of no use: the order forbids it.
+        free.look(stat.room > 0 && asleep[1], sent.load(Acquire));
         if now_ns() > next_kill {
             let victim = rng.below(members.len() as u64) as usize;
             kills += u64::from(members[victim].kill_and_wait());

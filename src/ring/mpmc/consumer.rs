@@ -22,6 +22,8 @@ pub(crate) struct Consumer {
     /// Prefetches slots ahead of the next position, and whether prefetching is enabled.
     ahead: SlotPrefetcher,
     prefetches: plain::AtomicBool,
+    /// The slot at which the next search begins: behind the last one that a search found.
+    pub(super) search_from: plain::AtomicU64,
 }
 
 /// The result of an attempt to take a message.
@@ -73,7 +75,8 @@ impl Consumer {
         let head = ring.header().head.0.load(Acquire);
         let [next, empty_at] = [head; 2].map(AtomicU64::new);
         let ahead = SlotPrefetcher::to_take(&ring);
-        Consumer { ring, seat, next, empty_at, ahead, prefetches: plain::AtomicBool::new(false) }
+        let (prefetches, search_from) = (plain::AtomicBool::new(false), plain::AtomicU64::new(0));
+        Consumer { ring, seat, next, empty_at, ahead, prefetches, search_from }
     }
 
     pub(crate) fn ring(&self) -> &Ring {
@@ -235,14 +238,9 @@ impl Consumer {
     /// Releases a held message without acknowledging it: it is orphaned until a receiver takes it
     /// over, possibly this one. Returns false if this member was evicted and another receiver has
     /// the message.
-    pub(crate) fn put_back(&self, held: &Held) -> bool {
-        swap(&self.slot(held), held.word, held.word.orphaned(), AcqRel)
-            || self.let_go_stepped_over(held.at.position, held.word, SlotState::orphaned)
-    }
-
-    /// The same, and makes receivers search for it.
     pub(crate) fn release(&self, held: &Held) -> bool {
-        let released = self.put_back(held);
+        let released = swap(&self.slot(held), held.word, held.word.orphaned(), AcqRel)
+            || self.let_go_stepped_over(held.at.position, held.word, SlotState::orphaned);
         if released {
             self.ring.bump_orphan_epoch();
         }

@@ -8,6 +8,7 @@ use super::{Watch, is_gone, load_state, swap};
 use crate::ring::slot_state::{NO_OWNER, Phase, SlotState};
 use crate::ring::{Cursor, Ring, Slot};
 use crate::sync::Ordering::{AcqRel, Acquire, Release};
+use crate::sync::plain;
 
 impl Consumer {
     /// Returns whether there is a message whose receiver died or returned it. Scans every slot.
@@ -27,12 +28,16 @@ impl Consumer {
 
     /// Takes over a message whose receiver died or returned it, if there is one. Scans every slot.
     /// Leaves messages where they are that were delivered `leave` times or more.
+    ///
+    /// A scan begins where the last one found something: many such messages take one pass over the
+    /// slots, and one that cannot be given up does not hide the others.
     pub(crate) fn take_over<W: Watch>(
         &self,
         leave: u8,
         mut watch: W,
     ) -> Result<Option<Held>, W::Error> {
-        for at in self.ring.all_slots() {
+        let from = self.search_from.load(plain::Ordering::Relaxed);
+        for at in self.ring.all_slots_from(from) {
             let slot = self.ring.slot_at(&at);
             for word in self.ring.states_of(&slot) {
                 if !word.is_in_flight() || !is_gone(word, &mut watch)? {
@@ -47,6 +52,8 @@ impl Consumer {
                 let ours = word.taken_over(self.seat);
                 // Acquire: the dead receiver's Acquire of the message does not order our reads.
                 if swap(&slot, word, ours, AcqRel) {
+                    let next = at.position.wrapping_add(1);
+                    self.search_from.store(next, plain::Ordering::Relaxed);
                     return Ok(Some(Held { at, word: ours }));
                 }
             }
@@ -74,7 +81,12 @@ impl ReleasedSlots {
 impl Ring {
     /// Returns a cursor at every slot, at an arbitrary position.
     fn all_slots(&self) -> impl Iterator<Item = Cursor> {
-        (0..self.capacity()).map(|index| self.cursor(index))
+        self.all_slots_from(0)
+    }
+
+    /// Returns the same, beginning at the slot of a position.
+    fn all_slots_from(&self, from: u64) -> impl Iterator<Item = Cursor> {
+        (0..self.capacity()).map(move |on| self.cursor(from.wrapping_add(on)))
     }
 
     /// Returns the states of a slot for a step that is tried until it succeeds or the state rules

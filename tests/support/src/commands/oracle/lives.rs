@@ -38,7 +38,7 @@ impl Oracle {
             self.release_claims_of(dead);
         }
         let (next, lent, told) = (self.slots.hint, Vec::new(), BTreeSet::new());
-        let member = Member { side, seat, met, joins, next, lent, told, inherited };
+        let member = Member { side, seat, met, joins, next, lent, told, search_from: 0, inherited };
         self.members.insert(id, member);
     }
 

@@ -61,6 +61,8 @@ struct Member {
     lent: Vec<u64>,
     /// The deaths that it has been notified of.
     told: BTreeSet<u32>,
+    /// Where its next search begins.
+    search_from: u64,
     /// SPSC: a receiver died while the next message was there, so the first one that this member
     /// gets counts as delivered again.
     inherited: bool,

@@ -19,12 +19,14 @@ impl Oracle {
 
     /// Returns the position that a receiver gets next, according to the number that it got.
     fn take_as(&mut self, id: u32, number: Option<u64>) -> Result<u64, Option<Behind>> {
-        let orphan = self.orphans().into_iter().find(|(_, count)| *count < self.rules.deliveries);
-        let is_orphan = |(at, _)| number == Some(self.entries[&at].number);
-        if self.may_search && orphan.is_some_and(is_orphan) {
-            return self.take_over(id).ok_or(None);
+        let is_it = |(at, count): &(u64, u8)| {
+            *count < self.rules.deliveries && number == Some(self.entries[at].number)
+        };
+        // If members searched unnoticed, it is not known where this search began.
+        match self.orphans(id).into_iter().find(is_it) {
+            Some((at, _)) if self.may_search => self.take_over(id, Some(at)).ok_or(None),
+            _ => self.take(id),
         }
-        self.take(id)
     }
 
     /// Returns the position that a receiver gets next, or whether a claim is in the way, and
@@ -39,7 +41,7 @@ impl Oracle {
             return Ok(position);
         }
         let hides = self.entries.values().any(|entry| entry.state == State::Full);
-        self.take_over(id).ok_or(next.map(|_| Behind { hides }))
+        self.take_over(id, None).ok_or(next.map(|_| Behind { hides }))
     }
 
     /// A receiver steps over all positions without a message, up to this one.
@@ -53,16 +55,19 @@ impl Oracle {
         self.slots.free_skipped(until);
     }
 
-    fn take_over(&mut self, id: u32) -> Option<u64> {
-        let (position, deliveries) = self.inherit()?;
+    fn take_over(&mut self, id: u32, only: Option<u64>) -> Option<u64> {
+        let (position, deliveries) = self.inherit(id, only)?;
         self.entry(position).state = State::Reading(id, deliveries);
         self.redelivered += 1;
         Some(position)
     }
 
-    /// Returns the orphaned messages and how often they were delivered, in the order of the slots.
-    fn orphans(&self) -> Vec<(u64, u8)> {
-        let index = |at: u64| self.rules.place.wrapping_add(at) & (self.rules.capacity - 1);
+    /// Returns the orphaned messages and how often they were delivered, in the order in which this
+    /// member searches.
+    fn orphans(&self, id: u32) -> Vec<(u64, u8)> {
+        let from = self.members.get(&id).map_or(0, |member| member.search_from);
+        let slot = |at: u64| self.rules.place.wrapping_add(at);
+        let index = |at: u64| slot(at).wrapping_sub(from) & (self.rules.capacity - 1);
         let mut all: Vec<(u64, u8)> = Vec::new();
         for (&at, entry) in &self.entries {
             if let State::Orphan(deliveries) = entry.state {
@@ -73,11 +78,19 @@ impl Oracle {
         all
     }
 
-    /// Returns the first orphaned message. One that reached the maximum number of deliveries is
-    /// dropped.
-    fn inherit(&mut self) -> Option<(u64, u8)> {
-        for (position, deliveries) in self.orphans() {
-            if deliveries < self.rules.deliveries {
+    /// Returns the first orphaned message, or the one that it was. Those before it that reached the
+    /// maximum number of deliveries are dropped.
+    fn inherit(&mut self, id: u32, only: Option<u64>) -> Option<(u64, u8)> {
+        for (position, deliveries) in self.orphans(id) {
+            let is_used_up = deliveries >= self.rules.deliveries;
+            if !is_used_up && only.is_some_and(|only| only != position) {
+                continue;
+            }
+            let next = self.rules.place.wrapping_add(position).wrapping_add(1);
+            if let Some(member) = self.members.get_mut(&id) {
+                member.search_from = next;
+            }
+            if !is_used_up {
                 return Some((position, deliveries + 1));
             }
             self.give_up(position);
@@ -88,7 +101,7 @@ impl Oracle {
     /// Returns the orphaned messages that reached the maximum number of deliveries.
     pub(super) fn used_up(&self) -> Vec<u64> {
         let is_used_up = |&(_, deliveries): &(u64, u8)| deliveries >= self.rules.deliveries;
-        self.orphans().into_iter().filter(is_used_up).map(|(at, _)| at).collect()
+        self.orphans(0).into_iter().filter(is_used_up).map(|(at, _)| at).collect()
     }
 
     pub(super) fn give_up(&mut self, position: u64) {

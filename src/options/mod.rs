@@ -237,12 +237,13 @@ impl Options {
     ///
     /// The dead-letter channel is an ordinary MPMC channel of [`DeadLetter`](crate::DeadLetter)
     /// messages. It belongs to the owner of this channel. A receiver that has to move a message
-    /// opens it; if it does not exist, that receiver creates it, provided that it runs as that
-    /// owner, with this channel's mode, default options and slots that are long enough. Moving
-    /// never waits: while the dead-letter channel is full or cannot be opened, the message stays
-    /// where it is and is not delivered, a receiver tries again at intervals, and
+    /// opens it for that moment; if it does not exist, that receiver creates it, provided that it runs
+    /// as that owner, with this channel's mode and slots that are long enough: 1,024, or fewer if
+    /// they are large. Moving waits for no room, and at most some milliseconds for another process
+    /// that opens or removes the dead-letter channel: while that is full or cannot be opened, the
+    /// message stays where it is and is not delivered, a receiver tries again at intervals, and
     /// [`Stat`](crate::Stat) counts the failures. In an SPSC channel, the messages behind it wait
-    /// for it.
+    /// for it, and calls that do not wait return [`RecvError::NotMoved`](crate::RecvError::NotMoved).
     ///
     /// ```
     /// use sysvring::{DeadLetter, Lifetime, Options, spsc, mpmc};

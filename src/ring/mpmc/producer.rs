@@ -222,7 +222,7 @@ impl Producer {
     /// a member that lost its seat can have taken the message since. The new count makes them
     /// search again.
     fn orphan(&self, slot: &Slot<'_>, word: SlotState) {
-        // Whoever orphaned it may have been stopped before it was counted.
+        // The member that orphaned it may have been stopped before it was counted.
         if word.owner() == NO_OWNER || swap(slot, word, word.orphaned(), AcqRel) {
             self.ring.bump_orphan_epoch();
         }

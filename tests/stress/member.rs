@@ -168,7 +168,13 @@ pub fn receive_on(options: Options, ledger: &Ledger, receiver: usize, flaw: Flaw
         if again {
             add(&line.redelivered);
         }
-        acknowledge(unacknowledged.take());
+        let Some(guard) = unacknowledged else { continue };
+        match rng.below(64) {
+            // It is delivered again.
+            0..4 => guard.release().expect("this member has its seat"),
+            4 => guard.reject().expect("this member has its seat"),
+            _ => guard.ack().expect("this member has its seat"),
+        }
     }
 }
 

@@ -167,3 +167,80 @@ impl ChannelSemaphores {
         left
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::{Departure, Standing, semaphores};
+    use super::*;
+    use crate::sysv::sem::{Set, SetLookup};
+
+    const SEATS: usize = 4;
+
+    /// A set that is removed with the test.
+    struct Fixture(ChannelSemaphores);
+
+    impl Fixture {
+        /// A channel whose stream has ended, with a receiver.
+        fn ended() -> Fixture {
+            let set = Set::get(0, semaphores(SEATS), SetLookup::New { mode: 0o600 });
+            let fixture = Fixture(ChannelSemaphores::new(set.expect("a set")));
+            fixture.0.begin(7).expect("a nonce");
+            fixture.0.set.op(&[Op::add(LIFECYCLE, 1).undo()]).expect("free");
+            let receiver = Standing::Member(Side::Receivers);
+            fixture.0.unlock_and_join(Flavor::Mpmc, receiver).expect("a seat");
+            let sender = fixture.join();
+            let finished = fixture.0.leave(Flavor::Mpmc, sender.seat, Departure::Finish);
+            finished.expect("it finishes");
+            assert!(fixture.is_ended());
+            fixture
+        }
+
+        fn join(&self) -> Seated {
+            let sender = Standing::Member(Side::Senders);
+            match self.0.join(Flavor::Mpmc, SEATS, sender, None).expect("a seat") {
+                Joined::Seated(seated) => seated,
+                other => panic!("{other:?}"),
+            }
+        }
+
+        fn is_ended(&self) -> bool {
+            self.0.semaphore_values(SEATS).expect("values").is_ended()
+        }
+    }
+
+    impl Drop for Fixture {
+        fn drop(&mut self) {
+            self.0.set.remove().expect("it is there");
+        }
+    }
+
+    #[test]
+    fn a_withdrawal_restores_the_end() {
+        let fixture = Fixture::ended();
+        let reopens = fixture.join();
+        assert!(!fixture.is_ended());
+        fixture.0.withdraw(Flavor::Mpmc, reopens).expect("it withdraws");
+        assert!(fixture.is_ended());
+    }
+
+    /// A sender that joined meanwhile has a stream of its own, which it alone ends.
+    #[test]
+    fn a_withdrawal_ends_no_other_stream() {
+        let fixture = Fixture::ended();
+        let (reopens, stays) = (fixture.join(), fixture.join());
+        fixture.0.withdraw(Flavor::Mpmc, reopens).expect("it withdraws");
+        fixture.0.leave(Flavor::Mpmc, stays.seat, Departure::Leave).expect("it leaves");
+        assert!(!fixture.is_ended());
+    }
+
+    #[test]
+    fn a_courier_leaves_the_stream_as_it_is() {
+        let fixture = Fixture::ended();
+        let courier = fixture.0.join(Flavor::Mpmc, SEATS, Standing::Courier, None);
+        let Ok(Joined::Seated(courier)) = courier else { panic!("{courier:?}") };
+        assert!(fixture.is_ended());
+        fixture.0.leave(Flavor::Mpmc, courier.seat, Departure::Courier).expect("it leaves");
+        assert!(fixture.is_ended());
+        assert_eq!(fixture.0.is_there(Side::Senders), Ok(false));
+    }
+}

@@ -99,6 +99,9 @@ pub(crate) enum Departure {
 pub(super) enum Exit {
     Leave,
     Finish,
+    /// A sender that did nothing leaves the end of the stream that it opened again, unless another
+    /// one has joined meanwhile.
+    Restore,
     /// A sender that did nothing leaves the death that it was to make good.
     Owe,
     /// A receiver leaves, which changes nothing.
@@ -145,7 +148,7 @@ impl Entry {
         match self {
             Entry::Heir => Exit::Owe,
             Entry::Beside | Entry::First => Exit::Leave,
-            Entry::Next => Exit::Finish,
+            Entry::Next => Exit::Restore,
             Entry::Receiver => Exit::Receiver,
             Entry::Courier => Exit::Courier,
         }
@@ -180,6 +183,13 @@ impl Exit {
                 [disarm_down, finish_first].concat(),
                 [disarm_down, finish_again].concat(),
             ],
+            Exit::Restore => {
+                // This one is not counted any more.
+                let is_last = [Op::zero(SENDERS).nowait()];
+                let ended = Exit::Finish.variants().into_iter();
+                let ended = ended.map(|ops| [&is_last[..], &ops].concat());
+                ended.chain(Exit::Leave.variants()).collect()
+            }
         }
     }
 }

@@ -284,7 +284,11 @@ impl<T: Message + ?Sized> Sender<T> {
     /// As for [`close`](Sender::close); this sender is not finished then.
     pub fn finish(self) -> Result<(), Error> {
         self.inner.endpoint.set_finishing()?;
-        self.leave()
+        match self.leave() {
+            // Another clone was closed just now. The last of them is not gone yet, and finishes.
+            Err(Error::Fault(Fault::Closed)) => Ok(()),
+            left => left,
+        }
     }
 
     fn leave(self) -> Result<(), Error> {

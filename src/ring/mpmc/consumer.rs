@@ -280,7 +280,8 @@ impl Consumer {
     ) -> bool {
         let at = self.ring.cursor(position);
         let slot = self.ring.slot_at(&at);
-        loop {
+        // Each try that fails was a sender's step; the bound is for other writers.
+        for _ in 0..self.ring.walk_limit() {
             let now = load_state(&slot);
             let ours = now.phase() == Some(Phase::Held)
                 && (now.owner(), now.deliveries()) == (self.seat, word.deliveries())
@@ -296,5 +297,6 @@ impl Consumer {
             }
             word = now;
         }
+        false
     }
 }

@@ -23,8 +23,12 @@ impl Ring {
     pub(super) fn raise_origin(&self, at: &Cursor, position: u64) {
         let Some(origin) = self.origin(at) else { return };
         let mut old = origin.load(Relaxed);
-        // By distance: positions wrap.
-        while position.wrapping_sub(old) as i64 > 0 {
+        // Each try that fails was another sender's; the bound is for other writers.
+        for _ in 0..self.walk_limit() {
+            // By distance: positions wrap.
+            if position.wrapping_sub(old) as i64 <= 0 {
+                return;
+            }
             match origin.compare_exchange(old, position, Relaxed, Relaxed) {
                 Ok(_) => return,
                 Err(now) => old = now,

@@ -227,7 +227,11 @@ fn letters_are_complete(survivor: &mut Survivor, peer: Option<Peer>) -> Result<(
         Err(error) => return no(Kind::CannotOpen, format!("the dead letters: {error}")),
     };
     let count = letters.len() as u64;
+    let lost = letters.stat().map_or(0, |stat| stat.lost_senders);
     drop(letters);
+    if lost != 0 {
+        return no(Kind::WrongCount, "the victim counts as a sender of the letters");
+    }
     sysvring::remove(name.as_str()).or_else(|e| no(Kind::Leaked, format!("letters: {e}")))?;
     if !(acknowledged..=acknowledged + 1).contains(&count) {
         let what = format!("{acknowledged} messages are acknowledged, and {count} were moved");

@@ -18,7 +18,9 @@ use crate::steps::every_instruction::{Plan, recorded};
 use crate::steps::handle::{Flavor, How, Side};
 use crate::steps::messages::*;
 use crate::steps::one_for_each;
-use crate::steps::operations::{After, Handle, OPERATION, Operation, Victim, find};
+use crate::steps::operations::{
+    After, Handle, OPERATION, Operation, Victim, find, letters_are_complete,
+};
 use crate::steps::peer::Peer;
 use crate::steps::raw_member::{
     Order, Raw, acknowledge, receiver_without_own_post, send, sender_without_post,
@@ -140,6 +142,7 @@ fn mutations() -> Vec<Mutation> {
             Operation {
                 setup: with_letters,
                 act: acknowledge_before_moving,
+                after: After::By(letters_are_complete),
                 cases: &[(MIDDLE, Nobody)],
                 ..find("reject_to_letters")
             },

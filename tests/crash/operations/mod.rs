@@ -6,7 +6,7 @@ mod receiving;
 mod recovery;
 mod sending;
 
-pub use receiving::receive_all;
+pub use receiving::{letters_are_complete, receive_all};
 
 use sysvring::{Lifetime, Redelivery, mpmc};
 use sysvring_support::single_step;

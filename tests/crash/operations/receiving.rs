@@ -51,7 +51,7 @@ pub(super) fn operations(flavor: Flavor) -> Vec<Operation> {
         Operation {
             setup: after_a_letter,
             redelivery: Redelivery::DeadLetter { after: 15 },
-            after: After::By(letters_are_complete),
+            after: After::By(letters_of_a_courier),
             ..of(
                 "reject_to_letters",
                 reject,
@@ -216,22 +216,33 @@ fn after_a_letter(scenario: &Scenario) -> Handle {
     victim.handle
 }
 
+/// The dead letters are complete, and the victim does not count as one of their senders.
+fn letters_of_a_courier(survivor: &mut Survivor, peer: Option<Peer>) -> Result<(), Violation> {
+    let letters = open_letters(&survivor.scenario.letters())?;
+    match letters.stat() {
+        Ok(stat) if stat.lost_senders == 0 => {}
+        other => {
+            return no(Kind::WrongCount, format!("a sender of the letters was lost: {other:?}"));
+        }
+    }
+    drop(letters);
+    letters_are_complete(survivor, peer)
+}
+
+fn open_letters(name: &str) -> Result<Receiver<DeadLetter>, Violation> {
+    let cannot = |error| no(Kind::CannotOpen, format!("the dead letters: {error}"));
+    Options::named(name).attach().or_else(cannot)
+}
+
 /// Every message that was acknowledged is in the dead-letter channel; the last one may be in both.
-fn letters_are_complete(survivor: &mut Survivor, peer: Option<Peer>) -> Result<(), Violation> {
+pub fn letters_are_complete(survivor: &mut Survivor, peer: Option<Peer>) -> Result<(), Violation> {
     survivor.open(Side::Receiver)?;
     let left = survivor.rx.as_ref().expect("open").len() as u64;
     let acknowledged = survivor.scenario.state.fill - left;
     let name = survivor.scenario.letters();
-    let letters: Receiver<DeadLetter> = match Options::named(&name).attach() {
-        Ok(letters) => letters,
-        Err(error) => return no(Kind::CannotOpen, format!("the dead letters: {error}")),
-    };
+    let letters = open_letters(&name)?;
     let count = letters.len() as u64;
-    let lost = letters.stat().map_or(0, |stat| stat.lost_senders);
     drop(letters);
-    if lost != 0 {
-        return no(Kind::WrongCount, "the victim counts as a sender of the letters");
-    }
     sysvring::remove(name.as_str()).or_else(|e| no(Kind::Leaked, format!("letters: {e}")))?;
     if !(acknowledged..=acknowledged + 1).contains(&count) {
         let what = format!("{acknowledged} messages are acknowledged, and {count} were moved");

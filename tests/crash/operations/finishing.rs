@@ -65,10 +65,10 @@ fn finish(_: &Scenario, victim: &mut Victim) -> Result<(), String> {
     }
 }
 
-/// Joins, and keeps what it had.
+/// Joins. A process that comes to its end all the same dies as a member, with what it had.
 fn join(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
     let tx = scenario.tx(How::Open).map_err(text)?;
-    std::mem::forget(replace(&mut victim.handle, Handle::Tx(tx)));
+    std::mem::forget((tx, replace(&mut victim.handle, Handle::Nothing)));
     Ok(())
 }
 

@@ -15,8 +15,9 @@ use crate::ring::slot_state::DELIVERIES_SHOWN;
 ///
 /// [`ack`](Guard::ack) acknowledges the message; [`read`](Guard::read) and
 /// [`process`](Guard::process) do so when a closure has finished. A guard that is dropped, for
-/// example by `?`, by `break` or by a panic, returns its message: a receiver, possibly this one, receives it again. So work done
-/// under a guard is done at least once, as if this process had been killed at that point.
+/// example by `?`, by `break` or by a panic, returns its message: a receiver, possibly this one,
+/// receives it again. So work done under a guard is done at least once, as if this process had been
+/// killed at that point.
 /// [`reject`](Guard::reject) gives the message up for good.
 ///
 /// In the terms of message brokers, `ack` is *ack*, `release` and dropping are *nack with requeue*,
@@ -80,9 +81,8 @@ impl<'a, T: Message + ?Sized> Guard<'a, T> {
     /// # Errors
     /// [`RecvError::Fault`] if the handle cannot go on; the message is not acknowledged then. In
     /// particular [`Fault::Forked`](crate::Fault::Forked) in a forked child, where the message
-    /// belongs to the parent,
-    /// and [`Fault::LivenessLost`](crate::Fault::LivenessLost) if this process lost its seat, and another
-    /// receiver has the message.
+    /// belongs to the parent, and [`Fault::LivenessLost`](crate::Fault::LivenessLost) if this process
+    /// lost its seat, and another receiver has the message.
     #[inline]
     pub fn ack(self) -> Result<(), RecvError> {
         let guard = ManuallyDrop::new(self);
@@ -90,7 +90,8 @@ impl<'a, T: Message + ?Sized> Guard<'a, T> {
         guard.receiver.finish(&guard.held, len)
     }
 
-    /// Returns the message, like dropping the guard, but reports errors: a receiver, possibly this one, receives it again.
+    /// Returns the message, like dropping the guard, but reports errors: a receiver, possibly this
+    /// one, receives it again.
     ///
     /// The delivery counts towards the limit of the channel's [`Redelivery`](crate::Redelivery).
     ///

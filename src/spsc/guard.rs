@@ -14,8 +14,9 @@ use crate::ring::slot_state::DELIVERIES_SHOWN;
 ///
 /// [`ack`](Guard::ack) acknowledges the message; [`read`](Guard::read) and
 /// [`process`](Guard::process) do so when a closure has finished. A guard that is dropped, for
-/// example by `?`, by `break` or by a panic, returns its message: the next call receives it again. So work done
-/// under a guard is done at least once, as if this process had been killed at that point.
+/// example by `?`, by `break` or by a panic, returns its message: the next call receives it again.
+/// So work done under a guard is done at least once, as if this process had been killed at that
+/// point.
 /// [`reject`](Guard::reject) gives the message up for good.
 ///
 /// In the terms of message brokers, `ack` is *ack*, `release` and dropping are *nack with requeue*,
@@ -80,7 +81,8 @@ impl<'a, T: Message + ?Sized> Guard<'a, T> {
         guard.receiver.acknowledge_guard(len)
     }
 
-    /// Returns the message, like dropping the guard, but reports errors: the next call receives it again.
+    /// Returns the message, like dropping the guard, but reports errors: the next call receives it
+    /// again.
     ///
     /// The delivery counts towards the limit of the channel's [`Redelivery`](crate::Redelivery).
     ///

@@ -44,77 +44,55 @@ fn interrupted<R>(interrupter: &Interrupter, call: impl FnOnce() -> R) -> R {
     })
 }
 
-#[test]
-fn every_blocking_call_of_spsc() {
-    const RECV: RecvError = RecvError::Interrupted;
-    const SEND: SendError = SendError::Interrupted;
-    for wait in STRATEGIES {
-        let names = [Name::new(), Name::new()];
-        let options = |n: usize| names[n].options().capacity(1).wait(wait);
-        let mut full: spsc::Sender<u64> = options(0).open().expect("open");
-        let mut empty: spsc::Receiver<u64> = options(1).open().expect("open");
-        let by = (full.interrupter(), empty.interrupter());
-        assert_eq!(interrupted(&by.0, || full.wait_for_peer(LONG)), Err(SEND));
-        assert_eq!(interrupted(&by.1, || empty.wait_for_peer(LONG)), Err(RECV));
-        let mut rx: spsc::Receiver<u64> = options(0).open().expect("open");
-        let mut tx: spsc::Sender<u64> = options(1).open().expect("open");
-        full.send(&1).expect("room");
-        assert_eq!(interrupted(&by.0, || full.send(&2)), Err(SEND));
-        assert_eq!(interrupted(&by.0, || full.send_timeout(&2, LONG)), Err(SEND));
-        assert_eq!(interrupted(&by.0, || full.loan().map(drop)), Err(SEND));
-        assert_eq!(interrupted(&by.0, || full.flush(LONG)), Err(SEND));
-        let batch = interrupted(&by.0, || full.send_batch(&[2, 3]));
-        assert_eq!(batch.map_err(|error| (error.sent, error.error)), Err((0, SEND)));
-        assert_eq!(interrupted(&by.1, || empty.recv()), Err(RECV));
-        assert_eq!(interrupted(&by.1, || empty.recv_timeout(LONG)), Err(RECV));
-        assert_eq!(interrupted(&by.1, || empty.recv_ref().map(drop)), Err(RECV));
-        assert_eq!(interrupted(&by.1, || empty.recv_boxed().map(drop)), Err(RECV));
-        assert_eq!(interrupted(&by.1, || empty.recv_into(&mut 0)), Err(RECV));
-        assert_eq!(interrupted(&by.1, || empty.recv_batch(&mut Vec::new(), 2)), Err(RECV));
-        // An iterator goes on.
-        let mut iter = empty.iter();
-        assert_eq!(interrupted(&by.1, || iter.next()), Some(Err(RECV)));
-        tx.send(&7).expect("room");
-        assert_eq!(iter.next(), Some(Ok(7)));
-        assert_eq!(rx.recv(), Ok(1));
-        full.send(&2).expect("room");
-    }
+/// Interrupts each blocking call of a flavor's handles.
+macro_rules! every_blocking_call {
+    ($flavor:ident) => {
+        const RECV: RecvError = RecvError::Interrupted;
+        const SEND: SendError = SendError::Interrupted;
+        for wait in STRATEGIES {
+            let names = [Name::new(), Name::new()];
+            let options = |n: usize| names[n].options().capacity(1).wait(wait);
+            let mut full: $flavor::Sender<u64> = options(0).open().expect("open");
+            let mut empty: $flavor::Receiver<u64> = options(1).open().expect("open");
+            let by = (full.interrupter(), empty.interrupter());
+            assert_eq!(interrupted(&by.0, || full.wait_for_peer(LONG)), Err(SEND));
+            assert_eq!(interrupted(&by.1, || empty.wait_for_peer(LONG)), Err(RECV));
+            let mut rx: $flavor::Receiver<u64> = options(0).open().expect("open");
+            let mut tx: $flavor::Sender<u64> = options(1).open().expect("open");
+            full.send(&1).expect("room");
+            assert_eq!(interrupted(&by.0, || full.send(&2)), Err(SEND));
+            assert_eq!(interrupted(&by.0, || full.send_timeout(&2, LONG)), Err(SEND));
+            assert_eq!(interrupted(&by.0, || full.loan().map(drop)), Err(SEND));
+            assert_eq!(interrupted(&by.0, || full.flush(LONG)), Err(SEND));
+            let batch = interrupted(&by.0, || full.send_batch(&[2, 3]));
+            assert_eq!(batch.map_err(|error| (error.sent, error.error)), Err((0, SEND)));
+            assert_eq!(interrupted(&by.1, || empty.recv()), Err(RECV));
+            assert_eq!(interrupted(&by.1, || empty.recv_timeout(LONG)), Err(RECV));
+            assert_eq!(interrupted(&by.1, || empty.recv_ref().map(drop)), Err(RECV));
+            assert_eq!(interrupted(&by.1, || empty.recv_boxed().map(drop)), Err(RECV));
+            assert_eq!(interrupted(&by.1, || empty.recv_into(&mut 0)), Err(RECV));
+            assert_eq!(interrupted(&by.1, || empty.recv_batch(&mut Vec::new(), 2)), Err(RECV));
+            // An iterator goes on.
+            let mut iter = empty.iter();
+            assert_eq!(interrupted(&by.1, || iter.next()), Some(Err(RECV)));
+            tx.send(&7).expect("room");
+            assert_eq!(iter.next(), Some(Ok(7)));
+            assert_eq!(rx.recv(), Ok(1));
+            full.send(&2).expect("room");
+        }
+    };
 }
 
 #[test]
+fn every_blocking_call_of_spsc() {
+    every_blocking_call!(spsc);
+}
+
+/// The calls of this flavor take shared handles.
+#[test]
+#[allow(unused_mut)]
 fn every_blocking_call_of_mpmc() {
-    const RECV: RecvError = RecvError::Interrupted;
-    const SEND: SendError = SendError::Interrupted;
-    for wait in STRATEGIES {
-        let names = [Name::new(), Name::new()];
-        let options = |n: usize| names[n].options().capacity(1).wait(wait);
-        let full: mpmc::Sender<u64> = options(0).open().expect("open");
-        let empty: mpmc::Receiver<u64> = options(1).open().expect("open");
-        let by = (full.interrupter(), empty.interrupter());
-        assert_eq!(interrupted(&by.0, || full.wait_for_peer(LONG)), Err(SEND));
-        assert_eq!(interrupted(&by.1, || empty.wait_for_peer(LONG)), Err(RECV));
-        let rx: mpmc::Receiver<u64> = options(0).open().expect("open");
-        let tx: mpmc::Sender<u64> = options(1).open().expect("open");
-        full.send(&1).expect("room");
-        assert_eq!(interrupted(&by.0, || full.send(&2)), Err(SEND));
-        assert_eq!(interrupted(&by.0, || full.send_timeout(&2, LONG)), Err(SEND));
-        assert_eq!(interrupted(&by.0, || full.loan().map(drop)), Err(SEND));
-        assert_eq!(interrupted(&by.0, || full.flush(LONG)), Err(SEND));
-        let batch = interrupted(&by.0, || full.send_batch(&[2, 3]));
-        assert_eq!(batch.map_err(|error| (error.sent, error.error)), Err((0, SEND)));
-        assert_eq!(interrupted(&by.1, || empty.recv()), Err(RECV));
-        assert_eq!(interrupted(&by.1, || empty.recv_timeout(LONG)), Err(RECV));
-        assert_eq!(interrupted(&by.1, || empty.recv_ref().map(drop)), Err(RECV));
-        assert_eq!(interrupted(&by.1, || empty.recv_boxed().map(drop)), Err(RECV));
-        assert_eq!(interrupted(&by.1, || empty.recv_into(&mut 0)), Err(RECV));
-        assert_eq!(interrupted(&by.1, || empty.recv_batch(&mut Vec::new(), 2)), Err(RECV));
-        let mut iter = empty.iter();
-        assert_eq!(interrupted(&by.1, || iter.next()), Some(Err(RECV)));
-        tx.send(&7).expect("room");
-        assert_eq!(iter.next(), Some(Ok(7)));
-        assert_eq!(rx.recv(), Ok(1));
-        full.send(&2).expect("room");
-    }
+    every_blocking_call!(mpmc);
 }
 
 /// An interrupt while no call is blocked is for the next one that would block.

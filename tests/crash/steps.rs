@@ -36,10 +36,10 @@ use sysvring_support::suite::{self, Needs, Test};
 const POINTS: usize = if cfg!(debug_assertions) { 40 } else { 150 };
 const PAIRS: u64 = if cfg!(debug_assertions) { 700 } else { 4_000 };
 
-/// Returns all tests: those of the tables, and the other ones.
+/// Returns all tests: those that take the longest, and those of the tables.
 pub fn tests() -> Vec<Test> {
     let mut tests =
-        [every_instruction::tests(), mutation_tests::tests(), suite::registered()].concat();
+        [suite::registered(), every_instruction::tests(), mutation_tests::tests()].concat();
     if !driver::can_have_namespaces() {
         tests.iter_mut().for_each(|test| test.needs = Needs::Quiet);
     }

@@ -209,8 +209,13 @@ fn reject(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
     Ok(())
 }
 
-/// Has rejected a message, so that the dead-letter channel is open.
+/// Has rejected a message, so that the dead-letter channel is known. It has few slots, because a
+/// courier looks at all of them when it leaves.
 fn after_a_letter(scenario: &Scenario) -> Handle {
+    let letters = Options::named(scenario.letters())
+        .slot_size(DeadLetter::slot_size(size_of::<Message>()))
+        .capacity(2 * CAPACITY as usize);
+    drop(letters.open::<Receiver<DeadLetter>>().expect("a channel for the letters"));
     let mut victim = Victim::new(seated(scenario));
     reject(scenario, &mut victim).expect("a letter");
     victim.handle

@@ -95,8 +95,8 @@ pub struct Oracle {
     ids: u32,
     /// After a death, a call that does no liveness check may report an outdated state.
     died: bool,
-    /// A message was returned, or may have been while a seat changed hands: receivers may search
-    /// before they take the next message.
+    /// A message was returned, or may have been while a seat changed hands, or a sender stepped over
+    /// the slot of one without receiver: receivers may search before they take the next message.
     may_search: bool,
     /// SPSC: the message that was there when a receiver died.
     charged: Option<u64>,
@@ -306,7 +306,7 @@ impl Oracle {
         }
         let used_up = if self.may_search { self.used_up() } else { Vec::new() };
         let dead = |of| matches!(self.entries.get(&of), Some(Entry { state: State::Dead(_), .. }));
-        let may_go = |of| died && dead(of) || used_up.contains(&of);
+        let may_go = |of| (died || self.may_search) && dead(of) || used_up.contains(&of);
         self.slots.compare(inside, died, self.may_search, may_go);
         let gone: Vec<u64> =
             self.entries.keys().copied().filter(|&of| !self.slots.has(of)).collect();

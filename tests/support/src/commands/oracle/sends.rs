@@ -23,6 +23,10 @@ impl Oracle {
                 let member = self.members.get_mut(&id).expect("a member");
                 let position = self.slots.claim(member.next, &self.entries)?;
                 member.next = position + 1;
+                let orphaned = |(&of, entry): (&u64, &Entry)| {
+                    matches!(entry.state, State::Orphan(_)) && self.slots.is_stepped_over(of)
+                };
+                self.may_search |= self.rules.peers && self.entries.iter().any(orphaned);
                 position
             }
             _ => {

@@ -107,6 +107,11 @@ impl Slots {
         self.slot(of).holds == Holds::Entry(of)
     }
 
+    /// Returns whether a sender stepped over the slot that holds the entry of this position.
+    pub(super) fn is_stepped_over(&self, of: u64) -> bool {
+        self.has(of) && self.slot(of).at > of
+    }
+
     /// Frees the slot that holds the entry of this position, or that is at it.
     pub(super) fn free(&mut self, at: u64) {
         let capacity = self.capacity();

@@ -66,7 +66,7 @@ fn mutations() -> Vec<Mutation> {
         of(
             "a_slot_published_before_its_message_is_written",
             Kind::WrongMessage,
-            Plan::Every(1),
+            Plan::Points(300),
             Operation {
                 setup: |scenario| Handle::Raw(Raw::attach(scenario)),
                 act: |scenario, victim| send(scenario, victim, Order::PublishFirst),
@@ -77,7 +77,7 @@ fn mutations() -> Vec<Mutation> {
         of(
             "a_seat_without_undo",
             Kind::SemaphoreHeld,
-            Plan::Every(1),
+            Plan::Points(300),
             Operation {
                 act: |scenario, _| {
                     let set = set_of(scenario.key).expect("a set");
@@ -105,7 +105,7 @@ fn mutations() -> Vec<Mutation> {
         of(
             "a_successor_without_recovery",
             Kind::WrongCount,
-            Plan::Every(1),
+            Plan::Points(300),
             Operation {
                 after: After::By(succeed_without_recovery),
                 cases: &[(EMPTY, Asleep), (WRAPPED_EMPTY, Asleep)],
@@ -115,7 +115,7 @@ fn mutations() -> Vec<Mutation> {
         of(
             "mpmc_a_slot_published_before_its_message_is_written",
             Kind::WrongMessage,
-            Plan::Points(500),
+            Plan::Points(200),
             Operation {
                 setup: sender_without_post,
                 act: |scenario, victim| send(scenario, victim, Order::PublishFirst),
@@ -127,7 +127,7 @@ fn mutations() -> Vec<Mutation> {
         of(
             "mpmc_a_claim_without_recovery",
             Kind::WrongCount,
-            Plan::Points(500),
+            Plan::Points(200),
             Operation {
                 after: After::By(receive_without_recovery),
                 cases: &[(EMPTY, Nobody), (WRAPPED, Nobody)],
@@ -151,7 +151,7 @@ fn mutations() -> Vec<Mutation> {
         of(
             "mpmc_a_message_without_take_over",
             Kind::WrongCount,
-            Plan::Points(500),
+            Plan::Points(200),
             Operation {
                 after: After::By(receive_without_recovery),
                 cases: &[(ONE, Nobody), (WRAPPED, Nobody)],

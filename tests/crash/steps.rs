@@ -33,8 +33,8 @@ use sysvring_support::scale;
 use sysvring_support::suite::{self, Needs, Test};
 
 /// Points of each case, and pairs of crashes, in short runs.
-const POINTS: usize = if cfg!(debug_assertions) { 40 } else { 150 };
-const PAIRS: u64 = if cfg!(debug_assertions) { 700 } else { 4_000 };
+const POINTS: usize = if cfg!(debug_assertions) { 24 } else { 150 };
+const PAIRS: u64 = if cfg!(debug_assertions) { 400 } else { 4_000 };
 
 /// Returns all tests: those that take the longest, and those of the tables.
 pub fn tests() -> Vec<Test> {

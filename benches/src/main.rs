@@ -45,7 +45,7 @@ use crate::report::plot::Plots;
 use crate::report::stream_summary;
 use crate::scenario::{
     bandwidth, batches, capacity, contended, cpu_usage, crash_detection, idle, late, lifecycle,
-    mpmc, one_way, open_loop, round_trip, stream, syscalls, wake,
+    mpmc, one_way, open_loop, round_trip, sizes, stream, syscalls, wake,
 };
 use crate::transport::{Transport, ends};
 use crate::workload::neighbours;
@@ -54,6 +54,8 @@ use crate::workload::neighbours;
 enum Scenario {
     /// SPSC throughput, 8 B to 64 KiB, and in batches of 16
     Stream,
+    /// SPSC throughput by the size of a message, 8 B to 1 KiB
+    Sizes,
     /// Bandwidth in messages of 64 KiB and 1 MiB
     Bandwidth,
     /// Throughput by the capacity of the ring
@@ -163,6 +165,7 @@ fn run(scenario: Scenario, arguments: &Arguments, cores: &Cores, effort: Effort)
             stream_summary::print(&transports, &sizes, &batches);
             plots.map_or(Ok(()), |plots| plots.stream(&sizes))
         }
+        Scenario::Sizes => sizes::run(cores, effort, &among(Transport::has_sizes)),
         Scenario::Bandwidth => bandwidth::run(cores, effort),
         Scenario::Capacity => capacity::run(cores, effort, &among(Transport::is_usual)),
         Scenario::OneWay => {

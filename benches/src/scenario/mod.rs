@@ -15,6 +15,7 @@ pub mod mpmc_fixed_time;
 pub mod one_way;
 pub mod open_loop;
 pub mod round_trip;
+pub mod sizes;
 pub mod stream;
 pub mod syscalls;
 pub mod wake;

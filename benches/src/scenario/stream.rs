@@ -17,7 +17,8 @@ use crate::scenario::bandwidth;
 use crate::transport::Transport;
 use crate::transport::baseline::Baseline;
 use crate::transport::ends::{self, stand_by};
-use crate::transport::sysvring::{Huge, InPlace, Sysvring};
+use crate::transport::sketch::{WordsApart, WordsInFront};
+use crate::transport::sysvring::{ByValue, Huge, InPlace, Sysvring};
 use crate::transport::traits::{BATCH, IpcTransport, Receive, Send, ThreadTransport};
 use crate::workload::stream_workload::{check, timed_turns, turns};
 
@@ -118,6 +119,11 @@ pub fn worker(args: &mut Args) {
         (Transport::Huge, bandwidth::LARGEST) => large::<Huge>(&role, task, args),
         (Transport::Sysvring, bandwidth::LARGEST) => large::<Sysvring>(&role, task, args),
         (Transport::Baseline, bandwidth::LARGEST) => large::<Baseline>(&role, task, args),
+        (_, 16) => by_size::<2>(&role, transport, task, args),
+        (_, 32) => by_size::<4>(&role, transport, task, args),
+        (_, 48) => by_size::<6>(&role, transport, task, args),
+        (_, 128) => by_size::<16>(&role, transport, task, args),
+        (_, 256) => by_size::<32>(&role, transport, task, args),
         (_, 8) => work::<1>(&role, transport, task, args),
         (_, 64) => work::<8>(&role, transport, task, args),
         (_, 1024) => work::<128>(&role, transport, task, args),
@@ -141,6 +147,22 @@ struct Task {
 
 /// Runs one side for the largest messages, which few transports support.
 fn large<T: IpcTransport<{ bandwidth::LARGEST / 8 }>>(role: &str, task: Task, args: &mut Args) {
+    one::<T, _>(role, task, args);
+}
+
+/// Runs one side for a size that few transports are measured with.
+fn by_size<const N: usize>(role: &str, transport: Transport, task: Task, args: &mut Args) {
+    match transport {
+        Transport::Sysvring => one::<Sysvring, N>(role, task, args),
+        Transport::ByValue => one::<ByValue, N>(role, task, args),
+        Transport::Baseline => one::<Baseline, N>(role, task, args),
+        Transport::WordsInFront => one::<WordsInFront, N>(role, task, args),
+        Transport::WordsApart => one::<WordsApart, N>(role, task, args),
+        other => panic!("not measured with this size: {other}"),
+    }
+}
+
+fn one<T: IpcTransport<N>, const N: usize>(role: &str, task: Task, args: &mut Args) {
     match role {
         "send" => send::<T, _>(task),
         "receive" => receive::<T, _>(task, &args.next::<String>()),

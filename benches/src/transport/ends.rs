@@ -27,6 +27,8 @@ macro_rules! by_transport {
             Transport::Named => $run::<sysvring::Named, $n> $args,
             Transport::Mpmc => $run::<sysvring::Mpmc, $n> $args,
             Transport::Baseline => $run::<baseline::Baseline, $n> $args,
+            Transport::WordsInFront => $run::<sketch::WordsInFront, $n> $args,
+            Transport::WordsApart => $run::<sketch::WordsApart, $n> $args,
             Transport::CacheLine => $run::<baseline::CacheLine, $n> $args,
             #[cfg(feature = "competitors")]
             Transport::Shaq => $run::<shaq::Shaq, $n> $args,

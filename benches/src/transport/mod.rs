@@ -13,6 +13,7 @@ pub mod rtrb_and_crossbeam;
 pub mod shaq;
 #[cfg(feature = "competitors")]
 pub mod shmem_ipc_and_ipmpsc;
+pub mod sketch;
 pub mod sysvring;
 pub mod traits;
 pub mod vyukov;
@@ -46,6 +47,10 @@ pub enum Transport {
     Mpmc,
     /// The SPSC baseline: a raw two-index ring
     Baseline,
+    /// A sketch of the protocol alone: state words in front of the payloads
+    WordsInFront,
+    /// The same with the state words in an array of their own
+    WordsApart,
     /// The lower bound of latency: one cache line
     CacheLine,
     /// The MPMC baseline
@@ -88,6 +93,8 @@ impl Transport {
             Transport::Named => "sysvring, by name",
             Transport::Mpmc => "sysvring, MPMC",
             Transport::Baseline => "baseline",
+            Transport::WordsInFront => "sketch, words in front",
+            Transport::WordsApart => "sketch, words apart",
             Transport::CacheLine => "one cache line",
             Transport::Vyukov => "Vyukov's ring",
             Transport::Copy => "plain copy, one processor",
@@ -154,7 +161,12 @@ impl Transport {
     /// Returns whether it is SPSC in its usual form.
     pub fn is_usual(self) -> bool {
         let unusual = matches!(self, Transport::InPlace | Transport::ByValue);
-        self.is_spsc() && !self.is_wait_variant() && !unusual
+        self.is_spsc() && !self.is_wait_variant() && !unusual && !self.is_sketch()
+    }
+
+    /// Returns whether it is a sketch of a protocol and not a queue to be used.
+    pub fn is_sketch(self) -> bool {
+        matches!(self, Transport::WordsInFront | Transport::WordsApart)
     }
 
     /// Returns whether it differs from another contender only in its wait strategy.
@@ -169,9 +181,17 @@ impl Transport {
         self.is_spsc() && !self.is_wait_variant() || self == Transport::Spin
     }
 
+    /// Returns whether its throughput is measured for every size.
+    pub fn has_sizes(self) -> bool {
+        use Transport::{Baseline, ByValue, Sysvring};
+        self.is_sketch() || matches!(self, Sysvring | ByValue | Baseline)
+    }
+
     /// Returns whether its one-way latency is measured.
     pub fn has_one_way(self) -> bool {
-        self.is_usual() || matches!(self, Transport::CacheLine | Transport::Spin)
+        self.is_usual()
+            || self.is_sketch()
+            || matches!(self, Transport::CacheLine | Transport::Spin)
     }
 
     /// Returns whether its round trip is measured.
@@ -197,13 +217,14 @@ impl Transport {
     /// Returns whether a waiting receiver spins without ever blocking.
     pub fn only_spins(self) -> bool {
         use Transport::{Baseline, CacheLine, Iceoryx2, Rtrb, Shaq, Spin};
-        matches!(self, Spin | Baseline | CacheLine | Shaq | Rtrb | Iceoryx2)
+        self.is_sketch() || matches!(self, Spin | Baseline | CacheLine | Shaq | Rtrb | Iceoryx2)
     }
 
     /// Returns whether it supports batches.
     pub fn has_batches(self) -> bool {
         use Transport::{Baseline, Pipe, Rtrb, Shaq, ShmemIpc, Sysvring, Tcp, Unix};
-        matches!(self, Sysvring | Baseline | Shaq | ShmemIpc | Pipe | Unix | Tcp | Rtrb)
+        self.is_sketch()
+            || matches!(self, Sysvring | Baseline | Shaq | ShmemIpc | Pipe | Unix | Tcp | Rtrb)
     }
 
     /// Returns whether it supports messages of this size.
@@ -244,7 +265,7 @@ impl Contender for Transport {
 
     fn is_baseline(self) -> bool {
         use Transport::{Baseline, CacheLine, Copy, Vyukov};
-        matches!(self, Baseline | CacheLine | Vyukov | Copy)
+        self.is_sketch() || matches!(self, Baseline | CacheLine | Vyukov | Copy)
     }
 
     fn is_competitor(self) -> bool {

@@ -125,12 +125,11 @@ impl Receiver {
     pub(super) fn recv_batch(&mut self) -> Vec<u64> {
         assert!(self.next(Until::Ever));
         let mut numbers = Vec::new();
-        while numbers.len() < self.consumer.ring().capacity() as usize
-            && self.consumer.has_message()
-        {
-            numbers.push(read(self.consumer.slot()));
-            self.consumer.pass();
-        }
+        let most = self.consumer.ring().capacity() as usize;
+        self.consumer.take_while(most, |slot| {
+            numbers.push(read(slot));
+            true
+        });
         if self.consumer.acknowledge_passed() {
             self.port().give_credit();
         }

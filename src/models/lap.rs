@@ -40,11 +40,13 @@ fn batch_then_lap() {
     };
     let receiver = move || {
         let _scene = fixture;
-        for _ in 0..CAPACITY {
-            assert!(consumer.has_message());
-            assert_eq!(read(consumer.slot()), consumer.position());
-            consumer.pass();
-        }
+        let mut next = consumer.position();
+        let taken = consumer.take_while(CAPACITY as usize, |slot| {
+            assert_eq!(read(slot), next);
+            next += 1;
+            true
+        });
+        assert_eq!(taken, CAPACITY as usize);
         assert!(consumer.acknowledge_passed());
         consumer.publish_credit();
     };

@@ -35,7 +35,7 @@ pub(crate) mod spsc;
 pub(crate) use self::flush::is_flushed;
 pub(crate) use self::recv::{RecvPort, RecvRing};
 pub(crate) use self::returned::GivenUp;
-pub(crate) use self::send::SendPort;
+pub(crate) use self::send::{SendPort, SendRing};
 
 use core::time::Duration;
 
@@ -172,6 +172,15 @@ pub(crate) trait Membership {
     #[inline(always)]
     fn waker_fence(&self) {
         wait::waker_fence();
+    }
+
+    /// Returns the flags of a side's parking line if they are not those that are known. It is the
+    /// publisher's half of the order in `wait/mod.rs`: a message was published before.
+    #[inline(always)]
+    fn changed_flags(&self, side: Side, known: u32) -> Option<u32> {
+        self.waker_fence();
+        let flags = self.parking(side).flags();
+        (flags != known).then_some(flags)
     }
 
     /// Wakes one waiter of a side if any is parked.

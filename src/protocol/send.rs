@@ -198,9 +198,7 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
     /// Returns the flags of the receivers' parking line if they may require an action.
     #[inline(always)]
     fn changed_flags(&self) -> Option<u32> {
-        self.member.waker_fence();
-        let flags = self.member.parking(Side::Receivers).flags();
-        (flags != self.ring.known_flags()).then_some(flags)
+        self.member.changed_flags(Side::Receivers, self.ring.known_flags())
     }
 
     /// Takes the port by value, which fits in registers: on the fast path it is not in memory.

@@ -15,6 +15,7 @@ pub(crate) mod spsc;
 #[cfg(test)]
 pub(crate) mod testing;
 
+use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::layout::{Header, SlotHead};
@@ -105,8 +106,8 @@ impl Ring {
     /// # Safety
     /// Every message of this ring must have this size and alignment.
     #[inline(always)]
-    pub(crate) unsafe fn assume_slot_layout(&self, size: usize, align: usize) {
-        if let Some(steps) = SlotLayout::new(false, size, align) {
+    pub(crate) unsafe fn assume_slot_layout(&self, message: Layout) {
+        if let Some(steps) = SlotLayout::new(false, message.size(), message.align()) {
             // SAFETY: a geometry has the steps that follow from its messages.
             unsafe {
                 core::hint::assert_unchecked(self.payload_at == steps.payload_at);
@@ -161,9 +162,9 @@ impl Ring {
     /// Returns the slot that begins at `start`.
     ///
     /// # Safety
-    /// A whole slot of this ring must begin there.
+    /// A whole slot of this ring must begin there, and stay mapped for that lifetime.
     #[inline(always)]
-    unsafe fn slot_from(&self, start: NonNull<u8>) -> Slot<'_> {
+    unsafe fn slot_from<'a>(&self, start: NonNull<u8>) -> Slot<'a> {
         // SAFETY: a slot begins with its head and has room for its payload.
         unsafe { Slot { head: start.cast().as_ref(), payload: start.add(self.payload_at) } }
     }

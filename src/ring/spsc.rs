@@ -9,7 +9,7 @@
 //! *Receiver.* It polls the next slot's state: one cache line carries both the message and its
 //! publication. It keeps two words. `head` is exact and is stored for every message: it is the
 //! acknowledgement, on a line that no other process reads in steady state. `credit` is what the
-//! sender reads; it is stored after every min(capacity / 4, 64) messages, when the ring is found
+//! sender reads; it is stored after every min(capacity / 4, 128) messages, when the ring is found
 //! empty, before parking and on leaving.
 //!
 //! *How stale credit can be.* There is no bound. A receiver that is stopped between storing `head`
@@ -38,7 +38,7 @@
 use core::ptr::NonNull;
 
 use super::delivery_record::DeliveryRecord;
-use super::prefetch::RunPrefetcher;
+use super::prefetch::{ReadAhead, RunPrefetcher};
 use super::{Corrupt, Cursor, Ring, Slot};
 use crate::ring::slot_state::SlotState;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
@@ -64,6 +64,19 @@ pub(crate) struct Producer {
 // SAFETY: as for the ring.
 unsafe impl Send for Producer {}
 
+/// The rest of a sender's run, in registers: what a message loads from the sender otherwise, it has
+/// to load again after the store that publishes the message before it.
+#[derive(Debug)]
+pub(crate) struct Run<'a> {
+    ring: Ring,
+    slot: NonNull<u8>,
+    end: NonNull<u8>,
+    full: SlotState,
+    ahead: RunPrefetcher,
+    /// Where the sender keeps `slot`.
+    kept: &'a mut NonNull<u8>,
+}
+
 /// The receiving end.
 #[derive(Debug)]
 pub(crate) struct Consumer {
@@ -71,12 +84,14 @@ pub(crate) struct Consumer {
     /// The next position to receive.
     next: Cursor,
     /// The position at which credit is to be published next, or the end of the ring if that comes
-    /// first.
+    /// first. Between two of them, `ahead` stays as it is.
     credit_at: u64,
     /// The credit that was last published.
     credited: u64,
     /// The position at which the ring was last found empty.
     empty_at: u64,
+    /// Prefetches slots ahead of the one that is read.
+    ahead: ReadAhead,
 }
 
 impl Producer {
@@ -204,14 +219,43 @@ impl Producer {
     /// free.
     #[inline(always)]
     pub(crate) fn publish(&mut self) {
-        debug_assert!(self.slot != self.end, "published without room");
-        let (now, full) = (self.slot, self.full);
+        self.run().publish();
+    }
+
+    /// Returns the rest of the run, for several messages in one call.
+    #[inline(always)]
+    pub(crate) fn run(&mut self) -> Run<'_> {
+        let Producer { ring, slot, end, full, ahead, .. } = self;
+        Run { ring: *ring, slot: *slot, end: *end, full: *full, ahead: *ahead, kept: slot }
+    }
+}
+
+impl Run<'_> {
+    #[inline(always)]
+    pub(crate) fn has_room(&self) -> bool {
+        self.slot != self.end
+    }
+
+    /// Returns the next slot. The sender owns it until it is published.
+    #[inline(always)]
+    pub(crate) fn slot(&self) -> Slot<'_> {
+        debug_assert!(self.has_room(), "no slot was found free");
+        // SAFETY: inside the run, a whole slot of this ring lies there.
+        unsafe { self.ring.slot_from(self.slot) }
+    }
+
+    /// Publishes the message in the next slot.
+    #[inline(always)]
+    pub(crate) fn publish(&mut self) {
+        debug_assert!(self.has_room(), "published without room");
+        let now = self.slot;
         // SAFETY: inside the run, another slot or its end lies there. The private copy is updated
         // first: after a Release store, the compiler would load it once more.
         self.slot = unsafe { now.add(self.ring.stride) };
+        *self.kept = self.slot;
         // SAFETY: a whole slot of this ring, as above.
-        unsafe { self.ring.slot_from(now) }.head.word.store(full.0, Release);
-        self.ahead.ask(&self.ring, now.as_ptr());
+        unsafe { self.ring.slot_from(now) }.head.word.store(self.full.0, Release);
+        self.ahead.ask(self.ring.stride, now.as_ptr());
     }
 }
 
@@ -228,8 +272,9 @@ impl Consumer {
     pub(crate) fn new(ring: Ring) -> Consumer {
         let position = ring.header().head.0.load(Acquire);
         let next = ring.cursor(position);
-        let mut consumer =
-            Consumer { ring, next, credit_at: position, credited: position, empty_at: position };
+        let ahead = ReadAhead::of(&ring);
+        let (credit_at, credited, empty_at) = (position, position, position);
+        let mut consumer = Consumer { ring, next, credit_at, credited, empty_at, ahead };
         consumer.publish_credit();
         consumer
     }
@@ -325,10 +370,45 @@ impl Consumer {
         due
     }
 
-    /// Moves past the message at the next position without acknowledging it yet.
+    /// Passes the slots of available messages to `take`, at most `most`, as long as it returns true.
+    /// Moves past those that it took without acknowledging them yet; returns how many they were.
     #[inline(always)]
-    pub(crate) fn pass(&mut self) {
-        self.step();
+    pub(crate) fn take_while(
+        &mut self,
+        most: usize,
+        mut take: impl FnMut(Slot<'_>) -> bool,
+    ) -> usize {
+        // A copy: the fields are not loaded again, and their layout stays known, after a call.
+        let ring = self.ring;
+        let mut taken = 0;
+        while taken < most {
+            // Up to there, all slots lie in one lap, and none is prefetched that is not full.
+            let until = self.credit_at.wrapping_sub(self.next.position);
+            let left = until.min((most - taken) as u64) as usize;
+            let (Cursor { mut slot, full, .. }, ahead) = (self.next, self.ahead);
+            let mut passed = 0;
+            while passed < left {
+                // SAFETY: before the end of the ring, a whole slot of it lies there.
+                let next: Slot<'_> = unsafe { ring.slot_from(slot) };
+                if next.head.word.load(Acquire) != full.0 || !take(next) {
+                    break;
+                }
+                ahead.ask(ring.stride, slot.as_ptr());
+                // SAFETY: another slot, or the end of the ring.
+                slot = unsafe { slot.add(ring.stride) };
+                passed += 1;
+            }
+            self.next.position = self.next.position.wrapping_add(passed as u64);
+            self.next.slot = slot;
+            if self.next.position == self.credit_at {
+                self.wrap_or_credit();
+            }
+            taken += passed;
+            if passed < left {
+                break;
+            }
+        }
+        taken
     }
 
     /// Acknowledges all messages that were passed. Returns whether credit is due.
@@ -342,21 +422,24 @@ impl Consumer {
     #[inline(always)]
     fn step(&mut self) -> bool {
         self.next.position = self.next.position.wrapping_add(1);
+        self.ahead.ask(self.ring.stride, self.next.slot.as_ptr());
         // SAFETY: the slot belongs to this ring; at the end of the ring, `credit_at` wraps around.
         self.next.slot = unsafe { self.next.slot.add(self.ring.stride) };
         self.next.position == self.credit_at && self.wrap_or_credit()
     }
 
-    /// Computes the next such position, and continues at the start of the ring after its end. Returns
-    /// whether credit is due.
+    /// Computes the next such position, continues at the start of the ring after its end, and decides
+    /// whether to prefetch up to there. Returns whether credit is due.
     #[inline(never)]
     fn wrap_or_credit(&mut self) -> bool {
         self.next = self.ring.cursor(self.next.position);
         let in_lap = self.ring.capacity() - (self.next.position & self.ring.mask);
         let (owes, every) = (self.owes(), self.ring.credit_every());
         // If credit is due already, the next such position is at the end of the ring at the latest.
-        let more = every.checked_sub(owes).filter(|&more| more != 0).unwrap_or(every);
-        self.credit_at = self.next.position.wrapping_add(more.min(in_lap));
+        let more = every.checked_sub(owes).filter(|&more| more != 0).unwrap_or(every).min(in_lap);
+        self.credit_at = self.next.position.wrapping_add(more);
+        let Consumer { ring, next: Cursor { position, .. }, .. } = *self;
+        self.ahead.choose(&ring, position, more, |far| ring.word(far) == ring.full(far));
         owes >= every
     }
 
@@ -386,10 +469,10 @@ impl Ring {
     }
 
     /// Returns the number of messages between two stores of the credit. Rarer stores are not
-    /// faster, and more frequent ones cost the sender a cache line each
-    /// (docs/design/experiments.md).
+    /// faster, and more frequent ones cost a cache line each, and with it a part of the messages
+    /// that the two sides move meanwhile (docs/design/experiments.md).
     pub(crate) fn credit_every(&self) -> u64 {
-        (self.capacity() / 4).clamp(1, 64)
+        (self.capacity() / 4).clamp(1, 128)
     }
 
     /// Returns the maximum number of slots of a sender's run: 1 KiB, but at least 8 slots. Runs of

@@ -1,5 +1,6 @@
 //! A received message, in place.
 
+use core::alloc::Layout;
 use core::fmt;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
@@ -77,8 +78,8 @@ impl<'a, T: Message + ?Sized> Guard<'a, T> {
     #[inline]
     pub fn ack(self) -> Result<(), RecvError> {
         let mut guard = ManuallyDrop::new(self);
-        let len = size_of_val::<T>(&guard);
-        guard.receiver.acknowledge_guard(len)
+        let message = Layout::for_value::<T>(&guard);
+        guard.receiver.acknowledge_guard(message)
     }
 
     /// Returns the message, like dropping the guard, but reports errors: the next call receives it

@@ -1,5 +1,6 @@
 //! A slot reserved for writing.
 
+use core::alloc::Layout;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::{fmt, slice};
@@ -73,8 +74,8 @@ impl<T: Message + ?Sized> Loan<'_, T> {
     /// parent.
     #[inline]
     pub fn commit(self) -> Result<(), SendError> {
-        let len = size_of_val::<T>(&self);
-        self.sender.commit(len)
+        let message = Layout::for_value::<T>(&self);
+        self.sender.commit(message)
     }
 }
 

@@ -3,6 +3,7 @@
 mod recv;
 mod recv_ref;
 
+use core::alloc::Layout;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::time::Duration;
@@ -160,13 +161,24 @@ impl<T: Message + ?Sized> Receiver<T> {
         let _ = self.port().acknowledge(&());
     }
 
+    /// Promises the compiler the layout of a slot; see
+    /// [`Ring::assume_slot_layout`](crate::ring::Ring::assume_slot_layout).
+    #[inline(always)]
+    fn assume_slot_layout(&self, message: Layout) {
+        if !is_variable::<T>() {
+            // SAFETY: every message is a `T`: attaching compared the shapes.
+            unsafe { self.consumer.ring().assume_slot_layout(message) };
+        }
+    }
+
     /// Acknowledges the message of a guard. In a forked child only the parent may acknowledge it.
     #[inline(always)]
-    pub(super) fn acknowledge_guard(&mut self, len: usize) -> Result<(), RecvError> {
+    pub(super) fn acknowledge_guard(&mut self, message: Layout) -> Result<(), RecvError> {
         if !self.endpoint.is_open() {
             self.endpoint.check()?;
         }
-        self.acknowledge(len);
+        self.assume_slot_layout(message);
+        self.acknowledge(message.size());
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 mod loan;
 mod send;
 
+use core::alloc::Layout;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::time::Duration;
@@ -18,7 +19,8 @@ use crate::flavor::Flavor;
 use crate::message::{self, Message, MessageLayout, is_variable};
 use crate::open::handle::{Handle, sealed::Sealed};
 use crate::protocol::spsc::Sending;
-use crate::protocol::{Membership, SendPort};
+use crate::protocol::{Membership, SendPort, SendRing};
+use crate::ring::Slot;
 use crate::ring::spsc::Producer;
 use crate::role::Side;
 use crate::sync::plain::Ordering::Relaxed;
@@ -205,43 +207,67 @@ impl<T: Message + ?Sized> Sender<T> {
     /// Writes a message of checked length into the reserved slot.
     #[inline(always)]
     fn write(&mut self, message: &T) {
-        let bytes = message.as_bytes();
-        self.assume_slot_layout(message);
-        let slot = self.sending.producer.slot();
-        slot.writing();
-        // SAFETY: the slot is ours until it is published, and has room: sized messages have the
-        // size that both sides agreed on, and the length of others was checked.
-        unsafe { message::copy_in(bytes, slot.payload()) };
-        self.set_length(bytes.len());
+        self.assume_slot_layout(Layout::for_value(message));
+        let Sender { sending, endpoint, .. } = self;
+        write_into(sending.producer.slot(), message, endpoint);
+    }
+
+    /// Sends messages from `message` on, whose slot is reserved and whose length was checked, while the
+    /// run has room and nothing else is to be done. Returns the first one that was not sent.
+    #[inline(always)]
+    pub(super) fn put_run<'m>(
+        &mut self,
+        message: &'m T,
+        messages: &mut impl Iterator<Item = &'m T>,
+        sent: &mut usize,
+    ) -> Option<&'m T> {
+        self.assume_slot_layout(Layout::for_value(message));
+        let Sender { sending, endpoint, .. } = self;
+        let (known_flags, slot_size) =
+            (SendRing::known_flags(&sending), sending.producer.ring().slot_size());
+        let mut run = sending.producer.run();
+        let mut message = message;
+        loop {
+            write_into(run.slot(), message, endpoint);
+            run.publish();
+            *sent += 1;
+            // Notified at once: the iterator may take long to return the next message, or may panic.
+            if endpoint.changed_flags(Side::Receivers, known_flags).is_some() {
+                self.port().notify_if_needed();
+                return messages.next();
+            }
+            message = messages.next()?;
+            let too_long = is_variable::<T>() && size_of_val(message) > slot_size;
+            if !run.has_room() || too_long || !endpoint.is_open() {
+                return Some(message);
+            }
+        }
     }
 
     /// Promises the compiler the layout of a slot; see
     /// [`Ring::assume_slot_layout`](crate::ring::Ring::assume_slot_layout).
     #[inline(always)]
-    pub(super) fn assume_slot_layout(&self, message: &T) {
+    pub(super) fn assume_slot_layout(&self, message: Layout) {
         if !is_variable::<T>() {
-            let (size, align) = (size_of_val(message), align_of_val(message));
             // SAFETY: every message is a `T`: attaching compared the shapes.
-            unsafe { self.sending.producer.ring().assume_slot_layout(size, align) };
+            unsafe { self.sending.producer.ring().assume_slot_layout(message) };
         }
     }
 
     /// Stores the length of the message in the reserved slot, if messages have variable length.
     #[inline(always)]
     fn set_length(&mut self, len: usize) {
-        if is_variable::<T>() {
-            self.sending.producer.slot().length().store(len as u64, Relaxed);
-            self.endpoint.count_bytes(len);
-        }
+        set_length::<T>(self.sending.producer.slot(), len, &self.endpoint);
     }
 
     /// Publishes the message that was written into a loan.
     #[inline(always)]
-    pub(super) fn commit(&mut self, len: usize) -> Result<(), SendError> {
+    pub(super) fn commit(&mut self, message: Layout) -> Result<(), SendError> {
         if !self.endpoint.is_open() {
             self.endpoint.check()?;
         }
-        self.set_length(len);
+        self.set_length(message.size());
+        self.assume_slot_layout(message);
         self.publish_and_notify();
         Ok(())
     }
@@ -266,6 +292,26 @@ impl<T: Message + ?Sized> Sender<T> {
         if self.endpoint.attachment.owns_seat() {
             self.sending.producer.publish_tail();
         }
+    }
+}
+
+/// Writes a message of checked length into a reserved slot.
+#[inline(always)]
+fn write_into<T: Message + ?Sized>(slot: Slot<'_>, message: &T, endpoint: &Endpoint) {
+    let bytes = message.as_bytes();
+    slot.writing();
+    // SAFETY: the slot is ours until it is published, and has room: sized messages have the size
+    // that both sides agreed on, and the length of others was checked.
+    unsafe { message::copy_in(bytes, slot.payload()) };
+    set_length::<T>(slot, bytes.len(), endpoint);
+}
+
+/// Stores the length of the message in a reserved slot, if messages have variable length.
+#[inline(always)]
+fn set_length<T: Message + ?Sized>(slot: Slot<'_>, len: usize, endpoint: &Endpoint) {
+    if is_variable::<T>() {
+        slot.length().store(len as u64, Relaxed);
+        endpoint.count_bytes(len);
     }
 }
 

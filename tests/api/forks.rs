@@ -45,6 +45,36 @@ fn every_call_in_a_forked_child_returns_forked() {
     Worker::run(&[&"forks::call_everything", &Name::new()]);
 }
 
+#[test]
+fn a_fork_inside_a_batch_is_noticed_at_the_next_message() {
+    Worker::run(&[&"forks::fork_inside_a_batch", &Name::new()]);
+}
+
+/// The iterator of a batch forks. The child returns from the call as well.
+#[work]
+fn fork_inside_a_batch(args: &mut Args) {
+    let (mut tx, mut rx) = pair(args);
+    let mut child = -1;
+    let messages = [1, 2, 3];
+    let forks = messages.iter().inspect(|number| {
+        if **number == 2 {
+            // SAFETY: this process has one thread; the child ends below.
+            child = unsafe { libc::fork() };
+        }
+    });
+    let sent = tx.send_batch(forks).map_err(|error| (error.sent, error.error));
+    if child == 0 {
+        let noticed = sent == Err((1, SendError::Fault(Fault::Forked)));
+        // SAFETY: ends the child, whose handles are the parent's.
+        unsafe { libc::_exit(i32::from(!noticed)) };
+    }
+    let mut status = 0;
+    // SAFETY: a child of this process, and a local variable for its status.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    assert_eq!((sent, status), (Ok(()), 0));
+    assert_eq!(rx.try_iter().collect::<Result<Vec<_>, _>>(), Ok(vec![1, 2, 3]));
+}
+
 /// A child makes every call on the handles that it inherited.
 #[work]
 fn call_everything(args: &mut Args) {

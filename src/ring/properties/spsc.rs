@@ -98,9 +98,20 @@ impl Heap {
             }
             What::ReceiveBatch => {
                 let (mut numbers, depth) = (Vec::new(), self.ring.depth());
-                while (numbers.len() as u64) < call.many() && rx.has_message() {
-                    numbers.push(read(rx.slot()));
-                    rx.pass();
+                // In two parts, of which the first leaves a message that it has looked at.
+                for (most, takes) in
+                    [(call.n.into(), u64::from(call.n % 5)), (call.many(), u64::MAX)]
+                {
+                    let most = most.min(call.many() - numbers.len() as u64) as usize;
+                    let before = numbers.len() as u64;
+                    let taken = rx.take_while(most, |slot| {
+                        let takes = numbers.len() as u64 - before < takes;
+                        if takes {
+                            numbers.push(read(slot));
+                        }
+                        takes
+                    });
+                    assert_eq!(taken as u64, numbers.len() as u64 - before);
                 }
                 assert_eq!(self.ring.depth(), depth, "nothing is acknowledged before all is");
                 if numbers.is_empty() && call.many() != 0 {

@@ -1,5 +1,6 @@
 //! Receiving sized messages: returned, appended to a vector, or into a caller-provided buffer.
 
+use core::alloc::Layout;
 use core::mem::MaybeUninit;
 use core::time::Duration;
 
@@ -150,17 +151,19 @@ impl<T: Message> Receiver<T> {
         self.next(blocking)?;
         // At most as many messages as the ring has slots: this bounds the duration of a call.
         let max = max.min(self.capacity());
-        let mut taken = 0;
-        while taken < max && self.consumer.has_message() {
+        self.assume_slot_layout(Layout::new::<T>());
+        let taken = self.consumer.take_while(max, |slot| {
             let mut message = MaybeUninit::uninit();
-            if !self.copy_to(&mut message) {
-                break;
+            slot.reading();
+            // SAFETY: as in `copy_to`.
+            let valid = unsafe { message::read(slot.payload(), &mut message) };
+            if valid {
+                // SAFETY: these very bytes were validated as a `T`, and nothing else can access
+                // them.
+                messages.push(unsafe { message.assume_init() });
             }
-            // SAFETY: these very bytes were validated as a `T`, and nothing else can access them.
-            messages.push(unsafe { message.assume_init() });
-            self.consumer.pass();
-            taken += 1;
-        }
+            valid
+        });
         if taken == 0 {
             self.acknowledge(size_of::<T>());
             return Err(self.invalid());
@@ -186,19 +189,11 @@ impl<T: Message> Receiver<T> {
     /// Copies the message that arrived and returns whether it is a valid `T`.
     #[inline(always)]
     fn copy_to(&self, message: &mut MaybeUninit<T>) -> bool {
-        self.assume_slot_layout();
+        self.assume_slot_layout(Layout::new::<T>());
         let slot = self.consumer.slot();
         slot.reading();
         // SAFETY: a slot of sized messages has room for one, rounded up to 8, and is aligned to 8.
         unsafe { message::read(slot.payload(), message) }
-    }
-
-    /// Promises the compiler the layout of a slot; see
-    /// [`Ring::assume_slot_layout`](crate::ring::Ring::assume_slot_layout).
-    #[inline(always)]
-    fn assume_slot_layout(&self) {
-        // SAFETY: every message is a `T`: attaching compared the shapes.
-        unsafe { self.consumer.ring().assume_slot_layout(size_of::<T>(), align_of::<T>()) };
     }
 }
 
@@ -252,7 +247,7 @@ impl<T: Message + FromBytes> Receiver<T> {
     #[inline(always)]
     fn take_into(&mut self, message: &mut T, blocking: Blocking) -> Result<(), RecvError> {
         self.next(blocking)?;
-        self.assume_slot_layout();
+        self.assume_slot_layout(Layout::new::<T>());
         let slot = self.consumer.slot();
         slot.reading();
         // SAFETY: as in `copy_to`.

@@ -1,5 +1,6 @@
 //! Sending messages by value, singly or in batches.
 
+use core::alloc::Layout;
 use core::time::Duration;
 
 use super::Sender;
@@ -75,7 +76,7 @@ impl<T: Message + ?Sized> Sender<T> {
         self.check_length(message)?;
         self.reserve(blocking)?;
         self.write(message);
-        self.assume_slot_layout(message);
+        self.assume_slot_layout(Layout::for_value(message));
         self.publish_and_notify();
         Ok(())
     }
@@ -131,12 +132,12 @@ impl<T: Message + ?Sized> Sender<T> {
     where
         T: 'm,
     {
-        for (sent, message) in messages.into_iter().enumerate() {
-            // Notified at once: the iterator may take long to return the next message, or may
-            // panic.
-            if let Err(error) = self.put(message, blocking) {
-                return Err(BatchError { sent, error });
-            }
+        let mut messages = messages.into_iter();
+        let (mut sent, mut next) = (0, messages.next());
+        while let Some(message) = next {
+            let reserved = self.check_length(message).and_then(|()| self.reserve(blocking));
+            reserved.map_err(|error| BatchError { sent, error })?;
+            next = self.put_run(message, &mut messages, &mut sent);
         }
         Ok(())
     }

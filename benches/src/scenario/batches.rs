@@ -71,10 +71,16 @@ fn of_size(
          quarter where a batch is a system call",
         named(bytes)
     );
-    let contender = case(true)(Transport::Sysvring);
-    let over = case(false)(Transport::Baseline);
-    let goals = [Goal { contender, over, bound: Bound::AtLeast(2.0) }];
+    let goal = |batches, times| Goal {
+        contender: case(batches)(Transport::Sysvring),
+        over: case(true)(Transport::Baseline),
+        bound: Bound::AtLeast(times),
+    };
+    let goals = match bytes {
+        8 => vec![goal(false, 0.65), goal(true, 0.8)],
+        _ => vec![goal(true, 0.9)],
+    };
     let results = Results::of_outcomes(Kind::Rate, &cases, &outcomes);
-    results.print_rates(title, &goals[..usize::from(bytes == 8)]);
+    results.print_rates(title, &goals);
     Ok(OfSize { bytes, results })
 }

@@ -189,9 +189,7 @@ impl Transport {
 
     /// Returns whether its one-way latency is measured.
     pub fn has_one_way(self) -> bool {
-        self.is_usual()
-            || self.is_sketch()
-            || matches!(self, Transport::CacheLine | Transport::Spin)
+        self.is_usual() || matches!(self, Transport::CacheLine | Transport::Spin)
     }
 
     /// Returns whether its round trip is measured.

@@ -45,7 +45,7 @@ use crate::report::plot::Plots;
 use crate::report::stream_summary;
 use crate::scenario::{
     bandwidth, batches, capacity, contended, cpu_usage, crash_detection, idle, late, lifecycle,
-    mpmc, one_way, open_loop, round_trip, sizes, stream, syscalls, wake,
+    mpmc, one_way, open_loop, requests, round_trip, sizes, stream, syscalls, wake,
 };
 use crate::transport::{Transport, ends};
 use crate::workload::neighbours;
@@ -81,6 +81,8 @@ enum Scenario {
     /// Idle CPU, and CPU time and system calls per message at low rates
     #[value(alias = "sparse")]
     CpuUsage,
+    /// Requests and replies at a fixed rate: latency and processor time
+    Requests,
     /// Throughput of each wait strategy on shared processors
     Contended,
     /// Overshoot of timed calls on a shared processor
@@ -189,6 +191,7 @@ fn run(scenario: Scenario, arguments: &Arguments, cores: &Cores, effort: Effort)
         Scenario::CrashDetection => crash_detection::run(cores, effort),
         Scenario::Idle => idle::run(cores, effort),
         Scenario::CpuUsage => cpu_usage::run(cores, effort, &among(Transport::has_cpu_usage)),
+        Scenario::Requests => requests::run(cores, effort),
         Scenario::Contended => contended::run(cores, effort, arguments.rows.as_deref()),
         Scenario::Late => late::run(cores, effort),
         Scenario::Lifecycle => lifecycle::run(cores, effort, &among(Transport::has_lifecycle)),
@@ -209,6 +212,7 @@ fn work(args: &mut Args) {
         "crash-detection" => crash_detection::worker(args),
         "idle" => idle::worker(args),
         "cpu-usage" => cpu_usage::worker(args),
+        "requests" => requests::worker(args),
         "contended" => contended::worker(args),
         "late" => late::worker(args),
         "lifecycle" => lifecycle::worker(args),

@@ -14,6 +14,7 @@ pub mod mpmc_fixed_count;
 pub mod mpmc_fixed_time;
 pub mod one_way;
 pub mod open_loop;
+pub mod requests;
 pub mod round_trip;
 pub mod sizes;
 pub mod stream;

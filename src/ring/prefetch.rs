@@ -88,16 +88,10 @@ impl ReadAhead {
     /// Prefetches during the next `messages` messages from `position` on, or not: only if a message is
     /// available at the last slot that would be prefetched. A line that the sender is about to write
     /// would be taken away from it.
-    pub(super) fn choose(
-        &mut self,
-        ring: &Ring,
-        position: u64,
-        messages: u64,
-        is_available: impl FnOnce(u64) -> bool,
-    ) {
+    pub(super) fn choose(&mut self, ring: &Ring, position: u64, messages: u64) {
         let far = messages + self.slots;
         let pays = ring.stride <= ReadAhead::SLOT_MAX && far < ring.capacity();
-        let on = pays && is_available(position.wrapping_add(far));
+        let on = pays && ring.is_full(position.wrapping_add(far));
         self.bytes = if on { ReadAhead::BYTES } else { 0 };
         if on {
             // What the next choice looks at; it would wait for this line.

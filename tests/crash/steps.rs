@@ -36,7 +36,7 @@ use sysvring_support::suite::{self, Needs, Test};
 const POINTS: usize = if cfg!(debug_assertions) { 24 } else { 150 };
 const PAIRS: u64 = if cfg!(debug_assertions) { 400 } else { 4_000 };
 
-/// Returns all tests: those that take the longest, and those of the tables.
+/// Returns all tests: first those that take the longest, then those of the tables.
 pub fn tests() -> Vec<Test> {
     let mut tests =
         [suite::registered(), every_instruction::tests(), mutation_tests::tests()].concat();

@@ -88,9 +88,8 @@ fn every_blocking_call_of_spsc() {
     every_blocking_call!(spsc);
 }
 
-/// The calls of this flavor take shared handles.
 #[test]
-#[allow(unused_mut)]
+#[allow(unused_mut, reason = "the calls of this flavor take shared handles")]
 fn every_blocking_call_of_mpmc() {
     every_blocking_call!(mpmc);
 }

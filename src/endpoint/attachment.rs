@@ -23,10 +23,9 @@ use crate::sync::fence;
 use crate::sync::plain::AtomicU32;
 use crate::sync::plain::Ordering::{AcqRel, Relaxed, Release};
 use crate::sysv::fork_guard::ForkGuard;
-use crate::sysv::process;
 use crate::sysv::shm::{self, Mapping, SegmentStat};
 use crate::wait::blocking::Throttle;
-use crate::wait::{self, Holder, Parker, Table, WaitSite};
+use crate::wait::{self, FenceRequest, Holder, KnownOpen, Parker, Table, WaitSite};
 
 /// The state of our seat.
 const GONE: u32 = 0;
@@ -63,6 +62,10 @@ pub(crate) struct Attachment {
     is_courier: bool,
     /// The last holder of the seat died in it.
     took_over: bool,
+    /// An SPSC receiver asks its sender for fences.
+    request: FenceRequest,
+    /// What an SPSC receiver knows of the end of its stream.
+    known_open: KnownOpen,
     /// Shared with the interrupters of the handle.
     interruption: Arc<Interruption>,
     /// Our record in the members' table.
@@ -98,19 +101,19 @@ impl Attachment {
             is_courier: options.courier,
             took_over: false,
             interruption: Arc::new(Interruption::new(members, seat.side, nonce)),
+            request: FenceRequest::new(),
+            known_open: KnownOpen::new(),
             record: MemberRecord::of(&mapping, seat.number.into()),
             mapping,
         };
-        let header = attachment.header();
-        if !process::register_membarrier() {
-            header.senders.require_fences();
-            header.receivers.require_fences();
-            attachment.settle();
-        }
         let took_over = segment::init_member_record(attachment.record(), seat.side, &options.label);
         if !options.courier {
             let own = attachment.parking();
             own.clear(wait::LEFT);
+            if attachment.asks_for_fences() {
+                // The request of a predecessor.
+                own.withdraw_fences();
+            }
             own.joins.fetch_add(1, AcqRel);
         }
         attachment.took_over = took_over;
@@ -168,14 +171,32 @@ impl Attachment {
         unsafe { segment::waiting(&self.mapping, self.facts.geometry.seats) }
     }
 
+    /// Returns whether this member is an SPSC receiver, which asks its sender for fences.
+    fn asks_for_fences(&self) -> bool {
+        self.facts.flavor == Flavor::Spsc && self.seat.side == Side::Receivers
+    }
+
+    /// Returns what asks the sender for fences.
+    pub(crate) fn fence_request(&self) -> Option<&FenceRequest> {
+        self.asks_for_fences().then_some(&self.request)
+    }
+
     /// Returns where this member waits. An SPSC side has one member, so no count is kept for it.
     pub(crate) fn wait_site(&self) -> WaitSite<'_, Attachment> {
         let table = match self.facts.flavor {
             Flavor::Spsc => Table(&[]),
             Flavor::Mpmc => self.waiting(),
         };
-        let interrupts = Some(self.interruption.calls());
-        WaitSite { parker: self, parking: self.parking(), table, holder: self.holder, interrupts }
+        let can_know = self.asks_for_fences() && self.facts.redelivery.limit().is_none();
+        WaitSite {
+            parker: self,
+            parking: self.parking(),
+            table,
+            holder: self.holder,
+            request: self.fence_request(),
+            known_open: can_know.then_some(&self.known_open),
+            interrupts: Some(self.interruption.calls()),
+        }
     }
 
     /// Makes the waiting threads of this member poll again: the handle is stopped. Another member,
@@ -257,6 +278,9 @@ impl Attachment {
         self.record().state.store(segment::STATE_LEFT, Release);
         if flavor == Flavor::Spsc {
             self.parking().set(wait::LEFT);
+        }
+        if self.asks_for_fences() {
+            self.parking().withdraw_fences();
         }
         self.members.leave(flavor, self.seat, departure).map_err(liveness::fault("semop"))?;
         if self.facts.lifetime == Lifetime::LastMember || self.key == 0 {

@@ -13,8 +13,8 @@ use crate::ring::mpmc::Snapshot;
 use crate::role::Side;
 use crate::segment;
 use crate::sync::plain::Ordering::{Acquire, Relaxed};
-use crate::wait::WaitSite;
 use crate::wait::adaptive_spin::{SpinEstimate, WaitPolicy};
+use crate::wait::{FenceRequest, WaitSite};
 
 impl Membership for Endpoint {
     type Parker = Attachment;
@@ -29,6 +29,10 @@ impl Membership for Endpoint {
 
     fn site(&self) -> WaitSite<'_, Attachment> {
         self.attachment.wait_site()
+    }
+
+    fn fence_request(&self) -> Option<&FenceRequest> {
+        self.attachment.fence_request()
     }
 
     #[inline(always)]

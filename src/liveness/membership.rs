@@ -38,11 +38,15 @@ pub(crate) enum Joined {
     },
 }
 
-/// Returns the wake semaphores to post to when a member ends: that of the other side and, in MPMC
-/// channels, that of its own side, because another member has to recover the slots that it owned.
-fn semaphores_to_notify(flavor: Flavor, side: Side) -> impl Iterator<Item = u16> {
-    let own = (flavor == Flavor::Mpmc).then_some(wake_sem(side));
-    [wake_sem(side.other())].into_iter().chain(own)
+/// Returns the wake semaphores to post to when a member ends, and the number of tokens.
+///
+/// The tokens of its own side are for another member, which has to recover the slots that it owned,
+/// or for this member itself, if it lost its seat while it lives. In an SPSC channel there are two for
+/// each side: a receiver that consumes one together with a message does not ask who is alive before
+/// it parks again (`wait/known_open.rs`).
+fn tokens_at_end(flavor: Flavor, side: Side) -> [(u16, i16); 2] {
+    let tokens = if flavor == Flavor::Spsc { 2 } else { 1 };
+    [side.other(), side].map(|side| (wake_sem(side), tokens))
 }
 
 /// Returns the operations that take a seat and arm what its holder's death changes.
@@ -54,8 +58,8 @@ fn join_ops(flavor: Flavor, seat: Seat, entry: Entry) -> Vec<Op> {
     if entry != Entry::Courier {
         ops.push(Op::add(count_sem(seat.side), 1).undo());
     }
-    for post in semaphores_to_notify(flavor, seat.side) {
-        ops.extend([Op::add(post, 1), Op::add(post, -1).undo()]);
+    for (post, tokens) in tokens_at_end(flavor, seat.side) {
+        ops.extend([Op::add(post, tokens), Op::add(post, -tokens).undo()]);
     }
     ops
 }
@@ -158,7 +162,8 @@ impl ChannelSemaphores {
                 ops.push(Op::add(count_sem(seat.side), -1).undo().nowait());
             }
             ops.extend(variant);
-            ops.extend(semaphores_to_notify(flavor, seat.side).map(|post| Op::add(post, 1).undo()));
+            let posts = tokens_at_end(flavor, seat.side);
+            ops.extend(posts.map(|(post, tokens)| Op::add(post, tokens).undo()));
             left = self.trimming(|| self.set.op(&ops));
             if !matches!(left, Err(Errno::EAGAIN | Errno::ERANGE)) {
                 break;

@@ -8,7 +8,7 @@
 //! free; it then increments the number of users, takes the seat and arms the death posts. All of
 //! this is marked `SEM_UNDO`: when the process ends, for any reason and after its last thread can
 //! no longer write, the kernel in one step takes the process' token from the seat, decrements the
-//! number of users and posts to the blocked waiters of the other side. Therefore a zero on a seat
+//! number of users and posts to the blocked waiters of both sides. Therefore a zero on a seat
 //! proves that its holder has ended, and no liveness check uses any other evidence.
 //!
 //! A post for the moment of death is armed by `{W,+1},{W,-1,UNDO}`: it changes nothing now, and

@@ -3,13 +3,13 @@
 
 use super::ends::{Receiver, Sender};
 use super::harness::{Fixture, check, many, together};
-use super::sim_kernel::Order;
+use super::sim_kernel::Fences;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 
 /// No thread waits, so only the orderings of the ring are tested.
 fn acknowledged_together(tries: u64, exact: bool) {
-    let fixture = Fixture::new(2, Order::Membarrier);
+    let fixture = Fixture::new(2);
     let mut producer = Producer::new(fixture.ring()).unwrap();
     let mut consumer = Consumer::new(fixture.ring());
     let sender = move || {
@@ -37,8 +37,8 @@ fn acknowledged_together(tries: u64, exact: bool) {
 }
 
 /// Sends this many messages one after the other, to a receiver that takes what is available.
-fn taken_together(capacity: usize, messages: u64, order: Order) {
-    let fixture = Fixture::new(capacity, order);
+fn taken_together(capacity: usize, messages: u64, fences: Fences) {
+    let fixture = Fixture::with(capacity, fences);
     let (mut tx, mut rx) = (Sender::new(&fixture), Receiver::new(&fixture));
     let sender = move || (0..messages).for_each(|_| tx.send());
     let receiver = move || {
@@ -63,10 +63,10 @@ fn batches_are_whole() {
 
 #[test]
 fn a_receiver_parked_before_a_batch_wakes_up() {
-    for order in [Order::Membarrier, Order::Fences] {
+    for fences in [Fences::OnRequest, Fences::Asked] {
         for capacity in [2, 1] {
-            let name = format!("batch that is waited for, capacity {capacity}, {order:?}");
-            check(&name, move || taken_together(capacity, many(2), order));
+            let name = format!("batch that is waited for, capacity {capacity}, {fences:?}");
+            check(&name, move || taken_together(capacity, many(2), fences));
         }
     }
 }

@@ -3,13 +3,13 @@
 
 use super::ends::{Receiver, Sender};
 use super::harness::{Fixture, check, many, together};
-use super::sim_kernel::Order;
+use super::sim_kernel::Fences;
 
-const ORDERS: [Order; 4] = [Order::Membarrier, Order::Fences, Order::Refused, Order::RefusedLater];
+const WAYS: [Fences; 3] = [Fences::OnRequest, Fences::Asked, Fences::Refused];
 
 /// `before` messages are available at the start; `sent` are sent while `received` are received.
-fn exchange(capacity: usize, before: u64, sent: u64, received: u64, order: Order) {
-    let fixture = Fixture::new(capacity, order);
+fn exchange(capacity: usize, before: u64, sent: u64, received: u64, fences: Fences) {
+    let fixture = Fixture::with(capacity, fences);
     let (mut tx, mut rx) = (Sender::new(&fixture), Receiver::new(&fixture));
     (0..before).for_each(|_| tx.send());
     let receiver = move || (0..received).for_each(|next| assert_eq!(rx.recv(), next));
@@ -19,21 +19,21 @@ fn exchange(capacity: usize, before: u64, sent: u64, received: u64, order: Order
 
 #[test]
 fn a_receiver_that_finds_nothing_is_woken() {
-    for order in ORDERS {
+    for fences in WAYS {
         let n = many(2);
-        check(&format!("receiver sleeps, {order:?}"), move || {
-            exchange(n.next_power_of_two() as usize, 0, n, n, order);
+        check(&format!("receiver sleeps, {fences:?}"), move || {
+            exchange(n.next_power_of_two() as usize, 0, n, n, fences);
         });
     }
 }
 
 #[test]
 fn a_sender_that_finds_no_room_is_woken() {
-    for order in ORDERS {
+    for fences in WAYS {
         for capacity in [1, 2] {
             let n = capacity as u64;
-            check(&format!("sender sleeps, capacity {capacity}, {order:?}"), move || {
-                exchange(capacity, n, n, n, order);
+            check(&format!("sender sleeps, capacity {capacity}, {fences:?}"), move || {
+                exchange(capacity, n, n, n, fences);
             });
         }
     }
@@ -42,29 +42,24 @@ fn a_sender_that_finds_no_room_is_woken() {
 /// With more slots the receiver wakes the sender late: when half of them are free.
 #[test]
 fn a_sender_is_woken_when_half_is_free() {
-    use Order::{Fences, Membarrier};
-    for (capacity, sent, order) in
-        [(4, 1, Membarrier), (4, 3, Membarrier), (8, 1, Membarrier), (4, 1, Fences)]
+    use Fences::{Asked, OnRequest};
+    for (capacity, sent, fences) in
+        [(4, 1, OnRequest), (4, 3, OnRequest), (8, 1, OnRequest), (4, 1, Asked)]
     {
-        let name = format!("sender sleeps, capacity {capacity}, sends {sent}, {order:?}");
-        check(&name, move || exchange(capacity, capacity as u64, sent, capacity as u64, order));
+        let name = format!("sender sleeps, capacity {capacity}, sends {sent}, {fences:?}");
+        check(&name, move || exchange(capacity, capacity as u64, sent, capacity as u64, fences));
     }
 }
 
 #[test]
 fn both_park_and_both_wake() {
-    use Order::{Fences, Membarrier, Refused, RefusedLater};
-    for (capacity, n, order) in [
-        (1, 2, Membarrier),
-        (2, 3, Membarrier),
-        (1, 2, Fences),
-        (1, 2, Refused),
-        (2, 3, Refused),
-        (1, 2, RefusedLater),
-    ] {
+    use Fences::{Asked, OnRequest, Refused};
+    for (capacity, n, fences) in
+        [(1, 2, OnRequest), (2, 3, OnRequest), (1, 2, Asked), (1, 2, Refused), (2, 3, Refused)]
+    {
         let n = many(n);
-        check(&format!("both sleep, capacity {capacity}, {order:?}"), move || {
-            exchange(capacity, 0, n, n, order);
+        check(&format!("both sleep, capacity {capacity}, {fences:?}"), move || {
+            exchange(capacity, 0, n, n, fences);
         });
     }
 }

@@ -26,7 +26,7 @@ impl Sender {
     pub(super) fn new(fixture: &Arc<Fixture>) -> Sender {
         let member = Member::take_side(fixture, Side::Senders);
         let producer = Producer::new(fixture.ring()).expect("no corruption");
-        Sender { sending: Sending::new(producer), member }
+        Sender { sending: Sending::new(producer, true), member }
     }
 
     /// Sends, blocking while the ring is full.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::sim_kernel::{Order, SimKernel};
+use super::sim_kernel::{Fences, SimKernel};
 use crate::ring::Ring;
 use crate::ring::testing::HeapRing;
 use crate::sync::plain::AtomicU64;
@@ -102,11 +102,15 @@ pub(super) struct Fixture {
 }
 
 impl Fixture {
-    pub(super) fn new(capacity: usize, order: Order) -> Arc<Fixture> {
-        let fixture = Fixture { kernel: SimKernel::new(order), block: HeapRing::new(capacity) };
-        if order == Order::Fences {
-            fixture.ring().header().senders.require_fences();
-            fixture.ring().header().receivers.require_fences();
+    pub(super) fn new(capacity: usize) -> Arc<Fixture> {
+        Fixture::with(capacity, Fences::OnRequest)
+    }
+
+    /// The same for an SPSC channel whose sender executes fences in this way.
+    pub(super) fn with(capacity: usize, fences: Fences) -> Arc<Fixture> {
+        let fixture = Fixture { kernel: SimKernel::new(fences), block: HeapRing::new(capacity) };
+        if fences == Fences::Asked {
+            fixture.ring().header().receivers.ask_for_fences();
         }
         Arc::new(fixture)
     }

@@ -1,14 +1,13 @@
 //! In-place receiving: is a message left alone as long as a receiver reads it?
 
 use super::harness::{Fixture, check, many, together};
-use super::sim_kernel::Order;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 
 /// No thread waits. The receiver reads each message when it arrives and again before it releases
 /// it; every other guard is forgotten at first.
 fn guarded(capacity: usize, tries: u64, exact: bool) {
-    let fixture = Fixture::new(capacity, Order::Membarrier);
+    let fixture = Fixture::new(capacity);
     let mut producer = Producer::new(fixture.ring()).unwrap();
     let mut consumer = Consumer::new(fixture.ring());
     let sender = move || {

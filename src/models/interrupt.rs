@@ -3,16 +3,16 @@
 
 use super::ends::{Receiver, Sender};
 use super::harness::{Fixture, check, together};
-use super::sim_kernel::Order;
+use super::sim_kernel::Fences;
 use crate::error::{RecvError, SendError};
 
-const ORDERS: [Order; 2] = [Order::Membarrier, Order::Fences];
+const WAYS: [Fences; 2] = [Fences::OnRequest, Fences::Asked];
 
 #[test]
 fn a_receiver_is_interrupted_at_any_step() {
-    for order in ORDERS {
-        check(&format!("receiver interrupted, {order:?}"), move || {
-            let fixture = Fixture::new(2, order);
+    for fences in WAYS {
+        check(&format!("receiver interrupted, {fences:?}"), move || {
+            let fixture = Fixture::with(2, fences);
             let mut rx = Receiver::new(&fixture);
             let interrupter = rx.interrupter();
             interrupter.arm();
@@ -26,7 +26,7 @@ fn a_receiver_is_interrupted_at_any_step() {
 #[test]
 fn a_sender_is_interrupted_at_any_step() {
     check("sender interrupted", || {
-        let fixture = Fixture::new(1, Order::Membarrier);
+        let fixture = Fixture::new(1);
         let mut tx = Sender::new(&fixture);
         tx.send();
         let interrupter = tx.interrupter();
@@ -40,7 +40,7 @@ fn a_sender_is_interrupted_at_any_step() {
 #[test]
 fn every_interrupt_is_returned_once() {
     check("interrupted twice", || {
-        let fixture = Fixture::new(2, Order::Membarrier);
+        let fixture = Fixture::new(2);
         let mut rx = Receiver::new(&fixture);
         let interrupter = rx.interrupter();
         interrupter.arm();
@@ -54,9 +54,9 @@ fn every_interrupt_is_returned_once() {
 /// A message and an interrupt arrive: two calls return them, in either order.
 #[test]
 fn neither_the_message_nor_the_interrupt_is_lost() {
-    for order in ORDERS {
-        check(&format!("a message and an interrupt, {order:?}"), move || {
-            let fixture = Fixture::new(2, order);
+    for fences in WAYS {
+        check(&format!("a message and an interrupt, {fences:?}"), move || {
+            let fixture = Fixture::with(2, fences);
             let (mut tx, mut rx) = (Sender::new(&fixture), Receiver::new(&fixture));
             let interrupter = rx.interrupter();
             interrupter.arm();
@@ -77,7 +77,7 @@ fn neither_the_message_nor_the_interrupt_is_lost() {
 #[test]
 fn a_call_that_blocked_before_is_interrupted() {
     check("armed late", || {
-        let fixture = Fixture::new(2, Order::Membarrier);
+        let fixture = Fixture::new(2);
         let mut rx = Receiver::new(&fixture);
         let interrupter = rx.interrupter();
         let receiver = move || assert_eq!(rx.recv_or_interrupted(), Err(RecvError::Interrupted));

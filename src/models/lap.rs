@@ -4,7 +4,6 @@
 //! The sender refreshes exactly, continues for a lap and then loads that credit.
 
 use super::harness::{Fixture, check, together};
-use super::sim_kernel::Order;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 
@@ -22,7 +21,7 @@ fn send(producer: &mut Producer, most: u64) {
 }
 
 fn batch_then_lap() {
-    let fixture = Fixture::new(CAPACITY as usize, Order::Membarrier);
+    let fixture = Fixture::new(CAPACITY as usize);
     let mut producer = Producer::new(fixture.ring()).unwrap();
     let mut consumer = Consumer::new(fixture.ring());
     producer.refresh(true).unwrap();

@@ -2,14 +2,14 @@
 
 use super::ends::{Receiver, Sender, Until};
 use super::harness::{Fixture, check, many, together};
-use super::sim_kernel::Order;
+use super::sim_kernel::Fences;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 use crate::wait;
 
 /// The flag alone: no seat and no post, which would impose more ordering.
 fn the_senders_flag(sent: u64) {
-    let fixture = Fixture::new(sent.next_power_of_two() as usize, Order::Membarrier);
+    let fixture = Fixture::new(sent.next_power_of_two() as usize);
     let mut producer = Producer::new(fixture.ring()).unwrap();
     let mut consumer = Consumer::new(fixture.ring());
     let sender = move || {
@@ -35,7 +35,7 @@ fn the_senders_flag(sent: u64) {
 
 /// The reverse: a sender that sees that the receiver left knows what it acknowledged.
 fn the_receivers_flag(sent: u64, acknowledged: u64) {
-    let fixture = Fixture::new(sent.next_power_of_two() as usize, Order::Membarrier);
+    let fixture = Fixture::new(sent.next_power_of_two() as usize);
     let mut producer = Producer::new(fixture.ring()).unwrap();
     let mut consumer = Consumer::new(fixture.ring());
     for _ in 0..sent {
@@ -59,8 +59,8 @@ fn the_receivers_flag(sent: u64, acknowledged: u64) {
 }
 
 /// A blocked receiver is notified, and receives every message first.
-fn drained(capacity: usize, sent: u64, order: Order) {
-    let fixture = Fixture::new(capacity, order);
+fn drained(capacity: usize, sent: u64, fences: Fences) {
+    let fixture = Fixture::with(capacity, fences);
     let (mut tx, mut rx) = (Sender::new(&fixture), Receiver::new(&fixture));
     let sender = move || {
         (0..sent).for_each(|_| tx.send());
@@ -89,9 +89,9 @@ fn a_departed_receiver_acknowledged_everything() {
 
 #[test]
 fn a_channel_is_drained_before_it_ends() {
-    use Order::{Fences, Membarrier};
-    for (capacity, sent, order) in [(1, 2, Membarrier), (2, 2, Membarrier), (1, 1, Fences)] {
-        let name = format!("drained, capacity {capacity}, {order:?}");
-        check(&name, move || drained(capacity, many(sent), order));
+    use Fences::{Asked, OnRequest};
+    for (capacity, sent, fences) in [(1, 2, OnRequest), (2, 2, OnRequest), (1, 1, Asked)] {
+        let name = format!("drained, capacity {capacity}, {fences:?}");
+        check(&name, move || drained(capacity, many(sent), fences));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::harness::Fixture;
-use super::sim_kernel::SimKernel;
+use super::sim_kernel::{Fences, SimKernel};
 use crate::error::{DeadLetterFailure, Fault};
 use crate::flavor::Flavor;
 use crate::layout::Parking;
@@ -17,7 +17,7 @@ use crate::ring::mpmc::Snapshot;
 use crate::role::Side;
 use crate::wait::adaptive_spin::{Wait, WaitPolicy};
 use crate::wait::interrupt::Interrupts;
-use crate::wait::{self, Holder, Table, WaitSite};
+use crate::wait::{self, FenceRequest, Holder, KnownOpen, Table, WaitSite};
 
 /// What a member expects while it waits: whatever does not happen in a model is not checked, since
 /// every check is a step.
@@ -49,6 +49,8 @@ pub(super) struct Member {
     needs_slow_path: Cell<bool>,
     /// The blocked calls, if the model interrupts them: they are steps as well.
     interrupts: Option<Arc<Interrupts>>,
+    request: FenceRequest,
+    known_open: KnownOpen,
     ring: Ring,
     /// Declared last: the ring refers to it.
     pub(super) fixture: Arc<Fixture>,
@@ -66,6 +68,11 @@ impl Member {
             given_up: Mutex::default(),
             needs_slow_path: Cell::new(false),
             interrupts: None,
+            request: match fixture.kernel.fences {
+                Fences::Asked => FenceRequest::standing(),
+                _ => FenceRequest::new(),
+            },
+            known_open: KnownOpen::new(),
             ring: fixture.ring(),
             fixture: fixture.clone(),
         }
@@ -117,7 +124,7 @@ impl Member {
         let Seat { number, side } = self.seat();
         if self.flavor == Flavor::Spsc {
             self.parking(side).set(wait::LEFT);
-            return wait::Parker::post(&self.fixture.kernel, side.other()).unwrap();
+            return self.fixture.kernel.side_left(side);
         }
         self.fixture.kernel.leave(number);
         self.set_left();
@@ -178,8 +185,15 @@ impl Membership for Member {
             Flavor::Mpmc => self.fixture.waiting(),
         };
         let (parker, parking) = (&self.fixture.kernel, self.parking(self.seat().side));
+        let request = self.fence_request();
         let interrupts = self.interrupts.as_deref();
-        WaitSite { parker, parking, table, holder: self.holder, interrupts }
+        let known_open = request.map(|_| &self.known_open);
+        WaitSite { parker, parking, table, holder: self.holder, request, known_open, interrupts }
+    }
+
+    fn fence_request(&self) -> Option<&FenceRequest> {
+        let asks = self.flavor == Flavor::Spsc && self.seat().side == Side::Receivers;
+        asks.then_some(&self.request)
     }
 
     fn parking(&self, side: Side) -> &Parking {
@@ -320,6 +334,9 @@ impl Membership for Member {
     }
 
     fn waker_fence(&self) {
-        self.fixture.kernel.waker_fence();
+        match self.flavor {
+            Flavor::Spsc => self.fixture.kernel.waker_fence(),
+            Flavor::Mpmc => wait::waker_fence(),
+        }
     }
 }

@@ -17,17 +17,17 @@ use loom::sync::{Condvar, Mutex};
 #[cfg(not(loom))]
 use std::sync::{Condvar, Mutex};
 
-/// How the store-load order between a waker and a waiter is established.
+/// When the sender of an SPSC channel executes fences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
-    /// By the waiter alone, for both. Loom has no equivalent: in the model both fence.
-    Membarrier,
-    /// By fences, required from the start; the waker's compiler fence does nothing.
-    Fences,
-    /// By fences, required by the first waiter, whose barrier is refused.
+pub(super) enum Fences {
+    /// When the receiver asks for them, which then calls `membarrier`. Loom has no equivalent: in
+    /// the model the sender fences from the start.
+    OnRequest,
+    /// The same, but the receiver's call is refused.
     Refused,
-    /// By the first waiter alone; then its barrier is refused, and fences are required.
-    RefusedLater,
+    /// Because the receiver asked for them before the model starts: the compiler fence of the fast
+    /// path does nothing.
+    Asked,
 }
 
 /// What the kernel and the members' table record about a seat.
@@ -72,44 +72,50 @@ impl State {
 /// The model's set.
 #[derive(Debug)]
 pub(super) struct SimKernel {
-    order: Order,
+    pub(super) fences: Fences,
     state: Mutex<State>,
     changed: [Condvar; 2],
     /// How often PARKED was set, each time with a barrier, and the number of posts of wakers.
     parked: AtomicU64,
     posted: AtomicU64,
-    /// The number of requested barriers.
-    barriers: AtomicU64,
 }
 
 impl SimKernel {
-    pub(super) fn new(order: Order) -> SimKernel {
+    pub(super) fn new(fences: Fences) -> SimKernel {
         #[cfg(not(loom))]
-        assert!(crate::sysv::process::register_membarrier() || order == Order::Fences);
+        assert!(crate::sysv::process::register_membarrier(), "the models need it");
         let changed = [Condvar::new(), Condvar::new()];
-        let [parked, posted, barriers] = [0; 3].map(AtomicU64::new);
-        SimKernel { order, state: Mutex::new(State::default()), changed, parked, posted, barriers }
+        let [parked, posted] = [0; 2].map(AtomicU64::new);
+        SimKernel { fences, state: Mutex::new(State::default()), changed, parked, posted }
     }
 
     /// Checks that each time PARKED was set caused at most one post. Call it at the end of a model.
     pub(super) fn check_posts(&self) {
-        if self.order == Order::Membarrier {
-            let (parked, posted) = (self.parked.load(Relaxed), self.posted.load(Relaxed));
-            assert!(posted <= parked, "PARKED was set {parked} times, {posted} posts");
-        }
+        let (parked, posted) = (self.parked.load(Relaxed), self.posted.load(Relaxed));
+        assert!(posted <= parked, "PARKED was set {parked} times, {posted} posts");
     }
 
     /// The waker's half of the barrier, which `wait/mod.rs` describes.
     pub(super) fn waker_fence(&self) {
-        if self.order != Order::Fences {
+        if self.fences != Fences::Asked {
             wait::waker_fence();
         }
     }
 
     /// Does what the kernel does when the process of this side of an SPSC channel ends: it empties
-    /// the seat and wakes the other side, in one step.
+    /// the seat and posts two tokens to each side, in one step.
     pub(super) fn side_died(&self, side: Side) {
-        self.end(Seat::of(side).number, Ending::Death, &[side.other()]);
+        self.end(Seat::of(side).number, Ending::Death, &[side.other(), side.other(), side, side]);
+    }
+
+    /// Does the same when a member of an SPSC channel leaves.
+    pub(super) fn side_left(&self, side: Side) {
+        crash_point::step();
+        self.end(
+            Seat::of(side).number,
+            Ending::Departure,
+            &[side.other(), side.other(), side, side],
+        );
     }
 
     /// The same for an MPMC member: it wakes both sides; it does nothing if the member had no seat
@@ -293,20 +299,17 @@ impl wait::Parker for SimKernel {
         false
     }
 
-    fn barrier(&self) -> bool {
+    /// Called each time that PARKED was set.
+    fn fence(&self) {
         self.parked.fetch_add(1, Relaxed);
-        let granted = match self.order {
-            Order::Membarrier => true,
-            Order::RefusedLater => self.barriers.fetch_add(1, Relaxed) == 0,
-            Order::Fences | Order::Refused => false,
-        };
-        if !granted {
-            return false;
-        }
-        #[cfg(loom)]
         crate::sync::fence(crate::sync::Ordering::SeqCst);
-        #[cfg(not(loom))]
-        assert!(crate::sysv::process::membarrier());
+    }
+
+    fn membarrier(&self) -> bool {
+        self.fences != Fences::Refused && (cfg!(loom) || crate::sysv::process::membarrier())
+    }
+
+    fn has_seat(&self) -> bool {
         true
     }
 }

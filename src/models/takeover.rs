@@ -5,17 +5,17 @@
 
 use super::ends::{Receiver, Sender, Until};
 use super::harness::{Fixture, check_deaths, together};
-use super::sim_kernel::Order;
+use super::sim_kernel::Fences;
 use crate::role::Side;
 use crate::sync::crash_point::crash_at;
 
 /// Orders, with the number of messages to send. With fences from the start there are many more
 /// executions.
-const WAYS: [(Order, u64); 2] = [(Order::Membarrier, 2), (Order::Fences, 1)];
+const WAYS: [(Fences, u64); 2] = [(Fences::OnRequest, 2), (Fences::Asked, 1)];
 
 /// Returns whether the sender died. Each message arrives once, whichever process sent it.
-fn sender_dies(capacity: usize, messages: u64, step: u32, order: Order) -> bool {
-    let fixture = Fixture::new(capacity, order);
+fn sender_dies(capacity: usize, messages: u64, step: u32, fences: Fences) -> bool {
+    let fixture = Fixture::with(capacity, fences);
     let mut rx = Receiver::new(&fixture);
     let sender = move || {
         let mut done = 0;
@@ -38,8 +38,8 @@ fn sender_dies(capacity: usize, messages: u64, step: u32, order: Order) -> bool 
 }
 
 /// Returns whether the receiver died. Unacknowledged messages are delivered again.
-fn receiver_dies(capacity: usize, messages: u64, step: u32, order: Order) -> bool {
-    let fixture = Fixture::new(capacity, order);
+fn receiver_dies(capacity: usize, messages: u64, step: u32, fences: Fences) -> bool {
+    let fixture = Fixture::with(capacity, fences);
     let mut tx = Sender::new(&fixture);
     let receiver = move || {
         let mut done = 0;
@@ -61,8 +61,8 @@ fn receiver_dies(capacity: usize, messages: u64, step: u32, order: Order) -> boo
 }
 
 /// Returns whether a receiver that works in place died. Every message was processed to the end.
-fn worker_dies(capacity: usize, messages: u64, step: u32, order: Order) -> bool {
-    let fixture = Fixture::new(capacity, order);
+fn worker_dies(capacity: usize, messages: u64, step: u32, fences: Fences) -> bool {
+    let fixture = Fixture::with(capacity, fences);
     let mut tx = Sender::new(&fixture);
     let receiver = move || {
         let mut done = Vec::new();
@@ -85,8 +85,8 @@ fn worker_dies(capacity: usize, messages: u64, step: u32, order: Order) -> bool 
 
 /// Returns whether the sender died. With no successor, the receiver drains the available messages
 /// and is notified.
-fn nobody_succeeds(capacity: usize, messages: u64, step: u32, order: Order) -> bool {
-    let fixture = Fixture::new(capacity, order);
+fn nobody_succeeds(capacity: usize, messages: u64, step: u32, fences: Fences) -> bool {
+    let fixture = Fixture::with(capacity, fences);
     let mut rx = Receiver::new(&fixture);
     let sender = move || {
         let mut done = 0;
@@ -115,8 +115,8 @@ fn nobody_succeeds(capacity: usize, messages: u64, step: u32, order: Order) -> b
 
 /// Returns whether the receiver died. With no successor, the sender is notified and knows what is
 /// left.
-fn nobody_receives(capacity: usize, messages: u64, step: u32, order: Order) -> bool {
-    let fixture = Fixture::new(capacity, order);
+fn nobody_receives(capacity: usize, messages: u64, step: u32, fences: Fences) -> bool {
+    let fixture = Fixture::with(capacity, fences);
     let mut tx = Sender::new(&fixture);
     // So that the sender blocks from the start, and with room for less than half a ring.
     (0..capacity).for_each(|_| tx.send());
@@ -144,41 +144,41 @@ fn nobody_receives(capacity: usize, messages: u64, step: u32, order: Order) -> b
 
 #[test]
 fn a_sender_is_succeeded_at_every_step() {
-    for (order, messages) in WAYS {
-        let name = format!("the sender dies, {order:?}");
-        check_deaths(&name, move |step| sender_dies(1, messages, step, order));
+    for (fences, messages) in WAYS {
+        let name = format!("the sender dies, {fences:?}");
+        check_deaths(&name, move |step| sender_dies(1, messages, step, fences));
     }
 }
 
 #[test]
 fn a_receiver_is_succeeded_at_every_step() {
-    for (order, messages) in WAYS {
-        let name = format!("the receiver dies, {order:?}");
-        check_deaths(&name, move |step| receiver_dies(1, messages, step, order));
+    for (fences, messages) in WAYS {
+        let name = format!("the receiver dies, {fences:?}");
+        check_deaths(&name, move |step| receiver_dies(1, messages, step, fences));
     }
 }
 
 #[test]
 fn work_in_place_is_done_at_least_once() {
-    for (order, messages) in WAYS {
-        let name = format!("the worker dies, {order:?}");
-        check_deaths(&name, move |step| worker_dies(1, messages, step, order));
+    for (fences, messages) in WAYS {
+        let name = format!("the worker dies, {fences:?}");
+        check_deaths(&name, move |step| worker_dies(1, messages, step, fences));
     }
 }
 
 #[test]
 fn a_death_is_reported_after_the_drain() {
-    for (order, messages) in WAYS {
-        let name = format!("the sender dies for good, {order:?}");
-        check_deaths(&name, move |step| nobody_succeeds(1, messages, step, order));
+    for (fences, messages) in WAYS {
+        let name = format!("the sender dies for good, {fences:?}");
+        check_deaths(&name, move |step| nobody_succeeds(1, messages, step, fences));
     }
 }
 
 #[test]
 fn a_death_is_reported_when_the_ring_is_full() {
-    use Order::{Fences, Membarrier};
-    for (capacity, messages, order) in [(1, 2, Membarrier), (8, 1, Membarrier), (1, 1, Fences)] {
-        let name = format!("the receiver dies for good, capacity {capacity}, {order:?}");
-        check_deaths(&name, move |step| nobody_receives(capacity, messages, step, order));
+    use Fences::{Asked, OnRequest};
+    for (capacity, messages, fences) in [(1, 2, OnRequest), (8, 1, OnRequest), (1, 1, Asked)] {
+        let name = format!("the receiver dies for good, capacity {capacity}, {fences:?}");
+        check_deaths(&name, move |step| nobody_receives(capacity, messages, step, fences));
     }
 }

@@ -1,7 +1,6 @@
 //! The SPSC ring alone: is a message whole, and its slot not written again before it was read?
 
 use super::harness::{Fixture, check, many, together};
-use super::sim_kernel::Order;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 
@@ -17,7 +16,7 @@ pub(super) struct Way {
 /// Runs both ends, with `tries` attempts each; no thread waits, so only the orderings of the ring
 /// are tested.
 fn transfer(capacity: usize, tries: u64, way: Way) {
-    let fixture = Fixture::new(capacity, Order::Membarrier);
+    let fixture = Fixture::new(capacity);
     let mut producer = Producer::new(fixture.ring()).unwrap();
     let mut consumer = Consumer::new(fixture.ring());
     let sender = move || {

@@ -48,7 +48,7 @@ use crate::role::Side;
 use crate::sync::Ordering::SeqCst;
 use crate::sync::fence;
 use crate::wait::adaptive_spin::WaitPolicy;
-use crate::wait::{self, Parker, WaitSite};
+use crate::wait::{self, FenceRequest, Parker, WaitSite};
 
 /// A snapshot of which members are alive and which died.
 #[derive(Debug)]
@@ -67,6 +67,9 @@ pub(crate) trait Membership {
 
     /// Returns where this member waits.
     fn site(&self) -> WaitSite<'_, Self::Parker>;
+
+    /// Returns what asks the sender for fences, in a receiver of an SPSC channel.
+    fn fence_request(&self) -> Option<&FenceRequest>;
 
     /// Returns the parking line of a side.
     fn parking(&self, side: Side) -> &Parking;
@@ -136,6 +139,14 @@ pub(crate) trait Membership {
     /// Polls for a moment, or backs off longer if senders should get ahead.
     fn poll_briefly(&self, ring: &mut impl RecvRing);
 
+    /// Lets the sender of an SPSC channel do without fences if this receiver, which is at this
+    /// position, is in a stream.
+    fn withdraw_fences_in_stream(&self, position: u64) {
+        if let Some(request) = self.fence_request() {
+            request.withdraw_in_stream(position, self.parking(Side::Receivers));
+        }
+    }
+
     /// Counts a wake-up of another member.
     fn count_wakeup(&self);
 
@@ -168,24 +179,27 @@ pub(crate) trait Membership {
         self.wake(Side::Receivers)
     }
 
-    /// The waker's half of the barrier that `wait/mod.rs` describes.
+    /// The waker's half of the barrier that `wait/mod.rs` describes, on the fast path.
     #[inline(always)]
     fn waker_fence(&self) {
         wait::waker_fence();
     }
 
-    /// Returns the flags of a side's parking line if they are not those that are known. It is the
-    /// publisher's half of the order in `wait/mod.rs`: a message was published before.
+    /// Returns the flags of the receivers' parking line if they are not those that are known. It is
+    /// the publisher's half of the order in `wait/mod.rs`: a message was published before, by a
+    /// compare-and-swap (`swaps`) or by a plain store.
     #[inline(always)]
-    fn changed_flags(&self, side: Side, known: u32) -> Option<u32> {
+    fn changed_flags(&self, known: u32, swaps: bool) -> Option<u32> {
         self.waker_fence();
-        let flags = self.parking(side).flags();
+        let parking = self.parking(Side::Receivers);
+        let flags = if swaps { parking.flags() } else { parking.flags_after_store() };
         (flags != known).then_some(flags)
     }
 
-    /// Wakes one waiter of a side if any is parked.
+    /// Wakes one waiter of a side if any is parked. The fence stands between whatever was published
+    /// and the load of the parking word.
     fn wake(&self, side: Side) -> Result<(), Fault> {
-        self.waker_fence();
+        fence(SeqCst);
         let parking = self.parking(side);
         if parking.flags() != 0 && wait::wake(self.site().parker, parking, side)? {
             self.count_wakeup();
@@ -230,9 +244,7 @@ pub(crate) trait Membership {
                 peers.set(wait::LEFT);
                 // As in `wait/mod.rs`: an acknowledgement made without seeing the flag is seen by
                 // the poll that follows.
-                if !parker.barrier() {
-                    fence(SeqCst);
-                }
+                fence(SeqCst);
             }
         }
         // A receiver of a stream that ended before it joined has not seen a sender yet: if the next

@@ -48,6 +48,7 @@ impl SendRing for &Sending {
     type Slot = Claim;
     type Wait = FarPolls;
     const FILLS_RING_ALONE: bool = true;
+    const SWAPS: bool = true;
 
     #[inline(always)]
     fn next_slot(&mut self) -> Option<Claim> {
@@ -257,8 +258,12 @@ impl RecvRing for &Receiving {
         self.consumer.ring().became_half_free(position) || !self.consumer.has_message()
     }
 
+    /// As for an acknowledgement, a sender is woken for half of the ring; or if nothing else would
+    /// wake it.
     fn opens_way(&self, member: &impl Membership) -> bool {
-        self.consumer.ring().has_any_room(member.watch(false)) == Ok(true)
+        let ring = self.consumer.ring();
+        (ring.is_half_free() || !self.consumer.has_message())
+            && ring.has_any_room(member.watch(false)) == Ok(true)
     }
 
     fn store_progress(&mut self) -> u64 {

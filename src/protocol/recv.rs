@@ -5,6 +5,8 @@ use crate::error::{Fault, RecvError};
 use crate::liveness::SemaphoreValues;
 use crate::ring::Slot;
 use crate::role::Side;
+use crate::sync::Ordering::SeqCst;
+use crate::sync::fence;
 use crate::wait::blocking::Blocking;
 use crate::wait::{self, Poll, WaitError};
 
@@ -182,7 +184,8 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
                 return Ok(held);
             }
         }
-        self.ring.store_progress();
+        let position = self.ring.store_progress();
+        self.member.withdraw_fences_in_stream(position);
         if blocking != Blocking::Never {
             self.member.poll_briefly(&mut self.ring);
         }
@@ -304,6 +307,9 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     #[inline(never)]
     pub(crate) fn give_credit(mut self) {
         let position = self.ring.store_progress();
+        self.member.withdraw_fences_in_stream(position);
+        // The publisher's barrier, which a blocked sender relies on.
+        fence(SeqCst);
         self.notify_if_needed(position);
     }
 
@@ -345,8 +351,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         if flags & wait::RETURNED != 0 {
             self.member.require_slow_path();
         }
-        // Where fences are required, PARKED may not be visible before the one in `wake`. An error
-        // here recurs in the next call that blocks.
+        // An error here recurs in the next call that blocks.
         let others = flags & !wait::RETURNED;
         match others != 0 && (others & wait::PARKED == 0 || self.ring.frees_enough(position)) {
             true => self.notify(),

@@ -18,6 +18,9 @@ pub(crate) trait SendRing {
     /// notices that at its next slow path.
     const FILLS_RING_ALONE: bool;
 
+    /// Whether a message is published by a SeqCst compare-and-swap, not by a plain store.
+    const SWAPS: bool;
+
     /// Returns the next slot if it is free: the fast path.
     fn next_slot(&mut self) -> Option<Self::Slot>;
 
@@ -198,7 +201,7 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
     /// Returns the flags of the receivers' parking line if they may require an action.
     #[inline(always)]
     fn changed_flags(&self) -> Option<u32> {
-        self.member.changed_flags(Side::Receivers, self.ring.known_flags())
+        self.member.changed_flags(self.ring.known_flags(), R::SWAPS)
     }
 
     /// Takes the port by value, which fits in registers: on the fast path it is not in memory.

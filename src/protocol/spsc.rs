@@ -7,7 +7,7 @@ use crate::error::Fault;
 use crate::liveness::SemaphoreValues;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::{Ring, Slot};
-use crate::wait::Poll;
+use crate::wait::{self, Poll};
 
 /// Returns a poll's result.
 fn polled(found: bool) -> Polled<()> {
@@ -19,11 +19,15 @@ fn polled(found: bool) -> Polled<()> {
 pub(crate) struct Sending {
     pub(crate) producer: Producer,
     known_flags: u32,
+    /// A flag that is never set, if every message is to take the slow path, which has a fence.
+    always: u32,
 }
 
 impl Sending {
-    pub(crate) fn new(producer: Producer) -> Sending {
-        Sending { producer, known_flags: 0 }
+    /// `is_registered`: whether `membarrier` orders the accesses of this process.
+    pub(crate) fn new(producer: Producer, is_registered: bool) -> Sending {
+        let always = if is_registered { 0 } else { wait::NEVER_SET };
+        Sending { producer, known_flags: always, always }
     }
 }
 
@@ -32,6 +36,7 @@ impl SendRing for &mut Sending {
     type Slot = ();
     type Wait = ();
     const FILLS_RING_ALONE: bool = false;
+    const SWAPS: bool = false;
 
     #[inline(always)]
     fn next_slot(&mut self) -> Option<()> {
@@ -74,7 +79,7 @@ impl SendRing for &mut Sending {
     }
 
     fn set_known_flags(&mut self, flags: u32) {
-        self.known_flags = flags;
+        self.known_flags = flags | self.always;
     }
 }
 
@@ -204,4 +209,29 @@ impl RecvRing for &mut Consumer {
     }
 
     fn prefetch(&self) {}
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::ring::testing::HeapRing;
+
+    /// The word of the receivers' side never equals what such a sender knows, so it takes its slow
+    /// path, which has a fence, for every message.
+    #[test]
+    fn a_sender_without_membarrier_knows_no_flags() {
+        let block = HeapRing::new(2);
+        // SAFETY: the block outlives the ring.
+        let producer = || Producer::new(unsafe { block.ring() }).unwrap();
+        let real = !wait::NEVER_SET;
+        for (is_registered, never) in [(true, 0), (false, wait::NEVER_SET)] {
+            let mut sending = Sending::new(producer(), is_registered);
+            for known in [None, Some(0), Some(wait::LEFT), Some(real)] {
+                if let Some(known) = known {
+                    SendRing::set_known_flags(&mut &mut sending, known);
+                }
+                assert_eq!(SendRing::known_flags(&&mut sending), known.unwrap_or(0) | never);
+            }
+        }
+    }
 }

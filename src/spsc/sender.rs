@@ -24,6 +24,7 @@ use crate::ring::Slot;
 use crate::ring::spsc::Producer;
 use crate::role::Side;
 use crate::sync::plain::Ordering::Relaxed;
+use crate::sysv::process;
 use crate::wait::adaptive_spin::Wait;
 use crate::wait::blocking::Blocking;
 
@@ -232,7 +233,7 @@ impl<T: Message + ?Sized> Sender<T> {
             run.publish();
             *sent += 1;
             // Notified at once: the iterator may take long to return the next message, or may panic.
-            if endpoint.changed_flags(Side::Receivers, known_flags).is_some() {
+            if endpoint.changed_flags(known_flags, false).is_some() {
                 self.port().notify_if_needed();
                 return messages.next();
             }
@@ -329,7 +330,8 @@ impl<T: Message + ?Sized> Sealed for Sender<T> {
     fn from_attachment(attachment: Attachment, wait: Wait) -> Result<Self, Error> {
         let producer = Producer::new(attachment.ring()).map_err(Fault::from)?;
         attachment.begin_at(producer.position());
-        let (sending, endpoint) = (Sending::new(producer), Endpoint::new(attachment, wait));
+        let sending = Sending::new(producer, process::register_membarrier());
+        let endpoint = Endpoint::new(attachment, wait);
         Ok(Sender { sending, endpoint, message: PhantomData })
     }
 }

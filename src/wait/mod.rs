@@ -1,5 +1,4 @@
-//! Waiting: spinning, parking, and wake-ups that cost neither a system call nor a fence while no
-//! thread is parked.
+//! Waiting: spinning, parking, and wake-ups that cost neither a system call nor a fence in a stream.
 //!
 //! # Why no wake-up is lost
 //!
@@ -11,15 +10,17 @@
 //! Blocking is in *slices* of 200 ms; a slice that ends is no wake-up.
 //!
 //! ```text
-//! P1  publisher        Publishes (a Release store to the ring), then loads the parking word.
-//!                      If it is zero: done.
+//! P1  publisher        Publishes, then loads the parking word. If it is zero: done. A barrier lies
+//!                      between the two, or a flag in the word asks for one: see below.
 //! P2  waker            Clears PARKED. If it was clear already: done, another thread has the duty.
 //! P3  waker            Posts one token.
 //! S1  waiter           Adds 1 to its own count.
-//! S2  waiter           Sets PARKED.
-//! S3  waiter           Calls `membarrier`.
-//! S4  waiter           Polls exactly and takes what it finds. Found something: F1. Nothing: H1 if
-//!                      it has the duty, else S5.
+//! S2  waiter           Sets PARKED; an SPSC receiver also sets FENCE.
+//! S3  waiter           Executes a barrier. An SPSC receiver whose request for fences did not stand
+//!                      first calls `membarrier`.
+//! S4  waiter           Polls exactly and takes what it finds; an SPSC receiver that knows that its
+//!                      stream is open polls the ring only (`known_open.rs`). Found something: F1.
+//!                      Nothing: H1 if it has the duty, else S5.
 //! H1  waiter that has  A state that is not the end of the stream for it may be the end for another
 //!     the duty         waiter: P2 and P3, once for each state of the channel. It no longer has the
 //!                      duty. If it posted: subtracts 1 from its count, then B1. If not: S5.
@@ -43,7 +44,7 @@
 //!     time is over
 //! O1  thread that      If no thread of this side is counted: done.
 //!     passes on
-//! O2  same             Sets PARKED and calls `membarrier`.
+//! O2  same             Sets PARKED and executes a barrier.
 //! O3  same             Polls exactly without taking anything. If there is work: P2 and P3.
 //! ```
 //!
@@ -68,8 +69,8 @@
 //! that poll, or loads the parking word after it and finds PARKED set, or finds that a third thread
 //! has cleared it, which has a duty for that reason. Nothing has to balance: a surplus token or
 //! count costs one poll, and one token can stand for any number of duties, since the thread that
-//! consumes it polls for everything. So one token for each side, which the kernel posts at the end
-//! of every member (`liveness/mod.rs`), pays every duty that a dead member had.
+//! consumes it polls for everything. So a token for each side, which the kernel posts at the end of
+//! every member (`liveness/mod.rs`), pays every duty that a dead member had.
 //!
 //! These steps were found by exhaustive search and stress tests: most of them, when left out or
 //! moved, lose a wake-up (`tests/waiting_model`, which also documents the interleavings, and the
@@ -80,20 +81,31 @@
 //!
 //! # The barrier
 //!
-//! At least one of publisher and waiter must observe the other's store, which needs a store-load
-//! barrier on both sides. A full fence for each message would take most of a message's time. So the
-//! waiter pays for both: `membarrier(GLOBAL_EXPEDITED)` executes a full barrier in every running
-//! thread of every registered process. If the publisher's load precedes that barrier, its
-//! publication does too, and the waiter's poll sees the message; if its load follows the barrier,
-//! it sees PARKED. On the publisher's side it is enough that the compiler keeps the order
-//! ([`waker_fence`]).
+//! At least one of publisher and waiter must observe the other's store, which needs a full barrier
+//! on both sides, between the store and the load that follows. The waiter's is in S3. The
+//! publisher's is in P1, and depends on what it publishes:
 //!
-//! A process that cannot register (seccomp, an old kernel) would silently get no barrier. It
-//! switches the channel to fences before it sends or blocks: it sets the flag FENCE in the parking
-//! words. Every waker reads these words anyway, and the flag sends it to [`wake`], where a real
-//! fence precedes a second load. The first process that sets the flag lets a moment pass
-//! ([`Parker::settle`]); within it the stores of processes that had not yet seen the flag become
-//! visible.
+//! - In an MPMC channel, each publication is a SeqCst compare-and-swap of a slot state, and P1 loads
+//!   the parking word SeqCst: on the processor, the locked instruction is the barrier.
+//! - An SPSC receiver that publishes its credit, once in many messages, executes a fence. So does
+//!   every slow path ([`Membership::wake`](crate::protocol::Membership::wake)).
+//! - An SPSC sender publishes by a plain store. A fence for each message would take most of a
+//!   message's time in a stream, so it executes one only while its receiver asks for it: the flag
+//!   FENCE in the parking word, which it loads anyway, sends it to its slow path.
+//!
+//! The receiver sets FENCE together with PARKED (S2). If it was set before, the sender's loads see
+//! it. If not, the sender may just have published and loaded the word without FENCE. Therefore the
+//! receiver calls `membarrier(GLOBAL_EXPEDITED)` once for each request: it executes a full barrier
+//! in every running thread of every process that registered for it, as SPSC senders do. If the
+//! sender's load precedes that barrier, its publication does too, and the receiver's poll sees the
+//! message; if its load follows the barrier, it sees FENCE. The request stands until the receiver
+//! has received 64 messages without parking (`fence_request.rs`), so that one that parks for each
+//! message makes no such call: it interrupts every processor that runs a registered process.
+//!
+//! A sender that cannot register (seccomp, an old kernel) would silently get no barrier: it takes
+//! its slow path for every message. A receiver that cannot call `membarrier` asks for fences for
+//! good, and lets a moment pass after the first request ([`Parker::settle`]); within it the stores
+//! of a sender that had not yet seen the flag become visible.
 //!
 //! # Interrupts
 //!
@@ -113,7 +125,9 @@
 pub(crate) mod adaptive_spin;
 pub(crate) mod backoff;
 pub(crate) mod blocking;
+mod fence_request;
 pub(crate) mod interrupt;
+mod known_open;
 mod parking;
 mod poll;
 mod spin;
@@ -122,7 +136,9 @@ mod waiting_table;
 
 use std::time::Duration;
 
-pub(crate) use self::parking::{LEFT, PARKED, REMOVED, RETURNED};
+pub(crate) use self::fence_request::FenceRequest;
+pub(crate) use self::known_open::KnownOpen;
+pub(crate) use self::parking::{LEFT, NEVER_SET, PARKED, REMOVED, RETURNED};
 pub(crate) use self::poll::poll;
 pub(crate) use self::waiter::{WaitSite, wait};
 pub(crate) use self::waiting_table::{Holder, Table};
@@ -131,7 +147,7 @@ use crate::layout::Parking;
 use crate::liveness::SemaphoreValues;
 use crate::role::Side;
 use crate::sync::Ordering::SeqCst;
-use crate::sync::{fence, plain};
+use crate::sync::plain;
 use crate::sysv::time;
 
 /// How a blocking wait in the kernel ended.
@@ -158,9 +174,13 @@ pub(crate) trait Parker {
     fn drain(&self, side: Side, tokens: u16) -> Result<(), Fault>;
     /// Reads all semaphores at one instant.
     fn semaphore_values(&self) -> Result<SemaphoreValues, Fault>;
-    /// Executes a full barrier in every thread of every member; returns false where that is not
+    /// Executes a full barrier in this thread.
+    fn fence(&self);
+    /// Executes a full barrier in every thread of every SPSC sender; returns false where that is not
     /// supported.
-    fn barrier(&self) -> bool;
+    fn membarrier(&self) -> bool;
+    /// Returns whether this member still has its seat, as far as the segment shows.
+    fn has_seat(&self) -> bool;
     /// Waits until the stores that other processes made before the call are visible.
     fn settle(&self);
     /// Pauses for `time`.
@@ -169,24 +189,20 @@ pub(crate) trait Parker {
     fn is_forked(&self) -> bool;
 }
 
-/// Orders the two halves of P1: the publication before the load of the parking word. The module's
-/// documentation explains why a compiler fence is enough outside the models.
+/// Orders the two halves of P1 on the fast paths: the publication before the load of the parking
+/// word. The module's documentation explains why a compiler fence is enough outside the models.
 #[inline(always)]
 pub(crate) fn waker_fence() {
     #[cfg(not(loom))]
     crate::sync::compiler_fence(SeqCst);
-    // The model has no membarrier: both sides execute a fence.
+    // The model has no membarrier, and no SeqCst compare-and-swap: both sides execute a fence.
     #[cfg(loom)]
-    fence(SeqCst);
+    crate::sync::fence(SeqCst);
 }
 
-/// Performs P2 and P3: a waiter is parked, or fences are required. Returns whether it posted a
-/// token.
+/// Performs P2 and P3 if a waiter is parked. Returns whether it posted a token.
 #[cold]
 pub(crate) fn wake<P: Parker>(parker: &P, parking: &Parking, side: Side) -> Result<bool, Fault> {
-    if parking.needs_fences() {
-        fence(SeqCst);
-    }
     if !parking.is_parked() || !parking.unpark() {
         return Ok(false);
     }

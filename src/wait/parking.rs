@@ -13,15 +13,25 @@ pub(crate) const RETURNED: u32 = 1 << 28;
 pub(crate) const LEFT: u32 = 1 << 29;
 /// The channel was removed.
 pub(crate) const REMOVED: u32 = 1 << 30;
-/// A member could not register for membarrier: wakers need a fence.
+/// The receiver of an SPSC channel asks its sender for a full fence after each message
+/// (`wait/fence_request.rs`).
 const FENCE: u32 = 1 << 31;
+/// No word has this flag: it is reserved for a sender to know a value that differs from any word.
+pub(crate) const NEVER_SET: u32 = 1 << 27;
 
 /// The word is written by read-modify-write operations only: a plain store could undo a flag.
 impl Parking {
-    /// Loads the word with one plain load, as a waker does: zero means that a waker has nothing to
-    /// do.
+    /// Loads the word, as a waker does: zero means that a waker has nothing to do. SeqCst: after a
+    /// publication by a SeqCst compare-and-swap, no fence is needed between the two.
     #[inline(always)]
     pub(crate) fn flags(&self) -> u32 {
+        self.word.load(SeqCst)
+    }
+
+    /// The same after a publication by a plain store, which such a load would have to wait for on
+    /// some processors: a fence orders the two, if one is needed.
+    #[inline(always)]
+    pub(crate) fn flags_after_store(&self) -> u32 {
         self.word.load(Relaxed)
     }
 
@@ -33,11 +43,6 @@ impl Parking {
 
     pub(crate) fn is_removed(&self) -> bool {
         self.flags() & REMOVED != 0
-    }
-
-    /// Returns whether wakers need a fence.
-    pub(super) fn needs_fences(&self) -> bool {
-        self.flags() & FENCE != 0
     }
 
     /// Returns whether a waker has something to do.
@@ -55,15 +60,22 @@ impl Parking {
         self.word.fetch_and(!flag, AcqRel);
     }
 
-    /// Makes the waking side use fences from now on.
-    pub(crate) fn require_fences(&self) {
+    /// Announces that a thread of this side is about to park, and asks the sender for fences if
+    /// `needs_fences`. Returns whether it was asked before. SeqCst: this precedes the barrier.
+    pub(super) fn park(&self, needs_fences: bool) -> bool {
+        let flags = if needs_fences { PARKED | FENCE } else { PARKED };
+        self.word.fetch_or(flags, SeqCst) & FENCE != 0
+    }
+
+    /// Asks the sender for fences before it joins.
+    #[cfg(test)]
+    pub(crate) fn ask_for_fences(&self) {
         self.set(FENCE);
     }
 
-    /// Announces that a thread of this side is about to park. SeqCst: this precedes the barrier,
-    /// which is a fence where membarrier is not available.
-    pub(super) fn park(&self) {
-        self.word.fetch_or(PARKED, SeqCst);
+    /// Asks for no more fences.
+    pub(crate) fn withdraw_fences(&self) {
+        self.clear(FENCE);
     }
 
     /// Clears PARKED and returns whether it was set. If so, the caller has the duty to wake a

@@ -16,6 +16,11 @@ struct Bed<'a> {
     post: Option<(u64, u64)>,
     slept: Cell<bool>,
     rested: Cell<Duration>,
+    /// An SPSC receiver's request, and what becomes of it.
+    request: FenceRequest,
+    refuses: bool,
+    barriers: Cell<u32>,
+    settled: Cell<u32>,
 }
 
 /// Spins for `time` nanoseconds.
@@ -33,13 +38,33 @@ impl Bed<'_> {
             post,
             slept: Cell::new(false),
             rested: Cell::new(Duration::ZERO),
+            request: FenceRequest::new(),
+            refuses: false,
+            barriers: Cell::new(0),
+            settled: Cell::new(0),
         }
     }
 
     fn site(&self) -> WaitSite<'_, Self> {
         let holder = Holder { seat: Seat::of(Side::Receivers), incarnation: 0 };
         let table = Table(&[]);
-        WaitSite { parker: self, parking: self.parking, table, holder, interrupts: None }
+        let (parking, request) = (self.parking, Some(&self.request));
+        WaitSite {
+            parker: self,
+            parking,
+            table,
+            holder,
+            request,
+            known_open: None,
+            interrupts: None,
+        }
+    }
+
+    /// Parks once, and is woken.
+    fn sleep(&self) {
+        self.slept.set(false);
+        let poll = |_| Ok::<bool, Fault>(self.slept.get());
+        assert!(wait(self.site(), &mut WaitPolicy::new(Wait::Park), None, poll).is_ok());
     }
 }
 
@@ -72,11 +97,20 @@ impl Parker for Bed<'_> {
         Ok(SemaphoreValues::new())
     }
 
-    fn barrier(&self) -> bool {
+    fn fence(&self) {}
+
+    fn membarrier(&self) -> bool {
+        self.barriers.set(self.barriers.get() + 1);
+        !self.refuses
+    }
+
+    fn has_seat(&self) -> bool {
         true
     }
 
-    fn settle(&self) {}
+    fn settle(&self) {
+        self.settled.set(self.settled.get() + 1);
+    }
 
     fn pause(&self, time: Duration) {
         self.rested.set(self.rested.get() + time);
@@ -189,4 +223,61 @@ fn a_futile_wake_up_is_followed_by_a_rest() {
         [1, 2, 3, 4, 5, 8, 9, 10, 11].map(rested_for),
         [0, 0, 50, 150, 350, 3150, 6350, 9550, 12750]
     );
+}
+
+/// A receiver that parks for each message asks its sender once for fences; a stream ends that.
+#[test]
+fn one_barrier_serves_until_a_stream() {
+    let header = Header::new();
+    let bed = Bed::new(&header, Some((0, 0)));
+    for position in 0..100 {
+        bed.sleep();
+        bed.request.withdraw_in_stream(position, bed.parking);
+    }
+    bed.request.withdraw_in_stream(99 + 63, bed.parking);
+    assert_ne!(header.receivers.flags(), 0, "withdrawn early");
+    assert_eq!(bed.barriers.get(), 1);
+    bed.request.withdraw_in_stream(99 + 64, bed.parking);
+    assert_eq!(header.receivers.flags(), 0, "not withdrawn");
+    bed.sleep();
+    assert_eq!((bed.barriers.get(), bed.settled.get()), (2, 0));
+}
+
+/// An earlier holder of the seat, which does not know that it lost it, is in a stream.
+#[test]
+fn a_request_that_others_withdrew_is_made_again() {
+    let header = Header::new();
+    let bed = Bed::new(&header, Some((0, 0)));
+    bed.sleep();
+    header.receivers.withdraw_fences();
+    bed.sleep();
+    assert_eq!(bed.barriers.get(), 2);
+    bed.sleep();
+    assert_eq!(bed.barriers.get(), 2);
+}
+
+#[test]
+fn a_refused_barrier_is_requested_once() {
+    let header = Header::new();
+    let bed = Bed { refuses: true, ..Bed::new(&header, Some((0, 0))) };
+    for position in [0, 1_000, 1_000_000] {
+        bed.sleep();
+        bed.request.withdraw_in_stream(position, bed.parking);
+    }
+    assert_ne!(header.receivers.flags(), 0, "withdrawn");
+    assert_eq!((bed.barriers.get(), bed.settled.get()), (1, 1));
+}
+
+/// Other processes can write any position into the segment.
+#[test]
+fn no_position_withdraws_at_once() {
+    for position in (0..200).map(|below| u64::MAX - below) {
+        let header = Header::new();
+        let bed = Bed::new(&header, Some((0, 0)));
+        bed.sleep();
+        bed.request.withdraw_in_stream(position, bed.parking);
+        assert_ne!(header.receivers.flags(), 0);
+        bed.sleep();
+        assert_eq!(bed.barriers.get(), 1);
+    }
 }

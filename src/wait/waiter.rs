@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use super::{Holder, ParkResult, Parker, Poll, Table, WaitError, spin, wake};
+use super::{
+    FenceRequest, Holder, KnownOpen, ParkResult, Parker, Poll, Table, WaitError, spin, wake,
+};
 use crate::error::Fault;
 use crate::layout::Parking;
-use crate::sync::Ordering::SeqCst;
-use crate::sync::{fence, plain};
+use crate::sync::plain;
 use crate::sysv::time::{self, Deadline};
 use crate::wait::adaptive_spin::{Wait, WaitPolicy};
 use crate::wait::interrupt::{BlockedCall, Interrupts};
@@ -22,8 +23,8 @@ pub(super) const GRACE: Duration = Duration::from_millis(100);
 const POLLS: u32 = 20;
 
 /// How long a waiter rests after a futile wake-up, one that finds nothing to take: at first, and at
-/// most. Such a wake-up takes up to 50 us of a processor that other waiters or the other side could
-/// use, half of it for the barrier; with the longest rest that is one sixtieth of the time.
+/// most. Such a wake-up takes some microseconds of a processor that other waiters or the other side
+/// could use; with the longest rest that is less than one hundredth of the time.
 const REST_MIN: Duration = Duration::from_micros(50);
 const REST_MAX: Duration = Duration::from_micros(3_200);
 
@@ -38,6 +39,10 @@ pub(crate) struct WaitSite<'a, P> {
     pub(crate) parking: &'a Parking,
     pub(crate) table: Table<'a>,
     pub(crate) holder: Holder,
+    /// What asks the wakers for fences, where they do not have one for each publication anyway.
+    pub(crate) request: Option<&'a FenceRequest>,
+    /// What the handle knows of the end of its stream, if it can know that without asking.
+    pub(crate) known_open: Option<&'a KnownOpen>,
     /// The blocked calls of the handle; `None` if no interrupter can exist.
     pub(crate) interrupts: Option<&'a Interrupts>,
 }
@@ -118,7 +123,9 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
     /// Performs S1 to T1, and R1. Returns whether a poll succeeded.
     fn park(&mut self, policy: &mut WaitPolicy, at_most: Duration) -> Result<bool, WaitError<E>> {
         self.register()?;
-        match (self.poll)(Poll::BeforePark) {
+        let known_open = self.site.known_open;
+        let asks = !known_open.is_some_and(KnownOpen::holds);
+        match (self.poll)(if asks { Poll::BeforePark } else { Poll::Quick }) {
             Ok(false) => match self.pass_on_end() {
                 Ok(false) => {}
                 passed_on => {
@@ -135,6 +142,9 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
                 return ended;
             }
         }
+        if let Some(known_open) = known_open.filter(|_| asks) {
+            known_open.was_asked();
+        }
         policy.parks += 1;
         let slept = self.block(at_most);
         self.unregister();
@@ -142,7 +152,13 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
             Ok(ParkResult::Token) => {
                 self.duty = true;
                 self.learn(policy);
-                if (self.poll)(Poll::Quick)? {
+                let found = (self.poll)(Poll::Quick);
+                if !matches!(found, Ok(true))
+                    && let Some(known_open) = known_open
+                {
+                    known_open.forget();
+                }
+                if found? {
                     return Ok(true);
                 }
                 self.clear_stale_counts()?;
@@ -180,11 +196,11 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
         // Before the poll: an interrupt that comes after it changes the value.
         self.seen =
             self.call.watch(parker, side).map_err(|fault| WaitError::Failed(fault.into()))?;
-        if !self.site.table.add(self.site.holder) {
+        // A successor in the seat may wait in the same word: its PARKED is not ours to clear.
+        if !parker.has_seat() || !self.site.table.add(self.site.holder) {
             return Err(WaitError::Failed(Fault::LivenessLost.into()));
         }
-        self.site.parking.park();
-        self.barrier();
+        self.announce();
         Ok(())
     }
 
@@ -201,15 +217,14 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
         self.duty |= !self.site.parker.is_forked() && self.site.parking.unpark();
     }
 
-    fn barrier(&self) {
-        let WaitSite { parker, parking, .. } = &self.site;
-        if !parking.needs_fences() && !parker.barrier() {
-            parking.require_fences();
-            parker.settle();
+    /// Performs S2 and S3, or O2.
+    fn announce(&self) {
+        let WaitSite { parker, parking, request, .. } = &self.site;
+        let was_asked = parking.park(request.is_some());
+        if let Some(request) = request {
+            request.complete(was_asked, *parker);
         }
-        if parking.needs_fences() {
-            fence(SeqCst);
-        }
+        parker.fence();
     }
 
     /// Performs S5, and counts a wake-up that did not come.
@@ -303,12 +318,11 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
 
     /// Performs O1, O2 and O3. Returns whether it posted a token.
     fn pass_on(&mut self) -> bool {
-        let WaitSite { parker, parking, table, holder, .. } = &self.site;
+        let WaitSite { parker, table, holder, .. } = &self.site;
         if parker.is_forked() || !table.has_waiters(holder.seat.side) {
             return false;
         }
-        parking.park();
-        self.barrier();
+        self.announce();
         let WaitSite { parker, parking, holder, .. } = &self.site;
         // An error here occurs again in the next blocking call.
         !matches!((self.poll)(Poll::Others), Ok(false))

@@ -287,20 +287,20 @@ fn few_operations(_: &mut Args) {
     let key = Key::new();
     let tx: Sender<u64> = key.options().create().expect("create");
     // With fewer than three operations, not even liveness can be checked.
-    for most in 3..9 {
+    for most in 3..11 {
         sysctl("sem", &format!("250 32000 {most} 100"));
         let wanted = ("semop", libc::E2BIG);
         limit(refusal(key.options().attach::<Receiver<u64>>()), wanted, "SEMOPM");
         let new = Key::new();
         for lifetime in [Lifetime::Kept, Lifetime::LastMember] {
-            if most < 7 {
+            if most < 9 {
                 let options = new.options().lifetime(lifetime);
                 limit(refusal(options.create::<Sender<u64>>()), wanted, "SEMOPM");
                 new.assert_free();
             }
         }
     }
-    sysctl("sem", "250 32000 9 100");
+    sysctl("sem", "250 32000 11 100");
     let mut rx: Receiver<u64> = key.options().attach().expect("attach");
     let mut tx = { tx };
     assert_eq!((tx.send(&1), rx.recv()), (Ok(()), Ok(1)));

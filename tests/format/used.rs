@@ -125,14 +125,15 @@ fn the_set_matches_the_document() {
     let nonce = Raw::attach(tx.id().segment()).value("Identity", 0, "nonce") as usize;
     let rows = page::rows(page::TEXT, "| semaphore | name | value |");
     assert_eq!(rows.len(), set.semaphores as usize);
-    let check = |users, receivers, tokens| {
+    let check = |users, receivers, [to_senders, to_receivers]: [usize; 2]| {
         for (n, row) in rows.iter().enumerate() {
             assert_eq!(page::number(row[0]), n);
             let right = match row[1] {
-                "lifecycle" | "wake receivers" | "finished" | "died" => 0,
+                "lifecycle" | "finished" | "died" => 0,
                 "interrupt receivers" | "interrupt senders" => 0,
                 "users" => users,
-                "wake senders" => tokens,
+                "wake senders" => to_senders,
+                "wake receivers" => to_receivers,
                 "nonce, low" => nonce & 0x7fff,
                 "nonce, high" => nonce >> 15,
                 "senders" | "seat 0" => 1,
@@ -143,12 +144,12 @@ fn the_set_matches_the_document() {
             assert_eq!(value as usize, right, "{}", row[1]);
         }
     };
-    check(1, 0, 0);
+    check(1, 0, [0, 0]);
     let rx: spsc::Receiver<u64> = name.options().attach().expect("attach");
-    check(2, 1, 0);
+    check(2, 1, [0, 0]);
     drop(rx);
-    // A member that leaves posts.
-    check(1, 0, 1);
+    // A member that leaves posts to both sides.
+    check(1, 0, [2, 2]);
 }
 
 #[test]

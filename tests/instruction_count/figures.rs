@@ -7,7 +7,7 @@ use sysvring_support::single_step::{Stepper, Stop};
 use sysvring_support::worker::{Args, Worker, print_line};
 use sysvring_support::{test, work};
 
-use crate::messages::{ALL, Body, COUNT, WAITS, nothing};
+use crate::messages::{ALL, Body, COUNT, PARKED, WAITS, nothing};
 
 const OVER: &str = "over";
 
@@ -74,6 +74,27 @@ fn count_calls_of_waits(_: &mut Args) {
     let marks = calls(nothing);
     for (name, body) in WAITS {
         // A stepped child stops at the entry and at the exit of a call.
+        print_line(format!("{name} {}", (calls(*body) - marks) as f64 / COUNT as f64 / 2.0));
+    }
+    print_line(OVER);
+}
+
+#[test]
+fn parking_and_waking_take_one_system_call_each() {
+    for (name, calls) in figures_of("figures::count_calls_of_parked") {
+        println!(
+            "{name}: {calls:.2} system calls to send to a parked process and park for its answer"
+        );
+        let (.., most, _) = PARKED.iter().find(|(of, ..)| *of == name).expect("its limit");
+        // A few more are for what is asked once in a hundred milliseconds.
+        assert!(calls <= most + 0.1, "{name}: {calls} system calls, not {most}");
+    }
+}
+
+#[work]
+fn count_calls_of_parked(_: &mut Args) {
+    let marks = calls(nothing);
+    for (name, _, body) in PARKED {
         print_line(format!("{name} {}", (calls(*body) - marks) as f64 / COUNT as f64 / 2.0));
     }
     print_line(OVER);

@@ -3,7 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use sysvring::{Message, Options, RecvError, SendError, mpmc, spsc};
+use sysvring::{ChannelId, Message, Options, RecvError, SendError, Wait, mpmc, spsc};
+use sysvring_support::fork::Fork;
 use sysvring_support::single_step::mark;
 
 /// The number of messages between the marks, less than a lap.
@@ -127,6 +128,65 @@ pub const WAITS: &[(&str, Body)] = &[
         waits(|time| tx.send_timeout(&7, time) == Err(SendError::Timeout));
     }),
 ];
+
+/// Sends [`COUNT`] messages to another process and receives its answers; both park before each
+/// message. With the number of system calls that this takes for each: a post, and the wait; an MPMC
+/// receiver also asks who is alive before it waits.
+pub const PARKED: &[(&str, f64, Body)] = &[
+    ("spsc", 2.0, || {
+        let mut tx: spsc::Sender<Small> = Options::private().create().expect("a channel");
+        let mut rx: spsc::Receiver<Small> = parks(Options::private()).create().expect("a channel");
+        let ids = (tx.id(), rx.id());
+        exchange(
+            ids,
+            |n| tx.send(&n),
+            || rx.recv(),
+            |from, to| {
+                let mut rx: spsc::Receiver<Small> = from.attach().expect("the requests");
+                let mut tx: spsc::Sender<Small> = to.attach().expect("the answers");
+                rx.iter().for_each(|n| tx.send(&n.expect("a request")).expect("an answer"));
+            },
+        );
+    }),
+    ("mpmc", 3.0, || {
+        let tx: mpmc::Sender<Small> = Options::private().create().expect("a channel");
+        let rx: mpmc::Receiver<Small> = parks(Options::private()).create().expect("a channel");
+        let ids = (tx.id(), rx.id());
+        exchange(
+            ids,
+            |n| tx.send(&n),
+            || rx.recv(),
+            |from, to| {
+                let rx: mpmc::Receiver<Small> = from.attach().expect("the requests");
+                let tx: mpmc::Sender<Small> = to.attach().expect("the answers");
+                rx.iter().for_each(|n| tx.send(&n.expect("a request")).expect("an answer"));
+            },
+        );
+    }),
+];
+
+fn parks(options: Options) -> Options {
+    options.wait(Wait::Park)
+}
+
+fn exchange(
+    (requests, answers): (ChannelId, ChannelId),
+    mut send: impl FnMut(Small) -> Result<(), SendError>,
+    mut receive: impl FnMut() -> Result<Small, RecvError>,
+    answer: fn(Options, Options),
+) {
+    let _server = Fork::start(|| answer(parks(Options::id(requests)), Options::id(answers)));
+    let mut all = || {
+        for n in 0..COUNT as Small {
+            send(n).expect("a free slot");
+            assert_eq!(receive(), Ok(n));
+        }
+    };
+    all();
+    mark();
+    all();
+    mark();
+}
 
 /// The timeout is shorter than any handle spins before it yields and parks.
 fn waits(mut wait: impl FnMut(Duration) -> bool) {

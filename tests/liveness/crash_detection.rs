@@ -217,13 +217,13 @@ fn posts_of_deaths_do_not_accumulate_without_a_parked_waiter() {
     Worker::run(&[&"crash_detection::die_in_crowds", &name]);
 }
 
-/// Three thousand deaths post to a member that is not parked. The semaphore starts near the
-/// kernel's limit of 32,767, so that these posts reach it.
+/// Three thousand deaths post two tokens each to a member that is not parked. The semaphore starts
+/// near the kernel's limit of 32,767, so that these posts reach it.
 #[work]
 fn die_in_crowds(args: &mut Args) {
     let name: String = args.next();
     let set = sysvring::stat(&*name).expect("stat").set.expect("a set").id;
-    raw_ipc::add(set, WAKE_RECEIVERS, 30_000);
+    raw_ipc::add(set, WAKE_RECEIVERS, 27_000);
     for n in 0..3_000 {
         let mut victim = Fork::start(|| {
             let _tx: Sender<u64> = Options::named(&name).attach().expect("still possible");

@@ -1,11 +1,14 @@
 //! Members that gave up their undo records (`unshare`) or lost their seat: they are considered dead
 //! while they live, are told so, and leave nothing in the seat of a successor.
 
+use std::os::unix::process::parent_id;
 use std::time::Duration;
 
 use sysvring::{Error, Fault, Options, Peer, RecvError, SendError, Wait, mpmc, spsc};
 use sysvring_support::name::Name;
-use sysvring_support::raw_ipc::Key;
+use sysvring_support::raw_ipc::{Key, WAKE_RECEIVERS};
+use sysvring_support::scheduler_noise::Watch;
+use sysvring_support::shared_counters::{now_ns, until};
 use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{raw_ipc, test, work};
 
@@ -73,6 +76,68 @@ fn a_sender_without_a_seat_is_told() {
     other.finish();
     tx.send(&3).expect("send");
     assert_eq!(rx.recv(), Ok(3));
+}
+
+#[test]
+fn a_receiver_that_lost_its_seat_disturbs_no_successor() {
+    // One that knows that its stream is open, and one that does not.
+    [PARKS, 0].into_iter().for_each(disturbs_no_successor);
+}
+
+fn disturbs_no_successor(parks: u64) {
+    let name = Name::new();
+    let mut tx: spsc::Sender<u64> = name.options().open().expect("open");
+    let set = tx.stat().expect("stat").set.expect("a set").id;
+    let is_parked = || raw_ipc::waiting(set, WAKE_RECEIVERS) == 1;
+    let mut evicted = Worker::start(&[&"lost_seats::park_and_lose", &name, &parks]).expect("start");
+    for n in 0..parks {
+        until(is_parked);
+        tx.send(&n).expect("send");
+    }
+    evicted.expect("lost");
+    let mut successor = Worker::start(&[&"lost_seats::park_in_its_place", &name]).expect("start");
+    successor.expect("ready");
+    // It has consumed the tokens that were posted for the other one.
+    until(|| is_parked() && raw_ipc::values(set)[WAKE_RECEIVERS] == 0);
+    evicted.write_line("go on").expect("tell");
+    evicted.finish();
+    for _ in 0..PARKS {
+        until(is_parked);
+        tx.send(&now_ns()).expect("send");
+    }
+    tx.finish().expect("finish");
+    successor.finish();
+}
+
+/// Messages before each of which a receiver is parked.
+const PARKS: u64 = 10;
+
+#[work]
+fn park_and_lose(args: &mut Args) {
+    let (name, parks): (String, u64) = (args.next(), args.next());
+    let mut rx: spsc::Receiver<u64> = Options::named(name).wait(Wait::Park).open().expect("open");
+    (0..parks).for_each(|n| assert_eq!(rx.recv(), Ok(n)));
+    lose_tokens();
+    print_line("lost");
+    read_line();
+    let (watch, called_at) = (Watch::start(&[]), now_ns());
+    assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Fault(Fault::LivenessLost)));
+    watch.must_be_within(SOON, called_at);
+}
+
+#[work]
+fn park_in_its_place(args: &mut Args) {
+    let name: String = args.next();
+    let mut rx: spsc::Receiver<u64> =
+        Options::named(name).wait(Wait::Park).open().expect("its seat is free");
+    let mut watch = Watch::start(&[parent_id()]);
+    print_line("ready");
+    for _ in 0..PARKS {
+        watch.restart();
+        let sent_at = rx.recv().expect("a message");
+        watch.must_be_within(SOON, sent_at);
+    }
+    assert_eq!(rx.recv(), Err(RecvError::Disconnected));
 }
 
 /// Messages that a successor sends and receives: many laps of the ring.

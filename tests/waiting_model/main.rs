@@ -4,8 +4,8 @@
 //! unacknowledged.
 //!
 //! Modelled: one wake semaphore (the receivers'), the PARKED bit, one word per seat (incarnation
-//! and number of waiting threads), the duty to pass a wake-up on, store buffers of the senders
-//! (TSO), `membarrier`, death of any process between any two steps with its `SEM_UNDO` post, a
+//! and number of waiting threads), the duty to pass a wake-up on; in SPSC channels the store buffer
+//! of the sender (TSO), the receiver's request for fences, `membarrier`; death of any process between any two steps with its `SEM_UNDO` post, a
 //! successor that takes the seat of a dead member in several steps, and timeouts of parked threads.
 //! A thread that a signal interrupts takes the same steps as one whose timeout expires, and
 //! returns.
@@ -16,7 +16,7 @@
 //! `Waking`.
 //!
 //! Not modelled: memory orders weaker than TSO (the loom models in `src/models` check those),
-//! channels that use fences because membarrier was refused, the senders' side (its steps are the
+//! requests that stand for good because membarrier was refused, the senders' side (its steps are the
 //! same, with free slots in place of messages), the order of messages and the ring itself, the end
 //! of a stream, closing and removal, leaving (which posts as a death does), SIGSTOP, and
 //! wrap-around of the incarnation. A scan of the ring is one atomic step here. Settings are small:
@@ -36,6 +36,7 @@ use search::{Verdict, search};
 const SMALL: Setting = Setting {
     senders: 1,
     messages: 2,
+    stores: false,
     threads: &[1, 1],
     kills: 1,
     successors: 1,
@@ -45,6 +46,17 @@ const SMALL: Setting = Setting {
 
 /// The same without deaths, but with a timeout.
 const IMPATIENT: Setting = Setting { kills: 0, successors: 0, timeouts: 1, ..SMALL };
+
+/// An SPSC channel: the sender publishes by a plain store, and its receiver parks alone.
+const SPSC: Setting = Setting {
+    messages: 4,
+    stores: true,
+    threads: &[1],
+    kills: 2,
+    successors: 2,
+    timeouts: 1,
+    ..SMALL
+};
 
 #[track_caller]
 fn holds(setting: Setting) {
@@ -150,11 +162,6 @@ fn fails_if_wakeups_are_not_passed_on() {
 }
 
 #[test]
-fn fails_if_passing_on_has_no_barrier() {
-    fails(SMALL, &[PassOnWithoutBarrier]);
-}
-
-#[test]
 fn fails_if_passing_on_polls_before_parked_is_set() {
     fails(SMALL, &[PassOnLooksFirst]);
 }
@@ -187,8 +194,28 @@ fn fails_if_a_finder_drops_its_duty() {
 }
 
 #[test]
-fn fails_if_parking_has_no_barrier() {
-    fails(SMALL, &[ParksWithoutBarrier]);
+fn holds_if_the_receiver_asks_for_fences() {
+    holds(SPSC);
+}
+
+#[test]
+fn fails_if_nobody_asks_for_fences() {
+    fails(SPSC, &[NobodyAsks]);
+}
+
+#[test]
+fn fails_if_asking_has_no_barrier() {
+    fails(SPSC, &[AsksWithoutBarrier]);
+}
+
+#[test]
+fn fails_if_the_sender_ignores_requests() {
+    fails(SPSC, &[SenderIgnoresRequests]);
+}
+
+#[test]
+fn fails_if_a_withdrawn_request_is_remembered() {
+    fails(SPSC, &[WithdrawsAndRemembers]);
 }
 
 #[test]

@@ -9,8 +9,6 @@ use crate::state::{Life, Member, Publish, Sender, State, Step, Thread, Word};
 pub enum Change {
     /// A thread that has a duty drops it.
     NoPassingOn,
-    /// Passing on issues no membarrier between setting PARKED and polling.
-    PassOnWithoutBarrier,
     /// Passing on polls before it sets PARKED.
     PassOnLooksFirst,
     /// Passing on sets PARKED and does not poll.
@@ -27,8 +25,14 @@ pub enum Change {
     FinderLeavesParked,
     /// A finder leaves PARKED set if a word counts other waiting threads. Holds alone.
     FinderLeavesParkedToOthers,
-    /// A thread issues no membarrier before the poll that precedes parking.
-    ParksWithoutBarrier,
+    /// A receiver that asks for fences calls no membarrier.
+    AsksWithoutBarrier,
+    /// A receiver that withdraws its request remembers that it has asked.
+    WithdrawsAndRemembers,
+    /// A sender that is asked for fences executes none.
+    SenderIgnoresRequests,
+    /// The sender is never asked, but the receiver executes a fence.
+    NobodyAsks,
     /// A thread sets PARKED before its word counts it.
     ParkedBeforeWord,
     /// A thread overwrites the word of a dead seat without a comparison.
@@ -55,6 +59,8 @@ pub struct Setting {
     pub senders: usize,
     /// Messages that each sender sends.
     pub messages: u8,
+    /// An SPSC channel: its sender publishes by a plain store, not by a locked instruction.
+    pub stores: bool,
     /// Threads of each member.
     pub threads: &'static [usize],
     pub kills: u8,
@@ -90,10 +96,11 @@ impl Setting {
     }
 
     pub fn start(&self) -> State {
-        let member = |life| Member { life, word: Word::default(), orphans: 0 };
+        let member = |life| Member { life, word: Word::default(), orphans: 0, asks: false };
         let mut state = State {
             messages: 0,
             parked: false,
+            asked: false,
             tokens: 0,
             members: [member(Life::Dead); _],
             threads: [Thread::at(Step::Gone); _],
@@ -119,10 +126,21 @@ impl Setting {
                 }
                 state.senders[sender].unsent -= 1;
                 state.senders[sender].buffered = true;
-                Publish::P1LookAtParked
+                if !self.stores {
+                    state.make_visible(sender);
+                }
+                Publish::P1LookAtFlags
             }
-            Publish::P1LookAtParked if state.parked => Publish::P2TakeParkedOff,
-            Publish::P1LookAtParked => Publish::P1Store,
+            Publish::P1LookAtFlags if state.parked || state.asked => Publish::P1Fence,
+            Publish::P1LookAtFlags => Publish::P1Store,
+            Publish::P1Fence => {
+                if !self.has(Change::SenderIgnoresRequests) {
+                    state.make_visible(sender);
+                }
+                Publish::P1LookAgain
+            }
+            Publish::P1LookAgain if state.parked => Publish::P2TakeParkedOff,
+            Publish::P1LookAgain => Publish::P1Store,
             Publish::P2TakeParkedOff => {
                 // A locked instruction drains the store buffer.
                 state.make_visible(sender);
@@ -146,6 +164,7 @@ impl Setting {
             Life::Seated => {
                 let incarnation = state.members[seat].word.incarnation + 1;
                 state.members[seat].word = Word { incarnation, waiting: 0 };
+                state.asked = false;
                 match self.has(Change::JoinerDoesNotWake) {
                     true => Life::Alive,
                     false => Life::Signed,

@@ -30,11 +30,16 @@ impl Setting {
             }
             Step::S2SetParked => {
                 state.parked = true;
+                state.asked |= self.stores && !self.has(Change::NobodyAsks);
                 after(Step::S2SetParked)
             }
             Step::S3Barrier => {
-                if !self.has(Change::ParksWithoutBarrier) {
-                    state.barrier();
+                // Where publications are locked instructions, S2 is the whole barrier.
+                if self.stores && !state.members[seat].asks && !self.has(Change::NobodyAsks) {
+                    if !self.has(Change::AsksWithoutBarrier) {
+                        state.barrier();
+                    }
+                    state.members[seat].asks = true;
                 }
                 Step::S4Recheck
             }
@@ -164,14 +169,8 @@ impl Setting {
                 } else if self.has(Change::PassOnLooksFirst) {
                     if own.saw_more { Step::O3TakeParkedOff } else { Step::Away }
                 } else {
-                    Step::O2Barrier
+                    Step::O3Look
                 }
-            }
-            Step::O2Barrier => {
-                if !self.has(Change::PassOnWithoutBarrier) {
-                    state.barrier();
-                }
-                Step::O3Look
             }
             Step::O3Look => {
                 let more = match self.has(Change::PassOnLooksQuickly) {

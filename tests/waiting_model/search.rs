@@ -16,6 +16,7 @@ enum Event {
     StoreOf(usize),
     Thread(usize),
     TimeIsOver(usize),
+    Withdraws(usize),
     Joiner(usize),
     SeatTaken(usize),
     MemberKilled(usize),
@@ -64,6 +65,7 @@ impl Found {
                 Event::Joiner(seat) => format!("joiner {seat} {:?}", before.members[seat].life),
                 Event::StoreOf(sender) => format!("the store of sender {sender} becomes visible"),
                 Event::TimeIsOver(thread) => format!("the timeout of thread {thread} expires"),
+                Event::Withdraws(seat) => format!("member {seat} withdraws its request"),
                 Event::SeatTaken(seat) => format!("a new process takes seat {seat}"),
                 Event::MemberKilled(seat) => format!("member {seat} is killed"),
                 Event::SendersKilled => "the senders are killed".to_owned(),
@@ -113,6 +115,7 @@ pub fn search(setting: &Setting) -> Verdict {
         let mut next = Next { state, from: at as u32, found: &mut found, stands_still: true };
         next.steps(setting);
         next.timeouts(setting);
+        next.withdrawals(setting);
         next.deaths(setting);
         if next.stands_still && is_fault(&state) {
             return Verdict::Fails(found.way_to(at as u32));
@@ -175,6 +178,19 @@ impl Next<'_> {
         for thread in 0..setting.all_threads() {
             if let Some(next) = setting.time_out(self.state, thread) {
                 self.put(next, Event::TimeIsOver(thread));
+            }
+        }
+    }
+
+    /// A receiver that asked for fences is in a stream.
+    fn withdrawals(&mut self, setting: &Setting) {
+        let state = self.state;
+        for thread in 0..setting.all_threads() {
+            let seat = setting.seat_of(thread);
+            if state.threads[thread].step == Step::Look && state.members[seat].asks {
+                let mut next = State { asked: false, ..state };
+                next.members[seat].asks = setting.has(Change::WithdrawsAndRemembers);
+                self.put(next, Event::Withdraws(seat));
             }
         }
     }

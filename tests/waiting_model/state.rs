@@ -13,6 +13,8 @@ pub struct State {
     /// Messages in the ring that every processor sees.
     pub messages: u8,
     pub parked: bool,
+    /// The flag FENCE: the receiver of an SPSC channel asks for fences.
+    pub asked: bool,
     /// The value of the semaphore on which receivers park.
     pub tokens: u8,
     pub members: [Member; MEMBERS],
@@ -32,6 +34,8 @@ pub struct Member {
     pub word: Word,
     /// Messages that members in this seat had in flight when they died.
     pub orphans: u8,
+    /// It remembers that it has asked for fences.
+    pub asks: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -107,7 +111,6 @@ pub enum Step {
     O0Begin,
     O1Scan,
     O2SetParked,
-    O2Barrier,
     O3Look,
     O3TakeParkedOff,
     O3Post,
@@ -128,7 +131,9 @@ pub struct Sender {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Publish {
     P1Store,
-    P1LookAtParked,
+    P1LookAtFlags,
+    P1Fence,
+    P1LookAgain,
     P2TakeParkedOff,
     P3Post,
 }
@@ -189,6 +194,7 @@ impl State {
             self.threads[thread] = Thread::at(Step::Gone);
         }
         self.members[seat].life = Life::Dead;
+        self.members[seat].asks = false;
         if posts {
             self.post();
         }

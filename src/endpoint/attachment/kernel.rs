@@ -8,6 +8,8 @@ use crate::error::Fault;
 use crate::liveness::{self, SemaphoreValues};
 use crate::role::Side;
 use crate::segment;
+use crate::sync::Ordering::SeqCst;
+use crate::sync::fence;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::sysv::shm;
 use crate::sysv::time::Deadline;
@@ -29,7 +31,7 @@ pub(super) const SEGMENT_EVERY: Duration = Duration::from_millis(100);
 /// handle: no token wakes it.
 const PEER_SLICE: Duration = Duration::from_millis(50);
 
-/// Stores made before a process required fences are visible to all processes after far less time.
+/// Stores made before a receiver asked for fences are visible to all processes after far less time.
 const SETTLED: Duration = Duration::from_millis(1);
 
 impl Attachment {
@@ -221,8 +223,16 @@ impl Parker for Attachment {
         alive.map_err(|errno| self.fault("semctl", errno))
     }
 
-    fn barrier(&self) -> bool {
+    fn fence(&self) {
+        fence(SeqCst);
+    }
+
+    fn membarrier(&self) -> bool {
         process::membarrier()
+    }
+
+    fn has_seat(&self) -> bool {
+        self.waiting().is_of(self.holder)
     }
 
     fn settle(&self) {

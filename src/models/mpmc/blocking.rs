@@ -5,7 +5,6 @@ use super::check_exchange;
 use super::ends::{Receiver, Sender, message};
 use crate::models::harness::{Fixture, Job, all_of, check, check_bounded, many, together};
 use crate::models::member::Until;
-use crate::models::sim_kernel::Order;
 use crate::role::Side;
 
 /// What each sender sends and each receiver receives; the sums are equal, except for `before`.
@@ -24,8 +23,8 @@ struct Work {
     threads: bool,
 }
 
-fn exchange(work: Work, order: Order) {
-    let fixture = Fixture::new(work.capacity, order);
+fn exchange(work: Work) {
+    let fixture = Fixture::new(work.capacity);
     if work.disturbed {
         fixture.kernel.disturb(Side::Senders);
         fixture.kernel.disturb(Side::Receivers);
@@ -87,28 +86,24 @@ const fn bound(threads: usize) -> usize {
     }
 }
 
-fn check_all(works: &[Work], orders: &[Order]) {
+fn check_all(works: &[Work]) {
     for &work in works {
-        for &order in orders {
-            let Work { capacity, before, sent, received, batch, disturbed, threads } = work;
-            let how = match (batch, disturbed, threads) {
-                (true, ..) => ", batch",
-                (_, true, _) => ", disturbed",
-                (.., true) => ", threads of one member",
-                _ => "",
-            };
-            let name = format!(
-                "{sent:?} to {received:?}, capacity {capacity}, {before} before{how}, {order:?}"
-            );
-            let threads = sent.len() + received.len();
-            check_bounded(&name, bound(threads), move || exchange(work, order));
-        }
+        let Work { capacity, before, sent, received, batch, disturbed, threads } = work;
+        let how = match (batch, disturbed, threads) {
+            (true, ..) => ", batch",
+            (_, true, _) => ", disturbed",
+            (.., true) => ", threads of one member",
+            _ => "",
+        };
+        let name = format!("{sent:?} to {received:?}, capacity {capacity}, {before} before{how}");
+        let threads = sent.len() + received.len();
+        check_bounded(&name, bound(threads), move || exchange(work));
     }
 }
 
 /// A loan is abandoned; then the message arrives for which the receiver is blocked.
-fn abandoned_loan(capacity: usize, order: Order) {
-    let fixture = Fixture::new(capacity, order);
+fn abandoned_loan(capacity: usize) {
+    let fixture = Fixture::new(capacity);
     let mut tx = Sender::join(&fixture, 0, Until::Ever);
     let mut rx = Receiver::join(&fixture, 1, Until::Ever);
     let sender = move || {
@@ -133,15 +128,12 @@ const ONE: Work = Work {
 
 #[test]
 fn one_and_one_sleep_and_wake() {
-    use Order::{Fences, Membarrier, Refused, RefusedLater};
     let works = [
         Work { capacity: 2, sent: &[2], received: &[2], ..ONE },
         Work { before: 1, sent: &[1], received: &[2], ..ONE },
         Work { sent: &[2], received: &[2], ..ONE },
     ];
-    check_all(&works, &[Membarrier, Refused, RefusedLater]);
-    // With fences there are many more executions.
-    check_all(&works[..2], &[Fences]);
+    check_all(&works);
 }
 
 #[test]
@@ -151,7 +143,7 @@ fn two_senders_park_and_wake() {
         Work { before: 1, sent: &[1, 1], received: &[3], ..ONE },
         Work { capacity: 2, before: 2, sent: &[1, 1], received: &[4], ..ONE },
     ];
-    check_all(&works, &[Order::Membarrier]);
+    check_all(&works);
 }
 
 #[test]
@@ -160,7 +152,7 @@ fn two_receivers_park_and_wake() {
         Work { sent: &[2], received: &[1, 1], ..ONE },
         Work { capacity: 2, sent: &[2], received: &[1, 1], ..ONE },
     ];
-    check_all(&works, &[Order::Membarrier]);
+    check_all(&works);
 }
 
 #[test]
@@ -169,7 +161,7 @@ fn two_and_two_park_and_wake() {
         Work { sent: &[1, 1], received: &[1, 1], ..ONE },
         Work { capacity: 2, sent: &[1, 1], received: &[1, 1], ..ONE },
     ];
-    check_all(&works, &[Order::Membarrier]);
+    check_all(&works);
 }
 
 /// More threads wait than there are members.
@@ -181,7 +173,7 @@ fn threads_of_one_member_park_and_wake() {
         Work { sent: &[1, 1], received: &[2], threads: true, ..ONE },
         Work { before: 1, sent: &[1, 1], received: &[3], threads: true, ..ONE },
     ];
-    check_all(&works, &[Order::Membarrier]);
+    check_all(&works);
 }
 
 /// A waiter that wakes up without a token withdraws an announcement, which may be that of another
@@ -192,7 +184,7 @@ fn a_disturbed_waiter_keeps_no_other_parked() {
         Work { sent: &[2], received: &[2], disturbed: true, ..ONE },
         Work { sent: &[2], received: &[1, 1], disturbed: true, ..ONE },
     ];
-    check_all(&works, &[Order::Membarrier]);
+    check_all(&works);
 }
 
 #[test]
@@ -202,13 +194,13 @@ fn batches_wake_as_many_as_they_are_for() {
         Work { sent: &[2], received: &[2], batch: true, ..ONE },
         Work { capacity: 2, sent: &[2], received: &[1, 1], batch: true, ..ONE },
     ];
-    check_all(&works, &[Order::Membarrier]);
+    check_all(&works);
 }
 
 #[test]
 fn an_abandoned_loan_keeps_no_receiver_parked() {
-    for (capacity, order) in [(1, Order::Membarrier), (2, Order::Membarrier), (1, Order::Fences)] {
-        let name = format!("parked behind an abandoned loan, capacity {capacity}, {order:?}");
-        check(&name, move || abandoned_loan(capacity, order));
+    for capacity in [1, 2] {
+        let name = format!("parked behind an abandoned loan, capacity {capacity}");
+        check(&name, move || abandoned_loan(capacity));
     }
 }

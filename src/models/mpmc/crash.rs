@@ -13,7 +13,6 @@ use super::check_order;
 use super::ends::{Receiver, Sender, message};
 use crate::models::harness::{Fixture, Job, all_of, check_deaths_bounded};
 use crate::models::member::Until;
-use crate::models::sim_kernel::Order;
 use crate::role::Side;
 use crate::sync::crash_point::crash_at;
 
@@ -98,8 +97,8 @@ enum Before {
 
 const FIRST: u8 = 0;
 
-fn prepare(capacity: usize, before: Before, order: Order) -> (Arc<Fixture>, Report) {
-    let fixture = Fixture::new(capacity, order);
+fn prepare(capacity: usize, before: Before) -> (Arc<Fixture>, Report) {
+    let fixture = Fixture::new(capacity);
     let mut report = Report::default();
     // A sender from before leaves before, or there would be a sender to wait for.
     match before {
@@ -123,14 +122,8 @@ fn prepare(capacity: usize, before: Before, order: Order) -> (Arc<Fixture>, Repo
 }
 
 /// A sender dies; after its burial another one sends. A receiver lives.
-fn sender_dies(
-    capacity: usize,
-    of_each: [u64; 2],
-    before: Before,
-    order: Order,
-    step: u32,
-) -> bool {
-    let (fixture, mut report) = prepare(capacity, before, order);
+fn sender_dies(capacity: usize, of_each: [u64; 2], before: Before, step: u32) -> bool {
+    let (fixture, mut report) = prepare(capacity, before);
     let mut dying = Sender::join(&fixture, 1, Until::Dead);
     let mut living = Sender::join(&fixture, 2, Until::Dead);
     let mut rx = Receiver::join(&fixture, 3, Until::Dead);
@@ -155,8 +148,8 @@ fn sender_dies(
 
 /// A receiver dies next to another one. The messages were sent before, or are sent by a living
 /// sender.
-fn receiver_dies(capacity: usize, sent: [u64; 2], before: Before, order: Order, step: u32) -> bool {
-    let (fixture, mut report) = prepare(capacity, before, order);
+fn receiver_dies(capacity: usize, sent: [u64; 2], before: Before, step: u32) -> bool {
+    let (fixture, mut report) = prepare(capacity, before);
     let mut dying = Receiver::join(&fixture, 1, Until::Dead);
     let mut tx = Sender::join(&fixture, 2, Until::Dead);
     let mut living = Receiver::join(&fixture, 3, Until::Dead);
@@ -195,8 +188,8 @@ fn receiver_dies(capacity: usize, sent: [u64; 2], before: Before, order: Order, 
 
 /// Another member takes the seat of a dead one and dies, too; then a third one takes it. A receiver
 /// lives, and a sender that keeps the channel open.
-fn successor_dies(capacity: usize, before: Before, side: Side, order: Order, step: u32) -> bool {
-    let (fixture, mut report) = prepare(capacity, before, order);
+fn successor_dies(capacity: usize, before: Before, side: Side, step: u32) -> bool {
+    let (fixture, mut report) = prepare(capacity, before);
     let keeper = Sender::join(&fixture, 2, Until::Dead);
     let mut rx = Receiver::join(&fixture, 3, Until::Dead);
     let comes = move |fixture: &Arc<Fixture>, report: &mut Report, number| match side {
@@ -227,26 +220,20 @@ fn successor_dies(capacity: usize, before: Before, side: Side, order: Order, ste
 
 #[test]
 fn a_sender_dies_at_every_step() {
-    use Order::{Fences, Membarrier};
-    for (capacity, of_each, order) in
-        [(1, [1, 1], Membarrier), (2, [1, 1], Membarrier), (1, [1, 0], Fences)]
-    {
-        let name = format!("a sender of {of_each:?} dies, capacity {capacity}, {order:?}");
+    for (capacity, of_each) in [(1, [1, 1]), (2, [1, 1])] {
+        let name = format!("a sender of {of_each:?} dies, capacity {capacity}");
         let before = Before::Nothing;
-        let model = move |step| sender_dies(capacity, of_each, before, order, step);
+        let model = move |step| sender_dies(capacity, of_each, before, step);
         check_deaths_bounded(&name, 1, model);
     }
 }
 
 #[test]
 fn a_receiver_dies_at_every_step() {
-    use Order::{Fences, Membarrier};
-    for (capacity, sent, order) in
-        [(1, [1, 0], Membarrier), (2, [2, 0], Membarrier), (1, [1, 0], Fences)]
-    {
-        let name = format!("a receiver of {sent:?} dies, capacity {capacity}, {order:?}");
+    for (capacity, sent) in [(1, [1, 0]), (2, [2, 0])] {
+        let name = format!("a receiver of {sent:?} dies, capacity {capacity}");
         let before = Before::Nothing;
-        let model = move |step| receiver_dies(capacity, sent, before, order, step);
+        let model = move |step| receiver_dies(capacity, sent, before, step);
         check_deaths_bounded(&name, 1, model);
     }
 }
@@ -255,19 +242,18 @@ fn a_receiver_dies_at_every_step() {
 #[test]
 fn a_receiver_dies_while_a_sender_sends() {
     let name = "a receiver dies while a sender sends";
-    let model = |step| receiver_dies(1, [0, 1], Before::Nothing, Order::Membarrier, step);
+    let model = |step| receiver_dies(1, [0, 1], Before::Nothing, step);
     check_deaths_bounded(name, 0, model);
 }
 
 #[test]
 fn a_recovering_member_dies_at_every_step() {
-    let order = Order::Membarrier;
     for before in [Before::Claimed, Before::InHand] {
         let name = format!("a receiver that finds {before:?} dies");
-        let model = move |step| receiver_dies(2, [1, 0], before, order, step);
+        let model = move |step| receiver_dies(2, [1, 0], before, step);
         check_deaths_bounded(&name, 1, model);
         let name = format!("a sender that finds {before:?} dies");
-        let model = move |step| sender_dies(1, [1, 0], before, order, step);
+        let model = move |step| sender_dies(1, [1, 0], before, step);
         check_deaths_bounded(&name, 1, model);
     }
 }
@@ -275,11 +261,10 @@ fn a_recovering_member_dies_at_every_step() {
 /// A joining receiver only clears up after the last holder of its seat.
 #[test]
 fn a_successor_dies_at_every_step() {
-    let order = Order::Membarrier;
     for (side, bound) in [(Side::Receivers, 2), (Side::Senders, 1)] {
         for before in [Before::Claimed, Before::InHand] {
             let name = format!("one of the {side:?} that comes after {before:?} dies");
-            let model = move |step| successor_dies(2, before, side, order, step);
+            let model = move |step| successor_dies(2, before, side, step);
             check_deaths_bounded(&name, bound, model);
         }
     }

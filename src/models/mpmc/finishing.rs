@@ -6,15 +6,14 @@ use crate::models::harness::{
     Fixture, Job, all_of, check, check_bounded, check_deaths_bounded, together,
 };
 use crate::models::member::Until;
-use crate::models::sim_kernel::Order;
 use crate::role::Side;
 use crate::sync::crash_point::crash_at;
 use crate::wait;
 
 /// The stream ended before the receivers joined; one of them acknowledges the last message, and the
 /// others wait. The sender set its flag, or was killed before it could.
-fn acknowledges_last(waiting: u8, is_flag_set: bool, order: Order) {
-    let fixture = Fixture::new(1, order);
+fn acknowledges_last(waiting: u8, is_flag_set: bool) {
+    let fixture = Fixture::new(1);
     let mut tx = Sender::join(&fixture, 0, Until::Left);
     assert!(tx.send(0));
     tx.finish();
@@ -33,8 +32,8 @@ fn acknowledges_last(waiting: u8, is_flag_set: bool, order: Order) {
 }
 
 /// A sender sends and finishes while receivers that know of no sender wait.
-fn finishes(receivers: u8, sent: u64, order: Order) {
-    let fixture = Fixture::new(1, order);
+fn finishes(receivers: u8, sent: u64) {
+    let fixture = Fixture::new(1);
     let mut tx = Sender::join(&fixture, 0, Until::Left);
     let all: Vec<u64> = (0..sent).map(|number| message(0, number)).collect();
     let mut jobs: Vec<Job<Vec<u64>>> = vec![Box::new(move || {
@@ -53,7 +52,7 @@ fn finishes(receivers: u8, sent: u64, order: Order) {
 /// A sender dies beside one that has finished before. If it had not finished, its successor sends
 /// the rest and finishes. Returns whether it died.
 fn dies_unfinished(sent: u64, step: u32) -> bool {
-    let fixture = Fixture::new(2, Order::Membarrier);
+    let fixture = Fixture::new(2);
     let mut dying = Sender::join(&fixture, 1, Until::Dead);
     Sender::join(&fixture, 0, Until::Dead).finish();
     let mut late = Receiver::join_late(&fixture, 2, Until::Dead);
@@ -91,7 +90,7 @@ fn dies_unfinished(sent: u64, step: u32) -> bool {
 
 /// The next sender opens the next stream: its receiver waits for the end of that one.
 fn opens_next() {
-    let fixture = Fixture::new(1, Order::Membarrier);
+    let fixture = Fixture::new(1);
     Sender::join(&fixture, 0, Until::Left).finish();
     let mut tx = Sender::join(&fixture, 0, Until::Left);
     let mut late = Receiver::join_late(&fixture, 1, Until::Left);
@@ -107,25 +106,19 @@ fn opens_next() {
 
 #[test]
 fn the_last_acknowledgement_is_the_end_for_late_receivers() {
-    use Order::{Fences, Membarrier};
-    for (waiting, is_flag_set, order) in
-        [(1, true, Membarrier), (1, false, Membarrier), (1, false, Fences), (2, false, Membarrier)]
-    {
-        let name = format!("{waiting} late receivers, flag set {is_flag_set}, {order:?}");
+    for (waiting, is_flag_set) in [(1, true), (1, false), (2, false)] {
+        let name = format!("{waiting} late receivers, flag set {is_flag_set}");
         let bound = if waiting > 1 { 1 } else { 2 };
-        check_bounded(&name, bound, move || acknowledges_last(waiting, is_flag_set, order));
+        check_bounded(&name, bound, move || acknowledges_last(waiting, is_flag_set));
     }
 }
 
 #[test]
 fn late_receivers_learn_of_the_end() {
-    use Order::{Fences, Membarrier};
-    for (receivers, sent, order) in
-        [(1, 0, Membarrier), (1, 1, Membarrier), (1, 1, Fences), (2, 1, Membarrier)]
-    {
-        let name = format!("{receivers} late receivers, {sent} sent and finished, {order:?}");
+    for (receivers, sent) in [(1, 0), (1, 1), (2, 1)] {
+        let name = format!("{receivers} late receivers, {sent} sent and finished");
         let bound = if receivers > 1 { 1 } else { 2 };
-        check_bounded(&name, bound, move || finishes(receivers, sent, order));
+        check_bounded(&name, bound, move || finishes(receivers, sent));
     }
 }
 

@@ -6,7 +6,6 @@ use crate::error::SendError;
 use crate::liveness::Seat;
 use crate::models::harness::{Fixture, check, together};
 use crate::models::member::Until;
-use crate::models::sim_kernel::Order;
 use crate::protocol::is_flushed;
 use crate::ring::Corrupt;
 use crate::ring::mpmc::{Consumer, Next, Producer, Room};
@@ -14,8 +13,8 @@ use crate::ring::testing::{read, write};
 use crate::role::Side;
 
 /// The only slot is loaned; another sender is blocked for it; no receiver exists.
-fn abandoned(order: Order) {
-    let fixture = Fixture::new(1, order);
+fn abandoned() {
+    let fixture = Fixture::new(1);
     let mut lends = Sender::join(&fixture, 0, Until::Ever);
     let mut sends = Sender::join(&fixture, 1, Until::Ever);
     let claim = lends.reserve().expect("it is empty");
@@ -26,7 +25,7 @@ fn abandoned(order: Order) {
 /// The only message had its last delivery when its receiver died; a sender is blocked for its slot,
 /// a receiver for the next message.
 fn given_up() {
-    let fixture = Fixture::new(1, Order::Membarrier);
+    let fixture = Fixture::new(1);
     let mut first = Sender::join(&fixture, 2, Until::Dead);
     assert!(first.send(1));
     let mut dying = Receiver::join(&fixture, 3, Until::Dead);
@@ -46,8 +45,8 @@ fn given_up() {
 
 /// Every slot is held, and senders stepped over one of them; a sender is blocked until that one is
 /// acknowledged.
-fn held(order: Order) {
-    let fixture = Fixture::new(2, order);
+fn held() {
+    let fixture = Fixture::new(2);
     let mut tx = Sender::join(&fixture, 0, Until::Ever);
     let mut rx = Receiver::join(&fixture, 1, Until::Ever);
     assert!(tx.send(1) && tx.send(2));
@@ -61,7 +60,7 @@ fn held(order: Order) {
 
 /// A sender waits for the last message to be acknowledged by a receiver that leaves right after.
 fn flushed() {
-    let fixture = Fixture::new(1, Order::Membarrier);
+    let fixture = Fixture::new(1);
     let alive = |_| Ok::<bool, Corrupt>(false);
     fixture.kernel.take_seat(Seat { number: 1, side: Side::Receivers });
     let (producer, consumer) = (Producer::new(fixture.ring(), 0), Consumer::new(fixture.ring(), 1));
@@ -86,18 +85,12 @@ fn flushed() {
 
 #[test]
 fn an_abandoned_slot_wakes_a_sender() {
-    for order in [Order::Membarrier, Order::Fences] {
-        let name = format!("abandon beside a sleeping sender, {order:?}");
-        check(&name, move || abandoned(order));
-    }
+    check("abandon beside a sleeping sender", abandoned);
 }
 
 #[test]
 fn a_held_slot_wakes_a_sender() {
-    for order in [Order::Membarrier, Order::Fences] {
-        let name = format!("a held slot beside a sleeping sender, {order:?}");
-        check(&name, move || held(order));
-    }
+    check("a held slot beside a sleeping sender", held);
 }
 
 #[test]

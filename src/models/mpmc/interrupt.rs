@@ -4,13 +4,12 @@ use super::ends::{Receiver, Sender, message};
 use crate::error::RecvError;
 use crate::models::harness::{Fixture, Job, all_of, check, together};
 use crate::models::member::Until;
-use crate::models::sim_kernel::Order;
 
 /// Two threads of a member: an interrupted thread passes the interrupt on before it ends.
 #[test]
 fn all_threads_of_a_member_end() {
     check("two threads interrupted", || {
-        let fixture = Fixture::new(2, Order::Membarrier);
+        let fixture = Fixture::new(2);
         let mut rx = Receiver::join(&fixture, 0, Until::Ever);
         let interrupter = rx.interrupter();
         interrupter.arm();
@@ -33,7 +32,7 @@ fn all_threads_of_a_member_end() {
 #[test]
 fn a_message_reaches_the_member_that_is_not_interrupted() {
     check("interrupted beside another", || {
-        let fixture = Fixture::new(2, Order::Membarrier);
+        let fixture = Fixture::new(2);
         let mut tx = Sender::join(&fixture, 0, Until::Ever);
         let mut other = Receiver::join(&fixture, 1, Until::Ever);
         let mut rx = Receiver::join(&fixture, 2, Until::Ever);
@@ -62,7 +61,7 @@ fn a_message_reaches_the_member_that_is_not_interrupted() {
 #[test]
 fn a_call_that_need_not_wait_leaves_the_interrupt() {
     check("interrupted with a message", || {
-        let fixture = Fixture::new(2, Order::Membarrier);
+        let fixture = Fixture::new(2);
         let mut tx = Sender::join(&fixture, 0, Until::Ever);
         let mut rx = Receiver::join(&fixture, 1, Until::Ever);
         let interrupter = rx.interrupter();

@@ -5,7 +5,6 @@ use super::ends::{Receiver, Sender, message};
 use super::{check_exchange, check_order};
 use crate::models::harness::{Fixture, Job, all_of, check, check_bounded, many, together};
 use crate::models::member::Until;
-use crate::models::sim_kernel::Order;
 use crate::ring::Corrupt;
 use crate::ring::mpmc::{Consumer, Next, Producer, Room};
 use crate::ring::slot_state::NO_OWNER;
@@ -14,8 +13,8 @@ use crate::ring::testing::{read, write};
 /// A process that sees the ring drained sees what was done under the last guard: here, in another
 /// ring's slot.
 fn drained_is_done() {
-    let fixture = Fixture::new(1, Order::Membarrier);
-    let elsewhere = Fixture::new(1, Order::Membarrier);
+    let fixture = Fixture::new(1);
+    let elsewhere = Fixture::new(1);
     let (producer, consumer) = (Producer::new(fixture.ring(), 0), Consumer::new(fixture.ring(), 1));
     let alive = |_| Ok::<bool, Corrupt>(false);
     let Room::Claimed(claim) = producer.claim(alive).unwrap() else { unreachable!("it is empty") };
@@ -39,8 +38,8 @@ fn drained_is_done() {
 
 /// All senders send and leave; all receivers are notified, after the last message, even if the
 /// receivers that were notified before do not leave.
-fn senders_leave(capacity: usize, senders: &[u64], receivers: u8, stay: bool, order: Order) {
-    let fixture = Fixture::new(capacity, order);
+fn senders_leave(capacity: usize, senders: &[u64], receivers: u8, stay: bool) {
+    let fixture = Fixture::new(capacity);
     let mut sent = Vec::new();
     let mut jobs: Vec<Job<Vec<u64>>> = Vec::new();
     for (seat, &some) in (0..).zip(senders) {
@@ -67,8 +66,8 @@ fn senders_leave(capacity: usize, senders: &[u64], receivers: u8, stay: bool, or
 }
 
 /// A receiver takes this many messages and leaves; the sender is notified when the ring is full.
-fn receivers_leave(capacity: usize, taken: u64, order: Order) {
-    let fixture = Fixture::new(capacity, order);
+fn receivers_leave(capacity: usize, taken: u64) {
+    let fixture = Fixture::new(capacity);
     let mut tx = Sender::join(&fixture, 0, Until::Left);
     let mut rx = Receiver::join(&fixture, 1, Until::Left);
     let receiver = move || {
@@ -84,8 +83,8 @@ fn receivers_leave(capacity: usize, taken: u64, order: Order) {
 }
 
 /// Of two receivers, one leaves after a message, or at once; the other one gets all the rest.
-fn one_of_two_leaves(capacity: usize, sent: u64, taken: u64, order: Order) {
-    let fixture = Fixture::new(capacity, order);
+fn one_of_two_leaves(capacity: usize, sent: u64, taken: u64) {
+    let fixture = Fixture::new(capacity);
     let mut tx = Sender::join(&fixture, 0, Until::Left);
     let mut leaving = Receiver::join(&fixture, 1, Until::Left);
     let mut staying = Receiver::join(&fixture, 2, Until::Left);
@@ -118,35 +117,29 @@ fn the_end_is_seen_after_what_was_done() {
 
 #[test]
 fn receivers_learn_of_the_end_after_the_last_message() {
-    use Order::{Fences, Membarrier};
-    for (capacity, senders, receivers, stay, order) in [
-        (1, &[1][..], 1, false, Membarrier),
-        (1, &[2], 1, false, Membarrier),
-        (1, &[1], 1, false, Fences),
-        (1, &[1, 1], 1, false, Membarrier),
-        (1, &[1], 2, false, Membarrier),
-        (1, &[0], 2, true, Membarrier),
-        (1, &[1], 2, true, Membarrier),
+    for (capacity, senders, receivers, stay) in [
+        (1, &[1][..], 1, false),
+        (1, &[2], 1, false),
+        (1, &[1, 1], 1, false),
+        (1, &[1], 2, false),
+        (1, &[0], 2, true),
+        (1, &[1], 2, true),
     ] {
         let staying = if stay { ", who stay" } else { "" };
-        let name = format!(
-            "senders of {senders:?} leave {receivers}{staying}, capacity {capacity}, {order:?}"
-        );
+        let name =
+            format!("senders of {senders:?} leave {receivers}{staying}, capacity {capacity}");
         // Three blocking threads, or two.
         let bound = if senders.len() + usize::from(receivers) > 2 { 1 } else { 2 };
-        let model = move || senders_leave(capacity, senders, receivers, stay, order);
+        let model = move || senders_leave(capacity, senders, receivers, stay);
         check_bounded(&name, bound, model);
     }
 }
 
 #[test]
 fn a_sender_in_a_full_ring_learns_of_the_end() {
-    use Order::{Fences, Membarrier};
-    for (capacity, taken, order) in
-        [(1, 0, Membarrier), (1, 1, Membarrier), (2, 1, Membarrier), (1, 0, Fences)]
-    {
-        let name = format!("the receiver leaves after {taken}, capacity {capacity}, {order:?}");
-        check(&name, move || receivers_leave(capacity, taken, order));
+    for (capacity, taken) in [(1, 0), (1, 1), (2, 1)] {
+        let name = format!("the receiver leaves after {taken}, capacity {capacity}");
+        check(&name, move || receivers_leave(capacity, taken));
     }
 }
 
@@ -154,7 +147,7 @@ fn a_sender_in_a_full_ring_learns_of_the_end() {
 fn remaining_receivers_get_the_rest() {
     for (capacity, sent, taken) in [(1, 1, 0), (1, 1, 1)] {
         let name = format!("one of two leaves after {taken} of {sent}, capacity {capacity}");
-        let model = move || one_of_two_leaves(capacity, sent, taken, Order::Membarrier);
+        let model = move || one_of_two_leaves(capacity, sent, taken);
         check_bounded(&name, 1, model);
     }
 }

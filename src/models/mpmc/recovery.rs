@@ -6,7 +6,6 @@
 
 use crate::liveness::Seat;
 use crate::models::harness::{Fixture, Job, all_of, check, together};
-use crate::models::sim_kernel::Order;
 use crate::ring::Corrupt;
 use crate::ring::mpmc::{Consumer, Held, Next, Producer, Room};
 use crate::ring::testing::{read, write};
@@ -28,7 +27,7 @@ fn verdict(fixture: &Fixture) -> impl Fn(u8) -> Result<bool, Corrupt> {
 
 /// A channel of one slot, with a member in the first seat.
 fn fixture(side: Side) -> Arc<Fixture> {
-    let fixture = Fixture::new(1, Order::Membarrier);
+    let fixture = Fixture::new(1);
     for (number, side) in [(DEAD, side), (1, Side::Receivers), (2, Side::Senders)] {
         fixture.kernel.take_seat(Seat { number, side });
     }

@@ -4,14 +4,13 @@
 use super::ends::{Receiver, Sender, message};
 use crate::models::harness::{Fixture, check, together};
 use crate::models::member::Until;
-use crate::models::sim_kernel::Order;
 use crate::protocol::Membership;
 use crate::role::Side;
 use crate::wait::RETURNED;
 
 /// A receiver returns the only message, and another one is blocked.
-fn blocked(order: Order) {
-    let fixture = Fixture::new(1, order);
+fn blocked() {
+    let fixture = Fixture::new(1);
     let mut sender = Sender::join(&fixture, 2, Until::Dead);
     let mut returning = Receiver::join(&fixture, 0, Until::Dead);
     let mut waiting = Receiver::join(&fixture, 1, Until::Dead);
@@ -25,7 +24,7 @@ fn blocked(order: Order) {
 /// A receiver returns a message while another one searches, because RETURNED is still set for a
 /// message that is gone.
 fn searching() {
-    let fixture = Fixture::new(1, Order::Membarrier);
+    let fixture = Fixture::new(1);
     let mut sender = Sender::join(&fixture, 2, Until::Dead);
     let mut returning = Receiver::join(&fixture, 0, Until::Dead);
     let mut searching = Receiver::join(&fixture, 1, Until::Dead);
@@ -44,9 +43,7 @@ fn searching() {
 
 #[test]
 fn a_returned_message_wakes_a_receiver() {
-    for order in [Order::Membarrier, Order::Fences] {
-        check(&format!("returned beside a parked receiver, {order:?}"), move || blocked(order));
-    }
+    check("returned beside a parked receiver", blocked);
 }
 
 #[test]

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 
 use crate::models::harness::{Fixture, check_deaths, together};
-use crate::models::sim_kernel::Order;
 use crate::ring::Corrupt;
 use crate::ring::mpmc::{Consumer, Next, Producer, Room, Snapshot};
 use crate::ring::testing::{read, write};
@@ -66,7 +65,7 @@ fn alive(_: u8) -> Result<bool, Corrupt> {
 /// A member died in the seat, with the only message in flight or while it is still available to
 /// all. Another member joins there, takes what it gets, and dies: at this step, or at the end.
 fn joiner_dies(in_flight: bool, step: u32) -> bool {
-    let fixture = Fixture::new(1, Order::Membarrier);
+    let fixture = Fixture::new(1);
     let producer = Producer::new(fixture.ring(), SENDER);
     let Room::Claimed(claim) = producer.claim(alive).unwrap() else { unreachable!("it is empty") };
     write(producer.slot(&claim), 7);

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use crate::models::harness::{Fixture, check, many, together};
-use crate::models::sim_kernel::Order;
 use crate::ring::Corrupt;
 use crate::ring::mpmc::{Consumer, HINT_EVERY, Next, Producer, Room};
 use crate::ring::testing::{read, write};
@@ -32,7 +31,7 @@ fn pass(producer: &Producer, consumer: &Consumer) -> bool {
 
 /// A member passes messages on until the hints are stored, while another one joins.
 fn comes_late(newcomer: fn(&Fixture)) {
-    let fixture = Fixture::new(1, Order::Membarrier);
+    let fixture = Fixture::new(1);
     let (producer, consumer) = (Producer::new(fixture.ring(), 0), Consumer::new(fixture.ring(), 1));
     for _ in 0..HINT_EVERY - LAPS {
         assert!(pass(&producer, &consumer));
@@ -63,7 +62,7 @@ fn a_receiver_comes(fixture: &Fixture) {
 
 /// Two threads of one handle.
 fn shared(laps: u64, other: fn(&Producer, &Consumer)) {
-    let fixture = Fixture::new(1, Order::Membarrier);
+    let fixture = Fixture::new(1);
     let (producer, consumer) = (Producer::new(fixture.ring(), 0), Consumer::new(fixture.ring(), 1));
     let ends = Arc::new((producer, consumer));
     let (theirs, beside) = (ends.clone(), fixture.clone());

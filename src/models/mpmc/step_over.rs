@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use crate::liveness::Seat;
 use crate::models::harness::{Fixture, Job, all_of, check, check_deaths, together};
-use crate::models::sim_kernel::Order;
 use crate::ring::Corrupt;
 use crate::ring::mpmc::{Consumer, Held, Next, Producer, Room};
 use crate::ring::testing::{read, write};
@@ -60,7 +59,7 @@ fn receive(consumer: &Consumer) -> Option<u64> {
 
 /// A ring with the first message in the hands of the holder, and the second one acknowledged.
 fn one_held() -> (Arc<Fixture>, Consumer, Held) {
-    let fixture = Fixture::new(2, Order::Membarrier);
+    let fixture = Fixture::new(2);
     for (number, side) in [
         (HOLDER, Side::Receivers),
         (OTHER, Side::Receivers),
@@ -204,7 +203,7 @@ fn late_origin() {
 /// A sender died with a claim. Another one takes its seat, and claims the position again, while a
 /// receiver that found the dead one's claim makes it a SKIP.
 fn claimed_again() {
-    let fixture = Fixture::new(2, Order::Membarrier);
+    let fixture = Fixture::new(2);
     for (number, side) in [(OTHER, Side::Receivers), (SENDER, Side::Senders)] {
         fixture.kernel.take_seat(Seat { number, side });
     }
@@ -231,7 +230,7 @@ fn claimed_again() {
 
 /// One sender abandons a claim and sends, while another one sends.
 fn abandoned() {
-    let fixture = Fixture::new(2, Order::Membarrier);
+    let fixture = Fixture::new(2);
     let [lends, sends] = [SENDER, SECOND].map(|seat| Producer::new(fixture.ring(), seat));
     let [beside, other] = [(); 2].map(|()| fixture.clone());
     let lender = move || {

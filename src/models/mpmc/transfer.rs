@@ -4,7 +4,6 @@
 use super::check_exchange;
 use super::ends::message;
 use crate::models::harness::{Fixture, Job, all_of, check, many};
-use crate::models::sim_kernel::Order;
 use crate::ring::Corrupt;
 use crate::ring::mpmc::{Consumer, Next, Producer, Room};
 use crate::ring::testing::{read, write};
@@ -56,7 +55,7 @@ fn try_recv(consumer: &Consumer, way: Way) -> Option<u64> {
 /// Runs all members, with `tries` attempts each; no thread waits, so only the orderings of the ring
 /// are tested.
 fn transfer(senders: u8, receivers: u8, capacity: usize, tries: u64, way: Way) {
-    let fixture = Fixture::new(capacity, Order::Membarrier);
+    let fixture = Fixture::new(capacity);
     let mut jobs: Vec<Job<Vec<u64>>> = Vec::new();
     for seat in 0..senders {
         let (producer, fixture) = (Producer::new(fixture.ring(), seat), fixture.clone());
@@ -86,7 +85,7 @@ fn transfer(senders: u8, receivers: u8, capacity: usize, tries: u64, way: Way) {
 
 /// Every other loan is abandoned: what was half written there belongs to no message.
 fn abandoned_loans(capacity: usize, tries: u64) {
-    let fixture = Fixture::new(capacity, Order::Membarrier);
+    let fixture = Fixture::new(capacity);
     let (producer, consumer) = (Producer::new(fixture.ring(), 0), Consumer::new(fixture.ring(), 1));
     let other = Producer::new(fixture.ring(), 2);
     let (beside, behind) = (fixture.clone(), fixture.clone());

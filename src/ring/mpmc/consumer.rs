@@ -4,7 +4,7 @@ use super::{BAD_LAP, BAD_OWNER, BAD_PHASE, Watch, is_gone, load_state, swap};
 use crate::ring::prefetch::SlotPrefetcher;
 use crate::ring::slot_state::{LapOrder, Phase, SlotState};
 use crate::ring::{Cursor, Ring, Slot};
-use crate::sync::Ordering::{AcqRel, Acquire, Release};
+use crate::sync::Ordering::{AcqRel, Acquire, SeqCst};
 use crate::sync::{AtomicU64, plain};
 
 /// The number of consecutive messages after which a receiver assumes that more are available.
@@ -140,9 +140,10 @@ impl Consumer {
     fn try_take(&self, at: Cursor, word: SlotState) -> Option<Held> {
         let lap = self.ring.lap(at.position);
         let ours = SlotState::reading(lap, 1, self.seat);
-        // Acquire: the payload becomes visible with the state.
+        // Acquire: the payload becomes visible with the state. SeqCst: `notify_taken` may load a
+        // parking word after it (`wait/mod.rs`).
         let taken =
-            word == SlotState::full(lap) && swap(&self.ring.slot_at(&at), word, ours, Acquire);
+            word == SlotState::full(lap) && swap(&self.ring.slot_at(&at), word, ours, SeqCst);
         taken.then(|| {
             self.pass(at);
             Held { at, word: ours }
@@ -256,8 +257,9 @@ impl Consumer {
     /// Acknowledges a held message.
     #[inline(always)]
     pub(crate) fn finish(&self, held: &Held) -> Released {
-        // Release: the payload was read before any sender may write there again.
-        if swap(&self.slot(held), held.word, held.word.freed(), Release) {
+        // Release: the payload was read before any sender may write there again. SeqCst: a parking
+        // word is loaded after it (`wait/mod.rs`).
+        if swap(&self.slot(held), held.word, held.word.freed(), SeqCst) {
             return Released::Yes;
         }
         // By value: on the fast path, nothing of it is in memory.

@@ -5,7 +5,7 @@ use super::{BAD_LAP, BAD_OWNER, BAD_PHASE, HINT_EVERY, Watch, is_gone, load_stat
 use crate::ring::prefetch::SlotPrefetcher;
 use crate::ring::slot_state::{LapOrder, NO_OWNER, Phase, SlotState};
 use crate::ring::{Cursor, Ring, Slot};
-use crate::sync::Ordering::{AcqRel, Acquire, Release};
+use crate::sync::Ordering::{AcqRel, Acquire, Release, SeqCst};
 use crate::sync::{AtomicU64, plain};
 
 /// The maximum lookahead of [`Producer::has_quarter_free`], in slots.
@@ -254,8 +254,9 @@ impl Producer {
     /// message was not sent.
     #[inline(always)]
     pub(crate) fn publish(&self, claim: Claim) -> bool {
-        // Release: the payload is published with the state.
-        swap(&self.slot(&claim), claim.word, claim.word.published(), Release)
+        // Release: the payload is published with the state. SeqCst: a parking word is loaded after it
+        // (`wait/mod.rs`).
+        swap(&self.slot(&claim), claim.word, claim.word.published(), SeqCst)
     }
 
     /// Abandons a claimed slot without a message. Returns false if the slot was already taken from

@@ -7,7 +7,7 @@ use super::consumer::{Consumer, Held};
 use super::{Watch, is_gone, load_state, swap};
 use crate::ring::slot_state::{NO_OWNER, Phase, SlotState};
 use crate::ring::{Cursor, Ring, Slot};
-use crate::sync::Ordering::{AcqRel, Acquire, Release};
+use crate::sync::Ordering::{AcqRel, Acquire, Release, SeqCst};
 use crate::sync::plain;
 
 impl Consumer {
@@ -51,7 +51,8 @@ impl Consumer {
                 let at = self.ring.cursor(self.ring.position_of(&at, word));
                 let ours = word.taken_over(self.seat);
                 // Acquire: the dead receiver's Acquire of the message does not order our reads.
-                if swap(&slot, word, ours, AcqRel) {
+                // SeqCst: as in `Consumer::take_next`.
+                if swap(&slot, word, ours, SeqCst) {
                     let next = at.position.wrapping_add(1);
                     self.search_from.store(next, plain::Ordering::Relaxed);
                     return Ok(Some(Held { at, word: ours }));

@@ -197,7 +197,7 @@ impl RecvRing for &mut Consumer {
     }
 
     fn has_message(&self) -> bool {
-        Consumer::has_message(self)
+        Consumer::poll(self)
     }
 
     fn has_more_than(&self, messages: u64) -> bool {

@@ -61,6 +61,15 @@ impl RunPrefetcher {
     }
 }
 
+/// Prefetches the second line of a slot whose first one a receiver has polled without success, if it has one:
+/// both then travel at the same time when the message comes, instead of one after the other.
+#[inline]
+pub(super) fn second_line(stride: usize, slot: *const u8) {
+    if slot.addr() % LINE + stride > LINE {
+        prefetch_to_read(slot.wrapping_add(LINE));
+    }
+}
+
 /// Prefetching for an SPSC receiver that is behind its sender. The processor prefetches by itself
 /// where it sees a sequence of lines. On some processors it does not in a ring of up to 32 pages, for
 /// which it keeps what it saw in the last lap: the receiver waits for each line then, and takes

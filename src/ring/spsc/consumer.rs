@@ -1,7 +1,7 @@
 //! The receiving end.
 
 use crate::ring::delivery_record::DeliveryRecord;
-use crate::ring::prefetch::ReadAhead;
+use crate::ring::prefetch::{self, ReadAhead};
 use crate::ring::slot_state::SlotState;
 use crate::ring::{Corrupt, Cursor, Ring, Slot};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
@@ -64,6 +64,15 @@ impl Consumer {
         let found = self.next.position.wrapping_sub(self.empty_at);
         self.empty_at = self.next.position;
         found
+    }
+
+    /// Returns whether the next message is available, for a receiver that polls again if it is not.
+    pub(crate) fn poll(&self) -> bool {
+        let is_there = self.has_message();
+        if !is_there {
+            prefetch::second_line(self.ring.stride, self.next.slot.as_ptr());
+        }
+        is_there
     }
 
     /// Returns whether more than `messages` messages are available.

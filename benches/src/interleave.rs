@@ -13,6 +13,7 @@ use std::io;
 use sysvring_support::worker::Worker;
 
 use crate::effort::Schedule;
+use crate::regime::Line;
 use crate::report::table::Series;
 
 /// The two processes at the ends of a transport.
@@ -37,6 +38,7 @@ pub fn interleave<C: Copy, const F: usize>(
     let none = || std::array::from_fn(|_| Series::default());
     let mut outcomes: Vec<Outcome<F>> =
         contenders.iter().map(|_| Outcome { figures: none(), ratios: none() }).collect();
+    let mut line = Line::start()?;
     for round in 0..schedule.rounds {
         let mut pairs = contenders
             .iter()
@@ -44,6 +46,7 @@ pub fn interleave<C: Copy, const F: usize>(
             .collect::<io::Result<Vec<Pair>>>()?;
         let mut turns: Vec<[Series; F]> = contenders.iter().map(|_| none()).collect();
         for t in 0..schedule.turns {
+            line.measure()?;
             for i in rotated(contenders.len(), round + t) {
                 let figures = turn(contenders[i], &mut pairs[i])?;
                 for (series, figure) in turns[i].iter_mut().zip(figures) {
@@ -58,6 +61,7 @@ pub fn interleave<C: Copy, const F: usize>(
             }
         }
     }
+    line.print();
     Ok(outcomes)
 }
 

@@ -26,6 +26,7 @@ mod clock;
 mod effort;
 mod interleave;
 mod machine;
+mod regime;
 mod report;
 mod scenario;
 mod trace;
@@ -41,6 +42,7 @@ use sysvring_support::worker::{self, Args};
 
 use crate::effort::Effort;
 use crate::machine::Cores;
+use crate::regime::Regime;
 use crate::report::plot::Plots;
 use crate::report::stream_summary;
 use crate::scenario::{
@@ -56,11 +58,11 @@ enum Scenario {
     Stream,
     /// SPSC throughput by the size of a message, 8 B to 1 KiB
     Sizes,
-    /// Bandwidth in messages of 64 KiB and 1 MiB
+    /// Bandwidth in messages of 64 KiB, 1 MiB and 6 MiB
     Bandwidth,
     /// Throughput by the capacity of the ring
     Capacity,
-    /// One-way latency
+    /// One-way latency, 8 B and 64 B
     OneWay,
     /// Round-trip latency, by wait strategy and placement
     RoundTrip,
@@ -103,6 +105,9 @@ struct Arguments {
     /// Run only the rows of `contended` that contain this text, e.g. "round trips: one processor"
     #[arg(long)]
     rows: Option<String>,
+    /// Measure throughput and latency only while cache lines travel this fast between the processors
+    #[arg(long)]
+    lines: Option<Regime>,
     /// Fewer rounds, fewer messages
     #[arg(long)]
     quick: bool,
@@ -131,6 +136,7 @@ fn main() -> ExitCode {
     };
     let cores = machine::cores();
     machine::introduce(&cores, effort);
+    regime::set(cores.apart, arguments.lines);
     let (start, mut failed) = (clock::now(), false);
     for &scenario in Scenario::value_variants() {
         if !arguments.scenarios.is_empty() && !arguments.scenarios.contains(&scenario) {

@@ -115,10 +115,10 @@ pub fn worker(args: &mut Args) {
             bandwidth::copy(bytes, task.capacity, task.count)
         }
         (Transport::Copy, _) => ends::idle(),
-        (Transport::InPlace, bandwidth::LARGEST) => large::<InPlace>(&role, task, args),
-        (Transport::Huge, bandwidth::LARGEST) => large::<Huge>(&role, task, args),
-        (Transport::Sysvring, bandwidth::LARGEST) => large::<Sysvring>(&role, task, args),
-        (Transport::Baseline, bandwidth::LARGEST) => large::<Baseline>(&role, task, args),
+        (_, bandwidth::LARGE) => large::<{ bandwidth::LARGE / 8 }>(&role, transport, task, args),
+        (_, bandwidth::LARGEST) => {
+            large::<{ bandwidth::LARGEST / 8 }>(&role, transport, task, args)
+        }
         (_, 16) => by_size::<2>(&role, transport, task, args),
         (_, 32) => by_size::<4>(&role, transport, task, args),
         (_, 48) => by_size::<6>(&role, transport, task, args),
@@ -131,6 +131,9 @@ pub fn worker(args: &mut Args) {
         other => panic!("unknown stream: {other:?}"),
     }
 }
+
+/// The stack of a thread that has some messages of the largest size on it.
+const STACK: usize = 8 * bandwidth::LARGEST;
 
 /// The arguments of one side.
 #[derive(Clone, Copy)]
@@ -145,9 +148,20 @@ struct Task {
     core: usize,
 }
 
-/// Runs one side for the largest messages, which few transports support.
-fn large<T: IpcTransport<{ bandwidth::LARGEST / 8 }>>(role: &str, task: Task, args: &mut Args) {
-    one::<T, _>(role, task, args);
+/// Runs one side for large messages, which few transports support and which do not fit on the stack
+/// of the first thread.
+fn large<const N: usize>(role: &str, transport: Transport, task: Task, args: &mut Args) {
+    let run = || match transport {
+        Transport::InPlace => one::<InPlace, N>(role, task, args),
+        Transport::Huge => one::<Huge, N>(role, task, args),
+        Transport::Sysvring => one::<Sysvring, N>(role, task, args),
+        Transport::Baseline => one::<Baseline, N>(role, task, args),
+        other => panic!("not measured with large messages: {other}"),
+    };
+    std::thread::scope(|scope| {
+        let large = std::thread::Builder::new().stack_size(STACK);
+        large.spawn_scoped(scope, run).expect("a thread").join().expect("it ends");
+    });
 }
 
 /// Runs one side for a size that few transports are measured with.

@@ -258,12 +258,11 @@ impl RecvRing for &Receiving {
         self.consumer.ring().became_half_free(position) || !self.consumer.has_message()
     }
 
-    /// As for an acknowledgement, a sender is woken for half of the ring; or if nothing else would
+    /// As for an acknowledgement, a sender is woken for half of the ring, or if nothing else would
     /// wake it.
-    fn opens_way(&self, member: &impl Membership) -> bool {
-        let ring = self.consumer.ring();
-        (ring.is_half_free() || !self.consumer.has_message())
-            && ring.has_any_room(member.watch(false)) == Ok(true)
+    fn opens_way(&self, held: &Held, member: &impl Membership) -> bool {
+        self.frees_enough(held.position())
+            && self.consumer.ring().has_any_room(member.watch(false)) == Ok(true)
     }
 
     fn store_progress(&mut self) -> u64 {

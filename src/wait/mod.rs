@@ -65,7 +65,7 @@
 //! *PARKED* is cleared in P2 and F2 only, and tokens are consumed in S5 and T1 only; each of these
 //! creates a duty. A duty ends in one of three ways. Either a token is posted (P3). Or all counts
 //! are zero (O1), and any thread that commits later sets PARKED itself. Or the same thread has set
-//! PARKED (O2, S2), and a barrier and an exact poll followed: then a publisher either is seen by
+//! PARKED (O2, S2), and a barrier and a poll of the ring followed: then a publisher either is seen by
 //! that poll, or loads the parking word after it and finds PARKED set, or finds that a third thread
 //! has cleared it, which has a duty for that reason. Nothing has to balance: a surplus token or
 //! count costs one poll, and one token can stand for any number of duties, since the thread that

@@ -35,9 +35,10 @@ pub fn run(
     // Fixed count, where members are not preempted.
     let ipc: Vec<Transport> =
         transports.iter().copied().filter(|transport| transport.is_ipc()).collect();
-    let goals = [goal(Transport::Shaq, 4.0), goal(Transport::Vyukov, 0.8)];
-    mpmc_fixed_count::run(cores, effort, &ipc, 8, &goals)?;
-    mpmc_fixed_count::run(cores, effort, &ipc, 64, &[])?;
+    let goals = [goal(Transport::Shaq, 4.0), goal(Transport::Vyukov, 0.9)];
+    for bytes in [8, 64] {
+        mpmc_fixed_count::run(cores, effort, &ipc, bytes, &goals)?;
+    }
     let goals = [goal(Transport::Shaq, 5.0), goal(Transport::Crossbeam, 1.0)];
     let mut all = Vec::new();
     for topology in TOPOLOGIES {

@@ -33,6 +33,8 @@ struct Stage {
 #[derive(Default)]
 pub struct Stages {
     stages: Vec<Stage>,
+    /// Whether a stage was killed, and another one started in its place.
+    replaced: bool,
     /// First that of counts, then that of lines. To look at a channel keeps it from nothing: it goes
     /// with its members.
     channels: Vec<(ChannelId, Observer)>,
@@ -55,6 +57,7 @@ impl Stages {
 
     /// Starts a stage in the place of one that ended.
     pub fn replace(&mut self, n: usize, arguments: &Arguments) -> Result<(), Failure> {
+        self.replaced = true;
         self.stages[n] = self.start(arguments, self.stages[n].role)?;
         Ok(())
     }
@@ -128,9 +131,9 @@ impl Stages {
             // Mostly gone: the last member takes it away.
             let _ = sysvring::remove(*channel);
         }
-        // All its members were killed: of a private channel then only a set is left, which has no
-        // name to remove it by.
-        if self.what_failed().is_some() {
+        // If the last member was killed, only a set is left of a private channel, and has no name to
+        // remove it by.
+        if self.replaced || self.what_failed().is_some() {
             let _ = sysvring::reap();
         }
     }

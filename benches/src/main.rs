@@ -47,7 +47,7 @@ use crate::report::plot::Plots;
 use crate::report::stream_summary;
 use crate::scenario::{
     bandwidth, batches, capacity, contended, cpu_usage, crash_detection, idle, late, lifecycle,
-    mpmc, one_way, open_loop, requests, round_trip, sizes, stream, syscalls, wake,
+    mpmc, mpmc_batches, one_way, open_loop, requests, round_trip, sizes, stream, syscalls, wake,
 };
 use crate::transport::{Transport, ends};
 use crate::workload::neighbours;
@@ -58,7 +58,7 @@ enum Scenario {
     Stream,
     /// SPSC throughput by the size of a message, 8 B to 1 KiB
     Sizes,
-    /// Bandwidth in messages of 64 KiB, 1 MiB and 6 MiB
+    /// Bandwidth in messages of 1 KiB to 6 MiB
     Bandwidth,
     /// Throughput by the capacity of the ring
     Capacity,
@@ -213,6 +213,7 @@ fn work(args: &mut Args) {
         "round-trip" => round_trip::worker(args),
         "open-loop" => open_loop::worker(args),
         "mpmc" => mpmc::worker(args),
+        "mpmc-batches" => mpmc_batches::worker(args),
         "mpmc-member" => mpmc::member(args),
         "wake" => wake::worker(args),
         "crash-detection" => crash_detection::worker(args),

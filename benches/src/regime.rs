@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub enum Regime {
     /// About 50 ns: the processors share a cache
     Fast,
-    /// 140 to 200 ns: they do not
+    /// 100 to 200 ns: they do not
     Slow,
 }
 
@@ -83,14 +83,14 @@ impl Line {
     /// Prints which regime it was.
     pub fn print(&self) {
         let (first, second) = self.cores;
-        let [median, least, most] = [self.times.median(), self.times.min(), self.times.max()];
-        let regime = match (Regime::of(least), Regime::of(most)) {
+        let [median, min, max] = [self.times.median(), self.times.min(), self.times.max()];
+        let regime = match (Regime::of(min), Regime::of(max)) {
             (Regime::Fast, Regime::Fast) => "fast lines",
             (Regime::Slow, Regime::Slow) => "slow lines",
             _ => "both regimes: --lines keeps them apart",
         };
         println!(
-            "\nA cache line took {median:.0} ns ({least:.0} to {most:.0}) between processors {first} \
+            "\nA cache line took {median:.0} ns ({min:.0} to {max:.0}) between processors {first} \
              and {second} during the next table: {regime}."
         );
     }

@@ -2,10 +2,10 @@
 //! `wait/mod.rs` explains why one is needed before the receiver parks.
 //!
 //! The request is made when the receiver parks, and withdrawn when it has received many messages
-//! without parking, so that a stream has no fences. While it stands, the flag FENCE is in the
-//! receivers' parking word, which sends the sender to its slow path. It stands if the receiver
-//! remembers it and finds the flag still set when it parks: an earlier holder of its seat, which does
-//! not know yet that it lost it, may have taken the flag away.
+//! without parking, so that a stream has no fences. The flag FENCE in the receivers' parking word sends
+//! the sender to its slow path. The request stands if the receiver remembers it and finds the flag
+//! still set when it parks: an earlier holder of the seat, which does not know yet that it lost the
+//! seat, may have cleared the flag.
 
 use super::Parker;
 use crate::layout::Parking;
@@ -16,7 +16,7 @@ use crate::sync::plain::Ordering::Relaxed;
 const STREAM: u64 = 64;
 
 /// The states of a request that are no position: it was not made; the receiver parked, and has not
-/// looked at its position since; it can never be made again, so it stands for good.
+/// looked at its position since; `membarrier` failed, so the request is never withdrawn.
 const NOT_MADE: u64 = u64::MAX;
 const PARKED: u64 = u64::MAX - 1;
 const FOR_GOOD: u64 = u64::MAX - 2;

@@ -4,9 +4,9 @@
 //! # Why it notices the end
 //!
 //! The end of a process in the senders' seat takes the seat away and posts two tokens, in one step,
-//! after everything that it published. A receiver that asked the kernel and learnt that its wait is
-//! not over may park without asking again as long as each token that it has consumed since came with
-//! a message.
+//! after everything that it published. A receiver that asked the kernel and learnt that a
+//! sender may still send may park without asking again, for a tenth of a second, as long as each token
+//! that it has consumed since came with a message.
 //!
 //! **Invariant.** After the last end of such a process there are two tokens more than before, and
 //! only a park whose poll (S4) preceded that end can consume one of them and find a message: a later
@@ -27,8 +27,8 @@ use crate::sync::plain::AtomicU64;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::sysv::time;
 
-/// How long the knowledge holds. The question also finds out whether the segment was removed, or the
-/// seat taken away from outside, which posts nothing.
+/// How long the knowledge holds. The question also finds out whether the segment was removed, or
+/// someone reset the semaphore of the seat by hand, which posts nothing.
 const HOLDS: Duration = Duration::from_millis(100);
 
 /// When the knowledge expires, by the coarse clock, in nanoseconds; 0 if there is none.

@@ -1,4 +1,5 @@
-//! Waiting: spinning, parking, and wake-ups that cost neither a system call nor a fence in a stream.
+//! Waiting: spinning, parking, and waking. In a stream, the check whether a thread is parked costs
+//! neither a system call nor a fence.
 //!
 //! # Why no wake-up is lost
 //!
@@ -10,8 +11,8 @@
 //! Blocking is in *slices* of 200 ms; a slice that ends is no wake-up.
 //!
 //! ```text
-//! P1  publisher        Publishes, then loads the parking word. If it is zero: done. A barrier lies
-//!                      between the two, or a flag in the word asks for one: see below.
+//! P1  publisher        Publishes, then loads the parking word. If it is zero: done. Only FENCE: executes
+//!                      a fence and loads it again; PARKED is clear: done.
 //! P2  waker            Clears PARKED. If it was clear already: done, another thread has the duty.
 //! P3  waker            Posts one token.
 //! S1  waiter           Adds 1 to its own count.
@@ -69,8 +70,8 @@
 //! that poll, or loads the parking word after it and finds PARKED set, or finds that a third thread
 //! has cleared it, which has a duty for that reason. Nothing has to balance: a surplus token or
 //! count costs one poll, and one token can stand for any number of duties, since the thread that
-//! consumes it polls for everything. So a token for each side, which the kernel posts at the end of
-//! every member (`liveness/mod.rs`), pays every duty that a dead member had.
+//! consumes it polls for everything. So the tokens for each side that the kernel posts at the end of
+//! every member (`liveness/mod.rs`) pay every duty that a dead member had.
 //!
 //! These steps were found by exhaustive search and stress tests: most of them, when left out or
 //! moved, lose a wake-up (`tests/waiting_model`, which also documents the interleavings, and the
@@ -100,12 +101,12 @@
 //! sender's load precedes that barrier, its publication does too, and the receiver's poll sees the
 //! message; if its load follows the barrier, it sees FENCE. The request stands until the receiver
 //! has received 64 messages without parking (`fence_request.rs`), so that one that parks for each
-//! message makes no such call: it interrupts every processor that runs a registered process.
+//! message makes no such call: `membarrier` interrupts every processor that runs a registered process.
 //!
 //! A sender that cannot register (seccomp, an old kernel) would silently get no barrier: it takes
 //! its slow path for every message. A receiver that cannot call `membarrier` asks for fences for
-//! good, and lets a moment pass after the first request ([`Parker::settle`]); within it the stores
-//! of a sender that had not yet seen the flag become visible.
+//! good, and sleeps for a millisecond after the first request ([`Parker::settle`]). That the stores of
+//! a sender that had not yet seen the flag are visible by then is an assumption about processors.
 //!
 //! # Interrupts
 //!

@@ -10,6 +10,7 @@ pub mod idle;
 pub mod late;
 pub mod lifecycle;
 pub mod mpmc;
+pub mod mpmc_batches;
 pub mod mpmc_fixed_count;
 pub mod mpmc_fixed_time;
 pub mod one_way;

@@ -11,10 +11,10 @@ use crate::effort::Effort;
 use crate::machine::Cores;
 use crate::report::goals::{Goal, Results};
 use crate::report::table::{Bound, Table};
-use crate::scenario::mpmc_fixed_count;
 #[cfg(feature = "competitors")]
 use crate::scenario::mpmc_fixed_time;
 use crate::scenario::mpmc_fixed_time::{FixedTime, TOPOLOGIES, Task, Topology};
+use crate::scenario::{mpmc_batches, mpmc_fixed_count};
 #[cfg(feature = "competitors")]
 use crate::transport::shaq;
 use crate::transport::vyukov::Queue;
@@ -39,6 +39,7 @@ pub fn run(
     for bytes in [8, 64] {
         mpmc_fixed_count::run(cores, effort, &ipc, bytes, &goals)?;
     }
+    mpmc_batches::run(cores, effort, &ipc)?;
     let goals = [goal(Transport::Shaq, 5.0), goal(Transport::Crossbeam, 1.0)];
     let mut all = Vec::new();
     for topology in TOPOLOGIES {

@@ -260,8 +260,8 @@ impl RecvRing for &Receiving {
 
     /// As for an acknowledgement, a sender is woken for half of the ring, or if nothing else would
     /// wake it.
-    fn opens_way(&self, held: &Held, member: &impl Membership) -> bool {
-        self.frees_enough(held.position())
+    fn opens_way(&self, position: u64, member: &impl Membership) -> bool {
+        self.frees_enough(position)
             && self.consumer.ring().has_any_room(member.watch(false)) == Ok(true)
     }
 

@@ -92,8 +92,9 @@ pub(crate) trait RecvRing {
     /// was acknowledged.
     fn frees_enough(&self, position: u64) -> bool;
 
-    /// Returns whether a sender would find a free slot, perhaps because a message was just taken.
-    fn opens_way(&self, held: &Self::Held, member: &impl Membership) -> bool;
+    /// Returns whether to wake a sender after the message at this position was taken: it would find a
+    /// free slot.
+    fn opens_way(&self, position: u64, member: &impl Membership) -> bool;
 
     /// Publishes what senders do not know yet, and returns the next position to receive.
     fn store_progress(&mut self) -> u64;
@@ -316,17 +317,17 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     /// The same for a message that was taken and is held: a sender that was parked because the
     /// message was not taken may step over its slot, if one behind it is free.
     #[inline(always)]
-    pub(crate) fn notify_taken(self, held: &R::Held) {
+    pub(crate) fn notify_taken(self, position: u64) {
         self.member.waker_fence();
         if self.member.parking(Side::Senders).is_parked() {
-            self.notify_taken_slow(held);
+            self.notify_taken_slow(position);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn notify_taken_slow(self, held: &R::Held) {
-        if self.ring.opens_way(held, self.member) {
+    fn notify_taken_slow(self, position: u64) {
+        if self.ring.opens_way(position, self.member) {
             // An error here recurs in the next call that blocks.
             let _ = self.member.wake(Side::Senders);
         }

@@ -185,7 +185,7 @@ impl RecvRing for &mut Consumer {
     }
 
     /// Its slot is free only when it is acknowledged.
-    fn opens_way(&self, (): &(), _: &impl Membership) -> bool {
+    fn opens_way(&self, _: u64, _: &impl Membership) -> bool {
         false
     }
 

@@ -100,7 +100,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     #[inline(always)]
     fn take_ref(&self, blocking: Blocking) -> Result<Guard<'_, T>, RecvError> {
         let held = self.inner.next(blocking)?;
-        self.inner.port().notify_taken(&held);
+        self.inner.port().notify_taken(held.position());
         let (payload, len) = self.payload(&held)?;
         // SAFETY: the message is ours until it is acknowledged, and is inside its slot.
         let bytes = unsafe { slice::from_raw_parts(payload.as_ptr(), len) };

@@ -61,8 +61,8 @@ impl RunPrefetcher {
     }
 }
 
-/// Prefetches the second line of a slot whose first one a receiver has polled without success, if it has one:
-/// both then travel at the same time when the message comes, instead of one after the other.
+/// Prefetches the second line of a slot, if it has one, after a receiver has polled the first one
+/// without success: when the message comes, both travel at the same time, not one after the other.
 #[inline]
 pub(super) fn second_line(stride: usize, slot: *const u8) {
     if slot.addr() % LINE + stride > LINE {

@@ -80,7 +80,7 @@ fn count_calls_of_waits(_: &mut Args) {
 }
 
 #[test]
-fn parking_and_waking_take_one_system_call_each() {
+fn parking_and_waking_take_few_system_calls() {
     for (name, calls) in figures_of("figures::count_calls_of_parked") {
         println!(
             "{name}: {calls:.2} system calls to send to a parked process and park for its answer"

@@ -51,7 +51,7 @@ impl Consumer {
                 let at = self.ring.cursor(self.ring.position_of(&at, word));
                 let ours = word.taken_over(self.seat);
                 // Acquire: the dead receiver's Acquire of the message does not order our reads.
-                // SeqCst: as in `Consumer::take_next`.
+                // SeqCst: as in `Consumer::try_take`.
                 if swap(&slot, word, ours, SeqCst) {
                     let next = at.position.wrapping_add(1);
                     self.search_from.store(next, plain::Ordering::Relaxed);

@@ -13,7 +13,8 @@
 //!   that side, and set and clear LEFT when they find that side empty or not. A sender reads
 //!   `receivers` for every message, so no frequently written field may ever share that line.
 //! * a [`Member`] record and a word of the waiting table: the member that has that seat. Others
-//!   only clear the count of waiting threads, of a seat that they found without a member.
+//!   only clear the count of waiting threads, of a seat that they found without a member, and mark
+//!   an armed doorbell as rung.
 //!
 //! All fields are fixed-width integers, and all of them are atomics. Offsets are computed from the
 //! types, so that the same code runs over loom's atomics, which have another size; the numbers of
@@ -103,6 +104,8 @@ pub(crate) struct Parking {
     /// The number of blocking waits that ended by their slice while there was work for which no
     /// waker had posted: 0, unless a member was stopped between two steps of a wake-up.
     pub(crate) overslept: plain::AtomicU64,
+    /// How often a courier joined this side: a sender that moves messages and opens no stream.
+    pub(crate) couriers: plain::AtomicU32,
 }
 
 /// Counters of messages that were not acknowledged.
@@ -157,6 +160,10 @@ pub(crate) struct Member {
     pub(crate) repairs: plain::AtomicU64,
     /// MPMC: the number of messages since it joined.
     pub(crate) messages: plain::AtomicU64,
+    /// The number of the message queue that is the member's doorbell; 0 without one.
+    pub(crate) doorbell: plain::AtomicU64,
+    /// Whether the doorbell is to be rung (`wait/doorbell.rs`).
+    pub(crate) armed: AtomicU64,
 }
 
 /// The header, at offset zero of the segment. The members' table follows, then the waiting table,
@@ -203,6 +210,7 @@ impl Header {
             joins: plain::AtomicU32::new(0),
             woken_at: plain::AtomicU64::new(0),
             overslept: plain::AtomicU64::new(0),
+            couriers: plain::AtomicU32::new(0),
         };
         Header {
             identity: Identity::default(),
@@ -274,11 +282,11 @@ mod wire {
         created: 88, lifetime: 96, name_len: 100, total: 104,
         redelivery: 112, deliveries: 116, dead_letters_len: 120,
     } size 128);
-    at!(Parking { word: 0, joins: 4, woken_at: 8, overslept: 16 } size 128);
+    at!(Parking { word: 0, joins: 4, woken_at: 8, overslept: 16, couriers: 24 } size 128);
     at!(Member {
         pid: 0, role: 4, state: 8, label_len: 12, joined: 16, label: 24, first: 56, last: 64,
         bytes: 72, parks: 80, wakes: 88, repairs: 96,
-        messages: 104,
+        messages: 104, doorbell: 112, armed: 120,
     } size 128);
     at!(Repairs {
         orphaned: 0, redelivered: 8, dropped: 16, poisoned: 24, last_poisoned: 32,

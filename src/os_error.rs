@@ -106,6 +106,24 @@ impl Call<'_> {
         }
     }
 
+    /// Returns the error for a doorbell that could not be made: a message queue, and descriptors.
+    pub(crate) fn doorbell(self, errno: Errno) -> Error {
+        match errno {
+            Errno::ENOSPC => self.limit(
+                errno,
+                "the limit on message queues is reached; raise fs.mqueue.queues_max, or remove \
+                 queues: sysvring::reap() removes those of dead processes, `ls /dev/mqueue` lists \
+                 the rest",
+            ),
+            Errno::EMFILE | Errno::ENFILE => self.limit(
+                errno,
+                "the process has too many descriptors (ulimit -n), or its user too many bytes in \
+                 message queues (ulimit -q); raise the limit, or close some",
+            ),
+            errno => self.error(errno),
+        }
+    }
+
     fn limit(self, errno: Errno, advice: impl Into<String>) -> Error {
         Error::Limit { call: self.name, errno: errno.0, advice: advice.into() }
     }

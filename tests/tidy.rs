@@ -62,7 +62,7 @@ fn atomics_come_from_one_place() {
 }
 
 /// The modules of the crate. Each may use those before it.
-const LAYERS: [&str; 21] = [
+const LAYERS: [&str; 23] = [
     "sync",
     "sysv",
     "role",
@@ -77,6 +77,7 @@ const LAYERS: [&str; 21] = [
     "wait",
     "protocol",
     "segment",
+    "doorbell",
     "os_error",
     "admin",
     "options",
@@ -84,6 +85,7 @@ const LAYERS: [&str; 21] = [
     "open",
     "mpmc",
     "spsc",
+    "poll",
 ];
 
 /// Returns the modules that a source uses, each with its line, tests and the crate's macros aside.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::locate::{self, Found, FoundSegment, is_ours};
 use crate::address::Address;
+use crate::doorbell::{self, Bells};
 use crate::error::{Error, Fault};
 use crate::liveness::{self, ChannelSemaphores};
 use crate::segment::owner::Owner;
@@ -130,6 +131,12 @@ pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
             // If this process may not even attach, removing the set is what wakes the members.
             if let (Ok(()), Ok(mapping), Ok(_)) = (&removed, attached, facts) {
                 segment::mark_removed(&mapping);
+                if let (Some(set), Ok(facts)) = (&set, facts) {
+                    let members = ChannelSemaphores::new(Set::from_id(set.id));
+                    let bells = Bells::of(&mapping, facts.geometry.seats, members);
+                    bells.ring_all();
+                    bells.unlink_dead();
+                }
             }
             removed
         }
@@ -146,7 +153,8 @@ pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
 
 /// Removes channels and semaphore sets left behind by dead processes: channels that were never
 /// finished, channels of [`Lifetime::LastMember`] without a living member, and the sets of private
-/// channels whose segment no longer exists. Returns what was removed.
+/// channels whose segment no longer exists. Returns what was removed. The message queues of dead
+/// wait sets are removed as well, where `/dev/mqueue` is mounted.
 ///
 /// A complete channel of [`Lifetime::Kept`] is never touched, with or without members; see
 /// [`remove`]. Objects of other users are ignored unless the calling user may remove them.
@@ -182,6 +190,7 @@ pub fn reap() -> Result<Vec<Reaped>, Error> {
             reaped.extend(reap_segment(stat));
         }
     }
+    doorbell::reap();
     Ok(reaped)
 }
 
@@ -247,6 +256,8 @@ fn segment_of(set: &SetStat) -> Result<Option<(Mapping, SegmentStat, String)>, K
             Ok(None)
         }
         Ok(State::Ready(facts)) if facts.lifetime == Lifetime::LastMember => {
+            let members = ChannelSemaphores::new(Set::from_id(set.id));
+            Bells::of(&mapping, facts.geometry.seats, members).unlink_dead();
             Ok(Some((mapping, segment, facts.name)))
         }
         _ => Err(Kept),

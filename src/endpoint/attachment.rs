@@ -1,6 +1,7 @@
 //! One handle's membership of one channel: its mapping, its seat, its line in the members' table,
 //! and how it leaves. Its queries to the kernel are in `endpoint/attachment/kernel.rs`.
 
+mod armed;
 mod kernel;
 
 use core::time::Duration;
@@ -54,6 +55,8 @@ pub(crate) struct Attachment {
     /// In a process that adopted the handle, nothing of it may be given back.
     home: ForkGuard,
     key: i32,
+    /// The mode of the segment, without the mark.
+    mode: u32,
     /// `SEATED` until we leave or lose the seat.
     seated: AtomicU32,
     /// How often the other side had been joined when we joined, if it was empty then.
@@ -66,7 +69,7 @@ pub(crate) struct Attachment {
     request: FenceRequest,
     /// What an SPSC receiver knows of the end of its stream.
     known_open: KnownOpen,
-    /// Shared with the interrupters of the handle.
+    /// Shared with the interrupters of the handle, and with its doorbell.
     interruption: Arc<Interruption>,
     /// Our record in the members' table.
     record: MemberRecord,
@@ -96,6 +99,7 @@ impl Attachment {
             segment_is_due: Throttle::every(kernel::SEGMENT_EVERY),
             home: ForkGuard::new(),
             key: stat.key,
+            mode: stat.raw_mode & 0o777 & !segment::MARK,
             seated: AtomicU32::new(SEATED),
             peer_not_seen,
             is_courier: options.courier,
@@ -106,9 +110,12 @@ impl Attachment {
             record: MemberRecord::of(&mapping, seat.number.into()),
             mapping,
         };
+        attachment.clear_doorbell();
         let took_over = segment::init_member_record(attachment.record(), seat.side, &options.label);
-        if !options.courier {
-            let own = attachment.parking();
+        let own = attachment.parking();
+        if options.courier {
+            own.couriers.fetch_add(1, AcqRel);
+        } else {
             own.clear(wait::LEFT);
             if attachment.asks_for_fences() {
                 // The request of a predecessor.
@@ -204,6 +211,9 @@ impl Attachment {
     pub(crate) fn wake_own_threads(&self) {
         // After the flag that stops them, before their counts.
         fence(SeqCst);
+        if self.has_doorbell() {
+            self.disarm();
+        }
         for nap_us in (0..WAKES).map(|n| 20 << n.min(6)) {
             for _ in 0..self.waiting().threads_of(self.holder).min(THREADS) {
                 // An error here also occurs in the waiting threads.
@@ -282,8 +292,12 @@ impl Attachment {
         if self.asks_for_fences() {
             self.parking().withdraw_fences();
         }
+        self.deregister();
         self.members.leave(flavor, self.seat, departure).map_err(liveness::fault("semop"))?;
+        fence(SeqCst);
+        self.bells().ring_all();
         if self.facts.lifetime == Lifetime::LastMember || self.key == 0 {
+            self.bells().unlink_dead();
             reap::remove_if_unused(self.members, self.id.segment, self.key)?;
         }
         Ok(())
@@ -298,6 +312,8 @@ impl Attachment {
 impl Drop for Attachment {
     fn drop(&mut self) {
         self.interruption.calls().close();
+        // In any case: the view of the doorbell refers to the mapping.
+        self.deregister();
         // A caller that needs the errors calls `close`.
         let _ = self.leave(Departure::Leave);
     }

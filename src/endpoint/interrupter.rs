@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use static_assertions::assert_impl_all;
 
+use crate::doorbell::Registration;
 use crate::liveness::ChannelSemaphores;
 use crate::role::Side;
 use crate::sysv::fork_guard::ForkGuard;
@@ -76,7 +77,7 @@ pub struct Interrupter {
 /// is gone.
 #[derive(Debug)]
 pub(crate) struct Interruption {
-    calls: Interrupts,
+    registration: Arc<Registration>,
     members: ChannelSemaphores,
     side: Side,
     /// The identifier of a removed set is given to another one some time.
@@ -89,12 +90,20 @@ assert_impl_all!(Interrupter: Clone, Send, Sync, std::fmt::Debug);
 
 impl Interruption {
     pub(super) fn new(members: ChannelSemaphores, side: Side, nonce: u32) -> Interruption {
-        Interruption { calls: Interrupts::new(), members, side, nonce, home: ForkGuard::new() }
+        {
+            let registration = Arc::new(Registration::new());
+            Interruption { registration, members, side, nonce, home: ForkGuard::new() }
+        }
     }
 
     /// Returns the blocked calls of the handle.
     pub(super) fn calls(&self) -> &Interrupts {
-        &self.calls
+        self.registration.calls()
+    }
+
+    /// Returns what the handle shares with its doorbell.
+    pub(super) fn registration(&self) -> &Arc<Registration> {
+        &self.registration
     }
 }
 
@@ -121,10 +130,11 @@ impl Interrupter {
     /// # Ok(()) }
     /// ```
     pub fn interrupt(&self) {
-        let Interruption { calls, members, side, nonce, home } = &*self.interruption;
+        let Interruption { registration, members, side, nonce, home } = &*self.interruption;
         if !home.forked() {
             // A fault of the set ends the blocked calls as well.
-            calls.interrupt(|| _ = members.interrupt(*side, *nonce));
+            registration.calls().interrupt(|| _ = members.interrupt(*side, *nonce));
+            registration.interrupt();
         }
     }
 }

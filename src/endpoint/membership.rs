@@ -14,6 +14,7 @@ use crate::role::Side;
 use crate::segment;
 use crate::sync::plain::Ordering::{Acquire, Relaxed};
 use crate::wait::adaptive_spin::{SpinEstimate, WaitPolicy};
+use crate::wait::doorbell::Doorbells;
 use crate::wait::{FenceRequest, WaitSite};
 
 impl Membership for Endpoint {
@@ -216,6 +217,30 @@ impl Membership for Endpoint {
 
     fn count_given_up(&self, position: u64) {
         self.count_disposal(position);
+    }
+
+    fn doorbells(&self) -> impl Doorbells + '_ {
+        self.attachment.bells()
+    }
+
+    fn arm(&self) -> bool {
+        self.attachment.arm()
+    }
+
+    fn stay_armed(&self) {
+        self.attachment.stay_armed();
+    }
+
+    fn disarm(&self) {
+        self.attachment.disarm();
+    }
+
+    fn take_duty(&self) -> bool {
+        self.attachment.take_duty()
+    }
+
+    fn offer_duty(&self) -> bool {
+        self.attachment.offer_duty()
     }
 }
 

@@ -26,6 +26,11 @@ impl HandleGate {
         HandleGate { home: ForkGuard::new(), guard: SharedForkGuard::new(), stop: Stop::new() }
     }
 
+    /// Returns the guard, for others that require the slow path.
+    pub(super) fn guard(&self) -> &SharedForkGuard {
+        &self.guard
+    }
+
     /// Returns whether the handle can go on. Relaxed: a thread that notices it one message later
     /// than another thread has done nothing wrong.
     #[inline(always)]

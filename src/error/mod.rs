@@ -426,6 +426,12 @@ pub enum Error {
         /// The remedy.
         advice: String,
     },
+    /// The handle is in a [`WaitSet`](crate::WaitSet) already, or has a
+    /// [`Readiness`](crate::Readiness). Remove it there first.
+    InWaitSet {
+        /// The channel.
+        channel: String,
+    },
     /// The kernel accepts `SEM_UNDO` and ignores it, as gVisor does: it would report no death. Use
     /// a standard Linux kernel. This is detected at the first attach of a process, unless the
     /// process is prevented from calling `unshare(CLONE_SYSVSEM)` in a thread.
@@ -565,6 +571,10 @@ impl fmt::Display for Error {
             Error::Limit { call, errno, advice } => {
                 write!(f, "{call} failed: {}; {advice}", io::Error::from_raw_os_error(*errno))
             }
+            Error::InWaitSet { channel } => write!(
+                f,
+                "the handle of channel {channel} is in a wait set already; remove it there first"
+            ),
             Error::SemUndoUnsupported { channel } => write!(
                 f,
                 "this kernel ignores SEM_UNDO (as gVisor does), so crashes in channel {channel} \

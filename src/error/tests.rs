@@ -99,6 +99,7 @@ fn errors() -> Vec<Error> {
         Error::OptionMismatch { option: "capacity", expected: text("8"), found: text("77") },
         Error::Truncated { expected: 4096, found: 77 },
         Error::Limit { call: "semget", errno: 28, advice: text("raise SEMMNI") },
+        Error::InWaitSet { channel: channel() },
         Error::SemUndoUnsupported { channel: channel() },
         Error::System {
             call: "semop",
@@ -128,6 +129,7 @@ fn errors() -> Vec<Error> {
             | Error::OptionMismatch { .. }
             | Error::Truncated { .. }
             | Error::Limit { .. }
+            | Error::InWaitSet { .. }
             | Error::SemUndoUnsupported { .. }
             | Error::System { .. }
             | Error::Fault(_)

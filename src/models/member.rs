@@ -16,6 +16,7 @@ use crate::ring::Ring;
 use crate::ring::mpmc::Snapshot;
 use crate::role::Side;
 use crate::wait::adaptive_spin::{Wait, WaitPolicy};
+use crate::wait::doorbell::Doorbells;
 use crate::wait::interrupt::Interrupts;
 use crate::wait::{self, FenceRequest, Holder, KnownOpen, Table, WaitSite};
 
@@ -331,6 +332,26 @@ impl Membership for Member {
 
     fn count_given_up(&self, position: u64) {
         self.given_up.lock().unwrap().push(position);
+    }
+
+    fn doorbells(&self) -> impl Doorbells + '_ {
+        &self.fixture.kernel
+    }
+
+    fn arm(&self) -> bool {
+        false
+    }
+
+    fn stay_armed(&self) {}
+
+    fn disarm(&self) {}
+
+    fn take_duty(&self) -> bool {
+        false
+    }
+
+    fn offer_duty(&self) -> bool {
+        false
     }
 
     fn waker_fence(&self) {

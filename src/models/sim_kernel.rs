@@ -313,3 +313,26 @@ impl wait::Parker for SimKernel {
         true
     }
 }
+
+/// No member has a doorbell.
+impl wait::doorbell::Doorbells for &SimKernel {
+    fn seats(&self) -> u8 {
+        0
+    }
+
+    fn word(&self, _: u8) -> &crate::sync::AtomicU64 {
+        unreachable!("there are no seats")
+    }
+
+    fn is_alive(&self, _: u8) -> Result<bool, Fault> {
+        Ok(false)
+    }
+
+    fn send(&self, _: u8, _: u32) -> bool {
+        false
+    }
+
+    fn first(&self) -> u8 {
+        0
+    }
+}

@@ -241,10 +241,11 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// [`Error::Fault`] with [`Fault::Removed`] if there was nothing left to leave,
     /// [`Fault::LivenessLost`], [`Fault::Forked`] in a forked child, which leaves nothing, or the
     /// fault that stopped this handle before, such as [`Fault::Closed`].
-    pub fn close(self) -> Result<(), Error> {
-        match Arc::try_unwrap(self.inner) {
-            Ok(inner) => inner.endpoint.close(),
-            Err(inner) => inner.endpoint.close_for_others(),
+    pub fn close(mut self) -> Result<(), Error> {
+        // It stays where it is: a doorbell may refer to it.
+        match Arc::get_mut(&mut self.inner) {
+            Some(inner) => inner.endpoint.close(),
+            None => self.inner.endpoint.close_for_others(),
         }
     }
 
@@ -286,6 +287,12 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// Gives a held message up for good.
     pub(super) fn reject(&self, held: &Held) -> Result<(), RecvError> {
         self.inner.reject(held)
+    }
+}
+
+impl<T: Message + ?Sized> Receiver<T> {
+    pub(crate) fn as_endpoint(&self) -> &Endpoint {
+        &self.inner.endpoint
     }
 }
 

@@ -291,10 +291,11 @@ impl<T: Message + ?Sized> Sender<T> {
         }
     }
 
-    fn leave(self) -> Result<(), Error> {
-        match Arc::try_unwrap(self.inner) {
-            Ok(inner) => inner.endpoint.close(),
-            Err(inner) => inner.endpoint.close_for_others(),
+    fn leave(mut self) -> Result<(), Error> {
+        // It stays where it is: a doorbell may refer to it.
+        match Arc::get_mut(&mut self.inner) {
+            Some(inner) => inner.endpoint.close(),
+            None => self.inner.endpoint.close_for_others(),
         }
     }
 
@@ -374,6 +375,12 @@ impl<T: Message + ?Sized> Sender<T> {
         let slot = self.inner.sending.producer.slot(claim);
         slot.writing();
         slot.payload()
+    }
+}
+
+impl<T: Message + ?Sized> Sender<T> {
+    pub(crate) fn as_endpoint(&self) -> &Endpoint {
+        &self.inner.endpoint
     }
 }
 

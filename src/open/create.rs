@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Examined, Finished, Opening, RETRY_DELAY, Stop, Try};
+use crate::doorbell::Bells;
 use crate::endpoint::attachment::Attachment;
 use crate::liveness::{self, ChannelSemaphores};
 use crate::options::Options;
@@ -260,6 +261,7 @@ impl Opening<'_> {
         // SAFETY: the segment is as large as its facts state.
         unsafe { segment::forget_waiters(&found.mapping, found.facts.geometry.seats) };
         let members = alone.members;
+        Bells::of(&found.mapping, found.facts.geometry.seats, members).unlink_dead();
         let before = self.before(&members, &found)?;
         let joined = members.unlock_and_join(found.facts.flavor, self.standing());
         let seated = joined.map_err(|errno| match errno {

@@ -440,6 +440,8 @@ impl Opening<'_> {
                 fault => fault.into(),
             }
         })?;
+        // The fence above also stands between our joining and the words of armed members.
+        attachment.bells().ring_all();
         Ok(attachment)
     }
 

@@ -48,6 +48,7 @@ use crate::role::Side;
 use crate::sync::Ordering::SeqCst;
 use crate::sync::fence;
 use crate::wait::adaptive_spin::WaitPolicy;
+use crate::wait::doorbell::{self, Doorbells};
 use crate::wait::{self, FenceRequest, Parker, WaitSite};
 
 /// A snapshot of which members are alive and which died.
@@ -172,6 +173,25 @@ pub(crate) trait Membership {
     /// Counts a message that was given up.
     fn count_given_up(&self, position: u64);
 
+    /// Returns what rings the doorbells of members.
+    fn doorbells(&self) -> impl Doorbells + '_;
+
+    /// Arms the doorbell of this member; returns false if it has none (A1 to A3 in
+    /// `wait/doorbell.rs`).
+    fn arm(&self) -> bool;
+
+    /// Records that the poll after that found nothing.
+    fn stay_armed(&self);
+
+    /// Disarms it: the poll found something (D1).
+    fn disarm(&self);
+
+    /// Returns whether this member was rung and has to pass that on, and takes the duty away.
+    fn take_duty(&self) -> bool;
+
+    /// Prepares to pass it on; returns false if there is no other armed member (O1, O2).
+    fn offer_duty(&self) -> bool;
+
     /// Makes the receivers search for a message that was returned, this one included.
     fn announce_returned(&self) -> Result<(), Fault> {
         self.require_slow_path();
@@ -196,12 +216,16 @@ pub(crate) trait Membership {
         (flags != known).then_some(flags)
     }
 
-    /// Wakes one waiter of a side if any is parked. The fence stands between whatever was published
+    /// Wakes one waiter of a side if any is parked, and rings one doorbell if any is armed. The fence stands between whatever was published
     /// and the load of the parking word.
     fn wake(&self, side: Side) -> Result<(), Fault> {
         fence(SeqCst);
         let parking = self.parking(side);
-        if parking.flags() != 0 && wait::wake(self.site().parker, parking, side)? {
+        let flags = parking.flags();
+        if flags & wait::PARKED != 0 && wait::wake(self.site().parker, parking, side)? {
+            self.count_wakeup();
+        }
+        if flags & wait::BELL != 0 && doorbell::ring(&self.doorbells(), parking, side)? {
             self.count_wakeup();
         }
         Ok(())

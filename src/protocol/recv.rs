@@ -167,7 +167,11 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     #[cold]
     #[inline(never)]
     fn next_slow(mut self, blocking: Blocking) -> Result<R::Held, RecvError> {
-        match self.next_blocking(blocking) {
+        let next = self.next_blocking(blocking);
+        if self.member.take_duty() {
+            self.pass_on();
+        }
+        match next {
             // Sent before the channel was removed, and noticed after that.
             Err(RecvError::Fault(Fault::Removed)) => match self.poll(None) {
                 Ok(Polled::Found(held)) => Ok(held),
@@ -195,8 +199,41 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         }
         self.member.wake(Side::Senders)?;
         match blocking {
+            Blocking::Never if self.member.arm() => self.look(),
             Blocking::Never => self.try_once(),
             _ => self.wait(blocking),
+        }
+    }
+
+    /// The rest of a call that does not block, in a handle whose doorbell was just armed (A4).
+    #[cold]
+    fn look(&mut self) -> Result<R::Held, RecvError> {
+        let looked = self.wait(Blocking::Never).map_err(|error| match error {
+            RecvError::Blocked { pid } if self.ring.hides_message() => RecvError::Behind { pid },
+            RecvError::Blocked { .. } | RecvError::Timeout => RecvError::Empty,
+            error => error,
+        });
+        match looked {
+            Err(RecvError::Empty | RecvError::Behind { .. } | RecvError::NotMoved { .. }) => {
+                self.member.stay_armed();
+            }
+            _ => self.member.disarm(),
+        }
+        looked
+    }
+
+    /// Passes a ring on to another receiver if there is more to receive (O1 to O3).
+    #[cold]
+    fn pass_on(&mut self) {
+        let side = self.member.seat().side;
+        if !self.member.offer_duty() {
+            return;
+        }
+        let seen = R::see(self.member);
+        let has_work = seen.and_then(|seen| self.ring.has_work(&seen, self.member));
+        // An error here recurs in the next call; the others find out for themselves.
+        if has_work != Ok(false) {
+            let _ = self.member.wake(side);
         }
     }
 
@@ -226,7 +263,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         }
     }
 
-    /// The rest of a call that blocks.
+    /// The rest of a call that blocks, or that is to look once, exactly.
     fn wait(&mut self, blocking: Blocking) -> Result<R::Held, RecvError> {
         let (ring, member) = (&mut self.ring, &self.member);
         let (mut found, mut behind, mut reported) = (None, None, None);
@@ -267,8 +304,11 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
                 _ => Ok(false),
             }
         };
-        let waited = member
-            .with_policy(|policy| wait::wait(member.site(), policy, blocking.deadline(), poll));
+        let waited = match blocking {
+            Blocking::Never => wait::look(poll),
+            _ => member
+                .with_policy(|policy| wait::wait(member.site(), policy, blocking.deadline(), poll)),
+        };
         Err(match (waited, behind) {
             (Ok(()), _) => return found.ok_or(RecvError::Empty),
             (Err(WaitError::TimedOut), None) if self.ring.has_stuck(self.member) => {
@@ -319,7 +359,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     #[inline(always)]
     pub(crate) fn notify_taken(self, position: u64) {
         self.member.waker_fence();
-        if self.member.parking(Side::Senders).is_parked() {
+        if self.member.parking(Side::Senders).has_waiter() {
             self.notify_taken_slow(position);
         }
     }
@@ -354,7 +394,8 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         }
         // An error here recurs in the next call that blocks.
         let others = flags & !wait::RETURNED;
-        match others != 0 && (others & wait::PARKED == 0 || self.ring.frees_enough(position)) {
+        let has_waiter = others & (wait::PARKED | wait::BELL) != 0;
+        match others != 0 && (!has_waiter || self.ring.frees_enough(position)) {
             true => self.notify(),
             false => self.notify_of_end(),
         }
@@ -370,9 +411,8 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     }
 
     fn notify_of_end(self) {
-        // The other receivers end when the last message is acknowledged.
         if self.member.has_peer_left() {
-            let _ = self.member.wake(Side::Receivers);
+            let _ = returned::announce_end(&self.ring, self.member);
         }
     }
 }

@@ -36,7 +36,7 @@ use super::{Membership, Polled};
 use crate::error::Fault;
 use crate::ring::Slot;
 use crate::role::Side;
-use crate::wait::RETURNED;
+use crate::wait::{RETURNED, doorbell};
 
 /// A message that is to be given up, and how often it was delivered.
 #[derive(Debug)]
@@ -143,10 +143,19 @@ fn settle<R: RecvRing, M: Membership>(
     member.count_given_up(position);
     member.wake(Side::Senders)?;
     if member.has_peer_left() {
-        // The other receivers end when the last message is acknowledged.
-        member.wake(Side::Receivers)?;
+        announce_end(ring, member)?;
     }
     Ok(Settled::GivenUp)
+}
+
+/// Tells the other receivers of an acknowledgement after the senders left: with the last one, the
+/// stream ends for all of them.
+pub(super) fn announce_end<R: RecvRing>(ring: &R, member: &impl Membership) -> Result<(), Fault> {
+    member.wake(Side::Receivers)?;
+    if R::SEARCHES && ring.is_drained() {
+        doorbell::ring_all(&member.doorbells(), Side::Receivers);
+    }
+    Ok(())
 }
 
 /// Returns the number of deliveries from which on a message is no work for a parked receiver: one

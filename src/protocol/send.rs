@@ -77,7 +77,11 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
     #[cold]
     #[inline(never)]
     fn reserve_slow(mut self, blocking: Blocking) -> Result<R::Slot, SendError> {
-        self.reserve_blocking(blocking).map_err(|error| match error {
+        let reserved = self.reserve_blocking(blocking);
+        if self.member.take_duty() {
+            self.pass_on();
+        }
+        reserved.map_err(|error| match error {
             SendError::Fault(fault) => self.member.stop(fault).into(),
             error => error,
         })
@@ -86,6 +90,7 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
     fn reserve_blocking(&mut self, blocking: Blocking) -> Result<R::Slot, SendError> {
         if !self.member.is_open() {
             self.member.check()?;
+            self.member.permit_fast_path();
         }
         self.member.check_removed()?;
         if !R::FILLS_RING_ALONE {
@@ -99,8 +104,36 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
         // The receivers may not have been notified yet of a batch that filled the ring.
         self.notify_again();
         match blocking {
+            Blocking::Never if self.member.arm() => self.look(),
             Blocking::Never => self.try_once(),
             _ => self.wait(blocking),
+        }
+    }
+
+    /// The rest of a call that does not block, in a handle whose doorbell was just armed (A4).
+    #[cold]
+    fn look(&mut self) -> Result<R::Slot, SendError> {
+        let looked = self.wait(Blocking::Never).map_err(|error| match error {
+            SendError::Blocked { pid } => SendError::Behind { pid },
+            SendError::Timeout => SendError::Full,
+            error => error,
+        });
+        match looked {
+            Err(SendError::Full | SendError::Behind { .. }) => self.member.stay_armed(),
+            _ => self.member.disarm(),
+        }
+        looked
+    }
+
+    /// Passes a ring on to another sender if there is more room (O1 to O3).
+    #[cold]
+    fn pass_on(&mut self) {
+        let side = self.member.seat().side;
+        if self.member.offer_duty()
+            && self.ring.is_worth_waking(Poll::Others, self.member) != Ok(false)
+        {
+            // An error here recurs in the next call that blocks.
+            let _ = self.member.wake(side);
         }
     }
 
@@ -130,7 +163,7 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
         }
     }
 
-    /// The rest of a call that blocks.
+    /// The rest of a call that blocks, or that is to look once, exactly.
     fn wait(&mut self, blocking: Blocking) -> Result<R::Slot, SendError> {
         let SendPort { ring, member } = self;
         let (mut state, mut reported) = (R::Wait::default(), None);
@@ -141,6 +174,8 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
                 Polled::Found(slot) => found = Some(slot),
                 Polled::Nothing => {}
                 Polled::Orphaned => member.wake(Side::Receivers)?,
+                // Nobody waits for receivers to finish here.
+                Polled::Held { .. } if blocking == Blocking::Never => {}
                 Polled::Behind { seat } | Polled::Held { seat } => behind = Some(seat),
             }
             Ok::<bool, Fault>(found.is_some())
@@ -171,8 +206,11 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
                 false => Err(SendError::Disconnected),
             }
         };
-        let waited = member
-            .with_policy(|policy| wait::wait(member.site(), policy, blocking.deadline(), poll));
+        let waited = match blocking {
+            Blocking::Never => wait::look(poll),
+            _ => member
+                .with_policy(|policy| wait::wait(member.site(), policy, blocking.deadline(), poll)),
+        };
         Err(match (waited, behind) {
             (Ok(()), _) => return found.ok_or(SendError::Full),
             (Err(WaitError::TimedOut), Some(seat)) => SendError::Blocked { pid: member.pid(seat) },

@@ -229,6 +229,12 @@ impl<T: Message + ?Sized> Receiver<T> {
     }
 }
 
+impl<T: Message + ?Sized> Receiver<T> {
+    pub(crate) fn as_endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+}
+
 impl<T: Message + ?Sized> Handle for Receiver<T> {}
 
 #[expect(private_interfaces, reason = "sealed")]

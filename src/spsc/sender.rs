@@ -316,6 +316,12 @@ fn set_length<T: Message + ?Sized>(slot: Slot<'_>, len: usize, endpoint: &Endpoi
     }
 }
 
+impl<T: Message + ?Sized> Sender<T> {
+    pub(crate) fn as_endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+}
+
 impl<T: Message + ?Sized> Handle for Sender<T> {}
 
 #[expect(private_interfaces, reason = "sealed")]

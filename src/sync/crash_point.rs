@@ -76,6 +76,12 @@ macro_rules! mortal {
             }
 
             #[track_caller]
+            pub(crate) fn swap(&self, value: $int, order: Ordering) -> $int {
+                step();
+                self.0.swap(value, order)
+            }
+
+            #[track_caller]
             pub(crate) fn fetch_add(&self, more: $int, order: Ordering) -> $int {
                 step();
                 self.0.fetch_add(more, order)

@@ -2,10 +2,12 @@
 //!
 //! Everything here reports a bare [`Errno`]; its meaning for a channel is decided by the callers.
 
+pub(crate) mod event;
 pub(crate) mod fork_guard;
 mod guarded;
 pub(crate) mod key;
 pub(crate) mod memory;
+pub(crate) mod mqueue;
 pub(crate) mod process;
 pub(crate) mod sem;
 pub(crate) mod sem_undo_probe;
@@ -32,6 +34,7 @@ impl Errno {
     pub(crate) const E2BIG: Errno = Errno(libc::E2BIG);
     pub(crate) const EACCES: Errno = Errno(libc::EACCES);
     pub(crate) const EAGAIN: Errno = Errno(libc::EAGAIN);
+    pub(crate) const EBUSY: Errno = Errno(libc::EBUSY);
     pub(crate) const EEXIST: Errno = Errno(libc::EEXIST);
     pub(crate) const EFAULT: Errno = Errno(libc::EFAULT);
     pub(crate) const EFBIG: Errno = Errno(libc::EFBIG);
@@ -39,12 +42,14 @@ impl Errno {
     pub(crate) const EINTR: Errno = Errno(libc::EINTR);
     pub(crate) const EINVAL: Errno = Errno(libc::EINVAL);
     pub(crate) const EMFILE: Errno = Errno(libc::EMFILE);
+    pub(crate) const ENFILE: Errno = Errno(libc::ENFILE);
     pub(crate) const ENOENT: Errno = Errno(libc::ENOENT);
     pub(crate) const ENOMEM: Errno = Errno(libc::ENOMEM);
     pub(crate) const ENOSPC: Errno = Errno(libc::ENOSPC);
     pub(crate) const ENOSYS: Errno = Errno(libc::ENOSYS);
     pub(crate) const EPERM: Errno = Errno(libc::EPERM);
     pub(crate) const ERANGE: Errno = Errno(libc::ERANGE);
+    pub(crate) const ESRCH: Errno = Errno(libc::ESRCH);
 
     /// Returns this thread's last error.
     pub(crate) fn last() -> Errno {

@@ -1,5 +1,6 @@
 //! Shared memory segments.
 
+use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::time::SystemTime;
 
@@ -87,6 +88,14 @@ impl Mapping {
         let mapping = Mapping::attach(id, access).map_err(refused("shmat"))?;
         let stat = stat(id).map_err(refused("shmctl(IPC_STAT)"))?;
         Ok((mapping, stat))
+    }
+
+    /// Returns another value for the same attachment.
+    ///
+    /// # Safety
+    /// It must not be used after the attachment is gone.
+    pub(crate) unsafe fn alias(&self) -> ManuallyDrop<Mapping> {
+        ManuallyDrop::new(Mapping { base: self.base })
     }
 
     /// Returns the address of its first byte, which is page aligned.

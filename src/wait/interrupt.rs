@@ -119,6 +119,11 @@ impl Interrupts {
         }
     }
 
+    /// Takes an interrupt that no blocked call took.
+    pub(crate) fn take_pending(&self) -> bool {
+        self.change(|old| (old & PENDING != 0).then_some(old & !PENDING)) & PENDING != 0
+    }
+
     /// Makes calls compare the semaphore from now on.
     pub(crate) fn arm(&self) {
         self.state.fetch_or(ARMED, AcqRel);

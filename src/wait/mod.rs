@@ -126,6 +126,7 @@
 pub(crate) mod adaptive_spin;
 pub(crate) mod backoff;
 pub(crate) mod blocking;
+pub(crate) mod doorbell;
 mod fence_request;
 pub(crate) mod interrupt;
 mod known_open;
@@ -139,7 +140,7 @@ use std::time::Duration;
 
 pub(crate) use self::fence_request::FenceRequest;
 pub(crate) use self::known_open::KnownOpen;
-pub(crate) use self::parking::{LEFT, NEVER_SET, PARKED, REMOVED, RETURNED};
+pub(crate) use self::parking::{BELL, LEFT, NEVER_SET, PARKED, REMOVED, RETURNED};
 pub(crate) use self::poll::poll;
 pub(crate) use self::waiter::{WaitSite, wait};
 pub(crate) use self::waiting_table::{Holder, Table};
@@ -204,12 +205,21 @@ pub(crate) fn waker_fence() {
 /// Performs P2 and P3 if a waiter is parked. Returns whether it posted a token.
 #[cold]
 pub(crate) fn wake<P: Parker>(parker: &P, parking: &Parking, side: Side) -> Result<bool, Fault> {
-    if !parking.is_parked() || !parking.unpark() {
+    if parking.flags() & PARKED == 0 || !parking.unpark() {
         return Ok(false);
     }
     parking.woken_at.store(time::now_ns(), plain::Ordering::Relaxed);
     parker.post(side)?;
     Ok(true)
+}
+
+/// Polls once, exactly, without waiting: A4 in `doorbell.rs`.
+pub(crate) fn look<E>(mut poll: impl FnMut(Poll) -> Result<bool, E>) -> Result<(), WaitError<E>> {
+    match poll(Poll::Exact) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(WaitError::TimedOut),
+        Err(error) => Err(WaitError::Failed(error)),
+    }
 }
 
 /// How thoroughly to poll, and for what purpose.

@@ -6,6 +6,8 @@ use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 /// A member of this side may be parked, or about to park, and no waker has the duty to wake it. The
 /// bit may stay set after that member is gone, which costs one post.
 pub(crate) const PARKED: u32 = 1 << 0;
+/// A member of this side may have armed its doorbell, and no waker has the duty to ring one.
+pub(crate) const BELL: u32 = 1 << 1;
 /// In the word of the senders, which receivers load for every acknowledgement: a message was
 /// returned, and receivers search for it before they take the next one (`protocol/returned.rs`).
 pub(crate) const RETURNED: u32 = 1 << 28;
@@ -47,8 +49,8 @@ impl Parking {
 
     /// Returns whether a waker has something to do.
     #[inline(always)]
-    pub(crate) fn is_parked(&self) -> bool {
-        self.flags() & PARKED != 0
+    pub(crate) fn has_waiter(&self) -> bool {
+        self.flags() & (PARKED | BELL) != 0
     }
 
     /// Sets a flag. AcqRel: a process that sees the flag sees everything done before it was set.
@@ -60,10 +62,10 @@ impl Parking {
         self.word.fetch_and(!flag, AcqRel);
     }
 
-    /// Announces that a thread of this side is about to park, and asks the sender for fences if
-    /// `needs_fences`. Returns whether it was asked before. SeqCst: this precedes the barrier.
-    pub(super) fn park(&self, needs_fences: bool) -> bool {
-        let flags = if needs_fences { PARKED | FENCE } else { PARKED };
+    /// Announces that a thread of this side is about to park (PARKED), or that a member has armed
+    /// its doorbell (BELL), and asks the sender for fences if `needs_fences`. Returns whether it was asked before. SeqCst: this precedes the barrier.
+    pub(super) fn announce(&self, waiter: u32, needs_fences: bool) -> bool {
+        let flags = if needs_fences { waiter | FENCE } else { waiter };
         self.word.fetch_or(flags, SeqCst) & FENCE != 0
     }
 
@@ -81,7 +83,17 @@ impl Parking {
     /// Clears PARKED and returns whether it was set. If so, the caller has the duty to wake a
     /// waiter. Acquire: with PARKED comes the count of the thread that set it.
     pub(super) fn unpark(&self) -> bool {
-        self.word.fetch_and(!PARKED, AcqRel) & PARKED != 0
+        self.take(PARKED)
+    }
+
+    /// Clears BELL and returns whether it was set. If so, the caller has the duty to ring a
+    /// doorbell.
+    pub(super) fn take_bell(&self) -> bool {
+        self.take(BELL)
+    }
+
+    fn take(&self, waiter: u32) -> bool {
+        self.word.fetch_and(!waiter, AcqRel) & waiter != 0
     }
 
     /// Clears all flags that only living members need, or that were never written. Call it only

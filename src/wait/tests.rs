@@ -184,7 +184,7 @@ fn an_overslept_wait_is_counted() {
     let deadline = Deadline::after(Duration::from_millis(20));
     assert!(wait(bed.site(), &mut policy(), deadline, poll).is_ok());
     assert_eq!(overslept(), 1);
-    assert!(!header.receivers.is_parked());
+    assert!(!header.receivers.has_waiter());
 }
 
 /// A thread that finds the message after it was preempted did not meet it by spinning.

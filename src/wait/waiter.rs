@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{
-    FenceRequest, Holder, KnownOpen, ParkResult, Parker, Poll, Table, WaitError, spin, wake,
+    FenceRequest, Holder, KnownOpen, PARKED, ParkResult, Parker, Poll, Table, WaitError, spin, wake,
 };
 use crate::error::Fault;
 use crate::layout::Parking;
@@ -220,7 +220,7 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
     /// Performs S2 and S3, or O2.
     fn announce(&self) {
         let WaitSite { parker, parking, request, .. } = &self.site;
-        let was_asked = parking.park(request.is_some());
+        let was_asked = parking.announce(PARKED, request.is_some());
         if let Some(request) = request {
             request.complete(was_asked, *parker);
         }

@@ -82,6 +82,7 @@ impl Attachment {
         if stat.marked_for_removal {
             // What one member found, the others need not check.
             segment::mark_removed(&self.mapping);
+            self.bells().ring_all();
             return Err(Fault::Removed);
         }
         Ok(())

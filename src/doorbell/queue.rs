@@ -1,0 +1,149 @@
+//! The message queues of doorbells: their names, and what a waker keeps open.
+
+use std::ffi::CStr;
+use std::fs;
+use std::sync::Mutex;
+
+use crate::sysv::mqueue::{self, Queue};
+use crate::sysv::{Errno, process};
+
+/// The length of a name: a prefix, 16 hexadecimal digits, a zero.
+const NAME_LEN: usize = PREFIX.len() + 17;
+const PREFIX: &[u8] = b"/sysvring.";
+
+/// The number of queues that a process keeps open for sending. A waker of more doorbells opens and
+/// closes one for each ring.
+const OPEN: usize = 64;
+
+/// Where the kernel shows the queues, if that file system is mounted.
+const DIRECTORY: &str = "/dev/mqueue";
+
+/// The name of the queue with a number; made without an allocation.
+struct Name([u8; NAME_LEN]);
+
+impl Name {
+    fn of(id: u64) -> Name {
+        let mut name = [0; NAME_LEN];
+        let (prefix, digits) = name.split_at_mut(PREFIX.len());
+        prefix.copy_from_slice(PREFIX);
+        for (i, digit) in digits.iter_mut().take(16).enumerate() {
+            *digit = b"0123456789abcdef"[(id >> (60 - 4 * i) & 15) as usize];
+        }
+        Name(name)
+    }
+
+    fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
+    }
+}
+
+/// Returns a number for a new queue: never 0, and never used before.
+pub(super) fn fresh_id() -> u64 {
+    process::random_u64().max(1)
+}
+
+/// Creates the queue of a doorbell, for all users that `mode` lets write to the channel.
+pub(super) fn create(id: u64, mode: u32) -> crate::sysv::Result<Queue> {
+    Queue::create(Name::of(id).as_c_str(), 0o600 | mode & 0o022)
+}
+
+/// Removes the name of a queue, if it still has it; of another user's queue, never.
+pub(crate) fn unlink(id: u64) {
+    if id != 0 {
+        let _ = mqueue::unlink(Name::of(id).as_c_str());
+    }
+}
+
+/// The queues that this process keeps open for sending, and the number of the next one to close.
+struct OpenQueues {
+    queues: [Option<(u64, Queue)>; OPEN],
+    next: usize,
+}
+
+static OPEN_QUEUES: Mutex<OpenQueues> =
+    Mutex::new(OpenQueues { queues: [const { None }; OPEN], next: 0 });
+
+/// Puts a key into a queue. Returns whether the queue holds a key now. Allocates nothing, and waits for
+/// no lock: in a signal handler, and while another thread rings, it opens the queue for itself.
+pub(super) fn send(id: u64, key: u32) -> bool {
+    let holds_key = |queue: &Queue| matches!(queue.send(key), Ok(()) | Err(Errno::EAGAIN));
+    if id == 0 {
+        return false;
+    }
+    let Ok(mut open) = OPEN_QUEUES.try_lock() else {
+        return Queue::open(Name::of(id).as_c_str()).is_ok_and(|queue| holds_key(&queue));
+    };
+    let known = open.queues.iter().flatten().find(|(known, _)| *known == id);
+    if let Some((_, queue)) = known {
+        return holds_key(queue);
+    }
+    let Ok(queue) = Queue::open(Name::of(id).as_c_str()) else { return false };
+    let sent = holds_key(&queue);
+    let next = open.next % OPEN;
+    open.queues[next] = Some((id, queue));
+    open.next = next + 1;
+    sent
+}
+
+/// Removes the queues of processes that have ended, as far as this user may: those that no channel
+/// names any more, because it disappeared together with its last member. Does nothing where the
+/// file system of the queues is not mounted.
+pub(crate) fn reap() {
+    let Ok(directory) = fs::read_dir(DIRECTORY) else { return };
+    for entry in directory.flatten() {
+        let name = entry.file_name();
+        let Some(id) = name.to_str().and_then(number) else { continue };
+        let name = Name::of(id);
+        // Its owner locks it as long as it lives.
+        if Queue::open(name.as_c_str()).is_ok_and(|queue| queue.lock().is_ok()) {
+            unlink(id);
+        }
+    }
+}
+
+/// Returns the number in the name of one of our queues.
+fn number(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix("sysvring.").filter(|digits| digits.len() == 16)?;
+    u64::from_str_radix(digits, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_sixteen_digits() {
+        let name = Name::of(0x1f);
+        assert_eq!(name.as_c_str().to_str(), Ok("/sysvring.000000000000001f"));
+        assert_eq!(number("sysvring.000000000000001f"), Some(0x1f));
+        assert_eq!((number("sysvring.1f"), number("other")), (None, None));
+    }
+
+    #[test]
+    fn a_full_queue_was_rung() {
+        let id = fresh_id();
+        assert!(!send(0, 1) && !send(id, 1));
+        let queue = create(id, 0o666).unwrap();
+        assert!((0..2 * mqueue::LENGTH as u32).all(|key| send(id, key)));
+        unlink(id);
+        assert_eq!(queue.receive(), Ok(Some(0)));
+    }
+
+    /// More doorbells than descriptors: the oldest is closed, and opened again.
+    #[test]
+    fn more_queues_than_are_kept_open() {
+        let queues: Vec<_> = (0..OPEN + 4)
+            .map(|_| {
+                let id = fresh_id();
+                (id, create(id, 0o600).unwrap())
+            })
+            .collect();
+        for round in 0..2 {
+            for (id, queue) in &queues {
+                assert!(send(*id, round));
+                assert_eq!(queue.receive(), Ok(Some(round)));
+            }
+        }
+        queues.iter().for_each(|(id, _)| unlink(*id));
+    }
+}

@@ -1,0 +1,188 @@
+//! The words and semaphores of a channel that its doorbells concern.
+
+use std::mem::ManuallyDrop;
+
+use super::queue;
+use crate::error::Fault;
+use crate::flavor::Flavor;
+use crate::layout::{self, Header, Parking};
+use crate::liveness::{self, ChannelSemaphores, Seat};
+use crate::ring::Ring;
+use crate::ring::geometry::Geometry;
+use crate::role::Side;
+use crate::segment;
+use crate::sync::AtomicU64;
+use crate::sync::plain::AtomicU32;
+use crate::sync::plain::Ordering::{Acquire, Relaxed};
+use crate::sysv::shm::{self, Mapping};
+use crate::wait::doorbell::{self, Doorbells};
+
+/// The members of a channel, as a waker sees them.
+#[derive(Debug)]
+pub(crate) struct Bells<'a> {
+    mapping: &'a Mapping,
+    seats: usize,
+    members: ChannelSemaphores,
+}
+
+impl<'a> Bells<'a> {
+    /// `seats`: as many as the segment has.
+    pub(crate) fn of(mapping: &'a Mapping, seats: usize, members: ChannelSemaphores) -> Bells<'a> {
+        Bells { mapping, seats, members }
+    }
+
+    /// Rings every armed member (J1 in `wait/doorbell.rs`).
+    pub(crate) fn ring_all(&self) {
+        for side in [Side::Senders, Side::Receivers] {
+            doorbell::ring_all(self, side);
+        }
+    }
+
+    /// Removes the queues of members that died.
+    pub(crate) fn unlink_dead(&self) {
+        for seat in 0..self.seats() {
+            let id = self.record(seat).doorbell.load(Relaxed);
+            // Without a set, nobody is a member any more.
+            if id != 0 && !self.is_alive(seat).unwrap_or(false) {
+                queue::unlink(id);
+            }
+        }
+    }
+
+    fn record(&self, seat: u8) -> &layout::Member {
+        segment::member(self.mapping, usize::from(seat))
+    }
+}
+
+impl Doorbells for Bells<'_> {
+    fn seats(&self) -> u8 {
+        self.seats as u8
+    }
+
+    fn word(&self, seat: u8) -> &AtomicU64 {
+        &self.record(seat).armed
+    }
+
+    fn is_alive(&self, seat: u8) -> Result<bool, Fault> {
+        self.members.is_taken(seat).map_err(liveness::fault("semctl"))
+    }
+
+    fn send(&self, seat: u8, key: u32) -> bool {
+        queue::send(self.record(seat).doorbell.load(Relaxed), key)
+    }
+
+    fn first(&self) -> u8 {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let next = NEXT.fetch_add(1, Relaxed) as usize;
+        next.checked_rem(self.seats).unwrap_or(0) as u8
+    }
+}
+
+/// One member, as the doorbell of its process sees it.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// The mapping of the attachment, which detaches it.
+    mapping: ManuallyDrop<Mapping>,
+    members: ChannelSemaphores,
+    flavor: Flavor,
+    geometry: Geometry,
+    segment: i32,
+    key: i32,
+    seat: Seat,
+}
+
+/// What there is for a member to do, as far as the segment shows: the positions of the ring's ends,
+/// if there is something.
+pub(super) type Work = Option<(u64, u64)>;
+
+impl View {
+    /// # Safety
+    /// The mapping must exist, with this geometry, as long as the view does.
+    pub(crate) unsafe fn new(
+        mapping: &Mapping,
+        members: ChannelSemaphores,
+        flavor: Flavor,
+        geometry: &Geometry,
+        segment: i32,
+        key: i32,
+        seat: Seat,
+    ) -> View {
+        // SAFETY: guaranteed by the caller.
+        let mapping = unsafe { mapping.alias() };
+        View { mapping, members, flavor, geometry: *geometry, segment, key, seat }
+    }
+
+    pub(super) fn bells(&self) -> Bells<'_> {
+        Bells::of(&self.mapping, self.geometry.seats, self.members)
+    }
+
+    pub(super) fn members(&self) -> ChannelSemaphores {
+        self.members
+    }
+
+    pub(super) fn seat(&self) -> Seat {
+        self.seat
+    }
+
+    pub(super) fn seats(&self) -> usize {
+        self.geometry.seats
+    }
+
+    fn header(&self) -> &Header {
+        segment::header(&self.mapping)
+    }
+
+    /// Returns the parking line of the member's side.
+    pub(super) fn parking(&self) -> &Parking {
+        match self.seat.side {
+            Side::Senders => &self.header().senders,
+            Side::Receivers => &self.header().receivers,
+        }
+    }
+
+    /// Returns the member's record.
+    pub(super) fn record(&self) -> &layout::Member {
+        segment::member(&self.mapping, usize::from(self.seat.number))
+    }
+
+    /// Returns the work for the member's side, without asking who is alive.
+    pub(super) fn work(&self) -> Work {
+        // SAFETY: the geometry was validated against this segment.
+        let ring = unsafe { Ring::new(self.mapping.base(), &self.geometry) };
+        let header = self.header();
+        let ends = (header.tail.0.load(Acquire), header.head.0.load(Acquire));
+        let depth = match self.flavor {
+            Flavor::Spsc => ring.depth(),
+            Flavor::Mpmc => ring.count_messages(),
+        };
+        let has_work = match self.seat.side {
+            Side::Receivers if self.flavor == Flavor::Mpmc => ring.has_untaken(),
+            Side::Receivers => depth != 0,
+            Side::Senders => depth <= ring.capacity() / 2,
+        };
+        has_work.then_some(ends)
+    }
+
+    /// Passes a ring on to another member, whatever there is to do: one that finds nothing ends it.
+    pub(super) fn pass_on(&self) {
+        let (bells, side) = (self.bells(), self.seat.side);
+        if doorbell::has_others(&bells, self.seat.number, side) {
+            // An error here recurs in the members' own calls.
+            let _ = doorbell::pass_on(&bells, self.parking(), side);
+        }
+    }
+
+    /// Returns whether the member has lost its seat, or the channel was removed, as the kernel
+    /// shows it.
+    pub(super) fn is_over(&self) -> bool {
+        let is_removed = || shm::stat(self.segment).is_ok_and(|stat| stat.marked_for_removal);
+        self.members.is_own(self.seat) != Ok(true) || self.key != 0 && is_removed()
+    }
+}
+
+/// Returns a number that changes when a member joins.
+pub(crate) fn arrivals(header: &Header) -> u64 {
+    let sides = [&header.senders, &header.receivers];
+    let joined = |side: &Parking| [side.joins.load(Acquire), side.couriers.load(Acquire)];
+    sides.into_iter().flat_map(joined).map(u64::from).sum()
+}

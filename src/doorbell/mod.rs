@@ -30,9 +30,9 @@ pub(crate) use self::queue::{reap, unlink};
 pub(crate) use self::registration::Registration;
 use self::registration::lock;
 pub(crate) use self::view::{Bells, View, arrivals};
-use self::watch::{Suspicion, Watch};
+use self::watch::Watch;
 use crate::sync::plain::AtomicBool;
-use crate::sync::plain::Ordering::{AcqRel, Relaxed, Release};
+use crate::sync::plain::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::sysv::event::{Epoll, Event, Ready, Timer};
 use crate::sysv::fork_guard::{ForkGuard, SharedForkGuard};
 use crate::sysv::mqueue::{LENGTH, Queue};
@@ -76,6 +76,8 @@ struct State {
     peers: Peers,
     /// The keys of handles that may be ready.
     ready: Vec<u32>,
+    /// Whether the event was made readable for them.
+    is_shown: bool,
 }
 
 /// A registered handle.
@@ -151,7 +153,7 @@ impl Doorbell {
 
     /// Returns the descriptor, which is readable while a handle is ready from now on.
     pub(crate) fn polled_fd(&self) -> BorrowedFd<'_> {
-        if !self.is_polled.swap(true, Relaxed) {
+        if !self.is_polled.swap(true, Relaxed) && !self.is_forked() {
             self.show_ready(&mut lock(&self.state));
         }
         self.poll.as_fd()
@@ -160,24 +162,19 @@ impl Doorbell {
     /// Makes the descriptor readable until [`take_notification`](Doorbell::take_notification). Safe
     /// in a signal handler.
     pub(crate) fn notify(&self) {
-        self.is_notified.store(true, Relaxed);
+        self.is_notified.store(true, SeqCst);
         self.event.set();
     }
 
     /// Looks for interrupted handles at the next wait. Safe in a signal handler.
     pub(super) fn note_interrupt(&self) {
-        self.is_interrupted.store(true, Release);
+        self.is_interrupted.store(true, SeqCst);
         self.event.set();
     }
 
+    /// Returns whether it was notified since the last call.
     pub(crate) fn take_notification(&self) -> bool {
-        if !self.is_notified.load(Relaxed) {
-            return false;
-        }
-        self.event.clear();
-        let was_notified = self.is_notified.swap(false, Relaxed);
-        self.show_ready(&mut lock(&self.state));
-        was_notified
+        self.is_notified.load(Relaxed) && self.is_notified.swap(false, AcqRel)
     }
 
     /// Registers a handle; it is ready at first. `mode`: that of its channel. The gate must stay where it
@@ -237,10 +234,17 @@ impl Doorbell {
     }
 
     /// Takes a handle out, and passes on a ring that it has not followed.
-    pub(crate) fn deregister(&self, key: u32) {
+    /// Returns false if there is none under this key.
+    pub(crate) fn deregister(&self, key: u32) -> bool {
+        // In a forked child it is the parent's.
+        if self.is_forked() {
+            return false;
+        }
         let mut state = lock(&self.state);
         let place = (key as usize).wrapping_sub(1);
-        let Some(entry) = state.entries.get_mut(place).and_then(Option::take) else { return };
+        let Some(entry) = state.entries.get_mut(place).and_then(Option::take) else {
+            return false;
+        };
         entry.registration.exit();
         let was_rung = doorbell::disarm(&entry.view.record().armed);
         if entry.registration.discharge() || was_rung {
@@ -259,14 +263,14 @@ impl Doorbell {
         // After the queue is unlinked: as long as it has a name, a record names it.
         entry.view.record().doorbell.store(0, Relaxed);
         self.show_ready(&mut state);
+        true
     }
 
     /// Takes all handles out: nobody waits any more.
     pub(crate) fn close(&self) {
-        let count = lock(&self.state).entries.len() as u32;
-        // In a forked child they are the parent's.
         if !self.is_forked() {
-            (1..=count).for_each(|key| self.deregister(key));
+            let count = lock(&self.state).entries.len() as u32;
+            (1..=count).for_each(|key| _ = self.deregister(key));
         }
     }
 
@@ -314,13 +318,11 @@ impl Doorbell {
             && !std::mem::replace(&mut entry.is_ready, true)
         {
             ready.push(key);
-            if self.is_polled.load(Relaxed) {
-                self.event.set();
-            }
+            self.show(state);
         }
     }
 
-    /// Drops the keys of armed handles from `ready`, and makes the event readable or not.
+    /// Drops the keys of armed handles from `ready`.
     fn show_ready(&self, state: &mut State) {
         let State { entries, ready, .. } = state;
         ready.retain(|key| {
@@ -329,15 +331,26 @@ impl Doorbell {
                 entry.is_ready
             })
         });
-        let is_shown = self.is_polled.load(Relaxed) && !ready.is_empty();
-        if is_shown {
+        self.show(state);
+    }
+
+    /// Makes the event readable for others while a handle is ready, and not longer.
+    fn show(&self, state: &mut State) {
+        let is_shown = self.is_polled.load(Relaxed) && !state.ready.is_empty();
+        match (std::mem::replace(&mut state.is_shown, is_shown), is_shown) {
+            (false, true) => self.event.set(),
+            (true, false) => self.clear_event(state),
+            _ => {}
+        }
+    }
+
+    /// Makes the event unreadable, unless it is to be seen for another reason.
+    fn clear_event(&self, state: &State) {
+        self.event.clear();
+        // After that: a thread that sets a flag makes the event readable after it.
+        let flags = [&self.is_notified, &self.is_interrupted];
+        if state.is_shown || flags.iter().any(|flag| flag.load(SeqCst)) {
             self.event.set();
-        } else if !self.is_notified.load(Relaxed) {
-            self.event.clear();
-            // It may have been notified meanwhile.
-            if self.is_notified.load(Relaxed) {
-                self.event.set();
-            }
         }
     }
 
@@ -375,7 +388,9 @@ impl Doorbell {
     /// Performs R1.
     fn take_keys(&self, state: &mut State, collected: &mut Collected) {
         let mut taken = Vec::new();
-        while let Some((_, queue)) = &state.queue
+        // Bounded: others may fill it faster than it is emptied.
+        while taken.len() < 2 * LENGTH
+            && let Some((_, queue)) = &state.queue
             && let Ok(Some(key)) = queue.receive()
         {
             taken.push(key);
@@ -394,8 +409,6 @@ impl Doorbell {
 
     /// Makes interrupted handles ready, and the event unreadable unless it is for others to see.
     fn take_interrupts(&self, state: &mut State, collected: &mut Collected) {
-        // Before the flags: an interrupt that comes later makes it readable again.
-        self.show_ready(state);
         if self.is_interrupted.swap(false, AcqRel) {
             for key in 1..=state.entries.len() as u32 {
                 if let Some(entry) = entry(state, key)
@@ -407,6 +420,7 @@ impl Doorbell {
                 }
             }
         }
+        self.clear_event(state);
     }
 
     /// Performs R2.
@@ -435,9 +449,8 @@ impl Doorbell {
         let now = time::now_ns();
         for place in 0..state.entries.len() {
             let Some(entry) = &mut state.entries[place] else { continue };
-            match entry.watch.look(&entry.view, now) {
-                Suspicion::None => {}
-                Suspicion::Found => self.disarm(state, place as u32 + 1, collected),
+            if !entry.is_ready && entry.watch.is_suspicious(&entry.view, now) {
+                self.disarm(state, place as u32 + 1, collected);
             }
         }
         self.set_timer(state);

@@ -33,13 +33,6 @@ pub(super) struct Watch {
     next_over: u64,
 }
 
-/// The result of an examination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Suspicion {
-    None,
-    Found,
-}
-
 impl Watch {
     pub(super) fn interval(&self) -> Duration {
         if self.is_blind { BLIND_SLICE } else { SLICE }
@@ -50,15 +43,13 @@ impl Watch {
         self.taken = None;
     }
 
-    pub(super) fn look(&mut self, view: &View, now: u64) -> Suspicion {
+    /// Returns whether a handle that is not known to be ready should look for itself.
+    pub(super) fn is_suspicious(&mut self, view: &View, now: u64) -> bool {
+        // Another process has disarmed it.
         if !doorbell::is_waiting(&view.record().armed) {
-            self.work = None;
-            return Suspicion::None;
+            return true;
         }
-        match self.has_changed(view) || self.is_neglected(view, now) || self.is_over(view, now) {
-            true => Suspicion::Found,
-            false => Suspicion::None,
-        }
+        self.has_changed(view) || self.is_neglected(view, now) || self.is_over(view, now)
     }
 
     /// Returns whether a member that is not watched has come or gone.

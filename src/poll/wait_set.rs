@@ -212,8 +212,7 @@ impl WaitSet {
         if let Some((key, _)) = state.handles.remove(&token) {
             state.by_key.remove(&key);
             drop(state);
-            self.doorbell.deregister(key);
-            return true;
+            return self.doorbell.deregister(key);
         }
         if let Some(fd) = state.fds.remove(&token) {
             // SAFETY: if it was closed against the rules, the call fails or concerns another

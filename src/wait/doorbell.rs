@@ -23,14 +23,14 @@
 //! A2  waiter           Sets BELL; an SPSC receiver also sets FENCE.
 //! A3  waiter           Executes a barrier, as in S3.
 //! A4  waiter           If a member has joined since it last looked: opens the pidfd of every other
-//!                      member. Polls exactly and takes what it finds. Found something: D1, then O1
-//!                      if it has the duty. Nothing: waits for its descriptors, without the duty.
+//!                      member. Polls exactly and takes what it finds. Found something: D1. Nothing:
+//!                      waits for its descriptors. In both cases: O1 if it has the duty.
 //! D1  waiter           Swaps its word for zero. If RUNG was set, it has the duty.
 //! R1  woken by a key   Takes the keys from its queue. For each of them whose word is RUNG: D1.
 //! R2  woken by a pidfd For each channel of that process: sets RUNG for members that it knew and that
 //!                      are dead; D1, and has the duty.
-//! O1  waiter that has  After its next attempt, unless that ended in A4: if no other member is ARMED
-//!     the duty         and not RUNG, done.
+//! O1  waiter that has  After its next attempt: if no other member is ARMED and not RUNG, done.
+//!     the duty
 //! O2  same             Sets BELL and executes a barrier.
 //! O3  same             Polls exactly without taking anything. If there is work: W1.
 //! J1  joining member   Takes its seat; counts its joining; executes a fence; then, for every ARMED
@@ -41,8 +41,8 @@
 //! **Invariant.** A member is *committed* from a poll in A4 that found nothing until D1. While it
 //! is, its word is ARMED. While there is also work, then BELL is set and a publisher is between its
 //! publication and its load of the parking word; or a living process has the duty, that is, it is
-//! between W1 and W3, or its key is in its queue, or it is between D1 and the end of O3 or of A4; or
-//! the committed member has a readable descriptor.
+//! between W1 and W3, or its key is in its queue, or it is between D1 and the end of O3; or the
+//! committed member has a readable descriptor.
 //!
 //! The argument is that of `mod.rs`, with one difference. A token that is posted outlives every
 //! process, and the kernel posts more when a process ends; a key is worth nothing once its owner is

@@ -87,10 +87,9 @@ impl Attachment {
         true
     }
 
-    /// Records that the handle found nothing to do, and stays armed: that ends its duty.
+    /// Records that the handle found nothing to do, and stays armed.
     pub(crate) fn stay_armed(&self) {
         let registration = self.registration();
-        registration.discharge();
         if let Some(doorbell) = registration.doorbell() {
             doorbell.is_armed();
         }

@@ -33,7 +33,7 @@ pub(crate) use self::view::{Bells, View, arrivals};
 use self::watch::Watch;
 use crate::sync::plain::AtomicBool;
 use crate::sync::plain::Ordering::{AcqRel, Relaxed, SeqCst};
-use crate::sysv::event::{Epoll, Event, Ready, Timer};
+use crate::sysv::event::{Epoll, EventFd, Ready, TimerFd};
 use crate::sysv::fork_guard::{ForkGuard, SharedForkGuard};
 use crate::sysv::mqueue::{LENGTH, Queue};
 use crate::sysv::{Errno, time};
@@ -55,8 +55,8 @@ pub(crate) type Failed = (&'static str, Errno);
 pub(crate) struct Doorbell {
     poll: Epoll,
     /// Readable while a handle is ready, if the doorbell is polled, and after `notify`.
-    event: Event,
-    timer: Timer,
+    event: EventFd,
+    timer: TimerFd,
     /// Whether anyone waits for the descriptor itself, and not by `wait`.
     is_polled: AtomicBool,
     is_notified: AtomicBool,
@@ -124,8 +124,8 @@ impl Doorbell {
     pub(crate) fn new(is_solo: bool) -> Result<Arc<Doorbell>, Failed> {
         let failed = |call| move |errno| (call, errno);
         let poll = Epoll::new().map_err(failed("epoll_create1"))?;
-        let event = Event::new().map_err(failed("eventfd"))?;
-        let timer = Timer::new().map_err(failed("timerfd_create"))?;
+        let event = EventFd::new().map_err(failed("eventfd"))?;
+        let timer = TimerFd::new().map_err(failed("timerfd_create"))?;
         poll.add(&event, EVENT, true, false).map_err(failed("epoll_ctl"))?;
         poll.add(&timer, TIMER, true, false).map_err(failed("epoll_ctl"))?;
         Ok(Arc::new(Doorbell {

@@ -13,7 +13,7 @@ use crate::doorbell::{self, Doorbell};
 use crate::error::{Error, Fault};
 use crate::os_error::Call;
 use crate::role::Side;
-use crate::sysv::event::{Ready, Timer};
+use crate::sysv::event::{Ready, TimerFd};
 use crate::sysv::time::{self, Deadline};
 
 /// What a set's errors name as the channel.
@@ -84,7 +84,7 @@ const SET: &str = "a wait set";
 pub struct WaitSet {
     doorbell: Arc<Doorbell>,
     /// Readable when the first of the deadlines has passed.
-    timer: Timer,
+    timer: TimerFd,
     state: Mutex<State>,
 }
 
@@ -135,7 +135,7 @@ impl WaitSet {
     pub fn new() -> Result<WaitSet, Error> {
         let failed = |(name, errno)| Call { name, channel: SET }.doorbell(errno);
         let doorbell = Doorbell::new(false).map_err(failed)?;
-        let timer = Timer::new().map_err(|errno| failed(("timerfd_create", errno)))?;
+        let timer = TimerFd::new().map_err(|errno| failed(("timerfd_create", errno)))?;
         let added = doorbell.poll().add(&timer, TIMER, true, false);
         added.map_err(|errno| failed(("epoll_ctl", errno)))?;
         let state = Mutex::new(State { last: TIMER, ..State::default() });

@@ -86,14 +86,14 @@ impl AsFd for Epoll {
 
 /// A descriptor that this process makes readable.
 #[derive(Debug)]
-pub(crate) struct Event(OwnedFd);
+pub(crate) struct EventFd(OwnedFd);
 
-impl Event {
-    pub(crate) fn new() -> Result<Event> {
+impl EventFd {
+    pub(crate) fn new() -> Result<EventFd> {
         // SAFETY: takes plain numbers.
         let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
         // SAFETY: a new descriptor, which nobody else owns.
-        Ok(Event(unsafe { OwnedFd::from_raw_fd(fd) }))
+        Ok(EventFd(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
     /// Makes it readable. Safe in a signal handler.
@@ -113,7 +113,7 @@ impl Event {
     }
 }
 
-impl AsFd for Event {
+impl AsFd for EventFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
@@ -121,16 +121,16 @@ impl AsFd for Event {
 
 /// A descriptor that becomes readable at a time.
 #[derive(Debug)]
-pub(crate) struct Timer(OwnedFd);
+pub(crate) struct TimerFd(OwnedFd);
 
-impl Timer {
+impl TimerFd {
     /// Returns a timer that is not set.
-    pub(crate) fn new() -> Result<Timer> {
+    pub(crate) fn new() -> Result<TimerFd> {
         let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
         // SAFETY: takes plain numbers.
         let fd = check(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) })?;
         // SAFETY: a new descriptor, which nobody else owns.
-        Ok(Timer(unsafe { OwnedFd::from_raw_fd(fd) }))
+        Ok(TimerFd(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
     /// Makes it readable at `at` nanoseconds of the monotonic clock, and unreadable until then;
@@ -151,7 +151,7 @@ impl Timer {
     }
 }
 
-impl AsFd for Timer {
+impl AsFd for TimerFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn events_and_timers_are_readable_when_set() {
         let (poll, event, timer) =
-            (Epoll::new().unwrap(), Event::new().unwrap(), Timer::new().unwrap());
+            (Epoll::new().unwrap(), EventFd::new().unwrap(), TimerFd::new().unwrap());
         poll.add(&event, 1, true, false).unwrap();
         poll.add(&timer, 2, true, false).unwrap();
         assert_eq!(numbers(&poll, NOW), [0; 0]);

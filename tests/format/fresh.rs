@@ -113,6 +113,7 @@ fn every_byte_matches_the_document() {
         page.is("Parking", side, "joins", 1);
         page.is("Parking", side, "woken_at", 0);
         page.is("Parking", side, "overslept", 0);
+        page.is("Parking", side, "couriers", 0);
         page.is("Member", side, "pid", std::process::id().into());
         page.is("Member", side, "role", role);
         page.is("Member", side, "state", 1);
@@ -121,7 +122,7 @@ fn every_byte_matches_the_document() {
         page.is_since("Member", side, "joined", before);
         page.is("Member", side, "first", 0);
         page.is("Member", side, "last", u64::MAX);
-        for counter in ["bytes", "parks", "wakes", "repairs", "messages"] {
+        for counter in ["bytes", "parks", "wakes", "repairs", "messages", "doorbell", "armed"] {
             page.is("Member", side, counter, 0);
         }
     }

@@ -210,6 +210,7 @@ impl Doorbell {
                 Ok(queue) => state.queue = Some((id, queue)),
                 Err(failed) => {
                     record.doorbell.store(0, Relaxed);
+                    drop(state);
                     registration.exit();
                     return Err(failed);
                 }
@@ -240,12 +241,15 @@ impl Doorbell {
         if self.is_forked() {
             return false;
         }
+        let Some(registration) = self.take_out(key) else { return false };
+        registration.exit();
+        true
+    }
+
+    fn take_out(&self, key: u32) -> Option<Arc<Registration>> {
         let mut state = lock(&self.state);
         let place = (key as usize).wrapping_sub(1);
-        let Some(entry) = state.entries.get_mut(place).and_then(Option::take) else {
-            return false;
-        };
-        entry.registration.exit();
+        let entry = state.entries.get_mut(place).and_then(Option::take)?;
         let was_rung = doorbell::disarm(&entry.view.record().armed);
         if entry.registration.discharge() || was_rung {
             entry.view.pass_on();
@@ -263,7 +267,7 @@ impl Doorbell {
         // After the queue is unlinked: as long as it has a name, a record names it.
         entry.view.record().doorbell.store(0, Relaxed);
         self.show_ready(&mut state);
-        true
+        Some(entry.registration)
     }
 
     /// Takes all handles out: nobody waits any more.
@@ -291,7 +295,7 @@ impl Doorbell {
     pub(crate) fn meet_peers(&self, key: u32) {
         let mut state = lock(&self.state);
         let State { entries, peers, .. } = &mut *state;
-        if let Some(Some(entry)) = entries.get_mut(key as usize - 1) {
+        if let Some(Some(entry)) = entries.get_mut((key as usize).wrapping_sub(1)) {
             entry.watch.is_blind = !peers.meet(&self.poll, key, &entry.view);
             entry.watch.forget_members();
         }
@@ -308,18 +312,23 @@ impl Doorbell {
     /// Records that a handle is ready again although it was not rung.
     pub(crate) fn is_ready(&self, key: u32) {
         let mut state = lock(&self.state);
-        self.set_ready(&mut state, key);
-        self.event.set();
+        if self.set_ready(&mut state, key) {
+            // For a thread that waits.
+            self.event.set();
+        }
     }
 
-    fn set_ready(&self, state: &mut State, key: u32) {
+    /// Returns whether it was not ready before.
+    fn set_ready(&self, state: &mut State, key: u32) -> bool {
         let State { entries, ready, .. } = state;
-        if let Some(Some(entry)) = entries.get_mut(key as usize - 1)
-            && !std::mem::replace(&mut entry.is_ready, true)
-        {
+        let place = (key as usize).wrapping_sub(1);
+        let Some(Some(entry)) = entries.get_mut(place) else { return false };
+        let is_new = !std::mem::replace(&mut entry.is_ready, true);
+        if is_new {
             ready.push(key);
             self.show(state);
         }
+        is_new
     }
 
     /// Drops the keys of armed handles from `ready`.

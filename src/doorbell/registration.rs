@@ -4,7 +4,7 @@ use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Doorbell;
-use crate::sync::plain::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::sync::plain::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::sync::plain::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
 use crate::wait::interrupt::Interrupts;
 
@@ -14,11 +14,12 @@ pub(crate) struct Registration {
     calls: Interrupts,
     /// The handle's key at the doorbell; 0 while it is registered with none.
     key: AtomicU32,
-    /// The doorbell that was entered last; one of `entered`.
+    /// The doorbell in `entered`, for those that must not wait for a lock: an interrupter may run in
+    /// a signal handler.
     current: AtomicPtr<Doorbell>,
-    /// All doorbells that were ever entered. They are kept so that an interrupter, which may run in
-    /// a signal handler, can use `current` without a lock.
-    entered: Mutex<Vec<Arc<Doorbell>>>,
+    /// The number of threads that use `current`.
+    users: AtomicU32,
+    entered: Mutex<Option<Arc<Doorbell>>>,
     /// The number of arrivals in the channel when the pidfds of its members were opened.
     arrivals: AtomicU64,
     /// The member was rung, and has to see to it that further members are.
@@ -42,6 +43,7 @@ impl Registration {
             calls: Interrupts::new(),
             key: AtomicU32::new(0),
             current: AtomicPtr::new(ptr::null_mut()),
+            users: AtomicU32::new(0),
             entered: Mutex::default(),
             arrivals: AtomicU64::new(NEVER),
             duty: AtomicBool::new(false),
@@ -60,30 +62,45 @@ impl Registration {
         self.key.load(Acquire)
     }
 
-    /// Returns the doorbell that the handle is registered with, or was last.
-    pub(crate) fn doorbell(&self) -> Option<&Doorbell> {
-        // SAFETY: null, or one of the doorbells in `entered`, which lives as long as `self`.
-        unsafe { self.current.load(Acquire).as_ref() }
+    /// Returns the doorbell that the handle is registered with.
+    pub(crate) fn entered(&self) -> Option<Arc<Doorbell>> {
+        lock(&self.entered).clone()
+    }
+
+    /// Runs `work` with the doorbell that the handle is registered with, and the key there, without
+    /// a lock. Safe in a signal handler, if `work` is.
+    pub(crate) fn with_doorbell<R>(&self, work: impl FnOnce(&Doorbell, u32) -> R) -> Option<R> {
+        // SeqCst: either `exit` sees the user, or the user sees that the doorbell is gone.
+        self.users.fetch_add(1, SeqCst);
+        // SAFETY: null, or the doorbell in `entered`, which `exit` keeps while it has users.
+        let doorbell = unsafe { self.current.load(SeqCst).as_ref() };
+        let result = doorbell.map(|doorbell| work(doorbell, self.key()));
+        self.users.fetch_sub(1, Release);
+        result
     }
 
     /// Enters a doorbell under a key. Returns false if the handle is registered already.
     pub(super) fn enter(&self, doorbell: &Arc<Doorbell>, key: u32) -> bool {
         let mut entered = lock(&self.entered);
-        if self.key() != 0 {
+        if entered.is_some() {
             return false;
         }
-        if !entered.iter().any(|known| Arc::ptr_eq(known, doorbell)) {
-            entered.push(Arc::clone(doorbell));
-        }
-        self.current.store(Arc::as_ptr(doorbell).cast_mut(), Release);
+        *entered = Some(Arc::clone(doorbell));
         self.arrivals.store(NEVER, Relaxed);
         self.key.store(key, Release);
+        self.current.store(Arc::as_ptr(doorbell).cast_mut(), SeqCst);
         true
     }
 
-    /// Leaves the doorbell.
+    /// Leaves the doorbell. Must not be called with the doorbell's lock held: a user may wait for it.
     pub(super) fn exit(&self) {
+        let mut entered = lock(&self.entered);
+        self.current.store(ptr::null_mut(), SeqCst);
         self.key.store(0, Release);
+        while self.users.load(SeqCst) != 0 {
+            std::thread::yield_now();
+        }
+        *entered = None;
     }
 
     /// Gives the member the duty.
@@ -110,11 +127,7 @@ impl Registration {
     /// Makes the handle ready, because it was interrupted. Safe in a signal handler.
     pub(crate) fn interrupt(&self) {
         self.is_interrupted.store(true, Release);
-        if self.key() != 0
-            && let Some(doorbell) = self.doorbell()
-        {
-            doorbell.note_interrupt();
-        }
+        self.with_doorbell(|doorbell, _| doorbell.note_interrupt());
     }
 
     /// Returns whether that happened since the last call.

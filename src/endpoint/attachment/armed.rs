@@ -59,7 +59,7 @@ impl Attachment {
     pub(crate) fn deregister(&self) {
         let registration = self.registration();
         if self.has_doorbell()
-            && let Some(doorbell) = registration.doorbell()
+            && let Some(doorbell) = registration.entered()
         {
             doorbell.deregister(registration.key());
         }
@@ -71,9 +71,12 @@ impl Attachment {
         if !self.has_doorbell() || !self.has_seat() {
             return false;
         }
+        let armed = self.registration().with_doorbell(|doorbell, key| self.arm_at(doorbell, key));
+        armed.is_some()
+    }
+
+    fn arm_at(&self, doorbell: &Doorbell, key: u32) {
         let registration = self.registration();
-        let Some(doorbell) = registration.doorbell() else { return false };
-        let key = registration.key();
         doorbell.collect_if_solo();
         if arm(&self.record().armed, self.seat.side, key) {
             registration.charge();
@@ -84,15 +87,11 @@ impl Attachment {
             doorbell.meet_peers(key);
             registration.learn(arrivals);
         }
-        true
     }
 
     /// Records that the handle found nothing to do, and stays armed.
     pub(crate) fn stay_armed(&self) {
-        let registration = self.registration();
-        if let Some(doorbell) = registration.doorbell() {
-            doorbell.is_armed();
-        }
+        self.registration().with_doorbell(|doorbell, _| doorbell.is_armed());
     }
 
     /// Performs D1.
@@ -101,9 +100,7 @@ impl Attachment {
         if disarm(&self.record().armed) {
             registration.charge();
         }
-        if let Some(doorbell) = registration.doorbell() {
-            doorbell.is_ready(registration.key());
-        }
+        registration.with_doorbell(|doorbell, key| doorbell.is_ready(key));
     }
 
     /// Returns whether the member has the duty, and takes it away.

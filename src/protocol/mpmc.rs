@@ -49,6 +49,7 @@ impl SendRing for &Sending {
     type Wait = FarPolls;
     const FILLS_RING_ALONE: bool = true;
     const SWAPS: bool = true;
+    const HAS_OTHERS: bool = true;
 
     #[inline(always)]
     fn next_slot(&mut self) -> Option<Claim> {
@@ -156,7 +157,7 @@ impl RecvRing for &Receiving {
     type Held = Held;
     type Seen = Seen;
     const POLLS_FIRST: bool = false;
-    const SEARCHES: bool = true;
+    const HAS_OTHERS: bool = true;
 
     fn capacity(&self) -> u64 {
         self.consumer.ring().capacity()

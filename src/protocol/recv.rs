@@ -21,8 +21,9 @@ pub(crate) trait RecvRing {
     /// Whether a poll of the ring alone comes before the kernel is asked.
     const POLLS_FIRST: bool;
 
-    /// Whether a returned message has to be searched for.
-    const SEARCHES: bool;
+    /// Whether the side can have other members, to which a ring is passed on, and which return messages
+    /// that have to be searched for.
+    const HAS_OTHERS: bool;
 
     fn capacity(&self) -> u64;
 
@@ -167,9 +168,10 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     #[cold]
     #[inline(never)]
     fn next_slow(mut self, blocking: Blocking) -> Result<R::Held, RecvError> {
-        let next = self.next_blocking(blocking);
-        if self.member.take_duty() {
-            self.pass_on();
+        let is_gated = !self.member.is_open();
+        let next = self.next_blocking(blocking, is_gated);
+        if R::HAS_OTHERS && is_gated {
+            self.pass_on_duty();
         }
         match next {
             // Sent before the channel was removed, and noticed after that.
@@ -182,8 +184,10 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         }
     }
 
-    fn next_blocking(&mut self, blocking: Blocking) -> Result<R::Held, RecvError> {
-        if !self.member.is_open() {
+    /// `is_gated`: the fast path is forbidden, since the handle was stopped, or a message was returned,
+    /// or the member was rung.
+    fn next_blocking(&mut self, blocking: Blocking, is_gated: bool) -> Result<R::Held, RecvError> {
+        if is_gated {
             self.member.check()?;
             if let Some(held) = returned::take(&mut self.ring, self.member)? {
                 return Ok(held);
@@ -207,6 +211,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
 
     /// The rest of a call that does not block, in a handle whose doorbell was just armed (A4).
     #[cold]
+    #[inline(never)]
     fn look(&mut self) -> Result<R::Held, RecvError> {
         let looked = self.wait(Blocking::Never).map_err(|error| match error {
             RecvError::Blocked { pid } if self.ring.hides_message() => RecvError::Behind { pid },
@@ -219,14 +224,15 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
             }
             _ => self.member.disarm(),
         }
+        self.pass_on_duty();
         looked
     }
 
     /// Passes a ring on to another receiver if there is more to receive (O1 to O3).
     #[cold]
-    fn pass_on(&mut self) {
+    fn pass_on_duty(&mut self) {
         let side = self.member.seat().side;
-        if !self.member.offer_duty() {
+        if !R::HAS_OTHERS || !self.member.take_duty() || !self.member.offer_duty() {
             return;
         }
         let seen = R::see(self.member);

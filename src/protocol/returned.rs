@@ -73,7 +73,7 @@ pub(crate) fn take<R: RecvRing, M: Membership>(
     ring: &mut R,
     member: &M,
 ) -> Result<Option<R::Held>, Fault> {
-    if !R::SEARCHES {
+    if !R::HAS_OTHERS {
         // The returned message is the next one. With a limit, the fast path stays forbidden.
         if member.delivery_limit().is_none() {
             member.permit_fast_path();
@@ -152,7 +152,7 @@ fn settle<R: RecvRing, M: Membership>(
 /// stream ends for all of them.
 pub(super) fn announce_end<R: RecvRing>(ring: &R, member: &impl Membership) -> Result<(), Fault> {
     member.wake(Side::Receivers)?;
-    if R::SEARCHES && ring.is_drained() {
+    if R::HAS_OTHERS && ring.is_drained() {
         doorbell::ring_all(&member.doorbells(), Side::Receivers);
     }
     Ok(())

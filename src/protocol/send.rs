@@ -21,6 +21,9 @@ pub(crate) trait SendRing {
     /// Whether a message is published by a SeqCst compare-and-swap, not by a plain store.
     const SWAPS: bool;
 
+    /// Whether the side can have other members, to which a ring is passed on.
+    const HAS_OTHERS: bool;
+
     /// Returns the next slot if it is free: the fast path.
     fn next_slot(&mut self) -> Option<Self::Slot>;
 
@@ -77,9 +80,10 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
     #[cold]
     #[inline(never)]
     fn reserve_slow(mut self, blocking: Blocking) -> Result<R::Slot, SendError> {
-        let reserved = self.reserve_blocking(blocking);
-        if self.member.take_duty() {
-            self.pass_on();
+        let is_gated = !self.member.is_open();
+        let reserved = self.reserve_blocking(blocking, is_gated);
+        if R::HAS_OTHERS && is_gated {
+            self.pass_on_duty();
         }
         reserved.map_err(|error| match error {
             SendError::Fault(fault) => self.member.stop(fault).into(),
@@ -87,8 +91,13 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
         })
     }
 
-    fn reserve_blocking(&mut self, blocking: Blocking) -> Result<R::Slot, SendError> {
-        if !self.member.is_open() {
+    /// `is_gated`: the fast path is forbidden, since the handle was stopped, or the member was rung.
+    fn reserve_blocking(
+        &mut self,
+        blocking: Blocking,
+        is_gated: bool,
+    ) -> Result<R::Slot, SendError> {
+        if is_gated {
             self.member.check()?;
             self.member.permit_fast_path();
         }
@@ -112,6 +121,7 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
 
     /// The rest of a call that does not block, in a handle whose doorbell was just armed (A4).
     #[cold]
+    #[inline(never)]
     fn look(&mut self) -> Result<R::Slot, SendError> {
         let looked = self.wait(Blocking::Never).map_err(|error| match error {
             SendError::Blocked { pid } => SendError::Behind { pid },
@@ -122,14 +132,17 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
             Err(SendError::Full | SendError::Behind { .. }) => self.member.stay_armed(),
             _ => self.member.disarm(),
         }
+        self.pass_on_duty();
         looked
     }
 
     /// Passes a ring on to another sender if there is more room (O1 to O3).
     #[cold]
-    fn pass_on(&mut self) {
+    fn pass_on_duty(&mut self) {
         let side = self.member.seat().side;
-        if self.member.offer_duty()
+        if R::HAS_OTHERS
+            && self.member.take_duty()
+            && self.member.offer_duty()
             && self.ring.is_worth_waking(Poll::Others, self.member) != Ok(false)
         {
             // An error here recurs in the next call that blocks.

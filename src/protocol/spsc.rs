@@ -37,6 +37,7 @@ impl SendRing for &mut Sending {
     type Wait = ();
     const FILLS_RING_ALONE: bool = false;
     const SWAPS: bool = false;
+    const HAS_OTHERS: bool = false;
 
     #[inline(always)]
     fn next_slot(&mut self) -> Option<()> {
@@ -93,7 +94,7 @@ impl RecvRing for &mut Consumer {
     type Held = ();
     type Seen = SemaphoreValues;
     const POLLS_FIRST: bool = true;
-    const SEARCHES: bool = false;
+    const HAS_OTHERS: bool = false;
 
     fn capacity(&self) -> u64 {
         self.ring().capacity()

@@ -4,7 +4,7 @@ use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Doorbell;
-use crate::sync::plain::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::sync::plain::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::sync::plain::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
 use crate::wait::interrupt::Interrupts;
 
@@ -14,11 +14,12 @@ pub(crate) struct Registration {
     calls: Interrupts,
     /// The handle's key at the doorbell; 0 while it is registered with none.
     key: AtomicU32,
-    /// The doorbell that was entered last; one of `entered`.
+    /// The doorbell, while the handle is registered with one.
+    doorbell: Mutex<Option<Arc<Doorbell>>>,
+    /// The same for interrupters, which may run in a signal handler and take no lock, and the number
+    /// of those that use it.
     current: AtomicPtr<Doorbell>,
-    /// All doorbells that were ever entered. They are kept so that an interrupter, which may run in
-    /// a signal handler, can use `current` without a lock.
-    entered: Mutex<Vec<Arc<Doorbell>>>,
+    users: AtomicU32,
     /// The number of arrivals in the channel when the pidfds of its members were opened.
     arrivals: AtomicU64,
     /// The member was rung, and has to see to it that further members are.
@@ -41,8 +42,9 @@ impl Registration {
         Registration {
             calls: Interrupts::new(),
             key: AtomicU32::new(0),
+            doorbell: Mutex::default(),
             current: AtomicPtr::new(ptr::null_mut()),
-            entered: Mutex::default(),
+            users: AtomicU32::new(0),
             arrivals: AtomicU64::new(NEVER),
             duty: AtomicBool::new(false),
             is_interrupted: AtomicBool::new(false),
@@ -60,23 +62,20 @@ impl Registration {
         self.key.load(Acquire)
     }
 
-    /// Returns the doorbell that the handle is registered with, or was last.
-    pub(crate) fn doorbell(&self) -> Option<&Doorbell> {
-        // SAFETY: null, or one of the doorbells in `entered`, which lives as long as `self`.
-        unsafe { self.current.load(Acquire).as_ref() }
+    /// Returns the doorbell that the handle is registered with.
+    pub(crate) fn doorbell(&self) -> Option<Arc<Doorbell>> {
+        lock(&self.doorbell).clone()
     }
 
     /// Enters a doorbell under a key. Returns false if the handle is registered already.
     pub(super) fn enter(&self, doorbell: &Arc<Doorbell>, key: u32) -> bool {
-        let mut entered = lock(&self.entered);
-        if self.key() != 0 {
+        let mut entered = lock(&self.doorbell);
+        if entered.is_some() {
             return false;
         }
-        if !entered.iter().any(|known| Arc::ptr_eq(known, doorbell)) {
-            entered.push(Arc::clone(doorbell));
-        }
-        self.current.store(Arc::as_ptr(doorbell).cast_mut(), Release);
-        self.arrivals.store(NEVER, Relaxed);
+        *entered = Some(Arc::clone(doorbell));
+        self.current.store(Arc::as_ptr(doorbell).cast_mut(), SeqCst);
+        self.forget_arrivals();
         self.key.store(key, Release);
         true
     }
@@ -84,6 +83,12 @@ impl Registration {
     /// Leaves the doorbell.
     pub(super) fn exit(&self) {
         self.key.store(0, Release);
+        self.current.store(ptr::null_mut(), SeqCst);
+        // An interrupter that found it before is about to end, and waits for nothing.
+        while self.users.load(SeqCst) != 0 {
+            std::thread::yield_now();
+        }
+        *lock(&self.doorbell) = None;
     }
 
     /// Gives the member the duty.
@@ -107,14 +112,20 @@ impl Registration {
         self.arrivals.store(arrivals, Relaxed);
     }
 
+    /// Opens them again when the handle is armed next.
+    pub(super) fn forget_arrivals(&self) {
+        self.arrivals.store(NEVER, Relaxed);
+    }
+
     /// Makes the handle ready, because it was interrupted. Safe in a signal handler.
     pub(crate) fn interrupt(&self) {
         self.is_interrupted.store(true, Release);
-        if self.key() != 0
-            && let Some(doorbell) = self.doorbell()
-        {
+        self.users.fetch_add(1, SeqCst);
+        // SAFETY: null, or a doorbell that `exit` keeps until `users` is 0.
+        if let Some(doorbell) = unsafe { self.current.load(SeqCst).as_ref() } {
             doorbell.note_interrupt();
         }
+        self.users.fetch_sub(1, SeqCst);
     }
 
     /// Returns whether that happened since the last call.

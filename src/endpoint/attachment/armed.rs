@@ -21,7 +21,7 @@ impl Attachment {
     pub(super) fn clear_doorbell(&self) {
         let record = self.record();
         record.armed.swap(0, crate::sync::Ordering::AcqRel);
-        doorbell::unlink(record.doorbell.load(Relaxed));
+        doorbell::unlink_of_dead(record.doorbell.load(Relaxed));
         record.doorbell.store(0, Relaxed);
     }
 
@@ -57,11 +57,10 @@ impl Attachment {
 
     /// Takes the handle out of its doorbell.
     pub(crate) fn deregister(&self) {
-        let registration = self.registration();
         if self.has_doorbell()
-            && let Some(doorbell) = registration.doorbell()
+            && let Some(doorbell) = self.registration().doorbell()
         {
-            doorbell.deregister(registration.key());
+            doorbell.withdraw(self.registration());
         }
     }
 

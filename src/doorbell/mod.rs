@@ -26,11 +26,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use self::peers::Peers;
-pub(crate) use self::queue::{reap, unlink};
+pub(crate) use self::queue::{reap, unlink_of_dead};
 pub(crate) use self::registration::Registration;
 use self::registration::lock;
 pub(crate) use self::view::{Bells, View, arrivals};
 use self::watch::Watch;
+use crate::layout::Member;
 use crate::sync::plain::AtomicBool;
 use crate::sync::plain::Ordering::{AcqRel, Relaxed, SeqCst};
 use crate::sysv::event::{Epoll, EventFd, Ready, TimerFd};
@@ -46,6 +47,9 @@ const EVENT: u64 = 1;
 const TIMER: u64 = 2;
 const PEER: u64 = 1 << 32;
 pub(crate) const FIRST_FREE: u64 = 1 << 33;
+
+/// How often a queue is created that another process takes for that of a dead one.
+const ATTEMPTS: usize = 8;
 
 /// A call that failed, and its error number.
 pub(crate) type Failed = (&'static str, Errno);
@@ -71,6 +75,8 @@ pub(crate) struct Doorbell {
 #[derive(Debug, Default)]
 struct State {
     queue: Option<(u64, Queue)>,
+    /// The mode of the queue: whatever the channels of the handles permit.
+    mode: u32,
     /// The handles, by their key minus 1.
     entries: Vec<Option<Entry>>,
     peers: Peers,
@@ -153,7 +159,7 @@ impl Doorbell {
 
     /// Returns the descriptor, which is readable while a handle is ready from now on.
     pub(crate) fn polled_fd(&self) -> BorrowedFd<'_> {
-        if !self.is_polled.swap(true, Relaxed) && !self.is_forked() {
+        if !self.is_forked() && !self.is_polled.swap(true, Relaxed) {
             self.show_ready(&mut lock(&self.state));
         }
         self.poll.as_fd()
@@ -162,8 +168,10 @@ impl Doorbell {
     /// Makes the descriptor readable until [`take_notification`](Doorbell::take_notification). Safe
     /// in a signal handler.
     pub(crate) fn notify(&self) {
-        self.is_notified.store(true, SeqCst);
-        self.event.set();
+        if !self.is_forked() {
+            self.is_notified.store(true, SeqCst);
+            self.event.set();
+        }
     }
 
     /// Looks for interrupted handles at the next wait. Safe in a signal handler.
@@ -177,8 +185,8 @@ impl Doorbell {
         self.is_notified.load(Relaxed) && self.is_notified.swap(false, AcqRel)
     }
 
-    /// Registers a handle; it is ready at first. `mode`: that of its channel. The gate must stay where it
-    /// is until the handle is taken out.
+    /// Registers a handle; it is ready at first, and a thread that waits returns it. `mode`: that of
+    /// its channel. The gate must stay where it is until the handle is taken out.
     ///
     /// # Errors
     /// `EBUSY` if it is registered already; the call that failed, if the queue cannot be made.
@@ -199,58 +207,83 @@ impl Doorbell {
             return Err(("register", Errno::EBUSY));
         }
         let record = view.record();
-        record.armed.swap(0, crate::sync::Ordering::AcqRel);
-        if let Some((id, _)) = state.queue {
-            record.doorbell.store(id, Relaxed);
-        } else {
-            // The record names the queue before it exists: a successor in the seat unlinks it.
-            let id = queue::fresh_id();
-            record.doorbell.store(id, Relaxed);
-            match self.open_queue(id, mode) {
-                Ok(queue) => state.queue = Some((id, queue)),
-                Err(failed) => {
-                    record.doorbell.store(0, Relaxed);
-                    drop(state);
-                    registration.exit();
-                    return Err(failed);
-                }
-            }
+        // A call of another thread may have armed it when it left its last doorbell.
+        let was_rung = doorbell::disarm(&record.armed);
+        if let Err(failed) = self.open_queue(&mut state, record, mode) {
+            record.doorbell.store(0, Relaxed);
+            registration.exit();
+            return Err(failed);
         }
         let registration = Arc::clone(registration);
         let gate = gate.map(|gate| Gate(NonNull::from(gate)));
         let watch = Watch::default();
-        state.entries[place] = Some(Entry { view, registration, gate, is_ready: false, watch });
+        let entry = Entry { view, registration, gate, is_ready: false, watch };
+        was_rung.then(|| entry.charge());
+        state.entries[place] = Some(entry);
         self.set_ready(&mut state, key);
+        self.event.set();
         self.set_timer(&state);
         Ok(key)
     }
 
-    fn open_queue(&self, id: u64, mode: u32) -> Result<Queue, Failed> {
-        let queue = queue::create(id, mode).map_err(|errno| ("mq_open", errno))?;
+    /// Opens the queue, unless it is open, for all that `mode` lets write. The member's record names it
+    /// before it exists: a successor in the seat unlinks it.
+    fn open_queue(&self, state: &mut State, record: &Member, mode: u32) -> Result<(), Failed> {
+        let failed = |errno| ("mq_open", errno);
+        let mode = state.mode | mode;
+        if let Some((id, queue)) = &state.queue {
+            record.doorbell.store(*id, Relaxed);
+            if state.mode != mode {
+                queue::permit(queue, mode).map_err(failed)?;
+                state.mode = mode;
+            }
+            return Ok(());
+        }
+        let mut attempts = 0;
+        let (id, queue) = loop {
+            let id = queue::fresh_id();
+            record.doorbell.store(id, Relaxed);
+            attempts += 1;
+            match queue::create(id, mode) {
+                Ok(queue) => break (id, queue),
+                // Another process took it for that of a dead one, before it was locked.
+                Err(Errno::EAGAIN) if attempts < ATTEMPTS => {}
+                Err(errno) => return Err(failed(errno)),
+            }
+        };
         self.poll.add(&queue, QUEUE, true, false).map_err(|errno| {
             queue::unlink(id);
             ("epoll_ctl", errno)
         })?;
-        Ok(queue)
+        (state.queue, state.mode) = (Some((id, queue)), mode);
+        Ok(())
     }
 
-    /// Takes a handle out, and passes on a ring that it has not followed.
-    /// Returns false if there is none under this key.
+    /// Takes out what is registered under a key, and passes on a ring that it has not followed. Returns
+    /// whether there was something.
     pub(crate) fn deregister(&self, key: u32) -> bool {
-        // In a forked child it is the parent's.
-        if self.is_forked() {
-            return false;
-        }
-        let Some(registration) = self.take_out(key) else { return false };
-        registration.exit();
-        true
+        self.take_out(&mut lock(&self.state), key)
     }
 
-    fn take_out(&self, key: u32) -> Option<Arc<Registration>> {
+    /// Takes a handle out, if it is registered here.
+    pub(crate) fn withdraw(&self, registration: &Arc<Registration>) {
         let mut state = lock(&self.state);
+        // Only now: another thread may have taken it out, and its key may be another handle's.
+        let key = registration.key();
+        if entry(&state, key).is_some_and(|entry| Arc::ptr_eq(&entry.registration, registration)) {
+            self.take_out(&mut state, key);
+        }
+    }
+
+    fn take_out(&self, state: &mut State, key: u32) -> bool {
         let place = (key as usize).wrapping_sub(1);
-        let entry = state.entries.get_mut(place).and_then(Option::take)?;
-        let was_rung = doorbell::disarm(&entry.view.record().armed);
+        let Some(entry) = state.entries.get_mut(place).and_then(Option::take) else { return false };
+        entry.registration.exit();
+        let record = entry.view.record();
+        let id = state.queue.as_ref().map_or(0, |(id, _)| *id);
+        // The record of a seat that was lost may be that of another member.
+        let is_own = || record.doorbell.load(Relaxed) == id;
+        let was_rung = is_own() && doorbell::disarm(&record.armed);
         if entry.registration.discharge() || was_rung {
             entry.view.pass_on();
         }
@@ -258,6 +291,7 @@ impl Doorbell {
         state.peers.forget(&self.poll, key);
         if state.entries.iter().all(Option::is_none) {
             state.entries.clear();
+            state.mode = 0;
             if let Some((id, queue)) = state.queue.take() {
                 queue::unlink(id);
                 let _ = self.poll.remove(&queue);
@@ -265,15 +299,18 @@ impl Doorbell {
             let _ = self.timer.set(None);
         }
         // After the queue is unlinked: as long as it has a name, a record names it.
-        entry.view.record().doorbell.store(0, Relaxed);
-        self.show_ready(&mut state);
-        Some(entry.registration)
+        if is_own() {
+            record.doorbell.store(0, Relaxed);
+        }
+        self.show_ready(state);
+        true
     }
 
     /// Takes all handles out: nobody waits any more.
     pub(crate) fn close(&self) {
+        let count = lock(&self.state).entries.len() as u32;
+        // In a forked child they are the parent's.
         if !self.is_forked() {
-            let count = lock(&self.state).entries.len() as u32;
             (1..=count).for_each(|key| _ = self.deregister(key));
         }
     }
@@ -356,7 +393,7 @@ impl Doorbell {
     /// Makes the event unreadable, unless it is to be seen for another reason.
     fn clear_event(&self, state: &State) {
         self.event.clear();
-        // After that: a thread that sets a flag makes the event readable after it.
+        // A thread that sets a flag makes the event readable after it.
         let flags = [&self.is_notified, &self.is_interrupted];
         if state.is_shown || flags.iter().any(|flag| flag.load(SeqCst)) {
             self.event.set();
@@ -394,11 +431,11 @@ impl Doorbell {
         Ok(collected)
     }
 
-    /// Performs R1.
+    /// Performs R1. What comes while it takes the keys of a full queue is left for the next time: a
+    /// process that sends without end must not keep this one.
     fn take_keys(&self, state: &mut State, collected: &mut Collected) {
         let mut taken = Vec::new();
-        // Bounded: others may fill it faster than it is emptied.
-        while taken.len() < 2 * LENGTH
+        while taken.len() < LENGTH
             && let Some((_, queue)) = &state.queue
             && let Ok(Some(key)) = queue.receive()
         {
@@ -439,6 +476,8 @@ impl Doorbell {
                 for seat in seats {
                     doorbell::pass_over(&entry.view.bells(), seat);
                 }
+                // The pid may belong to a member that joined since, and that was taken for this one.
+                entry.registration.forget_arrivals();
             }
             self.disarm(state, key, collected);
         }
@@ -456,6 +495,7 @@ impl Doorbell {
     /// Examines the handles that were not rung for a slice, as a last resort.
     fn look_around(&self, state: &mut State, collected: &mut Collected) {
         let now = time::now_ns();
+        self.show_ready(state);
         for place in 0..state.entries.len() {
             let Some(entry) = &mut state.entries[place] else { continue };
             if !entry.is_ready && entry.watch.is_suspicious(&entry.view, now) {

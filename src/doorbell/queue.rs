@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::fs;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use crate::sysv::mqueue::{self, Queue};
 use crate::sysv::{Errno, process};
@@ -43,14 +44,47 @@ pub(super) fn fresh_id() -> u64 {
 }
 
 /// Creates the queue of a doorbell, for all users that `mode` lets write to the channel.
+///
+/// # Errors
+/// `EAGAIN` if [`reap`] removed it in another process before it was locked.
 pub(super) fn create(id: u64, mode: u32) -> crate::sysv::Result<Queue> {
-    Queue::create(Name::of(id).as_c_str(), 0o600 | mode & 0o022)
+    Queue::create(Name::of(id).as_c_str(), queue_mode(mode))
+}
+
+fn queue_mode(mode: u32) -> u32 {
+    0o600 | mode & 0o022
+}
+
+/// Permits all that `mode` lets write to the channel to send.
+pub(super) fn permit(queue: &Queue, mode: u32) -> crate::sysv::Result<()> {
+    queue.set_mode(queue_mode(mode))
 }
 
 /// Removes the name of a queue, if it still has it; of another user's queue, never.
-pub(crate) fn unlink(id: u64) {
+pub(super) fn unlink(id: u64) {
     if id != 0 {
         let _ = mqueue::unlink(Name::of(id).as_c_str());
+    }
+}
+
+/// How long to wait until the kernel has closed the descriptors of a process whose seat it has given
+/// back already.
+const CLOSED: Duration = Duration::from_millis(20);
+
+/// Does the same if the owner of the queue has ended. Another process may have written the number, or
+/// may have lost the seat that it was found in: then its queue is in use.
+pub(crate) fn unlink_of_dead(id: u64) {
+    let deadline = Instant::now() + CLOSED;
+    while id != 0
+        && let Ok(queue) = Queue::open(Name::of(id).as_c_str())
+    {
+        if queue.lock().is_ok() {
+            return unlink(id);
+        }
+        if Instant::now() > deadline {
+            return;
+        }
+        std::thread::sleep(Duration::from_micros(100));
     }
 }
 

@@ -14,12 +14,12 @@ pub(crate) struct Registration {
     calls: Interrupts,
     /// The handle's key at the doorbell; 0 while it is registered with none.
     key: AtomicU32,
-    /// The doorbell in `entered`, for those that must not wait for a lock: an interrupter may run in
-    /// a signal handler.
+    /// The doorbell, while the handle is registered with one.
+    doorbell: Mutex<Option<Arc<Doorbell>>>,
+    /// The same for interrupters, which may run in a signal handler and take no lock, and the number
+    /// of those that use it.
     current: AtomicPtr<Doorbell>,
-    /// The number of threads that use `current`.
     users: AtomicU32,
-    entered: Mutex<Option<Arc<Doorbell>>>,
     /// The number of arrivals in the channel when the pidfds of its members were opened.
     arrivals: AtomicU64,
     /// The member was rung, and has to see to it that further members are.
@@ -42,9 +42,9 @@ impl Registration {
         Registration {
             calls: Interrupts::new(),
             key: AtomicU32::new(0),
+            doorbell: Mutex::default(),
             current: AtomicPtr::new(ptr::null_mut()),
             users: AtomicU32::new(0),
-            entered: Mutex::default(),
             arrivals: AtomicU64::new(NEVER),
             duty: AtomicBool::new(false),
             is_interrupted: AtomicBool::new(false),
@@ -63,44 +63,32 @@ impl Registration {
     }
 
     /// Returns the doorbell that the handle is registered with.
-    pub(crate) fn entered(&self) -> Option<Arc<Doorbell>> {
-        lock(&self.entered).clone()
-    }
-
-    /// Runs `work` with the doorbell that the handle is registered with, and the key there, without
-    /// a lock. Safe in a signal handler, if `work` is.
-    pub(crate) fn with_doorbell<R>(&self, work: impl FnOnce(&Doorbell, u32) -> R) -> Option<R> {
-        // SeqCst: either `exit` sees the user, or the user sees that the doorbell is gone.
-        self.users.fetch_add(1, SeqCst);
-        // SAFETY: null, or the doorbell in `entered`, which `exit` keeps while it has users.
-        let doorbell = unsafe { self.current.load(SeqCst).as_ref() };
-        let result = doorbell.map(|doorbell| work(doorbell, self.key()));
-        self.users.fetch_sub(1, Release);
-        result
+    pub(crate) fn doorbell(&self) -> Option<Arc<Doorbell>> {
+        lock(&self.doorbell).clone()
     }
 
     /// Enters a doorbell under a key. Returns false if the handle is registered already.
     pub(super) fn enter(&self, doorbell: &Arc<Doorbell>, key: u32) -> bool {
-        let mut entered = lock(&self.entered);
+        let mut entered = lock(&self.doorbell);
         if entered.is_some() {
             return false;
         }
         *entered = Some(Arc::clone(doorbell));
-        self.arrivals.store(NEVER, Relaxed);
-        self.key.store(key, Release);
         self.current.store(Arc::as_ptr(doorbell).cast_mut(), SeqCst);
+        self.forget_arrivals();
+        self.key.store(key, Release);
         true
     }
 
-    /// Leaves the doorbell. Must not be called with the doorbell's lock held: a user may wait for it.
+    /// Leaves the doorbell.
     pub(super) fn exit(&self) {
-        let mut entered = lock(&self.entered);
-        self.current.store(ptr::null_mut(), SeqCst);
         self.key.store(0, Release);
+        self.current.store(ptr::null_mut(), SeqCst);
+        // An interrupter that found it before is about to end, and waits for nothing.
         while self.users.load(SeqCst) != 0 {
             std::thread::yield_now();
         }
-        *entered = None;
+        *lock(&self.doorbell) = None;
     }
 
     /// Gives the member the duty.
@@ -124,10 +112,20 @@ impl Registration {
         self.arrivals.store(arrivals, Relaxed);
     }
 
+    /// Opens them again when the handle is armed next.
+    pub(super) fn forget_arrivals(&self) {
+        self.arrivals.store(NEVER, Relaxed);
+    }
+
     /// Makes the handle ready, because it was interrupted. Safe in a signal handler.
     pub(crate) fn interrupt(&self) {
         self.is_interrupted.store(true, Release);
-        self.with_doorbell(|doorbell, _| doorbell.note_interrupt());
+        self.users.fetch_add(1, SeqCst);
+        // SAFETY: null, or a doorbell that `exit` keeps until `users` is 0.
+        if let Some(doorbell) = unsafe { self.current.load(SeqCst).as_ref() } {
+            doorbell.note_interrupt();
+        }
+        self.users.fetch_sub(1, SeqCst);
     }
 
     /// Returns whether that happened since the last call.

@@ -42,9 +42,9 @@ impl<'a> Bells<'a> {
     pub(crate) fn unlink_dead(&self) {
         for seat in 0..self.seats() {
             let id = self.record(seat).doorbell.load(Relaxed);
-            // Without a set, nobody is a member any more.
+            // Without a set, its owner may be alive, and use it for another channel.
             if id != 0 && !self.is_alive(seat).unwrap_or(false) {
-                queue::unlink(id);
+                queue::unlink_of_dead(id);
             }
         }
     }

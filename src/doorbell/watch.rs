@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use super::view::{View, Work};
+use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::doorbell;
 
 /// How often an armed handle is examined.
@@ -72,7 +73,13 @@ impl Watch {
         let work = view.work();
         let last = std::mem::replace(&mut self.work, work);
         let is_left = work.is_some() && work == last;
-        doorbell::is_rung(&view.record().armed) || doorbell::is_due(view.parking()) || is_left
+        let is_rung = doorbell::is_rung(&view.record().armed);
+        let is_due = doorbell::is_due(view.parking());
+        if is_left && !is_rung && !is_due {
+            // Nobody was about to ring: counted like a blocked call that its slice ends.
+            view.parking().overslept.fetch_add(1, Relaxed);
+        }
+        is_rung || is_due || is_left
     }
 
     fn is_over(&mut self, view: &View, now: u64) -> bool {

@@ -173,8 +173,11 @@ impl WaitSet {
     ///
     /// # Errors
     /// [`Error::System`]: `EPERM` for a descriptor that cannot be waited for, such as a regular
-    /// file; `EEXIST` for one that is in the set already.
+    /// file; `EEXIST` for one that is in the set already. [`Error::Fault`] in a forked child.
     pub fn add_fd(&self, fd: &impl AsFd, interest: Interest) -> Result<Token, Error> {
+        if self.doorbell.is_forked() {
+            return Err(Fault::Forked.into());
+        }
         let mut state = self.lock();
         let token = state.next();
         let (read, write) = (interest != Interest::Writable, interest != Interest::Readable);
@@ -199,19 +202,26 @@ impl WaitSet {
     }
 
     fn set_timer(&self, state: &State) {
+        // A forked child shares the timer with its parent.
+        if self.doorbell.is_forked() {
+            return;
+        }
         let next = state.deadlines.keys().next().map(|(at, _)| *at);
         // Fails only for a time that the clock does not have.
         let _ = self.timer.set(next.map(|at| at.min(i64::MAX as u64)));
     }
 
     /// Removes what was added under a token; returns whether it was still in the set. An event that
-    /// another thread is about to get may still come.
+    /// another thread is about to get may still come. In a forked child, nothing is in the set.
     pub fn remove(&self, token: Token) -> bool {
+        if self.doorbell.is_forked() {
+            return false;
+        }
         let mut state = self.lock();
         let Token(token) = token;
         if let Some((key, _)) = state.handles.remove(&token) {
             state.by_key.remove(&key);
-            drop(state);
+            // Locked all the while: no other handle can get the key before.
             return self.doorbell.deregister(key);
         }
         if let Some(fd) = state.fds.remove(&token) {

@@ -19,7 +19,11 @@ const SIZE: usize = size_of::<u32>();
 pub(crate) struct Queue(OwnedFd);
 
 impl Queue {
-    /// Creates a queue that does not exist yet, for reading and writing.
+    /// Creates a queue that does not exist yet, for reading and writing, and locks it until this
+    /// process has ended.
+    ///
+    /// # Errors
+    /// `EAGAIN` if another process locked or removed it first.
     pub(crate) fn create(name: &CStr, mode: u32) -> Result<Queue> {
         let flags =
             libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NONBLOCK | libc::O_CLOEXEC;
@@ -34,11 +38,30 @@ impl Queue {
         // SAFETY: a new descriptor, which nobody else owns; on Linux a queue is a file.
         let queue = Queue(unsafe { OwnedFd::from_raw_fd(fd) });
         // The mode is exact, whatever the umask.
-        // SAFETY: takes plain numbers.
-        check(unsafe { libc::fchmod(fd, mode as libc::mode_t) })?;
-        // Until this process has ended, whatever becomes of the channels.
-        queue.lock()?;
+        let finished = queue.set_mode(mode).and_then(|()| queue.lock()).and_then(|()| {
+            let is_named = queue.has_name()?;
+            if is_named { Ok(()) } else { Err(Errno::EAGAIN) }
+        });
+        if let Err(errno) = finished {
+            let _ = unlink(name);
+            return Err(errno);
+        }
         Ok(queue)
+    }
+
+    /// Sets the permissions.
+    pub(crate) fn set_mode(&self, mode: u32) -> Result<()> {
+        // SAFETY: an open descriptor, and a plain number.
+        check(unsafe { libc::fchmod(self.0.as_raw_fd(), mode as libc::mode_t) }).map(drop)
+    }
+
+    /// Returns whether the queue has not been unlinked.
+    fn has_name(&self) -> Result<bool> {
+        // SAFETY: all zeros is valid for these numbers.
+        let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+        // SAFETY: an open descriptor, and a structure that the kernel fills.
+        check(unsafe { libc::fstat(self.0.as_raw_fd(), &raw mut stat) })?;
+        Ok(stat.st_nlink != 0)
     }
 
     /// Locks the queue; `EAGAIN` while another process that has locked it is alive.

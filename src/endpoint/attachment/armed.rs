@@ -21,7 +21,7 @@ impl Attachment {
     pub(super) fn clear_doorbell(&self) {
         let record = self.record();
         record.armed.swap(0, crate::sync::Ordering::AcqRel);
-        doorbell::unlink(record.doorbell.load(Relaxed));
+        doorbell::unlink_of_dead(record.doorbell.load(Relaxed));
         record.doorbell.store(0, Relaxed);
     }
 
@@ -57,11 +57,10 @@ impl Attachment {
 
     /// Takes the handle out of its doorbell.
     pub(crate) fn deregister(&self) {
-        let registration = self.registration();
         if self.has_doorbell()
-            && let Some(doorbell) = registration.entered()
+            && let Some(doorbell) = self.registration().doorbell()
         {
-            doorbell.deregister(registration.key());
+            doorbell.withdraw(self.registration());
         }
     }
 
@@ -71,12 +70,9 @@ impl Attachment {
         if !self.has_doorbell() || !self.has_seat() {
             return false;
         }
-        let armed = self.registration().with_doorbell(|doorbell, key| self.arm_at(doorbell, key));
-        armed.is_some()
-    }
-
-    fn arm_at(&self, doorbell: &Doorbell, key: u32) {
         let registration = self.registration();
+        let Some(doorbell) = registration.doorbell() else { return false };
+        let key = registration.key();
         doorbell.collect_if_solo();
         if arm(&self.record().armed, self.seat.side, key) {
             registration.charge();
@@ -87,11 +83,16 @@ impl Attachment {
             doorbell.meet_peers(key);
             registration.learn(arrivals);
         }
+        true
     }
 
-    /// Records that the handle found nothing to do, and stays armed.
+    /// Records that the handle found nothing to do, and stays armed: that ends its duty.
     pub(crate) fn stay_armed(&self) {
-        self.registration().with_doorbell(|doorbell, _| doorbell.is_armed());
+        let registration = self.registration();
+        registration.discharge();
+        if let Some(doorbell) = registration.doorbell() {
+            doorbell.is_armed();
+        }
     }
 
     /// Performs D1.
@@ -100,7 +101,9 @@ impl Attachment {
         if disarm(&self.record().armed) {
             registration.charge();
         }
-        registration.with_doorbell(|doorbell, key| doorbell.is_ready(key));
+        if let Some(doorbell) = registration.doorbell() {
+            doorbell.is_ready(registration.key());
+        }
     }
 
     /// Returns whether the member has the duty, and takes it away.

@@ -195,7 +195,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         }
         let position = self.ring.store_progress();
         self.member.withdraw_fences_in_stream(position);
-        if blocking != Blocking::Never {
+        if blocking.may_wait() {
             self.member.poll_briefly(&mut self.ring);
         }
         if let Polled::Found(held) = self.poll(None)? {
@@ -204,7 +204,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         self.member.wake(Side::Senders)?;
         match blocking {
             Blocking::Never if self.member.arm() => self.look(),
-            Blocking::Never => self.try_once(),
+            Blocking::Never | Blocking::Glance => self.try_once(),
             _ => self.wait(blocking),
         }
     }

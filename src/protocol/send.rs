@@ -105,7 +105,7 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
         if !R::FILLS_RING_ALONE {
             self.check_peer()?;
         }
-        let last = blocking == Blocking::Never;
+        let last = !blocking.may_wait();
         if let Polled::Found(slot) = self.ring.next_slot_slow(last, self.member)? {
             return Ok(slot);
         }
@@ -114,7 +114,7 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
         self.notify_again();
         match blocking {
             Blocking::Never if self.member.arm() => self.look(),
-            Blocking::Never => self.try_once(),
+            Blocking::Never | Blocking::Glance => self.try_once(),
             _ => self.wait(blocking),
         }
     }

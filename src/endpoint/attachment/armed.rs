@@ -60,7 +60,7 @@ impl Attachment {
         if self.has_doorbell()
             && let Some(doorbell) = self.registration().doorbell()
         {
-            doorbell.withdraw(self.registration());
+            doorbell.deregister_own(self.registration());
         }
     }
 
@@ -86,11 +86,9 @@ impl Attachment {
         true
     }
 
-    /// Records that the handle found nothing to do, and stays armed: that ends its duty.
+    /// Records that the handle found nothing to do, and stays armed.
     pub(crate) fn stay_armed(&self) {
-        let registration = self.registration();
-        registration.discharge();
-        if let Some(doorbell) = registration.doorbell() {
+        if let Some(doorbell) = self.registration().doorbell() {
             doorbell.is_armed();
         }
     }
@@ -103,6 +101,24 @@ impl Attachment {
         }
         if let Some(doorbell) = registration.doorbell() {
             doorbell.is_ready(registration.key());
+        }
+        #[cfg(feature = "async")]
+        registration.tasks().settle(|| self.is_armed());
+    }
+
+    /// Returns whether the member will be rung.
+    #[cfg(feature = "async")]
+    pub(crate) fn is_armed(&self) -> bool {
+        crate::wait::doorbell::is_waiting(&self.record().armed)
+    }
+
+    /// Passes the duty on to another member, if this one has it.
+    #[cfg(feature = "async")]
+    pub(crate) fn pass_duty_on(&self) {
+        let registration = self.registration();
+        if registration.discharge() && has_others(&self.bells(), self.seat.number, self.seat.side) {
+            // An error here recurs in the members' own calls.
+            let _ = crate::wait::doorbell::pass_on(&self.bells(), self.parking(), self.seat.side);
         }
     }
 

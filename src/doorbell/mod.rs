@@ -188,7 +188,10 @@ impl Doorbell {
     /// Returns the descriptor, which is readable while a handle is ready from now on.
     pub(crate) fn polled_fd(&self) -> BorrowedFd<'_> {
         if !self.is_forked() && !self.is_polled.swap(true, Relaxed) {
-            self.show_ready(&mut lock(&self.state));
+            let mut state = lock(&self.state);
+            self.show_ready(&mut state);
+            // It may be readable for what no wait has seen.
+            self.clear_event(&state);
         }
         self.poll.as_fd()
     }
@@ -210,7 +213,11 @@ impl Doorbell {
 
     /// Returns whether it was notified since the last call.
     pub(crate) fn take_notification(&self) -> bool {
-        self.is_notified.load(Relaxed) && self.is_notified.swap(false, AcqRel)
+        let was_notified = self.is_notified.load(Relaxed) && self.is_notified.swap(false, AcqRel);
+        if was_notified {
+            self.clear_event(&lock(&self.state));
+        }
+        was_notified
     }
 
     /// Registers a handle; it is ready at first, and a thread that waits returns it. `mode`: that of

@@ -13,14 +13,15 @@ use sysvring::mpmc::{self, Death};
 use sysvring::spsc;
 use sysvring::zerocopy::{FromBytes, KnownLayout};
 use sysvring::{
-    BatchError, ChannelId, Error, Fault, Flavor, Handle, Message, RecvError, SendError, Stat,
+    BatchError, ChannelId, Error, Fault, Flavor, Handle, Interrupter, Message, Pollable, RecvError,
+    SendError, Stat,
 };
 
 /// A flavor as a type, which names the handles of its channels.
 pub trait AnyFlavor: Debug + 'static {
     const FLAVOR: Flavor;
-    type Sender<T: Message + ?Sized>: AnySender<T> + Handle;
-    type Receiver<T: Message + ?Sized>: AnyReceiver<T> + Handle;
+    type Sender<T: Message + ?Sized>: AnySender<T> + Handle + Pollable + Send;
+    type Receiver<T: Message + ?Sized>: AnyReceiver<T> + Handle + Pollable + Send;
 }
 
 /// The flavor of SPSC channels.
@@ -52,6 +53,7 @@ pub trait AnyHandle {
     fn is_full(&self) -> bool;
     fn capacity(&self) -> usize;
     fn slot_size(&self) -> usize;
+    fn interrupter(&self) -> Interrupter;
 
     /// Returns the position of the next message, which only SPSC handles know.
     fn position(&self) -> Option<u64>;
@@ -250,6 +252,7 @@ macro_rules! implement {
                 fn is_full(&) -> bool;
                 fn capacity(&) -> usize;
                 fn slot_size(&) -> usize;
+                fn interrupter(&) -> Interrupter;
             }
 
             of_flavor!($module, $handle);

@@ -2,7 +2,9 @@
 //! to a channel, and what the kernel reports about it. The numbers are those of
 //! `docs/design/memory-layout.md`.
 
+use std::io::Read;
 use std::ops::Range;
+use std::os::fd::FromRawFd;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::{fmt, fs, io};
@@ -49,6 +51,8 @@ pub mod at {
     pub const ROLE: usize = 4;
     pub const STATE: usize = 8;
     pub const JOINED: usize = 16;
+    pub const DOORBELL: usize = 112;
+    pub const ARMED: usize = 120;
 }
 
 /// The semaphores of a channel's set. Its seats begin at [`FIRST_SEAT`].
@@ -490,4 +494,72 @@ pub fn marked() -> Vec<Object> {
         }
     }
     objects
+}
+
+/// Returns the names of the message queues of this crate in the IPC namespace of this thread; `None` if
+/// this process may not list them. It must be root, of the machine or of its user namespace.
+pub fn queues() -> Option<Vec<String>> {
+    let mut pipe = [0; 2];
+    // SAFETY: room for two descriptors.
+    check(unsafe { libc::pipe2(pipe.as_mut_ptr(), libc::O_CLOEXEC) }).expect("a pipe");
+    // SAFETY: the child makes system calls only, and so needs none of the locks of other threads.
+    let pid = match check(unsafe { libc::fork() }).expect("fork") {
+        0 => {
+            let listed = list_queues(pipe[1]).is_some();
+            // SAFETY: ends the child at once.
+            unsafe { libc::_exit(i32::from(!listed)) }
+        }
+        pid => pid,
+    };
+    // SAFETY: two descriptors that nothing else owns; the child has its own copy.
+    let mut entries = unsafe {
+        libc::close(pipe[1]);
+        fs::File::from_raw_fd(pipe[0])
+    };
+    let mut bytes = Vec::new();
+    entries.read_to_end(&mut bytes).expect("what the child lists");
+    let mut status = 0;
+    // SAFETY: a child of this process, and a local variable for its status.
+    while unsafe { libc::waitpid(pid, &mut status, 0) } == -1 {
+        assert_eq!(io::Error::last_os_error().kind(), io::ErrorKind::Interrupted);
+    }
+    let names = String::from_utf8(bytes).expect("names");
+    let mut names: Vec<_> =
+        names.split('\0').filter(|name| name.starts_with("sysvring.")).map(str::to_owned).collect();
+    names.sort();
+    (status == 0).then_some(names)
+}
+
+/// Writes the names of all queues, each followed by a zero. They are shown by a file system, which is
+/// mounted for this process alone.
+fn list_queues(to: i32) -> Option<()> {
+    let done = |result: libc::c_long| (result >= 0).then_some(result);
+    let none = ptr::null::<libc::c_void>();
+    // SAFETY: numbers, strings that outlive the calls, and a buffer of the length that is passed.
+    unsafe {
+        done(libc::unshare(libc::CLONE_NEWNS).into())?;
+        let private = libc::MS_REC | libc::MS_PRIVATE;
+        done(libc::mount(c"none".as_ptr(), c"/".as_ptr(), ptr::null(), private, none).into())?;
+        let (kind, at) = (c"mqueue".as_ptr(), c"/dev".as_ptr());
+        done(libc::mount(kind, at, kind, 0, none).into())?;
+        let fd = done(libc::open(at, libc::O_RDONLY | libc::O_DIRECTORY).into())?;
+        let mut buffer = [0u64; 1024];
+        loop {
+            let size = size_of_val(&buffer);
+            let len = done(libc::syscall(libc::SYS_getdents64, fd, buffer.as_mut_ptr(), size))?;
+            if len == 0 {
+                return Some(());
+            }
+            let entries = buffer.as_ptr().cast::<u8>();
+            let mut at = 0;
+            while at < len as usize {
+                // The number, the offset, the length of the entry and its type come first.
+                let entry = entries.add(at).cast::<libc::dirent64>();
+                let name = (&raw const (*entry).d_name).cast::<u8>();
+                let len = libc::strlen(name.cast()) + 1;
+                done(libc::write(to, name.cast(), len) as libc::c_long)?;
+                at += usize::from((*entry).d_reclen);
+            }
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use libtest_mimic::{Arguments, Trial};
 
-use crate::raw_ipc::marked;
+use crate::raw_ipc::{marked, queues};
 use crate::{ipc_namespace, name, scheduler_noise, worker};
 
 /// The maximum time of a test, unless the caller sets another.
@@ -74,7 +74,7 @@ pub fn run_with(
     // If that is not allowed, the tests share the host's namespace with all other processes.
     ipc_namespace::enter();
     scheduler_noise::start();
-    let before = marked();
+    let (before, queues_before) = (marked(), queues());
     // Tests that would delay the others run last.
     tests.sort_by_key(|test| test.needs == Needs::Quiet);
     let trials = tests.into_iter().map(|Test { path, body, needs }| {
@@ -94,7 +94,14 @@ pub fn run_with(
     let mut left = marked();
     left.retain(|object| !before.contains(object));
     left.iter().for_each(|object| eprintln!("left behind: {object}"));
-    if left.is_empty() { conclusion.exit_code() } else { ExitCode::FAILURE }
+    // A user that may not list them does not check them.
+    let mut left_queues = queues().unwrap_or_default();
+    left_queues.retain(|name| !queues_before.iter().flatten().any(|before| before == name));
+    left_queues.iter().for_each(|name| eprintln!("left behind: queue {name}"));
+    match left.is_empty() && left_queues.is_empty() {
+        true => conclusion.exit_code(),
+        false => ExitCode::FAILURE,
+    }
 }
 
 /// Returns a path without the name of the program.

@@ -17,6 +17,10 @@ use crate::sync::plain::Ordering::{Acquire, Relaxed};
 use crate::sysv::shm::{self, Mapping};
 use crate::wait::doorbell::{self, Doorbells};
 
+/// The seat behind the one that this process rang last, in any channel: a hint, so that all get their
+/// turn.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
 /// The members of a channel, as a waker sees them.
 #[derive(Debug)]
 pub(crate) struct Bells<'a> {
@@ -68,12 +72,12 @@ impl Doorbells for Bells<'_> {
     }
 
     fn send(&self, seat: u8, key: u32) -> bool {
+        NEXT.store(u32::from(seat) + 1, Relaxed);
         queue::send(self.record(seat).doorbell.load(Relaxed), key)
     }
 
     fn first(&self) -> u8 {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let next = NEXT.fetch_add(1, Relaxed) as usize;
+        let next = NEXT.load(Relaxed) as usize;
         next.checked_rem(self.seats).unwrap_or(0) as u8
     }
 }

@@ -99,8 +99,8 @@ pub(crate) trait Doorbells {
     /// Puts a key into the queue of the member in a seat. Returns whether the queue holds a key now.
     fn send(&self, seat: u8, key: u32) -> bool;
 
-    /// Returns the seat at which a search begins: another one each time, so that all get their
-    /// turn.
+    /// Returns the seat at which a search begins: behind the one that was rung last, so that all get
+    /// their turn.
     fn first(&self) -> u8;
 }
 

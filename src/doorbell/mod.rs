@@ -56,7 +56,7 @@ const ATTEMPTS: usize = 8;
 /// A call that failed, and its error number.
 pub(crate) type Failed = (&'static str, Errno);
 
-/// Who waits for a doorbell.
+/// What waits for a doorbell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Threads that call `wait`, or that wait for the descriptor and then call `wait`.

@@ -149,7 +149,8 @@ impl View {
         segment::member(&self.mapping, usize::from(self.seat.number))
     }
 
-    /// Returns the work for the member's side, without asking who is alive.
+    /// Returns the work for the member's side, without asking who is alive. For a sender it may be too
+    /// little for a ring.
     pub(super) fn work(&self) -> Work {
         // SAFETY: the geometry was validated against this segment.
         let ring = unsafe { Ring::new(self.mapping.base(), &self.geometry) };
@@ -162,9 +163,15 @@ impl View {
         let has_work = match self.seat.side {
             Side::Receivers if self.flavor == Flavor::Mpmc => ring.has_untaken(),
             Side::Receivers => depth != 0,
-            Side::Senders => depth <= ring.capacity() / 2,
+            Side::Senders => depth < ring.capacity(),
         };
         has_work.then_some(ends)
+    }
+
+    /// Returns whether that is enough for a ring: a sender is rung for half of the ring.
+    pub(super) fn is_enough(&self, (tail, head): (u64, u64)) -> bool {
+        let half = self.geometry.capacity as u64 / 2;
+        self.seat.side == Side::Receivers || tail.wrapping_sub(head) <= half
     }
 
     /// Passes a ring on to another member, whatever there is to do: one that finds nothing ends it.

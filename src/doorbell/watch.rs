@@ -64,7 +64,8 @@ impl Watch {
         last.is_none() || last != self.taken
     }
 
-    /// Returns whether somebody has had the duty for a slice, or work has been there for one.
+    /// Returns whether somebody has had the duty for a slice, or work has been there for one, or a
+    /// sender has a little room.
     fn is_neglected(&mut self, view: &View, now: u64) -> bool {
         if now < self.next_work {
             return false;
@@ -72,14 +73,17 @@ impl Watch {
         self.next_work = now + SLICE.as_nanos() as u64;
         let work = view.work();
         let last = std::mem::replace(&mut self.work, work);
-        let is_left = work.is_some() && work == last;
         let is_rung = doorbell::is_rung(&view.record().armed);
         let is_due = doorbell::is_due(view.parking());
-        if is_left && !is_rung && !is_due {
+        let is_left = work.is_some() && work == last;
+        // A sender was armed because there was no room. It takes room that is too little for a ring
+        // now, as a blocked sender does.
+        let is_enough = work.is_some_and(|ends| view.is_enough(ends));
+        if is_left && is_enough && !is_rung && !is_due {
             // Nobody was about to ring: counted like a blocked call that its slice ends.
             view.parking().overslept.fetch_add(1, Relaxed);
         }
-        is_rung || is_due || is_left
+        is_rung || is_due || is_left || work.is_some() && !is_enough
     }
 
     fn is_over(&mut self, view: &View, now: u64) -> bool {

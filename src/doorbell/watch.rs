@@ -56,7 +56,10 @@ impl Watch {
             self.work = None;
             return Suspicion::None;
         }
-        match self.has_changed(view) || self.is_neglected(view, now) || self.is_over(view, now) {
+        // Set by a process that was killed before it rang.
+        let is_removed = view.parking().is_removed();
+        let has_news = is_removed || self.has_changed(view) || self.is_neglected(view, now);
+        match has_news || self.is_over(view, now) {
             true => Suspicion::Found,
             false => Suspicion::None,
         }

@@ -127,16 +127,23 @@ pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
         // The segment is attached, so that its identifier cannot be reused.
         Some(FoundSegment { stat, facts, .. }) => {
             let attached = Mapping::attach(stat.id, Access::ReadWrite);
+            let bells = match (&set, &attached, facts) {
+                (Some(set), Ok(mapping), Ok(facts)) => {
+                    let members = ChannelSemaphores::new(Set::from_id(set.id));
+                    Some(Bells::of(mapping, facts.geometry.seats, members))
+                }
+                _ => None,
+            };
+            // Before: once the segment is removed, nothing names the queues, should this process be
+            // killed.
+            bells.iter().for_each(Bells::unlink_dead);
             let removed = gone(shm::remove(stat.id)).map_err(refused("shmctl(IPC_RMID)"));
             // If this process may not even attach, removing the set is what wakes the members.
-            if let (Ok(()), Ok(mapping), Ok(_)) = (&removed, attached, facts) {
-                segment::mark_removed(&mapping);
-                if let (Some(set), Ok(facts)) = (&set, facts) {
-                    let members = ChannelSemaphores::new(Set::from_id(set.id));
-                    let bells = Bells::of(&mapping, facts.geometry.seats, members);
-                    bells.ring_all();
-                    bells.unlink_dead();
-                }
+            if let (Ok(()), Ok(mapping), Ok(_)) = (&removed, &attached, facts) {
+                segment::mark_removed(mapping);
+                bells.iter().for_each(|bells| bells.ring_all());
+                // Those of members that died meanwhile.
+                bells.iter().for_each(Bells::unlink_dead);
             }
             removed
         }

@@ -324,17 +324,18 @@ impl Doorbell {
         }
         state.ready.retain(|ready| *ready != key);
         state.peers.forget(&self.poll, key);
+        let mut has_name = false;
         if state.entries.iter().all(Option::is_none) {
             state.entries.clear();
             state.mode = 0;
             if let Some((id, queue)) = state.queue.take() {
-                queue::unlink(id);
+                has_name = !queue::unlink(id);
                 let _ = self.poll.remove(&queue);
             }
             let _ = self.timer.set(None);
         }
         // After the queue is unlinked: as long as it has a name, a record names it.
-        if is_own() {
+        if is_own() && !has_name {
             record.doorbell.store(0, Relaxed);
         }
         // Last: a handle that is registered nowhere may take its mapping away.

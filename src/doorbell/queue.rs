@@ -60,11 +60,9 @@ pub(super) fn permit(queue: &Queue, mode: u32) -> crate::sysv::Result<()> {
     queue.set_mode(queue_mode(mode))
 }
 
-/// Removes the name of a queue, if it still has it; of another user's queue, never.
-pub(super) fn unlink(id: u64) {
-    if id != 0 {
-        let _ = mqueue::unlink(Name::of(id).as_c_str());
-    }
+/// Removes the name of a queue; of another user's queue, never. Returns whether it has no name now.
+pub(super) fn unlink(id: u64) -> bool {
+    matches!(mqueue::unlink(Name::of(id).as_c_str()), Ok(()) | Err(Errno::ENOENT))
 }
 
 /// How long to wait until the kernel has closed the descriptors of a process whose seat it has given
@@ -79,7 +77,8 @@ pub(crate) fn unlink_of_dead(id: u64) {
         && let Ok(queue) = Queue::open(Name::of(id).as_c_str())
     {
         if queue.lock().is_ok() {
-            return unlink(id);
+            unlink(id);
+            return;
         }
         if Instant::now() > deadline {
             return;

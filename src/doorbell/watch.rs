@@ -50,7 +50,10 @@ impl Watch {
         if !doorbell::is_waiting(&view.record().armed) {
             return true;
         }
-        self.has_changed(view) || self.is_neglected(view, now) || self.is_over(view, now)
+        // Set by a process that was killed before it rang.
+        let is_removed = view.parking().is_removed();
+        let has_news = is_removed || self.has_changed(view) || self.is_neglected(view, now);
+        has_news || self.is_over(view, now)
     }
 
     /// Returns whether a member that is not watched has come or gone.

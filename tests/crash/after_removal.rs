@@ -54,7 +54,7 @@ impl Survivor<'_> {
         remove_again(self.scenario)?;
         notified_of_removal(self.scenario, peer)?;
         (self.tx, self.rx) = (None, None);
-        nothing_left(self.before)?;
+        nothing_left(self.before, self.scenario.has_queues)?;
         self.new_channel()
     }
 }

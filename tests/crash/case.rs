@@ -1,9 +1,10 @@
 //! One victim, from its start to what its survivors find.
 
-use sysvring_support::raw_ipc::{self, Object};
+use sysvring_support::raw_ipc::{self, Object, remove_queue};
 use sysvring_support::shared_counters::now_ns;
 use sysvring_support::single_step::{Stepper, Stop};
 
+use crate::steps::common_checks::objects;
 use crate::steps::messages::State;
 use crate::steps::operations::Operation;
 use crate::steps::peer::{Peer, order};
@@ -12,6 +13,12 @@ use crate::steps::scenario::{Other, Scenario, is_asleep};
 use crate::steps::trace::Trace;
 use crate::steps::verify::Survivor;
 use crate::steps::violation::{Kind, Moment, Times, Violation, no};
+
+/// Returns whether a process sleeps in the kernel.
+fn is_in_kernel(pid: u64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))
+}
 
 /// Where the victim is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +67,7 @@ impl<'a> Case<'a> {
         Case {
             operation,
             scenario,
-            before: raw_ipc::marked(),
+            before: objects(scenario.has_queues),
             times: Times::default(),
             diverged: 0,
         }
@@ -79,7 +86,7 @@ impl<'a> Case<'a> {
     pub fn start(&mut self) -> Result<Pair, Violation> {
         self.scenario.prepare();
         // A peer of its own side joins after the victim has its slots and messages in flight.
-        let late = self.scenario.other == Other::SameSide;
+        let late = self.scenario.other.is_beside();
         let mut peer = if late { None } else { Peer::start(&self.scenario) };
         let (operation, scenario) = (self.operation, &self.scenario);
         let victim = match Stepper::start(|| operation.run_as_victim(scenario)) {
@@ -219,7 +226,12 @@ impl<'a> Case<'a> {
     pub fn asleep(&self) -> impl FnMut() -> bool + use<> {
         let (other, side) = (self.scenario.other, self.scenario.side);
         let set = raw_ipc::set_of(self.scenario.key).filter(|_| other == Other::Late);
-        move || set.is_some_and(|set| is_asleep(set, side))
+        let scenario = self.scenario;
+        let waits = move |set| match scenario.has_queues {
+            true => scenario.is_armed(side) && is_in_kernel(scenario.shared.victim_pid.get()),
+            false => is_asleep(set, side),
+        };
+        move || set.is_some_and(waits)
     }
 
     pub fn wake(&self, pair: &Pair) {
@@ -233,6 +245,9 @@ impl<'a> Case<'a> {
             let removed = raw_ipc::segment_of(key).map_or(Ok(()), raw_ipc::remove_segment);
             removed.expect("IPC_RMID");
             raw_ipc::set_of(key).map_or(Ok(()), raw_ipc::remove_set).expect("IPC_RMID");
+        }
+        if self.scenario.has_queues {
+            raw_ipc::queues().unwrap_or_default().iter().for_each(|name| remove_queue(name));
         }
         // The next check reports what this cannot remove.
         let _ = sysvring::reap();

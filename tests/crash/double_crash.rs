@@ -43,6 +43,14 @@ fn receivers_and_their_successors() {
 }
 
 #[test]
+fn members_in_sets_and_their_successors() {
+    let first = ["add", "arm", "remove_from_set", "leave_in_set"];
+    pairs("in sets", &first, FOLLOWERS);
+    let first = ["mpmc_add", "mpmc_arm", "mpmc_leave_in_set"];
+    pairs("MPMC, in sets", &first, FOLLOWERS_MPMC);
+}
+
+#[test]
 fn openers_and_their_successors() {
     let openers =
         ["create", "create_incomplete", "open", "open_receiver", "open_without_set", "leave"];
@@ -77,7 +85,7 @@ fn mpmc_receivers_and_their_successors() {
 }
 
 /// The number of calls of this function.
-const GROUPS: usize = 10;
+const GROUPS: usize = 12;
 
 fn pairs(what: &str, first: &[&str], second: &[&str]) {
     let start = Instant::now();

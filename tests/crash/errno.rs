@@ -84,6 +84,16 @@ fn mpmc_calls_fail() {
     );
 }
 
+#[test]
+fn calls_of_sets_fail() {
+    all_fail(
+        "sets",
+        "add arm recv_in_set send_in_set remove_from_set drop_set leave_in_set send_to_armed \
+         recv_for_armed mpmc_add mpmc_arm mpmc_recv_in_set mpmc_share_rings mpmc_leave_rung \
+         mpmc_send_to_armed",
+    );
+}
+
 /// Fails the calls of these operations.
 fn all_fail(what: &str, operations: &str) {
     let start = Instant::now();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sysvring::{
     BatchError, ChannelId, Error, Fault, Handle, Interrupter, Options, RecvError, SendError, Stat,
-    mpmc, spsc,
+    Token, WaitSet, mpmc, spsc,
 };
 
 use crate::steps::messages::Message;
@@ -107,6 +107,10 @@ impl Tx {
         either!(self, tx => tx.interrupter())
     }
 
+    pub fn add_to(&self, set: &WaitSet) -> Result<Token, Error> {
+        either!(self, tx => set.add(tx))
+    }
+
     pub fn flush(&mut self, timeout: Duration) -> Result<(), SendError> {
         either!(self, tx => tx.flush(timeout))
     }
@@ -163,6 +167,10 @@ impl Rx {
 
     pub fn interrupter(&self) -> Interrupter {
         either!(self, rx => rx.interrupter())
+    }
+
+    pub fn add_to(&self, set: &WaitSet) -> Result<Token, Error> {
+        either!(self, rx => set.add(rx))
     }
 
     #[inline(always)]

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use sysvring::{ChannelId, Fault, Options, RecvError, SendError};
+use sysvring::{ChannelId, Fault, Options, RecvError, SendError, WaitSet};
 use sysvring_support::fork::Fork;
 use sysvring_support::shared_counters::now_ns;
 
 use crate::steps::handle::{How, Rx, Side, Tx};
-use crate::steps::operations::receive_all;
+use crate::steps::operations::{receive_all, recv_by_waits, send_by_waits};
 use crate::steps::report::peer::*;
 use crate::steps::scenario::{Before, Other, Scenario};
 
@@ -35,7 +35,7 @@ impl Peer {
         if scenario.other == Other::Nobody {
             return None;
         }
-        let own = scenario.other == Other::SameSide;
+        let own = scenario.other.is_beside();
         let side = if own { scenario.side } else { scenario.side.other() };
         let fork = Fork::start(|| match side {
             Side::Sender => run_sender(scenario),
@@ -63,6 +63,11 @@ impl Peer {
     /// Returns whether it sleeps.
     pub fn is_asleep(&self, scenario: &Scenario) -> bool {
         scenario.is_asleep(self.side)
+    }
+
+    /// Returns whether a process that is joining has rung it, or was killed before.
+    pub fn is_rung_by_joining(&self, scenario: &Scenario) -> bool {
+        scenario.other.is_armed() && scenario.is_rung(self.side)
     }
 
     /// Gives an idle peer an order and waits until it is executed.
@@ -110,6 +115,12 @@ fn run_receiver(scenario: &Scenario) {
     let mut rx = Rx::reach(scenario.flavor, How::Open, options(scenario)).expect("a receiver");
     let report = scenario.of_peer();
     arrived(scenario, &rx.id());
+    if scenario.other.is_armed() {
+        let set = WaitSet::new().expect("a set");
+        rx.add_to(&set).expect("added");
+        let recv = |rx: &mut Rx| recv_by_waits(&set, rx);
+        return returned(scenario, report.receiving(&mut rx, recv));
+    }
     if scenario.other.sleeps() {
         return returned(scenario, report.receiving(&mut rx, Rx::recv));
     }
@@ -131,6 +142,13 @@ fn run_sender(scenario: &Scenario) {
         let next = report.next(tx);
         report.sending(|| tx.send(&next))
     };
+    if scenario.other.is_armed() {
+        let set = WaitSet::new().expect("a set");
+        tx.add_to(&set).expect("added");
+        let next = report.next(&tx);
+        let send = || send_by_waits(&set, &mut tx, &next);
+        return returned(scenario, report.sending(send));
+    }
     if scenario.other.sleeps() {
         return returned(scenario, send(&mut tx));
     }

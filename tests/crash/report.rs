@@ -122,6 +122,7 @@ pub struct Shared {
     /// One of the values in [`victim`].
     pub victim: Cell,
     pub victim_text: Text,
+    pub victim_pid: Cell,
     /// Whether the victim stops at its last mark. Without a tracer, it would sleep forever there.
     pub traced: Cell,
     /// One of the values in [`peer`].
@@ -139,12 +140,23 @@ pub struct Shared {
 impl Shared {
     /// Returns zeros, for the life of this process.
     pub fn new() -> Shared {
-        let [victim, traced, peer, peer_at, order] =
-            shared_counters::shared_counters::<5>().each_ref().map(Cell::new);
+        let [victim, victim_pid, traced, peer, peer_at, order] =
+            shared_counters::shared_counters::<6>().each_ref().map(Cell::new);
         let [victim_text, peer_text, id] =
             [(); 3].map(|()| Text(shared_counters::shared_counters()));
         let ledger = Ledger::new();
-        Shared { victim, victim_text, traced, peer, peer_text, peer_at, order, id, ledger }
+        Shared {
+            victim,
+            victim_text,
+            victim_pid,
+            traced,
+            peer,
+            peer_text,
+            peer_at,
+            order,
+            id,
+            ledger,
+        }
     }
 
     /// Resets everything for the next victim.

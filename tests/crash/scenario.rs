@@ -1,7 +1,11 @@
 //! One case: a channel in some state, an operation, and the process on the other side.
 
+use std::sync::atomic::Ordering::Acquire;
 use sysvring::{Address, Error, Lifetime, Options, Redelivery, Wait};
-use sysvring_support::raw_ipc::{self, FIRST_SEAT, SENDERS, USERS, WAKE_RECEIVERS, WAKE_SENDERS};
+
+use sysvring_support::raw_ipc::{
+    self, FIRST_SEAT, SENDERS, Segment, USERS, WAKE_RECEIVERS, WAKE_SENDERS, at,
+};
 
 use crate::steps::handle::{Flavor, How, Rx, Side, Tx};
 use crate::steps::ledger::Report;
@@ -29,11 +33,24 @@ pub enum Other {
     /// MPMC: a process of the victim's own side that joined when the victim had its slots and
     /// messages in flight, and that sleeps.
     SameSide,
+    /// A process on the other side that waits in a set, with its doorbell armed.
+    Armed,
+    /// MPMC: the same on the victim's own side.
+    ArmedBeside,
 }
 
 impl Other {
     pub fn sleeps(self) -> bool {
-        matches!(self, Other::Asleep | Other::SameSide)
+        matches!(self, Other::Asleep | Other::SameSide) || self.is_armed()
+    }
+
+    pub fn is_armed(self) -> bool {
+        matches!(self, Other::Armed | Other::ArmedBeside)
+    }
+
+    /// Returns whether it is on the victim's side.
+    pub fn is_beside(self) -> bool {
+        matches!(self, Other::SameSide | Other::ArmedBeside)
     }
 }
 
@@ -75,6 +92,8 @@ pub struct Scenario {
     /// The victim's side.
     pub side: Side,
     pub segment: i32,
+    /// Whether a process has message queues.
+    pub has_queues: bool,
 }
 
 impl Scenario {
@@ -153,9 +172,43 @@ impl Scenario {
 
     /// Returns whether a member of this side sleeps.
     pub fn is_asleep(&self, side: Side) -> bool {
-        raw_ipc::set_of(self.key).is_some_and(|set| is_asleep(set, side))
+        match self.other.is_armed() {
+            true => self.is_armed(side),
+            false => raw_ipc::set_of(self.key).is_some_and(|set| is_asleep(set, side)),
+        }
+    }
+
+    /// Returns whether the doorbell of a member of this side is armed and not rung. The victim's does
+    /// not count if another one is waited for.
+    pub fn is_armed(&self, side: Side) -> bool {
+        self.has_word(side, ARMED)
+    }
+
+    /// Returns whether it is armed and rung. A process that joins rings without a reason, and may be
+    /// killed after it set that bit: then the next one rings again.
+    pub fn is_rung(&self, side: Side) -> bool {
+        self.has_word(side, ARMED | RUNG)
+    }
+
+    fn has_word(&self, side: Side, bits: u64) -> bool {
+        let Some(segment) = raw_ipc::segment_of(self.key) else { return false };
+        let Ok(memory) = Segment::attach(segment) else { return false };
+        let seats = if self.flavor == Flavor::Spsc { 2 } else { MEMBERS };
+        let receiver = if side == Side::Receiver { RECEIVER } else { 0 };
+        let set = raw_ipc::set_of(self.key).expect("a set");
+        let victim = self.shared.victim_pid.get() as i32;
+        (0..seats).any(|seat| {
+            let word = memory.u64(at::MEMBERS + seat * at::MEMBER + at::ARMED).load(Acquire);
+            word & (ARMED | RUNG | RECEIVER) == bits | receiver
+                && (self.other.is_armed() == (raw_ipc::pid(set, FIRST_SEAT + seat) != victim))
+        })
     }
 }
+
+/// The bits of the word of an armed member.
+const ARMED: u64 = 1;
+const RUNG: u64 = 2;
+const RECEIVER: u64 = 4;
 
 /// Returns whether a member of this side sleeps in the channel of a set.
 pub fn is_asleep(set: i32, side: Side) -> bool {

@@ -58,7 +58,7 @@ impl<'a> Survivor<'a> {
             After::RemovedAgain => self.removed_again(peer),
             After::By(check) => check(self, peer),
         }?;
-        nothing_left(self.before)
+        nothing_left(self.before, self.scenario.has_queues)
     }
 
     /// Checks that no dead process holds a semaphore that only living ones may hold.
@@ -68,7 +68,7 @@ impl<'a> Survivor<'a> {
         let seats: u16 = values[FIRST_SEAT..].iter().sum();
         let sides = [Side::Sender, Side::Receiver].map(|side| values[side.count()]);
         let living = u16::from(peer.is_some());
-        let beside = if self.scenario.other == Other::SameSide { living } else { 0 };
+        let beside = if self.scenario.other.is_beside() { living } else { 0 };
         let dead = sides[self.scenario.side as usize] > beside;
         if values[LIFECYCLE] != 0 || seats > living || dead {
             return no(Kind::SemaphoreHeld, format!("the dead hold a semaphore: {values:?}"));
@@ -93,13 +93,14 @@ impl<'a> Survivor<'a> {
         // The peer may not have noticed that the victim joined, or the victim may have left nothing
         // for it.
         let content = || match scenario.other {
-            Other::SameSide => {
+            Other::SameSide | Other::ArmedBeside => {
                 let messages = slots::messages(&Segment::attach(scenario.segment).expect("shmat"));
                 messages == if scenario.side == Side::Sender { CAPACITY } else { 0 }
             }
             _ => matches!(after, After::Coming),
         };
-        let settled = || returned() || (content() && waiter.is_asleep(scenario));
+        let waits = || waiter.is_asleep(scenario) || waiter.is_rung_by_joining(scenario);
+        let settled = || returned() || (content() && waits());
         if !self.moment.is_followed_by(settled) {
             return no(Kind::NotWoken, format!("the {:?} stays parked", waiter.side));
         }

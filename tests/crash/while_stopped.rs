@@ -8,7 +8,7 @@ use sysvring_support::raw_ipc::{self, LIFECYCLE, Segment};
 use crate::steps::handle::{Flavor, How, Rx, Side, Tx};
 use crate::steps::peer::{Peer, order};
 use crate::steps::report::peer;
-use crate::steps::scenario::{Other, Scenario};
+use crate::steps::scenario::Scenario;
 use crate::steps::slots;
 use crate::steps::violation::{Kind, Violation, no};
 
@@ -40,7 +40,8 @@ pub fn check_others(
     // A receiver that joined while there was a message, and waits for the next one: there is no
     // sender, and the victim could not leave it any message.
     let is_end = || {
-        (scenario.other, scenario.side) == (Other::SameSide, Side::Receiver)
+        scenario.other.is_beside()
+            && scenario.side == Side::Receiver
             && values[Side::Sender.count()] == 0
             && slots::messages(&Segment::attach(scenario.segment).expect("shmat")) == 0
     };

@@ -10,7 +10,7 @@ use crate::steps::common_checks::opened;
 use crate::steps::handle::{Flavor, How};
 use crate::steps::messages::*;
 use crate::steps::peer::Peer;
-use crate::steps::scenario::Other::{Asleep, Idle, Nobody};
+use crate::steps::scenario::Other::{Armed, Asleep, Idle, Nobody};
 use crate::steps::scenario::{Before, Scenario};
 use crate::steps::verify::Survivor;
 use crate::steps::violation::{Kind, Violation, no};
@@ -30,7 +30,13 @@ pub(super) fn operations(flavor: Flavor) -> Vec<Operation> {
             setup: seated,
             act: finish,
             after: After::By(|survivor, peer| check(survivor, peer, &[DEAD, OVER])),
-            cases: &[(EMPTY, Asleep), (EMPTY, Nobody), (MIDDLE, Nobody), (LAST_LAP, Idle)],
+            cases: &[
+                (EMPTY, Asleep),
+                (EMPTY, Armed),
+                (EMPTY, Nobody),
+                (MIDDLE, Nobody),
+                (LAST_LAP, Idle),
+            ],
             ..any
         },
         joining("join_first", join, Before::Channel, |survivor, peer| {

@@ -9,7 +9,7 @@ use super::receiving::receive_all;
 use super::{Act, After, Cases, Handle, OPERATION, Operation, Victim, reach, seated, text};
 use crate::steps::handle::{Flavor, How, Rx, Side, Tx};
 use crate::steps::messages::*;
-use crate::steps::scenario::Other::{Asleep, Idle, Nobody};
+use crate::steps::scenario::Other::{Armed, Asleep, Idle, Nobody};
 use crate::steps::scenario::{Before, Scenario};
 
 const NEW: Cases = &[(EMPTY, Nobody)];
@@ -31,7 +31,7 @@ pub(super) fn operations(flavor: Flavor) -> Vec<Operation> {
     let leaving = |call, act: Act, cases| Operation { call, act, cases, setup: seated, ..any };
     let removing = |call, after, cases| Operation { call, act: remove, after, cases, ..any };
     let receiver = |operation| Operation { side: Side::Receiver, ..operation };
-    let removed: Cases = &[(MIDDLE, Nobody), (EMPTY, Asleep)];
+    let removed: Cases = &[(MIDDLE, Nobody), (EMPTY, Asleep), (EMPTY, Armed)];
     let mut all = vec![
         Operation { call: "create_private", act: create_private, after: After::Reap, ..new },
         Operation { before: Before::Private, ..of("join_private", attach, &[(EMPTY, Idle)]) },
@@ -40,12 +40,18 @@ pub(super) fn operations(flavor: Flavor) -> Vec<Operation> {
         leaving(
             "leave",
             leave,
-            &[(EMPTY, Asleep), (EMPTY, Idle), (MIDDLE, Nobody), (LAST_LAP, Idle)],
+            &[(EMPTY, Asleep), (EMPTY, Armed), (EMPTY, Idle), (MIDDLE, Nobody), (LAST_LAP, Idle)],
         ),
         receiver(leaving(
             "leave_receiver",
             leave,
-            &[(MIDDLE, Nobody), (FULL, Idle), (FULL, Asleep), (LAST_LAP_FULL, Asleep)],
+            &[
+                (MIDDLE, Nobody),
+                (FULL, Idle),
+                (FULL, Asleep),
+                (FULL, Armed),
+                (LAST_LAP_FULL, Asleep),
+            ],
         )),
         Operation {
             call: "leave_last",
@@ -66,7 +72,7 @@ pub(super) fn operations(flavor: Flavor) -> Vec<Operation> {
         receiver(leaving("close_receiver", close, &[(FULL, Asleep), (MIDDLE, Idle)])),
         removing("remove", After::Removed, removed),
         removing("remove_again", After::RemovedAgain, removed),
-        receiver(removing("remove_sender", After::Removed, &[(FULL, Asleep)])),
+        receiver(removing("remove_sender", After::Removed, &[(FULL, Asleep), (FULL, Armed)])),
     ];
     match flavor {
         Flavor::Spsc => all.extend([
@@ -85,11 +91,15 @@ pub(super) fn operations(flavor: Flavor) -> Vec<Operation> {
                 before: Before::WithoutSet,
                 ..of("open_without_set", open, &[(MIDDLE, Nobody)])
             },
-            of("join", attach, &[(EMPTY, Idle), (EMPTY, Asleep), (MIDDLE, Idle), (LAST_LAP, Idle)]),
+            of(
+                "join",
+                attach,
+                &[(EMPTY, Idle), (EMPTY, Asleep), (EMPTY, Armed), (MIDDLE, Idle), (LAST_LAP, Idle)],
+            ),
             receiver(of(
                 "join_receiver",
                 attach,
-                &[(MIDDLE, Idle), (FULL, Asleep), (LAST_LAP_FULL, Asleep)],
+                &[(MIDDLE, Idle), (FULL, Asleep), (FULL, Armed), (LAST_LAP_FULL, Asleep)],
             )),
             Operation {
                 call: "reap",
@@ -102,11 +112,27 @@ pub(super) fn operations(flavor: Flavor) -> Vec<Operation> {
         ]),
         Flavor::Mpmc => all.extend([
             Operation { call: "create", act: open, ..new },
-            of("join", open, &[(EMPTY, Nobody), (EMPTY, Idle), (EMPTY, Asleep), (LAST_LAP, Idle)]),
+            of(
+                "join",
+                open,
+                &[
+                    (EMPTY, Nobody),
+                    (EMPTY, Idle),
+                    (EMPTY, Asleep),
+                    (EMPTY, Armed),
+                    (LAST_LAP, Idle),
+                ],
+            ),
             receiver(of(
                 "join_receiver",
                 open,
-                &[(MIDDLE, Nobody), (MIDDLE, Idle), (FULL, Asleep), (LAST_LAP_FULL, Asleep)],
+                &[
+                    (MIDDLE, Nobody),
+                    (MIDDLE, Idle),
+                    (FULL, Asleep),
+                    (FULL, Armed),
+                    (LAST_LAP_FULL, Asleep),
+                ],
             )),
         ]),
     }

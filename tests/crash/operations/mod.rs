@@ -1,11 +1,13 @@
 //! The operations of victims, in the table that all tests of this suite use.
 
 mod finishing;
+mod in_sets;
 mod lifecycle;
 mod receiving;
 mod recovery;
 mod sending;
 
+pub use in_sets::{InSet, recv_by_waits, send_by_waits};
 pub use receiving::{letters_are_complete, receive_all};
 
 use sysvring::{Lifetime, Redelivery, mpmc};
@@ -30,6 +32,8 @@ pub enum Handle {
     Loan(mpmc::Loan<'static, Message>),
     /// Unacknowledged messages.
     Guards(Vec<mpmc::Guard<'static, Message>>),
+    /// A receiver in a wait set.
+    InSet(Box<InSet>),
     /// No handle at all.
     Raw(Raw),
 }
@@ -100,6 +104,8 @@ pub struct Operation {
     pub lifetime: Lifetime,
     /// What becomes of messages that are not acknowledged.
     pub redelivery: Redelivery,
+    /// Whether it makes message queues.
+    pub has_queues: bool,
     pub setup: fn(&Scenario) -> Handle,
     pub act: Act,
     pub after: After,
@@ -114,6 +120,7 @@ pub const OPERATION: Operation = Operation {
     before: Before::Channel,
     lifetime: Lifetime::Kept,
     redelivery: Redelivery::Unlimited,
+    has_queues: false,
     setup: |_| Handle::Nothing,
     act: |_, _| Ok(()),
     after: After::Stream,
@@ -145,6 +152,7 @@ pub fn all() -> Vec<Operation> {
             receiving::operations(flavor),
             lifecycle::operations(flavor),
             finishing::operations(flavor),
+            in_sets::operations(flavor),
         ]
     };
     let mut all = [of(Flavor::Spsc), of(Flavor::Mpmc)].concat().concat();
@@ -184,12 +192,24 @@ impl Operation {
     /// Returns the scenario of a case.
     pub fn scenario(&self, (state, other): (State, Other), key: i32, shared: Shared) -> Scenario {
         let Operation { flavor, side, before, lifetime, redelivery, .. } = *self;
-        let segment = -1;
-        Scenario { flavor, key, shared, state, other, before, lifetime, redelivery, side, segment }
+        Scenario {
+            flavor,
+            key,
+            shared,
+            state,
+            other,
+            before,
+            lifetime,
+            redelivery,
+            side,
+            segment: -1,
+            has_queues: self.has_queues || other.is_armed(),
+        }
     }
 
     /// Runs the victim.
     pub fn run_as_victim(&self, scenario: &Scenario) {
+        scenario.shared.victim_pid.set(std::process::id().into());
         let mut own = Victim::new((self.setup)(scenario));
         single_step::mark();
         let result = (self.act)(scenario, &mut own);

@@ -292,7 +292,7 @@ fn acknowledge(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
     Ok(())
 }
 
-fn recv_batch(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
+pub(super) fn recv_batch(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
     let Victim { handle: Handle::Rx(rx), got, .. } = victim else { panic!("not a receiver") };
     let report = scenario.of_victim();
     let first = rx.position();

@@ -8,7 +8,7 @@ use sysvring::{SendError, mpmc};
 use super::{Act, Cases, Handle, OPERATION, Operation, Victim, seated, text};
 use crate::steps::handle::{Flavor, How, Tx};
 use crate::steps::messages::*;
-use crate::steps::scenario::Other::{Asleep, Idle, Late, Nobody, SameSide};
+use crate::steps::scenario::Other::{Armed, Asleep, Idle, Late, Nobody, SameSide};
 use crate::steps::scenario::Scenario;
 
 /// States with free slots for three messages.
@@ -104,7 +104,7 @@ fn claimed_and_full(scenario: &Scenario) -> Handle {
     loan
 }
 
-fn send(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
+pub(super) fn send(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
     let message = victim.messages[0];
     let tx = victim.tx();
     scenario.of_victim().sending(|| tx.send(&message)).map_err(text)
@@ -180,7 +180,7 @@ fn flush(_: &Scenario, victim: &mut Victim) -> Result<(), String> {
     victim.tx().flush(Duration::from_secs(20)).map_err(text)
 }
 
-fn send_batch(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
+pub(super) fn send_batch(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
     let Victim { handle: Handle::Tx(tx), messages, .. } = victim else { panic!("not a sender") };
     let reported = scenario.of_victim().sent;
     reported.begin(3);
@@ -191,7 +191,7 @@ fn send_batch(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
         // The first message woke the parked receiver, which has received enough and left.
         Err(error)
             if sent > 0
-                && scenario.other == Asleep
+                && matches!(scenario.other, Asleep | Armed)
                 && scenario.flavor == Flavor::Spsc
                 && matches!(error.error, SendError::Disconnected) =>
         {

@@ -232,6 +232,12 @@ pub fn set_values(set: i32, values: &[u16]) -> io::Result<()> {
     check(unsafe { libc::semctl(set, 0, SETALL, all.as_ptr()) }).map(drop)
 }
 
+/// Returns the process that changed a semaphore last.
+pub fn pid(set: i32, semaphore: usize) -> i32 {
+    // SAFETY: this command takes no argument.
+    check(unsafe { libc::semctl(set, semaphore as libc::c_int, GETPID) }).unwrap_or(0)
+}
+
 /// Returns how many threads wait for a semaphore to increase; -1 if there is no such set.
 pub fn waiting(set: i32, semaphore: usize) -> i32 {
     // SAFETY: this command takes no argument.
@@ -562,4 +568,11 @@ fn list_queues(to: i32) -> Option<()> {
             }
         }
     }
+}
+
+/// Removes a message queue.
+pub fn remove_queue(name: &str) {
+    let name = std::ffi::CString::new(format!("/{name}")).expect("a name");
+    // SAFETY: a string that outlives the call.
+    unsafe { libc::mq_unlink(name.as_ptr()) };
 }

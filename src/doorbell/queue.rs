@@ -177,6 +177,6 @@ mod tests {
                 assert_eq!(queue.receive(), Ok(Some(round)));
             }
         }
-        queues.iter().for_each(|(id, _)| unlink(*id));
+        queues.iter().for_each(|(id, _)| assert!(unlink(*id)));
     }
 }

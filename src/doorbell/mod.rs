@@ -317,11 +317,7 @@ impl Doorbell {
         let record = entry.view.record();
         let id = state.queue.as_ref().map_or(0, |(id, _)| *id);
         // The record of a seat that was lost may be that of another member.
-        let is_own = || record.doorbell.load(Relaxed) == id;
-        let was_rung = is_own() && doorbell::disarm(&record.armed);
-        if entry.registration.discharge() || was_rung {
-            entry.view.pass_on();
-        }
+        let is_own = record.doorbell.load(Relaxed) == id;
         state.ready.retain(|ready| *ready != key);
         state.peers.forget(&self.poll, key);
         let mut has_name = false;
@@ -335,8 +331,14 @@ impl Doorbell {
             let _ = self.timer.set(None);
         }
         // After the queue is unlinked: as long as it has a name, a record names it.
-        if is_own() && !has_name {
+        if is_own && !has_name {
             record.doorbell.store(0, Relaxed);
+        }
+        // After that: a thread that was about to arm the handle can do so even now, and a waker
+        // either finds no queue, or has set RUNG before this.
+        let was_rung = is_own && doorbell::disarm(&record.armed);
+        if entry.registration.discharge() || was_rung {
+            entry.view.pass_on();
         }
         // Last: a handle that is registered nowhere may take its mapping away.
         entry.registration.exit();

@@ -235,6 +235,10 @@ impl Membership for Endpoint {
         self.attachment.disarm();
     }
 
+    fn is_armed(&self) -> bool {
+        self.attachment.is_armed()
+    }
+
     fn take_duty(&self) -> bool {
         self.attachment.take_duty()
     }

@@ -186,6 +186,21 @@ pub(crate) trait Membership {
     /// Disarms it: the poll found something (D1).
     fn disarm(&self);
 
+    /// Returns whether it is armed.
+    fn is_armed(&self) -> bool;
+
+    /// Ends a call of a member that may have been armed before: if the call `found` something, that
+    /// may be what the member was rung for (D1).
+    fn end_gated_call(&self, found: bool) {
+        if self.is_armed() {
+            match found {
+                true => self.disarm(),
+                // The fast path would not disarm.
+                false => self.require_slow_path(),
+            }
+        }
+    }
+
     /// Returns whether this member was rung and has to pass that on, and takes the duty away.
     fn take_duty(&self) -> bool;
 
@@ -216,8 +231,8 @@ pub(crate) trait Membership {
         (flags != known).then_some(flags)
     }
 
-    /// Wakes one waiter of a side if any is parked, and rings one doorbell if any is armed. The fence stands between whatever was published
-    /// and the load of the parking word.
+    /// Wakes one waiter of a side if any is parked, and rings one doorbell if any is armed. The
+    /// fence stands between whatever was published and the load of the parking word.
     fn wake(&self, side: Side) -> Result<(), Fault> {
         fence(SeqCst);
         let parking = self.parking(side);

@@ -171,6 +171,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         let is_gated = !self.member.is_open();
         let next = self.next_blocking(blocking, is_gated);
         if R::HAS_OTHERS && is_gated {
+            self.member.end_gated_call(next.is_ok());
             self.pass_on_duty();
         }
         match next {
@@ -220,7 +221,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         });
         match looked {
             Err(RecvError::Empty | RecvError::Behind { .. } | RecvError::NotMoved { .. }) => {
-                self.member.stay_armed();
+                self.stay_armed();
             }
             _ => self.member.disarm(),
         }
@@ -228,8 +229,17 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         looked
     }
 
+    /// The fast path would leave a ring unnoticed that came for what it finds.
+    fn stay_armed(&self) {
+        self.member.stay_armed();
+        if R::HAS_OTHERS {
+            self.member.require_slow_path();
+        }
+    }
+
     /// Passes a ring on to another receiver if there is more to receive (O1 to O3).
     #[cold]
+    #[inline(never)]
     fn pass_on_duty(&mut self) {
         let side = self.member.seat().side;
         if !R::HAS_OTHERS || !self.member.take_duty() || !self.member.offer_duty() {

@@ -83,6 +83,7 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
         let is_gated = !self.member.is_open();
         let reserved = self.reserve_blocking(blocking, is_gated);
         if R::HAS_OTHERS && is_gated {
+            self.member.end_gated_call(reserved.is_ok());
             self.pass_on_duty();
         }
         reserved.map_err(|error| match error {
@@ -129,15 +130,24 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
             error => error,
         });
         match looked {
-            Err(SendError::Full | SendError::Behind { .. }) => self.member.stay_armed(),
+            Err(SendError::Full | SendError::Behind { .. }) => self.stay_armed(),
             _ => self.member.disarm(),
         }
         self.pass_on_duty();
         looked
     }
 
+    /// The fast path would leave a ring unnoticed that came for the room that it finds.
+    fn stay_armed(&self) {
+        self.member.stay_armed();
+        if R::HAS_OTHERS {
+            self.member.require_slow_path();
+        }
+    }
+
     /// Passes a ring on to another sender if there is more room (O1 to O3).
     #[cold]
+    #[inline(never)]
     fn pass_on_duty(&mut self) {
         let side = self.member.seat().side;
         if R::HAS_OTHERS

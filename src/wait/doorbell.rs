@@ -215,10 +215,9 @@ pub(crate) fn pass_over(bells: &impl Doorbells, seat: u8) {
     }
 }
 
-/// Returns whether another member of the side is armed and not rung (O1).
+/// Returns whether another member of the side is armed (O1). One whose RUNG is set may have been
+/// sent no key (J1).
 pub(crate) fn has_others(bells: &impl Doorbells, own: u8, side: Side) -> bool {
-    (0..bells.seats()).filter(|&seat| seat != own).any(|seat| {
-        let word = bells.word(seat).load(Acquire);
-        is_armed(word, side) && word & RUNG == 0
-    })
+    let mut others = (0..bells.seats()).filter(|&seat| seat != own);
+    others.any(|seat| is_armed(bells.word(seat).load(Acquire), side))
 }

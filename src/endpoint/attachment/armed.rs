@@ -8,7 +8,7 @@ use crate::doorbell::{self, Bells, Doorbell, Failed, Registration, View};
 use crate::sync::plain::Ordering::Relaxed;
 use crate::sysv::fork_guard::SharedForkGuard;
 use crate::wait::Parker;
-use crate::wait::doorbell::{announce, arm, disarm, has_others};
+use crate::wait::doorbell::{announce, arm, disarm, has_others, is_waiting};
 
 impl Attachment {
     /// Returns the doorbells of all members.
@@ -80,8 +80,9 @@ impl Attachment {
         announce(self, self.parking(), self.fence_request());
         let arrivals = doorbell::arrivals(self.header());
         if !registration.knows(arrivals) {
-            doorbell.meet_peers(key);
+            // Before that: it is forgotten again when a member dies.
             registration.learn(arrivals);
+            doorbell.meet_peers(key);
         }
         true
     }
@@ -91,6 +92,11 @@ impl Attachment {
         if let Some(doorbell) = self.registration().doorbell() {
             doorbell.is_armed();
         }
+    }
+
+    /// Returns whether the handle is armed.
+    pub(crate) fn is_armed(&self) -> bool {
+        self.has_doorbell() && is_waiting(&self.record().armed)
     }
 
     /// Performs D1.
@@ -104,12 +110,6 @@ impl Attachment {
         }
         #[cfg(feature = "async")]
         registration.tasks().settle(|| self.is_armed());
-    }
-
-    /// Returns whether the member will be rung.
-    #[cfg(feature = "async")]
-    pub(crate) fn is_armed(&self) -> bool {
-        crate::wait::doorbell::is_waiting(&self.record().armed)
     }
 
     /// Passes the duty on to another member, if this one has it.

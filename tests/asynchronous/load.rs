@@ -10,15 +10,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use sysvring::{Options, RecvError, SendError, mpmc, spsc};
+use sysvring::{Member, Options, RecvError, Role, SendError, mpmc, spsc};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::rng::Rng;
-use sysvring_support::shared_counters::shared_counters;
+use sysvring_support::shared_counters::{shared_counters, until};
 use sysvring_support::worker::{Args, Worker, print_line};
 use sysvring_support::{test, work};
 
-use crate::executor::{Abandon, PLACES, Place, run_for_ever};
+use crate::executor::{Abandon, LONG, PLACES, Place, run_for_ever};
 
 /// The numbers that one sender may use.
 const NUMBERS: usize = 1 << 20;
@@ -152,13 +152,23 @@ fn receiver(ledger: &Ledger, name: &str, place: Place) {
     run_for_ever(place, join_all(tasks));
 }
 
+/// Ends this process if it does not end by itself, and reports the state of the channel.
+fn must_end_soon(name: &str) {
+    let name = name.to_owned();
+    thread::spawn(move || {
+        thread::sleep(LONG);
+        eprintln!("a member does not end: {:#?}", sysvring::stat(&*name));
+        std::process::exit(1);
+    });
+}
+
 /// Forks the members of one channel, kills some of them all the time if that is wanted, and checks
 /// the ledger. Prints the kills, the messages, and the longest time without progress.
 #[work]
 fn mpmc_load(args: &mut Args) {
     let (name, place, kills): (String, usize, bool) = (args.next(), args.next(), args.next());
     let place = PLACES[place];
-    let _keeper: mpmc::Sender<u64> =
+    let keeper: mpmc::Sender<u64> =
         Options::named(&*name).capacity(16).max_members(16).open().expect("open");
     let ledger = Ledger::new();
     let mut rng = Rng::new();
@@ -190,9 +200,15 @@ fn mpmc_load(args: &mut Args) {
             }
         }
     }
+    // A receiver that joins after the last sender left would wait for the next one.
+    let is_receiver = |member: &Member| member.alive && member.role == Role::Receiver;
+    until(|| {
+        keeper.stat().expect("stat").members.iter().filter(|m| is_receiver(m)).count() == RECEIVERS
+    });
     ledger.totals[2].store(1, Release);
+    must_end_soon(&name);
     senders.into_iter().for_each(Fork::finish);
-    drop(_keeper);
+    drop(keeper);
     receivers.into_iter().for_each(Fork::finish);
     let (mut sent, mut lost) = (0, 0);
     for (sent_once, counted) in ledger.sent.iter().zip(ledger.counted) {
@@ -320,6 +336,7 @@ fn spsc_load(args: &mut Args) {
         }
     }
     ledger.totals[2].store(1, Release);
+    must_end_soon(&name);
     sending.finish();
     receiving.finish();
     let sent = ledger.next[0].load(Relaxed) as usize;

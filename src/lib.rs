@@ -118,6 +118,7 @@ pub use dead_letter::DeadLetter;
 pub use endpoint::interrupter::Interrupter;
 pub use endpoint::peer::Peer;
 pub use error::dead_letter::DeadLetterFailure;
+pub use error::registration_failure::RegistrationFailure;
 pub use error::{BatchError, Error, Fault, RecvError, SendError};
 pub use flavor::Flavor;
 pub use message::Message;

@@ -83,9 +83,9 @@ const LAYERS: [&str; 23] = [
     "options",
     "endpoint",
     "open",
+    "poll",
     "mpmc",
     "spsc",
-    "poll",
 ];
 
 /// Returns the modules that a source uses, each with its line, tests and the crate's macros aside.

@@ -47,7 +47,8 @@ use crate::report::plot::Plots;
 use crate::report::stream_summary;
 use crate::scenario::{
     bandwidth, batches, capacity, contended, cpu_usage, crash_detection, idle, late, lifecycle,
-    mpmc, mpmc_batches, one_way, open_loop, requests, round_trip, sizes, stream, syscalls, wait_set, wake, wake_readiness,
+    mpmc, mpmc_batches, one_way, open_loop, requests, round_trip, sizes, stream, syscalls,
+    wait_set, wake, wake_readiness,
 };
 use crate::transport::{Transport, ends};
 use crate::workload::neighbours;

@@ -17,6 +17,8 @@
 mod peers;
 mod queue;
 mod registration;
+#[cfg(feature = "async")]
+pub(crate) mod tasks;
 mod view;
 mod watch;
 
@@ -50,6 +52,19 @@ pub(crate) const FIRST_FREE: u64 = 1 << 33;
 /// A call that failed, and its error number.
 pub(crate) type Failed = (&'static str, Errno);
 
+/// Who waits for a doorbell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Threads that call `wait`, or that wait for the descriptor and then call `wait`.
+    Set,
+    /// There is one handle, and nobody calls `wait`: it handles the descriptors in a call that arms
+    /// it.
+    Solo,
+    /// Tasks, which are woken by their handle's registration.
+    #[cfg(feature = "async")]
+    Tasks,
+}
+
 /// A doorbell, and the handles that are registered with it.
 #[derive(Debug)]
 pub(crate) struct Doorbell {
@@ -62,8 +77,7 @@ pub(crate) struct Doorbell {
     is_notified: AtomicBool,
     /// Whether a handle was interrupted.
     is_interrupted: AtomicBool,
-    /// Whether its one handle handles the descriptors, in a call that arms it.
-    is_solo: bool,
+    kind: Kind,
     home: ForkGuard,
     state: Mutex<State>,
 }
@@ -98,6 +112,11 @@ struct Gate(NonNull<SharedForkGuard>);
 unsafe impl Send for Gate {}
 
 impl Entry {
+    #[cfg(feature = "tokio")]
+    fn shared(&self) -> Arc<Registration> {
+        Arc::clone(&self.registration)
+    }
+
     /// Gives the handle the duty: its next call has to see to it.
     fn charge(&self) {
         self.registration.charge();
@@ -115,11 +134,14 @@ pub(crate) struct Collected {
     pub(crate) rung: Vec<Arc<Registration>>,
     /// The descriptors that others added.
     pub(crate) ready: Vec<Ready>,
+    /// Whether there was anything.
+    #[cfg(feature = "async")]
+    pub(crate) is_any: bool,
 }
 
 impl Doorbell {
-    /// Makes a doorbell. `is_solo`: there is one handle, and nobody calls `wait`.
-    pub(crate) fn new(is_solo: bool) -> Result<Arc<Doorbell>, Failed> {
+    /// Makes a doorbell.
+    pub(crate) fn new(kind: Kind) -> Result<Arc<Doorbell>, Failed> {
         let failed = |call| move |errno| (call, errno);
         let poll = Epoll::new().map_err(failed("epoll_create1"))?;
         let event = Event::new().map_err(failed("eventfd"))?;
@@ -133,10 +155,16 @@ impl Doorbell {
             is_polled: AtomicBool::new(false),
             is_notified: AtomicBool::new(false),
             is_interrupted: AtomicBool::new(false),
-            is_solo,
+            kind,
             home: ForkGuard::new(),
             state: Mutex::default(),
         }))
+    }
+
+    /// Returns whether tasks wait for it.
+    #[cfg(feature = "async")]
+    pub(crate) fn is_for_tasks(&self) -> bool {
+        self.kind == Kind::Tasks
     }
 
     /// Returns the set of descriptors, for others to add theirs.
@@ -238,10 +266,23 @@ impl Doorbell {
 
     /// Takes a handle out, and passes on a ring that it has not followed.
     pub(crate) fn deregister(&self, key: u32) {
+        self.take_out(&mut lock(&self.state), key);
+    }
+
+    /// Takes this very handle out: meanwhile another thread may have done so, and given its key to
+    /// another handle.
+    pub(crate) fn deregister_own(&self, registration: &Registration) {
         let mut state = lock(&self.state);
+        let key = registration.key();
+        if entry(&state, key).is_some_and(|entry| std::ptr::eq(&*entry.registration, registration))
+        {
+            self.take_out(&mut state, key);
+        }
+    }
+
+    fn take_out(&self, state: &mut State, key: u32) {
         let place = (key as usize).wrapping_sub(1);
         let Some(entry) = state.entries.get_mut(place).and_then(Option::take) else { return };
-        entry.registration.exit();
         let was_rung = doorbell::disarm(&entry.view.record().armed);
         if entry.registration.discharge() || was_rung {
             entry.view.pass_on();
@@ -258,7 +299,9 @@ impl Doorbell {
         }
         // After the queue is unlinked: as long as it has a name, a record names it.
         entry.view.record().doorbell.store(0, Relaxed);
-        self.show_ready(&mut state);
+        // Last: a handle that is registered nowhere may take its mapping away.
+        entry.registration.exit();
+        self.show_ready(state);
     }
 
     /// Takes all handles out: nobody waits any more.
@@ -270,6 +313,27 @@ impl Doorbell {
         }
     }
 
+    /// Takes all handles out, and returns them.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn evict(&self) -> Vec<Arc<Registration>> {
+        let entries = || lock(&self.state).entries.iter().flatten().map(Entry::shared).collect();
+        let all: Vec<_> = if self.is_forked() { Vec::new() } else { entries() };
+        all.iter().for_each(|registration| self.deregister_own(registration));
+        all
+    }
+
+    /// Passes the duty of a rung handle on to another member: nobody here looks.
+    #[cfg(feature = "async")]
+    pub(crate) fn pass_on(&self, registration: &Registration) {
+        let state = lock(&self.state);
+        if let Some(entry) = entry(&state, registration.key())
+            && std::ptr::eq(&*entry.registration, registration)
+            && registration.discharge()
+        {
+            entry.view.pass_on();
+        }
+    }
+
     /// Returns what is registered under a key.
     pub(crate) fn registration(&self, key: u32) -> Option<Arc<Registration>> {
         entry(&lock(&self.state), key).map(|entry| Arc::clone(&entry.registration))
@@ -277,7 +341,7 @@ impl Doorbell {
 
     /// Handles the descriptors now, if nobody waits for them.
     pub(crate) fn collect_if_solo(&self) {
-        if self.is_solo {
+        if self.kind == Kind::Solo {
             // What fails here fails again when the descriptor is waited for.
             let _ = self.wait(Some(Duration::ZERO));
         }
@@ -303,6 +367,10 @@ impl Doorbell {
 
     /// Records that a handle is ready again although it was not rung.
     pub(crate) fn is_ready(&self, key: u32) {
+        #[cfg(feature = "async")]
+        if self.kind == Kind::Tasks {
+            return;
+        }
         let mut state = lock(&self.state);
         self.set_ready(&mut state, key);
         self.event.set();
@@ -356,6 +424,10 @@ impl Doorbell {
         let mut collected = Collected::default();
         if events.is_empty() {
             return Ok(collected);
+        }
+        #[cfg(feature = "async")]
+        {
+            collected.is_any = true;
         }
         let mut state = lock(&self.state);
         for event in events {

@@ -25,6 +25,9 @@ pub(crate) struct Registration {
     duty: AtomicBool,
     /// The handle was interrupted, and its doorbell has not noticed it yet.
     is_interrupted: AtomicBool,
+    /// The tasks that wait for the handle.
+    #[cfg(feature = "async")]
+    tasks: super::tasks::Tasks,
 }
 
 /// The number of arrivals before the pidfds were opened for the first time.
@@ -46,12 +49,20 @@ impl Registration {
             arrivals: AtomicU64::new(NEVER),
             duty: AtomicBool::new(false),
             is_interrupted: AtomicBool::new(false),
+            #[cfg(feature = "async")]
+            tasks: super::tasks::Tasks::new(),
         }
     }
 
     /// Returns the blocked calls of the handle.
     pub(crate) fn calls(&self) -> &Interrupts {
         &self.calls
+    }
+
+    /// Returns the tasks that wait for the handle.
+    #[cfg(feature = "async")]
+    pub(crate) fn tasks(&self) -> &super::tasks::Tasks {
+        &self.tasks
     }
 
     /// Returns the key; 0 without a doorbell.

@@ -223,7 +223,7 @@ impl Membership for Endpoint {
         self.attachment.bells()
     }
 
-    fn arm(&self) -> bool {
+    fn arm(&self) -> Option<bool> {
         self.attachment.arm()
     }
 
@@ -231,8 +231,8 @@ impl Membership for Endpoint {
         self.attachment.stay_armed();
     }
 
-    fn disarm(&self) {
-        self.attachment.disarm();
+    fn disarm(&self, has_duty: bool) {
+        self.attachment.disarm(has_duty);
     }
 
     fn take_duty(&self) -> bool {

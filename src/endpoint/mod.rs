@@ -7,7 +7,7 @@ pub(crate) mod deaths;
 pub(crate) mod interrupter;
 mod membership;
 pub(crate) mod peer;
-mod readiness;
+pub(crate) mod readiness;
 mod stop;
 
 use crate::address::ChannelId;

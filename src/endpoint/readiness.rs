@@ -3,12 +3,20 @@
 use std::sync::Arc;
 
 use super::Endpoint;
-use crate::doorbell::{Doorbell, Failed};
+use crate::doorbell::{Doorbell, Failed, Kind};
 use crate::error::{Error, Fault};
 use crate::flavor::Flavor;
 use crate::os_error::Call;
 use crate::protocol::Membership;
 use crate::sysv::Errno;
+
+/// Why an endpoint was not registered.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    Fault(Fault),
+    /// The call that failed; `EBUSY` if it is registered with another doorbell.
+    Failed(Failed),
+}
 
 impl Endpoint {
     fn failed(&self, (name, errno): Failed) -> Error {
@@ -19,21 +27,29 @@ impl Endpoint {
         }
     }
 
-    /// Makes a doorbell for this endpoint alone (`is_solo`), or for any number.
-    pub(crate) fn doorbell(&self, is_solo: bool) -> Result<Arc<Doorbell>, Error> {
-        Doorbell::new(is_solo).map_err(|failed| self.failed(failed))
+    /// Makes a doorbell for this endpoint alone.
+    pub(crate) fn solo_doorbell(&self) -> Result<Arc<Doorbell>, Error> {
+        Doorbell::new(Kind::Solo).map_err(|failed| self.failed(failed))
     }
 
     /// Registers this endpoint with a doorbell; returns its key there.
     pub(crate) fn register(&self, doorbell: &Arc<Doorbell>) -> Result<u32, Error> {
-        self.check()?;
+        self.try_register(doorbell).map_err(|refused| match refused {
+            Refused::Fault(fault) => fault.into(),
+            Refused::Failed(failed) => self.failed(failed),
+        })
+    }
+
+    /// Does the same, and says less of what failed.
+    pub(crate) fn try_register(&self, doorbell: &Arc<Doorbell>) -> Result<u32, Refused> {
+        self.check().map_err(Refused::Fault)?;
         if doorbell.is_forked() {
-            return Err(Fault::Forked.into());
+            return Err(Refused::Fault(Fault::Forked));
         }
         // In an SPSC channel there is no other member to pass a ring on to.
         let gate = (self.flavor() == Flavor::Mpmc).then(|| self.gate.guard());
         // SAFETY: the endpoint of an MPMC handle lies in an `Arc`, where it stays until it is
         // dropped, and its attachment deregisters it then.
-        unsafe { self.attachment.register(doorbell, gate) }.map_err(|failed| self.failed(failed))
+        unsafe { self.attachment.register(doorbell, gate) }.map_err(Refused::Failed)
     }
 }

@@ -1,8 +1,10 @@
 //! Error types. Each message states what is wrong and what to do about it.
 
 pub(crate) mod dead_letter;
+pub(crate) mod registration_failure;
 
 pub(crate) use self::dead_letter::DeadLetterFailure;
+pub(crate) use self::registration_failure::RegistrationFailure;
 
 use core::fmt;
 use std::io;
@@ -125,6 +127,11 @@ pub enum SendError {
         /// Size of a slot in bytes.
         max: usize,
     },
+    /// A task cannot wait for this handle (calls that end in `_async` only); a blocking call can.
+    NotRegistered {
+        /// The reason.
+        reason: RegistrationFailure,
+    },
     /// The handle is unusable.
     Fault(Fault),
 }
@@ -157,6 +164,9 @@ impl fmt::Display for SendError {
                 "a message of {len} bytes exceeds the slot size of {max}; remove the channel and \
                  open it with a larger slot_size"
             ),
+            SendError::NotRegistered { reason } => {
+                write!(f, "a task cannot wait for this handle: {reason}")
+            }
             SendError::Fault(fault) => fault.fmt(f),
         }
     }
@@ -210,6 +220,11 @@ pub enum RecvError {
         /// The reason.
         reason: DeadLetterFailure,
     },
+    /// A task cannot wait for this handle (calls that end in `_async` only); a blocking call can.
+    NotRegistered {
+        /// The reason.
+        reason: RegistrationFailure,
+    },
     /// The handle is unusable.
     Fault(Fault),
 }
@@ -244,6 +259,9 @@ impl fmt::Display for RecvError {
                  receive the next one"
             ),
             RecvError::NotMoved { reason } => write!(f, "a message could not be moved: {reason}"),
+            RecvError::NotRegistered { reason } => {
+                write!(f, "a task cannot wait for this handle: {reason}")
+            }
             RecvError::Fault(fault) => fault.fmt(f),
         }
     }

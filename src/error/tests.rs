@@ -2,6 +2,10 @@
 
 use super::*;
 
+/// All reasons why a task cannot wait.
+const FAILURES: [RegistrationFailure; 2] =
+    [RegistrationFailure::InWaitSet, RegistrationFailure::System { call: "mq_open", errno: 28 }];
+
 /// All faults.
 fn faults() -> Vec<Fault> {
     let all = vec![
@@ -32,6 +36,7 @@ fn send_errors() -> Vec<SendError> {
     all.extend([77, 0].map(|pid| SendError::Blocked { pid }));
     all.push(SendError::Interrupted);
     all.extend([77, 0].map(|pid| SendError::Behind { pid }));
+    all.extend(FAILURES.map(|reason| SendError::NotRegistered { reason }));
     all.extend(faults().into_iter().map(SendError::Fault));
     for error in &all {
         match error {
@@ -42,6 +47,7 @@ fn send_errors() -> Vec<SendError> {
             | SendError::Blocked { .. }
             | SendError::Behind { .. }
             | SendError::TooLong { .. }
+            | SendError::NotRegistered { .. }
             | SendError::Fault(_) => {}
         }
     }
@@ -56,6 +62,7 @@ fn recv_errors() -> Vec<RecvError> {
     all.extend(failures.map(|reason| RecvError::NotMoved { reason }));
     all.push(RecvError::Interrupted);
     all.extend([77, 0].map(|pid| RecvError::Behind { pid }));
+    all.extend(FAILURES.map(|reason| RecvError::NotRegistered { reason }));
     all.extend(faults().into_iter().map(RecvError::Fault));
     for error in &all {
         match error {
@@ -67,6 +74,7 @@ fn recv_errors() -> Vec<RecvError> {
             | RecvError::Behind { .. }
             | RecvError::Invalid { .. }
             | RecvError::NotMoved { .. }
+            | RecvError::NotRegistered { .. }
             | RecvError::Fault(_) => {}
         }
     }

@@ -338,13 +338,13 @@ impl Membership for Member {
         &self.fixture.kernel
     }
 
-    fn arm(&self) -> bool {
-        false
+    fn arm(&self) -> Option<bool> {
+        None
     }
 
     fn stay_armed(&self) {}
 
-    fn disarm(&self) {}
+    fn disarm(&self, _: bool) {}
 
     fn take_duty(&self) -> bool {
         false

@@ -1,5 +1,7 @@
 //! The receiving handle.
 
+#[cfg(feature = "async")]
+pub(super) mod asynchronous;
 mod recv;
 mod recv_ref;
 

@@ -1,5 +1,7 @@
 //! The sending handle.
 
+#[cfg(feature = "async")]
+pub(super) mod asynchronous;
 mod loan;
 mod send;
 

@@ -1,12 +1,22 @@
-//! Readiness: waiting for many handles at once, and for a handle by a file descriptor.
+//! Readiness: waiting for many handles at once, for a handle by a file descriptor, and in tasks.
 
 pub(crate) mod event;
+#[cfg(feature = "async")]
+pub(crate) mod flush;
+#[cfg(feature = "async")]
+pub(crate) mod future;
+#[cfg(feature = "async")]
+pub(crate) mod peer;
+#[cfg(feature = "async")]
+pub(crate) mod reactor;
 pub(crate) mod readiness;
+#[cfg(feature = "async")]
+pub(crate) mod sink;
+#[cfg(feature = "async")]
+pub(crate) mod stream;
 pub(crate) mod wait_set;
 
 use crate::endpoint::Endpoint;
-use crate::message::Message;
-use crate::{mpmc, spsc};
 
 /// A handle that can be waited for together with others: the senders and receivers of
 /// [`spsc`](crate::spsc) and [`mpmc`](crate::mpmc).
@@ -23,17 +33,18 @@ pub(crate) mod sealed {
     }
 }
 
+/// Makes handles pollable. They return their endpoints by `as_endpoint`.
 macro_rules! pollable {
-    ($($handle:ty),+) => {$(
-        impl<T: Message + ?Sized> Pollable for $handle {}
+    ($($handle:ident),+) => {$(
+        impl<T: $crate::Message + ?Sized> $crate::Pollable for $handle<T> {}
 
         #[expect(private_interfaces, reason = "sealed")]
-        impl<T: Message + ?Sized> sealed::Sealed for $handle {
-            fn endpoint(&self) -> &Endpoint {
+        impl<T: $crate::Message + ?Sized> $crate::poll::sealed::Sealed for $handle<T> {
+            fn endpoint(&self) -> &$crate::endpoint::Endpoint {
                 self.as_endpoint()
             }
         }
     )+};
 }
 
-pollable!(spsc::Sender<T>, spsc::Receiver<T>, mpmc::Sender<T>, mpmc::Receiver<T>);
+pub(crate) use pollable;

@@ -57,7 +57,7 @@ impl Readiness {
     /// says which, and what to do; [`Error::Fault`] in a forked child.
     pub fn of(handle: &impl Pollable) -> Result<Readiness, Error> {
         let endpoint = handle.endpoint();
-        let doorbell = endpoint.doorbell(true)?;
+        let doorbell = endpoint.solo_doorbell()?;
         endpoint.register(&doorbell)?;
         let registration = Arc::clone(endpoint.attachment.registration());
         Ok(Readiness { doorbell, registration })

@@ -9,7 +9,7 @@ use static_assertions::assert_impl_all;
 
 use super::Pollable;
 use super::event::{Event, Interest, Token};
-use crate::doorbell::{self, Doorbell};
+use crate::doorbell::{self, Doorbell, Kind};
 use crate::error::{Error, Fault};
 use crate::os_error::Call;
 use crate::role::Side;
@@ -134,7 +134,7 @@ impl WaitSet {
     /// [`Error::System`] if the process may not open more descriptors.
     pub fn new() -> Result<WaitSet, Error> {
         let failed = |(name, errno)| Call { name, channel: SET }.doorbell(errno);
-        let doorbell = Doorbell::new(false).map_err(failed)?;
+        let doorbell = Doorbell::new(Kind::Set).map_err(failed)?;
         let timer = Timer::new().map_err(|errno| failed(("timerfd_create", errno)))?;
         let added = doorbell.poll().add(&timer, TIMER, true, false);
         added.map_err(|errno| failed(("epoll_ctl", errno)))?;

@@ -34,6 +34,21 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
     }
 }
 
+#[cfg(feature = "async")]
+impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
+    /// Returns whether every message is acknowledged, without blocking.
+    pub(crate) fn try_flush(mut self) -> Result<bool, SendError> {
+        self.member.check()?;
+        self.notify_again();
+        let SendPort { ring, member } = &self;
+        let is_abandoned = || Ok(member.is_abandoned(&member.semaphore_values()?));
+        is_flushed(|| ring.is_flushed(), is_abandoned).map_err(|error| match error {
+            SendError::Fault(fault) => member.stop(fault).into(),
+            error => error,
+        })
+    }
+}
+
 /// Returns whether every message was acknowledged, or [`SendError::Disconnected`] if some were not
 /// and no receiver is left to do it.
 ///

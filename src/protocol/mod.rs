@@ -176,15 +176,15 @@ pub(crate) trait Membership {
     /// Returns what rings the doorbells of members.
     fn doorbells(&self) -> impl Doorbells + '_;
 
-    /// Arms the doorbell of this member; returns false if it has none (A1 to A3 in
-    /// `wait/doorbell.rs`).
-    fn arm(&self) -> bool;
+    /// Arms the doorbell of this member; returns whether it has the duty, or `None` without a
+    /// doorbell (A1 to A3 in `wait/doorbell.rs`).
+    fn arm(&self) -> Option<bool>;
 
     /// Records that the poll after that found nothing.
     fn stay_armed(&self);
 
-    /// Disarms it: the poll found something (D1).
-    fn disarm(&self);
+    /// Disarms it: the poll found something (D1). The member keeps the duty that it had.
+    fn disarm(&self, has_duty: bool);
 
     /// Returns whether this member was rung and has to pass that on, and takes the duty away.
     fn take_duty(&self) -> bool;

@@ -191,23 +191,24 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         }
         let position = self.ring.store_progress();
         self.member.withdraw_fences_in_stream(position);
-        if blocking != Blocking::Never {
+        if blocking.may_wait() {
             self.member.poll_briefly(&mut self.ring);
         }
         if let Polled::Found(held) = self.poll(None)? {
             return Ok(held);
         }
         self.member.wake(Side::Senders)?;
-        match blocking {
-            Blocking::Never if self.member.arm() => self.look(),
-            Blocking::Never => self.try_once(),
+        let armed = if blocking == Blocking::Never { self.member.arm() } else { None };
+        match (blocking, armed) {
+            (_, Some(has_duty)) => self.look(has_duty),
+            (Blocking::Never | Blocking::Glance, None) => self.try_once(),
             _ => self.wait(blocking),
         }
     }
 
     /// The rest of a call that does not block, in a handle whose doorbell was just armed (A4).
     #[cold]
-    fn look(&mut self) -> Result<R::Held, RecvError> {
+    fn look(&mut self, has_duty: bool) -> Result<R::Held, RecvError> {
         let looked = self.wait(Blocking::Never).map_err(|error| match error {
             RecvError::Blocked { pid } if self.ring.hides_message() => RecvError::Behind { pid },
             RecvError::Blocked { .. } | RecvError::Timeout => RecvError::Empty,
@@ -217,7 +218,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
             Err(RecvError::Empty | RecvError::Behind { .. } | RecvError::NotMoved { .. }) => {
                 self.member.stay_armed();
             }
-            _ => self.member.disarm(),
+            _ => self.member.disarm(has_duty),
         }
         looked
     }

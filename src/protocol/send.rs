@@ -96,23 +96,24 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
         if !R::FILLS_RING_ALONE {
             self.check_peer()?;
         }
-        let last = blocking == Blocking::Never;
+        let last = !blocking.may_wait();
         if let Polled::Found(slot) = self.ring.next_slot_slow(last, self.member)? {
             return Ok(slot);
         }
         self.check_peer()?;
         // The receivers may not have been notified yet of a batch that filled the ring.
         self.notify_again();
-        match blocking {
-            Blocking::Never if self.member.arm() => self.look(),
-            Blocking::Never => self.try_once(),
+        let armed = if blocking == Blocking::Never { self.member.arm() } else { None };
+        match (blocking, armed) {
+            (_, Some(has_duty)) => self.look(has_duty),
+            (Blocking::Never | Blocking::Glance, None) => self.try_once(),
             _ => self.wait(blocking),
         }
     }
 
     /// The rest of a call that does not block, in a handle whose doorbell was just armed (A4).
     #[cold]
-    fn look(&mut self) -> Result<R::Slot, SendError> {
+    fn look(&mut self, has_duty: bool) -> Result<R::Slot, SendError> {
         let looked = self.wait(Blocking::Never).map_err(|error| match error {
             SendError::Blocked { pid } => SendError::Behind { pid },
             SendError::Timeout => SendError::Full,
@@ -120,7 +121,7 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
         });
         match looked {
             Err(SendError::Full | SendError::Behind { .. }) => self.member.stay_armed(),
-            _ => self.member.disarm(),
+            _ => self.member.disarm(has_duty),
         }
         looked
     }

@@ -63,8 +63,15 @@ pub use guard::Guard;
 pub use loan::Loan;
 pub use receiver::Receiver;
 pub use sender::Sender;
+#[cfg(feature = "async")]
+pub use {
+    receiver::asynchronous::{IntoStream, Stream},
+    sender::asynchronous::Sink,
+};
 
 use crate::message::Message;
+
+crate::poll::pollable!(Sender, Receiver);
 
 crate::iter::iterators!(Receiver, &'a mut Receiver<T>);
 

@@ -15,6 +15,17 @@ pub(crate) fn euid() -> u32 {
     unsafe { libc::geteuid() }
 }
 
+/// Leaves signals to the other threads of this process.
+#[cfg(feature = "async")]
+pub(crate) fn block_signals() {
+    // SAFETY: a set of signals is plain data, and outlives both calls.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
+    }
+}
+
 /// The user id that the kernel reports for every user without a mapping in this user namespace,
 /// unless it is configured otherwise.
 const OVERFLOW_UID: u32 = 65_534;

@@ -9,17 +9,25 @@ use crate::sysv::time::{self, Deadline};
 /// The blocking mode of a call: how long it may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blocking {
+    /// The same as `Never`, without arming a doorbell.
+    #[cfg_attr(not(feature = "async"), expect(dead_code, reason = "tasks glance"))]
+    Glance,
     Never,
     For(Duration),
     Forever,
 }
 
 impl Blocking {
+    /// Returns whether the call may wait at all.
+    pub(crate) fn may_wait(self) -> bool {
+        !matches!(self, Blocking::Glance | Blocking::Never)
+    }
+
     /// Returns the deadline, counted from this call; the fast path does not read the clock. A
     /// timeout beyond the range of the clock never expires.
     pub(crate) fn deadline(self) -> Option<Deadline> {
         match self {
-            Blocking::Never => Deadline::after(Duration::ZERO),
+            Blocking::Glance | Blocking::Never => Deadline::after(Duration::ZERO),
             Blocking::For(time) => Deadline::after(time),
             Blocking::Forever => None,
         }

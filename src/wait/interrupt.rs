@@ -195,6 +195,33 @@ impl<'a> BlockedCall<'a> {
     }
 }
 
+/// A blocked call of a task that is not being polled: it refers to no handle.
+#[cfg(feature = "async")]
+#[derive(Debug)]
+pub(crate) struct SuspendedCall {
+    generation: u16,
+}
+
+#[cfg(feature = "async")]
+impl SuspendedCall {
+    /// Performs B1 for a call that never compares the semaphore.
+    pub(crate) fn begin(interrupts: &Interrupts) -> SuspendedCall {
+        SuspendedCall { generation: BlockedCall::begin(Some(interrupts)).generation }
+    }
+
+    /// Returns whether the call, which began on these, was interrupted.
+    pub(crate) fn is_interrupted(&self, interrupts: &Interrupts) -> bool {
+        interrupts.generation() != self.generation
+    }
+
+    /// Performs B5; `is_returned` if the call returns the interrupt.
+    pub(crate) fn end(self, interrupts: &Interrupts, is_returned: bool) {
+        let (generation, is_watched, is_unwatched) = (self.generation, false, false);
+        let interrupts = Some(interrupts);
+        BlockedCall { interrupts, generation, is_watched, is_unwatched }.end(is_returned);
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;

@@ -131,7 +131,7 @@ mod fence_request;
 pub(crate) mod interrupt;
 mod known_open;
 mod parking;
-mod poll;
+pub(crate) mod poll;
 mod spin;
 mod waiter;
 mod waiting_table;

@@ -9,8 +9,8 @@ use crate::sysv::time::{self, Deadline};
 use crate::wait::adaptive_spin::WaitPolicy;
 
 /// The pauses between two polls of [`poll`].
-const NAP_MIN: Duration = Duration::from_micros(50);
-const NAP_MAX: Duration = Duration::from_millis(16);
+pub(crate) const NAP_MIN: Duration = Duration::from_micros(50);
+pub(crate) const NAP_MAX: Duration = Duration::from_millis(16);
 
 /// Waits for an event that has no wake-up, such as the last acknowledgement, by polling: often at
 /// first, then less often. It notices the event late, by an eighth of the time waited and 16 ms at

@@ -144,7 +144,8 @@ impl Receivers {
         let mut received = None;
         while received.is_none() {
             for event in self.set.wait(None).expect("wait") {
-                let place = self.receivers.binary_search_by_key(&event.token(), |(token, _)| *token);
+                let place =
+                    self.receivers.binary_search_by_key(&event.token(), |(token, _)| *token);
                 let (_, receiver) = &mut self.receivers[place.expect("a token of this set")];
                 loop {
                     match receiver.try_recv() {

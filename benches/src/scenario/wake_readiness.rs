@@ -52,8 +52,17 @@ fn place(name: &str, cores: (usize, usize), effort: Effort) -> io::Result<()> {
         "Wake-up latency of wait sets and tasks, {name}: us from before send to after receive; \
          {schedule} of {count} messages"
     );
-    let heads =
-        ["", "p50", "min", "max", "p99", "context switches/msg", "p50 vs Unix socket", "target", ""];
+    let heads = [
+        "",
+        "p50",
+        "min",
+        "max",
+        "p99",
+        "context switches/msg",
+        "p50 vs Unix socket",
+        "target",
+        "",
+    ];
     let mut table = Table::new(title, &heads);
     for (i, (transport, outcome)) in TRANSPORTS.iter().zip(&outcomes).enumerate() {
         let Outcome { figures: [p50, p99, sleeps], .. } = outcome;

@@ -40,28 +40,15 @@ impl Channels {
     pub async fn send(&self, id: u64, body: &[u8]) -> Result<(), SendError> {
         let bytes = Message::bytes(id, body);
         match Message::of(&bytes) {
-            Some(message) => loop {
-                match self.requests.try_send(message) {
-                    Err(SendError::Full) => tokio::task::yield_now().await,
-                    r => return r,
-                }
-            },
+            Some(message) => self.requests.send_async(message).await,
             None => Ok(()),
         }
     }
 
     /// Receives answers for ever.
     pub async fn receive(&self, waiting: &Waiting, wakes: &Wakes) -> Result<(), RecvError> {
-        let ready = sysvring::Readiness::of(&self.answers).unwrap();
-        let fd = unsafe { tokio::io::unix::AsyncFd::register(ready) }.unwrap();
         loop {
-            let answer = match self.answers.try_recv_ref() {
-                Err(RecvError::Empty) => {
-                    wakes.count(fd.readable()).await.unwrap().clear_ready();
-                    continue;
-                }
-                x => x?,
-            };
+            let answer = wakes.count(self.answers.recv_ref_async()).await?;
             waiting.deliver(answer.id.get(), &answer.body);
             answer.ack()?;
         }

@@ -61,49 +61,65 @@ impl Attachment {
         if self.has_doorbell()
             && let Some(doorbell) = registration.doorbell()
         {
-            doorbell.deregister(registration.key());
+            doorbell.deregister_own(registration);
         }
     }
 
-    /// Performs A1 to A3, and opens pidfds of new members. Returns false if the handle is registered
-    /// with no doorbell, or lost its seat.
-    pub(crate) fn arm(&self) -> bool {
+    /// Performs A1 to A3, and opens pidfds of new members. Returns whether the member has the duty;
+    /// `None` if the handle is registered with no doorbell, or lost its seat.
+    pub(crate) fn arm(&self) -> Option<bool> {
         if !self.has_doorbell() || !self.has_seat() {
-            return false;
+            return None;
         }
         let registration = self.registration();
-        let Some(doorbell) = registration.doorbell() else { return false };
+        let doorbell = registration.doorbell()?;
         let key = registration.key();
         doorbell.collect_if_solo();
-        if arm(&self.record().armed, self.seat.side, key) {
-            registration.charge();
-        }
+        let was_rung = arm(&self.record().armed, self.seat.side, key);
+        // Taken before the poll of A4: what a ring after that poll gives, that poll does not end.
+        let has_duty = registration.discharge() || was_rung;
         announce(self, self.parking(), self.fence_request());
         let arrivals = doorbell::arrivals(self.header());
         if !registration.knows(arrivals) {
             doorbell.meet_peers(key);
             registration.learn(arrivals);
         }
-        true
+        Some(has_duty)
     }
 
-    /// Records that the handle found nothing to do, and stays armed: that ends its duty.
+    /// Records that the handle found nothing to do, and stays armed.
     pub(crate) fn stay_armed(&self) {
-        let registration = self.registration();
-        registration.discharge();
-        if let Some(doorbell) = registration.doorbell() {
+        if let Some(doorbell) = self.registration().doorbell() {
             doorbell.is_armed();
         }
     }
 
-    /// Performs D1.
-    pub(crate) fn disarm(&self) {
+    /// Performs D1. `has_duty`: the member had the duty when it was armed.
+    pub(crate) fn disarm(&self, has_duty: bool) {
         let registration = self.registration();
-        if disarm(&self.record().armed) {
+        if disarm(&self.record().armed) || has_duty {
             registration.charge();
         }
         if let Some(doorbell) = registration.doorbell() {
             doorbell.is_ready(registration.key());
+        }
+        #[cfg(feature = "async")]
+        registration.tasks().settle(|| self.is_armed());
+    }
+
+    /// Returns whether the member will be rung.
+    #[cfg(feature = "async")]
+    pub(crate) fn is_armed(&self) -> bool {
+        crate::wait::doorbell::is_waiting(&self.record().armed)
+    }
+
+    /// Passes the duty on to another member, if this one has it.
+    #[cfg(feature = "async")]
+    pub(crate) fn pass_duty_on(&self) {
+        let registration = self.registration();
+        if registration.discharge() && has_others(&self.bells(), self.seat.number, self.seat.side) {
+            // An error here recurs in the members' own calls.
+            let _ = crate::wait::doorbell::pass_on(&self.bells(), self.parking(), self.seat.side);
         }
     }
 

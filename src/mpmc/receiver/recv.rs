@@ -78,6 +78,12 @@ impl<T: Message> Receiver<T> {
     #[inline(always)]
     fn take(&self, blocking: Blocking) -> Result<T, RecvError> {
         let held = self.inner.next(blocking)?;
+        self.value(held)
+    }
+
+    /// Returns a message that was taken.
+    #[inline(always)]
+    pub(super) fn value(&self, held: Held) -> Result<T, RecvError> {
         let mut result = Ok(MaybeUninit::uninit());
         if let Ok(message) = &mut result {
             let valid = self.copy_to(&held, message);
@@ -149,6 +155,17 @@ impl<T: Message> Receiver<T> {
         if max == 0 {
             return Ok(0);
         }
+        let first = self.inner.next(blocking)?;
+        self.batch(first, messages, max)
+    }
+
+    /// Appends a message that was taken, and those behind it; `max` is not 0.
+    pub(super) fn batch(
+        &self,
+        first: Held,
+        messages: &mut Vec<T>,
+        max: usize,
+    ) -> Result<usize, RecvError> {
         let max = max.min(self.capacity());
         let before = messages.len();
         let mut invalid = None;
@@ -164,7 +181,7 @@ impl<T: Message> Receiver<T> {
             }
         };
         let mut taken = 0;
-        let mut next = Some(self.inner.next(blocking)?);
+        let mut next = Some(first);
         while let Some(first) = next.take() {
             let most = (max - taken).min(TOGETHER);
             let mut others = [0; TOGETHER];
@@ -269,6 +286,12 @@ impl<T: Message + FromBytes> Receiver<T> {
     #[inline(always)]
     fn take_into(&self, message: &mut T, blocking: Blocking) -> Result<(), RecvError> {
         let held = self.inner.next(blocking)?;
+        self.value_into(held, message)
+    }
+
+    /// Copies a message that was taken into `message`.
+    #[inline(always)]
+    pub(super) fn value_into(&self, held: Held, message: &mut T) -> Result<(), RecvError> {
         let slot = self.inner.receiving.consumer.slot(&held);
         slot.reading();
         // SAFETY: as in `copy_to`.

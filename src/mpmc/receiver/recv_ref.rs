@@ -8,6 +8,7 @@ use super::Receiver;
 use crate::error::RecvError;
 use crate::message::{self, Message};
 use crate::mpmc::Guard;
+use crate::ring::mpmc::Held;
 use crate::wait::blocking::Blocking;
 
 impl<T: Message + ?Sized> Receiver<T> {
@@ -48,6 +49,11 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     fn take_boxed(&self, blocking: Blocking) -> Result<Box<T>, RecvError> {
         let held = self.inner.next(blocking)?;
+        self.boxed(held)
+    }
+
+    /// Returns a message that was taken in a box.
+    pub(super) fn boxed(&self, held: Held) -> Result<Box<T>, RecvError> {
         let (payload, len) = self.payload(&held)?;
         let align = self.inner.endpoint.geometry().shape.align;
         // SAFETY: `payload` compared the length with the slot's.
@@ -100,6 +106,12 @@ impl<T: Message + ?Sized> Receiver<T> {
     #[inline(always)]
     fn take_ref(&self, blocking: Blocking) -> Result<Guard<'_, T>, RecvError> {
         let held = self.inner.next(blocking)?;
+        self.guard(held)
+    }
+
+    /// Returns a guard of a message that was taken.
+    #[inline(always)]
+    pub(super) fn guard(&self, held: Held) -> Result<Guard<'_, T>, RecvError> {
         self.inner.port().notify_taken(held.position());
         let (payload, len) = self.payload(&held)?;
         // SAFETY: the message is ours until it is acknowledged, and is inside its slot.

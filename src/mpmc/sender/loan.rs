@@ -107,11 +107,18 @@ where
 
     #[inline(always)]
     fn loan_slot(&self, elements: usize, blocking: Blocking) -> Result<Loan<'_, T>, SendError> {
+        let (len, max) = self.check_elements(elements)?;
+        let claim = self.inner.reserve(blocking)?;
+        Loan::with_elements(self, claim, elements).ok_or(SendError::TooLong { len, max })
+    }
+
+    /// Returns the length of a message of `elements` elements, and the maximum.
+    #[inline(always)]
+    pub(super) fn check_elements(&self, elements: usize) -> Result<(usize, usize), SendError> {
         let (len, max) = (T::size_for_metadata(elements).unwrap_or(usize::MAX), self.slot_size());
         if len > max {
             return Err(SendError::TooLong { len, max });
         }
-        let claim = self.inner.reserve(blocking)?;
-        Loan::with_elements(self, claim, elements).ok_or(SendError::TooLong { len, max })
+        Ok((len, max))
     }
 }

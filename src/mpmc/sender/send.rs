@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::Sender;
 use crate::error::{BatchError, SendError};
 use crate::message::Message;
+use crate::ring::mpmc::Claim;
 use crate::wait::blocking::Blocking;
 
 impl<T: Message + ?Sized> Sender<T> {
@@ -76,6 +77,12 @@ impl<T: Message + ?Sized> Sender<T> {
     fn put(&self, message: &T, blocking: Blocking) -> Result<(), SendError> {
         self.check_length(message)?;
         let claim = self.inner.reserve(blocking)?;
+        self.put_claimed(claim, message)
+    }
+
+    /// Sends a message of checked length in a claimed slot.
+    #[inline(always)]
+    pub(super) fn put_claimed(&self, claim: Claim, message: &T) -> Result<(), SendError> {
         let len = self.write(&claim, message);
         self.publish(claim, len)?;
         self.inner.port().notify_if_needed();

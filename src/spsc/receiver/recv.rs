@@ -71,6 +71,12 @@ impl<T: Message> Receiver<T> {
     #[inline(always)]
     fn take(&mut self, blocking: Blocking) -> Result<T, RecvError> {
         self.next(blocking)?;
+        self.value()
+    }
+
+    /// Returns the message that arrived.
+    #[inline(always)]
+    pub(super) fn value(&mut self) -> Result<T, RecvError> {
         // Copied directly into the value that is returned: a large message is moved once, not three
         // times.
         let mut result = Ok(MaybeUninit::uninit());
@@ -149,6 +155,12 @@ impl<T: Message> Receiver<T> {
             return Ok(0);
         }
         self.next(blocking)?;
+        self.batch(messages, max)
+    }
+
+    /// Appends the messages that arrived; `max` is not 0.
+    #[inline(always)]
+    pub(super) fn batch(&mut self, messages: &mut Vec<T>, max: usize) -> Result<usize, RecvError> {
         // At most as many messages as the ring has slots: this bounds the duration of a call.
         let max = max.min(self.capacity());
         self.assume_slot_layout(Layout::new::<T>());
@@ -247,12 +259,18 @@ impl<T: Message + FromBytes> Receiver<T> {
     #[inline(always)]
     fn take_into(&mut self, message: &mut T, blocking: Blocking) -> Result<(), RecvError> {
         self.next(blocking)?;
+        self.value_into(message);
+        Ok(())
+    }
+
+    /// Copies the message that arrived into `message`.
+    #[inline(always)]
+    pub(super) fn value_into(&mut self, message: &mut T) {
         self.assume_slot_layout(Layout::new::<T>());
         let slot = self.consumer.slot();
         slot.reading();
         // SAFETY: as in `copy_to`.
         unsafe { message::read_over(slot.payload(), message) };
         self.acknowledge(size_of::<T>());
-        Ok(())
     }
 }

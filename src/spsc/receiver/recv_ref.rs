@@ -48,6 +48,11 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     fn take_boxed(&mut self, blocking: Blocking) -> Result<Box<T>, RecvError> {
         self.next(blocking)?;
+        self.boxed()
+    }
+
+    /// Returns the message that arrived in a box.
+    pub(super) fn boxed(&mut self) -> Result<Box<T>, RecvError> {
         let (payload, len) = self.payload()?;
         // SAFETY: `payload` compared the length with the slot's.
         let message = unsafe {
@@ -112,6 +117,12 @@ impl<T: Message + ?Sized> Receiver<T> {
     #[inline(always)]
     fn take_ref(&mut self, blocking: Blocking) -> Result<Guard<'_, T>, RecvError> {
         self.next(blocking)?;
+        self.guard()
+    }
+
+    /// Returns a guard of the message that arrived.
+    #[inline(always)]
+    pub(super) fn guard(&mut self) -> Result<Guard<'_, T>, RecvError> {
         let (payload, len) = self.payload()?;
         // SAFETY: the message is ours until it is acknowledged, and is inside its slot.
         let bytes = unsafe { slice::from_raw_parts(payload.as_ptr(), len) };

@@ -75,10 +75,16 @@ impl<T: Message + ?Sized> Sender<T> {
     fn put(&mut self, message: &T, blocking: Blocking) -> Result<(), SendError> {
         self.check_length(message)?;
         self.reserve(blocking)?;
+        self.put_reserved(message);
+        Ok(())
+    }
+
+    /// Sends a message of checked length in the reserved slot.
+    #[inline(always)]
+    pub(super) fn put_reserved(&mut self, message: &T) {
         self.write(message);
         self.assume_slot_layout(Layout::for_value(message));
         self.publish_and_notify();
-        Ok(())
     }
 
     /// Sends messages in order, blocking while the channel is full.

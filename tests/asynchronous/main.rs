@@ -1,0 +1,11 @@
+//! Futures: every call, tasks that share a handle, cancellation, deaths, and what waiting costs.
+//!
+//! The tests run on the executors of `executor.rs`: with the feature `tokio`, each test that uses
+//! [`executor::run`] also runs within runtimes of tokio.
+
+mod calls;
+mod executor;
+
+fn main() -> std::process::ExitCode {
+    sysvring_support::suite::main()
+}

@@ -15,7 +15,7 @@ use crate::scenario::wake;
 use crate::transport::ends::{self, CAPACITY};
 use crate::transport::epoll::{Epoll, InWaitSet, MpmcInWaitSet};
 use crate::transport::pipes_and_sockets::{Pipe, Unix};
-use crate::transport::tasks::{TaskDatagram, TaskMpmc, TaskSpsc, TaskUnix, TokioMpsc};
+use crate::transport::tasks::{self, TokioMpsc};
 use crate::transport::{Transport, Transport::*};
 
 /// In two groups; figures are compared with the Unix stream socket of the group, which is its first.
@@ -89,10 +89,10 @@ macro_rules! by_transport {
             UnixEpoll => wake::$run::<Epoll<Unix>, ONE> $args,
             WaitSet => wake::$run::<InWaitSet, ONE> $args,
             MpmcWaitSet => wake::$run::<MpmcInWaitSet, ONE> $args,
-            TaskUnix => wake::$run::<TaskUnix, ONE> $args,
-            TaskDatagram => wake::$run::<TaskDatagram, ONE> $args,
-            TaskSpsc => wake::$run::<TaskSpsc, ONE> $args,
-            TaskMpmc => wake::$run::<TaskMpmc, ONE> $args,
+            TaskUnix => wake::$run::<tasks::TaskUnix, ONE> $args,
+            TaskDatagram => wake::$run::<tasks::TaskDatagram, ONE> $args,
+            TaskSpsc => wake::$run::<tasks::TaskSpsc, ONE> $args,
+            TaskMpmc => wake::$run::<tasks::TaskMpmc, ONE> $args,
             other => panic!("not measured here: {other}"),
         }
     };

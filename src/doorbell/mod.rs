@@ -52,7 +52,7 @@ pub(crate) const FIRST_FREE: u64 = 1 << 33;
 /// A call that failed, and its error number.
 pub(crate) type Failed = (&'static str, Errno);
 
-/// Who waits for a doorbell.
+/// What waits for a doorbell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Threads that call `wait`, or that wait for the descriptor and then call `wait`.

@@ -145,7 +145,8 @@ impl View {
         segment::member(&self.mapping, usize::from(self.seat.number))
     }
 
-    /// Returns the work for the member's side, without asking who is alive.
+    /// Returns the work for the member's side, without asking who is alive. For a sender it may be too
+    /// little for a ring.
     pub(super) fn work(&self) -> Work {
         // SAFETY: the geometry was validated against this segment.
         let ring = unsafe { Ring::new(self.mapping.base(), &self.geometry) };
@@ -158,7 +159,7 @@ impl View {
         let has_work = match self.seat.side {
             Side::Receivers if self.flavor == Flavor::Mpmc => ring.has_untaken(),
             Side::Receivers => depth != 0,
-            Side::Senders => depth <= ring.capacity() / 2,
+            Side::Senders => depth < ring.capacity(),
         };
         has_work.then_some(ends)
     }

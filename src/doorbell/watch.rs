@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use super::view::{View, Work};
+use crate::role::Side;
 use crate::wait::doorbell;
 
 /// How often an armed handle is examined.
@@ -72,7 +73,8 @@ impl Watch {
         last.is_none() || last != self.taken
     }
 
-    /// Returns whether somebody has had the duty for a slice, or work has been there for one.
+    /// Returns whether somebody has had the duty for a slice, or work has been there for one, or a
+    /// sender has a little room.
     fn is_neglected(&mut self, view: &View, now: u64) -> bool {
         if now < self.next_work {
             return false;
@@ -80,7 +82,10 @@ impl Watch {
         self.next_work = now + SLICE.as_nanos() as u64;
         let work = view.work();
         let last = std::mem::replace(&mut self.work, work);
-        let is_left = work.is_some() && work == last;
+        // A sender was armed because there was no room. It takes room that is too little for a ring
+        // now, as a blocked sender does.
+        let is_sender = view.seat().side == Side::Senders;
+        let is_left = work.is_some() && (work == last || is_sender);
         doorbell::is_rung(&view.record().armed) || doorbell::is_due(view.parking()) || is_left
     }
 

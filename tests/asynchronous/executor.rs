@@ -72,6 +72,17 @@ pub fn run<F: Future>(place: Place, future: F) -> F::Output {
     }
 }
 
+/// Does the same for as long as it takes.
+pub fn run_for_ever<F: Future>(place: Place, future: F) -> F::Output {
+    match place {
+        Place::Thread => block_on_for(Duration::MAX, future).expect("there is no deadline"),
+        #[cfg(feature = "tokio")]
+        Place::CurrentThread => runtime(0).block_on(future),
+        #[cfg(feature = "tokio")]
+        Place::Workers => runtime(2).block_on(future),
+    }
+}
+
 #[cfg(feature = "tokio")]
 async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(LONG, future).await.expect("the future is ready in time")

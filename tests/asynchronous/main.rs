@@ -4,7 +4,11 @@
 //! [`executor::run`] also runs within runtimes of tokio.
 
 mod calls;
+mod cost;
+mod deaths;
 mod executor;
+mod load;
+mod sharing;
 
 fn main() -> std::process::ExitCode {
     sysvring_support::suite::main()

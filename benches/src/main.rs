@@ -47,7 +47,8 @@ use crate::report::plot::Plots;
 use crate::report::stream_summary;
 use crate::scenario::{
     bandwidth, batches, capacity, contended, cpu_usage, crash_detection, idle, late, lifecycle,
-    mpmc, mpmc_batches, one_way, open_loop, requests, round_trip, sizes, stream, syscalls, wake,
+    mpmc, mpmc_batches, one_way, open_loop, requests, round_trip, sizes, stream, syscalls,
+    wait_set, wake, wake_readiness,
 };
 use crate::transport::{Transport, ends};
 use crate::workload::neighbours;
@@ -75,6 +76,10 @@ enum Scenario {
     Syscalls,
     /// Wake-up latency of a parked receiver
     Wake,
+    /// Wake-up latency of a wait set and of a task, beside sockets
+    WakeReadiness,
+    /// Cost of a wake-up by the number of channels in a wait set, and of an idle set
+    WaitSet,
     /// Time until the death of the peer is detected
     #[value(alias = "death")]
     CrashDetection,
@@ -194,6 +199,8 @@ fn run(scenario: Scenario, arguments: &Arguments, cores: &Cores, effort: Effort)
         }
         Scenario::Syscalls => syscalls::run(cores, effort),
         Scenario::Wake => wake::run(cores, effort),
+        Scenario::WakeReadiness => wake_readiness::run(cores, effort),
+        Scenario::WaitSet => wait_set::run(cores, effort),
         Scenario::CrashDetection => crash_detection::run(cores, effort),
         Scenario::Idle => idle::run(cores, effort),
         Scenario::CpuUsage => cpu_usage::run(cores, effort, &among(Transport::has_cpu_usage)),
@@ -216,6 +223,8 @@ fn work(args: &mut Args) {
         "mpmc-batches" => mpmc_batches::worker(args),
         "mpmc-member" => mpmc::member(args),
         "wake" => wake::worker(args),
+        "wake-readiness" => wake_readiness::worker(args),
+        "wait-set" => wait_set::worker(args),
         "crash-detection" => crash_detection::worker(args),
         "idle" => idle::worker(args),
         "cpu-usage" => cpu_usage::worker(args),

@@ -1,6 +1,6 @@
 //! A file descriptor for one handle.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
 use super::Pollable;
@@ -79,5 +79,11 @@ impl AsFd for Readiness {
 impl Drop for Readiness {
     fn drop(&mut self) {
         self.doorbell.close();
+    }
+}
+
+impl AsRawFd for Readiness {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }

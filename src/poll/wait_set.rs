@@ -344,3 +344,9 @@ impl Drop for WaitSet {
         self.doorbell.close();
     }
 }
+
+impl AsRawFd for WaitSet {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}

@@ -286,5 +286,6 @@ fn colour(transport: Transport) -> RGBColor {
         Transport::Rtrb => RGBColor(120, 150, 220),
         Transport::Crossbeam => RGBColor(60, 190, 225),
         Transport::Std => RGBColor(150, 140, 190),
+        transport => unreachable!("no plot shows {transport}"),
     }
 }

@@ -20,4 +20,6 @@ pub mod round_trip;
 pub mod sizes;
 pub mod stream;
 pub mod syscalls;
+pub mod wait_set;
 pub mod wake;
+pub mod wake_readiness;

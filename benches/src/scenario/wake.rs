@@ -72,12 +72,17 @@ pub fn worker(args: &mut Args) {
 /// Messages at the start of a turn that only warm up.
 const WARM_UP: u64 = 5;
 
-/// Runs the sender: on `go`, it sends its clock after each pause.
-fn send<T: IpcTransport<N>, const N: usize>(count: u64) {
+/// Runs the sender.
+pub fn send<T: IpcTransport<N>, const N: usize>(count: u64) {
     let (accept, address) = T::offer(CAPACITY);
     print_line(address);
     read_line();
     let mut tx = accept();
+    send_clock(&mut tx, count, || _ = read_line());
+}
+
+/// Sends the clock after each pause, for a turn. Calls `next` and begins another one.
+pub fn send_clock<const N: usize>(tx: &mut impl Send<N>, count: u64, mut next: impl FnMut()) -> ! {
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     loop {
         for _ in 0..count + WARM_UP {
@@ -87,21 +92,30 @@ fn send<T: IpcTransport<N>, const N: usize>(count: u64) {
             std::thread::sleep(Duration::from_micros(2_000 + random % 3_000));
             tx.send(&[clock::now(); N]);
         }
-        read_line();
+        next();
     }
 }
 
-/// Runs the receiver and reports, for each turn, the median and the 99th percentile in microseconds
-/// and the number of context switches per message.
-fn receive<T: IpcTransport<N>, const N: usize>(count: u64, address: &str) {
+/// Runs the receiver.
+pub fn receive<T: IpcTransport<N>, const N: usize>(count: u64, address: &str) {
     let mut rx = T::attach(address, CAPACITY);
     print_line("ready");
+    report_delays(&mut rx, count, || _ = read_line())
+}
+
+/// Waits for each turn by `next`, and reports its median and 99th percentile in microseconds and the
+/// number of context switches per message.
+pub fn report_delays<const N: usize>(
+    rx: &mut impl Receive<N>,
+    count: u64,
+    mut next: impl FnMut(),
+) -> ! {
     let mut delay = || {
         let sent = rx.receive_one()[0];
         (clock::now() - sent) as f64 / 1e3
     };
     loop {
-        read_line();
+        next();
         for _ in 0..WARM_UP {
             delay();
         }

@@ -2,6 +2,7 @@
 
 pub mod baseline;
 pub mod ends;
+pub mod epoll;
 #[cfg(feature = "large")]
 pub mod iceoryx2_and_ipc_channel;
 pub mod in_process;
@@ -15,6 +16,7 @@ pub mod shaq;
 pub mod shmem_ipc_and_ipmpsc;
 pub mod sketch;
 pub mod sysvring;
+pub mod tasks;
 pub mod traits;
 pub mod vyukov;
 
@@ -78,6 +80,24 @@ pub enum Transport {
     Rtrb,
     Crossbeam,
     Std,
+    /// A pipe whose receiver waits in epoll
+    PipeEpoll,
+    /// A Unix stream socket whose receiver waits in epoll
+    UnixEpoll,
+    /// A channel whose receiver waits in a wait set
+    WaitSet,
+    /// An MPMC channel whose receiver waits in a wait set
+    MpmcWaitSet,
+    /// A Unix stream socket whose receiver is a tokio task
+    TaskUnix,
+    /// A Unix datagram socket whose receiver is a tokio task
+    TaskDatagram,
+    /// A channel whose receiver is a tokio task
+    TaskSpsc,
+    /// An MPMC channel whose receiver is a tokio task
+    TaskMpmc,
+    /// tokio's channel between a thread and a task
+    TaskThread,
 }
 
 impl Transport {
@@ -113,6 +133,15 @@ impl Transport {
             Transport::Rtrb => "in-process: rtrb 0.4",
             Transport::Crossbeam => "in-process: crossbeam 0.5",
             Transport::Std => "in-process: std mpsc",
+            Transport::PipeEpoll => "pipe, epoll",
+            Transport::UnixEpoll => "Unix stream socket, epoll",
+            Transport::WaitSet => "sysvring, wait set",
+            Transport::MpmcWaitSet => "sysvring, MPMC, wait set",
+            Transport::TaskUnix => "tokio task, Unix stream socket",
+            Transport::TaskDatagram => "tokio task, Unix datagram socket",
+            Transport::TaskSpsc => "tokio task, sysvring",
+            Transport::TaskMpmc => "tokio task, sysvring, MPMC",
+            Transport::TaskThread => "tokio task, in-process: tokio mpsc",
         }
     }
 
@@ -143,7 +172,8 @@ impl Transport {
 
     /// Returns whether it connects two processes.
     pub fn is_ipc(self) -> bool {
-        !matches!(self, Transport::Rtrb | Transport::Crossbeam | Transport::Std)
+        use Transport::{Crossbeam, Rtrb, Std, TaskThread};
+        !matches!(self, Rtrb | Crossbeam | Std | TaskThread)
     }
 
     /// Returns whether it is sysvring.
@@ -152,10 +182,17 @@ impl Transport {
         matches!(self, Sysvring | ByValue | Spin | Park | InPlace | Huge | Named | Mpmc)
     }
 
+    /// Returns whether its receiver waits for descriptors, in epoll, a wait set or a task.
+    pub fn has_readiness(self) -> bool {
+        use Transport::{MpmcWaitSet, PipeEpoll, TaskDatagram, TaskMpmc, TaskSpsc, TaskUnix};
+        matches!(self, PipeEpoll | Self::UnixEpoll | Self::WaitSet | MpmcWaitSet | TaskUnix)
+            || matches!(self, TaskDatagram | TaskSpsc | TaskMpmc | Self::TaskThread)
+    }
+
     /// Returns whether it is SPSC.
     pub fn is_spsc(self) -> bool {
         use Transport::{CacheLine, Copy, Huge, Mpmc, Named, Vyukov};
-        !matches!(self, Huge | Named | Mpmc | Vyukov | Copy | CacheLine)
+        !matches!(self, Huge | Named | Mpmc | Vyukov | Copy | CacheLine) && !self.has_readiness()
     }
 
     /// Returns whether it is SPSC in its usual form.

@@ -95,9 +95,9 @@ pub(crate) struct View {
     seat: Seat,
 }
 
-/// What there is for a member to do, as far as the segment shows: the positions of the ring's ends,
-/// if there is something.
-pub(super) type Work = Option<(u64, u64)>;
+/// The positions of a ring's ends, and how often a message was orphaned: they change when there is
+/// something new to do.
+pub(super) type Ends = (u64, u64, u64);
 
 impl View {
     /// # Safety
@@ -149,27 +149,28 @@ impl View {
         segment::member(&self.mapping, usize::from(self.seat.number))
     }
 
-    /// Returns the work for the member's side, without asking who is alive. For a sender it may be too
+    /// Returns whether there is work for the member's side, without asking who is alive. For a sender it may be too
     /// little for a ring.
-    pub(super) fn work(&self) -> Work {
+    pub(super) fn has_work(&self) -> bool {
         // SAFETY: the geometry was validated against this segment.
         let ring = unsafe { Ring::new(self.mapping.base(), &self.geometry) };
+        match (self.seat.side, self.flavor) {
+            (Side::Receivers, Flavor::Spsc) => ring.depth() != 0,
+            (Side::Receivers, Flavor::Mpmc) => ring.has_untaken(),
+            (Side::Senders, Flavor::Spsc) => ring.depth() < ring.capacity(),
+            (Side::Senders, Flavor::Mpmc) => ring.count_messages() < ring.capacity(),
+        }
+    }
+
+    /// Returns the ends.
+    pub(super) fn ends(&self) -> Ends {
         let header = self.header();
-        let ends = (header.tail.0.load(Acquire), header.head.0.load(Acquire));
-        let depth = match self.flavor {
-            Flavor::Spsc => ring.depth(),
-            Flavor::Mpmc => ring.count_messages(),
-        };
-        let has_work = match self.seat.side {
-            Side::Receivers if self.flavor == Flavor::Mpmc => ring.has_untaken(),
-            Side::Receivers => depth != 0,
-            Side::Senders => depth < ring.capacity(),
-        };
-        has_work.then_some(ends)
+        let orphaned = header.repairs.orphaned.load(Acquire);
+        (header.tail.0.load(Acquire), header.head.0.load(Acquire), orphaned)
     }
 
     /// Returns whether that is enough for a ring: a sender is rung for half of the ring.
-    pub(super) fn is_enough(&self, (tail, head): (u64, u64)) -> bool {
+    pub(super) fn is_enough(&self, (tail, head, _): Ends) -> bool {
         let half = self.geometry.capacity as u64 / 2;
         self.seat.side == Side::Receivers || tail.wrapping_sub(head) <= half
     }

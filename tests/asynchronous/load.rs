@@ -175,7 +175,7 @@ fn mpmc_load(args: &mut Args) {
     let start_sender = |n: usize| Fork::start(|| sender(&ledger, &name, place, n));
     let start_receiver = || Fork::start(|| receiver(&ledger, &name, place));
     let mut receivers: Vec<Fork> = (0..RECEIVERS).map(|_| start_receiver()).collect();
-    let mut senders: Vec<Fork> = (0..SENDERS).map(|n| start_sender(n)).collect();
+    let mut senders: Vec<Fork> = (0..SENDERS).map(&start_sender).collect();
     let start = Instant::now();
     let (mut last, mut since, mut gap, mut killed) = (0, Instant::now(), Duration::ZERO, 0);
     while start.elapsed() < TIME {

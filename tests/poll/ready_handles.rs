@@ -39,6 +39,9 @@ fn a_message_makes_a_receiver_ready<F: AnyFlavor>() {
     }
 }
 
+/// A call of a handle that returns an error.
+type Failing<H, E> = fn(&mut H) -> E;
+
 /// Each call that finds nothing arms the handle.
 #[test]
 fn every_call_that_finds_nothing_arms_the_handle<F: AnyFlavor>() {
@@ -46,7 +49,7 @@ fn every_call_that_finds_nothing_arms_the_handle<F: AnyFlavor>() {
     let (mut tx, mut rx) = name.pair_of::<F, u64>(4);
     let set = WaitSet::new().expect("a set");
     let readable = set.add(&rx).expect("added");
-    let nothing: [fn(&mut F::Receiver<u64>) -> RecvError; 5] = [
+    let nothing: [Failing<F::Receiver<u64>, RecvError>; 5] = [
         |rx| rx.try_recv().expect_err("empty"),
         |rx| rx.try_recv_into(&mut 0).expect_err("empty"),
         |rx| rx.try_recv_batch(&mut Vec::new(), 3).expect_err("empty"),
@@ -62,7 +65,7 @@ fn every_call_that_finds_nothing_arms_the_handle<F: AnyFlavor>() {
     }
     assert!(set.remove(readable));
     let writable = set.add(&tx).expect("added");
-    let full: [fn(&mut F::Sender<u64>) -> SendError; 3] = [
+    let full: [Failing<F::Sender<u64>, SendError>; 3] = [
         |tx| tx.try_send(&0).expect_err("full"),
         |tx| tx.try_send_batch(&[&0, &0]).expect_err("full").error,
         |tx| tx.try_loan().map(drop).expect_err("full"),

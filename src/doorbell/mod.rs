@@ -49,6 +49,9 @@ const TIMER: u64 = 2;
 const PEER: u64 = 1 << 32;
 pub(crate) const FIRST_FREE: u64 = 1 << 33;
 
+/// So few handles are all looked at when the queue has a key.
+const FEW: usize = 8;
+
 /// A call that failed, and its error number.
 pub(crate) type Failed = (&'static str, Errno);
 
@@ -390,6 +393,11 @@ impl Doorbell {
 
     /// Drops the keys of armed handles from `ready`, and makes the event readable or not.
     fn show_ready(&self, state: &mut State) {
+        self.show(state, Event::clear_if_set);
+    }
+
+    /// The same with another way to make the event unreadable.
+    fn show(&self, state: &mut State, clear: impl Fn(&Event)) {
         let State { entries, ready, .. } = state;
         ready.retain(|key| {
             entries[*key as usize - 1].as_mut().is_some_and(|entry| {
@@ -401,7 +409,7 @@ impl Doorbell {
         if is_shown {
             self.event.set();
         } else if !self.is_notified.load(Relaxed) {
-            self.event.clear();
+            clear(&self.event);
             // It may have been notified meanwhile.
             if self.is_notified.load(Relaxed) {
                 self.event.set();
@@ -446,19 +454,37 @@ impl Doorbell {
 
     /// Performs R1.
     fn take_keys(&self, state: &mut State, collected: &mut Collected) {
+        let receive = |state: &State| match &state.queue {
+            Some((_, queue)) => queue.receive().unwrap_or(None),
+            None => None,
+        };
+        let is_rung = |state: &State, key| {
+            let is_rung = |entry: &Entry| doorbell::is_rung(&entry.view.record().armed);
+            entry(state, key).is_some_and(is_rung)
+        };
+        let all = 1..=state.entries.len() as u32;
         let mut taken = Vec::new();
-        while let Some((_, queue)) = &state.queue
-            && let Ok(Some(key)) = queue.receive()
-        {
-            taken.push(key);
-        }
-        // The queue was full, so keys are missing.
-        if taken.len() >= LENGTH {
-            taken = (1..=state.entries.len() as u32).collect();
+        // Looking at a few words is faster than a call that finds the queue empty. What is left in
+        // the queue makes it readable; if others wait for that, it must be empty.
+        if state.entries.len() <= FEW && self.kind != Kind::Solo && !self.is_polled.load(Relaxed) {
+            let Some(_) = receive(state) else { return };
+            taken.extend(all.filter(|key| is_rung(state, *key)));
+            for _ in 1..taken.len() {
+                receive(state);
+            }
+        } else {
+            while let Some(key) = receive(state) {
+                taken.push(key);
+            }
+            // The queue was full, so keys are missing.
+            if taken.len() >= LENGTH {
+                taken = all.collect();
+            }
+            taken.retain(|key| is_rung(state, *key));
         }
         for key in taken {
-            let is_rung = |entry: &Entry| doorbell::is_rung(&entry.view.record().armed);
-            if entry(state, key).is_some_and(is_rung) {
+            // A key may be there twice.
+            if is_rung(state, key) {
                 self.disarm(state, key, collected);
             }
         }
@@ -467,7 +493,7 @@ impl Doorbell {
     /// Makes interrupted handles ready, and the event unreadable unless it is for others to see.
     fn take_interrupts(&self, state: &mut State, collected: &mut Collected) {
         // Before the flags: an interrupt that comes later makes it readable again.
-        self.show_ready(state);
+        self.show(state, Event::clear);
         if self.is_interrupted.swap(false, AcqRel) {
             for key in 1..=state.entries.len() as u32 {
                 if let Some(entry) = entry(state, key)

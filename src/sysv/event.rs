@@ -5,6 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use super::{Errno, Result, check};
+use crate::sync::plain::AtomicBool;
+use crate::sync::plain::Ordering::Relaxed;
 
 /// The number of events that one call returns at most.
 const EVENTS: usize = 64;
@@ -86,14 +88,19 @@ impl AsFd for Epoll {
 
 /// A descriptor that this process makes readable.
 #[derive(Debug)]
-pub(crate) struct Event(OwnedFd);
+pub(crate) struct Event {
+    fd: OwnedFd,
+    /// Whether it was made readable and not unreadable since. Unset for a moment within `set`.
+    is_set: AtomicBool,
+}
 
 impl Event {
     pub(crate) fn new() -> Result<Event> {
         // SAFETY: takes plain numbers.
         let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
         // SAFETY: a new descriptor, which nobody else owns.
-        Ok(Event(unsafe { OwnedFd::from_raw_fd(fd) }))
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(Event { fd, is_set: AtomicBool::new(false) })
     }
 
     /// Makes it readable. Safe in a signal handler.
@@ -101,21 +108,33 @@ impl Event {
         let one = 1u64.to_ne_bytes();
         // Fails only if it is readable already.
         // SAFETY: an open descriptor, and eight bytes.
-        unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+        unsafe { libc::write(self.fd.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+        // Last: an event that is readable although it counts as unset is cleared when it is waited
+        // for; one that counts as set costs a system call.
+        self.is_set.store(true, Relaxed);
     }
 
     /// Makes it unreadable.
     pub(crate) fn clear(&self) {
+        self.is_set.store(false, Relaxed);
         let mut count = [0u8; 8];
         // Fails only if it is not readable.
         // SAFETY: an open descriptor, and room for eight bytes.
-        unsafe { libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+        unsafe { libc::read(self.fd.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+    }
+
+    /// Makes it unreadable, without a system call if it is so already. A concurrent `set` may be
+    /// missed; whatever waits for the event then has to call `clear`.
+    pub(crate) fn clear_if_set(&self) {
+        if self.is_set.load(Relaxed) {
+            self.clear();
+        }
     }
 }
 
 impl AsFd for Event {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }
 
@@ -189,7 +208,8 @@ mod tests {
         event.set();
         event.set();
         assert_eq!((numbers(&poll, NOW), numbers(&poll, NOW)), (vec![1], vec![1]));
-        event.clear();
+        event.clear_if_set();
+        event.clear_if_set();
         event.clear();
         assert_eq!(numbers(&poll, NOW), [0; 0]);
         timer.set(Some(time::now_ns() + 1_000_000)).unwrap();

@@ -53,6 +53,9 @@ pub(crate) const FIRST_FREE: u64 = 1 << 33;
 /// How often a queue is created that another process takes for that of a dead one.
 const ATTEMPTS: usize = 8;
 
+/// So few handles are all looked at when the queue has a key.
+const FEW: usize = 8;
+
 /// A call that failed, and its error number.
 pub(crate) type Failed = (&'static str, Errno);
 
@@ -503,20 +506,39 @@ impl Doorbell {
     /// Performs R1. What comes while it takes the keys of a full queue is left for the next time: a
     /// process that sends without end must not keep this one.
     fn take_keys(&self, state: &mut State, collected: &mut Collected) {
+        let receive = |state: &State| match &state.queue {
+            Some((_, queue)) => queue.receive().unwrap_or(None),
+            None => None,
+        };
+        let is_rung = |state: &State, key| {
+            let is_rung = |entry: &Entry| doorbell::is_rung(&entry.view.record().armed);
+            entry(state, key).is_some_and(is_rung)
+        };
+        let all = 1..=state.entries.len() as u32;
         let mut taken = Vec::new();
-        while taken.len() < LENGTH
-            && let Some((_, queue)) = &state.queue
-            && let Ok(Some(key)) = queue.receive()
-        {
-            taken.push(key);
-        }
-        // The queue was full, so keys are missing.
-        if taken.len() >= LENGTH {
-            taken = (1..=state.entries.len() as u32).collect();
+        // Looking at a few words is faster than a call that finds the queue empty. What is left in
+        // the queue makes it readable; if others wait for that, it must be empty.
+        if state.entries.len() <= FEW && self.kind != Kind::Solo && !self.is_polled.load(Relaxed) {
+            let Some(_) = receive(state) else { return };
+            taken.extend(all.filter(|key| is_rung(state, *key)));
+            for _ in 1..taken.len() {
+                receive(state);
+            }
+        } else {
+            while taken.len() < LENGTH
+                && let Some(key) = receive(state)
+            {
+                taken.push(key);
+            }
+            // The queue was full, so keys are missing.
+            if taken.len() >= LENGTH {
+                taken = all.collect();
+            }
+            taken.retain(|key| is_rung(state, *key));
         }
         for key in taken {
-            let is_rung = |entry: &Entry| doorbell::is_rung(&entry.view.record().armed);
-            if entry(state, key).is_some_and(is_rung) {
+            // A key may be there twice.
+            if is_rung(state, key) {
                 self.disarm(state, key, collected);
             }
         }

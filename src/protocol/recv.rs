@@ -205,7 +205,9 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         self.member.wake(Side::Senders)?;
         match blocking {
             Blocking::Never if self.member.arm() => self.look(),
-            Blocking::Never | Blocking::Glance => self.try_once(),
+            Blocking::Never => self.try_once(self.member.is_check_due()),
+            // A task that finds nothing arms the handle next, and looks exactly then.
+            Blocking::Glance => self.try_once(false),
             _ => self.wait(blocking),
         }
     }
@@ -253,13 +255,13 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         }
     }
 
-    /// The rest of a call that does not block.
-    fn try_once(&mut self) -> Result<R::Held, RecvError> {
+    /// The rest of a call that does not block. `is_check_due`: whether it asks who is alive.
+    fn try_once(&mut self, is_check_due: bool) -> Result<R::Held, RecvError> {
         self.member.check_removed()?;
         // The flag is loaded first: the joins of the members that left precede it.
         let is_told = self.member.has_peer_left();
         let joins = self.member.peer_joins();
-        let asks = is_told && !self.member.is_end_denied(joins) || self.member.is_check_due();
+        let asks = is_told && !self.member.is_end_denied(joins) || is_check_due;
         let seen = if asks { Some(R::see(self.member)?) } else { None };
         let gone = seen.as_ref().is_some_and(|seen| self.member.is_abandoned(R::alive(seen)));
         // Everything sent before the senders left is visible by now.

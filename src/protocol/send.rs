@@ -115,7 +115,9 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
         self.notify_again();
         match blocking {
             Blocking::Never if self.member.arm() => self.look(),
-            Blocking::Never | Blocking::Glance => self.try_once(),
+            Blocking::Never => self.try_once(self.member.is_check_due()),
+            // A task that finds nothing arms the handle next, and looks exactly then.
+            Blocking::Glance => self.try_once(false),
             _ => self.wait(blocking),
         }
     }
@@ -168,8 +170,8 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
         Ok(())
     }
 
-    /// The rest of a call that does not block.
-    fn try_once(&mut self) -> Result<R::Slot, SendError> {
+    /// The rest of a call that does not block. `is_check_due`: whether it asks who is alive.
+    fn try_once(&mut self, is_check_due: bool) -> Result<R::Slot, SendError> {
         let polled = self.ring.poll(Poll::Exact, &mut R::Wait::default(), self.member)?;
         let mut behind = None;
         match polled {
@@ -179,7 +181,7 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
             Polled::Nothing | Polled::Held { .. } => {}
         }
         let member = self.member;
-        match (member.is_check_due() && member.is_abandoned(&member.semaphore_values()?), behind) {
+        match (is_check_due && member.is_abandoned(&member.semaphore_values()?), behind) {
             (true, _) => Err(SendError::Disconnected),
             (false, Some(seat)) => Err(SendError::Behind { pid: member.pid(seat) }),
             (false, None) => Err(SendError::Full),

@@ -117,6 +117,8 @@ struct Receivers {
     set: WaitSet,
     /// In the order of their tokens, which ascend.
     receivers: Vec<(Token, spsc::Receiver<u64>)>,
+    /// Messages that were received together with one before, and their delays in microseconds.
+    more: Vec<f64>,
 }
 
 impl Receivers {
@@ -130,7 +132,7 @@ impl Receivers {
             receivers.push((set.add(&receiver).expect("added"), receiver));
         }
         assert_eq!(receivers.len(), channels);
-        let mut receivers = Receivers { set, receivers };
+        let mut receivers = Receivers { set, receivers, more: Vec::new() };
         // All are armed from here on.
         for (_, receiver) in &mut receivers.receivers {
             assert_eq!(receiver.try_recv(), Err(RecvError::Empty));
@@ -139,24 +141,26 @@ impl Receivers {
         receivers
     }
 
-    /// Waits for a message, receives it, and arms its channel again.
-    fn receive(&mut self) -> u64 {
-        let mut received = None;
-        while received.is_none() {
+    /// Waits for a message, receives it, and arms its channel again; returns its delay in
+    /// microseconds.
+    fn receive(&mut self) -> f64 {
+        loop {
+            if let Some(delay) = self.more.pop() {
+                return delay;
+            }
             for event in self.set.wait(None).expect("wait") {
                 let place =
                     self.receivers.binary_search_by_key(&event.token(), |(token, _)| *token);
                 let (_, receiver) = &mut self.receivers[place.expect("a token of this set")];
                 loop {
                     match receiver.try_recv() {
-                        Ok(message) => received = Some(message),
+                        Ok(sent) => self.more.push((clock::now() - sent) as f64 / 1e3),
                         Err(RecvError::Empty) => break,
                         Err(error) => panic!("receive: {error}"),
                     }
                 }
             }
         }
-        received.expect("the loop has ended")
     }
 }
 
@@ -164,10 +168,7 @@ impl Receivers {
 /// per message in microseconds.
 fn receive(channels: usize, wakes: usize) {
     let mut receivers = Receivers::attach(channels);
-    let mut delay = || {
-        let sent = receivers.receive();
-        (clock::now() - sent) as f64 / 1e3
-    };
+    let mut delay = || receivers.receive();
     loop {
         read_line();
         for _ in 0..WARM_UP {

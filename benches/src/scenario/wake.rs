@@ -74,11 +74,17 @@ const WARM_UP: u64 = 5;
 
 /// Runs the sender.
 pub fn send<T: IpcTransport<N>, const N: usize>(count: u64) {
-    let (accept, address) = T::offer(CAPACITY);
+    send_by(T::offer(CAPACITY), count)
+}
+
+/// Runs the sender of what was offered.
+pub fn send_by<const N: usize, T: Send<N>>(
+    (accept, address): (impl FnOnce() -> T, String),
+    count: u64,
+) {
     print_line(address);
     read_line();
-    let mut tx = accept();
-    send_clock(&mut tx, count, || _ = read_line());
+    send_clock(&mut accept(), count, || _ = read_line())
 }
 
 /// Sends the clock after each pause, for a turn. Calls `next` and begins another one.
@@ -100,27 +106,27 @@ pub fn send_clock<const N: usize>(tx: &mut impl Send<N>, count: u64, mut next: i
 pub fn receive<T: IpcTransport<N>, const N: usize>(count: u64, address: &str) {
     let mut rx = T::attach(address, CAPACITY);
     print_line("ready");
-    report_delays(&mut rx, count, || _ = read_line())
+    let mut receive = |count| (0..count).map(|_| delay(rx.receive_one())).collect();
+    report_delays(count, || _ = read_line(), &mut receive)
+}
+
+/// Returns the time since a message was sent, in microseconds.
+pub fn delay<const N: usize>(message: [u64; N]) -> f64 {
+    (clock::now() - message[0]) as f64 / 1e3
 }
 
 /// Waits for each turn by `next`, and reports its median and 99th percentile in microseconds and the
-/// number of context switches per message.
-pub fn report_delays<const N: usize>(
-    rx: &mut impl Receive<N>,
+/// number of context switches per message. `receive` returns the delays of this many messages.
+pub fn report_delays(
     count: u64,
     mut next: impl FnMut(),
+    receive: &mut dyn FnMut(u64) -> Vec<f64>,
 ) -> ! {
-    let mut delay = || {
-        let sent = rx.receive_one()[0];
-        (clock::now() - sent) as f64 / 1e3
-    };
     loop {
         next();
-        for _ in 0..WARM_UP {
-            delay();
-        }
+        receive(WARM_UP);
         let before = clock::sleeps();
-        let delays: Series = (0..count).map(|_| delay()).collect();
+        let delays: Series = receive(count).into_iter().collect();
         let sleeps = (clock::sleeps() - before) as f64 / count as f64;
         print_line(format!("{} {} {sleeps}", delays.median(), delays.quantile(0.99)));
     }

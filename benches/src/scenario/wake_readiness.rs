@@ -15,7 +15,8 @@ use crate::scenario::wake;
 use crate::transport::ends::{self, CAPACITY};
 use crate::transport::epoll::{Epoll, InWaitSet, MpmcInWaitSet};
 use crate::transport::pipes_and_sockets::{Pipe, Unix};
-use crate::transport::tasks::{self, TokioMpsc};
+use crate::transport::tasks::{self, TaskTransport, TokioMpsc};
+use crate::transport::traits::IpcTransport;
 use crate::transport::{Transport, Transport::*};
 
 /// In two groups; figures are compared with the Unix stream socket of the group, which is its first.
@@ -81,36 +82,46 @@ fn place(name: &str, cores: (usize, usize), effort: Effort) -> io::Result<()> {
     Ok(())
 }
 
-/// Runs `$run` with the implementation of a transport.
-macro_rules! by_transport {
-    ($transport:expr, $run:ident $args:tt) => {
-        match $transport {
-            PipeEpoll => wake::$run::<Epoll<Pipe>, ONE> $args,
-            UnixEpoll => wake::$run::<Epoll<Unix>, ONE> $args,
-            WaitSet => wake::$run::<InWaitSet, ONE> $args,
-            MpmcWaitSet => wake::$run::<MpmcInWaitSet, ONE> $args,
-            TaskUnix => wake::$run::<tasks::TaskUnix, ONE> $args,
-            TaskDatagram => wake::$run::<tasks::TaskDatagram, ONE> $args,
-            TaskSpsc => wake::$run::<tasks::TaskSpsc, ONE> $args,
-            TaskMpmc => wake::$run::<tasks::TaskMpmc, ONE> $args,
-            other => panic!("not measured here: {other}"),
-        }
-    };
-}
-
 pub fn worker(args: &mut Args) {
     let (role, transport): (String, Transport) = (args.next(), args.next());
     let (count, sending): (u64, usize) = (args.next(), args.next());
-    match (role.as_str(), transport) {
-        ("send", TaskThread) => ends::idle(),
-        ("receive", TaskThread) => receive_from_thread(count, sending),
-        ("send", transport) => by_transport!(transport, send(count)),
-        ("receive", transport) => {
-            let address: String = args.next();
-            by_transport!(transport, receive(count, &address))
+    if transport == TaskThread {
+        match role.as_str() {
+            "send" => ends::idle(),
+            _ => receive_from_thread(count, sending),
         }
-        (other, _) => panic!("unknown role: {other}"),
     }
+    let address = (role == "receive").then(|| args.next::<String>());
+    match transport {
+        PipeEpoll => thread_end::<Epoll<Pipe>>(count, address),
+        UnixEpoll => thread_end::<Epoll<Unix>>(count, address),
+        WaitSet => thread_end::<InWaitSet>(count, address),
+        MpmcWaitSet => thread_end::<MpmcInWaitSet>(count, address),
+        TaskUnix => task_end::<tasks::TaskUnix>(count, address),
+        TaskDatagram => task_end::<tasks::TaskDatagram>(count, address),
+        TaskSpsc => task_end::<tasks::TaskSpsc>(count, address),
+        TaskMpmc => task_end::<tasks::TaskMpmc>(count, address),
+        other => panic!("not measured here: {other}"),
+    }
+}
+
+/// Runs the sender, or the receiver if it has the address.
+fn thread_end<T: IpcTransport<ONE>>(count: u64, address: Option<String>) {
+    match address {
+        Some(address) => wake::receive::<T, ONE>(count, &address),
+        None => wake::send::<T, ONE>(count),
+    }
+}
+
+/// The same where the receiver is a task.
+fn task_end<T: TaskTransport<ONE>>(count: u64, address: Option<String>) {
+    let Some(address) = address else {
+        return wake::send_by::<ONE, _>(T::offer(CAPACITY), count);
+    };
+    let mut rx = T::attach(&address);
+    print_line("ready");
+    let next = || _ = read_line();
+    wake::report_delays(count, next, &mut |count| rx.receive_all(count, wake::delay))
 }
 
 /// Runs both sides: a thread on the sending processor, and a task here.
@@ -124,8 +135,9 @@ fn receive_from_thread(count: u64, sending: usize) -> ! {
         wake::send_clock(&mut tx, count, next);
     });
     print_line("ready");
-    wake::report_delays(&mut rx, count, || {
+    let next = || {
         read_line();
         go.send(()).expect("the thread waits");
-    })
+    };
+    wake::report_delays(count, next, &mut |count| rx.receive_all(count, wake::delay))
 }

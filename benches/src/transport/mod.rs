@@ -179,7 +179,9 @@ impl Transport {
     /// Returns whether it is sysvring.
     pub fn is_sysvring(self) -> bool {
         use Transport::{ByValue, Huge, InPlace, Mpmc, Named, Park, Spin, Sysvring};
+        use Transport::{MpmcWaitSet, TaskMpmc, TaskSpsc};
         matches!(self, Sysvring | ByValue | Spin | Park | InPlace | Huge | Named | Mpmc)
+            || matches!(self, Self::WaitSet | MpmcWaitSet | TaskSpsc | TaskMpmc)
     }
 
     /// Returns whether its receiver waits for descriptors, in epoll, a wait set or a task.

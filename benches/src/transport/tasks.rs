@@ -1,4 +1,7 @@
 //! Receivers that are tasks of a tokio runtime with one thread.
+//!
+//! They receive in a task of their own, as programs do: tokio wakes the future that it was entered
+//! with in another way.
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram as StdDatagram};
@@ -11,11 +14,12 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::transport::ends::fresh_name;
 use crate::transport::pipes_and_sockets::Unix;
-use crate::transport::traits::{IpcTransport, Receive, Send};
+use crate::transport::traits::{IpcTransport, Send};
 
-/// A task that receives, and its runtime.
+/// A receiver of tasks, and its runtime.
 pub struct Task<R> {
-    receiver: R,
+    /// There between two calls.
+    receiver: Option<R>,
     runtime: Runtime,
 }
 
@@ -23,33 +27,74 @@ pub struct Task<R> {
 fn task<R>(make: impl FnOnce() -> R) -> Task<R> {
     let runtime = Builder::new_current_thread().enable_io().build().expect("a runtime");
     let entered = runtime.enter();
-    let receiver = make();
+    let receiver = Some(make());
     drop(entered);
     Task { receiver, runtime }
+}
+
+/// A transport between processes whose receiver is a task.
+pub trait TaskTransport<const N: usize> {
+    type Tx: Send<N>;
+    type Rx: AsyncReceive<N>;
+
+    /// As that of an [`IpcTransport`].
+    fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String);
+
+    fn attach(address: &str) -> Task<Self::Rx>;
+}
+
+/// What a task can receive from.
+pub trait AsyncReceive<const N: usize>: core::marker::Send + 'static {
+    fn receive(&mut self) -> impl Future<Output = [u64; N]> + core::marker::Send;
+}
+
+impl<R> Task<R> {
+    /// Receives this many messages in a task, passes each to `see` there, and returns the results.
+    pub fn receive_all<const N: usize, T: core::marker::Send + 'static>(
+        &mut self,
+        count: u64,
+        see: fn([u64; N]) -> T,
+    ) -> Vec<T>
+    where
+        R: AsyncReceive<N>,
+    {
+        let mut receiver = self.receiver.take().expect("one call at a time");
+        let received = self.runtime.spawn(async move {
+            let mut seen = Vec::with_capacity(count as usize);
+            for _ in 0..count {
+                seen.push(see(receiver.receive().await));
+            }
+            (receiver, seen)
+        });
+        let (receiver, seen) = self.runtime.block_on(received).expect("no panic");
+        self.receiver = Some(receiver);
+        seen
+    }
 }
 
 /// A Unix stream socket.
 pub struct TaskUnix;
 
-impl<const N: usize> IpcTransport<N> for TaskUnix {
+impl<const N: usize> TaskTransport<N> for TaskUnix {
     type Tx = <Unix as IpcTransport<N>>::Tx;
-    type Rx = Task<UnixStream>;
+    type Rx = UnixStream;
 
     fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String) {
         <Unix as IpcTransport<N>>::offer(capacity)
     }
 
-    fn attach(address: &str, _: usize) -> Self::Rx {
+    fn attach(address: &str) -> Task<Self::Rx> {
         let stream = Unix::connect(address);
         stream.set_nonblocking(true).expect("a flag");
         task(|| UnixStream::from_std(stream).expect("registered"))
     }
 }
 
-impl<const N: usize> Receive<N> for Task<UnixStream> {
-    fn receive(&mut self, place: &mut [u64; N]) {
-        let Task { receiver, runtime } = self;
-        runtime.block_on(receiver.read_exact(place.as_mut_bytes())).expect("read");
+impl<const N: usize> AsyncReceive<N> for UnixStream {
+    async fn receive(&mut self) -> [u64; N] {
+        let mut message = [0; N];
+        self.read_exact(message.as_mut_bytes()).await.expect("read");
+        message
     }
 }
 
@@ -66,9 +111,9 @@ fn bind() -> (StdDatagram, String) {
     (StdDatagram::bind_addr(&address).expect("a socket"), name)
 }
 
-impl<const N: usize> IpcTransport<N> for TaskDatagram {
+impl<const N: usize> TaskTransport<N> for TaskDatagram {
     type Tx = Datagrams;
-    type Rx = Task<UnixDatagram>;
+    type Rx = UnixDatagram;
 
     fn offer(_: usize) -> (impl FnOnce() -> Self::Tx, String) {
         let (socket, address) = bind();
@@ -80,7 +125,7 @@ impl<const N: usize> IpcTransport<N> for TaskDatagram {
         (accept, address)
     }
 
-    fn attach(address: &str, _: usize) -> Self::Rx {
+    fn attach(address: &str) -> Task<Self::Rx> {
         let (socket, _) = bind();
         let peer = SocketAddr::from_abstract_name(address).expect("a name");
         socket.connect_addr(&peer).expect("connected");
@@ -96,19 +141,20 @@ impl<const N: usize> Send<N> for Datagrams {
     }
 }
 
-impl<const N: usize> Receive<N> for Task<UnixDatagram> {
-    fn receive(&mut self, place: &mut [u64; N]) {
-        let Task { receiver, runtime } = self;
-        runtime.block_on(receiver.recv(place.as_mut_bytes())).expect("receive");
+impl<const N: usize> AsyncReceive<N> for UnixDatagram {
+    async fn receive(&mut self) -> [u64; N] {
+        let mut message = [0; N];
+        self.recv(message.as_mut_bytes()).await.expect("receive");
+        message
     }
 }
 
 /// A channel.
 pub struct TaskSpsc;
 
-impl<const N: usize> IpcTransport<N> for TaskSpsc {
+impl<const N: usize> TaskTransport<N> for TaskSpsc {
     type Tx = spsc::Sender<[u64; N]>;
-    type Rx = Task<spsc::Receiver<[u64; N]>>;
+    type Rx = spsc::Receiver<[u64; N]>;
 
     fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String) {
         let tx: Self::Tx = Options::private().capacity(capacity).create().expect("a channel");
@@ -116,25 +162,24 @@ impl<const N: usize> IpcTransport<N> for TaskSpsc {
         (|| tx, id)
     }
 
-    fn attach(address: &str, _: usize) -> Self::Rx {
+    fn attach(address: &str) -> Task<Self::Rx> {
         let id = address.parse().expect("an id");
         task(|| Options::id(id).attach().expect("the channel"))
     }
 }
 
-impl<const N: usize> Receive<N> for Task<spsc::Receiver<[u64; N]>> {
-    fn receive(&mut self, place: &mut [u64; N]) {
-        let Task { receiver, runtime } = self;
-        *place = runtime.block_on(receiver.recv_async()).expect("receive");
+impl<const N: usize> AsyncReceive<N> for spsc::Receiver<[u64; N]> {
+    async fn receive(&mut self) -> [u64; N] {
+        self.recv_async().await.expect("receive")
     }
 }
 
 /// An MPMC channel.
 pub struct TaskMpmc;
 
-impl<const N: usize> IpcTransport<N> for TaskMpmc {
+impl<const N: usize> TaskTransport<N> for TaskMpmc {
     type Tx = mpmc::Sender<[u64; N]>;
-    type Rx = Task<mpmc::Receiver<[u64; N]>>;
+    type Rx = mpmc::Receiver<[u64; N]>;
 
     fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String) {
         let tx: Self::Tx = Options::private().capacity(capacity).create().expect("a channel");
@@ -142,16 +187,15 @@ impl<const N: usize> IpcTransport<N> for TaskMpmc {
         (|| tx, id)
     }
 
-    fn attach(address: &str, _: usize) -> Self::Rx {
+    fn attach(address: &str) -> Task<Self::Rx> {
         let id = address.parse().expect("an id");
         task(|| Options::id(id).attach().expect("the channel"))
     }
 }
 
-impl<const N: usize> Receive<N> for Task<mpmc::Receiver<[u64; N]>> {
-    fn receive(&mut self, place: &mut [u64; N]) {
-        let Task { receiver, runtime } = self;
-        *place = runtime.block_on(receiver.recv_async()).expect("receive");
+impl<const N: usize> AsyncReceive<N> for mpmc::Receiver<[u64; N]> {
+    async fn receive(&mut self) -> [u64; N] {
+        self.recv_async().await.expect("receive")
     }
 }
 
@@ -171,9 +215,8 @@ impl<const N: usize> Send<N> for TokioMpsc<N> {
     }
 }
 
-impl<const N: usize> Receive<N> for Task<tokio::sync::mpsc::Receiver<[u64; N]>> {
-    fn receive(&mut self, place: &mut [u64; N]) {
-        let Task { receiver, runtime } = self;
-        *place = runtime.block_on(receiver.recv()).expect("receive");
+impl<const N: usize> AsyncReceive<N> for tokio::sync::mpsc::Receiver<[u64; N]> {
+    async fn receive(&mut self) -> [u64; N] {
+        self.recv().await.expect("receive")
     }
 }

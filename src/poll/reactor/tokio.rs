@@ -1,9 +1,11 @@
 //! The reactors of tokio runtimes: each is driven by a task of its runtime, which waits for the
 //! doorbell's descriptor.
 
+use std::future::poll_fn;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::Interest;
@@ -59,6 +61,20 @@ struct Driver {
     reactor: Arc<Reactor>,
 }
 
+/// Puts this task behind those that are about to run. tokio's `yield_now` would also poll all
+/// descriptors in between.
+async fn requeue() {
+    let mut is_requeued = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut is_requeued, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// The descriptor of a reactor's doorbell.
 struct Descriptor(Arc<Reactor>);
 
@@ -82,7 +98,12 @@ impl Driver {
         // A turn that fails would fail again: the tasks turn to another reactor.
         while let Ok(mut ready) = fd.readable().await {
             match self.reactor.turn(Some(Duration::ZERO)) {
-                Ok(true) => ready.retain_ready(),
+                Ok(true) => {
+                    ready.retain_ready();
+                    drop(ready);
+                    // Woken tasks run before the turn that finds out whether there is more.
+                    requeue().await;
+                }
                 // What comes after that turn makes it ready again.
                 Ok(false) => ready.clear_ready(),
                 Err(_) => break,

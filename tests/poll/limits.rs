@@ -7,6 +7,7 @@ use sysvring::{Error, Options, Readiness, RecvError, WaitSet, spsc};
 use sysvring_support::error_text::advises;
 use sysvring_support::fork::Fork;
 use sysvring_support::handle::Spsc;
+use sysvring_support::ipc_namespace;
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::queues;
 use sysvring_support::seccomp_errno;
@@ -129,6 +130,8 @@ fn the_limit_on_descriptors_is_reported() {
 /// left.
 #[work]
 fn failing_calls(args: &mut Args) {
+    // Other tests make queues meanwhile.
+    ipc_namespace::enter();
     let name: String = args.next();
     let options = Options::named(&name).capacity(2);
     // A process makes some checks at its first open, with calls of its own.
@@ -178,6 +181,7 @@ fn a_call_that_fails_leaves_no_queue() {
 /// leave last.
 #[work]
 fn killed_members(args: &mut Args) {
+    ipc_namespace::enter();
     let name: String = args.next();
     let options = Options::named(&name).capacity(2);
     let Some(before) = queues() else {

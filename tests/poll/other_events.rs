@@ -95,13 +95,13 @@ fn deadlines_come_in_order_and_once() {
     let at = |ms| Instant::now() + Duration::from_millis(ms);
     let start = Instant::now();
     let (late, early, never) =
-        (set.add_deadline(at(60)), set.add_deadline(at(20)), set.add_deadline(at(40)));
+        (set.add_deadline(at(900)), set.add_deadline(at(300)), set.add_deadline(at(600)));
     assert_eq!(tokens(&set, NOW), []);
     assert!(set.remove(never) && !set.remove(never));
     assert_eq!(tokens(&set, LONG), [early]);
-    assert!(start.elapsed() >= Duration::from_millis(20));
+    assert!(start.elapsed() >= Duration::from_millis(300));
     assert_eq!(tokens(&set, LONG), [late]);
-    assert!(start.elapsed() >= Duration::from_millis(60));
+    assert!(start.elapsed() >= Duration::from_millis(900));
     assert_eq!(tokens(&set, Some(Duration::from_millis(5))), []);
     assert!(!set.remove(late), "it has left the set");
     let past = set.add_deadline(start);

@@ -262,8 +262,10 @@ const EXEMPT: &str = "tests/tidy.rs";
 #[test]
 fn the_fields_terms_are_used() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let sources = ["src", "examples", "tests", "benches", "fuzz"].map(|folder| files(folder, "rs"));
+    let sources =
+        ["src", "examples", "tests", "benches", "fuzz", "crates"].map(|folder| files(folder, "rs"));
     let mut paths = [sources.concat(), files("docs", "md")].concat();
+    paths.extend(files("crates", "md"));
     paths.extend(["README.md", "CHANGELOG.md"].map(|page| root.join(page)));
     let mut found = Vec::new();
     for path in paths {

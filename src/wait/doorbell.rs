@@ -54,7 +54,9 @@
 //! J1, and J1 has put a key into the queue of each of them. If it is killed within J1, it had no duty
 //! yet, but may have set RUNG without W3; so RUNG does not mean that a key was sent, and a waker that
 //! finds nobody else sends the keys again. A full queue holds [`LENGTH`](crate::sysv::mqueue::LENGTH)
-//! keys; a waiter that takes that many looks at all of its words.
+//! keys; a waiter that takes that many looks at all of its words. One that has only a few takes one key,
+//! looks at all of them, and leaves the other keys for later: whatever was rung before is found, and
+//! whatever is rung after that leaves the queue readable.
 //!
 //! A dead member is not rung: W2 asks the kernel whether its seat is taken. The seat may be taken by
 //! a successor that has not cleared the word yet (J1). But a committed member was told of the death

@@ -39,3 +39,12 @@ fn observe() {
         assert!(report.contains(part), "{part:?} in:\n{report}");
     }
 }
+
+#[test]
+fn select() {
+    let report = report("select");
+    let lines = ["tick 4", "order: 4 apples", "pipe: 10 messages sent", "100 ms are over"];
+    for line in lines.into_iter().chain(["another thread has notified us"]) {
+        assert!(report.lines().any(|other| other == line), "{line:?} in:\n{report}");
+    }
+}

@@ -12,6 +12,9 @@ use crate::waiting::{Waiting, Wakes};
 /// Slots of each channel: requests beyond that wait in the front.
 const CAPACITY: usize = 256;
 
+/// Seats of the front in each channel.
+const FRONT: usize = 2;
+
 /// The front's side.
 pub struct Channels {
     requests: mpmc::Sender<Message>,
@@ -22,8 +25,14 @@ pub struct Channels {
 }
 
 impl Channels {
-    pub fn new() -> Result<Channels, sysvring::Error> {
-        let options = || Options::private().capacity(CAPACITY).slot_size(LONGEST).label("front");
+    /// Creates the channels for this number of workers.
+    pub fn new(workers: usize) -> Result<Channels, sysvring::Error> {
+        let options = || {
+            // A member that is woken looks at the lines of all others, so there are no more of them
+            // than the front needs and as many workers.
+            let options = Options::private().max_members(FRONT + workers).capacity(CAPACITY);
+            options.slot_size(LONGEST).label("front")
+        };
         let requests: mpmc::Sender<Message> = options().create()?;
         let answers: mpmc::Receiver<Message> = options().create()?;
         let attach = Options::id;

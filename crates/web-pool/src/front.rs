@@ -46,7 +46,7 @@ pub fn run(options: &Serve) -> Result<(), Failure> {
 async fn serve(options: &Serve) -> Result<(), Failure> {
     let (waiting, wakes): (Arc<Waiting>, Arc<Wakes>) = Default::default();
     let link = match options.transport {
-        Transport::Sysvring => Link::Channels(Arc::new(Channels::new()?)),
+        Transport::Sysvring => Link::Channels(Arc::new(Channels::new(options.workers.into())?)),
         Transport::Unix => {
             let (waiting, wakes) = (Arc::clone(&waiting), Arc::clone(&wakes));
             Link::Sockets(Arc::new(Sockets::new(waiting, wakes)))

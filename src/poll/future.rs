@@ -15,6 +15,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
+#[cfg(feature = "tokio")]
+use std::task::ready;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -140,7 +142,22 @@ impl<P: Party> Waiting<P> {
     }
 
     /// Polls; once it is ready, the next poll begins anew.
-    pub(super) fn poll_next(&mut self, context: &Context<'_>) -> Poll<Result<P::Got, P::Error>> {
+    pub(super) fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<P::Got, P::Error>> {
+        // A task of tokio that always finds something lets others run now and then.
+        #[cfg(feature = "tokio")]
+        let budget = ready!(tokio::task::coop::poll_proceed(context));
+        let got = self.poll_attempt(context);
+        #[cfg(feature = "tokio")]
+        if got.is_ready() {
+            budget.made_progress();
+        }
+        got
+    }
+
+    fn poll_attempt(&mut self, context: &Context<'_>) -> Poll<Result<P::Got, P::Error>> {
         if self.entered.is_none() {
             match self.party.attempt(Blocking::Glance) {
                 Err(error) if error.is_nothing() => {}

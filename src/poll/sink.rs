@@ -40,7 +40,7 @@ impl<P: Target> Outbox<P> {
     }
 
     /// Sends the message that is kept. After an error it is still kept.
-    pub(crate) fn poll_flush(&mut self, context: &Context<'_>) -> Poll<Result<(), SendError>> {
+    pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let Some(message) = &self.kept else { return Poll::Ready(Ok(())) };
         let sent = ready!(self.waiting.poll_next(context))
             .and_then(|slot| self.waiting.party.put(slot, message));

@@ -36,7 +36,7 @@ impl<P: Source> Messages<P> {
 
     pub(crate) fn poll_next(
         &mut self,
-        context: &Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<P::Message, RecvError>>> {
         if self.is_over {
             return Poll::Ready(None);

@@ -14,7 +14,8 @@ use sysvring::{Member, Options, RecvError, Role, SendError, mpmc, spsc};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::rng::Rng;
-use sysvring_support::shared_counters::{shared_counters, until};
+use sysvring_support::scheduler_noise::allowance;
+use sysvring_support::shared_counters::{now_ns, shared_counters, until};
 use sysvring_support::worker::{Args, Worker, print_line};
 use sysvring_support::{test, work};
 
@@ -36,18 +37,21 @@ const STALL: Duration = Duration::from_secs(5);
 struct Ledger {
     /// For each number of each sender: how often it was counted.
     counted: &'static [AtomicU64; NUMBERS * SENDERS],
-    /// The same: 1 once sending it returned.
+    /// The same: when sending it began, and 1 once that returned.
+    began: &'static [AtomicU64; NUMBERS * SENDERS],
     sent: &'static [AtomicU64; NUMBERS * SENDERS],
     /// The next number of each sender.
     next: &'static [AtomicU64; SENDERS],
-    /// The total that was counted, messages that came twice unmarked, and 1 to make senders finish.
-    totals: &'static [AtomicU64; 3],
+    /// The total that was counted, messages that came twice unmarked, 1 to make senders finish, and the
+    /// longest time from the beginning of sending to counting, in nanoseconds.
+    totals: &'static [AtomicU64; 4],
 }
 
 impl Ledger {
     fn new() -> Ledger {
         Ledger {
             counted: shared_counters(),
+            began: shared_counters(),
             sent: shared_counters(),
             next: shared_counters(),
             totals: shared_counters(),
@@ -63,6 +67,8 @@ impl Ledger {
         if self.counted[message as usize].fetch_add(1, AcqRel) != 0 && deliveries < 2 {
             self.totals[1].fetch_add(1, Relaxed);
         }
+        let latency = now_ns() - self.began[message as usize].load(Acquire);
+        self.totals[3].fetch_max(latency, Relaxed);
         self.totals[0].fetch_add(1, Release);
     }
 }
@@ -77,10 +83,18 @@ fn patience(rng: &mut Rng) -> u64 {
     }
 }
 
-async fn send(ledger: &Ledger, tx: &mpmc::Sender<u64>, sender: usize, mut rng: Rng) {
+/// Sends numbers, one after the other or, in a sparse load, now and then, so that every receiver waits.
+async fn send(
+    ledger: &Ledger,
+    tx: &mpmc::Sender<u64>,
+    sender: usize,
+    is_sparse: bool,
+    mut rng: Rng,
+) {
     while !ledger.is_over(sender) {
         let n = ledger.next[sender].fetch_add(1, Relaxed) as usize;
         let message = (sender * NUMBERS + n) as u64;
+        ledger.began[message as usize].store(now_ns(), Release);
         let sent = loop {
             match Abandon::after(patience(&mut rng), tx.send_async(&message)).await {
                 None => yield_now().await,
@@ -93,7 +107,13 @@ async fn send(ledger: &Ledger, tx: &mpmc::Sender<u64>, sender: usize, mut rng: R
             Err(SendError::Disconnected) => thread::sleep(Duration::from_millis(1)),
             Err(error) => panic!("{error}"),
         }
-        if rng.below(64) == 0 {
+        // A future that is ready at once does not let other tasks of this thread run.
+        if is_sparse || rng.below(8) == 0 {
+            yield_now().await;
+        }
+        if is_sparse {
+            thread::sleep(Duration::from_micros(rng.below(2_000)));
+        } else if rng.below(64) == 0 {
             thread::sleep(Duration::from_micros(rng.below(1_000)));
         }
     }
@@ -112,6 +132,9 @@ async fn receive(ledger: &Ledger, rx: &mpmc::Receiver<u64>, mut rng: Rng) {
             Ok(guard) => {
                 ledger.count(*guard, guard.delivery_count());
                 guard.ack().expect("a member");
+                if rng.below(8) == 0 {
+                    yield_now().await;
+                }
             }
             Err(RecvError::Disconnected) => {
                 if ledger.totals[2].load(Acquire) != 0 {
@@ -140,9 +163,9 @@ async fn yield_now() {
     .await;
 }
 
-fn sender(ledger: &Ledger, name: &str, place: Place, sender: usize) {
+fn sender(ledger: &Ledger, name: &str, place: Place, sender: usize, is_sparse: bool) {
     let tx: mpmc::Sender<u64> = Options::named(name).open().expect("open");
-    let tasks = (0..TASKS).map(|_| send(ledger, &tx, sender, Rng::new()));
+    let tasks = (0..TASKS).map(|_| send(ledger, &tx, sender, is_sparse, Rng::new()));
     run_for_ever(place, join_all(tasks));
 }
 
@@ -167,15 +190,15 @@ fn must_end_soon(name: &str) {
 #[work]
 fn mpmc_load(args: &mut Args) {
     let (name, place, kills): (String, usize, bool) = (args.next(), args.next(), args.next());
-    let place = PLACES[place];
+    let (place, is_sparse) = (PLACES[place], args.next());
     let keeper: mpmc::Sender<u64> =
         Options::named(&*name).capacity(16).max_members(16).open().expect("open");
-    let ledger = Ledger::new();
+    let (ledger, began) = (Ledger::new(), now_ns());
     let mut rng = Rng::new();
-    let start_sender = |n: usize| Fork::start(|| sender(&ledger, &name, place, n));
+    let start_sender = |n: usize| Fork::start(|| sender(&ledger, &name, place, n, is_sparse));
     let start_receiver = || Fork::start(|| receiver(&ledger, &name, place));
     let mut receivers: Vec<Fork> = (0..RECEIVERS).map(|_| start_receiver()).collect();
-    let mut senders: Vec<Fork> = (0..SENDERS).map(|n| start_sender(n)).collect();
+    let mut senders: Vec<Fork> = (0..SENDERS).map(&start_sender).collect();
     let start = Instant::now();
     let (mut last, mut since, mut gap, mut killed) = (0, Instant::now(), Duration::ZERO, 0);
     while start.elapsed() < TIME {
@@ -219,28 +242,45 @@ fn mpmc_load(args: &mut Args) {
     }
     assert_eq!((lost, ledger.totals[1].load(Relaxed)), (0, 0), "lost, and doubled");
     assert!(sent > 500, "only {sent} messages");
-    print_line(format!("{killed} kills, {sent} messages, no progress for {gap:?} at most"));
+    let latency = Duration::from_nanos(ledger.totals[3].load(Relaxed));
+    // Without deaths, no message waits for the last resort.
+    let allowed = Duration::from_millis(150) + allowance(began);
+    assert!(kills || !is_sparse || latency < allowed, "a message waited for {latency:?}");
+    print_line(format!(
+        "{killed} kills, {sent} messages, in {latency:?} at most, no progress for {gap:?} at most"
+    ));
 }
 
 /// Runs a load in each place.
-fn in_each_place(load: &str, kills: bool) {
+fn in_each_place(load: &str, kills: bool, is_sparse: bool) {
     for (n, place) in PLACES.iter().enumerate() {
         let name = Name::new();
         name.may_oversleep();
-        let mut supervisor = Worker::start(&[&load, &name, &n, &kills]).expect("start");
-        println!("{load}, {place:?}: {}", supervisor.read_line().expect("its summary"));
+        let mut supervisor = Worker::start(&[&load, &name, &n, &kills, &is_sparse]).expect("start");
+        let kind = if is_sparse { "sparse" } else { "dense" };
+        println!("{load}, {kind}, {place:?}: {}", supervisor.read_line().expect("its summary"));
         supervisor.finish();
     }
 }
 
 #[test(quiet)]
 fn futures_are_dropped_at_any_poll_under_load() {
-    in_each_place("load::mpmc_load", false);
+    in_each_place("load::mpmc_load", false, false);
 }
 
 #[test(quiet)]
 fn processes_with_pending_futures_are_killed_under_load() {
-    in_each_place("load::mpmc_load", true);
+    in_each_place("load::mpmc_load", true, false);
+}
+
+#[test(quiet)]
+fn every_message_wakes_a_task() {
+    in_each_place("load::mpmc_load", false, true);
+}
+
+#[test(quiet)]
+fn processes_are_killed_while_all_tasks_wait() {
+    in_each_place("load::mpmc_load", true, true);
 }
 
 async fn send_in_order(ledger: &Ledger, tx: &mut spsc::Sender<u64>, mut rng: Rng) {
@@ -350,10 +390,10 @@ fn spsc_load(args: &mut Args) {
 
 #[test(quiet)]
 fn one_sender_and_one_receiver_under_load() {
-    in_each_place("load::spsc_load", false);
+    in_each_place("load::spsc_load", false, false);
 }
 
 #[test(quiet)]
 fn one_sender_and_one_receiver_are_killed_under_load() {
-    in_each_place("load::spsc_load", true);
+    in_each_place("load::spsc_load", true, false);
 }

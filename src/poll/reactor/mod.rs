@@ -32,7 +32,7 @@ use self::timers::{TIMER, Timers};
 use crate::doorbell::{Collected, Doorbell, Failed, Kind, Registration};
 use crate::endpoint::Endpoint;
 use crate::endpoint::readiness::Refused;
-use crate::sync::plain::Ordering::{self, AcqRel, Acquire, Relaxed};
+use crate::sync::plain::Ordering::{AcqRel, Acquire, Relaxed};
 use crate::sync::plain::{AtomicBool, AtomicPtr};
 use crate::sysv::Errno;
 use crate::sysv::fork_guard::ForkGuard;
@@ -135,7 +135,7 @@ impl Reactor {
     /// Nobody drives it any more: wakes all tasks, which turn to another one.
     #[cfg(feature = "tokio")]
     fn abandon(&self) {
-        self.is_driven.store(false, Ordering::Release);
+        self.is_driven.store(false, crate::sync::plain::Ordering::Release);
         for registration in self.doorbell.evict() {
             registration.tasks().wake_all();
         }

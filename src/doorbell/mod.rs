@@ -491,7 +491,7 @@ impl Doorbell {
         let mut state = lock(&self.state);
         for event in events {
             match event.number {
-                QUEUE => self.take_keys(&mut state, &mut collected),
+                QUEUE => _ = self.take_keys(&mut state, &mut collected),
                 EVENT => self.take_interrupts(&mut state, &mut collected),
                 TIMER => self.look_around(&mut state, &mut collected),
                 number if number < FIRST_FREE => {
@@ -503,9 +503,17 @@ impl Doorbell {
         Ok(collected)
     }
 
-    /// Performs R1. What comes while it takes the keys of a full queue is left for the next time: a
-    /// process that sends without end must not keep this one.
-    fn take_keys(&self, state: &mut State, collected: &mut Collected) {
+    /// Handles a ring, without looking at the other descriptors. If there was none, nothing was found.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn take_ring(&self) -> Collected {
+        let mut collected = Collected::default();
+        collected.is_any = self.take_keys(&mut lock(&self.state), &mut collected);
+        collected
+    }
+
+    /// Performs R1. Returns whether there was a key. What comes while it takes the keys of a full queue
+    /// is left for the next time: a process that sends without end must not keep this one.
+    fn take_keys(&self, state: &mut State, collected: &mut Collected) -> bool {
         let receive = |state: &State| match &state.queue {
             Some((_, queue)) => queue.receive().unwrap_or(None),
             None => None,
@@ -519,7 +527,7 @@ impl Doorbell {
         // Looking at a few words is faster than a call that finds the queue empty. What is left in
         // the queue makes it readable; if others wait for that, it must be empty.
         if state.entries.len() <= FEW && self.kind != Kind::Solo && !self.is_polled.load(Relaxed) {
-            let Some(_) = receive(state) else { return };
+            let Some(_) = receive(state) else { return false };
             taken.extend(all.filter(|key| is_rung(state, *key)));
             for _ in 1..taken.len() {
                 receive(state);
@@ -529,6 +537,9 @@ impl Doorbell {
                 && let Some(key) = receive(state)
             {
                 taken.push(key);
+            }
+            if taken.is_empty() {
+                return false;
             }
             // The queue was full, so keys are missing.
             if taken.len() >= LENGTH {
@@ -542,6 +553,7 @@ impl Doorbell {
                 self.disarm(state, key, collected);
             }
         }
+        true
     }
 
     /// Makes interrupted handles ready, and the event unreadable unless it is for others to see.

@@ -16,6 +16,7 @@ use crate::interleave::interleave;
 use crate::machine::Cores;
 use crate::report::table::{Bound, Series, Table};
 use crate::transport::ends;
+use crate::transport::epoll::reapable;
 
 /// Channels in a set.
 const COUNTS: [usize; 4] = [1, 10, 100, 1_000];
@@ -96,11 +97,13 @@ const WARM_UP: usize = 5;
 
 /// Sends the clock to one channel after the other; in an idle set, one message ends the wait.
 fn send(channels: usize, wakes: usize) {
-    let mut senders: Vec<spsc::Sender<u64>> = (0..channels)
-        .map(|_| Options::private().capacity(CAPACITY).create().expect("a channel"))
-        .collect();
-    let ids: Vec<String> = senders.iter().map(|sender| sender.id().to_string()).collect();
-    print_line(ids.join(" "));
+    // The first one leads to the message queue of the set after all were killed.
+    let (first, name) = reapable();
+    let create = |options: Options| options.capacity(CAPACITY).create().expect("a channel");
+    let mut senders: Vec<spsc::Sender<u64>> = vec![create(first)];
+    senders.extend((1..channels).map(|_| create(Options::private())));
+    let ids = senders[1..].iter().map(|sender| sender.id().to_string());
+    print_line([name].into_iter().chain(ids).collect::<Vec<_>>().join(" "));
     let mut next = 0;
     loop {
         read_line();
@@ -126,9 +129,12 @@ impl Receivers {
         let set = WaitSet::new().expect("a set");
         let ids = read_line();
         let mut receivers = Vec::new();
-        for id in ids.split(' ') {
-            let id = id.parse().expect("an id");
-            let receiver: spsc::Receiver<u64> = Options::id(id).attach().expect("the channel");
+        for address in ids.split(' ') {
+            let options = match address.parse() {
+                Ok(id) => Options::id(id),
+                Err(_) => Options::named(address),
+            };
+            let receiver: spsc::Receiver<u64> = options.attach().expect("the channel");
             receivers.push((set.add(&receiver).expect("added"), receiver));
         }
         assert_eq!(receivers.len(), channels);

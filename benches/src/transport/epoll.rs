@@ -5,8 +5,9 @@ use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use sysvring::{Options, RecvError, WaitSet, mpmc, spsc};
+use sysvring::{Lifetime, Options, RecvError, WaitSet, mpmc, spsc};
 
+use crate::transport::ends::fresh_name;
 use crate::transport::pipes_and_sockets::{Pipe, Stream, Unix};
 use crate::transport::traits::{IpcTransport, Receive};
 
@@ -70,6 +71,13 @@ impl<const N: usize> IpcTransport<N> for Epoll<Unix> {
     }
 }
 
+/// Returns the options of a channel with a name, and the name. After its members were killed, `reap`
+/// finds it, and the message queue of a receiver that waited for a descriptor.
+pub fn reapable() -> (Options, String) {
+    let name = fresh_name();
+    (Options::named(&*name).lifetime(Lifetime::LastMember), name)
+}
+
 /// A channel whose receiver waits in a wait set.
 pub struct InWaitSet;
 
@@ -84,14 +92,14 @@ impl<const N: usize> IpcTransport<N> for InWaitSet {
     type Rx = WaitSetEnd<spsc::Receiver<[u64; N]>>;
 
     fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String) {
-        let tx: Self::Tx = Options::private().capacity(capacity).create().expect("a channel");
-        let id = tx.id().to_string();
-        (|| tx, id)
+        let (options, name) = reapable();
+        let tx: Self::Tx = options.capacity(capacity).create().expect("a channel");
+        (|| tx, name)
     }
 
     fn attach(address: &str, _: usize) -> Self::Rx {
         let receiver: spsc::Receiver<[u64; N]> =
-            Options::id(address.parse().expect("an id")).attach().expect("the channel");
+            Options::named(address).attach().expect("the channel");
         let set = WaitSet::new().expect("a set");
         set.add(&receiver).expect("added");
         WaitSetEnd { set, receiver }
@@ -119,14 +127,14 @@ impl<const N: usize> IpcTransport<N> for MpmcInWaitSet {
     type Rx = WaitSetEnd<mpmc::Receiver<[u64; N]>>;
 
     fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String) {
-        let tx: Self::Tx = Options::private().capacity(capacity).create().expect("a channel");
-        let id = tx.id().to_string();
-        (|| tx, id)
+        let (options, name) = reapable();
+        let tx: Self::Tx = options.capacity(capacity).create().expect("a channel");
+        (|| tx, name)
     }
 
     fn attach(address: &str, _: usize) -> Self::Rx {
         let receiver: mpmc::Receiver<[u64; N]> =
-            Options::id(address.parse().expect("an id")).attach().expect("the channel");
+            Options::named(address).attach().expect("the channel");
         let set = WaitSet::new().expect("a set");
         set.add(&receiver).expect("added");
         WaitSetEnd { set, receiver }

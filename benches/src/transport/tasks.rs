@@ -13,6 +13,7 @@ use tokio::net::{UnixDatagram, UnixStream};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::transport::ends::fresh_name;
+use crate::transport::epoll::reapable;
 use crate::transport::pipes_and_sockets::Unix;
 use crate::transport::traits::{IpcTransport, Send};
 
@@ -157,14 +158,13 @@ impl<const N: usize> TaskTransport<N> for TaskSpsc {
     type Rx = spsc::Receiver<[u64; N]>;
 
     fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String) {
-        let tx: Self::Tx = Options::private().capacity(capacity).create().expect("a channel");
-        let id = tx.id().to_string();
-        (|| tx, id)
+        let (options, name) = reapable();
+        let tx: Self::Tx = options.capacity(capacity).create().expect("a channel");
+        (|| tx, name)
     }
 
     fn attach(address: &str) -> Task<Self::Rx> {
-        let id = address.parse().expect("an id");
-        task(|| Options::id(id).attach().expect("the channel"))
+        task(|| Options::named(address).attach().expect("the channel"))
     }
 }
 
@@ -182,14 +182,13 @@ impl<const N: usize> TaskTransport<N> for TaskMpmc {
     type Rx = mpmc::Receiver<[u64; N]>;
 
     fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String) {
-        let tx: Self::Tx = Options::private().capacity(capacity).create().expect("a channel");
-        let id = tx.id().to_string();
-        (|| tx, id)
+        let (options, name) = reapable();
+        let tx: Self::Tx = options.capacity(capacity).create().expect("a channel");
+        (|| tx, name)
     }
 
     fn attach(address: &str) -> Task<Self::Rx> {
-        let id = address.parse().expect("an id");
-        task(|| Options::id(id).attach().expect("the channel"))
+        task(|| Options::named(address).attach().expect("the channel"))
     }
 }
 

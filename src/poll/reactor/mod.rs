@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::timers::{TIMER, Timers};
-use crate::doorbell::{Doorbell, Failed, Kind, Registration};
+use crate::doorbell::{Collected, Doorbell, Failed, Kind, Registration};
 use crate::endpoint::Endpoint;
 use crate::endpoint::readiness::Refused;
 use crate::sync::plain::Ordering::{AcqRel, Acquire, Relaxed};
@@ -110,7 +110,17 @@ impl Reactor {
     /// Waits for the doorbell and for times, for at most `at_most`, and wakes the tasks that they
     /// concern. Returns whether there was anything.
     fn turn(&self, at_most: Option<Duration>) -> Result<bool, Failed> {
-        let collected = self.doorbell.wait(at_most)?;
+        Ok(self.wake(self.doorbell.wait(at_most)?))
+    }
+
+    /// The same for a ring alone, which is most of what there is, with one system call less.
+    #[cfg(feature = "tokio")]
+    fn answer_ring(&self) -> bool {
+        self.wake(self.doorbell.take_ring())
+    }
+
+    /// Wakes the tasks that something concerns. Returns whether there was anything.
+    fn wake(&self, collected: Collected) -> bool {
         for registration in collected.rung {
             if !registration.tasks().wake_all() {
                 self.doorbell.pass_on(&registration);
@@ -119,7 +129,7 @@ impl Reactor {
         if collected.ready.iter().any(|ready| ready.number == TIMER) {
             self.timers.wake_due();
         }
-        Ok(collected.is_any)
+        collected.is_any
     }
 
     /// Nobody drives it any more: wakes all tasks, which turn to another one.

@@ -95,9 +95,12 @@ impl Driver {
             lock(&self.reactors.runtimes).without_io.push(self.id);
             return;
         };
+        let mut may_be_ring = true;
         // A turn that fails would fail again: the tasks turn to another reactor.
         while let Ok(mut ready) = fd.readable().await {
-            match self.reactor.turn(Some(Duration::ZERO)) {
+            let has_rung = may_be_ring && self.reactor.answer_ring();
+            let turn = if has_rung { Ok(true) } else { self.reactor.turn(Some(Duration::ZERO)) };
+            match turn {
                 Ok(true) => {
                     ready.retain_ready();
                     drop(ready);
@@ -108,6 +111,7 @@ impl Driver {
                 Ok(false) => ready.clear_ready(),
                 Err(_) => break,
             }
+            may_be_ring = !has_rung;
         }
     }
 }

@@ -187,8 +187,8 @@ fn a_little_room_is_taken_after_a_slice() {
         thread::scope(|scope| {
             scope.spawn(|| {
                 thread::sleep(Duration::from_millis(10));
-                assert_eq!(rx.recv(), Ok(0));
                 done.store(1, Release);
+                assert_eq!(rx.recv(), Ok(0));
             });
             let start = Instant::now();
             run(place, async { tx.send_async(&64).await }).expect("a receiver");

@@ -239,3 +239,109 @@ impl Table {
         if waits && !is_armed() { self.wake(|_| true) } else { Vec::new() }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    use super::*;
+    use crate::sync::plain::AtomicU32;
+    use crate::sync::plain::Ordering::Relaxed;
+
+    /// Counts how often its task is woken.
+    #[derive(Default)]
+    struct Count(AtomicU32);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn task() -> (Arc<Count>, Waker) {
+        let count = Arc::new(Count::default());
+        (Arc::clone(&count), Waker::from(count))
+    }
+
+    fn woken(count: &Count) -> u32 {
+        count.0.load(Relaxed)
+    }
+
+    const ARMED: fn() -> bool = || true;
+    const NOT_ARMED: fn() -> bool = || false;
+
+    #[test]
+    fn a_ring_wakes_every_task_once_until_it_looks() {
+        let tasks = Tasks::new();
+        assert!(!tasks.wake_all(), "there is none");
+        let ((one, a), (two, b)) = (task(), task());
+        let (first, second) = (tasks.enter(&a, true), tasks.enter(&b, true));
+        tasks.found_nothing(first, ARMED);
+        assert!(tasks.wake_all() && tasks.wake_all());
+        assert_eq!((woken(&one), woken(&two)), (1, 1), "also one that looks");
+        tasks.found_nothing(second, NOT_ARMED);
+        assert_eq!(tasks.resume(first, &a, false, NOT_ARMED), Turn::Look);
+        tasks.wake_all();
+        assert_eq!((woken(&one), woken(&two)), (2, 1));
+        assert!(!tasks.leave(first, NOT_ARMED), "another one is woken");
+        assert!(tasks.leave(second, NOT_ARMED), "it did not look");
+        assert_eq!((tasks.count(), tasks.wake_all()), (0, false));
+    }
+
+    #[test]
+    fn one_attempt_counts_for_all_that_were_woken_before_it() {
+        let tasks = Tasks::new();
+        let ((_, a), (_, b), (_, c)) = (task(), task(), task());
+        let places = [&a, &b, &c].map(|waker| tasks.enter(waker, true));
+        places.iter().for_each(|place| tasks.found_nothing(*place, ARMED));
+        tasks.wake_all();
+        assert_eq!(tasks.resume(places[0], &a, false, ARMED), Turn::Look, "no attempt since");
+        tasks.found_nothing(places[0], ARMED);
+        assert_eq!(tasks.resume(places[1], &b, false, ARMED), Turn::WaitOn);
+        assert_eq!(tasks.resume(places[2], &c, false, NOT_ARMED), Turn::Look, "it is not armed");
+        // A ring during the attempt is not covered by it.
+        tasks.wake_all();
+        tasks.found_nothing(places[2], ARMED);
+        assert_eq!(tasks.resume(places[1], &b, false, ARMED), Turn::Look);
+        tasks.found_nothing(places[1], ARMED);
+        assert_eq!(tasks.resume(places[1], &b, true, ARMED), Turn::Look, "it must");
+    }
+
+    #[test]
+    fn a_handle_that_is_not_armed_wakes_a_task_that_waits() {
+        let tasks = Tasks::new();
+        let ((one, a), (two, b), (three, c)) = (task(), task(), task());
+        let stuck = tasks.enter(&c, true);
+        tasks.wake_all();
+        tasks.found_nothing(stuck, ARMED);
+        let (first, second) = (tasks.enter(&a, true), tasks.enter(&b, true));
+        tasks.found_nothing(first, ARMED);
+        tasks.settle(NOT_ARMED);
+        assert_eq!((woken(&one), woken(&two)), (0, 0), "another one looks");
+        tasks.leave(second, ARMED);
+        assert_eq!(woken(&one), 0, "it is armed");
+        tasks.settle(NOT_ARMED);
+        assert_eq!((woken(&one), woken(&three)), (1, 1), "although one is woken already");
+        tasks.settle(NOT_ARMED);
+        assert_eq!(woken(&one), 1, "it is woken");
+    }
+
+    #[test]
+    fn a_task_that_waits_for_a_peer_does_not_look() {
+        let tasks = Tasks::new();
+        let ((one, a), (two, b)) = (task(), task());
+        let peer = tasks.enter(&a, false);
+        assert!(!tasks.wake_for_work());
+        let work = tasks.enter(&b, true);
+        tasks.found_nothing(work, ARMED);
+        assert!(tasks.wake_for_work());
+        assert_eq!((woken(&one), woken(&two)), (0, 1));
+        assert_eq!(tasks.resume(work, &b, false, ARMED), Turn::Look);
+        tasks.found_nothing(work, NOT_ARMED);
+        assert_eq!((woken(&one), woken(&two)), (1, 2));
+        tasks.stay(peer, &a);
+        tasks.wake_all();
+        assert_eq!((woken(&one), woken(&two)), (2, 2));
+    }
+}

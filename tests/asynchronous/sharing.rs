@@ -7,17 +7,27 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::{join_all, select_all};
 use futures_util::{FutureExt, StreamExt, join, select, stream};
 use sysvring::{Options, RecvError, mpmc, spsc};
-use sysvring_support::shared_counters::until;
+use sysvring_support::name::Name;
+use sysvring_support::scheduler_noise::allowance;
+use sysvring_support::shared_counters::{now_ns, until};
 use sysvring_support::test;
 
 use crate::executor::{LONG, PLACES, block_on, block_on_for, poll_once, run};
 
 const SOON: Duration = Duration::from_millis(5);
+
+/// Fails if something that began at `since` was found by the last resort of a waiting member only,
+/// which takes a fifth of a second.
+#[track_caller]
+fn must_be_prompt(at: u64, since: u64) {
+    let (took, excuse) = (Duration::from_nanos(at.saturating_sub(since)), allowance(since));
+    assert!(took < Duration::from_millis(150) + excuse, "by a slice only: {took:?}");
+}
 
 fn channel(capacity: usize) -> (mpmc::Sender<u64>, mpmc::Receiver<u64>) {
     let tx: mpmc::Sender<u64> = Options::private().capacity(capacity).create().expect("create");
@@ -173,7 +183,7 @@ async fn rest(
 }
 
 /// A task that was woken and is busy elsewhere holds up no other task of its handle.
-#[test]
+#[test(quiet)]
 fn a_task_that_does_not_look_holds_up_no_other() {
     let (tx, rx) = channel(8);
     for _ in 0..200 {
@@ -181,20 +191,17 @@ fn a_task_that_does_not_look_holds_up_no_other() {
         assert!(poll_once(stuck.as_mut()).is_pending());
         let other = rx.clone();
         let receiving = thread::spawn(move || {
-            (block_on(other.recv_async()), block_on(other.recv_async()), Instant::now())
+            (block_on(other.recv_async()), block_on(other.recv_async()), now_ns())
         });
         let sending = tx.clone();
         thread::sleep(Duration::from_micros(200));
         sending.send(&1).expect("room");
         thread::sleep(Duration::from_micros(200));
         sending.send(&2).expect("room");
-        let start = Instant::now();
+        let start = now_ns();
         let (one, two, at) = receiving.join().expect("no panic");
         assert_eq!((one, two), (Ok(1), Ok(2)));
-        assert!(
-            at.saturating_duration_since(start) < Duration::from_millis(150),
-            "by a slice only"
-        );
+        must_be_prompt(at, start);
         assert!(poll_once(stuck.as_mut()).is_pending());
     }
 }
@@ -275,32 +282,28 @@ fn a_task_waits_for_a_peer_while_others_wait_for_messages() {
 }
 
 /// A ring that comes while no task waits is passed on to another member, at once.
-#[test]
+#[test(quiet)]
 fn a_ring_without_a_task_is_passed_on() {
     let (tx, idle) = channel(8);
     let rx: mpmc::Receiver<u64> = Options::id(tx.id()).attach().expect("attach");
-    let mut worst = Duration::ZERO;
     for n in 0..200 {
         // Armed, and then nobody waits by it.
         assert!(poll_once(pin!(idle.recv_async())).is_pending());
-        let (sending, at) = (tx.clone(), Arc::new(AtomicU64::new(0)));
-        let start = Instant::now();
-        let sent = Arc::clone(&at);
+        let sending = tx.clone();
         let later = thread::spawn(move || {
             thread::sleep(Duration::from_micros(300));
-            sent.store(start.elapsed().as_micros() as u64, Relaxed);
+            let sent = now_ns();
             sending.send(&n).expect("room");
+            sent
         });
         assert_eq!(block_on(rx.recv_async()), Ok(n));
-        worst = worst.max(start.elapsed() - Duration::from_micros(at.load(Relaxed)));
-        later.join().expect("no panic");
+        let received = now_ns();
+        must_be_prompt(received, later.join().expect("no panic"));
     }
-    println!("passed on within {worst:?}");
-    assert!(worst < Duration::from_millis(150), "by a slice only: {worst:?}");
 }
 
 /// The first of many futures wins; the others, which were woken as well, are dropped.
-#[test]
+#[test(quiet)]
 fn dropping_tasks_that_were_woken_loses_no_ring() {
     let (tx, rx) = channel(64);
     let others: Vec<mpmc::Receiver<u64>> =
@@ -326,9 +329,9 @@ fn dropping_tasks_that_were_woken_loses_no_ring() {
         for n in 1..=3_000 {
             tx.send(&n).expect("a receiver");
             if n % 4 == 0 {
-                let start = Instant::now();
+                let start = now_ns();
                 until(|| tx.is_empty());
-                assert!(start.elapsed() < Duration::from_millis(150), "{n}: by a slice only");
+                must_be_prompt(now_ns(), start);
             }
         }
         drop(tx);
@@ -435,5 +438,88 @@ fn spawned_tasks() {
                 .await;
             assert_eq!(counts.iter().sum::<usize>(), 2_000, "{counts:?}");
         });
+    }
+}
+
+/// A task that was woken is dropped before it looks: another member gets the ring, at once.
+#[test(quiet)]
+fn a_woken_task_that_is_dropped_passes_the_ring_on() {
+    let (tx, idle) = channel(8);
+    let rx: mpmc::Receiver<u64> = Options::id(tx.id()).attach().expect("attach");
+    for n in 0..200 {
+        let mut waiting = Box::pin(idle.recv_async());
+        assert!(poll_once(waiting.as_mut()).is_pending());
+        let same = rx.clone();
+        let receiving = thread::spawn(move || (block_on(same.recv_async()), now_ns()));
+        thread::sleep(Duration::from_micros(300));
+        tx.send(&n).expect("room");
+        // One of the two was rung.
+        thread::sleep(Duration::from_micros(300));
+        let start = now_ns();
+        drop(waiting);
+        let (got, at) = receiving.join().expect("no panic");
+        assert_eq!(got, Ok(n));
+        must_be_prompt(at, start);
+    }
+}
+
+/// A `try_` call finds a message in the attempt that arms the handle, and so disarms it: a task that
+/// waits is woken, and gets the next message, whether or not another task was woken and is busy.
+#[test(quiet)]
+fn a_call_that_disarms_the_handle_wakes_a_task() {
+    for is_one_stuck in [false, true] {
+        let (tx, rx) = channel(8);
+        let mut stuck = pin!(rx.recv_async());
+        if is_one_stuck {
+            assert!(poll_once(stuck.as_mut()).is_pending());
+        }
+        for n in 0..if cfg!(debug_assertions) { 2_000 } else { 5_000 } {
+            let (waiting, trying) = (rx.clone(), rx.clone());
+            let waiting = thread::spawn(move || (block_on(waiting.recv_async()), now_ns()));
+            let is_sent = Arc::new(AtomicU64::new(0));
+            let sent = Arc::clone(&is_sent);
+            let trying = thread::spawn(move || {
+                loop {
+                    let was_sent = sent.load(Relaxed) != 0;
+                    match trying.try_recv() {
+                        // The task has it.
+                        Err(RecvError::Empty) if was_sent && trying.is_empty() => return None,
+                        Err(RecvError::Empty) => {}
+                        got => return Some(got),
+                    }
+                }
+            });
+            thread::sleep(Duration::from_micros(50));
+            tx.send(&n).expect("room");
+            is_sent.store(1, Relaxed);
+            let start = now_ns();
+            if let Some(got) = trying.join().expect("no panic") {
+                assert_eq!(got, Ok(n));
+                tx.send(&n).expect("room");
+            }
+            let (got, at) = waiting.join().expect("no panic");
+            assert_eq!(got, Ok(n));
+            must_be_prompt(at, start);
+        }
+    }
+}
+
+/// A task that waits for a peer arms the handle without a look for messages: another one, which was
+/// woken before, looks nevertheless.
+#[test]
+fn a_task_looks_although_another_one_armed_its_handle() {
+    for n in 0..20 {
+        let name = Name::new();
+        let rx: mpmc::Receiver<u64> = name.options().open().expect("open");
+        let (mut message, mut peer) = (pin!(rx.recv_async()), pin!(rx.wait_for_peer_async()));
+        assert!(poll_once(message.as_mut()).is_pending());
+        assert!(poll_once(peer.as_mut()).is_pending());
+        assert!(poll_once(message.as_mut()).is_pending());
+        let tx: mpmc::Sender<u64> = name.options().attach().expect("attach");
+        tx.send(&n).expect("room");
+        drop(tx);
+        thread::sleep(SOON);
+        assert!(poll_once(peer.as_mut()).is_pending(), "it left again");
+        assert_eq!(poll_once(message.as_mut()), Poll::Ready(Ok(n)));
     }
 }

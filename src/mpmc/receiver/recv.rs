@@ -160,6 +160,7 @@ impl<T: Message> Receiver<T> {
     }
 
     /// Appends a message that was taken, and those behind it; `max` is not 0.
+    #[inline(always)]
     pub(super) fn batch(
         &self,
         first: Held,

@@ -91,9 +91,12 @@ pub(crate) struct View {
     seat: Seat,
 }
 
-/// What there is for a member to do, as far as the segment shows: the positions of the ring's ends,
-/// if there is something.
-pub(super) type Work = Option<(u64, u64)>;
+/// The positions of a ring's ends, and how often a message was orphaned: they change when there is
+/// something new to do.
+pub(super) type Ends = (u64, u64, u64);
+
+/// What there is for a member to do, as far as the segment shows: the ends, if there is something.
+pub(super) type Work = Option<Ends>;
 
 impl View {
     /// # Safety
@@ -145,22 +148,25 @@ impl View {
         segment::member(&self.mapping, usize::from(self.seat.number))
     }
 
-    /// Returns the work for the member's side, without asking who is alive.
-    pub(super) fn work(&self) -> Work {
+    /// Returns the ends.
+    pub(super) fn ends(&self) -> Ends {
+        let header = self.header();
+        let orphaned = header.repairs.orphaned.load(Acquire);
+        (header.tail.0.load(Acquire), header.head.0.load(Acquire), orphaned)
+    }
+
+    /// Returns whether there is work for the member's side, without asking who is alive. In an MPMC
+    /// channel it scans every slot.
+    pub(super) fn has_work(&self) -> bool {
         // SAFETY: the geometry was validated against this segment.
         let ring = unsafe { Ring::new(self.mapping.base(), &self.geometry) };
-        let header = self.header();
-        let ends = (header.tail.0.load(Acquire), header.head.0.load(Acquire));
-        let depth = match self.flavor {
-            Flavor::Spsc => ring.depth(),
-            Flavor::Mpmc => ring.count_messages(),
-        };
-        let has_work = match self.seat.side {
-            Side::Receivers if self.flavor == Flavor::Mpmc => ring.has_untaken(),
-            Side::Receivers => depth != 0,
-            Side::Senders => depth <= ring.capacity() / 2,
-        };
-        has_work.then_some(ends)
+        let room = ring.capacity() / 2;
+        match (self.seat.side, self.flavor) {
+            (Side::Receivers, Flavor::Spsc) => ring.depth() != 0,
+            (Side::Receivers, Flavor::Mpmc) => ring.has_untaken(),
+            (Side::Senders, Flavor::Spsc) => ring.depth() <= room,
+            (Side::Senders, Flavor::Mpmc) => ring.count_messages() <= room,
+        }
     }
 
     /// Passes a ring on to another member, whatever there is to do: one that finds nothing ends it.

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::view::{View, Work};
+use super::view::{Ends, View, Work};
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::doorbell;
 
@@ -17,6 +17,10 @@ const SLICE: Duration = Duration::from_millis(200);
 
 /// The same if a member's end is not reported by a pidfd: the latency of its death.
 const BLIND_SLICE: Duration = Duration::from_millis(20);
+
+/// How often a ring is searched for work whose ends do not change. A message that is published after
+/// its end moved on is announced by its sender, if only once that is continued (SIGCONT).
+const SEARCHES: u32 = 2;
 
 /// How often it is checked that the channel exists.
 const OVER_EVERY: Duration = Duration::from_secs(1);
@@ -30,6 +34,9 @@ pub(super) struct Watch {
     taken: Option<Vec<bool>>,
     /// The work that was there last time.
     work: Work,
+    /// The ends of the ring, and how often nothing was found since they changed.
+    ends: Option<Ends>,
+    unsuccessful: u32,
     next_work: u64,
     next_over: u64,
 }
@@ -53,7 +60,7 @@ impl Watch {
 
     pub(super) fn look(&mut self, view: &View, now: u64) -> Suspicion {
         if !doorbell::is_waiting(&view.record().armed) {
-            self.work = None;
+            (self.work, self.ends) = (None, None);
             return Suspicion::None;
         }
         // Set by a process that was killed before it rang.
@@ -82,7 +89,7 @@ impl Watch {
             return false;
         }
         self.next_work = now + SLICE.as_nanos() as u64;
-        let work = view.work();
+        let work = self.search(view);
         let last = std::mem::replace(&mut self.work, work);
         let is_left = work.is_some() && work == last;
         let is_rung = doorbell::is_rung(&view.record().armed);
@@ -92,6 +99,20 @@ impl Watch {
             view.parking().overslept.fetch_add(1, Relaxed);
         }
         is_rung || is_due || is_left
+    }
+
+    /// Returns the work for the handle. The slots of an idle channel are not loaded again and again.
+    fn search(&mut self, view: &View) -> Work {
+        let ends = view.ends();
+        if self.ends.replace(ends) != Some(ends) {
+            self.unsuccessful = 0;
+        }
+        if self.unsuccessful == SEARCHES {
+            return None;
+        }
+        let work = view.has_work().then_some(ends);
+        self.unsuccessful = if work.is_some() { 0 } else { self.unsuccessful + 1 };
+        work
     }
 
     fn is_over(&mut self, view: &View, now: u64) -> bool {

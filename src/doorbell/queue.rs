@@ -177,6 +177,6 @@ mod tests {
                 assert_eq!(queue.receive(), Ok(Some(round)));
             }
         }
-        queues.iter().for_each(|(id, _)| unlink(*id));
+        assert!(queues.iter().all(|(id, _)| unlink(*id)));
     }
 }

@@ -120,7 +120,8 @@ fn one_death_concerns_many_channels() {
     assert_eq!(tokens(&set, NOW), []);
     killed(&set, &mut victim);
     let mut ready = tokens(&set, NOW);
-    (ready.sort(), wanted.sort());
+    ready.sort();
+    wanted.sort();
     assert_eq!(ready, wanted);
     for rx in &mut all {
         assert_eq!(rx.try_recv(), Err(RecvError::Disconnected));

@@ -76,7 +76,8 @@ fn send(name: &str, pair: usize, ledger: &Ledger) {
     let many: mpmc::Sender<u64> = shared(name).open().expect("open");
     // A sender with room is ready: each waits in a set of its own.
     let sets = [(); 2].map(|()| WaitSet::new().expect("a set"));
-    (sets[0].add(&one).expect("added"), sets[1].add(&many).expect("added"));
+    sets[0].add(&one).expect("added");
+    sets[1].add(&many).expect("added");
     let mut rng = Rng::new();
     while !ledger.is_over() {
         for _ in 0..rng.below(12) {
@@ -107,7 +108,8 @@ fn receive(name: &str, pair: usize, ledger: &Ledger) {
     let mut one: spsc::Receiver<u64> = own(name, pair).open().expect("open");
     let many: mpmc::Receiver<u64> = shared(name).open().expect("open");
     let set = WaitSet::new().expect("a set");
-    (set.add(&one).expect("added"), set.add(&many).expect("added"));
+    set.add(&one).expect("added");
+    set.add(&many).expect("added");
     loop {
         let note = |error: RecvError| match error {
             RecvError::Empty | RecvError::Behind { .. } => {}

@@ -46,7 +46,8 @@ fn every_call_that_finds_nothing_arms_the_handle<F: AnyFlavor>() {
     let (mut tx, mut rx) = name.pair_of::<F, u64>(4);
     let set = WaitSet::new().expect("a set");
     let readable = set.add(&rx).expect("added");
-    let nothing: [fn(&mut F::Receiver<u64>) -> RecvError; 5] = [
+    type Finds<H, E> = fn(&mut H) -> E;
+    let nothing: [Finds<F::Receiver<u64>, RecvError>; 5] = [
         |rx| rx.try_recv().expect_err("empty"),
         |rx| rx.try_recv_into(&mut 0).expect_err("empty"),
         |rx| rx.try_recv_batch(&mut Vec::new(), 3).expect_err("empty"),
@@ -62,7 +63,7 @@ fn every_call_that_finds_nothing_arms_the_handle<F: AnyFlavor>() {
     }
     assert!(set.remove(readable));
     let writable = set.add(&tx).expect("added");
-    let full: [fn(&mut F::Sender<u64>) -> SendError; 3] = [
+    let full: [Finds<F::Sender<u64>, SendError>; 3] = [
         |tx| tx.try_send(&0).expect_err("full"),
         |tx| tx.try_send_batch(&[&0, &0]).expect_err("full").error,
         |tx| tx.try_loan().map(drop).expect_err("full"),

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 use std::{mem, thread};
 
-use sysvring::{Options, RecvError, SendError, WaitSet, mpmc};
+use sysvring::{Options, RecvError, SendError, Token, WaitSet, mpmc};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::scheduler_noise::Watch;
@@ -157,8 +157,11 @@ fn several_senders_wait_for_room() {
     Worker::run(&[&"shared_side::room", &Name::new()]);
 }
 
+/// A set with one handle, and that handle until it is dropped.
+type Member = (WaitSet, Token, Option<mpmc::Receiver<u64>>);
+
 /// What a member does instead of following its ring.
-const LEAVING: [fn(&mut Vec<(WaitSet, sysvring::Token, Option<mpmc::Receiver<u64>>)>, usize); 4] = [
+const LEAVING: [fn(&mut [Member], usize); 4] = [
     |members, n| assert!(members[n].0.remove(members[n].1)),
     |members, n| drop(members[n].2.take()),
     |members, n| drop(mem::replace(&mut members[n].0, WaitSet::new().expect("a set"))),
@@ -237,7 +240,8 @@ fn mixed(args: &mut Args) {
             watch.must_be_within(PROMPT, since);
         }
         if n % 200 == 0 {
-            (in_a_set.wait_asleep(), parked.wait_asleep());
+            in_a_set.wait_asleep();
+            parked.wait_asleep();
         }
     }
     until(|| counts.received.load(Relaxed) == MESSAGES);
@@ -266,8 +270,8 @@ fn killed_with_a_ring(args: &mut Args) {
                 set.add(&rx).expect("added");
                 assert_eq!(rx.try_recv(), Err(RecvError::Empty));
                 armed.fetch_add(1, Release);
-                while !follows {
-                    thread::sleep(Duration::from_millis(1));
+                if !follows {
+                    thread::sleep(Duration::from_secs(20));
                 }
                 while rx.try_recv() == Err(RecvError::Empty) {
                     wait(&set, LONG);

@@ -126,7 +126,7 @@ fn handles_come_and_go_while_threads_wait() {
                     assert_eq!(other.try_recv(), Err(RecvError::Empty));
                     thread::scope(|inner| {
                         inner.spawn(move || by.interrupt());
-                        if now_ns() % 2 == 0 {
+                        if now_ns().is_multiple_of(2) {
                             assert!(set.remove(token));
                         }
                         drop(other);

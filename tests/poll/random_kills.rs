@@ -178,12 +178,12 @@ fn kill_at_random(args: &mut Args) {
     while begun.elapsed() < Duration::from_secs(SECONDS) {
         thread::sleep(Duration::from_micros(rng.below(5_000)));
         let n = rng.below(members.len() as u64) as usize;
-        let is_quiet = kills % 2 == 0;
+        let is_quiet = u64::is_multiple_of(kills, 2);
         ledger.is_quiet.store(u64::from(is_quiet), Release);
         assert!(members[n].kill_and_wait(), "it ended by itself");
         // Now and then a slice passes before a sender is restarted, which wakes all others. Nobody
         // else could receive the messages of a pair's receiver.
-        let is_sender = n % 2 == 0;
+        let is_sender = n.is_multiple_of(2);
         if is_quiet && is_sender && rng.below(16) == 0 {
             thread::sleep(Duration::from_nanos(2 * LATE_NS));
         }

@@ -50,8 +50,11 @@ pub fn notified_of_removal(scenario: &Scenario, peer: Option<Peer>) -> Result<()
     if !has_returned && scenario.other.is_armed() {
         // The process that removed the segment was killed before it rang, and nobody else can: then
         // it is as if the segment had been removed by hand.
-        std::thread::sleep(NOTICED);
-        has_returned = shared.peer.get() >= peer::SUCCEEDED;
+        let start = Instant::now();
+        while !has_returned && start.elapsed() < NOTICED + moment.allowance() {
+            std::thread::sleep(Duration::from_millis(1));
+            has_returned = shared.peer.get() >= peer::SUCCEEDED;
+        }
     }
     if !has_returned {
         return no(Kind::NotWoken, "the waiter stays parked in a removed channel");

@@ -101,6 +101,11 @@ impl Moment {
         time > WOKEN && time > WOKEN + self.watch.allowance()
     }
 
+    /// Returns how late the host itself may have made the peer.
+    pub fn allowance(&self) -> Duration {
+        self.watch.allowance()
+    }
+
     /// Returns how long it took until then.
     pub fn until(&self, then: u64) -> Duration {
         Duration::from_nanos(then.saturating_sub(self.begun))

@@ -11,7 +11,7 @@ use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::rng::Rng;
 use sysvring_support::scheduler_noise::allowance;
-use sysvring_support::shared_counters::{now_ns, shared_counters};
+use sysvring_support::shared_counters::{now_ns, shared_counters, until};
 use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{test, work};
 
@@ -31,6 +31,8 @@ const LATE_NS: u64 = 150_000_000;
 struct Ledger {
     next: &'static AtomicU64,
     is_over: &'static AtomicU64,
+    /// Not 0 while nobody sends: the next message would hide that one before was not announced.
+    is_quiet: &'static AtomicU64,
     late: &'static AtomicU64,
     slowest: &'static AtomicU64,
     waits: &'static AtomicU64,
@@ -41,9 +43,19 @@ struct Ledger {
 
 impl Ledger {
     fn new() -> Ledger {
-        let [next, is_over, late, slowest, waits] = shared_counters::<5>().each_ref();
+        let [next, is_over, is_quiet, late, slowest, waits] = shared_counters::<6>().each_ref();
         let [sent_at, sent, received] = [(); 3].map(|()| shared_counters::<MAX>());
-        Ledger { next, is_over, late, slowest, waits, sent_at, sent, received }
+        Ledger { next, is_over, is_quiet, late, slowest, waits, sent_at, sent, received }
+    }
+
+    /// Waits until all messages from this one on are received whose call returned. Returns the next
+    /// one.
+    fn drain(&self, from: usize) -> usize {
+        let next = self.next.load(Acquire) as usize;
+        let is_pending =
+            |n: usize| self.sent[n].load(Acquire) != 0 && self.received[n].load(Acquire) == 0;
+        (from..next).for_each(|n| until(|| !is_pending(n)));
+        next
     }
 
     fn is_over(&self) -> bool {
@@ -80,6 +92,10 @@ fn send(name: &str, pair: usize, ledger: &Ledger) {
     sets[1].add(&many).expect("added");
     let mut rng = Rng::new();
     while !ledger.is_over() {
+        if ledger.is_quiet.load(Acquire) != 0 {
+            thread::sleep(Duration::from_micros(50));
+            continue;
+        }
         for _ in 0..rng.below(12) {
             let n = ledger.next.fetch_add(1, Relaxed);
             assert!(n < MAX as u64, "more messages than the ledger holds");
@@ -158,12 +174,24 @@ fn kill_at_random(args: &mut Args) {
         })
     };
     let mut members: Vec<Fork> = (0..2 * PAIRS).map(start).collect();
-    let (begun, mut rng, mut kills) = (Instant::now(), Rng::new(), 0);
+    let (begun, mut rng, mut kills, mut drained) = (Instant::now(), Rng::new(), 0, 0);
     while begun.elapsed() < Duration::from_secs(SECONDS) {
         thread::sleep(Duration::from_micros(rng.below(5_000)));
         let n = rng.below(members.len() as u64) as usize;
+        let is_quiet = u64::is_multiple_of(kills, 2);
+        ledger.is_quiet.store(u64::from(is_quiet), Release);
         assert!(members[n].kill_and_wait(), "it ended by itself");
+        // Now and then a slice passes before a sender is restarted, which wakes all others. Nobody
+        // else could receive the messages of a pair's receiver.
+        let is_sender = n.is_multiple_of(2);
+        if is_quiet && is_sender && rng.below(16) == 0 {
+            thread::sleep(Duration::from_nanos(2 * LATE_NS));
+        }
         members[n] = start(n);
+        if is_quiet {
+            drained = ledger.drain(drained);
+            ledger.is_quiet.store(0, Release);
+        }
         kills += 1;
     }
     let (senders, receivers): (Vec<_>, Vec<_>) =

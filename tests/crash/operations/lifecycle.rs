@@ -31,7 +31,7 @@ pub(super) fn operations(flavor: Flavor) -> Vec<Operation> {
     let leaving = |call, act: Act, cases| Operation { call, act, cases, setup: seated, ..any };
     let removing = |call, after, cases| Operation { call, act: remove, after, cases, ..any };
     let receiver = |operation| Operation { side: Side::Receiver, ..operation };
-    let removed: Cases = &[(MIDDLE, Nobody), (EMPTY, Asleep), (EMPTY, Armed)];
+    let removed: Cases = &[(MIDDLE, Nobody), (EMPTY, Asleep)];
     let mut all = vec![
         Operation { call: "create_private", act: create_private, after: After::Reap, ..new },
         Operation { before: Before::Private, ..of("join_private", attach, &[(EMPTY, Idle)]) },
@@ -70,9 +70,9 @@ pub(super) fn operations(flavor: Flavor) -> Vec<Operation> {
         },
         leaving("close", close, &[(EMPTY, Asleep), (MIDDLE, Idle)]),
         receiver(leaving("close_receiver", close, &[(FULL, Asleep), (MIDDLE, Idle)])),
-        removing("remove", After::Removed, removed),
+        removing("remove", After::Removed, &[(MIDDLE, Nobody), (EMPTY, Asleep), (EMPTY, Armed)]),
         removing("remove_again", After::RemovedAgain, removed),
-        receiver(removing("remove_sender", After::Removed, &[(FULL, Asleep), (FULL, Armed)])),
+        receiver(removing("remove_sender", After::Removed, &[(FULL, Asleep)])),
     ];
     match flavor {
         Flavor::Spsc => all.extend([

@@ -242,10 +242,6 @@ impl Doorbell {
         let place = (key as usize).wrapping_sub(1);
         let Some(entry) = state.entries.get_mut(place).and_then(Option::take) else { return };
         entry.registration.exit();
-        let was_rung = doorbell::disarm(&entry.view.record().armed);
-        if entry.registration.discharge() || was_rung {
-            entry.view.pass_on();
-        }
         state.ready.retain(|ready| *ready != key);
         state.peers.forget(&self.poll, key);
         if state.entries.iter().all(Option::is_none) {
@@ -258,6 +254,12 @@ impl Doorbell {
         }
         // After the queue is unlinked: as long as it has a name, a record names it.
         entry.view.record().doorbell.store(0, Relaxed);
+        // After that: a thread that was about to arm the handle can do so even now, and a waker
+        // either finds no queue, or has set RUNG before this.
+        let was_rung = doorbell::disarm(&entry.view.record().armed);
+        if entry.registration.discharge() || was_rung {
+            entry.view.pass_on();
+        }
         self.show_ready(&mut state);
     }
 
@@ -416,6 +418,8 @@ impl Doorbell {
                 for seat in seats {
                     doorbell::pass_over(&entry.view.bells(), seat);
                 }
+                // A member that joined since may have that pid again, and not be watched.
+                entry.registration.forget_arrivals();
             }
             self.disarm(state, key, collected);
         }

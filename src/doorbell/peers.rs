@@ -7,6 +7,7 @@ use super::PEER;
 use super::view::View;
 use crate::sysv::event::{self, Epoll};
 use crate::sysv::{Errno, process};
+use crate::wait::doorbell;
 
 /// How often a seat is examined again that changes hands meanwhile.
 const ATTEMPTS: usize = 8;
@@ -32,14 +33,17 @@ enum Holder {
 }
 
 impl Peers {
-    /// Watches the processes that have seats in the channel of a handle. Returns false if one of them
-    /// cannot be watched.
+    /// Watches the processes that have seats in the channel of a handle, and sees to it that no waker
+    /// chooses the last holder of a free seat. Returns false if a process cannot be watched.
     pub(super) fn meet(&mut self, poll: &Epoll, key: u32, view: &View) -> bool {
         self.unlist(key);
         let Ok(values) = view.members().semaphore_values(view.seats()) else { return false };
         let (mut all, own) = (true, view.seat().number);
-        let taken = |seat: &u8| *seat != own && values.is_taken(*seat);
-        for seat in (0..view.seats() as u8).filter(taken) {
+        for seat in (0..view.seats() as u8).filter(|seat| *seat != own) {
+            if !values.is_taken(seat) {
+                doorbell::pass_over(&view.bells(), seat);
+                continue;
+            }
             match self.watch(poll, view, seat) {
                 Holder::NoPeer => {}
                 Holder::Unwatched => all = false,

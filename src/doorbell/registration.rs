@@ -107,6 +107,11 @@ impl Registration {
         self.arrivals.store(arrivals, Relaxed);
     }
 
+    /// Makes the next call that arms the handle open the pidfds.
+    pub(super) fn forget_arrivals(&self) {
+        self.arrivals.store(NEVER, Relaxed);
+    }
+
     /// Makes the handle ready, because it was interrupted. Safe in a signal handler.
     pub(crate) fn interrupt(&self) {
         self.is_interrupted.store(true, Release);

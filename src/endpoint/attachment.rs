@@ -212,7 +212,7 @@ impl Attachment {
         // After the flag that stops them, before their counts.
         fence(SeqCst);
         if self.has_doorbell() {
-            self.disarm();
+            self.disarm(false);
         }
         for nap_us in (0..WAKES).map(|n| 20 << n.min(6)) {
             for _ in 0..self.waiting().threads_of(self.holder).min(THREADS) {

@@ -223,7 +223,7 @@ impl Membership for Endpoint {
         self.attachment.bells()
     }
 
-    fn arm(&self) -> bool {
+    fn arm(&self) -> Option<bool> {
         self.attachment.arm()
     }
 
@@ -231,8 +231,19 @@ impl Membership for Endpoint {
         self.attachment.stay_armed();
     }
 
-    fn disarm(&self) {
-        self.attachment.disarm();
+    fn disarm(&self, has_duty: bool) {
+        self.attachment.disarm(has_duty);
+    }
+
+    /// In an SPSC channel there is no other member that would have to be rung instead.
+    fn end_call(&self, found: bool) {
+        if self.flavor() == Flavor::Mpmc && self.attachment.is_armed() {
+            match found {
+                true => self.attachment.disarm(false),
+                // The fast path would not disarm.
+                false => self.require_slow_path(),
+            }
+        }
     }
 
     fn take_duty(&self) -> bool {

@@ -57,6 +57,24 @@ impl Sender {
         Ok(())
     }
 
+    /// Sends, waiting for the doorbell while the ring is full. Returns whether there was a peer to
+    /// wait for.
+    pub(super) fn send_by_doorbell(&mut self, until: Until) -> bool {
+        self.member.until = until;
+        loop {
+            match self.port().reserve(Blocking::Never) {
+                Ok(()) => break,
+                Err(SendError::Full) => self.member.wait_for_doorbell(),
+                Err(SendError::Disconnected) => return false,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        write(self.sending.producer.slot(), self.sending.producer.position());
+        self.sending.producer.publish();
+        self.port().notify_if_needed();
+        true
+    }
+
     pub(super) fn interrupter(&mut self) -> Interrupter {
         self.member.interrupter()
     }
@@ -99,6 +117,23 @@ impl Receiver {
         })
     }
 
+    /// Receives, waiting for the doorbell while the ring is empty. Returns `None` if there is no
+    /// message and there will be none.
+    pub(super) fn recv_by_doorbell(&mut self, until: Until) -> Option<u64> {
+        self.member.until = until;
+        loop {
+            match self.port().next(Blocking::Never) {
+                Ok(()) => break,
+                Err(RecvError::Empty) => self.member.wait_for_doorbell(),
+                Err(RecvError::Disconnected) => return None,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        let number = read(self.consumer.slot());
+        self.acknowledge();
+        Some(number)
+    }
+
     /// Receives; a call may be interrupted.
     pub(super) fn recv_or_interrupted(&mut self) -> Result<u64, RecvError> {
         self.port().next(Blocking::Forever)?;
@@ -134,6 +169,11 @@ impl Receiver {
             self.port().give_credit();
         }
         numbers
+    }
+
+    /// Leaves the channel, as the endpoints do.
+    pub(super) fn leave(self) {
+        self.member.leave();
     }
 
     fn next(&mut self, until: Until) -> bool {

@@ -6,8 +6,8 @@ use std::time::Instant;
 use super::sim_kernel::{Fences, SimKernel};
 use crate::ring::Ring;
 use crate::ring::testing::HeapRing;
-use crate::sync::plain::AtomicU64;
 use crate::sync::plain::Ordering::Relaxed;
+use crate::sync::{AtomicU32, AtomicU64, plain};
 use crate::wait::Table;
 
 #[cfg(loom)]
@@ -54,7 +54,7 @@ pub(super) fn check_deaths_bounded(
 ) {
     let (start, mut executions) = (Instant::now(), 0);
     for step in 0.. {
-        let deaths = Arc::new(AtomicU64::new(0));
+        let deaths = Arc::new(plain::AtomicU64::new(0));
         let counted = deaths.clone();
         executions += executions_of(bound, move || {
             counted.fetch_add(u64::from(model(step)), Relaxed);
@@ -70,7 +70,7 @@ fn report(name: &str, deaths: &str, executions: u64, start: Instant) {
 }
 
 fn executions_of(bound: usize, model: impl Fn() + Send + Sync + 'static) -> u64 {
-    let executions = Arc::new(AtomicU64::new(0));
+    let executions = Arc::new(plain::AtomicU64::new(0));
     let counted = executions.clone();
     explore(bound, move || {
         counted.fetch_add(1, Relaxed);
@@ -98,6 +98,10 @@ fn explore(bound: usize, model: impl Fn() + Send + Sync + 'static) {
 #[derive(Debug)]
 pub(super) struct Fixture {
     pub(super) kernel: SimKernel,
+    /// The number of seats, from the first one on, whose members have a doorbell.
+    pub(super) bells: u8,
+    /// How often a member joined; the segment counts it in words that loom does not see.
+    pub(super) arrivals: AtomicU32,
     block: HeapRing,
 }
 
@@ -108,7 +112,13 @@ impl Fixture {
 
     /// The same for an SPSC channel whose sender executes fences in this way.
     pub(super) fn with(capacity: usize, fences: Fences) -> Arc<Fixture> {
-        let fixture = Fixture { kernel: SimKernel::new(fences), block: HeapRing::new(capacity) };
+        Fixture::with_bells(capacity, fences, 0)
+    }
+
+    /// The same for a channel in whose first seats the members have a doorbell.
+    pub(super) fn with_bells(capacity: usize, fences: Fences, bells: u8) -> Arc<Fixture> {
+        let (kernel, block) = (SimKernel::new(fences), HeapRing::new(capacity));
+        let fixture = Fixture { kernel, bells, arrivals: AtomicU32::new(0), block };
         if fences == Fences::Asked {
             fixture.ring().header().receivers.ask_for_fences();
         }
@@ -118,6 +128,11 @@ impl Fixture {
     /// Returns the words of the waiting table.
     pub(super) fn waiting(&self) -> Table<'_> {
         self.block.waiting()
+    }
+
+    /// Returns the word of a member's doorbell.
+    pub(super) fn armed(&self, seat: u8) -> &AtomicU64 {
+        self.block.armed(seat)
     }
 
     /// Returns the ring; the caller must keep a share of the fixture as long as the ring.

@@ -15,8 +15,10 @@ use crate::protocol::{GivenUp, Membership, RecvRing, Seen};
 use crate::ring::Ring;
 use crate::ring::mpmc::Snapshot;
 use crate::role::Side;
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use crate::sync::{AtomicU32, AtomicU64, fence};
 use crate::wait::adaptive_spin::{Wait, WaitPolicy};
-use crate::wait::doorbell::Doorbells;
+use crate::wait::doorbell::{self, Doorbells};
 use crate::wait::interrupt::Interrupts;
 use crate::wait::{self, FenceRequest, Holder, KnownOpen, Table, WaitSite};
 
@@ -48,6 +50,7 @@ pub(super) struct Member {
     /// Whether the next call has to take the slow path. Not a step: each thread of a model has a
     /// member of its own.
     needs_slow_path: Cell<bool>,
+    bell: Option<Bell>,
     /// The blocked calls, if the model interrupts them: they are steps as well.
     interrupts: Option<Arc<Interrupts>>,
     request: FenceRequest,
@@ -68,6 +71,7 @@ impl Member {
             limit: None,
             given_up: Mutex::default(),
             needs_slow_path: Cell::new(false),
+            bell: (holder.seat.number < fixture.bells).then(Bell::new),
             interrupts: None,
             request: match fixture.kernel.fences {
                 Fences::Asked => FenceRequest::standing(),
@@ -83,6 +87,10 @@ impl Member {
     pub(super) fn take_side(fixture: &Arc<Fixture>, side: Side) -> Member {
         let holder = Holder { seat: Seat::of(side), incarnation: 0 };
         let member = Member::new(fixture, Flavor::Spsc, holder, Until::Ever);
+        if fixture.bells != 0 {
+            fixture.kernel.take_seat(holder.seat);
+            member.arrive();
+        }
         // A joining member wakes the other side before it polls the ring.
         member.wake(side.other()).unwrap();
         member
@@ -97,6 +105,9 @@ impl Member {
         if until >= Until::Left {
             member.parking(seat.side).clear(wait::LEFT);
         }
+        if fixture.bells != 0 {
+            member.arrive();
+        }
         if last_died && member.ring.release_slots_of(seat.number).is_any() {
             member.wake(Side::Receivers).unwrap();
             member.wake(Side::Senders).unwrap();
@@ -110,6 +121,7 @@ impl Member {
         let mut member = Member::new(&self.fixture, self.flavor, self.holder, self.until);
         member.is_late = is_late;
         member.interrupts.clone_from(&self.interrupts);
+        member.bell.clone_from(&self.bell);
         member
     }
 
@@ -125,15 +137,21 @@ impl Member {
         let Seat { number, side } = self.seat();
         if self.flavor == Flavor::Spsc {
             self.parking(side).set(wait::LEFT);
-            return self.fixture.kernel.side_left(side);
+            self.deregister();
+            self.fixture.kernel.side_left(side);
+            return self.ring_all();
         }
+        self.deregister();
         self.fixture.kernel.leave(number);
+        self.ring_all();
         self.set_left();
     }
 
     /// Leaves an MPMC channel as a sender that has finished.
     pub(super) fn finish(self) {
+        self.deregister();
         self.fixture.kernel.finish(self.seat().number);
+        self.ring_all();
         self.set_left();
     }
 
@@ -143,6 +161,138 @@ impl Member {
         if !self.fixture.kernel.is_there(side) {
             self.parking(side).set(wait::LEFT);
         }
+    }
+}
+
+/// What a process keeps for a member with a doorbell, shared by the threads of the member: the
+/// registration of the handle, in `src/doorbell/registration.rs`.
+#[derive(Clone, Debug)]
+struct Bell {
+    is_registered: Arc<AtomicU32>,
+    duty: Arc<AtomicU32>,
+    /// The number of arrivals when the pidfds were opened.
+    arrivals: Cell<Option<u32>>,
+}
+
+impl Bell {
+    fn new() -> Bell {
+        let [is_registered, duty] = [1, 0].map(|n| Arc::new(AtomicU32::new(n)));
+        Bell { is_registered, duty, arrivals: Cell::new(None) }
+    }
+
+    fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.duty) > 1
+    }
+}
+
+/// The doorbell of the member, as `endpoint/attachment/armed.rs` and `src/doorbell/mod.rs` handle it.
+impl Member {
+    fn bells(&self) -> SimBells<'_> {
+        SimBells(&self.fixture)
+    }
+
+    fn word(&self) -> &AtomicU64 {
+        self.fixture.armed(self.seat().number)
+    }
+
+    /// Joins: clears what the last holder of the seat left, counts the arrival, and performs J1.
+    fn arrive(&self) {
+        if self.bell.is_some() {
+            self.word().swap(0, AcqRel);
+            self.fixture.kernel.open_queue(self.seat().number);
+        }
+        self.fixture.arrivals.fetch_add(1, AcqRel);
+        self.ring_all();
+    }
+
+    /// Rings every armed member, as `Bells::ring_all` does.
+    fn ring_all(&self) {
+        if self.fixture.bells != 0 {
+            fence(SeqCst);
+            doorbell::ring_all(&self.bells(), Side::Senders);
+            doorbell::ring_all(&self.bells(), Side::Receivers);
+        }
+    }
+
+    /// Gives the handle the duty, as `Entry::charge` does; only MPMC handles have a gate.
+    fn charge(&self) {
+        if let Some(bell) = &self.bell {
+            bell.duty.store(1, Release);
+        }
+        if self.flavor == Flavor::Mpmc {
+            self.require_slow_path();
+        }
+    }
+
+    /// Takes the handle out of its doorbell, as `Doorbell::deregister` does.
+    pub(super) fn deregister(&self) {
+        let Some(bell) = &self.bell else { return };
+        let Seat { number, side } = self.seat();
+        bell.is_registered.store(0, Release);
+        self.fixture.kernel.close_queue(number);
+        let was_rung = doorbell::disarm(self.word());
+        if (self.take_duty() || was_rung) && doorbell::has_others(&self.bells(), number, side) {
+            doorbell::pass_on(&self.bells(), self.parking(side), side).unwrap();
+        }
+    }
+
+    /// Waits for the doorbell, and handles what its descriptors show.
+    pub(super) fn wait_for_doorbell(&self) {
+        let shown = self.fixture.kernel.wait_for_descriptors(self.seat().number);
+        // R1, as in `Doorbell::take_keys`.
+        if shown.has_key && doorbell::is_rung(self.word()) {
+            doorbell::disarm(self.word());
+            self.charge();
+        }
+        // R2, as in `Doorbell::peer_ended`.
+        if !shown.ended.is_empty() {
+            for seat in shown.ended {
+                doorbell::pass_over(&self.bells(), seat);
+            }
+            doorbell::disarm(self.word());
+            self.charge();
+        }
+    }
+
+    /// Returns whether the doorbell is armed.
+    pub(super) fn is_waiting(&self) -> bool {
+        doorbell::is_waiting(self.word())
+    }
+
+    /// Returns whether a waker has chosen the member, which has not noticed it yet.
+    pub(super) fn is_rung(&self) -> bool {
+        doorbell::is_rung(self.word()) && self.fixture.kernel.is_readable(self.seat().number)
+    }
+
+    /// Returns whether the member waits, and nothing tells it to look.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_waiting() && !self.fixture.kernel.is_readable(self.seat().number)
+    }
+}
+
+/// The members of the model's channel, as a waker sees them.
+#[derive(Debug)]
+struct SimBells<'a>(&'a Fixture);
+
+impl Doorbells for SimBells<'_> {
+    fn seats(&self) -> u8 {
+        self.0.bells
+    }
+
+    fn word(&self, seat: u8) -> &AtomicU64 {
+        self.0.armed(seat)
+    }
+
+    fn is_alive(&self, seat: u8) -> Result<bool, Fault> {
+        Ok(self.0.kernel.is_taken(seat))
+    }
+
+    fn send(&self, seat: u8, _: u32) -> bool {
+        self.0.kernel.send_key(seat)
+    }
+
+    fn first(&self) -> u8 {
+        0
     }
 }
 
@@ -262,7 +412,7 @@ impl Membership for Member {
     }
 
     fn pid(&self, _: u8) -> u32 {
-        unreachable!("there is no deadline")
+        0
     }
 
     /// A sender whose receivers die without leaving learns it from the kernel alone.
@@ -335,23 +485,65 @@ impl Membership for Member {
     }
 
     fn doorbells(&self) -> impl Doorbells + '_ {
-        &self.fixture.kernel
+        self.bells()
     }
 
-    fn arm(&self) -> bool {
-        false
+    fn arm(&self) -> Option<bool> {
+        let bell = self.bell.as_ref()?;
+        if bell.is_registered.load(Acquire) == 0 {
+            return None;
+        }
+        let Seat { number, side } = self.seat();
+        let was_rung = doorbell::arm(self.word(), side, u32::from(number) + 1);
+        let has_duty = self.take_duty() || was_rung;
+        let parker = &self.fixture.kernel;
+        doorbell::announce(parker, self.parking(side), self.fence_request());
+        let arrivals = self.fixture.arrivals.load(Acquire);
+        if bell.arrivals.replace(Some(arrivals)) != Some(arrivals) {
+            // As `Peers::meet` does.
+            for seat in parker.meet(number) {
+                if seat < self.fixture.bells {
+                    doorbell::pass_over(&self.bells(), seat);
+                }
+            }
+        }
+        Some(has_duty)
     }
 
     fn stay_armed(&self) {}
 
-    fn disarm(&self) {}
+    fn disarm(&self, has_duty: bool) {
+        if doorbell::disarm(self.word()) || has_duty {
+            self.charge();
+        }
+        // As `Doorbell::is_ready` does: a thread may wait for the doorbell.
+        if self.bell.as_ref().is_some_and(Bell::is_shared) {
+            self.fixture.kernel.send_key(self.seat().number);
+        }
+    }
+
+    fn end_call(&self, found: bool) {
+        if self.flavor == Flavor::Mpmc && self.bell.is_some() && self.is_waiting() {
+            match found {
+                true => self.disarm(false),
+                false => self.require_slow_path(),
+            }
+        }
+    }
 
     fn take_duty(&self) -> bool {
-        false
+        let Some(bell) = &self.bell else { return false };
+        bell.duty.load(Relaxed) != 0 && bell.duty.swap(0, AcqRel) != 0
     }
 
     fn offer_duty(&self) -> bool {
-        false
+        let Seat { number, side } = self.seat();
+        let has_others = doorbell::has_others(&self.bells(), number, side);
+        if has_others {
+            let parker = &self.fixture.kernel;
+            doorbell::announce(parker, self.parking(side), self.fence_request());
+        }
+        has_others
     }
 
     fn waker_fence(&self) {

@@ -41,6 +41,34 @@ enum SeatState {
     Dead(u64),
 }
 
+/// What a member's process can wait for besides the wake semaphores: the queue of its doorbell, and
+/// a pidfd for each process that it knows.
+#[derive(Clone, Copy, Debug, Default)]
+struct Descriptors {
+    /// Whether the member's record names the queue of its process.
+    is_open: bool,
+    /// Whether the queue holds the member's key: a process has one member here.
+    holds_key: bool,
+    /// The seats whose holders it knows, one bit for each.
+    known: u8,
+    /// Those of them whose process has ended.
+    ended: u8,
+}
+
+impl Descriptors {
+    fn is_readable(self) -> bool {
+        self.holds_key || self.ended != 0
+    }
+}
+
+/// What the descriptors of a process showed.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) has_key: bool,
+    /// The seats whose holders' processes have ended.
+    pub(super) ended: Vec<u8>,
+}
+
 /// How a member gives its seat back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
@@ -61,6 +89,7 @@ struct State {
     /// The semaphores of the same names: see `liveness/stream.rs`.
     finished: bool,
     died: u16,
+    descriptors: [Descriptors; SEATS],
 }
 
 impl State {
@@ -75,6 +104,8 @@ pub(super) struct SimKernel {
     pub(super) fences: Fences,
     state: Mutex<State>,
     changed: [Condvar; 2],
+    /// A descriptor of the member in this seat became readable.
+    readable: [Condvar; SEATS],
     /// How often PARKED was set, each time with a barrier, and the number of posts of wakers.
     parked: AtomicU64,
     posted: AtomicU64,
@@ -86,7 +117,9 @@ impl SimKernel {
         assert!(crate::sysv::process::register_membarrier(), "the models need it");
         let changed = [Condvar::new(), Condvar::new()];
         let [parked, posted] = [0; 2].map(AtomicU64::new);
-        SimKernel { fences, state: Mutex::new(State::default()), changed, parked, posted }
+        let state = Mutex::new(State::default());
+        let readable = std::array::from_fn(|_| Condvar::new());
+        SimKernel { fences, state, changed, readable, parked, posted }
     }
 
     /// Checks that each time PARKED was set caused at most one post. Call it at the end of a model.
@@ -169,6 +202,15 @@ impl SimKernel {
         let last = std::mem::replace(&mut state.seats[usize::from(seat)], seat_state);
         state.died += u16::from(dies && last == SeatState::Taken(Side::Senders));
         state.finished |= how == Ending::Finish;
+        // The seat is given back before a pidfd shows it. A process that lives on shows nothing.
+        for (seen_by, descriptors) in state.descriptors.iter_mut().enumerate() {
+            let knows = descriptors.known & 1 << seat;
+            descriptors.known &= !knows;
+            if dies && knows != 0 {
+                descriptors.ended |= knows;
+                self.readable[seen_by].notify_one();
+            }
+        }
         for &side in semaphores_to_notify {
             state.tokens[side as usize] += 1;
             self.changed[side as usize].notify_one();
@@ -188,6 +230,68 @@ impl SimKernel {
         assert!(!matches!(seat_state, SeatState::Taken(_)), "somebody sits there");
         let last = std::mem::replace(seat_state, SeatState::Taken(seat.side));
         matches!(last, SeatState::Dead(_))
+    }
+
+    /// Puts the member's key into the queue of the doorbell in this seat. Returns whether there is
+    /// one.
+    pub(super) fn send_key(&self, seat: u8) -> bool {
+        crash_point::step();
+        let descriptors = &mut self.state.lock().unwrap().descriptors[usize::from(seat)];
+        descriptors.holds_key |= descriptors.is_open;
+        self.readable[usize::from(seat)].notify_one();
+        descriptors.is_open
+    }
+
+    /// Makes the queue of the next member in this seat.
+    pub(super) fn open_queue(&self, seat: u8) {
+        let descriptors = &mut self.state.lock().unwrap().descriptors[usize::from(seat)];
+        *descriptors = Descriptors { is_open: true, ..Descriptors::default() };
+    }
+
+    /// Makes the member's record name no queue any more.
+    pub(super) fn close_queue(&self, seat: u8) {
+        crash_point::step();
+        self.state.lock().unwrap().descriptors[usize::from(seat)].is_open = false;
+    }
+
+    /// Opens a pidfd of the member in each other seat. Returns the seats that have none.
+    pub(super) fn meet(&self, seat: u8) -> Vec<u8> {
+        crash_point::step();
+        let mut state = self.state.lock().unwrap();
+        let seats = state.seats;
+        let others = (0..SEATS as u8).filter(|&other| other != seat);
+        let is_taken = |other: &u8| matches!(seats[usize::from(*other)], SeatState::Taken(_));
+        let (taken, free): (Vec<u8>, Vec<u8>) = others.partition(is_taken);
+        state.descriptors[usize::from(seat)].known = taken.iter().fold(0, |all, n| all | 1 << n);
+        free
+    }
+
+    /// Waits until a descriptor of the member in this seat is readable, and takes what they show.
+    pub(super) fn wait_for_descriptors(&self, seat: u8) -> Shown {
+        crash_point::step();
+        let mut state = self.state.lock().unwrap();
+        let seat = usize::from(seat);
+        #[cfg(loom)]
+        while !state.descriptors[seat].is_readable() {
+            state = self.readable[seat].wait(state).unwrap();
+        }
+        #[cfg(not(loom))]
+        {
+            let time = Duration::from_secs(20);
+            let idle = |state: &mut State| !state.descriptors[seat].is_readable();
+            let (woken, slept) = self.readable[seat].wait_timeout_while(state, time, idle).unwrap();
+            assert!(!slept.timed_out(), "nobody rang a doorbell");
+            state = woken;
+        }
+        let descriptors = &mut state.descriptors[seat];
+        let has_key = std::mem::take(&mut descriptors.holds_key);
+        let ended = std::mem::take(&mut descriptors.ended);
+        Shown { has_key, ended: (0..SEATS as u8).filter(|n| ended & 1 << n != 0).collect() }
+    }
+
+    /// Returns whether a descriptor of the member in this seat is readable.
+    pub(super) fn is_readable(&self, seat: u8) -> bool {
+        self.state.lock().unwrap().descriptors[usize::from(seat)].is_readable()
     }
 
     pub(super) fn is_dead(&self, side: Side) -> bool {
@@ -311,28 +415,5 @@ impl wait::Parker for SimKernel {
 
     fn has_seat(&self) -> bool {
         true
-    }
-}
-
-/// No member has a doorbell.
-impl wait::doorbell::Doorbells for &SimKernel {
-    fn seats(&self) -> u8 {
-        0
-    }
-
-    fn word(&self, _: u8) -> &crate::sync::AtomicU64 {
-        unreachable!("there are no seats")
-    }
-
-    fn is_alive(&self, _: u8) -> Result<bool, Fault> {
-        Ok(false)
-    }
-
-    fn send(&self, _: u8, _: u32) -> bool {
-        false
-    }
-
-    fn first(&self) -> u8 {
-        0
     }
 }

@@ -176,15 +176,19 @@ pub(crate) trait Membership {
     /// Returns what rings the doorbells of members.
     fn doorbells(&self) -> impl Doorbells + '_;
 
-    /// Arms the doorbell of this member; returns false if it has none (A1 to A3 in
-    /// `wait/doorbell.rs`).
-    fn arm(&self) -> bool;
+    /// Arms the doorbell of this member (A1 to A3 in `wait/doorbell.rs`); returns whether this call
+    /// has the duty, or `None` without a doorbell.
+    fn arm(&self) -> Option<bool>;
 
     /// Records that the poll after that found nothing.
     fn stay_armed(&self);
 
-    /// Disarms it: the poll found something (D1).
-    fn disarm(&self);
+    /// Disarms it: the poll found something (D1). The member has the duty if this call had it.
+    fn disarm(&self, has_duty: bool);
+
+    /// Ends a call on the slow path: a member that is still armed is disarmed if the call `found`
+    /// something (D1).
+    fn end_call(&self, found: bool);
 
     /// Returns whether this member was rung and has to pass that on, and takes the duty away.
     fn take_duty(&self) -> bool;
@@ -216,8 +220,8 @@ pub(crate) trait Membership {
         (flags != known).then_some(flags)
     }
 
-    /// Wakes one waiter of a side if any is parked, and rings one doorbell if any is armed. The fence stands between whatever was published
-    /// and the load of the parking word.
+    /// Wakes one waiter of a side if any is parked, and rings one doorbell if any is armed. The
+    /// fence stands between whatever was published and the load of the parking word.
     fn wake(&self, side: Side) -> Result<(), Fault> {
         fence(SeqCst);
         let parking = self.parking(side);

@@ -168,6 +168,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     #[inline(never)]
     fn next_slow(mut self, blocking: Blocking) -> Result<R::Held, RecvError> {
         let next = self.next_blocking(blocking);
+        self.member.end_call(next.is_ok());
         if self.member.take_duty() {
             self.pass_on();
         }
@@ -199,15 +200,18 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         }
         self.member.wake(Side::Senders)?;
         match blocking {
-            Blocking::Never if self.member.arm() => self.look(),
-            Blocking::Never => self.try_once(),
+            Blocking::Never => match self.member.arm() {
+                Some(has_duty) => self.look(has_duty),
+                None => self.try_once(),
+            },
             _ => self.wait(blocking),
         }
     }
 
     /// The rest of a call that does not block, in a handle whose doorbell was just armed (A4).
     #[cold]
-    fn look(&mut self) -> Result<R::Held, RecvError> {
+    #[inline(never)]
+    fn look(&mut self, has_duty: bool) -> Result<R::Held, RecvError> {
         let looked = self.wait(Blocking::Never).map_err(|error| match error {
             RecvError::Blocked { pid } if self.ring.hides_message() => RecvError::Behind { pid },
             RecvError::Blocked { .. } | RecvError::Timeout => RecvError::Empty,
@@ -217,13 +221,14 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
             Err(RecvError::Empty | RecvError::Behind { .. } | RecvError::NotMoved { .. }) => {
                 self.member.stay_armed();
             }
-            _ => self.member.disarm(),
+            _ => self.member.disarm(has_duty),
         }
         looked
     }
 
     /// Passes a ring on to another receiver if there is more to receive (O1 to O3).
     #[cold]
+    #[inline(never)]
     fn pass_on(&mut self) {
         let side = self.member.seat().side;
         if !self.member.offer_duty() {

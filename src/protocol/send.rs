@@ -78,6 +78,7 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
     #[inline(never)]
     fn reserve_slow(mut self, blocking: Blocking) -> Result<R::Slot, SendError> {
         let reserved = self.reserve_blocking(blocking);
+        self.member.end_call(reserved.is_ok());
         if self.member.take_duty() {
             self.pass_on();
         }
@@ -104,15 +105,18 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
         // The receivers may not have been notified yet of a batch that filled the ring.
         self.notify_again();
         match blocking {
-            Blocking::Never if self.member.arm() => self.look(),
-            Blocking::Never => self.try_once(),
+            Blocking::Never => match self.member.arm() {
+                Some(has_duty) => self.look(has_duty),
+                None => self.try_once(),
+            },
             _ => self.wait(blocking),
         }
     }
 
     /// The rest of a call that does not block, in a handle whose doorbell was just armed (A4).
     #[cold]
-    fn look(&mut self) -> Result<R::Slot, SendError> {
+    #[inline(never)]
+    fn look(&mut self, has_duty: bool) -> Result<R::Slot, SendError> {
         let looked = self.wait(Blocking::Never).map_err(|error| match error {
             SendError::Blocked { pid } => SendError::Behind { pid },
             SendError::Timeout => SendError::Full,
@@ -120,13 +124,14 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
         });
         match looked {
             Err(SendError::Full | SendError::Behind { .. }) => self.member.stay_armed(),
-            _ => self.member.disarm(),
+            _ => self.member.disarm(has_duty),
         }
         looked
     }
 
     /// Passes a ring on to another sender if there is more room (O1 to O3).
     #[cold]
+    #[inline(never)]
     fn pass_on(&mut self) {
         let side = self.member.seat().side;
         if self.member.offer_duty()

@@ -4,7 +4,7 @@
 //! another size, can track them; every offset comes from the geometry, which computes it from the
 //! types.
 
-use core::mem::MaybeUninit;
+use core::mem::{MaybeUninit, offset_of};
 use core::ptr::NonNull;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 
@@ -51,11 +51,13 @@ impl HeapRing {
         };
         let ring = HeapRing { base, geometry };
         // SAFETY: the geometry begins with room for a header. The members' records after it hold
-        // plain words, for which zeros are valid.
+        // plain words, for which zeros are valid, and the word that is constructed below.
         unsafe { base.cast().write(Header::new()) };
         for seat in 0..SEATS {
             // SAFETY: the geometry has room for this many words after the records.
             unsafe { ring.waiting_word(seat).write(AtomicU64::new(0)) };
+            // SAFETY: the geometry has room for this many records after the header.
+            unsafe { ring.armed_word(seat).write(AtomicU64::new(0)) };
         }
         for index in 0..geometry.capacity {
             let head = SlotHead { word: AtomicU64::new(0), tracked: Tracked::new() };
@@ -116,6 +118,18 @@ impl HeapRing {
         unsafe { Table::at(self.base, SEATS) }
     }
 
+    /// Returns the word of the doorbell in a member's record.
+    pub(crate) fn armed(&self, seat: u8) -> &AtomicU64 {
+        // SAFETY: constructed by `new`.
+        unsafe { self.armed_word(usize::from(seat).min(SEATS - 1)).as_ref() }
+    }
+
+    fn armed_word(&self, seat: usize) -> NonNull<AtomicU64> {
+        let at = size_of::<Header>() + seat * size_of::<layout::Member>();
+        // SAFETY: the block has that many records there, with this word in each.
+        unsafe { self.base.add(at + offset_of!(layout::Member, armed)).cast() }
+    }
+
     fn waiting_word(&self, seat: usize) -> NonNull<AtomicU64> {
         // SAFETY: the block has that many words there.
         unsafe { self.base.add(layout::waiting_at(SEATS)).cast::<AtomicU64>().add(seat) }
@@ -144,6 +158,7 @@ impl Drop for HeapRing {
             self.base.cast::<Header>().drop_in_place();
             for seat in 0..SEATS {
                 self.waiting_word(seat).drop_in_place();
+                self.armed_word(seat).drop_in_place();
             }
             for index in 0..self.geometry.capacity {
                 self.slot_head(index).drop_in_place();

@@ -8,7 +8,7 @@ use crate::doorbell::{self, Bells, Doorbell, Failed, Registration, View};
 use crate::sync::plain::Ordering::Relaxed;
 use crate::sysv::fork_guard::SharedForkGuard;
 use crate::wait::Parker;
-use crate::wait::doorbell::{announce, arm, disarm, has_others};
+use crate::wait::doorbell::{announce, arm, disarm, has_others, is_waiting};
 
 impl Attachment {
     /// Returns the doorbells of all members.
@@ -65,41 +65,47 @@ impl Attachment {
         }
     }
 
-    /// Performs A1 to A3, and opens pidfds of new members. Returns false if the handle is registered
-    /// with no doorbell, or lost its seat.
-    pub(crate) fn arm(&self) -> bool {
+    /// Performs A1 to A3, and opens pidfds of new members. Returns whether the call has the duty, or
+    /// `None` if the handle is registered with no doorbell, or lost its seat.
+    ///
+    /// The duty stays with the call: if it ends in A4, a duty that another thread of this member was
+    /// given meanwhile must not end with it.
+    pub(crate) fn arm(&self) -> Option<bool> {
         if !self.has_doorbell() || !self.has_seat() {
-            return false;
+            return None;
         }
         let registration = self.registration();
-        let Some(doorbell) = registration.doorbell() else { return false };
+        let doorbell = registration.doorbell()?;
         let key = registration.key();
         doorbell.collect_if_solo();
-        if arm(&self.record().armed, self.seat.side, key) {
-            registration.charge();
-        }
+        let was_rung = arm(&self.record().armed, self.seat.side, key);
+        let has_duty = registration.discharge() || was_rung;
         announce(self, self.parking(), self.fence_request());
         let arrivals = doorbell::arrivals(self.header());
         if !registration.knows(arrivals) {
-            doorbell.meet_peers(key);
+            // Before that: it is forgotten again when a member dies.
             registration.learn(arrivals);
+            doorbell.meet_peers(key);
         }
-        true
+        Some(has_duty)
     }
 
-    /// Records that the handle found nothing to do, and stays armed: that ends its duty.
+    /// Records that the handle found nothing to do, and stays armed.
     pub(crate) fn stay_armed(&self) {
-        let registration = self.registration();
-        registration.discharge();
-        if let Some(doorbell) = registration.doorbell() {
+        if let Some(doorbell) = self.registration().doorbell() {
             doorbell.is_armed();
         }
     }
 
-    /// Performs D1.
-    pub(crate) fn disarm(&self) {
+    /// Returns whether the handle is armed.
+    pub(crate) fn is_armed(&self) -> bool {
+        self.has_doorbell() && is_waiting(&self.record().armed)
+    }
+
+    /// Performs D1. `has_duty`: the call had the duty already.
+    pub(crate) fn disarm(&self, has_duty: bool) {
         let registration = self.registration();
-        if disarm(&self.record().armed) {
+        if disarm(&self.record().armed) || has_duty {
             registration.charge();
         }
         if let Some(doorbell) = registration.doorbell() {

@@ -58,6 +58,24 @@ impl Sender {
         true
     }
 
+    /// Sends its message of this number, waiting for the doorbell while the ring is full. Returns
+    /// false if all receivers are gone.
+    pub(super) fn send_by_doorbell(&mut self, number: u64) -> bool {
+        loop {
+            match self.port().reserve(Blocking::Never) {
+                Ok(claim) => {
+                    write(self.sending.producer.slot(&claim), message(self.name, number));
+                    assert!(self.sending.producer.publish(claim), "evicted");
+                    self.port().notify_if_needed();
+                    return true;
+                }
+                Err(SendError::Full | SendError::Behind { .. }) => self.member.wait_for_doorbell(),
+                Err(SendError::Disconnected) => return false,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
     /// Loans a slot and abandons the loan.
     pub(super) fn loan_and_abandon(&mut self) {
         let claim = self.reserve().expect("a receiver");
@@ -97,7 +115,8 @@ impl Sender {
 /// A receiving end.
 #[derive(Debug)]
 pub(super) struct Receiver {
-    receiving: Receiving,
+    /// Not on the small stacks of loom's threads: it is large.
+    receiving: Box<Receiving>,
     /// Declared last: the ring refers to its fixture.
     member: Member,
 }
@@ -117,7 +136,7 @@ impl Receiver {
 
     /// Where no member dies, there is nothing to search for: every search has been made.
     fn new(consumer: Consumer, member: Member) -> Receiver {
-        let mut receiving = Receiving::new(consumer);
+        let mut receiving = Box::new(Receiving::new(consumer));
         if member.until != Until::Dead {
             *receiving.searched.get_mut().unwrap() = Some(Snapshot::of(0, &[]));
         }
@@ -144,6 +163,53 @@ impl Receiver {
     /// senders are gone.
     pub(super) fn recv(&mut self) -> Option<u64> {
         self.recv_ref(|_, _| ())
+    }
+
+    /// Receives, waiting for the doorbell while there is no message. Returns `None` if the ring is
+    /// drained and all senders are gone.
+    pub(super) fn recv_by_doorbell(&mut self) -> Option<u64> {
+        loop {
+            match self.try_next() {
+                Ok(held) => {
+                    let message = read(self.receiving.consumer.slot(&held));
+                    self.acknowledge(&held);
+                    return Some(message);
+                }
+                Err(RecvError::Disconnected) => return None,
+                Err(_) => self.member.wait_for_doorbell(),
+            }
+        }
+    }
+
+    /// Takes a message if there is one. Otherwise the doorbell is armed, or the stream has ended.
+    pub(super) fn try_next(&mut self) -> Result<Held, RecvError> {
+        let next = self.port().next(Blocking::Never);
+        match &next {
+            Ok(_) | Err(RecvError::Empty | RecvError::Behind { .. } | RecvError::Disconnected) => {
+                next
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Does what a process does that waits for nothing but its doorbell: takes messages until the
+    /// doorbell is armed and nothing tells it to look. Returns what it received.
+    pub(super) fn follow_doorbell(&mut self) -> Vec<u64> {
+        let mut received = Vec::new();
+        while !self.member.is_idle() {
+            if self.member.is_waiting() {
+                self.member.wait_for_doorbell();
+            }
+            match self.try_next() {
+                Ok(held) => {
+                    received.push(read(self.receiving.consumer.slot(&held)));
+                    self.acknowledge(&held);
+                }
+                Err(RecvError::Disconnected) => break,
+                Err(_) => {}
+            }
+        }
+        received
     }
 
     /// Receives; a call may be interrupted.
@@ -203,7 +269,7 @@ impl Receiver {
 
     /// Searches for a returned message, as the next call does.
     pub(super) fn take_returned(&mut self) -> Option<Held> {
-        returned::take(&mut &self.receiving, &self.member).unwrap()
+        returned::take(&mut &*self.receiving, &self.member).unwrap()
     }
 
     pub(super) fn member(&self) -> &Member {

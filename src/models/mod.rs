@@ -14,6 +14,7 @@
 //! | `lap` | is credit that is more than a lap old ignored? |
 //! | `in_place` | is a message left alone as long as a receiver reads it in place? |
 //! | `blocking` | does every blocked waiter wake up? |
+//! | `doorbell` | the same for one that waits by its doorbell |
 //! | `interrupt` | is every interrupt returned once, and every message received? |
 //! | `leaving` | does a process that sees the end of the stream see all that was sent? |
 //! | `takeover` | does a successor continue where a dead process stopped, at any step? |
@@ -28,6 +29,7 @@ mod sim_kernel;
 
 mod batch;
 mod blocking;
+mod doorbell;
 mod in_place;
 mod interrupt;
 mod lap;

@@ -5,6 +5,7 @@
 //! | `transfer` | does each message reach one receiver, whole and in order? |
 //! | `starts` | may a member start from a hint, or from its handle's other thread? |
 //! | `blocking` | does every blocked waiter wake up? |
+//! | `doorbell` | is a member rung that waits by its doorbell, whatever dies meanwhile? |
 //! | `freed` | does a sender stay blocked next to a slot freed without an acknowledgement? |
 //! | `interrupt` | is every interrupt returned, and every message received? |
 //! | `leaving` | does a process that sees the end of the stream see all that was done? |
@@ -18,6 +19,7 @@ mod ends;
 
 mod blocking;
 mod crash;
+mod doorbell;
 mod finishing;
 mod freed;
 mod interrupt;

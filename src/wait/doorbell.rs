@@ -2,10 +2,10 @@
 //!
 //! A process that waits for many channels at once has one *doorbell*: a message queue that every
 //! other process can open by name, and that is readable while it holds a message. A member of such
-//! a process *arms* the doorbell for its channel when it finds nothing to do; a member that provides
-//! work then *rings* it, by a message with the member's key. Doorbells and the wake semaphore (`mod.rs`)
-//! are independent of each other: each publication wakes a parked thread and rings a doorbell, if
-//! there are such.
+//! a process *arms* the doorbell for its channel when it finds nothing to do; a member that
+//! provides work then *rings* it, by a message with the member's key. Doorbells and the wake
+//! semaphore (`mod.rs`) are independent of each other: each publication wakes a parked thread and
+//! rings a doorbell, if there are such.
 //!
 //! # Why no ring is lost
 //!
@@ -22,14 +22,17 @@
 //! A1  waiter           Swaps its word for ARMED. If RUNG was set, it has the duty.
 //! A2  waiter           Sets BELL; an SPSC receiver also sets FENCE.
 //! A3  waiter           Executes a barrier, as in S3.
-//! A4  waiter           If a member has joined since it last looked: opens the pidfd of every other
-//!                      member. Polls exactly and takes what it finds. Found something: D1. Nothing:
-//!                      waits for its descriptors. In both cases: O1 if it has the duty.
+//! A4  waiter           If a member has joined or died since it last looked: opens the pidfd of
+//!                      every other member, and sets RUNG in the armed words of free seats. Polls
+//!                      exactly and takes what it finds. Found something: D1. Nothing: waits for its
+//!                      descriptors. In both cases: O1 if it has the duty.
+//! N1  waiter, in any   Takes the slow path. Found something without A1: D1, then O1 if it has the
+//!     later call       duty.
 //! D1  waiter           Swaps its word for zero. If RUNG was set, it has the duty.
 //! R1  woken by a key   Takes the keys from its queue. For each of them whose word is RUNG: D1.
 //! R2  woken by a pidfd For each channel of that process: sets RUNG for members that it knew and that
 //!                      are dead; D1, and has the duty.
-//! O1  waiter that has  After its next attempt: if no other member is ARMED and not RUNG, done.
+//! O1  waiter that has  After its next attempt: if no other member is ARMED, done.
 //!     the duty
 //! O2  same             Sets BELL and executes a barrier.
 //! O3  same             Polls exactly without taking anything. If there is work: W1.
@@ -50,26 +53,34 @@
 //! of the channel. When a process ends that had the duty, they all look for themselves. The kernel
 //! makes a pidfd readable after it has given back the seat, so that they see what that end means.
 //!
-//! A member that joined after A4 is not known to the committed ones. It can have the duty only after
-//! J1, and J1 has put a key into the queue of each of them. If it is killed within J1, it had no duty
-//! yet, but may have set RUNG without W3; so RUNG does not mean that a key was sent, and a waker that
-//! finds nobody else sends the keys again. A full queue holds [`LENGTH`](crate::sysv::mqueue::LENGTH)
-//! keys; a waiter that takes that many looks at all of its words. One that has only a few takes one key,
-//! looks at all of them, and leaves the other keys for later: whatever was rung before is found, and
-//! whatever is rung after that leaves the queue readable.
+//! A member that joined after A4 is not known to the committed ones. It can have the duty only
+//! after J1, and J1 has put a key into the queue of each of them. If it is killed within J1, it had
+//! no duty yet, but may have set RUNG without W3; so RUNG does not mean that a key was sent: a
+//! waker that finds nobody else sends the keys again, and O1 counts those that are RUNG. A full
+//! queue holds [`LENGTH`](crate::sysv::mqueue::LENGTH) keys; a waiter that takes that many looks at
+//! all of its words. One that has only a few takes one key, looks at all of them, and leaves the
+//! other keys for later: whatever was rung before is found, and whatever is rung after that leaves
+//! the queue readable.
 //!
-//! A dead member is not rung: W2 asks the kernel whether its seat is taken. The seat may be taken by
-//! a successor that has not cleared the word yet (J1). But a committed member was told of the death
-//! by the pidfd and has set RUNG for the dead one in R2, unless it has not handled that yet, and then
-//! its descriptor is readable.
+//! A dead member is not rung: W2 asks the kernel whether its seat is taken. The seat may be taken
+//! by a successor that has not cleared the word yet (J1), and that may be killed before it does.
+//! But if a committed member knew the dead one, it was told of the death by the pidfd and has set
+//! RUNG for it in R2, unless it has not handled that yet, and then its descriptor is readable. If
+//! it did not, it has set RUNG in A4, or the successor had the seat by then, and is known.
+//!
+//! The threads of a member share its word and its duty. A call that ends in A4 performs O1 as well,
+//! since another thread may have got the duty after its poll. A call that is not caused by a ring may
+//! find what the ring was for; without N1, the duty would stay in the queue of a process that is busy
+//! with what it has found.
 //!
 //! Nothing has to balance: BELL may stay set without an armed member, and a surplus key costs one
 //! poll.
 //!
 //! # The last resort
 //!
-//! As in `mod.rs`, a process can be stopped while it has the duty, and objects can be removed by hand.
-//! So a member that is committed for a slice is examined by its own process: `doorbell/watch.rs`.
+//! As in `mod.rs`, a process can be stopped while it has the duty, and objects can be removed by
+//! hand. So a member that is committed for a slice is examined by its own process:
+//! `doorbell/watch.rs`.
 
 use super::parking::BELL;
 use super::{FenceRequest, Parker};

@@ -14,33 +14,32 @@
 //! One lock guards all of that. A handle that goes away is taken out under the lock, so a `View`
 //! whose mapping is gone is never used.
 
+mod collect;
+mod handles;
 mod peers;
 mod queue;
+mod ready;
 mod registration;
 #[cfg(feature = "async")]
 pub(crate) mod tasks;
 mod view;
 mod watch;
 
-use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
+#[cfg(feature = "async")]
+pub(crate) use self::collect::Collected;
 use self::peers::Peers;
 pub(crate) use self::queue::{reap, unlink_of_dead};
 pub(crate) use self::registration::Registration;
-use self::registration::lock;
 pub(crate) use self::view::{Bells, View, arrivals};
 use self::watch::Watch;
-use crate::layout::Member;
 use crate::sync::plain::AtomicBool;
-use crate::sync::plain::Ordering::{AcqRel, Relaxed, SeqCst};
-use crate::sysv::event::{Epoll, EventFd, Ready, TimerFd};
+use crate::sysv::Errno;
+use crate::sysv::event::{Epoll, EventFd, TimerFd};
 use crate::sysv::fork_guard::{ForkGuard, SharedForkGuard};
-use crate::sysv::mqueue::{LENGTH, Queue};
-use crate::sysv::{Errno, time};
-use crate::wait::doorbell;
+use crate::sysv::mqueue::Queue;
 
 /// The numbers of the descriptors in the set. A peer's is its pid, above `PEER`; those of the
 /// descriptors that others add are above [`FIRST_FREE`].
@@ -49,12 +48,6 @@ const EVENT: u64 = 1;
 const TIMER: u64 = 2;
 const PEER: u64 = 1 << 32;
 pub(crate) const FIRST_FREE: u64 = 1 << 33;
-
-/// How often a queue is created that another process takes for that of a dead one.
-const ATTEMPTS: usize = 8;
-
-/// So few handles are all looked at when the queue has a key.
-const FEW: usize = 8;
 
 /// A call that failed, and its error number.
 pub(crate) type Failed = (&'static str, Errno);
@@ -138,18 +131,6 @@ impl Entry {
     }
 }
 
-/// What a wait found beside the handles.
-#[derive(Debug, Default)]
-pub(crate) struct Collected {
-    /// The handles that were rung, or that are to look for themselves.
-    pub(crate) rung: Vec<Arc<Registration>>,
-    /// The descriptors that others added.
-    pub(crate) ready: Vec<Ready>,
-    /// Whether there was anything.
-    #[cfg(feature = "async")]
-    pub(crate) is_any: bool,
-}
-
 impl Doorbell {
     /// Makes a doorbell.
     pub(crate) fn new(kind: Kind) -> Result<Arc<Doorbell>, Failed> {
@@ -186,432 +167,6 @@ impl Doorbell {
     /// Returns whether this is a forked child, which shares all descriptors with its parent.
     pub(crate) fn is_forked(&self) -> bool {
         self.home.forked()
-    }
-
-    /// Returns the descriptor, which is readable while a handle is ready from now on.
-    pub(crate) fn polled_fd(&self) -> BorrowedFd<'_> {
-        if !self.is_forked() && !self.is_polled.swap(true, Relaxed) {
-            let mut state = lock(&self.state);
-            self.show_ready(&mut state);
-            // It may be readable for what no wait has seen.
-            self.clear_event(&state);
-        }
-        self.poll.as_fd()
-    }
-
-    /// Makes the descriptor readable until [`take_notification`](Doorbell::take_notification). Safe
-    /// in a signal handler.
-    pub(crate) fn notify(&self) {
-        if !self.is_forked() {
-            self.is_notified.store(true, SeqCst);
-            self.event.set();
-        }
-    }
-
-    /// Looks for interrupted handles at the next wait. Safe in a signal handler.
-    pub(super) fn note_interrupt(&self) {
-        self.is_interrupted.store(true, SeqCst);
-        self.event.set();
-    }
-
-    /// Returns whether it was notified since the last call.
-    pub(crate) fn take_notification(&self) -> bool {
-        let was_notified = self.is_notified.load(Relaxed) && self.is_notified.swap(false, AcqRel);
-        if was_notified {
-            self.clear_event(&lock(&self.state));
-        }
-        was_notified
-    }
-
-    /// Registers a handle; it is ready at first, and a thread that waits returns it. `mode`: that of
-    /// its channel. The gate must stay where it is until the handle is taken out.
-    ///
-    /// # Errors
-    /// `EBUSY` if it is registered already; the call that failed, if the queue cannot be made.
-    pub(crate) fn register(
-        self: &Arc<Doorbell>,
-        view: View,
-        registration: &Arc<Registration>,
-        mode: u32,
-        gate: Option<&SharedForkGuard>,
-    ) -> Result<u32, Failed> {
-        let mut state = lock(&self.state);
-        let place = state.entries.iter().position(Option::is_none).unwrap_or_else(|| {
-            state.entries.push(None);
-            state.entries.len() - 1
-        });
-        let key = place as u32 + 1;
-        if !registration.enter(self, key) {
-            return Err(("register", Errno::EBUSY));
-        }
-        let record = view.record();
-        // A call of another thread may have armed it when it left its last doorbell.
-        let was_rung = doorbell::disarm(&record.armed);
-        if let Err(failed) = self.open_queue(&mut state, record, mode) {
-            record.doorbell.store(0, Relaxed);
-            registration.exit();
-            return Err(failed);
-        }
-        let registration = Arc::clone(registration);
-        let gate = gate.map(|gate| Gate(NonNull::from(gate)));
-        let watch = Watch::default();
-        let entry = Entry { view, registration, gate, is_ready: false, watch };
-        was_rung.then(|| entry.charge());
-        state.entries[place] = Some(entry);
-        self.set_ready(&mut state, key);
-        self.event.set();
-        self.set_timer(&state);
-        Ok(key)
-    }
-
-    /// Opens the queue, unless it is open, for all that `mode` lets write. The member's record names it
-    /// before it exists: a successor in the seat unlinks it.
-    fn open_queue(&self, state: &mut State, record: &Member, mode: u32) -> Result<(), Failed> {
-        let failed = |errno| ("mq_open", errno);
-        let mode = state.mode | mode;
-        if let Some((id, queue)) = &state.queue {
-            record.doorbell.store(*id, Relaxed);
-            if state.mode != mode {
-                queue::permit(queue, mode).map_err(failed)?;
-                state.mode = mode;
-            }
-            return Ok(());
-        }
-        let mut attempts = 0;
-        let (id, queue) = loop {
-            let id = queue::fresh_id();
-            record.doorbell.store(id, Relaxed);
-            attempts += 1;
-            match queue::create(id, mode) {
-                Ok(queue) => break (id, queue),
-                // Another process took it for that of a dead one, before it was locked.
-                Err(Errno::EAGAIN) if attempts < ATTEMPTS => {}
-                Err(errno) => return Err(failed(errno)),
-            }
-        };
-        self.poll.add(&queue, QUEUE, true, false).map_err(|errno| {
-            queue::unlink(id);
-            ("epoll_ctl", errno)
-        })?;
-        (state.queue, state.mode) = (Some((id, queue)), mode);
-        Ok(())
-    }
-
-    /// Takes out what is registered under a key, and passes on a ring that it has not followed. Returns
-    /// whether there was something.
-    pub(crate) fn deregister(&self, key: u32) -> bool {
-        self.take_out(&mut lock(&self.state), key)
-    }
-
-    /// Takes this very handle out: meanwhile another thread may have done so, and given its key to
-    /// another handle.
-    pub(crate) fn deregister_own(&self, registration: &Registration) {
-        let mut state = lock(&self.state);
-        let key = registration.key();
-        if entry(&state, key).is_some_and(|entry| std::ptr::eq(&*entry.registration, registration))
-        {
-            self.take_out(&mut state, key);
-        }
-    }
-
-    fn take_out(&self, state: &mut State, key: u32) -> bool {
-        let place = (key as usize).wrapping_sub(1);
-        let Some(entry) = state.entries.get_mut(place).and_then(Option::take) else { return false };
-        let record = entry.view.record();
-        let id = state.queue.as_ref().map_or(0, |(id, _)| *id);
-        // The record of a seat that was lost may be that of another member.
-        let is_own = record.doorbell.load(Relaxed) == id;
-        state.ready.retain(|ready| *ready != key);
-        state.peers.forget(&self.poll, key);
-        let mut has_name = false;
-        if state.entries.iter().all(Option::is_none) {
-            state.entries.clear();
-            state.mode = 0;
-            if let Some((id, queue)) = state.queue.take() {
-                has_name = !queue::unlink(id);
-                let _ = self.poll.remove(&queue);
-            }
-            let _ = self.timer.set(None);
-        }
-        // After the queue is unlinked: as long as it has a name, a record names it.
-        if is_own && !has_name {
-            record.doorbell.store(0, Relaxed);
-        }
-        // After that: a thread that was about to arm the handle can do so even now, and a waker
-        // either finds no queue, or has set RUNG before this.
-        let was_rung = is_own && doorbell::disarm(&record.armed);
-        if entry.registration.discharge() || was_rung {
-            entry.view.pass_on();
-        }
-        // Last: a handle that is registered nowhere may take its mapping away.
-        entry.registration.exit();
-        self.show_ready(state);
-        true
-    }
-
-    /// Takes all handles out: nobody waits any more.
-    pub(crate) fn close(&self) {
-        let count = lock(&self.state).entries.len() as u32;
-        // In a forked child they are the parent's.
-        if !self.is_forked() {
-            (1..=count).for_each(|key| _ = self.deregister(key));
-        }
-    }
-
-    /// Takes all handles out, and returns them.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn evict(&self) -> Vec<Arc<Registration>> {
-        let entries = || lock(&self.state).entries.iter().flatten().map(Entry::shared).collect();
-        let all: Vec<_> = if self.is_forked() { Vec::new() } else { entries() };
-        all.iter().for_each(|registration| self.deregister_own(registration));
-        all
-    }
-
-    /// Passes the duty of a rung handle on to another member: nobody here looks.
-    #[cfg(feature = "async")]
-    pub(crate) fn pass_on(&self, registration: &Registration) {
-        let state = lock(&self.state);
-        if let Some(entry) = entry(&state, registration.key())
-            && std::ptr::eq(&*entry.registration, registration)
-            && registration.discharge()
-        {
-            entry.view.pass_on();
-        }
-    }
-
-    /// Returns what is registered under a key.
-    pub(crate) fn registration(&self, key: u32) -> Option<Arc<Registration>> {
-        entry(&lock(&self.state), key).map(|entry| Arc::clone(&entry.registration))
-    }
-
-    /// Handles the descriptors now, if nobody waits for them.
-    pub(crate) fn collect_if_solo(&self) {
-        if self.kind == Kind::Solo {
-            // What fails here fails again when the descriptor is waited for.
-            let _ = self.wait(Some(Duration::ZERO));
-        }
-    }
-
-    /// Opens the pidfds of members that have joined a handle's channel (A4).
-    pub(crate) fn meet_peers(&self, key: u32) {
-        let mut state = lock(&self.state);
-        let State { entries, peers, .. } = &mut *state;
-        if let Some(Some(entry)) = entries.get_mut((key as usize).wrapping_sub(1)) {
-            entry.watch.is_blind = !peers.meet(&self.poll, key, &entry.view);
-            entry.watch.forget_members();
-        }
-        self.set_timer(&state);
-    }
-
-    /// Records that a handle is not ready any more: it is armed, and there is nothing to do.
-    pub(crate) fn is_armed(&self) {
-        if self.is_polled.load(Relaxed) {
-            self.show_ready(&mut lock(&self.state));
-        }
-    }
-
-    /// Records that a handle is ready again although it was not rung.
-    pub(crate) fn is_ready(&self, key: u32) {
-        #[cfg(feature = "async")]
-        if self.kind == Kind::Tasks {
-            return;
-        }
-        let mut state = lock(&self.state);
-        if self.set_ready(&mut state, key) {
-            // For a thread that waits.
-            self.event.set();
-        }
-    }
-
-    /// Returns whether it was not ready before.
-    fn set_ready(&self, state: &mut State, key: u32) -> bool {
-        let State { entries, ready, .. } = state;
-        let place = (key as usize).wrapping_sub(1);
-        let Some(Some(entry)) = entries.get_mut(place) else { return false };
-        let is_new = !std::mem::replace(&mut entry.is_ready, true);
-        if is_new {
-            ready.push(key);
-            self.show(state);
-        }
-        is_new
-    }
-
-    /// Drops the keys of armed handles from `ready`.
-    fn show_ready(&self, state: &mut State) {
-        let State { entries, ready, .. } = state;
-        ready.retain(|key| {
-            entries[*key as usize - 1].as_mut().is_some_and(|entry| {
-                entry.is_ready = !doorbell::is_waiting(&entry.view.record().armed);
-                entry.is_ready
-            })
-        });
-        self.show(state);
-    }
-
-    /// Makes the event readable for others while a handle is ready, and not longer.
-    fn show(&self, state: &mut State) {
-        let is_shown = self.is_polled.load(Relaxed) && !state.ready.is_empty();
-        match (std::mem::replace(&mut state.is_shown, is_shown), is_shown) {
-            (false, true) => self.event.set(),
-            (true, false) => self.clear_event(state),
-            _ => {}
-        }
-    }
-
-    /// Makes the event unreadable, unless it is to be seen for another reason.
-    fn clear_event(&self, state: &State) {
-        self.event.clear();
-        // A thread that sets a flag makes the event readable after it.
-        let flags = [&self.is_notified, &self.is_interrupted];
-        if state.is_shown || flags.iter().any(|flag| flag.load(SeqCst)) {
-            self.event.set();
-        }
-    }
-
-    /// Returns the keys of the handles that are ready.
-    pub(crate) fn ready(&self) -> Vec<u32> {
-        let mut state = lock(&self.state);
-        if !state.ready.is_empty() {
-            self.show_ready(&mut state);
-        }
-        state.ready.clone()
-    }
-
-    /// Waits until a descriptor is ready, for at most `at_most`, and handles those of the doorbell.
-    pub(crate) fn wait(&self, at_most: Option<Duration>) -> Result<Collected, Failed> {
-        let events = self.poll.wait(at_most).map_err(|errno| ("epoll_wait", errno))?;
-        let mut collected = Collected::default();
-        if events.is_empty() {
-            return Ok(collected);
-        }
-        #[cfg(feature = "async")]
-        {
-            collected.is_any = true;
-        }
-        let mut state = lock(&self.state);
-        for event in events {
-            match event.number {
-                QUEUE => _ = self.take_keys(&mut state, &mut collected),
-                EVENT => self.take_interrupts(&mut state, &mut collected),
-                TIMER => self.look_around(&mut state, &mut collected),
-                number if number < FIRST_FREE => {
-                    self.peer_ended(&mut state, (number - PEER) as u32, &mut collected);
-                }
-                _ => collected.ready.push(event),
-            }
-        }
-        Ok(collected)
-    }
-
-    /// Handles a ring, without looking at the other descriptors. If there was none, nothing was found.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn take_ring(&self) -> Collected {
-        let mut collected = Collected::default();
-        collected.is_any = self.take_keys(&mut lock(&self.state), &mut collected);
-        collected
-    }
-
-    /// Performs R1. Returns whether there was a key. What comes while it takes the keys of a full queue
-    /// is left for the next time: a process that sends without end must not keep this one.
-    fn take_keys(&self, state: &mut State, collected: &mut Collected) -> bool {
-        let receive = |state: &State| match &state.queue {
-            Some((_, queue)) => queue.receive().unwrap_or(None),
-            None => None,
-        };
-        let is_rung = |state: &State, key| {
-            let is_rung = |entry: &Entry| doorbell::is_rung(&entry.view.record().armed);
-            entry(state, key).is_some_and(is_rung)
-        };
-        let all = 1..=state.entries.len() as u32;
-        let mut taken = Vec::new();
-        // Looking at a few words is faster than a call that finds the queue empty. What is left in
-        // the queue makes it readable; if others wait for that, it must be empty.
-        if state.entries.len() <= FEW && self.kind != Kind::Solo && !self.is_polled.load(Relaxed) {
-            let Some(_) = receive(state) else { return false };
-            taken.extend(all.filter(|key| is_rung(state, *key)));
-            for _ in 1..taken.len() {
-                receive(state);
-            }
-        } else {
-            while taken.len() < LENGTH
-                && let Some(key) = receive(state)
-            {
-                taken.push(key);
-            }
-            if taken.is_empty() {
-                return false;
-            }
-            // The queue was full, so keys are missing.
-            if taken.len() >= LENGTH {
-                taken = all.collect();
-            }
-            taken.retain(|key| is_rung(state, *key));
-        }
-        for key in taken {
-            // A key may be there twice.
-            if is_rung(state, key) {
-                self.disarm(state, key, collected);
-            }
-        }
-        true
-    }
-
-    /// Makes interrupted handles ready, and the event unreadable unless it is for others to see.
-    fn take_interrupts(&self, state: &mut State, collected: &mut Collected) {
-        if self.is_interrupted.swap(false, AcqRel) {
-            for key in 1..=state.entries.len() as u32 {
-                if let Some(entry) = entry(state, key)
-                    && entry.registration.take_interrupt()
-                {
-                    collected.rung.push(Arc::clone(&entry.registration));
-                    doorbell::disarm(&entry.view.record().armed).then(|| entry.charge());
-                    self.set_ready(state, key);
-                }
-            }
-        }
-        self.clear_event(state);
-    }
-
-    /// Performs R2.
-    fn peer_ended(&self, state: &mut State, pid: u32, collected: &mut Collected) {
-        for (key, seats) in state.peers.ended(&self.poll, pid) {
-            if let Some(entry) = entry(state, key) {
-                for seat in seats {
-                    doorbell::pass_over(&entry.view.bells(), seat);
-                }
-                // The pid may belong to a member that joined since, and that was taken for this one.
-                entry.registration.forget_arrivals();
-            }
-            self.disarm(state, key, collected);
-        }
-    }
-
-    /// Performs D1 for a handle that has the duty in any case.
-    fn disarm(&self, state: &mut State, key: u32, collected: &mut Collected) {
-        let Some(entry) = entry(state, key) else { return };
-        doorbell::disarm(&entry.view.record().armed);
-        entry.charge();
-        collected.rung.push(Arc::clone(&entry.registration));
-        self.set_ready(state, key);
-    }
-
-    /// Examines the handles that were not rung for a slice, as a last resort.
-    fn look_around(&self, state: &mut State, collected: &mut Collected) {
-        let now = time::now_ns();
-        self.show_ready(state);
-        for place in 0..state.entries.len() {
-            let Some(entry) = &mut state.entries[place] else { continue };
-            if !entry.is_ready && entry.watch.is_suspicious(&entry.view, now) {
-                self.disarm(state, place as u32 + 1, collected);
-            }
-        }
-        self.set_timer(state);
-    }
-
-    fn set_timer(&self, state: &State) {
-        let entries = state.entries.iter().flatten();
-        let next = entries.map(|entry| entry.watch.interval()).min();
-        let _ = self.timer.set(next.map(|next| time::now_ns() + next.as_nanos() as u64));
     }
 }
 

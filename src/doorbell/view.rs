@@ -149,8 +149,8 @@ impl View {
         segment::member(&self.mapping, usize::from(self.seat.number))
     }
 
-    /// Returns whether there is work for the member's side, without asking who is alive. For a sender it may be too
-    /// little for a ring.
+    /// Returns whether there is work for the member's side, without asking who is alive. For a sender
+    /// it may be too little for a ring.
     pub(super) fn has_work(&self) -> bool {
         // SAFETY: the geometry was validated against this segment.
         let ring = unsafe { Ring::new(self.mapping.base(), &self.geometry) };

@@ -116,7 +116,7 @@ impl Interrupter {
     /// block.
     ///
     /// It may be called in a signal handler, also one that interrupts a call of the same handle: it
-    /// makes at most four system calls, allocates nothing, takes no lock, and keeps `errno`.
+    /// makes at most five system calls, allocates nothing, takes no lock, and keeps `errno`.
     ///
     /// ```
     /// use sysvring::{Options, RecvError, spsc};

@@ -227,8 +227,8 @@ impl Membership for Endpoint {
         self.attachment.arm()
     }
 
-    fn stay_armed(&self) {
-        self.attachment.stay_armed();
+    fn show_armed(&self) {
+        self.attachment.show_armed();
     }
 
     fn disarm(&self) {

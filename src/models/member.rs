@@ -511,7 +511,7 @@ impl Membership for Member {
         true
     }
 
-    fn stay_armed(&self) {}
+    fn show_armed(&self) {}
 
     fn disarm(&self) {
         if doorbell::disarm(self.word()) {

@@ -155,6 +155,9 @@ impl WaitSet {
     /// one on message queues above all (`fs.mqueue.queues_max`): the error says which, and what to
     /// do; [`Error::Fault`] if the handle is unusable, and in a forked child.
     pub fn add(&self, handle: &impl Pollable) -> Result<Token, Error> {
+        if self.doorbell.is_forked() {
+            return Err(Fault::Forked.into());
+        }
         let endpoint = handle.endpoint();
         // Held until the token is known: a wait may return the handle at once.
         let mut state = self.lock();
@@ -192,6 +195,10 @@ impl WaitSet {
 
     /// Adds a point in time. It is reported once, when it has come, and leaves the set then.
     pub fn add_deadline(&self, at: Instant) -> Token {
+        // Another thread of the parent may have had the lock.
+        if self.doorbell.is_forked() {
+            return Token(0);
+        }
         let left = at.saturating_duration_since(Instant::now()).as_nanos();
         let at = u64::try_from(left).unwrap_or(u64::MAX).saturating_add(time::now_ns());
         let mut state = self.lock();
@@ -202,10 +209,6 @@ impl WaitSet {
     }
 
     fn set_timer(&self, state: &State) {
-        // A forked child shares the timer with its parent.
-        if self.doorbell.is_forked() {
-            return;
-        }
         let next = state.deadlines.keys().next().map(|(at, _)| *at);
         // Fails only for a time that the clock does not have.
         let _ = self.timer.set(next.map(|at| at.min(i64::MAX as u64)));
@@ -238,6 +241,9 @@ impl WaitSet {
 
     /// Returns a notifier of this set. All notifiers of a set have the same token.
     pub fn notifier(&self) -> Notifier {
+        if self.doorbell.is_forked() {
+            return Notifier { doorbell: Arc::clone(&self.doorbell), token: Token(0) };
+        }
         let mut state = self.lock();
         let token = match state.notifier {
             Some(token) => token,

@@ -181,7 +181,16 @@ pub(crate) trait Membership {
     fn arm(&self) -> bool;
 
     /// Records that the poll after that found nothing.
-    fn stay_armed(&self);
+    fn show_armed(&self);
+
+    /// Ends a call whose poll found nothing. Where there are others to pass a ring on to, the fast path
+    /// would leave a ring unnoticed that came for what it finds.
+    fn stay_armed(&self) {
+        self.show_armed();
+        if self.flavor() == Flavor::Mpmc {
+            self.require_slow_path();
+        }
+    }
 
     /// Disarms it: the poll found something (D1).
     fn disarm(&self);

@@ -223,20 +223,12 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         });
         match looked {
             Err(RecvError::Empty | RecvError::Behind { .. } | RecvError::NotMoved { .. }) => {
-                self.stay_armed();
+                self.member.stay_armed();
             }
             _ => self.member.disarm(),
         }
         self.pass_on_duty();
         looked
-    }
-
-    /// The fast path would leave a ring unnoticed that came for what it finds.
-    fn stay_armed(&self) {
-        self.member.stay_armed();
-        if R::HAS_OTHERS {
-            self.member.require_slow_path();
-        }
     }
 
     /// Passes a ring on to another receiver if there is more to receive (O1 to O3).

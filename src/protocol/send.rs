@@ -132,19 +132,11 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
             error => error,
         });
         match looked {
-            Err(SendError::Full | SendError::Behind { .. }) => self.stay_armed(),
+            Err(SendError::Full | SendError::Behind { .. }) => self.member.stay_armed(),
             _ => self.member.disarm(),
         }
         self.pass_on_duty();
         looked
-    }
-
-    /// The fast path would leave a ring unnoticed that came for the room that it finds.
-    fn stay_armed(&self) {
-        self.member.stay_armed();
-        if R::HAS_OTHERS {
-            self.member.require_slow_path();
-        }
     }
 
     /// Passes a ring on to another sender if there is more room (O1 to O3).

@@ -63,7 +63,8 @@ impl Parking {
     }
 
     /// Announces that a thread of this side is about to park (PARKED), or that a member has armed
-    /// its doorbell (BELL), and asks the sender for fences if `needs_fences`. Returns whether it was asked before. SeqCst: this precedes the barrier.
+    /// its doorbell (BELL), and asks the sender for fences if `needs_fences`. Returns whether it was
+    /// asked before. SeqCst: this precedes the barrier.
     pub(super) fn announce(&self, waiter: u32, needs_fences: bool) -> bool {
         let flags = if needs_fences { waiter | FENCE } else { waiter };
         self.word.fetch_or(flags, SeqCst) & FENCE != 0

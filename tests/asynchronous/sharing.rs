@@ -10,7 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use futures_util::future::{join_all, select_all};
-use futures_util::{FutureExt, StreamExt, join, select, stream};
+#[cfg(feature = "tokio")]
+use futures_util::stream;
+use futures_util::{FutureExt, StreamExt, join, select};
 use sysvring::{Options, RecvError, mpmc, spsc};
 use sysvring_support::name::Name;
 use sysvring_support::scheduler_noise::allowance;

@@ -88,7 +88,7 @@ impl Attachment {
     }
 
     /// Records that the handle found nothing to do, and stays armed.
-    pub(crate) fn stay_armed(&self) {
+    pub(crate) fn show_armed(&self) {
         if let Some(doorbell) = self.registration().doorbell() {
             doorbell.is_armed();
         }

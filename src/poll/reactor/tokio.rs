@@ -14,7 +14,6 @@ use tokio::runtime::{Handle, Id};
 
 use super::{Reactor, Reactors, lock};
 use crate::doorbell::Failed;
-use crate::sync::plain::Ordering::Release;
 
 /// The reactors of the runtimes of this process.
 #[derive(Debug, Default)]
@@ -22,9 +21,6 @@ pub(super) struct Runtimes {
     driven: Vec<(Id, Arc<Reactor>)>,
     /// Runtimes that cannot wait for descriptors: the thread is for their tasks.
     without_io: Vec<Id>,
-    /// Those of runtimes that have ended, for the next ones. A handle keeps every doorbell that it was
-    /// registered with, so there should not be more of them than runtimes at a time.
-    idle: Vec<Arc<Reactor>>,
 }
 
 /// Returns the reactor of the runtime that this code runs in, and starts its task on first use; `None`
@@ -39,14 +35,10 @@ pub(super) fn of_runtime(reactors: &'static Reactors) -> Option<Result<Arc<React
     if let Some((_, reactor)) = runtimes.driven.iter().find(|(driven, _)| *driven == id) {
         return Some(Ok(Arc::clone(reactor)));
     }
-    let reactor = match runtimes.idle.pop() {
-        Some(reactor) => reactor,
-        None => match Reactor::new() {
-            Ok(reactor) => Arc::new(reactor),
-            Err(failed) => return Some(Err(failed)),
-        },
+    let reactor = match Reactor::new() {
+        Ok(reactor) => Arc::new(reactor),
+        Err(failed) => return Some(Err(failed)),
     };
-    reactor.is_driven.store(true, Release);
     runtimes.driven.push((id, Arc::clone(&reactor)));
     drop(runtimes);
     // A runtime that is shutting down drops the driver at once.
@@ -120,6 +112,5 @@ impl Drop for Driver {
     fn drop(&mut self) {
         lock(&self.reactors.runtimes).driven.retain(|(id, _)| *id != self.id);
         self.reactor.abandon();
-        lock(&self.reactors.runtimes).idle.push(Arc::clone(&self.reactor));
     }
 }

@@ -33,8 +33,8 @@ const SET: &str = "a wait set";
 ///   comes. A set has one message queue of the system and four descriptors, and one more for each
 ///   process that it exchanges messages with. A channel that nobody waits for in this way costs
 ///   nothing more per message; one that is waited for costs its other side a system call per wait.
-/// - *Latency.* A message, room, a departure, the removal by [`remove`](crate::remove): that of a
-///   pipe. The death of a process: when the kernel has ended it; 20 ms if that process is in a PID
+/// - *Latency.* A message, room, a departure, the removal by [`remove`](crate::remove): about that of
+///   a Unix socket in `epoll`, a third longer if both sides share a processor. The death of a process: when the kernel has ended it; 20 ms if that process is in a PID
 ///   namespace that is not visible from here, or without `pidfd_open` (Linux 5.3). `ipcrm`: a second.
 ///   A member that was woken for a message and takes none, or that is stopped (SIGSTOP): others are
 ///   woken after 200 ms.

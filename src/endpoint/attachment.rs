@@ -22,7 +22,7 @@ use crate::segment::{self, ChannelInfo, Lifetime, MemberRecord};
 use crate::sync::Ordering::SeqCst;
 use crate::sync::fence;
 use crate::sync::plain::AtomicU32;
-use crate::sync::plain::Ordering::{AcqRel, Relaxed, Release};
+use crate::sync::plain::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sysv::fork_guard::ForkGuard;
 use crate::sysv::shm::{self, Mapping, SegmentStat};
 use crate::wait::blocking::Throttle;
@@ -61,6 +61,8 @@ pub(crate) struct Attachment {
     seated: AtomicU32,
     /// How often the other side had been joined when we joined, if it was empty then.
     peer_not_seen: Option<u32>,
+    /// How often the other side had been joined when we last asked the kernel who is alive.
+    known_joins: AtomicU32,
     /// It is a sender that the stream does not depend on.
     is_courier: bool,
     /// The last holder of the seat died in it.
@@ -102,6 +104,7 @@ impl Attachment {
             mode: stat.raw_mode & 0o777 & !segment::MARK,
             seated: AtomicU32::new(SEATED),
             peer_not_seen,
+            known_joins: AtomicU32::new(0),
             is_courier: options.courier,
             took_over: false,
             interruption: Arc::new(Interruption::new(members, seat.side, nonce)),
@@ -124,6 +127,8 @@ impl Attachment {
             own.joins.fetch_add(1, AcqRel);
         }
         attachment.took_over = took_over;
+        let joins = peer_not_seen.unwrap_or_else(|| attachment.peer_joins());
+        attachment.known_joins.store(joins, Relaxed);
         attachment
     }
 
@@ -162,6 +167,11 @@ impl Attachment {
     #[inline(always)]
     pub(crate) fn peer_parking(&self) -> &Parking {
         self.parking_of(self.seat.side.other())
+    }
+
+    /// Returns how often the other side was joined.
+    pub(crate) fn peer_joins(&self) -> u32 {
+        self.peer_parking().joins.load(Acquire)
     }
 
     #[inline(always)]

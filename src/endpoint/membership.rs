@@ -120,7 +120,7 @@ impl Membership for Endpoint {
 
     /// Called after its seat was seen empty: a peer that took the seat and died since is counted.
     fn is_peer_unseen(&self) -> bool {
-        let joins = self.attachment.peer_parking().joins.load(Acquire);
+        let joins = self.attachment.peer_joins();
         self.peer_seen.load(Relaxed) == 0 && self.attachment.peer_not_seen() == Some(joins)
     }
 
@@ -132,7 +132,7 @@ impl Membership for Endpoint {
     }
 
     fn peer_joins(&self) -> u32 {
-        self.attachment.peer_parking().joins.load(Relaxed)
+        self.attachment.peer_joins()
     }
 
     fn is_end_denied(&self, joins: u32) -> bool {

@@ -154,6 +154,9 @@ impl<T: Message + ?Sized> Sender<T> {
 
     /// Blocks until a receiver has joined, for at most `timeout`.
     ///
+    /// One that has left again counts if it joined after this handle last found the other side empty:
+    /// after a call returned `Disconnected`, no receiver is missed.
+    ///
     /// # Errors
     /// [`SendError::Timeout`] if no receiver joined in time: try again. [`SendError::Interrupted`]
     /// if an [`interrupter`](Sender::interrupter) ended the call. [`SendError::Fault`] if the

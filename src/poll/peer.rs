@@ -1,7 +1,8 @@
 //! Waiting in a task until the other side of a channel has a member.
 //!
-//! A member that joins rings every armed member of both sides (J1 in `wait/doorbell.rs`), so the task
-//! arms the handle and then looks whether somebody is there. It does not look for work: see
+//! A member that joins counts that and rings every armed member of both sides (J1 in
+//! `wait/doorbell.rs`), so the task arms the handle and then looks whether somebody is there, or has
+//! come and left. It does not look for work: see
 //! `doorbell/tasks.rs` for what that means for tasks that wait for it. A ring for work is passed on
 //! if no such task is there.
 
@@ -16,24 +17,27 @@ use crate::error::Fault;
 use crate::protocol::Membership;
 use crate::wait::interrupt::SuspendedCall;
 
-/// Waits until the other side has a member.
+/// Waits until the other side has a member, or had one since the handle last asked who is alive.
 #[derive(Debug)]
 pub(crate) struct Peer<P: Party> {
     party: P,
+    /// How often the other side had been joined then, once the future was polled.
+    known_joins: Option<u32>,
     /// The number of its entry in the table of tasks.
     entered: Option<(usize, SuspendedCall)>,
 }
 
 impl<P: Party> Peer<P> {
     pub(crate) fn of(party: P) -> Peer<P> {
-        Peer { party, entered: None }
+        Peer { party, known_joins: None, entered: None }
     }
 
-    /// Returns whether somebody is there. If not, the task will be woken.
+    /// Returns whether somebody has come. If not, the task will be woken.
     fn look(&mut self, context: &Context<'_>) -> Result<bool, P::Error> {
-        let Peer { party, entered } = self;
+        let Peer { party, known_joins, entered } = self;
         let endpoint = party.endpoint();
-        if entered.is_none() && is_there(endpoint)? {
+        let known_joins = *known_joins.get_or_insert(endpoint.attachment.known_joins());
+        if entered.is_none() && has_come(endpoint, known_joins)? {
             return Ok(true);
         }
         reactor::attend(endpoint, usize::from(entered.is_some())).map_err(refused::<P::Error>)?;
@@ -47,16 +51,16 @@ impl<P: Party> Peer<P> {
             }
         }
         endpoint.attachment.arm();
-        let is_there = is_there(endpoint)?;
+        let has_come = has_come(endpoint, known_joins)?;
         if !tasks.wake_for_work() {
             endpoint.attachment.pass_duty_on();
         }
         // An interrupt, or a ring that came since it was armed.
-        if !is_there && entered.as_ref().is_some_and(|(_, call)| call.is_interrupted(calls)) {
+        if !has_come && entered.as_ref().is_some_and(|(_, call)| call.is_interrupted(calls)) {
             return Err(P::Error::INTERRUPTED);
         }
         tasks.settle(|| endpoint.attachment.is_armed());
-        Ok(is_there)
+        Ok(has_come)
     }
 
     fn leave(&mut self, is_returned: bool) {
@@ -73,17 +77,18 @@ impl<P: Party> Peer<P> {
     }
 }
 
-/// Returns whether the other side has a member; fails if this one cannot go on.
-fn is_there(endpoint: &Endpoint) -> Result<bool, Fault> {
-    let is_there = || {
+/// Returns whether the other side has a member, or had one since it had been joined `known_joins`
+/// times; fails if this member cannot go on.
+fn has_come(endpoint: &Endpoint, known_joins: u32) -> Result<bool, Fault> {
+    let has_come = || {
         endpoint.semaphore_values()?;
-        endpoint.attachment.is_peer_there()
+        endpoint.attachment.has_peer_come(known_joins)
     };
-    let is_there = is_there().map_err(|fault| endpoint.stop(fault))?;
-    if is_there {
+    let has_come = has_come().map_err(|fault| endpoint.stop(fault))?;
+    if has_come {
         endpoint.mark_peer_seen();
     }
-    Ok(is_there)
+    Ok(has_come)
 }
 
 impl<P: Party + Unpin> Future for Peer<P> {

@@ -44,6 +44,9 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// Blocks until a sender has joined, for at most `timeout`.
     /// [`peer`](Receiver::peer) returns its pid.
     ///
+    /// One that has left again counts if it joined after this handle last found the other side empty:
+    /// after a call returned `Disconnected`, no sender is missed.
+    ///
     /// # Errors
     /// [`RecvError::Timeout`] if no sender joined in time: try again. [`RecvError::Interrupted`]
     /// if an [`interrupter`](Receiver::interrupter) ended the call. [`RecvError::Fault`] if the

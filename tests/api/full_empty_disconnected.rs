@@ -77,6 +77,38 @@ fn each_side_waits_for_the_other<F: AnyFlavor>() {
     assert_eq!(rx.wait_for_peer(SOON), Err(RecvError::Timeout));
 }
 
+/// One that joins, sends and leaves between two calls, or while a call waits for it, is not missed.
+#[test]
+fn a_brief_visit_ends_the_wait<F: AnyFlavor>() {
+    let name = Name::new();
+    let tx: F::Sender<u64> = name.options().open().expect("open");
+    let mut rx: F::Receiver<u64> = name.options().attach().expect("attach");
+    drop(tx);
+    let visit = |n| {
+        let mut tx: F::Sender<u64> = name.options().attach().expect("attach");
+        tx.try_send(&n).expect("room");
+    };
+    for n in 0..3 {
+        assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Disconnected));
+        visit(n);
+        assert_eq!(rx.wait_for_peer(LONG), Ok(()));
+        assert_eq!(rx.recv_timeout(LONG), Ok(n));
+    }
+    assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Disconnected));
+    assert_eq!(rx.wait_for_peer(SOON), Err(RecvError::Timeout), "nobody came since");
+    for n in 0..100 {
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| rx.wait_for_peer(LONG));
+            visit(n);
+            assert_eq!(waiting.join().expect("no panic"), Ok(()));
+        });
+        assert_eq!(
+            (rx.recv_timeout(LONG), rx.recv_timeout(LONG)),
+            (Ok(n), Err(RecvError::Disconnected))
+        );
+    }
+}
+
 #[test]
 fn iterators_end_and_stay_ended() {
     let name = Name::new();

@@ -200,6 +200,44 @@ fn any_length_in_mpmc() {
     any_length!(mpmc);
 }
 
+/// A sender joins, sends and leaves before the task that waits for it runs again.
+macro_rules! brief_visit {
+    ($flavor:ident) => {
+        let name = Name::new();
+        let tx: $flavor::Sender<u64> = name.options().open().expect("open");
+        let mut rx: $flavor::Receiver<u64> = name.options().attach().expect("attach");
+        drop(tx);
+        let visit = |n| {
+            let mut tx: $flavor::Sender<u64> = name.options().attach().expect("attach");
+            tx.send(&n).expect("room");
+        };
+        for n in 0..10 {
+            assert_eq!(block_on(rx.recv_async()), Err(RecvError::Disconnected));
+            if n % 2 == 0 {
+                visit(n);
+                assert_eq!(block_on(rx.wait_for_peer_async()), Ok(()));
+            } else {
+                let mut waiting = pin!(rx.wait_for_peer_async());
+                assert!(poll_once(waiting.as_mut()).is_pending());
+                visit(n);
+                assert_eq!(block_on(waiting), Ok(()));
+            }
+            assert_eq!(block_on(rx.recv_async()), Ok(n));
+        }
+    };
+}
+
+#[test]
+fn a_brief_visit_in_spsc() {
+    brief_visit!(spsc);
+}
+
+#[test]
+#[allow(unused_mut, reason = "the calls of this flavor take shared handles")]
+fn a_brief_visit_in_mpmc() {
+    brief_visit!(mpmc);
+}
+
 /// Waits for the other side, from either side.
 macro_rules! peers {
     ($flavor:ident) => {

@@ -13,7 +13,7 @@ use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::rng::Rng;
 use sysvring_support::scheduler_noise::Watch;
-use sysvring_support::shared_counters::{now_ns, shared_counters, until_at_least};
+use sysvring_support::shared_counters::{now_ns, shared_counters, until, until_at_least};
 use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{test, work};
 
@@ -97,6 +97,8 @@ fn kill_senders(args: &mut Args) {
         // Some are killed before they send anything, most in the middle of the stream.
         if rng.below(4) != 0 {
             assert_eq!(rx.wait_for_peer(LONG), Ok(()));
+            // It may have been ended by one that was killed before this one joined.
+            until(|| rx.peer() == Ok(Peer::Present { pid: victim.pid() }));
             let some = rng.below(2 * capacity as u64) + 1;
             for _ in 0..some {
                 assert_eq!(rx.recv(), Ok(wide(rx.position() - 1)));
@@ -196,6 +198,7 @@ fn kill_receivers(args: &mut Args) {
         });
         if rng.below(4) != 0 {
             assert_eq!(tx.wait_for_peer(LONG), Ok(()));
+            until(|| tx.peer() == Ok(Peer::Present { pid: victim.pid() }));
             for _ in 0..=rng.below(2 * capacity as u64) + capacity as u64 {
                 tx.send(&wide(tx.position())).expect("a receiver is there");
             }

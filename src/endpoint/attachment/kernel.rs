@@ -153,7 +153,25 @@ impl Attachment {
             .map_err(|errno| self.fault("semtimedop", errno))
     }
 
-    /// Waits until the other side has a member; calls `may_go_on` at intervals.
+    /// Returns how often the other side had been joined when this member last asked who is alive.
+    pub(crate) fn known_joins(&self) -> u32 {
+        self.known_joins.load(Relaxed)
+    }
+
+    /// Returns whether a member of the other side is there, or was since it had been joined
+    /// `known_joins` times: one that sends a few messages and leaves again must not be missed by a
+    /// member that waits for it, nor by one that is about to.
+    pub(crate) fn has_peer_come(&self, known_joins: u32) -> Result<bool, Fault> {
+        let joins = self.peer_joins();
+        let has_come = joins != known_joins || self.is_peer_there()?;
+        if has_come {
+            self.known_joins.store(joins, Relaxed);
+        }
+        Ok(has_come)
+    }
+
+    /// Waits until the other side has a member, or had one since this member last asked who is alive;
+    /// calls `may_go_on` at intervals.
     pub(crate) fn await_peer(
         &self,
         deadline: Option<Deadline>,
@@ -172,17 +190,20 @@ impl Attachment {
         may_go_on: impl Fn() -> Result<(), Fault>,
     ) -> Result<(), WaitError<Fault>> {
         let side = self.seat.side;
+        let known_joins = self.known_joins();
         loop {
             may_go_on().and_then(|()| self.check_membership()).map_err(WaitError::Failed)?;
             // Before the check: an interrupt that comes after it changes the value.
             let seen = call.watch(self, side).map_err(WaitError::Failed)?;
+            if self.has_peer_come(known_joins).map_err(WaitError::Failed)? {
+                return Ok(());
+            }
             let left = match call.is_interrupted() {
-                true if self.is_peer_there().map_err(WaitError::Failed)? => return Ok(()),
                 true => return Err(WaitError::Interrupted),
                 false => deadline.map_or(PEER_SLICE, |d| d.remaining().min(PEER_SLICE)),
             };
             match self.members.await_peer(side, seen, left) {
-                Ok(()) => return Ok(()),
+                Ok(()) => continue,
                 Err(Errno::EAGAIN) if deadline.is_some_and(|d| d.passed()) => {
                     return Err(WaitError::TimedOut);
                 }
@@ -220,8 +241,12 @@ impl Parker for Attachment {
 
     fn semaphore_values(&self) -> Result<SemaphoreValues, Fault> {
         self.check_set()?;
+        // Loaded first: a member that is counted later is not among those that these values show gone.
+        let joins = self.peer_joins();
         let alive = self.members.semaphore_values(self.facts.geometry.seats);
-        alive.map_err(|errno| self.fault("semctl", errno))
+        let alive = alive.map_err(|errno| self.fault("semctl", errno))?;
+        self.known_joins.store(joins, Relaxed);
+        Ok(alive)
     }
 
     fn fence(&self) {

@@ -241,7 +241,9 @@ impl<T: Message + ?Sized> Receiver<T> {
         self.guard(held)
     }
 
-    /// Waits until a sender has joined.
+    /// Waits until a sender has joined. One that has left again counts if it joined after this
+    /// handle last found the other side empty: after a call returned `Disconnected`, no sender is
+    /// missed.
     ///
     /// ```
     /// # use sysvring::{Options, mpmc};

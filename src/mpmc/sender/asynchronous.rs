@@ -142,7 +142,9 @@ impl<T: Message + ?Sized> Sender<T> {
         Flush::of(self).await
     }
 
-    /// Waits until a receiver has joined.
+    /// Waits until a receiver has joined. One that has left again counts if it joined after this
+    /// handle last found the other side empty: after a call returned `Disconnected`, no receiver is
+    /// missed.
     ///
     /// ```
     /// # use sysvring::{Options, mpmc};

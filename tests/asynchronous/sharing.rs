@@ -521,7 +521,9 @@ fn a_task_looks_although_another_one_armed_its_handle() {
         tx.send(&n).expect("room");
         drop(tx);
         thread::sleep(SOON);
-        assert!(poll_once(peer.as_mut()).is_pending(), "it left again");
+        assert_eq!(poll_once(peer.as_mut()), Poll::Ready(Ok(())), "it came, and left again");
+        let mut another = pin!(rx.wait_for_peer_async());
+        assert!(poll_once(another.as_mut()).is_pending(), "and armed the handle");
         assert_eq!(poll_once(message.as_mut()), Poll::Ready(Ok(n)));
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::registration::lock;
+use super::watch::slice;
 use super::{
     Doorbell, EVENT, Entry, FIRST_FREE, Failed, Kind, PEER, QUEUE, Registration, State, TIMER,
     entry,
@@ -159,11 +160,11 @@ impl Doorbell {
 
     /// Examines the handles that were not rung for a slice, as a last resort.
     fn look_around(&self, state: &mut State, collected: &mut Collected) {
-        let now = time::now_ns();
+        let (now, slice) = (time::now_ns(), slice(state.entries.len()));
         self.show_ready(state);
         for place in 0..state.entries.len() {
             let Some(entry) = &mut state.entries[place] else { continue };
-            if !entry.is_ready && entry.watch.is_suspicious(&entry.view, now) {
+            if !entry.is_ready && entry.watch.is_suspicious(&entry.view, now, slice) {
                 self.disarm(state, place as u32 + 1, collected);
             }
         }
@@ -172,7 +173,8 @@ impl Doorbell {
 
     pub(super) fn set_timer(&self, state: &State) {
         let entries = state.entries.iter().flatten();
-        let next = entries.map(|entry| entry.watch.interval()).min();
+        let slice = slice(state.entries.len());
+        let next = entries.map(|entry| entry.watch.interval(slice)).min();
         let _ = self.timer.set(next.map(|next| time::now_ns() + next.as_nanos() as u64));
     }
 }

@@ -3,8 +3,9 @@
 //! Something may be wrong without anybody ringing: a waker was stopped (SIGSTOP) before it rang, a
 //! member that was rung takes nothing, the set or the segment was removed by hand, or the end of a
 //! process is not visible from here. Whatever looks like it makes the handle ready, so that its next
-//! call finds out. An idle handle costs a few loads for each slice, and two system calls once a
-//! second.
+//! call finds out. An idle handle costs a few loads for each slice, and two system calls in five of
+//! them. The more handles a doorbell has, the longer is the slice, so that idle ones cost next to
+//! nothing however many they are.
 
 use std::time::Duration;
 
@@ -12,8 +13,11 @@ use super::view::{Ends, View};
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::doorbell;
 
-/// How often an armed handle is examined.
+/// How often an armed handle is examined: at least once in this time,
 const SLICE: Duration = Duration::from_millis(200);
+
+/// or in this time for each handle of its doorbell, if that is longer.
+const SLICE_PER_HANDLE: Duration = Duration::from_millis(1);
 
 /// The same if a member's end is not reported by a pidfd: the latency of its death.
 const BLIND_SLICE: Duration = Duration::from_millis(20);
@@ -22,8 +26,13 @@ const BLIND_SLICE: Duration = Duration::from_millis(20);
 /// its end moved on is announced by its sender, if only once that is continued (SIGCONT).
 const SEARCHES: u32 = 2;
 
-/// How often it is checked that the channel exists.
-const OVER_EVERY: Duration = Duration::from_secs(1);
+/// After how many slices it is checked that the channel exists.
+const OVER_EVERY: u32 = 5;
+
+/// Returns how often each handle is examined if there are `handles` of them.
+pub(super) fn slice(handles: usize) -> Duration {
+    SLICE.max(SLICE_PER_HANDLE.saturating_mul(handles as u32))
+}
 
 /// What is known of a handle since it was last examined.
 #[derive(Debug, Default)]
@@ -42,8 +51,8 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn interval(&self) -> Duration {
-        if self.is_blind { BLIND_SLICE } else { SLICE }
+    pub(super) fn interval(&self, slice: Duration) -> Duration {
+        if self.is_blind { BLIND_SLICE } else { slice }
     }
 
     /// Forgets which members were there: the handle's owner is about to look.
@@ -52,15 +61,19 @@ impl Watch {
     }
 
     /// Returns whether a handle that is not known to be ready should look for itself.
-    pub(super) fn is_suspicious(&mut self, view: &View, now: u64) -> bool {
+    pub(super) fn is_suspicious(&mut self, view: &View, now: u64, slice: Duration) -> bool {
+        // The timer is for handles that are blind.
+        if !self.is_blind && now < self.next_work {
+            return false;
+        }
         // Another process has disarmed it.
         if !doorbell::is_waiting(&view.record().armed) {
             return true;
         }
         // Set by a process that was killed before it rang.
         let is_removed = view.parking().is_removed();
-        let has_news = is_removed || self.has_changed(view) || self.is_neglected(view, now);
-        has_news || self.is_over(view, now)
+        let has_news = is_removed || self.has_changed(view) || self.is_neglected(view, now, slice);
+        has_news || self.is_over(view, now, slice)
     }
 
     /// Returns whether a member that is not watched has come or gone.
@@ -76,11 +89,11 @@ impl Watch {
 
     /// Returns whether somebody has had the duty for a slice, or work has been there for one, or a
     /// sender has a little room.
-    fn is_neglected(&mut self, view: &View, now: u64) -> bool {
+    fn is_neglected(&mut self, view: &View, now: u64, slice: Duration) -> bool {
         if now < self.next_work {
             return false;
         }
-        self.next_work = now + SLICE.as_nanos() as u64;
+        self.next_work = now + slice.as_nanos() as u64;
         let work = self.search(view);
         let last = std::mem::replace(&mut self.work, work);
         let is_rung = doorbell::is_rung(&view.record().armed);
@@ -111,11 +124,11 @@ impl Watch {
         work
     }
 
-    fn is_over(&mut self, view: &View, now: u64) -> bool {
+    fn is_over(&mut self, view: &View, now: u64, slice: Duration) -> bool {
         if now < self.next_over {
             return false;
         }
-        self.next_over = now + OVER_EVERY.as_nanos() as u64;
+        self.next_over = now + (slice * OVER_EVERY).as_nanos() as u64;
         view.is_over()
     }
 }

@@ -34,10 +34,11 @@ const SET: &str = "a wait set";
 ///   process that it exchanges messages with. A channel that nobody waits for in this way costs
 ///   nothing more per message; one that is waited for costs its other side a system call per wait.
 /// - *Latency.* A message, room, a departure, the removal by [`remove`](crate::remove): about that of
-///   a Unix socket in `epoll`, a third longer if both sides share a processor. The death of a process: when the kernel has ended it; 20 ms if that process is in a PID
-///   namespace that is not visible from here, or without `pidfd_open` (Linux 5.3). `ipcrm`: a second.
-///   A member that was woken for a message and takes none, or that is stopped (SIGSTOP): others are
-///   woken after 200 ms.
+///   a Unix socket in `epoll`, a third longer if both sides share a processor. The death of a process:
+///   when the kernel has ended it; 20 ms if that process is in a PID namespace that is not visible
+///   from here, or without `pidfd_open` (Linux 5.3). `ipcrm`: a second. A member that was woken for a
+///   message and takes none, or that is stopped (SIGSTOP): others are woken after 200 ms. In a
+///   set of more than 200 handles, these two times are 5 ms and 1 ms for each handle.
 /// - *Sharing.* All methods take `&self`. Handles may be added and removed while another thread waits;
 ///   several threads may wait, and an event is returned to one of them or to more.
 /// - *In other loops.* The set itself is a descriptor ([`AsFd`]) that is readable while `wait` would

@@ -118,9 +118,8 @@ impl Membership for Endpoint {
         }
     }
 
-    /// Called after its seat was seen empty: a peer that took the seat and died since is counted.
-    fn is_peer_unseen(&self) -> bool {
-        let joins = self.attachment.peer_joins();
+    /// A peer that took its seat and died since is counted.
+    fn is_peer_unseen(&self, joins: u32) -> bool {
         self.peer_seen.load(Relaxed) == 0 && self.attachment.peer_not_seen() == Some(joins)
     }
 
@@ -257,5 +256,33 @@ impl Endpoint {
             true => record.joined.load(Relaxed),
             false => 0,
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use crate::protocol::Membership;
+    use crate::{Options, mpmc, spsc};
+
+    /// The kernel was asked before a member joined: what it said must not be taken for its end.
+    macro_rules! joins_after_the_look {
+        ($flavor:ident) => {
+            let rx: $flavor::Receiver<u64> = Options::private().create().unwrap();
+            let (id, endpoint) = (rx.id(), rx.as_endpoint());
+            let before = endpoint.semaphore_values().unwrap();
+            let tx: $flavor::Sender<u64> = Options::id(id).attach().unwrap();
+            assert!(!endpoint.is_abandoned(&before));
+            let during = endpoint.semaphore_values().unwrap();
+            assert!(!endpoint.is_abandoned(&during));
+            drop(tx);
+            let after = endpoint.semaphore_values().unwrap();
+            assert!(endpoint.is_abandoned(&after));
+        };
+    }
+
+    #[test]
+    fn a_member_that_joins_after_the_look_is_not_gone() {
+        joins_after_the_look!(spsc);
+        joins_after_the_look!(mpmc);
     }
 }

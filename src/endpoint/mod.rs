@@ -178,7 +178,7 @@ impl Endpoint {
 
     /// Lets this endpoint know whatever another one of this process knows of the other side.
     pub(crate) fn inherit(&self, other: &Endpoint) {
-        if !other.is_peer_unseen() {
+        if !other.is_peer_unseen(other.peer_joins()) {
             self.mark_peer_seen();
         }
     }

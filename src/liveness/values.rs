@@ -14,58 +14,63 @@ const SEMAPHORES_MAX: usize = FIRST_SEAT as usize + SEATS_MAX;
 
 /// The values of all semaphores of a channel at one instant.
 #[derive(Clone, Debug)]
-pub(crate) struct SemaphoreValues([u16; SEMAPHORES_MAX]);
+pub(crate) struct SemaphoreValues {
+    values: [u16; SEMAPHORES_MAX],
+    /// How often the other side of the member that asks had been joined before that instant: a member
+    /// that is counted later is not among those that the values show gone.
+    pub(crate) peer_joins: u32,
+}
 
 impl SemaphoreValues {
     /// Returns the values of a channel without members.
     #[cfg(test)]
     pub(crate) fn new() -> SemaphoreValues {
-        SemaphoreValues([0; SEMAPHORES_MAX])
+        SemaphoreValues { values: [0; SEMAPHORES_MAX], peer_joins: 0 }
     }
 
     /// Adds a member.
     #[cfg(test)]
     pub(crate) fn seat(&mut self, seat: Seat) {
-        self.0[usize::from(seat_sem(seat.number))] = 1;
-        self.0[usize::from(count_sem(seat.side))] += 1;
+        self.values[usize::from(seat_sem(seat.number))] = 1;
+        self.values[usize::from(count_sem(seat.side))] += 1;
     }
 
     /// Sets the number of wake tokens of a side.
     #[cfg(test)]
     pub(crate) fn set_tokens(&mut self, side: Side, tokens: u16) {
-        self.0[usize::from(wake_sem(side))] = tokens;
+        self.values[usize::from(wake_sem(side))] = tokens;
     }
 
     /// Sets what is known of the stream: whether a sender finished, and how many died unfinished.
     #[cfg(test)]
     pub(crate) fn set_stream(&mut self, finished: bool, died: u16) {
-        self.0[usize::from(FINISHED)] = finished.into();
-        self.0[usize::from(DIED)] = died;
+        self.values[usize::from(FINISHED)] = finished.into();
+        self.values[usize::from(DIED)] = died;
     }
 
     /// Returns whether a living process has this seat.
     pub(crate) fn is_taken(&self, seat: u8) -> bool {
-        self.0.get(usize::from(seat_sem(seat))).is_some_and(|&value| value != 0)
+        self.values.get(usize::from(seat_sem(seat))).is_some_and(|&value| value != 0)
     }
 
     /// Returns whether this side has a living member.
     pub(crate) fn is_there(&self, side: Side) -> bool {
-        self.0[usize::from(count_sem(side))] != 0
+        self.values[usize::from(count_sem(side))] != 0
     }
 
     /// Returns the number of wake tokens of this side.
     pub(crate) fn tokens(&self, side: Side) -> u16 {
-        self.0[usize::from(wake_sem(side))]
+        self.values[usize::from(wake_sem(side))]
     }
 
     /// Returns whether a sender has finished since the stream was opened.
     pub(crate) fn is_finished(&self) -> bool {
-        self.0[usize::from(FINISHED)] != 0
+        self.values[usize::from(FINISHED)] != 0
     }
 
     /// Returns the number of senders that died unfinished and have no successor.
     pub(crate) fn died(&self) -> u16 {
-        self.0[usize::from(DIED)]
+        self.values[usize::from(DIED)]
     }
 
     /// Returns whether the stream has ended: no message follows before a sender opens the next one.
@@ -77,9 +82,9 @@ impl SemaphoreValues {
 impl ChannelSemaphores {
     /// Returns all semaphores of a channel with `seats` seats; `EFAULT` if the set has more.
     pub(crate) fn semaphore_values(&self, seats: usize) -> sysv::Result<SemaphoreValues> {
-        let mut alive = SemaphoreValues([0; SEMAPHORES_MAX]);
+        let mut alive = SemaphoreValues { values: [0; SEMAPHORES_MAX], peer_joins: 0 };
         let count = (semaphores(seats) as usize).min(SEMAPHORES_MAX);
-        self.set.values_into(&mut alive.0[..count])?;
+        self.set.values_into(&mut alive.values[..count])?;
         Ok(alive)
     }
 }

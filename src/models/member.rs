@@ -296,7 +296,7 @@ impl Membership for Member {
         looks && self.parking(peer).has_left()
     }
 
-    fn is_peer_unseen(&self) -> bool {
+    fn is_peer_unseen(&self, _: u32) -> bool {
         self.is_late || self.until < Until::Left
     }
 

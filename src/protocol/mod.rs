@@ -111,9 +111,9 @@ pub(crate) trait Membership {
         self.parking(self.seat().side.other()).has_left()
     }
 
-    /// Returns whether no member of the other side has joined yet, as far as can be seen without a
-    /// call.
-    fn is_peer_unseen(&self) -> bool;
+    /// Returns whether no member of the other side was there yet when that side had been joined `joins`
+    /// times.
+    fn is_peer_unseen(&self, joins: u32) -> bool;
 
     /// Records that a member of the other side was seen.
     fn mark_peer_seen(&self);
@@ -273,7 +273,7 @@ pub(crate) trait Membership {
     fn is_abandoned(&self, alive: &SemaphoreValues) -> bool {
         let side = self.seat().side.other();
         let mut there = alive.is_there(side);
-        let is_unseen = self.is_peer_unseen();
+        let is_unseen = self.is_peer_unseen(alive.peer_joins);
         if is_unseen && !(side == Side::Senders && alive.is_ended()) {
             // A member that has its seat but did not count its joining yet is there.
             if there {
@@ -305,7 +305,8 @@ pub(crate) trait Membership {
 
     /// The same, with a snapshot of its own.
     fn has_lost_peer(&self) -> Result<bool, Fault> {
-        Ok(!self.is_peer_unseen() && self.is_abandoned(&self.site().parker.semaphore_values()?))
+        let is_unseen = self.is_peer_unseen(self.peer_joins());
+        Ok(!is_unseen && self.is_abandoned(&self.site().parker.semaphore_values()?))
     }
 }
 

@@ -279,7 +279,7 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
                 member.stop(Fault::Removed);
             }
         } else if member.has_peer_left() {
-            if member.is_peer_unseen() {
+            if member.is_peer_unseen(member.peer_joins()) {
                 // They left before we joined: nothing changes until another one joins.
                 self.ring.set_known_flags(wait::LEFT);
             } else if member.has_lost_peer() != Ok(false) {

@@ -241,11 +241,11 @@ impl Parker for Attachment {
 
     fn semaphore_values(&self) -> Result<SemaphoreValues, Fault> {
         self.check_set()?;
-        // Loaded first: a member that is counted later is not among those that these values show gone.
-        let joins = self.peer_joins();
+        let peer_joins = self.peer_joins();
         let alive = self.members.semaphore_values(self.facts.geometry.seats);
-        let alive = alive.map_err(|errno| self.fault("semctl", errno))?;
-        self.known_joins.store(joins, Relaxed);
+        let mut alive = alive.map_err(|errno| self.fault("semctl", errno))?;
+        alive.peer_joins = peer_joins;
+        self.known_joins.store(peer_joins, Relaxed);
         Ok(alive)
     }
 

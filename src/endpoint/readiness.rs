@@ -1,6 +1,8 @@
 //! Waiting for an endpoint by a descriptor: its registration with a doorbell.
 
 use std::sync::Arc;
+#[cfg(feature = "async")]
+use std::sync::MutexGuard;
 
 use super::Endpoint;
 use crate::doorbell::{Doorbell, Failed, Kind};
@@ -34,10 +36,28 @@ impl Endpoint {
 
     /// Registers this endpoint with a doorbell; returns its key there.
     pub(crate) fn register(&self, doorbell: &Arc<Doorbell>) -> Result<u32, Error> {
+        #[cfg(feature = "async")]
+        let _held = self.leave_idle_tasks();
         self.try_register(doorbell).map_err(|refused| match refused {
             Refused::Fault(fault) => fault.into(),
             Refused::Failed(failed) => self.failed(failed),
         })
+    }
+
+    /// Takes the endpoint out of a doorbell for tasks if no task waits for it any more. None can begin to
+    /// while the result is held.
+    #[cfg(feature = "async")]
+    fn leave_idle_tasks(&self) -> Option<MutexGuard<'_, ()>> {
+        let registration = self.attachment.registration();
+        let present = registration.doorbell()?;
+        if self.is_forked() || !present.is_for_tasks() {
+            return None;
+        }
+        let held = registration.tasks().hold();
+        if registration.tasks().count() == 0 {
+            present.deregister_own(registration);
+        }
+        Some(held)
     }
 
     /// Does the same, and says less of what failed.

@@ -370,7 +370,8 @@ impl fmt::Display for Error {
             }
             Error::InWaitSet { channel } => write!(
                 f,
-                "the handle of channel {channel} is in a wait set already; remove it there first"
+                "the handle of channel {channel} is in a wait set or has a Readiness already, or a \
+                 task waits for it; remove it there first, or let the task end"
             ),
             Error::SemUndoUnsupported { channel } => write!(
                 f,

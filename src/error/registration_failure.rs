@@ -27,7 +27,7 @@ impl fmt::Display for RegistrationFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RegistrationFailure::InWaitSet => {
-                f.write_str("it is in a wait set already; remove it there first")
+                f.write_str("it is in a wait set or has a Readiness already; remove it there first")
             }
             RegistrationFailure::System { call, errno } => write!(
                 f,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Pollable;
 use crate::doorbell::{Doorbell, Registration};
-use crate::error::Error;
+use crate::error::{Error, Fault};
 
 /// A file descriptor that is readable while a handle may be ready, for `poll`, `epoll` or any event
 /// loop.
@@ -52,7 +52,8 @@ impl Readiness {
     /// of by the same descriptor.
     ///
     /// # Errors
-    /// [`Error::InWaitSet`] if the handle is in a wait set, or has a descriptor already;
+    /// [`Error::InWaitSet`] if the handle is in a wait set or has a descriptor already, or a task waits for
+    /// it;
     /// [`Error::Limit`] if the system's limit on message queues or descriptors is reached: the error
     /// says which, and what to do; [`Error::Fault`] in a forked child.
     pub fn of(handle: &impl Pollable) -> Result<Readiness, Error> {
@@ -61,6 +62,15 @@ impl Readiness {
         endpoint.register(&doorbell)?;
         let registration = Arc::clone(endpoint.attachment.registration());
         Ok(Readiness { doorbell, registration })
+    }
+
+    /// Makes the descriptor unreadable until a member of the other side joins: as
+    /// [`WaitSet::rest_until_peer`](crate::WaitSet::rest_until_peer).
+    ///
+    /// # Errors
+    /// A [`Fault`] if the handle cannot go on.
+    pub fn rest_until_peer(&self, handle: &impl Pollable) -> Result<(), Fault> {
+        handle.endpoint().rest_until_peer()
     }
 
     /// Returns whether the handle was interrupted by an [`Interrupter`](crate::Interrupter) since

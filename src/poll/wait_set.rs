@@ -147,11 +147,46 @@ impl WaitSet {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Lets a handle rest until a member of the other side joins.
+    ///
+    /// A handle whose call returned `Disconnected` stays ready, and every wait returns it. Call this to
+    /// wait for the next member instead of [removing](WaitSet::remove) the handle; one that joined since
+    /// that call makes it ready at once. Messages that you left in the channel are not reported
+    /// meanwhile. The removal of the channel and an interrupt end the rest, too; a handle that is in
+    /// no set is left as it is.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use sysvring::{Options, RecvError, WaitSet, spsc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let name = format!("doc-rest-{}", std::process::id());
+    /// # let name = name.as_str();
+    /// let tx: spsc::Sender<u64> = Options::named(name).create()?;
+    /// let mut rx: spsc::Receiver<u64> = Options::named(name).attach()?;
+    /// let set = WaitSet::new()?;
+    /// set.add(&rx)?;
+    /// drop(tx);
+    /// assert_eq!(rx.try_recv(), Err(RecvError::Disconnected));
+    /// set.rest_until_peer(&rx)?;
+    /// assert!(set.wait(Some(Duration::ZERO))?.is_empty());
+    /// let next: spsc::Sender<u64> = Options::named(name).attach()?;
+    /// assert_eq!(set.wait(None)?.len(), 1);
+    /// # drop((next, rx));
+    /// # sysvring::remove(name)
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// A [`Fault`] if the handle cannot go on: remove it from the set.
+    pub fn rest_until_peer(&self, handle: &impl Pollable) -> Result<(), Fault> {
+        handle.endpoint().rest_until_peer()
+    }
+
     /// Adds a handle. It stays usable as before, and leaves the set when it is dropped or closed.
     /// The clones of an MPMC handle are in the set together with it.
     ///
     /// # Errors
-    /// [`Error::InWaitSet`] if the handle is in a set already, or has a
+    /// [`Error::InWaitSet`] if the handle is in a set already, a task waits for it, or it has a
     /// [`Readiness`](crate::Readiness); [`Error::Limit`] if a limit of the system is reached, the
     /// one on message queues above all (`fs.mqueue.queues_max`): the error says which, and what to
     /// do; [`Error::Fault`] if the handle is unusable, and in a forked child.

@@ -450,7 +450,11 @@ fn a_handle_is_registered_once() {
     assert_eq!(block_on(rx.wait_for_peer_async()), Err(refused));
     assert!(set.remove(token));
     assert!(poll_once(pin!(rx.recv_async())).is_pending());
-    assert!(matches!(set.add(&rx), Err(Error::InWaitSet { .. })));
+    drop(Readiness::of(&rx).expect("no task waits any more"));
+    let rx: mpmc::Receiver<u64> = Options::private().create().expect("create");
+    let mut waiting = pin!(rx.recv_async());
+    assert!(poll_once(waiting.as_mut()).is_pending());
+    assert!(matches!(set.add(&rx), Err(Error::InWaitSet { .. })), "a task waits");
     assert!(matches!(Readiness::of(&rx), Err(Error::InWaitSet { .. })));
 }
 

@@ -13,7 +13,7 @@ use futures_util::future::{join_all, select_all};
 #[cfg(feature = "tokio")]
 use futures_util::stream;
 use futures_util::{FutureExt, StreamExt, join, select};
-use sysvring::{Options, RecvError, mpmc, spsc};
+use sysvring::{Error, Options, RecvError, WaitSet, mpmc, spsc};
 use sysvring_support::name::Name;
 use sysvring_support::scheduler_noise::allowance;
 use sysvring_support::shared_counters::{now_ns, until};
@@ -525,5 +525,30 @@ fn a_task_looks_although_another_one_armed_its_handle() {
         let mut another = pin!(rx.wait_for_peer_async());
         assert!(poll_once(another.as_mut()).is_pending(), "and armed the handle");
         assert_eq!(poll_once(message.as_mut()), Poll::Ready(Ok(n)));
+    }
+}
+
+/// A handle that no task waits for any more can be put into a set, and taken back.
+#[test]
+fn a_handle_goes_from_tasks_to_a_set_and_back() {
+    for &place in PLACES {
+        let (tx, rx) = channel(8);
+        let set = WaitSet::new().expect("a set");
+        for n in 0..3 {
+            let waiting = rx.clone();
+            let receiving = thread::spawn(move || run(place, async { waiting.recv_async().await }));
+            thread::sleep(SOON);
+            if n == 0 && !receiving.is_finished() {
+                assert!(matches!(set.add(&rx), Err(Error::InWaitSet { .. })), "a task waits");
+            }
+            tx.send(&n).expect("room");
+            assert_eq!(receiving.join().expect("no panic"), Ok(n));
+            let token = set.add(&rx).expect("no task waits");
+            assert_eq!(rx.try_recv(), Err(RecvError::Empty));
+            tx.send(&n).expect("room");
+            assert_eq!(set.wait(Some(LONG)).expect("a set")[0].token(), token);
+            assert_eq!(rx.try_recv(), Ok(n));
+            assert!(set.remove(token));
+        }
     }
 }

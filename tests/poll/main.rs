@@ -13,6 +13,7 @@ mod removal;
 mod scale;
 mod sets;
 mod shared_side;
+mod successors;
 mod threads;
 
 use std::os::fd::{AsFd, AsRawFd};

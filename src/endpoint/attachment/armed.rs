@@ -113,7 +113,6 @@ impl Attachment {
     }
 
     /// Passes the duty on to another member, if this one has it.
-    #[cfg(feature = "async")]
     pub(crate) fn pass_duty_on(&self) {
         let registration = self.registration();
         if registration.discharge() && has_others(&self.bells(), self.seat.number, self.seat.side) {

@@ -19,6 +19,7 @@ const REMOVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A channel, or a part of one, that [`reap`] removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Reaped {
     /// Its System V key, 0 for private channels.
     pub key: i32,

@@ -21,9 +21,11 @@ use crate::sysv::shm::SegmentStat;
 /// Each number is read once, one after the other, while the members go on: numbers that belong
 /// together differ by what happened in between.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Stat {
     /// When the snapshot was taken.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::sysv::seconds::serialize"))]
     pub taken: SystemTime,
     /// The identifier that other processes can pass to [`Options::id`](crate::Options::id).
     pub id: ChannelId,
@@ -38,6 +40,7 @@ pub struct Stat {
     /// The lifetime of the channel.
     pub lifetime: Lifetime,
     /// The time at which it was created.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::sysv::seconds::serialize"))]
     pub created: SystemTime,
     /// Number of slots in the ring.
     pub capacity: usize,
@@ -116,6 +119,8 @@ pub struct Stat {
 /// The state of a channel's stream of messages, as the kernel records it. It is open, too, if the
 /// set was removed or may not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum StreamState {
     /// No sender has finished since the stream was opened.
@@ -140,6 +145,7 @@ impl StreamState {
 
 /// An entry of the members' table.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Member {
     /// The number of the seat.
@@ -155,6 +161,7 @@ pub struct Member {
     /// Whether it left of its own accord. A member that is neither alive nor left died.
     pub left: bool,
     /// The time at which it joined.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::sysv::seconds::serialize"))]
     pub joined: SystemTime,
     /// Its next position, or the position where it stopped. For MPMC channels, the position after
     /// the message that it last sent or acknowledged.
@@ -185,6 +192,8 @@ pub struct Member {
 
 /// The role of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Role {
     /// The member sends.

@@ -6,7 +6,7 @@ mod text;
 
 use std::time::SystemTime;
 
-pub(crate) use self::read::{describe, describe_as};
+pub(crate) use self::read::describe_as;
 use crate::address::ChannelId;
 use crate::error::DeadLetterFailure;
 use crate::flavor::Flavor;

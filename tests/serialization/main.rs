@@ -4,11 +4,16 @@
 // `json!` recurses once for each field.
 #![recursion_limit = "256"]
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use sysvring::{DeadLetterFailure, Lifetime, Options, Redelivery, Stat, StreamState, mpmc, spsc};
+use sysvring::{
+    DeadLetterFailure, Defect, IpcObject, Lifetime, Options, Redelivery, Stat, StreamState, mpmc,
+    spsc,
+};
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::{Key, MARKED, Segment, at};
 use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{raw_ipc, test, work};
 
@@ -234,4 +239,31 @@ fn names_of_variants() {
     let policies = [Redelivery::Discard { after: 2 }, Redelivery::Never];
     let expected = json!([{ "policy": "discard", "after": 2 }, { "policy": "never" }]);
     assert_eq!(json_of(&policies), expected);
+}
+
+#[test(quiet)]
+fn leftovers_and_unusable_objects() {
+    let key = Key::new();
+    let segment = key.make_segment(10_000, MARKED);
+    let reported = sysvring::reapable().expect("a report");
+    let left = reported.iter().find(|left| left.segment == Some(segment)).expect("it is reported");
+    let expected = json!({ "key": key.0, "name": "", "segment": segment, "set": null });
+    assert_eq!(json_of(left), expected);
+
+    Segment::of(segment).u64(at::MAGIC).store(u64::from_le_bytes(*b"SYSVRING"), Relaxed);
+    Segment::of(segment).u32(at::VERSION).store(77, Relaxed);
+    let set = key.make_set(raw_ipc::FIRST_SEAT + 2, MARKED);
+    let found = sysvring::unusable().expect("the kernel's tables");
+    let found: Vec<_> = found.iter().filter(|found| found.object.key() == key.0).collect();
+    let [IpcObject::Segment(stat), IpcObject::Set(_)] = [found[0].object, found[1].object] else {
+        panic!("{found:#?}")
+    };
+    let json = json_of(&found);
+    assert_eq!(json[0]["object"]["segment"], json_of(&stat));
+    assert_eq!(json[0]["defect"], json!({ "kind": "layout_version", "found": 77 }));
+    assert_eq!(json[1]["object"]["set"]["id"], set);
+    assert_eq!(json[1]["defect"], json!({ "kind": "no_segment" }));
+    let unreadable = Defect::Unreadable { call: "shmat", errno: 13 };
+    let expected = json!({ "kind": "unreadable", "call": "shmat", "errno": 13 });
+    assert_eq!(json_of(&unreadable), expected);
 }

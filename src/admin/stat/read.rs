@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::{Member, Role, Stat, StreamState};
 use crate::address::ChannelId;
 use crate::admin::locate::set_of;
-use crate::error::{DeadLetterFailure, Error};
+use crate::error::DeadLetterFailure;
 use crate::flavor::Flavor;
 use crate::layout;
 use crate::liveness::ChannelSemaphores;
@@ -13,7 +13,7 @@ use crate::ring::Ring;
 use crate::ring::mpmc::Survey;
 use crate::role::Side;
 use crate::segment::owner::Owner;
-use crate::segment::{self, ChannelInfo, State};
+use crate::segment::{self, ChannelInfo};
 use crate::sync::plain::Ordering::{Acquire, Relaxed};
 use crate::sysv::sem::Set;
 use crate::sysv::shm::{Mapping, SegmentStat};
@@ -22,19 +22,8 @@ use crate::sysv::shm::{Mapping, SegmentStat};
 /// header claims.
 const LOOKED_AT: u64 = 4096;
 
-/// Describes the channel in a mapping; `segment` was reported by the kernel while it was attached.
-pub(crate) fn describe(
-    mapping: &Mapping,
-    segment: SegmentStat,
-    channel: &str,
-) -> Result<Stat, Error> {
-    match segment::examine(mapping, &segment, channel)? {
-        State::Ready(facts) => Ok(describe_as(mapping, segment, facts)),
-        State::Incomplete => Err(Error::NotFound { channel: channel.into() }),
-    }
-}
-
-/// Describes the channel in a mapping whose header was read and validated before.
+/// Describes the channel in a mapping; `segment` was reported by the kernel while it was attached,
+/// and `facts` are its validated header.
 pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: ChannelInfo) -> Stat {
     let set = set_of(&facts, &segment);
     let header = segment::header(mapping);

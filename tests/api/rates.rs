@@ -101,6 +101,26 @@ fn mpmc_rates_are_exact() {
     assert_eq!((rates.joined, rates.gone), (1, 0));
 }
 
+/// Positions that senders stepped over are no messages, as long as all members can be counted.
+#[test]
+fn skipped_positions_are_not_counted() {
+    let name = Name::new();
+    let tx: mpmc::Sender<u64> = name.options().capacity(4).open().expect("open");
+    let rx: mpmc::Receiver<u64> = name.options().open().expect("open");
+    tx.send(&1).expect("room");
+    let held = rx.recv_ref().expect("a message");
+    let first = stat(&name);
+    for _ in 0..30 {
+        tx.send(&1).expect("room");
+        rx.recv().expect("a message");
+    }
+    let second = stat(&name);
+    assert!(second.tail - first.tail > 30, "no position was skipped");
+    let rates = second.since(&first).expect("the same channel");
+    assert_eq!(totals(&rates), [30, 30, 240, 240]);
+    held.ack().expect("acknowledged");
+}
+
 /// Members that come and go between two looks, in one seat.
 #[test]
 fn mpmc_members_that_left_are_counted() {

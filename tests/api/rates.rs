@@ -52,10 +52,10 @@ fn spsc_rates_are_exact_when_members_change() {
     // Another sender takes the seat: it is charged with its own messages only.
     drop(tx);
     let mut tx: spsc::Sender<u64> = name.options().open().expect("open");
-    tx.send_batch(&[1; 3]).expect("room");
+    tx.send_batch(&[1; 30]).expect("room");
     let rates = since(&name, &first);
-    assert_eq!(totals(&rates), [23, 9, 184, 72]);
-    assert_eq!((of_seat(&rates, 0), of_seat(&rates, 1)), (3, 9));
+    assert_eq!(totals(&rates), [50, 9, 400, 72]);
+    assert_eq!((of_seat(&rates, 0), of_seat(&rates, 1)), (30, 9));
     assert_eq!((rates.joined, rates.gone, rates.deaths), (1, 1, 0));
 }
 

@@ -1,5 +1,7 @@
 //! What happened between two snapshots: exact counts, also when members leave, die, and are replaced.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use sysvring::{Observer, Options, Rates, Redelivery, Stat, mpmc, spsc};
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{Segment, at};
@@ -224,7 +226,6 @@ fn counters_that_wrap_are_followed() {
     let tx: mpmc::Sender<u64> = name.options().capacity(16).open().expect("open");
     let rx: mpmc::Receiver<u64> = name.options().open().expect("open");
     let segment = Segment::of(tx.id().segment());
-    use std::sync::atomic::Ordering::Relaxed;
     segment.u64(MESSAGES).store(u64::MAX - 1, Relaxed);
     segment.u64(REDELIVERED).store(u64::MAX, Relaxed);
     let first = stat(&name);

@@ -9,6 +9,8 @@ use crate::sync::Ordering::Acquire;
 /// What the slots of a ring hold, if no member moved meanwhile.
 #[derive(Debug)]
 pub(crate) struct Survey {
+    /// The first position that no sender has claimed.
+    pub(crate) end: u64,
     /// The number of messages sent and not yet acknowledged.
     pub(crate) messages: u64,
     /// The number of messages that a sender would find room for, if no receiver acknowledged one.
@@ -70,8 +72,9 @@ impl Ring {
             left = left.checked_sub(1)?;
         }
         let orphaned = Owned::default();
-        let mut survey = Survey { messages: 0, room: 0, orphaned, by_seat: [orphaned; SEATS_MAX] };
         let end = at.position;
+        let by_seat = [orphaned; SEATS_MAX];
+        let mut survey = Survey { end, messages: 0, room: 0, orphaned, by_seat };
         for back in 1..=self.capacity() {
             let at = self.cursor(end.wrapping_sub(back));
             let word = load_state(&self.slot_at(&at));

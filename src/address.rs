@@ -152,6 +152,12 @@ impl From<&str> for Address {
     }
 }
 
+impl From<&String> for Address {
+    fn from(name: &String) -> Self {
+        Address::named(name)
+    }
+}
+
 impl From<String> for Address {
     fn from(name: String) -> Self {
         Address::named(name)

@@ -29,12 +29,20 @@ impl fmt::Display for RegistrationFailure {
             RegistrationFailure::InWaitSet => {
                 f.write_str("it is in a wait set or has a Readiness already; remove it there first")
             }
-            RegistrationFailure::System { call, errno } => write!(
-                f,
-                "{call} failed: {}; raise fs.mqueue.queues_max, or the limit on descriptors \
-                 (ulimit -n) or on bytes in message queues (ulimit -q)",
-                io::Error::from_raw_os_error(*errno)
-            ),
+            RegistrationFailure::System { call, errno } => {
+                let limit = match *errno {
+                    libc::ENOSPC => {
+                        "raise fs.mqueue.queues_max, or reap the queues of dead processes"
+                    }
+                    libc::EMFILE => {
+                        "raise the limit on descriptors (ulimit -n) or on bytes in message queues \
+                         (ulimit -q)"
+                    }
+                    libc::ENFILE => "raise fs.file-max, or close some descriptors",
+                    _ => "look the error up in the manual of the call",
+                };
+                write!(f, "{call} failed: {}; {limit}", io::Error::from_raw_os_error(*errno))
+            }
         }
     }
 }

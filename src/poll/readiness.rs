@@ -15,7 +15,9 @@ use crate::error::{Error, Fault};
 /// [`SendError::Full`](crate::SendError::Full), or `Behind`), and readable again when there may be
 /// something: a message or room, the end of the stream, the death of a member, the removal of the
 /// channel, an interrupt. So a loop that waits for the descriptor and then calls `try_` until there
-/// is nothing more misses nothing; one that stops earlier is told again.
+/// is nothing more misses nothing; one that stops earlier is told again, unless it is edge-triggered,
+/// as mio is. An idle descriptor becomes readable five times a second, for a moment. After
+/// `Disconnected` it stays readable: see [`rest_until_peer`](Readiness::rest_until_peer).
 ///
 /// The handle is used as before, also by calls that block. It must not be used in a signal handler
 /// meanwhile. For many handles, a [`WaitSet`](crate::WaitSet) needs fewer descriptors: this one

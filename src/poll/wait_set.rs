@@ -17,7 +17,7 @@ use crate::sysv::event::{Ready, TimerFd};
 use crate::sysv::time::{self, Deadline};
 
 /// What a set's errors name as the channel.
-const SET: &str = "a wait set";
+const SET: &str = "none (a wait set)";
 
 /// A set of senders, receivers, file descriptors and times, of which one call waits for any.
 ///

@@ -38,6 +38,8 @@ mod dead_letters;
 mod guard;
 mod loan;
 mod receiver;
+mod recv_end;
+mod send_end;
 mod sender;
 
 pub use crate::endpoint::deaths::Death;

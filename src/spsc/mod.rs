@@ -57,6 +57,8 @@
 mod guard;
 mod loan;
 mod receiver;
+mod recv_end;
+mod send_end;
 mod sender;
 
 pub use guard::Guard;

@@ -51,6 +51,8 @@ pub struct Stat {
     pub variable: bool,
     /// Size in bytes of a message, or of the part before its trailing slice.
     pub message_size: usize,
+    /// Size in bytes of one element of a message's trailing slice; 0 for messages of one size.
+    pub message_element: usize,
     /// Alignment of a message in bytes.
     pub message_align: usize,
     /// The schema number that users chose for the message type; 0 for none.
@@ -280,6 +282,7 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
         stride: geometry.stride,
         variable: geometry.shape.variable,
         message_size: geometry.shape.size,
+        message_element: geometry.shape.element,
         message_align: geometry.shape.align,
         schema: facts.schema,
         depth,

@@ -47,6 +47,8 @@ pub(crate) use dead_letters::DeadLetters;
 pub use guard::Guard;
 pub use loan::Loan;
 pub use receiver::Receiver;
+pub(crate) use recv_end::RecvEnd;
+pub(crate) use send_end::SendEnd;
 pub use sender::Sender;
 #[cfg(feature = "async")]
 pub use {

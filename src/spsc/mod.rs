@@ -64,6 +64,8 @@ mod sender;
 pub use guard::Guard;
 pub use loan::Loan;
 pub use receiver::Receiver;
+pub(crate) use recv_end::RecvEnd;
+pub(crate) use send_end::SendEnd;
 pub use sender::Sender;
 #[cfg(feature = "async")]
 pub use {

@@ -16,6 +16,7 @@ mod mpmc_contention;
 mod mpmc_delivery;
 mod observe;
 mod timeouts;
+mod untyped;
 mod zero_copy;
 
 fn main() -> std::process::ExitCode {

@@ -106,6 +106,7 @@ fn an_mpmc_channel_with_a_dead_member() {
         "stride": 24,
         "variable": false,
         "message_size": 12,
+        "message_element": 0,
         "message_align": 4,
         "schema": 0xfeed,
         "depth": 5,

@@ -46,8 +46,8 @@
 //! key, by a file and a project number, or, if it has none of these, by an identifier that its
 //! creator passes on. It exists from the first [`open`](Options::open) until [`remove`]
 //! ([`Lifetime::Kept`], the default), or until its last member leaves ([`Lifetime::LastMember`]).
-//! [`list`], [`stat`] and [`Observer`] examine channels without joining them; [`reap`] removes what
-//! dead processes left behind.
+//! [`list`], [`stat`] and [`Observer`] examine channels without joining them, and a [`Tap`] reads
+//! their messages; [`reap`] removes what dead processes left behind.
 //!
 //! # Death
 //!
@@ -114,6 +114,7 @@ pub use address::{Address, ChannelId};
 pub use admin::observer::{Observer, list, stat};
 pub use admin::reap::{Reaped, reap, remove};
 pub use admin::stat::{Member, Role, Stat, StreamState};
+pub use admin::tap::{Tap, TapStart, Tapped};
 pub use dead_letter::DeadLetter;
 pub use endpoint::interrupter::Interrupter;
 pub use endpoint::peer::Peer;

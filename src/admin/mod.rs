@@ -4,3 +4,4 @@ pub(crate) mod locate;
 pub(crate) mod observer;
 pub(crate) mod reap;
 pub(crate) mod stat;
+pub(crate) mod tap;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sysvring::{Options, RecvError, Tap, TapStart, mpmc, spsc};
+use sysvring::{Options, RecvError, SendError, Tap, TapStart, mpmc, spsc};
 use sysvring_support::name::Name;
 use sysvring_support::rng::Rng;
 use sysvring_support::worker::{Args, Worker, print_line};
@@ -20,7 +20,15 @@ fn send_spsc(args: &mut Args) {
     loop {
         // Long enough to be killed in the middle.
         let position = tx.position();
-        let mut loan = tx.loan().expect("a loan");
+        let mut loan = match tx.loan() {
+            Ok(loan) => loan,
+            // The next receiver comes soon.
+            Err(SendError::Disconnected) => {
+                std::thread::yield_now();
+                continue;
+            }
+            Err(error) => panic!("{error}"),
+        };
         *loan = [position; 16];
         loan.commit().expect("send");
     }
@@ -47,7 +55,14 @@ fn send_mpmc(args: &mut Args) {
         Options::named(args.next::<String>()).attach().expect("attach");
     print_line("here");
     loop {
-        let mut loan = tx.loan().expect("a loan");
+        let mut loan = match tx.loan() {
+            Ok(loan) => loan,
+            Err(SendError::Disconnected) => {
+                std::thread::yield_now();
+                continue;
+            }
+            Err(error) => panic!("{error}"),
+        };
         *loan = [loan.position(); 16];
         loan.commit().expect("send");
     }
@@ -115,8 +130,8 @@ fn mpmc_members_are_killed() {
     for capacity in [8, 256] {
         let name = Name::new();
         drop(name.options().capacity(capacity).create::<mpmc::Sender<[u64; 16]>>().expect("new"));
-        let works = ["send", "receive", "send", "receive"]
-            .map(|what| format!("deaths::{what}_mpmc"));
+        let works =
+            ["send", "receive", "send", "receive"].map(|what| format!("deaths::{what}_mpmc"));
         let mut tap = killed(&name, &works.each_ref().map(String::as_str));
         // Living members free what the dead have left; then the tap sees the next message.
         let tx: mpmc::Sender<[u64; 16]> = name.options().attach().expect("attach");

@@ -132,6 +132,44 @@ fn stepped_over() {
     assert!(!found.contains(&2), "nothing was sent there");
 }
 
+/// The message in the first of two slots is stepped over, and so is a later one there.
+fn stepped_over_again() {
+    let channel = Channel::new(2);
+    let (producer, consumer) = (channel.sender(0), channel.receiver(1));
+    assert_eq!([(); 2].map(|()| channel.send(&producer)), [Some(0), Some(1)]);
+    let held = take(&consumer).expect("a message");
+    receive(&consumer);
+    assert_eq!(channel.send(&producer), Some(3));
+    receive(&consumer);
+    let (mut tap, beside) = (channel.tap(), channel.clone());
+    let members = move || {
+        assert!(consumer.acknowledge(&held), "evicted");
+        assert_eq!(beside.send(&producer), Some(4));
+        let held = take(&consumer).expect("a message");
+        assert_eq!(beside.send(&producer), Some(5));
+        receive(&consumer);
+        assert_eq!(beside.send(&producer), Some(7));
+        held
+    };
+    together(members, move || _ = channel.follow(&mut tap, 1));
+}
+
+/// A position that was abandoned is claimed again, and another message follows.
+fn claimed_again() {
+    let channel = Channel::new(4);
+    let producer = channel.sender(0);
+    channel.abandon(&producer);
+    let (mut tap, beside) = (channel.tap(), channel.clone());
+    let sender = move || assert_eq!([(); 2].map(|()| beside.send(&producer)), [Some(0), Some(1)]);
+    let follower = move || {
+        let found = channel.follow(&mut tap, 2);
+        (channel, tap, found)
+    };
+    let ((), (channel, mut tap, mut found)) = together(sender, follower);
+    found.extend(channel.follow(&mut tap, 3));
+    assert_eq!(found, [0, 1]);
+}
+
 #[test]
 fn a_copy_is_whole_if_the_state_says_so() {
     for received_before in [false, true] {
@@ -151,4 +189,10 @@ fn an_abandoned_message_is_not_reported() {
 #[test]
 fn a_position_that_was_stepped_over_is_not_reported() {
     check("a tap beside a sender that steps over a slot", stepped_over);
+    check("a tap beside a sender that steps over it again", stepped_over_again);
+}
+
+#[test]
+fn a_position_that_is_claimed_again_is_not_passed() {
+    check("a tap beside a position that is claimed again", claimed_again);
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::flavor::Flavor;
-use crate::models::harness::{Fixture, Job, all_of, check, many, together};
+use crate::models::harness::{Fixture, Job, all_of, check, check_bounded, many, together};
 use crate::models::tap::{Payloads, follow};
 use crate::ring::Corrupt;
 use crate::ring::mpmc::{Consumer, Held, Next, Producer, Room};
@@ -189,7 +189,7 @@ fn an_abandoned_message_is_not_reported() {
 #[test]
 fn a_position_that_was_stepped_over_is_not_reported() {
     check("a tap beside a sender that steps over a slot", stepped_over);
-    check("a tap beside a sender that steps over it again", stepped_over_again);
+    check_bounded("a tap beside a sender that steps over it again", 1, stepped_over_again);
 }
 
 #[test]

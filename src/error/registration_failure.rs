@@ -3,6 +3,8 @@
 use core::fmt;
 use std::io;
 
+use crate::sysv::Errno;
+
 /// The reason why a task cannot wait for a handle: it could not be registered with a message queue
 /// and descriptors of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,15 +32,15 @@ impl fmt::Display for RegistrationFailure {
                 f.write_str("it is in a wait set or has a Readiness already; remove it there first")
             }
             RegistrationFailure::System { call, errno } => {
-                let limit = match *errno {
-                    libc::ENOSPC => {
+                let limit = match Errno(*errno) {
+                    Errno::ENOSPC => {
                         "raise fs.mqueue.queues_max, or reap the queues of dead processes"
                     }
-                    libc::EMFILE => {
+                    Errno::EMFILE => {
                         "raise the limit on descriptors (ulimit -n) or on bytes in message queues \
                          (ulimit -q)"
                     }
-                    libc::ENFILE => "raise fs.file-max, or close some descriptors",
+                    Errno::ENFILE => "raise fs.file-max, or close some descriptors",
                     _ => "look the error up in the manual of the call",
                 };
                 write!(f, "{call} failed: {}; {limit}", io::Error::from_raw_os_error(*errno))

@@ -11,7 +11,7 @@ use crate::message;
 use crate::message::MessageLayout;
 use crate::ring::tap::{Follower, Tapped as Found};
 use crate::ring::{Ring, Slot};
-use crate::segment::{self, ChannelInfo};
+use crate::segment::ChannelInfo;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::sysv::Errno;
 use crate::sysv::sem::Set;
@@ -127,7 +127,7 @@ impl Tap {
         Ok(Tap {
             follower: Follower::new(ring, flavor, position),
             slot: SlotContents { shape: geometry.shape, slot_size: geometry.slot_size },
-            channel: ChannelState { mapping, id, set, is_private, asked_at: 0 },
+            channel: ChannelState { _mapping: mapping, id, set, is_private, asked_at: 0 },
             missed_before: 0,
             fault: None,
         })
@@ -285,7 +285,8 @@ impl SlotContents {
 /// The attached channel, and whether it still exists.
 #[derive(Debug)]
 struct ChannelState {
-    mapping: Mapping,
+    /// Keeps the segment attached.
+    _mapping: Mapping,
     id: ChannelId,
     set: i32,
     /// Whether the segment has no key. Then it is marked for removal as long as it exists.
@@ -302,7 +303,7 @@ impl ChannelState {
             return false;
         }
         self.asked_at = now;
-        segment::is_marked_removed(&self.mapping) || self.has_lost_set() || self.has_lost_key()
+        self.has_lost_set() || self.has_lost_key()
     }
 
     /// Returns whether the set does not exist any more, or is another one. It stays unknown if the

@@ -28,10 +28,9 @@
 //!
 //! The delivery count of a message grows to 31 and goes on at 16: from 16 on it only tells one
 //! delivery from the next. In CLAIMED and SKIP, the same bits count how often the position was
-//! claimed again after an abandoned claim. FREE' above has 1 there: it followed SKIP
-//! or HELD, so nothing was sent at the slot's position of the lap before. Members treat both kinds
-//! alike; a [tap](crate::ring::tap) does not take what lies in the slot for the message of that
-//! position.
+//! claimed again after an abandoned claim. FREE' above has 1 there: it followed SKIP or HELD, so
+//! nothing was sent at the slot's position of the lap before. Members treat both kinds alike; a
+//! [tap](crate::ring::tap) does not take what lies in the slot for the message of that position.
 //!
 //! Laps wrap after 2^48 and are compared by their distance; an error would require a process that
 //! is suspended for that many laps in the middle of one operation, or for 16 deliveries of one

@@ -21,9 +21,9 @@
 //! nor over CLAIMED: receivers wait there, and what lies behind is not delivered yet.
 //!
 //! *Why no two members own a slot.* Every step is a compare-and-swap of the exact state that was
-//! loaded, and no state occurs twice. Order the states of a slot by lap, and within a lap as FREE of either kind,
-//! CLAIMED, SKIP, CLAIMED again with a higher count, FULL, and READING or HELD by their deliveries,
-//! each with an owner before the same without one. Every step goes up: stepping over raises the
+//! loaded, and no state occurs twice. Order the states of a slot by lap, and within a lap as FREE
+//! of either kind, CLAIMED, SKIP, CLAIMED again with a higher count, FULL, and READING or HELD by
+//! their deliveries, each with an owner before the same without one. Every step goes up: stepping over raises the
 //! lap, and an acknowledgement makes the FREE of a later lap. A step that succeeds has therefore
 //! found the slot as it was when its member looked, and what the member checked in between (is the
 //! owner dead? where did the message come from?) was true of this very state.

@@ -50,6 +50,26 @@ fn every_check_has_a_verdict() {
     ipc.assert_clean();
 }
 
+/// A problem makes the exit code 1, and comes with what to do.
+#[test]
+fn a_killed_sender_is_a_problem() {
+    let ipc = IpcFixture::new();
+    let name = Name::new("doctor");
+    let rx: spsc::Receiver<[u8]> = name.options().create().expect("a receiver");
+    let mut send = command(&["send", &name]);
+    send.stdin(std::process::Stdio::piped());
+    let mut send = Running::start(send);
+    until(|| name.stat().members.iter().filter(|m| m.alive).count() == 2);
+    send.signal(libc::SIGKILL);
+    send.end();
+    let run = run(&["doctor", "--quiet"]);
+    assert_eq!(run.code, 1, "{}", run.out);
+    assert!(run.out.contains("killed-sender") && run.out.contains("-> start it again"), "{}", run.out);
+    assert_eq!(verdict(&findings(), "killed-sender"), "problem");
+    drop((rx, name));
+    ipc.assert_clean();
+}
+
 /// The settings of the kernel in an IPC namespace of its own: only root may change them.
 #[test]
 fn the_kernels_settings_are_checked() {

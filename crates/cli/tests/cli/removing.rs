@@ -37,3 +37,21 @@ fn rm_asks_for_force_while_members_live() {
     ipc.assert_clean();
 }
 
+#[test]
+fn reap_removes_what_a_killed_process_left() {
+    let ipc = IpcFixture::new();
+    let (lost, kept) = (Name::new("lost"), Name::new("kept"));
+    for (name, lifetime) in [(&lost, "--temporary"), (&kept, "--capacity=8")] {
+        let mut member = Running::start(command(&["recv", name, lifetime]));
+        until(|| sysvring::stat(&**name).is_ok_and(|stat| stat.members.iter().any(|m| m.alive)));
+        member.signal(libc::SIGKILL);
+        assert_eq!(member.end(), 128 + libc::SIGKILL);
+    }
+    let out = run(&["reap", "-o", "NAME"]).ok().out;
+    assert_eq!(out, format!("NAME\n{}\n", &*lost));
+    assert!(is_gone(&*lost) && !is_gone(&*kept));
+    assert_eq!(run(&["reap"]).ok().out, "");
+    assert!(run(&["reap", "-J"]).ok().out.contains("\"reaped\": []"));
+    drop((lost, kept));
+    ipc.assert_clean();
+}

@@ -130,6 +130,67 @@ fn top_prints_a_frame() {
     ipc.assert_clean();
 }
 
+/// In a terminal, by keys: sorts, filters, looks into a channel, sees a death, and leaves the terminal
+/// as it was.
+#[test]
+fn top_is_driven_by_keys() {
+    let ipc = IpcFixture::new();
+    let name = Name::fixed("watched");
+    let mut victim = Running::start(command(&["recv", &name]));
+    until(|| sysvring::stat(&*name).is_ok_and(|stat| stat.members.iter().any(|m| m.alive)));
+    let top = format!(
+        "stty rows 30 cols 120; exec {} top --interval 50ms",
+        env!("CARGO_BIN_EXE_sysvring")
+    );
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &top, "/dev/null"]);
+    script.env("TERM", "xterm-256color").env_remove("NO_COLOR");
+    script.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut script = Running::start(script);
+    let mut keys = script.0.stdin.take().expect("a pipe");
+    let mut out = script.0.stdout.take().expect("a pipe");
+    let screen = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let reader = {
+        let screen = screen.clone();
+        std::thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(n @ 1..) = out.read(&mut piece) {
+                screen.lock().expect("a lock").push_str(&String::from_utf8_lossy(&piece[..n]));
+            }
+        })
+    };
+    // What was drawn from now on.
+    let drawn = |words: &[&str]| {
+        until(|| {
+            let screen = screen.lock().expect("a lock");
+            words.iter().all(|word| screen.contains(word))
+        });
+        screen.lock().expect("a lock").clear();
+    };
+    let mut press = |key: &[u8]| keys.write_all(key).expect("a key");
+    drawn(&["watched", "WAITING", "sort:", "name"]);
+    press(b"s");
+    drawn(&["rate"]);
+    press(b"/none\r");
+    drawn(&["filter:"]);
+    press(b"/\x1b");
+    drawn(&["watched"]);
+    press(b"\r");
+    drawn(&["HOLDS", "lost senders"]);
+    victim.signal(libc::SIGKILL);
+    drawn(&["died"]);
+    press(b"h");
+    drawn(&["Keys:"]);
+    press(b"q");
+    assert_eq!(script.end(), 0);
+    reader.join().expect("a thread");
+    // The alternate screen was left.
+    assert!(screen.lock().expect("a lock").contains("\x1b[?1049l"));
+    victim.end();
+    drop(name);
+    ipc.assert_clean();
+}
+
 #[test]
 fn top_needs_a_terminal() {
     let run = run(&["top"]);

@@ -59,6 +59,14 @@ impl fmt::Display for ChannelId {
     }
 }
 
+/// Serialised as its text.
+#[cfg(feature = "serde")]
+impl serde::Serialize for ChannelId {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
 impl FromStr for ChannelId {
     type Err = Error;
 

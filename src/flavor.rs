@@ -11,6 +11,8 @@ pub(crate) const SPSC_SEATS: usize = 2;
 
 /// The kind of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Flavor {
     /// A channel with one sender and one receiver; see [`spsc`](crate::spsc).

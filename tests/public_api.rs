@@ -85,7 +85,7 @@ fn is_public(visibility: &Visibility) -> bool {
 
 /// Keeps the attributes that matter to callers.
 fn keep(attributes: &mut Vec<Attribute>) {
-    let words = ["derive", "must_use", "non_exhaustive", "repr", "default"];
+    let words = ["cfg_attr", "derive", "must_use", "non_exhaustive", "repr", "default"];
     attributes.retain(|attribute| words.iter().any(|word| attribute.path().is_ident(word)));
 }
 

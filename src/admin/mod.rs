@@ -3,4 +3,7 @@
 pub(crate) mod locate;
 pub(crate) mod observer;
 pub(crate) mod reap;
+pub(crate) mod remove;
+mod scan;
 pub(crate) mod stat;
+pub(crate) mod unusable;

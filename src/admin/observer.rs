@@ -3,18 +3,19 @@
 use std::time::SystemTime;
 
 use super::locate::{FoundSegment, failed, find_channel};
-use super::stat::{Stat, describe, describe_as};
+use super::scan::{self, MarkedSegment};
+use super::stat::{Stat, describe_as};
 use crate::address::Address;
 use crate::error::{Error, Fault};
-use crate::segment::{self, ChannelInfo, State, is_marked};
+use crate::segment::{self, ChannelInfo, State};
 use crate::sysv::Errno;
-use crate::sysv::shm::{self, Access, Mapping, SegmentStat};
+use crate::sysv::shm::{Access, Mapping, SegmentStat};
 
 /// Lists all channels in this IPC namespace that the calling user may read. A removed channel is
 /// included as long as a process has it attached.
 ///
 /// A channel that cannot be inspected is left out, whatever the reason: another user may have
-/// caused it.
+/// caused it. [`unusable`](crate::unusable) returns those.
 ///
 /// # Errors
 /// [`Error::System`] if the kernel's table cannot be read.
@@ -27,17 +28,11 @@ use crate::sysv::shm::{self, Access, Mapping, SegmentStat};
 /// # Ok(()) }
 /// ```
 pub fn list() -> Result<Vec<Stat>, Error> {
-    let segments = shm::list().map_err(|errno| Error::System {
-        call: "shmctl(SHM_STAT)",
-        channel: "any".into(),
-        source: errno.into(),
-    })?;
-    let look = |id| {
-        let (mapping, stat) = Mapping::attach_known(id, Access::ReadOnly).ok()?;
-        is_marked(stat.raw_mode).then(|| describe(&mapping, stat, "").ok())?
-    };
-    let ours = segments.into_iter().filter(|stat| is_marked(stat.raw_mode));
-    Ok(ours.filter_map(|stat| look(stat.id)).collect())
+    let channels = scan::segments()?.filter_map(|segment| match segment {
+        MarkedSegment::Channel(mapping, stat, facts) => Some(describe_as(&mapping, stat, facts)),
+        MarkedSegment::Unusable(..) => None,
+    });
+    Ok(channels.collect())
 }
 
 /// Returns a snapshot of a channel's state without joining the channel, as one [`Observer::stat`]

@@ -1,28 +1,25 @@
-//! Removing one channel by its address, or everything that dead processes left behind.
+//! What dead processes left behind: finding it, and removing it.
 
-use std::time::Duration;
-
-use super::locate::{self, Found, FoundSegment, is_ours};
-use crate::address::Address;
-use crate::doorbell::{self, Bells};
-use crate::error::{Error, Fault};
-use crate::liveness::{self, ChannelSemaphores};
+use super::locate::{self, is_ours};
+use super::remove::gone;
+use crate::doorbell::{self, Bells, DeadQueue};
+use crate::error::Error;
+use crate::liveness::ChannelSemaphores;
 use crate::segment::owner::Owner;
-use crate::segment::{self, Lifetime, State, is_marked};
+use crate::segment::{self, ChannelInfo, Lifetime, State, is_marked};
 use crate::sysv::sem::{self, Set, SetStat};
 use crate::sysv::shm::{self, Access, Mapping, SegmentLookup, SegmentStat};
-use crate::sysv::time::Deadline;
-use crate::sysv::{self, Errno, process};
+use crate::sysv::{Errno, process};
 
-/// Maximum time that `remove` waits for a process that is creating or joining the channel.
-const REMOVE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A channel, or a part of one, that [`reap`] removed.
+/// A channel, a part of one, or a message queue, that [`reap`] removed or that [`reapable`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Reaped {
-    /// Its System V key, 0 for private channels.
+    /// Its System V key, 0 for private channels and queues.
     pub key: i32,
-    /// The name in the header; empty if the header was never finished or has no name.
+    /// The name in the header; empty if the header was never finished or has no name. If there is
+    /// neither a segment nor a set, this is a message queue, by the name that `ls /dev/mqueue`
+    /// shows: the doorbell of a dead process.
     pub name: String,
     /// The segment's identifier, if there was one.
     pub segment: Option<i32>,
@@ -30,141 +27,14 @@ pub struct Reaped {
     pub set: Option<i32>,
 }
 
-/// Ignores the error of a removal whose segment or set was already removed by another process.
-fn gone(result: sysv::Result<()>) -> sysv::Result<()> {
-    match result {
-        Err(Errno::EIDRM | Errno::EINVAL) => Ok(()),
-        other => other,
-    }
-}
-
-/// Removes a channel without members. The process that holds the lifecycle semaphore of a set
-/// without users is the only one that works on the channel; processes that are blocked on that
-/// semaphore get EIDRM and start again.
-pub(crate) fn remove_if_unused(
-    members: ChannelSemaphores,
-    segment: i32,
-    key: i32,
-) -> Result<(), Fault> {
-    match members.try_exclusive() {
-        Ok(true) => {}
-        // Another process has joined, or is already removing the channel.
-        Ok(false) | Err(Errno::EIDRM | Errno::EINVAL) => return Ok(()),
-        Err(errno) => return Err(liveness::fault("semop")(errno)),
-    }
-    // A private segment is marked for removal at its first attach and removed with its last detach.
-    let removed = match key != 0 && shm::stat(segment).is_ok_and(|stat| stat.key == key) {
-        true => gone(shm::remove(segment)).map_err(liveness::fault("shmctl(IPC_RMID)")),
-        false => Ok(()),
-    };
-    let set = || gone(members.set.remove()).map_err(liveness::fault("semctl(IPC_RMID)"));
-    let removed = removed.and_then(|()| set());
-    if removed.is_err() {
-        // It belongs to another user, who alone may remove it: leave it, and block no other
-        // process.
-        let _ = members.unlock();
-    }
-    removed
-}
-
-/// Removes a channel and its messages, even if it is in use: both its segment and its set.
-///
-/// Blocked members are woken. Receivers get the messages in the ring, then [`Fault::Removed`].
-/// Each sending thread gets that fault after one more message or batch at most: a call that is in
-/// progress when `remove` returns may complete, and the next send may still succeed while it
-/// notices the removal. The name or key can be used again immediately.
-///
-/// # Errors
-/// [`Error::NotFound`], [`Error::ForeignObject`] (an object that is not a channel of this crate is never
-/// removed), [`Error::PermissionDenied`] (only owner, creator or root can remove a channel),
-/// [`Error::ForeignOwner`] if another user has placed a segment or a set under the key of a name,
-/// [`Error::Busy`] if a process that is creating or joining does not finish within 10 seconds.
-///
-/// ```
-/// use sysvring::{Error, Options, spsc};
-/// # fn main() -> Result<(), Error> {
-/// # let name = format!("doc-remove-{}", std::process::id());
-/// # let name = name.as_str();
-/// let tx: spsc::Sender<u64> = Options::named(name).create()?;
-/// drop(tx); // the channel and its messages are kept
-/// sysvring::remove(name)?;
-/// assert!(matches!(sysvring::remove(name), Err(Error::NotFound { .. })));
-/// # Ok(()) }
-/// ```
-pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
-    let address = address.into();
-    let channel = address.to_string();
-    let Found { segment, set } = locate::find(&address)?;
-    let refused = |call: &'static str| {
-        let channel = channel.clone();
-        move |errno: Errno| match errno {
-            Errno::EACCES | Errno::EPERM => {
-                Error::PermissionDenied { channel: channel.clone(), call }
-            }
-            Errno::EAGAIN => Error::Busy { channel: channel.clone(), pid: 0 },
-            errno => Error::System { call, channel: channel.clone(), source: errno.into() },
-        }
-    };
-    // A set of another user under the key of the segment does not concern the segment's members.
-    let is_beside = |set: &SetStat| {
-        segment.as_ref().is_some_and(|found| !Owner::from(&found.stat).is_same(set.into()))
-    };
-    if let Some(set) = set
-        && !is_beside(&set)
-    {
-        let members = ChannelSemaphores::new(Set::from_id(set.id));
-        match members.lock(Deadline::after(REMOVE_TIMEOUT)) {
-            Ok(()) | Err(Errno::EIDRM | Errno::EINVAL) => {}
-            Err(Errno::EAGAIN) => {
-                let pid = members.set.pid(liveness::LIFECYCLE).unwrap_or(0) as u32;
-                return Err(Error::Busy { channel, pid });
-            }
-            Err(errno) => return Err(refused("semop")(errno)),
-        }
-    }
-    let result = match &segment {
-        None => Ok(()),
-        // The segment is attached, so that its identifier cannot be reused.
-        Some(FoundSegment { stat, facts, .. }) => {
-            let attached = Mapping::attach(stat.id, Access::ReadWrite);
-            let bells = match (&set, &attached, facts) {
-                (Some(set), Ok(mapping), Ok(facts)) => {
-                    let members = ChannelSemaphores::new(Set::from_id(set.id));
-                    Some(Bells::of(mapping, facts.geometry.seats, members))
-                }
-                _ => None,
-            };
-            // Before: once the segment is removed, nothing names the queues, should this process be
-            // killed.
-            bells.iter().for_each(Bells::unlink_dead);
-            let removed = gone(shm::remove(stat.id)).map_err(refused("shmctl(IPC_RMID)"));
-            // If this process may not even attach, removing the set is what wakes the members.
-            if let (Ok(()), Ok(mapping), Ok(_)) = (&removed, &attached, facts) {
-                segment::mark_removed(mapping);
-                bells.iter().for_each(|bells| bells.ring_all());
-                // Those of members that died meanwhile.
-                bells.iter().for_each(Bells::unlink_dead);
-            }
-            removed
-        }
-    };
-    let Some(stat) = set else { return result };
-    let set = Set::from_id(stat.id);
-    let result = result.and_then(|()| gone(set.remove()).map_err(refused("semctl(IPC_RMID)")));
-    if result.is_err() && !is_beside(&stat) {
-        // A set that we may not remove must not stay locked either.
-        let _ = ChannelSemaphores::new(set).unlock();
-    }
-    result
-}
-
 /// Removes channels and semaphore sets left behind by dead processes: channels that were never
 /// finished, channels of [`Lifetime::LastMember`] without a living member, and the sets of private
-/// channels whose segment no longer exists. Returns what was removed. The message queues of dead
-/// wait sets are removed as well, where `/dev/mqueue` is mounted.
+/// channels whose segment no longer exists; and the message queues of dead wait sets, where
+/// `/dev/mqueue` is mounted or a channel that is removed names them. Returns what was removed.
 ///
 /// A complete channel of [`Lifetime::Kept`] is never touched, with or without members; see
-/// [`remove`]. Objects of other users are ignored unless the calling user may remove them.
+/// [`remove`](crate::remove). Objects of other users are ignored unless the calling user may remove
+/// them. [`reapable`] only reports.
 ///
 /// # Errors
 /// [`Error::System`] if the kernel's tables cannot be read; an object that cannot be removed is
@@ -181,24 +51,102 @@ pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
 /// # Ok(()) }
 /// ```
 pub fn reap() -> Result<Vec<Reaped>, Error> {
+    leftovers(Purpose::Remove)
+}
+
+/// Returns what [`reap`] would remove now, and removes nothing. It takes no lock and wakes no
+/// process: only the kernel's record of who attached a segment last changes.
+///
+/// Both find leftovers in the same way, so `reap` removes exactly this, unless a process uses or
+/// removes some of it in between.
+///
+/// # Errors
+/// As [`reap`].
+///
+/// ```
+/// use sysvring::{Options, spsc};
+/// # fn main() -> Result<(), sysvring::Error> {
+/// let tx: spsc::Sender<u64> = Options::private().create()?;
+/// for left in sysvring::reapable()? {
+///     println!("would remove {left:?}");
+/// }
+/// let segment = Some(tx.id().segment());
+/// assert!(sysvring::reapable()?.iter().all(|left| left.segment != segment)); // it is in use
+/// # Ok(()) }
+/// ```
+pub fn reapable() -> Result<Vec<Reaped>, Error> {
+    leftovers(Purpose::Report)
+}
+
+/// What leftovers are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Remove,
+    Report,
+}
+
+impl Purpose {
+    /// Performs a removal, unless there is to be none. Returns false if it fails.
+    fn carry_out(self, removal: impl FnOnce() -> bool) -> bool {
+        self == Purpose::Report || removal()
+    }
+
+    /// Checks that no process uses a set or works on its channel, and keeps others from it for a
+    /// removal. A report must not: a last member that leaves finds the lock taken, and leaves the
+    /// channel to the process that has it.
+    fn claim(self, members: ChannelSemaphores) -> Option<Claim> {
+        match self {
+            // A living creator that is between two calls finds its set removed and starts again.
+            Purpose::Remove => members.try_exclusive().ok()?.then(|| Claim(Some(members))),
+            Purpose::Report => members.is_unused().ok()?.then(|| Claim(None)),
+        }
+    }
+}
+
+/// The lifecycle semaphore, released on drop; or nothing, for a report.
+struct Claim(Option<ChannelSemaphores>);
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(members) = self.0 {
+            // If the set was removed, there is nothing to release.
+            let _ = members.unlock();
+        }
+    }
+}
+
+fn leftovers(purpose: Purpose) -> Result<Vec<Reaped>, Error> {
     let system = |call| {
         move |errno: Errno| Error::System { call, channel: "any".into(), source: errno.into() }
     };
     let segments = shm::list().map_err(system("shmctl(SHM_STAT)"))?;
     let sets = sem::list().map_err(system("semctl(SEM_STAT)"))?;
-    let mut reaped = Vec::new();
-    for stat in &sets {
-        if is_ours(stat) && may_remove(stat.uid, stat.cuid) {
-            reaped.extend(reap_set(stat));
+    let mut found = Vec::new();
+    for set in &sets {
+        if is_ours(set) && may_remove(set.uid, set.cuid) {
+            found.extend(leftovers_of_set(set, purpose));
         }
     }
-    for stat in &segments {
-        if is_marked(stat.raw_mode) && may_remove(stat.uid, stat.cuid) {
-            reaped.extend(reap_segment(stat));
+    for segment in &segments {
+        if is_marked(segment.raw_mode) && may_remove(segment.uid, segment.cuid) {
+            let leftover = leftover_segment(segment, &found, purpose);
+            found.extend(leftover);
         }
     }
-    doorbell::reap();
-    Ok(reaped)
+    for queue in doorbell::dead_queues() {
+        // A channel above may have named it.
+        let is_new = found.iter().all(|other| other.name != queue.name() || !other.is_queue());
+        if is_new {
+            found.extend(leftover_queue(&queue, purpose));
+        }
+    }
+    Ok(found)
+}
+
+impl Reaped {
+    fn is_queue(&self) -> bool {
+        (self.segment, self.set) == (None, None)
+    }
 }
 
 fn may_remove(uid: u32, cuid: u32) -> bool {
@@ -206,84 +154,91 @@ fn may_remove(uid: u32, cuid: u32) -> bool {
     me == 0 || me == uid || me == cuid
 }
 
-fn reap_set(stat: &SetStat) -> Option<Reaped> {
-    let members = ChannelSemaphores::new(Set::from_id(stat.id));
-    // A living creator that is between two calls finds its set removed and starts again.
-    if !members.try_exclusive().ok()? {
-        return None;
+/// Returns a set without users, with the segment that is its own and the queues that this segment
+/// names.
+fn leftovers_of_set(set: &SetStat, purpose: Purpose) -> Vec<Reaped> {
+    let members = ChannelSemaphores::new(Set::from_id(set.id));
+    let Some(_claim) = purpose.claim(members) else { return Vec::new() };
+    let Ok(own) = segment_of(set, members) else { return Vec::new() };
+    let mut found = Vec::new();
+    if let Some(OwnSegment { mapping, facts: Some(facts), .. }) = &own {
+        // Before: once the segment is removed, nothing names the queues, should this process be
+        // killed.
+        let bells = Bells::of(mapping, facts.geometry.seats, members);
+        found.extend(bells.dead_queues().filter_map(|queue| leftover_queue(&queue, purpose)));
     }
-    let keep = || {
-        let _ = members.unlock();
-        None
-    };
-    let mut reaped =
-        Reaped { key: stat.key, name: String::new(), segment: None, set: Some(stat.id) };
-    if stat.key != 0 {
-        match segment_of(stat) {
-            Ok(None) => {}
-            Ok(Some((mapping, segment, name))) => {
-                if gone(shm::remove(segment.id)).is_err() {
-                    return keep();
-                }
-                drop(mapping);
-                (reaped.segment, reaped.name) = (Some(segment.id), name);
-            }
-            Err(Kept) => return keep(),
-        }
+    let segment = own.as_ref().map(|own| own.stat.id);
+    let is_done = purpose.carry_out(|| {
+        segment.is_none_or(|id| gone(shm::remove(id)).is_ok()) && gone(members.set.remove()).is_ok()
+    });
+    if is_done {
+        let name = own.and_then(|own| own.facts).map(|facts| facts.name).unwrap_or_default();
+        found.push(Reaped { key: set.key, name, segment, set: Some(set.id) });
     }
-    if gone(members.set.remove()).is_err() {
-        return keep();
-    }
-    Some(reaped)
+    found
 }
 
 /// The set must not be reaped.
 struct Kept;
 
-/// Attaches the segment that is to be removed together with a set, and returns it with its name.
-/// `None`: the set is removed alone. A segment of the same key that belongs to another user or
-/// names another set has nothing to do with this set, and does not use it.
-fn segment_of(set: &SetStat) -> Result<Option<(Mapping, SegmentStat, String)>, Kept> {
+/// A segment that is removed together with its set, attached, so that its identifier cannot be
+/// reused.
+struct OwnSegment {
+    mapping: Mapping,
+    stat: SegmentStat,
+    /// `None`: it was never finished.
+    facts: Option<ChannelInfo>,
+}
+
+/// Attaches the segment that is to be removed together with a set. `None`: the set is removed
+/// alone. A segment of the same key that belongs to another user or names another set has nothing
+/// to do with this set, and does not use it.
+fn segment_of(set: &SetStat, members: ChannelSemaphores) -> Result<Option<OwnSegment>, Kept> {
+    if set.key == 0 {
+        return Ok(None);
+    }
     let id = match shm::get(set.key, 0, SegmentLookup::Existing) {
         Ok(id) => id,
         Err(Errno::ENOENT) => return Ok(None),
         Err(_) => return Err(Kept),
     };
-    let (mapping, segment) = Mapping::attach_known(id, Access::ReadOnly).map_err(|_| Kept)?;
-    if segment.key != set.key {
+    let (mapping, stat) = Mapping::attach_known(id, Access::ReadOnly).map_err(|_| Kept)?;
+    if stat.key != set.key {
         return Err(Kept);
     }
-    let nonce = ChannelSemaphores::new(Set::from_id(set.id)).nonce().map_err(|_| Kept)?;
-    match segment::examine(&mapping, &segment, "") {
-        Ok(State::Incomplete) if Owner::from(&segment).is_same(set.into()) => {
-            Ok(Some((mapping, segment, String::new())))
+    let nonce = members.nonce().map_err(|_| Kept)?;
+    match segment::examine(&mapping, &stat, "") {
+        Ok(State::Incomplete) if Owner::from(&stat).is_same(set.into()) => {
+            Ok(Some(OwnSegment { mapping, stat, facts: None }))
         }
         Ok(State::Incomplete) => Ok(None),
-        Ok(State::Ready(facts)) if !locate::belong_together(&segment, &facts, set, nonce) => {
-            Ok(None)
-        }
+        Ok(State::Ready(facts)) if !locate::belong_together(&stat, &facts, set, nonce) => Ok(None),
         Ok(State::Ready(facts)) if facts.lifetime == Lifetime::LastMember => {
-            let members = ChannelSemaphores::new(Set::from_id(set.id));
-            Bells::of(&mapping, facts.geometry.seats, members).unlink_dead();
-            Ok(Some((mapping, segment, facts.name)))
+            Ok(Some(OwnSegment { mapping, stat, facts: Some(facts) }))
         }
         _ => Err(Kept),
     }
 }
 
-/// Removes a segment without a set: one that was never finished, or whose set was removed by hand.
-fn reap_segment(stat: &SegmentStat) -> Option<Reaped> {
-    if shm::stat(stat.id).ok()?.attached != 0 {
+/// Returns a segment without a set: one that was never finished, or whose set was removed by hand
+/// or is among those that were `found`.
+fn leftover_segment(listed: &SegmentStat, found: &[Reaped], purpose: Purpose) -> Option<Reaped> {
+    let is_found = found.iter().any(|other| other.segment == Some(listed.id));
+    if is_found || shm::stat(listed.id).ok()?.attached != 0 {
         return None;
     }
-    let (mapping, fresh) = Mapping::attach_known(stat.id, Access::ReadOnly).ok()?;
+    let (mapping, fresh) = Mapping::attach_known(listed.id, Access::ReadOnly).ok()?;
     // Attached by this process only, and still the segment that was listed.
-    let is_same = is_marked(fresh.raw_mode) && Owner::from(&fresh) == Owner::from(stat);
+    let is_same = is_marked(fresh.raw_mode) && Owner::from(&fresh) == Owner::from(listed);
     if fresh.attached != 1 || fresh.marked_for_removal || !is_same {
         return None;
     }
-    if fresh.key != 0 && Set::get(fresh.key, 0, sem::SetLookup::Existing) != Err(Errno::ENOENT) {
-        return None;
+    if fresh.key != 0 {
+        match Set::lookup(fresh.key) {
+            Err(Errno::ENOENT) => {}
+            Ok(set) if found.iter().any(|other| other.set == Some(set.id())) => {}
+            _ => return None,
+        }
     }
     let name = match segment::examine(&mapping, &fresh, "") {
         Ok(State::Incomplete) => String::new(),
@@ -294,6 +249,12 @@ fn reap_segment(stat: &SegmentStat) -> Option<Reaped> {
     };
     // A private segment may be between its creation and its marking for removal by a living
     // creator: that creator finds at its next call that the segment is gone, and starts again.
-    gone(shm::remove(stat.id)).ok()?;
-    Some(Reaped { key: fresh.key, name, segment: Some(stat.id), set: None })
+    let is_done = purpose.carry_out(|| gone(shm::remove(listed.id)).is_ok());
+    is_done.then_some(Reaped { key: fresh.key, name, segment: Some(listed.id), set: None })
+}
+
+/// Returns a queue whose owner has ended, if this user may remove it.
+fn leftover_queue(queue: &DeadQueue, purpose: Purpose) -> Option<Reaped> {
+    let is_done = queue.may_unlink() && purpose.carry_out(|| queue.unlink());
+    is_done.then(|| Reaped { key: 0, name: queue.name(), segment: None, set: None })
 }

@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex};
 #[cfg(feature = "async")]
 pub(crate) use self::collect::Collected;
 use self::peers::Peers;
-pub(crate) use self::queue::{reap, unlink_of_dead};
+pub(crate) use self::queue::{DeadQueue, dead_queues, unlink_of_dead};
 pub(crate) use self::registration::Registration;
 pub(crate) use self::view::{Bells, View, arrivals};
 use self::watch::Watch;

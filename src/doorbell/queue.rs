@@ -46,7 +46,7 @@ pub(super) fn fresh_id() -> u64 {
 /// Creates the queue of a doorbell, for all users that `mode` lets write to the channel.
 ///
 /// # Errors
-/// `EAGAIN` if [`reap`] removed it in another process before it was locked.
+/// `EAGAIN` if another process took it for that of a dead one before it was locked.
 pub(super) fn create(id: u64, mode: u32) -> crate::sysv::Result<Queue> {
     Queue::create(Name::of(id).as_c_str(), queue_mode(mode))
 }
@@ -69,21 +69,53 @@ pub(super) fn unlink(id: u64) -> bool {
 /// back already.
 const CLOSED: Duration = Duration::from_millis(20);
 
-/// Does the same if the owner of the queue has ended. Another process may have written the number, or
-/// may have lost the seat that it was found in: then its queue is in use.
-pub(crate) fn unlink_of_dead(id: u64) {
+/// A queue whose owner has ended. It is locked, so no process takes it for its own meanwhile.
+#[derive(Debug)]
+pub(crate) struct DeadQueue {
+    id: u64,
+    queue: Queue,
+}
+
+impl DeadQueue {
+    /// Returns the name that `ls /dev/mqueue` shows.
+    pub(crate) fn name(&self) -> String {
+        format!("sysvring.{:016x}", self.id)
+    }
+
+    /// Returns whether the kernel lets this user remove it.
+    pub(crate) fn may_unlink(&self) -> bool {
+        let me = process::euid();
+        me == 0 || self.queue.owner() == Ok(me)
+    }
+
+    /// Removes its name. Returns whether it has no name now.
+    pub(crate) fn unlink(&self) -> bool {
+        unlink(self.id)
+    }
+}
+
+/// Returns the queue with a number, if its owner has ended. Another process may have written the
+/// number, or may have lost the seat that it was found in: then the queue is in use.
+pub(super) fn of_dead(id: u64) -> Option<DeadQueue> {
     let deadline = Instant::now() + CLOSED;
     while id != 0
         && let Ok(queue) = Queue::open(Name::of(id).as_c_str())
     {
         if queue.lock().is_ok() {
-            unlink(id);
-            return;
+            return Some(DeadQueue { id, queue });
         }
         if Instant::now() > deadline {
-            return;
+            break;
         }
         std::thread::sleep(Duration::from_micros(100));
+    }
+    None
+}
+
+/// Removes the queue with a number, if its owner has ended.
+pub(crate) fn unlink_of_dead(id: u64) {
+    if let Some(queue) = of_dead(id) {
+        queue.unlink();
     }
 }
 
@@ -118,20 +150,18 @@ pub(super) fn send(id: u64, key: u32) -> bool {
     sent
 }
 
-/// Removes the queues of processes that have ended, as far as this user may: those that no channel
-/// names any more, because it disappeared together with its last member. Does nothing where the
-/// file system of the queues is not mounted.
-pub(crate) fn reap() {
-    let Ok(directory) = fs::read_dir(DIRECTORY) else { return };
-    for entry in directory.flatten() {
-        let name = entry.file_name();
-        let Some(id) = name.to_str().and_then(number) else { continue };
-        let name = Name::of(id);
+/// Returns the queues of processes that have ended: also those that no channel names any more,
+/// because it disappeared together with its last member. There are none where the file system of the
+/// queues is not mounted.
+pub(crate) fn dead_queues() -> impl Iterator<Item = DeadQueue> {
+    let entries = fs::read_dir(DIRECTORY).into_iter().flatten().flatten();
+    entries.filter_map(|entry| {
+        let id = number(entry.file_name().to_str()?)?;
+        let queue = Queue::open(Name::of(id).as_c_str()).ok()?;
         // Its owner locks it as long as it lives.
-        if Queue::open(name.as_c_str()).is_ok_and(|queue| queue.lock().is_ok()) {
-            unlink(id);
-        }
-    }
+        queue.lock().ok()?;
+        Some(DeadQueue { id, queue })
+    })
 }
 
 /// Returns the number in the name of one of our queues.

@@ -2,7 +2,7 @@
 
 use std::mem::ManuallyDrop;
 
-use super::queue;
+use super::queue::{self, DeadQueue};
 use crate::error::Fault;
 use crate::flavor::Flavor;
 use crate::layout::{self, Header, Parking};
@@ -42,15 +42,19 @@ impl<'a> Bells<'a> {
         }
     }
 
-    /// Removes the queues of members that died.
-    pub(crate) fn unlink_dead(&self) {
-        for seat in 0..self.seats() {
+    /// Returns the queues of members that died.
+    pub(crate) fn dead_queues(&self) -> impl Iterator<Item = DeadQueue> {
+        (0..self.seats()).filter_map(|seat| {
             let id = self.record(seat).doorbell.load(Relaxed);
             // Without a set, its owner may be alive, and use it for another channel.
-            if id != 0 && !self.is_alive(seat).unwrap_or(false) {
-                queue::unlink_of_dead(id);
-            }
-        }
+            let may_be_dead = id != 0 && !self.is_alive(seat).unwrap_or(false);
+            if may_be_dead { queue::of_dead(id) } else { None }
+        })
+    }
+
+    /// Removes them.
+    pub(crate) fn unlink_dead(&self) {
+        self.dead_queues().for_each(|queue| _ = queue.unlink());
     }
 
     fn record(&self, seat: u8) -> &layout::Member {

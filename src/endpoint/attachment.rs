@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use crate::address::ChannelId;
-use crate::admin::reap;
+use crate::admin::remove;
 use crate::endpoint::interrupter::{Interrupter, Interruption};
 use crate::error::{Error, Fault};
 use crate::flavor::Flavor;
@@ -298,7 +298,7 @@ impl Attachment {
         self.bells().ring_all();
         if self.facts.lifetime == Lifetime::LastMember || self.key == 0 {
             self.bells().unlink_dead();
-            reap::remove_if_unused(self.members, self.id.segment, self.key)?;
+            remove::remove_if_unused(self.members, self.id.segment, self.key)?;
         }
         Ok(())
     }

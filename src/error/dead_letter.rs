@@ -4,6 +4,8 @@ use core::fmt;
 
 /// The reason why a message could not be moved to the dead-letter channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum DeadLetterFailure {
     /// It is full. Receive its letters, or remove it and create it with a larger

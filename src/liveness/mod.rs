@@ -144,6 +144,11 @@ impl ChannelSemaphores {
         }
     }
 
+    /// Returns whether [`try_exclusive`](Self::try_exclusive) would succeed, and changes nothing.
+    pub(crate) fn is_unused(&self) -> sysv::Result<bool> {
+        Ok(self.set.value(LIFECYCLE)? == 0 && self.set.value(USERS)? == 0)
+    }
+
     /// Takes the lifecycle semaphore even if the channel has users.
     pub(crate) fn lock(&self, deadline: Option<Deadline>) -> sysv::Result<()> {
         self.set.op_until(&[Op::zero(LIFECYCLE), Op::add(LIFECYCLE, 1).undo()], deadline)

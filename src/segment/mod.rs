@@ -38,6 +38,8 @@ pub(crate) fn is_marked(raw_mode: u32) -> bool {
 
 /// The lifetime of a channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Lifetime {
     /// The channel exists until [`remove`](crate::remove), as System V users expect: a sender may

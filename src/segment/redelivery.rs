@@ -10,6 +10,8 @@ use core::fmt;
 /// messages should be used without a limit, or with a generous one: if it is killed often, all its
 /// messages reach the limit, not only the one that kills it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(tag = "policy", rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Redelivery {
     /// It is delivered again until a receiver acknowledges or rejects it. Nothing is lost.

@@ -9,6 +9,8 @@ pub(crate) mod key;
 pub(crate) mod memory;
 pub(crate) mod mqueue;
 pub(crate) mod process;
+#[cfg(feature = "serde")]
+pub(crate) mod seconds;
 pub(crate) mod sem;
 pub(crate) mod sem_undo_probe;
 pub(crate) mod shm;

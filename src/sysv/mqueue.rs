@@ -57,11 +57,20 @@ impl Queue {
 
     /// Returns whether the queue has not been unlinked.
     fn has_name(&self) -> Result<bool> {
+        Ok(self.stat()?.st_nlink != 0)
+    }
+
+    /// Returns the user that created it.
+    pub(crate) fn owner(&self) -> Result<u32> {
+        Ok(self.stat()?.st_uid)
+    }
+
+    fn stat(&self) -> Result<libc::stat> {
         // SAFETY: all zeros is valid for these numbers.
         let mut stat: libc::stat = unsafe { std::mem::zeroed() };
         // SAFETY: an open descriptor, and a structure that the kernel fills.
         check(unsafe { libc::fstat(self.0.as_raw_fd(), &raw mut stat) })?;
-        Ok(stat.st_nlink != 0)
+        Ok(stat)
     }
 
     /// Locks the queue; `EAGAIN` while another process that has locked it is alive.

@@ -218,6 +218,7 @@ impl Set {
 
 /// The kernel's facts about a semaphore set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct SetStat {
     /// The identifier, as `ipcs -s` shows it.
@@ -239,8 +240,16 @@ pub struct SetStat {
     /// The number of semaphores.
     pub semaphores: u32,
     /// When a semaphore was last operated on, to the second.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::sysv::seconds::serialize_option")
+    )]
     pub operation_time: Option<SystemTime>,
     /// When it was created, its owner or mode was changed, or a value was set, to the second.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::sysv::seconds::serialize_option")
+    )]
     pub change_time: Option<SystemTime>,
 }
 

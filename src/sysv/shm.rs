@@ -114,6 +114,7 @@ impl Drop for Mapping {
 
 /// The kernel's facts about a shared memory segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct SegmentStat {
     /// The identifier, as `ipcs -m` shows it.
@@ -141,10 +142,22 @@ pub struct SegmentStat {
     /// The process that last attached or detached it; 0 if there was none.
     pub last_pid: u32,
     /// When it was last attached, to the second.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::sysv::seconds::serialize_option")
+    )]
     pub attach_time: Option<SystemTime>,
     /// When it was last detached, to the second.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::sysv::seconds::serialize_option")
+    )]
     pub detach_time: Option<SystemTime>,
     /// When it was created or its owner or mode was changed, to the second.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::sysv::seconds::serialize_option")
+    )]
     pub change_time: Option<SystemTime>,
     /// It will be removed with its last attachment.
     pub marked_for_removal: bool,

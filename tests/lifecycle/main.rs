@@ -6,10 +6,12 @@ mod foreign_channels;
 mod foreign_objects;
 mod open_and_leave;
 mod races;
+mod reapable;
 mod removal;
 mod removed_set;
 mod reused_set_id;
 mod send_after_removal;
+mod unusable;
 mod users;
 
 fn main() -> std::process::ExitCode {

@@ -1,0 +1,158 @@
+//! Reading a snapshot of a channel's state from its segment and its set.
+
+use std::time::SystemTime;
+
+use super::{Member, Role, Stat, StreamState};
+use crate::address::ChannelId;
+use crate::admin::locate::set_of;
+use crate::error::DeadLetterFailure;
+use crate::flavor::Flavor;
+use crate::layout;
+use crate::liveness::ChannelSemaphores;
+use crate::ring::Ring;
+use crate::ring::mpmc::Survey;
+use crate::role::Side;
+use crate::segment::owner::Owner;
+use crate::segment::{self, ChannelInfo};
+use crate::sync::plain::Ordering::{Acquire, Relaxed};
+use crate::sysv::sem::Set;
+use crate::sysv::shm::{Mapping, SegmentStat};
+
+/// Maximum number of slots that are inspected in a channel of another user, whatever capacity its
+/// header claims.
+const LOOKED_AT: u64 = 4096;
+
+/// Describes the channel in a mapping; `segment` was reported by the kernel while it was attached,
+/// and `facts` are its validated header.
+pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: ChannelInfo) -> Stat {
+    let set = set_of(&facts, &segment);
+    let header = segment::header(mapping);
+    let geometry = facts.geometry;
+    // SAFETY: the geometry was checked against this segment; the ring is dropped before the
+    // mapping.
+    let ring = unsafe { Ring::new(mapping.base(), &geometry) };
+    let poisoned = header.repairs.poisoned.load(Relaxed);
+    let at_most = if Owner::from(&segment).is_own() { u64::MAX } else { LOOKED_AT };
+    let taken = SystemTime::now();
+    let values = set.as_ref().and_then(|set| {
+        let members = ChannelSemaphores::new(Set::from_id(set.id));
+        members.semaphore_values(geometry.seats).ok()
+    });
+    let survey = match facts.flavor {
+        Flavor::Spsc => None,
+        Flavor::Mpmc => {
+            let is_dead = |seat| values.as_ref().is_some_and(|values| !values.is_taken(seat));
+            ring.survey(at_most, is_dead)
+        }
+    };
+    let depth = match (&survey, facts.flavor) {
+        (Some(survey), _) => survey.messages,
+        (None, Flavor::Spsc) => ring.depth(),
+        (None, Flavor::Mpmc) => ring.depth_hint(),
+    };
+    let by_depth = ring.capacity().saturating_sub(depth);
+    let members = members(mapping, &ring, &facts, set.is_some(), survey.as_ref());
+    Stat {
+        taken,
+        id: ChannelId { segment: segment.id, nonce: facts.nonce },
+        key: segment.key,
+        flavor: facts.flavor,
+        lifetime: facts.lifetime,
+        created: facts.created,
+        capacity: geometry.capacity,
+        slot_size: geometry.slot_size,
+        stride: geometry.stride,
+        variable: geometry.shape.variable,
+        message_size: geometry.shape.size,
+        message_align: geometry.shape.align,
+        schema: facts.schema,
+        depth,
+        depth_is_exact: facts.flavor == Flavor::Spsc || survey.is_some(),
+        room: survey.as_ref().map_or(by_depth, |survey| survey.room),
+        orphaned: survey.as_ref().map_or(0, |survey| survey.orphaned.slots),
+        head: header.head.0.load(crate::sync::Ordering::Relaxed),
+        tail: match facts.flavor {
+            Flavor::Spsc => ring.tail(),
+            Flavor::Mpmc => header.tail.0.load(crate::sync::Ordering::Relaxed),
+        },
+        redelivery: facts.redelivery,
+        redelivered: header.repairs.redelivered.load(Relaxed),
+        dropped: header.repairs.dropped.load(Relaxed),
+        rejected: header.repairs.rejected.load(Relaxed),
+        dead_letter_channel: (!facts.dead_letters.is_empty()).then_some(facts.dead_letters),
+        dead_letters: header.repairs.dead_letters.load(Relaxed),
+        dead_letter_failures: header.repairs.dead_letter_failures.load(Relaxed),
+        last_dead_letter_failure: DeadLetterFailure::from_number(
+            header.repairs.last_failure.load(Relaxed),
+        ),
+        poisoned,
+        last_poisoned: (poisoned != 0).then(|| header.repairs.last_poisoned.load(Relaxed)),
+        overslept: [&header.senders, &header.receivers]
+            .iter()
+            .fold(0, |sum, side| side.overslept.load(Relaxed).wrapping_add(sum)),
+        stream: values.as_ref().map_or(StreamState::Open, StreamState::of),
+        lost_senders: values.as_ref().map_or(0, |values| values.died().into()),
+        members,
+        name: facts.name,
+        segment,
+        set,
+    }
+}
+
+fn members(
+    mapping: &Mapping,
+    ring: &Ring,
+    facts: &ChannelInfo,
+    has_set: bool,
+    survey: Option<&Survey>,
+) -> Vec<Member> {
+    let set = ChannelSemaphores::new(Set::from_id(facts.set));
+    let mut found = Vec::new();
+    for seat in 0..facts.geometry.seats {
+        let line = segment::member(mapping, seat);
+        let number = seat as u8;
+        let state = line.state.load(Acquire);
+        let role = match Side::from_role_number(line.role.load(Relaxed)) {
+            Some(Side::Senders) => Role::Sender,
+            Some(Side::Receivers) => Role::Receiver,
+            None => continue,
+        };
+        let alive = has_set && set.is_taken(number).unwrap_or(false);
+        let (position, messages) = match (facts.flavor, role) {
+            (Flavor::Spsc, Role::Sender) => since(line, ring.tail()),
+            (Flavor::Spsc, Role::Receiver) => since(line, ring.header().head.0.load(Acquire)),
+            (Flavor::Mpmc, _) => {
+                (line.last.load(Relaxed).wrapping_add(1), line.messages.load(Relaxed))
+            }
+        };
+        let bytes = match facts.geometry.shape.variable {
+            true => line.bytes.load(Relaxed),
+            false => messages.wrapping_mul(facts.geometry.shape.size as u64),
+        };
+        let owned = survey.map(|survey| survey.of_seat(seat));
+        let known = if has_set { set.pid(number).unwrap_or(0) } else { 0 };
+        found.push(Member {
+            seat,
+            role,
+            pid: if known != 0 { known } else { line.pid.load(Relaxed) },
+            label: crate::layout::load_text(&line.label, line.label_len.load(Relaxed)),
+            alive,
+            left: !alive && state == segment::STATE_LEFT,
+            joined: SystemTime::UNIX_EPOCH
+                + std::time::Duration::from_nanos(line.joined.load(Relaxed)),
+            position,
+            messages,
+            bytes,
+            in_flight: owned.map(|owned| owned.slots),
+            oldest_in_flight: owned.and_then(|owned| owned.oldest),
+            parks: line.parks.load(Relaxed),
+            wakes: line.wakes.load(Relaxed),
+        });
+    }
+    found
+}
+
+/// Returns a position, and the number of messages from the member's first one up to it.
+fn since(line: &layout::Member, position: u64) -> (u64, u64) {
+    (position, position.wrapping_sub(line.first.load(Relaxed)))
+}

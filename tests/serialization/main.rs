@@ -1,0 +1,269 @@
+//! Snapshots as JSON: each field of real channels, by its name and in its unit. `docs/operations.md`
+//! promises these names to programs that read them.
+
+// `json!` recurses once for each field.
+#![recursion_limit = "256"]
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use sysvring::{
+    DeadLetterFailure, Defect, IpcObject, Lifetime, Options, Redelivery, Stat, StreamState, mpmc,
+    spsc,
+};
+use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::{Key, MARKED, Segment, at};
+use sysvring_support::worker::{Args, Worker, print_line, read_line};
+use sysvring_support::{raw_ipc, test, work};
+
+fn main() -> std::process::ExitCode {
+    sysvring_support::suite::main()
+}
+
+fn json_of(value: &impl serde::Serialize) -> Value {
+    // By way of the text: what a program reads.
+    let text = serde_json::to_string(value).expect("serialised");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// Takes a time out of an object: a number of seconds since 1970.
+#[track_caller]
+fn take_time(object: &mut Value, field: &str, expected: SystemTime) {
+    let time = object.as_object_mut().expect("an object").remove(field);
+    let seconds = time.as_ref().and_then(Value::as_f64).unwrap_or_else(|| panic!("{time:?}"));
+    let expected = expected.duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64();
+    assert!((seconds - expected).abs() <= 1e-6, "{field}: {seconds} is not {expected}");
+}
+
+/// The same for a time that may be missing.
+#[track_caller]
+fn take_time_option(object: &mut Value, field: &str, expected: Option<SystemTime>) {
+    match expected {
+        Some(expected) => take_time(object, field, expected),
+        None => {
+            let time = object.as_object_mut().expect("an object").remove(field);
+            assert_eq!(time, Some(Value::Null), "{field}");
+        }
+    }
+}
+
+/// Takes all times out of the JSON of a snapshot, and checks them.
+#[track_caller]
+fn take_times(json: &mut Value, stat: &Stat) {
+    take_time(json, "taken", stat.taken);
+    take_time(json, "created", stat.created);
+    let segment = &mut json["segment"];
+    take_time_option(segment, "attach_time", stat.segment.attach_time);
+    take_time_option(segment, "detach_time", stat.segment.detach_time);
+    take_time_option(segment, "change_time", stat.segment.change_time);
+    if let Some(set) = &stat.set {
+        take_time_option(&mut json["set"], "operation_time", set.operation_time);
+        take_time_option(&mut json["set"], "change_time", set.change_time);
+    }
+    for (n, member) in stat.members.iter().enumerate() {
+        take_time(&mut json["members"][n], "joined", member.joined);
+    }
+}
+
+/// Holds the first two messages until it is killed.
+#[work]
+fn hold(args: &mut Args) {
+    let name: String = args.next();
+    let rx: mpmc::Receiver<[u32; 3]> = Options::named(name).label("worker").open().expect("open");
+    let _held = [rx.recv_ref().expect("a message"), rx.recv_ref().expect("a message")];
+    print_line("held");
+    read_line();
+}
+
+#[test]
+fn an_mpmc_channel_with_a_dead_member() {
+    let (name, letters) = (Name::new(), Name::new());
+    let options = || name.options().capacity(8).max_members(4).dead_letters(letters.as_str(), 3);
+    let tx: mpmc::Sender<[u32; 3]> =
+        options().mode(0o640).schema(0xfeed).label("source").create().expect("create");
+    (0..5).for_each(|n| tx.send(&[n; 3]).expect("room"));
+    let mut worker = Worker::start(&[&"hold", &name]).expect("start");
+    worker.expect("held");
+    let pid = worker.pid();
+    worker.kill_and_wait().expect("kill");
+
+    let stat = sysvring::stat(name.as_str()).expect("stat");
+    let mut json = json_of(&stat);
+    take_times(&mut json, &stat);
+    let me = std::process::id();
+    // SAFETY: takes nothing and cannot fail.
+    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    let (segment, set) = (stat.segment, stat.set.expect("a set"));
+    let expected = json!({
+        "id": stat.id.to_string(),
+        "name": name.as_str(),
+        "key": stat.key,
+        "flavor": "mpmc",
+        "lifetime": "kept",
+        "capacity": 8,
+        "slot_size": 12,
+        "stride": 24,
+        "variable": false,
+        "message_size": 12,
+        "message_align": 4,
+        "schema": 0xfeed,
+        "depth": 5,
+        "depth_is_exact": true,
+        "room": 3,
+        "orphaned": 0,
+        "head": stat.head,
+        "tail": stat.tail,
+        "redelivery": { "policy": "dead_letter", "after": 3 },
+        "redelivered": 0,
+        "dropped": 0,
+        "rejected": 0,
+        "dead_letter_channel": letters.as_str(),
+        "dead_letters": 0,
+        "dead_letter_failures": 0,
+        "last_dead_letter_failure": null,
+        "poisoned": 0,
+        "last_poisoned": null,
+        "overslept": 0,
+        "segment": {
+            "id": stat.id.segment(),
+            "key": stat.key,
+            "uid": uid,
+            "gid": gid,
+            "cuid": uid,
+            "cgid": gid,
+            "mode": 0o640,
+            "raw_mode": segment.raw_mode,
+            "size": segment.size,
+            "attached": segment.attached,
+            "creator_pid": me,
+            "last_pid": segment.last_pid,
+            "marked_for_removal": false,
+            "locked": false,
+        },
+        "set": {
+            "id": set.id,
+            "key": stat.key,
+            "uid": uid,
+            "gid": gid,
+            "cuid": uid,
+            "cgid": gid,
+            "mode": 0o640,
+            "raw_mode": set.raw_mode,
+            "semaphores": raw_ipc::FIRST_SEAT + 4,
+        },
+        "stream": "open",
+        "lost_senders": 0,
+        "members": [
+            {
+                "seat": 0,
+                "role": "sender",
+                "pid": me,
+                "label": "source",
+                "alive": true,
+                "left": false,
+                "position": 5,
+                "messages": 5,
+                "bytes": 60,
+                "in_flight": 0,
+                "oldest_in_flight": null,
+                "parks": 0,
+                "wakes": stat.members[0].wakes,
+            },
+            {
+                "seat": 1,
+                "role": "receiver",
+                "pid": pid,
+                "label": "worker",
+                "alive": false,
+                "left": false,
+                "position": 0,
+                "messages": 0,
+                "bytes": 0,
+                "in_flight": 2,
+                "oldest_in_flight": 0,
+                "parks": stat.members[1].parks,
+                "wakes": stat.members[1].wakes,
+            },
+        ],
+    });
+    assert_eq!(json, expected, "{json:#}");
+    assert!(stat.members[1].position == 0 && stat.tail <= 5);
+}
+
+#[test]
+fn a_private_spsc_channel_without_a_set() {
+    let mut tx: spsc::Sender<str> =
+        Options::private().slot_size(50).capacity(4).create().expect("create");
+    tx.send("four").expect("room");
+    let set = tx.stat().expect("stat").set.expect("a set").id;
+    raw_ipc::remove_set(set).expect("IPC_RMID");
+    let stat = sysvring::stat(tx.id()).expect("stat");
+    let mut json = json_of(&stat);
+    take_times(&mut json, &stat);
+    for (field, expected) in [
+        ("id", json!(tx.id().to_string())),
+        ("name", json!("")),
+        ("key", json!(0)),
+        ("flavor", json!("spsc")),
+        ("variable", json!(true)),
+        ("message_size", json!(0)),
+        ("depth", json!(1)),
+        ("tail", json!(1)),
+        ("redelivery", json!({ "policy": "unlimited" })),
+        ("dead_letter_channel", json!(null)),
+        ("set", json!(null)),
+    ] {
+        assert_eq!(json[field], expected, "{field}");
+    }
+    let member = &json["members"][0];
+    assert_eq!((&member["in_flight"], &member["bytes"]), (&json!(null), &json!(4)));
+    assert_eq!(json["segment"]["marked_for_removal"], true);
+}
+
+/// Each variant by its name.
+#[test]
+fn names_of_variants() {
+    assert_eq!(json_of(&[Lifetime::Kept, Lifetime::LastMember]), json!(["kept", "last_member"]));
+    let states = [StreamState::Open, StreamState::Finished, StreamState::Ended];
+    assert_eq!(json_of(&states), json!(["open", "finished", "ended"]));
+    let failures = [
+        DeadLetterFailure::Full,
+        DeadLetterFailure::TooLong,
+        DeadLetterFailure::PermissionDenied,
+        DeadLetterFailure::NoSeat,
+        DeadLetterFailure::Unavailable,
+    ];
+    let names = json!(["full", "too_long", "permission_denied", "no_seat", "unavailable"]);
+    assert_eq!(json_of(&failures), names);
+    let policies = [Redelivery::Discard { after: 2 }, Redelivery::Never];
+    let expected = json!([{ "policy": "discard", "after": 2 }, { "policy": "never" }]);
+    assert_eq!(json_of(&policies), expected);
+}
+
+#[test(quiet)]
+fn leftovers_and_unusable_objects() {
+    let key = Key::new();
+    let segment = key.make_segment(10_000, MARKED);
+    let reported = sysvring::reapable().expect("a report");
+    let left = reported.iter().find(|left| left.segment == Some(segment)).expect("it is reported");
+    let expected = json!({ "key": key.0, "name": "", "segment": segment, "set": null });
+    assert_eq!(json_of(left), expected);
+
+    Segment::of(segment).u64(at::MAGIC).store(u64::from_le_bytes(*b"SYSVRING"), Relaxed);
+    Segment::of(segment).u32(at::VERSION).store(77, Relaxed);
+    let set = key.make_set(raw_ipc::FIRST_SEAT + 2, MARKED);
+    let found = sysvring::unusable().expect("the kernel's tables");
+    let found: Vec<_> = found.iter().filter(|found| found.object.key() == key.0).collect();
+    let [IpcObject::Segment(stat), IpcObject::Set(_)] = [found[0].object, found[1].object] else {
+        panic!("{found:#?}")
+    };
+    let json = json_of(&found);
+    assert_eq!(json[0]["object"]["segment"], json_of(&stat));
+    assert_eq!(json[0]["defect"], json!({ "kind": "layout_version", "found": 77 }));
+    assert_eq!(json[1]["object"]["set"]["id"], set);
+    assert_eq!(json[1]["defect"], json!({ "kind": "no_segment" }));
+    let unreadable = Defect::Unreadable { call: "shmat", errno: 13 };
+    let expected = json!({ "kind": "unreadable", "call": "shmat", "errno": 13 });
+    assert_eq!(json_of(&unreadable), expected);
+}

@@ -46,8 +46,9 @@
 //! key, by a file and a project number, or, if it has none of these, by an identifier that its
 //! creator passes on. It exists from the first [`open`](Options::open) until [`remove`]
 //! ([`Lifetime::Kept`], the default), or until its last member leaves ([`Lifetime::LastMember`]).
-//! [`list`], [`stat`] and [`Observer`] examine channels without joining them, and [`unusable`] returns
-//! what is broken; [`reap`] removes what dead processes left behind, and [`reapable`] only reports it.
+//! [`list`], [`stat`] and [`Observer`] examine channels without joining them, a [`Tap`] reads their
+//! messages, and [`unusable`] returns what is broken; [`reap`] removes what dead processes left
+//! behind, and [`reapable`] only reports it.
 //!
 //! # Death
 //!
@@ -115,6 +116,7 @@ pub use admin::observer::{Observer, list, stat};
 pub use admin::reap::{Reaped, reap, reapable};
 pub use admin::remove::remove;
 pub use admin::stat::{Member, Role, Stat, StreamState};
+pub use admin::tap::{Tap, TapStart, Tapped};
 pub use admin::unusable::{Defect, IpcObject, Unusable, unusable};
 pub use dead_letter::DeadLetter;
 pub use endpoint::interrupter::Interrupter;

@@ -47,7 +47,7 @@ use crate::report::plot::Plots;
 use crate::report::stream_summary;
 use crate::scenario::{
     bandwidth, batches, capacity, contended, cpu_usage, crash_detection, idle, late, lifecycle,
-    mpmc, mpmc_batches, one_way, open_loop, requests, round_trip, sizes, stream, syscalls,
+    mpmc, mpmc_batches, one_way, open_loop, requests, round_trip, sizes, stream, syscalls, tap,
     wait_set, wake, wake_readiness,
 };
 use crate::transport::{Transport, ends};
@@ -74,6 +74,8 @@ enum Scenario {
     Mpmc,
     /// System calls while both sides are awake
     Syscalls,
+    /// SPSC throughput while a tap reads along
+    Tap,
     /// Wake-up latency of a parked receiver
     Wake,
     /// Wake-up latency of a wait set and of a task, beside sockets
@@ -198,6 +200,7 @@ fn run(scenario: Scenario, arguments: &Arguments, cores: &Cores, effort: Effort)
             plots.map_or(Ok(()), |plots| plots.mpmc(&topologies))
         }
         Scenario::Syscalls => syscalls::run(cores, effort),
+        Scenario::Tap => tap::run(cores, effort),
         Scenario::Wake => wake::run(cores, effort),
         Scenario::WakeReadiness => wake_readiness::run(cores, effort),
         Scenario::WaitSet => wait_set::run(cores, effort),

@@ -6,4 +6,5 @@ pub(crate) mod reap;
 pub(crate) mod remove;
 mod scan;
 pub(crate) mod stat;
+pub(crate) mod tap;
 pub(crate) mod unusable;

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use super::locate::{FoundSegment, failed, find_channel};
 use super::scan::{self, MarkedSegment};
 use super::stat::{Stat, describe_as};
+use super::tap::{Tap, TapStart};
 use crate::address::Address;
 use crate::error::{Error, Fault};
 use crate::segment::{self, ChannelInfo, State};
@@ -60,7 +61,8 @@ pub fn stat(address: impl Into<Address>) -> Result<Stat, Error> {
 /// cannot disturb a member, not even by mistake. Read permission is sufficient.
 ///
 /// The channel is attached, read-only, only while [`stat`](Observer::stat) runs: between two calls
-/// nothing is held, and the observer does not keep a channel alive.
+/// nothing is held, and the observer does not keep a channel alive. To read the messages, take a
+/// [`Tap`].
 ///
 /// ```
 /// use sysvring::{Observer, Options, spsc};
@@ -118,6 +120,20 @@ impl Observer {
     /// attached any more, [`Error::PermissionDenied`] if its mode was changed, otherwise the errors
     /// of [`open`](Observer::open) for an unusable header.
     pub fn stat(&self) -> Result<Stat, Error> {
+        let FoundSegment { mapping, stat, facts } = self.attach()?;
+        Ok(describe_as(&mapping, stat, facts?))
+    }
+
+    /// Returns a [`Tap`] of the channel, which reads its messages.
+    ///
+    /// # Errors
+    /// As [`stat`](Observer::stat).
+    pub fn tap(&self, start: TapStart) -> Result<Tap, Error> {
+        Tap::of(self.attach()?, start)
+    }
+
+    /// Attaches the channel, and checks that it is still the same.
+    fn attach(&self) -> Result<FoundSegment, Error> {
         let attached = Mapping::attach_known(self.id, Access::ReadOnly);
         let (mapping, stat) = attached.map_err(|refused| match refused.errno {
             Errno::EIDRM | Errno::EINVAL => Fault::Removed.into(),
@@ -125,7 +141,7 @@ impl Observer {
         })?;
         match segment::examine(&mapping, &stat, &self.channel)? {
             State::Ready(facts) if Identity::of(&stat, &facts) == self.identity => {
-                Ok(describe_as(&mapping, stat, facts))
+                Ok(FoundSegment { mapping, stat, facts: Ok(facts) })
             }
             // The identifier was reused.
             _ => Err(Fault::Removed.into()),

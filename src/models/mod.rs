@@ -17,6 +17,7 @@
 //! | `doorbell` | the same for one that waits by its doorbell |
 //! | `interrupt` | is every interrupt returned once, and every message received? |
 //! | `leaving` | does a process that sees the end of the stream see all that was sent? |
+//! | `tap` | is a message whole that a tap copies without taking it? |
 //! | `takeover` | does a successor continue where a dead process stopped, at any step? |
 //!
 //! Models of MPMC channels are in `mpmc`.
@@ -35,4 +36,5 @@ mod interrupt;
 mod lap;
 mod leaving;
 mod takeover;
+mod tap;
 mod transfer;

@@ -12,6 +12,7 @@ mod prefetch;
 mod properties;
 pub(crate) mod slot_state;
 pub(crate) mod spsc;
+pub(crate) mod tap;
 #[cfg(test)]
 pub(crate) mod testing;
 

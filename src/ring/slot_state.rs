@@ -16,10 +16,10 @@
 //! FREE(l) -> CLAIMED(l, sender) -> FULL(l) -> READING(l, receiver) -> FREE(l + 1)
 //!                 | died, or            | died or returned it: again, by another receiver
 //!                 v abandoned           v
-//!             SKIP(l) -> FREE(l + 1)  READING(l, other)
+//!             SKIP(l) -> FREE'(l + 1) READING(l, other)
 //!                 | nothing behind it    | a sender comes to it a lap later
 //!                 v                      v
-//!             CLAIMED(l, sender)      HELD(l + 1, other) -> HELD(l + 2, other) -> FREE(l + 3)
+//!             CLAIMED(l, sender)      HELD(l + 1, other) -> HELD(l + 2, other) -> FREE'(l + 3)
 //! ```
 //!
 //! HELD is READING for a slot that senders stepped over. Its lap is that of the last position that
@@ -28,7 +28,10 @@
 //!
 //! The delivery count of a message grows to 31 and goes on at 16: from 16 on it only tells one
 //! delivery from the next. In CLAIMED and SKIP, the same bits count how often the position was
-//! claimed again after an abandoned claim.
+//! claimed again after an abandoned claim. FREE' above has 1 there: it followed SKIP
+//! or HELD, so nothing was sent at the slot's position of the lap before. Members treat both kinds
+//! alike; a [tap](crate::ring::tap) does not take what lies in the slot for the message of that
+//! position.
 //!
 //! Laps wrap after 2^48 and are compared by their distance; an error would require a process that
 //! is suspended for that many laps in the middle of one operation, or for 16 deliveries of one
@@ -73,6 +76,9 @@ pub(crate) const NO_OWNER: u8 = 255;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotState(pub(crate) u64);
 
+/// The mark of a FREE state after a position that held no message.
+const UNSENT: u64 = 1 << DELIVERIES_SHIFT;
+
 /// How the lap of a state relates to another lap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LapOrder {
@@ -99,6 +105,12 @@ impl SlotState {
     #[inline(always)]
     pub(crate) const fn free(lap: u64) -> SlotState {
         SlotState::of(lap, 0, 0, Phase::Free)
+    }
+
+    /// The FREE state of `lap` in a slot whose position of the lap before held no message.
+    #[inline(always)]
+    pub(crate) const fn free_unsent(lap: u64) -> SlotState {
+        SlotState(SlotState::free(lap).0 | UNSENT)
     }
 
     /// The CLAIMED state of `lap`: `owner` is writing the message.
@@ -152,10 +164,23 @@ impl SlotState {
         }
     }
 
-    /// Returns the FREE state of the lap after this state's.
+    /// Returns the FREE state of the lap after this READING state's.
     #[inline(always)]
     pub(crate) const fn freed(self) -> SlotState {
         SlotState((self.0 & !LOW).wrapping_add(1 << LAP_SHIFT))
+    }
+
+    /// Returns the FREE state of the lap after this SKIP or HELD state's, in whose lap nothing was
+    /// sent.
+    #[inline]
+    pub(crate) const fn freed_unsent(self) -> SlotState {
+        SlotState(self.freed().0 | UNSENT)
+    }
+
+    /// Returns whether a sender may claim the slot, in this state's lap.
+    #[inline]
+    pub(crate) const fn is_free(self) -> bool {
+        self.0 & LOW & !UNSENT == Phase::Free as u64
     }
 
     /// Returns this READING or HELD state with another owner.
@@ -176,6 +201,12 @@ impl SlotState {
         let deliveries = self.deliveries_after();
         let counted = self.0 & !((DELIVERIES_MAX as u64) << DELIVERIES_SHIFT);
         SlotState(counted | (deliveries as u64) << DELIVERIES_SHIFT).owned_by(owner)
+    }
+
+    /// Returns the READING state that a sender made this HELD state of, one lap before.
+    #[inline]
+    pub(crate) const fn before_step(self) -> SlotState {
+        SlotState::reading(self.lap().wrapping_sub(1), self.deliveries(), self.owner())
     }
 
     /// Returns whether a message was taken and not yet acknowledged.

@@ -277,6 +277,11 @@ pub(crate) fn mark_removed(mapping: &Mapping) {
     header.receivers.set(REMOVED);
 }
 
+/// Returns whether the channel was removed by a process that could say so in the segment.
+pub(crate) fn is_marked_removed(mapping: &Mapping) -> bool {
+    header(mapping).receivers.is_removed()
+}
+
 /// Returns whether no member ever joined.
 pub(crate) fn is_untouched(mapping: &Mapping, seats: usize) -> bool {
     let header = header(mapping);

@@ -38,9 +38,10 @@ fn unknown(lap: u64) -> impl Iterator<Item = (u64, &'static str)> {
 }
 
 /// Returns slot states of a lap and a phase that has no owner and no delivery count, with one of
-/// them.
+/// them. FREE may have a count of 1.
 fn more(lap: u64, phase: u64) -> impl Iterator<Item = (u64, &'static str)> {
-    let more = [1 << 3, 0xff << 3, 1 << 11, 31 << 11];
+    let count = if phase == FREE { 2 } else { 1 };
+    let more = [1 << 3, 0xff << 3, count << 11, 31 << 11];
     more.into_iter().map(move |more| (lap << 16 | more | phase, MORE))
 }
 

@@ -20,6 +20,7 @@ pub mod round_trip;
 pub mod sizes;
 pub mod stream;
 pub mod syscalls;
+pub mod tap;
 pub mod wait_set;
 pub mod wake;
 pub mod wake_readiness;

@@ -12,6 +12,7 @@
 //! | `finishing` | does a receiver that saw no sender learn of the end, and only of the end? |
 //! | `recovery` | is what a dead member leaves passed on whole, from member to member? |
 //! | `step_over` | is a slot that senders step over still whole, owned, and found? |
+//! | `tap` | is a message whole that a tap copies, and was it sent at that position? |
 //! | `search` | is a dead receiver's message found, whatever joins and dies meanwhile? |
 //! | `crash` | do the others continue, at any step a member dies: message, recovery, start? |
 
@@ -29,6 +30,7 @@ mod returned;
 mod search;
 mod starts;
 mod step_over;
+mod tap;
 mod transfer;
 
 use ends::sender_of;

@@ -100,7 +100,7 @@ impl Consumer {
         let next = self.next.load(plain::Ordering::Acquire);
         let at = self.ring.cursor(next.wrapping_add(messages));
         let (word, lap) = (load_state(&self.ring.slot_at(&at)), self.ring.lap(at.position));
-        word.age(lap) != LapOrder::Older && word != SlotState::free(lap)
+        word.age(lap) == LapOrder::Newer || word.age(lap) == LapOrder::Same && !word.is_free()
     }
 
     /// Records that the ring is empty at the next position. Returns how many messages were taken
@@ -164,13 +164,13 @@ impl Consumer {
                     }
                 }
                 LapOrder::Same => match word.phase().ok_or(BAD_PHASE)? {
-                    Phase::Free if word == SlotState::free(lap) => return Ok(self.nothing_at(&at)),
+                    Phase::Free if word.is_free() => return Ok(self.nothing_at(&at)),
                     Phase::Claimed if is_gone(word, &mut watch)? => {
                         swap(&slot, word, word.abandoned(), AcqRel);
                     }
                     Phase::Claimed => return Ok(Next::Behind { seat: word.owner() }),
                     Phase::Skip => {
-                        if swap(&slot, word, SlotState::free(lap.wrapping_add(1)), AcqRel) {
+                        if swap(&slot, word, word.freed_unsent(), AcqRel) {
                             self.ring.hint_head(at.position.wrapping_add(1));
                             watch.freed();
                         }
@@ -262,8 +262,9 @@ impl Consumer {
         if swap(&self.slot(held), held.word, held.word.freed(), SeqCst) {
             return Released::Yes;
         }
-        // By value: on the fast path, nothing of it is in memory.
-        match self.let_go_stepped_over(held.at.position, held.word, SlotState::freed) {
+        // Also if it was HELD already when it was taken over: its word is that from before
+        // (`take_over`). By value: on the fast path, nothing of it is in memory.
+        match self.let_go_stepped_over(held.at.position, held.word, SlotState::freed_unsent) {
             true => Released::SteppedOver,
             false => Released::Evicted,
         }

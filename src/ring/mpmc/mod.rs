@@ -21,7 +21,7 @@
 //! nor over CLAIMED: receivers wait there, and what lies behind is not delivered yet.
 //!
 //! *Why no two members own a slot.* Every step is a compare-and-swap of the exact state that was
-//! loaded, and no state occurs twice. Order the states of a slot by lap, and within a lap as FREE,
+//! loaded, and no state occurs twice. Order the states of a slot by lap, and within a lap as FREE of either kind,
 //! CLAIMED, SKIP, CLAIMED again with a higher count, FULL, and READING or HELD by their deliveries,
 //! each with an owner before the same without one. Every step goes up: stepping over raises the
 //! lap, and an acknowledgement makes the FREE of a later lap. A step that succeeds has therefore
@@ -61,6 +61,10 @@
 //! new one, and the order of sending holds, also between senders. Otherwise the SKIP stays until
 //! the receivers step over it. CLAIMED and SKIP count how often that happened, for a member with an
 //! old verdict may still be about to swap the CLAIMED of an earlier claim.
+//!
+//! *Both kinds of FREE.* A slot that becomes free by an acknowledgement of the message of its lap
+//! says so; one that was a SKIP, or HELD, says that nothing was sent at that position. Members do
+//! not care. A tap, which may come to the slot later, has no other means to know (`ring/tap`).
 //!
 //! *Why nothing is lost.* FULL is left only by the receiver that takes the message. READING and
 //! HELD are left only by their owner, which acknowledges or returns the message, or for another

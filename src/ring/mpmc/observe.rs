@@ -58,20 +58,9 @@ impl Ring {
         // Far more than an honest walk in both directions takes, however fast the members are
         // meanwhile.
         let mut left = at_most.min(self.walk_limit().saturating_add(self.capacity()));
-        let mut at = self.cursor(self.header().tail.0.load(Acquire));
-        loop {
-            let word = load_state(&self.slot_at(&at));
-            match (word.age(self.lap(at.position)), word.phase()) {
-                _ if word == SlotState::UNUSED => break,
-                (LapOrder::Older, _) | (LapOrder::Same, Some(Phase::Free) | None) => break,
-                (LapOrder::Newer, _) => self.jump_to_claim(&mut at, word),
-                (LapOrder::Same, _) => self.advance(&mut at),
-            }
-            left = left.checked_sub(1)?;
-        }
+        let end = self.first_unclaimed(&mut left)?;
         let orphaned = Owned::default();
         let mut survey = Survey { messages: 0, room: 0, orphaned, by_seat: [orphaned; SEATS_MAX] };
-        let end = at.position;
         for back in 1..=self.capacity() {
             let at = self.cursor(end.wrapping_sub(back));
             let word = load_state(&self.slot_at(&at));
@@ -87,6 +76,23 @@ impl Ring {
         }
         survey.room = self.room_from(end, &mut left, is_dead)?;
         Some(survey)
+    }
+
+    /// Returns the first position that is not claimed, by a walk from the tail's hint. Returns
+    /// `None` if that takes more slots than are left.
+    pub(in crate::ring) fn first_unclaimed(&self, left: &mut u64) -> Option<u64> {
+        let mut at = self.cursor(self.header().tail.0.load(Acquire));
+        loop {
+            let word = load_state(&self.slot_at(&at));
+            match (word.age(self.lap(at.position)), word.phase()) {
+                _ if word == SlotState::UNUSED => break,
+                (LapOrder::Older, _) | (LapOrder::Same, Some(Phase::Free) | None) => break,
+                (LapOrder::Newer, _) => self.jump_to_claim(&mut at, word),
+                (LapOrder::Same, _) => self.advance(&mut at),
+            }
+            *left = left.checked_sub(1)?;
+        }
+        Some(at.position)
     }
 
     /// Returns how many slots a sender can use from `start` on, where the first slot lies that is
@@ -119,7 +125,7 @@ impl Ring {
                     room += self.capacity() - position;
                     ahead += self.capacity() - position - 1;
                 }
-                Some(Phase::Free) if word == SlotState::free(lap) => room += 1,
+                Some(Phase::Free) if word.is_free() && word.age(lap) == LapOrder::Same => room += 1,
                 // A sender frees these,
                 Some(Phase::Skip) if is_older => room += 1,
                 Some(Phase::Claimed) if is_older && is_dead(word.owner()) => room += 1,

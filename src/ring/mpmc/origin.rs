@@ -38,7 +38,7 @@ impl Ring {
 
     /// Returns the position of the message in the slot at `at`, whose state is `word`. It is
     /// certain only if a swap of that state succeeds afterwards.
-    pub(super) fn position_of(&self, at: &Cursor, word: SlotState) -> u64 {
+    pub(in crate::ring) fn position_of(&self, at: &Cursor, word: SlotState) -> u64 {
         let position = match word.phase() {
             Some(Phase::Held) => self.origin(at).map_or(0, |origin| origin.load(Relaxed)),
             _ => self.position_in_lap(word.lap()),

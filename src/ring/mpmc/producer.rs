@@ -6,7 +6,7 @@ use crate::ring::prefetch::SlotPrefetcher;
 use crate::ring::slot_state::{LapOrder, NO_OWNER, Phase, SlotState};
 use crate::ring::{Cursor, Ring, Slot};
 use crate::sync::Ordering::{AcqRel, Acquire, Release, SeqCst};
-use crate::sync::{AtomicU64, plain};
+use crate::sync::{AtomicU64, fence, plain};
 
 /// The maximum lookahead of [`Producer::has_quarter_free`], in slots.
 const MAX_LOOKAHEAD: u64 = 256;
@@ -93,32 +93,33 @@ impl Producer {
     pub(crate) fn claim_next(&self) -> Option<Claim> {
         let at = self.ring.cursor(self.next.load(plain::Ordering::Acquire));
         self.ahead.ask(&at);
-        self.try_claim(at, load_state(&self.ring.slot_at(&at)))
+        let word = load_state(&self.ring.slot_at(&at));
+        // The other kind of FREE is left to the walk, and with it a comparison.
+        (word == SlotState::free(self.ring.lap(at.position))).then(|| self.try_claim(at, word))?
     }
 
-    /// Claims the slot at `at` if `word` shows that it is free, and the slot still holds that
-    /// state.
+    /// Claims the slot at `at`, which `word` shows to be free, if it still holds that state.
     #[inline(always)]
     fn try_claim(&self, at: Cursor, word: SlotState) -> Option<Claim> {
-        let lap = self.ring.lap(at.position);
-        let ours = SlotState::claimed(lap, self.seat);
+        let ours = SlotState::claimed(self.ring.lap(at.position), self.seat);
         // Acquire: the last receiver's reads of the slot come before our writes.
-        let claimed =
-            word == SlotState::free(lap) && swap(&self.ring.slot_at(&at), word, ours, Acquire);
-        claimed.then(|| {
-            self.pass(at);
-            Claim { at, word: ours }
-        })
+        swap(&self.ring.slot_at(&at), word, ours, Acquire).then(|| self.claimed_at(at, ours))
+    }
+
+    /// The slot at `at` was claimed.
+    #[inline(always)]
+    fn claimed_at(&self, at: Cursor, word: SlotState) -> Claim {
+        // Release: a tap that reads anything of the new payload finds this claim (`ring/tap`).
+        fence(Release);
+        self.pass(at);
+        Claim { at, word }
     }
 
     /// Claims the slot at `at` again, which was abandoned in this lap. Acquire: as above, the last
     /// sender's writes.
     fn try_reclaim(&self, at: Cursor, word: SlotState) -> Option<Claim> {
         let ours = word.claimed_again(self.seat)?;
-        swap(&self.ring.slot_at(&at), word, ours, Acquire).then(|| {
-            self.pass(at);
-            Claim { at, word: ours }
-        })
+        swap(&self.ring.slot_at(&at), word, ours, Acquire).then(|| self.claimed_at(at, ours))
     }
 
     /// Claims the first free slot.
@@ -131,7 +132,7 @@ impl Producer {
             let slot = self.ring.slot_at(&at);
             let word = load_state(&slot);
             match word.age(lap) {
-                LapOrder::Same if word == SlotState::free(lap) => {
+                LapOrder::Same if word.is_free() => {
                     if let Some(claim) = self.try_claim(at, word) {
                         return Ok(Room::Claimed(claim));
                     }
@@ -170,7 +171,7 @@ impl Producer {
                     }
                     Phase::Claimed => return Ok(Room::Behind { seat: word.owner() }),
                     Phase::Skip => {
-                        if swap(&slot, word, SlotState::free(lap), AcqRel) {
+                        if swap(&slot, word, word.freed_unsent(), AcqRel) {
                             // A position of the previous lap; everything before it is finished, or
                             // there would be no room.
                             let position = at.position.wrapping_sub(self.ring.capacity());

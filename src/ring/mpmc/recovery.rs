@@ -55,7 +55,10 @@ impl Consumer {
                 if swap(&slot, word, ours, SeqCst) {
                     let next = at.position.wrapping_add(1);
                     self.search_from.store(next, plain::Ordering::Relaxed);
-                    return Ok(Some(Held { at, word: ours }));
+                    // The acknowledgement of a HELD slot takes the way of those (`finish`).
+                    let held = ours.phase() == Some(Phase::Held);
+                    let word = if held { ours.before_step() } else { ours };
+                    return Ok(Some(Held { at, word }));
                 }
             }
         }

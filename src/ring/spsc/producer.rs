@@ -6,6 +6,7 @@ use crate::ring::prefetch::RunPrefetcher;
 use crate::ring::slot_state::SlotState;
 use crate::ring::{Corrupt, Cursor, Ring, Slot};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::fence;
 
 /// The sending end.
 #[derive(Debug)]
@@ -92,6 +93,9 @@ impl Producer {
     fn next_run(&mut self) -> bool {
         let (ring, position) = (&self.ring, self.end_position);
         ring.header().tail.0.store(position, Relaxed);
+        // Release: a tap that reads anything of a payload of this run finds this tail, and the head
+        // that made room for it (`ring/tap`).
+        fence(Release);
         let room = self.limit.wrapping_sub(position);
         let in_lap = ring.capacity() - (position & ring.mask);
         let most = in_lap.min(ring.run());

@@ -115,6 +115,7 @@ pub use address::{Address, ChannelId};
 pub use admin::observer::{Observer, list, stat};
 pub use admin::reap::{Reaped, reap, reapable};
 pub use admin::remove::remove;
+pub use admin::stat::rates::{MemberRates, Rates};
 pub use admin::stat::{Member, Role, Stat, StreamState};
 pub use admin::tap::{Tap, TapStart, Tapped};
 pub use admin::unusable::{Defect, IpcObject, Unusable, unusable};

@@ -1,6 +1,7 @@
 //! What a snapshot of a channel's state holds. How it is read is in `stat/read.rs`, its text form in
 //! `stat/text.rs`.
 
+pub(crate) mod rates;
 mod read;
 mod text;
 
@@ -68,6 +69,9 @@ pub struct Stat {
     /// where some of them lie behind a message that no receiver took: the order forbids to use
     /// those. As exact as [`depth`](Stat::depth).
     pub room: u64,
+    /// MPMC: number of messages that were delivered and not acknowledged: those that receivers hold,
+    /// dead ones included, and `orphaned`. `None` if that is not known, as for each member.
+    pub in_flight: Option<u64>,
     /// MPMC: number of messages in flight that no receiver holds any more, because it died or gave
     /// them up: they wait for another receiver.
     pub orphaned: u64,
@@ -112,8 +116,29 @@ pub struct Stat {
     /// Number of senders that died without having finished and have no successor yet: each sender
     /// that joins succeeds one of them. While it is not 0, the stream does not end.
     pub lost_senders: u32,
+    /// Number of members that have joined since the channel was created; it wraps around at 2^32.
+    pub joins: u32,
+    /// Number of `members` that died: nobody has taken their seats since. 0 if there is no set to
+    /// tell.
+    pub deaths: u32,
     /// The current members, and the last members of free seats.
     pub members: Vec<Member>,
+    /// When the snapshot was taken, in nanoseconds of the monotonic clock.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    taken_at: u64,
+    /// The first position that no sender has claimed, and a position before which so many are
+    /// acknowledged: as exact as `depth`.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    sent_to: u64,
+    #[cfg_attr(feature = "serde", serde(skip))]
+    received_to: u64,
+}
+
+impl Stat {
+    /// Returns whether a member is known to have died.
+    fn is_dead(&self, member: &Member) -> bool {
+        self.set.is_some() && !member.alive && !member.left
+    }
 }
 
 /// The state of a channel's stream of messages, as the kernel records it. It is open, too, if the
@@ -184,6 +209,16 @@ pub struct Member {
     /// has held it at least for the time between [`taken`](Stat::taken) of the two. Messages are
     /// redelivered at the position that they had.
     pub oldest_in_flight: Option<u64>,
+    /// Number of its threads that are blocked in a call that waits for a message or for room, or are
+    /// about to block; 0 if it is not alive.
+    pub waiting: u32,
+    /// Whether it waits for its doorbell: it is in a wait set, has a
+    /// [`Readiness`](crate::Readiness), or is awaited by a task, found nothing when it last looked,
+    /// and has not been rung since.
+    pub armed: bool,
+    /// MPMC: number of messages that it received although they had been delivered before, because
+    /// their receivers died or returned them.
+    pub recovered: u64,
     /// Number of times that it parked.
     pub parks: u64,
     /// Number of times that it woke the other side.

@@ -157,6 +157,11 @@ pub(crate) fn is_rung(word: &AtomicU64) -> bool {
     word.load(Acquire) & RUNG != 0
 }
 
+/// Returns whether the member waits to be rung.
+pub(crate) fn awaits_ring(word: &AtomicU64) -> bool {
+    word.load(Acquire) & (ARMED | RUNG) == ARMED
+}
+
 /// Returns whether BELL is clear: somebody has the duty.
 pub(crate) fn is_due(parking: &Parking) -> bool {
     parking.flags() & BELL == 0

@@ -143,6 +143,11 @@ impl<'a> Table<'a> {
             .map_or(0, |word| threads(word.load(Acquire), holder.seat.side))
     }
 
+    /// Returns the number of threads of the holder of a seat that wait.
+    pub(crate) fn threads_in(&self, seat: Seat) -> u32 {
+        self.word(seat.number).map_or(0, |word| threads(word.load(Acquire), seat.side))
+    }
+
     /// Returns whether any thread of this side waits, dead members included.
     pub(super) fn has_waiters(&self, side: Side) -> bool {
         self.0.iter().any(|word| threads(word.load(Acquire), side) != 0)

@@ -15,7 +15,9 @@ mod mpmc;
 mod mpmc_contention;
 mod mpmc_delivery;
 mod observe;
+mod rates;
 mod timeouts;
+mod waiting_members;
 mod zero_copy;
 
 fn main() -> std::process::ExitCode {

@@ -111,6 +111,7 @@ fn an_mpmc_channel_with_a_dead_member() {
         "depth": 5,
         "depth_is_exact": true,
         "room": 3,
+        "in_flight": 2,
         "orphaned": 0,
         "head": stat.head,
         "tail": stat.tail,
@@ -154,6 +155,8 @@ fn an_mpmc_channel_with_a_dead_member() {
         },
         "stream": "open",
         "lost_senders": 0,
+        "joins": 2,
+        "deaths": 1,
         "members": [
             {
                 "seat": 0,
@@ -167,6 +170,9 @@ fn an_mpmc_channel_with_a_dead_member() {
                 "bytes": 60,
                 "in_flight": 0,
                 "oldest_in_flight": null,
+                "waiting": 0,
+                "armed": false,
+                "recovered": 0,
                 "parks": 0,
                 "wakes": stat.members[0].wakes,
             },
@@ -182,6 +188,9 @@ fn an_mpmc_channel_with_a_dead_member() {
                 "bytes": 0,
                 "in_flight": 2,
                 "oldest_in_flight": 0,
+                "waiting": 0,
+                "armed": false,
+                "recovered": 0,
                 "parks": stat.members[1].parks,
                 "wakes": stat.members[1].wakes,
             },
@@ -266,4 +275,39 @@ fn leftovers_and_unusable_objects() {
     let unreadable = Defect::Unreadable { call: "shmat", errno: 13 };
     let expected = json!({ "kind": "unreadable", "call": "shmat", "errno": 13 });
     assert_eq!(json_of(&unreadable), expected);
+}
+
+#[test]
+fn rates_of_an_mpmc_channel() {
+    let name = Name::new();
+    let tx: mpmc::Sender<u64> = name.options().capacity(16).create().expect("create");
+    let first = tx.stat().expect("stat");
+    tx.send_batch(&[1; 6]).expect("room");
+    let rates = tx.stat().expect("stat").since(&first).expect("the same channel");
+    let per_second = |count: f64| count / rates.seconds;
+    let expected = json!({
+        "seconds": rates.seconds,
+        "sent": per_second(6.0),
+        "received": 0.0,
+        "bytes_sent": per_second(48.0),
+        "bytes_received": 0.0,
+        "redelivered": 0,
+        "dropped": 0,
+        "rejected": 0,
+        "poisoned": 0,
+        "dead_letters": 0,
+        "dead_letter_failures": 0,
+        "overslept": 0,
+        "joined": 0,
+        "gone": 0,
+        "deaths": 0,
+        "members": [{
+            "seat": 0,
+            "messages": per_second(6.0),
+            "bytes": per_second(48.0),
+            "parks": 0.0,
+            "wakes": 0.0,
+        }],
+    });
+    assert_eq!(json_of(&rates), expected);
 }

@@ -8,7 +8,7 @@ use crate::admin::locate::set_of;
 use crate::error::DeadLetterFailure;
 use crate::flavor::Flavor;
 use crate::layout;
-use crate::liveness::ChannelSemaphores;
+use crate::liveness::{ChannelSemaphores, Seat};
 use crate::ring::Ring;
 use crate::ring::mpmc::Survey;
 use crate::role::Side;
@@ -17,6 +17,8 @@ use crate::segment::{self, ChannelInfo};
 use crate::sync::plain::Ordering::{Acquire, Relaxed};
 use crate::sysv::sem::Set;
 use crate::sysv::shm::{Mapping, SegmentStat};
+use crate::sysv::time;
+use crate::wait::{PARKED, doorbell};
 
 /// Maximum number of slots that are inspected in a channel of another user, whatever capacity its
 /// header claims.
@@ -33,7 +35,7 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
     let ring = unsafe { Ring::new(mapping.base(), &geometry) };
     let poisoned = header.repairs.poisoned.load(Relaxed);
     let at_most = if Owner::from(&segment).is_own() { u64::MAX } else { LOOKED_AT };
-    let taken = SystemTime::now();
+    let (taken, taken_at) = (SystemTime::now(), time::now_ns());
     let values = set.as_ref().and_then(|set| {
         let members = ChannelSemaphores::new(Set::from_id(set.id));
         members.semaphore_values(geometry.seats).ok()
@@ -51,8 +53,18 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
         (None, Flavor::Mpmc) => ring.depth_hint(),
     };
     let by_depth = ring.capacity().saturating_sub(depth);
+    let (head, tail) = match facts.flavor {
+        Flavor::Spsc => (header.head.0.load(Relaxed), ring.tail()),
+        Flavor::Mpmc => (header.head.0.load(Relaxed), header.tail.0.load(Relaxed)),
+    };
+    let (sent_to, received_to) = match &survey {
+        Some(survey) => (survey.end, survey.end.wrapping_sub(survey.messages)),
+        None => (tail, head),
+    };
+    let sides = [&header.senders, &header.receivers];
+    let joins = sides.iter().flat_map(|side| [&side.joins, &side.couriers]);
     let members = members(mapping, &ring, &facts, set.is_some(), survey.as_ref());
-    Stat {
+    let mut stat = Stat {
         taken,
         id: ChannelId { segment: segment.id, nonce: facts.nonce },
         key: segment.key,
@@ -69,12 +81,14 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
         depth,
         depth_is_exact: facts.flavor == Flavor::Spsc || survey.is_some(),
         room: survey.as_ref().map_or(by_depth, |survey| survey.room),
+        in_flight: survey.as_ref().map(|survey| {
+            let receivers = members.iter().filter(|member| member.role == Role::Receiver);
+            let held = receivers.map(|member| member.in_flight.unwrap_or(0));
+            held.fold(survey.orphaned.slots, u64::saturating_add)
+        }),
         orphaned: survey.as_ref().map_or(0, |survey| survey.orphaned.slots),
-        head: header.head.0.load(crate::sync::Ordering::Relaxed),
-        tail: match facts.flavor {
-            Flavor::Spsc => ring.tail(),
-            Flavor::Mpmc => header.tail.0.load(crate::sync::Ordering::Relaxed),
-        },
+        head,
+        tail,
         redelivery: facts.redelivery,
         redelivered: header.repairs.redelivered.load(Relaxed),
         dropped: header.repairs.dropped.load(Relaxed),
@@ -87,16 +101,21 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
         ),
         poisoned,
         last_poisoned: (poisoned != 0).then(|| header.repairs.last_poisoned.load(Relaxed)),
-        overslept: [&header.senders, &header.receivers]
-            .iter()
-            .fold(0, |sum, side| side.overslept.load(Relaxed).wrapping_add(sum)),
+        overslept: sides.iter().fold(0, |sum, side| side.overslept.load(Relaxed).wrapping_add(sum)),
         stream: values.as_ref().map_or(StreamState::Open, StreamState::of),
         lost_senders: values.as_ref().map_or(0, |values| values.died().into()),
+        joins: joins.fold(0, |sum, count| count.load(Relaxed).wrapping_add(sum)),
+        deaths: 0,
         members,
         name: facts.name,
         segment,
         set,
-    }
+        taken_at,
+        sent_to,
+        received_to,
+    };
+    stat.deaths = stat.members.iter().filter(|member| stat.is_dead(member)).count() as u32;
+    stat
 }
 
 fn members(
@@ -112,11 +131,8 @@ fn members(
         let line = segment::member(mapping, seat);
         let number = seat as u8;
         let state = line.state.load(Acquire);
-        let role = match Side::from_role_number(line.role.load(Relaxed)) {
-            Some(Side::Senders) => Role::Sender,
-            Some(Side::Receivers) => Role::Receiver,
-            None => continue,
-        };
+        let Some(side) = Side::from_role_number(line.role.load(Relaxed)) else { continue };
+        let role = Role::of(side);
         let alive = has_set && set.is_taken(number).unwrap_or(false);
         let (position, messages) = match (facts.flavor, role) {
             (Flavor::Spsc, Role::Sender) => since(line, ring.tail()),
@@ -145,11 +161,33 @@ fn members(
             bytes,
             in_flight: owned.map(|owned| owned.slots),
             oldest_in_flight: owned.and_then(|owned| owned.oldest),
+            waiting: if alive { waiting_threads(mapping, facts, number, side) } else { 0 },
+            armed: alive && doorbell::awaits_ring(&line.armed),
+            recovered: line.repairs.load(Relaxed),
             parks: line.parks.load(Relaxed),
             wakes: line.wakes.load(Relaxed),
         });
     }
     found
+}
+
+/// Returns how many threads of a living member wait. An SPSC side has one member, which one thread
+/// uses: its parking word tells.
+fn waiting_threads(mapping: &Mapping, facts: &ChannelInfo, number: u8, side: Side) -> u32 {
+    let header = segment::header(mapping);
+    let parking = match side {
+        Side::Senders => &header.senders,
+        Side::Receivers => &header.receivers,
+    };
+    match facts.flavor {
+        Flavor::Spsc => u32::from(parking.flags() & PARKED != 0),
+        Flavor::Mpmc => {
+            // SAFETY: the geometry counts the seats into the header size, which was checked against
+            // this segment.
+            let table = unsafe { segment::waiting(mapping, facts.geometry.seats) };
+            table.threads_in(Seat { number, side })
+        }
+    }
 }
 
 /// Returns a position, and the number of messages from the member's first one up to it.

@@ -131,6 +131,14 @@ impl fmt::Display for Stat {
                 };
                 write!(f, ", {slots} {what} from {oldest} on")?;
             }
+            match m.waiting {
+                0 => {}
+                1 => f.write_str(", 1 thread blocked")?,
+                threads => write!(f, ", {threads} threads blocked")?,
+            }
+            if m.armed {
+                f.write_str(", waits in a set")?;
+            }
             writeln!(f)?;
         }
         Ok(())

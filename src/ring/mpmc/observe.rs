@@ -9,6 +9,8 @@ use crate::sync::Ordering::Acquire;
 /// What the slots of a ring hold, if no member moved meanwhile.
 #[derive(Debug)]
 pub(crate) struct Survey {
+    /// The first position that no sender has claimed.
+    pub(crate) end: u64,
     /// The number of messages sent and not yet acknowledged.
     pub(crate) messages: u64,
     /// The number of messages that a sender would find room for, if no receiver acknowledged one.
@@ -60,7 +62,8 @@ impl Ring {
         let mut left = at_most.min(self.walk_limit().saturating_add(self.capacity()));
         let end = self.first_unclaimed(&mut left)?;
         let orphaned = Owned::default();
-        let mut survey = Survey { messages: 0, room: 0, orphaned, by_seat: [orphaned; SEATS_MAX] };
+        let by_seat = [orphaned; SEATS_MAX];
+        let mut survey = Survey { end, messages: 0, room: 0, orphaned, by_seat };
         for back in 1..=self.capacity() {
             let at = self.cursor(end.wrapping_sub(back));
             let word = load_state(&self.slot_at(&at));

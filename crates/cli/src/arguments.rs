@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::channel::NAMING;
 #[cfg(feature = "top")]
 use crate::commands::top;
-use crate::commands::{bench, completions, doctor, ls, man, metrics, reap, rm, stat, wait};
+use crate::commands::{bench, completions, doctor, ls, man, metrics, reap, record, rm, stat, tap, wait};
 use crate::failure::EXIT_CODES;
 
 /// See, touch and repair sysvring channels: every channel on this machine that you may read.
@@ -38,6 +38,9 @@ pub enum Command {
     #[cfg(feature = "top")]
     Top(top::Top),
     Metrics(metrics::Metrics),
+    Tap(tap::Tap),
+    Peek(tap::Peek),
+    Record(record::Record),
     Rm(rm::Rm),
     Reap(reap::Reap),
     Doctor(doctor::Doctor),

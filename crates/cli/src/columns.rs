@@ -38,14 +38,19 @@ pub const CHANNEL: &[Column<Stat>] = &[
     column("ROOM", "messages that could be sent now", false, |s| Cell::Count(s.room)),
     column("SENDERS", "living senders", true, |s| Cell::Count(living(s, Role::Sender))),
     column("RECEIVERS", "living receivers", true, |s| Cell::Count(living(s, Role::Receiver))),
-    column("DIED", "members that died and have no successor in their seat", false, |s| {
-        Cell::Count(s.members.iter().filter(|m| !m.alive && !m.left).count() as u64)
+    column("DIED", "members that died, whose seats nobody has taken since", false, |s| {
+        Cell::Count(s.deaths.into())
     }),
     column("LOST-SENDERS", "senders that died before they had sent everything", false, |s| {
         Cell::Count(s.lost_senders.into())
     }),
+    column("JOINS", "members that joined since it was created", false, |s| {
+        Cell::Count(s.joins.into())
+    }),
     column("STREAM", "open, finished or ended", false, |s| Cell::Word(stream(s.stream), Tone::Plain)),
-    column("IN-FLIGHT", "messages that receivers hold, if it is known", false, |s| in_flight(s)),
+    column("IN-FLIGHT", "messages delivered and not acknowledged, if it is known", false, |s| {
+        Cell::count(s.in_flight)
+    }),
     column("ORPHANED", "messages whose receiver died, for another one", false, |s| {
         Cell::Count(s.orphaned)
     }),
@@ -129,13 +134,6 @@ fn lifetime(lifetime: Lifetime) -> &'static str {
 /// Returns the number of living members of a role.
 pub fn living(stat: &Stat, role: Role) -> u64 {
     stat.members.iter().filter(|member| member.alive && member.role == role).count() as u64
-}
-
-/// Returns the number of messages that receivers hold; `None` if no slot says so.
-fn in_flight(stat: &Stat) -> Cell {
-    let receivers = stat.members.iter().filter(|member| member.role == Role::Receiver);
-    let held: Option<Vec<u64>> = receivers.map(|member| member.in_flight).collect();
-    Cell::count(held.filter(|_| stat.flavor == Flavor::Mpmc).map(|held| held.iter().sum()))
 }
 
 /// Returns the state of a channel in a word: the first of these that holds.

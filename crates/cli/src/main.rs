@@ -9,6 +9,7 @@ mod failure;
 mod members;
 mod output;
 mod signals;
+mod stream;
 mod units;
 mod users;
 

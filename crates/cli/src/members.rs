@@ -45,6 +45,15 @@ pub const MEMBER: &[Column<Member>] = &[
     column("OLDEST", "lowest position of these", false, |m| {
         m.oldest_in_flight.map_or(Cell::None, Cell::Id)
     }),
+    column("WAITS", "block or armed, if it waits for a message or for room", true, |m| {
+        match waits(m) {
+            "" => Cell::None,
+            word => Cell::Word(word, Tone::Plain),
+        }
+    }),
+    column("RECOVERED", "messages that it received and others had been delivered", false, |m| {
+        Cell::Count(m.recovered)
+    }),
     column("PARKS", "times that it blocked", true, |m| Cell::Count(m.parks)),
     column("WAKES", "times that it woke the other side", false, |m| Cell::Count(m.wakes)),
     column("JOINED", "when it joined", true, |m| Cell::Since(m.joined)),
@@ -65,6 +74,17 @@ pub fn state(member: &Member) -> (&'static str, Tone) {
         (true, _) => ("live", Tone::Good),
         (_, true) => ("left", Tone::Quiet),
         _ => ("died", Tone::Bad),
+    }
+}
+
+/// Returns how a living member waits: `block` if its threads are blocked, `armed` if a task or a wait
+/// set waits for it.
+pub fn waits(member: &Member) -> &'static str {
+    match (member.waiting, member.armed) {
+        _ if !member.alive => "",
+        (1.., _) => "block",
+        (_, true) => "armed",
+        _ => "",
     }
 }
 

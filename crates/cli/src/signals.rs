@@ -18,8 +18,8 @@ use crate::failure::Failure;
 
 /// The signal that came.
 static RECEIVED: AtomicI32 = AtomicI32::new(0);
-/// What ends a blocked call.
-static INTERRUPTER: OnceLock<Interrupter> = OnceLock::new();
+/// What ends blocked calls. A command with more handles than these needs a second signal.
+static INTERRUPTERS: [OnceLock<Interrupter>; 32] = [const { OnceLock::new() }; 32];
 /// The descriptor that becomes readable with a signal.
 static PIPE: AtomicI32 = AtomicI32::new(-1);
 
@@ -57,11 +57,14 @@ impl Signals {
 
     /// Makes a signal end the call that is blocked on the handle of this interrupter.
     pub fn interrupt(&self, interrupter: Interrupter) {
-        if let Ok(()) = INTERRUPTER.set(interrupter)
-            && received().is_some()
-        {
+        let mut interrupter = Some(interrupter);
+        for slot in &INTERRUPTERS {
+            let Some(this) = interrupter.take() else { break };
+            interrupter = slot.set(this).err();
+        }
+        if received().is_some() {
             // It came before.
-            INTERRUPTER.wait().interrupt();
+            INTERRUPTERS.iter().filter_map(OnceLock::get).for_each(Interrupter::interrupt);
         }
     }
 
@@ -83,9 +86,7 @@ extern "C" fn on_signal(signal: libc::c_int) {
         // SAFETY: ends the process, from a signal handler too.
         unsafe { libc::_exit(128 + signal) };
     }
-    if let Some(interrupter) = INTERRUPTER.get() {
-        interrupter.interrupt();
-    }
+    INTERRUPTERS.iter().filter_map(OnceLock::get).for_each(Interrupter::interrupt);
     let pipe = PIPE.load(Ordering::SeqCst);
     // SAFETY: writes one byte; a descriptor of -1 is refused.
     unsafe { libc::write(pipe, [0u8].as_ptr().cast(), 1) };

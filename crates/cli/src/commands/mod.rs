@@ -7,8 +7,10 @@ pub mod ls;
 pub mod man;
 pub mod metrics;
 pub mod reap;
+pub mod record;
 pub mod rm;
 pub mod stat;
+pub mod tap;
 #[cfg(feature = "top")]
 pub mod top;
 pub mod wait;
@@ -25,6 +27,9 @@ pub fn run(command: Command) -> Result<u8, Failure> {
         #[cfg(feature = "top")]
         Command::Top(top) => top.run(),
         Command::Metrics(metrics) => metrics.run(),
+        Command::Tap(tap) => tap.run(),
+        Command::Peek(peek) => peek.run(),
+        Command::Record(record) => record.run(),
         Command::Rm(rm) => rm.run(),
         Command::Reap(reap) => reap.run(),
         Command::Doctor(doctor) => doctor.run(),

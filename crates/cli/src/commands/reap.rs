@@ -11,7 +11,7 @@ use crate::output::{self, Column, Format};
 const REAPED: &[Column<Reaped>] = &[
     Column {
         name: "NAME",
-        about: "name of the channel; empty if it has none or was never finished",
+        about: "name of the channel, or of a message queue; empty if it has none or was never finished",
         shown: true,
         cell: |r| if r.name.is_empty() { Cell::None } else { Cell::Text(r.name.clone()) },
     },
@@ -40,6 +40,9 @@ const REAPED: &[Column<Reaped>] = &[
 #[derive(Args, Debug)]
 #[command(after_long_help = output::help("Columns", REAPED))]
 pub struct Reap {
+    /// Only print what would be removed
+    #[arg(short = 'n', long)]
+    dry_run: bool,
     #[command(flatten)]
     format: Format,
 }
@@ -48,7 +51,7 @@ impl Reap {
     pub fn run(self) -> Result<u8, Failure> {
         // Before anything is removed.
         self.format.choose(REAPED)?;
-        let reaped = sysvring::reap()?;
+        let reaped = if self.dry_run { sysvring::reapable()? } else { sysvring::reap()? };
         if !reaped.is_empty() || self.format.json {
             self.format.print("reaped", REAPED, &reaped)?;
         }

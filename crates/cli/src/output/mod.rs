@@ -39,7 +39,7 @@ pub struct Format {
     #[arg(short, long, value_name = "COLUMN,...")]
     pub output: Option<String>,
     /// Print no headings
-    #[arg(short, long)]
+    #[arg(long)]
     pub noheadings: bool,
     /// Print sizes in bytes, and numbers and times in full
     #[arg(short, long)]

@@ -53,9 +53,9 @@ fn ls_prints_raw_lines_and_exact_numbers() {
     let stat = name.stat();
     let line = format!("golden\\x20jobs {} {:#010x} - kept", stat.segment.size, stat.key);
     assert_eq!(out, format!("NAME SIZE KEY DEAD-LETTER-CHANNEL LIFETIME\n{line}\n"));
-    let out = run(&["ls", "-rn", "-o", "NAME"]).ok().out;
+    let out = run(&["ls", "-r", "--noheadings", "-o", "NAME"]).ok().out;
     assert_eq!(out, "golden\\x20jobs\n");
-    let out = run(&["ls", "-bn", "-o", "SIZE"]).ok().out;
+    let out = run(&["ls", "-b", "--noheadings", "-o", "SIZE"]).ok().out;
     assert_eq!(out, format!("{}\n", stat.segment.size));
 }
 
@@ -86,7 +86,7 @@ fn ls_of_nothing_is_nothing() {
     let _ipc = IpcFixture::new();
     let out = run(&["ls", "-J"]).ok().out;
     assert_eq!(out, "{\n  \"schema_version\": 1,\n  \"channels\": []\n}\n");
-    assert_eq!(run(&["ls", "-n"]).ok().out, "");
+    assert_eq!(run(&["ls", "--noheadings"]).ok().out, "");
 }
 
 #[test]
@@ -98,14 +98,14 @@ fn ls_sorts_and_selects() {
         (0..depth).for_each(|n| tx.send(&n).expect("sent"));
     }
     let order = |args: &[&str]| {
-        let args = [&["ls", "-n", "-o", "NAME"], args].concat();
+        let args = [&["ls", "--noheadings", "-o", "NAME"], args].concat();
         run(&args).ok().out.replace('\n', " ")
     };
     assert_eq!(order(&[]), "a b c ");
     assert_eq!(order(&["--reverse"]), "c b a ");
     assert_eq!(order(&["--sort", "depth"]), "b c a ");
     assert_eq!(order(&["--owner", "4000000000"]), "");
-    assert_eq!(run(&["ls", "-n", "-o", "+HEAD"]).ok().out.lines().count(), 3);
+    assert_eq!(run(&["ls", "--noheadings", "-o", "+HEAD"]).ok().out.lines().count(), 3);
 }
 
 #[test]
@@ -153,12 +153,12 @@ fn a_channel_is_found_by_all_its_names() {
         assert!(out.contains("\"name\": \"golden/jobs\""), "{channel}: {out}");
     }
     // What ls prints can be used.
-    let printed = run(&["ls", "-n", "-o", "CHANNEL"]).ok().out;
+    let printed = run(&["ls", "--noheadings", "-o", "CHANNEL"]).ok().out;
     assert_eq!(printed, "name:golden/jobs\n");
     run(&["stat", printed.trim()]).ok();
     // Private channels have their identifier only, and those of a file or key the key.
     let private: spsc::Sender<u64> = Options::private().create().expect("a channel");
-    let printed = run(&["ls", "-n", "-o", "CHANNEL"]).ok().out;
+    let printed = run(&["ls", "--noheadings", "-o", "CHANNEL"]).ok().out;
     assert!(printed.contains(&format!("id:{}\n", private.id())), "{printed}");
     let file = format!("file:{}:7", env!("CARGO_MANIFEST_DIR"));
     let by_file: spsc::Sender<u64> =

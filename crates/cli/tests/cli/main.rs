@@ -7,6 +7,7 @@ mod doctor;
 mod help;
 mod listing;
 mod removing;
+mod tapping;
 mod tool;
 mod waiting;
 #[cfg(feature = "top")]

@@ -1,6 +1,6 @@
 //! The channels: what dead processes left, and what cannot be used.
 
-use sysvring::Stat;
+use sysvring::{Defect, Stat, Unusable};
 
 use super::Finding;
 use crate::{channel, columns};
@@ -17,7 +17,46 @@ pub fn check() -> Vec<Finding> {
         n => format!("there are {n} channels"),
     };
     findings.insert(0, Finding::fine(check, found));
+    findings.extend(left_over());
+    findings.extend(unusable());
     findings
+}
+
+/// Returns what dead processes left and `reap` removes.
+fn left_over() -> Option<Finding> {
+    let check = "leftovers";
+    match sysvring::reapable() {
+        Ok(left) if left.is_empty() => Some(Finding::fine(check, "dead processes left nothing")),
+        Ok(left) => Some(Finding::problem(
+            check,
+            format!("dead processes left {} channels, sets or queues", left.len()),
+            "`sysvring reap -n` shows them, and `sysvring reap` removes them",
+        )),
+        Err(error) => Some(Finding::note(check, format!("not checked: {error}"), "")),
+    }
+}
+
+/// Returns the objects with the mark of channels that are none, or cannot be used.
+fn unusable() -> Vec<Finding> {
+    let check = "unusable";
+    let objects = match sysvring::unusable() {
+        Ok(objects) => objects,
+        Err(error) => return vec![Finding::note(check, format!("not checked: {error}"), "")],
+    };
+    let finding = |unusable: Unusable| {
+        let found = unusable.object.to_string();
+        let text = unusable.defect.to_string();
+        // The library's sentences end with what to do.
+        let (why, remedy) = text.rsplit_once("; ").unwrap_or((&text, ""));
+        let found = format!("{found}: {why}");
+        match unusable.defect {
+            Defect::Unreadable { .. } | Defect::NotAChannel { .. } => {
+                Finding::note(check, found, remedy)
+            }
+            _ => Finding::problem(check, found, remedy),
+        }
+    };
+    objects.into_iter().map(finding).collect()
 }
 
 /// Returns what is wrong with a channel: the first of these that holds.

@@ -38,7 +38,7 @@ const CHANNEL: &[Family<Stat>] = &[
     gauge("senders", "Living senders.", |s| some(living(s, Role::Sender))),
     gauge("receivers", "Living receivers.", |s| some(living(s, Role::Receiver))),
     gauge("dead_members", "Members that died and whose seat is free.", |s| {
-        some(s.members.iter().filter(|m| !m.alive && !m.left).count() as u64)
+        some(s.deaths.into())
     }),
     gauge("lost_senders", "Senders that died unfinished and have no successor.", |s| {
         some(s.lost_senders.into())
@@ -48,6 +48,7 @@ const CHANNEL: &[Family<Stat>] = &[
     gauge("created_timestamp_seconds", "When the channel was created.", |s| {
         Some(s.created.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs_f64())
     }),
+    counter("joined_members", "Members that joined.", |s| some(s.joins.into())),
     counter("sent_messages", "Messages sent; in MPMC channels up to 16 a sender behind.", |s| {
         some(s.tail)
     }),
@@ -73,6 +74,12 @@ const MEMBER: &[Family<Member>] = &[
     counter("member_bytes", "Bytes of these messages.", |m| some(m.bytes)),
     counter("member_parks", "Times that the member blocked.", |m| some(m.parks)),
     counter("member_wakes", "Times that the member woke the other side.", |m| some(m.wakes)),
+    counter("member_recovered_messages", "Messages that it got after another one.", |m| {
+        some(m.recovered)
+    }),
+    gauge("member_waiting_threads", "Threads of the member that are blocked.", |m| {
+        some(m.waiting.into())
+    }),
     gauge("member_in_flight_messages", "Messages that the member holds, if it is known.", |m| {
         m.in_flight.and_then(some)
     }),

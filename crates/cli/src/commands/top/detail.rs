@@ -63,13 +63,14 @@ fn lines(sample: &Sample, colour: bool) -> Vec<Line<'static>> {
     ]
 }
 
-fn columns<'a>() -> [Column<Seat<'a>>; 9] {
+fn columns<'a>() -> [Column<Seat<'a>>; 10] {
     [
         Column::text("ROLE", 8, 0, |(s, _)| plain(members::role(s.member.role))),
         Column::text("STATE", 5, 0, |(s, colour)| {
             let (word, tone) = members::state(&s.member);
             (word.into(), style(tone, *colour))
         }),
+        Column::text("WAITS", 5, 1, |(s, _)| plain(members::waits(&s.member))),
         Column::number("PID", 7, 0, |(s, _)| match s.member.pid {
             0 => plain("-"),
             pid => plain(pid.to_string()),
@@ -79,8 +80,8 @@ fn columns<'a>() -> [Column<Seat<'a>>; 9] {
         }),
         Column::text("LABEL", 16, 1, |(s, _)| plain(escape::text(&s.member.label))),
         Column::number("MESSAGES", 8, 3, |(s, _)| plain(units::number(s.member.messages))),
-        Column::number("MSG/s", 7, 0, |(s, _)| plain(units::rate(s.messages))),
-        Column::number("PARK/s", 7, 4, |(s, _)| plain(units::rate(s.parks))),
+        Column::number("MSG/s", 7, 0, |(s, _)| plain(units::rate(s.messages()))),
+        Column::number("PARK/s", 7, 4, |(s, _)| plain(units::rate(s.parks()))),
         Column::text("HOLDS", 32, 0, |(s, _)| plain(holds(s))),
     ]
 }

@@ -10,7 +10,7 @@ use super::fit::{self, Column};
 use super::sampler::Sample;
 use crate::columns::{kind, living, state};
 use crate::output::style::Tone;
-use crate::units;
+use crate::{members, units};
 
 /// Characters of the bar.
 const BAR: u64 = 10;
@@ -52,9 +52,8 @@ fn columns<'a>(name: u16) -> [Column<Line<'a>>; 12] {
         Column::number("RECV", 4, 2, |(s, _)| plain(living(&s.stat, Role::Receiver).to_string())),
         Column::text("WAITING", 9, 3, |(s, _)| plain(waiting(s))),
         Column::number("DIED", 4, 0, |(s, colour)| {
-            let died = s.stat.members.iter().filter(|member| !member.alive && !member.left).count();
-            let tone = if died == 0 { Tone::Plain } else { Tone::Bad };
-            (died.to_string(), style(tone, *colour))
+            let tone = if s.stat.deaths == 0 { Tone::Plain } else { Tone::Bad };
+            (s.stat.deaths.to_string(), style(tone, *colour))
         }),
     ]
 }
@@ -63,12 +62,17 @@ fn plain(text: impl Into<String>) -> (String, Style) {
     (text.into(), Style::new())
 }
 
-/// Returns which side has nothing to do at the moment.
+/// Returns which side waits: has a thread that is blocked, or a task or a wait set that is armed.
 fn waiting(sample: &Sample) -> &'static str {
-    match (sample.stat.depth, sample.stat.room) {
-        (0, _) if living(&sample.stat, Role::Receiver) > 0 => "receivers",
-        (_, 0) if living(&sample.stat, Role::Sender) > 0 => "senders",
-        _ => "",
+    let waits = |role| {
+        let mut members = sample.stat.members.iter().filter(|member| member.role == role);
+        members.any(|member| !members::waits(member).is_empty())
+    };
+    match (waits(Role::Sender), waits(Role::Receiver)) {
+        (true, true) => "both",
+        (true, false) => "senders",
+        (false, true) => "receivers",
+        (false, false) => "",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
-use sysvring::{ChannelId, Member, Role, Stat};
+use sysvring::{ChannelId, Member, MemberRates, Rates, Stat};
 
 use crate::failure::Failure;
 use crate::{channel, members};
@@ -14,26 +14,25 @@ pub struct Sample {
     pub stat: Stat,
     /// How to name it.
     pub name: String,
-    sent: f64,
-    received: f64,
-    bytes: f64,
+    /// What happened since the last look; none at the first.
+    rates: Option<Rates>,
     pub members: Vec<MemberSample>,
 }
 
 impl Sample {
     /// Returns the messages sent a second; 0 at the first look.
     pub fn sent(&self) -> f64 {
-        self.sent
+        self.rates.as_ref().map_or(0.0, |rates| rates.sent)
     }
 
     /// Returns the messages received a second.
     pub fn received(&self) -> f64 {
-        self.received
+        self.rates.as_ref().map_or(0.0, |rates| rates.received)
     }
 
     /// Returns the bytes received a second.
     pub fn bytes(&self) -> f64 {
-        self.bytes
+        self.rates.as_ref().map_or(0.0, |rates| rates.bytes_received)
     }
 }
 
@@ -41,10 +40,21 @@ impl Sample {
 #[derive(Clone, Debug)]
 pub struct MemberSample {
     pub member: Member,
-    pub messages: f64,
-    pub parks: f64,
+    rates: Option<MemberRates>,
     /// How long it has held its oldest message, at least.
     pub held: Option<Duration>,
+}
+
+impl MemberSample {
+    /// Returns the messages that it sent or acknowledged a second.
+    pub fn messages(&self) -> f64 {
+        self.rates.as_ref().map_or(0.0, |rates| rates.messages)
+    }
+
+    /// Returns how often it blocked a second.
+    pub fn parks(&self) -> f64 {
+        self.rates.as_ref().map_or(0.0, |rates| rates.parks)
+    }
 }
 
 /// Something that was seen to happen.
@@ -85,47 +95,21 @@ impl Sampler {
     fn sample(&mut self, stat: &Stat, deaths: &mut Vec<Death>) -> Sample {
         let name = channel::name_of(stat);
         let last = self.last.get(&stat.id).cloned();
-        let seconds = last.as_ref().map_or(0.0, |last| {
-            stat.taken.duration_since(last.taken).unwrap_or_default().as_secs_f64()
-        });
-        let rate = |now: u64, then: u64| match seconds {
-            0.0 => 0.0,
-            seconds => now.saturating_sub(then) as f64 / seconds,
-        };
-        let mut sample = Sample {
-            stat: stat.clone(),
-            name,
-            sent: 0.0,
-            received: 0.0,
-            bytes: 0.0,
-            members: Vec::new(),
-        };
-        for member in &stat.members {
+        let rates = last.as_ref().and_then(|last| stat.since(last));
+        let mut samples = Vec::new();
+        for (n, member) in stat.members.iter().enumerate() {
             let before = last.as_ref().and_then(|last| same(&last.members, member));
-            let (messages, bytes, parks) =
-                before.map_or((0, 0, 0), |before| (before.messages, before.bytes, before.parks));
-            // Of a member that is new, all that it did was since the last look.
-            let messages = rate(member.messages, messages);
-            match member.role {
-                Role::Sender => sample.sent += messages,
-                _ => {
-                    sample.received += messages;
-                    sample.bytes += rate(member.bytes, bytes);
-                }
+            let is_dead = !member.alive && !member.left;
+            if rates.is_some() && is_dead && before.is_none_or(|before| before.alive) {
+                deaths.push(Death { time: stat.taken, text: death(&name, member) });
             }
-            if let Some(last) = &last
-                && !member.alive
-                && !member.left
-                && before.is_none_or(|before| before.alive)
-                && last.taken < stat.taken
-            {
-                deaths.push(Death { time: stat.taken, text: death(&sample.name, member) });
-            }
-            let held = self.held_for(stat, member);
-            let parks = rate(member.parks, parks);
-            sample.members.push(MemberSample { member: member.clone(), messages, parks, held });
+            samples.push(MemberSample {
+                member: member.clone(),
+                rates: rates.as_ref().and_then(|rates| rates.members.get(n).copied()),
+                held: self.held_for(stat, member),
+            });
         }
-        sample
+        Sample { stat: stat.clone(), name, rates, members: samples }
     }
 
     fn held_for(&mut self, stat: &Stat, member: &Member) -> Option<Duration> {

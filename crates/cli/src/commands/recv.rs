@@ -1,0 +1,186 @@
+//! `sysvring recv`: a channel, message by message, to standard output.
+
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use clap::Args;
+use sysvring::untyped::{Batch, Receiver};
+use sysvring::{RecvError, Role, Stat};
+
+use crate::channel::Channel;
+use crate::columns::living;
+use crate::failure::{DONE, Failure, SENDER_KILLED, TIMED_OUT};
+use crate::signals::{self, Signals};
+use crate::stream::framing::{Framing, FramingArgs};
+use crate::stream::join::{self, Create};
+use crate::stream::layout::{self, FORMATS, Layout};
+use crate::stream::output::{Output, Unwritten};
+use crate::stream::progress::Progress;
+use crate::stream::render::Render;
+use crate::units;
+
+/// Messages that are received before they are written, if as many are there.
+const BATCH: usize = 256;
+
+/// Receive messages and write them to standard output, a line each
+///
+/// A message is acknowledged when it was written: if recv is killed, or the reader behind its pipe
+/// ends, the next receiver gets what was not written. recv ends when the senders have finished and
+/// everything was received. The channel is created if it does not exist.
+#[derive(Args, Debug)]
+#[command(after_long_help = FORMATS)]
+pub struct Recv {
+    #[command(flatten)]
+    channel: Channel,
+    #[command(flatten)]
+    framing: FramingArgs,
+    /// What a message is: text, hex, or fields such as u64,f64
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<Layout>,
+    /// End after this many messages
+    #[arg(short = 'n', long, value_name = "N")]
+    count: Option<u64>,
+    /// Go on at the end of the stream, with the next sender
+    #[arg(long)]
+    follow: bool,
+    /// Give up if no message arrives for this time, with exit code 124
+    #[arg(short, long, value_name = "TIME", value_parser = units::parse_duration)]
+    timeout: Option<Duration>,
+    /// Show progress on standard error, also if that is not a terminal
+    #[arg(long)]
+    progress: bool,
+    #[command(flatten)]
+    create: Create,
+}
+
+/// How receiving went on after a wait.
+enum Next<'a> {
+    Batch(Batch<'a>),
+    /// Look at the channel, then wait.
+    Empty,
+    End,
+    Timeout,
+    Signal,
+}
+
+impl Recv {
+    pub fn run(mut self) -> Result<u8, Failure> {
+        let signals = Signals::notice()?;
+        let address = self.channel.address()?;
+        let mut receiver: Receiver = join::join(&address, &self.create, "sysvring recv")?;
+        signals.interrupt(receiver.interrupter());
+        let framing = self.framing.framing();
+        let stat = receiver.stat()?;
+        let layout = layout::choose(self.format.take(), self.framing.framing(), layout::is_text(&stat));
+        layout.check(stat.slot_size, stat.variable).map_err(Failure::usage)?;
+        let render = Render { framing, layout, is_terminal: io::stdout().is_terminal() };
+        let code = self.receive(&mut receiver, &render, &signals)?;
+        receiver.close()?;
+        Ok(code)
+    }
+
+    fn receive(
+        &self,
+        receiver: &mut Receiver,
+        render: &Render,
+        signals: &Signals,
+    ) -> Result<u8, Failure> {
+        let output = Output::new(signals);
+        let mut progress = Progress::new("received", self.progress);
+        let mut text = Vec::new();
+        let mut may_wait = false;
+        loop {
+            let left = self.count.map_or(u64::MAX, |count| count - progress.messages);
+            if left == 0 {
+                return Ok(DONE);
+            }
+            let max = left.min(BATCH as u64) as usize;
+            match next(receiver, max, may_wait, self.timeout)? {
+                Next::Batch(batch) => {
+                    may_wait = false;
+                    text.clear();
+                    for message in batch.iter() {
+                        render.write(&mut text, message).map_err(Failure::new)?;
+                        progress.count(message.len());
+                    }
+                    match output.write_all(&text) {
+                        Ok(()) => batch.ack()?,
+                        // It is delivered again.
+                        Err(Unwritten::Signal) => return Ok(DONE),
+                        Err(Unwritten::Failed(failure)) => return Err(failure),
+                    }
+                }
+                Next::Empty => {
+                    progress.show_if_due();
+                    if !self.follow && has_lost_its_senders(&receiver.stat()?) {
+                        return self.end(receiver);
+                    }
+                    may_wait = true;
+                }
+                Next::End if self.follow => {
+                    may_wait = false;
+                    match receiver.wait_for_peer(self.timeout.unwrap_or(Duration::MAX)) {
+                        Ok(()) => {}
+                        Err(RecvError::Timeout) => return Ok(TIMED_OUT),
+                        Err(RecvError::Interrupted) => return Ok(DONE),
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                Next::End => return self.end(receiver),
+                Next::Timeout => return Ok(TIMED_OUT),
+                Next::Signal => return Ok(DONE),
+            }
+        }
+    }
+
+    /// Ends after the last message: says which senders were killed, if any were.
+    fn end(&self, receiver: &Receiver) -> Result<u8, Failure> {
+        let stat = receiver.stat()?;
+        if stat.lost_senders == 0 {
+            return Ok(DONE);
+        }
+        let dead = stat.members.iter().filter(|m| m.role == Role::Sender && !m.alive && !m.left);
+        let who: Vec<String> = dead
+            .map(|m| format!("process {} after {} messages, up to position {}", m.pid, m.messages, m.position))
+            .collect();
+        let which = match who.len() {
+            0 => format!("{} senders were killed", stat.lost_senders),
+            _ => format!("a sender was killed: {}", who.join("; ")),
+        };
+        Err(Failure {
+            code: SENDER_KILLED,
+            text: format!("{which}; everything that was sent was received; start it again to go on"),
+        })
+    }
+}
+
+/// Returns whether no sender is left, and one was killed that has no successor.
+fn has_lost_its_senders(stat: &Stat) -> bool {
+    stat.lost_senders > 0 && living(stat, Role::Sender) == 0 && stat.depth == 0
+}
+
+/// Takes the messages that are there; blocks for the first one only if that is permitted.
+fn next(
+    receiver: &mut Receiver,
+    max: usize,
+    may_wait: bool,
+    timeout: Option<Duration>,
+) -> Result<Next<'_>, Failure> {
+    let taken = match (may_wait, timeout) {
+        (false, _) => receiver.try_recv_batch_ref(max),
+        (true, None) => receiver.recv_batch_ref(max),
+        (true, Some(timeout)) => receiver.recv_batch_ref_timeout(max, timeout),
+    };
+    if signals::received().is_some() {
+        // What was taken is delivered again.
+        return Ok(Next::Signal);
+    }
+    match taken {
+        Ok(batch) => Ok(Next::Batch(batch)),
+        Err(RecvError::Empty | RecvError::Behind { .. }) => Ok(Next::Empty),
+        Err(RecvError::Disconnected) => Ok(Next::End),
+        Err(RecvError::Timeout | RecvError::Blocked { .. }) => Ok(Next::Timeout),
+        Err(RecvError::Interrupted) => Ok(Next::Empty),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,8 @@
+//! Messages as streams of bytes: how they are cut from standard input, and put on standard output.
+
+pub mod framing;
+pub mod input;
+pub mod layout;
+pub mod output;
+pub mod progress;
+pub mod render;

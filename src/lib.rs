@@ -8,7 +8,8 @@
 //! killed at any instruction: acknowledged messages are gone, sent messages are available, no
 //! message is torn, the seat of the dead process is free, and its peer wakes up and gets an error.
 //! [`mpmc`] channels have any number of senders and receivers; there, a message that was in flight
-//! in a receiver that died is delivered to another receiver.
+//! in a receiver that died is delivered to another receiver. [`untyped`] handles open channels of
+//! any message type, as bytes.
 //!
 //! ```
 //! use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -109,6 +110,7 @@ mod segment;
 pub mod spsc;
 mod sync;
 mod sysv;
+pub mod untyped;
 mod wait;
 
 pub use address::{Address, ChannelId};
@@ -127,7 +129,7 @@ pub use error::dead_letter::DeadLetterFailure;
 pub use error::registration_failure::RegistrationFailure;
 pub use error::{Error, Fault};
 pub use flavor::Flavor;
-pub use message::Message;
+pub use message::{Message, MessageLayout};
 pub use open::handle::Handle;
 pub use options::Options;
 pub use poll::Pollable;

@@ -31,26 +31,49 @@ pub trait Message: TryFromBytes + IntoBytes + Immutable + KnownLayout {}
 
 impl<T: TryFromBytes + IntoBytes + Immutable + KnownLayout + ?Sized> Message for T {}
 
-/// The layout of a message type, on which both sides must agree; compared at attach, never by type
-/// name.
+/// The layout of a message type, on which both sides of a channel must agree; it is compared when a
+/// channel is opened, and names of types are not.
+///
+/// ```
+/// use sysvring::MessageLayout;
+///
+/// let tick = MessageLayout::of::<u64>();
+/// assert_eq!((tick.variable, tick.size, tick.align), (false, 8, 8));
+/// let words = MessageLayout::of::<[u32]>();
+/// assert_eq!((words.variable, words.size, words.element), (true, 0, 4));
+/// assert!(words.allows(12) && !words.allows(13));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MessageLayout {
-    /// Whether the length differs from message to message.
-    pub(crate) variable: bool,
-    /// The size; for variable messages, the number of bytes before the trailing slice.
-    pub(crate) size: usize,
-    /// The size of one element of the trailing slice, 0 for sized types.
-    pub(crate) element: usize,
-    /// The alignment, in bytes.
-    pub(crate) align: usize,
+#[non_exhaustive]
+pub struct MessageLayout {
+    /// Whether messages have variable length.
+    pub variable: bool,
+    /// Size in bytes of a message, or of the part before its trailing slice.
+    pub size: usize,
+    /// Size in bytes of one element of the trailing slice; 0 for messages of one size.
+    pub element: usize,
+    /// Alignment of a message in bytes, at most 4096; 0 for a type with a larger one, which no
+    /// channel can have.
+    pub align: usize,
 }
 
 impl MessageLayout {
-    pub(crate) fn of<T: Message + ?Sized>() -> MessageLayout {
+    /// Returns the layout of a type.
+    pub fn of<T: Message + ?Sized>() -> MessageLayout {
         let variable = is_variable::<T>();
         let size = size_with::<T>(0).unwrap_or(usize::MAX);
         let element = if variable { element_of::<T>(size) } else { 0 };
         MessageLayout { variable, size, element, align: align_of_message::<T>(size) }
+    }
+
+    /// Returns whether a message can be `len` bytes long, if its slot is large enough: exactly
+    /// [`size`](MessageLayout::size), or, with variable length, that and any number of elements.
+    pub const fn allows(&self, len: usize) -> bool {
+        match len.checked_sub(self.size) {
+            Some(rest) if self.variable => rest.is_multiple_of(self.element),
+            Some(rest) => rest == 0,
+            None => false,
+        }
     }
 }
 
@@ -298,6 +321,22 @@ mod tests {
         assert_eq!(MessageLayout::of::<str>(), shape(true, 0, 1, 1));
         assert_eq!(MessageLayout::of::<[u32]>(), shape(true, 0, 4, 4));
         assert_eq!(MessageLayout::of::<Lines>(), shape(true, 8, 4, 4));
+    }
+
+    #[test]
+    fn possible_lengths() {
+        let allowed = |layout: MessageLayout| -> Vec<usize> {
+            (0..=20).filter(|&len| layout.allows(len)).collect()
+        };
+        assert_eq!(allowed(shape(false, 8, 0, 8)), [8]);
+        assert_eq!(allowed(shape(false, 0, 0, 1)), [0]);
+        // A header may contain any element.
+        assert_eq!(allowed(shape(false, 8, 4, 8)), [8]);
+        assert_eq!(allowed(shape(true, 0, 4, 4)), [0, 4, 8, 12, 16, 20]);
+        assert_eq!(allowed(shape(true, 10, 3, 1)), [10, 13, 16, 19]);
+        assert_eq!(allowed(shape(true, 8, 0, 4)), [8]);
+        assert_eq!(allowed(shape(true, usize::MAX, 1, 1)), []);
+        assert_eq!(allowed(shape(true, 0, usize::MAX, 1)), [0]);
     }
 
     #[test]

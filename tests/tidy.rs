@@ -62,7 +62,7 @@ fn atomics_come_from_one_place() {
 }
 
 /// The modules of the crate. Each may use those before it.
-const LAYERS: [&str; 23] = [
+const LAYERS: [&str; 24] = [
     "sync",
     "sysv",
     "role",
@@ -86,6 +86,7 @@ const LAYERS: [&str; 23] = [
     "poll",
     "mpmc",
     "spsc",
+    "untyped",
 ];
 
 /// Returns the modules that a source uses, each with its line, tests and the crate's macros aside.

@@ -53,6 +53,8 @@ pub struct Stat {
     pub variable: bool,
     /// Size in bytes of a message, or of the part before its trailing slice.
     pub message_size: usize,
+    /// Size in bytes of one element of a message's trailing slice; 0 for messages of one size.
+    pub message_element: usize,
     /// Alignment of a message in bytes.
     pub message_align: usize,
     /// The schema number that users chose for the message type; 0 for none.

@@ -52,6 +52,17 @@ pub enum SendError {
         /// Size of a slot in bytes.
         max: usize,
     },
+    /// No message of the channel has this length (calls of [`untyped`](crate::untyped) handles
+    /// only). Send bytes of a length that the channel's
+    /// [`MessageLayout`](crate::MessageLayout) allows.
+    WrongLength {
+        /// Length of the bytes.
+        len: usize,
+        /// Size in bytes of a message, or of the part before its trailing slice.
+        size: usize,
+        /// Size in bytes of one element of the trailing slice; 0 if all messages have one size.
+        element: usize,
+    },
     /// A task cannot wait for this handle (calls that end in `_async` only); a blocking call can.
     NotRegistered {
         /// The reason.
@@ -88,6 +99,21 @@ impl fmt::Display for SendError {
                 f,
                 "a message of {len} bytes exceeds the slot size of {max}; remove the channel and \
                  open it with a larger slot_size"
+            ),
+            SendError::WrongLength { len, size, element: 0 } => write!(
+                f,
+                "{len} bytes are no message of this channel: each message has {size}; use that \
+                 length"
+            ),
+            SendError::WrongLength { len, size: 0, element } => write!(
+                f,
+                "{len} bytes are no message of this channel: its messages consist of elements of \
+                 {element} bytes; use whole elements"
+            ),
+            SendError::WrongLength { len, size, element } => write!(
+                f,
+                "{len} bytes are no message of this channel: its messages have {size} bytes and \
+                 then elements of {element} bytes; use such a length"
             ),
             SendError::NotRegistered { reason } => {
                 write!(f, "a task cannot wait for this handle: {reason}")

@@ -34,6 +34,11 @@ fn send_errors() -> Vec<SendError> {
     let too_long = SendError::TooLong { len: 11, max: 10 };
     let mut all = vec![SendError::Full, SendError::Timeout, SendError::Disconnected, too_long];
     all.extend([77, 0].map(|pid| SendError::Blocked { pid }));
+    all.extend([(24, 0), (0, 4), (24, 4), (0, 0)].map(|(size, element)| SendError::WrongLength {
+        len: 77,
+        size,
+        element,
+    }));
     all.push(SendError::Interrupted);
     all.extend([77, 0].map(|pid| SendError::Behind { pid }));
     all.extend(FAILURES.map(|reason| SendError::NotRegistered { reason }));
@@ -47,6 +52,7 @@ fn send_errors() -> Vec<SendError> {
             | SendError::Blocked { .. }
             | SendError::Behind { .. }
             | SendError::TooLong { .. }
+            | SendError::WrongLength { .. }
             | SendError::NotRegistered { .. }
             | SendError::Fault(_) => {}
         }

@@ -38,6 +38,8 @@ mod dead_letters;
 mod guard;
 mod loan;
 mod receiver;
+mod recv_end;
+mod send_end;
 mod sender;
 
 pub use crate::endpoint::deaths::Death;
@@ -45,6 +47,8 @@ pub(crate) use dead_letters::DeadLetters;
 pub use guard::Guard;
 pub use loan::Loan;
 pub use receiver::Receiver;
+pub(crate) use recv_end::RecvEnd;
+pub(crate) use send_end::SendEnd;
 pub use sender::Sender;
 #[cfg(feature = "async")]
 pub use {

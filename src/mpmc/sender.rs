@@ -11,24 +11,19 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::Death;
+use super::send_end::SendEnd;
 use crate::address::ChannelId;
 use crate::admin::stat::Stat;
 use crate::endpoint::Endpoint;
 use crate::endpoint::attachment::Attachment;
-use crate::endpoint::deaths::Deaths;
 use crate::endpoint::interrupter::Interrupter;
 use crate::error::{Error, Fault, SendError};
 use crate::flavor::Flavor;
 use crate::message::{Message, MessageLayout, is_variable};
 use crate::open::handle::{Handle, sealed::Sealed};
-use crate::protocol::mpmc::Sending;
-use crate::protocol::{Membership, SendPort};
-use crate::ring::mpmc::{Claim, Producer};
-use crate::ring::slot_state::SlotState;
+use crate::ring::mpmc::Claim;
 use crate::role::Side;
-use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::adaptive_spin::Wait;
-use crate::wait::blocking::Blocking;
 
 /// A sending half of an MPMC channel, opened with [`Options`](crate::Options); it may be shared
 /// between threads and cloned.
@@ -36,54 +31,8 @@ use crate::wait::blocking::Blocking;
 /// Sending borrows the message: on an error it was not sent and is still yours.
 #[derive(Debug)]
 pub struct Sender<T: Message + ?Sized> {
-    inner: Arc<Inner>,
+    end: Arc<SendEnd>,
     message: PhantomData<fn(&T)>,
-}
-
-/// One member, shared by all clones of its handle.
-#[derive(Debug)]
-struct Inner {
-    sending: Sending,
-    deaths: Deaths,
-    /// Must be last: the ring is in its mapping.
-    endpoint: Endpoint,
-}
-
-impl Inner {
-    #[inline(always)]
-    fn port(&self) -> SendPort<'_, &Sending, Endpoint> {
-        SendPort { ring: &self.sending, member: &self.endpoint }
-    }
-
-    /// Reserves a slot.
-    #[inline(always)]
-    fn reserve(&self, blocking: Blocking) -> Result<Claim, SendError> {
-        self.port().reserve(blocking)
-    }
-
-    /// Gives up the claim at a position: receivers skip it, and senders may use its slot. A position
-    /// fits in a register: the claim need not be in memory for this call.
-    #[cold]
-    #[inline(never)]
-    fn give_up(&self, position: u64, word: SlotState) {
-        // In a forked child the claim is the parent's. It is refused if we were evicted: then
-        // another member gave it up for us.
-        if !self.endpoint.is_forked()
-            && self.sending.producer.abandon(self.sending.producer.claimed(position, word))
-        {
-            // An error here recurs in the next call that blocks.
-            let _ = self.endpoint.wake(Side::Senders);
-            let _ = self.endpoint.wake(Side::Receivers);
-        }
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.endpoint.release_in_flight();
-        // A caller that needs the errors calls `close`.
-        let _ = self.endpoint.leave();
-    }
 }
 
 impl<T: Message + ?Sized> Clone for Sender<T> {
@@ -99,7 +48,7 @@ impl<T: Message + ?Sized> Clone for Sender<T> {
     /// # Ok(()) }
     /// ```
     fn clone(&self) -> Sender<T> {
-        Sender { inner: Arc::clone(&self.inner), message: PhantomData }
+        Sender { end: Arc::clone(&self.end), message: PhantomData }
     }
 }
 
@@ -119,8 +68,8 @@ impl<T: Message + ?Sized> Sender<T> {
     /// # Errors
     /// As for [`Options::attach`](crate::Options::attach), above all [`Error::NoSeat`].
     pub fn try_clone(&self) -> Result<Sender<T>, Error> {
-        let other: Sender<T> = self.inner.endpoint.like_this().attach()?;
-        other.inner.endpoint.inherit(&self.inner.endpoint);
+        let other: Sender<T> = self.end.endpoint.like_this().attach()?;
+        other.end.endpoint.inherit(&self.end.endpoint);
         Ok(other)
     }
 
@@ -149,7 +98,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// - [`SendError::Interrupted`] if an [`interrupter`](Sender::interrupter) ended the call;
     /// - [`SendError::Fault`] if the handle cannot go on.
     pub fn flush(&self, timeout: Duration) -> Result<(), SendError> {
-        self.inner.port().flush(timeout)
+        self.end.port().flush(timeout)
     }
 
     /// Blocks until a receiver has joined, for at most `timeout`.
@@ -159,7 +108,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// if an [`interrupter`](Sender::interrupter) ended the call. [`SendError::Fault`] if the
     /// handle cannot go on.
     pub fn wait_for_peer(&self, timeout: Duration) -> Result<(), SendError> {
-        Ok(self.inner.endpoint.wait_for_peer(timeout)?)
+        Ok(self.end.endpoint.wait_for_peer(timeout)?)
     }
 
     /// Returns the members that have died since the previous call. A death is not reported if
@@ -179,7 +128,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// # Errors
     /// A [`Fault`] if the handle cannot go on.
     pub fn deaths(&self) -> Result<Vec<Death>, Fault> {
-        self.inner.deaths.since_last(&self.inner.endpoint)
+        self.end.deaths.since_last(&self.end.endpoint)
     }
 
     /// Returns a handle that ends blocked calls of this sender, from another thread or from a
@@ -190,13 +139,13 @@ impl<T: Message + ?Sized> Sender<T> {
     /// usually for some microseconds, for a fifth of a second at worst; so it is not for signal
     /// handlers.
     pub fn interrupter(&self) -> Interrupter {
-        self.inner.endpoint.attachment.interrupter()
+        self.end.endpoint.attachment.interrupter()
     }
 
     /// Returns the number of messages sent but not yet acknowledged, including those that receivers
     /// hold. Loads the state of every slot.
     pub fn len(&self) -> usize {
-        self.inner.sending.producer.ring().count_messages() as usize
+        self.end.len()
     }
 
     /// Returns whether every sent message was acknowledged. Loads the state of every slot.
@@ -210,24 +159,22 @@ impl<T: Message + ?Sized> Sender<T> {
     /// Slots that receivers hold are stepped over, but messages that no receiver took are not: the
     /// channel may be full although [`len`](Sender::len) is smaller than the capacity.
     pub fn is_full(&self) -> bool {
-        let watch = self.inner.endpoint.watch(true);
-        // An error is for the next call to return.
-        self.inner.sending.producer.has_any(watch) == Ok(false)
+        self.end.is_full()
     }
 
     /// Returns the number of slots of the ring.
     pub fn capacity(&self) -> usize {
-        self.inner.endpoint.geometry().capacity
+        self.end.endpoint.geometry().capacity
     }
 
     /// Returns the maximum message length in bytes.
     pub fn slot_size(&self) -> usize {
-        self.inner.endpoint.geometry().slot_size
+        self.end.endpoint.geometry().slot_size
     }
 
     /// Returns the identifier that other processes can pass to [`Options::id`](crate::Options::id).
     pub fn id(&self) -> ChannelId {
-        self.inner.endpoint.id()
+        self.end.endpoint.id()
     }
 
     /// Returns a snapshot of the channel's state.
@@ -235,7 +182,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// # Errors
     /// [`Error::Fault`] with [`Fault::Removed`] or [`Fault::Corrupt`].
     pub fn stat(&self) -> Result<Stat, Error> {
-        self.inner.endpoint.stat()
+        self.end.endpoint.stat()
     }
 
     /// Leaves the channel like `drop` of the last clone, but reports errors. Messages stay in the
@@ -285,7 +232,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// # Errors
     /// As for [`close`](Sender::close); this sender is not finished then.
     pub fn finish(self) -> Result<(), Error> {
-        self.inner.endpoint.set_finishing()?;
+        self.end.endpoint.set_finishing()?;
         match self.leave() {
             // Another clone was closed just now. The last of them is not gone yet, and finishes.
             Err(Error::Fault(Fault::Closed)) => Ok(()),
@@ -295,94 +242,47 @@ impl<T: Message + ?Sized> Sender<T> {
 
     fn leave(mut self) -> Result<(), Error> {
         // It stays where it is: a doorbell may refer to it.
-        match Arc::get_mut(&mut self.inner) {
-            Some(inner) => inner.endpoint.close(),
-            None => self.inner.endpoint.close_for_others(),
+        match Arc::get_mut(&mut self.end) {
+            Some(end) => end.endpoint.close(),
+            None => self.end.endpoint.close_for_others(),
         }
     }
 
     #[inline(always)]
     fn check_length(&self, message: &T) -> Result<(), SendError> {
-        let (len, max) = (size_of_val(message), self.inner.sending.producer.ring().slot_size());
+        let (len, max) = (size_of_val(message), self.end.sending.producer.ring().slot_size());
         if is_variable::<T>() && len > max {
             return Err(SendError::TooLong { len, max });
         }
         Ok(())
     }
 
-    /// Writes a message of checked length into a claimed slot and returns its length.
-    #[inline(always)]
-    fn write(&self, claim: &Claim, message: &T) -> usize {
-        let bytes = message.as_bytes();
-        let slot = self.inner.sending.producer.slot(claim);
-        slot.writing();
-        // SAFETY: the slot is ours until it is published, and has room: sized messages have the
-        // size that both sides agreed on, and the length of others was checked.
-        unsafe { slot.payload().as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-        bytes.len()
-    }
-
-    /// Publishes the message in a claimed slot.
-    #[inline(always)]
-    fn publish(&self, claim: Claim, len: usize) -> Result<(), SendError> {
-        let inner = &*self.inner;
-        if is_variable::<T>() {
-            inner.sending.producer.slot(&claim).length().store(len as u64, Relaxed);
-        }
-        let position = claim.position();
-        if !inner.sending.producer.publish(claim) {
-            return Err(self.evicted());
-        }
-        inner.endpoint.count(position);
-        if is_variable::<T>() {
-            inner.endpoint.count_bytes(len);
-        }
-        Ok(())
-    }
-
-    /// The error of a member that was evicted: its token is gone, or was for a moment.
-    #[cold]
-    #[inline(never)]
-    fn evicted(&self) -> SendError {
-        self.inner.endpoint.stop(Fault::LivenessLost).into()
-    }
-
     /// Sends the message that was written into a claimed slot; on a fault, gives the claim up.
     #[inline(always)]
     pub(super) fn commit(&self, claim: Claim, len: usize) -> Result<(), SendError> {
-        if !self.inner.endpoint.is_open()
-            && let Err(fault) = self.inner.endpoint.check()
-        {
-            self.inner.give_up(claim.position(), claim.state());
-            return Err(fault.into());
-        }
-        self.publish(claim, len)?;
-        self.inner.port().notify_if_needed();
-        Ok(())
+        self.end.commit(claim, len, is_variable::<T>())
     }
 
     /// Checks that the channel still exists and this process is a member of it.
     pub(super) fn confirm(&self) -> Result<(), Fault> {
-        self.inner.endpoint.attachment.confirm()
+        self.end.endpoint.attachment.confirm()
     }
 
     /// Gives a claim up.
     pub(super) fn abandon(&self, claim: Claim) {
-        self.inner.give_up(claim.position(), claim.state());
+        self.end.abandon(claim);
     }
 
     /// Returns where the message of a claimed slot begins.
     #[inline(always)]
     pub(super) fn payload(&self, claim: &Claim) -> NonNull<u8> {
-        let slot = self.inner.sending.producer.slot(claim);
-        slot.writing();
-        slot.payload()
+        self.end.payload(claim)
     }
 }
 
 impl<T: Message + ?Sized> Sender<T> {
     pub(crate) fn as_endpoint(&self) -> &Endpoint {
-        &self.inner.endpoint
+        &self.end.endpoint
     }
 }
 
@@ -398,11 +298,7 @@ impl<T: Message + ?Sized> Sealed for Sender<T> {
     }
 
     fn from_attachment(attachment: Attachment, wait: Wait) -> Result<Self, Error> {
-        let endpoint = Endpoint::new(attachment, wait);
-        let producer = Producer::new(endpoint.attachment.ring(), endpoint.attachment.seat.number);
-        endpoint.attachment.begin_at(producer.position());
-        let (sending, deaths) = (Sending::new(producer), Deaths::new());
-        let inner = Inner { sending, deaths, endpoint };
-        Ok(Sender { inner: Arc::new(inner), message: PhantomData })
+        let end = SendEnd::from_attachment(attachment, wait);
+        Ok(Sender { end: Arc::new(end), message: PhantomData })
     }
 }

@@ -1,6 +1,6 @@
 //! The public calls that turn [`Options`] into a handle.
 
-use super::{OpenMode, open};
+use super::{Kind, OpenMode, open};
 use crate::endpoint::attachment::Attachment;
 use crate::error::Error;
 use crate::flavor::Flavor;
@@ -49,13 +49,14 @@ impl Options {
     }
 
     fn reach<H: Handle>(self, how: OpenMode) -> Result<H, Error> {
-        let attachment = open(&self, how, H::FLAVOR, H::SIDE, H::shape())?;
+        let kind = Kind { flavor: H::FLAVOR, shape: H::shape(), takes_any: H::TAKES_ANY };
+        let attachment = open(&self, how, H::SIDE, kind)?;
         H::from_attachment(attachment, self.wait)
     }
 }
 
-/// A type that [`Options`] can open: the senders and receivers of [`spsc`](crate::spsc) and
-/// [`mpmc`](crate::mpmc).
+/// A type that [`Options`] can open: the senders and receivers of [`spsc`](crate::spsc),
+/// [`mpmc`](crate::mpmc) and [`untyped`](crate::untyped).
 pub trait Handle: sealed::Sealed + Sized {}
 
 pub(crate) mod sealed {
@@ -63,13 +64,17 @@ pub(crate) mod sealed {
 
     /// The parts of a handle; out of reach for users, so that no other type can be a handle.
     pub trait Sealed: Sized {
+        /// The flavor of the channels that it creates.
         #[doc(hidden)]
         const FLAVOR: Flavor;
+        /// Whether it attaches to channels of any flavor and shape.
+        #[doc(hidden)]
+        const TAKES_ANY: bool = false;
         #[doc(hidden)]
         #[expect(private_interfaces, reason = "sealed")]
         const SIDE: Side;
+        /// The shape of the messages of the channels that it creates.
         #[doc(hidden)]
-        #[expect(private_interfaces, reason = "sealed")]
         fn shape() -> MessageLayout;
         #[doc(hidden)]
         #[expect(private_interfaces, reason = "sealed")]

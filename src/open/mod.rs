@@ -65,19 +65,30 @@ pub(crate) enum OpenMode {
     Attach,
 }
 
+/// The channels that a handle is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kind {
+    /// The flavor of a new channel.
+    pub(crate) flavor: Flavor,
+    /// The shape of its messages.
+    pub(crate) shape: MessageLayout,
+    /// Whether an existing channel may have any other flavor and shape.
+    pub(crate) takes_any: bool,
+}
+
 /// Joins the channel that the options select, and returns the attachment of the new member.
 pub(crate) fn open(
     options: &Options,
     how: OpenMode,
-    flavor: Flavor,
     side: Side,
-    shape: MessageLayout,
+    kind: Kind,
 ) -> Result<Attachment, Error> {
-    let plan = validate::plan(options, flavor, shape)?;
+    let plan = validate::plan(options, kind.flavor, kind.shape)?;
     let address = options.address.as_ref();
     let channel = address.map_or_else(|| "private".to_owned(), Address::to_string);
     let deadline = Deadline::after(options.timeout);
-    let opening = Opening { options, how, side, plan, channel, deadline };
+    let takes_any = kind.takes_any;
+    let opening = Opening { options, how, side, plan, takes_any, channel, deadline };
     let invalid =
         |option, reason: &str| Err(Error::InvalidOption { option, reason: reason.into() });
     match address {
@@ -131,6 +142,8 @@ struct Opening<'a> {
     how: OpenMode,
     side: Side,
     plan: ChannelSpec<'a>,
+    /// Whether an existing channel may have another flavor and shape than the plan.
+    takes_any: bool,
     /// The address as text, for errors.
     channel: String,
     deadline: Option<Deadline>,
@@ -370,7 +383,7 @@ impl Opening<'_> {
         if let Some(address) = &self.options.address {
             locate::check_identity(address, facts, &self.channel)?;
         }
-        validate::check(self.options, &self.plan, facts)
+        validate::check(self.options, &self.plan, self.takes_any, facts)
     }
 
     /// Records the state of the channel before the seat is taken.

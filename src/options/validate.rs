@@ -100,23 +100,25 @@ fn check_redelivery(options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
-/// Checks that a channel has what the options and the message type require.
+/// Checks that a channel has what the options and the message type require. A handle that takes
+/// channels of any flavor and shape requires what the options say, and nothing else.
 ///
 /// # Errors
 /// [`Error::TypeMismatch`], [`Error::OptionMismatch`].
 pub(crate) fn check(
     options: &Options,
     plan: &ChannelSpec<'_>,
+    takes_any: bool,
     facts: &ChannelInfo,
 ) -> Result<(), Error> {
     let (wanted, found) = (&plan.geometry, &facts.geometry);
-    if plan.flavor != facts.flavor {
+    if !takes_any && plan.flavor != facts.flavor {
         return Err(Error::TypeMismatch {
             expected: plan.flavor.to_string(),
             found: facts.flavor.to_string(),
         });
     }
-    if wanted.shape != found.shape {
+    if !takes_any && wanted.shape != found.shape {
         return Err(Error::TypeMismatch {
             expected: wanted.shape.to_string(),
             found: found.shape.to_string(),
@@ -126,7 +128,8 @@ pub(crate) fn check(
         && schema != facts.schema
     {
         return Err(Error::TypeMismatch {
-            expected: format!("{} with schema {schema:#x}", wanted.shape),
+            // The shapes are the same, or any shape will do.
+            expected: format!("{} with schema {schema:#x}", found.shape),
             found: format!("{} with schema {:#x}", found.shape, facts.schema),
         });
     }

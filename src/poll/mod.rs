@@ -19,7 +19,7 @@ pub(crate) mod wait_set;
 use crate::endpoint::Endpoint;
 
 /// A handle that can be waited for together with others: the senders and receivers of
-/// [`spsc`](crate::spsc) and [`mpmc`](crate::mpmc).
+/// [`spsc`](crate::spsc), [`mpmc`](crate::mpmc) and [`untyped`](crate::untyped).
 pub trait Pollable: sealed::Sealed {}
 
 pub(crate) mod sealed {

@@ -57,11 +57,15 @@
 mod guard;
 mod loan;
 mod receiver;
+mod recv_end;
+mod send_end;
 mod sender;
 
 pub use guard::Guard;
 pub use loan::Loan;
 pub use receiver::Receiver;
+pub(crate) use recv_end::RecvEnd;
+pub(crate) use send_end::SendEnd;
 pub use sender::Sender;
 #[cfg(feature = "async")]
 pub use {

@@ -10,6 +10,7 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::time::Duration;
 
+use super::recv_end::RecvEnd;
 use crate::address::ChannelId;
 use crate::admin::stat::Stat;
 use crate::endpoint::Endpoint;
@@ -19,12 +20,8 @@ use crate::endpoint::peer::Peer;
 use crate::error::{Error, Fault, RecvError};
 use crate::flavor::Flavor;
 use crate::message::{Message, MessageLayout, is_variable};
-use crate::mpmc::DeadLetters;
 use crate::open::handle::{Handle, sealed::Sealed};
-use crate::protocol::{GivenUp, Membership, RecvPort};
-use crate::ring::spsc::Consumer;
 use crate::role::Side;
-use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::adaptive_spin::Wait;
 use crate::wait::blocking::Blocking;
 
@@ -34,9 +31,7 @@ use crate::wait::blocking::Blocking;
 /// not acknowledged stay in it for the next receiver.
 #[derive(Debug)]
 pub struct Receiver<T: Message + ?Sized> {
-    consumer: Consumer,
-    /// Must be last: the ring is in its mapping.
-    endpoint: Endpoint,
+    end: RecvEnd,
     message: PhantomData<fn() -> Box<T>>,
 }
 
@@ -49,7 +44,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// if an [`interrupter`](Receiver::interrupter) ended the call. [`RecvError::Fault`] if the
     /// handle cannot go on.
     pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), RecvError> {
-        Ok(self.endpoint.wait_for_peer(timeout)?)
+        Ok(self.end.endpoint.wait_for_peer(timeout)?)
     }
 
     /// Returns the state of the peer as reported by the kernel.
@@ -57,7 +52,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// # Errors
     /// A [`Fault`] if the handle cannot go on.
     pub fn peer(&mut self) -> Result<Peer, Fault> {
-        self.endpoint.peer()
+        self.end.endpoint.peer()
     }
 
     /// Returns a handle that ends blocked calls of this receiver, from another thread or from a
@@ -66,17 +61,17 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// From the first call on, blocked calls also watch for interrupts, which makes blocking a
     /// little slower.
     pub fn interrupter(&self) -> Interrupter {
-        self.endpoint.attachment.interrupter()
+        self.end.endpoint.attachment.interrupter()
     }
 
     /// Returns the number of messages sent but not yet acknowledged.
     pub fn len(&self) -> usize {
-        self.consumer.ring().depth() as usize
+        self.end.len()
     }
 
     /// Returns whether no message is available.
     pub fn is_empty(&self) -> bool {
-        !self.consumer.has_message()
+        self.end.is_empty()
     }
 
     /// Returns whether a `try_send` of the sender would fail with
@@ -87,23 +82,23 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     /// Returns the number of slots of the ring.
     pub fn capacity(&self) -> usize {
-        self.endpoint.geometry().capacity
+        self.end.endpoint.geometry().capacity
     }
 
     /// Returns the maximum message length in bytes.
     pub fn slot_size(&self) -> usize {
-        self.endpoint.geometry().slot_size
+        self.end.endpoint.geometry().slot_size
     }
 
     /// Returns the position of the next message in the sequence of all messages of this channel.
     /// All messages at lower positions are acknowledged.
     pub fn position(&self) -> u64 {
-        self.consumer.position()
+        self.end.position()
     }
 
     /// Returns the identifier that other processes can pass to [`Options::id`](crate::Options::id).
     pub fn id(&self) -> ChannelId {
-        self.endpoint.id()
+        self.end.endpoint.id()
     }
 
     /// Returns a snapshot of the channel's state.
@@ -111,7 +106,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// # Errors
     /// [`Error::Fault`] with [`Fault::Removed`] or [`Fault::Corrupt`].
     pub fn stat(&self) -> Result<Stat, Error> {
-        self.endpoint.stat()
+        self.end.endpoint.stat()
     }
 
     /// Leaves the channel like `drop`, but reports errors. Messages that were not acknowledged
@@ -120,47 +115,26 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// # Errors
     /// [`Error::Fault`] with [`Fault::Removed`] if there was nothing left to leave,
     /// [`Fault::LivenessLost`], or [`Fault::Forked`] in a forked child, which leaves nothing.
-    pub fn close(mut self) -> Result<(), Error> {
-        self.publish_final();
-        self.endpoint.leave()
+    pub fn close(self) -> Result<(), Error> {
+        self.end.close()
     }
 
     /// Obtains the message at the next position.
     #[inline(always)]
     fn next(&mut self, blocking: Blocking) -> Result<(), RecvError> {
-        self.port().next(blocking)
-    }
-
-    #[inline(always)]
-    fn port(&mut self) -> RecvPort<'_, &mut Consumer, Endpoint> {
-        RecvPort { ring: &mut self.consumer, member: &self.endpoint }
+        self.end.next(blocking)
     }
 
     /// Returns the address and length of the message that arrived; it never exceeds a slot.
     #[inline(always)]
-    fn payload(&mut self) -> Result<(NonNull<u8>, usize), RecvError> {
-        let slot = self.consumer.slot();
-        slot.reading();
-        let geometry = self.endpoint.geometry();
-        if !is_variable::<T>() {
-            return Ok((slot.payload(), geometry.slot_size));
-        }
-        let len = slot.length().load(Relaxed);
-        if len > geometry.slot_size as u64 {
-            let what = "a message is longer than its slot";
-            return Err(self.endpoint.stop(Fault::Corrupt { what }).into());
-        }
-        Ok((slot.payload(), len as usize))
+    fn payload(&self) -> Result<(NonNull<u8>, usize), RecvError> {
+        self.end.payload(is_variable::<T>())
     }
 
     /// Acknowledges the message at the next position.
     #[inline(always)]
     fn acknowledge(&mut self, len: usize) {
-        if is_variable::<T>() {
-            self.endpoint.count_bytes(len);
-        }
-        // An SPSC receiver that was evicted notices it elsewhere.
-        let _ = self.port().acknowledge(&());
+        self.end.acknowledge(len, is_variable::<T>());
     }
 
     /// Promises the compiler the layout of a slot; see
@@ -169,71 +143,38 @@ impl<T: Message + ?Sized> Receiver<T> {
     fn assume_slot_layout(&self, message: Layout) {
         if !is_variable::<T>() {
             // SAFETY: every message is a `T`: attaching compared the shapes.
-            unsafe { self.consumer.ring().assume_slot_layout(message) };
+            unsafe { self.end.consumer.ring().assume_slot_layout(message) };
         }
     }
 
-    /// Acknowledges the message of a guard. In a forked child only the parent may acknowledge it.
+    /// Acknowledges the message of a guard.
     #[inline(always)]
     pub(super) fn acknowledge_guard(&mut self, message: Layout) -> Result<(), RecvError> {
-        if !self.endpoint.is_open() {
-            self.endpoint.check()?;
-        }
+        self.end.check_guard()?;
         self.assume_slot_layout(message);
         self.acknowledge(message.size());
         Ok(())
     }
 
-    /// Ends the delivery of a guard's message without acknowledging it: the next call receives it
-    /// again.
-    #[cold]
+    /// Returns the message of a guard: the next call receives it again.
     pub(super) fn release(&mut self) -> Result<(), RecvError> {
-        self.endpoint.check()?;
-        self.consumer.end_delivery();
-        // The next call checks whether the message was delivered too often.
-        self.endpoint.require_slow_path();
-        Ok(())
+        self.end.release()
     }
 
     /// Gives the message of a guard up for good, or returns it.
-    #[cold]
     pub(super) fn reject(&mut self, len: usize) -> Result<(), RecvError> {
-        self.endpoint.check()?;
-        let (slot, position) = (self.consumer.slot(), self.consumer.position());
-        let message = GivenUp { slot, position, deliveries: self.consumer.deliveries() };
-        if let Err(reason) = self.endpoint.dispose_of(&message) {
-            self.release()?;
-            return Err(RecvError::NotMoved { reason });
-        }
-        self.acknowledge(len);
-        self.endpoint.count_rejection();
-        Ok(())
+        self.end.reject(len, is_variable::<T>())
     }
 
     /// Returns how often the message at the next position was delivered.
     pub(super) fn deliveries(&self) -> u8 {
-        self.consumer.deliveries()
-    }
-
-    /// The error for the message just acknowledged, which was not a valid `T`.
-    #[cold]
-    fn invalid(&self) -> RecvError {
-        RecvError::Invalid { position: self.consumer.position().wrapping_sub(1) }
-    }
-
-    /// Publishes everything received to the sender, and wakes it whatever it waits for.
-    fn publish_final(&mut self) {
-        if self.endpoint.attachment.owns_seat() {
-            self.consumer.publish_credit();
-            // An error here recurs in the next step.
-            let _ = self.endpoint.wake(Side::Senders);
-        }
+        self.end.deliveries()
     }
 }
 
 impl<T: Message + ?Sized> Receiver<T> {
     pub(crate) fn as_endpoint(&self) -> &Endpoint {
-        &self.endpoint
+        &self.end.endpoint
     }
 }
 
@@ -249,24 +190,7 @@ impl<T: Message + ?Sized> Sealed for Receiver<T> {
     }
 
     fn from_attachment(attachment: Attachment, wait: Wait) -> Result<Self, Error> {
-        Consumer::check(&attachment.ring()).map_err(Fault::from)?;
-        let consumer = Consumer::new(attachment.ring());
-        attachment.begin_at(consumer.position());
-        let letters = DeadLetters::of(&attachment)?;
-        let endpoint = Endpoint::new(attachment, wait).with_dead_letters(letters);
-        let is_limited = endpoint.delivery_limit().is_some();
-        // Without a limit it is not recorded whether a receiver that died had begun.
-        let may_have_begun =
-            !is_limited && endpoint.attachment.took_over_from_dead() && consumer.has_message();
-        if consumer.inherit_delivery(may_have_begun) || is_limited {
-            endpoint.require_slow_path();
-        }
-        Ok(Receiver { consumer, endpoint, message: PhantomData })
-    }
-}
-
-impl<T: Message + ?Sized> Drop for Receiver<T> {
-    fn drop(&mut self) {
-        self.publish_final();
+        let end = RecvEnd::from_attachment(attachment, wait)?;
+        Ok(Receiver { end, message: PhantomData })
     }
 }

@@ -10,6 +10,7 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::time::Duration;
 
+use super::send_end::{self, SendEnd};
 use crate::address::ChannelId;
 use crate::admin::stat::Stat;
 use crate::endpoint::Endpoint;
@@ -18,15 +19,10 @@ use crate::endpoint::interrupter::Interrupter;
 use crate::endpoint::peer::Peer;
 use crate::error::{Error, Fault, SendError};
 use crate::flavor::Flavor;
-use crate::message::{self, Message, MessageLayout, is_variable};
+use crate::message::{Message, MessageLayout, is_variable};
 use crate::open::handle::{Handle, sealed::Sealed};
-use crate::protocol::spsc::Sending;
-use crate::protocol::{Membership, SendPort, SendRing};
-use crate::ring::Slot;
-use crate::ring::spsc::Producer;
+use crate::protocol::{Membership, SendRing};
 use crate::role::Side;
-use crate::sync::plain::Ordering::Relaxed;
-use crate::sysv::process;
 use crate::wait::adaptive_spin::Wait;
 use crate::wait::blocking::Blocking;
 
@@ -36,9 +32,7 @@ use crate::wait::blocking::Blocking;
 /// moved to another thread. Dropping it leaves the channel; messages that were sent stay in it.
 #[derive(Debug)]
 pub struct Sender<T: Message + ?Sized> {
-    sending: Sending,
-    /// Must be last: the ring is in its mapping.
-    endpoint: Endpoint,
+    end: SendEnd,
     message: PhantomData<fn(&T)>,
 }
 
@@ -68,7 +62,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// - [`SendError::Interrupted`] if an [`interrupter`](Sender::interrupter) ended the call;
     /// - [`SendError::Fault`] if the handle cannot go on.
     pub fn flush(&mut self, timeout: Duration) -> Result<(), SendError> {
-        self.port().flush(timeout)
+        self.end.port().flush(timeout)
     }
 
     /// Blocks until a receiver has joined, for at most `timeout`.
@@ -79,7 +73,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// if an [`interrupter`](Sender::interrupter) ended the call. [`SendError::Fault`] if the
     /// handle cannot go on.
     pub fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), SendError> {
-        Ok(self.endpoint.wait_for_peer(timeout)?)
+        Ok(self.end.endpoint.wait_for_peer(timeout)?)
     }
 
     /// Returns the state of the peer as reported by the kernel.
@@ -87,7 +81,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// # Errors
     /// A [`Fault`] if the handle cannot go on.
     pub fn peer(&mut self) -> Result<Peer, Fault> {
-        self.endpoint.peer()
+        self.end.endpoint.peer()
     }
 
     /// Returns a handle that ends blocked calls of this sender, from another thread or from a
@@ -96,13 +90,13 @@ impl<T: Message + ?Sized> Sender<T> {
     /// From the first call on, blocked calls also watch for interrupts, which makes blocking a
     /// little slower.
     pub fn interrupter(&self) -> Interrupter {
-        self.endpoint.attachment.interrupter()
+        self.end.endpoint.attachment.interrupter()
     }
 
     /// Returns the number of messages sent but not yet acknowledged, including one that the receiver
     /// is reading.
     pub fn len(&self) -> usize {
-        self.sending.producer.unacknowledged() as usize
+        self.end.len()
     }
 
     /// Returns whether every sent message was acknowledged.
@@ -118,22 +112,22 @@ impl<T: Message + ?Sized> Sender<T> {
 
     /// Returns the number of slots of the ring.
     pub fn capacity(&self) -> usize {
-        self.endpoint.geometry().capacity
+        self.end.endpoint.geometry().capacity
     }
 
     /// Returns the maximum message length in bytes.
     pub fn slot_size(&self) -> usize {
-        self.endpoint.geometry().slot_size
+        self.end.endpoint.geometry().slot_size
     }
 
     /// Returns the position of the next message in the sequence of all messages of this channel.
     pub fn position(&self) -> u64 {
-        self.sending.producer.position()
+        self.end.sending.producer.position()
     }
 
     /// Returns the identifier that other processes can pass to [`Options::id`](crate::Options::id).
     pub fn id(&self) -> ChannelId {
-        self.endpoint.id()
+        self.end.endpoint.id()
     }
 
     /// Returns a snapshot of the channel's state.
@@ -141,7 +135,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// # Errors
     /// [`Error::Fault`] with [`Fault::Removed`] or [`Fault::Corrupt`].
     pub fn stat(&self) -> Result<Stat, Error> {
-        self.endpoint.stat()
+        self.end.endpoint.stat()
     }
 
     /// Leaves the channel and ends its stream: this sender is finished.
@@ -171,10 +165,8 @@ impl<T: Message + ?Sized> Sender<T> {
     ///
     /// # Errors
     /// As for [`close`](Sender::close); the stream is not finished then.
-    pub fn finish(mut self) -> Result<(), Error> {
-        self.publish_final();
-        self.endpoint.set_finishing()?;
-        self.endpoint.leave()
+    pub fn finish(self) -> Result<(), Error> {
+        self.end.finish()
     }
 
     /// Leaves the channel like `drop`, but reports errors. Messages stay in the channel.
@@ -182,25 +174,19 @@ impl<T: Message + ?Sized> Sender<T> {
     /// # Errors
     /// [`Error::Fault`] with [`Fault::Removed`] if there was nothing left to leave,
     /// [`Fault::LivenessLost`], or [`Fault::Forked`] in a forked child, which leaves nothing.
-    pub fn close(mut self) -> Result<(), Error> {
-        self.publish_final();
-        self.endpoint.leave()
+    pub fn close(self) -> Result<(), Error> {
+        self.end.close()
     }
 
     /// Reserves the slot at the next position.
     #[inline(always)]
     pub(super) fn reserve(&mut self, blocking: Blocking) -> Result<(), SendError> {
-        self.port().reserve(blocking)
-    }
-
-    #[inline(always)]
-    fn port(&mut self) -> SendPort<'_, &mut Sending, Endpoint> {
-        SendPort { ring: &mut self.sending, member: &self.endpoint }
+        self.end.reserve(blocking)
     }
 
     #[inline(always)]
     fn check_length(&self, message: &T) -> Result<(), SendError> {
-        let (len, max) = (size_of_val(message), self.sending.producer.ring().slot_size());
+        let (len, max) = (size_of_val(message), self.end.sending.producer.ring().slot_size());
         if is_variable::<T>() && len > max {
             return Err(SendError::TooLong { len, max });
         }
@@ -211,8 +197,9 @@ impl<T: Message + ?Sized> Sender<T> {
     #[inline(always)]
     fn write(&mut self, message: &T) {
         self.assume_slot_layout(Layout::for_value(message));
-        let Sender { sending, endpoint, .. } = self;
-        write_into(sending.producer.slot(), message, endpoint);
+        // SAFETY: sized messages have the size that both sides agreed on, and the length of others
+        // was checked.
+        unsafe { self.end.write(message.as_bytes(), is_variable::<T>()) };
     }
 
     /// Sends messages from `message` on, whose slot is reserved and whose length was checked, while the
@@ -225,18 +212,20 @@ impl<T: Message + ?Sized> Sender<T> {
         sent: &mut usize,
     ) -> Option<&'m T> {
         self.assume_slot_layout(Layout::for_value(message));
-        let Sender { sending, endpoint, .. } = self;
+        let SendEnd { sending, endpoint } = &mut self.end;
         let (known_flags, slot_size) =
             (SendRing::known_flags(&sending), sending.producer.ring().slot_size());
         let mut run = sending.producer.run();
         let mut message = message;
         loop {
-            write_into(run.slot(), message, endpoint);
+            let bytes = message.as_bytes();
+            // SAFETY: as in `write`; the run has room for this message.
+            unsafe { send_end::write_into(run.slot(), bytes, is_variable::<T>(), endpoint) };
             run.publish();
             *sent += 1;
             // Notified at once: the iterator may take long to return the next message, or may panic.
             if endpoint.changed_flags(known_flags, false).is_some() {
-                self.port().notify_if_needed();
+                self.end.port().notify_if_needed();
                 return messages.next();
             }
             message = messages.next()?;
@@ -253,74 +242,29 @@ impl<T: Message + ?Sized> Sender<T> {
     pub(super) fn assume_slot_layout(&self, message: Layout) {
         if !is_variable::<T>() {
             // SAFETY: every message is a `T`: attaching compared the shapes.
-            unsafe { self.sending.producer.ring().assume_slot_layout(message) };
+            unsafe { self.end.sending.producer.ring().assume_slot_layout(message) };
         }
-    }
-
-    /// Stores the length of the message in the reserved slot, if messages have variable length.
-    #[inline(always)]
-    fn set_length(&mut self, len: usize) {
-        set_length::<T>(self.sending.producer.slot(), len, &self.endpoint);
     }
 
     /// Publishes the message that was written into a loan.
     #[inline(always)]
     pub(super) fn commit(&mut self, message: Layout) -> Result<(), SendError> {
-        if !self.endpoint.is_open() {
-            self.endpoint.check()?;
-        }
-        self.set_length(message.size());
+        self.end.end_loan(message.size(), is_variable::<T>())?;
         self.assume_slot_layout(message);
-        self.publish_and_notify();
+        self.end.publish_and_notify();
         Ok(())
     }
 
     /// Returns where the message of the reserved slot begins.
     #[inline(always)]
     pub(super) fn payload(&self) -> NonNull<u8> {
-        let slot = self.sending.producer.slot();
-        slot.writing();
-        slot.payload()
-    }
-
-    /// Publishes the message in the reserved slot and notifies the receiver.
-    #[inline(always)]
-    fn publish_and_notify(&mut self) {
-        self.sending.producer.publish();
-        self.port().notify_if_needed();
-    }
-
-    /// Stores the progress of this handle for the last time.
-    fn publish_final(&mut self) {
-        if self.endpoint.attachment.owns_seat() {
-            self.sending.producer.publish_tail();
-        }
-    }
-}
-
-/// Writes a message of checked length into a reserved slot.
-#[inline(always)]
-fn write_into<T: Message + ?Sized>(slot: Slot<'_>, message: &T, endpoint: &Endpoint) {
-    let bytes = message.as_bytes();
-    slot.writing();
-    // SAFETY: the slot is ours until it is published, and has room: sized messages have the size
-    // that both sides agreed on, and the length of others was checked.
-    unsafe { message::copy_in(bytes, slot.payload()) };
-    set_length::<T>(slot, bytes.len(), endpoint);
-}
-
-/// Stores the length of the message in a reserved slot, if messages have variable length.
-#[inline(always)]
-fn set_length<T: Message + ?Sized>(slot: Slot<'_>, len: usize, endpoint: &Endpoint) {
-    if is_variable::<T>() {
-        slot.length().store(len as u64, Relaxed);
-        endpoint.count_bytes(len);
+        self.end.payload()
     }
 }
 
 impl<T: Message + ?Sized> Sender<T> {
     pub(crate) fn as_endpoint(&self) -> &Endpoint {
-        &self.endpoint
+        &self.end.endpoint
     }
 }
 
@@ -336,16 +280,7 @@ impl<T: Message + ?Sized> Sealed for Sender<T> {
     }
 
     fn from_attachment(attachment: Attachment, wait: Wait) -> Result<Self, Error> {
-        let producer = Producer::new(attachment.ring()).map_err(Fault::from)?;
-        attachment.begin_at(producer.position());
-        let sending = Sending::new(producer, process::register_membarrier());
-        let endpoint = Endpoint::new(attachment, wait);
-        Ok(Sender { sending, endpoint, message: PhantomData })
-    }
-}
-
-impl<T: Message + ?Sized> Drop for Sender<T> {
-    fn drop(&mut self) {
-        self.publish_final();
+        let end = SendEnd::from_attachment(attachment, wait)?;
+        Ok(Sender { end, message: PhantomData })
     }
 }

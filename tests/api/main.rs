@@ -17,6 +17,7 @@ mod mpmc_delivery;
 mod observe;
 mod rates;
 mod timeouts;
+mod untyped;
 mod waiting_members;
 mod zero_copy;
 

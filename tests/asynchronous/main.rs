@@ -9,6 +9,7 @@ mod deaths;
 mod executor;
 mod load;
 mod sharing;
+mod untyped;
 
 fn main() -> std::process::ExitCode {
     sysvring_support::suite::main()

@@ -76,6 +76,7 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
         stride: geometry.stride,
         variable: geometry.shape.variable,
         message_size: geometry.shape.size,
+        message_element: geometry.shape.element,
         message_align: geometry.shape.align,
         schema: facts.schema,
         depth,

@@ -21,11 +21,11 @@ impl<T: Message + ?Sized> Party for Receiver<T> {
     type Error = RecvError;
 
     fn endpoint(&self) -> &Endpoint {
-        &self.inner.endpoint
+        &self.end.endpoint
     }
 
     fn attempt(&mut self, blocking: Blocking) -> Result<Held, RecvError> {
-        self.inner.next(blocking)
+        self.end.next(blocking)
     }
 }
 
@@ -34,11 +34,11 @@ impl<T: Message + ?Sized> Party for &Receiver<T> {
     type Error = RecvError;
 
     fn endpoint(&self) -> &Endpoint {
-        &self.inner.endpoint
+        &self.end.endpoint
     }
 
     fn attempt(&mut self, blocking: Blocking) -> Result<Held, RecvError> {
-        self.inner.next(blocking)
+        self.end.next(blocking)
     }
 }
 

@@ -77,7 +77,7 @@ impl<T: Message> Receiver<T> {
 
     #[inline(always)]
     fn take(&self, blocking: Blocking) -> Result<T, RecvError> {
-        let held = self.inner.next(blocking)?;
+        let held = self.end.next(blocking)?;
         self.value(held)
     }
 
@@ -155,7 +155,7 @@ impl<T: Message> Receiver<T> {
         if max == 0 {
             return Ok(0);
         }
-        let first = self.inner.next(blocking)?;
+        let first = self.end.next(blocking)?;
         self.batch(first, messages, max)
     }
 
@@ -189,7 +189,7 @@ impl<T: Message> Receiver<T> {
             let mut count = 0;
             copy(&first);
             while count + 1 < most
-                && let Some(held) = self.inner.port().another()
+                && let Some(held) = self.end.port().another()
             {
                 copy(&held);
                 others[count] = held.position();
@@ -198,16 +198,16 @@ impl<T: Message> Receiver<T> {
             let mut result = self.finish(&first, size_of::<T>());
             for &position in &others[..count] {
                 // Acknowledges all of them, even if one fails.
-                let held = self.inner.receiving.consumer.held(position);
-                match self.inner.acknowledge(&held) {
-                    Ok(()) => self.inner.endpoint.count(position),
+                let held = self.end.receiving.consumer.held(position);
+                match self.end.acknowledge(&held) {
+                    Ok(()) => self.end.endpoint.count(position),
                     Err(error) => result = result.and(Err(error)),
                 }
             }
             result?;
             taken += count + 1;
             if count + 1 == most && taken < max {
-                next = self.inner.port().another();
+                next = self.end.port().another();
             }
         }
         match (messages.len() - before, invalid) {
@@ -231,7 +231,7 @@ impl<T: Message> Receiver<T> {
     /// Copies a held message and returns whether it is a valid `T`.
     #[inline(always)]
     fn copy_to(&self, held: &Held, message: &mut MaybeUninit<T>) -> bool {
-        let slot = self.inner.receiving.consumer.slot(held);
+        let slot = self.end.receiving.consumer.slot(held);
         slot.reading();
         // SAFETY: a slot of sized messages has room for one, rounded up to 8, and is aligned to 8.
         unsafe { message::read(slot.payload(), message) }
@@ -286,14 +286,14 @@ impl<T: Message + FromBytes> Receiver<T> {
 
     #[inline(always)]
     fn take_into(&self, message: &mut T, blocking: Blocking) -> Result<(), RecvError> {
-        let held = self.inner.next(blocking)?;
+        let held = self.end.next(blocking)?;
         self.value_into(held, message)
     }
 
     /// Copies a message that was taken into `message`.
     #[inline(always)]
     pub(super) fn value_into(&self, held: Held, message: &mut T) -> Result<(), RecvError> {
-        let slot = self.inner.receiving.consumer.slot(&held);
+        let slot = self.end.receiving.consumer.slot(&held);
         slot.reading();
         // SAFETY: as in `copy_to`.
         unsafe { message::read_over(slot.payload(), message) };

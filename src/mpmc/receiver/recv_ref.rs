@@ -48,14 +48,14 @@ impl<T: Message + ?Sized> Receiver<T> {
     }
 
     fn take_boxed(&self, blocking: Blocking) -> Result<Box<T>, RecvError> {
-        let held = self.inner.next(blocking)?;
+        let held = self.end.next(blocking)?;
         self.boxed(held)
     }
 
     /// Returns a message that was taken in a box.
     pub(super) fn boxed(&self, held: Held) -> Result<Box<T>, RecvError> {
         let (payload, len) = self.payload(&held)?;
-        let align = self.inner.endpoint.geometry().shape.align;
+        let align = self.end.endpoint.geometry().shape.align;
         // SAFETY: `payload` compared the length with the slot's.
         let message = unsafe { message::read_boxed(payload, len, align) };
         self.finish(&held, len)?;
@@ -105,14 +105,14 @@ impl<T: Message + ?Sized> Receiver<T> {
 
     #[inline(always)]
     fn take_ref(&self, blocking: Blocking) -> Result<Guard<'_, T>, RecvError> {
-        let held = self.inner.next(blocking)?;
+        let held = self.end.next(blocking)?;
         self.guard(held)
     }
 
     /// Returns a guard of a message that was taken.
     #[inline(always)]
     pub(super) fn guard(&self, held: Held) -> Result<Guard<'_, T>, RecvError> {
-        self.inner.port().notify_taken(held.position());
+        self.end.port().notify_taken(held.position());
         let (payload, len) = self.payload(&held)?;
         // SAFETY: the message is ours until it is acknowledged, and is inside its slot.
         let bytes = unsafe { slice::from_raw_parts(payload.as_ptr(), len) };

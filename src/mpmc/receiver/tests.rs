@@ -21,7 +21,7 @@ fn a_search_waits_for_no_other() {
         let forgetful: Receiver<u64> = rx.try_clone().expect("a seat");
         tx.send(&7).expect("room");
         std::mem::forget(forgetful.recv_ref().expect("a message"));
-        let searching = rx.inner.receiving.searched.lock().expect("nobody panicked");
+        let searching = rx.end.receiving.searched.lock().expect("nobody panicked");
         assert_eq!(rx.recv_timeout(SOON), Err(RecvError::Timeout));
         assert_eq!(rx.try_recv(), Err(RecvError::Empty));
         // An orphaned message is found nevertheless.
@@ -30,7 +30,7 @@ fn a_search_waits_for_no_other() {
         assert!(searching.is_none(), "remembered by whom?");
         drop(searching);
         assert_eq!(rx.recv_timeout(SOON), Err(RecvError::Timeout));
-        assert!(rx.inner.receiving.searched.lock().expect("nobody panicked").is_some());
+        assert!(rx.end.receiving.searched.lock().expect("nobody panicked").is_some());
         done.send(()).expect("it is waited for");
     });
     ended.recv_timeout(LONG).expect("it waits for itself, or failed");

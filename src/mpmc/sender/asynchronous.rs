@@ -22,17 +22,17 @@ impl<T: Message + ?Sized> Party for &Sender<T> {
     type Error = SendError;
 
     fn endpoint(&self) -> &Endpoint {
-        &self.inner.endpoint
+        &self.end.endpoint
     }
 
     fn attempt(&mut self, blocking: Blocking) -> Result<Claim, SendError> {
-        self.inner.reserve(blocking)
+        self.end.reserve(blocking)
     }
 }
 
 impl<T: Message + ?Sized> Flushable for &Sender<T> {
     fn is_flushed(&mut self) -> Result<bool, SendError> {
-        self.inner.port().try_flush()
+        self.end.port().try_flush()
     }
 }
 

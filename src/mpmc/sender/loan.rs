@@ -33,7 +33,7 @@ impl<T: Message + FromBytes> Sender<T> {
     /// As for [`send`](Sender::send).
     #[inline]
     pub fn loan(&self) -> Result<Loan<'_, T>, SendError> {
-        self.inner.reserve(Blocking::Forever).map(|claim| Loan::new(self, claim))
+        self.end.reserve(Blocking::Forever).map(|claim| Loan::new(self, claim))
     }
 
     /// Attempts to borrow a free slot without blocking.
@@ -42,7 +42,7 @@ impl<T: Message + FromBytes> Sender<T> {
     /// As for [`try_send`](Sender::try_send).
     #[inline]
     pub fn try_loan(&self) -> Result<Loan<'_, T>, SendError> {
-        self.inner.reserve(Blocking::Never).map(|claim| Loan::new(self, claim))
+        self.end.reserve(Blocking::Never).map(|claim| Loan::new(self, claim))
     }
 
     /// Borrows a free slot, blocking for at most `timeout`.
@@ -51,7 +51,7 @@ impl<T: Message + FromBytes> Sender<T> {
     /// As for [`send_timeout`](Sender::send_timeout).
     #[inline]
     pub fn loan_timeout(&self, timeout: Duration) -> Result<Loan<'_, T>, SendError> {
-        self.inner.reserve(Blocking::For(timeout)).map(|claim| Loan::new(self, claim))
+        self.end.reserve(Blocking::For(timeout)).map(|claim| Loan::new(self, claim))
     }
 }
 
@@ -108,7 +108,7 @@ where
     #[inline(always)]
     fn loan_slot(&self, elements: usize, blocking: Blocking) -> Result<Loan<'_, T>, SendError> {
         let (len, max) = self.check_elements(elements)?;
-        let claim = self.inner.reserve(blocking)?;
+        let claim = self.end.reserve(blocking)?;
         Loan::with_elements(self, claim, elements).ok_or(SendError::TooLong { len, max })
     }
 

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::Sender;
 use crate::error::{BatchError, SendError};
-use crate::message::Message;
+use crate::message::{Message, is_variable};
 use crate::ring::mpmc::Claim;
 use crate::wait::blocking::Blocking;
 
@@ -76,16 +76,19 @@ impl<T: Message + ?Sized> Sender<T> {
     #[inline(always)]
     fn put(&self, message: &T, blocking: Blocking) -> Result<(), SendError> {
         self.check_length(message)?;
-        let claim = self.inner.reserve(blocking)?;
+        let claim = self.end.reserve(blocking)?;
         self.put_claimed(claim, message)
     }
 
     /// Sends a message of checked length in a claimed slot.
     #[inline(always)]
     pub(super) fn put_claimed(&self, claim: Claim, message: &T) -> Result<(), SendError> {
-        let len = self.write(&claim, message);
-        self.publish(claim, len)?;
-        self.inner.port().notify_if_needed();
+        let bytes = message.as_bytes();
+        // SAFETY: sized messages have the size that both sides agreed on, and the length of others
+        // was checked.
+        unsafe { self.end.write(&claim, bytes) };
+        self.end.publish(claim, bytes.len(), is_variable::<T>())?;
+        self.end.port().notify_if_needed();
         Ok(())
     }
 

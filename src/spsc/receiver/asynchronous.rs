@@ -20,7 +20,7 @@ impl<T: Message + ?Sized> Party for Receiver<T> {
     type Error = RecvError;
 
     fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+        &self.end.endpoint
     }
 
     fn attempt(&mut self, blocking: Blocking) -> Result<(), RecvError> {

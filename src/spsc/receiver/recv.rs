@@ -84,7 +84,7 @@ impl<T: Message> Receiver<T> {
             let valid = self.copy_to(message);
             self.acknowledge(size_of::<T>());
             if !valid {
-                result = Err(self.invalid());
+                result = Err(self.end.invalid());
             }
         }
         // SAFETY: these very bytes were validated as a `T`, and nothing else can access them.
@@ -164,7 +164,7 @@ impl<T: Message> Receiver<T> {
         // At most as many messages as the ring has slots: this bounds the duration of a call.
         let max = max.min(self.capacity());
         self.assume_slot_layout(Layout::new::<T>());
-        let taken = self.consumer.take_while(max, |slot| {
+        let taken = self.end.consumer.take_while(max, |slot| {
             let mut message = MaybeUninit::uninit();
             slot.reading();
             // SAFETY: as in `copy_to`.
@@ -177,13 +177,20 @@ impl<T: Message> Receiver<T> {
             valid
         });
         if taken == 0 {
-            self.acknowledge(size_of::<T>());
-            return Err(self.invalid());
+            return Err(self.discard_invalid());
         }
-        if self.consumer.acknowledge_passed() {
-            self.port().give_credit();
+        if self.end.consumer.acknowledge_passed() {
+            self.end.port().give_credit();
         }
         Ok(taken)
+    }
+
+    /// Acknowledges a message that is no valid `T`.
+    #[cold]
+    #[inline(never)]
+    fn discard_invalid(&mut self) -> RecvError {
+        self.acknowledge(size_of::<T>());
+        self.end.invalid()
     }
 
     /// Returns a blocking iterator over messages; it ends when the channel is drained and its
@@ -202,7 +209,7 @@ impl<T: Message> Receiver<T> {
     #[inline(always)]
     fn copy_to(&self, message: &mut MaybeUninit<T>) -> bool {
         self.assume_slot_layout(Layout::new::<T>());
-        let slot = self.consumer.slot();
+        let slot = self.end.consumer.slot();
         slot.reading();
         // SAFETY: a slot of sized messages has room for one, rounded up to 8, and is aligned to 8.
         unsafe { message::read(slot.payload(), message) }
@@ -267,7 +274,7 @@ impl<T: Message + FromBytes> Receiver<T> {
     #[inline(always)]
     pub(super) fn value_into(&mut self, message: &mut T) {
         self.assume_slot_layout(Layout::new::<T>());
-        let slot = self.consumer.slot();
+        let slot = self.end.consumer.slot();
         slot.reading();
         // SAFETY: as in `copy_to`.
         unsafe { message::read_over(slot.payload(), message) };

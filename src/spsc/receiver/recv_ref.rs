@@ -56,10 +56,10 @@ impl<T: Message + ?Sized> Receiver<T> {
         let (payload, len) = self.payload()?;
         // SAFETY: `payload` compared the length with the slot's.
         let message = unsafe {
-            message::read_boxed(payload, len, self.endpoint.attachment.geometry().shape.align)
+            message::read_boxed(payload, len, self.end.endpoint.attachment.geometry().shape.align)
         };
         self.acknowledge(len);
-        message.ok_or_else(|| self.invalid())
+        message.ok_or_else(|| self.end.invalid())
     }
 
     /// Receives the next message in place, blocking until one arrives. [`Guard::ack`] acknowledges
@@ -130,7 +130,7 @@ impl<T: Message + ?Sized> Receiver<T> {
             Ok(message) => Ok(Guard::new(self, message)),
             Err(_) => {
                 self.acknowledge(len);
-                Err(self.invalid())
+                Err(self.end.invalid())
             }
         }
     }

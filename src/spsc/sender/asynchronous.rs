@@ -21,7 +21,7 @@ impl<T: Message + ?Sized> Party for Sender<T> {
     type Error = SendError;
 
     fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+        &self.end.endpoint
     }
 
     fn attempt(&mut self, blocking: Blocking) -> Result<(), SendError> {
@@ -31,7 +31,7 @@ impl<T: Message + ?Sized> Party for Sender<T> {
 
 impl<T: Message + ?Sized> Flushable for Sender<T> {
     fn is_flushed(&mut self) -> Result<bool, SendError> {
-        self.port().try_flush()
+        self.end.port().try_flush()
     }
 }
 

@@ -84,7 +84,7 @@ impl<T: Message + ?Sized> Sender<T> {
     pub(super) fn put_reserved(&mut self, message: &T) {
         self.write(message);
         self.assume_slot_layout(Layout::for_value(message));
-        self.publish_and_notify();
+        self.end.publish_and_notify();
     }
 
     /// Sends messages in order, blocking while the channel is full.

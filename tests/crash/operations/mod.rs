@@ -6,6 +6,7 @@ mod lifecycle;
 mod receiving;
 mod recovery;
 mod sending;
+mod untyped;
 
 pub use in_sets::{InSet, recv_by_waits, send_by_waits};
 pub use receiving::{letters_are_complete, receive_all};
@@ -28,6 +29,9 @@ pub enum Handle {
     Nothing,
     Tx(Tx),
     Rx(Rx),
+    /// An untyped sender, and what it sends.
+    UntypedTx(sysvring::untyped::Sender, Message),
+    UntypedRx(sysvring::untyped::Receiver),
     /// A claimed slot.
     Loan(mpmc::Loan<'static, Message>),
     /// Unacknowledged messages.
@@ -131,10 +135,15 @@ pub const OPERATION: Operation = Operation {
 /// get the victim's seat: they check whether its holder is dead when they encounter what it left.
 /// In the others, its next holder cleans up.
 fn seated(scenario: &Scenario) -> Handle {
+    let _company = company(scenario);
+    reach(scenario, How::Open).expect("a seat")
+}
+
+/// Takes the seats that the victim is not to get.
+fn company(scenario: &Scenario) -> Vec<Handle> {
     let apart = scenario.flavor == Flavor::Mpmc && scenario.state.base != 0;
-    let open = || reach(scenario, How::Open).expect("a seat");
-    let _company: Vec<Handle> = (0..if apart { 2 } else { 0 }).map(|_| open()).collect();
-    open()
+    let open = |_| reach(scenario, How::Open).expect("a seat");
+    (0..if apart { 2 } else { 0 }).map(open).collect()
 }
 
 fn reach(scenario: &Scenario, how: How) -> Result<Handle, sysvring::Error> {
@@ -153,6 +162,7 @@ pub fn all() -> Vec<Operation> {
             lifecycle::operations(flavor),
             finishing::operations(flavor),
             in_sets::operations(flavor),
+            untyped::operations(flavor),
         ]
     };
     let mut all = [of(Flavor::Spsc), of(Flavor::Mpmc)].concat().concat();

@@ -31,7 +31,7 @@ pub(super) const MESSAGES: Cases = &[
 ];
 
 /// States without messages, in which the peer sends some while the victim is parked.
-const MESSAGES_LATER: Cases =
+pub(super) const MESSAGES_LATER: Cases =
     &[(EMPTY, Late), (WRAPPED_EMPTY, Late), (LAST_LAP_EMPTY, Late), (LAST_POSITIONS_EMPTY, Late)];
 
 pub(super) fn operations(flavor: Flavor) -> Vec<Operation> {

@@ -12,7 +12,7 @@ use crate::steps::scenario::Other::{Armed, Asleep, Idle, Late, Nobody, SameSide}
 use crate::steps::scenario::Scenario;
 
 /// States with free slots for three messages.
-const FREE: Cases = &[
+pub(super) const FREE: Cases = &[
     (EMPTY, Nobody),
     (EMPTY, Idle),
     (EMPTY, Asleep),
@@ -28,7 +28,7 @@ const FREE: Cases = &[
 ];
 
 /// States with fewer free slots, of which the peer makes more while the victim is parked.
-const FREE_LATER: Cases =
+pub(super) const FREE_LATER: Cases =
     &[(ALMOST, Late), (FULL, Late), (WRAPPED_FULL, Late), (LAST_LAP_FULL, Late)];
 
 const NOT_FREE: Cases = &[

@@ -68,7 +68,9 @@ fn steps(word: SlotState) -> Vec<SlotState> {
     match word.phase() {
         Some(Phase::Free) if word.is_free() => vec![SlotState::claimed(lap, ME)],
         Some(Phase::Claimed) if is_gone(word) => vec![word.abandoned()],
-        Some(Phase::Skip) => word.claimed_again(ME).into_iter().chain([word.freed_unsent()]).collect(),
+        Some(Phase::Skip) => {
+            word.claimed_again(ME).into_iter().chain([word.freed_unsent()]).collect()
+        }
         Some(Phase::Full) if word == SlotState::full(lap) => vec![SlotState::reading(lap, 1, ME)],
         Some(Phase::Reading | Phase::Held) if is_gone(word) => {
             // Orphaned, for receivers to find: at once, or stepped over.

@@ -115,8 +115,8 @@ fn mpmc_members_are_killed() {
     for capacity in [8, 256] {
         let name = Name::new();
         drop(name.options().capacity(capacity).create::<mpmc::Sender<[u64; 16]>>().expect("new"));
-        let works = ["send", "receive", "send", "receive"]
-            .map(|what| format!("deaths::{what}_mpmc"));
+        let works =
+            ["send", "receive", "send", "receive"].map(|what| format!("deaths::{what}_mpmc"));
         let mut tap = killed(&name, &works.each_ref().map(String::as_str));
         // Living members free what the dead have left; then the tap sees the next message.
         let tx: mpmc::Sender<[u64; 16]> = name.options().attach().expect("attach");

@@ -141,7 +141,8 @@ fn spsc_of_variable_length() {
 
 #[work]
 fn send_mpmc(args: &mut Args) {
-    let tx: mpmc::Sender<[u64; 8]> = Options::named(args.next::<String>()).attach().expect("attach");
+    let tx: mpmc::Sender<[u64; 8]> =
+        Options::named(args.next::<String>()).attach().expect("attach");
     let abandons: bool = args.next();
     let (mut sent, end) = (0u64, Instant::now() + TIME);
     while !is_time(sent, end) || sent == 0 {
@@ -181,8 +182,8 @@ fn mpmc_stream(capacity: usize, abandons: bool) {
     let mut receivers =
         [(); 2].map(|()| Worker::start(&[&"streams::receive_mpmc", &name]).expect("start"));
     receivers.iter_mut().for_each(|receiver| receiver.expect("here"));
-    let senders = [(); 2]
-        .map(|()| Worker::start(&[&"streams::send_mpmc", &name, &abandons]).expect("start"));
+    let senders =
+        [(); 2].map(|()| Worker::start(&[&"streams::send_mpmc", &name, &abandons]).expect("start"));
     follow(&mut tap, || senders.iter().all(Worker::has_line));
     let mut sent = 0;
     for mut sender in senders {

@@ -5,7 +5,10 @@ use clap::{Parser, Subcommand};
 use crate::channel::NAMING;
 #[cfg(feature = "top")]
 use crate::commands::top;
-use crate::commands::{bench, completions, doctor, ls, man, metrics, reap, record, rm, stat, tap, wait};
+use crate::commands::{
+    bench, completions, doctor, ls, man, metrics, reap, record, recv, replay, rm, send, stat, tap,
+    wait,
+};
 use crate::failure::EXIT_CODES;
 
 /// See, touch and repair sysvring channels: every channel on this machine that you may read.
@@ -38,9 +41,12 @@ pub enum Command {
     #[cfg(feature = "top")]
     Top(top::Top),
     Metrics(metrics::Metrics),
+    Send(send::Send),
+    Recv(recv::Recv),
     Tap(tap::Tap),
     Peek(tap::Peek),
     Record(record::Record),
+    Replay(replay::Replay),
     Rm(rm::Rm),
     Reap(reap::Reap),
     Doctor(doctor::Doctor),

@@ -29,10 +29,15 @@ pub const CHANNEL: &[Column<Stat>] = &[
         s.set.as_ref().map_or(Cell::None, |set| Cell::Id(set.id as u64))
     }),
     column("KIND", "spsc or mpmc", true, |s| Cell::Word(kind(s.flavor), Tone::Plain)),
-    column("STATE", "live, full, idle, no sender, no receiver, sender died, ended, removed", true, |s| {
-        let (word, tone) = state(s);
-        Cell::Word(word, tone)
-    }),
+    column(
+        "STATE",
+        "live, full, idle, no sender, no receiver, sender died, ended, removed",
+        true,
+        |s| {
+            let (word, tone) = state(s);
+            Cell::Word(word, tone)
+        },
+    ),
     column("DEPTH", "messages sent and not acknowledged", true, |s| Cell::Count(s.depth)),
     column("CAPACITY", "slots", true, |s| Cell::Count(s.capacity as u64)),
     column("ROOM", "messages that could be sent now", false, |s| Cell::Count(s.room)),
@@ -47,7 +52,9 @@ pub const CHANNEL: &[Column<Stat>] = &[
     column("JOINS", "members that joined since it was created", false, |s| {
         Cell::Count(s.joins.into())
     }),
-    column("STREAM", "open, finished or ended", false, |s| Cell::Word(stream(s.stream), Tone::Plain)),
+    column("STREAM", "open, finished or ended", false, |s| {
+        Cell::Word(stream(s.stream), Tone::Plain)
+    }),
     column("IN-FLIGHT", "messages delivered and not acknowledged, if it is known", false, |s| {
         Cell::count(s.in_flight)
     }),

@@ -45,12 +45,15 @@ pub const MEMBER: &[Column<Member>] = &[
     column("OLDEST", "lowest position of these", false, |m| {
         m.oldest_in_flight.map_or(Cell::None, Cell::Id)
     }),
-    column("WAITS", "block or armed, if it waits for a message or for room", true, |m| {
-        match waits(m) {
+    column(
+        "WAITS",
+        "block or armed, if it waits for a message or for room",
+        true,
+        |m| match waits(m) {
             "" => Cell::None,
             word => Cell::Word(word, Tone::Plain),
-        }
-    }),
+        },
+    ),
     column("RECOVERED", "messages that it received and others had been delivered", false, |m| {
         Cell::Count(m.recovered)
     }),

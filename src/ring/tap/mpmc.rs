@@ -27,7 +27,9 @@ impl Ring {
             (LapOrder::Same, Phase::Skip) => return Ok(self.pass_over(&at, word, message)),
             (LapOrder::Same, Phase::Full | Phase::Reading) => {}
             (LapOrder::Newer, Phase::Free) if word == SlotState::free(lap.wrapping_add(1)) => {}
-            (LapOrder::Newer, Phase::Free) if word == SlotState::free_unsent(lap.wrapping_add(1)) => {
+            (LapOrder::Newer, Phase::Free)
+                if word == SlotState::free_unsent(lap.wrapping_add(1)) =>
+            {
                 return Ok(Seen::Unsent);
             }
             (LapOrder::Newer, Phase::Held) => match self.origin_after(&at, word) {
@@ -112,7 +114,8 @@ impl Ring {
             is_same && matches!(word.phase(), Some(Phase::Claimed | Phase::Skip | Phase::Held))
         };
         // What is claimed now is sent later, and a SKIP may be.
-        let open = (1..=self.capacity().min(WALK)).take_while(|back| is_open(end.wrapping_sub(*back)));
+        let open =
+            (1..=self.capacity().min(WALK)).take_while(|back| is_open(end.wrapping_sub(*back)));
         end.wrapping_sub(open.count() as u64)
     }
 

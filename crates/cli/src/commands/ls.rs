@@ -16,7 +16,13 @@ pub struct Ls {
     #[arg(long, value_name = "USER", value_parser = users::parse)]
     owner: Option<u32>,
     /// Sort by this column instead of the name; numbers from large to small
-    #[arg(short, long, value_name = "COLUMN", default_value = "CHANNEL", hide_default_value = true)]
+    #[arg(
+        short,
+        long,
+        value_name = "COLUMN",
+        default_value = "CHANNEL",
+        hide_default_value = true
+    )]
     sort: String,
     /// Reverse the order
     #[arg(long)]
@@ -31,9 +37,8 @@ impl Ls {
         let mut channels = sysvring::list()?;
         channels.retain(|stat| self.owner.is_none_or(|uid| stat.segment.uid == uid));
         let key = |stat: &Stat| (order.cell)(stat);
-        channels.sort_by(|a, b| {
-            key(a).order(&key(b)).then_with(|| a.segment.id.cmp(&b.segment.id))
-        });
+        channels
+            .sort_by(|a, b| key(a).order(&key(b)).then_with(|| a.segment.id.cmp(&b.segment.id)));
         if self.reverse {
             channels.reverse();
         }

@@ -8,7 +8,10 @@ pub mod man;
 pub mod metrics;
 pub mod reap;
 pub mod record;
+pub mod recv;
+pub mod replay;
 pub mod rm;
+pub mod send;
 pub mod stat;
 pub mod tap;
 #[cfg(feature = "top")]
@@ -27,9 +30,12 @@ pub fn run(command: Command) -> Result<u8, Failure> {
         #[cfg(feature = "top")]
         Command::Top(top) => top.run(),
         Command::Metrics(metrics) => metrics.run(),
+        Command::Send(send) => send.run(),
+        Command::Recv(recv) => recv.run(),
         Command::Tap(tap) => tap.run(),
         Command::Peek(peek) => peek.run(),
         Command::Record(record) => record.run(),
+        Command::Replay(replay) => replay.run(),
         Command::Rm(rm) => rm.run(),
         Command::Reap(reap) => reap.run(),
         Command::Doctor(doctor) => doctor.run(),

@@ -75,12 +75,14 @@ impl Record {
             let stat = sysvring::stat(owned_by(address, self.owner)?)?;
             opened.push((Tap::open(stat.id, start)?, stat));
         }
-        let failed = |error| Failure::io(&format!("{} cannot be written", self.file.display()), &error);
+        let failed =
+            |error| Failure::io(&format!("{} cannot be written", self.file.display()), &error);
         let file = BufWriter::new(File::create(&self.file).map_err(failed)?);
         let options = WriteOptions::new()
             .disable_seeking(true)
             .library(concat!("sysvring ", env!("CARGO_PKG_VERSION")));
-        let mut writer = options.create(NoSeek::new(file)).map_err(|error| self.unwritten(&error))?;
+        let mut writer =
+            options.create(NoSeek::new(file)).map_err(|error| self.unwritten(&error))?;
         let mut tracks = Vec::new();
         for (tap, stat) in opened {
             let number = writer
@@ -93,7 +95,8 @@ impl Record {
         for track in tracks.iter().filter(|track| track.tap.missed() > 0) {
             let (missed, seen) = (track.tap.missed(), track.tap.seen());
             let id = track.tap.id();
-            let line = format!("sysvring: {missed} messages of id:{id} were missed, {seen} recorded\n");
+            let line =
+                format!("sysvring: {missed} messages of id:{id} were missed, {seen} recorded\n");
             let _ = std::io::stderr().write_all(line.as_bytes());
         }
         Ok(DONE)
@@ -135,7 +138,10 @@ impl Record {
                 }
             }
             let is_over = self.duration.is_some_and(|duration| begin.elapsed() >= duration);
-            if is_over || signals::received().is_some() || tracks.iter().all(|track| track.is_removed) {
+            if is_over
+                || signals::received().is_some()
+                || tracks.iter().all(|track| track.is_removed)
+            {
                 return Ok(());
             }
             if Instant::now() >= flush {

@@ -11,7 +11,7 @@ use crate::channel::Channel;
 use crate::columns::living;
 use crate::failure::{DONE, Failure, SENDER_KILLED, TIMED_OUT};
 use crate::signals::{self, Signals};
-use crate::stream::framing::{Framing, FramingArgs};
+use crate::stream::framing::FramingArgs;
 use crate::stream::join::{self, Create};
 use crate::stream::layout::{self, FORMATS, Layout};
 use crate::stream::output::{Output, Unwritten};
@@ -53,9 +53,16 @@ pub struct Recv {
     create: Create,
 }
 
-/// How receiving went on after a wait.
-enum Next<'a> {
-    Batch(Batch<'a>),
+/// How receiving ended.
+enum Ended {
+    Code(u8),
+    /// No sender is left, and everything was received.
+    WithTheSenders,
+}
+
+/// Why there is no message.
+#[derive(Clone, Copy)]
+enum Pause {
     /// Look at the channel, then wait.
     Empty,
     End,
@@ -67,14 +74,20 @@ impl Recv {
     pub fn run(mut self) -> Result<u8, Failure> {
         let signals = Signals::notice()?;
         let address = self.channel.address()?;
+        // It may get the seat of a sender that died.
+        let before = sysvring::stat(&address).ok();
         let mut receiver: Receiver = join::join(&address, &self.create, "sysvring recv")?;
         signals.interrupt(receiver.interrupter());
         let framing = self.framing.framing();
         let stat = receiver.stat()?;
-        let layout = layout::choose(self.format.take(), self.framing.framing(), layout::is_text(&stat));
+        let layout =
+            layout::choose(self.format.take(), self.framing.framing(), layout::is_text(&stat));
         layout.check(stat.slot_size, stat.variable).map_err(Failure::usage)?;
         let render = Render { framing, layout, is_terminal: io::stdout().is_terminal() };
-        let code = self.receive(&mut receiver, &render, &signals)?;
+        let code = match self.receive(&mut receiver, &render, &signals)? {
+            Ended::Code(code) => code,
+            Ended::WithTheSenders => end(&receiver.stat()?, before.as_ref())?,
+        };
         receiver.close()?;
         Ok(code)
     }
@@ -84,7 +97,7 @@ impl Recv {
         receiver: &mut Receiver,
         render: &Render,
         signals: &Signals,
-    ) -> Result<u8, Failure> {
+    ) -> Result<Ended, Failure> {
         let output = Output::new(signals);
         let mut progress = Progress::new("received", self.progress);
         let mut text = Vec::new();
@@ -92,11 +105,11 @@ impl Recv {
         loop {
             let left = self.count.map_or(u64::MAX, |count| count - progress.messages);
             if left == 0 {
-                return Ok(DONE);
+                return Ok(Ended::Code(DONE));
             }
             let max = left.min(BATCH as u64) as usize;
-            match next(receiver, max, may_wait, self.timeout)? {
-                Next::Batch(batch) => {
+            let pause = match next(receiver, max, may_wait, self.timeout)? {
+                Ok(batch) => {
                     may_wait = false;
                     text.clear();
                     for message in batch.iter() {
@@ -106,52 +119,70 @@ impl Recv {
                     match output.write_all(&text) {
                         Ok(()) => batch.ack()?,
                         // It is delivered again.
-                        Err(Unwritten::Signal) => return Ok(DONE),
+                        Err(Unwritten::Signal) => return Ok(Ended::Code(DONE)),
                         Err(Unwritten::Failed(failure)) => return Err(failure),
                     }
+                    continue;
                 }
-                Next::Empty => {
+                Err(pause) => pause,
+            };
+            match pause {
+                Pause::Empty => {
                     progress.show_if_due();
                     if !self.follow && has_lost_its_senders(&receiver.stat()?) {
-                        return self.end(receiver);
+                        return Ok(Ended::WithTheSenders);
                     }
                     may_wait = true;
                 }
-                Next::End if self.follow => {
+                Pause::End if self.follow => {
                     may_wait = false;
                     match receiver.wait_for_peer(self.timeout.unwrap_or(Duration::MAX)) {
                         Ok(()) => {}
-                        Err(RecvError::Timeout) => return Ok(TIMED_OUT),
-                        Err(RecvError::Interrupted) => return Ok(DONE),
+                        Err(RecvError::Timeout) => return Ok(Ended::Code(TIMED_OUT)),
+                        Err(RecvError::Interrupted) => return Ok(Ended::Code(DONE)),
                         Err(error) => return Err(error.into()),
                     }
                 }
-                Next::End => return self.end(receiver),
-                Next::Timeout => return Ok(TIMED_OUT),
-                Next::Signal => return Ok(DONE),
+                Pause::End => return Ok(Ended::WithTheSenders),
+                Pause::Timeout => return Ok(Ended::Code(TIMED_OUT)),
+                Pause::Signal => return Ok(Ended::Code(DONE)),
             }
         }
     }
+}
 
-    /// Ends after the last message: says which senders were killed, if any were.
-    fn end(&self, receiver: &Receiver) -> Result<u8, Failure> {
-        let stat = receiver.stat()?;
-        if stat.lost_senders == 0 {
-            return Ok(DONE);
-        }
-        let dead = stat.members.iter().filter(|m| m.role == Role::Sender && !m.alive && !m.left);
-        let who: Vec<String> = dead
-            .map(|m| format!("process {} after {} messages, up to position {}", m.pid, m.messages, m.position))
-            .collect();
-        let which = match who.len() {
-            0 => format!("{} senders were killed", stat.lost_senders),
-            _ => format!("a sender was killed: {}", who.join("; ")),
-        };
-        Err(Failure {
-            code: SENDER_KILLED,
-            text: format!("{which}; everything that was sent was received; start it again to go on"),
-        })
+/// Returns the exit code after the last message, and says which senders were killed, if any were.
+/// `before` is the channel before this receiver joined.
+fn end(stat: &Stat, before: Option<&Stat>) -> Result<u8, Failure> {
+    if stat.lost_senders == 0 {
+        return Ok(DONE);
     }
+    let dead = |stat: &Stat| -> Vec<String> {
+        let dead = stat.members.iter().filter(|m| m.role == Role::Sender && !m.alive && !m.left);
+        dead.map(|m| {
+            format!(
+                "process {} after {} messages, before position {}",
+                m.pid, m.messages, m.position
+            )
+        })
+        .collect()
+    };
+    let mut who = dead(stat);
+    if who.is_empty() {
+        who.extend(before.into_iter().flat_map(dead));
+    }
+    let which = match (who.len(), stat.lost_senders) {
+        (0, 1) => "a sender was killed".to_owned(),
+        (0, n) => format!("{n} senders were killed"),
+        (1, _) => format!("a sender was killed: {}", who[0]),
+        (n, _) => format!("{n} senders were killed: {}", who.join("; ")),
+    };
+    Err(Failure {
+        code: SENDER_KILLED,
+        text: format!(
+            "{which}; everything that was sent was received; start it again to go on with the stream"
+        ),
+    })
 }
 
 /// Returns whether no sender is left, and one was killed that has no successor.
@@ -165,22 +196,20 @@ fn next(
     max: usize,
     may_wait: bool,
     timeout: Option<Duration>,
-) -> Result<Next<'_>, Failure> {
+) -> Result<Result<Batch<'_>, Pause>, Failure> {
     let taken = match (may_wait, timeout) {
         (false, _) => receiver.try_recv_batch_ref(max),
         (true, None) => receiver.recv_batch_ref(max),
         (true, Some(timeout)) => receiver.recv_batch_ref_timeout(max, timeout),
     };
-    if signals::received().is_some() {
+    let pause = match taken {
         // What was taken is delivered again.
-        return Ok(Next::Signal);
-    }
-    match taken {
-        Ok(batch) => Ok(Next::Batch(batch)),
-        Err(RecvError::Empty | RecvError::Behind { .. }) => Ok(Next::Empty),
-        Err(RecvError::Disconnected) => Ok(Next::End),
-        Err(RecvError::Timeout | RecvError::Blocked { .. }) => Ok(Next::Timeout),
-        Err(RecvError::Interrupted) => Ok(Next::Empty),
-        Err(error) => Err(error.into()),
-    }
+        _ if signals::received().is_some() => Pause::Signal,
+        Ok(batch) => return Ok(Ok(batch)),
+        Err(RecvError::Empty | RecvError::Behind { .. } | RecvError::Interrupted) => Pause::Empty,
+        Err(RecvError::Disconnected) => Pause::End,
+        Err(RecvError::Timeout | RecvError::Blocked { .. }) => Pause::Timeout,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Err(pause))
 }

@@ -94,7 +94,8 @@ impl Replay {
         }
         let signals = Signals::notice()?;
         let numbers = HashMap::new();
-        let mut to = Destinations { replay: &self, signals: &signals, numbers, senders: Vec::new() };
+        let mut to =
+            Destinations { replay: &self, signals: &signals, numbers, senders: Vec::new() };
         let replayed = self.replay(&mut to);
         for (_, sender) in to.senders {
             // A stream that was replayed in part is not finished.

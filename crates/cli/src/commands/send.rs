@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use sysvring::SendError;
 use sysvring::untyped::Sender;
-use sysvring::{Flavor, Options, SendError};
 
 use crate::channel::Channel;
 use crate::failure::{DONE, Failure, TIMED_OUT};
@@ -54,7 +54,8 @@ impl Send {
         let sender: Sender = join::join(&address, &self.create, "sysvring send")?;
         signals.interrupt(sender.interrupter());
         let stat = sender.stat()?;
-        let layout = layout::choose(self.format.take(), self.framing.framing(), layout::is_text(&stat));
+        let layout =
+            layout::choose(self.format.take(), self.framing.framing(), layout::is_text(&stat));
         layout.check(stat.slot_size, stat.variable).map_err(Failure::usage)?;
         let mut sending = Sending {
             sender,

@@ -152,10 +152,7 @@ mod tests {
         let mut text = Vec::new();
         write(&mut text, &"it's \"a\\\x1b\u{9b}\u{202e}\u{e0001}数").expect("written");
         let text = String::from_utf8(text).expect("a text");
-        assert_eq!(
-            text,
-            "\"it's \\\"a\\\\\\u001b\\u009b\\u202e\\udb40\\udc01数\"\n"
-        );
+        assert_eq!(text, "\"it's \\\"a\\\\\\u001b\\u009b\\u202e\\udb40\\udc01数\"\n");
         let back: String = serde_json::from_str(&text).expect("JSON");
         assert_eq!(back, "it's \"a\\\x1b\u{9b}\u{202e}\u{e0001}数");
     }

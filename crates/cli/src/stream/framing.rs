@@ -128,7 +128,8 @@ impl Framing {
         max: usize,
         is_end: bool,
     ) -> Result<Option<Found>, String> {
-        let whole = |message: std::ops::Range<usize>, consumed| Ok(Some(Found { message, consumed }));
+        let whole =
+            |message: std::ops::Range<usize>, consumed| Ok(Some(Found { message, consumed }));
         match self {
             Framing::EndedBy(byte) => {
                 let rest = &buffer[searched.min(buffer.len())..];
@@ -171,7 +172,12 @@ mod tests {
     use super::*;
 
     /// Returns the messages of an input that arrives in pieces of this size.
-    fn cut(framing: Framing, input: &[u8], piece: usize, max: usize) -> Result<Vec<Vec<u8>>, String> {
+    fn cut(
+        framing: Framing,
+        input: &[u8],
+        piece: usize,
+        max: usize,
+    ) -> Result<Vec<Vec<u8>>, String> {
         let (mut buffer, mut searched, mut found) = (Vec::new(), 0, Vec::new());
         let pieces: Vec<&[u8]> = input.chunks(piece).collect();
         for n in 0..=pieces.len() {

@@ -1,5 +1,8 @@
 //! Opening a channel for its bytes, and creating it if it does not exist.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use clap::{Args, ValueEnum};
 use sysvring::{Address, Error, Handle, Lifetime, Options, spsc};
 
@@ -50,27 +53,18 @@ fn parse_mode(text: &str) -> Result<u32, String> {
     }
 }
 
-/// The handles that a channel can be joined with, and the opposite ones.
-pub trait End: Handle {
-    /// Creates an SPSC channel of bytes by the handle of the other side, which leaves it at once: no
-    /// peer takes that for the end of this side.
-    fn create_spsc(options: &Options) -> Result<(), Error>;
-}
+/// How long another process may have a seat for the moment in which it creates an SPSC channel.
+const CREATION: Duration = Duration::from_millis(500);
 
-impl End for sysvring::untyped::Sender {
-    fn create_spsc(options: &Options) -> Result<(), Error> {
-        options.clone().create::<spsc::Receiver<[u8]>>()?.close()
-    }
-}
-
-impl End for sysvring::untyped::Receiver {
-    fn create_spsc(options: &Options) -> Result<(), Error> {
-        options.clone().create::<spsc::Sender<[u8]>>()?.close()
-    }
+/// Creates an SPSC channel of bytes, which an untyped handle cannot do. The receiver leaves at once: a
+/// sender that sees it go waits for the next one, where a receiver would take the end of a sender for
+/// the end of the stream.
+fn create_spsc(options: &Options) -> Result<(), Error> {
+    options.clone().create::<spsc::Receiver<[u8]>>()?.close()
 }
 
 /// Joins a channel.
-pub fn join<H: End>(address: &Address, create: &Create, label: &str) -> Result<H, Failure> {
+pub fn join<H: Handle>(address: &Address, create: &Create, label: &str) -> Result<H, Failure> {
     let options = || Options::address(address).label(label);
     let mut new = options()
         .capacity(create.capacity)
@@ -81,14 +75,20 @@ pub fn join<H: End>(address: &Address, create: &Create, label: &str) -> Result<H
         // It must outlive the handle that creates it.
         new = new.lifetime(Lifetime::Kept);
     }
+    let start = Instant::now();
     loop {
         match options().attach() {
-            Err(Error::NotFound { .. }) if !create.no_create && !matches!(address, Address::Id(_)) => {}
+            Err(Error::SeatTaken { .. }) if start.elapsed() < CREATION => {
+                thread::sleep(Duration::from_millis(5));
+                continue;
+            }
+            Err(Error::NotFound { .. })
+                if !create.no_create && !matches!(address, Address::Id(_)) => {}
             result => return Ok(result?),
         }
         let created = match create.kind {
             Kind::Mpmc => new.clone().create().map(Some),
-            Kind::Spsc => H::create_spsc(&new).map(|()| None),
+            Kind::Spsc => create_spsc(&new).map(|()| None),
         };
         match created {
             Ok(Some(handle)) => return Ok(handle),

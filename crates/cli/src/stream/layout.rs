@@ -73,8 +73,10 @@ impl FromStr for Field {
                 let text_of = || text.strip_prefix("text").and_then(sized).map(Field::Text);
                 let pad = || text.strip_prefix("pad").and_then(sized).map(Field::Pad);
                 text_of().or_else(pad).ok_or_else(|| {
-                    format!("there is no field {text:?}; fields are u8 to u64, i8 to i64, f32, f64, \
-                             bool, padN, textN, and at the end text or hex")
+                    format!(
+                        "there is no field {text:?}; fields are u8 to u64, i8 to i64, f32, f64, \
+                             bool, padN, textN, and at the end text or hex"
+                    )
                 })?
             }
         })

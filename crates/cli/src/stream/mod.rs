@@ -2,7 +2,9 @@
 
 pub mod framing;
 pub mod input;
+pub mod join;
 pub mod layout;
 pub mod output;
 pub mod progress;
 pub mod render;
+pub mod wait;

@@ -24,7 +24,8 @@ impl<'a> Pause<'a> {
             if signals::received().is_some() {
                 return false;
             }
-            let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+            let left =
+                end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return true;
             }

@@ -12,7 +12,10 @@ use crate::tool::{Name, Running, command, run, until};
 fn verdict(checks: &Value, check: &str) -> String {
     let findings = checks["findings"].as_array().expect("findings");
     let found = findings.iter().find(|finding| finding["check"] == check);
-    found.unwrap_or_else(|| panic!("no {check} in {checks}"))["verdict"].as_str().expect("a word").into()
+    found.unwrap_or_else(|| panic!("no {check} in {checks}"))["verdict"]
+        .as_str()
+        .expect("a word")
+        .into()
 }
 
 fn findings() -> Value {
@@ -64,7 +67,11 @@ fn a_killed_sender_is_a_problem() {
     send.end();
     let run = run(&["doctor", "--quiet"]);
     assert_eq!(run.code, 1, "{}", run.out);
-    assert!(run.out.contains("killed-sender") && run.out.contains("-> start it again"), "{}", run.out);
+    assert!(
+        run.out.contains("killed-sender") && run.out.contains("-> start it again"),
+        "{}",
+        run.out
+    );
     assert_eq!(verdict(&findings(), "killed-sender"), "problem");
     drop((rx, name));
     ipc.assert_clean();
@@ -81,7 +88,8 @@ fn the_kernels_settings_are_checked() {
     ];
     let name = Name::new("doctor");
     let tx: spsc::Sender<u64> = name.options().create().expect("a sender");
-    let namespace = |task: &str| fs::read_link(format!("/proc/{task}/ns/ipc")).expect("a namespace");
+    let namespace =
+        |task: &str| fs::read_link(format!("/proc/{task}/ns/ipc")).expect("a namespace");
     let may_set = namespace("self") != namespace("thread-self") && nix::unistd::geteuid().is_root();
     for (setting, value, check) in settings {
         assert_eq!(verdict(&findings(), check), "fine");

@@ -5,7 +5,8 @@ use crate::tool::run;
 #[test]
 fn the_help_explains_names_and_exit_codes() {
     let help = run(&["--help"]).ok().out;
-    for word in ["USER/NAME", "id:SEGMENT:NONCE", "key:0xKEY", "file:PATH:PROJECT", "124", "Usage:"] {
+    for word in ["USER/NAME", "id:SEGMENT:NONCE", "key:0xKEY", "file:PATH:PROJECT", "124", "Usage:"]
+    {
         assert!(help.contains(word), "{word} is not in:\n{help}");
     }
 }

@@ -19,7 +19,8 @@ fn jobs(name: &Name) -> (mpmc::Sender<[u8]>, mpmc::Receiver<[u8]>) {
     (tx, rx)
 }
 
-const COLUMNS: &str = "CHANNEL,KIND,STATE,DEPTH,CAPACITY,ROOM,SENDERS,RECEIVERS,IN-FLIGHT,MESSAGE,SIZE,MODE";
+const COLUMNS: &str =
+    "CHANNEL,KIND,STATE,DEPTH,CAPACITY,ROOM,SENDERS,RECEIVERS,IN-FLIGHT,MESSAGE,SIZE,MODE";
 
 #[test]
 fn ls_prints_a_table() {
@@ -115,10 +116,15 @@ fn stat_prints_the_channel_and_its_members() {
     let (_tx, rx) = jobs(&name);
     let _held = rx.recv_ref().expect("a message");
     let out = run(&["stat", &name]).ok().out;
-    for line in ["channel               golden-jobs", "depth                 3", "stream                open"] {
+    for line in [
+        "channel               golden-jobs",
+        "depth                 3",
+        "stream                open",
+    ] {
         assert!(out.lines().any(|found| found == line), "{line} is not in\n{out}");
     }
-    let columns = ["stat", &name, "-m", "-o", "ROLE,STATE,LABEL,SEAT,MESSAGES,BYTES,IN-FLIGHT,OLDEST"];
+    let columns =
+        ["stat", &name, "-m", "-o", "ROLE,STATE,LABEL,SEAT,MESSAGES,BYTES,IN-FLIGHT,OLDEST"];
     assert_eq!(
         run(&columns).ok().out,
         "\

@@ -6,6 +6,8 @@ mod ipc_fixture;
 mod doctor;
 mod help;
 mod listing;
+mod pipes;
+mod recording;
 mod removing;
 mod tapping;
 mod tool;

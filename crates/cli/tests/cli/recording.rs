@@ -114,7 +114,12 @@ fn a_killed_recorder_leaves_what_it_wrote() {
         let copy = Name::new("copy");
         let replay = run(&["replay", file.path(), "--fast", "--to", &copy]);
         assert_eq!(replay.code, 0, "{}", replay.err);
-        assert_eq!(replay.err.contains("ends within a record"), signal == libc::SIGKILL, "{}", replay.err);
+        assert_eq!(
+            replay.err.contains("ends within a record"),
+            signal == libc::SIGKILL,
+            "{}",
+            replay.err
+        );
         let text: String = (0..200).map(|n| format!("{n}\n")).collect();
         assert_eq!(run(&["recv", &copy]).ok().out, text);
     }

@@ -14,7 +14,10 @@ fn rm_removes_what_nobody_uses() {
     drop(tx);
     drop(b.options().create::<mpmc::Sender<u64>>().expect("a channel"));
     let out = run(&["rm", "--verbose", &a, &b]).ok().out;
-    assert_eq!(out, format!("removed \"{}\", with 1 message\nremoved \"{}\", with 0 messages\n", &*a, &*b));
+    assert_eq!(
+        out,
+        format!("removed \"{}\", with 1 message\nremoved \"{}\", with 0 messages\n", &*a, &*b)
+    );
     assert!(is_gone(&*a) && is_gone(&*b));
     ipc.assert_clean();
 }

@@ -73,7 +73,8 @@ fn a_tap_sees_what_passes() {
     assert_eq!((rx.recv(), rx.recv()), (Ok([1, 0]), Ok([2, 0.5f64.to_bits()])));
     assert_eq!(name.stat().members.len(), 2, "a tap is no member");
     // From now on only.
-    let (mut late, mut late_out) = start(&["tap", &name, "-f", "u64,f64", "--from", "2", "-n", "1"]);
+    let (mut late, mut late_out) =
+        start(&["tap", &name, "-f", "u64,f64", "--from", "2", "-n", "1"]);
     tx.send(&[3, 0]).expect("sent");
     assert_eq!(line(&mut late_out), "3 0\n");
     assert_eq!(late.end(), 0);

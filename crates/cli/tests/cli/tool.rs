@@ -86,7 +86,10 @@ impl Running {
         let deadline = Instant::now() + TIMEOUT;
         loop {
             if let Some(status) = self.0.try_wait().expect("a child") {
-                return status.code().or(status.signal().map(|signal| 128 + signal)).expect("an end");
+                return status
+                    .code()
+                    .or(status.signal().map(|signal| 128 + signal))
+                    .expect("an end");
             }
             assert!(Instant::now() < deadline, "the command does not end");
             thread::sleep(Duration::from_millis(5));

@@ -2,7 +2,9 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::num::NonZero;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sysvring::{mpmc, spsc};
@@ -14,7 +16,8 @@ use crate::tool::{Name, Running, command, run, until};
 fn metrics_are_open_metrics() {
     let ipc = IpcFixture::new();
     let name = Name::fixed("jobs \"x\"");
-    let tx: mpmc::Sender<u64> = name.options().capacity(8).label("a\nb").create().expect("a sender");
+    let tx: mpmc::Sender<u64> =
+        name.options().capacity(8).label("a\nb").create().expect("a sender");
     tx.send(&7).expect("sent");
     let text = run(&["metrics"]).ok().out;
     let labels = format!("channel=\"jobs \\\"x\\\"\",id=\"{}\"", tx.id());
@@ -112,7 +115,7 @@ fn top_prints_a_frame() {
             "",
             "CHANNEL      KIND STATE       FILLED             DEPTH  SENT/s  RECV/s  BYTE/s SEND RECV WAITING   DIED",
             "golden-jobs  mpmc live        [█████     ]         4/8       0       0      0B    1    1              0",
-            "golden-ticks spsc no sender   [          ]         0/8       0       0      0B    0    1 receivers    0",
+            "golden-ticks spsc no sender   [          ]         0/8       0       0      0B    0    1              0",
         ],
         "{frame}"
     );
@@ -149,43 +152,43 @@ fn top_is_driven_by_keys() {
     let mut script = Running::start(script);
     let mut keys = script.0.stdin.take().expect("a pipe");
     let mut out = script.0.stdout.take().expect("a pipe");
-    let screen = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let [rows, columns] = [30, 120].map(|n| NonZero::new(n).expect("a size"));
+    let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
     let reader = {
         let screen = screen.clone();
         std::thread::spawn(move || {
-            let mut piece = [0; 4096];
+            let (mut piece, mut last) = ([0; 4096], Vec::new());
             while let Ok(n @ 1..) = out.read(&mut piece) {
-                screen.lock().expect("a lock").push_str(&String::from_utf8_lossy(&piece[..n]));
+                screen.lock().expect("a lock").process(&piece[..n]);
+                last = piece[..n].to_vec();
             }
+            last
         })
     };
-    // What was drawn from now on.
-    let drawn = |words: &[&str]| {
-        until(|| {
-            let screen = screen.lock().expect("a lock");
-            words.iter().all(|word| screen.contains(word))
-        });
-        screen.lock().expect("a lock").clear();
+    let shows = |words: &[&str]| {
+        let text = screen.lock().expect("a lock").screen().contents();
+        words.iter().all(|word| text.contains(word))
     };
+    let drawn = |words: &[&str]| until(|| shows(words));
     let mut press = |key: &[u8]| keys.write_all(key).expect("a key");
-    drawn(&["watched", "WAITING", "sort:", "name"]);
+    drawn(&["watched", "WAITING", "receivers", "sort: name"]);
     press(b"s");
-    drawn(&["rate"]);
+    drawn(&["sort: rate"]);
     press(b"/none\r");
-    drawn(&["filter:"]);
+    until(|| shows(&["filter: none"]) && !shows(&["watched"]));
     press(b"/\x1b");
     drawn(&["watched"]);
     press(b"\r");
-    drawn(&["HOLDS", "lost senders"]);
+    drawn(&["HOLDS", "lost senders", "sysvring recv", "live"]);
     victim.signal(libc::SIGKILL);
-    drawn(&["died"]);
+    drawn(&["a receiver of watched, died", "died "]);
     press(b"h");
     drawn(&["Keys:"]);
     press(b"q");
     assert_eq!(script.end(), 0);
-    reader.join().expect("a thread");
+    let last = reader.join().expect("a thread");
     // The alternate screen was left.
-    assert!(screen.lock().expect("a lock").contains("\x1b[?1049l"));
+    assert!(String::from_utf8_lossy(&last).contains("\x1b[?1049l"));
     victim.end();
     drop(name);
     ipc.assert_clean();

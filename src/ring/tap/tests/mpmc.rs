@@ -143,7 +143,8 @@ fn pass(channel: &mut Channel) {
 
 #[test]
 fn received_messages_can_be_read() {
-    for (capacity, sent, readable) in [(256, 100, 100), (256, 256, 256), (256, 1000, 256), (1, 5, 1)]
+    for (capacity, sent, readable) in
+        [(256, 100, 100), (256, 256, 256), (256, 1000, 256), (1, 5, 1)]
     {
         let mut channel = Channel::at(capacity, 0);
         (0..sent).for_each(|_| pass(&mut channel));

@@ -67,7 +67,9 @@ fn ailing(stat: &Stat) -> Option<Finding> {
         return Some(Finding::problem(
             "removed-set",
             format!("channel {name} has lost its semaphore set (ipcrm -s, RemoveIPC)"),
-            format!("let its owner open it once, which keeps the messages, or `sysvring rm {name}`"),
+            format!(
+                "let its owner open it once, which keeps the messages, or `sysvring rm {name}`"
+            ),
         ));
     }
     if stat.lost_senders > 0 && senders == 0 {

@@ -75,7 +75,9 @@ fn pidfd() -> Finding {
         let error = io::Error::last_os_error();
         return Finding::problem(
             check,
-            format!("pidfd_open fails ({error}): wait sets notice a death within 20 ms, not at once"),
+            format!(
+                "pidfd_open fails ({error}): wait sets notice a death within 20 ms, not at once"
+            ),
             "use Linux 5.3 or later, and let the seccomp profile permit pidfd_open",
         );
     }

@@ -22,7 +22,8 @@ pub fn check() -> Vec<Finding> {
 /// Returns the lines of a table of /proc, without its headings, as words.
 fn table(path: &str) -> Option<Vec<Vec<u64>>> {
     let text = fs::read_to_string(path).ok()?;
-    let words = |line: &str| line.split_whitespace().map(|word| word.parse().unwrap_or(0)).collect();
+    let words =
+        |line: &str| line.split_whitespace().map(|word| word.parse().unwrap_or(0)).collect();
     Some(text.lines().skip(1).map(words).collect())
 }
 

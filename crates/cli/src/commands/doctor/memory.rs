@@ -57,7 +57,8 @@ fn group(process: &str) -> Finding {
     });
     let segments: u64 =
         sysvring::list().unwrap_or_default().iter().map(|stat| stat.segment.size).sum();
-    let Some((limit, current)) = limits.min_by_key(|(limit, current)| limit.saturating_sub(*current))
+    let Some((limit, current)) =
+        limits.min_by_key(|(limit, current)| limit.saturating_sub(*current))
     else {
         return Finding::fine(check, "the control group has no memory limit");
     };

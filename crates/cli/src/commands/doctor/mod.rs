@@ -12,11 +12,11 @@ use std::fs;
 
 use clap::Args;
 
+use crate::escape;
 use crate::failure::{DONE, FAILED, Failure};
 use crate::output::cell::Cell;
 use crate::output::style::{Tone, has_colour, paint};
 use crate::output::{self, Column, Format};
-use crate::escape;
 
 /// Check limits, kernel, login session, memory and channels; each problem comes with its remedy
 ///

@@ -20,7 +20,10 @@ fn removal(root: &Path, uid: u32, user: &str) -> Finding {
         return Finding::fine(check, "systemd is not running: nothing is removed at logout");
     }
     if uid <= SYSTEM_USER_MAX {
-        return Finding::fine(check, format!("{user} is a system user: its channels stay at logout"));
+        return Finding::fine(
+            check,
+            format!("{user} is a system user: its channels stay at logout"),
+        );
     }
     if !removes(root) {
         return Finding::fine(check, "logind keeps System V objects (RemoveIPC=no)");
@@ -51,13 +54,13 @@ fn removes(root: &Path) -> bool {
     let main = ["usr/lib", "etc"].map(|folder| root.join(folder).join("systemd/logind.conf"));
     let texts = main.iter().chain(&fragments).filter_map(|path| fs::read_to_string(path).ok());
     let setting = |text: String| {
-        let values = text.lines().filter_map(|line| {
+        let mut values = text.lines().filter_map(|line| {
             let (name, value) = line.split_once('=')?;
             (name.trim() == "RemoveIPC").then(|| value.trim().to_ascii_lowercase())
         });
-        values.last()
+        values.next_back()
     };
-    let value = texts.filter_map(setting).last();
+    let value = texts.filter_map(setting).next_back();
     value.is_none_or(|value| matches!(value.as_str(), "yes" | "true" | "1" | "on" | "y" | "t"))
 }
 

@@ -33,16 +33,17 @@ pub fn serve(
     let listener = TcpListener::bind(address).map_err(failed("cannot listen at"))?;
     let bound = listener.local_addr().map_err(failed("cannot listen at"))?;
     let _ = writeln!(std::io::stderr(), "sysvring: serving http://{bound}/metrics");
-    for stream in listener.incoming() {
-        // A reader that has gone concerns nobody else.
-        if let Ok(stream) = stream {
-            let _ = answer(stream, &text);
-        }
+    // A reader that has gone concerns nobody else.
+    for stream in listener.incoming().flatten() {
+        let _ = answer(stream, &text);
     }
     Ok(())
 }
 
-fn answer(mut stream: TcpStream, text: impl Fn() -> Result<String, Failure>) -> std::io::Result<()> {
+fn answer(
+    mut stream: TcpStream,
+    text: impl Fn() -> Result<String, Failure>,
+) -> std::io::Result<()> {
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     let request = read(&mut stream)?;

@@ -16,7 +16,11 @@ struct Family<T> {
     value: fn(&T) -> Option<f64>,
 }
 
-const fn gauge<T>(name: &'static str, help: &'static str, value: fn(&T) -> Option<f64>) -> Family<T> {
+const fn gauge<T>(
+    name: &'static str,
+    help: &'static str,
+    value: fn(&T) -> Option<f64>,
+) -> Family<T> {
     Family { name, is_counter: false, help, value }
 }
 
@@ -32,14 +36,14 @@ const CHANNEL: &[Family<Stat>] = &[
     gauge("depth_messages", "Messages sent and not acknowledged.", |s| some(s.depth)),
     gauge("capacity_messages", "Slots of the ring.", |s| some(s.capacity as u64)),
     gauge("room_messages", "Messages that could be sent now.", |s| some(s.room)),
-    gauge("orphaned_messages", "Messages that wait for another receiver, as theirs is gone.", |s| {
-        some(s.orphaned)
-    }),
+    gauge(
+        "orphaned_messages",
+        "Messages that wait for another receiver, as theirs is gone.",
+        |s| some(s.orphaned),
+    ),
     gauge("senders", "Living senders.", |s| some(living(s, Role::Sender))),
     gauge("receivers", "Living receivers.", |s| some(living(s, Role::Receiver))),
-    gauge("dead_members", "Members that died and whose seat is free.", |s| {
-        some(s.deaths.into())
-    }),
+    gauge("dead_members", "Members that died and whose seat is free.", |s| some(s.deaths.into())),
     gauge("lost_senders", "Senders that died unfinished and have no successor.", |s| {
         some(s.lost_senders.into())
     }),

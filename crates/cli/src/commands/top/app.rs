@@ -181,7 +181,10 @@ impl App {
                 "" => String::new(),
                 filter => format!("   filter: {filter}"),
             };
-            format!("q quit   h help   s sort: {}   / filter   Enter look into{filter}", self.order.word())
+            format!(
+                "q quit   h help   s sort: {}   / filter   Enter look into{filter}",
+                self.order.word()
+            )
         };
         Line::styled(text, style(Tone::Quiet, self.has_colour))
     }

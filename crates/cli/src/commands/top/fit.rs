@@ -40,7 +40,8 @@ impl<T> Column<T> {
 /// Returns a table of the columns that fit into a width.
 pub fn table<T>(all: &[Column<T>], rows: &[T], width: u16, head: Style) -> Table<'static> {
     let mut columns: Vec<&Column<T>> = all.iter().collect();
-    let needed = |columns: &[&Column<T>]| columns.iter().map(|column| column.width + 1).sum::<u16>();
+    let needed =
+        |columns: &[&Column<T>]| columns.iter().map(|column| column.width + 1).sum::<u16>();
     while needed(&columns) > width + 1 {
         let last = columns.iter().map(|column| column.rank).max().filter(|rank| *rank > 0);
         let Some(last) = last else { break };
@@ -81,7 +82,8 @@ mod tests {
             cell: |row: &u8| (row.to_string(), Style::new()),
         };
         let all = [column("ONE", 0), column("TWO", 2), column("THR", 1)];
-        for (width, expected) in [(11, "ONE TWO THR"), (10, "ONE THR   "), (6, "ONE   "), (2, "ON")] {
+        for (width, expected) in [(11, "ONE TWO THR"), (10, "ONE THR   "), (6, "ONE   "), (2, "ON")]
+        {
             let Ok(mut terminal) = Terminal::new(TestBackend::new(width, 1));
             let table = table(&all, &[7], width, Style::new());
             let _ = terminal.draw(|frame| frame.render_widget(&table, frame.area()));

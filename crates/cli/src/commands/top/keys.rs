@@ -39,7 +39,8 @@ impl App {
             KeyCode::Enter => {
                 let selected = self.table.selected().unwrap_or(0);
                 let shown = self.shown();
-                self.inside = shown.get(selected.min(shown.len().saturating_sub(1)))
+                self.inside = shown
+                    .get(selected.min(shown.len().saturating_sub(1)))
                     .map(|sample| sample.stat.id);
             }
             KeyCode::Esc if self.has_help => self.has_help = false,

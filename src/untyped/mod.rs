@@ -18,8 +18,9 @@
 //!   [`create`](crate::Options::create) make an MPMC channel of `[u8]` if there is none; to make
 //!   another one, use a typed handle.
 //! - *Delivery, waiting, death, the end of the stream* and the errors are those of the flavor.
-//!   Whatever the flavor, calls take `&mut self`, and a handle has one message in flight. For more,
-//!   and for many threads, open several handles, or a typed [`mpmc`](crate::mpmc) handle.
+//!   Whatever the flavor, calls take `&mut self`, and a handle has one message in flight, or
+//!   one [`Batch`]. For more, and for many threads, open several handles, or a typed
+//!   [`mpmc`](crate::mpmc) handle.
 //!
 //! ```
 //! use sysvring::{Flavor, Options, SendError, spsc, untyped};

@@ -15,8 +15,8 @@ pub fn text(text: &str) -> String {
     safe
 }
 
-/// Returns the bytes of a message as such a text; bytes that are not UTF-8 are printed as `\xNN`. Tabs
-/// stay.
+/// Returns the bytes of a message as such a text; bytes that are not UTF-8 are printed as `\xNN`.
+/// Tabs stay.
 pub fn bytes(bytes: &[u8]) -> String {
     let mut safe = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

@@ -80,8 +80,8 @@ pub fn state(member: &Member) -> (&'static str, Tone) {
     }
 }
 
-/// Returns how a living member waits: `block` if its threads are blocked, `armed` if a task or a wait
-/// set waits for it.
+/// Returns how a living member waits: `block` if its threads are blocked, `armed` if a task or a
+/// wait set waits for it.
 pub fn waits(member: &Member) -> &'static str {
     match (member.waiting, member.armed) {
         _ if !member.alive => "",

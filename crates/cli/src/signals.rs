@@ -31,8 +31,8 @@ pub fn end_on_broken_pipe() {
 fn set(signal: Signal, handler: SigHandler) {
     // Without SA_RESTART: a blocked read or write returns.
     let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
-    // SAFETY: the handler is the default one or `on_signal`, which makes only calls that are safe in a
-    // signal handler.
+    // SAFETY: the handler is the default one or `on_signal`, which makes only calls that are safe
+    // in a signal handler.
     let _ = unsafe { sigaction(signal, &action) };
 }
 

@@ -41,7 +41,10 @@ pub fn duration(duration: Duration) -> String {
     match seconds {
         0 if duration.as_millis() == 0 => format!("{}us", duration.as_micros()),
         0 => format!("{}ms", duration.as_millis()),
-        1..10 => format!("{:.1}s", (duration.as_millis() / 100) as f64 / 10.0),
+        1..10 => {
+            let text = format!("{:.1}", (duration.as_millis() / 100) as f64 / 10.0);
+            format!("{}s", text.strip_suffix(".0").unwrap_or(&text))
+        }
         10..120 => format!("{seconds}s"),
         120..7_200 => format!("{}m", seconds / 60),
         7_200..172_800 => format!("{}h", seconds / 3_600),
@@ -62,7 +65,8 @@ pub fn time(time: SystemTime) -> String {
     }
 }
 
-/// Reads a duration: `500ms`, `1.5s`, `2m`, `1h`, `1d`; a number alone is seconds, as for timeout(1).
+/// Reads a duration: `500ms`, `1.5s`, `2m`, `1h`, `1d`; a number alone is seconds, as for
+/// timeout(1).
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let scale = match &text[digits.len()..] {
@@ -113,6 +117,7 @@ mod tests {
     fn durations_have_one_unit() {
         let shown = |seconds: f64| duration(Duration::from_secs_f64(seconds));
         assert_eq!([0.000_05, 0.25, 5.25, 60.0].map(shown), ["50us", "250ms", "5.2s", "60s"]);
+        assert_eq!(shown(2.0), "2s");
         assert_eq!([600.0, 7_200.0, 200_000.0].map(shown), ["10m", "2h", "2d"]);
         assert_eq!(age(SystemTime::now() + Duration::from_secs(9)), "0us");
     }

@@ -35,8 +35,8 @@ const REAPED: &[Column<Reaped>] = &[
     },
 ];
 
-/// Remove what dead processes left: unfinished channels, and channels that end with their last member
-/// but lost it to a kill. Prints what was removed. Kept channels stay; see rm
+/// Remove what dead processes left: unfinished channels, and channels that end with their last
+/// member but lost it to a kill. Prints what was removed. Kept channels stay; see rm
 #[derive(Args, Debug)]
 #[command(after_long_help = output::help("Columns", REAPED))]
 pub struct Reap {

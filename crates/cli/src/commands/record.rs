@@ -30,8 +30,8 @@ type Writer = mcap::Writer<NoSeek<BufWriter<File>>>;
 
 /// Record the messages of channels to an MCAP file, without joining them or slowing them down
 ///
-/// It ends when the channels are removed, and on Ctrl-C. If it is killed, the file can be replayed up
-/// to its last second. Messages that were missed are counted on standard error.
+/// It ends when the channels are removed, and on Ctrl-C. If it is killed, the file can be replayed
+/// up to its last second. Messages that were missed are counted on standard error.
 #[derive(Args, Debug)]
 pub struct Record {
     /// The file; it is written anew

@@ -22,9 +22,9 @@ use crate::stream::wait::Pause;
 
 /// Send the messages of an MCAP file to the channels that they were recorded from
 ///
-/// They are sent with the pauses that they were recorded with. At the end, the streams are finished.
-/// A file that a killed recorder left is replayed as far as it goes. Channels of bytes are created;
-/// others have to exist, as only their programs know the type.
+/// They are sent with the pauses that they were recorded with. At the end, the streams are
+/// finished. A file that a killed recorder left is replayed as far as it goes. Channels of bytes
+/// are created; others have to exist, as only their programs know the type.
 #[derive(Args, Debug)]
 pub struct Replay {
     /// The file
@@ -64,8 +64,8 @@ struct Destinations<'a> {
 /// A channel that messages go to.
 struct Destination {
     address: Address,
-    /// Whether they are bytes of any number: other channels are created by their programs, which know
-    /// the type.
+    /// Whether they are bytes of any number: other channels are created by their programs, which
+    /// know the type.
     is_text: bool,
 }
 
@@ -151,8 +151,8 @@ impl Replay {
     }
 }
 
-/// Sends a message; waits for a receiver if there is no room and none is there. Returns false after a
-/// signal.
+/// Sends a message; waits for a receiver if there is no room and none is there. Returns false after
+/// a signal.
 fn send(sender: &mut Sender, message: &[u8]) -> Result<bool, Failure> {
     loop {
         let sent = match sender.send(message) {

@@ -22,7 +22,7 @@ const PIECE: usize = 64 << 10;
 
 /// Watch the messages of a channel as they pass, without joining it or slowing it down
 ///
-/// Every message is printed, whoever receives it. A tap that is too slow misses messages, and says how
+/// Every message is printed, received or not. A tap that is too slow misses messages, and says how
 /// many on standard error. It ends when the channel is removed.
 #[derive(Args, Debug)]
 #[command(after_long_help = FORMATS)]
@@ -44,7 +44,8 @@ pub struct Tap {
 
 /// Show the messages that wait in a channel, without taking any
 ///
-/// In an MPMC channel, the first ones may have been received a moment ago: up to 16 for each receiver.
+/// In an MPMC channel, the first ones may have been received a moment ago: up to 16 for each
+/// receiver.
 #[derive(Args, Debug)]
 #[command(after_long_help = FORMATS)]
 pub struct Peek {
@@ -157,7 +158,8 @@ impl Shown {
                 Err(Unwritten::Failed(failure)) => return Err(failure),
             }
         }
-        if tap.missed() > 0 {
+        // What peek does not find was received meanwhile.
+        if tap.missed() > 0 && matches!(until, Until::Idle(_)) {
             let (missed, seen) = (tap.missed(), tap.seen());
             let line = format!("sysvring: {missed} messages were missed, {seen} were seen\n");
             let _ = io::stderr().write_all(line.as_bytes());

@@ -64,8 +64,8 @@ impl Cell {
         }
     }
 
-    /// Returns the order of two values of a column: texts by the alphabet, numbers and times from large
-    /// to small, what is empty last.
+    /// Returns the order of two values of a column: texts by the alphabet, numbers and times from
+    /// large to small, what is empty last.
     pub fn order(&self, other: &Cell) -> Ordering {
         match (self, other) {
             (Cell::None, Cell::None) => Ordering::Equal,

@@ -73,7 +73,8 @@ pub fn write(text: &mut Vec<u8>, value: &impl Serialize) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Indents like the formatter of `serde_json`, and writes what is not a visible character as `\uNNNN`.
+/// Indents like the formatter of `serde_json`, and writes what is not a visible character as
+/// `\uNNNN`.
 #[derive(Default)]
 struct Visible {
     pretty: PrettyFormatter<'static>,
@@ -86,7 +87,8 @@ impl Formatter for Visible {
         fragment: &str,
     ) -> io::Result<()> {
         for c in fragment.chars() {
-            // Rust's own table of printable characters. Quotes and backslashes are not in fragments.
+            // Rust's own table of printable characters. Quotes and backslashes are not in
+            // fragments.
             if c == '\'' || c.escape_debug().len() == 1 {
                 write!(writer, "{c}")?;
             } else {

@@ -33,8 +33,8 @@ impl Tone {
     }
 }
 
-/// Returns whether standard output shows colours: it is a terminal that has them, and the user did not
-/// refuse them (<https://no-color.org>).
+/// Returns whether standard output shows colours: it is a terminal that has them, and the user did
+/// not refuse them (<https://no-color.org>).
 pub fn has_colour() -> bool {
     let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");

@@ -88,8 +88,8 @@ pub enum Framing {
     Raw,
 }
 
-/// A message found at the beginning of a buffer: where it lies there, and how long it is with what
-/// belongs to its framing.
+/// A message found at the beginning of a buffer: its place, and its length with what belongs to its
+/// framing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     pub message: std::ops::Range<usize>,
@@ -119,8 +119,9 @@ impl Framing {
         Ok(())
     }
 
-    /// Finds the first message of a buffer; `None` if it goes on beyond its end. `max` is the size of
-    /// the longest message, `searched` the number of bytes that an earlier call found nothing in.
+    /// Finds the first message of a buffer; `None` if it goes on beyond its end. `max` is the size
+    /// of the longest message, `searched` the number of bytes that an earlier call found nothing
+    /// in.
     pub fn first(
         self,
         buffer: &[u8],

@@ -56,9 +56,9 @@ fn parse_mode(text: &str) -> Result<u32, String> {
 /// How long another process may have a seat for the moment in which it creates an SPSC channel.
 const CREATION: Duration = Duration::from_millis(500);
 
-/// Creates an SPSC channel of bytes, which an untyped handle cannot do. The receiver leaves at once: a
-/// sender that sees it go waits for the next one, where a receiver would take the end of a sender for
-/// the end of the stream.
+/// Creates an SPSC channel of bytes, which an untyped handle cannot do. The receiver leaves at
+/// once: a sender that sees it go waits for the next one, where a receiver would take the end of a
+/// sender for the end of the stream.
 fn create_spsc(options: &Options) -> Result<(), Error> {
     options.clone().create::<spsc::Receiver<[u8]>>()?.close()
 }

@@ -1,5 +1,6 @@
 //! Messages as streams of bytes: how they are cut from standard input, and put on standard output.
 
+pub mod field;
 pub mod framing;
 pub mod input;
 pub mod join;

@@ -1,5 +1,5 @@
-//! Standard output for messages: what it has taken was written, and a signal ends a wait for a reader
-//! that does not read.
+//! Standard output for messages: what it has taken was written, and a signal ends a wait for a
+//! reader that does not read.
 
 use std::io;
 use std::os::fd::AsFd;

@@ -120,10 +120,10 @@ fn another_namespace_is_looked_into() {
         let ipc = IpcFixture::new();
         let name = Name::new("inside");
         let tx: spsc::Sender<u64> = name.options().create().expect("a sender");
-        let sleeper = std::process::Command::new("sleep").arg("60").spawn().expect("sleep");
-        ready.send(sleeper.id()).expect("a receiver");
+        let idle = std::process::Command::new("sleep").arg("60").spawn().expect("sleep");
+        ready.send(idle.id()).expect("a receiver");
         let _ = wait.recv();
-        drop(Running(sleeper));
+        drop(Running(idle));
         drop((tx, name));
         ipc.assert_clean();
     });

@@ -96,8 +96,8 @@ fn a_replay_has_the_pace_of_the_recording() {
     ipc.assert_clean();
 }
 
-/// A recorder that is killed leaves a file that can be replayed, and one that is interrupted a whole
-/// one.
+/// A recorder that is killed leaves a file that can be replayed, and one that is interrupted a
+/// whole one.
 #[test]
 fn a_killed_recorder_leaves_what_it_wrote() {
     let ipc = IpcFixture::new();

@@ -133,8 +133,8 @@ fn top_prints_a_frame() {
     ipc.assert_clean();
 }
 
-/// In a terminal, by keys: sorts, filters, looks into a channel, sees a death, and leaves the terminal
-/// as it was.
+/// In a terminal, by keys: sorts, filters, looks into a channel, sees a death, and leaves the
+/// terminal as it was.
 #[test]
 fn top_is_driven_by_keys() {
     let ipc = IpcFixture::new();

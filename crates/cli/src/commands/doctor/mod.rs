@@ -24,8 +24,8 @@ use crate::output::{self, Column, Format};
 #[derive(Args, Debug)]
 #[command(after_long_help = output::help("Columns, for -J, -r and -o", FINDING))]
 pub struct Doctor {
-    /// Check the IPC namespace, limits and control group of this process, such as one in a container;
-    /// needs root
+    /// Check the IPC namespace, limits and control group of this process, such as one in a
+    /// container; needs root
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
     /// Print problems only

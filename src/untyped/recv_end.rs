@@ -186,8 +186,9 @@ impl<'a> Taken<'a> {
             }
             Taken::Mpmc(end, first) => {
                 let mut all = vec![first];
+                // Returned messages come first. An error recurs in the next call.
                 while all.len() < max
-                    && let Some(held) = end.port().another()
+                    && let Ok(held) = end.next(Blocking::Never)
                 {
                     match end.payload(&held, shape.variable) {
                         Ok((bytes, len)) if shape.allows(len) => {

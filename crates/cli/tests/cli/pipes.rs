@@ -336,8 +336,11 @@ fn what_was_not_written_is_not_acknowledged() {
     let ipc = IpcFixture::new();
     for kind in ["mpmc", "spsc"] {
         let name = Name::new("pipe");
-        run_with(&["send", &name, "--kind", kind, "--capacity", "65536", "--message-size", "64"], lines(60_000).as_bytes())
-            .ok();
+        run_with(
+            &["send", &name, "--kind", kind, "--capacity", "65536", "--message-size", "64"],
+            lines(60_000).as_bytes(),
+        )
+        .ok();
         let mut recv = command(&["recv", &name]);
         recv.stdout(Stdio::piped());
         let mut recv = Running::start(recv);
@@ -370,8 +373,11 @@ fn a_signal_ends_recv_and_loses_nothing() {
     let ipc = IpcFixture::new();
     for (kind, signal) in [("mpmc", libc::SIGINT), ("spsc", libc::SIGTERM)] {
         let name = Name::new("pipe");
-        run_with(&["send", &name, "--kind", kind, "--capacity", "65536", "--message-size", "64"], lines(60_000).as_bytes())
-            .ok();
+        run_with(
+            &["send", &name, "--kind", kind, "--capacity", "65536", "--message-size", "64"],
+            lines(60_000).as_bytes(),
+        )
+        .ok();
         let mut recv = command(&["recv", &name]);
         recv.stdout(Stdio::piped());
         let mut recv = Running::start(recv);

@@ -78,7 +78,7 @@ pub fn reapable() -> Result<Vec<Reaped>, Error> {
     leftovers(Purpose::Report)
 }
 
-/// What leftovers are looked for.
+/// Why leftovers are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     Remove,

@@ -20,7 +20,10 @@ use crate::sysv::shm::SegmentStat;
 /// A snapshot of a channel's state.
 ///
 /// Each number is read once, one after the other, while the members go on: numbers that belong
-/// together differ by what happened in between.
+/// together differ by what happened in between. [`since`](Stat::since) compares two snapshots.
+///
+/// With the feature `serde`, it can be serialised: its fields keep their names, and times are seconds
+/// since 1970. `docs/operations.md` describes the rest.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]

@@ -1,5 +1,7 @@
 //! What happened between two snapshots: exact counts, also when members leave, die, and are replaced.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use sysvring::{Observer, Options, Rates, Redelivery, Stat, mpmc, spsc};
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{Segment, at};
@@ -52,10 +54,10 @@ fn spsc_rates_are_exact_when_members_change() {
     // Another sender takes the seat: it is charged with its own messages only.
     drop(tx);
     let mut tx: spsc::Sender<u64> = name.options().open().expect("open");
-    tx.send_batch(&[1; 3]).expect("room");
+    tx.send_batch(&[1; 30]).expect("room");
     let rates = since(&name, &first);
-    assert_eq!(totals(&rates), [23, 9, 184, 72]);
-    assert_eq!((of_seat(&rates, 0), of_seat(&rates, 1)), (3, 9));
+    assert_eq!(totals(&rates), [50, 9, 400, 72]);
+    assert_eq!((of_seat(&rates, 0), of_seat(&rates, 1)), (30, 9));
     assert_eq!((rates.joined, rates.gone, rates.deaths), (1, 1, 0));
 }
 
@@ -99,6 +101,26 @@ fn mpmc_rates_are_exact() {
     let rates = since(&name, &first);
     assert_eq!((totals(&rates), of_seat(&rates, 3)), ([24, 17, 192, 136], 5));
     assert_eq!((rates.joined, rates.gone), (1, 0));
+}
+
+/// Positions that senders stepped over are no messages, as long as all members can be counted.
+#[test]
+fn skipped_positions_are_not_counted() {
+    let name = Name::new();
+    let tx: mpmc::Sender<u64> = name.options().capacity(4).open().expect("open");
+    let rx: mpmc::Receiver<u64> = name.options().open().expect("open");
+    tx.send(&1).expect("room");
+    let held = rx.recv_ref().expect("a message");
+    let first = stat(&name);
+    for _ in 0..30 {
+        tx.send(&1).expect("room");
+        rx.recv().expect("a message");
+    }
+    let second = stat(&name);
+    assert!(second.tail - first.tail > 30, "no position was skipped");
+    let rates = second.since(&first).expect("the same channel");
+    assert_eq!(totals(&rates), [30, 30, 240, 240]);
+    held.ack().expect("acknowledged");
 }
 
 /// Members that come and go between two looks, in one seat.
@@ -204,7 +226,6 @@ fn counters_that_wrap_are_followed() {
     let tx: mpmc::Sender<u64> = name.options().capacity(16).open().expect("open");
     let rx: mpmc::Receiver<u64> = name.options().open().expect("open");
     let segment = Segment::of(tx.id().segment());
-    use std::sync::atomic::Ordering::Relaxed;
     segment.u64(MESSAGES).store(u64::MAX - 1, Relaxed);
     segment.u64(REDELIVERED).store(u64::MAX, Relaxed);
     let first = stat(&name);

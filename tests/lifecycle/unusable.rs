@@ -90,6 +90,21 @@ fn each_defect_is_reported_with_its_object() {
     assert_eq!(sysvring::stat(key.address()).expect("as before").depth, 1);
 }
 
+/// The remedy that the documentation gives.
+#[test(quiet)]
+fn defective_channels_are_removed_by_their_key() {
+    for (offset, value) in [(at::VERSION, 1), (at::FLAVOR, 77), (at::NONCE, 0)] {
+        let key = Key::new();
+        drop(key.options().create::<Sender<u64>>().expect("create"));
+        let id = key.segment().expect("a segment");
+        Segment::of(id).u32(offset).store(value, Relaxed);
+        defect_of(id);
+        assert!(sysvring::reapable().expect("a report").iter().all(|left| left.key != key.0));
+        sysvring::remove(key.address()).expect("removed");
+        key.assert_free();
+    }
+}
+
 #[test(quiet)]
 fn parts_of_channels_are_reported() {
     let (half, short, odd) = (Key::new(), Key::new(), Key::new());

@@ -230,6 +230,25 @@ fn a_private_spsc_channel_without_a_set() {
     assert_eq!(json["segment"]["marked_for_removal"], true);
 }
 
+/// Six digits, not the seventeen of the nearest floating-point number.
+#[test]
+fn times_are_rounded_to_microseconds() {
+    let tx: spsc::Sender<u64> = Options::private().create().expect("create");
+    let segment = Segment::of(tx.id().segment());
+    for (nanos, text) in [
+        (0, "0.0"),
+        (1_796_025_600_123_456_000, "1796025600.123456"),
+        (1_796_025_600_123_456_499, "1796025600.123456"),
+        (1_796_025_600_123_456_501, "1796025600.123457"),
+        (1_796_025_600_999_999_999, "1796025601.0"),
+        (1_796_025_600_000_001_000, "1796025600.000001"),
+    ] {
+        segment.u64(at::CREATED).store(nanos, Relaxed);
+        let json = serde_json::to_string(&sysvring::stat(tx.id()).expect("stat")).expect("JSON");
+        assert!(json.contains(&format!("\"created\":{text},")), "{text} in {json}");
+    }
+}
+
 /// Each variant by its name.
 #[test]
 fn names_of_variants() {

@@ -22,7 +22,8 @@ pub struct Rates {
     /// that senders stepped over, because a receiver held its message for a whole lap, then count as
     /// messages.
     pub sent: f64,
-    /// Messages acknowledged per second, as exact as `sent`.
+    /// Messages acknowledged per second, as exact as `sent`. In an SPSC channel, messages that were
+    /// given up (rejected, dropped, discarded) count too.
     pub received: f64,
     /// Payload bytes sent per second. In a channel of variable length, those of a member whose seat
     /// was taken again are missing.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sysvring::{Options, RecvError, Tap, TapStart, mpmc, spsc};
+use sysvring::{Options, RecvError, SendError, Tap, TapStart, mpmc, spsc};
 use sysvring_support::name::Name;
 use sysvring_support::rng::Rng;
 use sysvring_support::worker::{Args, Worker, print_line};
@@ -20,7 +20,15 @@ fn send_spsc(args: &mut Args) {
     loop {
         // Long enough to be killed in the middle.
         let position = tx.position();
-        let mut loan = tx.loan().expect("a loan");
+        let mut loan = match tx.loan() {
+            Ok(loan) => loan,
+            // The next receiver comes soon.
+            Err(SendError::Disconnected) => {
+                std::thread::yield_now();
+                continue;
+            }
+            Err(error) => panic!("{error}"),
+        };
         *loan = [position; 16];
         loan.commit().expect("send");
     }
@@ -47,7 +55,14 @@ fn send_mpmc(args: &mut Args) {
         Options::named(args.next::<String>()).attach().expect("attach");
     print_line("here");
     loop {
-        let mut loan = tx.loan().expect("a loan");
+        let mut loan = match tx.loan() {
+            Ok(loan) => loan,
+            Err(SendError::Disconnected) => {
+                std::thread::yield_now();
+                continue;
+            }
+            Err(error) => panic!("{error}"),
+        };
         *loan = [loan.position(); 16];
         loan.commit().expect("send");
     }

@@ -34,7 +34,7 @@ fn send_variable(mut tx: spsc::Sender<[u64]>) -> u64 {
     while !is_time(tx.position(), end) || tx.position() == 0 {
         let position = tx.position();
         let len = 1 + position as usize * 7 % WORDS;
-        if position % 2 == 0 {
+        if position.is_multiple_of(2) {
             tx.send(&[position; WORDS][..len]).expect("send");
         } else {
             let mut loan = tx.loan_with(len).expect("a loan");
@@ -148,7 +148,7 @@ fn send_mpmc(args: &mut Args) {
     while !is_time(sent, end) || sent == 0 {
         let mut loan = tx.loan().expect("a loan");
         *loan = [loan.position(); 8];
-        if abandons && sent % 32 == 0 {
+        if abandons && sent.is_multiple_of(32) {
             loan[7] = u64::MAX;
             drop(loan);
             loan = tx.loan().expect("a loan");

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::flavor::Flavor;
-use crate::models::harness::{Fixture, Job, all_of, check, many, together};
+use crate::models::harness::{Fixture, Job, all_of, check, check_bounded, many, together};
 use crate::models::tap::{Payloads, follow};
 use crate::ring::Corrupt;
 use crate::ring::mpmc::{Consumer, Held, Next, Producer, Room};
@@ -114,7 +114,7 @@ fn abandoned(capacity: u64) {
     assert!(found.iter().all(|position| sent.contains(position)), "{found:?} of {sent:?}");
 }
 
-/// The first of two slots is held and stepped over, then acknowledged and used again.
+/// The first of two slots is held and stepped over, then acknowledged.
 fn stepped_over() {
     let channel = Channel::new(2);
     let (producer, consumer) = (channel.sender(0), channel.receiver(1));
@@ -123,21 +123,58 @@ fn stepped_over() {
     receive(&consumer);
     let (mut tap, beside) = (channel.tap(), channel.clone());
     let members = move || {
-        let three = beside.send(&producer);
+        let sent = beside.send(&producer);
         assert!(consumer.acknowledge(&held), "evicted");
-        receive(&consumer);
-        [three, beside.send(&producer)]
+        sent
     };
-    let (sent, found) = together(members, move || channel.follow(&mut tap, 4));
-    assert_eq!(sent, [Some(3), Some(4)]);
+    let (sent, found) = together(members, move || channel.follow(&mut tap, 3));
+    assert_eq!(sent, Some(3));
     assert!(!found.contains(&2), "nothing was sent there");
+}
+
+/// The message in the first of two slots is stepped over, and so is a later one there.
+fn stepped_over_again() {
+    let channel = Channel::new(2);
+    let (producer, consumer) = (channel.sender(0), channel.receiver(1));
+    assert_eq!([(); 2].map(|()| channel.send(&producer)), [Some(0), Some(1)]);
+    let held = take(&consumer).expect("a message");
+    receive(&consumer);
+    assert_eq!(channel.send(&producer), Some(3));
+    receive(&consumer);
+    let (mut tap, beside) = (channel.tap(), channel.clone());
+    let members = move || {
+        assert!(consumer.acknowledge(&held), "evicted");
+        assert_eq!(beside.send(&producer), Some(4));
+        let held = take(&consumer).expect("a message");
+        assert_eq!(beside.send(&producer), Some(5));
+        receive(&consumer);
+        assert_eq!(beside.send(&producer), Some(7));
+        held
+    };
+    together(members, move || _ = channel.follow(&mut tap, 1));
+}
+
+/// A position that was abandoned is claimed again, and another message follows.
+fn claimed_again() {
+    let channel = Channel::new(4);
+    let producer = channel.sender(0);
+    channel.abandon(&producer);
+    let (mut tap, beside) = (channel.tap(), channel.clone());
+    let sender = move || assert_eq!([(); 2].map(|()| beside.send(&producer)), [Some(0), Some(1)]);
+    let follower = move || {
+        let found = channel.follow(&mut tap, 2);
+        (channel, tap, found)
+    };
+    let ((), (channel, mut tap, mut found)) = together(sender, follower);
+    found.extend(channel.follow(&mut tap, 3));
+    assert_eq!(found, [0, 1]);
 }
 
 #[test]
 fn a_copy_is_whole_if_the_state_says_so() {
     for received_before in [false, true] {
         let name = format!("a tap beside members that lap it, received {received_before}");
-        check(&name, move || lapped(many(2), received_before));
+        check(&name, move || lapped(many(1), received_before));
     }
 }
 
@@ -152,4 +189,10 @@ fn an_abandoned_message_is_not_reported() {
 #[test]
 fn a_position_that_was_stepped_over_is_not_reported() {
     check("a tap beside a sender that steps over a slot", stepped_over);
+    check_bounded("a tap beside a sender that steps over it again", 1, stepped_over_again);
+}
+
+#[test]
+fn a_position_that_is_claimed_again_is_not_passed() {
+    check("a tap beside a position that is claimed again", claimed_again);
 }

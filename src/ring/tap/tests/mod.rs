@@ -37,9 +37,28 @@ impl Checked {
         Checked { tap: Follower::new(ring, flavor, start), start, next: start }
     }
 
-    /// Looks for a message. What it returns must be what was sent there, and in order.
+    /// Looks for a message, and returns whether there may be more.
     fn look(&mut self, sent: &BTreeMap<u64, u64>) -> bool {
-        let found = match self.tap.next(|_, slot| copy(slot)).expect("honest members") {
+        let found = self.tap.next(|_, slot| copy(slot)).expect("honest members");
+        self.check(found, sent)
+    }
+
+    /// The same, while something else happens between the two words of the first copy.
+    fn copy_beside(&mut self, beside: impl FnOnce()) -> Tapped<[u64; 2]> {
+        let mut beside = Some(beside);
+        let halves = |_: u64, slot: Slot<'_>| {
+            let [first, _] = copy(slot);
+            if let Some(beside) = beside.take() {
+                beside();
+            }
+            [first, copy(slot)[1]]
+        };
+        self.tap.next(halves).expect("honest members")
+    }
+
+    /// Checks that a message is what was sent there, and in order.
+    fn check(&mut self, found: Tapped<[u64; 2]>, sent: &BTreeMap<u64, u64>) -> bool {
+        let found = match found {
             Tapped::Message { position, copy } => {
                 assert_eq!(Some(&copy[0]), sent.get(&position), "at {position}");
                 assert_eq!(copy[0], copy[1], "torn at {position}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::Checked;
+use super::{Checked, Counts};
 use crate::flavor::Flavor;
 use crate::ring::mpmc::{Claim, Consumer, Held, Next, Producer, Room};
 use crate::ring::testing::{HeapRing, write};
@@ -84,6 +84,17 @@ impl Channel {
         }
     }
 
+    fn event(&mut self, event: u8) {
+        let (by, which) = (usize::from(event >> 4) % 2, usize::from(event >> 4));
+        match event % 16 {
+            0..=2 => self.claim(by),
+            3..=5 => self.publish(which),
+            6 => self.abandon(which),
+            7..=9 => self.take(by),
+            _ => self.let_go(which, event % 16 != 12),
+        }
+    }
+
     fn tap(&self, oldest: bool) -> Checked {
         let start = match oldest {
             true => self.ring.tap_from_oldest(Flavor::Mpmc),
@@ -96,19 +107,22 @@ impl Channel {
 fn any_events(capacity: usize, place: u64, events: &[u8]) {
     let mut channel = Channel::at(capacity, place);
     let mut tap = channel.tap(false);
-    for event in events {
-        let (by, which) = (usize::from(event >> 4) % 2, usize::from(event >> 4));
+    let mut events = events.iter();
+    while let Some(event) = events.next() {
         match event % 16 {
-            0..=2 => channel.claim(by),
-            3..=5 => channel.publish(which),
-            6 => channel.abandon(which),
-            7..=8 => channel.take(by),
-            9..=11 => channel.let_go(which, event % 16 != 11),
-            12..=14 => _ = tap.look(&channel.sent),
-            _ => {
-                tap.check_counts(&channel.sent);
-                tap = channel.tap(which % 2 == 0);
+            13..=14 => {
+                // Up to a lap and more passes during the copy.
+                let inside: Vec<u8> =
+                    events.by_ref().take(usize::from(event >> 3)).copied().collect();
+                let found =
+                    tap.copy_beside(|| inside.iter().for_each(|event| channel.event(*event)));
+                tap.check(found, &channel.sent);
             }
+            15 => {
+                tap.check_counts(&channel.sent);
+                tap = channel.tap(event & 16 == 0);
+            }
+            _ => channel.event(*event),
         }
     }
     // Once everything is sent, every message is seen that is not overwritten.
@@ -192,6 +206,10 @@ fn a_held_message_is_found_at_its_position() {
         channel.let_go(1, true);
     }
     assert!(early.look(&channel.sent) && early.tap.position() == 1, "it is still there");
+    let mut tap = Checked::new(channel.ring, Flavor::Mpmc, 4, 0);
+    // Nothing was sent at 4; 5 and 6 are overwritten.
+    assert!(tap.look(&channel.sent) && tap.next == 8);
+    assert_eq!(tap.tap.counts(), Counts { seen: 1, missed: 2, unsent: 1 });
     channel.let_go(0, true);
     // A sender comes to position 8 and skips it; the slot is free in the next lap.
     let mut tap = Checked::new(channel.ring, Flavor::Mpmc, 8, 0);

@@ -56,6 +56,16 @@ impl Channel {
         }
     }
 
+    fn event(&mut self, event: u8) {
+        match event % 8 {
+            0..=2 => self.send(event & 8 != 0),
+            3 => self.drop_loan(),
+            4..=6 => self.receive(),
+            // A successor, which finds the end of what was published.
+            _ => self.tx = Producer::new(*self.tx.ring()).unwrap(),
+        }
+    }
+
     fn tap(&self, oldest: bool) -> Checked {
         // SAFETY: the block is dropped last, and no test keeps a tap longer.
         let ring = unsafe { self.block.ring() };
@@ -70,18 +80,22 @@ impl Channel {
 fn any_events(capacity: usize, place: u64, events: &[u8]) {
     let mut channel = Channel::at(capacity, place);
     let mut tap = channel.tap(true);
-    for event in events {
+    let mut events = events.iter();
+    while let Some(event) = events.next() {
         match event % 8 {
-            0..=2 => channel.send(event & 8 != 0),
-            3 => channel.drop_loan(),
-            4..=5 => channel.receive(),
-            6 => _ = tap.look(&channel.sent),
-            // A successor, which finds the end of what was published.
-            _ if event & 8 != 0 => channel.tx = Producer::new(*channel.tx.ring()).unwrap(),
-            _ => {
+            6 => {
+                // Up to a lap and more passes during the copy.
+                let inside: Vec<u8> =
+                    events.by_ref().take(usize::from(event >> 3)).copied().collect();
+                let found =
+                    tap.copy_beside(|| inside.iter().for_each(|event| channel.event(*event)));
+                tap.check(found, &channel.sent);
+            }
+            7 if event & 8 == 0 => {
                 tap.check_counts(&channel.sent);
                 tap = channel.tap(event & 16 != 0);
             }
+            _ => channel.event(*event),
         }
     }
     // What is not acknowledged can always be read.

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::thread;
 use std::time::Duration;
 
-use sysvring::{Options, RecvError, Redelivery, Wait, mpmc};
+use sysvring::{Options, RecvError, Redelivery, Wait, mpmc, untyped};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{WAKE_RECEIVERS, WAKE_SENDERS};
@@ -166,17 +166,23 @@ fn step_over(args: &mut Args) {
 
 #[test]
 fn a_message_that_is_taken_and_held_wakes_a_sender() {
-    Worker::run(&[&"freed_slots::take_and_hold", &Name::new()]);
+    Worker::run(&[&"freed_slots::take_and_hold", &Name::new(), &false]);
+}
+
+#[test]
+fn a_message_that_an_untyped_receiver_holds_wakes_a_sender() {
+    Worker::run(&[&"freed_slots::take_and_hold", &Name::new(), &true]);
 }
 
 /// A slot is free behind a message that no receiver took, so that a sender is parked. Then a
 /// receiver takes the message and holds it, and the sender steps over it.
 #[work]
 fn take_and_hold(args: &mut Args) {
-    let name: String = args.next();
+    let (name, is_untyped): (String, bool) = (args.next(), args.next());
     for round in 0..ROUNDS {
         let tx: mpmc::Sender<u64> = options(&name, 4).open().expect("open");
         let rx: mpmc::Receiver<u64> = options(&name, 4).attach().expect("attach");
+        let mut bytes: untyped::Receiver = options(&name, 4).attach().expect("attach");
         let set = set_of(&tx);
         let [taken_at] = shared_counters::<1>();
         tx.send(&0).expect("send");
@@ -191,12 +197,18 @@ fn take_and_hold(args: &mut Args) {
         });
         until(|| raw_ipc::waiting(set, WAKE_SENDERS) == 1);
         taken_at.store(now_ns(), Release);
-        let held = rx.recv_ref().expect("a message");
-        sender.finish();
-        held.ack().expect("acknowledged");
+        if is_untyped {
+            let held = bytes.recv_ref().expect("a message");
+            sender.finish();
+            held.ack().expect("acknowledged");
+        } else {
+            let held = rx.recv_ref().expect("a message");
+            sender.finish();
+            held.ack().expect("acknowledged");
+        }
         let rest: Vec<u64> = (0..3).map(|_| rx.recv_timeout(LONG).expect("a message")).collect();
         assert_eq!(rest, [2, 3, 4], "round {round}");
-        drop((tx, rx));
+        drop((tx, rx, bytes));
         sysvring::remove(&*name).expect("removed");
     }
 }

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -45,7 +46,7 @@ impl Run {
 
 /// Runs the command to its end.
 pub fn run(args: &[&str]) -> Run {
-    Run::of(command(args).output().expect("the command runs"))
+    run_with(args, b"")
 }
 
 /// Runs the command with this input.
@@ -62,7 +63,18 @@ pub fn run_with(args: &[&str], input: &[u8]) -> Run {
         // The command may end before it has read everything.
         let _ = stdin.write_all(&input);
     });
+    let pid = child.id() as i32;
+    let (ended, end) = std::sync::mpsc::channel::<()>();
+    // A command that does not end is killed, and its exit code fails the test.
+    let watchdog = thread::spawn(move || {
+        if let Err(RecvTimeoutError::Timeout) = end.recv_timeout(TIMEOUT) {
+            // SAFETY: sends a signal to a child that was not waited for: the sender would be gone.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
+    });
     let output = child.wait_with_output().expect("it ends");
+    drop(ended);
+    watchdog.join().expect("the watchdog ends");
     writer.join().expect("the writer ends");
     Run::of(output)
 }

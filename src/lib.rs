@@ -48,8 +48,8 @@
 //! creator passes on. It exists from the first [`open`](Options::open) until [`remove`]
 //! ([`Lifetime::Kept`], the default), or until its last member leaves ([`Lifetime::LastMember`]).
 //! [`list`], [`stat`] and [`Observer`] examine channels without joining them, a [`Tap`] reads their
-//! messages, and [`unusable`] returns what is broken; [`reap`] removes what dead processes left behind,
-//! and [`reapable`] only reports it.
+//! messages, and [`unusable`] returns what is broken; [`reap`] removes what dead processes left
+//! behind, and [`reapable`] only reports it.
 //!
 //! # Death
 //!

@@ -81,6 +81,23 @@ impl RecvEnd {
         Ok((slot.payload(), len as usize))
     }
 
+    /// Returns the address and length of the message so many positions behind the next one, if it is
+    /// available and can be in its slot.
+    pub(crate) fn payload_ahead(
+        &self,
+        ahead: usize,
+        is_variable: bool,
+    ) -> Option<(NonNull<u8>, usize)> {
+        let slot = self.consumer.slot_ahead(ahead as u64)?;
+        slot.reading();
+        let slot_size = self.endpoint.geometry().slot_size;
+        let len = match is_variable {
+            true => usize::try_from(slot.length().load(Relaxed)).ok()?,
+            false => slot_size,
+        };
+        (len <= slot_size).then_some((slot.payload(), len))
+    }
+
     /// Acknowledges the message at the next position.
     #[inline(always)]
     pub(crate) fn acknowledge(&mut self, len: usize, is_variable: bool) {

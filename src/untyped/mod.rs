@@ -18,8 +18,9 @@
 //!   [`create`](crate::Options::create) make an MPMC channel of `[u8]` if there is none; to make
 //!   another one, use a typed handle.
 //! - *Delivery, waiting, death, the end of the stream* and the errors are those of the flavor.
-//!   Whatever the flavor, calls take `&mut self`, and a handle has one message in flight. For more,
-//!   and for many threads, open several handles, or a typed [`mpmc`](crate::mpmc) handle.
+//!   Whatever the flavor, calls take `&mut self`, and a handle has one message in flight, or
+//!   one [`Batch`]. For more, and for many threads, open several handles, or a typed
+//!   [`mpmc`](crate::mpmc) handle.
 //!
 //! ```
 //! use sysvring::{Flavor, Options, SendError, spsc, untyped};
@@ -39,6 +40,7 @@
 
 #[cfg(feature = "async")]
 mod asynchronous;
+mod batch;
 mod guard;
 mod loan;
 mod receiver;
@@ -46,6 +48,7 @@ mod recv_end;
 mod send_end;
 mod sender;
 
+pub use batch::Batch;
 pub use guard::Guard;
 pub use loan::Loan;
 pub use receiver::Receiver;
@@ -56,15 +59,17 @@ mod handles {
 
     use static_assertions::{assert_impl_all, assert_not_impl_any};
 
-    use super::{Guard, Loan, Receiver, Sender};
+    use super::{Batch, Guard, Loan, Receiver, Sender};
 
     assert_impl_all!(Sender: Send, Debug);
     assert_impl_all!(Receiver: Send, Debug);
     // A task that holds one may move to another thread.
     assert_impl_all!(Guard<'static>: Send, Sync, Debug);
+    assert_impl_all!(Batch<'static>: Send, Sync, Debug);
     assert_impl_all!(Loan<'static>: Send, Sync, Debug);
     assert_not_impl_any!(Sender: Sync, Clone);
     assert_not_impl_any!(Receiver: Sync, Clone);
     assert_not_impl_any!(Guard<'static>: Clone);
+    assert_not_impl_any!(Batch<'static>: Clone);
     assert_not_impl_any!(Loan<'static>: Clone);
 }

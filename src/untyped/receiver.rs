@@ -3,8 +3,8 @@
 use core::ptr::NonNull;
 use core::time::Duration;
 
-use super::Guard;
 use super::recv_end::{RecvEnd, Taken};
+use super::{Batch, Guard};
 use crate::address::ChannelId;
 use crate::admin::stat::Stat;
 use crate::endpoint::Endpoint;
@@ -150,6 +150,54 @@ impl Receiver {
     /// As for [`recv_into_timeout`](Receiver::recv_into_timeout).
     pub fn recv_ref_timeout(&mut self, timeout: Duration) -> Result<Guard<'_>, RecvError> {
         Guard::of(self.end.next(Blocking::For(timeout))?)
+    }
+
+    /// Receives up to `max` available messages in place, blocking until one arrives.
+    /// [`Batch::ack`] acknowledges all of them: if this process is killed before, all are delivered
+    /// again.
+    ///
+    /// The messages of a batch occupy their slots until then; in an MPMC channel other receivers do
+    /// not get them, so a `max` of a fraction of the slots lets them take part. It is 1 if `max` is 0,
+    /// and in an SPSC channel that limits [redeliveries](crate::Options::redelivery).
+    ///
+    /// ```
+    /// # use sysvring::{Options, mpmc, untyped};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// let lines: mpmc::Sender<str> = Options::private().create()?;
+    /// let mut rx: untyped::Receiver = Options::id(lines.id()).attach()?;
+    /// lines.send("one")?;
+    /// lines.send("two")?;
+    /// let batch = rx.recv_batch_ref(64)?;
+    /// let written: Vec<u8> = batch.iter().flatten().copied().collect(); // for example, to a file
+    /// batch.ack()?;
+    /// assert_eq!(written, b"onetwo");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`recv_into`](Receiver::recv_into), of the first message.
+    pub fn recv_batch_ref(&mut self, max: usize) -> Result<Batch<'_>, RecvError> {
+        Batch::of(self.end.next(Blocking::Forever)?, max)
+    }
+
+    /// Attempts to receive messages in place without blocking.
+    ///
+    /// # Errors
+    /// As for [`try_recv_into`](Receiver::try_recv_into), of the first message.
+    pub fn try_recv_batch_ref(&mut self, max: usize) -> Result<Batch<'_>, RecvError> {
+        Batch::of(self.end.next(Blocking::Never)?, max)
+    }
+
+    /// Receives messages in place, blocking for the first one for at most `timeout`.
+    ///
+    /// # Errors
+    /// As for [`recv_into_timeout`](Receiver::recv_into_timeout), of the first message.
+    pub fn recv_batch_ref_timeout(
+        &mut self,
+        max: usize,
+        timeout: Duration,
+    ) -> Result<Batch<'_>, RecvError> {
+        Batch::of(self.end.next(Blocking::For(timeout))?, max)
     }
 
     /// Blocks until a sender has joined, for at most `timeout`.

@@ -6,11 +6,13 @@
 use core::ptr::NonNull;
 use std::sync::Arc;
 
+use super::batch::InPlace;
 use crate::endpoint::Endpoint;
 use crate::endpoint::attachment::Attachment;
 use crate::error::{Error, RecvError};
 use crate::flavor::Flavor;
 use crate::message::MessageLayout;
+use crate::protocol::Membership;
 use crate::ring::mpmc::Held;
 use crate::wait::adaptive_spin::Wait;
 use crate::wait::blocking::Blocking;
@@ -161,6 +163,98 @@ impl<'a> Taken<'a> {
         match self {
             Taken::Spsc(end) => end.reject(len, is_variable),
             Taken::Mpmc(end, held) => end.reject(held),
+        }
+    }
+}
+
+impl<'a> Taken<'a> {
+    /// Takes the messages that are available behind this one, and appends where they are to
+    /// `messages`, until these are `max`.
+    pub(super) fn with_others(self, messages: &mut Vec<InPlace>, max: usize) -> TakenTogether<'a> {
+        let shape = self.shape();
+        match self {
+            Taken::Spsc(end) => {
+                // The header records how often one message was delivered, not several.
+                let max = if end.endpoint.delivery_limit().is_some() { 1 } else { max };
+                while messages.len() < max
+                    && let Some((bytes, len)) = end.payload_ahead(messages.len(), shape.variable)
+                    && shape.allows(len)
+                {
+                    messages.push(InPlace { bytes, len });
+                }
+                TakenTogether::Spsc(end)
+            }
+            Taken::Mpmc(end, first) => {
+                let mut all = vec![first];
+                // Returned messages come first. An error recurs in the next call.
+                while all.len() < max
+                    && let Ok(held) = end.next(Blocking::Never)
+                {
+                    match end.payload(&held, shape.variable) {
+                        Ok((bytes, len)) if shape.allows(len) => {
+                            end.port().notify_taken(held.position());
+                            messages.push(InPlace { bytes, len });
+                            all.push(held);
+                        }
+                        // The next call discards it, and reports that.
+                        Ok(_) => {
+                            let _ = end.release(&held);
+                            break;
+                        }
+                        // It was released, and the next call reports the fault.
+                        Err(_) => break,
+                    }
+                }
+                TakenTogether::Mpmc(end, all)
+            }
+        }
+    }
+}
+
+/// Messages that were taken together and are not acknowledged, with the end that took them.
+#[derive(Debug)]
+pub(super) enum TakenTogether<'a> {
+    /// Those from the end's position on.
+    Spsc(&'a mut spsc::RecvEnd),
+    Mpmc(&'a mpmc::RecvEnd, Vec<Held>),
+}
+
+impl TakenTogether<'_> {
+    /// Acknowledges all of them; their lengths are given in the order of their positions.
+    pub(super) fn acknowledge(
+        &mut self,
+        lengths: impl Iterator<Item = usize>,
+    ) -> Result<(), RecvError> {
+        match self {
+            TakenTogether::Spsc(end) => {
+                end.check_guard()?;
+                let is_variable = end.endpoint.geometry().shape.variable;
+                lengths.for_each(|len| end.acknowledge(len, is_variable));
+                Ok(())
+            }
+            TakenTogether::Mpmc(end, all) => {
+                let is_variable = end.endpoint.geometry().shape.variable;
+                let mut result = Ok(());
+                // All of them, even if one fails.
+                for (held, len) in all.iter().zip(lengths) {
+                    result = result.and(end.finish(held, len, is_variable));
+                }
+                result
+            }
+        }
+    }
+
+    /// Returns all of them to be delivered again.
+    pub(super) fn release(&mut self) -> Result<(), RecvError> {
+        match self {
+            TakenTogether::Spsc(end) => end.release(),
+            TakenTogether::Mpmc(end, all) => {
+                let mut result = Ok(());
+                for held in all {
+                    result = result.and(end.release(held));
+                }
+                Ok(result?)
+            }
         }
     }
 }

@@ -87,6 +87,17 @@ impl Consumer {
         self.ring.slot_at(&self.next)
     }
 
+    /// Returns the slot so many positions behind the next one, if its message is available. The
+    /// receiver owns it, as it owns the next one: no position before it was acknowledged.
+    pub(crate) fn slot_ahead(&self, ahead: u64) -> Option<Slot<'_>> {
+        if ahead >= self.ring.capacity() {
+            return None;
+        }
+        let at = self.ring.cursor(self.next.position.wrapping_add(ahead));
+        let slot = self.ring.slot_at(&at);
+        (slot.head.word.load(Acquire) == at.full.0).then_some(slot)
+    }
+
     /// Returns how often the message at the next position was delivered, this delivery included.
     pub(crate) fn deliveries(&self) -> u8 {
         self.record().ended(self.next.position).saturating_add(1).min(u64::from(u8::MAX)) as u8

@@ -1,5 +1,6 @@
 //! Untyped handles: what they exchange with typed ones and with each other, in channels of every kind.
 
+mod batches;
 mod corrupted;
 mod deaths;
 mod delivery;

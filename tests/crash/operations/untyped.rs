@@ -22,6 +22,7 @@ pub(super) fn operations(flavor: Flavor) -> Vec<Operation> {
         recv_of("untyped_recv_into", recv_into, MESSAGES),
         recv_of("untyped_recv_ref", recv_ref, MESSAGES),
         recv_of("untyped_recv_ref_waiting", recv_ref, MESSAGES_LATER),
+        recv_of("untyped_recv_batch_ref", recv_batch_ref, MESSAGES),
     ]
 }
 
@@ -93,5 +94,33 @@ fn recv_ref(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
         report.held.end(1, 1);
     }
     report.taken.end(1, 1);
+    Ok(())
+}
+
+fn recv_batch_ref(scenario: &Scenario, victim: &mut Victim) -> Result<(), String> {
+    let Handle::UntypedRx(rx) = &mut victim.handle else { panic!("not a receiver") };
+    let report = scenario.of_victim();
+    let is_mpmc = scenario.flavor == Flavor::Mpmc;
+    if is_mpmc {
+        report.held.begin(6);
+    }
+    let batch = rx.recv_batch_ref(6).map_err(text)?;
+    let messages: Result<Vec<Message>, _> = batch.iter().map(Message::read_from_bytes).collect();
+    let messages = messages.map_err(text)?;
+    for (n, message) in (0..).zip(&messages) {
+        if is_mpmc {
+            report.read(message);
+        } else {
+            report.received(Some(scenario.state.base.wrapping_add(n)), message);
+        }
+    }
+    report.taken.begin(6);
+    batch.ack().map_err(text)?;
+    let taken = messages.len() as u64;
+    if is_mpmc {
+        messages.iter().for_each(|message| report.received(None, message));
+        report.held.end(6, taken);
+    }
+    report.taken.end(6, taken);
     Ok(())
 }

@@ -1,0 +1,92 @@
+//! Memory: what a process may lock, what its control group may use, and huge pages.
+
+use std::fs;
+use std::path::Path;
+
+use super::{Finding, number};
+use crate::units;
+
+pub fn check(pid: Option<u32>) -> Vec<Finding> {
+    let process = pid.map_or("self".into(), |pid| pid.to_string());
+    vec![locked(&process), group(&process), huge_pages()]
+}
+
+/// `RLIMIT_MEMLOCK`, which limits `Options::lock_memory`.
+fn locked(process: &str) -> Finding {
+    let check = "locked-memory";
+    let limits = fs::read_to_string(format!("/proc/{process}/limits")).unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max locked memory"));
+    let limit = line.and_then(|line| line.split_whitespace().next()).unwrap_or("unknown");
+    match limit.parse::<u64>() {
+        _ if can_lock(process) => Finding::fine(check, "no limit on locked memory (CAP_IPC_LOCK)"),
+        Ok(bytes) if bytes < 64 << 20 => Finding::note(
+            check,
+            format!("at most {} may be locked with Options::lock_memory", units::size(bytes)),
+            "`ulimit -l`, LimitMEMLOCK= of the unit, or CAP_IPC_LOCK, if channels are to be locked",
+        ),
+        Ok(bytes) => Finding::fine(check, format!("{} may be locked", units::size(bytes))),
+        Err(_) => Finding::fine(check, format!("the limit on locked memory is {limit}")),
+    }
+}
+
+/// Returns whether a process has `CAP_IPC_LOCK`.
+fn can_lock(process: &str) -> bool {
+    const CAP_IPC_LOCK: u32 = 14;
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> CAP_IPC_LOCK & 1 == 1)
+}
+
+/// The limit of the control group, to which the pages of a segment count that its processes touch
+/// first.
+fn group(process: &str) -> Finding {
+    let check = "memory-limit";
+    let path = fs::read_to_string(format!("/proc/{process}/cgroup")).unwrap_or_default();
+    let of = |line: &str| {
+        let path = line.strip_prefix("0::/")?;
+        Some(Path::new("/sys/fs/cgroup").join(path))
+    };
+    let Some(folder) = path.lines().find_map(of) else {
+        return Finding::note(check, "not checked: there is no control group of version 2", "");
+    };
+    // The least of those above it counts.
+    let limits = folder.ancestors().filter_map(|folder| {
+        let limit = number(folder.join("memory.max").to_str()?)?;
+        Some((limit, number(folder.join("memory.current").to_str()?)?))
+    });
+    let segments: u64 =
+        sysvring::list().unwrap_or_default().iter().map(|stat| stat.segment.size).sum();
+    let Some((limit, current)) =
+        limits.min_by_key(|(limit, current)| limit.saturating_sub(*current))
+    else {
+        return Finding::fine(check, "the control group has no memory limit");
+    };
+    let found = format!(
+        "the control group uses {} of {}; all channels have {}",
+        units::size(current),
+        units::size(limit),
+        units::size(segments)
+    );
+    match limit.saturating_sub(current) < segments / 4 || current as f64 > 0.95 * limit as f64 {
+        true => Finding::problem(
+            check,
+            format!("{found}: a process that touches a new page may be killed"),
+            "raise MemoryMax= or the limit of the container, or create channels with fewer slots",
+        ),
+        false => Finding::fine(check, found),
+    }
+}
+
+fn huge_pages() -> Finding {
+    let check = "huge-pages";
+    match number("/proc/sys/vm/nr_hugepages") {
+        None => Finding::note(check, "this kernel has no huge pages", ""),
+        Some(0) => Finding::note(
+            check,
+            "there are none: Options::huge_pages fails",
+            "`sysctl -w vm.nr_hugepages=64`, if channels are to use them",
+        ),
+        Some(pages) => Finding::fine(check, format!("there are {pages}")),
+    }
+}

@@ -1,0 +1,119 @@
+//! `sysvring wait`: until something has happened to a channel. It takes no seat: it looks again and
+//! again, at most every 20 ms.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+use sysvring::{Address, Error, Fault, Observer, Role, Stat, StreamState};
+
+use crate::channel::Channel;
+use crate::columns::living;
+use crate::failure::{DONE, Failure, TIMED_OUT};
+use crate::units;
+
+/// The longest time between two looks.
+const INTERVAL: Duration = Duration::from_millis(20);
+
+/// Wait for a peer, for a message, or for the end, without joining the channel
+///
+/// The channel need not exist yet.
+#[derive(Args, Debug)]
+pub struct Wait {
+    #[command(flatten)]
+    channel: Channel,
+    /// What to wait for
+    #[arg(value_name = "EVENT")]
+    event: Event,
+    /// Give up after this time, with exit code 124: 5s, 500ms, 2m
+    #[arg(short, long, value_name = "TIME", value_parser = units::parse_duration)]
+    timeout: Option<Duration>,
+}
+
+/// What can be waited for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Event {
+    /// The channel exists
+    Channel,
+    /// It has a living sender
+    Sender,
+    /// It has a living receiver
+    Receiver,
+    /// It has a message that is not acknowledged
+    Message,
+    /// Every message was acknowledged
+    Empty,
+    /// Another message can be sent
+    Room,
+    /// The stream was finished, and every message acknowledged
+    End,
+    /// The channel does not exist
+    Gone,
+}
+
+impl Event {
+    fn has_happened(self, stat: Option<&Stat>) -> bool {
+        let Some(stat) = stat else { return matches!(self, Event::Gone) };
+        match self {
+            Event::Channel => true,
+            Event::Sender => living(stat, Role::Sender) > 0,
+            Event::Receiver => living(stat, Role::Receiver) > 0,
+            Event::Message => stat.depth > 0,
+            Event::Empty => stat.depth == 0,
+            Event::Room => stat.room > 0,
+            Event::End => stat.depth == 0 && stat.stream == StreamState::Ended,
+            Event::Gone => false,
+        }
+    }
+}
+
+impl Wait {
+    pub fn run(self) -> Result<u8, Failure> {
+        let address = self.channel.address()?;
+        let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let (mut observer, mut pause) = (None, Duration::from_millis(1));
+        loop {
+            let stat = look(&address, &mut observer)?;
+            if self.event.has_happened(stat.as_ref()) {
+                return Ok(DONE);
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(TIMED_OUT);
+            }
+            thread::sleep(left.unwrap_or(pause).min(pause));
+            pause = (pause * 2).min(INTERVAL);
+        }
+    }
+}
+
+/// Returns the state of the channel that has this address now, if there is one.
+fn look(address: &Address, observer: &mut Option<Observer>) -> Result<Option<Stat>, Failure> {
+    loop {
+        let looked = match observer {
+            Some(observer) => observer.stat(),
+            None => match Observer::open(address) {
+                Ok(opened) => observer.insert(opened).stat(),
+                Err(error) => Err(error),
+            },
+        };
+        match looked {
+            // A removed channel stays while it is attached.
+            Ok(stat) if !stat.segment.marked_for_removal || stat.segment.key != 0 => {
+                return Ok(Some(stat));
+            }
+            Ok(stat) if stat.name.is_empty() && matches!(address, Address::Id(_)) => {
+                return Ok(Some(stat));
+            }
+            Ok(_) | Err(Error::Fault(Fault::Removed)) => {
+                // Perhaps another one has its address by now.
+                if observer.take().is_some() && Observer::open(address).is_ok() {
+                    continue;
+                }
+                return Ok(None);
+            }
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Why a command failed: the sentence on stderr, and the exit code.
+
+use std::io;
+
+use sysvring::{Error, RecvError, SendError};
+
+/// Everything was done.
+pub const DONE: u8 = 0;
+/// The command failed, or found something: `doctor` a problem, `rm` a missing channel.
+pub const FAILED: u8 = 1;
+/// The command line cannot be understood.
+pub const USAGE: u8 = 2;
+/// `recv` received everything, but a sender was killed before it had sent everything.
+pub const SENDER_KILLED: u8 = 3;
+/// The time given with `--timeout` was over, as for timeout(1).
+pub const TIMED_OUT: u8 = 124;
+
+/// The exit codes, for the help.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    failed; `doctor`: something needs attention
+  2    the command line is wrong
+  3    `recv`: a sender was killed, and what it had sent was received
+  124  timed out (--timeout)
+  130, 143  ended by Ctrl-C or SIGTERM, after what was begun was finished";
+
+/// A failure: a sentence that says what to do, and the exit code.
+#[derive(Debug)]
+pub struct Failure {
+    pub code: u8,
+    pub text: String,
+}
+
+impl Failure {
+    /// Returns a failure of the usual code.
+    pub fn new(text: impl Into<String>) -> Failure {
+        Failure { code: FAILED, text: text.into() }
+    }
+
+    /// Returns a failure of a command line that cannot be carried out.
+    pub fn usage(text: impl Into<String>) -> Failure {
+        Failure { code: USAGE, text: text.into() }
+    }
+
+    /// Returns the failure of a call on a file or a stream.
+    pub fn io(what: &str, error: &io::Error) -> Failure {
+        Failure::new(format!("{what}: {error}"))
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        let hint = match &error {
+            Error::NotFound { .. } => "; `sysvring ls` shows the channels that there are",
+            _ => "",
+        };
+        Failure::new(format!("{error}{hint}"))
+    }
+}
+
+impl From<RecvError> for Failure {
+    fn from(error: RecvError) -> Failure {
+        let code = match error {
+            RecvError::Timeout | RecvError::Blocked { .. } => TIMED_OUT,
+            _ => FAILED,
+        };
+        Failure { code, text: error.to_string() }
+    }
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Failure {
+        let code = match error {
+            SendError::Timeout | SendError::Blocked { .. } => TIMED_OUT,
+            _ => FAILED,
+        };
+        Failure { code, text: error.to_string() }
+    }
+}

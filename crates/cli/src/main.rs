@@ -1,0 +1,65 @@
+//! `sysvring`: see, touch and repair the channels of a machine.
+
+mod arguments;
+mod channel;
+mod columns;
+mod commands;
+mod escape;
+mod failure;
+mod members;
+mod output;
+mod signals;
+mod stream;
+mod units;
+mod users;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::arguments::Arguments;
+use crate::failure::{Failure, USAGE};
+
+fn main() -> ExitCode {
+    signals::end_on_broken_pipe();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    let result = commands::run(arguments.command);
+    if let Err(failure) = &result {
+        report(failure);
+    }
+    signals::end_if_received();
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => ExitCode::from(failure.code),
+    }
+}
+
+/// Prints help where it was asked for, and a wrong command line as every other error.
+fn usage(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            ExitCode::from(USAGE)
+        }
+        _ => {
+            let text = error.render().to_string();
+            let text = text.strip_prefix("error: ").unwrap_or(&text);
+            let _ = write!(std::io::stderr(), "sysvring: {text}");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// Prints a failure. Its text may quote names and labels that other users chose.
+fn report(failure: &Failure) {
+    let _ = writeln!(std::io::stderr(), "sysvring: {}", escape::text(&failure.text));
+}

@@ -1,0 +1,144 @@
+//! `doctor`.
+
+use std::fs;
+
+use serde_json::Value;
+use sysvring::spsc;
+
+use crate::ipc_fixture::IpcFixture;
+use crate::tool::{Name, Running, command, run, until};
+
+/// Returns the verdict of a check.
+fn verdict(checks: &Value, check: &str) -> String {
+    let findings = checks["findings"].as_array().expect("findings");
+    let found = findings.iter().find(|finding| finding["check"] == check);
+    found.unwrap_or_else(|| panic!("no {check} in {checks}"))["verdict"]
+        .as_str()
+        .expect("a word")
+        .into()
+}
+
+fn findings() -> Value {
+    serde_json::from_str(&run(&["doctor", "-J"]).out).expect("JSON")
+}
+
+#[test]
+fn every_check_has_a_verdict() {
+    let ipc = IpcFixture::new();
+    let all = findings();
+    for check in [
+        "ipc-namespace",
+        "segments",
+        "segment-memory",
+        "semaphore-sets",
+        "semaphores",
+        "semaphore-limits",
+        "message-queues",
+        "forced-removal",
+        "semaphore-undo",
+        "wait-sets",
+        "membarrier",
+        "pidfd",
+        "logout",
+        "locked-memory",
+        "memory-limit",
+        "huge-pages",
+        "channels",
+    ] {
+        verdict(&all, check);
+    }
+    assert_eq!(verdict(&all, "semaphore-undo"), "fine");
+    let prose = run(&["doctor"]).out;
+    assert!(prose.contains("semaphore-undo"), "{prose}");
+    ipc.assert_clean();
+}
+
+/// A problem makes the exit code 1, and comes with what to do.
+#[test]
+fn a_killed_sender_is_a_problem() {
+    let ipc = IpcFixture::new();
+    let name = Name::new("doctor");
+    let rx: spsc::Receiver<[u8]> = name.options().create().expect("a receiver");
+    let mut send = command(&["send", &name]);
+    send.stdin(std::process::Stdio::piped());
+    let mut send = Running::start(send);
+    until(|| name.stat().members.iter().filter(|m| m.alive).count() == 2);
+    send.signal(libc::SIGKILL);
+    send.end();
+    let run = run(&["doctor", "--quiet"]);
+    assert_eq!(run.code, 1, "{}", run.out);
+    assert!(
+        run.out.contains("killed-sender") && run.out.contains("-> start it again"),
+        "{}",
+        run.out
+    );
+    assert_eq!(verdict(&findings(), "killed-sender"), "problem");
+    drop((rx, name));
+    ipc.assert_clean();
+}
+
+/// The settings of the kernel in an IPC namespace of its own: only root may change them.
+#[test]
+fn the_kernels_settings_are_checked() {
+    let ipc = IpcFixture::new();
+    let settings = [
+        ("shm_rmid_forced", "1", "forced-removal"),
+        ("shmmni", "1", "segments"),
+        ("sem", "100 32000 500 32000", "semaphore-limits"),
+    ];
+    let name = Name::new("doctor");
+    let tx: spsc::Sender<u64> = name.options().create().expect("a sender");
+    let namespace =
+        |task: &str| fs::read_link(format!("/proc/{task}/ns/ipc")).expect("a namespace");
+    let may_set = namespace("self") != namespace("thread-self") && nix::unistd::geteuid().is_root();
+    for (setting, value, check) in settings {
+        assert_eq!(verdict(&findings(), check), "fine");
+        // Without a namespace of its own, or without root, there is nothing to change.
+        if !may_set {
+            continue;
+        }
+        let path = format!("/proc/sys/kernel/{setting}");
+        let before = fs::read_to_string(&path).expect("a setting");
+        fs::write(&path, value).expect("a setting of this namespace");
+        let ill = run(&["doctor", "-J"]);
+        fs::write(&path, before.trim()).expect("a setting of this namespace");
+        let ill_findings: Value = serde_json::from_str(&ill.out).expect("JSON");
+        assert_eq!(verdict(&ill_findings, check), "problem", "{check}");
+        assert_eq!(ill.code, 1);
+    }
+    drop((tx, name));
+    ipc.assert_clean();
+}
+
+/// From outside, `--pid` sees the channels of a process in another IPC namespace.
+#[test]
+fn another_namespace_is_looked_into() {
+    let outside = IpcFixture::new();
+    let (to_thread, wait) = std::sync::mpsc::channel::<()>();
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    let inside = std::thread::spawn(move || {
+        let ipc = IpcFixture::new();
+        let name = Name::new("inside");
+        let tx: spsc::Sender<u64> = name.options().create().expect("a sender");
+        let idle = std::process::Command::new("sleep").arg("60").spawn().expect("sleep");
+        ready.send(idle.id()).expect("a receiver");
+        let _ = wait.recv();
+        drop(Running(idle));
+        drop((tx, name));
+        ipc.assert_clean();
+    });
+    let pid = is_ready.recv().expect("a process").to_string();
+    let looked = run(&["doctor", "--pid", &pid, "-J"]);
+    drop(to_thread);
+    inside.join().expect("a thread");
+    let checks: Value = serde_json::from_str(&looked.out).expect("JSON");
+    let found = |check: &str| {
+        let findings = checks["findings"].as_array().expect("findings");
+        let found = findings.iter().find(|finding| finding["check"] == check).expect("a check");
+        found["found"].as_str().expect("a text").to_owned()
+    };
+    assert_eq!(found("channels"), "there is 1 channel", "{}", looked.out);
+    assert!(found("ipc-namespace").contains(&pid), "{}", looked.out);
+    assert_eq!(run(&["doctor", "--pid", "4194304"]).code, 1);
+    outside.assert_clean();
+}

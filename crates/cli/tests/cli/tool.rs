@@ -1,0 +1,177 @@
+//! Running the command.
+
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sysvring::{Address, Stat};
+
+/// The time after which a test fails instead of waiting.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Returns the command with these arguments, with a plain environment.
+pub fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sysvring"));
+    command.args(args).env_remove("NO_COLOR").env("TERM", "xterm-256color").stdin(Stdio::null());
+    command
+}
+
+/// What a run of the command printed, and how it ended.
+#[derive(Debug)]
+pub struct Run {
+    pub out: String,
+    pub err: String,
+    /// The exit code, or 128 and the signal.
+    pub code: i32,
+}
+
+impl Run {
+    pub fn of(output: Output) -> Run {
+        let text = |bytes| String::from_utf8(bytes).expect("a text");
+        let status = output.status;
+        let code = status.code().or(status.signal().map(|signal| 128 + signal));
+        Run { out: text(output.stdout), err: text(output.stderr), code: code.expect("an end") }
+    }
+
+    /// Fails unless the command succeeded and complained about nothing.
+    pub fn ok(self) -> Run {
+        assert_eq!((self.code, self.err.as_str()), (0, ""), "{}", self.out);
+        self
+    }
+}
+
+/// Runs the command to its end.
+pub fn run(args: &[&str]) -> Run {
+    run_with(args, b"")
+}
+
+/// Runs the command with this input.
+pub fn run_with(args: &[&str], input: &[u8]) -> Run {
+    let mut child = command(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let input = input.to_vec();
+    let writer = thread::spawn(move || {
+        // The command may end before it has read everything.
+        let _ = stdin.write_all(&input);
+    });
+    let pid = child.id() as i32;
+    let (ended, end) = std::sync::mpsc::channel::<()>();
+    // A command that does not end is killed, and its exit code fails the test.
+    let watchdog = thread::spawn(move || {
+        if let Err(RecvTimeoutError::Timeout) = end.recv_timeout(TIMEOUT) {
+            // SAFETY: sends a signal to a child that was not waited for: the sender would be gone.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
+    });
+    let output = child.wait_with_output().expect("it ends");
+    drop(ended);
+    watchdog.join().expect("the watchdog ends");
+    writer.join().expect("the writer ends");
+    Run::of(output)
+}
+
+/// A command that runs beside the test. Dropped, it is killed.
+pub struct Running(pub Child);
+
+impl Running {
+    pub fn start(mut command: Command) -> Running {
+        Running(command.spawn().expect("the command runs"))
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: sends a signal to a child that was not waited for.
+        assert_eq!(unsafe { libc::kill(self.0.id() as i32, signal) }, 0);
+    }
+
+    /// Waits for its end, and returns its exit code, or 128 and the signal.
+    pub fn end(&mut self) -> i32 {
+        let deadline = Instant::now() + TIMEOUT;
+        loop {
+            if let Some(status) = self.0.try_wait().expect("a child") {
+                return status
+                    .code()
+                    .or(status.signal().map(|signal| 128 + signal))
+                    .expect("an end");
+            }
+            assert!(Instant::now() < deadline, "the command does not end");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Returns all that it printed to a piped standard error, once it has ended.
+    pub fn errors(&mut self) -> String {
+        let mut text = String::new();
+        self.0.stderr.take().expect("a pipe").read_to_string(&mut text).expect("a text");
+        text
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A channel name of this test, which is removed with this value.
+pub struct Name(pub String);
+
+impl Name {
+    pub fn new(name: &str) -> Name {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let n = COUNT.fetch_add(1, Ordering::Relaxed);
+        Name(format!("{name}-{}-{n}", std::process::id()))
+    }
+
+    /// A name that is the same in each run, for a test in a namespace of its own.
+    pub fn fixed(name: &str) -> Name {
+        Name(name.into())
+    }
+
+    pub fn options(&self) -> sysvring::Options {
+        sysvring::Options::named(&*self.0)
+    }
+
+    pub fn stat(&self) -> Stat {
+        sysvring::stat(&*self.0).expect("a channel")
+    }
+}
+
+impl std::ops::Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        let _ = sysvring::remove(&*self.0);
+    }
+}
+
+/// Waits until something holds.
+#[track_caller]
+pub fn until(mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + TIMEOUT;
+    while !holds() {
+        assert!(Instant::now() < deadline, "it never happens");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Returns whether there is no such channel.
+pub fn is_gone(address: impl Into<Address>) -> bool {
+    matches!(sysvring::stat(address), Err(sysvring::Error::NotFound { .. }))
+}

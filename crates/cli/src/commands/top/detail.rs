@@ -40,7 +40,7 @@ fn lines(sample: &Sample, colour: bool) -> Vec<Line<'static>> {
         ),
         Line::from(format!(
             "{} {} of {capacity} messages, room for {}",
-            bar(capacity.saturating_sub(stat.room), capacity),
+            bar(stat.depth, capacity),
             stat.depth,
             stat.room
         )),

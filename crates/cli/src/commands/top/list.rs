@@ -37,8 +37,7 @@ fn columns<'a>(name: u16) -> [Column<Line<'a>>; 12] {
             (word.into(), style(tone, *colour))
         }),
         Column::text("FILLED", BAR as u16 + 2, 1, |(s, _)| {
-            let capacity = s.stat.capacity as u64;
-            plain(bar(capacity.saturating_sub(s.stat.room), capacity))
+            plain(bar(s.stat.depth, s.stat.capacity as u64))
         }),
         Column::number("DEPTH", 11, 0, |(s, _)| {
             let about = if s.stat.depth_is_exact { "" } else { "~" };

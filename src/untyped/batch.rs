@@ -7,7 +7,7 @@ use core::slice;
 use super::recv_end::{Taken, TakenTogether};
 use crate::error::RecvError;
 
-/// Received messages, borrowed from their slots as bytes, in the order of their positions.
+/// Received messages, borrowed from their slots as bytes, in the order of delivery.
 ///
 /// [`ack`](Batch::ack) acknowledges all of them. A batch that is dropped, for example by `?` or by a
 /// panic, returns all of them, as [`Guard`](super::Guard) does with one: they are delivered again. So

@@ -35,8 +35,11 @@ const REAPED: &[Column<Reaped>] = &[
     },
 ];
 
-/// Remove what dead processes left: unfinished channels, and channels that end with their last
-/// member but lost it to a kill. Prints what was removed. Kept channels stay; see rm
+/// Remove what dead processes left; -n only shows it
+///
+/// Removes channels that were never finished, channels that end with their last member and lost it to
+/// a kill, and what is left of private channels. Prints what was removed. Kept channels stay: rm
+/// removes those.
 #[derive(Args, Debug)]
 #[command(after_long_help = output::help("Columns", REAPED))]
 pub struct Reap {

@@ -28,8 +28,9 @@ const TURN: usize = 256;
 
 type Writer = mcap::Writer<NoSeek<BufWriter<File>>>;
 
-/// Record the messages of channels to an MCAP file, without joining them or slowing them down
+/// Record the messages of channels to an MCAP file, without taking any
 ///
+/// It joins no channel, and slows none down.
 /// It ends when the channels are removed, and on Ctrl-C. If it is killed, the file can be replayed
 /// up to its last second. Messages that were missed are counted on standard error.
 #[derive(Args, Debug)]

@@ -138,6 +138,12 @@ impl Framing {
                     Some(at) => whole(0..searched + at, searched + at + 1),
                     // The last one may lack its end.
                     None if is_end && !buffer.is_empty() => whole(0..buffer.len(), buffer.len()),
+                    // Its end may be far away, or never come.
+                    None if buffer.len() > max => Err(format!(
+                        "a message of more than {} bytes exceeds the {max} bytes that the channel \
+                         takes; split it, or create the channel with a larger --message-size",
+                        buffer.len()
+                    )),
                     None => Ok(None),
                 }
             }
@@ -233,6 +239,13 @@ mod tests {
         let length = Framing::Length(Length::U16be);
         assert_eq!(cut(length, &[0, 0, 0, 1, 7], 1, 9), Ok(vec![vec![], vec![7]]));
         assert_eq!(cut(Framing::Raw, b"abcde", 3, 2).map(|found| found.len()), Ok(3));
+    }
+
+    #[test]
+    fn a_message_without_an_end_is_not_collected_for_ever() {
+        let lines = Framing::EndedBy(b'\n');
+        assert!(lines.first(b"abcd", 0, 3, false).is_err_and(|why| why.contains("more than 4")));
+        assert_eq!(lines.first(b"abc", 0, 3, false), Ok(None));
     }
 
     #[test]

@@ -44,6 +44,7 @@ fn every_check_has_a_verdict() {
         "memory-limit",
         "huge-pages",
         "channels",
+        "leftovers",
     ] {
         verdict(&all, check);
     }

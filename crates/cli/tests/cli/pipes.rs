@@ -46,6 +46,12 @@ impl Drop for Scratch {
     }
 }
 
+/// Returns whether a process waits in the kernel.
+fn is_asleep(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+    stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'))
+}
+
 /// Returns the bytes that a pipe holds.
 fn in_pipe(pipe: &ChildStdout) -> usize {
     let mut bytes: libc::c_int = 0;
@@ -361,8 +367,10 @@ fn what_was_not_written_is_not_acknowledged() {
         let mut written = first.len() + reader.buffer().len();
         let mut unread = 0;
         until(|| {
-            std::thread::sleep(Duration::from_millis(20));
-            std::mem::replace(&mut unread, in_pipe(reader.get_ref())) == unread && unread > 0
+            let before = in_pipe(reader.get_ref());
+            let is_asleep = is_asleep(recv.0.id());
+            unread = in_pipe(reader.get_ref());
+            is_asleep && unread == before && unread > 32_768
         });
         written += unread;
         drop(reader);

@@ -75,8 +75,10 @@ fn a_replay_has_the_pace_of_the_recording() {
     let file = Scratch::new();
     let name = Name::new("pace");
     let tx: mpmc::Sender<[u8]> = name.options().create().expect("a sender");
-    let mut record = Running::start(command(&["record", file.path(), &name, "-n", "4"]));
-    until(|| name.stat().segment.attached == 2);
+    let mut record =
+        Running::start(command(&["record", file.path(), &name, "-n", "4", "--oldest"]));
+    // By the sender, by the recorder, and by this look.
+    until(|| name.stat().segment.attached == 3);
     std::thread::sleep(Duration::from_millis(50));
     for _ in 0..4 {
         tx.send(b"tick").expect("sent");
@@ -88,9 +90,12 @@ fn a_replay_has_the_pace_of_the_recording() {
         run(&[&["replay", file.path()], args].concat()).ok();
         start.elapsed().as_millis()
     };
-    assert!((295..3_000).contains(&time(&[])));
-    assert!((145..290).contains(&time(&["--speed", "2"])));
-    assert!(time(&["--fast"]) < 140);
+    let slow = time(&[]);
+    assert!(slow >= 295, "{slow} ms");
+    assert!(time(&["--speed", "2"]) >= 145);
+    // On a busy machine everything takes longer at times.
+    until(|| time(&["--speed", "2"]) < slow * 3 / 4);
+    until(|| time(&["--fast"]) < slow / 2);
     assert_eq!(run(&["replay", file.path(), "--speed", "0"]).code, 2);
     drop((tx, name));
     ipc.assert_clean();

@@ -50,6 +50,9 @@ fn reap_removes_what_a_killed_process_left() {
         member.signal(libc::SIGKILL);
         assert_eq!(member.end(), 128 + libc::SIGKILL);
     }
+    let dry = run(&["reap", "-n", "-o", "NAME"]).ok().out;
+    assert_eq!(dry, format!("NAME\n{}\n", &*lost));
+    assert!(!is_gone(&*lost), "nothing was removed");
     let out = run(&["reap", "-o", "NAME"]).ok().out;
     assert_eq!(out, format!("NAME\n{}\n", &*lost));
     assert!(is_gone(&*lost) && !is_gone(&*kept));

@@ -24,7 +24,7 @@ use crate::failure::{DONE, Failure};
 use crate::output::{self, style};
 use crate::units;
 
-/// Watch all channels: rates, depths, who holds what, deaths
+/// Watch all channels: rates, depths, what each member holds, deaths
 ///
 /// It only looks: it takes no seat and wakes nobody.
 #[derive(Args, Debug)]

@@ -228,7 +228,11 @@ fn killed_receivers_lose_nothing<F: AnyFlavor>() {
         let until = Instant::now() + Duration::from_micros(1_000 + rng.below(6_000));
         while Instant::now() < until && !sending.is_finished() {
             if worker.has_line() {
-                note(&worker.read_line().expect("a line"), &mut reported, &mut last, &mut again);
+                match worker.read_line() {
+                    Ok(line) => note(&line, &mut reported, &mut last, &mut again),
+                    // All was received, and it has ended.
+                    Err(_) => break,
+                }
             }
         }
         worker.kill_and_wait().expect("kill");

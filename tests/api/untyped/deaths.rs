@@ -204,7 +204,7 @@ fn killed_senders_leave_whole_messages<F: AnyFlavor>() {
 /// it.
 #[test]
 fn killed_receivers_lose_nothing<F: AnyFlavor>() {
-    const COUNT: u64 = 12_000;
+    const COUNT: u64 = 60_000;
     let name = Name::new();
     let mut tx: F::Sender<u64> = name.options().capacity(8).create().expect("create");
     let sending = std::thread::spawn(move || {

@@ -164,7 +164,7 @@ impl Doorbell {
         self.show_ready(state);
         for place in 0..state.entries.len() {
             let Some(entry) = &mut state.entries[place] else { continue };
-            if !entry.is_ready && entry.watch.is_suspicious(&entry.view, now, slice) {
+            if !entry.is_ready && entry.is_suspicious(now, slice) {
                 self.disarm(state, place as u32 + 1, collected);
             }
         }

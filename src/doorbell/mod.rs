@@ -27,6 +27,7 @@ mod watch;
 
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 #[cfg(feature = "async")]
 pub(crate) use self::collect::Collected;
@@ -119,6 +120,11 @@ impl Entry {
     #[cfg(feature = "tokio")]
     fn shared(&self) -> Arc<Registration> {
         Arc::clone(&self.registration)
+    }
+
+    /// Returns whether the handle, which was not rung, should look for itself.
+    fn is_suspicious(&mut self, now: u64, slice: Duration) -> bool {
+        self.watch.is_suspicious(&self.view, self.registration.rests(), now, slice)
     }
 
     /// Gives the handle the duty: its next call has to see to it.

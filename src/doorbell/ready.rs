@@ -93,12 +93,14 @@ impl Doorbell {
         is_new
     }
 
-    /// Drops the keys of armed handles from `ready`.
+    /// Drops the keys of armed handles from `ready`, unless an interrupt is to be reported: another thread
+    /// may have armed the handle since.
     pub(super) fn show_ready(&self, state: &mut State) {
         let State { entries, ready, .. } = state;
         ready.retain(|key| {
             entries[*key as usize - 1].as_mut().is_some_and(|entry| {
-                entry.is_ready = !doorbell::is_waiting(&entry.view.record().armed);
+                let is_armed = doorbell::is_waiting(&entry.view.record().armed);
+                entry.is_ready = !is_armed || entry.registration.calls().is_pending();
                 entry.is_ready
             })
         });

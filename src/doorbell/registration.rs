@@ -24,6 +24,8 @@ pub(crate) struct Registration {
     arrivals: AtomicU64,
     /// The member was rung, and has to see to it that further members are.
     duty: AtomicBool,
+    /// The handle is armed for a member of the other side that joins, and for no work.
+    rests: AtomicBool,
     /// The handle was interrupted, and its doorbell has not noticed it yet.
     is_interrupted: AtomicBool,
     /// The tasks that wait for the handle.
@@ -50,6 +52,7 @@ impl Registration {
             users: AtomicU32::new(0),
             arrivals: AtomicU64::new(NEVER),
             duty: AtomicBool::new(false),
+            rests: AtomicBool::new(false),
             is_interrupted: AtomicBool::new(false),
             #[cfg(feature = "async")]
             tasks: super::tasks::Tasks::new(),
@@ -111,6 +114,17 @@ impl Registration {
     #[inline]
     pub(crate) fn discharge(&self) -> bool {
         self.duty.load(Relaxed) && self.duty.swap(false, AcqRel)
+    }
+
+    /// Records whether the handle, which is armed, waits for a member of the other side only.
+    pub(crate) fn set_resting(&self, rests: bool) {
+        if self.rests() != rests {
+            self.rests.store(rests, Relaxed);
+        }
+    }
+
+    pub(super) fn rests(&self) -> bool {
+        self.rests.load(Relaxed)
     }
 
     /// Returns whether the pidfds of these arrivals are open.

@@ -161,8 +161,6 @@ impl View {
         match (self.seat.side, self.flavor) {
             (Side::Receivers, Flavor::Spsc) => ring.depth() != 0,
             (Side::Receivers, Flavor::Mpmc) => ring.has_untaken(),
-            // A sender that rests until a receiver joins waits for nothing else.
-            (Side::Senders, _) if self.header().receivers.has_left() => false,
             (Side::Senders, Flavor::Spsc) => ring.depth() < ring.capacity(),
             (Side::Senders, Flavor::Mpmc) => ring.count_messages() < ring.capacity(),
         }

@@ -61,7 +61,13 @@ impl Watch {
     }
 
     /// Returns whether a handle that is not known to be ready should look for itself.
-    pub(super) fn is_suspicious(&mut self, view: &View, now: u64, slice: Duration) -> bool {
+    pub(super) fn is_suspicious(
+        &mut self,
+        view: &View,
+        rests: bool,
+        now: u64,
+        slice: Duration,
+    ) -> bool {
         // The timer is for handles that are blind.
         if !self.is_blind && now < self.next_work {
             return false;
@@ -72,7 +78,8 @@ impl Watch {
         }
         // Set by a process that was killed before it rang.
         let is_removed = view.parking().is_removed();
-        let has_news = is_removed || self.has_changed(view) || self.is_neglected(view, now, slice);
+        let has_news =
+            is_removed || self.has_changed(view) || self.is_neglected(view, rests, now, slice);
         has_news || self.is_over(view, now, slice)
     }
 
@@ -89,12 +96,12 @@ impl Watch {
 
     /// Returns whether somebody has had the duty for a slice, or work has been there for one, or a
     /// sender has a little room.
-    fn is_neglected(&mut self, view: &View, now: u64, slice: Duration) -> bool {
+    fn is_neglected(&mut self, view: &View, rests: bool, now: u64, slice: Duration) -> bool {
         if now < self.next_work {
             return false;
         }
         self.next_work = now + slice.as_nanos() as u64;
-        let work = self.search(view);
+        let work = if rests { None } else { self.search(view) };
         let last = std::mem::replace(&mut self.work, work);
         let is_rung = doorbell::is_rung(&view.record().armed);
         let is_due = doorbell::is_due(view.parking());

@@ -72,13 +72,18 @@ impl Readiness {
     /// # Errors
     /// A [`Fault`] if the handle cannot go on.
     pub fn rest_until_peer(&self, handle: &impl Pollable) -> Result<(), Fault> {
-        handle.endpoint().rest_until_peer()
+        handle.endpoint().rest_until_peer(&self.doorbell)
     }
 
     /// Returns whether the handle was interrupted by an [`Interrupter`](crate::Interrupter) since
     /// the last call: the descriptor is readable after an interrupt, but no `try_` call returns it.
     pub fn take_interrupt(&self) -> bool {
-        self.registration.calls().take_pending()
+        let was_interrupted = self.registration.calls().take_pending();
+        if was_interrupted && !self.doorbell.is_forked() {
+            // It may be readable for that alone.
+            self.doorbell.is_armed();
+        }
+        was_interrupted
     }
 }
 

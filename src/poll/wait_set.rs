@@ -152,8 +152,8 @@ impl WaitSet {
     /// A handle whose call returned `Disconnected` stays ready, and every wait returns it. Call this to
     /// wait for the next member instead of [removing](WaitSet::remove) the handle; one that joined since
     /// that call makes it ready at once. Messages that you left in the channel are not reported
-    /// meanwhile. The removal of the channel and an interrupt end the rest, too; a handle that is in
-    /// no set is left as it is.
+    /// meanwhile. The removal of the channel, an interrupt, and a member of its own side that joins or
+    /// leaves end the rest, too. A handle that is not in this set is left as it is.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -179,7 +179,7 @@ impl WaitSet {
     /// # Errors
     /// A [`Fault`] if the handle cannot go on: remove it from the set.
     pub fn rest_until_peer(&self, handle: &impl Pollable) -> Result<(), Fault> {
-        handle.endpoint().rest_until_peer()
+        handle.endpoint().rest_until_peer(&self.doorbell)
     }
 
     /// Adds a handle. It stays usable as before, and leaves the set when it is dropped or closed.

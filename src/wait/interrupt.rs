@@ -119,6 +119,11 @@ impl Interrupts {
         }
     }
 
+    /// Returns whether an interrupt waits for a call that would block, or for a wait that reports it.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.state.load(Acquire) & PENDING != 0
+    }
+
     /// Takes an interrupt that no blocked call took.
     pub(crate) fn take_pending(&self) -> bool {
         self.change(|old| (old & PENDING != 0).then_some(old & !PENDING)) & PENDING != 0

@@ -552,3 +552,30 @@ fn a_handle_goes_from_tasks_to_a_set_and_back() {
         }
     }
 }
+
+/// A handle that tasks wait for does not rest: they would miss what comes.
+#[test]
+fn a_handle_that_a_task_waits_for_does_not_rest() {
+    let set = WaitSet::new().expect("a set");
+    for n in 0..if cfg!(debug_assertions) { 1_000 } else { 5_000 } {
+        let (tx, rx) = channel(8);
+        let (waiting, is_over) = (rx.clone(), Arc::new(AtomicU64::new(0)));
+        let over = Arc::clone(&is_over);
+        let receiving = thread::spawn(move || {
+            let got = block_on(waiting.recv_async());
+            over.store(1, Relaxed);
+            (got, now_ns())
+        });
+        let sending = thread::spawn(move || {
+            let start = now_ns();
+            tx.send(&n).expect("room");
+            start
+        });
+        while is_over.load(Relaxed) == 0 {
+            set.rest_until_peer(&rx).expect("a member");
+        }
+        let (got, at) = receiving.join().expect("no panic");
+        assert_eq!(got, Ok(n));
+        must_be_prompt(at, sending.join().expect("no panic"));
+    }
+}

@@ -138,3 +138,60 @@ fn a_descriptor_of_one_handle_is_quiet_as_well<F: AnyFlavor>() {
     assert!(is_readable(&readiness, Duration::from_secs(20)));
     assert_eq!(rx.try_recv(), Err(RecvError::Empty));
 }
+
+/// A handle rests although there is work that nobody waits for, and is not counted as overslept.
+#[test]
+fn work_does_not_end_a_rest<F: AnyFlavor>() {
+    let name = Name::new();
+    let options = || name.options().capacity(8);
+    let mut tx: F::Sender<u64> = options().open().expect("open");
+    let mut rx: F::Receiver<u64> = options().attach().expect("attach");
+    let set = WaitSet::new().expect("a set");
+    let token = set.add(&rx).expect("added");
+    for n in 0..3 {
+        tx.try_send(&n).expect("room");
+    }
+    drop(tx);
+    assert_eq!(rx.try_recv(), Ok(0));
+    set.rest_until_peer(&rx).expect("a member");
+    stays_quiet(&set);
+    assert!(set.remove(token));
+    // A sender with room, whose receiver is killed.
+    drop(rx);
+    let mut tx: F::Sender<u64> = options().attach().expect("attach");
+    let token = set.add(&tx).expect("added");
+    let mut receiver = seated(&name, F::FLAVOR, "receiver");
+    tx.try_send(&1).expect("room");
+    receiver.kill_and_wait().expect("a child");
+    tx.wait_for_peer(Duration::from_secs(20)).expect("it came");
+    set.rest_until_peer(&tx).expect("a member");
+    let start = Instant::now();
+    while tokens(&set, NOW) == [token] && start.elapsed() < Duration::from_secs(20) {
+        // The end of the killed process ends the first rest.
+        set.rest_until_peer(&tx).expect("a member");
+    }
+    stays_quiet(&set);
+    assert_eq!(tx.stat().expect("stat").overslept, 0);
+}
+
+/// An interrupt is reported although the handle rests, and rests again, at once.
+#[test]
+fn an_interrupt_ends_a_rest<F: AnyFlavor>() {
+    let name = Name::new();
+    let rx: F::Receiver<u64> = name.options().open().expect("open");
+    let interrupter = rx.interrupter();
+    let readiness = Readiness::of(&rx).expect("a descriptor");
+    readiness.rest_until_peer(&rx).expect("a member");
+    interrupter.interrupt();
+    readiness.rest_until_peer(&rx).expect("a member");
+    assert!(is_readable(&readiness, Duration::from_millis(100)));
+    assert!(readiness.take_interrupt());
+    drop(readiness);
+    let set = WaitSet::new().expect("a set");
+    let token = set.add(&rx).expect("added");
+    set.rest_until_peer(&rx).expect("a member");
+    assert_eq!(tokens(&set, NOW), []);
+    interrupter.interrupt();
+    let events = crate::wait(&set, LONG);
+    assert!(events.len() == 1 && events[0].token() == token && events[0].is_interrupted());
+}

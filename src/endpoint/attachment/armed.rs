@@ -73,6 +73,7 @@ impl Attachment {
         let registration = self.registration();
         let Some(doorbell) = registration.doorbell() else { return false };
         let key = registration.key();
+        registration.set_resting(false);
         doorbell.collect_if_solo();
         if arm(&self.record().armed, self.seat.side, key) {
             registration.charge();

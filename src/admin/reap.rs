@@ -54,8 +54,8 @@ pub fn reap() -> Result<Vec<Reaped>, Error> {
     leftovers(Purpose::Remove)
 }
 
-/// Returns what [`reap`] would remove now, and removes nothing. It takes no lock and wakes no
-/// process: only the kernel's record of who attached a segment last changes.
+/// Returns what [`reap`] would remove now, and removes nothing. It takes no lock of a
+/// channel and wakes no process: only the kernel's record of who attached a segment last changes.
 ///
 /// Both find leftovers in the same way, so `reap` removes exactly this, unless a process uses or
 /// removes some of it in between.
@@ -124,7 +124,11 @@ fn leftovers(purpose: Purpose) -> Result<Vec<Reaped>, Error> {
     let mut found = Vec::new();
     for set in &sets {
         if is_ours(set) && may_remove(set.uid, set.cuid) {
-            found.extend(leftovers_of_set(set, purpose));
+            let leftovers = leftovers_of_set(set, purpose);
+            // One process has one queue for all of its channels.
+            let is_new = |new: &Reaped| !new.is_queue() || found.iter().all(|old| old != new);
+            let new: Vec<Reaped> = leftovers.into_iter().filter(is_new).collect();
+            found.extend(new);
         }
     }
     for segment in &segments {

@@ -30,7 +30,8 @@ const ASK_EVERY: u64 = 1_000_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TapStart {
-    /// With the next message that is sent.
+    /// With the next message that is sent. In an MPMC channel, one whose slot was reserved before is
+    /// left out if a later one was sent already.
     #[default]
     Now,
     /// With the oldest message that can still be read. It may have been received long ago: a
@@ -63,11 +64,13 @@ pub struct Tapped {
 /// the channel's type is for the caller to check, for example with
 /// [`FromBytes::read_from_bytes`](zerocopy::FromBytes::read_from_bytes).
 ///
-/// How much a tap finds: in an SPSC channel every message that was not acknowledged, and of the
-/// others the last `capacity` without 1 KiB of slots, or 8 slots if those are longer. So a small ring
-/// that was drained shows nothing. In an MPMC channel it finds every message whose slot was not
-/// claimed again. There, a message that is still being written holds up the tap as it holds up
-/// receivers.
+/// How much a tap finds that keeps up: in an SPSC channel every message that was not acknowledged, and
+/// of the others the last `capacity` without 1 KiB of slots, or 8 slots if those are longer. So a small
+/// ring that was drained shows nothing. In an MPMC channel it finds messages whose slot was not claimed
+/// again, except for some that receivers held for a lap. There, a message that is still being written
+/// holds up the tap as it holds up receivers. A tap that was overtaken gives up a quarter of the ring
+/// beside what was overwritten, so that it is not overtaken again at once, and counts all of it as
+/// missed.
 ///
 /// The segment stays attached, read-only, as long as the tap exists, and with it the memory of a
 /// channel that was removed. A tap works in a forked child, too.

@@ -359,7 +359,8 @@ pub(crate) fn init_member_record(member: &layout::Member, side: Side, label: &st
     // This is also the holder's stamp: no two holders of a seat have the same one, even if the
     // clock goes backwards.
     let last = member.joined.load(Relaxed);
-    member.joined.store(time::wall_ns().max(last.wrapping_add(1)).max(1), Relaxed);
+    // Release: an observer that sees it sees the counters reset.
+    member.joined.store(time::wall_ns().max(last.wrapping_add(1)).max(1), Release);
     member.role.store(side.role_number(), Relaxed);
     member.pid.store(process::pid(), Relaxed);
     member.state.store(STATE_PRESENT, Release);

@@ -7,10 +7,12 @@ use core::slice;
 use super::recv_end::{Taken, TakenTogether};
 use crate::error::RecvError;
 
-/// Received messages, borrowed from their slots as bytes, in the order of delivery.
+/// Received messages, borrowed from their slots as bytes, in the order of their positions; in an MPMC
+/// channel, messages that another receiver returned or left may come after later ones.
 ///
 /// [`ack`](Batch::ack) acknowledges all of them. A batch that is dropped, for example by `?` or by a
-/// panic, returns all of them, as [`Guard`](super::Guard) does with one: they are delivered again. So
+/// panic, returns all of them, as [`Guard`](super::Guard) does with one: they are delivered again. In an SPSC
+/// channel, only the first of them counts that delivery. So
 /// work on the whole batch, such as one write to a file, is done at least once for each message.
 ///
 /// The messages are memory that other processes have mapped; see [Trust](crate#trust).

@@ -186,7 +186,7 @@ impl<'a> Taken<'a> {
             }
             Taken::Mpmc(end, first) => {
                 let mut all = vec![first];
-                // Returned messages come first. An error recurs in the next call.
+                // An error recurs in the next call.
                 while all.len() < max
                     && let Ok(held) = end.next(Blocking::Never)
                 {

@@ -14,6 +14,7 @@ use crate::ring::mpmc::Survey;
 use crate::role::Side;
 use crate::segment::owner::Owner;
 use crate::segment::{self, ChannelInfo};
+use crate::sync::fence;
 use crate::sync::plain::Ordering::{Acquire, Relaxed};
 use crate::sysv::sem::Set;
 use crate::sysv::shm::{Mapping, SegmentStat};
@@ -127,49 +128,72 @@ fn members(
     survey: Option<&Survey>,
 ) -> Vec<Member> {
     let set = ChannelSemaphores::new(Set::from_id(facts.set));
-    let mut found = Vec::new();
-    for seat in 0..facts.geometry.seats {
-        let line = segment::member(mapping, seat);
-        let number = seat as u8;
-        let state = line.state.load(Acquire);
-        let Some(side) = Side::from_role_number(line.role.load(Relaxed)) else { continue };
-        let role = Role::of(side);
-        let alive = has_set && set.is_taken(number).unwrap_or(false);
-        let (position, messages) = match (facts.flavor, role) {
-            (Flavor::Spsc, Role::Sender) => since(line, ring.tail()),
-            (Flavor::Spsc, Role::Receiver) => since(line, ring.header().head.0.load(Acquire)),
-            (Flavor::Mpmc, _) => {
-                (line.last.load(Relaxed).wrapping_add(1), line.messages.load(Relaxed))
+    let looks = |seat| {
+        let joined = &segment::member(mapping, seat).joined;
+        let mut found = None;
+        for _ in 0..LOOKS {
+            // A member resets the counters of its seat before it stores when it joined: all that is
+            // read between two equal times is of one member.
+            let before = joined.load(Acquire);
+            found = member(mapping, ring, facts, has_set.then_some(set), survey, seat);
+            fence(Acquire);
+            if joined.load(Relaxed) == before {
+                break;
             }
-        };
-        let bytes = match facts.geometry.shape.variable {
-            true => line.bytes.load(Relaxed),
-            false => messages.wrapping_mul(facts.geometry.shape.size as u64),
-        };
-        let owned = survey.map(|survey| survey.of_seat(seat));
-        let known = if has_set { set.pid(number).unwrap_or(0) } else { 0 };
-        found.push(Member {
-            seat,
-            role,
-            pid: if known != 0 { known } else { line.pid.load(Relaxed) },
-            label: crate::layout::load_text(&line.label, line.label_len.load(Relaxed)),
-            alive,
-            left: !alive && state == segment::STATE_LEFT,
-            joined: SystemTime::UNIX_EPOCH
-                + std::time::Duration::from_nanos(line.joined.load(Relaxed)),
-            position,
-            messages,
-            bytes,
-            in_flight: owned.map(|owned| owned.slots),
-            oldest_in_flight: owned.and_then(|owned| owned.oldest),
-            waiting: if alive { waiting_threads(mapping, facts, number, side) } else { 0 },
-            armed: alive && doorbell::awaits_ring(&line.armed),
-            recovered: line.repairs.load(Relaxed),
-            parks: line.parks.load(Relaxed),
-            wakes: line.wakes.load(Relaxed),
-        });
-    }
-    found
+        }
+        found
+    };
+    (0..facts.geometry.seats).filter_map(looks).collect()
+}
+
+/// How often a seat is looked at if other members take it meanwhile.
+const LOOKS: usize = 8;
+
+/// Returns the member in a seat, or the last one there. `set`: that of the channel, if it exists.
+fn member(
+    mapping: &Mapping,
+    ring: &Ring,
+    facts: &ChannelInfo,
+    set: Option<ChannelSemaphores>,
+    survey: Option<&Survey>,
+    seat: usize,
+) -> Option<Member> {
+    let line = segment::member(mapping, seat);
+    let number = seat as u8;
+    let state = line.state.load(Acquire);
+    let side = Side::from_role_number(line.role.load(Relaxed))?;
+    let role = Role::of(side);
+    let alive = set.is_some_and(|set| set.is_taken(number).unwrap_or(false));
+    let (position, messages) = match (facts.flavor, role) {
+        (Flavor::Spsc, Role::Sender) => since(line, ring.tail()),
+        (Flavor::Spsc, Role::Receiver) => since(line, ring.header().head.0.load(Acquire)),
+        (Flavor::Mpmc, _) => (line.last.load(Relaxed).wrapping_add(1), line.messages.load(Relaxed)),
+    };
+    let bytes = match facts.geometry.shape.variable {
+        true => line.bytes.load(Relaxed),
+        false => messages.wrapping_mul(facts.geometry.shape.size as u64),
+    };
+    let owned = survey.map(|survey| survey.of_seat(seat));
+    let known = set.map_or(0, |set| set.pid(number).unwrap_or(0));
+    Some(Member {
+        seat,
+        role,
+        pid: if known != 0 { known } else { line.pid.load(Relaxed) },
+        label: crate::layout::load_text(&line.label, line.label_len.load(Relaxed)),
+        alive,
+        left: !alive && state == segment::STATE_LEFT,
+        joined: SystemTime::UNIX_EPOCH + std::time::Duration::from_nanos(line.joined.load(Relaxed)),
+        position,
+        messages,
+        bytes,
+        in_flight: owned.map(|owned| owned.slots),
+        oldest_in_flight: owned.and_then(|owned| owned.oldest),
+        waiting: if alive { waiting_threads(mapping, facts, number, side) } else { 0 },
+        armed: alive && doorbell::awaits_ring(&line.armed),
+        recovered: line.repairs.load(Relaxed),
+        parks: line.parks.load(Relaxed),
+        wakes: line.wakes.load(Relaxed),
+    })
 }
 
 /// Returns how many threads of a living member wait. An SPSC side has one member, which one thread

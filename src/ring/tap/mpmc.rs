@@ -19,6 +19,10 @@ impl Ring {
         let slot = self.slot_at(&at);
         // Acquire: the payload is visible, and the origin of a HELD message.
         let word = SlotState(slot.head.word.load(Acquire));
+        // Laps wrap: the state of a fresh slot is not that of the lap before the first.
+        if word == SlotState::UNUSED {
+            return Ok(Seen::NotYet);
+        }
         match (word.age(lap), word.phase().ok_or(BAD_PHASE)?) {
             (LapOrder::Older, _) | (LapOrder::Same, Phase::Free | Phase::Claimed) => {
                 return Ok(Seen::NotYet);

@@ -215,6 +215,24 @@ impl Tap {
         }
     }
 
+    /// Returns whether the message of a position waits in the channel: it was sent, and no receiver has
+    /// acknowledged it yet.
+    ///
+    /// ```
+    /// use sysvring::{Options, Tap, TapStart, mpmc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// let tx: mpmc::Sender<u64> = Options::private().create()?;
+    /// let rx: mpmc::Receiver<u64> = Options::id(tx.id()).attach()?;
+    /// tx.send_batch(&[7, 8])?;
+    /// rx.recv()?;
+    /// let tap = Tap::open(tx.id(), TapStart::Oldest)?;
+    /// assert!(!tap.is_waiting(0) && tap.is_waiting(1) && !tap.is_waiting(2));
+    /// # Ok(()) }
+    /// ```
+    pub fn is_waiting(&self, position: u64) -> bool {
+        self.follower.is_waiting(position)
+    }
+
     /// Returns the next position. A tap that starts there, also in another process, continues where
     /// this one is.
     pub fn position(&self) -> u64 {

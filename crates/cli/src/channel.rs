@@ -77,9 +77,14 @@ pub fn parse(text: &str) -> Result<Address, String> {
     library(text)
 }
 
-/// Returns how to name a channel in a command, for a terminal.
+/// Returns how to name a channel in a command, for a terminal: by its identifier if its name would have
+/// to be escaped, or looks like an option.
 pub fn name_of(stat: &Stat) -> String {
-    escape::text(&exact_name(stat))
+    let exact = exact_name(stat);
+    match escape::text(&exact) == exact && !exact.starts_with('-') {
+        true => exact,
+        false => format!("id:{}", stat.id),
+    }
 }
 
 fn exact_name(stat: &Stat) -> String {

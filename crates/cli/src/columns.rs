@@ -72,8 +72,12 @@ pub const CHANNEL: &[Column<Stat>] = &[
     column("LIFETIME", "kept, or until its last member leaves", false, |s| {
         Cell::Word(lifetime(s.lifetime), Tone::Plain)
     }),
-    column("HEAD", "next position to receive", false, |s| Cell::Id(s.head)),
-    column("TAIL", "next position to send", false, |s| Cell::Id(s.tail)),
+    column("HEAD", "next position to receive; MPMC: a hint that lags behind", false, |s| {
+        Cell::Id(s.head)
+    }),
+    column("TAIL", "next position to send; MPMC: a hint that lags behind", false, |s| {
+        Cell::Id(s.tail)
+    }),
     column("REDELIVERY", "what happens to messages that were not acknowledged", false, |s| {
         Cell::Safe(s.redelivery.to_string())
     }),

@@ -138,6 +138,11 @@ impl Follower {
         self.position
     }
 
+    /// Returns whether the message of a position is in the ring and not acknowledged.
+    pub(crate) fn is_waiting(&self, position: u64) -> bool {
+        self.ring.is_waiting(self.flavor, position)
+    }
+
     pub(crate) fn counts(&self) -> Counts {
         self.counts
     }
@@ -197,6 +202,14 @@ impl Ring {
         match flavor {
             Flavor::Spsc => self.oldest_left_alone(),
             Flavor::Mpmc => self.oldest_not_lost(),
+        }
+    }
+
+    /// Returns whether the message of a position is in the ring and not acknowledged.
+    pub(crate) fn is_waiting(&self, flavor: Flavor, position: u64) -> bool {
+        match flavor {
+            Flavor::Spsc => self.is_unreceived(position),
+            Flavor::Mpmc => self.is_unacknowledged(position),
         }
     }
 

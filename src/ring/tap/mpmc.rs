@@ -109,6 +109,17 @@ impl Ring {
         Seen::NotYet
     }
 
+    pub(super) fn is_unacknowledged(&self, position: u64) -> bool {
+        let (at, lap) = (self.cursor(position), position >> self.shift);
+        let word = SlotState(self.slot_at(&at).head.word.load(Acquire));
+        match (word.age(lap), word.phase()) {
+            _ if word == SlotState::UNUSED => false,
+            (LapOrder::Same, Some(Phase::Full | Phase::Reading)) => true,
+            (LapOrder::Newer, Some(Phase::Held)) => self.origin_after(&at, word) == 0,
+            _ => false,
+        }
+    }
+
     /// Returns the first position from which on nothing was published, as far as a walk finds.
     pub(super) fn first_unsent(&self) -> u64 {
         let end = self.end_of_claims();

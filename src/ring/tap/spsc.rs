@@ -57,6 +57,11 @@ impl Ring {
         [head.min(overwritten), tail]
     }
 
+    pub(super) fn is_unreceived(&self, position: u64) -> bool {
+        let head = self.header().head.0.load(Acquire);
+        self.is_full(position) && position.wrapping_sub(head) as i64 >= 0
+    }
+
     fn after_lapping(&self, position: u64) -> u64 {
         let [oldest, tail] = self.distances(position);
         let on = oldest.saturating_add(self.margin() as i64).min(tail);

@@ -44,8 +44,7 @@ pub struct Tap {
 
 /// Show the messages that wait in a channel, without taking any
 ///
-/// In an MPMC channel, the first ones may have been received a moment ago: up to 16 for each
-/// receiver.
+/// Those that receivers hold and have not acknowledged are shown, too.
 #[derive(Args, Debug)]
 #[command(after_long_help = FORMATS)]
 pub struct Peek {
@@ -77,8 +76,12 @@ struct Shown {
 /// Until when messages are printed.
 #[derive(Clone, Copy)]
 enum Until {
-    /// The position before which they were sent when it began.
-    Position(u64),
+    /// The position before which they were sent when it began; those that were received are left out
+    /// unless they are to be shown.
+    Position {
+        end: u64,
+        is_received_shown: bool,
+    },
     Idle(Option<Duration>),
 }
 
@@ -96,9 +99,10 @@ impl Tap {
 impl Peek {
     pub fn run(self) -> Result<u8, Failure> {
         let address = self.channel.address()?;
-        let stat = sysvring::stat(&address)?;
-        let start = if self.oldest { TapStart::Oldest } else { TapStart::Position(stat.head) };
-        self.shown.print(&Address::Id(stat.id), start, Until::Position(stat.head + stat.depth))
+        let id = sysvring::stat(&address)?.id;
+        let end = sysvring::Tap::open(id, TapStart::Now)?.position();
+        let until = Until::Position { end, is_received_shown: self.oldest };
+        self.shown.print(&Address::Id(id), TapStart::Oldest, until)
     }
 }
 
@@ -113,7 +117,7 @@ impl Shown {
         let (mut count, mut active) = (0, Instant::now());
         let code = loop {
             let is_over = match until {
-                Until::Position(end) => tap.position() >= end,
+                Until::Position { end, .. } => tap.position() >= end,
                 Until::Idle(_) => false,
             };
             if is_over || Some(count) == self.count || signals::received().is_some() {
@@ -124,6 +128,12 @@ impl Shown {
                 false => tap.try_next(&mut message),
             };
             let is_found = match found {
+                Ok(Some(found))
+                    if matches!(until, Until::Position { is_received_shown: false, .. })
+                        && !tap.is_waiting(found.position) =>
+                {
+                    true
+                }
                 Ok(Some(found)) => {
                     if self.positions {
                         let _ = write!(text, "{} ", found.position);
@@ -145,7 +155,7 @@ impl Shown {
                 }
             }
             match until {
-                Until::Position(_) if !is_found => break DONE,
+                Until::Position { .. } if !is_found => break DONE,
                 Until::Idle(Some(timeout)) if !is_found && active.elapsed() >= timeout => {
                     break TIMED_OUT;
                 }

@@ -201,6 +201,23 @@ fn text_of_other_users_is_escaped() {
     }
 }
 
+/// What `ls` prints in the column CHANNEL names the channel in other commands, whatever its name is.
+#[test]
+fn every_listed_channel_can_be_named() {
+    let _ipc = IpcFixture::new();
+    for strange in ["plain", "e\x1b[31mred", "new\nline", "-n", "a b", "\u{202e}back", "id:1", "\\"]
+    {
+        let name = Name::fixed(strange);
+        let tx: spsc::Sender<u64> = name.options().create().expect("a channel");
+        let id = tx.id().to_string();
+        let listed = run(&["ls", "-o", "ID,CHANNEL", "--noheadings"]).ok().out;
+        let line = listed.lines().find_map(|line| line.strip_prefix(&id)).expect("it is listed");
+        let shown = line.trim();
+        assert!(run(&["stat", "-J", shown]).ok().out.contains(&id), "{strange:?} as {shown:?}");
+        drop((tx, name));
+    }
+}
+
 #[test]
 fn a_channel_that_does_not_exist_is_an_error_with_a_remedy() {
     let _ipc = IpcFixture::new();

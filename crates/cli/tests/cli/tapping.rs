@@ -58,6 +58,30 @@ fn peek_begins_with_what_was_not_received() {
     ipc.assert_clean();
 }
 
+/// The hint at the head of an MPMC channel lags; what waits is told by the slots.
+#[test]
+fn peek_shows_exactly_what_waits_between_many() {
+    let ipc = IpcFixture::new();
+    let name = Name::new("peek");
+    let tx: mpmc::Sender<u64> = name.options().create().expect("a sender");
+    let mut next = 0;
+    for (sent, received) in [(100, 50), (5, 53), (7, 3)] {
+        let rx: mpmc::Receiver<u64> = name.options().attach().expect("a receiver");
+        (0..sent).for_each(|_| {
+            tx.send(&next).expect("sent");
+            next += 1;
+        });
+        (0..received).for_each(|_| _ = rx.recv().expect("a message"));
+        let held = rx.try_recv_ref().ok();
+        let waiting: Vec<u64> = (next - tx.len() as u64..next).collect();
+        let lines: String = waiting.iter().map(|n| format!("{n}\n")).collect();
+        assert_eq!(run(&["peek", &name, "-f", "u64"]).ok().out, lines);
+        drop(held);
+    }
+    drop((tx, name));
+    ipc.assert_clean();
+}
+
 /// A tap sees what passes, while a receiver gets it all the same, and ends with the channel.
 #[test]
 fn a_tap_sees_what_passes() {

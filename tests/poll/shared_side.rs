@@ -144,6 +144,8 @@ fn room(args: &mut Args) {
             })
         })
         .collect();
+    // The first one must not be the last that leaves. Until then, the ring stays full.
+    until(|| rx.stat().expect("stat").joins as usize == MEMBERS + 1);
     let mut sum = 0;
     for n in 0..EACH * MEMBERS as u64 {
         sum += rx.recv_timeout(Duration::from_secs(20)).unwrap_or_else(|e| panic!("{n}: {e}"));

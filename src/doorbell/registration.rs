@@ -118,9 +118,7 @@ impl Registration {
 
     /// Records whether the handle, which is armed, waits for a member of the other side only.
     pub(crate) fn set_resting(&self, rests: bool) {
-        if self.rests() != rests {
-            self.rests.store(rests, Relaxed);
-        }
+        self.rests.store(rests, Relaxed);
     }
 
     pub(super) fn rests(&self) -> bool {

@@ -224,7 +224,7 @@ pub enum Error {
         advice: String,
     },
     /// The handle is in a [`WaitSet`](crate::WaitSet) already, or has a
-    /// [`Readiness`](crate::Readiness). Remove it there first.
+    /// [`Readiness`](crate::Readiness): remove it there first. Or a task waits for it: let it end.
     InWaitSet {
         /// The channel.
         channel: String,

@@ -11,9 +11,9 @@ use crate::error::RecvError;
 /// channel, messages that another receiver returned or left may come after later ones.
 ///
 /// [`ack`](Batch::ack) acknowledges all of them. A batch that is dropped, for example by `?` or by a
-/// panic, returns all of them, as [`Guard`](super::Guard) does with one: they are delivered again. In an SPSC
-/// channel, only the first of them counts that delivery. So
-/// work on the whole batch, such as one write to a file, is done at least once for each message.
+/// panic, returns all of them, as [`Guard`](super::Guard) does with one: they are delivered again. So
+/// work on the whole batch, such as one write to a file, is done at least once for each message. In an
+/// SPSC channel, only the first of the returned messages counts that delivery.
 ///
 /// The messages are memory that other processes have mapped; see [Trust](crate#trust).
 #[must_use = "a batch that is dropped returns its messages; acknowledge them by ack"]

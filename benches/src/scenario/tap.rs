@@ -62,7 +62,8 @@ fn of_size(bytes: usize, count: u64, cores: &Cores, effort: Effort) -> io::Resul
         shares.borrow_mut()[reading as usize].push(share * 100.0);
         Ok(figures)
     })?;
-    let title = format!("SPSC throughput beside a tap, {bytes} B: Mmsg/s; {schedule} of {count} messages");
+    let title =
+        format!("SPSC throughput beside a tap, {bytes} B: Mmsg/s; {schedule} of {count} messages");
     let heads = ["", "median", "min", "max", "vs no tap", "seen, %"];
     let mut table = Table::new(title, &heads);
     for ((reading, outcome), share) in Reading::ALL.iter().zip(&outcomes).zip(&*shares.borrow()) {

@@ -4,10 +4,7 @@ use sysvring::{Options, spsc};
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[zerocopy(crate = "sysvring::zerocopy")]
 #[repr(C)]
-struct Tick {
-    id: u64,
-    price: f64,
-}
+struct Tick { id: u64, price: f64 }
 
 fn main() -> Result<(), sysvring::Error> {
     let mut tx: spsc::Sender<Tick> = Options::named("my-ticks").open()?; // one process

@@ -8,8 +8,7 @@ use crate::admin::stat::Role;
 use crate::error::Fault;
 use crate::flavor::SEATS_MAX;
 use crate::layout;
-use crate::protocol::{Membership, Seen};
-use crate::ring::mpmc::Stamps;
+use crate::protocol::Membership;
 use crate::role::Side;
 use crate::sync::plain::Ordering::Relaxed;
 
@@ -35,7 +34,8 @@ pub struct Death {
 /// and not for signal handlers.
 #[derive(Debug)]
 pub(crate) struct Deaths {
-    reported: Mutex<Stamps>,
+    /// For each seat the stamp of the holder whose death was reported last.
+    reported: Mutex<[u64; SEATS_MAX]>,
 }
 
 impl Deaths {
@@ -46,12 +46,16 @@ impl Deaths {
     /// Returns the deaths that were not reported yet.
     pub(crate) fn since_last(&self, endpoint: &Endpoint) -> Result<Vec<Death>, Fault> {
         endpoint.check()?;
-        let Seen { dead, .. } = endpoint.see()?;
+        let seats = 0..endpoint.geometry().seats as u8;
+        // Before the kernel is asked: a stamp that is read later may be that of a living successor.
+        let stamps: Vec<u64> = seats.clone().map(|seat| endpoint.stamp(seat)).collect();
+        let alive = endpoint.semaphore_values()?;
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         let mut deaths = Vec::new();
-        for (seat, (&stamp, last)) in (0..).zip(dead.stamps().iter().zip(reported.iter_mut())) {
+        for ((seat, stamp), last) in seats.zip(stamps).zip(reported.iter_mut()) {
+            let is_news = stamp != 0 && stamp != *last && !alive.is_taken(seat);
             // If the seat has another holder by now, the line says nothing about the dead one.
-            if stamp != 0 && stamp != *last && stamp == endpoint.stamp(seat) {
+            if is_news && stamp == endpoint.stamp(seat) {
                 deaths.extend(endpoint.describe(seat, stamp));
                 *last = stamp;
             }

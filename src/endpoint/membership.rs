@@ -96,11 +96,14 @@ impl Membership for Endpoint {
     }
 
     fn see(&self) -> Result<Seen, Fault> {
-        let ring = self.attachment.ring();
-        // In this order: see `ring/mpmc/search.rs`.
-        let dead = Snapshot::before(&ring, self.geometry().seats, |seat| self.stamp(seat));
-        let alive = self.semaphore_values()?;
-        Ok(Seen { dead: dead.without(|seat| alive.is_taken(seat)), alive })
+        let (alive, dead) = Snapshot::take(
+            &self.attachment.ring(),
+            self.geometry().seats,
+            |seat| self.stamp(seat),
+            || self.semaphore_values(),
+            SemaphoreValues::is_taken,
+        )?;
+        Ok(Seen { alive, dead })
     }
 
     fn is_dead(&self, seat: u8) -> Result<bool, Fault> {

@@ -1,21 +1,26 @@
 //! The values of all semaphores of a channel at one instant.
 
-use super::{
-    ChannelSemaphores, DIED, FINISHED, FIRST_SEAT, count_sem, seat_sem, semaphores, wake_sem,
-};
+use super::{ChannelSemaphores, DIED, FINISHED, FIRST_SEAT, count_sem, semaphores, wake_sem};
 use crate::flavor::SEATS_MAX;
 #[cfg(test)]
 use crate::liveness::Seat;
+use crate::liveness::SeatSet;
 use crate::role::Side;
 use crate::sysv;
 
 /// Number of semaphores of the largest channel.
-const SEMAPHORES_MAX: usize = FIRST_SEAT as usize + SEATS_MAX;
+const SEMAPHORES_MAX: usize = OTHERS + SEATS_MAX;
+/// Number of semaphores that are no seats.
+const OTHERS: usize = FIRST_SEAT as usize;
 
-/// The values of all semaphores of a channel at one instant.
+/// The values of all semaphores of a channel at one instant. It is small, as it is returned by value
+/// in every call that is about to wait.
 #[derive(Clone, Debug)]
 pub(crate) struct SemaphoreValues {
-    values: [u16; SEMAPHORES_MAX],
+    /// Those that are no seats.
+    values: [u16; OTHERS],
+    /// The seats of living processes.
+    taken: SeatSet,
     /// How often the other side of the member that asks had been joined before that instant: a member
     /// that is counted later is not among those that the values show gone.
     pub(crate) peer_joins: u32,
@@ -25,13 +30,13 @@ impl SemaphoreValues {
     /// Returns the values of a channel without members.
     #[cfg(test)]
     pub(crate) fn new() -> SemaphoreValues {
-        SemaphoreValues { values: [0; SEMAPHORES_MAX], peer_joins: 0 }
+        SemaphoreValues { values: [0; OTHERS], taken: SeatSet::EMPTY, peer_joins: 0 }
     }
 
     /// Adds a member.
     #[cfg(test)]
     pub(crate) fn seat(&mut self, seat: Seat) {
-        self.values[usize::from(seat_sem(seat.number))] = 1;
+        self.taken.insert(seat.number);
         self.values[usize::from(count_sem(seat.side))] += 1;
     }
 
@@ -50,7 +55,7 @@ impl SemaphoreValues {
 
     /// Returns whether a living process has this seat.
     pub(crate) fn is_taken(&self, seat: u8) -> bool {
-        self.values.get(usize::from(seat_sem(seat))).is_some_and(|&value| value != 0)
+        self.taken.contains(seat)
     }
 
     /// Returns whether this side has a living member.
@@ -82,9 +87,15 @@ impl SemaphoreValues {
 impl ChannelSemaphores {
     /// Returns all semaphores of a channel with `seats` seats; `EFAULT` if the set has more.
     pub(crate) fn semaphore_values(&self, seats: usize) -> sysv::Result<SemaphoreValues> {
-        let mut alive = SemaphoreValues { values: [0; SEMAPHORES_MAX], peer_joins: 0 };
-        let count = (semaphores(seats) as usize).min(SEMAPHORES_MAX);
-        self.set.values_into(&mut alive.values[..count])?;
+        let mut all = [0; SEMAPHORES_MAX];
+        let all = &mut all[..(semaphores(seats) as usize).min(SEMAPHORES_MAX)];
+        self.set.values_into(all)?;
+        let (values, seats) = all.split_at(OTHERS);
+        let mut alive =
+            SemaphoreValues { values: [0; OTHERS], taken: SeatSet::EMPTY, peer_joins: 0 };
+        alive.values.copy_from_slice(values);
+        let taken = (0..).zip(seats).filter(|(_, value)| **value != 0);
+        taken.for_each(|(seat, _)| alive.taken.insert(seat));
         Ok(alive)
     }
 }

@@ -156,7 +156,6 @@ impl Receiving {
 impl RecvRing for &Receiving {
     type Held = Held;
     type Seen = Seen;
-    const POLLS_FIRST: bool = false;
     const HAS_OTHERS: bool = true;
 
     fn capacity(&self) -> u64 {

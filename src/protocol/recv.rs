@@ -18,9 +18,6 @@ pub(crate) trait RecvRing {
     /// What is known of the other members at one moment.
     type Seen;
 
-    /// Whether a poll of the ring alone comes before the kernel is asked.
-    const POLLS_FIRST: bool;
-
     /// Whether the side can have other members, to which a ring is passed on, and which return messages
     /// that have to be searched for.
     const HAS_OTHERS: bool;
@@ -290,7 +287,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
             if poll == Poll::Quick {
                 return Ok(attempt(ring, None)?);
             }
-            if R::POLLS_FIRST && poll.takes() && attempt(ring, None)? {
+            if poll.takes() && attempt(ring, None)? {
                 return Ok(true);
             }
             let seen = R::see(*member)?;

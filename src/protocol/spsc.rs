@@ -93,7 +93,6 @@ impl RecvRing for &mut Consumer {
     /// The message at the next position.
     type Held = ();
     type Seen = SemaphoreValues;
-    const POLLS_FIRST: bool = true;
     const HAS_OTHERS: bool = false;
 
     fn capacity(&self) -> u64 {

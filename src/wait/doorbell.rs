@@ -17,7 +17,8 @@
 //! W1  waker            Clears BELL. If it was clear already: done, another thread has the duty.
 //! W2  waker            Looks for a living member of the side whose word is ARMED and not RUNG, and
 //!                      sets RUNG by a compare-and-swap. It sets RUNG for dead ones on the way.
-//!                      None: W3 for every member that is ARMED.
+//!                      None: W3 for every member that is ARMED. It does not ask whether the only
+//!                      ARMED one is living: that one is rung in both cases.
 //! W3  waker            Puts the member's key into its queue, unless that is full.
 //! A1  waiter           Swaps its word for ARMED. If RUNG was set, it has the duty.
 //! A2  waiter           Sets BELL; an SPSC receiver also sets FENCE.
@@ -179,20 +180,26 @@ fn seats<D: Doorbells>(bells: &D) -> impl Iterator<Item = u8> + use<D> {
     (first..seats).chain(0..first)
 }
 
+/// Returns the seats of the armed members of a side.
+fn armed(bells: &impl Doorbells, side: Side) -> impl Iterator<Item = u8> {
+    (0..bells.seats()).filter(move |&seat| is_armed(bells.word(seat).load(Acquire), side))
+}
+
 /// Performs W1 to W3. Returns whether it rang a doorbell.
 #[cold]
 pub(crate) fn ring(bells: &impl Doorbells, parking: &Parking, side: Side) -> Result<bool, Fault> {
     if !parking.take_bell() {
         return Ok(false);
     }
+    let is_alone = armed(bells, side).nth(1).is_none();
     for seat in seats(bells) {
         let word = bells.word(seat);
         let seen = word.load(Acquire);
         if !is_armed(seen, side) || seen & RUNG != 0 {
             continue;
         }
-        let is_alive = bells.is_alive(seat)?;
-        if mark(word, seen) && is_alive && bells.send(seat, key(seen)) {
+        let can_answer = is_alone || bells.is_alive(seat)?;
+        if mark(word, seen) && can_answer && bells.send(seat, key(seen)) {
             return Ok(true);
         }
     }
@@ -236,6 +243,5 @@ pub(crate) fn pass_over(bells: &impl Doorbells, seat: u8) {
 /// Returns whether another member of the side is armed (O1). One whose RUNG is set may have been
 /// sent no key (J1).
 pub(crate) fn has_others(bells: &impl Doorbells, own: u8, side: Side) -> bool {
-    let mut others = (0..bells.seats()).filter(|&seat| seat != own);
-    others.any(|seat| is_armed(bells.word(seat).load(Acquire), side))
+    armed(bells, side).any(|seat| seat != own)
 }

@@ -28,8 +28,8 @@ impl Channels {
     /// Creates the channels for this number of workers.
     pub fn new(workers: usize) -> Result<Channels, sysvring::Error> {
         let options = || {
-            // A member that is woken looks at the lines of all others, so there are no more of them
-            // than the front needs and as many workers.
+            // A waker looks at a line of each seat, so there are no more of them than the front needs
+            // and as many workers.
             let options = Options::private().max_members(FRONT + workers).capacity(CAPACITY);
             options.slot_size(LONGEST).label("front")
         };

@@ -113,7 +113,7 @@ pub(crate) use self::observe::Survey;
 pub(crate) use self::producer::{Claim, Producer, Room};
 #[cfg(all(test, not(loom)))]
 pub(crate) use self::recovery::ReleasedSlots;
-pub(crate) use self::search::{Snapshot, Stamps};
+pub(crate) use self::search::Snapshot;
 use super::{Corrupt, Cursor, Ring, Slot};
 use crate::ring::slot_state::{NO_OWNER, SlotState};
 use crate::sync::AtomicU64;

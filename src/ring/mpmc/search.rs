@@ -1,14 +1,14 @@
 //! The search for messages of dead receivers, and when it can be skipped.
 //!
 //! A search scans every slot, so a receiver remembers an unsuccessful search, by a snapshot of what
-//! was known of the dead before it: for each seat the stamp of the holder that died in it, and the
-//! count of messages that were orphaned. While both are unchanged, there is nothing to find.
+//! was known of the dead before it: the seats whose holder had died, the sum of these holders' stamps,
+//! and the count of messages that were orphaned. While all are unchanged, there is nothing to find.
 //!
 //! That holds because every way in which such a message arises changes one of them:
 //!
-//! - A receiver dies: its seat has a stamp, where it had none or that of an earlier holder. Stamps
-//!   of one seat never repeat, and a member signs its record with its own stamp before it takes a
-//!   message.
+//! - A receiver dies: its seat is one of the dead, and was none before; or an earlier holder of it had
+//!   died. The stamps of one seat only grow, and a member signs its record with its own stamp before it
+//!   takes a message. So while the seats are the same ones, the sum grows with each such death.
 //! - Another member takes the seat and clears what the dead one left
 //!   ([`release_slots_of`](Ring::release_slots_of)): the count grows.
 //! - A member that lost its seat, and has not noticed yet, takes a message: neither that nor its
@@ -21,45 +21,61 @@
 //!   one's seat in between is alive, and if it dies before it signs, everything is again as it was
 //!   in the snapshot, with the message still where it was. So a search is remembered only if it was
 //!   *conclusive*: every owner that it found alive is alive in the snapshot as well.
-//! - Stamps are read before the kernel is asked which seats are taken, never after: the stamp of a
-//!   seat found empty is that of the dead holder, or of one before it. Read after, it could be that
-//!   of a living successor, whose later death would look like one that was already searched for.
+//! - A stamp that counts is read before the kernel is asked which seats are taken, never after: the
+//!   stamp of a seat found empty is that of the dead holder, or of one before it. Read after, it could
+//!   be that of a living successor, whose later death would look like one that was already searched
+//!   for. So the kernel is asked a second time if a free seat has a stamp. If none has, nobody who
+//!   died before the first question has a message: a successor that has removed a stamp, by leaving,
+//!   had released the messages of the dead before, and the count, which is read first of all, grew.
+//!   The lines of living members, which these write to all the time, are not read then.
 
 use super::consumer::{Consumer, Held};
 use super::{Ring, Watch};
 use crate::flavor::SEATS_MAX;
+use crate::liveness::SeatSet;
 
-/// For each seat whose holder died and that no member took since, the stamp of that holder; 0 for
-/// all other seats.
-pub(crate) type Stamps = [u64; SEATS_MAX];
-
-/// What was known of the dead at one moment. It lives on the stack: a receiver in a signal handler
-/// must not allocate.
+/// What was known of the dead at one moment. It is a small value on the stack: a receiver in a signal
+/// handler must not allocate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     orphaned: u64,
-    dead: Stamps,
+    /// The seats whose holder died and that no member took since.
+    dead: SeatSet,
+    /// The sum of the stamps of these holders. It cannot overflow.
+    stamps: u128,
 }
 
 impl Snapshot {
-    /// Reads the count, then every seat's stamp, before the kernel is asked which seats are taken.
-    /// `stamp` returns 0 for a seat that has no holder according to the members' table.
-    pub(crate) fn before(ring: &Ring, seats: usize, stamp: impl Fn(u8) -> u64) -> Snapshot {
-        let (orphaned, mut dead) = (ring.orphaned(), [0; SEATS_MAX]);
-        for (seat, place) in (0..).zip(dead.iter_mut().take(seats)) {
-            *place = stamp(seat);
+    /// Asks the kernel which of the seats are taken, by `ask`, and returns its answer with what is
+    /// known of the dead. `stamp` returns 0 for a seat that has no holder according to the members'
+    /// table.
+    pub(crate) fn take<A, E>(
+        ring: &Ring,
+        seats: usize,
+        stamp: impl Fn(u8) -> u64,
+        ask: impl Fn() -> Result<A, E>,
+        is_taken: impl Fn(&A, u8) -> bool,
+    ) -> Result<(A, Snapshot), E> {
+        let mut snapshot = Snapshot { orphaned: ring.orphaned(), dead: SeatSet::EMPTY, stamps: 0 };
+        let seats = 0..seats.min(SEATS_MAX) as u8;
+        let alive = ask()?;
+        if seats.clone().all(|seat| is_taken(&alive, seat) || stamp(seat) == 0) {
+            return Ok((alive, snapshot));
         }
-        Snapshot { orphaned, dead }
-    }
-
-    /// Removes the stamps of living members.
-    pub(crate) fn without(mut self, is_taken: impl Fn(u8) -> bool) -> Snapshot {
-        for (seat, stamp) in (0..).zip(&mut self.dead) {
-            if *stamp != 0 && is_taken(seat) {
-                *stamp = 0;
+        let mut stamps = [0; SEATS_MAX];
+        seats.zip(&mut stamps).for_each(|(seat, place)| *place = stamp(seat));
+        let alive = ask()?;
+        for (seat, &stamp) in (0..).zip(&stamps) {
+            if stamp != 0 && !is_taken(&alive, seat) {
+                snapshot.insert(seat, stamp);
             }
         }
-        self
+        Ok((alive, snapshot))
+    }
+
+    fn insert(&mut self, seat: u8, stamp: u64) {
+        self.dead.insert(seat);
+        self.stamps += u128::from(stamp);
     }
 
     /// Returns whether this is the count of orphaned messages at that moment.
@@ -67,22 +83,13 @@ impl Snapshot {
         self.orphaned == orphaned
     }
 
-    /// Returns the stamps of the dead.
-    pub(crate) fn stamps(&self) -> &Stamps {
-        &self.dead
-    }
-
     /// For models, whose kernel reports all seats and their holders at once.
     #[cfg(test)]
     pub(crate) fn of(orphaned: u64, stamps: &[u64]) -> Snapshot {
-        let mut dead = [0; SEATS_MAX];
-        dead[..stamps.len()].copy_from_slice(stamps);
-        Snapshot { orphaned, dead }
-    }
-
-    /// Returns whether this seat's holder had died.
-    fn is_dead(&self, seat: u8) -> bool {
-        self.dead.get(usize::from(seat)).is_some_and(|&stamp| stamp != 0)
+        let mut snapshot = Snapshot { orphaned, dead: SeatSet::EMPTY, stamps: 0 };
+        let dead = (0..).zip(stamps).filter(|(_, stamp)| **stamp != 0);
+        dead.for_each(|(seat, &stamp)| snapshot.insert(seat, stamp));
+        snapshot
     }
 }
 
@@ -152,7 +159,7 @@ impl<W: Watch> Watch for Searching<'_, W> {
 
     fn is_dead(&mut self, seat: u8) -> Result<bool, W::Error> {
         let dead = self.watch.is_dead(seat)?;
-        if !dead && self.now.is_dead(seat) {
+        if !dead && self.now.dead.contains(seat) {
             *self.conclusive = false;
         }
         Ok(dead)

@@ -45,7 +45,6 @@ impl Deaths {
 
     /// Returns the deaths that were not reported yet.
     pub(crate) fn since_last(&self, endpoint: &Endpoint) -> Result<Vec<Death>, Fault> {
-        endpoint.check()?;
         let seats = 0..endpoint.geometry().seats as u8;
         // Before the kernel is asked: a stamp that is read later may be that of a living successor.
         let stamps: Vec<u64> = seats.clone().map(|seat| endpoint.stamp(seat)).collect();
@@ -54,9 +53,14 @@ impl Deaths {
         let mut deaths = Vec::new();
         for ((seat, stamp), last) in seats.zip(stamps).zip(reported.iter_mut()) {
             let is_news = stamp != 0 && stamp != *last && !alive.is_taken(seat);
-            // If the seat has another holder by now, the line says nothing about the dead one.
-            if is_news && stamp == endpoint.stamp(seat) {
-                deaths.extend(endpoint.describe(seat, stamp));
+            if !is_news {
+                continue;
+            }
+            let death = endpoint.describe(seat, stamp);
+            // If the seat has another holder by now, the line says nothing about the dead one. One
+            // that writes there has taken the seat before.
+            if stamp == endpoint.stamp(seat) && endpoint.is_dead(seat)? {
+                deaths.extend(death);
                 *last = stamp;
             }
         }

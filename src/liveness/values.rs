@@ -28,7 +28,6 @@ pub(crate) struct SemaphoreValues {
 
 impl SemaphoreValues {
     /// Returns the values of a channel without members.
-    #[cfg(test)]
     pub(crate) fn new() -> SemaphoreValues {
         SemaphoreValues { values: [0; OTHERS], taken: SeatSet::EMPTY, peer_joins: 0 }
     }
@@ -91,8 +90,7 @@ impl ChannelSemaphores {
         let all = &mut all[..(semaphores(seats) as usize).min(SEMAPHORES_MAX)];
         self.set.values_into(all)?;
         let (values, seats) = all.split_at(OTHERS);
-        let mut alive =
-            SemaphoreValues { values: [0; OTHERS], taken: SeatSet::EMPTY, peer_joins: 0 };
+        let mut alive = SemaphoreValues::new();
         alive.values.copy_from_slice(values);
         let taken = (0..).zip(seats).filter(|(_, value)| **value != 0);
         taken.for_each(|(seat, _)| alive.taken.insert(seat));

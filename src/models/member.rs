@@ -268,7 +268,7 @@ impl Membership for Member {
     fn see(&self) -> Result<Seen, Fault> {
         let dead = match (self.flavor, self.until) {
             (Flavor::Mpmc, Until::Dead) => {
-                // Read in this order, as the endpoint does.
+                // The count first, as the endpoint does.
                 let orphaned = self.ring.orphaned();
                 Snapshot::of(orphaned, &self.fixture.kernel.dead())
             }

@@ -27,8 +27,11 @@ pub(crate) struct RecvEnd {
 
 impl RecvEnd {
     pub(crate) fn from_attachment(attachment: Attachment, wait: Wait) -> Result<RecvEnd, Error> {
-        let letters = DeadLetters::of(&attachment)?;
-        let endpoint = Endpoint::new(attachment, wait).with_dead_letters(letters);
+        // It releases the messages of the last holder of our seat: before we can leave, if what
+        // follows fails.
+        let endpoint = Endpoint::new(attachment, wait);
+        let letters = DeadLetters::of(&endpoint.attachment)?;
+        let endpoint = endpoint.with_dead_letters(letters);
         let consumer = Consumer::new(endpoint.attachment.ring(), endpoint.attachment.seat.number);
         endpoint.attachment.begin_at(consumer.position());
         let receiving = Receiving::new(consumer);

@@ -22,7 +22,7 @@
 //! the stream has ended (`liveness/stream.rs`). A member that is found dead, or that left, has done
 //! everything that it ever did before that question; the answer acquires it. So a receiver that
 //! finds no message then has received all of them, and a sender that finds no free slot then will
-//! not find one. A poll before the question, as SPSC ends make it, only saves the question.
+//! not find one. A poll before the question only saves the question.
 
 mod flush;
 pub(crate) mod mpmc;

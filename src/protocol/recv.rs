@@ -312,7 +312,7 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
             }
         };
         let waited = match blocking {
-            Blocking::Never => wait::look(poll),
+            Blocking::Never => wait::look(member.site().parker, poll),
             _ => member
                 .with_policy(|policy| wait::wait(member.site(), policy, blocking.deadline(), poll)),
         };

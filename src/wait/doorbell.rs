@@ -17,8 +17,8 @@
 //! W1  waker            Clears BELL. If it was clear already: done, another thread has the duty.
 //! W2  waker            Looks for a living member of the side whose word is ARMED and not RUNG, and
 //!                      sets RUNG by a compare-and-swap. It sets RUNG for dead ones on the way.
-//!                      None: W3 for every member that is ARMED. It does not ask whether the only
-//!                      ARMED one is living: that one is rung in both cases.
+//!                      None: W3 for every member that is ARMED. If only one was ARMED, it
+//!                      does not ask whether that one is living.
 //! W3  waker            Puts the member's key into its queue, unless that is full.
 //! A1  waiter           Swaps its word for ARMED. If RUNG was set, it has the duty.
 //! A2  waiter           Sets BELL; an SPSC receiver also sets FENCE.
@@ -63,7 +63,7 @@
 //! other keys for later: whatever was rung before is found, and whatever is rung after that leaves
 //! the queue readable.
 //!
-//! A dead member is not rung: W2 asks the kernel whether its seat is taken. The seat may be taken
+//! A dead member is not rung in place of a living one: W2 asks the kernel whether its seat is taken. The seat may be taken
 //! by a successor that has not cleared the word yet (J1), and that may be killed before it does.
 //! But if a committed member knew the dead one, it was told of the death by the pidfd and has set
 //! RUNG for it in R2, unless it has not handled that yet, and then its descriptor is readable. If
@@ -191,14 +191,16 @@ pub(crate) fn ring(bells: &impl Doorbells, parking: &Parking, side: Side) -> Res
     if !parking.take_bell() {
         return Ok(false);
     }
-    let is_alone = armed(bells, side).nth(1).is_none();
+    let mut all = armed(bells, side);
+    // One that waits alone is rung without a question: if it is dead, nobody else could be rung.
+    let alone = all.next().filter(|_| all.next().is_none());
     for seat in seats(bells) {
         let word = bells.word(seat);
         let seen = word.load(Acquire);
         if !is_armed(seen, side) || seen & RUNG != 0 {
             continue;
         }
-        let can_answer = is_alone || bells.is_alive(seat)?;
+        let can_answer = alone == Some(seat) || bells.is_alive(seat)?;
         if mark(word, seen) && can_answer && bells.send(seat, key(seen)) {
             return Ok(true);
         }

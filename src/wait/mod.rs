@@ -214,7 +214,14 @@ pub(crate) fn wake<P: Parker>(parker: &P, parking: &Parking, side: Side) -> Resu
 }
 
 /// Polls once, exactly, without waiting: A4 in `doorbell.rs`.
-pub(crate) fn look<E>(mut poll: impl FnMut(Poll) -> Result<bool, E>) -> Result<(), WaitError<E>> {
+pub(crate) fn look<P: Parker, E: From<Fault>>(
+    parker: &P,
+    mut poll: impl FnMut(Poll) -> Result<bool, E>,
+) -> Result<(), WaitError<E>> {
+    // A signal handler may have forked: the handle belongs to the parent.
+    if parker.is_forked() {
+        return Err(WaitError::Failed(Fault::Forked.into()));
+    }
     match poll(Poll::Exact) {
         Ok(true) => Ok(()),
         Ok(false) => Err(WaitError::TimedOut),

@@ -62,9 +62,17 @@ fn alive(_: u8) -> Result<bool, Corrupt> {
     Ok(false)
 }
 
+/// What the member that joins does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Joiner {
+    Takes,
+    Leaves,
+}
+
 /// A member died in the seat, with the only message in flight or while it is still available to
-/// all. Another member joins there, takes what it gets, and dies: at this step, or at the end.
-fn joiner_dies(in_flight: bool, step: u32) -> bool {
+/// all. Another member joins there, takes what it gets, or leaves, and dies: at this step, or at the
+/// end.
+fn joiner_dies(in_flight: bool, does: Joiner, step: u32) -> bool {
     let fixture = Fixture::new(1);
     let producer = Producer::new(fixture.ring(), SENDER);
     let Room::Claimed(claim) = producer.claim(alive).unwrap() else { unreachable!("it is empty") };
@@ -86,6 +94,9 @@ fn joiner_dies(in_flight: bool, step: u32) -> bool {
             kernel.take_seat();
             kernel.stamp.store(2, Relaxed);
             fixture.ring().release_slots_of(DEAD);
+            if does == Joiner::Leaves {
+                return kernel.stamp.store(0, Relaxed);
+            }
             let consumer = Consumer::new(fixture.ring(), DEAD);
             if let Next::Message(_) = consumer.take(alive).unwrap() {
                 kernel.took.store(true, plain::Ordering::Relaxed);
@@ -124,17 +135,22 @@ fn joiner_dies(in_flight: bool, step: u32) -> bool {
     died
 }
 
-fn check_joiner(in_flight: bool) {
-    let name = format!("a joiner dies while another searches, in flight {in_flight}");
-    check_deaths(&name, move |step| joiner_dies(in_flight, step));
+fn check_joiner(in_flight: bool, does: Joiner) {
+    let name = format!("a joiner {does:?} while another searches, in flight {in_flight}");
+    check_deaths(&name, move |step| joiner_dies(in_flight, does, step));
 }
 
 #[test]
 fn a_joiner_that_dies_before_it_signs_hides_no_message() {
-    check_joiner(true);
+    check_joiner(true, Joiner::Takes);
 }
 
 #[test]
 fn a_joiner_that_dies_after_it_signed_hides_no_message() {
-    check_joiner(false);
+    check_joiner(false, Joiner::Takes);
+}
+
+#[test]
+fn a_joiner_that_leaves_hides_no_message() {
+    check_joiner(true, Joiner::Leaves);
 }

@@ -24,10 +24,14 @@
 //! - A stamp that counts is read before the kernel is asked which seats are taken, never after: the
 //!   stamp of a seat found empty is that of the dead holder, or of one before it. Read after, it could
 //!   be that of a living successor, whose later death would look like one that was already searched
-//!   for. So the kernel is asked a second time if a free seat has a stamp. If none has, nobody who
-//!   died before the first question has a message: a successor that has removed a stamp, by leaving,
+//!   for. So the stamps of the seats that are free are read, and the kernel is asked a second time if
+//!   there are any. A member that dies in between has died a moment later. If there are none, nobody
+//!   who died in a seat that was free has a message: a successor that has removed a stamp, by leaving,
 //!   had released the messages of the dead before, and the count, which is read first of all, grew.
-//!   The lines of living members, which these write to all the time, are not read then.
+//!   The lines of living members are not read.
+//!
+//! Here, members are honest: only their own stamps grow, and one that corrupts its segment may
+//! withhold messages anyway.
 
 use super::consumer::{Consumer, Held};
 use super::{Ring, Watch};
@@ -58,14 +62,18 @@ impl Snapshot {
     ) -> Result<(A, Snapshot), E> {
         let mut snapshot = Snapshot { orphaned: ring.orphaned(), dead: SeatSet::EMPTY, stamps: 0 };
         let seats = 0..seats.min(SEATS_MAX) as u8;
+        let (mut stamps, mut has_stamps) = ([0; SEATS_MAX], false);
         let alive = ask()?;
-        if seats.clone().all(|seat| is_taken(&alive, seat) || stamp(seat) == 0) {
+        for seat in seats.clone().filter(|&seat| !is_taken(&alive, seat)) {
+            let stamp = stamp(seat);
+            stamps[usize::from(seat)] = stamp;
+            has_stamps |= stamp != 0;
+        }
+        if !has_stamps {
             return Ok((alive, snapshot));
         }
-        let mut stamps = [0; SEATS_MAX];
-        seats.zip(&mut stamps).for_each(|(seat, place)| *place = stamp(seat));
         let alive = ask()?;
-        for (seat, &stamp) in (0..).zip(&stamps) {
+        for (seat, &stamp) in seats.zip(&stamps) {
             if stamp != 0 && !is_taken(&alive, seat) {
                 snapshot.insert(seat, stamp);
             }

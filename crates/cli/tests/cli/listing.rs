@@ -1,12 +1,12 @@
 //! `ls` and `stat`.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 use sysvring::{Options, mpmc, spsc};
 
 use crate::ipc_fixture::IpcFixture;
-use crate::tool::{Name, Run, run};
+use crate::tool::{Name, run, run_on_terminal};
 
 /// Returns the channel that the golden outputs show: 3 of 64 messages, of which one is in flight.
 fn jobs(name: &Name) -> (mpmc::Sender<[u8]>, mpmc::Receiver<[u8]>) {
@@ -235,13 +235,7 @@ fn only_a_terminal_gets_colours() {
     let name = Name::fixed("golden-jobs");
     let _handles = jobs(&name);
     assert!(!run(&["ls"]).ok().out.contains('\x1b'));
-    let on_terminal = |variables: &[(&str, &str)]| {
-        let ls = format!("{} ls", env!("CARGO_BIN_EXE_sysvring"));
-        let mut script = Command::new("script");
-        script.args(["--quiet", "--return", "--command", &ls, "/dev/null"]).stdin(Stdio::null());
-        script.env_remove("NO_COLOR").env("TERM", "xterm").envs(variables.iter().copied());
-        Run::of(script.output().expect("script(1) of util-linux")).ok().out
-    };
+    let on_terminal = |variables: &[(&str, &str)]| run_on_terminal("ls", variables).ok().out;
     assert!(on_terminal(&[]).contains("\x1b[32mlive\x1b[0m"), "{:?}", on_terminal(&[]));
     assert!(!on_terminal(&[("NO_COLOR", "1")]).contains('\x1b'));
     assert!(!on_terminal(&[("TERM", "dumb")]).contains('\x1b'));

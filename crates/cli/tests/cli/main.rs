@@ -3,8 +3,12 @@
 #[path = "../../../../tests/examples/ipc_fixture.rs"]
 mod ipc_fixture;
 
+mod creating;
 mod doctor;
+mod formats;
 mod help;
+mod interrupted;
+mod killed;
 mod listing;
 mod pipes;
 mod recording;

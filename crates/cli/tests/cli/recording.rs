@@ -1,42 +1,17 @@
 //! `record` and `replay`.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use sysvring::{mpmc, spsc};
 
 use crate::ipc_fixture::IpcFixture;
-use crate::tool::{Name, Running, command, run, until};
-
-/// A file that is removed with this value.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Scratch {
-        let name = Name::new("record").0.clone();
-        Scratch(std::env::temp_dir().join(format!("sysvring-{name}.mcap")))
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().expect("a path")
-    }
-
-    fn size(&self) -> u64 {
-        std::fs::metadata(&self.0).map_or(0, |file| file.len())
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
+use crate::tool::{Name, Running, Scratch, command, run, until};
 
 /// Two channels of both kinds, recorded while they are used, and replayed.
 #[test]
 fn what_was_recorded_is_replayed() {
     let ipc = IpcFixture::new();
-    let file = Scratch::new();
+    let file = Scratch::new("record");
     let (lines, ticks) = (Name::new("lines"), Name::new("ticks"));
     let tx: mpmc::Sender<[u8]> = lines.options().create().expect("a sender");
     let mut ticker: spsc::Sender<[u64; 2]> = ticks.options().create().expect("a sender");
@@ -72,7 +47,7 @@ fn what_was_recorded_is_replayed() {
 #[test]
 fn a_replay_has_the_pace_of_the_recording() {
     let ipc = IpcFixture::new();
-    let file = Scratch::new();
+    let file = Scratch::new("record");
     let name = Name::new("pace");
     let tx: mpmc::Sender<[u8]> = name.options().create().expect("a sender");
     let mut record =
@@ -107,7 +82,7 @@ fn a_replay_has_the_pace_of_the_recording() {
 fn a_killed_recorder_leaves_what_it_wrote() {
     let ipc = IpcFixture::new();
     for signal in [libc::SIGKILL, libc::SIGINT] {
-        let file = Scratch::new();
+        let file = Scratch::new("record");
         let name = Name::new("killed");
         let tx: mpmc::Sender<[u8]> = name.options().create().expect("a sender");
         (0..200).for_each(|n: u32| tx.send(format!("{n}").as_bytes()).expect("sent"));
@@ -134,7 +109,7 @@ fn a_killed_recorder_leaves_what_it_wrote() {
 #[test]
 fn what_is_no_recording_is_refused() {
     let ipc = IpcFixture::new();
-    let file = Scratch::new();
+    let file = Scratch::new("record");
     std::fs::write(&file.0, "not a recording, whatever else it may be").expect("a file");
     let refused = run(&["replay", file.path()]);
     assert_eq!(refused.code, 1);

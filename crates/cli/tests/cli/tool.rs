@@ -1,14 +1,16 @@
 //! Running the command.
 
-use std::io::{Read, Write};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use sysvring::{Address, Stat};
+use sysvring::{Address, Member, Stat};
 
 /// The time after which a test fails instead of waiting.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
@@ -18,6 +20,20 @@ pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sysvring"));
     command.args(args).env_remove("NO_COLOR").env("TERM", "xterm-256color").stdin(Stdio::null());
     command
+}
+
+/// Runs the command on a terminal.
+pub fn run_on_terminal(args: &str, variables: &[(&str, &str)]) -> Run {
+    let line = format!("{} {args}", env!("CARGO_BIN_EXE_sysvring"));
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]).stdin(Stdio::null());
+    script.env_remove("NO_COLOR").env("TERM", "xterm").envs(variables.iter().copied());
+    Run::of(script.output().expect("script(1) of util-linux"))
+}
+
+/// Returns the numbers up to `n`, a line each.
+pub fn lines(n: u32) -> String {
+    (1..=n).map(|number| format!("{number}\n")).collect()
 }
 
 /// What a run of the command printed, and how it ended.
@@ -85,6 +101,34 @@ pub struct Running(pub Child);
 impl Running {
     pub fn start(mut command: Command) -> Running {
         Running(command.spawn().expect("the command runs"))
+    }
+
+    /// Starts the command with pipes for all that it reads and prints.
+    pub fn piped(args: &[&str]) -> Running {
+        let mut command = command(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running::start(command)
+    }
+
+    /// Writes to its piped standard input, and ends that.
+    pub fn write(&mut self, input: impl Into<Vec<u8>>) -> JoinHandle<io::Result<()>> {
+        let (mut stdin, input) = (self.0.stdin.take().expect("a pipe"), input.into());
+        thread::spawn(move || stdin.write_all(&input))
+    }
+
+    /// Reads its piped standard output to the end.
+    pub fn read(&mut self) -> JoinHandle<Vec<u8>> {
+        let mut out = self.0.stdout.take().expect("a pipe");
+        thread::spawn(move || {
+            let mut bytes = Vec::new();
+            out.read_to_end(&mut bytes).map(|_| bytes).expect("bytes")
+        })
+    }
+
+    /// Returns all that it printed to a piped standard output, and its exit code, once it has ended.
+    pub fn output(&mut self) -> (String, i32) {
+        let bytes = self.read().join().expect("a thread");
+        (String::from_utf8(bytes).expect("a text"), self.end())
     }
 
     /// Sends it a signal.
@@ -159,6 +203,44 @@ impl Drop for Name {
     fn drop(&mut self) {
         let _ = sysvring::remove(&*self.0);
     }
+}
+
+/// A file that is removed with this value.
+pub struct Scratch(pub PathBuf);
+
+impl Scratch {
+    pub fn new(name: &str) -> Scratch {
+        let name = Name::new(name).0.clone();
+        Scratch(std::env::temp_dir().join(format!("sysvring-{name}")))
+    }
+
+    pub fn path(&self) -> &str {
+        self.0.to_str().expect("a path")
+    }
+
+    pub fn append(&self) -> File {
+        File::options().append(true).create(true).open(&self.0).expect("a file")
+    }
+
+    pub fn text(&self) -> String {
+        fs::read_to_string(&self.0).expect("a text")
+    }
+
+    pub fn size(&self) -> u64 {
+        fs::metadata(&self.0).map_or(0, |file| file.len())
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Waits until a channel exists and one of its members is like this.
+#[track_caller]
+pub fn until_member(channel: &str, is_so: impl Fn(&Member) -> bool) {
+    until(|| sysvring::stat(channel).is_ok_and(|stat| stat.members.iter().any(&is_so)));
 }
 
 /// Waits until something holds.

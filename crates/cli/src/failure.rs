@@ -1,7 +1,5 @@
 //! Why a command failed: the sentence on stderr, and the exit code.
 
-use std::io;
-
 use sysvring::{Error, RecvError, SendError};
 
 /// Everything was done.
@@ -43,9 +41,19 @@ impl Failure {
         Failure { code: USAGE, text: text.into() }
     }
 
-    /// Returns the failure of a call on a file or a stream.
-    pub fn io(what: &str, error: &io::Error) -> Failure {
-        Failure::new(format!("{what}: {error}"))
+    /// Returns a failure with the error that caused it, and the errors that caused that one.
+    pub fn because(what: &str, error: &dyn std::error::Error) -> Failure {
+        let mut text = format!("{what}: {error}");
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            // Some errors repeat what caused them.
+            let why = error.to_string();
+            if !text.ends_with(&why) {
+                text += &format!(": {why}");
+            }
+            cause = error.source();
+        }
+        Failure::new(text)
     }
 }
 

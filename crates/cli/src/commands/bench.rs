@@ -108,7 +108,7 @@ struct Peer(Child);
 
 impl Peer {
     fn start(scenario: &Scenario, ids: [ChannelId; 2]) -> Result<Peer, Failure> {
-        let failed = |error| Failure::io("the other process cannot be started", &error);
+        let failed = |error| Failure::because("the other process cannot be started", &error);
         let program = env::current_exe().map_err(failed)?;
         let mut command = Command::new(program);
         command.args(["bench", "--peer", scenario.name]).args(ids.map(|id| id.to_string()));

@@ -50,7 +50,7 @@ impl Man {
 fn write(folder: &Path, command: &Command, name: &str) -> Result<(), Failure> {
     let path = folder.join(format!("{name}.1"));
     fs::write(&path, page(command, name)?).map_err(|error| {
-        Failure::io(&format!("the page {} cannot be written", path.display()), &error)
+        Failure::because(&format!("the page {} cannot be written", path.display()), &error)
     })
 }
 
@@ -59,6 +59,6 @@ fn page(command: &Command, name: &str) -> Result<Vec<u8>, Failure> {
     let command = command.clone().name(name.to_owned()).bin_name(name.replacen('-', " ", 1));
     Page::new(command)
         .render(&mut page)
-        .map_err(|error| Failure::io("the page cannot be rendered", &error))?;
+        .map_err(|error| Failure::because("the page cannot be rendered", &error))?;
     Ok(page)
 }

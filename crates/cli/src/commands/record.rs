@@ -77,7 +77,7 @@ impl Record {
             opened.push((Tap::open(stat.id, start)?, stat));
         }
         let failed =
-            |error| Failure::io(&format!("{} cannot be written", self.file.display()), &error);
+            |error| Failure::because(&format!("{} cannot be written", self.file.display()), &error);
         let file = BufWriter::new(File::create(&self.file).map_err(failed)?);
         let options = WriteOptions::new()
             .disable_seeking(true)
@@ -159,7 +159,7 @@ impl Record {
     }
 
     fn unwritten(&self, error: &mcap::McapError) -> Failure {
-        Failure::new(format!("{} cannot be written: {error}", self.file.display()))
+        Failure::because(&format!("{} cannot be written", self.file.display()), error)
     }
 }
 

@@ -108,8 +108,8 @@ impl Replay {
     }
 
     fn replay(&self, to: &mut Destinations) -> Result<(), Failure> {
-        let unread = |error: &dyn std::fmt::Display| {
-            Failure::new(format!("{} cannot be read: {error}", self.file.display()))
+        let unread = |error: &dyn std::error::Error| {
+            Failure::because(&format!("{} cannot be read", self.file.display()), error)
         };
         let mut file = File::open(&self.file).map_err(|error| unread(&error))?;
         let mut reader = LinearReader::new();

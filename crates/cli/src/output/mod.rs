@@ -124,5 +124,5 @@ pub fn print(text: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(text)
         .and_then(|()| out.flush())
-        .map_err(|error| Failure::io("standard output cannot be written", &error))
+        .map_err(|error| Failure::because("standard output cannot be written", &error))
 }

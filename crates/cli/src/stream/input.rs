@@ -75,7 +75,9 @@ impl<'a> Input<'a> {
                 Ok(0) => return Ok(Brought::End),
                 Ok(_) => return Ok(Brought::Bytes),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Failure::io("standard input cannot be read", &error)),
+                Err(error) => {
+                    return Err(Failure::because("standard input cannot be read", &error));
+                }
             }
         }
     }

@@ -106,6 +106,21 @@ fn a_killed_recorder_leaves_what_it_wrote() {
     ipc.assert_clean();
 }
 
+/// The cause is named, also where the library that writes the file does not.
+#[test]
+fn a_full_disk_is_named() {
+    let ipc = IpcFixture::new();
+    let name = Name::new("full");
+    let tx: mpmc::Sender<[u8]> = name.options().create().expect("a sender");
+    (0..100).for_each(|n: u32| tx.send(format!("{n}").as_bytes()).expect("sent"));
+    let failed = run(&["record", "/dev/full", &name, "--oldest", "-n", "100"]);
+    assert_eq!(failed.code, 1, "{}", failed.err);
+    assert!(failed.err.contains("/dev/full cannot be written"), "{}", failed.err);
+    assert_eq!(failed.err.matches("No space left on device").count(), 1, "{}", failed.err);
+    drop((tx, name));
+    ipc.assert_clean();
+}
+
 #[test]
 fn what_is_no_recording_is_refused() {
     let ipc = IpcFixture::new();

@@ -28,7 +28,7 @@ pub fn serve(
     }
     let failed = |what: &str| {
         let what = format!("{what} {address}");
-        move |error| Failure::io(&what, &error)
+        move |error| Failure::because(&what, &error)
     };
     let listener = TcpListener::bind(address).map_err(failed("cannot listen at"))?;
     let bound = listener.local_addr().map_err(failed("cannot listen at"))?;

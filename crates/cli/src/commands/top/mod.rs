@@ -70,7 +70,7 @@ impl Top {
         }
         app.has_colour = style::has_colour();
         let mut terminal = ratatui::try_init()
-            .map_err(|error| Failure::io("the terminal cannot be set up", &error))?;
+            .map_err(|error| Failure::because("the terminal cannot be set up", &error))?;
         let result = watch(&mut terminal, &mut app, &mut sampler, interval);
         ratatui::restore();
         result
@@ -84,7 +84,7 @@ fn watch(
     sampler: &mut Sampler,
     interval: Duration,
 ) -> Result<u8, Failure> {
-    let failed = |error| Failure::io("the terminal cannot be used", &error);
+    let failed = |error| Failure::because("the terminal cannot be used", &error);
     let mut next = Instant::now() + interval;
     loop {
         terminal.draw(|frame| app.draw(frame)).map_err(failed)?;

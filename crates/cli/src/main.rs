@@ -9,6 +9,7 @@ mod failure;
 mod members;
 mod output;
 mod signals;
+mod standard;
 mod stream;
 mod units;
 mod users;
@@ -21,6 +22,7 @@ use clap::error::ErrorKind;
 
 use crate::arguments::Arguments;
 use crate::failure::{Failure, USAGE};
+use crate::output::style;
 
 fn main() -> ExitCode {
     signals::end_on_broken_pipe();
@@ -43,8 +45,18 @@ fn main() -> ExitCode {
 fn usage(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let _ = error.print();
-            ExitCode::SUCCESS
+            let text = error.render();
+            let text = match style::has_colour() {
+                true => text.ansi().to_string(),
+                false => text.to_string(),
+            };
+            match output::print(text.as_bytes()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(failure) => {
+                    report(&failure);
+                    ExitCode::from(failure.code)
+                }
+            }
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();

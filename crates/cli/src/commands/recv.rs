@@ -73,6 +73,8 @@ enum Pause {
 impl Recv {
     pub fn run(mut self) -> Result<u8, Failure> {
         let signals = Signals::notice()?;
+        // Before anything is taken.
+        let output = Output::new(&signals)?;
         let address = self.channel.address()?;
         // It may get the seat of a sender that died.
         let before = sysvring::stat(&address).ok();
@@ -84,7 +86,7 @@ impl Recv {
             layout::choose(self.format.take(), self.framing.framing(), layout::is_text(&stat));
         layout.check(stat.slot_size, stat.variable).map_err(Failure::usage)?;
         let render = Render { framing, layout, is_terminal: io::stdout().is_terminal() };
-        let code = match self.receive(&mut receiver, &render, &signals)? {
+        let code = match self.receive(&mut receiver, &render, &output)? {
             Ended::Code(code) => code,
             Ended::WithTheSenders => end(&receiver.stat()?, before.as_ref())?,
         };
@@ -96,9 +98,8 @@ impl Recv {
         &self,
         receiver: &mut Receiver,
         render: &Render,
-        signals: &Signals,
+        output: &Output,
     ) -> Result<Ended, Failure> {
-        let output = Output::new(signals);
         let mut progress = Progress::new("received", self.progress);
         let mut text = Vec::new();
         let mut may_wait = false;

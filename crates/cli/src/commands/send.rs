@@ -50,6 +50,8 @@ pub struct Send {
 impl Send {
     pub fn run(mut self) -> Result<u8, Failure> {
         let signals = Signals::notice()?;
+        // Before the channel is created.
+        let input = self.messages.is_empty().then(|| Input::new(&signals)).transpose()?;
         let address = self.channel.address()?;
         let sender: Sender = join::join(&address, &self.create, "sysvring send")?;
         signals.interrupt(sender.interrupter());
@@ -64,9 +66,9 @@ impl Send {
             progress: Progress::new("sent", self.progress),
             scratch: Vec::new(),
         };
-        let all_sent = match self.messages.is_empty() {
-            true => self.send_input(&mut sending, &signals),
-            false => sending.send_all(self.messages.iter().map(|message| message.as_bytes())),
+        let all_sent = match input {
+            Some(input) => self.send_input(&mut sending, input),
+            None => self.messages.iter().try_for_each(|message| sending.send(message.as_bytes())),
         };
         let Sending { sender, progress, .. } = sending;
         let sent = progress.messages;
@@ -83,10 +85,9 @@ impl Send {
         Ok(DONE)
     }
 
-    fn send_input(&self, sending: &mut Sending, signals: &Signals) -> Result<(), Stop> {
+    fn send_input(&self, sending: &mut Sending, mut input: Input) -> Result<(), Stop> {
         let framing = self.framing.framing();
         let max = sending.longest(framing);
-        let mut input = Input::new(signals);
         let mut is_end = false;
         let mut searched = 0;
         loop {
@@ -165,10 +166,6 @@ impl Sending {
             // Digits are longer than what they mean.
             _ => 32 * self.sender.slot_size().max(64),
         }
-    }
-
-    fn send_all<'a>(&mut self, messages: impl Iterator<Item = &'a [u8]>) -> Result<(), Stop> {
-        messages.into_iter().try_for_each(|message| self.send(message))
     }
 
     fn send(&mut self, message: &[u8]) -> Result<(), Stop> {

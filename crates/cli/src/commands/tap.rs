@@ -109,10 +109,10 @@ impl Peek {
 impl Shown {
     fn print(&self, address: &Address, start: TapStart, until: Until) -> Result<u8, Failure> {
         let signals = Signals::notice()?;
+        let output = Output::new(&signals)?;
         let stat = sysvring::stat(address)?;
         let mut tap = sysvring::Tap::open(stat.id, start)?;
         let render = self.render(&stat)?;
-        let output = Output::new(&signals);
         let (mut message, mut text) = (Vec::new(), Vec::new());
         let (mut count, mut active) = (0, Instant::now());
         let code = loop {

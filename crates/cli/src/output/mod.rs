@@ -6,8 +6,9 @@ pub mod style;
 mod table;
 
 pub use self::table::shown;
+pub use crate::standard::print;
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use clap::Args;
 
@@ -117,12 +118,4 @@ pub fn help<T>(title: &str, all: &[Column<T>]) -> String {
         text += &format!("\n {mark}{:<width$}  {}", column.name, column.about);
     }
     text
-}
-
-/// Prints to standard output.
-pub fn print(text: &[u8]) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    out.write_all(text)
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::because("standard output cannot be written", &error))
 }

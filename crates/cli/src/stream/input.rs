@@ -1,13 +1,15 @@
 //! Standard input, of which a signal ends the wait.
 
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::read;
 
 use crate::failure::Failure;
 use crate::signals::{self, Signals};
+use crate::standard;
 
 /// Bytes that one call reads at most.
 const PIECE: usize = 256 << 10;
@@ -30,8 +32,10 @@ pub struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    pub fn new(signals: &'a Signals) -> Input<'a> {
-        Input { signals, bytes: Vec::new(), used: 0 }
+    /// Returns standard input, unless it is closed.
+    pub fn new(signals: &'a Signals) -> Result<Input<'a>, Failure> {
+        standard::check_input()?;
+        Ok(Input { signals, bytes: Vec::new(), used: 0 })
     }
 
     /// Returns what was read and not used.
@@ -60,7 +64,10 @@ impl<'a> Input<'a> {
             match poll(&mut fds, PollTimeout::NONE) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => {
-                    return Err(Failure::new(format!("standard input cannot be polled: {errno}")));
+                    return Err(Failure::because(
+                        "standard input cannot be polled",
+                        &io::Error::from(errno),
+                    ));
                 }
             }
             if fds[0].any() != Some(true) {
@@ -68,15 +75,18 @@ impl<'a> Input<'a> {
             }
             let start = self.bytes.len();
             self.bytes.resize(start + PIECE, 0);
-            // Nothing is left in the buffer of `Stdin`, which passes reads of this size on.
-            let read = stdin.lock().read(&mut self.bytes[start..]);
-            self.bytes.truncate(start + *read.as_ref().unwrap_or(&0));
+            // `Stdin` takes a descriptor that cannot be read for the end of the input.
+            let read = read(stdin.as_fd(), &mut self.bytes[start..]);
+            self.bytes.truncate(start + read.unwrap_or(0));
             match read {
                 Ok(0) => return Ok(Brought::End),
                 Ok(_) => return Ok(Brought::Bytes),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    return Err(Failure::because("standard input cannot be read", &error));
+                Err(Errno::EINTR | Errno::EAGAIN) => {}
+                Err(errno) => {
+                    return Err(Failure::because(
+                        "standard input cannot be read",
+                        &io::Error::from(errno),
+                    ));
                 }
             }
         }

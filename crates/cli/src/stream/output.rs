@@ -11,6 +11,7 @@ use nix::unistd::write;
 
 use crate::failure::Failure;
 use crate::signals::{self, Signals};
+use crate::standard;
 
 /// A pipe that is writable takes as many bytes without blocking (`PIPE_BUF`).
 const PIPE_PIECE: usize = 4096;
@@ -31,12 +32,14 @@ pub enum Unwritten {
 }
 
 impl<'a> Output<'a> {
-    pub fn new(signals: &'a Signals) -> Output<'a> {
+    /// Returns standard output, unless it is closed.
+    pub fn new(signals: &'a Signals) -> Result<Output<'a>, Failure> {
+        standard::check_output()?;
         // A regular file never blocks for long.
         let is_file = nix::sys::stat::fstat(io::stdout().as_fd()).is_ok_and(|stat| {
             SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG
         });
-        Output { signals, piece: if is_file { usize::MAX } else { PIPE_PIECE } }
+        Ok(Output { signals, piece: if is_file { usize::MAX } else { PIPE_PIECE } })
     }
 
     /// Writes all of these bytes.
@@ -68,5 +71,5 @@ impl<'a> Output<'a> {
 }
 
 fn failed(errno: Errno) -> Unwritten {
-    Unwritten::Failed(Failure::new(format!("standard output cannot be written: {errno}")))
+    Unwritten::Failed(standard::unwritten(&errno.into()))
 }

@@ -13,6 +13,7 @@ mod listing;
 mod pipes;
 mod recording;
 mod removing;
+mod standard;
 mod tapping;
 mod tool;
 mod waiting;

@@ -22,6 +22,14 @@ pub fn command(args: &[&str]) -> Command {
     command
 }
 
+/// Runs the command with redirections as a shell writes them, such as `>&-`.
+pub fn run_redirected(args: &[&str], redirection: &str) -> Run {
+    let script = format!("exec \"$0\" \"$@\" {redirection}");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script, env!("CARGO_BIN_EXE_sysvring")]).args(args);
+    Run::of(shell.stdin(Stdio::null()).output().expect("a shell"))
+}
+
 /// Runs the command on a terminal.
 pub fn run_on_terminal(args: &str, variables: &[(&str, &str)]) -> Run {
     let line = format!("{} {args}", env!("CARGO_BIN_EXE_sysvring"));

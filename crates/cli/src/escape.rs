@@ -41,6 +41,66 @@ fn push(safe: &mut String, c: char) {
     }
 }
 
+/// Returns bytes as one word of a line whose words are separated by blanks: with escapes for blanks,
+/// and a hyphen if there are none.
+pub fn word(message: &[u8]) -> String {
+    match message {
+        b"" => EMPTY.into(),
+        // It would mean that there are none.
+        b"-" => "\\x2d".into(),
+        bytes => field(&self::bytes(bytes)).replace('\t', "\\t"),
+    }
+}
+
+/// What stands for a word without bytes.
+const EMPTY: &str = "-";
+
+/// Returns the bytes of which a word was made.
+pub fn read_word(word: &[u8]) -> Result<Vec<u8>, String> {
+    let (mut rest, mut bytes) = (word, Vec::new());
+    if word == EMPTY.as_bytes() {
+        return Ok(bytes);
+    }
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        bytes.extend(&rest[..at]);
+        let escape = &rest[at + 1..];
+        let (read, len) = read_escape(escape).ok_or_else(|| {
+            format!(
+                "{:?} contains an escape that is none; a backslash is written as \\\\, a blank as \
+                 \\x20",
+                String::from_utf8_lossy(word)
+            )
+        })?;
+        bytes.extend(read);
+        rest = &escape[len..];
+    }
+    bytes.extend(rest);
+    Ok(bytes)
+}
+
+/// Returns the bytes that an escape means, and its length, without its backslash.
+fn read_escape(escape: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let byte = |byte: u8| Some((vec![byte], 1));
+    let number = |digits: &[u8]| {
+        let digits = std::str::from_utf8(digits).ok()?;
+        u32::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))
+    };
+    match escape {
+        [b'0', ..] => byte(0),
+        [b't', ..] => byte(b'\t'),
+        [b'n', ..] => byte(b'\n'),
+        [b'r', ..] => byte(b'\r'),
+        [c @ (b'\\' | b'\'' | b'"'), ..] => byte(*c),
+        [b'x', digits @ ..] => Some((vec![number(digits.get(..2)?)? as u8], 3)),
+        [b'u', b'{', rest @ ..] => {
+            let len = memchr::memchr(b'}', rest)?;
+            let c = char::from_u32(number(&rest[..len])?)?;
+            Some((c.to_string().into_bytes(), len + 3))
+        }
+        _ => None,
+    }
+}
+
 /// Returns a text for the one field of a line whose fields are separated by blanks.
 pub fn field(text: &str) -> String {
     text.replace(' ', "\\x20")
@@ -76,5 +136,49 @@ mod tests {
             assert!(!safe.chars().any(char::is_control), "{c:?}");
             assert!(!safe.contains(['\u{200e}', '\u{200f}', '\u{2066}', '\u{2069}']), "{c:?}");
         }
+    }
+
+    /// Whatever the bytes, a word of them has no blank, is visible, and is read back.
+    #[test]
+    fn words_are_read_back() {
+        let random = |seed: u64| {
+            let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+            std::iter::repeat_with(move || {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                state
+            })
+        };
+        // Bytes that escapes consist of or stand for, and any others.
+        let favoured = b"\\\\x20u{}-'\" \t\n\r\0\x0c\x1b\xff\xc3\xa4\xe2\x80\xae";
+        let mut words: Vec<Vec<u8>> = (0..5_000)
+            .map(|seed| {
+                let mut random = random(seed);
+                let len = random.next().map_or(0, |n| n % 12) as usize;
+                let byte = |n: u64| match n % 4 {
+                    0 => (n >> 8) as u8,
+                    _ => favoured[(n >> 8) as usize % favoured.len()],
+                };
+                random.take(len).map(byte).collect()
+            })
+            .collect();
+        words.extend((0..=255).map(|byte| vec![byte]));
+        for bytes in words {
+            let word = word(&bytes);
+            assert!(!word.is_empty(), "{bytes:?}");
+            assert!(!word.contains(|c: char| c.is_whitespace() || c.is_control()), "{word:?}");
+            assert_eq!(read_word(word.as_bytes()), Ok(bytes), "{word:?}");
+        }
+    }
+
+    #[test]
+    fn an_escape_that_is_none_is_refused() {
+        for wrong in
+            ["\\", "\\q", "\\x2", "\\xzz", "\\x+1", "\\u{110000}", "\\u{1", "\\u1b", "\\u{}"]
+        {
+            assert!(read_word(wrong.as_bytes()).is_err_and(|why| why.contains("\\x20")), "{wrong}");
+        }
+        assert_eq!(read_word(b"a b"), Ok(b"a b".to_vec()));
     }
 }

@@ -66,7 +66,7 @@ fn bytes_of(name: &str) -> usize {
 }
 
 impl Field {
-    /// Appends the value of these bytes as text.
+    /// Appends the value of these bytes as text, which a terminal may get except for `RestText`.
     pub fn write(self, bytes: &[u8], out: &mut Vec<u8>) {
         let mut wide = [0; 8];
         if bytes.len() <= 8 {
@@ -86,10 +86,9 @@ impl Field {
                 1 => "true".into(),
                 n => n.to_string(),
             },
-            // Blanks would end the field.
             Field::Text(_) => {
                 let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-                escape::field(&escape::bytes(&bytes[..end])).replace('\t', "\\t")
+                escape::word(&bytes[..end])
             }
             Field::RestText => return out.extend(bytes),
             Field::RestHex => return hex(bytes, out),
@@ -126,14 +125,19 @@ impl Field {
             Field::Bool => match word {
                 b"true" | b"1" => out.push(1),
                 b"false" | b"0" => out.push(0),
-                _ => return wrong("true or false"),
+                // A byte that is neither is written as its number.
+                _ => match text.parse::<u8>() {
+                    Ok(byte) => out.push(byte),
+                    Err(_) => return wrong("true or false"),
+                },
             },
-            Field::Text(n) if word.len() > n => {
-                return wrong(&format!("a text of at most {n} bytes"));
-            }
             Field::Text(n) => {
-                out.extend(word);
-                out.resize(out.len() + n - word.len(), 0);
+                let bytes = escape::read_word(word)?;
+                if bytes.len() > n {
+                    return wrong(&format!("a text of at most {n} bytes"));
+                }
+                out.extend(&bytes);
+                out.resize(out.len() + n - bytes.len(), 0);
             }
             Field::RestText => out.extend(word),
             Field::RestHex => return unhex(word, out),

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use sysvring::Stat;
 
+use crate::escape;
 use crate::stream::field::{Field, hex, unhex};
 use crate::stream::framing::Framing;
 
@@ -15,8 +16,9 @@ Formats of messages (--format):
   hex             two digits a byte; the default for other messages
   FIELD,...       numbers separated by blanks, in the byte order of this machine, without gaps:
                   u8 u16 u32 u64 i8 i16 i32 i64 f32 f64 bool; padN is a gap of N bytes;
-                  textN is N bytes of text, filled up with NUL; a last field `text` or `hex`
-                  is the rest of the message";
+                  textN is N bytes of text, filled up with NUL, as one word: \\x20 is a blank in it,
+                  \\n, \\xNN and \\u{N} what is not visible, \\\\ a backslash, - an empty text;
+                  a last field `text` or `hex` is the rest of the message, after one blank";
 
 /// What a message consists of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,11 +81,12 @@ impl Layout {
         }
     }
 
-    /// Appends a message as text. A message that is too short for its fields is printed as far as
-    /// it goes; what is left over at its end is printed as hexadecimal digits.
-    pub fn write(&self, message: &[u8], out: &mut Vec<u8>) {
+    /// Appends a message as text, of which nothing is left that a terminal would act on if it is for
+    /// one. A message that is too short for its fields is printed as far as it goes; what is left
+    /// over at its end is printed as hexadecimal digits.
+    pub fn write(&self, message: &[u8], is_terminal: bool, out: &mut Vec<u8>) {
         let fields = match self {
-            Layout::Text => return out.extend(message),
+            Layout::Text => return Layout::write_text(message, is_terminal, out),
             Layout::Hex => return hex(message, out),
             Layout::Fields(fields) => fields,
         };
@@ -103,13 +106,23 @@ impl Layout {
             if out.len() > start {
                 out.push(b' ');
             }
-            field.write(bytes, out);
+            match field {
+                Field::RestText => Layout::write_text(bytes, is_terminal, out),
+                field => field.write(bytes, out),
+            }
         }
         if !rest.is_empty() {
             if out.len() > start {
                 out.push(b' ');
             }
             hex(rest, out);
+        }
+    }
+
+    fn write_text(text: &[u8], is_terminal: bool, out: &mut Vec<u8>) {
+        match is_terminal {
+            true => out.extend(escape::bytes(text).into_bytes()),
+            false => out.extend(text),
         }
     }
 
@@ -123,11 +136,16 @@ impl Layout {
             Layout::Hex => return unhex(text, out),
             Layout::Fields(fields) => fields,
         };
-        let mut rest = text;
+        let (mut rest, mut is_first) = (text, true);
         for field in fields {
             if let Field::Pad(n) = field {
                 out.resize(out.len() + n, 0);
                 continue;
+            }
+            if *field == Field::RestText {
+                // Further blanks belong to the text.
+                let after_blank = rest.strip_prefix(b" ").filter(|_| !is_first);
+                return field.read(after_blank.unwrap_or(rest), out);
             }
             rest = rest.trim_ascii_start();
             let end = match field.is_rest() {
@@ -135,7 +153,7 @@ impl Layout {
                 false => rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len()),
             };
             let (word, after) = rest.split_at(end);
-            rest = after;
+            (rest, is_first) = (after, false);
             field.read(word, out)?;
         }
         match rest.trim_ascii() {
@@ -155,7 +173,7 @@ mod tests {
 
     fn write(layout: &Layout, message: &[u8]) -> String {
         let mut out = Vec::new();
-        layout.write(message, &mut out);
+        layout.write(message, false, &mut out);
         String::from_utf8(out).expect("a text")
     }
 
@@ -176,6 +194,11 @@ mod tests {
             ("u32,text4,text", "1 ab the rest, with blanks"),
             ("u32,hex", "1 00ff"),
             ("u32,text", "1 "),
+            ("u32,text", "1   indented, "),
+            ("pad2,text", " indented"),
+            ("text4,u8,text4", "- 0 \\x2d"),
+            ("text16,u8", "a\\x20b\\t\\\\\\n\\u{1b} 7"),
+            ("bool", "7"),
             ("text", "any thing\t"),
             ("hex", "00ff"),
         ] {
@@ -216,6 +239,53 @@ mod tests {
         for format in ["", "u7", "u64,", "text,u8", "pad0", "textx", "u128"] {
             assert!(format.parse::<Layout>().is_err(), "{format}");
         }
+    }
+
+    /// Whatever the bytes of a message are, its text is read back as the same bytes.
+    #[test]
+    fn messages_are_read_back_as_they_were_written() {
+        let mut state = 1u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as usize % below
+        };
+        let favoured = b"\\x20-' \t\n\0\x1b\xff\xc3\xa4";
+        let fields =
+            ["u8", "u16", "i32", "i64", "bool", "text1", "text3", "text9", "u64", "text20"];
+        for _ in 0..3_000 {
+            let mut format: Vec<&str> =
+                (0..1 + random(5)).map(|_| fields[random(fields.len())]).collect();
+            format.extend([None, Some("text"), Some("hex")][random(3)]);
+            let layout = layout(&format.join(","));
+            let Layout::Fields(parts) = &layout else { continue };
+            let size: usize = parts.iter().map(|field| field.size()).sum();
+            let rest = match parts.last().is_some_and(|field| field.is_rest()) {
+                true => random(6),
+                false => 0,
+            };
+            let message: Vec<u8> = (0..size + rest)
+                .map(|_| match random(3) {
+                    0 => random(256) as u8,
+                    _ => favoured[random(favoured.len())],
+                })
+                .collect();
+            let (mut text, mut again) = (Vec::new(), Vec::new());
+            layout.write(&message, false, &mut text);
+            let read = layout.read(&text, &mut again);
+            assert_eq!((read, &again), (Ok(()), &message), "{format:?}: {text:?}");
+        }
+    }
+
+    /// A terminal gets each escape once, and nothing that it would act on.
+    #[test]
+    fn a_terminal_gets_what_a_pipe_gets_apart_from_text() {
+        let layout = layout("text3,text");
+        let mut out = Vec::new();
+        layout.write(b"\x1b\\\0\x1b\\", true, &mut out);
+        assert_eq!(out, b"\\u{1b}\\\\ \\u{1b}\\\\");
+        out.clear();
+        layout.write(b"\x1b\\\0\x1b\\", false, &mut out);
+        assert_eq!(out, b"\\u{1b}\\\\ \x1b\\");
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! A message as it is put on standard output.
 
-use crate::escape;
 use crate::stream::framing::Framing;
 use crate::stream::layout::Layout;
 
@@ -17,13 +16,11 @@ impl Render {
     /// Appends a message.
     pub fn write(&self, out: &mut Vec<u8>, message: &[u8]) -> Result<(), String> {
         if self.is_terminal {
-            let mut text = Vec::new();
-            self.layout.write(message, &mut text);
-            out.extend(escape::bytes(&text).into_bytes());
+            self.layout.write(message, true, out);
             out.push(b'\n');
             return Ok(());
         }
-        self.framing.write(out, |out| self.layout.write(message, out))
+        self.framing.write(out, |out| self.layout.write(message, false, out))
     }
 }
 

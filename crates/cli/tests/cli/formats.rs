@@ -61,6 +61,34 @@ fn typed_messages_are_fields() {
     ipc.assert_clean();
 }
 
+/// Text within fields is one word, which is read back as what it was.
+#[test]
+fn text_in_fields_is_read_back() {
+    let ipc = IpcFixture::new();
+    let (name, copy) = (Name::new("texts"), Name::new("copy"));
+    let messages: [[u8; 8]; 5] =
+        [*b"two word", *b"\\x20\t\n\0!", *b"\0\0\0\0\0\0\0\0", *b"-\0\0\0\0\0\0\0", [0xff; 8]];
+    let format = ["--format", "text8"];
+    for channel in [&name, &copy] {
+        drop(channel.options().create::<spsc::Sender<[u8; 8]>>().expect("a channel"));
+    }
+    let mut tx: spsc::Sender<[u8; 8]> = name.options().attach().expect("a sender");
+    tx.send_batch(&messages).expect("sent");
+    tx.finish().expect("finished");
+    let text = run(&[&["recv", &*name], &format[..]].concat()).ok().out;
+    assert!(text.starts_with("two\\x20word\n") && text.lines().count() == 5, "{text:?}");
+    run_with(&[&["send", &*copy], &format[..]].concat(), text.as_bytes()).ok();
+    let mut rx: spsc::Receiver<[u8; 8]> = copy.options().attach().expect("a receiver");
+    for message in messages {
+        assert_eq!(rx.recv(), Ok(message));
+    }
+    let wrong = run(&["send", &copy, "-f", "text8", "a\\b"]);
+    assert_eq!(wrong.code, 1);
+    assert!(wrong.err.contains("\\\\"), "{}", wrong.err);
+    drop((rx, name, copy));
+    ipc.assert_clean();
+}
+
 #[test]
 fn a_message_that_is_too_long_is_named() {
     let ipc = IpcFixture::new();

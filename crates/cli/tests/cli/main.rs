@@ -10,6 +10,7 @@ mod help;
 mod interrupted;
 mod killed;
 mod listing;
+mod metrics;
 mod pipes;
 mod recording;
 mod removing;

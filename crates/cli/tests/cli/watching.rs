@@ -1,98 +1,78 @@
-//! `top` and `metrics`.
+//! `top`.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{Read, Write};
 use std::num::NonZero;
-use std::process::{Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
 
 use sysvring::{mpmc, spsc};
 
 use crate::ipc_fixture::IpcFixture;
-use crate::tool::{Name, Running, command, run, until};
+use crate::tool::{Name, Running, command, run, until, until_member};
 
-#[test]
-fn metrics_are_open_metrics() {
-    let ipc = IpcFixture::new();
-    let name = Name::fixed("jobs \"x\"");
-    let tx: mpmc::Sender<u64> =
-        name.options().capacity(8).label("a\nb").create().expect("a sender");
-    tx.send(&7).expect("sent");
-    let text = run(&["metrics"]).ok().out;
-    let labels = format!("channel=\"jobs \\\"x\\\"\",id=\"{}\"", tx.id());
-    for line in [
-        format!("sysvring_depth_messages{{{labels}}} 1"),
-        format!("sysvring_capacity_messages{{{labels}}} 8"),
-        format!("sysvring_overslept_waits_total{{{labels}}} 0"),
-        format!(
-            "sysvring_member_messages_total{{{labels},role=\"sender\",seat=\"0\",pid=\"{}\",\
-             label=\"a\\\\nb\"}} 1",
-            std::process::id()
-        ),
-    ] {
-        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
-    }
-    // Samples follow the type of their family, and nothing follows the end.
-    let mut family = "";
-    for line in text.lines() {
-        if let Some(declared) = line.strip_prefix("# TYPE ") {
-            family = declared.split(' ').next().expect("a name");
-        }
-        assert!(line.starts_with('#') || line.starts_with(family), "{line} in {family}");
-    }
-    assert!(text.ends_with("\n# EOF\n"));
-    assert!(!run(&["metrics", "--no-members"]).ok().out.contains("member_messages"));
-    drop((tx, name));
-    ipc.assert_clean();
+/// `top` on a terminal of its own.
+struct Terminal {
+    script: Running,
+    keys: ChildStdin,
+    /// What it shows, and all bytes that it got.
+    screen: Arc<Mutex<(vt100::Parser, Vec<u8>)>>,
+    reader: JoinHandle<()>,
 }
 
-/// Returns the answer to a request.
-fn ask(address: &str, request: &str) -> String {
-    let mut stream = TcpStream::connect(address).expect("a connection");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
-    write!(stream, "{request} HTTP/1.1\r\nHost: {address}\r\n\r\n").expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer
-}
+impl Terminal {
+    /// Starts it. Its process is the first thing that the terminal gets.
+    fn start() -> Terminal {
+        let top = format!(
+            "stty rows 30 cols 120; echo process $$; exec {} top --interval 50ms",
+            env!("CARGO_BIN_EXE_sysvring")
+        );
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--return", "--command", &top, "/dev/null"]);
+        script.env("TERM", "xterm-256color").env_remove("NO_COLOR");
+        script.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut script = Running::start(script);
+        let keys = script.0.stdin.take().expect("a pipe");
+        let mut out = script.0.stdout.take().expect("a pipe");
+        let [rows, columns] = [30, 120].map(|n| NonZero::new(n).expect("a size"));
+        let screen = Arc::new(Mutex::new((vt100::Parser::new(rows, columns, 0), Vec::new())));
+        let written = screen.clone();
+        let reader = thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(n @ 1..) = out.read(&mut piece) {
+                let (parser, all) = &mut *written.lock().expect("a lock");
+                parser.process(&piece[..n]);
+                all.extend(&piece[..n]);
+            }
+        });
+        Terminal { script, keys, screen, reader }
+    }
 
-#[test]
-fn metrics_are_served_on_loopback() {
-    let ipc = IpcFixture::new();
-    let name = Name::new("served");
-    let tx: spsc::Sender<u64> = name.options().create().expect("a sender");
-    let mut server = command(&["metrics", "--listen", "127.0.0.1:0"]);
-    server.stderr(Stdio::piped());
-    let mut server = Running::start(server);
-    let mut line = String::new();
-    let mut errors = BufReader::new(server.0.stderr.take().expect("a pipe"));
-    errors.read_line(&mut line).expect("a line");
-    let address = line.trim().strip_prefix("sysvring: serving http://").expect("an address");
-    let address = address.strip_suffix("/metrics").expect("an address");
+    fn shows(&self, words: &[&str]) -> bool {
+        let text = self.screen.lock().expect("a lock").0.screen().contents();
+        words.iter().all(|word| text.contains(word))
+    }
 
-    // Connections that say nothing, or nonsense, do not stop it.
-    let silent = TcpStream::connect(address).expect("a connection");
-    drop(silent);
-    assert!(ask(address, "NONSENSE").starts_with("HTTP/1.1 405 "));
-    assert!(ask(address, "GET /other").starts_with("HTTP/1.1 404 "));
-    let answer = ask(address, "GET /metrics");
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    assert!(answer.contains("application/openmetrics-text; version=1.0.0"), "{answer}");
-    assert!(answer.contains(&format!("channel=\"{}\"", &*name)), "{answer}");
-    let head = ask(address, "HEAD /metrics");
-    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+    /// Waits until the screen shows all of these words.
+    #[track_caller]
+    fn drawn(&self, words: &[&str]) {
+        until(|| self.shows(words));
+    }
 
-    let refused = run(&["metrics", "--listen", "0.0.0.0:0"]);
-    assert_eq!(refused.code, 2);
-    assert!(refused.err.contains("127.0.0.1"), "{}", refused.err);
-    let taken = run(&["metrics", "--listen", address]);
-    assert_eq!(taken.code, 1, "{}", taken.err);
-    // Not SIGINT: it stays ignored where a shell runs the tests in the background.
-    server.signal(libc::SIGTERM);
-    server.end();
-    drop((tx, name));
-    ipc.assert_clean();
+    fn press(&mut self, key: &[u8]) {
+        self.keys.write_all(key).expect("a key");
+    }
+
+    /// Waits for the end, and checks the exit code and that the terminal is as before.
+    #[track_caller]
+    fn ends(mut self, code: i32) {
+        assert_eq!(self.script.end(), code);
+        self.reader.join().expect("a thread");
+        let (parser, all) = &*self.screen.lock().expect("a lock");
+        // The alternate screen was left.
+        assert!(String::from_utf8_lossy(all).contains("\x1b[?1049l"));
+        assert!(parser.screen().contents().contains("process "));
+    }
 }
 
 /// Two channels in known states, looked at once.
@@ -141,55 +121,23 @@ fn top_is_driven_by_keys() {
     let ipc = IpcFixture::new();
     let name = Name::fixed("watched");
     let mut victim = Running::start(command(&["recv", &name]));
-    until(|| sysvring::stat(&*name).is_ok_and(|stat| stat.members.iter().any(|m| m.alive)));
-    let top = format!(
-        "stty rows 30 cols 120; exec {} top --interval 50ms",
-        env!("CARGO_BIN_EXE_sysvring")
-    );
-    let mut script = Command::new("script");
-    script.args(["--quiet", "--return", "--command", &top, "/dev/null"]);
-    script.env("TERM", "xterm-256color").env_remove("NO_COLOR");
-    script.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut script = Running::start(script);
-    let mut keys = script.0.stdin.take().expect("a pipe");
-    let mut out = script.0.stdout.take().expect("a pipe");
-    let [rows, columns] = [30, 120].map(|n| NonZero::new(n).expect("a size"));
-    let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
-    let reader = {
-        let screen = screen.clone();
-        std::thread::spawn(move || {
-            let (mut piece, mut last) = ([0; 4096], Vec::new());
-            while let Ok(n @ 1..) = out.read(&mut piece) {
-                screen.lock().expect("a lock").process(&piece[..n]);
-                last = piece[..n].to_vec();
-            }
-            last
-        })
-    };
-    let shows = |words: &[&str]| {
-        let text = screen.lock().expect("a lock").screen().contents();
-        words.iter().all(|word| text.contains(word))
-    };
-    let drawn = |words: &[&str]| until(|| shows(words));
-    let mut press = |key: &[u8]| keys.write_all(key).expect("a key");
-    drawn(&["watched", "WAITING", "receivers", "sort: name"]);
-    press(b"s");
-    drawn(&["sort: rate"]);
-    press(b"/none\r");
-    until(|| shows(&["filter: none"]) && !shows(&["watched"]));
-    press(b"/\x1b");
-    drawn(&["watched"]);
-    press(b"\r");
-    drawn(&["HOLDS", "lost senders", "sysvring recv", "live"]);
+    until_member(&name, |member| member.alive);
+    let mut top = Terminal::start();
+    top.drawn(&["watched", "WAITING", "receivers", "sort: name"]);
+    top.press(b"s");
+    top.drawn(&["sort: rate"]);
+    top.press(b"/none\r");
+    until(|| top.shows(&["filter: none"]) && !top.shows(&["watched"]));
+    top.press(b"/\x1b");
+    top.drawn(&["watched"]);
+    top.press(b"\r");
+    top.drawn(&["HOLDS", "lost senders", "sysvring recv", "live"]);
     victim.signal(libc::SIGKILL);
-    drawn(&["a receiver of watched, died", "died "]);
-    press(b"h");
-    drawn(&["Keys:"]);
-    press(b"q");
-    assert_eq!(script.end(), 0);
-    let last = reader.join().expect("a thread");
-    // The alternate screen was left.
-    assert!(String::from_utf8_lossy(&last).contains("\x1b[?1049l"));
+    top.drawn(&["a receiver of watched, died", "died "]);
+    top.press(b"h");
+    top.drawn(&["Keys:"]);
+    top.press(b"q");
+    top.ends(0);
     victim.end();
     drop(name);
     ipc.assert_clean();

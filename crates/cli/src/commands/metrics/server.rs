@@ -1,22 +1,27 @@
-//! A server for one reader after the other, on the loopback interface.
+//! A server on the loopback interface, for a few readers at once.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
 
-/// The time that a reader may take for its request, and for each part of the answer.
+/// The time that a reader may take from its connection to the end of the answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes of the longest request.
 const REQUEST_MAX: usize = 8 << 10;
+/// Readers that are served at once; others wait until one of these has its answer.
+const READERS: usize = 16;
+/// The pause after a connection that could not be accepted, such as for lack of descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves a text until this process ends.
 pub fn serve(
     address: SocketAddr,
-    text: impl Fn() -> Result<String, Failure>,
+    text: impl Fn() -> Result<String, Failure> + Sync,
 ) -> Result<(), Failure> {
     if !address.ip().is_loopback() {
         return Err(Failure::usage(format!(
@@ -26,26 +31,64 @@ pub fn serve(
             address.port()
         )));
     }
-    let failed = |what: &str| {
-        let what = format!("{what} {address}");
-        move |error| Failure::because(&what, &error)
+    let failed = |error| Failure::because(&format!("cannot listen at {address}"), &error);
+    let listener = TcpListener::bind(address).map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    let _ = writeln!(io::stderr(), "sysvring: serving http://{bound}/metrics");
+    let accept = || {
+        for stream in listener.incoming() {
+            match stream {
+                // A reader that has gone concerns nobody else.
+                Ok(stream) => _ = answer(stream, &text),
+                Err(_) => thread::sleep(PAUSE),
+            }
+        }
     };
-    let listener = TcpListener::bind(address).map_err(failed("cannot listen at"))?;
-    let bound = listener.local_addr().map_err(failed("cannot listen at"))?;
-    let _ = writeln!(std::io::stderr(), "sysvring: serving http://{bound}/metrics");
-    // A reader that has gone concerns nobody else.
-    for stream in listener.incoming().flatten() {
-        let _ = answer(stream, &text);
-    }
+    thread::scope(|scope| {
+        for _ in 1..READERS {
+            // With fewer threads, fewer readers are served at once.
+            let _ = thread::Builder::new().spawn_scoped(scope, accept);
+        }
+        accept();
+    });
     Ok(())
 }
 
-fn answer(
-    mut stream: TcpStream,
-    text: impl Fn() -> Result<String, Failure>,
-) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
+/// A connection whose calls end when the time of its reader is over.
+struct Connection {
+    stream: TcpStream,
+    deadline: Instant,
+}
+
+impl Connection {
+    fn left(&self) -> io::Result<Option<Duration>> {
+        match self.deadline.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
+            left => Ok(Some(left)),
+        }
+    }
+}
+
+impl Read for Connection {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(self.left()?)?;
+        self.stream.read(bytes)
+    }
+}
+
+impl Write for Connection {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(self.left()?)?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+fn answer(stream: TcpStream, text: impl Fn() -> Result<String, Failure>) -> io::Result<()> {
+    let mut stream = Connection { stream, deadline: Instant::now() + TIMEOUT };
     let request = read(&mut stream)?;
     let line = request.lines().next().unwrap_or_default();
     let mut words = line.split(' ');
@@ -71,7 +114,7 @@ fn answer(
 }
 
 /// Reads the head of a request.
-fn read(stream: &mut TcpStream) -> std::io::Result<String> {
+fn read(stream: &mut impl Read) -> io::Result<String> {
     let (mut request, mut piece) = (Vec::new(), [0; 1024]);
     while !request.windows(4).any(|end| end == b"\r\n\r\n") && request.len() < REQUEST_MAX {
         match stream.read(&mut piece)? {

@@ -13,9 +13,9 @@ use crate::output;
 /// Print the state of all channels as OpenMetrics text, or serve it for Prometheus
 #[derive(Args, Debug)]
 pub struct Metrics {
-    /// Serve it at http://ADDRESS/metrics until Ctrl-C; the address must be of this host's loopback
-    /// interface, such as 127.0.0.1:9898
-    #[arg(long, value_name = "ADDRESS")]
+    /// Serve it at http://ADDRESS/metrics until Ctrl-C: PORT, localhost:PORT, or another address of
+    /// the loopback interface, such as 127.0.0.1:9898
+    #[arg(long, value_name = "ADDRESS", value_parser = server::parse_address)]
     listen: Option<SocketAddr>,
     /// Leave out the members: their number of series grows with the number of processes
     #[arg(long)]

@@ -104,7 +104,8 @@ fn metrics_are_served_on_loopback() {
 #[test]
 fn a_silent_reader_delays_nobody() {
     let ipc = IpcFixture::new();
-    for at in ["127.0.0.1:0"] {
+    // A name and a port alone are addresses, too.
+    for at in ["localhost:0", "0"] {
         let (mut server, address) = serve(at);
         let silent: Vec<TcpStream> =
             (0..8).map(|_| TcpStream::connect(&address).expect("a connection")).collect();

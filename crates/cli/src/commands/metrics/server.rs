@@ -1,7 +1,7 @@
 //! A server on the loopback interface, for a few readers at once.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,19 +18,32 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// Reads the address to serve at: a port alone, or an address of the loopback interface.
+pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.parse() {
+        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+    }
+    let found = text.to_socket_addrs();
+    let found: Vec<SocketAddr> = found
+        .map_err(|error| format!("{error}; give PORT, localhost:PORT or 127.0.0.1:PORT"))?
+        .filter(|address| address.ip().is_loopback())
+        .collect();
+    // A name has several addresses: readers try that of IPv4 in any case.
+    let chosen = found.iter().find(|address| address.is_ipv4()).or(found.first());
+    chosen.copied().ok_or_else(|| {
+        let port = text.rsplit_once(':').map_or("9898", |(_, port)| port);
+        format!(
+            "it is not an address of the loopback interface; give 127.0.0.1:{port}, and let a proxy \
+             with access control serve other hosts"
+        )
+    })
+}
+
 /// Serves a text until this process ends.
 pub fn serve(
     address: SocketAddr,
     text: impl Fn() -> Result<String, Failure> + Sync,
 ) -> Result<(), Failure> {
-    if !address.ip().is_loopback() {
-        return Err(Failure::usage(format!(
-            "{} is not an address of the loopback interface; give 127.0.0.1:{}, and let a proxy with \
-             access control serve other hosts",
-            address.ip(),
-            address.port()
-        )));
-    }
     let failed = |error| Failure::because(&format!("cannot listen at {address}"), &error);
     let listener = TcpListener::bind(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
@@ -123,4 +136,28 @@ fn read(stream: &mut impl Read) -> io::Result<String> {
         }
     }
     Ok(String::from_utf8_lossy(&request).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_port_or_of_the_loopback_interface() {
+        let parsed = |text: &str| parse_address(text).map(|address| address.to_string());
+        assert_eq!(parsed("9100").as_deref(), Ok("127.0.0.1:9100"));
+        assert_eq!(parsed("127.0.0.2:9100").as_deref(), Ok("127.0.0.2:9100"));
+        assert_eq!(parsed("[::1]:9100").as_deref(), Ok("[::1]:9100"));
+        assert!(parse_address("localhost:9100").is_ok_and(|address| address.ip().is_loopback()));
+        for (wrong, remedy) in [
+            ("0.0.0.0:9100", "127.0.0.1:9100"),
+            ("192.0.2.1:9100", "127.0.0.1:9100"),
+            ("localhost", "localhost:PORT"),
+            ("99999", "127.0.0.1:PORT"),
+            ("", "PORT"),
+        ] {
+            let error = parse_address(wrong).expect_err(wrong);
+            assert!(error.contains(remedy), "{wrong}: {error}");
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 use sysvring::{Error, RecvError, SendError};
 
+use crate::remedy;
+
 /// Everything was done.
 pub const DONE: u8 = 0;
 /// The command failed, or found something: `doctor` a problem, `rm` a missing channel.
@@ -59,11 +61,7 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        let hint = match &error {
-            Error::NotFound { .. } => "; `sysvring ls` shows the channels that there are",
-            _ => "",
-        };
-        Failure::new(format!("{error}{hint}"))
+        Failure::new(remedy::of(&error))
     }
 }
 
@@ -73,7 +71,7 @@ impl From<RecvError> for Failure {
             RecvError::Timeout | RecvError::Blocked { .. } => TIMED_OUT,
             _ => FAILED,
         };
-        Failure { code, text: error.to_string() }
+        Failure { code, text: remedy::of(&error.into()) }
     }
 }
 
@@ -83,6 +81,6 @@ impl From<SendError> for Failure {
             SendError::Timeout | SendError::Blocked { .. } => TIMED_OUT,
             _ => FAILED,
         };
-        Failure { code, text: error.to_string() }
+        Failure { code, text: remedy::of(&error.into()) }
     }
 }

@@ -5,6 +5,7 @@ mod ipc_fixture;
 
 mod creating;
 mod doctor;
+mod errors;
 mod formats;
 mod help;
 mod interrupted;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use sysvring::{Address, Member, Stat};
+use sysvring_support::raw_ipc;
 
 /// The time after which a test fails instead of waiting.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
@@ -37,6 +38,29 @@ pub fn run_on_terminal(args: &str, variables: &[(&str, &str)]) -> Run {
     script.args(["--quiet", "--return", "--command", &line, "/dev/null"]).stdin(Stdio::null());
     script.env_remove("NO_COLOR").env("TERM", "xterm").envs(variables.iter().copied());
     Run::of(script.output().expect("script(1) of util-linux"))
+}
+
+/// Makes a channel unreadable for every user but root.
+pub fn unreadable(stat: &Stat) {
+    raw_ipc::chmod_segment(stat.segment.id, 0o001);
+    raw_ipc::chmod_set(stat.set.as_ref().expect("a set").id, 0o001);
+}
+
+/// Runs the command as a user without rights: as another one if this is root, who has all rights.
+pub fn run_as_another_user(args: &[&str]) -> Run {
+    const NOBODY: u32 = 65_534;
+    if raw_ipc::me() != 0 {
+        return run(args);
+    }
+    // The folder of the build may be closed to that user.
+    let copy = Scratch::new("program");
+    // Not by this process: what it starts meanwhile would have the copy open for writing, and a
+    // program that is cannot be executed.
+    let cp = Command::new("cp").arg(env!("CARGO_BIN_EXE_sysvring")).arg(&copy.0).status();
+    assert!(cp.expect("cp").success());
+    let mut command = Command::new(&copy.0);
+    command.args(args).stdin(Stdio::null()).uid(NOBODY).gid(NOBODY);
+    Run::of(command.output().expect("it runs"))
 }
 
 /// Returns the numbers up to `n`, a line each.

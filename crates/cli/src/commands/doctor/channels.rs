@@ -3,13 +3,13 @@
 use sysvring::{Defect, Stat, Unusable};
 
 use super::Finding;
-use crate::{channel, columns};
+use crate::{channel, columns, remedy};
 
 pub fn check() -> Vec<Finding> {
     let check = "channels";
     let channels = match sysvring::list() {
         Ok(channels) => channels,
-        Err(error) => return vec![Finding::problem(check, error.to_string(), "")],
+        Err(error) => return vec![Finding::problem(check, remedy::of(&error), "")],
     };
     let mut findings: Vec<Finding> = channels.iter().filter_map(ailing).collect();
     let found = match channels.len() {
@@ -32,7 +32,9 @@ fn left_over() -> Option<Finding> {
             format!("dead processes left {} channels, sets or queues", left.len()),
             "`sysvring reap -n` shows them, and `sysvring reap` removes them",
         )),
-        Err(error) => Some(Finding::note(check, format!("not checked: {error}"), "")),
+        Err(error) => {
+            Some(Finding::note(check, format!("not checked: {}", remedy::of(&error)), ""))
+        }
     }
 }
 
@@ -41,13 +43,13 @@ fn unusable() -> Vec<Finding> {
     let check = "unusable";
     let objects = match sysvring::unusable() {
         Ok(objects) => objects,
-        Err(error) => return vec![Finding::note(check, format!("not checked: {error}"), "")],
+        Err(error) => {
+            return vec![Finding::note(check, format!("not checked: {}", remedy::of(&error)), "")];
+        }
     };
     let finding = |unusable: Unusable| {
         let found = unusable.object.to_string();
-        let text = unusable.defect.to_string();
-        // The library's sentences end with what to do.
-        let (why, remedy) = text.rsplit_once("; ").unwrap_or((&text, ""));
+        let (why, remedy) = remedy::of_unusable(&unusable);
         let found = format!("{found}: {why}");
         match unusable.defect {
             Defect::Unreadable { .. } | Defect::NotAChannel { .. } => {
@@ -80,16 +82,17 @@ fn ailing(stat: &Stat) -> Option<Finding> {
         ));
     }
     if stat.dead_letter_failures > 0 {
-        let failure = stat.last_dead_letter_failure.as_ref();
-        let reason = failure.map(|failure| format!(": {failure}")).unwrap_or_default();
-        return Some(Finding::problem(
-            "dead-letters",
-            format!(
-                "{} times a message of channel {name} could not be moved to its dead-letter channel{reason}",
-                stat.dead_letter_failures
-            ),
-            "receive from that channel, or remove it if it is not one of dead letters",
-        ));
+        let found = format!(
+            "{} times a message of channel {name} could not be moved to its dead-letter channel",
+            stat.dead_letter_failures
+        );
+        let reason = stat.last_dead_letter_failure.map(remedy::of_dead_letter);
+        let (why, remedy) = match &reason {
+            Some(reason) => reason.rsplit_once("; ").unwrap_or((reason, "")),
+            None => ("", ""),
+        };
+        let found = if why.is_empty() { found } else { format!("{found}: {why}") };
+        return Some(Finding::problem("dead-letters", found, remedy));
     }
     if stat.overslept > 0 {
         return Some(Finding::note(

@@ -6,6 +6,7 @@ use nix::libc;
 use sysvring::{Error, Options, WaitSet, spsc};
 
 use super::Finding;
+use crate::remedy;
 
 pub fn check() -> Vec<Finding> {
     let (channel, receiver) = channel();
@@ -27,7 +28,7 @@ fn channel() -> (Finding, Option<spsc::Receiver<u64>>) {
         Err(error) => (
             Finding::problem(
                 check,
-                format!("no channel can be created: {error}"),
+                format!("no channel can be created: {}", remedy::of(&error)),
                 "see above; in a container, its seccomp profile must permit shmget, semget, semop",
             ),
             None,
@@ -43,7 +44,7 @@ fn queue(receiver: spsc::Receiver<u64>) -> Finding {
         Ok(()) => Finding::fine(check, "wait sets and async handles work"),
         Err(error) => Finding::problem(
             check,
-            format!("wait sets and async handles do not work: {error}"),
+            format!("wait sets and async handles do not work: {}", remedy::of(&error)),
             "blocking calls do; raise the limit that it names, or let the filter permit mq_open",
         ),
     }

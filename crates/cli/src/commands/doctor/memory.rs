@@ -21,7 +21,7 @@ fn locked(process: &str) -> Finding {
         _ if can_lock(process) => Finding::fine(check, "no limit on locked memory (CAP_IPC_LOCK)"),
         Ok(bytes) if bytes < 64 << 20 => Finding::note(
             check,
-            format!("at most {} may be locked with Options::lock_memory", units::size(bytes)),
+            format!("at most {} of channels may be locked in memory", units::size(bytes)),
             "`ulimit -l`, LimitMEMLOCK= of the unit, or CAP_IPC_LOCK, if channels are to be locked",
         ),
         Ok(bytes) => Finding::fine(check, format!("{} may be locked", units::size(bytes))),
@@ -84,7 +84,7 @@ fn huge_pages() -> Finding {
         None => Finding::note(check, "this kernel has no huge pages", ""),
         Some(0) => Finding::note(
             check,
-            "there are none: Options::huge_pages fails",
+            "there are none: a channel in huge pages cannot be created",
             "`sysctl -w vm.nr_hugepages=64`, if channels are to use them",
         ),
         Some(pages) => Finding::fine(check, format!("there are {pages}")),

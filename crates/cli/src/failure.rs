@@ -61,7 +61,12 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        Failure::new(remedy::of(&error))
+        let code = match error {
+            // All options, names and keys come from the command line.
+            Error::InvalidOption { .. } => USAGE,
+            _ => FAILED,
+        };
+        Failure { code, text: remedy::of(&error) }
     }
 }
 

@@ -26,8 +26,16 @@ pub struct Rm {
 
 impl Rm {
     pub fn run(self) -> Result<u8, Failure> {
+        let owned = self.channels.iter().map(|address| owned_by(address, self.owner));
+        let addresses: Vec<Address> = owned.collect::<Result<_, _>>()?;
+        // A wrong command line removes nothing.
+        for address in &addresses {
+            if let Err(error @ Error::InvalidOption { .. }) = sysvring::stat(address) {
+                return Err(error.into());
+            }
+        }
         let mut code = DONE;
-        for address in &self.channels {
+        for address in &addresses {
             if let Err(failure) = self.remove(address) {
                 crate::report(&failure);
                 code = FAILED;
@@ -37,9 +45,8 @@ impl Rm {
     }
 
     fn remove(&self, address: &Address) -> Result<(), Failure> {
-        let address = owned_by(address, self.owner)?;
         // What cannot be examined can be removed all the same.
-        let messages = match sysvring::stat(&address) {
+        let messages = match sysvring::stat(address) {
             Ok(stat) => {
                 let mut alive = stat.members.iter().filter(|member| member.alive);
                 if let Some(member) = alive.next().filter(|_| !self.force) {
@@ -61,7 +68,7 @@ impl Rm {
             }
             Err(_) => String::new(),
         };
-        match sysvring::remove(&address) {
+        match sysvring::remove(address) {
             Ok(()) if self.verbose => {
                 let line = format!("removed {address}{messages}");
                 output::print(format!("{}\n", crate::escape::text(&line)).as_bytes())

@@ -51,6 +51,39 @@ fn what_does_not_exist_is_named_with_what_does() {
     ipc.assert_clean();
 }
 
+/// A value that no channel can have is a mistake of the command line, and nothing is done.
+#[test]
+fn a_value_that_cannot_be_is_code_2() {
+    let ipc = IpcFixture::new();
+    let (long, kept) = ("n".repeat(129), Name::new("kept"));
+    let create = |options: &[&str]| run(&[&["send", "no-such", "x"], options].concat());
+    says(&create(&["--capacity", "0"]), 2, &["--capacity", "1 to"]);
+    says(&create(&["--capacity", "99999999999999"]), 2, &["--capacity"]);
+    says(&create(&["--capacity", "1000000", "--message-size", "100000000G"]), 2, &["--capacity"]);
+    says(&create(&["--message-size", "0"]), 2, &["--message-size"]);
+    run(&["send", &kept, "x"]).ok();
+    let file = Scratch::new("errors");
+    for name in [&*long, "", "key:0x0", "file:/no/such/file:1", "file:/:0"] {
+        for args in [
+            &["stat", name][..],
+            &["send", name, "x"],
+            &["recv", name],
+            &["peek", name],
+            &["tap", name],
+            &["wait", name, "channel"],
+            &["rm", &kept, name],
+            &["rm", "--force", &kept, name],
+            &["record", file.path(), name],
+        ] {
+            says(&run(args), 2, &[]);
+        }
+    }
+    assert_eq!(kept.stat().depth, 1, "nothing was removed");
+    assert_eq!(file.size(), 0);
+    drop(kept);
+    ipc.assert_clean();
+}
+
 #[test]
 fn who_has_the_seat_is_named() {
     let ipc = IpcFixture::new();

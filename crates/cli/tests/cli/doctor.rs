@@ -4,9 +4,10 @@ use std::fs;
 
 use serde_json::Value;
 use sysvring::spsc;
+use sysvring_support::raw_ipc::remove_segment;
 
 use crate::ipc_fixture::IpcFixture;
-use crate::tool::{Name, Running, command, run, until};
+use crate::tool::{Name, Running, command, run, run_as_another_user, unreadable, until};
 
 /// Returns the verdict of a check.
 fn verdict(checks: &Value, check: &str) -> String {
@@ -75,6 +76,44 @@ fn a_killed_sender_is_a_problem() {
     );
     assert_eq!(verdict(&findings(), "killed-sender"), "problem");
     drop((rx, name));
+    ipc.assert_clean();
+}
+
+/// What is left over is one finding, not another one for each of its objects.
+#[test]
+fn a_leftover_is_one_finding() {
+    let ipc = IpcFixture::new();
+    let name = Name::new("left");
+    drop(name.options().create::<spsc::Sender<u64>>().expect("a channel"));
+    // Its set is left.
+    remove_segment(name.stat().segment.id).expect("removed");
+    let run = run(&["doctor", "--quiet"]);
+    let left: Vec<&str> = run.out.lines().filter(|line| line.starts_with("problem")).collect();
+    assert_eq!(left.len(), 1, "{}", run.out);
+    assert!(left[0].contains("leftovers"), "{}", run.out);
+    drop(name);
+    ipc.assert_clean();
+}
+
+/// All that another user owns and hides is one note.
+#[test]
+fn what_may_not_be_read_is_one_note() {
+    let ipc = IpcFixture::new();
+    let names = ["a", "b", "c"].map(Name::new);
+    for name in &names {
+        drop(name.options().create::<spsc::Sender<u64>>().expect("a channel"));
+        unreadable(&name.stat());
+    }
+    let run = run_as_another_user(&["doctor", "-J"]);
+    let all: Value = serde_json::from_str(&run.out).expect("JSON");
+    let findings = all["findings"].as_array().expect("findings");
+    let notes: Vec<_> =
+        findings.iter().filter(|finding| finding["check"] == "unreadable").collect();
+    assert_eq!(notes.len(), 1, "{}", run.out);
+    let found = notes[0]["found"].as_str().expect("a text");
+    assert!(found.starts_with("6 segments and sets of "), "{found}");
+    assert!(findings.iter().all(|finding| finding["check"] != "unusable"), "{}", run.out);
+    drop(names);
     ipc.assert_clean();
 }
 

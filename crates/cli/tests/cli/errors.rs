@@ -125,6 +125,7 @@ fn a_channel_that_is_removed_or_spoilt_meanwhile_is_an_error() {
         let doctor = run(&["doctor"]);
         assert!(doctor.out.contains("`sysvring rm key:0x"), "{}", doctor.out);
         assert!(CALLS.iter().all(|call| !doctor.out.contains(call)), "{}", doctor.out);
+        assert_eq!(doctor.out.matches("unusable").count(), 1, "{}", doctor.out);
     }
     ipc.assert_clean();
 }

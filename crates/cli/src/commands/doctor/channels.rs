@@ -1,9 +1,12 @@
 //! The channels: what dead processes left, and what cannot be used.
 
-use sysvring::{Defect, Stat, Unusable};
+use std::collections::BTreeSet;
+
+use nix::errno::Errno;
+use sysvring::{Defect, Error, IpcObject, Reaped, Stat, Unusable};
 
 use super::Finding;
-use crate::{channel, columns, remedy};
+use crate::{channel, columns, remedy, users};
 
 pub fn check() -> Vec<Finding> {
     let check = "channels";
@@ -17,36 +20,44 @@ pub fn check() -> Vec<Finding> {
         n => format!("there are {n} channels"),
     };
     findings.insert(0, Finding::fine(check, found));
-    findings.extend(left_over());
-    findings.extend(unusable());
+    let left = sysvring::reapable();
+    findings.push(left_over(&left));
+    findings.extend(unusable(left.as_deref().unwrap_or_default()));
     findings
 }
 
 /// Returns what dead processes left and `reap` removes.
-fn left_over() -> Option<Finding> {
+fn left_over(left: &Result<Vec<Reaped>, Error>) -> Finding {
     let check = "leftovers";
-    match sysvring::reapable() {
-        Ok(left) if left.is_empty() => Some(Finding::fine(check, "dead processes left nothing")),
-        Ok(left) => Some(Finding::problem(
+    match left {
+        Ok(left) if left.is_empty() => Finding::fine(check, "dead processes left nothing"),
+        Ok(left) => Finding::problem(
             check,
             format!("dead processes left {} channels, sets or queues", left.len()),
             "`sysvring reap -n` shows them, and `sysvring reap` removes them",
-        )),
-        Err(error) => {
-            Some(Finding::note(check, format!("not checked: {}", remedy::of(&error)), ""))
-        }
+        ),
+        Err(error) => Finding::note(check, format!("not checked: {}", remedy::of(error)), ""),
     }
 }
 
-/// Returns the objects with the mark of channels that are none, or cannot be used.
-fn unusable() -> Vec<Finding> {
+/// Returns the objects with the mark of channels that are none, or cannot be used, apart from what
+/// was left over: that is one finding already. What belongs to other users is one finding, too.
+fn unusable(left: &[Reaped]) -> Vec<Finding> {
     let check = "unusable";
-    let objects = match sysvring::unusable() {
+    let mut objects = match sysvring::unusable() {
         Ok(objects) => objects,
         Err(error) => {
             return vec![Finding::note(check, format!("not checked: {}", remedy::of(&error)), "")];
         }
     };
+    objects.retain(|unusable| !left.iter().any(|left| is_part(&unusable.object, left)));
+    // The set of a segment that is none either goes with it.
+    let keys: Vec<i32> = objects.iter().filter_map(segment_key).collect();
+    objects.retain(|unusable| {
+        let is_set = matches!(unusable.object, IpcObject::Set(_));
+        !(is_set && unusable.defect == Defect::NoSegment && keys.contains(&unusable.object.key()))
+    });
+    let (forbidden, objects): (Vec<_>, Vec<_>) = objects.into_iter().partition(is_forbidden);
     let finding = |unusable: Unusable| {
         let found = unusable.object.to_string();
         let (why, remedy) = remedy::of_unusable(&unusable);
@@ -58,7 +69,42 @@ fn unusable() -> Vec<Finding> {
             _ => Finding::problem(check, found, remedy),
         }
     };
-    objects.into_iter().map(finding).collect()
+    forbidden_ones(&forbidden).into_iter().chain(objects.into_iter().map(finding)).collect()
+}
+
+/// Returns the key of a segment that has one.
+fn segment_key(unusable: &Unusable) -> Option<i32> {
+    let is_segment = matches!(unusable.object, IpcObject::Segment(_));
+    Some(unusable.object.key()).filter(|key| is_segment && *key != 0)
+}
+
+/// Returns whether an object is part of what was left over.
+fn is_part(object: &IpcObject, left: &Reaped) -> bool {
+    match object {
+        IpcObject::Segment(stat) => left.segment == Some(stat.id),
+        IpcObject::Set(stat) => left.set == Some(stat.id),
+        _ => false,
+    }
+}
+
+/// Returns whether this user may not read an object.
+fn is_forbidden(unusable: &Unusable) -> bool {
+    let denied = Errno::EACCES as i32;
+    matches!(unusable.defect, Defect::Unreadable { errno, .. } if errno == denied)
+}
+
+/// Returns a note on all objects that this user may not read.
+fn forbidden_ones(objects: &[Unusable]) -> Option<Finding> {
+    let owners: BTreeSet<String> =
+        objects.iter().map(|unusable| users::name(unusable.object.uid())).collect();
+    let owners = owners.into_iter().collect::<Vec<_>>().join(", ");
+    let found = match objects.len() {
+        0 => return None,
+        1 => format!("1 segment or set of {owners} is not readable for this user"),
+        n => format!("{n} segments and sets of {owners} are not readable for this user"),
+    };
+    let remedy = "they may be channels: run `sysvring doctor` as that user or as root";
+    Some(Finding::note("unreadable", found, remedy))
 }
 
 /// Returns what is wrong with a channel: the first of these that holds.

@@ -20,7 +20,7 @@ pub const EXIT_CODES: &str = "\
 Exit codes:
   0    done
   1    failed; `doctor`: something needs attention
-  2    the command line is wrong
+  2    the command line is wrong, or does not fit the channel
   3    `recv`: a sender was killed, and what it had sent was received
   124  timed out (--timeout)
   130, 143  ended by Ctrl-C or SIGTERM, after what was begun was finished";

@@ -38,6 +38,8 @@ fn what_does_not_exist_is_named_with_what_does() {
         &["stat", "id:1:0badcafe"],
         &["send", "no-such", "x", "--no-create"],
         &["recv", "no-such", "--no-create"],
+        // Only that user can create it.
+        &["send", "4000000/no-such", "x"],
         &["recv", "id:1:0badcafe"],
         &["peek", "no-such"],
         &["tap", "no-such"],
@@ -61,6 +63,9 @@ fn a_value_that_cannot_be_is_code_2() {
     says(&create(&["--capacity", "99999999999999"]), 2, &["--capacity"]);
     says(&create(&["--capacity", "1000000", "--message-size", "100000000G"]), 2, &["--capacity"]);
     says(&create(&["--message-size", "0"]), 2, &["--message-size"]);
+    for mode in ["0000", "0200", "0777", "600x", "0060"] {
+        says(&create(&["--mode", mode]), 2, &["--mode", "0660"]);
+    }
     run(&["send", &kept, "x"]).ok();
     let file = Scratch::new("errors");
     for name in [&*long, "", "key:0x0", "file:/no/such/file:1", "file:/:0"] {

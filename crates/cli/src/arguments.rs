@@ -54,3 +54,35 @@ pub enum Command {
     Completions(completions::Completions),
     Man(man::Man),
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// A time or a size can be given without a unit, and the help tells which one is meant.
+    #[test]
+    fn the_help_of_a_time_or_a_size_tells_its_unit() {
+        let mut found = 0;
+        for command in Arguments::command().get_subcommands() {
+            for argument in command.get_arguments() {
+                let names = argument.get_value_names().unwrap_or_default();
+                let unit = match names.first().map(|name| name.as_str()) {
+                    Some("TIME") => "seconds",
+                    Some("SIZE") => "bytes",
+                    _ => continue,
+                };
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(
+                    help.contains(unit),
+                    "{} {}: {help}",
+                    command.get_name(),
+                    argument.get_id()
+                );
+                found += 1;
+            }
+        }
+        assert!(found >= 9, "{found}");
+    }
+}

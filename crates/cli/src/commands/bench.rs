@@ -22,7 +22,7 @@ use crate::units;
 #[derive(Args, Debug)]
 #[command(after_long_help = output::help("Columns", RESULT))]
 pub struct Bench {
-    /// Time for each scenario
+    /// Time for each scenario: seconds, or 500ms, 2m, 1h
     #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = units::parse_duration)]
     time: Duration,
     /// Only scenarios whose name contains this text

@@ -50,7 +50,7 @@ pub struct Record {
     /// End after this many messages
     #[arg(short = 'n', long, value_name = "N")]
     count: Option<u64>,
-    /// End after this time
+    /// End after this time: seconds, or 500ms, 2m, 1h
     #[arg(short, long, value_name = "TIME", value_parser = units::parse_duration)]
     duration: Option<Duration>,
     /// Show progress on standard error, also if that is not a terminal

@@ -43,7 +43,7 @@ pub struct Recv {
     /// Go on at the end of the stream, with the next sender
     #[arg(long)]
     follow: bool,
-    /// Give up if no message arrives for this time, with exit code 124
+    /// Give up if no message arrives for this time, with exit code 124: seconds, or 500ms, 2m, 1h
     #[arg(short, long, value_name = "TIME", value_parser = units::parse_duration)]
     timeout: Option<Duration>,
     /// Show progress on standard error, also if that is not a terminal

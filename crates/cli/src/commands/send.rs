@@ -37,7 +37,7 @@ pub struct Send {
     /// Leave the stream open at the end: receivers that come later wait for the next sender
     #[arg(long)]
     no_finish: bool,
-    /// Give up if a message finds no room for this time, with exit code 124
+    /// Give up if a message finds no room for this time, with exit code 124: seconds, or 500ms, 2m, 1h
     #[arg(short, long, value_name = "TIME", value_parser = units::parse_duration)]
     timeout: Option<Duration>,
     /// Show progress on standard error, also if that is not a terminal

@@ -37,7 +37,7 @@ pub struct Tap {
     /// Begin at this position
     #[arg(long, value_name = "POSITION")]
     from: Option<u64>,
-    /// End if no message passes for this time, with exit code 124
+    /// End if no message passes for this time, with exit code 124: seconds, or 500ms, 2m, 1h
     #[arg(short, long, value_name = "TIME", value_parser = units::parse_duration)]
     timeout: Option<Duration>,
 }

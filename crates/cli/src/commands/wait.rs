@@ -25,7 +25,7 @@ pub struct Wait {
     /// What to wait for
     #[arg(value_name = "EVENT")]
     event: Event,
-    /// Give up after this time, with exit code 124: 5s, 500ms, 2m
+    /// Give up after this time, with exit code 124: seconds, or 500ms, 2m, 1h
     #[arg(short, long, value_name = "TIME", value_parser = units::parse_duration)]
     timeout: Option<Duration>,
 }

@@ -22,7 +22,7 @@ pub struct Create {
     /// Number of slots, rounded up to a power of two [default: 1024]
     #[arg(long, value_name = "SLOTS")]
     capacity: Option<usize>,
-    /// Size of the longest message [default: 4K]
+    /// Size of the longest message: bytes, or 64K, 1M, 2G [default: 4K]
     #[arg(long, value_name = "SIZE", value_parser = units::parse_size)]
     message_size: Option<usize>,
     /// Permissions, in octal [default: 0600]

@@ -30,7 +30,7 @@ use crate::units;
 #[derive(Args, Debug)]
 #[command(after_help = keys::HELP)]
 pub struct Top {
-    /// Time between two looks
+    /// Time between two looks: seconds, or 500ms, 2m, 1h
     #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = units::parse_duration)]
     interval: Duration,
     /// Show only channels whose name contains this text

@@ -15,6 +15,11 @@ pub fn number(n: u64) -> String {
     }
 }
 
+/// Returns a number in full, with a word that fits it.
+pub fn counted(n: u64, one: &str, more: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { more })
+}
+
 /// Returns a number of events a second.
 pub fn rate(per_second: f64) -> String {
     match per_second {
@@ -111,6 +116,12 @@ mod tests {
             ["9999", "10k", "1M", "12.3M"]
         );
         assert_eq!([0.0, 0.25, 9.94, 950.0, 1.25e6].map(rate), ["0", "0.2", "9.9", "950", "1.2M"]);
+    }
+
+    #[test]
+    fn one_thing_is_not_many() {
+        let messages = |n| counted(n, "message", "messages");
+        assert_eq!([0, 1, 2].map(messages), ["0 messages", "1 message", "2 messages"]);
     }
 
     #[test]

@@ -96,8 +96,8 @@ impl Record {
         for track in tracks.iter().filter(|track| track.tap.missed() > 0) {
             let (missed, seen) = (track.tap.missed(), track.tap.seen());
             let id = track.tap.id();
-            let line =
-                format!("sysvring: {missed} messages of id:{id} were missed, {seen} recorded\n");
+            let missed = units::counted(missed, "message", "messages");
+            let line = format!("sysvring: missed {missed} of id:{id}, recorded {seen}\n");
             let _ = std::io::stderr().write_all(line.as_bytes());
         }
         Ok(DONE)

@@ -162,8 +162,10 @@ fn end(stat: &Stat, before: Option<&Stat>) -> Result<u8, Failure> {
         let dead = stat.members.iter().filter(|m| m.role == Role::Sender && !m.alive && !m.left);
         dead.map(|m| {
             format!(
-                "process {} after {} messages, before position {}",
-                m.pid, m.messages, m.position
+                "process {} after {}, before position {}",
+                m.pid,
+                units::counted(m.messages, "message", "messages"),
+                m.position
             )
         })
         .collect()

@@ -5,7 +5,7 @@ use sysvring::{Address, Error};
 
 use crate::channel::{self, owned_by};
 use crate::failure::{DONE, FAILED, Failure};
-use crate::{members, output, users};
+use crate::{members, output, units, users};
 
 /// Remove channels with their messages; one with living members only with --force
 #[derive(Args, Debug)]
@@ -61,10 +61,7 @@ impl Rm {
                         member.pid
                     )));
                 }
-                match stat.depth {
-                    1 => ", with 1 message".to_owned(),
-                    n => format!(", with {n} messages"),
-                }
+                format!(", with {}", units::counted(stat.depth, "message", "messages"))
             }
             Err(_) => String::new(),
         };

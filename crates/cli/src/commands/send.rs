@@ -124,8 +124,7 @@ impl Stop {
     fn result(self, sent: u64) -> Result<u8, Failure> {
         let so_far = match sent {
             0 => "nothing was sent".to_owned(),
-            1 => "1 message was sent".to_owned(),
-            n => format!("{n} messages were sent"),
+            n => format!("{} sent", units::counted(n, "message was", "messages were")),
         };
         match self {
             Stop::Signal => Err(Failure::new(format!("interrupted; {so_far}"))),

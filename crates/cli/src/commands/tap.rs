@@ -171,7 +171,8 @@ impl Shown {
         // What peek does not find was received meanwhile.
         if tap.missed() > 0 && matches!(until, Until::Idle(_)) {
             let (missed, seen) = (tap.missed(), tap.seen());
-            let line = format!("sysvring: {missed} messages were missed, {seen} were seen\n");
+            let missed = units::counted(missed, "message was", "messages were");
+            let line = format!("sysvring: {missed} missed, {seen} seen\n");
             let _ = io::stderr().write_all(line.as_bytes());
         }
         Ok(code)

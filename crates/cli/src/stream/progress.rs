@@ -68,11 +68,15 @@ impl Progress {
     }
 
     fn show(&mut self, rate: &str, now: Instant) {
-        let (messages, size) = (units::number(self.messages), units::size(self.bytes));
+        let messages = match self.messages {
+            1 => "1 message".into(),
+            n => format!("{} messages", units::number(n)),
+        };
+        let size = units::size(self.bytes);
         let seconds = units::duration(now - self.start);
         // Erases what is left of a longer line.
         let erase = if io::stderr().is_terminal() { "\r\x1b[K" } else { "\r" };
-        let line = format!("{erase}{} {messages} messages, {size}, {rate}, {seconds}", self.what);
+        let line = format!("{erase}{} {messages}, {size}, {rate}, {seconds}", self.what);
         let _ = io::stderr().write_all(line.as_bytes());
         self.has_line = true;
     }

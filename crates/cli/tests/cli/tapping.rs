@@ -125,7 +125,7 @@ fn what_was_missed_is_said() {
     let seen: Vec<u64> = tap.out.lines().map(|line| line.parse().expect("a number")).collect();
     assert_eq!(seen.last(), Some(&4_999));
     let missed = 5_000 - seen.len();
-    let errors = format!("sysvring: {missed} messages were missed, {} were seen\n", seen.len());
+    let errors = format!("sysvring: {missed} messages were missed, {} seen\n", seen.len());
     assert_eq!(tap.err, errors);
     drop((tx, rx, name));
     ipc.assert_clean();

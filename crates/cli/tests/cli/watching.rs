@@ -123,7 +123,7 @@ fn top_is_driven_by_keys() {
     let mut victim = Running::start(command(&["recv", &name]));
     until_member(&name, |member| member.alive);
     let mut top = Terminal::start();
-    top.drawn(&["watched", "WAITING", "receivers", "sort: name"]);
+    top.drawn(&["watched", "WAITING", "receivers", "sort: name", "1 channel ", "1 member "]);
     top.press(b"s");
     top.drawn(&["sort: rate"]);
     top.press(b"/none\r");

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use sysvring::{Defect, Error, IpcObject, Reaped, Stat, Unusable};
 
 use super::Finding;
-use crate::{channel, columns, remedy, users};
+use crate::{channel, columns, remedy, units, users};
 
 pub fn check() -> Vec<Finding> {
     let check = "channels";
@@ -33,7 +33,14 @@ fn left_over(left: &Result<Vec<Reaped>, Error>) -> Finding {
         Ok(left) if left.is_empty() => Finding::fine(check, "dead processes left nothing"),
         Ok(left) => Finding::problem(
             check,
-            format!("dead processes left {} channels, sets or queues", left.len()),
+            format!(
+                "dead processes left {}",
+                units::counted(
+                    left.len() as u64,
+                    "channel, set or queue",
+                    "channels, sets or queues"
+                )
+            ),
             "`sysvring reap -n` shows them, and `sysvring reap` removes them",
         ),
         Err(error) => Finding::note(check, format!("not checked: {}", remedy::of(error)), ""),
@@ -129,8 +136,8 @@ fn ailing(stat: &Stat) -> Option<Finding> {
     }
     if stat.dead_letter_failures > 0 {
         let found = format!(
-            "{} times a message of channel {name} could not be moved to its dead-letter channel",
-            stat.dead_letter_failures
+            "{} a message of channel {name} could not be moved to its dead-letter channel",
+            units::counted(stat.dead_letter_failures, "time", "times")
         );
         let reason = stat.last_dead_letter_failure.map(remedy::of_dead_letter);
         let (why, remedy) = match &reason {
@@ -143,7 +150,10 @@ fn ailing(stat: &Stat) -> Option<Finding> {
     if stat.overslept > 0 {
         return Some(Finding::note(
             "overslept",
-            format!("{} waits in channel {name} were ended by no wake-up", stat.overslept),
+            format!(
+                "no wake-up ended {} in channel {name}",
+                units::counted(stat.overslept, "wait", "waits")
+            ),
             "processes that were stopped while they woke another one cause this; otherwise report it",
         ));
     }

@@ -156,8 +156,9 @@ impl App {
         let paused = if self.is_paused { "   PAUSED" } else { "" };
         Line::styled(
             format!(
-                "sysvring top   {} channels   {members} members   {} messages/s   {}   every {}{paused}",
-                self.samples.len(),
+                "sysvring top   {}   {}   {} messages/s   {}   every {}{paused}",
+                units::counted(self.samples.len() as u64, "channel", "channels"),
+                units::counted(members as u64, "member", "members"),
                 units::rate(sent),
                 units::size(size),
                 units::duration(self.interval),

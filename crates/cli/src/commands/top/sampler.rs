@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use sysvring::{ChannelId, Member, MemberRates, Rates, Stat};
 
 use crate::failure::Failure;
-use crate::{channel, members};
+use crate::{channel, members, units};
 
 /// A channel, as it is and as it changes.
 #[derive(Clone, Debug)]
@@ -133,7 +133,9 @@ fn same<'a>(members: &'a [Member], of: &Member) -> Option<&'a Member> {
 
 fn death(channel: &str, member: &Member) -> String {
     let holding = match member.in_flight {
-        Some(n @ 1..) => format!(" with {n} messages in flight"),
+        Some(n @ 1..) => {
+            format!(" with {} in flight", units::counted(n, "message", "messages"))
+        }
         _ => String::new(),
     };
     format!("process {}, a {} of {channel}, died{holding}", member.pid, members::role(member.role))

@@ -12,6 +12,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct Progress {
     what: &'static str,
+    is_wanted: bool,
     is_shown: bool,
     start: Instant,
     next: Instant,
@@ -31,6 +32,7 @@ impl Progress {
         let is_free = io::stderr().is_terminal() && !io::stdout().is_terminal();
         Progress {
             what,
+            is_wanted,
             is_shown: is_wanted || is_free,
             start: now,
             next: now + INTERVAL,
@@ -83,9 +85,9 @@ impl Progress {
 }
 
 impl Drop for Progress {
-    /// Ends the line with the mean of the whole.
+    /// Ends the line with the mean of the whole. What took no time has a line if it was asked for.
     fn drop(&mut self) {
-        if self.has_line {
+        if self.has_line || self.is_wanted {
             let now = Instant::now();
             let rate = self.messages as f64 / (now - self.start).as_secs_f64();
             self.show(&format!("{} messages/s on average", units::rate(rate)), now);

@@ -143,6 +143,9 @@ fn progress_is_shown_if_it_is_wanted() {
     assert_eq!(recv.end(), 0);
     let errors = recv.errors();
     assert!(errors.contains("received 10 messages, 100B"), "{errors}");
+    // Also of what takes no time.
+    let sent = run(&["send", &name, "--progress", "x"]);
+    assert!(sent.err.contains("sent 1 message, 1B"), "{}", sent.err);
     drop(name);
     ipc.assert_clean();
 }

@@ -48,6 +48,19 @@ impl Terminal {
         Terminal { script, keys, screen, reader }
     }
 
+    /// Returns the process of `top`.
+    fn pid(&self) -> i32 {
+        let mut pid = None;
+        until(|| {
+            let all = &self.screen.lock().expect("a lock").1;
+            let text = String::from_utf8_lossy(all);
+            let line = text.strip_prefix("process ").and_then(|text| text.split_once('\r'));
+            pid = line.and_then(|(pid, _)| pid.parse().ok());
+            pid.is_some()
+        });
+        pid.expect("a process")
+    }
+
     fn shows(&self, words: &[&str]) -> bool {
         let text = self.screen.lock().expect("a lock").0.screen().contents();
         words.iter().all(|word| text.contains(word))
@@ -140,6 +153,18 @@ fn top_is_driven_by_keys() {
     top.ends(0);
     victim.end();
     drop(name);
+    ipc.assert_clean();
+}
+
+/// Ended by a signal, it leaves the terminal as it was, too.
+#[test]
+fn a_signal_ends_top_and_restores_the_terminal() {
+    let ipc = IpcFixture::new();
+    let top = Terminal::start();
+    top.drawn(&["0 channels"]);
+    // SAFETY: sends a signal to the process that `script` waits for.
+    assert_eq!(unsafe { libc::kill(top.pid(), libc::SIGTERM) }, 0);
+    top.ends(128 + libc::SIGTERM);
     ipc.assert_clean();
 }
 

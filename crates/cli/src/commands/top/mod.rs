@@ -22,7 +22,11 @@ use self::sampler::Sampler;
 use crate::channel;
 use crate::failure::{DONE, Failure};
 use crate::output::{self, style};
+use crate::signals::{self, Signals};
 use crate::units;
+
+/// The longest wait for a key before it is looked whether a signal came.
+const SLICE: Duration = Duration::from_millis(200);
 
 /// Watch all channels: rates, depths, what each member holds, deaths
 ///
@@ -68,6 +72,8 @@ impl Top {
                  for programs",
             ));
         }
+        // A signal must not leave the terminal as it is while this runs.
+        let _signals = Signals::notice()?;
         app.has_colour = style::has_colour();
         let mut terminal = ratatui::try_init()
             .map_err(|error| Failure::because("the terminal cannot be set up", &error))?;
@@ -88,11 +94,21 @@ fn watch(
     let mut next = Instant::now() + interval;
     loop {
         terminal.draw(|frame| app.draw(frame)).map_err(failed)?;
-        while !event::poll(next.saturating_duration_since(Instant::now())).map_err(failed)? {
-            next = Instant::now() + interval;
-            if !app.is_paused {
-                app.update(sampler.look()?);
+        loop {
+            let left = next.saturating_duration_since(Instant::now());
+            if event::poll(left.min(SLICE)).map_err(failed)? {
                 break;
+            }
+            // Ctrl-C is a key here; this one came from elsewhere.
+            if signals::received().is_some() {
+                return Ok(DONE);
+            }
+            if left.is_zero() {
+                next = Instant::now() + interval;
+                if !app.is_paused {
+                    app.update(sampler.look()?);
+                    break;
+                }
             }
         }
         while event::poll(Duration::ZERO).map_err(failed)? {

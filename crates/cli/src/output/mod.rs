@@ -94,9 +94,11 @@ impl Format {
 
 /// Returns the field of a line of raw output.
 fn raw(cell: Cell) -> String {
-    match escape::field(&cell.exact()) {
-        empty if empty.is_empty() => "-".into(),
-        field => field,
+    match cell.exact().as_str() {
+        "" => "-".into(),
+        // It would mean that there is nothing.
+        "-" => "\\x2d".into(),
+        text => escape::field(text),
     }
 }
 

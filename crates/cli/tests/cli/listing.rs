@@ -58,6 +58,11 @@ fn ls_prints_raw_lines_and_exact_numbers() {
     assert_eq!(out, "golden\\x20jobs\n");
     let out = run(&["ls", "-b", "--noheadings", "-o", "SIZE"]).ok().out;
     assert_eq!(out, format!("{}\n", stat.segment.size));
+    // A name that is a hyphen is not taken for an empty one.
+    let hyphen = Name::fixed("-");
+    drop(hyphen.options().create::<spsc::Sender<u64>>().expect("a channel"));
+    let out = run(&["ls", "-r", "--noheadings", "-o", "NAME"]).ok().out;
+    assert!(out.lines().any(|name| name == "\\x2d"), "{out}");
 }
 
 #[test]

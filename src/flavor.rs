@@ -1,6 +1,10 @@
 //! The kinds of channels, and the number of members that each can have.
 
+mod seat_set;
+
 use core::fmt;
+
+pub(crate) use self::seat_set::SeatSet;
 
 /// Maximum number of seats of an MPMC channel: seat numbers fit into a slot state, and one value is
 /// left over.

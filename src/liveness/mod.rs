@@ -23,12 +23,10 @@
 
 mod interrupt;
 mod membership;
-mod seat_set;
 mod stream;
 mod values;
 
 pub(crate) use self::membership::{Joined, Seated};
-pub(crate) use self::seat_set::SeatSet;
 pub(crate) use self::stream::{Departure, Standing};
 pub(crate) use self::values::SemaphoreValues;
 use crate::error::Fault;

@@ -1,10 +1,10 @@
 //! The values of all semaphores of a channel at one instant.
 
 use super::{ChannelSemaphores, DIED, FINISHED, FIRST_SEAT, count_sem, semaphores, wake_sem};
-use crate::flavor::SEATS_MAX;
+use crate::flavor::{SEATS_MAX, SeatSet};
 #[cfg(test)]
 use crate::liveness::Seat;
-use crate::liveness::SeatSet;
+
 use crate::role::Side;
 use crate::sysv;
 

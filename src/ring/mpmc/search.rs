@@ -35,8 +35,7 @@
 
 use super::consumer::{Consumer, Held};
 use super::{Ring, Watch};
-use crate::flavor::SEATS_MAX;
-use crate::liveness::SeatSet;
+use crate::flavor::{SEATS_MAX, SeatSet};
 
 /// What was known of the dead at one moment. It is a small value on the stack: a receiver in a signal
 /// handler must not allocate.

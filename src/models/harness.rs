@@ -83,7 +83,8 @@ fn executions_of(bound: usize, model: impl Fn() + Send + Sync + 'static) -> u64 
 fn explore(bound: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(bound));
-    builder.max_branches = 10_000;
+    // A thread that leaves a token to another one polls up to 500 times.
+    builder.max_branches = 40_000;
     builder.check(model);
 }
 

@@ -228,7 +228,7 @@ impl RecvRing for &Receiving {
 
     /// Nor is a message left in the ring.
     fn is_drained(&self) -> bool {
-        self.consumer.ring().is_drained(self.consumer.seat())
+        self.consumer.ring().is_drained(self.consumer.seat(), self.consumer.position())
     }
 
     fn hides_message(&self) -> bool {

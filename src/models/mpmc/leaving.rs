@@ -28,7 +28,7 @@ fn drained_is_done() {
         assert!(consumer.acknowledge(&held));
     };
     let observer = move || {
-        if fixture.ring().is_drained(NO_OWNER) {
+        if fixture.ring().is_drained(NO_OWNER, 0) {
             assert_eq!(read(elsewhere.ring().slot(0)), 7);
         }
     };

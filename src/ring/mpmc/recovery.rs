@@ -83,14 +83,9 @@ impl ReleasedSlots {
 }
 
 impl Ring {
-    /// Returns a cursor at every slot, at an arbitrary position, in an order that never changes.
+    /// Returns a cursor at every slot, at an arbitrary position.
     fn all_slots(&self) -> impl Iterator<Item = Cursor> {
         self.all_slots_from(0)
-    }
-
-    /// Returns the same, the slots of the oldest messages first.
-    fn oldest_slots(&self) -> impl Iterator<Item = Cursor> {
-        self.all_slots_from(self.header().head.0.load(Acquire))
     }
 
     /// Returns the same, beginning at the slot of a position.
@@ -156,11 +151,11 @@ impl Ring {
         self.header().repairs.orphaned.load(Acquire)
     }
 
-    /// Returns whether every message was acknowledged, except those that `seat` is reading. Scans
-    /// every slot, but only once there is no other message: each acknowledgement after the end of the
-    /// stream asks.
-    pub(crate) fn is_drained(&self, seat: u8) -> bool {
-        self.oldest_slots().all(|at| {
+    /// Returns whether every message was acknowledged, except those that `seat` is reading. Begins at
+    /// a position where there is likely a message, if there is any: each acknowledgement after the end
+    /// of the stream asks, and must not scan every slot.
+    pub(crate) fn is_drained(&self, seat: u8, from: u64) -> bool {
+        self.all_slots_from(from).all(|at| {
             let word = load_state(&self.slot_at(&at));
             !word.holds_message() || word.is_in_flight() && word.owner() == seat
         })
@@ -168,12 +163,12 @@ impl Ring {
 
     /// Returns whether there is a message that no receiver took yet. Scans every slot.
     pub(crate) fn has_untaken(&self) -> bool {
-        self.oldest_slots().any(|at| load_state(&self.slot_at(&at)).phase() == Some(Phase::Full))
+        self.all_slots().any(|at| load_state(&self.slot_at(&at)).phase() == Some(Phase::Full))
     }
 
     /// Returns whether any member has a message in flight. Scans every slot.
     pub(crate) fn has_taken(&self) -> bool {
-        self.oldest_slots().any(|at| load_state(&self.slot_at(&at)).is_in_flight())
+        self.all_slots().any(|at| load_state(&self.slot_at(&at)).is_in_flight())
     }
 
     /// Returns a hash of the messages in the ring and of the members that have them in flight: a

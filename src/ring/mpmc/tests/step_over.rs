@@ -160,8 +160,8 @@ fn held_slots_cost_no_more_than_themselves() {
                         Some(held as u64)
                     );
                 }
-                assert!(ring.has_taken() && !ring.has_untaken() && !ring.is_drained(0));
-                assert!(ring.is_drained(1));
+                assert!(ring.has_taken() && !ring.has_untaken() && !ring.is_drained(0, 0));
+                assert!(ring.is_drained(1, 0));
                 for _ in held..capacity {
                     assert!(tx.has_any(alive).unwrap());
                     assert!(send(&tx).is_some(), "{capacity} slots, {held} held, lap {lap}");

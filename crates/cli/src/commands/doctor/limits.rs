@@ -7,8 +7,8 @@ use crate::units;
 
 /// A limit is a problem from this share on.
 const NEARLY: f64 = 0.9;
-/// Semaphores of the largest channel: 8, and one for each of 254 seats.
-const SEMAPHORES_MAX: u64 = 262;
+/// Semaphores of the largest channel: 12, and one for each of 254 seats.
+const SEMAPHORES_MAX: u64 = 266;
 /// Operations of the longest `semop`.
 const OPERATIONS_MAX: u64 = 16;
 
@@ -147,5 +147,21 @@ fn removal() -> Finding {
             "the kernel removes every segment that no process has attached, with its messages",
             "`sysctl -w kernel.shm_rmid_forced=0`",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sysvring::{Options, mpmc};
+
+    #[test]
+    fn the_largest_channel_has_as_many_semaphores() {
+        let largest = Options::private().max_members(254).capacity(1);
+        let member: mpmc::Sender<u64> = largest.create().expect("a channel");
+        let set = member.stat().expect("its state").set.expect("its set").id as u64;
+        let table = table("/proc/sysvipc/sem").expect("the table of sets");
+        let line = table.iter().find(|line| line[1] == set).expect("the set");
+        assert_eq!(line[3], SEMAPHORES_MAX);
     }
 }

@@ -4,7 +4,6 @@ use super::{ChannelSemaphores, DIED, FINISHED, FIRST_SEAT, count_sem, semaphores
 use crate::flavor::{SEATS_MAX, SeatSet};
 #[cfg(test)]
 use crate::liveness::Seat;
-
 use crate::role::Side;
 use crate::sysv;
 

@@ -30,8 +30,8 @@
 //!   had released the messages of the dead before, and the count, which is read first of all, grew.
 //!   The lines of living members are not read.
 //!
-//! Here, members are honest: only their own stamps grow, and one that corrupts its segment may
-//! withhold messages anyway.
+//! The stamps that honest members sign only grow. One that corrupts its segment may hide messages
+//! anyway.
 
 use super::consumer::{Consumer, Held};
 use super::{Ring, Watch};

@@ -13,6 +13,7 @@ use crate::ring::mpmc::Snapshot;
 use crate::role::Side;
 use crate::segment;
 use crate::sync::plain::Ordering::{Acquire, Relaxed};
+use crate::sysv::time;
 use crate::wait::adaptive_spin::{SpinEstimate, WaitPolicy};
 use crate::wait::doorbell::Doorbells;
 use crate::wait::{FenceRequest, WaitSite};
@@ -173,7 +174,7 @@ impl Membership for Endpoint {
         self.with_policy(|policy| {
             let has_message = || ring.has_message();
             if policy.backs_off()
-                && self.backoff.should_back_off(found)
+                && self.backoff.should_back_off(found, time::now_ns)
                 && self.backoff.back_off(|messages| ring.has_more_than(messages), has_message)
             {
                 ring.prefetch();

@@ -4,17 +4,23 @@
 //! such poll takes the cache line away from the sender; because stores become visible in program
 //! order, all later stores stall until the line is back. The two sides then exchange one line for
 //! every few messages, at a fraction of the throughput that either could reach. So a receiver that
-//! has caught up repeatedly, each time after a burst of messages and only for a moment, stops
-//! polling until the sender is well ahead.
+//! has caught up repeatedly, each time only for a moment, stops polling until the sender is well
+//! ahead.
 //!
 //! Back-off delays the messages of a stream by the time that the sender takes to get ahead, a few
 //! microseconds at most. It is skipped where there is no stream: for isolated messages and after
-//! longer waits. If the sender did not get ahead in time, because it is slow or waits for something
-//! itself, back-off is suspended, for exponentially growing intervals.
+//! longer waits.
+//!
+//! If the sender does not get ahead in time, either it is slow or waits for something itself, or lines
+//! travel fast and it would have to be left alone for longer. So both ways are tried for a while:
+//! if the stream is no faster with back-off, that is suspended, for exponentially growing intervals.
 
+mod pace;
+
+use self::pace::Pace;
 use crate::ring::geometry::Geometry;
-use crate::sync::plain::AtomicU32;
 use crate::sync::plain::Ordering::Relaxed;
+use crate::sync::plain::{AtomicU32, AtomicU64};
 use crate::sync::spin_loop;
 
 /// When to back off, and for how many messages. The state belongs to one handle; threads that share
@@ -24,30 +30,33 @@ pub(crate) struct ReceiverBackoff {
     /// Back-off ends when more than this number of messages is available; 0 disables it, where the
     /// ring is too short.
     messages: u64,
-    /// The minimum burst (messages since the ring was last empty) that counts as streaming.
-    min_burst: u64,
-    /// Whether such a burst preceded the last empty poll.
-    had_burst: AtomicU32,
     /// The confidence that the receiver keeps up with the sender, up to [`STREAK_MAX`].
     streak: AtomicU32,
-    /// How many back-offs to skip after an unsuccessful one, and how many skips remain.
+    /// How many back-offs to skip after those that did not pay, and how many skips remain.
     pause: AtomicU32,
     skips_left: AtomicU32,
+    /// How fast the stream is, and the time of a message without back-off; 0 if it is not known.
+    pace: Pace,
+    without: AtomicU64,
+    /// Whether a back-off was unsuccessful since the pace was known last.
+    has_failed: AtomicU32,
+    /// How often the pace becomes known until it is measured without back-off again.
+    trusted: AtomicU32,
 }
 
 const STREAK_MAX: u32 = 8;
-const PAUSE_MAX: u32 = 4_096;
+/// Round trips look like a stream; these keep them from more than a few back-offs.
+const PAUSE_MIN: u32 = 1_024;
+const PAUSE_MAX: u32 = 65_536;
+/// How often the pace with back-off is taken for better, after it was.
+const TRUST: u32 = 32;
 /// The distance to wait for: this number of messages, or this number of bytes of slots if that is
 /// less, but at least [`MESSAGES_MIN`] messages.
 const MESSAGES: usize = 64;
-const BYTES: usize = 16 * 1024;
+const BYTES: usize = 64 * 1024;
 const MESSAGES_MIN: usize = 8;
-/// Up to this slot size, one stolen cache line delays several buffered stores of the sender; above
-/// it, only one or two.
-const SMALL: usize = 128;
 /// The number of polls before back-off gives up, and the spin-loop hints between them, together
-/// usually half a microsecond. A sender that takes longer than all of them to get ahead does not
-/// become faster.
+/// usually half a microsecond. Longer ones would delay messages by more.
 const POLLS: u32 = 6;
 const PAUSES: u32 = 16;
 
@@ -56,24 +65,73 @@ impl ReceiverBackoff {
         let messages = (BYTES / geometry.stride).clamp(MESSAGES_MIN, MESSAGES);
         ReceiverBackoff {
             messages: if messages <= geometry.capacity / 2 { messages as u64 } else { 0 },
-            min_burst: if geometry.stride <= SMALL { 4 } else { 2 },
-            had_burst: AtomicU32::new(0),
             streak: AtomicU32::new(0),
             pause: AtomicU32::new(0),
             skips_left: AtomicU32::new(0),
+            pace: Pace::default(),
+            without: AtomicU64::new(0),
+            has_failed: AtomicU32::new(0),
+            trusted: AtomicU32::new(0),
         }
     }
 
     /// Records that the ring is empty after `found` messages. Returns whether to back off now.
-    pub(crate) fn should_back_off(&self, found: u64) -> bool {
-        let some = found >= self.min_burst;
-        self.had_burst.store(some.into(), Relaxed);
-        if !some || self.streak.load(Relaxed) < STREAK_MAX || self.messages == 0 {
+    pub(crate) fn should_back_off(&self, found: u64, now_ns: impl FnOnce() -> u64) -> bool {
+        if self.streak.load(Relaxed) < STREAK_MAX || self.messages == 0 {
+            self.pace.restart();
             return false;
         }
+        if found == 0 {
+            return false;
+        }
+        let message_ps = self.pace.count(found, now_ns);
         let skips_left = self.skips_left.load(Relaxed);
-        self.skips_left.store(skips_left.saturating_sub(1), Relaxed);
-        skips_left == 0
+        match (message_ps, skips_left) {
+            (Some(without), 1..) => self.without.store(without, Relaxed),
+            (Some(with), 0) => self.judge(with),
+            (None, _) => {}
+        }
+        match skips_left {
+            0 => self.skips_left.load(Relaxed) == 0,
+            1 => {
+                self.skips_left.store(0, Relaxed);
+                self.pace.restart();
+                true
+            }
+            _ => {
+                self.skips_left.store(skips_left - 1, Relaxed);
+                false
+            }
+        }
+    }
+
+    /// Suspends unsuccessful back-offs with which a message takes as long as without.
+    fn judge(&self, with: u64) {
+        if self.has_failed.swap(0, Relaxed) == 0 {
+            return;
+        }
+        let (without, trusted) = (self.without.load(Relaxed), self.trusted.load(Relaxed));
+        let pays = without > with.saturating_add(with / 8);
+        match (pays, trusted) {
+            (true, TRUST..) => {
+                // The sender may have changed.
+                self.trusted.store(0, Relaxed);
+                self.skip(pace::TIMES);
+            }
+            (true, _) => self.trusted.store(trusted + 1, Relaxed),
+            (false, _) => {
+                self.trusted.store(0, Relaxed);
+                let pause = (self.pause.load(Relaxed) * 2).clamp(PAUSE_MIN, PAUSE_MAX);
+                self.pause.store(pause, Relaxed);
+                self.skip(pause);
+            }
+        }
+    }
+
+    /// Does without the next back-offs, and measures the pace without them.
+    fn skip(&self, times: u32) {
+        self.skips_left.store(times, Relaxed);
+        self.pace.restart();
     }
 
     /// Backs off until more than the wanted number of messages is available, or the polls are used
@@ -97,25 +155,26 @@ impl ReceiverBackoff {
 
     /// Records whether the sender got ahead in time.
     fn record_outcome(&self, there: bool) {
-        let pause = if there { 0 } else { (self.pause.load(Relaxed) * 2).clamp(1, PAUSE_MAX) };
-        self.pause.store(pause, Relaxed);
-        self.skips_left.store(pause, Relaxed);
+        if there {
+            self.pause.store(0, Relaxed);
+        } else if self.without.load(Relaxed) == 0 {
+            self.skip(pace::TIMES);
+        } else {
+            self.has_failed.store(1, Relaxed);
+        }
     }
 
     /// Records whether the next message arrived within a moment.
     pub(crate) fn record_arrival(&self, soon: bool) {
-        let streak = self.streak.load(Relaxed);
-        let streak = match (soon, self.had_burst.load(Relaxed) != 0) {
-            (true, true) => (streak + 1).min(STREAK_MAX),
-            (true, false) => streak.saturating_sub(1),
-            (false, _) => 0,
-        };
+        let streak = if soon { (self.streak.load(Relaxed) + 1).min(STREAK_MAX) } else { 0 };
         self.streak.store(streak, Relaxed);
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use crate::flavor::Flavor;
     use crate::message::MessageLayout;
@@ -132,7 +191,7 @@ mod tests {
     fn leads(backoff: &ReceiverBackoff, times: u64, found: u64, came: bool) -> u64 {
         (0..times)
             .map(|_| {
-                let due = backoff.should_back_off(found);
+                let due = backoff.should_back_off(found, || 0);
                 if due {
                     backoff.record_outcome(came);
                 }
@@ -150,37 +209,64 @@ mod tests {
     }
 
     #[test]
-    fn messages_that_come_singly_have_none() {
-        let backoff = backoff::<u64>(1024);
-        assert_eq!(leads(&backoff, 100, 1, true), 0);
-        leads(&backoff, 100, 4, true);
-        assert_eq!(leads(&backoff, 100, 1, true), 0);
-        assert_eq!(leads(&backoff, u64::from(STREAK_MAX), 4, true), 0);
-    }
-
-    #[test]
     fn after_a_longer_wait_there_are_none() {
         let backoff = backoff::<u64>(1024);
         leads(&backoff, 100, 4, true);
-        backoff.should_back_off(4);
+        backoff.should_back_off(4, || 0);
         backoff.record_arrival(false);
         assert_eq!(leads(&backoff, u64::from(STREAK_MAX), 4, true), 0);
     }
 
-    /// A sender that waits for an answer after every few messages.
+    /// A sender with a fixed rate.
     #[test]
-    fn unsuccessful_back_offs_become_rarer() {
+    fn back_offs_that_gain_nothing_become_rare() {
         let backoff = backoff::<u64>(1024);
-        assert!(leads(&backoff, 10_000, 8, false) < 16);
-        assert!(leads(&backoff, 10_000, 8, false) < 4);
-        // The stream has resumed.
-        assert!(leads(&backoff, 10_000, 8, true) > 5_000);
+        let clock = Cell::new(0);
+        assert!(trials(&backoff, &clock, 1_000_000, 100, 100) < 200);
+        assert!(trials(&backoff, &clock, 1_000_000, 100, 100) < 200);
+        // It does not keep a stream from them whose sender gets ahead.
+        assert!(leads(&backoff, 200_000, 8, true) > 100_000);
+    }
+
+    /// A sender that is faster while it is left alone, but not fast enough.
+    #[test]
+    fn back_offs_that_gain_go_on() {
+        let backoff = backoff::<u64>(1024);
+        let clock = Cell::new(0);
+        trials(&backoff, &clock, 1_000, 100, 60);
+        assert!(trials(&backoff, &clock, 10_000, 100, 60) > 9_000);
+        // It becomes as fast without.
+        trials(&backoff, &clock, 1_000, 60, 60);
+        assert!(trials(&backoff, &clock, 10_000, 60, 60) < 1_000);
+    }
+
+    /// Finds the ring empty `times` times, each time after 8 messages that took so many nanoseconds
+    /// each, without and with back-off, of which none is successful. Returns how many there were.
+    fn trials(
+        backoff: &ReceiverBackoff,
+        clock: &Cell<u64>,
+        times: u64,
+        without: u64,
+        with: u64,
+    ) -> u64 {
+        let mut was_alone = false;
+        let mut leads = 0;
+        for _ in 0..times {
+            clock.set(clock.get() + 8 * if was_alone { with } else { without });
+            was_alone = backoff.should_back_off(8, || clock.get());
+            if was_alone {
+                backoff.record_outcome(false);
+                leads += 1;
+            }
+            backoff.record_arrival(true);
+        }
+        leads
     }
 
     #[test]
     fn a_back_off_is_bounded() {
         let backoff = backoff::<u64>(1024);
-        let looks = std::cell::Cell::new(0);
+        let looks = Cell::new(0);
         let comes_at = |poll, anything| {
             looks.set(0);
             let has_more_than = |messages| {
@@ -202,7 +288,7 @@ mod tests {
         assert_eq!(backoff::<u64>(1024).messages, 64);
         assert_eq!(backoff::<u64>(128).messages, 64);
         assert_eq!(backoff::<u64>(64).messages, 0);
-        assert_eq!(backoff::<[u8; 1024]>(1024).messages, 15);
+        assert_eq!(backoff::<[u8; 1024]>(1024).messages, 63);
         assert_eq!(backoff::<[u8; 65536]>(16).messages, 8);
         assert_eq!(backoff::<[u8; 65536]>(8).messages, 0);
     }

@@ -6,8 +6,7 @@ use crate::sync::plain::{AtomicU32, AtomicU64};
 /// The number of times that a receiver catches up until the pace is known.
 pub(super) const TIMES: u32 = 8;
 
-/// Measures the time of a message. Threads that share a handle may disturb each
-/// other's measurements.
+/// Measures the time of a message. Threads that share a handle may disturb each other's measurements.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     times: AtomicU32,
@@ -30,7 +29,7 @@ impl Pace {
             self.begin(now_ns());
             return None;
         }
-        let messages = self.messages.load(Relaxed) + messages;
+        let messages = self.messages.load(Relaxed).saturating_add(messages);
         if times + 1 < TIMES {
             self.messages.store(messages, Relaxed);
             self.times.store(times + 1, Relaxed);

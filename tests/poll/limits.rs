@@ -39,6 +39,12 @@ fn is_limit(error: &Error, wanted: i32, named: &str) {
 /// Without rights to exceed it, the number of queues in a namespace is limited.
 #[work]
 fn no_more_queues(_: &mut Args) {
+    // In the namespace of the suite, other tests make and remove queues meanwhile, and those that are
+    // left if this test fails would be in the way of all others.
+    if !ipc_namespace::enter() {
+        eprintln!("NOT CHECKED: the limit on queues; this needs an IPC namespace of its own");
+        return;
+    }
     // SAFETY: takes a number. The children of this process die with it only if they ask again.
     assert_eq!(unsafe { libc::setuid(65_534) }, 0, "as root");
     end_with_parent();
@@ -66,10 +72,8 @@ fn no_more_queues(_: &mut Args) {
     is_limit(&set.add(receiver).expect_err("no queue"), libc::ENOSPC, "fs.mqueue.queues_max");
     is_limit(&Readiness::of(receiver).expect_err("none"), libc::ENOSPC, "sysvring::reap()");
     is_untouched(&mut tx, receiver);
-    for name in &names {
-        // SAFETY: a string that outlives the call.
-        assert_eq!(unsafe { libc::mq_unlink(name.as_ptr()) }, 0);
-    }
+    // SAFETY: a string that outlives the call.
+    assert_eq!(unsafe { libc::mq_unlink(names[0].as_ptr()) }, 0);
     let token = set.add(receiver).expect("there is room now");
     assert_eq!(tokens(&set, NOW), [token]);
 }

@@ -30,7 +30,7 @@ pub enum Needs {
     Nothing,
     /// No other test may run at the same time, because it measures times or reaps.
     Quiet,
-    /// It must run as root. Otherwise it is shown as ignored.
+    /// It must run as root, with the right to make namespaces. Otherwise it is shown as ignored.
     Root,
 }
 
@@ -72,7 +72,7 @@ pub fn run_with(
 ) -> ExitCode {
     let arguments = Arguments::from_iter(arguments);
     // If that is not allowed, the tests share the host's namespace with all other processes.
-    ipc_namespace::enter();
+    let is_root = ipc_namespace::enter() && is_root();
     scheduler_noise::start();
     let (before, queues_before) = (marked(), queues());
     // Tests that would delay the others run last.
@@ -83,7 +83,7 @@ pub fn run_with(
             watched(&short, body, needs, watchdog);
             Ok(())
         })
-        .with_ignored_flag(needs == Needs::Root && !is_root())
+        .with_ignored_flag(needs == Needs::Root && !is_root)
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     // The sets of killed processes with private channels remain until some process reaps.

@@ -6,8 +6,8 @@ use core::fmt;
 
 pub(crate) use self::seat_set::SeatSet;
 
-/// Maximum number of seats of an MPMC channel: seat numbers fit into a slot state, and one value is
-/// left over.
+/// Maximum number of seats of an MPMC or broadcast channel: seat numbers fit into a slot state, and
+/// one value is left over.
 pub(crate) const SEATS_MAX: usize = 254;
 
 /// Number of seats of an SPSC channel: the sender's and the receiver's.
@@ -23,6 +23,9 @@ pub enum Flavor {
     Spsc,
     /// A channel with any number of senders and receivers; see [`mpmc`](crate::mpmc).
     Mpmc,
+    /// A channel with one sender, in which every receiver gets every message; see
+    /// [`broadcast`](crate::broadcast).
+    Broadcast,
 }
 
 impl Flavor {
@@ -31,18 +34,20 @@ impl Flavor {
         match self {
             Flavor::Spsc => 1,
             Flavor::Mpmc => 2,
+            Flavor::Broadcast => 3,
         }
     }
 
     pub(crate) fn from_number(number: u32) -> Option<Flavor> {
-        [Flavor::Spsc, Flavor::Mpmc].into_iter().find(|flavor| flavor.number() == number)
+        let all = [Flavor::Spsc, Flavor::Mpmc, Flavor::Broadcast];
+        all.into_iter().find(|flavor| flavor.number() == number)
     }
 
     /// Returns whether a channel of this kind can have `seats` seats.
     pub(crate) fn allows(self, seats: usize) -> bool {
         match self {
             Flavor::Spsc => seats == SPSC_SEATS,
-            Flavor::Mpmc => (2..=SEATS_MAX).contains(&seats),
+            Flavor::Mpmc | Flavor::Broadcast => (2..=SEATS_MAX).contains(&seats),
         }
     }
 }
@@ -52,6 +57,7 @@ impl fmt::Display for Flavor {
         f.write_str(match self {
             Flavor::Spsc => "an SPSC channel",
             Flavor::Mpmc => "an MPMC channel",
+            Flavor::Broadcast => "a broadcast channel",
         })
     }
 }

@@ -7,7 +7,8 @@
 //!   never changed while there are members. The magic is stored last (Release) and loaded first
 //!   (Acquire).
 //! * `tail`: the sender. `head`, `credit`: the receiver. In MPMC channels, `tail` and `head` are
-//!   hints that every member may move.
+//!   hints that every member may move. In broadcast channels, `credit` belongs to the sender, and
+//!   `head` is not used: each receiver has a [`Progress`] of its own.
 //! * a [`Parking`] line: the members of its own side park, leave and join there, and clear PARKED
 //!   after they found work by themselves; the members of the other side clear PARKED when they wake
 //!   that side, and set and clear LEFT when they find that side empty or not. A sender reads
@@ -20,6 +21,7 @@
 //! types, so that the same code runs over loom's atomics, which have another size; the numbers of
 //! the wire format are asserted below for every ordinary build.
 
+use crate::flavor::Flavor;
 use crate::sync::plain;
 use crate::sync::{AtomicU32, AtomicU64, Tracked};
 
@@ -48,7 +50,7 @@ pub(crate) struct Identity {
     pub(crate) version: plain::AtomicU32,
     /// The offset of the first slot, in bytes.
     pub(crate) header_size: plain::AtomicU32,
-    /// 1: SPSC, 2: MPMC.
+    /// 1: SPSC, 2: MPMC, 3: broadcast.
     pub(crate) flavor: plain::AtomicU32,
     /// The number of records in the members' table.
     pub(crate) seats: plain::AtomicU32,
@@ -166,8 +168,29 @@ pub(crate) struct Member {
     pub(crate) armed: AtomicU64,
 }
 
+/// How far a receiver of a broadcast channel is: one record of the progress table.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Progress {
+    /// The next position to receive: every position below it is acknowledged.
+    pub(crate) head: CachePadded<AtomicU64>,
+    pub(crate) shown: Shown,
+}
+
+/// What a receiver of a broadcast channel shows to its sender.
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(crate) struct Shown {
+    /// A lazily updated copy of `head`.
+    pub(crate) credit: AtomicU64,
+    /// The stamp of the receiver that the sender must wait for; 0 if it waits for none.
+    pub(crate) holder: AtomicU64,
+    /// How often the message at `head` was delivered (`ring/delivery_record.rs`).
+    pub(crate) delivery: plain::AtomicU64,
+}
+
 /// The header, at offset zero of the segment. The members' table follows, then the waiting table,
-/// then the slots.
+/// in broadcast channels the progress table, then the slots.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Header {
@@ -178,7 +201,8 @@ pub(crate) struct Header {
     /// The next position to receive: every position below it is acknowledged. It is exact in SPSC
     /// channels, and a hint in MPMC channels.
     pub(crate) head: CachePadded<AtomicU64>,
-    /// A lazily updated copy of `head`, for the sender.
+    /// A lazily updated copy of `head`, for the sender. In broadcast channels: the first position
+    /// that the sender may not have written to.
     pub(crate) credit: CachePadded<AtomicU64>,
     pub(crate) receivers: Parking,
     pub(crate) senders: Parking,
@@ -194,9 +218,19 @@ pub(crate) const fn waiting_at(seats: usize) -> usize {
     size_of::<Header>() + seats * size_of::<Member>()
 }
 
+/// Returns the offset of the progress table, which a broadcast channel has behind the waiting table:
+/// one record for each seat.
+pub(crate) const fn progress_at(seats: usize) -> usize {
+    (waiting_at(seats) + seats * size_of::<AtomicU64>()).next_multiple_of(align_of::<Progress>())
+}
+
 /// Returns the number of bytes before the first slot of a channel with `seats` seats.
-pub(crate) const fn header_size(seats: usize) -> usize {
-    (waiting_at(seats) + seats * size_of::<AtomicU64>()).next_multiple_of(SLOTS_ALIGN)
+pub(crate) const fn header_size(flavor: Flavor, seats: usize) -> usize {
+    let progress = match flavor {
+        Flavor::Broadcast => seats * size_of::<Progress>(),
+        Flavor::Spsc | Flavor::Mpmc => 0,
+    };
+    (progress_at(seats) + progress).next_multiple_of(SLOTS_ALIGN)
 }
 
 impl Header {
@@ -264,8 +298,10 @@ pub(crate) struct SlotHead {
 #[cfg(not(loom))]
 mod wire {
     use super::{
-        CachePadded, Header, Identity, Member, Parking, Repairs, SlotHead, header_size, waiting_at,
+        CachePadded, Header, Identity, Member, Parking, Progress, Repairs, Shown, SlotHead,
+        header_size, progress_at, waiting_at,
     };
+    use crate::flavor::Flavor;
     use memoffset::offset_of;
     use static_assertions::{const_assert, const_assert_eq};
 
@@ -297,10 +333,14 @@ mod wire {
         identity: 0, name: 128, tail: 256, head: 384, credit: 512, receivers: 640, senders: 768,
         repairs: 896, dead_letters: 1024,
     } size 1152);
+    at!(Shown { credit: 0, holder: 8, delivery: 16 } size 128);
+    at!(Progress { head: 0, shown: 128 } size 256);
     at!(SlotHead { word: 0, tracked: 8 } size 8);
     const_assert_eq!(align_of::<CachePadded<u64>>(), 128);
     const_assert_eq!(waiting_at(2), 1408);
-    const_assert_eq!(header_size(2), 4096);
-    const_assert_eq!(header_size(254), 36864);
+    const_assert_eq!(progress_at(2), 1536);
+    const_assert_eq!(header_size(Flavor::Spsc, 2), 4096);
+    const_assert_eq!(header_size(Flavor::Mpmc, 254), 36864);
+    const_assert_eq!(header_size(Flavor::Broadcast, 254), 102_400);
     const_assert!(cfg!(target_endian = "little"));
 }

@@ -87,6 +87,7 @@ compile_error!("sysvring is for 64-bit little-endian Linux");
 
 mod address;
 mod admin;
+pub mod broadcast;
 mod dead_letter;
 mod doorbell;
 mod endpoint;

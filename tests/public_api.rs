@@ -248,6 +248,10 @@ fn list(out: &mut String, all: &Items, module: &[String], path: &[String], publi
         Some((first, rest)) if first == "crate" => rest.to_vec(),
         _ => [module, before].concat(),
     };
+    // What another public module has is listed there.
+    if before.len() > 1 && at != module && public.contains(&at) {
+        return writeln!(out, "pub use {};\n", path.join("::")).expect("a string");
+    }
     let inside = all.iter().filter(|(path, _)| *path == at);
     let mut found = inside.filter_map(|(_, item)| shown(item.clone()));
     let found = found.find(|(found, _)| found == name).map(|(_, item)| item);

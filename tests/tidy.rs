@@ -62,7 +62,7 @@ fn atomics_come_from_one_place() {
 }
 
 /// The modules of the crate. Each may use those before it.
-const LAYERS: [&str; 24] = [
+const LAYERS: [&str; 25] = [
     "sync",
     "sysv",
     "role",
@@ -86,6 +86,7 @@ const LAYERS: [&str; 24] = [
     "poll",
     "mpmc",
     "spsc",
+    "broadcast",
     "untyped",
 ];
 

@@ -207,7 +207,10 @@ pub struct Member {
     /// channels, where no slot says whether its message is being read, and where
     /// [`depth_is_exact`](Stat::depth_is_exact) is false.
     pub in_flight: Option<u64>,
-    /// The lowest position among those.
+    /// Broadcast: number of messages that were sent and that this living receiver has not acknowledged.
+    /// `None` for other members.
+    pub lag: Option<u64>,
+    /// The lowest position among those in flight.
     ///
     /// Since when it has been there is not recorded, which would cost every message another store
     /// and a look at the clock. Two snapshots tell: if both have the same position here, the member

@@ -161,7 +161,8 @@ impl View {
         match (self.seat.side, self.flavor) {
             (Side::Receivers, Flavor::Spsc) => ring.depth() != 0,
             (Side::Receivers, Flavor::Mpmc) => ring.has_untaken(),
-            (Side::Senders, Flavor::Spsc) => ring.depth() < ring.capacity(),
+            (Side::Receivers, Flavor::Broadcast) => ring.tail() != ring.head_of(self.seat.number),
+            (Side::Senders, Flavor::Spsc | Flavor::Broadcast) => ring.depth() < ring.capacity(),
             (Side::Senders, Flavor::Mpmc) => ring.count_messages() < ring.capacity(),
         }
     }

@@ -16,6 +16,7 @@ use crate::layout::{self, Header, Parking};
 use crate::liveness::{self, ChannelSemaphores, Departure, Seat};
 use crate::options::Options;
 use crate::ring::Ring;
+use crate::ring::broadcast::Start;
 use crate::ring::geometry::Geometry;
 use crate::role::Side;
 use crate::segment::{self, ChannelInfo, Lifetime, MemberRecord};
@@ -67,6 +68,10 @@ pub(crate) struct Attachment {
     is_courier: bool,
     /// The last holder of the seat died in it.
     took_over: bool,
+    /// The last holder of the seat of a broadcast channel died, and had the same label.
+    resumes: bool,
+    /// Where a receiver of a broadcast channel is to start.
+    start: Option<Start>,
     /// An SPSC receiver asks its sender for fences.
     request: FenceRequest,
     /// What an SPSC receiver knows of the end of its stream.
@@ -90,7 +95,7 @@ impl Attachment {
         peer_not_seen: Option<u32>,
         options: &Options,
     ) -> Attachment {
-        let (seat, nonce) = (holder.seat, facts.nonce);
+        let (seat, nonce, flavor) = (holder.seat, facts.nonce, facts.flavor);
         let mut attachment = Attachment {
             id: ChannelId { segment: stat.id, nonce: facts.nonce },
             facts,
@@ -107,13 +112,20 @@ impl Attachment {
             known_joins: AtomicU32::new(0),
             is_courier: options.courier,
             took_over: false,
+            resumes: false,
+            start: options.start,
             interruption: Arc::new(Interruption::new(members, seat.side, nonce)),
-            request: FenceRequest::new(),
+            request: match flavor {
+                Flavor::Broadcast => FenceRequest::shared(),
+                Flavor::Spsc | Flavor::Mpmc => FenceRequest::new(),
+            },
             known_open: KnownOpen::new(),
             record: MemberRecord::of(&mapping, seat.number.into()),
             mapping,
         };
         attachment.clear_doorbell();
+        let resumes =
+            !options.label.is_empty() && segment::label(attachment.record()) == options.label;
         let took_over = segment::init_member_record(attachment.record(), seat.side, &options.label);
         let own = attachment.parking();
         if options.courier {
@@ -127,6 +139,7 @@ impl Attachment {
             own.joins.fetch_add(1, AcqRel);
         }
         attachment.took_over = took_over;
+        attachment.resumes = took_over && resumes;
         let joins = peer_not_seen.unwrap_or_else(|| attachment.peer_joins());
         attachment.known_joins.store(joins, Relaxed);
         attachment
@@ -188,6 +201,11 @@ impl Attachment {
         unsafe { segment::waiting(&self.mapping, self.facts.geometry.seats) }
     }
 
+    /// Returns whether this member is a receiver of a broadcast channel: all of them are woken together.
+    pub(crate) fn wakes_all(&self) -> bool {
+        self.facts.flavor == Flavor::Broadcast && self.seat.side == Side::Receivers
+    }
+
     /// Returns whether this member is an SPSC receiver, which asks its sender for fences.
     fn asks_for_fences(&self) -> bool {
         self.facts.flavor == Flavor::Spsc && self.seat.side == Side::Receivers
@@ -195,13 +213,14 @@ impl Attachment {
 
     /// Returns what asks the sender for fences.
     pub(crate) fn fence_request(&self) -> Option<&FenceRequest> {
-        self.asks_for_fences().then_some(&self.request)
+        (self.asks_for_fences() || self.wakes_all()).then_some(&self.request)
     }
 
-    /// Returns where this member waits. An SPSC side has one member, so no count is kept for it.
+    /// Returns where this member waits. An SPSC side has one member, and the receivers of a broadcast
+    /// channel are all woken together, so no count is kept for them.
     pub(crate) fn wait_site(&self) -> WaitSite<'_, Attachment> {
         let table = match self.facts.flavor {
-            Flavor::Spsc => Table(&[]),
+            Flavor::Spsc | Flavor::Broadcast => Table(&[]),
             Flavor::Mpmc => self.waiting(),
         };
         let can_know = self.asks_for_fences() && self.facts.redelivery.limit().is_none();
@@ -211,6 +230,7 @@ impl Attachment {
             table,
             holder: self.holder,
             request: self.fence_request(),
+            wakes_all: self.wakes_all(),
             known_open: can_know.then_some(&self.known_open),
             interrupts: Some(self.interruption.calls()),
         }
@@ -274,6 +294,25 @@ impl Attachment {
         self.took_over
     }
 
+    /// Returns whether the last holder of our seat died in it and had our label.
+    pub(crate) fn resumes(&self) -> bool {
+        self.resumes
+    }
+
+    /// Returns where this receiver of a broadcast channel starts.
+    pub(crate) fn start(&self) -> Start {
+        match self.start {
+            Some(start) => start,
+            None if self.resumes => Start::Position(self.ring().head_of(self.seat.number)),
+            None => Start::Oldest,
+        }
+    }
+
+    /// Returns what distinguishes this holder of our seat from all others.
+    pub(crate) fn stamp(&self) -> u64 {
+        self.record().joined.load(Relaxed)
+    }
+
     /// Stores the position at which our seat continues.
     pub(crate) fn begin_at(&self, position: u64) {
         self.record().first.store(position, Relaxed);
@@ -296,7 +335,12 @@ impl Attachment {
         let departure = if self.is_courier { Departure::Courier } else { departure };
         let flavor = self.facts.flavor;
         self.record().state.store(segment::STATE_LEFT, Release);
-        if flavor == Flavor::Spsc {
+        let is_only_member = match flavor {
+            Flavor::Spsc => true,
+            Flavor::Mpmc => false,
+            Flavor::Broadcast => self.seat.side == Side::Senders,
+        };
+        if is_only_member {
             self.parking().set(wait::LEFT);
         }
         if self.asks_for_fences() {

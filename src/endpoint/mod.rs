@@ -17,12 +17,12 @@ use crate::endpoint::dead_letters::{DeadLetterBox, RETRY_EVERY};
 use crate::endpoint::stop::HandleGate;
 use crate::error::{Error, Fault};
 use crate::flavor::Flavor;
-use crate::layout;
 use crate::liveness::Departure;
 use crate::options::Options;
 use crate::protocol::Membership;
 use crate::ring::geometry::Geometry;
 use crate::role::Side;
+use crate::segment;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::sync::plain::{AtomicU32, AtomicU64};
 use crate::wait;
@@ -100,8 +100,7 @@ impl Endpoint {
 
     /// Returns the options that open another member like this one.
     pub(crate) fn like_this(&self) -> Options {
-        let record = self.attachment.record();
-        let label = layout::load_text(&record.label, record.label_len.load(Relaxed));
+        let label = segment::label(self.attachment.record());
         Options::id(self.id()).wait(self.policy.wait).label(label)
     }
 

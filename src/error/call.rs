@@ -31,9 +31,10 @@ pub enum SendError {
     },
     /// No slot became free in time, or the awaited event did not happen. Try again.
     Timeout,
-    /// As [`Timeout`](SendError::Timeout), in an MPMC channel: a living sender is still writing in a
+    /// As [`Timeout`](SendError::Timeout). In an MPMC channel, a living sender is still writing in a
     /// slot and blocks all slots behind it, or receivers are reading in every slot, this one in the
-    /// next. If that process is stopped, resume or kill it.
+    /// next. In a broadcast channel, this receiver lives and is a whole ring behind. If that process is
+    /// stopped, resume or kill it.
     Blocked {
         /// The pid of that member; 0 if it is not known.
         pid: u32,
@@ -163,6 +164,13 @@ pub enum RecvError {
         /// Its position in the sequence of all messages.
         position: u64,
     },
+    /// This receiver of a broadcast channel missed messages, which were overwritten before it came: it
+    /// continues where a dead one stopped, or was to [start](crate::Options::start) at a position. It is
+    /// returned once; the next call receives the oldest message that is left.
+    Lagged {
+        /// The number of messages.
+        messages: u64,
+    },
     /// A message could not be moved to the dead-letter channel: a rejected one, which was returned
     /// and is delivered again; or, in an SPSC channel, the next one, which was delivered as often as
     /// the channel permits and holds up the messages behind it (`try_` calls and timeouts). The
@@ -208,6 +216,10 @@ impl fmt::Display for RecvError {
                 f,
                 "message {position} is not a valid value of the message type and was discarded; \
                  receive the next one"
+            ),
+            RecvError::Lagged { messages } => write!(
+                f,
+                "{messages} messages were overwritten before this receiver joined; receive the next one"
             ),
             RecvError::NotMoved { reason } => write!(f, "a message could not be moved: {reason}"),
             RecvError::NotRegistered { reason } => {

@@ -79,6 +79,7 @@ fn recv_errors() -> Vec<RecvError> {
             | RecvError::Blocked { .. }
             | RecvError::Behind { .. }
             | RecvError::Invalid { .. }
+            | RecvError::Lagged { .. }
             | RecvError::NotMoved { .. }
             | RecvError::NotRegistered { .. }
             | RecvError::Fault(_) => {}

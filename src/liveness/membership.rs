@@ -1,7 +1,9 @@
 //! Joining and leaving: the `semop` calls that take a seat and give it back.
 
 use super::stream::{Departure, Entry, Exit, Standing};
-use super::{ChannelSemaphores, LIFECYCLE, Seat, USERS, count_sem, seat_sem, wake_sem};
+use super::{
+    ChannelSemaphores, LIFECYCLE, Seat, USERS, count_sem, interrupt_sem, seat_sem, wake_sem,
+};
 use crate::flavor::Flavor;
 use crate::role::Side;
 use crate::sysv::sem::Op;
@@ -44,7 +46,12 @@ pub(crate) enum Joined {
 /// or for this member itself, if it lost its seat while it lives. In an SPSC channel there are two for
 /// each side: a receiver that consumes one together with a message does not ask who is alive before
 /// it parks again (`wait/known_open.rs`).
+///
+/// In a broadcast channel, receivers block until the value of their interrupt semaphore changes.
 fn tokens_at_end(flavor: Flavor, side: Side) -> [(u16, i16); 2] {
+    if flavor == Flavor::Broadcast {
+        return [(wake_sem(Side::Senders), 1), (interrupt_sem(Side::Receivers), 1)];
+    }
     let tokens = if flavor == Flavor::Spsc { 2 } else { 1 };
     [side.other(), side].map(|side| (wake_sem(side), tokens))
 }
@@ -65,17 +72,20 @@ fn join_ops(flavor: Flavor, seat: Seat, entry: Entry) -> Vec<Op> {
 }
 
 impl ChannelSemaphores {
-    /// Releases the lifecycle semaphore and takes the first seat, in one step. `EAGAIN` if one of
+    /// Releases the lifecycle semaphore and takes the first seat, in a broadcast channel the first one
+    /// in this order, in one step. `EAGAIN` if one of
     /// the semaphores was set from outside.
     pub(crate) fn unlock_and_join(
         &self,
         flavor: Flavor,
+        order: &[u8],
         standing: Standing,
     ) -> sysv::Result<Seated> {
         let side = standing.side();
         let seat = match flavor {
             Flavor::Spsc => Seat::of(side),
             Flavor::Mpmc => Seat { number: 0, side },
+            Flavor::Broadcast => Seat { number: order.first().copied().unwrap_or(0), side },
         };
         for &entry in Entry::of(standing) {
             let mut ops = vec![Op::add(LIFECYCLE, -1).undo().nowait()];
@@ -89,11 +99,13 @@ impl ChannelSemaphores {
         Err(Errno::EAGAIN)
     }
 
-    /// Joins a channel that has members and `seats` seats.
+    /// Joins a channel that has members and `seats` seats; in a broadcast channel in the first free seat
+    /// in this order.
     pub(crate) fn join(
         &self,
         flavor: Flavor,
         seats: usize,
+        order: &[u8],
         standing: Standing,
         deadline: Option<Deadline>,
     ) -> sysv::Result<Joined> {
@@ -104,6 +116,15 @@ impl ChannelSemaphores {
                 Some(free) => Seat { number: free as u8, side },
                 None => return Ok(Joined::Full),
             },
+            Flavor::Broadcast if side == Side::Senders => Seat::of(side),
+            Flavor::Broadcast => {
+                let tokens = self.tokens(seats)?;
+                let is_free = |seat: &&u8| tokens.get(usize::from(**seat)) == Some(&0);
+                match order.iter().find(is_free) {
+                    Some(&number) => Seat { number, side },
+                    None => return Ok(Joined::Full),
+                }
+            }
         };
         for _ in 0..ROUNDS {
             for &entry in Entry::of(standing) {
@@ -120,7 +141,12 @@ impl ChannelSemaphores {
             }
             // A condition did not hold at that moment: find out which one does not hold now.
             let is_taken = self.is_taken(seat.number)?;
-            if flavor == Flavor::Spsc && is_taken {
+            let is_only_seat = match flavor {
+                Flavor::Spsc => true,
+                Flavor::Mpmc => false,
+                Flavor::Broadcast => side == Side::Senders,
+            };
+            if is_only_seat && is_taken {
                 return Ok(Joined::Taken { pid: self.pid(seat.number).unwrap_or(0) });
             }
             // Another process may have taken the lifecycle semaphore only after that.
@@ -192,7 +218,7 @@ mod tests {
             fixture.0.begin(7).expect("a nonce");
             fixture.0.set.op(&[Op::add(LIFECYCLE, 1).undo()]).expect("free");
             let receiver = Standing::Member(Side::Receivers);
-            fixture.0.unlock_and_join(Flavor::Mpmc, receiver).expect("a seat");
+            fixture.0.unlock_and_join(Flavor::Mpmc, &[], receiver).expect("a seat");
             let sender = fixture.join();
             let finished = fixture.0.leave(Flavor::Mpmc, sender.seat, Departure::Finish);
             finished.expect("it finishes");
@@ -202,7 +228,7 @@ mod tests {
 
         fn join(&self) -> Seated {
             let sender = Standing::Member(Side::Senders);
-            match self.0.join(Flavor::Mpmc, SEATS, sender, None).expect("a seat") {
+            match self.0.join(Flavor::Mpmc, SEATS, &[], sender, None).expect("a seat") {
                 Joined::Seated(seated) => seated,
                 other => panic!("{other:?}"),
             }
@@ -241,7 +267,7 @@ mod tests {
     #[test]
     fn a_courier_leaves_the_stream_as_it_is() {
         let fixture = Fixture::ended();
-        let courier = fixture.0.join(Flavor::Mpmc, SEATS, Standing::Courier, None);
+        let courier = fixture.0.join(Flavor::Mpmc, SEATS, &[], Standing::Courier, None);
         let Ok(Joined::Seated(courier)) = courier else { panic!("{courier:?}") };
         assert!(fixture.is_ended());
         fixture.0.leave(Flavor::Mpmc, courier.seat, Departure::Courier).expect("it leaves");

@@ -65,6 +65,9 @@ pub(crate) const NONCE_MAX: u32 = (1 << 30) - 1;
 /// Number of wake tokens that trimming leaves.
 const TOKENS_LEFT: i32 = 64;
 
+/// The value at which the wake-ups of all receivers begin to count again.
+const WAKE_ALL_MAX: i16 = 32_000;
+
 /// Maximum number of attempts with trimming. Trimming succeeds at once or, if another semaphore was
 /// set to its maximum from outside, never.
 const TRIMS: usize = 8;
@@ -77,7 +80,7 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    /// Returns the seat of a side of an SPSC channel.
+    /// Returns the seat of a side of an SPSC channel, or of the sender of a broadcast channel.
     pub(crate) fn of(side: Side) -> Seat {
         let number = match side {
             Side::Senders => 0,
@@ -228,6 +231,24 @@ impl ChannelSemaphores {
         }
     }
 
+    /// Wakes every receiver of a broadcast channel that is parked, or that has read the interrupt
+    /// semaphore and is about to park.
+    ///
+    /// The value stays below the maximum by far: at the maximum, the end of a process, which adds 1,
+    /// would change nothing.
+    pub(crate) fn wake_receivers(&self) -> sysv::Result<()> {
+        const SPARE: i16 = i16::MAX - WAKE_ALL_MAX;
+        let sem = INTERRUPT_RECEIVERS;
+        match self.set.op(&[Op::add(sem, SPARE).nowait(), Op::add(sem, 1 - SPARE).nowait()]) {
+            // It begins again. If it is lower by now, another process has changed it.
+            Err(Errno::ERANGE) => match self.set.op(&[Op::add(sem, -WAKE_ALL_MAX).nowait()]) {
+                Err(Errno::EAGAIN) => Ok(()),
+                other => other,
+            },
+            other => other,
+        }
+    }
+
     /// Consumes `tokens` wake tokens if that many are still available.
     pub(crate) fn drain(&self, side: Side, tokens: u16) -> sysv::Result<()> {
         let tokens = i16::try_from(tokens).unwrap_or(i16::MAX);
@@ -287,6 +308,14 @@ impl ChannelSemaphores {
 
     /// Removes surplus wake tokens.
     fn trim(&self) -> sysv::Result<()> {
+        // Its value means nothing; only a change does.
+        let value = self.set.value(INTERRUPT_RECEIVERS)?;
+        if value > i32::from(WAKE_ALL_MAX) {
+            match self.set.op(&[Op::add(INTERRUPT_RECEIVERS, -(value as i16)).nowait()]) {
+                Ok(()) | Err(Errno::EAGAIN) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
         for sem in [WAKE_RECEIVERS, WAKE_SENDERS] {
             let spare = self.set.value(sem)? - TOKENS_LEFT;
             if spare > 0 {

@@ -202,14 +202,16 @@ impl Membership for Member {
 
     fn site(&self) -> WaitSite<'_, SimKernel> {
         let table = match self.flavor {
-            Flavor::Spsc => Table(&[]),
+            Flavor::Spsc | Flavor::Broadcast => Table(&[]),
             Flavor::Mpmc => self.fixture.waiting(),
         };
+        let wakes_all = self.flavor == Flavor::Broadcast && self.seat().side == Side::Receivers;
         let (parker, parking) = (&self.fixture.kernel, self.parking(self.seat().side));
         let request = self.fence_request();
         let interrupts = self.interrupts.as_deref();
         let known_open = request.map(|_| &self.known_open);
-        WaitSite { parker, parking, table, holder: self.holder, request, known_open, interrupts }
+        let holder = self.holder;
+        WaitSite { parker, parking, table, holder, request, known_open, wakes_all, interrupts }
     }
 
     fn fence_request(&self) -> Option<&FenceRequest> {
@@ -256,7 +258,9 @@ impl Membership for Member {
             (_, Until::Ever) => true,
             (Flavor::Spsc, Until::Left) => !self.parking(peer).has_left(),
             (Flavor::Spsc, Until::Dead) => !self.fixture.kernel.is_dead(peer),
-            (Flavor::Mpmc, _) => return wait::Parker::semaphore_values(&self.fixture.kernel),
+            (Flavor::Mpmc | Flavor::Broadcast, _) => {
+                return wait::Parker::semaphore_values(&self.fixture.kernel);
+            }
         };
         let mut alive = SemaphoreValues::new();
         if there {
@@ -414,7 +418,7 @@ impl Membership for Member {
 
     fn waker_fence(&self) {
         match self.flavor {
-            Flavor::Spsc => self.fixture.kernel.waker_fence(),
+            Flavor::Spsc | Flavor::Broadcast => self.fixture.kernel.waker_fence(),
             Flavor::Mpmc => wait::waker_fence(),
         }
     }

@@ -263,7 +263,8 @@ impl Opening<'_> {
         let members = alone.members;
         Bells::of(&found.mapping, found.facts.geometry.seats, members).unlink_dead();
         let before = self.before(&members, &found)?;
-        let joined = members.unlock_and_join(found.facts.flavor, self.standing());
+        let joined =
+            members.unlock_and_join(found.facts.flavor, &self.order(&found), self.standing());
         let seated = joined.map_err(|errno| match errno {
             // This process is alone, so only a program that is not a member can have set one of
             // these semaphores: start again.

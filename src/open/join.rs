@@ -88,7 +88,9 @@ impl Opening<'_> {
         let channel = || self.channel.clone();
         let before = self.before(&members, &found)?;
         let ChannelInfo { flavor, geometry, .. } = found.facts;
-        let seated = match members.join(flavor, geometry.seats, self.standing(), self.deadline) {
+        let (order, standing) = (self.order(&found), self.standing());
+        let joined = members.join(flavor, geometry.seats, &order, standing, self.deadline);
+        let seated = match joined {
             Ok(Joined::Seated(seated)) => seated,
             Ok(Joined::NotNow) => return Err(Stop::Again),
             Ok(Joined::Taken { pid }) => {

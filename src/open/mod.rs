@@ -458,6 +458,26 @@ impl Opening<'_> {
         Ok(attachment)
     }
 
+    /// Returns the seats that this member may take in a broadcast channel, the best ones first: that of
+    /// a dead receiver of the same label, then those of which nobody may want to be the successor.
+    fn order(&self, found: &Finished) -> Vec<u8> {
+        if found.facts.flavor != Flavor::Broadcast || self.side == Side::Senders {
+            return Vec::new();
+        }
+        let rank = |&seat: &u8| {
+            let record = segment::member(&found.mapping, usize::from(seat));
+            let label = segment::label(record);
+            match record.state.load(Relaxed) == segment::STATE_PRESENT && !label.is_empty() {
+                true if label == self.options.label => 0,
+                true => 2,
+                false => 1,
+            }
+        };
+        let mut seats: Vec<u8> = (1..found.facts.geometry.seats as u8).collect();
+        seats.sort_by_key(rank);
+        seats
+    }
+
     fn standing(&self) -> Standing {
         match self.options.courier {
             true => Standing::Courier,

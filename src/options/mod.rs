@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::{Address, ChannelId};
+use crate::ring::broadcast::Start;
 use crate::segment::{Lifetime, Redelivery};
 use crate::wait::adaptive_spin::Wait;
 
@@ -42,6 +43,8 @@ pub struct Options {
     pub(crate) huge_pages: bool,
     pub(crate) lock_memory: bool,
     pub(crate) label: String,
+    /// `None`: where a dead receiver of the same label was, or at the oldest message.
+    pub(crate) start: Option<Start>,
     /// Joins as a courier (`liveness/stream.rs`).
     pub(crate) courier: bool,
     pub(crate) lifetime: Option<Lifetime>,
@@ -54,7 +57,7 @@ pub struct Options {
 pub(crate) const CAPACITY: usize = 1024;
 /// Maximum message length of a new channel of variable-length messages, in bytes, unless set.
 pub(crate) const SLOT_SIZE: usize = 1024;
-/// Seats of a new MPMC channel, unless the option is set.
+/// Seats of a new MPMC or broadcast channel, unless the option is set.
 pub(crate) const MEMBERS: usize = 64;
 /// Segments up to this size in bytes are prefaulted when attaching, unless the option is set.
 pub(crate) const PREFAULT_UP_TO: usize = 16 << 20;
@@ -73,6 +76,7 @@ impl Options {
             huge_pages: false,
             lock_memory: false,
             label: String::new(),
+            start: None,
             courier: false,
             lifetime: None,
             schema: None,
@@ -215,8 +219,8 @@ impl Options {
         self
     }
 
-    /// Sets the maximum number of members (senders plus receivers) of an MPMC channel: 2 to 254, by
-    /// default 64. Each seat costs 136 bytes and a semaphore.
+    /// Sets the maximum number of members (senders plus receivers) of an MPMC or broadcast channel: 2 to
+    /// 254, by default 64. Each seat costs a semaphore and 136 bytes, in a broadcast channel 392.
     pub fn max_members(mut self, members: usize) -> Options {
         self.members = Some(members);
         self
@@ -304,8 +308,19 @@ impl Options {
     }
 
     /// Sets a label for this member, shown in [`Stat`](crate::Stat). It is cut to 32 bytes.
+    ///
+    /// A receiver of a broadcast channel continues where a dead one of the same label stopped; see
+    /// [`broadcast`](crate::broadcast#who-gets-what).
     pub fn label(mut self, label: impl Into<String>) -> Options {
         self.label = label.into();
+        self
+    }
+
+    /// Sets where a receiver of a broadcast channel starts; by default where a dead receiver of the same
+    /// [label](Options::label) stopped, or at the [oldest](Start::Oldest) message. Other handles ignore
+    /// it.
+    pub fn start(mut self, start: Start) -> Options {
+        self.start = Some(start);
         self
     }
 

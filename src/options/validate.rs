@@ -43,7 +43,7 @@ pub(crate) fn plan<'a>(
     }
     let seats = match (flavor, options.members) {
         (Flavor::Spsc, None) => SPSC_SEATS,
-        (Flavor::Mpmc, members) => members.unwrap_or(options::MEMBERS),
+        (Flavor::Mpmc | Flavor::Broadcast, members) => members.unwrap_or(options::MEMBERS),
         (Flavor::Spsc, Some(_)) => {
             let reason = "an SPSC channel has two members; leave the option out".into();
             return invalid("max_members", reason);
@@ -53,6 +53,14 @@ pub(crate) fn plan<'a>(
         return invalid("max_members", format!("{seats}; it must be 2 to {SEATS_MAX}"));
     }
     check_redelivery(options)?;
+    if flavor == Flavor::Broadcast
+        && !matches!(options.redelivery, None | Some(Redelivery::Unlimited))
+    {
+        let reason = "a broadcast channel has none: each receiver gets its messages until it \
+                      acknowledges them; leave the option out"
+            .into();
+        return invalid("redelivery", reason);
+    }
     let usual = if shape.variable { options::SLOT_SIZE.max(shape.size) } else { shape.size };
     let geometry = Geometry::new(
         flavor,

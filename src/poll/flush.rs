@@ -1,4 +1,4 @@
-//! Waiting in a task until every message is acknowledged.
+//! Waiting in a task until every message is acknowledged, or a broadcast channel has its receivers.
 //!
 //! The last acknowledgement wakes nobody, so the task polls, as the blocking call does: often at
 //! first, then less often. The times are the reactor's. It is late by an eighth of the time that it
@@ -20,7 +20,8 @@ use crate::sysv::time;
 use crate::wait::interrupt::SuspendedCall;
 use crate::wait::poll::{NAP_MAX, NAP_MIN};
 
-/// A sender, or a reference to one, whose messages are acknowledged some time.
+/// A sender, or a reference to one, that waits for an event which wakes nobody: its messages are
+/// acknowledged some time.
 pub(crate) trait Flushable: Party<Error = SendError> {
     /// Returns whether they are.
     fn is_flushed(&mut self) -> Result<bool, SendError>;

@@ -13,13 +13,16 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
     pub(crate) fn flush(mut self, timeout: Duration) -> Result<(), SendError> {
         self.member.check()?;
         self.notify_again();
-        let SendPort { ring, member } = &self;
+        let SendPort { ring, member } = &mut self;
         let poll = |poll| match poll {
             Poll::Quick => Ok(ring.is_flushed()),
-            _ => is_flushed(
-                || ring.is_flushed(),
-                || Ok(member.is_abandoned(&member.semaphore_values()?)),
-            ),
+            _ => {
+                ring.pass_over_dead(*member)?;
+                is_flushed(
+                    || ring.is_flushed(),
+                    || Ok(member.is_abandoned(&member.semaphore_values()?)),
+                )
+            }
         };
         let nap = |time, seen| Ok(member.nap(time, seen)?);
         let deadline = Blocking::For(timeout).deadline();
@@ -40,7 +43,8 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
     pub(crate) fn try_flush(mut self) -> Result<bool, SendError> {
         self.member.check()?;
         self.notify_again();
-        let SendPort { ring, member } = &self;
+        let SendPort { ring, member } = &mut self;
+        ring.pass_over_dead(*member)?;
         let is_abandoned = || Ok(member.is_abandoned(&member.semaphore_values()?));
         is_flushed(|| ring.is_flushed(), is_abandoned).map_err(|error| match error {
             SendError::Fault(fault) => member.stop(fault).into(),

@@ -25,6 +25,7 @@
 //! not find one. A poll before the question only saves the question.
 
 mod flush;
+mod gather;
 pub(crate) mod mpmc;
 pub(crate) mod recv;
 pub(crate) mod returned;
@@ -33,6 +34,7 @@ pub(crate) mod spsc;
 
 #[cfg(test)]
 pub(crate) use self::flush::is_flushed;
+pub(crate) use self::gather::count_receivers;
 pub(crate) use self::recv::{RecvPort, RecvRing};
 pub(crate) use self::returned::GivenUp;
 pub(crate) use self::send::{SendPort, SendRing};
@@ -249,7 +251,9 @@ pub(crate) trait Membership {
         if flags & wait::PARKED != 0 && wait::wake(self.site().parker, parking, side)? {
             self.count_wakeup();
         }
-        if flags & wait::BELL != 0 && doorbell::ring(&self.doorbells(), parking, side)? {
+        let is_for_all = self.flavor() == Flavor::Broadcast && side == Side::Receivers;
+        let ring = if is_for_all { doorbell::ring_each } else { doorbell::ring };
+        if flags & wait::BELL != 0 && ring(&self.doorbells(), parking, side)? {
             self.count_wakeup();
         }
         Ok(())

@@ -30,6 +30,12 @@ pub(crate) trait RecvRing {
     /// Returns which members are alive.
     fn alive(seen: &Self::Seen) -> &SemaphoreValues;
 
+    /// Returns how many messages this receiver has missed, once. It is asked only while the fast path
+    /// is forbidden.
+    fn take_missed(&mut self) -> u64 {
+        0
+    }
+
     /// Returns the next message if it is available: the fast path.
     fn next_message(&mut self) -> Option<Self::Held>;
 
@@ -89,6 +95,11 @@ pub(crate) trait RecvRing {
     /// Returns whether enough slots are free to wake a sender, after the message at this position
     /// was acknowledged.
     fn frees_enough(&self, position: u64) -> bool;
+
+    /// Returns whether enough may be free to wake a sender, for a receiver that finds no message.
+    fn frees_enough_when_dry(&self, _: &impl Membership) -> bool {
+        true
+    }
 
     /// Returns whether to wake a sender after the message at this position was taken: it would find a
     /// free slot.
@@ -187,6 +198,10 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     fn next_blocking(&mut self, blocking: Blocking, is_gated: bool) -> Result<R::Held, RecvError> {
         if is_gated {
             self.member.check()?;
+            match self.ring.take_missed() {
+                0 => {}
+                messages => return Err(RecvError::Lagged { messages }),
+            }
             if let Some(held) = returned::take(&mut self.ring, self.member)? {
                 return Ok(held);
             }
@@ -199,7 +214,9 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         if let Polled::Found(held) = self.poll(None)? {
             return Ok(held);
         }
-        self.member.wake(Side::Senders)?;
+        if self.ring.frees_enough_when_dry(self.member) {
+            self.member.wake(Side::Senders)?;
+        }
         match blocking {
             Blocking::Never if self.member.arm() => self.look(),
             Blocking::Never => self.try_once(self.member.is_check_due()),

@@ -2,6 +2,7 @@
 
 use super::{Membership, Polled};
 use crate::error::{Fault, SendError};
+use crate::layout::Parking;
 use crate::role::Side;
 use crate::wait::blocking::Blocking;
 use crate::wait::{self, Poll, WaitError};
@@ -49,6 +50,11 @@ pub(crate) trait SendRing {
     /// Returns whether every message was acknowledged.
     fn is_flushed(&self) -> bool;
 
+    /// Stops waiting for receivers that are dead, in a ring that waits for each of them.
+    fn pass_over_dead(&mut self, _: &impl Membership) -> Result<(), Fault> {
+        Ok(())
+    }
+
     /// Makes the next call take its slow path, where it notices that the other side left.
     fn forget_room(&mut self);
 
@@ -56,6 +62,12 @@ pub(crate) trait SendRing {
     fn known_flags(&self) -> u32;
 
     fn set_known_flags(&mut self, flags: u32);
+
+    /// Begins or ends to execute a fence for each message, where that is the sender's decision, after
+    /// it found these flags in the receivers' parking line. Returns whether to wake receivers again.
+    fn adapt_fences(&mut self, _flags: u32, _receivers: &Parking) -> bool {
+        false
+    }
 }
 
 /// One sending handle: an end of a ring, and its member.
@@ -272,6 +284,9 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
         let member = self.member;
         // An error here recurs in the next call, which can report it: the message is sent.
         let _ = member.wake(Side::Receivers);
+        if self.ring.adapt_fences(flags, member.parking(Side::Receivers)) {
+            let _ = member.wake(Side::Receivers);
+        }
         self.ring.set_known_flags(0);
         if flags & wait::REMOVED != 0 {
             self.ring.forget_room();

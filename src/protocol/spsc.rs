@@ -1,12 +1,16 @@
-//! The ends of an SPSC ring, as the handle loop uses them.
+//! The ends of an SPSC or broadcast ring, as the handle loop uses them.
 
 use super::recv::{Acknowledged, RecvRing};
 use super::send::SendRing;
 use super::{Membership, Polled, returned};
 use crate::error::Fault;
+use crate::layout::Parking;
 use crate::liveness::SemaphoreValues;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::{Ring, Slot};
+use crate::role::Side;
+use crate::sync::Ordering::SeqCst;
+use crate::sync::fence;
 use crate::wait::{self, Poll};
 
 /// Returns a poll's result.
@@ -21,13 +25,38 @@ pub(crate) struct Sending {
     known_flags: u32,
     /// A flag that is never set, if every message is to take the slow path, which has a fence.
     always: u32,
+    /// The number of messages with a fence since a receiver of a broadcast channel last waited.
+    fenced: u32,
 }
+
+/// The number of messages without a waiting receiver after which the sender of a broadcast channel
+/// executes no more fences.
+const STREAM: u32 = 64;
 
 impl Sending {
     /// `is_registered`: whether `membarrier` orders the accesses of this process.
     pub(crate) fn new(producer: Producer, is_registered: bool) -> Sending {
         let always = if is_registered { 0 } else { wait::NEVER_SET };
-        Sending { producer, known_flags: always, always }
+        Sending { producer, known_flags: always, always, fenced: 0 }
+    }
+}
+
+impl Sending {
+    /// Looks for room, and for the receiver that is in the way. A broadcast sender does not wait for a
+    /// dead one.
+    fn poll_exactly(&mut self, member: &impl Membership) -> Result<Polled<()>, Fault> {
+        loop {
+            if self.producer.refresh(true)? {
+                return Ok(Polled::Found(()));
+            }
+            let Some(slowest) = self.producer.blocker() else {
+                return Ok(Polled::Nothing);
+            };
+            if !member.is_dead(slowest.seat)? {
+                return Ok(Polled::Held { seat: slowest.seat });
+            }
+            self.producer.ring().forget_dead(slowest);
+        }
     }
 }
 
@@ -49,11 +78,25 @@ impl SendRing for &mut Sending {
         Ok(polled(self.producer.refresh(last)?))
     }
 
-    fn poll(&mut self, poll: Poll, (): &mut (), _: &impl Membership) -> Result<Polled<()>, Fault> {
-        let room = self.producer.refresh(poll != Poll::Quick)?;
-        // A sender that parks is woken for half of the ring.
-        let enough = poll != Poll::BeforePark || self.producer.room() >= half(self.producer.ring());
-        Ok(polled(room && enough))
+    fn poll(
+        &mut self,
+        poll: Poll,
+        (): &mut (),
+        member: &impl Membership,
+    ) -> Result<Polled<()>, Fault> {
+        if poll == Poll::Quick {
+            return Ok(polled(self.producer.refresh(false)?));
+        }
+        Ok(match self.poll_exactly(member)? {
+            // A sender that parks is woken for half of the ring.
+            Polled::Found(())
+                if poll == Poll::BeforePark
+                    && self.producer.room() < half(self.producer.ring()) =>
+            {
+                Polled::Nothing
+            }
+            polled => polled,
+        })
     }
 
     fn is_worth_waking(&mut self, poll: Poll, _: &impl Membership) -> Result<bool, Fault> {
@@ -70,6 +113,15 @@ impl SendRing for &mut Sending {
         self.producer.is_drained()
     }
 
+    fn pass_over_dead(&mut self, member: &impl Membership) -> Result<(), Fault> {
+        while let Some(slowest) = self.producer.slowest()
+            && member.is_dead(slowest.seat)?
+        {
+            self.producer.ring().forget_dead(slowest);
+        }
+        Ok(())
+    }
+
     fn forget_room(&mut self) {
         self.producer.forget_room();
     }
@@ -81,6 +133,21 @@ impl SendRing for &mut Sending {
 
     fn set_known_flags(&mut self, flags: u32) {
         self.known_flags = flags | self.always;
+    }
+
+    /// Explained in `wait/mod.rs`: a receiver of a broadcast channel that finds FENCE set need not ask
+    /// for it.
+    fn adapt_fences(&mut self, flags: u32, receivers: &Parking) -> bool {
+        if !self.producer.ring().is_broadcast() {
+            return false;
+        }
+        if flags & wait::WAITING != 0 {
+            self.fenced = 0;
+            receivers.promise_fences();
+            return false;
+        }
+        self.fenced = self.fenced.saturating_add(1);
+        self.fenced == STREAM && receivers.withdraw_fences() & wait::WAITING != 0
     }
 }
 
@@ -97,6 +164,10 @@ impl RecvRing for &mut Consumer {
 
     fn capacity(&self) -> u64 {
         self.ring().capacity()
+    }
+
+    fn take_missed(&mut self) -> u64 {
+        Consumer::take_missed(self)
     }
 
     fn see(member: &impl Membership) -> Result<SemaphoreValues, Fault> {
@@ -182,6 +253,16 @@ impl RecvRing for &mut Consumer {
     fn frees_enough(&self, _: u64) -> bool {
         let ring = self.ring();
         ring.capacity() - ring.depth() >= half(ring)
+    }
+
+    /// Another receiver of a broadcast channel may be behind. Of two that run dry at the same time, one
+    /// sees the other.
+    fn frees_enough_when_dry(&self, member: &impl Membership) -> bool {
+        if !self.ring().is_broadcast() {
+            return true;
+        }
+        fence(SeqCst);
+        member.parking(Side::Senders).has_waiter() && self.frees_enough(Consumer::position(self))
     }
 
     /// Its slot is free only when it is acknowledged.

@@ -25,10 +25,24 @@ pub(crate) struct Geometry {
     pub(crate) stride: usize,
     /// The size of the header, up to the first slot, in bytes.
     pub(crate) header_size: usize,
-    /// The offset of the table of origins, in bytes, which an MPMC channel has behind its slots.
-    pub(crate) origins_at: Option<usize>,
+    /// The table that only channels of this flavor have.
+    pub(crate) table: FlavorTable,
     /// The size of the header, the slots and the table together, in bytes.
     pub(crate) total: usize,
+}
+
+/// A table that the channels of one flavor have, and its offset in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FlavorTable {
+    None,
+    /// The progress table of a broadcast channel, which lies before the slots.
+    Progress {
+        at: usize,
+    },
+    /// The table of origins of an MPMC channel, which lies behind the slots.
+    Origins {
+        at: usize,
+    },
 }
 
 /// The layout of a slot; for messages of one size, it follows from their type.
@@ -96,20 +110,23 @@ impl Geometry {
             );
         }
         let capacity = capacity.next_power_of_two();
-        let header_size = layout::header_size(seats);
+        let header_size = layout::header_size(flavor, seats);
         let sizes = || {
             let steps = SlotLayout::new(shape.variable, slot_size, shape.align)?;
             let end = steps.stride.checked_mul(capacity)?.checked_add(header_size)?;
-            let (origins_at, total) = match flavor {
+            let (table, total) = match flavor {
+                Flavor::Spsc => (FlavorTable::None, end),
                 Flavor::Mpmc => {
                     let table = size_of::<AtomicU64>().checked_mul(capacity)?;
-                    (Some(end), end.checked_add(table)?)
+                    (FlavorTable::Origins { at: end }, end.checked_add(table)?)
                 }
-                _ => (None, end),
+                Flavor::Broadcast => {
+                    (FlavorTable::Progress { at: layout::progress_at(seats) }, end)
+                }
             };
-            (total <= isize::MAX as usize).then_some((steps, origins_at, total))
+            (total <= isize::MAX as usize).then_some((steps, table, total))
         };
-        let Some((SlotLayout { payload_at, stride }, origins_at, total)) = sizes() else {
+        let Some((SlotLayout { payload_at, stride }, table, total)) = sizes() else {
             return wrong(
                 "capacity",
                 format!(
@@ -126,7 +143,7 @@ impl Geometry {
             payload_at,
             stride,
             header_size,
-            origins_at,
+            table,
             total,
         })
     }
@@ -180,6 +197,8 @@ mod tests {
     #[test]
     #[cfg(not(loom))]
     fn a_geometry_is_right_or_refused() {
+        const ALL: [(Flavor, usize); 3] =
+            [(Flavor::Spsc, 2), (Flavor::Mpmc, 254), (Flavor::Broadcast, 254)];
         let capacities = edges((0..7).chain([20, 39, 40, 41, 47, 62, 63]));
         let sizes = edges((0..8).chain([12, 31, 32, 53, 62, 63]));
         let (mut made, mut refused) = (0u64, 0u64);
@@ -188,7 +207,7 @@ mod tests {
                 for &size in &sizes {
                     for &slot_size in &sizes {
                         for &capacity in &capacities {
-                            for (flavor, seats) in [(Flavor::Spsc, 2), (Flavor::Mpmc, 254)] {
+                            for (flavor, seats) in ALL {
                                 let shape = MessageLayout { variable, size, element: 0, align };
                                 let result =
                                     Geometry::new(flavor, shape, seats, capacity, slot_size);
@@ -220,7 +239,8 @@ mod tests {
         let unit = shape.align.max(8);
         let payload_at = round(if shape.variable { 16 } else { 8 }, unit);
         let stride = round(payload_at + slot_size as u128, unit);
-        let header = round(1024 + 128 * seats as u128, SLOTS_ALIGN);
+        let progress = if flavor == Flavor::Broadcast { 256 * seats as u128 } else { 0 };
+        let header = round(1152 + 136 * seats as u128 + progress, SLOTS_ALIGN);
         let slots = (capacity as u128).next_power_of_two();
         // Both may be 2^64.
         let end = stride.saturating_mul(slots).saturating_add(header);
@@ -241,8 +261,12 @@ mod tests {
         assert!(fits, "{made:?}");
         let sizes = [made.capacity, made.payload_at, made.stride, made.header_size, made.total];
         assert_eq!(sizes.map(|size| size as u128), [slots, payload_at, stride, header, total]);
-        let origins_at = made.origins_at.map(|at| at as u128);
-        assert_eq!(origins_at, (flavor == Flavor::Mpmc).then_some(end));
+        let expected = match flavor {
+            Flavor::Spsc => FlavorTable::None,
+            Flavor::Mpmc => FlavorTable::Origins { at: end as usize },
+            Flavor::Broadcast => FlavorTable::Progress { at: layout::progress_at(seats) },
+        };
+        assert_eq!(made.table, expected);
         // Its entries are aligned.
         assert!(end.is_multiple_of(8));
         // The last slot ends where the segment ends, and every payload is aligned, with room for
@@ -289,7 +313,7 @@ mod tests {
             let head = if variable { 16 } else { 8 };
             let unit = wide(shape.align).max(8);
             let stride = (wide(head).next_multiple_of(unit) + wide(slot_size)).next_multiple_of(unit);
-            let end = stride.saturating_mul(slots).saturating_add(wide(layout::header_size(seats)));
+            let end = stride.saturating_mul(slots).saturating_add(wide(layout::header_size(flavor, seats)));
             let total = end.saturating_add(if mpmc { 8 * slots } else { 0 });
             let possible = (1..=CAPACITY_MAX).contains(&capacity)
                 && (if variable { slot_size >= size.max(1) } else { slot_size == size })

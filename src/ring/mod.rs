@@ -2,6 +2,7 @@
 //! never waits, and neither maps nor frees memory. The same code runs over a segment and, for the
 //! model checker and the tests, over a block of the heap.
 
+pub(crate) mod broadcast;
 mod delivery_record;
 #[cfg(all(test, not(loom)))]
 mod exhaustive;
@@ -19,8 +20,8 @@ pub(crate) mod testing;
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use crate::layout::{Header, SlotHead};
-use crate::ring::geometry::{Geometry, SlotLayout};
+use crate::layout::{Header, Progress, SlotHead};
+use crate::ring::geometry::{FlavorTable, Geometry, SlotLayout};
 use crate::ring::slot_state::SlotState;
 use crate::sync::AtomicU64;
 
@@ -38,6 +39,8 @@ pub(crate) struct Ring {
     stride: usize,
     payload_at: usize,
     slot_size: usize,
+    /// The progress table, which rings of broadcast channels have before the slots.
+    progress: Option<NonNull<[Progress]>>,
     /// The table of origins, which rings of MPMC channels have behind the slots.
     origins: Option<NonNull<AtomicU64>>,
 }
@@ -84,8 +87,18 @@ impl Ring {
             stride: geometry.stride,
             payload_at: geometry.payload_at,
             slot_size: geometry.slot_size,
-            // SAFETY: the table, where there is one, is part of what lies at `base`.
-            origins: geometry.origins_at.map(|at| unsafe { base.add(at).cast() }),
+            progress: match geometry.table {
+                // SAFETY: the table is part of what lies at `base`.
+                FlavorTable::Progress { at } => Some(unsafe {
+                    NonNull::slice_from_raw_parts(base.add(at).cast(), geometry.seats)
+                }),
+                _ => None,
+            },
+            origins: match geometry.table {
+                // SAFETY: as above.
+                FlavorTable::Origins { at } => Some(unsafe { base.add(at).cast() }),
+                _ => None,
+            },
         }
     }
 

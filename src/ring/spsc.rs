@@ -76,7 +76,7 @@ impl Ring {
         let header = self.header();
         let mut position = 0;
         for _ in 0..LOOKS {
-            let head = header.head.0.load(Acquire);
+            let head = self.kept_from();
             let tail = header.tail.0.load(Acquire);
             position = if is_past(head, tail) { head } else { tail };
             let most = position.wrapping_add(self.run());
@@ -101,8 +101,20 @@ impl Ring {
     /// exact if neither end moves meanwhile, and exact for the receiver itself.
     pub(crate) fn depth(&self) -> u64 {
         // The head is loaded first: the tail loaded after it is never behind an honest head.
-        let head = self.header().head.0.load(Acquire);
-        self.between(head, self.tail())
+        let head = match self.is_broadcast() {
+            true => self.slowest_head(),
+            false => Some(self.header().head.0.load(Acquire)),
+        };
+        head.map_or(0, |head| self.between(head, self.tail()))
+    }
+
+    /// Returns the position up to which messages may have been overwritten: the head, or, in a
+    /// broadcast channel, a ring before the first position that the sender may not have written to.
+    pub(super) fn kept_from(&self) -> u64 {
+        match self.is_broadcast() {
+            true => self.oldest(),
+            false => self.header().head.0.load(Acquire),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::{Ring, Slot};
 use crate::flavor::Flavor;
 use crate::layout::{self, Header, SLOTS_ALIGN, SlotHead};
 use crate::message::{self, MessageLayout};
-use crate::ring::geometry::Geometry;
+use crate::ring::geometry::{FlavorTable, Geometry};
 #[cfg(not(loom))]
 use crate::ring::slot_state::SlotState;
 use crate::sync::{AtomicU64, Tracked, crash_point};
@@ -141,7 +141,9 @@ impl HeapRing {
     }
 
     fn origin_word(&self, index: usize) -> NonNull<AtomicU64> {
-        let table = self.geometry.origins_at.expect("a ring of an MPMC channel");
+        let FlavorTable::Origins { at: table } = self.geometry.table else {
+            panic!("not a ring of an MPMC channel");
+        };
         // SAFETY: the block has that many words there.
         unsafe { self.base.add(table).cast::<AtomicU64>().add(index) }
     }

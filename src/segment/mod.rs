@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 pub(crate) use self::redelivery::Redelivery;
 use crate::error::{Error, Fault};
 use crate::flavor::Flavor;
-use crate::layout::{self, Header, MAGIC, VERSION, header_size};
+use crate::layout::{self, Header, MAGIC, VERSION};
 use crate::liveness::NONCE_MAX;
 use crate::message::MessageLayout;
 use crate::ring::geometry::Geometry;
@@ -315,9 +315,6 @@ pub(crate) unsafe fn waiting(mapping: &Mapping, seats: usize) -> Table<'_> {
 
 /// Returns the members' table entry of a seat.
 pub(crate) fn member(mapping: &Mapping, seat: usize) -> &layout::Member {
-    debug_assert!(
-        size_of::<Header>() + (seat + 1) * size_of::<layout::Member>() <= header_size(seat + 1)
-    );
     // SAFETY: the geometry includes the seats in the header size, which `examine` checked against
     // the segment; an entry consists of atomics only.
     unsafe { mapping.base().add(size_of::<Header>()).cast::<layout::Member>().add(seat).as_ref() }
@@ -346,6 +343,11 @@ impl MemberRecord {
         // SAFETY: guaranteed by the caller; it was made from a reference into the mapping.
         unsafe { self.0.as_ref() }
     }
+}
+
+/// Returns the label of the holder of a seat, or of its last one.
+pub(crate) fn label(member: &layout::Member) -> String {
+    layout::load_text(&member.label, member.label_len.load(Relaxed))
 }
 
 /// Signs the entry of a seat that was just taken. Returns whether its last holder died in it.

@@ -1,4 +1,4 @@
-//! The receiving end of an SPSC channel, whatever its messages are.
+//! The receiving end of an SPSC or broadcast channel, whatever its messages are.
 //!
 //! Whether they have variable length is a parameter, as in `send_end.rs`.
 
@@ -7,6 +7,7 @@ use core::ptr::NonNull;
 use crate::endpoint::Endpoint;
 use crate::endpoint::attachment::Attachment;
 use crate::error::{Error, Fault, RecvError};
+use crate::flavor::Flavor;
 use crate::mpmc::DeadLetters;
 use crate::protocol::{GivenUp, Membership, RecvPort};
 use crate::ring::spsc::Consumer;
@@ -24,19 +25,32 @@ pub(crate) struct RecvEnd {
 
 impl RecvEnd {
     pub(crate) fn from_attachment(attachment: Attachment, wait: Wait) -> Result<RecvEnd, Error> {
-        Consumer::check(&attachment.ring()).map_err(Fault::from)?;
-        let consumer = Consumer::new(attachment.ring());
+        let consumer = RecvEnd::consumer(&attachment)?;
         attachment.begin_at(consumer.position());
         let letters = DeadLetters::of(&attachment)?;
         let endpoint = Endpoint::new(attachment, wait).with_dead_letters(letters);
         let is_limited = endpoint.delivery_limit().is_some();
         // Without a limit it is not recorded whether a receiver that died had begun.
-        let may_have_begun =
-            !is_limited && endpoint.attachment.took_over_from_dead() && consumer.has_message();
-        if consumer.inherit_delivery(may_have_begun) || is_limited {
+        let is_successor = match endpoint.flavor() {
+            Flavor::Broadcast => endpoint.attachment.resumes(),
+            Flavor::Spsc | Flavor::Mpmc => endpoint.attachment.took_over_from_dead(),
+        };
+        let may_have_begun = !is_limited && is_successor && consumer.has_message();
+        if consumer.inherit_delivery(may_have_begun) || is_limited || consumer.has_missed() {
             endpoint.require_slow_path();
         }
         Ok(RecvEnd { consumer, endpoint })
+    }
+
+    fn consumer(attachment: &Attachment) -> Result<Consumer, Fault> {
+        let ring = attachment.ring();
+        if ring.is_broadcast() {
+            let joined = ring.join(attachment.seat.number, attachment.stamp(), attachment.start());
+            return joined
+                .ok_or(Fault::Corrupt { what: "a receiver has a seat that does not exist" });
+        }
+        Consumer::check(&ring)?;
+        Ok(Consumer::new(ring))
     }
 
     /// Obtains the message at the next position.
@@ -50,9 +64,13 @@ impl RecvEnd {
         RecvPort { ring: &mut self.consumer, member: &self.endpoint }
     }
 
-    /// Returns the number of messages that are not acknowledged.
+    /// Returns the number of messages that this receiver has not acknowledged.
     pub(crate) fn len(&self) -> usize {
-        self.consumer.ring().depth() as usize
+        let ring = self.consumer.ring();
+        match ring.is_broadcast() {
+            true => ring.tail().wrapping_sub(self.position()).min(ring.capacity()) as usize,
+            false => ring.depth() as usize,
+        }
     }
 
     /// Returns whether no message is available.
@@ -165,6 +183,7 @@ impl RecvEnd {
     fn publish_final(&mut self) {
         if self.endpoint.attachment.owns_seat() {
             self.consumer.publish_credit();
+            self.consumer.ring().leave(self.endpoint.attachment.seat.number);
             // An error here recurs in the next step.
             let _ = self.endpoint.wake(Side::Senders);
         }

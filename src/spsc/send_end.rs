@@ -1,16 +1,17 @@
-//! The sending end of an SPSC channel, whatever its messages are.
+//! The sending end of an SPSC or broadcast channel, whatever its messages are.
 //!
 //! Whether they have variable length is a parameter where it matters: a typed handle passes a
 //! constant, which costs nothing, and an untyped one what the header says.
 
 use core::ptr::NonNull;
+use core::time::Duration;
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::attachment::Attachment;
 use crate::error::{Error, Fault, SendError};
 use crate::message;
 use crate::protocol::spsc::Sending;
-use crate::protocol::{Membership, SendPort};
+use crate::protocol::{self, Membership, SendPort};
 use crate::ring::Slot;
 use crate::ring::spsc::Producer;
 use crate::sync::plain::Ordering::Relaxed;
@@ -42,6 +43,18 @@ impl SendEnd {
     #[inline(always)]
     pub(crate) fn port(&mut self) -> SendPort<'_, &mut Sending, Endpoint> {
         SendPort { ring: &mut self.sending, member: &self.endpoint }
+    }
+
+    /// Blocks until a broadcast channel has so many receivers, for at most `timeout`.
+    pub(crate) fn gather(&mut self, count: usize, timeout: Duration) -> Result<(), SendError> {
+        self.port().gather(count, timeout)
+    }
+
+    /// Returns the number of receivers of a broadcast channel.
+    pub(crate) fn count_receivers(&mut self) -> Result<usize, Fault> {
+        self.endpoint.check()?;
+        let counted = protocol::count_receivers(&mut self.sending, &self.endpoint);
+        counted.map_err(|fault| self.endpoint.stop(fault))
     }
 
     /// Returns the number of messages that are not acknowledged.

@@ -266,6 +266,10 @@ impl<T: Message + ?Sized> Sender<T> {
 }
 
 impl<T: Message + ?Sized> Sender<T> {
+    pub(crate) fn as_end(&mut self) -> &mut SendEnd {
+        &mut self.end
+    }
+
     pub(crate) fn as_endpoint(&self) -> &Endpoint {
         &self.end.endpoint
     }

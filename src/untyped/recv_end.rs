@@ -29,7 +29,7 @@ pub(super) enum RecvEnd {
 impl RecvEnd {
     pub(super) fn of(attachment: Attachment, wait: Wait) -> Result<RecvEnd, Error> {
         Ok(match attachment.facts.flavor {
-            Flavor::Spsc => {
+            Flavor::Spsc | Flavor::Broadcast => {
                 RecvEnd::Spsc(Box::new(spsc::RecvEnd::from_attachment(attachment, wait)?))
             }
             Flavor::Mpmc => {

@@ -29,7 +29,7 @@ pub(super) enum SendEnd {
 impl SendEnd {
     pub(super) fn of(attachment: Attachment, wait: Wait) -> Result<SendEnd, Error> {
         Ok(match attachment.facts.flavor {
-            Flavor::Spsc => {
+            Flavor::Spsc | Flavor::Broadcast => {
                 SendEnd::Spsc(Box::new(spsc::SendEnd::from_attachment(attachment, wait)?))
             }
             Flavor::Mpmc => {

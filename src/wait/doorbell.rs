@@ -136,7 +136,8 @@ pub(crate) fn arm(word: &AtomicU64, side: Side, key: u32) -> bool {
 
 /// Performs A2 and A3, or O2.
 pub(crate) fn announce<P: Parker>(parker: &P, parking: &Parking, request: Option<&FenceRequest>) {
-    let was_asked = parking.announce(BELL, request.is_some());
+    let asks = request.is_some_and(FenceRequest::sets_flag);
+    let was_asked = parking.announce(BELL, asks);
     if let Some(request) = request {
         request.complete(was_asked, parker);
     }
@@ -187,7 +188,7 @@ fn armed(bells: &impl Doorbells, side: Side) -> impl Iterator<Item = u8> {
 
 /// Performs W1 to W3. Returns whether it rang a doorbell.
 #[cold]
-pub(crate) fn ring(bells: &impl Doorbells, parking: &Parking, side: Side) -> Result<bool, Fault> {
+pub(crate) fn ring<D: Doorbells>(bells: &D, parking: &Parking, side: Side) -> Result<bool, Fault> {
     if !parking.take_bell() {
         return Ok(false);
     }
@@ -217,6 +218,21 @@ pub(crate) fn ring(bells: &impl Doorbells, parking: &Parking, side: Side) -> Res
 pub(crate) fn pass_on(bells: &impl Doorbells, parking: &Parking, side: Side) -> Result<(), Fault> {
     parking.set(BELL);
     ring(bells, parking, side).map(drop)
+}
+
+/// Performs W1, and W2 and W3 for every armed member: what was published is for each of them. Returns
+/// whether it was set.
+#[cold]
+pub(crate) fn ring_each<D: Doorbells>(
+    bells: &D,
+    parking: &Parking,
+    side: Side,
+) -> Result<bool, Fault> {
+    let is_due = parking.take_bell();
+    if is_due {
+        ring_all(bells, side);
+    }
+    Ok(is_due)
 }
 
 /// Rings every armed member of a side (J1).

@@ -16,10 +16,12 @@ use crate::sync::plain::Ordering::Relaxed;
 const STREAM: u64 = 64;
 
 /// The states of a request that are no position: it was not made; the receiver parked, and has not
-/// looked at its position since; `membarrier` failed, so the request is never withdrawn.
+/// looked at its position since; `membarrier` failed, so the request is never withdrawn; it is that of
+/// a receiver of a broadcast channel, whose sender decides about its fences.
 const NOT_MADE: u64 = u64::MAX;
 const PARKED: u64 = u64::MAX - 1;
 const FOR_GOOD: u64 = u64::MAX - 2;
+const SHARED: u64 = u64::MAX - 3;
 
 /// A receiver's request, and the position at which it is withdrawn.
 #[derive(Debug)]
@@ -29,6 +31,16 @@ impl FenceRequest {
     /// Returns a request that was not made.
     pub(crate) fn new() -> FenceRequest {
         FenceRequest(AtomicU64::new(NOT_MADE))
+    }
+
+    /// Returns the request of a receiver of a broadcast channel.
+    pub(crate) fn shared() -> FenceRequest {
+        FenceRequest(AtomicU64::new(SHARED))
+    }
+
+    /// Returns whether it is made by the flag FENCE.
+    pub(super) fn sets_flag(&self) -> bool {
+        self.0.load(Relaxed) != SHARED
     }
 
     /// Returns a request that was made before the sender joined.
@@ -45,8 +57,10 @@ impl FenceRequest {
         let stands = was_set && state != NOT_MADE;
         if !stands && !parker.membarrier() {
             parker.settle();
-            self.0.store(FOR_GOOD, Relaxed);
-        } else if state != FOR_GOOD {
+            if state != SHARED {
+                self.0.store(FOR_GOOD, Relaxed);
+            }
+        } else if !matches!(state, FOR_GOOD | SHARED) {
             self.0.store(PARKED, Relaxed);
         }
     }
@@ -54,8 +68,8 @@ impl FenceRequest {
     /// Withdraws the request if the receiver, which is at this position, is in a stream.
     pub(crate) fn withdraw_in_stream(&self, position: u64, parking: &Parking) {
         match self.0.load(Relaxed) {
-            NOT_MADE | FOR_GOOD => {}
-            PARKED => self.0.store(position.saturating_add(STREAM).min(FOR_GOOD - 1), Relaxed),
+            NOT_MADE | FOR_GOOD | SHARED => {}
+            PARKED => self.0.store(position.saturating_add(STREAM).min(SHARED - 1), Relaxed),
             until if position < until => {}
             _ => {
                 self.0.store(NOT_MADE, Relaxed);

@@ -140,7 +140,7 @@ use std::time::Duration;
 
 pub(crate) use self::fence_request::FenceRequest;
 pub(crate) use self::known_open::KnownOpen;
-pub(crate) use self::parking::{BELL, LEFT, NEVER_SET, PARKED, REMOVED, RETURNED};
+pub(crate) use self::parking::{BELL, LEFT, NEVER_SET, PARKED, REMOVED, RETURNED, WAITING};
 pub(crate) use self::poll::poll;
 pub(crate) use self::waiter::{WaitSite, wait};
 pub(crate) use self::waiting_table::{Holder, Table};

@@ -8,6 +8,8 @@ use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 pub(crate) const PARKED: u32 = 1 << 0;
 /// A member of this side may have armed its doorbell, and no waker has the duty to ring one.
 pub(crate) const BELL: u32 = 1 << 1;
+/// A member of this side waits, in one way or the other.
+pub(crate) const WAITING: u32 = PARKED | BELL;
 /// In the word of the senders, which receivers load for every acknowledgement: a message was
 /// returned, and receivers search for it before they take the next one (`protocol/returned.rs`).
 pub(crate) const RETURNED: u32 = 1 << 28;
@@ -16,7 +18,7 @@ pub(crate) const LEFT: u32 = 1 << 29;
 /// The channel was removed.
 pub(crate) const REMOVED: u32 = 1 << 30;
 /// The receiver of an SPSC channel asks its sender for a full fence after each message
-/// (`wait/fence_request.rs`).
+/// (`wait/fence_request.rs`); the sender of a broadcast channel promises one.
 const FENCE: u32 = 1 << 31;
 /// No word has this flag: it is reserved for a sender to know a value that differs from any word.
 pub(crate) const NEVER_SET: u32 = 1 << 27;
@@ -76,9 +78,16 @@ impl Parking {
         self.set(FENCE);
     }
 
-    /// Asks for no more fences.
-    pub(crate) fn withdraw_fences(&self) {
-        self.clear(FENCE);
+    /// Promises the receivers of a broadcast channel a fence after each message. SeqCst: whatever the
+    /// sender published before is visible to those that find the promise.
+    pub(crate) fn promise_fences(&self) {
+        self.word.fetch_or(FENCE, SeqCst);
+    }
+
+    /// Asks for no more fences, or promises no more. Returns the flags before. SeqCst: a receiver of a
+    /// broadcast channel either does not find the promise any more, or is found waiting.
+    pub(crate) fn withdraw_fences(&self) -> u32 {
+        self.word.fetch_and(!FENCE, SeqCst)
     }
 
     /// Clears PARKED and returns whether it was set. If so, the caller has the duty to wake a

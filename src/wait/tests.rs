@@ -56,6 +56,7 @@ impl Bed<'_> {
             holder,
             request,
             known_open: None,
+            wakes_all: false,
             interrupts: None,
         }
     }

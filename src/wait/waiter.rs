@@ -43,6 +43,9 @@ pub(crate) struct WaitSite<'a, P> {
     pub(crate) request: Option<&'a FenceRequest>,
     /// What the handle knows of the end of its stream, if it can know that without asking.
     pub(crate) known_open: Option<&'a KnownOpen>,
+    /// Whether a waker wakes all that wait here, as a broadcast channel's sender does: PARKED is theirs
+    /// together, and a change of the interrupt semaphore is the wake-up.
+    pub(crate) wakes_all: bool,
     /// The blocked calls of the handle; `None` if no interrupter can exist.
     pub(crate) interrupts: Option<&'a Interrupts>,
 }
@@ -194,8 +197,11 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
     fn register(&mut self) -> Result<(), WaitError<E>> {
         let (parker, side) = (self.site.parker, self.site.holder.seat.side);
         // Before the poll: an interrupt that comes after it changes the value.
-        self.seen =
-            self.call.watch(parker, side).map_err(|fault| WaitError::Failed(fault.into()))?;
+        let seen = self.call.watch(parker, side).and_then(|seen| match seen {
+            None if self.site.wakes_all => parker.interrupts(side).map(Some),
+            seen => Ok(seen),
+        });
+        self.seen = seen.map_err(|fault| WaitError::Failed(fault.into()))?;
         // A successor in the seat may wait in the same word: its PARKED is not ours to clear.
         if !parker.has_seat() || !self.site.table.add(self.site.holder) {
             return Err(WaitError::Failed(Fault::LivenessLost.into()));
@@ -212,15 +218,17 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
         }
     }
 
-    /// Performs F2, but not in a forked child.
+    /// Performs F2, but not in a forked child, nor where others may rely on PARKED.
     fn unpark(&mut self) {
-        self.duty |= !self.site.parker.is_forked() && self.site.parking.unpark();
+        let is_own = !self.site.wakes_all && !self.site.parker.is_forked();
+        self.duty |= is_own && self.site.parking.unpark();
     }
 
     /// Performs S2 and S3, or O2.
     fn announce(&self) {
         let WaitSite { parker, parking, request, .. } = &self.site;
-        let was_asked = parking.announce(PARKED, request.is_some());
+        let asks = request.is_some_and(FenceRequest::sets_flag);
+        let was_asked = parking.announce(PARKED, asks);
         if let Some(request) = request {
             request.complete(was_asked, *parker);
         }

@@ -114,7 +114,7 @@ impl Stat {
             // Hints may have been moved back.
             let moved = u64::try_from(to.wrapping_sub(from) as i64).unwrap_or(0);
             let messages = match self.flavor {
-                Flavor::Spsc => moved,
+                Flavor::Spsc | Flavor::Broadcast => moved,
                 Flavor::Mpmc if is_complete => messages,
                 Flavor::Mpmc => messages.max(moved),
             };

@@ -42,7 +42,7 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
         members.semaphore_values(geometry.seats).ok()
     });
     let survey = match facts.flavor {
-        Flavor::Spsc => None,
+        Flavor::Spsc | Flavor::Broadcast => None,
         Flavor::Mpmc => {
             let is_dead = |seat| values.as_ref().is_some_and(|values| !values.is_taken(seat));
             ring.survey(at_most, is_dead)
@@ -50,13 +50,17 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
     };
     let depth = match (&survey, facts.flavor) {
         (Some(survey), _) => survey.messages,
-        (None, Flavor::Spsc) => ring.depth(),
+        (None, Flavor::Spsc | Flavor::Broadcast) => ring.depth(),
         (None, Flavor::Mpmc) => ring.depth_hint(),
     };
     let by_depth = ring.capacity().saturating_sub(depth);
     let (head, tail) = match facts.flavor {
         Flavor::Spsc => (header.head.0.load(Relaxed), ring.tail()),
         Flavor::Mpmc => (header.head.0.load(Relaxed), header.tail.0.load(Relaxed)),
+        Flavor::Broadcast => {
+            let tail = ring.tail();
+            (tail.wrapping_sub(depth), tail)
+        }
     };
     let (sent_to, received_to) = match &survey {
         Some(survey) => (survey.end, survey.end.wrapping_sub(survey.messages)),
@@ -81,7 +85,7 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
         message_align: geometry.shape.align,
         schema: facts.schema,
         depth,
-        depth_is_exact: facts.flavor == Flavor::Spsc || survey.is_some(),
+        depth_is_exact: facts.flavor != Flavor::Mpmc || survey.is_some(),
         room: survey.as_ref().map_or(by_depth, |survey| survey.room),
         in_flight: survey.as_ref().map(|survey| {
             let receivers = members.iter().filter(|member| member.role == Role::Receiver);
@@ -165,10 +169,13 @@ fn member(
     let role = Role::of(side);
     let alive = set.is_some_and(|set| set.is_taken(number).unwrap_or(false));
     let (position, messages) = match (facts.flavor, role) {
-        (Flavor::Spsc, Role::Sender) => since(line, ring.tail()),
+        (Flavor::Spsc | Flavor::Broadcast, Role::Sender) => since(line, ring.tail()),
         (Flavor::Spsc, Role::Receiver) => since(line, ring.header().head.0.load(Acquire)),
+        (Flavor::Broadcast, Role::Receiver) => since(line, ring.head_of(number)),
         (Flavor::Mpmc, _) => (line.last.load(Relaxed).wrapping_add(1), line.messages.load(Relaxed)),
     };
+    let lag = (alive && (facts.flavor, role) == (Flavor::Broadcast, Role::Receiver))
+        .then(|| ring.tail().wrapping_sub(position).min(ring.capacity()));
     let bytes = match facts.geometry.shape.variable {
         true => line.bytes.load(Relaxed),
         false => messages.wrapping_mul(facts.geometry.shape.size as u64),
@@ -187,8 +194,9 @@ fn member(
         messages,
         bytes,
         in_flight: owned.map(|owned| owned.slots),
+        lag,
         oldest_in_flight: owned.and_then(|owned| owned.oldest),
-        waiting: if alive { waiting_threads(mapping, facts, number, side) } else { 0 },
+        waiting: if alive { waiting_threads(mapping, facts, number, side, lag) } else { 0 },
         armed: alive && doorbell::awaits_ring(&line.armed),
         recovered: line.repairs.load(Relaxed),
         parks: line.parks.load(Relaxed),
@@ -198,15 +206,24 @@ fn member(
 
 /// Returns how many threads of a living member wait. An SPSC side has one member, which one thread
 /// uses: its parking word tells.
-fn waiting_threads(mapping: &Mapping, facts: &ChannelInfo, number: u8, side: Side) -> u32 {
+fn waiting_threads(
+    mapping: &Mapping,
+    facts: &ChannelInfo,
+    number: u8,
+    side: Side,
+    lag: Option<u64>,
+) -> u32 {
     let header = segment::header(mapping);
     let parking = match side {
         Side::Senders => &header.senders,
         Side::Receivers => &header.receivers,
     };
-    match facts.flavor {
-        Flavor::Spsc => u32::from(parking.flags() & PARKED != 0),
-        Flavor::Mpmc => {
+    let is_parked = parking.flags() & PARKED != 0;
+    match (facts.flavor, side) {
+        (Flavor::Spsc, _) | (Flavor::Broadcast, Side::Senders) => u32::from(is_parked),
+        // The flag is that of all receivers.
+        (Flavor::Broadcast, Side::Receivers) => u32::from(is_parked && lag == Some(0)),
+        (Flavor::Mpmc, _) => {
             // SAFETY: the geometry counts the seats into the header size, which was checked against
             // this segment.
             let table = unsafe { segment::waiting(mapping, facts.geometry.seats) };

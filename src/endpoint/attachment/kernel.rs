@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Attachment, LOST, SEATED};
 use crate::error::Fault;
+use crate::flavor::Flavor;
 use crate::liveness::{self, SemaphoreValues};
 use crate::role::Side;
 use crate::segment;
@@ -220,6 +221,8 @@ impl Parker for Attachment {
         match self.members.sleep(side, seen, at_most) {
             Ok(()) => Ok(ParkResult::Token),
             Err(Errno::EAGAIN) => Ok(ParkResult::TimedOut),
+            // A wake-up, unless it was a signal or an interrupt: the poll that follows tells.
+            Err(Errno::EINTR) if self.wakes_all() => Ok(ParkResult::Token),
             Err(Errno::EINTR) => Ok(ParkResult::Interrupted),
             Err(errno) => Err(self.fault("semtimedop", errno)),
         }
@@ -232,7 +235,11 @@ impl Parker for Attachment {
 
     fn post(&self, side: Side) -> Result<(), Fault> {
         self.check_set()?;
-        self.members.post(side).map_err(|errno| self.fault("semop", errno))
+        let posted = match (self.facts.flavor, side) {
+            (Flavor::Broadcast, Side::Receivers) => self.members.wake_receivers(),
+            _ => self.members.post(side),
+        };
+        posted.map_err(|errno| self.fault("semop", errno))
     }
 
     fn drain(&self, side: Side, tokens: u16) -> Result<(), Fault> {

@@ -1,15 +1,20 @@
 //! The receiving end.
 
+use core::ptr::NonNull;
+
+use crate::layout::Progress;
 use crate::ring::delivery_record::DeliveryRecord;
 use crate::ring::prefetch::{self, ReadAhead};
 use crate::ring::slot_state::SlotState;
 use crate::ring::{Corrupt, Cursor, Ring, Slot};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::{AtomicU64, plain};
 
 /// The receiving end.
 #[derive(Debug)]
 pub(crate) struct Consumer {
     ring: Ring,
+    words: Words,
     /// The next position to receive.
     next: Cursor,
     /// The position at which credit is to be published next, or the end of the ring if that comes
@@ -19,9 +24,61 @@ pub(crate) struct Consumer {
     credited: u64,
     /// The position at which the ring was last found empty.
     empty_at: u64,
+    /// The number of messages that were overwritten before this receiver joined, and that it has not
+    /// reported yet.
+    missed: u64,
     /// Prefetches slots ahead of the one that is read.
     ahead: ReadAhead,
 }
+
+/// The words in which a receiver shows how far it is: those of the header, or, in a broadcast
+/// channel, its own.
+#[derive(Clone, Copy, Debug)]
+struct Words {
+    head: NonNull<AtomicU64>,
+    credit: NonNull<AtomicU64>,
+    delivery: NonNull<plain::AtomicU64>,
+}
+
+// SAFETY: as for the ring.
+unsafe impl Send for Words {}
+
+impl Words {
+    fn of_header(ring: &Ring) -> Words {
+        let header = ring.header();
+        Words {
+            head: NonNull::from(&header.head.0),
+            credit: NonNull::from(&header.credit.0),
+            delivery: NonNull::from(&header.repairs.delivery),
+        }
+    }
+
+    fn of_record(record: &Progress) -> Words {
+        Words {
+            head: NonNull::from(&record.head.0),
+            credit: NonNull::from(&record.shown.credit),
+            delivery: NonNull::from(&record.shown.delivery),
+        }
+    }
+
+    #[inline(always)]
+    fn head(&self) -> &AtomicU64 {
+        // SAFETY: it lies where the ring lies, which its users keep there.
+        unsafe { self.head.as_ref() }
+    }
+
+    #[inline(always)]
+    fn credit(&self) -> &AtomicU64 {
+        // SAFETY: as above.
+        unsafe { self.credit.as_ref() }
+    }
+
+    fn delivery(&self) -> &plain::AtomicU64 {
+        // SAFETY: as above.
+        unsafe { self.delivery.as_ref() }
+    }
+}
+
 impl Consumer {
     /// Checks that a receiver can start at the head. Call it before there is a receiver.
     pub(crate) fn check(ring: &Ring) -> Result<(), Corrupt> {
@@ -34,10 +91,38 @@ impl Consumer {
     /// Takes over at the first message that was not acknowledged.
     pub(crate) fn new(ring: Ring) -> Consumer {
         let position = ring.header().head.0.load(Acquire);
+        Consumer::at(ring, Words::of_header(&ring), position)
+    }
+
+    /// Starts at a position of a broadcast channel, in which the sender waits for this record, after it
+    /// `missed` so many messages.
+    pub(in crate::ring) fn of_record(
+        ring: Ring,
+        record: &Progress,
+        position: u64,
+        missed: u64,
+    ) -> Consumer {
+        let consumer = Consumer::at(ring, Words::of_record(record), position);
+        consumer.words.head().store(position, Release);
+        Consumer { missed, ..consumer }
+    }
+
+    /// Returns how many messages it missed, once.
+    pub(crate) fn take_missed(&mut self) -> u64 {
+        core::mem::take(&mut self.missed)
+    }
+
+    /// Returns whether it missed messages and has not reported it.
+    pub(crate) fn has_missed(&self) -> bool {
+        self.missed != 0
+    }
+
+    fn at(ring: Ring, words: Words, position: u64) -> Consumer {
         let next = ring.cursor(position);
         let ahead = ReadAhead::of(&ring);
         let (credit_at, credited, empty_at) = (position, position, position);
-        let mut consumer = Consumer { ring, next, credit_at, credited, empty_at, ahead };
+        let mut consumer =
+            Consumer { ring, words, next, credit_at, credited, empty_at, missed: 0, ahead };
         consumer.publish_credit();
         consumer
     }
@@ -124,11 +209,11 @@ impl Consumer {
     }
 
     fn record(&self) -> DeliveryRecord {
-        DeliveryRecord(self.ring.header().repairs.delivery.load(Relaxed))
+        DeliveryRecord(self.words.delivery().load(Relaxed))
     }
 
     fn set_record(&self, record: DeliveryRecord) {
-        self.ring.header().repairs.delivery.store(record.0, Relaxed);
+        self.words.delivery().store(record.0, Relaxed);
     }
 
     /// Returns whether the next message is available; reports an impossible state as corruption.
@@ -148,7 +233,7 @@ impl Consumer {
     pub(crate) fn acknowledge(&mut self) -> bool {
         let due = self.step();
         // Release: the payload was read before the sender may write there again.
-        self.ring.header().head.0.store(self.next.position, Release);
+        self.words.head().store(self.next.position, Release);
         due
     }
 
@@ -196,7 +281,7 @@ impl Consumer {
     /// Acknowledges all messages that were passed. Returns whether credit is due.
     #[inline(always)]
     pub(crate) fn acknowledge_passed(&mut self) -> bool {
-        self.ring.header().head.0.store(self.next.position, Release);
+        self.words.head().store(self.next.position, Release);
         self.owes() >= self.ring.credit_every()
     }
 
@@ -226,7 +311,7 @@ impl Consumer {
 
     /// Publishes the credit to the sender.
     pub(crate) fn publish_credit(&mut self) {
-        self.ring.header().credit.0.store(self.next.position, Release);
+        self.words.credit().store(self.next.position, Release);
         self.credited = self.next.position;
         self.wrap_or_credit();
     }

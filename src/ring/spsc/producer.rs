@@ -2,6 +2,7 @@
 
 use core::ptr::NonNull;
 
+use crate::ring::broadcast::Awaited;
 use crate::ring::prefetch::RunPrefetcher;
 use crate::ring::slot_state::SlotState;
 use crate::ring::{Corrupt, Cursor, Ring, Slot};
@@ -45,7 +46,7 @@ impl Producer {
     /// Takes over where the last sender ended, at whatever instruction it died.
     pub(crate) fn new(ring: Ring) -> Result<Producer, Corrupt> {
         let header = ring.header();
-        let head = header.head.0.load(Acquire);
+        let head = ring.kept_from();
         let tail = header.tail.0.load(Acquire);
         let filled = tail.wrapping_sub(head);
         // The tail may lag by a run, so the receiver can be past it.
@@ -59,11 +60,13 @@ impl Producer {
         if !ring.is_reached(start) {
             return Err(Corrupt("the tail is past a message that was never sent"));
         }
-        let limit = head.wrapping_add(ring.capacity());
+        let end = head.wrapping_add(ring.capacity());
         let mut position = start;
-        while position != limit && ring.is_full(position) {
+        while position != end && ring.is_full(position) {
             position = position.wrapping_add(1);
         }
+        // The receivers of a broadcast channel decide: another one may have joined since.
+        let limit = if ring.is_broadcast() { position } else { end };
         header.tail.0.store(position, Release);
         let Cursor { slot, full, .. } = ring.cursor(position);
         let ahead = RunPrefetcher::of(&ring);
@@ -115,7 +118,11 @@ impl Producer {
     /// Returns the number of slots that are known to be free.
     #[inline]
     pub(crate) fn room(&self) -> u64 {
-        self.limit.wrapping_sub(self.position())
+        match self.ring.is_broadcast() {
+            // The limit is lower.
+            true => self.ring.capacity() - self.unacknowledged(),
+            false => self.limit.wrapping_sub(self.position()),
+        }
     }
 
     /// Updates the limit from the receiver's progress: from its lazy credit, or, if `exact`, from
@@ -124,18 +131,26 @@ impl Producer {
     /// Only the head can prove corruption. Credit that is more than a ring old, or ahead, is
     /// ignored: the module's documentation explains how stale it can be.
     pub(crate) fn refresh(&mut self, exact: bool) -> Result<bool, Corrupt> {
-        let header = self.ring.header();
-        let acknowledged = if exact { &header.head.0 } else { &header.credit.0 }.load(Acquire);
         let position = self.position();
-        let unread = position.wrapping_sub(acknowledged);
-        match self.ring.capacity().checked_sub(unread) {
-            Some(room) if room > self.limit.wrapping_sub(position) => {
-                self.limit = position.wrapping_add(room);
-            }
-            None if exact => return Err(Corrupt("the receiver acknowledged an unsent message")),
-            _ => {}
+        let room = match self.ring.is_broadcast() {
+            true => self.ring.grant(position, exact)?,
+            false => self.room_by_receiver(position, exact)?,
+        };
+        // It never goes back: a receiver that joins shows a head that may be too low.
+        if room > self.limit.wrapping_sub(position) {
+            self.limit = position.wrapping_add(room);
         }
         Ok(self.has_room())
+    }
+
+    fn room_by_receiver(&self, position: u64, exact: bool) -> Result<u64, Corrupt> {
+        let header = self.ring.header();
+        let acknowledged = if exact { &header.head.0 } else { &header.credit.0 }.load(Acquire);
+        match self.ring.capacity().checked_sub(position.wrapping_sub(acknowledged)) {
+            Some(room) => Ok(room),
+            None if exact => Err(Corrupt("the receiver acknowledged an unsent message")),
+            None => Ok(0),
+        }
     }
 
     /// Leaves no room until the next [`refresh`](Producer::refresh): the next send takes its slow
@@ -156,8 +171,26 @@ impl Producer {
 
     /// Returns the exact number of messages sent and not yet acknowledged.
     pub(crate) fn unacknowledged(&self) -> u64 {
-        let head = self.ring.header().head.0.load(Acquire);
-        self.position().wrapping_sub(head).min(self.ring.capacity())
+        let position = self.position();
+        let head = match self.ring.is_broadcast() {
+            true => self.ring.slowest(position, true).map_or(position, |slowest| slowest.position),
+            false => self.ring.header().head.0.load(Acquire),
+        };
+        position.wrapping_sub(head).min(self.ring.capacity())
+    }
+
+    /// Returns the receiver of a broadcast channel that is furthest behind, if one has not acknowledged
+    /// every message.
+    pub(crate) fn slowest(&self) -> Option<Awaited> {
+        let position = self.position();
+        self.ring.slowest(position, true).filter(|slowest| slowest.position != position)
+    }
+
+    /// Returns the receiver of a broadcast channel for which this sender has no room.
+    pub(crate) fn blocker(&self) -> Option<Awaited> {
+        let position = self.position();
+        let slowest = self.ring.slowest(position, true)?;
+        (position.wrapping_sub(slowest.position) >= self.ring.capacity()).then_some(slowest)
     }
 
     /// Returns whether everything sent was acknowledged.

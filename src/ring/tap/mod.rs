@@ -159,7 +159,7 @@ impl Follower {
         for _ in 0..STEPS {
             let position = self.position;
             let seen = match self.flavor {
-                Flavor::Spsc => self.ring.tap_spsc(position, &mut copy)?,
+                Flavor::Spsc | Flavor::Broadcast => self.ring.tap_spsc(position, &mut copy)?,
                 Flavor::Mpmc => self.ring.tap_mpmc(position, &mut self.message, &mut copy)?,
             };
             match seen {
@@ -192,7 +192,7 @@ impl Ring {
     /// Returns the first position that was not sent yet.
     pub(crate) fn tap_from_now(&self, flavor: Flavor) -> u64 {
         match flavor {
-            Flavor::Spsc => self.tail(),
+            Flavor::Spsc | Flavor::Broadcast => self.tail(),
             Flavor::Mpmc => self.first_unsent(),
         }
     }
@@ -200,7 +200,7 @@ impl Ring {
     /// Returns the first position whose message can still be read, received or not.
     pub(crate) fn tap_from_oldest(&self, flavor: Flavor) -> u64 {
         match flavor {
-            Flavor::Spsc => self.oldest_left_alone(),
+            Flavor::Spsc | Flavor::Broadcast => self.oldest_left_alone(),
             Flavor::Mpmc => self.oldest_not_lost(),
         }
     }
@@ -208,7 +208,7 @@ impl Ring {
     /// Returns whether the message of a position is in the ring and not acknowledged.
     pub(crate) fn is_waiting(&self, flavor: Flavor, position: u64) -> bool {
         match flavor {
-            Flavor::Spsc => self.is_unreceived(position),
+            Flavor::Spsc | Flavor::Broadcast => self.is_unreceived(position),
             Flavor::Mpmc => self.is_unacknowledged(position),
         }
     }

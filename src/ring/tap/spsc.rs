@@ -44,13 +44,13 @@ impl Ring {
         let header = self.header();
         let begun = self.begun(header.tail.0.load(Relaxed));
         not_before(position.wrapping_add(self.capacity()), begun)
-            || not_before(position, header.head.0.load(Relaxed))
+            || not_before(position, self.kept_from())
     }
 
     /// Returns the distance from `position` to the first one that is left alone, and to the tail.
     fn distances(&self, position: u64) -> [i64; 2] {
         let header = self.header();
-        let [head, tail] = [&header.head.0, &header.tail.0].map(|word| word.load(Acquire));
+        let (head, tail) = (self.kept_from(), header.tail.0.load(Acquire));
         let overwritten = self.begun(tail).wrapping_sub(self.capacity());
         let [head, tail, overwritten] =
             [head, tail, overwritten].map(|to| to.wrapping_sub(position) as i64);
@@ -58,7 +58,10 @@ impl Ring {
     }
 
     pub(super) fn is_unreceived(&self, position: u64) -> bool {
-        let head = self.header().head.0.load(Acquire);
+        let head = match self.is_broadcast() {
+            true => self.slowest_head().unwrap_or(u64::MAX / 2),
+            false => self.header().head.0.load(Acquire),
+        };
         self.is_full(position) && position.wrapping_sub(head) as i64 >= 0
     }
 

@@ -35,6 +35,38 @@ impl<T: Message + ?Sized> Flushable for Sender<T> {
     }
 }
 
+/// The sender of a broadcast channel that waits for so many receivers.
+struct Gathering<'a, T: Message + ?Sized> {
+    sender: &'a mut Sender<T>,
+    count: usize,
+}
+
+impl<T: Message + ?Sized> Party for Gathering<'_, T> {
+    type Got = ();
+    type Error = SendError;
+
+    fn endpoint(&self) -> &Endpoint {
+        Party::endpoint(self.sender)
+    }
+
+    fn attempt(&mut self, blocking: Blocking) -> Result<(), SendError> {
+        self.sender.attempt(blocking)
+    }
+}
+
+impl<T: Message + ?Sized> Flushable for Gathering<'_, T> {
+    fn is_flushed(&mut self) -> Result<bool, SendError> {
+        Ok(self.sender.end.count_receivers()? >= self.count)
+    }
+}
+
+impl<T: Message + ?Sized> Sender<T> {
+    /// Waits until a broadcast channel has so many receivers.
+    pub(crate) async fn gather_async(&mut self, count: usize) -> Result<(), SendError> {
+        Flush::of(Gathering { sender: self, count }).await
+    }
+}
+
 impl<T: Message> Target for Sender<T> {
     type Message = T;
 

@@ -1,0 +1,195 @@
+//! The broadcast ring: the SPSC ring with a progress record for each receiver.
+//!
+//! *Sender and slots* are those of `spsc.rs`: the state of a slot publishes its message, and no
+//! receiver writes to it. So any number of receivers can read the same slots.
+//!
+//! *Receivers.* Each has a record in the progress table, with its own head and credit. While the
+//! record names a *holder*, the sender waits for it: it never writes to a slot whose message a
+//! receiver that it waits for has not acknowledged. How many receivers there are matters only when
+//! the sender has reached its limit, once in a quarter of a ring.
+//!
+//! *Why no receiver is overrun while it joins.* The sender has a word `granted`, the first position
+//! that it may not have written to; only the sender stores it, and it never goes back. A receiver
+//! that joins begins a ring before it, where nothing can have been overwritten yet, and the two may
+//! move at the same time:
+//!
+//! ```text
+//! G1  sender      least := the least head of all records that name a holder, or its own position.
+//! G2  sender      granted := least + capacity, but no more than a quarter of a ring from its own
+//!                 position, and not less than before.
+//! G3  sender      Executes a fence.
+//! G4  sender      least := the same again. Writes up to least + capacity, but not beyond granted.
+//! J1  receiver    Takes its seat. Its record names no holder.
+//! J2  receiver    head := granted - capacity.
+//! J3  receiver    The record names this receiver.
+//! J4  receiver    Executes a fence.
+//! J5  receiver    head := granted - capacity, again. It never begins before that.
+//! ```
+//!
+//! **Invariant.** Whenever the sender writes at a position `p`, `p < granted`, and
+//! `p < head + capacity` for every receiver that has passed J5 and is a holder. Of the fences in G3
+//! and J4, one comes first. If it is G3, J5 finds what G2 stored, and the receiver begins where this
+//! grant does not reach. If it is J4, G4 finds the record of J3, whose head is not above that of J5.
+//! A look that finds the record between J3 and J5 finds a head that is too low at most: the sender
+//! waits a moment longer. A sender that was killed between G2 and G4 leaves `granted` too high; then
+//! receivers that join begin later than they might.
+//!
+//! *Why a dead receiver holds nobody up.* Its record still names it. A sender that has no room asks
+//! the kernel whether the seat of the slowest holder is free. If it is, the one that was named there
+//! before has ended, and the sender clears the name by a compare-and-swap: a successor in the seat
+//! has another stamp. A slow receiver that lives is never passed over.
+//!
+//! A receiver that leaves clears its name itself. Its head stays, and so does that of a dead one: a
+//! receiver of the same label continues there, if the messages are still in the ring.
+
+use crate::layout::Progress;
+use crate::ring::spsc::Consumer;
+use crate::ring::{Corrupt, Ring};
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use crate::sync::fence;
+
+/// A receiver that the sender waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Awaited {
+    /// Its head, or its credit.
+    pub(crate) position: u64,
+    pub(crate) seat: u8,
+    /// Its stamp.
+    holder: u64,
+}
+
+/// Where a receiver of a broadcast channel starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Start {
+    /// At the oldest message that is still in the ring, received by others or not.
+    #[default]
+    Oldest,
+    /// At the next message that is sent.
+    Next,
+    /// At this position. If its message was overwritten, the first call that receives returns
+    /// [`RecvError::Lagged`](crate::RecvError::Lagged), and the next one the oldest message. If it was
+    /// not sent yet, the receiver starts at the next message that is sent.
+    Position(u64),
+}
+
+impl Ring {
+    /// Returns whether every receiver gets every message.
+    #[inline(always)]
+    pub(crate) fn is_broadcast(&self) -> bool {
+        self.progress.is_some()
+    }
+
+    /// Returns the progress table; empty unless this is a broadcast channel's ring.
+    fn progress(&self) -> &[Progress] {
+        // SAFETY: `new`'s contract; a record consists of atomics.
+        self.progress.map_or(&[], |table| unsafe { table.as_ref() })
+    }
+
+    /// Returns the oldest position whose message was not overwritten for certain.
+    pub(super) fn oldest(&self) -> u64 {
+        // Positions begin at 0.
+        self.header().credit.0.load(Acquire).saturating_sub(self.capacity())
+    }
+
+    /// Returns the receiver that is furthest behind the sender at `position`, by its head if `exact`,
+    /// and otherwise by its credit; `None` if there is none to wait for.
+    pub(crate) fn slowest(&self, position: u64, exact: bool) -> Option<Awaited> {
+        // By distance: a head that is ahead of the sender is no honest one, and is reported.
+        self.awaited(exact).max_by_key(|awaited| position.wrapping_sub(awaited.position))
+    }
+
+    /// Returns the receivers that the sender waits for.
+    pub(crate) fn awaited(&self, exact: bool) -> impl Iterator<Item = Awaited> {
+        self.progress().iter().zip(0..).filter_map(move |(record, seat)| {
+            // Acquire: the head that the holder stored before it.
+            let holder = record.shown.holder.load(Acquire);
+            let word = if exact { &record.head.0 } else { &record.shown.credit };
+            let position = word.load(Acquire);
+            (holder != 0).then_some(Awaited { position, seat, holder })
+        })
+    }
+
+    /// Performs G1 to G4 for a sender at `position`. Returns how many slots it may write from there on.
+    ///
+    /// # Errors
+    /// A head that no honest receiver has, if it looks at the heads (`exact`).
+    pub(super) fn grant(&self, position: u64, exact: bool) -> Result<u64, Corrupt> {
+        let behind = || {
+            let slowest = self.slowest(position, exact);
+            slowest.map_or(0, |slowest| position.wrapping_sub(slowest.position))
+        };
+        let first = behind();
+        if first > u64::MAX / 2 && exact {
+            return Err(Corrupt("a receiver acknowledged an unsent message"));
+        }
+        // It is more for a receiver that joins, too.
+        let Some(room) = self.capacity().checked_sub(first) else { return Ok(0) };
+        let room = room.min(self.grant_at_once());
+        let (granted, end) = (&self.header().credit.0, position.wrapping_add(room));
+        if granted.load(Relaxed) < end {
+            // Release: a process that finds it finds what was sent before.
+            granted.store(end, Release);
+        }
+        fence(SeqCst);
+        Ok(room.min(self.capacity().saturating_sub(behind())))
+    }
+
+    /// Returns how far a sender goes before it looks at its receivers again. The messages in the slots
+    /// before that are what a late receiver can still get: three quarters of the ring.
+    fn grant_at_once(&self) -> u64 {
+        (self.capacity() / 4).max(1)
+    }
+
+    /// Clears the name of a receiver whose seat was found free: nobody waits for it any more.
+    pub(crate) fn forget_dead(&self, dead: Awaited) {
+        if let Some(record) = self.progress().get(usize::from(dead.seat)) {
+            // If it fails, a successor is named there, or another sender cleared it.
+            let holder = &record.shown.holder;
+            let _ = holder.compare_exchange(dead.holder, 0, AcqRel, Relaxed);
+        }
+    }
+
+    /// Returns the head of the receiver that is furthest behind, as an observer or a receiver sees
+    /// it; `None` if there is no receiver.
+    pub(super) fn slowest_head(&self) -> Option<u64> {
+        self.slowest(self.tail(), true).map(|slowest| slowest.position)
+    }
+
+    /// Returns the head of the receiver in a seat, or of the last one there.
+    pub(crate) fn head_of(&self, seat: u8) -> u64 {
+        self.progress().get(usize::from(seat)).map_or(0, |record| record.head.0.load(Acquire))
+    }
+
+    /// Performs J2 to J5 for the receiver in a seat, which has a stamp that no holder of it had before.
+    /// Returns `None` if there is no such seat.
+    pub(crate) fn join(&self, seat: u8, stamp: u64, start: Start) -> Option<Consumer> {
+        let record = self.progress().get(usize::from(seat))?;
+        record.shown.holder.store(0, Release);
+        let set = |head: u64| {
+            record.head.0.store(head, Release);
+            record.shown.credit.store(head, Release);
+        };
+        set(self.oldest());
+        record.shown.holder.store(stamp, Release);
+        fence(SeqCst);
+        let oldest = self.oldest();
+        set(oldest);
+        let (first, missed) = match start {
+            Start::Oldest => (oldest, 0),
+            Start::Next => (self.tail().max(oldest), 0),
+            Start::Position(position) => {
+                let first = position.min(self.tail()).max(oldest);
+                (first, oldest.saturating_sub(position))
+            }
+        };
+        Some(Consumer::of_record(*self, record, first, missed))
+    }
+
+    /// Clears the name of a receiver that leaves.
+    pub(crate) fn leave(&self, seat: u8) {
+        if let Some(record) = self.progress().get(usize::from(seat)) {
+            record.shown.holder.store(0, Release);
+        }
+    }
+}

@@ -90,6 +90,8 @@ pub(crate) struct Identity {
     pub(crate) deliveries: plain::AtomicU32,
     /// The length of the dead-letter channel's name, in bytes; 0 without one.
     pub(crate) dead_letters_len: plain::AtomicU32,
+    /// 1 in a broadcast channel whose sender waits for no receiver, otherwise 0.
+    pub(crate) overwrites: plain::AtomicU32,
 }
 
 /// Whether members of one side are parked, and how often that side was joined.
@@ -187,6 +189,8 @@ pub(crate) struct Shown {
     pub(crate) holder: AtomicU64,
     /// How often the message at `head` was delivered (`ring/delivery_record.rs`).
     pub(crate) delivery: plain::AtomicU64,
+    /// The number of messages that the receiver missed since it joined.
+    pub(crate) missed: plain::AtomicU64,
 }
 
 /// The header, at offset zero of the segment. The members' table follows, then the waiting table,
@@ -316,7 +320,7 @@ mod wire {
         magic: 0, version: 8, header_size: 12, flavor: 16, seats: 20, capacity: 24, slot_size: 32,
         stride: 40, shape: 48, align: 52, size: 56, element: 64, schema: 72, set: 80, nonce: 84,
         created: 88, lifetime: 96, name_len: 100, total: 104,
-        redelivery: 112, deliveries: 116, dead_letters_len: 120,
+        redelivery: 112, deliveries: 116, dead_letters_len: 120, overwrites: 124,
     } size 128);
     at!(Parking { word: 0, joins: 4, woken_at: 8, overslept: 16, couriers: 24 } size 128);
     at!(Member {
@@ -333,7 +337,7 @@ mod wire {
         identity: 0, name: 128, tail: 256, head: 384, credit: 512, receivers: 640, senders: 768,
         repairs: 896, dead_letters: 1024,
     } size 1152);
-    at!(Shown { credit: 0, holder: 8, delivery: 16 } size 128);
+    at!(Shown { credit: 0, holder: 8, delivery: 16, missed: 24 } size 128);
     at!(Progress { head: 0, shown: 128 } size 256);
     at!(SlotHead { word: 0, tracked: 8 } size 8);
     const_assert_eq!(align_of::<CachePadded<u64>>(), 128);

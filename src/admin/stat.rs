@@ -46,6 +46,8 @@ pub struct Stat {
     /// The time at which it was created.
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::sysv::seconds::serialize"))]
     pub created: SystemTime,
+    /// Whether it is a broadcast channel whose sender waits for no receiver.
+    pub overwriting: bool,
     /// Number of slots in the ring.
     pub capacity: usize,
     /// Size of the longest message in bytes.
@@ -210,6 +212,9 @@ pub struct Member {
     /// Broadcast: number of messages that were sent and that this living receiver has not acknowledged.
     /// `None` for other members.
     pub lag: Option<u64>,
+    /// Broadcast: number of messages that this receiver missed since it joined, because they were
+    /// overwritten before it received them. `None` for other members.
+    pub missed: Option<u64>,
     /// The lowest position among those in flight.
     ///
     /// Since when it has been there is not recorded, which would cost every message another store

@@ -39,6 +39,34 @@
 //! To begin only when all receivers are there, use
 //! [`Sender::wait_for_receivers`].
 //!
+//! # Overwriting
+//!
+//! With [`Options::overwriting`](crate::Options::overwriting), the sender waits for no receiver: when
+//! the ring is full, it overwrites the oldest message. So no receiver slows down the sender or another
+//! receiver. One that is a ring behind misses messages: the next call returns
+//! [`RecvError::Lagged`](crate::RecvError::Lagged) with their number, once, and the one after that
+//! continues a quarter of a ring after the oldest message. [`Receiver::latest`] passes over all messages
+//! but the newest one.
+//!
+//! Each message is copied to memory of the receiver, and checked to be whole, before it is returned,
+//! also by [`recv_ref`](Receiver::recv_ref). One that was not acknowledged may be overwritten, too.
+//!
+//! ```
+//! use sysvring::{Options, RecvError, broadcast};
+//!
+//! # fn main() -> Result<(), sysvring::Error> {
+//! let options = Options::private().capacity(8).overwriting(true);
+//! let mut tx: broadcast::Sender<u64> = options.create()?;
+//! let mut rx: broadcast::Receiver<u64> = Options::id(tx.id()).attach()?;
+//! for n in 0..100 {
+//!     tx.try_send(&n)?;
+//! }
+//! let Err(RecvError::Lagged { messages }) = rx.try_recv() else { panic!("it is behind") };
+//! assert_eq!(rx.try_recv()?, messages);
+//! assert_eq!(rx.latest()?, 99);
+//! # Ok(()) }
+//! ```
+//!
 //! # Calls
 //!
 //! The calls are those of [`spsc`](crate::spsc): by value, in place, in batches, blocking, not

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "async")]
 mod asynchronous;
+mod latest;
 mod recv;
 mod recv_ref;
 

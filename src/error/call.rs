@@ -164,9 +164,11 @@ pub enum RecvError {
         /// Its position in the sequence of all messages.
         position: u64,
     },
-    /// This receiver of a broadcast channel missed messages, which were overwritten before it came: it
-    /// continues where a dead one stopped, or was to [start](crate::Options::start) at a position. It is
-    /// returned once; the next call receives the oldest message that is left.
+    /// This receiver of a broadcast channel missed messages, which were overwritten before it received
+    /// them: because the channel is [overwriting](crate::Options::overwriting), or because they were
+    /// overwritten before it came, if it continues where a dead one stopped or was to
+    /// [start](crate::Options::start) at a position. It is returned once; the next call receives a
+    /// message that is left.
     Lagged {
         /// The number of messages.
         messages: u64,
@@ -219,7 +221,7 @@ impl fmt::Display for RecvError {
             ),
             RecvError::Lagged { messages } => write!(
                 f,
-                "{messages} messages were overwritten before this receiver joined; receive the next one"
+                "{messages} messages were overwritten before they were received; receive the next one"
             ),
             RecvError::NotMoved { reason } => write!(f, "a message could not be moved: {reason}"),
             RecvError::NotRegistered { reason } => {

@@ -45,6 +45,7 @@ pub struct Options {
     pub(crate) label: String,
     /// `None`: where a dead receiver of the same label was, or at the oldest message.
     pub(crate) start: Option<Start>,
+    pub(crate) overwriting: Option<bool>,
     /// Joins as a courier (`liveness/stream.rs`).
     pub(crate) courier: bool,
     pub(crate) lifetime: Option<Lifetime>,
@@ -77,6 +78,7 @@ impl Options {
             lock_memory: false,
             label: String::new(),
             start: None,
+            overwriting: None,
             courier: false,
             lifetime: None,
             schema: None,
@@ -321,6 +323,14 @@ impl Options {
     /// it.
     pub fn start(mut self, start: Start) -> Options {
         self.start = Some(start);
+        self
+    }
+
+    /// Sets whether the sender of a broadcast channel waits for no receiver: it overwrites the oldest
+    /// message, and a receiver that is a ring behind misses some; see
+    /// [`broadcast`](crate::broadcast#overwriting). By default it waits for the slowest.
+    pub fn overwriting(mut self, yes: bool) -> Options {
+        self.overwriting = Some(yes);
         self
     }
 

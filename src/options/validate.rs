@@ -70,6 +70,14 @@ pub(crate) fn plan<'a>(
         options.slot_size.unwrap_or(usual),
     )
     .map_err(|(option, reason)| Error::InvalidOption { option, reason })?;
+    let geometry = match (flavor, options.overwriting) {
+        (_, None | Some(false)) => geometry,
+        (Flavor::Broadcast, Some(true)) => geometry.overwriting(),
+        (Flavor::Spsc | Flavor::Mpmc, Some(true)) => {
+            let reason = format!("{flavor} waits for its receivers; leave the option out");
+            return invalid("overwriting", reason);
+        }
+    };
     Ok(ChannelSpec {
         flavor,
         geometry,
@@ -150,6 +158,11 @@ pub(crate) fn check(
     }
     if options.slot_size.is_some() && wanted.slot_size != found.slot_size {
         return differs("slot_size", &wanted.slot_size, &found.slot_size);
+    }
+    if let Some(overwriting) = options.overwriting
+        && overwriting != found.overwrites()
+    {
+        return differs("overwriting", &overwriting, &found.overwrites());
     }
     if options.members.is_some() && wanted.seats != found.seats {
         return differs("max_members", &wanted.seats, &found.seats);

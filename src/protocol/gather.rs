@@ -10,7 +10,7 @@ use crate::wait::blocking::Blocking;
 use crate::wait::{self, Poll, WaitError};
 
 impl<M: Membership> SendPort<'_, &mut Sending, M> {
-    /// Blocks until there are so many living receivers that the sender waits for, for at most `timeout`.
+    /// Blocks until there are so many living receivers, for at most `timeout`.
     pub(crate) fn gather(self, count: usize, timeout: Duration) -> Result<(), SendError> {
         self.member.check()?;
         let SendPort { ring, member } = self;
@@ -29,7 +29,7 @@ impl<M: Membership> SendPort<'_, &mut Sending, M> {
     }
 }
 
-/// Returns the number of living receivers that the sender waits for, and stops waiting for dead ones.
+/// Returns the number of living receivers, and forgets dead ones.
 pub(crate) fn count_receivers(
     ring: &mut Sending,
     member: &impl Membership,
@@ -37,11 +37,11 @@ pub(crate) fn count_receivers(
     let alive = member.semaphore_values()?;
     let ring = ring.producer.ring();
     let mut count = 0;
-    for awaited in ring.awaited(true) {
-        match alive.is_taken(awaited.seat) {
+    for receiver in ring.receivers(true) {
+        match alive.is_taken(receiver.seat) {
             true => count += 1,
             // Asked again: the receiver may have joined after that question.
-            false if member.is_dead(awaited.seat)? => ring.forget_dead(awaited),
+            false if member.is_dead(receiver.seat)? => ring.forget_dead(receiver),
             false => count += 1,
         }
     }

@@ -30,8 +30,7 @@ pub(crate) trait RecvRing {
     /// Returns which members are alive.
     fn alive(seen: &Self::Seen) -> &SemaphoreValues;
 
-    /// Returns how many messages this receiver has missed, once. It is asked only while the fast path
-    /// is forbidden.
+    /// Returns how many messages this receiver has missed, once. If it has, no message was obtained.
     fn take_missed(&mut self) -> u64 {
         0
     }
@@ -178,6 +177,10 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     fn next_slow(mut self, blocking: Blocking) -> Result<R::Held, RecvError> {
         let is_gated = !self.member.is_open();
         let next = self.next_blocking(blocking, is_gated);
+        let next = match self.ring.take_missed() {
+            0 => next,
+            messages => Err(RecvError::Lagged { messages }),
+        };
         if R::HAS_OTHERS && is_gated {
             self.member.end_gated_call(next.is_ok());
             self.pass_on_duty();
@@ -198,10 +201,6 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
     fn next_blocking(&mut self, blocking: Blocking, is_gated: bool) -> Result<R::Held, RecvError> {
         if is_gated {
             self.member.check()?;
-            match self.ring.take_missed() {
-                0 => {}
-                messages => return Err(RecvError::Lagged { messages }),
-            }
             if let Some(held) = returned::take(&mut self.ring, self.member)? {
                 return Ok(held);
             }

@@ -188,7 +188,7 @@ impl RecvRing for &mut Consumer {
         _: Option<&SemaphoreValues>,
         _: &impl Membership,
     ) -> Result<Polled<()>, Fault> {
-        Ok(polled(self.is_ready()?))
+        Ok(polled(self.obtain()?))
     }
 
     fn has_work(&mut self, _: &SemaphoreValues, member: &impl Membership) -> Result<bool, Fault> {
@@ -220,7 +220,7 @@ impl RecvRing for &mut Consumer {
 
     /// There is no other receiver; but the next message may have to wait until it can be moved.
     fn is_drained(&self) -> bool {
-        !Consumer::has_message(self)
+        !self.is_sent()
     }
 
     fn has_stuck(&self, member: &impl Membership) -> bool {

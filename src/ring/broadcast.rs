@@ -39,18 +39,28 @@
 //! before has ended, and the sender clears the name by a compare-and-swap: a successor in the seat
 //! has another stamp. A slow receiver that lives is never passed over.
 //!
+//! *An overwriting channel* has the same ring, whose sender waits for nobody: G1 finds no record. Its
+//! receivers read like taps (`tap/mod.rs`): they copy a message to private memory, and take it only if
+//! the tail and `granted` show that the sender had not begun to overwrite it. One that was overrun goes
+//! on a quarter of a ring after the oldest message, and is told how many it missed. To receivers and
+//! senders, everything else is the same: a copy is a slot (`private_copy.rs`), which stands in for that
+//! of the ring until the message is acknowledged.
+//!
 //! A receiver that leaves clears its name itself. Its head stays, and so does that of a dead one: a
 //! receiver of the same label continues there, if the messages are still in the ring.
 
+mod private_copy;
+
+pub(crate) use self::private_copy::PrivateCopy;
 use crate::layout::Progress;
 use crate::ring::spsc::Consumer;
 use crate::ring::{Corrupt, Ring};
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::sync::fence;
 
-/// A receiver that the sender waits for.
+/// A receiver that has joined and not left.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Awaited {
+pub(crate) struct JoinedReceiver {
     /// Its head, or its credit.
     pub(crate) position: u64,
     pub(crate) seat: u8,
@@ -74,7 +84,7 @@ pub enum Start {
 }
 
 impl Ring {
-    /// Returns whether every receiver gets every message.
+    /// Returns whether this is a broadcast channel's ring.
     #[inline(always)]
     pub(crate) fn is_broadcast(&self) -> bool {
         self.progress.is_some()
@@ -94,19 +104,22 @@ impl Ring {
 
     /// Returns the receiver that is furthest behind the sender at `position`, by its head if `exact`,
     /// and otherwise by its credit; `None` if there is none to wait for.
-    pub(crate) fn slowest(&self, position: u64, exact: bool) -> Option<Awaited> {
+    pub(crate) fn slowest(&self, position: u64, exact: bool) -> Option<JoinedReceiver> {
+        if self.overwrites {
+            return None;
+        }
         // By distance: a head that is ahead of the sender is no honest one, and is reported.
-        self.awaited(exact).max_by_key(|awaited| position.wrapping_sub(awaited.position))
+        self.receivers(exact).max_by_key(|receiver| position.wrapping_sub(receiver.position))
     }
 
-    /// Returns the receivers that the sender waits for.
-    pub(crate) fn awaited(&self, exact: bool) -> impl Iterator<Item = Awaited> {
+    /// Returns the receivers that have joined and not left, dead ones included.
+    pub(crate) fn receivers(&self, exact: bool) -> impl Iterator<Item = JoinedReceiver> {
         self.progress().iter().zip(0..).filter_map(move |(record, seat)| {
             // Acquire: the head that the holder stored before it.
             let holder = record.shown.holder.load(Acquire);
             let word = if exact { &record.head.0 } else { &record.shown.credit };
             let position = word.load(Acquire);
-            (holder != 0).then_some(Awaited { position, seat, holder })
+            (holder != 0).then_some(JoinedReceiver { position, seat, holder })
         })
     }
 
@@ -142,7 +155,7 @@ impl Ring {
     }
 
     /// Clears the name of a receiver whose seat was found free: nobody waits for it any more.
-    pub(crate) fn forget_dead(&self, dead: Awaited) {
+    pub(crate) fn forget_dead(&self, dead: JoinedReceiver) {
         if let Some(record) = self.progress().get(usize::from(dead.seat)) {
             // If it fails, a successor is named there, or another sender cleared it.
             let holder = &record.shown.holder;
@@ -161,9 +174,21 @@ impl Ring {
         self.progress().get(usize::from(seat)).map_or(0, |record| record.head.0.load(Acquire))
     }
 
+    /// Returns how many messages the receiver in a seat missed, or the last one there.
+    pub(crate) fn missed_by(&self, seat: u8) -> u64 {
+        let record = self.progress().get(usize::from(seat));
+        record.map_or(0, |record| record.shown.missed.load(Relaxed))
+    }
+
     /// Performs J2 to J5 for the receiver in a seat, which has a stamp that no holder of it had before.
     /// Returns `None` if there is no such seat.
-    pub(crate) fn join(&self, seat: u8, stamp: u64, start: Start) -> Option<Consumer> {
+    pub(crate) fn join(
+        &self,
+        seat: u8,
+        stamp: u64,
+        start: Start,
+        is_variable: bool,
+    ) -> Option<Consumer> {
         let record = self.progress().get(usize::from(seat))?;
         record.shown.holder.store(0, Release);
         let set = |head: u64| {
@@ -183,7 +208,8 @@ impl Ring {
                 (first, oldest.saturating_sub(position))
             }
         };
-        Some(Consumer::of_record(*self, record, first, missed))
+        let consumer = Consumer::of_record(*self, record, first, missed);
+        Some(if self.overwrites { consumer.copying(is_variable) } else { consumer })
     }
 
     /// Clears the name of a receiver that leaves.

@@ -38,6 +38,8 @@ pub(crate) enum FlavorTable {
     /// The progress table of a broadcast channel, which lies before the slots.
     Progress {
         at: usize,
+        /// Whether the sender waits for no receiver.
+        overwrites: bool,
     },
     /// The table of origins of an MPMC channel, which lies behind the slots.
     Origins {
@@ -120,9 +122,10 @@ impl Geometry {
                     let table = size_of::<AtomicU64>().checked_mul(capacity)?;
                     (FlavorTable::Origins { at: end }, end.checked_add(table)?)
                 }
-                Flavor::Broadcast => {
-                    (FlavorTable::Progress { at: layout::progress_at(seats) }, end)
-                }
+                Flavor::Broadcast => (
+                    FlavorTable::Progress { at: layout::progress_at(seats), overwrites: false },
+                    end,
+                ),
             };
             (total <= isize::MAX as usize).then_some((steps, table, total))
         };
@@ -146,6 +149,19 @@ impl Geometry {
             table,
             total,
         })
+    }
+
+    /// Makes the sender of a broadcast channel wait for no receiver.
+    pub(crate) fn overwriting(mut self) -> Geometry {
+        if let FlavorTable::Progress { overwrites, .. } = &mut self.table {
+            *overwrites = true;
+        }
+        self
+    }
+
+    /// Returns whether the sender of a broadcast channel waits for no receiver.
+    pub(crate) fn overwrites(&self) -> bool {
+        matches!(self.table, FlavorTable::Progress { overwrites: true, .. })
     }
 }
 
@@ -264,7 +280,9 @@ mod tests {
         let expected = match flavor {
             Flavor::Spsc => FlavorTable::None,
             Flavor::Mpmc => FlavorTable::Origins { at: end as usize },
-            Flavor::Broadcast => FlavorTable::Progress { at: layout::progress_at(seats) },
+            Flavor::Broadcast => {
+                FlavorTable::Progress { at: layout::progress_at(seats), overwrites: false }
+            }
         };
         assert_eq!(made.table, expected);
         // Its entries are aligned.

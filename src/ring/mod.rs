@@ -41,6 +41,8 @@ pub(crate) struct Ring {
     slot_size: usize,
     /// The progress table, which rings of broadcast channels have before the slots.
     progress: Option<NonNull<[Progress]>>,
+    /// Whether the sender of a broadcast channel waits for nobody.
+    overwrites: bool,
     /// The table of origins, which rings of MPMC channels have behind the slots.
     origins: Option<NonNull<AtomicU64>>,
 }
@@ -89,11 +91,12 @@ impl Ring {
             slot_size: geometry.slot_size,
             progress: match geometry.table {
                 // SAFETY: the table is part of what lies at `base`.
-                FlavorTable::Progress { at } => Some(unsafe {
+                FlavorTable::Progress { at, .. } => Some(unsafe {
                     NonNull::slice_from_raw_parts(base.add(at).cast(), geometry.seats)
                 }),
                 _ => None,
             },
+            overwrites: geometry.overwrites(),
             origins: match geometry.table {
                 // SAFETY: as above.
                 FlavorTable::Origins { at } => Some(unsafe { base.add(at).cast() }),

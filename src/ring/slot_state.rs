@@ -90,6 +90,9 @@ impl SlotState {
     /// The state of every slot in a fresh segment.
     pub(crate) const UNUSED: SlotState = SlotState(0);
 
+    /// A state that no slot has.
+    pub(crate) const NEVER: SlotState = SlotState(u64::MAX);
+
     const fn of(lap: u64, deliveries: u8, owner: u8, phase: Phase) -> SlotState {
         let deliveries = (deliveries & DELIVERIES_MAX) as u64;
         SlotState(

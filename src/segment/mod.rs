@@ -165,6 +165,11 @@ fn read(header: &Header) -> Result<ChannelInfo, &'static str> {
     let capacity = size(&id.capacity)?;
     let geometry = Geometry::new(flavor, shape, seats, capacity, size(&id.slot_size)?)
         .map_err(|_| "invalid geometry")?;
+    let geometry = match (flavor, id.overwrites.load(Relaxed)) {
+        (_, 0) => geometry,
+        (Flavor::Broadcast, 1) => geometry.overwriting(),
+        _ => return Err("invalid mode of overwriting"),
+    };
     let told =
         (capacity, size(&id.stride)?, id.header_size.load(Relaxed) as usize, size(&id.total)?);
     if told != (geometry.capacity, geometry.stride, geometry.header_size, geometry.total) {
@@ -231,6 +236,7 @@ pub(crate) fn initialise(
     id.capacity.store(capacity as u64, Relaxed);
     id.slot_size.store(slot_size as u64, Relaxed);
     id.stride.store(stride as u64, Relaxed);
+    id.overwrites.store(plan.geometry.overwrites().into(), Relaxed);
     id.shape.store(if shape.variable { 2 } else { 1 }, Relaxed);
     id.align.store(shape.align as u32, Relaxed);
     id.size.store(shape.size as u64, Relaxed);

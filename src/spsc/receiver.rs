@@ -150,6 +150,14 @@ impl<T: Message + ?Sized> Receiver<T> {
         }
     }
 
+    /// Goes on at the newest message, if there is one that was not received: those before it are
+    /// acknowledged.
+    pub(crate) fn skip_to_newest(&mut self) -> Result<(), RecvError> {
+        self.end.check_guard()?;
+        self.end.consumer.skip_to_newest();
+        Ok(())
+    }
+
     /// Acknowledges the message of a guard.
     #[inline(always)]
     pub(super) fn acknowledge_guard(&mut self, message: Layout) -> Result<(), RecvError> {

@@ -35,7 +35,7 @@ impl RecvEnd {
             Flavor::Broadcast => endpoint.attachment.resumes(),
             Flavor::Spsc | Flavor::Mpmc => endpoint.attachment.took_over_from_dead(),
         };
-        let may_have_begun = !is_limited && is_successor && consumer.has_message();
+        let may_have_begun = !is_limited && is_successor && consumer.is_sent();
         if consumer.inherit_delivery(may_have_begun) || is_limited || consumer.has_missed() {
             endpoint.require_slow_path();
         }
@@ -45,7 +45,9 @@ impl RecvEnd {
     fn consumer(attachment: &Attachment) -> Result<Consumer, Fault> {
         let ring = attachment.ring();
         if ring.is_broadcast() {
-            let joined = ring.join(attachment.seat.number, attachment.stamp(), attachment.start());
+            let (seat, is_variable) =
+                (attachment.seat.number, attachment.geometry().shape.variable);
+            let joined = ring.join(seat, attachment.stamp(), attachment.start(), is_variable);
             return joined
                 .ok_or(Fault::Corrupt { what: "a receiver has a seat that does not exist" });
         }
@@ -75,7 +77,7 @@ impl RecvEnd {
 
     /// Returns whether no message is available.
     pub(crate) fn is_empty(&self) -> bool {
-        !self.consumer.has_message()
+        !self.consumer.is_sent()
     }
 
     pub(crate) fn position(&self) -> u64 {

@@ -117,7 +117,7 @@ fn the_death_of_the_sender_wakes_every_receiver_alone(_: &mut Args) {
     let name = Name::new();
     let [here] = shared_counters::<1>();
     let mut sender = Fork::start(|| {
-        let mut tx: Sender = name.options().capacity(4).open().expect("a sender");
+        let mut tx: Sender = name.options().open().expect("a sender");
         tx.wait_for_receivers(3, Duration::from_secs(20)).expect("they come");
         tx.send(&7).expect("room");
         here.store(1, Release);

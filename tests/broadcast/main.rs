@@ -2,6 +2,7 @@
 
 mod deaths;
 mod late_joiners;
+mod overwriting;
 mod random_kills;
 mod several_receivers;
 mod waiting;

@@ -76,6 +76,7 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
         flavor: facts.flavor,
         lifetime: facts.lifetime,
         created: facts.created,
+        overwriting: geometry.overwrites(),
         capacity: geometry.capacity,
         slot_size: geometry.slot_size,
         stride: geometry.stride,
@@ -195,6 +196,8 @@ fn member(
         bytes,
         in_flight: owned.map(|owned| owned.slots),
         lag,
+        missed: ((facts.flavor, role) == (Flavor::Broadcast, Role::Receiver))
+            .then(|| ring.missed_by(number)),
         oldest_in_flight: owned.and_then(|owned| owned.oldest),
         waiting: if alive { waiting_threads(mapping, facts, number, side, lag) } else { 0 },
         armed: alive && doorbell::awaits_ring(&line.armed),

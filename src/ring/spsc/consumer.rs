@@ -3,9 +3,11 @@
 use core::ptr::NonNull;
 
 use crate::layout::Progress;
+use crate::ring::broadcast::PrivateCopy;
 use crate::ring::delivery_record::DeliveryRecord;
 use crate::ring::prefetch::{self, ReadAhead};
 use crate::ring::slot_state::SlotState;
+use crate::ring::tap::Seen;
 use crate::ring::{Corrupt, Cursor, Ring, Slot};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::{AtomicU64, plain};
@@ -27,6 +29,9 @@ pub(crate) struct Consumer {
     /// The number of messages that were overwritten before this receiver joined, and that it has not
     /// reported yet.
     missed: u64,
+    /// Where the next message is copied to, in an overwriting channel: `next` is that slot while it
+    /// holds the message.
+    copy: Option<PrivateCopy>,
     /// Prefetches slots ahead of the one that is read.
     ahead: ReadAhead,
 }
@@ -38,6 +43,8 @@ struct Words {
     head: NonNull<AtomicU64>,
     credit: NonNull<AtomicU64>,
     delivery: NonNull<plain::AtomicU64>,
+    /// In a broadcast channel.
+    missed: Option<NonNull<plain::AtomicU64>>,
 }
 
 // SAFETY: as for the ring.
@@ -50,6 +57,7 @@ impl Words {
             head: NonNull::from(&header.head.0),
             credit: NonNull::from(&header.credit.0),
             delivery: NonNull::from(&header.repairs.delivery),
+            missed: None,
         }
     }
 
@@ -58,6 +66,7 @@ impl Words {
             head: NonNull::from(&record.head.0),
             credit: NonNull::from(&record.shown.credit),
             delivery: NonNull::from(&record.shown.delivery),
+            missed: Some(NonNull::from(&record.shown.missed)),
         }
     }
 
@@ -102,9 +111,70 @@ impl Consumer {
         position: u64,
         missed: u64,
     ) -> Consumer {
-        let consumer = Consumer::at(ring, Words::of_record(record), position);
+        let mut consumer = Consumer::at(ring, Words::of_record(record), position);
         consumer.words.head().store(position, Release);
-        Consumer { missed, ..consumer }
+        record.shown.missed.store(0, plain::Ordering::Relaxed);
+        consumer.miss(missed);
+        consumer
+    }
+
+    /// Copies each message before it is read: the sender may overwrite it at any time.
+    pub(in crate::ring) fn copying(self, is_variable: bool) -> Consumer {
+        let copy = Some(PrivateCopy::new(&self.ring, is_variable));
+        let mut consumer = Consumer { copy, ..self };
+        consumer.publish_credit();
+        consumer
+    }
+
+    /// Copies the message at the next position, if it is there. Returns whether there is something to
+    /// report: a message, or that some were missed.
+    fn fetch(&mut self) -> Result<bool, Corrupt> {
+        let (position, full) = (self.next.position, self.ring.full(self.next.position));
+        let Some(copy) = &mut self.copy else { return Ok(false) };
+        if self.next.full == full {
+            return Ok(true);
+        }
+        let ring = self.ring;
+        match ring.tap_spsc(position, &mut |_, slot| copy.copy(&ring, &slot, full))? {
+            Seen::Whole(()) => {
+                (self.next.slot, self.next.full) = (copy.start(), full);
+                Ok(true)
+            }
+            Seen::Lost(on) => {
+                // By distance: it is another process' number.
+                let missed = (on.wrapping_sub(position) as i64).max(0) as u64;
+                self.miss(missed);
+                self.skip_to(position.wrapping_add(missed));
+                Ok(missed != 0)
+            }
+            Seen::NotYet | Seen::Changed | Seen::Unsent => Ok(false),
+        }
+    }
+
+    /// Counts messages that are to be reported as missed.
+    fn miss(&mut self, messages: u64) {
+        self.missed = self.missed.saturating_add(messages);
+        if let Some(count) = self.words.missed {
+            // SAFETY: it lies where the ring lies. This receiver alone writes it.
+            let count = unsafe { count.as_ref() };
+            let sum = count.load(plain::Ordering::Relaxed).saturating_add(messages);
+            count.store(sum, plain::Ordering::Relaxed);
+        }
+    }
+
+    /// Goes on at a later position: everything before it is acknowledged.
+    fn skip_to(&mut self, position: u64) {
+        self.next = self.ring.cursor(position);
+        self.words.head().store(position, Release);
+        self.publish_credit();
+    }
+
+    /// Goes on at the newest message, if one is there that was not received.
+    pub(crate) fn skip_to_newest(&mut self) {
+        let newest = self.ring.tail().wrapping_sub(1);
+        if newest.wrapping_sub(self.next.position) as i64 > 0 {
+            self.skip_to(newest);
+        }
     }
 
     /// Returns how many messages it missed, once.
@@ -121,8 +191,17 @@ impl Consumer {
         let next = ring.cursor(position);
         let ahead = ReadAhead::of(&ring);
         let (credit_at, credited, empty_at) = (position, position, position);
-        let mut consumer =
-            Consumer { ring, words, next, credit_at, credited, empty_at, missed: 0, ahead };
+        let mut consumer = Consumer {
+            ring,
+            words,
+            next,
+            credit_at,
+            credited,
+            empty_at,
+            missed: 0,
+            copy: None,
+            ahead,
+        };
         consumer.publish_credit();
         consumer
     }
@@ -143,6 +222,12 @@ impl Consumer {
         word == self.next.full.0
     }
 
+    /// Returns whether the next message was sent: in an overwriting channel, it may have been overwritten
+    /// since.
+    pub(crate) fn is_sent(&self) -> bool {
+        if self.copy.is_some() { self.can_fetch() } else { self.has_message() }
+    }
+
     /// Records that the ring is empty at the next position. Returns how many messages there were
     /// since the last such record.
     pub(crate) fn take_burst_len(&mut self) -> u64 {
@@ -153,6 +238,9 @@ impl Consumer {
 
     /// Returns whether the next message is available, for a receiver that polls again if it is not.
     pub(crate) fn poll(&self) -> bool {
+        if self.copy.is_some() {
+            return self.can_fetch();
+        }
         let is_there = self.has_message();
         if !is_there {
             prefetch::second_line(self.ring.stride, self.next.slot.as_ptr());
@@ -161,6 +249,12 @@ impl Consumer {
     }
 
     /// Returns whether more than `messages` messages are available.
+    /// Returns whether the next message was sent in an overwriting channel, overwritten or not.
+    fn can_fetch(&self) -> bool {
+        let position = self.next.position;
+        !self.ring.is_before(self.ring.word(position), position)
+    }
+
     pub(crate) fn has_more_than(&self, messages: u64) -> bool {
         self.ring.is_full(self.next.position.wrapping_add(messages))
     }
@@ -175,6 +269,9 @@ impl Consumer {
     /// Returns the slot so many positions behind the next one, if its message is available. The
     /// receiver owns it, as it owns the next one: no position before it was acknowledged.
     pub(crate) fn slot_ahead(&self, ahead: u64) -> Option<Slot<'_>> {
+        if self.copy.is_some() {
+            return (ahead == 0 && self.has_message()).then(|| self.slot());
+        }
         if ahead >= self.ring.capacity() {
             return None;
         }
@@ -216,8 +313,17 @@ impl Consumer {
         self.words.delivery().store(record.0, Relaxed);
     }
 
+    /// Returns whether the next message is available, or messages were missed; copies it in an
+    /// overwriting channel. Reports an impossible state as corruption.
+    pub(crate) fn obtain(&mut self) -> Result<bool, Corrupt> {
+        if self.copy.is_some() { self.fetch() } else { self.is_ready() }
+    }
+
     /// Returns whether the next message is available; reports an impossible state as corruption.
     pub(crate) fn is_ready(&self) -> Result<bool, Corrupt> {
+        if self.copy.is_some() {
+            return Ok(self.can_fetch());
+        }
         let word = SlotState(self.slot().head.word.load(Acquire));
         if word == self.next.full {
             Ok(true)
@@ -271,7 +377,7 @@ impl Consumer {
                 self.wrap_or_credit();
             }
             taken += passed;
-            if passed < left {
+            if passed < left || self.copy.is_some() && !matches!(self.fetch(), Ok(true)) {
                 break;
             }
         }
@@ -300,6 +406,12 @@ impl Consumer {
     #[inline(never)]
     fn wrap_or_credit(&mut self) -> bool {
         self.next = self.ring.cursor(self.next.position);
+        if self.copy.is_some() {
+            // Nothing is read in the ring, and each message is copied by itself.
+            self.next.full = SlotState::NEVER;
+            self.credit_at = self.next.position.wrapping_add(1);
+            return self.owes() >= self.ring.credit_every();
+        }
         let in_lap = self.ring.capacity() - (self.next.position & self.ring.mask);
         let (owes, every) = (self.owes(), self.ring.credit_every());
         // If credit is due already, the next such position is at the end of the ring at the latest.

@@ -2,7 +2,7 @@
 
 use core::ptr::NonNull;
 
-use crate::ring::broadcast::Awaited;
+use crate::ring::broadcast::JoinedReceiver;
 use crate::ring::prefetch::RunPrefetcher;
 use crate::ring::slot_state::SlotState;
 use crate::ring::{Corrupt, Cursor, Ring, Slot};
@@ -181,13 +181,13 @@ impl Producer {
 
     /// Returns the receiver of a broadcast channel that is furthest behind, if one has not acknowledged
     /// every message.
-    pub(crate) fn slowest(&self) -> Option<Awaited> {
+    pub(crate) fn slowest(&self) -> Option<JoinedReceiver> {
         let position = self.position();
         self.ring.slowest(position, true).filter(|slowest| slowest.position != position)
     }
 
     /// Returns the receiver of a broadcast channel for which this sender has no room.
-    pub(crate) fn blocker(&self) -> Option<Awaited> {
+    pub(crate) fn blocker(&self) -> Option<JoinedReceiver> {
         let position = self.position();
         let slowest = self.ring.slowest(position, true)?;
         (position.wrapping_sub(slowest.position) >= self.ring.capacity()).then_some(slowest)

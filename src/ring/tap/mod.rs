@@ -81,7 +81,7 @@ const WALK: u64 = 1 << 16;
 
 /// What was found at a position.
 #[derive(Debug)]
-enum Seen<R> {
+pub(super) enum Seen<R> {
     /// A message, copied whole.
     Whole(R),
     /// No message yet.

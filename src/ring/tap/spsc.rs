@@ -7,7 +7,7 @@ use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::sync::fence;
 
 impl Ring {
-    pub(super) fn tap_spsc<R>(
+    pub(in crate::ring) fn tap_spsc<R>(
         &self,
         position: u64,
         copy: &mut impl FnMut(u64, Slot<'_>) -> R,

@@ -5,7 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use sysvring::{Flavor, Options, RecvError, Redelivery, SendError, mpmc, spsc};
-use sysvring_support::handle::{AnyFlavor, AnyGuard, AnyHandle, AnyReceiver, AnySender};
+use sysvring_support::handle::{
+    AnyFlavor, AnyGuard, AnyHandle, AnyReceiver, AnySender, TakingFlavor,
+};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{test, work};
@@ -231,7 +233,7 @@ fn a_returned_message_wakes_a_receiver() {
 
 /// A policy with a limit of deliveries is a choice by name.
 #[test]
-fn discarding_is_a_choice<F: AnyFlavor>() {
+fn discarding_is_a_choice<F: TakingFlavor>() {
     let name = Name::new();
     let options = || name.options().redelivery(Redelivery::Discard { after: 2 });
     let mut tx: F::Sender<u64> = options().open().expect("open");

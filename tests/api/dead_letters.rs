@@ -8,7 +8,7 @@ use sysvring::{
     mpmc, spsc,
 };
 use sysvring_support::handle::{
-    AnyFlavor, AnyGuard, AnyHandle, AnyReceiver, AnySender, Mpmc, Spsc,
+    AnyGuard, AnyHandle, AnyReceiver, AnySender, Mpmc, Spsc, TakingFlavor,
 };
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Args, Worker, print_line, read_line};
@@ -20,7 +20,7 @@ const RETRY: Duration = Duration::from_millis(300);
 
 type Letters = mpmc::Receiver<DeadLetter>;
 
-fn pair<F: AnyFlavor>(
+fn pair<F: TakingFlavor>(
     name: &Name,
     letters: &Name,
     after: u8,
@@ -31,7 +31,7 @@ fn pair<F: AnyFlavor>(
 
 /// The receiver makes the dead-letter channel, which keeps the letters without any member.
 #[test]
-fn a_message_at_its_limit_is_moved<F: AnyFlavor>() {
+fn a_message_at_its_limit_is_moved<F: TakingFlavor>() {
     let (name, letters) = (Name::new(), Name::new());
     let (mut tx, mut rx) = pair::<F>(&name, &letters, 2);
     tx.try_send_batch(&[&1, &2]).expect("room");
@@ -56,7 +56,7 @@ fn a_message_at_its_limit_is_moved<F: AnyFlavor>() {
 }
 
 #[test]
-fn a_rejected_message_is_moved<F: AnyFlavor>() {
+fn a_rejected_message_is_moved<F: TakingFlavor>() {
     let (name, letters) = (Name::new(), Name::new());
     let (mut tx, mut rx) = pair::<F>(&name, &letters, 15);
     tx.try_send_batch(&[&1, &2]).expect("room");
@@ -91,7 +91,7 @@ fn text_is_moved() {
 /// While the dead-letter channel is full, the message stays, is not handed out, and is moved once
 /// there is room. Other messages of an MPMC channel are delivered meanwhile.
 #[test]
-fn a_full_dead_letter_channel_loses_nothing<F: AnyFlavor>() {
+fn a_full_dead_letter_channel_loses_nothing<F: TakingFlavor>() {
     let (name, letters) = (Name::new(), Name::new());
     let one = letters.options().capacity(1).slot_size(64);
     let dead: Letters = one.create().expect("create");
@@ -195,7 +195,7 @@ fn many_messages_are_given_up_fast() {
 /// A receiver that moves a letter is no sender of the letters: their stream stays as it is, and it
 /// keeps no seat there.
 #[test]
-fn moving_does_not_touch_the_stream_of_the_letters<F: AnyFlavor>() {
+fn moving_does_not_touch_the_stream_of_the_letters<F: TakingFlavor>() {
     let (name, letters) = (Name::new(), Name::new());
     let first: mpmc::Sender<DeadLetter> =
         letters.options().max_members(2).slot_size(64).create().expect("create");
@@ -215,7 +215,7 @@ fn moving_does_not_touch_the_stream_of_the_letters<F: AnyFlavor>() {
 
 /// Every failure names its reason.
 #[test]
-fn failures_are_reported<F: AnyFlavor>() {
+fn failures_are_reported<F: TakingFlavor>() {
     let reason = |options: &dyn Fn(&Name) -> Options, expected| {
         let (name, letters) = (Name::new(), Name::new());
         let _dead: Letters = options(&letters).create().expect("create");
@@ -240,7 +240,7 @@ fn failures_are_reported<F: AnyFlavor>() {
 
 /// A channel that was removed meanwhile is made anew.
 #[test]
-fn a_removed_dead_letter_channel_is_made_anew<F: AnyFlavor>() {
+fn a_removed_dead_letter_channel_is_made_anew<F: TakingFlavor>() {
     let (name, letters) = (Name::new(), Name::new());
     let (mut tx, mut rx) = pair::<F>(&name, &letters, 1);
     for n in 0..2 {

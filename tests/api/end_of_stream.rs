@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sysvring::{Error, Fault, Options, RecvError, SendError, StreamState, Wait, mpmc, spsc};
 use sysvring_support::fork::Fork;
-use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender};
+use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender, TakingFlavor};
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{self, WAKE_RECEIVERS, segment_of};
 use sysvring_support::shared_counters::until;
@@ -27,7 +27,7 @@ fn stream(name: &Name) -> (StreamState, u32) {
 }
 
 #[test]
-fn a_late_receiver_of_a_finished_stream_gets_disconnected<F: AnyFlavor>() {
+fn a_late_receiver_of_a_finished_stream_gets_disconnected<F: TakingFlavor>() {
     for messages in 0..3 {
         let name = Name::new();
         let mut tx: F::Sender<u64> = name.options().capacity(4).create().expect("create");
@@ -79,7 +79,7 @@ fn a_late_receiver_of_an_open_stream_waits<F: AnyFlavor>() {
 }
 
 #[test]
-fn the_next_sender_opens_the_next_stream<F: AnyFlavor>() {
+fn the_next_sender_opens_the_next_stream<F: TakingFlavor>() {
     let name = Name::new();
     let mut tx: F::Sender<u64> = name.options().capacity(4).create().expect("create");
     let mut rx: F::Receiver<u64> = join(&name);

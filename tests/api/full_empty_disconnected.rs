@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{BatchError, Error, Fault, Options, Peer, RecvError, SendError};
-use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender};
+use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender, TakingFlavor};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{test, work};
@@ -13,7 +13,7 @@ const SOON: Duration = Duration::from_millis(30);
 const LONG: Duration = Duration::from_secs(20);
 
 #[test]
-fn try_calls_return_full_and_empty<F: AnyFlavor>() {
+fn try_calls_return_full_and_empty<F: TakingFlavor>() {
     let name = Name::new();
     let (mut tx, mut rx) = name.pair_of::<F, u64>(4);
     assert_eq!(rx.try_recv(), Err(RecvError::Empty));
@@ -273,7 +273,7 @@ fn closing_a_removed_channel_reports_it() {
 }
 
 #[test]
-fn a_sent_message_needs_no_receiver<F: AnyFlavor>() {
+fn a_sent_message_needs_no_receiver<F: TakingFlavor>() {
     let name = Name::new();
     let mut tx: F::Sender<u64> = name.options().capacity(4).open().expect("open");
     for n in 0..4 {

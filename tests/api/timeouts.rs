@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Options, Peer, RecvError, SendError, Wait};
-use sysvring_support::handle::{AnyFlavor, AnyReceiver, AnySender};
+use sysvring_support::handle::{AnyFlavor, AnyReceiver, AnySender, TakingFlavor};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{test, work};
@@ -36,7 +36,7 @@ fn pair<F: AnyFlavor>(name: &Name, wait: Wait) -> (F::Sender<u64>, F::Receiver<u
 }
 
 #[test]
-fn a_timeout_of_zero<F: AnyFlavor>() {
+fn a_timeout_of_zero<F: TakingFlavor>() {
     for wait in WAITS {
         let name = Name::new();
         let (mut tx, mut rx) = pair::<F>(&name, wait);
@@ -69,7 +69,7 @@ fn a_timeout_of_zero<F: AnyFlavor>() {
 }
 
 #[test]
-fn a_short_timeout<F: AnyFlavor>() {
+fn a_short_timeout<F: TakingFlavor>() {
     let time = Duration::from_millis(30);
     for wait in WAITS {
         let name = Name::new();

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use sysvring::{Member, Observer, Options, Role, WaitSet, mpmc, spsc};
+use sysvring::{Member, Observer, Options, Role, WaitSet, broadcast, mpmc, spsc};
 use sysvring_support::handle::{AnyFlavor, AnyReceiver, AnySender};
 use sysvring_support::name::Name;
 use sysvring_support::shared_counters::until;
@@ -30,6 +30,14 @@ fn block(args: &mut Args) {
         }
         ("Spsc", _) => {
             let mut tx: spsc::Sender<u64> = options.open().expect("open");
+            tx.send_timeout(&1, LONG).expect("room");
+        }
+        ("Broadcast", "receiver") => {
+            let mut rx: broadcast::Receiver<u64> = options.open().expect("open");
+            _ = rx.recv_timeout(LONG).expect("a message");
+        }
+        ("Broadcast", _) => {
+            let mut tx: broadcast::Sender<u64> = options.open().expect("open");
             tx.send_timeout(&1, LONG).expect("room");
         }
         (_, "receiver") => {

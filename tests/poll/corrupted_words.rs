@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::Duration;
 
 use sysvring::{RecvError, WaitSet};
-use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender, Spsc};
+use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender, Spsc, TakingFlavor};
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{Segment, at};
 use sysvring_support::rng::Rng;
@@ -110,7 +110,7 @@ fn any_armed_word_is_survived<F: AnyFlavor>() {
 }
 
 #[test]
-fn any_number_of_a_queue_is_survived<F: AnyFlavor>() {
+fn any_number_of_a_queue_is_survived<F: TakingFlavor>() {
     let name = Name::new();
     name.may_oversleep();
     let (mut tx, mut rx) = name.pair_of::<F, u64>(4);

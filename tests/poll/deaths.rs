@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use sysvring::{Flavor, Options, RecvError, SendError, WaitSet, mpmc, spsc};
+use sysvring::{Flavor, Options, RecvError, SendError, WaitSet, broadcast, mpmc, spsc};
 use sysvring_support::fork::Fork;
-use sysvring_support::handle::{AnyFlavor, AnyReceiver, AnySender, Mpmc, Spsc};
+use sysvring_support::handle::{AnyFlavor, AnyReceiver, AnySender, Mpmc, Spsc, TakingFlavor};
 use sysvring_support::name::Name;
 use sysvring_support::scheduler_noise::Watch;
 use sysvring_support::seccomp_errno;
@@ -25,6 +25,10 @@ pub fn sit(args: &mut Args) {
     let options = Options::named(name);
     let _member: Box<dyn std::any::Any> = match (flavor.as_str(), side.as_str()) {
         ("Spsc", "sender") => Box::new(options.attach::<spsc::Sender<u64>>().expect("attach")),
+        ("Broadcast", "sender") => {
+            Box::new(options.attach::<broadcast::Sender<u64>>().expect("attach"))
+        }
+        ("Broadcast", _) => Box::new(options.attach::<broadcast::Receiver<u64>>().expect("attach")),
         ("Spsc", _) => Box::new(options.attach::<spsc::Receiver<u64>>().expect("attach")),
         (_, "sender") => Box::new(options.attach::<mpmc::Sender<u64>>().expect("attach")),
         (_, _) => Box::new(options.attach::<mpmc::Receiver<u64>>().expect("attach")),
@@ -83,7 +87,7 @@ fn the_death_of_a_sender_makes_a_receiver_ready<F: AnyFlavor>() {
 }
 
 #[test(quiet)]
-fn the_death_of_a_receiver_makes_a_sender_ready<F: AnyFlavor>() {
+fn the_death_of_a_receiver_makes_a_sender_ready<F: TakingFlavor>() {
     let name = Name::new();
     let mut tx: F::Sender<u64> = name.options().capacity(2).open().expect("open");
     let set = WaitSet::new().expect("a set");

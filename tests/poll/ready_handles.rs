@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use sysvring::{RecvError, SendError, WaitSet};
-use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender};
+use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender, TakingFlavor};
 use sysvring_support::name::Name;
 use sysvring_support::scheduler_noise::Watch;
 use sysvring_support::shared_counters::now_ns;
@@ -187,7 +187,7 @@ fn the_end_of_the_stream_makes_a_receiver_ready<F: AnyFlavor>() {
 }
 
 #[test]
-fn the_last_receiver_that_leaves_makes_a_sender_ready<F: AnyFlavor>() {
+fn the_last_receiver_that_leaves_makes_a_sender_ready<F: TakingFlavor>() {
     let name = Name::new();
     let (mut tx, rx) = name.pair_of::<F, u64>(2);
     let set = WaitSet::new().expect("a set");

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use sysvring::{Options, Readiness, RecvError, SendError, WaitSet};
-use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender};
+use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender, TakingFlavor};
 use sysvring_support::name::Name;
 use sysvring_support::test;
 use sysvring_support::worker::Worker;
@@ -80,7 +80,7 @@ fn a_receiver_waits_for_the_successor_of_a_killed_sender<F: AnyFlavor>() {
 }
 
 #[test]
-fn a_sender_waits_for_the_next_receiver<F: AnyFlavor>() {
+fn a_sender_waits_for_the_next_receiver<F: TakingFlavor>() {
     let name = Name::new();
     let options = || name.options().capacity(4);
     let mut tx: F::Sender<u64> = options().open().expect("open");
@@ -141,7 +141,7 @@ fn a_descriptor_of_one_handle_is_quiet_as_well<F: AnyFlavor>() {
 
 /// A handle rests although there is work that nobody waits for, and is not counted as overslept.
 #[test]
-fn work_does_not_end_a_rest<F: AnyFlavor>() {
+fn work_does_not_end_a_rest<F: TakingFlavor>() {
     let name = Name::new();
     let options = || name.options().capacity(8);
     let mut tx: F::Sender<u64> = options().open().expect("open");

@@ -151,6 +151,14 @@ impl Consumer {
         }
     }
 
+    /// Copies the next message of a batch, in an overwriting channel. An error recurs in the next call.
+    #[inline(never)]
+    fn fetch_more(&mut self) {
+        if self.copy.is_some() {
+            let _ = self.fetch();
+        }
+    }
+
     /// Counts messages that are to be reported as missed.
     fn miss(&mut self, messages: u64) {
         self.missed = self.missed.saturating_add(messages);
@@ -375,9 +383,10 @@ impl Consumer {
             self.next.slot = slot;
             if self.next.position == self.credit_at {
                 self.wrap_or_credit();
+                self.fetch_more();
             }
             taken += passed;
-            if passed < left || self.copy.is_some() && !matches!(self.fetch(), Ok(true)) {
+            if passed < left {
                 break;
             }
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sysvring::{Fault, Flavor, Options, RecvError, Redelivery, untyped};
 use sysvring_support::fork::Fork;
-use sysvring_support::handle::{AnyFlavor, AnyHandle, AnySender};
+use sysvring_support::handle::{AnyFlavor, AnyHandle, AnySender, TakingFlavor};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{test, work};
@@ -83,7 +83,7 @@ fn a_batch_waits_for_its_first_message<F: AnyFlavor>() {
 
 /// Each delivery counts towards a limit, also of messages that were taken together.
 #[test]
-fn deliveries_in_batches_are_limited<F: AnyFlavor>() {
+fn deliveries_in_batches_are_limited<F: TakingFlavor>() {
     let name = Name::new();
     let (mut tx, mut rx) =
         pair::<F>(|| name.options().redelivery(Redelivery::Discard { after: 2 }));

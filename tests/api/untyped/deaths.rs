@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sysvring::{Flavor, Options, RecvError, SendError, untyped};
-use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender};
+use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender, TakingFlavor};
 use sysvring_support::name::Name;
 use sysvring_support::rng::Rng;
 use sysvring_support::worker::{Args, Worker, print_line, read_line};
@@ -61,7 +61,7 @@ fn the_death_of_the_sender_ends_a_receive<F: AnyFlavor>() {
 }
 
 #[test]
-fn the_death_of_the_receiver_ends_a_send<F: AnyFlavor>() {
+fn the_death_of_the_receiver_ends_a_send<F: TakingFlavor>() {
     let name = Name::new();
     drop(name.options().capacity(1).create::<F::Sender<u64>>().expect("create"));
     let victim = seated(&name, "receiver");
@@ -87,7 +87,7 @@ fn hold(args: &mut Args) {
 
 /// A message under the guard of a process that is killed is delivered to its successor.
 #[test]
-fn a_held_message_survives_its_receiver<F: AnyFlavor>() {
+fn a_held_message_survives_its_receiver<F: TakingFlavor>() {
     let name = Name::new();
     let mut tx: F::Sender<[u8]> = name.options().capacity(4).create().expect("create");
     tx.try_send_batch(&[&b"first"[..], b"second"]).expect("room");
@@ -203,7 +203,7 @@ fn killed_senders_leave_whole_messages<F: AnyFlavor>() {
 /// message is reported, and one more often only if its receiver was killed before it acknowledged
 /// it.
 #[test]
-fn killed_receivers_lose_nothing<F: AnyFlavor>() {
+fn killed_receivers_lose_nothing<F: TakingFlavor>() {
     const COUNT: u64 = 60_000;
     let name = Name::new();
     let mut tx: F::Sender<u64> = name.options().capacity(8).create().expect("create");

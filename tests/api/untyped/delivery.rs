@@ -9,7 +9,7 @@ use sysvring::{
     untyped,
 };
 use sysvring_support::fork::Fork;
-use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender};
+use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender, TakingFlavor};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{test, work};
@@ -59,7 +59,7 @@ fn messages_that_are_not_acknowledged_come_again<F: AnyFlavor>() {
 
 /// A limit of deliveries holds for untyped receivers, too.
 #[test]
-fn deliveries_are_limited<F: AnyFlavor>() {
+fn deliveries_are_limited<F: TakingFlavor>() {
     let name = Name::new();
     let (mut tx, mut rx) =
         pair::<F>(|| name.options().redelivery(Redelivery::Discard { after: 2 }));
@@ -73,7 +73,7 @@ fn deliveries_are_limited<F: AnyFlavor>() {
 /// Rejected messages, and those at their limit, are moved to the dead-letter channel, which an
 /// untyped receiver can read.
 #[test]
-fn dead_letters_are_moved_and_read<F: AnyFlavor>() {
+fn dead_letters_are_moved_and_read<F: TakingFlavor>() {
     let (name, letters) = (Name::new(), Name::new());
     let one: mpmc::Receiver<DeadLetter> =
         letters.options().capacity(2).slot_size(64).create().expect("create");
@@ -102,7 +102,7 @@ fn dead_letters_are_moved_and_read<F: AnyFlavor>() {
 /// The end of a stream that was finished reaches receivers that join later, whichever side is
 /// untyped.
 #[test]
-fn a_stream_ends<F: AnyFlavor>() {
+fn a_stream_ends<F: TakingFlavor>() {
     let name = Name::new();
     let tx: F::Sender<u64> = name.options().create().expect("create");
     tx.finish().expect("finished");
@@ -126,7 +126,7 @@ fn a_stream_ends<F: AnyFlavor>() {
 }
 
 #[test]
-fn flush_and_peers<F: AnyFlavor>() {
+fn flush_and_peers<F: TakingFlavor>() {
     let name = Name::new();
     drop(name.options().capacity(2).create::<F::Sender<u64>>().expect("create"));
     let mut tx: untyped::Sender = name.options().attach().expect("attach");

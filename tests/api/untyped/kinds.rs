@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, little_endian};
 use sysvring::{Flavor, Message, MessageLayout, Options, RecvError};
-use sysvring_support::handle::{AnyFlavor, AnyReceiver, AnySender, Mpmc, Spsc};
+use sysvring_support::handle::{AnyFlavor, AnyReceiver, AnySender, Broadcast, Mpmc, Spsc};
 use sysvring_support::name::Name;
 use sysvring_support::worker::print_line;
 
@@ -18,15 +18,15 @@ trait Sample: Message {
     fn with(n: u64, see: &mut dyn FnMut(&Self));
 }
 
-/// A kind of messages. What has two entries is for SPSC and MPMC channels.
+/// A kind of messages. What has three entries is for SPSC, MPMC and broadcast channels.
 pub struct Kind {
     pub word: &'static str,
     pub shape: MessageLayout,
     /// Returns the bytes of a value.
     pub bytes: fn(u64) -> Vec<u8>,
-    make: [fn(&str); 2],
-    send: [fn(&str); 2],
-    receive: [fn(&str); 2],
+    make: [fn(&str); 3],
+    send: [fn(&str); 3],
+    receive: [fn(&str); 3],
 }
 
 impl Kind {
@@ -39,9 +39,9 @@ impl Kind {
                 T::with(n, &mut |sample| bytes = sample.as_bytes().to_vec());
                 bytes
             },
-            make: [make::<Spsc, T>, make::<Mpmc, T>],
-            send: [send::<Spsc, T>, send::<Mpmc, T>],
-            receive: [receive::<Spsc, T>, receive::<Mpmc, T>],
+            make: [make::<Spsc, T>, make::<Mpmc, T>, make::<Broadcast, T>],
+            send: [send::<Spsc, T>, send::<Mpmc, T>, send::<Broadcast, T>],
+            receive: [receive::<Spsc, T>, receive::<Mpmc, T>, receive::<Broadcast, T>],
         }
     }
 
@@ -61,13 +61,15 @@ impl Kind {
     }
 }
 
+const FLAVORS: [Flavor; 3] = [Flavor::Spsc, Flavor::Mpmc, Flavor::Broadcast];
+
 fn index(flavor: Flavor) -> usize {
-    usize::from(flavor == Flavor::Mpmc)
+    FLAVORS.iter().position(|known| *known == flavor).expect("one of them")
 }
 
 /// Returns the flavor with this Debug form.
 pub fn flavor_of(word: &str) -> Flavor {
-    let found = [Flavor::Spsc, Flavor::Mpmc].into_iter().find(|f| format!("{f:?}") == word);
+    let found = FLAVORS.into_iter().find(|f| format!("{f:?}") == word);
     found.unwrap_or_else(|| panic!("no such flavor: {word}"))
 }
 

@@ -8,7 +8,7 @@ use sysvring::{
     untyped,
 };
 use sysvring_support::error_text::refusal;
-use sysvring_support::handle::AnyFlavor;
+use sysvring_support::handle::{AnyFlavor, TakingFlavor};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Args, Worker, print_line};
 use sysvring_support::{test, work};
@@ -36,7 +36,7 @@ fn new_channels_are_of_bytes() {
 }
 
 #[test]
-fn channels_of_each_address_are_opened<F: AnyFlavor>() {
+fn channels_of_each_address_are_opened<F: TakingFlavor>() {
     let tx: F::Sender<u32> = Options::private().create().expect("create");
     let id = sysvring_support::handle::AnyHandle::id(&tx);
     let rx: untyped::Receiver = Options::id(id).attach().expect("attach");

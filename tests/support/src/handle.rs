@@ -1,5 +1,5 @@
-//! Handles of any flavor behind one pair of traits, so that a test is written once for SPSC and
-//! MPMC. SPSC handles take `&mut self` and MPMC handles `&self`; the traits take `&mut self`.
+//! Handles of any flavor behind one pair of traits, so that a test is written once for SPSC, MPMC and
+//! broadcast channels. SPSC and broadcast handles take `&mut self` and MPMC handles `&self`; the traits take `&mut self`.
 //!
 //! An MPMC handle in an `Arc` implements the traits as well, for tests in which one handle lends
 //! several slots: what it lends does not borrow the `Arc`.
@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sysvring::mpmc::{self, Death};
-use sysvring::spsc;
 use sysvring::zerocopy::{FromBytes, KnownLayout};
 use sysvring::{
     BatchError, ChannelId, Error, Fault, Flavor, Handle, Interrupter, Message, Pollable, RecvError,
     SendError, Stat,
 };
+use sysvring::{broadcast, spsc};
 
 /// A flavor as a type, which names the handles of its channels.
 pub trait AnyFlavor: Debug + 'static {
@@ -24,6 +24,13 @@ pub trait AnyFlavor: Debug + 'static {
     type Receiver<T: Message + ?Sized>: AnyReceiver<T> + Handle + Pollable + Send;
 }
 
+/// A flavor in which a message is received once, and of which a sender notices that all receivers are
+/// gone.
+pub trait TakingFlavor: AnyFlavor {}
+
+impl TakingFlavor for Spsc {}
+impl TakingFlavor for Mpmc {}
+
 /// The flavor of SPSC channels.
 #[derive(Debug)]
 pub struct Spsc;
@@ -31,6 +38,16 @@ pub struct Spsc;
 /// The flavor of MPMC channels.
 #[derive(Debug)]
 pub struct Mpmc;
+
+/// The flavor of broadcast channels.
+#[derive(Debug)]
+pub struct Broadcast;
+
+impl AnyFlavor for Broadcast {
+    const FLAVOR: Flavor = Flavor::Broadcast;
+    type Sender<T: Message + ?Sized> = broadcast::Sender<T>;
+    type Receiver<T: Message + ?Sized> = broadcast::Receiver<T>;
+}
 
 impl AnyFlavor for Spsc {
     const FLAVOR: Flavor = Flavor::Spsc;
@@ -168,12 +185,31 @@ macro_rules! of_flavor {
             self.peer().map(|_| Vec::new())
         }
     };
+    (broadcast, $handle:ty) => {
+        fn position(&self) -> Option<u64> {
+            Some(<$handle>::position(self))
+        }
+
+        fn deaths(&mut self) -> Result<Vec<Death>, Fault> {
+            Ok(Vec::new())
+        }
+    };
     (mpmc, $handle:ty) => {
         fn position(&self) -> Option<u64> {
             None
         }
 
         forward! { $handle: fn deaths(&mut) -> Result<Vec<Death>, Fault>; }
+    };
+}
+
+/// Waits for a receiver.
+macro_rules! wait_for_peer {
+    (broadcast, $sender:expr, $timeout:expr) => {
+        $sender.wait_for_receivers(1, $timeout)
+    };
+    ($module:ident, $sender:expr, $timeout:expr) => {
+        $module::Sender::<T>::wait_for_peer($sender, $timeout).map(drop)
     };
 }
 
@@ -205,7 +241,7 @@ macro_rules! implement {
             }
 
             fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), SendError> {
-                $module::Sender::<T>::wait_for_peer(self, timeout).map(drop)
+                wait_for_peer!($module, self, timeout)
             }
 
             fn finish(self) -> Result<(), Error> {
@@ -261,6 +297,7 @@ macro_rules! implement {
 }
 
 implement!(spsc, spsc::Sender<T>, spsc::Receiver<T>, spsc::Sender::finish);
+implement!(broadcast, broadcast::Sender<T>, broadcast::Receiver<T>, broadcast::Sender::finish);
 implement!(mpmc, mpmc::Sender<T>, mpmc::Receiver<T>, mpmc::Sender::finish);
 implement!(mpmc, Arc<mpmc::Sender<T>>, Arc<mpmc::Receiver<T>>, |tx| {
     Arc::into_inner(tx).expect("a handle that is not shared").finish()

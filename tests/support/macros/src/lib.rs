@@ -5,7 +5,7 @@ use proc_macro::{TokenStream, TokenTree};
 
 /// Registers a function as a test: `#[test]`, `#[test(quiet)]` or `#[test(root)]`, as
 /// `suite::Needs` defines it. A function that is generic over a `handle::AnyFlavor` is registered
-/// for SPSC and for MPMC.
+/// for SPSC, MPMC and broadcast channels; over a `handle::TakingFlavor`, for the first two.
 #[proc_macro_attribute]
 pub fn test(needs: TokenStream, function: TokenStream) -> TokenStream {
     let needs = match needs.to_string().as_str() {
@@ -55,7 +55,12 @@ fn register(
     tokens.find(|token| token.to_string() == "fn").expect("an attribute of a function");
     let Some(TokenTree::Ident(name)) = tokens.next() else { panic!("a function has a name") };
     let is_generic = tokens.next().is_some_and(|token| token.to_string() == "<");
-    let flavors: &[_] = if is_generic { &[Some("Spsc"), Some("Mpmc")] } else { &[None] };
+    let bound = tokens.nth(2).map(|token| token.to_string());
+    let flavors: &[_] = match bound.as_deref() {
+        _ if !is_generic => &[None],
+        Some("AnyFlavor") => &[Some("Spsc"), Some("Mpmc"), Some("Broadcast")],
+        _ => &[Some("Spsc"), Some("Mpmc")],
+    };
     for flavor in flavors {
         let entry = entry(&name.to_string(), *flavor);
         let submit = format!("sysvring_support::inventory::submit! {{ {entry} }}");

@@ -327,7 +327,9 @@ fn each_field_of_the_header() {
     };
     const HALF: u64 = 1 << 31;
     corrupt(at::HEADER_SIZE, false, &[0, 1, 4095, 8192, u32::MAX.into()]);
-    corrupt(at::FLAVOR, false, &[0, 3, 4, u32::MAX.into()]);
+    corrupt(at::FLAVOR, false, &[0, 4, 5, u32::MAX.into()]);
+    // Only broadcast channels can be overwriting.
+    corrupt(at::OVERWRITES, false, &[1, 2, u32::MAX.into()]);
     corrupt(at::SEATS, false, &[0, 1, 3, HALF, u32::MAX.into()]);
     let sizes = [0, 1, 7, 1 << 32, 1 << 40, 1 << 63, u64::MAX - 7, u64::MAX];
     corrupt(at::CAPACITY, true, &sizes);

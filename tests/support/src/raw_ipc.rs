@@ -30,6 +30,7 @@ pub mod at {
     pub const NONCE: usize = 84;
     pub const CREATED: usize = 88;
     pub const LIFETIME: usize = 96;
+    pub const OVERWRITES: usize = 124;
     pub const NAME_LEN: usize = 100;
     pub const TOTAL: usize = 104;
     pub const NAME: usize = 128;

@@ -474,7 +474,7 @@ impl Opening<'_> {
             }
         };
         let mut seats: Vec<u8> = (1..found.facts.geometry.seats as u8).collect();
-        seats.sort_by_key(rank);
+        seats.sort_by_cached_key(rank);
         seats
     }
 

@@ -2,6 +2,7 @@
 
 mod account;
 mod after_removal;
+mod broadcast;
 mod case;
 mod common_checks;
 mod double_crash;
@@ -38,8 +39,13 @@ const PAIRS: u64 = if cfg!(debug_assertions) { 400 } else { 4_000 };
 
 /// Returns all tests: first those that take the longest, then those of the tables.
 pub fn tests() -> Vec<Test> {
-    let mut tests =
-        [suite::registered(), every_instruction::tests(), mutation_tests::tests()].concat();
+    let mut tests = [
+        suite::registered(),
+        every_instruction::tests(),
+        broadcast::tests(),
+        mutation_tests::tests(),
+    ]
+    .concat();
     if !driver::can_have_namespaces() {
         tests.iter_mut().for_each(|test| test.needs = Needs::Quiet);
     }

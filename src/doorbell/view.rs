@@ -153,11 +153,15 @@ impl View {
         segment::member(&self.mapping, usize::from(self.seat.number))
     }
 
+    fn ring(&self) -> Ring {
+        // SAFETY: the geometry was validated against this segment.
+        unsafe { Ring::new(self.mapping.base(), &self.geometry) }
+    }
+
     /// Returns whether there is work for the member's side, without asking who is alive. For a sender
     /// it may be too little for a ring.
     pub(super) fn has_work(&self) -> bool {
-        // SAFETY: the geometry was validated against this segment.
-        let ring = unsafe { Ring::new(self.mapping.base(), &self.geometry) };
+        let ring = self.ring();
         match (self.seat.side, self.flavor) {
             (Side::Receivers, Flavor::Spsc) => ring.depth() != 0,
             (Side::Receivers, Flavor::Mpmc) => ring.has_untaken(),
@@ -171,7 +175,14 @@ impl View {
     pub(super) fn ends(&self) -> Ends {
         let header = self.header();
         let orphaned = header.repairs.orphaned.load(Acquire);
-        (header.tail.0.load(Acquire), header.head.0.load(Acquire), orphaned)
+        let head = match (self.flavor, self.seat.side) {
+            (Flavor::Spsc | Flavor::Mpmc, _) => header.head.0.load(Acquire),
+            (Flavor::Broadcast, Side::Senders) => {
+                self.ring().tail().wrapping_sub(self.ring().depth())
+            }
+            (Flavor::Broadcast, Side::Receivers) => self.ring().head_of(self.seat.number),
+        };
+        (header.tail.0.load(Acquire), head, orphaned)
     }
 
     /// Returns whether that is enough for a ring: a sender is rung for half of the ring.
@@ -180,9 +191,13 @@ impl View {
         self.seat.side == Side::Receivers || tail.wrapping_sub(head) <= half
     }
 
-    /// Passes a ring on to another member, whatever there is to do: one that finds nothing ends it.
+    /// Passes a ring on to another member, whatever there is to do: one that finds nothing ends it. The
+    /// receivers of a broadcast channel are all rung, and need not pass it on.
     pub(super) fn pass_on(&self) {
         let (bells, side) = (self.bells(), self.seat.side);
+        if self.flavor == Flavor::Broadcast && side == Side::Receivers {
+            return;
+        }
         if doorbell::has_others(&bells, self.seat.number, side) {
             // An error here recurs in the members' own calls.
             let _ = doorbell::pass_on(&bells, self.parking(), side);

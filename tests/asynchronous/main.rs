@@ -3,6 +3,7 @@
 //! The tests run on the executors of `executor.rs`: with the feature `tokio`, each test that uses
 //! [`executor::run`] also runs within runtimes of tokio.
 
+mod broadcast;
 mod calls;
 mod cost;
 mod deaths;

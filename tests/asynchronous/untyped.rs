@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use sysvring::{Options, RecvError, SendError, untyped};
-use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender};
+use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender, TakingFlavor};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{test, work};
@@ -120,7 +120,7 @@ fn hold(args: &mut Args) {
 
 /// A message that a task holds survives its process, and a task that waits is told of a death.
 #[test]
-fn deaths<F: AnyFlavor>() {
+fn deaths<F: TakingFlavor>() {
     let name = Name::new();
     drop(name.options().capacity(1).create::<F::Sender<u64>>().expect("create"));
     let mut tx: untyped::Sender = name.options().attach().expect("attach");

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
 use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
-use sysvring::{RecvError, Wait, broadcast};
+use sysvring::{RecvError, Wait, WaitSet, broadcast};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::rng::Rng;
@@ -54,6 +54,23 @@ fn send(name: &str, counts: &Counts) {
     tx.finish().expect("finished");
 }
 
+/// Receives, waiting in a call or in a set.
+fn next_message(
+    rx: &mut broadcast::Receiver<Message>,
+    set: Option<&WaitSet>,
+) -> Result<Message, RecvError> {
+    let Some(set) = set else { return rx.recv_timeout(LONG) };
+    loop {
+        match rx.try_recv() {
+            Err(RecvError::Empty) => {}
+            other => return other,
+        }
+        if set.wait(Some(LONG)).expect("a set").is_empty() {
+            return Err(RecvError::Timeout);
+        }
+    }
+}
+
 /// Every message from the first one on arrives, once, and whole.
 fn receive(name: &str, n: usize, counts: &Counts) {
     let label = format!("receiver-{n}");
@@ -61,11 +78,16 @@ fn receive(name: &str, n: usize, counts: &Counts) {
     let label = if n < 2 { label } else { String::new() };
     let mut rx: broadcast::Receiver<Message> =
         options(name, n).label(label).open().expect("a receiver");
+    let set = n.is_multiple_of(3).then(|| {
+        let set = WaitSet::new().expect("a set");
+        set.add(&rx).expect("added");
+        set
+    });
     let mut next = None;
     let mut rng = Rng::new();
     loop {
         let position = rx.position();
-        let message = match rx.recv_timeout(LONG) {
+        let message = match next_message(&mut rx, set.as_ref()) {
             Ok(message) => message,
             Err(RecvError::Lagged { .. }) if next.is_none() => continue,
             Err(RecvError::Lagged { messages }) if is_overwriting(name) => {

@@ -113,10 +113,11 @@ impl Attachment {
         registration.tasks().settle(|| self.is_armed());
     }
 
-    /// Passes the duty on to another member, if this one has it.
+    /// Passes the duty on to another member, if this one has it. Where all are rung, each was rung itself.
     pub(crate) fn pass_duty_on(&self) {
         let registration = self.registration();
-        if registration.discharge() && has_others(&self.bells(), self.seat.number, self.seat.side) {
+        let has_duty = registration.discharge() && !self.wakes_all();
+        if has_duty && has_others(&self.bells(), self.seat.number, self.seat.side) {
             // An error here recurs in the members' own calls.
             let _ = crate::wait::doorbell::pass_on(&self.bells(), self.parking(), self.seat.side);
         }

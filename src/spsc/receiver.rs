@@ -154,7 +154,9 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// acknowledged.
     pub(crate) fn skip_to_newest(&mut self) -> Result<(), RecvError> {
         self.end.check_guard()?;
-        self.end.consumer.skip_to_newest();
+        if self.end.consumer.skip_to_newest() {
+            self.end.port().give_credit();
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sysvring::{RecvError, SendError, Wait, WaitSet};
 use sysvring_support::fork::Fork;
@@ -171,4 +171,21 @@ fn a_sender_waits_until_its_receivers_are_there_alone(_: &mut Args) {
 #[test]
 fn a_sender_waits_until_its_receivers_are_there() {
     Worker::run(&[&"waiting::a_sender_waits_until_its_receivers_are_there_alone"]);
+}
+
+/// The receiver passes over a whole ring at once, and makes no further call.
+#[test]
+fn passing_over_messages_wakes_the_sender() {
+    let name = Name::new();
+    let (mut tx, [mut rx]) = channel(&name, 64);
+    while tx.try_send(&1).is_ok() {}
+    std::thread::scope(|scope| {
+        let sender = scope.spawn(move || tx.send_timeout(&2, LONG));
+        std::thread::sleep(Duration::from_millis(30));
+        assert!(!sender.is_finished());
+        assert_eq!(rx.try_latest(), Ok(1));
+        let start = Instant::now();
+        assert_eq!(sender.join().expect("no panic"), Ok(()));
+        assert!(start.elapsed() < Duration::from_millis(100), "{:?}", start.elapsed());
+    });
 }

@@ -1,16 +1,17 @@
 //! The receiving end.
 
-use core::ptr::NonNull;
+mod overwriting;
+mod words;
 
+use self::words::Words;
 use crate::layout::Progress;
 use crate::ring::broadcast::PrivateCopy;
 use crate::ring::delivery_record::DeliveryRecord;
 use crate::ring::prefetch::{self, ReadAhead};
 use crate::ring::slot_state::SlotState;
-use crate::ring::tap::Seen;
 use crate::ring::{Corrupt, Cursor, Ring, Slot};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
-use crate::sync::{AtomicU64, plain};
+use crate::sync::plain;
 
 /// The receiving end.
 #[derive(Debug)]
@@ -34,58 +35,6 @@ pub(crate) struct Consumer {
     copy: Option<PrivateCopy>,
     /// Prefetches slots ahead of the one that is read.
     ahead: ReadAhead,
-}
-
-/// The words in which a receiver shows how far it is: those of the header, or, in a broadcast
-/// channel, its own.
-#[derive(Clone, Copy, Debug)]
-struct Words {
-    head: NonNull<AtomicU64>,
-    credit: NonNull<AtomicU64>,
-    delivery: NonNull<plain::AtomicU64>,
-    /// In a broadcast channel.
-    missed: Option<NonNull<plain::AtomicU64>>,
-}
-
-// SAFETY: as for the ring.
-unsafe impl Send for Words {}
-
-impl Words {
-    fn of_header(ring: &Ring) -> Words {
-        let header = ring.header();
-        Words {
-            head: NonNull::from(&header.head.0),
-            credit: NonNull::from(&header.credit.0),
-            delivery: NonNull::from(&header.repairs.delivery),
-            missed: None,
-        }
-    }
-
-    fn of_record(record: &Progress) -> Words {
-        Words {
-            head: NonNull::from(&record.head.0),
-            credit: NonNull::from(&record.shown.credit),
-            delivery: NonNull::from(&record.shown.delivery),
-            missed: Some(NonNull::from(&record.shown.missed)),
-        }
-    }
-
-    #[inline(always)]
-    fn head(&self) -> &AtomicU64 {
-        // SAFETY: it lies where the ring lies, which its users keep there.
-        unsafe { self.head.as_ref() }
-    }
-
-    #[inline(always)]
-    fn credit(&self) -> &AtomicU64 {
-        // SAFETY: as above.
-        unsafe { self.credit.as_ref() }
-    }
-
-    fn delivery(&self) -> &plain::AtomicU64 {
-        // SAFETY: as above.
-        unsafe { self.delivery.as_ref() }
-    }
 }
 
 impl Consumer {
@@ -116,83 +65,6 @@ impl Consumer {
         record.shown.missed.store(0, plain::Ordering::Relaxed);
         consumer.miss(missed);
         consumer
-    }
-
-    /// Copies each message before it is read: the sender may overwrite it at any time.
-    pub(in crate::ring) fn copying(self, is_variable: bool) -> Consumer {
-        let copy = Some(PrivateCopy::new(&self.ring, is_variable));
-        let mut consumer = Consumer { copy, ..self };
-        consumer.publish_credit();
-        consumer
-    }
-
-    /// Copies the message at the next position, if it is there. Returns whether there is something to
-    /// report: a message, or that some were missed.
-    fn fetch(&mut self) -> Result<bool, Corrupt> {
-        let (position, full) = (self.next.position, self.ring.full(self.next.position));
-        let Some(copy) = &mut self.copy else { return Ok(false) };
-        if self.next.full == full {
-            return Ok(true);
-        }
-        let ring = self.ring;
-        match ring.tap_spsc(position, &mut |_, slot| copy.copy(&ring, &slot, full))? {
-            Seen::Whole(()) => {
-                (self.next.slot, self.next.full) = (copy.start(), full);
-                Ok(true)
-            }
-            Seen::Lost(on) => {
-                // By distance: it is another process' number.
-                let missed = (on.wrapping_sub(position) as i64).max(0) as u64;
-                self.miss(missed);
-                self.skip_to(position.wrapping_add(missed));
-                Ok(missed != 0)
-            }
-            Seen::NotYet | Seen::Changed | Seen::Unsent => Ok(false),
-        }
-    }
-
-    /// Copies the next message of a batch, in an overwriting channel. An error recurs in the next call.
-    #[inline(never)]
-    fn fetch_more(&mut self) {
-        if self.copy.is_some() {
-            let _ = self.fetch();
-        }
-    }
-
-    /// Counts messages that are to be reported as missed.
-    fn miss(&mut self, messages: u64) {
-        self.missed = self.missed.saturating_add(messages);
-        if let Some(count) = self.words.missed {
-            // SAFETY: it lies where the ring lies. This receiver alone writes it.
-            let count = unsafe { count.as_ref() };
-            let sum = count.load(plain::Ordering::Relaxed).saturating_add(messages);
-            count.store(sum, plain::Ordering::Relaxed);
-        }
-    }
-
-    /// Goes on at a later position: everything before it is acknowledged.
-    fn skip_to(&mut self, position: u64) {
-        self.next = self.ring.cursor(position);
-        self.words.head().store(position, Release);
-        self.publish_credit();
-    }
-
-    /// Goes on at the newest message, if one is there that was not received.
-    pub(crate) fn skip_to_newest(&mut self) {
-        let newest = self.ring.tail().wrapping_sub(1);
-        if newest.wrapping_sub(self.next.position) as i64 > 0 {
-            self.skip_to(newest);
-        }
-    }
-
-    /// Returns how many messages it missed, once.
-    pub(crate) fn take_missed(&mut self) -> u64 {
-        core::mem::take(&mut self.missed)
-    }
-
-    /// Returns whether it missed messages and has not reported it.
-    pub(crate) fn has_missed(&self) -> bool {
-        self.missed != 0
     }
 
     fn at(ring: Ring, words: Words, position: u64) -> Consumer {
@@ -230,12 +102,6 @@ impl Consumer {
         word == self.next.full.0
     }
 
-    /// Returns whether the next message was sent: in an overwriting channel, it may have been overwritten
-    /// since.
-    pub(crate) fn is_sent(&self) -> bool {
-        if self.copy.is_some() { self.can_fetch() } else { self.has_message() }
-    }
-
     /// Records that the ring is empty at the next position. Returns how many messages there were
     /// since the last such record.
     pub(crate) fn take_burst_len(&mut self) -> u64 {
@@ -257,12 +123,6 @@ impl Consumer {
     }
 
     /// Returns whether more than `messages` messages are available.
-    /// Returns whether the next message was sent in an overwriting channel, overwritten or not.
-    fn can_fetch(&self) -> bool {
-        let position = self.next.position;
-        !self.ring.is_before(self.ring.word(position), position)
-    }
-
     pub(crate) fn has_more_than(&self, messages: u64) -> bool {
         self.ring.is_full(self.next.position.wrapping_add(messages))
     }
@@ -319,12 +179,6 @@ impl Consumer {
 
     fn set_record(&self, record: DeliveryRecord) {
         self.words.delivery().store(record.0, Relaxed);
-    }
-
-    /// Returns whether the next message is available, or messages were missed; copies it in an
-    /// overwriting channel. Reports an impossible state as corruption.
-    pub(crate) fn obtain(&mut self) -> Result<bool, Corrupt> {
-        if self.copy.is_some() { self.fetch() } else { self.is_ready() }
     }
 
     /// Returns whether the next message is available; reports an impossible state as corruption.

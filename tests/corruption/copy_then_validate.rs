@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use sysvring::RecvError;
 use sysvring::zerocopy::IntoBytes;
-use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender, Mpmc, Spsc};
+use sysvring_support::handle::{
+    AnyFlavor, AnyGuard, AnyHandle, AnyReceiver, AnySender, Broadcast, Mpmc, Spsc,
+};
 use sysvring_support::raw_ipc::{Key, Segment, at};
 use sysvring_support::test;
 
@@ -70,17 +72,29 @@ fn receive(mut next: impl FnMut() -> Result<Vec<Flags>, RecvError>) -> (u64, u64
 
 #[test]
 fn spsc_channels() {
-    received_values_are_valid::<Spsc>();
+    received_values_are_valid::<Spsc>(false);
 }
 
 #[test]
 fn mpmc_channels() {
-    received_values_are_valid::<Mpmc>();
+    received_values_are_valid::<Mpmc>(false);
 }
 
-fn received_values_are_valid<F: AnyFlavor>() {
+#[test]
+fn broadcast_channels() {
+    received_values_are_valid::<Broadcast>(false);
+}
+
+/// There, even a message that is received in place is a private copy.
+#[test]
+fn overwriting_channels() {
+    received_values_are_valid::<Broadcast>(true);
+}
+
+fn received_values_are_valid<F: AnyFlavor>(overwriting: bool) {
     let key = Key::new();
-    let mut tx: F::Sender<Flags> = key.options().capacity(CAPACITY).create().expect("new");
+    let options = key.options().capacity(CAPACITY).overwriting(overwriting);
+    let mut tx: F::Sender<Flags> = options.create().expect("new");
     let mut rx: F::Receiver<Flags> = key.options().attach().expect("its other side");
     let segment = Segment::attach(tx.id().segment()).expect("shmat");
     let payloads = Payloads::of(&segment, tx.stat().expect("stat").stride);
@@ -97,7 +111,9 @@ fn received_values_are_valid<F: AnyFlavor>() {
             tx.try_send(&[true; 256]).expect("there is a free slot");
             way += 1;
             let mut batch = Vec::new();
-            let (g, b) = receive(|| match way % 3 {
+            let ways = if overwriting { 4 } else { 3 };
+            let (g, b) = receive(|| match way % ways {
+                3 => rx.try_recv_ref().and_then(|guard| guard.read(|flags| vec![*flags])),
                 0 => rx.try_recv().map(|flags| vec![flags]),
                 1 => rx.try_recv_boxed().map(|flags| vec![*flags]),
                 _ => rx.try_recv_batch(&mut batch, 1).map(|_| std::mem::take(&mut batch)),

@@ -8,7 +8,7 @@
 //!   (Acquire).
 //! * `tail`: the sender. `head`, `credit`: the receiver. In MPMC channels, `tail` and `head` are
 //!   hints that every member may move. In broadcast channels, `credit` belongs to the sender, and
-//!   `head` is not used: each receiver has a [`Progress`] of its own.
+//!   `head` to the receivers that join: each has a [`Progress`] of its own.
 //! * a [`Parking`] line: the members of its own side park, leave and join there, and clear PARKED
 //!   after they found work by themselves; the members of the other side clear PARKED when they wake
 //!   that side, and set and clear LEFT when they find that side empty or not. A sender reads
@@ -203,7 +203,8 @@ pub(crate) struct Header {
     /// The next position to send.
     pub(crate) tail: CachePadded<AtomicU64>,
     /// The next position to receive: every position below it is acknowledged. It is exact in SPSC
-    /// channels, and a hint in MPMC channels.
+    /// channels, and a hint in MPMC channels. In broadcast channels: one past the last seat that a
+    /// receiver has had.
     pub(crate) head: CachePadded<AtomicU64>,
     /// A lazily updated copy of `head`, for the sender. In broadcast channels: the first position
     /// that the sender may not have written to.

@@ -20,7 +20,7 @@
 //! G3  sender      Executes a fence.
 //! G4  sender      least := the same again. Writes up to least + capacity, but not beyond granted.
 //! J1  receiver    Takes its seat. Its record names no holder.
-//! J2  receiver    head := granted - capacity.
+//! J2  receiver    head := granted - capacity. Its seat is among those that the sender looks at.
 //! J3  receiver    The record names this receiver.
 //! J4  receiver    Executes a fence.
 //! J5  receiver    head := granted - capacity, again. It never begins before that.
@@ -114,7 +114,11 @@ impl Ring {
 
     /// Returns the receivers that have joined and not left, dead ones included.
     pub(crate) fn receivers(&self, exact: bool) -> impl Iterator<Item = JoinedReceiver> {
-        self.progress().iter().zip(0..).filter_map(move |(record, seat)| {
+        // Seats that no receiver has had yet are not looked at. Acquire: as for the holder.
+        let used = self.header().head.0.load(Acquire);
+        let table = self.progress();
+        let used = table.len().min(usize::try_from(used).unwrap_or(usize::MAX));
+        table[..used].iter().zip(0..).filter_map(move |(record, seat)| {
             // Acquire: the head that the holder stored before it.
             let holder = record.shown.holder.load(Acquire);
             let word = if exact { &record.head.0 } else { &record.shown.credit };
@@ -191,6 +195,7 @@ impl Ring {
     ) -> Option<Consumer> {
         let record = self.progress().get(usize::from(seat))?;
         record.shown.holder.store(0, Release);
+        self.header().head.0.fetch_max(u64::from(seat) + 1, AcqRel);
         let set = |head: u64| {
             record.head.0.store(head, Release);
             record.shown.credit.store(head, Release);

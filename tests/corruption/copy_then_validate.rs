@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use sysvring::RecvError;
 use sysvring::zerocopy::IntoBytes;
-use sysvring_support::handle::{AnyFlavor, AnyHandle, AnyReceiver, AnySender, Mpmc, Spsc};
+use sysvring_support::handle::{
+    AnyFlavor, AnyHandle, AnyReceiver, AnySender, Broadcast, Mpmc, Spsc,
+};
 use sysvring_support::raw_ipc::{Key, Segment, at};
 use sysvring_support::test;
 
@@ -76,6 +78,11 @@ fn spsc_channels() {
 #[test]
 fn mpmc_channels() {
     received_values_are_valid::<Mpmc>();
+}
+
+#[test]
+fn broadcast_channels() {
+    received_values_are_valid::<Broadcast>();
 }
 
 fn received_values_are_valid<F: AnyFlavor>() {

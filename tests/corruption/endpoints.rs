@@ -14,7 +14,7 @@ pub const GRACE: Duration = Duration::from_millis(100);
 pub const SHORT: Duration = Duration::from_millis(20);
 /// The number of slots of the ring.
 pub const CAPACITY: usize = 2;
-/// The number of seats of an MPMC channel.
+/// The number of seats of an MPMC or broadcast channel.
 pub const SEATS: usize = 3;
 
 /// The outcome of using a channel.
@@ -52,8 +52,8 @@ pub fn timed<R>(time: Duration, call: impl FnOnce() -> R) -> (R, bool) {
 /// Returns the options of a new channel of a flavor.
 pub fn options<F: AnyFlavor>(options: Options) -> Options {
     match F::FLAVOR {
-        Flavor::Mpmc => options.capacity(CAPACITY).max_members(SEATS),
-        _ => options.capacity(CAPACITY),
+        Flavor::Spsc => options.capacity(CAPACITY),
+        _ => options.capacity(CAPACITY).max_members(SEATS),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Handles of any flavor behind one pair of traits, so that a test is written once for SPSC and
-//! MPMC. SPSC handles take `&mut self` and MPMC handles `&self`; the traits take `&mut self`.
+//! Handles of any flavor behind one pair of traits, so that a test is written once for all flavors. MPMC
+//! handles take `&self` and the others `&mut self`; the traits take `&mut self`.
 //!
 //! An MPMC handle in an `Arc` implements the traits as well, for tests in which one handle lends
 //! several slots: what it lends does not borrow the `Arc`.
@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sysvring::mpmc::{self, Death};
-use sysvring::spsc;
 use sysvring::zerocopy::{FromBytes, KnownLayout};
 use sysvring::{
     BatchError, ChannelId, Error, Fault, Flavor, Handle, Interrupter, Message, Pollable, RecvError,
     SendError, Stat,
 };
+use sysvring::{broadcast, spsc};
 
 /// A flavor as a type, which names the handles of its channels.
 pub trait AnyFlavor: Debug + 'static {
@@ -31,6 +31,16 @@ pub struct Spsc;
 /// The flavor of MPMC channels.
 #[derive(Debug)]
 pub struct Mpmc;
+
+/// The flavor of broadcast channels.
+#[derive(Debug)]
+pub struct Broadcast;
+
+impl AnyFlavor for Broadcast {
+    const FLAVOR: Flavor = Flavor::Broadcast;
+    type Sender<T: Message + ?Sized> = broadcast::Sender<T>;
+    type Receiver<T: Message + ?Sized> = broadcast::Receiver<T>;
+}
 
 impl AnyFlavor for Spsc {
     const FLAVOR: Flavor = Flavor::Spsc;
@@ -55,11 +65,11 @@ pub trait AnyHandle {
     fn slot_size(&self) -> usize;
     fn interrupter(&self) -> Interrupter;
 
-    /// Returns the position of the next message, which only SPSC handles know.
+    /// Returns the position of the next message, which MPMC handles do not know.
     fn position(&self) -> Option<u64>;
 
     /// Returns the deaths that an MPMC handle has not reported yet. An SPSC handle checks its peer
-    /// instead, and reports none.
+    /// instead, and reports none, as handles of broadcast channels do.
     fn deaths(&mut self) -> Result<Vec<Death>, Fault>;
 }
 
@@ -168,12 +178,35 @@ macro_rules! of_flavor {
             self.peer().map(|_| Vec::new())
         }
     };
+    (broadcast, $handle:ty) => {
+        fn position(&self) -> Option<u64> {
+            Some(<$handle>::position(self))
+        }
+
+        fn deaths(&mut self) -> Result<Vec<Death>, Fault> {
+            Ok(Vec::new())
+        }
+    };
     (mpmc, $handle:ty) => {
         fn position(&self) -> Option<u64> {
             None
         }
 
         forward! { $handle: fn deaths(&mut) -> Result<Vec<Death>, Fault>; }
+    };
+}
+
+/// Implements what a sender of a broadcast channel calls by another name.
+macro_rules! wait_for_receiver {
+    (broadcast) => {
+        fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), SendError> {
+            self.wait_for_receivers(1, timeout)
+        }
+    };
+    ($module:ident) => {
+        fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), SendError> {
+            $module::Sender::<T>::wait_for_peer(self, timeout).map(drop)
+        }
     };
 }
 
@@ -204,9 +237,7 @@ macro_rules! implement {
                 $module::Sender::<T>::try_send_batch(self, messages.iter().copied())
             }
 
-            fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), SendError> {
-                $module::Sender::<T>::wait_for_peer(self, timeout).map(drop)
-            }
+            wait_for_receiver!($module);
 
             fn finish(self) -> Result<(), Error> {
                 let finish: fn(Self) -> Result<(), Error> = $finish;
@@ -261,6 +292,7 @@ macro_rules! implement {
 }
 
 implement!(spsc, spsc::Sender<T>, spsc::Receiver<T>, spsc::Sender::finish);
+implement!(broadcast, broadcast::Sender<T>, broadcast::Receiver<T>, broadcast::Sender::finish);
 implement!(mpmc, mpmc::Sender<T>, mpmc::Receiver<T>, mpmc::Sender::finish);
 implement!(mpmc, Arc<mpmc::Sender<T>>, Arc<mpmc::Receiver<T>>, |tx| {
     Arc::into_inner(tx).expect("a handle that is not shared").finish()

@@ -102,7 +102,8 @@ impl Kind {
 
     /// Returns a key of this process and this kind.
     fn key(self) -> i32 {
-        let (base, number) = (0x4700_0000 + ((self.number as i32 / 16) << 24), self.number as i32 % 16);
+        let (base, number) =
+            (0x4700_0000 + ((self.number as i32 / 16) << 24), self.number as i32 % 16);
         base | (std::process::id() as i32 & 0x000f_ffff) << 4 | number
     }
 
@@ -162,8 +163,7 @@ impl Objects {
         let segment = Segment::attach(stat.id.segment()).expect("the channel's segment");
         let (words, values) = (segment.words(), raw_ipc::values(set));
         let (stride, is_broadcast) = (stat.stride, stat.flavor == Flavor::Broadcast);
-        let mut objects =
-            Objects { segment, set, stride, is_broadcast, mode: None, words, values };
+        let mut objects = Objects { segment, set, stride, is_broadcast, mode: None, words, values };
         objects.mode = objects.mode();
         objects
     }

@@ -228,7 +228,8 @@ impl Options {
     }
 
     /// Sets what happens to a message that was delivered and not acknowledged; by default it is
-    /// delivered again [without limit](Redelivery::Unlimited).
+    /// delivered again [without limit](Redelivery::Unlimited). For a broadcast channel, where that is the
+    /// only choice, any other one is [`Error::InvalidOption`](crate::Error::InvalidOption).
     ///
     /// [`Redelivery::DeadLetter`] needs a channel: use [`dead_letters`](Options::dead_letters).
     pub fn redelivery(mut self, redelivery: Redelivery) -> Options {

@@ -264,6 +264,10 @@ fn the_other_commands_know_broadcast_channels() {
         run(&["wait", &name, event, "-t", "10s"]).ok();
     }
     assert_eq!(run(&["wait", &name, "empty", "-t", "20ms"]).code, 124);
+    run(&["wait", &name, "receiver", "--count", "2", "-t", "10s"]).ok();
+    assert_eq!(run(&["wait", &name, "receiver", "-n", "3", "-t", "20ms"]).code, 124);
+    assert_eq!(run(&["wait", &name, "sender", "-n", "2", "-t", "20ms"]).code, 124);
+    assert_eq!(run(&["wait", &name, "room", "-n", "2"]).code, 2);
     let file = Scratch::new("mcap");
     run(&["record", file.path(), &name, "--oldest", "-n", "5"]).ok();
     let (mut tx, [fast, mut slow]) = handles;

@@ -8,8 +8,9 @@
 //! killed at any instruction: acknowledged messages are gone, sent messages are available, no
 //! message is torn, the seat of the dead process is free, and its peer wakes up and gets an error.
 //! [`mpmc`] channels have any number of senders and receivers; there, a message that was in flight
-//! in a receiver that died is delivered to another receiver. [`untyped`] handles open channels of
-//! any message type, as bytes.
+//! in a receiver that died is delivered to another receiver. [`broadcast`] channels have one sender,
+//! and each of their receivers gets every message. [`untyped`] handles open channels of any flavor and
+//! message type, as bytes.
 //!
 //! ```
 //! use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};

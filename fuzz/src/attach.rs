@@ -10,8 +10,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use sysvring::{Address, ChannelId, Handle, Message, Observer, Options, Wait};
-use sysvring_support::handle::{AnyFlavor, AnyHandle, Mpmc, Spsc};
+use sysvring::{Address, ChannelId, Flavor, Handle, Message, Observer, Options, Wait};
+use sysvring_support::handle::{AnyFlavor, AnyHandle, Broadcast, Mpmc, Spsc};
 use sysvring_support::raw_ipc::{self, Segment, at};
 
 use crate::exercise::{self, checked};
@@ -26,6 +26,7 @@ const TOO_LONG: Duration = Duration::from_secs(8);
 
 /// The number of semaphores of an SPSC channel.
 const SPSC: usize = raw_ipc::FIRST_SEAT + 2;
+/// The number of semaphores of an MPMC or broadcast channel.
 const MPMC: usize = raw_ipc::FIRST_SEAT + MEMBERS;
 const MEMBERS: usize = 6;
 /// The numbers of semaphores that a channel's set may have.
@@ -50,11 +51,13 @@ pub fn joins(data: &[u8]) -> bool {
 fn once(data: &[u8]) -> bool {
     let mut input = Input::new(data);
     let plan = Plan::read(&mut input);
-    match (plan.text, plan.mpmc) {
-        (false, false) => run::<Spsc, u64>(&plan, input, &7),
-        (false, true) => run::<Mpmc, u64>(&plan, input, &7),
-        (true, false) => run::<Spsc, [u8]>(&plan, input, b"any"),
-        (true, true) => run::<Mpmc, [u8]>(&plan, input, b"any"),
+    match (plan.text, plan.flavor) {
+        (false, Flavor::Spsc) => run::<Spsc, u64>(&plan, input, &7),
+        (false, Flavor::Mpmc) => run::<Mpmc, u64>(&plan, input, &7),
+        (false, _) => run::<Broadcast, u64>(&plan, input, &7),
+        (true, Flavor::Spsc) => run::<Spsc, [u8]>(&plan, input, b"any"),
+        (true, Flavor::Mpmc) => run::<Mpmc, [u8]>(&plan, input, b"any"),
+        (true, _) => run::<Broadcast, [u8]>(&plan, input, b"any"),
     }
 }
 
@@ -76,7 +79,7 @@ struct Plan {
     text: bool,
     /// Whether neither object has a key.
     private: bool,
-    mpmc: bool,
+    flavor: Flavor,
     wait: Wait,
     /// Whether the channel is inspected again after everything was opened.
     inspects_again: bool,
@@ -105,7 +108,11 @@ impl Plan {
             live: is(64),
             text: is(128),
             private: sizes & 1 != 0,
-            mpmc: sizes & 2 != 0,
+            flavor: match (less & 128 != 0, sizes & 2 != 0) {
+                (true, _) => Flavor::Broadcast,
+                (false, true) => Flavor::Mpmc,
+                (false, false) => Flavor::Spsc,
+            },
             wait: if less & 4 != 0 { Wait::Park } else { Wait::Balanced },
             inspects_again: less & 8 == 0,
             asks: less & 16 == 0,
@@ -114,7 +121,7 @@ impl Plan {
             // Mostly the right number.
             semaphores: match sizes {
                 192.. => usize::from(sizes - 191) * 5,
-                _ if sizes & 2 != 0 => MPMC,
+                _ if sizes & (2 | 128) != 0 => MPMC,
                 _ => SPSC,
             },
             // A larger segment has only more slots.
@@ -134,7 +141,10 @@ impl Plan {
     /// Returns the options of a channel that the library makes here.
     fn ask(&self, options: Options) -> Options {
         let options = if self.text { options.slot_size(24) } else { options };
-        let options = if self.mpmc { options.max_members(MEMBERS) } else { options };
+        let options = match self.flavor {
+            Flavor::Spsc => options,
+            _ => options.max_members(MEMBERS),
+        };
         options.capacity(4)
     }
 }

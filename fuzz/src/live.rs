@@ -2,7 +2,7 @@
 //! returns a message, a specific error or a timeout. It never panics and never blocks for ever, and
 //! a handle that reported why it stopped reports the same again.
 //!
-//! The input: a byte that selects one of sixteen channels, then steps: a byte that selects what is
+//! The input: a byte that selects one of 24 channels, then steps: a byte that selects what is
 //! done, and its parameters. Channels stay open from one input to the next. Before each input their
 //! bytes and semaphores are restored and their members replaced, so that the effect of an input
 //! does not depend on those before it.
@@ -10,8 +10,8 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use sysvring::{ChannelId, Fault, Handle, Lifetime, Options, Role, Wait};
-use sysvring_support::handle::{AnyFlavor, AnyHandle, Mpmc, Spsc};
+use sysvring::{ChannelId, Fault, Flavor, Handle, Lifetime, Options, Role, Wait};
+use sysvring_support::handle::{AnyFlavor, AnyHandle, Broadcast, Mpmc, Spsc};
 use sysvring_support::raw_ipc::{self, Segment, at};
 
 use crate::exercise::checked;
@@ -33,12 +33,15 @@ const MEMBERS: usize = 4;
 const SEMAPHORES: usize = raw_ipc::FIRST_SEAT + MEMBERS;
 /// The number of bytes of the segment that the header uses.
 const HEADER: usize = at::MEMBERS + MEMBERS * at::MEMBER;
+/// The offset of the progress table of a broadcast channel, and half the size of a record.
+const PROGRESS: usize = (HEADER + MEMBERS * 8).next_multiple_of(128);
+const HALF_RECORD: usize = 128;
 
 /// The target.
 pub fn live(data: &[u8]) {
     thread_local! {
-        static WORLDS: RefCell<[Option<Box<dyn World>>; 16]> =
-            const { RefCell::new([const { None }; 16]) };
+        static WORLDS: RefCell<[Option<Box<dyn World>>; 24]> =
+            const { RefCell::new([const { None }; 24]) };
     }
     within(TOO_LONG, || {
         let mut input = Input::new(data);
@@ -57,7 +60,7 @@ pub fn live(data: &[u8]) {
 #[derive(Clone, Copy, Debug)]
 struct Kind {
     number: usize,
-    mpmc: bool,
+    flavor: Flavor,
     /// Whether messages differ in length.
     text: bool,
     /// Whether it has a key. Its handles then check whether the segment was removed.
@@ -68,9 +71,18 @@ struct Kind {
 impl Kind {
     fn read(byte: u8) -> Kind {
         let is = |bit: u8| byte & bit != 0;
+        if byte >= 0xc0 {
+            return Kind {
+                number: 16 + usize::from(byte % 8),
+                flavor: Flavor::Broadcast,
+                text: is(2),
+                keyed: is(4),
+                wait: if is(1) { Wait::Park } else { Wait::Balanced },
+            };
+        }
         Kind {
             number: usize::from(byte % 16),
-            mpmc: is(1),
+            flavor: if is(1) { Flavor::Mpmc } else { Flavor::Spsc },
             text: is(2),
             keyed: is(4),
             wait: if is(8) { Wait::Park } else { Wait::Balanced },
@@ -78,17 +90,21 @@ impl Kind {
     }
 
     fn build(self) -> Box<dyn World> {
-        match (self.mpmc, self.text) {
-            (false, false) => Channel::<Spsc, u64>::build(self),
-            (false, true) => Channel::<Spsc, [u8]>::build(self),
-            (true, false) => Channel::<Mpmc, u64>::build(self),
-            (true, true) => Channel::<Mpmc, [u8]>::build(self),
+        match (self.flavor, self.text) {
+            (Flavor::Spsc, false) => Channel::<Spsc, u64>::build(self),
+            (Flavor::Spsc, true) => Channel::<Spsc, [u8]>::build(self),
+            (Flavor::Mpmc, false) => Channel::<Mpmc, u64>::build(self),
+            (Flavor::Mpmc, true) => Channel::<Mpmc, [u8]>::build(self),
+            (_, false) => Channel::<Broadcast, u64>::build(self),
+            (_, true) => Channel::<Broadcast, [u8]>::build(self),
         }
     }
 
     /// Returns a key of this process and this kind.
     fn key(self) -> i32 {
-        0x4700_0000 | (std::process::id() as i32 & 0x000f_ffff) << 4 | self.number as i32
+        let (base, number) =
+            (0x4700_0000 + ((self.number as i32 / 16) << 24), self.number as i32 % 16);
+        base | (std::process::id() as i32 & 0x000f_ffff) << 4 | number
     }
 
     fn options(self) -> Options {
@@ -97,7 +113,10 @@ impl Kind {
             false => Options::private(),
         };
         let options = if self.text { options.slot_size(SLOT_SIZE) } else { options };
-        let options = if self.mpmc { options.max_members(MEMBERS) } else { options };
+        let options = match self.flavor {
+            Flavor::Spsc => options,
+            _ => options.max_members(MEMBERS),
+        };
         options.capacity(CAPACITY)
     }
 }
@@ -123,6 +142,8 @@ struct Objects {
     segment: Segment,
     set: i32,
     stride: usize,
+    /// Whether it has a progress table.
+    is_broadcast: bool,
     mode: Option<u32>,
     words: Vec<u64>,
     values: Vec<u16>,
@@ -141,7 +162,8 @@ impl Objects {
         let set = stat.set.as_ref().expect("a set").id;
         let segment = Segment::attach(stat.id.segment()).expect("the channel's segment");
         let (words, values) = (segment.words(), raw_ipc::values(set));
-        let mut objects = Objects { segment, set, stride: stat.stride, mode: None, words, values };
+        let (stride, is_broadcast) = (stat.stride, stat.flavor == Flavor::Broadcast);
+        let mut objects = Objects { segment, set, stride, is_broadcast, mode: None, words, values };
         objects.mode = objects.mode();
         objects
     }
@@ -172,7 +194,11 @@ impl Objects {
         match what % 8 {
             // Anywhere in the header.
             0..3 => {
-                let at = usize::from(input.half()) % HEADER;
+                let header = match self.is_broadcast {
+                    true => PROGRESS + 2 * MEMBERS * HALF_RECORD,
+                    false => HEADER,
+                };
+                let at = usize::from(input.half()) % header;
                 self.segment.write(at, input.bytes(usize::from(what / 32) + 1));
             }
             // The state of a slot.
@@ -180,7 +206,9 @@ impl Objects {
             // The header's structures that members write are 128 bytes apart. Behind the slots is
             // the table of origins, if there is one.
             4 => {
-                let at = match usize::from(input.byte() % 7) {
+                let nth = usize::from(input.byte());
+                let at = match nth % 7 {
+                    6 if self.is_broadcast => PROGRESS + HALF_RECORD * (nth / 7 % (2 * MEMBERS)),
                     6 => at::SLOTS + CAPACITY * self.stride + 8,
                     nth => at::TAIL + 128 * nth,
                 };

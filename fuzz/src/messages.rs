@@ -13,7 +13,7 @@ use std::time::Duration;
 use sysvring::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 use sysvring::{Fault, Message, Options, RecvError};
 use sysvring_support::handle::{
-    AnyFlavor, AnyGuard, AnyHandle, AnyReceiver, AnySender, Mpmc, Spsc,
+    AnyFlavor, AnyGuard, AnyHandle, AnyReceiver, AnySender, Broadcast, Mpmc, Spsc,
 };
 use sysvring_support::raw_ipc::{Segment, at, remove_segment};
 
@@ -128,7 +128,7 @@ trait World {
     fn deliver(&mut self, input: &mut Input<'_>) -> bool;
 }
 
-const KINDS: [fn() -> Box<dyn World>; 18] = [
+const KINDS: [fn() -> Box<dyn World>; 21] = [
     || sized::<Spsc, bool>(true, |b| is_flag(b[0])),
     || sized::<Spsc, char>('x', is_sign),
     || sized::<Spsc, Color>(Color::Red, |b| is_color(b[0])),
@@ -147,6 +147,9 @@ const KINDS: [fn() -> Box<dyn World>; 18] = [
     || ending_in_a_slice::<Mpmc, Line>(&[1, 0, 9, 2], is_line),
     || ending_in_a_slice::<Mpmc, [bool]>(&[1, 0, 1], |b| b.iter().all(|b| is_flag(*b))),
     || ending_in_a_slice::<Mpmc, [u8]>(b"bytes", |_| true),
+    || sized::<Broadcast, Nested>(NESTED, is_nested),
+    || ending_in_a_slice::<Broadcast, str>(b"text", |b| std::str::from_utf8(b).is_ok()),
+    || ending_in_a_slice::<Broadcast, Line>(&[1, 0, 9, 2], is_line),
 ];
 
 /// A channel, and its segment accessed without the library.

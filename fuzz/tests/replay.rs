@@ -49,7 +49,7 @@ replay![attach, commands, live, messages];
 #[test]
 fn hand_written_channels_are_channels() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/attach");
-    for name in ["by-hand", "by-hand-private", "by-hand-text", "by-hand-users"] {
+    for name in ["by-hand", "by-hand-private", "by-hand-text", "by-hand-users", "broadcast"] {
         let seed = std::fs::read(folder.join(name)).expect("a seed");
         assert!(sysvring_fuzz::joins(&seed), "nobody could attach to {name}");
     }

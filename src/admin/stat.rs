@@ -65,10 +65,11 @@ pub struct Stat {
     /// The schema number that users chose for the message type; 0 for none.
     pub schema: u64,
     /// Number of messages sent and not yet acknowledged; see
-    /// [`depth_is_exact`](Stat::depth_is_exact).
+    /// [`depth_is_exact`](Stat::depth_is_exact). In a broadcast channel, those that the slowest receiver
+    /// has not acknowledged; 0 without receivers.
     pub depth: u64,
     /// Whether `depth` was counted, which is always the case for channels of the calling user and
-    /// for all SPSC channels. In an MPMC channel of another user at most 4096 slots are inspected;
+    /// for all SPSC and broadcast channels. In an MPMC channel of another user at most 4096 slots are inspected;
     /// where that is not enough, `depth` is the difference of `tail` and `head`.
     pub depth_is_exact: bool,
     /// Number of messages that could be sent now, if none were acknowledged meanwhile: 0 if a
@@ -82,8 +83,8 @@ pub struct Stat {
     /// MPMC: number of messages in flight that no receiver holds any more, because it died or gave
     /// them up: they wait for another receiver.
     pub orphaned: u64,
-    /// The next position to receive. For MPMC channels this is a hint that lags by at most 16
-    /// positions per receiver.
+    /// The next position to receive; for broadcast channels that of the slowest receiver. For MPMC
+    /// channels this is a hint that lags by at most 16 positions per receiver.
     pub head: u64,
     /// The next position to send. For MPMC channels this is a hint that lags by at most 16
     /// positions per sender.
@@ -206,7 +207,7 @@ pub struct Member {
     pub bytes: u64,
     /// MPMC: number of messages that a receiver has received and not acknowledged; for a sender,
     /// number of slots that it has reserved and not sent. `None` if that is not known: in SPSC
-    /// channels, where no slot says whether its message is being read, and where
+    /// and broadcast channels, where no slot says whether its message is being read, and where
     /// [`depth_is_exact`](Stat::depth_is_exact) is false.
     pub in_flight: Option<u64>,
     /// Broadcast: number of messages that were sent and that this living receiver has not acknowledged.
@@ -223,7 +224,8 @@ pub struct Member {
     /// redelivered at the position that they had.
     pub oldest_in_flight: Option<u64>,
     /// Number of its threads that are blocked in a call that waits for a message or for room, or are
-    /// about to block; 0 if it is not alive.
+    /// about to block; 0 if it is not alive. Of the receivers of a broadcast channel that have received
+    /// every message, each has 1 if one of them may be blocked.
     pub waiting: u32,
     /// Whether it waits for its doorbell: it is in a wait set, has a
     /// [`Readiness`](crate::Readiness), or is awaited by a task, found nothing when it last looked,

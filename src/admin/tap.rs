@@ -64,8 +64,8 @@ pub struct Tapped {
 /// the channel's type is for the caller to check, for example with
 /// [`FromBytes::read_from_bytes`](zerocopy::FromBytes::read_from_bytes).
 ///
-/// How much a tap finds that keeps up: in an SPSC channel every message that was not acknowledged, and
-/// of the others the last `capacity` without 1 KiB of slots, or 8 slots if those are longer. So a small
+/// How much a tap finds that keeps up: in an SPSC or broadcast channel every message that was not
+/// acknowledged, and of the others the last `capacity` without 1 KiB of slots, or 8 slots if those are longer. So a small
 /// ring that was drained shows nothing. In an MPMC channel it finds messages whose slot was not claimed
 /// again, except for some that receivers held for a lap. There, a message that is still being written
 /// holds up the tap as it holds up receivers. A tap that was overtaken gives up a quarter of the ring

@@ -21,20 +21,24 @@
 //! # Who gets what
 //!
 //! Every receiver gets every message that is sent while it is there, in order. A message stays in its
-//! slot until the last living receiver has acknowledged it, and after that until the slot is needed.
-//! So a receiver that comes late [starts](crate::Options::start) at the oldest message that is still
-//! in the ring, unless it asks for the [next](Start::Next) one or for a [position](Start::Position).
-//! While there is no receiver, the sender goes on, and the last messages stay in the ring.
+//! slot until the last living receiver has acknowledged it, and after that until the sender needs the
+//! slot: in a ring of four or more slots, at least the last messages of three quarters of it are there. So a receiver that comes
+//! late [starts](crate::Options::start) at the oldest message that the sender may not overwrite yet,
+//! unless it asks for the [next](Start::Next) one or for a [position](Start::Position). While there is
+//! no receiver, the sender goes on, and the last messages stay in the ring.
 //!
 //! The sender waits for the slowest receiver. [`Stat`](crate::Stat) shows how far each is behind
 //! ([`lag`](crate::Member::lag)), and a call that gives up waiting names the slowest one
 //! ([`SendError::Blocked`](crate::SendError::Blocked)). A receiver that is only slow is never left
-//! out. One that is dead is, as soon as the sender has no room: the kernel tells.
+//! out. One that is dead is, as soon as the sender has no room: the kernel tells. So no call of a sender
+//! returns [`SendError::Disconnected`](crate::SendError::Disconnected).
 //!
 //! A receiver with the [label](crate::Options::label) of a dead one continues at the first message
 //! that the dead one had not acknowledged, so that work under a [`Guard`] is done at least once. The
 //! sender did not wait for it meanwhile: if messages were overwritten, the first call that receives
-//! returns [`RecvError::Lagged`](crate::RecvError::Lagged) with their number.
+//! returns [`RecvError::Lagged`](crate::RecvError::Lagged) with their number. A receiver that left is
+//! not succeeded by another one. If several dead receivers have the same label, their successor
+//! continues where one of them stopped.
 //!
 //! To begin only when all receivers are there, use
 //! [`Sender::wait_for_receivers`].
@@ -70,8 +74,9 @@
 //! # Calls
 //!
 //! The calls are those of [`spsc`](crate::spsc): by value, in place, in batches, blocking, not
-//! blocking, with a timeout, and as futures. A receiver acknowledges for itself alone. There are no
-//! dead letters: [`Guard::reject`] passes over the message, for this receiver.
+//! blocking, with a timeout, and as futures. A receiver acknowledges for itself alone. There is no limit
+//! of deliveries, and there are no dead letters: [`Guard::reject`] acknowledges the message for this
+//! receiver, and counts it in [`Stat::rejected`](crate::Stat::rejected).
 
 mod receiver;
 mod sender;

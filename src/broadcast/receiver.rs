@@ -35,8 +35,8 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// Blocks until a sender has joined, for at most `timeout`.
     /// [`peer`](Receiver::peer) returns its pid.
     ///
-    /// One that has left again counts if it joined after this handle last found the other side empty:
-    /// after a call returned `Disconnected`, no sender is missed.
+    /// One that has left again counts if it joined after this handle last found no sender: after a call
+    /// returned `Disconnected`, no sender is missed.
     ///
     /// # Errors
     /// [`RecvError::Timeout`] if no sender joined in time: try again. [`RecvError::Interrupted`]
@@ -73,7 +73,7 @@ impl<T: Message + ?Sized> Receiver<T> {
         self.one.is_empty()
     }
 
-    /// Returns whether this receiver is a whole ring behind, so that the sender waits for it.
+    /// Returns whether this receiver is a whole ring behind, so that the sender has no room.
     pub fn is_full(&self) -> bool {
         self.one.is_full()
     }
@@ -107,8 +107,8 @@ impl<T: Message + ?Sized> Receiver<T> {
         self.one.stat()
     }
 
-    /// Leaves the channel like `drop`, but reports errors. Messages that were not acknowledged
-    /// stay.
+    /// Leaves the channel like `drop`, but reports errors. The sender no longer waits for this receiver,
+    /// and no other one continues where it stopped.
     ///
     /// # Errors
     /// [`Error::Fault`] with [`Fault::Removed`] if there was nothing left to leave,

@@ -23,7 +23,8 @@ use crate::wait::adaptive_spin::Wait;
 /// The sending half of a broadcast channel, opened with [`Options`](crate::Options).
 ///
 /// Sending borrows the message: on an error it was not sent and is still yours. A sender may be
-/// moved to another thread. Dropping it leaves the channel; messages that were sent stay in it.
+/// moved to another thread. Dropping it leaves the channel; its receivers get the messages that were
+/// sent.
 #[derive(Debug)]
 pub struct Sender<T: Message + ?Sized> {
     one: spsc::Sender<T>,
@@ -82,7 +83,8 @@ impl<T: Message + ?Sized> Sender<T> {
         self.one.as_end().gather(count, timeout)
     }
 
-    /// Returns the number of living receivers.
+    /// Returns the number of living receivers. Those that are found dead are not waited for from then
+    /// on.
     ///
     /// # Errors
     /// A [`Fault`] if the handle cannot go on.
@@ -175,7 +177,7 @@ impl<T: Message + ?Sized> Sender<T> {
         self.one.finish()
     }
 
-    /// Leaves the channel like `drop`, but reports errors. Messages stay in the channel.
+    /// Leaves the channel like `drop`, but reports errors. Its receivers get the messages that were sent.
     ///
     /// # Errors
     /// [`Error::Fault`] with [`Fault::Removed`] if there was nothing left to leave,

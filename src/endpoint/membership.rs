@@ -266,7 +266,7 @@ impl Endpoint {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use crate::protocol::Membership;
-    use crate::{Options, mpmc, spsc};
+    use crate::{Options, broadcast, mpmc, spsc};
 
     /// The kernel was asked before a member joined: what it said must not be taken for its end.
     macro_rules! joins_after_the_look {
@@ -288,5 +288,20 @@ mod tests {
     fn a_member_that_joins_after_the_look_is_not_gone() {
         joins_after_the_look!(spsc);
         joins_after_the_look!(mpmc);
+        joins_after_the_look!(broadcast);
+    }
+
+    /// It goes on, whenever the last receiver died.
+    #[test]
+    fn a_broadcast_sender_is_never_abandoned() {
+        let tx: broadcast::Sender<u64> = Options::private().create().unwrap();
+        let rx: broadcast::Receiver<u64> = Options::id(tx.id()).attach().unwrap();
+        let is_abandoned = || {
+            let endpoint = tx.as_endpoint();
+            endpoint.is_abandoned(&endpoint.semaphore_values().unwrap())
+        };
+        assert!(!is_abandoned());
+        drop(rx);
+        assert!(!is_abandoned());
     }
 }

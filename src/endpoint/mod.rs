@@ -1,4 +1,4 @@
-//! One handle's end of a channel, of either flavor: its mapping, its seat, the fault that stopped
+//! One handle's end of a channel, of any flavor: its mapping, its seat, the fault that stopped
 //! it, its statistics, and what it knows of the other members.
 
 pub(crate) mod attachment;

@@ -14,7 +14,7 @@ use crate::wait::blocking::Blocking;
 /// How often the peer's state is looked at if it changes meanwhile.
 const LOOKS: usize = 8;
 
-/// The state of the other side of an SPSC channel.
+/// The state of the other side of an SPSC channel, or of the sender of a broadcast channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Peer {

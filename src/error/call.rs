@@ -43,7 +43,8 @@ pub enum SendError {
     /// waiting.
     Interrupted,
     /// The receiver left or died. [`wait_for_peer`](crate::spsc::Sender::wait_for_peer) waits for
-    /// another one, after which sending works again; the messages in the ring are kept for it.
+    /// another one, after which sending works again; the messages in the ring are kept for it. The
+    /// sender of a broadcast channel goes on instead.
     Disconnected,
     /// The message is longer than a slot. Remove the channel and create it with a larger
     /// [`slot_size`](crate::Options::slot_size), or split the message.

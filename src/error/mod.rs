@@ -155,8 +155,8 @@ pub enum Error {
         /// The user who owns the channel.
         owner: u32,
     },
-    /// A living process has this seat. An SPSC channel has one sender and one receiver; wait for
-    /// that process to exit, or end it.
+    /// A living process has this seat. An SPSC channel has one sender and one receiver, and a broadcast
+    /// channel one sender; wait for that process to exit, or end it.
     SeatTaken {
         /// The channel.
         channel: String,

@@ -67,6 +67,7 @@ fn recv_errors() -> Vec<RecvError> {
     let failures = (0..9).filter_map(DeadLetterFailure::from_number);
     all.extend(failures.map(|reason| RecvError::NotMoved { reason }));
     all.push(RecvError::Interrupted);
+    all.extend([1, 77].map(|messages| RecvError::Lagged { messages }));
     all.extend([77, 0].map(|pid| RecvError::Behind { pid }));
     all.extend(FAILURES.map(|reason| RecvError::NotRegistered { reason }));
     all.extend(faults().into_iter().map(RecvError::Fault));

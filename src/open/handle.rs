@@ -15,8 +15,9 @@ impl Options {
     /// # Errors
     /// Every [`Error`] except [`AlreadyExists`](Error::AlreadyExists). The most common are:
     ///
-    /// - [`SeatTaken`](Error::SeatTaken) (SPSC) or [`NoSeat`](Error::NoSeat) (MPMC) if no seat is
-    ///   free: wait for a member to leave, or end it;
+    /// - [`SeatTaken`](Error::SeatTaken) (SPSC, and the sender of a broadcast channel) or
+    ///   [`NoSeat`](Error::NoSeat) (MPMC, and receivers of a broadcast channel) if no seat is free: wait
+    ///   for a member to leave, or end it;
     /// - [`TypeMismatch`](Error::TypeMismatch) and [`OptionMismatch`](Error::OptionMismatch) if the
     ///   channel exists with another message type or option: use the same on both sides, or remove
     ///   the channel;
@@ -56,7 +57,7 @@ impl Options {
 }
 
 /// A type that [`Options`] can open: the senders and receivers of [`spsc`](crate::spsc),
-/// [`mpmc`](crate::mpmc) and [`untyped`](crate::untyped).
+/// [`mpmc`](crate::mpmc), [`broadcast`](crate::broadcast) and [`untyped`](crate::untyped).
 pub trait Handle: sealed::Sealed + Sized {}
 
 pub(crate) mod sealed {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::{Address, ChannelId};
+use crate::layout::LABEL_MAX;
 use crate::ring::broadcast::Start;
 use crate::segment::{Lifetime, Redelivery};
 use crate::wait::adaptive_spin::Wait;
@@ -229,7 +230,8 @@ impl Options {
     }
 
     /// Sets what happens to a message that was delivered and not acknowledged; by default it is
-    /// delivered again [without limit](Redelivery::Unlimited).
+    /// delivered again [without limit](Redelivery::Unlimited). For a broadcast channel, where that is the
+    /// only choice, any other one is [`Error::InvalidOption`](crate::Error::InvalidOption).
     ///
     /// [`Redelivery::DeadLetter`] needs a channel: use [`dead_letters`](Options::dead_letters).
     pub fn redelivery(mut self, redelivery: Redelivery) -> Options {
@@ -314,7 +316,14 @@ impl Options {
     /// A receiver of a broadcast channel continues where a dead one of the same label stopped; see
     /// [`broadcast`](crate::broadcast#who-gets-what).
     pub fn label(mut self, label: impl Into<String>) -> Options {
-        self.label = label.into();
+        let mut label = label.into();
+        // As in its record, with which a successor's is compared.
+        let mut end = label.len().min(LABEL_MAX);
+        while !label.is_char_boundary(end) {
+            end -= 1;
+        }
+        label.truncate(end);
+        self.label = label;
         self
     }
 

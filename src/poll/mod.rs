@@ -19,7 +19,8 @@ pub(crate) mod wait_set;
 use crate::endpoint::Endpoint;
 
 /// A handle that can be waited for together with others: the senders and receivers of
-/// [`spsc`](crate::spsc), [`mpmc`](crate::mpmc) and [`untyped`](crate::untyped).
+/// [`spsc`](crate::spsc), [`mpmc`](crate::mpmc), [`broadcast`](crate::broadcast) and
+/// [`untyped`](crate::untyped).
 pub trait Pollable: sealed::Sealed {}
 
 pub(crate) mod sealed {

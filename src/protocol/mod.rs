@@ -274,8 +274,14 @@ pub(crate) trait Membership {
     /// No waiter of an MPMC channel knows which member will cause the end of the stream: it comes
     /// with the last acknowledgement. So a member that learns that the other side is gone sets the
     /// flag that members check after each message, also on behalf of those that died.
+    ///
+    /// The sender of a broadcast channel needs no receiver: it passes dead ones over. One that dies after
+    /// that is passed over by the next poll.
     fn is_abandoned(&self, alive: &SemaphoreValues) -> bool {
         let side = self.seat().side.other();
+        if self.flavor() == Flavor::Broadcast && side == Side::Receivers {
+            return false;
+        }
         let mut there = alive.is_there(side);
         let is_unseen = self.is_peer_unseen(alive.peer_joins);
         if is_unseen && !(side == Side::Senders && alive.is_ended()) {

@@ -1,4 +1,5 @@
-//! How often the next message of an SPSC channel was delivered, in one word, so that a process that
+//! How often the next message of an SPSC channel, or of a receiver of a broadcast channel, was
+//! delivered, in one word, so that a process that
 //! is killed leaves the record of before or after a step.
 //!
 //! ```text

@@ -16,11 +16,13 @@
 //! - *Opening*: [`attach`](crate::Options::attach) takes an existing channel as it is. Options that
 //!   are set must match it, as always. [`open`](crate::Options::open) and
 //!   [`create`](crate::Options::create) make an MPMC channel of `[u8]` if there is none; to make
-//!   another one, use a typed handle.
+//!   another one, use a typed handle. A receiver of a broadcast channel starts as
+//!   [`start`](crate::Options::start) and [`label`](crate::Options::label) say.
 //! - *Delivery, waiting, death, the end of the stream* and the errors are those of the flavor.
 //!   Whatever the flavor, calls take `&mut self`, and a handle has one message in flight, or
 //!   one [`Batch`]. For more, and for many threads, open several handles, or a typed
-//!   [`mpmc`](crate::mpmc) handle.
+//!   [`mpmc`](crate::mpmc) handle. In a [`broadcast`](crate::broadcast) channel,
+//!   [`wait_for_peer`](Sender::wait_for_peer) of a sender returns when there is a receiver.
 //!
 //! ```
 //! use sysvring::{Flavor, Options, SendError, spsc, untyped};

@@ -23,7 +23,8 @@ use crate::wait::blocking::Blocking;
 /// [`Options`](crate::Options).
 ///
 /// A receiver may be moved to another thread. Dropping it leaves the channel; messages that were
-/// not acknowledged are delivered to the next receiver, or to another one.
+/// not acknowledged are delivered to the next receiver, or to another one. In a broadcast channel, the
+/// other receivers get them anyway.
 #[derive(Debug)]
 pub struct Receiver {
     pub(super) end: RecvEnd,
@@ -55,6 +56,8 @@ impl Receiver {
     ///   [`wait_for_peer`](Receiver::wait_for_peer) waits for another one. A receiver that has not
     ///   seen a sender since it joined waits for one instead, unless the stream was
     ///   [finished](super::Sender::finish);
+    /// - [`RecvError::Lagged`] once, if this receiver of a broadcast channel could not start where it was
+    ///   to start, because messages were overwritten: the next call receives the oldest one that is left;
     /// - [`RecvError::Invalid`] if no message of the channel has the length of this one: it is
     ///   discarded, and the next call receives the next one;
     /// - [`RecvError::Interrupted`] if an [`interrupter`](Receiver::interrupter) ended the call:

@@ -1,4 +1,4 @@
-//! The receiving ends of both flavors behind one interface, with the message layout of the header.
+//! The receiving ends of all flavors behind one interface, with the message layout of the header.
 //!
 //! A message that was taken is kept together with the end that holds it: an SPSC end knows its own,
 //! an MPMC end is told.

@@ -1,4 +1,4 @@
-//! The sending ends of both flavors behind one interface, with the message layout of the header.
+//! The sending ends of all flavors behind one interface, with the message layout of the header.
 //!
 //! A reserved slot is kept together with the end that it belongs to: an SPSC end knows its own, an
 //! MPMC end is told.

@@ -46,7 +46,7 @@ impl Sender {
     ///   [`SendError::TooLong`] if it is longer than a slot: send bytes of a length that
     ///   [`shape`](Sender::shape) allows, up to [`slot_size`](Sender::slot_size);
     /// - [`SendError::Disconnected`] if all receivers are gone, in an MPMC channel only once it is
-    ///   full: [`wait_for_peer`](Sender::wait_for_peer) waits for another one;
+    ///   full, and never in a broadcast channel: [`wait_for_peer`](Sender::wait_for_peer) waits for another one;
     /// - [`SendError::Interrupted`] if an [`interrupter`](Sender::interrupter) ended the call: call
     ///   again to wait on;
     /// - [`SendError::Fault`] if the handle cannot go on.
@@ -129,8 +129,8 @@ impl Sender {
     ///
     /// # Errors
     /// - [`SendError::Timeout`] if some message was not acknowledged in time: try again;
-    /// - [`SendError::Disconnected`] if all receivers are gone and left messages unacknowledged:
-    ///   [`wait_for_peer`](Sender::wait_for_peer) waits for another one, which gets them;
+    /// - [`SendError::Disconnected`] if all receivers are gone and left messages unacknowledged, but not in
+    ///   a broadcast channel: [`wait_for_peer`](Sender::wait_for_peer) waits for another one, which gets them;
     /// - [`SendError::Interrupted`] if an [`interrupter`](Sender::interrupter) ended the call;
     /// - [`SendError::Fault`] if the handle cannot go on.
     pub fn flush(&mut self, timeout: Duration) -> Result<(), SendError> {

@@ -146,3 +146,23 @@ fn all_that_was_sent_outlives_every_process_alone(_: &mut Args) {
 fn all_that_was_sent_outlives_every_process() {
     Worker::run(&[&"late_joiners::all_that_was_sent_outlives_every_process_alone"]);
 }
+
+/// It is compared as it is stored: cut to 32 bytes, at the end of a character.
+#[work]
+fn a_label_that_is_cut_resumes_alone(_: &mut Args) {
+    const LABEL: &str = "a label that is far too long: größer als 32";
+    let name = Name::new();
+    let (mut tx, []) = channel(&name, 8);
+    tx.send_batch(&[0, 1, 2, 3]).expect("room");
+    killed_receiver(&name, LABEL);
+    let rx: Receiver = name.options().label(LABEL).attach().expect("a receiver");
+    assert_eq!(rx.position(), 2);
+    let stat = rx.stat().expect("stat");
+    let label = &stat.members.last().expect("a member").label;
+    assert!(LABEL.starts_with(label.as_str()) && (30..=32).contains(&label.len()), "{label}");
+}
+
+#[test]
+fn a_label_that_is_cut_resumes() {
+    Worker::run(&[&"late_joiners::a_label_that_is_cut_resumes_alone"]);
+}

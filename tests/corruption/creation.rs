@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::{Options, mpmc};
+use sysvring::{Options, broadcast, mpmc};
 use sysvring_support::fork::Fork;
 use sysvring_support::raw_ipc::{Key, Segment};
 use sysvring_support::shared_counters::shared_counters;
@@ -39,7 +39,7 @@ fn lie(segment: &Segment) {
     }
 }
 
-/// Creates both kinds of channels and uses what it asked for.
+/// Creates each kind of channel and uses what it asked for.
 fn create_and_use(key: &Key) {
     let options = || Options::key(key.0).capacity(2).mode(0o666);
     let mut tx: Sender<Large> = options().create().expect("create");
@@ -50,6 +50,11 @@ fn create_and_use(key: &Key) {
     drop(tx);
     key.clear();
     let tx: mpmc::Sender<Large> = options().create().expect("create");
+    assert_eq!((tx.capacity(), tx.slot_size()), (2, 65_536), "not the options of the creator");
+    tx.send(&[7; 65_536]).expect("send");
+    drop(tx);
+    key.clear();
+    let mut tx: broadcast::Sender<Large> = options().create().expect("create");
     assert_eq!((tx.capacity(), tx.slot_size()), (2, 65_536), "not the options of the creator");
     tx.send(&[7; 65_536]).expect("send");
     drop(tx);
@@ -88,7 +93,7 @@ fn change_once(_: &mut Args) {
             told.push(id);
         }
     }
-    assert_eq!(told.len(), 2, "a channel of each kind was changed");
+    assert_eq!(told.len(), 3, "a channel of each kind was changed");
     creator.kill();
     key.clear();
 }

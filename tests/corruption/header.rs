@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 
 use sysvring::Flavor;
-use sysvring_support::handle::{AnyFlavor, Mpmc, Spsc};
+use sysvring_support::handle::{AnyFlavor, Broadcast, Mpmc, Spsc};
 use sysvring_support::raw_ipc::{Key, Segment};
 use sysvring_support::test;
 
@@ -34,9 +34,19 @@ fn mpmc_in_use() {
     in_use::<Mpmc>();
 }
 
-/// Returns the offsets of all fields' bytes, members' lines included, according to the layout
-/// document.
-pub fn bytes(flavor: Flavor) -> Vec<usize> {
+#[test]
+fn broadcast_before_opening() {
+    before_it_is_opened::<Broadcast>();
+}
+
+#[test]
+fn broadcast_in_use() {
+    in_use::<Broadcast>();
+}
+
+/// Returns the offsets of all fields' bytes, members' lines and progress records included, according to
+/// the layout document.
+pub fn bytes(flavor: Flavor, seats: usize) -> Vec<usize> {
     let mut bytes = Vec::new();
     for structure in page::structures() {
         let fields = structure.fields.iter().filter(|field| match structure.name.as_str() {
@@ -46,8 +56,8 @@ pub fn bytes(flavor: Flavor) -> Vec<usize> {
         });
         let fields: Vec<_> = fields.collect();
         let places = match structure.name.as_str() {
-            "Member" if flavor == Flavor::Mpmc => {
-                (0..SEATS).map(|n| structure.at[0] + n * structure.bytes).collect()
+            "Member" if flavor != Flavor::Spsc => {
+                (0..seats).map(|n| structure.at[0] + n * structure.bytes).collect()
             }
             _ => structure.at.clone(),
         };
@@ -57,6 +67,13 @@ pub fn bytes(flavor: Flavor) -> Vec<usize> {
                 let len = if is_word { 8 } else { field.bytes };
                 bytes.extend(at + field.offset..at + field.offset + len);
             }
+        }
+    }
+    if flavor == Flavor::Broadcast {
+        let (record, first) = (page::progress(), page::progress_at(seats));
+        for (seat, field) in (0..seats).flat_map(|n| record.fields.iter().map(move |f| (n, f))) {
+            let at = first + seat * record.bytes + field.offset;
+            bytes.extend(at..at + field.bytes);
         }
     }
     bytes
@@ -209,7 +226,7 @@ fn in_time(change: Change, mut case: impl FnMut() -> (Outcome, bool)) -> Outcome
 fn before_it_is_opened<F: AnyFlavor>() {
     let (key, neighbours) = (Key::new(), Neighbours::new());
     let mut sample = sample::<F>(&key);
-    let bytes = bytes(F::FLAVOR);
+    let bytes = bytes(F::FLAVOR, SEATS);
     let identity = page::find("Identity");
     let identity = identity.at[0]..identity.at[0] + identity.bytes;
     let identifying = identifying_bytes();
@@ -263,7 +280,7 @@ fn in_use<F: AnyFlavor>() {
     let (key, neighbours) = (Key::new(), Neighbours::new());
     let mut sample = sample::<F>(&key);
     let mut handles: Option<Endpoints<F>> = None;
-    let bytes = bytes(F::FLAVOR);
+    let bytes = bytes(F::FLAVOR, SEATS);
     let mut tally = Tally::default();
     let changes = values(&bytes).into_iter().chain(pairs(&bytes));
     for (n, change) in changes.enumerate() {

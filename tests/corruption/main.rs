@@ -4,7 +4,7 @@
 //!
 //! *The header* (`header.rs`). Every byte of every field of the header, members' lines included,
 //! gets other values, and every bit and every pair of bits is flipped: before a channel is opened
-//! and while handles use it, for SPSC and MPMC.
+//! and while handles use it, for each flavor.
 //!
 //! *Slot states* (`slot_states.rs`). A member that reads a slot state that no correct member writes
 //! reports it by name.

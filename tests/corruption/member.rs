@@ -20,7 +20,7 @@ use crate::peer::Flaw;
 
 /// The timeout of opening.
 const TIMEOUT: Duration = Duration::from_millis(20);
-/// The number of seats of MPMC channels, which is that of the members.
+/// The number of seats of MPMC and broadcast channels, which is that of the members.
 pub const SEATS: usize = 4;
 /// The slot size for messages of variable length.
 pub const SLOT_SIZE: usize = 100;
@@ -118,7 +118,7 @@ impl Member<'_> {
     fn open<H: Handle>(&mut self, flavor: Flavor, text: bool) -> Option<H> {
         let wait = [Wait::Park, Wait::Balanced, Wait::Balanced][self.rng.below(3) as usize];
         let options = Options::key(self.key).capacity(8).open_timeout(TIMEOUT).wait(wait);
-        let options = if flavor == Flavor::Mpmc { options.max_members(SEATS) } else { options };
+        let options = if flavor == Flavor::Spsc { options } else { options.max_members(SEATS) };
         let options = if text { options.slot_size(SLOT_SIZE) } else { options };
         match self.timed(TIMEOUT, || options.open()) {
             Ok(handle) => {

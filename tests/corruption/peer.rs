@@ -6,8 +6,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
+use sysvring::Flavor;
 use sysvring_support::fork::Fork;
-use sysvring_support::handle::{Mpmc, Spsc};
+use sysvring_support::handle::{AnyFlavor, Broadcast, Mpmc, Spsc};
 use sysvring_support::raw_ipc::Key;
 use sysvring_support::scheduler_noise;
 use sysvring_support::shared_counters::{now_ns, shared_counters};
@@ -18,7 +19,8 @@ use crate::member::{self, Member, Report};
 use crate::scale::scale;
 use crate::scribbler;
 
-/// The number of members on each side of an MPMC channel.
+/// The number of members on each side of an MPMC channel. In a broadcast channel, as many take turns
+/// in sending.
 const MANY: usize = member::SEATS / 2;
 /// The maximum duration of one run, in seconds.
 const PART: u64 = 60;
@@ -54,16 +56,31 @@ impl FromStr for Flaw {
 }
 
 /// The messages and the kinds of channels.
-const KINDS: [&str; 4] = ["SPSC, numbers", "SPSC, text", "MPMC, numbers", "MPMC, text"];
+const KINDS: [&str; 6] = [
+    "SPSC, numbers",
+    "SPSC, text",
+    "MPMC, numbers",
+    "MPMC, text",
+    "broadcast, numbers",
+    "broadcast, text",
+];
 
 type Part = fn(&mut Member<'_>);
 
-fn parts(kind: usize) -> (Part, Part, usize) {
+fn parts(kind: usize) -> (Part, Part, usize, Flavor) {
+    fn numbers<F: AnyFlavor>(each: usize) -> (Part, Part, usize, Flavor) {
+        (member::send_numbers::<F>, member::receive_numbers::<F>, each, F::FLAVOR)
+    }
+    fn text<F: AnyFlavor>(each: usize) -> (Part, Part, usize, Flavor) {
+        (member::send_text::<F>, member::receive_text::<F>, each, F::FLAVOR)
+    }
     match kind {
-        0 => (member::send_numbers::<Spsc>, member::receive_numbers::<Spsc>, 1),
-        1 => (member::send_text::<Spsc>, member::receive_text::<Spsc>, 1),
-        2 => (member::send_numbers::<Mpmc>, member::receive_numbers::<Mpmc>, MANY),
-        _ => (member::send_text::<Mpmc>, member::receive_text::<Mpmc>, MANY),
+        0 => numbers::<Spsc>(1),
+        1 => text::<Spsc>(1),
+        2 => numbers::<Mpmc>(MANY),
+        3 => text::<Mpmc>(MANY),
+        4 => numbers::<Broadcast>(MANY),
+        _ => text::<Broadcast>(MANY),
     }
 }
 
@@ -190,6 +207,16 @@ fn mpmc_text() {
     survives(3);
 }
 
+#[test]
+fn broadcast_numbers() {
+    survives(4);
+}
+
+#[test]
+fn broadcast_text() {
+    survives(5);
+}
+
 #[work]
 fn play(args: &mut Args) {
     let (kind, seconds): (usize, u64) = (args.next(), args.next());
@@ -198,7 +225,7 @@ fn play(args: &mut Args) {
     // SAFETY: the memory has the length of `Shared`, is shared with the children and never
     // unmapped.
     let shared: &'static Shared = unsafe { &*shared_counters::<WORDS>().as_ptr().cast() };
-    let (send, receive, each) = parts(kind);
+    let (send, receive, each, flavor) = parts(kind);
     let mut members = Vec::new();
     for n in 0..2 * each {
         let part = if n < each { send } else { receive };
@@ -208,7 +235,7 @@ fn play(args: &mut Args) {
             part(&mut Member::new(&shared.members[n], &shared.over, key, flaw));
         })));
     }
-    let scribbler = Fork::start(|| scribbler::scribble(key, &shared.over, &shared.writes));
+    let scribbler = Fork::start(|| scribbler::scribble(key, flavor, &shared.over, &shared.writes));
     let start = Instant::now();
     let mut stuck = 0u64;
     while start.elapsed() < Duration::from_secs(seconds) {

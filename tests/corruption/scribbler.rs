@@ -8,7 +8,7 @@ use sysvring::Flavor;
 use sysvring_support::raw_ipc::{self, Key, Segment, at};
 use sysvring_support::rng::Rng;
 
-use crate::header;
+use crate::{header, member};
 
 /// The maximum time in milliseconds that a channel is scribbled on before it is removed, so that a
 /// new one can be made.
@@ -22,9 +22,9 @@ struct Words {
 }
 
 impl Words {
-    fn new() -> Words {
+    fn of(flavor: Flavor) -> Words {
         let mut words: Vec<usize> =
-            header::bytes(Flavor::Mpmc).iter().map(|at| at / 8 * 8).collect();
+            header::bytes(flavor, member::SEATS).iter().map(|at| at / 8 * 8).collect();
         words.sort();
         words.dedup();
         let (once, often) = words.into_iter().partition(|at| *at < at::TAIL);
@@ -37,10 +37,10 @@ fn one_of(words: &[usize], rng: &mut Rng) -> usize {
 }
 
 /// Scribbles on the objects under the key until the run is over, and counts the writes.
-pub fn scribble(key: i32, over: &AtomicU64, writes: &AtomicU64) {
+pub fn scribble(key: i32, flavor: Flavor, over: &AtomicU64, writes: &AtomicU64) {
     // It is never dropped: the parent removes the objects that exist at the end.
     let key = std::mem::ManuallyDrop::new(Key(key));
-    let (mut rng, words) = (Rng::new(), Words::new());
+    let (mut rng, words) = (Rng::new(), Words::of(flavor));
     while over.load(Acquire) == 0 {
         let Some(Ok(segment)) = key.segment().map(Segment::attach) else {
             std::thread::sleep(Duration::from_micros(200));

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use sysvring::{Fault, RecvError, SendError};
 use sysvring_support::handle::{
-    AnyFlavor, AnyGuard, AnyHandle, AnyReceiver, AnySender, Mpmc, Spsc,
+    AnyFlavor, AnyGuard, AnyHandle, AnyReceiver, AnySender, Broadcast, Mpmc, Spsc,
 };
 use sysvring_support::raw_ipc::{Key, Segment, at};
 use sysvring_support::test;
@@ -123,12 +123,15 @@ fn an_mpmc_receiver_reports_the_state() {
     wrong.for_each(|(wrong, what)| receivers_report::<Mpmc>(wrong, what));
 }
 
-/// In an SPSC channel, a state of neither the last lap nor this one nor a fresh slot is impossible.
+/// In an SPSC or broadcast channel, a state of neither the last lap nor this one nor a fresh slot is
+/// impossible.
 #[test]
-fn an_spsc_receiver_reports_the_state() {
+fn an_spsc_or_broadcast_receiver_reports_the_state() {
     let wrong = unknown(LAP).chain(more(LAP, FULL)).chain(impossible());
-    let wrong = wrong.filter(|(state, _)| *state != 0);
-    wrong.for_each(|(wrong, _)| receivers_report::<Spsc>(wrong, IMPOSSIBLE));
+    for (wrong, _) in wrong.filter(|(state, _)| *state != 0) {
+        receivers_report::<Spsc>(wrong, IMPOSSIBLE);
+        receivers_report::<Broadcast>(wrong, IMPOSSIBLE);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
-use sysvring::{BatchError, Fault, RecvError, SendError};
+use sysvring::{BatchError, Fault, RecvError, SendError, broadcast, spsc};
 
 use sysvring_support::error_text::advises;
 use sysvring_support::raw_ipc::{Key, Segment, at};
@@ -201,6 +201,42 @@ fn invalid_text_and_lengths() {
         let told = rx.recv_ref().map(drop);
         assert_eq!(told, Err(RecvError::Invalid { position: slot as u64 }));
     }
+}
+
+/// A broadcast sender names the process for which it waits, and a receiver that came too late the number of
+/// messages that it missed.
+#[test]
+fn a_broadcast_channel_whose_receivers_are_late() {
+    let key = Key::new();
+    let mut tx: broadcast::Sender<u8> = key.options().capacity(4).create().expect("create");
+    let rx: broadcast::Receiver<u8> = key.options().attach().expect("attach");
+    for n in 0..4 {
+        tx.send(&n).expect("room");
+    }
+    assert_eq!(
+        advises(&tx.try_send(&4).expect_err("no room")),
+        "the channel is full; try again later"
+    );
+    let pid = std::process::id();
+    let blocked = tx.send_timeout(&4, Duration::from_millis(1)).expect_err("no room");
+    assert_eq!(blocked, SendError::Blocked { pid });
+    assert!(advises(&blocked).contains(&format!("process {pid} ")));
+    drop(rx);
+    for n in 0..8 {
+        tx.send(&n).expect("nobody is waited for");
+    }
+    let late = key.options().start(broadcast::Start::Position(1));
+    let mut late: broadcast::Receiver<u8> = late.attach().expect("attach");
+    let missed = late.position() - 1;
+    let error = late.recv().expect_err("overwritten");
+    assert_eq!(error, RecvError::Lagged { messages: missed });
+    assert!(advises(&error).contains(&missed.to_string()));
+    assert_eq!(late.recv().map(u64::from), Ok(late.position() - 1 - 4));
+    // Each way to open a second sender, and to ask for what a broadcast channel does not have.
+    let taken = key.options().attach::<broadcast::Sender<u8>>().expect_err("one sender");
+    assert!(advises(&taken).contains("process"));
+    let kind = key.options().attach::<spsc::Receiver<u8>>().expect_err("another kind");
+    assert!(advises(&kind).contains("a broadcast channel"), "{kind}");
 }
 
 /// A receiver that found corruption reports it for ever, in every call.

@@ -302,6 +302,24 @@ fn segment_and_set_of_different_channels() {
     drop((tx, other));
 }
 
+/// With two seats, the numbers of an SPSC channel can be those of a broadcast channel.
+#[test]
+fn a_header_that_says_it_is_of_another_kind() {
+    let key = Key::new();
+    drop(key.options().create::<Sender<u64>>().expect("create"));
+    let memory = Segment::of(key.segment().expect("a segment"));
+    memory.u32(at::FLAVOR).store(3, Relaxed);
+    for error in [
+        refusal(key.options().open::<Sender<u64>>()),
+        refusal(key.options().attach::<Receiver<u64>>()),
+    ] {
+        let Error::TypeMismatch { expected, found } = error else { panic!("{error:?}") };
+        assert_eq!((&*expected, &*found), ("an SPSC channel", "a broadcast channel"));
+    }
+    memory.u32(at::FLAVOR).store(1, Relaxed);
+    drop(key.options().attach::<Receiver<u64>>().expect("as good as before"));
+}
+
 #[test]
 fn each_field_of_the_header() {
     let key = Key::new();

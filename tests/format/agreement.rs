@@ -37,6 +37,34 @@ fn no_field_is_missing_on_either_side() {
     }
 }
 
+/// The record has a line of its own for each of two groups of words.
+#[test]
+fn the_progress_record_matches_the_code() {
+    let code = include_str!("../../src/layout.rs");
+    let record = page::progress();
+    let drawn: Vec<(&str, usize)> =
+        record.fields.iter().map(|field| (&*field.name, field.offset)).collect();
+    let (outer, size) = asserted(code, "Progress");
+    assert_eq!((outer.as_slice(), size), (&[("head", 0), ("shown", 128)][..], record.bytes));
+    let (shown, size) = asserted(code, "Shown");
+    let shown = shown.into_iter().map(|(name, offset)| (name, 128 + offset));
+    assert_eq!(drawn, [("head", 0)].into_iter().chain(shown).collect::<Vec<_>>());
+    assert_eq!(size, 128);
+    let names: Vec<&str> = record.fields.iter().map(|field| &*field.name).collect();
+    assert_eq!([&["head"], &declared(code, "Shown")[..]].concat(), names);
+    // Its drawing leaves out the rows that are not used.
+    let rows = page::draw_rows(&record);
+    let drawing = record.drawing.expect("a drawing");
+    for field in &record.fields {
+        let row = &rows[field.offset / 16];
+        assert!(drawing.contains(row.as_str()), "the document does not draw\n{row}");
+    }
+    for seats in [2, 22, 254] {
+        let at = page::progress_at(seats);
+        assert!(at.is_multiple_of(128) && at - (1152 + 136 * seats) < 128, "{at}");
+    }
+}
+
 #[test]
 fn drawings_of_structures_match_their_tables() {
     for structure in page::structures() {

@@ -97,6 +97,7 @@ fn every_byte_matches_the_document() {
         ("redelivery", 1),
         ("deliveries", 0),
         ("dead_letters_len", 0),
+        ("overwrites", 0),
     ] {
         page.is("Identity", 0, field, right);
     }

@@ -39,6 +39,20 @@ pub fn structures() -> Vec<Structure> {
     structures
 }
 
+/// Returns the record of the progress table of a broadcast channel, whose heading is "### `Progress`:
+/// 256 bytes for each seat".
+pub fn progress() -> Structure {
+    let heading = "`Progress`: 256 bytes for each seat";
+    let section = sections().into_iter().find_map(|section| section.strip_prefix(heading));
+    let section = format!("`Progress`: 256 bytes at 0{}", section.expect("the progress table"));
+    structure(&section).expect("a structure")
+}
+
+/// Returns the offset of the progress table of a channel with so many seats.
+pub fn progress_at(seats: usize) -> usize {
+    (1152 + 136 * seats).next_multiple_of(128)
+}
+
 /// Returns the structure of this name.
 pub fn find(name: &str) -> Structure {
     structures().into_iter().find(|s| s.name == name).expect("a structure of the document")
@@ -114,7 +128,7 @@ pub fn flag(name: &str) -> u32 {
 
 /// Returns one field of a slot's word.
 pub fn bits(name: &str, word: u64) -> u64 {
-    let rows = rows(TEXT, "| bits | field | SPSC | MPMC |");
+    let rows = rows(TEXT, "| bits | field | SPSC, broadcast | MPMC |");
     let row =
         rows.iter().find(|row| row[1].trim_matches('`') == name).expect("bits of the document");
     let (low, high) = row[0].split_once(" to ").expect("two bits");
@@ -124,14 +138,25 @@ pub fn bits(name: &str, word: u64) -> u64 {
 
 /// Draws a structure as the document does: sixteen bytes a row, up to the first unused row.
 pub fn draw(structure: &Structure) -> String {
+    let mut text =
+        "      +0                  +4                  +8                  +12\n".to_owned();
+    for row in draw_rows(structure) {
+        text += &format!("{row}\n");
+        if row.ends_with(&format!("| {:<78}|", "-")) {
+            break;
+        }
+    }
+    text
+}
+
+/// Draws each row of sixteen bytes.
+pub fn draw_rows(structure: &Structure) -> Vec<String> {
     let owner = |byte: usize| {
         let holds = |field: &&Field| (field.offset..field.offset + field.bytes).contains(&byte);
         structure.fields.iter().find(holds).map_or("-", |field| &*field.name)
     };
-    let mut text =
-        "      +0                  +4                  +8                  +12\n".to_owned();
-    for row in (0..structure.bytes).step_by(16) {
-        text += &format!("{row:4}  |");
+    let row = |row: usize| {
+        let mut text = format!("{row:4}  |");
         let mut column = 0;
         while column < 16 {
             let name = owner(row + column);
@@ -139,10 +164,7 @@ pub fn draw(structure: &Structure) -> String {
             text += &format!(" {name:<width$}|", width = words * 20 - 2);
             column += words * 4;
         }
-        text.push('\n');
-        if (row..row + 16).all(|byte| owner(byte) == "-") {
-            break;
-        }
-    }
-    text
+        text
+    };
+    (0..structure.bytes).step_by(16).map(row).collect()
 }

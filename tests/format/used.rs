@@ -1,7 +1,7 @@
 //! Checks what changes in a channel that is used.
 
 use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
-use sysvring::{Message, mpmc, spsc};
+use sysvring::{Message, Options, broadcast, mpmc, spsc};
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc;
 
@@ -90,6 +90,57 @@ fn laps_credit_and_counters_advance() {
     for side in 0..2 {
         assert_eq!(raw.value("Member", side, "bytes"), 60);
     }
+}
+
+/// The records of a broadcast channel, and the grant of its sender.
+#[test]
+fn receivers_of_a_broadcast_channel_have_records() {
+    const SEATS: usize = 4;
+    let name = Name::new();
+    let mut tx: broadcast::Sender<u64> =
+        name.options().capacity(16).max_members(SEATS).create().expect("create");
+    let attach =
+        |options: Options| -> broadcast::Receiver<u64> { options.attach().expect("attach") };
+    let (mut fast, slow) = (attach(name.options()), attach(name.options()));
+    let raw = Raw::attach(tx.id().segment());
+    let (record, first) = (page::progress(), page::progress_at(SEATS));
+    let at = |seat: usize, field: &str| first + seat * record.bytes + record.field(field).offset;
+    let value = |seat: usize, field: &str| raw.word(at(seat, field), 8);
+    assert_eq!(["flavor", "seats"].map(|fact| raw.value("Identity", 0, fact)), [3, SEATS as u64]);
+    let header = (first + SEATS * record.bytes).next_multiple_of(4096) as u64;
+    assert_eq!(raw.value("Identity", 0, "header_size"), header);
+    for n in 0..6 {
+        tx.send(&n).expect("room");
+        assert_eq!(fast.recv(), Ok(n));
+    }
+    assert_eq!([1, 2].map(|seat| value(seat, "head")), [6, 0]);
+    // A quarter of the ring at a time.
+    assert_eq!([1, 2].map(|seat| value(seat, "credit")), [4, 0]);
+    assert_eq!(raw.value("Header", 0, "credit"), 8);
+    assert_eq!(raw.value("Header", 0, "head"), 3, "two seats are those of receivers");
+    let joined = |seat: usize| raw.word(page::find("Member").at[0] + 128 * seat + 16, 8);
+    for seat in [1, 2] {
+        assert!(value(seat, "holder") != 0);
+        assert_eq!(value(seat, "holder"), joined(seat));
+    }
+    assert_eq!([0, 3].map(|seat| value(seat, "holder")), [0, 0], "nobody is there");
+    tx.send(&6).expect("room");
+    let held = fast.recv_ref().expect("a message");
+    drop(held);
+    assert_eq!(value(1, "delivery") >> 8, 6, "of the message that was given back");
+    drop(slow);
+    assert_eq!((value(2, "head"), value(2, "holder")), (0, 0));
+    let documented: Vec<usize> = (0..SEATS)
+        .flat_map(|seat| record.fields.iter().map(move |field| (seat, field)))
+        .flat_map(|(seat, field)| (0..field.bytes).map(move |byte| (seat, field, byte)))
+        .map(|(seat, field, byte)| first + seat * record.bytes + field.offset + byte)
+        .collect();
+    let table = first..first + SEATS * record.bytes;
+    for at in table.filter(|at| !documented.contains(at)) {
+        assert_eq!(raw.bytes(at, 1), [0], "byte {at} is not documented");
+    }
+    let after = first + SEATS * record.bytes;
+    assert!(raw.bytes(after, header as usize - after).iter().all(|byte| *byte == 0));
 }
 
 #[test]

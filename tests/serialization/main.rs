@@ -9,8 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use sysvring::{
-    DeadLetterFailure, Defect, IpcObject, Lifetime, Options, Redelivery, Stat, StreamState, mpmc,
-    spsc,
+    DeadLetterFailure, Defect, IpcObject, Lifetime, Options, Redelivery, Stat, StreamState,
+    broadcast, mpmc, spsc,
 };
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{Key, MARKED, Segment, at};
@@ -170,6 +170,7 @@ fn an_mpmc_channel_with_a_dead_member() {
                 "messages": 5,
                 "bytes": 60,
                 "in_flight": 0,
+                "lag": null,
                 "oldest_in_flight": null,
                 "waiting": 0,
                 "armed": false,
@@ -188,6 +189,7 @@ fn an_mpmc_channel_with_a_dead_member() {
                 "messages": 0,
                 "bytes": 0,
                 "in_flight": 2,
+                "lag": null,
                 "oldest_in_flight": 0,
                 "waiting": 0,
                 "armed": false,
@@ -229,6 +231,28 @@ fn a_private_spsc_channel_without_a_set() {
     let member = &json["members"][0];
     assert_eq!((&member["in_flight"], &member["bytes"]), (&json!(null), &json!(4)));
     assert_eq!(json["segment"]["marked_for_removal"], true);
+}
+
+#[test]
+fn a_broadcast_channel_with_two_receivers() {
+    let mut tx: broadcast::Sender<u64> = Options::private().capacity(8).create().expect("create");
+    let receivers = [(); 2].map(|()| -> broadcast::Receiver<u64> {
+        Options::id(tx.id()).attach().expect("a receiver")
+    });
+    let [mut fast, slow] = receivers;
+    tx.send_batch(&[1, 2, 3]).expect("room");
+    assert_eq!(fast.try_iter().count(), 3);
+    drop(slow);
+    let behind: broadcast::Receiver<u64> = Options::id(tx.id()).attach().expect("a receiver");
+    fast.recv_timeout(std::time::Duration::ZERO).expect_err("it has received them");
+    let json = json_of(&tx.stat().expect("stat"));
+    assert_eq!((&json["flavor"], &json["depth"]), (&json!("broadcast"), &json!(3)));
+    assert_eq!((&json["room"], &json["in_flight"]), (&json!(5), &json!(null)));
+    let of = |field: &str| (0..3).map(|n| json["members"][n][field].clone()).collect::<Vec<_>>();
+    assert_eq!(of("lag"), [json!(null), json!(0), json!(3)]);
+    assert_eq!(of("position"), [json!(3), json!(3), json!(0)]);
+    assert_eq!(of("in_flight"), [json!(null), json!(null), json!(null)]);
+    drop((fast, behind));
 }
 
 /// Six digits, not the seventeen of the nearest floating-point number.

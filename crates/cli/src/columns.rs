@@ -28,7 +28,7 @@ pub const CHANNEL: &[Column<Stat>] = &[
     column("SEMID", "identifier of the semaphore set, as ipcs prints it", false, |s| {
         s.set.as_ref().map_or(Cell::None, |set| Cell::Id(set.id as u64))
     }),
-    column("KIND", "spsc or mpmc", true, |s| Cell::Word(kind(s.flavor), Tone::Plain)),
+    column("KIND", "spsc, mpmc or broadcast", true, |s| Cell::Word(kind(s.flavor), Tone::Plain)),
     column(
         "STATE",
         "live, full, idle, no sender, no receiver, sender died, ended, removed",
@@ -38,7 +38,12 @@ pub const CHANNEL: &[Column<Stat>] = &[
             Cell::Word(word, tone)
         },
     ),
-    column("DEPTH", "messages sent and not acknowledged", true, |s| Cell::Count(s.depth)),
+    column(
+        "DEPTH",
+        "messages sent and not acknowledged; broadcast: by the slowest receiver",
+        true,
+        |s| Cell::Count(s.depth),
+    ),
     column("CAPACITY", "slots", true, |s| Cell::Count(s.capacity as u64)),
     column("ROOM", "messages that could be sent now", false, |s| Cell::Count(s.room)),
     column("SENDERS", "living senders", true, |s| Cell::Count(living(s, Role::Sender))),
@@ -72,9 +77,12 @@ pub const CHANNEL: &[Column<Stat>] = &[
     column("LIFETIME", "kept, or until its last member leaves", false, |s| {
         Cell::Word(lifetime(s.lifetime), Tone::Plain)
     }),
-    column("HEAD", "next position to receive; MPMC: a hint that lags behind", false, |s| {
-        Cell::Id(s.head)
-    }),
+    column(
+        "HEAD",
+        "next position to receive; MPMC: a hint that lags behind; broadcast: of the slowest",
+        false,
+        |s| Cell::Id(s.head),
+    ),
     column("TAIL", "next position to send; MPMC: a hint that lags behind", false, |s| {
         Cell::Id(s.tail)
     }),
@@ -121,6 +129,7 @@ pub fn kind(flavor: Flavor) -> &'static str {
     match flavor {
         Flavor::Spsc => "spsc",
         Flavor::Mpmc => "mpmc",
+        Flavor::Broadcast => "broadcast",
         _ => "unknown",
     }
 }

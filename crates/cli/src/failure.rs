@@ -12,6 +12,8 @@ pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 /// `recv` received everything, but a sender was killed before it had sent everything.
 pub const SENDER_KILLED: u8 = 3;
+/// `recv` received everything that was left, but messages had been overwritten before.
+pub const MISSED: u8 = 4;
 /// The time given with `--timeout` was over, as for timeout(1).
 pub const TIMED_OUT: u8 = 124;
 
@@ -22,6 +24,7 @@ Exit codes:
   1    failed; `doctor`: something needs attention
   2    the command line is wrong, or does not fit the channel
   3    `recv`: a sender was killed, and what it had sent was received
+  4    `recv`: messages were overwritten before it joined (broadcast), the rest was received
   124  timed out (--timeout)
   130, 143  ended by Ctrl-C or SIGTERM, after what was begun was finished";
 

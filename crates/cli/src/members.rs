@@ -42,6 +42,9 @@ pub const MEMBER: &[Column<Member>] = &[
     column("IN-FLIGHT", "messages that it holds, if it is known", true, |m| {
         Cell::count(m.in_flight)
     }),
+    column("LAG", "broadcast: messages sent that this receiver has not acknowledged", true, |m| {
+        Cell::count(m.lag)
+    }),
     column("OLDEST", "lowest position of these", false, |m| {
         m.oldest_in_flight.map_or(Cell::None, Cell::Id)
     }),

@@ -23,12 +23,14 @@ pub struct Rates {
     /// messages.
     pub sent: f64,
     /// Messages acknowledged per second, as exact as `sent`. In an SPSC channel, messages that were
-    /// given up (rejected, dropped, discarded) count too.
+    /// given up (rejected, dropped, discarded) count too. In a broadcast channel, it is how fast the
+    /// slowest receiver gets on, also because another one became the slowest.
     pub received: f64,
     /// Payload bytes sent per second. In a channel of variable length, those of a member whose seat
     /// was taken again are missing.
     pub bytes_sent: f64,
-    /// Payload bytes acknowledged per second, as exact as `bytes_sent`.
+    /// Payload bytes acknowledged per second, as exact as `bytes_sent`. In a broadcast channel of
+    /// variable length, those of all receivers together.
     pub bytes_received: f64,
     /// Number of redeliveries in that time.
     pub redelivered: u64,

@@ -57,8 +57,8 @@ impl<T: Message> Receiver<T> {
     /// A future that is dropped before it is ready has taken no message.
     ///
     /// # Errors
-    /// As for [`recv`](Receiver::recv_batch), and [`RecvError::NotRegistered`] if a task cannot wait for this
-    /// handle.
+    /// As for [`recv_batch`](Receiver::recv_batch), and [`RecvError::NotRegistered`] if a task cannot wait
+    /// for this handle.
     pub async fn recv_batch_async(
         &mut self,
         messages: &mut Vec<T>,
@@ -67,8 +67,9 @@ impl<T: Message> Receiver<T> {
         self.one.recv_batch_async(messages, max).await
     }
 
-    /// Returns the messages as a stream; it ends when the channel is drained and its sender is
-    /// gone, and after a fault. An interrupt is an item like another, and the stream can go on.
+    /// Returns the messages as a stream; it ends when this receiver has received every message and the
+    /// sender is gone, and after a fault. An interrupt and [`Lagged`](RecvError::Lagged) are items like
+    /// others, and the stream can go on.
     ///
     /// ```
     /// # use sysvring::{Options, broadcast};
@@ -120,8 +121,8 @@ impl<T: Message + FromBytes> Receiver<T> {
     /// A future that is dropped before it is ready has taken no message.
     ///
     /// # Errors
-    /// As for [`recv`](Receiver::recv_into), and [`RecvError::NotRegistered`] if a task cannot wait for this
-    /// handle.
+    /// As for [`recv_into`](Receiver::recv_into), and [`RecvError::NotRegistered`] if a task cannot wait
+    /// for this handle.
     pub async fn recv_into_async(&mut self, message: &mut T) -> Result<(), RecvError> {
         self.one.recv_into_async(message).await
     }
@@ -147,14 +148,15 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// A future that is dropped before it is ready has taken no message.
     ///
     /// # Errors
-    /// As for [`recv`](Receiver::recv_boxed), and [`RecvError::NotRegistered`] if a task cannot wait for this
-    /// handle.
+    /// As for [`recv_boxed`](Receiver::recv_boxed), and [`RecvError::NotRegistered`] if a task cannot wait
+    /// for this handle.
     pub async fn recv_boxed_async(&mut self) -> Result<Box<T>, RecvError> {
         self.one.recv_boxed_async().await
     }
 
-    /// Receives the next message in place, waiting for one. [`Guard::ack`] acknowledges it; a guard
-    /// that is dropped, also together with the future that holds it, returns it.
+    /// Receives the next message in place, waiting for one. [`Guard::ack`] acknowledges it for this
+    /// receiver; a guard that is dropped, also together with the future that holds it, returns it, and
+    /// the next call receives it again.
     ///
     /// ```
     /// # use sysvring::{Options, broadcast};
@@ -174,15 +176,14 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// A future that is dropped before it is ready has taken no message.
     ///
     /// # Errors
-    /// As for [`recv`](Receiver::recv_ref), and [`RecvError::NotRegistered`] if a task cannot wait for this
-    /// handle.
+    /// As for [`recv_ref`](Receiver::recv_ref), and [`RecvError::NotRegistered`] if a task cannot wait
+    /// for this handle.
     pub async fn recv_ref_async(&mut self) -> Result<Guard<'_, T>, RecvError> {
         self.one.recv_ref_async().await
     }
 
     /// Waits until a sender has joined. One that has left again counts if it joined after this
-    /// handle last found the other side empty: after a call returned `Disconnected`, no sender is
-    /// missed.
+    /// handle last found no sender: after a call returned `Disconnected`, no sender is missed.
     ///
     /// ```
     /// # use sysvring::{Options, broadcast};

@@ -13,8 +13,8 @@ use crate::message::Message;
 impl<T: Message> Receiver<T> {
     /// Receives the next message, blocking until one arrives.
     ///
-    /// A receiver that has not seen a sender since it joined receives the messages in the ring, and
-    /// then waits for the next sender instead of returning [`RecvError::Disconnected`], unless the
+    /// A receiver that has not seen a sender since it joined receives the messages from its
+    /// [start](crate::Options::start) on, and then waits for the next sender instead of returning [`RecvError::Disconnected`], unless the
     /// stream was [finished](crate::broadcast::Sender::finish).
     ///
     /// ```
@@ -30,8 +30,8 @@ impl<T: Message> Receiver<T> {
     /// ```
     ///
     /// # Errors
-    /// - [`RecvError::Disconnected`] if the channel is drained and its sender finished or is gone:
-    ///   [`wait_for_peer`](Receiver::wait_for_peer) waits for another sender;
+    /// - [`RecvError::Disconnected`] if this receiver has received every message, and the sender finished
+    ///   or is gone: [`wait_for_peer`](Receiver::wait_for_peer) waits for another sender;
     /// - [`RecvError::Lagged`] once, if this receiver could not start where it was to start, because
     ///   messages were overwritten: the next call receives the oldest one that is left;
     /// - [`RecvError::Invalid`] if the bytes are not a valid message: that message is discarded,
@@ -120,9 +120,9 @@ impl<T: Message> Receiver<T> {
         self.one.recv_batch_timeout(messages, max, timeout)
     }
 
-    /// Returns a blocking iterator over messages; it ends when the channel is drained and its
-    /// sender is gone, and after a fault.
-    /// An interrupt is an item like another, and the iteration can go on.
+    /// Returns a blocking iterator over messages; it ends when this receiver has received every message
+    /// and the sender is gone, and after a fault. An interrupt and [`Lagged`](RecvError::Lagged) are
+    /// items like others, and the iteration can go on.
     pub fn iter(&mut self) -> Iter<'_, T> {
         self.one.iter()
     }

@@ -44,7 +44,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     }
 
     /// Receives the next message in place, blocking until one arrives. [`Guard::ack`] acknowledges
-    /// it; a guard that is dropped returns it.
+    /// it for this receiver; a guard that is dropped returns it, and the next call receives it again.
     ///
     /// The receiver is borrowed until then, and in all arms of a `match`: move the error out of it.
     ///

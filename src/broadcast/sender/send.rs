@@ -7,7 +7,8 @@ use crate::error::{BatchError, SendError};
 use crate::message::Message;
 
 impl<T: Message + ?Sized> Sender<T> {
-    /// Sends a message, blocking while the slowest living receiver is a whole ring behind.
+    /// Sends a message, blocking while the slowest living receiver is a whole ring behind. Without
+    /// receivers, it never blocks.
     ///
     /// `Ok` means that the message is in the channel and outlives this process. To learn whether all
     /// have received it, use [`flush`](Sender::flush).
@@ -47,7 +48,8 @@ impl<T: Message + ?Sized> Sender<T> {
     /// ```
     ///
     /// # Errors
-    /// [`SendError::Full`] if no slot is free: try again later. Otherwise as for
+    /// [`SendError::Full`] if the slowest living receiver is a whole ring behind: try again later.
+    /// Otherwise as for
     /// [`send`](Sender::send).
     #[inline]
     pub fn try_send(&mut self, message: &T) -> Result<(), SendError> {

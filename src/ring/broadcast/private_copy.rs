@@ -54,7 +54,7 @@ impl PrivateCopy {
             true => {
                 let len = slot.length().load(plain::Ordering::Relaxed);
                 own.length().store(len, plain::Ordering::Relaxed);
-                // An impossible length is found by whoever reads the copy.
+                // An impossible length is found by the reader of the copy.
                 (len as usize).min(ring.slot_size)
             }
             false => ring.slot_size,

@@ -1,5 +1,5 @@
-//! Handles of any flavor behind one pair of traits, so that a test is written once for SPSC, MPMC and
-//! broadcast channels. SPSC and broadcast handles take `&mut self` and MPMC handles `&self`; the traits take `&mut self`.
+//! Handles of any flavor behind one pair of traits, so that a test is written once for all flavors. MPMC
+//! handles take `&self` and the others `&mut self`; the traits take `&mut self`.
 //!
 //! An MPMC handle in an `Arc` implements the traits as well, for tests in which one handle lends
 //! several slots: what it lends does not borrow the `Arc`.
@@ -72,11 +72,11 @@ pub trait AnyHandle {
     fn slot_size(&self) -> usize;
     fn interrupter(&self) -> Interrupter;
 
-    /// Returns the position of the next message, which only SPSC handles know.
+    /// Returns the position of the next message, which MPMC handles do not know.
     fn position(&self) -> Option<u64>;
 
     /// Returns the deaths that an MPMC handle has not reported yet. An SPSC handle checks its peer
-    /// instead, and reports none.
+    /// instead, and reports none, as handles of broadcast channels do.
     fn deaths(&mut self) -> Result<Vec<Death>, Fault>;
 }
 
@@ -203,13 +203,17 @@ macro_rules! of_flavor {
     };
 }
 
-/// Waits for a receiver.
-macro_rules! wait_for_peer {
-    (broadcast, $sender:expr, $timeout:expr) => {
-        $sender.wait_for_receivers(1, $timeout)
+/// Implements what a sender of a broadcast channel calls by another name.
+macro_rules! wait_for_receiver {
+    (broadcast) => {
+        fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), SendError> {
+            self.wait_for_receivers(1, timeout)
+        }
     };
-    ($module:ident, $sender:expr, $timeout:expr) => {
-        $module::Sender::<T>::wait_for_peer($sender, $timeout).map(drop)
+    ($module:ident) => {
+        fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), SendError> {
+            $module::Sender::<T>::wait_for_peer(self, timeout).map(drop)
+        }
     };
 }
 
@@ -240,9 +244,7 @@ macro_rules! implement {
                 $module::Sender::<T>::try_send_batch(self, messages.iter().copied())
             }
 
-            fn wait_for_peer(&mut self, timeout: Duration) -> Result<(), SendError> {
-                wait_for_peer!($module, self, timeout)
-            }
+            wait_for_receiver!($module);
 
             fn finish(self) -> Result<(), Error> {
                 let finish: fn(Self) -> Result<(), Error> = $finish;

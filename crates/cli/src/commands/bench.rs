@@ -18,7 +18,8 @@ use crate::units;
 
 /// Measure throughput and round trips between two processes on this machine
 ///
-/// A short look; `benches` in the repository compares with other libraries.
+/// In the broadcast scenarios, two other processes receive each message. A short look; `benches` in the
+/// repository compares with other libraries.
 #[derive(Args, Debug)]
 #[command(after_long_help = output::help("Columns", RESULT))]
 pub struct Bench {

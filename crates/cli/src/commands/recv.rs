@@ -1,18 +1,19 @@
 //! `sysvring recv`: a channel, message by message, to standard output.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use clap::Args;
+use sysvring::broadcast::Start;
 use sysvring::untyped::{Batch, Receiver};
-use sysvring::{RecvError, Role, Stat};
+use sysvring::{Flavor, RecvError, Role, Stat};
 
 use crate::channel::Channel;
 use crate::columns::living;
-use crate::failure::{DONE, Failure, SENDER_KILLED, TIMED_OUT};
+use crate::failure::{DONE, Failure, MISSED, SENDER_KILLED, TIMED_OUT};
 use crate::signals::{self, Signals};
 use crate::stream::framing::FramingArgs;
-use crate::stream::join::{self, Create};
+use crate::stream::join::{self, Create, Member};
 use crate::stream::layout::{self, FORMATS, Layout};
 use crate::stream::output::{Output, Unwritten};
 use crate::stream::progress::Progress;
@@ -26,7 +27,8 @@ const BATCH: usize = 256;
 ///
 /// A message is acknowledged when it was written: if recv is killed, or the reader behind its pipe
 /// ends, the next receiver gets what was not written. recv ends when the senders have finished and
-/// everything was received. The channel is created if it does not exist.
+/// everything was received. The channel is created if it does not exist. Several receivers of a
+/// channel share its messages; in a broadcast channel, each gets all of them.
 #[derive(Args, Debug)]
 #[command(after_long_help = FORMATS)]
 pub struct Recv {
@@ -46,6 +48,14 @@ pub struct Recv {
     /// Give up if no message arrives for this time, with exit code 124: seconds, or 500ms, 2m, 1h
     #[arg(short, long, value_name = "TIME", value_parser = units::parse_duration)]
     timeout: Option<Duration>,
+    /// Where to start in a broadcast channel: at the oldest message in the ring, at the next one that is
+    /// sent, or at a position [default: oldest]
+    #[arg(long, value_name = "oldest|next|POSITION", value_parser = join::parse_start)]
+    start: Option<Start>,
+    /// Label of this receiver, as `sysvring stat` shows it. In a broadcast channel, it starts where a
+    /// killed receiver of the same label stopped
+    #[arg(long, value_name = "LABEL")]
+    label: Option<String>,
     /// Show progress on standard error, also if that is not a terminal
     #[arg(long)]
     progress: bool,
@@ -68,6 +78,8 @@ enum Pause {
     End,
     Timeout,
     Signal,
+    /// So many messages were overwritten.
+    Missed(u64),
 }
 
 impl Recv {
@@ -76,9 +88,13 @@ impl Recv {
         // Before anything is taken.
         let output = Output::new(&signals)?;
         let address = self.channel.address()?;
+        if self.start.is_some() {
+            self.create.require_broadcast(&address, "--start")?;
+        }
         // It may get the seat of a sender that died.
         let before = sysvring::stat(&address).ok();
-        let mut receiver: Receiver = join::join(&address, &self.create, "sysvring recv")?;
+        let member = Member::receiver("sysvring recv", self.label.as_deref(), self.start);
+        let mut receiver: Receiver = join::join(&address, &self.create, member)?;
         signals.interrupt(receiver.interrupter());
         let framing = self.framing.framing();
         let stat = receiver.stat()?;
@@ -86,12 +102,13 @@ impl Recv {
             layout::choose(self.format.take(), self.framing.framing(), layout::is_text(&stat));
         layout.check(stat.slot_size, stat.variable).map_err(Failure::usage)?;
         let render = Render { framing, layout, is_terminal: io::stdout().is_terminal() };
-        let code = match self.receive(&mut receiver, &render, &output)? {
+        let mut missed = 0;
+        let code = match self.receive(&mut receiver, &render, &output, &mut missed)? {
             Ended::Code(code) => code,
             Ended::WithTheSenders => end(&receiver.stat()?, before.as_ref())?,
         };
         receiver.close()?;
-        Ok(code)
+        Ok(if code == DONE && missed > 0 { MISSED } else { code })
     }
 
     fn receive(
@@ -99,6 +116,7 @@ impl Recv {
         receiver: &mut Receiver,
         render: &Render,
         output: &Output,
+        missed: &mut u64,
     ) -> Result<Ended, Failure> {
         let mut progress = Progress::new("received", self.progress);
         let mut text = Vec::new();
@@ -130,7 +148,7 @@ impl Recv {
             match pause {
                 Pause::Empty => {
                     progress.show_if_due();
-                    if !self.follow && has_lost_its_senders(&receiver.stat()?) {
+                    if !self.follow && has_lost_its_senders(receiver)? {
                         return Ok(Ended::WithTheSenders);
                     }
                     may_wait = true;
@@ -147,6 +165,15 @@ impl Recv {
                 Pause::End => return Ok(Ended::WithTheSenders),
                 Pause::Timeout => return Ok(Ended::Code(TIMED_OUT)),
                 Pause::Signal => return Ok(Ended::Code(DONE)),
+                Pause::Missed(messages) => {
+                    *missed += messages;
+                    let messages = units::counted(messages, "message was", "messages were");
+                    let line = format!(
+                        "sysvring: {messages} overwritten before they were received; going on with the \
+                         oldest one that is left\n"
+                    );
+                    let _ = io::stderr().write_all(line.as_bytes());
+                }
             }
         }
     }
@@ -188,9 +215,16 @@ fn end(stat: &Stat, before: Option<&Stat>) -> Result<u8, Failure> {
     })
 }
 
-/// Returns whether no sender is left, and one was killed that has no successor.
-fn has_lost_its_senders(stat: &Stat) -> bool {
-    stat.lost_senders > 0 && living(stat, Role::Sender) == 0 && stat.depth == 0
+/// Returns whether no sender is left, one was killed that has no successor, and there is nothing to
+/// receive.
+fn has_lost_its_senders(receiver: &Receiver) -> Result<bool, Failure> {
+    let stat = receiver.stat()?;
+    let is_drained = match stat.flavor {
+        // Others may not have received everything.
+        Flavor::Broadcast => receiver.is_empty(),
+        _ => stat.depth == 0,
+    };
+    Ok(stat.lost_senders > 0 && living(&stat, Role::Sender) == 0 && is_drained)
 }
 
 /// Takes the messages that are there; blocks for the first one only if that is permitted.
@@ -211,6 +245,7 @@ fn next(
         Ok(batch) => return Ok(Ok(batch)),
         Err(RecvError::Empty | RecvError::Behind { .. } | RecvError::Interrupted) => Pause::Empty,
         Err(RecvError::Disconnected) => Pause::End,
+        Err(RecvError::Lagged { messages }) => Pause::Missed(messages),
         Err(RecvError::Timeout | RecvError::Blocked { .. }) => Pause::Timeout,
         Err(error) => return Err(error.into()),
     };

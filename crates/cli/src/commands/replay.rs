@@ -16,7 +16,7 @@ use sysvring::{Address, SendError};
 use crate::channel;
 use crate::failure::{DONE, Failure};
 use crate::signals::{self, Signals};
-use crate::stream::join::{self, Create};
+use crate::stream::join::{self, Create, Member};
 use crate::stream::progress::Progress;
 use crate::stream::wait::Pause;
 
@@ -214,7 +214,8 @@ impl Destinations<'_> {
             Some(known) => known,
             None => {
                 let create = self.replay.create.clone().only_if(*is_text);
-                let sender: Sender = join::join(address, &create, "sysvring replay")?;
+                let sender: Sender =
+                    join::join(address, &create, Member::labelled("sysvring replay"))?;
                 self.signals.interrupt(sender.interrupter());
                 self.senders.push((address.clone(), sender));
                 self.senders.len() - 1

@@ -11,7 +11,7 @@ use crate::failure::{DONE, Failure, TIMED_OUT};
 use crate::signals::{self, Signals};
 use crate::stream::framing::{Framing, FramingArgs};
 use crate::stream::input::{Brought, Input};
-use crate::stream::join::{self, Create};
+use crate::stream::join::{self, Create, Member};
 use crate::stream::layout::{self, FORMATS, Layout};
 use crate::stream::progress::Progress;
 use crate::units;
@@ -19,7 +19,8 @@ use crate::units;
 /// Send standard input, or arguments, to a channel: each line is a message
 ///
 /// The channel is created if it does not exist; `send` and `recv` may start in either order. While
-/// the channel is full, send waits for a receiver. At the end of its input it finishes the stream:
+/// the channel is full, send waits for a receiver; a broadcast channel without receivers is never
+/// full. At the end of its input it finishes the stream:
 /// receivers end when they have received everything and no other sender is left.
 #[derive(Args, Debug)]
 #[command(after_long_help = FORMATS)]
@@ -40,6 +41,9 @@ pub struct Send {
     /// Give up if a message finds no room for this time, with exit code 124: seconds, or 500ms, 2m, 1h
     #[arg(short, long, value_name = "TIME", value_parser = units::parse_duration)]
     timeout: Option<Duration>,
+    /// Label of this sender, as `sysvring stat` shows it
+    #[arg(long, value_name = "LABEL", default_value = "sysvring send", hide_default_value = true)]
+    label: String,
     /// Show progress on standard error, also if that is not a terminal
     #[arg(long)]
     progress: bool,
@@ -53,7 +57,7 @@ impl Send {
         // Before the channel is created.
         let input = self.messages.is_empty().then(|| Input::new(&signals)).transpose()?;
         let address = self.channel.address()?;
-        let sender: Sender = join::join(&address, &self.create, "sysvring send")?;
+        let sender: Sender = join::join(&address, &self.create, Member::labelled(&self.label))?;
         signals.interrupt(sender.interrupter());
         let stat = sender.stat()?;
         let layout =

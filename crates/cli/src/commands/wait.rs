@@ -25,6 +25,9 @@ pub struct Wait {
     /// What to wait for
     #[arg(value_name = "EVENT")]
     event: Event,
+    /// Wait for this many living senders or receivers, for `sender` and `receiver`
+    #[arg(short = 'n', long, value_name = "N", default_value = "1", hide_default_value = true)]
+    count: u64,
     /// Give up after this time, with exit code 124: seconds, or 500ms, 2m, 1h
     #[arg(short, long, value_name = "TIME", value_parser = units::parse_duration)]
     timeout: Option<Duration>,
@@ -35,9 +38,9 @@ pub struct Wait {
 enum Event {
     /// The channel exists
     Channel,
-    /// It has a living sender
+    /// It has a living sender, or --count of them
     Sender,
-    /// It has a living receiver
+    /// It has a living receiver, or --count of them
     Receiver,
     /// It has a message that is not acknowledged
     Message,
@@ -52,12 +55,12 @@ enum Event {
 }
 
 impl Event {
-    fn has_happened(self, stat: Option<&Stat>) -> bool {
+    fn has_happened(self, stat: Option<&Stat>, count: u64) -> bool {
         let Some(stat) = stat else { return matches!(self, Event::Gone) };
         match self {
             Event::Channel => true,
-            Event::Sender => living(stat, Role::Sender) > 0,
-            Event::Receiver => living(stat, Role::Receiver) > 0,
+            Event::Sender => living(stat, Role::Sender) >= count,
+            Event::Receiver => living(stat, Role::Receiver) >= count,
             Event::Message => stat.depth > 0,
             Event::Empty => stat.depth == 0,
             Event::Room => stat.room > 0,
@@ -69,12 +72,15 @@ impl Event {
 
 impl Wait {
     pub fn run(self) -> Result<u8, Failure> {
+        if self.count != 1 && !matches!(self.event, Event::Sender | Event::Receiver) {
+            return Err(Failure::usage("--count is for the events sender and receiver"));
+        }
         let address = self.channel.address()?;
         let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let (mut observer, mut pause) = (None, Duration::from_millis(1));
         loop {
             let stat = look(&address, &mut observer)?;
-            if self.event.has_happened(stat.as_ref()) {
+            if self.event.has_happened(stat.as_ref(), self.count) {
                 return Ok(DONE);
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));

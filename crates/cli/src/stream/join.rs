@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
+use sysvring::broadcast::{self, Start};
 use sysvring::{Address, Error, Flavor, Handle, Lifetime, Options, spsc};
 
 use crate::failure::Failure;
@@ -16,7 +17,8 @@ pub struct Create {
     /// Fail instead
     #[arg(long)]
     no_create: bool,
-    /// mpmc: any number of senders and receivers; spsc: one of each, faster [default: mpmc]
+    /// mpmc: any number of senders and receivers; spsc: one of each, faster; broadcast: one sender,
+    /// and each receiver gets every message [default: mpmc]
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
     /// Number of slots, rounded up to a power of two [default: 1024]
@@ -40,6 +42,26 @@ impl Create {
             true => self,
             false => Create { no_create: true, ..Create::default() },
         }
+    }
+
+    /// Fails unless the channel is a broadcast channel, or will be created as one.
+    pub fn require_broadcast(&self, address: &Address, option: &str) -> Result<(), Failure> {
+        let kind = match sysvring::stat(address) {
+            Ok(stat) => stat.flavor,
+            Err(Error::NotFound { .. }) if !self.no_create => {
+                self.kind.unwrap_or(Kind::Mpmc).flavor()
+            }
+            // It cannot be joined either, which says why.
+            Err(_) => return Ok(()),
+        };
+        if kind == Flavor::Broadcast {
+            return Ok(());
+        }
+        let kind = columns::kind(kind);
+        Err(Failure::usage(format!(
+            "{option} is for broadcast channels, and {address} is of kind {kind}; leave it out, or use \
+             a channel of --kind broadcast"
+        )))
     }
 
     /// Returns the options of a new channel.
@@ -105,6 +127,7 @@ const MODE: u32 = 0o600;
 enum Kind {
     Mpmc,
     Spsc,
+    Broadcast,
 }
 
 impl Kind {
@@ -112,6 +135,7 @@ impl Kind {
         match self {
             Kind::Mpmc => Flavor::Mpmc,
             Kind::Spsc => Flavor::Spsc,
+            Kind::Broadcast => Flavor::Broadcast,
         }
     }
 }
@@ -130,11 +154,14 @@ fn parse_mode(text: &str) -> Result<u32, String> {
 /// How long another process may have a seat for the moment in which it creates an SPSC channel.
 const CREATION: Duration = Duration::from_millis(500);
 
-/// Creates an SPSC channel of bytes, which an untyped handle cannot do. The receiver leaves at
-/// once: a sender that sees it go waits for the next one, where a receiver would take the end of a
-/// sender for the end of the stream.
-fn create_spsc(options: Options) -> Result<(), Error> {
-    options.create::<spsc::Receiver<[u8]>>()?.close()
+/// Creates an SPSC or broadcast channel of bytes, which an untyped handle cannot do. The receiver
+/// leaves at once: a sender that sees it go waits for the next one, where a receiver would take the
+/// end of a sender for the end of the stream.
+fn create_typed(kind: Kind, options: Options) -> Result<(), Error> {
+    match kind {
+        Kind::Broadcast => options.create::<broadcast::Receiver<[u8]>>()?.close(),
+        _ => options.create::<spsc::Receiver<[u8]>>()?.close(),
+    }
 }
 
 /// Returns whether this user can create the channel: identifiers are assigned by the kernel, and
@@ -147,9 +174,55 @@ fn is_creatable(address: &Address) -> bool {
     }
 }
 
+/// What a member is like.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'a> {
+    label: &'a str,
+    start: Option<Start>,
+}
+
+impl<'a> Member<'a> {
+    /// Returns a member with a label.
+    pub fn labelled(label: &'a str) -> Member<'a> {
+        Member { label, start: None }
+    }
+
+    /// Returns a receiver with the label that the user chose, or with that of its command. In a
+    /// broadcast channel it starts where the user said. Otherwise it continues where a dead receiver of
+    /// the chosen label was: the label of the command is that of many.
+    pub fn receiver(command: &'a str, chosen: Option<&'a str>, start: Option<Start>) -> Member<'a> {
+        let start = start.or(chosen.is_none().then_some(Start::Oldest));
+        Member { label: chosen.unwrap_or(command), start }
+    }
+
+    fn options(&self, address: &Address) -> Options {
+        let options = Options::address(address).label(self.label);
+        match self.start {
+            Some(start) => options.start(start),
+            None => options,
+        }
+    }
+}
+
+/// Reads where a receiver of a broadcast channel starts.
+pub fn parse_start(text: &str) -> Result<Start, String> {
+    match text {
+        "oldest" => Ok(Start::Oldest),
+        "next" => Ok(Start::Next),
+        number => match number.parse() {
+            Ok(position) => Ok(Start::Position(position)),
+            Err(_) => Err("it is oldest, next, or a position".into()),
+        },
+    }
+}
+
 /// Joins a channel.
-pub fn join<H: Handle>(address: &Address, create: &Create, label: &str) -> Result<H, Failure> {
-    let options = || Options::address(address).label(label);
+pub fn join<H: Handle>(
+    address: &Address,
+    create: &Create,
+    member: Member<'_>,
+) -> Result<H, Failure> {
+    let options = || member.options(address);
     let may_create = !create.no_create && is_creatable(address);
     let start = Instant::now();
     loop {
@@ -166,13 +239,14 @@ pub fn join<H: Handle>(address: &Address, create: &Create, label: &str) -> Resul
         let created = match create.kind.unwrap_or(Kind::Mpmc) {
             Kind::Mpmc => new.create().map(Some),
             // It must outlive the handle that creates it.
-            Kind::Spsc if create.temporary => {
-                return Err(Failure::usage(
-                    "an spsc channel that this command creates stays when its last member leaves; \
-                     leave --temporary out, or create one of --kind mpmc",
-                ));
+            kind @ (Kind::Spsc | Kind::Broadcast) if create.temporary => {
+                return Err(Failure::usage(format!(
+                    "a channel of kind {} that this command creates stays when its last member \
+                     leaves; leave --temporary out, or create one of --kind mpmc",
+                    columns::kind(kind.flavor())
+                )));
             }
-            Kind::Spsc => create_spsc(new).map(|()| None),
+            kind @ (Kind::Spsc | Kind::Broadcast) => create_typed(kind, new).map(|()| None),
         };
         match created {
             Ok(Some(handle)) => return Ok(handle),

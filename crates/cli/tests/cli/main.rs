@@ -3,6 +3,7 @@
 #[path = "../../../../tests/examples/ipc_fixture.rs"]
 mod ipc_fixture;
 
+mod broadcasting;
 mod creating;
 mod doctor;
 mod errors;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sysvring::{ChannelId, Options, RecvError, mpmc, spsc};
+use sysvring::{ChannelId, Options, RecvError, broadcast, mpmc, spsc};
 
 use super::Peer;
 use crate::failure::Failure;
@@ -37,6 +37,8 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("spsc-1024", 1024, spsc_stream::<1024>, spsc_drain::<1024>),
     scenario("mpmc-8", 8, mpmc_stream::<8>, mpmc_drain::<8>),
     scenario("mpmc-1024", 1024, mpmc_stream::<1024>, mpmc_drain::<1024>),
+    scenario("broadcast-8", 8, broadcast_stream::<8>, broadcast_drain::<8>),
+    scenario("broadcast-1024", 1024, broadcast_stream::<1024>, broadcast_drain::<1024>),
     scenario("round-trip-64", 64, round_trips, echo),
 ];
 
@@ -106,6 +108,42 @@ fn mpmc_stream<const N: usize>(scenario: &Scenario, time: Duration) -> Result<Me
 
 fn mpmc_drain<const N: usize>(ids: &[ChannelId]) -> Result<(), Failure> {
     let rx: mpmc::Receiver<[u8; N]> = Options::id(ids[0]).attach()?;
+    let mut message = [0; N];
+    loop {
+        match rx.recv_into(&mut message) {
+            Ok(()) => {}
+            Err(RecvError::Disconnected) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// One sender, and two receivers that get every message.
+fn broadcast_stream<const N: usize>(
+    scenario: &Scenario,
+    time: Duration,
+) -> Result<Measured, Failure> {
+    let mut tx: broadcast::Sender<[u8; N]> = Options::private().create()?;
+    let peers = [Peer::start(scenario, [tx.id(); 2])?, Peer::start(scenario, [tx.id(); 2])?];
+    tx.wait_for_receivers(peers.len(), START)?;
+    let (start, mut messages) = (Instant::now(), 0);
+    while start.elapsed() < time {
+        for _ in 0..CHUNK {
+            tx.send(&[7; N])?;
+        }
+        messages += CHUNK;
+    }
+    tx.flush(START)?;
+    let time = start.elapsed();
+    tx.finish()?;
+    for peer in peers {
+        peer.end()?;
+    }
+    Ok(Measured { messages, time, round_trips: Vec::new() })
+}
+
+fn broadcast_drain<const N: usize>(ids: &[ChannelId]) -> Result<(), Failure> {
+    let mut rx: broadcast::Receiver<[u8; N]> = Options::id(ids[0]).attach()?;
     let mut message = [0; N];
     loop {
         match rx.recv_into(&mut message) {

@@ -87,6 +87,11 @@ const MEMBER: &[Family<Member>] = &[
     gauge("member_in_flight_messages", "Messages that the member holds, if it is known.", |m| {
         m.in_flight.and_then(some)
     }),
+    gauge(
+        "member_lag_messages",
+        "Messages that a broadcast receiver has still to acknowledge.",
+        |m| m.lag.and_then(some),
+    ),
 ];
 
 fn some(n: u64) -> Option<f64> {

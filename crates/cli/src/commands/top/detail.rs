@@ -18,6 +18,7 @@ use crate::{escape, members, units};
 /// Rows above the members.
 pub const HEAD: u16 = 5;
 
+/// A member, and whether it is shown in colour.
 type Seat<'a> = (&'a MemberSample, bool);
 
 pub fn draw(app: &App, frame: &mut Frame, area: Rect) {
@@ -93,6 +94,12 @@ fn plain(text: impl Into<String>) -> (String, Style) {
 /// Returns what a member holds: messages that it has not acknowledged, or slots that it reserved.
 fn holds(sample: &MemberSample) -> String {
     let member = &sample.member;
+    if let Some(lag @ 1..) = member.lag {
+        return match sample.is_slowest {
+            true => format!("{lag} behind, the slowest"),
+            false => format!("{lag} behind"),
+        };
+    }
     match (member.in_flight, member.oldest_in_flight) {
         (Some(n @ 1..), Some(oldest)) => {
             let what = match member.role {

@@ -22,16 +22,18 @@ pub fn draw(app: &mut App, frame: &mut Frame, area: Rect) {
     let colour = app.has_colour;
     let shown: Vec<Line> = app.shown().into_iter().map(|sample| (sample, colour)).collect();
     let name = shown.iter().map(|(sample, _)| sample.name.chars().count()).max().unwrap_or(0);
-    let columns = columns(name.clamp(8, 40) as u16);
+    let kind_width =
+        shown.iter().map(|(sample, _)| kind(sample.stat.flavor).len()).max().unwrap_or(0);
+    let columns = columns(name.clamp(8, 40) as u16, kind_width.max(4) as u16);
     let table = fit::table(&columns, &shown, area.width, style(Tone::Heading, colour))
         .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
     frame.render_stateful_widget(table, area, &mut app.table);
 }
 
-fn columns<'a>(name: u16) -> [Column<Line<'a>>; 12] {
+fn columns<'a>(name: u16, kind_width: u16) -> [Column<Line<'a>>; 12] {
     [
         Column::text("CHANNEL", name, 0, |(s, _)| plain(s.name.clone())),
-        Column::text("KIND", 4, 5, |(s, _)| plain(kind(s.stat.flavor))),
+        Column::text("KIND", kind_width, 5, |(s, _)| plain(kind(s.stat.flavor))),
         Column::text("STATE", 11, 0, |(s, colour)| {
             let (word, tone) = state(&s.stat);
             (word.into(), style(tone, *colour))

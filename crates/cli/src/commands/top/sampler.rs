@@ -43,6 +43,8 @@ pub struct MemberSample {
     rates: Option<MemberRates>,
     /// How long it has held its oldest message, at least.
     pub held: Option<Duration>,
+    /// Whether no receiver of its broadcast channel is further behind.
+    pub is_slowest: bool,
 }
 
 impl MemberSample {
@@ -97,6 +99,7 @@ impl Sampler {
         let last = self.last.get(&stat.id).cloned();
         let rates = last.as_ref().and_then(|last| stat.since(last));
         let mut samples = Vec::new();
+        let max_lag = stat.members.iter().filter_map(|member| member.lag).max();
         for (n, member) in stat.members.iter().enumerate() {
             let before = last.as_ref().and_then(|last| same(&last.members, member));
             let is_dead = !member.alive && !member.left;
@@ -107,6 +110,7 @@ impl Sampler {
                 member: member.clone(),
                 rates: rates.as_ref().and_then(|rates| rates.members.get(n).copied()),
                 held: self.held_for(stat, member),
+                is_slowest: member.lag.is_some() && member.lag == max_lag,
             });
         }
         Sample { stat: stat.clone(), name, rates, members: samples }

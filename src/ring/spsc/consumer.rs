@@ -94,7 +94,7 @@ impl Consumer {
         Consumer::at(ring, Words::of_header(&ring), position)
     }
 
-    /// Starts at a position of a broadcast channel, in which the sender waits for this record, after it
+    /// Starts at the head of a record of a broadcast channel, for which the sender waits, after it
     /// `missed` so many messages.
     pub(in crate::ring) fn of_record(
         ring: Ring,
@@ -102,9 +102,7 @@ impl Consumer {
         position: u64,
         missed: u64,
     ) -> Consumer {
-        let consumer = Consumer::at(ring, Words::of_record(record), position);
-        consumer.words.head().store(position, Release);
-        Consumer { missed, ..consumer }
+        Consumer { missed, ..Consumer::at(ring, Words::of_record(record), position) }
     }
 
     /// Returns how many messages it missed, once.

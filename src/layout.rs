@@ -179,6 +179,17 @@ pub(crate) struct Progress {
     pub(crate) shown: Shown,
 }
 
+impl Progress {
+    /// Returns the record of a seat that nobody had.
+    #[cfg(test)]
+    pub(crate) fn new() -> Progress {
+        let [credit, holder] = core::array::from_fn(|_| AtomicU64::new(0));
+        let [delivery, missed] = core::array::from_fn(|_| plain::AtomicU64::new(0));
+        let shown = Shown { credit, holder, delivery, missed };
+        Progress { head: CachePadded(AtomicU64::new(0)), shown }
+    }
+}
+
 /// What a receiver of a broadcast channel shows to its sender.
 #[derive(Debug)]
 #[repr(C, align(128))]

@@ -140,6 +140,26 @@ mod tests {
         }
     }
 
+    /// A receiver of a broadcast channel watches no value that could not change at the end of a process,
+    /// and each wake-up changes the value that it watches, also where that begins to count again.
+    #[test]
+    fn a_watched_value_changes_with_every_wake_up_and_every_end() {
+        for before in [0, 1, 31_999, 32_000, 32_001, 32_002, MAX - 1, MAX] {
+            let fixture = Fixture::new();
+            let set = fixture.0;
+            set.set.set_value(interrupt_sem(Side::Receivers), before.into()).expect("set");
+            for _ in 0..3 {
+                let seen = set.value_to_watch().expect("a value");
+                assert!(seen < MAX as u16, "{seen} after {before}");
+                assert_eq!(set.value_to_watch(), Ok(seen), "nothing changed");
+                assert_eq!(set.sleep(Side::Receivers, Some(seen), SHORT), Err(Errno::EAGAIN));
+                set.wake_receivers().expect("a wake-up");
+                assert_ne!(set.interrupts(Side::Receivers), Ok(seen), "after {before}");
+                assert_eq!(set.sleep(Side::Receivers, Some(seen), LONG), Err(Errno::EINTR));
+            }
+        }
+    }
+
     #[test]
     fn another_set_is_left_alone() {
         let fixture = Fixture::new();

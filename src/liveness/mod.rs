@@ -249,6 +249,17 @@ impl ChannelSemaphores {
         }
     }
 
+    /// Returns the value of the interrupt semaphore that a receiver of a broadcast channel watches
+    /// while it is parked. It is below the maximum: the end of a process changes it.
+    pub(crate) fn value_to_watch(&self) -> sysv::Result<u16> {
+        let value = self.interrupts(Side::Receivers)?;
+        if value <= WAKE_ALL_MAX as u16 {
+            return Ok(value);
+        }
+        self.wake_receivers()?;
+        self.interrupts(Side::Receivers)
+    }
+
     /// Consumes `tokens` wake tokens if that many are still available.
     pub(crate) fn drain(&self, side: Side, tokens: u16) -> sysv::Result<()> {
         let tokens = i16::try_from(tokens).unwrap_or(i16::MAX);

@@ -1,4 +1,4 @@
-//! The ends of a model's SPSC channel: the shipped ring and the shipped handle loop, without type,
+//! The ends of a model's SPSC or broadcast channel: the shipped ring and the shipped handle loop, without type,
 //! seat and statistics.
 
 use std::sync::Arc;
@@ -7,8 +7,10 @@ use super::harness::Fixture;
 pub(super) use super::member::Until;
 use super::member::{Interrupter, Member};
 use crate::error::{RecvError, SendError};
+use crate::liveness::Seat;
 use crate::protocol::spsc::Sending;
-use crate::protocol::{RecvPort, SendPort};
+use crate::protocol::{Membership, RecvPort, SendPort};
+use crate::ring::broadcast::Start;
 use crate::ring::spsc::{Consumer, Producer};
 use crate::ring::testing::{read, write};
 use crate::role::Side;
@@ -27,6 +29,27 @@ impl Sender {
         let member = Member::take_side(fixture, Side::Senders);
         let producer = Producer::new(fixture.ring()).expect("no corruption");
         Sender { sending: Sending::new(producer, true), member }
+    }
+
+    /// Joins a broadcast channel.
+    pub(super) fn of_broadcast(fixture: &Arc<Fixture>) -> Sender {
+        let member = Member::take_seat(fixture, Seat::of(Side::Senders));
+        let producer = Producer::new(fixture.ring()).expect("no corruption");
+        Sender { sending: Sending::new(producer, true), member }
+    }
+
+    /// Sends if there is room. Returns whether there was.
+    pub(super) fn try_send(&mut self, until: Until) -> bool {
+        self.member.until = until;
+        match self.port().reserve(Blocking::Never) {
+            Ok(()) => {}
+            Err(SendError::Full) => return false,
+            Err(error) => panic!("{error}"),
+        }
+        write(self.sending.producer.slot(), self.sending.producer.position());
+        self.sending.producer.publish();
+        self.port().notify_if_needed();
+        true
     }
 
     /// Sends, blocking while the ring is full.
@@ -103,6 +126,15 @@ impl Receiver {
         Receiver { consumer: Consumer::new(fixture.ring()), member }
     }
 
+    /// Joins a broadcast channel.
+    pub(super) fn join(fixture: &Arc<Fixture>, seat: u8, start: Start) -> Receiver {
+        let member = Member::take_seat(fixture, Seat { number: seat, side: Side::Receivers });
+        let joined = fixture.ring().join(seat, fixture.stamp(), start);
+        let consumer = joined.expect("no corruption");
+        member.wake(Side::Senders).unwrap();
+        Receiver { consumer, member }
+    }
+
     /// Receives, blocking while the ring is empty.
     pub(super) fn recv(&mut self) -> u64 {
         self.recv_until(Until::Ever).expect("a message")
@@ -172,7 +204,12 @@ impl Receiver {
     }
 
     /// Leaves the channel, as the endpoints do.
-    pub(super) fn leave(self) {
+    pub(super) fn leave(mut self) {
+        if self.consumer.ring().is_broadcast() {
+            self.consumer.publish_credit();
+            self.consumer.ring().leave(self.member.seat().number);
+            self.member.wake(Side::Senders).unwrap();
+        }
         self.member.leave();
     }
 

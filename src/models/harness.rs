@@ -103,6 +103,8 @@ pub(super) struct Fixture {
     pub(super) bells: u8,
     /// How often a member joined; the segment counts it in words that loom does not see.
     pub(super) arrivals: AtomicU32,
+    /// The stamps that were given to receivers of a broadcast channel.
+    stamps: plain::AtomicU64,
     block: HeapRing,
 }
 
@@ -118,8 +120,19 @@ impl Fixture {
 
     /// The same for a channel in whose first seats the members have a doorbell.
     pub(super) fn with_bells(capacity: usize, fences: Fences, bells: u8) -> Arc<Fixture> {
-        let (kernel, block) = (SimKernel::new(fences), HeapRing::new(capacity));
-        let fixture = Fixture { kernel, bells, arrivals: AtomicU32::new(0), block };
+        Fixture::of(SimKernel::new(fences), HeapRing::new(capacity), bells)
+    }
+
+    /// Returns that of a broadcast channel.
+    pub(super) fn of_broadcast(capacity: usize, fences: Fences, bells: u8) -> Arc<Fixture> {
+        let kernel = SimKernel::of_broadcast(fences);
+        Fixture::of(kernel, HeapRing::of_broadcast(capacity), bells)
+    }
+
+    fn of(kernel: SimKernel, block: HeapRing, bells: u8) -> Arc<Fixture> {
+        let (fences, arrivals) = (kernel.fences, AtomicU32::new(0));
+        let stamps = plain::AtomicU64::new(0);
+        let fixture = Fixture { kernel, bells, arrivals, stamps, block };
         if fences == Fences::Asked {
             fixture.ring().header().receivers.ask_for_fences();
         }
@@ -134,6 +147,11 @@ impl Fixture {
     /// Returns the word of a member's doorbell.
     pub(super) fn armed(&self, seat: u8) -> &AtomicU64 {
         self.block.armed(seat)
+    }
+
+    /// Returns the stamp of a receiver that joins a broadcast channel.
+    pub(super) fn stamp(&self) -> u64 {
+        self.stamps.fetch_add(1, Relaxed) + 1
     }
 
     /// Returns the ring; the caller must keep a share of the fixture as long as the ring.

@@ -75,8 +75,9 @@ impl Member {
             needs_slow_path: Cell::new(false),
             bell: (holder.seat.number < fixture.bells).then(Bell::new),
             interrupts: None,
-            request: match fixture.kernel.fences {
-                Fences::Asked => FenceRequest::standing(),
+            request: match (flavor, fixture.kernel.fences) {
+                (Flavor::Broadcast, _) => FenceRequest::shared(),
+                (_, Fences::Asked) => FenceRequest::standing(),
                 _ => FenceRequest::new(),
             },
             known_open: KnownOpen::new(),
@@ -95,6 +96,20 @@ impl Member {
         }
         // A joining member wakes the other side before it polls the ring.
         member.wake(side.other()).unwrap();
+        member
+    }
+
+    /// Takes a seat of a broadcast channel.
+    pub(super) fn take_seat(fixture: &Arc<Fixture>, seat: Seat) -> Member {
+        fixture.kernel.take_seat(seat);
+        let holder = Holder { seat, incarnation: 0 };
+        let member = Member::new(fixture, Flavor::Broadcast, holder, Until::Ever);
+        if seat.side == Side::Senders {
+            member.parking(seat.side).clear(wait::LEFT);
+        }
+        if fixture.bells != 0 {
+            member.arrive();
+        }
         member
     }
 
@@ -141,6 +156,14 @@ impl Member {
             self.parking(side).set(wait::LEFT);
             self.deregister();
             self.fixture.kernel.side_left(side);
+            return self.ring_all();
+        }
+        if self.flavor == Flavor::Broadcast {
+            if side == Side::Senders {
+                self.parking(side).set(wait::LEFT);
+            }
+            self.deregister();
+            self.fixture.kernel.leave(number);
             return self.ring_all();
         }
         self.deregister();
@@ -209,13 +232,13 @@ impl Membership for Member {
         let (parker, parking) = (&self.fixture.kernel, self.parking(self.seat().side));
         let request = self.fence_request();
         let interrupts = self.interrupts.as_deref();
-        let known_open = request.map(|_| &self.known_open);
+        let known_open = request.filter(|_| self.flavor == Flavor::Spsc).map(|_| &self.known_open);
         let holder = self.holder;
         WaitSite { parker, parking, table, holder, request, known_open, wakes_all, interrupts }
     }
 
     fn fence_request(&self) -> Option<&FenceRequest> {
-        let asks = self.flavor == Flavor::Spsc && self.seat().side == Side::Receivers;
+        let asks = self.flavor != Flavor::Mpmc && self.seat().side == Side::Receivers;
         asks.then_some(&self.request)
     }
 
@@ -417,8 +440,15 @@ impl Membership for Member {
     }
 
     fn waker_fence(&self) {
+        let (kernel, own) = (&self.fixture.kernel, self.seat().side);
         match self.flavor {
-            Flavor::Spsc | Flavor::Broadcast => self.fixture.kernel.waker_fence(),
+            // Where the sender promises no fence, a receiver that parks calls `membarrier`.
+            Flavor::Broadcast
+                if own == Side::Senders && !self.parking(own.other()).has_fences() =>
+            {
+                wait::waker_fence();
+            }
+            Flavor::Spsc | Flavor::Broadcast => kernel.waker_fence(),
             Flavor::Mpmc => wait::waker_fence(),
         }
     }

@@ -20,8 +20,9 @@
 //! | `tap` | is a message whole that a tap copies without taking it? |
 //! | `takeover` | does a successor continue where a dead process stopped, at any step? |
 //!
-//! Models of MPMC channels are in `mpmc`.
+//! Models of MPMC channels are in `mpmc`, models of broadcast channels in `broadcast`.
 
+mod broadcast;
 mod ends;
 mod harness;
 mod member;

@@ -25,8 +25,8 @@ pub(super) enum Fences {
     OnRequest,
     /// The same, but the receiver's call is refused.
     Refused,
-    /// Because the receiver asked for them before the model starts: the compiler fence of the fast
-    /// path does nothing.
+    /// Because the receiver asked for them before the model starts, or the sender of a broadcast
+    /// channel promised them: the compiler fence of the fast path does nothing, as long as that is so.
     Asked,
 }
 
@@ -102,6 +102,9 @@ impl State {
 #[derive(Debug)]
 pub(super) struct SimKernel {
     pub(super) fences: Fences,
+    /// Whether the receivers are those of a broadcast channel: a change of their interrupt semaphore
+    /// wakes all of them.
+    wakes_receivers: bool,
     state: Mutex<State>,
     changed: [Condvar; 2],
     /// A descriptor of the member in this seat became readable.
@@ -119,7 +122,25 @@ impl SimKernel {
         let [parked, posted] = [0; 2].map(AtomicU64::new);
         let state = Mutex::new(State::default());
         let readable = std::array::from_fn(|_| Condvar::new());
-        SimKernel { fences, state, changed, readable, parked, posted }
+        let wakes_receivers = false;
+        SimKernel { fences, wakes_receivers, state, changed, readable, parked, posted }
+    }
+
+    /// Returns that of a broadcast channel.
+    pub(super) fn of_broadcast(fences: Fences) -> SimKernel {
+        SimKernel { wakes_receivers: true, ..SimKernel::new(fences) }
+    }
+
+    /// Adds a token, or wakes all receivers of a broadcast channel.
+    fn wake(&self, state: &mut State, side: Side) {
+        let (n, is_for_all) = (side as usize, self.wakes_receivers && side == Side::Receivers);
+        if is_for_all {
+            state.interrupts[n] += 1;
+            self.changed[n].notify_all();
+        } else {
+            state.tokens[n] += 1;
+            self.changed[n].notify_one();
+        }
     }
 
     /// Checks that each time PARKED was set caused at most one post. Call it at the end of a model.
@@ -151,7 +172,7 @@ impl SimKernel {
         );
     }
 
-    /// The same for an MPMC member: it wakes both sides; it does nothing if the member had no seat
+    /// The same for a member of an MPMC or broadcast channel: it wakes both sides; it does nothing if the member had no seat
     /// yet.
     pub(super) fn member_died(&self, seat: u8) {
         if self.is_taken(seat) {
@@ -159,7 +180,7 @@ impl SimKernel {
         }
     }
 
-    /// Gives back the seat of an MPMC member.
+    /// Gives back the seat of a member of an MPMC or broadcast channel.
     pub(super) fn leave(&self, seat: u8) {
         crash_point::step();
         self.end(seat, Ending::Departure, &[Side::Senders, Side::Receivers]);
@@ -212,8 +233,7 @@ impl SimKernel {
             }
         }
         for &side in semaphores_to_notify {
-            state.tokens[side as usize] += 1;
-            self.changed[side as usize].notify_one();
+            self.wake(&mut state, side);
         }
     }
 
@@ -327,6 +347,7 @@ impl SimKernel {
 impl wait::Parker for SimKernel {
     fn park(&self, side: Side, at_most: Duration, seen: Option<u16>) -> Result<ParkResult, Fault> {
         crash_point::step();
+        let wakes_all = self.wakes_receivers && side == Side::Receivers;
         let (mut state, side) = (self.state.lock().unwrap(), side as usize);
         if state.disturbed[side] > 0 {
             state.disturbed[side] -= 1;
@@ -349,7 +370,8 @@ impl wait::Parker for SimKernel {
         }
         let _ = at_most;
         if is_interrupted(&state) {
-            return Ok(ParkResult::Interrupted);
+            // As the endpoint does.
+            return Ok(if wakes_all { ParkResult::Token } else { ParkResult::Interrupted });
         }
         state.tokens[side] -= 1;
         Ok(ParkResult::Token)
@@ -358,8 +380,7 @@ impl wait::Parker for SimKernel {
     fn post(&self, side: Side) -> Result<(), Fault> {
         crash_point::step();
         self.posted.fetch_add(1, Relaxed);
-        self.state.lock().unwrap().tokens[side as usize] += 1;
-        self.changed[side as usize].notify_one();
+        self.wake(&mut self.state.lock().unwrap(), side);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use super::recv::{Acknowledged, RecvRing};
 use super::send::SendRing;
-use super::{Membership, Polled, returned};
+use super::{Membership, Polled, count_receivers, returned};
 use crate::error::Fault;
 use crate::layout::Parking;
 use crate::liveness::SemaphoreValues;
@@ -30,8 +30,8 @@ pub(crate) struct Sending {
 }
 
 /// The number of messages without a waiting receiver after which the sender of a broadcast channel
-/// executes no more fences.
-const STREAM: u32 = 64;
+/// executes no more fences. The model checker's work grows with every message.
+const STREAM: u32 = if cfg!(loom) { 1 } else { 64 };
 
 impl Sending {
     /// `is_registered`: whether `membarrier` orders the accesses of this process.
@@ -57,6 +57,25 @@ impl Sending {
             }
             self.producer.ring().forget_dead(slowest);
         }
+    }
+
+    /// The same for a sender that is about to park, which is woken for half of the ring. Whoever makes
+    /// room then does not wake it while another receiver is named that is further behind. So it forgets
+    /// all that are dead, and not only the slowest.
+    fn poll_before_park(&mut self, member: &impl Membership) -> Result<Polled<()>, Fault> {
+        let polled = self.poll_exactly(member)?;
+        let is_enough = |producer: &Producer| producer.room() >= half(producer.ring());
+        if !is_enough(&self.producer) && self.producer.ring().is_broadcast() {
+            count_receivers(self, member)?;
+            // There may be more room now.
+            if self.producer.refresh(true)? && is_enough(&self.producer) {
+                return Ok(Polled::Found(()));
+            }
+        }
+        Ok(match polled {
+            Polled::Found(()) if !is_enough(&self.producer) => Polled::Nothing,
+            polled => polled,
+        })
     }
 }
 
@@ -87,16 +106,10 @@ impl SendRing for &mut Sending {
         if poll == Poll::Quick {
             return Ok(polled(self.producer.refresh(false)?));
         }
-        Ok(match self.poll_exactly(member)? {
-            // A sender that parks is woken for half of the ring.
-            Polled::Found(())
-                if poll == Poll::BeforePark
-                    && self.producer.room() < half(self.producer.ring()) =>
-            {
-                Polled::Nothing
-            }
-            polled => polled,
-        })
+        match poll {
+            Poll::BeforePark => self.poll_before_park(member),
+            _ => self.poll_exactly(member),
+        }
     }
 
     fn is_worth_waking(&mut self, poll: Poll, _: &impl Membership) -> Result<bool, Fault> {
@@ -114,7 +127,7 @@ impl SendRing for &mut Sending {
     }
 
     fn pass_over_dead(&mut self, member: &impl Membership) -> Result<(), Fault> {
-        while let Some(slowest) = self.producer.slowest()
+        while let Some(slowest) = self.producer.slowest_awaited()
             && member.is_dead(slowest.seat)?
         {
             self.producer.ring().forget_dead(slowest);

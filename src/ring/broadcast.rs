@@ -50,6 +50,8 @@
 //! receiver of the same label continues there, if the messages are still in the ring.
 
 mod private_copy;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 pub(crate) use self::private_copy::PrivateCopy;
 use crate::layout::Progress;
@@ -170,7 +172,13 @@ impl Ring {
     /// Returns the head of the receiver that is furthest behind, as an observer or a receiver sees
     /// it; `None` if there is no receiver.
     pub(super) fn slowest_head(&self) -> Option<u64> {
-        self.slowest(self.tail(), true).map(|slowest| slowest.position)
+        // Signed: a receiver may have gone past that tail meanwhile, and is not the slowest for that.
+        let tail = self.tail();
+        let behind = |receiver: &JoinedReceiver| tail.wrapping_sub(receiver.position) as i64;
+        if self.overwrites {
+            return None;
+        }
+        self.receivers(true).max_by_key(behind).map(|slowest| slowest.position)
     }
 
     /// Returns the head of the receiver in a seat, or of the last one there.
@@ -185,36 +193,41 @@ impl Ring {
     }
 
     /// Performs J2 to J5 for the receiver in a seat, which has a stamp that no holder of it had before.
-    /// Returns `None` if there is no such seat.
-    pub(crate) fn join(
-        &self,
-        seat: u8,
-        stamp: u64,
-        start: Start,
-        is_variable: bool,
-    ) -> Option<Consumer> {
-        let record = self.progress().get(usize::from(seat))?;
-        record.shown.holder.store(0, Release);
+    ///
+    /// # Errors
+    /// There is no such seat, or the sender has a grant that no honest sender has.
+    pub(crate) fn join(&self, seat: u8, stamp: u64, start: Start) -> Result<Consumer, Corrupt> {
+        let record = self.progress().get(usize::from(seat));
+        let record = record.ok_or(Corrupt("a receiver has a seat that does not exist"))?;
+        // A swap: it comes after the sender's compare-and-swap that forgets the last holder, or makes
+        // it fail.
+        record.shown.holder.swap(0, AcqRel);
         self.header().head.0.fetch_max(u64::from(seat) + 1, AcqRel);
+        let wanted = match start {
+            Start::Oldest => 0,
+            Start::Next => self.tail(),
+            Start::Position(position) => position.min(self.tail()),
+        };
         let set = |head: u64| {
             record.head.0.store(head, Release);
             record.shown.credit.store(head, Release);
         };
-        set(self.oldest());
+        set(self.oldest().max(wanted));
         record.shown.holder.store(stamp, Release);
         fence(SeqCst);
         let oldest = self.oldest();
-        set(oldest);
-        let (first, missed) = match start {
-            Start::Oldest => (oldest, 0),
-            Start::Next => (self.tail().max(oldest), 0),
-            Start::Position(position) => {
-                let first = position.min(self.tail()).max(oldest);
-                (first, oldest.saturating_sub(position))
-            }
+        // The tail lags by one run at most.
+        if oldest > self.header().tail.0.load(Relaxed).saturating_add(self.run()) {
+            self.leave(seat);
+            return Err(Corrupt("the sender may have written past the end of the ring"));
+        }
+        let first = oldest.max(wanted);
+        set(first);
+        let missed = match start {
+            Start::Position(position) => oldest.saturating_sub(position),
+            Start::Oldest | Start::Next => 0,
         };
-        let consumer = Consumer::of_record(*self, record, first, missed);
-        Some(if self.overwrites { consumer.copying(is_variable) } else { consumer })
+        Ok(Consumer::of_record(*self, record, first, missed))
     }
 
     /// Clears the name of a receiver that leaves.

@@ -10,7 +10,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 
 use super::{Ring, Slot};
 use crate::flavor::Flavor;
-use crate::layout::{self, Header, SLOTS_ALIGN, SlotHead};
+use crate::layout::{self, Header, Progress, SLOTS_ALIGN, SlotHead};
 use crate::message::{self, MessageLayout};
 use crate::ring::geometry::{FlavorTable, Geometry};
 #[cfg(not(loom))]
@@ -38,11 +38,20 @@ unsafe impl Send for HeapRing {}
 unsafe impl Sync for HeapRing {}
 
 impl HeapRing {
-    /// Returns a block like a fresh segment.
+    /// Returns a block like a fresh segment of an SPSC or MPMC channel.
     pub(crate) fn new(capacity: usize) -> HeapRing {
-        let shape = MessageLayout::of::<Twice>();
         // An SPSC ring does not use the table that this one has in addition.
-        let geometry = Geometry::new(Flavor::Mpmc, shape, SEATS, capacity, size_of::<Twice>())
+        HeapRing::of(Flavor::Mpmc, capacity)
+    }
+
+    /// Returns a block like a fresh segment of a broadcast channel.
+    pub(crate) fn of_broadcast(capacity: usize) -> HeapRing {
+        HeapRing::of(Flavor::Broadcast, capacity)
+    }
+
+    fn of(flavor: Flavor, capacity: usize) -> HeapRing {
+        let shape = MessageLayout::of::<Twice>();
+        let geometry = Geometry::new(flavor, shape, SEATS, capacity, size_of::<Twice>())
             .expect("a geometry that can be");
         let layout = HeapRing::layout(&geometry);
         // SAFETY: the layout has a non-zero size.
@@ -58,13 +67,19 @@ impl HeapRing {
             unsafe { ring.waiting_word(seat).write(AtomicU64::new(0)) };
             // SAFETY: the geometry has room for this many records after the header.
             unsafe { ring.armed_word(seat).write(AtomicU64::new(0)) };
+            if let Some(record) = ring.progress(seat) {
+                // SAFETY: as above.
+                unsafe { record.write(Progress::new()) };
+            }
         }
         for index in 0..geometry.capacity {
             let head = SlotHead { word: AtomicU64::new(0), tracked: Tracked::new() };
             // SAFETY: a slot begins with room for its head.
             unsafe { ring.slot_head(index).write(head) };
-            // SAFETY: the geometry has room for this many words after the slots.
-            unsafe { ring.origin_word(index).write(AtomicU64::new(0)) };
+            if let Some(origin) = ring.origin_word(index) {
+                // SAFETY: the geometry has room for this many words after the slots.
+                unsafe { origin.write(AtomicU64::new(0)) };
+            }
         }
         ring
     }
@@ -72,23 +87,29 @@ impl HeapRing {
     /// Returns a block as it is after `position` messages of an SPSC sender, all of them received.
     #[cfg(not(loom))]
     pub(crate) fn at(capacity: usize, position: u64) -> HeapRing {
-        HeapRing::after(capacity, position, SlotState::full)
+        HeapRing::new(capacity).after(position, SlotState::full)
+    }
+
+    /// Returns a block of a broadcast channel as it is after `position` messages without a receiver.
+    #[cfg(not(loom))]
+    pub(crate) fn of_broadcast_at(capacity: usize, position: u64) -> HeapRing {
+        HeapRing::of_broadcast(capacity).after(position, SlotState::full)
     }
 
     /// Returns a block as it is after `position` messages of MPMC senders, all of them received.
     #[cfg(not(loom))]
     pub(crate) fn of_many_at(capacity: usize, position: u64) -> HeapRing {
-        HeapRing::after(capacity, position, |lap| SlotState::free(lap.wrapping_add(1)))
+        let free = |lap: u64| SlotState::free(lap.wrapping_add(1));
+        HeapRing::new(capacity).after(position, free)
     }
 
-    /// Returns a block in which every slot holds `left` of its last lap before `position`.
+    /// Returns a fresh block in which every slot holds `left` of its last lap before `position`.
     #[cfg(not(loom))]
-    fn after(capacity: usize, position: u64, left: fn(u64) -> SlotState) -> HeapRing {
+    fn after(self, position: u64, left: fn(u64) -> SlotState) -> HeapRing {
         use crate::sync::Ordering::Relaxed;
 
-        let block = HeapRing::new(capacity);
         // SAFETY: used here only.
-        let ring = unsafe { block.ring() };
+        let ring = unsafe { self.ring() };
         let header = ring.header();
         for word in [&header.tail.0, &header.head.0, &header.credit.0] {
             word.store(position, Relaxed);
@@ -96,11 +117,12 @@ impl HeapRing {
         for back in 1..=ring.capacity() {
             let sent = position.wrapping_sub(back);
             ring.slot(sent).head.word.store(left(sent >> ring.shift).0, Relaxed);
-            // As if senders had stepped over it in the lap before.
-            let origin = ring.origin(&ring.cursor(sent)).expect("a ring of an MPMC channel");
-            origin.store(sent.wrapping_sub(ring.capacity()), Relaxed);
+            if let Some(origin) = ring.origin(&ring.cursor(sent)) {
+                // As if senders had stepped over it in the lap before.
+                origin.store(sent.wrapping_sub(ring.capacity()), Relaxed);
+            }
         }
-        block
+        self
     }
 
     /// Returns the ring in this block.
@@ -140,12 +162,16 @@ impl HeapRing {
         unsafe { self.base.add(self.geometry.header_size + index * self.geometry.stride).cast() }
     }
 
-    fn origin_word(&self, index: usize) -> NonNull<AtomicU64> {
-        let FlavorTable::Origins { at: table } = self.geometry.table else {
-            panic!("not a ring of an MPMC channel");
-        };
+    fn origin_word(&self, index: usize) -> Option<NonNull<AtomicU64>> {
+        let FlavorTable::Origins { at: table } = self.geometry.table else { return None };
         // SAFETY: the block has that many words there.
-        unsafe { self.base.add(table).cast::<AtomicU64>().add(index) }
+        Some(unsafe { self.base.add(table).cast::<AtomicU64>().add(index) })
+    }
+
+    fn progress(&self, seat: usize) -> Option<NonNull<Progress>> {
+        let FlavorTable::Progress { at: table, .. } = self.geometry.table else { return None };
+        // SAFETY: the block has a record there for each seat.
+        Some(unsafe { self.base.add(table).cast::<Progress>().add(seat) })
     }
 
     fn layout(geometry: &Geometry) -> Layout {
@@ -161,10 +187,15 @@ impl Drop for HeapRing {
             for seat in 0..SEATS {
                 self.waiting_word(seat).drop_in_place();
                 self.armed_word(seat).drop_in_place();
+                if let Some(record) = self.progress(seat) {
+                    record.drop_in_place();
+                }
             }
             for index in 0..self.geometry.capacity {
                 self.slot_head(index).drop_in_place();
-                self.origin_word(index).drop_in_place();
+                if let Some(origin) = self.origin_word(index) {
+                    origin.drop_in_place();
+                }
             }
             dealloc(self.base.as_ptr(), HeapRing::layout(&self.geometry));
         }

@@ -29,6 +29,10 @@ impl RecvEnd {
         attachment.begin_at(consumer.position());
         let letters = DeadLetters::of(&attachment)?;
         let endpoint = Endpoint::new(attachment, wait).with_dead_letters(letters);
+        if endpoint.flavor() == Flavor::Broadcast {
+            // J6 in `ring/broadcast.rs`. An error here recurs in the next call that blocks.
+            let _ = endpoint.wake(Side::Senders);
+        }
         let is_limited = endpoint.delivery_limit().is_some();
         // Without a limit it is not recorded whether a receiver that died had begun.
         let is_successor = match endpoint.flavor() {
@@ -45,11 +49,13 @@ impl RecvEnd {
     fn consumer(attachment: &Attachment) -> Result<Consumer, Fault> {
         let ring = attachment.ring();
         if ring.is_broadcast() {
-            let (seat, is_variable) =
-                (attachment.seat.number, attachment.geometry().shape.variable);
-            let joined = ring.join(seat, attachment.stamp(), attachment.start(), is_variable);
-            return joined
-                .ok_or(Fault::Corrupt { what: "a receiver has a seat that does not exist" });
+            let joined =
+                ring.join(attachment.seat.number, attachment.stamp(), attachment.start())?;
+            let geometry = attachment.geometry();
+            return Ok(match geometry.overwrites() {
+                true => joined.copying(geometry.shape.variable),
+                false => joined,
+            });
         }
         Consumer::check(&ring)?;
         Ok(Consumer::new(ring))

@@ -78,6 +78,12 @@ impl Parking {
         self.set(FENCE);
     }
 
+    /// Returns whether the sender was asked for fences, or promised them.
+    #[cfg(test)]
+    pub(crate) fn has_fences(&self) -> bool {
+        self.word.load(Relaxed) & FENCE != 0
+    }
+
     /// Promises the receivers of a broadcast channel a fence after each message. SeqCst: whatever the
     /// sender published before is visible to those that find the promise.
     pub(crate) fn promise_fences(&self) {

@@ -230,7 +230,11 @@ impl Parker for Attachment {
 
     fn interrupts(&self, side: Side) -> Result<u16, Fault> {
         self.check_set()?;
-        self.members.interrupts(side).map_err(|errno| self.fault("semctl", errno))
+        let value = match self.wakes_all() {
+            true => self.members.value_to_watch(),
+            false => self.members.interrupts(side),
+        };
+        value.map_err(|errno| self.fault("semctl", errno))
     }
 
     fn post(&self, side: Side) -> Result<(), Fault> {

@@ -2,6 +2,7 @@
 //! events that one thread can produce: the operations and the oracle of the tests over System V, at
 //! positions all over, and with deaths in the middle of sending and receiving.
 
+mod broadcast;
 mod credit;
 mod mpmc;
 mod spsc;

@@ -52,7 +52,7 @@ impl Consumer {
         Consumer::at(ring, Words::of_header(&ring), position)
     }
 
-    /// Starts at a position of a broadcast channel, in which the sender waits for this record, after it
+    /// Starts at the head of a record of a broadcast channel, for which the sender waits, after it
     /// `missed` so many messages.
     pub(in crate::ring) fn of_record(
         ring: Ring,
@@ -61,7 +61,6 @@ impl Consumer {
         missed: u64,
     ) -> Consumer {
         let mut consumer = Consumer::at(ring, Words::of_record(record), position);
-        consumer.words.head().store(position, Release);
         record.shown.missed.store(0, plain::Ordering::Relaxed);
         consumer.miss(missed);
         consumer

@@ -181,7 +181,7 @@ impl Producer {
 
     /// Returns the receiver of a broadcast channel that is furthest behind, if one has not acknowledged
     /// every message.
-    pub(crate) fn slowest(&self) -> Option<JoinedReceiver> {
+    pub(crate) fn slowest_awaited(&self) -> Option<JoinedReceiver> {
         let position = self.position();
         self.ring.slowest(position, true).filter(|slowest| slowest.position != position)
     }

@@ -10,7 +10,7 @@ use crate::sync::plain;
 
 impl Consumer {
     /// Copies each message before it is read: the sender may overwrite it at any time.
-    pub(in crate::ring) fn copying(self, is_variable: bool) -> Consumer {
+    pub(crate) fn copying(self, is_variable: bool) -> Consumer {
         let copy = Some(PrivateCopy::new(&self.ring, is_variable));
         let mut consumer = Consumer { copy, ..self };
         consumer.publish_credit();

@@ -70,6 +70,9 @@ pub const CHANNEL: &[Column<Stat>] = &[
         Cell::Bytes(s.slot_size as u64)
     }),
     column("VARIABLE", "whether messages have variable length", false, |s| Cell::Flag(s.variable)),
+    column("OVERWRITING", "whether its sender waits for no receiver", false, |s| {
+        Cell::Flag(s.overwriting)
+    }),
     column("ALIGN", "alignment of a message in bytes", false, |s| Cell::Id(s.message_align as u64)),
     column("SCHEMA", "number that its users chose for the message type", false, |s| {
         Cell::Id(s.schema)

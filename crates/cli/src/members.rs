@@ -45,6 +45,9 @@ pub const MEMBER: &[Column<Member>] = &[
     column("LAG", "broadcast: messages sent that this receiver has not acknowledged", true, |m| {
         Cell::count(m.lag)
     }),
+    column("MISSED", "broadcast: messages that this receiver missed", false, |m| {
+        Cell::count(m.missed)
+    }),
     column("OLDEST", "lowest position of these", false, |m| {
         m.oldest_in_flight.map_or(Cell::None, Cell::Id)
     }),

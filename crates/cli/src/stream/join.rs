@@ -21,6 +21,10 @@ pub struct Create {
     /// and each receiver gets every message [default: mpmc]
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
+    /// Overwrite the oldest message instead of waiting for receivers, which then miss some; for
+    /// broadcast
+    #[arg(long)]
+    overwriting: bool,
     /// Number of slots, rounded up to a power of two [default: 1024]
     #[arg(long, value_name = "SLOTS")]
     capacity: Option<usize>,
@@ -70,17 +74,20 @@ impl Create {
             .capacity(self.capacity.unwrap_or(CAPACITY))
             .slot_size(self.message_size.unwrap_or(MESSAGE_SIZE))
             .mode(self.mode.unwrap_or(MODE))
+            .overwriting(self.overwriting)
             .lifetime(if self.temporary { Lifetime::LastMember } else { Lifetime::Kept })
     }
 
     /// Fails if a channel exists that is not what the user asked for.
     fn check(&self, address: &Address) -> Result<(), Failure> {
-        let Create { no_create: _, kind, capacity, message_size, mode, temporary } = *self;
+        let Create { no_create: _, kind, overwriting, capacity, message_size, mode, temporary } =
+            *self;
         let is_anything_wanted = kind.is_some()
             || capacity.is_some()
             || message_size.is_some()
             || mode.is_some()
-            || temporary;
+            || temporary
+            || overwriting;
         if !is_anything_wanted {
             return Ok(());
         }
@@ -95,6 +102,9 @@ impl Create {
         if let Some(kind) = kind.filter(|kind| kind.flavor() != stat.flavor) {
             let (found, wanted) = (columns::kind(stat.flavor), columns::kind(kind.flavor()));
             return refuse("--kind", format!("is of kind {found}, not {wanted}"));
+        }
+        if overwriting && !stat.overwriting {
+            return refuse("--overwriting", "waits for its receivers".into());
         }
         if let Some(slots) =
             capacity.filter(|slots| slots.checked_next_power_of_two() != Some(stat.capacity))
@@ -234,6 +244,11 @@ pub fn join<H: Handle>(
             }
             Err(Error::NotFound { .. }) if may_create => {}
             result => return Ok(result?),
+        }
+        if create.overwriting && !matches!(create.kind, Some(Kind::Broadcast)) {
+            return Err(Failure::usage(
+                "--overwriting is for channels of --kind broadcast; add that, or leave it out",
+            ));
         }
         let new = create.options(options());
         let created = match create.kind.unwrap_or(Kind::Mpmc) {

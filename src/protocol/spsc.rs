@@ -39,43 +39,26 @@ impl Sending {
         let always = if is_registered { 0 } else { wait::NEVER_SET };
         Sending { producer, known_flags: always, always, fenced: 0 }
     }
-}
 
-impl Sending {
-    /// Looks for room, and for the receiver that is in the way. A broadcast sender does not wait for a
-    /// dead one.
-    fn poll_exactly(&mut self, member: &impl Membership) -> Result<Polled<()>, Fault> {
-        loop {
-            if self.producer.refresh(true)? {
-                return Ok(Polled::Found(()));
-            }
-            let Some(slowest) = self.producer.blocker() else {
-                return Ok(Polled::Nothing);
-            };
-            if !member.is_dead(slowest.seat)? {
-                return Ok(Polled::Held { seat: slowest.seat });
-            }
-            self.producer.ring().forget_dead(slowest);
+    /// Looks for room. A broadcast sender that finds none forgets every dead receiver, and not only the
+    /// slowest: a receiver that makes room does not wake it while another one is named that is further
+    /// behind.
+    fn poll_exactly(&mut self, enough: u64, member: &impl Membership) -> Result<Polled<()>, Fault> {
+        let has_enough = |producer: &mut Producer| -> Result<bool, Fault> {
+            Ok(producer.refresh(true)? && (enough == 1 || producer.room() >= enough))
+        };
+        if has_enough(&mut self.producer)? {
+            return Ok(Polled::Found(()));
         }
-    }
-
-    /// The same for a sender that is about to park, which is woken for half of the ring. Whoever makes
-    /// room then does not wake it while another receiver is named that is further behind. So it forgets
-    /// all that are dead, and not only the slowest.
-    fn poll_before_park(&mut self, member: &impl Membership) -> Result<Polled<()>, Fault> {
-        let polled = self.poll_exactly(member)?;
-        let is_enough = |producer: &Producer| producer.room() >= half(producer.ring());
-        if !is_enough(&self.producer) && self.producer.ring().is_broadcast() {
-            count_receivers(self, member)?;
-            // There may be more room now.
-            if self.producer.refresh(true)? && is_enough(&self.producer) {
-                return Ok(Polled::Found(()));
-            }
+        if !self.producer.ring().is_broadcast() {
+            return Ok(Polled::Nothing);
         }
-        Ok(match polled {
-            Polled::Found(()) if !is_enough(&self.producer) => Polled::Nothing,
-            polled => polled,
-        })
+        count_receivers(self, member)?;
+        if has_enough(&mut self.producer)? {
+            return Ok(Polled::Found(()));
+        }
+        let blocker = self.producer.blocker();
+        Ok(blocker.map_or(Polled::Nothing, |slowest| Polled::Held { seat: slowest.seat }))
     }
 }
 
@@ -103,12 +86,11 @@ impl SendRing for &mut Sending {
         (): &mut (),
         member: &impl Membership,
     ) -> Result<Polled<()>, Fault> {
-        if poll == Poll::Quick {
-            return Ok(polled(self.producer.refresh(false)?));
-        }
         match poll {
-            Poll::BeforePark => self.poll_before_park(member),
-            _ => self.poll_exactly(member),
+            Poll::Quick => Ok(polled(self.producer.refresh(false)?)),
+            // A sender that parks is woken for half of the ring.
+            Poll::BeforePark => self.poll_exactly(half(self.producer.ring()), member),
+            _ => self.poll_exactly(1, member),
         }
     }
 

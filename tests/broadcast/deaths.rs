@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::{Duration, Instant};
 
-use sysvring::{RecvError, SendError};
+use sysvring::{RecvError, SendError, WaitSet};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::shared_counters::{shared_counters, until_at_least};
@@ -163,4 +163,37 @@ fn flush_does_not_wait_for_the_dead_alone(_: &mut Args) {
 #[test]
 fn flush_does_not_wait_for_the_dead() {
     Worker::run(&[&"deaths::flush_does_not_wait_for_the_dead_alone"]);
+}
+
+/// The slowest receiver lives, and a dead one is behind all others: a receiver that makes room must know
+/// that the dead one is not waited for.
+#[work]
+fn behind_a_living_one(_: &mut Args) {
+    let name = Name::new();
+    let (mut tx, [mut slowest]) = channel(&name, 4);
+    let [here] = shared_counters::<1>();
+    let mut dead = Fork::start(|| {
+        let mut rx: Receiver = name.options().attach().expect("a receiver");
+        here.store(1, Release);
+        assert_eq!(rx.recv(), Ok(0));
+        here.store(2, Release);
+        std::thread::sleep(Duration::from_secs(60));
+    });
+    until_at_least(here, 1);
+    tx.send_batch(&[0, 1, 2, 3]).expect("room");
+    until_at_least(here, 2);
+    assert!(dead.kill_and_wait());
+    let set = WaitSet::new().expect("a set");
+    set.add(&tx).expect("added");
+    assert_eq!(tx.try_send(&4), Err(SendError::Full));
+    assert!(set.wait(Some(Duration::ZERO)).expect("a set").is_empty());
+    while slowest.try_recv().is_ok() {}
+    let start = Instant::now();
+    assert_eq!(set.wait(Some(Duration::from_secs(20))).expect("a set").len(), 1);
+    assert!(start.elapsed() < Duration::from_millis(100), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_dead_receiver_hides_no_room() {
+    Worker::run(&[&"deaths::behind_a_living_one"]);
 }

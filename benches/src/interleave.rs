@@ -40,10 +40,8 @@ pub fn interleave<C: Copy, T, const F: usize>(
         contenders.iter().map(|_| Outcome { figures: none(), ratios: none() }).collect();
     let mut line = Line::start()?;
     for round in 0..schedule.rounds {
-        let mut teams = contenders
-            .iter()
-            .map(|&contender| start(contender))
-            .collect::<io::Result<Vec<T>>>()?;
+        let mut teams =
+            contenders.iter().map(|&contender| start(contender)).collect::<io::Result<Vec<T>>>()?;
         let mut turns: Vec<[Series; F]> = contenders.iter().map(|_| none()).collect();
         for t in 0..schedule.turns {
             line.measure()?;

@@ -46,9 +46,9 @@ use crate::regime::Regime;
 use crate::report::plot::Plots;
 use crate::report::stream_summary;
 use crate::scenario::{
-    bandwidth, batches, broadcast, capacity, contended, cpu_usage, crash_detection, idle, late, lifecycle,
-    mpmc, mpmc_batches, one_way, open_loop, requests, round_trip, sizes, stream, syscalls, tap,
-    wait_set, wake, wake_readiness,
+    bandwidth, batches, broadcast, capacity, contended, cpu_usage, crash_detection, idle, late,
+    lifecycle, mpmc, mpmc_batches, one_way, open_loop, requests, round_trip, sizes, stream,
+    syscalls, tap, wait_set, wake, wake_readiness,
 };
 use crate::transport::{Transport, ends};
 use crate::workload::neighbours;

@@ -18,7 +18,7 @@ use crate::report::stream_summary::named;
 use crate::report::table::{Bound, Table};
 use crate::scenario::{bandwidth, one_way, stream};
 use crate::transport::Transport::{
-    Broadcast, BroadcastInPlace, Channels, ChannelsInPlace, Sysvring,
+    Broadcast, BroadcastInPlace, Channels, ChannelsInPlace, InPlace, Sysvring,
 };
 use crate::transport::broadcast::BroadcastTransport;
 use crate::transport::traits::{Receive, Send};
@@ -46,7 +46,7 @@ pub fn run(
         (64, effort.pick(2_000, 250_000, 500_000)),
         (1024, effort.pick(2_000, 50_000, 100_000)),
         (BY_VALUE, effort.pick(50, 1_000, 2_000)),
-        (bandwidth::LARGEST, effort.pick(2, 10, 20)),
+        (bandwidth::LARGEST, effort.pick(2, 40, 80)),
     ] {
         of_size(bytes, count, cores, effort, transports, rows)?;
     }
@@ -69,20 +69,16 @@ fn of_size(
     transports: &[Transport],
     rows: Option<&str>,
 ) -> io::Result<()> {
-    let takes = |transport: &Transport| match transport {
-        Broadcast | Channels => bytes <= BY_VALUE,
-        BroadcastInPlace | ChannelsInPlace => bytes > BY_VALUE,
-        _ => true,
-    };
-    let transports: Vec<Transport> = transports.iter().copied().filter(takes).collect();
     let (mut all, mut heads) = (Vec::new(), vec![String::new()]);
     for receivers in RECEIVERS {
-        let count = (count / receivers as u64).max(effort.pick(2, 8, 8));
+        let count = (count / receivers as u64).max(effort.pick(2, 20, 20));
         let stream = Stream { bytes, receivers, count };
         if rows.is_some_and(|rows| !stream.name().contains(rows)) {
             continue;
         }
-        all.push(stream.run(cores, effort, &transports)?);
+        let takes = |transport: &Transport| stream.takes(*transport);
+        let those: Vec<Transport> = transports.iter().copied().filter(takes).collect();
+        all.push(stream.run(cores, effort, &those)?);
         heads.push(format!("to {receivers}"));
     }
     if all.is_empty() {
@@ -93,8 +89,10 @@ fn of_size(
         named(bytes)
     );
     let mut table = Table::new(title, &heads);
-    for &transport in &transports {
-        table.row(transport.label(), all.iter().map(|results| results.brief(transport)));
+    for &transport in transports {
+        if all.iter().any(|results| results.position(transport).is_some()) {
+            table.row(transport.label(), all.iter().map(|results| results.brief(transport)));
+        }
     }
     table.print();
     Ok(())
@@ -116,6 +114,18 @@ impl Stream {
     /// Returns the name of its table.
     fn name(self) -> String {
         format!("to {}, {}", self.receivers, named(self.bytes))
+    }
+
+    /// Returns whether a transport takes part: an SPSC channel only with one receiver.
+    fn takes(self, transport: Transport) -> bool {
+        let is_large = self.bytes > BY_VALUE;
+        match transport {
+            Sysvring => !is_large && self.receivers == 1,
+            InPlace => is_large && self.receivers == 1,
+            Broadcast | Channels => !is_large,
+            BroadcastInPlace | ChannelsInPlace => is_large,
+            _ => true,
+        }
     }
 
     fn run(
@@ -150,13 +160,15 @@ impl Stream {
 
     /// Checks the targets for sysvring.
     fn check(self, results: &Results<Transport>) {
-        let (contender, over) = match self.bytes > BY_VALUE {
-            true => (BroadcastInPlace, ChannelsInPlace),
-            false => (Broadcast, Channels),
+        let (contender, channels, spsc) = match self.bytes > BY_VALUE {
+            true => (BroadcastInPlace, ChannelsInPlace, InPlace),
+            false => (Broadcast, Channels, Sysvring),
         };
-        // With one receiver, it is compared with the one SPSC channel that it replaces.
-        let channels = if self.receivers == 1 { 0.9 } else { 1.0 };
-        results.check(&[Goal { contender, over, bound: Bound::AtLeast(channels) }]);
+        let (over, bound) = match self.receivers {
+            1 => (spsc, Bound::AtLeast(0.9)),
+            _ => (channels, Bound::AtLeast(1.0)),
+        };
+        results.check(&[Goal { contender, over, bound }]);
         let best = if self.bytes <= 64 && self.receivers <= 2 { 3.0 } else { 1.0 };
         results.check_best(contender, Bound::AtLeast(best));
     }
@@ -182,8 +194,7 @@ impl Stream {
         let start = |index: usize| {
             let args: [&dyn ToString; 2] = [&"broadcast", &"receive"];
             let last: [&dyn ToString; 2] = [&index, &address];
-            let mut receiver =
-                ends::worker(cores.apart.1, &[&args[..], &more, &last].concat())?;
+            let mut receiver = ends::worker(cores.apart.1, &[&args[..], &more, &last].concat())?;
             receiver.expect("ready");
             Ok(receiver)
         };
@@ -238,8 +249,11 @@ pub fn worker(args: &mut Args) {
 }
 
 fn work<const N: usize>(transport: Transport, task: Task) {
-    use crate::transport::broadcast;
+    use crate::transport::broadcast::{self, One};
+    use crate::transport::sysvring;
     match transport {
+        Sysvring => run_end::<One<sysvring::Sysvring>, N>(task),
+        InPlace => run_end::<One<sysvring::InPlace>, N>(task),
         Broadcast => run_end::<broadcast::Broadcast, N>(task),
         BroadcastInPlace => run_end::<broadcast::BroadcastInPlace, N>(task),
         Channels => run_end::<broadcast::Channels, N>(task),

@@ -1,6 +1,8 @@
 //! Transports with one sender and several receivers, each of which gets every message: sysvring's
 //! broadcast channel, and an SPSC channel for each receiver.
 
+use std::marker::PhantomData;
+
 use sysvring::{ChannelId, Handle, Options, broadcast, spsc};
 
 use crate::transport::sysvring::InPlaceEnd;
@@ -19,6 +21,22 @@ pub trait BroadcastTransport<const N: usize> {
 
     /// Attaches one of the receivers.
     fn attach_as(address: &str, index: usize, receivers: usize, capacity: usize) -> Self::Rx;
+}
+
+/// An SPSC transport, where there is one receiver.
+pub struct One<T>(PhantomData<T>);
+
+impl<const N: usize, T: IpcTransport<N>> BroadcastTransport<N> for One<T> {
+    type Tx = T::Tx;
+    type Rx = T::Rx;
+
+    fn offer_to(capacity: usize, _: usize) -> (impl FnOnce() -> Self::Tx, String) {
+        T::offer(capacity)
+    }
+
+    fn attach_as(address: &str, _: usize, _: usize, capacity: usize) -> Self::Rx {
+        T::attach(address, capacity)
+    }
 }
 
 fn create<H: Handle>(capacity: usize) -> H {

@@ -209,7 +209,8 @@ impl Transport {
 
     /// Returns whether its throughput is measured with receivers that get every message.
     pub fn has_broadcast(self) -> bool {
-        self.is_broadcast() || matches!(self, Transport::Shaq | Transport::Iceoryx2)
+        use Transport::{Iceoryx2, InPlace, Shaq, Sysvring};
+        self.is_broadcast() || matches!(self, Shaq | Iceoryx2 | Sysvring | InPlace)
     }
 
     /// Returns whether its receiver waits for descriptors, in epoll, a wait set or a task.

@@ -9,7 +9,6 @@ use std::io;
 
 use sysvring_support::worker::{Args, Worker, print_line, read_line};
 
-use crate::clock;
 use crate::effort::Effort;
 use crate::interleave::interleave;
 use crate::machine::Cores;
@@ -21,9 +20,8 @@ use crate::transport::Transport::{
     Broadcast, BroadcastInPlace, Channels, ChannelsInPlace, InPlace, Sysvring,
 };
 use crate::transport::broadcast::BroadcastTransport;
-use crate::transport::traits::{Receive, Send};
 use crate::transport::{Transport, ends};
-use crate::workload::stream_workload::check;
+use crate::workload::broadcast_workload::{receive, send};
 
 /// The numbers of receivers.
 const RECEIVERS: [usize; 4] = [1, 2, 4, 8];
@@ -85,8 +83,9 @@ fn of_size(
         return Ok(());
     }
     let title = format!(
-        "Broadcast, {}: Mmsg/s (vs a channel for each receiver, vs the best competitor)",
-        named(bytes)
+        "Broadcast, {}: {} (vs a channel for each receiver, vs the best competitor)",
+        named(bytes),
+        unit(bytes).0
     );
     let mut table = Table::new(title, &heads);
     for &transport in transports {
@@ -96,6 +95,11 @@ fn of_size(
     }
     table.print();
     Ok(())
+}
+
+/// Returns the unit of a rate of messages of this size, and its part of a million messages a second.
+fn unit(bytes: usize) -> (&'static str, f64) {
+    if bytes >= BY_VALUE { ("thousand msg/s", 1e3) } else { ("Mmsg/s", 1.0) }
 }
 
 /// What is sent.
@@ -138,17 +142,20 @@ impl Stream {
         let start = |transport| self.start(transport, cores);
         let turn = |transport, team: &mut Team| turn(self.count_of(transport), team);
         let outcomes = interleave(transports, schedule, start, turn)?;
-        let results = Results::of_outcomes(Kind::Rate, transports, &outcomes);
+        let mut results = Results::of_outcomes(Kind::Rate, transports, &outcomes);
+        let (unit, factor) = unit(self.bytes);
+        results.figures.iter_mut().for_each(|rate| *rate = rate.times(factor));
         let title = format!(
-            "Broadcast {}: Mmsg/s, and the sender's processor time; {schedule} of {count} messages, \
-             at some sizes a tenth where it is not sysvring",
-            self.name()
+            "Broadcast {}: {unit}, and the sender's processor time; {schedule} of {count} messages, \
+             a tenth of iceoryx2 below {}",
+            self.name(),
+            named(BY_VALUE)
         );
         let heads = ["", "median", "min", "max", "ns/msg", "sender, ns/msg"];
         let mut table = Table::new(title, &results.heads(&heads, ""));
         for (i, transport) in transports.iter().enumerate() {
             let [rate, worked] = &outcomes[i].figures;
-            let mut cells = rate.three().to_vec();
+            let mut cells = results.figures[i].three().to_vec();
             cells.extend([1e3 / rate.median(), worked.median()].map(|ns| format!("{ns:.1}")));
             cells.extend(results.cells(i));
             table.row(transport.label(), cells);
@@ -174,8 +181,8 @@ impl Stream {
     }
 
     fn count_of(self, transport: Transport) -> u64 {
-        let divisor = if transport.is_sysvring() || self.bytes >= BY_VALUE { 1 } else { 10 };
-        (self.count / divisor).max(2)
+        let is_slow = transport == Transport::Iceoryx2 && self.bytes < BY_VALUE;
+        if is_slow { (self.count / 10).max(2) } else { self.count }
     }
 
     fn capacity(self) -> usize {
@@ -282,32 +289,5 @@ fn run_end<T: BroadcastTransport<N>, const N: usize>(task: Task) {
             print_line("ready");
             receive(rx, task.count);
         }
-    }
-}
-
-/// Sends turns: the first tenth to warm up. Reports when the rest began, and the processor time that
-/// it took.
-fn send<const N: usize>(mut tx: impl Send<N>, count: u64) {
-    let mut place = [0; N];
-    let mut next = 1;
-    loop {
-        (next..next + count / 10).for_each(|n| tx.send_nth(&mut place, n));
-        let (start, worked) = (clock::now(), clock::worked());
-        (next + count / 10..next + count).for_each(|n| tx.send_nth(&mut place, n));
-        print_line(format!("{start} {}", clock::worked() - worked));
-        next += count;
-        read_line();
-    }
-}
-
-/// Receives them, and reports when the last one of a turn was received.
-fn receive<const N: usize>(mut rx: impl Receive<N>, count: u64) {
-    let mut place = [0; N];
-    let mut next = 1;
-    loop {
-        read_line();
-        (next..next + count).for_each(|n| rx.read(&mut place, |message| check(message, n)));
-        print_line(clock::now());
-        next += count;
     }
 }

@@ -105,6 +105,9 @@ pub fn receive(
         }
         frame.ack()?;
     }
+    if role == Role::Display && latencies.len() as u64 != arguments.frames {
+        return Err(format!("{} frames were displayed", latencies.len()).into());
+    }
     latencies.sort_unstable();
     let quantile = |part: usize| {
         let last = latencies.len().saturating_sub(1);

@@ -10,7 +10,7 @@
 //! waits for it. It does not wait for a dead one. `--kill N` kills the recorder N times; another one
 //! with the same label takes over at the first frame that the dead one had not acknowledged, so every
 //! frame is recorded at least once. With `--away`, it comes so late that frames are overwritten
-//! meanwhile: it is told how many.
+//! meanwhile, and reports how many.
 //!
 //! It ends with 0 if every frame was displayed, and recorded or reported as missed; with 1 otherwise;
 //! with 130 after Ctrl-C. Nothing stays behind, whatever ends it.

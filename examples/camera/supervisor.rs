@@ -47,7 +47,7 @@ fn watch(
     arguments: &Arguments,
     signal: &AtomicUsize,
 ) -> Result<(), Box<dyn Error>> {
-    let (hear, said) = mpsc::channel();
+    let (hear, lines) = mpsc::channel();
     processes.start(Role::Producer, arguments, &hear)?;
     // When another recorder is to start.
     let mut successor = None;
@@ -56,7 +56,7 @@ fn watch(
         if signal.load(Ordering::Relaxed) != 0 {
             return Ok(());
         }
-        while let Ok(line) = said.try_recv() {
+        while let Ok(line) = lines.try_recv() {
             if let Ok(channel) = line.parse::<ChannelId>() {
                 processes.channel = Some(channel);
                 processes.start(Role::Display, arguments, &hear)?;
@@ -71,7 +71,7 @@ fn watch(
             processes.start(Role::Recorder, arguments, &hear)?;
         }
         if diary.is_kill_due(arguments) && processes.kill_recorder()? {
-            said.try_iter().for_each(|line| diary.note(&line));
+            lines.try_iter().for_each(|line| diary.note(&line));
             diary.note_kill();
             successor = Some(Instant::now() + Duration::from_millis(arguments.away));
         }
@@ -79,9 +79,9 @@ fn watch(
             break;
         }
     }
-    // The rest of what they said: their pipes have ended.
+    // The rest of their lines: their pipes have ended.
     drop(hear);
-    said.iter().for_each(|line| diary.note(&line));
+    lines.iter().for_each(|line| diary.note(&line));
     Ok(())
 }
 
@@ -153,7 +153,7 @@ impl Processes {
         let Process { mut child, listener, .. } = self.running.swap_remove(n);
         child.kill()?;
         let end = child.wait()?;
-        // All that it said is heard before its successor speaks.
+        // All of its lines are noted before those of its successor.
         let _ = listener.join();
         Ok(end.signal().is_some())
     }
@@ -189,7 +189,7 @@ fn how_it_ended(Process { role, child, .. }: &Process, end: ExitStatus) -> Strin
     format!("the {} (process {}) {how}; the others were ended", role.name(), child.id())
 }
 
-/// What the processes said.
+/// What the processes have reported.
 #[derive(Default)]
 struct Diary {
     /// How often each frame was recorded.

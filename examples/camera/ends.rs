@@ -32,7 +32,7 @@ pub fn produce(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         let before = Instant::now();
         let mut frame = camera.loan_with(bytes)?;
         waited += before.elapsed();
-        in_place.count(&*frame);
+        in_place.count(&frame);
         frame.number = number.into();
         let row = arguments.size.0 * 3;
         for (y, pixels) in frame.pixels.chunks_mut(row).enumerate() {
@@ -91,7 +91,7 @@ pub fn receive(
             Err(error) => return Err(error.into()),
         };
         latencies.push(clock(libc::CLOCK_MONOTONIC).saturating_sub(frame.sent.get()));
-        in_place.count(&*frame);
+        in_place.count(&frame);
         let number = frame.number.get();
         if checksum(&frame.pixels) != frame.checksum.get() {
             return Err(format!("{name}: frame {number} is torn").into());

@@ -27,28 +27,26 @@ pub struct Outcome<const F: usize> {
     pub ratios: [Series; F],
 }
 
-/// Starts a pair for every contender and runs their turns in rotated order, one at a time, while
-/// the other pairs are blocked.
-pub fn interleave<C: Copy, const F: usize>(
+/// Starts the processes of every contender, a pair or a team, and runs their turns in rotated order,
+/// one at a time, while the others are blocked.
+pub fn interleave<C: Copy, T, const F: usize>(
     contenders: &[C],
     schedule: Schedule,
-    start: impl Fn(C) -> io::Result<Pair>,
-    mut turn: impl FnMut(C, &mut Pair) -> io::Result<[f64; F]>,
+    start: impl Fn(C) -> io::Result<T>,
+    mut turn: impl FnMut(C, &mut T) -> io::Result<[f64; F]>,
 ) -> io::Result<Vec<Outcome<F>>> {
     let none = || std::array::from_fn(|_| Series::default());
     let mut outcomes: Vec<Outcome<F>> =
         contenders.iter().map(|_| Outcome { figures: none(), ratios: none() }).collect();
     let mut line = Line::start()?;
     for round in 0..schedule.rounds {
-        let mut pairs = contenders
-            .iter()
-            .map(|&contender| start(contender))
-            .collect::<io::Result<Vec<Pair>>>()?;
+        let mut teams =
+            contenders.iter().map(|&contender| start(contender)).collect::<io::Result<Vec<T>>>()?;
         let mut turns: Vec<[Series; F]> = contenders.iter().map(|_| none()).collect();
         for t in 0..schedule.turns {
             line.measure()?;
             for i in rotated(contenders.len(), round + t) {
-                let figures = turn(contenders[i], &mut pairs[i])?;
+                let figures = turn(contenders[i], &mut teams[i])?;
                 for (series, figure) in turns[i].iter_mut().zip(figures) {
                     series.push(figure);
                 }

@@ -46,9 +46,9 @@ use crate::regime::Regime;
 use crate::report::plot::Plots;
 use crate::report::stream_summary;
 use crate::scenario::{
-    bandwidth, batches, capacity, contended, cpu_usage, crash_detection, idle, late, lifecycle,
-    mpmc, mpmc_batches, one_way, open_loop, requests, round_trip, sizes, stream, syscalls, tap,
-    wait_set, wake, wake_readiness,
+    bandwidth, batches, broadcast, capacity, contended, cpu_usage, crash_detection, idle, late,
+    lifecycle, mpmc, mpmc_batches, one_way, open_loop, requests, round_trip, sizes, stream,
+    syscalls, tap, wait_set, wake, wake_readiness,
 };
 use crate::transport::{Transport, ends};
 use crate::workload::neighbours;
@@ -72,6 +72,8 @@ enum Scenario {
     /// MPMC throughput
     #[value(alias = "many")]
     Mpmc,
+    /// Broadcast to 1 to 8 receivers: throughput, and one-way latency to one of them
+    Broadcast,
     /// System calls while both sides are awake
     Syscalls,
     /// SPSC throughput while a tap reads along
@@ -109,7 +111,8 @@ struct Arguments {
     /// all competitors that are built in]
     #[arg(long, value_delimiter = ',', hide_possible_values = true)]
     only: Vec<Transport>,
-    /// Run only the rows of `contended` that contain this text, e.g. "round trips: one processor"
+    /// Run only the rows of `contended` and the tables of `broadcast` whose names contain this text,
+    /// e.g. "round trips: one processor", "to 2, 8 B"
     #[arg(long)]
     rows: Option<String>,
     /// Measure throughput and latency only while cache lines travel this fast between the processors
@@ -199,6 +202,10 @@ fn run(scenario: Scenario, arguments: &Arguments, cores: &Cores, effort: Effort)
             let topologies = mpmc::run(cores, effort, &among(Transport::has_mpmc))?;
             plots.map_or(Ok(()), |plots| plots.mpmc(&topologies))
         }
+        Scenario::Broadcast => {
+            let transports = among(Transport::has_broadcast);
+            broadcast::run(cores, effort, &transports, arguments.rows.as_deref())
+        }
         Scenario::Syscalls => syscalls::run(cores, effort),
         Scenario::Tap => tap::run(cores, effort),
         Scenario::Wake => wake::run(cores, effort),
@@ -222,6 +229,7 @@ fn work(args: &mut Args) {
         "one-way" => one_way::worker(args),
         "round-trip" => round_trip::worker(args),
         "open-loop" => open_loop::worker(args),
+        "broadcast" => broadcast::worker(args),
         "mpmc" => mpmc::worker(args),
         "mpmc-batches" => mpmc_batches::worker(args),
         "mpmc-member" => mpmc::member(args),

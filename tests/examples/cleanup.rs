@@ -23,7 +23,8 @@ fn start(folder: &Folder) -> Running {
     Running::start(example("pipeline").arg(&folder.0))
 }
 
-/// Returns the running stages of a pipeline: role and process. The second worker is "worker2".
+/// Returns the running stages of a pipeline, or the processes of a camera: role and process. The second
+/// worker is "worker2".
 pub fn stages(pipeline: i32) -> HashMap<String, i32> {
     let mut found = HashMap::new();
     for entry in fs::read_dir("/proc").expect("/proc").flatten() {
@@ -34,7 +35,8 @@ pub fn stages(pipeline: i32) -> HashMap<String, i32> {
             continue;
         }
         let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let mut words = line.split(|byte| *byte == 0).skip_while(|word| *word != b"--stage");
+        let is_option = |word: &[u8]| matches!(word, b"--stage" | b"--role");
+        let mut words = line.split(|byte| *byte == 0).skip_while(|word| !is_option(word));
         if let Some(role) = words.nth(1) {
             let mut name = String::from_utf8_lossy(role).into_owned();
             while found.contains_key(&name) {
@@ -70,7 +72,7 @@ pub fn at_work(pipeline: &Running, ipc: &IpcFixture, all: usize) -> HashMap<Stri
     }
 }
 
-fn assert_gone(processes: impl IntoIterator<Item = i32>) {
+pub fn assert_gone(processes: impl IntoIterator<Item = i32>) {
     for pid in processes {
         let deadline = Instant::now() + Duration::from_secs(10);
         // The first process may take a while to reap orphans.

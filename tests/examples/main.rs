@@ -1,5 +1,6 @@
 //! The examples as users run them: real processes, real signals, and nothing is left.
 
+mod camera;
 mod cleanup;
 mod ipc_fixture;
 mod letter;

@@ -7,7 +7,7 @@ use sysvring_support::single_step::{Stepper, Stop};
 use sysvring_support::worker::{Args, Worker, print_line};
 use sysvring_support::{test, work};
 
-use crate::messages::{ALL, Body, COUNT, PARKED, WAITS, nothing};
+use crate::messages::{ALL, Body, COUNT, LAP, LAPS, PARKED, WAITS, nothing};
 
 const OVER: &str = "over";
 
@@ -16,6 +16,12 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/instruction_count
 
 /// The maximum relative deviation of a figure from the stored one.
 const SLACK: f64 = 0.03;
+
+/// How much more instructions a message to 8 receivers may take than one to a single receiver, and one to
+/// 32 receivers; and how many more than that of an SPSC sender.
+const TO_8: f64 = 0.05;
+const TO_32: f64 = 0.2;
+const OVER_SPSC: f64 = 0.5;
 
 /// System calls when a wait times out: the waiter checks its own seat, the other side's, and the
 /// set.
@@ -38,11 +44,11 @@ fn calls(body: Body) -> u64 {
     count(body, |child| child.run_to_call(&mut || false), Stop::Call)
 }
 
-/// Returns the instructions for each message, without those of the marks.
-fn instructions(body: Body) -> f64 {
+/// Returns the instructions for each of so many messages, without those of the marks.
+fn instructions(body: Body, messages: usize) -> f64 {
     let step = |child: &mut Stepper| child.step(&mut || false);
     let [all, marks] = [body, nothing].map(|body| count(body, step, Stop::There));
-    (all - marks) as f64 / COUNT as f64
+    (all - marks) as f64 / messages as f64
 }
 
 #[test]
@@ -56,8 +62,8 @@ fn messages_make_no_system_call() {
 fn count_calls(_: &mut Args) {
     let marks = calls(nothing);
     assert!(marks > 0, "a mark is a system call");
-    for (name, body) in ALL {
-        assert_eq!(calls(*body) - marks, 0, "{name}: system calls in {COUNT} messages");
+    for (name, body) in ALL.iter().chain(LAPS) {
+        assert_eq!(calls(*body) - marks, 0, "{name}: system calls in {COUNT} messages, or a lap");
     }
 }
 
@@ -142,7 +148,7 @@ fn figures_of(work: &str) -> Vec<(String, f64)> {
 #[work]
 fn count_instructions(_: &mut Args) {
     for (name, body) in ALL {
-        print_line(format!("{name} {}", instructions(*body)));
+        print_line(format!("{name} {}", instructions(*body, COUNT)));
     }
     print_line(OVER);
 }
@@ -171,6 +177,26 @@ fn instruction_counts_match_the_stored_ones() {
     }
     assert_eq!(stored.len(), all.len(), "there are stored figures that are no longer counted");
     assert!(off.is_empty(), "{off:?}; if that is intended, store them: -- --store");
+}
+
+#[test]
+fn receivers_add_no_instruction_to_a_broadcast() {
+    let of = figures_of("figures::count_laps");
+    for (name, figure) in &of {
+        println!("a lap, {name:<16}{figure:>8.2} instructions for each message");
+    }
+    let [(_, spsc), (_, one), (_, eight), (_, many)] = &of[..] else { panic!("{of:?}") };
+    assert!(*eight <= one * (1.0 + TO_8), "{eight} instructions with 8 receivers, {one} with 1");
+    assert!(*many <= one * (1.0 + TO_32), "{many} instructions with 32 receivers, {one} with 1");
+    assert!(*one <= spsc * (1.0 + OVER_SPSC), "{one} instructions, {spsc} of an SPSC sender");
+}
+
+#[work]
+fn count_laps(_: &mut Args) {
+    for (name, body) in LAPS {
+        print_line(format!("{name} {}", instructions(*body, LAP)));
+    }
+    print_line(OVER);
 }
 
 pub fn store() -> ExitCode {

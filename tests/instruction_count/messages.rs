@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use sysvring::{ChannelId, Message, Options, RecvError, SendError, Wait, mpmc, spsc};
+use sysvring::{ChannelId, Message, Options, RecvError, SendError, Wait, broadcast, mpmc, spsc};
 use sysvring_support::fork::Fork;
 use sysvring_support::single_step::mark;
 
@@ -104,6 +104,31 @@ pub const ALL: &[(&str, Body)] = &[
             }
         });
     }),
+    ("broadcast send 8 B", || broadcast_send::<Small, 1>(7, COUNT)),
+    ("broadcast recv 8 B", || {
+        broadcast_receive::<Small>(7, |rx| rx.recv().map(drop).expect("a message"));
+    }),
+    ("broadcast send 64 B", || broadcast_send::<Middle, 1>([7; 8], COUNT)),
+    ("broadcast recv 64 B", || {
+        broadcast_receive::<Middle>([7; 8], |rx| rx.recv().map(drop).expect("a message"));
+    }),
+];
+
+/// The number of messages of a whole lap, in which a sender looks at all receivers several times.
+pub const LAP: usize = 1024;
+
+/// Sends a lap: an SPSC sender, and broadcast senders with these numbers of receivers.
+pub const LAPS: &[(&str, Body)] = &[
+    ("spsc", || {
+        let (mut tx, _rx) = spsc_pair::<Small>(7);
+        assert_eq!(tx.capacity(), LAP);
+        mark();
+        (0..LAP).for_each(|_| tx.send(&7).expect("a free slot"));
+        mark();
+    }),
+    ("1 receiver", || broadcast_send::<Small, 1>(7, LAP)),
+    ("8 receivers", || broadcast_send::<Small, 8>(7, LAP)),
+    ("32 receivers", || broadcast_send::<Small, 32>(7, LAP)),
 ];
 
 /// Waits without parking for a message or a free slot that never becomes available, until the
@@ -255,5 +280,43 @@ fn mpmc_receive<M: Message + Copy>(message: M, receive: impl Fn(&mpmc::Receiver<
     (0..COUNT).for_each(|_| tx.send(&message).expect("a free slot"));
     mark();
     (0..COUNT).for_each(|_| receive(&rx));
+    mark();
+}
+
+/// Makes the ends of a broadcast channel whose ring has wrapped around twice, with all receivers at its
+/// end.
+fn broadcast_ends<M: Message + Copy>(
+    message: M,
+    receivers: usize,
+) -> (broadcast::Sender<M>, Vec<broadcast::Receiver<M>>) {
+    let mut tx: broadcast::Sender<M> = Options::private().create().expect("a channel");
+    let attach = |_| Options::id(tx.id()).attach().expect("another receiver");
+    let mut all: Vec<broadcast::Receiver<M>> = (0..receivers).map(attach).collect();
+    for _ in 0..2 * tx.capacity() {
+        tx.send(&message).expect("a free slot");
+        for rx in &mut all {
+            rx.recv().expect("a message");
+        }
+    }
+    // A call that finds nothing shows the sender what was acknowledged.
+    all.iter_mut().for_each(|rx| assert_eq!(rx.try_recv().err(), Some(RecvError::Empty)));
+    (tx, all)
+}
+
+fn broadcast_send<M: Message + Copy, const RECEIVERS: usize>(message: M, count: usize) {
+    let (mut tx, _all) = broadcast_ends(message, RECEIVERS);
+    mark();
+    (0..count).for_each(|_| tx.send(&message).expect("a free slot"));
+    mark();
+}
+
+fn broadcast_receive<M: Message + Copy>(
+    message: M,
+    mut receive: impl FnMut(&mut broadcast::Receiver<M>),
+) {
+    let (mut tx, mut all) = broadcast_ends(message, 2);
+    (0..COUNT).for_each(|_| tx.send(&message).expect("a free slot"));
+    mark();
+    (0..COUNT).for_each(|_| receive(&mut all[0]));
     mark();
 }

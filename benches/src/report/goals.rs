@@ -122,6 +122,14 @@ impl<C: Contender> Results<C> {
         }
     }
 
+    /// Prints one line for a target over the best competitor, if one took part.
+    pub fn check_best(&self, contender: C, bound: Bound) {
+        let (Some(_), Some(best)) = (self.position(contender), self.best_competitor()) else {
+            return;
+        };
+        self.check(&[Goal { contender, over: self.contenders[best], bound }]);
+    }
+
     /// Prints a table of rates in Mmsg/s.
     pub fn print_rates(&self, title: String, goals: &[Goal<C>]) {
         let heads = self.heads(&["", "median", "min", "max", "ns/msg"], "");

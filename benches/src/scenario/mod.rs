@@ -2,6 +2,7 @@
 
 pub mod bandwidth;
 pub mod batches;
+pub mod broadcast;
 pub mod capacity;
 pub mod contended;
 pub mod cpu_usage;

@@ -22,16 +22,21 @@ pub type Times = (Transport, [f64; 3]);
 
 /// Returns the latency of messages of 8 bytes.
 pub fn run(cores: &Cores, effort: Effort, transports: &[Transport]) -> io::Result<Vec<Times>> {
-    let times = of_size(1, cores, effort, transports)?;
-    of_size(8, cores, effort, transports)?;
+    let contender = Transport::Sysvring;
+    let goal = |over, times| Goal { contender, over, bound: Bound::AtMost(times) };
+    let goals = |line| [goal(Transport::CacheLine, line), goal(Transport::Shaq, 0.95)];
+    let times = of_size(1, cores, effort, transports, &goals(1.05))?;
+    of_size(8, cores, effort, transports, &goals(1.2))?;
     Ok(times)
 }
 
-fn of_size(
+/// Measures messages of this number of words.
+pub fn of_size(
     words: usize,
     cores: &Cores,
     effort: Effort,
     transports: &[Transport],
+    goals: &[Goal<Transport>],
 ) -> io::Result<Vec<Times>> {
     let (count, schedule) = (effort.pick(500, 20_000, 30_000), effort.schedule());
     let start = |transport: Transport| {
@@ -58,10 +63,7 @@ fn of_size(
         table.row(transports[i].label(), cells);
     }
     table.print();
-    let contender = Transport::Sysvring;
-    let goal = |over, times| Goal { contender, over, bound: Bound::AtMost(times) };
-    let line = if words == 1 { 1.05 } else { 1.2 };
-    results.check(&[goal(Transport::CacheLine, line), goal(Transport::Shaq, 0.95)]);
+    results.check(goals);
     let three = |outcome: &Outcome<4>| {
         let [p50, p99, p999, _] = &outcome.figures;
         [p50, p99, p999].map(Series::median)

@@ -133,7 +133,7 @@ pub fn worker(args: &mut Args) {
 }
 
 /// The stack of a thread that has some messages of the largest size on it.
-const STACK: usize = 8 * bandwidth::LARGEST;
+pub const STACK: usize = 8 * bandwidth::LARGEST;
 
 /// The arguments of one side.
 #[derive(Clone, Copy)]

@@ -26,6 +26,7 @@ macro_rules! by_transport {
             Transport::InPlace => $run::<sysvring::InPlace, $n> $args,
             Transport::Named => $run::<sysvring::Named, $n> $args,
             Transport::Mpmc => $run::<sysvring::Mpmc, $n> $args,
+            Transport::Broadcast => $run::<broadcast::Broadcast, $n> $args,
             Transport::Baseline => $run::<baseline::Baseline, $n> $args,
             Transport::WordsInFront => $run::<sketch::WordsInFront, $n> $args,
             Transport::WordsApart => $run::<sketch::WordsApart, $n> $args,
@@ -177,7 +178,7 @@ pub fn idle() -> ! {
 static LEFTOVERS: Mutex<Vec<(Transport, String)>> = Mutex::new(Vec::new());
 
 /// Notes an object that a worker created.
-fn note(transport: Transport, address: &str) {
+pub fn note(transport: Transport, address: &str) {
     LEFTOVERS.lock().expect("no panic").push((transport, address.to_owned()));
 }
 

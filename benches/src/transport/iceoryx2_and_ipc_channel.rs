@@ -11,6 +11,7 @@ use iceoryx2::service::port_factory::{event, publish_subscribe::PortFactory};
 use ipc_channel::ipc::{self, IpcBytesReceiver, IpcBytesSender, IpcOneShotServer, IpcSender};
 use sysvring::zerocopy::IntoBytes;
 
+use crate::transport::broadcast::BroadcastTransport;
 use crate::transport::ends::{fresh_name, poll_until_some};
 use crate::transport::traits::{IpcTransport, Receive, Send};
 use crate::workload::stream_workload::write;
@@ -18,6 +19,9 @@ use crate::workload::stream_workload::write;
 /// Publish and subscribe, one of each. The publisher waits for room; the subscriber polls, as
 /// iceoryx2's own benchmark does.
 pub struct Iceoryx2;
+
+/// Larger messages are written in place.
+const BY_VALUE: usize = 0x1_0000;
 
 /// One end, with all that it was created from, which must outlive it.
 pub struct Endpoint<P, const N: usize> {
@@ -29,6 +33,7 @@ pub struct Endpoint<P, const N: usize> {
 fn open<P, const N: usize>(
     name: &str,
     capacity: usize,
+    subscribers: usize,
     make: impl FnOnce(&PortFactory<Service, [u64; N], ()>) -> P,
 ) -> Endpoint<P, N> {
     set_log_level(LogLevel::Error);
@@ -37,7 +42,7 @@ fn open<P, const N: usize>(
         .service_builder(&name.try_into().expect("a name"))
         .publish_subscribe::<[u64; N]>()
         .max_publishers(1)
-        .max_subscribers(1)
+        .max_subscribers(subscribers)
         .history_size(0)
         .subscriber_max_buffer_size(capacity)
         .enable_safe_overflow(false)
@@ -57,8 +62,22 @@ impl<const N: usize> IpcTransport<N> for Iceoryx2 {
     type Rx = Endpoint<Subscriber<Service, [u64; N], ()>, N>;
 
     fn offer(capacity: usize) -> (impl FnOnce() -> Self::Tx, String) {
+        <Iceoryx2 as BroadcastTransport<N>>::offer_to(capacity, 1)
+    }
+
+    fn attach(address: &str, capacity: usize) -> Self::Rx {
+        <Iceoryx2 as BroadcastTransport<N>>::attach_as(address, 0, 1, capacity)
+    }
+}
+
+/// The same with several subscribers.
+impl<const N: usize> BroadcastTransport<N> for Iceoryx2 {
+    type Tx = Endpoint<Publisher<Service, [u64; N], ()>, N>;
+    type Rx = Endpoint<Subscriber<Service, [u64; N], ()>, N>;
+
+    fn offer_to(capacity: usize, receivers: usize) -> (impl FnOnce() -> Self::Tx, String) {
         let name = fresh_name();
-        let tx = open(&name, capacity, |service| {
+        let tx = open(&name, capacity, receivers, |service| {
             let publisher = service
                 .publisher_builder()
                 .backpressure_strategy(BackpressureStrategy::RetryUntilDelivered);
@@ -67,8 +86,8 @@ impl<const N: usize> IpcTransport<N> for Iceoryx2 {
         (|| tx, name)
     }
 
-    fn attach(address: &str, capacity: usize) -> Self::Rx {
-        open(address, capacity, |service| {
+    fn attach_as(address: &str, _: usize, receivers: usize, capacity: usize) -> Self::Rx {
+        open(address, capacity, receivers, |service| {
             service.subscriber_builder().create().expect("a subscriber")
         })
     }
@@ -82,9 +101,16 @@ impl<const N: usize> Send<N> for Endpoint<Publisher<Service, [u64; N], ()>, N> {
 
     #[inline]
     fn send_nth(&mut self, place: &mut [u64; N], n: u64) {
-        write(place, n);
-        let sample = self.port.loan_uninit().expect("a sample").write_payload(*place);
-        sample.send().expect("send");
+        let mut sample = self.port.loan_uninit().expect("a sample");
+        if N * 8 <= BY_VALUE {
+            write(place, n);
+            sample.write_payload(*place).send().expect("send");
+            return;
+        }
+        // SAFETY: the kernel zeroed the memory, and any bytes are words.
+        write(unsafe { sample.payload_mut().assume_init_mut() }, n);
+        // SAFETY: as above, and it was written.
+        unsafe { sample.assume_init() }.send().expect("send");
     }
 }
 

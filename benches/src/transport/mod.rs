@@ -1,6 +1,7 @@
 //! The transports compared: their names, and the scenarios in which each takes part.
 
 pub mod baseline;
+pub mod broadcast;
 pub mod ends;
 pub mod epoll;
 #[cfg(feature = "large")]
@@ -12,6 +13,8 @@ pub mod pipes_and_sockets;
 pub mod rtrb_and_crossbeam;
 #[cfg(feature = "competitors")]
 pub mod shaq;
+#[cfg(feature = "competitors")]
+pub mod shaq_broadcast;
 #[cfg(feature = "competitors")]
 pub mod shmem_ipc_and_ipmpsc;
 pub mod sketch;
@@ -47,6 +50,14 @@ pub enum Transport {
     Named,
     /// An MPMC channel, used where the others are SPSC
     Mpmc,
+    /// A broadcast channel
+    Broadcast,
+    /// A broadcast channel, messages written and read in place
+    BroadcastInPlace,
+    /// An SPSC channel for each receiver
+    Channels,
+    /// The same, messages written and read in place
+    ChannelsInPlace,
     /// The SPSC baseline: a raw two-index ring
     Baseline,
     /// A sketch of the protocol alone: state words in front of the payloads
@@ -60,7 +71,7 @@ pub enum Transport {
     /// The upper bound for large messages: bytes copied from a warm buffer into memory as large as
     /// a ring
     Copy,
-    /// shaq's SPSC or MPMC queue
+    /// shaq's SPSC, MPMC or broadcast queue
     Shaq,
     /// shaq's SPSC queue, whose receiver blocks
     ShaqBlocking,
@@ -112,6 +123,10 @@ impl Transport {
             Transport::Huge => "sysvring, in place, huge pages",
             Transport::Named => "sysvring, by name",
             Transport::Mpmc => "sysvring, MPMC",
+            Transport::Broadcast => "sysvring, broadcast",
+            Transport::BroadcastInPlace => "sysvring, broadcast, in place",
+            Transport::Channels => "sysvring, a channel for each",
+            Transport::ChannelsInPlace => "sysvring, a channel for each, in place",
             Transport::Baseline => "baseline",
             Transport::WordsInFront => "sketch, words in front",
             Transport::WordsApart => "sketch, words apart",
@@ -182,6 +197,20 @@ impl Transport {
         use Transport::{MpmcWaitSet, TaskMpmc, TaskSpsc};
         matches!(self, Sysvring | ByValue | Spin | Park | InPlace | Huge | Named | Mpmc)
             || matches!(self, Self::WaitSet | MpmcWaitSet | TaskSpsc | TaskMpmc)
+            || self.is_broadcast()
+    }
+
+    /// Returns whether it has several receivers that get every message, and takes part only where
+    /// that is measured.
+    pub fn is_broadcast(self) -> bool {
+        use Transport::{Broadcast, BroadcastInPlace, Channels, ChannelsInPlace};
+        matches!(self, Broadcast | BroadcastInPlace | Channels | ChannelsInPlace)
+    }
+
+    /// Returns whether its throughput is measured with receivers that get every message.
+    pub fn has_broadcast(self) -> bool {
+        use Transport::{Iceoryx2, InPlace, Shaq, Sysvring};
+        self.is_broadcast() || matches!(self, Shaq | Iceoryx2 | Sysvring | InPlace)
     }
 
     /// Returns whether its receiver waits for descriptors, in epoll, a wait set or a task.
@@ -194,7 +223,9 @@ impl Transport {
     /// Returns whether it is SPSC.
     pub fn is_spsc(self) -> bool {
         use Transport::{CacheLine, Copy, Huge, Mpmc, Named, Vyukov};
-        !matches!(self, Huge | Named | Mpmc | Vyukov | Copy | CacheLine) && !self.has_readiness()
+        !matches!(self, Huge | Named | Mpmc | Vyukov | Copy | CacheLine)
+            && !self.has_readiness()
+            && !self.is_broadcast()
     }
 
     /// Returns whether it is SPSC in its usual form.
@@ -301,8 +332,9 @@ impl Contender for Transport {
     }
 
     fn is_baseline(self) -> bool {
-        use Transport::{Baseline, CacheLine, Copy, Vyukov};
-        self.is_sketch() || matches!(self, Baseline | CacheLine | Vyukov | Copy)
+        use Transport::{Baseline, CacheLine, Channels, ChannelsInPlace, Copy, Vyukov};
+        self.is_sketch()
+            || matches!(self, Baseline | CacheLine | Vyukov | Copy | Channels | ChannelsInPlace)
     }
 
     fn is_competitor(self) -> bool {

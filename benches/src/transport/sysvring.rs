@@ -165,7 +165,7 @@ pub type InPlace = InPlaceWith<false>;
 pub type Huge = InPlaceWith<true>;
 
 /// One end.
-pub struct InPlaceEnd<E>(E);
+pub struct InPlaceEnd<E>(pub E);
 
 impl<const HUGE: bool, const N: usize> IpcTransport<N> for InPlaceWith<HUGE> {
     type Tx = InPlaceEnd<spsc::Sender<[u64; N]>>;

@@ -66,7 +66,7 @@ pub struct Stat {
     pub schema: u64,
     /// Number of messages sent and not yet acknowledged; see
     /// [`depth_is_exact`](Stat::depth_is_exact). In a broadcast channel, those that the slowest receiver
-    /// has not acknowledged; 0 without receivers.
+    /// has not acknowledged, also one that died until the sender needs room; 0 without receivers.
     pub depth: u64,
     /// Whether `depth` was counted, which is always the case for channels of the calling user and
     /// for all SPSC and broadcast channels. In an MPMC channel of another user at most 4096 slots are inspected;

@@ -9,6 +9,9 @@
 //! *Slot states* (`slot_states.rs`). A member that reads a slot state that no correct member writes
 //! reports it by name.
 //!
+//! *Progress* (`progress.rs`). Nor is anyone misled by what receivers of a broadcast channel claim to
+//! have received, or by claims of receivers that do not exist.
+//!
 //! *A live peer* (`peer.rs`). A scribbler overwrites header, slots and semaphores and removes the
 //! objects now and then, while others send and receive with deadlines, leave and join again. A
 //! header that changes while its channel is created does not affect the creator (`creation.rs`).
@@ -43,6 +46,7 @@ mod objects;
 #[allow(dead_code, reason = "the tests of the document need more of it")]
 mod page;
 mod peer;
+mod progress;
 mod scale;
 mod scribbler;
 mod slot_states;

@@ -28,7 +28,8 @@ const BATCH: usize = 256;
 /// A message is acknowledged when it was written: if recv is killed, or the reader behind its pipe
 /// ends, the next receiver gets what was not written. recv ends when the senders have finished and
 /// everything was received. The channel is created if it does not exist. Several receivers of a
-/// channel share its messages; in a broadcast channel, each gets all of them.
+/// channel share its messages; in a broadcast channel, each gets all of them, and what a killed one
+/// did not write is for the next one with its --label.
 #[derive(Args, Debug)]
 #[command(after_long_help = FORMATS)]
 pub struct Recv {

@@ -150,7 +150,7 @@ fn a_killed_sender_is_reported_to_each() {
     until_member(&name, |m| m.role == sysvring::Role::Sender && m.messages == 5);
     send.signal(libc::SIGKILL);
     assert_eq!(send.end(), 128 + libc::SIGKILL);
-    let mut after = Running::piped(&["recv", &name]);
+    let mut after = Running::piped(&["recv", &name, "--timeout", "10s"]);
     for recv in [&mut before, &mut after] {
         assert_eq!(recv.output(), (lines(5), 3));
         assert!(recv.errors().contains(&format!("process {} after 5 messages", send.0.id())));
@@ -233,7 +233,8 @@ fn the_lag_of_each_receiver_is_shown() {
 fn top_shows_the_slowest_receiver() {
     let ipc = IpcFixture::new();
     let name = Name::fixed("frames");
-    let (tx, [fast, mut slow]) = display(&name);
+    let (mut tx, [mut fast, mut slow]) = display(&name);
+    tx.send(b"5").expect("room");
     let args = ["top", "--once", "-i", "50ms", "--width", "130"];
     let list = run(&args).ok().out;
     assert!(list.contains("KIND      STATE") && list.contains("frames   broadcast live"), "{list}");
@@ -242,11 +243,13 @@ fn top_shows_the_slowest_receiver() {
         text.lines().find(|line| line.contains(label)).expect("a member").to_owned()
     };
     let frame = one(&args);
-    assert!(frame.contains("5 of 8 messages, room for 3"), "{frame}");
-    assert!(line(&frame, "recorder").ends_with("5 behind, the slowest"), "{frame}");
-    assert!(!line(&frame, "display").contains("behind"), "{frame}");
+    assert!(frame.contains("6 of 8 messages, room for 2"), "{frame}");
+    assert!(line(&frame, "recorder").ends_with("6 behind, the slowest"), "{frame}");
+    assert!(line(&frame, "display").ends_with("1 behind"), "{frame}");
     assert!(!line(&frame, "camera").contains("behind"), "{frame}");
-    while slow.try_recv_boxed().is_ok() {}
+    for rx in [&mut fast, &mut slow] {
+        while rx.try_recv_boxed().is_ok() {}
+    }
     assert!(!one(&args).contains("behind"));
     drop((tx, fast, slow, name));
     ipc.assert_clean();

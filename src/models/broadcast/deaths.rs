@@ -1,4 +1,4 @@
-//! Deaths and departures: whoever waits for a member that is gone goes on or is told, and every
+//! Deaths and departures: a process that waits for a member that is gone goes on or is told, and every
 //! receiver has got the same messages before.
 
 use super::channel;

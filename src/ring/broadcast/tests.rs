@@ -106,7 +106,7 @@ fn a_sender_without_receivers_goes_on() {
 #[test]
 fn a_dead_receiver_is_forgotten_but_no_successor() {
     let mut channel = Channel::new(2);
-    drop(channel.join(1, Start::Oldest));
+    let _dead = channel.join(1, Start::Oldest);
     channel.send_many(2);
     let dead = channel.tx.blocker().expect("a dead one");
     let mut successor = channel.ring.join(1, 77, Start::Oldest).expect("a seat");

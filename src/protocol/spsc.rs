@@ -59,9 +59,9 @@ impl Sending {
         }
     }
 
-    /// The same for a sender that is about to park, which is woken for half of the ring. Whoever makes
-    /// room then does not wake it while another receiver is named that is further behind. So it forgets
-    /// all that are dead, and not only the slowest.
+    /// The same for a sender that is about to park, which is woken for half of the ring. A
+    /// receiver that makes room then does not wake it while another one is named that is further behind.
+    /// So it forgets all that are dead, and not only the slowest.
     fn poll_before_park(&mut self, member: &impl Membership) -> Result<Polled<()>, Fault> {
         let polled = self.poll_exactly(member)?;
         let is_enough = |producer: &Producer| producer.room() >= half(producer.ring());

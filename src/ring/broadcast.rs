@@ -56,8 +56,8 @@
 //! A sender that is about to park asks for all receivers, not only for the slowest. One that lives may
 //! be as far behind as a dead one. When it has made room, it sees that the record of the dead one
 //! still holds the slots, and wakes nobody. The death itself woke the sender, but that was before. So
-//! whoever is named while the sender is parked was alive when it last asked, or joined later, and the
-//! kernel posts a token when that one dies.
+//! a receiver that is named while the sender is parked was alive when it last asked, or joined later, and
+//! the kernel posts a token when it dies.
 //!
 //! A receiver that leaves clears its name itself. Its head stays, and so does that of a dead one: a
 //! receiver of the same label continues there, if the messages are still in the ring.

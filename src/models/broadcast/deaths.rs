@@ -1,5 +1,5 @@
-//! Deaths and departures: whoever waits for a member that is gone goes on or is told, and every
-//! receiver has got the same messages before.
+//! Deaths and departures: a member that waits for one that is gone goes on or is told, and every receiver
+//! has got the same messages before.
 
 use super::channel;
 use crate::models::ends::{Receiver, Until};

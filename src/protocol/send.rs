@@ -64,10 +64,8 @@ pub(crate) trait SendRing {
     fn set_known_flags(&mut self, flags: u32);
 
     /// Begins or ends to execute a fence for each message, where that is the sender's decision, after
-    /// it found these flags in the receivers' parking line. Returns whether to wake receivers again.
-    fn adapt_fences(&mut self, _flags: u32, _receivers: &Parking) -> bool {
-        false
-    }
+    /// it found these flags in the receivers' parking line.
+    fn adapt_fences(&mut self, _flags: u32, _receivers: &Parking) {}
 }
 
 /// One sending handle: an end of a ring, and its member.
@@ -284,9 +282,7 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
         let member = self.member;
         // An error here recurs in the next call, which can report it: the message is sent.
         let _ = member.wake(Side::Receivers);
-        if self.ring.adapt_fences(flags, member.parking(Side::Receivers)) {
-            let _ = member.wake(Side::Receivers);
-        }
+        self.ring.adapt_fences(flags, member.parking(Side::Receivers));
         self.ring.set_known_flags(0);
         if flags & wait::REMOVED != 0 {
             self.ring.forget_room();

@@ -132,17 +132,19 @@ impl SendRing for &mut Sending {
 
     /// Explained in `wait/mod.rs`: a receiver of a broadcast channel that finds FENCE set need not ask
     /// for it.
-    fn adapt_fences(&mut self, flags: u32, receivers: &Parking) -> bool {
+    fn adapt_fences(&mut self, flags: u32, receivers: &Parking) {
         if !self.producer.ring().is_broadcast() {
-            return false;
+            return;
         }
         if flags & wait::WAITING != 0 {
             self.fenced = 0;
             receivers.promise_fences();
-            return false;
+            return;
         }
         self.fenced = self.fenced.saturating_add(1);
-        self.fenced == STREAM && receivers.withdraw_fences() & wait::WAITING != 0
+        if self.fenced == STREAM {
+            receivers.withdraw_fences();
+        }
     }
 }
 

@@ -10,8 +10,8 @@
 //!
 //! *Why no receiver is overrun while it joins.* The sender has a word `granted`, the first position
 //! that it may not have written to; only the sender stores it, and it never goes back. A receiver
-//! that joins begins a ring before it, where nothing can have been overwritten yet, and the two may
-//! move at the same time:
+//! that joins begins at most a ring before it, where nothing can have been overwritten yet, and the
+//! two may move at the same time:
 //!
 //! ```text
 //! G1  sender      least := the least head of all records that name a holder, or its own position.
@@ -19,25 +19,45 @@
 //!                 position, and not less than before.
 //! G3  sender      Executes a fence.
 //! G4  sender      least := the same again. Writes up to least + capacity, but not beyond granted.
-//! J1  receiver    Takes its seat. Its record names no holder.
-//! J2  receiver    head := granted - capacity. Its seat is among those that the sender looks at.
+//!                 What it may write already stays permitted.
+//! J1  receiver    Takes its seat. Swaps the name in its record for none.
+//! J2  receiver    Its seat is among those that the sender looks at. head := granted - capacity, but
+//!                 not less than the position at which it wants to start.
 //! J3  receiver    The record names this receiver.
 //! J4  receiver    Executes a fence.
-//! J5  receiver    head := granted - capacity, again. It never begins before that.
+//! J5  receiver    head := the same, again. It never begins before that.
+//! J6  receiver    Wakes a parked sender.
 //! ```
 //!
 //! **Invariant.** Whenever the sender writes at a position `p`, `p < granted`, and
 //! `p < head + capacity` for every receiver that has passed J5 and is a holder. Of the fences in G3
 //! and J4, one comes first. If it is G3, J5 finds what G2 stored, and the receiver begins where this
-//! grant does not reach. If it is J4, G4 finds the record of J3, whose head is not above that of J5.
+//! grant does not reach. If it is J4, G4 finds the record of J3, whose head is not above that of J5,
+//! since neither `granted` nor the wanted position goes back. A sender that was killed between G2 and
+//! G4 leaves `granted` too high, by a quarter of a ring at most; then receivers that join begin later
+//! than they might.
+//!
 //! A look that finds the record between J3 and J5 finds a head that is too low at most: the sender
-//! waits a moment longer. A sender that was killed between G2 and G4 leaves `granted` too high; then
-//! receivers that join begin later than they might.
+//! waits a moment longer. It does not take back what G4 has permitted before: the receivers that were
+//! named then have not gone back, and the others begin where that does not reach. A sender that
+//! parks because of such a look is woken in J6, even if the receiver never calls.
+//!
+//! *Why a receiver that dies while it joins loses nothing.* A receiver may continue for a dead one of
+//! the same label, at its head. Until J5, and for ever if it dies before, the record shows the head of
+//! the dead one, or, if messages behind that were overwritten, the oldest position. It is not moved
+//! back to messages that were acknowledged. But the number of those that were overwritten is known to
+//! the receiver alone: one that dies before it has reported it takes it along.
 //!
 //! *Why a dead receiver holds nobody up.* Its record still names it. A sender that has no room asks
 //! the kernel whether the seat of the slowest holder is free. If it is, the one that was named there
 //! before has ended, and the sender clears the name by a compare-and-swap: a successor in the seat
 //! has another stamp. A slow receiver that lives is never passed over.
+//!
+//! A sender that has no room asks for all receivers, not only for the slowest. One that lives may
+//! be as far behind as a dead one. When it has made room, it sees that the record of the dead one
+//! still holds the slots, and wakes nobody. The death itself woke the sender, but that was before. So
+//! a receiver that is named while the sender is parked was alive when it last asked, or joined later, and
+//! the kernel posts a token when it dies.
 //!
 //! *An overwriting channel* has the same ring, whose sender waits for nobody: G1 finds no record. Its
 //! receivers read like taps (`tap/mod.rs`): they copy a message to private memory, and take it only if
@@ -48,6 +68,10 @@
 //!
 //! A receiver that leaves clears its name itself. Its head stays, and so does that of a dead one: a
 //! receiver of the same label continues there, if the messages are still in the ring.
+//!
+//! *What other words prove.* A head ahead of the sender, or a grant that no sender at this tail can have
+//! made, is reported as corruption. A head that is far behind, or any credit, makes the sender wait,
+//! as a receiver that receives nothing does.
 
 mod private_copy;
 #[cfg(all(test, not(loom)))]

@@ -80,6 +80,52 @@
 //! waiter to pass a wake-up on to, and no count is kept. A thread that rests in R1 is not committed
 //! and has no duty, so the model may let it rest for ever; while it has the duty it must not.
 //!
+//! # Broadcast channels
+//!
+//! A message of a broadcast channel is for every receiver, so a waker wakes all of them. They consume
+//! no tokens, have no counts, and pass nothing on: the wake-up is a *value that changes*, as that of
+//! `interrupt.rs`, and it is the value of the same semaphore. Doorbells are all rung
+//! (`doorbell::ring_each`). The sender waits for tokens, as described above.
+//!
+//! ```text
+//! S0  receiver   Reads the value.
+//! S2  receiver   Sets PARKED.
+//! S3  receiver   Calls `membarrier`, unless S2 found FENCE set. Executes a barrier.
+//! S4  receiver   Polls exactly and takes what it finds. Nothing: S5. PARKED stays set in any case.
+//! S5  receiver   Blocks until the value is not that of S0.
+//! K1  receiver   Polls quickly and takes what it finds. Nothing: S0, after a rest from the second
+//!                futile wake-up on (R1).
+//! P1  publisher  As above.
+//! P2  waker      Clears PARKED. If it was clear already: done.
+//! P3  waker      Changes the value.
+//! ```
+//!
+//! **Invariant.** While a receiver is committed, from a poll in S4 that found nothing until it has
+//! returned from S5, PARKED is set, or the value is not that of its S0, or a living process is between
+//! P2 and P3. While there is also work for it, the value is not that of its S0, or such a process is
+//! between P2 and P3, or a publisher is between its publication and its load of the parking word and
+//! will find PARKED set.
+//!
+//! S2 sets PARKED, and only P2 clears it: a receiver that found a message leaves it set, since others
+//! may rely on it, and that costs one P3 for nobody. A P2 that clears it after some S2 is followed by
+//! P3, and that comes after the S0 before that S2, so it changes what S0 read. If the value were read
+//! after S2, it could be the changed one already. A process that is killed between P2 and P3 is a
+//! member, and in the step in which the kernel gives back the seat of a member, of either side, it
+//! adds 1 to the value. The barrier is that of the next section.
+//!
+//! *The value wraps.* P3 adds 1; where it exceeds 32,000, P3 subtracts 32,000 instead. If two do that
+//! at once, one of them finds it done, and that was after its own P2. So a receiver can mistake a value
+//! only if it is changed a multiple of 32,000 times between S4 and S5. Each of these changes needs an
+//! S2, an interrupt or the end of a process, and the slice is over before. At the maximum of a
+//! semaphore, 32,767, the end of a process would change nothing; so S0 begins the count again if the
+//! value exceeds 32,000. Whatever a receiver watches can then grow.
+//!
+//! *The sender parks* until half of the ring is free for all receivers. A receiver that has stored its
+//! head looks at the heads of the others before it wakes the sender, when credit is due and when it
+//! finds no message. In both cases a fence stands between the two: of two receivers that make room at
+//! the same time, at least one sees the head of the other, and wakes the sender. Dead ones are not in
+//! the way (`ring/broadcast.rs`).
+//!
 //! # The barrier
 //!
 //! At least one of publisher and waiter must observe the other's store, which needs a full barrier
@@ -107,6 +153,26 @@
 //! its slow path for every message. A receiver that cannot call `membarrier` asks for fences for
 //! good, and sleeps for a millisecond after the first request ([`Parker::settle`]). That the stores of
 //! a sender that had not yet seen the flag are visible by then is an assumption about processors.
+//!
+//! The receivers of a broadcast channel share one parking word, so none of them can withdraw what
+//! another one relies on. There the sender decides: as long as FENCE is set, it *promises* a fence
+//! after each message. It alone sets FENCE, once it has found a waiter, and clears it after 64 messages
+//! without one.
+//!
+//! - A receiver that finds FENCE in S2 need not call `membarrier`. What the sender published before it
+//!   made the promise is visible: a fence stands between that and the read-modify-write operation that
+//!   set FENCE, and S2, an operation on the same word, follows it. After anything that it publishes
+//!   later, the sender finds its own FENCE, executes a fence, and loads the word again (P1).
+//! - A receiver that does not find FENCE calls `membarrier`. A load that follows that barrier finds
+//!   PARKED, which sends the sender to its slow path as well.
+//! - The sender withdraws its promise by one operation on the word. An S2 that comes after it finds no
+//!   FENCE. If S2 came before, the operation reads PARKED, and so does every load of the sender after
+//!   it, until PARKED is cleared in a P2: the next message takes the slow path. What was published
+//!   before was followed by the fence of P1.
+//! - The promise of a sender that died or left stays in the word. Its successor finds FENCE there, and
+//!   keeps it.
+//!
+//! A receiver that cannot call `membarrier` sleeps for a millisecond, as above, unless it finds FENCE.
 //!
 //! # Interrupts
 //!

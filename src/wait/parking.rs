@@ -90,10 +90,9 @@ impl Parking {
         self.word.fetch_or(FENCE, SeqCst);
     }
 
-    /// Asks for no more fences, or promises no more. Returns the flags before. SeqCst: a receiver of a
-    /// broadcast channel either does not find the promise any more, or is found waiting.
-    pub(crate) fn withdraw_fences(&self) -> u32 {
-        self.word.fetch_and(!FENCE, SeqCst)
+    /// Asks for no more fences, or promises no more.
+    pub(crate) fn withdraw_fences(&self) {
+        self.clear(FENCE);
     }
 
     /// Clears PARKED and returns whether it was set. If so, the caller has the duty to wake a

@@ -1,5 +1,5 @@
-//! Deaths and departures: a process that waits for a member that is gone goes on or is told, and every
-//! receiver has got the same messages before.
+//! Deaths and departures: a member that waits for one that is gone goes on or is told, and every receiver
+//! has got the same messages before.
 
 use super::channel;
 use crate::models::ends::{Receiver, Until};
@@ -23,7 +23,12 @@ fn drain(rx: &mut Receiver, until: Until) -> u64 {
 fn sender_dies(receivers: u8, fences: Fences, step: u32) -> bool {
     let fixture = Fixture::of_broadcast(2, fences, 0);
     let (mut tx, receivers) = channel(&fixture, receivers, 0);
-    let mut jobs: Vec<Job<(u64, bool)>> = vec![Box::new(move || {
+    let mut jobs: Vec<Job<(u64, bool)>> = Vec::new();
+    for mut rx in receivers {
+        jobs.push(Box::new(move || (drain(&mut rx, Until::Dead), false)));
+    }
+    // Last: that the receivers begin costs no preemption.
+    jobs.push(Box::new(move || {
         let mut done = 0;
         let lived = crash_at(step, || {
             tx.send();
@@ -31,12 +36,9 @@ fn sender_dies(receivers: u8, fences: Fences, step: u32) -> bool {
         });
         fixture.kernel.member_died(0);
         (done, lived.is_none())
-    })];
-    for mut rx in receivers {
-        jobs.push(Box::new(move || (drain(&mut rx, Until::Dead), false)));
-    }
+    }));
     let results = all_of(jobs);
-    let [(sent, died), (first, _), others @ ..] = &results[..] else { panic!("{results:?}") };
+    let [(first, _), others @ .., (sent, died)] = &results[..] else { panic!("{results:?}") };
     assert!(first == sent || *first == sent + 1, "{sent} were sent, {first} received");
     assert!(others.iter().all(|(other, _)| other == first), "{results:?}");
     *died

@@ -1,7 +1,7 @@
 //! Doorbells: every receiver is rung for every message. Under loom, one that is never rung is a
 //! deadlock.
 
-use super::{bound, channel};
+use super::channel;
 use crate::models::ends::Until;
 use crate::models::harness::{
     Fixture, Job, all_of, check_bounded, check_deaths_bounded, many, together,
@@ -14,7 +14,7 @@ fn exchange(receivers: u8, with_bells: u8, sent: u64, fences: Fences) {
     let capacity = sent.next_power_of_two() as usize;
     let fixture = Fixture::of_broadcast(capacity, fences, 1 + with_bells);
     let (mut tx, receivers) = channel(&fixture, receivers, 0);
-    let mut jobs: Vec<Job<()>> = vec![Box::new(move || (0..sent).for_each(|_| tx.send()))];
+    let mut jobs: Vec<Job<()>> = Vec::new();
     for (n, mut rx) in (0..).zip(receivers) {
         jobs.push(Box::new(move || {
             for next in 0..sent {
@@ -26,6 +26,8 @@ fn exchange(receivers: u8, with_bells: u8, sent: u64, fences: Fences) {
             }
         }));
     }
+    // Last: that the receivers begin costs no preemption.
+    jobs.push(Box::new(move || (0..sent).for_each(|_| tx.send())));
     all_of(jobs);
 }
 
@@ -35,9 +37,7 @@ fn every_receiver_is_rung_for_a_message() {
         for (receivers, with_bells) in [(1, 1), (2, 2), (2, 1)] {
             let name = format!("{with_bells} of {receivers} have doorbells, {fences:?}");
             let n = many(1);
-            check_bounded(&name, bound(receivers), move || {
-                exchange(receivers, with_bells, n, fences);
-            });
+            check_bounded(&name, 2, move || exchange(receivers, with_bells, n, fences));
         }
     }
 }

@@ -38,8 +38,10 @@ fn receive(rx: &mut Consumer) -> bool {
 #[derive(Clone, Copy, Debug)]
 struct Work {
     capacity: usize,
-    /// The number of messages that were sent before, without a receiver.
+    /// The number of messages that were sent before.
     before: u64,
+    /// Whether another receiver in the same seat has received them, and left.
+    inherits: bool,
     sent: u64,
     receivers: u8,
     start: Start,
@@ -52,7 +54,15 @@ fn join_beside(work: Work) {
     let Work { capacity, before, sent, start, exact, .. } = work;
     let fixture = Fixture::of_broadcast(capacity, Fences::OnRequest, 0);
     let mut tx = Producer::new(fixture.ring()).expect("no corruption");
-    (0..before).for_each(|_| assert!(send(&mut tx, exact), "nobody is waited for"));
+    let last = work.inherits.then(|| fixture.ring().join(1, fixture.stamp(), Start::Oldest));
+    let mut last = last.map(|joined| joined.expect("no corruption"));
+    for _ in 0..before {
+        assert!(send(&mut tx, exact), "nobody is behind");
+        assert!(last.as_mut().is_none_or(receive));
+        last.iter_mut().for_each(Consumer::publish_credit);
+    }
+    // Its head stays.
+    last.iter().for_each(|last| last.ring().leave(1));
     let mut jobs: Vec<Job<Option<Consumer>>> = Vec::new();
     for seat in 1..=work.receivers {
         let fixture = fixture.clone();
@@ -80,8 +90,15 @@ fn join_beside(work: Work) {
     assert!(!send(&mut tx, exact), "the receivers are still waited for");
 }
 
-const JOIN: Work =
-    Work { capacity: 1, before: 1, sent: 2, receivers: 1, start: Start::Oldest, exact: true };
+const JOIN: Work = Work {
+    capacity: 1,
+    before: 1,
+    inherits: false,
+    sent: 2,
+    receivers: 1,
+    start: Start::Oldest,
+    exact: true,
+};
 
 #[test]
 fn a_receiver_is_not_overrun_while_it_joins() {
@@ -91,6 +108,7 @@ fn a_receiver_is_not_overrun_while_it_joins() {
         Work { capacity: 2, before: 3, sent: n, ..JOIN },
         Work { capacity: 2, before: 3, sent: n, exact: false, ..JOIN },
         Work { capacity: 4, before: 4, sent: n, ..JOIN },
+        Work { capacity: 2, before: 3, inherits: true, sent: n, ..JOIN },
         Work { capacity: 2, before: 2, sent: n, start: Start::Next, ..JOIN },
         Work { capacity: 2, before: 3, sent: n, start: Start::Position(2), ..JOIN },
         Work { capacity: 2, before: 2, sent: many(1), receivers: 2, ..JOIN },

@@ -106,7 +106,7 @@ fn a_sender_without_receivers_goes_on() {
 #[test]
 fn a_dead_receiver_is_forgotten_but_no_successor() {
     let mut channel = Channel::new(2);
-    drop(channel.join(1, Start::Oldest));
+    let _dead = channel.join(1, Start::Oldest);
     channel.send_many(2);
     let dead = channel.tx.blocker().expect("a dead one");
     let mut successor = channel.ring.join(1, 77, Start::Oldest).expect("a seat");
@@ -116,6 +116,20 @@ fn a_dead_receiver_is_forgotten_but_no_successor() {
     assert_eq!(channel.send(), Ok(true));
     channel.ring.forget_dead(channel.tx.blocker().expect("the successor, dead as well"));
     assert_eq!(channel.send(), Ok(true));
+}
+
+/// A receiver that is joining may show too low a head. What the sender may write already stays granted:
+/// another receiver must not begin there.
+#[test]
+fn a_grant_does_not_go_back() {
+    let mut channel = Channel::new(8);
+    channel.send_many(8);
+    let granted = || channel.ring.header().credit.0.load(Relaxed);
+    assert_eq!((channel.tx.refresh(true), granted()), (Ok(true), 10));
+    let _joining = channel.join(1, Start::Next);
+    channel.ring.progress()[1].head.0.store(1, Relaxed);
+    assert_eq!((channel.tx.refresh(true), granted()), (Ok(true), 10));
+    assert_eq!(channel.join(2, Start::Oldest).position(), 2);
 }
 
 /// At least three quarters of the ring, or all but one slot, are still there.

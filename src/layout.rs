@@ -214,8 +214,8 @@ pub(crate) struct Header {
     /// The next position to send.
     pub(crate) tail: CachePadded<AtomicU64>,
     /// The next position to receive: every position below it is acknowledged. It is exact in SPSC
-    /// channels, and a hint in MPMC channels. In broadcast channels: one past the last seat that a
-    /// receiver has had.
+    /// channels, and a hint in MPMC channels. In broadcast channels: the arrivals of receivers
+    /// (`Ring::arrivals`).
     pub(crate) head: CachePadded<AtomicU64>,
     /// A lazily updated copy of `head`, for the sender. In broadcast channels: the first position
     /// that the sender may not have written to.

@@ -22,7 +22,7 @@
 //!
 //! Every receiver gets every message that is sent while it is there, in order. A message stays in its
 //! slot until the last living receiver has acknowledged it, and after that until the sender needs the
-//! slot: in a ring of four or more slots, at least the last messages of three quarters of it are there. So a receiver that comes
+//! slot: at least the last messages of half of the ring are there. So a receiver that comes
 //! late [starts](crate::Options::start) at the oldest message that the sender may not overwrite yet,
 //! unless it asks for the [next](Start::Next) one or for a [position](Start::Position). While there is
 //! no receiver, the sender goes on, and the last messages stay in the ring.

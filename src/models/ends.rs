@@ -129,7 +129,7 @@ impl Receiver {
     /// Joins a broadcast channel.
     pub(super) fn join(fixture: &Arc<Fixture>, seat: u8, start: Start) -> Receiver {
         let member = Member::take_seat(fixture, Seat { number: seat, side: Side::Receivers });
-        let joined = fixture.ring().join(seat, fixture.stamp(), start);
+        let joined = fixture.ring().join(seat, fixture.stamp(), start, || {});
         let consumer = joined.expect("no corruption");
         member.wake(Side::Senders).unwrap();
         Receiver { consumer, member }

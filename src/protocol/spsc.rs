@@ -35,7 +35,10 @@ const STREAM: u32 = if cfg!(loom) { 1 } else { 64 };
 
 impl Sending {
     /// `is_registered`: whether `membarrier` orders the accesses of this process.
-    pub(crate) fn new(producer: Producer, is_registered: bool) -> Sending {
+    pub(crate) fn new(mut producer: Producer, is_registered: bool) -> Sending {
+        if is_registered {
+            producer.rely_on_barriers();
+        }
         let always = if is_registered { 0 } else { wait::NEVER_SET };
         Sending { producer, known_flags: always, always, fenced: 0 }
     }

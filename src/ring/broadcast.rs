@@ -6,7 +6,7 @@
 //! *Receivers.* Each has a record in the progress table, with its own head and credit. While the
 //! record names a *holder*, the sender waits for it: it never writes to a slot whose message a
 //! receiver that it waits for has not acknowledged. How many receivers there are matters only when
-//! the sender has reached its limit, once in a quarter of a ring.
+//! the sender comes near its limit, some times in a lap.
 //!
 //! *Why no receiver is overrun while it joins.* The sender has a word `granted`, the first position
 //! that it may not have written to; only the sender stores it, and it never goes back. A receiver
@@ -15,26 +15,33 @@
 //!
 //! ```text
 //! G1  sender      least := the least head of all records that name a holder, or its own position.
-//! G2  sender      granted := least + capacity, but no more than a quarter of a ring from its own
+//! G2  sender      granted := least + capacity, but no more than half of a ring from its own
 //!                 position, and not less than before.
-//! G3  sender      Executes a fence.
-//! G4  sender      least := the same again. Writes up to least + capacity, but not beyond granted.
+//! G3  sender      Executes a fence, unless the receivers' barrier (J4) stands for it.
+//! G4  sender      If a receiver has arrived since before G1: least := the same again. Writes up to
+//!                 least + capacity, but not beyond granted.
 //!                 What it may write already stays permitted.
 //! J1  receiver    Takes its seat. Swaps the name in its record for none.
-//! J2  receiver    Its seat is among those that the sender looks at. head := granted - capacity, but
-//!                 not less than the position at which it wants to start.
-//! J3  receiver    The record names this receiver.
-//! J4  receiver    Executes a fence.
+//! J2  receiver    head := granted - capacity, but not less than the position at which it wants to
+//!                 start.
+//! J3  receiver    The record names this receiver. Counts its arrival, in the word that also says which
+//!                 seats the sender looks at.
+//! J4  receiver    Executes a fence, and `membarrier`: a fence in the sender, wherever it is.
 //! J5  receiver    head := the same, again. It never begins before that.
 //! J6  receiver    Wakes a parked sender.
 //! ```
+//!
+//! A grant costs no fence: a sender that is registered for `membarrier` leaves that to the receivers,
+//! which join rarely (`wait/mod.rs` says what happens where there is none). If the barrier comes before
+//! G2 in the sender, G4 finds the record of J3; if it comes after, J5 finds what G2 stored. A sender
+//! with little room left grants itself more at the start of a run, so that it seldom stands still.
 //!
 //! **Invariant.** Whenever the sender writes at a position `p`, `p < granted`, and
 //! `p < head + capacity` for every receiver that has passed J5 and is a holder. Of the fences in G3
 //! and J4, one comes first. If it is G3, J5 finds what G2 stored, and the receiver begins where this
 //! grant does not reach. If it is J4, G4 finds the record of J3, whose head is not above that of J5,
 //! since neither `granted` nor the wanted position goes back. A sender that was killed between G2 and
-//! G4 leaves `granted` too high, by a quarter of a ring at most; then receivers that join begin later
+//! G4 leaves `granted` too high, by half of a ring at most; then receivers that join begin later
 //! than they might.
 //!
 //! A look that finds the record between J3 and J5 finds a head that is too low at most: the sender
@@ -109,6 +116,16 @@ pub enum Start {
     Position(u64),
 }
 
+/// Performs G3.
+fn grant_fence(fences: bool) {
+    // The model has no membarrier: both sides execute a fence.
+    if fences || cfg!(loom) {
+        fence(SeqCst);
+    }
+    #[cfg(not(loom))]
+    crate::sync::compiler_fence(SeqCst);
+}
+
 impl Ring {
     /// Returns whether this is a broadcast channel's ring.
     #[inline(always)]
@@ -140,10 +157,9 @@ impl Ring {
 
     /// Returns the receivers that have joined and not left, dead ones included.
     pub(crate) fn receivers(&self, exact: bool) -> impl Iterator<Item = JoinedReceiver> {
-        // Seats that no receiver has had yet are not looked at. Acquire: as for the holder.
-        let used = self.header().head.0.load(Acquire);
-        let table = self.progress();
-        let used = table.len().min(usize::try_from(used).unwrap_or(usize::MAX));
+        // Seats that no receiver has had yet are not looked at.
+        let (table, used) = (self.progress(), self.arrivals() as u32 as usize);
+        let used = table.len().min(used);
         table[..used].iter().zip(0..).filter_map(move |(record, seat)| {
             // Acquire: the head that the holder stored before it.
             let holder = record.shown.holder.load(Acquire);
@@ -153,11 +169,33 @@ impl Ring {
         })
     }
 
+    /// Returns how often a receiver has arrived, in the upper half, and one past the last seat that one
+    /// has had, in the lower half. Acquire: the record of each is visible.
+    fn arrivals(&self) -> u64 {
+        self.header().head.0.load(Acquire)
+    }
+
+    /// Records the arrival of a receiver in a seat.
+    fn arrive(&self, seat: u8) {
+        let word = &self.header().head.0;
+        let mut old = self.arrivals();
+        loop {
+            let used = (old as u32).max(u32::from(seat) + 1);
+            let new = (old >> 32).wrapping_add(1) << 32 | u64::from(used);
+            match word.compare_exchange(old, new, AcqRel, Acquire) {
+                Ok(_) => return,
+                Err(now) => old = now,
+            }
+        }
+    }
+
     /// Performs G1 to G4 for a sender at `position`. Returns how many slots it may write from there on.
+    /// Without `fences`, the receivers that join execute a barrier in this process (J4).
     ///
     /// # Errors
     /// A head that no honest receiver has, if it looks at the heads (`exact`).
-    pub(super) fn grant(&self, position: u64, exact: bool) -> Result<u64, Corrupt> {
+    pub(super) fn grant(&self, position: u64, exact: bool, fences: bool) -> Result<u64, Corrupt> {
+        let arrivals = self.arrivals();
         let behind = || {
             let slowest = self.slowest(position, exact);
             slowest.map_or(0, |slowest| position.wrapping_sub(slowest.position))
@@ -174,14 +212,18 @@ impl Ring {
             // Release: a process that finds it finds what was sent before.
             granted.store(end, Release);
         }
-        fence(SeqCst);
-        Ok(room.min(self.capacity().saturating_sub(behind())))
+        grant_fence(fences);
+        // If none has arrived since, nobody was missed by the first look, and heads only move on.
+        Ok(match self.arrivals() == arrivals {
+            true => room,
+            false => room.min(self.capacity().saturating_sub(behind())),
+        })
     }
 
     /// Returns how far a sender goes before it looks at its receivers again. The messages in the slots
-    /// before that are what a late receiver can still get: three quarters of the ring.
+    /// before that are what a late receiver can still get: half of the ring.
     fn grant_at_once(&self) -> u64 {
-        (self.capacity() / 4).max(1)
+        (self.capacity() / 2).max(1)
     }
 
     /// Clears the name of a receiver whose seat was found free: nobody waits for it any more.
@@ -218,15 +260,22 @@ impl Ring {
 
     /// Performs J2 to J5 for the receiver in a seat, which has a stamp that no holder of it had before.
     ///
+    /// `barrier` executes one in the sender, if that executes none in G3.
+    ///
     /// # Errors
     /// There is no such seat, or the sender has a grant that no honest sender has.
-    pub(crate) fn join(&self, seat: u8, stamp: u64, start: Start) -> Result<Consumer, Corrupt> {
+    pub(crate) fn join(
+        &self,
+        seat: u8,
+        stamp: u64,
+        start: Start,
+        barrier: impl FnOnce(),
+    ) -> Result<Consumer, Corrupt> {
         let record = self.progress().get(usize::from(seat));
         let record = record.ok_or(Corrupt("a receiver has a seat that does not exist"))?;
         // A swap: it comes after the sender's compare-and-swap that forgets the last holder, or makes
         // it fail.
         record.shown.holder.swap(0, AcqRel);
-        self.header().head.0.fetch_max(u64::from(seat) + 1, AcqRel);
         let wanted = match start {
             Start::Oldest => 0,
             Start::Next => self.tail(),
@@ -238,7 +287,9 @@ impl Ring {
         };
         set(self.oldest().max(wanted));
         record.shown.holder.store(stamp, Release);
+        self.arrive(seat);
         fence(SeqCst);
+        barrier();
         let oldest = self.oldest();
         // The tail lags by one run at most.
         if oldest > self.header().tail.0.load(Relaxed).saturating_add(self.run()) {

@@ -49,8 +49,9 @@ impl RecvEnd {
     fn consumer(attachment: &Attachment) -> Result<Consumer, Fault> {
         let ring = attachment.ring();
         if ring.is_broadcast() {
-            let joined =
-                ring.join(attachment.seat.number, attachment.stamp(), attachment.start())?;
+            let (seat, stamp, start) =
+                (attachment.seat.number, attachment.stamp(), attachment.start());
+            let joined = ring.join(seat, stamp, start, || attachment.order_stores())?;
             let geometry = attachment.geometry();
             return Ok(match geometry.overwrites() {
                 true => joined.copying(geometry.shape.variable),

@@ -88,12 +88,6 @@ macro_rules! mortal {
             }
 
             #[track_caller]
-            pub(crate) fn fetch_max(&self, least: $int, order: Ordering) -> $int {
-                step();
-                self.0.fetch_max(least, order)
-            }
-
-            #[track_caller]
             pub(crate) fn fetch_or(&self, bits: $int, order: Ordering) -> $int {
                 step();
                 self.0.fetch_or(bits, order)

@@ -126,7 +126,7 @@ fn the_death_of_the_sender_wakes_every_receiver_alone(_: &mut Args) {
     std::thread::scope(|scope| {
         let receivers = [(); 3].map(|()| {
             scope.spawn(|| {
-                let options = name.options().capacity(4);
+                let options = name.options();
                 let mut rx: Receiver = options.open().expect("a receiver");
                 rx.wait_for_peer(Duration::from_secs(20)).expect("it comes");
                 assert_eq!((rx.recv(), rx.recv()), (Ok(7), Err(RecvError::Disconnected)));

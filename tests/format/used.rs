@@ -114,10 +114,10 @@ fn receivers_of_a_broadcast_channel_have_records() {
         assert_eq!(fast.recv(), Ok(n));
     }
     assert_eq!([1, 2].map(|seat| value(seat, "head")), [6, 0]);
-    // A quarter of the ring at a time.
+    // Credit is due after a quarter of the ring.
     assert_eq!([1, 2].map(|seat| value(seat, "credit")), [4, 0]);
     assert_eq!(raw.value("Header", 0, "credit"), 8);
-    assert_eq!(raw.value("Header", 0, "head"), 3, "two seats are those of receivers");
+    assert_eq!(raw.value("Header", 0, "head"), 2 << 32 | 3, "two receivers, in the seats 1 and 2");
     let joined = |seat: usize| raw.word(page::find("Member").at[0] + 128 * seat + 16, 8);
     for seat in [1, 2] {
         assert!(value(seat, "holder") != 0);

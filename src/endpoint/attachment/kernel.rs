@@ -154,6 +154,14 @@ impl Attachment {
             .map_err(|errno| self.fault("semtimedop", errno))
     }
 
+    /// Executes a full barrier in every thread of every sender, or waits until what they stored before is
+    /// visible.
+    pub(crate) fn order_stores(&self) {
+        if !process::membarrier() {
+            self.settle();
+        }
+    }
+
     /// Returns how often the other side had been joined when this member last asked who is alive.
     pub(crate) fn known_joins(&self) -> u32 {
         self.known_joins.load(Relaxed)

@@ -54,7 +54,7 @@ fn join_beside(work: Work) {
     let Work { capacity, before, sent, start, exact, .. } = work;
     let fixture = Fixture::of_broadcast(capacity, Fences::OnRequest, 0);
     let mut tx = Producer::new(fixture.ring()).expect("no corruption");
-    let last = work.inherits.then(|| fixture.ring().join(1, fixture.stamp(), Start::Oldest));
+    let last = work.inherits.then(|| fixture.ring().join(1, fixture.stamp(), Start::Oldest, || {}));
     let mut last = last.map(|joined| joined.expect("no corruption"));
     for _ in 0..before {
         assert!(send(&mut tx, exact), "nobody is behind");
@@ -67,7 +67,7 @@ fn join_beside(work: Work) {
     for seat in 1..=work.receivers {
         let fixture = fixture.clone();
         jobs.push(Box::new(move || {
-            let joined = fixture.ring().join(seat, fixture.stamp(), start);
+            let joined = fixture.ring().join(seat, fixture.stamp(), start, || {});
             let mut rx = joined.expect("no corruption");
             let first = rx.position();
             assert!(first + capacity as u64 >= before && first <= before + sent, "{first}");
@@ -129,7 +129,7 @@ fn a_sender_keeps_the_room_that_it_found() {
         // The ring needs it until both have ended.
         let shared = fixture.clone();
         let receiver = move || {
-            let joined = shared.ring().join(1, shared.stamp(), Start::Oldest);
+            let joined = shared.ring().join(1, shared.stamp(), Start::Oldest, || {});
             receive(&mut joined.expect("no corruption"));
         };
         let sender = move || {
@@ -152,7 +152,7 @@ fn a_receiver_that_leaves_has_read_its_messages() {
     check_bounded("it leaves", 2, || {
         let fixture = Fixture::of_broadcast(1, Fences::OnRequest, 0);
         let mut tx = Producer::new(fixture.ring()).expect("no corruption");
-        let mut rx = fixture.ring().join(1, fixture.stamp(), Start::Oldest).expect("a seat");
+        let mut rx = fixture.ring().join(1, fixture.stamp(), Start::Oldest, || {}).expect("a seat");
         assert!(send(&mut tx, true));
         let receiver = move || {
             // Without an acknowledgement: only its departure lets the sender go on.
@@ -220,7 +220,7 @@ fn sender_dies(capacity: usize, before: u64, step: u32) -> bool {
     };
     let other = fixture.clone();
     let receiver = move || {
-        let joined = other.ring().join(1, other.stamp(), Start::Oldest);
+        let joined = other.ring().join(1, other.stamp(), Start::Oldest, || {});
         let mut rx = joined.expect("no corruption");
         receive(&mut rx);
         rx

@@ -115,7 +115,8 @@ impl World {
         (self.is_alive[n], self.stamps) = (true, self.stamps + 1);
         let (start, head) = (self.start(seat, start), self.ring.head_of(seat));
         let (ring, stamp) = (self.ring, self.stamps);
-        let joined = crash_at(dies_at.unwrap_or(u32::MAX - 1), || ring.join(seat, stamp, start));
+        let joined =
+            crash_at(dies_at.unwrap_or(u32::MAX - 1), || ring.join(seat, stamp, start, || {}));
         if start == Start::Position(head) && head <= self.next() {
             assert!(ring.head_of(seat) >= head, "it moves the head of a dead one back");
         }
@@ -124,7 +125,7 @@ impl World {
             return;
         };
         let (mut rx, next, capacity) = (joined.unwrap(), self.next(), ring.capacity());
-        let (first, kept) = (rx.position(), capacity - (capacity / 4).max(1));
+        let (first, kept) = (rx.position(), capacity - (capacity / 2).max(1));
         let oldest = next - kept.min(next);
         assert!(first <= next && first + capacity >= next);
         match start {

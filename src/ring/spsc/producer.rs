@@ -23,6 +23,8 @@ pub(crate) struct Producer {
     full: SlotState,
     /// The first position known to have no room.
     limit: u64,
+    /// Whether a sender of a broadcast channel executes a fence for each grant.
+    fences: bool,
     /// Prefetches slots ahead of the one that is written.
     ahead: RunPrefetcher,
 }
@@ -70,7 +72,22 @@ impl Producer {
         header.tail.0.store(position, Release);
         let Cursor { slot, full, .. } = ring.cursor(position);
         let ahead = RunPrefetcher::of(&ring);
-        Ok(Producer { ring, slot, end: slot, end_position: position, full, limit, ahead })
+        Ok(Producer {
+            ring,
+            slot,
+            end: slot,
+            end_position: position,
+            full,
+            limit,
+            fences: true,
+            ahead,
+        })
+    }
+
+    /// Leaves the fence of each grant to the receivers that join, which execute a barrier in this
+    /// process.
+    pub(crate) fn rely_on_barriers(&mut self) {
+        self.fences = false;
     }
 
     pub(crate) fn ring(&self) -> &Ring {
@@ -99,6 +116,10 @@ impl Producer {
         // Release: a tap that reads anything of a payload of this run finds this tail, and the head
         // that made room for it (`ring/tap`).
         fence(Release);
+        if ring.is_broadcast() {
+            self.grant_early(position);
+        }
+        let ring = &self.ring;
         let room = self.limit.wrapping_sub(position);
         let in_lap = ring.capacity() - (position & ring.mask);
         let most = in_lap.min(ring.run());
@@ -108,6 +129,22 @@ impl Producer {
         self.end = unsafe { self.slot.add(run as usize * ring.stride) };
         self.end_position = position.wrapping_add(run);
         run != 0
+    }
+
+    /// Looks for more room before there is none, in a broadcast channel: a sender that stands still at its
+    /// limit has prefetched no slot behind it. One that has no room left takes its slow path.
+    #[inline(never)]
+    fn grant_early(&mut self, position: u64) {
+        let room = self.limit.wrapping_sub(position);
+        if room == 0 || room >= 2 * self.ring.run() {
+            return;
+        }
+        // An error is that of the next slow path.
+        if let Ok(more) = self.ring.grant(position, false, self.fences)
+            && more > room
+        {
+            self.limit = position.wrapping_add(more);
+        }
     }
 
     /// Stores the next position to send as the tail, for a successor and observers.
@@ -133,7 +170,7 @@ impl Producer {
     pub(crate) fn refresh(&mut self, exact: bool) -> Result<bool, Corrupt> {
         let position = self.position();
         let room = match self.ring.is_broadcast() {
-            true => self.ring.grant(position, exact)?,
+            true => self.ring.grant(position, exact, self.fences)?,
             false => self.room_by_receiver(position, exact)?,
         };
         // It never goes back: a receiver that joins shows a head that may be too low.

@@ -19,9 +19,9 @@ const SLACK: f64 = 0.03;
 
 /// How much more instructions a message to 8 receivers may take than one to a single receiver, and one to
 /// 32 receivers; and how many more than that of an SPSC sender.
-const TO_8: f64 = 0.05;
-const TO_32: f64 = 0.2;
-const OVER_SPSC: f64 = 0.5;
+const TO_8: f64 = 0.08;
+const TO_32: f64 = 0.3;
+const OVER_SPSC: f64 = 0.1;
 
 /// System calls when a wait times out: the waiter checks its own seat, the other side's, and the
 /// set.

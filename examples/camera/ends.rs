@@ -19,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub fn produce(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let bytes = arguments.size.0 * arguments.size.1 * 3;
     let options = Options::private().capacity(SLOTS).slot_size(HEADER + bytes).label("producer");
-    let mut camera: Sender<Frame> = options.create()?;
+    let mut camera: Sender<Frame> = options.overwriting(arguments.overwriting).create()?;
     end_with_supervisor(camera.id());
     println!("{}", camera.id());
     camera.wait_for_receivers(2, TIMEOUT)?;
@@ -82,9 +82,10 @@ pub fn receive(
     loop {
         let frame = match frames.recv_ref() {
             Ok(frame) => frame,
-            // Once, by a recorder that comes too late for the frames that the dead one left.
-            Err(RecvError::Lagged { messages }) => {
+            // A recorder comes too late for the frames that the dead one left, or is overtaken.
+            Err(RecvError::Lagged { messages }) if role == Role::Recorder => {
                 println!("missed {messages}");
+                next = next.map(|next| next + messages);
                 continue;
             }
             Err(RecvError::Disconnected) => break,
@@ -99,7 +100,10 @@ pub fn receive(
         dropped += number - next.unwrap_or(number);
         next = Some(number + 1);
         if role == Role::Recorder {
-            write_to_disk(number, arguments.rate);
+            match arguments.overwriting {
+                true => thread::sleep(Duration::from_secs(2) / arguments.rate),
+                false => write_to_disk(number, arguments.rate),
+            }
             // Recorded first, acknowledged after: a death between the two makes it come again.
             println!("recorded {number}");
         }

@@ -2,7 +2,7 @@
 //! channel, and no copy of any frame.
 //!
 //! ```text
-//! cargo run --release --example camera -- [--frames N] [--rate N] [--size WxH] [--kill N]
+//! cargo run --release --example camera -- [--frames N] [--rate N] [--size WxH] [--kill N] [--overwriting]
 //! ```
 //!
 //! The producer writes each frame into the slot from which the others read it. The channel loses
@@ -11,6 +11,10 @@
 //! with the same label takes over at the first frame that the dead one had not acknowledged, so every
 //! frame is recorded at least once. With `--away`, it comes so late that frames are overwritten
 //! meanwhile, and reports how many.
+//!
+//! With `--overwriting`, the producer waits for nobody, and the recorder takes twice as long for a frame
+//! as the camera: it misses frames, says how many, and slows down neither of the others. There, receivers
+//! copy each frame before they look at it.
 //!
 //! It ends with 0 if every frame was displayed, and recorded or reported as missed; with 1 otherwise;
 //! with 130 after Ctrl-C. Nothing stays behind, whatever ends it.
@@ -43,6 +47,9 @@ struct Arguments {
     /// Milliseconds for which a killed recorder stays away
     #[arg(long, default_value_t = 0)]
     away: u64,
+    /// Overwrite frames that the recorder, which is too slow then, has not recorded
+    #[arg(long)]
+    overwriting: bool,
     /// Which process this is.
     #[arg(long, hide = true)]
     role: Option<Role>,

@@ -113,6 +113,9 @@ impl Processes {
             command.args(["--channel", &channel.to_string()]);
         }
         let (width, height) = arguments.size;
+        if arguments.overwriting {
+            command.arg("--overwriting");
+        }
         command.args(["--frames", &arguments.frames.to_string()]);
         command.args(["--rate", &arguments.rate.to_string()]);
         command.args(["--size", &format!("{width}x{height}")]);

@@ -121,6 +121,23 @@ fn a_successor_that_comes_late_reports_what_it_missed() {
     ipc.assert_clean();
 }
 
+/// The recorder is twice as slow as the camera, and nobody waits for it.
+#[test]
+fn a_slow_recorder_slows_nobody_down() {
+    let ipc = IpcFixture::new();
+    let options = ["--frames", "150", "--size", "64x64", "--rate", "100", "--overwriting"];
+    let output = run("camera", &options);
+    assert!(output.end.success(), "{}{}", output.report, output.errors);
+    let all = |text: &str| output.report.matches(text).count();
+    assert_eq!(all("display: 150 frames, 0 dropped"), 1, "{}", output.report);
+    let missed = output.report.split_once("of them twice; ").and_then(|(_, rest)| {
+        let (missed, _) = rest.split_once(" missed")?;
+        missed.parse::<u64>().ok()
+    });
+    assert!((40..110).contains(&missed.expect("a number")), "{}", output.report);
+    ipc.assert_clean();
+}
+
 /// One that takes minutes.
 fn long() -> Running {
     Running::start(example("camera").args(["--size", "64x64", "--frames", "6000"]))

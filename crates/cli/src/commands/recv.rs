@@ -103,13 +103,14 @@ impl Recv {
             layout::choose(self.format.take(), self.framing.framing(), layout::is_text(&stat));
         layout.check(stat.slot_size, stat.variable).map_err(Failure::usage)?;
         let render = Render { framing, layout, is_terminal: io::stdout().is_terminal() };
-        let mut missed = 0;
+        let mut missed = Missed::default();
         let code = match self.receive(&mut receiver, &render, &output, &mut missed)? {
             Ended::Code(code) => code,
             Ended::WithTheSenders => end(&receiver.stat()?, before.as_ref())?,
         };
         receiver.close()?;
-        Ok(if code == DONE && missed > 0 { MISSED } else { code })
+        missed.sum_up();
+        Ok(if code == DONE && missed.all > 0 { MISSED } else { code })
     }
 
     fn receive(
@@ -117,7 +118,7 @@ impl Recv {
         receiver: &mut Receiver,
         render: &Render,
         output: &Output,
-        missed: &mut u64,
+        missed: &mut Missed,
     ) -> Result<Ended, Failure> {
         let mut progress = Progress::new("received", self.progress);
         let mut text = Vec::new();
@@ -166,17 +167,40 @@ impl Recv {
                 Pause::End => return Ok(Ended::WithTheSenders),
                 Pause::Timeout => return Ok(Ended::Code(TIMED_OUT)),
                 Pause::Signal => return Ok(Ended::Code(DONE)),
-                Pause::Missed(messages) => {
-                    *missed += messages;
-                    let messages = units::counted(messages, "message was", "messages were");
-                    let line = format!(
-                        "sysvring: {messages} overwritten before they were received; going on with the \
-                         oldest one that is left\n"
-                    );
-                    let _ = io::stderr().write_all(line.as_bytes());
-                }
+                Pause::Missed(messages) => missed.add(messages),
             }
         }
+    }
+}
+
+/// Messages that were overwritten before they were received. The first ones are reported at once; in an
+/// overwriting channel, more may follow at any time.
+#[derive(Debug, Default)]
+struct Missed {
+    all: u64,
+    reported: u64,
+}
+
+impl Missed {
+    fn add(&mut self, messages: u64) {
+        self.all += messages;
+        if self.reported == 0 {
+            self.reported = messages;
+            self.report("; going on with the oldest one that is left");
+        }
+    }
+
+    /// Reports the sum, if more were missed than was reported.
+    fn sum_up(&self) {
+        if self.all > self.reported {
+            self.report(", all in all");
+        }
+    }
+
+    fn report(&self, more: &str) {
+        let messages = units::counted(self.all, "message was", "messages were");
+        let line = format!("sysvring: {messages} overwritten before they were received{more}\n");
+        let _ = io::stderr().write_all(line.as_bytes());
     }
 }
 

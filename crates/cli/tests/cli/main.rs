@@ -13,6 +13,7 @@ mod interrupted;
 mod killed;
 mod listing;
 mod metrics;
+mod overwriting;
 mod pipes;
 mod recording;
 mod removing;

@@ -35,6 +35,11 @@ pub(crate) trait RecvRing {
         0
     }
 
+    /// Returns whether no message can come before other receivers make room.
+    fn waits_for_others(&self) -> bool {
+        false
+    }
+
     /// Returns the next message if it is available: the fast path.
     fn next_message(&mut self) -> Option<Self::Held>;
 
@@ -301,7 +306,12 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         };
         let poll = |poll: Poll| {
             if poll == Poll::Quick {
-                return Ok(attempt(ring, None)?);
+                let is_there = attempt(ring, None)?;
+                if !is_there && ring.waits_for_others() {
+                    // They may need this processor.
+                    std::thread::yield_now();
+                }
+                return Ok(is_there);
             }
             if poll.takes() && attempt(ring, None)? {
                 return Ok(true);

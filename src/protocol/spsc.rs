@@ -170,6 +170,11 @@ impl RecvRing for &mut Consumer {
         Consumer::take_missed(self)
     }
 
+    fn waits_for_others(&self) -> bool {
+        let (ring, position) = (self.ring(), Consumer::position(self));
+        ring.is_broadcast() && ring.is_held_up_at(position)
+    }
+
     fn see(member: &impl Membership) -> Result<SemaphoreValues, Fault> {
         member.semaphore_values()
     }

@@ -247,6 +247,12 @@ impl Ring {
         self.receivers(true).max_by_key(behind).map(|slowest| slowest.position)
     }
 
+    /// Returns whether a sender at this position waits for a receiver.
+    pub(crate) fn is_held_up_at(&self, position: u64) -> bool {
+        let behind = |slowest: JoinedReceiver| position.wrapping_sub(slowest.position);
+        self.slowest(position, true).is_some_and(|slowest| behind(slowest) >= self.capacity())
+    }
+
     /// Returns the head of the receiver in a seat, or of the last one there.
     pub(crate) fn head_of(&self, seat: u8) -> u64 {
         self.progress().get(usize::from(seat)).map_or(0, |record| record.head.0.load(Acquire))

@@ -192,10 +192,13 @@ impl<R: RecvRing, M: Membership> RecvPort<'_, R, M> {
         }
         match next {
             // Sent before the channel was removed, and noticed after that.
-            Err(RecvError::Fault(Fault::Removed)) => match self.poll(None) {
-                Ok(Polled::Found(held)) => Ok(held),
-                _ => Err(self.member.stop(Fault::Removed).into()),
-            },
+            Err(RecvError::Fault(Fault::Removed)) => {
+                match (self.poll(None), self.ring.take_missed()) {
+                    (_, messages @ 1..) => Err(RecvError::Lagged { messages }),
+                    (Ok(Polled::Found(held)), _) => Ok(held),
+                    _ => Err(self.member.stop(Fault::Removed).into()),
+                }
+            }
             Err(RecvError::Fault(fault)) => Err(self.member.stop(fault).into()),
             other => other,
         }

@@ -268,9 +268,10 @@ impl Consumer {
     #[inline(never)]
     fn wrap_or_credit(&mut self) -> bool {
         self.next = self.ring.cursor(self.next.position);
-        if self.copy.is_some() {
-            // Nothing is read in the ring, and each message is copied by itself.
-            self.next.full = SlotState::NEVER;
+        if let Some(copy) = &self.copy {
+            // Nothing is read in the ring, and each message is copied by itself. In private memory, no
+            // word is NEVER.
+            (self.next.slot, self.next.full) = (copy.start(), SlotState::NEVER);
             self.credit_at = self.next.position.wrapping_add(1);
             return self.owes() >= self.ring.credit_every();
         }

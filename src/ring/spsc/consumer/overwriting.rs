@@ -4,9 +4,13 @@
 use super::Consumer;
 use crate::ring::Corrupt;
 use crate::ring::broadcast::PrivateCopy;
+use crate::ring::slot_state::LapOrder;
 use crate::ring::tap::Seen;
 use crate::sync::Ordering::Release;
 use crate::sync::plain;
+
+/// What no sender does.
+const IMPOSSIBLE: Corrupt = Corrupt("a slot state has an impossible lap");
 
 impl Consumer {
     /// Copies each message before it is read: the sender may overwrite it at any time.
@@ -32,13 +36,26 @@ impl Consumer {
                 Ok(true)
             }
             Seen::Lost(on) => {
-                // By distance: it is another process' number.
-                let missed = (on.wrapping_sub(position) as i64).max(0) as u64;
-                self.miss(missed);
-                self.skip_to(position.wrapping_add(missed));
-                Ok(missed != 0)
+                // By distance: it is another process' number. The tail and the grant of a sender that has
+                // overwritten a message are past it.
+                let missed = on.wrapping_sub(position) as i64;
+                if missed <= 0 {
+                    return Err(IMPOSSIBLE);
+                }
+                self.miss(missed as u64);
+                self.skip_to(on);
+                Ok(true)
             }
-            Seen::NotYet | Seen::Changed | Seen::Unsent => Ok(false),
+            // The message that a receiver waits for follows the one of the last lap.
+            Seen::NotYet => {
+                let word = ring.word(position);
+                let is_older = word.age(position >> ring.shift) == LapOrder::Older;
+                match is_older && !ring.is_before(word, position) {
+                    true => Err(IMPOSSIBLE),
+                    false => Ok(false),
+                }
+            }
+            Seen::Changed | Seen::Unsent => Ok(false),
         }
     }
 

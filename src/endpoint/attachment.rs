@@ -124,8 +124,13 @@ impl Attachment {
             mapping,
         };
         attachment.clear_doorbell();
-        let resumes =
-            !options.label.is_empty() && segment::label(attachment.record()) == options.label;
+        let record = attachment.record();
+        let resumes = record.state.load(Relaxed) == segment::STATE_PRESENT
+            && !options.label.is_empty()
+            && segment::label(record) == options.label;
+        if seat.side == Side::Receivers && !resumes {
+            attachment.ring().begin_record(seat.number);
+        }
         let took_over = segment::init_member_record(attachment.record(), seat.side, &options.label);
         let own = attachment.parking();
         if options.courier {

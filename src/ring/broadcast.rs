@@ -89,7 +89,7 @@ use crate::layout::Progress;
 use crate::ring::spsc::Consumer;
 use crate::ring::{Corrupt, Ring};
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use crate::sync::fence;
+use crate::sync::{fence, plain};
 
 /// A receiver that has joined and not left.
 #[derive(Clone, Copy, Debug)]
@@ -309,6 +309,17 @@ impl Ring {
             Start::Oldest | Start::Next => 0,
         };
         Ok(Consumer::of_record(*self, record, first, missed))
+    }
+
+    /// Makes the record of a seat that of a receiver that has acknowledged nothing, before the label of
+    /// a new holder, who is no successor, is stored: should it die before J2, a receiver of its label
+    /// would continue where another one stopped.
+    pub(crate) fn begin_record(&self, seat: u8) {
+        if let Some(record) = self.progress().get(usize::from(seat)) {
+            record.shown.holder.swap(0, AcqRel);
+            record.head.0.store(self.oldest(), Release);
+            record.shown.delivery.store(0, plain::Ordering::Relaxed);
+        }
     }
 
     /// Clears the name of a receiver that leaves.

@@ -113,12 +113,12 @@ impl Producer {
     fn next_run(&mut self) -> bool {
         let (ring, position) = (&self.ring, self.end_position);
         ring.header().tail.0.store(position, Relaxed);
-        // Release: a tap that reads anything of a payload of this run finds this tail, and the head
-        // that made room for it (`ring/tap`).
-        fence(Release);
         if ring.is_broadcast() {
             self.grant_early(position);
         }
+        // Release: a tap that reads anything of a payload of this run finds this tail, and the head
+        // or the grant that made room for it (`ring/tap`).
+        fence(Release);
         let ring = &self.ring;
         let room = self.limit.wrapping_sub(position);
         let in_lap = ring.capacity() - (position & ring.mask);

@@ -83,7 +83,11 @@ pub(crate) fn open(
     side: Side,
     kind: Kind,
 ) -> Result<Attachment, Error> {
-    let plan = validate::plan(options, kind.flavor, kind.shape)?;
+    let flavor = match kind.takes_any && options.overwriting == Some(true) {
+        true => Flavor::Broadcast, // no other one can be
+        false => kind.flavor,
+    };
+    let plan = validate::plan(options, flavor, kind.shape)?;
     let address = options.address.as_ref();
     let channel = address.map_or_else(|| "private".to_owned(), Address::to_string);
     let deadline = Deadline::after(options.timeout);

@@ -79,7 +79,15 @@ impl SendRing for &mut Sending {
     }
 
     /// By credit: loading the exact head would slow down a busy receiver.
-    fn next_slot_slow(&mut self, last: bool, _: &impl Membership) -> Result<Polled<()>, Fault> {
+    fn next_slot_slow(
+        &mut self,
+        last: bool,
+        member: &impl Membership,
+    ) -> Result<Polled<()>, Fault> {
+        // A sender that never waits would never notice that the semaphore set is gone.
+        if self.producer.ring().is_broadcast() && member.is_check_due() {
+            member.semaphore_values()?;
+        }
         Ok(polled(self.producer.refresh(last)?))
     }
 

@@ -21,7 +21,9 @@
 //! G4  sender      If a receiver has arrived since before G1: least := the same again. Writes up to
 //!                 least + capacity, but not beyond granted.
 //!                 What it may write already stays permitted.
-//! J1  receiver    Takes its seat. Swaps the name in its record for none.
+//! J0  receiver    Takes its seat. Unless it continues for a dead one: the record begins anew, at the
+//!                 oldest position, with no name and no delivery. Then it stores its label.
+//! J1  receiver    Swaps the name in its record for none.
 //! J2  receiver    head := granted - capacity, but not less than the position at which it wants to
 //!                 start.
 //! J3  receiver    The record names this receiver. Counts its arrival, in the word that also says which
@@ -52,7 +54,8 @@
 //! *Why a receiver that dies while it joins loses nothing.* A receiver may continue for a dead one of
 //! the same label, at its head. Until J5, and for ever if it dies before, the record shows the head of
 //! the dead one, or, if messages behind that were overwritten, the oldest position. It is not moved
-//! back to messages that were acknowledged. But the number of those that were overwritten is known to
+//! back to messages that were acknowledged. One that continues for nobody has begun the record anew
+//! before its label could be found (J0). But the number of those that were overwritten is known to
 //! the receiver alone: one that dies before it has reported it takes it along.
 //!
 //! *Why a dead receiver holds nobody up.* Its record still names it. A sender that has no room asks

@@ -15,8 +15,9 @@
 //! - *Receiving* returns whatever bytes were sent, if their number is possible.
 //! - *Opening*: [`attach`](crate::Options::attach) takes an existing channel as it is. Options that
 //!   are set must match it, as always. [`open`](crate::Options::open) and
-//!   [`create`](crate::Options::create) make an MPMC channel of `[u8]` if there is none; to make
-//!   another one, use a typed handle. A receiver of a broadcast channel starts as
+//!   [`create`](crate::Options::create) make an MPMC channel of `[u8]` if there is none, or a
+//!   broadcast channel if it is to be [overwriting](crate::Options::overwriting); to make another
+//!   one, use a typed handle. A receiver of a broadcast channel starts as
 //!   [`start`](crate::Options::start) and [`label`](crate::Options::label) say.
 //! - *Delivery, waiting, death, the end of the stream* and the errors are those of the flavor.
 //!   Whatever the flavor, calls take `&mut self`, and a handle has one message in flight, or

@@ -132,11 +132,13 @@ impl Producer {
     }
 
     /// Looks for more room before there is none, in a broadcast channel: a sender that stands still at its
-    /// limit has prefetched no slot behind it. One that has no room left takes its slow path.
+    /// limit has prefetched no slot behind it. One that has no room left takes its slow path, and in every
+    /// sixteenth lap it takes it anyway, to notice that the channel is gone.
     #[inline(never)]
     fn grant_early(&mut self, position: u64) {
         let room = self.limit.wrapping_sub(position);
-        if room == 0 || room >= 2 * self.ring.run() {
+        let is_left_to_slow_path = (position >> self.ring.shift) % 16 == 0;
+        if room == 0 || room >= 2 * self.ring.run() || is_left_to_slow_path {
             return;
         }
         // An error is that of the next slow path.

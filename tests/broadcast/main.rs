@@ -4,6 +4,8 @@ mod deaths;
 mod late_joiners;
 mod overwriting;
 mod random_kills;
+mod removal;
+mod seats;
 mod several_receivers;
 mod waiting;
 

@@ -50,6 +50,7 @@ mod progress;
 mod scale;
 mod scribbler;
 mod slot_states;
+mod slot_words;
 
 use std::process::ExitCode;
 

@@ -86,6 +86,18 @@ fn options_are_compared<F: AnyFlavor>() {
     assert!(matches!(impossible, Error::InvalidOption { option: "capacity", .. }), "{impossible}");
 }
 
+/// Only a broadcast channel is overwriting, and so is a new one that is to be.
+#[test]
+fn the_overwriting_option_is_compared() {
+    let name = Name::new();
+    let options = |yes| name.options().overwriting(yes);
+    let made: untyped::Sender = options(true).open().expect("a new one");
+    assert_eq!(made.stat().expect("its facts").flavor, Flavor::Broadcast);
+    drop(options(true).attach::<untyped::Receiver>().expect("the same"));
+    let error = refusal(options(false).attach::<untyped::Receiver>());
+    assert!(matches!(error, Error::OptionMismatch { option: "overwriting", .. }), "{error}");
+}
+
 /// The kinds of channels that follow each other under one name.
 const KINDS: usize = 3;
 

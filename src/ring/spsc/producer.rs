@@ -137,7 +137,7 @@ impl Producer {
     #[inline(never)]
     fn grant_early(&mut self, position: u64) {
         let room = self.limit.wrapping_sub(position);
-        let is_left_to_slow_path = (position >> self.ring.shift) % 16 == 0;
+        let is_left_to_slow_path = (position >> self.ring.shift).is_multiple_of(16);
         if room == 0 || room >= 2 * self.ring.run() || is_left_to_slow_path {
             return;
         }

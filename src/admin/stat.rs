@@ -199,7 +199,9 @@ pub struct Member {
     /// Its next position, or the position where it stopped. For MPMC channels, the position after
     /// the message that it last sent or acknowledged.
     pub position: u64,
-    /// Number of messages that it sent or acknowledged since it joined. It is up to date at any
+    /// Number of messages that it sent or acknowledged since it joined; in a broadcast channel, those that
+    /// a receiver missed or passed over ([`latest`](crate::broadcast::Receiver::latest)) count, and so do
+    /// their bytes, if all have the same size. It is up to date at any
     /// time, also after the member died, except for the message that it was at. In an MPMC channel,
     /// messages that several threads of a member finish at the same instant may count as one.
     pub messages: u64,
@@ -210,11 +212,12 @@ pub struct Member {
     /// and broadcast channels, where no slot says whether its message is being read, and where
     /// [`depth_is_exact`](Stat::depth_is_exact) is false.
     pub in_flight: Option<u64>,
-    /// Broadcast: number of messages that were sent and that this living receiver has not acknowledged.
-    /// `None` for other members.
+    /// Broadcast: number of messages that were sent and that this living receiver has not acknowledged,
+    /// at most the capacity: in an overwriting channel, it has missed those before. `None` for other
+    /// members.
     pub lag: Option<u64>,
     /// Broadcast: number of messages that this receiver missed since it joined, because they were
-    /// overwritten before it received them. `None` for other members.
+    /// overwritten before it received them. It counts them when it receives. `None` for other members.
     pub missed: Option<u64>,
     /// The lowest position among those in flight.
     ///

@@ -27,7 +27,8 @@
 //! unless it asks for the [next](Start::Next) one or for a [position](Start::Position). While there is
 //! no receiver, the sender goes on, and the last messages stay in the ring.
 //!
-//! The sender waits for the slowest receiver. [`Stat`](crate::Stat) shows how far each is behind
+//! The sender waits for the slowest receiver, unless the channel is [overwriting](#overwriting).
+//! [`Stat`](crate::Stat) shows how far each is behind
 //! ([`lag`](crate::Member::lag)), and a call that gives up waiting names the slowest one
 //! ([`SendError::Blocked`](crate::SendError::Blocked)). A receiver that is only slow is never left
 //! out. One that is dead is, as soon as the sender has no room: the kernel tells. So no call of a sender
@@ -37,7 +38,7 @@
 //! that the dead one had not acknowledged, so that work under a [`Guard`] is done at least once. The
 //! sender did not wait for it meanwhile: if messages were overwritten, the first call that receives
 //! returns [`RecvError::Lagged`](crate::RecvError::Lagged) with their number. A receiver that left is
-//! not succeeded by another one. If several dead receivers have the same label, their successor
+//! not succeeded by another one, nor one whose seat another receiver took meanwhile. If several dead receivers have the same label, their successor
 //! continues where one of them stopped.
 //!
 //! To begin only when all receivers are there, use
@@ -49,7 +50,9 @@
 //! the ring is full, it overwrites the oldest message. So no receiver slows down the sender or another
 //! receiver. One that is a ring behind misses messages: the next call returns
 //! [`RecvError::Lagged`](crate::RecvError::Lagged) with their number, once, and the one after that
-//! continues a quarter of a ring after the oldest message. [`Receiver::latest`] passes over all messages
+//! continues a quarter of a ring after the oldest message, so that it is not overtaken again at once.
+//! The sender does not know how far its receivers are: [`flush`](Sender::flush) returns at once, and
+//! [`len`](Sender::len) is 0. [`Receiver::latest`] passes over all messages
 //! but the newest one.
 //!
 //! Each message is copied to memory of the receiver, and checked to be whole, before it is returned,

@@ -73,7 +73,8 @@ impl<T: Message + ?Sized> Receiver<T> {
         self.one.is_empty()
     }
 
-    /// Returns whether this receiver is a whole ring behind, so that the sender has no room.
+    /// Returns whether this receiver is a whole ring behind: the sender has no room, or overwrites
+    /// what this receiver has not received.
     pub fn is_full(&self) -> bool {
         self.one.is_full()
     }

@@ -50,6 +50,8 @@ impl<T: Message + ?Sized> Sender<T> {
     /// # Ok(()) }
     /// ```
     ///
+    /// In an overwriting channel it returns at once: the sender does not know how far its receivers are.
+    ///
     /// # Errors
     /// - [`SendError::Timeout`] if some receiver did not acknowledge in time: try again;
     /// - [`SendError::Interrupted`] if an [`interrupter`](Sender::interrupter) ended the call;
@@ -59,7 +61,7 @@ impl<T: Message + ?Sized> Sender<T> {
     }
 
     /// Blocks until there are at least `count` receivers, for at most `timeout`. Each of them gets every
-    /// message that is sent after the call.
+    /// message that is sent after the call, unless the channel is overwriting.
     ///
     /// It polls, so it returns late by up to one eighth of the time that it waited (at least 50 µs,
     /// at most 16 ms).
@@ -102,7 +104,7 @@ impl<T: Message + ?Sized> Sender<T> {
     }
 
     /// Returns the number of messages that the slowest receiver has not acknowledged; 0 without
-    /// receivers.
+    /// receivers, and in an overwriting channel.
     pub fn len(&self) -> usize {
         self.one.len()
     }

@@ -87,8 +87,8 @@ impl fmt::Display for SendError {
             SendError::Timeout => f.write_str("timed out waiting for the receiver; try again"),
             SendError::Blocked { pid } => write!(
                 f,
-                "timed out: {} holds the next slot; if it is stopped, resume or kill it, then try \
-                 again",
+                "timed out: {} has not released the next slot; wait longer, or resume or kill it if \
+                 it is stopped",
                 Process(*pid)
             ),
             SendError::Interrupted => {
@@ -168,8 +168,8 @@ pub enum RecvError {
     /// This receiver of a broadcast channel missed messages, which were overwritten before it received
     /// them: because the channel is [overwriting](crate::Options::overwriting), or because they were
     /// overwritten before it came, if it continues where a dead one stopped or was to
-    /// [start](crate::Options::start) at a position. It is returned once; the next call receives a
-    /// message that is left.
+    /// [start](crate::Options::start) at a position. It is returned once; the next call receives the
+    /// oldest message that is left, or, in an overwriting channel, one a quarter of a ring after it.
     Lagged {
         /// The number of messages.
         messages: u64,

@@ -24,7 +24,7 @@ Exit codes:
   1    failed; `doctor`: something needs attention
   2    the command line is wrong, or does not fit the channel
   3    `recv`: a sender was killed, and what it had sent was received
-  4    `recv`: messages were overwritten before it joined (broadcast), the rest was received
+  4    `recv`: messages were overwritten before it received them (broadcast), the rest was received
   124  timed out (--timeout)
   130, 143  ended by Ctrl-C or SIGTERM, after what was begun was finished";
 

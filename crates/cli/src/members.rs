@@ -48,7 +48,7 @@ pub const MEMBER: &[Column<Member>] = &[
     column("MISSED", "broadcast: messages that this receiver missed", false, |m| {
         Cell::count(m.missed)
     }),
-    column("OLDEST", "lowest position of these", false, |m| {
+    column("OLDEST", "lowest position of those in flight", false, |m| {
         m.oldest_in_flight.map_or(Cell::None, Cell::Id)
     }),
     column(

@@ -32,8 +32,9 @@ impl<T: Message> Receiver<T> {
     /// # Errors
     /// - [`RecvError::Disconnected`] if this receiver has received every message, and the sender finished
     ///   or is gone: [`wait_for_peer`](Receiver::wait_for_peer) waits for another sender;
-    /// - [`RecvError::Lagged`] once, if this receiver could not start where it was to start, because
-    ///   messages were overwritten: the next call receives the oldest one that is left;
+    /// - [`RecvError::Lagged`] once, if messages were overwritten before this receiver received them,
+    ///   because it was a ring behind in an overwriting channel, or could not start where it was to
+    ///   start: the next call receives one that is left;
     /// - [`RecvError::Invalid`] if the bytes are not a valid message: that message is discarded,
     ///   and the next call receives the next one;
     /// - [`RecvError::Interrupted`] if an [`interrupter`](Receiver::interrupter) ended the call:

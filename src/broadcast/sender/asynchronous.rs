@@ -69,7 +69,8 @@ impl<T: Message + ?Sized> Sender<T> {
         self.one.send_batch_async(messages).await
     }
 
-    /// Waits until every receiver has acknowledged every message that was sent.
+    /// Waits until every receiver has acknowledged every message that was sent; in an overwriting
+    /// channel it is ready at once.
     ///
     /// It polls, so it is ready late by up to one eighth of the time that it waited (at least 50 µs,
     /// at most 16 ms).

@@ -186,7 +186,7 @@ impl Missed {
         self.all += messages;
         if self.reported == 0 {
             self.reported = messages;
-            self.report("; going on with the oldest one that is left");
+            self.report("; going on with one that is left");
         }
     }
 

@@ -42,9 +42,9 @@ enum Event {
     Sender,
     /// It has a living receiver, or --count of them
     Receiver,
-    /// It has a message that is not acknowledged
+    /// It has a message that is not acknowledged (broadcast: by a receiver that is there)
     Message,
-    /// Every message was acknowledged
+    /// Every message was acknowledged (broadcast: by the receivers that are there)
     Empty,
     /// Another message can be sent
     Room,

@@ -127,6 +127,7 @@ fn an_mpmc_channel_with_a_dead_member() {
         "poisoned": 0,
         "last_poisoned": null,
         "overslept": 0,
+        "overwriting": false,
         "segment": {
             "id": stat.id.segment(),
             "key": stat.key,
@@ -171,6 +172,7 @@ fn an_mpmc_channel_with_a_dead_member() {
                 "bytes": 60,
                 "in_flight": 0,
                 "lag": null,
+                "missed": null,
                 "oldest_in_flight": null,
                 "waiting": 0,
                 "armed": false,
@@ -190,6 +192,7 @@ fn an_mpmc_channel_with_a_dead_member() {
                 "bytes": 0,
                 "in_flight": 2,
                 "lag": null,
+                "missed": null,
                 "oldest_in_flight": 0,
                 "waiting": 0,
                 "armed": false,

@@ -204,7 +204,8 @@ fn run(scenario: Scenario, arguments: &Arguments, cores: &Cores, effort: Effort)
         }
         Scenario::Broadcast => {
             let transports = among(Transport::has_broadcast);
-            broadcast::run(cores, effort, &transports, arguments.rows.as_deref())
+            let sizes = broadcast::run(cores, effort, &transports, arguments.rows.as_deref())?;
+            plots.map_or(Ok(()), |plots| plots.broadcast(&sizes))
         }
         Scenario::Syscalls => syscalls::run(cores, effort),
         Scenario::Tap => tap::run(cores, effort),

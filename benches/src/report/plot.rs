@@ -16,6 +16,7 @@ use plotters::prelude::*;
 use crate::machine::{self, Cores};
 use crate::report::goals::Results;
 use crate::report::stream_summary::{OfSize, named};
+use crate::scenario::broadcast::{self, ByReceivers};
 use crate::scenario::mpmc_fixed_time::Topology;
 use crate::scenario::one_way::Times;
 use crate::scenario::round_trip::Placement;
@@ -118,6 +119,26 @@ impl Plots {
         });
         let title = "MPMC throughput (senders x receivers) on two processors, 8 B: Mmsg/s";
         self.save("mpmc.svg", title, |area| draw_lines(area, columns.collect()))
+    }
+
+    /// Plots the rate of broadcast by the number of receivers, for the smallest and the largest messages
+    /// of a whole run.
+    pub fn broadcast(&self, sizes: &[(usize, ByReceivers)]) -> io::Result<()> {
+        let [(least, few), .., (most, frames)] = sizes else { return Ok(()) };
+        for (bytes, all, name) in
+            [(least, few, "broadcast.svg"), (most, frames, "broadcast-frames.svg")]
+        {
+            let columns = all.iter().map(|(receivers, results)| Column {
+                place: (*receivers as f64).log2(),
+                label: format!("{receivers}"),
+                results,
+            });
+            let unit = broadcast::unit(*bytes).0;
+            let title =
+                format!("Broadcast of {} by the number of receivers: {unit}", named(*bytes));
+            self.save(name, &title, |area| draw_lines(area, columns.collect()))?;
+        }
+        Ok(())
     }
 
     /// Plots percentiles of the one-way latency.
@@ -268,6 +289,9 @@ fn width(transport: Transport) -> u32 {
 
 fn colour(transport: Transport) -> RGBColor {
     match transport {
+        Transport::BroadcastInPlace => RGBColor(229, 72, 77),
+        Transport::Broadcast => RGBColor(247, 107, 21),
+        Transport::Channels | Transport::ChannelsInPlace => GREY,
         Transport::Sysvring | Transport::Spin | Transport::Park => RGBColor(229, 72, 77),
         Transport::InPlace | Transport::Huge => RGBColor(247, 107, 21),
         Transport::ByValue | Transport::Named | Transport::Mpmc => RGBColor(200, 60, 120),

@@ -32,13 +32,18 @@ const BY_VALUE: usize = 0x1_0000;
 /// Slots for messages that are written and read in place: each is a frame.
 const FRAMES: usize = 4;
 
-/// Runs the tables whose names contain `rows`, e.g. "to 2, 8 B" or "one-way".
+/// The rates of messages of one size, by the number of receivers.
+pub type ByReceivers = Vec<(usize, Results<Transport>)>;
+
+/// Runs the tables whose names contain `rows`, e.g. "to 2, 8 B" or "one-way". Returns the rates by message
+/// size.
 pub fn run(
     cores: &Cores,
     effort: Effort,
     transports: &[Transport],
     rows: Option<&str>,
-) -> io::Result<()> {
+) -> io::Result<Vec<(usize, ByReceivers)>> {
+    let mut sizes = Vec::new();
     for (bytes, count) in [
         (8, effort.pick(2_000, 500_000, 1_000_000)),
         (64, effort.pick(2_000, 250_000, 500_000)),
@@ -46,16 +51,19 @@ pub fn run(
         (BY_VALUE, effort.pick(50, 1_000, 2_000)),
         (bandwidth::LARGEST, effort.pick(2, 40, 80)),
     ] {
-        of_size(bytes, count, cores, effort, transports, rows)?;
+        let all = of_size(bytes, count, cores, effort, transports, rows)?;
+        if !all.is_empty() {
+            sizes.push((bytes, all));
+        }
     }
     if rows.is_some_and(|rows| !"one-way".contains(rows)) {
-        return Ok(());
+        return Ok(sizes);
     }
     let goals = [Goal { contender: Broadcast, over: Sysvring, bound: Bound::AtMost(1.2) }];
     for words in [1, 8] {
         one_way::of_size(words, cores, effort, &[Sysvring, Broadcast], &goals)?;
     }
-    Ok(())
+    Ok(sizes)
 }
 
 /// Measures messages of this size with all numbers of receivers.
@@ -66,8 +74,8 @@ fn of_size(
     effort: Effort,
     transports: &[Transport],
     rows: Option<&str>,
-) -> io::Result<()> {
-    let (mut all, mut heads) = (Vec::new(), vec![String::new()]);
+) -> io::Result<ByReceivers> {
+    let (mut all, mut heads) = (ByReceivers::new(), vec![String::new()]);
     for receivers in RECEIVERS {
         let count = (count / receivers as u64).max(effort.pick(2, 20, 20));
         let stream = Stream { bytes, receivers, count };
@@ -76,11 +84,11 @@ fn of_size(
         }
         let takes = |transport: &Transport| stream.takes(*transport);
         let those: Vec<Transport> = transports.iter().copied().filter(takes).collect();
-        all.push(stream.run(cores, effort, &those)?);
+        all.push((receivers, stream.run(cores, effort, &those)?));
         heads.push(format!("to {receivers}"));
     }
     if all.is_empty() {
-        return Ok(());
+        return Ok(all);
     }
     let title = format!(
         "Broadcast, {}: {} (vs a channel for each receiver, vs the best competitor)",
@@ -89,16 +97,16 @@ fn of_size(
     );
     let mut table = Table::new(title, &heads);
     for &transport in transports {
-        if all.iter().any(|results| results.position(transport).is_some()) {
-            table.row(transport.label(), all.iter().map(|results| results.brief(transport)));
+        if all.iter().any(|(_, results)| results.position(transport).is_some()) {
+            table.row(transport.label(), all.iter().map(|(_, results)| results.brief(transport)));
         }
     }
     table.print();
-    Ok(())
+    Ok(all)
 }
 
 /// Returns the unit of a rate of messages of this size, and its part of a million messages a second.
-fn unit(bytes: usize) -> (&'static str, f64) {
+pub fn unit(bytes: usize) -> (&'static str, f64) {
     if bytes >= BY_VALUE { ("thousand msg/s", 1e3) } else { ("Mmsg/s", 1.0) }
 }
 

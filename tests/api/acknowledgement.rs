@@ -2,13 +2,15 @@
 //! ends, its message is delivered again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sysvring::{Flavor, Options, RecvError, Redelivery, SendError, mpmc, spsc};
 use sysvring_support::handle::{
     AnyFlavor, AnyGuard, AnyHandle, AnyReceiver, AnySender, TakingFlavor,
 };
 use sysvring_support::name::Name;
+use sysvring_support::shared_counters::now_ns;
+use sysvring_support::stopwatch::Return;
 use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{test, work};
 
@@ -222,13 +224,15 @@ fn a_returned_message_wakes_a_receiver() {
         (name.options().attach().expect("attach"), name.options().attach().expect("attach"));
     tx.send(&7).expect("room");
     let guard = returns.recv_ref().expect("a message");
-    let waiting = std::thread::spawn(move || (waits.recv_timeout(LONG), Instant::now()));
+    let waiting = std::thread::spawn(move || Return::of(|| waits.recv_timeout(LONG)));
     std::thread::sleep(Duration::from_millis(50));
-    let since = Instant::now();
+    let since = now_ns();
     drop(guard);
-    let (got, at) = waiting.join().expect("no panic");
+    let (got, woken) = waiting.join().expect("no panic");
     assert_eq!(got, Ok(7));
-    assert!(at - since < Duration::from_millis(150), "after {:?}", at - since);
+    // A receiver that is not woken polls after a fifth of a second.
+    let late = woken.after(since);
+    assert!(late < Duration::from_millis(150), "after {late:?}");
 }
 
 /// A policy with a limit of deliveries is a choice by name.

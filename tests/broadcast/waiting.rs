@@ -2,12 +2,13 @@
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sysvring::{RecvError, SendError, Wait, WaitSet};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
-use sysvring_support::shared_counters::{shared_counters, until};
+use sysvring_support::shared_counters::{now_ns, shared_counters, until};
+use sysvring_support::stopwatch::Return;
 use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{test, work};
 
@@ -180,12 +181,13 @@ fn passing_over_messages_wakes_the_sender() {
     let (mut tx, [mut rx]) = channel(&name, 64);
     while tx.try_send(&1).is_ok() {}
     std::thread::scope(|scope| {
-        let sender = scope.spawn(move || tx.send_timeout(&2, LONG));
+        let sender = scope.spawn(move || Return::of(|| tx.send_timeout(&2, LONG)));
         std::thread::sleep(Duration::from_millis(30));
         assert!(!sender.is_finished());
+        let since = now_ns();
         assert_eq!(rx.try_latest(), Ok(1));
-        let start = Instant::now();
-        assert_eq!(sender.join().expect("no panic"), Ok(()));
-        assert!(start.elapsed() < Duration::from_millis(100), "{:?}", start.elapsed());
+        let (sent, woken) = sender.join().expect("no panic");
+        assert_eq!(sent, Ok(()));
+        assert!(woken.after(since) < Duration::from_millis(100), "{:?}", woken.after(since));
     });
 }

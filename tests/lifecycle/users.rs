@@ -1,10 +1,11 @@
 //! Channels of two users.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Address, Error, Lifetime, Options, RecvError};
 use sysvring_support::name::{Name, is_gone};
+use sysvring_support::stopwatch::Stopwatch;
 use sysvring_support::worker::{Args, Worker, end_with_parent, print_line, read_line};
 use sysvring_support::{test, work};
 
@@ -83,9 +84,9 @@ fn a_last_member_that_may_not_remove() {
     let closed = nobody.read_line().expect("the result");
     assert!(closed.starts_with("Err("), "close reports that the channel is gone: {closed}");
     // It holds nothing that would block others.
-    let start = Instant::now();
+    let watch = Stopwatch::start();
     let rx: Receiver<u64> = options().open_timeout(LONG).open().expect("open");
-    assert!(start.elapsed() < Duration::from_secs(1));
+    assert!(watch.took() < Duration::from_secs(1), "{:?}", watch.took());
     rx.close().expect("closed, and removed");
     assert!(is_gone(name.as_str()));
     nobody.write_line("end").expect("tell");

@@ -154,8 +154,9 @@ fn at_any_moment(name: &Name, wait: Wait) {
                 }
                 Err(RecvError::Interrupted) => {
                     worst = worst.max(watch.late(sent_at.load(Acquire)));
-                    returned.fetch_add(1, Release);
+                    // Before the next interrupt.
                     watch.restart();
+                    returned.fetch_add(1, Release);
                 }
                 Err(RecvError::Disconnected) => break,
                 Err(error) => panic!("{error}"),
@@ -235,8 +236,9 @@ fn signalled(mut recv: impl FnMut() -> Result<u64, RecvError> + Send + 'static) 
         for n in 0..TIMES {
             assert_eq!(recv(), Err(RecvError::Interrupted), "call {n}");
             worst = worst.max(watch.late(HANDLED_AT.load(Acquire)));
-            counted.fetch_add(1, Release);
+            // Before the next signal.
             watch.restart();
+            counted.fetch_add(1, Release);
         }
         worst
     });

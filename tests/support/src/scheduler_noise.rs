@@ -106,6 +106,8 @@ pub struct Watch {
 impl Watch {
     /// Starts a watch.
     pub fn start(others: &[u32]) -> Watch {
+        // A process that changes its user later could not open them then.
+        notes();
         let others = others.iter().map(|pid| format!("/proc/{pid}/schedstat"));
         let paths = others.chain(["/proc/thread-self/schedstat".to_owned()]);
         // A kernel may be built without this account.

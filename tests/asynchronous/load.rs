@@ -16,6 +16,7 @@ use sysvring_support::name::Name;
 use sysvring_support::rng::Rng;
 use sysvring_support::scheduler_noise::allowance;
 use sysvring_support::shared_counters::{now_ns, shared_counters, until};
+use sysvring_support::stopwatch::goes_on;
 use sysvring_support::worker::{Args, Worker, print_line};
 use sysvring_support::{test, work};
 
@@ -27,10 +28,12 @@ const SENDERS: usize = 3;
 const RECEIVERS: usize = 3;
 /// Tasks of each process that share its handle.
 const TASKS: usize = 4;
-/// How long each load runs.
+/// How long each load runs, at least.
 const TIME: Duration = Duration::from_millis(if cfg!(debug_assertions) { 2_500 } else { 6_000 });
-/// The longest time without progress. The last resort of a waiting member takes a fifth of a second;
-/// losing a wake-up altogether would take for ever.
+/// The minimum number of messages. A busy host takes longer for them.
+const ENOUGH: u64 = 500;
+/// The longest time without progress, less what the host excuses. The last resort of a waiting
+/// member takes a fifth of a second; losing a wake-up altogether would take for ever.
 const STALL: Duration = Duration::from_secs(5);
 
 /// What the processes did.
@@ -42,9 +45,10 @@ struct Ledger {
     sent: &'static [AtomicU64; NUMBERS * SENDERS],
     /// The next number of each sender.
     next: &'static [AtomicU64; SENDERS],
-    /// The total that was counted, messages that came twice unmarked, 1 to make senders finish, and the
-    /// longest time from the beginning of sending to counting, in nanoseconds.
-    totals: &'static [AtomicU64; 4],
+    /// The total that was counted, messages that came twice unmarked, 1 to make senders finish, the
+    /// longest time from the beginning of sending to counting, in nanoseconds, and the total whose
+    /// sending returned.
+    totals: &'static [AtomicU64; 5],
 }
 
 impl Ledger {
@@ -56,6 +60,15 @@ impl Ledger {
             next: shared_counters(),
             totals: shared_counters(),
         }
+    }
+
+    fn send(&self, message: u64) {
+        self.sent[message as usize].store(1, Release);
+        self.totals[4].fetch_add(1, Release);
+    }
+
+    fn has_enough(&self) -> bool {
+        self.totals[4].load(Acquire) > ENOUGH
     }
 
     fn is_over(&self, sender: usize) -> bool {
@@ -70,6 +83,32 @@ impl Ledger {
         let latency = now_ns() - self.began[message as usize].load(Acquire);
         self.totals[3].fetch_max(latency, Relaxed);
         self.totals[0].fetch_add(1, Release);
+    }
+}
+
+/// How long no message was counted.
+struct Progress {
+    total: u64,
+    since: u64,
+    gap: Duration,
+}
+
+impl Progress {
+    fn new() -> Progress {
+        Progress { total: 0, since: now_ns(), gap: Duration::ZERO }
+    }
+
+    /// Fails if no message was counted for too long, unless all have been sent.
+    fn look(&mut self, total: u64, is_over: bool) {
+        if total != self.total || is_over {
+            (self.total, self.since) = (total, now_ns());
+        }
+        let gap = Duration::from_nanos(now_ns() - self.since);
+        self.gap = self.gap.max(gap);
+        assert!(
+            gap < STALL || gap < STALL + allowance(self.since),
+            "no message for {gap:?} after {total}"
+        );
     }
 }
 
@@ -102,7 +141,7 @@ async fn send(
             }
         };
         match sent {
-            Ok(()) => ledger.sent[message as usize].store(1, Release),
+            Ok(()) => ledger.send(message),
             // All receivers were killed at this moment.
             Err(SendError::Disconnected) => thread::sleep(Duration::from_millis(1)),
             Err(error) => panic!("{error}"),
@@ -200,15 +239,11 @@ fn mpmc_load(args: &mut Args) {
     let mut receivers: Vec<Fork> = (0..RECEIVERS).map(|_| start_receiver()).collect();
     let mut senders: Vec<Fork> = (0..SENDERS).map(&start_sender).collect();
     let start = Instant::now();
-    let (mut last, mut since, mut gap, mut killed) = (0, Instant::now(), Duration::ZERO, 0);
-    while start.elapsed() < TIME {
+    let (mut progress, mut killed) = (Progress::new(), 0);
+    while goes_on(start, TIME, ledger.has_enough()) {
         thread::sleep(Duration::from_millis(2));
-        let total = ledger.totals[0].load(Acquire);
-        if total != last || (0..SENDERS).all(|n| ledger.is_over(n)) {
-            (last, since) = (total, Instant::now());
-        }
-        gap = gap.max(since.elapsed());
-        assert!(gap < STALL, "no message for {gap:?} after {total}");
+        let is_over = (0..SENDERS).all(|n| ledger.is_over(n));
+        progress.look(ledger.totals[0].load(Acquire), is_over);
         if kills && rng.below(4) == 0 {
             killed += 1;
             // The one that is last started is last here.
@@ -241,13 +276,14 @@ fn mpmc_load(args: &mut Args) {
         }
     }
     assert_eq!((lost, ledger.totals[1].load(Relaxed)), (0, 0), "lost, and doubled");
-    assert!(sent > 500, "only {sent} messages");
+    assert!(sent > ENOUGH, "only {sent} messages");
     let latency = Duration::from_nanos(ledger.totals[3].load(Relaxed));
     // Without deaths, no message waits for the last resort.
     let allowed = Duration::from_millis(150) + allowance(began);
     assert!(kills || !is_sparse || latency < allowed, "a message waited for {latency:?}");
     print_line(format!(
-        "{killed} kills, {sent} messages, in {latency:?} at most, no progress for {gap:?} at most"
+        "{killed} kills, {sent} messages, in {latency:?} at most, no progress for {:?} at most",
+        progress.gap
     ));
 }
 
@@ -289,7 +325,7 @@ async fn send_in_order(ledger: &Ledger, tx: &mut spsc::Sender<u64>, mut rng: Rng
         match Abandon::after(patience(&mut rng), tx.send_async(&n)).await {
             None => yield_now().await,
             Some(Ok(())) => {
-                ledger.sent[n as usize].store(1, Release);
+                ledger.send(n);
                 ledger.next[0].store(n + 1, Relaxed);
             }
             // `Disconnected` comes also when a receiver was killed, and its successor is there.
@@ -355,15 +391,10 @@ fn spsc_load(args: &mut Args) {
     };
     let (mut sending, mut receiving) = (start_sender(), start_receiver());
     let start = Instant::now();
-    let (mut last, mut since, mut gap, mut killed) = (0, Instant::now(), Duration::ZERO, 0);
-    while start.elapsed() < TIME {
+    let (mut progress, mut killed) = (Progress::new(), 0);
+    while goes_on(start, TIME, ledger.has_enough()) {
         thread::sleep(Duration::from_millis(3));
-        let total = ledger.totals[0].load(Acquire);
-        if total != last || ledger.is_over(0) {
-            (last, since) = (total, Instant::now());
-        }
-        gap = gap.max(since.elapsed());
-        assert!(gap < STALL, "no message for {gap:?} after {total}");
+        progress.look(ledger.totals[0].load(Acquire), ledger.is_over(0));
         if kills && rng.below(4) == 0 {
             killed += 1;
             if rng.below(2) == 0 {
@@ -382,10 +413,13 @@ fn spsc_load(args: &mut Args) {
     let sent = ledger.next[0].load(Relaxed) as usize;
     // One killed after it sent, and before it wrote that down, is counted as well.
     let counted = ledger.counted.iter().take_while(|n| n.load(Acquire) != 0).count();
-    assert!(counted >= sent && sent > 500, "{counted} of {sent}");
+    assert!(counted >= sent && ledger.has_enough(), "{counted} of {sent}");
     let doubled = ledger.counted.iter().filter(|n| n.load(Acquire) > 1).count();
     assert!(doubled <= killed, "{doubled} came twice, with {killed} kills");
-    print_line(format!("{killed} kills, {sent} messages, no progress for {gap:?} at most"));
+    print_line(format!(
+        "{killed} kills, {sent} messages, no progress for {:?} at most",
+        progress.gap
+    ));
 }
 
 #[test(quiet)]

@@ -11,6 +11,7 @@ use sysvring_support::handle::{
     AnyFlavor, AnyGuard, AnyHandle, AnyReceiver, AnySender, Broadcast, Mpmc, Spsc,
 };
 use sysvring_support::raw_ipc::{Key, Segment, at};
+use sysvring_support::stopwatch::goes_on;
 use sysvring_support::test;
 
 /// Large enough that a writer writes between two checks. Valid bytes are 1; the writer stores a 7,
@@ -103,11 +104,9 @@ fn received_values_are_valid<F: AnyFlavor>(overwriting: bool) {
     std::thread::scope(|scope| {
         scope.spawn(|| payloads.scribble(&segment, &over));
         let start = Instant::now();
-        let enough = |good, bad, changed| {
-            start.elapsed() > TIME && [good, bad, changed].iter().all(|n| *n > ENOUGH)
-        };
+        let enough = |good, bad, changed| [good, bad, changed].iter().all(|n| *n > ENOUGH);
         let mut way = 0;
-        while !enough(good, bad, changed) && start.elapsed() < 50 * TIME {
+        while goes_on(start, TIME, enough(good, bad, changed)) {
             tx.try_send(&[true; 256]).expect("there is a free slot");
             way += 1;
             let mut batch = Vec::new();

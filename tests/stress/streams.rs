@@ -111,7 +111,13 @@ fn run(args: &mut Args) {
     unsafe { libc::alarm(0) };
     let shared = Shared::new();
     let (mut counts, mut rng) = (Counts::default(), Rng::new());
-    for round in 1..=rounds {
+    let is_all_seen = |counts: &Counts| {
+        [counts.ended, counts.died, counts.left, counts.late].iter().all(|seen| *seen > 0)
+    };
+    // Which end a round has is by chance, and on a busy host some ends are rare.
+    let mut round = 0;
+    while round < rounds || !is_all_seen(&counts) && round < 20 * rounds {
+        round += 1;
         shared.begin(round);
         match flavor.as_str() {
             "spsc" => Round::<Spsc>::new(&name, shared).run(&mut rng, &mut counts),

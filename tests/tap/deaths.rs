@@ -95,7 +95,7 @@ fn killed(name: &Name, works: &[&str]) -> Tap {
     let mut rng = Rng::new();
     for round in 0..ROUNDS {
         let end = Instant::now() + rng.time(23);
-        follow(&mut tap, || Instant::now() >= end);
+        follow(&mut tap, |_| Instant::now() >= end);
         let which = round as usize % works.len();
         workers[which].kill_and_wait().expect("kill");
         // Half a message of the dead is not reported, and does not stop the tap for good.

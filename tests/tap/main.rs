@@ -58,10 +58,10 @@ fn check(message: &[u8], position: u64) {
 
 /// Follows a channel until `is_over` and until nothing is left then. Checks every message, and the
 /// counts. Returns how many messages were looked at.
-fn follow(tap: &mut Tap, mut is_over: impl FnMut() -> bool) -> u64 {
+fn follow(tap: &mut Tap, mut is_over: impl FnMut(&Tap) -> bool) -> u64 {
     let (mut message, start, mut last) = (Vec::new(), Instant::now(), None);
     loop {
-        let over = is_over();
+        let over = is_over(tap);
         let found = tap.next_timeout(&mut message, Duration::from_millis(1)).expect("a channel");
         match found {
             Some(tapped) => {

@@ -1,6 +1,9 @@
 //! Opening channels of any kind: what is made, what is compared, and channels that change meanwhile.
 
 use std::process;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use sysvring::{
@@ -10,7 +13,8 @@ use sysvring::{
 use sysvring_support::error_text::refusal;
 use sysvring_support::handle::{AnyFlavor, TakingFlavor};
 use sysvring_support::name::Name;
-use sysvring_support::worker::{Args, Worker, print_line};
+use sysvring_support::stopwatch::goes_on;
+use sysvring_support::worker::{Args, Worker, read_line};
 use sysvring_support::{test, work};
 
 /// `open` and `create` make MPMC channels of bytes, which typed handles open, too.
@@ -100,8 +104,12 @@ fn the_overwriting_option_is_compared() {
 
 /// The kinds of channels that follow each other under one name.
 const KINDS: usize = 3;
+/// How long they do at least, and how many of each kind are to be met.
+const TIME: Duration = Duration::from_secs(1);
+const ENOUGH: u64 = 5;
 
-/// Makes channel after channel under a name, each of another kind and with one message.
+/// Makes channel after channel under a name, each of another kind and with one message, until it is
+/// told to stop.
 #[work]
 fn remake(args: &mut Args) {
     fn make<H: Handle>(name: &str, send: impl FnOnce(&mut H)) {
@@ -110,14 +118,18 @@ fn remake(args: &mut Args) {
         drop(tx);
         sysvring::remove(name).expect("remove");
     }
-    let (name, millis): (String, u64) = (args.next(), args.next());
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_millis(millis) {
+    let name: String = args.next();
+    let over = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&over);
+    std::thread::spawn(move || {
+        read_line();
+        told.store(true, Relaxed);
+    });
+    while !over.load(Relaxed) {
         make(&name, |tx: &mut spsc::Sender<u64>| tx.send(&7).expect("room"));
         make(&name, |tx: &mut mpmc::Sender<[u8]>| tx.send(b"hello").expect("room"));
         make(&name, |tx: &mut spsc::Sender<[[u8; 3]]>| tx.send(&[[9; 3]; 2]).expect("room"));
     }
-    print_line("done");
 }
 
 /// A channel that is removed and made anew with other messages, while handles attach to it, is never
@@ -125,9 +137,13 @@ fn remake(args: &mut Args) {
 #[test]
 fn a_channel_that_changes_is_opened_as_it_is() {
     let name = Name::new();
-    let mut worker = Worker::start(&[&"untyped::opening::remake", &name, &2_000]).expect("start");
+    let mut worker = Worker::start(&[&"untyped::opening::remake", &name]).expect("start");
     let (mut seen, mut received) = ([0; KINDS], [0; KINDS]);
-    while !worker.has_line() {
+    let start = Instant::now();
+    let enough =
+        |seen: &[u64], received: &[u64]| seen.iter().chain(received).all(|times| *times >= ENOUGH);
+    while goes_on(start, TIME, enough(&seen, &received)) {
+        assert!(!worker.has_line(), "it ended by itself");
         let mut rx: untyped::Receiver = match name.options().attach() {
             Ok(rx) => rx,
             Err(Error::NotFound { .. }) => continue,
@@ -152,8 +168,8 @@ fn a_channel_that_changes_is_opened_as_it_is() {
             Err(error) => panic!("{error}"),
         }
     }
-    worker.expect("done");
+    worker.write_line("stop").expect("tell");
     worker.finish();
     println!("attached {seen:?} times, and received {received:?} messages");
-    assert!(seen.iter().chain(&received).all(|times| *times > 3), "{seen:?}, {received:?}");
+    assert!(enough(&seen, &received), "{seen:?}, {received:?}");
 }

@@ -351,11 +351,16 @@ fn an_interrupt_ends_every_pending_future_once() {
         let rx: mpmc::Receiver<u64> = name.options().open().expect("open");
         let by = rx.interrupter();
         for _ in 0..20 {
-            let interrupting = {
-                let by = by.clone();
-                later(move || by.interrupt())
-            };
-            let results = run(place, join_all((0..5).map(|_| rx.recv_async())));
+            let (polled, all_wait) = std::sync::mpsc::channel();
+            let by = by.clone();
+            let interrupting = thread::spawn(move || {
+                all_wait.recv().expect("all were polled");
+                by.interrupt();
+            });
+            let waiting = join_all((0..5).map(|_| rx.recv_async()));
+            // The second one is polled after all of the first.
+            let polled = async { polled.send(()).expect("it is heard") };
+            let (results, ()) = run(place, async { join!(waiting, polled) });
             assert!(results.iter().all(|result| *result == Err(RecvError::Interrupted)));
             interrupting.join().expect("no panic");
             assert!(poll_once(pin!(rx.recv_async())).is_pending(), "once");

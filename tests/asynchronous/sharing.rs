@@ -15,20 +15,23 @@ use futures_util::stream;
 use futures_util::{FutureExt, StreamExt, join, select};
 use sysvring::{Error, Options, RecvError, WaitSet, mpmc, spsc};
 use sysvring_support::name::Name;
-use sysvring_support::scheduler_noise::allowance;
+use sysvring_support::scheduler_noise::{Watch, allowance};
 use sysvring_support::shared_counters::{now_ns, until};
+use sysvring_support::stopwatch::Return;
 use sysvring_support::test;
 
 use crate::executor::{LONG, PLACES, block_on, block_on_for, poll_once, run};
 
 const SOON: Duration = Duration::from_millis(5);
+/// Shorter than the slice after which a waiting member polls.
+const PROMPT: Duration = Duration::from_millis(150);
 
 /// Fails if something that began at `since` was found by the last resort of a waiting member only,
 /// which takes a fifth of a second.
 #[track_caller]
 fn must_be_prompt(at: u64, since: u64) {
     let (took, excuse) = (Duration::from_nanos(at.saturating_sub(since)), allowance(since));
-    assert!(took < Duration::from_millis(150) + excuse, "by a slice only: {took:?}");
+    assert!(took < PROMPT + excuse, "by a slice only: {took:?}");
 }
 
 fn channel(capacity: usize) -> (mpmc::Sender<u64>, mpmc::Receiver<u64>) {
@@ -562,20 +565,22 @@ fn a_handle_that_a_task_waits_for_does_not_rest() {
         let (waiting, is_over) = (rx.clone(), Arc::new(AtomicU64::new(0)));
         let over = Arc::clone(&is_over);
         let receiving = thread::spawn(move || {
-            let got = block_on(waiting.recv_async());
+            let received = Return::of(|| block_on(waiting.recv_async()));
             over.store(1, Relaxed);
-            (got, now_ns())
+            received
         });
         let sending = thread::spawn(move || {
-            let start = now_ns();
+            let (start, watch) = (now_ns(), Watch::start(&[]));
             tx.send(&n).expect("room");
-            start
+            (start, watch.allowance())
         });
         while is_over.load(Relaxed) == 0 {
             set.rest_until_peer(&rx).expect("a member");
         }
-        let (got, at) = receiving.join().expect("no panic");
+        let (got, received) = receiving.join().expect("no panic");
         assert_eq!(got, Ok(n));
-        must_be_prompt(at, sending.join().expect("no panic"));
+        let (start, excuse) = sending.join().expect("no panic");
+        let late = received.after(start).saturating_sub(excuse);
+        assert!(late < PROMPT, "by a slice only: {late:?}");
     }
 }

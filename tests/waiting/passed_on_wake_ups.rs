@@ -16,7 +16,7 @@ use sysvring_support::shared_counters::{now_ns, shared_counters, until};
 use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{raw_ipc, test, work};
 
-use sysvring_support::stopwatch::PROMPT;
+use sysvring_support::stopwatch::{PROMPT, Return};
 
 const LONG: Duration = Duration::from_secs(20);
 /// Longer than everything here, for a receiver whose wait times out.
@@ -198,7 +198,7 @@ fn be_kept_awake(_: &mut Args) {
             let second = scope.spawn(|| {
                 // SAFETY: a number only.
                 thread.store(unsafe { libc::pthread_self() }, Release);
-                (busy.recv_timeout(LONG), now_ns())
+                Return::of(|| busy.recv_timeout(LONG))
             });
             while thread.load(Acquire) == 0 {
                 std::hint::spin_loop();
@@ -212,11 +212,11 @@ fn be_kept_awake(_: &mut Args) {
             drop(tx);
             thread::sleep(Duration::from_millis(5));
             let (watch, since) = (Watch::start(&[]), now_ns());
+            let queued = watch.queued();
             GO_ON.store(true, Release);
-            let (told, at) = second.join().expect("no panic");
+            let (told, returned) = second.join().expect("no panic");
             assert_eq!(told, Err(RecvError::Disconnected));
-            let late = Duration::from_nanos(at.saturating_sub(since));
-            let late = late.saturating_sub(watch.allowance());
+            let late = returned.after(since).saturating_sub(watch.queued() - queued);
             assert!(late < PROMPT, "told after {late:?}");
             let tx: mpmc::Sender<u64> = options(&name).attach().expect("attach");
             tx.send(&2).expect("send");

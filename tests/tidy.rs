@@ -258,6 +258,49 @@ fn dialect(text: &str) -> Vec<String> {
     found
 }
 
+/// Returns the lines that add to a time, or subtract from it, without a bound: such a sum or difference
+/// overflows when a clock goes back, or for a very long time.
+fn unbounded_times(text: &str) -> Vec<String> {
+    const TIMES: [&str; 4] = ["now", "now_ns", "coarse_ns", "wall_ns"];
+    let is_time = |word: &str| {
+        let name = word.trim_end_matches("()").rsplit(|c: char| !c.is_alphanumeric() && c != '_');
+        name.take(1).any(|name| TIMES.contains(&name)) && !word.contains("Instant::")
+    };
+    let is_unbounded = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        words.windows(2).any(|pair| is_time(pair[0]) && ["+", "-"].contains(&pair[1]))
+    };
+    let lines = text.lines().enumerate().filter(|(_, line)| is_unbounded(line));
+    lines.map(|(n, line)| format!("{}: {}", n + 1, line.trim())).collect()
+}
+
+#[test]
+fn times_are_added_and_subtracted_with_a_bound() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    for path in files("src", "rs") {
+        let name = path.strip_prefix(root).expect("of this crate").display().to_string();
+        let text = fs::read_to_string(&path).expect("a text");
+        // Tests come last, or are files of their own.
+        let shipped = text.split("\nmod tests {").next().unwrap_or("");
+        if !name.contains("tests") && !name.contains("models") {
+            found.extend(unbounded_times(shipped).into_iter().map(|at| format!("{name}:{at}")));
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "use saturating_add, saturating_sub or time::since:\n{}",
+        found.join("\n")
+    );
+}
+
+#[test]
+fn an_unbounded_time_is_detected() {
+    let bad = ["time::now_ns() - start", "if now - start >= 3", "(now + 1, 0)", "x = now_ns + 5;"];
+    assert!(bad.iter().all(|line| unbounded_times(line).len() == 1));
+    assert_eq!(unbounded_times("now.saturating_sub(start) - 1; know - 1"), [""; 0]);
+}
+
 /// The one text that may contain banned phrases: their list.
 const EXEMPT: &str = "tests/tidy.rs";
 

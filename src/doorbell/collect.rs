@@ -175,6 +175,7 @@ impl Doorbell {
         let entries = state.entries.iter().flatten();
         let slice = slice(state.entries.len());
         let next = entries.map(|entry| entry.watch.interval(slice)).min();
-        let _ = self.timer.set(next.map(|next| time::now_ns() + next.as_nanos() as u64));
+        let _ =
+            self.timer.set(next.map(|next| time::now_ns().saturating_add(next.as_nanos() as u64)));
     }
 }

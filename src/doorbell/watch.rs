@@ -100,7 +100,7 @@ impl Watch {
         if now < self.next_work {
             return false;
         }
-        self.next_work = now + slice.as_nanos() as u64;
+        self.next_work = now.saturating_add(slice.as_nanos() as u64);
         let work = if rests { None } else { self.search(view) };
         let last = std::mem::replace(&mut self.work, work);
         let is_rung = doorbell::is_rung(&view.record().armed);
@@ -135,7 +135,7 @@ impl Watch {
         if now < self.next_over {
             return false;
         }
-        self.next_over = now + (slice * OVER_EVERY).as_nanos() as u64;
+        self.next_over = now.saturating_add((slice * OVER_EVERY).as_nanos() as u64);
         view.is_over()
     }
 }

@@ -68,7 +68,7 @@ impl<P: Flushable> Flush<P> {
         if pending.call.is_interrupted(registration.calls()) {
             return Err(SendError::Interrupted);
         }
-        let waited = Duration::from_nanos(time::now_ns() - pending.start);
+        let waited = Duration::from_nanos(time::since(pending.start));
         let reactor =
             Reactor::current().map_err(|failed| refused::<SendError>(Refused::Failed(failed)))?;
         let nap = (waited / 8).clamp(NAP_MIN, NAP_MAX);

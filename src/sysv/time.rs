@@ -15,6 +15,12 @@ pub(crate) fn now_ns() -> u64 {
     read(libc::CLOCK_MONOTONIC)
 }
 
+/// Returns the nanoseconds since `start` on the monotonic clock; 0 if the clock is behind that, which it
+/// should never be, but has been seen to be on virtual machines.
+pub(crate) fn since(start: u64) -> u64 {
+    now_ns().saturating_sub(start)
+}
+
 /// Reads the monotonic clock as of the last tick: a few milliseconds late, but cheaper to read.
 pub(crate) fn coarse_ns() -> u64 {
     read(libc::CLOCK_MONOTONIC_COARSE)
@@ -75,6 +81,13 @@ mod tests {
         assert!(soon.passed() && soon.remaining().is_zero());
         assert!(soon.passed_at(u64::MAX) && !soon.passed_at(0));
         assert!(Deadline::after(Duration::ZERO).unwrap().passed());
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_counts_as_one_that_stands_still() {
+        let now = now_ns();
+        assert!(since(now) < 1_000_000_000 && since(0) >= now);
+        assert_eq!(since(now + 3_600_000_000_000), 0);
     }
 
     #[test]

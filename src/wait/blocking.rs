@@ -68,7 +68,7 @@ impl Throttle {
 
     /// Records that the operation was done: the next one is due after the interval.
     pub(crate) fn done(&self) {
-        self.next_ns.store(time::coarse_ns() + self.every_ns, Relaxed);
+        self.next_ns.store(time::coarse_ns().saturating_add(self.every_ns), Relaxed);
     }
 }
 

@@ -47,7 +47,7 @@ impl KnownOpen {
 
     /// Records that the kernel was asked, and that the wait is not over.
     pub(super) fn was_asked(&self) {
-        self.0.store(now() + HOLDS.as_nanos() as u64, Relaxed);
+        self.0.store(now().saturating_add(HOLDS.as_nanos() as u64), Relaxed);
     }
 
     /// Records that a token came without a message.

@@ -57,9 +57,9 @@ fn poll_until<P: Parker, E: From<Fault>>(
         if left.is_zero() {
             return Err(WaitError::TimedOut);
         }
-        let eighth = Duration::from_nanos((time::now_ns() - start) / 8);
+        let eighth = Duration::from_nanos(time::since(start) / 8);
         nap(eighth.clamp(NAP_MIN, NAP_MAX).min(left), seen).map_err(WaitError::Failed)?;
     }
-    policy.estimate.record_failure(time::now_ns() - start);
+    policy.estimate.record_failure(time::since(start));
     Ok(())
 }

@@ -22,7 +22,7 @@ pub(super) fn spin<E>(
 ) -> Result<bool, WaitError<E>> {
     let found = policy.spins() && spin_budget(policy, start, deadline, poll)?;
     if found && policy.wait == Wait::Balanced {
-        policy.estimate.spun(time::now_ns().saturating_sub(start));
+        policy.estimate.spun(time::since(start));
     }
     Ok(found)
 }
@@ -35,7 +35,7 @@ fn spin_budget<E>(
     poll: &mut impl FnMut(Poll) -> Result<bool, WaitError<E>>,
 ) -> Result<bool, WaitError<E>> {
     let budget = policy.estimate.budget();
-    let mut life = start + LIFE_NS;
+    let mut life = start.saturating_add(LIFE_NS);
     loop {
         for _ in 0..POLLS {
             if poll(Poll::Quick)? {
@@ -48,14 +48,14 @@ fn spin_budget<E>(
             return Ok(false);
         }
         if policy.wait != Wait::Spin {
-            if now - start >= budget {
+            if now.saturating_sub(start) >= budget {
                 return Ok(false);
             }
         } else if now >= life {
             if poll(Poll::Exact)? {
                 return Ok(true);
             }
-            life = now + LIFE_NS;
+            life = now.saturating_add(LIFE_NS);
         }
     }
 }

@@ -139,7 +139,7 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
             ended => {
                 // Otherwise spinning would never be tried again where messages arrive as soon as
                 // this.
-                policy.estimate.record_failure(time::now_ns().saturating_sub(self.start));
+                policy.estimate.record_failure(time::since(self.start));
                 self.unregister();
                 self.unpark();
                 return ended;
@@ -188,7 +188,7 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
             return Ok(());
         }
         if policy.wait == Wait::Balanced {
-            policy.estimate.timed_out(time::now_ns().saturating_sub(self.start));
+            policy.estimate.timed_out(time::since(self.start));
         }
         Err(WaitError::TimedOut)
     }
@@ -359,9 +359,10 @@ impl<P: Parker, E: From<Fault>, F: FnMut(Poll) -> Result<bool, WaitError<E>>> Wa
         let woken_at = self.site.parking.woken_at.load(plain::Ordering::Relaxed);
         // Spinning would have met the event when the waker posted, however long the wake-up took.
         let by_waker = (self.start..now).contains(&woken_at);
-        policy.estimate.record_failure(if by_waker { woken_at } else { now } - self.start);
+        let end = if by_waker { woken_at } else { now };
+        policy.estimate.record_failure(end.saturating_sub(self.start));
         if by_waker {
-            policy.estimate.woken(now - woken_at);
+            policy.estimate.woken(now.saturating_sub(woken_at));
         }
     }
 }

@@ -49,7 +49,7 @@ impl Timers {
     pub(super) fn wake_due(&self) {
         let now = time::now_ns();
         let mut table = self.lock();
-        let later = table.wakers.split_off(&(now + 1, 0));
+        let later = table.wakers.split_off(&(now.saturating_add(1), 0));
         let due = std::mem::replace(&mut table.wakers, later);
         self.set(&table);
         drop(table);
@@ -72,7 +72,8 @@ impl Timers {
 impl Alarm {
     /// Wakes the task after `time`.
     pub(in crate::poll) fn after(time: Duration, waker: &Waker, reactor: Arc<Reactor>) -> Alarm {
-        let at = time::now_ns() + time.as_nanos() as u64;
+        let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let at = time::now_ns().saturating_add(ns);
         let waker = waker.clone();
         let mut table = reactor.timers.lock();
         table.last += 1;

@@ -42,6 +42,12 @@ pub enum Fault {
     /// System V semaphores or IPC, or another process set the semaphore. The other members treat
     /// this one as dead. Open the channel again.
     LivenessLost,
+    /// The mode of the channel does not grant this process access any more: the process changed its
+    /// user or group after it opened the channel, or the mode was changed. The message of the call
+    /// before was sent or received, but the other side could not be woken for it. Open the channel
+    /// after `setuid`, or with a mode that admits the later user. The seat is given back when the
+    /// process ends; what it did not acknowledge is delivered again.
+    PermissionLost,
     /// A system call failed with an error that has no variant of its own.
     System {
         /// The call.
@@ -70,6 +76,11 @@ impl fmt::Display for Fault {
             Fault::LivenessLost => f.write_str(
                 "this process lost its seat (unshare was called, or a semaphore was set from \
                  outside); open the channel again",
+            ),
+            Fault::PermissionLost => f.write_str(
+                "the channel's mode no longer grants this process access, because the process changed \
+                 its user or group, or the mode was changed; open the channel after such a change, or \
+                 with a mode that admits the later user",
             ),
             Fault::System { call, errno } => {
                 let error = io::Error::from_raw_os_error(*errno);

@@ -13,6 +13,7 @@ fn faults() -> Vec<Fault> {
         Fault::Corrupt { what: "an invalid slot state" },
         Fault::Forked,
         Fault::LivenessLost,
+        Fault::PermissionLost,
         Fault::Closed,
         Fault::System { call: "semop", errno: 13 },
     ];
@@ -23,6 +24,7 @@ fn faults() -> Vec<Fault> {
             | Fault::Corrupt { .. }
             | Fault::Forked
             | Fault::LivenessLost
+            | Fault::PermissionLost
             | Fault::Closed
             | Fault::System { .. } => {}
         }

@@ -362,6 +362,8 @@ pub(crate) fn fault(call: &'static str) -> impl Fn(Errno) -> Fault {
     move |errno| match errno {
         // EFAULT: the identifier was reused for a larger set.
         Errno::EIDRM | Errno::EINVAL | Errno::EFAULT => Fault::Removed,
+        // It was granted when the channel was opened.
+        Errno::EACCES => Fault::PermissionLost,
         Errno(errno) => Fault::System { call, errno },
     }
 }

@@ -242,9 +242,16 @@ pub(crate) trait Membership {
         (flags != known).then_some(flags)
     }
 
-    /// Wakes one waiter of a side if any is parked, and rings one doorbell if any is armed. The
-    /// fence stands between whatever was published and the load of the parking word.
+    /// Wakes one waiter of a side if any is parked, and rings one doorbell if any is armed. A failure
+    /// stops the handle: what was to be announced is done and cannot be taken back, so the next call
+    /// reports the failure.
     fn wake(&self, side: Side) -> Result<(), Fault> {
+        self.try_wake(side).map_err(|fault| self.stop(fault))
+    }
+
+    /// The same without consequences. The fence stands between whatever was published and the load of
+    /// the parking word.
+    fn try_wake(&self, side: Side) -> Result<(), Fault> {
         fence(SeqCst);
         let parking = self.parking(side);
         let flags = parking.flags();

@@ -275,8 +275,14 @@ pub(crate) fn wake<P: Parker>(parker: &P, parking: &Parking, side: Side) -> Resu
         return Ok(false);
     }
     parking.woken_at.store(time::now_ns(), plain::Ordering::Relaxed);
-    parker.post(side)?;
-    Ok(true)
+    match parker.post(side) {
+        Ok(()) => Ok(true),
+        Err(fault) => {
+            // Somebody else may be able to.
+            parking.set(PARKED);
+            Err(fault)
+        }
+    }
 }
 
 /// Polls once, exactly, without waiting: A4 in `doorbell.rs`.

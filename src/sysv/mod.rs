@@ -52,6 +52,7 @@ impl Errno {
     pub(crate) const EPERM: Errno = Errno(libc::EPERM);
     pub(crate) const ERANGE: Errno = Errno(libc::ERANGE);
     pub(crate) const ESRCH: Errno = Errno(libc::ESRCH);
+    pub(crate) const ETIMEDOUT: Errno = Errno(libc::ETIMEDOUT);
 
     /// Returns this thread's last error.
     pub(crate) fn last() -> Errno {

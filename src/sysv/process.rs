@@ -1,7 +1,7 @@
 //! The process and its processors.
 
 use super::fork_guard::per_process;
-use super::time;
+use super::{Errno, check, time};
 use crate::sync::plain::{AtomicU64, Ordering};
 
 /// Returns the identifier of this process, queried from the kernel each time: a fork changes it.
@@ -15,14 +15,35 @@ pub(crate) fn euid() -> u32 {
     unsafe { libc::geteuid() }
 }
 
-/// Leaves signals to the other threads of this process.
+/// Returns whether a seccomp filter restricts this thread. A filter may answer a call that it
+/// refuses by ending the thread or the process.
+pub(crate) fn is_filtered() -> bool {
+    // SAFETY: takes and returns plain numbers.
+    match check(unsafe { libc::prctl(libc::PR_GET_SECCOMP) }) {
+        Ok(mode) => mode != 0,
+        // A kernel without filters.
+        Err(Errno::EINVAL) => false,
+        Err(_) => true,
+    }
+}
+
+/// The signals that the kernel sends to a thread for what the thread itself did. Blocking them would
+/// not defer them: the kernel would end the process, also if it has a handler.
+#[cfg(feature = "async")]
+const SYNCHRONOUS: [libc::c_int; 6] =
+    [libc::SIGSYS, libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP];
+
+/// Leaves signals to the other threads of this process, except those that concern this thread.
 #[cfg(feature = "async")]
 pub(crate) fn block_signals() {
-    // SAFETY: a set of signals is plain data, and outlives both calls.
+    // SAFETY: a set of signals is plain data, and outlives the calls.
     unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
+        let mut others: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut others);
+        for signal in SYNCHRONOUS {
+            libc::sigdelset(&raw mut others, signal);
+        }
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const others, std::ptr::null_mut());
     }
 }
 

@@ -5,7 +5,11 @@
 //! leave its process' undo list for one of its own, and leave that too: then the kernel does at
 //! once what it does at the exit of a process. No process is created for the probe, so no parent is
 //! notified of a child; and all signals are blocked, so no handler runs in that thread.
+//!
+//! Under a seccomp filter nothing is probed: a filter may answer `unshare`, or the start of a thread,
+//! by ending the thread or the process instead of an error.
 
+use super::process;
 use super::sem::{Op, Set};
 use crate::sync::plain::{AtomicU32, Ordering::Relaxed};
 
@@ -18,11 +22,11 @@ const STACK: usize = 64 * 1024;
 const MOMENTS: u32 = 10_000;
 
 /// Returns whether undo works here; probed once in a process. `sem` is used by this process alone.
-/// Returns true where it cannot be determined (no thread can be started, a filter refuses
-/// `unshare`).
+/// Returns true where it cannot be determined (there is a filter, no thread can be started, the
+/// kernel refuses `unshare`).
 pub(crate) fn works(set: Set, sem: u16) -> bool {
     if ASKED.load(Relaxed) == 0 {
-        if !in_a_thread(move || probe(set, sem)).unwrap_or(true) {
+        if !process::is_filtered() && in_a_thread(move || probe(set, sem)) == Some(false) {
             return false;
         }
         ASKED.store(1, Relaxed);

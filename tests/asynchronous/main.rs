@@ -9,6 +9,7 @@ mod cost;
 mod deaths;
 mod executor;
 mod load;
+mod sandboxes;
 mod sharing;
 mod untyped;
 

@@ -9,8 +9,9 @@ use sysvring::{Error, Fault, Options, Peer, RecvError, SendError, mpmc, spsc};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::shared_counters::{shared_counters, until, until_at_least};
+use sysvring_support::single_step::trace_calls;
 use sysvring_support::worker::{Args, Worker, print_line, read_line};
-use sysvring_support::{raw_ipc, seccomp_errno, test, work};
+use sysvring_support::{raw_ipc, test, work};
 
 const SOON: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(20);
@@ -290,21 +291,26 @@ fn deaths_in_another_pid_namespace_are_detected() {
 fn attach_without_undo(args: &mut Args) {
     let (name, errno): (String, i32) = (args.next(), args.next());
     let many = format!("{name}-many");
-    seccomp_errno::fail(&[libc::SYS_unshare], errno).expect("a filter");
-    for _ in 0..2 {
-        let opened = Options::named(&name).open::<spsc::Sender<u64>>();
-        let other = Options::named(&many).open::<mpmc::Receiver<u64>>();
-        if errno != 0 {
-            opened.expect("no call found a fault").send(&1).expect("send");
-            other.expect("no call found a fault");
-            continue;
+    // Not by a filter: under one, nothing is probed.
+    let traced = trace_calls(&[(libc::SYS_unshare, -i64::from(errno))], || {
+        for _ in 0..2 {
+            let opened = Options::named(&name).open::<spsc::Sender<u64>>();
+            let other = Options::named(&many).open::<mpmc::Receiver<u64>>();
+            if errno != 0 {
+                opened.expect("no call found a fault").send(&1).expect("send");
+                other.expect("no call found a fault");
+                continue;
+            }
+            for error in [opened.map(drop), other.map(drop)] {
+                let Err(error @ Error::SemUndoUnsupported { .. }) = error else {
+                    panic!("{error:?}")
+                };
+                let text = error.to_string();
+                assert!(text.contains("SEM_UNDO") && text.contains("; use"), "{text}");
+            }
         }
-        for error in [opened.map(drop), other.map(drop)] {
-            let Err(error @ Error::SemUndoUnsupported { .. }) = error else { panic!("{error:?}") };
-            let text = error.to_string();
-            assert!(text.contains("SEM_UNDO") && text.contains("; use"), "{text}");
-        }
-    }
+    });
+    assert!(traced.end.success() && traced.calls.contains(&libc::SYS_unshare), "{traced:?}");
     if errno != 0 {
         sysvring::remove(&*many).expect("removed");
     }

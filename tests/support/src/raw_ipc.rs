@@ -537,6 +537,13 @@ pub fn queues() -> Option<Vec<String>> {
     (status == 0).then_some(names)
 }
 
+/// Removes a queue, by the name that [`queues`] returns.
+pub fn unlink_queue(name: &str) {
+    let name = std::ffi::CString::new(format!("/{name}")).expect("no zero in it");
+    // SAFETY: a string that outlives the call.
+    check(unsafe { libc::mq_unlink(name.as_ptr()) }).expect("it is there");
+}
+
 /// Writes the names of all queues, each followed by a zero. They are shown by a file system, which is
 /// mounted for this process alone.
 fn list_queues(to: i32) -> Option<()> {

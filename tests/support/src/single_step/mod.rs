@@ -5,6 +5,7 @@
 //! architectures whose registers `machine.rs` defines. On aarch64 without the atomics of ARMv8.1, a
 //! step into a load-exclusive clears the reservation, so such code never makes progress there.
 
+mod calls;
 mod machine;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+pub use self::calls::{Traced, trace_calls};
 use crate::fork::Fork;
 use machine::{BREAK, Registers, ptrace, skip_call};
 

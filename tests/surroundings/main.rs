@@ -1,0 +1,9 @@
+//! Surroundings that are not those of a developer's machine: sandboxes, changes of the user, names
+//! that two processes understand differently, and ends of a process without destructors.
+
+mod lost_permission;
+mod sandboxes;
+
+fn main() -> std::process::ExitCode {
+    sysvring_support::suite::main()
+}

@@ -76,7 +76,11 @@ impl Opening<'_> {
     /// Creates a channel without a key and joins it.
     pub(super) fn private(&self) -> Try<Attachment> {
         let seats = self.plan.geometry.seats;
-        let members = ChannelSemaphores::new(self.make_set(PRIVATE, seats, self.options.mode)?);
+        let members = ChannelSemaphores::new(self.make_set(
+            PRIVATE,
+            seats,
+            self.options.mode_or_default(),
+        )?);
         let set = PrivateSet(members);
         match members.try_exclusive() {
             Ok(true) => {}
@@ -119,7 +123,7 @@ impl Opening<'_> {
             removed.map_err(|errno| self.stop("shmctl(IPC_RMID)", errno))?;
             return Err(Stop::Again);
         };
-        self.check(&facts)?;
+        self.check(&facts, &stat)?;
         let set = self.hand_over(&alone.members, set, &stat)?;
         self.must_be_of_one(&stat, &set)?;
         if set.semaphores as i32 != liveness::semaphores(facts.geometry.seats) {
@@ -214,7 +218,8 @@ impl Opening<'_> {
 
     /// Creates and initialises a segment. If a step fails, the segment is removed again.
     fn build(&self, alone: &LifecycleLock, key: i32) -> Try<Finished> {
-        let Options { mode, huge_pages, lock_memory, .. } = *self.options;
+        let Options { huge_pages, lock_memory, .. } = *self.options;
+        let mode = self.options.mode_or_default();
         let total = self.plan.geometry.total;
         let how = SegmentLookup::New { mode: mode | segment::MARK, huge: huge_pages };
         let id = shm::get(key, total, how).map_err(|errno| match errno {

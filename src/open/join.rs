@@ -15,7 +15,7 @@ impl Opening<'_> {
     pub(super) fn among(&self, members: ChannelSemaphores, key: i32) -> Try<Attachment> {
         match self.find_by_key(key)? {
             Some(Examined { stat, mapping, state: State::Ready(facts) }) => {
-                self.check(&facts)?;
+                self.check(&facts, &stat)?;
                 let set = self.stat_of(&members)?;
                 self.must_be_of_one(&stat, &set)?;
                 let found = Finished { stat, mapping, facts };

@@ -209,7 +209,7 @@ impl Opening<'_> {
         else {
             return Err(self.not_found());
         };
-        self.check(&facts)?;
+        self.check(&facts, &stat)?;
         if stat.key != 0 {
             return self.keyed(stat.key);
         }
@@ -248,7 +248,7 @@ impl Opening<'_> {
                 // fails.
                 let (seats, mode) = match self.find_by_key(key)? {
                     Some(Examined { state: State::Ready(facts), stat, .. }) => {
-                        self.check(&facts)?;
+                        self.check(&facts, &stat)?;
                         if !Owner::from(&stat).is_same(Owner::made_for(stat.uid)) {
                             let channel = self.channel.clone();
                             return Err(Error::SetRemoved { channel, owner: stat.uid }.into());
@@ -260,7 +260,7 @@ impl Opening<'_> {
                         if let Some(Examined { stat, .. }) = &examined {
                             self.must_be("segment", stat, Owner::own())?;
                         }
-                        (self.plan.geometry.seats, self.options.mode)
+                        (self.plan.geometry.seats, self.options.mode_or_default())
                     }
                 };
                 self.make_set(key, seats, mode)
@@ -379,15 +379,24 @@ impl Opening<'_> {
         may && self.how != OpenMode::Attach
     }
 
-    /// Checks that an existing channel may be joined and matches the options.
-    fn check(&self, facts: &ChannelInfo) -> Result<(), Error> {
+    /// Checks that an existing channel may be joined and matches the options. A mode that grants less
+    /// than was asked for excludes nobody who could get in otherwise.
+    fn check(&self, facts: &ChannelInfo, stat: &SegmentStat) -> Result<(), Error> {
         if self.how == OpenMode::Create {
             return Err(Error::AlreadyExists { channel: self.channel.clone() });
         }
         if let Some(address) = &self.options.address {
             locate::check_identity(address, facts, &self.channel)?;
         }
-        validate::check(self.options, &self.plan, self.takes_any, facts)
+        validate::check(self.options, &self.plan, self.takes_any, facts)?;
+        match self.options.mode {
+            Some(mode) if stat.mode & !mode != 0 => Err(Error::OptionMismatch {
+                option: "mode",
+                expected: format!("{mode:#o}"),
+                found: format!("{:#o}", stat.mode),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Records the state of the channel before the seat is taken.

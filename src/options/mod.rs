@@ -39,7 +39,7 @@ pub struct Options {
     pub(crate) redelivery: Option<Redelivery>,
     /// The name of the dead-letter channel.
     pub(crate) dead_letters: Option<String>,
-    pub(crate) mode: u32,
+    pub(crate) mode: Option<u32>,
     pub(crate) prefault: Option<bool>,
     pub(crate) huge_pages: bool,
     pub(crate) lock_memory: bool,
@@ -61,10 +61,17 @@ pub(crate) const CAPACITY: usize = 1024;
 pub(crate) const SLOT_SIZE: usize = 1024;
 /// Seats of a new MPMC or broadcast channel, unless the option is set.
 pub(crate) const MEMBERS: usize = 64;
+/// The mode of a new channel, unless the option is set.
+const MODE: u32 = 0o600;
 /// Segments up to this size in bytes are prefaulted when attaching, unless the option is set.
 pub(crate) const PREFAULT_UP_TO: usize = 16 << 20;
 
 impl Options {
+    /// Returns the mode of a new channel.
+    pub(crate) fn mode_or_default(&self) -> u32 {
+        self.mode.unwrap_or(MODE)
+    }
+
     fn at(address: Option<Address>) -> Options {
         Options {
             address,
@@ -73,7 +80,7 @@ impl Options {
             members: None,
             redelivery: None,
             dead_letters: None,
-            mode: 0o600,
+            mode: None,
             prefault: None,
             huge_pages: false,
             lock_memory: false,
@@ -283,9 +290,11 @@ impl Options {
 
     /// Sets the permission bits of a new channel, as for `chmod`, read and write only; by default
     /// `0o600`. Read permission allows observing; sending and receiving need both. The owner must
-    /// have both. The umask does not apply.
+    /// have both. The umask does not apply. A channel that grants more than was set here, because it
+    /// was created otherwise or its mode was changed, is refused with
+    /// [`OptionMismatch`](crate::Error::OptionMismatch).
     pub fn mode(mut self, mode: u32) -> Options {
-        self.mode = mode;
+        self.mode = Some(mode);
         self
     }
 

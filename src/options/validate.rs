@@ -21,20 +21,7 @@ pub(crate) fn plan<'a>(
     shape: MessageLayout,
 ) -> Result<ChannelSpec<'a>, Error> {
     let invalid = |option, reason| Err(Error::InvalidOption { option, reason });
-    if options.mode & !0o666 != 0 {
-        let reason = format!(
-            "{:#o}; only read and write permissions are allowed (0o666); leave the other bits out",
-            options.mode
-        );
-        return invalid("mode", reason);
-    }
-    if options.mode & 0o600 != 0o600 {
-        let reason = format!(
-            "{:#o}; it must give the owner read and write permission (0o600)",
-            options.mode
-        );
-        return invalid("mode", reason);
-    }
+    check_mode(options.mode_or_default())?;
     let private = options.address.is_none();
     if private && options.lifetime == Some(Lifetime::Kept) {
         let reason =
@@ -90,6 +77,19 @@ pub(crate) fn plan<'a>(
         dead_letters: options.dead_letters.as_deref().unwrap_or_default(),
         name: options.address.as_ref().and_then(|a| a.name()).unwrap_or_default(),
     })
+}
+
+fn check_mode(mode: u32) -> Result<(), Error> {
+    let reason = if mode & !0o666 != 0 {
+        "only read and write permissions are allowed (0o666); leave the other bits out"
+    } else if mode & 0o600 != 0o600 {
+        "it must give the owner read and write permission (0o600)"
+    } else if mode & 0o022 & !(mode >> 1) != 0 {
+        "who may write must also read, to send or to receive; add the read bits (0o044)"
+    } else {
+        return Ok(());
+    };
+    Err(Error::InvalidOption { option: "mode", reason: format!("{mode:#o}; {reason}") })
 }
 
 fn check_redelivery(options: &Options) -> Result<(), Error> {

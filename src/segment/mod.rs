@@ -46,8 +46,10 @@ pub enum Lifetime {
     /// exit before its receiver starts. Messages outlive every process, but not a reboot.
     #[default]
     Kept,
-    /// The channel exists until its last member leaves. If all members died instead, the next open
-    /// takes the channel over with its messages, or [`reap`](crate::reap) removes it.
+    /// The channel exists until its last member leaves. If the last member died instead, the next open
+    /// takes the channel over with its messages, or [`reap`](crate::reap) removes it. A process that
+    /// ends without dropping its handle died in this sense: a handle in a static is never dropped, nor
+    /// is any handle by [`std::process::exit`]. Close it before.
     LastMember,
 }
 

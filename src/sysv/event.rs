@@ -139,7 +139,7 @@ impl TimerFd {
         // All zeros would unset it.
         let at = at.map_or(0, |at| at.max(1));
         let value = libc::timespec {
-            tv_sec: (at / 1_000_000_000) as libc::time_t,
+            tv_sec: (at / 1_000_000_000) as _,
             tv_nsec: (at % 1_000_000_000) as libc::c_long,
         };
         let never = libc::timespec { tv_sec: 0, tv_nsec: 0 };

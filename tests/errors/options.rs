@@ -92,10 +92,33 @@ fn more_memory_than_there_is() {
 fn invalid_modes() {
     let key = Key::new();
     // Bits without a meaning, and a channel that its own creator could neither use nor remove.
-    for mode in [0o601, 0o700, 0o1000, 0o10600, u32::MAX, 0, 0o400, 0o066, 0o266] {
+    // Who may write but not read can neither send nor receive.
+    let blind = [0o620, 0o602, 0o642, 0o624, 0o622];
+    let others = [0o601, 0o700, 0o1000, 0o10600, u32::MAX, 0, 0o400, 0o066, 0o266];
+    for mode in blind.into_iter().chain(others) {
         assert_eq!(invalid(refusal(key.options().mode(mode).open::<Sender<u64>>())), "mode");
     }
     key.assert_free();
+}
+
+/// A channel that grants more than was asked for is refused, by whatever way it came to its mode.
+#[test]
+fn wider_modes_are_refused() {
+    let key = Key::new();
+    let tx: Sender<u64> = key.options().mode(0o644).create().expect("create");
+    for (asked, fits) in [(0o600, false), (0o640, false), (0o644, true), (0o666, true)] {
+        match key.options().mode(asked).attach::<Receiver<u64>>() {
+            Ok(_) => assert!(fits, "{asked:o}"),
+            Err(error) => {
+                let text = advises(&error);
+                assert!(!fits && text.contains("mode = 0o644, not 0o6"), "{text}");
+                assert!(matches!(error, Error::OptionMismatch { option: "mode", .. }), "{error:?}");
+            }
+        }
+    }
+    // Unset, it is taken as it is.
+    drop(key.options().attach::<Receiver<u64>>().expect("attach"));
+    drop(tx);
 }
 
 #[test]

@@ -4,16 +4,20 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::{Options, Wait};
+use sysvring::{Options, RecvError, Wait};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
 use sysvring_support::shared_counters::shared_counters;
+use sysvring_support::stopwatch::Stopwatch;
 use sysvring_support::worker::{self, Args, Worker};
 use sysvring_support::{test, work};
 
 /// How long a pair exchanges messages.
 const TIME: Duration = Duration::from_millis(300);
 const STOP: u64 = u64::MAX;
+
+/// How many messages a receiver takes that waits for microseconds only.
+const MESSAGES: u64 = 500;
 
 #[test(quiet)]
 fn the_default_is_no_slower_than_parking_beside_a_busy_loop() {
@@ -89,4 +93,37 @@ fn a_processor() -> usize {
         assert_eq!(libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set), 0);
         (0..libc::CPU_SETSIZE as usize).find(|&cpu| libc::CPU_ISSET(cpu, &set)).expect("one")
     }
+}
+
+/// A receiver whose timeout is shorter than its spin gives the only processor to its sender.
+#[test(quiet)]
+fn short_timeouts_give_the_processor_away() {
+    Worker::run(&[&"busy_processor::wait_briefly", &Name::new()]);
+}
+
+#[work]
+fn wait_briefly(args: &mut Args) {
+    let name: String = args.next();
+    worker::pin(a_processor());
+    let mut rx: Receiver<u64> = Options::named(&name).capacity(1).open().expect("open");
+    let sending = Fork::start(|| {
+        let mut tx: Sender<u64> = Options::named(&name).attach().expect("attach");
+        (0..MESSAGES).for_each(|n| tx.send(&n).expect("a receiver"));
+    });
+    let (watch, mut next) = (Stopwatch::start(), 0);
+    while next < MESSAGES {
+        match rx.recv_timeout(Duration::from_micros(5)) {
+            Ok(n) => {
+                assert_eq!(n, next);
+                next += 1;
+            }
+            Err(error) => assert_eq!(error, RecvError::Timeout),
+        }
+    }
+    let took = watch.took();
+    drop(rx);
+    sending.finish();
+    sysvring::remove(&*name).expect("removed");
+    println!("{MESSAGES} messages in {took:?}");
+    assert!(took < Duration::from_micros(500) * MESSAGES as u32, "{took:?}");
 }

@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
-use sysvring::{Options, Wait, mpmc, spsc};
+use sysvring::{Options, Wait, broadcast, mpmc, spsc};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
-use sysvring_support::raw_ipc::WAKE_RECEIVERS;
+use sysvring_support::raw_ipc::FIRST_SEAT;
 use sysvring_support::scheduler_noise::Watch;
 use sysvring_support::shared_counters::{now_ns, shared_counters, until};
 use sysvring_support::stopwatch::PROMPT;
@@ -40,6 +40,16 @@ fn an_mpmc_batch_that_panics() {
 #[test(quiet)]
 fn an_mpmc_batch_that_is_slow() {
     Worker::run(&[&"interrupted_batches::mpmc", &Name::new(), &false]);
+}
+
+#[test(quiet)]
+fn a_broadcast_batch_that_panics() {
+    Worker::run(&[&"interrupted_batches::broadcast", &Name::new(), &true]);
+}
+
+#[test(quiet)]
+fn a_broadcast_batch_that_is_slow() {
+    Worker::run(&[&"interrupted_batches::broadcast", &Name::new(), &false]);
 }
 
 fn options(name: &str) -> Options {
@@ -80,6 +90,23 @@ fn mpmc(args: &mut Args) {
     });
 }
 
+#[work]
+fn broadcast(args: &mut Args) {
+    let (name, panics): (String, bool) = (args.next(), args.next());
+    let mut tx: broadcast::Sender<u64> = options(&name).open().expect("open");
+    let receive = || {
+        let mut rx: broadcast::Receiver<u64> = options(&name).open().expect("open");
+        move || rx.recv().ok()
+    };
+    cut_short(&name, panics, receive, |n, messages| {
+        let result = match n % 2 {
+            0 => tx.send_batch(messages),
+            _ => tx.try_send_batch(messages),
+        };
+        result.expect("room");
+    });
+}
+
 /// Sends batches, each to a parked receiver: three messages, and then a panic or a much later
 /// fourth one.
 fn cut_short<R: FnMut() -> Option<u64>>(
@@ -105,7 +132,9 @@ fn cut_short<R: FnMut() -> Option<u64>>(
     });
     let set = sysvring::stat(name).expect("stat").set.expect("a set").id;
     for batch in 0..BATCHES {
-        until(|| raw_ipc::waiting(set, WAKE_RECEIVERS) == 1);
+        // Broadcast receivers wait until another semaphore changes.
+        let waits = |n| raw_ipc::waiting(set, n) + raw_ipc::waiting_for_zero(set, n) > 0;
+        until(|| (0..FIRST_SEAT).any(waits));
         let mut given = 0;
         let mut messages = iter::from_fn(|| {
             given += 1;

@@ -181,6 +181,10 @@ fn instruction_counts_match_the_stored_ones() {
 
 #[test]
 fn receivers_add_no_instruction_to_a_broadcast() {
+    if cfg!(debug_assertions) {
+        println!("NOT COMPARED: the loops of an unoptimized build are others");
+        return;
+    }
     let of = figures_of("figures::count_laps");
     for (name, figure) in &of {
         println!("a lap, {name:<16}{figure:>8.2} instructions for each message");

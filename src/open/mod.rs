@@ -463,6 +463,8 @@ impl Opening<'_> {
             }
             match fault {
                 Fault::Removed => Stop::Again,
+                // It has never been granted.
+                Fault::PermissionLost => self.call("semctl").error(Errno::EACCES).into(),
                 fault => fault.into(),
             }
         })?;

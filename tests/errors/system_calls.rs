@@ -111,6 +111,8 @@ impl Calls {
         match error {
             // To the kernel, the object does not exist, or is about to be removed.
             Error::NotFound { .. } | Error::Fault(Fault::Removed) => gone,
+            // What was granted to the handle is so no longer, by whichever call it finds out.
+            Error::Fault(Fault::PermissionLost) => errno == libc::EACCES,
             Error::Busy { .. } => gone || errno == libc::EAGAIN,
             // In the last attempt: an object whose mark cannot be checked is not removed.
             Error::AlreadyExists { .. } => gone && self.name == "semctl",

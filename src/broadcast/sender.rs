@@ -8,7 +8,7 @@ mod send;
 use core::time::Duration;
 
 use crate::address::ChannelId;
-use crate::admin::stat::Stat;
+use crate::admin::stat::{Member, Stat};
 use crate::endpoint::Endpoint;
 use crate::endpoint::attachment::Attachment;
 use crate::endpoint::interrupter::Interrupter;
@@ -92,6 +92,32 @@ impl<T: Message + ?Sized> Sender<T> {
     /// A [`Fault`] if the handle cannot go on.
     pub fn receivers(&mut self) -> Result<usize, Fault> {
         self.one.as_end().count_receivers()
+    }
+
+    /// Returns the living receiver that is furthest behind, for whom a blocked call waits: its pid,
+    /// label and [`lag`](Member::lag). `None` without receivers, and if none has anything left to
+    /// receive.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sysvring::{Options, SendError, broadcast};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// let mut tx: broadcast::Sender<u64> = Options::private().capacity(1).create()?;
+    /// let options = Options::id(tx.id()).label("recorder");
+    /// let rx: broadcast::Receiver<u64> = options.attach()?;
+    /// tx.send(&1)?;
+    /// let blocked = tx.send_timeout(&2, Duration::from_millis(1));
+    /// assert!(matches!(blocked, Err(SendError::Blocked { pid }) if pid == std::process::id()));
+    /// let slowest = tx.slowest()?.expect("a receiver");
+    /// assert_eq!((slowest.label.as_str(), slowest.lag), ("recorder", Some(1)));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`stat`](Sender::stat).
+    pub fn slowest(&self) -> Result<Option<Member>, Error> {
+        let behind = |member: &Member| member.lag.is_some_and(|lag| lag > 0);
+        Ok(self.stat()?.members.into_iter().filter(behind).max_by_key(|member| member.lag))
     }
 
     /// Returns a handle that ends blocked calls of this sender, from another thread or from a

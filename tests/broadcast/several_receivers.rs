@@ -50,6 +50,7 @@ fn the_snapshot_tells_how_far_each_is_behind() {
     let lags: Vec<_> = stat.members.iter().map(|member| member.lag).collect();
     assert_eq!(lags, [None, Some(2), Some(3)]);
     assert_eq!((stat.depth, stat.room, stat.head, stat.tail), (3, 5, 0, 3));
+    assert_eq!(tx.slowest().expect("stat").map(|member| member.lag), Some(Some(3)));
     let messages: Vec<_> = stat.members.iter().map(|member| member.messages).collect();
     assert_eq!(messages, [3, 1, 0]);
 }

@@ -4,7 +4,7 @@ use core::fmt;
 use core::str::FromStr;
 use std::path::PathBuf;
 
-use crate::error::Error;
+use crate::error::{Error, Printable};
 use crate::layout::NAME_MAX;
 use crate::sysv;
 
@@ -79,6 +79,7 @@ impl FromStr for ChannelId {
             })
         };
         parse().ok_or_else(|| Error::InvalidOption {
+            channel: None,
             option: "id",
             reason: format!(
                 "{text:?} is not a channel identifier; it must have the form 32769:0badcafe"
@@ -96,7 +97,8 @@ impl Address {
     /// Returns the System V key, or the reason why there is none. `None` for channels found by
     /// identifier.
     pub(crate) fn key(&self) -> Result<Option<i32>, Error> {
-        let invalid = |option, reason: String| Err(Error::InvalidOption { option, reason });
+        let invalid =
+            |option, reason: String| Err(Error::InvalidOption { channel: None, option, reason });
         match self {
             Address::Name { name, .. } if name.is_empty() || name.len() > NAME_MAX => {
                 invalid("name", format!("{} bytes; it must have 1 to {NAME_MAX} bytes", name.len()))
@@ -120,7 +122,7 @@ impl Address {
                     format!(
                         "cannot derive a key from {} and project {project}: {errno}; the file must \
                          exist and the project must not be 0",
-                        path.display()
+                        Printable(&path.to_string_lossy())
                     ),
                 ),
             },
@@ -183,6 +185,7 @@ impl FromStr for Address {
         if let Some(hex) = text.strip_prefix("0x") {
             return u32::from_str_radix(hex, 16).map(|key| Address::Key(key as i32)).map_err(
                 |_| Error::InvalidOption {
+                    channel: None,
                     option: "key",
                     reason: format!(
                         "{text:?} is not a 32-bit hexadecimal key; use up to eight hex digits"
@@ -203,7 +206,9 @@ impl fmt::Display for Address {
             Address::Name { name, uid } if *uid == sysv::process::euid() => write!(f, "{name:?}"),
             Address::Name { name, uid } => write!(f, "{name:?} of user {uid}"),
             Address::Key(key) => write!(f, "{key:#010x}"),
-            Address::File { path, project } => write!(f, "{}, project {project}", path.display()),
+            Address::File { path, project } => {
+                write!(f, "{}, project {project}", Printable(&path.to_string_lossy()))
+            }
             Address::Id(id) => write!(f, "{id}"),
         }
     }

@@ -1,22 +1,65 @@
-//! The meaning of the errno of a call that creates or attaches an object, and its remedy.
+//! The meaning of the errno of a call that creates, attaches or asks for an object, and its remedy.
 
-use crate::error::Error;
-use crate::sysv::{Errno, memory};
+mod limits;
+
+use crate::error::{Error, Permissions};
+use crate::sysv::Errno;
+use crate::sysv::{process, sem, shm};
 
 /// A failed call and the channel it was made for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call<'a> {
-    pub(crate) name: &'static str,
-    pub(crate) channel: &'a str,
+    name: &'static str,
+    channel: &'a str,
+    object: Option<Object>,
 }
 
-impl Call<'_> {
+/// The object that a call was made on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Object {
+    Segment(i32),
+    Set(i32),
+}
+
+impl Object {
+    /// Returns whom it admits, which needs no permission for it since Linux 4.17.
+    fn permissions(self) -> Option<Permissions> {
+        match self {
+            Object::Segment(id) => {
+                let stat = shm::list().ok()?.into_iter().find(|stat| stat.id == id)?;
+                let (uid, gid, mode) = (stat.uid, stat.gid, stat.mode);
+                Some(Permissions { object: "segment", uid, gid, mode })
+            }
+            Object::Set(id) => {
+                let stat = sem::list().ok()?.into_iter().find(|stat| stat.id == id)?;
+                let (uid, gid, mode) = (stat.uid, stat.gid, stat.mode);
+                Some(Permissions { object: "set", uid, gid, mode })
+            }
+        }
+    }
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(name: &'static str, channel: &'a str) -> Call<'a> {
+        Call { name, channel, object: None }
+    }
+
+    /// Names the object that the call was made on.
+    pub(crate) fn on(self, object: Object) -> Call<'a> {
+        Call { object: Some(object), ..self }
+    }
+
     /// Returns the error for an errno that has no more specific meaning.
+    ///
+    /// A mode that does not admit the caller is `EACCES`. `EPERM` is of commands that need an owner or
+    /// a capability ([`denied`](Call::denied), [`lock`](Call::lock), huge pages); any other call
+    /// returns it if a filter refuses it.
     pub(crate) fn error(self, errno: Errno) -> Error {
-        let Call { name: call, channel } = self;
+        let Call { name: call, channel, .. } = self;
         match errno {
-            Errno::EACCES | Errno::EPERM => {
-                Error::PermissionDenied { channel: channel.into(), call }
+            Errno::EACCES => self.denied(),
+            Errno::EPERM | Errno::ENOSYS => {
+                Error::CallRefused { channel: channel.into(), call, errno: errno.0 }
             }
             Errno::ENOSPC => self.limit(
                 errno,
@@ -24,31 +67,58 @@ impl Call<'_> {
                  other processes that use SEM_UNDO",
             ),
             Errno::ENOMEM => self.limit(errno, "out of memory; free some and try again"),
-            Errno::E2BIG => self.limit(
-                errno,
-                "joining needs more operations per semop than the kernel allows; raise SEMOPM \
-                 (third value of kernel.sem)",
-            ),
+            Errno::E2BIG => self.limit(errno, limits::operations()),
             Errno::ERANGE => self.limit(
                 errno,
                 "a semaphore of this channel was set to its maximum from outside; remove the \
                  channel",
             ),
-            Errno::ENOSYS => self.limit(
+            Errno::ENFILE => self.limit(
                 errno,
-                "the system call is missing in this kernel or blocked by a sandbox; allow it, or \
-                 use another kernel",
+                "the system has too many open files, and each segment counts as one; raise \
+                 fs.file-max, or close some",
             ),
             errno => Error::System { call, channel: channel.into(), source: errno.into() },
         }
     }
 
+    /// Returns the error for an object whose mode or whose owner does not permit the call.
+    pub(crate) fn denied(self) -> Error {
+        let permissions = self.object.and_then(Object::permissions);
+        Error::PermissionDenied { channel: self.channel.into(), call: self.name, permissions }
+    }
+
+    /// Returns the error for an object that does not exist, or not any more.
+    pub(crate) fn not_found(self) -> Error {
+        Error::NotFound { channel: self.channel.into() }
+    }
+
+    /// Returns the error for an existing object that could not be looked at.
+    pub(crate) fn look(self, errno: Errno) -> Error {
+        match (self.object, errno) {
+            (Some(Object::Segment(id)), Errno::ENOMEM | Errno::EAGAIN | Errno::EMFILE) => {
+                let bytes = shm::stat(id).map_or(0, |stat| stat.size as usize);
+                self.segment(errno, bytes, false)
+            }
+            _ => self.error(errno),
+        }
+    }
+
+    /// Returns the error for an object that could not be removed, which belongs to these users.
+    pub(crate) fn removal(self, errno: Errno, users: [u32; 2]) -> Error {
+        match errno {
+            // To its owner and to its creator, removal is permitted.
+            Errno::EACCES | Errno::EPERM if !users.contains(&process::euid()) => self.denied(),
+            errno => self.error(errno),
+        }
+    }
+
     /// Returns the error for a segment of `bytes` that could not be created or attached.
     pub(crate) fn segment(self, errno: Errno, bytes: usize, huge: bool) -> Error {
+        if huge && let Some(advice) = limits::huge_pages(errno, bytes) {
+            return self.limit(errno, advice);
+        }
         match errno {
-            Errno::ENOMEM | Errno::EINVAL | Errno::ENOSYS | Errno::EPERM if huge => {
-                self.limit(errno, huge_pages(errno, bytes))
-            }
             Errno::EINVAL => self.limit(
                 errno,
                 format!(
@@ -56,17 +126,21 @@ impl Call<'_> {
                      smaller slots"
                 ),
             ),
-            Errno::ENOSPC => self.limit(
-                errno,
-                "the limit on segments (kernel.shmmni) or on shared pages (kernel.shmall) is \
-                 reached; raise it, or remove segments: sysvring::reap() removes those of dead \
-                 processes, `ipcs -m` lists the rest",
-            ),
+            Errno::ENOSPC => self.limit(errno, limits::segments(bytes)),
             Errno::ENOMEM => self.limit(
                 errno,
                 format!(
                     "there is not enough memory or address space for {bytes} bytes; use fewer \
                      or smaller slots, or raise the memory limits of this process or cgroup"
+                ),
+            ),
+            // The kernel has no other reason for it: a mapping that would have to be locked.
+            Errno::EAGAIN => self.limit(
+                errno,
+                format!(
+                    "this process locks all memory that it maps (mlockall with MCL_FUTURE), and \
+                     {bytes} bytes more exceed RLIMIT_MEMLOCK; raise it (ulimit -l), use fewer or \
+                     smaller slots, or do without MCL_FUTURE"
                 ),
             ),
             Errno::EMFILE => {
@@ -76,20 +150,11 @@ impl Call<'_> {
         }
     }
 
-    /// Returns the error for a semaphore set that could not be created.
-    pub(crate) fn set(self, errno: Errno) -> Error {
+    /// Returns the error for a set of `semaphores` that could not be created.
+    pub(crate) fn set(self, errno: Errno, semaphores: i32) -> Error {
         match errno {
-            Errno::ENOSPC => self.limit(
-                errno,
-                "the limit on semaphore sets (SEMMNI) or semaphores (SEMMNS, both in kernel.sem) \
-                 is reached; raise it, or remove sets: sysvring::reap() removes those of dead \
-                 processes, `ipcs -s` lists the rest",
-            ),
-            Errno::EINVAL => self.limit(
-                errno,
-                "the channel needs more semaphores per set than the kernel allows; raise SEMMSL \
-                 (first value of kernel.sem), or use fewer members",
-            ),
+            Errno::ENOSPC => self.limit(errno, limits::sets(semaphores)),
+            Errno::EINVAL => self.limit(errno, limits::semaphores(semaphores)),
             errno => self.error(errno),
         }
     }
@@ -109,40 +174,40 @@ impl Call<'_> {
     /// Returns the error for a doorbell that could not be made: a message queue, and descriptors.
     pub(crate) fn doorbell(self, errno: Errno) -> Error {
         match errno {
+            Errno::ENOSPC if self.name == "epoll_ctl" => self.limit(
+                errno,
+                "its user watches too many descriptors; raise fs.epoll.max_user_watches",
+            ),
             Errno::ENOSPC => self.limit(
                 errno,
                 "the limit on message queues is reached; raise fs.mqueue.queues_max, or remove \
                  queues: sysvring::reap() removes those of dead processes, `ls /dev/mqueue` lists \
                  the rest",
             ),
-            Errno::EMFILE | Errno::ENFILE => self.limit(
+            Errno::EMFILE => self.limit(
                 errno,
                 "the process has too many descriptors (ulimit -n), or its user too many bytes in \
                  message queues (ulimit -q); raise the limit, or close some",
+            ),
+            Errno::ENFILE => self.limit(
+                errno,
+                "the system has too many open files; raise fs.file-max, or close some",
+            ),
+            Errno::EINVAL if self.name == "mq_open" => self.limit(
+                errno,
+                "a queue of 8 messages of 4 bytes is not permitted; raise fs.mqueue.msg_max and \
+                 fs.mqueue.msgsize_max",
             ),
             errno => self.error(errno),
         }
     }
 
     fn limit(self, errno: Errno, advice: impl Into<String>) -> Error {
-        Error::Limit { call: self.name, errno: errno.0, advice: advice.into() }
+        Error::Limit {
+            channel: self.channel.into(),
+            call: self.name,
+            errno: errno.0,
+            advice: advice.into(),
+        }
     }
-}
-
-fn huge_pages(errno: Errno, bytes: usize) -> String {
-    let Some(size) = memory::huge_page_size() else {
-        return "this kernel does not support huge pages; do without huge_pages".into();
-    };
-    if errno == Errno::EPERM {
-        return "huge pages need CAP_IPC_LOCK or membership of the group in vm.hugetlb_shm_group; \
-                add one of these, or do without huge_pages"
-            .into();
-    }
-    format!(
-        "the segment needs {} huge pages of {} KiB, but only {} are free; raise \
-         vm.nr_hugepages, or do without huge_pages",
-        bytes.div_ceil(size),
-        size / 1024,
-        memory::free_huge_pages(),
-    )
 }

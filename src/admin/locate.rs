@@ -3,7 +3,7 @@
 use crate::address::Address;
 use crate::error::Error;
 use crate::liveness::{self, ChannelSemaphores};
-use crate::os_error::Call;
+use crate::os_error::{Call, Object};
 use crate::segment::owner::Owner;
 use crate::segment::{self, ChannelInfo, State, is_marked};
 use crate::sysv::Errno;
@@ -36,7 +36,7 @@ pub(crate) fn find(address: &Address) -> Result<Found, Error> {
         (Some(key), _) => match shm::get(key, 0, SegmentLookup::Existing) {
             Ok(id) => Some(id),
             Err(Errno::ENOENT) => None,
-            Err(errno) => return Err(failed("shmget", errno, &channel)),
+            Err(errno) => return Err(failed(Call::new("shmget", &channel), errno)),
         },
         (None, Address::Id(id)) => Some(id.segment),
         (None, _) => None,
@@ -44,7 +44,7 @@ pub(crate) fn find(address: &Address) -> Result<Found, Error> {
     let mut set = match key.map(Set::lookup) {
         None | Some(Err(Errno::ENOENT)) => None,
         Some(Ok(set)) => Some(find_set(set, address, &channel)?),
-        Some(Err(errno)) => return Err(failed("semget", errno, &channel)),
+        Some(Err(errno)) => return Err(failed(Call::new("semget", &channel), errno)),
     };
     let segment = match segment {
         None => None,
@@ -64,8 +64,10 @@ pub(crate) fn find(address: &Address) -> Result<Found, Error> {
 fn find_set(set: Set, address: &Address, channel: &str) -> Result<SetStat, Error> {
     let stat = set.stat().map_err(|errno| {
         let owner = || Owner::of_set(set.id());
-        foreign(errno, address, "set", owner, channel)
-            .unwrap_or_else(|| failed("semctl(IPC_STAT)", errno, channel))
+        foreign(errno, address, "set", owner, channel).unwrap_or_else(|| {
+            let call = Call::new("semctl(IPC_STAT)", channel);
+            failed(call.on(Object::Set(set.id())), errno)
+        })
     })?;
     check_owner(address, "set", Owner::from(&stat), channel)?;
     if !is_ours(&stat) {
@@ -78,8 +80,9 @@ fn find_set(set: Set, address: &Address, channel: &str) -> Result<SetStat, Error
 fn find_segment(id: i32, address: &Address, channel: &str) -> Result<FoundSegment, Error> {
     let (mapping, stat) = Mapping::attach_known(id, Access::ReadOnly).map_err(|refused| {
         let owner = || Owner::of_segment(id);
-        foreign(refused.errno, address, "segment", owner, channel)
-            .unwrap_or_else(|| failed(refused.call, refused.errno, channel))
+        foreign(refused.errno, address, "segment", owner, channel).unwrap_or_else(|| {
+            failed(Call::new(refused.call, channel).on(Object::Segment(id)), refused.errno)
+        })
     })?;
     // Since the lookup the segment lost its key, or its identifier was reused before it was
     // attached.
@@ -93,23 +96,21 @@ fn find_segment(id: i32, address: &Address, channel: &str) -> Result<FoundSegmen
             Ok(facts)
         }
         Ok(State::Incomplete) => Err(Error::NotFound { channel: channel.into() }),
-        Err(error @ (Error::LayoutVersion { .. } | Error::Truncated { .. } | Error::Fault(_))) => {
-            Err(error)
-        }
+        Err(
+            error @ (Error::LayoutVersion { .. } | Error::Truncated { .. } | Error::Corrupt { .. }),
+        ) => Err(error),
         Err(other) => return Err(other),
     };
     Ok(FoundSegment { mapping, stat, facts })
 }
 
 /// Returns the error for a failed call on an object that was found before.
-pub(super) fn failed(call: &'static str, errno: Errno, channel: &str) -> Error {
+pub(super) fn failed(call: Call<'_>, errno: Errno) -> Error {
     match errno {
-        Errno::ENOENT | Errno::EIDRM | Errno::EINVAL => Error::NotFound { channel: channel.into() },
-        Errno::EACCES => Error::PermissionDenied { channel: channel.into(), call },
+        Errno::ENOENT | Errno::EIDRM | Errno::EINVAL => call.not_found(),
         // Address space or memory is exhausted, as a rule; another program's segment can be that
         // large.
-        Errno::ENOMEM => Call { name: call, channel }.error(errno),
-        errno => Error::System { call, channel: channel.into(), source: errno.into() },
+        errno => call.look(errno),
     }
 }
 

@@ -8,6 +8,7 @@ use super::stat::{Stat, describe_as};
 use super::tap::{Tap, TapStart};
 use crate::address::Address;
 use crate::error::{Error, Fault};
+use crate::os_error::{Call, Object};
 use crate::segment::{self, ChannelInfo, State};
 use crate::sysv::Errno;
 use crate::sysv::shm::{Access, Mapping, SegmentStat};
@@ -105,7 +106,7 @@ impl Observer {
     /// # Errors
     /// [`Error::NotFound`], [`Error::ForeignObject`], [`Error::PermissionDenied`],
     /// [`Error::NameCollision`], [`Error::ForeignOwner`], and for an unusable header:
-    /// [`Error::LayoutVersion`], [`Error::Truncated`], a [`Fault::Corrupt`].
+    /// [`Error::LayoutVersion`], [`Error::Truncated`], [`Error::Corrupt`].
     pub fn open(address: impl Into<Address>) -> Result<Observer, Error> {
         let address = address.into();
         let FoundSegment { stat, facts, .. } = find_channel(&address)?;
@@ -137,7 +138,10 @@ impl Observer {
         let attached = Mapping::attach_known(self.id, Access::ReadOnly);
         let (mapping, stat) = attached.map_err(|refused| match refused.errno {
             Errno::EIDRM | Errno::EINVAL => Fault::Removed.into(),
-            errno => failed(refused.call, errno, &self.channel),
+            errno => {
+                let call = Call::new(refused.call, &self.channel);
+                failed(call.on(Object::Segment(self.id)), errno)
+            }
         })?;
         match segment::examine(&mapping, &stat, &self.channel)? {
             State::Ready(facts) if Identity::of(&stat, &facts) == self.identity => {

@@ -5,6 +5,7 @@ use super::remove::gone;
 use crate::doorbell::{self, Bells, DeadQueue};
 use crate::error::Error;
 use crate::liveness::ChannelSemaphores;
+use crate::os_error::Call;
 use crate::segment::owner::Owner;
 use crate::segment::{self, ChannelInfo, Lifetime, State, is_marked};
 use crate::sysv::sem::{self, Set, SetStat};
@@ -37,7 +38,7 @@ pub struct Reaped {
 /// them. [`reapable`] only reports.
 ///
 /// # Errors
-/// [`Error::System`] if the kernel's tables cannot be read; an object that cannot be removed is
+/// [`Error::CallRefused`] or [`Error::System`] if the kernel's tables cannot be read; an object that cannot be removed is
 /// left out.
 ///
 /// ```
@@ -116,11 +117,9 @@ impl Drop for Claim {
 }
 
 fn leftovers(purpose: Purpose) -> Result<Vec<Reaped>, Error> {
-    let system = |call| {
-        move |errno: Errno| Error::System { call, channel: "any".into(), source: errno.into() }
-    };
-    let segments = shm::list().map_err(system("shmctl(SHM_STAT)"))?;
-    let sets = sem::list().map_err(system("semctl(SEM_STAT)"))?;
+    let failed = |call| move |errno: Errno| Call::new(call, "any").error(errno);
+    let segments = shm::list().map_err(failed("shmctl(SHM_STAT)"))?;
+    let sets = sem::list().map_err(failed("semctl(SEM_STAT)"))?;
     let mut found = Vec::new();
     for set in &sets {
         if is_ours(set) && may_remove(set.uid, set.cuid) {

@@ -7,12 +7,13 @@ use crate::address::Address;
 use crate::doorbell::Bells;
 use crate::error::{Error, Fault};
 use crate::liveness::{self, ChannelSemaphores};
+use crate::os_error::{Call, Object};
 use crate::segment;
 use crate::segment::owner::Owner;
 use crate::sysv::sem::{Set, SetStat};
 use crate::sysv::shm::{self, Access, Mapping};
 use crate::sysv::time::Deadline;
-use crate::sysv::{self, Errno};
+use crate::sysv::{self, Errno, process};
 
 /// Maximum time that `remove` waits for a process that is creating or joining the channel.
 const REMOVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -82,16 +83,7 @@ pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
     let address = address.into();
     let channel = address.to_string();
     let Found { segment, set } = locate::find(&address)?;
-    let refused = |call: &'static str| {
-        let channel = channel.clone();
-        move |errno: Errno| match errno {
-            Errno::EACCES | Errno::EPERM => {
-                Error::PermissionDenied { channel: channel.clone(), call }
-            }
-            Errno::EAGAIN => Error::Busy { channel: channel.clone(), pid: 0 },
-            errno => Error::System { call, channel: channel.clone(), source: errno.into() },
-        }
-    };
+    let call = |name: &'static str| Call::new(name, &channel);
     // A set of another user under the key of the segment does not concern the segment's members.
     let is_beside = |set: &SetStat| {
         segment.as_ref().is_some_and(|found| !Owner::from(&found.stat).is_same(set.into()))
@@ -103,10 +95,14 @@ pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
         match members.lock(Deadline::after(REMOVE_TIMEOUT)) {
             Ok(()) | Err(Errno::EIDRM | Errno::EINVAL) => {}
             Err(Errno::EAGAIN) => {
-                let pid = members.set.pid(liveness::LIFECYCLE).unwrap_or(0) as u32;
-                return Err(Error::Busy { channel, pid });
+                let pid = members.builder();
+                return Err(Error::Busy { channel: channel.clone(), pid });
             }
-            Err(errno) => return Err(refused("semop")(errno)),
+            // Another mode would not help: it would not permit the removal.
+            Err(Errno::EACCES) if ![set.uid, set.cuid].contains(&process::euid()) => {
+                return Err(call("semctl(IPC_RMID)").on(Object::Set(set.id)).denied());
+            }
+            Err(errno) => return Err(call("semop").on(Object::Set(set.id)).error(errno)),
         }
     }
     let result = match &segment {
@@ -124,7 +120,10 @@ pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
             // Before: once the segment is removed, nothing names the queues, should this process be
             // killed.
             bells.iter().for_each(Bells::unlink_dead);
-            let removed = gone(shm::remove(stat.id)).map_err(refused("shmctl(IPC_RMID)"));
+            let removed = gone(shm::remove(stat.id)).map_err(|errno| {
+                let call = call("shmctl(IPC_RMID)").on(Object::Segment(stat.id));
+                call.removal(errno, [stat.uid, stat.cuid])
+            });
             // If this process may not even attach, removing the set is what wakes the members.
             if let (Ok(()), Ok(mapping), Ok(_)) = (&removed, &attached, facts) {
                 segment::mark_removed(mapping);
@@ -137,7 +136,12 @@ pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
     };
     let Some(stat) = set else { return result };
     let set = Set::from_id(stat.id);
-    let result = result.and_then(|()| gone(set.remove()).map_err(refused("semctl(IPC_RMID)")));
+    let result = result.and_then(|()| {
+        gone(set.remove()).map_err(|errno| {
+            let call = call("semctl(IPC_RMID)").on(Object::Set(stat.id));
+            call.removal(errno, [stat.uid, stat.cuid])
+        })
+    });
     if result.is_err() && !is_beside(&stat) {
         // A set that we may not remove must not stay locked either.
         let _ = ChannelSemaphores::new(set).unlock();

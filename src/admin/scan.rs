@@ -2,8 +2,9 @@
 
 use super::locate::is_ours;
 use super::unusable::Defect;
-use crate::error::{Error, Fault};
+use crate::error::Error;
 use crate::liveness::ChannelSemaphores;
+use crate::os_error::Call;
 use crate::segment::{self, ChannelInfo, State, is_marked};
 use crate::sysv::Errno;
 use crate::sysv::sem::{self, Set, SetStat};
@@ -37,7 +38,7 @@ pub(super) fn sets() -> Result<impl Iterator<Item = SetStat>, Error> {
 }
 
 fn failed(call: &'static str) -> impl Fn(Errno) -> Error {
-    move |errno| Error::System { call, channel: "any".into(), source: errno.into() }
+    move |errno| Call::new(call, "any").error(errno)
 }
 
 fn is_gone(errno: Errno) -> bool {
@@ -62,7 +63,7 @@ fn examine(listed: SegmentStat) -> Option<MarkedSegment> {
         Err(Error::ForeignObject { what, .. }) => Defect::NotAChannel { what },
         Err(Error::LayoutVersion { found, .. }) => Defect::LayoutVersion { found },
         Err(Error::Truncated { expected, .. }) => Defect::Truncated { expected },
-        Err(Error::Fault(Fault::Corrupt { what })) => Defect::Corrupt { what: what.into() },
+        Err(Error::Corrupt { what, .. }) => Defect::Corrupt { what: what.into() },
         Err(other) => Defect::Corrupt { what: other.to_string() },
     };
     Some(MarkedSegment::Unusable(stat, defect))

@@ -6,7 +6,7 @@ use std::io;
 
 use super::locate::set_of;
 use super::scan::{self, MarkedSegment};
-use crate::error::Error;
+use crate::error::{Error, Printable};
 use crate::layout::VERSION;
 use crate::sysv::sem::SetStat;
 use crate::sysv::shm::SegmentStat;
@@ -139,13 +139,14 @@ impl fmt::Display for Defect {
             ),
             Defect::Corrupt { what } => write!(
                 f,
-                "it is corrupt: {what}; remove the channel and check which processes can write to \
-                 it"
+                "it is corrupt: {}; remove the channel and check which processes can write to it",
+                Printable(what)
             ),
             Defect::NotAChannel { what } => write!(
                 f,
-                "it is not a sysvring channel ({what}), though its mode looks like that of one; \
-                 leave it to its owner"
+                "it is not a sysvring channel ({}), though its mode looks like that of one; leave \
+                 it to its owner",
+                Printable(what)
             ),
             Defect::Unreadable { call, errno } => write!(
                 f,

@@ -117,7 +117,7 @@ impl Membership for Endpoint {
 
     fn pid(&self, seat: u8) -> u32 {
         match usize::from(seat) < SEATS_MAX {
-            true => self.attachment.members.pid(seat).unwrap_or(0),
+            true => self.attachment.members.shown_pid(seat),
             false => 0,
         }
     }

@@ -25,7 +25,7 @@ impl Endpoint {
         let channel = &self.id().to_string();
         match errno {
             Errno::EBUSY => Error::InWaitSet { channel: channel.clone() },
-            errno => Call { name, channel }.doorbell(errno),
+            errno => Call::new(name, channel).doorbell(errno),
         }
     }
 

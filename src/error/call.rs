@@ -20,7 +20,8 @@ impl fmt::Display for Process {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// No slot is free (`try_` calls only). Try again when the receiver has made progress.
+    /// No slot is free (`try_` calls only). Try again when a receiver has made progress; if there is
+    /// none, start one.
     Full,
     /// A living sender has claimed a slot and not yet finished writing there, and no slot behind it
     /// can be used (`try_` calls in MPMC channels only). Try again; if that process is stopped,
@@ -29,7 +30,8 @@ pub enum SendError {
         /// The pid of that sender; 0 if it is not known.
         pid: u32,
     },
-    /// No slot became free in time, or the awaited event did not happen. Try again.
+    /// No slot became free in time, or the awaited event did not happen: no receiver joined, or none
+    /// acknowledged. Check that there is a receiver, and try again.
     Timeout,
     /// As [`Timeout`](SendError::Timeout). In an MPMC channel, a living sender is still writing in a
     /// slot and blocks all slots behind it, or receivers are reading in every slot, this one in the
@@ -77,14 +79,20 @@ pub enum SendError {
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SendError::Full => f.write_str("the channel is full; try again later"),
+            SendError::Full => f.write_str(
+                "the channel is full; try again when a receiver has made room, and start one if \
+                 there is none",
+            ),
             SendError::Behind { pid } => write!(
                 f,
                 "{} is still writing in the next slot and holds up those behind it; try again, or \
                  resume or kill it if it is stopped",
                 Process(*pid)
             ),
-            SendError::Timeout => f.write_str("timed out waiting for the receiver; try again"),
+            SendError::Timeout => f.write_str(
+                "timed out: no receiver joined, made room or acknowledged; start one if there is \
+                 none, or try again",
+            ),
             SendError::Blocked { pid } => write!(
                 f,
                 "timed out: {} has not released the next slot; wait longer, or resume or kill it if \
@@ -140,7 +148,8 @@ pub enum RecvError {
         /// The pid of that sender; 0 if it is not known.
         pid: u32,
     },
-    /// No message arrived in time, or the awaited event did not happen. Try again.
+    /// No message arrived in time, or the awaited event did not happen: no sender joined. Check that
+    /// there is a sender, and try again.
     Timeout,
     /// As [`Timeout`](RecvError::Timeout), in an MPMC channel: a living sender is still writing the
     /// next message, and blocks all messages behind it. If that process is stopped, resume or kill
@@ -194,14 +203,19 @@ pub enum RecvError {
 impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RecvError::Empty => f.write_str("the channel is empty; try again later"),
+            RecvError::Empty => f.write_str(
+                "the channel is empty; try again later, and start a sender if there is none",
+            ),
             RecvError::Behind { pid } => write!(
                 f,
                 "{} is still writing the next message and holds up those behind it; try again, or \
                  resume or kill it if it is stopped",
                 Process(*pid)
             ),
-            RecvError::Timeout => f.write_str("timed out: no message arrived; try again"),
+            RecvError::Timeout => f.write_str(
+                "timed out: no message arrived, and no sender joined; start one if there is none, \
+                 or try again",
+            ),
             RecvError::Blocked { pid } => write!(
                 f,
                 "timed out: {} has not finished writing the next message; if it is stopped, resume \

@@ -41,6 +41,9 @@ impl fmt::Display for RegistrationFailure {
                          (ulimit -q)"
                     }
                     Errno::ENFILE => "raise fs.file-max, or close some descriptors",
+                    Errno::EPERM | Errno::ENOSYS => {
+                        "a sandbox (seccomp) refuses the call, or the kernel lacks it: allow it"
+                    }
                     _ => "look the error up in the manual of the call",
                 };
                 write!(f, "{call} failed: {}; {limit}", io::Error::from_raw_os_error(*errno))

@@ -6,6 +6,10 @@ use super::*;
 const FAILURES: [RegistrationFailure; 2] =
     [RegistrationFailure::InWaitSet, RegistrationFailure::System { call: "mq_open", errno: 28 }];
 
+/// A segment of a user, and read permission for a group.
+const GROUP: Option<Permissions> =
+    Some(Permissions { object: "segment", uid: 1001, gid: 100, mode: 0o640 });
+
 /// All faults.
 fn faults() -> Vec<Fault> {
     let all = vec![
@@ -16,6 +20,8 @@ fn faults() -> Vec<Fault> {
         Fault::PermissionLost,
         Fault::Closed,
         Fault::System { call: "semop", errno: 13 },
+        Fault::System { call: "semop", errno: 1 },
+        Fault::System { call: "semop", errno: 12 },
     ];
     for fault in &all {
         // Does not compile while a new variant is missing above.
@@ -95,15 +101,29 @@ fn errors() -> Vec<Error> {
     let channel = || "\"ticks\"".to_owned();
     let text = |text: &str| text.to_owned();
     let mut all = vec![
-        Error::InvalidOption { option: "capacity", reason: text("0 slots; it must be at least 1") },
+        Error::InvalidOption {
+            channel: None,
+            option: "capacity",
+            reason: text("0 slots; it must be at least 1"),
+        },
+        Error::InvalidOption {
+            channel: Some(channel()),
+            option: "capacity",
+            reason: text("0 slots; it must be at least 1"),
+        },
         Error::NotFound { channel: channel() },
+        Error::NotFound { channel: text("32769:0badcafe") },
         Error::NotFound { channel: text("\"ticks\" of user 77") },
         Error::AlreadyExists { channel: channel() },
         Error::ForeignObject { channel: channel(), what: text("its magic number is missing") },
         Error::Busy { channel: channel(), pid: 0 },
         Error::Busy { channel: channel(), pid: 77 },
-        Error::PermissionDenied { channel: channel(), call: "shmat" },
-        Error::PermissionDenied { channel: channel(), call: "shmctl(IPC_RMID)" },
+        Error::PermissionDenied { channel: channel(), call: "shmat", permissions: None },
+        Error::PermissionDenied { channel: channel(), call: "shmat", permissions: GROUP },
+        Error::PermissionDenied { channel: channel(), call: "shmctl(IPC_RMID)", permissions: None },
+        Error::CallRefused { channel: channel(), call: "semop", errno: 1 },
+        Error::CallRefused { channel: channel(), call: "semop", errno: 38 },
+        Error::Corrupt { channel: channel(), what: "invalid geometry" },
         Error::ForeignOwner { channel: channel(), object: "set", owner: 77, expected: 78 },
         Error::ForeignOwner { channel: channel(), object: "set", owner: 77, expected: 77 },
         Error::SetRemoved { channel: channel(), owner: 77 },
@@ -112,11 +132,25 @@ fn errors() -> Vec<Error> {
         Error::SeatTaken { channel: channel(), role: "sender", pid: std::process::id() },
         Error::NoSeat { channel: channel(), seats: 64 },
         Error::NameCollision { wanted: text("ticks"), found: text("tocks") },
-        Error::LayoutVersion { expected: 1, found: 77 },
-        Error::TypeMismatch { expected: text("8 bytes"), found: text("77 bytes") },
-        Error::OptionMismatch { option: "capacity", expected: text("8"), found: text("77") },
-        Error::Truncated { expected: 4096, found: 77 },
-        Error::Limit { call: "semget", errno: 28, advice: text("raise SEMMNI") },
+        Error::LayoutVersion { channel: channel(), expected: 1, found: 77 },
+        Error::TypeMismatch {
+            channel: channel(),
+            expected: text("8 bytes"),
+            found: text("77 bytes"),
+        },
+        Error::OptionMismatch {
+            channel: channel(),
+            option: "capacity",
+            expected: text("8"),
+            found: text("77"),
+        },
+        Error::Truncated { channel: channel(), expected: 4096, found: 77 },
+        Error::Limit {
+            channel: channel(),
+            call: "semget",
+            errno: 28,
+            advice: text("raise SEMMNI"),
+        },
         Error::InWaitSet { channel: channel() },
         Error::SemUndoUnsupported { channel: channel() },
         Error::System {
@@ -137,6 +171,8 @@ fn errors() -> Vec<Error> {
             | Error::ForeignObject { .. }
             | Error::Busy { .. }
             | Error::PermissionDenied { .. }
+            | Error::CallRefused { .. }
+            | Error::Corrupt { .. }
             | Error::ForeignOwner { .. }
             | Error::SetRemoved { .. }
             | Error::SeatTaken { .. }
@@ -183,6 +219,9 @@ fn every_error_says_what_it_knows() {
         for number in numbers(&debug) {
             assert!(text.contains(&number), "{number} of {debug} is not in {text:?}");
         }
+        let is_of_channel = debug.contains("channel: \"") || debug.contains("channel: Some(");
+        let names_none = debug.contains("32769:0badcafe");
+        assert!(!is_of_channel || names_none || debug.contains("ticks"), "{debug}");
         if debug.contains("ticks") {
             assert!(text.contains("ticks"), "{text:?}");
         }
@@ -198,9 +237,33 @@ fn advice_fits_the_case() {
         assert!(text.contains(what), "{what:?} is not in {text:?}");
     };
     // Whatever the mode, other users cannot remove a channel.
-    let denied = |call| Error::PermissionDenied { channel: channel(), call };
-    advises(denied("semctl(IPC_RMID)"), "only its owner");
-    advises(denied("shmat"), "the owner to change it");
+    let denied =
+        |call, permissions| Error::PermissionDenied { channel: channel(), call, permissions };
+    advises(denied("semctl(IPC_RMID)", None), "only its owner");
+    advises(denied("semctl(IPC_RMID)", GROUP), "only its owner, user 1001");
+    advises(denied("shmat", None), "the owner to change it");
+    let lets = "the mode 0640 of its segment lets its owner, user 1001, read and write, group 100 \
+                read only, and others do nothing; ask user 1001";
+    advises(denied("shmat", GROUP), lets);
+    // Nobody is to change a mode that permits the call.
+    let open = GROUP.map(|group| Permissions { mode: 0o666, ..group });
+    advises(denied("shmat", open), "a security module");
+    // The mode of a channel is not the reason, and its owner not the remedy.
+    let refused = Error::CallRefused { channel: channel(), call: "shmat", errno: 1 };
+    advises(refused, "sandbox (seccomp");
+    // No call brings the channel of an identifier back.
+    let gone = Error::NotFound { channel: "32769:0badcafe".into() };
+    assert!(!gone.to_string().contains("open()"), "{gone}");
+    advises(gone, "the identifier of a new one");
+    for name in ["\"1:2\"", "0x00000012", "/srv/1:2, project 3"] {
+        advises(Error::NotFound { channel: name.into() }, "does not exist");
+    }
+    // The peer may be absent, not slow.
+    for error in
+        [SendError::Timeout.into(), SendError::Full.into(), Error::from(RecvError::Timeout)]
+    {
+        advises(error, "start one if there is none");
+    }
     // A process is not advised to stop itself.
     let taken = |pid| Error::SeatTaken { channel: channel(), role: "sender", pid };
     advises(taken(std::process::id()), "close it first");

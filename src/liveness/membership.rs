@@ -147,12 +147,12 @@ impl ChannelSemaphores {
                 Flavor::Broadcast => side == Side::Senders,
             };
             if is_only_seat && is_taken {
-                return Ok(Joined::Taken { pid: self.pid(seat.number).unwrap_or(0) });
+                return Ok(Joined::Taken { pid: self.shown_pid(seat.number) });
             }
             // Another process may have taken the lifecycle semaphore only after that.
             let waited = deadline.is_some_and(|d| d.passed());
             if waited && self.set.value(LIFECYCLE)? != 0 {
-                return Ok(Joined::Busy { pid: self.builder().unwrap_or(0) });
+                return Ok(Joined::Busy { pid: self.builder() });
             }
             // Unless other senders changed the stream between two attempts, trying again is futile.
             if side == Side::Receivers || is_taken || self.set.value(USERS)? == 0 {

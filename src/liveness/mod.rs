@@ -189,9 +189,18 @@ impl ChannelSemaphores {
         Ok(self.set.value(seat_sem(seat))? != 0)
     }
 
-    /// Returns the pid of the seat's holder or last holder; 0 if it never had one.
+    /// Returns the pid of the seat's holder or last holder, as [`shown_pid`](Self::shown_pid) does.
     pub(crate) fn pid(&self, seat: u8) -> sysv::Result<u32> {
         Ok(self.set.pid(seat_sem(seat))? as u32)
+    }
+
+    /// Returns the pid of the seat's holder or last holder for a person or a program to act on: the
+    /// number that it has in the PID namespace of this process, which only the kernel knows. It is 0
+    /// if the process is not visible from here, if the seat never had a holder, and if the set was
+    /// removed. The pid in the member's record is in the member's own namespace, and may be that of
+    /// another process here.
+    pub(crate) fn shown_pid(&self, seat: u8) -> u32 {
+        self.pid(seat).unwrap_or(0)
     }
 
     /// Returns whether the kernel still counts this process as the holder of its seat.
@@ -293,9 +302,10 @@ impl ChannelSemaphores {
         }
     }
 
-    /// Returns the pid of the process that has or last had the lifecycle semaphore.
-    pub(crate) fn builder(&self) -> sysv::Result<u32> {
-        Ok(self.set.pid(LIFECYCLE)? as u32)
+    /// Returns the pid of the process that has or last had the lifecycle semaphore, as
+    /// [`shown_pid`](Self::shown_pid) does.
+    pub(crate) fn builder(&self) -> u32 {
+        self.set.pid(LIFECYCLE).map_or(0, |pid| pid as u32)
     }
 
     /// Returns the nonce.

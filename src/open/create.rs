@@ -7,6 +7,7 @@ use crate::doorbell::Bells;
 use crate::endpoint::attachment::Attachment;
 use crate::liveness::{self, ChannelSemaphores};
 use crate::options::Options;
+use crate::os_error::Object;
 use crate::segment::owner::Owner;
 use crate::segment::{self, State};
 use crate::sysv::key::PRIVATE;
@@ -86,7 +87,7 @@ impl Opening<'_> {
             Ok(true) => {}
             // Another process is reaping it.
             Ok(false) => return Err(Stop::Again),
-            Err(errno) => return Err(self.stop("semop", errno)),
+            Err(errno) => return Err(self.stop_on(members.set, "semop", errno)),
         }
         let alone = LifecycleLock { members, key: None };
         let built = self.build(&alone, PRIVATE)?;
@@ -144,7 +145,7 @@ impl Opening<'_> {
                 return Err(Stop::Again);
             }
             let bound = alone.members.begin(facts.nonce);
-            bound.map_err(|errno| self.stop("semctl(SETVAL)", errno))?;
+            bound.map_err(|errno| self.stop_on(alone.members.set, "semctl(SETVAL)", errno))?;
             segment::bind(&mapping, set.id, facts.nonce);
             facts.set = set.id;
         }
@@ -171,7 +172,7 @@ impl Opening<'_> {
             Ok(()) => self.stat_of(members),
             // The set still exists: the user or the group has no mapping in this user namespace.
             Err(errno) if self.stat_of(members).is_ok() => {
-                Err(self.call("semctl(IPC_SET)").error(errno).into())
+                Err(self.call("semctl(IPC_SET)").on(Object::Set(set.id)).error(errno).into())
             }
             Err(_) => Err(Stop::Again),
         }
@@ -233,7 +234,8 @@ impl Opening<'_> {
                 if taken_away(errno) && shm::stat(id).is_err_and(taken_away) {
                     return Stop::Again;
                 }
-                self.call(call).segment(errno, total, huge_pages).into()
+                let call = self.call(call).on(Object::Segment(id));
+                call.segment(errno, total, huge_pages).into()
             })?;
         // Otherwise the segment was removed by hand right after its creation: it disappears with
         // its last detach, or its identifier was reused and this is another segment.
@@ -274,7 +276,7 @@ impl Opening<'_> {
             // This process is alone, so only a program that is not a member can have set one of
             // these semaphores: start again.
             Errno::EAGAIN => Stop::Again,
-            errno => self.stop("semop", errno),
+            errno => self.stop_on(members.set, "semop", errno),
         })?;
         std::mem::forget(alone);
         self.seated(members, seated, found, before)

@@ -1,12 +1,14 @@
 //! The public calls that turn [`Options`] into a handle.
 
-use super::{Kind, OpenMode, open};
+use super::{Kind, OpenMode, open, text_of};
 use crate::endpoint::attachment::Attachment;
-use crate::error::Error;
+use crate::error::{Error, Fault};
 use crate::flavor::Flavor;
 use crate::message::MessageLayout;
 use crate::options::Options;
+use crate::os_error::Call;
 use crate::role::Side;
+use crate::sysv::Errno;
 use crate::wait::adaptive_spin::Wait;
 
 impl Options {
@@ -51,8 +53,21 @@ impl Options {
 
     fn reach<H: Handle>(self, how: OpenMode) -> Result<H, Error> {
         let kind = Kind { flavor: H::FLAVOR, shape: H::shape(), takes_any: H::TAKES_ANY };
-        let attachment = open(&self, how, H::SIDE, kind)?;
-        H::from_attachment(attachment, self.wait)
+        let handle = open(&self, how, H::SIDE, kind)
+            .and_then(|attachment| H::from_attachment(attachment, self.wait));
+        handle.map_err(|error| self.name_channel(error))
+    }
+
+    /// Names the channel in an error that a handle of it returned.
+    fn name_channel(&self, error: Error) -> Error {
+        let channel = text_of(self.address.as_ref());
+        match error {
+            Error::Fault(Fault::Corrupt { what }) => Error::Corrupt { channel, what },
+            Error::Fault(Fault::System { call, errno }) => {
+                Call::new(call, &channel).error(Errno(errno))
+            }
+            error => error,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::create::LifecycleLock;
 use super::{Examined, Finished, Opening, Stop, Try};
 use crate::admin::locate;
 use crate::endpoint::attachment::Attachment;
-use crate::error::{Error, Fault};
+use crate::error::Error;
 use crate::liveness::{ChannelSemaphores, Joined, USERS};
 use crate::segment::owner::Owner;
 use crate::segment::{self, ChannelInfo, State};
@@ -49,10 +49,8 @@ impl Opening<'_> {
         match belong() {
             // Checked last: without its set there is nothing to match.
             Ok(false) if members.set.value(USERS).is_ok_and(|users| users > 0) => {
-                Error::Fault(Fault::Corrupt {
-                    what: "segment and semaphore set under this key do not match",
-                })
-                .into()
+                let what = "segment and semaphore set under this key do not match";
+                Error::Corrupt { channel: self.channel.clone(), what }.into()
             }
             Ok(_) => Stop::Again,
             Err(stop) => stop,
@@ -76,8 +74,8 @@ impl Opening<'_> {
             Some(Examined { state: State::Incomplete, .. })
                 if members.set.value(USERS).is_ok_and(|users| users > 0) =>
             {
-                Err(Error::Fault(Fault::Corrupt { what: "its magic number was overwritten" })
-                    .into())
+                let what = "its magic number was overwritten";
+                Err(Error::Corrupt { channel: self.channel.clone(), what }.into())
             }
             _ => Ok(()),
         }
@@ -101,7 +99,7 @@ impl Opening<'_> {
                 return Err(Error::NoSeat { channel: channel(), seats: geometry.seats }.into());
             }
             Ok(Joined::Busy { pid }) => return Err(Error::Busy { channel: channel(), pid }.into()),
-            Err(errno) => return Err(self.stop("semop", errno)),
+            Err(errno) => return Err(self.stop_on(members.set, "semop", errno)),
         };
         // Another channel may have been built between examining this one and taking the seat.
         let same = match found.stat.key {
@@ -123,9 +121,9 @@ impl Opening<'_> {
         match errno {
             Errno::EAGAIN => {
                 let channel = self.channel.clone();
-                Error::Busy { channel, pid: members.builder().unwrap_or(0) }.into()
+                Error::Busy { channel, pid: members.builder() }.into()
             }
-            errno => self.stop("semtimedop", errno),
+            errno => self.stop_on(members.set, "semtimedop", errno),
         }
     }
 }

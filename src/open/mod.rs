@@ -45,7 +45,7 @@ use crate::liveness::{self, ChannelSemaphores, Seated, Standing};
 use crate::message::MessageLayout;
 use crate::options::validate;
 use crate::options::{Options, PREFAULT_UP_TO};
-use crate::os_error::Call;
+use crate::os_error::{Call, Object};
 use crate::role::Side;
 use crate::segment::owner::Owner;
 use crate::segment::{self, ChannelInfo, ChannelSpec, State};
@@ -87,14 +87,17 @@ pub(crate) fn open(
         true => Flavor::Broadcast, // no other one can be
         false => kind.flavor,
     };
-    let plan = validate::plan(options, flavor, kind.shape)?;
     let address = options.address.as_ref();
-    let channel = address.map_or_else(|| "private".to_owned(), Address::to_string);
+    let channel = text_of(address);
+    let plan = validate::plan(options, flavor, kind.shape);
+    let plan = plan.map_err(|error| error.in_channel(&channel))?;
     let deadline = Deadline::after(options.timeout);
     let takes_any = kind.takes_any;
     let opening = Opening { options, how, side, plan, takes_any, channel, deadline };
-    let invalid =
-        |option, reason: &str| Err(Error::InvalidOption { option, reason: reason.into() });
+    let invalid = |option, reason: &str| {
+        let channel = address.map(Address::to_string);
+        Err(Error::InvalidOption { channel, option, reason: reason.into() })
+    };
     match address {
         None if how == OpenMode::Attach => {
             invalid("private", "a private channel cannot be attached by key; use Options::id")
@@ -116,6 +119,11 @@ pub(crate) fn open(
             None => Err(Error::NotFound { channel: opening.channel }),
         },
     }
+}
+
+/// Returns the address of a channel as text, for errors.
+fn text_of(address: Option<&Address>) -> String {
+    address.map_or_else(|| "private".to_owned(), Address::to_string)
 }
 
 /// The reason why an attempt to open ended.
@@ -199,7 +207,7 @@ impl Opening<'_> {
         match members.try_exclusive() {
             Ok(true) => self.alone(LifecycleLock { members, key: Some(key) }, key),
             Ok(false) => self.among(members, key),
-            Err(errno) => Err(self.stop("semop", errno)),
+            Err(errno) => Err(self.stop_on(members.set, "semop", errno)),
         }
     }
 
@@ -220,7 +228,7 @@ impl Opening<'_> {
         match members.try_exclusive() {
             Ok(true) => self.enter(LifecycleLock { members, key: None }, found),
             Ok(false) => self.join(members, found),
-            Err(errno) => Err(self.stop("semop", errno)),
+            Err(errno) => Err(self.stop_on(members.set, "semop", errno)),
         }
     }
 
@@ -232,7 +240,7 @@ impl Opening<'_> {
                 let stat = set.stat().map_err(|errno| {
                     let owner = || Owner::of_set(set.id());
                     let foreign = self.foreign(errno, "set", owner);
-                    foreign.unwrap_or_else(|| self.stop("semctl(IPC_STAT)", errno))
+                    foreign.unwrap_or_else(|| self.stop_on(set, "semctl(IPC_STAT)", errno))
                 })?;
                 self.check_owner("set", Owner::from(&stat))?;
                 match locate::is_ours(&stat) {
@@ -274,16 +282,17 @@ impl Opening<'_> {
         let mode = mode | segment::MARK;
         Set::get(key, n, SetLookup::New { mode }).map_err(|errno| match errno {
             Errno::EEXIST => Stop::Again,
-            errno => self.call("semget").set(errno).into(),
+            errno => self.call("semget").set(errno, n).into(),
         })
     }
 
     fn stat_of(&self, members: &ChannelSemaphores) -> Try<SetStat> {
-        members.set.stat().map_err(|errno| self.stop("semctl(IPC_STAT)", errno))
+        let set = members.set;
+        set.stat().map_err(|errno| self.stop_on(set, "semctl(IPC_STAT)", errno))
     }
 
     fn nonce_of(&self, members: &ChannelSemaphores) -> Try<u32> {
-        members.nonce().map_err(|errno| self.stop("semctl(GETVAL)", errno))
+        members.nonce().map_err(|errno| self.stop_on(members.set, "semctl(GETVAL)", errno))
     }
 
     /// Checks that an object belongs to the user whose channel is to be opened.
@@ -355,7 +364,7 @@ impl Opening<'_> {
                 let foreign = self.foreign(errno, "segment", || Owner::of_segment(id));
                 return Err(foreign.unwrap_or_else(|| {
                     let bytes = shm::stat(id).map_or(0, |stat| stat.size as usize);
-                    self.call(call).segment(errno, bytes, false).into()
+                    self.call(call).on(Object::Segment(id)).segment(errno, bytes, false).into()
                 }));
             }
         };
@@ -388,9 +397,10 @@ impl Opening<'_> {
         if let Some(address) = &self.options.address {
             locate::check_identity(address, facts, &self.channel)?;
         }
-        validate::check(self.options, &self.plan, self.takes_any, facts)?;
+        validate::check(self.options, &self.plan, self.takes_any, facts, &self.channel)?;
         match self.options.mode {
             Some(mode) if stat.mode & !mode != 0 => Err(Error::OptionMismatch {
+                channel: self.channel.clone(),
                 option: "mode",
                 expected: format!("{mode:#o}"),
                 found: format!("{:#o}", stat.mode),
@@ -412,7 +422,7 @@ impl Opening<'_> {
         let incarnations = table.incarnations();
         match members.is_there(self.side.other()) {
             Ok(there) => Ok(Before { unmet: (!there).then_some(joins), incarnations }),
-            Err(errno) => Err(self.stop("semctl(GETVAL)", errno)),
+            Err(errno) => Err(self.stop_on(members.set, "semctl(GETVAL)", errno)),
         }
     }
 
@@ -505,14 +515,23 @@ impl Opening<'_> {
     }
 
     fn call(&self, name: &'static str) -> Call<'_> {
-        Call { name, channel: &self.channel }
+        Call::new(name, &self.channel)
     }
 
     /// Returns whether a failed call starts a new attempt or fails the open.
     fn stop(&self, call: &'static str, errno: Errno) -> Stop {
-        match errno {
-            Errno::EIDRM | Errno::EINVAL | Errno::ENOENT => Stop::Again,
-            errno => self.call(call).error(errno).into(),
-        }
+        stop(self.call(call), errno)
+    }
+
+    /// Does the same for a call on a set.
+    fn stop_on(&self, set: Set, call: &'static str, errno: Errno) -> Stop {
+        stop(self.call(call).on(Object::Set(set.id())), errno)
+    }
+}
+
+fn stop(call: Call<'_>, errno: Errno) -> Stop {
+    match errno {
+        Errno::EIDRM | Errno::EINVAL | Errno::ENOENT => Stop::Again,
+        errno => call.error(errno).into(),
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn plan<'a>(
     flavor: Flavor,
     shape: MessageLayout,
 ) -> Result<ChannelSpec<'a>, Error> {
-    let invalid = |option, reason| Err(Error::InvalidOption { option, reason });
+    let invalid = |option, reason| Err(Error::InvalidOption { channel: None, option, reason });
     check_mode(options.mode_or_default())?;
     let private = options.address.is_none();
     if private && options.lifetime == Some(Lifetime::Kept) {
@@ -56,7 +56,7 @@ pub(crate) fn plan<'a>(
         options.capacity.unwrap_or(options::CAPACITY),
         options.slot_size.unwrap_or(usual),
     )
-    .map_err(|(option, reason)| Error::InvalidOption { option, reason })?;
+    .map_err(|(option, reason)| Error::InvalidOption { channel: None, option, reason })?;
     let geometry = match (flavor, options.overwriting) {
         (_, None | Some(false)) => geometry,
         (Flavor::Broadcast, Some(true)) => geometry.overwriting(),
@@ -89,11 +89,12 @@ fn check_mode(mode: u32) -> Result<(), Error> {
     } else {
         return Ok(());
     };
-    Err(Error::InvalidOption { option: "mode", reason: format!("{mode:#o}; {reason}") })
+    let reason = format!("{mode:#o}; {reason}");
+    Err(Error::InvalidOption { channel: None, option: "mode", reason })
 }
 
 fn check_redelivery(options: &Options) -> Result<(), Error> {
-    let invalid = |option, reason| Err(Error::InvalidOption { option, reason });
+    let invalid = |option, reason| Err(Error::InvalidOption { channel: None, option, reason });
     let redelivery = options.redelivery.unwrap_or_default();
     if !redelivery.is_possible() {
         return invalid("redelivery", format!("{redelivery}; it must be 1 to 15 times"));
@@ -126,16 +127,20 @@ pub(crate) fn check(
     plan: &ChannelSpec<'_>,
     takes_any: bool,
     facts: &ChannelInfo,
+    channel: &str,
 ) -> Result<(), Error> {
+    let channel = || channel.to_owned();
     let (wanted, found) = (&plan.geometry, &facts.geometry);
     if !takes_any && plan.flavor != facts.flavor {
         return Err(Error::TypeMismatch {
+            channel: channel(),
             expected: plan.flavor.to_string(),
             found: facts.flavor.to_string(),
         });
     }
     if !takes_any && wanted.shape != found.shape {
         return Err(Error::TypeMismatch {
+            channel: channel(),
             expected: wanted.shape.to_string(),
             found: found.shape.to_string(),
         });
@@ -144,6 +149,7 @@ pub(crate) fn check(
         && schema != facts.schema
     {
         return Err(Error::TypeMismatch {
+            channel: channel(),
             // The shapes are the same, or any shape will do.
             expected: format!("{} with schema {schema:#x}", found.shape),
             found: format!("{} with schema {:#x}", found.shape, facts.schema),
@@ -151,7 +157,7 @@ pub(crate) fn check(
     }
     let differs = |option, expected: &dyn Display, found: &dyn Display| {
         let (expected, found) = (expected.to_string(), found.to_string());
-        Err(Error::OptionMismatch { option, expected, found })
+        Err(Error::OptionMismatch { channel: channel(), option, expected, found })
     };
     if options.capacity.is_some() && wanted.capacity != found.capacity {
         return differs("capacity", &wanted.capacity, &found.capacity);

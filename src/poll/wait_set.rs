@@ -134,7 +134,7 @@ impl WaitSet {
     /// # Errors
     /// [`Error::System`] if the process may not open more descriptors.
     pub fn new() -> Result<WaitSet, Error> {
-        let failed = |(name, errno)| Call { name, channel: SET }.doorbell(errno);
+        let failed = |(name, errno)| Call::new(name, SET).doorbell(errno);
         let doorbell = Doorbell::new(Kind::Set).map_err(failed)?;
         let timer = TimerFd::new().map_err(|errno| failed(("timerfd_create", errno)))?;
         let added = doorbell.poll().add(&timer, TIMER, true, false);
@@ -307,7 +307,7 @@ impl WaitSet {
             let collected = self
                 .doorbell
                 .wait(at_most)
-                .map_err(|(name, errno)| Call { name, channel: SET }.doorbell(errno))?;
+                .map_err(|(name, errno)| Call::new(name, SET).doorbell(errno))?;
             let events = self.events(&collected.ready);
             if !events.is_empty() || deadline.is_some_and(|deadline| deadline.passed()) {
                 return Ok(events);

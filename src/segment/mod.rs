@@ -8,7 +8,7 @@ use core::ptr::NonNull;
 use std::time::{Duration, SystemTime};
 
 pub(crate) use self::redelivery::Redelivery;
-use crate::error::{Error, Fault};
+use crate::error::Error;
 use crate::flavor::Flavor;
 use crate::layout::{self, Header, MAGIC, VERSION};
 use crate::liveness::NONCE_MAX;
@@ -131,12 +131,14 @@ pub(crate) fn examine(
     }
     let found = identity.version.load(Relaxed);
     if found != VERSION {
-        return Err(Error::LayoutVersion { expected: VERSION, found });
+        let channel = channel.into();
+        return Err(Error::LayoutVersion { channel, expected: VERSION, found });
     }
-    let facts = read(header).map_err(|what| Error::Fault(Fault::Corrupt { what }))?;
+    let facts = read(header).map_err(|what| Error::Corrupt { channel: channel.into(), what })?;
     let total = facts.geometry.total as u64;
     if total > stat.size {
-        return Err(Error::Truncated { expected: total, found: stat.size });
+        let channel = channel.into();
+        return Err(Error::Truncated { channel, expected: total, found: stat.size });
     }
     Ok(State::Ready(facts))
 }

@@ -21,6 +21,11 @@ fn meminfo(name: &str) -> Option<usize> {
     line.split_whitespace().next()?.parse().ok()
 }
 
+/// Returns whether /proc/meminfo can be read, as in a chroot it may not.
+pub(crate) fn has_meminfo() -> bool {
+    meminfo("MemTotal").is_some()
+}
+
 /// Returns the size in bytes of the huge pages that segments get, or `None` without huge pages.
 pub(crate) fn huge_page_size() -> Option<usize> {
     meminfo("Hugepagesize")?.checked_mul(1024).filter(|size| size.is_power_of_two())

@@ -6,6 +6,7 @@ pub(crate) mod event;
 pub(crate) mod fork_guard;
 mod guarded;
 pub(crate) mod key;
+pub(crate) mod limits;
 pub(crate) mod memory;
 pub(crate) mod mqueue;
 pub(crate) mod process;

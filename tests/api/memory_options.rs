@@ -65,7 +65,7 @@ fn memory_is_locked_or_the_error_states_a_remedy() {
 }
 
 fn must_advise_on_locking(error: &Error) {
-    let Error::Limit { call, errno, advice } = error else { panic!("{error}") };
+    let Error::Limit { call, errno, advice, .. } = error else { panic!("{error}") };
     assert_eq!(*call, "shmctl(SHM_LOCK)");
     assert!([libc::EPERM, libc::ENOMEM].contains(errno), "{error}");
     assert!(advice.contains("RLIMIT_MEMLOCK"), "{advice}");
@@ -155,7 +155,7 @@ fn schemas_must_agree() {
     drop(name.options().schema(0x17).attach::<Receiver<u64>>().expect("the same"));
     drop(name.options().attach::<Receiver<u64>>().expect("whichever it is"));
     match name.options().schema(0x18).attach::<Receiver<u64>>() {
-        Err(Error::TypeMismatch { expected, found }) => {
+        Err(Error::TypeMismatch { expected, found, .. }) => {
             assert!(expected.contains("0x18") && found.contains("0x17"), "{expected}, {found}");
         }
         other => panic!("{other:?}"),

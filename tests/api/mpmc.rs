@@ -140,7 +140,7 @@ fn an_unacknowledged_message_outlives_the_close_of_a_clone() {
 fn the_other_flavor_is_refused() {
     let name = Name::new();
     let tx: mpmc::Sender<u64> = name.options().open().expect("open");
-    let Err(Error::TypeMismatch { expected, found }) =
+    let Err(Error::TypeMismatch { expected, found, .. }) =
         name.options().attach::<spsc::Receiver<u64>>()
     else {
         panic!("joined a channel of another kind")

@@ -38,7 +38,8 @@ pub fn is_documented(error: &Error) -> bool {
             | Error::TypeMismatch { .. }
             | Error::NotFound { .. }
             | Error::Busy { .. }
-            | Error::Fault(Fault::Removed | Fault::Corrupt { .. })
+            | Error::Corrupt { .. }
+            | Error::Fault(Fault::Removed)
     )
 }
 

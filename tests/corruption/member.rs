@@ -147,6 +147,7 @@ impl Member<'_> {
             | Error::SeatTaken { .. }
             | Error::Limit { .. }
             | Error::Busy { .. } => {}
+            Error::Corrupt { .. } => add(&self.report.corrupt),
             Error::Fault(fault) => self.fault(*fault),
             error => self.undocumented(error),
         }

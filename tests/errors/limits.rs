@@ -19,7 +19,7 @@ use sysvring_support::stopwatch::Stopwatch;
 fn limit(error: Error, wanted: (&str, i32), named: &str) {
     let text = advises(&error);
     match error {
-        Error::Limit { call, errno, advice } => {
+        Error::Limit { call, errno, advice, .. } => {
             assert_eq!((call, errno), wanted, "{advice}");
             assert!(advice.contains(named) && text.starts_with(call), "{text}");
         }

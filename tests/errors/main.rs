@@ -1,11 +1,13 @@
 //! What calls return when options, objects, messages, permissions or the system are not as they
 //! should be, and that the errors state a remedy.
 
+mod causes;
 mod limits;
 mod messages;
 mod objects;
 mod options;
 mod permissions;
+mod surroundings;
 mod system_calls;
 
 fn main() -> std::process::ExitCode {

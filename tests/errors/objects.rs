@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::{Error, Fault, Observer, Options, RecvError};
+use sysvring::{Error, Observer, Options, RecvError};
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{Key, Segment, at};
 use sysvring_support::stopwatch::MOMENT as SHORT;
@@ -199,7 +199,7 @@ fn another_version() {
         memory.u32(at::VERSION).store(7, Relaxed);
         let kept = members.then_some(tx);
         let version = |error: Error| match error {
-            Error::LayoutVersion { expected: 2, found: 7 } => {}
+            Error::LayoutVersion { expected: 2, found: 7, .. } => {}
             other => panic!("not LayoutVersion but {other:?}"),
         };
         version(refusal(key.options().open::<Receiver<u64>>()));
@@ -225,7 +225,7 @@ fn a_magic_number_overwritten_under_a_member() {
         let watch = Stopwatch::start();
         let error = refusal(key.options().attach::<Receiver<u64>>());
         match magic {
-            0 => assert!(matches!(error, Error::Fault(Fault::Corrupt { .. })), "{error:?}"),
+            0 => assert!(matches!(error, Error::Corrupt { .. }), "{error:?}"),
             _ => assert!(matches!(error, Error::ForeignObject { .. }), "{error:?}"),
         }
         assert!(watch.took() < SHORT, "{:?}", watch.took());
@@ -244,7 +244,7 @@ fn a_header_in_a_segment_that_is_too_small() {
         let id = cut.make_segment(bytes, mode);
         Segment::of(id).write(0, &header[..bytes.min(4096)]);
         let truncated = |error: Error| match error {
-            Error::Truncated { expected, found } => {
+            Error::Truncated { expected, found, .. } => {
                 assert_eq!((expected, found), (total as u64, bytes as u64));
             }
             other => panic!("not Truncated but {other:?}"),
@@ -289,7 +289,7 @@ fn segment_and_set_of_different_channels() {
     let memory = Segment::of(tx.id().segment());
     let set = memory.u32(at::SET).swap(two.set().expect("a set") as u32, Relaxed);
     let error = refusal(one.options().open_timeout(SHORT).open::<Receiver<u64>>());
-    let Error::Fault(Fault::Corrupt { what }) = error else { panic!("{error:?}") };
+    let Error::Corrupt { what, .. } = error else { panic!("{error:?}") };
     assert!(what.contains("do not match"), "{what}");
     // Observing it does no harm.
     let stat = sysvring::stat(one.address()).expect("stat");
@@ -313,7 +313,7 @@ fn a_header_that_says_it_is_of_another_kind() {
         refusal(key.options().open::<Sender<u64>>()),
         refusal(key.options().attach::<Receiver<u64>>()),
     ] {
-        let Error::TypeMismatch { expected, found } = error else { panic!("{error:?}") };
+        let Error::TypeMismatch { expected, found, .. } = error else { panic!("{error:?}") };
         assert_eq!((&*expected, &*found), ("an SPSC channel", "a broadcast channel"));
     }
     memory.u32(at::FLAVOR).store(1, Relaxed);
@@ -333,7 +333,7 @@ fn each_field_of_the_header() {
                 false => memory.u32(at).store(value as u32, Relaxed),
             }
             let unusable = |error: Error| match error {
-                Error::Fault(Fault::Corrupt { what }) => assert!(!what.is_empty()),
+                Error::Corrupt { what, .. } => assert!(!what.is_empty()),
                 other => panic!("{value:#x} at {at}: not Corrupt but {other:?}"),
             };
             unusable(refusal(key.options().open::<Sender<u64>>()));

@@ -15,7 +15,7 @@ use sysvring_support::error_text::{advises, refusal};
 
 fn invalid(error: Error) -> &'static str {
     match error {
-        Error::InvalidOption { option, reason } => {
+        Error::InvalidOption { option, reason, .. } => {
             assert!(!reason.is_empty());
             option
         }
@@ -80,7 +80,7 @@ fn more_memory_than_there_is() {
     for lifetime in [Lifetime::Kept, Lifetime::LastMember] {
         let wish = key.options().capacity(1 << 40).slot_size(240).lifetime(lifetime);
         let error = refusal(wish.create::<Sender<[u8]>>());
-        let Error::Limit { call, errno, advice } = &error else { panic!("{error:?}") };
+        let Error::Limit { call, errno, advice, .. } = &error else { panic!("{error:?}") };
         assert!(matches!(*call, "shmget" | "shmat"), "{call}");
         assert!(matches!(*errno, libc::ENOMEM | libc::ENOSPC | libc::EINVAL), "{errno}");
         assert!(advice.contains("fewer or smaller slots") || advice.contains("reap"), "{advice}");
@@ -198,10 +198,11 @@ fn another_capacity_slot_size_or_lifetime() {
     let differs = |options: Options, wanted: (&str, &str, &str)| {
         for how in [Options::open::<Receiver<[u8]>>, Options::attach] {
             let error = refusal(how(options.clone()));
-            let Error::OptionMismatch { option, expected, found } = &error else {
+            let Error::OptionMismatch { option, expected, found, channel } = &error else {
                 panic!("{error:?}")
             };
             assert_eq!((*option, expected.as_str(), found.as_str()), wanted);
+            assert!(error.to_string().contains(channel) && channel.contains(name.as_str()));
         }
     };
     differs(name.options().capacity(32), ("capacity", "32", "16"));
@@ -223,7 +224,7 @@ fn another_message_type() {
     let name = Name::new();
     let _tx: Sender<u64> = name.options().schema(7).create().expect("create");
     let differs = |error: Error, wanted: (&str, &str)| match &error {
-        Error::TypeMismatch { expected, found } => {
+        Error::TypeMismatch { expected, found, .. } => {
             assert_eq!((expected.as_str(), found.as_str()), wanted);
             let text = advises(&error);
             assert!(text.contains(wanted.0) && text.contains(wanted.1), "{text}");

@@ -118,7 +118,10 @@ impl Calls {
             Error::AlreadyExists { .. } => gone && self.name == "semctl",
             Error::SeatTaken { .. } => self.name == "semctl",
             Error::PermissionDenied { call, .. } => {
-                matches!(errno, libc::EACCES | libc::EPERM) && call.starts_with(self.name)
+                errno == libc::EACCES && call.starts_with(self.name)
+            }
+            Error::CallRefused { call, errno: told, .. } => {
+                *told == errno && call.starts_with(self.name)
             }
             Error::Limit { call, errno: told, .. } => *told == errno && call.starts_with(self.name),
             Error::System { call, source, .. } => {

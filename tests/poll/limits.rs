@@ -28,7 +28,7 @@ fn is_untouched(tx: &mut spsc::Sender<u64>, rx: &mut spsc::Receiver<u64>) {
 fn is_limit(error: &Error, wanted: i32, named: &str) {
     let text = advises(error);
     match error {
-        Error::Limit { call: "mq_open", errno, advice } => {
+        Error::Limit { call: "mq_open", errno, advice, .. } => {
             assert_eq!(*errno, wanted, "{advice}");
             assert!(advice.contains(named), "{text}");
         }

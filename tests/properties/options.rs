@@ -232,7 +232,7 @@ fn try_flavor<F: AnyFlavor, T: Message + ?Sized>(wish: &Wish, shape: Shape) {
     let made = wish.options(address()).create::<F::Sender<T>>();
     if !wrong.is_empty() {
         match made {
-            Err(Error::InvalidOption { option, reason }) => {
+            Err(Error::InvalidOption { option, reason, .. }) => {
                 assert!(wrong.contains(option), "{option}, not one of {wrong:?}");
                 assert!(!reason.is_empty());
             }
@@ -258,7 +258,7 @@ fn try_flavor<F: AnyFlavor, T: Message + ?Sized>(wish: &Wish, shape: Shape) {
     }
     let (changed, option) = Wish { change: wish.change, ..same }.changed();
     match changed.options(there()).attach::<F::Receiver<T>>() {
-        Err(Error::OptionMismatch { option: found, expected, found: there }) => {
+        Err(Error::OptionMismatch { option: found, expected, found: there, .. }) => {
             assert_eq!(found, option);
             assert_ne!(expected, there);
         }

@@ -10,7 +10,7 @@ pub fn of(error: &Error) -> String {
     if let Error::Recv(RecvError::NotMoved { reason }) = error {
         return format!("a message could not be moved: {}", of_dead_letter(*reason));
     }
-    if let Error::InvalidOption { option, reason } = error {
+    if let Error::InvalidOption { option, reason, .. } = error {
         return invalid(option, reason);
     }
     replaced(&error.to_string(), instead(error))
@@ -77,6 +77,10 @@ fn invalid(option: &str, reason: &str) -> String {
     }
 }
 
+/// The remedy for a segment into which another program has written.
+const CORRUPT: &str =
+    "remove the channel with `sysvring rm`, and check which processes can write to it";
+
 /// Returns the remedy, where the library's own is a call or one of its options.
 fn instead(error: &Error) -> Option<String> {
     let again = "run the command again";
@@ -104,6 +108,7 @@ fn instead(error: &Error) -> Option<String> {
         Error::TypeMismatch { .. } | Error::OptionMismatch { .. } | Error::Truncated { .. } => {
             "remove the channel with `sysvring rm` if no program needs it".into()
         }
+        Error::Corrupt { .. } => CORRUPT.into(),
         Error::Fault(fault) | Error::Send(SendError::Fault(fault)) => return of_fault(fault),
         Error::Recv(RecvError::Fault(fault)) => return of_fault(fault),
         Error::Send(SendError::TooLong { len, .. }) => format!(
@@ -120,9 +125,7 @@ fn instead(error: &Error) -> Option<String> {
 
 fn of_fault(fault: &Fault) -> Option<String> {
     let remedy = match fault {
-        Fault::Corrupt { .. } => {
-            "remove the channel with `sysvring rm`, and check which processes can write to it"
-        }
+        Fault::Corrupt { .. } => CORRUPT,
         _ => "run the command again",
     };
     Some(remedy.into())

@@ -45,7 +45,7 @@ fn broken_headers_are_refused<F: AnyFlavor>() {
             let found = match &refused {
                 Error::ForeignObject { .. } => "foreign",
                 Error::LayoutVersion { .. } => "version",
-                Error::Fault(Fault::Corrupt { .. }) => "corrupt",
+                Error::Corrupt { .. } => "corrupt",
                 _ => "another",
             };
             assert_eq!(found, expected, "{word}, {value} at {place}: {refused}");
@@ -63,7 +63,7 @@ fn a_changed_shape_is_refused<F: AnyFlavor>() {
         kind_of(word).make(F::FLAVOR, &name);
         segment(&name).u32(at::SHAPE).store(other, SeqCst);
         let refused = refusal(name.options().attach::<untyped::Sender>());
-        assert!(matches!(refused, Error::Fault(Fault::Corrupt { .. })), "{word}: {refused}");
+        assert!(matches!(refused, Error::Corrupt { .. }), "{word}: {refused}");
     }
 }
 

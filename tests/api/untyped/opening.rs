@@ -80,7 +80,7 @@ fn options_are_compared<F: AnyFlavor>() {
     refused(options().redelivery(Redelivery::Never), "redelivery");
     refused(options().dead_letters("letters", 3), "redelivery");
     match refusal(open(options().schema(6))) {
-        Error::TypeMismatch { expected, found } => {
+        Error::TypeMismatch { expected, found, .. } => {
             assert_eq!(expected, "8 bytes aligned to 8 with schema 0x6");
             assert_eq!(found, "8 bytes aligned to 8 with schema 0x5");
         }

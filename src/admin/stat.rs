@@ -185,7 +185,8 @@ pub struct Member {
     pub seat: usize,
     /// Whether the member sends or receives.
     pub role: Role,
-    /// The pid of its process, in the PID namespace of the calling process.
+    /// The pid of its process, in the PID namespace of the calling process (0: not visible there, or
+    /// the set was removed, and with it the kernel's knowledge of it).
     pub pid: u32,
     /// The label that the member chose.
     pub label: String,

@@ -29,7 +29,7 @@ pub enum Peer {
     Left,
     /// The peer's process ended without leaving.
     Died {
-        /// The pid of that process.
+        /// The pid of that process in this process' PID namespace (0: not visible there).
         pid: u32,
     },
 }

@@ -139,7 +139,8 @@ pub struct SegmentStat {
     pub attached: u64,
     /// The process that created it, in this process' pid namespace; 0 when it is not visible there.
     pub creator_pid: u32,
-    /// The process that last attached or detached it; 0 if there was none.
+    /// The process that last attached or detached it, in this process' pid namespace; 0 if there was
+    /// none, or when it is not visible there.
     pub last_pid: u32,
     /// When it was last attached, to the second.
     #[cfg_attr(

@@ -5,6 +5,7 @@ mod departed_waiters;
 mod edge_cases;
 mod lost_seats;
 mod peer_seen_race;
+mod pid_namespaces;
 mod random_kills;
 mod sigstop;
 

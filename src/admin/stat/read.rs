@@ -182,11 +182,10 @@ fn member(
         false => messages.wrapping_mul(facts.geometry.shape.size as u64),
     };
     let owned = survey.map(|survey| survey.of_seat(seat));
-    let known = set.map_or(0, |set| set.pid(number).unwrap_or(0));
     Some(Member {
         seat,
         role,
-        pid: if known != 0 { known } else { line.pid.load(Relaxed) },
+        pid: set.map_or(0, |set| set.shown_pid(number)),
         label: crate::layout::load_text(&line.label, line.label_len.load(Relaxed)),
         alive,
         left: !alive && state == segment::STATE_LEFT,

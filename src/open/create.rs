@@ -21,12 +21,15 @@ use crate::sysv::{self, Errno, process};
 const LEAVING: Duration = Duration::from_millis(200);
 
 /// A guard that holds the lifecycle semaphore. Dropping it releases the semaphore, or removes the
-/// set if the set belongs to this user and no segment of ours exists under its key, because then
-/// nothing else belongs to it.
+/// set if this open made it, or if the set belongs to this user and no segment of ours exists under
+/// its key, because then nothing else belongs to it.
 pub(super) struct LifecycleLock {
     pub(super) members: ChannelSemaphores,
     /// `None`: a private channel, whose set is never removed by this guard.
     pub(super) key: Option<i32>,
+    /// This open made the set, and nothing needs it yet: a segment that is there was without a set
+    /// before, and will be again.
+    pub(super) is_new: bool,
 }
 
 impl Drop for LifecycleLock {
@@ -45,8 +48,8 @@ impl Drop for LifecycleLock {
         // either.
         let set = self.members.set;
         let is_own = || set.stat().is_ok_and(|stat| Owner::from(&stat).is_same(Owner::own()));
-        let removed =
-            self.key.is_some_and(|key| !has_segment(key) && is_own() && set.remove().is_ok());
+        let is_needless = |key| self.is_new || !has_segment(key) && is_own();
+        let removed = self.key.is_some_and(|key| is_needless(key) && set.remove().is_ok());
         if !removed {
             let _ = self.members.unlock();
         }
@@ -89,7 +92,7 @@ impl Opening<'_> {
             Ok(false) => return Err(Stop::Again),
             Err(errno) => return Err(self.stop_on(members.set, "semop", errno)),
         }
-        let alone = LifecycleLock { members, key: None };
+        let alone = LifecycleLock { members, key: None, is_new: false };
         let built = self.build(&alone, PRIVATE)?;
         let channel = self.enter(alone, built)?;
         std::mem::forget(set);
@@ -97,7 +100,7 @@ impl Opening<'_> {
     }
 
     /// Takes over the channel of a key, or builds it if it does not exist, and joins it.
-    pub(super) fn alone(&self, alone: LifecycleLock, key: i32) -> Try<Attachment> {
+    pub(super) fn alone(&self, mut alone: LifecycleLock, key: i32) -> Try<Attachment> {
         let set = self.stat_of(&alone.members)?;
         let Some(Examined { stat, mapping, state }) = self.find_by_key(key)? else {
             if !self.may_create() {
@@ -110,6 +113,8 @@ impl Opening<'_> {
                 return Err(Stop::Again);
             }
             let built = self.build(&alone, key)?;
+            // From here on, the segment goes first.
+            alone.is_new = false;
             let (members, id) = (alone.members, built.stat.id);
             let entered = self.enter(alone, built);
             if entered.is_err() {
@@ -207,7 +212,7 @@ impl Opening<'_> {
             return;
         }
         // When dropped, it removes the set of a segment that no longer exists.
-        let _alone = LifecycleLock { members, key: Some(key) };
+        let _alone = LifecycleLock { members, key: Some(key), is_new: false };
         if let Ok(Some(Examined { stat, mapping, .. })) = self.find_by_key(key)
             && stat.id == id
             && segment::is_untouched(&mapping, self.plan.geometry.seats)

@@ -63,7 +63,7 @@ impl Opening<'_> {
     fn finish_removal(&self, members: ChannelSemaphores, key: i32) -> Try<()> {
         members.lock(self.deadline).map_err(|errno| self.busy(&members, errno))?;
         // When dropped, it removes a set without a segment.
-        let _alone = LifecycleLock { members, key: Some(key) };
+        let _alone = LifecycleLock { members, key: Some(key), is_new: false };
         match self.find_by_key(key)? {
             // A set of another user must be removed by that user, or left by its members.
             None => {

@@ -203,12 +203,17 @@ impl Opening<'_> {
     }
 
     fn keyed(&self, key: i32) -> Try<Attachment> {
-        let members = ChannelSemaphores::new(self.find_or_make_set(key)?);
-        match members.try_exclusive() {
-            Ok(true) => self.alone(LifecycleLock { members, key: Some(key) }, key),
+        let (set, is_new) = self.find_or_make_set(key)?;
+        let members = ChannelSemaphores::new(set);
+        let joined = match members.try_exclusive() {
+            Ok(true) => return self.alone(LifecycleLock { members, key: Some(key), is_new }, key),
             Ok(false) => self.among(members, key),
-            Err(errno) => Err(self.stop_on(members.set, "semop", errno)),
+            Err(errno) => Err(self.stop_on(set, "semop", errno)),
+        };
+        if is_new && joined.is_err() {
+            discard_unused(set);
         }
+        joined
     }
 
     fn by_id(&self, id: ChannelId) -> Try<Attachment> {
@@ -226,15 +231,15 @@ impl Opening<'_> {
         let members = ChannelSemaphores::new(Set::from_id(set.id));
         let found = Finished { stat, mapping, facts };
         match members.try_exclusive() {
-            Ok(true) => self.enter(LifecycleLock { members, key: None }, found),
+            Ok(true) => self.enter(LifecycleLock { members, key: None, is_new: false }, found),
             Ok(false) => self.join(members, found),
             Err(errno) => Err(self.stop_on(members.set, "semop", errno)),
         }
     }
 
-    /// Returns the set of a key. The set is created if this call may create the channel, or
-    /// attaches to a segment whose set was removed by hand.
-    fn find_or_make_set(&self, key: i32) -> Try<Set> {
+    /// Returns the set of a key, and whether this call made it. The set is created if this call may
+    /// create the channel, or attaches to a segment whose set was removed by hand.
+    fn find_or_make_set(&self, key: i32) -> Try<(Set, bool)> {
         match Set::lookup(key) {
             Ok(set) => {
                 let stat = set.stat().map_err(|errno| {
@@ -244,7 +249,7 @@ impl Opening<'_> {
                 })?;
                 self.check_owner("set", Owner::from(&stat))?;
                 match locate::is_ours(&stat) {
-                    true => Ok(set),
+                    true => Ok((set, false)),
                     false => {
                         let what = "its semaphore set was not created by sysvring".into();
                         Err(Error::ForeignObject { channel: self.channel.clone(), what }.into())
@@ -271,7 +276,7 @@ impl Opening<'_> {
                         (self.plan.geometry.seats, self.options.mode_or_default())
                     }
                 };
-                self.make_set(key, seats, mode)
+                Ok((self.make_set(key, seats, mode)?, true))
             }
             Err(errno) => Err(self.stop("semget", errno)),
         }
@@ -450,6 +455,12 @@ impl Opening<'_> {
             }
         }
         let flavor = facts.flavor;
+        // A member that cannot ask for this could not leave either. A seat that is lost by now is
+        // noticed below.
+        if let Err(errno) = members.is_own(seated.seat) {
+            let _ = members.withdraw(flavor, seated);
+            return Err(self.stop_on(members.set, "semctl(GETPID)", errno));
+        }
         // Nothing that belongs to the seat is written to the segment before this point: the seat
         // may already belong to another process, by another set (`create.rs`).
         // SAFETY: the segment is as large as its facts state.
@@ -533,5 +544,14 @@ fn stop(call: Call<'_>, errno: Errno) -> Stop {
     match errno {
         Errno::EIDRM | Errno::EINVAL | Errno::ENOENT => Stop::Again,
         errno => call.error(errno).into(),
+    }
+}
+
+/// Removes a set that this process made and cannot use, because no `semop` works for it, unless
+/// another process has used it since. One that is about to finds that it is gone, and starts again.
+fn discard_unused(set: Set) {
+    if set.stat().is_ok_and(|stat| stat.operation_time.is_none()) {
+        // It may have been removed already.
+        let _ = set.remove();
     }
 }

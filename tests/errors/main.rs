@@ -2,6 +2,7 @@
 //! should be, and that the errors state a remedy.
 
 mod causes;
+mod leftovers;
 mod limits;
 mod messages;
 mod objects;

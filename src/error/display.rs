@@ -25,8 +25,8 @@ impl fmt::Display for Error {
             }
             Error::NotFound { channel } if is_identifier(channel) => write!(
                 f,
-                "the channel of the identifier {channel} is gone and does not come back; ask its \
-                 creator for the identifier of a new one"
+                "the channel of the identifier {channel} does not exist any more and does not come \
+                 back; ask its creator for the identifier of a new one"
             ),
             // The name belongs to another user.
             Error::NotFound { channel } if channel.contains("\" of user ") => write!(

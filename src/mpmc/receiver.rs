@@ -95,7 +95,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     /// # let jobs: mpmc::Sender<u64> = Options::private().create()?;
     /// # let worker: mpmc::Receiver<u64> = Options::id(jobs.id()).attach()?;
     /// for death in worker.deaths()? {
-    ///     println!("{:?} {} died, pid {}", death.role, death.label, death.pid);
+    ///     println!("{:?} {:?} died, pid {}", death.role, death.label, death.pid);
     /// }
     /// # assert!(worker.deaths()?.is_empty());
     /// # Ok(()) }

@@ -122,7 +122,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// # fn main() -> Result<(), sysvring::Error> {
     /// # let jobs: mpmc::Sender<u64> = Options::private().create()?;
     /// for death in jobs.deaths()? {
-    ///     println!("{:?} {} died, pid {}", death.role, death.label, death.pid);
+    ///     println!("{:?} {:?} died, pid {}", death.role, death.label, death.pid);
     /// }
     /// # assert!(jobs.deaths()?.is_empty());
     /// # Ok(()) }

@@ -4,6 +4,7 @@
 mod causes;
 mod leftovers;
 mod limits;
+mod malicious_text;
 mod messages;
 mod objects;
 mod options;

@@ -66,7 +66,9 @@ fn usage(error: &clap::Error) -> ExitCode {
         _ => {
             let text = error.render().to_string();
             let text = text.strip_prefix("error: ").unwrap_or(&text);
-            let _ = write!(std::io::stderr(), "sysvring: {text}");
+            // It quotes the arguments, which may be names that other users chose.
+            let lines: Vec<String> = text.lines().map(escape::text).collect();
+            let _ = writeln!(std::io::stderr(), "sysvring: {}", lines.join("\n"));
             ExitCode::from(USAGE)
         }
     }

@@ -24,7 +24,7 @@ pub const MEMBER: &[Column<Member>] = &[
         let (word, tone) = state(m);
         Cell::Word(word, tone)
     }),
-    column("PID", "its process", true, |m| match m.pid {
+    column("PID", "its process, if it is visible from here", true, |m| match m.pid {
         0 => Cell::None,
         pid => Cell::Id(pid.into()),
     }),
@@ -94,6 +94,14 @@ pub fn waits(member: &Member) -> &'static str {
         (1.., _) => "block",
         (_, true) => "armed",
         _ => "",
+    }
+}
+
+/// Returns the words for the process of a member.
+pub fn process(member: &Member) -> String {
+    match member.pid {
+        0 => "a process in another PID namespace".into(),
+        pid => format!("process {pid}"),
     }
 }
 

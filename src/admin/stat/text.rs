@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::{Role, Stat, StreamState};
+use crate::error::Printable;
 
 impl fmt::Display for StreamState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -20,21 +21,6 @@ impl fmt::Display for Role {
             Role::Sender => "sender",
             Role::Receiver => "receiver",
         })
-    }
-}
-
-/// A text from the segment, into which another user may have written terminal control sequences.
-struct Printable<'a>(&'a str);
-
-impl fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for part in self.0.split_inclusive(char::is_control) {
-            f.write_str(part.trim_end_matches(char::is_control))?;
-            if part.ends_with(char::is_control) {
-                f.write_str("\u{fffd}")?;
-            }
-        }
-        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ pub mod error_text;
 pub mod fork;
 pub mod handle;
 pub mod ipc_namespace;
+pub mod malicious_text;
 pub mod name;
 pub mod raw_ipc;
 pub mod rng;

@@ -32,6 +32,8 @@ pub mod at {
     pub const LIFETIME: usize = 96;
     pub const OVERWRITES: usize = 124;
     pub const NAME_LEN: usize = 100;
+    pub const DEAD_LETTERS_LEN: usize = 120;
+    pub const DEAD_LETTERS: usize = 1024;
     pub const TOTAL: usize = 104;
     pub const NAME: usize = 128;
     pub const TAIL: usize = 256;
@@ -51,6 +53,8 @@ pub mod at {
     pub const MEMBER: usize = 128;
     pub const ROLE: usize = 4;
     pub const STATE: usize = 8;
+    pub const LABEL_LEN: usize = 12;
+    pub const LABEL: usize = 24;
     pub const JOINED: usize = 16;
     pub const DOORBELL: usize = 112;
     pub const ARMED: usize = 120;

@@ -18,7 +18,7 @@ use crate::stream::layout::{self, FORMATS, Layout};
 use crate::stream::output::{Output, Unwritten};
 use crate::stream::progress::Progress;
 use crate::stream::render::Render;
-use crate::units;
+use crate::{members, units};
 
 /// Messages that are received before they are written, if as many are there.
 const BATCH: usize = 256;
@@ -214,8 +214,8 @@ fn end(stat: &Stat, before: Option<&Stat>) -> Result<u8, Failure> {
         let dead = stat.members.iter().filter(|m| m.role == Role::Sender && !m.alive && !m.left);
         dead.map(|m| {
             format!(
-                "process {} after {}, before position {}",
-                m.pid,
+                "{} after {}, before position {}",
+                members::process(m),
                 units::counted(m.messages, "message", "messages"),
                 m.position
             )

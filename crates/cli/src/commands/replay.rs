@@ -13,12 +13,12 @@ use mcap::sans_io::linear_reader::{LinearReadEvent, LinearReader};
 use sysvring::untyped::Sender;
 use sysvring::{Address, SendError};
 
-use crate::channel;
 use crate::failure::{DONE, Failure};
 use crate::signals::{self, Signals};
 use crate::stream::join::{self, Create, Member};
 use crate::stream::progress::Progress;
 use crate::stream::wait::Pause;
+use crate::{channel, escape};
 
 /// Send the messages of an MCAP file to the channels that they were recorded from
 ///
@@ -128,7 +128,7 @@ impl Replay {
                 Err(McapError::UnexpectedEof | McapError::UnexpectedEoc) => {
                     let line = format!(
                         "sysvring: {} ends within a record; all before it was replayed\n",
-                        self.file.display()
+                        escape::text(&self.file.to_string_lossy())
                     );
                     let _ = io::stderr().write_all(line.as_bytes());
                     break;

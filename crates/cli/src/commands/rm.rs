@@ -56,9 +56,9 @@ impl Rm {
                         n => format!(" and {n} more"),
                     };
                     return Err(Failure::new(format!(
-                        "channel {address} is in use by process {} ({role}){others}; end what uses it, \
-                         or remove it all the same with --force",
-                        member.pid
+                        "channel {address} is in use by {} ({role}){others}; end what uses it, or \
+                         remove it all the same with --force",
+                        members::process(member)
                     )));
                 }
                 format!(", with {}", units::counted(stat.depth, "message", "messages"))

@@ -142,5 +142,6 @@ fn death(channel: &str, member: &Member) -> String {
         }
         _ => String::new(),
     };
-    format!("process {}, a {} of {channel}, died{holding}", member.pid, members::role(member.role))
+    let (process, role) = (members::process(member), members::role(member.role));
+    format!("{process}, a {role} of {channel}, died{holding}")
 }

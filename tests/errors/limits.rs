@@ -214,13 +214,14 @@ fn many_segments(_: &mut Args) {
     assert!(ipc_namespace::enter_as_any_user(), "{}", std::io::Error::last_os_error());
     sysctl("shmmni", "3");
     let _three = leave_three();
-    is_full_until_reaped(("shmget", libc::ENOSPC), "kernel.shmmni");
+    is_full_until_reaped(("shmget", libc::ENOSPC), "all 3 segments (kernel.shmmni) are in use");
     // The maximum number of pages: those of one small channel.
     sysctl("shmmni", "100");
     sysctl("shmall", "8");
     let key = Key::new();
     let large = key.options().capacity(1 << 20);
-    limit(refusal(large.create::<Sender<u64>>()), ("shmget", libc::ENOSPC), "kernel.shmall");
+    let wanted = ("shmget", libc::ENOSPC);
+    limit(refusal(large.create::<Sender<u64>>()), wanted, "of 8 shared pages (kernel.shmall)");
     key.assert_free();
 }
 
@@ -264,13 +265,19 @@ fn many_sets(_: &mut Args) {
     // Semaphores in a set, in all, operations at once, sets.
     sysctl("sem", "250 32000 500 3");
     let _three = leave_three();
-    is_full_until_reaped(("semget", libc::ENOSPC), "SEMMNI");
+    is_full_until_reaped(("semget", libc::ENOSPC), "all 3 semaphore sets (SEMMNI");
     let needed = raw_ipc::FIRST_SEAT + 2;
     sysctl("sem", &format!("250 {} 500 100", needed - 1));
     let key = Key::new();
-    limit(refusal(key.options().create::<Sender<u64>>()), ("semget", libc::ENOSPC), "SEMMNS");
+    let named = "semaphores (SEMMNS, 2nd value of kernel.sem) are in use, and the channel needs 14";
+    limit(refusal(key.options().create::<Sender<u64>>()), ("semget", libc::ENOSPC), named);
     sysctl("sem", &format!("{} 32000 500 100", needed - 1));
-    limit(refusal(key.options().create::<Sender<u64>>()), ("semget", libc::EINVAL), "SEMMSL");
+    let named = "needs 14 semaphores in its set, and the kernel allows 13 (SEMMSL";
+    limit(refusal(key.options().create::<Sender<u64>>()), ("semget", libc::EINVAL), named);
+    let many = key.options().max_members(100).create::<sysvring::mpmc::Sender<u64>>();
+    limit(refusal(many), ("semget", libc::EINVAL), "needs 112 semaphores");
+    let many = key.options().max_members(100).create::<sysvring::mpmc::Sender<u64>>();
+    limit(refusal(many), ("semget", libc::EINVAL), "or use fewer members");
     key.assert_free();
     sysctl("sem", &format!("{needed} 32000 500 100"));
     drop(key.options().create::<Sender<u64>>().expect("create"));
@@ -286,11 +293,11 @@ fn few_operations(_: &mut Args) {
     assert!(ipc_namespace::enter_as_any_user(), "{}", std::io::Error::last_os_error());
     let key = Key::new();
     let tx: Sender<u64> = key.options().create().expect("create");
-    // With fewer than three operations, not even liveness can be checked.
-    for most in 3..11 {
+    for most in 1..11 {
         sysctl("sem", &format!("250 32000 {most} 100"));
         let wanted = ("semop", libc::E2BIG);
-        limit(refusal(key.options().attach::<Receiver<u64>>()), wanted, "SEMOPM");
+        let named = format!("the kernel allows {most}; raise SEMOPM (3rd value of kernel.sem)");
+        limit(refusal(key.options().attach::<Receiver<u64>>()), wanted, &named);
         let new = Key::new();
         for lifetime in [Lifetime::Kept, Lifetime::LastMember] {
             if most < 9 {

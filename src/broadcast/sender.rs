@@ -78,7 +78,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// ```
     ///
     /// # Errors
-    /// [`SendError::Timeout`] if there were fewer in time: try again. [`SendError::Interrupted`]
+    /// [`SendError::Timeout`] if there were fewer in time: start them, or try again. [`SendError::Interrupted`]
     /// if an [`interrupter`](Sender::interrupter) ended the call. [`SendError::Fault`] if the
     /// handle cannot go on.
     pub fn wait_for_receivers(&mut self, count: usize, timeout: Duration) -> Result<(), SendError> {

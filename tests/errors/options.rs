@@ -178,8 +178,11 @@ fn addresses_without_a_channel() {
         assert_eq!(nothing(refusal(sysvring::Observer::open(&address))), text);
         assert_eq!(nothing(refusal(sysvring::remove(&address))), text);
     }
-    // An identifier never creates.
-    assert_eq!(nothing(refusal(Options::id(gone).open::<Sender<u64>>())), gone.to_string());
+    // An identifier never creates, and nobody is told to.
+    let error = refusal(Options::id(gone).open::<Sender<u64>>());
+    let text = error.to_string();
+    assert!(!text.contains("open()") && text.contains("ask its creator"), "{text}");
+    assert_eq!(nothing(error), gone.to_string());
     key.assert_free();
 
     // Another channel's segment with this one's nonce, and the reverse.

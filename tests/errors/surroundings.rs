@@ -1,12 +1,14 @@
-//! Processes in unusual surroundings: memory that must be locked, no /proc, the group of a channel.
+//! Processes in unusual surroundings: memory that must be locked, no /proc, the group of a channel, and
+//! nobody on the other side.
 
 use std::fs;
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::{Error, Options};
+use sysvring::{Error, Options, broadcast};
 use sysvring_support::error_text::{advises, refusal};
 use sysvring_support::fork::Fork;
 use sysvring_support::raw_ipc::Key;
+use sysvring_support::stopwatch::MOMENT;
 use sysvring_support::worker::{Args, Worker, end_with_parent};
 use sysvring_support::{test, work};
 
@@ -174,4 +176,21 @@ fn of_a_group(_: &mut Args) {
 #[test(root)]
 fn a_channel_that_a_group_may_read() {
     Worker::run(&[&"surroundings::of_a_group"]);
+}
+
+/// Where there is no peer, none is said to be slow, and the advice is to start one.
+#[test]
+fn nobody_on_the_other_side() {
+    let starts = |text: String| assert!(text.contains("start one if there is none"), "{text}");
+    let mut tx: Sender<u64> = Options::private().capacity(2).create().expect("create");
+    starts(advises(&tx.wait_for_peer(MOMENT).expect_err("nobody comes")));
+    tx.send_batch(&[1, 2]).expect("room");
+    starts(advises(&tx.try_send(&3).expect_err("no room")));
+    starts(advises(&tx.send_timeout(&3, MOMENT).expect_err("no room")));
+    starts(advises(&tx.flush(MOMENT).expect_err("nobody receives")));
+    let mut rx: Receiver<u64> = Options::private().create().expect("create");
+    starts(advises(&rx.recv_timeout(MOMENT).expect_err("nobody sends")));
+    starts(advises(&rx.wait_for_peer(MOMENT).expect_err("nobody comes")));
+    let mut tx: broadcast::Sender<u64> = Options::private().create().expect("create");
+    starts(advises(&tx.wait_for_receivers(2, MOMENT).expect_err("nobody comes")));
 }

@@ -164,7 +164,8 @@ fn failing_calls(args: &mut Args) {
                     assert_eq!(source.raw_os_error(), Some(errno));
                 }
                 Err(Error::Limit { errno: reported, .. }) => assert_eq!(reported, errno),
-                Err(error @ Error::PermissionDenied { .. }) => drop(error),
+                Err(Error::PermissionDenied { .. }) => assert_eq!(errno, libc::EACCES),
+                Err(Error::CallRefused { errno: reported, .. }) => assert_eq!(reported, errno),
                 Ok(_) if is_either => {}
                 other => panic!("call {call}, errno {errno}: {other:?}"),
             }

@@ -10,7 +10,7 @@ use sysvring_support::fork::Fork;
 use sysvring_support::raw_ipc::Key;
 use sysvring_support::stopwatch::MOMENT;
 use sysvring_support::worker::{Args, Worker, end_with_parent};
-use sysvring_support::{test, work};
+use sysvring_support::{ipc_namespace, test, work};
 
 /// The user `nobody`, who has no permissions.
 const NOBODY: u32 = 65_534;
@@ -98,6 +98,8 @@ impl Drop for Empty {
 /// Without /proc, it is not known whether there are huge pages.
 #[work]
 fn in_an_empty_folder(_: &mut Args) {
+    // Where nothing of other tests can be reaped.
+    assert!(ipc_namespace::enter(), "as root");
     let (folder, key) = (Empty::new(), Key::new());
     Fork::start(|| {
         std::os::unix::fs::chroot(&folder.0).expect("as root");

@@ -157,7 +157,8 @@ impl Wish {
             }),
             "redelivery",
         );
-        must(self.mode & !0o666 == 0 && self.mode & 0o600 == 0o600, "mode");
+        let blind = self.mode & 0o022 & !(self.mode >> 1);
+        must(self.mode & !0o666 == 0 && self.mode & 0o600 == 0o600 && blind == 0, "mode");
         must(!(self.private && self.lifetime == Some(Lifetime::Kept)), "lifetime");
         wrong
     }

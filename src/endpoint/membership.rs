@@ -150,6 +150,10 @@ impl Membership for Endpoint {
         self.liveness_throttle.is_due()
     }
 
+    fn is_removal_check_due(&self) -> bool {
+        self.removal_throttle.is_due()
+    }
+
     fn nap(&self, time: Duration, seen: Option<u16>) -> Result<(), Fault> {
         self.attachment.nap(time, seen)
     }

@@ -10,6 +10,8 @@ pub(crate) mod peer;
 pub(crate) mod readiness;
 mod stop;
 
+use core::time::Duration;
+
 use crate::address::ChannelId;
 use crate::admin::stat::Stat;
 use crate::endpoint::attachment::Attachment;
@@ -41,6 +43,8 @@ pub(crate) struct Endpoint {
     estimate: AtomicU64,
     backoff: ReceiverBackoff,
     liveness_throttle: Throttle,
+    /// Of its own: a call that never waits also asks who is alive.
+    removal_throttle: Throttle,
     dead_letters: Option<Box<dyn DeadLetterBox>>,
     /// Forbids giving messages up for a moment after it failed.
     give_up_throttle: Throttle,
@@ -53,6 +57,10 @@ pub(crate) struct Endpoint {
     finishes: AtomicU32,
     pub(crate) attachment: Attachment,
 }
+
+/// How often a sender that never waits asks the kernel whether the channel was removed by hand, which
+/// leaves no trace in the segment.
+const REMOVAL_EVERY: Duration = Duration::from_millis(200);
 
 /// Adds to a counter that this member alone writes. Wrapping: the segment may contain any value.
 /// Not worth a locked instruction: of several threads at once, some may be missed.
@@ -70,6 +78,7 @@ impl Endpoint {
             policy,
             backoff: ReceiverBackoff::new(attachment.geometry()),
             liveness_throttle: Throttle::default(),
+            removal_throttle: Throttle::every(REMOVAL_EVERY),
             dead_letters: None,
             give_up_throttle: Throttle::every(RETRY_EVERY),
             peer_seen: AtomicU32::new(u32::from(attachment.peer_not_seen().is_none())),
@@ -77,6 +86,8 @@ impl Endpoint {
             finishes: AtomicU32::new(0),
             attachment,
         };
+        // It has just been there.
+        endpoint.removal_throttle.done();
         // What the last holder of our seat had in flight becomes orphaned before we have anything
         // in flight.
         if endpoint.flavor() == Flavor::Mpmc && endpoint.attachment.took_over_from_dead() {

@@ -343,6 +343,11 @@ impl Membership for Member {
         true
     }
 
+    /// For each other flavor it would be one more step that changes nothing.
+    fn is_removal_check_due(&self) -> bool {
+        self.flavor() == Flavor::Broadcast
+    }
+
     fn nap(&self, _: Duration, _: Option<u16>) -> Result<(), Fault> {
         Ok(())
     }

@@ -133,6 +133,10 @@ pub(crate) trait Membership {
     /// Returns whether a non-blocking call is to check liveness now.
     fn is_check_due(&self) -> bool;
 
+    /// Returns whether a member that never waits is to ask the kernel now whether the channel was
+    /// removed.
+    fn is_removal_check_due(&self) -> bool;
+
     /// Sleeps for `time`, unless the channel is removed, or this side is interrupted after `seen`.
     fn nap(&self, time: Duration, seen: Option<u16>) -> Result<(), Fault>;
 

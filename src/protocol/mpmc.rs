@@ -9,7 +9,6 @@ use crate::error::Fault;
 use crate::liveness::SemaphoreValues;
 use crate::ring::Slot;
 use crate::ring::mpmc::{Claim, Consumer, Held, Next, Producer, Released, Room, Snapshot};
-use crate::sync::plain::AtomicU32;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::wait::Poll;
 
@@ -31,16 +30,15 @@ impl Default for FarPolls {
     }
 }
 
-/// The sending end of a ring, and the flags of the receivers that it knows.
+/// The sending end of a ring.
 #[derive(Debug)]
 pub(crate) struct Sending {
     pub(crate) producer: Producer,
-    known_flags: AtomicU32,
 }
 
 impl Sending {
     pub(crate) fn new(producer: Producer) -> Sending {
-        Sending { producer, known_flags: AtomicU32::new(0) }
+        Sending { producer }
     }
 }
 
@@ -98,11 +96,11 @@ impl SendRing for &Sending {
 
     #[inline(always)]
     fn known_flags(&self) -> u32 {
-        self.known_flags.load(Relaxed)
+        self.producer.known_flags.load(Relaxed)
     }
 
     fn set_known_flags(&mut self, flags: u32) {
-        self.known_flags.store(flags, Relaxed);
+        self.producer.known_flags.store(flags, Relaxed);
     }
 }
 

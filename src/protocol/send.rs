@@ -284,6 +284,10 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
         let _ = member.wake(Side::Receivers);
         self.ring.adapt_fences(flags, member.parking(Side::Receivers));
         self.ring.set_known_flags(0);
+        if R::FILLS_RING_ALONE && member.is_removal_check_due() {
+            // The message is sent; the next call returns the fault.
+            let _ = member.semaphore_values().map_err(|fault| member.stop(fault));
+        }
         if flags & wait::REMOVED != 0 {
             self.ring.forget_room();
             if R::FILLS_RING_ALONE {

@@ -1,6 +1,7 @@
 //! How channels are created, found, joined, removed and cleaned up, also beside the objects of other
 //! users.
 
+mod busy_removal;
 mod crash_leftovers;
 mod foreign_channels;
 mod foreign_objects;

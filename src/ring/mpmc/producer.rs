@@ -11,6 +11,12 @@ use crate::sync::{AtomicU64, fence, plain};
 /// The maximum lookahead of [`Producer::has_quarter_free`], in slots.
 const MAX_LOOKAHEAD: u64 = 256;
 
+/// The number of positions after which the known flags are forgotten; a multiple of [`HINT_EVERY`].
+const LOOK_EVERY: u64 = 1024;
+
+/// No flags that receivers ever have.
+pub(crate) const NONE_KNOWN: u32 = u32::MAX;
+
 /// The sending end of one member, shared by all its threads.
 #[derive(Debug)]
 pub(crate) struct Producer {
@@ -19,6 +25,9 @@ pub(crate) struct Producer {
     /// Lower bound: no earlier position is free, and every message sent here is before it. As for
     /// the tail, a stale value is correct, only slower.
     next: AtomicU64,
+    /// The flags of the receivers that require no action at present, for the caller. Forgotten now and
+    /// then, so that a sender that always finds a free slot and no flag looks around.
+    pub(crate) known_flags: plain::AtomicU32,
     /// Prefetches slots ahead of the next position.
     ahead: SlotPrefetcher,
 }
@@ -66,7 +75,8 @@ impl Claim {
 impl Producer {
     pub(crate) fn new(ring: Ring, seat: u8) -> Producer {
         let next = AtomicU64::new(ring.header().tail.0.load(Acquire));
-        Producer { ring, seat, next, ahead: SlotPrefetcher::to_claim(&ring) }
+        let known_flags = plain::AtomicU32::new(0);
+        Producer { ring, seat, next, known_flags, ahead: SlotPrefetcher::to_claim(&ring) }
     }
 
     pub(crate) fn ring(&self) -> &Ring {
@@ -237,6 +247,9 @@ impl Producer {
         self.next.store(next, plain::Ordering::Release);
         if next.is_multiple_of(HINT_EVERY) {
             self.ring.header().tail.0.store(next, Release);
+            if next.is_multiple_of(LOOK_EVERY) {
+                self.known_flags.store(NONE_KNOWN, plain::Ordering::Relaxed);
+            }
         }
     }
 

@@ -101,6 +101,11 @@ impl Producer {
         self.end_position.wrapping_sub(left as u64)
     }
 
+    /// Returns the end of this run, which is the next position if nothing is left of it.
+    pub(crate) fn run_end(&self) -> u64 {
+        self.end_position
+    }
+
     /// Returns whether the next slot is free, as far as is known without loading the receiver's
     /// line.
     #[inline(always)]

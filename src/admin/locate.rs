@@ -1,8 +1,14 @@
 //! Finding the segment and the semaphore set of a channel, and checking that they belong to it.
+//!
+//! A segment is a channel's by its magic number, and a set by the segment under its key, which names
+//! it and has the same nonce, whatever their modes are. The mark in the mode (`segment::MARK`) tells
+//! this of what has neither: an unfinished segment, a set without a segment, and the set of a private
+//! channel. Without a key, a process that may write to a segment could make it name any set.
 
 use crate::address::Address;
 use crate::error::Error;
-use crate::liveness::{self, ChannelSemaphores};
+use crate::layout::Header;
+use crate::liveness::{self, ChannelSemaphores, NONCE_MAX};
 use crate::os_error::{Call, Object};
 use crate::segment::owner::Owner;
 use crate::segment::{self, ChannelInfo, State, is_marked};
@@ -70,7 +76,7 @@ fn find_set(set: Set, address: &Address, channel: &str) -> Result<SetStat, Error
         })
     })?;
     check_owner(address, "set", Owner::from(&stat), channel)?;
-    if !is_ours(&stat) {
+    if !is_of_channel(&stat) {
         let what = "its semaphore set was not created by sysvring".into();
         return Err(Error::ForeignObject { channel: channel.into(), what });
     }
@@ -180,16 +186,17 @@ pub(crate) fn set_of(facts: &ChannelInfo, segment: &SegmentStat) -> Option<SetSt
 }
 
 /// Returns whether a segment with these facts and a set with this nonce are one channel: the header
-/// names the set, and the set is ours, is as large as the channel needs, has the same owner and has
-/// the same nonce.
+/// names the set, and the set is as large as the channel needs, has the same owner, has the same
+/// nonce, and has the same key or the mark.
 pub(crate) fn belong_together(
     segment: &SegmentStat,
     facts: &ChannelInfo,
     set: &SetStat,
     nonce: u32,
 ) -> bool {
+    let has_key = set.key != 0 && set.key == segment.key;
     facts.set == set.id
-        && is_ours(set)
+        && (has_key || is_marked(set.raw_mode))
         && set.semaphores as i32 == liveness::semaphores(facts.geometry.seats)
         && Owner::from(segment).is_same(set.into())
         && nonce == facts.nonce
@@ -201,7 +208,42 @@ pub(super) fn find_channel(address: &Address) -> Result<FoundSegment, Error> {
     find(address)?.segment.ok_or_else(not_found)
 }
 
-/// Returns whether a set is ours: marked, and of a size that this crate creates.
-pub(crate) fn is_ours(stat: &SetStat) -> bool {
-    is_marked(stat.raw_mode) && liveness::can_be_ours(stat.semaphores)
+/// Returns whether a set is a channel's: of a size that this crate creates, and marked or named by
+/// the segment under its key.
+pub(crate) fn is_of_channel(set: &SetStat) -> bool {
+    liveness::can_be_ours(set.semaphores) && (is_marked(set.raw_mode) || is_named(set))
+}
+
+/// Returns whether the segment under the key of a set names that set. A segment of another program
+/// is hardly ever attached for that: its set would have a nonce where ours have one.
+fn is_named(set: &SetStat) -> bool {
+    if set.key == 0 || !has_nonce(set) {
+        return false;
+    }
+    let attached = shm::get(set.key, 0, SegmentLookup::Existing)
+        .ok()
+        .and_then(|id| Mapping::attach_known(id, Access::ReadOnly).ok());
+    attached.is_some_and(|(mapping, stat)| {
+        stat.key == set.key
+            && matches!(segment::examine(&mapping, &stat, ""), Ok(State::Ready(facts))
+                if set_of(&facts, &stat).is_some_and(|named| named.id == set.id))
+    })
+}
+
+/// Returns whether a set is bound to a segment, if it is ours.
+fn has_nonce(set: &SetStat) -> bool {
+    let members = ChannelSemaphores::new(Set::from_id(set.id));
+    members.nonce().is_ok_and(|nonce| (1..=NONCE_MAX).contains(&nonce))
+}
+
+/// Returns whether it is worth a look whether a segment is a channel: it has the mark, or under its
+/// key is a set that may be a channel's. Attaching shows to its owner, so the segments of other
+/// programs are left alone.
+pub(super) fn may_be_channel(segment: &SegmentStat) -> bool {
+    is_marked(segment.raw_mode)
+        || segment.key != 0
+            && segment.size >= size_of::<Header>() as u64
+            && Set::lookup(segment.key)
+                .and_then(|set| set.stat())
+                .is_ok_and(|set| liveness::can_be_ours(set.semaphores) && has_nonce(&set))
 }

@@ -1,6 +1,6 @@
 //! What dead processes left behind: finding it, and removing it.
 
-use super::locate::{self, is_ours};
+use super::locate::{self, is_of_channel};
 use super::remove::gone;
 use crate::doorbell::{self, Bells, DeadQueue};
 use crate::error::Error;
@@ -122,7 +122,7 @@ fn leftovers(purpose: Purpose) -> Result<Vec<Reaped>, Error> {
     let sets = sem::list().map_err(failed("semctl(SEM_STAT)"))?;
     let mut found = Vec::new();
     for set in &sets {
-        if is_ours(set) && may_remove(set.uid, set.cuid) {
+        if may_remove(set.uid, set.cuid) && is_of_channel(set) {
             let leftovers = leftovers_of_set(set, purpose);
             // One process has one queue for all of its channels.
             let is_new = |new: &Reaped| !new.is_queue() || found.iter().all(|old| old != new);

@@ -1,31 +1,30 @@
-//! All segments and sets in the kernel's tables that have the mark of this crate, each examined.
+//! All channels in the kernel's tables, and whatever else has the mark of this crate, each examined.
 
-use super::locate::is_ours;
+use super::locate::may_be_channel;
 use super::unusable::Defect;
 use crate::error::Error;
-use crate::liveness::ChannelSemaphores;
+use crate::liveness::{self, ChannelSemaphores};
 use crate::os_error::Call;
 use crate::segment::{self, ChannelInfo, State, is_marked};
 use crate::sysv::Errno;
 use crate::sysv::sem::{self, Set, SetStat};
 use crate::sysv::shm::{self, Access, Mapping, SegmentStat};
 
-/// A segment with the mark.
+/// A segment with the mark, or a channel that lost it.
 pub(super) enum MarkedSegment {
     /// A channel, attached; its header was validated.
     Channel(Mapping, SegmentStat, ChannelInfo),
     Unusable(SegmentStat, Defect),
 }
 
-/// Examines all segments that have the mark, one after the other. Those that disappear meanwhile are
-/// left out.
+/// Examines all segments that have the mark or that may be channels without it, one after the other.
+/// Those that disappear meanwhile are left out. Each attachment and look at a header is bounded work.
 ///
 /// # Errors
 /// [`Error::System`] if the kernel's table cannot be read.
 pub(super) fn segments() -> Result<impl Iterator<Item = MarkedSegment>, Error> {
     let listed = shm::list().map_err(failed("shmctl(SHM_STAT)"))?;
-    let marked = listed.into_iter().filter(|stat| is_marked(stat.raw_mode));
-    Ok(marked.filter_map(examine))
+    Ok(listed.into_iter().filter(may_be_channel).filter_map(examine))
 }
 
 /// Returns all sets that have the mark.
@@ -48,13 +47,13 @@ fn is_gone(errno: Errno) -> bool {
 fn examine(listed: SegmentStat) -> Option<MarkedSegment> {
     let (mapping, stat) = match Mapping::attach_known(listed.id, Access::ReadOnly) {
         Ok(attached) => attached,
-        Err(refused) if is_gone(refused.errno) => return None,
+        Err(refused) if is_gone(refused.errno) || !is_marked(listed.raw_mode) => return None,
         Err(refused) => {
             let defect = Defect::Unreadable { call: refused.call, errno: refused.errno.0 };
             return Some(MarkedSegment::Unusable(listed, defect));
         }
     };
-    if !is_marked(stat.raw_mode) {
+    if !is_marked(stat.raw_mode) && !segment::is_ours(&mapping, &stat) {
         return None;
     }
     let defect = match segment::examine(&mapping, &stat, "") {
@@ -71,7 +70,7 @@ fn examine(listed: SegmentStat) -> Option<MarkedSegment> {
 
 /// Returns why a set is not that of a channel, if no segment names it; `None` if it is gone.
 pub(super) fn defect_of_set(set: &SetStat) -> Option<Defect> {
-    if !is_ours(set) {
+    if !liveness::can_be_ours(set.semaphores) {
         let what = format!("it has {} semaphores, and no channel has as many", set.semaphores);
         return Some(Defect::NotAChannel { what });
     }

@@ -106,7 +106,7 @@ impl Attachment {
             segment_is_due: Throttle::every(kernel::SEGMENT_EVERY),
             home: ForkGuard::new(),
             key: stat.key,
-            mode: stat.raw_mode & 0o777 & !segment::MARK,
+            mode: stat.mode,
             seated: AtomicU32::new(SEATED),
             peer_not_seen,
             known_joins: AtomicU32::new(0),

@@ -36,7 +36,12 @@ impl Drop for LifecycleLock {
     fn drop(&mut self) {
         let has_segment = |key| match shm::get(key, 0, SegmentLookup::Existing) {
             Ok(id) => match shm::stat(id) {
-                Ok(stat) => segment::is_marked(stat.raw_mode),
+                Ok(stat) if segment::is_marked(stat.raw_mode) => true,
+                // A changed mode does not make it the segment of another program.
+                Ok(_) => match Mapping::attach_known(id, Access::ReadOnly) {
+                    Ok((mapping, stat)) => segment::is_ours(&mapping, &stat),
+                    Err(_) => true,
+                },
                 // A process that cannot inspect the segment must not decide; if the segment has
                 // been removed, the next process finds out.
                 Err(_) => true,

@@ -248,7 +248,7 @@ impl Opening<'_> {
                     foreign.unwrap_or_else(|| self.stop_on(set, "semctl(IPC_STAT)", errno))
                 })?;
                 self.check_owner("set", Owner::from(&stat))?;
-                match locate::is_ours(&stat) {
+                match locate::is_of_channel(&stat) {
                     true => Ok((set, false)),
                     false => {
                         let what = "its semaphore set was not created by sysvring".into();

@@ -29,6 +29,10 @@ pub(crate) const STATE_LEFT: u32 = 2;
 /// The mark in the mode of our segments and sets: "others may execute", and no other execute bit,
 /// which grants nothing. It marks an object as ours from the call that creates it, before anything
 /// can be written to it, so that an object whose creator was killed at that moment is recognised.
+///
+/// Anyone who changes the mode (`IPC_SET`) may remove it. Therefore it decides about nothing else: a
+/// segment with our magic number is ours without it, and so is the set that such a segment names
+/// ([`locate`](crate::admin::locate)).
 pub(crate) const MARK: u32 = 0o001;
 
 /// Returns whether a mode carries the mark.
@@ -106,6 +110,15 @@ pub(crate) fn header(mapping: &Mapping) -> &Header {
     // caller of `initialise` created it so), and a header consists of atomics only: any bytes are
     // valid.
     unsafe { mapping.base().cast().as_ref() }
+}
+
+/// Returns whether a segment has our magic number, or has the mark and none yet.
+pub(crate) fn is_ours(mapping: &Mapping, stat: &SegmentStat) -> bool {
+    stat.size >= size_of::<Header>() as u64
+        && match header(mapping).identity.magic.load(Acquire) {
+            0 => is_marked(stat.raw_mode),
+            magic => magic == MAGIC,
+        }
 }
 
 /// Determines the state of a segment. Every field is read once; nothing is used that is

@@ -2,6 +2,7 @@
 //! users.
 
 mod busy_removal;
+mod changed_modes;
 mod crash_leftovers;
 mod foreign_channels;
 mod foreign_objects;

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 use sysvring::spsc;
-use sysvring_support::raw_ipc::remove_segment;
+use sysvring_support::raw_ipc::{chmod_segment, chmod_set, remove_segment};
 
 use crate::ipc_fixture::IpcFixture;
 use crate::tool::{Name, Running, command, run, run_as_another_user, unreadable, until};
@@ -52,6 +52,28 @@ fn every_check_has_a_verdict() {
     assert_eq!(verdict(&all, "semaphore-undo"), "fine");
     let prose = run(&["doctor"]).out;
     assert!(prose.contains("semaphore-undo"), "{prose}");
+    ipc.assert_clean();
+}
+
+/// `ls` still shows it, and `doctor` says which modes it has now.
+#[test]
+fn a_changed_mode_is_noted() {
+    let ipc = IpcFixture::new();
+    let name = Name::new("chmod");
+    let tx: spsc::Sender<u64> = name.options().create().expect("a sender");
+    let set = name.stat().set.expect("a set").id;
+    for (segment_mode, set_mode) in [(0o660, 0o601), (0o601, 0o644), (0o666, 0o666)] {
+        chmod_segment(tx.id().segment(), segment_mode);
+        chmod_set(set, set_mode);
+        assert!(run(&["ls"]).out.contains(&*name), "{segment_mode:o}, {set_mode:o}");
+        assert_eq!(verdict(&findings(), "changed-mode"), "note");
+        let modes = format!("segment {segment_mode:03o}, set {set_mode:03o}");
+        assert!(run(&["doctor"]).out.contains(&modes), "{modes}");
+    }
+    chmod_segment(tx.id().segment(), 0o601);
+    chmod_set(set, 0o601);
+    assert!(!run(&["doctor"]).out.contains("changed-mode"));
+    drop((tx, name));
     ipc.assert_clean();
 }
 

@@ -114,6 +114,15 @@ fn forbidden_ones(objects: &[Unusable]) -> Option<Finding> {
     Some(Finding::note("unreadable", found, remedy))
 }
 
+/// Returns the modes of segment and set if they are not those of their creation, which are alike and
+/// have a mark.
+fn changed_modes(stat: &Stat) -> Option<String> {
+    let segment = stat.segment.raw_mode & 0o777;
+    let set = stat.set.map_or(segment, |set| set.raw_mode & 0o777);
+    let is_marked = segment & 0o111 == 0o001;
+    (!is_marked || segment != set).then(|| format!("segment {segment:03o}, set {set:03o}"))
+}
+
 /// Returns what is wrong with a channel: the first of these that holds.
 fn ailing(stat: &Stat) -> Option<Finding> {
     let name = channel::name_of(stat);
@@ -146,6 +155,13 @@ fn ailing(stat: &Stat) -> Option<Finding> {
         };
         let found = if why.is_empty() { found } else { format!("{found}: {why}") };
         return Some(Finding::problem("dead-letters", found, remedy));
+    }
+    if let Some(modes) = changed_modes(stat) {
+        return Some(Finding::note(
+            "changed-mode",
+            format!("the mode of channel {name} was changed after its creation: {modes}"),
+            "it goes on to work; if others were not to get access to it, remove it, and open it again",
+        ));
     }
     if stat.overslept > 0 {
         return Some(Finding::note(

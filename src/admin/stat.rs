@@ -43,6 +43,10 @@ pub struct Stat {
     pub flavor: Flavor,
     /// The lifetime of the channel.
     pub lifetime: Lifetime,
+    /// Whether the kernel removes this kept channel, with its messages, as soon as no process has it
+    /// attached: `kernel.shm_rmid_forced` is 1. No kept channel is created then, but the setting can
+    /// be changed later.
+    pub lost_without_members: bool,
     /// The time at which it was created.
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::sysv::seconds::serialize"))]
     pub created: SystemTime,

@@ -5,11 +5,12 @@ use std::time::Duration;
 use super::{Examined, Finished, Opening, RETRY_DELAY, Stop, Try};
 use crate::doorbell::Bells;
 use crate::endpoint::attachment::Attachment;
+use crate::error::Error;
 use crate::liveness::{self, ChannelSemaphores};
 use crate::options::Options;
 use crate::os_error::Object;
 use crate::segment::owner::Owner;
-use crate::segment::{self, State};
+use crate::segment::{self, Lifetime, State};
 use crate::sysv::key::PRIVATE;
 use crate::sysv::sem::SetStat;
 use crate::sysv::shm::{self, Access, Mapping, Refused, SegmentLookup, SegmentStat};
@@ -117,6 +118,7 @@ impl Opening<'_> {
             if set.semaphores as i32 != liveness::semaphores(self.plan.geometry.seats) {
                 return Err(Stop::Again);
             }
+            self.must_be_kept()?;
             let built = self.build(&alone, key)?;
             // From here on, the segment goes first.
             alone.is_new = false;
@@ -160,6 +162,17 @@ impl Opening<'_> {
             facts.set = set.id;
         }
         self.enter(alone, Finished { stat, mapping, facts })
+    }
+
+    /// Fails if the new channel is to be kept, and the kernel would remove it with its last member.
+    fn must_be_kept(&self) -> Result<(), Error> {
+        if self.plan.lifetime != Lifetime::Kept || shm::removal_is_forced() != Some(true) {
+            return Ok(());
+        }
+        let reason = "kernel.shm_rmid_forced is 1, so the kernel would remove the channel and its \
+                      messages with its last member; set it to 0 (`sysctl -w \
+                      kernel.shm_rmid_forced=0`), or use Lifetime::LastMember";
+        Err(Error::InvalidOption { option: "lifetime", reason: reason.into() })
     }
 
     /// Gives a set that root re-created, and that is not yet bound to a segment, to the owner of

@@ -189,6 +189,13 @@ fn query(id: i32, command: libc::c_int) -> Result<(i32, Raw)> {
     Ok((answer, raw))
 }
 
+/// Returns whether the kernel removes every segment that no process has attached
+/// (`kernel.shm_rmid_forced`), in this IPC namespace; `None` if that is not known.
+pub(crate) fn removal_is_forced() -> Option<bool> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/shm_rmid_forced").ok()?;
+    Some(text.trim() != "0")
+}
+
 /// Performs a command that takes no argument.
 fn control(id: i32, command: libc::c_int) -> Result<()> {
     // SAFETY: the kernel does not use the pointer.

@@ -4,6 +4,7 @@
 mod busy_removal;
 mod changed_modes;
 mod crash_leftovers;
+mod forced_removal;
 mod foreign_channels;
 mod foreign_objects;
 mod open_and_leave;

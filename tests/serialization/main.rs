@@ -101,6 +101,7 @@ fn an_mpmc_channel_with_a_dead_member() {
         "key": stat.key,
         "flavor": "mpmc",
         "lifetime": "kept",
+        "lost_without_members": false,
         "capacity": 8,
         "slot_size": 12,
         "stride": 24,

@@ -13,11 +13,11 @@ use crate::ring::Ring;
 use crate::ring::mpmc::Survey;
 use crate::role::Side;
 use crate::segment::owner::Owner;
-use crate::segment::{self, ChannelInfo};
+use crate::segment::{self, ChannelInfo, Lifetime};
 use crate::sync::fence;
 use crate::sync::plain::Ordering::{Acquire, Relaxed};
 use crate::sysv::sem::Set;
-use crate::sysv::shm::{Mapping, SegmentStat};
+use crate::sysv::shm::{self, Mapping, SegmentStat};
 use crate::sysv::time;
 use crate::wait::{PARKED, doorbell};
 
@@ -75,6 +75,8 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
         key: segment.key,
         flavor: facts.flavor,
         lifetime: facts.lifetime,
+        lost_without_members: facts.lifetime == Lifetime::Kept
+            && shm::removal_is_forced() == Some(true),
         created: facts.created,
         overwriting: geometry.overwrites(),
         capacity: geometry.capacity,

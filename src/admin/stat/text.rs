@@ -33,6 +33,9 @@ impl fmt::Display for Stat {
             "channel   {name}  key {:#010x}  id {}  {:?}",
             self.key, self.id, self.lifetime
         )?;
+        if self.lost_without_members {
+            writeln!(f, "warning   kernel.shm_rmid_forced is 1: it is lost with its last member")?;
+        }
         writeln!(
             f,
             "ring      {}{} of {} slots filled, room for {}, {} bytes a slot{}, next to receive \

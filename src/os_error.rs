@@ -4,7 +4,7 @@ mod limits;
 
 use crate::error::{Error, Permissions};
 use crate::sysv::Errno;
-use crate::sysv::{process, sem, shm};
+use crate::sysv::{cgroup, process, sem, shm};
 
 /// A failed call and the channel it was made for.
 #[derive(Clone, Copy, Debug)]
@@ -169,6 +169,33 @@ impl<'a> Call<'a> {
             Errno::EPERM | Errno::ENOMEM => self.limit(errno, advice),
             errno => self.error(errno),
         }
+    }
+
+    /// Returns the error for a segment of `bytes` whose pages could not be had.
+    pub(crate) fn populate(self, errno: Errno, bytes: usize, huge: bool) -> Error {
+        match errno {
+            Errno::EFAULT => self.limit(errno, limits::missing_pages(bytes, huge)),
+            Errno::EHWPOISON => self.limit(
+                errno,
+                "a page of the segment has a hardware memory error; remove the channel, create it \
+                 again, and check the memory of this machine",
+            ),
+            errno => self.segment(errno, bytes, false),
+        }
+    }
+
+    /// Returns the error for `bytes` more of memory, if the control group of this process can never
+    /// have that many: the kernel would kill a process instead of reporting it. `swaps`: whether
+    /// they can be moved to swap.
+    pub(crate) fn beyond_cgroup(self, bytes: usize, swaps: bool) -> Option<Error> {
+        let limit = cgroup::memory_limit(swaps).filter(|limit| limit.bytes < bytes as u64)?;
+        let advice = format!(
+            "the channel needs {bytes} bytes of memory, and a control group of this process allows \
+             {} bytes ({}); raise that limit, or use fewer or smaller slots",
+            limit.bytes,
+            limit.file.display(),
+        );
+        Some(self.limit(Errno::ENOMEM, advice))
     }
 
     /// Returns the error for a doorbell that could not be made: a message queue, and descriptors.

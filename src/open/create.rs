@@ -161,7 +161,7 @@ impl Opening<'_> {
             segment::bind(&mapping, set.id, facts.nonce);
             facts.set = set.id;
         }
-        self.enter(alone, Finished { stat, mapping, facts })
+        self.enter(alone, Finished { stat, mapping, facts, is_new: false })
     }
 
     /// Fails if the new channel is to be kept, and the kernel would remove it with its last member.
@@ -172,7 +172,8 @@ impl Opening<'_> {
         let reason = "kernel.shm_rmid_forced is 1, so the kernel would remove the channel and its \
                       messages with its last member; set it to 0 (`sysctl -w \
                       kernel.shm_rmid_forced=0`), or use Lifetime::LastMember";
-        Err(Error::InvalidOption { option: "lifetime", reason: reason.into() })
+        let channel = Some(self.channel.clone());
+        Err(Error::InvalidOption { channel, option: "lifetime", reason: reason.into() })
     }
 
     /// Gives a set that root re-created, and that is not yet bound to a segment, to the owner of
@@ -277,12 +278,14 @@ impl Opening<'_> {
         if lock_memory {
             shm::lock(id).map_err(|errno| self.call("shmctl(SHM_LOCK)").lock(errno, total))?;
         }
+        // Before the first access to the segment, and before another process can find the channel.
+        self.populate_new(&mapping, total)?;
         let nonce = liveness::fresh_nonce();
         kernel("semctl(SETVAL)", alone.members.begin(nonce))?;
         let set = alone.members.set.id();
         let facts = segment::initialise(&mapping, &self.plan, set, nonce);
         std::mem::forget(unfinished);
-        Ok(Finished { stat, mapping, facts })
+        Ok(Finished { stat, mapping, facts, is_new: true })
     }
 
     /// Releases the lifecycle semaphore and takes a seat, in one step.

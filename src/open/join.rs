@@ -18,7 +18,7 @@ impl Opening<'_> {
                 self.check(&facts, &stat)?;
                 let set = self.stat_of(&members)?;
                 self.must_be_of_one(&stat, &set)?;
-                let found = Finished { stat, mapping, facts };
+                let found = Finished { stat, mapping, facts, is_new: false };
                 let nonce = self.nonce_of(&members)?;
                 if !locate::belong_together(&found.stat, &found.facts, &set, nonce) {
                     return Err(self.mismatched(&members, &found));

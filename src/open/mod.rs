@@ -32,6 +32,7 @@
 mod create;
 pub(crate) mod handle;
 mod join;
+mod populate;
 
 use std::time::Duration;
 
@@ -43,8 +44,8 @@ use crate::error::{Error, Fault};
 use crate::flavor::Flavor;
 use crate::liveness::{self, ChannelSemaphores, Seated, Standing};
 use crate::message::MessageLayout;
+use crate::options::Options;
 use crate::options::validate;
-use crate::options::{Options, PREFAULT_UP_TO};
 use crate::os_error::{Call, Object};
 use crate::role::Side;
 use crate::segment::owner::Owner;
@@ -54,7 +55,7 @@ use crate::sync::{Ordering::SeqCst, fence};
 use crate::sysv::sem::{Set, SetLookup, SetStat};
 use crate::sysv::shm::{self, Access, Mapping, Refused, SegmentLookup, SegmentStat};
 use crate::sysv::time::Deadline;
-use crate::sysv::{Errno, memory, process};
+use crate::sysv::{Errno, process};
 use create::LifecycleLock;
 
 /// The call that opens a channel.
@@ -182,6 +183,8 @@ struct Finished {
     stat: SegmentStat,
     mapping: Mapping,
     facts: ChannelInfo,
+    /// This process has just created it.
+    is_new: bool,
 }
 
 impl Opening<'_> {
@@ -229,7 +232,7 @@ impl Opening<'_> {
         // The last member of a private channel removes the set.
         let Some(set) = locate::set_of(&facts, &stat) else { return Err(self.not_found()) };
         let members = ChannelSemaphores::new(Set::from_id(set.id));
-        let found = Finished { stat, mapping, facts };
+        let found = Finished { stat, mapping, facts, is_new: false };
         match members.try_exclusive() {
             Ok(true) => self.enter(LifecycleLock { members, key: None, is_new: false }, found),
             Ok(false) => self.join(members, found),
@@ -439,20 +442,21 @@ impl Opening<'_> {
         found: Finished,
         before: Before,
     ) -> Try<Attachment> {
-        let Finished { stat, mapping, facts } = found;
+        let Finished { stat, mapping, facts, is_new } = found;
         if !members.is_mortal(seated.seat) {
             let _ = members.withdraw(facts.flavor, seated);
             return Err(Error::SemUndoUnsupported { channel: self.channel.clone() }.into());
         }
         let total = facts.geometry.total;
-        if self.options.prefault.unwrap_or(total <= PREFAULT_UP_TO) {
-            // SAFETY: the whole segment, attached for writing; `examine` checked its length.
-            let done = unsafe { memory::prefault(mapping.base(), total) };
-            if let Err(errno) = done {
-                // The seat is given back; the error reports the failed call.
-                let _ = members.withdraw(facts.flavor, seated);
-                return Err(self.call("madvise").segment(errno, total, false).into());
-            }
+        // The creator has done it before the segment was a channel.
+        let populated = match is_new {
+            true => Ok(()),
+            false => self.populate_existing(&mapping, total).map_err(Stop::from),
+        };
+        if let Err(stop) = populated {
+            // The seat is given back; the error reports the failed call.
+            let _ = members.withdraw(facts.flavor, seated);
+            return Err(stop);
         }
         let flavor = facts.flavor;
         // A member that cannot ask for this could not leave either. A seat that is lost by now is

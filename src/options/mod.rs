@@ -300,6 +300,11 @@ impl Options {
 
     /// Sets whether all pages are faulted in when attaching, so that no page fault occurs later. By
     /// default this is done for segments up to 16 MiB.
+    ///
+    /// Memory that cannot be had is an [`Error::Limit`](crate::Error::Limit) then, before anything
+    /// is written: so is a channel that a limit of a control group can never hold. Of other segments
+    /// the creator faults in the header only. If memory runs out later, the kernel kills a process at
+    /// the first access to a page, with SIGKILL (control group) or SIGBUS.
     pub fn prefault(mut self, yes: bool) -> Options {
         self.prefault = Some(yes);
         self
@@ -308,6 +313,11 @@ impl Options {
     /// Sets whether a new segment uses huge pages (`SHM_HUGETLB`). The system must have some: see
     /// `vm.nr_hugepages`. Rings of a few MiB and more gain throughput, smaller ones do not; for
     /// figures see docs/design/experiments.md.
+    ///
+    /// The creator faults all of them in, also with `prefault(false)`: a huge page can be free and
+    /// not permitted, by a control group or by the processors of a cpuset, and is a SIGBUS at its
+    /// first access then. Opening reports that as [`Error::Limit`](crate::Error::Limit). Linux before
+    /// 5.14 cannot report it; there, only limits of control groups are noticed.
     pub fn huge_pages(mut self, yes: bool) -> Options {
         self.huge_pages = yes;
         self

@@ -2,7 +2,7 @@
 
 use crate::flavor::SPSC_SEATS;
 use crate::liveness;
-use crate::sysv::{Errno, limits, memory};
+use crate::sysv::{Errno, cgroup, limits, memory};
 
 /// What removes segments and sets that take room.
 fn leftovers(list: &str) -> String {
@@ -111,6 +111,24 @@ pub(super) fn huge_pages(errno: Errno, bytes: usize) -> Option<String> {
             size / 1024,
         )
     })
+}
+
+/// Returns the advice where a page cannot be had although memory for it is free or reserved.
+pub(super) fn missing_pages(bytes: usize, huge: bool) -> String {
+    let limit = memory::huge_page_size().and_then(cgroup::huge_page_limit);
+    match limit.filter(|_| huge) {
+        Some(limit) => format!(
+            "the segment needs {bytes} bytes in huge pages, and a control group of this process \
+             allows {} bytes ({}); raise that limit, or do without huge_pages",
+            limit.bytes,
+            limit.file.display(),
+        ),
+        None => format!(
+            "not all pages of the {bytes} bytes of the segment can be had; if it has huge pages, \
+             raise the limit of the hugetlb control group (hugetlb.*.max), allow more nodes \
+             (cpuset), or do without huge_pages"
+        ),
+    }
 }
 
 fn is_reached(limit: u64, in_use: u64, needed: u64) -> bool {

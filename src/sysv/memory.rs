@@ -37,7 +37,13 @@ pub(crate) fn free_huge_pages() -> usize {
     meminfo("HugePages_Free").unwrap_or(0).saturating_sub(promised)
 }
 
-/// Makes all pages of a range present and writable, without changing their contents.
+/// Returns the bytes of swap that this system has.
+pub(crate) fn total_swap() -> u64 {
+    meminfo("SwapTotal").unwrap_or(0) as u64 * 1024
+}
+
+/// Makes all pages of a range present and writable, without changing their contents. A page that
+/// cannot be had is an error here, and a signal at the first access otherwise.
 ///
 /// # Safety
 /// The range must be mapped and writable, and must start on a page. Other processes may use it
@@ -54,6 +60,27 @@ pub(crate) unsafe fn prefault(base: NonNull<u8>, len: usize) -> Result<()> {
         }
         other => other.map(drop),
     }
+}
+
+/// Returns the number of bytes of a mapped range that are in pages which are not in memory, as far
+/// as the kernel reports it.
+pub(crate) fn missing(base: NonNull<u8>, len: usize) -> usize {
+    let page = page_size();
+    // One byte for each page, for a part of the range at a time.
+    let mut present = vec![0u8; len.div_ceil(page).min(1 << 16)];
+    let mut missing = 0;
+    for offset in (0..len).step_by(page * present.len().max(1)) {
+        let part = (len - offset).min(page * present.len());
+        // SAFETY: inside the range.
+        let start = unsafe { base.add(offset) }.as_ptr().cast();
+        // SAFETY: accesses no byte of the range, and there is room for the answer on each page.
+        if check(unsafe { libc::mincore(start, part, present.as_mut_ptr()) }).is_err() {
+            continue;
+        }
+        let pages = &present[..part.div_ceil(page)];
+        missing += page * pages.iter().filter(|state| **state & 1 == 0).count();
+    }
+    missing
 }
 
 /// Writes to every page without changing it, whatever other processes write there.
@@ -81,6 +108,22 @@ mod tests {
         assert!(huge_page_size().is_none_or(|size| size > page_size()));
         assert!(free_huge_pages() < 1 << 40);
         assert!(meminfo("MemTotal").is_some() && meminfo("NoSuchLine").is_none());
+    }
+
+    #[test]
+    fn missing_pages_are_counted() {
+        let (page, how) = (page_size(), SegmentLookup::New { mode: 0o600, huge: false });
+        let len = 70_000 * page;
+        let id = shm::get(libc::IPC_PRIVATE, len, how).unwrap();
+        let mapping = Mapping::attach(id, Access::ReadWrite);
+        shm::remove(id).unwrap();
+        let mapping = mapping.unwrap();
+        assert_eq!((missing(mapping.base(), len), missing(mapping.base(), 0)), (len, 0));
+        for (n, offset) in [(1, 0), (2, len - 1), (3, 66_000 * page)] {
+            // SAFETY: inside the segment, which no other process uses.
+            unsafe { mapping.base().add(offset).write_volatile(1) };
+            assert_eq!(missing(mapping.base(), len - 1), len - n * page);
+        }
     }
 
     #[test]

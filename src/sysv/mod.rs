@@ -2,6 +2,7 @@
 //!
 //! Everything here reports a bare [`Errno`]; its meaning for a channel is decided by the callers.
 
+pub(crate) mod cgroup;
 pub(crate) mod event;
 pub(crate) mod fork_guard;
 mod guarded;
@@ -41,6 +42,7 @@ impl Errno {
     pub(crate) const EEXIST: Errno = Errno(libc::EEXIST);
     pub(crate) const EFAULT: Errno = Errno(libc::EFAULT);
     pub(crate) const EFBIG: Errno = Errno(libc::EFBIG);
+    pub(crate) const EHWPOISON: Errno = Errno(libc::EHWPOISON);
     pub(crate) const EIDRM: Errno = Errno(libc::EIDRM);
     pub(crate) const EINTR: Errno = Errno(libc::EINTR);
     pub(crate) const EINVAL: Errno = Errno(libc::EINVAL);

@@ -5,6 +5,7 @@ mod causes;
 mod leftovers;
 mod limits;
 mod malicious_text;
+mod memory;
 mod messages;
 mod objects;
 mod options;

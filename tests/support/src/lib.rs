@@ -6,6 +6,7 @@
 //! watchdog and checks that no segment or set is leaked.
 
 pub mod commands;
+pub mod control_group;
 pub mod error_text;
 pub mod fork;
 pub mod handle;

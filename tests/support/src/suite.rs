@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use libtest_mimic::{Arguments, Trial};
 
+use crate::control_group::ControlGroup;
 use crate::raw_ipc::{marked, queues};
 use crate::{ipc_namespace, name, scheduler_noise, worker};
 
@@ -32,6 +33,30 @@ pub enum Needs {
     Quiet,
     /// It must run as root, with the right to make namespaces. Otherwise it is shown as ignored.
     Root,
+    /// The same, and a control group that limits memory can be made.
+    MemoryGroup,
+    /// The same for huge pages, of which one is free.
+    HugePageGroup,
+}
+
+impl Needs {
+    /// Returns whether a test with these needs can run here.
+    fn are_met(self, is_root: bool) -> bool {
+        match self {
+            Needs::Nothing | Needs::Quiet => true,
+            Needs::Root => is_root,
+            Needs::MemoryGroup => is_root && ControlGroup::is_possible("memory"),
+            Needs::HugePageGroup => {
+                is_root && has_free_huge_page() && ControlGroup::is_possible("hugetlb")
+            }
+        }
+    }
+}
+
+fn has_free_huge_page() -> bool {
+    let Ok(text) = std::fs::read_to_string("/proc/meminfo") else { return false };
+    let free = text.lines().find_map(|line| line.strip_prefix("HugePages_Free:"));
+    free.is_some_and(|free| free.trim() != "0")
 }
 
 /// Is the whole `main` of a suite: does the work of a child, or runs the tests that the command line
@@ -83,7 +108,7 @@ pub fn run_with(
             watched(&short, body, needs, watchdog);
             Ok(())
         })
-        .with_ignored_flag(needs == Needs::Root && !is_root)
+        .with_ignored_flag(!needs.are_met(is_root))
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     // The sets of killed processes with private channels remain until some process reaps.

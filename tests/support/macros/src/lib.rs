@@ -3,8 +3,8 @@
 
 use proc_macro::{TokenStream, TokenTree};
 
-/// Registers a function as a test: `#[test]`, `#[test(quiet)]` or `#[test(root)]`, as
-/// `suite::Needs` defines it. A function that is generic over a `handle::AnyFlavor` is registered
+/// Registers a function as a test: `#[test]`, or with a need such as `#[test(quiet)]` or
+/// `#[test(root)]`, as `suite::Needs` defines it. A function that is generic over a `handle::AnyFlavor` is registered
 /// for SPSC, MPMC and broadcast channels; over a `handle::TakingFlavor`, for the first two.
 #[proc_macro_attribute]
 pub fn test(needs: TokenStream, function: TokenStream) -> TokenStream {
@@ -12,7 +12,9 @@ pub fn test(needs: TokenStream, function: TokenStream) -> TokenStream {
         "" => "Nothing",
         "quiet" => "Quiet",
         "root" => "Root",
-        _ => return "compile_error! { \"a test needs `quiet` or `root`\" }".parse().unwrap(),
+        "memory_group" => "MemoryGroup",
+        "huge_page_group" => "HugePageGroup",
+        _ => return "compile_error! { \"no such need, see `suite::Needs`\" }".parse().unwrap(),
     };
     register(function, |name, flavor| {
         let (suffix, parameter) = match flavor {

@@ -125,6 +125,8 @@ impl Tap {
             TapStart::Oldest => ring.tap_from_oldest(flavor),
             TapStart::Position(position) => position,
         };
+        // If that is not supported, a dump has the messages in it.
+        let _ = mapping.leave_out_of_dumps(stat.size, None);
         let id = ChannelId { segment: stat.id, nonce };
         let is_private = stat.key == 0;
         Ok(Tap {

@@ -453,7 +453,8 @@ impl Opening<'_> {
             true => Ok(()),
             false => self.populate_existing(&mapping, total).map_err(Stop::from),
         };
-        if let Err(stop) = populated {
+        let prepared = populated.and_then(|()| self.leave_out_of_dumps(&mapping, stat.size));
+        if let Err(stop) = prepared {
             // The seat is given back; the error reports the failed call.
             let _ = members.withdraw(facts.flavor, seated);
             return Err(stop);

@@ -6,7 +6,7 @@
 //! and what the control group can never have is not asked for. Pages that are not made present here
 //! remain at risk: those of large segments behind the header, unless the options ask for them.
 
-use super::Opening;
+use super::{Opening, Try};
 use crate::error::Error;
 use crate::options::PREFAULT_UP_TO;
 use crate::sysv::shm::Mapping;
@@ -72,5 +72,16 @@ impl Opening<'_> {
         // its length.
         let done = unsafe { memory::prefault(mapping.base(), len) };
         done.map_err(|errno| self.call("madvise").populate(errno, total, huge))
+    }
+
+    /// Leaves the segment out of core dumps of this process, if it is large or the options ask for
+    /// it.
+    pub(super) fn leave_out_of_dumps(&self, mapping: &Mapping, size: u64) -> Try<()> {
+        let asked = self.options.core_dumps;
+        match mapping.leave_out_of_dumps(size, asked) {
+            // Otherwise it is a default, which some sandbox does not know.
+            Err(errno) if asked == Some(false) => Err(self.call("madvise").error(errno).into()),
+            _ => Ok(()),
+        }
     }
 }

@@ -41,6 +41,7 @@ pub struct Options {
     pub(crate) dead_letters: Option<String>,
     pub(crate) mode: Option<u32>,
     pub(crate) prefault: Option<bool>,
+    pub(crate) core_dumps: Option<bool>,
     pub(crate) huge_pages: bool,
     pub(crate) lock_memory: bool,
     pub(crate) label: String,
@@ -82,6 +83,7 @@ impl Options {
             dead_letters: None,
             mode: None,
             prefault: None,
+            core_dumps: None,
             huge_pages: false,
             lock_memory: false,
             label: String::new(),
@@ -307,6 +309,16 @@ impl Options {
     /// the first access to a page, with SIGKILL (control group) or SIGBUS.
     pub fn prefault(mut self, yes: bool) -> Options {
         self.prefault = Some(yes);
+        self
+    }
+
+    /// Sets whether core dumps of this process include the channel's memory (`MADV_DONTDUMP` if
+    /// not). By default they do for segments up to 16 MiB. Each handle decides for itself.
+    ///
+    /// # Errors
+    /// Opening with `false` fails where the kernel does not support the advice.
+    pub fn core_dumps(mut self, yes: bool) -> Options {
+        self.core_dumps = Some(yes);
         self
     }
 

@@ -1,4 +1,4 @@
-//! Pages: their sizes, and populating them in advance.
+//! Pages: their sizes, populating them in advance, and leaving them out of core dumps.
 
 use std::hint::black_box;
 use std::ptr::NonNull;
@@ -83,6 +83,23 @@ pub(crate) fn missing(base: NonNull<u8>, len: usize) -> usize {
     missing
 }
 
+/// Leaves a mapping out of core dumps of this process. `len`: all of it, or its last page may be a
+/// part of a huge page.
+///
+/// # Safety
+/// The range must be mapped.
+pub(crate) unsafe fn leave_out_of_dumps(base: NonNull<u8>, len: usize) -> Result<()> {
+    let advise = |len: usize| {
+        // SAFETY: concerns the kernel's record of the mapping only, not its bytes.
+        check(unsafe { libc::madvise(base.as_ptr().cast(), len, libc::MADV_DONTDUMP) }).map(drop)
+    };
+    match (advise(len), huge_page_size()) {
+        // A mapping of huge pages cannot be divided inside one.
+        (Err(Errno::EINVAL), Some(huge)) => advise(len.next_multiple_of(huge)),
+        (result, _) => result,
+    }
+}
+
 /// Writes to every page without changing it, whatever other processes write there.
 ///
 /// # Safety
@@ -124,6 +141,10 @@ mod tests {
             unsafe { mapping.base().add(offset).write_volatile(1) };
             assert_eq!(missing(mapping.base(), len - 1), len - n * page);
         }
+        // SAFETY: the whole segment.
+        unsafe { leave_out_of_dumps(mapping.base(), len).unwrap() };
+        // Still one range.
+        eventually(|| shm::stat(id).unwrap().attached == 1);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::time::SystemTime;
 
-use super::{Errno, Perm, Result, check, system_time};
+use super::{Errno, Perm, Result, check, memory, system_time};
 
 // These belong to the kernel's ABI but not to the libc crate.
 const SHM_STAT: libc::c_int = 13;
@@ -12,6 +12,9 @@ const SHM_INFO: libc::c_int = 14;
 const SHM_STAT_ANY: libc::c_int = 15;
 const SHM_DEST: u32 = 0o1000;
 const SHM_LOCKED: u32 = 0o2000;
+
+/// Segments up to this size in bytes are included in core dumps, unless the user decides otherwise.
+const DUMPED_UP_TO: u64 = 16 << 20;
 
 /// How [`get`] finds a segment.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +99,16 @@ impl Mapping {
     /// It must not be used after the attachment is gone.
     pub(crate) unsafe fn alias(&self) -> ManuallyDrop<Mapping> {
         ManuallyDrop::new(Mapping { base: self.base })
+    }
+
+    /// Leaves the attachment of a segment of `size` bytes out of core dumps of this process, unless
+    /// it is small, or `included` in any case.
+    pub(crate) fn leave_out_of_dumps(&self, size: u64, included: Option<bool>) -> Result<()> {
+        if included.unwrap_or(size <= DUMPED_UP_TO) {
+            return Ok(());
+        }
+        // SAFETY: the whole attachment.
+        unsafe { memory::leave_out_of_dumps(self.base, size as usize) }
     }
 
     /// Returns the address of its first byte, which is page aligned.
@@ -259,7 +272,7 @@ pub(crate) fn list() -> Result<Vec<SegmentStat>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{memory, tests::*};
+    use super::super::tests::*;
     use super::*;
 
     struct Temporary(i32);

@@ -1,6 +1,7 @@
 //! What the calls of senders, receivers and observers do, between real processes.
 
 mod acknowledgement;
+mod core_dumps;
 mod dead_letters;
 mod end_of_stream;
 mod forks;

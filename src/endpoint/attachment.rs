@@ -335,7 +335,15 @@ impl Attachment {
             GONE => return Ok(()),
             // It may belong to another member by now.
             LOST => return Err(Fault::LivenessLost.into()),
-            _ => self.check_seat()?,
+            _ => {}
+        }
+        if let Err(fault) = self.check_seat() {
+            if fault == Fault::Removed {
+                // The set was removed by hand, which leaves no trace in the segment. The other side
+                // asks the kernel when it sees this, however slow it is.
+                self.parking().set(wait::LEFT);
+            }
+            return Err(fault.into());
         }
         let departure = if self.is_courier { Departure::Courier } else { departure };
         let flavor = self.facts.flavor;

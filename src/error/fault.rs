@@ -19,7 +19,8 @@ pub enum Fault {
     /// by a user without write permission for it: members ask the kernel. A call that waits notices
     /// the removal within 300 ms. So does a sender that never waits, after at most two more laps of
     /// the ring (broadcast: 16) or 8,192 messages, whichever is more; in an MPMC channel, one sender
-    /// notices it with every 1,024th message of all. Until then messages go into a ring that only the
+    /// notices it with every 1,024th message of all; and a sender whose receiver noticed it and left does
+    /// so with its next message. Until then messages go into a ring that only the
     /// previous members have attached. Receivers get them, and then the fault.
     Removed,
     /// The segment contains something that no member of this version writes: another program with

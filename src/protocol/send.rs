@@ -280,12 +280,11 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
     /// theirs changed.
     fn notify(&mut self, flags: u32) {
         let member = self.member;
-        // An error here recurs in the next call, which can report it: the message is sent.
+        // The message is sent: whatever fails here stops the handle, and the next call reports it.
         let _ = member.wake(Side::Receivers);
         self.ring.adapt_fences(flags, member.parking(Side::Receivers));
         self.ring.set_known_flags(0);
         if R::FILLS_RING_ALONE && member.is_removal_check_due() {
-            // The message is sent; the next call returns the fault.
             let _ = member.semaphore_values().map_err(|fault| member.stop(fault));
         }
         if flags & wait::REMOVED != 0 {
@@ -297,8 +296,11 @@ impl<R: SendRing, M: Membership> SendPort<'_, R, M> {
             if member.is_peer_unseen(member.peer_joins()) {
                 // They left before we joined: nothing changes until another one joins.
                 self.ring.set_known_flags(wait::LEFT);
-            } else if member.has_lost_peer() != Ok(false) {
-                self.ring.forget_room();
+            } else {
+                let lost = member.has_lost_peer().map_err(|fault| member.stop(fault));
+                if lost != Ok(false) {
+                    self.ring.forget_room();
+                }
             }
         }
     }

@@ -241,3 +241,28 @@ fn every_sender_notices() {
         assert_eq!(ends, [Some(SendError::Fault(Fault::Removed)); 3], "{object:?}");
     }
 }
+
+/// A sender of one message now and then is told by its receiver, which waits, notices the removal and
+/// leaves.
+#[test]
+fn a_slow_sender_is_told_by_its_receiver<F: AnyFlavor>() {
+    for object in [Object::Segment, Object::Set] {
+        let key = Key::new();
+        let mut tx: F::Sender<u64> = key.options().create().expect("create");
+        let mut rx: F::Receiver<u64> = key.options().attach().expect("attach");
+        let receiver = std::thread::spawn(move || {
+            loop {
+                match rx.recv_timeout(BOUND) {
+                    Ok(_) => {}
+                    Err(error) => break error,
+                }
+            }
+        });
+        tx.try_send(&0).expect("room");
+        std::thread::sleep(BEFORE);
+        remove(&key, object);
+        assert_eq!(receiver.join().expect("no panic"), RecvError::Fault(Fault::Removed));
+        let told = (0..3).find_map(|n| tx.try_send(&n).err());
+        assert_eq!(told, Some(SendError::Fault(Fault::Removed)), "{object:?}");
+    }
+}

@@ -1,5 +1,6 @@
 //! Rules of this repository that neither the compiler nor clippy checks.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -161,6 +162,16 @@ fn the_first_example_is_the_downstream_program() {
     assert_eq!(dependencies.trim(), "sysvring = { path = \"../..\" }");
 }
 
+/// Returns the anchors of the headings of a page.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    let anchor = |heading: &str| {
+        let text = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        text.chars().filter(|c| c.is_alphanumeric() || ['-', '_'].contains(c)).collect()
+    };
+    headings.map(anchor).collect()
+}
+
 #[test]
 fn links_between_documents_have_targets() {
     let mut links = 0;
@@ -169,12 +180,16 @@ fn links_between_documents_have_targets() {
     pages.extend(["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(|page| root.join(page)));
     for page in pages {
         let text = fs::read_to_string(&page).expect("a page");
-        let (folder, page) = (page.parent().expect("a folder"), page.display());
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            if link.starts_with("https://") || link.starts_with('#') {
+            if link.starts_with("https://") {
                 continue;
             }
-            assert!(folder.join(link).exists(), "{page} links to {link}, which does not exist");
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.with_file_name(file) };
+            let exists = target.exists()
+                && (heading.is_empty()
+                    || anchors(&fs::read_to_string(&target).expect("a page")).contains(heading));
+            assert!(exists, "{} links to {link}, which does not exist", page.display());
             links += 1;
         }
     }

@@ -196,13 +196,18 @@ struct OwnSegment {
 /// Attaches the segment that is to be removed together with a set. `None`: the set is removed
 /// alone. A segment of the same key that belongs to another user or names another set has nothing
 /// to do with this set, and does not use it.
+///
+/// Without a mark, a set is a channel's only by what its segment says. So it is never removed alone,
+/// and not even with its segment if others than the owner may have written that.
 fn segment_of(set: &SetStat, members: ChannelSemaphores) -> Result<Option<OwnSegment>, Kept> {
+    let is_set_marked = is_marked(set.raw_mode);
+    let alone = || if is_set_marked { Ok(None) } else { Err(Kept) };
     if set.key == 0 {
-        return Ok(None);
+        return alone();
     }
     let id = match shm::get(set.key, 0, SegmentLookup::Existing) {
         Ok(id) => id,
-        Err(Errno::ENOENT) => return Ok(None),
+        Err(Errno::ENOENT) => return alone(),
         Err(_) => return Err(Kept),
     };
     let (mapping, stat) = Mapping::attach_known(id, Access::ReadOnly).map_err(|_| Kept)?;
@@ -210,12 +215,14 @@ fn segment_of(set: &SetStat, members: ChannelSemaphores) -> Result<Option<OwnSeg
         return Err(Kept);
     }
     let nonce = members.nonce().map_err(|_| Kept)?;
+    let is_trusted = is_set_marked || is_marked(stat.raw_mode) || stat.mode & 0o022 == 0;
     match segment::examine(&mapping, &stat, "") {
         Ok(State::Incomplete) if Owner::from(&stat).is_same(set.into()) => {
             Ok(Some(OwnSegment { mapping, stat, facts: None }))
         }
-        Ok(State::Incomplete) => Ok(None),
-        Ok(State::Ready(facts)) if !locate::belong_together(&stat, &facts, set, nonce) => Ok(None),
+        Ok(State::Incomplete) => alone(),
+        Ok(State::Ready(facts)) if !locate::belong_together(&stat, &facts, set, nonce) => alone(),
+        Ok(State::Ready(_)) if !is_trusted => Err(Kept),
         Ok(State::Ready(facts)) if facts.lifetime == Lifetime::LastMember => {
             Ok(Some(OwnSegment { mapping, stat, facts: Some(facts) }))
         }

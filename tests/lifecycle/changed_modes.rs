@@ -1,6 +1,8 @@
 //! An administrator changes the mode of a channel (`IPC_SET`), which removes the mark from it: it
 //! remains a channel for everything that looks for channels.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Lifetime, Observer, Options, Tap, TapStart, broadcast, mpmc};
 use sysvring_support::error_text::refusal;
@@ -175,4 +177,29 @@ fn a_header_cannot_claim_the_set_of_another_key() {
     assert!(Options::id(tx.id()).attach::<Receiver<u64>>().is_err());
     assert_eq!(raw_ipc::values(foreign), before);
     mine.u32(at::SET).store(set as u32, std::sync::atomic::Ordering::Relaxed);
+}
+
+/// A program whose segment others may write has a set of its own under the same key: whatever they
+/// write there, neither is taken for what is left of a channel.
+#[test(quiet)]
+fn a_forged_header_makes_no_foreign_objects_leftovers() {
+    let (channel, foreign) = (Key::new(), Key::new());
+    Worker::run(&[&"changed_modes::dies", &channel.0, &false]);
+    let header = Segment::of(channel.segment().expect("a segment"));
+    let id = foreign.make_segment(20_480, 0o666);
+    let set = foreign.make_set(raw_ipc::FIRST_SEAT + 2, 0o600);
+    raw_ipc::set_value(set, raw_ipc::NONCE_LOW, 5).expect("its own value");
+    let forged = Segment::of(id);
+    for word in (0..at::SLOTS).step_by(8) {
+        forged.u64(word).store(header.u64(word).load(Relaxed), Relaxed);
+    }
+    forged.u64(at::SET).store(set as u64 | 5 << 32, Relaxed);
+    for reaped in [sysvring::reapable(), sysvring::reap()] {
+        assert!(reaped.expect("reap").iter().all(|reaped| reaped.key != foreign.0));
+    }
+    assert_eq!((foreign.segment(), foreign.set()), (Some(id), Some(set)));
+    // Nor is its set, once nothing names it.
+    forged.u64(at::SET).store(0, Relaxed);
+    assert!(sysvring::reap().expect("reap").iter().all(|reaped| reaped.key != foreign.0));
+    assert_eq!((foreign.segment(), foreign.set()), (Some(id), Some(set)));
 }

@@ -27,6 +27,8 @@ const SLOTS_MIN: usize = 16;
 pub(crate) struct DeadLetters {
     options: Options,
     slot_size: usize,
+    /// The mode of a new channel; one that exists is taken as it is.
+    mode: u32,
 }
 
 impl DeadLetters {
@@ -39,14 +41,13 @@ impl DeadLetters {
         let segment = shm::stat(attachment.id.segment).map_err(liveness::fault("shmctl"))?;
         let options = Options::named(&facts.dead_letters)
             .owner(segment.uid)
-            .mode(segment.mode & 0o666 | 0o600)
             .label("dead letters")
             .courier()
             .prefault(false)
             .wait(Wait::Park)
             .open_timeout(OPEN_TIMEOUT);
         let slot_size = DeadLetter::slot_size(facts.geometry.slot_size);
-        Ok(Some(Box::new(DeadLetters { options, slot_size })))
+        Ok(Some(Box::new(DeadLetters { options, slot_size, mode: segment.mode | 0o600 })))
     }
 
     /// Opens the channel as it is, or makes it.
@@ -54,7 +55,12 @@ impl DeadLetters {
         match self.options.clone().attach() {
             Err(Error::NotFound { .. }) => {
                 let slots = (BYTES / self.slot_size).clamp(SLOTS_MIN, CAPACITY);
-                self.options.clone().slot_size(self.slot_size).capacity(slots).open()
+                let options = self.options.clone().mode(self.mode).slot_size(self.slot_size);
+                match options.capacity(slots).create() {
+                    // Another receiver was faster.
+                    Err(Error::AlreadyExists { .. }) => self.options.clone().attach(),
+                    created => created,
+                }
             }
             opened => opened,
         }

@@ -326,3 +326,16 @@ fn poison_ends_in_the_dead_letter_channel() {
     letter.ack().expect("acknowledged");
     assert_eq!(letters.len(), 0);
 }
+
+/// The dead-letter channel is taken as it is, also if more users may read it than the channel.
+#[test]
+fn letters_go_to_a_channel_of_a_wider_mode<F: TakingFlavor>() {
+    let (name, letters) = (Name::new(), Name::new());
+    let options = letters.options().mode(0o666).slot_size(64);
+    let dead: Letters = options.create().expect("create");
+    let (mut tx, mut rx) = pair::<F>(&name, &letters, 1);
+    tx.try_send_batch(&[&1, &2]).expect("room");
+    rx.try_recv_ref().expect("a message").reject().expect("moved");
+    assert_eq!(dead.recv_boxed().expect("a letter").message::<u64>(), Some(&1));
+    assert_eq!(rx.try_recv(), Ok(2));
+}

@@ -66,7 +66,8 @@ impl Hierarchy {
             Some(path) => (Version::One, path),
             None => (Version::Two, group(&str::is_empty)?),
         };
-        let (root, mount) = mounts.lines().find_map(|line| {
+        // The last one hides those before it.
+        let (root, mount) = mounts.lines().rev().find_map(|line| {
             let (place, kind) = line.split_once(" - ")?;
             let mut place = place.split(' ').skip(3);
             let mut kind = kind.split(' ');
@@ -76,12 +77,10 @@ impl Hierarchy {
             };
             is_it.then_some((place.next()?, place.next()?))
         })?;
-        // Only a part of the hierarchy may be visible. A group outside it is that part's root at the
-        // best.
-        let inside = Path::new(path).strip_prefix(root).unwrap_or(Path::new(""));
-        let is_below = !inside.components().any(|part| part.as_os_str() == "..");
-        let group = if is_below { inside } else { Path::new("") };
-        Some(Hierarchy { version, mount: mount.into(), group: group.into() })
+        // Only a part of the hierarchy may be visible, and the group of this process may be outside it.
+        let group = Path::new(path).strip_prefix(root).ok()?;
+        let is_below = !group.components().any(|part| part.as_os_str() == "..");
+        is_below.then(|| Hierarchy { version, mount: mount.into(), group: group.into() })
     }
 
     /// Returns the directories of the group and of those that contain it.
@@ -178,9 +177,9 @@ mod tests {
         let inside = MOUNTS.replace("0:32 / ", "0:32 /jobs ");
         assert_eq!(found("memory", HYBRID, &inside), in_memory("one"));
         let elsewhere = MOUNTS.replace("0:32 / ", "0:32 /others ");
-        assert_eq!(found("memory", HYBRID, &elsewhere), in_memory(""));
+        assert_eq!(found("memory", HYBRID, &elsewhere), None);
         let above = "4:memory:/../one\n";
-        assert_eq!(found("memory", above, MOUNTS), in_memory(""));
+        assert_eq!(found("memory", above, MOUNTS), None);
     }
 
     /// A directory of groups, removed on drop.

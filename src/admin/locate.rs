@@ -76,11 +76,10 @@ fn find_set(set: Set, address: &Address, channel: &str) -> Result<SetStat, Error
         })
     })?;
     check_owner(address, "set", Owner::from(&stat), channel)?;
-    if !is_of_channel(&stat) {
-        let what = "its semaphore set was not created by sysvring".into();
-        return Err(Error::ForeignObject { channel: channel.into(), what });
+    match is_of_channel(&stat) {
+        true => Ok(stat),
+        false => Err(foreign_set(&stat, channel)),
     }
-    Ok(stat)
 }
 
 fn find_segment(id: i32, address: &Address, channel: &str) -> Result<FoundSegment, Error> {
@@ -212,6 +211,16 @@ pub(super) fn find_channel(address: &Address) -> Result<FoundSegment, Error> {
 /// the segment under its key.
 pub(crate) fn is_of_channel(set: &SetStat) -> bool {
     liveness::can_be_ours(set.semaphores) && (is_marked(set.raw_mode) || is_named(set))
+}
+
+/// Returns the error for a set under the key of a channel that is not known to be a channel's.
+pub(crate) fn foreign_set(set: &SetStat, channel: &str) -> Error {
+    let what = format!(
+        "semaphore set {id} has no mark of sysvring: another program made it, or its mode was \
+         changed; if it is yours, `ipcrm -s {id}` removes it",
+        id = set.id
+    );
+    Error::ForeignObject { channel: channel.into(), what }
 }
 
 /// Returns whether the segment under the key of a set names that set. A segment of another program

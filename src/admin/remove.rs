@@ -38,7 +38,7 @@ pub(crate) fn remove_if_unused(
         Ok(true) => {}
         // Another process has joined, or is already removing the channel.
         Ok(false) | Err(Errno::EIDRM | Errno::EINVAL) => return Ok(()),
-        Err(errno) => return Err(liveness::fault("semop")(errno)),
+        Err(errno) => return Err(liveness::fault("semtimedop")(errno)),
     }
     // A private segment is marked for removal at its first attach and removed with its last detach.
     let removed = match key != 0 && shm::stat(segment).is_ok_and(|stat| stat.key == key) {
@@ -82,18 +82,20 @@ pub(crate) fn remove_if_unused(
 pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
     let address = address.into();
     let channel = address.to_string();
-    let Found { segment, set } = locate::find(&address)?;
+    let Found { mut segment, set } = locate::find(&address).map_err(for_removal)?;
     let call = |name: &'static str| Call::new(name, &channel);
     // A set of another user under the key of the segment does not concern the segment's members.
     let is_beside = |set: &SetStat| {
         segment.as_ref().is_some_and(|found| !Owner::from(&found.stat).is_same(set.into()))
     };
+    let mut is_locked = false;
     if let Some(set) = set
         && !is_beside(&set)
     {
         let members = ChannelSemaphores::new(Set::from_id(set.id));
         match members.lock(Deadline::after(REMOVE_TIMEOUT)) {
-            Ok(()) | Err(Errno::EIDRM | Errno::EINVAL) => {}
+            Ok(()) => is_locked = true,
+            Err(Errno::EIDRM | Errno::EINVAL) => {}
             Err(Errno::EAGAIN) => {
                 let pid = members.builder();
                 return Err(Error::Busy { channel: channel.clone(), pid });
@@ -102,8 +104,12 @@ pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
             Err(Errno::EACCES) if ![set.uid, set.cuid].contains(&process::euid()) => {
                 return Err(call("semctl(IPC_RMID)").on(Object::Set(set.id)).denied());
             }
-            Err(errno) => return Err(call("semop").on(Object::Set(set.id)).error(errno)),
+            Err(errno) => return Err(call("semtimedop").on(Object::Set(set.id)).error(errno)),
         }
+    }
+    if is_locked && segment.is_none() {
+        // A creator may have made it since.
+        segment = locate::find(&address).ok().and_then(|found| found.segment);
     }
     let result = match &segment {
         None => Ok(()),
@@ -142,9 +148,23 @@ pub fn remove(address: impl Into<Address>) -> Result<(), Error> {
             call.removal(errno, [stat.uid, stat.cuid])
         })
     });
-    if result.is_err() && !is_beside(&stat) {
+    if result.is_err() && is_locked {
         // A set that we may not remove must not stay locked either.
         let _ = ChannelSemaphores::new(set).unlock();
     }
     result
+}
+
+/// Converts the error of a look at an object of another user: a mode that permits the look would not
+/// permit the removal.
+fn for_removal(error: Error) -> Error {
+    match error {
+        Error::PermissionDenied { channel, permissions: Some(known), .. }
+            if known.uid != process::euid() =>
+        {
+            let call = if known.object == "set" { "semctl(IPC_RMID)" } else { "shmctl(IPC_RMID)" };
+            Error::PermissionDenied { channel, call, permissions: Some(known) }
+        }
+        other => other,
+    }
 }

@@ -96,7 +96,7 @@ impl Opening<'_> {
             Ok(true) => {}
             // Another process is reaping it.
             Ok(false) => return Err(Stop::Again),
-            Err(errno) => return Err(self.stop_on(members.set, "semop", errno)),
+            Err(errno) => return Err(self.stop_on(members.set, "semtimedop", errno)),
         }
         let alone = LifecycleLock { members, key: None, is_new: false };
         let built = self.build(&alone, PRIVATE)?;
@@ -113,9 +113,11 @@ impl Opening<'_> {
                 return Err(self.not_found());
             }
             self.must_be("set", &set, Owner::own())?;
-            // Otherwise a dead creator left it, for a channel of another size; the guard removes
-            // it.
-            if set.semaphores as i32 != liveness::semaphores(self.plan.geometry.seats) {
+            // Otherwise a dead creator left it, for a channel of another size or mode; the guard
+            // removes it.
+            let mode = self.options.mode_or_default() | segment::MARK;
+            let size = liveness::semaphores(self.plan.geometry.seats);
+            if (set.semaphores as i32, set.raw_mode & 0o777) != (size, mode) {
                 return Err(Stop::Again);
             }
             self.must_be_kept()?;
@@ -139,6 +141,7 @@ impl Opening<'_> {
         self.check(&facts, &stat)?;
         let set = self.hand_over(&alone.members, set, &stat)?;
         self.must_be_of_one(&stat, &set)?;
+        self.check_mode(set.mode)?;
         if set.semaphores as i32 != liveness::semaphores(facts.geometry.seats) {
             // Without users, removing it loses nothing.
             self.must_be("set", &set, Owner::own())?;
@@ -227,11 +230,13 @@ impl Opening<'_> {
     /// Removes a channel that was built and could not be joined, unless another process has removed
     /// or joined it in the meantime.
     fn take_back(&self, members: ChannelSemaphores, key: i32, id: i32) {
-        if !matches!(members.try_exclusive(), Ok(true)) {
-            return;
-        }
-        // When dropped, it removes the set of a segment that no longer exists.
-        let _alone = LifecycleLock { members, key: Some(key), is_new: false };
+        let _alone = match members.try_exclusive() {
+            // When dropped, it removes the set of a segment that no longer exists.
+            Ok(true) => Some(LifecycleLock { members, key: Some(key), is_new: false }),
+            // The set was removed by somebody who saw no segment yet.
+            Err(Errno::EIDRM | Errno::EINVAL) => None,
+            _ => return,
+        };
         if let Ok(Some(Examined { stat, mapping, .. })) = self.find_by_key(key)
             && stat.id == id
             && segment::is_untouched(&mapping, self.plan.geometry.seats)
@@ -290,6 +295,7 @@ impl Opening<'_> {
 
     /// Releases the lifecycle semaphore and takes a seat, in one step.
     pub(super) fn enter(&self, alone: LifecycleLock, found: Finished) -> Try<Attachment> {
+        self.prepare(&found)?;
         // Dead members no longer wait, and no fences are needed for them.
         // SAFETY: the segment is as large as its facts state.
         unsafe { segment::forget_waiters(&found.mapping, found.facts.geometry.seats) };
@@ -302,7 +308,7 @@ impl Opening<'_> {
             // This process is alone, so only a program that is not a member can have set one of
             // these semaphores: start again.
             Errno::EAGAIN => Stop::Again,
-            errno => self.stop_on(members.set, "semop", errno),
+            errno => self.stop_on(members.set, "semtimedop", errno),
         })?;
         std::mem::forget(alone);
         self.seated(members, seated, found, before)

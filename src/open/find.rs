@@ -26,10 +26,7 @@ impl Opening<'_> {
                 self.check_owner("set", Owner::from(&stat))?;
                 match locate::is_of_channel(&stat) {
                     true => Ok((set, false)),
-                    false => {
-                        let what = "its semaphore set was not created by sysvring".into();
-                        Err(Error::ForeignObject { channel: self.channel.clone(), what }.into())
-                    }
+                    false => Err(locate::foreign_set(&stat, &self.channel).into()),
                 }
             }
             Err(Errno::ENOENT) => {

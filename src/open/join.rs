@@ -18,6 +18,7 @@ impl Opening<'_> {
                 self.check(&facts, &stat)?;
                 let set = self.stat_of(&members)?;
                 self.must_be_of_one(&stat, &set)?;
+                self.check_mode(set.mode)?;
                 let found = Finished { stat, mapping, facts, is_new: false };
                 let nonce = self.nonce_of(&members)?;
                 if !locate::belong_together(&found.stat, &found.facts, &set, nonce) {
@@ -84,6 +85,7 @@ impl Opening<'_> {
     /// Takes a seat in a channel that has members.
     pub(super) fn join(&self, members: ChannelSemaphores, found: Finished) -> Try<Attachment> {
         let channel = || self.channel.clone();
+        self.prepare(&found)?;
         let before = self.before(&members, &found)?;
         let ChannelInfo { flavor, geometry, .. } = found.facts;
         let (order, standing) = (self.order(&found), self.standing());
@@ -99,7 +101,7 @@ impl Opening<'_> {
                 return Err(Error::NoSeat { channel: channel(), seats: geometry.seats }.into());
             }
             Ok(Joined::Busy { pid }) => return Err(Error::Busy { channel: channel(), pid }.into()),
-            Err(errno) => return Err(self.stop_on(members.set, "semop", errno)),
+            Err(errno) => return Err(self.stop_on(members.set, "semtimedop", errno)),
         };
         // Another channel may have been built between examining this one and taking the seat.
         let same = match found.stat.key {

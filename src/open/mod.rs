@@ -106,6 +106,12 @@ pub(crate) fn open(
             "id",
             "identifiers are assigned by the kernel; use Options::private to create a channel",
         ),
+        // A channel that this user created here could not be told from those of all other users
+        // without a mapping.
+        Some(Address::Name { uid, .. }) if !process::is_a_user(*uid) => {
+            let (object, owner, expected) = ("name", *uid, *uid);
+            Err(Error::ForeignOwner { channel: opening.channel, object, owner, expected })
+        }
         Some(Address::Name { uid, .. }) if how == OpenMode::Create && *uid != process::euid() => {
             invalid(
                 "owner",
@@ -200,7 +206,7 @@ impl Opening<'_> {
         let joined = match members.try_exclusive() {
             Ok(true) => return self.alone(LifecycleLock { members, key: Some(key), is_new }, key),
             Ok(false) => self.among(members, key),
-            Err(errno) => Err(self.stop_on(set, "semop", errno)),
+            Err(errno) => Err(self.stop_on(set, "semtimedop", errno)),
         };
         if is_new && joined.is_err() {
             discard_unused(set);
@@ -225,7 +231,7 @@ impl Opening<'_> {
         match members.try_exclusive() {
             Ok(true) => self.enter(LifecycleLock { members, key: None, is_new: false }, found),
             Ok(false) => self.join(members, found),
-            Err(errno) => Err(self.stop_on(members.set, "semop", errno)),
+            Err(errno) => Err(self.stop_on(members.set, "semtimedop", errno)),
         }
     }
 
@@ -250,12 +256,17 @@ impl Opening<'_> {
             locate::check_identity(address, facts, &self.channel)?;
         }
         validate::check(self.options, &self.plan, self.takes_any, facts, &self.channel)?;
+        self.check_mode(stat.mode)
+    }
+
+    /// Checks that the mode of a segment or a set does not grant more than was asked for.
+    fn check_mode(&self, found: u32) -> Result<(), Error> {
         match self.options.mode {
-            Some(mode) if stat.mode & !mode != 0 => Err(Error::OptionMismatch {
+            Some(mode) if found & !mode != 0 => Err(Error::OptionMismatch {
                 channel: self.channel.clone(),
                 option: "mode",
                 expected: format!("{mode:#o}"),
-                found: format!("{:#o}", stat.mode),
+                found: format!("{found:#o}"),
             }),
             _ => Ok(()),
         }

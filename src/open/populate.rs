@@ -3,10 +3,10 @@
 //! A page that cannot be had at its first access is a signal (SIGBUS) where huge pages are free but
 //! not permitted, and the end of some process where the control group has no more memory. Therefore
 //! the kernel is asked for the pages by a call that reports failures, before the header is written,
-//! and what the control group can never have is not asked for. Pages that are not made present here
+//! and a ring that the control group can never hold is refused. Pages that are not made present here
 //! remain at risk: those of large segments behind the header, unless the options ask for them.
 
-use super::{Opening, Try};
+use super::{Finished, Opening, Try};
 use crate::error::Error;
 use crate::options::PREFAULT_UP_TO;
 use crate::sysv::shm::Mapping;
@@ -33,32 +33,41 @@ impl Opening<'_> {
             if limit.is_some_and(|limit| limit.bytes < total as u64) {
                 return Err(self.call("madvise").populate(Errno::EFAULT, total, huge));
             }
-        } else if whole {
-            self.compare(total)?;
+        } else {
+            self.compare(total, || total)?;
         }
         let header = self.plan.geometry.header_size.min(total);
         self.populate(mapping, if whole { total } else { header }, total, huge)
     }
 
-    /// Makes all pages of an existing segment present, if the options ask for it.
-    pub(super) fn populate_existing(&self, mapping: &Mapping, total: usize) -> Result<(), Error> {
-        if !self.wants_all(total) {
-            return Ok(());
+    /// Prepares the memory of a finished segment. This comes before the seat: a member that joins and
+    /// gives up again would end the streams of those that had waited for it.
+    pub(super) fn prepare(&self, found: &Finished) -> Try<()> {
+        // The creator has done it before the segment was a channel.
+        if !found.is_new {
+            self.populate_existing(&found.mapping, found.facts.geometry.total)?;
         }
-        if total >= COMPARED_FROM {
-            // What is there is charged to those that touched it first.
-            self.compare(memory::missing(mapping.base(), total))?;
-        }
-        self.populate(mapping, total, total, false)
+        self.leave_out_of_dumps(&found.mapping, found.stat.size)
     }
 
-    /// Fails if the control group can never have so many bytes more.
-    fn compare(&self, bytes: usize) -> Result<(), Error> {
+    /// Makes all pages of an existing segment present, if the options ask for it.
+    fn populate_existing(&self, mapping: &Mapping, total: usize) -> Result<(), Error> {
+        // What is there is charged to those that touched it first.
+        self.compare(total, || memory::missing(mapping.base(), total))?;
+        match self.wants_all(total) {
+            true => self.populate(mapping, total, total, false),
+            false => Ok(()),
+        }
+    }
+
+    /// Fails if the control group can never have so many bytes of a segment of `total` bytes, unless
+    /// the options say that not all of them will be needed.
+    fn compare(&self, total: usize, bytes: impl FnOnce() -> usize) -> Result<(), Error> {
+        if total < COMPARED_FROM || self.options.prefault == Some(false) {
+            return Ok(());
+        }
         let swaps = !self.options.lock_memory;
-        let beyond = (bytes >= COMPARED_FROM)
-            .then(|| self.call("madvise").beyond_cgroup(bytes, swaps))
-            .flatten();
-        beyond.map_or(Ok(()), Err)
+        self.call("madvise").beyond_cgroup(bytes(), swaps).map_or(Ok(()), Err)
     }
 
     fn populate(
@@ -76,7 +85,7 @@ impl Opening<'_> {
 
     /// Leaves the segment out of core dumps of this process, if it is large or the options ask for
     /// it.
-    pub(super) fn leave_out_of_dumps(&self, mapping: &Mapping, size: u64) -> Try<()> {
+    fn leave_out_of_dumps(&self, mapping: &Mapping, size: u64) -> Try<()> {
         let asked = self.options.core_dumps;
         match mapping.leave_out_of_dumps(size, asked) {
             // Otherwise it is a default, which some sandbox does not know.

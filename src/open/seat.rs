@@ -46,22 +46,10 @@ impl Opening<'_> {
         found: Finished,
         before: Before,
     ) -> Try<Attachment> {
-        let Finished { stat, mapping, facts, is_new } = found;
+        let Finished { stat, mapping, facts, .. } = found;
         if !members.is_mortal(seated.seat) {
             let _ = members.withdraw(facts.flavor, seated);
             return Err(Error::SemUndoUnsupported { channel: self.channel.clone() }.into());
-        }
-        let total = facts.geometry.total;
-        // The creator has done it before the segment was a channel.
-        let populated = match is_new {
-            true => Ok(()),
-            false => self.populate_existing(&mapping, total).map_err(Stop::from),
-        };
-        let prepared = populated.and_then(|()| self.leave_out_of_dumps(&mapping, stat.size));
-        if let Err(stop) = prepared {
-            // The seat is given back; the error reports the failed call.
-            let _ = members.withdraw(facts.flavor, seated);
-            return Err(stop);
         }
         let flavor = facts.flavor;
         // A member that cannot ask for this could not leave either. A seat that is lost by now is

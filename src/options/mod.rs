@@ -294,7 +294,7 @@ impl Options {
     /// `0o600`. Read permission allows observing; sending and receiving need both. The owner must
     /// have both. The umask does not apply. A channel that grants more than was set here, because it
     /// was created otherwise or its mode was changed, is refused with
-    /// [`OptionMismatch`](crate::Error::OptionMismatch).
+    /// [`OptionMismatch`](crate::Error::OptionMismatch). One that grants less keeps its mode.
     pub fn mode(mut self, mode: u32) -> Options {
         self.mode = Some(mode);
         self
@@ -304,8 +304,8 @@ impl Options {
     /// default this is done for segments up to 16 MiB.
     ///
     /// Memory that cannot be had is an [`Error::Limit`](crate::Error::Limit) then, before anything
-    /// is written: so is a channel that a limit of a control group can never hold. Of other segments
-    /// the creator faults in the header only. If memory runs out later, the kernel kills a process at
+    /// is written. A channel that a limit of a control group can never hold is one too, unless this is
+    /// set to false. Of other segments the creator faults in the header only. If memory runs out later, the kernel kills a process at
     /// the first access to a page, with SIGKILL (control group) or SIGBUS.
     pub fn prefault(mut self, yes: bool) -> Options {
         self.prefault = Some(yes);

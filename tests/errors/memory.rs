@@ -2,13 +2,15 @@
 //! leaves nothing. Otherwise it would be a signal, or the end of some process.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::{Error, Lifetime, Options};
+use sysvring::{Error, Lifetime, Options, RecvError};
 use sysvring_support::control_group::ControlGroup;
 use sysvring_support::error_text::{advises, refusal};
 use sysvring_support::fork::Fork;
 use sysvring_support::raw_ipc::{Key, marked};
+use sysvring_support::single_step::{Stepper, Stop, mark};
 use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{ipc_namespace, seccomp_errno, test, work};
 
@@ -153,4 +155,38 @@ fn a_group_without_huge_pages() {
     let group = ControlGroup::new("hugetlb").expect("a group");
     group.limit_huge_pages(&format!("{}MB", kib >> 10), 0).expect("a limit");
     Worker::run(&[&"memory::without_huge_pages", &group.directory().display()]);
+}
+
+/// Attaches, stays for a while in each call that would populate pages, and fails there.
+#[work]
+fn attach_and_fail(args: &mut Args) {
+    let key = Key(args.next());
+    let attach = || {
+        mark();
+        limit(refusal(key.options().attach::<Sender<u64>>()), libc::EFAULT);
+        mark();
+    };
+    let mut stepper = Stepper::start(attach).expect("traced");
+    let mut stop = stepper.run_to_call(&mut || false);
+    while stop == Stop::Call {
+        stop = if stepper.call() == libc::SYS_madvise {
+            std::thread::sleep(Duration::from_millis(250));
+            stepper.fail_call(libc::EFAULT)
+        } else {
+            stepper.run_to_call(&mut || false)
+        };
+    }
+    assert_eq!(stop, Stop::Marked);
+    stepper.kill();
+    std::mem::forget(key);
+}
+
+/// An open that fails ends no stream: it was never a member.
+#[test]
+fn an_open_that_fails_ends_no_stream() {
+    let key = Key::new();
+    let mut rx: Receiver<u64> = key.options().create().expect("create");
+    let waiting = std::thread::spawn(move || rx.recv_timeout(Duration::from_secs(1)));
+    Worker::run(&[&"memory::attach_and_fail", &key.0]);
+    assert_eq!(waiting.join().expect("no panic"), Err(RecvError::Timeout));
 }

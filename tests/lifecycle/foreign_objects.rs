@@ -374,3 +374,29 @@ fn attach_as_another(args: &mut Args) {
     // Nothing of this user is left.
     assert_eq!(std::mem::ManuallyDrop::new(Key(key)).set(), None);
 }
+
+/// A creator that died between its set and its segment left a set of another mode: it does not become
+/// that of the next channel.
+#[test]
+fn the_mode_of_a_leftover_set_does_not_last() {
+    for (left, wanted) in [(0o667, 0o600), (raw_ipc::MARKED, 0o666)] {
+        let key = Key::new();
+        key.make_set(raw_ipc::FIRST_SEAT + 2, left);
+        let tx: Sender<u64> = key.options().mode(wanted).open().expect("open");
+        let stat = tx.stat().expect("stat");
+        assert_eq!((stat.segment.mode, stat.set.expect("a set").mode), (wanted, wanted));
+    }
+}
+
+/// A set that was widened later is as good a way in as the segment.
+#[test]
+fn a_widened_set_is_refused() {
+    let key = Key::new();
+    let tx: Sender<u64> = key.options().mode(0o600).create().expect("create");
+    raw_ipc::chmod_set(key.set().expect("a set"), 0o667);
+    let refused = key.options().mode(0o600).attach::<sysvring::spsc::Receiver<u64>>();
+    assert!(matches!(refused, Err(Error::OptionMismatch { option: "mode", .. })), "{refused:?}");
+    drop(tx);
+    let refused = key.options().mode(0o600).open::<Sender<u64>>();
+    assert!(matches!(refused, Err(Error::OptionMismatch { option: "mode", .. })), "{refused:?}");
+}

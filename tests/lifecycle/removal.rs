@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Fault, Options, RecvError, SendError, Wait};
+use sysvring_support::fork::Fork;
 use sysvring_support::raw_ipc::Key;
+use sysvring_support::single_step::{Stepper, Stop, mark};
 use sysvring_support::stopwatch::MOMENT;
 use sysvring_support::worker::{Args, Worker, print_line, read_line};
 use sysvring_support::{raw_ipc, test, work};
@@ -340,4 +342,40 @@ fn an_identifier_outlives_its_channel() {
         remover.join().expect("no panic").expect("remove");
         key.assert_free();
     }
+}
+
+/// A creator is stopped at each of its system calls while another process removes the channel. Then
+/// there is a channel, or there is none.
+#[work]
+fn remove_while_created(_: &mut Args) {
+    for n in 0.. {
+        let key = Key::new();
+        let create = || {
+            mark();
+            // A removal in between is an error.
+            let tx = key.options().open_timeout(MOMENT).create::<Sender<u64>>();
+            mark();
+            drop(tx);
+        };
+        let mut stepper = Stepper::start(create).expect("traced");
+        let reached = (0..n).all(|_| stepper.run_to_call(&mut || false) == Stop::Call);
+        if !reached {
+            assert!(n > 10, "{n} calls");
+            break;
+        }
+        // It waits for the creator, which goes on meanwhile.
+        let mut remover = Fork::start(|| _ = sysvring::remove(key.address()));
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!(stepper.run(&mut || false), Stop::Marked, "call {n}");
+        assert!(remover.wait().success());
+        stepper.kill();
+        assert_eq!(key.segment().is_some(), key.set().is_some(), "call {n}");
+        drop(key.options().open::<Sender<u64>>().expect("open"));
+        sysvring::remove(key.address()).expect("removed");
+    }
+}
+
+#[test]
+fn a_channel_that_is_being_created_is_removed_whole_or_not_at_all() {
+    Worker::run(&[&"removal::remove_while_created"]);
 }

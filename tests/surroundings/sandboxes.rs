@@ -133,7 +133,7 @@ const ENDED_EARLY: libc::c_int = 77;
 fn refuse_each(args: &mut Args) {
     let way: String = args.next();
     // The queues of other tests would be taken for those that were left.
-    let alone = ipc_namespace::enter_as_any_user();
+    let alone = ipc_namespace::enter();
     let names = [Name::new(), Name::new(), Name::new()];
     // In a child: once in a process, undo records are probed, and its children know the result.
     let made = Fork::start(|| {

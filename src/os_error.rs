@@ -58,9 +58,7 @@ impl<'a> Call<'a> {
         let Call { name: call, channel, .. } = self;
         match errno {
             Errno::EACCES => self.denied(),
-            Errno::EPERM | Errno::ENOSYS => {
-                Error::CallRefused { channel: channel.into(), call, errno: errno.0 }
-            }
+            Errno::EPERM | Errno::ENOSYS => self.refused(errno),
             Errno::ENOSPC => self.limit(
                 errno,
                 "the kernel's limit on semaphore undo records is reached; close channels, or stop \
@@ -80,6 +78,11 @@ impl<'a> Call<'a> {
             ),
             errno => Error::System { call, channel: channel.into(), source: errno.into() },
         }
+    }
+
+    /// Returns the error for a call that neither a mode nor an owner refuses.
+    fn refused(self, errno: Errno) -> Error {
+        Error::CallRefused { channel: self.channel.into(), call: self.name, errno: errno.0 }
     }
 
     /// Returns the error for an object whose mode or whose owner does not permit the call.
@@ -191,7 +194,8 @@ impl<'a> Call<'a> {
         let limit = cgroup::memory_limit(swaps).filter(|limit| limit.bytes < bytes as u64)?;
         let advice = format!(
             "the channel needs {bytes} bytes of memory, and a control group of this process allows \
-             {} bytes ({}); raise that limit, or use fewer or smaller slots",
+             {} bytes ({}); raise that limit, use fewer or smaller slots, or, if most of each slot \
+             stays unused, prefault(false)",
             limit.bytes,
             limit.file.display(),
         );
@@ -220,6 +224,8 @@ impl<'a> Call<'a> {
                 errno,
                 "the system has too many open files; raise fs.file-max, or close some",
             ),
+            // These have no mode.
+            Errno::EACCES if self.name != "mq_open" => self.refused(errno),
             Errno::EINVAL if self.name == "mq_open" => self.limit(
                 errno,
                 "a queue of 8 messages of 4 bytes is not permitted; raise fs.mqueue.msg_max and \

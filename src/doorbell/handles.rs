@@ -60,12 +60,11 @@ impl Doorbell {
     /// Opens the queue, unless it is open, for all that `mode` lets write. The member's record names it
     /// before it exists: a successor in the seat unlinks it.
     fn open_queue(&self, state: &mut State, record: &Member, mode: u32) -> Result<(), Failed> {
-        let failed = |errno| ("mq_open", errno);
         let mode = state.mode | mode;
         if let Some((id, queue)) = &state.queue {
             record.doorbell.store(*id, Relaxed);
             if state.mode != mode {
-                queue::permit(queue, mode).map_err(failed)?;
+                queue::permit(queue, mode).map_err(|errno| ("fchmod", errno))?;
                 state.mode = mode;
             }
             return Ok(());
@@ -78,8 +77,8 @@ impl Doorbell {
             match queue::create(id, mode) {
                 Ok(queue) => break (id, queue),
                 // Another process took it for that of a dead one, before it was locked.
-                Err(Errno::EAGAIN) if attempts < ATTEMPTS => {}
-                Err(errno) => return Err(failed(errno)),
+                Err((_, Errno::EAGAIN)) if attempts < ATTEMPTS => {}
+                Err(failed) => return Err(failed),
             }
         };
         self.poll.add(&queue, QUEUE, true, false).map_err(|errno| {

@@ -5,6 +5,7 @@ use std::fs;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use super::Failed;
 use crate::sysv::mqueue::{self, Queue};
 use crate::sysv::{Errno, process};
 
@@ -47,7 +48,7 @@ pub(super) fn fresh_id() -> u64 {
 ///
 /// # Errors
 /// `EAGAIN` if another process took it for that of a dead one before it was locked.
-pub(super) fn create(id: u64, mode: u32) -> crate::sysv::Result<Queue> {
+pub(super) fn create(id: u64, mode: u32) -> Result<Queue, Failed> {
     Queue::create(Name::of(id).as_c_str(), queue_mode(mode))
 }
 
@@ -94,10 +95,14 @@ impl DeadQueue {
     }
 }
 
+/// Returns until when to wait for the queue of a process that has just ended.
+pub(super) fn time_to_close() -> Instant {
+    Instant::now() + CLOSED
+}
+
 /// Returns the queue with a number, if its owner has ended. Another process may have written the
 /// number, or may have lost the seat that it was found in: then the queue is in use.
-pub(super) fn of_dead(id: u64) -> Option<DeadQueue> {
-    let deadline = Instant::now() + CLOSED;
+pub(super) fn of_dead(id: u64, deadline: Instant) -> Option<DeadQueue> {
     while id != 0
         && let Ok(queue) = Queue::open(Name::of(id).as_c_str())
     {
@@ -114,7 +119,7 @@ pub(super) fn of_dead(id: u64) -> Option<DeadQueue> {
 
 /// Removes the queue with a number, if its owner has ended.
 pub(crate) fn unlink_of_dead(id: u64) {
-    if let Some(queue) = of_dead(id) {
+    if let Some(queue) = of_dead(id, time_to_close()) {
         queue.unlink();
     }
 }

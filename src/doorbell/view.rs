@@ -42,13 +42,15 @@ impl<'a> Bells<'a> {
         }
     }
 
-    /// Returns the queues of members that died.
+    /// Returns the queues of members that died. A process that may write to the segment chooses the numbers: all
+    /// of them together take no longer than one that its owner is about to leave.
     pub(crate) fn dead_queues(&self) -> impl Iterator<Item = DeadQueue> {
-        (0..self.seats()).filter_map(|seat| {
+        let deadline = queue::time_to_close();
+        (0..self.seats()).filter_map(move |seat| {
             let id = self.record(seat).doorbell.load(Relaxed);
             // Without a set, its owner may be alive, and use it for another channel.
             let may_be_dead = id != 0 && !self.is_alive(seat).unwrap_or(false);
-            if may_be_dead { queue::of_dead(id) } else { None }
+            if may_be_dead { queue::of_dead(id, deadline) } else { None }
         })
     }
 

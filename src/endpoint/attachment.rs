@@ -360,7 +360,7 @@ impl Attachment {
             self.parking().withdraw_fences();
         }
         self.deregister();
-        self.members.leave(flavor, self.seat, departure).map_err(liveness::fault("semop"))?;
+        self.members.leave(flavor, self.seat, departure).map_err(liveness::fault("semtimedop"))?;
         fence(SeqCst);
         self.bells().ring_all();
         if self.facts.lifetime == Lifetime::LastMember || self.key == 0 {

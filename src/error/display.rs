@@ -134,6 +134,11 @@ impl fmt::Display for Error {
                 Printable(found),
                 Printable(expected)
             ),
+            Error::OptionMismatch { channel, option: "mode", expected, found } => write!(
+                f,
+                "channel {channel} has mode = {found}, not {expected}: it lets others in whom this \
+                 program would keep out; leave the option unset to accept that, or remove the channel"
+            ),
             Error::OptionMismatch { channel, option, expected, found } => write!(
                 f,
                 "channel {channel} has {option} = {}, not {}; leave the option unset to accept it, \

@@ -17,8 +17,8 @@ pub enum Fault {
     /// After [`remove`](crate::remove) returned, each thread sends at most one more message, or
     /// what is left of its batch. `ipcrm` leaves no trace in the segment, and neither does a `remove`
     /// by a user without write permission for it: members ask the kernel. A call that waits notices
-    /// the removal within 300 ms. So does a sender that never waits, after at most two more laps of
-    /// the ring (broadcast: 16) or 8,192 messages, whichever is more; in an MPMC channel, one sender
+    /// the removal within 300 ms. So does a sender that never waits, or, if that is later, after two more laps
+    /// of the ring (broadcast: 16) and 8,192 messages; in an MPMC channel, one sender
     /// notices it with every 1,024th message of all; and a sender whose receiver noticed it and left does
     /// so with its next message. Until then messages go into a ring that only the
     /// previous members have attached. Receivers get them, and then the fault.
@@ -83,9 +83,8 @@ impl fmt::Display for Fault {
                 let error = io::Error::from_raw_os_error(*errno);
                 write!(f, "{call} failed: {error}")?;
                 f.write_str(match Errno(*errno) {
-                    Errno::EACCES => {
-                        ", as the mode of the channel was changed; ask its owner for access, and \
-                         open it again"
+                    Errno::EPERM if call.ends_with("(IPC_RMID)") => {
+                        ": only its owner, its creator or root can remove the channel; ask the owner"
                     }
                     Errno::EPERM | Errno::ENOSYS => {
                         ", as a sandbox (seccomp) or a security module refuses the call; allow it \

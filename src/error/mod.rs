@@ -86,7 +86,7 @@ pub enum Error {
     ForeignOwner {
         /// The channel.
         channel: String,
-        /// "segment" or "set".
+        /// "segment", "set" or "name".
         object: &'static str,
         /// The user found.
         owner: u32,

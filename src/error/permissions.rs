@@ -73,17 +73,23 @@ pub(super) fn explain(
             f,
             ": only its owner, user {uid}, its creator or root can remove it; ask that user"
         ),
-        None => {
-            f.write_str(": its mode does not grant this user access; ask the owner to change it")
-        }
+        None => f.write_str(
+            ": its mode does not grant this user access, or a security module refuses the call; ask \
+             the owner to change the mode, or allow the call",
+        ),
         Some(known) if known.admits_this_user() => {
             write!(f, ", although {known}: a security module refuses the call; allow it there")
         }
+        Some(known) if known.uid == process::euid() => write!(
+            f,
+            ": {known}, which is this process; restore the mode, or remove the channel by `ipcrm`"
+        ),
         Some(known) => {
-            write!(f, ": {known}; ask user {} for another mode", known.uid)?;
+            write!(f, ": {known}; this process is user {}; ask ", process::euid())?;
+            write!(f, "user {} for another mode", known.uid)?;
             match known.mode & 0o060 {
-                0 => Ok(()),
-                _ => write!(f, ", or join group {}", known.gid),
+                0o060 => write!(f, ", or join group {}", known.gid),
+                _ => Ok(()),
             }
         }
     }

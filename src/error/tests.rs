@@ -19,9 +19,9 @@ fn faults() -> Vec<Fault> {
         Fault::LivenessLost,
         Fault::PermissionLost,
         Fault::Closed,
-        Fault::System { call: "semop", errno: 13 },
-        Fault::System { call: "semop", errno: 1 },
-        Fault::System { call: "semop", errno: 12 },
+        Fault::System { call: "semtimedop", errno: 13 },
+        Fault::System { call: "semtimedop", errno: 1 },
+        Fault::System { call: "semtimedop", errno: 12 },
     ];
     for fault in &all {
         // Does not compile while a new variant is missing above.
@@ -121,8 +121,8 @@ fn errors() -> Vec<Error> {
         Error::PermissionDenied { channel: channel(), call: "shmat", permissions: None },
         Error::PermissionDenied { channel: channel(), call: "shmat", permissions: GROUP },
         Error::PermissionDenied { channel: channel(), call: "shmctl(IPC_RMID)", permissions: None },
-        Error::CallRefused { channel: channel(), call: "semop", errno: 1 },
-        Error::CallRefused { channel: channel(), call: "semop", errno: 38 },
+        Error::CallRefused { channel: channel(), call: "semtimedop", errno: 1 },
+        Error::CallRefused { channel: channel(), call: "semtimedop", errno: 38 },
         Error::Corrupt { channel: channel(), what: "invalid geometry" },
         Error::ForeignOwner { channel: channel(), object: "set", owner: 77, expected: 78 },
         Error::ForeignOwner { channel: channel(), object: "set", owner: 77, expected: 77 },
@@ -154,7 +154,7 @@ fn errors() -> Vec<Error> {
         Error::InWaitSet { channel: channel() },
         Error::SemUndoUnsupported { channel: channel() },
         Error::System {
-            call: "semop",
+            call: "semtimedop",
             channel: channel(),
             source: io::Error::from_raw_os_error(22),
         },
@@ -279,7 +279,7 @@ fn sources_are_kept() {
     use std::error::Error as _;
     let with = |error: &Error| error.source().is_some();
     let source = io::Error::from_raw_os_error(22);
-    assert!(with(&Error::System { call: "semop", channel: "any".into(), source }));
+    assert!(with(&Error::System { call: "semtimedop", channel: "any".into(), source }));
     let batch = BatchError { sent: 3, error: SendError::Full };
     assert_eq!(batch.source().map(ToString::to_string), Some(SendError::Full.to_string()));
     // The text of the outer error already contains that of the inner one.

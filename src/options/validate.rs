@@ -85,7 +85,9 @@ fn check_mode(mode: u32) -> Result<(), Error> {
     } else if mode & 0o600 != 0o600 {
         "it must give the owner read and write permission (0o600)"
     } else if mode & 0o022 & !(mode >> 1) != 0 {
-        "who may write must also read, to send or to receive; add the read bits (0o044)"
+        // Each write bit without the read bit above it.
+        let missing = (mode & 0o022 & !(mode >> 1)) << 1;
+        &format!("who may write must also read, to send or to receive; add {missing:#o}")
     } else {
         return Ok(());
     };

@@ -23,8 +23,11 @@ impl Queue {
     /// process has ended.
     ///
     /// # Errors
-    /// `EAGAIN` if another process locked or removed it first.
-    pub(crate) fn create(name: &CStr, mode: u32) -> Result<Queue> {
+    /// The call that failed, and its errno: `EAGAIN` if another process locked or removed it first.
+    pub(crate) fn create(
+        name: &CStr,
+        mode: u32,
+    ) -> std::result::Result<Queue, (&'static str, Errno)> {
         let flags =
             libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NONBLOCK | libc::O_CLOEXEC;
         // SAFETY: all zeros is valid for these numbers.
@@ -34,17 +37,22 @@ impl Queue {
         // SAFETY: a string and attributes that live through the call.
         let fd = check(unsafe {
             libc::mq_open(name.as_ptr(), flags, mode as libc::mode_t, &raw mut attributes)
-        })?;
+        })
+        .map_err(|errno| ("mq_open", errno))?;
         // SAFETY: a new descriptor, which nobody else owns; on Linux a queue is a file.
         let queue = Queue(unsafe { OwnedFd::from_raw_fd(fd) });
+        let is_named = || match queue.has_name() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(("flock", Errno::EAGAIN)),
+            Err(errno) => Err(("fstat", errno)),
+        };
         // The mode is exact, whatever the umask.
-        let finished = queue.set_mode(mode).and_then(|()| queue.lock()).and_then(|()| {
-            let is_named = queue.has_name()?;
-            if is_named { Ok(()) } else { Err(Errno::EAGAIN) }
-        });
-        if let Err(errno) = finished {
+        let finished = (queue.set_mode(mode).map_err(|errno| ("fchmod", errno)))
+            .and_then(|()| queue.lock().map_err(|errno| ("flock", errno)))
+            .and_then(|()| is_named());
+        if let Err(failed) = finished {
             let _ = unlink(name);
-            return Err(errno);
+            return Err(failed);
         }
         Ok(queue)
     }
@@ -133,7 +141,7 @@ mod tests {
         let name = format!("/sysvring-test-{}\0", std::process::id());
         let name = CStr::from_bytes_with_nul(name.as_bytes()).unwrap();
         let queue = Queue::create(name, 0o600).unwrap();
-        assert_eq!(Queue::create(name, 0o600).unwrap_err(), Errno::EEXIST);
+        assert_eq!(Queue::create(name, 0o600).unwrap_err(), ("mq_open", Errno::EEXIST));
         let sender = Queue::open(name).unwrap();
         assert_eq!(sender.lock(), Err(Errno::EAGAIN));
         unlink(name).unwrap();

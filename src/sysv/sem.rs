@@ -93,7 +93,8 @@ impl Set {
         Set::get(key, 0, SetLookup::Existing)
     }
 
-    /// Performs all of the operations or none; waits without limit, through signals.
+    /// Performs all of the operations or none; waits without limit, through signals. glibc makes the
+    /// system call `semtimedop` for it, which errors name, because filters refuse it by that name.
     pub(crate) fn op(&self, ops: &[Op]) -> Result<()> {
         loop {
             // SAFETY: the array has as many operations as stated, of the kernel's type; it only

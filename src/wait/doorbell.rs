@@ -201,7 +201,11 @@ pub(crate) fn ring<D: Doorbells>(bells: &D, parking: &Parking, side: Side) -> Re
         if !is_armed(seen, side) || seen & RUNG != 0 {
             continue;
         }
-        let can_answer = alone == Some(seat) || bells.is_alive(seat)?;
+        let can_answer = alone == Some(seat)
+            || bells.is_alive(seat).inspect_err(|_| {
+                // Somebody else may be able to.
+                parking.set(BELL);
+            })?;
         if mark(word, seen) && can_answer && bells.send(seat, key(seen)) {
             return Ok(true);
         }

@@ -149,7 +149,7 @@ fn semaphores_at_their_limits() {
     // The maximum number of users.
     raw_ipc::set_value(set, raw_ipc::USERS, MOST).expect("SETVAL");
     let error = refusal(attach());
-    limit(error, ("semop", libc::ERANGE), "remove the channel");
+    limit(error, ("semtimedop", libc::ERANGE), "remove the channel");
     // A seat that no member took.
     raw_ipc::set_value(set, raw_ipc::USERS, 1).expect("SETVAL");
     raw_ipc::set_value(set, raw_ipc::FIRST_SEAT + 1, MOST).expect("SETVAL");
@@ -295,7 +295,7 @@ fn few_operations(_: &mut Args) {
     let tx: Sender<u64> = key.options().create().expect("create");
     for most in 1..11 {
         sysctl("sem", &format!("250 32000 {most} 100"));
-        let wanted = ("semop", libc::E2BIG);
+        let wanted = ("semtimedop", libc::E2BIG);
         let named = format!("the kernel allows {most}; raise SEMOPM (3rd value of kernel.sem)");
         limit(refusal(key.options().attach::<Receiver<u64>>()), wanted, &named);
         let new = Key::new();

@@ -140,7 +140,8 @@ fn of_a_group(_: &mut Args) {
     let lets = |object: &str| {
         format!(
             "the mode 0640 of its {object} lets its owner, user 0, read and write, group {GROUP} \
-             read only, and others do nothing; ask user 0 for another mode, or join group {GROUP}"
+             read only, and others do nothing; this process is user {NOBODY}; ask user 0 for another \
+             mode"
         )
     };
     let says = |error: Error, object: &str| {

@@ -251,11 +251,11 @@ impl Parker for Attachment {
             (Flavor::Broadcast, Side::Receivers) => self.members.wake_receivers(),
             _ => self.members.post(side),
         };
-        posted.map_err(|errno| self.fault("semop", errno))
+        posted.map_err(|errno| self.fault("semtimedop", errno))
     }
 
     fn drain(&self, side: Side, tokens: u16) -> Result<(), Fault> {
-        self.members.drain(side, tokens).map_err(|errno| self.fault("semop", errno))
+        self.members.drain(side, tokens).map_err(|errno| self.fault("semtimedop", errno))
     }
 
     fn semaphore_values(&self) -> Result<SemaphoreValues, Fault> {

@@ -1,6 +1,7 @@
 //! The texts of all errors.
 
 use super::*;
+use crate::sysv::process;
 
 /// All reasons why a task cannot wait.
 const FAILURES: [RegistrationFailure; 2] =
@@ -241,10 +242,18 @@ fn advice_fits_the_case() {
         |call, permissions| Error::PermissionDenied { channel: channel(), call, permissions };
     advises(denied("semctl(IPC_RMID)", None), "only its owner");
     advises(denied("semctl(IPC_RMID)", GROUP), "only its owner, user 1001");
-    advises(denied("shmat", None), "the owner to change it");
+    advises(denied("shmat", None), "ask the owner to change the mode");
     let lets = "the mode 0640 of its segment lets its owner, user 1001, read and write, group 100 \
-                read only, and others do nothing; ask user 1001";
+                read only, and others do nothing; this process is user ";
     advises(denied("shmat", GROUP), lets);
+    advises(denied("shmat", GROUP), "; ask user 1001 for another mode");
+    // A group that may only read is no help, one that may write is.
+    assert!(!denied("shmat", GROUP).to_string().contains("join group"));
+    let shared = GROUP.map(|group| Permissions { mode: 0o660, ..group });
+    advises(denied("shmat", shared), "or join group 100");
+    // An owner is not sent to itself.
+    let own = GROUP.map(|group| Permissions { uid: process::euid(), mode: 0o400, ..group });
+    advises(denied("shmat", own), "restore the mode");
     // Nobody is to change a mode that permits the call.
     let open = GROUP.map(|group| Permissions { mode: 0o666, ..group });
     advises(denied("shmat", open), "a security module");

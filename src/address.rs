@@ -94,9 +94,20 @@ impl Address {
         Address::Name { name: name.into(), uid: sysv::process::euid() }
     }
 
-    /// Returns the System V key, or the reason why there is none. `None` for channels found by
-    /// identifier.
-    pub(crate) fn key(&self) -> Result<Option<i32>, Error> {
+    /// Returns the System V key of the segment and the set of a channel with this address, as `ipcs`
+    /// shows it; `None` for an identifier.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] if there can be no channel with this address: its name is too long,
+    /// its key is 0, or its file does not exist.
+    ///
+    /// ```
+    /// use sysvring::Address;
+    /// assert_eq!(Address::Key(0x1234).key()?, Some(0x1234));
+    /// assert_ne!(Address::named("jobs").key()?, Address::named("ticks").key()?);
+    /// # Ok::<(), sysvring::Error>(())
+    /// ```
+    pub fn key(&self) -> Result<Option<i32>, Error> {
         let invalid =
             |option, reason: String| Err(Error::InvalidOption { channel: None, option, reason });
         match self {

@@ -91,11 +91,21 @@ fn exact_name(stat: &Stat) -> String {
     match (stat.name.as_str(), stat.key) {
         ("", 0) => format!("id:{}", stat.id),
         ("", key) => format!("key:{key:#010x}"),
-        // Its key is gone: removed, but still attached.
+        // Its key is gone: removed, but still attached. Or the name leads elsewhere.
         (_, 0) => format!("id:{}", stat.id),
+        _ if !is_found_by_name(stat) => format!("id:{}", stat.id),
         (name, _) if stat.segment.uid == users::me() => own_name(name),
         (name, _) => format!("{}/{name}", users::name(stat.segment.uid)),
     }
+}
+
+/// Returns whether its name, as one of its owner's, leads to this channel. The key is that of the user
+/// who created it: after a change of the owner, the new owner's channel of this name is another one.
+/// A name also leads to nothing that a user other than its owner or root created.
+fn is_found_by_name(stat: &Stat) -> bool {
+    let (owner, creator) = (stat.segment.uid, stat.segment.cuid);
+    let address = Address::Name { name: stat.name.clone(), uid: owner };
+    [owner, 0].contains(&creator) && address.key().is_ok_and(|key| key == Some(stat.key))
 }
 
 /// Returns the shortest text that names the calling user's channel of this name.

@@ -15,6 +15,7 @@ mod listing;
 mod malicious_text;
 mod metrics;
 mod overwriting;
+mod owners;
 mod pid_namespaces;
 mod pipes;
 mod recording;

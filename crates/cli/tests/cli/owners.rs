@@ -1,0 +1,49 @@
+//! Channels of which an object was given to another user.
+
+use sysvring::{Address, spsc};
+use sysvring_support::raw_ipc::{chown_segment, chown_set, me};
+
+use crate::ipc_fixture::IpcFixture;
+use crate::tool::{Name, is_gone, run, run_as_another_user};
+
+const NOBODY: u32 = 65_534;
+
+/// Returns what `ls` prints in the column CHANNEL for the segment with this identifier.
+fn shown(segment: i32) -> String {
+    let listed = run(&["ls", "-r", "--noheadings", "-o", "SHMID,CHANNEL"]).ok().out;
+    let segment = segment.to_string();
+    let mut lines = listed.lines().filter_map(|line| line.split_once(' '));
+    lines.find(|(id, _)| *id == segment).expect("it is listed").1.to_owned()
+}
+
+/// After a change of its owner, a channel is not printed under the name of another channel: that of
+/// the new owner.
+#[test]
+fn a_channel_is_not_printed_by_the_name_of_another_one() {
+    // Only root can be another user.
+    let has_another = me() == 0;
+    let ipc = IpcFixture::new();
+    let name = Name::new("given");
+    let given: spsc::Sender<u64> = name.options().create().expect("a channel");
+    let (segment, set) = (given.id().segment(), name.stat().set.expect("a set").id);
+    drop(given);
+    let of_nobody = Address::Name { name: name.0.clone(), uid: NOBODY };
+    if has_another {
+        run_as_another_user(&["send", &name]).ok();
+    }
+    let id = format!("id:{}", name.stat().id);
+    assert_eq!(shown(segment), *name);
+    chown_segment(segment, NOBODY, 0o600);
+    chown_set(set, NOBODY, 0o600);
+    assert_eq!(shown(segment), id);
+    assert!(run(&["metrics"]).out.contains(&format!("channel=\"{id}\"")));
+    #[cfg(feature = "top")]
+    assert!(run(&["top", "--once", "-i", "10ms"]).out.contains(&id));
+    run(&["stat", &id]).ok();
+    run(&["rm", &id]).ok();
+    assert!(!has_another || !is_gone(of_nobody.clone()), "the other channel was removed");
+    assert!(is_gone(Address::Key(Address::named(&*name).key().expect("a key").expect("a key"))));
+    let _ = sysvring::remove(of_nobody);
+    drop(name);
+    ipc.assert_clean();
+}

@@ -116,6 +116,7 @@ pub mod untyped;
 mod wait;
 
 pub use address::{Address, ChannelId};
+pub use admin::missing_set::MissingSet;
 pub use admin::observer::{Observer, list, stat};
 pub use admin::reap::{Reaped, reap, reapable};
 pub use admin::remove::remove;

@@ -5,6 +5,7 @@
 //! this of what has neither: an unfinished segment, a set without a segment, and the set of a private
 //! channel. Without a key, a process that may write to a segment could make it name any set.
 
+use super::missing_set::MissingSet;
 use crate::address::Address;
 use crate::error::Error;
 use crate::layout::Header;
@@ -13,7 +14,7 @@ use crate::os_error::{Call, Object};
 use crate::segment::owner::Owner;
 use crate::segment::{self, ChannelInfo, State, is_marked};
 use crate::sysv::Errno;
-use crate::sysv::sem::{Set, SetStat};
+use crate::sysv::sem::{self, Set, SetStat};
 use crate::sysv::shm::{self, Access, Mapping, SegmentLookup, SegmentStat};
 
 /// The segment and the set found at an address, checked to be ours.
@@ -179,9 +180,39 @@ pub(crate) fn check_identity(
 
 /// Returns the set that a header names, if it is still that set.
 pub(crate) fn set_of(facts: &ChannelInfo, segment: &SegmentStat) -> Option<SetStat> {
+    examine_set(facts, segment).ok()
+}
+
+/// Returns the set that a header names, or the reason why it cannot be told or used.
+pub(super) fn examine_set(
+    facts: &ChannelInfo,
+    segment: &SegmentStat,
+) -> Result<SetStat, MissingSet> {
     let set = Set::from_id(facts.set);
-    let (stat, nonce) = (set.stat().ok()?, ChannelSemaphores::new(set).nonce().ok()?);
-    belong_together(segment, facts, &stat, nonce).then_some(stat)
+    let read = set.stat().map_err(|errno| ("semctl(IPC_STAT)", errno)).and_then(|stat| {
+        let nonce = ChannelSemaphores::new(set).nonce();
+        nonce.map(|nonce| (stat, nonce)).map_err(|errno| ("semctl(GETVAL)", errno))
+    });
+    match read {
+        Ok((stat, nonce)) if belong_together(segment, facts, &stat, nonce) => Ok(stat),
+        Ok((stat, nonce)) if nonce == facts.nonce && is_as_named(segment, facts, &stat) => {
+            Err(MissingSet::OtherOwner { id: stat.id, uid: stat.uid })
+        }
+        Ok(_) | Err((_, Errno::EIDRM | Errno::EINVAL)) => Err(MissingSet::Removed),
+        Err((call, Errno::EACCES)) => {
+            // The kernel's table tells what its mode hides.
+            let table = sem::list().unwrap_or_default();
+            let stat = table.iter().find(|stat| stat.id == facts.set);
+            Err(match stat {
+                Some(stat) if !is_as_named(segment, facts, stat) => MissingSet::Removed,
+                Some(stat) if !Owner::from(segment).is_same(stat.into()) => {
+                    MissingSet::OtherOwner { id: stat.id, uid: stat.uid }
+                }
+                _ => MissingSet::Unreadable { call, errno: Errno::EACCES.0 },
+            })
+        }
+        Err((call, errno)) => Err(MissingSet::Unreadable { call, errno: errno.0 }),
+    }
 }
 
 /// Returns whether a segment with these facts and a set with this nonce are one channel: the header
@@ -193,12 +224,17 @@ pub(crate) fn belong_together(
     set: &SetStat,
     nonce: u32,
 ) -> bool {
+    is_as_named(segment, facts, set)
+        && Owner::from(segment).is_same(set.into())
+        && nonce == facts.nonce
+}
+
+/// Returns whether a set is like the one that the header names, apart from its owner and its nonce.
+fn is_as_named(segment: &SegmentStat, facts: &ChannelInfo, set: &SetStat) -> bool {
     let has_key = set.key != 0 && set.key == segment.key;
     facts.set == set.id
         && (has_key || is_marked(set.raw_mode))
         && set.semaphores as i32 == liveness::semaphores(facts.geometry.seats)
-        && Owner::from(segment).is_same(set.into())
-        && nonce == facts.nonce
 }
 
 /// Finds the segment of an address; fails if it does not exist.

@@ -8,6 +8,7 @@ mod text;
 use std::time::SystemTime;
 
 pub(crate) use self::read::describe_as;
+use super::missing_set::MissingSet;
 use crate::address::ChannelId;
 use crate::error::DeadLetterFailure;
 use crate::flavor::Flavor;
@@ -123,6 +124,8 @@ pub struct Stat {
     /// The kernel's information about the set; `None` if the set was removed or is not the
     /// channel's.
     pub set: Option<SetStat>,
+    /// Why there is no `set`; `None` if there is one.
+    pub missing_set: Option<MissingSet>,
     /// Whether the stream of messages has ended.
     pub stream: StreamState,
     /// Number of senders that died without having finished and have no successor yet: each sender

@@ -156,6 +156,7 @@ fn an_mpmc_channel_with_a_dead_member() {
             "raw_mode": set.raw_mode,
             "semaphores": raw_ipc::FIRST_SEAT + 4,
         },
+        "missing_set": null,
         "stream": "open",
         "lost_senders": 0,
         "joins": 2,

@@ -1,7 +1,7 @@
 //! How a channel is named on the command line.
 
 use clap::Args;
-use sysvring::{Address, Stat};
+use sysvring::{Address, MissingSet, Stat};
 
 use crate::escape;
 use crate::failure::Failure;
@@ -101,11 +101,15 @@ fn exact_name(stat: &Stat) -> String {
 
 /// Returns whether its name, as one of its owner's, leads to this channel. The key is that of the user
 /// who created it: after a change of the owner, the new owner's channel of this name is another one.
-/// A name also leads to nothing that a user other than its owner or root created.
+/// A name also leads to nothing that a user other than its owner or root created, nor to a segment whose
+/// set is another user's.
 fn is_found_by_name(stat: &Stat) -> bool {
     let (owner, creator) = (stat.segment.uid, stat.segment.cuid);
     let address = Address::Name { name: stat.name.clone(), uid: owner };
-    [owner, 0].contains(&creator) && address.key().is_ok_and(|key| key == Some(stat.key))
+    let is_of_one = !matches!(stat.missing_set, Some(MissingSet::OtherOwner { .. }));
+    is_of_one
+        && [owner, 0].contains(&creator)
+        && address.key().is_ok_and(|key| key == Some(stat.key))
 }
 
 /// Returns the shortest text that names the calling user's channel of this name.

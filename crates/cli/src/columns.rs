@@ -1,11 +1,11 @@
 //! The columns of channels: what `ls` and `stat` print of a `Stat`.
 
-use sysvring::{Flavor, Lifetime, Role, Stat, StreamState};
+use sysvring::{Flavor, Lifetime, MissingSet, Role, Stat, StreamState};
 
 use crate::output::Column;
 use crate::output::cell::Cell;
 use crate::output::style::Tone;
-use crate::{channel, users};
+use crate::{channel, refused, users};
 
 const fn column(
     name: &'static str,
@@ -31,7 +31,8 @@ pub const CHANNEL: &[Column<Stat>] = &[
     column("KIND", "spsc, mpmc or broadcast", true, |s| Cell::Word(kind(s.flavor), Tone::Plain)),
     column(
         "STATE",
-        "live, full, idle, no sender, no receiver, sender died, ended, removed",
+        "live, full, idle, no sender, no receiver, sender died, ended; or, of its set: removed, other \
+         owner, unreadable, not checked",
         true,
         |s| {
             let (word, tone) = state(s);
@@ -163,7 +164,14 @@ pub fn living(stat: &Stat, role: Role) -> u64 {
 pub fn state(stat: &Stat) -> (&'static str, Tone) {
     let (senders, receivers) = (living(stat, Role::Sender), living(stat, Role::Receiver));
     match stat.stream {
-        _ if stat.set.is_none() => ("removed", Tone::Bad),
+        _ if stat.missing_set.is_some() => match stat.missing_set {
+            Some(MissingSet::OtherOwner { .. }) => ("other owner", Tone::Bad),
+            Some(MissingSet::Unreadable { .. }) if refused::is_refused(stat) => {
+                ("not checked", Tone::Warning)
+            }
+            Some(MissingSet::Unreadable { .. }) => ("unreadable", Tone::Warning),
+            _ => ("removed", Tone::Bad),
+        },
         _ if stat.lost_senders > 0 && senders == 0 => ("sender died", Tone::Bad),
         StreamState::Ended => ("ended", Tone::Quiet),
         _ if senders == 0 && receivers == 0 => ("idle", Tone::Quiet),

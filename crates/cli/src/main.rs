@@ -8,6 +8,7 @@ mod escape;
 mod failure;
 mod members;
 mod output;
+mod refused;
 mod remedy;
 mod signals;
 mod standard;

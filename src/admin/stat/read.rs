@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use super::{Member, Role, Stat, StreamState};
 use crate::address::ChannelId;
-use crate::admin::locate::set_of;
+use crate::admin::locate::examine_set;
 use crate::error::DeadLetterFailure;
 use crate::flavor::Flavor;
 use crate::layout;
@@ -28,7 +28,10 @@ const LOOKED_AT: u64 = 4096;
 /// Describes the channel in a mapping; `segment` was reported by the kernel while it was attached,
 /// and `facts` are its validated header.
 pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: ChannelInfo) -> Stat {
-    let set = set_of(&facts, &segment);
+    let (set, missing_set) = match examine_set(&facts, &segment) {
+        Ok(set) => (Some(set), None),
+        Err(missing) => (None, Some(missing)),
+    };
     let header = segment::header(mapping);
     let geometry = facts.geometry;
     // SAFETY: the geometry was checked against this segment; the ring is dropped before the
@@ -119,6 +122,7 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
         name: facts.name,
         segment,
         set,
+        missing_set,
         taken_at,
         sent_to,
         received_to,

@@ -90,9 +90,11 @@ impl fmt::Display for Stat {
             if s.marked_for_removal { ", removed with its last detach" } else { "" },
             if s.locked { ", locked in memory" } else { "" },
         )?;
-        match &self.set {
-            None => writeln!(f, "set       removed")?,
-            Some(set) => writeln!(f, "set       id {}, {} semaphores", set.id, set.semaphores)?,
+        if let Some(set) = &self.set {
+            writeln!(f, "set       id {}, {} semaphores", set.id, set.semaphores)?;
+        }
+        if let Some(missing) = self.missing_set {
+            writeln!(f, "set       {missing}")?;
         }
         for m in &self.members {
             let state = match (m.alive, m.left) {

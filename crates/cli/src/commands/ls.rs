@@ -6,7 +6,7 @@ use sysvring::Stat;
 use crate::columns::CHANNEL;
 use crate::failure::{DONE, Failure};
 use crate::output::{self, Format};
-use crate::users;
+use crate::{refused, users};
 
 /// List channels: all that you may read
 #[derive(Args, Debug)]
@@ -35,6 +35,7 @@ impl Ls {
     pub fn run(self) -> Result<u8, Failure> {
         let order = output::find(CHANNEL, &self.sort)?;
         let mut channels = sysvring::list()?;
+        refused::warn(refused::unseen(&channels).as_deref());
         channels.retain(|stat| self.owner.is_none_or(|uid| stat.segment.uid == uid));
         let key = |stat: &Stat| (order.cell)(stat);
         channels

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use clap::Args;
 
 use crate::failure::{DONE, Failure};
-use crate::output;
+use crate::{output, refused};
 
 /// Print the state of all channels as OpenMetrics text, or serve it for Prometheus
 #[derive(Args, Debug)]
@@ -24,6 +24,7 @@ pub struct Metrics {
 
 impl Metrics {
     pub fn run(self) -> Result<u8, Failure> {
+        refused::warn(refused::unseen(&sysvring::list()?).as_deref());
         match self.listen {
             None => output::print(self.text()?.as_bytes())?,
             Some(address) => server::serve(address, || self.text())?,

@@ -20,6 +20,7 @@ mod pid_namespaces;
 mod pipes;
 mod recording;
 mod removing;
+mod sandbox;
 mod standard;
 mod tapping;
 mod tool;

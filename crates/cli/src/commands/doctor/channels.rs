@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use nix::errno::Errno;
-use sysvring::{Defect, Error, IpcObject, Reaped, Stat, Unusable};
+use sysvring::{Defect, Error, IpcObject, MissingSet, Reaped, Stat, Unusable};
 
 use super::Finding;
-use crate::{channel, columns, remedy, units, users};
+use crate::{channel, columns, refused, remedy, units, users};
 
 pub fn check() -> Vec<Finding> {
     let check = "channels";
@@ -15,15 +15,31 @@ pub fn check() -> Vec<Finding> {
         Err(error) => return vec![Finding::problem(check, remedy::of(&error), "")],
     };
     let mut findings: Vec<Finding> = channels.iter().filter_map(ailing).collect();
+    findings.extend(refused::unseen(&channels).map(|unseen| {
+        Finding::note("unseen", format!("not checked: {unseen}"), refused::remedy())
+    }));
     let found = match channels.len() {
         1 => "there is 1 channel".to_owned(),
         n => format!("there are {n} channels"),
     };
     findings.insert(0, Finding::fine(check, found));
-    let left = sysvring::reapable();
+    // Sets of other users than their segments: those are findings already.
+    let beside: Vec<i32> = channels.iter().filter_map(set_of_another).collect();
+    let mut left = sysvring::reapable();
+    if let Ok(left) = &mut left {
+        left.retain(|left| left.set.is_none_or(|set| !beside.contains(&set)));
+    }
     findings.push(left_over(&left));
-    findings.extend(unusable(left.as_deref().unwrap_or_default()));
+    findings.extend(unusable(left.as_deref().unwrap_or_default(), &beside));
     findings
+}
+
+/// Returns the set of a channel that belongs to another user than the segment.
+fn set_of_another(stat: &Stat) -> Option<i32> {
+    match stat.missing_set {
+        Some(MissingSet::OtherOwner { id, .. }) => Some(id),
+        _ => None,
+    }
 }
 
 /// Returns what dead processes left and `reap` removes.
@@ -48,8 +64,9 @@ fn left_over(left: &Result<Vec<Reaped>, Error>) -> Finding {
 }
 
 /// Returns the objects with the mark of channels that are none, or cannot be used, apart from what
-/// was left over: that is one finding already. What belongs to other users is one finding, too.
-fn unusable(left: &[Reaped]) -> Vec<Finding> {
+/// was left over, or is the set of a channel (`beside`): those are findings already. What belongs to
+/// other users is one finding, and what a sandbox refused to show is none.
+fn unusable(left: &[Reaped], beside: &[i32]) -> Vec<Finding> {
     let check = "unusable";
     let mut objects = match sysvring::unusable() {
         Ok(objects) => objects,
@@ -58,6 +75,15 @@ fn unusable(left: &[Reaped]) -> Vec<Finding> {
         }
     };
     objects.retain(|unusable| !left.iter().any(|left| is_part(&unusable.object, left)));
+    objects.retain(
+        |unusable| !matches!(&unusable.object, IpcObject::Set(stat) if beside.contains(&stat.id)),
+    );
+    let is_unseen = objects.iter().any(is_refused);
+    objects.retain(|unusable| match unusable.defect {
+        // Perhaps a segment that was not read belongs to it.
+        Defect::NoSegment => !is_unseen,
+        _ => !is_refused(unusable),
+    });
     // The set of a segment that is none either goes with it.
     let keys: Vec<i32> = objects.iter().filter_map(segment_key).collect();
     objects.retain(|unusable| {
@@ -100,6 +126,11 @@ fn is_forbidden(unusable: &Unusable) -> bool {
     matches!(unusable.defect, Defect::Unreadable { errno, .. } if errno == denied)
 }
 
+/// Returns whether a sandbox refused to show an object.
+fn is_refused(unusable: &Unusable) -> bool {
+    matches!(unusable.defect, Defect::Unreadable { errno, .. } if refused::is_refusal(errno))
+}
+
 /// Returns a note on all objects that this user may not read.
 fn forbidden_ones(objects: &[Unusable]) -> Option<Finding> {
     let owners: BTreeSet<String> =
@@ -127,14 +158,8 @@ fn changed_modes(stat: &Stat) -> Option<String> {
 fn ailing(stat: &Stat) -> Option<Finding> {
     let name = channel::name_of(stat);
     let senders = columns::living(stat, sysvring::Role::Sender);
-    if stat.set.is_none() {
-        return Some(Finding::problem(
-            "removed-set",
-            format!("channel {name} has lost its semaphore set (ipcrm -s, RemoveIPC)"),
-            format!(
-                "let its owner open it once, which keeps the messages, or `sysvring rm {name}`"
-            ),
-        ));
+    if let Some(missing) = stat.missing_set {
+        return without_set(stat, &name, missing);
     }
     if stat.lost_senders > 0 && senders == 0 {
         return Some(Finding::problem(
@@ -174,4 +199,41 @@ fn ailing(stat: &Stat) -> Option<Finding> {
         ));
     }
     None
+}
+
+/// Returns what is wrong with the set of a channel.
+fn without_set(stat: &Stat, name: &str, missing: MissingSet) -> Option<Finding> {
+    let owner = users::name(stat.segment.uid);
+    match missing {
+        MissingSet::OtherOwner { id, uid } => Some(Finding::problem(
+            "changed-owner",
+            format!(
+                "channel {name} cannot be used: its segment is of user {owner}, and its set of user {}: \
+                 the owner of one was changed",
+                users::name(uid)
+            ),
+            format!("set it back, or remove both: `sysvring rm {name}` and `ipcrm -s {id}`"),
+        )),
+        // One finding for all: what could not be looked at.
+        MissingSet::Unreadable { errno, .. } if refused::is_refusal(errno) => None,
+        MissingSet::Unreadable { call, errno } => Some(Finding::note(
+            "unreadable-set",
+            format!(
+                "not checked: this user cannot read the semaphore set of channel {name} ({}: {})",
+                refused::system_call(call),
+                Errno::from_raw(errno).desc()
+            ),
+            format!(
+                "run `sysvring doctor` as {owner} or as root; if the mode of the set was changed, \
+                 restore it"
+            ),
+        )),
+        _ => Some(Finding::problem(
+            "removed-set",
+            format!("channel {name} has lost its semaphore set (ipcrm -s, RemoveIPC)"),
+            format!(
+                "let its owner open it once, which keeps the messages, or `sysvring rm {name}`"
+            ),
+        )),
+    }
 }

@@ -51,6 +51,8 @@ impl Order {
 pub struct App {
     pub samples: Vec<Sample>,
     pub deaths: Vec<Death>,
+    /// What could not be looked at.
+    pub unseen: Option<String>,
     pub order: Order,
     pub is_reversed: bool,
     pub filter: String,
@@ -70,6 +72,7 @@ impl App {
         App {
             samples: Vec::new(),
             deaths: Vec::new(),
+            unseen: None,
             order: Order::Name,
             is_reversed: false,
             filter,
@@ -85,6 +88,7 @@ impl App {
 
     pub fn update(&mut self, look: Look) {
         self.samples = look.samples;
+        self.unseen = look.unseen;
         self.deaths.extend(look.deaths);
         let old = self.deaths.len().saturating_sub(DEATHS);
         self.deaths.drain(..old);
@@ -136,7 +140,9 @@ impl App {
             Constraint::Length(1),
         ])
         .areas(frame.area());
-        frame.render_widget(Paragraph::new(self.summary()), head);
+        let unseen = self.unseen.clone().unwrap_or_default();
+        let unseen = Line::styled(unseen, style(Tone::Bad, self.has_colour));
+        frame.render_widget(Paragraph::new(vec![self.summary(), unseen]), head);
         if self.has_help {
             frame.render_widget(Paragraph::new(keys::HELP), body);
         } else if self.inside_sample().is_some() {

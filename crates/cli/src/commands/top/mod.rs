@@ -23,7 +23,7 @@ use crate::channel;
 use crate::failure::{DONE, Failure};
 use crate::output::{self, style};
 use crate::signals::{self, Signals};
-use crate::units;
+use crate::{refused, units};
 
 /// The longest wait for a key before it is looked whether a signal came.
 const SLICE: Duration = Duration::from_millis(200);
@@ -63,6 +63,7 @@ impl Top {
         if self.once {
             thread::sleep(interval);
             app.update(sampler.look()?);
+            refused::warn(app.unseen.as_deref());
             output::print(frame(&mut app, self.width).as_bytes())?;
             return Ok(DONE);
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use sysvring::{ChannelId, Member, MemberRates, Rates, Stat};
 
 use crate::failure::Failure;
-use crate::{channel, members, units};
+use crate::{channel, members, refused, units};
 
 /// A channel, as it is and as it changes.
 #[derive(Clone, Debug)]
@@ -71,6 +71,8 @@ pub struct Death {
 pub struct Look {
     pub samples: Vec<Sample>,
     pub deaths: Vec<Death>,
+    /// What could not be looked at, as a sandbox refused it.
+    pub unseen: Option<String>,
 }
 
 /// The last look, and since when messages have been held.
@@ -85,7 +87,7 @@ impl Sampler {
     /// Looks at all channels.
     pub fn look(&mut self) -> Result<Look, Failure> {
         let stats = sysvring::list()?;
-        let mut look = Look::default();
+        let mut look = Look { unseen: refused::unseen(&stats), ..Look::default() };
         for stat in &stats {
             look.samples.push(self.sample(stat, &mut look.deaths));
         }

@@ -1,0 +1,44 @@
+//! Why a channel is seen without its set.
+
+use core::fmt;
+use std::io;
+
+/// Why a [`Stat`](crate::Stat) has no set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(tag = "kind", rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum MissingSet {
+    /// It was removed by hand. The next open by the owner of the channel creates it again, and keeps
+    /// the messages.
+    Removed,
+    /// It belongs to another user than the segment: the owner of one of them was changed. Give it
+    /// back, or [`remove`](crate::remove) the channel.
+    OtherOwner {
+        /// The identifier of the set, as `ipcs -s` shows it.
+        id: i32,
+        /// The owner of the set.
+        uid: u32,
+    },
+    /// The calling user may not read it, or a sandbox refused the call: nothing is known about it.
+    Unreadable {
+        /// The call that failed.
+        call: &'static str,
+        /// Its `errno`: `EACCES` if the mode of the set is the reason.
+        errno: i32,
+    },
+}
+
+impl fmt::Display for MissingSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MissingSet::Removed => f.write_str("removed"),
+            MissingSet::OtherOwner { id, uid } => {
+                write!(f, "id {id}, of user {uid}, who does not own the segment")
+            }
+            MissingSet::Unreadable { call, errno } => {
+                write!(f, "not read: {call} failed: {}", io::Error::from_raw_os_error(*errno))
+            }
+        }
+    }
+}

@@ -98,3 +98,26 @@ fn sets_that_cannot_be_looked_at_are_not_removed() {
     drop((tx, name));
     ipc.assert_clean();
 }
+
+/// `doctor` names the call that failed, and all that a profile must permit.
+#[test]
+fn the_refused_call_is_named() {
+    let ipc = IpcFixture::new();
+    for (call, name) in [
+        (libc::SYS_shmget, "shmget"),
+        (libc::SYS_shmat, "shmat"),
+        (libc::SYS_shmctl, "shmctl"),
+        (libc::SYS_semget, "semget"),
+        (libc::SYS_semtimedop, "semtimedop"),
+        (libc::SYS_semctl, "semctl"),
+    ] {
+        let doctor = run_without(call, EPERM, &["doctor", "-J"]);
+        assert_eq!(doctor.code, 1);
+        let (found, remedy) = finding(&doctor, "semaphore-undo");
+        let expected = format!("no channel can be created: {name} was refused: ");
+        assert!(found.starts_with(&expected), "{found}");
+        assert!(remedy.ends_with(CALLS), "{remedy}");
+    }
+    reap();
+    ipc.assert_clean();
+}

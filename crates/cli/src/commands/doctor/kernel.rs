@@ -6,7 +6,7 @@ use nix::libc;
 use sysvring::{Error, Options, WaitSet, spsc};
 
 use super::Finding;
-use crate::remedy;
+use crate::{refused, remedy};
 
 pub fn check() -> Vec<Finding> {
     let (channel, receiver) = channel();
@@ -25,14 +25,14 @@ fn channel() -> (Finding, Option<spsc::Receiver<u64>>) {
             let found = error.to_string();
             (Finding::problem(check, found, "use a container runtime on Linux's own kernel"), None)
         }
-        Err(error) => (
-            Finding::problem(
-                check,
-                format!("no channel can be created: {}", remedy::of(&error)),
-                "see above; in a container, its seccomp profile must permit shmget, semget, semop",
-            ),
-            None,
-        ),
+        Err(Error::CallRefused { call, errno, .. }) => {
+            let found = format!("no channel can be created: {}", refused::refusal(call, errno));
+            (Finding::problem(check, found, refused::remedy()), None)
+        }
+        Err(error) => {
+            let found = format!("no channel can be created: {}", remedy::of(&error));
+            (Finding::problem(check, found, "see above"), None)
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod interrupted;
 mod killed;
 mod listing;
 mod malicious_text;
+mod memory_limit;
 mod metrics;
 mod overwriting;
 mod owners;

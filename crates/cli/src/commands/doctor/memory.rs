@@ -1,14 +1,17 @@
 //! Memory: what a process may lock, what its control group may use, and huge pages.
 
 use std::fs;
-use std::path::Path;
 
+use super::cgroup::{self, Memory};
 use super::{Finding, number};
-use crate::units;
+use crate::{channel, units};
 
 pub fn check(pid: Option<u32>) -> Vec<Finding> {
     let process = pid.map_or("self".into(), |pid| pid.to_string());
-    vec![locked(&process), group(&process), huge_pages()]
+    let mut findings = vec![locked(&process)];
+    findings.extend(group(&process));
+    findings.push(huge_pages());
+    findings
 }
 
 /// `RLIMIT_MEMLOCK`, which limits `Options::lock_memory`.
@@ -40,42 +43,55 @@ fn can_lock(process: &str) -> bool {
 
 /// The limit of the control group, to which the pages of a segment count that its processes touch
 /// first.
-fn group(process: &str) -> Finding {
+fn group(process: &str) -> Vec<Finding> {
     let check = "memory-limit";
-    let path = fs::read_to_string(format!("/proc/{process}/cgroup")).unwrap_or_default();
-    let of = |line: &str| {
-        let path = line.strip_prefix("0::/")?;
-        Some(Path::new("/sys/fs/cgroup").join(path))
+    let limits = match cgroup::memory(process) {
+        Ok(limits) => limits,
+        Err(why) => return vec![Finding::note(check, format!("not checked: {why}"), "")],
     };
-    let Some(folder) = path.lines().find_map(of) else {
-        return Finding::note(check, "not checked: there is no control group of version 2", "");
+    let (Some(tightest), Some(lowest)) = (
+        // The least of those above it counts.
+        limits.iter().copied().min_by_key(|memory| memory.room()),
+        limits.iter().map(|memory| memory.limit).min(),
+    ) else {
+        return vec![Finding::fine(check, "the control group has no memory limit")];
     };
-    // The least of those above it counts.
-    let limits = folder.ancestors().filter_map(|folder| {
-        let limit = number(folder.join("memory.max").to_str()?)?;
-        Some((limit, number(folder.join("memory.current").to_str()?)?))
-    });
-    let segments: u64 =
-        sysvring::list().unwrap_or_default().iter().map(|stat| stat.segment.size).sum();
-    let Some((limit, current)) =
-        limits.min_by_key(|(limit, current)| limit.saturating_sub(*current))
-    else {
-        return Finding::fine(check, "the control group has no memory limit");
-    };
+    let channels = sysvring::list().unwrap_or_default();
+    let segments: u64 = channels.iter().map(|stat| stat.segment.size).sum();
+    let Memory { limit, used } = tightest;
     let found = format!(
         "the control group uses {} of {}; all channels have {}",
-        units::size(current),
+        units::size(used),
         units::size(limit),
         units::size(segments)
     );
-    match limit.saturating_sub(current) < segments / 4 || current as f64 > 0.95 * limit as f64 {
-        true => Finding::problem(
+    let raise =
+        "raise MemoryMax= or the limit of the container, or create channels with fewer slots";
+    let mut findings = match tightest.room() < segments / 4 || used as f64 > 0.95 * limit as f64 {
+        true => vec![Finding::problem(
             check,
             format!("{found}: a process that touches a new page may be killed"),
-            "raise MemoryMax= or the limit of the container, or create channels with fewer slots",
-        ),
-        false => Finding::fine(check, found),
+            raise,
+        )],
+        false => vec![Finding::fine(check, found)],
+    };
+    let too_large = channels.iter().filter(|stat| stat.segment.size > lowest);
+    let names: Vec<String> = too_large
+        .map(|stat| format!("{} ({})", channel::name_of(stat), units::size(stat.segment.size)))
+        .collect();
+    if !names.is_empty() {
+        findings.push(Finding::note(
+            "channel-size",
+            format!(
+                "larger than the {} of the control group: {}; a process of this group that fills it \
+                 is killed",
+                units::size(lowest),
+                names.join(", ")
+            ),
+            raise,
+        ));
     }
+    findings
 }
 
 fn huge_pages() -> Finding {

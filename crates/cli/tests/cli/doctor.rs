@@ -3,11 +3,11 @@
 use std::fs;
 
 use serde_json::Value;
-use sysvring::spsc;
-use sysvring_support::raw_ipc::{chmod_segment, chmod_set, remove_segment};
+use sysvring::{Address, spsc};
+use sysvring_support::raw_ipc::{self, chmod_segment, chmod_set, remove_segment};
 
 use crate::ipc_fixture::IpcFixture;
-use crate::tool::{Name, Running, command, run, run_as_another_user, unreadable, until};
+use crate::tool::{NOBODY, Name, Running, command, run, run_as_another_user, unreadable, until};
 
 /// Returns the verdict of a check.
 fn verdict(checks: &Value, check: &str) -> String {
@@ -74,6 +74,57 @@ fn a_changed_mode_is_noted() {
     chmod_set(set, 0o601);
     assert!(!run(&["doctor"]).out.contains("changed-mode"));
     drop((tx, name));
+    ipc.assert_clean();
+}
+
+/// A mode that was narrowed takes access away, which is a problem for the owner's own members.
+#[test]
+fn a_narrowed_mode_is_told_from_a_widened_one() {
+    let ipc = IpcFixture::new();
+    let name = Name::new("narrow");
+    let tx: spsc::Sender<u64> = name.options().create().expect("a sender");
+    let (segment, set) = (tx.id().segment(), name.stat().set.expect("a set").id);
+    for (segment_mode, set_mode, verdict, found, remedy) in [
+        (0o601, 0o400, "problem", "members that are not root lose access", "restore the mode"),
+        (0o000, 0o601, "problem", "(PermissionLost)", "at least 0600"),
+        (0o600, 0o600, "note", "nobody got or lost access", "goes on to work"),
+        (0o666, 0o666, "note", "others may have got access", "goes on to work"),
+    ] {
+        chmod_segment(segment, segment_mode);
+        chmod_set(set, set_mode);
+        // As another user it could not read them.
+        if raw_ipc::me() != 0 && verdict == "problem" {
+            continue;
+        }
+        let all = run(&["doctor"]).out;
+        let lines: Vec<&str> =
+            all.lines().skip_while(|line| !line.contains("changed-mode")).collect();
+        assert!(lines[0].starts_with(verdict) && lines[0].contains(found), "{all}");
+        assert!(lines[1].contains(remedy), "{all}");
+    }
+    drop((tx, name));
+    ipc.assert_clean();
+}
+
+/// A segment that its own user cannot read may be a channel: its set is not left over.
+#[test]
+fn an_unreadable_segment_is_not_a_missing_one() {
+    let ipc = IpcFixture::new();
+    if raw_ipc::me() != 0 {
+        return;
+    }
+    let name = Name::new("closed");
+    run_as_another_user(&["send", &name]).ok();
+    let address = Address::Name { name: name.0.clone(), uid: NOBODY };
+    let segment = sysvring::stat(&address).expect("a channel").segment.id;
+    raw_ipc::chown_segment(segment, NOBODY, 0);
+    let doctor = run_as_another_user(&["doctor", "-q"]).out;
+    assert!(
+        doctor.contains(&format!("its segment {segment} cannot be read (mode 0000)")),
+        "{doctor}"
+    );
+    assert!(doctor.contains("restore the mode") && !doctor.contains("reap"), "{doctor}");
+    sysvring::remove(&address).expect("removed");
     ipc.assert_clean();
 }
 

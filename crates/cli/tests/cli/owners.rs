@@ -4,9 +4,7 @@ use sysvring::{Address, spsc};
 use sysvring_support::raw_ipc::{chown_segment, chown_set, me, remove_set};
 
 use crate::ipc_fixture::IpcFixture;
-use crate::tool::{Name, Run, is_gone, run, run_as_another_user};
-
-const NOBODY: u32 = 65_534;
+use crate::tool::{NOBODY, Name, Run, is_gone, run, run_as_another_user};
 
 /// Returns what `ls` prints in the column CHANNEL for the segment with this identifier.
 fn shown(segment: i32) -> String {

@@ -46,9 +46,11 @@ pub fn unreadable(stat: &Stat) {
     raw_ipc::chmod_set(stat.set.as_ref().expect("a set").id, 0o001);
 }
 
+/// A user without rights.
+pub const NOBODY: u32 = 65_534;
+
 /// Runs the command as a user without rights: as another one if this is root, who has all rights.
 pub fn run_as_another_user(args: &[&str]) -> Run {
-    const NOBODY: u32 = 65_534;
     if raw_ipc::me() != 0 {
         return run(args);
     }

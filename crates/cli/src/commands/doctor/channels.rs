@@ -1,11 +1,10 @@
-//! The channels: what dead processes left, and what cannot be used.
-
-use std::collections::BTreeSet;
+//! The channels: what is wrong with them, and what was left over.
 
 use nix::errno::Errno;
-use sysvring::{Defect, Error, IpcObject, MissingSet, Reaped, Stat, Unusable};
+use sysvring::{Error, MissingSet, Reaped, Stat};
 
-use super::Finding;
+use super::unusable::unusable;
+use super::{Finding, modes};
 use crate::{channel, columns, refused, remedy, units, users};
 
 pub fn check() -> Vec<Finding> {
@@ -63,97 +62,6 @@ fn left_over(left: &Result<Vec<Reaped>, Error>) -> Finding {
     }
 }
 
-/// Returns the objects with the mark of channels that are none, or cannot be used, apart from what
-/// was left over, or is the set of a channel (`beside`): those are findings already. What belongs to
-/// other users is one finding, and what a sandbox refused to show is none.
-fn unusable(left: &[Reaped], beside: &[i32]) -> Vec<Finding> {
-    let check = "unusable";
-    let mut objects = match sysvring::unusable() {
-        Ok(objects) => objects,
-        Err(error) => {
-            return vec![Finding::note(check, format!("not checked: {}", remedy::of(&error)), "")];
-        }
-    };
-    objects.retain(|unusable| !left.iter().any(|left| is_part(&unusable.object, left)));
-    objects.retain(
-        |unusable| !matches!(&unusable.object, IpcObject::Set(stat) if beside.contains(&stat.id)),
-    );
-    let is_unseen = objects.iter().any(is_refused);
-    objects.retain(|unusable| match unusable.defect {
-        // Perhaps a segment that was not read belongs to it.
-        Defect::NoSegment => !is_unseen,
-        _ => !is_refused(unusable),
-    });
-    // The set of a segment that is none either goes with it.
-    let keys: Vec<i32> = objects.iter().filter_map(segment_key).collect();
-    objects.retain(|unusable| {
-        let is_set = matches!(unusable.object, IpcObject::Set(_));
-        !(is_set && unusable.defect == Defect::NoSegment && keys.contains(&unusable.object.key()))
-    });
-    let (forbidden, objects): (Vec<_>, Vec<_>) = objects.into_iter().partition(is_forbidden);
-    let finding = |unusable: Unusable| {
-        let found = unusable.object.to_string();
-        let (why, remedy) = remedy::of_unusable(&unusable);
-        let found = format!("{found}: {why}");
-        match unusable.defect {
-            Defect::Unreadable { .. } | Defect::NotAChannel { .. } => {
-                Finding::note(check, found, remedy)
-            }
-            _ => Finding::problem(check, found, remedy),
-        }
-    };
-    forbidden_ones(&forbidden).into_iter().chain(objects.into_iter().map(finding)).collect()
-}
-
-/// Returns the key of a segment that has one.
-fn segment_key(unusable: &Unusable) -> Option<i32> {
-    let is_segment = matches!(unusable.object, IpcObject::Segment(_));
-    Some(unusable.object.key()).filter(|key| is_segment && *key != 0)
-}
-
-/// Returns whether an object is part of what was left over.
-fn is_part(object: &IpcObject, left: &Reaped) -> bool {
-    match object {
-        IpcObject::Segment(stat) => left.segment == Some(stat.id),
-        IpcObject::Set(stat) => left.set == Some(stat.id),
-        _ => false,
-    }
-}
-
-/// Returns whether this user may not read an object.
-fn is_forbidden(unusable: &Unusable) -> bool {
-    let denied = Errno::EACCES as i32;
-    matches!(unusable.defect, Defect::Unreadable { errno, .. } if errno == denied)
-}
-
-/// Returns whether a sandbox refused to show an object.
-fn is_refused(unusable: &Unusable) -> bool {
-    matches!(unusable.defect, Defect::Unreadable { errno, .. } if refused::is_refusal(errno))
-}
-
-/// Returns a note on all objects that this user may not read.
-fn forbidden_ones(objects: &[Unusable]) -> Option<Finding> {
-    let owners: BTreeSet<String> =
-        objects.iter().map(|unusable| users::name(unusable.object.uid())).collect();
-    let owners = owners.into_iter().collect::<Vec<_>>().join(", ");
-    let found = match objects.len() {
-        0 => return None,
-        1 => format!("1 segment or set of {owners} is not readable for this user"),
-        n => format!("{n} segments and sets of {owners} are not readable for this user"),
-    };
-    let remedy = "they may be channels: run `sysvring doctor` as that user or as root";
-    Some(Finding::note("unreadable", found, remedy))
-}
-
-/// Returns the modes of segment and set if they are not those of their creation, which are alike and
-/// have a mark.
-fn changed_modes(stat: &Stat) -> Option<String> {
-    let segment = stat.segment.raw_mode & 0o777;
-    let set = stat.set.map_or(segment, |set| set.raw_mode & 0o777);
-    let is_marked = segment & 0o111 == 0o001;
-    (!is_marked || segment != set).then(|| format!("segment {segment:03o}, set {set:03o}"))
-}
-
 /// Returns what is wrong with a channel: the first of these that holds.
 fn ailing(stat: &Stat) -> Option<Finding> {
     let name = channel::name_of(stat);
@@ -181,12 +89,8 @@ fn ailing(stat: &Stat) -> Option<Finding> {
         let found = if why.is_empty() { found } else { format!("{found}: {why}") };
         return Some(Finding::problem("dead-letters", found, remedy));
     }
-    if let Some(modes) = changed_modes(stat) {
-        return Some(Finding::note(
-            "changed-mode",
-            format!("the mode of channel {name} was changed after its creation: {modes}"),
-            "it goes on to work; if others were not to get access to it, remove it, and open it again",
-        ));
+    if let Some(changed) = modes::changed(stat, &name) {
+        return Some(changed);
     }
     if stat.overslept > 0 {
         return Some(Finding::note(

@@ -5,8 +5,10 @@ mod channels;
 mod kernel;
 mod limits;
 mod memory;
+mod modes;
 mod namespace;
 mod session;
+mod unusable;
 
 use std::fmt::Write;
 use std::fs;

@@ -82,6 +82,12 @@ pub const CHANNEL: &[Column<Stat>] = &[
         Cell::Word(lifetime(s.lifetime), Tone::Plain)
     }),
     column(
+        "LOST-WITHOUT-MEMBERS",
+        "whether the kernel removes it with its last member (kernel.shm_rmid_forced)",
+        false,
+        |s| Cell::Flag(s.lost_without_members),
+    ),
+    column(
         "HEAD",
         "next position to receive; MPMC: a hint that lags behind; broadcast: of the slowest",
         false,

@@ -10,8 +10,14 @@ pub fn of(error: &Error) -> String {
     if let Error::Recv(RecvError::NotMoved { reason }) = error {
         return format!("a message could not be moved: {}", of_dead_letter(*reason));
     }
-    if let Error::InvalidOption { option, reason, .. } = error {
-        return invalid(option, reason);
+    if let Error::InvalidOption { channel, option, reason } = error {
+        return match (channel, *option) {
+            (Some(channel), "lifetime") => {
+                let text = format!("channel {channel}: {}", what(reason));
+                format!("{text}; {FORCED_REMOVAL}")
+            }
+            _ => invalid(option, reason),
+        };
     }
     replaced(&error.to_string(), instead(error))
 }
@@ -62,6 +68,15 @@ fn replaced(text: &str, remedy: Option<String>) -> String {
         // In the advice on limits.
         _ => text.replace("sysvring::reap()", "`sysvring reap`"),
     }
+}
+
+/// Where the kernel removes kept channels, and therefore none is created.
+const FORCED_REMOVAL: &str = "set it to 0 (`sysctl -w kernel.shm_rmid_forced=0`), or create the channel \
+     as one that ends with its last member (`send` and `recv`: --temporary)";
+
+/// Returns a sentence without its remedy.
+fn what(text: &str) -> &str {
+    text.rsplit_once("; ").map_or(text, |(what, _)| what)
 }
 
 /// Returns the text for an option, a name or a key that cannot be used.

@@ -7,6 +7,7 @@ mod broadcasting;
 mod creating;
 mod doctor;
 mod errors;
+mod forced_removal;
 mod formats;
 mod help;
 mod interrupted;

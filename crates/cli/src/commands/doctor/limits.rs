@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{Finding, number, numbers, unknown};
-use crate::units;
+use crate::{channel, units};
 
 /// A limit is a problem from this share on.
 const NEARLY: f64 = 0.9;
@@ -142,11 +142,19 @@ fn removal() -> Finding {
     match number(path) {
         None => unknown("forced-removal", path),
         Some(0) => Finding::fine("forced-removal", "segments without processes stay"),
-        Some(_) => Finding::problem(
-            "forced-removal",
-            "the kernel removes every segment that no process has attached, with its messages",
-            "`sysctl -w kernel.shm_rmid_forced=0`",
-        ),
+        Some(_) => {
+            let mut found =
+                "the kernel removes every segment that no process has attached, with its \
+                             messages"
+                    .to_owned();
+            let channels = sysvring::list().unwrap_or_default();
+            let kept = channels.iter().filter(|stat| stat.lost_without_members);
+            let names: Vec<String> = kept.map(channel::name_of).collect();
+            if !names.is_empty() {
+                found += &format!("; kept channels that are lost so: {}", names.join(", "));
+            }
+            Finding::problem("forced-removal", found, "`sysctl -w kernel.shm_rmid_forced=0`")
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod remedy;
 mod signals;
 mod standard;
 mod stream;
+mod timeout;
 mod units;
 mod users;
 

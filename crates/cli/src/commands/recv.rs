@@ -18,7 +18,7 @@ use crate::stream::layout::{self, FORMATS, Layout};
 use crate::stream::output::{Output, Unwritten};
 use crate::stream::progress::Progress;
 use crate::stream::render::Render;
-use crate::{members, units};
+use crate::{members, timeout, units};
 
 /// Messages that are received before they are written, if as many are there.
 const BATCH: usize = 256;
@@ -49,6 +49,9 @@ pub struct Recv {
     /// Give up if no message arrives for this time, with exit code 124: seconds, or 500ms, 2m, 1h
     #[arg(short, long, value_name = "TIME", value_parser = units::parse_duration)]
     timeout: Option<Duration>,
+    /// Print nothing when that time is over
+    #[arg(short, long)]
+    quiet: bool,
     /// Where to start in a broadcast channel: at the oldest message in the ring, at the next one that is
     /// sent, or at a position [default: oldest]
     #[arg(long, value_name = "oldest|next|POSITION", value_parser = join::parse_start)]
@@ -110,6 +113,9 @@ impl Recv {
         };
         receiver.close()?;
         missed.sum_up();
+        if code == TIMED_OUT && !self.quiet {
+            timeout::report("no message arrived");
+        }
         Ok(if code == DONE && missed.all > 0 { MISSED } else { code })
     }
 

@@ -10,7 +10,7 @@ use sysvring::{Address, Error, Fault, Observer, Role, Stat, StreamState};
 use crate::channel::Channel;
 use crate::columns::living;
 use crate::failure::{DONE, Failure, TIMED_OUT};
-use crate::units;
+use crate::{timeout, units};
 
 /// The longest time between two looks.
 const INTERVAL: Duration = Duration::from_millis(20);
@@ -31,6 +31,9 @@ pub struct Wait {
     /// Give up after this time, with exit code 124: seconds, or 500ms, 2m, 1h
     #[arg(short, long, value_name = "TIME", value_parser = units::parse_duration)]
     timeout: Option<Duration>,
+    /// Print nothing when the time is over
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 /// What can be waited for.
@@ -85,6 +88,11 @@ impl Wait {
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
+                if !self.quiet {
+                    let event = self.event.to_possible_value();
+                    let event = event.as_ref().map_or("", |event| event.get_name());
+                    timeout::report(&format!("the event {event} has not happened"));
+                }
                 return Ok(TIMED_OUT);
             }
             thread::sleep(left.unwrap_or(pause).min(pause));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sysvring::{mpmc, spsc};
 
 use crate::ipc_fixture::IpcFixture;
-use crate::tool::{Name, Running, command, run};
+use crate::tool::{Name, Run, Running, command, run};
 
 /// Starts a wait, checks that it waits, does something, and checks that it ends.
 fn waits(name: &Name, event: &str, happen: impl FnOnce()) {
@@ -41,6 +41,14 @@ fn every_event_is_waited_for() {
     ipc.assert_clean();
 }
 
+/// Checks that one line hints at a second channel of the name.
+fn says_where_to_look(run: &Run) {
+    assert_eq!(run.err.lines().count(), 1, "{}", run.err);
+    for hint in ["`sysvring ls`", "`sysvring doctor --pid PID`"] {
+        assert!(run.err.contains(hint), "{}", run.err);
+    }
+}
+
 #[test]
 fn a_timeout_is_code_124() {
     let ipc = IpcFixture::new();
@@ -50,6 +58,19 @@ fn a_timeout_is_code_124() {
     let run = run(&["wait", &name, "message", "-t", "100ms"]);
     assert_eq!((run.code, run.out.as_str()), (124, ""));
     assert!((100..5_000).contains(&start.elapsed().as_millis()));
+    // The message may be in another channel of the same name.
+    assert!(run.err.starts_with("sysvring: timed out: the event message has not"), "{}", run.err);
+    says_where_to_look(&run);
+    for args in
+        [&["wait", &*name, "message", "-q", "-t", "10ms"][..], &["recv", &name, "-qt", "10ms"]]
+    {
+        let quiet = crate::tool::run(args);
+        assert_eq!((quiet.code, quiet.out.as_str(), quiet.err.as_str()), (124, "", ""));
+    }
+    let recv = crate::tool::run(&["recv", &name, "-t", "10ms"]);
+    assert_eq!((recv.code, recv.out.as_str()), (124, ""));
+    assert!(recv.err.starts_with("sysvring: timed out: no message arrived"), "{}", recv.err);
+    says_where_to_look(&recv);
     drop(_tx);
     drop(name);
     ipc.assert_clean();

@@ -15,6 +15,19 @@ pub fn text(text: &str) -> String {
     safe
 }
 
+/// Returns a text of this program or of the library, in which names are escaped already, with every
+/// character visible. Backslashes stay as they are: those of escapes are not doubled again.
+pub fn visible(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' => safe.push(c),
+            c => push(&mut safe, c),
+        }
+    }
+    safe
+}
+
 /// Returns the bytes of a message as such a text; bytes that are not UTF-8 are printed as `\xNN`.
 /// Tabs stay.
 pub fn bytes(bytes: &[u8]) -> String {
@@ -132,10 +145,12 @@ mod tests {
     #[test]
     fn nothing_invisible_is_left() {
         for c in '\0'..='\u{2fff}' {
-            let safe = text(&c.to_string());
-            assert!(!safe.chars().any(char::is_control), "{c:?}");
-            assert!(!safe.contains(['\u{200e}', '\u{200f}', '\u{2066}', '\u{2069}']), "{c:?}");
+            for safe in [text(&c.to_string()), visible(&c.to_string())] {
+                assert!(!safe.chars().any(char::is_control), "{c:?}");
+                assert!(!safe.contains(['\u{200e}', '\u{200f}', '\u{2066}', '\u{2069}']), "{c:?}");
+            }
         }
+        assert_eq!(visible(&text("a\x1b\\")), "a\\u{1b}\\\\");
     }
 
     /// Whatever the bytes, a word of them has no blank, is visible, and is read back.

@@ -69,7 +69,7 @@ fn usage(error: &clap::Error) -> ExitCode {
             let text = error.render().to_string();
             let text = text.strip_prefix("error: ").unwrap_or(&text);
             // It quotes the arguments, which may be names that other users chose.
-            let lines: Vec<String> = text.lines().map(escape::text).collect();
+            let lines: Vec<String> = text.lines().map(escape::visible).collect();
             let _ = writeln!(std::io::stderr(), "sysvring: {}", lines.join("\n"));
             ExitCode::from(USAGE)
         }
@@ -78,5 +78,5 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 /// Prints a failure. Its text may quote names and labels that other users chose.
 fn report(failure: &Failure) {
-    let _ = writeln!(std::io::stderr(), "sysvring: {}", escape::text(&failure.text));
+    let _ = writeln!(std::io::stderr(), "sysvring: {}", escape::visible(&failure.text));
 }

@@ -72,7 +72,7 @@ pub fn remedy() -> String {
 
 /// Prints on standard error what could not be looked at.
 pub fn warn(unseen: Option<&str>) {
-    if let Some(unseen) = unseen.map(escape::text) {
+    if let Some(unseen) = unseen.map(escape::visible) {
         let _ = writeln!(io::stderr(), "sysvring: {unseen}; {}", remedy());
     }
 }

@@ -68,7 +68,7 @@ impl Rm {
         match sysvring::remove(address) {
             Ok(()) if self.verbose => {
                 let line = format!("removed {address}{messages}");
-                output::print(format!("{}\n", crate::escape::text(&line)).as_bytes())
+                output::print(format!("{}\n", crate::escape::visible(&line)).as_bytes())
             }
             Ok(()) => Ok(()),
             Err(Error::NotFound { .. }) if self.force => Ok(()),

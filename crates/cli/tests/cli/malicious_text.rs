@@ -117,3 +117,16 @@ fn the_dead_are_shown_escaped() {
         drop(ipc);
     }
 }
+
+/// The library escapes the names in its errors; the command does not escape them again.
+#[test]
+fn errors_are_escaped_once() {
+    let _ipc = IpcFixture::new();
+    let name = Name::fixed("a\x1b[31m\nb");
+    let shown = "\"a\\u{1b}[31m\\nb\"";
+    assert!(run(&["stat", &name]).err.contains(&format!("channel {shown} does not exist")));
+    assert!(run(&["stat", "a\x1b/b"]).err.contains("user \"a\\u{1b}\""));
+    drop(name.options().create::<mpmc::Sender<[u8]>>().expect("a channel"));
+    assert!(run(&["send", &name, "--kind", "spsc"]).err.contains(shown));
+    assert_eq!(run(&["rm", "-v", &name]).ok().out, format!("removed {shown}, with 0 messages\n"));
+}

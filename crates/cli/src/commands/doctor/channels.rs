@@ -45,15 +45,15 @@ fn set_of_another(stat: &Stat) -> Option<i32> {
 fn left_over(left: &Result<Vec<Reaped>, Error>) -> Finding {
     let check = "leftovers";
     match left {
-        Ok(left) if left.is_empty() => Finding::fine(check, "dead processes left nothing"),
+        Ok(left) if left.is_empty() => Finding::fine(check, "nothing is left over"),
         Ok(left) => Finding::problem(
             check,
             format!(
-                "dead processes left {}",
+                "{} left over, by dead processes or after a removal by hand (ipcrm)",
                 units::counted(
                     left.len() as u64,
-                    "channel, set or queue",
-                    "channels, sets or queues"
+                    "channel, set or queue is",
+                    "channels, sets or queues are"
                 )
             ),
             "`sysvring reap -n` shows them, and `sysvring reap` removes them",
@@ -72,7 +72,10 @@ fn ailing(stat: &Stat) -> Option<Finding> {
     if stat.lost_senders > 0 && senders == 0 {
         return Some(Finding::problem(
             "killed-sender",
-            format!("a sender of channel {name} was killed before it had sent everything"),
+            format!(
+                "a sender of channel {name} was killed, or exited without closing its handle, before it \
+                 had finished the stream"
+            ),
             "start it again; until then the stream does not end",
         ));
     }

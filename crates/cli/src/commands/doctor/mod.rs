@@ -104,13 +104,16 @@ const FINDING: &[Column<Finding>] = &[
         name: "FOUND",
         about: "what was found",
         shown: true,
-        cell: |f| Cell::Text(f.found.clone()),
+        cell: |f| Cell::Safe(escape::visible(&f.found)),
     },
     Column {
         name: "REMEDY",
         about: "what to do",
         shown: true,
-        cell: |f| if f.remedy.is_empty() { Cell::None } else { Cell::Text(f.remedy.clone()) },
+        cell: |f| match f.remedy.as_str() {
+            "" => Cell::None,
+            remedy => Cell::Safe(escape::visible(remedy)),
+        },
     },
 ];
 
@@ -150,9 +153,9 @@ fn prose(findings: &[Finding]) -> String {
     for Finding { check, verdict, found, remedy } in findings {
         let (word, tone) = word(*verdict);
         let word = paint(&format!("{word:<7}"), tone, colour);
-        let _ = writeln!(text, "{word}  {check:<width$}  {}", escape::text(found));
+        let _ = writeln!(text, "{word}  {check:<width$}  {}", escape::visible(found));
         if !remedy.is_empty() {
-            let _ = writeln!(text, "{:9}{:width$}  -> {}", "", "", escape::text(remedy));
+            let _ = writeln!(text, "{:9}{:width$}  -> {}", "", "", escape::visible(remedy));
         }
     }
     text

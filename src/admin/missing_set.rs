@@ -13,7 +13,7 @@ pub enum MissingSet {
     /// the messages.
     Removed,
     /// It belongs to another user than the segment: the owner of one of them was changed. Give it
-    /// back, or [`remove`](crate::remove) the channel.
+    /// back, or remove both.
     OtherOwner {
         /// The identifier of the set, as `ipcs -s` shows it.
         id: i32,
@@ -40,5 +40,21 @@ impl fmt::Display for MissingSet {
                 write!(f, "not read: {call} failed: {}", io::Error::from_raw_os_error(*errno))
             }
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::sysv::Errno;
+
+    #[test]
+    fn each_reason_is_told() {
+        assert_eq!(MissingSet::Removed.to_string(), "removed");
+        let other = MissingSet::OtherOwner { id: 7, uid: 65_534 };
+        assert_eq!(other.to_string(), "id 7, of user 65534, who does not own the segment");
+        let hidden = MissingSet::Unreadable { call: "semctl(GETVAL)", errno: Errno::EPERM.0 };
+        let text = hidden.to_string();
+        assert!(text.starts_with("not read: semctl(GETVAL) failed: Operation not"), "{text}");
     }
 }

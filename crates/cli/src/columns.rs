@@ -121,7 +121,9 @@ pub const CHANNEL: &[Column<Stat>] = &[
     column("OWNER", "user that owns it", true, |s| Cell::Text(users::name(s.segment.uid))),
     column("UID", "number of that user", false, |s| Cell::Id(s.segment.uid.into())),
     column("MODE", "permissions", false, |s| Cell::Safe(format!("{:04o}", s.segment.mode))),
-    column("ATTACHED", "attachments of processes", false, |s| Cell::Count(s.segment.attached)),
+    column("ATTACHED", "attachments of processes, that of this command included", false, |s| {
+        Cell::Count(s.segment.attached)
+    }),
     column("LOCKED", "whether it is locked in memory", false, |s| Cell::Flag(s.segment.locked)),
     column("CREATED", "when it was created", true, |s| Cell::Since(s.created)),
 ];

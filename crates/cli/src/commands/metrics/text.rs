@@ -48,7 +48,9 @@ const CHANNEL: &[Family<Stat>] = &[
         some(s.lost_senders.into())
     }),
     gauge("segment_bytes", "Size of the segment.", |s| some(s.segment.size)),
-    gauge("attachments", "Attachments of processes to the segment.", |s| some(s.segment.attached)),
+    gauge("attachments", "Attachments of processes to the segment, this one included.", |s| {
+        some(s.segment.attached)
+    }),
     gauge("created_timestamp_seconds", "When the channel was created.", |s| {
         Some(s.created.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs_f64())
     }),

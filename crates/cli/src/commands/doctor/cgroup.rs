@@ -30,7 +30,7 @@ pub fn memory(process: &str) -> Result<Vec<Memory>, String> {
     let mounts = read("/proc/self/mountinfo")?;
     let swap = total_swap(&fs::read_to_string("/proc/meminfo").unwrap_or_default());
     let hierarchy = Hierarchy::find(&groups, &mounts)
-        .ok_or("the control groups that limit memory are not mounted here")?;
+        .ok_or("the control group that limits its memory is not visible here")?;
     if !hierarchy.is_readable() {
         return Err(format!("{} cannot be read", hierarchy.directory().display()));
     }
@@ -73,7 +73,8 @@ impl Hierarchy {
             Some(path) => (Version::One, path),
             None => (Version::Two, group(&str::is_empty)?),
         };
-        let (root, mount) = mounts.lines().find_map(|line| {
+        // The last one hides those before it.
+        let (root, mount) = mounts.lines().rev().find_map(|line| {
             let (place, kind) = line.split_once(" - ")?;
             let mut place = place.split(' ').skip(3);
             let mut kind = kind.split(' ');
@@ -83,11 +84,10 @@ impl Hierarchy {
             };
             is_it.then_some((place.next()?, place.next()?))
         })?;
-        // A group outside the part that is visible is that part's root at the best.
-        let inside = Path::new(path).strip_prefix(root).unwrap_or(Path::new(""));
-        let is_below = !inside.components().any(|part| part.as_os_str() == "..");
-        let group = if is_below { inside } else { Path::new("") };
-        Some(Hierarchy { version, mount: mount.into(), group: group.into() })
+        // Only a part of the hierarchy may be visible, and the group of the process may be outside it.
+        let group = Path::new(path).strip_prefix(root).ok()?;
+        let is_below = !group.components().any(|part| part.as_os_str() == "..");
+        is_below.then(|| Hierarchy { version, mount: mount.into(), group: group.into() })
     }
 
     /// Returns the directory of the group.
@@ -168,7 +168,9 @@ mod tests {
         assert_eq!(found("", MOUNTS), None);
         let inside = MOUNTS.replace("0:32 / ", "0:32 /jobs ");
         assert_eq!(found(hybrid, &inside), one("one"));
-        assert_eq!(found("4:memory:/../one\n", MOUNTS), one(""));
+        assert_eq!(found("4:memory:/../one\n", MOUNTS), None);
+        let elsewhere = MOUNTS.replace("0:32 / ", "0:32 /others ");
+        assert_eq!(found(hybrid, &elsewhere), None);
     }
 
     #[test]

@@ -29,7 +29,7 @@ const RECEIVERS: usize = 3;
 /// Tasks of each process that share its handle.
 const TASKS: usize = 4;
 /// How long each load runs, at least.
-const TIME: Duration = Duration::from_millis(if cfg!(debug_assertions) { 2_500 } else { 6_000 });
+const TIME: Duration = Duration::from_millis(if cfg!(debug_assertions) { 1_600 } else { 6_000 });
 /// The minimum number of messages. A busy host takes longer for them.
 const ENOUGH: u64 = 500;
 /// The longest time without progress, less what the host excuses. The last resort of a waiting

@@ -32,7 +32,7 @@ pub fn scale() -> Scale {
 pub fn set_up(arguments: &mut Vec<String>) -> Result<Duration, String> {
     let [seconds, every] = take(arguments, ["--seconds", "--every"])?;
     // Primes, so that no periodic pattern of the layout is missed.
-    let every = every.unwrap_or(if cfg!(debug_assertions) { 10_007 } else { 997 });
+    let every = every.unwrap_or(if cfg!(debug_assertions) { 20_011 } else { 997 });
     if every == 0 {
         return Err("--every 0: it must be at least 1".into());
     }

@@ -32,7 +32,7 @@ pub fn set_up(arguments: &mut Vec<String>) -> Result<Duration, String> {
     let options = ["--seconds", "--kills", "--messages", "--deaths", "--cycles", "--rounds"];
     let [seconds, kills, messages, deaths, cycles, rounds] = take(arguments, options)?;
     let scale = Scale {
-        seconds: seconds.unwrap_or(8),
+        seconds: seconds.unwrap_or(if cfg!(debug_assertions) { 5 } else { 8 }),
         kills: kills.unwrap_or(400),
         messages: messages.unwrap_or(100_000),
         deaths: deaths.unwrap_or(6_000),

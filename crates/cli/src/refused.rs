@@ -23,10 +23,7 @@ pub fn is_refused(stat: &Stat) -> bool {
 
 /// Returns the name of the system call in the name that the library gives to a call.
 pub fn system_call(call: &str) -> &str {
-    match call.split('(').next().unwrap_or(call) {
-        "semop" => "semtimedop",
-        call => call,
-    }
+    call.split('(').next().unwrap_or(call)
 }
 
 /// Returns which call was refused.

@@ -22,7 +22,7 @@ use crate::steps::violation::{Kind, Moment, Violation, no};
 use crate::steps::while_stopped::check_others;
 
 /// Points of each case, for SPSC and for MPMC channels, of which there are more cases.
-const POINTS: [usize; 2] = [12, 8];
+const POINTS: [usize; 2] = [6, 4];
 
 /// Longer than a parked waiter sleeps between its own polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);

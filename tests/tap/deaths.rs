@@ -121,7 +121,6 @@ fn spsc_members_are_killed() {
         assert_eq!(rest(&mut tap).last(), Some(&last));
         assert_eq!((tap.seen() + tap.missed(), tap.unsent()), (last + 1, 0));
         println!("{capacity} slots: {} seen, {} missed", tap.seen(), tap.missed());
-        assert!(tap.seen() > 0);
     }
 }
 
@@ -146,6 +145,5 @@ fn mpmc_members_are_killed() {
         let (seen, missed, unsent) = (tap.seen(), tap.missed(), tap.unsent());
         assert_eq!(seen + missed + unsent, last + 1);
         println!("{capacity} slots: {seen} seen, {missed} missed, {unsent} without a message");
-        assert!(seen > 0);
     }
 }

@@ -7,16 +7,9 @@ use serde_json::Value;
 use sysvring::spsc;
 
 use crate::ipc_fixture::IpcFixture;
-use crate::tool::{Name, run};
+use crate::tool::{Name, may_change_settings, run};
 
 const SETTING: &str = "/proc/sys/kernel/shm_rmid_forced";
-
-/// Returns whether this thread may change the setting.
-fn may_set() -> bool {
-    let namespace =
-        |task: &str| fs::read_link(format!("/proc/{task}/ns/ipc")).expect("a namespace");
-    namespace("self") != namespace("thread-self") && nix::unistd::geteuid().is_root()
-}
 
 /// Returns what `stat -J` prints about it.
 fn is_lost(name: &str) -> Value {
@@ -33,7 +26,7 @@ fn the_channels_that_are_lost_are_named() {
     assert_eq!(is_lost(&name), false);
     let text = |yes| format!("lost-without-members  {yes}\n");
     assert!(run(&["stat", &name]).ok().out.contains(&text("no")));
-    if may_set() {
+    if may_change_settings("kernel.shm_rmid_forced") {
         fs::write(SETTING, "1").expect("a setting of this namespace");
         let (json, stat) = (is_lost(&name), run(&["stat", &name]).ok().out);
         let doctor = run(&["doctor", "-q"]).out;

@@ -4,7 +4,7 @@ use sysvring::{Address, spsc};
 use sysvring_support::raw_ipc::{chown_segment, chown_set, me, remove_set};
 
 use crate::ipc_fixture::IpcFixture;
-use crate::tool::{NOBODY, Name, Run, is_gone, run, run_as_another_user};
+use crate::tool::{NOBODY, Name, Run, is_gone, is_root, run, run_as_another_user};
 
 /// Returns what `ls` prints in the column CHANNEL for the segment with this identifier.
 fn shown(segment: i32) -> String {
@@ -19,7 +19,7 @@ fn shown(segment: i32) -> String {
 #[test]
 fn a_channel_is_not_printed_by_the_name_of_another_one() {
     // Only root can be another user.
-    let has_another = me() == 0;
+    let has_another = is_root("a channel of the same name of another user");
     let ipc = IpcFixture::new();
     let name = Name::new("given");
     let given: spsc::Sender<u64> = name.options().create().expect("a channel");
@@ -76,7 +76,7 @@ fn a_set_that_cannot_be_used_is_told_from_one_that_is_gone() {
     // Its segment may be read by everyone, its set by its owner.
     chown_set(set, me(), 0o600);
     chown_segment(segment, me(), 0o605);
-    if me() == 0 {
+    if is_root("a set that its user cannot read") {
         assert_eq!(state(run_as_another_user(&ls)), "unreadable\n");
         let doctor = run_as_another_user(&["doctor"]).out;
         assert!(doctor.contains("unreadable-set") && doctor.contains("semctl"), "{doctor}");

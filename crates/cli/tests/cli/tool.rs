@@ -16,6 +16,24 @@ use sysvring_support::raw_ipc;
 /// The time after which a test fails instead of waiting.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Returns whether the tests run as root. If not, says what is not checked, past the capture of what
+/// tests print.
+pub fn is_root(unchecked: &str) -> bool {
+    let is_root = raw_ipc::me() == 0;
+    if !is_root {
+        let _ = writeln!(io::stderr(), "NOT CHECKED: {unchecked}: only root can make it");
+    }
+    is_root
+}
+
+/// Returns whether this thread may change the settings of its IPC namespace: as root, in a namespace
+/// of its own.
+pub fn may_change_settings(unchecked: &str) -> bool {
+    let namespace =
+        |task: &str| fs::read_link(format!("/proc/{task}/ns/ipc")).expect("a namespace");
+    namespace("self") != namespace("thread-self") && is_root(unchecked)
+}
+
 /// Returns the command with these arguments, with a plain environment.
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sysvring"));

@@ -10,7 +10,7 @@ use sysvring_support::{test, work};
 
 use crate::{check, rest};
 
-const ROUNDS: u64 = 25;
+const ROUNDS: u64 = if cfg!(debug_assertions) { 150 } else { 500 };
 
 #[work]
 fn send_spsc(args: &mut Args) {

@@ -125,8 +125,8 @@ impl<'a> Call<'a> {
             Errno::EINVAL => self.limit(
                 errno,
                 format!(
-                    "a segment of {bytes} bytes exceeds kernel.shmmax; raise it, or use fewer or \
-                     smaller slots"
+                    "a segment of {bytes} bytes exceeds {}; raise it, or use fewer or smaller slots",
+                    limits::segment_size()
                 ),
             ),
             Errno::ENOSPC => self.limit(errno, limits::segments(bytes)),
@@ -142,8 +142,9 @@ impl<'a> Call<'a> {
                 errno,
                 format!(
                     "this process locks all memory that it maps (mlockall with MCL_FUTURE), and \
-                     {bytes} bytes more exceed RLIMIT_MEMLOCK; raise it (ulimit -l), use fewer or \
-                     smaller slots, or do without MCL_FUTURE"
+                     {bytes} bytes more exceed {}; raise it (ulimit -l), use fewer or smaller \
+                     slots, or do without MCL_FUTURE",
+                    limits::locked_memory()
                 ),
             ),
             Errno::EMFILE => {
@@ -165,8 +166,9 @@ impl<'a> Call<'a> {
     /// Returns the error for a segment that could not be locked in memory.
     pub(crate) fn lock(self, errno: Errno, bytes: usize) -> Error {
         let advice = format!(
-            "locking {bytes} bytes exceeds RLIMIT_MEMLOCK, and the process lacks CAP_IPC_LOCK; \
-             raise the limit, or do without lock_memory"
+            "locking {bytes} bytes exceeds {}, and the process lacks CAP_IPC_LOCK; raise the limit, \
+             or do without lock_memory",
+            limits::locked_memory()
         );
         match errno {
             Errno::EPERM | Errno::ENOMEM => self.limit(errno, advice),
@@ -214,6 +216,10 @@ impl<'a> Call<'a> {
                 "the limit on message queues is reached; raise fs.mqueue.queues_max, or remove \
                  queues: sysvring::reap() removes those of dead processes, `ls /dev/mqueue` lists \
                  the rest",
+            ),
+            Errno::EMFILE if self.name != "mq_open" => self.limit(
+                errno,
+                "the process has too many descriptors (ulimit -n); raise the limit, or close some",
             ),
             Errno::EMFILE => self.limit(
                 errno,

@@ -1,10 +1,12 @@
 //! What a user asks for: an address, sizes, a mode.
 
+pub(crate) mod capacity;
 pub(crate) mod validate;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use self::capacity::Capacity;
 use crate::address::{Address, ChannelId};
 use crate::layout::LABEL_MAX;
 use crate::ring::broadcast::Start;
@@ -33,7 +35,7 @@ use crate::wait::adaptive_spin::Wait;
 pub struct Options {
     /// `None` means private.
     pub(crate) address: Option<Address>,
-    pub(crate) capacity: Option<usize>,
+    pub(crate) capacity: Option<Capacity>,
     pub(crate) slot_size: Option<usize>,
     pub(crate) members: Option<usize>,
     pub(crate) redelivery: Option<Redelivery>,
@@ -56,8 +58,6 @@ pub struct Options {
     pub(crate) timeout: Duration,
 }
 
-/// Slots of a new channel, unless the option is set.
-pub(crate) const CAPACITY: usize = 1024;
 /// Maximum message length of a new channel of variable-length messages, in bytes, unless set.
 pub(crate) const SLOT_SIZE: usize = 1024;
 /// Seats of a new MPMC or broadcast channel, unless the option is set.
@@ -214,12 +214,36 @@ impl Options {
         self
     }
 
-    /// Sets the number of slots, rounded up to a power of two; at least 1, by default 1024.
+    /// Sets the number of slots, rounded up to a power of two; at least 1. By default it is 1024, or
+    /// fewer if these would take more than 64 MiB, but at least 16.
     ///
     /// Small rings are slower: below about 256 slots the two sides contend for the same cache
-    /// lines.
+    /// lines. [`memory`](Options::memory) sets the number by the memory that the slots take; of these
+    /// two options, the last one counts.
     pub fn capacity(mut self, slots: usize) -> Options {
-        self.capacity = Some(slots);
+        self.capacity = Some(Capacity::Slots(slots));
+        self
+    }
+
+    /// Sets the number of slots by the memory that they take: the largest power of two of slots that
+    /// fits in this number of bytes. Opening fails with
+    /// [`Error::InvalidOption`](crate::Error::InvalidOption) if not even one fits.
+    ///
+    /// A slot takes the [size of a message](Options::slot_size) and 8 or 16 bytes, rounded up to 8 or to
+    /// the alignment of the message. The rest of the channel, some KiB and in an MPMC channel 8 bytes
+    /// for each slot, is not counted.
+    ///
+    /// ```
+    /// use sysvring::{Options, spsc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// // Frames of 1920 x 1080 pixels.
+    /// let frames: spsc::Sender<[u8]> =
+    ///     Options::private().slot_size(3 * 1920 * 1080).memory(100 << 20).create()?;
+    /// assert_eq!(frames.capacity(), 16);
+    /// # Ok(()) }
+    /// ```
+    pub fn memory(mut self, bytes: usize) -> Options {
+        self.capacity = Some(Capacity::Memory(bytes));
         self
     }
 

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::flavor::{Flavor, SEATS_MAX, SPSC_SEATS};
 use crate::layout::NAME_MAX;
 use crate::message::MessageLayout;
+use crate::options::capacity::{self, Capacity};
 use crate::options::{self, Options};
 use crate::ring::geometry::Geometry;
 use crate::segment::{ChannelInfo, ChannelSpec, Lifetime, Redelivery};
@@ -49,14 +50,16 @@ pub(crate) fn plan<'a>(
         return invalid("redelivery", reason);
     }
     let usual = if shape.variable { options::SLOT_SIZE.max(shape.size) } else { shape.size };
-    let geometry = Geometry::new(
-        flavor,
-        shape,
-        seats,
-        options.capacity.unwrap_or(options::CAPACITY),
-        options.slot_size.unwrap_or(usual),
-    )
-    .map_err(|(option, reason)| Error::InvalidOption { channel: None, option, reason })?;
+    let slot_size = options.slot_size.unwrap_or(usual);
+    let slots = Capacity::slots(options.capacity, shape, slot_size);
+    if let (Some(Capacity::Memory(bytes)), 0) = (options.capacity, slots) {
+        let reason = format!(
+            "{bytes} bytes; it must be enough for one slot, with a message of up to {slot_size} bytes"
+        );
+        return invalid("memory", reason);
+    }
+    let geometry = Geometry::new(flavor, shape, seats, slots, slot_size)
+        .map_err(|(option, reason)| Error::InvalidOption { channel: None, option, reason })?;
     let geometry = match (flavor, options.overwriting) {
         (_, None | Some(false)) => geometry,
         (Flavor::Broadcast, Some(true)) => geometry.overwriting(),
@@ -161,8 +164,17 @@ pub(crate) fn check(
         let (expected, found) = (expected.to_string(), found.to_string());
         Err(Error::OptionMismatch { channel: channel(), option, expected, found })
     };
-    if options.capacity.is_some() && wanted.capacity != found.capacity {
-        return differs("capacity", &wanted.capacity, &found.capacity);
+    if let Some(capacity) = options.capacity {
+        let (option, slots) = match capacity {
+            Capacity::Slots(_) => ("capacity", wanted.capacity),
+            // Of this channel's slots, which an untyped handle does not know before.
+            Capacity::Memory(bytes) => {
+                ("memory", capacity::fitting(bytes, found.shape, found.slot_size))
+            }
+        };
+        if slots != found.capacity {
+            return differs(option, &slots, &found.capacity);
+        }
     }
     if options.slot_size.is_some() && wanted.slot_size != found.slot_size {
         return differs("slot_size", &wanted.slot_size, &found.slot_size);

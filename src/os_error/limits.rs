@@ -9,6 +9,25 @@ fn leftovers(list: &str) -> String {
     format!("sysvring::reap() removes those of dead processes, `{list}` lists the rest")
 }
 
+/// Returns the name of a limit, with its value if that is known.
+fn with_value(name: &str, bytes: Option<u64>) -> String {
+    match bytes {
+        Some(bytes) => format!("{name} ({bytes} bytes)"),
+        None => name.into(),
+    }
+}
+
+/// Returns the limit on the size of a segment.
+pub(super) fn segment_size() -> String {
+    let known = limits::of_segments().ok().map(|known| known.bytes);
+    with_value("kernel.shmmax", known.filter(|bytes| *bytes != 0))
+}
+
+/// Returns the limit on locked memory.
+pub(super) fn locked_memory() -> String {
+    with_value("RLIMIT_MEMLOCK", limits::of_locked_memory())
+}
+
 /// Returns the advice for a segment of `bytes` for which there is no room.
 pub(super) fn segments(bytes: usize) -> String {
     let pages = bytes.div_ceil(memory::page_size()) as u64;

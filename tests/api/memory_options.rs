@@ -13,6 +13,30 @@ use sysvring_support::{test, work};
 type Page = [u64; 512];
 const PAGES: usize = 1_024;
 
+/// The number of slots by default, for frames of a camera as well.
+#[test]
+fn the_default_is_bounded_by_memory() {
+    let options = || Options::private().prefault(false);
+    let frames: Sender<[u8]> = options().slot_size(6_220_800).create().expect("create");
+    assert_eq!(frames.capacity(), 16);
+    let size = frames.stat().expect("stat").segment.size;
+    assert!((16 * 6_220_800..17 * 6_220_800).contains(&size), "{size}");
+    let lines: Sender<[u8]> = options().slot_size(1 << 20).create().expect("create");
+    assert_eq!(lines.capacity(), 32);
+    let small: Sender<u64> = options().create().expect("create");
+    assert_eq!(small.capacity(), 1024);
+}
+
+/// The number of slots by memory: of a typed handle, and of one that does not know the slots.
+#[test]
+fn slots_by_memory() {
+    let name = Name::new();
+    let tx: Sender<u64> = name.options().memory(1 << 20).create().expect("create");
+    assert_eq!(tx.capacity(), 1 << 16);
+    let rx: sysvring::untyped::Receiver = name.options().memory(1 << 20).attach().expect("attach");
+    assert_eq!(rx.capacity(), 1 << 16);
+}
+
 #[test]
 fn prefaulted_pages_do_not_fault() {
     Worker::run(&[&"memory_options::count_faults", &Name::new()]);

@@ -65,10 +65,22 @@ fn slots_that_no_message_fits() {
     assert_eq!(invalid(refusal(of(15).open::<Sender<Letter>>())), "slot_size");
     assert_eq!(invalid(refusal(of(9).open::<Sender<u64>>())), "slot_size");
     assert_eq!(invalid(refusal(of(0).open::<Receiver<u64>>())), "slot_size");
-    // With the default of 1024 slots.
+    // With the least default of 16 slots.
     assert_eq!(invalid(refusal(of(usize::MAX).open::<Receiver<str>>())), "capacity");
     assert_eq!(invalid(refusal(of(usize::MAX - 64).open::<Receiver<str>>())), "capacity");
     assert_eq!(invalid(refusal(key.options().open::<Sender<Page>>())), "message");
+    key.assert_free();
+}
+
+#[test]
+fn memory_that_no_slot_fits_in() {
+    let key = Key::new();
+    // A slot of these messages takes 16 bytes.
+    for bytes in [0, 1, 15] {
+        let error = refusal(key.options().memory(bytes).open::<Sender<u64>>());
+        assert!(error.to_string().contains(&format!("{bytes} bytes")), "{error}");
+        assert_eq!(invalid(error), "memory");
+    }
     key.assert_free();
 }
 
@@ -209,12 +221,19 @@ fn another_capacity_slot_size_or_lifetime() {
         }
     };
     differs(name.options().capacity(32), ("capacity", "32", "16"));
+    // A slot takes 120 bytes.
+    differs(name.options().memory(32 * 120), ("memory", "32", "16"));
+    differs(name.options().memory(15 * 120), ("memory", "8", "16"));
     differs(name.options().slot_size(99), ("slot_size", "99", "100"));
     differs(name.options().slot_size(101), ("slot_size", "101", "100"));
     let lifetime = name.options().lifetime(Lifetime::LastMember);
     differs(lifetime, ("lifetime", "until its last member leaves", "kept"));
     // Rounded options are compared after rounding; unset options are accepted as they are.
-    for options in [name.options().capacity(9), name.options().slot_size(100), name.options()] {
+    let memory = name.options().memory(32 * 120 - 1);
+    // Of these two, the last one counts.
+    let both = name.options().memory(1 << 20).capacity(16);
+    let equal = [name.options().capacity(9), name.options().slot_size(100), memory, both];
+    for options in equal.into_iter().chain([name.options()]) {
         let rx: Receiver<[u8]> = options.attach().expect("attach");
         assert_eq!((rx.capacity(), rx.slot_size()), (16, 100));
     }

@@ -25,9 +25,12 @@ pub struct Create {
     /// broadcast
     #[arg(long)]
     overwriting: bool,
-    /// Number of slots, rounded up to a power of two [default: 1024]
+    /// Number of slots, rounded up to a power of two [default: 1024, or as many as fit in 64M]
     #[arg(long, value_name = "SLOTS")]
     capacity: Option<usize>,
+    /// As many slots as fit in this size: bytes, or 64K, 1M, 2G
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_size, conflicts_with = "capacity")]
+    memory: Option<usize>,
     /// Size of the longest message: bytes, or 64K, 1M, 2G [default: 4K]
     #[arg(long, value_name = "SIZE", value_parser = units::parse_size)]
     message_size: Option<usize>,
@@ -70,8 +73,12 @@ impl Create {
 
     /// Returns the options of a new channel.
     fn options(&self, options: Options) -> Options {
+        let options = match (self.capacity, self.memory) {
+            (Some(slots), _) => options.capacity(slots),
+            (None, Some(bytes)) => options.memory(bytes),
+            (None, None) => options,
+        };
         options
-            .capacity(self.capacity.unwrap_or(CAPACITY))
             .slot_size(self.message_size.unwrap_or(MESSAGE_SIZE))
             .mode(self.mode.unwrap_or(MODE))
             .overwriting(self.overwriting)
@@ -80,10 +87,19 @@ impl Create {
 
     /// Fails if a channel exists that is not what the user asked for.
     fn check(&self, address: &Address) -> Result<(), Failure> {
-        let Create { no_create: _, kind, overwriting, capacity, message_size, mode, temporary } =
-            *self;
+        let Create {
+            no_create: _,
+            kind,
+            overwriting,
+            capacity,
+            memory,
+            message_size,
+            mode,
+            temporary,
+        } = *self;
         let is_anything_wanted = kind.is_some()
             || capacity.is_some()
+            || memory.is_some()
             || message_size.is_some()
             || mode.is_some()
             || temporary
@@ -111,6 +127,10 @@ impl Create {
         {
             return refuse("--capacity", format!("has {} slots, not {slots}", stat.capacity));
         }
+        if let Some(bytes) = memory.filter(|bytes| slots_in(*bytes, stat.stride) != stat.capacity) {
+            let (found, wanted) = (stat.capacity, slots_in(bytes, stat.stride));
+            return refuse("--memory", format!("has {found} slots, not {wanted}"));
+        }
         if let Some(size) = message_size.filter(|size| *size != stat.slot_size) {
             let found = stat.slot_size;
             let what = format!("takes messages of up to {found} bytes, not {size}");
@@ -126,8 +146,11 @@ impl Create {
     }
 }
 
-/// Slots of a new channel.
-const CAPACITY: usize = 1024;
+/// Returns the largest power of two of slots that fits in a number of bytes.
+fn slots_in(bytes: usize, stride: usize) -> usize {
+    (bytes / stride.max(1)).checked_ilog2().map_or(0, |bits| 1 << bits)
+}
+
 /// Bytes of the longest message of a new channel.
 const MESSAGE_SIZE: usize = 4 << 10;
 /// Permissions of a new channel.

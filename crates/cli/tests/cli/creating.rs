@@ -51,6 +51,9 @@ fn a_channel_that_is_not_as_wanted_is_refused() {
         (["--capacity", "8"], "64 slots", "not 8"),
         (["--capacity", "0"], "64 slots", "not 0"),
         (["--capacity", "18446744073709551615"], "64 slots", "not 18446744073709551615"),
+        // A slot takes 120 bytes.
+        (["--memory", "4K"], "64 slots", "not 32"),
+        (["--memory", "1"], "64 slots", "not 0"),
         (["--message-size", "4K"], "100 bytes", "not 4096"),
         (["--kind", "spsc"], "mpmc", "not spsc"),
         (["--mode", "0660"], "0600", "not 0660"),

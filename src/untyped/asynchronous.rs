@@ -3,7 +3,7 @@
 use super::receiver::{boxed, copy_into};
 use super::recv_end::{RecvEnd, Taken};
 use super::send_end::{Reserved, SendEnd};
-use super::{Guard, Loan, Receiver, Sender};
+use super::{Batch, Guard, Loan, Receiver, Sender};
 use crate::endpoint::Endpoint;
 use crate::error::{RecvError, SendError};
 use crate::poll::flush::{Flush, Flushable};
@@ -200,6 +200,32 @@ impl Receiver {
     /// wait for this handle.
     pub async fn recv_ref_async(&mut self) -> Result<Guard<'_>, RecvError> {
         Guard::of(self.end.next_async().await?)
+    }
+
+    /// Receives up to `max` available messages in place, waiting for the first one without blocking
+    /// the thread; see [`recv_batch_ref`](Receiver::recv_batch_ref).
+    ///
+    /// ```
+    /// # use sysvring::{Options, spsc, untyped};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// let mut ticks: spsc::Sender<u64> = Options::private().create()?;
+    /// let mut rx: untyped::Receiver = Options::id(ticks.id()).attach()?;
+    /// ticks.send_batch(&[7, 8, 9])?;
+    /// # pollster::block_on(async {
+    /// let batch = rx.recv_batch_ref_async(2).await?;
+    /// assert!(batch.iter().eq([7u64.to_ne_bytes(), 8u64.to_ne_bytes()]));
+    /// batch.ack()?;
+    /// # Ok(()) })
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// A future that is dropped before it is ready has taken no message.
+    ///
+    /// # Errors
+    /// As for [`recv_ref_async`](Receiver::recv_ref_async), of the first message.
+    pub async fn recv_batch_ref_async(&mut self, max: usize) -> Result<Batch<'_>, RecvError> {
+        Batch::of(self.end.next_async().await?, max)
     }
 
     /// Receives the next message into `message`, waiting for one without blocking the thread; see

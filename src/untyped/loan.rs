@@ -37,6 +37,22 @@ impl<'a> Loan<'a> {
         Loan { slot: ManuallyDrop::new(slot), bytes, len }
     }
 
+    /// Returns the message's position in the sequence of all messages of this channel.
+    ///
+    /// ```
+    /// # use sysvring::{Options, mpmc, untyped};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// let rx: mpmc::Receiver<[u8]> = Options::private().create()?;
+    /// let mut tx: untyped::Sender = Options::id(rx.id()).attach()?;
+    /// tx.send(b"first")?;
+    /// let loan = tx.loan(6)?;
+    /// assert_eq!(loan.position(), 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn position(&self) -> u64 {
+        self.slot.position()
+    }
+
     /// Sends the message.
     ///
     /// # Errors

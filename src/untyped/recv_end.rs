@@ -4,6 +4,7 @@
 //! an MPMC end is told.
 
 use core::ptr::NonNull;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::batch::InPlace;
@@ -168,24 +169,41 @@ impl<'a> Taken<'a> {
 }
 
 impl<'a> Taken<'a> {
-    /// Takes the messages that are available behind this one, and appends where they are to
-    /// `messages`, until these are `max`.
-    pub(super) fn with_others(self, messages: &mut Vec<InPlace>, max: usize) -> TakenTogether<'a> {
-        let shape = self.shape();
+    /// Begins a batch with this message.
+    pub(super) fn together(self) -> TakenTogether<'a> {
         match self {
-            Taken::Spsc(end) => {
+            Taken::Spsc(end) => TakenTogether::Spsc(end),
+            Taken::Mpmc(end, first) => TakenTogether::Mpmc(end, VecDeque::from([first])),
+        }
+    }
+}
+
+/// Messages that were taken together and are not acknowledged, with the end that took them.
+#[derive(Debug)]
+pub(super) enum TakenTogether<'a> {
+    /// Those from the end's position on.
+    Spsc(&'a mut spsc::RecvEnd),
+    Mpmc(&'a mpmc::RecvEnd, VecDeque<Held>),
+}
+
+impl TakenTogether<'_> {
+    /// Takes the messages that are available behind these, and appends where they are to `messages`,
+    /// until these are `max`. There must be one.
+    pub(super) fn take_more(&mut self, messages: &mut VecDeque<InPlace>, max: usize) {
+        match self {
+            TakenTogether::Spsc(end) => {
+                let shape = end.endpoint.geometry().shape;
                 // The header records how often one message was delivered, not several.
                 let max = if end.endpoint.delivery_limit().is_some() { 1 } else { max };
                 while messages.len() < max
                     && let Some((bytes, len)) = end.payload_ahead(messages.len(), shape.variable)
                     && shape.allows(len)
                 {
-                    messages.push(InPlace { bytes, len });
+                    messages.push_back(InPlace { bytes, len });
                 }
-                TakenTogether::Spsc(end)
             }
-            Taken::Mpmc(end, first) => {
-                let mut all = vec![first];
+            TakenTogether::Mpmc(end, all) => {
+                let shape = end.endpoint.geometry().shape;
                 // An error recurs in the next call.
                 while all.len() < max
                     && let Ok(held) = end.next(Blocking::Never)
@@ -193,8 +211,8 @@ impl<'a> Taken<'a> {
                     match end.payload(&held, shape.variable) {
                         Ok((bytes, len)) if shape.allows(len) => {
                             end.port().notify_taken(held.position());
-                            messages.push(InPlace { bytes, len });
-                            all.push(held);
+                            messages.push_back(InPlace { bytes, len });
+                            all.push_back(held);
                         }
                         // The next call discards it, and reports that.
                         Ok(_) => {
@@ -205,25 +223,34 @@ impl<'a> Taken<'a> {
                         Err(_) => break,
                     }
                 }
-                TakenTogether::Mpmc(end, all)
             }
         }
     }
-}
 
-/// Messages that were taken together and are not acknowledged, with the end that took them.
-#[derive(Debug)]
-pub(super) enum TakenTogether<'a> {
-    /// Those from the end's position on.
-    Spsc(&'a mut spsc::RecvEnd),
-    Mpmc(&'a mpmc::RecvEnd, Vec<Held>),
-}
+    /// Returns the position of one of them. In an SPSC channel they follow one another; a message that
+    /// does not exist has the position behind the last one.
+    pub(super) fn position(&self, index: usize) -> u64 {
+        match self {
+            TakenTogether::Spsc(end) => end.position().wrapping_add(index as u64),
+            TakenTogether::Mpmc(_, all) => match all.get(index) {
+                Some(held) => held.position(),
+                None => all.back().map_or(0, |held| held.position().wrapping_add(1)),
+            },
+        }
+    }
 
-impl TakenTogether<'_> {
-    /// Acknowledges all of them; their lengths are given in the order of their positions.
+    /// Returns how often the first one was delivered, this delivery included.
+    pub(super) fn deliveries(&self) -> u8 {
+        match self {
+            TakenTogether::Spsc(end) => end.deliveries(),
+            TakenTogether::Mpmc(_, all) => all.front().map_or(1, Held::deliveries),
+        }
+    }
+
+    /// Acknowledges the first ones of them, whose lengths are given in their order, and forgets them.
     pub(super) fn acknowledge(
         &mut self,
-        lengths: impl Iterator<Item = usize>,
+        lengths: impl ExactSizeIterator<Item = usize>,
     ) -> Result<(), RecvError> {
         match self {
             TakenTogether::Spsc(end) => {
@@ -236,8 +263,8 @@ impl TakenTogether<'_> {
                 let is_variable = end.endpoint.geometry().shape.variable;
                 let mut result = Ok(());
                 // All of them, even if one fails.
-                for (held, len) in all.iter().zip(lengths) {
-                    result = result.and(end.finish(held, len, is_variable));
+                for (held, len) in all.drain(..lengths.len()).zip(lengths) {
+                    result = result.and(end.finish(&held, len, is_variable));
                 }
                 result
             }

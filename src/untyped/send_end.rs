@@ -150,6 +150,13 @@ impl Reserved<'_> {
         }
     }
 
+    pub(super) fn position(&self) -> u64 {
+        match self {
+            Reserved::Spsc(end) => end.position(),
+            Reserved::Mpmc(_, claim) => claim.position(),
+        }
+    }
+
     /// Sends the message that was written in place.
     pub(super) fn commit(self, len: usize) -> Result<(), SendError> {
         let is_variable = self.is_variable();

@@ -147,6 +147,29 @@ impl Sender {
         Ok(self.end.endpoint().wait_for_peer(timeout)?)
     }
 
+    /// Checks that the channel still exists and this sender is a member of it. A sender that never waits
+    /// notices a removal late, and what it sends until then is lost with the channel; a program that deletes
+    /// messages elsewhere once they are sent calls this in between.
+    ///
+    /// ```
+    /// # use sysvring::{Fault, Options, SendError, mpmc, untyped};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// # let name = format!("doc-confirm-{}", std::process::id());
+    /// let jobs: mpmc::Receiver<u64> = Options::named(&*name).create()?;
+    /// let mut tx: untyped::Sender = Options::named(&*name).attach()?;
+    /// tx.send(&7u64.to_ne_bytes())?;
+    /// tx.confirm()?; // it is in the channel
+    /// sysvring::remove(&*name)?;
+    /// assert_eq!(tx.confirm(), Err(SendError::Fault(Fault::Removed)));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError::Fault`] if the handle cannot go on.
+    pub fn confirm(&self) -> Result<(), SendError> {
+        Ok(self.end.endpoint().attachment.confirm()?)
+    }
+
     /// Returns a handle that ends blocked calls of this sender, from another thread or from a
     /// signal handler; see [`Interrupter`](crate::Interrupter).
     ///

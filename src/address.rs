@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Printable};
 use crate::layout::NAME_MAX;
-use crate::sysv;
+use crate::sysv::{self, Errno};
 
 /// The address of a channel.
 ///
@@ -131,9 +131,16 @@ impl Address {
                 Err(errno) => invalid(
                     "file",
                     format!(
-                        "cannot derive a key from {} and project {project}: {errno}; the file must \
-                         exist and the project must not be 0",
-                        Printable(&path.to_string_lossy())
+                        "cannot derive a key from {} and project {project}: {errno}; {}",
+                        Printable(&path.to_string_lossy()),
+                        match errno {
+                            Errno::EINVAL => "the project must not be 0",
+                            Errno::EACCES => {
+                                "this user must be able to search each directory of the path; \
+                                 choose another file, or change the directory's mode"
+                            }
+                            _ => "the file must exist",
+                        }
                     ),
                 ),
             },

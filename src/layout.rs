@@ -29,7 +29,7 @@ use crate::sync::{AtomicU32, AtomicU64, Tracked};
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"SYSVRING");
 /// The layout version. It changes with every change of the layout; a process refuses to attach to a
 /// segment of another version.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 /// The maximum length of a channel name, in bytes.
 pub(crate) const NAME_MAX: usize = 128;
 /// The maximum length of a member label, in bytes.

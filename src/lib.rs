@@ -143,6 +143,8 @@ pub use poll::readiness::Readiness;
 pub use poll::wait_set::{Notifier, WaitSet};
 pub use segment::Lifetime;
 pub use segment::redelivery::Redelivery;
+#[doc(hidden)]
+pub use sysv::cgroup::{GroupMemory, group_memory};
 pub use sysv::sem::SetStat;
 pub use sysv::shm::SegmentStat;
 pub use wait::adaptive_spin::Wait;

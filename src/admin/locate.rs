@@ -103,7 +103,10 @@ fn find_segment(id: i32, address: &Address, channel: &str) -> Result<FoundSegmen
         }
         Ok(State::Incomplete) => Err(Error::NotFound { channel: channel.into() }),
         Err(
-            error @ (Error::LayoutVersion { .. } | Error::Truncated { .. } | Error::Corrupt { .. }),
+            error @ (Error::LayoutVersion { .. }
+            | Error::Truncated { .. }
+            | Error::Corrupt { .. }
+            | Error::Limit { .. }),
         ) => Err(error),
         Err(other) => return Err(other),
     };

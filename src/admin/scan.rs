@@ -63,6 +63,7 @@ fn examine(listed: SegmentStat) -> Option<MarkedSegment> {
         Err(Error::LayoutVersion { found, .. }) => Defect::LayoutVersion { found },
         Err(Error::Truncated { expected, .. }) => Defect::Truncated { expected },
         Err(Error::Corrupt { what, .. }) => Defect::Corrupt { what: what.into() },
+        Err(Error::Limit { call, errno, .. }) => Defect::Unreadable { call, errno },
         Err(other) => Defect::Corrupt { what: other.to_string() },
     };
     Some(MarkedSegment::Unusable(stat, defect))

@@ -8,6 +8,7 @@ use super::locate::set_of;
 use super::scan::{self, MarkedSegment};
 use crate::error::{Error, Printable};
 use crate::layout::VERSION;
+use crate::sysv::Errno;
 use crate::sysv::sem::SetStat;
 use crate::sysv::shm::SegmentStat;
 
@@ -70,8 +71,8 @@ pub enum Defect {
         /// What was found.
         what: String,
     },
-    /// The calling user may not read it, or its size exceeds what the process can attach. It may
-    /// well be a channel: its owner can tell.
+    /// The calling user may not read it, its size exceeds what the process can attach, or its pages
+    /// cannot be had (`EFAULT`). It may well be a channel: its owner can tell.
     Unreadable {
         /// The call that failed.
         call: &'static str,
@@ -147,6 +148,11 @@ impl fmt::Display for Defect {
                 "it is not a sysvring channel ({}), though its mode looks like that of one; leave \
                  it to its owner",
                 Printable(what)
+            ),
+            Defect::Unreadable { call, errno } if Errno(*errno) == Errno::EFAULT => write!(
+                f,
+                "{call} failed: its pages cannot be had, which are huge pages that are not free or \
+                 not permitted; it may be a channel: let its owner look"
             ),
             Defect::Unreadable { call, errno } => write!(
                 f,

@@ -11,9 +11,10 @@ use crate::ring::Ring;
 use crate::ring::geometry::Geometry;
 use crate::role::Side;
 use crate::segment;
-use crate::sync::AtomicU64;
+use crate::sync::Ordering::SeqCst;
 use crate::sync::plain::AtomicU32;
 use crate::sync::plain::Ordering::{Acquire, Relaxed};
+use crate::sync::{AtomicU64, fence};
 use crate::sysv::shm::{self, Mapping};
 use crate::wait::doorbell::{self, Doorbells};
 
@@ -35,8 +36,10 @@ impl<'a> Bells<'a> {
         Bells { mapping, seats, members }
     }
 
-    /// Rings every armed member (J1 in `wait/doorbell.rs`).
+    /// Rings every armed member (J1 in `wait/doorbell.rs`), after something that the caller changed: a
+    /// member that arms after that sees it.
     pub(crate) fn ring_all(&self) {
+        fence(SeqCst);
         for side in [Side::Senders, Side::Receivers] {
             doorbell::ring_all(self, side);
         }

@@ -13,7 +13,7 @@ use crate::endpoint::interrupter::{Interrupter, Interruption};
 use crate::error::{Error, Fault};
 use crate::flavor::Flavor;
 use crate::layout::{self, Header, Parking};
-use crate::liveness::{self, ChannelSemaphores, Departure, Seat};
+use crate::liveness::{self, ChannelSemaphores, Departure, Seat, Seated};
 use crate::options::Options;
 use crate::ring::Ring;
 use crate::ring::broadcast::Start;
@@ -133,21 +133,50 @@ impl Attachment {
         }
         let took_over = segment::init_member_record(attachment.record(), seat.side, &options.label);
         let own = attachment.parking();
-        if options.courier {
-            own.couriers.fetch_add(1, AcqRel);
-        } else {
+        if !options.courier {
             own.clear(wait::LEFT);
             if attachment.asks_for_fences() {
                 // The request of a predecessor.
                 own.withdraw_fences();
             }
-            own.joins.fetch_add(1, AcqRel);
         }
         attachment.took_over = took_over;
         attachment.resumes = took_over && resumes;
         let joins = peer_not_seen.unwrap_or_else(|| attachment.peer_joins());
         attachment.known_joins.store(joins, Relaxed);
         attachment
+    }
+
+    /// Counts the joining, and tells the armed members of it. From now on this member is seen, and its
+    /// departure may be the end of the stream.
+    pub(crate) fn announce(&self) {
+        match self.is_courier {
+            true => &self.parking().couriers,
+            false => &self.parking().joins,
+        }
+        .fetch_add(1, AcqRel);
+        self.bells().ring_all();
+    }
+
+    /// Gives back the seat of a member that has done nothing and was not announced: the channel is what
+    /// it was before. If the kernel does not let it, the seat is left when this is dropped.
+    pub(crate) fn withdraw(&self, seated: Seated) {
+        let is_seated = self.is_seated();
+        // The slots that the last holder owned are still to be recovered, so its entry keeps stating that
+        // it died.
+        if is_seated && !self.took_over {
+            self.show_departure();
+        }
+        let withdrawn = self.members.withdraw(self.facts.flavor, seated);
+        self.bells().ring_all();
+        if is_seated && (self.took_over || withdrawn.is_ok()) {
+            self.mark_seat_lost();
+            // A channel whose last member died is for the next open, with its messages.
+            let seats = self.facts.geometry.seats;
+            if self.key == 0 || !segment::has_members(&self.mapping, seats) {
+                let _ = self.remove_if_last();
+            }
+        }
     }
 
     pub(crate) fn geometry(&self) -> &Geometry {
@@ -337,18 +366,52 @@ impl Attachment {
             LOST => return Err(Fault::LivenessLost.into()),
             _ => {}
         }
-        if let Err(fault) = self.check_seat() {
-            if fault == Fault::Removed {
+        let departure = if self.is_courier { Departure::Courier } else { departure };
+        match self.check_seat() {
+            Ok(()) => {}
+            Err(Fault::Removed) => {
                 // The set was removed by hand, which leaves no trace in the segment. The other side
                 // asks the kernel when it sees this, however slow it is.
                 self.parking().set(wait::LEFT);
+                return Err(Fault::Removed.into());
+            }
+            Err(Fault::LivenessLost) => return Err(Fault::LivenessLost.into()),
+            Err(fault) => {
+                // The kernel refuses to answer. What the table shows is enough: the seat was ours
+                // when this handle was last told.
+                if self.waiting().is_of(self.holder) {
+                    self.show_departure();
+                    self.resign(departure);
+                }
+                return Err(fault.into());
+            }
+        }
+        self.show_departure();
+        let (flavor, incarnation) = (self.facts.flavor, self.holder.incarnation);
+        if let Err(errno) = self.members.leave(flavor, self.seat, incarnation, departure) {
+            let fault = liveness::fault("semtimedop")(errno);
+            if fault != Fault::Removed {
+                self.resign(departure);
             }
             return Err(fault.into());
         }
-        let departure = if self.is_courier { Departure::Courier } else { departure };
-        let flavor = self.facts.flavor;
+        self.bells().ring_all();
+        Ok(self.remove_if_last()?)
+    }
+
+    /// Removes a channel that lives only as long as its members, if it has none any more.
+    fn remove_if_last(&self) -> Result<(), Fault> {
+        if self.facts.lifetime != Lifetime::LastMember && self.key != 0 {
+            return Ok(());
+        }
+        self.bells().unlink_dead();
+        remove::remove_if_unused(self.members, self.id.segment, self.key)
+    }
+
+    /// Records in the segment that this member leaves.
+    fn show_departure(&self) {
         self.record().state.store(segment::STATE_LEFT, Release);
-        let is_only_member = match flavor {
+        let is_only_member = match self.facts.flavor {
             Flavor::Spsc => true,
             Flavor::Mpmc => false,
             Flavor::Broadcast => self.seat.side == Side::Senders,
@@ -360,14 +423,14 @@ impl Attachment {
             self.parking().withdraw_fences();
         }
         self.deregister();
-        self.members.leave(flavor, self.seat, departure).map_err(liveness::fault("semtimedop"))?;
-        fence(SeqCst);
-        self.bells().ring_all();
-        if self.facts.lifetime == Lifetime::LastMember || self.key == 0 {
-            self.bells().unlink_dead();
-            remove::remove_if_unused(self.members, self.id.segment, self.key)?;
+    }
+
+    /// Leaves the seat to another member, or to a process that joins: the kernel does not let this
+    /// one give it back.
+    fn resign(&self, departure: Departure) {
+        if self.waiting().resign(self.holder, departure) {
+            self.bells().ring_all();
         }
-        Ok(())
     }
 
     pub(crate) fn stat(&self) -> Result<crate::admin::stat::Stat, Error> {

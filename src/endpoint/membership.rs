@@ -269,7 +269,10 @@ impl Endpoint {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use crate::flavor::{Flavor, SPSC_SEATS};
+    use crate::liveness::{Joined, Standing};
     use crate::protocol::Membership;
+    use crate::role::Side;
     use crate::{Options, broadcast, mpmc, spsc};
 
     /// The kernel was asked before a member joined: what it said must not be taken for its end.
@@ -293,6 +296,20 @@ mod tests {
         joins_after_the_look!(spsc);
         joins_after_the_look!(mpmc);
         joins_after_the_look!(broadcast);
+    }
+
+    /// A sender that took its seat and could not open the channel is never seen.
+    #[test]
+    fn a_sender_that_withdraws_ends_no_stream() {
+        let rx: spsc::Receiver<u64> = Options::private().create().unwrap();
+        let endpoint = rx.as_endpoint();
+        let (flavor, standing) = (Flavor::Spsc, Standing::Member(Side::Senders));
+        let members = endpoint.attachment.members;
+        let joined = members.join(flavor, SPSC_SEATS, &[], &[], standing, None).unwrap();
+        let Joined::Seated(seated) = joined else { panic!("{joined:?}") };
+        assert!(!endpoint.is_abandoned(&endpoint.semaphore_values().unwrap()));
+        members.withdraw(flavor, seated).unwrap();
+        assert!(!endpoint.is_abandoned(&endpoint.semaphore_values().unwrap()));
     }
 
     /// It goes on, whenever the last receiver died.

@@ -9,6 +9,7 @@ mod membership;
 pub(crate) mod peer;
 pub(crate) mod readiness;
 mod stop;
+pub(crate) mod vacate;
 
 use core::time::Duration;
 
@@ -163,7 +164,7 @@ impl Endpoint {
             _ => Departure::Finish,
         };
         self.attachment.leave(departure)?;
-        if self.flavor() == Flavor::Mpmc && self.attachment.members.is_there(side) == Ok(false) {
+        if self.flavor() == Flavor::Mpmc && self.attachment.is_side_there(side) == Ok(false) {
             self.attachment.parking().set(wait::LEFT);
         }
         Ok(())

@@ -91,7 +91,8 @@ impl fmt::Display for SendError {
             ),
             SendError::Timeout => f.write_str(
                 "timed out: no receiver joined, made room or acknowledged; start one if there is \
-                 none, or try again",
+                 none (for another user, or in another IPC namespace, a name means another channel), \
+                 or try again",
             ),
             SendError::Blocked { pid } => write!(
                 f,
@@ -213,8 +214,9 @@ impl fmt::Display for RecvError {
                 Process(*pid)
             ),
             RecvError::Timeout => f.write_str(
-                "timed out: no message arrived, and no sender joined; start one if there is none, \
-                 or try again",
+                "timed out: no message arrived, and no sender joined; start one if there is none \
+                 (for another user, or in another IPC namespace, a name means another channel), or \
+                 try again",
             ),
             RecvError::Blocked { pid } => write!(
                 f,

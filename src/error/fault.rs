@@ -42,8 +42,9 @@ pub enum Fault {
     /// The mode of the channel does not grant this process access any more: the process changed its
     /// user or group after it opened the channel, or the mode was changed. The message of the call
     /// before was sent or received, but the other side could not be woken for it. Open the channel
-    /// after `setuid`, or with a mode that admits the later user. The seat is given back when the
-    /// process ends; what it did not acknowledge is delivered again.
+    /// after `setuid`, or with a mode that admits the later user. Drop or close the handle, which
+    /// returns this error again: another member, or the next process that opens the channel, then
+    /// frees the seat. What was not acknowledged is delivered again.
     PermissionLost,
     /// A system call failed with an error that has no variant of its own.
     System {

@@ -1,8 +1,10 @@
 //! Joining and leaving: the `semop` calls that take a seat and give it back.
 
+use super::resignation::is_alone;
 use super::stream::{Departure, Entry, Exit, Standing};
 use super::{
-    ChannelSemaphores, LIFECYCLE, Seat, USERS, count_sem, interrupt_sem, seat_sem, wake_sem,
+    ChannelSemaphores, LIFECYCLE, Seat, USERS, count_sem, interrupt_sem, next_incarnation,
+    seat_sem, token_of, wake_sem,
 };
 use crate::flavor::Flavor;
 use crate::role::Side;
@@ -18,6 +20,7 @@ const ROUNDS: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seated {
     pub(crate) seat: Seat,
+    incarnation: u32,
     entry: Entry,
 }
 
@@ -48,7 +51,7 @@ pub(crate) enum Joined {
 /// it parks again (`wait/known_open.rs`).
 ///
 /// In a broadcast channel, receivers block until the value of their interrupt semaphore changes.
-fn tokens_at_end(flavor: Flavor, side: Side) -> [(u16, i16); 2] {
+pub(super) fn tokens_at_end(flavor: Flavor, side: Side) -> [(u16, i16); 2] {
     if flavor == Flavor::Broadcast {
         return [(wake_sem(Side::Senders), 1), (interrupt_sem(Side::Receivers), 1)];
     }
@@ -57,9 +60,9 @@ fn tokens_at_end(flavor: Flavor, side: Side) -> [(u16, i16); 2] {
 }
 
 /// Returns the operations that take a seat and arm what its holder's death changes.
-fn join_ops(flavor: Flavor, seat: Seat, entry: Entry) -> Vec<Op> {
-    let token = seat_sem(seat.number);
-    let mut ops = vec![Op::zero(token).nowait(), Op::add(token, 1).undo()];
+fn join_ops(flavor: Flavor, seat: Seat, token: i16, entry: Entry) -> Vec<Op> {
+    let sem = seat_sem(seat.number);
+    let mut ops = vec![Op::zero(sem).nowait(), Op::add(sem, token).undo()];
     ops.extend(entry.ops());
     ops.push(Op::add(USERS, 1).undo());
     if entry != Entry::Courier {
@@ -71,6 +74,11 @@ fn join_ops(flavor: Flavor, seat: Seat, entry: Entry) -> Vec<Op> {
     ops
 }
 
+/// Returns the incarnation of the next holder of a seat, from those of the last ones.
+fn incarnation_in(seat: Seat, last: &[u32]) -> u32 {
+    next_incarnation(last.get(usize::from(seat.number)).copied().unwrap_or(0))
+}
+
 impl ChannelSemaphores {
     /// Releases the lifecycle semaphore and takes the first seat, in a broadcast channel the first one
     /// in this order, in one step. `EAGAIN` if one of
@@ -79,6 +87,7 @@ impl ChannelSemaphores {
         &self,
         flavor: Flavor,
         order: &[u8],
+        last: &[u32],
         standing: Standing,
     ) -> sysv::Result<Seated> {
         let side = standing.side();
@@ -87,25 +96,28 @@ impl ChannelSemaphores {
             Flavor::Mpmc => Seat { number: 0, side },
             Flavor::Broadcast => Seat { number: order.first().copied().unwrap_or(0), side },
         };
+        let incarnation = incarnation_in(seat, last);
+        let token = token_of(standing, incarnation);
         for &entry in Entry::of(standing) {
             let mut ops = vec![Op::add(LIFECYCLE, -1).undo().nowait()];
-            ops.extend(join_ops(flavor, seat, entry));
+            ops.extend(join_ops(flavor, seat, token, entry));
             match self.trimming(|| self.set.op(&ops)) {
                 // No member exists that could change the stream meanwhile.
                 Err(Errno::EAGAIN) => {}
-                joined => return joined.map(|()| Seated { seat, entry }),
+                joined => return joined.map(|()| Seated { seat, incarnation, entry }),
             }
         }
         Err(Errno::EAGAIN)
     }
 
     /// Joins a channel that has members and `seats` seats; in a broadcast channel in the first free seat
-    /// in this order.
+    /// in this order. `last` are the incarnations of the last holders of the seats.
     pub(crate) fn join(
         &self,
         flavor: Flavor,
         seats: usize,
         order: &[u8],
+        last: &[u32],
         standing: Standing,
         deadline: Option<Deadline>,
     ) -> sysv::Result<Joined> {
@@ -126,6 +138,8 @@ impl ChannelSemaphores {
                 }
             }
         };
+        let incarnation = incarnation_in(seat, last);
+        let token = token_of(standing, incarnation);
         for _ in 0..ROUNDS {
             for &entry in Entry::of(standing) {
                 let mut ops = vec![
@@ -133,10 +147,13 @@ impl ChannelSemaphores {
                     Op::add(USERS, -1).nowait(),
                     Op::add(USERS, 1).nowait(),
                 ];
-                ops.extend(join_ops(flavor, seat, entry));
+                ops.extend(join_ops(flavor, seat, token, entry));
                 match self.trimming(|| self.set.op_until(&ops, deadline)) {
                     Err(Errno::EAGAIN) => {}
-                    joined => return joined.map(|()| Joined::Seated(Seated { seat, entry })),
+                    joined => {
+                        let seated = Seated { seat, incarnation, entry };
+                        return joined.map(|()| Joined::Seated(seated));
+                    }
                 }
             }
             // A condition did not hold at that moment: find out which one does not hold now.
@@ -167,23 +184,41 @@ impl ChannelSemaphores {
         &self,
         flavor: Flavor,
         seat: Seat,
+        incarnation: u32,
         departure: Departure,
     ) -> sysv::Result<()> {
-        self.exit(flavor, seat, Exit::of(seat.side, departure))
+        let token = token_of(departure.standing(seat.side), incarnation);
+        let token = Op::add(seat_sem(seat.number), -token).undo().nowait();
+        self.exit(flavor, seat, &[token], Exit::of(seat.side, departure))
     }
 
     /// Gives back a seat whose holder did nothing: the stream is what it was before.
     pub(crate) fn withdraw(&self, flavor: Flavor, seated: Seated) -> sysv::Result<()> {
-        self.exit(flavor, seated.seat, seated.entry.reverse())
+        let Seated { seat, incarnation, entry } = seated;
+        let sem = seat_sem(seat.number);
+        let token = token_of(entry.standing(seat.side), incarnation);
+        let token = Op::add(sem, -token).undo().nowait();
+        // Exactly its token: the seat may have been taken for one that was left, and may have
+        // another holder by now (`resignation.rs`).
+        let left = self.exit(flavor, seat, &[token, Op::zero(sem).nowait()], entry.reverse());
+        if left != Err(Errno::EAGAIN) {
+            return left;
+        }
+        if !is_alone(flavor, seat.side) {
+            let left = self.exit(flavor, seat, &[], entry.reverse());
+            if left != Err(Errno::EAGAIN) {
+                return left;
+            }
+        }
+        self.set.op(&[Op::add(USERS, -1).undo().nowait()])
     }
 
-    fn exit(&self, flavor: Flavor, seat: Seat, exit: Exit) -> sysv::Result<()> {
+    /// Leaves by an exit that begins with the operations on the seat.
+    fn exit(&self, flavor: Flavor, seat: Seat, token: &[Op], exit: Exit) -> sysv::Result<()> {
         let mut left = Ok(());
         for variant in exit.variants() {
-            let mut ops = vec![
-                Op::add(seat_sem(seat.number), -1).undo().nowait(),
-                Op::add(USERS, -1).undo().nowait(),
-            ];
+            let mut ops = token.to_vec();
+            ops.push(Op::add(USERS, -1).undo().nowait());
             if exit != Exit::Courier {
                 ops.push(Op::add(count_sem(seat.side), -1).undo().nowait());
             }
@@ -218,9 +253,10 @@ mod tests {
             fixture.0.begin(7).expect("a nonce");
             fixture.0.set.op(&[Op::add(LIFECYCLE, 1).undo()]).expect("free");
             let receiver = Standing::Member(Side::Receivers);
-            fixture.0.unlock_and_join(Flavor::Mpmc, &[], receiver).expect("a seat");
+            fixture.0.unlock_and_join(Flavor::Mpmc, &[], &[], receiver).expect("a seat");
             let sender = fixture.join();
-            let finished = fixture.0.leave(Flavor::Mpmc, sender.seat, Departure::Finish);
+            let finished =
+                fixture.0.leave(Flavor::Mpmc, sender.seat, sender.incarnation, Departure::Finish);
             finished.expect("it finishes");
             assert!(fixture.is_ended());
             fixture
@@ -228,7 +264,7 @@ mod tests {
 
         fn join(&self) -> Seated {
             let sender = Standing::Member(Side::Senders);
-            match self.0.join(Flavor::Mpmc, SEATS, &[], sender, None).expect("a seat") {
+            match self.0.join(Flavor::Mpmc, SEATS, &[], &[], sender, None).expect("a seat") {
                 Joined::Seated(seated) => seated,
                 other => panic!("{other:?}"),
             }
@@ -260,18 +296,24 @@ mod tests {
         let fixture = Fixture::ended();
         let (reopens, stays) = (fixture.join(), fixture.join());
         fixture.0.withdraw(Flavor::Mpmc, reopens).expect("it withdraws");
-        fixture.0.leave(Flavor::Mpmc, stays.seat, Departure::Leave).expect("it leaves");
+        fixture
+            .0
+            .leave(Flavor::Mpmc, stays.seat, stays.incarnation, Departure::Leave)
+            .expect("it leaves");
         assert!(!fixture.is_ended());
     }
 
     #[test]
     fn a_courier_leaves_the_stream_as_it_is() {
         let fixture = Fixture::ended();
-        let courier = fixture.0.join(Flavor::Mpmc, SEATS, &[], Standing::Courier, None);
+        let courier = fixture.0.join(Flavor::Mpmc, SEATS, &[], &[], Standing::Courier, None);
         let Ok(Joined::Seated(courier)) = courier else { panic!("{courier:?}") };
         assert!(fixture.is_ended());
-        fixture.0.leave(Flavor::Mpmc, courier.seat, Departure::Courier).expect("it leaves");
+        fixture
+            .0
+            .leave(Flavor::Mpmc, courier.seat, courier.incarnation, Departure::Courier)
+            .expect("it leaves");
         assert!(fixture.is_ended());
-        assert_eq!(fixture.0.is_there(Side::Senders), Ok(false));
+        assert_eq!(fixture.0.is_there(Flavor::Mpmc, SEATS, Side::Senders), Ok(false));
     }
 }

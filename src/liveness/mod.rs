@@ -15,6 +15,10 @@
 //! adds one when the process ends. Leaving turns it into an ordinary post, in the same `semop` that
 //! gives the seat back.
 //!
+//! The token of a seat tells the side of its holder, so that the tokens alone tell which side has
+//! members. There are two for each, which alternate from holder to holder, so that a holder is told
+//! from the next one while that has not signed the members' table yet (`resignation.rs`).
+//!
 //! What else the death of a sender changes is in `stream.rs`: the end of the stream.
 //!
 //! The tokens of the wake semaphores are hints (`wait/mod.rs`). Deaths during which no waiter is
@@ -23,14 +27,18 @@
 
 mod interrupt;
 mod membership;
+mod resignation;
 mod stream;
 mod values;
 
 pub(crate) use self::membership::{Joined, Seated};
+pub(crate) use self::resignation::Resigned;
+#[cfg(test)]
+pub(crate) use self::resignation::Semaphores;
 pub(crate) use self::stream::{Departure, Standing};
 pub(crate) use self::values::SemaphoreValues;
 use crate::error::Fault;
-use crate::flavor::{SEATS_MAX, SPSC_SEATS};
+use crate::flavor::{Flavor, SEATS_MAX, SPSC_SEATS};
 use crate::role::Side;
 use crate::sysv::sem::{Op, Set};
 use crate::sysv::time::Deadline;
@@ -47,12 +55,12 @@ const WAKE_SENDERS: u16 = 3;
 /// The channel's nonce, 15 bits each.
 const NONCE: [u16; 2] = [4, 5];
 /// The numbers of senders and of receivers.
-const SENDERS: u16 = 6;
+pub(crate) const SENDERS: u16 = 6;
 const RECEIVERS: u16 = 7;
 /// Whether a sender has finished since the stream was opened, and the number of senders that died
 /// unfinished and have no successor: `stream.rs`.
-const FINISHED: u16 = 8;
-const DIED: u16 = 9;
+pub(crate) const FINISHED: u16 = 8;
+pub(crate) const DIED: u16 = 9;
 /// Values that change when blocked calls of receivers or senders are interrupted: `interrupt.rs`.
 const INTERRUPT_RECEIVERS: u16 = 10;
 const INTERRUPT_SENDERS: u16 = 11;
@@ -106,7 +114,32 @@ pub(crate) fn can_be_ours(count: u32) -> bool {
     (semaphores(SPSC_SEATS)..=semaphores(SEATS_MAX)).contains(&(count as i32))
 }
 
-fn seat_sem(seat: u8) -> u16 {
+/// Returns the incarnation of the next holder of a seat.
+pub(crate) fn next_incarnation(last: u32) -> u32 {
+    last.wrapping_add(1) & (u32::MAX >> 1)
+}
+
+/// Returns the token that the holder with this incarnation adds to its seat. A probe of the undo
+/// adds one to that for a moment.
+pub(crate) fn token_of(standing: Standing, incarnation: u32) -> i16 {
+    let first = match standing {
+        Standing::Member(Side::Senders) => 1,
+        Standing::Member(Side::Receivers) => 5,
+        Standing::Courier => 9,
+    };
+    first + if incarnation & 1 == 1 { 0 } else { 2 }
+}
+
+/// Returns the side that the holder of a seat with this token counts for.
+fn side_of(token: u16) -> Option<Side> {
+    match token {
+        1..=4 => Some(Side::Senders),
+        5..=8 => Some(Side::Receivers),
+        _ => None,
+    }
+}
+
+pub(crate) fn seat_sem(seat: u8) -> u16 {
     FIRST_SEAT + u16::from(seat)
 }
 
@@ -157,6 +190,15 @@ impl ChannelSemaphores {
         self.set.op_until(&[Op::zero(LIFECYCLE), Op::add(LIFECYCLE, 1).undo()], deadline)
     }
 
+    /// Takes the lifecycle semaphore even if the channel has users, unless another process has it.
+    pub(crate) fn try_lock(&self) -> sysv::Result<bool> {
+        match self.set.op(&[Op::zero(LIFECYCLE).nowait(), Op::add(LIFECYCLE, 1).undo()]) {
+            Ok(()) => Ok(true),
+            Err(Errno::EAGAIN) => Ok(false),
+            Err(errno) => Err(errno),
+        }
+    }
+
     /// Waits until no process has the lifecycle semaphore.
     pub(crate) fn settled(&self, deadline: Option<Deadline>) -> sysv::Result<()> {
         self.set.op_until(&[Op::zero(LIFECYCLE)], deadline)
@@ -179,9 +221,13 @@ impl ChannelSemaphores {
         sem_undo_probe::works(self.set, seat_sem(seat.number))
     }
 
-    /// Returns whether this side has a living member.
-    pub(crate) fn is_there(&self, side: Side) -> sysv::Result<bool> {
-        Ok(self.set.value(count_sem(side))? != 0)
+    /// Returns whether this side of a channel with `seats` seats has a living member.
+    pub(crate) fn is_there(&self, flavor: Flavor, seats: usize, side: Side) -> sysv::Result<bool> {
+        match resignation::is_alone(flavor, side) {
+            true => Ok(self.set.value(count_sem(side))? != 0),
+            // The count may be too high.
+            false => Ok(self.semaphore_values(seats)?.is_there(side)),
+        }
     }
 
     /// Returns whether a living process has this seat.

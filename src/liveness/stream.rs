@@ -25,7 +25,8 @@
 //! alive nor counted in `died`.
 //!
 //! **Invariant.** The number of senders plus `died` is the number of senders that joined without
-//! being an heir, less those that left or finished. So it never exceeds the number of seats: while
+//! being an heir, less those that left or finished. So it never exceeds the number of seats, unless
+//! senders resigned, whose seats others took before their processes ended (`resignation.rs`): while
 //! somebody died, every sender that joins is an heir, and takes the place of one. Members have no
 //! names: any sender that joins is an heir, whichever one died.
 //!
@@ -94,6 +95,16 @@ pub(crate) enum Departure {
     Courier,
 }
 
+impl Departure {
+    /// Returns in which way the member of this side has joined.
+    pub(super) fn standing(self, side: Side) -> Standing {
+        match self {
+            Departure::Leave | Departure::Finish => Standing::Member(side),
+            Departure::Courier => Standing::Courier,
+        }
+    }
+}
+
 /// What a departure changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
@@ -141,6 +152,14 @@ impl Entry {
         };
         ops.extend([Op::add(DIED, 1), Op::add(DIED, -1).undo()]);
         ops
+    }
+
+    /// Returns in which way the member of this side has joined.
+    pub(super) fn standing(self, side: Side) -> Standing {
+        match self {
+            Entry::Courier => Standing::Courier,
+            _ => Standing::Member(side),
+        }
     }
 
     /// Returns the exit that undoes this entry.

@@ -1,6 +1,6 @@
 //! The values of all semaphores of a channel at one instant.
 
-use super::{ChannelSemaphores, DIED, FINISHED, FIRST_SEAT, count_sem, semaphores, wake_sem};
+use super::{ChannelSemaphores, DIED, FINISHED, FIRST_SEAT, semaphores, side_of, wake_sem};
 use crate::flavor::{SEATS_MAX, SeatSet};
 #[cfg(test)]
 use crate::liveness::Seat;
@@ -20,6 +20,9 @@ pub(crate) struct SemaphoreValues {
     values: [u16; OTHERS],
     /// The seats of living processes.
     taken: SeatSet,
+    /// Whether a seat is that of a sender, and whether one is that of a receiver. The counts of both
+    /// sides may be too high (`resignation.rs`).
+    there: [bool; 2],
     /// How often the other side of the member that asks had been joined before that instant: a member
     /// that is counted later is not among those that the values show gone.
     pub(crate) peer_joins: u32,
@@ -28,14 +31,19 @@ pub(crate) struct SemaphoreValues {
 impl SemaphoreValues {
     /// Returns the values of a channel without members.
     pub(crate) fn new() -> SemaphoreValues {
-        SemaphoreValues { values: [0; OTHERS], taken: SeatSet::EMPTY, peer_joins: 0 }
+        SemaphoreValues {
+            values: [0; OTHERS],
+            taken: SeatSet::EMPTY,
+            there: [false; 2],
+            peer_joins: 0,
+        }
     }
 
     /// Adds a member.
     #[cfg(test)]
     pub(crate) fn seat(&mut self, seat: Seat) {
         self.taken.insert(seat.number);
-        self.values[usize::from(count_sem(seat.side))] += 1;
+        self.there[seat.side as usize] = true;
     }
 
     /// Sets the number of wake tokens of a side.
@@ -58,7 +66,7 @@ impl SemaphoreValues {
 
     /// Returns whether this side has a living member.
     pub(crate) fn is_there(&self, side: Side) -> bool {
-        self.values[usize::from(count_sem(side))] != 0
+        self.there[side as usize]
     }
 
     /// Returns the number of wake tokens of this side.
@@ -91,8 +99,12 @@ impl ChannelSemaphores {
         let (values, seats) = all.split_at(OTHERS);
         let mut alive = SemaphoreValues::new();
         alive.values.copy_from_slice(values);
-        let taken = (0..).zip(seats).filter(|(_, value)| **value != 0);
-        taken.for_each(|(seat, _)| alive.taken.insert(seat));
+        for (seat, &token) in (0..).zip(seats).filter(|(_, token)| **token != 0) {
+            alive.taken.insert(seat);
+            if let Some(side) = side_of(token) {
+                alive.there[side as usize] = true;
+            }
+        }
         Ok(alive)
     }
 }

@@ -18,6 +18,7 @@
 //! | `interrupt` | is every interrupt returned once, and every message received? |
 //! | `leaving` | does a process that sees the end of the stream see all that was sent? |
 //! | `tap` | is a message whole that a tap copies without taking it? |
+//! | `resignation` | is the seat of a member that may not leave freed, and no other one? |
 //! | `takeover` | does a successor continue where a dead process stopped, at any step? |
 //!
 //! Models of MPMC channels are in `mpmc`, models of broadcast channels in `broadcast`.
@@ -36,6 +37,7 @@ mod in_place;
 mod interrupt;
 mod lap;
 mod leaving;
+mod resignation;
 mod takeover;
 mod tap;
 mod transfer;

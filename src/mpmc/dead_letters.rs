@@ -8,18 +8,13 @@ use crate::endpoint::attachment::Attachment;
 use crate::endpoint::dead_letters::{DeadLetterBox, Letter};
 use crate::error::{DeadLetterFailure, Error, SendError};
 use crate::liveness;
-use crate::options::{CAPACITY, Options};
+use crate::options::Options;
 use crate::sysv::shm;
 use crate::wait::adaptive_spin::Wait;
 
 /// How long a receiver waits for another process that is creating, joining or removing the
 /// dead-letter channel, which takes microseconds unless that process is stopped.
 const OPEN_TIMEOUT: Duration = Duration::from_millis(10);
-
-/// The maximum size of the slots of a dead-letter channel that a receiver makes, in bytes, and
-/// their minimum number.
-const BYTES: usize = 16 << 20;
-const SLOTS_MIN: usize = 16;
 
 /// Where the dead letters of a channel go. The channel is opened for each letter: letters are rare,
 /// and a receiver that kept a seat there could keep the readers of the letters out.
@@ -54,9 +49,8 @@ impl DeadLetters {
     fn open(&self) -> Result<Sender<DeadLetter>, Error> {
         match self.options.clone().attach() {
             Err(Error::NotFound { .. }) => {
-                let slots = (BYTES / self.slot_size).clamp(SLOTS_MIN, CAPACITY);
                 let options = self.options.clone().mode(self.mode).slot_size(self.slot_size);
-                match options.capacity(slots).create() {
+                match options.create() {
                     // Another receiver was faster.
                     Err(Error::AlreadyExists { .. }) => self.options.clone().attach(),
                     created => created,

@@ -40,7 +40,9 @@ impl Drop for LifecycleLock {
                 Ok(stat) if segment::is_marked(stat.raw_mode) => true,
                 // A changed mode does not make it the segment of another program.
                 Ok(_) => match Mapping::attach_known(id, Access::ReadOnly) {
-                    Ok((mapping, stat)) => segment::is_ours(&mapping, &stat),
+                    Ok((mapping, stat)) => {
+                        mapping.check_first_page().is_err() || segment::is_ours(&mapping, &stat)
+                    }
                     Err(_) => true,
                 },
                 // A process that cannot inspect the segment must not decide; if the segment has
@@ -300,10 +302,15 @@ impl Opening<'_> {
         // SAFETY: the segment is as large as its facts state.
         unsafe { segment::forget_waiters(&found.mapping, found.facts.geometry.seats) };
         let members = alone.members;
+        self.vacate_held(&members, &found)?;
         Bells::of(&found.mapping, found.facts.geometry.seats, members).unlink_dead();
         let before = self.before(&members, &found)?;
-        let joined =
-            members.unlock_and_join(found.facts.flavor, &self.order(&found), self.standing());
+        let joined = members.unlock_and_join(
+            found.facts.flavor,
+            &self.order(&found),
+            &before.incarnations,
+            self.standing(),
+        );
         let seated = joined.map_err(|errno| match errno {
             // This process is alone, so only a program that is not a member can have set one of
             // these semaphores: start again.

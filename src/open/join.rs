@@ -86,10 +86,12 @@ impl Opening<'_> {
     pub(super) fn join(&self, members: ChannelSemaphores, found: Finished) -> Try<Attachment> {
         let channel = || self.channel.clone();
         self.prepare(&found)?;
+        self.vacate(&members, &found)?;
         let before = self.before(&members, &found)?;
         let ChannelInfo { flavor, geometry, .. } = found.facts;
         let (order, standing) = (self.order(&found), self.standing());
-        let joined = members.join(flavor, geometry.seats, &order, standing, self.deadline);
+        let last = &before.incarnations;
+        let joined = members.join(flavor, geometry.seats, &order, last, standing, self.deadline);
         let seated = match joined {
             Ok(Joined::Seated(seated)) => seated,
             Ok(Joined::NotNow) => return Err(Stop::Again),
@@ -119,7 +121,7 @@ impl Opening<'_> {
         members.settled(self.deadline).map_err(|errno| self.busy(members, errno))
     }
 
-    fn busy(&self, members: &ChannelSemaphores, errno: Errno) -> Stop {
+    pub(super) fn busy(&self, members: &ChannelSemaphores, errno: Errno) -> Stop {
         match errno {
             Errno::EAGAIN => {
                 let channel = self.channel.clone();

@@ -295,11 +295,8 @@ pub(crate) trait Membership {
         }
         let mut there = alive.is_there(side);
         let is_unseen = self.is_peer_unseen(alive.peer_joins);
+        // A member that has its seat but did not count its joining yet may withdraw.
         if is_unseen && !(side == Side::Senders && alive.is_ended()) {
-            // A member that has its seat but did not count its joining yet is there.
-            if there {
-                self.mark_peer_seen();
-            }
             return false;
         }
         if self.flavor() == Flavor::Mpmc {

@@ -16,6 +16,7 @@ use crate::message::MessageLayout;
 use crate::ring::geometry::Geometry;
 use crate::role::Side;
 use crate::sync::plain::Ordering::{Acquire, Relaxed, Release};
+use crate::sysv::Errno;
 use crate::sysv::process;
 use crate::sysv::shm::{Mapping, SegmentStat};
 use crate::sysv::time;
@@ -112,16 +113,18 @@ pub(crate) fn header(mapping: &Mapping) -> &Header {
     unsafe { mapping.base().cast().as_ref() }
 }
 
-/// Returns whether a segment has our magic number, or has the mark and none yet.
+/// Returns whether a segment has our magic number, or has the mark and none yet. One that cannot be
+/// read has none.
 pub(crate) fn is_ours(mapping: &Mapping, stat: &SegmentStat) -> bool {
     stat.size >= size_of::<Header>() as u64
+        && mapping.check_first_page().is_ok()
         && match header(mapping).identity.magic.load(Acquire) {
             0 => is_marked(stat.raw_mode),
             magic => magic == MAGIC,
         }
 }
 
-/// Determines the state of a segment. Every field is read once; nothing is used that is
+/// Determines the state of a segment, after checking that it can be read. Every field is read once; nothing is used that is
 /// inconsistent with the other fields or with the size that the kernel reports.
 pub(crate) fn examine(
     mapping: &Mapping,
@@ -135,6 +138,18 @@ pub(crate) fn examine(
             stat.size
         ));
     }
+    let missing = |errno: Errno| Error::Limit {
+        channel: channel.into(),
+        call: "madvise",
+        errno: errno.0,
+        advice: format!(
+            "not all pages of segment {id} can be had ({errno}); if it has huge pages, reserve more \
+             (vm.nr_hugepages) or raise the limit of the hugetlb control group (hugetlb.*.max); \
+             otherwise `ipcrm -m {id}` removes it",
+            id = stat.id
+        ),
+    };
+    mapping.check_first_page().map_err(missing)?;
     let header = header(mapping);
     let identity = &header.identity;
     match identity.magic.load(Acquire) {
@@ -153,6 +168,7 @@ pub(crate) fn examine(
         let channel = channel.into();
         return Err(Error::Truncated { channel, expected: total, found: stat.size });
     }
+    mapping.check_readable(facts.geometry.total).map_err(missing)?;
     Ok(State::Ready(facts))
 }
 
@@ -303,9 +319,10 @@ pub(crate) fn mark_removed(mapping: &Mapping) {
 /// Returns whether no member ever joined.
 pub(crate) fn is_untouched(mapping: &Mapping, seats: usize) -> bool {
     let header = header(mapping);
-    let joined = [&header.senders, &header.receivers].map(|side| side.joins.load(Relaxed) != 0);
-    // A courier is not counted, but signs the members' table.
-    joined == [false; 2] && (0..seats).all(|seat| member(mapping, seat).state.load(Acquire) == 0)
+    let counts = |side: &layout::Parking| [side.joins.load(Relaxed), side.couriers.load(Relaxed)];
+    let mut joined = [&header.senders, &header.receivers].into_iter().flat_map(counts);
+    // One that withdrew signed the members' table, and was not counted.
+    joined.all(|count| count == 0) && !has_members(mapping, seats)
 }
 
 /// Returns whether the members' table has an entry of a member that is alive or died without

@@ -82,6 +82,11 @@ impl SendEnd {
         Ok(())
     }
 
+    /// Returns the position of the next message, which is that of the reserved slot.
+    pub(crate) fn position(&self) -> u64 {
+        self.sending.producer.position()
+    }
+
     /// Returns where the message of the reserved slot begins.
     #[inline(always)]
     pub(crate) fn payload(&self) -> NonNull<u8> {

@@ -26,6 +26,48 @@ pub(crate) fn memory_limit(swaps: bool) -> Option<Limit> {
     Hierarchy::of_this_process("memory")?.memory_limit(swap)
 }
 
+/// What a group, and those inside it, may have and have, in bytes, swap included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupMemory {
+    /// What they may have.
+    pub limit: u64,
+    /// What they have.
+    pub used: u64,
+}
+
+impl GroupMemory {
+    /// Returns how much more they may have.
+    pub fn room(self) -> u64 {
+        self.limit.saturating_sub(self.used)
+    }
+}
+
+/// Returns the memory of the group of a process, by its directory in /proc, and of the groups that
+/// contain it: none if there is no limit. For the command line.
+///
+/// # Errors
+/// The reason why this cannot be told.
+pub fn group_memory(process: &str) -> Result<Vec<GroupMemory>, String> {
+    let read = |file: &str| {
+        fs::read_to_string(file).map_err(|error| format!("{file} cannot be read: {error}"))
+    };
+    // Its groups, seen from this process, which reads their files.
+    let groups = read(&format!("/proc/{process}/cgroup"))?;
+    let mounts = read("/proc/self/mountinfo")?;
+    let hierarchy = Hierarchy::find("memory", &groups, &mounts)
+        .ok_or("the control group that limits its memory is not visible here")?;
+    // In the second version, a group to which the controller is not given has no file for memory.
+    let any_group = match hierarchy.version {
+        Version::One => "memory.limit_in_bytes",
+        Version::Two => "cgroup.controllers",
+    };
+    let directory = hierarchy.mount.join(&hierarchy.group);
+    match fs::read_to_string(directory.join(any_group)) {
+        Ok(_) => Ok(hierarchy.memory(memory::total_swap())),
+        Err(_) => Err(format!("{} cannot be read", directory.display())),
+    }
+}
+
 /// Returns the lowest limit on the huge pages of this size, in bytes.
 pub(crate) fn huge_page_limit(page_size: usize) -> Option<Limit> {
     Hierarchy::of_this_process("hugetlb")?.huge_page_limit(page_size)
@@ -97,22 +139,43 @@ impl Hierarchy {
 
     /// `swap`: the bytes of all swap that pages can be moved to.
     fn memory_limit(&self, swap: u64) -> Option<Limit> {
-        let of = |directory: PathBuf| {
-            let (file, more, both) = match self.version {
-                Version::One => ("memory.limit_in_bytes", None, "memory.memsw.limit_in_bytes"),
-                Version::Two => ("memory.max", number(&directory, "memory.swap.max"), ""),
-            };
-            let memory = number(&directory, file).map(|memory| {
-                let bytes = memory.saturating_add(more.map_or(swap, |more| more.min(swap)));
-                Limit { file: directory.join(file), bytes }
-            });
-            let both = (self.version == Version::One)
-                .then(|| number(&directory, both))
-                .flatten()
-                .map(|bytes| Limit { file: directory.join(both), bytes });
-            lowest(memory.into_iter().chain(both))
+        lowest(self.directories().filter_map(|directory| self.memory_limit_of(&directory, swap)))
+    }
+
+    fn memory_limit_of(&self, directory: &Path, swap: u64) -> Option<Limit> {
+        let (file, more, both) = match self.version {
+            Version::One => ("memory.limit_in_bytes", None, "memory.memsw.limit_in_bytes"),
+            Version::Two => ("memory.max", number(directory, "memory.swap.max"), ""),
         };
-        lowest(self.directories().filter_map(of))
+        let memory = number(directory, file).map(|memory| {
+            let bytes = memory.saturating_add(more.map_or(swap, |more| more.min(swap)));
+            Limit { file: directory.join(file), bytes }
+        });
+        let both = (self.version == Version::One)
+            .then(|| number(directory, both))
+            .flatten()
+            .map(|bytes| Limit { file: directory.join(both), bytes });
+        lowest(memory.into_iter().chain(both))
+    }
+
+    /// Returns the memory of each group that has a limit. `swap`: the bytes of all swap.
+    fn memory(&self, swap: u64) -> Vec<GroupMemory> {
+        let of = |directory: PathBuf| {
+            let limit = self.memory_limit_of(&directory, swap)?.bytes;
+            let number = |file| number(&directory, file);
+            let used = match self.version {
+                Version::One => {
+                    let both = number("memory.memsw.usage_in_bytes");
+                    both.or(number("memory.usage_in_bytes")).unwrap_or(0)
+                }
+                Version::Two => {
+                    let swapped = number("memory.swap.current").unwrap_or(0);
+                    number("memory.current").unwrap_or(0).saturating_add(swapped)
+                }
+            };
+            Some(GroupMemory { limit, used })
+        };
+        self.directories().filter_map(of).collect()
     }
 
     fn huge_page_limit(&self, page_size: usize) -> Option<Limit> {
@@ -259,6 +322,33 @@ mod tests {
         is(own.huge_page_limit(1 << 30), "own/hugetlb.1GB.limit_in_bytes", 77);
         is(groups.at(Version::One, "alone/own").memory_limit(0), "own/memory.limit_in_bytes", 6);
         assert_eq!(groups.at(Version::One, "").memory_limit(0), None);
+    }
+
+    #[test]
+    fn what_is_used_counts_swap() {
+        let groups = Groups::new(
+            "used",
+            &[
+                ("a/b/memory.max", "1000"),
+                ("a/b/memory.current", "7"),
+                ("a/b/memory.swap.max", "20"),
+                ("a/b/memory.swap.current", "3"),
+                ("a/memory.max", "500"),
+                ("a/b/memory.limit_in_bytes", "900"),
+                ("a/b/memory.usage_in_bytes", "9"),
+                ("a/memory.limit_in_bytes", "9223372036854771712"),
+                ("memory.limit_in_bytes", "99"),
+                ("one/memory.limit_in_bytes", "900"),
+                ("one/memory.memsw.limit_in_bytes", "905"),
+                ("one/memory.memsw.usage_in_bytes", "11"),
+                ("memory.use_hierarchy", "0"),
+            ],
+        );
+        let memory = |version, group| groups.at(version, group).memory(50);
+        let two = [GroupMemory { limit: 1020, used: 10 }, GroupMemory { limit: 550, used: 0 }];
+        assert_eq!(memory(Version::Two, "a/b"), two);
+        assert_eq!(memory(Version::One, "a/b"), [GroupMemory { limit: 950, used: 9 }]);
+        assert_eq!(memory(Version::One, "one"), [GroupMemory { limit: 905, used: 11 }]);
     }
 
     #[test]

@@ -54,6 +54,14 @@ pub(crate) fn of_segments() -> Result<SegmentLimits> {
     Ok(SegmentLimits { segments, segments_in_use, pages, pages_in_use, bytes })
 }
 
+/// Returns the bytes that this process may lock in memory (RLIMIT_MEMLOCK); `None` without a limit.
+pub(crate) fn of_locked_memory() -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writes one `rlimit`.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) }).ok()?;
+    (limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
 /// The kernel's `seminfo`.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]

@@ -62,6 +62,93 @@ pub(crate) unsafe fn prefault(base: NonNull<u8>, len: usize) -> Result<()> {
     }
 }
 
+/// Segments up to this size in bytes lie in one huge page, if they are in huge pages: it is the
+/// smallest size of them.
+const ONE_HUGE_PAGE: usize = 64 << 10;
+
+/// Checks that the first page of a segment, attached at `base`, can be read: if it cannot be had, that
+/// is `EFAULT` here, and a signal at the first access otherwise. That is so of huge pages, of which
+/// another program may make a segment without that there are any.
+///
+/// # Safety
+/// A segment must be attached there. Other processes may use it meanwhile, atomically.
+pub(crate) unsafe fn check_first_page(base: NonNull<u8>) -> Result<()> {
+    // SAFETY: no segment is smaller than a page.
+    unsafe { populate_read(base, page_size()) }
+}
+
+/// Checks the same of the first `len` bytes of a segment whose first page can be read. Pages that are
+/// not huge are had from ordinary memory, and left alone: a large segment may have never used most of
+/// them.
+///
+/// # Safety
+/// As for [`check_first_page`], of at least so many bytes.
+pub(crate) unsafe fn check_readable(base: NonNull<u8>, len: usize) -> Result<()> {
+    match len > ONE_HUGE_PAGE && may_be_huge(base) {
+        // SAFETY: the caller's promise.
+        true => unsafe { populate_read(base, len) },
+        false => Ok(()),
+    }
+}
+
+/// Returns whether a mapping is in huge pages. Those are not on the kernel's lists of pages that can
+/// be swapped, and advice for these lists is invalid for them; so it is for locked memory
+/// (`mlockall`), which huge pages never are, and which `msync` refuses to invalidate. Before Linux
+/// 5.4 the advice is invalid for any memory, even for none of it: there nothing is known.
+fn may_be_huge(base: NonNull<u8>) -> bool {
+    let advise = |len| {
+        // SAFETY: the advice changes no byte.
+        check(unsafe { libc::madvise(base.as_ptr().cast(), len, libc::MADV_COLD) })
+    };
+    let is_locked = || {
+        let flags = libc::MS_ASYNC | libc::MS_INVALIDATE;
+        // SAFETY: there is no file whose pages it could write or discard.
+        check(unsafe { libc::msync(base.as_ptr().cast(), page_size(), flags) }) == Err(Errno::EBUSY)
+    };
+    advise(0).is_ok() && advise(page_size()) == Err(Errno::EINVAL) && !is_locked()
+}
+
+/// Makes all pages of a range present.
+///
+/// # Safety
+/// The range must be mapped and readable, and must start on a page.
+unsafe fn populate_read(base: NonNull<u8>, len: usize) -> Result<()> {
+    let address = base.as_ptr();
+    // SAFETY: populating a mapped range changes no byte of it.
+    match check(unsafe { libc::madvise(address.cast(), len, libc::MADV_POPULATE_READ) }) {
+        // As in `prefault`.
+        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM | Errno::EACCES) => read_all(base, len),
+        other => other.map(drop),
+    }
+}
+
+/// Lets the kernel read a byte of each page, which fails with `EFAULT` where a read would be a
+/// signal. If there is no pipe to be had, nothing is known.
+fn read_all(base: NonNull<u8>, len: usize) -> Result<()> {
+    let mut ends = [0; 2];
+    // SAFETY: room for two descriptors.
+    if check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) }).is_err()
+    {
+        return Ok(());
+    }
+    let mut read = Ok(());
+    for offset in (0..len).step_by(page_size()) {
+        let at = base.as_ptr().wrapping_add(offset);
+        // SAFETY: the kernel reads one byte of the range, and checks the address.
+        let written = unsafe { libc::write(ends[1], at.cast(), 1) };
+        if written < 0 && Errno::last() == Errno::EFAULT {
+            read = Err(Errno::EFAULT);
+            break;
+        }
+        let mut byte = 0u8;
+        // SAFETY: room for one byte.
+        unsafe { libc::read(ends[0], (&raw mut byte).cast(), 1) };
+    }
+    // SAFETY: made above, and used nowhere else.
+    let _ = ends.map(|end| unsafe { libc::close(end) });
+    read
+}
+
 /// Returns the number of bytes of a mapped range that are in pages which are not in memory, as far
 /// as the kernel reports it.
 pub(crate) fn missing(base: NonNull<u8>, len: usize) -> usize {
@@ -145,6 +232,54 @@ mod tests {
         unsafe { leave_out_of_dumps(mapping.base(), len).unwrap() };
         // Still one range.
         eventually(|| shm::stat(id).unwrap().attached == 1);
+    }
+
+    /// A segment in pages of 1 GiB, of which there is hardly ever one.
+    fn huge_segment(len: usize) -> Result<Mapping> {
+        let flags = libc::SHM_HUGETLB | 30 << 26 | libc::SHM_NORESERVE;
+        // SAFETY: takes and returns plain numbers.
+        let id = check(unsafe { libc::shmget(libc::IPC_PRIVATE, len, flags | 0o600) })?;
+        let mapping = Mapping::attach(id, Access::ReadOnly);
+        shm::remove(id).unwrap();
+        mapping
+    }
+
+    #[test]
+    fn missing_huge_pages_are_an_error() {
+        for len in [page_size(), 4 << 20] {
+            let mapping = match huge_segment(len) {
+                Ok(mapping) => mapping,
+                // It needs a right, and such pages (`tests/surroundings/missing_pages.rs`).
+                Err(errno) => {
+                    assert!(matches!(errno, Errno::EPERM | Errno::EINVAL | Errno::ENOENT));
+                    continue;
+                }
+            };
+            assert!(may_be_huge(mapping.base()));
+            // SAFETY: the whole segment.
+            assert_eq!(unsafe { check_first_page(mapping.base()) }, Err(Errno::EFAULT));
+            // SAFETY: as above.
+            let all = unsafe { check_readable(mapping.base(), len) };
+            assert_eq!(all, if len > ONE_HUGE_PAGE { Err(Errno::EFAULT) } else { Ok(()) });
+            assert_eq!(read_all(mapping.base(), len), Err(Errno::EFAULT));
+        }
+    }
+
+    #[test]
+    fn a_large_segment_stays_sparse() {
+        let (len, how) = (256 << 20, SegmentLookup::New { mode: 0o600, huge: false });
+        let id = shm::get(libc::IPC_PRIVATE, len, how).unwrap();
+        let mapping = Mapping::attach(id, Access::ReadOnly);
+        shm::remove(id).unwrap();
+        let mapping = mapping.unwrap();
+        assert!(!may_be_huge(mapping.base()));
+        // SAFETY: the whole segment.
+        unsafe {
+            check_first_page(mapping.base()).unwrap();
+            check_readable(mapping.base(), len).unwrap();
+        }
+        assert!(missing(mapping.base(), len) >= len - (2 << 20));
+        assert_eq!(read_all(mapping.base(), 4 * page_size()), Ok(()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Shared memory segments.
 
+use std::io::Read;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::time::SystemTime;
@@ -91,6 +92,20 @@ impl Mapping {
         let mapping = Mapping::attach(id, access).map_err(refused("shmat"))?;
         let stat = stat(id).map_err(refused("shmctl(IPC_STAT)"))?;
         Ok((mapping, stat))
+    }
+
+    /// Checks that the first page can be read, before anything of a segment is read that another
+    /// program may have made.
+    pub(crate) fn check_first_page(&self) -> Result<()> {
+        // SAFETY: the whole attachment, which is at least a page.
+        unsafe { memory::check_first_page(self.base) }
+    }
+
+    /// Checks that the first `len` bytes can be read, once the first page can. The segment is at least
+    /// as long.
+    pub(crate) fn check_readable(&self, len: usize) -> Result<()> {
+        // SAFETY: a part of the attachment.
+        unsafe { memory::check_readable(self.base, len) }
     }
 
     /// Returns another value for the same attachment.
@@ -205,8 +220,10 @@ fn query(id: i32, command: libc::c_int) -> Result<(i32, Raw)> {
 /// Returns whether the kernel removes every segment that no process has attached
 /// (`kernel.shm_rmid_forced`), in this IPC namespace; `None` if that is not known.
 pub(crate) fn removal_is_forced() -> Option<bool> {
-    let text = std::fs::read_to_string("/proc/sys/kernel/shm_rmid_forced").ok()?;
-    Some(text.trim() != "0")
+    // With three system calls.
+    let mut digit = [0];
+    let mut file = std::fs::File::open("/proc/sys/kernel/shm_rmid_forced").ok()?;
+    (file.read(&mut digit).ok()? == 1).then_some(digit != *b"0")
 }
 
 /// Performs a command that takes no argument.

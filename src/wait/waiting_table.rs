@@ -1,10 +1,10 @@
 //! The waiting table: the number of waiting threads of each member, in one word for each seat.
 //!
 //! ```text
-//! 63                     33   32  31                      0
-//! +------------------------+------+------------------------+
-//! |      incarnation       | side |    waiting threads     |
-//! +------------------------+------+------------------------+
+//! 63                     33   32  31      30 29            0
+//! +------------------------+------+----------+--------------+
+//! |      incarnation       | side | resigned |   threads    |
+//! +------------------------+------+----------+--------------+
 //! ```
 //!
 //! The member that has the seat writes its word: a new incarnation with no threads when it joins,
@@ -14,19 +14,25 @@
 //! another incarnation, so a late cleaner cannot clear its count. A member never lowers a count
 //! that is not its own: one that lost its seat (`unshare`) finds another incarnation there, and
 //! detects its eviction by that.
+//!
+//! A member that leaves and may not say so to the kernel resigns here, by a compare-and-swap of its
+//! own word: a later holder's word has another incarnation, so nobody resigns for another member.
+//! What follows from that is in `liveness/resignation.rs`.
 
 use core::ptr::NonNull;
 
 use super::Side;
 use crate::flavor::SEATS_MAX;
 use crate::layout;
-use crate::liveness::{Seat, SemaphoreValues};
+use crate::liveness::{Departure, Resigned, Seat, SemaphoreValues, next_incarnation};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
 
 /// One thread in the count of a word.
 const ONE: u64 = 1;
-const COUNT: u64 = 0xffff_ffff;
+const COUNT: u64 = 0x3fff_ffff;
+const RESIGNED_SHIFT: u32 = 30;
+const RESIGNED: u64 = 3 << RESIGNED_SHIFT;
 const SIDE_SHIFT: u32 = 32;
 const INCARNATION_SHIFT: u32 = 33;
 
@@ -38,7 +44,7 @@ pub(crate) struct Holder {
 }
 
 impl Holder {
-    /// Returns the holder's word without the count.
+    /// Returns the word of the holder without threads, which has not resigned.
     fn identity(self) -> u64 {
         u64::from(self.incarnation) << INCARNATION_SHIFT | side_bit(self.seat.side)
     }
@@ -53,6 +59,16 @@ fn side_bit(side: Side) -> u64 {
 
 fn incarnation(word: u64) -> u32 {
     (word >> INCARNATION_SHIFT) as u32
+}
+
+/// Returns the bits of a resignation.
+fn resignation(departure: Departure) -> u64 {
+    let number = match departure {
+        Departure::Leave => 1,
+        Departure::Finish => 2,
+        Departure::Courier => 3,
+    };
+    number << RESIGNED_SHIFT
 }
 
 /// Returns the number of threads of this side that a word counts.
@@ -94,7 +110,7 @@ impl<'a> Table<'a> {
     /// set of this channel, or has died since.
     pub(crate) fn sign(&self, seat: Seat, before: &[u32]) -> Option<Holder> {
         let (word, &last) = self.word(seat.number).zip(before.get(usize::from(seat.number)))?;
-        let holder = Holder { seat, incarnation: last.wrapping_add(1) & (u32::MAX >> 1) };
+        let holder = Holder { seat, incarnation: next_incarnation(last) };
         let mut old = word.load(Relaxed);
         // Only a late cleaner can change it meanwhile.
         while incarnation(old) == last {
@@ -106,7 +122,43 @@ impl<'a> Table<'a> {
         None
     }
 
-    /// Returns whether the seat still belongs to its holder, as far as the table shows.
+    /// Records that the holder of a seat has left, as it may not say so to the kernel. Returns false
+    /// if the seat belongs to another member.
+    pub(crate) fn resign(&self, holder: Holder, departure: Departure) -> bool {
+        // None of its threads waits any more.
+        self.change(holder, |_| Some(holder.identity() | resignation(departure)))
+    }
+
+    /// Returns the holder of a seat if it has resigned. What it wrote before is visible then.
+    pub(crate) fn resigned(&self, number: u8) -> Option<Resigned> {
+        let word = self.word(number)?.load(Acquire);
+        let departures = [Departure::Leave, Departure::Finish, Departure::Courier];
+        let departure = departures.into_iter().find(|&d| word & RESIGNED == resignation(d))?;
+        let side = match word & 1 << SIDE_SHIFT {
+            0 => Side::Senders,
+            _ => Side::Receivers,
+        };
+        Some(Resigned { seat: Seat { number, side }, incarnation: incarnation(word), departure })
+    }
+
+    /// Forgets a resignation that nothing is left to be done for.
+    pub(crate) fn settle(&self, resigned: Resigned) {
+        let Resigned { seat, incarnation, departure } = resigned;
+        let identity = Holder { seat, incarnation }.identity();
+        if let Some(word) = self.word(seat.number) {
+            // A successor has signed, or another process was faster: both are fine.
+            let old = identity | resignation(departure);
+            let _ = word.compare_exchange(old, identity, AcqRel, Relaxed);
+        }
+    }
+
+    /// Returns all holders of seats that have resigned.
+    pub(crate) fn all_resigned(self) -> impl Iterator<Item = Resigned> + 'a {
+        (0..self.0.len()).filter_map(move |seat| self.resigned(seat as u8))
+    }
+
+    /// Returns whether the seat still belongs to its holder, as far as the table shows, and it has
+    /// not resigned.
     pub(crate) fn is_of(&self, holder: Holder) -> bool {
         let word = self.word(holder.seat.number);
         word.is_none_or(|word| word.load(Relaxed) & !COUNT == holder.identity())

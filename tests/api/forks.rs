@@ -11,7 +11,7 @@ use sysvring::spsc::{Receiver, Sender};
 use sysvring::{Error, Fault, Lifetime, Options, Peer, RecvError, SendError, Wait, mpmc};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::{Name, wait_until_attached};
-use sysvring_support::raw_ipc::{Segment, WAKE_RECEIVERS, WAKE_SENDERS};
+use sysvring_support::raw_ipc::{Segment, WAKE_RECEIVERS, WAKE_SENDERS, at};
 use sysvring_support::scheduler_noise::Watch;
 use sysvring_support::shared_counters::{now_ns, until};
 use sysvring_support::worker::{Args, Worker, print_line, read_line};
@@ -449,7 +449,7 @@ fn call_beside_a_parked_thread(_: &mut Args) {
     let tx: mpmc::Sender<u64> = options().open().expect("open");
     let rx: mpmc::Receiver<u64> = options().open().expect("open");
     let set = tx.stat().expect("stat").set.expect("a set").id;
-    let waiting_of_seat_1 = 1024 + 8 * 128 + 8;
+    let waiting_of_seat_1 = at::MEMBERS + 8 * at::MEMBER + 8;
     Segment::of(tx.id().segment()).u32(waiting_of_seat_1).store(1, Relaxed);
     Fork::start(|| {
         assert_eq!(rx.try_recv(), Err(RecvError::Fault(Fault::Forked)));

@@ -117,9 +117,10 @@ impl Survivor<'_> {
         }
     }
 
-    /// Checks that the peer did not receive the end of the stream if messages stay in the ring.
+    /// Checks that the peer did not receive the end of the stream if messages of it stay in the ring.
     fn end_of_stream(&self, stays: bool) -> Result<(), Violation> {
         let shared = &self.scenario.shared;
+        let stays = stays && !self.sends_next_stream;
         if shared.peer.get() == peer::DISCONNECTED && self.scenario.side == Side::Sender && stays {
             return no(
                 Kind::WrongResult,

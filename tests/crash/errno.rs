@@ -12,8 +12,8 @@ use sysvring_support::{test, work};
 
 use crate::steps::case::{Case, Pair};
 use crate::steps::driver::{self, OVER, fail};
-use crate::steps::operations;
-use crate::steps::report::Shared;
+use crate::steps::operations::{self, After};
+use crate::steps::report::{Shared, peer};
 use crate::steps::violation::{Kind, Moment, Violation, no};
 
 const ERRNOS: &[(i32, &str)] = &[
@@ -169,6 +169,9 @@ fn fail_one(
     let mut pair = case.start()?;
     let asleep = &mut case.asleep();
     let mut seen = 0;
+    // These falsely report that the object is gone, and a victim that believes it has nothing to
+    // release.
+    let releases = ![libc::EIDRM, libc::EINVAL].contains(&errno);
     let done = loop {
         let stop = pair.victim.run_to_call(asleep);
         match awake(case, &mut pair, stop) {
@@ -195,9 +198,7 @@ fn fail_one(
                 Stop::Marked => {}
                 stop => return stuck(stop),
             }
-            // The errno falsely reports that the object is gone, and a victim that believes it has
-            // nothing to release.
-            if ![libc::EIDRM, libc::EINVAL].contains(&errno) {
+            if releases {
                 holds_nothing_up(case)?;
             }
             let text = case.scenario.shared.victim_text.get();
@@ -214,6 +215,11 @@ fn fail_one(
     }
     let moment = Moment::now(pair.peer.as_ref());
     case.survive(pair.peer, moment)?;
+    let was_told = case.scenario.shared.peer.get() == peer::DISCONNECTED;
+    let has_failed = matches!(done, Done::Returned { error: true });
+    if has_failed && was_told && releases && matches!(case.operation.after, After::Coming) {
+        return no(Kind::WrongResult, "a victim that did not open the channel ended the stream");
+    }
     Ok(done)
 }
 

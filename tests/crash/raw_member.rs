@@ -2,7 +2,9 @@
 
 use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 
-use sysvring_support::raw_ipc::{FIRST_SEAT, Segment, USERS, at, op, segment_of, semop, set_of};
+use sysvring_support::raw_ipc::{
+    FIRST_SEAT, RECEIVER_TOKEN, SENDER_TOKEN, Segment, USERS, at, op, segment_of, semop, set_of,
+};
 
 use crate::steps::handle::{Flavor, Side};
 use crate::steps::messages::{CAPACITY, Message, message};
@@ -39,8 +41,9 @@ impl Raw {
 
     /// Takes a seat.
     fn join(&self, side: Side, seat: usize) {
-        let seats = [USERS, side.count(), FIRST_SEAT + seat];
-        semop(self.set, &mut seats.map(|n| op(n, 1, true)));
+        let token = if side == Side::Sender { SENDER_TOKEN } else { RECEIVER_TOKEN };
+        let counts = [(USERS, 1), (side.count(), 1), (FIRST_SEAT + seat, token)];
+        semop(self.set, &mut counts.map(|(n, by)| op(n, by, true)));
         if self.flavor == Flavor::Mpmc {
             let line = at::MEMBERS + at::MEMBER * seat;
             self.memory.u32(line + at::ROLE).store(1 + side as u32, Release);

@@ -29,6 +29,9 @@ pub struct Survivor<'a> {
     pub rx: Option<Rx>,
     /// MPMC: the messages that it received.
     pub got: Vec<Got>,
+    /// The victim may have joined, and its departure may have ended the stream before the survivor sent
+    /// to the peer: that message belongs to the next stream.
+    pub sends_next_stream: bool,
 }
 
 impl<'a> Survivor<'a> {
@@ -38,7 +41,8 @@ impl<'a> Survivor<'a> {
         moment: Moment,
     ) -> Survivor<'a> {
         let times = Times::default();
-        Survivor { scenario, before, moment, times, tx: None, rx: None, got: Vec::new() }
+        let (tx, rx, got) = (None, None, Vec::new());
+        Survivor { scenario, before, moment, times, tx, rx, got, sends_next_stream: false }
     }
 
     /// Checks everything.
@@ -65,7 +69,7 @@ impl<'a> Survivor<'a> {
     fn semaphores(&self, peer: Option<&Peer>) -> Result<(), Violation> {
         let Some(set) = raw_ipc::set_of(self.scenario.key) else { return Ok(()) };
         let values = raw_ipc::values(set);
-        let seats: u16 = values[FIRST_SEAT..].iter().sum();
+        let seats = values[FIRST_SEAT..].iter().filter(|&&token| token != 0).count() as u16;
         let sides = [Side::Sender, Side::Receiver].map(|side| values[side.count()]);
         let living = u16::from(peer.is_some());
         let beside = if self.scenario.other.is_beside() { living } else { 0 };
@@ -73,7 +77,8 @@ impl<'a> Survivor<'a> {
         if values[LIFECYCLE] != 0 || seats > living || dead {
             return no(Kind::SemaphoreHeld, format!("the dead hold a semaphore: {values:?}"));
         }
-        let own_seats = [Side::Sender, Side::Receiver].map(|side| values[side.seat()]);
+        let is_held = |side: Side| u16::from(values[side.seat()] != 0);
+        let own_seats = [Side::Sender, Side::Receiver].map(is_held);
         let right = match self.scenario.flavor {
             Flavor::Spsc => sides == own_seats,
             Flavor::Mpmc => sides.iter().sum::<u16>() == seats,
@@ -105,6 +110,7 @@ impl<'a> Survivor<'a> {
             return no(Kind::NotWoken, format!("the {:?} stays parked", waiter.side));
         }
         if !returned() {
+            self.sends_next_stream = matches!(after, After::Coming);
             self.serve(&waiter)?;
             self.moment = Moment::now(Some(&waiter));
         }

@@ -86,7 +86,7 @@ const REFUSED: [Case; 14] = [
 ];
 
 /// The other errors: what the text must contain, and what it must not.
-const CAUSES: [(Case, i32, &[&str], &[&str]); 21] = [
+const CAUSES: [(Case, i32, &[&str], &[&str]); 22] = [
     // The mode of this user's own object is not the reason.
     (SHMAT, libc::EACCES, &["security module", "0600"], &["ask"]),
     (SEMOP_ALL, libc::EACCES, &["security module", "its set"], &["ask"]),
@@ -108,6 +108,7 @@ const CAUSES: [(Case, i32, &[&str], &[&str]); 21] = [
     (MADVISE, libc::ENOMEM, &["memory"], &[]),
     (MQ_OPEN, libc::ENOSPC, &["fs.mqueue.queues_max"], &["descriptors"]),
     (MQ_OPEN, libc::EMFILE, &["ulimit -n", "ulimit -q"], &["queues_max"]),
+    (EPOLL, libc::EMFILE, &["ulimit -n"], &["ulimit -q"]),
     (EPOLL, libc::ENFILE, &["fs.file-max"], &["ulimit"]),
     (EPOLL_CTL, libc::ENOSPC, &["fs.epoll.max_user_watches"], &["queues"]),
 ];

@@ -59,6 +59,20 @@ fn without_set() -> Key {
     key
 }
 
+/// Makes a channel that lives as long as its members, with a message, whose last member was killed.
+fn of_the_dead() -> Key {
+    let key = Key::new();
+    Fork::start(|| {
+        let options = key.options().lifetime(Lifetime::LastMember);
+        let mut tx: spsc::Sender<u64> = options.create().expect("create");
+        tx.send(&7).expect("send");
+        // SAFETY: this process.
+        unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+    })
+    .wait();
+    key
+}
+
 /// A system call, and those of its arguments for which it fails.
 struct Calls {
     name: &'static str,
@@ -114,7 +128,8 @@ fn refused(_: &mut Args) {
         let only = calls.only.map_or(0, |(_, _, value)| value);
         for errno in ERRNOS {
             let what = format!("{} {only} with errno {errno}", calls.name);
-            let (orphan, keys) = (without_set(), std::array::from_fn(|_| Key::new()));
+            let (orphan, bereaved) = (without_set(), of_the_dead());
+            let keys = std::array::from_fn(|_| Key::new());
             Fork::start(|| {
                 for &number in calls.numbers {
                     let done = match calls.only {
@@ -132,12 +147,17 @@ fn refused(_: &mut Args) {
                     let after: Vec<Object> = marked().into_iter().filter(others).collect();
                     assert_eq!(after, before, "{what}, a lost set: {error}");
                 }
+                // Whether it can or not.
+                let options = bereaved.options().open_timeout(TIMEOUT);
+                let _ = options.open::<spsc::Receiver<u64>>().map(std::mem::forget);
             })
             .finish();
-            // Its message is still there.
-            let mut rx: spsc::Receiver<u64> = orphan.options().attach().expect("attach");
-            assert_eq!(rx.recv(), Ok(7), "{what}");
-            drop((rx, orphan, keys));
+            // Their messages are still there.
+            for key in [&orphan, &bereaved] {
+                let mut rx: spsc::Receiver<u64> = key.options().attach().expect("attach");
+                assert_eq!(rx.recv(), Ok(7), "{what}");
+            }
+            drop((orphan, bereaved, keys));
             sysvring::reap().expect("reap");
             assert_eq!(marked(), [], "{what}");
         }

@@ -83,7 +83,7 @@ fn small(_: &mut Args) {
     limit(refusal(wide().create::<Sender<[u8]>>()), ("shmat", libc::ENOMEM), "address space");
     key.assert_free();
     limit(
-        refusal(Options::private().slot_size(1 << 20).create::<Sender<[u8]>>()),
+        refusal(Options::private().slot_size(1 << 20).memory(1 << 30).create::<Sender<[u8]>>()),
         ("shmat", libc::ENOMEM),
         "smaller slots",
     );
@@ -107,6 +107,7 @@ fn unprivileged(_: &mut Args) {
     }
     let key = Key::new();
     let error = refusal(key.options().lock_memory(true).create::<Sender<u64>>());
+    assert!(error.to_string().contains("RLIMIT_MEMLOCK (0 bytes)"), "{error}");
     let Error::Limit { call: "shmctl(SHM_LOCK)", errno, .. } = error else { panic!("{error:?}") };
     assert!(matches!(errno, libc::EPERM | libc::ENOMEM), "{errno}");
     key.assert_free();
@@ -238,7 +239,7 @@ fn large_segments(_: &mut Args) {
     limit(
         refusal(key.options().create::<Sender<u64>>()),
         ("shmget", libc::EINVAL),
-        "kernel.shmmax",
+        "kernel.shmmax (8192 bytes)",
     );
     limit(
         refusal(Options::private().create::<Sender<[u8]>>()),

@@ -10,7 +10,6 @@ mod messages;
 mod objects;
 mod options;
 mod permissions;
-mod surroundings;
 mod system_calls;
 
 fn main() -> std::process::ExitCode {

@@ -64,7 +64,7 @@ fn shown(bytes: &[u8]) -> Vec<(&'static str, String)> {
         sysvring::unusable().expect("unusable").iter().map(|u| format!("{u}")).collect(),
     );
     show("its debug form", format!("{:?}", sysvring::unusable().expect("unusable")));
-    memory.u32(at::VERSION).store(2, std::sync::atomic::Ordering::Relaxed);
+    memory.u32(at::VERSION).store(3, std::sync::atomic::Ordering::Relaxed);
     drop(left);
     shown
 }

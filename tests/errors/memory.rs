@@ -9,6 +9,7 @@ use sysvring::{Error, Lifetime, Options, RecvError};
 use sysvring_support::control_group::ControlGroup;
 use sysvring_support::error_text::{advises, refusal};
 use sysvring_support::fork::Fork;
+use sysvring_support::huge_pages::HugePage;
 use sysvring_support::raw_ipc::{Key, marked};
 use sysvring_support::single_step::{Stepper, Stop, mark};
 use sysvring_support::worker::{Args, Worker};
@@ -153,6 +154,7 @@ fn a_group_without_huge_pages() {
     let size = text.lines().find_map(|line| line.strip_prefix("Hugepagesize:")).expect("a size");
     let kib: usize = size.trim().trim_end_matches(" kB").parse().expect("a number");
     let group = ControlGroup::new("hugetlb").expect("a group");
+    let _page = HugePage::reserve().expect("a page");
     group.limit_huge_pages(&format!("{}MB", kib >> 10), 0).expect("a limit");
     Worker::run(&[&"memory::without_huge_pages", &group.directory().display()]);
 }

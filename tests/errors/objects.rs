@@ -199,7 +199,7 @@ fn another_version() {
         memory.u32(at::VERSION).store(7, Relaxed);
         let kept = members.then_some(tx);
         let version = |error: Error| match error {
-            Error::LayoutVersion { expected: 2, found: 7, .. } => {}
+            Error::LayoutVersion { expected: 3, found: 7, .. } => {}
             other => panic!("not LayoutVersion but {other:?}"),
         };
         version(refusal(key.options().open::<Receiver<u64>>()));

@@ -77,7 +77,7 @@ fn every_byte_matches_the_document() {
     let mut page = Comparison { raw: Raw::attach(tx.id().segment()), seen: Vec::new() };
     for (field, right) in [
         ("magic", u64::from_le_bytes(*b"SYSVRING")),
-        ("version", 2),
+        ("version", 3),
         ("header_size", 4096),
         ("flavor", 1),
         ("seats", 2),

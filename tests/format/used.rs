@@ -188,7 +188,8 @@ fn the_set_matches_the_document() {
                 "nonce, low" => nonce & 0x7fff,
                 "nonce, high" => nonce >> 15,
                 "senders" | "seat 0" => 1,
-                "receivers" | "seat 1" => receivers,
+                "receivers" => receivers,
+                "seat 1" => receivers * raw_ipc::RECEIVER_TOKEN as usize,
                 other => panic!("unknown semaphore {other}"),
             };
             let value = raw_ipc::value(set.id, n).expect("GETVAL");

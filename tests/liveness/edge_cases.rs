@@ -332,7 +332,7 @@ fn a_kernel_without_undo_is_refused() {
     let values = raw_ipc::values(rx.stat().expect("stat").set.expect("a set").id);
     assert_eq!(
         values[raw_ipc::FIRST_SEAT..raw_ipc::FIRST_SEAT + 2],
-        [1, 1],
+        [raw_ipc::SENDER_TOKEN, raw_ipc::RECEIVER_TOKEN].map(|token| token as u16),
         "one token for each thread"
     );
 }

@@ -4,7 +4,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use sysvring::{Error, Fault, Options, RecvError, SendError};
+use sysvring::{Error, Fault, Flavor, Options, RecvError, SendError};
 use sysvring_support::handle::{AnyFlavor, AnyReceiver, AnySender};
 use sysvring_support::handle::{Broadcast, Mpmc, Spsc};
 use sysvring_support::name::Name;
@@ -50,6 +50,19 @@ fn send<F: AnyFlavor>(name: &str) {
     assert_eq!(tx.send_timeout(&2, LONG), next);
     let closed = tx.finish().expect_err("it may not");
     assert!(matches!(closed, Error::Fault(Fault::PermissionLost)), "{closed:?}");
+    print_line("closed");
+    read_line();
+}
+
+/// Sends to a receiver that does not wait, so that the departure is the first to be refused.
+fn finish<F: AnyFlavor>(name: &str) {
+    let mut tx: F::Sender<u64> = Options::named(name).attach().expect("attach");
+    become_nobody();
+    tx.try_send(&1).expect("room");
+    let closed = tx.finish().expect_err("it may not");
+    assert!(matches!(closed, Error::Fault(Fault::PermissionLost)), "{closed:?}");
+    print_line("closed");
+    read_line();
 }
 
 /// Receives after the change of the user.
@@ -62,6 +75,9 @@ fn receive<F: AnyFlavor>(name: &str) {
     let next = rx.try_recv();
     assert_eq!(next, Err(RecvError::Fault(Fault::PermissionLost)));
     is_told(next.unwrap_err());
+    drop(rx);
+    print_line("closed");
+    read_line();
 }
 
 /// Waits after the change of the user.
@@ -86,6 +102,9 @@ fn change_user(args: &mut Args) {
         ("Spsc", "send") => send::<Spsc>(&name),
         ("Mpmc", "send") => send::<Mpmc>(&name),
         ("Broadcast", "send") => send::<Broadcast>(&name),
+        ("Spsc", "finish") => finish::<Spsc>(&name),
+        ("Mpmc", "finish") => finish::<Mpmc>(&name),
+        ("Broadcast", "finish") => finish::<Broadcast>(&name),
         ("Spsc", "receive") => receive::<Spsc>(&name),
         ("Mpmc", "receive") => receive::<Mpmc>(&name),
         ("Broadcast", "receive") => receive::<Broadcast>(&name),
@@ -107,52 +126,164 @@ fn start<F: AnyFlavor>(name: &Name, what: &str) -> Worker {
     Worker::start(&[&"lost_permission::change_user", name, &flavor, &what]).expect("start")
 }
 
-/// The seat is given back with the process, and the channel works.
+/// Modes that leave another user nothing, and that let one ask but not change anything.
+const MODES: [u32; 2] = [0o600, 0o644];
+
+/// Options of a channel in which a seat that is not given back is missing.
+fn options<F: AnyFlavor>(name: &Name, mode: u32) -> Options {
+    let options = name.options().mode(mode).capacity(4);
+    if F::FLAVOR == Flavor::Spsc { options } else { options.max_members(2) }
+}
+
+/// The channel works.
 fn works<F: AnyFlavor>(name: &Name, tx: &mut F::Sender<u64>, rx: &mut F::Receiver<u64>) {
     tx.send_timeout(&7, LONG).expect("room");
     assert_eq!(rx.recv_timeout(LONG), Ok(7), "{}", name.as_str());
 }
 
+/// Returns the tokens of the two seats.
+fn seats(name: &Name) -> Vec<u16> {
+    let set = sysvring::stat(name.as_str()).expect("stat").set.expect("a set");
+    raw_ipc::values(set.id)[raw_ipc::FIRST_SEAT..].to_vec()
+}
+
 #[test(root)]
 fn a_sender_that_becomes_another_user_is_told<F: AnyFlavor>() {
+    for mode in MODES {
+        let name = Name::new();
+        // Nobody could wake the receiver in time.
+        name.may_oversleep();
+        let mut rx: F::Receiver<u64> = options::<F>(&name, mode).open().expect("open");
+        let mut worker = start::<F>(&name, "send");
+        worker.expect("another user");
+        let received = std::thread::scope(|scope| {
+            let receiving = scope.spawn(|| rx.recv_timeout(LONG));
+            until_parked(&name);
+            worker.write_line("send").expect("tell");
+            receiving.join().expect("no panic")
+        });
+        let was_sent = worker.read_line().expect("a number") == "1";
+        assert_eq!(received, if was_sent { Ok(1) } else { Err(RecvError::Disconnected) });
+        worker.expect("closed");
+        // It has left, although its process lives on.
+        assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Disconnected));
+        let mut tx: F::Sender<u64> = name.options().attach().expect("its seat is free");
+        works::<F>(&name, &mut tx, &mut rx);
+        // The end of its process takes nothing from its successor.
+        worker.write_line("end").expect("tell");
+        worker.finish();
+        assert!(!seats(&name).contains(&0), "{:?}", seats(&name));
+        works::<F>(&name, &mut tx, &mut rx);
+        tx.finish().expect("it may");
+        assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Disconnected));
+    }
+}
+
+/// Its successor is the first to ask.
+#[test(root)]
+fn the_seat_of_a_sender_that_became_another_user_is_free<F: AnyFlavor>() {
+    for mode in MODES {
+        let name = Name::new();
+        name.may_oversleep();
+        let mut rx: F::Receiver<u64> = options::<F>(&name, mode).open().expect("open");
+        let mut worker = start::<F>(&name, "finish");
+        worker.expect("closed");
+        for _ in 0..3 {
+            let tx: F::Sender<u64> = name.options().attach().expect("its seat is free");
+            drop(tx);
+        }
+        let mut tx: F::Sender<u64> = name.options().attach().expect("its seat is free");
+        worker.write_line("end").expect("tell");
+        worker.finish();
+        assert_eq!(rx.recv_timeout(LONG), Ok(1));
+        works::<F>(&name, &mut tx, &mut rx);
+    }
+}
+
+/// Nobody asks until its process has ended: it finished all the same.
+#[test(root)]
+fn a_sender_that_became_another_user_has_finished<F: AnyFlavor>() {
+    for mode in MODES {
+        let name = Name::new();
+        name.may_oversleep();
+        let rx: F::Receiver<u64> = options::<F>(&name, mode).open().expect("open");
+        let mut worker = start::<F>(&name, "finish");
+        worker.expect("closed");
+        drop(rx);
+        worker.write_line("end").expect("tell");
+        worker.finish();
+        let mut rx: F::Receiver<u64> = name.options().attach().expect("attach");
+        assert_eq!(rx.recv_timeout(LONG), Ok(1));
+        // An MPMC sender counts as one that died (`docs/operations.md`).
+        if F::FLAVOR != Flavor::Mpmc {
+            assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Disconnected));
+        }
+    }
+}
+
+/// Returns the processor time of this thread.
+fn processor_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: one `timespec`, which outlives the call.
+    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) }, 0);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// The kernel counts it until its process ends. A process that waits for a peer is not misled, and
+/// does not spin.
+#[test(root)]
+fn a_sender_that_became_another_user_is_no_peer<F: AnyFlavor>() {
     let name = Name::new();
-    // Nobody could wake the receiver in time.
     name.may_oversleep();
-    let mut rx: F::Receiver<u64> = name.options().open().expect("open");
-    let mut worker = start::<F>(&name, "send");
-    worker.expect("another user");
-    let received = std::thread::scope(|scope| {
-        let receiving = scope.spawn(|| rx.recv_timeout(LONG));
+    let rx: F::Receiver<u64> = options::<F>(&name, 0o600).open().expect("open");
+    let mut worker = start::<F>(&name, "finish");
+    worker.expect("closed");
+    drop(rx);
+    let mut rx: F::Receiver<u64> = name.options().attach().expect("attach");
+    let (wait, before) = (Duration::from_millis(400), processor_time());
+    assert_eq!(rx.wait_for_peer(wait), Err(RecvError::Timeout));
+    assert!(processor_time() - before < wait / 4, "it spins");
+    let (tx, mut rx) = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| rx.wait_for_peer(LONG).map(|()| rx));
         until_parked(&name);
-        worker.write_line("send").expect("tell");
-        receiving.join().expect("no panic")
+        let tx: F::Sender<u64> = name.options().attach().expect("its seat is free");
+        (tx, waiting.join().expect("no panic").expect("a peer"))
     });
-    let was_sent = worker.read_line().expect("a number") == "1";
-    assert_eq!(received, if was_sent { Ok(1) } else { Err(RecvError::Disconnected) });
-    worker.finish();
-    assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Disconnected));
-    let mut tx: F::Sender<u64> = name.options().attach().expect("its seat is free");
+    let mut tx = tx;
+    assert_eq!(rx.recv_timeout(LONG), Ok(1));
     works::<F>(&name, &mut tx, &mut rx);
+    worker.write_line("end").expect("tell");
+    worker.finish();
 }
 
 #[test(root)]
 fn a_receiver_that_becomes_another_user_is_told<F: AnyFlavor>() {
-    let name = Name::new();
-    name.may_oversleep();
-    let mut tx: F::Sender<u64> = name.options().capacity(1).open().expect("open");
-    let mut worker = start::<F>(&name, "receive");
-    worker.expect("another user");
-    tx.try_send(&1).expect("room");
-    std::thread::scope(|scope| {
-        let sending = scope.spawn(|| tx.send_timeout(&2, LONG));
-        until_parked(&name);
-        worker.write_line("receive").expect("tell");
-        assert_eq!(sending.join().expect("no panic"), Ok(()));
-    });
-    worker.finish();
-    let mut rx: F::Receiver<u64> = name.options().attach().expect("its seat is free");
-    assert_eq!(rx.recv_timeout(LONG), Ok(2));
-    works::<F>(&name, &mut tx, &mut rx);
+    for mode in MODES {
+        let name = Name::new();
+        name.may_oversleep();
+        let options = options::<F>(&name, mode).capacity(1);
+        let mut tx: F::Sender<u64> = options.open().expect("open");
+        let mut worker = start::<F>(&name, "receive");
+        worker.expect("another user");
+        tx.try_send(&1).expect("room");
+        std::thread::scope(|scope| {
+            let sending = scope.spawn(|| tx.send_timeout(&2, LONG));
+            until_parked(&name);
+            worker.write_line("receive").expect("tell");
+            assert_eq!(sending.join().expect("no panic"), Ok(()));
+        });
+        worker.expect("closed");
+        if F::FLAVOR != Flavor::Broadcast {
+            assert_eq!(tx.send_timeout(&3, LONG), Err(SendError::Disconnected));
+        }
+        let mut rx: F::Receiver<u64> = name.options().attach().expect("its seat is free");
+        assert_eq!(rx.recv_timeout(LONG), Ok(2));
+        works::<F>(&name, &mut tx, &mut rx);
+        worker.write_line("end").expect("tell");
+        worker.finish();
+        assert!(!seats(&name).contains(&0), "{:?}", seats(&name));
+        works::<F>(&name, &mut tx, &mut rx);
+    }
 }
 
 #[test(root)]

@@ -1,10 +1,11 @@
 //! One name that means two channels: what tells them apart.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sysvring::{Address, Lifetime, Options, Stat, spsc};
+use sysvring::{Address, Error, Lifetime, Options, Stat, spsc};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Args, Worker, end_with_parent, print_line, read_line};
 use sysvring_support::{test, work};
@@ -23,8 +24,8 @@ fn passing(options: Options) -> Options {
 struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Folder {
-        let path = std::env::temp_dir().join(format!("sysvring-names-{}", std::process::id()));
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("sysvring-{name}-{}", std::process::id()));
         fs::create_dir(&path).expect("a folder");
         Folder(path)
     }
@@ -85,7 +86,7 @@ fn a_user_that_changes_between_options_and_open() {
 /// `ftok` names a file by its inode: one that is replaced by `rename` is another one.
 #[test]
 fn a_file_that_is_replaced() {
-    let folder = Folder::new();
+    let folder = Folder::new("names");
     let (path, other) = (folder.0.join("key"), folder.0.join("new"));
     fs::write(&path, "").expect("a file");
     fs::write(&other, "").expect("a file");
@@ -96,4 +97,41 @@ fn a_file_that_is_replaced() {
     assert!(tx.wait_for_peer(MOMENT).is_err() && rx.wait_for_peer(MOMENT).is_err());
     let (first, second) = (shown(&tx.stat().expect("stat")), shown(&rx.stat().expect("stat")));
     assert_ne!(first.2, second.2, "two keys");
+}
+
+/// Opens a channel by a file in a folder of root, as another user.
+#[work]
+fn file_in_a_closed_folder(args: &mut Args) {
+    let path: String = args.next();
+    // SAFETY: numbers only, in a process with one thread.
+    unsafe {
+        assert_eq!(libc::setgroups(0, std::ptr::null()), 0);
+        assert_eq!((libc::setgid(NOBODY), libc::setuid(NOBODY)), (0, 0));
+    }
+    end_with_parent();
+    let reason = |path: &str, project| match Options::file(path, project)
+        .open::<spsc::Sender<u64>>()
+        .expect_err("no key")
+    {
+        Error::InvalidOption { option: "file", reason, .. } => reason,
+        other => panic!("not InvalidOption but {other:?}"),
+    };
+    let closed = reason(&path, 1);
+    assert!(closed.contains("search") && !closed.contains("must exist"), "{closed}");
+    let missing = reason("/no such file", 1);
+    assert!(
+        missing.contains("the file must exist") && !missing.contains("project must"),
+        "{missing}"
+    );
+    let project = reason("/", 0);
+    assert!(project.contains("project must not be 0") && !project.contains("exist"), "{project}");
+}
+
+#[test(root)]
+fn a_file_that_may_not_be_looked_for() {
+    let folder = Folder::new("closed");
+    fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o700)).expect("a mode");
+    let file = folder.0.join("file");
+    fs::write(&file, "").expect("a file");
+    Worker::run(&[&"names::file_in_a_closed_folder", &file.display()]);
 }

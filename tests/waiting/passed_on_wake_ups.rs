@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use sysvring::{Fault, RecvError, Wait, mpmc};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
-use sysvring_support::raw_ipc::{Segment, WAKE_RECEIVERS};
+use sysvring_support::raw_ipc::{Segment, WAKE_RECEIVERS, at};
 use sysvring_support::rng::Rng;
 use sysvring_support::scheduler_noise::Watch;
 use sysvring_support::shared_counters::{now_ns, shared_counters, until};
@@ -196,9 +196,12 @@ fn be_kept_awake(_: &mut Args) {
             let other = scope.spawn(|| other.recv_timeout(LONG));
             until(|| raw_ipc::waiting(set, WAKE_RECEIVERS) == 1);
             let second = scope.spawn(|| {
-                // SAFETY: a number only.
-                thread.store(unsafe { libc::pthread_self() }, Release);
-                Return::of(|| busy.recv_timeout(LONG))
+                Return::of(|| {
+                    // From here on it holds nothing that this process has once, like its allocator.
+                    // SAFETY: a number only.
+                    thread.store(unsafe { libc::pthread_self() }, Release);
+                    busy.recv_timeout(LONG)
+                })
             });
             while thread.load(Acquire) == 0 {
                 std::hint::spin_loop();
@@ -233,8 +236,8 @@ fn a_close_ends_with_any_waiting_count() {
     let tx: mpmc::Sender<u64> = options(&name).open().expect("open");
     let rx: mpmc::Receiver<u64> = options(&name).open().expect("open");
     let clone = rx.clone();
-    let waiting_of_seat_1 = 1024 + 8 * 128 + 8;
-    Segment::of(tx.id().segment()).u32(waiting_of_seat_1).store(u32::MAX, Relaxed);
+    let waiting_of_seat_1 = at::MEMBERS + 8 * at::MEMBER + 8;
+    Segment::of(tx.id().segment()).u32(waiting_of_seat_1).fetch_or((1 << 30) - 1, Relaxed);
     let (watch, start) = (Watch::start(&[]), now_ns());
     rx.close().expect("closed");
     watch.must_be_within(Duration::from_secs(4), start);

@@ -1,9 +1,11 @@
 //! A member's queries to the kernel: whether it is still a member, which members are alive; and
 //! where it blocks.
 
+use std::mem::replace;
 use std::time::Duration;
 
 use super::{Attachment, LOST, SEATED};
+use crate::endpoint::vacate;
 use crate::error::Fault;
 use crate::flavor::Flavor;
 use crate::liveness::{self, SemaphoreValues};
@@ -14,7 +16,7 @@ use crate::sync::fence;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::sysv::shm;
 use crate::sysv::time::Deadline;
-use crate::sysv::{Errno, process};
+use crate::sysv::{self, Errno, process};
 use crate::wait::interrupt::BlockedCall;
 use crate::wait::{ParkResult, Parker, WaitError};
 
@@ -42,9 +44,12 @@ impl Attachment {
     }
 
     /// Like [`is_seated`](Attachment::is_seated), but also checks the kernel's record: once another
-    /// member holds the seat, we must not write to its line while leaving.
+    /// member holds the seat, we must not write to its line while leaving. If the kernel refuses to
+    /// answer, the table tells.
     pub(crate) fn owns_seat(&self) -> bool {
-        self.is_seated() && self.check_seat() != Err(Fault::LivenessLost)
+        self.is_seated()
+            && self.check_seat() != Err(Fault::LivenessLost)
+            && self.waiting().is_of(self.holder)
     }
 
     /// Fails if the channel was removed, as far as a flag in the segment shows.
@@ -139,11 +144,33 @@ impl Attachment {
         }
     }
 
+    /// Frees the seats of members that left and could not give them back. It may be that another
+    /// process is doing that, or that we may not either: then a later check finds them.
+    fn vacate_resigned(&self) {
+        let (table, flavor) = (self.waiting(), self.facts.flavor);
+        for resigned in table.all_resigned() {
+            let is_pending = vacate::is_pending(resigned, table, flavor, &self.members);
+            if is_pending == Ok(true) && self.members.try_lock() == Ok(true) {
+                // What is set here must be of this channel, whatever `check_set` takes on trust.
+                if self.members.nonce() == Ok(self.id.nonce) {
+                    let resigned = table.resigned(resigned.seat.number).into_iter();
+                    let _ = vacate::vacate(resigned, table, flavor, &self.members, &self.bells());
+                }
+                let _ = self.members.unlock();
+            }
+        }
+    }
+
     /// Returns whether a member of the other side is alive, according to the kernel.
     pub(crate) fn is_peer_there(&self) -> Result<bool, Fault> {
         self.check_set()?;
-        let there = self.members.is_there(self.seat.side.other());
-        there.map_err(|errno| self.fault("semctl", errno))
+        self.vacate_resigned();
+        self.is_side_there(self.seat.side.other()).map_err(|errno| self.fault("semctl", errno))
+    }
+
+    /// Returns whether a member of this side is alive.
+    pub(crate) fn is_side_there(&self, side: Side) -> sysv::Result<bool> {
+        self.members.is_there(self.facts.flavor, self.facts.geometry.seats, side)
     }
 
     /// Sleeps for `time`, unless the channel is removed, or our side is interrupted after `seen`.
@@ -200,6 +227,7 @@ impl Attachment {
     ) -> Result<(), WaitError<Fault>> {
         let side = self.seat.side;
         let known_joins = self.known_joins();
+        let mut is_woken = false;
         loop {
             may_go_on().and_then(|()| self.check_membership()).map_err(WaitError::Failed)?;
             // Before the check: an interrupt that comes after it changes the value.
@@ -207,12 +235,20 @@ impl Attachment {
             if self.has_peer_come(known_joins).map_err(WaitError::Failed)? {
                 return Ok(());
             }
+            let is_over = deadline.is_some_and(|d| d.passed());
             let left = match call.is_interrupted() {
+                // The kernel ended the last wait, for a member that is not there.
+                false if is_woken && is_over => return Err(WaitError::TimedOut),
                 true => return Err(WaitError::Interrupted),
                 false => deadline.map_or(PEER_SLICE, |d| d.remaining().min(PEER_SLICE)),
             };
-            match self.members.await_peer(side, seen, left) {
-                Ok(()) => continue,
+            // The kernel counts members whose seats were vacated: it would not let us wait.
+            let waited = match replace(&mut is_woken, false) {
+                true => self.members.nap(side, seen, left),
+                false => self.members.await_peer(side, seen, left).map(|()| is_woken = true),
+            };
+            match waited {
+                Ok(()) => {}
                 Err(Errno::EAGAIN) if deadline.is_some_and(|d| d.passed()) => {
                     return Err(WaitError::TimedOut);
                 }
@@ -260,6 +296,7 @@ impl Parker for Attachment {
 
     fn semaphore_values(&self) -> Result<SemaphoreValues, Fault> {
         self.check_set()?;
+        self.vacate_resigned();
         let peer_joins = self.peer_joins();
         let alive = self.members.semaphore_values(self.facts.geometry.seats);
         let mut alive = alive.map_err(|errno| self.fault("semctl", errno))?;

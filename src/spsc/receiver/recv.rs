@@ -32,6 +32,10 @@ impl<T: Message> Receiver<T> {
     /// # Ok(()) }
     /// ```
     ///
+    /// The message is moved through the stack, once or twice: one of 1 KiB or more is faster with
+    /// [`recv_into`](Receiver::recv_into) or [`recv_ref`](Receiver::recv_ref), and one of some MiB
+    /// needs these or [`recv_boxed`](Receiver::recv_boxed), because it overflows the stack.
+    ///
     /// # Errors
     /// - [`RecvError::Disconnected`] if the channel is drained and its sender finished or is gone:
     ///   [`wait_for_peer`](Receiver::wait_for_peer) waits for another sender;

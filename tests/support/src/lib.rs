@@ -10,6 +10,7 @@ pub mod control_group;
 pub mod error_text;
 pub mod fork;
 pub mod handle;
+pub mod huge_pages;
 pub mod ipc_namespace;
 pub mod malicious_text;
 pub mod name;

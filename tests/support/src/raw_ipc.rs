@@ -74,6 +74,9 @@ pub const DIED: usize = 9;
 pub const INTERRUPT_RECEIVERS: usize = 10;
 pub const INTERRUPT_SENDERS: usize = 11;
 pub const FIRST_SEAT: usize = 12;
+/// The tokens of the first holders of a seat.
+pub const SENDER_TOKEN: i16 = 1;
+pub const RECEIVER_TOKEN: i16 = 5;
 
 /// The permission bits of segments and sets of this crate with the mode 0600. The last digit, which
 /// grants no access, is the mark.
@@ -108,6 +111,15 @@ pub fn create_segment(key: i32, bytes: usize, mode: u32) -> io::Result<i32> {
     let flags = libc::IPC_CREAT | libc::IPC_EXCL | mode as libc::c_int;
     // SAFETY: takes numbers only.
     check(unsafe { libc::shmget(key, bytes, flags) })
+}
+
+/// Makes a segment in huge pages without reserving any: if none is free, its first access is a
+/// SIGBUS. Of the largest pages there is hardly ever one.
+pub fn create_huge_segment(key: i32, bytes: usize, mode: u32) -> io::Result<i32> {
+    const ONE_GIB: libc::c_int = 30 << 26;
+    let flags = libc::SHM_HUGETLB | libc::SHM_NORESERVE;
+    create_segment(key, bytes, mode | (flags | ONE_GIB) as u32)
+        .or_else(|_| create_segment(key, bytes, mode | flags as u32))
 }
 
 /// Makes a set of zeros under a key that is not in use.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use libtest_mimic::{Arguments, Trial};
 
 use crate::control_group::ControlGroup;
+use crate::huge_pages::HugePage;
 use crate::raw_ipc::{marked, queues};
 use crate::{ipc_namespace, name, scheduler_noise, worker};
 
@@ -35,7 +36,7 @@ pub enum Needs {
     Root,
     /// The same, and a control group that limits memory can be made.
     MemoryGroup,
-    /// The same for huge pages, of which one is free.
+    /// The same for huge pages, of which one can be reserved.
     HugePageGroup,
 }
 
@@ -47,16 +48,10 @@ impl Needs {
             Needs::Root => is_root,
             Needs::MemoryGroup => is_root && ControlGroup::is_possible("memory"),
             Needs::HugePageGroup => {
-                is_root && has_free_huge_page() && ControlGroup::is_possible("hugetlb")
+                is_root && ControlGroup::is_possible("hugetlb") && HugePage::reserve().is_ok()
             }
         }
     }
-}
-
-fn has_free_huge_page() -> bool {
-    let Ok(text) = std::fs::read_to_string("/proc/meminfo") else { return false };
-    let free = text.lines().find_map(|line| line.strip_prefix("HugePages_Free:"));
-    free.is_some_and(|free| free.trim() != "0")
 }
 
 /// Is the whole `main` of a suite: does the work of a child, or runs the tests that the command line
@@ -71,9 +66,15 @@ pub fn main_with(set_up: impl FnOnce(&mut Vec<String>) -> Result<Duration, Strin
     if let Some(args) = worker::args() {
         return worker::run(args);
     }
-    let mut arguments = std::env::args().collect();
+    let mut arguments: Vec<String> = std::env::args().collect();
     match set_up(&mut arguments) {
-        Ok(watchdog) => run_with(arguments.into_iter(), watchdog, registered()),
+        Ok(watchdog) => {
+            if !arguments.iter().any(|argument| argument.starts_with("--test-threads")) {
+                // Most tests wait for other processes most of the time.
+                arguments.push(format!("--test-threads={}", 2 * processors()));
+            }
+            run_with(arguments.into_iter(), watchdog, registered())
+        }
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE
@@ -132,6 +133,10 @@ pub fn run_with(
 /// Returns a path without the name of the program.
 pub(crate) fn short(path: &str) -> &str {
     path.split_once("::").map_or(path, |(_, rest)| rest)
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn is_root() -> bool {

@@ -1,10 +1,10 @@
-//! Memory: what a process may lock, what its control group may use, and huge pages.
+//! GroupMemory: what a process may lock, what its control group may use, and huge pages.
 
 use std::fs;
 
-use super::cgroup::{self, Memory};
 use super::{Finding, number};
 use crate::{channel, units};
+use sysvring::GroupMemory;
 
 pub fn check(pid: Option<u32>) -> Vec<Finding> {
     let process = pid.map_or("self".into(), |pid| pid.to_string());
@@ -45,7 +45,7 @@ fn can_lock(process: &str) -> bool {
 /// first.
 fn group(process: &str) -> Vec<Finding> {
     let check = "memory-limit";
-    let limits = match cgroup::memory(process) {
+    let limits = match sysvring::group_memory(process) {
         Ok(limits) => limits,
         Err(why) => return vec![Finding::note(check, format!("not checked: {why}"), "")],
     };
@@ -58,7 +58,7 @@ fn group(process: &str) -> Vec<Finding> {
     };
     let channels = sysvring::list().unwrap_or_default();
     let segments: u64 = channels.iter().map(|stat| stat.segment.size).sum();
-    let Memory { limit, used } = tightest;
+    let GroupMemory { limit, used } = tightest;
     let found = format!(
         "the control group uses {} of {}; all channels have {}",
         units::size(used),

@@ -156,6 +156,43 @@ fn a_killed_sender_is_a_problem() {
     ipc.assert_clean();
 }
 
+/// A bridge is a member whose label says so: it is at work, holds up the senders, or was killed.
+#[test]
+fn bridges_are_reported() {
+    let ipc = IpcFixture::new();
+    let name = Name::new("bridged");
+    let mut tx: spsc::Sender<u64> = name.options().capacity(2).create().expect("a sender");
+    let report = || {
+        let all = findings();
+        let findings = all["findings"].as_array().expect("findings").iter();
+        let bridges = findings.filter(|finding| finding["check"] == "bridges");
+        bridges.map(|f| (f["verdict"].to_string(), f["found"].to_string())).collect::<Vec<_>>()
+    };
+    assert!(report().is_empty());
+
+    // `recv` holds what it cannot write.
+    let mut bridge = command(&["recv", &name, "--label", "bridge frames"]);
+    bridge.stdout(std::process::Stdio::null());
+    let mut bridge = Running::start(bridge);
+    until(|| name.stat().members.iter().filter(|m| m.alive).count() == 2);
+    let [(verdict, found)] = &report()[..] else { panic!("{:?}", report()) };
+    assert!(verdict.contains("fine") && found.contains("carries channel"), "{found}");
+    assert!(found.contains("bridge frames (process"), "{found}");
+
+    bridge.signal(libc::SIGSTOP);
+    tx.send_batch(&[1, 2]).expect("room for two");
+    let [(verdict, found)] = &report()[..] else { panic!("{:?}", report()) };
+    assert!(verdict.contains("note") && found.contains("2 messages to go"), "{found}");
+    assert!(found.contains("its senders wait"), "{found}");
+
+    bridge.signal(libc::SIGKILL);
+    bridge.end();
+    let [(verdict, found)] = &report()[..] else { panic!("{:?}", report()) };
+    assert!(verdict.contains("problem") && found.contains("2 messages wait"), "{found}");
+    drop((tx, name));
+    ipc.assert_clean();
+}
+
 /// What is left over is one finding, not another one for each of its objects.
 #[test]
 fn a_leftover_is_one_finding() {

@@ -16,6 +16,7 @@ mod listing;
 mod malicious_text;
 mod memory_limit;
 mod metrics;
+mod missing_pages;
 mod overwriting;
 mod owners;
 mod pid_namespaces;

@@ -4,7 +4,7 @@ use nix::errno::Errno;
 use sysvring::{Error, MissingSet, Reaped, Stat};
 
 use super::unusable::unusable;
-use super::{Finding, modes};
+use super::{Finding, bridges, modes};
 use crate::{channel, columns, refused, remedy, units, users};
 
 pub fn check() -> Vec<Finding> {
@@ -22,6 +22,7 @@ pub fn check() -> Vec<Finding> {
         n => format!("there are {n} channels"),
     };
     findings.insert(0, Finding::fine(check, found));
+    findings.extend(bridges::check(&channels));
     // Sets of other users than their segments: those are findings already.
     let beside: Vec<i32> = channels.iter().filter_map(set_of_another).collect();
     let mut left = sysvring::reapable();

@@ -1,6 +1,6 @@
 //! `sysvring doctor`: what will go wrong on this machine, and what to do about it.
 
-mod cgroup;
+mod bridges;
 mod channels;
 mod kernel;
 mod limits;

@@ -16,13 +16,10 @@ use std::time::{Duration, SystemTime};
 use std::{env, thread};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use sysvring::{Lifetime, Options, SendError, spsc};
 
 /// A message: the same on both sides.
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[zerocopy(crate = "sysvring::zerocopy")]
-#[repr(C)]
+#[sysvring::message]
 struct Tick {
     number: u64,
     /// Nanoseconds since 1970.

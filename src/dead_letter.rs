@@ -7,6 +7,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::message::Message;
 use crate::ring::slot_state::DELIVERIES_SHOWN;
+use crate::structure::Structure;
 
 /// The number of bytes before the message.
 const HEAD: usize = 16;
@@ -43,6 +44,20 @@ pub struct DeadLetter {
     nonce: U32,
     deliveries: U32,
     payload: [u8],
+}
+
+impl Message for DeadLetter {
+    fn structure() -> Structure {
+        Structure::of_struct(
+            "DeadLetter",
+            [
+                ("position", U64::structure()),
+                ("nonce", U32::structure()),
+                ("deliveries", U32::structure()),
+                ("payload", <[u8]>::structure()),
+            ],
+        )
+    }
 }
 
 impl DeadLetter {

@@ -13,12 +13,9 @@
 //! message type, as bytes.
 //!
 //! ```
-//! use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 //! use sysvring::{Lifetime, Options, spsc};
 //!
-//! #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
-//! #[zerocopy(crate = "sysvring::zerocopy")]
-//! #[repr(C)]
+//! #[sysvring::message]
 //! struct Tick {
 //!     id: u64,
 //!     price: f64,
@@ -110,6 +107,7 @@ mod ring;
 mod role;
 mod segment;
 pub mod spsc;
+mod structure;
 mod sync;
 mod sysv;
 pub mod untyped;
@@ -143,10 +141,15 @@ pub use poll::readiness::Readiness;
 pub use poll::wait_set::{Notifier, WaitSet};
 pub use segment::Lifetime;
 pub use segment::redelivery::Redelivery;
+pub use structure::{
+    ByteOrder, Difference, Field, Number, NumberType, ParseStructureError, Structure, Variant,
+};
 #[doc(hidden)]
 pub use sysv::cgroup::{GroupMemory, group_memory};
 pub use sysv::sem::SetStat;
 pub use sysv::shm::SegmentStat;
+#[cfg(feature = "macros")]
+pub use sysvring_macros::message;
 pub use wait::adaptive_spin::Wait;
 
 pub use zerocopy;

@@ -1,5 +1,7 @@
 //! Which types can be messages, and how their bytes are copied into and out of a slot.
 
+mod types;
+
 use core::alloc::Layout;
 use core::fmt;
 use core::mem::MaybeUninit;
@@ -10,26 +12,39 @@ use zerocopy::error::TryCastError;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
 use crate::layout::SLOTS_ALIGN;
+use crate::structure::Structure;
 use crate::sync::plain::{AtomicU64, Ordering};
 
-/// A type that can be sent through a channel: implemented for every type with these four traits of
-/// [`zerocopy`].
+/// A type that can be sent through a channel.
 ///
-/// Derive them (`TryFromBytes` or `FromBytes`, `IntoBytes`, `Immutable`, `KnownLayout`) on a
-/// `#[repr(C)]` struct or a fieldless enum with a fixed representation, or use the integers,
-/// floats, arrays, `[u8]`, `str` or a struct that ends in a slice. Sized types are sent in slots of
-/// exactly their size; types that end in a slice are sent in slots of
+/// [`#[sysvring::message]`](macro@crate::message) declares a struct or a fieldless enum as a message, with
+/// the four traits of [`zerocopy`] and its [`Structure`]. The integers and floats, `bool`, `char`, arrays,
+/// slices and `str` are messages, and so are the integers and floats of `zerocopy` with a byte order. Sized
+/// types are sent in slots of exactly their size; types that end in a slice are sent in slots of
 /// [`Options::slot_size`](crate::Options::slot_size).
 ///
-/// `IntoBytes` rejects types with padding. Fill gaps with fields (`_pad: [u8; 6]`); before a slice
-/// of bytes, no field may have an alignment above 1 (a [`U64`](zerocopy::native_endian::U64) is a
-/// `u64` with an alignment of 1).
+/// A type that derives those traits itself becomes a message by `impl sysvring::Message for T {}`; then its
+/// fields are not compared with those of the other side. `IntoBytes` rejects types with padding. Fill gaps
+/// with fields (`_pad: [u8; 6]`); before a slice of bytes, no field may have an alignment above 1 (a
+/// [`U64`](zerocopy::native_endian::U64) is a `u64` with an alignment of 1).
 ///
 /// Received messages are validated: a foreign `bool` with the value 7 is
 /// [`RecvError::Invalid`](crate::RecvError::Invalid).
-pub trait Message: TryFromBytes + IntoBytes + Immutable + KnownLayout {}
-
-impl<T: TryFromBytes + IntoBytes + Immutable + KnownLayout + ?Sized> Message for T {}
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message",
+    label = "not a message",
+    note = "declare the type with `#[sysvring::message]`; a type that derives zerocopy's \
+            `TryFromBytes`, `IntoBytes`, `Immutable` and `KnownLayout` needs \
+            `impl sysvring::Message for T {{}}`",
+    note = "`String`, `Vec` and other types with pointers do not travel between processes"
+)]
+pub trait Message: TryFromBytes + IntoBytes + Immutable + KnownLayout {
+    /// Returns the structure of this type, which both sides of a channel compare when it is opened; by
+    /// default only the size is known.
+    fn structure() -> Structure {
+        Structure::Opaque { size: if is_variable::<Self>() { None } else { size_with::<Self>(0) } }
+    }
+}
 
 /// The layout of a message type, on which both sides of a channel must agree; it is compared when a
 /// channel is opened, and names of types are not.
@@ -287,6 +302,10 @@ pub(crate) unsafe fn read_boxed<T: Message + ?Sized>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Message for Lines {}
+    impl Message for Wide {}
+    impl Message for TooWide {}
 
     #[derive(TryFromBytes, IntoBytes, Immutable, KnownLayout)]
     #[repr(C)]

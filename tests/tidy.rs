@@ -63,12 +63,13 @@ fn atomics_come_from_one_place() {
 }
 
 /// The modules of the crate. Each may use those before it.
-const LAYERS: [&str; 25] = [
+const LAYERS: [&str; 26] = [
     "sync",
     "sysv",
     "role",
     "flavor",
     "layout",
+    "structure",
     "message",
     "ring",
     "dead_letter",

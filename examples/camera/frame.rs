@@ -3,12 +3,9 @@
 use std::io;
 
 use sysvring::zerocopy::little_endian::U64;
-use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// A frame, as it lies in a slot.
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[zerocopy(crate = "sysvring::zerocopy")]
-#[repr(C)]
+#[sysvring::message]
 pub struct Frame {
     pub number: U64,
     /// When it was sent, in nanoseconds of the clock that all processes share.

@@ -1,15 +1,13 @@
 //! What travels between the stages.
 
+use sysvring::zerocopy::FromBytes;
 use sysvring::zerocopy::little_endian::{U32, U64};
-use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::words::Tally;
 
 /// Some of the tree's text, from the reader to a worker: whole lines, or a part of a line that is
 /// longer than a slot. Often of several files.
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[zerocopy(crate = "sysvring::zerocopy")]
-#[repr(C)]
+#[sysvring::message]
 pub struct Lines {
     /// 1: the first line began in an earlier message.
     pub continued: u8,
@@ -37,9 +35,7 @@ impl Lines {
 }
 
 /// What was counted in one message of lines, from a worker to the collector.
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[zerocopy(crate = "sysvring::zerocopy")]
-#[repr(C)]
+#[sysvring::message]
 pub struct Counts {
     /// The position of the message of lines: who knows it counts each once.
     pub position: U64,

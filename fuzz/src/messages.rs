@@ -26,9 +26,8 @@ const SLOT_SIZE: usize = 40;
 const CAPACITY: u64 = 4;
 
 /// An enum without fields.
-#[derive(Clone, Copy, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
-#[zerocopy(crate = "sysvring::zerocopy")]
-#[repr(u8)]
+#[sysvring::message]
+#[derive(Clone, Copy)]
 #[allow(dead_code, reason = "used as bytes only")]
 enum Color {
     Red = 1,
@@ -47,10 +46,11 @@ enum Event {
     Counted(u8) = 7,
 }
 
+impl sysvring::Message for Event {}
+
 /// A struct of the above.
-#[derive(Clone, Copy, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
-#[zerocopy(crate = "sysvring::zerocopy")]
-#[repr(C)]
+#[sysvring::message]
+#[derive(Clone, Copy)]
 struct Nested {
     sign: char,
     event: Event,
@@ -59,9 +59,7 @@ struct Nested {
 }
 
 /// A struct that ends in a slice.
-#[derive(TryFromBytes, IntoBytes, Immutable, KnownLayout)]
-#[zerocopy(crate = "sysvring::zerocopy")]
-#[repr(C)]
+#[sysvring::message]
 struct Line {
     color: Color,
     last: bool,

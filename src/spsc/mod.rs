@@ -30,12 +30,9 @@
 //! A large message is written and read in its slot, without a copy:
 //!
 //! ```
-//! use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 //! use sysvring::{Options, spsc};
 //!
-//! #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
-//! #[zerocopy(crate = "sysvring::zerocopy")]
-//! #[repr(C)]
+//! #[sysvring::message]
 //! struct Frame {
 //!     number: u64,
 //!     pixels: [u8; 65_528],

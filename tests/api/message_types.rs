@@ -4,9 +4,7 @@
 use std::fmt::Debug;
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::zerocopy::{
-    FromBytes, Immutable, IntoBytes, KnownLayout, TryFromBytes, little_endian,
-};
+use sysvring::zerocopy::{FromBytes, IntoBytes, little_endian};
 use sysvring::{Message, Options, RecvError, SendError};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Args, Worker};
@@ -17,17 +15,15 @@ trait Sample: Message + PartialEq + Debug {
     fn with(n: u64, see: &mut dyn FnMut(&Self));
 }
 
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, PartialEq, Debug)]
-#[zerocopy(crate = "sysvring::zerocopy")]
-#[repr(C)]
+#[sysvring::message]
+#[derive(PartialEq, Debug)]
 struct Tick {
     id: u64,
     price: f64,
 }
 
-#[derive(TryFromBytes, IntoBytes, Immutable, KnownLayout, PartialEq, Debug, Clone, Copy)]
-#[zerocopy(crate = "sysvring::zerocopy")]
-#[repr(u8)]
+#[sysvring::message]
+#[derive(PartialEq, Debug, Clone, Copy)]
 enum Color {
     Red,
     Green = 7,
@@ -36,9 +32,8 @@ enum Color {
 
 const COLORS: [Color; 3] = [Color::Red, Color::Green, Color::Blue];
 
-#[derive(TryFromBytes, IntoBytes, Immutable, KnownLayout, PartialEq, Debug)]
-#[zerocopy(crate = "sysvring::zerocopy")]
-#[repr(C)]
+#[sysvring::message]
+#[derive(PartialEq, Debug)]
 struct Painted {
     color: Color,
     wet: bool,
@@ -46,14 +41,13 @@ struct Painted {
     square_mm: u32,
 }
 
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, PartialEq, Debug)]
-#[zerocopy(crate = "sysvring::zerocopy")]
+#[sysvring::message]
+#[derive(PartialEq, Debug)]
 #[repr(C, align(64))]
 struct CacheLine([u64; 8]);
 
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, PartialEq, Debug)]
-#[zerocopy(crate = "sysvring::zerocopy")]
-#[repr(C)]
+#[sysvring::message]
+#[derive(PartialEq, Debug)]
 struct Line {
     number: little_endian::U64,
     file: little_endian::U16,

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use sysvring::{Flavor, Options, RecvError, SendError};
 use sysvring_support::handle::{AnyFlavor, AnyGuard, AnyHandle, AnyLoan, AnyReceiver, AnySender};
 use sysvring_support::name::Name;
@@ -14,9 +13,8 @@ use sysvring_support::{test, work};
 const SOON: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(20);
 
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, PartialEq, Debug)]
-#[zerocopy(crate = "sysvring::zerocopy")]
-#[repr(C)]
+#[sysvring::message]
+#[derive(PartialEq, Debug)]
 struct Line {
     number: u32,
     text: [u32],

@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::Duration;
 
-use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use sysvring::{Error, Options, RecvError, WaitSet, broadcast, untyped};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
@@ -147,8 +146,7 @@ fn one_that_was_overrun_is_ready() {
 }
 
 /// The same number in every word, and longer than one cache line.
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
+#[sysvring::message]
 struct Wide([u64; 40]);
 
 /// At full speed, with receivers that are overrun all the time.

@@ -4,7 +4,6 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
-use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use sysvring::{RecvError, Wait, WaitSet, broadcast};
 use sysvring_support::fork::Fork;
 use sysvring_support::name::Name;
@@ -19,8 +18,7 @@ const RECEIVERS: usize = 5;
 const LONG: Duration = Duration::from_secs(20);
 
 /// The same number in every word.
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
+#[sysvring::message]
 struct Message([u64; 13]);
 
 struct Counts {

@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
+use sysvring::zerocopy::{IntoBytes, TryFromBytes};
 use sysvring::{BatchError, Fault, RecvError, SendError, broadcast, spsc};
 
 use sysvring_support::error_text::advises;
@@ -20,26 +20,23 @@ fn full(lap: u64) -> u64 {
     lap << 16 | 2
 }
 
-#[derive(TryFromBytes, IntoBytes, Immutable, KnownLayout, Debug, PartialEq, Clone, Copy)]
-#[zerocopy(crate = "sysvring::zerocopy")]
-#[repr(u8)]
+#[sysvring::message]
+#[derive(Debug, PartialEq, Clone, Copy)]
 enum Colour {
     _Red = 1,
     _Green = 2,
 }
 
-#[derive(TryFromBytes, IntoBytes, Immutable, KnownLayout, Debug, PartialEq)]
-#[zerocopy(crate = "sysvring::zerocopy")]
-#[repr(C)]
+#[sysvring::message]
+#[derive(Debug, PartialEq)]
 struct Light {
     on: bool,
     colour: Colour,
     level: u16,
 }
 
-#[derive(TryFromBytes, IntoBytes, Immutable, KnownLayout, Debug)]
-#[zerocopy(crate = "sysvring::zerocopy")]
-#[repr(C)]
+#[sysvring::message]
+#[derive(Debug)]
 struct Letter {
     to: [u8; 4],
     urgent: bool,

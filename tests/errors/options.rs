@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 use sysvring::{Address, ChannelId, Error, Lifetime, Options, Stat};
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::Key;
@@ -43,17 +42,16 @@ fn a_capacity_of_zero_or_too_much() {
     key.assert_free();
 }
 
-#[derive(TryFromBytes, IntoBytes, Immutable, KnownLayout, Debug)]
-#[zerocopy(crate = "sysvring::zerocopy")]
-#[repr(C)]
+#[sysvring::message]
+#[derive(Debug)]
 struct Letter {
     from: [u8; 8],
     to: [u8; 8],
     text: [u8],
 }
 
-#[derive(TryFromBytes, IntoBytes, Immutable, KnownLayout, Debug)]
-#[zerocopy(crate = "sysvring::zerocopy")]
+#[sysvring::message]
+#[derive(Debug)]
 #[repr(C, align(8192))]
 struct Page([u8; 8192]);
 

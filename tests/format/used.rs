@@ -1,6 +1,6 @@
 //! Checks what changes in a channel that is used.
 
-use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use sysvring::zerocopy::{FromBytes, IntoBytes};
 use sysvring::{Message, Options, broadcast, mpmc, spsc};
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc;
@@ -8,12 +8,11 @@ use sysvring_support::raw_ipc;
 use crate::page::{self, flag};
 use crate::raw::Raw;
 
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[sysvring::message]
 #[repr(C, align(64))]
 struct Wide([u64; 8]);
 
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
+#[sysvring::message]
 struct Lines {
     file: u32,
     first: u32,

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use proptest::prelude::*;
-use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use sysvring::{Error, Flavor, Lifetime, Message, Options, Redelivery, Stat};
 use sysvring_support::handle::{AnyFlavor, AnyHandle, Mpmc, Spsc};
 use sysvring_support::name::Name;
@@ -14,9 +13,8 @@ use sysvring_support::{raw_ipc, test};
 use crate::for_all;
 
 /// A message with a specific alignment that ends in a slice.
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Debug)]
-#[zerocopy(crate = "sysvring::zerocopy")]
-#[repr(C)]
+#[sysvring::message]
+#[derive(Debug)]
 struct Letter {
     to: [u32; 3],
     text: [u16; 2],

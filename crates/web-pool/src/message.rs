@@ -3,15 +3,14 @@
 use std::hash::Hasher;
 
 use sysvring::zerocopy::native_endian::U64;
-use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+use sysvring::zerocopy::{FromBytes, Unaligned};
 
 /// The longest message in bytes.
 pub const LONGEST: usize = 1024;
 
 /// A request or an answer, with the number of the request.
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
-#[zerocopy(crate = "sysvring::zerocopy")]
-#[repr(C)]
+#[sysvring::message]
+#[derive(Unaligned)]
 pub struct Message {
     pub id: U64,
     pub body: [u8],

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, little_endian};
+use sysvring::zerocopy::{FromBytes, IntoBytes, little_endian};
 use sysvring::{Flavor, Message, MessageLayout, Options, RecvError};
 use sysvring_support::handle::{AnyFlavor, AnyReceiver, AnySender, Broadcast, Mpmc, Spsc};
 use sysvring_support::name::Name;
@@ -101,23 +101,18 @@ fn receive<F: AnyFlavor, T: Sample + ?Sized>(name: &str) {
     assert_eq!(rx.recv_boxed_timeout(LONG).err(), Some(RecvError::Disconnected));
 }
 
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[zerocopy(crate = "sysvring::zerocopy")]
+#[sysvring::message]
 #[repr(C, align(64))]
 struct CacheLine([u64; 8]);
 
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[zerocopy(crate = "sysvring::zerocopy")]
-#[repr(C)]
+#[sysvring::message]
 struct Line {
     number: little_endian::U64,
     file: little_endian::U16,
     text: [u8],
 }
 
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[zerocopy(crate = "sysvring::zerocopy")]
-#[repr(C)]
+#[sysvring::message]
 struct Table {
     columns: u32,
     rows: u32,

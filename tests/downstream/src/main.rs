@@ -1,9 +1,6 @@
-use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use sysvring::{Options, spsc};
 
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[zerocopy(crate = "sysvring::zerocopy")]
-#[repr(C)]
+#[sysvring::message]
 struct Tick { id: u64, price: f64 }
 
 fn main() -> Result<(), sysvring::Error> {

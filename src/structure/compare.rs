@@ -1,0 +1,120 @@
+//! The first difference between two structures.
+
+use core::fmt;
+
+use super::{Field, Structure, Variant};
+
+/// The first difference between the structures of two message types, in the order of their fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Difference {
+    /// The field that differs, from the type on, as `Order.lines[].price`; or the type itself.
+    pub field: String,
+    /// What is there in the structure that was compared; "nothing" if it has no such field.
+    pub expected: String,
+    /// What is there in the structure that it was compared with.
+    pub found: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Difference { field, expected, found } = self;
+        write!(f, "{field} is {expected} in one and {found} in the other")
+    }
+}
+
+impl Structure {
+    /// Returns the first difference between this structure and `other`: of names, types or order. What
+    /// one of them does not describe is compared by its size.
+    ///
+    /// ```
+    /// use sysvring::Structure;
+    ///
+    /// let ours: Structure = "struct Tick { id: u64, price: f64 }".parse().unwrap();
+    /// let other: Structure = "struct Tick { id: u64, price: i64 }".parse().unwrap();
+    /// let difference = ours.first_difference(&other).unwrap();
+    /// assert_eq!(difference.field, "Tick.price");
+    /// assert_eq!((&*difference.expected, &*difference.found), ("f64", "i64"));
+    /// ```
+    pub fn first_difference(&self, other: &Structure) -> Option<Difference> {
+        let path = match self {
+            Structure::Struct { name, .. } | Structure::Enum { name, .. } => name,
+            _ => "the message",
+        };
+        compare(path, self, other)
+    }
+}
+
+fn compare(path: &str, ours: &Structure, other: &Structure) -> Option<Difference> {
+    let differ = |expected: String, found: String| {
+        Some(Difference { field: path.to_owned(), expected, found })
+    };
+    match (ours, other) {
+        (Structure::Opaque { .. }, _) | (_, Structure::Opaque { .. })
+            if ours.size() == other.size() =>
+        {
+            None
+        }
+        (
+            Structure::Array { element, len },
+            Structure::Array { element: found, len: found_len },
+        ) if len == found_len => compare(&format!("{path}[]"), element, found),
+        (Structure::Slice { element }, Structure::Slice { element: found }) => {
+            compare(&format!("{path}[]"), element, found)
+        }
+        (
+            Structure::Struct { name, fields },
+            Structure::Struct { name: found_name, fields: found },
+        ) if name == found_name => compare_fields(path, fields, found),
+        (
+            Structure::Enum { name, number, variants },
+            Structure::Enum { name: found_name, number: found_number, variants: found },
+        ) if (name, number) == (found_name, found_number) => {
+            compare_variants(path, variants, found)
+        }
+        (ours, other) if ours == other => None,
+        (ours, other) => differ(ours.short_name(), other.short_name()),
+    }
+}
+
+fn compare_fields(path: &str, ours: &[Field], other: &[Field]) -> Option<Difference> {
+    for at in 0..ours.len().max(other.len()) {
+        match (ours.get(at), other.get(at)) {
+            (Some(field), Some(found)) if field.name == found.name => {
+                let inside = format!("{path}.{}", field.name);
+                let difference = compare(&inside, &field.structure, &found.structure);
+                if difference.is_some() {
+                    return difference;
+                }
+            }
+            (field, found) => {
+                let text = |field: Option<&Field>| match field {
+                    Some(Field { name, structure }) => {
+                        format!("{name}: {}", structure.short_name())
+                    }
+                    None => "nothing".into(),
+                };
+                let field_name = format!("{path}, field {at}");
+                let (expected, found) = (text(field), text(found));
+                return Some(Difference { field: field_name, expected, found });
+            }
+        }
+    }
+    None
+}
+
+/// Compares variants by name: their order is not in the bytes.
+fn compare_variants(path: &str, ours: &[Variant], other: &[Variant]) -> Option<Difference> {
+    let value = |variants: &[Variant], name: &str| {
+        let found = variants.iter().find(|variant| variant.name == name);
+        found.map_or("nothing".into(), |variant| variant.value.to_string())
+    };
+    let names = ours.iter().chain(other).map(|variant| &*variant.name);
+    for name in names {
+        let (expected, found) = (value(ours, name), value(other, name));
+        if expected != found {
+            return Some(Difference { field: format!("{path}::{name}"), expected, found });
+        }
+    }
+    None
+}

@@ -92,6 +92,26 @@ impl MessageLayout {
     }
 }
 
+/// What a handle requires of the messages of its channel.
+#[derive(Clone, Debug)]
+pub(crate) struct MessageType {
+    pub(crate) layout: MessageLayout,
+    /// `None` for a handle of bytes, which knows no type.
+    pub(crate) structure: Option<Structure>,
+}
+
+impl MessageType {
+    /// Returns that of a typed handle.
+    pub(crate) fn of<T: Message + ?Sized>() -> MessageType {
+        MessageType { layout: MessageLayout::of::<T>(), structure: Some(T::structure()) }
+    }
+
+    /// Returns that of a handle of bytes.
+    pub(crate) fn bytes() -> MessageType {
+        MessageType { layout: MessageLayout::of::<[u8]>(), structure: None }
+    }
+}
+
 /// Returns whether messages of this type differ in length.
 #[inline(always)]
 pub(crate) const fn is_variable<T: Message + ?Sized>() -> bool {

@@ -167,6 +167,14 @@ impl fmt::Display for Structure {
     }
 }
 
+#[cfg(feature = "serde")]
+impl serde::Serialize for Structure {
+    /// Serialises the text.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// Writes the parts of a struct or an enum, separated by commas.
 fn braced<T>(
     f: &mut fmt::Formatter<'_>,

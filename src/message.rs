@@ -40,14 +40,17 @@ use crate::sync::plain::{AtomicU64, Ordering};
 )]
 pub trait Message: TryFromBytes + IntoBytes + Immutable + KnownLayout {
     /// Returns the structure of this type, which both sides of a channel compare when it is opened; by
-    /// default only the size is known.
+    /// default only the size is known. It must have the size of the type, names of letters, digits and
+    /// underscores, at most 64 structures inside one another, and a text of at most 65,536 bytes:
+    /// otherwise opening fails with [`Error::InvalidOption`](crate::Error::InvalidOption).
     fn structure() -> Structure {
         Structure::Opaque { size: if is_variable::<Self>() { None } else { size_with::<Self>(0) } }
     }
 }
 
-/// The layout of a message type, on which both sides of a channel must agree; it is compared when a
-/// channel is opened, and names of types are not.
+/// The layout of a message type, on which both sides of a channel must agree. It is compared when a
+/// channel is opened, after the [structures](Message::structure) of the types; if a side does not describe
+/// itself, nothing but the layout is compared.
 ///
 /// ```
 /// use sysvring::MessageLayout;

@@ -268,6 +268,16 @@ impl Tap {
     /// Returns the structure of the channel's messages; `None` if the type of its creator does not describe
     /// itself. A process that may write to the segment can make it any structure whose size is that of the
     /// messages.
+    ///
+    /// ```
+    /// use sysvring::{Options, Tap, TapStart, mpmc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// let pixels: mpmc::Sender<[[u8; 3]]> = Options::private().create()?;
+    /// let tap = Tap::open(pixels.id(), TapStart::Now)?;
+    /// let structure = tap.structure().map(|structure| structure.to_string());
+    /// assert_eq!(structure.as_deref(), Some("[[u8; 3]]"));
+    /// # Ok(()) }
+    /// ```
     pub fn structure(&self) -> Option<&Structure> {
         self.structure.as_ref()
     }

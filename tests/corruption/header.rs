@@ -82,6 +82,7 @@ pub fn bytes(flavor: Flavor, seats: usize) -> Vec<usize> {
 
 /// Returns where the text of the structure is, `u64`.
 fn structure(flavor: Flavor, seats: usize) -> Range<usize> {
+    let seats = if flavor == Flavor::Spsc { 2 } else { seats };
     let at = page::text_at(flavor == Flavor::Broadcast, seats);
     at..at + 3
 }

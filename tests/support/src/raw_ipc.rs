@@ -393,6 +393,11 @@ impl Segment {
         }
     }
 
+    /// Makes the channel one whose messages are not described, so that types of the same layout join it.
+    pub fn hide_structure(&self) {
+        self.u32(at::DESCRIPTION).store(0, Ordering::Relaxed);
+    }
+
     /// Returns the address at which it is attached.
     pub fn address(&self) -> usize {
         self.base.addr().get()

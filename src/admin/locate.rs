@@ -99,7 +99,7 @@ fn find_segment(id: i32, address: &Address, channel: &str) -> Result<FoundSegmen
     let facts = match segment::examine(&mapping, &stat, channel) {
         Ok(State::Ready(facts)) => {
             check_identity(address, &facts, channel)?;
-            Ok(facts)
+            Ok(*facts)
         }
         Ok(State::Incomplete) => Err(Error::NotFound { channel: channel.into() }),
         Err(

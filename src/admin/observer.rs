@@ -31,7 +31,7 @@ use crate::sysv::shm::{Access, Mapping, SegmentStat};
 /// ```
 pub fn list() -> Result<Vec<Stat>, Error> {
     let channels = scan::segments()?.filter_map(|segment| match segment {
-        MarkedSegment::Channel(mapping, stat, facts) => Some(describe_as(&mapping, stat, facts)),
+        MarkedSegment::Channel(mapping, stat, facts) => Some(describe_as(&mapping, stat, *facts)),
         MarkedSegment::Unusable(..) => None,
     });
     Ok(channels.collect())
@@ -145,7 +145,7 @@ impl Observer {
         })?;
         match segment::examine(&mapping, &stat, &self.channel)? {
             State::Ready(facts) if Identity::of(&stat, &facts) == self.identity => {
-                Ok(FoundSegment { mapping, stat, facts: Ok(facts) })
+                Ok(FoundSegment { mapping, stat, facts: Ok(*facts) })
             }
             // The identifier was reused.
             _ => Err(Fault::Removed.into()),

@@ -224,7 +224,7 @@ fn segment_of(set: &SetStat, members: ChannelSemaphores) -> Result<Option<OwnSeg
         Ok(State::Ready(facts)) if !locate::belong_together(&stat, &facts, set, nonce) => alone(),
         Ok(State::Ready(_)) if !is_trusted => Err(Kept),
         Ok(State::Ready(facts)) if facts.lifetime == Lifetime::LastMember => {
-            Ok(Some(OwnSegment { mapping, stat, facts: Some(facts) }))
+            Ok(Some(OwnSegment { mapping, stat, facts: Some(*facts) }))
         }
         _ => Err(Kept),
     }

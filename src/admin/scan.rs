@@ -13,7 +13,7 @@ use crate::sysv::shm::{self, Access, Mapping, SegmentStat};
 /// A segment with the mark, or a channel that lost it.
 pub(super) enum MarkedSegment {
     /// A channel, attached; its header was validated.
-    Channel(Mapping, SegmentStat, ChannelInfo),
+    Channel(Mapping, SegmentStat, Box<ChannelInfo>),
     Unusable(SegmentStat, Defect),
 }
 

@@ -166,7 +166,7 @@ impl Opening<'_> {
             segment::bind(&mapping, set.id, facts.nonce);
             facts.set = set.id;
         }
-        self.enter(alone, Finished { stat, mapping, facts, is_new: false })
+        self.enter(alone, Finished { stat, mapping, facts: *facts, is_new: false })
     }
 
     /// Fails if the new channel is to be kept, and the kernel would remove it with its last member.

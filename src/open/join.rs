@@ -19,7 +19,7 @@ impl Opening<'_> {
                 let set = self.stat_of(&members)?;
                 self.must_be_of_one(&stat, &set)?;
                 self.check_mode(set.mode)?;
-                let found = Finished { stat, mapping, facts, is_new: false };
+                let found = Finished { stat, mapping, facts: *facts, is_new: false };
                 let nonce = self.nonce_of(&members)?;
                 if !locate::belong_together(&found.stat, &found.facts, &set, nonce) {
                     return Err(self.mismatched(&members, &found));

@@ -227,7 +227,7 @@ impl Opening<'_> {
         // The last member of a private channel removes the set.
         let Some(set) = locate::set_of(&facts, &stat) else { return Err(self.not_found()) };
         let members = ChannelSemaphores::new(Set::from_id(set.id));
-        let found = Finished { stat, mapping, facts, is_new: false };
+        let found = Finished { stat, mapping, facts: *facts, is_new: false };
         match members.try_exclusive() {
             Ok(true) => self.enter(LifecycleLock { members, key: None, is_new: false }, found),
             Ok(false) => self.join(members, found),

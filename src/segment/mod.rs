@@ -105,7 +105,7 @@ pub(crate) struct ChannelInfo {
 #[derive(Debug)]
 pub(crate) enum State {
     /// The segment is a channel.
-    Ready(ChannelInfo),
+    Ready(Box<ChannelInfo>),
     /// The segment is ours, but its creator died or has not finished.
     Incomplete,
 }
@@ -178,7 +178,7 @@ pub(crate) fn examine(
     // SAFETY: `read` computed the geometry, and the segment was just compared with it.
     let text = unsafe { description::words(mapping, facts.flavor, &facts.geometry) };
     facts.structure = description::load(text, &facts.geometry).map_err(corrupt)?;
-    Ok(State::Ready(facts))
+    Ok(State::Ready(Box::new(facts)))
 }
 
 /// Reads what the header states; the structure lies behind the tables.

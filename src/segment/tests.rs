@@ -142,7 +142,7 @@ fn a_creator_knows_what_others_read() {
     let (mapping, stat) = attached.expect("attached");
     let facts = initialise(&mapping, &plan, 5, 0x1234_5678);
     match examine(&mapping, &stat, "any").expect("a channel") {
-        State::Ready(read) => assert_eq!((&read, &read.structure), (&facts, &Some(structure))),
+        State::Ready(read) => assert_eq!((&*read, &read.structure), (&facts, &Some(structure))),
         State::Incomplete => panic!("not finished"),
     }
     // Nothing is read from the segment.

@@ -132,6 +132,8 @@ pub use error::fault::Fault;
 pub use error::permissions::Permissions;
 pub use error::registration_failure::RegistrationFailure;
 pub use flavor::Flavor;
+#[doc(hidden)]
+pub use message::check as __message;
 pub use message::{Message, MessageLayout};
 pub use open::handle::Handle;
 pub use options::Options;

@@ -1,5 +1,6 @@
 //! Which types can be messages, and how their bytes are copied into and out of a slot.
 
+pub mod check;
 mod types;
 
 use core::alloc::Layout;

@@ -92,6 +92,7 @@ fn element(ty: &Type) -> &Type {
     match ty {
         Type::Array(array) => element(&array.elem),
         Type::Slice(slice) => element(&slice.elem),
+        Type::Group(inner) => element(&inner.elem),
         ty => ty,
     }
 }

@@ -18,6 +18,9 @@ pub fn is_plain(ty: &Type) -> bool {
     match ty {
         Type::Array(array) => is_plain(&array.elem),
         Type::Slice(slice) => is_plain(&slice.elem),
+        // A type that came through a macro.
+        Type::Group(inner) => is_plain(&inner.elem),
+        Type::Paren(inner) => is_plain(&inner.elem),
         Type::Path(path) if path.qself.is_none() => {
             let is_ordered = path.path.segments.last().is_some_and(|last| {
                 last.arguments.is_none() && ORDERED.iter().any(|name| last.ident == name)

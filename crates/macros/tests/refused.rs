@@ -73,7 +73,9 @@ impl Compiler {
         let target = test.ancestors().nth(3).expect("the folder of build results");
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
         let mut build = Command::new(&cargo);
-        build.args(["build", "--offline", "--package", "sysvring", "--message-format", "json"]);
+        // What has just been built for this test, so that nothing is built twice.
+        build.args(["test", "--no-run", "--offline", "--package", "sysvring-macros"]);
+        build.args(["--message-format", "json"]);
         build.arg("--manifest-path").arg(root).arg("--target-dir").arg(target);
         if !cfg!(debug_assertions) {
             build.arg("--release");

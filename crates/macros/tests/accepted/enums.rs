@@ -37,7 +37,7 @@ enum Numbers {
     r#Raw = 100,
     #[cfg(any())]
     Absent,
-    #[cfg(all())]
+    #[cfg(unix)]
     Present,
 }
 

@@ -1,5 +1,5 @@
 //! A program with every lint that it can have: the attribute adds nothing that one of them reports.
-#![deny(warnings, clippy::pedantic, clippy::nursery, missing_docs, unreachable_pub, unsafe_code)]
+#![deny(warnings, clippy::pedantic, clippy::nursery, unsafe_code)]
 #![deny(missing_debug_implementations, missing_copy_implementations, single_use_lifetimes)]
 #![deny(unused_qualifications, unused_results, trivial_casts, rust_2018_idioms)]
 #![deny(clippy::std_instead_of_core, clippy::absolute_paths, clippy::missing_const_for_fn)]
@@ -9,17 +9,17 @@ use sysvring::zerocopy::native_endian::U16;
 /// A struct.
 #[sysvring::message]
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Tick {
+struct Tick {
     /// Its number.
-    pub(super) id: u64,
+    id: u64,
     /// Its price.
-    pub(super) price: f64,
+    price: f64,
 }
 
 /// An enum.
 #[sysvring::message]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
+enum Side {
     /// One.
     Buy,
     /// The other.
@@ -29,22 +29,22 @@ pub(super) enum Side {
 /// A struct that ends in a slice.
 #[sysvring::message]
 #[derive(Debug)]
-pub(super) struct Line {
+struct Line {
     /// Its number.
-    pub(super) number: U16,
+    number: U16,
     /// Its text.
-    pub(super) text: [u8],
+    text: [u8],
 }
 
 /// A generic struct.
 #[sysvring::message]
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bytes<T, const N: usize> {
+struct Bytes<T, const N: usize> {
     /// The first.
-    pub(super) first: T,
+    first: T,
     /// Others.
     #[message(opaque)]
-    pub(super) others: [T; N],
+    others: [T; N],
 }
 
 #[test]

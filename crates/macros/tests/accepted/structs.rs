@@ -185,13 +185,13 @@ fn an_argument_tells_that_all_bytes_are_values() {
 }
 
 #[sysvring::message]
-#[cfg_attr(all(), repr(C))]
+#[cfg_attr(unix, repr(C))]
 struct Chosen {
     a: u32,
     #[cfg(any())]
     absent: u64,
-    #[cfg(all())]
-    #[cfg_attr(all(), allow(dead_code))]
+    #[cfg(unix)]
+    #[cfg_attr(unix, allow(dead_code))]
     b: u32,
 }
 
@@ -207,4 +207,24 @@ fn a_function_may_declare_a_message() {
     #[sysvring::message]
     struct Local([u8; LEN]);
     assert_eq!(structure::<Local>(), "struct Local { 0: [u8; 3] }");
+}
+
+macro_rules! declare {
+    ($name:ident, $field:ident: $type:ty, $align:literal) => {
+        #[sysvring::message]
+        #[repr(align($align))]
+        pub(crate) struct $name {
+            pub(crate) $field: $type,
+            rest: [$type; 3],
+        }
+    };
+}
+
+declare!(Declared, first: u32, 16);
+
+#[test]
+fn a_macro_may_declare_a_message() {
+    is_from_bytes::<Declared>();
+    assert_eq!(structure::<Declared>(), "struct Declared { first: u32, rest: [u32; 3] }");
+    assert_eq!(sent(&Declared { first: 1, rest: [2; 3] }).first, 1);
 }

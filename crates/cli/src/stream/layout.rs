@@ -8,7 +8,7 @@ use sysvring::Stat;
 use crate::escape;
 use crate::stream::field::{Field, hex, unhex};
 use crate::stream::framing::Framing;
-use crate::stream::structured::{self, JSON, Structured};
+use crate::stream::structured::{JSON, Structured};
 
 /// The help on formats.
 pub fn help() -> String {
@@ -63,14 +63,10 @@ pub fn choose(wanted: Option<Layout>, framing: Framing, stat: &Stat) -> Layout {
         (Some(layout), _) => layout,
         // No text: the bytes as they are.
         (None, Framing::Raw | Framing::Length(_)) => Layout::Text,
-        (None, Framing::EndedBy(_)) => match &stat.structure {
-            Some(structure) if structured::is_text(structure) => Layout::Text,
-            Some(_) => Layout::Json(Structured::of(stat)),
-            // Bytes of any number are most likely text.
-            None if stat.variable && stat.message_size == 0 && stat.message_align == 1 => {
-                Layout::Text
-            }
-            None => Layout::Hex,
+        (None, Framing::EndedBy(_)) => match Structured::of(stat) {
+            structured if structured.is_text() => Layout::Text,
+            structured if structured.is_described() => Layout::Json(structured),
+            _ => Layout::Hex,
         },
     }
 }

@@ -116,18 +116,19 @@ fn a_format_wins_over_the_structure() {
 #[test]
 fn lines_stay_lines() {
     let ipc = IpcFixture::new();
-    let (bytes, text) = (Name::new("bytes"), Name::new("text"));
+    let (bytes, text, sent) = (Name::new("bytes"), Name::new("text"), Name::new("sent"));
     drop(bytes.options().create::<spsc::Sender<[u8]>>().expect("a channel"));
     drop(text.options().create::<spsc::Sender<str>>().expect("a channel"));
-    for (name, json) in [(&bytes, "\"a\\\\\\\\b\"\n\"\\\"\"\n"), (&text, "\"a\\\\b\"\n\"\\\"\"\n")]
-    {
+    let escaped = "\"a\\\\\\\\b\"\n\"\\\"\"\n";
+    let plain = "\"a\\\\b\"\n\"\\\"\"\n";
+    for (name, json) in [(&bytes, escaped), (&sent, escaped), (&text, plain)] {
         run(&["send", name, "a\\b", "\""]).ok();
         assert_eq!(run(&["peek", name]).ok().out, "a\\b\n\"\n");
         assert_eq!(run(&["recv", name, "-f", "json"]).ok().out, json);
         run_with(&["send", name, "-f", "json"], json.as_bytes()).ok();
         assert_eq!(run(&["recv", name]).ok().out, "a\\b\n\"\n");
     }
-    drop((bytes, text));
+    drop((bytes, text, sent));
     ipc.assert_clean();
 }
 

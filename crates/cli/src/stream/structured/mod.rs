@@ -46,9 +46,22 @@ impl Structured {
 
     /// Returns the messages of a channel.
     pub fn of(stat: &Stat) -> Structured {
-        let unknown = || Structure::Opaque { size: None };
-        let structure = stat.structure.clone().unwrap_or_else(unknown);
+        let structure = stat.structure.clone().unwrap_or_else(|| undescribed(stat));
         Structured { structure, max: stat.slot_size }
+    }
+
+    /// Returns whether more is known than the length of a message.
+    pub fn is_described(&self) -> bool {
+        self.structure.is_described()
+    }
+
+    /// Returns whether messages are bytes or text, and nothing else.
+    pub fn is_text(&self) -> bool {
+        match &self.structure {
+            Structure::Str => true,
+            Structure::Slice { element } => is_byte(element),
+            _ => false,
+        }
     }
 
     /// Appends a message as JSON.
@@ -68,12 +81,13 @@ pub fn text_max(len: usize) -> usize {
     len.saturating_mul(256).saturating_add(64 << 10)
 }
 
-/// Returns whether messages of this structure are bytes or text, and nothing else.
-pub fn is_text(structure: &Structure) -> bool {
-    match structure {
-        Structure::Str => true,
-        Structure::Slice { element } => is_byte(element),
-        _ => false,
+/// Returns the structure of messages that the channel does not describe: bytes of any number are most likely
+/// text.
+fn undescribed(stat: &Stat) -> Structure {
+    let byte = Structure::Number(NumberType::native(Number::U8));
+    match stat.variable && stat.message_size == 0 && stat.message_align == 1 {
+        true => Structure::Slice { element: Box::new(byte) },
+        false => Structure::Opaque { size: None },
     }
 }
 

@@ -1,6 +1,7 @@
 //! Numbers: their bytes, and their text in JSON.
 
-use std::io::Write;
+use std::fmt::Debug;
+use std::str::FromStr;
 
 use sysvring::{ByteOrder, Number, NumberType};
 
@@ -9,35 +10,28 @@ use super::text;
 /// Appends the number of these bytes.
 pub fn write(number: NumberType, bytes: &[u8], out: &mut Vec<u8>) {
     let value = value_of(number, bytes);
-    // To memory, which does not fail.
-    let _ = match number.number {
-        Number::F32 => float(f32::from_bits(value as u32).into(), out, |out| {
-            write!(out, "{:?}", f32::from_bits(value as u32))
-        }),
-        Number::F64 => float(f64::from_bits(value as u64), out, |out| {
-            write!(out, "{:?}", f64::from_bits(value as u64))
-        }),
-        Number::Bool if value <= 1 => write!(out, "{}", value == 1),
+    let text = match number.number {
+        Number::F32 => float(f32::from_bits(value as u32)),
+        Number::F64 => float(f64::from_bits(value as u64)),
+        Number::Bool if value <= 1 => (value == 1).to_string(),
         Number::Char => match u32::try_from(value).ok().and_then(char::from_u32) {
             Some(c) => return text::write(c.encode_utf8(&mut [0; 4]), out),
-            None => write!(out, "{value}"),
+            None => value.to_string(),
         },
-        _ if is_signed(number) => write!(out, "{}", value as i128),
-        _ => write!(out, "{value}"),
+        _ if is_signed(number) => (value as i128).to_string(),
+        _ => value.to_string(),
     };
+    out.extend(text.into_bytes());
 }
 
-/// Appends a float: in JSON, only finite ones are numbers.
-fn float(
-    value: f64,
-    out: &mut Vec<u8>,
-    finite: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>,
-) -> std::io::Result<()> {
-    match value {
-        value if value.is_nan() => write!(out, "\"NaN\""),
-        f64::INFINITY => write!(out, "\"inf\""),
-        f64::NEG_INFINITY => write!(out, "\"-inf\""),
-        _ => finite(out),
+/// Returns the text of a float: in JSON, only finite ones are numbers.
+fn float<F: Copy + Debug + Into<f64>>(value: F) -> String {
+    match value.into() {
+        wide if wide.is_nan() => "\"NaN\"".into(),
+        f64::INFINITY => "\"inf\"".into(),
+        f64::NEG_INFINITY => "\"-inf\"".into(),
+        // As short as it can be read back, with an exponent if it is very large or very small.
+        _ => format!("{value:?}"),
     }
 }
 
@@ -62,14 +56,11 @@ pub fn read(number: NumberType, json: &str, out: &mut Vec<u8>) -> Result<(), Str
     Ok(())
 }
 
-fn read_float<F: std::str::FromStr>(
+fn read_float<F: Copy + FromStr>(
     number: NumberType,
     json: &str,
     is_finite: impl Fn(F) -> bool,
-) -> Result<F, String>
-where
-    F: Copy,
-{
+) -> Result<F, String> {
     let special = match json {
         "\"NaN\"" => Some("NaN"),
         "\"inf\"" => Some("inf"),

@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use sysvring::{Field, NumberType, Structure, Variant};
 
 use super::{is_byte, is_gap, is_tuple, number, text};
-use crate::escape;
 use crate::stream::field::unhex;
+use crate::{escape, units};
 
 /// A text that is no message of the structure.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Reader<'_> {
             Structure::Array { element, len } => {
                 let found = elements(json, "an array")?;
                 if found.len() != *len {
-                    return Err(format!("{} elements, and not {len}", found.len()).into());
+                    return Err(wrong_count(found.len(), *len));
                 }
                 self.elements(element, &found)?;
             }
@@ -135,8 +135,8 @@ impl Reader<'_> {
                 match len.checked_sub(self.out.len() - start) {
                     Some(rest) => self.zeros(rest),
                     None => {
-                        let found = self.out.len() - start;
-                        Err(format!("a text of {found} bytes, and at most {len} fit").into())
+                        let found = counted_bytes(self.out.len() - start);
+                        Err(format!("a text of {found}, and at most {len} fit").into())
                     }
                 }
             }
@@ -144,7 +144,7 @@ impl Reader<'_> {
                 self.bytes(json, "a string or an array of bytes")?;
                 match self.out.len() - start {
                     found if found == len => Ok(()),
-                    found => Err(format!("{found} bytes, and not {len}").into()),
+                    found => Err(format!("{}, and not {len}", counted_bytes(found)).into()),
                 }
             }
         }
@@ -156,7 +156,7 @@ impl Reader<'_> {
         }
         let found = elements(json, "an array")?;
         if found.len() != fields.len() {
-            return Err(format!("{} elements, and not {}", found.len(), fields.len()).into());
+            return Err(wrong_count(found.len(), fields.len()));
         }
         for (n, (field, json)) in fields.iter().zip(found).enumerate() {
             let read = self.value(&field.structure, json);
@@ -180,8 +180,8 @@ impl Reader<'_> {
         match members.keys().next() {
             None => Ok(()),
             Some(unknown) => {
-                let known: Vec<&str> = fields.iter().map(|field| &*field.name).collect();
-                let (unknown, known) = (text::shown(unknown), known.join(", "));
+                let known = text::list(fields.iter().map(|field| &*field.name));
+                let unknown = text::shown(unknown);
                 Err(format!("{name} has no field {unknown:?}; its fields are {known}").into())
             }
         }
@@ -194,8 +194,7 @@ impl Reader<'_> {
         match variants.iter().find(|variant| variant.name == name) {
             Some(variant) => Ok(number::read(number, &variant.value.to_string(), self.out)?),
             None => {
-                let known: Vec<&str> = variants.iter().map(|variant| &*variant.name).collect();
-                let known = known.join(", ");
+                let known = text::list(variants.iter().map(|variant| &*variant.name));
                 Err(format!("there is no variant {}; there are {known}", text::shown(json)).into())
             }
         }
@@ -210,7 +209,7 @@ impl Reader<'_> {
         unhex(digits.as_bytes(), self.out)?;
         match (self.out.len() - start, size) {
             (found, Some(size)) if found != size => {
-                Err(format!("{found} bytes, and not {size}").into())
+                Err(format!("{}, and not {size}", counted_bytes(found)).into())
             }
             _ => Ok(()),
         }
@@ -220,6 +219,15 @@ impl Reader<'_> {
 /// Returns the elements of an array.
 fn elements<'a>(json: &'a RawValue, what: &str) -> Result<Vec<&'a RawValue>, Mismatch> {
     serde_json::from_str(json.get()).map_err(|_| expected(what, json))
+}
+
+fn wrong_count(found: usize, len: usize) -> Mismatch {
+    let found = units::counted(found as u64, "element", "elements");
+    format!("{found}, and not {len}").into()
+}
+
+fn counted_bytes(n: usize) -> String {
+    units::counted(n as u64, "byte", "bytes")
 }
 
 fn expected(what: &str, json: &RawValue) -> Mismatch {

@@ -57,7 +57,7 @@ fn a_tuple_struct_is_an_array_or_its_only_field() {
     is("struct Pair { 0: u8, 1: bool }", &[7, 1], "[7,true]");
     is("struct Id { 0: u16 }", &[7, 0], "7");
     is("struct Text { 0: struct Inner { 0: str } }", b"a", r#""a""#);
-    is_refused("struct Pair { 0: u8, 1: bool }", "[7]", "1 elements, and not 2");
+    is_refused("struct Pair { 0: u8, 1: bool }", "[7]", "1 element, and not 2");
     is_refused("struct Pair { 0: u8, 1: bool }", "[7, 3.5]", "field [1]: 3.5 is not of type bool");
 }
 
@@ -157,14 +157,18 @@ fn a_wrong_text_is_refused_with_its_place() {
     is_refused("char", r#""ab""#, "not one character");
     is_refused("str", "7", "7 is not a string");
     is_refused("[u8; 2]", r#""abc""#, "a text of 3 bytes, and at most 2 fit");
-    is_refused("[u8; 2]", "[1]", "1 bytes, and not 2");
+    is_refused("[u8; 2]", "[1]", "1 byte, and not 2");
     is_refused("[u8; 2]", r#""\\q""#, "an escape that is none");
     is_refused("[u8]", "[256]", "field [0]: 256 is out of range for u8");
     is_refused("[u16; 2]", "[1,2,3]", "3 elements, and not 2");
-    is_refused("opaque(2)", r#""00""#, "1 bytes, and not 2");
+    is_refused("opaque(2)", r#""00""#, "1 byte, and not 2");
     is_refused("opaque(2)", r#""0g00""#, "not hexadecimal");
     is_refused("enum Kind: u8 { Code = 0 }", r#""Text""#, r#"no variant "Text"; there are Code"#);
     is_refused("enum Kind: u8 { Code = 300 }", r#""Code""#, "out of range");
+    let many: Vec<_> = (0..17).map(|n| format!("V{n} = {n}")).collect();
+    let many = format!("enum Many: u8 {{ {} }}", many.join(", "));
+    is_refused(&many, r#""X""#, "there are V0, V1, ");
+    is_refused(&many, r#""X""#, ", V15, ...");
     let nested = "struct Order { lines: [struct Line { price: u8 }] }";
     is_refused(
         nested,

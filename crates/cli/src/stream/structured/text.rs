@@ -57,3 +57,13 @@ pub fn shown(json: &str) -> String {
         None => json.to_owned(),
     }
 }
+
+/// Returns the first of these names, for an error.
+pub fn list<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
+    const MAX: usize = 16;
+    let mut first: Vec<&str> = names.by_ref().take(MAX).collect();
+    if names.next().is_some() {
+        first.push("...");
+    }
+    first.join(", ")
+}

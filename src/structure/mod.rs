@@ -8,6 +8,8 @@
 mod compare;
 mod number;
 mod parse;
+#[cfg(test)]
+mod tests;
 
 use core::fmt;
 

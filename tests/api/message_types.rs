@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::zerocopy::{FromBytes, IntoBytes, little_endian};
+use sysvring::zerocopy::{FromBytes, little_endian};
 use sysvring::{Message, Options, RecvError, SendError};
 use sysvring_support::name::Name;
 use sysvring_support::worker::{Args, Worker};

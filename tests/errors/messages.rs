@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::zerocopy::{IntoBytes, TryFromBytes};
+use sysvring::zerocopy::TryFromBytes;
 use sysvring::{BatchError, Fault, RecvError, SendError, broadcast, spsc};
 
 use sysvring_support::error_text::advises;

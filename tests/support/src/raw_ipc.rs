@@ -41,9 +41,10 @@ pub mod at {
     pub const CREDIT: usize = 512;
     pub const RECEIVERS: usize = 640;
     pub const SENDERS: usize = 768;
+    pub const DESCRIPTION: usize = 1152;
     /// The members' table, one line for each seat.
-    pub const MEMBERS: usize = 1152;
-    /// The first slot, if the channel has at most 22 seats.
+    pub const MEMBERS: usize = 1280;
+    /// The first slot, if the channel has at most 20 seats and a short structure.
     pub const SLOTS: usize = 4096;
 
     /// Offset in one of the two structures at [`RECEIVERS`] and [`SENDERS`].

@@ -63,7 +63,7 @@ fn atomics_come_from_one_place() {
 }
 
 /// The modules of the crate. Each may use those before it.
-const LAYERS: [&str; 26] = [
+const LAYERS: [&str; 27] = [
     "sync",
     "sysv",
     "role",
@@ -90,6 +90,7 @@ const LAYERS: [&str; 26] = [
     "spsc",
     "broadcast",
     "untyped",
+    "postcard",
 ];
 
 /// Returns the modules that a source uses, each with its line, tests and the crate's macros aside.

@@ -7,6 +7,7 @@ use sysvring::{Error, Message, Postcard, Structure, spsc};
 use sysvring_support::name::Name;
 use sysvring_support::test;
 
+use crate::flavors::{Receiver, Sender, ValueFlavor as AnyFlavor};
 use crate::sample::{Order, Side, Units};
 
 mod later {
@@ -110,4 +111,30 @@ fn versions_are_compared() {
     };
     assert!(matches!(attach(1), Err(Error::TypeMismatch { .. })));
     assert!(attach(2).is_ok());
+}
+
+/// Types of other names or fields, and bytes, are not those of the channel, whichever side is first.
+#[test]
+fn types_are_told_apart<F: AnyFlavor>() {
+    let name = Name::new();
+    let tx: Sender<F, Pair> = name.options().create().expect("create");
+    let mismatch = |error: Option<Error>| match error {
+        Some(Error::TypeMismatch { expected, found, .. }) => (expected, found),
+        other => panic!("{other:?}"),
+    };
+    let side: Result<Receiver<F, Side>, Error> = name.options().attach();
+    let (expected, found) = mismatch(side.err());
+    assert!(expected.contains("Side") && found.contains("Pair"), "{expected}, {found}");
+    let later: Result<Receiver<F, later::Pair>, Error> = name.options().attach();
+    let (expected, found) = mismatch(later.err());
+    assert!(expected.contains("middle") && found == "nothing", "{expected}, {found}");
+    let bytes: Result<F::Receiver<[u8]>, Error> = name.options().attach();
+    let (expected, found) = mismatch(bytes.err());
+    assert!(expected.contains("[u8]") && found.contains("Postcard"), "{expected}, {found}");
+    let same: Receiver<F, Pair> = name.options().attach().expect("attach");
+    drop((tx, same));
+    sysvring::remove(name.as_str()).expect("remove");
+    let _rx: F::Receiver<[u8]> = name.options().create().expect("create");
+    let pair: Result<Sender<F, Pair>, Error> = name.options().attach();
+    mismatch(pair.err());
 }

@@ -116,7 +116,7 @@ pub mod untyped;
 mod wait;
 
 #[cfg(feature = "postcard")]
-pub use self::postcard::Postcard;
+pub use crate::postcard::Postcard;
 pub use address::{Address, ChannelId};
 pub use admin::missing_set::MissingSet;
 pub use admin::observer::{Observer, list, stat};

@@ -79,26 +79,22 @@ fn the_names_of_types() {
 
 #[test]
 fn the_first_difference() {
-    let difference = |ours: Structure, other: Structure| {
+    let difference = |ours: &Structure, other: Structure| {
         let difference = ours.first_difference(&other).expect("they differ");
         (difference.field, difference.expected, difference.found)
     };
     let pair = Postcard::<Pair>::structure();
     assert_eq!(
-        difference(pair.clone(), Postcard::<Side>::structure()),
+        difference(&pair, Postcard::<Side>::structure()),
         ("Postcard.value".into(), "struct Pair".into(), "struct Side".into())
     );
-    assert_eq!(
-        difference(pair.clone(), Postcard::<later::Pair>::structure()),
-        ("Postcard.value, field 2".into(), "nothing".into(), "middle: opaque(0)".into())
-    );
-    assert_eq!(difference(pair.clone(), <[u8]>::structure()).1, "struct Postcard");
+    let (field, expected, found) = difference(&pair, Postcard::<later::Pair>::structure());
+    assert!(field.starts_with("Postcard.value"), "{field}");
+    assert_eq!((&*expected, &*found), ("nothing", "middle: opaque(0)"));
+    assert_eq!(difference(&pair, <[u8]>::structure()).1, "struct Postcard");
     assert!(pair.first_difference(&pair).is_none());
-    assert!(
-        Postcard::<Units>::structure()
-            .first_difference(&Postcard::<later::Moved>::structure())
-            .is_none()
-    );
+    let moved = Postcard::<later::Moved>::structure();
+    assert!(Postcard::<Units>::structure().first_difference(&moved).is_none());
 }
 
 /// The version is the schema of the channel.

@@ -104,6 +104,8 @@ mod open;
 mod options;
 mod os_error;
 mod poll;
+#[cfg(feature = "postcard")]
+mod postcard;
 mod protocol;
 mod ring;
 mod role;
@@ -115,6 +117,8 @@ mod sysv;
 pub mod untyped;
 mod wait;
 
+#[cfg(feature = "postcard")]
+pub use crate::postcard::Postcard;
 pub use address::{Address, ChannelId};
 pub use admin::missing_set::MissingSet;
 pub use admin::observer::{Observer, list, stat};
@@ -133,6 +137,7 @@ pub use error::dead_letter::DeadLetterFailure;
 pub use error::fault::Fault;
 pub use error::permissions::Permissions;
 pub use error::registration_failure::RegistrationFailure;
+pub use error::value::{ValueError, ValueFailure};
 pub use flavor::Flavor;
 #[doc(hidden)]
 pub use message::check as __message;

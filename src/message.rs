@@ -1,5 +1,6 @@
 //! Which types can be messages, and how their bytes are copied into and out of a slot.
 
+pub mod check;
 mod types;
 
 use core::alloc::Layout;
@@ -23,10 +24,29 @@ use crate::sync::plain::{AtomicU64, Ordering};
 /// types are sent in slots of exactly their size; types that end in a slice are sent in slots of
 /// [`Options::slot_size`](crate::Options::slot_size).
 ///
-/// A type that derives those traits itself becomes a message by `impl sysvring::Message for T {}`; then its
-/// fields are not compared with those of the other side. `IntoBytes` rejects types with padding. Fill gaps
-/// with fields (`_pad: [u8; 6]`); before a slice of bytes, no field may have an alignment above 1 (a
-/// [`U64`](zerocopy::native_endian::U64) is a `u64` with an alignment of 1).
+/// A type that derives those traits itself becomes a message by `impl sysvring::Message for T {}`, which
+/// compares only its size with that of the other side; [`structure`](Message::structure) may describe it.
+/// `IntoBytes` rejects types with padding:
+///
+/// ```
+/// use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+/// use sysvring::{Message, Structure};
+///
+/// #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+/// #[zerocopy(crate = "sysvring::zerocopy")]
+/// #[repr(C)]
+/// struct Tick {
+///     id: u64,
+///     price: f64,
+/// }
+///
+/// impl Message for Tick {
+///     fn structure() -> Structure {
+///         let fields = [("id", u64::structure()), ("price", f64::structure())];
+///         Structure::of_struct("Tick", fields)
+///     }
+/// }
+/// ```
 ///
 /// Received messages are validated: a foreign `bool` with the value 7 is
 /// [`RecvError::Invalid`](crate::RecvError::Invalid).

@@ -48,7 +48,7 @@ use crate::report::stream_summary;
 use crate::scenario::{
     bandwidth, batches, broadcast, capacity, contended, cpu_usage, crash_detection, idle, late,
     lifecycle, mpmc, mpmc_batches, one_way, open_loop, requests, round_trip, sizes, stream,
-    syscalls, tap, wait_set, wake, wake_readiness,
+    syscalls, tap, values, wait_set, wake, wake_readiness,
 };
 use crate::transport::{Transport, ends};
 use crate::workload::neighbours;
@@ -76,6 +76,8 @@ enum Scenario {
     Broadcast,
     /// System calls while both sides are awake
     Syscalls,
+    /// SPSC throughput by value, in place, as values of a serde type, and in batches
+    Values,
     /// SPSC throughput while a tap reads along
     Tap,
     /// Wake-up latency of a parked receiver
@@ -208,6 +210,7 @@ fn run(scenario: Scenario, arguments: &Arguments, cores: &Cores, effort: Effort)
             plots.map_or(Ok(()), |plots| plots.broadcast(&sizes))
         }
         Scenario::Syscalls => syscalls::run(cores, effort),
+        Scenario::Values => values::run(cores, effort),
         Scenario::Tap => tap::run(cores, effort),
         Scenario::Wake => wake::run(cores, effort),
         Scenario::WakeReadiness => wake_readiness::run(cores, effort),

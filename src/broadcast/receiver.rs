@@ -125,6 +125,11 @@ impl<T: Message + ?Sized> Receiver<T> {
         self.one
     }
 
+    #[cfg(feature = "postcard")]
+    pub(crate) fn as_end(&mut self) -> &mut spsc::RecvEnd {
+        self.one.as_end()
+    }
+
     pub(crate) fn as_endpoint(&self) -> &Endpoint {
         self.one.as_endpoint()
     }

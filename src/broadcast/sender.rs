@@ -216,6 +216,11 @@ impl<T: Message + ?Sized> Sender<T> {
 }
 
 impl<T: Message + ?Sized> Sender<T> {
+    #[cfg(feature = "postcard")]
+    pub(crate) fn as_end(&mut self) -> &mut spsc::SendEnd {
+        self.one.as_end()
+    }
+
     pub(crate) fn as_endpoint(&self) -> &Endpoint {
         self.one.as_endpoint()
     }

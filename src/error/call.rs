@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{DeadLetterFailure, Fault, RegistrationFailure};
+use super::{DeadLetterFailure, Fault, RegistrationFailure, ValueError, ValueFailure};
 
 /// The text for a process whose pid may be unknown.
 struct Process(u32);
@@ -67,6 +67,11 @@ pub enum SendError {
         /// Size in bytes of one element of the trailing slice; 0 if all messages have one size.
         element: usize,
     },
+    /// The value cannot be serialised (calls of the feature `postcard` only). Sending other values works.
+    NotSerialized {
+        /// The reason.
+        reason: ValueFailure,
+    },
     /// A task cannot wait for this handle (calls that end in `_async` only); a blocking call can.
     NotRegistered {
         /// The reason.
@@ -126,6 +131,7 @@ impl fmt::Display for SendError {
                 "{len} bytes are no message of this channel: its messages have {size} bytes and \
                  then elements of {element} bytes; use such a length"
             ),
+            SendError::NotSerialized { reason } => write!(f, "the value was not sent: {reason}"),
             SendError::NotRegistered { reason } => {
                 write!(f, "a task cannot wait for this handle: {reason}")
             }
@@ -174,6 +180,15 @@ pub enum RecvError {
     Invalid {
         /// Its position in the sequence of all messages.
         position: u64,
+    },
+    /// The bytes of a message are no value of the serde type (calls of the feature `postcard` only): the
+    /// sender has another type, or another version of it. A call that receives by value has discarded the
+    /// message (acknowledged), and the next call receives the next one; a guard still has it.
+    NotDeserialized {
+        /// Its position in the sequence of all messages.
+        position: u64,
+        /// What is wrong, and where.
+        cause: ValueError,
     },
     /// This receiver of a broadcast channel missed messages, which were overwritten before it received
     /// them: because the channel is [overwriting](crate::Options::overwriting), or because they were
@@ -236,6 +251,9 @@ impl fmt::Display for RecvError {
                 "message {position} is not a valid value of the message type and was discarded; \
                  receive the next one"
             ),
+            RecvError::NotDeserialized { position, cause } => {
+                write!(f, "message {position} is no value of its type: {cause}")
+            }
             RecvError::Lagged { messages } => write!(
                 f,
                 "{messages} messages were overwritten before they were received; receive the next one"

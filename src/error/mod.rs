@@ -7,6 +7,7 @@ pub(crate) mod fault;
 pub(crate) mod permissions;
 pub(crate) mod printable;
 pub(crate) mod registration_failure;
+pub(crate) mod value;
 
 pub(crate) use self::call::{BatchError, RecvError, SendError};
 pub(crate) use self::dead_letter::DeadLetterFailure;
@@ -14,6 +15,7 @@ pub(crate) use self::fault::Fault;
 pub(crate) use self::permissions::Permissions;
 pub(crate) use self::printable::Printable;
 pub(crate) use self::registration_failure::RegistrationFailure;
+pub(crate) use self::value::{ValueError, ValueFailure};
 
 use std::io;
 

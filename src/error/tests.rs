@@ -7,6 +7,22 @@ use crate::sysv::process;
 const FAILURES: [RegistrationFailure; 2] =
     [RegistrationFailure::InWaitSet, RegistrationFailure::System { call: "mq_open", errno: 28 }];
 
+/// Why a value is not serialised, or bytes are none.
+const VALUE_FAILURES: [ValueFailure; 12] = [
+    ValueFailure::Refused,
+    ValueFailure::UnknownLength,
+    ValueFailure::Unsupported,
+    ValueFailure::UnexpectedEnd,
+    ValueFailure::TrailingBytes,
+    ValueFailure::InvalidNumber,
+    ValueFailure::InvalidBool,
+    ValueFailure::InvalidChar,
+    ValueFailure::InvalidUtf8,
+    ValueFailure::InvalidOption,
+    ValueFailure::InvalidVariant,
+    ValueFailure::InvalidEncoding,
+];
+
 /// A segment of a user, and read permission for a group.
 const GROUP: Option<Permissions> =
     Some(Permissions { object: "segment", uid: 1001, gid: 100, mode: 0o640 });
@@ -51,6 +67,7 @@ fn send_errors() -> Vec<SendError> {
     all.push(SendError::Interrupted);
     all.extend([77, 0].map(|pid| SendError::Behind { pid }));
     all.extend(FAILURES.map(|reason| SendError::NotRegistered { reason }));
+    all.extend(VALUE_FAILURES.map(|reason| SendError::NotSerialized { reason }));
     all.extend(faults().into_iter().map(SendError::Fault));
     for error in &all {
         match error {
@@ -62,6 +79,7 @@ fn send_errors() -> Vec<SendError> {
             | SendError::Behind { .. }
             | SendError::TooLong { .. }
             | SendError::WrongLength { .. }
+            | SendError::NotSerialized { .. }
             | SendError::NotRegistered { .. }
             | SendError::Fault(_) => {}
         }
@@ -79,6 +97,8 @@ fn recv_errors() -> Vec<RecvError> {
     all.extend([1, 77].map(|messages| RecvError::Lagged { messages }));
     all.extend([77, 0].map(|pid| RecvError::Behind { pid }));
     all.extend(FAILURES.map(|reason| RecvError::NotRegistered { reason }));
+    let causes = VALUE_FAILURES.map(|reason| ValueError { offset: 33, reason });
+    all.extend(causes.map(|cause| RecvError::NotDeserialized { position: 77, cause }));
     all.extend(faults().into_iter().map(RecvError::Fault));
     for error in &all {
         match error {
@@ -91,6 +111,7 @@ fn recv_errors() -> Vec<RecvError> {
             | RecvError::Invalid { .. }
             | RecvError::Lagged { .. }
             | RecvError::NotMoved { .. }
+            | RecvError::NotDeserialized { .. }
             | RecvError::NotRegistered { .. }
             | RecvError::Fault(_) => {}
         }

@@ -204,6 +204,11 @@ impl<T: Message + ?Sized> Receiver<T> {
 }
 
 impl<T: Message + ?Sized> Receiver<T> {
+    #[cfg(feature = "postcard")]
+    pub(crate) fn as_end(&self) -> &RecvEnd {
+        &self.end
+    }
+
     pub(crate) fn as_endpoint(&self) -> &Endpoint {
         &self.end.endpoint
     }

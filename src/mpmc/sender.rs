@@ -284,6 +284,11 @@ impl<T: Message + ?Sized> Sender<T> {
 }
 
 impl<T: Message + ?Sized> Sender<T> {
+    #[cfg(feature = "postcard")]
+    pub(crate) fn as_end(&self) -> &SendEnd {
+        &self.end
+    }
+
     pub(crate) fn as_endpoint(&self) -> &Endpoint {
         &self.end.endpoint
     }

@@ -186,6 +186,11 @@ impl<T: Message + ?Sized> Receiver<T> {
 }
 
 impl<T: Message + ?Sized> Receiver<T> {
+    #[cfg(feature = "postcard")]
+    pub(crate) fn as_end(&mut self) -> &mut RecvEnd {
+        &mut self.end
+    }
+
     pub(crate) fn as_endpoint(&self) -> &Endpoint {
         &self.end.endpoint
     }

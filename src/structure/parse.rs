@@ -3,7 +3,8 @@
 use core::fmt;
 use core::str::FromStr;
 
-use super::{Field, NumberType, Structure, Variant};
+use super::number::NumberType;
+use super::{Field, Structure, Variant};
 
 /// The maximum number of types inside one another, so that no text exhausts the stack.
 const DEPTH_MAX: usize = 64;

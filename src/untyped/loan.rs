@@ -32,7 +32,7 @@ unsafe impl Sync for Loan<'_> {}
 
 impl<'a> Loan<'a> {
     /// The length was checked.
-    pub(super) fn new(slot: Reserved<'a>, len: usize) -> Loan<'a> {
+    pub(crate) fn new(slot: Reserved<'a>, len: usize) -> Loan<'a> {
         let bytes = slot.payload();
         Loan { slot: ManuallyDrop::new(slot), bytes, len }
     }
@@ -51,6 +51,12 @@ impl<'a> Loan<'a> {
     /// ```
     pub fn position(&self) -> u64 {
         self.slot.position()
+    }
+
+    /// Shortens the message.
+    #[cfg(feature = "postcard")]
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
     }
 
     /// Sends the message.

@@ -57,6 +57,8 @@ pub use guard::Guard;
 pub use loan::Loan;
 pub use receiver::Receiver;
 pub use sender::Sender;
+#[cfg(feature = "postcard")]
+pub(crate) use {receiver::copy_into, recv_end::Taken, send_end::Reserved};
 
 mod handles {
     use core::fmt::Debug;

@@ -313,7 +313,7 @@ impl Receiver {
 }
 
 /// Copies a message, and acknowledges it.
-pub(super) fn copy_into(taken: Taken<'_>, message: &mut Vec<u8>) -> Result<(), RecvError> {
+pub(crate) fn copy_into(taken: Taken<'_>, message: &mut Vec<u8>) -> Result<(), RecvError> {
     let (mut taken, bytes, len) = taken.with_bytes()?;
     // SAFETY: a message that is ours, and lies in its slot.
     unsafe { copy(bytes, len, message) };

@@ -87,7 +87,7 @@ impl RecvEnd {
 
 /// A message that was taken and is not acknowledged, with the end that took it.
 #[derive(Debug)]
-pub(super) enum Taken<'a> {
+pub(crate) enum Taken<'a> {
     Spsc(&'a mut spsc::RecvEnd),
     Mpmc(&'a mpmc::RecvEnd, Held),
 }
@@ -123,7 +123,7 @@ impl<'a> Taken<'a> {
         Ok((self, payload, len))
     }
 
-    pub(super) fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         match self {
             Taken::Spsc(end) => end.position(),
             Taken::Mpmc(_, held) => held.position(),

@@ -109,7 +109,7 @@ impl SendEnd {
 
 /// A slot that was reserved, with the end that reserved it.
 #[derive(Debug)]
-pub(super) enum Reserved<'a> {
+pub(crate) enum Reserved<'a> {
     Spsc(&'a mut spsc::SendEnd),
     Mpmc(&'a mpmc::SendEnd, Claim),
 }
@@ -119,6 +119,14 @@ impl Reserved<'_> {
         match self {
             Reserved::Spsc(end) => end.endpoint.geometry().shape.variable,
             Reserved::Mpmc(end, _) => end.endpoint.geometry().shape.variable,
+        }
+    }
+
+    #[cfg(feature = "postcard")]
+    pub(crate) fn slot_size(&self) -> usize {
+        match self {
+            Reserved::Spsc(end) => end.endpoint.geometry().slot_size,
+            Reserved::Mpmc(end, _) => end.endpoint.geometry().slot_size,
         }
     }
 

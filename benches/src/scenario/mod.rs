@@ -22,6 +22,7 @@ pub mod sizes;
 pub mod stream;
 pub mod syscalls;
 pub mod tap;
+pub mod values;
 pub mod wait_set;
 pub mod wake;
 pub mod wake_readiness;

@@ -24,6 +24,7 @@ macro_rules! by_transport {
             Transport::Park => $run::<sysvring::Park, $n> $args,
             Transport::Huge => $run::<sysvring::Huge, $n> $args,
             Transport::InPlace => $run::<sysvring::InPlace, $n> $args,
+            Transport::Postcard => $run::<postcard::Postcard, $n> $args,
             Transport::Named => $run::<sysvring::Named, $n> $args,
             Transport::Mpmc => $run::<sysvring::Mpmc, $n> $args,
             Transport::Broadcast => $run::<broadcast::Broadcast, $n> $args,

@@ -9,6 +9,7 @@ pub mod iceoryx2_and_ipc_channel;
 pub mod in_process;
 pub mod message_queues;
 pub mod pipes_and_sockets;
+pub mod postcard;
 #[cfg(feature = "competitors")]
 pub mod rtrb_and_crossbeam;
 #[cfg(feature = "competitors")]
@@ -46,6 +47,8 @@ pub enum Transport {
     InPlace,
     /// A channel in huge pages, messages written and read in place
     Huge,
+    /// A channel of values of a serde type
+    Postcard,
     /// A channel opened by name
     Named,
     /// An MPMC channel, used where the others are SPSC
@@ -121,6 +124,7 @@ impl Transport {
             Transport::Park => "sysvring, Wait::Park",
             Transport::InPlace => "sysvring, in place",
             Transport::Huge => "sysvring, in place, huge pages",
+            Transport::Postcard => "sysvring, postcard",
             Transport::Named => "sysvring, by name",
             Transport::Mpmc => "sysvring, MPMC",
             Transport::Broadcast => "sysvring, broadcast",
@@ -193,9 +197,10 @@ impl Transport {
 
     /// Returns whether it is sysvring.
     pub fn is_sysvring(self) -> bool {
-        use Transport::{ByValue, Huge, InPlace, Mpmc, Named, Park, Spin, Sysvring};
+        use Transport::{ByValue, Huge, InPlace, Mpmc, Named, Park, Postcard, Spin, Sysvring};
         use Transport::{MpmcWaitSet, TaskMpmc, TaskSpsc};
         matches!(self, Sysvring | ByValue | Spin | Park | InPlace | Huge | Named | Mpmc)
+            || self == Postcard
             || matches!(self, Self::WaitSet | MpmcWaitSet | TaskSpsc | TaskMpmc)
             || self.is_broadcast()
     }
@@ -222,8 +227,8 @@ impl Transport {
 
     /// Returns whether it is SPSC.
     pub fn is_spsc(self) -> bool {
-        use Transport::{CacheLine, Copy, Huge, Mpmc, Named, Vyukov};
-        !matches!(self, Huge | Named | Mpmc | Vyukov | Copy | CacheLine)
+        use Transport::{CacheLine, Copy, Huge, Mpmc, Named, Postcard, Vyukov};
+        !matches!(self, Huge | Named | Mpmc | Postcard | Vyukov | Copy | CacheLine)
             && !self.has_readiness()
             && !self.is_broadcast()
     }

@@ -3,7 +3,7 @@
 //!
 //! Which process may write which part:
 //!
-//! * [`Identity`] and the names: the process that holds the lifecycle semaphore and finds no users;
+//! * [`Identity`], the names and the description: the process that holds the lifecycle semaphore and finds no users;
 //!   never changed while there are members. The magic is stored last (Release) and loaded first
 //!   (Acquire).
 //! * `tail`: the sender. `head`, `credit`: the receiver. In MPMC channels, `tail` and `head` are
@@ -29,11 +29,13 @@ use crate::sync::{AtomicU32, AtomicU64, Tracked};
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"SYSVRING");
 /// The layout version. It changes with every change of the layout; a process refuses to attach to a
 /// segment of another version.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 /// The maximum length of a channel name, in bytes.
 pub(crate) const NAME_MAX: usize = 128;
 /// The maximum length of a member label, in bytes.
 pub(crate) const LABEL_MAX: usize = 32;
+/// The maximum length of the text of a structure, in bytes.
+pub(crate) const STRUCTURE_MAX: usize = 65_536;
 /// The alignment of the first slot, and so the maximum alignment of a message.
 pub(crate) const SLOTS_ALIGN: usize = 4096;
 
@@ -92,6 +94,15 @@ pub(crate) struct Identity {
     pub(crate) dead_letters_len: plain::AtomicU32,
     /// 1 in a broadcast channel whose sender waits for no receiver, otherwise 0.
     pub(crate) overwrites: plain::AtomicU32,
+}
+
+/// What is known of the message type beside its layout. The text of its structure lies behind the
+/// tables.
+#[derive(Debug, Default)]
+#[repr(C, align(128))]
+pub(crate) struct Description {
+    /// The length of the text of the structure, in bytes; 0 for a type that does not describe itself.
+    pub(crate) structure_len: plain::AtomicU32,
 }
 
 /// Whether members of one side are parked, and how often that side was joined.
@@ -205,7 +216,7 @@ pub(crate) struct Shown {
 }
 
 /// The header, at offset zero of the segment. The members' table follows, then the waiting table,
-/// in broadcast channels the progress table, then the slots.
+/// in broadcast channels the progress table, then the text of the structure, then the slots.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Header {
@@ -225,6 +236,7 @@ pub(crate) struct Header {
     pub(crate) repairs: Repairs,
     /// The name of the dead-letter channel.
     pub(crate) dead_letters: CachePadded<[plain::AtomicU64; NAME_MAX / 8]>,
+    pub(crate) description: Description,
 }
 
 /// Returns the offset of the waiting table, which follows the members' table: one word for each
@@ -240,13 +252,18 @@ pub(crate) const fn progress_at(seats: usize) -> usize {
     (waiting_at(seats) + seats * size_of::<AtomicU64>()).next_multiple_of(align_of::<Progress>())
 }
 
-/// Returns the number of bytes before the first slot of a channel with `seats` seats.
-pub(crate) const fn header_size(flavor: Flavor, seats: usize) -> usize {
-    let progress = match flavor {
-        Flavor::Broadcast => seats * size_of::<Progress>(),
-        Flavor::Spsc | Flavor::Mpmc => 0,
-    };
-    (progress_at(seats) + progress).next_multiple_of(SLOTS_ALIGN)
+/// Returns the offset of the text of the structure, which follows the last table.
+pub(crate) const fn structure_at(flavor: Flavor, seats: usize) -> usize {
+    match flavor {
+        Flavor::Broadcast => progress_at(seats) + seats * size_of::<Progress>(),
+        Flavor::Spsc | Flavor::Mpmc => waiting_at(seats) + seats * size_of::<AtomicU64>(),
+    }
+}
+
+/// Returns the number of bytes before the first slot of a channel with `seats` seats, whose structure
+/// has a text of `structure_len` bytes, at most [`STRUCTURE_MAX`].
+pub(crate) const fn header_size(flavor: Flavor, seats: usize, structure_len: usize) -> usize {
+    (structure_at(flavor, seats) + structure_len).next_multiple_of(SLOTS_ALIGN)
 }
 
 impl Header {
@@ -272,6 +289,7 @@ impl Header {
             senders: parking(),
             repairs: Repairs::default(),
             dead_letters: CachePadded(zeros()),
+            description: Description::default(),
         }
     }
 }
@@ -296,9 +314,15 @@ pub(crate) fn store_text(words: &[plain::AtomicU64], text: &str) -> u32 {
 
 /// Loads `len` bytes of text; invalid UTF-8 is replaced, and text that is too long is cut.
 pub(crate) fn load_text(words: &[plain::AtomicU64], len: u32) -> String {
-    let bytes: Vec<u8> =
+    String::from_utf8_lossy(&load_bytes(words, len)).into_owned()
+}
+
+/// Loads `len` bytes, or as many as there are.
+pub(crate) fn load_bytes(words: &[plain::AtomicU64], len: u32) -> Vec<u8> {
+    let mut bytes: Vec<u8> =
         words.iter().flat_map(|w| w.load(plain::Ordering::Relaxed).to_le_bytes()).collect();
-    String::from_utf8_lossy(&bytes[..bytes.len().min(len as usize)]).into_owned()
+    bytes.truncate(len as usize);
+    bytes
 }
 
 /// The head of a slot, which precedes the payload. A message of variable length has its length
@@ -314,8 +338,8 @@ pub(crate) struct SlotHead {
 #[cfg(not(loom))]
 mod wire {
     use super::{
-        CachePadded, Header, Identity, Member, Parking, Progress, Repairs, Shown, SlotHead,
-        header_size, progress_at, waiting_at,
+        CachePadded, Description, Header, Identity, Member, Parking, Progress, Repairs,
+        STRUCTURE_MAX, Shown, SlotHead, header_size, progress_at, structure_at, waiting_at,
     };
     use crate::flavor::Flavor;
     use memoffset::offset_of;
@@ -347,16 +371,23 @@ mod wire {
     } size 128);
     at!(Header {
         identity: 0, name: 128, tail: 256, head: 384, credit: 512, receivers: 640, senders: 768,
-        repairs: 896, dead_letters: 1024,
-    } size 1152);
+        repairs: 896, dead_letters: 1024, description: 1152,
+    } size 1280);
+    at!(Description { structure_len: 0 } size 128);
     at!(Shown { credit: 0, holder: 8, delivery: 16, missed: 24 } size 128);
     at!(Progress { head: 0, shown: 128 } size 256);
     at!(SlotHead { word: 0, tracked: 8 } size 8);
     const_assert_eq!(align_of::<CachePadded<u64>>(), 128);
-    const_assert_eq!(waiting_at(2), 1408);
-    const_assert_eq!(progress_at(2), 1536);
-    const_assert_eq!(header_size(Flavor::Spsc, 2), 4096);
-    const_assert_eq!(header_size(Flavor::Mpmc, 254), 36864);
-    const_assert_eq!(header_size(Flavor::Broadcast, 254), 102_400);
+    const_assert_eq!(waiting_at(2), 1536);
+    const_assert_eq!(progress_at(2), 1664);
+    const_assert_eq!(structure_at(Flavor::Spsc, 2), 1552);
+    const_assert_eq!(structure_at(Flavor::Mpmc, 254), 35_824);
+    const_assert_eq!(structure_at(Flavor::Broadcast, 254), 100_864);
+    const_assert_eq!(header_size(Flavor::Spsc, 2, 0), 4096);
+    const_assert_eq!(header_size(Flavor::Spsc, 2, 2544), 4096);
+    const_assert_eq!(header_size(Flavor::Spsc, 2, 2545), 8192);
+    const_assert_eq!(header_size(Flavor::Mpmc, 254, 0), 36864);
+    const_assert_eq!(header_size(Flavor::Broadcast, 254, 0), 102_400);
+    const_assert_eq!(header_size(Flavor::Broadcast, 254, STRUCTURE_MAX), 167_936);
     const_assert!(cfg!(target_endian = "little"));
 }

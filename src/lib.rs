@@ -12,7 +12,8 @@
 //! and each of their receivers gets every message. [`untyped`] handles open channels of any flavor and
 //! message type, as bytes.
 //!
-//! ```
+#![cfg_attr(feature = "macros", doc = "```")]
+#![cfg_attr(not(feature = "macros"), doc = "```ignore")]
 //! use sysvring::{Lifetime, Options, spsc};
 //!
 //! #[sysvring::message]
@@ -33,11 +34,12 @@
 //!
 //! # Messages
 //!
-//! A [`Message`] is any type that implements four traits of [`zerocopy`], which this crate
-//! re-exports. Their derive macros expect a crate named `zerocopy`: add it to your dependencies, or
-//! point the macros at the re-export with the attribute shown above. Received bytes are validated,
-//! so a `bool` of 7 is an error and not undefined behaviour. Types that end in a slice, including
-//! `[u8]` and `str`, are messages of variable length, up to [`Options::slot_size`].
+//! [`#[sysvring::message]`](macro@message) declares a struct or a fieldless enum as a [`Message`]; numbers,
+//! `bool`, `char` and arrays of messages are messages already. Types that end in a slice, including
+//! `[u8]` and `str`, have variable length, up to [`Options::slot_size`]. A declaration with padding,
+//! references or pointers does not compile, and the error says what to do. Received bytes are validated,
+//! so a `bool` of 7 is an error and not undefined behaviour. [`Message`] says how to do without the
+//! attribute, which belongs to the feature `macros`, on by default.
 //!
 //! # Life of a channel
 //!
@@ -137,6 +139,8 @@ pub use error::permissions::Permissions;
 pub use error::registration_failure::RegistrationFailure;
 pub use error::value::{ValueError, ValueFailure};
 pub use flavor::Flavor;
+#[doc(hidden)]
+pub use message::check as __message;
 pub use message::{Message, MessageLayout};
 pub use open::handle::Handle;
 pub use options::Options;
@@ -146,26 +150,119 @@ pub use poll::readiness::Readiness;
 pub use poll::wait_set::{Notifier, WaitSet};
 pub use segment::Lifetime;
 pub use segment::redelivery::Redelivery;
-pub use structure::{
-    ByteOrder, Difference, Field, Number, NumberType, ParseStructureError, Structure, Variant,
-};
+pub use structure::compare::Difference;
+pub use structure::number::{ByteOrder, Number, NumberType};
+pub use structure::parse::ParseStructureError;
+pub use structure::{Field, Structure, Variant};
 #[doc(hidden)]
 pub use sysv::cgroup::{GroupMemory, group_memory};
 pub use sysv::sem::SetStat;
 pub use sysv::shm::SegmentStat;
+/// Declares a struct or a fieldless enum as a [`Message`].
+///
+/// ```
+/// use sysvring::{Options, spsc};
+///
+/// #[sysvring::message]
+/// struct Order {
+///     id: u64,
+///     price: f64,
+///     side: Side,
+///     _pad: [u8; 7],
+/// }
+///
+/// #[sysvring::message]
+/// enum Side {
+///     Buy,
+///     Sell,
+/// }
+///
+/// # fn main() -> Result<(), sysvring::Error> {
+/// let mut tx: spsc::Sender<Order> = Options::private().create()?;
+/// let mut rx: spsc::Receiver<Order> = Options::id(tx.id()).attach()?;
+/// tx.send(&Order { id: 1, price: 9.5, side: Side::Sell, _pad: [0; 7] })?;
+/// assert!(matches!(rx.recv()?.side, Side::Sell));
+/// # Ok(()) }
+/// ```
+///
+/// A struct may end in a slice: then its messages have variable length. The fields in front of a slice of
+/// bytes must not be aligned, because the struct would have padding behind the slice. The numbers of
+/// [`zerocopy::native_endian`] are not:
+///
+/// ```
+/// use sysvring::zerocopy::native_endian::U64;
+/// use sysvring::{Options, spsc};
+///
+/// #[sysvring::message]
+/// struct Line {
+///     number: U64,
+///     text: [u8],
+/// }
+///
+/// # fn main() -> Result<(), sysvring::Error> {
+/// let mut tx: spsc::Sender<Line> = Options::private().create()?;
+/// let mut line = tx.loan_with(5)?; // 5 bytes of text
+/// line.number.set(1);
+/// line.text.copy_from_slice(b"hello");
+/// line.commit()?;
+/// # Ok(()) }
+/// ```
+///
+/// # What it adds
+///
+/// * `#[repr(C)]` to a struct and `#[repr(u8)]` to an enum, which fix the place of each byte. Others are
+///   kept: `packed`, `align(64)` and `transparent` of a struct, and another integer of an enum, such as
+///   `#[repr(u16)]`.
+/// * The derives `IntoBytes`, `Immutable`, `KnownLayout`, and `FromBytes` or `TryFromBytes`, of
+///   [`zerocopy`], unless the declaration has them itself, *below* this attribute. No dependency on
+///   zerocopy is needed. A struct of plain numbers, and arrays and slices of them, implements `FromBytes`:
+///   all bytes are values of it, so it can be written in place
+///   ([`loan`](spsc::Sender::loan)).
+/// * An implementation of [`Message`], whose [`structure`](Message::structure) has the names and types of
+///   all fields. The two sides of a channel compare it. Generic arguments are part of it as far as types of
+///   fields depend on them.
+///
+/// # Arguments
+///
+/// | argument | effect |
+/// |---|---|
+/// | `#[sysvring::message(from_bytes)]` | derives `FromBytes` for a type with fields of other types that implement it |
+/// | `#[sysvring::message(crate = "path")]` | the name under which a program depends on this crate, or a path such as `crate::other::sysvring` |
+/// | `#[message(opaque)]` on a field | compares the field by its size; for types that implement the traits of zerocopy and not [`Message`] |
+///
+/// # What does not compile
+///
+/// * **Padding.** The error names the field and the missing bytes, such as `_pad: [u8; 7]`.
+///
+///   ```compile_fail
+///   #[sysvring::message]
+///   struct Tick {
+///       id: u8,
+///       price: f64, // error: 7 bytes of padding in front of field `price`
+///   }
+///   ```
+/// * **References and pointers**, such as `&str`, `String` and `Vec`, and lifetimes: other processes cannot
+///   follow them. Use an array, or end the struct in a slice.
+/// * **Types without a fixed layout**, such as `Option<u64>`, tuples and `Duration`, and enums with fields.
+/// * **Fields in front of another that ends in a slice, and `str` as a field.** Only the message itself ends in a
+///   slice.
+/// * **Variants whose numbers do not fit** the integer of the enum: the error names one that does.
+/// * **A generic struct of several fields that are aligned**, because its padding is not known. A generic type
+///   that is such a field derives [`zerocopy::Unaligned`].
 #[cfg(feature = "macros")]
+#[doc(inline)]
 pub use sysvring_macros::message;
 pub use wait::adaptive_spin::Wait;
 
 pub use zerocopy;
 
 /// The examples of the README, compiled and run.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
 /// The examples of the guide, compiled and run.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../docs/guide.md")]
 struct Guide;
 

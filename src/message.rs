@@ -1,5 +1,6 @@
 //! Which types can be messages, and how their bytes are copied into and out of a slot.
 
+pub mod check;
 mod types;
 
 use core::alloc::Layout;
@@ -23,10 +24,29 @@ use crate::sync::plain::{AtomicU64, Ordering};
 /// types are sent in slots of exactly their size; types that end in a slice are sent in slots of
 /// [`Options::slot_size`](crate::Options::slot_size).
 ///
-/// A type that derives those traits itself becomes a message by `impl sysvring::Message for T {}`; then its
-/// fields are not compared with those of the other side. `IntoBytes` rejects types with padding. Fill gaps
-/// with fields (`_pad: [u8; 6]`); before a slice of bytes, no field may have an alignment above 1 (a
-/// [`U64`](zerocopy::native_endian::U64) is a `u64` with an alignment of 1).
+/// A type that derives those traits itself becomes a message by `impl sysvring::Message for T {}`, which
+/// compares only its size with that of the other side; [`structure`](Message::structure) may describe it.
+/// `IntoBytes` rejects types with padding:
+///
+/// ```
+/// use sysvring::zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+/// use sysvring::{Message, Structure};
+///
+/// #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+/// #[zerocopy(crate = "sysvring::zerocopy")]
+/// #[repr(C)]
+/// struct Tick {
+///     id: u64,
+///     price: f64,
+/// }
+///
+/// impl Message for Tick {
+///     fn structure() -> Structure {
+///         let fields = [("id", u64::structure()), ("price", f64::structure())];
+///         Structure::of_struct("Tick", fields)
+///     }
+/// }
+/// ```
 ///
 /// Received messages are validated: a foreign `bool` with the value 7 is
 /// [`RecvError::Invalid`](crate::RecvError::Invalid).
@@ -40,14 +60,17 @@ use crate::sync::plain::{AtomicU64, Ordering};
 )]
 pub trait Message: TryFromBytes + IntoBytes + Immutable + KnownLayout {
     /// Returns the structure of this type, which both sides of a channel compare when it is opened; by
-    /// default only the size is known.
+    /// default only the size is known. It must have the size of the type, names of letters, digits and
+    /// underscores, at most 64 structures inside one another, and a text of at most 65,536 bytes:
+    /// otherwise opening fails with [`Error::InvalidOption`](crate::Error::InvalidOption).
     fn structure() -> Structure {
         Structure::Opaque { size: if is_variable::<Self>() { None } else { size_with::<Self>(0) } }
     }
 }
 
-/// The layout of a message type, on which both sides of a channel must agree; it is compared when a
-/// channel is opened, and names of types are not.
+/// The layout of a message type, on which both sides of a channel must agree. It is compared when a
+/// channel is opened, after the [structures](Message::structure) of the types; if a side does not describe
+/// itself, nothing but the layout is compared.
 ///
 /// ```
 /// use sysvring::MessageLayout;
@@ -89,6 +112,26 @@ impl MessageLayout {
             Some(rest) => rest == 0,
             None => false,
         }
+    }
+}
+
+/// What a handle requires of the messages of its channel.
+#[derive(Clone, Debug)]
+pub(crate) struct MessageType {
+    pub(crate) layout: MessageLayout,
+    /// `None` for a handle of bytes, which knows no type.
+    pub(crate) structure: Option<Structure>,
+}
+
+impl MessageType {
+    /// Returns that of a typed handle.
+    pub(crate) fn of<T: Message + ?Sized>() -> MessageType {
+        MessageType { layout: MessageLayout::of::<T>(), structure: Some(T::structure()) }
+    }
+
+    /// Returns that of a handle of bytes.
+    pub(crate) fn bytes() -> MessageType {
+        MessageType { layout: MessageLayout::of::<[u8]>(), structure: None }
     }
 }
 

@@ -239,9 +239,12 @@ fn table(manifest: &str, name: &str) -> Vec<String> {
 
 #[test]
 fn the_minimal_versions_are_those_of_the_manifest() {
-    let wanted = read("Cargo.toml");
+    let manifests = [read("Cargo.toml"), read("crates/macros/Cargo.toml")];
     let least = read("tests/minimal/Cargo.toml");
-    let wanted = table(&wanted, "dependencies");
+    let mut wanted: Vec<_> =
+        manifests.iter().flat_map(|manifest| table(manifest, "dependencies")).collect();
+    // The attribute is a part of the crate.
+    wanted.retain(|dependency| !dependency.contains("path = "));
     for dependency in &wanted {
         // "0.9" means at least 0.9.0.
         let (before, version) = dependency.split_once('"').expect("a version");

@@ -129,7 +129,7 @@ impl Plan {
             values: {
                 let count = input.byte() % 12;
                 let value = |input: &mut Input<'_>| {
-                    (usize::from(input.byte() % 12), (input.half() & 0x7fff).into())
+                    (usize::from(input.byte() % 18), (input.half() & 0x7fff).into())
                 };
                 (0..count).map(|_| value(input)).collect()
             },

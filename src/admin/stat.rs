@@ -15,6 +15,7 @@ use crate::flavor::Flavor;
 use crate::liveness::SemaphoreValues;
 use crate::role::Side;
 use crate::segment::{Lifetime, Redelivery};
+use crate::structure::Structure;
 use crate::sysv::sem::SetStat;
 use crate::sysv::shm::SegmentStat;
 
@@ -67,6 +68,9 @@ pub struct Stat {
     pub message_element: usize,
     /// Alignment of a message in bytes.
     pub message_align: usize,
+    /// The structure of the message type; `None` if the type of the channel's creator does not describe
+    /// itself.
+    pub structure: Option<Structure>,
     /// The schema number that users chose for the message type; 0 for none.
     pub schema: u64,
     /// Number of messages sent and not yet acknowledged; see

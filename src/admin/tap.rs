@@ -12,6 +12,7 @@ use crate::message::MessageLayout;
 use crate::ring::tap::{Follower, Tapped as Found};
 use crate::ring::{Ring, Slot};
 use crate::segment::ChannelInfo;
+use crate::structure::Structure;
 use crate::sync::plain::Ordering::Relaxed;
 use crate::sysv::Errno;
 use crate::sysv::sem::Set;
@@ -97,6 +98,7 @@ pub struct Tap {
     follower: Follower,
     slot: SlotContents,
     channel: ChannelState,
+    structure: Option<Structure>,
     /// The number of missed positions at the last message.
     missed_before: u64,
     fault: Option<Fault>,
@@ -116,7 +118,7 @@ impl Tap {
     /// Returns a tap of an attached channel.
     pub(super) fn of(found: FoundSegment, start: TapStart) -> Result<Tap, Error> {
         let FoundSegment { mapping, stat, facts } = found;
-        let ChannelInfo { flavor, geometry, set, nonce, .. } = facts?;
+        let ChannelInfo { flavor, geometry, structure, set, nonce, .. } = facts?;
         // SAFETY: the geometry was checked against this segment; the mapping is dropped with the
         // ring, which is used nowhere else.
         let ring = unsafe { Ring::new(mapping.base(), &geometry) };
@@ -133,6 +135,7 @@ impl Tap {
             follower: Follower::new(ring, flavor, position),
             slot: SlotContents { shape: geometry.shape, slot_size: geometry.slot_size },
             channel: ChannelState { _mapping: mapping, id, set, is_private, asked_at: 0 },
+            structure,
             missed_before: 0,
             fault: None,
         })
@@ -260,6 +263,23 @@ impl Tap {
     /// did so; such a message is not returned if the tap has passed the position by then.
     pub fn unsent(&self) -> u64 {
         self.follower.counts().unsent
+    }
+
+    /// Returns the structure of the channel's messages; `None` if the type of its creator does not describe
+    /// itself. A process that may write to the segment can make it any structure whose size is that of the
+    /// messages.
+    ///
+    /// ```
+    /// use sysvring::{Options, Tap, TapStart, mpmc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// let pixels: mpmc::Sender<[[u8; 3]]> = Options::private().create()?;
+    /// let tap = Tap::open(pixels.id(), TapStart::Now)?;
+    /// let structure = tap.structure().map(|structure| structure.to_string());
+    /// assert_eq!(structure.as_deref(), Some("[[u8; 3]]"));
+    /// # Ok(()) }
+    /// ```
+    pub fn structure(&self) -> Option<&Structure> {
+        self.structure.as_ref()
     }
 
     /// Returns the identifier of the channel.

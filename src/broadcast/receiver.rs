@@ -16,7 +16,7 @@ use crate::endpoint::interrupter::Interrupter;
 use crate::endpoint::peer::Peer;
 use crate::error::{Error, Fault, RecvError};
 use crate::flavor::Flavor;
-use crate::message::{Message, MessageLayout};
+use crate::message::{Message, MessageType};
 use crate::open::handle::{Handle, sealed::Sealed};
 use crate::role::Side;
 use crate::spsc;
@@ -142,8 +142,8 @@ impl<T: Message + ?Sized> Sealed for Receiver<T> {
     const FLAVOR: Flavor = Flavor::Broadcast;
     const SIDE: Side = Side::Receivers;
 
-    fn shape() -> MessageLayout {
-        MessageLayout::of::<T>()
+    fn message_type() -> MessageType {
+        MessageType::of::<T>()
     }
 
     fn from_attachment(attachment: Attachment, wait: Wait) -> Result<Self, Error> {

@@ -14,7 +14,7 @@ use crate::endpoint::attachment::Attachment;
 use crate::endpoint::interrupter::Interrupter;
 use crate::error::{Error, Fault, SendError};
 use crate::flavor::Flavor;
-use crate::message::{Message, MessageLayout};
+use crate::message::{Message, MessageType};
 use crate::open::handle::{Handle, sealed::Sealed};
 use crate::role::Side;
 use crate::spsc;
@@ -233,8 +233,8 @@ impl<T: Message + ?Sized> Sealed for Sender<T> {
     const FLAVOR: Flavor = Flavor::Broadcast;
     const SIDE: Side = Side::Senders;
 
-    fn shape() -> MessageLayout {
-        MessageLayout::of::<T>()
+    fn message_type() -> MessageType {
+        MessageType::of::<T>()
     }
 
     fn from_attachment(attachment: Attachment, wait: Wait) -> Result<Self, Error> {

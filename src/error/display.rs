@@ -129,10 +129,11 @@ impl fmt::Display for Error {
             ),
             Error::TypeMismatch { channel, expected, found } => write!(
                 f,
-                "channel {channel} has another kind or message type: {}, not {}; use the same \
-                 types on both sides, or remove the channel if it is stale",
-                Printable(found),
-                Printable(expected)
+                "channel {channel} has another kind or message type: expected {}, found {}; build both \
+                 programs with the same declaration of the type, or drain and remove the channel to \
+                 change its type",
+                Printable(expected),
+                Printable(found)
             ),
             Error::OptionMismatch { channel, option: "mode", expected, found } => write!(
                 f,

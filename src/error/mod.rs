@@ -139,14 +139,16 @@ pub enum Error {
         /// The version of the segment.
         found: u32,
     },
-    /// The channel is of the other kind, or has another message type or schema. Use the same type
-    /// on both sides, or remove the channel if it is stale.
+    /// The channel is of another kind, or has another message type or schema. If both sides describe
+    /// their types, the first field that differs is named. Build both programs with the same declaration
+    /// of the type: rebuild the one that is older. To change the type, drain and remove the channel.
     TypeMismatch {
         /// The channel.
         channel: String,
-        /// The type of this side.
+        /// What this side has: the kind, the type with its field, as `f64 in the field Tick.price`, or
+        /// the layout.
         expected: String,
-        /// The type of the channel.
+        /// What the channel has in its place.
         found: String,
     },
     /// The channel exists with another value of an option. Leave the option unset to accept the

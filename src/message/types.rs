@@ -6,7 +6,8 @@ use core::num::{self, Wrapping};
 use zerocopy::byteorder::{self, BigEndian, LittleEndian};
 
 use super::Message;
-use crate::structure::{ByteOrder, Number, NumberType, Structure};
+use crate::structure::Structure;
+use crate::structure::number::{ByteOrder, Number, NumberType};
 
 macro_rules! numbers {
     ($($number:ident: $($type:ty),+;)*) => {$($(

@@ -4,7 +4,7 @@ use super::{Kind, OpenMode, open, text_of};
 use crate::endpoint::attachment::Attachment;
 use crate::error::{Error, Fault};
 use crate::flavor::Flavor;
-use crate::message::MessageLayout;
+use crate::message::MessageType;
 use crate::options::Options;
 use crate::os_error::Call;
 use crate::role::Side;
@@ -52,7 +52,7 @@ impl Options {
     }
 
     fn reach<H: Handle>(self, how: OpenMode) -> Result<H, Error> {
-        let kind = Kind { flavor: H::FLAVOR, shape: H::shape(), takes_any: H::TAKES_ANY };
+        let kind = Kind { flavor: H::FLAVOR, message: H::message_type(), takes_any: H::TAKES_ANY };
         let handle = open(&self, how, H::SIDE, kind)
             .and_then(|attachment| H::from_attachment(attachment, self.wait));
         handle.map_err(|error| self.name_channel(error))
@@ -76,7 +76,7 @@ impl Options {
 pub trait Handle: sealed::Sealed + Sized {}
 
 pub(crate) mod sealed {
-    use super::{Attachment, Error, Flavor, MessageLayout, Side, Wait};
+    use super::{Attachment, Error, Flavor, MessageType, Side, Wait};
 
     /// The parts of a handle; out of reach for users, so that no other type can be a handle.
     pub trait Sealed: Sized {
@@ -89,9 +89,10 @@ pub(crate) mod sealed {
         #[doc(hidden)]
         #[expect(private_interfaces, reason = "sealed")]
         const SIDE: Side;
-        /// The shape of the messages of the channels that it creates.
+        /// The messages of the channels that it creates.
         #[doc(hidden)]
-        fn shape() -> MessageLayout;
+        #[expect(private_interfaces, reason = "sealed")]
+        fn message_type() -> MessageType;
         #[doc(hidden)]
         #[expect(private_interfaces, reason = "sealed")]
         fn from_attachment(attachment: Attachment, wait: Wait) -> Result<Self, Error>;

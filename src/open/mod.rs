@@ -44,7 +44,7 @@ use crate::endpoint::attachment::Attachment;
 use crate::error::Error;
 use crate::flavor::Flavor;
 use crate::liveness::ChannelSemaphores;
-use crate::message::MessageLayout;
+use crate::message::MessageType;
 use crate::options::Options;
 use crate::options::validate;
 use crate::os_error::{Call, Object};
@@ -65,13 +65,13 @@ pub(crate) enum OpenMode {
 }
 
 /// The channels that a handle is for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Kind {
     /// The flavor of a new channel.
     pub(crate) flavor: Flavor,
-    /// The shape of its messages.
-    pub(crate) shape: MessageLayout,
-    /// Whether an existing channel may have any other flavor and shape.
+    /// Its messages.
+    pub(crate) message: MessageType,
+    /// Whether an existing channel may have any other flavor and messages.
     pub(crate) takes_any: bool,
 }
 
@@ -88,7 +88,7 @@ pub(crate) fn open(
     };
     let address = options.address.as_ref();
     let channel = text_of(address);
-    let plan = validate::plan(options, flavor, kind.shape);
+    let plan = validate::plan(options, flavor, &kind.message);
     let plan = plan.map_err(|error| error.in_channel(&channel))?;
     let deadline = Deadline::after(options.timeout);
     let takes_any = kind.takes_any;
@@ -159,7 +159,7 @@ struct Opening<'a> {
     how: OpenMode,
     side: Side,
     plan: ChannelSpec<'a>,
-    /// Whether an existing channel may have another flavor and shape than the plan.
+    /// Whether an existing channel may have another flavor and messages than the plan.
     takes_any: bool,
     /// The address as text, for errors.
     channel: String,

@@ -405,8 +405,22 @@ impl Options {
         self
     }
 
-    /// Sets a number for the message type, chosen by you: a version, a hash; by default 0. Types of
-    /// equal size and alignment cannot be distinguished otherwise.
+    /// Sets a number for the message type, chosen by you: a version, a hash; by default 0. Both sides must
+    /// set the same number: a side that sets none has 0, which differs from all others. An
+    /// [untyped](crate::untyped) handle that sets none joins any channel.
+    ///
+    /// Types that [describe themselves](macro@crate::message) are compared field by field; what the schema
+    /// adds is a change of what the fields mean.
+    ///
+    /// ```
+    /// use sysvring::{Error, Options, spsc};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// let tx: spsc::Sender<u64> = Options::private().schema(2).create()?;
+    /// let old: Result<spsc::Receiver<u64>, _> = Options::id(tx.id()).attach();
+    /// assert!(matches!(old, Err(Error::TypeMismatch { .. })));
+    /// let rx: spsc::Receiver<u64> = Options::id(tx.id()).schema(2).attach()?;
+    /// # Ok(()) }
+    /// ```
     pub fn schema(mut self, schema: u64) -> Options {
         self.schema = Some(schema);
         self

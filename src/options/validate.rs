@@ -6,11 +6,11 @@ use core::fmt::Display;
 use crate::error::Error;
 use crate::flavor::{Flavor, SEATS_MAX, SPSC_SEATS};
 use crate::layout::NAME_MAX;
-use crate::message::MessageLayout;
+use crate::message::MessageType;
 use crate::options::capacity::{self, Capacity};
 use crate::options::{self, Options};
 use crate::ring::geometry::Geometry;
-use crate::segment::{ChannelInfo, ChannelSpec, Lifetime, Redelivery};
+use crate::segment::{ChannelInfo, ChannelSpec, Description, Lifetime, Redelivery};
 
 /// Returns what a new channel with these options would be.
 ///
@@ -19,7 +19,7 @@ use crate::segment::{ChannelInfo, ChannelSpec, Lifetime, Redelivery};
 pub(crate) fn plan<'a>(
     options: &'a Options,
     flavor: Flavor,
-    shape: MessageLayout,
+    message: &MessageType,
 ) -> Result<ChannelSpec<'a>, Error> {
     let invalid = |option, reason| Err(Error::InvalidOption { channel: None, option, reason });
     check_mode(options.mode_or_default())?;
@@ -49,6 +49,7 @@ pub(crate) fn plan<'a>(
             .into();
         return invalid("redelivery", reason);
     }
+    let shape = message.layout;
     let usual = if shape.variable { options::SLOT_SIZE.max(shape.size) } else { shape.size };
     let slot_size = options.slot_size.unwrap_or(usual);
     let slots = Capacity::slots(options.capacity, shape, slot_size);
@@ -58,7 +59,11 @@ pub(crate) fn plan<'a>(
         );
         return invalid("memory", reason);
     }
-    let geometry = Geometry::new(flavor, shape, seats, slots, slot_size)
+    let description = match Description::of(message.structure.as_ref(), shape) {
+        Ok(description) => description,
+        Err(reason) => return invalid("message", reason),
+    };
+    let geometry = Geometry::new(flavor, shape, seats, slots, slot_size, description.len())
         .map_err(|(option, reason)| Error::InvalidOption { channel: None, option, reason })?;
     let geometry = match (flavor, options.overwriting) {
         (_, None | Some(false)) => geometry,
@@ -71,6 +76,7 @@ pub(crate) fn plan<'a>(
     Ok(ChannelSpec {
         flavor,
         geometry,
+        description,
         schema: options.schema.unwrap_or(0),
         lifetime: match private {
             true => Lifetime::LastMember,
@@ -123,7 +129,10 @@ fn check_redelivery(options: &Options) -> Result<(), Error> {
 }
 
 /// Checks that a channel has what the options and the message type require. A handle that takes
-/// channels of any flavor and shape requires what the options say, and nothing else.
+/// channels of any flavor and messages requires what the options say, and nothing else.
+///
+/// The structures of the message type are compared if both sides describe themselves, and the layouts
+/// always. The rule is the same whichever side created the channel.
 ///
 /// # Errors
 /// [`Error::TypeMismatch`], [`Error::OptionMismatch`].
@@ -143,6 +152,17 @@ pub(crate) fn check(
             found: facts.flavor.to_string(),
         });
     }
+    // Before the layouts, because it names the field that differs.
+    if let (false, Some(ours), Some(other)) =
+        (takes_any, &plan.description.structure, &facts.structure)
+        && let Some(difference) = ours.first_difference(other)
+    {
+        return Err(Error::TypeMismatch {
+            channel: channel(),
+            expected: difference.expectation(),
+            found: difference.found,
+        });
+    }
     if !takes_any && wanted.shape != found.shape {
         return Err(Error::TypeMismatch {
             channel: channel(),
@@ -150,14 +170,18 @@ pub(crate) fn check(
             found: found.shape.to_string(),
         });
     }
-    if let Some(schema) = options.schema
-        && schema != facts.schema
-    {
+    // A dead-letter channel is taken as it is, whatever schema its readers chose.
+    let takes_any_schema = (takes_any || options.courier) && options.schema.is_none();
+    if !takes_any_schema && plan.schema != facts.schema {
+        // The layouts are the same, or any layout will do.
+        let text = |schema| match schema {
+            0 => format!("{} without schema", found.shape),
+            _ => format!("{} with schema {schema:#x}", found.shape),
+        };
         return Err(Error::TypeMismatch {
             channel: channel(),
-            // The shapes are the same, or any shape will do.
-            expected: format!("{} with schema {schema:#x}", found.shape),
-            found: format!("{} with schema {:#x}", found.shape, facts.schema),
+            expected: text(plan.schema),
+            found: text(facts.schema),
         });
     }
     let differs = |option, expected: &dyn Display, found: &dyn Display| {

@@ -23,6 +23,8 @@ pub(crate) struct Geometry {
     pub(crate) payload_at: usize,
     /// The distance from one slot to the next, in bytes.
     pub(crate) stride: usize,
+    /// The length of the text of the structure, in bytes.
+    pub(crate) structure_len: usize,
     /// The size of the header, up to the first slot, in bytes.
     pub(crate) header_size: usize,
     /// The table that only channels of this flavor have.
@@ -73,13 +75,14 @@ impl SlotLayout {
 
 impl Geometry {
     /// Returns the geometry for these options, or the name of the option that is invalid and the
-    /// reason.
+    /// reason. The text of the structure has at most [`STRUCTURE_MAX`](layout::STRUCTURE_MAX) bytes.
     pub(crate) fn new(
         flavor: Flavor,
         shape: MessageLayout,
         seats: usize,
         capacity: usize,
         slot_size: usize,
+        structure_len: usize,
     ) -> Result<Geometry, (&'static str, String)> {
         let wrong = |option, reason: String| Err((option, reason));
         if shape.align == 0 {
@@ -112,7 +115,7 @@ impl Geometry {
             );
         }
         let capacity = capacity.next_power_of_two();
-        let header_size = layout::header_size(flavor, seats);
+        let header_size = layout::header_size(flavor, seats, structure_len);
         let sizes = || {
             let steps = SlotLayout::new(shape.variable, slot_size, shape.align)?;
             let end = steps.stride.checked_mul(capacity)?.checked_add(header_size)?;
@@ -145,6 +148,7 @@ impl Geometry {
             slot_size,
             payload_at,
             stride,
+            structure_len,
             header_size,
             table,
             total,
@@ -175,7 +179,7 @@ mod tests {
         capacity: usize,
         slot: usize,
     ) -> Result<Geometry, &'static str> {
-        Geometry::new(Flavor::Spsc, MessageLayout::of::<T>(), 2, capacity, slot)
+        Geometry::new(Flavor::Spsc, MessageLayout::of::<T>(), 2, capacity, slot, 0)
             .map_err(|(option, _)| option)
     }
 
@@ -213,8 +217,14 @@ mod tests {
     #[test]
     #[cfg(not(loom))]
     fn a_geometry_is_right_or_refused() {
-        const ALL: [(Flavor, usize); 3] =
-            [(Flavor::Spsc, 2), (Flavor::Mpmc, 254), (Flavor::Broadcast, 254)];
+        // The second text is the first one that needs another page.
+        const ALL: [(Flavor, usize, usize); 5] = [
+            (Flavor::Spsc, 2, 2544),
+            (Flavor::Spsc, 2, 2545),
+            (Flavor::Mpmc, 254, 0),
+            (Flavor::Mpmc, 254, layout::STRUCTURE_MAX),
+            (Flavor::Broadcast, 254, 1537),
+        ];
         let capacities = edges((0..7).chain([20, 39, 40, 41, 47, 62, 63]));
         let sizes = edges((0..8).chain([12, 31, 32, 53, 62, 63]));
         let (mut made, mut refused) = (0u64, 0u64);
@@ -223,11 +233,12 @@ mod tests {
                 for &size in &sizes {
                     for &slot_size in &sizes {
                         for &capacity in &capacities {
-                            for (flavor, seats) in ALL {
+                            for (flavor, seats, text) in ALL {
                                 let shape = MessageLayout { variable, size, element: 0, align };
+                                let of = (flavor, shape, seats, text);
                                 let result =
-                                    Geometry::new(flavor, shape, seats, capacity, slot_size);
-                                match check(flavor, shape, seats, capacity, slot_size, result) {
+                                    Geometry::new(flavor, shape, seats, capacity, slot_size, text);
+                                match check(of, capacity, slot_size, result) {
                                     true => made += 1,
                                     false => refused += 1,
                                 }
@@ -244,9 +255,7 @@ mod tests {
     /// refuse.
     #[cfg(not(loom))]
     fn check(
-        flavor: Flavor,
-        shape: MessageLayout,
-        seats: usize,
+        (flavor, shape, seats, text): (Flavor, MessageLayout, usize, usize),
         capacity: usize,
         slot_size: usize,
         result: Result<Geometry, (&'static str, String)>,
@@ -255,8 +264,12 @@ mod tests {
         let unit = shape.align.max(8);
         let payload_at = round(if shape.variable { 16 } else { 8 }, unit);
         let stride = round(payload_at + slot_size as u128, unit);
-        let progress = if flavor == Flavor::Broadcast { 256 * seats as u128 } else { 0 };
-        let header = round(1152 + 136 * seats as u128 + progress, SLOTS_ALIGN);
+        let tables = 1280 + 136 * seats as u128;
+        let tables = match flavor {
+            Flavor::Broadcast => round(tables, 128) + 256 * seats as u128,
+            Flavor::Spsc | Flavor::Mpmc => tables,
+        };
+        let header = round(tables + text as u128, SLOTS_ALIGN);
         let slots = (capacity as u128).next_power_of_two();
         // Both may be 2^64.
         let end = stride.saturating_mul(slots).saturating_add(header);
@@ -320,7 +333,7 @@ mod tests {
         fn any_wish_is_a_geometry_or_an_error(
             (variable, size, element, align) in (any::<bool>(), size(), 1..9usize, 0..13u32),
             (seats, capacity, slot_size, fits) in (2..=254usize, size(), size(), any::<bool>()),
-            mpmc in any::<bool>(),
+            (mpmc, text) in (any::<bool>(), 0..=layout::STRUCTURE_MAX),
         ) {
             let flavor = if mpmc { Flavor::Mpmc } else { Flavor::Spsc };
             let shape = MessageLayout { variable, size, element, align: 1 << align };
@@ -331,12 +344,12 @@ mod tests {
             let head = if variable { 16 } else { 8 };
             let unit = wide(shape.align).max(8);
             let stride = (wide(head).next_multiple_of(unit) + wide(slot_size)).next_multiple_of(unit);
-            let end = stride.saturating_mul(slots).saturating_add(wide(layout::header_size(flavor, seats)));
+            let end = stride.saturating_mul(slots).saturating_add(wide(layout::header_size(flavor, seats, text)));
             let total = end.saturating_add(if mpmc { 8 * slots } else { 0 });
             let possible = (1..=CAPACITY_MAX).contains(&capacity)
                 && (if variable { slot_size >= size.max(1) } else { slot_size == size })
                 && total <= isize::MAX as u128;
-            match Geometry::new(flavor, shape, seats, capacity, slot_size) {
+            match Geometry::new(flavor, shape, seats, capacity, slot_size, text) {
                 Ok(g) => {
                     prop_assert!(possible);
                     prop_assert_eq!((wide(g.capacity), wide(g.stride)), (slots, stride));

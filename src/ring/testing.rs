@@ -51,7 +51,7 @@ impl HeapRing {
 
     fn of(flavor: Flavor, capacity: usize) -> HeapRing {
         let shape = MessageLayout::of::<Twice>();
-        let geometry = Geometry::new(flavor, shape, SEATS, capacity, size_of::<Twice>())
+        let geometry = Geometry::new(flavor, shape, SEATS, capacity, size_of::<Twice>(), 0)
             .expect("a geometry that can be");
         let layout = HeapRing::layout(&geometry);
         // SAFETY: the layout has a non-zero size.

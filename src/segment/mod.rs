@@ -1,5 +1,6 @@
 //! Segments: initialising one as a channel, and validating the header of an existing one.
 
+pub(crate) mod description;
 pub(crate) mod owner;
 pub(crate) mod redelivery;
 
@@ -7,6 +8,7 @@ use core::fmt;
 use core::ptr::NonNull;
 use std::time::{Duration, SystemTime};
 
+pub(crate) use self::description::Description;
 pub(crate) use self::redelivery::Redelivery;
 use crate::error::Error;
 use crate::flavor::Flavor;
@@ -15,6 +17,7 @@ use crate::liveness::NONCE_MAX;
 use crate::message::MessageLayout;
 use crate::ring::geometry::Geometry;
 use crate::role::Side;
+use crate::structure::Structure;
 use crate::sync::plain::Ordering::{Acquire, Relaxed, Release};
 use crate::sysv::Errno;
 use crate::sysv::process;
@@ -85,6 +88,8 @@ impl Lifetime {
 pub(crate) struct ChannelInfo {
     pub(crate) flavor: Flavor,
     pub(crate) geometry: Geometry,
+    /// The structure of the message type, if it describes itself.
+    pub(crate) structure: Option<Structure>,
     pub(crate) schema: u64,
     pub(crate) set: i32,
     pub(crate) nonce: u32,
@@ -162,16 +167,21 @@ pub(crate) fn examine(
         let channel = channel.into();
         return Err(Error::LayoutVersion { channel, expected: VERSION, found });
     }
-    let facts = read(header).map_err(|what| Error::Corrupt { channel: channel.into(), what })?;
+    let corrupt = |what| Error::Corrupt { channel: channel.into(), what };
+    let mut facts = read(header).map_err(corrupt)?;
     let total = facts.geometry.total as u64;
     if total > stat.size {
         let channel = channel.into();
         return Err(Error::Truncated { channel, expected: total, found: stat.size });
     }
     mapping.check_readable(facts.geometry.total).map_err(missing)?;
+    // SAFETY: `read` computed the geometry, and the segment was just compared with it.
+    let text = unsafe { description::words(mapping, facts.flavor, &facts.geometry) };
+    facts.structure = description::load(text, &facts.geometry).map_err(corrupt)?;
     Ok(State::Ready(facts))
 }
 
+/// Reads what the header states; the structure lies behind the tables.
 fn read(header: &Header) -> Result<ChannelInfo, &'static str> {
     let id = &header.identity;
     let size = |word: &crate::sync::plain::AtomicU64| {
@@ -196,7 +206,12 @@ fn read(header: &Header) -> Result<ChannelInfo, &'static str> {
         return Err("invalid alignment");
     }
     let capacity = size(&id.capacity)?;
-    let geometry = Geometry::new(flavor, shape, seats, capacity, size(&id.slot_size)?)
+    let structure_len = header.description.structure_len.load(Relaxed) as usize;
+    if structure_len > layout::STRUCTURE_MAX {
+        return Err("the text of the structure is too long");
+    }
+    let slot_size = size(&id.slot_size)?;
+    let geometry = Geometry::new(flavor, shape, seats, capacity, slot_size, structure_len)
         .map_err(|_| "invalid geometry")?;
     let geometry = match (flavor, id.overwrites.load(Relaxed)) {
         (_, 0) => geometry,
@@ -222,6 +237,7 @@ fn read(header: &Header) -> Result<ChannelInfo, &'static str> {
     Ok(ChannelInfo {
         flavor,
         geometry,
+        structure: None,
         schema: id.schema.load(Relaxed),
         set: id.set.load(Relaxed) as i32,
         nonce,
@@ -238,6 +254,7 @@ fn read(header: &Header) -> Result<ChannelInfo, &'static str> {
 pub(crate) struct ChannelSpec<'a> {
     pub(crate) flavor: Flavor,
     pub(crate) geometry: Geometry,
+    pub(crate) description: Description,
     pub(crate) schema: u64,
     pub(crate) lifetime: Lifetime,
     pub(crate) name: &'a str,
@@ -250,7 +267,8 @@ pub(crate) struct ChannelSpec<'a> {
 /// facts. A process that observes the magic number observes the whole header.
 ///
 /// The facts come from the plan and none of them is read from the segment: any process that the
-/// mode allows to write can write there from the moment that the segment exists.
+/// mode allows to write can write there from the moment that the segment exists. The segment is as large as
+/// the plan states.
 pub(crate) fn initialise(
     mapping: &Mapping,
     plan: &ChannelSpec<'_>,
@@ -259,8 +277,17 @@ pub(crate) fn initialise(
 ) -> ChannelInfo {
     let header = header(mapping);
     let created = time::wall_ns();
-    let Geometry { shape, seats, capacity, slot_size, stride, header_size, total, .. } =
-        plan.geometry;
+    let Geometry {
+        shape,
+        seats,
+        capacity,
+        slot_size,
+        stride,
+        structure_len,
+        header_size,
+        total,
+        ..
+    } = plan.geometry;
     let id = &header.identity;
     id.version.store(VERSION, Relaxed);
     id.header_size.store(header_size as u32, Relaxed);
@@ -284,11 +311,15 @@ pub(crate) fn initialise(
     id.deliveries.store(deliveries, Relaxed);
     let len = layout::store_text(&header.dead_letters.0, plan.dead_letters);
     id.dead_letters_len.store(len, Relaxed);
+    header.description.structure_len.store(structure_len as u32, Relaxed);
+    // SAFETY: guaranteed by the caller.
+    plan.description.store(unsafe { description::words(mapping, plan.flavor, &plan.geometry) });
     bind(mapping, set, nonce);
     id.magic.store(MAGIC, Release);
     ChannelInfo {
         flavor: plan.flavor,
         geometry: plan.geometry,
+        structure: plan.description.structure.clone(),
         schema: plan.schema,
         set,
         nonce,

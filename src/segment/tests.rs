@@ -1,13 +1,13 @@
 //! Reading a header with arbitrary bytes returns consistent facts or the reason for refusing it.
 
 use super::*;
-use crate::layout::{Identity, NAME_MAX};
+use crate::layout::{Description, Identity, NAME_MAX};
 use crate::sync::plain::AtomicU64;
 
 /// Returns the header of an MPMC channel of text, as `initialise` writes it.
 fn sample() -> Box<Header> {
     let shape = MessageLayout { variable: true, size: 4, element: 2, align: 2 };
-    let geometry = Geometry::new(Flavor::Mpmc, shape, 3, 8, 40).expect("a geometry");
+    let geometry = Geometry::new(Flavor::Mpmc, shape, 3, 8, 40, 77).expect("a geometry");
     let header = Box::new(Header::new());
     let id = &header.identity;
     id.version.store(VERSION, Relaxed);
@@ -28,15 +28,21 @@ fn sample() -> Box<Header> {
     id.total.store(geometry.total as u64, Relaxed);
     id.redelivery.store(3, Relaxed);
     id.deliveries.store(7, Relaxed);
+    header.description.structure_len.store(geometry.structure_len as u32, Relaxed);
     header
 }
 
-/// Returns the words of identity and name.
-fn words(header: &Header) -> &[AtomicU64] {
+/// Returns the words of identity, name and description.
+fn words(header: &Header) -> Vec<&AtomicU64> {
     let bytes = size_of::<Identity>() + NAME_MAX;
     assert_eq!(bytes, memoffset::offset_of!(Header, tail));
-    // SAFETY: `bytes` bytes of atomics, aligned to more than a word; all access to them is atomic.
-    unsafe { core::slice::from_raw_parts(core::ptr::from_ref(header).cast(), bytes / 8) }
+    let of = |first: *const AtomicU64, bytes: usize| {
+        // SAFETY: `bytes` bytes of atomics, aligned to more than a word; all access to them is atomic.
+        unsafe { core::slice::from_raw_parts(first, bytes / 8) }
+    };
+    let first = of(core::ptr::from_ref(header).cast(), bytes);
+    let description = core::ptr::from_ref(&header.description);
+    first.iter().chain(of(description.cast(), size_of::<Description>())).collect()
 }
 
 /// Returns whether facts were read, and checks that they are consistent and equal to the header's.
@@ -49,9 +55,9 @@ fn check(header: &Header) -> bool {
             return false;
         }
     };
-    let Geometry { shape, seats, capacity, slot_size, total, .. } = facts.geometry;
+    let Geometry { shape, seats, capacity, slot_size, structure_len, total, .. } = facts.geometry;
     assert_eq!(
-        Geometry::new(facts.flavor, shape, seats, capacity, slot_size).ok(),
+        Geometry::new(facts.flavor, shape, seats, capacity, slot_size, structure_len).ok(),
         Some(facts.geometry)
     );
     assert!(facts.flavor.allows(seats) && capacity.is_power_of_two());
@@ -71,7 +77,8 @@ fn every_value_of_every_byte() {
     let header = sample();
     assert!(check(&header), "as it was made");
     let (mut fine, mut refused) = (0, 0);
-    for word in words(&header) {
+    let words = words(&header);
+    for word in &words {
         for byte in 0..8 {
             for mask in 1..=255u64 {
                 let before = word.fetch_xor(mask << (byte * 8), Relaxed);
@@ -80,7 +87,7 @@ fn every_value_of_every_byte() {
             }
         }
     }
-    assert_eq!(fine + refused, (size_of::<Identity>() + NAME_MAX) * 255);
+    assert_eq!(fine + refused, words.len() * 8 * 255);
     // Most bytes belong to texts and to fields that accept any value; the rest are sizes.
     assert!(fine > 10_000 && refused > 10_000, "{fine} and {refused}");
 }
@@ -114,15 +121,20 @@ fn a_creator_knows_what_others_read() {
     use crate::sysv::key::PRIVATE;
     use crate::sysv::shm::{self, Access, SegmentLookup};
     let shape = MessageLayout { variable: true, size: 4, element: 2, align: 2 };
-    let plan = ChannelSpec {
+    let structure: Structure =
+        "struct Words { n: u32, words: [u16] }".parse().expect("a structure");
+    let plan = |name| ChannelSpec {
         flavor: Flavor::Mpmc,
-        geometry: Geometry::new(Flavor::Mpmc, shape, 3, 8, 40).expect("a geometry"),
+        geometry: Geometry::new(Flavor::Mpmc, shape, 3, 8, 40, 37).expect("a geometry"),
+        description: super::Description::of(Some(&structure), shape).expect("a description"),
         schema: 0xfeed,
         lifetime: Lifetime::LastMember,
-        name: "grüße",
+        name,
         redelivery: Redelivery::DeadLetter { after: 7 },
         dead_letters: "letters",
     };
+    let (plan, other) = (plan("grüße"), plan("other"));
+    assert_eq!(plan.description.len(), plan.geometry.structure_len);
     let how = SegmentLookup::New { mode: 0o601, huge: false };
     let id = shm::get(PRIVATE, plan.geometry.total, how).expect("a segment");
     let attached = Mapping::attach_known(id, Access::ReadWrite);
@@ -130,10 +142,10 @@ fn a_creator_knows_what_others_read() {
     let (mapping, stat) = attached.expect("attached");
     let facts = initialise(&mapping, &plan, 5, 0x1234_5678);
     match examine(&mapping, &stat, "any").expect("a channel") {
-        State::Ready(read) => assert_eq!(read, facts),
+        State::Ready(read) => assert_eq!((&read, &read.structure), (&facts, &Some(structure))),
         State::Incomplete => panic!("not finished"),
     }
     // Nothing is read from the segment.
-    let unwritten = initialise(&mapping, &ChannelSpec { name: "other", ..plan }, 6, 1);
+    let unwritten = initialise(&mapping, &other, 6, 1);
     assert_eq!((unwritten.name.as_str(), unwritten.set, unwritten.nonce), ("other", 6, 1));
 }

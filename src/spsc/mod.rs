@@ -29,7 +29,8 @@
 //!
 //! A large message is written and read in its slot, without a copy:
 //!
-//! ```
+#![cfg_attr(feature = "macros", doc = "```")]
+#![cfg_attr(not(feature = "macros"), doc = "```ignore")]
 //! use sysvring::{Options, spsc};
 //!
 //! #[sysvring::message]

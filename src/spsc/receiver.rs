@@ -19,7 +19,7 @@ use crate::endpoint::interrupter::Interrupter;
 use crate::endpoint::peer::Peer;
 use crate::error::{Error, Fault, RecvError};
 use crate::flavor::Flavor;
-use crate::message::{Message, MessageLayout, is_variable};
+use crate::message::{Message, MessageType, is_variable};
 use crate::open::handle::{Handle, sealed::Sealed};
 use crate::role::Side;
 use crate::wait::adaptive_spin::Wait;
@@ -203,8 +203,8 @@ impl<T: Message + ?Sized> Sealed for Receiver<T> {
     const FLAVOR: Flavor = Flavor::Spsc;
     const SIDE: Side = Side::Receivers;
 
-    fn shape() -> MessageLayout {
-        MessageLayout::of::<T>()
+    fn message_type() -> MessageType {
+        MessageType::of::<T>()
     }
 
     fn from_attachment(attachment: Attachment, wait: Wait) -> Result<Self, Error> {

@@ -8,12 +8,30 @@ use super::{Field, Structure, Variant};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Difference {
-    /// The field that differs, from the type on, as `Order.lines[].price`; or the type itself.
+    /// The field that differs, from the type on, as `Order.lines[].price`; or the type itself. In an enum, the
+    /// variant, as `Kind::Text`. A message without a name is `message`, and its elements `message[]`.
     pub field: String,
     /// What is there in the structure that was compared; "nothing" if it has no such field.
     pub expected: String,
     /// What is there in the structure that it was compared with.
     pub found: String,
+}
+
+impl Difference {
+    /// Returns what was expected, with its place.
+    pub(crate) fn expectation(&self) -> String {
+        let Difference { field, expected, .. } = self;
+        // Names have none of these signs.
+        if field.contains("::") {
+            format!("{expected} for the variant {field}")
+        } else if field.contains('.') {
+            format!("{expected} in the field {field}")
+        } else if field.ends_with(']') {
+            format!("{expected} in {field}")
+        } else {
+            expected.clone()
+        }
+    }
 }
 
 impl fmt::Display for Difference {
@@ -39,7 +57,7 @@ impl Structure {
     pub fn first_difference(&self, other: &Structure) -> Option<Difference> {
         let path = match self {
             Structure::Struct { name, .. } | Structure::Enum { name, .. } => name,
-            _ => "the message",
+            _ => "message",
         };
         compare(path, self, other)
     }
@@ -94,9 +112,12 @@ fn compare_fields(path: &str, ours: &[Field], other: &[Field]) -> Option<Differe
                     }
                     None => "nothing".into(),
                 };
-                let field_name = format!("{path}, field {at}");
-                let (expected, found) = (text(field), text(found));
-                return Some(Difference { field: field_name, expected, found });
+                let name = field.or(found).map_or("", |field| &field.name);
+                return Some(Difference {
+                    field: format!("{path}.{name}"),
+                    expected: text(field),
+                    found: text(found),
+                });
             }
         }
     }

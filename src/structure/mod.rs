@@ -5,15 +5,15 @@
 //! (`compare.rs`), and programs that know no type read it (`parse.rs`): they get the text from other
 //! processes, so it is parsed with limits, and no name in it has other characters than identifiers.
 
-mod compare;
-mod number;
-mod parse;
+pub mod compare;
+pub mod number;
+pub mod parse;
+#[cfg(test)]
+mod tests;
 
 use core::fmt;
 
-pub use compare::Difference;
-pub use number::{ByteOrder, Number, NumberType};
-pub use parse::ParseStructureError;
+use number::{Number, NumberType};
 
 /// The structure of a message type: its fields with their names, types and order.
 ///
@@ -164,6 +164,14 @@ impl fmt::Display for Structure {
             Structure::Opaque { size: Some(size) } => write!(f, "opaque({size})"),
             Structure::Opaque { size: None } => f.write_str("opaque(..)"),
         }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Structure {
+    /// Serialises the text.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -3,7 +3,8 @@
 use core::fmt;
 use core::str::FromStr;
 
-use super::{Field, NumberType, Structure, Variant};
+use super::number::NumberType;
+use super::{Field, Structure, Variant};
 
 /// The maximum number of types inside one another, so that no text exhausts the stack.
 const DEPTH_MAX: usize = 64;
@@ -54,7 +55,7 @@ impl<'a> Rest<'a> {
         if self.eat("[") {
             return self.elements(depth);
         }
-        let before = self.at;
+        let before = self.next();
         match self.word("type")? {
             "str" => Ok(Structure::Str),
             "opaque" => self.opaque(),
@@ -72,7 +73,7 @@ impl<'a> Rest<'a> {
 
     /// Parses an array or a slice, behind its bracket. Elements have a size, and are not empty.
     fn elements(&mut self, depth: usize) -> Parsed<Structure> {
-        let before = self.at;
+        let before = self.next();
         let element = Box::new(self.structure(depth)?);
         if !matches!(element.size(), Some(1..)) {
             self.at = before;
@@ -112,7 +113,7 @@ impl<'a> Rest<'a> {
     fn variants(&mut self) -> Parsed<Structure> {
         let name = self.word("name")?.to_owned();
         self.expect(":", "`:`")?;
-        let before = self.at;
+        let before = self.next();
         let Some(number) = NumberType::from_word(self.word("type of a number")?) else {
             self.at = before;
             return self.fail("type of a number");
@@ -155,7 +156,7 @@ impl<'a> Rest<'a> {
     }
 
     fn number<T: FromStr>(&mut self, expected: &'static str) -> Parsed<T> {
-        let before = self.at;
+        let before = self.next();
         let word = self.word(expected)?;
         word.parse().or_else(|_| {
             self.at = before;
@@ -174,6 +175,12 @@ impl<'a> Rest<'a> {
 
     fn expect(&mut self, sign: &str, expected: &'static str) -> Parsed<()> {
         if self.eat(sign) { Ok(()) } else { self.fail(expected) }
+    }
+
+    /// Returns where the next word or sign is.
+    fn next(&mut self) -> usize {
+        self.skip_spaces();
+        self.at
     }
 
     fn peek(&mut self) -> Option<char> {

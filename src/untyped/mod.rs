@@ -3,7 +3,8 @@
 //! A typed handle knows its messages when it is compiled, and opens channels of that type and of its
 //! flavor only. These handles open any channel, and take from it what it is: its
 //! [flavor](Sender::flavor), the [layout of its messages](Sender::shape), its
-//! [schema](Sender::schema). They are for programs that learn the type when they run: tools,
+//! [schema](Sender::schema), and, if the type of its creator describes itself, the
+//! [structure](Sender::structure) of its messages. They are for programs that learn the type when they run: tools,
 //! bridges to other protocols, bindings to other languages. The other members of the channel may be
 //! typed or untyped, and do not notice the difference.
 //!

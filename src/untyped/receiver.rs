@@ -12,10 +12,11 @@ use crate::endpoint::attachment::Attachment;
 use crate::endpoint::interrupter::Interrupter;
 use crate::error::{Error, RecvError};
 use crate::flavor::Flavor;
-use crate::message::{self, MessageLayout};
+use crate::message::{self, MessageLayout, MessageType};
 use crate::open::handle::{Handle, sealed::Sealed};
 use crate::poll::{Pollable, sealed};
 use crate::role::Side;
+use crate::structure::Structure;
 use crate::wait::adaptive_spin::Wait;
 use crate::wait::blocking::Blocking;
 
@@ -232,6 +233,28 @@ impl Receiver {
         self.end.endpoint().geometry().shape
     }
 
+    /// Returns the structure of the channel's messages; `None` if the type of its creator does not describe
+    /// itself.
+    ///
+    /// ```
+    /// # use sysvring::{Options, mpmc, untyped};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// #[sysvring::message]
+    /// struct Tick {
+    ///     id: u64,
+    ///     price: f64,
+    /// }
+    ///
+    /// let ticks: mpmc::Sender<Tick> = Options::private().create()?;
+    /// let other: untyped::Receiver = Options::id(ticks.id()).attach()?;
+    /// let structure = other.structure().map(|structure| structure.to_string());
+    /// assert_eq!(structure.as_deref(), Some("struct Tick { id: u64, price: f64 }"));
+    /// # Ok(()) }
+    /// ```
+    pub fn structure(&self) -> Option<&Structure> {
+        self.end.endpoint().attachment.facts.structure.as_ref()
+    }
+
     /// Returns the [schema](crate::Options::schema) number of the channel's messages; 0 for none.
     pub fn schema(&self) -> u64 {
         self.end.endpoint().attachment.facts.schema
@@ -330,8 +353,8 @@ impl Sealed for Receiver {
     const SIDE: Side = Side::Receivers;
     const TAKES_ANY: bool = true;
 
-    fn shape() -> MessageLayout {
-        MessageLayout::of::<[u8]>()
+    fn message_type() -> MessageType {
+        MessageType::bytes()
     }
 
     fn from_attachment(attachment: Attachment, wait: Wait) -> Result<Self, Error> {

@@ -11,10 +11,11 @@ use crate::endpoint::attachment::Attachment;
 use crate::endpoint::interrupter::Interrupter;
 use crate::error::{Error, SendError};
 use crate::flavor::Flavor;
-use crate::message::MessageLayout;
+use crate::message::{MessageLayout, MessageType};
 use crate::open::handle::{Handle, sealed::Sealed};
 use crate::poll::{Pollable, sealed};
 use crate::role::Side;
+use crate::structure::Structure;
 use crate::wait::adaptive_spin::Wait;
 use crate::wait::blocking::Blocking;
 
@@ -189,6 +190,28 @@ impl Sender {
         self.end.endpoint().geometry().shape
     }
 
+    /// Returns the structure of the channel's messages; `None` if the type of its creator does not describe
+    /// itself.
+    ///
+    /// ```
+    /// # use sysvring::{Options, mpmc, untyped};
+    /// # fn main() -> Result<(), sysvring::Error> {
+    /// #[sysvring::message]
+    /// struct Tick {
+    ///     id: u64,
+    ///     price: f64,
+    /// }
+    ///
+    /// let ticks: mpmc::Receiver<Tick> = Options::private().create()?;
+    /// let other: untyped::Sender = Options::id(ticks.id()).attach()?;
+    /// let structure = other.structure().map(|structure| structure.to_string());
+    /// assert_eq!(structure.as_deref(), Some("struct Tick { id: u64, price: f64 }"));
+    /// # Ok(()) }
+    /// ```
+    pub fn structure(&self) -> Option<&Structure> {
+        self.end.endpoint().attachment.facts.structure.as_ref()
+    }
+
     /// Returns the [schema](crate::Options::schema) number of the channel's messages; 0 for none.
     pub fn schema(&self) -> u64 {
         self.end.endpoint().attachment.facts.schema
@@ -267,8 +290,8 @@ impl Sealed for Sender {
     const SIDE: Side = Side::Senders;
     const TAKES_ANY: bool = true;
 
-    fn shape() -> MessageLayout {
-        MessageLayout::of::<[u8]>()
+    fn message_type() -> MessageType {
+        MessageType::bytes()
     }
 
     fn from_attachment(attachment: Attachment, wait: Wait) -> Result<Self, Error> {

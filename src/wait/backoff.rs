@@ -181,7 +181,7 @@ mod tests {
 
     fn backoff<T: crate::Message>(capacity: usize) -> ReceiverBackoff {
         ReceiverBackoff::new(
-            &Geometry::new(Flavor::Spsc, MessageLayout::of::<T>(), 2, capacity, size_of::<T>())
+            &Geometry::new(Flavor::Spsc, MessageLayout::of::<T>(), 2, capacity, size_of::<T>(), 0)
                 .unwrap(),
         )
     }

@@ -17,6 +17,7 @@ mod mpmc_contention;
 mod mpmc_delivery;
 mod observe;
 mod rates;
+mod structures;
 mod timeouts;
 mod untyped;
 mod waiting_members;

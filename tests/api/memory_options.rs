@@ -3,7 +3,7 @@
 use std::io;
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::{Error, Lifetime, Options};
+use sysvring::{Error, Lifetime, Options, untyped};
 use sysvring_support::name::{Name, is_gone};
 use sysvring_support::raw_ipc::Key;
 use sysvring_support::worker::{Args, Worker, end_with_parent};
@@ -177,13 +177,29 @@ fn schemas_must_agree() {
     let name = Name::new();
     let tx: Sender<u64> = name.options().schema(0x17).open().expect("open");
     drop(name.options().schema(0x17).attach::<Receiver<u64>>().expect("the same"));
-    drop(name.options().attach::<Receiver<u64>>().expect("whichever it is"));
-    match name.options().schema(0x18).attach::<Receiver<u64>>() {
-        Err(Error::TypeMismatch { expected, found, .. }) => {
-            assert!(expected.contains("0x18") && found.contains("0x17"), "{expected}, {found}");
-        }
-        other => panic!("{other:?}"),
-    }
-    assert!(name.options().attach::<Receiver<u64>>().is_ok(), "the seat stayed free");
+    let layout = "8 bytes aligned to 8";
+    let refused =
+        |options: Options, [own, other]: [&str; 2]| match options.attach::<Receiver<u64>>() {
+            Err(Error::TypeMismatch { expected, found, .. }) => {
+                let texts = [own, other].map(|schema| format!("{layout} {schema}"));
+                assert_eq!([expected, found], texts);
+            }
+            other => panic!("{other:?}"),
+        };
+    refused(name.options().schema(0x18), ["with schema 0x18", "with schema 0x17"]);
+    // None is 0.
+    refused(name.options(), ["without schema", "with schema 0x17"]);
+    refused(name.options().schema(0), ["without schema", "with schema 0x17"]);
+    drop(name.options().schema(0x17).attach::<Receiver<u64>>().expect("the seat stayed free"));
+    // An untyped handle takes any, unless it asks for one.
+    drop(name.options().attach::<untyped::Receiver>().expect("whichever it is"));
+    let error = name.options().schema(0x18).attach::<untyped::Receiver>().expect_err("another one");
+    assert!(matches!(error, Error::TypeMismatch { .. }), "{error:?}");
+    drop(tx);
+
+    let name = Name::new();
+    let tx: Sender<u64> = name.options().open().expect("open");
+    refused(name.options().schema(5), ["with schema 0x5", "without schema"]);
+    drop(name.options().schema(0).attach::<Receiver<u64>>().expect("the same"));
     drop(tx);
 }

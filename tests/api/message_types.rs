@@ -4,9 +4,10 @@
 use std::fmt::Debug;
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::zerocopy::{FromBytes, IntoBytes, little_endian};
+use sysvring::zerocopy::{FromBytes, little_endian};
 use sysvring::{Message, Options, RecvError, SendError};
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::Segment;
 use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{test, work};
 
@@ -189,6 +190,7 @@ checks! {
 fn validate<T: Message + Copy + PartialEq + Debug>(values: &[(u8, T)]) {
     let name = Name::new();
     let mut tx: Sender<u8> = name.options().open().expect("open");
+    Segment::of(tx.id().segment()).hide_structure();
     let mut rx: Receiver<T> = name.options().attach().expect("of the same shape");
     let expected = |byte: u8| values.iter().find(|(b, _)| *b == byte).map(|(_, value)| *value);
     for way in 0..4 {
@@ -234,6 +236,7 @@ fn bools_are_validated() {
 fn texts_are_validated() {
     let name = Name::new();
     let mut tx: Sender<[u8]> = name.options().open().expect("open");
+    Segment::of(tx.id().segment()).hide_structure();
     let mut rx: Receiver<str> = name.options().attach().expect("of the same shape");
     for bad in [&b"\xff"[..], b"ab\xc3", b"\xed\xa0\x80"] {
         tx.send(bad).expect("room");

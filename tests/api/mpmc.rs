@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sysvring::{Address, Error, Fault, Flavor, Options, RecvError, SendError, mpmc, spsc};
 use sysvring_support::name::Name;
+use sysvring_support::raw_ipc::Segment;
 use sysvring_support::test;
 
 const SOON: Duration = Duration::from_millis(1);
@@ -48,8 +49,9 @@ fn messages_of_any_length_are_written_in_place() {
 #[test]
 fn invalid_messages_are_discarded() {
     let name = Name::new();
-    // A type of the same size is the same to the channel.
     let tx: mpmc::Sender<u8> = name.options().open().expect("open");
+    // Without a structure, a type of the same size is the same to the channel.
+    Segment::of(tx.id().segment()).hide_structure();
     let rx: mpmc::Receiver<bool> = name.options().attach().expect("attach");
     tx.send_batch(&[7, 1, 8, 9, 0]).expect("send");
     assert_eq!(rx.recv(), Err(RecvError::Invalid { position: 0 }));

@@ -50,13 +50,14 @@ fn a_stat_contains_everything() {
     let name = Name::new();
     let options = name.options().capacity(100).mode(0o640).schema(0xfeed).prefault(false);
     drop(options.create::<Receiver<[u32; 3]>>().expect("create"));
-    let mut tx: Sender<[u32; 3]> = name.options().attach().expect("attach");
+    let mut tx: Sender<[u32; 3]> = name.options().schema(0xfeed).attach().expect("attach");
     tx.send_batch(&[[1; 3], [2; 3], [3; 3]]).expect("room");
     let stat = sysvring::stat(name.as_str()).expect("stat");
     let end = SystemTime::now();
     assert_eq!((stat.name.as_str(), stat.lifetime), (name.as_str(), Lifetime::Kept));
     assert_eq!((stat.capacity, stat.slot_size, stat.stride), (128, 12, 24));
     assert_eq!((stat.variable, stat.message_size, stat.message_align), (false, 12, 4));
+    assert_eq!(stat.structure.map(|s| s.to_string()).as_deref(), Some("[u32; 3]"));
     assert_eq!((stat.schema, stat.depth, stat.head, stat.tail), (0xfeed, 3, 0, 3));
     assert_eq!(stat.id, tx.id());
     assert!(is_between(start, Some(stat.created), end));

@@ -44,8 +44,8 @@ fn broadcast_in_use() {
     in_use::<Broadcast>();
 }
 
-/// Returns the offsets of all fields' bytes, members' lines and progress records included, according to
-/// the layout document.
+/// Returns the offsets of all fields' bytes, members' lines, progress records and the structure included,
+/// according to the layout document.
 pub fn bytes(flavor: Flavor, seats: usize) -> Vec<usize> {
     let mut bytes = Vec::new();
     for structure in page::structures() {
@@ -76,7 +76,15 @@ pub fn bytes(flavor: Flavor, seats: usize) -> Vec<usize> {
             bytes.extend(at..at + field.bytes);
         }
     }
+    bytes.extend(structure(flavor, seats));
     bytes
+}
+
+/// Returns where the text of the structure is, `u64`.
+fn structure(flavor: Flavor, seats: usize) -> Range<usize> {
+    let seats = if flavor == Flavor::Spsc { 2 } else { seats };
+    let at = page::text_at(flavor == Flavor::Broadcast, seats);
+    at..at + 3
 }
 
 /// The fields that identify a channel. With any other value it is not a channel, or not the
@@ -97,15 +105,16 @@ const IDENTIFYING: [&str; 12] = [
     "total",
 ];
 
-/// Returns where these fields are.
-fn identifying_bytes() -> Vec<Range<usize>> {
+/// Returns where these fields and the structure are. The length of its text is not among them: a channel of
+/// length 0 does not describe itself, and is joined by the layout of its messages.
+fn identifying_bytes(flavor: Flavor, seats: usize) -> Vec<Range<usize>> {
     let identity = page::find("Identity");
     let find = |name| {
         let field = identity.field(name);
         let start = identity.at[0] + field.offset;
         start..start + field.bytes
     };
-    IDENTIFYING.into_iter().map(find).collect()
+    IDENTIFYING.into_iter().map(find).chain([structure(flavor, seats)]).collect()
 }
 
 /// A pair of bytes and the bits to flip in each: in one byte, or one bit in each of two, or two
@@ -229,7 +238,7 @@ fn before_it_is_opened<F: AnyFlavor>() {
     let bytes = bytes(F::FLAVOR, SEATS);
     let identity = page::find("Identity");
     let identity = identity.at[0]..identity.at[0] + identity.bytes;
-    let identifying = identifying_bytes();
+    let identifying = identifying_bytes(F::FLAVOR, SEATS);
     let mut tally = Tally::default();
     let changes = values(&bytes).into_iter().chain(pairs(&bytes));
     for (n, change) in changes.enumerate() {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::{Error, Observer, Options, RecvError};
+use sysvring::{Defect, Error, Observer, Options, RecvError, Tap, TapStart};
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::{Key, Segment, at};
 use sysvring_support::stopwatch::MOMENT as SHORT;
@@ -15,8 +15,10 @@ use sysvring_support::{raw_ipc, test, work};
 use sysvring_support::error_text::{advises, refusal};
 use sysvring_support::stopwatch::Stopwatch;
 
-/// The size of the header that is read: nothing reads the bytes between it and the slots.
+/// The size of the header with the members' table.
 const HEADER_USED: usize = at::MEMBERS + 2 * at::MEMBER;
+/// Where the text of the structure is, behind the waiting table.
+const STRUCTURE: usize = HEADER_USED + 2 * 8;
 
 /// Adds to a semaphore as a creator does, and keeps it until the end.
 #[work]
@@ -55,7 +57,7 @@ fn foreign_segments() {
     for (bytes, mode, filler, what) in [
         (1, 0o600, 0u8, "smaller than a channel header"),
         (1023, 0o666, 7, "smaller than a channel header"),
-        (1152, 0o600, 0, "no sysvring magic number"),
+        (1280, 0o600, 0, "no sysvring magic number"),
         (8192, 0o600, 0, "no sysvring magic number"),
         (8192, 0o644, b'S', "no sysvring magic number"),
         // With the mark of this crate, perhaps by chance.
@@ -199,7 +201,7 @@ fn another_version() {
         memory.u32(at::VERSION).store(7, Relaxed);
         let kept = members.then_some(tx);
         let version = |error: Error| match error {
-            Error::LayoutVersion { expected: 3, found: 7, .. } => {}
+            Error::LayoutVersion { expected: 4, found: 7, .. } => {}
             other => panic!("not LayoutVersion but {other:?}"),
         };
         version(refusal(key.options().open::<Receiver<u64>>()));
@@ -240,7 +242,7 @@ fn a_header_in_a_segment_that_is_too_small() {
     let tx: Sender<u64> = whole.options().capacity(1024).create().expect("create");
     let total = 4096 + 1024 * 16;
     let header = Segment::of(tx.id().segment()).read(0..4096);
-    for (bytes, mode) in [(1152, 0o601), (4096, 0o600), (total - 1, 0o601)] {
+    for (bytes, mode) in [(1280, 0o601), (4096, 0o600), (total - 1, 0o601)] {
         let id = cut.make_segment(bytes, mode);
         Segment::of(id).write(0, &header[..bytes.min(4096)]);
         let truncated = |error: Error| match error {
@@ -309,6 +311,11 @@ fn a_header_that_says_it_is_of_another_kind() {
     drop(key.options().create::<Sender<u64>>().expect("create"));
     let memory = Segment::of(key.segment().expect("a segment"));
     memory.u32(at::FLAVOR).store(3, Relaxed);
+    // The structure would be elsewhere.
+    let error = refusal(key.options().open::<Sender<u64>>());
+    assert!(matches!(error, Error::Corrupt { .. }), "{error:?}");
+    // Of a type that does not describe itself.
+    memory.u32(at::DESCRIPTION).store(0, Relaxed);
     for error in [
         refusal(key.options().open::<Sender<u64>>()),
         refusal(key.options().attach::<Receiver<u64>>()),
@@ -360,6 +367,9 @@ fn each_field_of_the_header() {
     corrupt(at::TOTAL, true, &sizes);
     corrupt(at::NONCE, false, &[0, 1 << 30, HALF, u32::MAX.into()]);
 
+    // 65,536 bytes are the longest text; the header would be larger.
+    corrupt(at::DESCRIPTION, false, &[1, 2, 4, 65_536, 65_537, HALF, u32::MAX.into()]);
+
     // A field that makes it another type, and fields that may have any value.
     memory.u64(at::ELEMENT).store(8, Relaxed);
     let error = refusal(key.options().attach::<Sender<u64>>());
@@ -372,8 +382,69 @@ fn each_field_of_the_header() {
         let stat = sysvring::stat(key.address()).expect("stat");
         assert_eq!(stat.schema, garbage);
         assert!(!stat.to_string().is_empty() && stat.name.len() <= 128);
-        drop(key.options().attach::<Receiver<u64>>().expect("attach"));
+        drop(key.options().schema(garbage).attach::<Receiver<u64>>().expect("attach"));
     }
+}
+
+/// The text of the structure, which is `u64` as it was made.
+#[test]
+fn the_text_of_the_structure() {
+    let key = Key::new();
+    drop(key.options().capacity(8).create::<Sender<u64>>().expect("create"));
+    let memory = Segment::of(key.segment().expect("a segment"));
+    assert_eq!(memory.read(STRUCTURE..STRUCTURE + 4), b"u64\0");
+    let refusals = || {
+        [
+            refusal(key.options().open::<Sender<u64>>()),
+            refusal(key.options().attach::<Receiver<u64>>()),
+        ]
+    };
+    let write = |text: &[u8]| {
+        memory.u32(at::DESCRIPTION).store(text.len() as u32, Relaxed);
+        memory.write(STRUCTURE, text);
+    };
+    let deep = format!("{}u64{}", "[".repeat(200), "; 1]".repeat(200));
+    for (text, expected) in [
+        (&b"u6"[..], "not that of a structure"),
+        (b"u64\0", "not that of a structure"),
+        (b"u64u64", "not that of a structure"),
+        (b"\xffu4", "not UTF-8"),
+        (b"u65", "not that of a structure"),
+        (b"struct \x1b { a: u64 }", "not that of a structure"),
+        (deep.as_bytes(), "not that of a structure"),
+        (b"[u64; 99999999999999999999]", "not that of a structure"),
+        (b"[u64; 18446744073709551615]", "does not fit"),
+        (b"u32", "does not fit"),
+        (b"str", "does not fit"),
+        (b"opaque(8)", "does not fit"),
+    ] {
+        write(text);
+        for error in refusals() {
+            let Error::Corrupt { what, .. } = error else { panic!("{text:?}: {error:?}") };
+            assert!(what.contains(expected), "{text:?}: {what}");
+        }
+        // What inspects channels passes it over, or reports it.
+        assert!(matches!(refusal(sysvring::stat(key.address())), Error::Corrupt { .. }));
+        assert!(matches!(refusal(Tap::open(key.address(), TapStart::Now)), Error::Corrupt { .. }));
+        assert!(sysvring::list().expect("list").iter().all(|stat| stat.key != key.0));
+        let unusable = sysvring::unusable().expect("unusable");
+        let own = unusable.iter().find(|unusable| unusable.object.key() == key.0);
+        assert!(matches!(own.map(|own| &own.defect), Some(Defect::Corrupt { .. })), "{own:?}");
+    }
+    // Another type of the same size, and no description: then the layouts decide.
+    write(b"i64");
+    for error in refusals() {
+        let Error::TypeMismatch { expected, found, .. } = error else { panic!("{error:?}") };
+        assert_eq!((&*expected, &*found), ("u64", "i64"));
+    }
+    write(b"");
+    drop(key.options().attach::<Receiver<i64>>().expect("of the same layout"));
+    write(b"u64");
+    drop(key.options().attach::<Receiver<u64>>().expect("as good as before"));
+    // A corrupt channel can be removed.
+    write(b"u63");
+    sysvring::remove(key.address()).expect("remove");
+    key.assert_free();
 }
 
 /// Sends messages, each of which is delivered, unless a call returns an error.

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use sysvring::spsc::{Receiver, Sender};
-use sysvring::{Address, ChannelId, Error, Lifetime, Options, Stat};
+use sysvring::zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
+use sysvring::{Address, ChannelId, Error, Lifetime, Message, Options, Stat};
 use sysvring_support::name::Name;
 use sysvring_support::raw_ipc::Key;
 use sysvring_support::worker::{Args, Worker, print_line, read_line};
@@ -49,6 +50,13 @@ struct Letter {
     to: [u8; 8],
     text: [u8],
 }
+
+#[derive(Debug, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+#[zerocopy(crate = "sysvring::zerocopy")]
+#[repr(transparent)]
+struct Undescribed(u16);
+
+impl Message for Undescribed {}
 
 #[sysvring::message]
 #[derive(Debug)]
@@ -252,27 +260,31 @@ fn another_message_type() {
         other => panic!("not TypeMismatch but {other:?}"),
     };
     let eight = "8 bytes aligned to 8";
-    let attach = || name.options();
+    let attach = || name.options().schema(7);
     let error = refusal(attach().open::<Receiver<u32>>());
-    differs(error, ("4 bytes aligned to 4", eight));
+    differs(error, ("u32", "u64"));
     let error = refusal(attach().attach::<Receiver<[u8; 8]>>());
-    differs(error, ("8 bytes aligned to 1", eight));
+    differs(error, ("[u8; 8]", "u64"));
+    let error = refusal(attach().attach::<Receiver<i64>>());
+    differs(error, ("i64", "u64"));
     let error = refusal(attach().open::<Receiver<[u64; 2]>>());
-    differs(error, ("16 bytes aligned to 8", eight));
+    differs(error, ("[u64; 2]", "u64"));
     let error = refusal(attach().open::<Receiver<[u8]>>());
-    differs(error, ("0 bytes and elements of 1, aligned to 1", eight));
+    differs(error, ("[u8]", "u64"));
     let error = refusal(attach().open::<Receiver<Letter>>());
-    differs(error, ("16 bytes and elements of 1, aligned to 1", eight));
-    let error = refusal(attach().schema(8).open::<Receiver<u64>>());
+    differs(error, ("struct Letter", "u64"));
+    // One that does not describe itself is compared by its layout.
+    let error = refusal(attach().open::<Receiver<Undescribed>>());
+    differs(error, ("2 bytes aligned to 2", eight));
+    let error = refusal(name.options().schema(8).open::<Receiver<u64>>());
     differs(
         error,
         ("8 bytes aligned to 8 with schema 0x8", "8 bytes aligned to 8 with schema 0x7"),
     );
     // A wrong type is reported even if the seat is taken; and the correct one fits.
     let error = refusal(attach().open::<Sender<u32>>());
-    differs(error, ("4 bytes aligned to 4", eight));
-    drop(attach().schema(7).attach::<Receiver<u64>>().expect("the same type"));
-    drop(attach().attach::<Receiver<i64>>().expect("types are compared by their bytes"));
+    differs(error, ("u32", "u64"));
+    drop(attach().attach::<Receiver<u64>>().expect("the same type"));
 }
 
 #[test]

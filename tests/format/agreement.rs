@@ -61,7 +61,7 @@ fn the_progress_record_matches_the_code() {
     }
     for seats in [2, 22, 254] {
         let at = page::progress_at(seats);
-        assert!(at.is_multiple_of(128) && at - (1152 + 136 * seats) < 128, "{at}");
+        assert!(at.is_multiple_of(128) && at - (1280 + 136 * seats) < 128, "{at}");
     }
 }
 
@@ -101,9 +101,10 @@ fn the_drawing_of_the_segment_matches_the_tables() {
         header.fields.iter().map(|field| (field.offset, &*field.name)).collect();
     right.extend(member.at.iter().map(|&at| (at, "member")));
     let waiting = member.at[1] + member.bytes;
-    right.extend([(waiting, "waiting"), (waiting + 2 * size_of::<u64>(), "zero,")]);
+    right.extend([(waiting, "waiting"), (waiting + 2 * size_of::<u64>(), "structure")]);
     assert_eq!(drawn, right);
 
+    assert_eq!(find("Description").at, [header.field("description").offset]);
     let parking = ["receivers", "senders"].map(|side| header.field(side).offset);
     assert_eq!(find("Parking").at, parking);
     assert_eq!(member.at, [header.bytes, header.bytes + member.bytes]);

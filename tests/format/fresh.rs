@@ -77,7 +77,7 @@ fn every_byte_matches_the_document() {
     let mut page = Comparison { raw: Raw::attach(tx.id().segment()), seen: Vec::new() };
     for (field, right) in [
         ("magic", u64::from_le_bytes(*b"SYSVRING")),
-        ("version", 3),
+        ("version", 4),
         ("header_size", 4096),
         ("flavor", 1),
         ("seats", 2),
@@ -141,6 +141,10 @@ fn every_byte_matches_the_document() {
     }
     page.is("Repairs", 0, "delivery", 0);
     page.says("Header", 0, "dead_letters", "");
+    page.is("Description", 0, "structure_len", 3);
+    let text = page::text_at(false, 2);
+    assert_eq!(page.raw.bytes(text, 3), b"u64");
+    page.seen.push((text, 3));
     for (position, message) in [(0, 11), (1, 22), (2, 33)] {
         let at = page.raw.slot(position);
         let word = page.raw.word(at, 8);

@@ -31,11 +31,11 @@ impl Structure {
     }
 }
 
-/// Returns the structures of the document: headings such as "### `Member`: 128 bytes at 1024 and
-/// 1152".
+/// Returns the structures of the document: headings such as "### `Member`: 128 bytes at 1280 and
+/// 1408".
 pub fn structures() -> Vec<Structure> {
     let structures: Vec<_> = sections().iter().filter_map(|section| structure(section)).collect();
-    assert_eq!(structures.len(), 5, "the document draws five structures");
+    assert_eq!(structures.len(), 6, "the document draws six structures");
     structures
 }
 
@@ -50,7 +50,15 @@ pub fn progress() -> Structure {
 
 /// Returns the offset of the progress table of a channel with so many seats.
 pub fn progress_at(seats: usize) -> usize {
-    (1152 + 136 * seats).next_multiple_of(128)
+    (1280 + 136 * seats).next_multiple_of(128)
+}
+
+/// Returns the offset of the text of the structure in a channel with so many seats.
+pub fn text_at(is_broadcast: bool, seats: usize) -> usize {
+    match is_broadcast {
+        true => progress_at(seats) + seats * progress().bytes,
+        false => 1280 + 136 * seats,
+    }
 }
 
 /// Returns the structure of this name.

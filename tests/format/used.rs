@@ -138,7 +138,10 @@ fn receivers_of_a_broadcast_channel_have_records() {
     for at in table.filter(|at| !documented.contains(at)) {
         assert_eq!(raw.bytes(at, 1), [0], "byte {at} is not documented");
     }
-    let after = first + SEATS * record.bytes;
+    let text = page::text_at(true, SEATS);
+    assert_eq!(text, first + SEATS * record.bytes);
+    assert_eq!(raw.bytes(text, 3), b"u64");
+    let after = text + 3;
     assert!(raw.bytes(after, header as usize - after).iter().all(|byte| *byte == 0));
 }
 

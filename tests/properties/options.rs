@@ -250,7 +250,9 @@ fn try_flavor<F: AnyFlavor, T: Message + ?Sized>(wish: &Wish, shape: Shape) {
     // Attaches with the same options and with none. The lifetime of a private channel is for
     // creators only.
     let same = Wish { lifetime: wish.lifetime.filter(|_| !wish.private), ..wish.clone() };
-    for options in [same.options(there()), there()] {
+    // An unset schema is 0.
+    let none = wish.schema.map_or(there(), |schema| there().schema(schema));
+    for options in [same.options(there()), none] {
         let rx: F::Receiver<T> = options.attach().expect("the channel is as requested");
         let alive = rx.stat().expect("stat").members.iter().filter(|m| m.alive).count();
         assert_eq!(alive, 2);

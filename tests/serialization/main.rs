@@ -70,7 +70,8 @@ fn take_times(json: &mut Value, stat: &Stat) {
 #[work]
 fn hold(args: &mut Args) {
     let name: String = args.next();
-    let rx: mpmc::Receiver<[u32; 3]> = Options::named(name).label("worker").open().expect("open");
+    let rx: mpmc::Receiver<[u32; 3]> =
+        Options::named(name).schema(0xfeed).label("worker").open().expect("open");
     let _held = [rx.recv_ref().expect("a message"), rx.recv_ref().expect("a message")];
     print_line("held");
     read_line();
@@ -109,6 +110,7 @@ fn an_mpmc_channel_with_a_dead_member() {
         "message_size": 12,
         "message_element": 0,
         "message_align": 4,
+        "structure": "[u32; 3]",
         "schema": 0xfeed,
         "depth": 5,
         "depth_is_exact": true,
@@ -225,6 +227,7 @@ fn a_private_spsc_channel_without_a_set() {
         ("flavor", json!("spsc")),
         ("variable", json!(true)),
         ("message_size", json!(0)),
+        ("structure", json!("str")),
         ("depth", json!(1)),
         ("tail", json!(1)),
         ("redelivery", json!({ "policy": "unlimited" })),
@@ -253,6 +256,9 @@ fn a_broadcast_channel_with_two_receivers() {
     let json = json_of(&tx.stat().expect("stat"));
     assert_eq!((&json["flavor"], &json["depth"]), (&json!("broadcast"), &json!(3)));
     assert_eq!((&json["room"], &json["in_flight"]), (&json!(5), &json!(null)));
+    assert_eq!(json["structure"], "u64");
+    let bytes: sysvring::untyped::Sender = Options::private().create().expect("create");
+    assert_eq!(json_of(&bytes.stat().expect("stat"))["structure"], json!(null));
     let of = |field: &str| (0..3).map(|n| json["members"][n][field].clone()).collect::<Vec<_>>();
     assert_eq!(of("lag"), [json!(null), json!(0), json!(3)]);
     assert_eq!(of("position"), [json!(3), json!(3), json!(0)]);

@@ -75,6 +75,12 @@ pub const CHANNEL: &[Column<Stat>] = &[
         Cell::Flag(s.overwriting)
     }),
     column("ALIGN", "alignment of a message in bytes", false, |s| Cell::Id(s.message_align as u64)),
+    column(
+        "STRUCTURE",
+        "fields of a message, with their types, as its creator declared them",
+        false,
+        |s| s.structure.as_ref().map_or(Cell::None, |structure| Cell::Text(structure.to_string())),
+    ),
     column("SCHEMA", "number that its users chose for the message type", false, |s| {
         Cell::Id(s.schema)
     }),

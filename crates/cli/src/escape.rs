@@ -3,7 +3,8 @@
 //! Names, labels and messages may contain terminal control sequences, or characters that reorder or
 //! hide what follows. Everything that is not a visible character is printed as an escape.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io;
 
 /// Returns a text in which every character is visible. A backslash is doubled, so the text can be
 /// read back.
@@ -54,6 +55,19 @@ fn push(safe: &mut String, c: char) {
     }
 }
 
+/// Writes a character of a string of JSON: as `\uNNNN` if it is not visible. Quotes, backslashes and ends of
+/// lines have escapes of their own.
+pub fn write_json<W: ?Sized + io::Write>(c: char, out: &mut W) -> io::Result<()> {
+    // Rust's own table of printable characters.
+    if c == '\'' || c.escape_debug().len() == 1 {
+        return out.write_all(c.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+    for unit in c.encode_utf16(&mut [0; 2]) {
+        write!(out, "\\u{unit:04x}")?;
+    }
+    Ok(())
+}
+
 /// Returns bytes as one word of a line whose words are separated by blanks: with escapes for blanks,
 /// and a hyphen if there are none.
 pub fn word(message: &[u8]) -> String {
@@ -70,10 +84,12 @@ const EMPTY: &str = "-";
 
 /// Returns the bytes of which a word was made.
 pub fn read_word(word: &[u8]) -> Result<Vec<u8>, String> {
-    let (mut rest, mut bytes) = (word, Vec::new());
-    if word == EMPTY.as_bytes() {
-        return Ok(bytes);
-    }
+    if word == EMPTY.as_bytes() { Ok(Vec::new()) } else { unescape(word) }
+}
+
+/// Returns the bytes of a text with escapes.
+pub fn unescape(text: &[u8]) -> Result<Vec<u8>, String> {
+    let (mut rest, mut bytes) = (text, Vec::new());
     while let Some(at) = memchr::memchr(b'\\', rest) {
         bytes.extend(&rest[..at]);
         let escape = &rest[at + 1..];
@@ -81,7 +97,7 @@ pub fn read_word(word: &[u8]) -> Result<Vec<u8>, String> {
             format!(
                 "{:?} contains an escape that is none; a backslash is written as \\\\, a blank as \
                  \\x20",
-                String::from_utf8_lossy(word)
+                String::from_utf8_lossy(text)
             )
         })?;
         bytes.extend(read);

@@ -1,9 +1,15 @@
 //! The attribute `#[sysvring::message]`. Programs use it by that name.
 
 mod arguments;
-mod fields;
+mod checks;
+mod derives;
+mod field;
 mod message;
+mod plain;
+mod refused;
+mod representation;
 mod structure;
+mod variants;
 
 use proc_macro::TokenStream;
 

@@ -1,59 +1,45 @@
-//! From a declaration to a message: the derives, the representation, and the implementation of `Message`.
+//! From a declaration to a message: the checks, the derives, the representation, and the implementation of
+//! `Message`.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
-use syn::punctuated::Punctuated;
-use syn::spanned::Spanned;
-use syn::{Attribute, Data, DeriveInput, Error, Fields, Ident, LitStr, Meta, Path, Token};
+use syn::{Data, DataEnum, DataStruct, DeriveInput, Error, Ident};
 
 use crate::arguments::Arguments;
-use crate::{fields, structure};
+use crate::field::{self, Part};
+use crate::representation::Representation;
+use crate::{checks, derives, plain, refused, structure, variants};
 
+/// Returns the declaration as a message. In place of a declaration with an error stands the error alone:
+/// then the compiler reports no errors where the type is used.
 pub fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let arguments = Arguments::parse(arguments)?;
-    let mut item: DeriveInput = syn::parse2(item)?;
-    let krate = &arguments.krate;
+    let mut item = parse(item)?;
+    if let Some(lifetime) = item.generics.lifetimes().next() {
+        return Err(Error::new_spanned(
+            lifetime,
+            "a lifetime means a reference, which other processes cannot follow: a message contains its \
+             values, as arrays or in a slice at its end",
+        ));
+    }
     let repr = Representation::of(&item.attrs)?;
-    let (structure, repr, from_bytes) = match &mut item.data {
-        Data::Struct(data) => {
-            for field in &data.fields {
-                fields::check(field)?;
-            }
-            let from_bytes = arguments.from_bytes
-                || data.fields.iter().all(|field| fields::has_no_invalid_bytes(&field.ty));
-            let structure = structure::of_struct(krate, &item.ident, &mut data.fields)?;
-            (structure, (!repr.is_given).then(|| quote!(#[repr(C)])), from_bytes)
-        }
-        Data::Enum(data) => {
-            if let Some(variant) = data.variants.iter().find(|v| !matches!(v.fields, Fields::Unit))
-            {
-                return Err(Error::new(
-                    variant.fields.span(),
-                    "a variant of a message has no fields: use a struct with the fields of all variants, \
-                     or send the enum with serde (feature `postcard` of sysvring)",
-                ));
-            }
-            if data.variants.is_empty() {
-                return Err(Error::new(
-                    item.ident.span(),
-                    "an enum without variants has no value that could be sent",
-                ));
-            }
-            let number = repr.number.clone().unwrap_or_else(|| Ident::new("u8", Span::call_site()));
-            let structure = structure::of_enum(krate, &item.ident, &number, data);
-            let add = repr.number.is_none().then(|| quote!(#[repr(#number)]));
-            (structure, add, arguments.from_bytes)
-        }
+    let mut data = item.data.clone();
+    let parts = match &mut data {
+        Data::Struct(data) => of_struct(&arguments, &item, data, &repr)?,
+        Data::Enum(data) => of_enum(&arguments, &item.ident, data, &repr)?,
         Data::Union(data) => {
             return Err(Error::new(
-                data.union_token.span(),
+                data.union_token.span,
                 "a union is no message: nothing tells which field is valid; use a struct",
             ));
         }
     };
-    let derives = derives(krate, &item.attrs, from_bytes)?;
-    let implementation = implementation(krate, &item, &structure);
+    item.data = data;
+    let derives = derives::of(&arguments.krate, &item.attrs, parts.from_bytes)?;
+    let implementation = implementation(&arguments, &item, &parts);
+    let Parts { checks, repr, .. } = parts;
     Ok(quote! {
+        #checks
         #derives
         #repr
         #item
@@ -61,81 +47,86 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStr
     })
 }
 
-/// The representation that the user chose.
-struct Representation {
-    is_given: bool,
-    /// The integer of an enum.
-    number: Option<Ident>,
-}
-
-impl Representation {
-    fn of(attributes: &[Attribute]) -> syn::Result<Representation> {
-        let mut found = Representation { is_given: false, number: None };
-        for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("repr")) {
-            let parts =
-                attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)?;
-            for part in &parts {
-                let Some(name) = part.path().get_ident() else { continue };
-                if name == "Rust" {
-                    return Err(Error::new(
-                        name.span(),
-                        "the compiler may order the fields as it likes: use `#[repr(C)]`, or leave \
-                         the attribute out",
-                    ));
-                }
-                let text = name.to_string();
-                if text.starts_with(['u', 'i']) {
-                    found.number = Some(name.clone());
-                }
-                // `align` alone leaves the order of the fields to the compiler.
-                found.is_given |= text != "align";
-            }
+fn parse(item: TokenStream) -> syn::Result<DeriveInput> {
+    syn::parse2(item.clone()).map_err(|error| match syn::parse2::<syn::Item>(item.clone()) {
+        Ok(_) => {
+            Error::new_spanned(item, "the attribute `message` is for a struct or a fieldless enum")
         }
-        Ok(found)
-    }
-}
-
-/// Returns the derives of zerocopy that the item does not have itself.
-fn derives(krate: &Path, attributes: &[Attribute], from_bytes: bool) -> syn::Result<TokenStream> {
-    let mut given = Vec::new();
-    let mut names_the_crate = false;
-    for attribute in attributes {
-        names_the_crate |= attribute.path().is_ident("zerocopy");
-        if attribute.path().is_ident("derive") {
-            let paths =
-                attribute.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated)?;
-            given.extend(
-                paths.iter().filter_map(|path| Some(path.segments.last()?.ident.to_string())),
-            );
-        }
-    }
-    let is_given = |name: &str| given.iter().any(|given| given == name);
-    let bytes = if from_bytes { "FromBytes" } else { "TryFromBytes" };
-    let reads = is_given("FromBytes") || is_given("TryFromBytes");
-    let wanted = (!reads).then_some(bytes).into_iter().chain(
-        ["IntoBytes", "Immutable", "KnownLayout"].into_iter().filter(|name| !is_given(name)),
-    );
-    let wanted = wanted.map(|name| format_ident!("{name}"));
-    let path = LitStr::new(
-        &quote!(#krate::zerocopy).to_token_stream().to_string().replace(' ', ""),
-        Span::call_site(),
-    );
-    let path = (!names_the_crate).then(|| quote!(#[zerocopy(crate = #path)]));
-    Ok(quote! {
-        #[derive(#(#krate::zerocopy::#wanted),*)]
-        #path
+        Err(_) => error,
     })
 }
 
-fn implementation(krate: &Path, item: &DeriveInput, structure: &TokenStream) -> TokenStream {
-    let name = &item.ident;
+/// What is added to the declaration, apart from derives.
+struct Parts {
+    checks: TokenStream,
+    repr: Option<TokenStream>,
+    /// Whether every bit pattern is a value.
+    from_bytes: bool,
+    /// The expression of the structure.
+    structure: TokenStream,
+    fields: Vec<Part>,
+}
+
+/// Returns the parts of a struct, whose fields are cleaned of the attributes of this macro.
+fn of_struct(
+    arguments: &Arguments,
+    item: &DeriveInput,
+    data: &mut DataStruct,
+    repr: &Representation,
+) -> syn::Result<Parts> {
+    let errors = data.fields.iter().filter_map(|field| refused::check(field).err());
+    let all = errors.reduce(|mut all, error| {
+        all.combine(error);
+        all
+    });
+    all.map_or(Ok(()), Err)?;
+    let fields = field::parts(&mut data.fields)?;
+    let krate = &arguments.krate;
+    Ok(Parts {
+        checks: checks::of_struct(krate, item, &fields, repr),
+        repr: repr.missing_of_struct()?,
+        from_bytes: arguments.from_bytes || fields.iter().all(|field| plain::is_plain(&field.ty)),
+        structure: structure::of_struct(krate, &item.ident, &fields),
+        fields,
+    })
+}
+
+fn of_enum(
+    arguments: &Arguments,
+    name: &Ident,
+    data: &DataEnum,
+    repr: &Representation,
+) -> syn::Result<Parts> {
+    let (number, missing) = repr.number_of_enum()?;
+    variants::check(name, data, &number, missing.is_none())?;
+    Ok(Parts {
+        checks: TokenStream::new(),
+        repr: missing,
+        from_bytes: arguments.from_bytes,
+        structure: structure::of_enum(&arguments.krate, name, &number, data)?,
+        fields: Vec::new(),
+    })
+}
+
+/// Returns the implementation. That of a generic type holds for the arguments with which it can be sent.
+fn implementation(arguments: &Arguments, item: &DeriveInput, parts: &Parts) -> TokenStream {
+    let (krate, name) = (&arguments.krate, &item.ident);
     let mut generics = item.generics.clone();
-    for parameter in item.generics.type_params() {
-        let parameter = &parameter.ident;
-        let bound = syn::parse_quote!(#parameter: #krate::Message);
-        generics.make_where_clause().predicates.push(bound);
+    if !generics.params.is_empty() {
+        let bounds = &mut generics.make_where_clause().predicates;
+        for trait_name in ["TryFromBytes", "IntoBytes", "Immutable", "KnownLayout"] {
+            let trait_name = format_ident!("{trait_name}");
+            bounds.push(syn::parse_quote!(Self: #krate::zerocopy::#trait_name));
+        }
+        let names: Vec<_> = item.generics.type_params().map(|parameter| &parameter.ident).collect();
+        for Part { ty, .. } in parts.fields.iter().filter(|field| !field.is_opaque) {
+            if field::mentions(ty.to_token_stream(), &names) {
+                bounds.push(syn::parse_quote!(#ty: #krate::Message));
+            }
+        }
     }
     let (parameters, arguments, bounds) = generics.split_for_impl();
+    let structure = &parts.structure;
     quote! {
         #[automatically_derived]
         impl #parameters #krate::Message for #name #arguments #bounds {

@@ -89,6 +89,7 @@ pub(crate) fn describe_as(mapping: &Mapping, segment: SegmentStat, facts: Channe
         message_size: geometry.shape.size,
         message_element: geometry.shape.element,
         message_align: geometry.shape.align,
+        structure: facts.structure,
         schema: facts.schema,
         depth,
         depth_is_exact: facts.flavor != Flavor::Mpmc || survey.is_some(),

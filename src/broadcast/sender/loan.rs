@@ -14,6 +14,10 @@ use crate::message::Message;
 impl<T: Message + FromBytes> Sender<T> {
     /// Borrows the next free slot for writing in place, blocking while the channel is full.
     ///
+    /// All bytes must be values of the type (`FromBytes`).
+    /// [`#[sysvring::message]`](macro@crate::message) derives that for a struct of plain numbers, and
+    /// `#[sysvring::message(from_bytes)]` for one with other fields of which it holds.
+    ///
     /// ```
     /// # use sysvring::{Options, broadcast};
     /// # fn main() -> Result<(), sysvring::Error> {
@@ -59,6 +63,10 @@ where
 {
     /// Borrows the next free slot for a message whose trailing slice has `elements` elements,
     /// blocking while the channel is full. [`Loan::truncate`] can shorten it.
+    ///
+    /// All bytes must be values of the type (`FromBytes`).
+    /// [`#[sysvring::message]`](macro@crate::message) derives that for a struct of plain numbers, and
+    /// `#[sysvring::message(from_bytes)]` for one with other fields of which it holds.
     ///
     /// ```
     /// # use sysvring::{Options, broadcast};

@@ -17,6 +17,10 @@ impl<T: Message + FromBytes> Sender<T> {
     ///
     /// The slot keeps its place in the order: messages sent after it was borrowed wait for it.
     ///
+    /// All bytes must be values of the type (`FromBytes`).
+    /// [`#[sysvring::message]`](macro@crate::message) derives that for a struct of plain numbers, and
+    /// `#[sysvring::message(from_bytes)]` for one with other fields of which it holds.
+    ///
     /// ```
     /// # use sysvring::{Options, mpmc};
     /// # fn main() -> Result<(), sysvring::Error> {
@@ -62,6 +66,10 @@ where
 {
     /// Borrows a free slot for a message whose trailing slice has `elements` elements, blocking
     /// while the channel is full. [`Loan::truncate`] can shorten it.
+    ///
+    /// All bytes must be values of the type (`FromBytes`).
+    /// [`#[sysvring::message]`](macro@crate::message) derives that for a struct of plain numbers, and
+    /// `#[sysvring::message(from_bytes)]` for one with other fields of which it holds.
     ///
     /// ```
     /// # use sysvring::{Options, mpmc};

@@ -41,9 +41,10 @@ pub mod at {
     pub const CREDIT: usize = 512;
     pub const RECEIVERS: usize = 640;
     pub const SENDERS: usize = 768;
+    pub const DESCRIPTION: usize = 1152;
     /// The members' table, one line for each seat.
-    pub const MEMBERS: usize = 1152;
-    /// The first slot, if the channel has at most 22 seats.
+    pub const MEMBERS: usize = 1280;
+    /// The first slot, if the channel has at most 20 seats and a short structure.
     pub const SLOTS: usize = 4096;
 
     /// Offset in one of the two structures at [`RECEIVERS`] and [`SENDERS`].
@@ -390,6 +391,11 @@ impl Segment {
             Some(base) if base.addr().get() != usize::MAX => Ok(Segment { id, base, len }),
             _ => Err(io::Error::last_os_error()),
         }
+    }
+
+    /// Makes the channel one whose messages are not described, so that types of the same layout join it.
+    pub fn hide_structure(&self) {
+        self.u32(at::DESCRIPTION).store(0, Ordering::Relaxed);
     }
 
     /// Returns the address at which it is attached.

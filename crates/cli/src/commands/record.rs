@@ -165,6 +165,7 @@ impl Record {
 
 /// Returns what `replay` must know of a channel, and people like to.
 fn description(stat: &Stat, tap: &Tap) -> BTreeMap<String, String> {
+    let structure = stat.structure.as_ref().map(ToString::to_string);
     [
         ("id", stat.id.to_string()),
         ("name", stat.name.clone()),
@@ -175,6 +176,7 @@ fn description(stat: &Stat, tap: &Tap) -> BTreeMap<String, String> {
         ("message_size", stat.message_size.to_string()),
         ("message_align", stat.message_align.to_string()),
         ("schema", stat.schema.to_string()),
+        ("structure", structure.unwrap_or_default()),
         ("first_position", tap.position().to_string()),
     ]
     .into_iter()

@@ -14,7 +14,7 @@ use crate::failure::{DONE, Failure, MISSED, SENDER_KILLED, TIMED_OUT};
 use crate::signals::{self, Signals};
 use crate::stream::framing::FramingArgs;
 use crate::stream::join::{self, Create, Member};
-use crate::stream::layout::{self, FORMATS, Layout};
+use crate::stream::layout::{self, Layout};
 use crate::stream::output::{Output, Unwritten};
 use crate::stream::progress::Progress;
 use crate::stream::render::Render;
@@ -31,13 +31,13 @@ const BATCH: usize = 256;
 /// channel share its messages; in a broadcast channel, each gets all of them, and what a killed one
 /// did not write is for the next one with its --label.
 #[derive(Args, Debug)]
-#[command(after_long_help = FORMATS)]
+#[command(after_long_help = layout::help())]
 pub struct Recv {
     #[command(flatten)]
     channel: Channel,
     #[command(flatten)]
     framing: FramingArgs,
-    /// What a message is: text, hex, or fields such as u64,f64
+    /// What a message is: text, json, hex, or fields such as u64,f64
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<Layout>,
     /// End after this many messages
@@ -102,8 +102,7 @@ impl Recv {
         signals.interrupt(receiver.interrupter());
         let framing = self.framing.framing();
         let stat = receiver.stat()?;
-        let layout =
-            layout::choose(self.format.take(), self.framing.framing(), layout::is_text(&stat));
+        let layout = layout::choose(self.format.take(), self.framing.framing(), &stat);
         layout.check(stat.slot_size, stat.variable).map_err(Failure::usage)?;
         let render = Render { framing, layout, is_terminal: io::stdout().is_terminal() };
         let mut missed = Missed::default();

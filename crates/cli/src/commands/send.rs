@@ -12,8 +12,9 @@ use crate::signals::{self, Signals};
 use crate::stream::framing::{Framing, FramingArgs};
 use crate::stream::input::{Brought, Input};
 use crate::stream::join::{self, Create, Member};
-use crate::stream::layout::{self, FORMATS, Layout};
+use crate::stream::layout::{self, Layout};
 use crate::stream::progress::Progress;
+use crate::stream::structured;
 use crate::units;
 
 /// Send standard input, or arguments, to a channel: each line is a message
@@ -23,7 +24,7 @@ use crate::units;
 /// full. At the end of its input it finishes the stream:
 /// receivers end when they have received everything and no other sender is left.
 #[derive(Args, Debug)]
-#[command(after_long_help = FORMATS)]
+#[command(after_long_help = layout::help())]
 pub struct Send {
     #[command(flatten)]
     channel: Channel,
@@ -32,7 +33,7 @@ pub struct Send {
     messages: Vec<String>,
     #[command(flatten)]
     framing: FramingArgs,
-    /// What a message is: text, hex, or fields such as u64,f64
+    /// What a message is: text, json, hex, or fields such as u64,f64
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<Layout>,
     /// Leave the stream open at the end: receivers that come later wait for the next sender
@@ -60,8 +61,7 @@ impl Send {
         let sender: Sender = join::join(&address, &self.create, Member::labelled(&self.label))?;
         signals.interrupt(sender.interrupter());
         let stat = sender.stat()?;
-        let layout =
-            layout::choose(self.format.take(), self.framing.framing(), layout::is_text(&stat));
+        let layout = layout::choose(self.format.take(), self.framing.framing(), &stat);
         layout.check(stat.slot_size, stat.variable).map_err(Failure::usage)?;
         let mut sending = Sending {
             sender,
@@ -166,6 +166,7 @@ impl Sending {
                 self.sender.slot_size() - rest.checked_rem(shape.element).unwrap_or(0)
             }
             (_, Layout::Text) => self.sender.slot_size(),
+            (_, Layout::Json(_)) => structured::text_max(self.sender.slot_size()),
             // Digits are longer than what they mean.
             _ => 32 * self.sender.slot_size().max(64),
         }

@@ -10,7 +10,7 @@ use crate::channel::Channel;
 use crate::failure::{DONE, Failure, TIMED_OUT};
 use crate::signals::{self, Signals};
 use crate::stream::framing::FramingArgs;
-use crate::stream::layout::{self, FORMATS, Layout};
+use crate::stream::layout::{self, Layout};
 use crate::stream::output::{Output, Unwritten};
 use crate::stream::render::Render;
 use crate::units;
@@ -25,7 +25,7 @@ const PIECE: usize = 64 << 10;
 /// Every message is printed, received or not. A tap that is too slow misses messages, and says how
 /// many on standard error. It ends when the channel is removed.
 #[derive(Args, Debug)]
-#[command(after_long_help = FORMATS)]
+#[command(after_long_help = layout::help())]
 pub struct Tap {
     #[command(flatten)]
     channel: Channel,
@@ -46,7 +46,7 @@ pub struct Tap {
 ///
 /// Those that receivers hold and have not acknowledged are shown, too.
 #[derive(Args, Debug)]
-#[command(after_long_help = FORMATS)]
+#[command(after_long_help = layout::help())]
 pub struct Peek {
     #[command(flatten)]
     channel: Channel,
@@ -62,7 +62,7 @@ pub struct Peek {
 struct Shown {
     #[command(flatten)]
     framing: FramingArgs,
-    /// What a message is: text, hex, or fields such as u64,f64
+    /// What a message is: text, json, hex, or fields such as u64,f64
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<Layout>,
     /// Print the position of each message, and a blank, before it
@@ -180,7 +180,7 @@ impl Shown {
 
     fn render(&self, stat: &Stat) -> Result<Render, Failure> {
         let framing = self.framing.framing();
-        let layout = layout::choose(self.format.clone(), framing, layout::is_text(stat));
+        let layout = layout::choose(self.format.clone(), framing, stat);
         layout.check(stat.slot_size, stat.variable).map_err(Failure::usage)?;
         Ok(Render { framing, layout, is_terminal: io::stdout().is_terminal() })
     }

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use serde_json::ser::{Formatter, PrettyFormatter};
 
 use super::Column;
+use crate::escape;
 use crate::failure::Failure;
 
 /// The version of all JSON that this program prints. Keys may be added in the same version.
@@ -87,15 +88,8 @@ impl Formatter for Visible {
         fragment: &str,
     ) -> io::Result<()> {
         for c in fragment.chars() {
-            // Rust's own table of printable characters. Quotes and backslashes are not in
-            // fragments.
-            if c == '\'' || c.escape_debug().len() == 1 {
-                write!(writer, "{c}")?;
-            } else {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    write!(writer, "\\u{unit:04x}")?;
-                }
-            }
+            // Quotes and backslashes are not in fragments.
+            escape::write_json(c, writer)?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What the bytes of a message mean, and how they are written as text: as they are, as hexadecimal
+//! What the bytes of a message mean, and how they are written as text: as JSON, as they are, as hexadecimal
 //! digits, or as fields such as `u64,f64`.
 
 use std::str::FromStr;
@@ -8,11 +8,18 @@ use sysvring::Stat;
 use crate::escape;
 use crate::stream::field::{Field, hex, unhex};
 use crate::stream::framing::Framing;
+use crate::stream::structured::{JSON, Structured};
 
 /// The help on formats.
-pub const FORMATS: &str = "\
+pub fn help() -> String {
+    format!("{FORMATS}\n\n{JSON}")
+}
+
+const FORMATS: &str = "\
 Formats of messages (--format):
-  text            the bytes as they are; the default for messages of bytes
+  text            the bytes as they are; the default for messages of bytes or of text, and with --raw
+                  and --length
+  json            one line of JSON; the default for channels that store the structure of their messages
   hex             two digits a byte; the default for other messages
   FIELD,...       numbers separated by blanks, in the byte order of this machine, without gaps:
                   u8 u16 u32 u64 i8 i16 i32 i64 f32 f64 bool; padN is a gap of N bytes;
@@ -26,6 +33,7 @@ pub enum Layout {
     Text,
     Hex,
     Fields(Vec<Field>),
+    Json(Structured),
 }
 
 impl FromStr for Layout {
@@ -35,6 +43,8 @@ impl FromStr for Layout {
         match text {
             "text" => return Ok(Layout::Text),
             "hex" => return Ok(Layout::Hex),
+            // Of a channel that is known later.
+            "json" => return Ok(Layout::Json(Structured::unknown())),
             _ => {}
         }
         let fields: Vec<Field> =
@@ -46,20 +56,19 @@ impl FromStr for Layout {
     }
 }
 
-/// Returns what messages consist of: what the user said, or what fits best.
-pub fn choose(wanted: Option<Layout>, framing: Framing, is_text: bool) -> Layout {
+/// Returns what messages of a channel consist of: what the user said, or what fits best.
+pub fn choose(wanted: Option<Layout>, framing: Framing, stat: &Stat) -> Layout {
     match (wanted, framing) {
+        (Some(Layout::Json(_)), _) => Layout::Json(Structured::of(stat)),
         (Some(layout), _) => layout,
         // No text: the bytes as they are.
         (None, Framing::Raw | Framing::Length(_)) => Layout::Text,
-        (None, Framing::EndedBy(_)) if is_text => Layout::Text,
-        (None, Framing::EndedBy(_)) => Layout::Hex,
+        (None, Framing::EndedBy(_)) => match Structured::of(stat) {
+            structured if structured.is_text() => Layout::Text,
+            structured if structured.is_described() => Layout::Json(structured),
+            _ => Layout::Hex,
+        },
     }
-}
-
-/// Returns whether messages are bytes of any number, which are most likely text.
-pub fn is_text(stat: &Stat) -> bool {
-    stat.variable && stat.message_size == 0 && stat.message_align == 1
 }
 
 impl Layout {
@@ -88,6 +97,7 @@ impl Layout {
         let fields = match self {
             Layout::Text => return Layout::write_text(message, is_terminal, out),
             Layout::Hex => return hex(message, out),
+            Layout::Json(structured) => return structured.write(message, out),
             Layout::Fields(fields) => fields,
         };
         let (mut rest, start) = (message, out.len());
@@ -134,6 +144,7 @@ impl Layout {
                 return Ok(());
             }
             Layout::Hex => return unhex(text, out),
+            Layout::Json(structured) => return structured.read(text, out),
             Layout::Fields(fields) => fields,
         };
         let (mut rest, mut is_first) = (text, true);

@@ -8,4 +8,5 @@ pub mod layout;
 pub mod output;
 pub mod progress;
 pub mod render;
+pub mod structured;
 pub mod wait;

@@ -209,7 +209,7 @@ fn what_does_not_fit_says_what_would() {
     let typed = Name::new("typed");
     let rx: spsc::Receiver<u64> = typed.options().create().expect("a receiver");
     says(&replay(&typed, &[]), 1, &["each message has 8"]);
-    says(&run(&["send", &typed, "00"]), 1, &["--format"]);
+    says(&run(&["send", &typed, "-f", "hex", "00"]), 1, &["--format"]);
     drop((rx, long, short, typed));
     ipc.assert_clean();
 }

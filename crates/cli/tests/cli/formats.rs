@@ -37,10 +37,10 @@ fn typed_messages_are_fields() {
     tx.finish().expect("finished");
     assert_eq!(run(&["recv", &name, "-n1", "-f", "u64,f64"]).ok().out, "7 9.5\n");
     let hex: String = tick(8, -0.25).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(run(&["recv", &name]).ok().out, format!("{hex}\n"));
+    assert_eq!(run(&["recv", &name, "-f", "hex"]).ok().out, format!("{hex}\n"));
 
     run_with(&["send", &name, "-f", "u64,f64", "--no-finish"], b"1 0.5\n2 1e3\n").ok();
-    run(&["send", &name, &hex]).ok();
+    run(&["send", &name, "-f", "hex", &hex]).ok();
     let mut rx: spsc::Receiver<[u64; 2]> = name.options().attach().expect("a receiver");
     for expected in [tick(1, 0.5), tick(2, 1000.0), tick(8, -0.25)] {
         assert_eq!(rx.recv(), Ok(expected));
@@ -55,7 +55,7 @@ fn typed_messages_are_fields() {
     assert_eq!(wrong.code, 1);
     assert!(wrong.err.contains("message 2 of the input"), "{}", wrong.err);
     assert!(wrong.err.contains("1 message was sent"), "{}", wrong.err);
-    let wrong = run(&["send", &name, "00"]);
+    let wrong = run(&["send", &name, "-f", "hex", "00"]);
     assert!(wrong.err.contains("--format"), "{}", wrong.err);
     drop(name);
     ipc.assert_clean();

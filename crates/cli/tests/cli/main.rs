@@ -25,6 +25,7 @@ mod recording;
 mod removing;
 mod sandbox;
 mod standard;
+mod structured;
 mod tapping;
 mod tool;
 mod waiting;

@@ -1,5 +1,7 @@
 //! Values of serde types between two processes, in an MPMC channel.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use sysvring::{Lifetime, Options, Postcard, RecvError, mpmc};
 
@@ -30,6 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut worker = std::process::Command::new(std::env::current_exe()?).arg("worker").spawn()?;
     tx.send_value(&Job::Compress { path: "a.txt".into(), level: Some(9) })?;
     tx.send_value(&Job::Notify(vec!["Ada".into(), "Grace".into()]))?;
+    tx.flush(Duration::from_secs(10))?; // the worker has joined, and received them
     tx.finish()?;
     worker.wait()?;
     Ok(())

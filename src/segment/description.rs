@@ -118,7 +118,8 @@ fn fits(structure: &Structure, layout: MessageLayout) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::structure::{Field, Number, NumberType, Variant};
+    use crate::structure::number::{Number, NumberType};
+    use crate::structure::{Field, Variant};
 
     const LAYOUT: MessageLayout = MessageLayout { variable: false, size: 8, element: 0, align: 8 };
 

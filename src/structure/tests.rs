@@ -3,6 +3,8 @@
 
 use proptest::prelude::*;
 
+use super::compare::Difference;
+use super::parse::ParseStructureError;
 use super::*;
 
 /// The maximum number of structures inside one another.

@@ -113,7 +113,7 @@ impl<'de> Deserializer<'de> for &mut Names {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Known> {
-        self.inside("seq", |inner| visitor.visit_seq(Elements(inner)))
+        self.inside("seq", |inner| visitor.visit_seq(Elements(Some(inner))))
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, _: V) -> Result<V::Value, Known> {
@@ -168,8 +168,9 @@ impl<'de> Deserializer<'de> for &mut Names {
     }
 }
 
-/// The elements of a sequence, of which only the first one's type is of interest.
-struct Elements<'a>(&'a mut Names);
+/// The elements of a sequence: one, whose type is of interest. A visitor that goes on after an error gets no
+/// other.
+struct Elements<'a>(Option<&'a mut Names>);
 
 impl<'de> de::SeqAccess<'de> for Elements<'_> {
     type Error = Known;
@@ -178,6 +179,6 @@ impl<'de> de::SeqAccess<'de> for Elements<'_> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, Known> {
-        seed.deserialize(&mut *self.0).map(Some)
+        self.0.take().map(|names| seed.deserialize(names)).transpose()
     }
 }

@@ -68,8 +68,9 @@ use crate::structure::Structure;
 /// # Trust
 ///
 /// The bytes that [`recv_value`](crate::spsc::Receiver::recv_value) deserialises are a private copy. They
-/// may be those of a sender that is malicious: a type that contains itself can be nested so deep that the
-/// stack overflows, so do not use one across users.
+/// may be those of a sender that is malicious. A type that contains itself can be nested so deep that the
+/// stack overflows, and a sequence of elements without bytes, such as `Vec<()>`, can have any length: it takes
+/// time, and memory if its elements have a size. So do not use such types across users.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct Postcard<T> {

@@ -63,10 +63,19 @@ impl Structure {
     }
 }
 
-fn compare(path: &str, ours: &Structure, other: &Structure) -> Option<Difference> {
-    let differ = |expected: String, found: String| {
-        Some(Difference { field: path.to_owned(), expected, found })
+/// The maximum length of each part of a difference, in characters: names may be as long as a structure.
+const SHOWN_MAX: usize = 200;
+
+fn difference(field: String, expected: String, found: String) -> Difference {
+    let cut = |text: String| match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
     };
+    Difference { field: cut(field), expected: cut(expected), found: cut(found) }
+}
+
+fn compare(path: &str, ours: &Structure, other: &Structure) -> Option<Difference> {
+    let differ = |expected, found| Some(difference(path.to_owned(), expected, found));
     match (ours, other) {
         (Structure::Opaque { .. }, _) | (_, Structure::Opaque { .. })
             if ours.size() == other.size() =>
@@ -113,11 +122,7 @@ fn compare_fields(path: &str, ours: &[Field], other: &[Field]) -> Option<Differe
                     None => "nothing".into(),
                 };
                 let name = field.or(found).map_or("", |field| &field.name);
-                return Some(Difference {
-                    field: format!("{path}.{name}"),
-                    expected: text(field),
-                    found: text(found),
-                });
+                return Some(difference(format!("{path}.{name}"), text(field), text(found)));
             }
         }
     }
@@ -126,6 +131,9 @@ fn compare_fields(path: &str, ours: &[Field], other: &[Field]) -> Option<Differe
 
 /// Compares variants by name: their order is not in the bytes.
 fn compare_variants(path: &str, ours: &[Variant], other: &[Variant]) -> Option<Difference> {
+    if ours == other {
+        return None;
+    }
     let value = |variants: &[Variant], name: &str| {
         let found = variants.iter().find(|variant| variant.name == name);
         found.map_or("nothing".into(), |variant| variant.value.to_string())
@@ -134,7 +142,7 @@ fn compare_variants(path: &str, ours: &[Variant], other: &[Variant]) -> Option<D
     for name in names {
         let (expected, found) = (value(ours, name), value(other, name));
         if expected != found {
-            return Some(Difference { field: format!("{path}::{name}"), expected, found });
+            return Some(difference(format!("{path}::{name}"), expected, found));
         }
     }
     None

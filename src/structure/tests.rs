@@ -423,3 +423,14 @@ fn expectations_name_the_place() {
         assert_eq!(difference.expectation(), expectation);
     }
 }
+
+#[test]
+fn long_names_are_cut_in_a_difference() {
+    let long = "a".repeat(1000);
+    let of = |number| {
+        Structure::of_struct(&long, [(&*long, Structure::Number(NumberType::native(number)))])
+    };
+    let difference = of(Number::U8).first_difference(&of(Number::I8)).expect("a difference");
+    assert_eq!(difference.field, format!("{}...", "a".repeat(200)));
+    assert_eq!((&*difference.expected, &*difference.found), ("u8", "i8"));
+}

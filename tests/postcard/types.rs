@@ -1,9 +1,11 @@
 //! What both sides compare: the names of the type, and the version that the user gives.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 
-use serde::{Deserialize, Serialize};
-use sysvring::{Error, Message, Postcard, Structure, spsc};
+use serde::{Deserialize, Deserializer, Serialize};
+use sysvring::{Error, Message, Options, Postcard, Structure, spsc};
 use sysvring_support::name::Name;
 use sysvring_support::test;
 
@@ -133,4 +135,27 @@ fn types_are_told_apart<F: AnyFlavor>() {
     let _rx: F::Receiver<[u8]> = name.options().create().expect("create");
     let pair: Result<Sender<F, Pair>, Error> = name.options().attach();
     mismatch(pair.err());
+}
+
+/// A number, or 0 if there is none.
+#[derive(Debug, PartialEq, Serialize)]
+struct Lenient(u32);
+
+impl<'de> Deserialize<'de> for Lenient {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Lenient, D::Error> {
+        static CALLS: AtomicU32 = AtomicU32::new(0);
+        assert!(CALLS.fetch_add(1, Relaxed) < 1000, "it does not end");
+        Ok(u32::deserialize(from).map_or(Lenient(0), Lenient))
+    }
+}
+
+/// The names of a type are asked for with an error, which its elements may ignore.
+#[test]
+fn a_sequence_of_elements_that_ignore_errors() {
+    let mut tx: spsc::Sender<Postcard<Vec<Lenient>>> =
+        Options::private().create().expect("a sender");
+    let mut rx: spsc::Receiver<Postcard<Vec<Lenient>>> =
+        Options::id(tx.id()).attach().expect("a receiver");
+    tx.send_value(&vec![Lenient(1)]).expect("sent");
+    assert_eq!(rx.recv_value(), Ok(vec![Lenient(1)]));
 }

@@ -34,8 +34,8 @@ use sysvring_support::scale;
 use sysvring_support::suite::{self, Needs, Test};
 
 /// Points of each case, and pairs of crashes, in short runs.
-const POINTS: usize = if cfg!(debug_assertions) { 7 } else { 150 };
-const PAIRS: u64 = if cfg!(debug_assertions) { 120 } else { 4_000 };
+const POINTS: usize = if cfg!(debug_assertions) { 5 } else { 150 };
+const PAIRS: u64 = if cfg!(debug_assertions) { 80 } else { 4_000 };
 
 /// Returns all tests: first those that take the longest, then those of the tables.
 pub fn tests() -> Vec<Test> {

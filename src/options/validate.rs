@@ -173,10 +173,9 @@ pub(crate) fn check(
     // A dead-letter channel is taken as it is, whatever schema its readers chose.
     let takes_any_schema = (takes_any || options.courier) && options.schema.is_none();
     if !takes_any_schema && plan.schema != facts.schema {
-        // The layouts are the same, or any layout will do.
         let text = |schema| match schema {
-            0 => format!("{} without schema", found.shape),
-            _ => format!("{} with schema {schema:#x}", found.shape),
+            0 => "no schema".to_owned(),
+            _ => format!("schema {schema:#x}"),
         };
         return Err(Error::TypeMismatch {
             channel: channel(),

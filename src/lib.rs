@@ -249,6 +249,8 @@ pub use sysv::shm::SegmentStat;
 /// * **Variants whose numbers do not fit** the integer of the enum: the error names one that does.
 /// * **A generic struct of several fields that are aligned**, because its padding is not known. A generic type
 ///   that is such a field derives [`zerocopy::Unaligned`].
+/// * **Names with characters that are neither letters nor digits**, such as combining marks, which identifiers
+///   may contain: the text of a [`Structure`] does not.
 #[cfg(feature = "macros")]
 #[doc(inline)]
 pub use sysvring_macros::message;

@@ -3,7 +3,7 @@
 //! A type that is declared with `#[sysvring::message]` describes itself. The creator of a channel stores
 //! the description as text behind the tables of the header, both sides compare it with their own
 //! (`compare.rs`), and programs that know no type read it (`parse.rs`): they get the text from other
-//! processes, so it is parsed with limits, and no name in it has other characters than identifiers.
+//! processes, so it is parsed with limits, and a name in it has letters, digits and underscores only.
 
 pub mod compare;
 pub mod number;

@@ -4,7 +4,7 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{DeriveInput, Ident, Path, Type};
+use syn::{DeriveInput, Ident, LitStr, Path, Type};
 
 use crate::field::{Part, mentions, text};
 use crate::representation::Representation;
@@ -15,7 +15,7 @@ pub fn of_struct(
     item: &DeriveInput,
     fields: &[Part],
     repr: &Representation,
-) -> TokenStream {
+) -> syn::Result<TokenStream> {
     let parameters: Vec<&Ident> = item
         .generics
         .type_params()
@@ -32,22 +32,22 @@ pub fn of_struct(
         }
     });
     let padding = match parameters.is_empty() {
-        true => padding(krate, &item.ident, fields, repr),
+        true => padding(krate, text(&item.ident)?, fields, repr),
         false if repr.has_no_padding() || fields.len() < 2 => TokenStream::new(),
         false => alignments(krate, fields, is_known),
     };
-    quote! {
+    Ok(quote! {
         const _: () = {
             #[allow(unused_imports)]
             use #krate::__message::Unsized as _;
             #(#messages)*
             #padding
         };
-    }
+    })
 }
 
 /// Returns the constants of a struct whose layout is known, where the attribute stands.
-fn padding(krate: &Path, name: &Ident, fields: &[Part], repr: &Representation) -> TokenStream {
+fn padding(krate: &Path, label: LitStr, fields: &[Part], repr: &Representation) -> TokenStream {
     let extents = fields.iter().map(|Part { name, ty, cfg, .. }| {
         quote!(#(#cfg)* (#name, #krate::__message::Probe::<#ty>::EXTENT))
     });
@@ -59,8 +59,7 @@ fn padding(krate: &Path, name: &Ident, fields: &[Part], repr: &Representation) -
     });
     let packed = repr.packed.unwrap_or(usize::MAX);
     let align = repr.align.unwrap_or(1);
-    let label = text(name);
-    let at_end = quote_spanned! {name.span()=>
+    let at_end = quote_spanned! {label.span()=>
         const _: [(); __SYSVRING_FIELDS.padding_at_end(#label)] = [];
     };
     quote! {

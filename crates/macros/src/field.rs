@@ -25,7 +25,7 @@ pub fn parts(fields: &mut Fields) -> syn::Result<Vec<Part>> {
     let mut part = |field: &mut Field| {
         let number = number.next().unwrap_or(0);
         let name = match &field.ident {
-            Some(name) => text(name),
+            Some(name) => text(name)?,
             None => LitStr::new(&number.to_string(), Span::call_site()),
         };
         let span = field.ident.as_ref().map_or_else(|| field.ty.span(), Ident::span);
@@ -35,9 +35,20 @@ pub fn parts(fields: &mut Fields) -> syn::Result<Vec<Part>> {
     fields.iter_mut().map(&mut part).collect()
 }
 
-/// Returns a name without `r#`.
-pub fn text(name: &Ident) -> LitStr {
-    LitStr::new(&name.unraw().to_string(), name.span())
+/// Returns a name without `r#`. The text of a structure has no names with other characters than letters,
+/// digits and underscores, such as combining marks, which are characters of identifiers.
+pub fn text(name: &Ident) -> syn::Result<LitStr> {
+    let text = name.unraw().to_string();
+    if let Some(other) = text.chars().find(|c| !c.is_alphanumeric() && *c != '_') {
+        let code = u32::from(other);
+        return Err(Error::new(
+            name.span(),
+            format!(
+                "`{text}` has a character that is neither a letter nor a digit, U+{code:04X}: rename it"
+            ),
+        ));
+    }
+    Ok(LitStr::new(&text, name.span()))
 }
 
 /// Returns whether one of these names is among the tokens.

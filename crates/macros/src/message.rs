@@ -83,10 +83,10 @@ fn of_struct(
     let fields = field::parts(&mut data.fields)?;
     let krate = &arguments.krate;
     Ok(Parts {
-        checks: checks::of_struct(krate, item, &fields, repr),
+        checks: checks::of_struct(krate, item, &fields, repr)?,
         repr: repr.missing_of_struct()?,
         from_bytes: arguments.from_bytes || fields.iter().all(|field| plain::is_plain(&field.ty)),
-        structure: structure::of_struct(krate, &item.ident, &fields),
+        structure: structure::of_struct(krate, &item.ident, &fields)?,
         fields,
     })
 }

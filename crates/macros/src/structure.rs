@@ -7,7 +7,7 @@ use syn::{DataEnum, Error, Ident, Path};
 use crate::field::{Part, cfg, is_ours, text};
 
 /// Returns the structure of a struct.
-pub fn of_struct(krate: &Path, name: &Ident, fields: &[Part]) -> TokenStream {
+pub fn of_struct(krate: &Path, name: &Ident, fields: &[Part]) -> syn::Result<TokenStream> {
     let parts = fields.iter().map(|Part { name, ty, cfg, is_opaque, .. }| {
         let structure = match is_opaque {
             true => {
@@ -17,17 +17,17 @@ pub fn of_struct(krate: &Path, name: &Ident, fields: &[Part]) -> TokenStream {
         };
         quote!(#(#cfg)* (#name, #structure))
     });
-    let name = text(name);
+    let name = text(name)?;
     let probe = fields.iter().any(|field| field.is_opaque).then(|| {
         quote! {
             #[allow(unused_imports)]
             use #krate::__message::Unsized as _;
         }
     });
-    quote! {
+    Ok(quote! {
         #probe
         #krate::Structure::of_struct(#name, [#(#parts),*])
-    }
+    })
 }
 
 /// Returns the structure of a fieldless enum.
@@ -47,9 +47,9 @@ pub fn of_enum(
             let text = "a variant has no arguments; there is `opaque` for a field of a struct";
             return Err(Error::new_spanned(attribute, text));
         }
-        let (ident, label, cfg) = (&variant.ident, text(&variant.ident), cfg(&variant.attrs)?);
+        let (ident, label, cfg) = (&variant.ident, text(&variant.ident)?, cfg(&variant.attrs)?);
         variants.push(quote!(#(#cfg)* (#label, Self::#ident as i128)));
     }
-    let name = text(name);
+    let name = text(name)?;
     Ok(quote!(#krate::Structure::of_enum(#name, #krate::Number::#number, [#(#variants),*])))
 }

@@ -97,6 +97,13 @@ impl Structure {
         Structure::Struct { name: name.into(), fields: fields.into_iter().map(field).collect() }
     }
 
+    /// Returns the structure of a tuple struct with fields of these structures, which are numbered.
+    pub fn of_tuple<const N: usize>(name: &str, fields: [Structure; N]) -> Structure {
+        let field = |(n, structure): (usize, _)| Field { name: n.to_string(), structure };
+        let fields = fields.into_iter().enumerate().map(field).collect();
+        Structure::Struct { name: name.into(), fields }
+    }
+
     /// Returns the structure of a fieldless enum with these variants.
     pub fn of_enum<const N: usize>(
         name: &str,

@@ -8,7 +8,7 @@ use syn::{Attribute, Error, Field, Fields, Ident, LitStr, Meta, Token, Type};
 
 /// A field of a struct.
 pub struct Part {
-    /// Its name without `r#`, or its number.
+    /// Its name without `r#`, or its number, to which those in front count that are configured out.
     pub name: LitStr,
     /// Where its name is, or its type.
     pub span: Span,

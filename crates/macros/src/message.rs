@@ -3,7 +3,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
-use syn::{Data, DataEnum, DataStruct, DeriveInput, Error, Ident};
+use syn::{Data, DataEnum, DataStruct, DeriveInput, Error, Fields, Ident};
 
 use crate::arguments::Arguments;
 use crate::field::{self, Part};
@@ -80,13 +80,14 @@ fn of_struct(
         all
     });
     all.map_or(Ok(()), Err)?;
+    let is_tuple = matches!(data.fields, Fields::Unnamed(_));
     let fields = field::parts(&mut data.fields)?;
     let krate = &arguments.krate;
     Ok(Parts {
         checks: checks::of_struct(krate, item, &fields, repr)?,
         repr: repr.missing_of_struct()?,
         from_bytes: arguments.from_bytes || fields.iter().all(|field| plain::is_plain(&field.ty)),
-        structure: structure::of_struct(krate, &item.ident, &fields)?,
+        structure: structure::of_struct(krate, &item.ident, is_tuple, &fields)?,
         fields,
     })
 }

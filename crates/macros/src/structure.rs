@@ -6,8 +6,14 @@ use syn::{DataEnum, Error, Ident, Path};
 
 use crate::field::{Part, cfg, is_ours, text};
 
-/// Returns the structure of a struct.
-pub fn of_struct(krate: &Path, name: &Ident, fields: &[Part]) -> syn::Result<TokenStream> {
+/// Returns the structure of a struct. The fields of a tuple struct are numbered after the compiler has
+/// evaluated their `#[cfg]` attributes.
+pub fn of_struct(
+    krate: &Path,
+    name: &Ident,
+    is_tuple: bool,
+    fields: &[Part],
+) -> syn::Result<TokenStream> {
     let parts = fields.iter().map(|Part { name, ty, cfg, is_opaque, .. }| {
         let structure = match is_opaque {
             true => {
@@ -15,7 +21,10 @@ pub fn of_struct(krate: &Path, name: &Ident, fields: &[Part]) -> syn::Result<Tok
             }
             false => quote!(<#ty as #krate::Message>::structure()),
         };
-        quote!(#(#cfg)* (#name, #structure))
+        match is_tuple {
+            true => quote!(#(#cfg)* #structure),
+            false => quote!(#(#cfg)* (#name, #structure)),
+        }
     });
     let name = text(name)?;
     let probe = fields.iter().any(|field| field.is_opaque).then(|| {
@@ -24,9 +33,10 @@ pub fn of_struct(krate: &Path, name: &Ident, fields: &[Part]) -> syn::Result<Tok
             use #krate::__message::Unsized as _;
         }
     });
+    let constructor = format_ident!("{}", if is_tuple { "of_tuple" } else { "of_struct" });
     Ok(quote! {
         #probe
-        #krate::Structure::of_struct(#name, [#(#parts),*])
+        #krate::Structure::#constructor(#name, [#(#parts),*])
     })
 }
 

@@ -201,6 +201,19 @@ fn fields_that_are_configured_out_are_absent() {
     assert_eq!(sent(&Chosen { a: 1, b: 2 }).a, 1);
 }
 
+#[sysvring::message]
+struct Numbered(u32, #[cfg(any())] u16, #[cfg(unix)] u32, #[message(opaque)] [u8; 2], [u8; 2]);
+
+#[test]
+fn fields_without_names_are_numbered_as_the_compiler_does() {
+    assert_eq!(
+        structure::<Numbered>(),
+        "struct Numbered { 0: u32, 1: u32, 2: opaque(2), 3: [u8; 2] }"
+    );
+    let numbered = sent(&Numbered(1, 2, [3; 2], [4; 2]));
+    assert_eq!((numbered.0, numbered.1, numbered.2, numbered.3), (1, 2, [3; 2], [4; 2]));
+}
+
 #[test]
 fn a_function_may_declare_a_message() {
     const LEN: usize = 3;

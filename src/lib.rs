@@ -217,7 +217,9 @@ pub use sysv::shm::SegmentStat;
 ///   [`zerocopy`], unless the declaration has them itself, *below* this attribute. No dependency on
 ///   zerocopy is needed. A struct of plain numbers, and arrays and slices of them, implements `FromBytes`:
 ///   all bytes are values of it, so it can be written in place
-///   ([`loan`](spsc::Sender::loan)).
+///   ([`loan`](spsc::Sender::loan)). Plain numbers are recognised by their names, also `U16`, `F64` and the
+///   others of zerocopy: if a type of your own with such a name has fewer values, write
+///   `#[derive(sysvring::zerocopy::TryFromBytes)]` below this attribute.
 /// * An implementation of [`Message`], whose [`structure`](Message::structure) has the names and types of
 ///   all fields. The two sides of a channel compare it. Generic arguments are part of it as far as types of
 ///   fields depend on them.
@@ -228,7 +230,7 @@ pub use sysv::shm::SegmentStat;
 /// |---|---|
 /// | `#[sysvring::message(from_bytes)]` | derives `FromBytes` for a type with fields of other types that implement it |
 /// | `#[sysvring::message(crate = "path")]` | the name under which a program depends on this crate, or a path such as `crate::other::sysvring` |
-/// | `#[message(opaque)]` on a field | compares the field by its size; for types that implement the traits of zerocopy and not [`Message`] |
+/// | `#[message(opaque)]` on a field | compares the field by its size; for types that implement the traits of zerocopy and not [`Message`], and not for a type parameter with `?Sized` |
 ///
 /// # What does not compile
 ///

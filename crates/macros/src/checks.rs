@@ -16,12 +16,16 @@ pub fn of_struct(
     fields: &[Part],
     repr: &Representation,
 ) -> syn::Result<TokenStream> {
-    let parameters: Vec<&Ident> = item
+    let itself = Ident::new("Self", Span::call_site());
+    let mut parameters: Vec<&Ident> = item
         .generics
         .type_params()
         .map(|parameter| &parameter.ident)
         .chain(item.generics.const_params().map(|parameter| &parameter.ident))
         .collect();
+    let is_generic = !parameters.is_empty();
+    // The constants are outside of the declaration, where `Self` is another type, or none.
+    parameters.push(&itself);
     let is_known = |ty: &Type| !mentions(ty.to_token_stream(), &parameters);
     let described = fields.iter().filter(|field| !field.is_opaque && is_known(&field.ty));
     let messages = described.map(|Part { ty, cfg, .. }| {
@@ -31,12 +35,16 @@ pub fn of_struct(
             const _: #krate::__message::IsMessage<#ty> = #krate::__message::IsMessage::YES;
         }
     });
-    let padding = match parameters.is_empty() {
-        true => padding(krate, text(&item.ident)?, fields, repr),
-        false if repr.has_no_padding() || fields.len() < 2 => TokenStream::new(),
-        false => alignments(krate, fields, is_known),
+    let padding = match is_generic {
+        false if fields.iter().all(|field| is_known(&field.ty)) => {
+            padding(krate, text(&item.ident)?, fields, repr)
+        }
+        false => TokenStream::new(),
+        true if repr.has_no_padding() || fields.len() < 2 => TokenStream::new(),
+        true => alignments(krate, fields, is_known),
     };
     Ok(quote! {
+        #[allow(deprecated)]
         const _: () = {
             #[allow(unused_imports)]
             use #krate::__message::Unsized as _;

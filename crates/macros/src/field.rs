@@ -77,6 +77,11 @@ pub fn cfg(attributes: &[Attribute]) -> syn::Result<Vec<Attribute>> {
     Ok(attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect())
 }
 
+/// Returns whether the compiler may leave out what has these attributes.
+pub fn has_cfg(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| attribute.path().is_ident("cfg"))
+}
+
 /// Returns whether this is an attribute of this macro.
 pub fn is_ours(meta: &Meta) -> bool {
     meta.path().segments.last().is_some_and(|last| last.ident == "message")

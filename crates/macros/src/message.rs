@@ -82,6 +82,7 @@ fn of_struct(
     all.map_or(Ok(()), Err)?;
     let is_tuple = matches!(data.fields, Fields::Unnamed(_));
     let fields = field::parts(&mut data.fields)?;
+    refused::check_opaque(&item.generics, &fields)?;
     let krate = &arguments.krate;
     Ok(Parts {
         checks: checks::of_struct(krate, item, &fields, repr)?,
@@ -130,6 +131,7 @@ fn implementation(arguments: &Arguments, item: &DeriveInput, parts: &Parts) -> T
     let structure = &parts.structure;
     quote! {
         #[automatically_derived]
+        #[allow(deprecated)]
         impl #parameters #krate::Message for #name #arguments #bounds {
             fn structure() -> #krate::Structure {
                 #structure

@@ -1,18 +1,54 @@
 //! Types of fields that obviously cannot travel, each with what to use instead. What is not obvious, the
 //! compiler refuses: that the type is no `Message`.
 
-use syn::{Error, Field, GenericArgument, Path, PathArguments, PathSegment, Type};
+use syn::{
+    Error, Field, GenericArgument, Generics, Path, PathArguments, PathSegment, TraitBoundModifier,
+    Type, TypeParamBound, WherePredicate,
+};
+
+use crate::field::{Part, has_cfg};
 
 /// What to use instead of a pointer.
 const NO_POINTER: &str = "other processes cannot follow it; use an array (`[u8; 32]`), or end the struct in \
                           a slice (`text: [u8]`) and copy or serialise into it";
 
-/// Returns the error of a field whose type cannot be part of a message.
+/// Returns the error of a field whose type cannot be part of a message, unless it may be configured out.
 pub fn check(field: &Field) -> syn::Result<()> {
+    if has_cfg(&field.attrs) {
+        return Ok(());
+    }
     match refused(&field.ty) {
         None => Ok(()),
         Some((ty, what)) => Err(Error::new_spanned(ty, what)),
     }
+}
+
+/// Returns the error of an opaque field that is a parameter with `?Sized`: where the type is declared, nothing
+/// tells whether it has a size.
+pub fn check_opaque(generics: &Generics, fields: &[Part]) -> syn::Result<()> {
+    let clauses = || generics.where_clause.iter().flat_map(|clause| &clause.predicates);
+    for parameter in generics.type_params() {
+        let is_it =
+            |ty: &Type| matches!(ty, Type::Path(path) if path.path.is_ident(&parameter.ident));
+        let in_clauses = clauses().filter_map(|predicate| match predicate {
+            WherePredicate::Type(bounded) if is_it(&bounded.bounded_ty) => Some(&bounded.bounds),
+            _ => None,
+        });
+        let mut bounds = parameter.bounds.iter().chain(in_clauses.flatten());
+        let field = fields.iter().find(|field| field.is_opaque && is_it(&field.ty));
+        if let Some(field) = field.filter(|_| bounds.any(may_be_unsized)) {
+            return Err(Error::new_spanned(
+                &field.ty,
+                "the size of an opaque field is not known with `?Sized`: leave `?Sized` out, or `opaque` if \
+                 the arguments are messages",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn may_be_unsized(bound: &TypeParamBound) -> bool {
+    matches!(bound, TypeParamBound::Trait(bound) if matches!(bound.modifier, TraitBoundModifier::Maybe(_)))
 }
 
 /// Returns the part of a type that is refused, and why.

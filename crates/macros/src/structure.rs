@@ -58,7 +58,7 @@ pub fn of_enum(
             return Err(Error::new_spanned(attribute, text));
         }
         let (ident, label, cfg) = (&variant.ident, text(&variant.ident)?, cfg(&variant.attrs)?);
-        variants.push(quote!(#(#cfg)* (#label, Self::#ident as i128)));
+        variants.push(quote!(#(#cfg)* (#label, Self::#ident as ::core::primitive::i128)));
     }
     let name = text(name)?;
     Ok(quote!(#krate::Structure::of_enum(#name, #krate::Number::#number, [#(#variants),*])))

@@ -2,13 +2,15 @@
 
 use syn::{DataEnum, Error, Expr, ExprLit, Fields, Ident, Lit, UnOp, Variant};
 
+use crate::field::has_cfg;
+
 /// Returns the error of an enum that cannot be a message with this integer.
 pub fn check(name: &Ident, data: &DataEnum, number: &Ident, is_given: bool) -> syn::Result<()> {
     if data.variants.is_empty() {
         let text = "an enum without variants has no value that could be sent";
         return Err(Error::new(name.span(), text));
     }
-    if let Some(variant) = data.variants.iter().find(|v| !matches!(v.fields, Fields::Unit)) {
+    if let Some(variant) = data.variants.iter().find(|v| has_fields(v)) {
         return Err(Error::new_spanned(
             &variant.fields,
             "a variant of a message has no fields: use a struct with the enum and the fields of all \
@@ -37,6 +39,10 @@ pub fn check(name: &Ident, data: &DataEnum, number: &Ident, is_given: bool) -> s
     Err(Error::new_spanned(variant, text))
 }
 
+fn has_fields(variant: &Variant) -> bool {
+    !matches!(variant.fields, Fields::Unit) && !has_cfg(&variant.attrs)
+}
+
 /// The integers by their size, unsigned ones first.
 const FITTING: [(&str, i128, i128); 8] = [
     ("u8", 0, u8::MAX as i128),
@@ -56,11 +62,15 @@ fn range(number: &Ident) -> Option<(i128, i128)> {
     Some((min, max))
 }
 
-/// Returns the variants whose numbers are known here: which follow a literal, or nothing. What an
-/// expression is, the compiler knows.
+/// Returns the variants whose numbers are known here: which follow a literal, or nothing. The
+/// compiler knows what an expression is, and which variants are configured out.
 fn numbers(data: &DataEnum) -> impl Iterator<Item = (&Variant, i128)> {
     let mut next = Some(0);
     data.variants.iter().filter_map(move |variant| {
+        if has_cfg(&variant.attrs) {
+            next = None;
+            return None;
+        }
         if let Some((_, discriminant)) = &variant.discriminant {
             next = literal(discriminant);
         }

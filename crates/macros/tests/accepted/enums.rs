@@ -69,3 +69,26 @@ fn is_from_bytes<T: FromBytes>() {}
 fn an_enum_may_declare_that_all_bytes_are_values() {
     is_from_bytes::<crate::every_byte::Byte>();
 }
+
+#[sysvring::message]
+#[derive(Debug, PartialEq)]
+enum WithoutSome {
+    A,
+    #[cfg(any())]
+    Large = 300,
+    #[cfg(any())]
+    Text(String),
+    B,
+    #[cfg(unix)]
+    C,
+    #[cfg(any())]
+    Last = 255,
+    D,
+}
+
+#[test]
+fn absent_variants_are_not_judged() {
+    let text = "enum WithoutSome: u8 { A = 0, B = 1, C = 2, D = 3 }";
+    assert_eq!(structure::<WithoutSome>(), text);
+    assert_eq!(sent(&WithoutSome::D), WithoutSome::D);
+}

@@ -43,6 +43,19 @@ struct Opaque<T> {
     value: T,
 }
 
+#[sysvring::message]
+struct Mark<T: ?Sized> {
+    id: u8,
+    #[message(opaque)]
+    mark: PhantomData<T>,
+}
+
+#[test]
+fn an_opaque_field_may_have_a_size_with_any_argument() {
+    assert_eq!(structure::<Mark<str>>(), "struct Mark { id: u8, mark: opaque(0) }");
+    assert_eq!(sent(&Mark::<str> { id: 1, mark: PhantomData }).id, 1);
+}
+
 #[test]
 fn a_generic_type_is_a_message_for_each_argument() {
     assert_eq!(structure::<Bytes<3>>(), "struct Bytes { len: u32le, bytes: [u8; 3] }");

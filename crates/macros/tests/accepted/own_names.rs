@@ -15,6 +15,8 @@ mod std_names {
     pub struct Sized;
     pub struct Vec;
     pub const FIELDS: usize = 4;
+    #[expect(non_camel_case_types, reason = "the name of the number")]
+    pub struct i128;
 }
 #[allow(unused_imports)]
 use std_names::*;
@@ -44,6 +46,42 @@ struct Renamed {
 
 #[sysvring::message(from_bytes, crate = "self::renamed")]
 struct Both(u16);
+
+#[sysvring::message]
+enum Sign {
+    Minus,
+    Plus,
+}
+
+#[test]
+fn the_number_of_a_variant_is_not_mistaken() {
+    let text = "enum Sign: u8 { Minus = 0, Plus = 1 }";
+    assert_eq!(crate::structure::<Sign>(), text);
+    assert!(matches!(crate::sent(&Sign::Plus), Sign::Plus));
+    assert!(matches!(crate::sent(&Sign::Minus), Sign::Minus));
+}
+
+mod numbers {
+    /// A number, of which not every byte is a value.
+    #[sysvring::message]
+    #[derive(Debug, PartialEq)]
+    pub struct U16(pub bool);
+}
+
+/// The attribute takes the field for a number of zerocopy, unless the declaration derives `TryFromBytes`.
+#[sysvring::message]
+#[derive(sysvring::zerocopy::TryFromBytes)]
+struct OfNumber {
+    number: numbers::U16,
+}
+
+#[test]
+fn a_number_of_the_program_may_have_fewer_values() {
+    let text = "struct OfNumber { number: struct U16 { 0: bool } }";
+    assert_eq!(crate::structure::<OfNumber>(), text);
+    let number = crate::sent(&OfNumber { number: numbers::U16(true) }).number;
+    assert_eq!(number, numbers::U16(true));
+}
 
 #[test]
 fn names_of_the_program_are_not_mistaken() {

@@ -47,6 +47,46 @@ struct Bytes<T, const N: usize> {
     others: [T; N],
 }
 
+/// An enum with a variant that is no longer used.
+#[sysvring::message]
+#[derive(Clone, Copy)]
+enum Kind {
+    /// The first.
+    #[deprecated]
+    Old = 1,
+    /// The second.
+    New = 2,
+}
+
+/// A struct with a field that is no longer used.
+#[sysvring::message]
+#[derive(Clone, Copy)]
+struct Header {
+    /// The first.
+    #[deprecated]
+    old: u8,
+    /// The second.
+    new: Kind,
+}
+
+/// A struct that is no longer used.
+#[sysvring::message]
+#[deprecated]
+#[derive(Clone, Copy, Debug)]
+struct Former {
+    /// Its number.
+    id: u64,
+}
+
+#[test]
+#[expect(deprecated, reason = "the uses are reported, and the declarations are not")]
+fn declarations_of_what_is_deprecated_are_not_reported() {
+    let header = super::sent(&Header { old: 1, new: Kind::New });
+    assert_eq!((header.old, header.new as u8), (1, 2));
+    assert_eq!(super::sent(&Kind::Old) as u8, 1);
+    assert_eq!(super::sent(&Former { id: 3 }).id, 3);
+}
+
 #[test]
 fn nothing_is_reported() {
     let tick = super::sent(&Tick { id: 1, price: 2.0 });

@@ -214,6 +214,39 @@ fn fields_without_names_are_numbered_as_the_compiler_does() {
     assert_eq!((numbered.0, numbered.1, numbered.2, numbered.3), (1, 2, [3; 2], [4; 2]));
 }
 
+#[sysvring::message]
+struct WithoutSome {
+    a: u8,
+    #[cfg(any())]
+    absent: String,
+    #[cfg(any())]
+    pair: (u8, u16),
+    #[cfg(unix)]
+    is_there: bool,
+}
+
+#[test]
+fn types_of_absent_fields_are_not_judged() {
+    assert_eq!(structure::<WithoutSome>(), "struct WithoutSome { a: u8, is_there: bool }");
+    assert!(sent(&WithoutSome { a: 1, is_there: true }).is_there);
+}
+
+#[sysvring::message]
+struct OfItself {
+    words: [u16; Self::LEN],
+    last: u16,
+}
+
+impl OfItself {
+    const LEN: usize = 3;
+}
+
+#[test]
+fn a_field_may_name_its_struct_self() {
+    assert_eq!(structure::<OfItself>(), "struct OfItself { words: [u16; 3], last: u16 }");
+    assert_eq!(sent(&OfItself { words: [1; 3], last: 2 }).last, 2);
+}
+
 #[test]
 fn a_function_may_declare_a_message() {
     const LEN: usize = 3;

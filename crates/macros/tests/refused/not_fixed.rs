@@ -19,4 +19,20 @@ struct Text {
     text: str, //~ ERROR a struct cannot end in `str`: use `[u8]`
 }
 
+#[sysvring::message]
+struct Rest<T: ?Sized> {
+    id: u8,
+    #[message(opaque)]
+    rest: T, //~ ERROR the size of an opaque field is not known with `?Sized`
+}
+
+#[sysvring::message]
+struct RestByClause<T>
+where
+    T: ?Sized,
+{
+    #[message(opaque)]
+    rest: T, //~ ERROR the size of an opaque field is not known with `?Sized`
+}
+
 fn main() {}

@@ -1,6 +1,6 @@
 //! `sysvring replay`: the messages of an MCAP file into channels.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use mcap::McapError;
 use mcap::records::{self, MessageHeader};
 use mcap::sans_io::linear_reader::{LinearReadEvent, LinearReader};
 use sysvring::untyped::Sender;
-use sysvring::{Address, SendError};
+use sysvring::{Address, Difference, SendError, Structure};
 
 use crate::failure::{DONE, Failure};
 use crate::signals::{self, Signals};
@@ -42,6 +42,9 @@ pub struct Replay {
     /// As fast as the receivers take it
     #[arg(long)]
     fast: bool,
+    /// Send the messages also to a channel of another message type, as the bytes that they are
+    #[arg(long)]
+    any_type: bool,
     /// Leave the streams open at the end
     #[arg(long)]
     no_finish: bool,
@@ -67,6 +70,49 @@ struct Destination {
     /// Whether they are bytes of any number: other channels are created by their programs, which
     /// know the type.
     is_text: bool,
+    /// The type that was recorded, until it is compared with that of the channel.
+    recorded: Option<Recorded>,
+}
+
+/// What a recording tells of the type of messages.
+struct Recorded {
+    structure: Option<Structure>,
+    schema: u64,
+}
+
+impl Recorded {
+    fn of(metadata: &BTreeMap<String, String>) -> Recorded {
+        let parsed = |key: &str| metadata.get(key).filter(|text| !text.is_empty());
+        Recorded {
+            structure: parsed("sysvring:structure").and_then(|text| text.parse().ok()),
+            schema: parsed("sysvring:schema").and_then(|text| text.parse().ok()).unwrap_or(0),
+        }
+    }
+
+    /// Fails if the channel of a sender has another type, as far as both are known.
+    fn check(&self, address: &Address, sender: &Sender) -> Result<(), Failure> {
+        let differs = |what: String| {
+            Err(Failure::usage(format!(
+                "{address} has other messages than the recording: {what}; send them to another channel \
+                 with --to, or all the same with --any-type"
+            )))
+        };
+        if let (Some(recorded), Some(found)) = (&self.structure, sender.structure())
+            && let Some(difference) = recorded.first_difference(found)
+        {
+            let Difference { field, expected, found, .. } = difference;
+            return differs(format!(
+                "{field} is {expected} in the recording and {found} in the channel"
+            ));
+        }
+        match (self.schema, sender.schema()) {
+            (0, _) | (_, 0) => Ok(()),
+            (recorded, found) if recorded == found => Ok(()),
+            (recorded, found) => differs(format!(
+                "they have schema {recorded:#x}, and those of the channel {found:#x}"
+            )),
+        }
+    }
 }
 
 /// When messages are sent.
@@ -198,17 +244,18 @@ impl Destinations<'_> {
             channel.metadata.get(&key).is_none_or(|recorded| recorded == value)
         };
         let is_text = is("variable", "true") && is("message_size", "0") && is("message_align", "1");
-        let destination = address.map(|address| Destination { address, is_text });
+        let recorded = (!self.replay.any_type).then(|| Recorded::of(&channel.metadata));
+        let destination = address.map(|address| Destination { address, is_text, recorded });
         self.numbers.insert(channel.id, destination);
         Ok(())
     }
 
     /// Returns the sender for a message, if it is wanted.
     fn sender(&mut self, header: &MessageHeader) -> Result<Option<&mut Sender>, Failure> {
-        let Some(Some(destination)) = self.numbers.get(&header.channel_id) else {
+        let Some(Some(destination)) = self.numbers.get_mut(&header.channel_id) else {
             return Ok(None);
         };
-        let Destination { address, is_text } = destination;
+        let Destination { address, is_text, recorded } = destination;
         let known = self.senders.iter().position(|(known, _)| known == address);
         let known = match known {
             Some(known) => known,
@@ -221,6 +268,10 @@ impl Destinations<'_> {
                 self.senders.len() - 1
             }
         };
-        Ok(self.senders.get_mut(known).map(|(_, sender)| sender))
+        let sender = self.senders.get_mut(known).map(|(_, sender)| sender);
+        if let (Some(recorded), Some(sender)) = (recorded.take(), &sender) {
+            recorded.check(address, sender)?;
+        }
+        Ok(sender)
     }
 }

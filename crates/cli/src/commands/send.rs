@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use sysvring::SendError;
 use sysvring::untyped::Sender;
+use sysvring::{SendError, StreamState};
 
 use crate::channel::Channel;
 use crate::failure::{DONE, Failure, TIMED_OUT};
@@ -58,6 +58,9 @@ impl Send {
         // Before the channel is created.
         let input = self.messages.is_empty().then(|| Input::new(&signals)).transpose()?;
         let address = self.channel.address()?;
+        // A sender that joins opens an ended stream anew. One that is not there has not ended.
+        let had_ended =
+            sysvring::stat(&address).is_ok_and(|stat| stat.stream == StreamState::Ended);
         let sender: Sender = join::join(&address, &self.create, Member::labelled(&self.label))?;
         signals.interrupt(sender.interrupter());
         let stat = sender.stat()?;
@@ -81,8 +84,8 @@ impl Send {
             Ok(()) if self.no_finish => sender.close()?,
             Ok(()) => sender.finish()?,
             Err(stop) => {
-                // What was sent stays.
-                let _ = sender.close();
+                // What was sent stays. If that is nothing, an ended stream has ended still.
+                let _ = if sent == 0 && had_ended { sender.finish() } else { sender.close() };
                 return stop.result(sent);
             }
         }

@@ -43,6 +43,43 @@ fn what_was_recorded_is_replayed() {
     ipc.assert_clean();
 }
 
+#[sysvring::message]
+struct Tick {
+    id: u64,
+    price: f64,
+}
+
+#[sysvring::message]
+struct Trade {
+    id: u64,
+    size: u64,
+}
+
+/// Messages of the same size are not taken for those of another type.
+#[test]
+fn messages_of_another_type_are_not_replayed() {
+    let ipc = IpcFixture::new();
+    let file = Scratch::new("record");
+    let (ticks, trades) = (Name::new("ticks"), Name::new("trades"));
+    let mut tx: spsc::Sender<Tick> = ticks.options().create().expect("a sender");
+    tx.send(&Tick { id: 7, price: 9.5 }).expect("sent");
+    run(&["record", file.path(), "--oldest", "-n", "1", &ticks]).ok();
+    let mut rx: spsc::Receiver<Trade> = trades.options().create().expect("a receiver");
+    let replay = ["replay", file.path(), "--fast", "--to", &trades];
+    let refused = run(&replay);
+    assert_ne!(refused.code, 0);
+    assert!(
+        refused.err.contains("Tick is struct Tick in the recording and struct Trade"),
+        "{}",
+        refused.err
+    );
+    assert_eq!(trades.stat().depth, 0);
+    run(&[&replay[..], &["--any-type"]].concat()).ok();
+    assert_eq!(rx.recv().expect("a message").size, 9.5f64.to_bits());
+    drop((tx, rx, ticks, trades));
+    ipc.assert_clean();
+}
+
 /// With the pauses of the recording, twice as fast, and at once.
 #[test]
 fn a_replay_has_the_pace_of_the_recording() {

@@ -1,7 +1,9 @@
 //! Messages as JSON, by the structure that their channel stores.
 
+use std::time::Duration;
+
 use serde_json::Value;
-use sysvring::{RecvError, mpmc, spsc};
+use sysvring::{RecvError, StreamState, mpmc, spsc};
 use sysvring_support::malicious_text::assert_visible;
 
 use crate::ipc_fixture::IpcFixture;
@@ -230,5 +232,25 @@ fn malicious_bytes_are_shown_and_read_back() {
         assert!(found == sent || sent[0] == 255, "{found:?}");
     }
     drop((name, copy));
+    ipc.assert_clean();
+}
+
+/// A stream that has ended has ended still if a sender comes and can send nothing.
+#[test]
+fn a_message_that_is_refused_opens_no_stream() {
+    let ipc = IpcFixture::new();
+    let name = Name::new("orders");
+    let mut rx: spsc::Receiver<Order> = name.options().create().expect("a receiver");
+    run(&["send", &name, LARGE_JSON]).ok();
+    let failed = run(&["send", &name, "{}"]);
+    assert_eq!(failed.code, 1, "{}", failed.err);
+    assert!(failed.err.contains("nothing was sent"), "{}", failed.err);
+    assert_eq!(rx.recv(), Ok(LARGE));
+    assert_eq!(rx.recv_timeout(Duration::from_secs(10)), Err(RecvError::Disconnected));
+    // One that is open stays open.
+    run(&["send", &name, "--no-finish", LARGE_JSON]).ok();
+    assert_eq!(run(&["send", &name, "{}"]).code, 1);
+    assert_eq!(name.stat().stream, StreamState::Open);
+    drop((rx, name));
     ipc.assert_clean();
 }

@@ -1,6 +1,6 @@
 //! Messages as JSON, by the structure that their channel stores: a line such as `{"id":1,"price":9.5}`.
 //!
-//! The bytes can be read back from every line. The structure and the bytes come from other processes:
+//! The bytes can be read back from every line, but for the bits that tell NaNs apart. The structure and the bytes come from other processes:
 //! whatever they are, the text is JSON of visible characters, and at most [`text_max`] bytes long.
 
 mod number;
@@ -11,13 +11,15 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use sysvring::{Field, Number, NumberType, Stat, Structure};
 
 /// The help on JSON.
 pub const JSON: &str = "\
 Messages as JSON (--format json), for channels that store the structure of their messages:
   struct          an object with its fields; fields whose names begin with _ are left out if all their
-                  bytes are zero, and are zero if they are left out
+                  bytes are zero, and are zero if they are left out; so are fields without bytes
   tuple struct    an array of its fields; with one field, the value of that one
   integer, float  a number, with all its digits; \"NaN\", \"inf\", \"-inf\" are strings
   bool, char      true, false; a string of one character
@@ -47,6 +49,11 @@ impl Structured {
     /// Returns the messages of a channel.
     pub fn of(stat: &Stat) -> Structured {
         let structure = stat.structure.clone().unwrap_or_else(|| undescribed(stat));
+        // As no program declares it: JSON would not tell the fields apart.
+        let structure = match has_repeated_names(&structure) {
+            true => Structure::Opaque { size: structure.size() },
+            false => structure,
+        };
         Structured { structure, max: stat.slot_size }
     }
 
@@ -101,7 +108,33 @@ fn is_tuple(fields: &[Field]) -> bool {
     !fields.is_empty() && fields.iter().enumerate().all(is_numbered)
 }
 
-/// Returns whether a field may be left out if its bytes are zero.
+/// Returns whether a field may be left out if its bytes are zero: a gap, or one without bytes.
 fn is_gap(field: &Field) -> bool {
-    field.name.starts_with('_')
+    field.name.starts_with('_') || field.structure.size() == Some(0)
+}
+
+/// Returns whether fields of one struct have the same name.
+fn has_repeated_names(structure: &Structure) -> bool {
+    match structure {
+        Structure::Array { element, .. } | Structure::Slice { element } => {
+            has_repeated_names(element)
+        }
+        Structure::Struct { fields, .. } => {
+            let names: BTreeSet<&str> = fields.iter().map(|field| &*field.name).collect();
+            names.len() != fields.len()
+                || fields.iter().any(|field| has_repeated_names(&field.structure))
+        }
+        _ => false,
+    }
+}
+
+/// Returns the number of structures in a structure, itself included: its size takes that many steps.
+fn nodes(structure: &Structure) -> usize {
+    1 + match structure {
+        Structure::Array { element, .. } | Structure::Slice { element } => nodes(element),
+        Structure::Struct { fields, .. } => {
+            fields.iter().map(|field| nodes(&field.structure)).sum()
+        }
+        _ => 0,
+    }
 }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 use sysvring::{ByteOrder, Field, Number, NumberType, Structure, Variant};
 
-use super::{read, text_max, write};
+use super::{has_repeated_names, read, text_max, write};
 
 fn structure(text: &str) -> Structure {
     text.parse().expect(text)
@@ -113,7 +113,7 @@ fn bytes_are_a_string() {
     is("[u32]", &[], "[]");
     is("struct Line { n: u8, text: [u8] }", b"\x07hello", r#"{"n":7,"text":"hello"}"#);
     is("struct Any { n: u8, rest: opaque(..) }", b"\x07\0\xff", r#"{"n":7,"rest":"00ff"}"#);
-    is("struct Any { a: opaque(2), b: opaque(0) }", b"\0\xff", r#"{"a":"00ff","b":""}"#);
+    is("struct Any { a: opaque(2), b: opaque(0) }", b"\0\xff", r#"{"a":"00ff"}"#);
     // What other programs are more likely to write.
     assert_eq!(parse(&structure("[u8; 2]"), "[1, 2]"), Ok(vec![1, 2]));
     assert_eq!(parse(&structure("[u8]"), "[1, 2]"), Ok(vec![1, 2]));
@@ -343,5 +343,36 @@ proptest! {
         if read::parse(&structure, &json, message.len(), &mut out).is_ok() {
             prop_assert!(out.len() <= message.len());
         }
+    }
+}
+
+#[test]
+fn fields_without_bytes_are_left_out() {
+    let postcard =
+        "struct Postcard { value: struct Job { Stop: opaque(0), Run: opaque(0) }, bytes: [u8] }";
+    is(postcard, b"\x01", r#"{"bytes":"\u0001"}"#);
+    is("struct Mark { unit: struct Unit {}, none: [u32; 0], n: u8 }", &[7], r#"{"n":7}"#);
+    is("struct Pair { 0: struct Unit {}, 1: u8 }", &[7], "[{},7]");
+}
+
+/// The size of a field that is not shown is computed all the same.
+#[test]
+fn hidden_fields_take_time_in_proportion() {
+    let empty = ",a:[u8;0]".repeat(7_000);
+    let many = structure(&format!("[struct A {{ _: struct B {{ a: u8{empty} }} }}]"));
+    let message = vec![0; 64 << 10];
+    assert!(render(&many, &message).starts_with("\"00"), "it is not a message of this structure");
+    let few = structure("[struct A { _: struct B { a: u8 } }]");
+    assert!(render(&few, &message).starts_with("[{},{}"));
+}
+
+#[test]
+fn repeated_names_are_found() {
+    for (text, is_repeated) in [
+        ("struct A { a: u8, a: u8 }", true),
+        ("[struct B { b: struct A { a: u8, a: u8 } }]", true),
+        ("struct A { a: u8, b: struct B { a: u8 } }", false),
+    ] {
+        assert_eq!(has_repeated_names(&structure(text)), is_repeated, "{text}");
     }
 }

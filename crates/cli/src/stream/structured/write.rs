@@ -2,7 +2,7 @@
 
 use sysvring::{Field, NumberType, Structure, Variant};
 
-use super::{is_byte, is_gap, is_tuple, number, text, text_max};
+use super::{is_byte, is_gap, is_tuple, nodes, number, text, text_max};
 use crate::stream::field::hex;
 
 /// Appends a message as JSON: as a string of hexadecimal digits if it does not fit the structure.
@@ -63,6 +63,7 @@ impl Writer<'_> {
     }
 
     fn elements(&mut self, element: &Structure, bytes: &[u8]) -> Result<(), TooMuch> {
+        self.step(nodes(element))?;
         let Some(size @ 1..) = element.size() else { return Err(TooMuch) };
         self.out.push(b'[');
         for (n, bytes) in bytes.chunks_exact(size).enumerate() {
@@ -89,14 +90,14 @@ impl Writer<'_> {
         self.out.extend(open.bytes());
         let (mut rest, mut written) = (bytes, 0);
         for field in fields {
-            self.step(1)?;
+            self.step(nodes(&field.structure))?;
             let size = field.structure.size();
             let parts = rest.split_at_checked(size.unwrap_or(rest.len()));
             let Some((bytes, after)) = parts else { return Err(TooMuch) };
             rest = after;
             // The length of what has no size of its own is not known if it is left out.
             let is_known = size.is_some() || bytes.is_empty();
-            if is_gap(field) && is_known && bytes.iter().all(|byte| *byte == 0) {
+            if !is_tuple && is_gap(field) && is_known && bytes.iter().all(|byte| *byte == 0) {
                 continue;
             }
             self.separate(written);

@@ -1,7 +1,8 @@
 //! Messages as JSON, by the structure that their channel stores: a line such as `{"id":1,"price":9.5}`.
 //!
-//! The bytes can be read back from every line, but for the bits that tell NaNs apart. The structure and the bytes come from other processes:
-//! whatever they are, the text is JSON of visible characters, and at most [`text_max`] bytes long.
+//! The bytes can be read back from every line, but for the bits that tell NaNs apart; a message that does
+//! not fit its structure is a line of hexadecimal digits. The structure and the bytes come from other
+//! processes: whatever they are, the text is JSON of visible characters, and at most [`text_max`] bytes long.
 
 mod number;
 mod read;

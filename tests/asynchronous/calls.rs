@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use futures_util::{SinkExt, StreamExt, join, stream};
@@ -14,7 +14,7 @@ use sysvring_support::name::Name;
 use sysvring_support::worker::{Args, Worker};
 use sysvring_support::{test, work};
 
-use crate::executor::{PLACES, block_on, poll_once, run};
+use crate::executor::{LONG, PLACES, block_on, poll_once, run};
 
 /// Longer than a task needs to begin to wait.
 const SOON: Duration = Duration::from_millis(5);
@@ -527,4 +527,22 @@ fn futures_are_send() {
     let all = thread::spawn(move || block_on(messages.collect::<Vec<_>>()));
     drop(tx);
     assert_eq!(all.join().expect("no panic"), []);
+}
+
+#[work]
+fn keep_a_wake_up(_: &mut Args) {
+    let rx: mpmc::Receiver<u64> = Options::private().create().expect("create");
+    let mut receiving = pin!(rx.recv_async());
+    thread::current().unpark();
+    assert!(poll_once(receiving.as_mut()).is_pending());
+    let start = Instant::now();
+    thread::park_timeout(LONG);
+    assert!(start.elapsed() < LONG / 2, "the first task took the wake-up");
+}
+
+/// An executor may park its thread: the first task of a process, which starts the reactor, takes no wake-up
+/// that is for others.
+#[test]
+fn the_first_task_takes_no_wake_up_of_its_executor() {
+    Worker::run(&[&"calls::keep_a_wake_up"]);
 }

@@ -1,8 +1,7 @@
 //! The thread that wakes the tasks of this process, outside of tokio.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, Builder};
 use std::time::Duration;
 
@@ -29,23 +28,49 @@ pub(super) fn reactor(reactors: &Reactors) -> Result<Arc<Reactor>, Failed> {
     }
     let reactor = Arc::new(Reactor::new()?);
     let shared = Arc::clone(&reactor);
-    let (begun, has_begun) = mpsc::channel();
-    let started = Builder::new().name(NAME.into()).spawn(move || run(&shared, &begun));
+    let begun = Arc::new(Begun::default());
+    let begins = Arc::clone(&begun);
+    let started = Builder::new().name(NAME.into()).spawn(move || run(&shared, &begins));
     started.map_err(|error| ("clone", Errno::from(error)))?;
-    has_begun.recv_timeout(BEGIN).map_err(|_| ("epoll_wait", Errno::ETIMEDOUT))?;
+    if !begun.wait() {
+        return Err(("epoll_wait", Errno::ETIMEDOUT));
+    }
     *thread = Some(Arc::clone(&reactor));
     Ok(reactor)
 }
 
-fn run(reactor: &Reactor, begun: &Sender<()>) {
+/// Whether the thread has begun.
+///
+/// A channel would not do: to wait for it parks the thread, which is that of an executor. One that is woken by
+/// [`Thread::unpark`](thread::Thread::unpark) would lose a wake-up that came before.
+#[derive(Debug, Default)]
+struct Begun {
+    has_begun: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Begun {
+    fn set(&self) {
+        *lock(&self.has_begun) = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until the thread has begun, but no longer than [`BEGIN`]. Returns whether it has.
+    fn wait(&self) -> bool {
+        let has_begun = lock(&self.has_begun);
+        let waited = self.changed.wait_timeout_while(has_begun, BEGIN, |has_begun| !*has_begun);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+fn run(reactor: &Reactor, begun: &Begun) {
     process::block_signals();
     let mut at_most = Some(Duration::ZERO);
     loop {
         // A waker that panics concerns the others as little as possible.
         let turned = catch_unwind(AssertUnwindSafe(|| reactor.turn(at_most)));
         if at_most.take().is_some() {
-            // The other end waits no longer than it takes.
-            let _ = begun.send(());
+            begun.set();
         }
         if !matches!(turned, Ok(Ok(_))) {
             thread::sleep(PAUSE);

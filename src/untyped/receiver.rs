@@ -239,16 +239,10 @@ impl Receiver {
     /// ```
     /// # use sysvring::{Options, mpmc, untyped};
     /// # fn main() -> Result<(), sysvring::Error> {
-    /// #[sysvring::message]
-    /// struct Tick {
-    ///     id: u64,
-    ///     price: f64,
-    /// }
-    ///
-    /// let ticks: mpmc::Sender<Tick> = Options::private().create()?;
+    /// let ticks: mpmc::Sender<[u64; 2]> = Options::private().create()?;
     /// let other: untyped::Receiver = Options::id(ticks.id()).attach()?;
     /// let structure = other.structure().map(|structure| structure.to_string());
-    /// assert_eq!(structure.as_deref(), Some("struct Tick { id: u64, price: f64 }"));
+    /// assert_eq!(structure.as_deref(), Some("[u64; 2]"));
     /// # Ok(()) }
     /// ```
     pub fn structure(&self) -> Option<&Structure> {

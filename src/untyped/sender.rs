@@ -196,16 +196,10 @@ impl Sender {
     /// ```
     /// # use sysvring::{Options, mpmc, untyped};
     /// # fn main() -> Result<(), sysvring::Error> {
-    /// #[sysvring::message]
-    /// struct Tick {
-    ///     id: u64,
-    ///     price: f64,
-    /// }
-    ///
-    /// let ticks: mpmc::Receiver<Tick> = Options::private().create()?;
+    /// let ticks: mpmc::Receiver<[u64; 2]> = Options::private().create()?;
     /// let other: untyped::Sender = Options::id(ticks.id()).attach()?;
     /// let structure = other.structure().map(|structure| structure.to_string());
-    /// assert_eq!(structure.as_deref(), Some("struct Tick { id: u64, price: f64 }"));
+    /// assert_eq!(structure.as_deref(), Some("[u64; 2]"));
     /// # Ok(()) }
     /// ```
     pub fn structure(&self) -> Option<&Structure> {
